@@ -1,0 +1,30 @@
+"""hpsearch: hyperparameter search for deep neural networks.
+
+The public names, listed once and resolved when first used, so that `import hpsearch` waits for neither torch nor Optuna.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hpsearch.search.objective import Objective
+    from hpsearch.training.network import DNN
+
+__version__ = "0.1.0"
+
+PUBLIC = {
+    "DNN": "hpsearch.training.network",
+    "Objective": "hpsearch.search.objective",
+}
+
+__all__ = ["DNN", "Objective", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in PUBLIC:
+        raise AttributeError(f"module 'hpsearch' has no attribute '{name}'. Public names: {', '.join(__all__)}.")
+    return getattr(import_module(PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,197 @@
+"""The command line: parse, call, print."""
+
+import argparse
+import shlex
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpsearch import __version__
+from hpsearch.errors import HpsearchError, SearchFailed, Stopped, UserError
+
+if TYPE_CHECKING:
+    from hpsearch.storage import StudyRecord
+
+EPILOG = """studies that come along: digits (the default; embedded data), mnist
+examples:
+  python -m hpsearch run
+  python -m hpsearch run mnist --data-root DIR --trials 20
+  python -m hpsearch run my-study.toml --set learning_rate.high=0.3 --set search.sampler=random
+  python -m hpsearch report digits"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    root = argparse.ArgumentParser(
+        prog="python -m hpsearch",
+        description="Hyperparameter search for deep neural networks: a data set in, the best network and a report out.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    root.add_argument("--version", action="version", version=__version__)
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_report(commands)
+    _add_bench(commands)
+    return root
+
+
+def _add_run(commands: Any) -> None:
+    run = commands.add_parser("run", help="run a study, or continue it")
+    run.add_argument(
+        "study", nargs="?", default="digits", help="a TOML file, or a study that comes along (default: digits)"
+    )
+    run.add_argument("--name", help="the study's name and folder (default: the file's name)")
+    run.add_argument("--trials", type=int, metavar="N", help="trials in all, earlier runs of the study included")
+    run.add_argument("--timeout", type=float, metavar="S", help="start no trial after S seconds")
+    run.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
+    run.add_argument("--sampler", help="random, grid, qmc, tpe, gp, cmaes")
+    run.add_argument("--pruner", help="none, median, halving, hyperband")
+    run.add_argument("--device", help="cpu, cuda, cuda:1 (default: CUDA where there is one)")
+    run.add_argument("--data-root", metavar="DIR", help="folder of the data set's files, e.g. DIR/MNIST/raw")
+    run.add_argument("--download", action="store_true", help="let torchvision download what is missing")
+    run.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="any other setting, e.g. learning_rate.high=0.3"
+    )
+    run.add_argument("--storage", metavar="URL", help="any Optuna storage (default: SQLite in the study's folder)")
+    run.add_argument(
+        "--take-over", action="store_true", help="write although another machine's process holds the study"
+    )
+    _add_common(run)
+    run.set_defaults(call=_run)
+
+
+def _add_report(commands: Any) -> None:
+    report = commands.add_parser("report", help="rebuild a study's report from its storage")
+    report.add_argument("source", metavar="NAME_OR_STORAGE", help="a study's name, or the URL of its storage")
+    report.add_argument("--study", metavar="NAME", help="the study, where the storage has several")
+    _add_common(report)
+    report.set_defaults(call=_report)
+
+
+def _add_bench(commands: Any) -> None:
+    bench = commands.add_parser("bench", help="measure training speed, side by side with the usual loop")
+    bench.add_argument(
+        "--data-root", metavar="DIR", help="measure on the MNIST of this folder (default: random data of its size)"
+    )
+    bench.add_argument(
+        "--batch-size", type=int, action="append", metavar="B", help="a batch size to measure (default: 1, 32, 128)"
+    )
+    bench.add_argument(
+        "--rounds", type=int, default=5, metavar="N", help="interleaved rounds; medians are shown (default: 5)"
+    )
+    bench.add_argument("--json", metavar="FILE", help="write all figures to a file")
+    bench.add_argument("--device", help="cpu or cuda (default: CUDA where there is one)")
+    bench.add_argument("--debug", action="store_true", help="show tracebacks")
+    bench.set_defaults(call=_bench)
+
+
+def _add_common(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--reports", default="reports", metavar="DIR", help="where studies are kept (default: reports)"
+    )
+    command.add_argument("--debug", action="store_true", help="show tracebacks")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0 done, 2 the user's input, 3 storage, 4 every trial failed, 128 + signal."""
+    options = parser().parse_args(arguments)
+    try:
+        options.call(options)
+    except Stopped as stopped:
+        print(f"{stopped}; to go on: {_again(arguments)}", file=sys.stderr)
+        return stopped.status
+    except HpsearchError as error:
+        if options.debug:
+            traceback.print_exc()
+        from hpsearch.screen import printable
+
+        for line in str(error).splitlines():
+            print(f"error: {printable(line)}", file=sys.stderr)
+        return error.status
+    except KeyboardInterrupt:
+        print(f"stopped at once; to go on: {_again(arguments)}", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _again(arguments: Sequence[str] | None) -> str:
+    return shlex.join(["python", "-m", "hpsearch", *(sys.argv[1:] if arguments is None else arguments)])
+
+
+def _run(options: argparse.Namespace) -> None:
+    from hpsearch.config import find_study, read_config
+
+    config = read_config(find_study(options.study), _overrides(options))
+    from hpsearch.files import folder_name
+    from hpsearch.screen import Screen
+    from hpsearch.search.study import Place, prepare_data, run_study
+    from hpsearch.storage.opening import sqlite_url
+
+    folder = Path(options.reports) / folder_name(config.study.name)
+    url = options.storage or sqlite_url(folder.absolute() / "study.db")
+    place = Place(folder, url, options.device, options.download, options.take_over)
+    data = prepare_data(config, place)
+    screen = Screen(data.metric.name)
+    screen.introduce(config, data.summary, str(data.training.inputs.device), folder)
+    try:
+        with screen.live():
+            run_study(config, place, data, screen.show, screen.announce)
+    except (Stopped, SearchFailed):
+        _page(url, config.study.name, folder)
+        raise
+    record, page = _page(url, config.study.name, folder)
+    screen.conclude(record, page)
+
+
+def _overrides(options: argparse.Namespace) -> list[tuple[str, Any]]:
+    from hpsearch.config import parse_value
+
+    flags = {
+        "study.name": options.name,
+        "study.seed": options.seed,
+        "data.root": options.data_root,
+        "search.trials": options.trials,
+        "search.timeout": options.timeout,
+        "search.sampler": options.sampler,
+        "search.pruner": options.pruner,
+    }
+    overrides = [(key, value) for key, value in flags.items() if value is not None]
+    for text in options.set:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UserError(f"--set {text}: expected KEY=VALUE, for example --set learning_rate.high=0.3.")
+        overrides.append((key.strip(), parse_value(value)))
+    return overrides
+
+
+def _report(options: argparse.Namespace) -> None:
+    from hpsearch.files import folder_name
+    from hpsearch.storage.opening import sqlite_url
+    from hpsearch.storage.reading import read_study
+
+    reports = Path(options.reports)
+    if "://" in options.source:
+        name = read_study(options.source, options.study).name
+        _, page = _page(options.source, name, reports / folder_name(name))
+    else:
+        folder = reports / folder_name(options.source)
+        _, page = _page(sqlite_url(folder.absolute() / "study.db"), options.study, folder)
+    print(f"report {page}")
+
+
+def _page(url: str, name: str | None, folder: Path) -> "tuple[StudyRecord, Path]":
+    """Make the report of a study from its storage alone."""
+    from hpsearch.report import write_report
+    from hpsearch.storage.reading import read_study
+
+    record = read_study(url, name)
+    return record, write_report(record, folder)
+
+
+def _bench(options: argparse.Namespace) -> None:
+    from hpsearch.bench import bench
+
+    bench(options.data_root, options.batch_size or [1, 32, 128], options.rounds, options.json, options.device)

@@ -1,0 +1,40 @@
+"""Data rooms: from a name or from arrays to tensors that are checked, split, standardised and ready to train on.
+
+`load` takes a row of `DATASETS`, `from_arrays` what a Python user has at hand; both give one frozen `Data`. On the way, each step
+one module: `cells` reads arrays, `targets` turns labels into numbers, `tasks` decides what is predicted and with which head, loss and
+`metrics`, `splits` draws the rows, `scaling` standardises them with the training rows' statistics only, `assemble` puts them together.
+
+The public names are resolved when first used: the tables of names are there without torch, scikit-learn or torchvision.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hpsearch.data.assemble import from_arrays
+    from hpsearch.data.dataset import Data, Rows
+    from hpsearch.data.datasets import DATASETS, load
+    from hpsearch.data.metrics import METRICS
+    from hpsearch.data.tasks import TASKS
+
+PUBLIC = {
+    "DATASETS": "hpsearch.data.datasets",
+    "Data": "hpsearch.data.dataset",
+    "METRICS": "hpsearch.data.metrics",
+    "Rows": "hpsearch.data.dataset",
+    "TASKS": "hpsearch.data.tasks",
+    "from_arrays": "hpsearch.data.assemble",
+    "load": "hpsearch.data.datasets",
+}
+
+__all__ = ["DATASETS", "METRICS", "TASKS", "Data", "Rows", "from_arrays", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in PUBLIC:
+        raise AttributeError(f"module 'hpsearch.data' has no attribute '{name}'. Public names: {', '.join(__all__)}.")
+    return getattr(import_module(PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,136 @@
+"""Cells: whatever a user hands over (arrays, tensors, frames, lists) becomes plain NumPy arrays, or one line says why not.
+
+Nothing is guessed: text is not parsed into numbers, and missing or infinite cells are named by column and first row (rows count
+from 0). pandas and torch objects are recognised by their methods, so this module needs neither.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isnan, prod
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hpsearch.errors import UserError
+
+Array = npt.NDArray[Any]
+NUMBERS = "biuf"  # NumPy's kinds: truth values, integers, unsigned integers, floats
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Checked inputs: `values` [N, F] of any real type, finite; `shape` of one input; the `columns`' names (none for images)."""
+
+    values: Array
+    shape: tuple[int, ...]
+    columns: tuple[str, ...]
+
+
+def shown(value: object, most: int = 60) -> str:
+    """Return a value in quotes, control characters spelled out, cut to `most` characters."""
+    text = repr(str(value))
+    return text if len(text) <= most else text[: most - 2] + "…'"
+
+
+def listed(values: Sequence[object], most: int = 5) -> str:
+    """Return the first values in quotes and how many more there are."""
+    rest = f" and {len(values) - most} more" if len(values) > most else ""
+    return ", ".join(shown(value) for value in values[:most]) + rest
+
+
+def read_inputs(inputs: Any) -> Inputs:
+    """Read a table [N, F] or images [N, H, W], [N, C, H, W].
+
+    Raises:
+        UserError: no rows, another number of dimensions, channels last, text, missing or infinite cells, two columns of one name.
+    """
+    array = to_array(inputs, "inputs")
+    shape = _shape_of_one(array)
+    names = getattr(inputs, "columns", range(prod(shape))) if len(shape) == 1 else ()
+    columns = tuple(str(name) for name in names)
+    twice = sorted({name for name in columns if columns.count(name) > 1}) if hasattr(inputs, "columns") else []
+    if twice:
+        raise UserError(f"inputs: {listed(twice)} names more than one column. Rename or drop the others.")
+    values = array.reshape(len(array), -1)
+    if values.dtype.kind not in NUMBERS:
+        values = np.column_stack([to_numbers(values[:, i], label(columns, i)) for i in range(values.shape[1])])
+    _check_finite(values, columns)
+    return Inputs(values, shape, columns)
+
+
+def to_array(given: Any, what: str) -> Array:
+    """Return tensors, frames, series, lists and masked arrays as one array in this machine's byte order."""
+    if hasattr(given, "detach"):  # a tensor
+        given = given.detach().cpu()
+        given = (given.float() if given.is_floating_point() and given.element_size() < 4 else given).numpy()
+    elif hasattr(given, "to_numpy"):  # a frame or a series
+        given = given.to_numpy()
+    elif isinstance(given, np.ma.MaskedArray):  # NumPy would show what lies under the mask
+        given = np.ma.filled(given.astype(object), None)
+    try:
+        array = np.asarray(given)
+    except ValueError:
+        raise UserError(f"{what}: rows of different lengths. Give every row the same number of columns.") from None
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def label(columns: Sequence[str], index: int) -> str:
+    """Return how errors call a column; images have none."""
+    return f"column {shown(columns[index])}" if columns else f"value {index}"
+
+
+def to_numbers(cells: Array, where: str) -> Array:
+    """Return one column of objects as float64, missing cells as NaN.
+
+    Raises:
+        UserError: a cell is no number.
+    """
+    if cells.dtype.kind in NUMBERS:
+        return cells
+    for row, cell in enumerate(cells):
+        if not (is_missing(cell) or isinstance(cell, Real | np.bool_)):
+            kind = "text" if isinstance(cell, str) else type(cell).__name__
+            raise UserError(
+                f"inputs: {where} holds {kind} (row {row}: {shown(cell)}), numbers expected. "
+                "Encode it, with pandas.get_dummies for example, or drop it."
+            )
+    return np.array([np.nan if is_missing(cell) else float(cell) for cell in cells], dtype=np.float64)
+
+
+def is_missing(cell: object) -> bool:
+    """Whether a cell is None, NaN, or what pandas has for them."""
+    return cell is None or type(cell).__name__ in ("NAType", "NaTType") or (isinstance(cell, float) and isnan(cell))
+
+
+def _shape_of_one(array: Array) -> tuple[int, ...]:
+    """Return the shape of one input: (F,) of a table, (channels, height, width) of an image."""
+    shape = array.shape
+    if array.ndim not in (2, 3, 4):
+        advice = " For one column give inputs.reshape(-1, 1)." if array.ndim == 1 else ""
+        raise UserError(f"inputs: shape {shape}, [rows, columns], [N, H, W] or [N, C, H, W] expected.{advice}")
+    if 0 in shape:
+        raise UserError(f"inputs: empty (shape {shape}). At least one row and one column are needed.")
+    if array.ndim == 4 and shape[3] in (1, 3, 4) and shape[1] > 4:
+        raise UserError(
+            f"inputs: shape {shape} has its channels last, [N, C, H, W] expected. Move the last axis to place 1."
+        )
+    return (1, *shape[1:]) if array.ndim == 3 else shape[1:]
+
+
+def _check_finite(values: Array, columns: tuple[str, ...]) -> None:
+    if values.dtype.kind != "f":
+        return
+    bad = ~np.isfinite(values)  # [N, F]
+    if not bad.any():
+        return
+    column = int(bad.any(axis=0).argmax())
+    row = int(bad[:, column].argmax())
+    count, others = int(bad[:, column].sum()), int(bad.any(axis=0).sum()) - 1
+    also = f" ({others} more column{'s' * (others != 1)} too)" if others else ""
+    kind = "missing (NaN)" if np.isnan(values[row, column]) else "infinite"
+    raise UserError(
+        f"inputs: {label(columns, column)} has {count} missing or infinite cell{'s' * (count != 1)}{also}, the first, {kind}, in row "
+        f"{row}. Fill those cells or drop those rows or columns."
+    )

@@ -1,0 +1,113 @@
+"""IDX files: MNIST's format, checked before torchvision reads it, because torchvision's own words for bad files say too little.
+
+A file is two zero bytes, a type, the number of dimensions, each dimension's size as a big-endian 32-bit integer, and the values.
+Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits", section "File formats".
+
+Nothing is unpickled here or later: torchvision prefers legacy files ROOT/KIND/processed/*.pt to the raw ones and in some versions
+loads them with `weights_only=False`, which runs whatever code they hold; a folder that has them is refused.
+"""
+
+from math import prod
+from pathlib import Path
+
+from hpsearch.errors import UserError
+
+BYTES_OF_TYPE = {0x08: 1, 0x09: 1, 0x0B: 2, 0x0C: 4, 0x0D: 4, 0x0E: 8}
+
+
+def check_idx_files(root: Path, kind: str, files: tuple[str, ...], download: bool) -> bool:
+    """Check ROOT/KIND/raw/FILE for images and labels in turn; return whether all are there (else they are to be fetched).
+
+    Raises:
+        UserError: legacy files, a file that is damaged, or missing while nothing may be fetched.
+    """
+    _refuse_legacy(root / kind / "processed")
+    paths = [root / kind / "raw" / file for file in files]
+    missing = [path for path in paths if not path.is_file()]
+    if missing and not download:
+        raise UserError(_absence(root, kind, missing))
+    rows = {path: _rows(path) for path in paths if path not in missing}
+    for images, labels in zip(paths[::2], paths[1::2], strict=True):
+        if not missing and rows[images] != rows[labels]:
+            raise UserError(
+                f"{images} has {rows[images]:,} images, but {labels.name} {rows[labels]:,} labels. {REPLACE}"
+            )
+    return not missing
+
+
+REPLACE = "Delete the damaged file and add --download to fetch it again, or copy a sound one there."
+
+
+def _refuse_legacy(processed: Path) -> None:
+    legacy = sorted(path.name for path in processed.glob("*.pt")) if processed.is_dir() else []
+    if legacy:
+        raise UserError(
+            f"{processed} holds legacy files ({', '.join(legacy[:3])}), which torchvision would unpickle, and that can run code. "
+            "Move that folder away; the files in raw/ are enough."
+        )
+
+
+def _rows(path: Path) -> int:
+    """Return the rows that a file's header promises, once the file has the size that follows from it."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(4)
+            dimensions = start[3] if len(start) == 4 else 0
+            header = file.read(4 * dimensions)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}. Check its permissions.") from None
+    if start[:2] != b"\x00\x00" or start[2:3] == b"" or start[2] not in BYTES_OF_TYPE or not 1 <= dimensions <= 3:
+        packed = " It is gzip data: gunzip it." if start[:2] == b"\x1f\x8b" else ""
+        raise UserError(f"{path} is no IDX file (it begins with {start.hex() or 'nothing'}).{packed or ' ' + REPLACE}")
+    shape = [int.from_bytes(header[i : i + 4], "big") for i in range(0, 4 * dimensions, 4)]
+    expected = 4 + 4 * dimensions + prod(shape) * BYTES_OF_TYPE[start[2]]
+    if size != expected:
+        short = "truncated" if size < expected else "too long"
+        raise UserError(f"{path} is {short}: {size:,} bytes, {expected:,} expected from its header. {REPLACE}")
+    return shape[0]
+
+
+def _absence(root: Path, kind: str, missing: list[Path]) -> str:
+    """Return one line on what is missing, what is there instead and what to do."""
+    names = ", ".join(path.name for path in missing)
+    wanted = root / kind / "raw"
+    return f"{names} missing in {wanted}. {_advice(root, kind, missing) or f'Add --download to fetch the files into {root}.'}"
+
+
+def _advice(root: Path, kind: str, missing: list[Path]) -> str:
+    """Return what to do about files that are there in another form or place, or nothing."""
+    first = missing[0]
+    if not root.is_dir():
+        return f"There is no folder {root}: pass another --data-root, or add --download to fetch the files into it."
+    packed = [path.name + ".gz" for path in missing if path.with_name(path.name + ".gz").is_file()]
+    if packed:
+        return f"They are there compressed: gunzip {' '.join(packed)} in that folder."
+    other = _other_case(first.parent, root)
+    if other:
+        return f"Found {other}, a folder of another case: rename it to {first.parent.relative_to(root)}."
+    spelled = [path.name for path in _listing(first.parent) if _plain(path.name) == _plain(first.name)]
+    if spelled:
+        return f"Found {spelled[0]} there: rename it to {first.name}."
+    if (root / "raw" / first.name).is_file() or (root / first.name).is_file():
+        return f"Found files in {root} itself: pass the folder that holds {kind}/raw as --data-root."
+    return ""
+
+
+def _other_case(wanted: Path, root: Path) -> Path | None:
+    """Return the folder that differs from the wanted one in case only."""
+    here = root
+    for part in wanted.relative_to(root).parts:
+        near = [path for path in _listing(here) if path.name.casefold() == part.casefold() and path.is_dir()]
+        if not near:
+            return None
+        here = next((path for path in near if path.name == part), near[0])
+    return here.relative_to(root) if here != wanted else None
+
+
+def _listing(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace(".", "-")

@@ -1,0 +1,115 @@
+"""Scaling: inputs and targets with mean 0 and standard deviation 1 over the *training* rows, and over no others.
+
+Tables are scaled column by column, images channel by channel: a pixel that is lit in one image of 50,000 would, scaled by itself,
+become a number in the hundreds. Columns that are constant in the training rows carry nothing to learn from and are dropped.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hpsearch.data.cells import Array, Inputs, label, listed
+from hpsearch.data.splits import Split
+from hpsearch.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """Standardised inputs of each part, float32 [rows, F], the `shape` of one of them and what a reader should know."""
+
+    training: Tensor
+    validation: Tensor
+    test: Tensor
+    shape: tuple[int, ...]
+    notices: tuple[str, ...]
+
+
+def scale_inputs(inputs: Inputs, split: Split) -> Scaled:
+    """Standardise the parts of inputs by the training rows' mean and standard deviation (of the population, as scikit-learn's).
+
+    Raises:
+        UserError: every column is constant, or a value is too large for float32.
+    """
+    if len(inputs.shape) == 1:
+        inputs, notices = _drop_constant(inputs, split)
+    else:
+        notices = _constant_channels(inputs, split)
+    groups = len(inputs.columns) if len(inputs.shape) == 1 else inputs.shape[0]
+    training = _part(inputs, split.training, groups)  # [N, G, P]
+    mean, scale = _statistics(training)
+    return Scaled(
+        _finish(training, mean, scale, inputs),
+        _finish(_part(inputs, split.validation, groups), mean, scale, inputs),
+        _finish(_part(inputs, split.test, groups), mean, scale, inputs),
+        inputs.shape,
+        notices,
+    )
+
+
+def scale_targets(targets: Array, split: Split) -> tuple[Tensor, Tensor, Tensor]:
+    """Return float64 targets [N, K] standardised by the training rows, and their mean and scale [K].
+
+    Raises:
+        UserError: a column does not vary in the training rows.
+    """
+    values = torch.from_numpy(targets)
+    training = values[torch.from_numpy(split.training)]  # [n, K]
+    mean, scale = training.mean(dim=0), training.std(dim=0, correction=0)
+    if not bool(((scale > 0) & scale.isfinite()).all()):
+        raise UserError(
+            "target: constant, or too large to square, in the training rows. Check the target or give more rows."
+        )
+    return (values - mean) / scale, mean, scale
+
+
+def _part(inputs: Inputs, rows: Array, groups: int) -> Tensor:
+    """Return a copy of rows, as float32 where that is exact (pixels), else float64: [rows, groups, values of a group]."""
+    values = inputs.values[rows]
+    exact = values.dtype.itemsize == 1
+    return torch.from_numpy(values).to(torch.float32 if exact else torch.float64).reshape(len(rows), groups, -1)
+
+
+def _statistics(training: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of each group, [1, G, 1] float64; a group that does not vary has scale 1."""
+    mean = training.mean(dim=(0, 2), keepdim=True, dtype=torch.float64)
+    centred = training - mean.to(training.dtype)
+    scale = torch.linalg.vector_norm(centred, dim=(0, 2), keepdim=True, dtype=torch.float64)
+    scale = scale / (training.shape[0] * training.shape[2]) ** 0.5
+    return mean, torch.where(scale > 0, scale, 1.0)
+
+
+def _finish(part: Tensor, mean: Tensor, scale: Tensor, inputs: Inputs) -> Tensor:
+    """Standardise in place and return float32 [rows, F]."""
+    part.sub_(mean.to(part.dtype)).div_(scale.to(part.dtype))
+    flat = part.reshape(len(part), -1).to(torch.float32)
+    if inputs.values.dtype.itemsize > 1 and not (bool(flat.isfinite().all()) and bool(scale.isfinite().all())):
+        wide = ~(flat.isfinite().all(dim=0) & scale.isfinite().expand(part.shape[1:]).reshape(1, -1).all(dim=0))
+        where = label(inputs.columns, int(wide.int().argmax()))
+        raise UserError(
+            f"inputs: {where} has values too large for float32 after standardising. Rescale it (its logarithm, perhaps)."
+        )
+    return flat
+
+
+def _drop_constant(inputs: Inputs, split: Split) -> tuple[Inputs, tuple[str, ...]]:
+    training = inputs.values[split.training]
+    varies = training.min(axis=0) != training.max(axis=0)  # [F]
+    constant = [name for name, kept in zip(inputs.columns, varies, strict=True) if not kept]
+    if not constant:
+        return inputs, ()
+    if not varies.any():
+        raise UserError("inputs: every column is constant in the training rows. Check the inputs.")
+    columns = tuple(name for name, kept in zip(inputs.columns, varies, strict=True) if kept)
+    many = f"Dropped {len(constant)} of {len(varies)} columns, constant in the training rows: {listed(constant)}."
+    return Inputs(inputs.values[:, varies], (len(columns),), columns), (many,)
+
+
+def _constant_channels(inputs: Inputs, split: Split) -> tuple[str, ...]:
+    channels = inputs.shape[0]
+    training = inputs.values[split.training].reshape(len(split.training), channels, -1)
+    constant = np.flatnonzero(training.min(axis=(0, 2)) == training.max(axis=(0, 2)))
+    if len(constant) == channels:
+        raise UserError("inputs: every pixel of every training image has one value. Check the inputs.")
+    return (f"Constant channels, left as zeros: {', '.join(map(str, constant))}.",) if len(constant) else ()

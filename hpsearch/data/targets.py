@@ -1,0 +1,138 @@
+"""Targets: labels of any kind become class numbers from 0 or floating-point columns, or one line says why not.
+
+Class numbers follow the natural order of the labels (2 before 10), and the labels are kept as text, so that nothing downstream
+ever meets a negative, missing or odd label. (torch takes a label -100 as "ignore", and CUDA asserts on one that is too large.)
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hpsearch.data.cells import NUMBERS, Array, is_missing, listed, shown, to_array
+from hpsearch.data.tasks import Task
+from hpsearch.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Encoded targets: class numbers [N] int64 with the `classes` as text, or values [N, K] float64 and no classes."""
+
+    values: Array
+    classes: tuple[str, ...]
+
+
+def read_targets(targets: Any) -> Array:
+    """Read targets [N], [N, 1] (both give [N]) or [N, K]: numbers as they are, everything else as objects that are text.
+
+    Raises:
+        UserError: empty, missing or infinite values, another number of dimensions, one-hot rows.
+    """
+    array = to_array(targets, "target")
+    array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+    if array.ndim not in (1, 2) or 0 in array.shape:
+        raise UserError(
+            f"target: shape {array.shape}, [rows] or [rows, columns] expected, neither empty. Give one target a row."
+        )
+    if array.dtype.kind not in NUMBERS:
+        array = _objects(array)
+    missing = ~np.isfinite(array) if array.dtype.kind == "f" else np.zeros(array.shape, dtype=bool)
+    _refuse_missing(missing)
+    if array.ndim == 2:
+        _check_columns(array)
+    return array
+
+
+def encode_classes(targets: Array, names: Sequence[str] = ()) -> Targets:
+    """Give the classes numbers from 0 in natural order; `names` are those of labels that count from 0 already.
+
+    Raises:
+        UserError: fewer than 2 classes, or a label that has no name.
+    """
+    distinct, codes = np.unique(targets, return_inverse=True)
+    if names:
+        return _named(targets.astype(np.int64), distinct, tuple(names))
+    texts = [_text(value) for value in distinct]
+    if len(texts) < 2:
+        raise UserError(f"target: 1 class ({shown(texts[0])}), at least 2 needed. Add rows of another class.")
+    order = (
+        sorted(range(len(texts)), key=lambda i: _natural(texts[i])) if targets.dtype.kind == "O" else range(len(texts))
+    )
+    rank = np.empty(len(texts), dtype=np.int64)
+    rank[list(order)] = np.arange(len(texts))
+    return Targets(rank[codes.reshape(-1)], tuple(texts[i] for i in order))
+
+
+def encode_values(targets: Array) -> Targets:
+    """Return targets as float64 columns [N, K].
+
+    Raises:
+        UserError: a column does not vary.
+    """
+    values = targets.astype(np.float64).reshape(len(targets), -1)
+    for index in np.flatnonzero(values.min(axis=0) == values.max(axis=0)):
+        which = f"column {index}" if values.shape[1] > 1 else "its value"
+        raise UserError(
+            f"target: {which} is {values[0, index]:g} in all rows. A constant needs no network; check the target."
+        )
+    return Targets(values, ())
+
+
+def encode(targets: Array, task: Task, names: Sequence[str] = ()) -> Targets:
+    """Encode targets for a task; see `encode_classes` and `encode_values`."""
+    return encode_values(targets) if task.name == "regression" else encode_classes(targets, names)
+
+
+def _objects(array: Array) -> Array:
+    """Return an array of objects as numbers where all are, else as text."""
+    cells = array.astype(object)
+    _refuse_missing(np.array([is_missing(cell) for cell in cells.flat]).reshape(array.shape))
+    if all(isinstance(cell, bool | np.bool_) for cell in cells.flat):
+        return cells.astype(bool)
+    if all(isinstance(cell, int | float | np.number) for cell in cells.flat):
+        return cells.astype(np.float64)
+    texts = [cell.decode(errors="replace") if isinstance(cell, bytes) else str(cell) for cell in cells.flat]
+    return np.array(texts, dtype=object).reshape(array.shape)
+
+
+def _refuse_missing(missing: Array) -> None:
+    if missing.any():
+        rows = missing.reshape(len(missing), -1).any(axis=1)
+        count = int(rows.sum())
+        raise UserError(
+            f"target: {count} missing or infinite value{'s' * (count != 1)}, the first in row {int(rows.argmax())}. Drop those rows."
+        )
+
+
+def _check_columns(array: Array) -> None:
+    if array.dtype.kind == "O":
+        raise UserError(
+            f"target: text in {array.shape[1]} columns, one column of classes expected. Give one target a row."
+        )
+    if bool(np.all((array == 0) | (array == 1)) and np.all(array.sum(axis=1) == 1)):
+        raise UserError("target: one-hot rows, one column of class numbers expected. Give targets.argmax(1).")
+
+
+def _named(labels: Array, distinct: Array, names: tuple[str, ...]) -> Targets:
+    unknown = [value for value in distinct.tolist() if not 0 <= value < len(names)]
+    if unknown:
+        raise UserError(
+            f"target: labels {listed(unknown)} outside 0 … {len(names) - 1}. The label file is damaged: fetch it again."
+        )
+    return Targets(labels, names)
+
+
+def _text(value: Any) -> str:
+    return str(int(value)) if isinstance(value, np.number) else str(value)
+
+
+def _natural(text: str) -> tuple[Any, ...]:
+    """Return a key that sorts 'item2' before 'item10'; digits are compared as text, since a label may have thousands of them."""
+    parts = re.split(r"(\d+)", text)
+    digits = [part.lstrip("0") for part in parts[1::2]]
+    return (
+        *(x for pair in zip(parts[::2], [(len(d), d) for d in digits] + [(0, "")], strict=True) for x in pair),
+        text,
+    )

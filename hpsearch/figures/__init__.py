@@ -1,0 +1,104 @@
+"""Figures, each with the question that it answers and one sentence that reads it, in the order of the report.
+
+A figure is a row: `draw` makes it from the tables and the record, or returns None where there is too little to draw; `reading` says
+in words what it shows, with the numbers, or why there is none. `layout.meta` holds what the page needs besides: `switch` (other
+horizontal axes), `panels` (small ones that the page lays out for its width), `minimum` (pixels below which it scrolls), `thinned`
+(a note where not every trial is drawn). To add a figure, write the two functions and a row.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from hpsearch.figures import search, space, training
+from hpsearch.figures.style import DARK, LIGHT
+from hpsearch.storage import StudyRecord
+from hpsearch.tables import TABLES, Frames
+
+__all__ = ["DARK", "FIGURES", "LIGHT", "Figure"]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure: `table` is the table that holds its numbers."""
+
+    name: str
+    title: str
+    question: str
+    table: str
+    draw: Callable[[Frames, StudyRecord], go.Figure | None]
+    reading: Callable[[Frames, StudyRecord], str]
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier() or not self.question.endswith("?") or self.table not in TABLES:
+            raise ValueError(f"figure '{self.name}': it needs a plain name, a question and a table that exists")
+
+
+_ROWS = (
+    Figure(
+        name="history",
+        title="The course of the search",
+        question="Did the search get better, and would more trials help?",
+        table="progress",
+        draw=search.history,
+        reading=search.history_reading,
+    ),
+    Figure(
+        name="axes",
+        title="Each hyperparameter by itself",
+        question="Which values work, and were the ranges wide enough?",
+        table="trials",
+        draw=space.axes,
+        reading=space.axes_reading,
+    ),
+    Figure(
+        name="importance",
+        title="What mattered",
+        question="Which hyperparameters are worth tuning?",
+        table="importance",
+        draw=space.importance,
+        reading=space.importance_reading,
+    ),
+    Figure(
+        name="parallel",
+        title="Good combinations",
+        question="Which values go together in the best networks?",
+        table="trials",
+        draw=space.parallel,
+        reading=space.parallel_reading,
+    ),
+    Figure(
+        name="curves",
+        title="Learning curves",
+        question="How fast did the best networks learn, compared with the others?",
+        table="curves",
+        draw=training.curves,
+        reading=training.curves_reading,
+    ),
+    Figure(
+        name="losses",
+        title="Losses of the best trial",
+        question="Did the best network over-fit, or stop too soon?",
+        table="curves",
+        draw=training.losses,
+        reading=training.losses_reading,
+    ),
+    Figure(
+        name="size",
+        title="Size of the network",
+        question="How large must the network be?",
+        table="trials",
+        draw=search.size,
+        reading=search.size_reading,
+    ),
+    Figure(
+        name="timeline",
+        title="When the trials ran",
+        question="Where did the time go?",
+        table="timeline",
+        draw=search.timeline,
+        reading=search.timeline_reading,
+    ),
+)
+FIGURES: dict[str, Figure] = {figure.name: figure for figure in _ROWS}

@@ -1,0 +1,53 @@
+"""Files and folders: written whole or not at all, and named so that no study's name can leave its place."""
+
+import os
+import re
+from hashlib import sha256
+from pathlib import Path
+
+from hpsearch.errors import StorageError
+
+RESERVED = {"con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10))}
+
+
+def write_file(path: Path, content: bytes | str) -> None:
+    """Write beside the place, sync, then take the place: a reader and a crash find the old file or the new one.
+
+    Raises:
+        StorageError: the disk is full, the folder read-only or missing.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with beside.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise StorageError(
+            f"{path}: {error.strerror}. Free space or mend the folder, then run the same command."
+        ) from error
+
+
+def make_folder(path: Path) -> Path:
+    """Create a folder and its parents where they are missing, and prove that it can be written.
+
+    Raises:
+        StorageError: it cannot.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path}: {error.strerror}. Choose another folder with --reports DIR.") from error
+    write_file(path / ".writable", b"")
+    (path / ".writable").unlink()
+    return path
+
+
+def folder_name(name: str) -> str:
+    """Return the folder of a study's name: the name where it is a plain one, else what is plain of it and a hash."""
+    if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name) and name not in RESERVED:
+        return name
+    plain = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-")[:40] or "study"
+    return f"{plain}-{sha256(name.encode()).hexdigest()[:8]}"

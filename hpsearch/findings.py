@@ -1,0 +1,224 @@
+"""What a study found, in sentences that a reader who was not there understands: what was asked, what came out, what to beware of.
+
+Every sentence is made from the record's numbers; where a number is missing the sentence is left out, never guessed.
+Standard library only.
+"""
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+from hpsearch.storage import StudyRecord
+from hpsearch.words import (
+    SPACE,
+    Metric,
+    best,
+    count,
+    duration,
+    listing,
+    network,
+    number,
+    ranked,
+    readable,
+    sentence,
+    share,
+    usable,
+    visible,
+)
+
+ARCHITECTURE = ("depth", "layers", "hidden_layers", "width", "widths", "activation", "initialization", "taper")  # told by the network itself
+TASKS = {
+    "multiclass": "classification: each row belongs to one of {classes} classes",
+    "binary": "classification: each row belongs to one of two classes",
+    "regression": "regression: for each row a number is predicted",
+}
+FEW = 20
+LOST = 0.3  # share of failed trials that is worth a warning
+
+
+def table_of(record: StudyRecord, name: str) -> Mapping[str, Any]:
+    """Return one table of the study's settings, {} where it has none."""
+    found = record.settings.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def asked(record: StudyRecord) -> list[str]:
+    """Say on which data what was predicted, and why with this head, loss and metric."""
+    data, rows = record.data, record.data.get("rows") or {}
+    title = visible(data.get("title") or data.get("name") or "the study's data", 200)
+    total = sum(value for value in rows.values() if isinstance(value, int))
+    shape = " × ".join(number(side) for side in data.get("shape") or [])
+    each = f"each {shape} ({number(data.get('inputs'))} inputs)" if "×" in shape else f"each of {number(data.get('inputs'))} inputs"
+    first = f"{title}: {total:,} rows, {each}" if total else title
+    split = listing([f"{value:,} for {name}" for name, value in rows.items() if isinstance(value, int)])
+    lines = [f"{first}; {split}." if split else f"{first}."]
+    return lines + [line for line in (_task(data),) if line]
+
+
+def _task(data: Mapping[str, Any]) -> str:
+    if not data.get("task"):
+        return ""
+    classes = data.get("classes") or []
+    kind = TASKS.get(data["task"], "{task}").format(task=visible(data["task"], 40), classes=len(classes) or "several")
+    reason = f" ({visible(data['task_reason'], 300)})" if data.get("task_reason") else ""
+    parts = [f"the head is {visible(data['head'], 60)}" if data.get("head") else "", f"the loss is {visible(data['loss'], 60)}" if data.get("loss") else ""]
+    uses = listing([part for part in parts if part])
+    metric = f" Networks are compared by {readable(data['metric'], 40)}, {_direction(data)}." if data.get("metric") else ""
+    return f"{sentence(kind)}{reason}." + (f" So {uses}." if uses else "") + metric
+
+
+def _direction(data: Mapping[str, Any]) -> str:
+    return "higher is better" if data.get("direction") == "maximize" else "lower is better"
+
+
+def best_network(record: StudyRecord) -> str:
+    """Describe the best network in one sentence; "" where there is none."""
+    leader = best(record)
+    if leader is None:
+        return ""
+    shape = record.result.get("architecture") or {}
+    parts = [network(shape.get("widths") or [], str(shape.get("activation") or ""))] if shape else []
+    params = {name: value for name, value in leader.params.items() if not (shape and name in ARCHITECTURE)}
+    parts += [phrase("dropout", params.pop("dropout"))] if "dropout" in params and shape else []
+    optimizer = params.pop("optimizer", None)
+    rest = listing([phrase(name, value) for name, value in params.items()])
+    trained = f"trained by {visible(optimizer, 40)}" + (f" with {rest}" if rest else "") if optimizer else rest
+    return sentence("; ".join([", ".join(parts), trained]) if parts and trained else trained or ", ".join(parts)) + "."
+
+
+def phrase(name: str, value: Any) -> str:
+    """Return a hyperparameter and its value, short: `learning rate 0.0028`."""
+    if name == "batch_size" and value == "full":
+        return "full batches (plain gradient descent)"
+    shown = number(float(f"{value:.2g}")) if isinstance(value, float) and isfinite(value) else number(value)
+    return f"{readable(name, 60)} {shown}"
+
+
+def numbers(record: StudyRecord) -> list[tuple[str, str, str]]:
+    """Return the result's figures as (name, value, remark)."""
+    metric, leader, test = Metric.of(record), best(record), record.result.get("test") or {}
+    if leader is None:
+        return []
+    found = [_test(metric, test)] if test else []
+    value = record.result.get("validation", leader.value)
+    found.append((f"validation {metric.name}", metric.text(value), f"best of {count(len(ranked(record)), 'trained network')}"))
+    parameters = record.result.get("parameters") or leader.parameters
+    if parameters:
+        found.append(("parameters", number(parameters), "numbers learned from the training rows"))
+    return [*found, ("trial", str(leader.number), f"of {count(len(record.trials), 'trial')}")]
+
+
+def _test(metric: Metric, test: Mapping[str, Any]) -> tuple[str, str, str]:
+    name = f"test {readable(test.get('metric') or metric.name, 40)}"
+    low, high = test.get("low"), test.get("high")
+    parts = []
+    if low is not None and high is not None:
+        ends = f"{metric.text(low)} to {metric.text(high)}"
+        parts.append(f"95{SPACE}% interval {ends.replace(f'{SPACE}%', '', 1) if metric.percent else ends}")
+    if test.get("rows"):
+        parts.append(count(test["rows"], "row"))
+    return name, metric.text(test.get("value")), ", ".join(parts)
+
+
+def honesty(record: StudyRecord) -> str:
+    """Say what the two values are worth."""
+    trained = len(ranked(record))
+    if not trained:
+        return ""
+    text = f"The validation value is the best of {trained:,} and so tends to be too good; " if trained > 1 else ""
+    if record.result.get("test"):
+        return sentence(text + "the test rows were used once, after the search, by this network alone. Expect the test value on new rows like these.")
+    return sentence(text + "the test rows have not been used yet, so how good the network is on new rows is not known.")
+
+
+def warnings(record: StudyRecord, edges: list[Mapping[str, Any]]) -> list[str]:
+    """Return what a careful reader would object; `edges` are the rows of the hyperparameters' table that lie on an edge."""
+    found = [_unfinished(record), _few(record), _lost(record), *_edges(edges), _repeats(record), _overlap(record)]
+    return [line for line in found if line]
+
+
+def _state(record: StudyRecord, *states: str) -> int:
+    return sum(trial.state in states for trial in record.trials)
+
+
+def _unfinished(record: StudyRecord) -> str:
+    if record.result:
+        return ""
+    running, ended = _state(record, "running"), len(record.trials) - _state(record, "running", "waiting")
+    wanted = table_of(record, "search").get("trials")
+    of = f" of {wanted:,}" if isinstance(wanted, int) else ""
+    return f"Not finished: as of {record.as_of}, {ended:,}{of} trials have ended and {running:,} {'is' if running == 1 else 'are'} running."
+
+
+def _few(record: StudyRecord) -> str:
+    trained = len(ranked(record))
+    ended = len(record.trials) - _state(record, "running", "waiting")
+    if ended and not trained:
+        return f"None of the {count(ended, 'ended trial')} gave a usable network. The outcomes below say why." if ended > 1 else "The only ended trial gave no usable network."
+    return f"Only {count(trained, 'trial')} trained to the end: read every comparison as a hint." if 0 < trained < FEW else ""
+
+
+def _lost(record: StudyRecord) -> str:
+    ended = [trial for trial in record.trials if trial.state not in ("running", "waiting")]
+    for outcome, advice in (("diverged", "a lower upper end of the learning rate would save them"), ("out of memory", "smaller networks or batches would fit")):
+        lost = sum(trial.outcome == outcome for trial in ended)
+        if ended and lost > LOST * len(ended):
+            return f"{share(lost / len(ended))} of the trials ({lost:,}) ended as “{outcome}”; perhaps {advice}."
+    return ""
+
+
+def _edges(edges: list[Mapping[str, Any]]) -> list[str]:
+    return [
+        f"The best {readable(row['hyperparameter'], 60)}, {number(row['best'])}, lies at the {row['edge']} end of its range ({row['domain']}). A wider range may hold a better network."
+        for row in edges
+    ]
+
+
+def _repeats(record: StudyRecord) -> str:
+    repeated = sum(trial.repeats is not None for trial in record.trials)
+    return f"{count(repeated, 'trial')} repeated the hyperparameters of an earlier one and took over its result." if repeated else ""
+
+
+def _overlap(record: StudyRecord) -> str:
+    """The best few are often no better than each other on so few rows."""
+    metric, rows = Metric.of(record), (record.data.get("rows") or {}).get("validation") or 0
+    leaders = ranked(record)
+    if not metric.percent or not rows or len(leaders) < 2:
+        return ""
+    top = min(max(leaders[0].value or 0.0, 0.5 / rows), 1 - 0.5 / rows)
+    error = (top * (1 - top) / rows) ** 0.5
+    near = sum(usable(trial) and (leaders[0].value or 0.0) - (trial.value or 0.0) <= error for trial in leaders[1:])
+    if not near:
+        return ""
+    others = f"{near:,} other trials lie" if near > 1 else "One other trial lies"
+    return f"{others} within one standard error ({metric.gap(error, 0)}) of the best: {rows:,} validation rows cannot tell them apart."
+
+
+def protocol(record: StudyRecord) -> list[tuple[str, str]]:
+    """Return how the study was done, as names and what they are."""
+    study, training, search = (table_of(record, name) for name in ("study", "training", "search"))
+    data, result = record.data, record.result
+    budget = listing([f"{number(training[name])} {name}" for name in ("epochs", "updates", "examples") if training.get(name)])
+    patience = f"; a trial stops after {number(training['patience'])} evaluations without a better metric" if training.get("patience") else ""
+    versions = ", ".join(f"{visible(name, 40)} {visible(version, 40)}" for name, version in (result.get("versions") or {}).items())
+    timeout = search.get("timeout")
+    return [
+        ("Trials", f"{number(search.get('trials'))}" + (f", at most {duration(float(timeout))}" if isinstance(timeout, int | float) else "")),
+        ("Budget of a trial", (budget or "–") + patience),
+        ("Sampler", _with(search, "sampler", "lag", "trial k is proposed from the results of trials 0 to k − {}")),
+        ("Pruner", number(search.get("pruner") or "none")),
+        ("Seed", number(study.get("seed")).replace(",", "")),
+        ("Precision", number(training["precision"]) if training.get("precision") else ""),
+        ("Data", visible(data.get("source") or "", 400)),
+        ("Fingerprint of the data", visible(data.get("hash") or "", 100)),
+        ("Notices about the data", "; ".join(visible(notice, 300) for notice in data.get("notices") or [])),
+        ("Device", visible(result.get("device") or "", 100)),
+        ("Versions", versions),
+        ("Distinct trials", number(result["distinct"]) if result.get("distinct") is not None else ""),
+        ("Wall time", duration(float(result["seconds"])) if result.get("seconds") else ""),
+    ]
+
+
+def _with(search: Mapping[str, Any], name: str, extra: str, said: str) -> str:
+    text = number(search.get(name) or "–")
+    return f"{text}; {said.format(number(search[extra]))}" if search.get(extra) else text

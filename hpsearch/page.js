@@ -1,0 +1,107 @@
+"use strict";
+// Draws the figures of the page: for the width there is, in the colours of the reader's screen, in light ones on paper.
+(() => {
+  const read = (id) => JSON.parse(document.getElementById(id).textContent);
+  const figures = read("figures");
+  const dark = read("dark");
+  const screen = window.matchMedia("(prefers-color-scheme: dark)");
+  const touch = window.matchMedia("(pointer: coarse)");
+  const chosen = {};
+  let paper = false;
+
+  // Only values under a key that names a colour are exchanged: a trial's text is never touched.
+  const painted = (value, isColor) => {
+    if (Array.isArray(value)) return value.map((entry) => painted(entry, isColor));
+    if (value !== null && typeof value === "object") {
+      return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, painted(entry, /color$/.test(key))]));
+    }
+    return isColor && typeof value === "string" && value in dark ? dark[value] : value;
+  };
+
+  const arrange = (layout, meta, width) => {
+    const columns = Math.max(1, Math.min(meta.panels, Math.floor(width / 290)));
+    const rows = Math.ceil(meta.panels / columns);
+    const left = Math.min(0.3, (52 * columns) / width);
+    for (let i = 0; i < meta.panels; i += 1) {
+      const tag = i === 0 ? "" : String(i + 1);
+      const row = Math.floor(i / columns);
+      const place = i % columns;
+      layout["xaxis" + tag].domain = [(place + left) / columns, (place + 0.97) / columns];
+      layout["yaxis" + tag].domain = [1 - (row + 0.76) / rows, 1 - (row + 0.04) / rows];
+    }
+    layout.height = meta.panel * rows + 10;
+    Object.assign(layout.margin, { l: 0, r: 4, t: 10, b: 0 });
+  };
+
+  const draw = (name) => {
+    const place = document.getElementById("figure-" + name);
+    const figure = figures[name];
+    const copy = screen.matches && !paper ? painted(figure, false) : structuredClone(figure);
+    const meta = copy.layout.meta || {};
+    const room = paper ? 680 : Math.floor(place.clientWidth);
+    const width = Math.max(room, Math.min(meta.minimum || 0, paper ? 680 : 1e9));
+    copy.layout.width = width;
+    if (meta.panels) arrange(copy.layout, meta, width);
+    // A narrow legend has more lines; they must not eat the picture.
+    const lines = copy.data.filter((trace) => trace.showlegend !== false && trace.name).length;
+    if (width < 520 && !meta.minimum) copy.layout.height += meta.panels ? 90 : 16 * Math.max(0, lines - 2);
+    if (touch.matches) copy.layout.dragmode = false;
+    const option = meta.switch && meta.switch[chosen[name] || 0];
+    if (option) {
+      copy.data.forEach((trace, i) => Object.assign(trace, { x: option.x[i], y: option.y[i] }));
+      copy.layout.xaxis.title.text = option.title;
+    }
+    delete copy.layout.meta;
+    return Plotly.react(place, copy.data, copy.layout, { displayModeBar: false, responsive: false, doubleClick: "reset" });
+  };
+
+  const buttons = (name) => {
+    const options = (figures[name].layout.meta || {}).switch || [];
+    if (options.length < 2) return;
+    const bar = document.getElementById("switch-" + name);
+    bar.append("Count by ");
+    options.forEach((option, i) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = option.label;
+      button.setAttribute("aria-pressed", String(i === 0));
+      button.addEventListener("click", () => {
+        chosen[name] = i;
+        bar.querySelectorAll("button").forEach((other, j) => other.setAttribute("aria-pressed", String(i === j)));
+        draw(name);
+      });
+      bar.append(button);
+    });
+  };
+
+  const tell = (name, error) => {
+    const line = document.createElement("p");
+    line.textContent = "This figure could not be drawn (" + error.message + "); its numbers are in the table below.";
+    document.getElementById("figure-" + name).replaceChildren(line);
+    console.error(error);
+  };
+  const safely = async (name) => {
+    try { await draw(name); } catch (error) { tell(name, error); }
+  };
+  const names = Object.keys(figures);
+  const all = async () => {
+    for (const name of names) {
+      await safely(name);
+      await new Promise((done) => setTimeout(done)); // the page answers between two figures
+    }
+  };
+
+  let waiting = 0;
+  let width = window.innerWidth;
+  window.addEventListener("resize", () => {
+    if (window.innerWidth === width) return; // a phone's address bar comes and goes
+    width = window.innerWidth;
+    clearTimeout(waiting);
+    waiting = setTimeout(all, 150);
+  });
+  screen.addEventListener("change", all);
+  window.addEventListener("beforeprint", () => { paper = true; names.forEach(draw); });
+  window.addEventListener("afterprint", () => { paper = false; all(); });
+  names.forEach(buttons);
+  all().then(() => { document.documentElement.dataset.drawn = String(names.length); });
+})();

@@ -1,0 +1,146 @@
+"""The screen of a run: the data set, a live bar on a terminal and plain lines elsewhere, the result."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+if TYPE_CHECKING:
+    from hpsearch.config import StudyConfig
+    from hpsearch.search.loop import Standing
+    from hpsearch.storage import StudyRecord
+
+PAUSE = 5.0  # seconds between plain lines, new bests aside
+
+
+def printable(text: object) -> str:
+    """Return a text whose control characters are escaped: a name from a storage must not drive the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
+class Screen:
+    """Shows a search as it goes: `show` after every trial, `announce` for a sentence, `conclude` at the end."""
+
+    def __init__(self, metric: str) -> None:
+        self.console = Console(highlight=False, markup=False, soft_wrap=True)
+        self.metric = metric
+        self.last = 0.0
+        self.best: int | None = None
+        self.bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            console=self.console,
+            transient=True,
+        )
+        self.task = self.bar.add_task("", total=None)
+
+    @contextmanager
+    def live(self) -> Iterator[None]:
+        """Show the bar while the search runs."""
+        if not self.console.is_terminal:
+            yield
+            return
+        with self.bar:
+            yield
+
+    def announce(self, sentence: str) -> None:
+        """Print a sentence above the bar."""
+        self.console.print(printable(sentence))
+
+    def show(self, standing: "Standing") -> None:
+        """Bring the bar (or, now and then, a line) up to date."""
+        line = self.line(standing)
+        if self.console.is_terminal:
+            self.bar.update(self.task, completed=standing.done, total=standing.total, description=line)
+        elif (
+            standing.best_number != self.best or time.monotonic() - self.last > PAUSE or standing.done == standing.total
+        ):
+            self.console.print(line)
+            self.last = time.monotonic()
+        self.best = standing.best_number
+
+    def line(self, standing: "Standing") -> str:
+        """Return the state of a search in one line."""
+        best = (
+            f"best {self.metric} {number(standing.best)} (#{standing.best_number})"
+            if standing.best is not None
+            else "no best yet"
+        )
+        parts = [f"{standing.done}/{standing.total} trials", best, f"{standing.rate:.1f} trials/s"]
+        if standing.trained:
+            parts.append(f"{duration((standing.total - standing.done) / standing.rate)} left")
+        counts = {"pruned": standing.pruned, "failed": standing.failed, "repeated": standing.repeated}
+        parts += [f"{count} {name}" for name, count in counts.items() if count]
+        return ", ".join(parts)
+
+    def introduce(self, config: "StudyConfig", data: Mapping[str, Any], device: str, folder: object) -> None:
+        """Print what is searched, on what, and how."""
+        rows = ", ".join(f"{count:,} {part}" for part, count in data["rows"].items())
+        shape = " × ".join(map(str, data["shape"]))
+        classes = f" into {data['outputs']} classes" if data["task"] == "multiclass" else ""
+        budget, search = config.budget, config.search
+        self.row("data", f"{data['title']}: {data['task']}{classes}, inputs {shape}, rows {rows}")
+        self.row(
+            "search",
+            f"{search.trials:,} trials of {budget.amount:,} {budget.unit}, sampler {search.sampler}, pruner {search.pruner}, "
+            f"seed {config.study.seed}, on {device}",
+        )
+        self.row("folder", folder)
+        for notice in data["notices"]:
+            self.row("notice", notice)
+
+    def conclude(self, record: "StudyRecord", page: object) -> None:
+        """Print the best trial, its figures and where the report is."""
+        result, best = record.result, record.trials[record.result["trial"]]
+        test, told = result["test"], sum(trial.state in ("complete", "pruned") for trial in record.trials)
+        self.row(
+            "best",
+            f"trial {best.number} of {told}: {layers(result['architecture'])}; {result['parameters']:,} parameters",
+        )
+        self.row("", ", ".join(f"{name} {number(value)}" for name, value in best.params.items()))
+        self.row(
+            "validation", f"{test['metric']} {number(result['validation'])} (the best of {told} trials, so optimistic)"
+        )
+        self.row(
+            "test",
+            f"{test['metric']} {number(test['value'])} (95 % interval {number(test['low'])} to {number(test['high'])}, "
+            f"{test['rows']:,} rows{looked(result)})",
+        )
+        self.row("report", page)
+
+    def row(self, head: str, text: object) -> None:
+        """Print a line with its head."""
+        self.console.print(f"{head:<11}{printable(text)}")
+
+
+def looked(result: Mapping[str, Any]) -> str:
+    """Say how often the test rows were looked at where that was more than once."""
+    times = result.get("scorings", 1)
+    return f", looked at {times} times" if times > 1 else ""
+
+
+def layers(architecture: Mapping[str, Any]) -> str:
+    """Return an architecture in words."""
+    widths = list(architecture["widths"])
+    if not widths:
+        return "a linear model"
+    same = len(set(widths)) == 1
+    units = f"{widths[0]:,} units" if same else "units " + "-".join(map(str, widths))
+    return f"{len(widths)} hidden layer{'s' * (len(widths) > 1)} of {units}, {architecture['activation']}"
+
+
+def number(value: object) -> str:
+    """Return a number to four significant digits, anything else as it is."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the largest fitting unit."""
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"

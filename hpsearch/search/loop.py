@@ -1,0 +1,211 @@
+"""The loop: the source that an engine pulls from. It proposes, hands out, takes answers, tells the storage, and knows when to stop.
+
+One process proposes and tells (contract: one writer, pure workers). Trials that an earlier run finished are walked through with their
+stored answers; one that it left running is trained again under its own number; one that repeats earlier hyperparameters takes over
+that trial's result, since it would be the same run.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hpsearch.search.view import Told, View
+from hpsearch.storage.writing import Stored, StudyWriter
+from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the search stands; what the screen shows."""
+
+    done: int
+    total: int
+    best: float | None
+    best_number: int | None
+    pruned: int
+    failed: int
+    repeated: int
+    seconds: float
+    trained: int  # trials trained in this run, for the rate
+
+    @property
+    def rate(self) -> float:
+        """Trials per second of this run."""
+        return self.trained / self.seconds if self.seconds > 0 else 0.0
+
+
+class Search:
+    """A study in progress: the `TrialSource` of an engine."""
+
+    def __init__(
+        self,
+        view: View,
+        writer: StudyWriter,
+        specify: Callable[[Mapping[str, Any], int], TrialSpec],
+        *,
+        trials: int,
+        timeout: float | None,
+        worst: float,
+        show: Callable[[Standing], None] = lambda standing: None,
+    ) -> None:
+        self.view, self.writer, self.specify, self.worst, self.show = view, writer, specify, worst, show
+        self.total = min(trials, view.limit) if view.limit is not None else trials
+        self.timeout, self.started = timeout, time.monotonic()
+        self.stopping = False
+        self.best: TrainingRun | None = None
+        self.best_spec: TrialSpec | None = None
+        self._stored: list[Stored] = writer.stored()
+        self.retrained = [n for n, trial in enumerate(self._stored) if not trial.finished]
+        self._next = 0
+        self._specs: dict[int, TrialSpec] = {}
+        self._begun: dict[int, float] = {}
+        self._rungs: dict[int, dict[int, float]] = {}
+        self._first: dict[tuple[tuple[str, Any], ...], int] = {}  # parameters → the first trial that has them
+        self._answers: dict[int, tuple[TrainingRun, Mapping[int, float]]] = {}  # first trial → its run and rungs
+        self._waiting: dict[int, list[int]] = {}  # first trial → trials that repeat it while it trains
+        self._counts = dict.fromkeys(("done", "pruned", "failed", "repeated", "trained"), 0)
+
+    @property
+    def standing(self) -> Standing:
+        """Where the search stands now."""
+        best = self.best
+        return Standing(
+            total=self.total,
+            best=best.value if best else None,
+            best_number=best.number if best else None,
+            seconds=time.monotonic() - self.started,
+            **self._counts,
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether every trial is told."""
+        return self._counts["done"] >= self.total
+
+    def take(self, room: int) -> list[TrialSpec]:
+        """Return at most `room` trials to train (see `TrialSource`)."""
+        specs: list[TrialSpec] = []
+        while len(specs) < room and self._open():
+            if (spec := self._advance()) is not None:
+                specs.append(spec)
+        return specs
+
+    def prune(self, number: int, evaluation: int, metric: float) -> bool:
+        """Report a rung's metric and ask the pruner (see `TrialSource`)."""
+        self._rungs[number][evaluation] = metric
+        return self.view.prune(number, evaluation, metric)
+
+    def finish(self, run: TrainingRun) -> None:
+        """Take an engine's answer and tell it (see `TrialSource`)."""
+        self._counts["trained"] += 1
+        rungs, spec = self._rungs.pop(run.number), self._specs.pop(run.number)
+        seconds = time.monotonic() - self._begun.pop(run.number)
+        self.writer.finish(run, self._value(run), rungs, seconds, None)
+        self._count(run, spec)
+        self._answers[run.number] = replace(run, weights=None), rungs
+        for repeat in self._waiting.pop(run.number, []):
+            self._repeat(repeat, run.number)
+        self.show(self.standing)
+
+    def _open(self) -> bool:
+        """Whether another trial may start: not stopped, not all proposed, time left, and the results it depends on told."""
+        time_left = self.timeout is None or time.monotonic() - self.started < self.timeout
+        known = self._next < len(self._stored) and self._stored[self._next].finished
+        may_train = time_left and not self.stopping
+        return self._next < self.total and self.view.ready(self._next) and (may_train or known)
+
+    def _advance(self) -> TrialSpec | None:
+        """Propose the next trial; return what is to be trained for it, if anything."""
+        number, self._next = self._next, self._next + 1
+        stored = self._stored[number] if number < len(self._stored) else None
+        proposal = self.view.propose(number, stored.params if stored else None)
+        spec = self.specify(proposal.values, number)
+        key = tuple(sorted(proposal.params.items()))
+        first = self._first.setdefault(key, number)
+        if stored and stored.finished:
+            self._recall(number, stored, spec)
+            return None
+        if stored is None:
+            self.writer.begin(number, proposal.params, proposal.distributions)
+        self._begun[number], self._rungs[number], self._specs[number] = time.monotonic(), {}, spec
+        if first != number:
+            self._take_over(number, first)
+            return None
+        return spec
+
+    def _recall(self, number: int, stored: Stored, spec: TrialSpec) -> None:
+        """Walk through a trial that an earlier run told."""
+        for evaluation, metric in sorted(stored.rungs.items()):
+            self.view.prune(number, evaluation, metric)
+        run = _run(number, stored)
+        repeats = stored.run.get("repeats")
+        self._counts["repeated"] += repeats is not None
+        if repeats is None:
+            self._answers[number] = run, stored.rungs
+        self._count(run, spec)
+
+    def _take_over(self, number: int, first: int) -> None:
+        """Give a trial the result of the first one with its hyperparameters, now or once it is there."""
+        if first in self._answers:
+            self._repeat(number, first)
+        else:
+            self._waiting.setdefault(first, []).append(number)
+
+    def _repeat(self, number: int, first: int) -> None:
+        answer, rungs = self._answers[first]
+        run = replace(answer, number=number, detail=f"same hyperparameters as trial {first}")
+        for evaluation, metric in rungs.items():
+            self.view.prune(number, evaluation, metric)
+        self._counts["repeated"] += 1
+        seconds = time.monotonic() - self._begun.pop(number)
+        del self._rungs[number]
+        self.writer.finish(run, self._value(run), rungs, seconds, first)
+        self._count(run, self._specs.pop(number))
+
+    def _count(self, run: TrainingRun, spec: TrialSpec) -> None:
+        """Tell the view, count, keep the best."""
+        self.view.tell(run.number, self._told(run))
+        self._counts["done"] += 1
+        self._counts["pruned"] += run.outcome is Outcome.PRUNED
+        self._counts["failed"] += run.outcome.failed
+        if self._better(run):
+            self.best, self.best_spec = run, spec
+
+    def _value(self, run: TrainingRun) -> float:
+        """Return what the storage is told: the best metric; of a pruned trial the last one; of a failed one the worst."""
+        if run.value is None:
+            return self.worst
+        return run.history.metric[-1] if run.outcome is Outcome.PRUNED else run.value
+
+    def _told(self, run: TrainingRun) -> Told:
+        """Return what the sampler learns: no value worse than the metric's worst, which would dwarf all other differences."""
+        better = max if self.view.direction == "maximize" else min
+        value = better(self._value(run), self.worst)
+        return Told(value, pruned=run.outcome is Outcome.PRUNED, failed=run.outcome.failed)
+
+    def _better(self, run: TrainingRun) -> bool:
+        """Whether a run is the best so far: by value, then by validation loss, then by number."""
+        if run.value is None or run.outcome is Outcome.PRUNED:
+            return False
+        return self.best is None or self._rank(run) < self._rank(self.best)
+
+    def _rank(self, run: TrainingRun) -> tuple[float, float, int]:
+        assert run.value is not None
+        sign = -1 if self.view.direction == "maximize" else 1
+        return (sign * run.value, run.loss or 0.0, run.number)
+
+
+def _run(number: int, stored: Stored) -> TrainingRun:
+    """Return a stored trial as the run that it was, its weights aside."""
+    outcome = Outcome(stored.run["outcome"])
+    return TrainingRun(
+        number=number,
+        outcome=outcome,
+        history=History(**{name: tuple(column) for name, column in stored.run["history"].items()}),
+        best=stored.run["best"],
+        value=None if outcome.failed else stored.run["value"],
+        loss=stored.run["validation_loss"],
+        detail=stored.run["detail"],
+        parameters=stored.run["parameters"],
+    )

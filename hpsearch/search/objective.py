@@ -1,0 +1,162 @@
+"""`Objective`: one hpsearch trial as a function that plain Optuna optimizes, with any of its samplers, pruners and storages."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import optuna
+import torch
+from torch import nn
+
+from hpsearch.config import StudyConfig, check_config, find_study, read_config
+from hpsearch.data import Data, from_arrays, load
+from hpsearch.errors import UserError
+from hpsearch.search.study import choose_device
+from hpsearch.training import Single
+from hpsearch.training.network import refuse_hidden_parameters
+from hpsearch.training.reference import train_safely
+from hpsearch.trial import Outcome, TrialSpec
+
+Build = Callable[[optuna.Trial, tuple[int, ...], int], nn.Module]
+
+
+class Objective:
+    """Trains the network that a trial proposes and returns its metric on the validation rows.
+
+        objective = Objective("digits")
+        study = optuna.create_study(direction=objective.direction)
+        study.optimize(objective, n_trials=20)
+
+    `data` is the name of a data set, a pair of arrays (inputs [N, ...], targets [N]), or a `Data`. `space` is what a study's `[space]`
+    may say, as a dict; without one, the default study's. `training` is a study's `[training]`: epochs, patience, precision, ...
+
+    `build(trial, shape, outputs)` makes a network of your own: any `nn.Module` that maps inputs [B, *shape] to raw outputs
+    [B, outputs] (logits: the loss applies sigmoid or softmax). It may ask the trial for hyperparameters of its own; those of hpsearch's
+    network (depth, width, ...) are then left out.
+
+    The metric is reported at every evaluation, so that the study's pruner can end a trial. A run that diverges returns `worst`, a
+    finite value that samplers learn from, and breaks the constraint `failed`.
+
+    Raises:
+        UserError: the data, space or training cannot be used; the study's direction is not the metric's; the network hides
+            parameters from torch in a plain list, tuple or dict.
+    """
+
+    def __init__(
+        self,
+        data: "str | tuple[Any, Any] | Data",
+        space: Mapping[str, Any] | None = None,
+        *,
+        build: Build | None = None,
+        training: Mapping[str, Any] | None = None,
+        metric: str | None = None,
+        task: str | None = None,
+        seed: int = 0,
+        device: str | None = None,
+        root: str | None = None,
+        download: bool = False,
+    ) -> None:
+        self.config = _config(data, space, training, seed)
+        self.build = build
+        loaded = _data(data, metric=metric, task=task, seed=seed, root=root, download=download)
+        self.data = loaded.to(choose_device(device), getattr(torch, self.config.training.precision))
+
+    @property
+    def direction(self) -> str:
+        """What is better: "maximize" or "minimize", by the metric."""
+        return self.data.metric.direction
+
+    @property
+    def worst(self) -> float:
+        """The value of a run that failed."""
+        return float(self.data.summary["worst"])
+
+    def defaults(self) -> dict[str, Any]:
+        """Return known-good hyperparameters, for `study.enqueue_trial`."""
+        return self.config.space.defaults()
+
+    def __call__(self, trial: optuna.Trial) -> float:
+        """Train the trial's network and return the metric at its best evaluation.
+
+        Raises:
+            optuna.TrialPruned: the study's pruner ended the trial.
+        """
+        self._check_direction(trial)
+        spec = self._specification(trial)
+
+        def ask(evaluation: int, metric: float) -> bool:
+            trial.report(metric, evaluation)
+            return trial.should_prune()
+
+        run = train_safely(spec, self.data, Single(ask), (lambda: self._built(trial)) if self.build else None)
+        assert run is not None, "nobody stops a trial of plain Optuna"
+        trial.set_user_attr("outcome", str(run.outcome))
+        trial.set_user_attr("detail", run.detail)
+        trial.set_user_attr("parameters", run.parameters)
+        trial.set_constraint("failed", 1.0 if run.outcome.failed else -1.0)
+        if run.outcome is Outcome.PRUNED:
+            raise optuna.TrialPruned(f"pruned at evaluation {len(run.history)} of {len(spec.evaluate_at)}")
+        return self.worst if run.value is None else run.value
+
+    def _check_direction(self, trial: optuna.Trial) -> None:
+        study = getattr(trial, "study", None)
+        if study is not None and study.direction.name.lower() != self.direction:
+            raise UserError(
+                f"the study has direction '{study.direction.name.lower()}', but {self.data.metric.name} is better when it is "
+                f"{'higher' if self.direction == 'maximize' else 'lower'}. Use create_study(direction='{self.direction}')."
+            )
+
+    def _specification(self, trial: optuna.Trial) -> TrialSpec:
+        budget = self.config.budget
+        spec = self.config.space.specification(
+            self.config.space.suggest(trial, custom_network=self.build is not None),
+            number=trial.number,
+            seed=self.config.study.seed,
+            budget=budget,
+            inputs=self.data.training.inputs.shape[1],
+            outputs=self.data.outputs,
+            rows=len(self.data.training.inputs),
+        )
+        return replace(spec, rungs=tuple(range(1, budget.evaluations)))
+
+    def _built(self, trial: optuna.Trial) -> nn.Module:
+        assert self.build is not None
+        network = self.build(trial, self.data.shape, self.data.outputs)
+        if not isinstance(network, nn.Module):
+            raise UserError(f"build returned a {type(network).__name__}; expected a torch.nn.Module.")
+        refuse_hidden_parameters(network)
+        self._check_outputs(network)
+        return network
+
+    def _check_outputs(self, network: nn.Module) -> None:
+        rows = self.data.training.inputs[:2].cpu().float().reshape(2, *self.data.shape)
+        training = network.training
+        with torch.no_grad():
+            shape = tuple(network.float().eval()(rows).shape)
+        network.train(training)
+        if shape != (2, self.data.outputs):
+            raise UserError(
+                f"{type(network).__name__} maps 2 inputs of shape {self.data.shape} to {shape}; expected (2, {self.data.outputs}): "
+                "raw outputs, one row each."
+            )
+
+
+def _config(data: Any, space: Mapping[str, Any] | None, training: Mapping[str, Any] | None, seed: int) -> StudyConfig:
+    default = read_config(find_study("digits"))
+    raw = {
+        "study": {"seed": seed},
+        "data": {"name": data if isinstance(data, str) else "data"},
+        "space": default.space.plain() if space is None else dict(space),
+        "training": dict(training) if training is not None else default.training.model_dump(),
+    }
+    return check_config(raw, "Objective")
+
+
+def _data(data: "str | tuple[Any, Any] | Data", **options: Any) -> Data:
+    if isinstance(data, Data):
+        return data
+    if isinstance(data, str):
+        return load(data, **options)
+    inputs, targets = data
+    kept = {name: options[name] for name in ("metric", "task", "seed")}
+    return from_arrays(inputs, targets, name="data", **kept)

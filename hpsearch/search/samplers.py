@@ -1,0 +1,69 @@
+"""Who proposes trials: one row each over Optuna's samplers.
+
+A fresh sampler is made for every trial, seeded from (study seed, trial number): Optuna does not store a sampler's random state, so a
+sampler that lives on would propose other trials after an interruption.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
+
+from hpsearch.errors import UserError
+from hpsearch.space import SearchSpace
+from hpsearch.trial import derive_seed
+
+LARGEST_GRID = 1_000_000  # points
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """`make` returns the sampler of one trial from the study's seed and the trial's.
+
+    `points` lists the parameters of all trials beforehand (the grid); `replayed` marks a sampler that keeps its state in the trials:
+    a resumed search asks it again for the earlier trials, so that its state (CMA-ES pickles its own) never enters the storage.
+    """
+
+    title: str
+    make: Callable[[int, int], BaseSampler]
+    points: Callable[[SearchSpace], Iterable[Mapping[str, Any]]] | None = None
+    replayed: bool = False
+
+
+def _grid(space: SearchSpace) -> Iterator[Mapping[str, Any]]:
+    for number, point in enumerate(islice(space.grid(), LARGEST_GRID + 1)):
+        if number == LARGEST_GRID:
+            raise UserError(
+                f"space: the grid has more than {LARGEST_GRID:,} points. Give fewer values or another sampler."
+            )
+        yield point
+
+
+def _random(seed: int) -> RandomSampler:
+    return RandomSampler(seed=derive_seed(seed, "independent") % 2**32)
+
+
+def _quasi_random(study_seed: int, seed: int) -> BaseSampler:
+    return QMCSampler(
+        scramble=True, seed=study_seed, independent_sampler=_random(seed), warn_independent_sampling=False
+    )
+
+
+def _evolution(study_seed: int, seed: int) -> BaseSampler:
+    return CmaEsSampler(seed=seed, independent_sampler=_random(seed), warn_independent_sampling=False)
+
+
+def _gaussian_process(study_seed: int, seed: int) -> BaseSampler:
+    return GPSampler(seed=seed, independent_sampler=_random(seed), warn_independent_sampling=False)
+
+
+SAMPLERS: dict[str, Sampler] = {
+    "random": Sampler("independent draws", lambda _, seed: RandomSampler(seed=seed)),
+    "grid": Sampler("every point of a grid", lambda _, seed: RandomSampler(seed=seed), points=_grid),
+    "qmc": Sampler("quasi-random, scrambled Sobol points", _quasi_random, replayed=True),
+    "tpe": Sampler("tree-structured Parzen estimator", lambda _, seed: TPESampler(seed=seed)),
+    "gp": Sampler("Gaussian process", _gaussian_process),
+    "cmaes": Sampler("covariance matrix adaptation", _evolution, replayed=True),
+}

@@ -1,0 +1,95 @@
+"""`HYPERPARAMETERS`: the literal table of what may stand in a study's `[space]`, with ranges and known-good defaults."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf, isfinite
+from typing import Any
+
+from hpsearch.errors import suggestion
+from hpsearch.space.domains import Value
+from hpsearch.training.activations import ACTIVATIONS
+from hpsearch.training.initializations import INITIALIZATIONS
+from hpsearch.training.optimizers import OPTIMIZERS
+from hpsearch.training.schedules import SCHEDULES
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperparameter:
+    """A row of `HYPERPARAMETERS`: what a value may be, and the known-good default.
+
+    `kind` is `int`, `float` or `str`; numbers lie in [low, high], with ends left out where `open_low`, `open_high`; names are among
+    `names`. `words` are texts that a numeric hyperparameter takes too.
+    """
+
+    kind: type
+    default: Value
+    meaning: str
+    low: float = -inf
+    high: float = inf
+    open_low: bool = False
+    open_high: bool = False
+    names: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+
+    @property
+    def bounds(self) -> str:
+        """The range of numbers in words, for an error."""
+        number = "a whole number" if self.kind is int else "a number"
+        below = f" {'>' if self.open_low else '≥'} {self.low:g}" if self.low > -inf else ""
+        above = f" {'<' if self.open_high else '≤'} {self.high:g}" if self.high < inf else ""
+        return number + " and".join(filter(None, (below, above)))
+
+    def problem(self, value: object) -> str | None:
+        """Return what is wrong with a value, or None."""
+        if isinstance(value, list | dict):
+            return f"is {value!r}; expected a single value"
+        if self.kind is str or isinstance(value, str):
+            known = self.names or self.words
+            return None if value in known else self._unknown(value, known)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+            return f"is {value!r}; expected {self.bounds}"
+        outside = value <= self.low if self.open_low else value < self.low
+        outside = outside or (value >= self.high if self.open_high else value > self.high)
+        fraction = self.kind is int and value != int(value)
+        return f"is {value!r}; expected {self.bounds}" if outside or fraction else None
+
+    def _unknown(self, value: object, known: tuple[str, ...]) -> str:
+        if not known:
+            return f"is {value!r}; expected {self.bounds}"
+        return f"is unknown: '{value}'. {suggestion(str(value), known)}"
+
+
+def _named(rows: Mapping[str, Any], default: str, meaning: str) -> Hyperparameter:
+    return Hyperparameter(str, default, meaning, names=tuple(rows))
+
+
+HYPERPARAMETERS: dict[str, Hyperparameter] = {
+    "depth": Hyperparameter(int, 2, "hidden layers; 0 is a linear model", low=0),
+    "width": Hyperparameter(int, 128, "units of a hidden layer (of the first one under a taper)", low=1),
+    "taper": Hyperparameter(float, 1.0, "width of a layer relative to the one before", low=0, open_low=True, high=4),
+    "activation": _named(ACTIVATIONS, "relu", "function between the layers"),
+    "dropout": Hyperparameter(float, 0.0, "share of hidden units silenced in an update", low=0, high=1, open_high=True),
+    "initialization": _named(INITIALIZATIONS, "kaiming_normal", "distribution of the initial weights"),
+    "optimizer": _named(OPTIMIZERS, "adam", "rule of the weight updates"),
+    "learning_rate": Hyperparameter(float, 1e-3, "step size", low=0, open_low=True),
+    "batch_size": Hyperparameter(int, 32, "rows of one update; 'full' is gradient descent", low=1, words=("full",)),
+    "weight_decay": Hyperparameter(float, 0.0, "pull of the weights towards zero", low=0),
+    "schedule": _named(SCHEDULES, "constant", "course of the learning rate over the budget"),
+    "momentum": Hyperparameter(float, 0.9, "memory of past gradients", low=0, high=1, open_high=True),
+    "smoothing": Hyperparameter(
+        float, 0.99, "memory of past squared gradients (RMSprop)", low=0, high=1, open_high=True
+    ),
+    "beta1": Hyperparameter(float, 0.9, "memory of past gradients (Adam)", low=0, high=1, open_high=True),
+    "beta2": Hyperparameter(float, 0.999, "memory of past squared gradients (Adam)", low=0, high=1, open_high=True),
+    "epsilon": Hyperparameter(float, 1e-8, "guard of the denominator", low=0, open_low=True),
+}
+
+COEFFICIENTS = {name for row in OPTIMIZERS.values() for name in row.coefficients}
+NETWORK = (
+    "depth",
+    "width",
+    "taper",
+    "activation",
+    "dropout",
+    "initialization",
+)  # what a network of one's own decides itself

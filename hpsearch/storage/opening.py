@@ -1,0 +1,117 @@
+"""From a URL to an Optuna storage: SQLite in the study's folder by default, any URL of Optuna's by choice.
+
+SQLite keeps its rollback journal (before 3.51.3 its write-ahead log could lose a reset), and waits a minute for a lock, not five
+seconds. Reading opens the file read-only, so that a report never writes.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalStorage
+from sqlalchemy.exc import SQLAlchemyError
+
+from hpsearch.errors import StorageError, UserError
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+SQLITE = "sqlite:///"
+JOURNAL = "journal:///"
+SQLITE_MAGIC = b"SQLite format 3\0"
+WAIT_FOR_LOCK = 60  # seconds
+
+
+def sqlite_url(file: Path) -> str:
+    """Return the URL of a SQLite file."""
+    return f"{SQLITE}{file}"
+
+
+def masked(url: str) -> str:
+    """Return a storage's URL without its password, for screen, log and report."""
+    return re.sub(
+        r"(://[^/@\s]*?:)[^/\s]*@|((?:password|passwd|pwd)=)[^&\s]*",
+        lambda m: f"{m[1] or m[2]}***{'@' if m[1] else ''}",
+        url,
+    )
+
+
+def open_storage(url: str, *, read_only: bool = False) -> BaseStorage:
+    """Open a storage; `read_only` demands that it exists and, on SQLite, cannot write.
+
+    Raises:
+        UserError: no such storage, or a URL that Optuna does not know.
+        StorageError: it is damaged or cannot be reached.
+    """
+    file = local_file(url)
+    if file is not None:
+        _check_file(file, url, read_only)
+    with explained(url):
+        if url.startswith(JOURNAL):
+            return JournalStorage(JournalFileBackend(str(file)))
+        if url.startswith("redis://"):
+            from optuna.storages.journal import JournalRedisBackend
+
+            return JournalStorage(JournalRedisBackend(url))
+        if "://" not in url:
+            raise UserError(
+                f"storage '{url}': not a URL. Write for example sqlite:///study.db or postgresql://user@host/db."
+            )
+        return RDBStorage(_engine_url(url, read_only), engine_kwargs=_engine_kwargs(url), skip_table_creation=read_only)
+
+
+def local_file(url: str) -> Path | None:
+    """Return the file of a SQLite or journal URL."""
+    prefix = next((p for p in (SQLITE, JOURNAL) if url.startswith(p)), None)
+    return Path(url.removeprefix(prefix)) if prefix else None
+
+
+@contextmanager
+def explained(url: str) -> Iterator[None]:
+    """Turn a storage's exceptions into one line that names the storage."""
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError, OSError) as error:
+        cause = str(error.__cause__ or error).splitlines()[0]
+        if re.search(r"malformed|not a database|disk image", cause):
+            raise StorageError(
+                f"storage damaged: {masked(url)} ({cause}). It was not changed; restore a copy."
+            ) from error
+        if "disk is full" in cause or "No space" in cause:
+            raise StorageError(f"disk full writing {masked(url)}: free space, then run the same command.") from error
+        raise StorageError(
+            f"storage {masked(url)}: {masked(cause)}. Check that it can be reached and written."
+        ) from error
+    except ImportError as error:
+        raise UserError(f"storage {masked(url)}: needs the package '{error.name}'. Install it with pip.") from error
+    except (ValueError, KeyError) as error:
+        raise UserError(
+            f"storage {masked(url)}: {masked(str(error)).splitlines()[0]}. Give a URL that Optuna knows."
+        ) from error
+
+
+def _check_file(file: Path, url: str, must_exist: bool) -> None:
+    if not file.exists():
+        if must_exist:
+            raise UserError(
+                f"no storage {url}: the file does not exist. Run the study first, or give another name or URL."
+            )
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return
+    with explained(url), file.open("rb") as stream:
+        start = stream.read(len(SQLITE_MAGIC))
+    if url.startswith(SQLITE) and start not in (b"", SQLITE_MAGIC):
+        raise StorageError(f"storage damaged: {file} is not a SQLite file. It was not changed; restore a copy.")
+
+
+def _engine_url(url: str, read_only: bool) -> str:
+    if read_only and url.startswith(SQLITE):
+        return f"{SQLITE}file:{Path(url.removeprefix(SQLITE)).absolute()}?mode=ro&uri=true"
+    return url
+
+
+def _engine_kwargs(url: str) -> dict[str, Any]:
+    return {"connect_args": {"timeout": WAIT_FOR_LOCK}} if url.startswith(SQLITE) else {"pool_pre_ping": True}

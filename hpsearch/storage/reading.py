@@ -1,0 +1,98 @@
+"""From a storage to a `StudyRecord`. Reading never writes, and never trusts what it reads to be more than JSON."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
+
+from hpsearch.errors import StorageError, UserError, suggestion
+from hpsearch.storage.opening import explained, masked, open_storage
+from hpsearch.storage.records import StudyRecord, TrialRecord
+from hpsearch.trial import History
+
+SCHEMA = 1
+PREFIX = "hpsearch:"
+RUN = f"{PREFIX}run"
+
+
+def read_study(url: str, name: str | None = None) -> StudyRecord:
+    """Read a study; without a name, the storage's only one.
+
+    Raises:
+        UserError: there is no such study, or hpsearch did not make it.
+        StorageError: the storage cannot be read.
+    """
+    storage = open_storage(url, read_only=True)
+    with explained(url):
+        study_id = _find(storage, url, name)
+        attributes = storage.get_study_user_attrs(study_id)
+        if f"{PREFIX}settings" not in attributes:
+            raise UserError(
+                f"study '{storage.get_study_name_from_id(study_id)}' in {masked(url)} was not made by hpsearch."
+            )
+        return StudyRecord(
+            name=storage.get_study_name_from_id(study_id),
+            direction="maximize"
+            if storage.get_study_directions(study_id)[0] == StudyDirection.MAXIMIZE
+            else "minimize",
+            settings=_table(attributes, "settings"),
+            data=_table(attributes, "data"),
+            result=_table(attributes, "result"),
+            trials=_trials(storage.get_all_trials(study_id, deepcopy=False)),
+            as_of=time.strftime("%Y-%m-%d %H:%M"),
+        )
+
+
+def _find(storage: BaseStorage, url: str, name: str | None) -> int:
+    names = [study.study_name for study in optuna.get_all_study_summaries(storage)]
+    if name is None and len(names) == 1:
+        name = names[0]
+    if name is None or name not in names:
+        asked = f"no study '{name}'" if name else f"{len(names)} studies"
+        raise UserError(f"{asked} in {masked(url)}. Name one with --study. {suggestion(name or '', names)}")
+    return storage.get_study_id_from_name(name)
+
+
+def _table(attributes: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = attributes.get(PREFIX + key, {})
+    if not isinstance(value, dict):
+        raise StorageError(f"storage damaged: study attribute {PREFIX}{key} is a {type(value).__name__}, not a table.")
+    return value
+
+
+def _trials(trials: list[FrozenTrial]) -> tuple[TrialRecord, ...]:
+    starts = [trial.datetime_start.timestamp() for trial in trials if trial.datetime_start]
+    return tuple(_record(trial, min(starts, default=0.0)) for trial in trials)
+
+
+def _record(trial: FrozenTrial, first: float) -> TrialRecord:
+    run = trial.user_attrs.get(RUN)
+    run = run if isinstance(run, dict) else {}
+    return TrialRecord(
+        number=trial.number,
+        state=trial.state.name.lower(),
+        params=trial.params,
+        outcome=run.get("outcome", ""),
+        detail=run.get("detail", ""),
+        value=trial.values[0] if trial.values else None,
+        validation_loss=run.get("validation_loss"),
+        best_evaluation=run.get("best", 0),
+        parameters=run.get("parameters"),
+        started=trial.datetime_start.timestamp() - first if trial.datetime_start else None,
+        seconds=run.get("seconds"),
+        history=_history(run.get("history")),
+        rungs=trial.intermediate_values,
+        repeats=run.get("repeats"),
+    )
+
+
+def _history(columns: object) -> History | None:
+    """Return the learning curve, or None where the storage holds something else."""
+    if not isinstance(columns, dict) or columns.keys() != History().columns().keys():
+        return None
+    history = History(**{name: tuple(column) for name, column in columns.items()})
+    return history if len({len(column) for column in history.columns().values()}) == 1 else None

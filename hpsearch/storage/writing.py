@@ -1,0 +1,226 @@
+"""The one writer of a study: trials are written whole as RUNNING, then finished, in few transactions, off the training thread.
+
+What was handed over is written in order by one thread; `flush` waits for it. A write that fails is raised to the caller at its next
+call, and nothing is written after it, so that the storage always holds a beginning of what was told.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from optuna.distributions import BaseDistribution
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from hpsearch.errors import UserError
+from hpsearch.storage import lease
+from hpsearch.storage.opening import explained, open_storage
+from hpsearch.storage.reading import PREFIX, RUN, SCHEMA
+from hpsearch.trial import Outcome, TrainingRun
+
+CURVE = 100  # evaluations kept of a learning curve: a few kilobytes a trial
+FREE = ("study.question", "data.root", "search.trials", "search.timeout")  # settings that may change from run to run
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A trial that an earlier run of the study left: its parameters and, where it was told, its result."""
+
+    params: Mapping[str, Any]
+    state: TrialState
+    value: float | None
+    rungs: Mapping[int, float]
+    run: Mapping[str, Any]
+
+    @property
+    def finished(self) -> bool:
+        """Whether the result was told; if not, the trial is trained again."""
+        return self.state.is_finished()
+
+
+class StudyWriter:
+    """A study open for writing, under its lease."""
+
+    def __init__(self, url: str, storage: BaseStorage, study_id: int) -> None:
+        self.url, self.storage, self.study_id = url, storage, study_id
+        self.ids: dict[int, int] = {}  # our number → the storage's id
+        self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="storage", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        name: str,
+        direction: str,
+        settings: Mapping[str, Any],
+        data: Mapping[str, Any],
+        *,
+        take_over: bool = False,
+    ) -> "StudyWriter":
+        """Open a study, or make it, and take its lease.
+
+        Raises:
+            UserError: the study is another one under the same name, or another process runs it.
+            StorageError: the storage cannot be used.
+        """
+        storage = open_storage(url)
+        with explained(url):
+            study_id = _find_or_create(storage, name, direction)
+            attributes = storage.get_study_user_attrs(study_id)
+            _refuse_changes(name, attributes, settings, data)
+            _refuse_foreign_trials(name, storage.get_all_trials(study_id, deepcopy=False), attributes)
+            lease.acquire(storage, study_id, take_over=take_over)
+            for key, value in (("data", data), ("schema", SCHEMA), ("settings", settings)):  # settings make it a study
+                if attributes.get(PREFIX + key) != value:
+                    storage.set_study_user_attr(study_id, PREFIX + key, value)
+        return cls(url, storage, study_id)
+
+    def stored(self) -> list[Stored]:
+        """Return the trials that are there already, in the order of their numbers."""
+        with explained(self.url):
+            trials = self.storage.get_all_trials(self.study_id, deepcopy=False)
+        self.ids = {trial.number: trial._trial_id for trial in trials}
+        return [
+            Stored(
+                t.params, t.state, t.values[0] if t.values else None, t.intermediate_values, t.user_attrs.get(RUN, {})
+            )
+            for t in trials
+        ]
+
+    def result(self) -> dict[str, Any]:
+        """Return the result that an earlier run confirmed, if any."""
+        with explained(self.url):
+            return dict(self.storage.get_study_user_attrs(self.study_id).get(f"{PREFIX}result", {}))
+
+    def begin(self, number: int, params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]) -> None:
+        """Write a trial whole, as RUNNING."""
+        trial = create_trial(state=TrialState.RUNNING, params=dict(params), distributions=dict(distributions))
+        trial.datetime_start = datetime.now()
+        self._put(lambda: self._create(number, trial))
+
+    def finish(
+        self, run: TrainingRun, value: float, rungs: Mapping[int, float], seconds: float, repeats: int | None
+    ) -> None:
+        """Write a trial's result; `value` is what is told, a failed trial's being the metric's worst."""
+        kept = {
+            "outcome": str(run.outcome),
+            "detail": run.detail,
+            "best": run.best,
+            "value": run.value,
+            "validation_loss": run.loss,
+            "parameters": run.parameters,
+            "seconds": round(seconds, 4),
+            "repeats": repeats,
+            "history": run.history.thinned(CURVE).columns(),
+        }
+        pruned = run.outcome is Outcome.PRUNED
+        self._put(lambda: self._finish(run, kept, TrialState.PRUNED if pruned else TrialState.COMPLETE, value, rungs))
+
+    def set_result(self, result: Mapping[str, Any]) -> None:
+        """Write the confirmed best network's figures."""
+        self._put(lambda: self.storage.set_study_user_attr(self.study_id, f"{PREFIX}result", dict(result)))
+
+    def flush(self) -> None:
+        """Wait until all that was handed over is written.
+
+        Raises:
+            StorageError: a write failed.
+        """
+        done = threading.Event()
+        self._tasks.put(done.set)
+        while not done.wait(0.2) and self._error is None:
+            pass
+        self._raise()
+
+    def close(self) -> None:
+        """Write what is left, give the lease back and end the thread."""
+        try:
+            self.flush()
+            with explained(self.url):
+                lease.release(self.storage, self.study_id)
+        finally:
+            self._tasks.put(None)
+            self._thread.join(5)
+
+    def _put(self, task: Callable[[], None]) -> None:
+        self._raise()
+        self._tasks.put(task)
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            try:
+                with explained(self.url):
+                    task()
+            except BaseException as error:  # noqa: BLE001: handed to the training thread
+                self._error = error
+                return
+
+    def _create(self, number: int, trial: FrozenTrial) -> None:
+        trial_id = self.storage.create_new_trial(self.study_id, template_trial=trial)
+        if (got := self.storage.get_trial(trial_id).number) != number:
+            raise UserError(f"another program wrote trial {got - 1} into this study. Give hpsearch a study of its own.")
+        self.ids[number] = trial_id
+
+    def _finish(
+        self, run: TrainingRun, kept: Mapping[str, Any], state: TrialState, value: float, rungs: Mapping[int, float]
+    ) -> None:
+        """Write details first, the state last: a trial is told by that one transaction, or trained again."""
+        trial_id = self.ids[run.number]
+        for evaluation, metric in rungs.items():
+            self.storage.set_trial_intermediate_value(trial_id, evaluation, metric)
+        self.storage.set_trial_user_attr(trial_id, RUN, kept)
+        self.storage.set_trial_system_attr(trial_id, "constraints:failed", 1.0 if run.outcome.failed else -1.0)
+        self.storage.set_trial_state_values(trial_id, state, [value])
+
+
+def _find_or_create(storage: BaseStorage, name: str, direction: str) -> int:
+    try:
+        return storage.get_study_id_from_name(name)
+    except KeyError:
+        return storage.create_new_study([StudyDirection[direction.upper()]], name)
+
+
+def _refuse_foreign_trials(name: str, trials: list[FrozenTrial], attributes: Mapping[str, Any]) -> None:
+    foreign = trials and f"{PREFIX}settings" not in attributes
+    if foreign or any(trial.state is TrialState.WAITING for trial in trials):
+        raise UserError(f"study '{name}' has trials that hpsearch did not make. Give the study another name (--name).")
+
+
+def _refuse_changes(
+    name: str, attributes: Mapping[str, Any], settings: Mapping[str, Any], data: Mapping[str, Any]
+) -> None:
+    """Compare the fingerprint: a study keeps its space, data, metric, budget, sampler and seed.
+
+    Raises:
+        UserError: shows each difference.
+    """
+    before = attributes.get(f"{PREFIX}settings")
+    if before is None:
+        return
+    old = {**_flat(before), "data.hash": attributes.get(f"{PREFIX}data", {}).get("hash")}
+    new = {**_flat(settings), "data.hash": data.get("hash")}
+    changes = [key for key in sorted(old.keys() | new.keys()) if key not in FREE and old.get(key) != new.get(key)]
+    if changes:
+        shown = "; ".join(f"{key} was {old.get(key)!r}, now {new.get(key)!r}" for key in changes)
+        raise UserError(
+            f"study '{name}' exists and differs: {shown}. Give it another name (--name) or the old settings."
+        )
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        nested = isinstance(value, dict)
+        flat |= _flat(cast("Mapping[str, Any]", value), f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
+    return flat

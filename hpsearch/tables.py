@@ -1,0 +1,427 @@
+"""A study's numbers as pandas tables, each with declared columns: name, unit, meaning.
+
+`TABLES` lists them; `frames` builds all of them from a `StudyRecord` alone, `write` saves them as CSV files. Figures and the report
+are made from these frames, so every number that is drawn can be looked up. A searched hyperparameter is a column of its own name
+where a table says `<hyperparameter>`. Files are derived: they can always be built again.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from math import isfinite, log
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hpsearch.importance import importances
+from hpsearch.storage import StudyRecord, TrialRecord
+from hpsearch.trial import History, Outcome
+from hpsearch.words import Metric, best, domain, duration, hyperparameters, number, ranked, usable, visible
+
+LEADERS = 20
+EDGE = 0.05  # share of a range that counts as its edge
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs text cells that begin so
+
+Frames = Mapping[str, pd.DataFrame]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its name, its unit ("" for none) and what it says."""
+
+    name: str
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table: `build` makes it from the record and the tables listed before it."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    build: Callable[[StudyRecord, Frames], pd.DataFrame]
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier() or len({column.name for column in self.columns}) != len(self.columns):
+            raise ValueError(f"table '{self.name}': its name and its columns' names must be plain and distinct")
+
+
+def _frame(name: str, rows: Iterable[Mapping[str, Any]], extra: Iterable[str] = ()) -> pd.DataFrame:
+    """Rows as a frame with the declared columns, also where there is no row; `extra` stand for `<hyperparameter>`."""
+    declared = [column.name for column in COLUMNS[name]]
+    at = declared.index("<hyperparameter>") if "<hyperparameter>" in declared else len(declared)
+    names = [*declared[:at], *extra, *declared[at + 1 :]]
+    rows = list(rows)
+    return pd.DataFrame({column: pd.Series([row.get(column) for row in rows], dtype=_dtype(rows, column)) for column in names})
+
+
+def _dtype(rows: list[Mapping[str, Any]], column: str) -> str:
+    """Numbers are kept as numbers (whole ones as whole ones, gaps and all); a column with any text is kept as it is."""
+    kinds = {type(row.get(column)) for row in rows} - {type(None)}
+    if kinds == {int} and all(abs(row.get(column) or 0) < 2**62 for row in rows):
+        return "Int64"
+    return "float64" if kinds and kinds <= {int, float} else "object"
+
+
+def column(name: str) -> str:
+    """Return the column of a hyperparameter; one that is called like a declared column gets a suffix."""
+    taken = {declared.name for declared in COLUMNS["trials"]} | {declared.name for declared in COLUMNS["leaderboard"]}
+    return f"{name} (hyperparameter)" if name in taken else name
+
+
+def _params(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
+    return {column(name): _plain(trial.params.get(name)) for name in hyperparameters(record)}
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or type(value) in (int, float, str) else str(value)
+
+
+def _examples(trial: TrialRecord) -> int:
+    """Examples trained; a repeat trained nothing."""
+    return trial.history.examples[-1] if trial.history and len(trial.history) and trial.repeats is None else 0
+
+
+def _trials(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    rows = [
+        {
+            "trial": trial.number,
+            "outcome": trial.outcome or trial.state,
+            "value": trial.value,
+            **_params(record, trial),
+            "validation_loss": trial.validation_loss,
+            "best_evaluation": trial.best_evaluation or None,
+            "evaluations": len(trial.history) if trial.history else None,
+            "examples": _examples(trial),
+            "parameters": trial.parameters,
+            "started": trial.started,
+            "seconds": trial.seconds,
+            "repeats": trial.repeats,
+            "detail": trial.detail,
+        }
+        for trial in record.trials
+    ]
+    return _frame("trials", rows, map(column, hyperparameters(record)))
+
+
+def _leaderboard(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    rows = [
+        {
+            "rank": rank,
+            "trial": trial.number,
+            "value": trial.value,
+            **_params(record, trial),
+            "parameters": trial.parameters,
+            "seconds": trial.seconds,
+        }
+        for rank, trial in enumerate(ranked(record)[:LEADERS], 1)
+    ]
+    return _frame("leaderboard", rows, map(column, hyperparameters(record)))
+
+
+def _curves(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    columns: dict[str, list[Any]] = {declared.name: [] for declared in COLUMNS["curves"]}
+    for trial in record.trials:
+        history = trial.history or History()
+        columns["trial"] += [trial.number] * len(history)
+        for name, values in history.columns().items():
+            columns[name] += values
+    return pd.DataFrame(columns)
+
+
+def _progress(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    ended = [trial for trial in record.trials if trial.value is not None and trial.state != "running"]
+    timed = sorted((t for t in ended if t.started is not None and t.seconds is not None), key=_end)
+    total, examples = 0, []
+    for trial in timed or ended:
+        total += _examples(trial)
+        examples.append((total, trial))
+    rows = _steps(record, "trial", [(trial.number, trial) for trial in ended])
+    rows += _steps(record, "examples", examples)
+    rows += _steps(record, "seconds", [(_end(trial), trial) for trial in timed])
+    return _frame("progress", rows)
+
+
+def _end(trial: TrialRecord) -> float:
+    return (trial.started or 0.0) + (trial.seconds or 0.0)
+
+
+def _steps(record: StudyRecord, axis: str, points: list[tuple[float, TrialRecord]]) -> list[dict[str, Any]]:
+    metric, best, rows = Metric.of(record), None, []
+    for position, trial in points:
+        if usable(trial) and trial.value is not None and (best is None or metric.better(trial.value, best)):
+            best = trial.value
+        row = {"axis": axis, "position": float(position), "trial": trial.number, "outcome": trial.outcome}
+        rows.append(row | {"value": trial.value, "best": best})
+    return rows
+
+
+def _importance(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    rows = [
+        {"hyperparameter": i.name, "importance": i.share, "low": i.low, "high": i.high, "trials": i.trials, "note": i.note}
+        for i in importances(record)
+    ]
+    return _frame("importance", sorted(rows, key=lambda row: -(row["importance"] or 0.0)))
+
+
+def _hyperparameters(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    space = record.settings.get("space") or {}
+    leader = best(record)
+    known = {row["hyperparameter"]: row for row in done["importance"].to_dict("records")}
+    rows = []
+    for name in hyperparameters(record) + [name for name in space if name not in hyperparameters(record)]:
+        value = _plain(leader.params.get(name)) if leader else None
+        row = {"hyperparameter": name, "domain": domain(space[name]) if name in space else "", "best": value}
+        row |= {"edge": edge(space.get(name), value)}
+        rows.append(row | {key: known[name][key] for key in ("importance", "low", "high", "note") if name in known})
+    return _frame("hyperparameters", rows)
+
+
+def edge(wanted: Any, value: Any) -> str:
+    """Return "low" or "high" where a value lies within 5 % of an end of its range, "" elsewhere.
+
+    A low end of 0 is no edge to widen: dropout, momentum and depth cannot go below.
+    """
+    if not isinstance(wanted, Mapping) or "low" not in wanted or not isinstance(value, int | float):
+        return ""
+    low, high, value = (float(number) for number in (wanted["low"], wanted["high"], value))
+    if not (low < high and isfinite(low) and isfinite(high)):
+        return ""
+    if wanted.get("log") and low > 0 and value > 0:
+        low, high, value = log(low), log(high), log(value)
+    position = (value - low) / (high - low)
+    if position <= EDGE and wanted["low"] != 0:
+        return "low"
+    return "high" if position >= 1 - EDGE else ""
+
+
+def _parameters(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    learned = [
+        {"kind": "parameter", "name": layer.get("name"), "value": " × ".join(str(n) for n in layer.get("shape") or [])}
+        | {"count": layer.get("count"), "set_by": "training: the optimizer, from the training rows"}
+        for layer in record.result.get("layers") or []
+    ]
+    chosen = [
+        {"kind": "hyperparameter", "name": row["hyperparameter"], "value": _cell(row["best"]), "count": 1}
+        | {"set_by": "the study's author: one value" if row["domain"].startswith("fixed") else "the search, on the validation rows"}
+        for row in done["hyperparameters"].to_dict("records")
+        if best(record)
+    ]
+    for row, space in zip(chosen, done["hyperparameters"]["domain"], strict=False):
+        if space.startswith("fixed at "):
+            row["value"] = space.removeprefix("fixed at ")
+    return _frame("parameters", learned + [row for row in chosen if row["value"] != ""])
+
+
+def _cell(value: Any) -> str:
+    missing = value is None or (isinstance(value, float) and value != value)
+    return "" if missing else number(value)
+
+
+def _timeline(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    now = max((_end(trial) for trial in record.trials), default=0.0)
+    free: list[float] = []
+    rows = []
+    for trial in sorted((t for t in record.trials if t.started is not None), key=lambda t: (t.started, t.number)):
+        start, end = trial.started or 0.0, _end(trial) if trial.seconds is not None else max(now, trial.started or 0.0)
+        place = next((i for i, until in enumerate(free) if until <= start + 1e-9), len(free))
+        free[place : place + 1] = [end]
+        row = {"trial": trial.number, "outcome": trial.outcome or trial.state, "place": place + 1}
+        rows.append(row | {"start": float(start), "end": float(end)})
+    return _frame("timeline", rows)
+
+
+def _outcomes(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    names = [trial.outcome or trial.state for trial in record.trials]
+    meanings = {outcome.value: outcome.meaning for outcome in Outcome} | STATES
+    known = [name for name in meanings if name in names]
+    order = known + sorted(set(names) - set(known))
+    rows = [{"outcome": n, "trials": names.count(n), "meaning": meanings.get(n, "not known to this version")} for n in order]
+    return _frame("outcomes", rows)
+
+
+STATES = {
+    "running": "training now",
+    "waiting": "queued, not yet begun",
+    "fail": "ended by an error of the program or the machine; the sampler does not see it",
+    "complete": "ended; the storage does not say how",
+}
+
+HYPERPARAMETER = Column("<hyperparameter>", "", "one column for each searched hyperparameter; empty where the trial has none")
+TRIAL = Column("trial", "", "the trial's number, from 0, in the order in which they were proposed")
+OUTCOME = Column("outcome", "", "how the trial ended, or its state while it has not")
+VALUE = Column("value", "metric", "the study's metric on the validation rows, at the trial's best evaluation")
+PARAMETERS = Column("parameters", "count", "trainable numbers of the network")
+SECONDS = Column("seconds", "s", "wall time of the trial")
+
+COLUMNS: dict[str, tuple[Column, ...]] = {
+    "trials": (
+        TRIAL,
+        OUTCOME,
+        VALUE,
+        HYPERPARAMETER,
+        Column("validation_loss", "loss", "the loss on the validation rows at the best evaluation"),
+        Column("best_evaluation", "", "the evaluation, from 1, with the best metric"),
+        Column("evaluations", "count", "how often the network was evaluated"),
+        Column("examples", "count", "training examples seen, repeats of a row counted"),
+        PARAMETERS,
+        Column("started", "s", "start, since the study's first trial"),
+        SECONDS,
+        Column("repeats", "", "the earlier trial with the same hyperparameters whose result was taken over"),
+        Column("detail", "", "what happened, in words"),
+    ),
+    "leaderboard": (Column("rank", "", "1 is the best"), TRIAL, VALUE, HYPERPARAMETER, PARAMETERS, SECONDS),
+    "curves": (
+        TRIAL,
+        Column("evaluation", "", "counted from 1"),
+        Column("update", "count", "weight updates so far"),
+        Column("examples", "count", "training examples seen so far"),
+        Column("seconds", "s", "time in training so far"),
+        Column("training_loss", "loss", "mean over the batches since the evaluation before"),
+        Column("validation_loss", "loss", "the loss on the validation rows"),
+        Column("metric", "metric", "the study's metric on the validation rows"),
+    ),
+    "progress": (
+        Column("axis", "", "what `position` counts: trial, examples or seconds"),
+        Column("position", "", "trial number; examples trained so far by all trials; seconds since the first trial began"),
+        TRIAL,
+        OUTCOME,
+        VALUE,
+        Column("best", "metric", "the best value of a usable trial so far"),
+    ),
+    "importance": (
+        Column("hyperparameter", "", "its name"),
+        Column("importance", "share", "PED-ANOVA: the part of what sets the best trials apart, all together 1"),
+        Column("low", "share", "lower end of the 90 % bootstrap interval"),
+        Column("high", "share", "upper end of the 90 % bootstrap interval"),
+        Column("trials", "count", "usable trials that have the hyperparameter"),
+        Column("note", "", "why it is unknown, or over which trials it holds"),
+    ),
+    "hyperparameters": (
+        Column("hyperparameter", "", "its name"),
+        Column("domain", "", "what the study allowed"),
+        Column("best", "", "its value in the best trial"),
+        Column("edge", "", "low or high: the best value lies within 5 % of that end of the range"),
+        Column("importance", "share", "see the table importance"),
+        Column("low", "share", "lower end of the interval"),
+        Column("high", "share", "upper end of the interval"),
+        Column("note", "", "why the importance is unknown, or over which trials it holds"),
+    ),
+    "parameters": (
+        Column("kind", "", "parameter: learned from the training rows; hyperparameter: chosen before training"),
+        Column("name", "", "tensor or hyperparameter"),
+        Column("value", "", "a tensor's shape, a hyperparameter's value in the best trial"),
+        Column("count", "count", "numbers in it"),
+        Column("set_by", "", "who sets it, and from which rows"),
+    ),
+    "timeline": (
+        TRIAL,
+        OUTCOME,
+        Column("place", "", "trials that run at the same time have different places, from 1"),
+        Column("start", "s", "since the study's first trial"),
+        Column("end", "s", "since the study's first trial; of a running trial the latest time known"),
+    ),
+    "outcomes": (OUTCOME, Column("trials", "count", "trials with it"), Column("meaning", "", "what it means")),
+}
+
+_ROWS = (
+    Table("trials", "All trials", COLUMNS["trials"], _trials),
+    Table("leaderboard", "The best trials", COLUMNS["leaderboard"], _leaderboard),
+    Table("curves", "Learning curves", COLUMNS["curves"], _curves),
+    Table("progress", "Best value so far", COLUMNS["progress"], _progress),
+    Table("importance", "Importance of the hyperparameters", COLUMNS["importance"], _importance),
+    Table("hyperparameters", "Hyperparameters", COLUMNS["hyperparameters"], _hyperparameters),
+    Table("parameters", "Parameters and hyperparameters", COLUMNS["parameters"], _parameters),
+    Table("timeline", "When each trial ran", COLUMNS["timeline"], _timeline),
+    Table("outcomes", "How the trials ended", COLUMNS["outcomes"], _outcomes),
+)
+TABLES: dict[str, Table] = {table.name: table for table in _ROWS}
+
+
+def frames(record: StudyRecord) -> dict[str, pd.DataFrame]:
+    """Return every table of `TABLES` by name; a study without trials gives tables without rows."""
+    done: dict[str, pd.DataFrame] = {}
+    for table in TABLES.values():
+        done[table.name] = table.build(record, done)
+    return done
+
+
+def write(tables: Frames, folder: Path, metric: Metric | None = None) -> list[Path]:
+    """Write each table as `folder/NAME.csv`, the leaderboard as Markdown too, and what the columns mean as `columns.csv`.
+
+    Args:
+        tables: what `frames` returned.
+        folder: made where it is missing.
+        metric: writes the leaderboard's values as percentages where they are; None leaves plain numbers.
+
+    Returns:
+        The files written.
+
+    Raises:
+        OSError: a file cannot be written; the one before it is left as it was.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {f"{name}.csv": _csv(frame) for name, frame in tables.items()}
+    meanings = [(t.name, c.name, c.unit, c.meaning) for t in TABLES.values() for c in t.columns]
+    texts["columns.csv"] = _csv(pd.DataFrame(meanings, columns=["table", "column", "unit", "meaning"]))
+    texts["leaderboard.md"] = markdown(tables["leaderboard"], metric)
+    return [replace_file(folder / name, text) for name, text in texts.items()]
+
+
+def replace_file(path: Path, text: str) -> Path:
+    """Write text beside its place and move it there: a reader sees the old file or the new one, never half."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    return path
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    safe = frame.rename(columns=inert)
+    for i, name in enumerate(frame.columns):
+        if frame[name].dtype.kind in "OUT":
+            safe.isetitem(i, pd.Series([inert(value) for value in frame[name]], index=frame.index, dtype="object"))
+    return str(safe.to_csv(index=False, lineterminator="\n"))
+
+
+def inert(value: Any) -> Any:
+    """Return text that a spreadsheet would run as a formula behind a `'`; all else, numbers included, untouched."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value
+
+
+def markdown(frame: pd.DataFrame, metric: Metric | None = None) -> str:
+    """Return a table as Markdown, its cells as the report shows them."""
+    head = f"| {' | '.join(_bar(name) for name in frame.columns)} |\n|{' --- |' * len(frame.columns)}\n"
+    return head + "".join(f"| {' | '.join(_bar(cell) for cell in row)} |\n" for row in cells(frame, metric))
+
+
+def _bar(text: object) -> str:
+    escaped = visible(text).replace("\\", "\\\\").replace("|", "\\|").replace("&", "&amp;").replace("<", "&lt;")
+    return escaped.replace("[", "\\[").replace("`", "\\`")
+
+
+def cells(frame: pd.DataFrame, metric: Metric | None = None) -> list[list[str]]:
+    """Return a frame's cells as readable text: rounded numbers, shares and seconds with their unit, "" where empty."""
+    names = list(frame.columns)
+    return [[_shown(name, value, metric) for name, value in zip(names, row, strict=True)] for row in frame.to_numpy(dtype=object)]
+
+
+def _shown(name: str, value: Any, metric: Metric | None) -> str:
+    if value is None or value is pd.NA or (isinstance(value, float) and value != value):
+        return ""
+    if name in ("value", "metric") and metric and isinstance(value, int | float):
+        return metric.text(float(value), 2)
+    if name in ("seconds", "started", "start", "end"):
+        return duration(float(value))
+    if name in ("trial", "rank", "repeats", "evaluation"):
+        return str(value)
+    return number(value.item() if hasattr(value, "item") else value)

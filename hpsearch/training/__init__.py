@@ -1,0 +1,68 @@
+"""Training: a `TrialSpec` goes in, a `TrainingRun` comes out.
+
+The engine's contract
+---------------------
+An engine *pulls*. It takes as many trials as it has room for, trains all of them to their next evaluation, reports it, drops the
+pruned and the finished, and takes again for the free places, until nothing is left to take and nothing is in flight.
+
+1. A run is a function of (specification, data, precision): not of global random state, of the order of trials, or of the trials
+   trained beside it.
+2. `reference.train` is the specification. The draws (`draws`), the tables of optimizers, activations and schedules, the metrics
+   (the data's) and the keeping of the history (`progress`) are one code for every engine; only arithmetic may be written again.
+3. A run that is stopped from outside (`source.stopping`) is dropped: it is trained again from its start some other day.
+4. A non-finite loss and exhausted memory end in a stated `Outcome`, never in an exception.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from hpsearch.trial import TrainingRun, TrialSpec
+
+
+class TrialSource(Protocol):
+    """Where an engine takes its trials from and hands its answers to: the search."""
+
+    @property
+    def stopping(self) -> bool:
+        """Whether to drop what is in flight; looked at in every update."""
+        ...
+
+    def take(self, room: int) -> Sequence[TrialSpec]:
+        """Return at most `room` trials to train; none where all is taken, or where answers must come first."""
+        ...
+
+    def prune(self, number: int, evaluation: int, metric: float) -> bool:
+        """Report the metric at a rung; True tells the engine to end the trial there."""
+        ...
+
+    def finish(self, run: TrainingRun) -> None:
+        """Hand over a finished run."""
+        ...
+
+
+class Engine(Protocol):
+    """Something that trains."""
+
+    def run(self, source: TrialSource) -> None:
+        """Train until the source has nothing left."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """The source of one trial outside a search: `ask(evaluation, metric)` decides at its rungs; nobody stops it."""
+
+    ask: Callable[[int, float], bool] = lambda evaluation, metric: False
+    stopping: bool = False
+
+    def take(self, room: int) -> Sequence[TrialSpec]:
+        """Return nothing: the trial is at hand."""
+        return ()
+
+    def prune(self, number: int, evaluation: int, metric: float) -> bool:
+        """Ask at a rung."""
+        return self.ask(evaluation, metric)
+
+    def finish(self, run: TrainingRun) -> None:
+        """Keep nothing: the run is returned to whoever trains it."""

@@ -1,0 +1,31 @@
+"""The activations of hidden layers, one row each, by their name in `torch.nn.functional`."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """An elementwise function: `function` of `torch.nn.functional`."""
+
+    function: str
+
+    def __call__(self, inputs: "torch.Tensor") -> "torch.Tensor":
+        """Apply the function to every element."""
+        import torch.nn.functional as F
+
+        result: torch.Tensor = getattr(F, self.function)(inputs)
+        return result
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    "relu": Activation("relu"),
+    "leaky_relu": Activation("leaky_relu"),  # slope 0.01 below zero
+    "tanh": Activation("tanh"),
+    "sigmoid": Activation("sigmoid"),
+    "gelu": Activation("gelu"),  # exact, not the tanh approximation
+    "silu": Activation("silu"),
+}

@@ -1,0 +1,64 @@
+"""Every random number that a trial uses, each a function of where it is used, never of what was drawn before it.
+
+Three streams: initial weights by (trial seed, layer); batch order by (study seed, batch size, pass over the rows); dropout by
+(study seed, update, layer, row, unit). Order and dropout know nothing of the trial, so that trials which train beside each other
+see the same batches and the same noise, and none depends on its neighbours.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+
+from hpsearch.training.initializations import INITIALIZATIONS
+from hpsearch.trial import Architecture, derive_seed
+
+BITS = 0xFFFFFFFF
+
+
+def generator(*parts: int | str) -> torch.Generator:
+    """Return a CPU generator seeded from the parts; drawing on the CPU gives every device the same numbers."""
+    return torch.Generator().manual_seed(derive_seed(*parts))
+
+
+def initial_weights(architecture: Architecture, seed: int) -> list[torch.Tensor]:
+    """Return the weight matrix [units, inputs] of each layer in float64, so that every precision starts from the same draws."""
+    weights = [torch.empty(b, a, dtype=torch.float64) for a, b in pairwise(architecture.sizes)]
+    for layer, weight in enumerate(weights):
+        INITIALIZATIONS[architecture.initialization].fill(weight, generator("weights", seed, layer))
+    return weights
+
+
+def batch_order(order_seed: int, batch_size: int, pass_: int, rows: int) -> torch.Tensor:
+    """Return the order [rows] in which a pass visits the training rows; a full batch needs no order and gets the natural one."""
+    if batch_size == rows:
+        return torch.arange(rows)
+    return torch.randperm(rows, generator=generator("order", order_seed, batch_size, pass_))
+
+
+def hashed(x: torch.Tensor) -> torch.Tensor:
+    """Return 32 well-mixed bits (in int64) of each 32-bit number: `lowbias32` of github.com/skeeto/hash-prospector.
+
+    Products stay below 2^63, so that every device and precision gets the same integers.
+    """
+    x = ((x ^ (x >> 16)) * 0x21F0AAAD) & BITS
+    x = ((x ^ (x >> 15)) * 0x735A2D97) & BITS
+    return x ^ (x >> 15)
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """The dropout noise of one update."""
+
+    order_seed: int
+    update: int
+
+    def keep(self, layer: int, rate: float, like: torch.Tensor) -> torch.Tensor:
+        """Return the mask for activations `like` [B, H]: 0 with probability `rate`, else 1 / (1 - rate), so that the mean stays.
+
+        Unit j of row i has one noise whatever the width, so that a padded layer sees what the narrow one sees.
+        """
+        key = derive_seed("dropout", self.order_seed, self.update, layer) & BITS
+        rows, units = (torch.arange(n, device=like.device) for n in like.shape)
+        bits = hashed((hashed(rows ^ key).unsqueeze(1) + units) & BITS)  # [B, H]
+        return (bits >= int(rate * 2**32)).to(like.dtype) / (1 - rate)

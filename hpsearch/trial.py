@@ -1,0 +1,190 @@
+"""What is asked of an engine (`TrialSpec`) and what it answers (`TrainingRun`): frozen values, standard library only.
+
+A run is a function of (specification, data, precision) alone. Progress is counted in *evaluations*: every trial of a study is
+evaluated on the validation rows the same number of times, at the same shares of its budget, whatever its batch size, so that
+curves and rungs of full-batch gradient descent and of batch size 1 can be compared one to one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from hashlib import sha256
+from itertools import pairwise
+from typing import Any, Literal
+
+Direction = Literal["maximize", "minimize"]
+
+
+def derive_seed(*parts: int | str) -> int:
+    """Return a seed in [0, 2^63) that is a function of the parts alone, and unrelated for any two that differ."""
+    return int.from_bytes(sha256("/".join(map(str, parts)).encode()).digest()[:8]) >> 1
+
+
+class Outcome(StrEnum):
+    """How a training run ended."""
+
+    FINISHED = "finished"
+    STOPPED_EARLY = "stopped early"
+    PRUNED = "pruned"
+    DIVERGED = "diverged"
+    OUT_OF_MEMORY = "out of memory"
+
+    @property
+    def meaning(self) -> str:
+        """One sentence for a reader of the report."""
+        return MEANINGS[self]
+
+    @property
+    def failed(self) -> bool:
+        """Whether the run has no usable value; the sampler is told the worst one instead."""
+        return self in (Outcome.DIVERGED, Outcome.OUT_OF_MEMORY)
+
+
+MEANINGS = {
+    Outcome.FINISHED: "trained to the end of its budget",
+    Outcome.STOPPED_EARLY: "stopped after its patience without a better validation metric",
+    Outcome.PRUNED: "stopped by the pruner at a rung: others were better there",
+    Outcome.DIVERGED: "the loss was no longer a finite number",
+    Outcome.OUT_OF_MEMORY: "the network and its batch did not fit into the device's memory",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A dense network: `inputs` → each of `widths` with the activation → `outputs`; no widths make a linear model."""
+
+    inputs: int
+    widths: tuple[int, ...]
+    outputs: int
+    activation: str = "relu"
+    dropout: float = 0.0
+    initialization: str = "kaiming_normal"
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Units of every layer, inputs and outputs included."""
+        return (self.inputs, *self.widths, self.outputs)
+
+    @property
+    def parameters(self) -> int:
+        """Trainable numbers: weights and biases of all layers."""
+        return sum((a + 1) * b for a, b in pairwise(self.sizes))
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long one trial may train, the same for every batch size: `amount` of `unit`, evaluated `evaluations` times on the way.
+
+    `patience` is the number of evaluations without a better metric after which a run stops (None: never). A pruner is asked at
+    rungs, `reduction_factor` apart: with 27 evaluations and a factor of 3 after the 1st, 3rd and 9th; no factor, no rungs.
+    """
+
+    unit: str  # "epochs", "updates" or "examples"
+    amount: int
+    evaluations: int
+    patience: int | None = None
+    reduction_factor: int | None = None
+
+    def updates(self, batch_size: int, rows: int) -> int:
+        """Return the weight updates that the budget buys with this batch size on so many training rows; at least one."""
+        examples = {"epochs": self.amount * rows, "examples": self.amount, "updates": self.amount * batch_size}[
+            self.unit
+        ]
+        return max(1, -(-examples // batch_size))
+
+    def evaluate_at(self, batch_size: int, rows: int) -> tuple[int, ...]:
+        """Return the update after which each evaluation comes; equal neighbours where there are fewer updates than evaluations."""
+        updates = self.updates(batch_size, rows)
+        return tuple(-(-updates * (i + 1) // self.evaluations) for i in range(self.evaluations))
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """Evaluations at which a pruner is asked, in order; the last evaluation is none, since nothing would be saved."""
+        rungs, rung = [], self.evaluations
+        while self.reduction_factor and (rung := rung // self.reduction_factor) >= 1:
+            rungs.append(rung)
+        return tuple(reversed(rungs))
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSpec:
+    """Everything that a training run depends on, its data and precision aside.
+
+    `seed` decides the initial weights; `order_seed`, one for the whole study, the order of the batches, so that trials of one batch
+    size see the same ones. `evaluate_at` are the updates after which the network is evaluated (the last one is the budget), `rungs`
+    the evaluations (counted from 1) at which a pruner is asked, `patience` the evaluations without a better metric after which the
+    run stops.
+    """
+
+    number: int
+    seed: int
+    order_seed: int
+    architecture: Architecture | None  # None: a network of the user's own
+    optimizer: str
+    learning_rate: float
+    batch_size: int
+    evaluate_at: tuple[int, ...]
+    coefficients: Mapping[str, float] = field(default_factory=dict)
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    rungs: tuple[int, ...] = ()
+    patience: int | None = None
+
+    @property
+    def updates(self) -> int:
+        """Weight updates of the whole budget."""
+        return self.evaluate_at[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """One entry for each evaluation; columns of one length.
+
+    `evaluation` counts from 1; `update` and `examples` are totals so far; `seconds` is the time in training, evaluations excluded;
+    `training_loss` is the mean over the batches since the evaluation before; `metric` is the study's metric on the validation rows.
+    """
+
+    evaluation: tuple[int, ...] = ()
+    update: tuple[int, ...] = ()
+    examples: tuple[int, ...] = ()
+    seconds: tuple[float, ...] = ()
+    training_loss: tuple[float, ...] = ()
+    validation_loss: tuple[float, ...] = ()
+    metric: tuple[float, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.evaluation)
+
+    def columns(self) -> dict[str, tuple[float, ...]]:
+        """Return the columns by name."""
+        return asdict(self)
+
+    def append(self, **entry: float) -> "History":
+        """Return a history that is one evaluation longer."""
+        return History(**{name: (*column, entry[name]) for name, column in self.columns().items()})  # type: ignore[arg-type]
+
+    def thinned(self, most: int) -> "History":
+        """Return at most `most` entries, evenly spread, first and last included."""
+        if len(self) <= most:
+            return self
+        keep = sorted({round(i * (len(self) - 1) / (most - 1)) for i in range(most)})
+        return History(**{name: tuple(column[i] for i in keep) for name, column in self.columns().items()})  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRun:
+    """An engine's answer.
+
+    `best` is the evaluation (from 1) with the best metric; `value`, `loss` and `weights` are metric, validation loss and network there.
+    A failed run has none of them: `best` is 0, the others are None, `detail` says what happened.
+    """
+
+    number: int
+    outcome: Outcome
+    history: History
+    best: int = 0
+    value: float | None = None
+    loss: float | None = None
+    detail: str = ""
+    parameters: int = 0
+    weights: Mapping[str, Any] | None = None  # name → tensor

@@ -1,0 +1,171 @@
+"""Numbers, names and hyperparameters in plain words: one spelling for tables, figures and prose.
+
+Numbers have four significant digits, a thousands separator, and their unit behind a space that does not break. Every name that
+came from outside goes through `visible` before anybody looks at it; escaping for HTML is the page's and the figures' business.
+Standard library only.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import floor, isfinite, log10
+from typing import Any
+
+from hpsearch.storage import StudyRecord, TrialRecord
+
+SPACE = "\u00a0"  # does not break
+# Control characters, line ends, zero-width characters and bidirectional overrides: they hide or reorder what is read.
+HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+SHARES = frozenset({"accuracy", "balanced_accuracy", "balanced accuracy"})  # metrics that are read as percentages
+
+
+def visible(text: object, most: int = 400) -> str:
+    """Return text with hidden characters spelled out as `\\x1b` and at most `most` characters."""
+    shown = HIDDEN.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), str(text)[: 4 * most])
+    return shown if len(shown) <= most else shown[: most - 1] + "…"
+
+
+def readable(name: object, most: int = 400) -> str:
+    """Return an identifier as words: `learning_rate` → `learning rate`."""
+    return visible(name, most).replace("_", " ")
+
+
+def number(value: object) -> str:
+    """Return a number with four significant digits; text and everything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "–" if value is None else visible(value)
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) < 10**15 else f"{value:.3e}" if abs(value) < 10**300 else "more than 10³⁰⁰"
+    if not isfinite(value):
+        return "not a number" if value != value else "∞" if value > 0 else "−∞"
+    return _real(value)
+
+
+def _real(value: float) -> str:
+    if value == 0:
+        return "0"
+    power = floor(log10(abs(value)))
+    if not -4 <= power < 9:
+        mantissa = f"{value / 10.0**power:.3g}" if power > -300 else "0"
+        return f"{mantissa}×10{str(power).translate(SUPERSCRIPTS)}".replace("-", "−")
+    if power >= 3:
+        return f"{value:,.0f}"
+    text = f"{value:.{3 - power}f}"
+    return text.rstrip("0").rstrip(".").replace("-", "−")
+
+
+def duration(seconds: float | None) -> str:
+    """Return seconds as `4.2 s`, `3 min 20 s` or `2 h 5 min`."""
+    if seconds is None or not isfinite(seconds):
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.2g}{SPACE}s" if seconds < 10 else f"{seconds:.0f}{SPACE}s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,}{SPACE}h {minutes}{SPACE}min"
+    return f"{minutes}{SPACE}min" + (f" {rest}{SPACE}s" if rest else "")
+
+
+def share(value: float) -> str:
+    """Return 0.254 as `25 %`."""
+    return f"{100 * value:.0f}{SPACE}%"
+
+
+def count(amount: int, noun: str, many: str = "") -> str:
+    """Return `1 trial`, `no trials` or `1,000 trials`."""
+    return f"{'no' if amount == 0 else f'{amount:,}'} {noun if amount == 1 else many or noun + 's'}"
+
+
+def listing(items: Iterable[str], last: str = "and") -> str:
+    """Return `a, b and c`."""
+    *most, end = list(items) or [""]
+    return f"{', '.join(most)} {last} {end}" if most else end
+
+
+def sentence(text: str) -> str:
+    """Return text that begins with a capital letter."""
+    return text[:1].upper() + text[1:]
+
+
+def domain(wanted: Any) -> str:
+    """Return a hyperparameter's domain as the study's TOML file gives it, in words."""
+    if isinstance(wanted, Mapping) and "low" in wanted and "high" in wanted:
+        step = f", steps of {number(wanted['step'])}" if wanted.get("step") else ""
+        scale = ", log scale" if wanted.get("log") else ""
+        return f"{number(wanted['low'])} to {number(wanted['high'])}{step}{scale}"
+    if isinstance(wanted, list | tuple):
+        return listing([number(choice) for choice in wanted], "or")
+    return f"fixed at {number(wanted)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """The study's metric: how its values are written and which of two is better."""
+
+    name: str
+    maximize: bool
+    percent: bool
+    decimals: int
+
+    @classmethod
+    def of(cls, record: StudyRecord) -> "Metric":
+        """Return the metric of a study; percentages get a second decimal where the rows can tell it."""
+        name = str(record.data.get("metric") or "value")
+        rows = (record.data.get("rows") or {}).get("validation") or 0
+        return cls(readable(name, 40), record.direction == "maximize", name in SHARES, 1 if rows < 2000 else 2)
+
+    def text(self, value: float | None, decimals: int | None = None) -> str:
+        """Return a value of the metric, `97.4 %` or four digits."""
+        if value is None or not isfinite(value):
+            return "–"
+        places = self.decimals if decimals is None else decimals
+        return f"{100 * value:.{places}f}{SPACE}%" if self.percent else number(float(value))
+
+    def gap(self, first: float, second: float) -> str:
+        """Return how far apart two values are, in points where they are percentages."""
+        gap = abs(first - second)
+        if not self.percent:
+            return number(float(gap))
+        return f"{100 * gap:.{self.decimals}f} percentage point{'' if round(100 * gap, self.decimals) == 1 else 's'}"
+
+    def better(self, first: float, second: float) -> bool:
+        """Whether the first value is better than the second."""
+        return first > second if self.maximize else first < second
+
+
+def usable(trial: TrialRecord) -> bool:
+    """Whether a trial may be called the best: trained to its end, not failed, with a value of its own."""
+    ended = trial.state == "complete" and trial.outcome not in ("diverged", "out of memory")
+    return ended and trial.value is not None and isfinite(trial.value)
+
+
+def ranked(record: StudyRecord) -> list[TrialRecord]:
+    """Return the usable trials, best first, repeats of another trial left out."""
+    sign = -1.0 if record.direction == "maximize" else 1.0
+    own = [trial for trial in record.trials if usable(trial) and trial.repeats is None]
+    return sorted(own, key=lambda trial: (sign * (trial.value or 0.0), trial.number))
+
+
+def best(record: StudyRecord) -> TrialRecord | None:
+    """Return the trial that the search chose; while it runs, the best so far."""
+    chosen = [trial for trial in record.trials if trial.number == record.result.get("trial", -1)]
+    return (chosen or ranked(record) or [None])[0]
+
+
+def hyperparameters(record: StudyRecord) -> list[str]:
+    """Return the names of all searched hyperparameters: the study's order first, then what else the trials have."""
+    space = [name for name, wanted in (record.settings.get("space") or {}).items() if isinstance(wanted, Mapping | list | tuple)]
+    seen = {name: None for trial in record.trials for name in trial.params}
+    fixed = set(record.settings.get("space") or {}) - set(space)
+    return [*space, *(name for name in seen if name not in space and name not in fixed)]
+
+
+def network(widths: Iterable[int], activation: str) -> str:
+    """Return an architecture in words: `2 hidden layers of 96 units, relu`."""
+    sizes = list(widths)
+    if not sizes:
+        return "a linear model (no hidden layer)"
+    units = f"{sizes[0]:,}" if len(set(sizes)) == 1 else listing([f"{size:,}" for size in sizes])
+    return f"{count(len(sizes), 'hidden layer')} of {units} units" + (f", {visible(activation, 40)}" if activation else "")

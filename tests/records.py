@@ -1,0 +1,201 @@
+"""Fabricated studies for the report's tests: plausible, seeded, no training.
+
+A study of the handwritten digits with a space like ours: momentum exists only beside plain SGD, bad learning rates diverge, a
+median rule prunes, and later trials gather around the best one as a sampler's would.
+"""
+
+from dataclasses import replace
+from math import exp, log, log10
+from random import Random
+from typing import Any
+
+from hpsearch.storage import StudyRecord, TrialRecord
+from hpsearch.trial import Architecture, History
+
+ROWS = {"training": 1257, "validation": 270, "test": 270}
+EVALUATIONS = 40
+EPOCHS = 20
+
+SPACE: dict[str, Any] = {
+    "depth": {"low": 0, "high": 4},
+    "width": {"low": 16, "high": 256, "log": True},
+    "activation": ["relu", "tanh", "gelu", "sigmoid"],
+    "dropout": {"low": 0.0, "high": 0.5},
+    "optimizer": ["sgd", "adam", "adamw"],
+    "learning_rate": {"low": 1e-4, "high": 0.3, "log": True},
+    "momentum": {"low": 0.0, "high": 0.99},
+    "weight_decay": {"low": 1e-6, "high": 1e-2, "log": True},
+    "batch_size": [1, 16, 32, 128, "full"],
+    "initialization": "kaiming_normal",
+}
+
+DATA: dict[str, Any] = {
+    "name": "digits",
+    "title": "Handwritten digits",
+    "source": "scikit-learn, load_digits (UCI, 1998)",
+    "task": "multiclass",
+    "task_reason": "the target holds 10 whole numbers, 0 to 9, each with at least 174 rows",
+    "metric": "accuracy",
+    "direction": "maximize",
+    "head": "softmax",
+    "loss": "cross entropy",
+    "inputs": 64,
+    "shape": [8, 8],
+    "outputs": 10,
+    "classes": [str(digit) for digit in range(10)],
+    "rows": ROWS,
+    "hash": "sha256:9f2c51d0c0ffee00b8a1d2e3f4a5968778695a4b3c2d1e0f9f2c51d0c0ffee00",
+    "notices": ["3 pixels are constant over all training rows and were dropped"],
+    "worst": 0.0,
+}
+
+
+def draw(random: Random, near: dict[str, Any] | None) -> dict[str, Any]:
+    """One trial's hyperparameters, around `near` if there is one."""
+    params: dict[str, Any] = {}
+    for name, domain in SPACE.items():
+        if name == "momentum" and params["optimizer"] != "sgd":
+            continue
+        if isinstance(domain, list):
+            params[name] = near[name] if near and random.random() < 0.7 else random.choice(domain)
+        elif isinstance(domain, dict):
+            params[name] = _number(random, domain, near.get(name) if near else None)
+    return params
+
+
+def _number(random: Random, domain: dict[str, Any], near: float | None) -> float:
+    into, back = (log, exp) if domain.get("log") else (float, float)
+    low, high = into(domain["low"]), into(domain["high"])
+    at = random.uniform(low, high) if near is None else random.gauss(into(near), 0.15 * (high - low))
+    value = back(min(max(at, low), high))
+    return round(value) if isinstance(domain["low"], int) else min(max(value, domain["low"]), domain["high"])
+
+
+def quality(params: dict[str, Any]) -> float:
+    """The accuracy that these hyperparameters end with, before noise."""
+    best_rate = {"sgd": -1.1, "adam": -2.6, "adamw": -2.5}[params["optimizer"]]
+    rate = abs(log10(params["learning_rate"]) - best_rate)
+    depth = {0: 0.03, 1: 0.01, 2: 0.0, 3: 0.002, 4: 0.006}[params["depth"]]
+    batch = {1: 0.02, 16: 0.002, 32: 0.0, 128: 0.008, "full": 0.06}[params["batch_size"]]
+    activation = {"relu": 0.0, "gelu": 0.001, "tanh": 0.004, "sigmoid": 0.03}[params["activation"]]
+    width = 0.012 * (log(256) - log(params["width"])) / log(16)
+    return 0.984 - 0.055 * rate**1.7 - depth - batch - activation - width - 0.05 * params["dropout"] ** 2
+
+
+def history(random: Random, value: float, rate: float, batch: Any, count: int = EVALUATIONS) -> History:
+    """A learning curve that ends near `value`, with over-fitting where learning is fast."""
+    run, speed = History(), 2.5 + 2 * rate
+    rows = ROWS["training"] if batch == "full" else batch
+    for evaluation in range(1, count + 1):
+        share = evaluation / EVALUATIONS
+        metric = 0.1 + (value - 0.1) * (1 - exp(-speed * 4 * share)) + random.gauss(0, 0.002)
+        fit = exp(-speed * 2.2 * share)
+        examples = round(share * EPOCHS * ROWS["training"])
+        run = run.append(
+            evaluation=evaluation,
+            update=max(1, examples // rows),
+            examples=examples,
+            seconds=0.35 * evaluation,
+            training_loss=0.01 + 2.2 * fit,
+            validation_loss=0.05 + (1 - value) + 2.2 * fit + 0.06 * max(0.0, share - 0.5),
+            metric=min(1.0, metric),
+        )
+    return run
+
+
+def _trial(number: int, random: Random, params: dict[str, Any], rung: float) -> TrialRecord:
+    architecture = Architecture(64, (params["width"],) * params["depth"], 10)
+    value = max(0.1, min(0.996, quality(params) + random.gauss(0, 0.004)))
+    base = TrialRecord(number, "complete", params, parameters=architecture.parameters, started=0.0)
+    if params["learning_rate"] > (0.25 if params["optimizer"] == "sgd" else 0.05):
+        detail = f"diverged at update {random.randint(20, 900)} (loss = nan)"
+        curve = history(random, 0.3, 0.1, params["batch_size"], random.randint(1, 6))
+        return replace(base, outcome="diverged", detail=detail, value=0.0, history=curve, seconds=1.0)
+    pruned = number > 8 and value < rung
+    curve = history(random, value, min(1.0, params["learning_rate"] * 30), params["batch_size"], 10 if pruned else EVALUATIONS)
+    best = max(range(len(curve)), key=curve.metric.__getitem__)
+    return replace(
+        base,
+        state="pruned" if pruned else "complete",
+        outcome="pruned" if pruned else ("stopped early" if number % 7 == 5 else "finished"),
+        value=curve.metric[best],
+        validation_loss=curve.validation_loss[best],
+        best_evaluation=best + 1,
+        history=curve,
+        seconds=0.4 * len(curve) * random.uniform(0.8, 1.3),
+        rungs={10: curve.metric[9]},
+    )
+
+
+def trials(count: int, seed: int = 0, places: int = 4) -> tuple[TrialRecord, ...]:
+    """Return `count` ended trials, run `places` at a time."""
+    random, free, made = Random(seed), [0.0] * places, []  # noqa: S311 - no secret is drawn
+    for number in range(count):
+        usable = sorted((t for t in made if t.state == "complete" and t.outcome != "diverged"), key=lambda t: -t.value)
+        near = dict(usable[0].params) if usable and number > 15 and random.random() < 0.6 else None
+        rung = usable[len(usable) // 2].value if usable else 0.0
+        trial = _trial(number, random, draw(random, near), rung)
+        place = free.index(min(free))
+        made.append(replace(trial, started=free[place]))
+        free[place] += trial.seconds + 0.3
+    return tuple(made)
+
+
+def result(best: TrialRecord, distinct: int) -> dict[str, Any]:
+    """The confirmation of the best trial on the test rows."""
+    widths = [best.params["width"]] * best.params["depth"]
+    sizes = [64, *widths, 10]
+    layers = []
+    for i, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        layers += [{"name": f"layers.{i}.weight", "shape": [b, a], "count": a * b}]
+        layers += [{"name": f"layers.{i}.bias", "shape": [b], "count": b}]
+    return {
+        "trial": best.number,
+        "validation": best.value,
+        "test": {"metric": "accuracy", "value": 0.974, "low": 0.947, "high": 0.987, "loss": 0.0921, "rows": ROWS["test"]},
+        "parameters": best.parameters,
+        "architecture": {"inputs": 64, "widths": widths, "outputs": 10}
+        | {"activation": best.params["activation"], "dropout": best.params["dropout"]},
+        "layers": layers,
+        "device": "cpu",
+        "versions": {"hpsearch": "0.1.0", "python": "3.11.9", "torch": "2.11.0", "optuna": "5.0.0"},
+        "distinct": distinct,
+        "seconds": 268.4,
+    }
+
+
+def settings(name: str, count: int) -> dict[str, Any]:
+    """The study's TOML file, read."""
+    return {
+        "study": {"name": name, "question": "How small a dense network reads the 8 × 8 digits as well as any?", "seed": 7},
+        "data": {"name": "digits"},
+        "space": SPACE,
+        "training": {"epochs": EPOCHS, "patience": 12, "precision": "float32"},
+        "search": {"sampler": "tpe", "trials": count, "timeout": None, "pruner": "median", "lag": 4},
+    }
+
+
+def study(count: int = 64, seed: int = 0, name: str = "digits") -> StudyRecord:
+    """Return a finished study of `count` trials; without a usable trial it has no result."""
+    made = trials(count, seed)
+    usable = [trial for trial in made if trial.state == "complete" and trial.outcome != "diverged"]
+    best = max(usable, key=lambda trial: trial.value or 0.0) if usable else None
+    return StudyRecord(
+        name=name,
+        direction="maximize",
+        settings=settings(name, count),
+        data=DATA,
+        result=result(best, count) if best else {},
+        trials=made,
+        as_of="2026-03-14 14:02",
+    )
+
+
+def unfinished(count: int = 12) -> StudyRecord:
+    """Return a study that is still running: three trials train, no result yet."""
+    record = study(count)
+    running = tuple(
+        TrialRecord(count + i, "running", draw(Random(i), None), started=60.0 + i)  # noqa: S311 - likewise
+        for i in range(3)
+    )
+    return replace(record, trials=record.trials + running, result={})

@@ -1,0 +1,171 @@
+"""The report: complete and sensible for every state of a study, escaped, self-contained, without torch."""
+
+import re
+import subprocess
+import sys
+from base64 import b64encode
+from dataclasses import replace
+from hashlib import sha256
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from hpsearch import findings
+from hpsearch.figures import FIGURES
+from hpsearch.page import link, script_json, table, text
+from hpsearch.report import page, write_report
+from hpsearch.storage import StudyRecord
+from hpsearch.tables import frames
+from tests.records import DATA, study, trials, unfinished
+
+
+def prose(html: str) -> str:
+    """Return what a reader sees of a page, tags and scripts left out."""
+    body = re.sub(r"<(script|style).*?</\1>", "", html, flags=re.DOTALL)
+    return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body))).replace("\u00a0", " ")
+
+
+def made(record: StudyRecord) -> str:
+    return page(record, frames(record))
+
+
+@pytest.fixture(scope="module")
+def full() -> str:
+    return made(study())
+
+
+def test_the_page_answers_in_order(full: str) -> None:
+    """Question, result with its interval, warnings, leaderboard, figures, parameters, outcomes, protocol: in this order."""
+    seen = prose(full)
+    wanted = [
+        "How small a dense network",
+        "1,257 for training",
+        "2 hidden layers of 256 units, tanh",
+        "97.4 %",
+        "95 % interval 94.7 to 98.7 %, 270 rows",
+        "98.7 %",
+        "the test rows were used once",
+        "Please note",
+        "The best width, 256, lies at the high end",
+        "The best trials",
+        *(row.question for row in FIGURES.values()),
+        "Parameters: 85,002 numbers",
+        "How the trials ended",
+        "How it was done",
+        "sha256:9f2c",
+    ]
+    places = [seen.find(piece) for piece in wanted]
+    assert -1 not in places, wanted[places.index(-1)]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("record", "sentence"),
+    [
+        (study(0), "No trial has begun yet."),
+        (study(1), "of 1 trial"),
+        (study(2), "Only 2 trials trained to the end"),
+        (unfinished(), "Not finished: as of 2026-03-14 14:02, 12 of 12 trials have ended and 3 are running."),
+        (replace(study(0), trials=unfinished().trials[-3:]), "No trial has ended with a usable network yet."),
+        (
+            replace(study(0), trials=tuple(replace(t, outcome="diverged", state="complete", value=0.0) for t in trials(9))),
+            "None of the 9 ended trials gave a usable network.",
+        ),
+    ],
+)
+def test_every_state_of_a_study_has_its_sentence(record: StudyRecord, sentence: str) -> None:
+    """Nothing yet, one, two, running, all failed: the page says what is the case."""
+    assert sentence in prose(made(record))
+
+
+def test_no_missing_number_is_shown(full: str) -> None:
+    """No "nan", "None" or "NaT" reaches the reader."""
+    for html in (full, made(study(1)), made(unfinished())):
+        assert not re.search(r"\b(nan|None|NaT|<NA>)\b", prose(html))
+
+
+def test_regression_is_told_in_its_own_words() -> None:
+    """An error metric that is minimised is no percentage and "lower is better"."""
+    data = {**DATA, "task": "regression", "task_reason": "the target has 512 distinct numbers", "metric": "rmse"}
+    data |= {"direction": "minimize", "head": "linear", "loss": "mean squared error", "classes": None, "outputs": 1}
+    seen = prose(made(replace(study(40), direction="minimize", data=data, result={})))
+    assert "regression: for each row a number is predicted" in seen.lower()
+    assert "lower is better" in seen
+    assert "The lowest validation values" in seen
+
+
+def test_warnings_speak_up() -> None:
+    """Many diverged trials, repeats, few trials and indistinguishable leaders are each told, in one sentence."""
+    record = study(30)
+    lost = tuple(replace(t, outcome="diverged", state="complete", value=0.0) if t.number % 2 else t for t in record.trials)
+    lost = (*lost, replace(lost[0], number=30, repeats=0))
+    said = " ".join(findings.warnings(replace(record, trials=lost), []))
+    for piece in ("ended as “diverged”", "1 trial repeated", "read every comparison as a hint"):
+        assert piece in said
+    assert "cannot tell them apart" in " ".join(findings.warnings(study(), []))
+
+
+def test_the_policy_allows_only_the_page_s_own_scripts(full: str) -> None:
+    """The policy's hashes are those of the scripts in the page, and nothing may be loaded."""
+    policy = unescape(re.search(r'Content-Security-Policy" content="([^"]*)"', full)[1])  # type: ignore[index]
+    scripts = re.findall(r"<script>(.*?)</script>", full, flags=re.DOTALL)
+    assert len(scripts) == 2
+    for script in scripts:
+        assert f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" in policy
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe-eval" not in policy
+    outside = re.sub(r"<script>.*?</script>", "", full, flags=re.DOTALL)
+    assert not re.search(r"""(src|href)=["']?(https?:|//|javascript:|data:)""", outside)
+    assert not re.search(r"\son\w+=", outside)
+
+
+def test_a_page_without_figures_carries_no_script() -> None:
+    """A study without trials is a few kilobytes and runs nothing."""
+    html = made(study(0))
+    assert "<script" not in html
+    assert "script-src 'none'" in html
+    assert len(html) < 50_000
+
+
+def test_json_in_the_page_cannot_end_its_script() -> None:
+    """`</script>` and `<!--` in data stay data."""
+    assert "<" not in script_json({"x": "</script><!--", "y": "\u2028&"})
+    assert "&" not in script_json("&lt;")
+
+
+def test_text_is_escaped_and_links_stay_in_the_folder() -> None:
+    """Markup becomes text; an address with a scheme or a way up is refused."""
+    assert text("<b>\"'&\x00") == "&lt;b&gt;&quot;&#x27;&amp;\\x00"
+    assert "<script" not in table(["<script>"], [["<script>"]])
+    for address in ("javascript:alert(1)", "https://x", "//x", "/etc/passwd", "../up"):
+        with pytest.raises(ValueError, match="own folder"):
+            link("x", address)
+
+
+def test_links_lead_to_files_that_exist(tmp_path: Path) -> None:
+    """Every relative link of the page is a file that was written beside it; every fragment is a section."""
+    html = write_report(study(), tmp_path).read_text(encoding="utf-8")
+    outside = re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
+    for address in re.findall(r'href="([^"]+)"', outside):
+        found = f'id="{address[1:]}"' in outside if address.startswith("#") else (tmp_path / address).is_file()
+        assert found, address
+
+
+def test_writing_twice_gives_the_same_page(tmp_path: Path) -> None:
+    """The page is a function of the record; nothing temporary stays."""
+    first = write_report(study(20), tmp_path).read_bytes()
+    assert write_report(study(20), tmp_path).read_bytes() == first
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "tables"]
+
+
+def test_the_report_needs_no_torch(tmp_path: Path) -> None:
+    """Making a report imports neither torch nor anything of the training room."""
+    code = (
+        "import sys; from pathlib import Path; from tests.records import study; from hpsearch.report import write_report;"
+        f"write_report(study(3), Path({str(tmp_path)!r}));"
+        "print([m for m in sys.modules if m == 'torch' or m.startswith('hpsearch.training')])"
+    )
+    root = Path(__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,204 @@
+"""The report in a real browser: it draws, fits, stays at home, and nothing in its data ever runs."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pytest
+
+from hpsearch.figures import FIGURES
+from hpsearch.report import write_report
+from hpsearch.storage import StudyRecord
+from tests.records import DATA, study, trials, unfinished
+
+CHROMIUM = Path("/usr/bin/chromium")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not there")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync"]
+
+EVIL = (
+    "<script>window.pwned=1</script>",
+    "</script><script>window.pwned=2</script>",
+    '"><img src=x onerror="window.pwned=3">',
+    "<a href='javascript:window.pwned=4'>click</a>",
+    "javascript:window.pwned=5",
+    "';window.pwned=6;//",
+    "\u202e\x1b[31m\x00\u2028<svg onload=window.pwned=7>",
+    "${window.pwned=8} %{x} <b>bold</b> &lt;b&gt;",
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+class Visit:
+    """One page, opened offline; what it complained about and asked for is kept."""
+
+    def __init__(self, browser: Any, path: Path, width: int = 1440, scheme: str = "light") -> None:
+        self.context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
+        self.page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(path.as_uri())
+        self.page.wait_for_selector("html[data-drawn]", state="attached", timeout=60_000)
+
+    def __enter__(self) -> "Visit":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.context.close()
+
+    def overflow(self) -> int:
+        """Pixels by which the page is wider than its window."""
+        return int(self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
+
+
+def written(record: StudyRecord, folder: Path) -> Path:
+    return write_report(record, folder)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(study(), tmp_path_factory.mktemp("report"))
+
+
+def test_the_page_loads_offline_without_a_word(browser: Any, report: Path) -> None:
+    """No console message, no violation of the policy, no request but for the page itself."""
+    with Visit(browser, report) as visit:
+        assert visit.complaints == []
+        assert visit.requests == [report.as_uri()]
+
+
+def test_every_figure_is_drawn_and_none_is_empty(browser: Any, report: Path) -> None:
+    """Each figure has an SVG with marks (points, lines or bars) and a height worth looking at."""
+    with Visit(browser, report) as visit:
+        for name in FIGURES:
+            figure = visit.page.locator(f"#figure-{name}")
+            marks = figure.locator(".scatterlayer path, .barlayer path").count()
+            assert marks > 3 or name in ("losses", "parallel", "curves"), (name, marks)
+            assert marks > 0, name
+            box = figure.locator("svg.main-svg").first.bounding_box()
+            assert box is not None, name
+            assert box["height"] > 120, name
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_overflows(browser: Any, report: Path, width: int, scheme: str) -> None:
+    """On a phone and on a desk, light and dark, the page is as wide as its window; wide tables scroll in their own box."""
+    with Visit(browser, report, width, scheme) as visit:
+        assert visit.overflow() <= 0
+        for details in visit.page.locator("details").all():
+            details.locator("summary").click()
+        assert visit.overflow() <= 0
+        assert visit.complaints == []
+
+
+def test_no_axis_text_overlaps_in_small_panels(browser: Any, report: Path) -> None:
+    """On a desk the tick texts of each small panel stand side by side."""
+    with Visit(browser, report) as visit:
+        overlapping = visit.page.evaluate(
+            """() => [...document.querySelectorAll('#figure-axes .xaxislayer-above, #figure-axes .xaxislayer-below')].flatMap(layer => {
+                const boxes = [...layer.querySelectorAll('text')].map(t => t.getBoundingClientRect()).sort((a, b) => a.x - b.x);
+                return boxes.slice(1).filter((b, i) => b.x < boxes[i].right - 1).map(b => b.x);
+            })"""
+        )
+        assert overlapping == []
+
+
+def test_figures_change_colours_with_the_screen(browser: Any, report: Path) -> None:
+    """A dark screen gets the dark palette, also when it turns dark while the page is open."""
+    color = "getComputedStyle(document.querySelector('#figure-history .scatterlayer path.point')).fill"
+    with Visit(browser, report) as visit:
+        light = visit.page.evaluate(color)
+        visit.page.emulate_media(color_scheme="dark")
+        visit.page.wait_for_timeout(1500)
+        assert visit.page.evaluate(color) != light
+
+
+def test_the_axis_can_be_switched(browser: Any, report: Path) -> None:
+    """Each button of the history changes the axis's title and says that it is pressed."""
+    with Visit(browser, report) as visit:
+        titles = []
+        for label in ("examples", "time", "trials"):
+            button = visit.page.get_by_role("button", name=label)
+            button.click()
+            visit.page.wait_for_timeout(200)
+            assert button.get_attribute("aria-pressed") == "true"
+            titles.append(visit.page.locator("#figure-history .xtitle").text_content())
+        assert titles == ["training examples seen so far", "seconds since the first trial began", "trial number"]
+        assert visit.complaints == []
+
+
+def test_it_prints_without_a_word(browser: Any, report: Path) -> None:
+    """Printing redraws the figures for paper and gives a document of several pages."""
+    with Visit(browser, report) as visit:
+        assert visit.page.pdf(format="A4").count(b"/Type /Page\n") + 1 > 1
+        assert visit.complaints == []
+
+
+def hostile(evil: str) -> StudyRecord:
+    """A study in which everything that a stranger could name is named so."""
+    made = tuple(
+        replace(
+            trial,
+            params={**trial.params, evil: evil if trial.number % 2 else "plain", "activation": evil},
+            detail=evil,
+            outcome=evil if trial.number == 3 else trial.outcome,
+        )
+        for trial in trials(30)
+    )
+    record = study(30)
+    space = {**record.settings["space"], evil: [evil, "plain"]}
+    data = {**DATA, "title": evil, "task_reason": evil, "classes": [evil] * 3, "notices": [evil], "metric": evil, "source": evil}
+    result = {**record.result, "device": evil, "versions": {evil: evil}}
+    result["layers"] = [{"name": evil, "shape": [1], "count": 1}]
+    result["architecture"] = {"widths": [8], "activation": evil}
+    study_table = {"name": evil, "question": evil, "seed": 1}
+    search = {"sampler": evil, "trials": 30, "pruner": evil}
+    settings = {"study": study_table, "space": space, "training": {"epochs": 3, "precision": evil}, "search": search}
+    return replace(record, name=evil, settings=settings, data=data, result=result, trials=made)
+
+
+@pytest.mark.parametrize("evil", EVIL, ids=range(len(EVIL)))
+def test_hostile_names_never_run(browser: Any, tmp_path: Path, evil: str) -> None:
+    """Names, categories, labels and errors full of markup stay text: nothing runs, no link is made, nothing is asked for."""
+    path = written(hostile(evil), tmp_path)
+    with Visit(browser, path, 900) as visit:
+        for place in ("#figure-history .point", "#figure-axes .point"):
+            visit.page.locator(place).first.hover(force=True)
+        assert visit.page.evaluate("window.pwned") is None
+        assert visit.page.locator("main img, main svg a, a[href^='javascript:']").count() == 0
+        assert visit.complaints == []
+        assert len(visit.requests) == 1
+        assert visit.overflow() <= 0
+
+
+def test_unfinished_studies_are_drawn(browser: Any, tmp_path: Path) -> None:
+    """A page made while the search runs works like the final one."""
+    with Visit(browser, written(unfinished(), tmp_path), 390) as visit:
+        assert visit.complaints == []
+        assert visit.overflow() <= 0
+
+
+def test_two_thousand_trials_stay_small_and_quick(browser: Any, tmp_path: Path) -> None:
+    """2,000 trials of 10 hyperparameters and 40 evaluations: built within 20 s, below 10 MB, drawn by the browser."""
+    record = study(2000)
+    began = perf_counter()
+    path = written(record, tmp_path)
+    assert perf_counter() - began < 20
+    assert path.stat().st_size < 10_000_000
+    with Visit(browser, path) as visit:
+        assert visit.complaints == []
+        assert visit.overflow() <= 0
