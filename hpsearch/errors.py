@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import TypeVar
 
 Row = TypeVar("Row")
+LONGEST = 80  # characters of a value that an error shows
 
 
 class HpsearchError(Exception):
@@ -42,6 +43,15 @@ class Stopped(HpsearchError):
         self.status = status
 
 
+def shown(value: object) -> str:
+    """Return a value as an error shows it: in one line of characters that print, and short."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to write a whole number of more than 4,300 digits
+        text = "a number of thousands of digits"
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return `Did you mean 'x'? Known: x, y.` for a name that is not known."""
     names = sorted(known)
@@ -56,5 +66,5 @@ def look_up(rows: Mapping[str, Row], name: str, what: str) -> Row:
         UserError: the table has no such row.
     """
     if name not in rows:
-        raise UserError(f"unknown {what} '{name}'. {suggestion(name, rows)}")
+        raise UserError(f"unknown {what} {shown(name)}. {suggestion(name, rows)}")
     return rows[name]

@@ -2,6 +2,7 @@
 
 import os
 import re
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -24,10 +25,12 @@ def write_file(path: Path, content: bytes | str) -> None:
             os.fsync(file.fileno())
         beside.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise StorageError(
             f"{path}: {error.strerror}. Free space or mend the folder, then run the same command."
         ) from error
+    finally:
+        with suppress(OSError):  # there is none: it took its place, or its folder cannot be written
+            beside.unlink()
 
 
 def make_folder(path: Path) -> Path:
@@ -41,13 +44,17 @@ def make_folder(path: Path) -> Path:
     except OSError as error:
         raise StorageError(f"{path}: {error.strerror}. Choose another folder with --reports DIR.") from error
     write_file(path / ".writable", b"")
-    (path / ".writable").unlink()
+    (path / ".writable").unlink(missing_ok=True)  # another process may make the same folder
     return path
 
 
 def folder_name(name: str) -> str:
-    """Return the folder of a study's name: the name where it is a plain one, else what is plain of it and a hash."""
-    if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name) and name not in RESERVED:
+    """Return the folder of a study's name: the name where it is a plain one, else what is plain of it and a hash.
+
+    No two names share a folder: one that looks like a hashed one is hashed too.
+    """
+    hashed = re.search(r"-[0-9a-f]{12}$", name)
+    if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name) and name not in RESERVED and not hashed:
         return name
     plain = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-")[:40] or "study"
-    return f"{plain}-{sha256(name.encode()).hexdigest()[:8]}"
+    return f"{plain}-{sha256(name.encode(errors='surrogatepass')).hexdigest()[:12]}"

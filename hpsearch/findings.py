@@ -4,11 +4,14 @@ Every sentence is made from the record's numbers; where a number is missing the 
 Standard library only.
 """
 
+import re
 from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
-from hpsearch.storage import StudyRecord
+from hpsearch.data.metrics import METRICS
+from hpsearch.data.tasks import TASKS
+from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.words import (
     SPACE,
     Metric,
@@ -22,12 +25,13 @@ from hpsearch.words import (
     readable,
     sentence,
     share,
+    space_of,
     usable,
     visible,
 )
 
-ARCHITECTURE = ("depth", "layers", "hidden_layers", "width", "widths", "activation", "initialization", "taper")  # told by the network itself
-TASKS = {
+ARCHITECTURE = re.compile(r"depth|width|width_\d+|activation|initialization|taper")  # told by the network itself
+KINDS = {
     "multiclass": "classification: each row belongs to one of {classes} classes",
     "binary": "classification: each row belongs to one of two classes",
     "regression": "regression: for each row a number is predicted",
@@ -48,23 +52,32 @@ def asked(record: StudyRecord) -> list[str]:
     title = visible(data.get("title") or data.get("name") or "the study's data", 200)
     total = sum(value for value in rows.values() if isinstance(value, int))
     shape = " × ".join(number(side) for side in data.get("shape") or [])
-    each = f"each {shape} ({number(data.get('inputs'))} inputs)" if "×" in shape else f"each of {number(data.get('inputs'))} inputs"
+    each = (
+        f"each {shape} ({number(data.get('inputs'))} inputs)"
+        if "×" in shape
+        else f"each of {number(data.get('inputs'))} inputs"
+    )
     first = f"{title}: {total:,} rows, {each}" if total else title
     split = listing([f"{value:,} for {name}" for name, value in rows.items() if isinstance(value, int)])
     lines = [f"{first}; {split}." if split else f"{first}."]
-    return lines + [line for line in (_task(data),) if line]
+    return lines + [line for line in (_task(record, data),) if line]
 
 
-def _task(data: Mapping[str, Any]) -> str:
+def _task(record: StudyRecord, data: Mapping[str, Any]) -> str:
     if not data.get("task"):
         return ""
-    classes = data.get("classes") or []
-    kind = TASKS.get(data["task"], "{task}").format(task=visible(data["task"], 40), classes=len(classes) or "several")
-    reason = f" ({visible(data['task_reason'], 300)})" if data.get("task_reason") else ""
-    parts = [f"the head is {visible(data['head'], 60)}" if data.get("head") else "", f"the loss is {visible(data['loss'], 60)}" if data.get("loss") else ""]
+    kind = KINDS.get(data["task"], "{task}").format(task=visible(data["task"], 40), classes=number(data.get("outputs")))
+    reason = f" {sentence(visible(data['task_reason'], 300)).rstrip('.')}." if data.get("task_reason") else ""
+    why = f" {TASKS[data['task']].reason}" if data["task"] in TASKS else ""
+    parts = [
+        f"the output goes through the {visible(data['head'], 60)} head" if data.get("head") else "",
+        f"the loss is {visible(data['loss'], 60)}" if data.get("loss") else "",
+    ]
     uses = listing([part for part in parts if part])
-    metric = f" Networks are compared by {readable(data['metric'], 40)}, {_direction(data)}." if data.get("metric") else ""
-    return f"{sentence(kind)}{reason}." + (f" So {uses}." if uses else "") + metric
+    known = METRICS[data["metric"]].title if data.get("metric") in METRICS else ""
+    title = f"{known[0].lower()}{known[1:]}" if known else Metric.of(record).name
+    metric = f" Networks are compared by {title}; {_direction(data)}." if data.get("metric") else ""
+    return f"{sentence(kind)}.{reason}" + (f" {sentence(uses)}.{why}" if uses else "") + metric
 
 
 def _direction(data: Mapping[str, Any]) -> str:
@@ -76,14 +89,29 @@ def best_network(record: StudyRecord) -> str:
     leader = best(record)
     if leader is None:
         return ""
-    shape = record.result.get("architecture") or {}
-    parts = [network(shape.get("widths") or [], str(shape.get("activation") or ""))] if shape else []
-    params = {name: value for name, value in leader.params.items() if not (shape and name in ARCHITECTURE)}
+    shape = _shape(record, leader)
+    parts = [network(shape["widths"], str(shape.get("activation") or ""))] if shape else []
+    params = {name: value for name, value in leader.params.items() if not (shape and ARCHITECTURE.fullmatch(name))}
     parts += [phrase("dropout", params.pop("dropout"))] if "dropout" in params and shape else []
     optimizer = params.pop("optimizer", None)
     rest = listing([phrase(name, value) for name, value in params.items()])
     trained = f"trained by {visible(optimizer, 40)}" + (f" with {rest}" if rest else "") if optimizer else rest
     return sentence("; ".join([", ".join(parts), trained]) if parts and trained else trained or ", ".join(parts)) + "."
+
+
+def _shape(record: StudyRecord, leader: TrialRecord) -> Mapping[str, Any]:
+    """Return the confirmed architecture; before that what the hyperparameters say of it, {} where they do not say enough."""
+    known = record.result.get("architecture")
+    if isinstance(known, Mapping) and isinstance(known.get("widths"), list):
+        return known
+    values = {name: value for name, value in space_of(record).items() if not isinstance(value, dict | list)}
+    values |= leader.params
+    depth = values.get("depth")
+    if not isinstance(depth, int) or not 0 <= depth <= 100:
+        return {}
+    widths = [values.get(f"width_{layer}", values.get("width")) for layer in range(1, depth + 1)]
+    known_all = all(isinstance(width, int) for width in widths) and values.get("taper", 1) == 1
+    return {"widths": widths, "activation": values.get("activation")} if known_all else {}
 
 
 def phrase(name: str, value: Any) -> str:
@@ -101,7 +129,9 @@ def numbers(record: StudyRecord) -> list[tuple[str, str, str]]:
         return []
     found = [_test(metric, test)] if test else []
     value = record.result.get("validation", leader.value)
-    found.append((f"validation {metric.name}", metric.text(value), f"best of {count(len(ranked(record)), 'trained network')}"))
+    found.append(
+        (f"validation {metric.name}", metric.text(value), f"best of {count(len(ranked(record)), 'trained network')}")
+    )
     parameters = record.result.get("parameters") or leader.parameters
     if parameters:
         found.append(("parameters", number(parameters), "numbers learned from the training rows"))
@@ -109,14 +139,14 @@ def numbers(record: StudyRecord) -> list[tuple[str, str, str]]:
 
 
 def _test(metric: Metric, test: Mapping[str, Any]) -> tuple[str, str, str]:
-    name = f"test {readable(test.get('metric') or metric.name, 40)}"
+    name = f"test {metric.name}"
     low, high = test.get("low"), test.get("high")
     parts = []
     if low is not None and high is not None:
         ends = f"{metric.text(low)} to {metric.text(high)}"
         parts.append(f"95{SPACE}% interval {ends.replace(f'{SPACE}%', '', 1) if metric.percent else ends}")
     if test.get("rows"):
-        parts.append(count(test["rows"], "row"))
+        parts.append(count(test["rows"], "row").replace(" ", SPACE))
     return name, metric.text(test.get("value")), ", ".join(parts)
 
 
@@ -127,7 +157,10 @@ def honesty(record: StudyRecord) -> str:
         return ""
     text = f"The validation value is the best of {trained:,} and so tends to be too good; " if trained > 1 else ""
     if record.result.get("test"):
-        return sentence(text + "the test rows were used once, after the search, by this network alone. Expect the test value on new rows like these.")
+        return sentence(
+            text
+            + "the test rows were used once, after the search, by this network alone. Expect the test value on new rows like these."
+        )
     return sentence(text + "the test rows have not been used yet, so how good the network is on new rows is not known.")
 
 
@@ -154,13 +187,24 @@ def _few(record: StudyRecord) -> str:
     trained = len(ranked(record))
     ended = len(record.trials) - _state(record, "running", "waiting")
     if ended and not trained:
-        return f"None of the {count(ended, 'ended trial')} gave a usable network. The outcomes below say why." if ended > 1 else "The only ended trial gave no usable network."
-    return f"Only {count(trained, 'trial')} trained to the end: read every comparison as a hint." if 0 < trained < FEW else ""
+        return (
+            f"None of the {count(ended, 'ended trial')} gave a usable network. The outcomes below say why."
+            if ended > 1
+            else "The only ended trial gave no usable network."
+        )
+    return (
+        f"Only {count(trained, 'trial')} trained to the end: read every comparison as a hint."
+        if 0 < trained < FEW
+        else ""
+    )
 
 
 def _lost(record: StudyRecord) -> str:
     ended = [trial for trial in record.trials if trial.state not in ("running", "waiting")]
-    for outcome, advice in (("diverged", "a lower upper end of the learning rate would save them"), ("out of memory", "smaller networks or batches would fit")):
+    for outcome, advice in (
+        ("diverged", "a lower upper end of the learning rate would save them"),
+        ("out of memory", "smaller networks or batches would fit"),
+    ):
         lost = sum(trial.outcome == outcome for trial in ended)
         if ended and lost > LOST * len(ended):
             return f"{share(lost / len(ended))} of the trials ({lost:,}) ended as “{outcome}”; perhaps {advice}."
@@ -169,18 +213,23 @@ def _lost(record: StudyRecord) -> str:
 
 def _edges(edges: list[Mapping[str, Any]]) -> list[str]:
     return [
-        f"The best {readable(row['hyperparameter'], 60)}, {number(row['best'])}, lies at the {row['edge']} end of its range ({row['domain']}). A wider range may hold a better network."
+        f"The best {readable(row['hyperparameter'], 60)}, {number(row['best'])}, lies at the {row['edge']} end of its range "
+        f"({row['domain']}). A wider range may hold a better network."
         for row in edges
     ]
 
 
 def _repeats(record: StudyRecord) -> str:
     repeated = sum(trial.repeats is not None for trial in record.trials)
-    return f"{count(repeated, 'trial')} repeated the hyperparameters of an earlier one and took over its result." if repeated else ""
+    return (
+        f"{count(repeated, 'trial')} repeated the hyperparameters of an earlier one and took over its result."
+        if repeated
+        else ""
+    )
 
 
 def _overlap(record: StudyRecord) -> str:
-    """The best few are often no better than each other on so few rows."""
+    """Say how many trials the validation rows cannot tell from the best."""
     metric, rows = Metric.of(record), (record.data.get("rows") or {}).get("validation") or 0
     leaders = ranked(record)
     if not metric.percent or not rows or len(leaders) < 2:
@@ -198,12 +247,24 @@ def protocol(record: StudyRecord) -> list[tuple[str, str]]:
     """Return how the study was done, as names and what they are."""
     study, training, search = (table_of(record, name) for name in ("study", "training", "search"))
     data, result = record.data, record.result
-    budget = listing([f"{number(training[name])} {name}" for name in ("epochs", "updates", "examples") if training.get(name)])
-    patience = f"; a trial stops after {number(training['patience'])} evaluations without a better metric" if training.get("patience") else ""
-    versions = ", ".join(f"{visible(name, 40)} {visible(version, 40)}" for name, version in (result.get("versions") or {}).items())
+    budget = listing(
+        [f"{number(training[name])} {name}" for name in ("epochs", "updates", "examples") if training.get(name)]
+    )
+    patience = (
+        f"; a trial stops after {number(training['patience'])} evaluations without a better metric"
+        if training.get("patience")
+        else ""
+    )
+    versions = ", ".join(
+        f"{visible(name, 40)} {visible(version, 40)}" for name, version in (result.get("versions") or {}).items()
+    )
     timeout = search.get("timeout")
     return [
-        ("Trials", f"{number(search.get('trials'))}" + (f", at most {duration(float(timeout))}" if isinstance(timeout, int | float) else "")),
+        (
+            "Trials",
+            f"{number(search.get('trials'))}"
+            + (f", at most {duration(float(timeout))}" if isinstance(timeout, int | float) else ""),
+        ),
         ("Budget of a trial", (budget or "–") + patience),
         ("Sampler", _with(search, "sampler", "lag", "trial k is proposed from the results of trials 0 to k − {}")),
         ("Pruner", number(search.get("pruner") or "none")),

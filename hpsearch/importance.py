@@ -10,7 +10,7 @@ ones with the value that they had: left out, the picture of where trials *went* 
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
@@ -20,7 +20,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 from hpsearch.storage import StudyRecord, TrialRecord
-from hpsearch.words import count, hyperparameters
+from hpsearch.words import count, hyperparameters, space_of
 
 ENOUGH = 20  # usable trials; below, an importance is noise
 OWN = 10  # usable trials that have the hyperparameter itself
@@ -48,15 +48,15 @@ def importances(record: StudyRecord, resamples: int = 30, seed: int = 0, most: i
     trials = [trial for trial in record.trials if _counts(trial)]
     if len(trials) > most:
         trials = [trials[i] for i in sorted(generator.choice(len(trials), most, replace=False))]
-    having = {name: sum(name in trial.params for trial in trials) for name in hyperparameters(record)}
-    notes = {name: _reason(name, len(trials), trials, amount) for name, amount in having.items()}
-    known = {name: _distribution(name, record, trials) for name, note in notes.items() if not note}
+    rows = tuple(_reasoned(name, trials) for name in hyperparameters(record))
+    known = {row.name: _distribution(row.name, record, trials) for row in rows if not row.note}
     if not known:
-        return tuple(Importance(name, trials=having[name], note=notes[name]) for name in having)
+        return rows
     frozen = [_frozen(trial, known) for trial in trials]
     point = _shares(frozen, record.direction, known)
-    draws = [_shares([frozen[i] for i in _draw(generator, len(frozen))], record.direction, known) for _ in range(resamples)]
-    return tuple(_row(name, having[name], len(trials), notes[name], point, draws) for name in having)
+    drawn = ([frozen[i] for i in _draw(generator, len(frozen))] for _ in range(resamples))
+    draws = [_shares(again, record.direction, known) for again in drawn]
+    return tuple(_row(row, len(trials), point, draws) for row in rows)
 
 
 def _counts(trial: TrialRecord) -> bool:
@@ -64,14 +64,16 @@ def _counts(trial: TrialRecord) -> bool:
     return ended and trial.value is not None and isfinite(trial.value)
 
 
-def _reason(name: str, usable: int, trials: list[TrialRecord], having: int) -> str:
-    if usable < ENOUGH:
-        return f"not enough evidence: {count(usable, 'usable trial')}, at least {ENOUGH} are needed"
-    if having < OWN:
-        return f"not enough evidence: only {count(having, 'usable trial')} had it, at least {OWN} are needed"
-    if len({str(trial.params[name]) for trial in trials if name in trial.params}) < 2:
-        return "never varied"
-    return ""
+def _reasoned(name: str, trials: list[TrialRecord]) -> Importance:
+    """Return a row without a share: the trials that have the hyperparameter, and what speaks against one, if anything."""
+    values = [str(trial.params[name]) for trial in trials if name in trial.params]
+    if len(trials) < ENOUGH:
+        note = f"not enough evidence: {count(len(trials), 'usable trial')}, at least {ENOUGH} are needed"
+    elif len(values) < OWN:
+        note = f"not enough evidence: only {count(len(values), 'usable trial')} had it, at least {OWN} are needed"
+    else:
+        note = "never varied" if len(set(values)) < 2 else ""
+    return Importance(name, trials=len(values), note=note)
 
 
 def _numeric(value: Any) -> bool:
@@ -79,9 +81,9 @@ def _numeric(value: Any) -> bool:
 
 
 def _distribution(name: str, record: StudyRecord, trials: list[TrialRecord]) -> BaseDistribution:
-    """The domain, widened to what the trials really had: a record may come from anyone's storage."""
+    """Return the domain, widened to what the trials really had: a record may come from anyone's storage."""
     values = [trial.params[name] for trial in trials if name in trial.params]
-    wanted = (record.settings.get("space") or {}).get(name)
+    wanted = space_of(record).get(name)
     if isinstance(wanted, list | tuple) or not all(map(_numeric, values)):
         return CategoricalDistribution(sorted({str(value) for value in values}))
     ends = [wanted[key] for key in ("low", "high") if _numeric(wanted.get(key))] if isinstance(wanted, Mapping) else []
@@ -121,19 +123,18 @@ def _study(trials: list[optuna.trial.FrozenTrial], direction: str) -> optuna.Stu
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # "A new study created in memory" is nobody's news
     try:
-        study = optuna.create_study(direction=direction)
+        study = optuna.create_study(direction="maximize" if direction == "maximize" else "minimize")
     finally:
         optuna.logging.set_verbosity(verbosity)
     study.add_trials(trials)
     return study
 
 
-def _row(
-    name: str, having: int, usable: int, note: str, point: Mapping[str, float], draws: list[dict[str, float]]
-) -> Importance:
-    if note:
-        return Importance(name, trials=having, note=note)
-    low, high = np.quantile([draw[name] for draw in draws], [0.05, 0.95])
-    share = point[name]
-    only = "" if having == usable else f"over the {having:,} of {usable:,} usable trials that have it"
-    return Importance(name, share, min(share, float(low)), max(share, float(high)), having, only)
+def _row(row: Importance, usable: int, point: Mapping[str, float], draws: list[dict[str, float]]) -> Importance:
+    """Return the row with its share and interval, where there was no reason against."""
+    if row.note:
+        return row
+    low, high = np.quantile([draw[row.name] for draw in draws], [0.05, 0.95])
+    share = point[row.name]
+    only = "" if row.trials == usable else f"over the {row.trials:,} of {usable:,} usable trials that have it"
+    return replace(row, share=share, low=min(share, float(low)), high=max(share, float(high)), note=only)

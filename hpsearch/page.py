@@ -65,11 +65,17 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], numeric: Iterable[
     """Return a table in a box that scrolls by itself; columns of `numeric` are aligned right, row `chosen` stands out."""
     right = set(numeric)
     kinds = [_kind(name in right, [row[i] for row in rows]) for i, name in enumerate(head)]
-    top = element("tr", *(element("th", text(name), class_=kind, scope="col") for name, kind in zip(head, kinds, strict=True)))
+    top = element(
+        "tr", *(element("th", text(name), class_=kind, scope="col") for name, kind in zip(head, kinds, strict=True))
+    )
     body = [
         element("tr", *(element("td", text(cell), class_=kind) for cell, kind in zip(row, kinds, strict=True)))
         if i != chosen
-        else element("tr", *(element("td", text(cell), class_=kind) for cell, kind in zip(row, kinds, strict=True)), class_="chosen")
+        else element(
+            "tr",
+            *(element("td", text(cell), class_=kind) for cell, kind in zip(row, kinds, strict=True)),
+            class_="chosen",
+        )
         for i, row in enumerate(rows)
     ]
     inner = element("table", element("thead", top), element("tbody", *body))

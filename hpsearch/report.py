@@ -6,14 +6,16 @@ numbers beside it. It is derived from the storage and can be made again at any t
 """
 
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from hpsearch import findings
-from hpsearch.figures import DARK, FIGURES, LIGHT, Figure
+from hpsearch.figures import DARK, FIGURES, LIGHT, Figure, plotly_script
+from hpsearch.files import write_file
 from hpsearch.page import Html, bullets, document, element, facts, link, paragraph, section, table, text
 from hpsearch.storage import StudyRecord
-from hpsearch.tables import TABLES, Frames, cells, frames, replace_file, write
+from hpsearch.tables import TABLES, Frames, cells, frames, write
 from hpsearch.words import Metric, best, readable, sentence, visible
 
 PREVIEW = 20  # rows of a table that the page shows; the file has all of them
@@ -27,12 +29,13 @@ def write_report(record: StudyRecord, folder: Path) -> Path:
         folder: the study's folder, made where it is missing. Files in it with these names are replaced, each in one step.
 
     Raises:
-        OSError: a file cannot be written.
+        StorageError: a file cannot be written.
 
     """
     tables = frames(record)
     write(tables, folder / "tables", Metric.of(record))
-    return replace_file(folder / "report.html", page(record, tables))
+    write_file(folder / "report.html", page(record, tables))
+    return folder / "report.html"
 
 
 def page(record: StudyRecord, tables: Frames) -> str:
@@ -40,24 +43,36 @@ def page(record: StudyRecord, tables: Frames) -> str:
     drawn = {name: figure for name, row in FIGURES.items() if (figure := row.draw(tables, record)) is not None}
     plain = {name: _plain(figure) for name, figure in drawn.items()}
     edges = [row for row in tables["hyperparameters"].to_dict("records") if row["edge"]]
-    body = [_headline(record), _result(record), _warnings(record, edges), _contents(record), _leaderboard(record, tables)]
+    body = [
+        _headline(record),
+        _result(record),
+        _warnings(record, edges),
+        _contents(record),
+        _leaderboard(record, tables),
+    ]
     body += [_figure(row, record, tables, plain.get(name)) for name, row in FIGURES.items()]
     body += [_parameters(tables), _hyperparameters(tables), _outcomes(tables), _protocol(record), _footer(record)]
     dark = {LIGHT[name]: DARK[name] for name in LIGHT}
-    return document(f"{visible(record.name, 100)}: hyperparameter search", body, plain, dark, _plotly() if plain else "")
-
-
-def _plotly() -> str:
-    from plotly.offline import get_plotlyjs
-
-    return str(get_plotlyjs())
+    return document(
+        f"{visible(record.name, 100)}: hyperparameter search", body, plain, dark, plotly_script() if plain else ""
+    )
 
 
 def _plain(figure: Any) -> dict[str, Any]:
-    """A figure as JSON values, without the default template that the house's look replaces."""
+    """Return a figure as JSON values, without the default template that the house's look replaces."""
     plain = figure.to_plotly_json()
     plain["layout"].pop("template", None)
-    return {"data": plain["data"], "layout": plain["layout"]}
+    return {"data": _clean(plain["data"]), "layout": _clean(plain["layout"])}
+
+
+def _clean(value: Any) -> Any:
+    """Return plain JSON values; JSON has no nan, a figure has a gap there."""
+    if isinstance(value, Mapping):
+        return {key: _clean(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(inner) for inner in value]
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _headline(record: StudyRecord) -> Html:
@@ -92,7 +107,12 @@ def _warnings(record: StudyRecord, edges: list[Mapping[str, Any]]) -> Html:
 
 def _contents(record: StudyRecord) -> Html:
     places = [("leaderboard", "Best trials"), *((f"about-{name}", row.title) for name, row in FIGURES.items())]
-    places += [("parameters", "Parameters"), ("space", "Hyperparameters"), ("outcomes", "Outcomes"), ("protocol", "Protocol")]
+    places += [
+        ("parameters", "Parameters"),
+        ("space", "Hyperparameters"),
+        ("outcomes", "Outcomes"),
+        ("protocol", "Protocol"),
+    ]
     return element("nav", *(link(title, f"#{anchor}") for anchor, title in places)) if record.trials else Html("")
 
 
@@ -103,19 +123,22 @@ def _leaderboard(record: StudyRecord, tables: Frames) -> Html:
     leader = best(record)
     chosen = next((i for i, number in enumerate(board["trial"]) if leader and number == leader.number), -1)
     metric = Metric.of(record)
-    head = [metric.name if name == "value" else readable(name, 60) for name in board.columns]
-    said = "The highest validation values of all trials that trained to their end." if metric.maximize else "The lowest validation values of all trials that trained to their end."
+    said = {"value": metric.name, "seconds": "time"}
+    head = [said.get(name) or readable(name, 60) for name in board.columns]
+    which = (
+        f"The {'highest' if metric.maximize else 'lowest'} validation values of all trials that trained to their end."
+    )
     return section(
         "leaderboard",
         "The best trials",
-        paragraph(said, "ask"),
+        paragraph(which, "ask"),
         table(head, cells(board, metric), _right(board, head), chosen),
         element("p", link("all trials (CSV)", "tables/trials.csv"), class_="note"),
     )
 
 
 def _right(frame: Any, head: list[str]) -> list[str]:
-    """The headings of the columns that hold numbers."""
+    """Return the headings of the columns that hold numbers."""
     return [title for title, name in zip(head, frame.columns, strict=True) if frame[name].dtype.kind in "if"]
 
 
@@ -129,12 +152,16 @@ def _figure(row: Figure, record: StudyRecord, tables: Frames, plain: Mapping[str
     ]
     inner = [paragraph(row.question, "ask"), paragraph(row.reading(tables, record)), *(places if plain else [])]
     if plain:
-        inner += [paragraph(meta.get("thinned"), "note"), paragraph(meta.get("note"), "note"), _numbers(row.table, record, tables)]
+        inner += [
+            paragraph(meta.get("thinned"), "note"),
+            paragraph(meta.get("note"), "note"),
+            _numbers(row.table, record, tables),
+        ]
     return section(f"about-{row.name}", row.title, *inner)
 
 
 def _numbers(name: str, record: StudyRecord, tables: Frames) -> Html:
-    """The table behind a figure, folded: its first rows, what its columns mean, and the file with all of them."""
+    """Return the table behind a figure, folded: its first rows, what its columns mean, and the file with all of them."""
     frame, metric = tables[name], Metric.of(record)
     head = list(frame.columns)
     first = table(head, cells(frame.head(PREVIEW), metric), _right(frame, head))
@@ -151,11 +178,26 @@ def _parameters(tables: Frames) -> Html:
     learned = [row for row in rows if row["kind"] == "parameter"]
     chosen = [row for row in rows if row["kind"] == "hyperparameter"]
     total = sum(row["count"] for row in learned)
-    parts = [_side(f"Parameters: {total:,} numbers, set by training", ("tensor", "shape", "numbers"), learned, total)] if learned else []
-    parts.append(_side(f"Hyperparameters: {len(chosen)} choices, set before training", ("name", "value", "set by"), chosen, 0))
-    said = "Parameters are the numbers that training learns from the training rows; hyperparameters are the choices made before, which the search compares on the validation rows."
+    parts = (
+        [_side(f"Parameters: {total:,} numbers, set by training", ("tensor", "shape", "numbers"), learned, total)]
+        if learned
+        else []
+    )
+    parts.append(
+        _side(f"Hyperparameters: {len(chosen)} choices, set before training", ("name", "value", "set by"), chosen, 0)
+    )
+    said = (
+        "Parameters are the numbers that training learns from the training rows; hyperparameters are the choices made before, "
+        "which the search compares on the validation rows."
+    )
     where = element("p", text("As a file: "), link("tables/parameters.csv", "tables/parameters.csv"), class_="note")
-    return section("parameters", "Parameters and hyperparameters", paragraph(said, "ask"), element("div", *parts, class_="pair"), where)
+    return section(
+        "parameters",
+        "Parameters and hyperparameters",
+        paragraph(said, "ask"),
+        element("div", *parts, class_="pair"),
+        where,
+    )
 
 
 def _side(title: str, head: tuple[str, str, str], rows: list[Mapping[str, Any]], total: int) -> Html:
@@ -171,13 +213,20 @@ def _hyperparameters(tables: Frames) -> Html:
     if not rows:
         return Html("")
     frame = tables["hyperparameters"][["hyperparameter", "domain", "best", "edge"]]
-    body = [[readable(name, 60), allowed, value or allowed.partition("fixed at ")[2] or "–", at] for name, allowed, value, at in cells(frame)]
+    body = [
+        [readable(name, 60), allowed, value or allowed.partition("fixed at ")[2] or "–", at]
+        for name, allowed, value, at in cells(frame)
+    ]
     return section("space", "What could vary", table(["hyperparameter", "allowed", "best trial", "at an edge?"], body))
 
 
 def _outcomes(tables: Frames) -> Html:
     frame = tables["outcomes"]
-    return section("outcomes", "How the trials ended", table(["outcome", "trials", "meaning"], cells(frame), ("trials",))) if len(frame) else Html("")
+    return (
+        section("outcomes", "How the trials ended", table(["outcome", "trials", "meaning"], cells(frame), ("trials",)))
+        if len(frame)
+        else Html("")
+    )
 
 
 def _protocol(record: StudyRecord) -> Html:
@@ -185,5 +234,10 @@ def _protocol(record: StudyRecord) -> Html:
 
 
 def _footer(record: StudyRecord) -> Html:
-    said = f"Made by hpsearch from the study's storage, as of {record.as_of}. The page holds everything it shows and asks the network for nothing. "
-    return element("footer", text(said), text("What the columns of the tables mean: "), link("tables/columns.csv", "tables/columns.csv"))
+    said = f"Made by hpsearch from the study's storage, as of {record.as_of}. The page holds all that it shows and loads nothing. "
+    return element(
+        "footer",
+        text(said),
+        text("What the columns of the tables mean: "),
+        link("tables/columns.csv", "tables/columns.csv"),
+    )

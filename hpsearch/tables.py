@@ -5,19 +5,19 @@ are made from these frames, so every number that is drawn can be looked up. A se
 where a table says `<hyperparameter>`. Files are derived: they can always be built again.
 """
 
-import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, log
+from math import isfinite, isnan, log
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from hpsearch.files import make_folder, write_file
 from hpsearch.importance import importances
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.trial import History, Outcome
-from hpsearch.words import Metric, best, domain, duration, hyperparameters, number, ranked, usable, visible
+from hpsearch.words import Metric, best, domain, duration, hyperparameters, number, ranked, space_of, usable, visible
 
 LEADERS = 20
 EDGE = 0.05  # share of a range that counts as its edge
@@ -55,7 +55,9 @@ def _frame(name: str, rows: Iterable[Mapping[str, Any]], extra: Iterable[str] = 
     at = declared.index("<hyperparameter>") if "<hyperparameter>" in declared else len(declared)
     names = [*declared[:at], *extra, *declared[at + 1 :]]
     rows = list(rows)
-    return pd.DataFrame({column: pd.Series([row.get(column) for row in rows], dtype=_dtype(rows, column)) for column in names})
+    return pd.DataFrame(
+        {column: pd.Series([row.get(column) for row in rows], dtype=_dtype(rows, column)) for column in names}
+    )
 
 
 def _dtype(rows: list[Mapping[str, Any]], column: str) -> str:
@@ -149,7 +151,7 @@ def _end(trial: TrialRecord) -> float:
     return (trial.started or 0.0) + (trial.seconds or 0.0)
 
 
-def _steps(record: StudyRecord, axis: str, points: list[tuple[float, TrialRecord]]) -> list[dict[str, Any]]:
+def _steps(record: StudyRecord, axis: str, points: Sequence[tuple[float, TrialRecord]]) -> list[dict[str, Any]]:
     metric, best, rows = Metric.of(record), None, []
     for position, trial in points:
         if usable(trial) and trial.value is not None and (best is None or metric.better(trial.value, best)):
@@ -161,14 +163,21 @@ def _steps(record: StudyRecord, axis: str, points: list[tuple[float, TrialRecord
 
 def _importance(record: StudyRecord, done: Frames) -> pd.DataFrame:
     rows = [
-        {"hyperparameter": i.name, "importance": i.share, "low": i.low, "high": i.high, "trials": i.trials, "note": i.note}
+        {
+            "hyperparameter": i.name,
+            "importance": i.share,
+            "low": i.low,
+            "high": i.high,
+            "trials": i.trials,
+            "note": i.note,
+        }
         for i in importances(record)
     ]
     return _frame("importance", sorted(rows, key=lambda row: -(row["importance"] or 0.0)))
 
 
 def _hyperparameters(record: StudyRecord, done: Frames) -> pd.DataFrame:
-    space = record.settings.get("space") or {}
+    space = space_of(record)
     leader = best(record)
     known = {row["hyperparameter"]: row for row in done["importance"].to_dict("records")}
     rows = []
@@ -206,7 +215,11 @@ def _parameters(record: StudyRecord, done: Frames) -> pd.DataFrame:
     ]
     chosen = [
         {"kind": "hyperparameter", "name": row["hyperparameter"], "value": _cell(row["best"]), "count": 1}
-        | {"set_by": "the study's author: one value" if row["domain"].startswith("fixed") else "the search, on the validation rows"}
+        | {
+            "set_by": "the study's author: one value"
+            if row["domain"].startswith("fixed")
+            else "the search, on the validation rows"
+        }
         for row in done["hyperparameters"].to_dict("records")
         if best(record)
     ]
@@ -217,7 +230,7 @@ def _parameters(record: StudyRecord, done: Frames) -> pd.DataFrame:
 
 
 def _cell(value: Any) -> str:
-    missing = value is None or (isinstance(value, float) and value != value)
+    missing = value is None or (isinstance(value, float) and isnan(value))
     return "" if missing else number(value)
 
 
@@ -239,7 +252,9 @@ def _outcomes(record: StudyRecord, done: Frames) -> pd.DataFrame:
     meanings = {outcome.value: outcome.meaning for outcome in Outcome} | STATES
     known = [name for name in meanings if name in names]
     order = known + sorted(set(names) - set(known))
-    rows = [{"outcome": n, "trials": names.count(n), "meaning": meanings.get(n, "not known to this version")} for n in order]
+    rows = [
+        {"outcome": n, "trials": names.count(n), "meaning": meanings.get(n, "not known to this version")} for n in order
+    ]
     return _frame("outcomes", rows)
 
 
@@ -250,7 +265,9 @@ STATES = {
     "complete": "ended; the storage does not say how",
 }
 
-HYPERPARAMETER = Column("<hyperparameter>", "", "one column for each searched hyperparameter; empty where the trial has none")
+HYPERPARAMETER = Column(
+    "<hyperparameter>", "", "one column for each searched hyperparameter; empty where the trial has none"
+)
 TRIAL = Column("trial", "", "the trial's number, from 0, in the order in which they were proposed")
 OUTCOME = Column("outcome", "", "how the trial ended, or its state while it has not")
 VALUE = Column("value", "metric", "the study's metric on the validation rows, at the trial's best evaluation")
@@ -286,7 +303,9 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
     "progress": (
         Column("axis", "", "what `position` counts: trial, examples or seconds"),
-        Column("position", "", "trial number; examples trained so far by all trials; seconds since the first trial began"),
+        Column(
+            "position", "", "trial number; examples trained so far by all trials; seconds since the first trial began"
+        ),
         TRIAL,
         OUTCOME,
         VALUE,
@@ -361,28 +380,17 @@ def write(tables: Frames, folder: Path, metric: Metric | None = None) -> list[Pa
         The files written.
 
     Raises:
-        OSError: a file cannot be written; the one before it is left as it was.
+        StorageError: a file cannot be written; the one before it is left as it was.
+
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     texts = {f"{name}.csv": _csv(frame) for name, frame in tables.items()}
     meanings = [(t.name, c.name, c.unit, c.meaning) for t in TABLES.values() for c in t.columns]
     texts["columns.csv"] = _csv(pd.DataFrame(meanings, columns=["table", "column", "unit", "meaning"]))
     texts["leaderboard.md"] = markdown(tables["leaderboard"], metric)
-    return [replace_file(folder / name, text) for name, text in texts.items()]
-
-
-def replace_file(path: Path, text: str) -> Path:
-    """Write text beside its place and move it there: a reader sees the old file or the new one, never half."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    return path
+    for name, content in texts.items():
+        write_file(folder / name, content.encode("utf-8", "backslashreplace"))  # a name may hold half a character
+    return [folder / name for name in texts]
 
 
 def _csv(frame: pd.DataFrame) -> str:
@@ -412,11 +420,14 @@ def _bar(text: object) -> str:
 def cells(frame: pd.DataFrame, metric: Metric | None = None) -> list[list[str]]:
     """Return a frame's cells as readable text: rounded numbers, shares and seconds with their unit, "" where empty."""
     names = list(frame.columns)
-    return [[_shown(name, value, metric) for name, value in zip(names, row, strict=True)] for row in frame.to_numpy(dtype=object)]
+    return [
+        [_shown(name, value, metric) for name, value in zip(names, row, strict=True)]
+        for row in frame.to_numpy(dtype=object)
+    ]
 
 
 def _shown(name: str, value: Any, metric: Metric | None) -> str:
-    if value is None or value is pd.NA or (isinstance(value, float) and value != value):
+    if value is None or value is pd.NA or (isinstance(value, float) and isnan(value)):
         return ""
     if name in ("value", "metric") and metric and isinstance(value, int | float):
         return metric.text(float(value), 2)

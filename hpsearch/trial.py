@@ -16,7 +16,7 @@ Direction = Literal["maximize", "minimize"]
 
 
 def derive_seed(*parts: int | str) -> int:
-    """Return a seed in [0, 2^63) that is a function of the parts alone, and unrelated for any two that differ."""
+    """Return a seed in [0, 2^63) that is a function of the parts (as text, without a slash) alone; if they differ, an unrelated one."""
     return int.from_bytes(sha256("/".join(map(str, parts)).encode()).digest()[:8]) >> 1
 
 
@@ -164,7 +164,7 @@ class History:
         return History(**{name: (*column, entry[name]) for name, column in self.columns().items()})  # type: ignore[arg-type]
 
     def thinned(self, most: int) -> "History":
-        """Return at most `most` entries, evenly spread, first and last included."""
+        """Return at most `most` entries (2 or more), evenly spread, first and last included."""
         if len(self) <= most:
             return self
         keep = sorted({round(i * (len(self) - 1) / (most - 1)) for i in range(most)})

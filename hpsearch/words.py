@@ -8,7 +8,7 @@ Standard library only.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import floor, isfinite, log10
+from math import floor, isfinite, isnan, log10
 from typing import Any
 
 from hpsearch.storage import StudyRecord, TrialRecord
@@ -18,10 +18,11 @@ SPACE = "\u00a0"  # does not break
 HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 SHARES = frozenset({"accuracy", "balanced_accuracy", "balanced accuracy"})  # metrics that are read as percentages
+SHORT = {"rmse": "RMSE", "mae": "MAE", "r2": "R²"}
 
 
 def visible(text: object, most: int = 400) -> str:
-    """Return text with hidden characters spelled out as `\\x1b` and at most `most` characters."""
+    r"""Return text with hidden characters spelled out as `\x1b` and at most `most` characters."""
     shown = HIDDEN.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), str(text)[: 4 * most])
     return shown if len(shown) <= most else shown[: most - 1] + "…"
 
@@ -38,11 +39,12 @@ def number(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}" if abs(value) < 10**15 else f"{value:.3e}" if abs(value) < 10**300 else "more than 10³⁰⁰"
     if not isfinite(value):
-        return "not a number" if value != value else "∞" if value > 0 else "−∞"
+        return "not a number" if isnan(value) else "∞" if value > 0 else "−∞"
     return _real(value)
 
 
-def _real(value: float) -> str:
+def _real(value: float, keep: bool = False) -> str:
+    """Four significant digits; `keep` leaves zeros at the end, for columns of one precision."""
     if value == 0:
         return "0"
     power = floor(log10(abs(value)))
@@ -52,7 +54,7 @@ def _real(value: float) -> str:
     if power >= 3:
         return f"{value:,.0f}"
     text = f"{value:.{3 - power}f}"
-    return text.rstrip("0").rstrip(".").replace("-", "−")
+    return (text if keep or "." not in text else text.rstrip("0").rstrip(".")).replace("-", "−")
 
 
 def duration(seconds: float | None) -> str:
@@ -104,7 +106,7 @@ def domain(wanted: Any) -> str:
 class Metric:
     """The study's metric: how its values are written and which of two is better."""
 
-    name: str
+    name: str  # as labels have it: accuracy, RMSE, log loss
     maximize: bool
     percent: bool
     decimals: int
@@ -114,14 +116,19 @@ class Metric:
         """Return the metric of a study; percentages get a second decimal where the rows can tell it."""
         name = str(record.data.get("metric") or "value")
         rows = (record.data.get("rows") or {}).get("validation") or 0
-        return cls(readable(name, 40), record.direction == "maximize", name in SHARES, 1 if rows < 2000 else 2)
+        return cls(
+            SHORT.get(name) or readable(name, 40),
+            record.direction == "maximize",
+            name in SHARES,
+            1 if rows < 2000 else 2,
+        )
 
     def text(self, value: float | None, decimals: int | None = None) -> str:
         """Return a value of the metric, `97.4 %` or four digits."""
         if value is None or not isfinite(value):
             return "–"
         places = self.decimals if decimals is None else decimals
-        return f"{100 * value:.{places}f}{SPACE}%" if self.percent else number(float(value))
+        return f"{100 * value:.{places}f}{SPACE}%" if self.percent else _real(float(value), keep=True)
 
     def gap(self, first: float, second: float) -> str:
         """Return how far apart two values are, in points where they are percentages."""
@@ -151,15 +158,41 @@ def ranked(record: StudyRecord) -> list[TrialRecord]:
 def best(record: StudyRecord) -> TrialRecord | None:
     """Return the trial that the search chose; while it runs, the best so far."""
     chosen = [trial for trial in record.trials if trial.number == record.result.get("trial", -1)]
-    return (chosen or ranked(record) or [None])[0]
+    return next(iter(chosen or ranked(record)), None)
+
+
+def space_of(record: StudyRecord) -> dict[str, Any]:
+    """Return each hyperparameter's domain as {low, high, ...}, a list of at least two choices, or a plain value.
+
+    A width per layer (`width_1`, `width_2`, ...) has the domain of `width`.
+    """
+    space = record.settings.get("space")
+    plain = {name: _domain_of(wanted) for name, wanted in space.items()} if isinstance(space, Mapping) else {}
+    seen = sorted({name for trial in record.trials for name in trial.params}, key=lambda name: (len(name), name))
+    layers = {name: plain["width"] for name in seen if re.fullmatch(r"width_\d{1,3}", name) and "width" in plain}
+    if not layers:
+        return plain
+    return {
+        own: wanted for name in plain for own, wanted in (layers.items() if name == "width" else [(name, plain[name])])
+    }
+
+
+def _domain_of(wanted: Any) -> Any:
+    if isinstance(wanted, Mapping) and isinstance(wanted.get("values"), list | tuple):
+        wanted = wanted["values"]
+    if isinstance(wanted, list | tuple):
+        return list(wanted) if len(wanted) != 1 else wanted[0]
+    ends = [wanted.get("low"), wanted.get("high")] if isinstance(wanted, Mapping) else []
+    numeric = [end for end in ends if isinstance(end, int | float) and not isinstance(end, bool) and isfinite(end)]
+    return dict(wanted) if len(numeric) == 2 else visible(wanted) if isinstance(wanted, Mapping) else wanted
 
 
 def hyperparameters(record: StudyRecord) -> list[str]:
     """Return the names of all searched hyperparameters: the study's order first, then what else the trials have."""
-    space = [name for name, wanted in (record.settings.get("space") or {}).items() if isinstance(wanted, Mapping | list | tuple)]
+    space = space_of(record)
     seen = {name: None for trial in record.trials for name in trial.params}
-    fixed = set(record.settings.get("space") or {}) - set(space)
-    return [*space, *(name for name in seen if name not in space and name not in fixed)]
+    varied = [name for name, wanted in space.items() if isinstance(wanted, dict | list)]
+    return [*varied, *(name for name in seen if name not in space)]
 
 
 def network(widths: Iterable[int], activation: str) -> str:
@@ -168,4 +201,6 @@ def network(widths: Iterable[int], activation: str) -> str:
     if not sizes:
         return "a linear model (no hidden layer)"
     units = f"{sizes[0]:,}" if len(set(sizes)) == 1 else listing([f"{size:,}" for size in sizes])
-    return f"{count(len(sizes), 'hidden layer')} of {units} units" + (f", {visible(activation, 40)}" if activation else "")
+    return f"{count(len(sizes), 'hidden layer')} of {units} units" + (
+        f", {visible(activation, 40)}" if activation else ""
+    )

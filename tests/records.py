@@ -5,6 +5,7 @@ median rule prunes, and later trials gather around the best one as a sampler's w
 """
 
 from dataclasses import replace
+from itertools import pairwise
 from math import exp, log, log10
 from random import Random
 from typing import Any
@@ -34,11 +35,11 @@ DATA: dict[str, Any] = {
     "title": "Handwritten digits",
     "source": "scikit-learn, load_digits (UCI, 1998)",
     "task": "multiclass",
-    "task_reason": "the target holds 10 whole numbers, 0 to 9, each with at least 174 rows",
+    "task_reason": "The target holds whole numbers with 10 distinct values, so each is taken as a class.",
     "metric": "accuracy",
     "direction": "maximize",
     "head": "softmax",
-    "loss": "cross entropy",
+    "loss": "cross-entropy",
     "inputs": 64,
     "shape": [8, 8],
     "outputs": 10,
@@ -72,7 +73,7 @@ def _number(random: Random, domain: dict[str, Any], near: float | None) -> float
 
 
 def quality(params: dict[str, Any]) -> float:
-    """The accuracy that these hyperparameters end with, before noise."""
+    """Return the accuracy that these hyperparameters end with, before noise."""
     best_rate = {"sgd": -1.1, "adam": -2.6, "adamw": -2.5}[params["optimizer"]]
     rate = abs(log10(params["learning_rate"]) - best_rate)
     depth = {0: 0.03, 1: 0.01, 2: 0.0, 3: 0.002, 4: 0.006}[params["depth"]]
@@ -83,7 +84,7 @@ def quality(params: dict[str, Any]) -> float:
 
 
 def history(random: Random, value: float, rate: float, batch: Any, count: int = EVALUATIONS) -> History:
-    """A learning curve that ends near `value`, with over-fitting where learning is fast."""
+    """Return a learning curve that ends near `value`, with over-fitting where learning is fast."""
     run, speed = History(), 2.5 + 2 * rate
     rows = ROWS["training"] if batch == "full" else batch
     for evaluation in range(1, count + 1):
@@ -112,7 +113,9 @@ def _trial(number: int, random: Random, params: dict[str, Any], rung: float) -> 
         curve = history(random, 0.3, 0.1, params["batch_size"], random.randint(1, 6))
         return replace(base, outcome="diverged", detail=detail, value=0.0, history=curve, seconds=1.0)
     pruned = number > 8 and value < rung
-    curve = history(random, value, min(1.0, params["learning_rate"] * 30), params["batch_size"], 10 if pruned else EVALUATIONS)
+    curve = history(
+        random, value, min(1.0, params["learning_rate"] * 30), params["batch_size"], 10 if pruned else EVALUATIONS
+    )
     best = max(range(len(curve)), key=curve.metric.__getitem__)
     return replace(
         base,
@@ -142,17 +145,24 @@ def trials(count: int, seed: int = 0, places: int = 4) -> tuple[TrialRecord, ...
 
 
 def result(best: TrialRecord, distinct: int) -> dict[str, Any]:
-    """The confirmation of the best trial on the test rows."""
+    """Return the confirmation of the best trial on the test rows."""
     widths = [best.params["width"]] * best.params["depth"]
     sizes = [64, *widths, 10]
     layers = []
-    for i, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (a, b) in enumerate(pairwise(sizes)):
         layers += [{"name": f"layers.{i}.weight", "shape": [b, a], "count": a * b}]
         layers += [{"name": f"layers.{i}.bias", "shape": [b], "count": b}]
     return {
         "trial": best.number,
         "validation": best.value,
-        "test": {"metric": "accuracy", "value": 0.974, "low": 0.947, "high": 0.987, "loss": 0.0921, "rows": ROWS["test"]},
+        "test": {
+            "metric": "accuracy",
+            "value": 0.974,
+            "low": 0.947,
+            "high": 0.987,
+            "loss": 0.0921,
+            "rows": ROWS["test"],
+        },
         "parameters": best.parameters,
         "architecture": {"inputs": 64, "widths": widths, "outputs": 10}
         | {"activation": best.params["activation"], "dropout": best.params["dropout"]},
@@ -165,9 +175,13 @@ def result(best: TrialRecord, distinct: int) -> dict[str, Any]:
 
 
 def settings(name: str, count: int) -> dict[str, Any]:
-    """The study's TOML file, read."""
+    """Return the study's TOML file as it is read."""
     return {
-        "study": {"name": name, "question": "How small a dense network reads the 8 × 8 digits as well as any?", "seed": 7},
+        "study": {
+            "name": name,
+            "question": "How small a dense network reads the 8 × 8 digits as well as any?",
+            "seed": 7,
+        },
         "data": {"name": "digits"},
         "space": SPACE,
         "training": {"epochs": EPOCHS, "patience": 12, "precision": "float32"},

@@ -9,8 +9,9 @@ import pytest
 
 from hpsearch.figures import DARK, FIGURES, LIGHT
 from hpsearch.figures.style import color, label, limits, log_ticks, placed, thin, tick_text
+from hpsearch.report import page
 from hpsearch.storage import StudyRecord
-from hpsearch.tables import frames
+from hpsearch.tables import TABLES, frames
 from hpsearch.words import Metric
 from tests.records import study, trials, unfinished
 
@@ -49,7 +50,9 @@ def test_a_study_whose_trials_all_failed_is_drawn_as_far_as_it_goes() -> None:
 
 def test_a_minimised_metric_turns_the_figures_round() -> None:
     """With a loss as metric the scale's strip for failures is on top and the best is the lowest."""
-    record = replace(study(), direction="minimize", data={**study(0).data, "metric": "rmse", "direction": "minimize"}, result={})
+    record = replace(
+        study(), direction="minimize", data={**study(0).data, "metric": "rmse", "direction": "minimize"}, result={}
+    )
     tables = frames(record)
     for row in FIGURES.values():
         row.draw(tables, record)
@@ -86,19 +89,42 @@ def test_labels_are_inert(drawn: dict[str, Any]) -> None:
 def test_hostile_names_are_escaped_in_every_figure() -> None:
     """A category, a hyperparameter and an error text with tags appear nowhere in a figure as tags."""
     evil = "<a href='javascript:pwn()'>x</a>"
-    made = tuple(replace(t, params={**t.params, evil: evil if t.number % 2 else "plain"}, detail=evil) for t in trials(40))
+    made = tuple(
+        replace(t, params={**t.params, evil: evil if t.number % 2 else "plain"}, detail=evil) for t in trials(40)
+    )
     space = {**study(0).settings["space"], evil: [evil, "plain"]}
-    record = replace(study(0), trials=made, settings={**study(0).settings, "space": space})
+    data = {**study(0).data, "metric": evil}
+    record = replace(study(0), trials=made, data=data, settings={**study(0).settings, "space": space})
     tables = frames(record)
     for row in FIGURES.values():
         figure = row.draw(tables, record)
         assert figure is None or "<a href" not in figure.to_json().replace("\\u003c", "<"), row.name
 
 
+def test_curves_that_are_not_finite_leave_gaps() -> None:
+    """A loss that is nan or infinite on the way is no reason to fail; the page's JSON has none of it."""
+    record = study(30)
+    leader = record.result["trial"]
+    broken = tuple(
+        replace(
+            t, history=replace(t.history, validation_loss=(float("inf"), float("nan"), *t.history.validation_loss[2:]))
+        )
+        if t.number == leader and t.history
+        else replace(t, value=float("-inf"))
+        if t.number == 3
+        else t
+        for t in record.trials
+    )
+    record = replace(record, trials=broken)
+    html = page(record, frames(record))
+    assert "NaN" not in html[html.index('id="figures"') : html.index('id="dark"')]
+
+
 def test_figures_thin_out_and_say_so() -> None:
     """Of 1,500 trials the single points are thinned, the best ones kept, and a note says how many are drawn."""
     record = study(1500)
-    tables = frames(replace(record, trials=record.trials[:19])) | {"progress": frames(record)["progress"]}
+    few = frames(replace(record, trials=record.trials[:19]))
+    tables = {**few, "progress": TABLES["progress"].build(record, few)}
     figure = FIGURES["history"].draw(tables, record)
     assert figure is not None
     assert re.match(r"[\d,]+ of 1,500 trials are drawn", figure.layout.meta["thinned"])

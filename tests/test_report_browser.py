@@ -149,7 +149,7 @@ def test_it_prints_without_a_word(browser: Any, report: Path) -> None:
 
 
 def hostile(evil: str) -> StudyRecord:
-    """A study in which everything that a stranger could name is named so."""
+    """Return a study in which everything that a stranger could name is named so."""
     made = tuple(
         replace(
             trial,
@@ -161,7 +161,15 @@ def hostile(evil: str) -> StudyRecord:
     )
     record = study(30)
     space = {**record.settings["space"], evil: [evil, "plain"]}
-    data = {**DATA, "title": evil, "task_reason": evil, "classes": [evil] * 3, "notices": [evil], "metric": evil, "source": evil}
+    data = {
+        **DATA,
+        "title": evil,
+        "task_reason": evil,
+        "classes": [evil] * 3,
+        "notices": [evil],
+        "metric": evil,
+        "source": evil,
+    }
     result = {**record.result, "device": evil, "versions": {evil: evil}}
     result["layers"] = [{"name": evil, "shape": [1], "count": 1}]
     result["architecture"] = {"widths": [8], "activation": evil}

@@ -115,7 +115,9 @@ def test_edge_is_five_percent_on_the_scale_of_the_range(wanted: object, value: o
 def test_text_cells_cannot_become_formulas_and_numbers_stay(tmp_path: Path, record: StudyRecord) -> None:
     """A cell or heading that begins with = + - @ TAB or CR is written behind a quote; negative numbers are untouched."""
     evil = '=HYPERLINK("http://x")'
-    hostile = TrialRecord(0, "complete", {evil: "@cmd", "x": -1.5}, outcome="finished", detail="\t=1+1", value=-0.5, seconds=1.0)
+    hostile = TrialRecord(
+        0, "complete", {evil: "@cmd", "x": -1.5}, outcome="finished", detail="\t=1+1", value=-0.5, seconds=1.0
+    )
     write(frames(replace(record, trials=(hostile,), result={})), tmp_path)
     with (tmp_path / "trials.csv").open(newline="", encoding="utf-8") as file:
         head, row = list(csv.reader(file))
@@ -155,7 +157,9 @@ def test_importance_says_why_it_is_unknown(record: StudyRecord) -> None:
     """Below 20 usable trials, for a rare conditional hyperparameter and for a constant one there is a reason, no number."""
     few = importances(replace(record, trials=record.trials[: ENOUGH - 1]))
     assert all(row.share is None and "not enough evidence" in row.note for row in few)
-    rare = tuple(replace(t, params={**t.params, "same": 1, **({"rare": 2.0} if t.number < 4 else {})}) for t in record.trials)
+    rare = tuple(
+        replace(t, params={**t.params, "same": 1, **({"rare": 2.0} if t.number < 4 else {})}) for t in record.trials
+    )
     notes = {row.name: row.note for row in importances(replace(record, trials=rare), resamples=2)}
     assert "only 4 usable trials had it" in notes["rare"]
     assert notes["same"] == "never varied"

@@ -1,4 +1,4 @@
-"""Data rooms: from a name or from arrays to tensors that are checked, split, standardised and ready to train on.
+"""The data room: from a name or from arrays to tensors that are checked, split, standardised and ready to train on.
 
 `load` takes a row of `DATASETS`, `from_arrays` what a Python user has at hand; both give one frozen `Data`. On the way, each step
 one module: `cells` reads arrays, `targets` turns labels into numbers, `tasks` decides what is predicted and with which head, loss and

@@ -82,7 +82,7 @@ def _assemble(
         raise UserError(
             f"{len(inputs.values):,} rows of inputs, but {len(labels):,} of targets. Give one target for each row."
         )
-    task, reason = infer_task(labels, task_name)
+    task, reason = infer_task(labels, task_name, len(raw.classes))
     metric = choose_metric(task, metric_name)
     targets = encode(labels, task, raw.classes)
     codes = targets.values if targets.classes else None

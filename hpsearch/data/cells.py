@@ -4,6 +4,7 @@ Nothing is guessed: text is not parsed into numbers, and missing or infinite cel
 from 0). pandas and torch objects are recognised by their methods, so this module needs neither.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan, prod
@@ -50,7 +51,7 @@ def read_inputs(inputs: Any) -> Inputs:
     shape = _shape_of_one(array)
     names = getattr(inputs, "columns", range(prod(shape))) if len(shape) == 1 else ()
     columns = tuple(str(name) for name in names)
-    twice = sorted({name for name in columns if columns.count(name) > 1}) if hasattr(inputs, "columns") else []
+    twice = [name for name, count in Counter(columns).items() if count > 1]
     if twice:
         raise UserError(f"inputs: {listed(twice)} names more than one column. Rename or drop the others.")
     values = array.reshape(len(array), -1)
@@ -68,7 +69,10 @@ def to_array(given: Any, what: str) -> Array:
     elif hasattr(given, "to_numpy"):  # a frame or a series
         given = given.to_numpy()
     elif isinstance(given, np.ma.MaskedArray):  # NumPy would show what lies under the mask
-        given = np.ma.filled(given.astype(object), None)
+        hidden = np.ma.getmaskarray(given)
+        given = given.data.astype(object if hidden.any() else given.dtype)
+        if hidden.any():
+            given[hidden] = None
     try:
         array = np.asarray(given)
     except ValueError:
@@ -96,7 +100,10 @@ def to_numbers(cells: Array, where: str) -> Array:
                 f"inputs: {where} holds {kind} (row {row}: {shown(cell)}), numbers expected. "
                 "Encode it, with pandas.get_dummies for example, or drop it."
             )
-    return np.array([np.nan if is_missing(cell) else float(cell) for cell in cells], dtype=np.float64)
+    try:
+        return np.array([np.nan if is_missing(cell) else float(cell) for cell in cells], dtype=np.float64)
+    except OverflowError:
+        raise UserError(f"inputs: {where} has a whole number too large for float64. Rescale or drop it.") from None
 
 
 def is_missing(cell: object) -> bool:

@@ -77,16 +77,16 @@ def _statistics(training: Tensor) -> tuple[Tensor, Tensor]:
     centred = training - mean.to(training.dtype)
     scale = torch.linalg.vector_norm(centred, dim=(0, 2), keepdim=True, dtype=torch.float64)
     scale = scale / (training.shape[0] * training.shape[2]) ** 0.5
-    return mean, torch.where(scale > 0, scale, 1.0)
+    # What overflowed must not be divided away to 0: it becomes NaN and is found.
+    return mean, scale.masked_fill(scale == 0, 1.0).masked_fill(scale.isinf(), torch.nan)
 
 
 def _finish(part: Tensor, mean: Tensor, scale: Tensor, inputs: Inputs) -> Tensor:
     """Standardise in place and return float32 [rows, F]."""
     part.sub_(mean.to(part.dtype)).div_(scale.to(part.dtype))
     flat = part.reshape(len(part), -1).to(torch.float32)
-    if inputs.values.dtype.itemsize > 1 and not (bool(flat.isfinite().all()) and bool(scale.isfinite().all())):
-        wide = ~(flat.isfinite().all(dim=0) & scale.isfinite().expand(part.shape[1:]).reshape(1, -1).all(dim=0))
-        where = label(inputs.columns, int(wide.int().argmax()))
+    if inputs.values.dtype.itemsize > 1 and not bool(flat.isfinite().all()):
+        where = label(inputs.columns, int((~flat.isfinite()).any(dim=0).int().argmax()))
         raise UserError(
             f"inputs: {where} has values too large for float32 after standardising. Rescale it (its logarithm, perhaps)."
         )

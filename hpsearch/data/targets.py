@@ -89,10 +89,10 @@ def _objects(array: Array) -> Array:
     """Return an array of objects as numbers where all are, else as text."""
     cells = array.astype(object)
     _refuse_missing(np.array([is_missing(cell) for cell in cells.flat]).reshape(array.shape))
-    if all(isinstance(cell, bool | np.bool_) for cell in cells.flat):
-        return cells.astype(bool)
-    if all(isinstance(cell, int | float | np.number) for cell in cells.flat):
-        return cells.astype(np.float64)
+    if all(isinstance(cell, int | float | np.number | np.bool_) for cell in cells.flat):
+        numbers = np.array(cells.tolist())
+        if numbers.dtype.kind in NUMBERS:  # else whole numbers of more than 64 bits: labels, kept as text
+            return numbers
     texts = [cell.decode(errors="replace") if isinstance(cell, bytes) else str(cell) for cell in cells.flat]
     return np.array(texts, dtype=object).reshape(array.shape)
 

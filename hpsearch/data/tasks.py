@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import Tensor
 
-MANY_VALUES = (
-    20  # more distinct whole numbers than this, with fewer rows than this for each, are measurements and not classes
-)
+# More distinct whole numbers than this, with fewer rows than this for each, are measurements and not classes.
+MANY_VALUES = 20
+
+# What targets can hold, as the report says it.
+TEXT, TRUTH, WHOLE = "text", "truth values", "whole numbers"
+FRACTIONS, SEVERAL = "numbers with fractions", "several columns of numbers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +117,13 @@ def choose_metric(task: Task, name: str | None) -> Metric:
     return metric
 
 
-def infer_task(targets: npt.NDArray[Any], override: str | None = None) -> tuple[Task, str]:
+def infer_task(targets: npt.NDArray[Any], override: str | None = None, named: int = 0) -> tuple[Task, str]:
     """Return the task of targets ([N] or [N, K], numbers or objects that are text) and one sentence that says why.
 
     The rule: numbers with fractions and several target columns → regression. Text, truth values and whole numbers (floats without
     fractions too) are classes: 2 distinct values → binary, more → multiclass; but whole numbers with more than 20 distinct values
-    and on average fewer than 20 rows for each → regression. `override` names the task instead.
+    and on average fewer than 20 rows for each → regression. `override` names the task instead;
+    a data set that names its classes (`named` of them) has classes.
 
     Raises:
         UserError: no such task, or one that these targets cannot have.
@@ -127,6 +131,8 @@ def infer_task(targets: npt.NDArray[Any], override: str | None = None) -> tuple[
     kind, distinct = _nature(targets)
     values = f"{distinct:,} distinct value{'s' * (distinct != 1)}"
     facts = f"the target holds {kind}" + ("" if kind in (FRACTIONS, SEVERAL) else f" with {values}")
+    if override is None and named:
+        return TASKS["binary" if named == 2 else "multiclass"], f"The data set names its {named} classes."
     if override is None:
         name, conclusion = _rule(kind, distinct, len(targets))
         return TASKS[name], f"{facts[0].upper()}{facts[1:]}, so {conclusion}."
@@ -135,10 +141,6 @@ def infer_task(targets: npt.NDArray[Any], override: str | None = None) -> tuple[
     if needs:
         raise UserError(f"task '{override}' needs {needs}, but {facts}. Choose another task, or leave it out.")
     return task, f"Asked for by name; {facts}."
-
-
-TEXT, TRUTH, WHOLE = "text", "truth values", "whole numbers"
-FRACTIONS, SEVERAL = "numbers with fractions", "several columns of numbers"
 
 
 def _nature(targets: npt.NDArray[Any]) -> tuple[str, int]:

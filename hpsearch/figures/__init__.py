@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from hpsearch.figures import search, space, training
+from hpsearch.figures import combinations, search, space, training
 from hpsearch.figures.style import DARK, LIGHT
 from hpsearch.storage import StudyRecord
 from hpsearch.tables import TABLES, Frames
 
-__all__ = ["DARK", "FIGURES", "LIGHT", "Figure"]
+__all__ = ["DARK", "FIGURES", "LIGHT", "Figure", "plotly_script"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,13 @@ class Figure:
     def __post_init__(self) -> None:
         if not self.name.isidentifier() or not self.question.endswith("?") or self.table not in TABLES:
             raise ValueError(f"figure '{self.name}': it needs a plain name, a question and a table that exists")
+
+
+def plotly_script() -> str:
+    """Return plotly.js, the script that draws the figures in a browser (4.8 MB)."""
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
 
 
 _ROWS = (
@@ -65,8 +72,8 @@ _ROWS = (
         title="Good combinations",
         question="Which values go together in the best networks?",
         table="trials",
-        draw=space.parallel,
-        reading=space.parallel_reading,
+        draw=combinations.parallel,
+        reading=combinations.parallel_reading,
     ),
     Figure(
         name="curves",

@@ -1,6 +1,6 @@
 """Figures of the search as a whole: how it went on, when its trials ran, what size bought."""
 
-from math import log10
+from math import isfinite, log10
 from typing import Any
 
 import plotly.graph_objects as go
@@ -27,6 +27,7 @@ from hpsearch.tables import Frames
 from hpsearch.words import Metric, best, count, duration, number, ranked, share, usable
 
 MOST = 1000
+FEW = 10  # ended trials, below which halves are not compared
 ENOUGH = 30  # ended trials, before a second half without progress says something
 UNITS = ((7200.0, "hours", 3600.0), (180.0, "minutes", 60.0), (0.0, "seconds", 1.0))
 
@@ -34,7 +35,7 @@ UNITS = ((7200.0, "hours", 3600.0), (180.0, "minutes", 60.0), (0.0, "seconds", 1
 def hover(trial: TrialRecord, metric: Metric) -> str:
     """Return what a trial's point says: number, outcome, value, hyperparameters."""
     ending = trial.outcome or trial.state
-    value = label(trial.detail or ending) if ending in FAILED else f"{metric.name} {metric.text(trial.value)}"
+    value = label(trial.detail or ending) if ending in FAILED else f"{label(metric.name)} {metric.text(trial.value)}"
     params = [f"{name_label(name)} {label(number(value), 30)}" for name, value in list(trial.params.items())[:14]]
     return "<br>".join([f"<b>trial {trial.number}</b>, {label(ending)}", value, *params])
 
@@ -52,7 +53,7 @@ def shown(record: StudyRecord) -> list[TrialRecord]:
 def ends_of(record: StudyRecord, metric: Metric) -> tuple[float, float]:
     """Return the common limits of the metric's axis in all figures of single trials."""
     ended = [trial.value for trial in shown(record) if trial.outcome not in FAILED and trial.value is not None]
-    return limits([value for value in ended if value == value], metric)  # noqa: PLR0124 - a nan is no value
+    return limits([value for value in ended if isfinite(value)], metric)
 
 
 def history(frames: Frames, record: StudyRecord) -> go.Figure | None:
@@ -64,7 +65,9 @@ def history(frames: Frames, record: StudyRecord) -> go.Figure | None:
     figure = blank(430, xaxis_title_text="trial number")
     axes = _axes(frames)
     switch: list[dict[str, Any]] = [{"label": a["label"], "title": a["title"], "x": [], "y": []} for a in axes]
-    outcomes = list(dict.fromkeys([o for o in SYMBOLS if any(t.outcome == o for t in trials)] + [t.outcome for t in trials]))
+    outcomes = list(
+        dict.fromkeys([o for o in SYMBOLS if any(t.outcome == o for t in trials)] + [t.outcome for t in trials])
+    )
     for outcome in outcomes:
         group = [trial for trial in trials if trial.outcome == outcome]
         heights = rounded([placed(trial, ends, metric)[0] for trial in group])
@@ -72,13 +75,17 @@ def history(frames: Frames, record: StudyRecord) -> go.Figure | None:
         for option, known in zip(switch, axes, strict=True):
             option["x"].append(rounded([known["position"].get(trial.number) for trial in group]))
             option["y"].append(heights)
-    figure.add_trace(go.Scatter(mode="lines", name="best so far", hoverinfo="skip", line={"color": LIGHT["ink"], "width": 2, "shape": "hv"}))
+    figure.add_trace(
+        go.Scatter(
+            mode="lines", name="best so far", hoverinfo="skip", line={"color": LIGHT["ink"], "width": 2, "shape": "hv"}
+        )
+    )
     for option, known in zip(switch, axes, strict=True):
         option["x"].append(rounded(known["line"][0]))
         option["y"].append(rounded(known["line"][1]))
     for trace, x, y in zip(figure.data, switch[0]["x"], switch[0]["y"], strict=True):
         trace.update(x=x, y=y)
-    figure.update_yaxes(value_axis(metric, ends, f"{metric.name}, validation rows"))
+    figure.update_yaxes(value_axis(metric, ends, f"{label(metric.name)}, validation rows"))
     note = strip_note([placed(trial, ends, metric)[1] for trial in trials], metric)
     figure.update_layout(meta={"switch": switch, "note": note, "thinned": thinned(len(trials), len(shown(record)))})
     return figure
@@ -87,7 +94,11 @@ def history(frames: Frames, record: StudyRecord) -> go.Figure | None:
 def strip_note(strips: list[bool], metric: Metric) -> str:
     """Return what the marks on the edge of a figure are, "" where there is none."""
     edge = "lower" if metric.maximize else "upper"
-    return f"Marks on the {edge} edge: trials that failed, or lie beyond the scale ({sum(strips):,})." if any(strips) else ""
+    return (
+        f"Marks on the {edge} edge: trials that failed, or lie beyond the scale ({sum(strips):,})."
+        if any(strips)
+        else ""
+    )
 
 
 def _points(outcome: str, group: list[TrialRecord], heights: list[float], metric: Metric) -> go.Scatter:
@@ -103,7 +114,7 @@ def _points(outcome: str, group: list[TrialRecord], heights: list[float], metric
 
 
 def _axes(frames: Frames) -> list[dict[str, Any]]:
-    """The horizontal axes that the study's records allow: where each trial is, and the line of the best so far."""
+    """Return the horizontal axes that the records allow: where each trial is, and the line of the best so far."""
     progress, found = frames["progress"], []
     for name, text in (("trial", "trials"), ("examples", "examples"), ("seconds", "time")):
         part = progress[progress["axis"] == name]
@@ -111,7 +122,7 @@ def _axes(frames: Frames) -> list[dict[str, Any]]:
             continue
         called, length = unit(float(part["position"].max())) if name == "seconds" else (name, 1.0)
         positions = [float(value) / length for value in part["position"]]
-        line = [(x, y) for x, y in zip(positions, part["best"], strict=True) if y is not None and y == y]  # noqa: PLR0124
+        line = [(x, y) for x, y in zip(positions, part["best"], strict=True) if y is not None and isfinite(y)]
         title = {"trial": "trial number", "examples": "training examples seen so far"}.get(
             name, f"{called} since the first trial began"
         )
@@ -127,9 +138,11 @@ def history_reading(frames: Frames, record: StudyRecord) -> str:
     if len(order) < 2 or leader is None or leader.value is None:
         return "There is nothing to draw yet: at least two trials must have ended with a value."
     ended = shown(record)
+    text = f"The best value, {metric.text(leader.value)}, came from trial {leader.number}, of {count(len(ended), 'ended trial')}. "
+    if len(ended) < FEW:
+        return text.strip()
     half = ended[len(ended) // 2].number
     first = [trial.value for trial in order if trial.number < half and trial.value is not None]
-    text = f"The best value, {metric.text(leader.value)}, came from trial {leader.number}, of {count(len(ended), 'ended trial')}. "
     if not first:
         return text + "No trial of the first half gave a usable value."
     early = max(first) if metric.maximize else min(first)
@@ -154,7 +167,9 @@ def timeline(frames: Frames, record: StudyRecord) -> go.Figure | None:
     figure.update_xaxes(axis(f"{called} since the first trial began", rangemode="tozero"))
     every = max(1, -(-places // 8))
     figure.update_yaxes(axis("side by side", range=[places + 0.6, 0.4], tick0=1, dtick=every, showgrid=False))
-    figure.update_layout(meta={"thinned": f"{len(drawn):,} of {len(rows):,} trials are drawn, evenly chosen." if step > 1 else ""})
+    figure.update_layout(
+        meta={"thinned": f"{len(drawn):,} of {len(rows):,} trials are drawn, evenly chosen." if step > 1 else ""}
+    )
     return figure
 
 
@@ -165,7 +180,9 @@ def _bars(outcome: str, rows: list[dict[str, Any]], length: float) -> go.Bar:
         base=rounded([row["start"] / length for row in rows]),
         x=rounded([(row["end"] - row["start"]) / length for row in rows]),
         y=[row["place"] for row in rows],
-        text=[f"<b>trial {row['trial']}</b>, {label(outcome)}<br>{duration(row['end'] - row['start'])}" for row in rows],
+        text=[
+            f"<b>trial {row['trial']}</b>, {label(outcome)}<br>{duration(row['end'] - row['start'])}" for row in rows
+        ],
         textposition="none",
         width=0.8,
         hovertemplate="%{text}<extra></extra>",
@@ -217,7 +234,7 @@ def size(frames: Frames, record: StudyRecord) -> go.Figure | None:
     figure.update_xaxes(log_axis(min(sizes), max(sizes), "parameters (log scale)"))
     pad = 0.04 * (log10(max(sizes)) - log10(min(sizes)))
     figure.update_xaxes(range=[log10(min(sizes)) - pad, log10(max(sizes)) + pad])
-    figure.update_yaxes(value_axis(metric, ends, f"{metric.name}, validation rows"))
+    figure.update_yaxes(value_axis(metric, ends, f"{label(metric.name)}, validation rows"))
     figure.update_layout(meta={"thinned": thinned(len(drawn), len(trials))})
     return figure
 
@@ -225,7 +242,9 @@ def size(frames: Frames, record: StudyRecord) -> go.Figure | None:
 def frontier(trials: list[TrialRecord], metric: Metric) -> list[TrialRecord]:
     """Return the trials that no smaller network beats, smallest first."""
     found: list[TrialRecord] = []
-    for trial in sorted(trials, key=lambda t: (t.parameters or 0, -(t.value or 0.0) if metric.maximize else t.value or 0.0)):
+    for trial in sorted(
+        trials, key=lambda t: (t.parameters or 0, -(t.value or 0.0) if metric.maximize else t.value or 0.0)
+    ):
         if trial.value is not None and (not found or metric.better(trial.value, found[-1].value or 0.0)):
             found.append(trial)
     return found

@@ -12,7 +12,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from hpsearch.storage import TrialRecord
-from hpsearch.words import Metric, number, ranked, readable, visible
+from hpsearch.words import Metric, number, readable, visible
 
 LIGHT = {
     "ink": "#1c2430",
@@ -114,7 +114,11 @@ def axis(title: str = "", **more: Any) -> dict[str, Any]:
 def value_axis(metric: Metric, limits: tuple[float, float], title: str = "") -> dict[str, Any]:
     """Return the axis of the study's metric over the limits."""
     narrow = abs(limits[1] - limits[0]) < 0.05
-    form = {"tickformat": ".1%" if narrow else ".0%"} if metric.percent else {"tickformat": "~g", "exponentformat": "power"}
+    form = (
+        {"tickformat": ".1%" if narrow else ".0%"}
+        if metric.percent
+        else {"tickformat": "~g", "exponentformat": "power"}
+    )
     return axis(title, range=list(limits), nticks=7) | form
 
 
@@ -137,7 +141,7 @@ def placed(trial: TrialRecord, ends: tuple[float, float], metric: Metric) -> tup
     """Return the height at which a trial is drawn, and whether that is the strip."""
     strip = floor_of(ends, metric)
     value = trial.value
-    if trial.outcome in FAILED or value is None or value != value or not metric.better(value, strip):  # noqa: PLR0124
+    if trial.outcome in FAILED or value is None or not metric.better(value, strip):
         return strip, True
     return value, False
 
@@ -150,8 +154,8 @@ def thin(trials: list[TrialRecord], most: int, metric: Metric) -> list[TrialReco
     whole = sorted((t for t in trials if t.outcome not in FAILED), key=lambda t: sign * (t.value or 0.0))
     keep = {trial.number for trial in whole[: most // 10]}
     rest = [trial for trial in trials if trial.number not in keep]
-    step = ceil(len(rest) / (most - len(keep)))
-    keep |= {trial.number for trial in rest[::step]}
+    room = most - len(keep)
+    keep |= {rest[i * len(rest) // room].number for i in range(room)}
     return [trial for trial in trials if trial.number in keep]
 
 
@@ -187,5 +191,3 @@ def log_axis(low: float, high: float, title: str = "", most: int = 6) -> dict[st
 def rounded(values: list[Any]) -> list[Any]:
     """Return numbers with six significant digits: all that a figure can show, in a third of the bytes."""
     return [float(f"{value:.6g}") if isinstance(value, float) else value for value in values]
-
-

@@ -2,7 +2,7 @@
 
 import plotly.graph_objects as go
 
-from hpsearch.figures.style import FAILED, LIGHT, SERIES, axis, blank, limits, log_axis, rounded, value_axis
+from hpsearch.figures.style import FAILED, LIGHT, SERIES, axis, blank, label, limits, log_axis, rounded, value_axis
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.tables import Frames
 from hpsearch.trial import History
@@ -26,7 +26,7 @@ def _budget(frames: Frames) -> int:
 
 
 def curves(frames: Frames, record: StudyRecord) -> go.Figure | None:
-    """The validation metric over the budget: five best trials, and where four fifths of the others lie."""
+    """Draw the validation metric over the budget: five best trials, and where four fifths of the others lie."""
     metric, leaders = Metric.of(record), _leaders(record)
     if not leaders:
         return None
@@ -45,14 +45,18 @@ def curves(frames: Frames, record: StudyRecord) -> go.Figure | None:
                 hovertemplate=f"<b>trial {trial.number}</b><br>%{{x:.0%}} of the budget<br>%{{y:.4~g}}<extra></extra>",
             )
         )
-    figure.update_xaxes(axis("share of the training budget", tickformat=".0%", range=[0, 1], tickvals=[0, 0.25, 0.5, 0.75, 1]))
-    figure.update_yaxes(value_axis(metric, _span(frames, record, budget), f"{metric.name}, validation rows"))
+    figure.update_xaxes(
+        axis("share of the training budget", tickformat=".0%", range=[0, 1], tickvals=[0, 0.25, 0.5, 0.75, 1])
+    )
+    figure.update_yaxes(value_axis(metric, _span(frames, record, budget), f"{label(metric.name)}, validation rows"))
     return figure
 
 
 def _others(frames: Frames, record: StudyRecord) -> list[int]:
     leaders = {trial.number for trial in _leaders(record)}
-    return [t.number for t in record.trials if t.number not in leaders and t.outcome not in FAILED and t.repeats is None]
+    return [
+        t.number for t in record.trials if t.number not in leaders and t.outcome not in FAILED and t.repeats is None
+    ]
 
 
 def _band(figure: go.Figure, frames: Frames, record: StudyRecord, budget: int) -> None:
@@ -72,7 +76,7 @@ def _band(figure: go.Figure, frames: Frames, record: StudyRecord, budget: int) -
 
 
 def _span(frames: Frames, record: StudyRecord, budget: int) -> tuple[float, float]:
-    """The first fifth of training is far from the rest and would squeeze it; it may leave the picture."""
+    """Return the limits without the first fifth of training, which is far from the rest and would squeeze it."""
     curves = frames["curves"]
     wanted = {trial.number for trial in _leaders(record)} | set(_others(frames, record))
     late = curves[curves["trial"].isin(wanted) & (curves["evaluation"] > 0.2 * budget)]["metric"]
@@ -86,11 +90,21 @@ def curves_reading(frames: Frames, record: StudyRecord) -> str:
     if history is None or leader is None or leader.value is None:
         return "No trial has a learning curve yet."
     first, final = history.metric[0], leader.value
-    near = [e for e, value in zip(history.evaluation, history.metric, strict=True) if abs(value - final) <= 0.05 * abs(final - first)]
-    text = f"Trial {leader.number} had gained 95 % of its improvement after {share(near[0] / _budget(frames))} of its budget. " if near else ""
+    near = [
+        e
+        for e, value in zip(history.evaluation, history.metric, strict=True)
+        if abs(value - final) <= 0.05 * abs(final - first)
+    ]
+    text = (
+        f"Trial {leader.number} had gained 95 % of its improvement after {share(near[0] / _budget(frames))} of its budget. "
+        if near
+        else ""
+    )
     stopped = sum(trial.outcome == "pruned" for trial in record.trials)
     if stopped:
-        text += f"{stopped:,} trials were pruned on the way: further right the band shows only the ones that were left. "
+        text += (
+            f"{stopped:,} trials were pruned on the way: further right the band shows only the ones that were left. "
+        )
     return text + f"Its best {metric.name} came at {share(leader.best_evaluation / _budget(frames))} of the budget."
 
 
@@ -108,15 +122,23 @@ def losses(frames: Frames, record: StudyRecord) -> go.Figure | None:
     ):
         line = {"color": LIGHT[role], "width": 2, "dash": dash}
         template = f"{name}<br>%{{x:.0%}} of the budget<br>%{{y:.4~g}}<extra></extra>"
-        figure.add_trace(go.Scatter(x=x, y=rounded(list(values)), mode="lines", name=name, line=line, hovertemplate=template))
-    figure.update_xaxes(axis("share of the training budget", tickformat=".0%", range=[0, 1], tickvals=[0, 0.25, 0.5, 0.75, 1]))
+        figure.add_trace(
+            go.Scatter(x=x, y=rounded(list(values)), mode="lines", name=name, line=line, hovertemplate=template)
+        )
+    figure.update_xaxes(
+        axis("share of the training budget", tickformat=".0%", range=[0, 1], tickvals=[0, 0.25, 0.5, 0.75, 1])
+    )
     both = [value for value in (*history.training_loss, *history.validation_loss) if 0 < value < float("inf")]
     wide = both and min((*history.training_loss, *history.validation_loss)) > 0 and max(both) > 20 * min(both)
-    figure.update_yaxes(log_axis(min(both), max(both), "loss (log scale)") if wide else axis("loss", rangemode="tozero"))
+    figure.update_yaxes(
+        log_axis(min(both), max(both), "loss (log scale)") if wide else axis("loss", rangemode="tozero")
+    )
     if leader.best_evaluation:
         at = leader.best_evaluation / budget
         figure.add_vline(x=at, line={"color": LIGHT["edge"], "width": 1, "dash": "dash"})
-        figure.add_annotation(x=at, y=1, yref="paper", text="best evaluation", showarrow=False, xanchor="right", xshift=-4, yanchor="top")
+        figure.add_annotation(
+            x=at, y=1, yref="paper", text="best evaluation", showarrow=False, xanchor="right", xshift=-4, yanchor="top"
+        )
     return figure
 
 
@@ -131,7 +153,7 @@ def losses_reading(frames: Frames, record: StudyRecord) -> str:
     where = share(history.evaluation[low] / _budget(frames))
     rise = losses[-1] / losses[low] - 1 if losses[low] > 0 else 0.0
     if low < len(losses) - 1 and rise > 0.05:
-        text = f"Over-fitting: the validation loss of trial {leader.number} was lowest at {where} of the budget and then rose by {share(rise)}"
+        text = f"Over-fitting: the validation loss of trial {leader.number} was lowest at {where} of the budget, then rose by {share(rise)}"
         return f"{text}. The report's network is the one with the best validation metric, not the last one."
     before = losses[-1 - len(losses) // 5]
     if losses[-1] < 0.97 * before:

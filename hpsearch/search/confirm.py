@@ -66,7 +66,7 @@ def score_test(run: TrainingRun, spec: TrialSpec, data: Data, weights: Mapping[s
         },
         "parameters": run.parameters,
         "architecture": asdict(spec.architecture) | {"widths": list(spec.architecture.widths)},
-        "layers": [{"name": n, "shape": list(w.shape), "count": w.numel()} for n, w in weights.items()],
+        "layers": [{"name": n, "shape": list(w.shape), "count": w.numel()} for n, w in network.state_dict().items()],
         "device": str(data.test.inputs.device),
         "versions": {package: version(package) for package in PACKAGES},
     }

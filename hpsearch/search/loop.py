@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hpsearch.errors import StorageError
 from hpsearch.search.view import Told, View
 from hpsearch.storage.writing import Stored, StudyWriter
 from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
@@ -120,6 +121,11 @@ class Search:
         number, self._next = self._next, self._next + 1
         stored = self._stored[number] if number < len(self._stored) else None
         proposal = self.view.propose(number, stored.params if stored else None)
+        if stored and dict(proposal.params) != dict(stored.params):
+            raise StorageError(
+                f"trial {number} cannot be proposed again as it is stored: the sampler now answers {dict(proposal.params)}. "
+                "Go on with the versions of optuna and cmaes that began the study, or start another (--name)."
+            )
         spec = self.specify(proposal.values, number)
         key = tuple(sorted(proposal.params.items()))
         first = self._first.setdefault(key, number)

@@ -111,6 +111,7 @@ def run_study(
         if status():
             left = search.total - search.standing.done
             raise Stopped(f"stopped with {search.standing.done} trials told, {left} to go", status())
+        announce(_ended(search))
         return _confirm(search, place.folder, key, data)
 
 
@@ -153,6 +154,15 @@ def _notes(config: StudyConfig, search: Search, data: Data) -> Iterator[str]:
     if search.retrained:
         trials = ", ".join(f"#{n}" for n in search.retrained)
         yield f"training {len(search.retrained)} interrupted trial{'s' * (len(search.retrained) > 1)} ({trials}) again"
+
+
+def _ended(search: Search) -> str:
+    """Return in a sentence why the search ended."""
+    done, total = search.standing.done, search.total
+    if not search.complete:
+        return f"time is up: {done:,} of {total:,} trials told; the same command goes on"
+    what = "grid" if search.view.limit == total else "search"
+    return f"{what} complete {done:,}/{total:,}"
 
 
 @contextmanager

@@ -20,6 +20,9 @@ from hpsearch.space import SearchSpace
 from hpsearch.trial import Budget, Direction, derive_seed
 
 
+IDLE = RandomSampler(seed=0)  # in charge where nothing is sampled
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """A trial's result as the sampler learns it: a finite value; `pruned` and `failed` say how it ended."""
@@ -77,7 +80,7 @@ class View:
         if given is None or (stored is not None and number > 0 and self.sampler.replayed):
             self.study.sampler = self.sampler.make(self.seed, derive_seed(self.seed, "sampler", number) % 2**32)
         else:
-            self.study.sampler = RandomSampler(seed=0)  # answers nothing: all parameters are given
+            self.study.sampler = IDLE
             self.study.enqueue_trial(dict(given))
         trial = self.trials[number] = self.study.ask()
         values = self.space.suggest(trial)
@@ -103,6 +106,7 @@ class View:
         return self.space.defaults() if number == 0 else None
 
     def _reveal(self, until: int) -> None:
+        self.study.sampler = IDLE  # a sampler learns from the study's trials, not from the telling
         while self.revealed < until:
             told, trial = self.told[self.revealed], self.trials[self.revealed]
             trial.set_constraint("failed", 1.0 if told.failed else -1.0)

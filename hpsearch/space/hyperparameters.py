@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf, isfinite
+from math import inf
 from typing import Any
 
-from hpsearch.errors import suggestion
+from hpsearch.errors import shown, suggestion
 from hpsearch.space.domains import Value
 from hpsearch.training.activations import ACTIVATIONS
 from hpsearch.training.initializations import INITIALIZATIONS
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.training.schedules import SCHEDULES
+
+LARGEST = 1e18  # of any number in a space: far beyond use, and a whole number that storages can keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,30 +35,27 @@ class Hyperparameter:
 
     @property
     def bounds(self) -> str:
-        """The range of numbers in words, for an error."""
+        """The range of numbers (and the words) in words, for an error."""
         number = "a whole number" if self.kind is int else "a number"
         below = f" {'>' if self.open_low else '≥'} {self.low:g}" if self.low > -inf else ""
         above = f" {'<' if self.open_high else '≤'} {self.high:g}" if self.high < inf else ""
-        return number + " and".join(filter(None, (below, above)))
+        return number + " and".join(filter(None, (below, above))) + "".join(f", or '{word}'" for word in self.words)
 
     def problem(self, value: object) -> str | None:
         """Return what is wrong with a value, or None."""
         if isinstance(value, list | dict):
-            return f"is {value!r}; expected a single value"
-        if self.kind is str or isinstance(value, str):
-            known = self.names or self.words
-            return None if value in known else self._unknown(value, known)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-            return f"is {value!r}; expected {self.bounds}"
+            return f"is {shown(value)}; expected a single value"
+        if self.kind is str:
+            return None if value in self.names else f"is unknown: {shown(value)}. {suggestion(str(value), self.names)}"
+        return None if value in self.words or self._fits(value) else f"is {shown(value)}; expected {self.bounds}"
+
+    def _fits(self, value: object) -> bool:
+        """Whether a value is a number in the range, and one that a float can hold."""
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
+            return False
         outside = value <= self.low if self.open_low else value < self.low
         outside = outside or (value >= self.high if self.open_high else value > self.high)
-        fraction = self.kind is int and value != int(value)
-        return f"is {value!r}; expected {self.bounds}" if outside or fraction else None
-
-    def _unknown(self, value: object, known: tuple[str, ...]) -> str:
-        if not known:
-            return f"is {value!r}; expected {self.bounds}"
-        return f"is unknown: '{value}'. {suggestion(str(value), known)}"
+        return not outside and not (self.kind is int and value != int(value))
 
 
 def _named(rows: Mapping[str, Any], default: str, meaning: str) -> Hyperparameter:

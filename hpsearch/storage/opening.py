@@ -13,7 +13,7 @@ from typing import Any
 import optuna
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalStorage
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from hpsearch.errors import StorageError, UserError
 
@@ -74,6 +74,8 @@ def explained(url: str) -> Iterator[None]:
     """Turn a storage's exceptions into one line that names the storage."""
     try:
         yield
+    except ArgumentError as error:
+        raise UserError(f"storage {masked(url)}: {error}. Give a URL that Optuna knows, e.g. sqlite:///FILE.") from error
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError, OSError) as error:
         cause = str(error.__cause__ or error).splitlines()[0]
         if re.search(r"malformed|not a database|disk image", cause):

@@ -1,0 +1,221 @@
+"""The command line as a user has it: run, continue, stop, resume, report."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import optuna
+import pytest
+from safetensors import safe_open
+
+from hpsearch.cli import main
+from hpsearch.errors import HpsearchError
+from hpsearch.storage.reading import read_study
+
+QUICK = """
+[study]
+question = "Which flower?"
+[data]
+name = "iris"
+[space]
+depth = { low = 0, high = 2 }
+width = [4, 8]
+learning_rate = { low = 1e-3, high = 1e-1, log = true }
+batch_size = [16, "full"]
+[training]
+epochs = 4
+[search]
+trials = 5
+"""
+LONG = QUICK.replace("epochs = 4", "epochs = 40000").replace('[16, "full"]', "[1]")
+
+
+@pytest.fixture()
+def study(tmp_path: Path) -> Path:
+    file = tmp_path / "flowers.toml"
+    file.write_text(QUICK)
+    return file
+
+
+def arguments(study: Path, *more: str) -> list[str]:
+    return ["run", str(study), "--reports", str(study.parent / "out"), "--device", "cpu", *more]
+
+
+def trials(study: Path) -> list[tuple[object, ...]]:
+    url = f"sqlite:///{study.parent}/out/flowers/study.db"
+    stored = optuna.load_study(study_name="flowers", storage=url).trials
+    return [(t.number, t.state.name, t.values, t.params, t.user_attrs["hpsearch:run"]["best"]) for t in stored]
+
+
+def test_run_makes_everything(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One command leaves storage, tables, best network and report in the study's folder, and says what it found."""
+    assert main(arguments(study)) == 0
+    folder = study.parent / "out/flowers"
+    assert {"study.db", "best.safetensors", "report.html", "tables"} <= {file.name for file in folder.iterdir()}
+    screen = capsys.readouterr().out
+    for words in ("Iris", "multiclass into 3 classes", "5/5 trials", "best accuracy", "test", "95 % interval", "report"):
+        assert words in screen
+    result = read_study(f"sqlite:///{folder}/study.db").result
+    with safe_open(folder / "best.safetensors", "pt") as file:
+        assert file.metadata()["trial"] == str(result["trial"])
+        assert sum(file.get_tensor(name).numel() for name in file.keys()) == result["parameters"]  # noqa: SIM118
+
+
+def test_same_command_continues(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same command trains nothing new; more trials go on; the first ones stay as they were."""
+    main(arguments(study))
+    first = trials(study)
+    assert main(arguments(study)) == 0
+    assert trials(study) == first
+    assert main(arguments(study, "--trials", "7")) == 0
+    assert trials(study)[:5] == first
+    assert len(trials(study)) == 7
+    assert "looked at" not in capsys.readouterr().out.split("7/7")[0]
+
+
+def test_changed_space_is_refused(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Another space under the same name is refused with the difference, and everything is left as it was."""
+    main(arguments(study))
+    before = trials(study)
+    assert main(arguments(study, "--set", "learning_rate.high=0.5")) == 2
+    assert "space.learning_rate.high was 0.1, now 0.5" in capsys.readouterr().err
+    assert trials(study) == before
+
+
+def test_best_network_is_trained_again_where_its_file_is_gone(study: Path) -> None:
+    """Without the weights' file an extended study trains its best trial again, to the same figures."""
+    main(arguments(study))
+    folder = study.parent / "out/flowers"
+    weights = (folder / "best.safetensors").read_bytes()
+    (folder / "best.safetensors").unlink()
+    url = f"sqlite:///{folder}/study.db"
+    result = read_study(url).result
+    optuna.load_study(study_name="flowers", storage=url).set_user_attr("hpsearch:result", {})
+    assert main(arguments(study)) == 0
+    assert read_study(url).result == result
+    assert (folder / "best.safetensors").read_bytes() == weights
+
+
+def test_report_from_the_storage_alone(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The report is rebuilt from a copy of the storage in another place."""
+    main(arguments(study))
+    copy = tmp_path / "copy.db"
+    copy.write_bytes((study.parent / "out/flowers/study.db").read_bytes())
+    assert main(["report", f"sqlite:///{copy}", "--reports", str(tmp_path / "other")]) == 0
+    assert (tmp_path / "other/flowers/report.html").stat().st_size < 10_000_000
+    assert main(["report", "flowers", "--reports", str(study.parent / "out")]) == 0
+    assert capsys.readouterr().out.count("report.html") >= 3
+
+
+def test_every_trial_failing_has_its_status(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where every trial diverges the status is 4, the line says what to do, and the report is there."""
+    assert main(arguments(study, "--set", "learning_rate=1e30", "--set", "optimizer=sgd", "--set", "training.epochs=30")) == 4
+    assert "Lower the upper end of learning_rate" in capsys.readouterr().err
+    assert (study.parent / "out/flowers/report.html").exists()
+
+
+@pytest.mark.parametrize("storage", ["journal:///{}/study.log", "sqlite:///{}/other.db"])
+def test_storage_of_choice(study: Path, tmp_path: Path, storage: str) -> None:
+    """With --storage the study is kept there, and is an ordinary Optuna study."""
+    url = storage.format(tmp_path)
+    assert main(arguments(study, "--storage", url)) == 0
+    assert len(read_study(url).trials) == 5
+    assert not (study.parent / "out/flowers/study.db").exists()
+
+
+@pytest.mark.parametrize("sampler", ["random", "qmc", "tpe", "gp", "cmaes"])
+@pytest.mark.parametrize("pruner", ["halving"])
+def test_every_sampler_runs(study: Path, sampler: str, pruner: str) -> None:
+    """Each sampler searches a real data set, conditional parameters and pruning included."""
+    more = ("--sampler", sampler, "--pruner", pruner, "--set", 'optimizer=["momentum","adam"]')
+    assert main(arguments(study, *more, "--set", "momentum={low=0.5,high=0.9}", "--set", "search.lag=1")) == 0
+
+
+def test_grid(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A grid ends when it is used up, and says so."""
+    assert main(arguments(study, "--sampler", "grid", "--set", "learning_rate=[0.01,0.1]", "--trials", "99")) == 0
+    assert "grid complete" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("data", ["breast_cancer", "diabetes", "wine", "digits"])
+def test_embedded_data(study: Path, data: str) -> None:
+    """Binary, regression and multiclass data sets that come along each give a study."""
+    assert main(arguments(study, "--set", f"data.name={data}", "--trials", "2")) == 0
+
+
+# ------------------------------------------------------------------ stopping
+
+
+def start(study: Path) -> subprocess.Popen[str]:
+    """Start a run whose first trial lasts for minutes, and wait until that trial is in the storage."""
+    study.write_text(LONG)
+    command = [sys.executable, "-m", "hpsearch", *arguments(study)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    for _ in range(600):
+        time.sleep(0.1)
+        try:
+            if read_study(f"sqlite:///{study.parent}/out/flowers/study.db").trials:
+                return process
+        except HpsearchError:  # not there yet, or not whole
+            continue
+    process.kill()
+    raise AssertionError(process.communicate()[0])
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_end_cleanly(study: Path, number: int, status: int) -> None:
+    """Ctrl-C and SIGTERM end within seconds with the status of their signal and the command to go on; no traceback."""
+    process = start(study)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert "to go on: python -m hpsearch run" in output
+    assert "Traceback" not in output
+    assert read_study(f"sqlite:///{study.parent}/out/flowers/study.db").trials[0].state == "running"
+
+
+def test_kill_9_loses_nothing(study: Path) -> None:
+    """After kill -9 the same command ends with the trials of an unbroken run, and none is left running."""
+    main(arguments(study))
+    unbroken = trials(study)
+    for file in (study.parent / "out/flowers").glob("study.db"):
+        file.unlink()
+    command = [sys.executable, "-m", "hpsearch", *arguments(study)]
+    for wait in (2.0, 3.0, 4.0):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(wait)
+        process.kill()
+        process.wait()
+    assert main(arguments(study)) == 0
+    assert trials(study) == unbroken
+
+
+def test_second_run_of_a_study_is_told(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """While a study runs, a second run of it is refused with the process that holds it."""
+    process = start(study)
+    try:
+        assert main(arguments(study)) == 2
+        assert f"process {process.pid}" in capsys.readouterr().err
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_wheel_brings_the_studies(tmp_path: Path) -> None:
+    """The wheel holds the studies and the page's style, so that an installed hpsearch runs from any folder."""
+    root = Path(__file__).parents[1]
+    build = [sys.executable, "-c", f"import hatchling.build as b; print(b.build_wheel({str(tmp_path)!r}))"]
+    subprocess.run(build, cwd=root, check=True, capture_output=True)
+    names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
+    assert {"hpsearch/studies/digits.toml", "hpsearch/studies/mnist.toml", "hpsearch/py.typed"} <= set(names)
+
+
+def test_what_is_kept_is_json(study: Path) -> None:
+    """What the storage keeps of a study is plain JSON."""
+    main(arguments(study))
+    record = read_study(f"sqlite:///{study.parent}/out/flowers/study.db")
+    assert json.loads(json.dumps([record.settings, record.data, record.result]))

@@ -1,0 +1,241 @@
+"""The storage: an ordinary Optuna study, one writer, nothing told is lost, nothing damaged is read as good."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState
+
+from hpsearch.errors import StorageError, UserError
+from hpsearch.storage import lease
+from hpsearch.storage.opening import masked, open_storage, sqlite_url
+from hpsearch.storage.reading import read_study
+from hpsearch.storage.writing import StudyWriter
+from hpsearch.trial import History, Outcome, TrainingRun
+
+SETTINGS = {"study": {"name": "s", "seed": 0, "question": ""}, "space": {"depth": {"low": 1, "high": 3}}, "search": {"trials": 4}}
+DATA = {"name": "digits", "hash": "abc", "rows": {"training": 10}}
+DEPTH = {"depth": optuna.distributions.IntDistribution(1, 3)}
+
+
+def run_of(number: int, outcome: Outcome = Outcome.FINISHED) -> TrainingRun:
+    history = History((1, 2), (5, 10), (50, 100), (0.1, 0.2), (0.9, 0.5), (0.8, 0.6), (0.5, 0.75))
+    if outcome.failed:
+        return TrainingRun(number, outcome, history, detail="diverged at update 7 (loss = nan)", parameters=9)
+    return TrainingRun(number, outcome, history, 2, 0.75, 0.6, "", 9, {})
+
+
+@pytest.fixture()
+def url(tmp_path: Path) -> str:
+    return sqlite_url(tmp_path / "study.db")
+
+
+def written(url: str) -> None:
+    """A study with a finished, a pruned, a diverged and a running trial."""
+    writer = StudyWriter.open(url, "s", "maximize", SETTINGS, DATA)
+    outcomes = (Outcome.FINISHED, Outcome.PRUNED, Outcome.DIVERGED)
+    for number in range(4):
+        writer.begin(number, {"depth": 1 + number % 3}, DEPTH)
+    for number, outcome in enumerate(outcomes):
+        value = 0.0 if outcome.failed else 0.75
+        writer.finish(run_of(number, outcome), value, {1: 0.5}, seconds=1.5, repeats=None)
+    writer.set_result({"trial": 0})
+    writer.close()
+
+
+@pytest.mark.parametrize("form", ["sqlite", "journal"])
+def test_what_is_written_is_read(tmp_path: Path, form: str) -> None:
+    """A study comes back as it was told, from SQLite and from a journal file."""
+    url = f"{form}:///{tmp_path}/deep/er/study.db"
+    written(url)
+    record = read_study(url)
+    assert (record.name, record.direction) == ("s", "maximize")
+    assert (record.settings, record.data, record.result) == (SETTINGS, DATA, {"trial": 0})
+    finished, pruned, diverged, running = record.trials
+    assert (finished.state, finished.outcome, finished.value, finished.validation_loss) == ("complete", "finished", 0.75, 0.6)
+    assert finished.history == run_of(0).history
+    assert (finished.parameters, finished.seconds, finished.rungs) == (9, 1.5, {1: 0.5})
+    assert (pruned.state, pruned.outcome) == ("pruned", "pruned")
+    assert (diverged.state, diverged.outcome, diverged.value) == ("complete", "diverged", 0.0)
+    assert "update 7" in diverged.detail
+    assert (running.state, running.params, running.history) == ("running", {"depth": 1}, None)
+
+
+def test_optuna_reads_it(url: str) -> None:
+    """Optuna's own functions read the study: best trial, states, intermediate values, constraints."""
+    written(url)
+    study = optuna.load_study(study_name="s", storage=url)
+    assert study.best_trial.number == 0
+    assert [t.state for t in study.trials] == [
+        TrialState.COMPLETE,
+        TrialState.PRUNED,
+        TrialState.COMPLETE,
+        TrialState.RUNNING,
+    ]
+    assert study.trials[2].constraints == {"failed": 1.0}
+    assert study.trials[0].intermediate_values == {1: 0.5}
+
+
+def test_reading_writes_nothing(url: str, tmp_path: Path) -> None:
+    """A report's reading leaves the file byte for byte, and works where the file is read-only."""
+    written(url)
+    file = tmp_path / "study.db"
+    before = file.read_bytes()
+    file.chmod(0o444)
+    read_study(url, "s")
+    assert file.read_bytes() == before
+    assert os.listdir(tmp_path) == ["study.db"]
+
+
+def test_default_is_a_rollback_journal(url: str, tmp_path: Path) -> None:
+    """SQLite keeps its rollback journal, not the write-ahead log."""
+    written(url)
+    with sqlite3.connect(tmp_path / "study.db") as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+
+
+@pytest.mark.parametrize(
+    ("settings", "data", "shown"),
+    [
+        ({"space": {"depth": {"low": 1, "high": 4}}}, {}, "space.depth.high was 3, now 4"),
+        ({"study": {"name": "s", "seed": 1, "question": ""}}, {}, "study.seed was 0, now 1"),
+        ({}, {"hash": "def"}, "data.hash was 'abc', now 'def'"),
+    ],
+)
+def test_changed_study_is_refused(url: str, settings: dict, data: dict, shown: str) -> None:
+    """A changed space, seed or data set under one name is refused with the difference, and nothing is written."""
+    written(url)
+    before = read_study(url)
+    with pytest.raises(UserError, match=shown):
+        StudyWriter.open(url, "s", "maximize", {**SETTINGS, **settings}, {**DATA, **data})
+    assert read_study(url).settings == before.settings
+
+
+def test_trials_question_and_timeout_may_change(url: str) -> None:
+    """More trials, another question or time limit are the same study."""
+    written(url)
+    changed = {**SETTINGS, "search": {"trials": 99}, "study": {**SETTINGS["study"], "question": "why?"}}
+    StudyWriter.open(url, "s", "maximize", changed, DATA).close()
+    assert read_study(url).settings == changed
+
+
+def test_foreign_study_is_refused(url: str) -> None:
+    """A study with trials of another program is not written into."""
+    optuna.create_study(storage=url, study_name="s").add_trial(optuna.trial.create_trial(value=1.0))
+    with pytest.raises(UserError, match="did not make"):
+        StudyWriter.open(url, "s", "maximize", SETTINGS, DATA)
+
+
+def test_second_writer_is_told_who_holds_the_study(url: str) -> None:
+    """While a process writes, another is refused with host, pid and time; once it has died the study is taken over."""
+    code = (
+        "import sys, json; from hpsearch.storage.writing import StudyWriter;"
+        f"w = StudyWriter.open({url!r}, 's', 'maximize', {SETTINGS!r}, {DATA!r}); print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(UserError, match=rf"process {holder.pid}"):
+            StudyWriter.open(url, "s", "maximize", SETTINGS, DATA)
+        holder.kill()
+    StudyWriter.open(url, "s", "maximize", SETTINGS, DATA).close()
+
+
+def test_holder_on_another_machine_is_taken_over_by_word_only() -> None:
+    """A lease of another host cannot be checked from here: it holds until a person passes --take-over."""
+    storage = InMemoryStorage()
+    study_id = storage.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "s")
+    storage.set_study_user_attr(study_id, lease.KEY, {**lease.holder(), "host": "elsewhere"})
+    with pytest.raises(UserError, match="elsewhere"):
+        lease.acquire(storage, study_id)
+    lease.acquire(storage, study_id, take_over=True)
+    lease.release(storage, study_id)
+    assert not storage.get_study_user_attrs(study_id)[lease.KEY]
+
+
+@pytest.mark.parametrize("pid", [2**22 + 1, os.getpid()])
+def test_dead_holders_of_this_machine(pid: int) -> None:
+    """A process that is gone, or whose number another process has now, no longer holds."""
+    assert not lease.alive({**lease.holder(), "pid": pid, "started": "1"})
+    assert lease.alive(lease.holder())
+
+
+def test_damaged_file_is_told_and_left_alone(url: str, tmp_path: Path) -> None:
+    """A file that is no database, and one with garbage inside, end in a storage error; neither is changed."""
+    file = tmp_path / "study.db"
+    file.write_bytes(b"not a database at all")
+    with pytest.raises(StorageError, match="damaged"):
+        open_storage(url)
+    assert file.read_bytes() == b"not a database at all"
+    file.unlink()
+    written(url)
+    content = bytearray(file.read_bytes())
+    content[100:20_000] = bytes(19_900)
+    file.write_bytes(content)
+    with pytest.raises(StorageError):
+        read_study(url)
+    assert file.read_bytes() == bytes(content)
+
+
+def test_write_that_fails_reaches_the_caller(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failed write is raised at the next call, as a storage error, and nothing is written after it."""
+    writer = StudyWriter.open(url, "s", "maximize", SETTINGS, DATA)
+    writer.begin(0, {"depth": 1}, DEPTH)
+    writer.flush()
+
+    def full(*arguments: object, **keywords: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(writer.storage, "set_trial_user_attr", full)
+    writer.finish(run_of(0), 0.75, {}, 1.0, None)
+    with pytest.raises(StorageError, match="disk full"):
+        writer.flush()
+    with pytest.raises(StorageError, match="disk full"):
+        writer.begin(1, {"depth": 1}, DEPTH)
+    assert [t.state for t in read_study(url).trials] == ["running"]
+
+
+def test_hostile_attributes_are_not_trusted(url: str) -> None:
+    """A learning curve of another shape in the storage is left out; it neither runs nor ends the report."""
+    written(url)
+    storage = open_storage(url)
+    trial = storage.get_all_trials(0 + storage.get_study_id_from_name("s"))[3]
+    storage.set_trial_user_attr(trial._trial_id, "hpsearch:run", {"history": {"__class__": [1]}, "outcome": "<script>"})
+    assert read_study(url).trials[3].history is None
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:secret@host/db", "postgresql://me:***@host/db"),
+        ("mysql+pymysql://u:p%40ss@h:1/d?password=secret&x=1", "mysql+pymysql://u:***@h:1/d?password=***&x=1"),
+        ("sqlite:///a/b.db", "sqlite:///a/b.db"),
+    ],
+)
+def test_passwords_are_masked(url: str, shown: str) -> None:
+    """A storage's URL is shown without its password."""
+    assert masked(url) == shown
+
+
+@pytest.mark.parametrize("url", ["study.db", "sqlite:///no/such/file.db", "nosuch://x/y"])
+def test_unusable_urls(url: str) -> None:
+    """What is no URL, no file or no kind of storage is told in a line."""
+    with pytest.raises(UserError, match=r"storage"):
+        open_storage(url, read_only=True)
+
+
+def test_study_is_chosen_by_name(url: str) -> None:
+    """In a storage with several studies one must be named, and a wrong name gets a suggestion."""
+    written(url)
+    optuna.create_study(storage=url, study_name="other")
+    with pytest.raises(UserError, match="Name one with --study"):
+        read_study(url)
+    with pytest.raises(UserError, match="Did you mean 'other'"):
+        read_study(url, "othr")
+    with pytest.raises(UserError, match="not made by hpsearch"):
+        read_study(url, "other")
