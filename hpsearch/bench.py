@@ -216,15 +216,15 @@ def matrix_peak(device: torch.device) -> float:
 # head in the table → how a cell of the JSON is written there
 COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
     "batch\nsize": lambda cell: f"{cell['batch_size']:,}",
-    "optimizer": lambda cell: str(cell["optimizer"]),
+    "opti-\nmizer": lambda cell: str(cell["optimizer"]),
     "engine": lambda cell: str(cell["engine"]),
-    "µs per trial\nand update": lambda cell: number(cell["microseconds"]),
+    "µs per\ntrial and\nupdate": lambda cell: number(cell["microseconds"]),
     "lowest–\nhighest": lambda cell: f"{number(cell['lowest'])}–{number(cell['highest'])}",
-    "trials of\nan epoch\nper minute": lambda cell: number(cell["trials_per_minute"]),
+    "trials of\nan epoch\na minute": lambda cell: number(cell["trials_per_minute"]),
     "times\nas fast": lambda cell: f"{cell['speed_up']:.2f}",
     "of\npeak": lambda cell: f"{cell['share_of_peak']:.1%}",
 }
-TEXT = ("optimizer", "engine")
+TEXT = ("opti-\nmizer", "engine")
 
 
 def number(value: float) -> str:
@@ -324,11 +324,10 @@ def _machine(device: torch.device) -> dict[str, Any]:
 
 def table(result: dict[str, Any]) -> Table:
     """Return the figures as a table whose caption says what they mean and where they were measured."""
-    shown = Table(
-        box=box.SIMPLE_HEAD, caption=caption(result), caption_justify="left", caption_style="", show_edge=False
-    )
+    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    shown.caption, shown.caption_justify, shown.caption_style = caption(result), "left", ""
     for head in COLUMNS:
-        shown.add_column(head, justify="left" if head in TEXT else "right", vertical="bottom", no_wrap=True)
+        shown.add_column(head, justify="left" if head in TEXT else "right", vertical="bottom", overflow="fold")
     for count, cell in enumerate(result["cells"], 1):
         last = count % len(result["engines"]) == 0
         shown.add_row(*(write(cell) for write in COLUMNS.values()), end_section=last)
@@ -344,10 +343,10 @@ def caption(result: dict[str, Any]) -> str:
         f"Network: {'-'.join(map(str, network['sizes']))}, {network['activation']}, float32, "
         f"{network['parameters']:,} parameters.",
         *(f"{name[0].upper()}{name[1:]}: {title}." for name, title in result["engines"].items()),
-        f"Times: training only, medians of {result['rounds']} interleaved rounds; as fast as the {next(iter(result['engines']))}.",
+        f"Times: training only, medians of interleaved rounds, {result['rounds']} in all; times as fast as the {next(iter(result['engines']))}.",
         f"Peak: {result['peak_gflops']:,.0f} GFLOP/s, the best round's product of {size} × {size} float32 matrices; "
         "an update counts 6 × batch size × weights operations.",
-        f"Machine: {machine['device']} ({machine['processor']}), {machine['threads']} threads on {machine['cores']} cores, "
+        f"Machine: {machine['device']} ({machine['processor']}), threads {machine['threads']}, cores {machine['cores']}, "
         f"{machine['system']}; Python {machine['python']}, torch {machine['torch']}, hpsearch {machine['hpsearch']}.",
     ]
     if (machine["load_before"] or 0) > BUSY * machine["cores"]:

@@ -5,13 +5,14 @@ Every problem of a file is told at once, each in a line: `FILE: KEY: what is wro
 
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from hpsearch.errors import UserError, suggestion
+from hpsearch.errors import UserError, shown, suggestion
 from hpsearch.space import HYPERPARAMETERS, SearchSpace
 from hpsearch.space.reading import read_space
 from hpsearch.trial import Budget
@@ -21,6 +22,7 @@ STUDIES = next(
     folder for folder in (PACKAGE / "studies", PACKAGE.parent / "studies") if folder.is_dir()
 )  # wheel, checkout
 LARGEST_FILE = 1_000_000  # bytes; no study's file is longer
+UNITS = ("epochs", "updates", "examples")
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Positive = Annotated[int, Field(ge=1, le=10**12)]
@@ -70,7 +72,7 @@ class SearchSection(Section):
     """
 
     trials: Annotated[int, Field(ge=1, le=10_000_000)] = 64
-    timeout: Annotated[float, Field(gt=0)] | Positive | None = None
+    timeout: Annotated[float, Field(gt=0, le=10**9)] | None = None
     sampler: str = "tpe"
     pruner: str = "none"
     reduction_factor: Annotated[int, Field(ge=2, le=100)] = 3
@@ -92,7 +94,7 @@ class StudyConfig(BaseModel):
     @property
     def budget(self) -> Budget:
         """The budget of each trial."""
-        units = {unit: getattr(self.training, unit) for unit in ("epochs", "updates", "examples")}
+        units = {unit: getattr(self.training, unit) for unit in UNITS}
         unit, amount = next(((u, a) for u, a in units.items() if a), ("epochs", 20))
         evaluations = self.training.evaluations or (min(amount, 100) if unit == "epochs" else 20)
         factor = None if self.search.pruner == "none" else self.search.reduction_factor
@@ -110,13 +112,13 @@ def find_study(name: str) -> Path:
     Raises:
         UserError: there is neither.
     """
-    path = Path(name)
-    if path.is_file():
-        return path
+    with suppress(OSError):  # a name that is too long for a file is no file
+        if Path(name).is_file():
+            return Path(name)
     known = {file.stem: file for file in sorted(STUDIES.glob("*.toml"))}
     if name in known:
         return known[name]
-    raise UserError(f"no study '{name}': neither a file nor one of hpsearch's own. {suggestion(name, known)}")
+    raise UserError(f"no study {shown(name)}: neither a file nor one of hpsearch's own. {suggestion(name, known)}")
 
 
 def read_config(path: Path, overrides: Sequence[tuple[str, Any]] = ()) -> StudyConfig:
@@ -127,13 +129,14 @@ def read_config(path: Path, overrides: Sequence[tuple[str, Any]] = ()) -> StudyC
     """
     raw = _parse(path)
     raw.setdefault("study", {}).setdefault("name", path.stem) if isinstance(raw.get("study", {}), dict) else None
-    for key, value in overrides:
-        _override(raw, key, value)
-    return check_config(raw, str(path))
+    keys = [_override(raw, key, value) for key, value in overrides]
+    if any(f"training.{unit}" in keys for unit in UNITS):  # takes the place of the file's budget in another unit
+        raw["training"] = {k: v for k, v in raw["training"].items() if k not in UNITS or f"training.{k}" in keys}
+    return check_config(raw, str(path), keys)
 
 
-def check_config(raw: Mapping[str, Any], where: str) -> StudyConfig:
-    """Check the plain values of a study; `where` stands before each problem.
+def check_config(raw: Mapping[str, Any], where: str, overridden: Sequence[str] = ()) -> StudyConfig:
+    """Check the plain values of a study; `where` stands before each problem, save those of keys that the command line overrode.
 
     Raises:
         UserError: every problem, a line each.
@@ -146,10 +149,15 @@ def check_config(raw: Mapping[str, Any], where: str) -> StudyConfig:
         config = StudyConfig.model_validate({**raw, "space": space})
         problems += _conflicts(config)
     except ValidationError as error:
-        problems = [_line(detail) for detail in error.errors()] + problems
+        problems = [*dict.fromkeys(_line(detail) for detail in error.errors()), *problems]
     if problems:
-        raise UserError("\n".join(f"{where}: {problem.rstrip('.')}." for problem in problems))
+        raise UserError("\n".join(_told(problem, where, overridden) for problem in problems))
     return config
+
+
+def _told(problem: str, where: str, overridden: Sequence[str]) -> str:
+    line = f"{'command line' if problem.startswith(tuple(overridden)) else where}: {problem.rstrip('.')}."
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def parse_value(text: str) -> Any:
@@ -166,9 +174,13 @@ def _parse(path: Path) -> dict[str, Any]:
             raise UserError(
                 f"{path}: {path.stat().st_size:,} bytes are too many for a study's file. Is this the right file?"
             )
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path}: not valid TOML: {error}. Mend that line.") from None
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}: not UTF-8 text (byte {error.start}). Save it as UTF-8, or give another file."
+        ) from None
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error).split(";")[0]
         raise UserError(f"{path}: not readable as TOML: {reason}. Mend the file.") from None
@@ -176,43 +188,69 @@ def _parse(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: {error.strerror}. Give the path of a readable study file.") from None
 
 
-def _override(raw: dict[str, Any], key: str, value: Any) -> None:
-    """Put a value at a dotted key; a hyperparameter's name alone means the one in `[space]`."""
-    *parents, last = key.split(".") if key.split(".", maxsplit=1)[0] in StudyConfig.model_fields else ["space", *key.split(".")]
-    if parents == ["space"] and last not in HYPERPARAMETERS:
-        known = [*HYPERPARAMETERS, *(f"{s}.…" for s in StudyConfig.model_fields)]
-        raise UserError(f"--set {key}: unknown key. {suggestion(key, known)}")
+def _override(raw: dict[str, Any], key: str, value: Any) -> str:
+    """Put a value at a dotted key and return it in full; a hyperparameter's name alone means the one in `[space]`."""
+    parts = key.split(".") if key.split(".", maxsplit=1)[0] in StudyConfig.model_fields else ["space", *key.split(".")]
+    if parts[0] == "space" and len(parts) > 1 and parts[1] not in HYPERPARAMETERS:
+        known = [*HYPERPARAMETERS, *(section for section in StudyConfig.model_fields if section != "space")]
+        raise UserError(f"--set {key}: unknown key. {suggestion(key.split('.', maxsplit=1)[0], known)}")
     table: Any = raw
-    for parent in parents:
+    for number, parent in enumerate(parts[:-1], start=1):
         table = table.setdefault(parent, {})
         if not isinstance(table, dict):
+            whole, example = ".".join(parts[:number]), "'{ low = ..., high = ... }'" if _is_number(parent) else "VALUE"
             raise UserError(
-                f"--set {key}: {parent} is {table!r} in the study, not a range. Set it whole: {parent}={{low=…, high=…}}."
+                f"--set {key}: {whole} is {shown(table)} in the study, not a table. Set it whole: --set {whole}={example}."
             )
-    table[last] = value
+    table[parts[-1]] = value
+    return ".".join(parts)
+
+
+def _is_number(name: str) -> bool:
+    return name in HYPERPARAMETERS and HYPERPARAMETERS[name].kind is not str
 
 
 def _conflicts(config: StudyConfig) -> list[str]:
     problems = []
-    if len([u for u in ("epochs", "updates", "examples") if getattr(config.training, u)]) > 1:
-        problems.append("training: more than one of epochs, updates, examples. Keep one")
-    if not config.study.name.isprintable() or not config.study.name.strip():
+    if len([unit for unit in UNITS if getattr(config.training, unit)]) > 1:
+        problems.append(f"training: more than one of {', '.join(UNITS)}. Keep one")
+    name = config.study.name
+    if not name.isprintable() or not name.strip():
         problems.append(
-            f"study.name: {config.study.name!r} has characters that do not print. Use 1 to 200 printable ones"
+            f"study.name is {shown(name)}; expected 1 to 200 characters that print. Give another name (--name)"
         )
     return problems
 
 
 def _line(detail: ErrorDetails) -> str:
-    """Return pydantic's finding as our line: KEY: what is wrong, what is known."""
-    path = [
-        str(part) for part in detail["loc"] if not str(part).startswith(("constrained", "function", "float", "int"))
-    ]
-    key, given = ".".join(path), detail.get("input")
+    """Return pydantic's finding as our line: KEY: what is wrong, what is expected."""
+    section, *keys = map(str, detail["loc"][:2])
+    model = _section(section)
     if detail["type"] == "extra_forbidden":
-        section = StudyConfig.model_fields[path[0]].annotation if len(path) > 1 else StudyConfig
-        known = section.model_fields if isinstance(section, type) and issubclass(section, BaseModel) else {}
-        return f"{key}: unknown key. {suggestion(path[-1], known)}"
+        known = model.model_fields if keys else StudyConfig.model_fields
+        return f"{'.'.join((section, *keys))}: unknown key. {suggestion(keys[0] if keys else section, known)}"
     if detail["type"] == "missing":
-        return f"{key}: missing. Give it"
-    return f"{key}: is {given!r}. {detail['msg'].replace('Input should', 'It should')}"
+        return f"{'.'.join((section, *keys))}: missing. {'Give it' if keys else f'Add a table [{section}]'}"
+    if not keys:
+        return f"{section} is {shown(detail['input'])}; expected a table"
+    expected = _expected(model.model_json_schema()["properties"][keys[0]])
+    return f"{section}.{keys[0]} is {shown(detail['input'])}; expected {expected}"
+
+
+def _section(name: str) -> type[BaseModel]:
+    field = StudyConfig.model_fields.get(name)
+    section = field.annotation if field else None
+    return section if isinstance(section, type) and issubclass(section, BaseModel) else StudyConfig
+
+
+def _expected(schema: Mapping[str, Any]) -> str:
+    """Return in words what the JSON schema of a key takes."""
+    if "anyOf" in schema:
+        return ", or ".join(_expected(option) for option in schema["anyOf"] if option != {"type": "null"})
+    if "enum" in schema:
+        return " or ".join(map(repr, schema["enum"]))
+    kind = {"integer": "a whole number", "number": "a number", "string": "text"}[schema["type"]]
+    limits = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    ends = [f"{sign} {schema[limit]:,}" for limit, sign in limits.items() if limit in schema]
+    length = f" of {schema['minLength']} to {schema['maxLength']} characters" if "maxLength" in schema else ""
+    return f"{kind}{length} {' and '.join(ends)}".strip()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from hpsearch import bench as module
@@ -118,20 +119,22 @@ def test_table_and_json_have_every_cell(tmp_path: Path, capsys: pytest.CaptureFi
     rows = [tuple(line.split()[:2]) for line in printed.splitlines() if any(f" {e} " in line for e in CONTESTANTS)]
     assert rows == [(str(b), o) for b, o, _ in wanted]
     assert "random numbers" in printed
-    assert "2 interleaved rounds" in printed
+    assert "interleaved rounds, 2 in all" in printed
     assert "round 2 of 2" in printed
     assert {"device", "threads", "torch", "python"} <= result["machine"].keys()
     assert result["data"]["rows"] == 60
     assert [path.name for path in tmp_path.iterdir()] == ["bench.json"]
 
 
-def test_nothing_is_cut_off_on_a_narrow_terminal(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A terminal of 80 columns shows every head and figure of the table in full."""
-    monkeypatch.setattr(module, "PAGE", 80)
-    bench(None, [60], 1, None, "cpu")
-    assert "…" not in capsys.readouterr().out
+def test_the_table_fits_a_narrow_terminal(data: Data, capsys: pytest.CaptureFixture[str]) -> None:
+    """On 80 columns each cell is one line in full, with five digits before the point, and so are the heads."""
+    times = {Cell(60, o, e, 9): [11_111.1, 22_222.2, 33_333.3] for o in COMPARED for e in CONTESTANTS}
+    result = module.figures(module.Measured(times, 100.0), data, 3, 0.0)
+    Console(width=80, markup=False).print(module.table(result))
+    printed = capsys.readouterr().out
+    assert printed.count("22,222  11,111–33,333") == len(times)
+    assert [printed.count(f" {engine} ") for engine in CONTESTANTS] == [2] * len(CONTESTANTS)
+    assert "an epoch" in printed
 
 
 def test_a_busy_machine_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

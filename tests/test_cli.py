@@ -34,7 +34,7 @@ trials = 5
 LONG = QUICK.replace("epochs = 4", "epochs = 40000").replace('[16, "full"]', "[1]")
 
 
-@pytest.fixture()
+@pytest.fixture
 def study(tmp_path: Path) -> Path:
     file = tmp_path / "flowers.toml"
     file.write_text(QUICK)

@@ -300,7 +300,7 @@ def test_initial_weights_have_their_variance(name: str) -> None:
 
     architecture = Architecture(200, (300,), 100, initialization=name)
     first, second = draws.initial_weights(architecture, 1)
-    variance = {"kaiming": 2 / 200, "lecun": 1 / 200, "xavier": 2 / 500}[name.split("_")[0]]
+    variance = {"kaiming": 2 / 200, "lecun": 1 / 200, "xavier": 2 / 500}[name.split("_", maxsplit=1)[0]]
     assert float(first.var()) == pytest.approx(variance, rel=0.03)
     assert not torch.equal(first, draws.initial_weights(architecture, 2)[0])
     assert first.dtype == second.dtype == torch.float64

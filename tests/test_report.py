@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch import findings
 from hpsearch.figures import FIGURES
-from hpsearch.page import link, script_json, table, text
-from hpsearch.report import page, write_report
+from hpsearch.report import findings, page, write_report
+from hpsearch.report.page import link, script_json, table, text
 from hpsearch.storage import StudyRecord
 from hpsearch.tables import frames
 from tests.records import DATA, study, trials, unfinished

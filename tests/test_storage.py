@@ -30,7 +30,7 @@ def run_of(number: int, outcome: Outcome = Outcome.FINISHED) -> TrainingRun:
     return TrainingRun(number, outcome, history, 2, 0.75, 0.6, "", 9, {})
 
 
-@pytest.fixture()
+@pytest.fixture
 def url(tmp_path: Path) -> str:
     return sqlite_url(tmp_path / "study.db")
 

@@ -19,7 +19,6 @@ from hpsearch.search.samplers import Sampler
 from hpsearch.space import SearchSpace
 from hpsearch.trial import Budget, Direction, derive_seed
 
-
 IDLE = RandomSampler(seed=0)  # in charge where nothing is sampled
 
 

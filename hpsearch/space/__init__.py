@@ -9,6 +9,7 @@ the optimizer has it, the width of layer 3 only in networks that deep) follow.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import accumulate, repeat
 from typing import Any
 
 from hpsearch.errors import UserError
@@ -70,25 +71,33 @@ class SearchSpace:
         Raises:
             UserError: a range has no stated number of points.
         """
-        for name, domain in self.domains.items():
-            if not domain.points():
-                raise UserError(
-                    f"space.{name}: a grid needs a list of values, or 'grid' with the number of points. "
-                    f"Write for example {name} = {{ low = {domain.plain()['low']:g}, high = ..., grid = 5 }}."
-                )
+        ranges = [name for name, domain in self.domains.items() if not domain.points()]
+        if ranges:
+            raise UserError(
+                f"space.{', '.join(ranges)}: a grid needs points. Give a list of values, or the number of points, "
+                f"for example --set {ranges[0]}.grid=5, or choose another sampler."
+            )
         first = self.defaults()
-        yield from sorted(self._points(), key=lambda point: point != first)
+        if all(
+            value in self.domain(_row(name)).points() for name, value in first.items() if _row(name) in self.domains
+        ):
+            yield first
+        yield from (point for point in self._points() if point != first)
 
     def _points(self) -> Iterator[dict[str, Any]]:
-        """Walk the tree of suggestions: a branch asks for a value not chosen yet, and is grown by each of its points."""
-        branches: list[dict[str, Any]] = [{}]
+        """Walk the tree of suggestions depth first: where a value is asked for and not chosen yet, it branches into all points."""
+        branches: list[Iterator[dict[str, Any]]] = [iter([{}])]
         while branches:
-            chosen = branches.pop(0)
+            if (chosen := next(branches[-1], None)) is None:
+                branches.pop()
+                continue
             try:
                 yield self.suggest(fixed(chosen))
             except MissingError as missing:
-                points = self.domain(_row(missing.name)).points()
-                branches += [{**chosen, missing.name: value} for value in points]
+                branches.append(self._grown(chosen, missing.name))
+
+    def _grown(self, chosen: Mapping[str, Any], name: str) -> Iterator[dict[str, Any]]:
+        yield from ({**chosen, name: value} for value in self.domain(_row(name)).points())
 
     def specification(
         self, values: Mapping[str, Any], *, number: int, seed: int, budget: Budget, inputs: int, outputs: int, rows: int
@@ -131,11 +140,15 @@ def _row(name: str) -> str:
 
 
 def _architecture(values: Mapping[str, Any], inputs: int, outputs: int) -> Architecture:
-    layers = range(values["depth"])
+    depth = values["depth"]
     if "width" in values:
-        widths = tuple(max(1, round(values["width"] * values["taper"] ** layer)) for layer in layers)
+        most = HYPERPARAMETERS["width"].high
+        tapered = accumulate(
+            repeat(values["taper"], depth), lambda width, taper: min(width * taper, most), initial=values["width"]
+        )
+        widths = tuple(max(1, round(width)) for width in tapered)[:depth]
     else:
-        widths = tuple(values[f"width_{layer + 1}"] for layer in layers)
+        widths = tuple(values[f"width_{layer}"] for layer in range(1, depth + 1))
     return Architecture(
         inputs, widths, outputs, values["activation"], float(values["dropout"]), values["initialization"]
     )

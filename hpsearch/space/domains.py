@@ -68,10 +68,10 @@ class Integer:
         inside = min(max(float(value), self.low), self.high)
         return self.low + round((inside - self.low) / self.step) * self.step
 
-    def points(self) -> tuple[int, ...]:
+    def points(self) -> Sequence[int]:
         """Return the points of a grid: every step, or the powers of two of a logarithmic range and its ends."""
         if not self.log:
-            return tuple(range(self.low, self.high + 1, self.step))
+            return range(self.low, self.high + 1, self.step)
         powers = (2**i for i in range(self.high.bit_length()))
         return tuple(sorted({self.low, self.high, *(p for p in powers if self.low < p < self.high)}))
 
@@ -102,8 +102,9 @@ class Real:
     def points(self) -> tuple[float, ...]:
         """Return the points of a grid, or none where their number was not said."""
         low, high = (log(self.low), log(self.high)) if self.log else (self.low, self.high)
-        steps = [low + (high - low) * i / max(1, self.grid - 1) for i in range(self.grid)]
-        return tuple(self.nearest(exp(x) if self.log else x) for x in steps)
+        inner = [low + (high - low) * i / (self.grid - 1) for i in range(1, self.grid - 1)]
+        ends = [self.low, *(self.nearest(exp(x) if self.log else x) for x in inner), self.high]
+        return tuple(dict.fromkeys(ends[: self.grid]))  # rounding may have made two points of a narrow range one
 
     def plain(self) -> dict[str, Any]:
         """Return the domain as a study's file writes it."""

@@ -12,7 +12,7 @@ from hpsearch.training.initializations import INITIALIZATIONS
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.training.schedules import SCHEDULES
 
-LARGEST = 1e18  # of any number in a space: far beyond use, and a whole number that storages can keep
+LARGE = 1_000_000  # a bound far beyond use, so that no number leads to one that no machine can hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class Hyperparameter:
     def bounds(self) -> str:
         """The range of numbers (and the words) in words, for an error."""
         number = "a whole number" if self.kind is int else "a number"
-        below = f" {'>' if self.open_low else '≥'} {self.low:g}" if self.low > -inf else ""
-        above = f" {'<' if self.open_high else '≤'} {self.high:g}" if self.high < inf else ""
-        return number + " and".join(filter(None, (below, above))) + "".join(f", or '{word}'" for word in self.words)
+        below, above = ">" if self.open_low else "≥", "<" if self.open_high else "≤"
+        words = "".join(f", or '{word}'" for word in self.words)
+        return f"{number} {below} {self.low:,} and {above} {self.high:,}{words}"
 
     def problem(self, value: object) -> str | None:
         """Return what is wrong with a value, or None."""
@@ -50,12 +50,12 @@ class Hyperparameter:
         return None if value in self.words or self._fits(value) else f"is {shown(value)}; expected {self.bounds}"
 
     def _fits(self, value: object) -> bool:
-        """Whether a value is a number in the range, and one that a float can hold."""
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
+        """Whether a value is a number of the kind and in the range; NaN is in none."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
             return False
-        outside = value <= self.low if self.open_low else value < self.low
-        outside = outside or (value >= self.high if self.open_high else value > self.high)
-        return not outside and not (self.kind is int and value != int(value))
+        above = value > self.low if self.open_low else value >= self.low
+        below = value < self.high if self.open_high else value <= self.high
+        return above and below and (self.kind is float or value == int(value))
 
 
 def _named(rows: Mapping[str, Any], default: str, meaning: str) -> Hyperparameter:
@@ -63,16 +63,18 @@ def _named(rows: Mapping[str, Any], default: str, meaning: str) -> Hyperparamete
 
 
 HYPERPARAMETERS: dict[str, Hyperparameter] = {
-    "depth": Hyperparameter(int, 2, "hidden layers; 0 is a linear model", low=0),
-    "width": Hyperparameter(int, 128, "units of a hidden layer (of the first one under a taper)", low=1),
+    "depth": Hyperparameter(int, 2, "hidden layers; 0 is a linear model", low=0, high=1_000),
+    "width": Hyperparameter(int, 128, "units of a hidden layer (of the first one under a taper)", low=1, high=LARGE),
     "taper": Hyperparameter(float, 1.0, "width of a layer relative to the one before", low=0, open_low=True, high=4),
     "activation": _named(ACTIVATIONS, "relu", "function between the layers"),
     "dropout": Hyperparameter(float, 0.0, "share of hidden units silenced in an update", low=0, high=1, open_high=True),
     "initialization": _named(INITIALIZATIONS, "kaiming_normal", "distribution of the initial weights"),
     "optimizer": _named(OPTIMIZERS, "adam", "rule of the weight updates"),
-    "learning_rate": Hyperparameter(float, 1e-3, "step size", low=0, open_low=True),
-    "batch_size": Hyperparameter(int, 32, "rows of one update; 'full' is gradient descent", low=1, words=("full",)),
-    "weight_decay": Hyperparameter(float, 0.0, "pull of the weights towards zero", low=0),
+    "learning_rate": Hyperparameter(float, 1e-3, "step size", low=0, open_low=True, high=LARGE),
+    "batch_size": Hyperparameter(
+        int, 32, "rows of one update; 'full' is gradient descent", low=1, high=LARGE, words=("full",)
+    ),
+    "weight_decay": Hyperparameter(float, 0.0, "pull of the weights towards zero", low=0, high=LARGE),
     "schedule": _named(SCHEDULES, "constant", "course of the learning rate over the budget"),
     "momentum": Hyperparameter(float, 0.9, "memory of past gradients", low=0, high=1, open_high=True),
     "smoothing": Hyperparameter(
@@ -80,7 +82,7 @@ HYPERPARAMETERS: dict[str, Hyperparameter] = {
     ),
     "beta1": Hyperparameter(float, 0.9, "memory of past gradients (Adam)", low=0, high=1, open_high=True),
     "beta2": Hyperparameter(float, 0.999, "memory of past squared gradients (Adam)", low=0, high=1, open_high=True),
-    "epsilon": Hyperparameter(float, 1e-8, "guard of the denominator", low=0, open_low=True),
+    "epsilon": Hyperparameter(float, 1e-8, "guard of the denominator", low=0, open_low=True, high=1),
 }
 
 COEFFICIENTS = {name for row in OPTIMIZERS.values() for name in row.coefficients}

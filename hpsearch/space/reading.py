@@ -1,15 +1,17 @@
 """From the `[space]` of a study's file to a `SearchSpace`: every value checked, every problem told at once."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hpsearch.errors import suggestion
+from hpsearch.errors import shown, suggestion
 from hpsearch.space import SearchSpace
 from hpsearch.space.domains import Choice, Domain, Integer, Real
 from hpsearch.space.hyperparameters import COEFFICIENTS, HYPERPARAMETERS, Hyperparameter
 from hpsearch.training.optimizers import OPTIMIZERS
 
 RANGE = {"low", "high", "log"}
+LARGEST_GRID = 10_000  # points of one range
 
 
 def read_space(raw: Mapping[str, Any]) -> tuple[SearchSpace, list[str]]:
@@ -42,9 +44,10 @@ def _problems(name: str, row: Hyperparameter, value: Any) -> Iterator[str]:
 def _list_problems(row: Hyperparameter, values: list[Any]) -> Iterator[str]:
     if not values:
         yield " is an empty list. Give at least one value"
-    yield from (f" {problem}" for problem in map(row.problem, values) if problem)
-    if len(set(map(repr, values))) < len(values):
-        yield f" lists a value twice: {values}. Give each once"
+    problems = [f" {problem}" for problem in map(row.problem, values) if problem]
+    yield from dict.fromkeys(problems)
+    if not problems and len(set(values)) < len(values):
+        yield f" lists a value twice: {shown(Counter(values).most_common(1)[0][0])}. Give each once"
 
 
 def _table_problems(name: str, row: Hyperparameter, table: Mapping[str, Any]) -> Iterator[str]:
@@ -53,12 +56,14 @@ def _table_problems(name: str, row: Hyperparameter, table: Mapping[str, Any]) ->
     unknown = [key for key in table if key not in known]
     yield from (f".{key}: unknown key. {suggestion(key, known)}" for key in unknown)
     yield from (
-        f".{key} is {table[key]!r}; expected true or false"
+        f".{key} is {shown(table[key])}; expected true or false"
         for key in ("log", "per_layer")
         if key in table and not isinstance(table[key], bool)
     )
-    if "values" in table:
-        yield from _list_problems(row, table["values"] if isinstance(table["values"], list) else [])
+    if "values" in table and not isinstance(table["values"], list):
+        yield f".values is {shown(table['values'])}; expected a list"
+    elif "values" in table:
+        yield from _list_problems(row, table["values"])
     elif not unknown:
         yield from _range_problems(row, table)
 
@@ -72,7 +77,7 @@ def _range_problems(row: Hyperparameter, table: Mapping[str, Any]) -> Iterator[s
         return
     low, high = table["low"], table["high"]
     wrong = [
-        f".{key} {row.problem(value)}"
+        f".{key} {row.problem(value) or f'is {shown(value)}; the ends of a range are numbers'}"
         for key, value in (("low", low), ("high", high))
         if isinstance(value, str) or row.problem(value)
     ]
@@ -82,8 +87,8 @@ def _range_problems(row: Hyperparameter, table: Mapping[str, Any]) -> Iterator[s
     if not wrong and table.get("log") and low <= 0:
         yield f" is logarithmic from low = {low}; expected low > 0. Raise 'low' or drop 'log'"
     for key in ("step", "grid"):
-        if key in table and not (type(table[key]) is int and table[key] >= 1):
-            yield f".{key} is {table[key]!r}; expected a whole number ≥ 1"
+        if key in table and not (type(table[key]) is int and 1 <= table[key] <= LARGEST_GRID):
+            yield f".{key} is {shown(table[key])}; expected a whole number ≥ 1 and ≤ {LARGEST_GRID:,}"
     if table.get("log") and "step" in table:
         yield " has both 'log' and 'step'. Drop one"
 
@@ -96,13 +101,11 @@ def _domain(row: Hyperparameter, value: Any) -> Domain:
     if "values" in value:
         return _domain(row, value["values"])
     low, high, log = row.kind(value["low"]), row.kind(value["high"]), value.get("log", False)
+    step = value.get("step", 1)
+    high = low + (high - low) // step * step if row.kind is int else high  # the last step
     if low == high:
         return Choice((low,))
-    if row.kind is int:
-        return Integer(
-            low, low + (high - low) // value.get("step", 1) * value.get("step", 1), log, value.get("step", 1)
-        )
-    return Real(low, high, log, value.get("grid", 0))
+    return Integer(low, high, log, step) if row.kind is int else Real(low, high, log, value.get("grid", 0))
 
 
 def _conflicts(space: SearchSpace) -> Iterator[str]:

@@ -10,10 +10,10 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from hpsearch import findings
 from hpsearch.figures import DARK, FIGURES, LIGHT, Figure, plotly_script
 from hpsearch.files import write_file
-from hpsearch.page import Html, bullets, document, element, facts, link, paragraph, section, table, text
+from hpsearch.report import findings
+from hpsearch.report.page import Html, bullets, document, element, facts, link, paragraph, section, table, text
 from hpsearch.storage import StudyRecord
 from hpsearch.tables import TABLES, Frames, cells, frames, write
 from hpsearch.words import Metric, best, readable, sentence, visible
