@@ -343,7 +343,8 @@ def caption(result: dict[str, Any]) -> str:
         f"Network: {'-'.join(map(str, network['sizes']))}, {network['activation']}, float32, "
         f"{network['parameters']:,} parameters.",
         *(f"{name[0].upper()}{name[1:]}: {title}." for name, title in result["engines"].items()),
-        f"Times: training only, medians of interleaved rounds, {result['rounds']} in all; times as fast as the {next(iter(result['engines']))}.",
+        f"Times: training only, medians of interleaved rounds, {result['rounds']} in all; "
+        f"times as fast as the {next(iter(result['engines']))}.",
         f"Peak: {result['peak_gflops']:,.0f} GFLOP/s, the best round's product of {size} × {size} float32 matrices; "
         "an update counts 6 × batch size × weights operations.",
         f"Machine: {machine['device']} ({machine['processor']}), threads {machine['threads']}, cores {machine['cores']}, "

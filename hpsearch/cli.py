@@ -131,7 +131,7 @@ def _run(options: argparse.Namespace) -> None:
     from hpsearch.storage.opening import sqlite_url
 
     folder = Path(options.reports) / folder_name(config.study.name)
-    url = options.storage or sqlite_url(folder.absolute() / "study.db")
+    url = sqlite_url(folder.absolute() / "study.db") if options.storage is None else options.storage
     place = Place(folder, url, options.device, options.download, options.take_over)
     data = prepare_data(config, place)
     screen = Screen(data.metric.name)

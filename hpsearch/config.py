@@ -156,8 +156,11 @@ def check_config(raw: Mapping[str, Any], where: str, overridden: Sequence[str] =
 
 
 def _told(problem: str, where: str, overridden: Sequence[str]) -> str:
-    line = f"{'command line' if problem.startswith(tuple(overridden)) else where}: {problem.rstrip('.')}."
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    return _printed(f"{'command line' if problem.startswith(tuple(overridden)) else where}: {problem.rstrip('.')}.")
+
+
+def _printed(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def parse_value(text: str) -> Any:
@@ -193,7 +196,7 @@ def _override(raw: dict[str, Any], key: str, value: Any) -> str:
     parts = key.split(".") if key.split(".", maxsplit=1)[0] in StudyConfig.model_fields else ["space", *key.split(".")]
     if parts[0] == "space" and len(parts) > 1 and parts[1] not in HYPERPARAMETERS:
         known = [*HYPERPARAMETERS, *(section for section in StudyConfig.model_fields if section != "space")]
-        raise UserError(f"--set {key}: unknown key. {suggestion(key.split('.', maxsplit=1)[0], known)}")
+        raise UserError(f"--set {_printed(key)}: unknown key. {suggestion(key.split('.', maxsplit=1)[0], known)}")
     table: Any = raw
     for number, parent in enumerate(parts[:-1], start=1):
         table = table.setdefault(parent, {})

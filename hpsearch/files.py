@@ -42,7 +42,7 @@ def make_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"{path}: {error.strerror}. Choose another folder with --reports DIR.") from error
+        raise StorageError(f"{path}: {error.strerror}. Choose another folder (--reports DIR).") from error
     write_file(path / ".writable", b"")
     (path / ".writable").unlink(missing_ok=True)  # another process may make the same folder
     return path

@@ -27,7 +27,7 @@ class ScriptedEngine:
         self, script: Script, direction: Direction, *, room: int = 1, seed: int = 0, crash_after: int | None = None
     ) -> None:
         self.script, self.direction, self.room, self.crash_after = script, direction, room, crash_after
-        self.random = random.Random(seed)  # noqa: S311: an order, not a secret
+        self.random = random.Random(seed)  # noqa: S311
 
     def run(self, source: TrialSource) -> None:
         """Play trials until the source has nothing left."""

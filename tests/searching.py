@@ -76,7 +76,14 @@ class Stage:
     def trials(self) -> list[tuple[Any, ...]]:
         """Everything that must be the same in two runs of one study."""
         return [
-            (t.number, t.state, t.values, sorted(t.params.items()), sorted(t.intermediate_values.items()), t.constraints)
+            (
+                t.number,
+                t.state,
+                t.values,
+                sorted(t.params.items()),
+                sorted(t.intermediate_values.items()),
+                t.constraints,
+            )
             for t in self.storage.get_all_trials(self.study_id)
         ]
 

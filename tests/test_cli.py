@@ -57,7 +57,15 @@ def test_run_makes_everything(study: Path, capsys: pytest.CaptureFixture[str]) -
     folder = study.parent / "out/flowers"
     assert {"study.db", "best.safetensors", "report.html", "tables"} <= {file.name for file in folder.iterdir()}
     screen = capsys.readouterr().out
-    for words in ("Iris", "multiclass into 3 classes", "5/5 trials", "best accuracy", "test", "95 % interval", "report"):
+    for words in (
+        "Iris",
+        "multiclass into 3 classes",
+        "5/5 trials",
+        "best accuracy",
+        "test",
+        "95 % interval",
+        "report",
+    ):
         assert words in screen
     result = read_study(f"sqlite:///{folder}/study.db").result
     with safe_open(folder / "best.safetensors", "pt") as file:
@@ -113,7 +121,10 @@ def test_report_from_the_storage_alone(study: Path, tmp_path: Path, capsys: pyte
 
 def test_every_trial_failing_has_its_status(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Where every trial diverges the status is 4, the line says what to do, and the report is there."""
-    assert main(arguments(study, "--set", "learning_rate=1e30", "--set", "optimizer=sgd", "--set", "training.epochs=30")) == 4
+    assert (
+        main(arguments(study, "--set", "learning_rate=1e30", "--set", "optimizer=sgd", "--set", "training.epochs=30"))
+        == 4
+    )
     assert "Lower the upper end of learning_rate" in capsys.readouterr().err
     assert (study.parent / "out/flowers/report.html").exists()
 

@@ -35,13 +35,17 @@ NASTY = [
 ]
 
 
+def listing(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 def test_writes_text_and_bytes(tmp_path: Path) -> None:
     """Text is written as UTF-8 and bytes as they are, and nothing is left beside them."""
     write_file(tmp_path / "text", "ä\n")
     write_file(tmp_path / "bytes", b"\0\xff")
     assert (tmp_path / "text").read_bytes() == b"\xc3\xa4\n"
     assert (tmp_path / "bytes").read_bytes() == b"\0\xff"
-    assert sorted(os.listdir(tmp_path)) == ["bytes", "text"]
+    assert listing(tmp_path) == ["bytes", "text"]
 
 
 @pytest.mark.parametrize("crash", [OSError(28, "No space left on device"), KeyboardInterrupt(), MemoryError()])
@@ -58,7 +62,7 @@ def test_crash_before_the_replacing_leaves_the_old_file(
     with pytest.raises(StorageError if isinstance(crash, OSError) else type(crash)):
         write_file(tmp_path / "file", "new")
     assert (tmp_path / "file").read_text() == "old"
-    assert os.listdir(tmp_path) == ["file"]
+    assert listing(tmp_path) == ["file"]
 
 
 def test_synced_before_it_takes_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +79,7 @@ def test_full_disk_says_what_to_do(tmp_path: Path) -> None:
     """A full disk is told with the file and what to do, in one line."""
     with pytest.raises(StorageError, match=r"No space left on device\. Free space .* run the same command\."):
         write_full(tmp_path)
-    assert os.listdir(tmp_path) == []
+    assert listing(tmp_path) == []
 
 
 def write_full(folder: Path) -> None:
@@ -92,14 +96,14 @@ def test_impossible_places_are_one_line(tmp_path: Path, place: str) -> None:
         write_file(tmp_path / place, "x")
     assert str(tmp_path / place) in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
-    assert os.listdir(tmp_path) == ["plain"]
+    assert listing(tmp_path) == ["plain"]
 
 
 def test_folder_is_made_with_its_parents_and_left_empty(tmp_path: Path) -> None:
     """A folder is made, proven writable, and nothing is left in it; again is no error."""
     assert make_folder(tmp_path / "a/b") == tmp_path / "a/b"
     make_folder(tmp_path / "a/b")
-    assert os.listdir(tmp_path / "a/b") == []
+    assert listing(tmp_path / "a/b") == []
 
 
 @pytest.mark.parametrize("place", ["file", "file/below", "x" * 300])

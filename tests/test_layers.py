@@ -88,7 +88,9 @@ def test_heavy_dependencies_have_a_home(path: Path) -> None:
 
 def loaded_after(code: str) -> set[str]:
     script = f"import sys; {code}; print(*(m for m in sys.modules if '.' not in m))"
-    return set(subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.split())
+    return set(
+        subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.split()
+    )
 
 
 def test_help_waits_for_nothing() -> None:

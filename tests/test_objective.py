@@ -52,7 +52,9 @@ def test_by_name_with_its_default_space() -> None:
 def test_arrays() -> None:
     """A pair of arrays is a data set."""
     data = small_data()
-    function = Objective((data.training.inputs.numpy(), data.training.targets.numpy()), SPACE, training=SHORT, device="cpu")
+    function = Objective(
+        (data.training.inputs.numpy(), data.training.targets.numpy()), SPACE, training=SHORT, device="cpu"
+    )
     assert (function.direction, function.data.outputs) == ("maximize", 3)
 
 
@@ -82,7 +84,11 @@ def test_divergence_is_told_as_the_worst_value() -> None:
     study = optuna.create_study(direction="minimize")
     study.optimize(function, n_trials=1)
     trial = study.trials[0]
-    assert (trial.value, trial.constraints, trial.user_attrs["outcome"]) == (function.worst, {"failed": 1.0}, "diverged")
+    assert (trial.value, trial.constraints, trial.user_attrs["outcome"]) == (
+        function.worst,
+        {"failed": 1.0},
+        "diverged",
+    )
 
 
 def test_wrong_direction_is_refused() -> None:

@@ -10,10 +10,11 @@ from torch import nn
 
 from hpsearch.training import Single, draws
 from hpsearch.training.activations import ACTIVATIONS
+from hpsearch.training.batches import Batches
 from hpsearch.training.initializations import INITIALIZATIONS
 from hpsearch.training.network import DNN
 from hpsearch.training.optimizers import OPTIMIZERS
-from hpsearch.training.reference import Batches, ReferenceEngine, train, train_safely
+from hpsearch.training.reference import ReferenceEngine, train, train_safely
 from hpsearch.training.schedules import SCHEDULES
 from hpsearch.trial import Outcome, TrainingRun, TrialSpec
 
@@ -107,7 +108,9 @@ def test_weights_are_those_of_the_best_evaluation() -> None:
 
 def test_schedule_sets_every_step() -> None:
     """A schedule multiplies the learning rate: with factors of a constant 1 and the cosine's, losses part after one update."""
-    constant, cosine = (trained(small_spec(small_data(), schedule=s, evaluate_at=(1, 2, 3))) for s in ("constant", "cosine"))
+    constant, cosine = (
+        trained(small_spec(small_data(), schedule=s, evaluate_at=(1, 2, 3))) for s in ("constant", "cosine")
+    )
     assert constant.history.validation_loss[0] == cosine.history.validation_loss[0]
     assert constant.history.validation_loss[1] != cosine.history.validation_loss[1]
 
@@ -180,7 +183,7 @@ def test_blocks_do_not_change_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gathering rows in small blocks gives the batches that one block gives."""
     spec = small_spec(small_data(), batch_size=4, evaluate_at=(30,))
     whole = trained(spec).history
-    monkeypatch.setattr("hpsearch.training.reference.BLOCK", 8)
+    monkeypatch.setattr("hpsearch.training.batches.BLOCK", 8)
     assert trained(spec).history.validation_loss == whole.validation_loss
 
 

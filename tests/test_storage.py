@@ -18,7 +18,11 @@ from hpsearch.storage.reading import read_study
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.trial import History, Outcome, TrainingRun
 
-SETTINGS = {"study": {"name": "s", "seed": 0, "question": ""}, "space": {"depth": {"low": 1, "high": 3}}, "search": {"trials": 4}}
+SETTINGS = {
+    "study": {"name": "s", "seed": 0, "question": ""},
+    "space": {"depth": {"low": 1, "high": 3}},
+    "search": {"trials": 4},
+}
 DATA = {"name": "digits", "hash": "abc", "rows": {"training": 10}}
 DEPTH = {"depth": optuna.distributions.IntDistribution(1, 3)}
 
@@ -57,7 +61,12 @@ def test_what_is_written_is_read(tmp_path: Path, form: str) -> None:
     assert (record.name, record.direction) == ("s", "maximize")
     assert (record.settings, record.data, record.result) == (SETTINGS, DATA, {"trial": 0})
     finished, pruned, diverged, running = record.trials
-    assert (finished.state, finished.outcome, finished.value, finished.validation_loss) == ("complete", "finished", 0.75, 0.6)
+    assert (finished.state, finished.outcome, finished.value, finished.validation_loss) == (
+        "complete",
+        "finished",
+        0.75,
+        0.6,
+    )
     assert finished.history == run_of(0).history
     assert (finished.parameters, finished.seconds, finished.rungs) == (9, 1.5, {1: 0.5})
     assert (pruned.state, pruned.outcome) == ("pruned", "pruned")
@@ -239,3 +248,29 @@ def test_study_is_chosen_by_name(url: str) -> None:
         read_study(url, "othr")
     with pytest.raises(UserError, match="not made by hpsearch"):
         read_study(url, "other")
+
+
+def test_processes_that_start_together(url: str) -> None:
+    """Of four processes that start one fresh study at once, one writes and the others are told; none crashes."""
+    code = (
+        "import sys; from hpsearch.errors import UserError; from hpsearch.storage.writing import StudyWriter\n"
+        f"try: StudyWriter.open({url!r}, 's', 'maximize', {SETTINGS!r}, {DATA!r}); print('holds', flush=True); sys.stdin.read()\n"
+        "except UserError as error: print(error, flush=True)"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen([sys.executable, "-c", code], **pipes) for _ in range(4)]
+    first = [process.stdout.readline() for process in processes]
+    errors = [process.communicate()[1] for process in processes]
+    assert sorted("holds" in line for line in first) == [False, False, False, True]
+    assert sum("another process runs this study" in line for line in first) == 3
+    assert errors == [""] * 4
+
+
+def test_torn_journal_goes_on(tmp_path: Path) -> None:
+    """A journal cut inside its last line is cut back to the last whole one, and writing goes on."""
+    url = f"journal:///{tmp_path}/study.log"
+    written(url)
+    file = tmp_path / "study.log"
+    file.write_bytes(file.read_bytes()[:-9])
+    StudyWriter.open(url, "s", "maximize", SETTINGS, DATA).close()
+    assert len(read_study(url).trials) == 4

@@ -23,7 +23,7 @@ from hpsearch.search.samplers import SAMPLERS
 from hpsearch.search.view import View
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Single
-from hpsearch.training.reference import ReferenceEngine, train
+from hpsearch.training.reference import ReferenceEngine, train_safely
 from hpsearch.trial import Direction, TrialSpec
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -89,7 +89,6 @@ def run_study(
         SearchFailed: no trial gave a usable network.
         Stopped: a signal ended it; everything told is kept.
     """
-    make_folder(place.folder)
     view = _view(config, data.metric.direction)
     writer = StudyWriter.open(
         place.storage,
@@ -100,6 +99,7 @@ def run_study(
         take_over=place.take_over,
     )
     with closing(writer):
+        make_folder(place.folder)
         search = _search(config, view, writer, data, show)
         for note in _notes(config, search, data):
             announce(note)
@@ -197,6 +197,8 @@ def _keep_best(search: Search, folder: Path, key: str) -> None:
 def _confirm(search: Search, folder: Path, key: str, data: Data) -> dict[str, Any]:
     """Return the result: as an earlier run confirmed it if nothing has changed, else scored on the test rows now."""
     best, spec = search.best, search.best_spec
+    if not search.standing.done:
+        raise SearchFailed("the time was up before the first trial ended. Give a longer --timeout.")
     if best is None or spec is None:
         raise SearchFailed(
             f"none of {search.standing.done} trials gave a usable network ({search.standing.failed} diverged or ran out "
@@ -207,7 +209,7 @@ def _confirm(search: Search, folder: Path, key: str, data: Data) -> dict[str, An
         return known
     weights = load_weights(folder, best.number, key)
     if weights is None:
-        run = train(spec, data, Single())
+        run = train_safely(spec, data, Single())
         assert run is not None, "nobody stops a single trial"
         assert run.weights is not None, "the trial was the best of the search, and a run repeats"
         weights = dict(run.weights)

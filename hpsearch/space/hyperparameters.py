@@ -70,7 +70,7 @@ HYPERPARAMETERS: dict[str, Hyperparameter] = {
     "dropout": Hyperparameter(float, 0.0, "share of hidden units silenced in an update", low=0, high=1, open_high=True),
     "initialization": _named(INITIALIZATIONS, "kaiming_normal", "distribution of the initial weights"),
     "optimizer": _named(OPTIMIZERS, "adam", "rule of the weight updates"),
-    "learning_rate": Hyperparameter(float, 1e-3, "step size", low=0, open_low=True, high=LARGE),
+    "learning_rate": Hyperparameter(float, 1e-3, "step size", low=0, open_low=True, high=1e38),
     "batch_size": Hyperparameter(
         int, 32, "rows of one update; 'full' is gradient descent", low=1, high=LARGE, words=("full",)
     ),

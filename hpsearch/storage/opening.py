@@ -4,7 +4,10 @@ SQLite keeps its rollback journal (before 3.51.3 its write-ahead log could lose 
 seconds. Reading opens the file read-only, so that a report never writes.
 """
 
+import fcntl
+import os
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,14 +16,17 @@ from typing import Any
 import optuna
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalStorage
+from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from hpsearch.errors import StorageError, UserError
+from hpsearch.files import make_folder
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 SQLITE = "sqlite:///"
 JOURNAL = "journal:///"
+REDIS = "redis://"
 SQLITE_MAGIC = b"SQLite format 3\0"
 WAIT_FOR_LOCK = 60  # seconds
 
@@ -46,21 +52,38 @@ def open_storage(url: str, *, read_only: bool = False) -> BaseStorage:
         UserError: no such storage, or a URL that Optuna does not know.
         StorageError: it is damaged or cannot be reached.
     """
+    check_url(url)
     file = local_file(url)
-    if file is not None:
-        _check_file(file, url, read_only)
     with explained(url):
+        if file is not None:
+            _check_file(file, url, read_only)
         if url.startswith(JOURNAL):
+            if not read_only:
+                _cut_torn_line(file)
             return JournalStorage(JournalFileBackend(str(file)))
-        if url.startswith("redis://"):
+        if url.startswith(REDIS):
             from optuna.storages.journal import JournalRedisBackend
 
-            return JournalStorage(JournalRedisBackend(url))
-        if "://" not in url:
-            raise UserError(
-                f"storage '{url}': not a URL. Write for example sqlite:///study.db or postgresql://user@host/db."
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                return JournalStorage(JournalRedisBackend(url))
         return RDBStorage(_engine_url(url, read_only), engine_kwargs=_engine_kwargs(url), skip_table_creation=read_only)
+
+
+def check_url(url: str) -> None:
+    """Refuse what cannot be a storage's URL, before anything is made.
+
+    Raises:
+        UserError: no URL, a kind of storage that Optuna does not know, or one that keeps nothing.
+    """
+    example = "Write for example sqlite:///study.db or postgresql://user@host/db"
+    if "://" not in url:
+        raise UserError(f"storage '{masked(url)}': not a URL. {example}.")
+    if url.rstrip("/") in ("sqlite:", "journal:") or ":memory:" in url:
+        raise UserError(f"storage {url}: names no file, so nothing would be kept. {example}.")
+    if not url.startswith((JOURNAL, REDIS)):
+        with explained(url):
+            make_url(url).get_dialect()
 
 
 def local_file(url: str) -> Path | None:
@@ -75,7 +98,9 @@ def explained(url: str) -> Iterator[None]:
     try:
         yield
     except ArgumentError as error:
-        raise UserError(f"storage {masked(url)}: {error}. Give a URL that Optuna knows, e.g. sqlite:///FILE.") from error
+        raise UserError(
+            f"storage {masked(url)}: {error}. Give a URL that Optuna knows, e.g. sqlite:///FILE."
+        ) from error
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError, OSError) as error:
         cause = str(error.__cause__ or error).splitlines()[0]
         if re.search(r"malformed|not a database|disk image", cause):
@@ -88,11 +113,8 @@ def explained(url: str) -> Iterator[None]:
             f"storage {masked(url)}: {masked(cause)}. Check that it can be reached and written."
         ) from error
     except ImportError as error:
-        raise UserError(f"storage {masked(url)}: needs the package '{error.name}'. Install it with pip.") from error
-    except (ValueError, KeyError) as error:
-        raise UserError(
-            f"storage {masked(url)}: {masked(str(error)).splitlines()[0]}. Give a URL that Optuna knows."
-        ) from error
+        name = error.name or getattr(error.__cause__, "name", None) or "of its driver"
+        raise UserError(f"storage {masked(url)}: needs the package '{name}'. Install it with pip.") from error
 
 
 def _check_file(file: Path, url: str, must_exist: bool) -> None:
@@ -103,10 +125,35 @@ def _check_file(file: Path, url: str, must_exist: bool) -> None:
             )
         file.parent.mkdir(parents=True, exist_ok=True)
         return
-    with explained(url), file.open("rb") as stream:
+    with file.open("rb") as stream:
         start = stream.read(len(SQLITE_MAGIC))
     if url.startswith(SQLITE) and start not in (b"", SQLITE_MAGIC):
         raise StorageError(f"storage damaged: {file} is not a SQLite file. It was not changed; restore a copy.")
+
+
+@contextmanager
+def alone(url: str) -> Iterator[None]:
+    """Let one process of this machine at a time make or open a storage that is a file: a fresh schema is not made in one step."""
+    file = local_file(url)
+    if file is None:
+        yield
+        return
+    folder = os.open(make_folder(file.parent), os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)  # and with it the lock, as a crash would
+
+
+def _cut_torn_line(file: Path | None) -> None:
+    """Cut a journal back to its last whole line: a write that was cut short would make every later one unreadable."""
+    if file is None or not file.exists():
+        return
+    with file.open("rb+") as journal:
+        content = journal.read()
+        if content and not content.endswith(b"\n"):
+            journal.truncate(content.rfind(b"\n") + 1)
 
 
 def _engine_url(url: str, read_only: bool) -> str:

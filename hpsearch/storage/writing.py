@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpsearch.errors import UserError
 from hpsearch.storage import lease
-from hpsearch.storage.opening import explained, open_storage
+from hpsearch.storage.opening import alone, explained, open_storage
 from hpsearch.storage.reading import PREFIX, RUN, SCHEMA
 from hpsearch.trial import Outcome, TrainingRun
 
@@ -70,8 +70,8 @@ class StudyWriter:
             UserError: the study is another one under the same name, or another process runs it.
             StorageError: the storage cannot be used.
         """
-        storage = open_storage(url)
-        with explained(url):
+        with alone(url), explained(url):
+            storage = open_storage(url)
             study_id = _find_or_create(storage, name, direction)
             attributes = storage.get_study_user_attrs(study_id)
             _refuse_changes(name, attributes, settings, data)
@@ -162,7 +162,7 @@ class StudyWriter:
             try:
                 with explained(self.url):
                     task()
-            except BaseException as error:  # noqa: BLE001: handed to the training thread
+            except BaseException as error:  # handed to the training thread
                 self._error = error
                 return
 
