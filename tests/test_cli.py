@@ -69,7 +69,7 @@ def test_run_makes_everything(study: Path, capsys: pytest.CaptureFixture[str]) -
         assert words in screen
     result = read_study(f"sqlite:///{folder}/study.db").result
     with safe_open(folder / "best.safetensors", "pt") as file:
-        assert file.metadata()["trial"] == str(result["trial"])
+        assert json.loads(file.metadata()["hpsearch"])["trial"] == result["trial"]
         assert sum(file.get_tensor(name).numel() for name in file.keys()) == result["parameters"]  # noqa: SIM118
 
 

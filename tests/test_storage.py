@@ -167,7 +167,7 @@ def test_holder_on_another_machine_is_taken_over_by_word_only() -> None:
     assert not storage.get_study_user_attrs(study_id)[lease.KEY]
 
 
-@pytest.mark.parametrize("pid", [2**22 + 1, os.getpid()])
+@pytest.mark.parametrize("pid", [2**22 + 1, os.getpid()], ids=["gone", "another"])
 def test_dead_holders_of_this_machine(pid: int) -> None:
     """A process that is gone, or whose number another process has now, no longer holds."""
     assert not lease.alive({**lease.holder(), "pid": pid, "started": "1"})

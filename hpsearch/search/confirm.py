@@ -25,7 +25,7 @@ PACKAGES = ("hpsearch", "torch", "optuna", "numpy")
 def save_weights(folder: Path, run: TrainingRun, key: str) -> None:
     """Write `best.safetensors`: the weights with the trial they are of and the study's key."""
     tensors = {name: tensor.cpu().contiguous() for name, tensor in (run.weights or {}).items()}
-    write_file(folder / "best.safetensors", save(tensors, {"trial": str(run.number), "study": key}))
+    write_file(folder / "best.safetensors", save(tensors, _label(run.number, key)))
 
 
 def load_weights(folder: Path, number: int, key: str) -> dict[str, torch.Tensor] | None:
@@ -33,7 +33,7 @@ def load_weights(folder: Path, number: int, key: str) -> dict[str, torch.Tensor]
     try:
         content = (folder / "best.safetensors").read_bytes()
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        if header.get("__metadata__") != {"trial": str(number), "study": key}:
+        if header.get("__metadata__") != _label(number, key):
             return None
         return load(content)
     except (OSError, ValueError, RuntimeError):
@@ -42,6 +42,11 @@ def load_weights(folder: Path, number: int, key: str) -> dict[str, torch.Tensor]
         if type(error).__name__ == "SafetensorError":
             return None
         raise
+
+
+def _label(number: int, key: str) -> dict[str, str]:
+    """Return the file's metadata; one entry, since safetensors writes several in a random order."""
+    return {"hpsearch": json.dumps({"study": key, "trial": number})}
 
 
 def score_test(run: TrainingRun, spec: TrialSpec, data: Data, weights: Mapping[str, torch.Tensor]) -> dict[str, Any]:
