@@ -127,7 +127,7 @@ def test_schedule_sets_every_step() -> None:
 )
 def test_schedule_factors(schedule: str, expected: list[float]) -> None:
     """Each schedule's factors at four equal steps of the budget are those of its formula."""
-    assert SCHEDULES[schedule].factors(4) == pytest.approx(expected)
+    assert list(SCHEDULES[schedule].factors(0, 4, 4)) == pytest.approx(expected)
 
 
 def test_coefficients_and_decay_reach_the_update() -> None:

@@ -14,7 +14,7 @@ pruned and the finished, and takes again for the free places, until nothing is l
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from hpsearch.trial import TrainingRun, TrialSpec
@@ -66,3 +66,25 @@ class Single:
 
     def finish(self, run: TrainingRun) -> None:
         """Keep nothing: the run is returned to whoever trains it."""
+
+
+@dataclass(eq=False)
+class Several:
+    """The source of listed trials outside a search: none is pruned, nobody stops them; `runs` are the answers by number."""
+
+    waiting: list[TrialSpec]
+    runs: dict[int, TrainingRun] = field(default_factory=dict)
+    stopping: bool = False
+
+    def take(self, room: int) -> Sequence[TrialSpec]:
+        """Return the next of the list."""
+        taken, self.waiting = self.waiting[:room], self.waiting[room:]
+        return taken
+
+    def prune(self, number: int, evaluation: int, metric: float) -> bool:
+        """Let every trial go on."""
+        return False
+
+    def finish(self, run: TrainingRun) -> None:
+        """Keep the answer."""
+        self.runs[run.number] = run

@@ -7,6 +7,7 @@ see the same batches and the same noise, and none depends on its neighbours.
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 
@@ -14,6 +15,7 @@ from hpsearch.training.initializations import INITIALIZATIONS
 from hpsearch.trial import Architecture, derive_seed
 
 BITS = 0xFFFFFFFF
+Integers = TypeVar("Integers", int, torch.Tensor)
 
 
 def generator(*parts: int | str) -> torch.Generator:
@@ -36,14 +38,29 @@ def batch_order(order_seed: int, batch_size: int, pass_: int, rows: int) -> torc
     return torch.randperm(rows, generator=generator("order", order_seed, batch_size, pass_))
 
 
-def hashed(x: torch.Tensor) -> torch.Tensor:
-    """Return 32 well-mixed bits (in int64) of each 32-bit number: `lowbias32` of github.com/skeeto/hash-prospector.
+def hashed(x: Integers) -> Integers:
+    """Return 32 well-mixed bits of each 32-bit number (int, or int64 tensor): `lowbias32` of github.com/skeeto/hash-prospector.
 
     Products stay below 2^63, so that every device and precision gets the same integers.
     """
     x = ((x ^ (x >> 16)) * 0x21F0AAAD) & BITS
     x = ((x ^ (x >> 15)) * 0x735A2D97) & BITS
     return x ^ (x >> 15)
+
+
+def noise_seed(order_seed: int) -> int:
+    """Return the 32 bits that a study's dropout noise begins with."""
+    return derive_seed("dropout", order_seed) & BITS
+
+
+def noise_key(seed: int, update: Integers, layer: int) -> Integers:
+    """Return the 32 bits that the noise of an update and hidden layer begins with; integers, or an int64 tensor of updates."""
+    return hashed((hashed((update ^ seed) & BITS) + layer) & BITS)
+
+
+def noise_threshold(rate: float) -> int:
+    """Return the number below which a unit's 32 bits silence it: with this probability, rounded down to 2^-32."""
+    return int(rate * 2**32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +75,7 @@ class Noise:
 
         Unit j of row i has one noise whatever the width, so that a padded layer sees what the narrow one sees.
         """
-        key = derive_seed("dropout", self.order_seed, self.update, layer) & BITS
+        key = noise_key(noise_seed(self.order_seed), self.update, layer)
         rows, units = (torch.arange(n, device=like.device) for n in like.shape)
         bits = hashed((hashed(rows ^ key).unsqueeze(1) + units) & BITS)  # [B, H]
-        return (bits >= int(rate * 2**32)).to(like.dtype) / (1 - rate)
+        return (bits >= noise_threshold(rate)).to(like.dtype) / (1 - rate)

@@ -14,11 +14,12 @@ from torch import nn
 from hpsearch.data.dataset import Data
 from hpsearch.training import TrialSource, draws
 from hpsearch.training.batches import Batches
+from hpsearch.training.memory import exhausted, out_of_memory, release
 from hpsearch.training.network import DNN
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.training.progress import Progress
-from hpsearch.training.schedules import SCHEDULES
-from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
+from hpsearch.training.steps import learning_rates
+from hpsearch.trial import TrainingRun, TrialSpec
 
 EVALUATED = 8192  # validation rows at a time
 
@@ -33,19 +34,19 @@ def train(spec: TrialSpec, data: Data, source: TrialSource, network: nn.Module |
     optimizer = OPTIMIZERS[spec.optimizer].build(
         network.parameters(), spec.learning_rate, spec.weight_decay, spec.coefficients
     )
-    factors = SCHEDULES[spec.schedule].factors(spec.updates)
     batches = Batches(data.training, spec)
     progress = Progress(spec, data.metric.direction == "maximize", sum(p.numel() for p in network.parameters()))
     score, done, seconds = (0.0, 0.0), 0, 0.0
     for until in spec.evaluate_at:
         losses = inputs.new_empty(until - done)  # [updates since the last evaluation]
+        rates = learning_rates(spec, done, until).tolist()
         start = _clock(inputs.device)
         network.train()
         for index, update in enumerate(range(done, until)):
             if source.stopping:
                 return None
             rows, targets = batches[update]  # [B, F], [B, ...]
-            optimizer.param_groups[0]["lr"] = spec.learning_rate * factors[update]
+            optimizer.param_groups[0]["lr"] = rates[index]
             optimizer.zero_grad()
             loss = data.task.loss(forward(rows, draws.Noise(spec.order_seed, update)), targets)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -83,12 +84,10 @@ def train_safely(
                 torch.manual_seed(spec.seed)
             return train(spec, data, source, build() if build else None)
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not _out_of_memory(error):
+        if not out_of_memory(error):
             raise
-        detail = f"out of memory with batch size {spec.batch_size}"
-    if data.training.inputs.is_cuda:  # outside the except: the traceback would keep the tensors alive
-        torch.cuda.empty_cache()
-    return TrainingRun(spec.number, Outcome.OUT_OF_MEMORY, History(), detail=detail)
+    release(data)
+    return exhausted(spec)
 
 
 @contextmanager
@@ -125,10 +124,6 @@ def _score(network: nn.Module, forward: Forward, data: Data) -> tuple[float, flo
 
 def _copy(network: nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def _clock(device: torch.device) -> float:

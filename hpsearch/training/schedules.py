@@ -5,30 +5,38 @@ One table of factors serves every engine, so that no two can differ in a step si
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import cos, pi
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
 
 WARM_UP = 0.1  # share of the updates in which the learning rate rises
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """`factor` maps progress in [0, 1) (0 at the first update) to the factor of the learning rate."""
+    """`factor` maps progress in [0, 1) (0 at the first update) to the factor of the learning rate, elementwise."""
 
-    factor: Callable[[float], float]
+    factor: Callable[[Floats], Floats]
 
-    def factors(self, updates: int) -> list[float]:
-        """Return the factor at each of the updates of a budget."""
-        return [self.factor(update / updates) for update in range(updates)]
+    def factors(self, start: int, stop: int, updates: int) -> Floats:
+        """Return the factors of updates start … stop - 1 (counted from 0) of a budget of so many."""
+        return self.factor(np.arange(start, stop) / updates)
 
 
-def _warm_up(progress: float) -> float:
-    return min(1.0, progress / WARM_UP + 0.01)  # the first update moves already
+def _cosine(progress: Floats) -> Floats:
+    return (1 + np.cos(np.pi * progress)) / 2
+
+
+def _warm_up(progress: Floats) -> Floats:
+    return np.minimum(1.0, progress / WARM_UP + 0.01)  # the first update moves already
 
 
 SCHEDULES: dict[str, Schedule] = {
-    "constant": Schedule(lambda progress: 1.0),
-    "cosine": Schedule(lambda progress: (1 + cos(pi * progress)) / 2),  # Loshchilov, Hutter 2017, one cycle
-    "step": Schedule(lambda progress: 0.1 ** (int(progress >= 1 / 2) + int(progress >= 3 / 4))),
+    "constant": Schedule(np.ones_like),
+    "cosine": Schedule(_cosine),  # Loshchilov, Hutter 2017, one cycle
+    "step": Schedule(lambda progress: np.where(progress < 1 / 2, 1.0, np.where(progress < 3 / 4, 0.1, 0.01))),
     "warm_up": Schedule(_warm_up),  # linear, then constant; Goyal et al. 2017
-    "warm_up_cosine": Schedule(lambda progress: _warm_up(progress) * (1 + cos(pi * progress)) / 2),
+    "warm_up_cosine": Schedule(lambda progress: _warm_up(progress) * _cosine(progress)),
 }

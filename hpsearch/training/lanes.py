@@ -1,0 +1,174 @@
+"""The pulling engine: many trials in flight, on one device.
+
+A *lane* holds one or more trials that train side by side from the same start: one trial of the compiled engine, a cohort of the fused
+one. Workers (threads) train lanes, each to its next evaluation, without the interpreter's lock where it counts; this loop, on the
+caller's thread, does the rest: it takes trials for free places, opens lanes, keeps the histories, hands in the runs. Only it talks to
+the source, so a source needs no locks.
+
+Out of memory: a lane of several trials is halved and trained again from its start (its evaluations known so far are walked through: a
+run is a function of its specification), and that size is remembered; one that is alone ends in its outcome.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+
+from hpsearch.data.dataset import Data
+from hpsearch.training import TrialSource
+from hpsearch.training.memory import exhausted, out_of_memory, release
+from hpsearch.training.progress import Progress, Weights
+from hpsearch.trial import TrialSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a trial did since its evaluation before: `losses` [updates], loss and metric on the validation rows, seconds in all."""
+
+    losses: torch.Tensor
+    score: tuple[float, float]
+    seconds: float
+
+
+class Lane(Protocol):
+    """Trials that train side by side; all have one batch size and the same evaluations, and start together."""
+
+    def advance(self, stopping: Callable[[], bool]) -> Mapping[int, Window] | None:
+        """Train every trial to its next evaluation; return each one's window by its number, None where `stopping` said so."""
+        ...
+
+    def weights(self, number: int) -> Weights:
+        """Return a copy of a trial's weights as they are now, by their names in `DNN`."""
+        ...
+
+    def drop(self, numbers: Collection[int]) -> None:
+        """Forget trials that have ended; at least one stays."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How trials of one batch size are to train: `open` makes a lane of at most `size` of them; `reason` says why so."""
+
+    engine: str
+    reason: str
+    size: int
+    open: Callable[[Sequence[TrialSpec], Data], Lane]
+
+
+@dataclass(eq=False)
+class Flight:
+    """A lane on its way, with the bookkeeping of its trials."""
+
+    lane: Lane | None
+    plan: Plan
+    progress: dict[int, Progress]
+    evaluations: int = 0  # that the lane has behind it; fewer than a history has after a lane was opened again
+    future: "Future[Mapping[int, Window] | None] | None" = field(default=None, repr=False)
+
+
+class PullingEngine:
+    """An engine with `places` for trials in flight, whose lanes are trained by `workers` threads; `plan` says which lanes.
+
+    Each worker computes on one thread of its own on a CPU, so that no result depends on the number of cores.
+    """
+
+    def __init__(self, data: Data, plan: Callable[[TrialSpec], Plan], *, places: int, workers: int) -> None:
+        self.data, self.plan, self.places, self.workers = data, plan, places, workers
+        self.maximize = data.metric.direction == "maximize"
+        self.fits: dict[int, int] = {}  # batch size → trials of one lane that memory is known to hold
+
+    def run(self, source: TrialSource) -> None:
+        """Train until the source has nothing left."""
+        flights: list[Flight] = []
+        with ThreadPoolExecutor(self.workers, initializer=_one_thread, initargs=(self.data,)) as pool:
+            while True:
+                flights += self._open(source, self.places - sum(len(f.progress) for f in flights))
+                for flight in flights:
+                    flight.future = flight.future or pool.submit(self._advance, flight, lambda: source.stopping)
+                if not flights or source.stopping:
+                    return
+                futures = [flight.future for flight in flights if flight.future]
+                done = wait(futures, return_when=FIRST_COMPLETED).done
+                for flight in [flight for flight in flights if flight.future in done]:
+                    flights.remove(flight)
+                    flights += self._landed(flight, source)
+
+    def _open(self, source: TrialSource, free: int) -> list[Flight]:
+        """Fill free places, all at once or where a good part of them is free, since a lane of one trial wastes a wide device."""
+        if free < max(1, self.places // 8):
+            return []
+        groups: dict[tuple[int, tuple[int, ...]], list[TrialSpec]] = {}
+        for spec in source.take(free):
+            groups.setdefault((spec.batch_size, spec.evaluate_at), []).append(spec)
+        return [flight for specs in groups.values() for flight in self._flights(specs)]
+
+    def _flights(self, specs: Sequence[TrialSpec]) -> list[Flight]:
+        plan = self.plan(specs[0])
+        size = min(plan.size, self.fits.get(specs[0].batch_size, plan.size))
+        parts = [specs[i : i + size] for i in range(0, len(specs), size)]
+        return [Flight(None, plan, {spec.number: self._progress(spec) for spec in part}) for part in parts]
+
+    def _progress(self, spec: TrialSpec) -> Progress:
+        assert spec.architecture is not None, "lanes train dense networks; others go to the reference"
+        return Progress(spec, self.maximize, spec.architecture.parameters)
+
+    def _advance(self, flight: Flight, stopping: Callable[[], bool]) -> Mapping[int, Window] | None:
+        """Train a flight's lane to the next evaluation (on a worker's thread)."""
+        if flight.lane is None:
+            flight.lane = flight.plan.open([p.spec for p in flight.progress.values()], self.data)
+        return flight.lane.advance(stopping)
+
+    def _landed(self, flight: Flight, source: TrialSource) -> list[Flight]:
+        """Take a flight's windows; return what goes on."""
+        assert flight.future is not None
+        try:
+            windows, fits = flight.future.result(), True
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            windows, fits = None, False
+        flight.future = None  # with its exception, whose traceback would keep tensors alive
+        if not fits:
+            return self._halved(flight, source)
+        if windows is None:
+            return []
+        flight.evaluations += 1
+        ended = [number for number, window in windows.items() if self._record(flight, number, window, source)]
+        for number in ended:
+            del flight.progress[number]
+        if ended and flight.progress:
+            assert flight.lane is not None
+            flight.lane.drop(ended)
+        return [flight] if flight.progress else []
+
+    def _record(self, flight: Flight, number: int, window: Window, source: TrialSource) -> bool:
+        """Take a window of one trial; True where its run ends."""
+        progress, lane = flight.progress[number], flight.lane
+        assert lane is not None
+        if len(progress.history) >= flight.evaluations:
+            return False  # known: the lane walks again through what it did before memory ran out
+        run = progress.record(window.losses, window.score, window.seconds, lambda: lane.weights(number), source)
+        if run is not None:
+            source.finish(run)
+        return run is not None
+
+    def _halved(self, flight: Flight, source: TrialSource) -> list[Flight]:
+        """Open a lane that did not fit again as two; one trial alone ends."""
+        flight.lane = None
+        release(self.data)
+        members = list(flight.progress.items())
+        if len(members) == 1:
+            source.finish(exhausted(members[0][1].spec))
+            return []
+        half = len(members) // 2
+        batch_size = members[0][1].spec.batch_size
+        self.fits[batch_size] = min(self.fits.get(batch_size, half), half)
+        return [Flight(None, flight.plan, dict(part)) for part in (members[:half], members[half:])]
+
+
+def _one_thread(data: Data) -> None:
+    if data.training.inputs.device.type == "cpu":
+        torch.set_num_threads(1)
