@@ -36,6 +36,8 @@ HOMES = {
     "pydantic": {"config"},
     "rich": {"screen", "bench"},
     "safetensors": {"search"},
+    "numba": {"training"},
+    "jax": {"bench"},
 }
 
 

@@ -6,52 +6,70 @@ from collections.abc import Callable, Sequence
 import torch
 
 from hpsearch.data.dataset import Data
-from hpsearch.errors import UserError
 from hpsearch.training import Engine
 from hpsearch.training.lanes import Lane, Plan, PullingEngine
 from hpsearch.training.reference import ReferenceEngine
 from hpsearch.trial import TrialSpec
 
-ENGINES = ("auto", "reference", "fused", "resident")
-TINY = 16  # the largest batch size of the resident engine on CUDA
+ENGINES = {
+    "auto": "the fastest for each trial's device, batch size and network (the default)",
+    "reference": "one trial at a time in plain torch: the specification of training",
+    "fused": "trials of one batch size as one batched computation; a CUDA graph of it on a GPU",
+    "resident": "a compiled kernel for each trial, its weights staying in a core's cache",
+}
+MOST_PLACES = 256
+ARRAYS = 6  # weights, gradient, two moments, the best weights, room for padding
 
 
-def make_engine(name: str, data: Data, places: int | None = None, explain: Callable[[str], None] | None = None) -> Engine:
-    """Return the engine of a name for this data, with `places` for trials in flight (None: chosen from the device and its memory).
+def make_engine(
+    name: str, data: Data, places: int | None = None, explain: Callable[[str], None] = lambda line: None
+) -> Engine:
+    """Return the engine of a name for this data, with `places` for trials in flight (None: as many as train at the same time).
 
     `explain` is told, once for each batch size, which engine trains it and why.
     """
     if name == "reference":
+        explain("reference engine, as asked: one trial at a time")
         return ReferenceEngine(data)
-    places = places or default_places(data)
-    told: set[int] = set()
+    count = places or workers(data)
+    told: set[str] = set()
 
     def planned(spec: TrialSpec) -> Plan:
-        plan = choose(name, spec, data, places)
-        if explain is not None and spec.batch_size not in told:
-            told.add(spec.batch_size)
-            explain(f"batch size {spec.batch_size:,}: {plan.engine} engine, {plan.reason}")
+        plan = choose(name, spec, data, count)
+        line = f"batch size {spec.batch_size:,}: {plan.engine} engine, {plan.reason}"
+        if line not in told:
+            told.add(line)
+            explain(line)
         return plan
 
-    return PullingEngine(data, planned, places=places, workers=workers(data))
+    return PullingEngine(data, planned, places=count, workers=workers(data))
 
 
 def choose(name: str, spec: TrialSpec, data: Data, places: int) -> Plan:
     """Return how trials like this one are to train."""
-    if not data.training.inputs.is_cuda:
-        if name == "fused":
-            return Plan("fused", "as asked", places, _fused)
-        return Plan("resident", "a compiled step for each trial, one trial a core, no padding", 1, _compiled)
-    raise NotImplementedError
+    cuda, cohort = data.training.inputs.is_cuda, -(-places // workers(data))
+    if name == "fused":
+        return Plan("fused", "as asked", cohort, _fused)
+    if cuda:
+        return Plan("fused", "many trials as one captured step: a GPU waits for launches otherwise", cohort, _fused)
+    return Plan("resident", "a trial a core, unpadded: on a CPU ahead of batched trials at every size", 1, _resident)
 
 
 def workers(data: Data) -> int:
-    """Return how many lanes train at the same time: the cores that this process may use; one for a GPU, which lanes share in turns."""
-    return 1 if data.training.inputs.is_cuda else len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many lanes train at the same time: a CPU's cores that this process may use; one for a GPU."""
+    if data.training.inputs.is_cuda:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def default_places(data: Data) -> int:
-    return workers(data)
+def default_places(data: Data, parameters: int) -> int:
+    """Return how many trials to have in flight: one a core; on a GPU what half of its memory holds of networks this large."""
+    device = data.training.inputs.device
+    if device.type != "cuda":
+        return workers(data)
+    free, _ = torch.cuda.mem_get_info(device)
+    trial = parameters * ARRAYS * data.training.inputs.element_size()
+    return max(1, min(MOST_PLACES, free // 2 // trial))
 
 
 def _fused(specs: Sequence[TrialSpec], data: Data) -> Lane:
@@ -60,8 +78,8 @@ def _fused(specs: Sequence[TrialSpec], data: Data) -> Lane:
     return FusedLane(specs, data)
 
 
-def _compiled(specs: Sequence[TrialSpec], data: Data) -> Lane:
-    from hpsearch.training.resident import CompiledLane
+def _resident(specs: Sequence[TrialSpec], data: Data) -> Lane:
+    from hpsearch.training.resident import ResidentLane  # numba takes half a second to import
 
     (spec,) = specs
-    return CompiledLane(spec, data)
+    return ResidentLane(spec, data)

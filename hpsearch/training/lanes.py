@@ -20,6 +20,7 @@ from hpsearch.data.dataset import Data
 from hpsearch.training import TrialSource
 from hpsearch.training.memory import exhausted, out_of_memory, release
 from hpsearch.training.progress import Progress, Weights
+from hpsearch.training.threads import begin_worker, one_thread
 from hpsearch.trial import TrialSpec
 
 
@@ -72,7 +73,7 @@ class Flight:
 class PullingEngine:
     """An engine with `places` for trials in flight, whose lanes are trained by `workers` threads; `plan` says which lanes.
 
-    Each worker computes on one thread of its own on a CPU, so that no result depends on the number of cores.
+    Each worker computes on one thread of its own on a CPU.
     """
 
     def __init__(self, data: Data, plan: Callable[[TrialSpec], Plan], *, places: int, workers: int) -> None:
@@ -83,7 +84,8 @@ class PullingEngine:
     def run(self, source: TrialSource) -> None:
         """Train until the source has nothing left."""
         flights: list[Flight] = []
-        with ThreadPoolExecutor(self.workers, initializer=_one_thread, initargs=(self.data,)) as pool:
+        pool = ThreadPoolExecutor(self.workers, initializer=begin_worker, initargs=(self.data,))
+        with one_thread(self.data), pool:
             while True:
                 flights += self._open(source, self.places - sum(len(f.progress) for f in flights))
                 for flight in flights:
@@ -167,8 +169,3 @@ class PullingEngine:
         batch_size = members[0][1].spec.batch_size
         self.fits[batch_size] = min(self.fits.get(batch_size, half), half)
         return [Flight(None, flight.plan, dict(part)) for part in (members[:half], members[half:])]
-
-
-def _one_thread(data: Data) -> None:
-    if data.training.inputs.device.type == "cpu":
-        torch.set_num_threads(1)

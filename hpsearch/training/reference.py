@@ -1,11 +1,7 @@
-"""The reference engine: one trial at a time in plain torch. It is the specification of training; every other engine equals it.
+"""The reference engine: one trial at a time in plain torch. It is the specification of training; every other engine equals it."""
 
-On a CPU a trial has one thread. So its result does not depend on the number of cores, and a busy machine does not stall it: with two
-threads and two other processes on two cores an update of batch size 32 took 2 to 20 times as long as with one (quiet: 0.8 times).
-"""
-
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from time import perf_counter
 
 import torch
@@ -19,6 +15,7 @@ from hpsearch.training.network import DNN
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.training.progress import Progress
 from hpsearch.training.steps import learning_rates
+from hpsearch.training.threads import one_thread
 from hpsearch.trial import TrainingRun, TrialSpec
 
 EVALUATED = 8192  # validation rows at a time
@@ -88,17 +85,6 @@ def train_safely(
             raise
     release(data)
     return exhausted(spec)
-
-
-@contextmanager
-def one_thread(data: Data) -> Iterator[None]:
-    """Compute on one thread where the data lies on a CPU (see the module)."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1 if data.training.inputs.device.type == "cpu" else before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 Forward = Callable[[torch.Tensor, draws.Noise | None], torch.Tensor]
