@@ -34,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_run(commands)
     _add_report(commands)
+    _add_verify(commands)
     _add_bench(commands)
     return root
 
@@ -50,6 +51,10 @@ def _add_run(commands: Any) -> None:
     run.add_argument("--sampler", help="random, grid, qmc, tpe, gp, cmaes")
     run.add_argument("--pruner", help="none, median, halving, hyperband")
     run.add_argument("--device", help="cpu, cuda, cuda:1 (default: CUDA where there is one)")
+    run.add_argument("--engine", default="auto", help="auto, reference, fused, resident: who trains (default: auto)")
+    run.add_argument("--parallel", type=int, metavar="N", help="trials in flight (default: chosen; changes no result)")
+    run.add_argument("--precision", help="float32, float64; on CUDA also tf32, bfloat16 (default: float32)")
+    run.add_argument("-v", "--verbose", action="store_true", help="say which engine trains what, and why")
     run.add_argument("--data-root", metavar="DIR", help="folder of the data set's files, e.g. DIR/MNIST/raw")
     run.add_argument("--download", action="store_true", help="let torchvision download what is missing")
     run.add_argument(
@@ -69,6 +74,19 @@ def _add_report(commands: Any) -> None:
     report.add_argument("--study", metavar="NAME", help="the study, where the storage has several")
     _add_common(report)
     report.set_defaults(call=_report)
+
+
+def _add_verify(commands: Any) -> None:
+    verify = commands.add_parser("verify", help="train recorded trials again with the reference engine, and compare")
+    verify.add_argument("study", metavar="NAME_OR_STORAGE", help="a study's name, or the URL of its storage")
+    verify.add_argument("--study", dest="name", metavar="NAME", help="the study, where the storage has several")
+    verify.add_argument("--trials", type=int, default=5, metavar="N", help="trials to train again (default: 5)")
+    verify.add_argument("--float64", action="store_true", help="also train them with both engines in float64")
+    verify.add_argument("--engine", default="auto", help="the engine that --float64 compares (default: auto)")
+    verify.add_argument("--data-root", metavar="DIR", help="folder of the data set's files, where it has moved")
+    verify.add_argument("--device", help="cpu, cuda, cuda:1 (default: CUDA where there is one)")
+    _add_common(verify)
+    verify.set_defaults(call=_verify)
 
 
 def _add_bench(commands: Any) -> None:
@@ -127,18 +145,19 @@ def _run(options: argparse.Namespace) -> None:
     config = read_config(find_study(options.study), _overrides(options))
     from hpsearch.files import folder_name
     from hpsearch.screen import Screen
-    from hpsearch.search.study import Place, prepare_data, run_study
+    from hpsearch.search.study import Place, prepare_data, prepare_engine, run_study
     from hpsearch.storage.opening import sqlite_url
 
     folder = Path(options.reports) / folder_name(config.study.name)
     url = sqlite_url(folder.absolute() / "study.db") if options.storage is None else options.storage
-    place = Place(folder, url, options.device, options.download, options.take_over)
+    place = Place(folder, url, options.device, options.download, options.take_over, options.engine, options.parallel)
     data = prepare_data(config, place)
     screen = Screen(data.metric.name)
+    engine = prepare_engine(config, place, data, screen.explain if options.verbose else lambda line: None)
     screen.introduce(config, data.summary, str(data.training.inputs.device), folder)
     try:
         with screen.live():
-            run_study(config, place, data, screen.show, screen.announce)
+            run_study(config, place, data, engine, screen.show, screen.announce)
     except (Stopped, SearchFailed):
         _page(url, config.study.name, folder)
         raise
@@ -157,6 +176,7 @@ def _overrides(options: argparse.Namespace) -> list[tuple[str, Any]]:
         "search.timeout": options.timeout,
         "search.sampler": options.sampler,
         "search.pruner": options.pruner,
+        "training.precision": options.precision,
     }
     overrides = [(key, value) for key, value in flags.items() if value is not None]
     for text in options.set:
@@ -167,18 +187,38 @@ def _overrides(options: argparse.Namespace) -> list[tuple[str, Any]]:
     return overrides
 
 
-def _report(options: argparse.Namespace) -> None:
+def _verify(options: argparse.Namespace) -> None:
+    from hpsearch.screen import Screen
+    from hpsearch.search.verify import choose_trials, prepare, verify
+
+    record = _record(options.study, options.name, Path(options.reports))
+    trials = choose_trials(record, options.trials)
+    engine = options.engine if options.float64 else None
+    question = prepare(record, root=options.data_root, device=options.device, engine=engine)
+    screen = Screen(question.data.metric.name)
+    screen.introduce_verification(record, len(trials), str(question.data.training.inputs.device))
+    for verified in verify(question, trials):
+        screen.compare(verified)
+
+
+def _record(source: str, name: str | None, reports: Path) -> "StudyRecord":
+    """Read a study by the URL of its storage, or by its name."""
     from hpsearch.files import folder_name
     from hpsearch.storage.opening import sqlite_url
     from hpsearch.storage.reading import read_study
 
+    if "://" in source:
+        return read_study(source, name)
+    return read_study(sqlite_url((reports / folder_name(source)).absolute() / "study.db"), name)
+
+
+def _report(options: argparse.Namespace) -> None:
+    from hpsearch.files import folder_name
+    from hpsearch.report import write_report
+
     reports = Path(options.reports)
-    if "://" in options.source:
-        name = read_study(options.source, options.study).name
-        _, page = _page(options.source, name, reports / folder_name(name))
-    else:
-        folder = reports / folder_name(options.source)
-        _, page = _page(sqlite_url(folder.absolute() / "study.db"), options.study, folder)
+    record = _record(options.source, options.study, reports)
+    page = write_report(record, reports / folder_name(record.name if "://" in options.source else options.source))
     print(f"report {page}")
 
 

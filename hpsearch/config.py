@@ -62,7 +62,7 @@ class TrainingSection(Section):
     examples: Positive | None = None
     evaluations: Annotated[int, Field(ge=1, le=10_000)] | None = None
     patience: Positive | None = None
-    precision: Literal["float32", "float64"] = "float32"
+    precision: Literal["float32", "float64", "tf32", "bfloat16"] = "float32"
 
 
 class SearchSection(Section):

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 if TYPE_CHECKING:
     from hpsearch.config import StudyConfig
     from hpsearch.search.loop import Standing
+    from hpsearch.search.verify import Verified
     from hpsearch.storage import StudyRecord
 
 PAUSE = 5.0  # seconds between plain lines, new bests aside
@@ -50,6 +51,10 @@ class Screen:
     def announce(self, sentence: str) -> None:
         """Print a sentence above the bar."""
         self.console.print(printable(sentence))
+
+    def explain(self, line: str) -> None:
+        """Print which engine trains what, and why (-v)."""
+        self.row("engine", line)
 
     def show(self, standing: "Standing") -> None:
         """Bring the bar (or, now and then, a line) up to date."""
@@ -111,6 +116,30 @@ class Screen:
             f"{test['rows']:,} rows{looked(result)})",
         )
         self.row("report", page)
+
+    def introduce_verification(self, record: "StudyRecord", trials: int, device: str) -> None:
+        """Print what is compared, and the heads of its table."""
+        precision = record.settings["training"]["precision"]
+        self.row(
+            "verify",
+            f"{trials} of {len(record.trials):,} trials trained again with the reference engine, {precision}, on {device}",
+        )
+        self.row("", "largest differences between the recorded history and the reference's:")
+        self.console.print(
+            f"{'trial':>6} {'evaluations':>12} {'training loss':>14} {'validation loss':>16} {self.metric:>12}  outcome"
+        )
+
+    def compare(self, verified: "Verified") -> None:
+        """Print the comparison of a trial."""
+        training, validation, metric = map(number, verified.gaps)
+        same = verified.recorded == verified.again
+        outcome = verified.recorded if same else f"{verified.recorded}; the reference: {verified.again}"
+        self.console.print(
+            f"{verified.number:>6} {verified.evaluations:>12} {training:>14} {validation:>16} {metric:>12}  {printable(outcome)}"
+        )
+        if verified.exact is not None:
+            training, validation, metric = map(number, verified.exact)
+            self.console.print(f"{'':>6} {'in float64':>12} {training:>14} {validation:>16} {metric:>12}")
 
     def row(self, head: str, text: object) -> None:
         """Print a line with its head."""

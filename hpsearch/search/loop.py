@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hpsearch.errors import StorageError
+from hpsearch.search.idle import IdlePlaces
 from hpsearch.search.view import Told, View
 from hpsearch.storage.writing import Stored, StudyWriter
 from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
@@ -54,6 +55,7 @@ class Search:
         self.total = min(trials, view.limit) if view.limit is not None else trials
         self.timeout, self.started = timeout, time.monotonic()
         self.stopping = False
+        self.idle = IdlePlaces()
         self.best: TrainingRun | None = None
         self.best_spec: TrialSpec | None = None
         self._stored: list[Stored] = writer.stored()
@@ -90,6 +92,8 @@ class Search:
         while len(specs) < room and self._open():
             if (spec := self._advance()) is not None:
                 specs.append(spec)
+        waits = self._next < self.total and not self.view.ready(self._next)
+        self.idle.look(room - len(specs) if waits else 0, room - len(specs) + len(self._specs))
         return specs
 
     def prune(self, number: int, evaluation: int, metric: float) -> bool:

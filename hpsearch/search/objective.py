@@ -59,7 +59,10 @@ class Objective:
         self.config = _config(data, space, training, seed)
         self.build = build
         loaded = _data(data, metric=metric, task=task, seed=seed, root=root, download=download)
-        self.data = loaded.to(choose_device(device), getattr(torch, self.config.training.precision))
+        precision = self.config.training.precision
+        if precision not in ("float32", "float64"):
+            raise UserError(f"precision '{precision}' is the fused engine's. Give Objective float32 or float64.")
+        self.data = loaded.to(choose_device(device), getattr(torch, precision))
 
     @property
     def direction(self) -> str:

@@ -22,23 +22,29 @@ from hpsearch.search.pruners import PRUNERS
 from hpsearch.search.samplers import SAMPLERS
 from hpsearch.search.view import View
 from hpsearch.storage.writing import StudyWriter
-from hpsearch.training import Single
-from hpsearch.training.reference import ReferenceEngine, train_safely
-from hpsearch.trial import Direction, TrialSpec
+from hpsearch.training import Engine, Several
+from hpsearch.training.engines import ENGINES, default_places, make_engine
+from hpsearch.trial import Direction, TrainingRun, TrialSpec
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+NOTABLE = 0.05  # share of idle places that is worth a line
 Show = Callable[[Standing], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a study runs and is kept: its folder, its storage's URL, the device (None: CUDA where there is one)."""
+    """Where a study runs and is kept: its folder, its storage's URL, the device (None: CUDA where there is one).
+
+    `engine` is a name of `ENGINES`; `parallel` how many trials are in flight (None: chosen). Neither changes what is proposed.
+    """
 
     folder: Path
     storage: str
     device: str | None = None
     download: bool = False
     take_over: bool = False
+    engine: str = "auto"
+    parallel: int | None = None
 
 
 def choose_device(name: str | None) -> torch.device:
@@ -76,11 +82,32 @@ def prepare_data(config: StudyConfig, place: Place) -> Data:
         metric=config.search.metric,
         rows=section.rows,
     )
-    return data.to(choose_device(place.device), getattr(torch, config.training.precision))
+    device, precision = choose_device(place.device), config.training.precision
+    if precision in ("tf32", "bfloat16") and (device.type != "cuda" or place.engine == "reference"):
+        raise UserError(
+            f"precision '{precision}' is the fused engine's on CUDA; here it is {place.engine} on {device}. Give float32 or float64."
+        )
+    return data.to(device, torch.float64 if precision == "float64" else torch.float32)
+
+
+def prepare_engine(config: StudyConfig, place: Place, data: Data, explain: Callable[[str], None]) -> Engine:
+    """Return the engine that a study asks for, with places for as many trials as are asked for, or fit.
+
+    Raises:
+        UserError: no such engine; fewer than one trial in flight.
+    """
+    look_up(ENGINES, place.engine, "engine")
+    if place.parallel is not None and place.parallel < 1:
+        raise UserError(f"--parallel {place.parallel}: a number from 1 expected.")
+    places = place.parallel or min(
+        config.search.lag, default_places(data, config.space.largest(data.inputs, data.outputs))
+    )
+    explain(f"{places} trials in flight at most, lag {config.search.lag}")
+    return make_engine(place.engine, data, places, config.training.precision, explain)
 
 
 def run_study(
-    config: StudyConfig, place: Place, data: Data, show: Show, announce: Callable[[str], None]
+    config: StudyConfig, place: Place, data: Data, engine: Engine, show: Show, announce: Callable[[str], None]
 ) -> dict[str, Any]:
     """Run or continue a study and return its result, which the storage keeps too.
 
@@ -101,10 +128,10 @@ def run_study(
     with closing(writer):
         make_folder(place.folder)
         search = _search(config, view, writer, data, show)
-        for note in _notes(config, search, data):
+        for note in _notes(config, place, search, data):
             announce(note)
         with stopping(search, announce) as status:
-            ReferenceEngine(data).run(search)
+            engine.run(search)
         writer.flush()
         key = str(data.summary["hash"])
         _keep_best(search, place.folder, key)
@@ -112,7 +139,11 @@ def run_study(
             left = search.total - search.standing.done
             raise Stopped(f"stopped with {search.standing.done} trials told, {left} to go", status())
         announce(_ended(search))
-        return _confirm(search, place.folder, key, data)
+        if (idle := search.idle.share) > NOTABLE:
+            announce(
+                f"waiting for results that search.lag = {config.search.lag} asks for left {idle:.0%} of the places idle"
+            )
+        return _confirm(search, place.folder, key, data, engine)
 
 
 def _view(config: StudyConfig, direction: Direction) -> View:
@@ -145,12 +176,17 @@ def _search(config: StudyConfig, view: View, writer: StudyWriter, data: Data, sh
     return Search(view, writer, specify, trials=search.trials, timeout=search.timeout, worst=worst, show=show)
 
 
-def _notes(config: StudyConfig, search: Search, data: Data) -> Iterator[str]:
+def _notes(config: StudyConfig, place: Place, search: Search, data: Data) -> Iterator[str]:
     """Yield what the user should know before the first trial."""
     rows = len(data.training.inputs)
     large = [b for b in config.space.domain("batch_size").points() if not isinstance(b, str) and b > rows]
     if large:
         yield f"batch size {', '.join(map(str, large))} is above the {rows:,} training rows: trained as the full batch"
+    if place.parallel is not None and place.parallel > config.search.lag:
+        yield (
+            f"at most {config.search.lag} of {place.parallel} places can be in use: a trial is proposed knowing all results up to "
+            f"search.lag = {config.search.lag} before it (a study begun with a larger lag fills more)"
+        )
     if search.retrained:
         trials = ", ".join(f"#{n}" for n in search.retrained)
         yield f"training {len(search.retrained)} interrupted trial{'s' * (len(search.retrained) > 1)} ({trials}) again"
@@ -175,9 +211,7 @@ def stopping(search: Search, announce: Callable[[str], None]) -> Iterator[Callab
             raise KeyboardInterrupt
         received.append(number)
         search.stopping = True
-        announce(
-            "stopping: keeping what was told; the trial in training starts again next time (Ctrl-C again: at once)"
-        )
+        announce("stopping: keeping what was told; trials in training start again next time (Ctrl-C again: at once)")
 
     main = threading.current_thread() is threading.main_thread()
     before = {number: signal.signal(number, stop) for number in SIGNALS} if main else {}
@@ -194,7 +228,7 @@ def _keep_best(search: Search, folder: Path, key: str) -> None:
         save_weights(folder, search.best, key)
 
 
-def _confirm(search: Search, folder: Path, key: str, data: Data) -> dict[str, Any]:
+def _confirm(search: Search, folder: Path, key: str, data: Data, engine: Engine) -> dict[str, Any]:
     """Return the result: as an earlier run confirmed it if nothing has changed, else scored on the test rows now."""
     best, spec = search.best, search.best_spec
     if not search.standing.done:
@@ -209,8 +243,7 @@ def _confirm(search: Search, folder: Path, key: str, data: Data) -> dict[str, An
         return known
     weights = load_weights(folder, best.number, key)
     if weights is None:
-        run = train_safely(spec, data, Single())
-        assert run is not None, "nobody stops a single trial"
+        run = _trained_again(spec, engine)
         assert run.weights is not None, "the trial was the best of the search, and a run repeats"
         weights = dict(run.weights)
         save_weights(folder, run, key)
@@ -218,3 +251,9 @@ def _confirm(search: Search, folder: Path, key: str, data: Data) -> dict[str, An
     result["scorings"] = known.get("scorings", 0) + 1  # a study that was extended has looked at the test rows before
     search.writer.set_result(result)
     return result
+
+
+def _trained_again(spec: TrialSpec, engine: Engine) -> TrainingRun:
+    source = Several([spec])
+    engine.run(source)
+    return source.runs[spec.number]

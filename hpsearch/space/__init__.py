@@ -123,6 +123,11 @@ class SearchSpace:
             patience=budget.patience,
         )
 
+    def largest(self, inputs: int, outputs: int) -> int:
+        """Return the parameters of the largest network of the space, tapers aside."""
+        depth, width = (max(_numbers(self.domain(name))) for name in ("depth", "width"))
+        return Architecture(inputs, (width,) * depth, outputs).parameters
+
     def plain(self) -> dict[str, Any]:
         """Return the space as a study's file writes it."""
         plain = {name: domain.plain() for name, domain in self.domains.items()}
@@ -132,6 +137,11 @@ class SearchSpace:
             )
             plain["width"] = {**width, "per_layer": True}
         return plain
+
+
+def _numbers(domain: Domain) -> list[int]:
+    """Return the whole numbers among which a domain's largest is."""
+    return [int(value) for value in (domain.values if isinstance(domain, Choice) else (domain.high,))]
 
 
 def _row(name: str) -> str:

@@ -22,7 +22,11 @@ ARRAYS = 6  # weights, gradient, two moments, the best weights, room for padding
 
 
 def make_engine(
-    name: str, data: Data, places: int | None = None, explain: Callable[[str], None] = lambda line: None
+    name: str,
+    data: Data,
+    places: int | None = None,
+    precision: str = "float32",
+    explain: Callable[[str], None] = lambda line: None,
 ) -> Engine:
     """Return the engine of a name for this data, with `places` for trials in flight (None: as many as train at the same time).
 
@@ -35,7 +39,7 @@ def make_engine(
     told: set[str] = set()
 
     def planned(spec: TrialSpec) -> Plan:
-        plan = choose(name, spec, data, count)
+        plan = choose(name, spec, data, count, precision)
         line = f"batch size {spec.batch_size:,}: {plan.engine} engine, {plan.reason}"
         if line not in told:
             told.add(line)
@@ -45,13 +49,15 @@ def make_engine(
     return PullingEngine(data, planned, places=count, workers=workers(data))
 
 
-def choose(name: str, spec: TrialSpec, data: Data, places: int) -> Plan:
+def choose(name: str, spec: TrialSpec, data: Data, places: int, precision: str) -> Plan:
     """Return how trials like this one are to train."""
     cuda, cohort = data.training.inputs.is_cuda, -(-places // workers(data))
     if name == "fused":
-        return Plan("fused", "as asked", cohort, _fused)
+        return Plan("fused", "as asked", cohort, _fused(precision))
     if cuda:
-        return Plan("fused", "many trials as one captured step: a GPU waits for launches otherwise", cohort, _fused)
+        return Plan(
+            "fused", "many trials as one captured step: a GPU waits for launches otherwise", cohort, _fused(precision)
+        )
     return Plan("resident", "a trial a core, unpadded: on a CPU ahead of batched trials at every size", 1, _resident)
 
 
@@ -72,10 +78,11 @@ def default_places(data: Data, parameters: int) -> int:
     return max(1, min(MOST_PLACES, free // 2 // trial))
 
 
-def _fused(specs: Sequence[TrialSpec], data: Data) -> Lane:
+def _fused(precision: str) -> Callable[[Sequence[TrialSpec], Data], Lane]:
     from hpsearch.training.fused import FusedLane
 
-    return FusedLane(specs, data)
+    products = "float32" if precision == "float64" else precision  # the data's type says float64
+    return lambda specs, data: FusedLane(specs, data, products)
 
 
 def _resident(specs: Sequence[TrialSpec], data: Data) -> Lane:

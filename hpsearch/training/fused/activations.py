@@ -1,0 +1,132 @@
+"""Activations of a cohort: each one applied to the trials that have it, with its slope, so that going back is a product.
+
+An activation is a row of `ACTIVATIONS`; its slope by hand is a row of `SLOPES`. One that has no row there yet gets its slope from
+autograd.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import groupby
+from math import pi, sqrt
+
+import torch
+
+from hpsearch.training.activations import ACTIVATIONS
+from hpsearch.training.fused.layout import Layout
+
+Pair = tuple[torch.Tensor, torch.Tensor]
+
+
+def _relu(x: torch.Tensor) -> Pair:
+    return x.relu(), (x > 0).to(x.dtype)
+
+
+def _leaky_relu(x: torch.Tensor) -> Pair:
+    slope = (x > 0).to(x.dtype).clamp_(min=0.01)
+    return x * slope, slope
+
+
+def _tanh(x: torch.Tensor) -> Pair:
+    value = x.tanh()
+    return value, 1 - value * value
+
+
+def _sigmoid(x: torch.Tensor) -> Pair:
+    value = x.sigmoid()
+    return value, value - value * value
+
+
+def _gelu(x: torch.Tensor) -> Pair:
+    below = (x * sqrt(0.5)).erf().add_(1).mul_(0.5)  # the normal distribution function
+    density = (x * x).mul_(-0.5).exp_().mul_(1 / sqrt(2 * pi))
+    return x * below, torch.addcmul(below, x, density)
+
+
+def _silu(x: torch.Tensor) -> Pair:
+    share = x.sigmoid()
+    value = x * share
+    return value, torch.addcmul(share, value, 1 - share)
+
+
+SLOPES: dict[str, Callable[[torch.Tensor], Pair]] = {
+    "relu": _relu,
+    "leaky_relu": _leaky_relu,
+    "tanh": _tanh,
+    "sigmoid": _sigmoid,
+    "gelu": _gelu,
+    "silu": _silu,
+}
+
+
+def with_slope(name: str, x: torch.Tensor) -> Pair:
+    """Return value and derivative of an activation, elementwise."""
+    if name in SLOPES:
+        return SLOPES[name](x)
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        value = ACTIVATIONS[name](x)
+        (slope,) = torch.autograd.grad(value.sum(), x)
+    return value.detach(), slope
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Neighbours in a layer with one activation; `real` [N, H, 1] where their padding has to be silenced."""
+
+    rows: slice
+    name: str
+    real: torch.Tensor | None
+
+    def value(self, sums: torch.Tensor) -> torch.Tensor:
+        """Return the activation of these trials [N, H, B], out of sums of all of the layer."""
+        return self._silent(ACTIVATIONS[self.name](sums[self.rows]))
+
+    def with_slope(self, sums: torch.Tensor) -> Pair:
+        """Return the activation and its derivative."""
+        value, slope = with_slope(self.name, sums[self.rows])
+        return self._silent(value), slope
+
+    def _silent(self, value: torch.Tensor) -> torch.Tensor:
+        return value if self.real is None else torch.where(self.real, value, 0)
+
+
+class Activations:
+    """The activations of a cohort, layer by layer."""
+
+    def __init__(self, layout: Layout, device: torch.device) -> None:
+        self.layers = [_runs(layout, layer, device) for layer in range(len(layout.counts))]
+
+    def values(self, layer: int, sums: torch.Tensor) -> torch.Tensor:
+        """Return the activations [N, H, B] of a layer's sums."""
+        return _joined([run.value(sums) for run in self.layers[layer]])
+
+    def with_slopes(self, layer: int, sums: torch.Tensor) -> Pair:
+        """Return the activations and their derivatives, [N, H, B] each."""
+        values, slopes = zip(*(run.with_slope(sums) for run in self.layers[layer]), strict=True)
+        return _joined(values), _joined(slopes)
+
+
+def _joined(parts: "list[torch.Tensor] | tuple[torch.Tensor, ...]") -> torch.Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _runs(layout: Layout, layer: int, device: torch.device) -> list[Run]:
+    names = [a.activation for a in layout.architectures[: layout.counts[layer]]]
+    runs, start = [], 0
+    for name, group in groupby(names):
+        rows = slice(start, start + len(list(group)))
+        runs.append(Run(rows, name, _real(layout, layer, rows, device) if _speaks(name) else None))
+        start = rows.stop
+    return runs
+
+
+def _speaks(name: str) -> bool:
+    """Whether a unit with nothing coming in has an activation: then padding would be seen."""
+    return bool(ACTIVATIONS[name](torch.zeros(())) != 0)
+
+
+def _real(layout: Layout, layer: int, rows: slice, device: torch.device) -> torch.Tensor | None:
+    units, padded = [a.widths[layer] for a in layout.architectures[rows]], layout.widths[layer]
+    if min(units) == padded:
+        return None
+    return (torch.arange(padded) < torch.tensor(units)[:, None]).unsqueeze(2).to(device)

@@ -1,0 +1,100 @@
+"""The network of a cohort: forward and backward through all trials at once.
+
+Units come before rows ([trials, units, rows]), so that the product with the inputs, a row for each unit of any trial, is spread to
+padded layers, and collected from them, by whole rows of memory.
+"""
+
+from collections.abc import Callable
+
+import torch
+
+from hpsearch.training.fused.layout import Layout
+from hpsearch.training.fused.parameters import Parameters
+from hpsearch.training.fused.precision import Products, add_rows
+
+Activate = Callable[[int, torch.Tensor], torch.Tensor]  # layer, sums [N, H, B] → activations
+
+
+class Network:
+    """The weights of a cohort, and the gradients that `backward` writes."""
+
+    def __init__(self, layout: Layout, like: torch.Tensor, products: Products) -> None:
+        self.layout, self.products = layout, products
+        self.weights, self.gradients = Parameters(layout, like), Parameters(layout, like)
+        places = layout.places
+        self.places = None if places is None else torch.tensor(places, device=like.device)
+
+    def forward(self, inputs: torch.Tensor, activate: Activate) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """Return the activations [N, H, B] of each hidden layer, and outputs [T, C, B], of inputs [B, I]."""
+        weights, layout = self.weights, self.layout
+        sums = self.products(weights.first, inputs.T)  # [U, B]
+        activations: list[torch.Tensor] = []
+        for layer, bias in enumerate(weights.biases):
+            if layer == 0:
+                hidden = self._spread(sums[: layout.hidden_units])
+            else:
+                hidden = self.products(weights.hidden[layer], activations[-1][: layout.counts[layer]])
+            activations.append(activate(layer, hidden.add_(bias)))
+        return activations, self._outputs(sums[layout.hidden_units :], activations)
+
+    def _outputs(self, linear: torch.Tensor, activations: list[torch.Tensor]) -> torch.Tensor:
+        """Return outputs [T, C, B] from the sums of linear models and the last activations of the others."""
+        layout, weights = self.layout, self.weights
+        outputs = linear.new_empty(layout.trials, layout.outputs, linear.shape[1])
+        for depth, rows in layout.segments.items():
+            if depth:
+                sums = self.products(weights.outputs[depth], self._last(activations, depth))
+            else:
+                sums = linear.view(-1, layout.outputs, linear.shape[1])
+            torch.add(sums, weights.output_bias[rows], out=outputs[rows])
+        return outputs
+
+    def backward(
+        self,
+        inputs: torch.Tensor,  # [B, I]
+        activations: list[torch.Tensor],  # [N, H, B] each
+        slopes: list[torch.Tensor],  # of the activations by their sums; used up: they become the gradients by sums
+        errors: torch.Tensor,  # [T, C, B], the gradient by outputs
+        add: bool,
+    ) -> None:
+        """Write the gradient of the loss by each weight, or add it to what is there."""
+        gradients, into = self.gradients, self.products.into
+        add_rows(gradients.output_bias, errors, add)
+        for depth, gradient in gradients.outputs.items():
+            into(gradient, errors[self.layout.segments[depth]], self._last(activations, depth).mT, add)
+        for layer in reversed(range(len(slopes))):
+            self._back(layer, slopes, errors)
+            add_rows(gradients.biases[layer], slopes[layer], add)
+            if layer:
+                into(gradients.hidden[layer], slopes[layer], activations[layer - 1][: len(slopes[layer])].mT, add)
+        into(gradients.first, self._collected(slopes, errors), inputs, add)
+
+    def _back(self, layer: int, slopes: list[torch.Tensor], errors: torch.Tensor) -> None:
+        """Turn a layer's slopes into gradients: some trials have a hidden layer above it, the others their outputs."""
+        above = layer + 1
+        if above < len(slopes):
+            back = self.products(self.weights.hidden[above].mT, slopes[above])
+            slopes[layer][: len(back)].mul_(back)
+        if above in self.layout.segments:
+            rows = self.layout.segments[above]
+            slopes[layer][rows].mul_(self.products(self.weights.outputs[above].mT, errors[rows]))
+
+    def _last(self, activations: list[torch.Tensor], depth: int) -> torch.Tensor:
+        return activations[depth - 1][self.layout.segments[depth]]
+
+    def _spread(self, sums: torch.Tensor) -> torch.Tensor:
+        """Return hidden sums [units, B] padded, [N, H, B]."""
+        count, width = self.layout.counts[0], self.layout.widths[0]
+        if self.places is not None:
+            sums = sums.new_zeros(count * width, sums.shape[1]).index_copy_(0, self.places, sums)
+        return sums.view(count, width, sums.shape[1])
+
+    def _collected(self, gradients: list[torch.Tensor], errors: torch.Tensor) -> torch.Tensor:
+        """Return the gradients [U, B] by the sums on the inputs, of hidden units and of linear models."""
+        linear = errors[self.layout.segments[0]].flatten(0, 1) if 0 in self.layout.segments else errors[:0, 0]
+        if not gradients:
+            return linear
+        hidden = gradients[0].flatten(0, 1)  # [N * H, B]
+        if self.places is not None:
+            hidden = hidden.index_select(0, self.places)
+        return torch.cat([hidden, linear]) if len(linear) else hidden
