@@ -31,7 +31,7 @@ epochs = 4
 [search]
 trials = 5
 """
-LONG = QUICK.replace("epochs = 4", "epochs = 40000").replace('[16, "full"]', "[1]")
+LONG = QUICK.replace("epochs = 4", "epochs = 4000000").replace('[16, "full"]', "[1]")
 
 
 @pytest.fixture
@@ -230,3 +230,70 @@ def test_what_is_kept_is_json(study: Path) -> None:
     main(arguments(study))
     record = read_study(f"sqlite:///{study.parent}/out/flowers/study.db")
     assert json.loads(json.dumps([record.settings, record.data, record.result]))
+
+
+# ------------------------------------------------------------------ engines
+
+
+@pytest.mark.parametrize("engine", ["reference", "fused", "resident"])
+def test_engine_of_choice(study: Path, capsys: pytest.CaptureFixture[str], engine: str) -> None:
+    """Each engine runs the study; -v says who trains what, and why."""
+    assert main(arguments(study, "--engine", engine, "--parallel", "3", "-v")) == 0
+    assert f"{engine} engine, " in capsys.readouterr().out
+
+
+def test_parallel_changes_no_result(study: Path) -> None:
+    """One trial in flight or five: the same trials with the same values, and the same best network."""
+    found = []
+    for places in ("1", "5"):
+        assert main(arguments(study, "--parallel", places, "--name", f"with-{places}", "--trials", "12")) == 0
+        record = read_study(f"sqlite:///{study.parent}/out/with-{places}/study.db")
+        found.append([(t.number, t.params, t.value, t.state) for t in record.trials])
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--engine", "fussed"], "Did you mean 'fused'?"),
+        (["--parallel", "0"], "--parallel 0: a number from 1 expected"),
+        (["--precision", "tf32", "--device", "cpu"], "'tf32' is the fused engine's on CUDA"),
+        (["--precision", "float16"], "training.precision is 'float16'"),
+    ],
+)
+def test_engine_that_cannot_be(study: Path, capsys: pytest.CaptureFixture[str], flags: list[str], message: str) -> None:
+    """An unknown engine, no place and a precision that is not here are told in a line, before anything is written."""
+    assert main(arguments(study, *flags)) == 2
+    assert message in capsys.readouterr().err
+    assert not (study.parent / "out/flowers/study.db").exists()
+
+
+def test_verify_trains_again(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`verify` compares recorded trials with the reference: near in float32, equal to rounding in float64."""
+    main(arguments(study, "--pruner", "median"))
+    capsys.readouterr()
+    reports = ("--reports", str(study.parent / "out"))
+    assert main(["verify", "flowers", *reports, "--trials", "3", "--float64"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    exact = [[float(number) for number in line.split()[2:]] for line in lines if "in float64" in line]
+    assert len(exact) == 3
+    assert all(gap < 1e-10 for gaps in exact for gap in gaps)
+    recorded = [line.split() for line in lines if line.strip()[:1].isdigit() and "verify" not in line]
+    assert all(float(gap) < 1e-3 for columns in recorded for gap in columns[2:4])
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "message"),
+    [
+        (["flowers", "--trials", "0"], 2, "--trials 0: a number from 1 expected"),
+        (["flowers", "--engine", "none", "--float64"], 2, "unknown engine 'none'"),
+        (["nothing"], 2, "no storage"),
+    ],
+)
+def test_verify_that_cannot_be(
+    study: Path, capsys: pytest.CaptureFixture[str], flags: list[str], status: int, message: str
+) -> None:
+    """No trials, an unknown engine and a study that is not there are told in a line."""
+    main(arguments(study, "--trials", "1"))
+    assert main(["verify", *flags, "--reports", str(study.parent / "out")]) == status
+    assert message in capsys.readouterr().err

@@ -1,22 +1,18 @@
 """The fused engine: many unlike trials as one batched computation, equal to the reference in float64."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields, replace
-from functools import cache
-from itertools import product
+from collections.abc import Callable
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from small import small_data, small_spec
+from cohorts import TASKS, assert_equal, assert_parity, cohort, reference, spec_of, trained
+from small import small_data
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hpsearch.data import Data
 from hpsearch.errors import UserError
-from hpsearch.training import Several, Single
+from hpsearch.training import Several
 from hpsearch.training.activations import ACTIVATIONS
 from hpsearch.training.fused import FusedLane
 from hpsearch.training.fused.activations import SLOPES
@@ -26,103 +22,6 @@ from hpsearch.training.fused.layout import Layout, Rectangle, ordered
 from hpsearch.training.fused.precision import PRECISIONS, Products
 from hpsearch.training.lanes import Plan, PullingEngine
 from hpsearch.training.optimizers import OPTIMIZERS
-from hpsearch.training.reference import train
-from hpsearch.training.schedules import SCHEDULES
-from hpsearch.trial import Architecture, Outcome, TrainingRun, TrialSpec
-
-WIDTHS = [(9,), (4, 7), (16, 3, 8), (5, 5, 2, 6), (), (8, 1), (12,), (3, 17, 4)]  # depths 0 to 4
-TASKS = ["regression", "binary", "multiclass"]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Compute on one thread, as the engines do: threads that wait for each other on a busy machine took 20 times as long."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def spec_of(data: Data, number: int, **changes: Any) -> TrialSpec:
-    """A trial that differs from its neighbours in almost everything."""
-    optimizer = changes.get("optimizer", list(OPTIMIZERS)[number % 7])
-    defaults = {
-        "number": number,
-        "seed": 100 + number,
-        "widths": WIDTHS[number % 8],
-        "activation": list(ACTIVATIONS)[number % 6],
-        "dropout": (0.0, 0.0, 0.3)[number % 3],
-        "optimizer": optimizer,
-        "schedule": list(SCHEDULES)[number % 5],
-        "learning_rate": OPTIMIZERS[optimizer].learning_rate,
-        "weight_decay": (0.0, 0.02)[number % 2],
-    }
-    return small_spec(data, **{**defaults, **changes})
-
-
-def cohort(task: str = "multiclass", trials: int = 9, **changes: Any) -> list[TrialSpec]:
-    return [spec_of(small_data(task), number, **changes) for number in range(trials)]
-
-
-def reference(spec: TrialSpec, task: str = "multiclass") -> TrainingRun:
-    return _reference(tuple(getattr(spec, field.name) for field in fields(spec) if field.name != "coefficients"), task)
-
-
-@cache
-def _reference(values: tuple[Any, ...], task: str) -> TrainingRun:
-    names = [field.name for field in fields(TrialSpec) if field.name != "coefficients"]
-    run = train(TrialSpec(**dict(zip(names, values, strict=True))), small_data(task), Single())
-    assert run is not None
-    return run
-
-
-def fused(specs: Sequence[TrialSpec], task: str = "multiclass", **arguments: Any) -> dict[int, TrainingRun]:
-    """Train as the engine does, all trials in flight at once unless `places` says otherwise."""
-    data, source = small_data(task), Several(list(specs))
-    places = arguments.pop("places", len(specs))
-    plan = Plan("fused", "for the test", places, lambda specs, data: FusedLane(specs, data, **arguments))
-    PullingEngine(data, lambda spec: plan, places=places, workers=1).run(source)
-    return source.runs
-
-
-def assert_equal(run: TrainingRun, expected: TrainingRun) -> None:
-    """Compare whole runs: history, best evaluation and its weights, to 1e-10; seconds aside."""
-    assert (run.outcome, run.detail, run.best) == (expected.outcome, expected.detail, expected.best)
-    columns = run.history.columns()
-    for name, column in expected.history.columns().items():
-        if name != "seconds":
-            assert columns[name] == pytest.approx(column, abs=1e-10, rel=1e-10), (run.number, name)
-    assert (run.weights is None) == (expected.weights is None)
-    for name, weight in (expected.weights or {}).items():
-        assert run.weights is not None
-        torch.testing.assert_close(run.weights[name], weight, atol=1e-10, rtol=1e-10)
-    assert list(run.weights or ()) == list(expected.weights or ())
-
-
-def assert_parity(specs: Sequence[TrialSpec], task: str = "multiclass", **arguments: Any) -> None:
-    runs = fused(specs, task, **arguments)
-    assert sorted(runs) == sorted(spec.number for spec in specs)
-    for spec in specs:
-        assert_equal(runs[spec.number], reference(spec, task))
-
-
-@pytest.mark.parametrize("schedule", SCHEDULES)
-def test_equals_reference_for_every_row(schedule: str) -> None:
-    """Every optimizer with every activation and schedule, depths 1 to 4 and widths mixed in one cohort, is the reference's run."""
-    data, deep = small_data(), [widths for widths in WIDTHS if widths]
-    names = enumerate(product(OPTIMIZERS, ACTIVATIONS))
-    specs = [
-        spec_of(data, n, optimizer=optimizer, activation=activation, schedule=schedule, widths=deep[n % 7])
-        for n, (optimizer, activation) in names
-    ]
-    assert_parity(specs)
-
-
-@pytest.mark.parametrize(("task", "batch_size"), list(product(TASKS, [1, 7, "full"])))
-def test_equals_reference_for_every_task_and_batch_size(task: str, batch_size: int | str) -> None:
-    """Three tasks with batch sizes 1, one that does not divide the rows, and the full batch are the reference's runs."""
-    rows = len(small_data(task).training)
-    assert_parity(cohort(task, batch_size=rows if batch_size == "full" else batch_size), task)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -131,22 +30,6 @@ def test_one_optimizer_needs_no_terms_of_others(optimizer: str) -> None:
     specs = cohort(trials=5, optimizer=optimizer)
     assert_parity(specs)
     assert_parity([replace(specs[1], weight_decay=0.0)])
-
-
-def test_coefficients_and_initialisations_reach_the_update() -> None:
-    """Coefficients that are not the defaults, and initialisations that differ between neighbours, are the reference's runs."""
-    data = small_data()
-    specs = [
-        spec_of(data, n, optimizer=name, coefficients={c: v * 0.9 for c, v in row.coefficients.items()})
-        for n, (name, row) in enumerate(OPTIMIZERS.items())
-    ]
-    names = ["xavier_uniform", "lecun_normal", "kaiming_uniform"]
-    specs = [replace(s, architecture=replace(s.architecture, initialization=names[n % 3])) for n, s in enumerate(specs)]
-    runs = fused(specs)
-    for spec in specs:
-        run = train(spec, data, Single())
-        assert run is not None
-        assert_equal(runs[spec.number], run)
 
 
 def test_cohort_is_ordered_by_depth_and_activation() -> None:
@@ -183,11 +66,6 @@ def test_blocks_of_updates_are_one_window(monkeypatch: pytest.MonkeyPatch) -> No
     assert_parity(cohort(batch_size=11, evaluate_at=(7, 14, 20)))
 
 
-def test_fewer_updates_than_evaluations() -> None:
-    """Evaluations without an update in between repeat their entry."""
-    assert_parity(cohort(evaluate_at=(1, 1, 2, 2)))
-
-
 def test_updates_in_several_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a launch costs nothing, each depth's numbers are updated apart, and the runs are the reference's."""
     shape = Layout([s.architecture for s in ordered(cohort()) if s.architecture])
@@ -196,16 +74,6 @@ def test_updates_in_several_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     shape = Layout([s.architecture for s in ordered(cohort()) if s.architecture])
     assert [part.rows for part in shape.rectangles] == [9, 8, 5, 3, 1]
     assert_parity(cohort())
-
-
-def test_engine_refills_midway() -> None:
-    """With fewer places than trials, some of which stop early, lanes at different updates go side by side; runs stay the reference's."""
-    specs = [
-        replace(spec, patience=1, learning_rate=1e-9) if spec.number % 3 == 0 else spec
-        for spec in cohort(trials=11, evaluate_at=(2, 4, 6, 8, 10))
-    ]
-    assert_parity(specs, places=4)
-    assert {reference(spec).outcome for spec in specs} == {Outcome.FINISHED, Outcome.STOPPED_EARLY}
 
 
 def test_leavers_change_nothing() -> None:
@@ -251,14 +119,6 @@ def test_diverging_neighbour_changes_no_bit(diverging: int) -> None:
     for number in {0, 1, 2, 3} - {diverging}:
         pairs = zip(lanes[0].weights(number).values(), lanes[1].weights(number).values(), strict=True)
         assert all(torch.equal(a, b) for a, b in pairs)
-
-
-def test_divergence_is_the_reference_s() -> None:
-    """A trial that diverges ends in the reference's outcome, at the same update."""
-    specs = cohort("regression", activation="relu", evaluate_at=(6, 12))
-    specs[2] = replace(specs[2], learning_rate=1e60, optimizer="sgd")
-    assert reference(specs[2], "regression").outcome is Outcome.DIVERGED
-    assert_parity(specs, "regression")
 
 
 def padding(lane: FusedLane) -> list[torch.Tensor]:
@@ -419,46 +279,9 @@ def test_recording_comes_after_the_warm_up() -> None:
     assert calls == ["warm up"] * WARM_UP + ["capture", "replay", "replay"]
 
 
-architectures = st.builds(
-    Architecture,
-    inputs=st.just(5),
-    widths=st.lists(st.integers(1, 20), max_size=4).map(tuple),
-    outputs=st.just(3),
-    activation=st.sampled_from(list(ACTIVATIONS)),
-    dropout=st.sampled_from([0.0, 0.25, 0.7]),
-)
-trials = st.builds(
-    lambda architecture, seed, optimizer, schedule, factor, decay: TrialSpec(
-        number=0,
-        seed=seed,
-        order_seed=5,
-        architecture=architecture,
-        optimizer=optimizer,
-        learning_rate=OPTIMIZERS[optimizer].learning_rate * factor,
-        batch_size=10,
-        evaluate_at=(3, 6),
-        schedule=schedule,
-        weight_decay=decay,
-    ),
-    architectures,
-    st.integers(0, 2**40),
-    st.sampled_from(list(OPTIMIZERS)),
-    st.sampled_from(list(SCHEDULES)),
-    st.floats(0.1, 2),
-    st.sampled_from([0.0, 0.05]),
-)
-
-
-@settings(max_examples=25, derandomize=True, deadline=None)
-@given(st.lists(trials, min_size=1, max_size=6), st.sampled_from([1, 10, 13]))
-def test_any_cohort_equals_the_reference(specs: list[TrialSpec], batch_size: int) -> None:
-    """Whatever trials meet in a cohort, each one's run is the reference's."""
-    assert_parity([replace(spec, number=n, batch_size=batch_size) for n, spec in enumerate(specs)])
-
-
 def test_float32_is_near() -> None:
     """In float32 losses drift from float64's by rounding only, and those of bfloat16 products by theirs."""
-    exact = fused(cohort())
+    exact = trained(cohort())
     for precision, bound in [("float32", 1e-4), ("tf32", 1e-4), ("bfloat16", 0.05)]:
         lane = FusedLane(cohort(), small_data(dtype=torch.float32), precision)
         windows = lane.advance(lambda: False)

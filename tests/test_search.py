@@ -166,3 +166,10 @@ def test_waits_for_results_that_a_proposal_depends_on() -> None:
     search = Stage(lag=4).search(20)
     assert [spec.number for spec in search.take(10)] == [0, 1, 2, 3]
     assert search.take(10) == []
+
+
+def test_waiting_for_the_lag_is_counted() -> None:
+    """With more places than the lag lets be used, the share of idle ones is known; with as many as trials at hand it is none."""
+    crowded, alone = (Stage(lag=2).run(trials=12, room=room).idle for room in (6, 1))
+    assert 0.3 < crowded.share < 0.9  # 4 of 6 places wait
+    assert alone.share == 0

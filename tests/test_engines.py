@@ -1,0 +1,39 @@
+"""The door to the engines: who trains what, and why."""
+
+from dataclasses import replace
+
+import pytest
+from small import small_data, small_spec
+
+from hpsearch.training import Several
+from hpsearch.training.engines import ENGINES, choose, default_places, make_engine, workers
+from hpsearch.training.reference import ReferenceEngine
+from hpsearch.trial import Outcome
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_engine_trains(name: str) -> None:
+    """Each engine by its name trains every trial that the source has, to the same figures."""
+    data, source = small_data(), Several([small_spec(small_data(), number=n, seed=n) for n in range(3)])
+    make_engine(name, data, places=2).run(source)
+    assert {n: run.outcome for n, run in source.runs.items()} == dict.fromkeys(range(3), Outcome.FINISHED)
+    reference = Several([small_spec(small_data(), number=1, seed=1)])
+    ReferenceEngine(data).run(reference)
+    assert source.runs[1].value == pytest.approx(reference.runs[1].value, abs=1e-10)
+
+
+def test_the_reason_is_told_once_for_each_batch_size() -> None:
+    """`explain` hears which engine trains a batch size, and why."""
+    data, told = small_data(), list[str]()
+    specs = [replace(small_spec(data), number=n, batch_size=size) for n, size in enumerate((1, 1, 10, 10))]
+    make_engine("auto", data, 2, explain=told.append).run(Several(specs))
+    assert len(told) == 2
+    assert told[0].startswith("batch size 1: resident engine, ")
+
+
+def test_a_cpu_has_a_place_for_each_core() -> None:
+    """On a CPU as many trials are in flight as it has cores, each in a lane of its own; a cohort is spread over the cores."""
+    data = small_data()
+    assert default_places(data, 10**6) == workers(data) >= 1
+    assert choose("auto", small_spec(data), data, 8, "float32").size == 1
+    assert choose("fused", small_spec(data), data, 8, "float32").size == -(-8 // workers(data))
