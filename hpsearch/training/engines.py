@@ -1,9 +1,9 @@
 """The one door to the engines: which of them trains a trial, and why. Search, tables and report do not know which it was."""
 
-import os
 from collections.abc import Callable, Sequence
 
 import torch
+from joblib import cpu_count
 
 from hpsearch.data.dataset import Data
 from hpsearch.training import Engine
@@ -62,10 +62,8 @@ def choose(name: str, spec: TrialSpec, data: Data, places: int, precision: str) 
 
 
 def workers(data: Data) -> int:
-    """Return how many lanes train at the same time: a CPU's cores that this process may use; one for a GPU."""
-    if data.training.inputs.is_cuda:
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many lanes train at once: the cores that this process may use (a container's limit included); one for a GPU."""
+    return 1 if data.training.inputs.is_cuda else int(cpu_count())
 
 
 def default_places(data: Data, parameters: int) -> int:

@@ -17,4 +17,8 @@ FAST = {"reassoc", "contract", "arcp", "nsz"}
 def compiled(function: Function) -> Function:
     """Compile a function when it is first called, once for each type of its arguments."""
     # "numpy": a division by zero gives infinity; a check of each division would keep loops from being vectorised
-    return cast("Function", numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")(function))
+    options: dict[str, Any] = {"nogil": True, "fastmath": FAST, "error_model": "numpy"}
+    try:
+        return cast("Function", numba.njit(cache=True, **options)(function))
+    except RuntimeError:  # no folder to keep machine code in can be written to
+        return cast("Function", numba.njit(**options)(function))
