@@ -13,29 +13,31 @@ ROOT_HALF, ROOT_TWO_PI = np.sqrt(0.5), 1 / np.sqrt(2 * np.pi)
 @compiled
 def _relu(values: Array, slopes: Array, bias: Array) -> None:
     zero, one = type(values[0])(0), type(values[0])(1)
-    for start in range(0, values.size, bias.size):
+    for row in range(values.size // bias.size):
         for unit in range(bias.size):
-            at = start + unit
+            at = row * bias.size + unit
             x = values[at] + bias[unit]
-            values[at], slopes[at] = (zero, zero) if x <= zero else (x, one)  # NaN stays
+            values[at] = zero if x <= zero else x  # NaN stays
+            slopes[at] = zero if x <= zero else one
 
 
 @compiled
 def _leaky_relu(values: Array, slopes: Array, bias: Array) -> None:
     zero, one, slope = type(values[0])(0), type(values[0])(1), type(values[0])(0.01)
-    for start in range(0, values.size, bias.size):
+    for row in range(values.size // bias.size):
         for unit in range(bias.size):
-            at = start + unit
+            at = row * bias.size + unit
             x = values[at] + bias[unit]
-            values[at], slopes[at] = (x * slope, slope) if x <= zero else (x, one)
+            values[at] = x * slope if x <= zero else x
+            slopes[at] = slope if x <= zero else one
 
 
 @compiled
 def _tanh(values: Array, slopes: Array, bias: Array) -> None:
     one = type(values[0])(1)
-    for start in range(0, values.size, bias.size):
+    for row in range(values.size // bias.size):
         for unit in range(bias.size):
-            at = start + unit
+            at = row * bias.size + unit
             x = values[at] + bias[unit]
             value = tanh(x)
             values[at], slopes[at] = value, one - value * value
@@ -44,9 +46,9 @@ def _tanh(values: Array, slopes: Array, bias: Array) -> None:
 @compiled
 def _sigmoid(values: Array, slopes: Array, bias: Array) -> None:
     one = type(values[0])(1)
-    for start in range(0, values.size, bias.size):
+    for row in range(values.size // bias.size):
         for unit in range(bias.size):
-            at = start + unit
+            at = row * bias.size + unit
             x = values[at] + bias[unit]
             value = one / (one + exp(-x))
             values[at], slopes[at] = value, value * (one - value)
@@ -56,9 +58,9 @@ def _sigmoid(values: Array, slopes: Array, bias: Array) -> None:
 def _gelu(values: Array, slopes: Array, bias: Array) -> None:
     half, one = type(values[0])(0.5), type(values[0])(1)
     root_half, density = type(values[0])(ROOT_HALF), type(values[0])(ROOT_TWO_PI)
-    for start in range(0, values.size, bias.size):
+    for row in range(values.size // bias.size):
         for unit in range(bias.size):
-            at = start + unit
+            at = row * bias.size + unit
             x = values[at] + bias[unit]
             below = half * (one + erf(x * root_half))  # the normal distribution function
             values[at], slopes[at] = x * below, below + x * exp(-half * x * x) * density
@@ -67,9 +69,9 @@ def _gelu(values: Array, slopes: Array, bias: Array) -> None:
 @compiled
 def _silu(values: Array, slopes: Array, bias: Array) -> None:
     one = type(values[0])(1)
-    for start in range(0, values.size, bias.size):
+    for row in range(values.size // bias.size):
         for unit in range(bias.size):
-            at = start + unit
+            at = row * bias.size + unit
             x = values[at] + bias[unit]
             share = one / (one + exp(-x))
             values[at], slopes[at] = x * share, share * (one + x * (one - share))

@@ -15,7 +15,7 @@ from hpsearch.training.resident.compiled import Array, compiled
 from hpsearch.training.resident.losses import MULTICLASS, loss_and_gradient
 from hpsearch.training.resident.updates import Rule, update_weights
 
-CHUNK = 256  # rows of a batch at a time
+CHUNK = 256
 Integers = npt.NDArray[np.int64]
 
 
@@ -130,6 +130,20 @@ def backward(network: Network, weights: Array, gradient: Array, inputs: Array, r
 
 
 @compiled
+def gathered(inputs: Array, chosen: Array, in_order: bool, copy: Array) -> Any:
+    """Return the chosen [n] of inputs [N, F] as one block: a slice where they are in the rows' order, else a copy in `copy`."""
+    n, width = chosen.size, inputs.shape[1]
+    if in_order:
+        return inputs[chosen[0] : chosen[0] + n]
+    block = copy[: n * width].reshape(n, width)
+    for row in range(n):
+        source, target = inputs[chosen[row]], block[row]
+        for i in range(width):
+            target[i] = source[i]
+    return block
+
+
+@compiled
 def train(
     network: Network,
     state: State,
@@ -147,7 +161,7 @@ def train(
 
     `steps` [batches, 3] are the rows of `steps.step_table`. It ends after the first loss that is not finite.
     """
-    width, last = rows.inputs.shape[1], network.sizes.size - 2
+    last = network.sizes.size - 2
     to, outputs, at = network.activations[last], network.sizes[last + 1], network.weights[last]
     bias_at = at + network.sizes[last] * outputs
     share = 1.0 / (batch_size if network.loss == MULTICLASS else batch_size * outputs)
@@ -157,9 +171,7 @@ def train(
         for start in range(0, batch_size, CHUNK):
             n = min(CHUNK, batch_size - start)
             chosen = order[index * batch_size + start : index * batch_size + start + n]
-            inputs = room.inputs[: n * width].reshape(n, width)
-            for row in range(n):
-                inputs[row] = rows.inputs[chosen[row]]
+            inputs = gathered(rows.inputs, chosen, batch_size == rows.inputs.shape[0], room.inputs)
             forward(network, state.weights, inputs, room, start, noise)
             values = room.values[to : to + n * outputs]
             bias = state.weights[bias_at : bias_at + outputs]
