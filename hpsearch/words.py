@@ -149,10 +149,10 @@ def usable(trial: TrialRecord) -> bool:
 
 
 def ranked(record: StudyRecord) -> list[TrialRecord]:
-    """Return the usable trials, best first, repeats of another trial left out."""
+    """Return the usable trials, best first, repeats of another trial left out; equal ones by their validation loss, as the search does."""
     sign = -1.0 if record.direction == "maximize" else 1.0
     own = [trial for trial in record.trials if usable(trial) and trial.repeats is None]
-    return sorted(own, key=lambda trial: (sign * (trial.value or 0.0), trial.number))
+    return sorted(own, key=lambda trial: (sign * (trial.value or 0.0), trial.validation_loss or 0.0, trial.number))
 
 
 def best(record: StudyRecord) -> TrialRecord | None:

@@ -9,7 +9,7 @@ import pytest
 from hpsearch.importance import ENOUGH, importances
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.tables import TABLES, cells, edge, frames, inert, write
-from hpsearch.words import Metric, count, domain, duration, number, visible
+from hpsearch.words import Metric, count, domain, duration, number, ranked, visible
 from tests.records import study, trials, unfinished
 
 
@@ -180,3 +180,10 @@ def test_cells_are_readable(record: StudyRecord) -> None:
     shown = cells(frames(record)["leaderboard"], Metric.of(record))
     assert shown[0][2] == "98.70\u00a0%"
     assert "nan" not in str(shown)
+
+
+def test_equal_trials_rank_as_the_search_ranks_them(record: StudyRecord) -> None:
+    """Among trials of one value the lower validation loss leads, so that the best network is the first of the leaders."""
+    first = ranked(record)[0]
+    twin = replace(first, number=len(record.trials), validation_loss=(first.validation_loss or 1.0) / 2)
+    assert ranked(replace(record, trials=(*record.trials, twin)))[0].number == twin.number
