@@ -91,14 +91,19 @@ def _add_verify(commands: Any) -> None:
 
 def _add_bench(commands: Any) -> None:
     bench = commands.add_parser("bench", help="measure training speed, side by side with the usual loop")
+    bench.add_argument("--data-root", metavar="DIR", help="measure on the MNIST of this folder (default: random data)")
     bench.add_argument(
-        "--data-root", metavar="DIR", help="measure on the MNIST of this folder (default: random data of its size)"
+        "--batch-size", action="append", metavar="B", help="a number or 'full' (default: 1, 8, 32, 128, 512, full)"
     )
     bench.add_argument(
-        "--batch-size", type=int, action="append", metavar="B", help="a batch size to measure (default: 1, 32, 128)"
+        "--trials", type=int, action="append", metavar="N", help="trials that an engine trains together (default: 8)"
     )
+    bench.add_argument("--optimizer", action="append", metavar="NAME", help="an optimizer (default: sgd, adam)")
+    bench.add_argument("--networks", action="append", metavar="KIND", help="equal or mixed (default: both)")
+    bench.add_argument("--engine", action="append", metavar="NAME", help="auto, fused, resident (default: auto)")
+    bench.add_argument("--vs", action="append", metavar="NAME", help="a rival beside the usual loop: jax")
     bench.add_argument(
-        "--rounds", type=int, default=5, metavar="N", help="interleaved rounds; medians are shown (default: 5)"
+        "--rounds", type=int, default=3, metavar="N", help="interleaved rounds; medians are shown (default: 3)"
     )
     bench.add_argument("--json", metavar="FILE", help="write all figures to a file")
     bench.add_argument("--device", help="cpu or cuda (default: CUDA where there is one)")
@@ -232,6 +237,9 @@ def _page(url: str, name: str | None, folder: Path) -> "tuple[StudyRecord, Path]
 
 
 def _bench(options: argparse.Namespace) -> None:
-    from hpsearch.bench import bench
+    from hpsearch.bench import bench, read_scope
 
-    bench(options.data_root, options.batch_size or [1, 32, 128], options.rounds, options.json, options.device)
+    scope = read_scope(
+        options.batch_size, options.trials, options.optimizer, options.networks, options.engine, options.vs
+    )
+    bench(scope, data_root=options.data_root, rounds=options.rounds, json_file=options.json, device=options.device)

@@ -1,28 +1,48 @@
 """The benchmark: complete and fair by construction. Nothing here asserts a speed."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from hpsearch import bench as module
-from hpsearch.bench import COMPARED, CONTESTANTS, Cell, bench, bench_architecture, bench_data, usual_network
+from hpsearch import bench as package
+from hpsearch.bench import CONTESTANTS, Scope, bench, cells, contestants, machine, measuring, read_scope, workload
+from hpsearch.bench.cells import Cell, bench_cells
+from hpsearch.bench.measuring import Measured
+from hpsearch.bench.results import results
+from hpsearch.bench.table import table
+from hpsearch.bench.usual import usual_network
+from hpsearch.bench.workload import bench_data, operations
 from hpsearch.cli import main
 from hpsearch.data import Data
 from hpsearch.errors import UserError
+from hpsearch.training import Several
+from hpsearch.training.optimizers import OPTIMIZERS
+from hpsearch.training.reference import ReferenceEngine
+from hpsearch.trial import Architecture, History, Outcome, TrainingRun, TrialSpec
+
+OWN = ("reference", "auto", "fused", "resident")
+SMALL = Scope(batch_sizes=(4, None), trials=(2, 3), optimizers=("sgd",))
 
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Take small data, moments instead of seconds, and one thread, which a busy machine does not hold up."""
-    monkeypatch.setattr(module, "RANDOM_ROWS", 60)
-    monkeypatch.setattr(module, "SECONDS", 1e-6)
-    monkeypatch.setattr(module, "PEAK_SECONDS", 1e-6)
-    monkeypatch.setattr(module, "system_load", lambda: 0.0)
+    monkeypatch.setattr(workload, "RANDOM", {"digits": (5, 40), "MNIST": (7, 60)})
+    monkeypatch.setattr(workload, "SPARE", 10)
+    monkeypatch.setattr(workload, "WIDTHS", (6, 6))
+    monkeypatch.setattr(workload, "SPAN", (2, 8))
+    for name in ("SECONDS", "LONGEST", "STALL"):
+        monkeypatch.setattr(measuring, name, 1e-6)
+    monkeypatch.setattr(machine, "PEAK_SECONDS", 1e-6)
+    monkeypatch.setattr(package, "system_load", lambda: 0.0)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -30,7 +50,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def data() -> Data:
+def data() -> dict[str, Data]:
     return bench_data(None)
 
 
@@ -47,110 +67,297 @@ def updates() -> Iterator[list[int]]:
     hook.remove()
 
 
-@pytest.mark.parametrize("engine", CONTESTANTS)
-@pytest.mark.parametrize("optimizer", COMPARED)
+@pytest.mark.parametrize("engine", ["usual loop", "reference"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("batch_size", [1, 7, 60])
-def test_contestants_do_the_same_work(
-    engine: str, optimizer: str, batch_size: int, data: Data, updates: list[int]
+def test_rivals_in_torch_do_the_same_work(
+    engine: str, optimizer: str, batch_size: int, data: dict[str, Data], updates: list[int]
 ) -> None:
-    """Each contestant does exactly the updates that it is asked for, across passes, and moves every parameter of the one network."""
-    assert Cell(batch_size, optimizer, engine, 75).seconds(data) > 0
-    assert updates == [bench_architecture(data).parameters] * 75 * CONTESTANTS[engine].trials
+    """Each of torch's two ways does exactly the updates that it is asked for, across passes, and moves every parameter."""
+    cell = Cell("MNIST", batch_size, optimizer, "equal", 1, engine)
+    assert cell.run(data["MNIST"], 75) > 0
+    assert updates == [cell.networks(data["MNIST"])[0].parameters] * 75
 
 
-def test_the_usual_network_is_the_specified_one(data: Data) -> None:
+@pytest.mark.parametrize("cohort", ["equal", "mixed"])
+@pytest.mark.parametrize("engine", OWN)
+def test_engines_train_every_trial_to_its_end(
+    engine: str, cohort: str, data: dict[str, Data], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each engine finishes all trials of a cohort with all of their updates, and they are the reference's trials."""
+    sources: list[Several] = []
+
+    def keep(waiting: list[TrialSpec]) -> Several:
+        sources.append(Several(waiting))
+        return sources[-1]
+
+    monkeypatch.setattr(contestants, "Several", keep)
+    cell = Cell("MNIST", 8, "adam", cohort, 3, engine)
+    assert cell.run(data["MNIST"], 9) > 0
+    same = Several(cell.specifications(data["MNIST"], 9))
+    ReferenceEngine(data["MNIST"]).run(same)
+    runs = sources[0].runs
+    assert [(n, runs[n].outcome, runs[n].history.update) for n in sorted(runs)] == [
+        (number, Outcome.FINISHED, (9,)) for number in range(3)
+    ]
+    assert [runs[n].loss for n in range(3)] == pytest.approx([same.runs[n].loss for n in range(3)], rel=1e-3)
+
+
+def test_a_trial_that_does_not_finish_is_told(data: dict[str, Data], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that ends before its time is an error that names the engine, and no time."""
+
+    class Full:
+        def run(self, source: Several) -> None:
+            for spec in source.take(9):
+                source.finish(TrainingRun(spec.number, Outcome.OUT_OF_MEMORY, History(), detail="too large"))
+
+    monkeypatch.setattr(contestants, "make_engine", lambda *_: Full())
+    with pytest.raises(UserError, match=r"engine auto, 2 trials: out of memory \(too large\)\. Give fewer --trials"):
+        Cell("MNIST", 8, "adam", "equal", 2, "auto").run(data["MNIST"], 1)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("batch_size", [7, 60])
+def test_jax_trains_what_the_reference_trains(optimizer: str, batch_size: int, data: dict[str, Data]) -> None:
+    """In float64 JAX's weights after several passes are the reference's: the same networks, batches and optimizer."""
+    jax = pytest.importorskip("jax", reason="jax comes with the extra 'bench'")
+    from hpsearch.bench.vmapped import train
+
+    exact = data["MNIST"].to("cpu", torch.float64)
+    specs = Cell("MNIST", batch_size, optimizer, "equal", 2, "jax").specifications(exact, 20)
+    with jax.enable_x64(True):
+        _, layers = train(specs, exact)
+    source = Several(specs)
+    ReferenceEngine(exact).run(source)
+    for number, run in source.runs.items():
+        assert run.weights is not None
+        for layer, (weight, bias) in enumerate(layers):
+            np.testing.assert_allclose(weight[number].T, run.weights[f"layers.{layer}.weight"], rtol=0, atol=1e-10)
+            np.testing.assert_allclose(bias[number], run.weights[f"layers.{layer}.bias"], rtol=0, atol=1e-10)
+
+
+def test_jax_is_measured_where_it_is_asked_for(tmp_path: Path) -> None:
+    """`--vs jax` adds a cell for each number of equal trials, and JAX's version."""
+    pytest.importorskip("jax", reason="jax comes with the extra 'bench'")
+    file = tmp_path / "bench.json"
+    arguments = ["--vs", "jax", "--batch-size", "4", "--trials", "1", "--trials", "2", "--optimizer", "sgd"]
+    assert main(["bench", *arguments, "--rounds", "1", "--json", str(file)]) == 0
+    result = json.loads(file.read_text())
+    rows = [(c["data"], c["cohort"], c["trials"]) for c in result["cells"] if c["engine"] == "jax"]
+    assert rows == [(name, "equal", trials) for name in ("digits", "MNIST") for trials in (1, 2)]
+    assert result["machine"]["jax"]
+
+
+def test_the_usual_network_is_the_specified_one() -> None:
     """The tutorial's network has the reference's layers in its order, so that both contestants do the same arithmetic."""
-    architecture = bench_architecture(data)
+    architecture = Architecture(784, (128, 128), 10)
     layers = [layer for layer in usual_network(architecture) if isinstance(layer, torch.nn.Linear)]
-    assert architecture.sizes == (784, 128, 128, 10)
     assert (layers[0].in_features, *(layer.out_features for layer in layers)) == architecture.sizes
     assert sum(p.numel() for p in usual_network(architecture).parameters()) == architecture.parameters
 
 
-def test_rounds_are_interleaved(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mixed_networks_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mixed networks are the same in every call, a short cohort begins a long one, and they fill the ranges without leaving them."""
+    monkeypatch.setattr(workload, "SPAN", (16, 512))
+    many = workload.mixed(784, 10, 200)
+    assert workload.mixed(784, 10, 5) == many[:5]
+    assert {len(network.widths) for network in many} == {1, 2, 3, 4}
+    widths = sorted(network.widths[0] for network in many)
+    assert 16 <= widths[0] < 24
+    assert 60 < widths[100] < 140  # the middle of a log-uniform draw is near 90
+    assert 400 < widths[-1] <= 512
+    assert all(len(set(network.widths)) == 1 for network in many)
+
+
+def test_operations_leave_out_the_gradient_of_the_inputs() -> None:
+    """A row takes two operations a weight forward, two for its gradient, and two for its input's, which the first layer does not need."""
+    assert operations(Architecture(784, (128, 128), 10)) == 4 * 784 * 128 + 6 * (128 * 128 + 128 * 10)
+
+
+def test_every_setting_has_its_contestants(data: dict[str, Data]) -> None:
+    """Cells are all combinations, none twice; the usual loop trains one of equal trials on mini-batches, JAX no mixed ones."""
+    scope = read_scope(["4", "full", "4"], [3, 2], ["sgd"], None, ["auto", "fused"], ["jax"])
+    found = [
+        (c.cohort, c.trials, c.engine) for c in bench_cells(scope, data) if c.data == "MNIST" and c.batch_size == 4
+    ]
+    engines = ("auto", "fused")
+    equal = [("equal", 1, "usual loop"), ("equal", 1, "reference")]
+    equal += [("equal", count, name) for count in (2, 3) for name in (*engines, "jax")]
+    assert found == equal + [("mixed", count, name) for count in (2, 3) for name in ("reference", *engines)]
+    full = [(c.cohort, c.trials, c.engine) for c in bench_cells(scope, data) if c.batch_size == 60]
+    assert full == [entry for entry in found if entry[2] != "usual loop"]
+
+
+def test_batch_sizes_above_a_data_set_are_left_out_there(data: dict[str, Data]) -> None:
+    """A batch size above the rows of the smaller data set is measured on the larger one only; `full` is each one's rows."""
+    sizes = {(c.data, c.batch_size) for c in bench_cells(read_scope(["50", "full"]), data)}
+    assert sizes == {("MNIST", 50), ("digits", 40), ("MNIST", 60)}
+
+
+def test_rounds_are_interleaved(data: dict[str, Data], monkeypatch: pytest.MonkeyPatch) -> None:
     """Every round visits every cell once, in one order, so that a disturbance meets all contestants."""
-    visits: list[tuple[int, str, str]] = []
+    visits: list[Cell] = []
 
-    def visit(cell: Cell, data: Data) -> float:
-        visits.append((cell.batch_size, cell.optimizer, cell.engine))
-        return 1.0
+    def run(cell: Cell, data: Data, updates: int) -> float:
+        visits.append(cell)
+        return float(updates)
 
-    monkeypatch.setattr(Cell, "seconds", visit)
-    cells = module.bench_cells([2, 5, 2])
-    once = [(cell.batch_size, cell.optimizer, cell.engine) for cell in cells]
-    said: list[str] = []
-    module.measure(data, cells, 3, said.append)
-    assert len(set(once)) == len(once) == 2 * len(COMPARED) * len(CONTESTANTS)
-    assert visits[-3 * len(once) :] == once * 3
+    monkeypatch.setattr(Cell, "run", run)
+    once, said = bench_cells(SMALL, data), []
+    measured = measuring.measure(data, once, 3, said.append)
+    assert len(set(once)) == len(once)
+    assert visits[-6 * len(once) :: 2] == list(measured.microseconds) * 3  # two runs a visit
     assert len(said) == 4 * len(once)
 
 
-def test_figures_follow_from_the_times(data: Data) -> None:
-    """From known times come the median, the spread, trials per minute, the ratio and the arithmetic per second, to the digit."""
-    loop, own = (Cell(20, "sgd", engine, 3) for engine in ("usual loop", "reference"))
-    measured = module.Measured({loop: [300.0, 100.0, 200.0], own: [50.0, 40.0, 90.0]}, peak=1_000.0)
-    cell = module.figures(measured, data, 3, None)["cells"][1]
-    assert (cell["microseconds"], cell["lowest"], cell["highest"]) == (50.0, 40.0, 90.0)
-    assert cell["speed_up"] == 4.0
-    assert cell["trials_per_minute"] == pytest.approx(60e6 / (3 * 50.0))  # 60 rows are 3 updates
-    assert cell["gflops"] == pytest.approx(6 * 20 * 118_016 / 50e-6 / 1e9)
-    assert cell["share_of_peak"] == pytest.approx(cell["gflops"] / 1_000)
+def test_what_a_run_prepares_is_not_counted(data: dict[str, Data], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time of a cell is that of its updates, whatever building and evaluating take; noise never makes it negative."""
+    monkeypatch.setattr(Cell, "run", lambda cell, data, updates: 5.0 + 0.25 * updates)
+    assert measuring.training_seconds(Cell("MNIST", 4, "sgd", "equal", 2, "auto", 8), data["MNIST"]) == 2.0
+    monkeypatch.setattr(Cell, "run", lambda cell, data, updates: 1.0 / updates)
+    assert measuring.training_seconds(Cell("MNIST", 4, "sgd", "equal", 2, "auto", 9), data["MNIST"]) == 0.1
 
 
-def test_calibration_reaches_the_time_asked_for(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("each", "lowest", "highest"), [(1e-5, 50_000, 100_000), (0.01, 50, 100), (3.0, 1, 1)])
+def test_calibration_reaches_the_time_asked_for(
+    each: float, lowest: int, highest: int, data: dict[str, Data], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A cell gets as many updates as fill its time, be one of them slow or fast, and always one at least."""
-    monkeypatch.setattr(module, "SECONDS", 1.0)
-    for each, expected in ((1e-5, 100_000), (0.01, 100), (3.0, 1)):
-        monkeypatch.setattr(Cell, "seconds", lambda cell, data, each=each: each * cell.updates)
-        assert Cell(1, "sgd", "reference").calibrated(data).updates == expected
+    monkeypatch.setattr(measuring, "SECONDS", 1.0)
+    monkeypatch.setattr(Cell, "run", lambda cell, data, updates: each * updates)
+    found = measuring.calibrated(Cell("MNIST", 1, "sgd", "equal", 1, "auto"), data["MNIST"])
+    assert lowest <= found.updates <= highest
+
+
+def test_the_second_optimizer_is_calibrated_from_the_first(
+    data: dict[str, Data], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setting's second optimizer begins near the first one's updates, and ends in the same range."""
+    runs: list[tuple[str, int]] = []
+
+    def run(cell: Cell, data: Data, updates: int) -> float:
+        runs.append((cell.optimizer, updates))
+        return 1e-4 * updates
+
+    monkeypatch.setattr(measuring, "SECONDS", 1.0)
+    monkeypatch.setattr(Cell, "run", run)
+    both = [Cell("MNIST", 4, optimizer, "equal", 2, "auto") for optimizer in ("sgd", "adam")]
+    found = measuring.measure(data, both, 1, lambda sentence: None).microseconds
+    assert all(5_000 <= cell.updates <= 10_000 for cell in found)
+    assert min(updates for optimizer, updates in runs if optimizer == "adam" and updates > 1) > 500
+
+
+def test_a_stall_does_not_end_the_calibration(data: dict[str, Data], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that another program holds up does not pass for a slow update."""
+    times = iter([0.0, 0.0, 0.9])  # of the warm-up and the first look
+    monkeypatch.setattr(measuring, "SECONDS", 1.0)
+    monkeypatch.setattr(measuring, "STALL", 1.0)
+    monkeypatch.setattr(Cell, "run", lambda cell, data, updates: next(times, 0.01 * updates))
+    assert measuring.calibrated(Cell("MNIST", 1, "sgd", "equal", 1, "auto"), data["MNIST"]).updates >= 50
+
+
+def test_the_reference_is_timed_over_whole_blocks(data: dict[str, Data], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reference's updates are whole blocks of gathered rows where there is time, so that gathering counts in full."""
+    monkeypatch.setattr(measuring, "LONGEST", 1.0)
+    cell = Cell("MNIST", 7, "sgd", "equal", 1, "reference", 9)
+    assert measuring.whole_blocks(cell, data["MNIST"], 0.1).updates == 16  # 60 rows are 8 batches of 7
+    assert measuring.whole_blocks(cell, data["MNIST"], 0.9).updates == 9
+
+
+def test_figures_follow_from_the_times(data: dict[str, Data]) -> None:
+    """From known times come the median, the spread, trials per minute, the ratios and the arithmetic per second, to the digit."""
+    loop, own, many, one, mixed = (
+        Cell("MNIST", 20, "sgd", *names, 3)
+        for names in (
+            ("equal", 1, "usual loop"),
+            ("equal", 1, "reference"),
+            ("equal", 8, "fused"),
+            ("mixed", 8, "reference"),
+            ("mixed", 8, "fused"),
+        )
+    )
+    times = {loop: [300.0, 100.0, 200.0], own: [60.0], many: [50.0, 40.0, 90.0], one: [70.0], mixed: [35.0]}
+    found = results(Measured(times, peak=1_000.0), data, 3, None)["cells"]
+    cell = found[2]
+    assert (cell["microseconds"], cell["lowest"], cell["highest"]) == (50.0, 40.0, 90.0)
+    assert (cell["times_usual_loop"], cell["times_reference"]) == (4.0, 1.2)
+    assert (found[4]["times_usual_loop"], found[4]["times_reference"]) == (None, 2.0)
+    assert cell["trials_per_minute"] == pytest.approx(60e6 / (3 * 50.0))  # 60 rows are 3 updates
+    assert cell["gflops"] == pytest.approx(20 * (4 * 7 * 6 + 6 * (6 * 6 + 6 * 10)) / 50e-6 / 1e9)
+    assert cell["share_of_peak"] == pytest.approx(cell["gflops"] / 1_000)
+    mean = sum(map(operations, mixed.networks(data["MNIST"]))) / 8
+    assert found[4]["gflops"] == pytest.approx(20 * mean / 35e-6 / 1e9)
+    assert found[4]["trained_by"] == "fused"
 
 
 def test_table_and_json_have_every_cell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command prints one row for each cell and writes the same cells with positive figures, and says where it measured."""
     file = tmp_path / "bench.json"
-    assert main(["bench", "--batch-size", "4", "--batch-size", "60", "--rounds", "2", "--json", str(file)]) == 0
+    arguments = ["--batch-size", "4", "--batch-size", "full", "--trials", "2", "--engine", "fused", "--rounds", "2"]
+    assert main(["bench", *arguments, "--json", str(file)]) == 0
     printed, result = capsys.readouterr().out, json.loads(file.read_text())
-    wanted = [(b, o, e) for b in (4, 60) for o in COMPARED for e in CONTESTANTS]
-    assert [(cell["batch_size"], cell["optimizer"], cell["engine"]) for cell in result["cells"]] == wanted
+    scope = read_scope(["4", "full"], [2], engines=["fused"])
+    wanted = [(c.data, c.batch_size, c.optimizer, c.cohort, c.engine) for c in bench_cells(scope, bench_data(None))]
+    assert [
+        tuple(c[k] for k in ("data", "batch_size", "optimizer", "cohort", "engine")) for c in result["cells"]
+    ] == wanted
     for cell in result["cells"]:
-        assert all(value > 0 for value in cell.values() if isinstance(value, int | float))
+        assert all(value > 0 for value in cell.values() if type(value) in (int, float))
         assert len(cell["microseconds_by_round"]) == 2
         assert cell["lowest"] <= cell["microseconds"] <= cell["highest"]
-    rows = [tuple(line.split()[:2]) for line in printed.splitlines() if any(f" {e} " in line for e in CONTESTANTS)]
-    assert rows == [(str(b), o) for b, o, _ in wanted]
+    rows = [tuple(line.split()[:3]) for line in printed.splitlines() if line.startswith(("digits ", "MNIST "))]
+    assert rows == [(name, "full" if b > 4 else "4", o) for name, b, o, _, _ in wanted]
     assert "random numbers" in printed
-    assert "interleaved rounds, 2 in all" in printed
+    assert "interleaved rounds, 2 in all" in " ".join(printed.split())
     assert "round 2 of 2" in printed
     assert {"device", "threads", "torch", "python"} <= result["machine"].keys()
-    assert result["data"]["rows"] == 60
+    assert {name: part["rows"] for name, part in result["data"].items()} == {"digits": 40, "MNIST": 60}
+    assert len(result["cohorts"]["mixed"]["widths"]) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["bench.json"]
 
 
-def test_the_table_fits_a_narrow_terminal(data: Data, capsys: pytest.CaptureFixture[str]) -> None:
-    """On 80 columns each cell is one line in full, with five digits before the point, and so are the heads."""
-    times = {Cell(60, o, e, 9): [11_111.1, 22_222.2, 33_333.3] for o in COMPARED for e in CONTESTANTS}
-    result = module.figures(module.Measured(times, 100.0), data, 3, 0.0)
-    Console(width=80, markup=False).print(module.table(result))
+def test_the_table_fits_a_page(data: dict[str, Data], capsys: pytest.CaptureFixture[str]) -> None:
+    """On 100 columns each cell is one line in full, with six digits before the point and the longest names, and so are the heads."""
+    scope = Scope(trials=(1_024,), optimizers=("momentum",), engines=("auto", "resident"), rivals=())
+    times = {cell: [111_111.1, 222_222.2, 433_333.3] for cell in bench_cells(scope, data)}
+    result = results(Measured(times, 100.0), data, 3, 0.0)
+    Console(width=100, markup=False).print(table(result))
     printed = capsys.readouterr().out
-    assert printed.count("22,222  11,111–33,333") == len(times)
-    assert [printed.count(f" {engine} ") for engine in CONTESTANTS] == [2] * len(CONTESTANTS)
-    assert "an epoch" in printed
+    assert printed.count("222,222") == len(times)
+    assert printed.count("1,024 mixed auto: resident") == printed.count("1,024 mixed reference") > 0
+    assert "µs per" in printed
+
+
+def test_mnist_is_measured_where_its_folder_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a folder there is one data set, MNIST itself, with few validation rows."""
+    asked: list[tuple[str, str, int]] = []
+    monkeypatch.setattr(workload, "load", lambda name, root, validation: asked.append((name, root, validation)))
+    assert bench_data("folder").keys() == {"MNIST"}
+    assert asked == [("mnist", "folder", workload.SPARE)]
 
 
 def test_a_busy_machine_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Where other programs were running before the start, a line under the table says so."""
-    bench(None, [60], 1, None, "cpu")
+    scope = Scope((60,), optimizers=("sgd",), cohorts=("equal",), engines=("reference",))
+    bench(scope, rounds=1, device="cpu")
     assert "Other programs" not in capsys.readouterr().out
-    monkeypatch.setattr(module, "system_load", lambda: 1e3)
-    bench(None, [60], 1, None, "cpu")
+    monkeypatch.setattr(package, "system_load", lambda: 1e3)
+    bench(scope, rounds=1, device="cpu")
     assert "Other programs were running" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--batch-size", "0"], "--batch-size 0: "),
+        (["--batch-size", "0"], "--batch-size '0': a number from 1 or 'full' expected."),
+        (["--batch-size", "fulll"], "--batch-size 'fulll': "),
         (["--batch-size", "8", "--batch-size", "61"], "--batch-size 61: above the 60 training rows"),
+        (["--trials", "0"], "--trials 0: "),
+        (["--trials", "1025"], "--trials 1025: "),
+        (["--optimizer", "adma"], "unknown optimizer 'adma'. Did you mean 'adam'?"),
+        (["--engine", "residnet"], "unknown engine 'residnet'. Did you mean 'resident'?"),
+        (["--networks", "mixd"], "unknown kind of networks 'mixd'. Did you mean 'mixed'?"),
+        (["--vs", "jaxx"], "unknown rival 'jaxx'. Did you mean 'jax'?"),
         (["--rounds", "0"], "--rounds 0: "),
         (["--device", "abacus"], "device 'abacus'"),
         (["--data-root", "no/such/folder"], "data 'mnist': "),
@@ -163,7 +370,7 @@ def test_bad_input_is_one_clear_line(
     arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What cannot be measured or written is refused before anything is measured, in one line, with the status of bad input."""
-    monkeypatch.setattr(Cell, "seconds", _never)
+    monkeypatch.setattr(Cell, "run", _never)
     assert main(["bench", *arguments]) == 2
     captured = capsys.readouterr()
     assert captured.err.startswith(f"error: {complaint}")
@@ -171,14 +378,35 @@ def test_bad_input_is_one_clear_line(
     assert captured.out == ""
 
 
+def test_a_missing_jax_is_one_clear_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without JAX `--vs jax` says how to install it, before anything is measured."""
+    monkeypatch.setattr(Cell, "run", _never)
+    monkeypatch.setitem(sys.modules, "jax", None)
+    assert main(["bench", "--vs", "jax"]) == 2
+    assert "pip install 'hpsearch[bench]'" in capsys.readouterr().err
+
+
 def test_an_older_file_survives_a_refusal(tmp_path: Path) -> None:
     """The look whether the file can be written leaves what stands in it alone."""
     file = tmp_path / "bench.json"
     file.write_text("older")
     with pytest.raises(UserError, match="above"):
-        bench(None, [61], 1, str(file), "cpu")
+        bench(Scope((61,)), json_file=str(file), device="cpu")
     assert file.read_text() == "older"
 
 
-def _never(cell: Cell, data: Data) -> float:
+def test_jax_waits_until_it_is_asked_for() -> None:
+    """The benchmark starts without JAX, which is an extra."""
+    code = "import sys, hpsearch.bench; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def _never(cell: Cell, data: Data, updates: int) -> float:
     raise AssertionError("measured before the input was checked")
+
+
+def test_contestants_have_titles() -> None:
+    """Every contestant says in the caption what it is, and every engine of ours is one."""
+    assert set(OWN) < CONTESTANTS.keys()
+    assert all(contestant.title for contestant in CONTESTANTS.values())
+    assert cells.REFERENCE in CONTESTANTS
