@@ -150,7 +150,8 @@ def _run(options: argparse.Namespace) -> None:
     config = read_config(find_study(options.study), _overrides(options))
     from hpsearch.files import folder_name
     from hpsearch.screen import Screen
-    from hpsearch.search.study import Place, prepare_data, prepare_engine, run_study
+    from hpsearch.search.place import Place, prepare_data, prepare_engine
+    from hpsearch.search.study import run_study
     from hpsearch.storage.opening import sqlite_url
 
     folder = Path(options.reports) / folder_name(config.study.name)

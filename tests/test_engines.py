@@ -6,7 +6,9 @@ import pytest
 from small import small_data, small_spec
 
 from hpsearch.training import Several
-from hpsearch.training.engines import ENGINES, choose, default_places, make_engine, workers
+from hpsearch.training.activations import ACTIVATIONS, Activation
+from hpsearch.training.devices import default_places, workers
+from hpsearch.training.engines import ENGINES, choose, make_engine
 from hpsearch.training.reference import ReferenceEngine
 from hpsearch.trial import Outcome
 
@@ -29,6 +31,18 @@ def test_the_reason_is_told_once_for_each_batch_size() -> None:
     make_engine("auto", data, 2, explain=told.append).run(Several(specs))
     assert len(told) == 2
     assert told[0].startswith("batch size 1: resident engine, ")
+
+
+def test_a_new_activation_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An activation that only torch knows trains beside the others, in the fused engine, with the reference's figures."""
+    monkeypatch.setitem(ACTIVATIONS, "softplus", Activation("softplus"))
+    data, told = small_data(), list[str]()
+    specs = [small_spec(data, number=n, activation=name) for n, name in enumerate(("tanh", "softplus", "tanh"))]
+    source, reference = Several(list(specs)), Several(list(specs))
+    make_engine("auto", data, 3, explain=told.append).run(source)
+    ReferenceEngine(data).run(reference)
+    assert [source.runs[n].value for n in range(3)] == pytest.approx([reference.runs[n].value for n in range(3)])
+    assert told[1] == "batch size 10: fused engine, since the kernel has no activation 'softplus'"
 
 
 def test_a_cpu_has_a_place_for_each_core() -> None:

@@ -57,10 +57,10 @@ def test_elementary_functions(function: Any, exact: Callable[[Any], Any], dtype:
     assert float(np.max(np.abs(y[:-2] - wanted) / np.abs(wanted).clip(1e-30))) < bound
 
 
-def test_every_row_has_its_code() -> None:
-    """Each activation and task has its compiled form; whoever adds a row is told here where the engine wants it too."""
-    assert list(activations.CODES) == list(ACTIVATIONS)
-    assert sorted(losses.CODES) == sorted(TASKS)
+def test_codes_are_rows_of_the_tables() -> None:
+    """Each compiled activation and loss is that of a row; a row without one trains in the fused engine."""
+    assert set(activations.CODES) <= set(ACTIVATIONS)
+    assert set(losses.CODES) <= set(TASKS)
 
 
 def large_data(rows: int = 1_400) -> Data:

@@ -26,7 +26,7 @@ from hpsearch.bench.scope import Scope, check_file, check_rounds, read_scope
 from hpsearch.bench.table import table
 from hpsearch.bench.workload import bench_data
 from hpsearch.files import write_file
-from hpsearch.search.study import choose_device
+from hpsearch.training.devices import choose_device
 
 __all__ = ["CONTESTANTS", "Scope", "bench", "read_scope"]
 

@@ -11,8 +11,8 @@ from torch import nn
 from hpsearch.config import StudyConfig, check_config, find_study, read_config
 from hpsearch.data import Data, from_arrays, load
 from hpsearch.errors import UserError
-from hpsearch.search.study import choose_device
 from hpsearch.training import Single
+from hpsearch.training.devices import choose_device
 from hpsearch.training.network import refuse_hidden_parameters
 from hpsearch.training.reference import train_safely
 from hpsearch.trial import Outcome, TrialSpec

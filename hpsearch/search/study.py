@@ -1,109 +1,27 @@
 """One study from its configuration to its result: data, storage, search, the best network."""
 
-import signal
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-import torch
-
 from hpsearch.config import StudyConfig
-from hpsearch.data import load
 from hpsearch.data.dataset import Data
-from hpsearch.errors import SearchFailed, Stopped, UserError, look_up
+from hpsearch.errors import SearchFailed, Stopped, look_up
 from hpsearch.files import make_folder
 from hpsearch.search.confirm import load_weights, save_weights, score_test
 from hpsearch.search.loop import Search, Standing
+from hpsearch.search.place import Place
 from hpsearch.search.pruners import PRUNERS
 from hpsearch.search.samplers import SAMPLERS
+from hpsearch.search.stopping import stopping
 from hpsearch.search.view import View
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine, Several
-from hpsearch.training.engines import ENGINES, default_places, make_engine
 from hpsearch.trial import Direction, TrainingRun, TrialSpec
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 NOTABLE = 0.05  # share of idle places that is worth a line
 Show = Callable[[Standing], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a study runs and is kept: its folder, its storage's URL, the device (None: CUDA where there is one).
-
-    `engine` is a name of `ENGINES`; `parallel` how many trials are in flight (None: chosen). Neither changes what is proposed.
-    """
-
-    folder: Path
-    storage: str
-    device: str | None = None
-    download: bool = False
-    take_over: bool = False
-    engine: str = "auto"
-    parallel: int | None = None
-
-
-def choose_device(name: str | None) -> torch.device:
-    """Return the device of a name, CUDA where there is one by default.
-
-    Raises:
-        UserError: no such device here.
-    """
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UserError(f"device '{name}': not a device. Give cpu, cuda or cuda:0.") from None
-    if device.type not in ("cpu", "cuda"):
-        raise UserError(f"device '{name}': hpsearch trains on cpu and cuda. Give one of them.")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(
-            f"device '{name}': this machine has {torch.cuda.device_count()} CUDA devices. Leave --device out."
-        )
-    return device
-
-
-def prepare_data(config: StudyConfig, place: Place) -> Data:
-    """Load, split and standardise the study's data, on the device, in the study's precision."""
-    section = config.data
-    data = load(
-        section.name,
-        root=section.root,
-        download=place.download,
-        seed=config.study.seed,
-        validation=section.validation,
-        test=section.test,
-        task=section.task,
-        metric=config.search.metric,
-        rows=section.rows,
-    )
-    device, precision = choose_device(place.device), config.training.precision
-    if precision in ("tf32", "bfloat16") and (device.type != "cuda" or place.engine == "reference"):
-        raise UserError(
-            f"precision '{precision}' is the fused engine's on CUDA; here it is {place.engine} on {device}. Give float32 or float64."
-        )
-    return data.to(device, torch.float64 if precision == "float64" else torch.float32)
-
-
-def prepare_engine(config: StudyConfig, place: Place, data: Data, explain: Callable[[str], None]) -> Engine:
-    """Return the engine that a study asks for, with places for as many trials as are asked for, or fit.
-
-    Raises:
-        UserError: no such engine; fewer than one trial in flight.
-    """
-    look_up(ENGINES, place.engine, "engine")
-    if place.parallel is not None and place.parallel < 1:
-        raise UserError(f"--parallel {place.parallel}: a number from 1 expected.")
-    places = place.parallel or min(
-        config.search.lag, default_places(data, config.space.largest(data.inputs, data.outputs))
-    )
-    explain(f"{places} trials in flight at most, lag {config.search.lag}")
-    return make_engine(place.engine, data, places, config.training.precision, explain)
 
 
 def run_study(
@@ -199,27 +117,6 @@ def _ended(search: Search) -> str:
         return f"time is up: {done:,} of {total:,} trials told; the same command goes on"
     what = "grid" if search.view.limit == total else "search"
     return f"{what} complete {done:,}/{total:,}"
-
-
-@contextmanager
-def stopping(search: Search, announce: Callable[[str], None]) -> Iterator[Callable[[], int]]:
-    """Turn the first signal into a clean stop and a second Ctrl-C into an immediate one; yield the exit status so far."""
-    received: list[int] = []
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and signal.SIGINT in received:
-            raise KeyboardInterrupt
-        received.append(number)
-        search.stopping = True
-        announce("stopping: keeping what was told; trials in training start again next time (Ctrl-C again: at once)")
-
-    main = threading.current_thread() is threading.main_thread()
-    before = {number: signal.signal(number, stop) for number in SIGNALS} if main else {}
-    try:
-        yield lambda: 128 + received[0] if received else 0
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _keep_best(search: Search, folder: Path, key: str) -> None:

@@ -14,7 +14,7 @@ import torch
 from hpsearch.config import StudyConfig, check_config
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError, look_up
-from hpsearch.search.study import Place, prepare_data
+from hpsearch.search.place import Place, prepare_data
 from hpsearch.space.answers import fixed
 from hpsearch.storage.records import StudyRecord, TrialRecord
 from hpsearch.training import Engine, Several, Single

@@ -2,11 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-import torch
-from joblib import cpu_count
-
 from hpsearch.data.dataset import Data
 from hpsearch.training import Engine
+from hpsearch.training.devices import workers
 from hpsearch.training.lanes import Lane, Plan, PullingEngine
 from hpsearch.training.reference import ReferenceEngine
 from hpsearch.trial import TrialSpec
@@ -17,8 +15,6 @@ ENGINES = {
     "fused": "trials of one batch size as one batched computation; a CUDA graph of it on a GPU",
     "resident": "a compiled kernel for each trial, its weights staying in a core's cache",
 }
-MOST_PLACES = 256
-ARRAYS = 6  # weights, gradient, two moments, the best weights, room for padding
 
 
 def make_engine(
@@ -52,28 +48,28 @@ def make_engine(
 def choose(name: str, spec: TrialSpec, data: Data, places: int, precision: str) -> Plan:
     """Return how trials like this one are to train."""
     cuda, cohort = data.training.inputs.is_cuda, -(-places // workers(data))
+
+    def fused(reason: str) -> Plan:
+        return Plan("fused", reason, cohort, _fused(precision))
+
     if name == "fused":
-        return Plan("fused", "as asked", cohort, _fused(precision))
+        return fused("as asked")
+    if cuda and name == "auto":  # the resident kernel for CUDA has not been timed on a GPU yet
+        return fused("many trials as one captured step: a GPU waits for launches otherwise")
+    if obstacle := _obstacle(spec, data):
+        return fused(f"since {obstacle}")
     if cuda:
-        return Plan(
-            "fused", "many trials as one captured step: a GPU waits for launches otherwise", cohort, _fused(precision)
-        )
+        return Plan("resident", "a block of threads for each trial, as asked", cohort, _triton)
     return Plan("resident", "a trial a core, unpadded: on a CPU ahead of batched trials at every size", 1, _resident)
 
 
-def workers(data: Data) -> int:
-    """Return how many lanes train at once: the cores that this process may use (a container's limit included); one for a GPU."""
-    return 1 if data.training.inputs.is_cuda else int(cpu_count())
-
-
-def default_places(data: Data, parameters: int) -> int:
-    """Return how many trials to have in flight: one a core; on a GPU what half of its memory holds of networks this large."""
-    device = data.training.inputs.device
-    if device.type != "cuda":
-        return workers(data)
-    free, _ = torch.cuda.mem_get_info(device)
-    trial = parameters * ARRAYS * data.training.inputs.element_size()
-    return max(1, min(MOST_PLACES, free // 2 // trial))
+def _obstacle(spec: TrialSpec, data: Data) -> str | None:
+    """Return why the resident engine cannot train a trial, None where it can."""
+    if data.training.inputs.is_cuda:
+        from hpsearch.training.resident.triton_lane import fits
+    else:
+        from hpsearch.training.resident.lane import fits
+    return fits(spec, data)
 
 
 def _fused(precision: str) -> Callable[[Sequence[TrialSpec], Data], Lane]:
@@ -88,3 +84,9 @@ def _resident(specs: Sequence[TrialSpec], data: Data) -> Lane:
 
     (spec,) = specs
     return ResidentLane(spec, data)
+
+
+def _triton(specs: Sequence[TrialSpec], data: Data) -> Lane:
+    from hpsearch.training.resident.triton_lane import TritonLane
+
+    return TritonLane(specs, data)

@@ -88,7 +88,7 @@ class PullingEngine:
         with one_thread(self.data), pool:
             while True:
                 flights += self._open(source, self.places - sum(len(f.progress) for f in flights))
-                for flight in flights:
+                for flight in sorted(flights, key=_work, reverse=True):  # the longest first, so that cores end together
                     flight.future = flight.future or pool.submit(self._advance, flight, lambda: source.stopping)
                 if not flights or source.stopping:
                     return
@@ -102,13 +102,13 @@ class PullingEngine:
         """Fill free places, all at once or where a good part of them is free, since a lane of one trial wastes a wide device."""
         if free < max(1, self.places // 8):
             return []
-        groups: dict[tuple[int, tuple[int, ...]], list[TrialSpec]] = {}
+        groups: dict[tuple[str, int, tuple[int, ...]], tuple[Plan, list[TrialSpec]]] = {}
         for spec in source.take(free):
-            groups.setdefault((spec.batch_size, spec.evaluate_at), []).append(spec)
-        return [flight for specs in groups.values() for flight in self._flights(specs)]
+            plan = self.plan(spec)
+            groups.setdefault((plan.engine, spec.batch_size, spec.evaluate_at), (plan, []))[1].append(spec)
+        return [flight for plan, specs in groups.values() for flight in self._flights(plan, specs)]
 
-    def _flights(self, specs: Sequence[TrialSpec]) -> list[Flight]:
-        plan = self.plan(specs[0])
+    def _flights(self, plan: Plan, specs: Sequence[TrialSpec]) -> list[Flight]:
         size = min(plan.size, self.fits.get(specs[0].batch_size, plan.size))
         parts = [specs[i : i + size] for i in range(0, len(specs), size)]
         return [Flight(None, plan, {spec.number: self._progress(spec) for spec in part}) for part in parts]
@@ -169,3 +169,10 @@ class PullingEngine:
         batch_size = members[0][1].spec.batch_size
         self.fits[batch_size] = min(self.fits.get(batch_size, half), half)
         return [Flight(None, flight.plan, dict(part)) for part in (members[:half], members[half:])]
+
+
+def _work(flight: Flight) -> int:
+    """Return about how many multiply-adds a flight has left."""
+    spec = next(iter(flight.progress.values())).spec
+    left = spec.updates - (spec.evaluate_at[flight.evaluations - 1] if flight.evaluations else 0)
+    return left * spec.batch_size * sum(progress.parameters for progress in flight.progress.values())

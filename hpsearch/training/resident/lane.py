@@ -21,6 +21,14 @@ from hpsearch.trial import Architecture, TrialSpec
 PATIENCE = 3e9  # multiply-adds of one compiled call: a few hundredths of a second, so that Ctrl-C is heard
 
 
+def fits(spec: TrialSpec, data: Data) -> str | None:
+    """Return why `ResidentLane` cannot train a trial, in words; None where it can."""
+    assert spec.architecture is not None, "a network of one's own trains in the reference engine"
+    if spec.architecture.activation not in activations.CODES:
+        return f"the kernel has no activation '{spec.architecture.activation}'"
+    return None if data.task.name in losses.CODES else f"the kernel has no task '{data.task.name}'"
+
+
 class ResidentLane:
     """One trial in a core's cache (a `Lane`)."""
 

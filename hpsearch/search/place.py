@@ -1,0 +1,69 @@
+"""Where a study runs and what it runs with: its data on a device, and an engine for them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from hpsearch.config import StudyConfig
+from hpsearch.data import load
+from hpsearch.data.dataset import Data
+from hpsearch.errors import UserError, look_up
+from hpsearch.training import Engine
+from hpsearch.training.devices import choose_device, default_places
+from hpsearch.training.engines import ENGINES, make_engine
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a study runs and is kept: its folder, its storage's URL, the device (None: CUDA where there is one).
+
+    `engine` is a name of `ENGINES`; `parallel` how many trials are in flight (None: chosen). Neither changes what is proposed.
+    """
+
+    folder: Path
+    storage: str
+    device: str | None = None
+    download: bool = False
+    take_over: bool = False
+    engine: str = "auto"
+    parallel: int | None = None
+
+
+def prepare_data(config: StudyConfig, place: Place) -> Data:
+    """Load, split and standardise the study's data, on the device, in the study's precision."""
+    section = config.data
+    data = load(
+        section.name,
+        root=section.root,
+        download=place.download,
+        seed=config.study.seed,
+        validation=section.validation,
+        test=section.test,
+        task=section.task,
+        metric=config.search.metric,
+        rows=section.rows,
+    )
+    device, precision = choose_device(place.device), config.training.precision
+    if precision in ("tf32", "bfloat16") and (device.type != "cuda" or place.engine == "reference"):
+        raise UserError(
+            f"precision '{precision}' is the fused engine's on CUDA; here it is {place.engine} on {device}. Give float32 or float64."
+        )
+    return data.to(device, torch.float64 if precision == "float64" else torch.float32)
+
+
+def prepare_engine(config: StudyConfig, place: Place, data: Data, explain: Callable[[str], None]) -> Engine:
+    """Return the engine that a study asks for, with places for as many trials as are asked for, or fit.
+
+    Raises:
+        UserError: no such engine; fewer than one trial in flight.
+    """
+    look_up(ENGINES, place.engine, "engine")
+    if place.parallel is not None and place.parallel < 1:
+        raise UserError(f"--parallel {place.parallel}: a number from 1 expected.")
+    places = place.parallel or min(
+        config.search.lag, default_places(data, config.space.largest(data.inputs, data.outputs))
+    )
+    explain(f"{places} trials in flight at most, lag {config.search.lag}")
+    return make_engine(place.engine, data, places, config.training.precision, explain)
