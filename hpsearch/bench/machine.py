@@ -2,10 +2,12 @@
 
 import os
 import platform
+from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Any
 
 import torch
+from joblib import cpu_count
 
 from hpsearch import __version__
 
@@ -25,7 +27,18 @@ def matrix_size(device: torch.device) -> int:
 
 
 def matrix_peak(device: torch.device) -> float:
-    """Return GFLOP/s of a float32 matrix product on a device, on all threads of torch."""
+    """Return GFLOP/s of float32 matrix products on a device; on a CPU of one on each core, none waiting for another."""
+    if device.type == "cuda":
+        return _rate(device)
+    before, cores = torch.get_num_threads(), cpu_count()
+    try:
+        with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return sum(pool.map(_rate, [device] * cores))
+    finally:
+        torch.set_num_threads(before)
+
+
+def _rate(device: torch.device) -> float:
     n = matrix_size(device)
     a, b, c = (torch.ones(n, n, device=device) for _ in range(3))
     torch.mm(a, b, out=c)

@@ -76,7 +76,7 @@ def caption(result: dict[str, Any]) -> Iterator[str]:
 def _peak(result: dict[str, Any]) -> Iterator[str]:
     size = f"{result['peak_matrix']:,}"
     yield (
-        f"Peak: {result['peak_gflops']:,.0f} GFLOP/s, the best product of {size} × {size} float32 matrices on all threads of torch. "
+        f"Peak: {result['peak_gflops']:,.0f} GFLOP/s, the best product of {size} × {size} float32 matrices, one on each core. "
         "An update counts, for each row, 4 operations a weight of the first layer (its inputs need no gradient) and 6 a weight of the "
         "others."
     )
