@@ -1,7 +1,12 @@
 """The resident engine: what its compiled kernels do beyond parity (`test_parity.py`)."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -159,3 +164,41 @@ def test_kernels_release_the_lock_and_are_kept() -> None:
     ResidentLane(small_spec(small_data()), small_data()).advance(lambda: False)
     assert kernel.train.stats.cache_path
     assert numba.config.DISABLE_JIT == 0
+
+
+COLD_OR_WARM = """
+import json, sys
+sys.path.insert(0, "tests")
+import torch
+from cohorts import spec_of
+from small import small_data
+from hpsearch.training import Several
+from hpsearch.training.activations import ACTIVATIONS
+from hpsearch.training.engines import make_engine
+data = small_data(dtype=torch.float32)
+sizes = (1, 10, len(data.training))
+pairs = [(size, name) for size in sizes for name in ACTIVATIONS]
+specs = [spec_of(data, n, batch_size=size, activation=name, dropout=0.2) for n, (size, name) in enumerate(pairs)]
+source = Several(specs)
+make_engine("resident", data).run(source)
+runs = [source.runs[n].history for n in range(len(pairs))]
+print(json.dumps([[run.training_loss, run.validation_loss] for run in runs]))
+"""
+
+
+def test_just_compiled_or_from_disk_is_one_code(tmp_path: Path) -> None:
+    """A process that compiles the kernels and one that finds them on disk train every activation and batch size to the same bits."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    cold, warm = (
+        subprocess.run(
+            [sys.executable, "-c", COLD_OR_WARM],
+            cwd=Path(__file__).parents[1],
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for _ in range(2)
+    )
+    assert len(json.loads(cold)) == 18
+    assert cold == warm

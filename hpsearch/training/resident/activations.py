@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hpsearch.training.resident.compiled import Array, compiled
+from hpsearch.training.resident.compiled import Array, inlined
 from hpsearch.training.resident.elementary import erf, exp, tanh
 
 CODES = {"relu": 0, "leaky_relu": 1, "tanh": 2, "sigmoid": 3, "gelu": 4, "silu": 5}
@@ -10,7 +10,7 @@ RELU, LEAKY_RELU, TANH, SIGMOID, GELU, SILU = CODES.values()
 ROOT_HALF, ROOT_TWO_PI = np.sqrt(0.5), 1 / np.sqrt(2 * np.pi)
 
 
-@compiled
+@inlined
 def _relu(values: Array, slopes: Array, bias: Array) -> None:
     zero, one = type(values[0])(0), type(values[0])(1)
     for row in range(values.size // bias.size):
@@ -21,7 +21,7 @@ def _relu(values: Array, slopes: Array, bias: Array) -> None:
             slopes[at] = zero if x <= zero else one
 
 
-@compiled
+@inlined
 def _leaky_relu(values: Array, slopes: Array, bias: Array) -> None:
     zero, one, slope = type(values[0])(0), type(values[0])(1), type(values[0])(0.01)
     for row in range(values.size // bias.size):
@@ -32,7 +32,7 @@ def _leaky_relu(values: Array, slopes: Array, bias: Array) -> None:
             slopes[at] = slope if x <= zero else one
 
 
-@compiled
+@inlined
 def _tanh(values: Array, slopes: Array, bias: Array) -> None:
     one = type(values[0])(1)
     for row in range(values.size // bias.size):
@@ -43,7 +43,7 @@ def _tanh(values: Array, slopes: Array, bias: Array) -> None:
             values[at], slopes[at] = value, one - value * value
 
 
-@compiled
+@inlined
 def _sigmoid(values: Array, slopes: Array, bias: Array) -> None:
     one = type(values[0])(1)
     for row in range(values.size // bias.size):
@@ -54,7 +54,7 @@ def _sigmoid(values: Array, slopes: Array, bias: Array) -> None:
             values[at], slopes[at] = value, value * (one - value)
 
 
-@compiled
+@inlined
 def _gelu(values: Array, slopes: Array, bias: Array) -> None:
     half, one = type(values[0])(0.5), type(values[0])(1)
     root_half, density = type(values[0])(ROOT_HALF), type(values[0])(ROOT_TWO_PI)
@@ -66,7 +66,7 @@ def _gelu(values: Array, slopes: Array, bias: Array) -> None:
             values[at], slopes[at] = x * below, below + x * exp(-half * x * x) * density
 
 
-@compiled
+@inlined
 def _silu(values: Array, slopes: Array, bias: Array) -> None:
     one = type(values[0])(1)
     for row in range(values.size // bias.size):
@@ -77,7 +77,7 @@ def _silu(values: Array, slopes: Array, bias: Array) -> None:
             values[at], slopes[at] = x * share, share * (one + x * (one - share))
 
 
-@compiled
+@inlined
 def activate(code: int, values: Array, slopes: Array, bias: Array) -> None:
     """Turn products `values` [n · units] into activations in place, and write their slopes; `bias` [units] is added first."""
     if code == RELU:

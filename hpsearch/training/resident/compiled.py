@@ -14,11 +14,22 @@ Array = npt.NDArray[Any]
 FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 
+# "numpy": a division by zero gives infinity; a check of each division would keep loops from being vectorised
+OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FAST, "error_model": "numpy"}
+
+
 def compiled(function: Function) -> Function:
-    """Compile a function when it is first called, once for each type of its arguments."""
-    # "numpy": a division by zero gives infinity; a check of each division would keep loops from being vectorised
-    options: dict[str, Any] = {"nogil": True, "fastmath": FAST, "error_model": "numpy"}
+    """Compile a function that Python calls, when it is first called, once for each type of its arguments."""
     try:
-        return cast("Function", numba.njit(cache=True, **options)(function))
+        return cast("Function", numba.njit(cache=True, **OPTIONS)(function))
     except RuntimeError:  # no folder to keep machine code in can be written to
-        return cast("Function", numba.njit(**options)(function))
+        return cast("Function", numba.njit(**OPTIONS)(function))
+
+
+def inlined(function: Function) -> Function:
+    """Make a function a part of each compiled one that calls it.
+
+    A part that were a function of its own would have a copy in each caller, optimised (and so rounded) in its own way; which copy runs
+    would depend on whether the caller was just compiled or came from disk, and a study's first run would not be its second.
+    """
+    return cast("Function", numba.njit(inline="always", **OPTIONS)(function))

@@ -68,7 +68,7 @@ def _exp(x: Any) -> Any:
     one, half, least, most = map(np.float32, (1, 0.5, -87.3, 88.0))
 
     def exp32(x: Any) -> Any:
-        bounded = most if x > most else least if x < least else x  # NaN stays
+        bounded = np.minimum(np.maximum(x, least), most)  # NaN stays
         n = np.floor(bounded * log2_e + half)
         r = bounded - n * high - n * low
         p = ((((c0 * r + c1) * r + c2) * r + c3) * r + c4) * r + c5
@@ -90,7 +90,7 @@ def _tanh(x: Any) -> Any:
     limit = np.float32(TANH_LIMIT)
 
     def tanh32(x: Any) -> Any:
-        b = limit if x > limit else -limit if x < -limit else x  # NaN stays
+        b = np.minimum(np.maximum(x, -limit), limit)  # NaN stays
         s = b * b
         p = (((((p0 * s + p1) * s + p2) * s + p3) * s + p4) * s + p5) * s + p6
         return b * p / (((q0 * s + q1) * s + q2) * s + q3)
@@ -110,7 +110,7 @@ def _erf(x: Any) -> Any:
     limit = np.float32(ERF_LIMIT)
 
     def erf32(x: Any) -> Any:
-        b = limit if x > limit else -limit if x < -limit else x  # NaN stays
+        b = np.minimum(np.maximum(x, -limit), limit)  # NaN stays
         s = b * b
         p = (((((p0 * s + p1) * s + p2) * s + p3) * s + p4) * s + p5) * s + p6
         return b * p / ((((q0 * s + q1) * s + q2) * s + q3) * s + q4)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hpsearch.training.resident.activations import activate
-from hpsearch.training.resident.compiled import Array, compiled
+from hpsearch.training.resident.compiled import Array, compiled, inlined
 from hpsearch.training.resident.losses import MULTICLASS, loss_and_gradient
 from hpsearch.training.resident.updates import Rule, update_weights
 
@@ -58,7 +58,7 @@ class Rows(NamedTuple):
     labels: Integers
 
 
-@compiled
+@inlined
 def hashed(x: Any) -> Any:
     """Return 32 well-mixed bits; `draws.hashed`."""
     x = np.uint32((x ^ (x >> np.uint32(16))) * np.uint32(0x21F0AAAD))
@@ -66,7 +66,7 @@ def hashed(x: Any) -> Any:
     return np.uint32(x ^ (x >> np.uint32(15)))
 
 
-@compiled
+@inlined
 def silence(values: Array, slopes: Array, units: int, start: int, key: int, threshold: int, rate: float) -> None:
     """Apply the dropout of `draws.Noise` to activations and slopes [n · units] of rows `start` … of the batch."""
     zero, scale = values.dtype.type(0), values.dtype.type(1 / (1 - rate))
@@ -79,7 +79,7 @@ def silence(values: Array, slopes: Array, units: int, start: int, key: int, thre
             slopes[row * units + unit] *= keep
 
 
-@compiled
+@inlined
 def forward(network: Network, weights: Array, inputs: Array, room: Room, start: int, noise: Any) -> None:
     """Fill the room with activations and slopes of inputs [n, F]; the last layer's values are its products, bias not added.
 
@@ -101,7 +101,7 @@ def forward(network: Network, weights: Array, inputs: Array, room: Room, start: 
         below = product
 
 
-@compiled
+@inlined
 def backward(network: Network, weights: Array, gradient: Array, inputs: Array, room: Room) -> None:
     """Write the gradient [P] of inputs [n, F] whose output gradients lie in the room where the outputs were."""
     n, layer = inputs.shape[0], network.sizes.size - 2
@@ -129,7 +129,7 @@ def backward(network: Network, weights: Array, gradient: Array, inputs: Array, r
         layer -= 1
 
 
-@compiled
+@inlined
 def gathered(inputs: Array, chosen: Array, in_order: bool, copy: Array) -> Any:
     """Return the chosen [n] of inputs [N, F] as one block: a slice where they are in the rows' order, else a copy in `copy`."""
     n, width = chosen.size, inputs.shape[1]

@@ -3,20 +3,20 @@
 import math
 from typing import Any
 
-from hpsearch.training.resident.compiled import Array, compiled
+from hpsearch.training.resident.compiled import Array, inlined
 from hpsearch.training.resident.elementary import exp
 
 CODES = {"regression": 0, "binary": 1, "multiclass": 2}
 REGRESSION, BINARY, MULTICLASS = CODES.values()
 
 
-@compiled
+@inlined
 def _squared_error(output: float, target: float, share: float) -> Any:
     error = output - target
     return error * error * share, type(output)(2) * error * share
 
 
-@compiled
+@inlined
 def _binary_cross_entropy(output: float, target: float, share: float) -> Any:
     zero, one = type(output)(0), type(output)(1)
     small = math.exp(-abs(output))
@@ -25,7 +25,7 @@ def _binary_cross_entropy(output: float, target: float, share: float) -> Any:
     return loss * share, (probability - target) * share
 
 
-@compiled
+@inlined
 def _cross_entropy(row: Array, label: int, share: float) -> Any:
     """Return the loss of one row of outputs and leave the gradient in its place."""
     most, total = row[0], type(row[0])(0)
@@ -42,7 +42,7 @@ def _cross_entropy(row: Array, label: int, share: float) -> Any:
     return (math.log(total) - right) * share
 
 
-@compiled
+@inlined
 def loss_and_gradient(
     code: int, outputs: Array, units: int, bias: Array, targets: Array, labels: Array, rows: Array, share: float
 ) -> float:

@@ -9,7 +9,7 @@ a loop over a short row is mostly its beginning and its end.
 import numpy as np
 
 from hpsearch.training.resident.activations import activate
-from hpsearch.training.resident.compiled import Array, compiled
+from hpsearch.training.resident.compiled import Array, compiled, inlined
 from hpsearch.training.resident.kernel import Network, Room, Rows, State, hashed, silence
 from hpsearch.training.resident.losses import MULTICLASS, loss_and_gradient
 from hpsearch.training.resident.updates import Rule, update_weights
@@ -17,7 +17,7 @@ from hpsearch.training.resident.updates import Rule, update_weights
 PART = 2048  # numbers of a gradient that are written down at a time, to stay in the nearest cache
 
 
-@compiled
+@inlined
 def multiply(inputs: Array, weights: Array, outputs: Array) -> None:
     """Write the product of weights [b · a] with inputs [a] to outputs [b]."""
     a, b = inputs.size, outputs.size
@@ -37,7 +37,7 @@ def multiply(inputs: Array, weights: Array, outputs: Array) -> None:
         outputs[unit] = total
 
 
-@compiled
+@inlined
 def gather(delta: Array, weights: Array, below: Array) -> None:
     """Write the gradients [a] of the layer below: the product of units' gradients [b] with weights [b · a]."""
     a, b = below.size, delta.size
@@ -53,7 +53,7 @@ def gather(delta: Array, weights: Array, below: Array) -> None:
             below[i] += slope * row[i]
 
 
-@compiled
+@inlined
 def descend(step: float, keep: float, inputs: Array, delta: Array, weights: Array) -> None:
     """Update weights [b · a] by plain descent: each is kept in part, and loses `step` times its gradient."""
     a = inputs.size
@@ -64,7 +64,7 @@ def descend(step: float, keep: float, inputs: Array, delta: Array, weights: Arra
                 row[i] = keep * row[i] - slope * inputs[i]
 
 
-@compiled
+@inlined
 def learn(rule: Rule, steps: Array, inputs: Array, delta: Array, state: State, at: int, part: Array) -> None:
     """Update a layer whose weights begin at `at`, by its inputs [a] and its units' gradients `delta` [b].
 
@@ -89,7 +89,7 @@ def learn(rule: Rule, steps: Array, inputs: Array, delta: Array, state: State, a
     update_weights(rule, step, scale, shrink, weights[low:high], delta, first[low:high], second[low:high])
 
 
-@compiled
+@inlined
 def forward(network: Network, weights: Array, inputs: Array, room: Room, noise: int) -> None:
     """Fill the room with activations and slopes of inputs [F]; the last layer's values are its products, bias not added."""
     last = network.sizes.size - 2
@@ -107,7 +107,7 @@ def forward(network: Network, weights: Array, inputs: Array, room: Room, noise: 
         below = values
 
 
-@compiled
+@inlined
 def backward(network: Network, rule: Rule, steps: Array, state: State, inputs: Array, room: Room) -> None:
     """Update all layers, the last first; the output gradients lie in the room where the outputs were."""
     last = network.sizes.size - 2

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hpsearch.training.optimizers import OPTIMIZERS
-from hpsearch.training.resident.compiled import Array, compiled
+from hpsearch.training.resident.compiled import Array, inlined
 from hpsearch.trial import TrialSpec
 
 
@@ -32,7 +32,7 @@ def make_rule(spec: TrialSpec) -> Rule:
     return Rule(update.first, update.second, decay, *shared)
 
 
-@compiled
+@inlined
 def update_weights(
     rule: Rule, step: float, scale: float, shrink: float, weights: Array, gradient: Array, first: Array, second: Array
 ) -> None:
