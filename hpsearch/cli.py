@@ -194,17 +194,27 @@ def _overrides(options: argparse.Namespace) -> list[tuple[str, Any]]:
 
 
 def _verify(options: argparse.Namespace) -> None:
+    from hpsearch.errors import look_up
     from hpsearch.screen import Screen
     from hpsearch.search.verify import choose_trials, prepare, verify
+    from hpsearch.training.engines import ENGINES
 
     record = _record(options.study, options.name, Path(options.reports))
     trials = choose_trials(record, options.trials)
+    look_up(ENGINES, options.engine, "engine")
     engine = options.engine if options.float64 else None
     question = prepare(record, root=options.data_root, device=options.device, engine=engine)
     screen = Screen(question.data.metric.name)
     screen.introduce_verification(record, len(trials), str(question.data.training.inputs.device))
+    done = []
     for verified in verify(question, trials):
         screen.compare(verified)
+        done.append(verified)
+    screen.conclude_verification(done)
+    if apart := [f"#{verified.number}" for verified in done if verified.verdict == "differs"]:
+        raise HpsearchError(
+            f"{', '.join(apart)}: further from the reference than rounding explains. Please report this study."
+        )
 
 
 def _record(source: str, name: str | None, reports: Path) -> "StudyRecord":

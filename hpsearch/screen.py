@@ -1,7 +1,8 @@
 """The screen of a run: the data set, a live bar on a terminal and plain lines elsewhere, the result."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -139,7 +140,21 @@ class Screen:
         )
         if verified.exact is not None:
             training, validation, metric = map(number, verified.exact)
-            self.console.print(f"{'':>6} {'in float64':>12} {training:>14} {validation:>16} {metric:>12}")
+            self.console.print(
+                f"{'':>6} {'in float64':>12} {training:>14} {validation:>16} {metric:>12}  {verified.verdict}"
+            )
+        if verified.control is not None:
+            training, validation, metric = map(number, verified.control)
+            self.console.print(f"{'':>6} {'control':>12} {training:>14} {validation:>16} {metric:>12}")
+
+    def conclude_verification(self, all_verified: "Sequence[Verified]") -> None:
+        """Print how many trials are equal, how many as far apart as rounding takes them, and what to make of it."""
+        counts = Counter(verified.verdict for verified in all_verified)
+        if "" in counts:
+            self.row("", "float32 rounding grows in training; --float64 says whether that is all")
+            return
+        self.row("verdict", ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) + " (in float64)")
+        self.row("", "control: the reference against itself, its learning rate one rounding larger")
 
     def row(self, head: str, text: object) -> None:
         """Print a line with its head."""

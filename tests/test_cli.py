@@ -275,9 +275,10 @@ def test_verify_trains_again(study: Path, capsys: pytest.CaptureFixture[str]) ->
     reports = ("--reports", str(study.parent / "out"))
     assert main(["verify", "flowers", *reports, "--trials", "3", "--float64"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    exact = [[float(number) for number in line.split()[2:]] for line in lines if "in float64" in line]
+    exact = [[float(number) for number in line.split()[2:5]] for line in lines if "  in float64" in line]
     assert len(exact) == 3
     assert all(gap < 1e-10 for gaps in exact for gap in gaps)
+    assert any(line.startswith("verdict    3 equal (in float64)") for line in lines)
     recorded = [line.split() for line in lines if line.strip()[:1].isdigit() and "verify" not in line]
     assert all(float(gap) < 1e-3 for columns in recorded for gap in columns[2:4])
 
@@ -286,7 +287,7 @@ def test_verify_trains_again(study: Path, capsys: pytest.CaptureFixture[str]) ->
     ("flags", "status", "message"),
     [
         (["flowers", "--trials", "0"], 2, "--trials 0: a number from 1 expected"),
-        (["flowers", "--engine", "none", "--float64"], 2, "unknown engine 'none'"),
+        (["flowers", "--engine", "none"], 2, "unknown engine 'none'"),
         (["nothing"], 2, "no storage"),
     ],
 )
@@ -297,3 +298,27 @@ def test_verify_that_cannot_be(
     main(arguments(study, "--trials", "1"))
     assert main(["verify", *flags, "--reports", str(study.parent / "out")]) == status
     assert message in capsys.readouterr().err
+
+
+def test_verdicts() -> None:
+    """A gap is equal, as far as rounding grows, or told as a difference; without float64 there is no verdict."""
+    from hpsearch.search.verify import Verified
+
+    def verdict(gap: float, control: float) -> str:
+        return Verified(0, 9, (0, 0, 0), "finished", "finished", (gap, gap, 0), (control, control, 0)).verdict
+
+    cases = [(1e-12, 0), (1e-3, 2e-3), (1e-3, 1e-12)]
+    assert [verdict(*case) for case in cases] == ["equal", "rounding, grown by training", "differs"]
+    assert Verified(0, 9, (0, 0, 0), "finished", "finished").verdict == ""
+
+
+def test_an_engine_that_is_wrong_is_told(
+    study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With an update that is wrong by 1 % `verify --float64` names the trials and ends with status 1."""
+    from hpsearch.training.steps import step_table
+
+    main(arguments(study, "--trials", "2"))
+    monkeypatch.setattr("hpsearch.training.resident.lane.step_table", lambda *a: step_table(*a) * [1.01, 1, 1])
+    assert main(["verify", "flowers", "--reports", str(study.parent / "out"), "--float64"]) == 1
+    assert "#0, #1: further from the reference than rounding explains" in capsys.readouterr().err

@@ -1,11 +1,13 @@
 """`verify`: trains recorded trials again with the reference engine and says how far the histories are apart, as a user's proof.
 
-In float32 correct engines drift: each rounds its sums in another order, and training amplifies that. So the same trials can be trained
-in float64 with both engines too, where nothing but rounding at 1e-16 is left.
+Correct engines drift: each rounds its sums in another order, and training amplifies that; where it is unstable, a thousandfold an epoch,
+so that in float64 too 1e-16 becomes visible. So the same trials can be trained in float64 by engine and reference, beside a control:
+the reference against itself with a learning rate that is one rounding larger. An engine that is right is about as far away as that.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf, nextafter
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +15,22 @@ import torch
 
 from hpsearch.config import StudyConfig, check_config
 from hpsearch.data.dataset import Data
-from hpsearch.errors import UserError, look_up
+from hpsearch.errors import UserError
 from hpsearch.search.place import Place, prepare_data
 from hpsearch.space.answers import fixed
 from hpsearch.storage.records import StudyRecord, TrialRecord
 from hpsearch.training import Engine, Several, Single
-from hpsearch.training.engines import ENGINES, make_engine
+from hpsearch.training.engines import make_engine
 from hpsearch.training.reference import train_safely
 from hpsearch.trial import History, TrainingRun, TrialSpec
 
+EQUAL = 1e-10  # losses that are no further apart are the same run
+GROWN = 100  # times the control's gap: rounding that grew differently
+VERDICTS = ("equal", "rounding, grown by training", "differs")
 COLUMNS = ("training_loss", "validation_loss", "metric")
+
+
+Gaps = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +39,21 @@ class Verified:
 
     number: int
     evaluations: int
-    gaps: tuple[float, float, float]
+    gaps: Gaps
     recorded: str
     again: str
-    exact: tuple[float, float, float] | None = None  # the same between the engine and the reference, both in float64
+    exact: Gaps | None = None  # the same between the engine and the reference, both in float64
+    control: Gaps | None = None  # and between the reference and the reference one rounding away
+
+    @property
+    def verdict(self) -> str:
+        """Return what the gaps in float64 mean: one of `VERDICTS`, or nothing where there are none."""
+        if self.exact is None or self.control is None:
+            return ""
+        losses = list(zip(self.exact[:2], self.control[:2], strict=True))
+        if all(gap <= EQUAL for gap, _ in losses):
+            return VERDICTS[0]
+        return VERDICTS[1] if all(gap <= max(EQUAL, GROWN * control) for gap, control in losses) else VERDICTS[2]
 
 
 def choose_trials(record: StudyRecord, count: int) -> list[TrialRecord]:
@@ -76,7 +95,6 @@ def prepare(record: StudyRecord, *, root: str | None, device: str | None, engine
         )
     if engine is None:
         return Question(config, data, None)
-    look_up(ENGINES, engine, "engine")
     double = data.to(data.training.inputs.device, torch.float64)
     return Question(config, data, (make_engine(engine, double), double))
 
@@ -93,24 +111,28 @@ def verify(question: Question, trials: Sequence[TrialRecord]) -> Iterator[Verifi
             largest_gaps(trial.history, again.history),
             trial.outcome,
             str(again.outcome),
-            None if question.exact is None else _exact(spec, *question.exact),
+            *(() if question.exact is None else _exact(spec, *question.exact, len(trial.history))),
         )
 
 
-def largest_gaps(one: History, other: History) -> tuple[float, float, float]:
-    """Return the largest difference of each column of `COLUMNS`, over the evaluations that both have."""
+def largest_gaps(one: History, other: History, most: float = inf) -> Gaps:
+    """Return the largest difference of each column of `COLUMNS`, over the evaluations up to `most` that both have."""
     places = {evaluation: index for index, evaluation in enumerate(other.evaluation)}
-    shared = [(index, places[e]) for index, e in enumerate(one.evaluation) if e in places]
+    shared = [(index, places[e]) for index, e in enumerate(one.evaluation) if e in places and e <= most]
     a, b, c = (
         max((abs(getattr(one, name)[i] - getattr(other, name)[j]) for i, j in shared), default=0.0) for name in COLUMNS
     )
     return a, b, c
 
 
-def _exact(spec: TrialSpec, engine: Engine, data: Data) -> tuple[float, float, float]:
+def _exact(spec: TrialSpec, engine: Engine, data: Data, evaluations: int) -> tuple[Gaps, Gaps]:
+    """Return the gaps of the engine and of the control from the reference, over as many evaluations as are recorded."""
     source = Several([spec])
     engine.run(source)
-    return largest_gaps(source.runs[spec.number].history, _reference(spec, data, None).history)
+    nudged = replace(spec, learning_rate=nextafter(spec.learning_rate, inf))
+    exact, control = (_reference(one, data, None).history for one in (spec, nudged))
+    engine_history = source.runs[spec.number].history
+    return largest_gaps(engine_history, exact, evaluations), largest_gaps(control, exact, evaluations)
 
 
 def _reference(spec: TrialSpec, data: Data, until: int | None) -> TrainingRun:
