@@ -12,6 +12,7 @@ from hpsearch import __version__
 from hpsearch.errors import HpsearchError, SearchFailed, Stopped, UserError
 
 if TYPE_CHECKING:
+    from hpsearch.search.place import Place
     from hpsearch.storage import StudyRecord
 
 EPILOG = """studies that come along: digits (the default; embedded data), mnist
@@ -33,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     root.add_argument("--version", action="version", version=__version__)
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_run(commands)
+    _add_compare(commands)
     _add_report(commands)
     _add_verify(commands)
     _add_bench(commands)
@@ -50,22 +52,49 @@ def _add_run(commands: Any) -> None:
     run.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
     run.add_argument("--sampler", help="random, grid, qmc, tpe, gp, cmaes")
     run.add_argument("--pruner", help="none, median, halving, hyperband")
-    run.add_argument("--device", help="cpu, cuda, cuda:1 (default: CUDA where there is one)")
-    run.add_argument("--engine", default="auto", help="auto, reference, fused, resident: who trains (default: auto)")
-    run.add_argument("--parallel", type=int, metavar="N", help="trials in flight (default: chosen; changes no result)")
-    run.add_argument("--precision", help="float32, float64; on CUDA also tf32, bfloat16 (default: float32)")
-    run.add_argument("-v", "--verbose", action="store_true", help="say which engine trains what, and why")
-    run.add_argument("--data-root", metavar="DIR", help="folder of the data set's files, e.g. DIR/MNIST/raw")
-    run.add_argument("--download", action="store_true", help="let torchvision download what is missing")
-    run.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="any other setting, e.g. learning_rate.high=0.3"
-    )
-    run.add_argument("--storage", metavar="URL", help="any Optuna storage (default: SQLite in the study's folder)")
-    run.add_argument(
-        "--take-over", action="store_true", help="write although another machine's process holds the study"
-    )
+    _add_training(run)
     _add_common(run)
     run.set_defaults(call=_run)
+
+
+def _add_compare(commands: Any) -> None:
+    compare = commands.add_parser("compare", help="compare gradient descent, mini-batches and SGD, each tuned alike")
+    compare.add_argument(
+        "study",
+        nargs="?",
+        default="compare-digits",
+        help="a TOML file, a comparison that comes along, or a data set's name (default: compare-digits)",
+    )
+    compare.add_argument("--name", help="the comparison's name and folder (default: the file's name)")
+    compare.add_argument("--batch-sizes", metavar="LIST", help="the regimes, e.g. 1,32,full")
+    compare.add_argument("--target", type=float, metavar="X", help="the validation metric to be passed")
+    compare.add_argument("--trials", type=int, metavar="N", help="settings tried at each batch size")
+    compare.add_argument("--seeds", type=int, metavar="N", help="fresh seeds on which each winner is trained again")
+    compare.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
+    _add_training(compare)
+    _add_common(compare)
+    compare.set_defaults(call=_compare)
+
+
+def _add_training(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--device", help="cpu, cuda, cuda:1 (default: CUDA where there is one)")
+    command.add_argument(
+        "--engine", default="auto", help="auto, reference, fused, resident: who trains (default: auto)"
+    )
+    command.add_argument(
+        "--parallel", type=int, metavar="N", help="trials in flight (default: chosen; no result changes)"
+    )
+    command.add_argument("--precision", help="float32, float64; on CUDA also tf32, bfloat16 (default: float32)")
+    command.add_argument("-v", "--verbose", action="store_true", help="say which engine trains what, and why")
+    command.add_argument("--data-root", metavar="DIR", help="folder of the data set's files, e.g. DIR/MNIST/raw")
+    command.add_argument("--download", action="store_true", help="let torchvision download what is missing")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="any other setting, e.g. learning_rate.high=0.3"
+    )
+    command.add_argument("--storage", metavar="URL", help="any Optuna storage (default: SQLite in the study's folder)")
+    command.add_argument(
+        "--take-over", action="store_true", help="write although another machine's process holds the study"
+    )
 
 
 def _add_report(commands: Any) -> None:
@@ -148,15 +177,12 @@ def _run(options: argparse.Namespace) -> None:
     from hpsearch.config import find_study, read_config
 
     config = read_config(find_study(options.study), _overrides(options))
-    from hpsearch.files import folder_name
     from hpsearch.screen import Screen
-    from hpsearch.search.place import Place, prepare_data, prepare_engine
+    from hpsearch.search.place import prepare_data, prepare_engine
     from hpsearch.search.study import run_study
-    from hpsearch.storage.opening import sqlite_url
 
-    folder = Path(options.reports) / folder_name(config.study.name)
-    url = sqlite_url(folder.absolute() / "study.db") if options.storage is None else options.storage
-    place = Place(folder, url, options.device, options.download, options.take_over, options.engine, options.parallel)
+    place = _place(options, config.study.name)
+    url, folder = place.storage, place.folder
     data = prepare_data(config, place)
     screen = Screen(data.metric.name)
     engine = prepare_engine(config, place, data, screen.explain if options.verbose else lambda line: None)
@@ -171,19 +197,54 @@ def _run(options: argparse.Namespace) -> None:
     screen.conclude(record, page)
 
 
+def _compare(options: argparse.Namespace) -> None:
+    from hpsearch.config import read_comparison
+
+    config, notices = read_comparison(options.study, _overrides(options))
+    from hpsearch.comparison.study import run_comparison
+    from hpsearch.screen import Screen
+    from hpsearch.search.place import prepare_data, prepare_engine
+
+    place = _place(options, config.study.name)
+    data = prepare_data(config, place)
+    screen = Screen(data.metric.name)
+    engine = prepare_engine(config, place, data, screen.explain if options.verbose else lambda line: None)
+    screen.introduce_comparison(config, data.summary, str(data.training.inputs.device), place.folder, notices)
+    with screen.live():
+        run_comparison(config, place, data, engine, screen.stage, screen.announce)
+
+
+def _place(options: argparse.Namespace, name: str) -> "Place":
+    from hpsearch.files import folder_name
+    from hpsearch.search.place import Place
+    from hpsearch.storage.opening import sqlite_url
+
+    folder = Path(options.reports) / folder_name(name)
+    url = sqlite_url(folder.absolute() / "study.db") if options.storage is None else options.storage
+    return Place(folder, url, options.device, options.download, options.take_over, options.engine, options.parallel)
+
+
+SETTINGS = {  # flag → the setting whose place it takes
+    "name": "study.name",
+    "seed": "study.seed",
+    "data_root": "data.root",
+    "precision": "training.precision",
+    "timeout": "search.timeout",
+    "sampler": "search.sampler",
+    "pruner": "search.pruner",
+    "target": "compare.target",
+    "seeds": "compare.seeds",
+    "batch_sizes": "compare.batch_sizes",
+}
+
+
 def _overrides(options: argparse.Namespace) -> list[tuple[str, Any]]:
     from hpsearch.config import parse_value
 
-    flags = {
-        "study.name": options.name,
-        "study.seed": options.seed,
-        "data.root": options.data_root,
-        "search.trials": options.trials,
-        "search.timeout": options.timeout,
-        "search.sampler": options.sampler,
-        "search.pruner": options.pruner,
-        "training.precision": options.precision,
-    }
+    flags = {setting: getattr(options, flag, None) for flag, setting in SETTINGS.items()}
+    flags["compare.trials" if options.command == "compare" else "search.trials"] = options.trials
+    if sizes := flags["compare.batch_sizes"]:
+        flags["compare.batch_sizes"] = [parse_value(size.strip()) for size in sizes.split(",")]
     overrides = [(key, value) for key, value in flags.items() if value is not None]
     for text in options.set:
         key, equals, value = text.partition("=")

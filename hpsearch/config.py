@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from hpsearch.data.datasets import DATASETS
 from hpsearch.errors import UserError, shown, suggestion
 from hpsearch.space import HYPERPARAMETERS, SearchSpace
 from hpsearch.space.reading import read_space
@@ -23,6 +24,10 @@ STUDIES = next(
 )  # wheel, checkout
 LARGEST_FILE = 1_000_000  # bytes; no study's file is longer
 UNITS = ("epochs", "updates", "examples")
+SAMPLED = (
+    "qmc",
+    "random",
+)  # samplers whose proposals know nothing of results: what tuning would give with fewer trials can be told
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Positive = Annotated[int, Field(ge=1, le=10**12)]
@@ -80,6 +85,28 @@ class SearchSection(Section):
     metric: str | None = None
 
 
+class CompareSection(Section):
+    """A comparison: what is trained at each batch size, with equal means.
+
+    `batch_sizes`: the regimes (default: the list in `[space]`, else `BATCH_SIZES`), for each optimizer of `[space]`. `trials` settings are
+    tried at each, the winner is trained again on `seeds` fresh seeds, `measured` of these runs update by update. `target`: the metric
+    to be passed (default: the best that every batch size reached in tuning). `tune_until` and `train_until`: whether a run ends at the
+    target or goes on to its budget. `seconds`: a run's budget as time in training, turned into updates once for each batch size.
+    `resolution`: the share of a time to the target within which it is known. `space`: what takes the place of `[space]` for an optimizer.
+    """
+
+    batch_sizes: Annotated[list[Positive | Literal["full"]], Field(min_length=1, max_length=64)] | None = None
+    trials: Annotated[int, Field(ge=2, le=10_000)] = 16
+    seeds: Annotated[int, Field(ge=2, le=1_000)] = 10
+    measured: Annotated[int, Field(ge=0, le=1_000)] = 3
+    target: float | None = None
+    tune_until: Literal["target", "budget"] = "budget"
+    train_until: Literal["target", "budget"] = "budget"
+    seconds: Annotated[float, Field(gt=0, le=10**7)] | None = None
+    resolution: Annotated[float, Field(ge=0.001, le=1)] = 0.02
+    space: dict[str, dict[str, Any]] = {}
+
+
 class StudyConfig(BaseModel):
     """A study, whole: what is searched, on what, how long and by whom."""
 
@@ -90,6 +117,7 @@ class StudyConfig(BaseModel):
     space: SearchSpace
     training: TrainingSection = TrainingSection()
     search: SearchSection = SearchSection()
+    compare: CompareSection | None = None
 
     @property
     def budget(self) -> Budget:
@@ -98,12 +126,13 @@ class StudyConfig(BaseModel):
         unit, amount = next(((u, a) for u, a in units.items() if a), ("epochs", 20))
         evaluations = self.training.evaluations or (min(amount, 100) if unit == "epochs" else 20)
         factor = None if self.search.pruner == "none" else self.search.reduction_factor
-        return Budget(unit, amount, evaluations, self.training.patience, factor)
+        resolution = self.compare.resolution if self.compare else None
+        return Budget(unit, amount, evaluations, self.training.patience, factor, resolution)
 
     def settings(self) -> dict[str, Any]:
         """Return the study as plain values, tables and keys as in its file: what the storage keeps."""
-        sections = {name: getattr(self, name).model_dump() for name in ("study", "data", "training", "search")}
-        return {**sections, "space": self.space.plain()}
+        names = ("study", "data", "training", "search", *(("compare",) if self.compare else ()))
+        return {**{name: getattr(self, name).model_dump() for name in names}, "space": self.space.plain()}
 
 
 def find_study(name: str) -> Path:
@@ -127,12 +156,70 @@ def read_config(path: Path, overrides: Sequence[tuple[str, Any]] = ()) -> StudyC
     Raises:
         UserError: every problem, a line each.
     """
-    raw = _parse(path)
-    raw.setdefault("study", {}).setdefault("name", path.stem) if isinstance(raw.get("study", {}), dict) else None
+    return _overridden(_parse(path), path.stem, str(path), overrides)
+
+
+def _overridden(raw: dict[str, Any], called: str, where: str, overrides: Sequence[tuple[str, Any]]) -> StudyConfig:
+    """Check plain values after overrides took their places."""
+    raw.setdefault("study", {}).setdefault("name", called) if isinstance(raw.get("study", {}), dict) else None
     keys = [_override(raw, key, value) for key, value in overrides]
     if any(f"training.{unit}" in keys for unit in UNITS):  # takes the place of the file's budget in another unit
         raw["training"] = {k: v for k, v in raw["training"].items() if k not in UNITS or f"training.{k}" in keys}
-    return check_config(raw, str(path), keys)
+    return check_config(raw, where, keys)
+
+
+LEFT_OUT = (  # of a search's study, when it is compared
+    *("search.sampler", "search.pruner", "search.trials", "search.timeout", "search.reduction_factor", "search.lag"),
+    *("training.patience", "training.evaluations"),
+)
+PLAIN: dict[str, Any] = {  # what is compared on a data set of which only the name is given
+    "depth": 2,
+    "width": 64,
+    "optimizer": "sgd",
+    "learning_rate": {"low": 1e-3, "high": 10.0, "log": True},
+}
+
+
+def read_comparison(name: str, overrides: Sequence[tuple[str, Any]] = ()) -> tuple[StudyConfig, list[str]]:
+    """Read and check a comparison: a file, one of hpsearch's own (with or without its `compare-`), or a data set's name.
+
+    A search's study is compared too; what a comparison decides itself is left out of it. Returned with it: a line on what was.
+
+    Raises:
+        UserError: every problem, a line each.
+    """
+    path = _find_comparison(name)
+    raw = _parse(path) if path else {"data": {"name": name}, "space": dict(PLAIN)}
+    called = path.stem if path else f"compare-{name}"
+    notices = []
+    if "compare" not in raw:
+        raw["compare"] = {}
+        if gone := [key for key in LEFT_OUT if _drop(raw, key)]:
+            notices.append(f"left out, since every run of a comparison trains alike and to its end: {', '.join(gone)}")
+        called = called if called.startswith("compare-") else f"compare-{called}"
+    return _overridden(raw, called, str(path or f"data set '{name}'"), overrides), notices
+
+
+def _find_comparison(name: str) -> Path | None:
+    """Return the file of a comparison, None for a data set's name."""
+    known = {file.stem for file in STUDIES.glob("*.toml")}
+    if f"compare-{name}" in known:
+        return find_study(f"compare-{name}")
+    with suppress(OSError):
+        if name in known or Path(name).is_file():
+            return find_study(name)
+    if name in DATASETS:
+        return None
+    names = {*known, *DATASETS}
+    raise UserError(
+        f"nothing to compare is called {shown(name)}: no file, study or data set. {suggestion(name, names)}"
+    )
+
+
+def _drop(raw: dict[str, Any], key: str) -> bool:
+    section, name = key.split(".")
+    table = raw.get(section)
+    return isinstance(table, dict) and table.pop(name, None) is not None
 
 
 def check_config(raw: Mapping[str, Any], where: str, overridden: Sequence[str] = ()) -> StudyConfig:
@@ -222,6 +309,37 @@ def _conflicts(config: StudyConfig) -> list[str]:
         problems.append(
             f"study.name is {shown(name)}; expected 1 to 200 characters that print. Give another name (--name)"
         )
+    return problems + (_comparison_conflicts(config, config.compare) if config.compare else [])
+
+
+def _comparison_conflicts(config: StudyConfig, compare: CompareSection) -> list[str]:
+    """Return what a comparison could not keep to, or would not do anything with."""
+    problems, given = [], config.search.model_fields_set
+    if "sampler" in given and config.search.sampler not in SAMPLED:
+        problems.append(
+            f"search.sampler is {shown(config.search.sampler)}; a comparison tunes every batch size alike, by {' or '.join(SAMPLED)}"
+        )
+    for key in ("trials", "timeout", "pruner", "reduction_factor"):
+        if key in given and getattr(config.search, key) not in (None, "none"):
+            hint = "Give compare.trials" if key == "trials" else "Remove it"
+            problems.append(
+                f"search.{key}: every trial of a comparison trains to its end, and each batch size has as many. {hint}"
+            )
+    if config.training.patience or config.training.evaluations:
+        key = "patience" if config.training.patience else "evaluations"
+        problems.append(
+            f"training.{key}: a comparison evaluates by compare.resolution, to the end of the budget. Remove it"
+        )
+    if compare.seconds and any(getattr(config.training, unit) for unit in UNITS):
+        problems.append("compare.seconds: there is a budget in [training] already. Keep one")
+    if compare.batch_sizes and "batch_size" in config.space.domains:
+        problems.append("space.batch_size: the batch sizes stand in compare.batch_sizes already. Keep one")
+    optimizers = [str(name) for name in config.space.domain("optimizer").points()]
+    problems += [
+        f"compare.space.{name}: the comparison has no such optimizer. {suggestion(name, optimizers)}"
+        for name in compare.space
+        if name not in optimizers
+    ]
     return problems
 
 

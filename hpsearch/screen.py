@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 if TYPE_CHECKING:
+    from hpsearch.comparison.study import Stage
     from hpsearch.config import StudyConfig
     from hpsearch.search.loop import Standing
     from hpsearch.search.verify import Verified
@@ -85,11 +86,8 @@ class Screen:
 
     def introduce(self, config: "StudyConfig", data: Mapping[str, Any], device: str, folder: object) -> None:
         """Print what is searched, on what, and how."""
-        rows = ", ".join(f"{count:,} {part}" for part, count in data["rows"].items())
-        shape = " × ".join(map(str, data["shape"]))
-        classes = f" into {data['outputs']} classes" if data["task"] == "multiclass" else ""
+        self._introduce_data(data)
         budget, search = config.budget, config.search
-        self.row("data", f"{data['title']}: {data['task']}{classes}, inputs {shape}, rows {rows}")
         self.row(
             "search",
             f"{search.trials:,} trials of {budget.amount:,} {budget.unit}, sampler {search.sampler}, pruner {search.pruner}, "
@@ -98,6 +96,44 @@ class Screen:
         self.row("folder", folder)
         for notice in data["notices"]:
             self.row("notice", notice)
+
+    def _introduce_data(self, data: Mapping[str, Any]) -> None:
+        rows = ", ".join(f"{count:,} {part}" for part, count in data["rows"].items())
+        shape = " × ".join(map(str, data["shape"]))
+        classes = f" into {data['outputs']} classes" if data["task"] == "multiclass" else ""
+        self.row("data", f"{data['title']}: {data['task']}{classes}, inputs {shape}, rows {rows}")
+
+    def introduce_comparison(
+        self, config: "StudyConfig", data: Mapping[str, Any], device: str, folder: object, notices: Sequence[str]
+    ) -> None:
+        """Print what is compared, on what, and how."""
+        compare, budget = config.compare, config.budget
+        assert compare is not None
+        self._introduce_data(data)
+        sizes = compare.batch_sizes or config.space.domain("batch_size").points()
+        optimizers = ", ".join(map(str, config.space.domain("optimizer").points()))
+        each = f"{compare.seconds:g} seconds" if compare.seconds else f"{budget.amount:,} {budget.unit}"
+        target = (
+            f"target {self.metric} {compare.target:g}" if compare.target is not None else "target: chosen after tuning"
+        )
+        self.row("compare", f"batch sizes {', '.join(map(str, sizes))}; {optimizers}; {target}")
+        self.row(
+            "means",
+            f"{compare.trials} settings at each batch size, the winners again on {compare.seeds} seeds, {each} a run, "
+            f"seed {config.study.seed}, on {device}",
+        )
+        self.row("folder", folder)
+        for notice in (*notices, *data["notices"]):
+            self.row("notice", notice)
+
+    def stage(self, stage: "Stage") -> None:
+        """Bring the bar (or, now and then, a line) of a comparison up to date."""
+        line = f"{stage.name}: {stage.done:,}/{stage.total:,}"
+        if self.console.is_terminal:
+            self.bar.update(self.task, completed=stage.done, total=stage.total, description=line)
+        elif stage.done in (0, stage.total) or time.monotonic() - self.last > PAUSE:
+            self.console.print(line)
+            self.last = time.monotonic()
 
     def conclude(self, record: "StudyRecord", page: object) -> None:
         """Print the best trial, its figures and where the report is."""

@@ -24,6 +24,7 @@ class Outcome(StrEnum):
     """How a training run ended."""
 
     FINISHED = "finished"
+    REACHED = "reached the target"
     STOPPED_EARLY = "stopped early"
     PRUNED = "pruned"
     DIVERGED = "diverged"
@@ -42,6 +43,7 @@ class Outcome(StrEnum):
 
 MEANINGS = {
     Outcome.FINISHED: "trained to the end of its budget",
+    Outcome.REACHED: "its metric passed the target, so it stopped",
     Outcome.STOPPED_EARLY: "stopped after its patience without a better validation metric",
     Outcome.PRUNED: "stopped by the pruner at a rung: others were better there",
     Outcome.DIVERGED: "the loss was no longer a finite number",
@@ -71,12 +73,18 @@ class Architecture:
         return sum((a + 1) * b for a, b in pairwise(self.sizes))
 
 
+FINEST = 200  # evaluations of a pass over the rows, at most, where a budget asks for a resolution
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """How long one trial may train, the same for every batch size: `amount` of `unit`, evaluated `evaluations` times on the way.
 
     `patience` is the number of evaluations without a better metric after which a run stops (None: never). A pruner is asked at
     rungs, `reduction_factor` apart: with 27 evaluations and a factor of 3 after the 1st, 3rd and 9th; no factor, no rungs.
+
+    With a `resolution` there are more evaluations: they lie 1 / `FINEST` of a pass apart (at least an update), later by this share of
+    the updates so far, so that the update at which something happens is known to within that share, early or late.
     """
 
     unit: str  # "epochs", "updates" or "examples"
@@ -84,6 +92,7 @@ class Budget:
     evaluations: int
     patience: int | None = None
     reduction_factor: int | None = None
+    resolution: float | None = None
 
     def updates(self, batch_size: int, rows: int) -> int:
         """Return the weight updates that the budget buys with this batch size on so many training rows; at least one."""
@@ -95,6 +104,8 @@ class Budget:
     def evaluate_at(self, batch_size: int, rows: int) -> tuple[int, ...]:
         """Return the update after which each evaluation comes; equal neighbours where there are fewer updates than evaluations."""
         updates = self.updates(batch_size, rows)
+        if self.resolution is not None:
+            return _growing(updates, max(1, rows // (FINEST * batch_size)), self.resolution)
         return tuple(-(-updates * (i + 1) // self.evaluations) for i in range(self.evaluations))
 
     @property
@@ -106,6 +117,14 @@ class Budget:
         return tuple(reversed(rungs))
 
 
+def _growing(last: int, step: int, share: float) -> tuple[int, ...]:
+    """Return updates up to the last one, `step` apart or by a share of the updates so far, whichever is more."""
+    found = [0]
+    while found[-1] < last:
+        found.append(min(last, max(found[-1] + step, int(found[-1] * (1 + share)))))
+    return tuple(found[1:])
+
+
 @dataclass(frozen=True, slots=True)
 class TrialSpec:
     """Everything that a training run depends on, its data and precision aside.
@@ -113,7 +132,7 @@ class TrialSpec:
     `seed` decides the initial weights; `order_seed`, one for the whole study, the order of the batches, so that trials of one batch
     size see the same ones. `evaluate_at` are the updates after which the network is evaluated (the last one is the budget), `rungs`
     the evaluations (counted from 1) at which a pruner is asked, `patience` the evaluations without a better metric after which the
-    run stops.
+    run stops; a run with a `target` stops once its metric is strictly better.
     """
 
     number: int
@@ -129,6 +148,7 @@ class TrialSpec:
     schedule: str = "constant"
     rungs: tuple[int, ...] = ()
     patience: int | None = None
+    target: float | None = None
 
     @property
     def updates(self) -> int:

@@ -82,6 +82,11 @@ class Search:
         )
 
     @property
+    def answers(self) -> Mapping[int, TrainingRun]:
+        """The runs told so far by number, weights aside; of trials with equal hyperparameters the first."""
+        return {number: run for number, (run, _) in self._answers.items()}
+
+    @property
     def complete(self) -> bool:
         """Whether every trial is told."""
         return self._counts["done"] >= self.total

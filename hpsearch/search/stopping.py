@@ -5,14 +5,19 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-
-from hpsearch.search.loop import Search
+from typing import Protocol
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+class Stops(Protocol):
+    """A search, or whatever else looks at `stopping` as it goes."""
+
+    stopping: bool
+
+
 @contextmanager
-def stopping(search: Search, announce: Callable[[str], None]) -> Iterator[Callable[[], int]]:
+def stopping(search: Stops, announce: Callable[[str], None]) -> Iterator[Callable[[], int]]:
     """Turn the first signal into a clean stop and a second Ctrl-C into an immediate one; yield the exit status so far."""
     received: list[int] = []
 

@@ -1,6 +1,6 @@
 """One study from its configuration to its result: data, storage, search, the best network."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ def run_study(
         SearchFailed: no trial gave a usable network.
         Stopped: a signal ended it; everything told is kept.
     """
-    view = _view(config, data.metric.direction)
+    view = make_view(config, data.metric.direction)
     writer = StudyWriter.open(
         place.storage,
         config.study.name,
@@ -45,7 +45,7 @@ def run_study(
     )
     with closing(writer):
         make_folder(place.folder)
-        search = _search(config, view, writer, data, show)
+        search = make_search(config, view, writer, data, config.search.trials, show)
         for note in _notes(config, place, search, data):
             announce(note)
         with stopping(search, announce) as status:
@@ -64,7 +64,8 @@ def run_study(
         return _confirm(search, place.folder, key, data, engine)
 
 
-def _view(config: StudyConfig, direction: Direction) -> View:
+def make_view(config: StudyConfig, direction: Direction) -> View:
+    """Return the sampler's side of a study."""
     return View(
         name=config.study.name,
         direction=direction,
@@ -77,21 +78,27 @@ def _view(config: StudyConfig, direction: Direction) -> View:
     )
 
 
-def _search(config: StudyConfig, view: View, writer: StudyWriter, data: Data, show: Show) -> Search:
-    def specify(values: Any, number: int) -> TrialSpec:
-        return config.space.specification(
-            values,
-            number=number,
-            seed=config.study.seed,
-            budget=config.budget,
-            inputs=data.training.inputs.shape[1],
-            outputs=data.outputs,
-            rows=len(data.training.inputs),
-        )
+def specification(config: StudyConfig, values: Mapping[str, Any], number: int, data: Data) -> TrialSpec:
+    """Return the trial of these hyperparameters, all of them, as `SearchSpace.suggest` gives them."""
+    return config.space.specification(
+        values,
+        number=number,
+        seed=config.study.seed,
+        budget=config.budget,
+        inputs=data.inputs,
+        outputs=data.outputs,
+        rows=len(data.training),
+    )
 
-    search = config.search
+
+def make_search(config: StudyConfig, view: View, writer: StudyWriter, data: Data, trials: int, show: Show) -> Search:
+    """Return the search of a study that is open."""
+
+    def specify(values: Mapping[str, Any], number: int) -> TrialSpec:
+        return specification(config, values, number, data)
+
     worst = float(data.summary["worst"])
-    return Search(view, writer, specify, trials=search.trials, timeout=search.timeout, worst=worst, show=show)
+    return Search(view, writer, specify, trials=trials, timeout=config.search.timeout, worst=worst, show=show)
 
 
 def _notes(config: StudyConfig, place: Place, search: Search, data: Data) -> Iterator[str]:
@@ -135,7 +142,7 @@ def _confirm(search: Search, folder: Path, key: str, data: Data, engine: Engine)
             f"none of {search.standing.done} trials gave a usable network ({search.standing.failed} diverged or ran out "
             "of memory). Lower the upper end of learning_rate, or give a longer budget."
         )
-    known = search.writer.result()
+    known = search.writer.kept()
     if known.get("trial") == best.number:
         return known
     weights = load_weights(folder, best.number, key)
@@ -146,7 +153,7 @@ def _confirm(search: Search, folder: Path, key: str, data: Data, engine: Engine)
         save_weights(folder, run, key)
     result = score_test(best, spec, data, weights)
     result["scorings"] = known.get("scorings", 0) + 1  # a study that was extended has looked at the test rows before
-    search.writer.set_result(result)
+    search.writer.keep(result)
     return result
 
 

@@ -5,11 +5,10 @@ so that in float64 too 1e-16 becomes visible. So the same trials can be trained 
 the reference against itself with a learning rate that is one rounding larger. An engine that is right is about as far away as that.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import inf, nextafter
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -17,6 +16,7 @@ from hpsearch.config import StudyConfig, check_config
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError
 from hpsearch.search.place import Place, prepare_data
+from hpsearch.search.study import specification
 from hpsearch.space.answers import fixed
 from hpsearch.storage.records import StudyRecord, TrialRecord
 from hpsearch.training import Engine, Several, Single
@@ -143,13 +143,4 @@ def _reference(spec: TrialSpec, data: Data, until: int | None) -> TrainingRun:
 
 
 def _specification(config: StudyConfig, trial: TrialRecord, data: Data) -> TrialSpec:
-    values: Mapping[str, Any] = config.space.suggest(fixed(trial.params))
-    return config.space.specification(
-        values,
-        number=trial.number,
-        seed=config.study.seed,
-        budget=config.budget,
-        inputs=data.inputs,
-        outputs=data.outputs,
-        rows=len(data.training),
-    )
+    return specification(config, config.space.suggest(fixed(trial.params)), trial.number, data)

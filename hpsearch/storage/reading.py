@@ -6,17 +6,19 @@ from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
-from optuna.study import StudyDirection
+from optuna.study import StudyDirection, StudySummary
 from optuna.trial import FrozenTrial
 
 from hpsearch.errors import StorageError, UserError, suggestion
 from hpsearch.storage.opening import explained, masked, open_storage
-from hpsearch.storage.records import StudyRecord, TrialRecord
+from hpsearch.storage.records import ArmRecord, ComparisonRecord, StudyRecord, TrialRecord, WinnerRecord
 from hpsearch.trial import History
 
 SCHEMA = 1
 PREFIX = "hpsearch:"
 RUN = f"{PREFIX}run"
+WINNER = "/trial "  # in the name of the study of a winner's runs, before the number of the trial that won
+SCORED = ("training", "test")
 
 
 def read_study(url: str, name: str | None = None) -> StudyRecord:
@@ -36,9 +38,7 @@ def read_study(url: str, name: str | None = None) -> StudyRecord:
             )
         return StudyRecord(
             name=storage.get_study_name_from_id(study_id),
-            direction="maximize"
-            if storage.get_study_directions(study_id)[0] == StudyDirection.MAXIMIZE
-            else "minimize",
+            direction=_direction(storage, study_id),
             settings=_table(attributes, "settings"),
             data=_table(attributes, "data"),
             result=_table(attributes, "result"),
@@ -47,14 +47,90 @@ def read_study(url: str, name: str | None = None) -> StudyRecord:
         )
 
 
+def read(url: str, name: str | None = None) -> StudyRecord | ComparisonRecord:
+    """Read a study or a comparison, whichever it is; without a name, the storage's only one (a comparison's parts are no studies).
+
+    Raises:
+        UserError: there is none of that name, or hpsearch did not make it.
+        StorageError: the storage cannot be read.
+    """
+    storage = open_storage(url, read_only=True)
+    with explained(url):
+        if "compare" in storage.get_study_user_attrs(_find(storage, url, name)).get(f"{PREFIX}settings", {}):
+            return _comparison(storage, _find(storage, url, name))
+    return read_study(url, name)
+
+
+def _comparison(storage: BaseStorage, study_id: int) -> ComparisonRecord:
+    attributes, name = storage.get_study_user_attrs(study_id), storage.get_study_name_from_id(study_id)
+    plan = _table(attributes, "plan")
+    parts = {study.study_name: study._study_id for study in optuna.get_all_study_summaries(storage)}
+    arms = [
+        _arm(storage, parts, arm, plan.get("arms", {}).get(arm, {}))
+        for arm in parts
+        if arm.startswith(f"{name}/") and WINNER not in arm
+    ]
+    order = list(dict.fromkeys(arm.optimizer for arm in arms))
+    return ComparisonRecord(
+        name=name,
+        direction=_direction(storage, study_id),
+        settings=_table(attributes, "settings"),
+        data=_table(attributes, "data"),
+        target=plan.get("target"),
+        target_given=bool(plan.get("given")),
+        arms=tuple(sorted(arms, key=lambda arm: (order.index(arm.optimizer), arm.batch_size))),
+        shared=_table(attributes, "shared"),
+        textbook=_table(attributes, "textbook"),
+        minima=_table(attributes, "minima"),
+        as_of=time.strftime("%Y-%m-%d %H:%M"),
+    )
+
+
+def _arm(storage: BaseStorage, parts: Mapping[str, int], name: str, chosen: Mapping[str, int | None]) -> ArmRecord:
+    settings = _table(storage.get_study_user_attrs(parts[name]), "settings")
+    winners = {
+        number: _winner(storage, parts[f"{name}{WINNER}{number}"])
+        for number in {chosen.get("fastest"), chosen.get("best")}
+        if f"{name}{WINNER}{number}" in parts
+    }
+    return ArmRecord(
+        optimizer=str(settings["space"]["optimizer"]),
+        batch_size=int(settings["space"]["batch_size"]),
+        settings=settings,
+        trials=_trials(storage.get_all_trials(parts[name], deepcopy=False)),
+        fastest=winners.get(chosen.get("fastest")),
+        best=winners.get(chosen.get("best")),
+    )
+
+
+def _winner(storage: BaseStorage, study_id: int) -> WinnerRecord:
+    attributes = storage.get_study_user_attrs(study_id)
+    winner = _table(attributes, "settings")["winner"]
+    return WinnerRecord(
+        trial=int(winner["trial"]),
+        params=winner["params"],
+        runs=_trials(storage.get_all_trials(study_id, deepcopy=False)),
+        measured={int(number): measured for number, measured in _table(attributes, "measured").items()},
+    )
+
+
 def _find(storage: BaseStorage, url: str, name: str | None) -> int:
-    names = [study.study_name for study in optuna.get_all_study_summaries(storage)]
+    names = [study.study_name for study in optuna.get_all_study_summaries(storage) if not _part_of(study)]
     if name is None and len(names) == 1:
         name = names[0]
     if name is None or name not in names:
         asked = f"no study '{name}'" if name else f"{len(names)} studies"
         raise UserError(f"{asked} in {masked(url)}. Name one with --study. {suggestion(name or '', names)}")
     return storage.get_study_id_from_name(name)
+
+
+def _part_of(study: StudySummary) -> str | None:
+    settings = study.user_attrs.get(f"{PREFIX}settings")
+    return settings.get("part_of") if isinstance(settings, dict) else None
+
+
+def _direction(storage: BaseStorage, study_id: int) -> str:
+    return "maximize" if storage.get_study_directions(study_id)[0] == StudyDirection.MAXIMIZE else "minimize"
 
 
 def _table(attributes: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -87,6 +163,7 @@ def _record(trial: FrozenTrial, first: float) -> TrialRecord:
         history=_history(run.get("history")),
         rungs=trial.intermediate_values,
         repeats=run.get("repeats"),
+        scores={part: run[part] for part in SCORED if isinstance(run.get(part), dict)},
     )
 
 

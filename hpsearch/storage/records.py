@@ -1,7 +1,8 @@
 """What a study's storage says, as frozen values without Optuna: the only input of tables, figures and the report."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from hpsearch.trial import History
@@ -15,7 +16,7 @@ class TrialRecord:
     while it runs). `value` is the study's metric at the best evaluation; a failed trial has the metric's worst value. `parameters` counts
     the network's trainable numbers. `started` is seconds since the study's first trial; `seconds` is wall time; `rungs` is what
     was reported to the pruner (evaluation → metric). `repeats` is the number of the trial with the same hyperparameters whose
-    result was taken over, if any.
+    result was taken over, if any. `scores` has loss and metric of the best network on training and test rows, where they were taken.
     """
 
     number: int
@@ -32,6 +33,7 @@ class TrialRecord:
     history: History | None = None
     rungs: Mapping[int, float] | None = None
     repeats: int | None = None
+    scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +50,72 @@ class StudyRecord:
     result: Mapping[str, Any]
     trials: tuple[TrialRecord, ...]
     as_of: str  # local time of the reading, YYYY-MM-DD HH:MM
+
+
+@dataclass(frozen=True, slots=True)
+class WinnerRecord:
+    """A trial that won the tuning of its arm, trained again on fresh seeds.
+
+    `runs` are those runs, their numbers the seeds'; `measured` has what was measured update by update (see `comparison.measuring`)
+    of some of them, by number.
+    """
+
+    trial: int
+    params: Mapping[str, Any]
+    runs: tuple[TrialRecord, ...]
+    measured: Mapping[int, Mapping[str, Any]]
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate that won."""
+        return float(self.params["learning_rate"])
+
+
+@dataclass(frozen=True, slots=True)
+class ArmRecord:
+    """One optimizer at one batch size (rows of an update): its tuning trials, and its winners.
+
+    `fastest` reached the target in the fewest updates, `best` had the best metric of all; both may be one trial, and None until
+    the tuning is done or where no trial reached the target, or was usable.
+    """
+
+    optimizer: str
+    batch_size: int
+    settings: Mapping[str, Any]
+    trials: tuple[TrialRecord, ...]
+    fastest: WinnerRecord | None
+    best: WinnerRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonRecord:
+    """A comparison as the storage has it; `settings` and `data` as of a `StudyRecord`, with the table `compare`.
+
+    `target` is the value that the metric has to pass, None until it is chosen; `target_given` says that it was chosen before any result.
+    `shared` has, by optimizer, what was measured across arms; `textbook` the two-weight model; `minima` the escape tests. All may be empty.
+    """
+
+    name: str
+    direction: str  # "maximize" or "minimize"
+    settings: Mapping[str, Any]
+    data: Mapping[str, Any]
+    target: float | None
+    target_given: bool
+    arms: tuple[ArmRecord, ...]
+    shared: Mapping[str, Any]
+    textbook: Mapping[str, Any]
+    minima: Mapping[str, Any]
+    as_of: str
+
+    @property
+    def rows(self) -> int:
+        """Training rows: the batch size of gradient descent."""
+        return int(self.data["rows"]["training"])
+
+    def passed(self, trial: TrialRecord) -> float:
+        """Return the first update after which a run's metric is strictly better than the target, infinity if there is none."""
+        if self.target is None or trial.history is None:
+            return inf
+        sign = 1 if self.direction == "maximize" else -1
+        pairs = zip(trial.history.update, trial.history.metric, strict=True)
+        return next((float(update) for update, metric in pairs if sign * (metric - self.target) > 0), inf)

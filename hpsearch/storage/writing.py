@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, cast
 
 from optuna.distributions import BaseDistribution
@@ -23,7 +24,10 @@ from hpsearch.storage.reading import PREFIX, RUN, SCHEMA
 from hpsearch.trial import Outcome, TrainingRun
 
 CURVE = 100  # evaluations kept of a learning curve: a few kilobytes a trial
-FREE = ("study.question", "data.root", "search.trials", "search.timeout")  # settings that may change from run to run
+FREE = {  # settings that may change from run to run
+    *("study.question", "data.root", "search.trials", "search.timeout"),
+    *("compare.trials", "compare.seeds", "compare.measured"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +47,16 @@ class Stored:
 
 
 class StudyWriter:
-    """A study open for writing, under its lease."""
+    """A study open for writing, under its lease, or `under` another writer's: then that one's thread writes for both."""
 
-    def __init__(self, url: str, storage: BaseStorage, study_id: int) -> None:
-        self.url, self.storage, self.study_id = url, storage, study_id
+    def __init__(
+        self, url: str, storage: BaseStorage, study_id: int, *, under: "StudyWriter | None" = None, curve: int = CURVE
+    ) -> None:
+        self.url, self.storage, self.study_id, self.curve = url, storage, study_id, curve
         self.ids: dict[int, int] = {}  # our number → the storage's id
+        self.root = under or self
+        if under is not None:
+            return
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="storage", daemon=True)
@@ -63,24 +72,29 @@ class StudyWriter:
         data: Mapping[str, Any],
         *,
         take_over: bool = False,
+        under: "StudyWriter | None" = None,
+        curve: int = CURVE,
     ) -> "StudyWriter":
-        """Open a study, or make it, and take its lease.
+        """Open a study, or make it, and take its lease; a part of a comparison is open under the whole's.
+
+        `curve` is the most evaluations of a learning curve to keep.
 
         Raises:
             UserError: the study is another one under the same name, or another process runs it.
             StorageError: the storage cannot be used.
         """
         with alone(url), explained(url):
-            storage = open_storage(url)
+            storage = under.storage if under else open_storage(url)
             study_id = _find_or_create(storage, name, direction)
             attributes = storage.get_study_user_attrs(study_id)
             _refuse_changes(name, attributes, settings, data)
             _refuse_foreign_trials(name, storage.get_all_trials(study_id, deepcopy=False), attributes)
-            lease.acquire(storage, study_id, take_over=take_over)
+            if under is None:
+                lease.acquire(storage, study_id, take_over=take_over)
             for key, value in (("data", data), ("schema", SCHEMA), ("settings", settings)):  # settings make it a study
                 if attributes.get(PREFIX + key) != value:
                     storage.set_study_user_attr(study_id, PREFIX + key, value)
-        return cls(url, storage, study_id)
+        return cls(url, storage, study_id, under=under, curve=curve)
 
     def stored(self) -> list[Stored]:
         """Return the trials that are there already, in the order of their numbers."""
@@ -94,10 +108,10 @@ class StudyWriter:
             for t in trials
         ]
 
-    def result(self) -> dict[str, Any]:
-        """Return the result that an earlier run confirmed, if any."""
+    def kept(self, key: str = "result") -> dict[str, Any]:
+        """Return what an earlier run kept about the whole study under a key, if anything."""
         with explained(self.url):
-            return dict(self.storage.get_study_user_attrs(self.study_id).get(f"{PREFIX}result", {}))
+            return dict(self.storage.get_study_user_attrs(self.study_id).get(PREFIX + key, {}))
 
     def begin(self, number: int, params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]) -> None:
         """Write a trial whole, as RUNNING."""
@@ -106,9 +120,15 @@ class StudyWriter:
         self._put(lambda: self._create(number, trial))
 
     def finish(
-        self, run: TrainingRun, value: float, rungs: Mapping[int, float], seconds: float, repeats: int | None
+        self,
+        run: TrainingRun,
+        value: float,
+        rungs: Mapping[int, float],
+        seconds: float,
+        repeats: int | None,
+        more: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        """Write a trial's result; `value` is what is told, a failed trial's being the metric's worst."""
+        """Write a trial's result; `value` is what is told, a failed trial's being the metric's worst; `more` is kept with it."""
         kept = {
             "outcome": str(run.outcome),
             "detail": run.detail,
@@ -118,14 +138,15 @@ class StudyWriter:
             "parameters": run.parameters,
             "seconds": round(seconds, 4),
             "repeats": repeats,
-            "history": run.history.thinned(CURVE).columns(),
+            "history": run.history.thinned(self.curve).columns(),
+            **more,
         }
         pruned = run.outcome is Outcome.PRUNED
         self._put(lambda: self._finish(run, kept, TrialState.PRUNED if pruned else TrialState.COMPLETE, value, rungs))
 
-    def set_result(self, result: Mapping[str, Any]) -> None:
-        """Write the confirmed best network's figures."""
-        self._put(lambda: self.storage.set_study_user_attr(self.study_id, f"{PREFIX}result", dict(result)))
+    def keep(self, value: Mapping[str, Any], key: str = "result") -> None:
+        """Write what is known about the whole study under a key: the confirmed best network's figures, a comparison's measurements."""
+        self._put(lambda: self.storage.set_study_user_attr(self.study_id, PREFIX + key, dict(value)))
 
     def flush(self) -> None:
         """Wait until all that was handed over is written.
@@ -134,10 +155,10 @@ class StudyWriter:
             StorageError: a write failed.
         """
         done = threading.Event()
-        self._tasks.put(done.set)
-        while not done.wait(0.2) and self._error is None:
+        self.root._tasks.put(done.set)
+        while not done.wait(0.2) and self.root._error is None:
             pass
-        self._raise()
+        self.root._raise()
 
     def close(self) -> None:
         """Write what is left, give the lease back and end the thread."""
@@ -150,8 +171,8 @@ class StudyWriter:
             self._thread.join(5)
 
     def _put(self, task: Callable[[], None]) -> None:
-        self._raise()
-        self._tasks.put(task)
+        self.root._raise()
+        self.root._tasks.put(task)
 
     def _raise(self) -> None:
         if self._error is not None:

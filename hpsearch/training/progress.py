@@ -66,9 +66,14 @@ class Progress:
         )
 
     def _better(self, metric: float) -> bool:
-        return self.value is None or (metric > self.value if self.maximize else metric < self.value)
+        return self.value is None or self._passes(metric, self.value)
+
+    def _passes(self, metric: float, mark: float) -> bool:
+        return metric > mark if self.maximize else metric < mark
 
     def _ended(self, evaluation: int, source: TrialSource) -> Outcome | None:
+        if self.spec.target is not None and self._passes(self.history.metric[-1], self.spec.target):
+            return Outcome.REACHED
         if evaluation == len(self.spec.evaluate_at):
             return Outcome.FINISHED
         if self.spec.patience is not None and evaluation - self.best >= self.spec.patience:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hpsearch.training.resident.activations import activate
 from hpsearch.training.resident.compiled import Array, compiled, inlined
 from hpsearch.training.resident.losses import MULTICLASS, loss_and_gradient
-from hpsearch.training.resident.updates import Rule, update_weights
+from hpsearch.training.resident.updates import Rule, distance, update_weights
 
 CHUNK = 256
 Integers = npt.NDArray[np.int64]
@@ -156,10 +156,13 @@ def train(
     noise_seed: int,
     update: int,
     losses: Array,
+    norms: Array,
+    before: Array,
 ) -> int:
     """Train through the batches that `order` [batches · B] lists, update numbers from `update` on; return how many were done.
 
-    `steps` [batches, 3] are the rows of `steps.step_table`. It ends after the first loss that is not finite.
+    `steps` [batches, 3] are the rows of `steps.step_table`. It ends after the first loss that is not finite. `norms` [batches] takes the
+    length of each update's step, `before` [P] is its scratch; both are empty where nobody asks.
     """
     last = network.sizes.size - 2
     to, outputs, at = network.activations[last], network.sizes[last + 1], network.weights[last]
@@ -184,8 +187,11 @@ def train(
         losses[index] = loss
         if not np.isfinite(loss):
             return index + 1
+        before[:] = state.weights[: before.size]
         step, scale, shrink = steps[index]
         update_weights(rule, step, scale, shrink, state.weights, state.gradient, state.first, state.second)
+        if norms.size:
+            norms[index] = distance(state.weights, before)
     return losses.size
 
 

@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from hpsearch.data.dataset import Data, Rows
@@ -18,6 +19,9 @@ from hpsearch.training.resident.updates import make_rule
 from hpsearch.training.steps import step_table
 from hpsearch.trial import Architecture, TrialSpec
 
+Floats = npt.NDArray[Any]
+
+NOBODY = np.empty(0)
 PATIENCE = 3e9  # multiply-adds of one compiled call: a few hundredths of a second, so that Ctrl-C is heard
 
 
@@ -49,20 +53,32 @@ class ResidentLane:
     def advance(self, stopping: Callable[[], bool]) -> Mapping[int, Window] | None:
         """Train to the next evaluation (see `Lane`)."""
         until = self.spec.evaluate_at[self.evaluations]
-        seen = np.full(until - self.done, np.nan)
         start, first = perf_counter(), self.done
-        while self.done < until:
-            if stopping():
-                return None
-            count = self._call(seen[self.done - first :], until)
-            self.done += count
-            if not np.isfinite(seen[self.done - first - 1]):
-                break
+        seen = self.train(until, stopping)
+        if seen is None:
+            return None
         self.seconds += perf_counter() - start
         if until > first:
             self.score = self.data.score(torch.from_numpy(self._outputs()), self.data.validation)
-        self.done, self.evaluations = until, self.evaluations + 1
+        self.evaluations += 1
         return {self.spec.number: Window(torch.from_numpy(seen), self.score, self.seconds)}
+
+    def train(self, until: int, stopping: Callable[[], bool], norms: Floats = NOBODY) -> Floats | None:
+        """Train to an update and return the losses [updates] on the way, NaN after one that is not finite; None where told to stop.
+
+        `norms` [updates] takes how far each update moved the weights (Euclidean), where somebody asks.
+        """
+        seen, first = np.full(until - self.done, np.nan), self.done
+        while self.done < until:
+            if stopping():
+                return None
+            at = self.done - first
+            count = self._call(seen[at:], norms[at:], until)
+            self.done += count
+            if not np.isfinite(seen[at + count - 1]):
+                break
+        self.done = until
+        return seen
 
     def weights(self, number: int) -> Weights:
         """Return a copy of the weights (see `Lane`)."""
@@ -78,7 +94,7 @@ class ResidentLane:
     def drop(self, numbers: Collection[int]) -> None:
         """Do nothing: the only trial stays (see `Lane`)."""
 
-    def _call(self, seen: "np.ndarray[Any, Any]", until: int) -> int:
+    def _call(self, seen: Floats, norms: Floats, until: int) -> int:
         """Train updates of one pass over the rows in one compiled call; return how many."""
         size = self.spec.batch_size
         per_pass = len(self.data.training) // size
@@ -100,10 +116,12 @@ class ResidentLane:
                 draws.noise_seed(self.spec.order_seed),
                 self.done,
                 seen[:count],
+                norms[:count],
+                np.empty_like(self.state.weights) if norms.size else self.state.weights[:0],
             )
         )
 
-    def _outputs(self) -> "np.ndarray[Any, Any]":
+    def _outputs(self) -> Floats:
         inputs = self.data.validation.inputs.numpy()
         outputs = np.empty((len(inputs), self.architecture.outputs), self.dtype)
         kernel.predict(
@@ -111,7 +129,7 @@ class ResidentLane:
         )
         return outputs
 
-    def _transposed(self) -> "np.ndarray[Any, Any]":
+    def _transposed(self) -> Floats:
         """Return weights that lie [units, inputs] as matrix products take them."""
         flat = self.state.weights.copy()
         for at, (a, b) in zip(self.network.weights, pairwise(self.architecture.sizes), strict=True):

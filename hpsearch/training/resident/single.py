@@ -12,7 +12,7 @@ from hpsearch.training.resident.activations import activate
 from hpsearch.training.resident.compiled import Array, compiled, inlined
 from hpsearch.training.resident.kernel import Network, Room, Rows, State, hashed, silence
 from hpsearch.training.resident.losses import MULTICLASS, loss_and_gradient
-from hpsearch.training.resident.updates import Rule, update_weights
+from hpsearch.training.resident.updates import Rule, distance, update_weights
 
 PART = 2048  # numbers of a gradient that are written down at a time, to stay in the nearest cache
 
@@ -137,6 +137,8 @@ def train_single(
     noise_seed: int,
     update: int,
     losses: Array,
+    norms: Array,
+    before: Array,
 ) -> int:
     """Train as `kernel.train` does, with batches of one row."""
     last = network.sizes.size - 2
@@ -152,5 +154,8 @@ def train_single(
         losses[index] = loss_and_gradient(network.loss, outputs, units, bias, rows.targets, rows.labels, chosen, share)
         if not np.isfinite(losses[index]):
             return index + 1
+        before[:] = state.weights[: before.size]
         backward(network, rule, steps[index], state, inputs, room)
+        if norms.size:
+            norms[index] = distance(state.weights, before)
     return losses.size

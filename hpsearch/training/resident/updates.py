@@ -63,3 +63,13 @@ def update_weights(
         for i in range(weights.size):
             g = gradient[i] + decay * weights[i]
             weights[i] = shrink * weights[i] - step * direct * g
+
+
+@inlined
+def distance(one: Array, other: Array) -> float:
+    """Return the Euclidean distance of two arrays [P], added up in double precision."""
+    total = 0.0
+    for i in range(one.size):
+        step = float(one[i] - other[i])
+        total += step * step
+    return float(np.sqrt(total))

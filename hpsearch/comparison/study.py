@@ -1,0 +1,213 @@
+"""A comparison from its configuration to its storage: tune every arm, train the winners again, measure. Each step resumes where it ended."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from hpsearch.comparison.arms import Arm, make_arms
+from hpsearch.comparison.fresh import Fresh
+from hpsearch.comparison.measuring import measure
+from hpsearch.comparison.probing import updates_in
+from hpsearch.comparison.tuning import Together
+from hpsearch.comparison.winners import best, common_target, fastest
+from hpsearch.config import StudyConfig
+from hpsearch.data.dataset import Data, Rows
+from hpsearch.errors import SearchFailed, Stopped
+from hpsearch.files import make_folder
+from hpsearch.search.loop import Search
+from hpsearch.search.place import Place
+from hpsearch.search.stopping import stopping
+from hpsearch.search.study import make_search, make_view, specification
+from hpsearch.space.answers import fixed
+from hpsearch.storage.reading import WINNER
+from hpsearch.storage.writing import StudyWriter
+from hpsearch.training import Engine
+from hpsearch.training.network import DNN
+from hpsearch.trial import Direction, TrainingRun, TrialSpec
+
+WHOLE = 100_000  # evaluations of a learning curve that are kept: all, since the time to a target is read from them
+CHUNK = 8192  # rows that are predicted at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where a comparison stands: runs done of a stage's total."""
+
+    name: str
+    done: int
+    total: int
+
+
+@dataclass(eq=False)
+class Course:
+    """What every stage of a comparison works with; `stopping` is set by a signal."""
+
+    config: StudyConfig
+    place: Place
+    data: Data
+    engine: Engine
+    writer: StudyWriter
+    show: Callable[[Stage], None]
+    stopping: bool = False
+
+    @property
+    def direction(self) -> Direction:
+        """Whether the metric is to be high or low."""
+        return self.data.metric.direction
+
+    def open(self, name: str, settings: Mapping[str, Any]) -> StudyWriter:
+        """Open a part of the comparison, under the whole's lease."""
+        part = {**settings, "part_of": self.config.study.name}
+        return StudyWriter.open(
+            self.place.storage, name, self.direction, part, self.data.summary, under=self.writer, curve=WHOLE
+        )
+
+
+def run_comparison(
+    config: StudyConfig,
+    place: Place,
+    data: Data,
+    engine: Engine,
+    show: Callable[[Stage], None],
+    announce: Callable[[str], None],
+) -> None:
+    """Run or continue a comparison; its storage keeps everything.
+
+    Raises:
+        UserError, StorageError: it cannot start.
+        SearchFailed: no trial of any batch size gave a usable network.
+        Stopped: a signal ended it; everything told is kept.
+    """
+    arms = make_arms(config, len(data.training))
+    name, settings = config.study.name, config.settings()
+    writer = StudyWriter.open(
+        place.storage, name, data.metric.direction, settings, data.summary, take_over=place.take_over
+    )
+    with closing(writer):
+        make_folder(place.folder)
+        course = Course(config, place, data, engine, writer, show)
+        with stopping(course, announce) as status:
+            for _ in _stages(course, arms):
+                writer.flush()
+                if status():
+                    raise Stopped("stopped; what was told is kept", status())
+
+
+def _stages(course: Course, arms: list[Arm]) -> Iterator[None]:
+    """Go through the stages, one at each step."""
+    arms = _budgeted(course, arms)
+    yield
+    searches = _tune(course, arms)
+    yield
+    plan = _choose(course, arms, searches)
+    yield
+    winners = _train_again(course, arms, searches, plan)
+    yield
+    measure(course, arms, winners)
+    yield
+
+
+def _budgeted(course: Course, arms: list[Arm]) -> list[Arm]:
+    """Return the arms with their budgets; one in seconds is turned into updates, once."""
+    compare = course.config.compare
+    assert compare is not None
+    if compare.seconds is None:
+        return arms
+    known = course.writer.kept("updates")
+    for number, arm in enumerate(arms):
+        course.show(Stage("timing updates", number, len(arms)))
+        if arm.name not in known:
+            known[arm.name] = updates_in(compare.seconds, arm, course.data, course.engine)
+    course.writer.keep(known, "updates")
+    return [arm.within(known[arm.name]) for arm in arms]
+
+
+def _tune(course: Course, arms: list[Arm]) -> list[Search]:
+    """Try every arm's hyperparameters."""
+    compare = course.config.compare
+    assert compare is not None
+    course.show(Stage("tuning", 0, len(arms) * compare.trials))
+    searches = []
+    for arm in arms:
+        writer = course.open(arm.name, arm.config.settings())
+        view = make_view(arm.config, course.direction)
+        searches.append(make_search(arm.config, view, writer, course.data, compare.trials, lambda standing: None))
+    target = compare.target if compare.tune_until == "target" else None
+    _run(course, "tuning", searches, lambda: sum(s.standing.done for s in searches), len(arms) * compare.trials, target)
+    return searches
+
+
+def _run(
+    course: Course, name: str, sources: list[Any], done: Callable[[], int], total: int, target: float | None
+) -> None:
+    together = Together(sources, course, target, lambda: course.show(Stage(name, done(), total)))
+    course.engine.run(together)
+    course.show(Stage(name, done(), total))
+
+
+def _choose(course: Course, arms: list[Arm], searches: list[Search]) -> dict[str, Any]:
+    """Return the target and each arm's winners: `fastest` to the target and `best` of the metric, by trial number, or None."""
+    compare = course.config.compare
+    assert compare is not None
+    runs = [search.answers for search in searches]
+    target = compare.target if compare.target is not None else common_target(runs, course.direction)
+    if target is None or all(best(answers, course.direction) is None for answers in runs):
+        raise SearchFailed("no trial of any batch size gave a usable network. Lower the learning rates.")
+    plan: dict[str, Any] = {"target": target, "given": compare.target is not None, "arms": {}}
+    for arm, answers in zip(arms, runs, strict=True):
+        quick, good = fastest(answers, target, course.direction), best(answers, course.direction)
+        complete = compare.tune_until == "budget"  # else the best metric is only that of the first to pass the target
+        plan["arms"][arm.name] = {"fastest": quick, "best": good if complete or quick is None else quick}
+    course.writer.keep(plan, "plan")
+    return plan
+
+
+@dataclass(frozen=True, slots=True)
+class Winner:
+    """An arm's winning trial, and the study of its runs on fresh seeds."""
+
+    arm: Arm
+    spec: TrialSpec
+    writer: StudyWriter
+    fastest: bool
+
+
+def _train_again(course: Course, arms: list[Arm], searches: list[Search], plan: Mapping[str, Any]) -> list[Winner]:
+    """Train the winners on fresh seeds."""
+    compare, seed = course.config.compare, course.config.study.seed
+    assert compare is not None
+    winners, sources = [], []
+    for arm, search in zip(arms, searches, strict=True):
+        chosen = plan["arms"][arm.name]
+        for number in sorted({n for n in chosen.values() if n is not None}):
+            params = search.view.trials[number].params
+            spec = specification(arm.config, arm.config.space.suggest(fixed(params)), number, course.data)
+            settings = {**arm.config.settings(), "winner": {"trial": number, "params": dict(params)}}
+            writer = course.open(f"{arm.name}{WINNER}{number}", settings)
+            winners.append(Winner(arm, spec, writer, number == chosen["fastest"]))
+            worst = float(course.data.summary["worst"])
+            sources.append(Fresh(spec, seed, compare.seeds, writer, lambda s, run: _scores(s, run, course.data), worst))
+    target = plan["target"] if compare.train_until == "target" else None
+    total = len(sources) * compare.seeds
+    _run(course, "training the winners on fresh seeds", sources, lambda: sum(s.done for s in sources), total, target)
+    return winners
+
+
+def _scores(spec: TrialSpec, run: TrainingRun, data: Data) -> dict[str, Any]:
+    """Return loss and metric on training and test rows of a run's best network: the only look at the test rows."""
+    if run.weights is None or spec.architecture is None:
+        return {}
+    network = DNN(spec.architecture).to(data.test.inputs.device, data.test.inputs.dtype)
+    network.load_state_dict(dict(run.weights))
+    parts = {"training": data.training, "test": data.test}
+    return {
+        name: dict(zip(("loss", "metric"), _score(network, rows, data), strict=True)) for name, rows in parts.items()
+    }
+
+
+@torch.no_grad()
+def _score(network: DNN, rows: Rows, data: Data) -> tuple[float, float]:
+    return data.score(torch.cat([network(part) for part in torch.split(rows.inputs, CHUNK)]), rows)

@@ -1,0 +1,47 @@
+"""Tuning: the searches of all arms, fed to one engine in turn, so that its places stay full and all arms go on at one pace."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from hpsearch.search.stopping import Stops
+from hpsearch.training import TrialSource
+from hpsearch.trial import TrainingRun, TrialSpec
+
+STRIDE = 1_000_000  # more trials than an arm has: engine's number = arm · STRIDE + trial
+
+
+class Together:
+    """Several sources as one (a `TrialSource`): trial k of each, then trial k + 1 of each; runs end at `target` where there is one."""
+
+    def __init__(
+        self, sources: Sequence[TrialSource], course: Stops, target: float | None, told: Callable[[], None]
+    ) -> None:
+        self.sources, self.course, self.target, self.told = sources, course, target, told
+        self.next = 0
+
+    @property
+    def stopping(self) -> bool:
+        """Whether to drop what is in flight (see `TrialSource`)."""
+        return self.course.stopping
+
+    def take(self, room: int) -> list[TrialSpec]:
+        """Return at most `room` trials, one of each source in turn (see `TrialSource`)."""
+        taken: list[TrialSpec] = []
+        empty = 0
+        while len(taken) < room and empty < len(self.sources):
+            index, self.next = self.next, (self.next + 1) % len(self.sources)
+            specs = self.sources[index].take(1)
+            empty = 0 if specs else empty + 1
+            taken += [replace(spec, number=index * STRIDE + spec.number, target=self.target) for spec in specs]
+        return taken
+
+    def prune(self, number: int, evaluation: int, metric: float) -> bool:
+        """Ask the trial's own source (see `TrialSource`)."""
+        index, own = divmod(number, STRIDE)
+        return self.sources[index].prune(own, evaluation, metric)
+
+    def finish(self, run: TrainingRun) -> None:
+        """Hand a run to its own source (see `TrialSource`)."""
+        index, own = divmod(run.number, STRIDE)
+        self.sources[index].finish(replace(run, number=own))
+        self.told()

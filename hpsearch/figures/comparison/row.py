@@ -1,0 +1,25 @@
+"""`ComparedFigure`: a figure of a comparison's report."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from hpsearch.storage import ComparisonRecord
+from hpsearch.texts import Texts
+
+Rows = Sequence[Mapping[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedFigure:
+    """One figure: its title and question are the texts `figure.NAME.title` and `figure.NAME.question`.
+
+    `draw` returns None where there is too little to draw; `reading` says in a sentence or two what the figure shows, with the numbers, or
+    why there is none; `numbers` are the rows behind it, whose columns are explained by the texts `column.COLUMN`.
+    """
+
+    name: str
+    draw: Callable[[ComparisonRecord, Texts], go.Figure | None]
+    reading: Callable[[ComparisonRecord, Texts], str]
+    numbers: Callable[[ComparisonRecord], Rows]
