@@ -23,6 +23,7 @@ ROOMS = [
     ["space"],
     ["training"],
     ["data"],
+    ["statistics"],
     ["trial", "files"],
     ["errors"],
 ]
