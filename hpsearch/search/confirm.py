@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
-from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,11 @@ from safetensors.torch import load, save
 
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.files import write_file
+from hpsearch.statistics.shares import wilson
 from hpsearch.training.network import DNN
 from hpsearch.trial import TrainingRun, TrialSpec, derive_seed
 
 RESAMPLES = 1_000
-NORMAL_95 = 1.959964
 PACKAGES = ("hpsearch", "torch", "optuna", "numpy")
 
 
@@ -81,7 +80,8 @@ def interval(data: Data, outputs: torch.Tensor, metric: float) -> tuple[float, f
     """Return a 95 % interval of a metric over the rows: Wilson's (1927) for a share, the percentile bootstrap for the rest."""
     rows = len(outputs)
     if data.metric.name == "accuracy":
-        return wilson(metric, rows)
+        share = wilson(round(metric * rows), rows)
+        return share.low, share.high
     generator = np.random.default_rng(derive_seed("bootstrap", rows) % 2**32)
     values = []
     for _ in range(RESAMPLES):
@@ -89,10 +89,3 @@ def interval(data: Data, outputs: torch.Tensor, metric: float) -> tuple[float, f
         values.append(data.score(outputs[chosen], Rows(data.test.inputs[chosen], data.test.targets[chosen]))[1])
     low, high = np.nanpercentile(values, [2.5, 97.5])
     return float(low), float(high)
-
-
-def wilson(share: float, count: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a share of `count` independent cases."""
-    z2 = NORMAL_95**2 / count
-    centre, half = share + z2 / 2, NORMAL_95 * sqrt(share * (1 - share) / count + z2 / (4 * count))
-    return max(0.0, (centre - half) / (1 + z2)), min(1.0, (centre + half) / (1 + z2))
