@@ -1,4 +1,4 @@
-"""A comparison from its configuration to its storage: tune every arm, train the winners again, measure. Each step resumes where it ended."""
+"""A comparison from its configuration to its storage: tune every arm, train the winners again, measure. Each step resumes."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -9,7 +9,7 @@ import torch
 
 from hpsearch.comparison.arms import Arm, make_arms
 from hpsearch.comparison.fresh import Fresh
-from hpsearch.comparison.measuring import measure
+from hpsearch.comparison.measuring import Measured, measure
 from hpsearch.comparison.probing import updates_in
 from hpsearch.comparison.tuning import Together
 from hpsearch.comparison.winners import best, common_target, fastest
@@ -106,7 +106,7 @@ def _stages(course: Course, arms: list[Arm]) -> Iterator[None]:
     yield
     winners = _train_again(course, arms, searches, plan)
     yield
-    measure(course, arms, winners)
+    _measure(course, winners, plan["target"])
     yield
 
 
@@ -179,7 +179,8 @@ def _train_again(course: Course, arms: list[Arm], searches: list[Search], plan: 
     """Train the winners on fresh seeds."""
     compare, seed = course.config.compare, course.config.study.seed
     assert compare is not None
-    winners, sources = [], []
+    winners: list[Measured] = []
+    sources = []
     for arm, search in zip(arms, searches, strict=True):
         chosen = plan["arms"][arm.name]
         for number in sorted({n for n in chosen.values() if n is not None}):
@@ -187,13 +188,28 @@ def _train_again(course: Course, arms: list[Arm], searches: list[Search], plan: 
             spec = specification(arm.config, arm.config.space.suggest(fixed(params)), number, course.data)
             settings = {**arm.config.settings(), "winner": {"trial": number, "params": dict(params)}}
             writer = course.open(f"{arm.name}{WINNER}{number}", settings)
-            winners.append(Winner(arm, spec, writer, number == chosen["fastest"]))
+            winners += [Measured(spec, writer)] if number == chosen["fastest"] else []
             worst = float(course.data.summary["worst"])
             sources.append(Fresh(spec, seed, compare.seeds, writer, lambda s, run: _scores(s, run, course.data), worst))
     target = plan["target"] if compare.train_until == "target" else None
     total = len(sources) * compare.seeds
     _run(course, "training the winners on fresh seeds", sources, lambda: sum(s.done for s in sources), total, target)
     return winners
+
+
+def _measure(course: Course, winners: list[Measured], target: float) -> None:
+    """Look at some of the fastest winners' runs, update by update."""
+    compare = course.config.compare
+    assert compare is not None
+    measure(
+        winners,
+        course.data,
+        seed=course.config.study.seed,
+        runs=compare.measured,
+        target=target,
+        show=lambda done, total: course.show(Stage("measuring runs update by update", done, total)),
+        stopping=lambda: course.stopping,
+    )
 
 
 def _scores(spec: TrialSpec, run: TrainingRun, data: Data) -> dict[str, Any]:
