@@ -11,6 +11,7 @@ from hpsearch.comparison.arms import Arm, make_arms
 from hpsearch.comparison.fresh import Fresh
 from hpsearch.comparison.measuring import Measured, measure
 from hpsearch.comparison.probing import updates_in
+from hpsearch.comparison.sharing import share
 from hpsearch.comparison.tuning import Together
 from hpsearch.comparison.winners import best, common_target, fastest
 from hpsearch.config import StudyConfig
@@ -108,6 +109,8 @@ def _stages(course: Course, arms: list[Arm]) -> Iterator[None]:
     yield
     _measure(course, winners, plan["target"])
     yield
+    _share(course, winners, plan["target"])
+    yield
 
 
 def _budgeted(course: Course, arms: list[Arm]) -> list[Arm]:
@@ -165,18 +168,8 @@ def _choose(course: Course, arms: list[Arm], searches: list[Search]) -> dict[str
     return plan
 
 
-@dataclass(frozen=True, slots=True)
-class Winner:
-    """An arm's winning trial, and the study of its runs on fresh seeds."""
-
-    arm: Arm
-    spec: TrialSpec
-    writer: StudyWriter
-    fastest: bool
-
-
-def _train_again(course: Course, arms: list[Arm], searches: list[Search], plan: Mapping[str, Any]) -> list[Winner]:
-    """Train the winners on fresh seeds."""
+def _train_again(course: Course, arms: list[Arm], searches: list[Search], plan: Mapping[str, Any]) -> list[Measured]:
+    """Train the winners on fresh seeds; return the fastest of each arm."""
     compare, seed = course.config.compare, course.config.study.seed
     assert compare is not None
     winners: list[Measured] = []
@@ -188,7 +181,7 @@ def _train_again(course: Course, arms: list[Arm], searches: list[Search], plan: 
             spec = specification(arm.config, arm.config.space.suggest(fixed(params)), number, course.data)
             settings = {**arm.config.settings(), "winner": {"trial": number, "params": dict(params)}}
             writer = course.open(f"{arm.name}{WINNER}{number}", settings)
-            winners += [Measured(spec, writer)] if number == chosen["fastest"] else []
+            winners += [Measured(f"{arm.name}{WINNER}{number}", spec, writer)] if number == chosen["fastest"] else []
             worst = float(course.data.summary["worst"])
             sources.append(Fresh(spec, seed, compare.seeds, writer, lambda s, run: _scores(s, run, course.data), worst))
     target = plan["target"] if compare.train_until == "target" else None
@@ -210,6 +203,22 @@ def _measure(course: Course, winners: list[Measured], target: float) -> None:
         show=lambda done, total: course.show(Stage("measuring runs update by update", done, total)),
         stopping=lambda: course.stopping,
     )
+
+
+def _share(course: Course, winners: list[Measured], target: float) -> None:
+    """Compare runs of different batch sizes with each other, once the winners are those that they were."""
+    compare = course.config.compare
+    assert compare is not None
+    names = [winner.name for winner in winners]
+    if not compare.measured or course.writer.kept("shared_of").get("winners") == names:
+        return
+    course.show(Stage("comparing paths", 0, 1))
+    seed = course.config.study.seed
+    found = share(winners, course.data, seed=seed, target=target, stopping=lambda: course.stopping)
+    if found is not None:
+        course.writer.keep(found, "shared")
+        course.writer.keep({"winners": names}, "shared_of")
+        course.show(Stage("comparing paths", 1, 1))
 
 
 def _scores(spec: TrialSpec, run: TrainingRun, data: Data) -> dict[str, Any]:
