@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -154,9 +154,12 @@ def read_config(path: Path, overrides: Sequence[tuple[str, Any]] = ()) -> StudyC
     """Read and check a study's file; `overrides` are (dotted key, value) pairs that take the place of what it says.
 
     Raises:
-        UserError: every problem, a line each.
+        UserError: every problem, a line each; or the file is a comparison's.
     """
-    return _overridden(_parse(path), path.stem, str(path), overrides)
+    config = _overridden(_parse(path), path.stem, str(path), overrides)
+    if config.compare:
+        raise UserError(f"{path}: a comparison (it has a table [compare]). Run it with: python -m hpsearch compare {path}")
+    return config
 
 
 def _overridden(raw: dict[str, Any], called: str, where: str, overrides: Sequence[tuple[str, Any]]) -> StudyConfig:
@@ -360,8 +363,9 @@ def _line(detail: ErrorDetails) -> str:
 
 def _section(name: str) -> type[BaseModel]:
     field = StudyConfig.model_fields.get(name)
-    section = field.annotation if field else None
-    return section if isinstance(section, type) and issubclass(section, BaseModel) else StudyConfig
+    kinds = (field.annotation, *get_args(field.annotation)) if field else ()  # one that may be absent is a union
+    sections = (kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
+    return next(sections, StudyConfig)
 
 
 def _expected(schema: Mapping[str, Any]) -> str:
@@ -370,7 +374,11 @@ def _expected(schema: Mapping[str, Any]) -> str:
         return ", or ".join(_expected(option) for option in schema["anyOf"] if option != {"type": "null"})
     if "enum" in schema:
         return " or ".join(map(repr, schema["enum"]))
-    kind = {"integer": "a whole number", "number": "a number", "string": "text"}[schema["type"]]
+    if "const" in schema:
+        return repr(schema["const"])
+    if schema["type"] == "array":
+        return f"a list, not empty, of: {_expected(schema['items'])}"
+    kind = {"object": "a table", "integer": "a whole number", "number": "a number", "string": "text"}[schema["type"]]
     limits = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     ends = [f"{sign} {schema[limit]:,}" for limit, sign in limits.items() if limit in schema]
     length = f" of {schema['minLength']} to {schema['maxLength']} characters" if "maxLength" in schema else ""
