@@ -151,7 +151,7 @@ def _run(options: argparse.Namespace) -> None:
     from hpsearch.files import folder_name
     from hpsearch.screen import Screen
     from hpsearch.search.place import Place, prepare_data, prepare_engine
-    from hpsearch.search.study import run_study
+    from hpsearch.search.study import open_study, run_study
     from hpsearch.storage.opening import sqlite_url
 
     folder = Path(options.reports) / folder_name(config.study.name)
@@ -159,11 +159,12 @@ def _run(options: argparse.Namespace) -> None:
     place = Place(folder, url, options.device, options.download, options.take_over, options.engine, options.parallel)
     data = prepare_data(config, place)
     screen = Screen(data.metric.name)
-    engine = prepare_engine(config, place, data, screen.explain if options.verbose else lambda line: None)
-    screen.introduce(config, data.summary, str(data.training.inputs.device), folder)
     try:
-        with screen.live():
-            run_study(config, place, data, engine, screen.show, screen.announce)
+        with open_study(config, place, data) as study:
+            screen.introduce(config, data.summary, str(data.training.inputs.device), folder)
+            engine = prepare_engine(config, place, data, screen.explain if options.verbose else lambda line: None)
+            with screen.live():
+                run_study(study, engine, screen.show, screen.announce)
     except (Stopped, SearchFailed):
         _page(url, config.study.name, folder)
         raise

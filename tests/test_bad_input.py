@@ -26,7 +26,7 @@ def refused(arguments: list[str], capsys: Capture) -> tuple[int, list[str]]:
     lines = screen.err.splitlines()
     assert lines
     assert all(line.startswith("error: ") and line.isprintable() and len(line) < 600 for line in lines), lines
-    assert "Traceback" not in screen.out + screen.err
+    assert screen.out == "", "an error stands alone"
     return status, lines
 
 

@@ -89,8 +89,11 @@ def test_changed_space_is_refused(study: Path, capsys: pytest.CaptureFixture[str
     """Another space under the same name is refused with the difference, and everything is left as it was."""
     main(arguments(study))
     before = trials(study)
-    assert main(arguments(study, "--set", "learning_rate.high=0.5")) == 2
-    assert "space.learning_rate.high was 0.1, now 0.5" in capsys.readouterr().err
+    capsys.readouterr()
+    assert main(arguments(study, "-v", "--set", "learning_rate.high=0.5")) == 2
+    screen = capsys.readouterr()
+    assert "space.learning_rate.high was 0.1, now 0.5" in screen.err
+    assert screen.out == ""
     assert trials(study) == before
 
 
@@ -210,7 +213,9 @@ def test_second_run_of_a_study_is_told(study: Path, capsys: pytest.CaptureFixtur
     process = start(study)
     try:
         assert main(arguments(study)) == 2
-        assert f"process {process.pid}" in capsys.readouterr().err
+        screen = capsys.readouterr()
+        assert f"process {process.pid}" in screen.err
+        assert screen.out == ""
     finally:
         process.kill()
         process.communicate()

@@ -1,7 +1,8 @@
 """One study from its configuration to its result: data, storage, search, the best network."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,23 @@ NOTABLE = 0.05  # share of idle places that is worth a line
 Show = Callable[[Standing], None]
 
 
-def run_study(
-    config: StudyConfig, place: Place, data: Data, engine: Engine, show: Show, announce: Callable[[str], None]
-) -> dict[str, Any]:
-    """Run or continue a study and return its result, which the storage keeps too.
+@dataclass(frozen=True, slots=True)
+class OpenStudy:
+    """A study that nothing stands in the way of: its configuration, place and data, the sampler's view, the storage under its lease."""
+
+    config: StudyConfig
+    place: Place
+    data: Data
+    view: View
+    writer: StudyWriter
+
+
+@contextmanager
+def open_study(config: StudyConfig, place: Place, data: Data) -> Iterator[OpenStudy]:
+    """Open a study, or make it; whatever can be refused is refused here, before anything is shown or trained.
 
     Raises:
         UserError, StorageError: it cannot start.
-        SearchFailed: no trial gave a usable network.
-        Stopped: a signal ended it; everything told is kept.
     """
     view = _view(config, data.metric.direction)
     writer = StudyWriter.open(
@@ -45,23 +54,34 @@ def run_study(
     )
     with closing(writer):
         make_folder(place.folder)
-        search = _search(config, view, writer, data, show)
-        for note in _notes(config, place, search, data):
-            announce(note)
-        with stopping(search, announce) as status:
-            engine.run(search)
-        writer.flush()
-        key = str(data.summary["hash"])
-        _keep_best(search, place.folder, key)
-        if status():
-            left = search.total - search.standing.done
-            raise Stopped(f"stopped with {search.standing.done} trials told, {left} to go", status())
-        announce(_ended(search))
-        if (idle := search.idle.share) > NOTABLE:
-            announce(
-                f"waiting for results that search.lag = {config.search.lag} asks for left {idle:.0%} of the places idle"
-            )
-        return _confirm(search, place.folder, key, data, engine)
+        yield OpenStudy(config, place, data, view, writer)
+
+
+def run_study(study: OpenStudy, engine: Engine, show: Show, announce: Callable[[str], None]) -> dict[str, Any]:
+    """Run or continue a study and return its result, which the storage keeps too.
+
+    Raises:
+        SearchFailed: no trial gave a usable network.
+        Stopped: a signal ended it; everything told is kept.
+    """
+    config, folder, data = study.config, study.place.folder, study.data
+    search = _search(config, study.view, study.writer, data, show)
+    for note in _notes(config, study.place, search, data):
+        announce(note)
+    with stopping(search, announce) as status:
+        engine.run(search)
+    study.writer.flush()
+    key = str(data.summary["hash"])
+    _keep_best(search, folder, key)
+    if status():
+        left = search.total - search.standing.done
+        raise Stopped(f"stopped with {search.standing.done} trials told, {left} to go", status())
+    announce(_ended(search))
+    if (idle := search.idle.share) > NOTABLE:
+        announce(
+            f"waiting for results that search.lag = {config.search.lag} asks for left {idle:.0%} of the places idle"
+        )
+    return _confirm(search, folder, key, data, engine)
 
 
 def _view(config: StudyConfig, direction: Direction) -> View:
