@@ -149,7 +149,7 @@ def check_config(raw: Mapping[str, Any], where: str, overridden: Sequence[str] =
         config = StudyConfig.model_validate({**raw, "space": space})
         problems += _conflicts(config)
     except ValidationError as error:
-        problems = [*dict.fromkeys(_line(detail) for detail in error.errors()), *problems]
+        problems = [*dict.fromkeys(map(_line, _findings(error.errors()))), *problems]
     if problems:
         raise UserError("\n".join(_told(problem, where, overridden) for problem in problems))
     return config
@@ -223,6 +223,18 @@ def _conflicts(config: StudyConfig) -> list[str]:
             f"study.name is {shown(name)}; expected 1 to 200 characters that print. Give another name (--name)"
         )
     return problems
+
+
+def _findings(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Return unknown keys first; a key that is missing because it is misspelt is one finding, not two."""
+    unknown = [detail for detail in details if detail["type"] == "extra_forbidden"]
+
+    def misspelt(missing: ErrorDetails) -> bool:
+        *table, name = missing["loc"]
+        return any([*d["loc"][:-1]] == table and f"Did you mean '{name}'?" in _line(d) for d in unknown)
+
+    rest = [detail for detail in details if detail not in unknown]
+    return [*unknown, *(detail for detail in rest if detail["type"] != "missing" or not misspelt(detail))]
 
 
 def _line(detail: ErrorDetails) -> str:

@@ -38,6 +38,23 @@ def test_the_studies_that_come_along_are_valid(path: Path) -> None:
     assert check_config(json.loads(json.dumps(config.settings())), "again").settings() == config.settings()
 
 
+@pytest.mark.parametrize(
+    ("content", "starts"),
+    [
+        ('[dta]\nname = "digits"', ["dta: unknown key. Did you mean 'data'?"]),
+        ('[data]\nnmae = "digits"', ["data.nmae: unknown key. Did you mean 'name'?"]),
+        ("[traning]\n[serach]", ["traning: unknown", "serach: unknown", "data: missing. Add a table [data]"]),
+        ('[dta]\nname = "digits"\n[search]\ntrials = 0', ["dta: unknown key", "search.trials is 0"]),
+    ],
+)
+def test_a_misspelt_key_is_one_finding(tmp_path: Path, content: str, starts: list[str]) -> None:
+    """A key that is misspelt is told as unknown, first, and not as missing too."""
+    path = write(tmp_path, content)
+    lines = told(path)
+    assert len(lines) == len(starts)
+    assert all(line.startswith(f"{path}: {start}") for line, start in zip(lines, starts, strict=True))
+
+
 def test_a_study_needs_no_more_than_its_data(tmp_path: Path) -> None:
     """A file that names its data alone has a budget, a sampler and the file's name."""
     config = read_config(write(tmp_path, SMALL, "tiny.toml"))
