@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch import __version__
+from hpsearch.arguments import Parser
 from hpsearch.errors import HpsearchError, SearchFailed, Stopped, UserError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ examples:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    root = argparse.ArgumentParser(
+    root = Parser(
         prog="python -m hpsearch",
         description="Hyperparameter search for deep neural networks: a data set in, the best network and a report out.",
         epilog=EPILOG,
@@ -120,7 +121,10 @@ def _add_common(command: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 done, 2 the user's input, 3 storage, 4 every trial failed, 128 + signal."""
-    options = parser().parse_args(arguments)
+    try:
+        options = parser().parse_args(arguments)
+    except UserError as error:
+        return _refuse(error)
     try:
         options.call(options)
     except Stopped as stopped:
@@ -129,15 +133,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HpsearchError as error:
         if options.debug:
             traceback.print_exc()
-        from hpsearch.screen import printable
-
-        for line in str(error).splitlines():
-            print(f"error: {printable(line)}", file=sys.stderr)
-        return error.status
+        return _refuse(error)
     except KeyboardInterrupt:
         print(f"stopped at once; to go on: {_again(arguments)}", file=sys.stderr)
         return 130
     return 0
+
+
+def _refuse(error: HpsearchError) -> int:
+    """Print an error's lines and return its exit status."""
+    from hpsearch.screen import printable
+
+    for line in str(error).splitlines():
+        print(f"error: {printable(line)}", file=sys.stderr)
+    return error.status
 
 
 def _again(arguments: Sequence[str] | None) -> str:

@@ -231,16 +231,46 @@ def test_a_file_where_the_reports_should_be(place: Path, capsys: Capture) -> Non
     assert (place / "reports").read_text() == "mine"
 
 
-@pytest.mark.parametrize(
-    "line", ["", "frobnicate", "run --frob", "run --trials x", "run --trials", "run a b", "report", "run --seed 1.5"]
-)
-def test_the_parsers_own_errors(line: str, place: Path, capsys: Capture) -> None:
-    """What the parser refuses has status 2 and says which argument."""
-    with pytest.raises(SystemExit) as caught:
-        main(line.split())
-    assert caught.value.code == 2
-    assert ": error: " in capsys.readouterr().err.splitlines()[-1]
+PARSER = [
+    ("", "COMMAND is missing. Known: bench, report, run, verify. See python -m hpsearch --help."),
+    ("frobnicate", "unknown command 'frobnicate'. Known: bench, report, run, verify."),
+    ("rum", "unknown command 'rum'. Did you mean 'run'?"),
+    ("--frob run", "unknown option '--frob'."),
+    ("run --frob", "unknown option '--frob'. Known: "),
+    ("run --trails 3", "unknown option '--trails'. Did you mean '--trials'?"),
+    ("run --sampelr=tpe", "unknown option '--sampelr=tpe'. Did you mean '--sampler'?"),
+    ("bench --trails 3", "unknown option '--trails'. Did you mean '--trials'?"),
+    ("run a b", "one argument too many: 'b'. See python -m hpsearch run --help."),
+    ("run --trials abc", "--trials 'abc': a whole number expected."),
+    (f"run --trials {'x' * 900}", "…: a whole number expected."),
+    ("run --trials", "--trials: a value expected."),
+    ("run --seed 1.5", "--seed '1.5': a whole number expected."),
+    ("run --parallel many", "--parallel 'many': a whole number expected."),
+    ("run --timeout soon", "--timeout 'soon': a number expected."),
+    ("verify x --trials 1e3", "--trials '1e3': a whole number expected."),
+    ("bench --rounds x", "--rounds 'x': a whole number expected."),
+    ("bench --trials x", "--trials 'x': a whole number expected."),
+    ("run --download=yes", "--download ignored explicit argument 'yes'."),
+    ("report", "NAME_OR_STORAGE is missing. See python -m hpsearch report --help."),
+]
+
+
+@pytest.mark.parametrize(("line", "fragment"), PARSER, ids=[line[:40] for line, _ in PARSER])
+def test_the_parsers_own_errors(line: str, fragment: str, place: Path, capsys: Capture) -> None:
+    """What the parser refuses is one line too, with status 2: what was given, what was expected, what may have been meant."""
+    status, lines = refused(line.split(), capsys)
+    assert (status, len(lines)) == (2, 1)
+    assert fragment in lines[0]
     assert list(place.iterdir()) == []
+
+
+def test_help_and_version_are_no_errors(capsys: Capture) -> None:
+    """`--help` of the whole and of a command, and `--version`, print to the screen and end with status 0."""
+    for arguments in (["--help"], ["run", "--help"], ["--version"]):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 0
+        assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("arguments", [["run", "digit"], ["run", "--set", "depth=-1", "--trials", "0"]])

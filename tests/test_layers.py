@@ -24,6 +24,7 @@ ROOMS = [
     ["training"],
     ["data"],
     ["trial", "files"],
+    ["arguments"],
     ["errors"],
 ]
 HOMES = {
