@@ -119,12 +119,14 @@ def test_run_refuses(line: str, fragment: str, place: Path, capsys: Capture) -> 
     assert list(place.iterdir()) == []
 
 
-@pytest.mark.parametrize("url", ["sqlite:////dev/null/x.db", "journal:////dev/null/x.log"])
-def test_a_storage_that_cannot_be_made(url: str, place: Path, capsys: Capture) -> None:
-    """A storage in a place where no file can be has the status of storages, 3, and one line."""
-    status, lines = refused(["run", "--storage", url, "--reports", "reports"], capsys)
-    assert (status, len(lines)) == (3, 1)
-    assert lines[0].startswith("error: /dev/null: ")
+@pytest.mark.parametrize("kind", ["sqlite", "journal"])
+@pytest.mark.parametrize("folder", ["/dev/null", "{}/nope", "nope/deeper"])
+def test_a_storage_where_no_folder_is(kind: str, folder: str, place: Path, capsys: Capture) -> None:
+    """A folder that a storage's URL names and that is not there may be a slip of the pen: it is told, not made."""
+    folder = folder.format(place)
+    status, lines = refused(["run", "--storage", f"{kind}:///{folder}/x.db", "--reports", "reports"], capsys)
+    assert (status, len(lines)) == (2, 1)
+    assert f"there is no folder {folder}. Make it, or give another URL." in lines[0]
     assert list(place.iterdir()) == []
 
 

@@ -141,6 +141,23 @@ def test_storage_of_choice(study: Path, tmp_path: Path, storage: str) -> None:
     assert not (study.parent / "out/flowers/study.db").exists()
 
 
+def test_a_folder_belongs_to_one_storage(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Report and best network of a study are not overwritten by one of the same name in another storage, whichever came first."""
+    first, second = f"sqlite:///{tmp_path}/first.db", f"journal:///{tmp_path}/second.log"
+    more = ("--trials", "2")
+    for kept, others in (((), (first, second)), (("--storage", first, "--name", "mine"), (second, None))):
+        assert main(arguments(study, *more, *kept)) == 0
+        folder = study.parent / "out" / ("mine" if kept else "flowers")
+        before = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+        for other in others:
+            storage = ("--storage", other) if other else ()
+            assert main(arguments(study, *more, "--name", folder.name, *storage)) == 2
+            assert f"{folder} holds the report and the best network of a study kept in" in capsys.readouterr().err
+        assert {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()} == before
+        assert main(arguments(study, *more, *kept)) == 0
+    assert not (tmp_path / "second.log").exists()
+
+
 @pytest.mark.parametrize("sampler", ["random", "qmc", "tpe", "gp", "cmaes"])
 @pytest.mark.parametrize("pruner", ["halving"])
 def test_every_sampler_runs(study: Path, sampler: str, pruner: str) -> None:

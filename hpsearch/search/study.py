@@ -9,7 +9,7 @@ from typing import Any
 from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data
 from hpsearch.errors import SearchFailed, Stopped, look_up
-from hpsearch.files import make_folder
+from hpsearch.files import make_folder, write_file
 from hpsearch.search.confirm import load_weights, save_weights, score_test
 from hpsearch.search.loop import Search, Standing
 from hpsearch.search.place import Place
@@ -17,6 +17,7 @@ from hpsearch.search.pruners import PRUNERS
 from hpsearch.search.samplers import SAMPLERS
 from hpsearch.search.stopping import stopping
 from hpsearch.search.view import View
+from hpsearch.storage.opening import DEFAULT, HOME, check_home, home
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine, Several
 from hpsearch.trial import Direction, TrainingRun, TrialSpec
@@ -44,6 +45,21 @@ def open_study(config: StudyConfig, place: Place, data: Data) -> Iterator[OpenSt
         UserError, StorageError: it cannot start.
     """
     view = _view(config, data.metric.direction)
+    with open_writer(config, place, data) as writer:
+        yield OpenStudy(config, place, data, view, writer)
+
+
+@contextmanager
+def open_writer(config: StudyConfig, place: Place, data: Data) -> Iterator[StudyWriter]:
+    """Open the storage of a study under its lease, and the study's folder, whose report and best network are this study's alone.
+
+    Raises:
+        UserError, StorageError: they cannot be had.
+    """
+    own = home(place.folder, place.storage)
+    check_home(place.folder, place.storage)
+    if own == DEFAULT:
+        make_folder(place.folder)
     writer = StudyWriter.open(
         place.storage,
         config.study.name,
@@ -53,8 +69,8 @@ def open_study(config: StudyConfig, place: Place, data: Data) -> Iterator[OpenSt
         take_over=place.take_over,
     )
     with closing(writer):
-        make_folder(place.folder)
-        yield OpenStudy(config, place, data, view, writer)
+        write_file(make_folder(place.folder) / HOME, own)
+        yield writer
 
 
 def run_study(study: OpenStudy, engine: Engine, show: Show, announce: Callable[[str], None]) -> dict[str, Any]:
