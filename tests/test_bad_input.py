@@ -228,9 +228,19 @@ def test_a_file_where_the_reports_should_be(place: Path, capsys: Capture) -> Non
     """A file in the place of the reports' folder is told with the option to change, and stays."""
     (place / "reports").write_text("mine")
     status, lines = refused(["run"], capsys)
-    assert (status, len(lines)) == (3, 1)
+    assert (status, len(lines)) == (2, 1)
     assert "--reports DIR" in lines[0]
     assert (place / "reports").read_text() == "mine"
+
+
+@pytest.mark.parametrize("folder", ["/proc/x", "/dev/null/x"])
+@pytest.mark.parametrize("command", ["run", "run --storage sqlite:///kept.db --trials 1 --set data.name=iris"])
+def test_reports_where_no_folder_can_be(command: str, folder: str, place: Path, capsys: Capture) -> None:
+    """A --reports DIR that cannot be made is bad input, status 2, and says which option to change."""
+    status, lines = refused([*command.split(), "--reports", folder], capsys)
+    assert (status, len(lines)) == (2, 1)
+    assert lines[0].startswith(f"error: {folder}")
+    assert "--reports DIR" in lines[0]
 
 
 PARSER = [

@@ -109,9 +109,10 @@ def check_home(folder: Path, url: str) -> None:
     Raises:
         UserError: names both storages.
     """
-    note, own = folder / HOME, home(folder, url)
-    kept = folder / DEFAULT
-    owner = note.read_text(encoding="utf-8") if note.exists() else DEFAULT if kept.exists() else own
+    own, note, default = home(folder, url), folder / HOME, folder / DEFAULT
+    owner = DEFAULT if os.access(default, os.F_OK) else own
+    if os.access(note, os.R_OK):
+        owner = note.read_text(encoding="utf-8", errors="replace")
     if owner != own:
         raise UserError(
             f"{folder} holds the report and the best network of a study kept in {owner}, and this one is kept in {own}. "
