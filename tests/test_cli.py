@@ -141,6 +141,16 @@ def test_storage_of_choice(study: Path, tmp_path: Path, storage: str) -> None:
     assert not (study.parent / "out/flowers/study.db").exists()
 
 
+def test_a_name_that_is_no_folders_is_told(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A study whose name cannot be its folder's is kept inside the reports' folder, under another name, and a line says so."""
+    more = ("--trials", "1", "--set", "training.epochs=1")
+    assert main(arguments(study, "--name", "../x", *more)) == 0
+    (folder,) = (study.parent / "out").iterdir()
+    assert f"study '../x' is kept in {folder}: a folder's name is" in capsys.readouterr().out
+    assert main(arguments(study, "--name", "plain", *more)) == 0
+    assert "is kept in" not in capsys.readouterr().out
+
+
 def test_a_folder_belongs_to_one_storage(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Report and best network of a study are not overwritten by one of the same name in another storage, whichever came first."""
     first, second = f"sqlite:///{tmp_path}/first.db", f"journal:///{tmp_path}/second.log"

@@ -8,7 +8,7 @@ from typing import Any
 
 from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data
-from hpsearch.errors import SearchFailed, Stopped, look_up
+from hpsearch.errors import SearchFailed, Stopped, look_up, shown
 from hpsearch.files import make_folder, write_file
 from hpsearch.search.confirm import load_weights, save_weights, score_test
 from hpsearch.search.loop import Search, Standing
@@ -132,6 +132,8 @@ def _search(config: StudyConfig, view: View, writer: StudyWriter, data: Data, sh
 
 def _notes(config: StudyConfig, place: Place, search: Search, data: Data) -> Iterator[str]:
     """Yield what the user should know before the first trial."""
+    if place.folder.name != config.study.name:
+        yield f"study {shown(config.study.name)} is kept in {place.folder}: a folder's name is of a-z, 0-9, _ and -, at most 64 of them"
     rows = len(data.training.inputs)
     large = [b for b in config.space.domain("batch_size").points() if not isinstance(b, str) and b > rows]
     if large:
