@@ -101,7 +101,9 @@ def _add_bench(commands: Any) -> None:
     )
     bench.add_argument("--optimizer", action="append", metavar="NAME", help="an optimizer (default: sgd, adam)")
     bench.add_argument("--networks", action="append", metavar="KIND", help="equal or mixed (default: both)")
-    bench.add_argument("--engine", action="append", metavar="NAME", help="auto, fused, resident (default: auto)")
+    bench.add_argument(
+        "--engine", action="append", metavar="NAME", help="auto, reference, fused, resident (default: auto)"
+    )
     bench.add_argument("--vs", action="append", metavar="NAME", help="a rival beside the usual loop: jax")
     bench.add_argument(
         "--rounds", type=int, default=3, metavar="N", help="interleaved rounds; medians are shown (default: 3)"

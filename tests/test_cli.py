@@ -354,3 +354,26 @@ def test_an_engine_that_is_wrong_is_told(
     monkeypatch.setattr("hpsearch.training.resident.lane.step_table", lambda *a: step_table(*a) * [1.01, 1, 1])
     assert main(["verify", "flowers", "--reports", str(study.parent / "out"), "--float64"]) == 1
     assert "#0, #1: further from the reference than rounding explains" in capsys.readouterr().err
+
+
+def test_help_lists_what_is_accepted(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the help lists names of a table, it lists all of them, and no other."""
+    import re
+
+    from hpsearch.search.pruners import PRUNERS
+    from hpsearch.search.samplers import SAMPLERS
+    from hpsearch.training.engines import ENGINES
+
+    listed = [
+        ("run", "--engine", ENGINES),
+        ("bench", "--engine", ENGINES),
+        ("run", "--sampler", SAMPLERS),
+        ("run", "--pruner", PRUNERS),
+    ]
+    for command, option, rows in listed:
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        words = " ".join(capsys.readouterr().out.split())
+        named = re.search(rf"{option} [A-Z]+ ((?:\w+, )+\w+)", words)
+        assert named, (command, option)
+        assert set(named[1].split(", ")) == set(rows), (command, option)
