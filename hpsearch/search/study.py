@@ -20,6 +20,7 @@ from hpsearch.search.view import View
 from hpsearch.storage.opening import DEFAULT, HOME, check_home, home
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine, Several
+from hpsearch.training.engines import compiles
 from hpsearch.trial import Direction, TrainingRun, TrialSpec
 
 NOTABLE = 0.05  # share of idle places that is worth a line
@@ -143,9 +144,17 @@ def _notes(config: StudyConfig, place: Place, search: Search, data: Data) -> Ite
             f"at most {config.search.lag} of {place.parallel} places can be in use: a trial is proposed knowing all results up to "
             f"search.lag = {config.search.lag} before it (a study begun with a larger lag fills more)"
         )
+    yield from _before_training(place, search, data)
+
+
+def _before_training(place: Place, search: Search, data: Data) -> Iterator[str]:
     if search.retrained:
         trials = ", ".join(f"#{n}" for n in search.retrained)
         yield f"training {len(search.retrained)} interrupted trial{'s' * (len(search.retrained) > 1)} ({trials}) again"
+    if not search.left:
+        yield f"all {search.total:,} trials were told before: nothing is trained"
+    elif compiles(place.engine, data):
+        yield "compiling kernels for this machine (once; ~10 s)"
 
 
 def _ended(search: Search) -> str:
