@@ -158,7 +158,9 @@ def read_config(path: Path, overrides: Sequence[tuple[str, Any]] = ()) -> StudyC
     """
     config = _overridden(_parse(path), path.stem, str(path), overrides)
     if config.compare:
-        raise UserError(f"{path}: a comparison (it has a table [compare]). Run it with: python -m hpsearch compare {path}")
+        raise UserError(
+            f"{path}: a comparison (it has a table [compare]). Run it with: python -m hpsearch compare {path}"
+        )
     return config
 
 
@@ -239,7 +241,7 @@ def check_config(raw: Mapping[str, Any], where: str, overridden: Sequence[str] =
         config = StudyConfig.model_validate({**raw, "space": space})
         problems += _conflicts(config)
     except ValidationError as error:
-        problems = [*dict.fromkeys(_line(detail) for detail in error.errors()), *problems]
+        problems = [*dict.fromkeys(map(_line, _findings(error.errors()))), *problems]
     if problems:
         raise UserError("\n".join(_told(problem, where, overridden) for problem in problems))
     return config
@@ -344,6 +346,18 @@ def _comparison_conflicts(config: StudyConfig, compare: CompareSection) -> list[
         if name not in optimizers
     ]
     return problems
+
+
+def _findings(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Return unknown keys first; a key that is missing because it is misspelt is one finding, not two."""
+    unknown = [detail for detail in details if detail["type"] == "extra_forbidden"]
+
+    def misspelt(missing: ErrorDetails) -> bool:
+        *table, name = missing["loc"]
+        return any([*d["loc"][:-1]] == table and f"Did you mean '{name}'?" in _line(d) for d in unknown)
+
+    rest = [detail for detail in details if detail not in unknown]
+    return [*unknown, *(detail for detail in rest if detail["type"] != "missing" or not misspelt(detail))]
 
 
 def _line(detail: ErrorDetails) -> str:

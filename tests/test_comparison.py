@@ -17,7 +17,7 @@ from hpsearch.comparison.fresh import fresh
 from hpsearch.comparison.looking import look, looked_at
 from hpsearch.comparison.moments import moments
 from hpsearch.comparison.probing import updates_in
-from hpsearch.comparison.study import Stage, run_comparison
+from hpsearch.comparison.study import Stage, open_comparison, run_comparison
 from hpsearch.comparison.tuning import STRIDE, Together
 from hpsearch.comparison.winners import best, common_target, fastest, reached
 from hpsearch.config import StudyConfig, check_config
@@ -61,7 +61,8 @@ def run(folder: Path, settings: StudyConfig, stop_after: int | None = None) -> C
             os.kill(os.getpid(), signal.SIGTERM)
 
     engine = prepare_engine(settings, place, data, lambda line: None)
-    run_comparison(settings, place, data, engine, show, lambda sentence: None)
+    with open_comparison(settings, place, data) as opened:
+        run_comparison(opened, engine, show, lambda sentence: None)
     found = read(place.storage)
     assert isinstance(found, ComparisonRecord)
     return found

@@ -1,7 +1,7 @@
 """A comparison from its configuration to its storage: tune every arm, train the winners again, measure. Each step resumes."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +17,10 @@ from hpsearch.comparison.winners import best, common_target, fastest
 from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.errors import SearchFailed, Stopped
-from hpsearch.files import make_folder
 from hpsearch.search.loop import Search
 from hpsearch.search.place import Place
 from hpsearch.search.stopping import stopping
-from hpsearch.search.study import make_search, make_view, specification
+from hpsearch.search.study import make_search, make_view, open_writer, specification
 from hpsearch.space.answers import fixed
 from hpsearch.storage.reading import WINNER
 from hpsearch.storage.writing import StudyWriter
@@ -40,6 +39,17 @@ class Stage:
     name: str
     done: int
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A comparison that may begin: its storage is open under its lease."""
+
+    config: StudyConfig
+    place: Place
+    data: Data
+    arms: list[Arm]
+    writer: StudyWriter
 
 
 @dataclass(eq=False)
@@ -67,34 +77,33 @@ class Course:
         )
 
 
+@contextmanager
+def open_comparison(config: StudyConfig, place: Place, data: Data) -> Iterator[Opened]:
+    """Open a comparison's storage and folder, after everything that can be refused is.
+
+    Raises:
+        UserError, StorageError: it cannot start.
+    """
+    arms = make_arms(config, len(data.training))
+    with open_writer(config, place, data) as writer:
+        yield Opened(config, place, data, arms, writer)
+
+
 def run_comparison(
-    config: StudyConfig,
-    place: Place,
-    data: Data,
-    engine: Engine,
-    show: Callable[[Stage], None],
-    announce: Callable[[str], None],
+    opened: Opened, engine: Engine, show: Callable[[Stage], None], announce: Callable[[str], None]
 ) -> None:
     """Run or continue a comparison; its storage keeps everything.
 
     Raises:
-        UserError, StorageError: it cannot start.
         SearchFailed: no trial of any batch size gave a usable network.
         Stopped: a signal ended it; everything told is kept.
     """
-    arms = make_arms(config, len(data.training))
-    name, settings = config.study.name, config.settings()
-    writer = StudyWriter.open(
-        place.storage, name, data.metric.direction, settings, data.summary, take_over=place.take_over
-    )
-    with closing(writer):
-        make_folder(place.folder)
-        course = Course(config, place, data, engine, writer, show)
-        with stopping(course, announce) as status:
-            for _ in _stages(course, arms):
-                writer.flush()
-                if status():
-                    raise Stopped("stopped; what was told is kept", status())
+    course = Course(opened.config, opened.place, opened.data, engine, opened.writer, show)
+    with stopping(course, announce) as status:
+        for _ in _stages(course, opened.arms):
+            course.writer.flush()
+            if status():
+                raise Stopped("stopped; what was told is kept", status())
 
 
 def _stages(course: Course, arms: list[Arm]) -> Iterator[None]:

@@ -145,7 +145,10 @@ def document(
 
 
 def _policy(scripts: Iterable[str]) -> str:
-    """Inline styles are allowed because plotly sets them, images made by the page because it saves figures as such; without addresses to load from they can tell nobody anything."""
+    """Inline styles are allowed because plotly sets them, blobs because it saves figures through them.
+
+    Without addresses to load from they can tell nobody anything.
+    """
     hashes = " ".join(f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts)
     run = hashes or "'none'"
     return f"default-src 'none'; script-src {run}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"

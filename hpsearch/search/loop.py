@@ -59,6 +59,9 @@ class Search:
         self.best: TrainingRun | None = None
         self.best_spec: TrialSpec | None = None
         self._stored: list[Stored] = writer.stored()
+        self.left = self.total - sum(
+            trial.finished for trial in self._stored[: self.total]
+        )  # trials to be told in this run
         self.retrained = [n for n, trial in enumerate(self._stored) if not trial.finished]
         self._next = 0
         self._specs: dict[int, TrialSpec] = {}
