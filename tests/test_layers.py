@@ -21,13 +21,14 @@ ROOMS = [
     ["search"],
     ["storage", "config"],
     ["space"],
+    ["diagnostics"],
     ["training"],
     ["data"],
     ["trial", "files"],
     ["errors"],
 ]
 HOMES = {
-    "torch": {"training", "data", "search", "bench", "testing"},
+    "torch": {"training", "diagnostics", "data", "search", "bench", "testing"},
     "torchvision": {"data"},
     "sklearn": {"data"},
     "optuna": {"search", "storage", "importance"},

@@ -76,9 +76,7 @@ def smallest_eigenvalue(state: State, rows: Rows, tolerance: float = 1e-2, seed:
     return Sharpness(float(values[0]), len(values), True, vectors[:, 0])
 
 
-def _lanczos(
-    state: State, rows: Rows, tolerance: float, seed: int, end: Literal["largest", "smallest"]
-) -> Sharpness:
+def _lanczos(state: State, rows: Rows, tolerance: float, seed: int, end: Literal["largest", "smallest"]) -> Sharpness:
     """Return an extreme eigenvalue by Lanczos' method, each new vector made orthogonal to all before (twice, against rounding)."""
     count = state.architecture.parameters
     first = torch.randn(count, generator=draws.generator("lanczos", seed), dtype=torch.float64).to(rows.inputs)
