@@ -26,7 +26,7 @@ def small_state(
     weights = DNN.initialized(architecture, seed=4).state_dict()
     for bias in weights.values():
         if bias.ndim == 1:
-            bias += 0.3 * torch.randn(bias.shape, generator=generator, dtype=torch.float64)
+            bias.add_(0.3 * torch.randn(bias.shape, generator=generator, dtype=torch.float64))
     return State(architecture, TASKS[task], weights), Rows(inputs, targets)
 
 

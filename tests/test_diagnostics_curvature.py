@@ -96,19 +96,15 @@ def test_running_out_of_products_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_largest_means_algebraic() -> None:
-    """Of a curvature of -6 and one of 2 the sharpness is the positive one, and the smallest eigenvalue refutes a minimum."""
+    """Where the most negative curvature is the largest in size, the sharpness is still the positive one."""
     architecture = Architecture(1, (1,), 1, "silu")
-    state = State(architecture, TASKS["regression"], unflatten(torch.tensor([0.0, 0.0, 1.0, -20.0]), architecture))
-    rows = Rows(torch.ones(1, 1), torch.zeros(1, 1))
-    exact = np.linalg.eigvalsh(whole_hessian_single(state, rows))
+    vector = torch.tensor([0.0, 0.0, 1.0, -20.0], dtype=torch.float64)
+    state = State(architecture, TASKS["regression"], unflatten(vector, architecture))
+    rows = Rows(torch.ones(1, 1).double(), torch.zeros(1, 1).double())
+    exact = np.linalg.eigvalsh(whole_hessian(state, rows).numpy())
     assert abs(exact[0]) > exact[-1] > 0
     assert curvature.sharpness(state, rows).value == pytest.approx(exact[-1], rel=1e-4)
     assert curvature.smallest_eigenvalue(state, rows).value == pytest.approx(exact[0], rel=1e-4)
-
-
-def whole_hessian_single(state: State, rows: Rows) -> np.ndarray:
-    double = State(state.architecture, state.task, {name: w.double() for name, w in state.weights.items()})
-    return whole_hessian(double, rows.to("cpu", torch.float64)).numpy()
 
 
 def test_a_dead_network_is_flat() -> None:

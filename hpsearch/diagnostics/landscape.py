@@ -47,8 +47,8 @@ class Barrier:
 def principal_plane(trajectories: Sequence[Tensor]) -> Plane:
     """Return the plane of the two principal components of all points of the paths [T_i, P] together, each point counting the same.
 
-    From the products of points with each other, [T, T], never [P, P]. Signs are such that the coordinate furthest out on each axis is
-    positive.
+    From the products of points with each other, [T, T], never [P, P]. Signs are such that the first path ends further out on each axis
+    than it began.
 
     Raises:
         ValueError: fewer than two points.
@@ -63,8 +63,7 @@ def principal_plane(trajectories: Sequence[Tensor]) -> Plane:
     variances = values.flip(0)[:2].clamp(min=0)
     axes = _axes(centred, vectors.flip(1)[:, :2])
     coordinates = centred @ axes.T  # [T, 2]
-    furthest = coordinates.gather(0, coordinates.abs().argmax(0, keepdim=True))[0]  # [2]
-    signs = torch.where(furthest < 0, -1, 1).to(axes)
+    signs = torch.where(coordinates[len(trajectories[0]) - 1] < coordinates[0], -1, 1).to(axes)  # [2]
     parts = torch.tensor_split(coordinates * signs, np.cumsum([len(t) for t in trajectories])[:-1].tolist())
     first, second = (variances / gram.trace().clamp(min=torch.finfo(gram.dtype).tiny)).tolist()
     return Plane(origin, axes * signs[:, None], (first, second), list(parts))
