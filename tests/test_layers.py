@@ -21,6 +21,7 @@ ROOMS = [
     ["search"],
     ["storage", "config"],
     ["space"],
+    ["minima"],
     ["training"],
     ["data"],
     ["trial", "files"],

@@ -7,7 +7,8 @@ after a noise-free polish; divergence is its own class; budgets are equal in upd
 
 `instability`: which of two global minima is stable at a batch size (selection). `thermal`: a barrier that noise climbs (Kramers' law).
 `teacher`: a network with proven bad minima. `dead_relu`: the case that nothing can escape.
-`streams` gives the random numbers, `student` the network's closed form, `descent` its updates, `cells` the counts.
+`stability` and `well` hold the theory of the first two, `student` and `descent` the network's closed form and its updates; `streams`
+gives the random numbers, `cells` the counts.
 """
 
 from collections.abc import Callable

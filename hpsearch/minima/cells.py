@@ -62,7 +62,12 @@ class Cell:
 
 
 def tally(
-    arm: Arm, budget: str, updates: int, labels: Array, times: Array | None = None, theory: dict[str, float | None] | None = None
+    arm: Arm,
+    budget: str,
+    updates: int,
+    labels: Array,
+    times: Array | None = None,
+    theory: dict[str, float | None] | None = None,
 ) -> Cell:
     """Count runs [S] by label; one that passed or diverged after `updates` was still stuck then."""
     times_known = times is not None
@@ -70,15 +75,11 @@ def tally(
     classes = np.bincount(np.where(times <= updates, labels, STUCK), minlength=5)
     passed = np.where((labels == ESCAPED) & (times <= updates), times, np.inf)
     median = float(np.median(passed)) if passed.size and times_known else np.inf
+    middle = median if np.isfinite(median) else None
+    total = int(np.minimum(times, updates).sum()) if times_known else None
+    escaped, stuck, other, diverged, unresolved = (int(count) for count in classes)
     return Cell(
-        arm,
-        budget,
-        updates,
-        int(labels.size),
-        *(int(count) for count in classes),
-        median_time=median if np.isfinite(median) else None,
-        total_time=int(np.minimum(times, updates).sum()) if times_known else None,
-        theory=theory or {},
+        arm, budget, updates, labels.size, escaped, stuck, other, diverged, unresolved, middle, total, theory or {}
     )
 
 

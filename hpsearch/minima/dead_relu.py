@@ -101,7 +101,10 @@ def run(arm: Arm, settings: DeadSettings) -> list[Cell]:
     sampled = batch if arm.method == "sgd" else size
     times, ends = passages(inputs, start, stream, arm.learning_rate, sampled, deviation, max(caps.values()))
     found = labels(ends, start)
-    return [tally(arm, budget, cap, found, times, {"noise_trace": noise_trace(inputs, start)}) for budget, cap in caps.items()]
+    return [
+        tally(arm, budget, cap, found, times, {"noise_trace": noise_trace(inputs, start)})
+        for budget, cap in caps.items()
+    ]
 
 
 def labels(ends: Array, start: tuple[float, float]) -> Array:

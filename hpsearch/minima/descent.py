@@ -110,7 +110,9 @@ def newton_step(weights: Array, teacher: Array, gradient: Array, second: Array, 
 
 
 @compiled
-def polish(start: Array, teacher: Array, learning_rate: float, updates: int, near: float) -> tuple[Array, float, float, int]:
+def polish(
+    start: Array, teacher: Array, learning_rate: float, updates: int, near: float
+) -> tuple[Array, float, float, int]:
     """Return the stationary point that noise-free descent from `start` leads to, its loss, gradient norm and the updates of GD.
 
     GD runs until its gradient's norm is below `near`, or for `updates`; then damped Newton steps (Levenberg 1944), taken only where

@@ -8,19 +8,17 @@ for almost every run, exactly if E log |1 − ηh_B| > 0 (the Lyapunov exponent)
 more. The state is y = x − 1, so that distances far below the rounding of 1 stay numbers. Names in shapes: S seeds.
 """
 
-from math import inf, log, sqrt
+from math import sqrt
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.stats import hypergeom
 
 from hpsearch.minima.cells import DIVERGED, ESCAPED, FULL, STUCK, UNRESOLVED, Arm, Cell, columns, parallel, tally
 from hpsearch.minima.settings import InstabilitySettings
+from hpsearch.minima.stability import HIGH, LOW, exponent, lyapunov_boundary, mean_square_boundary
 from hpsearch.minima.streams import fill_normal, keys, shuffle_front
 from hpsearch.training.resident.compiled import Array, compiled, inlined
 
-LOW, HIGH = 0.1, 1.9
 NUDGE = 1e-5  # the distance from the minimum at the start
 GONE, FAR = 1e-200, 1e6  # distances from which nothing comes back
 
@@ -71,34 +69,15 @@ def passages(
     return times, ends
 
 
-def exponent(learning_rate: float, batch_size: int, size: int) -> float:
-    """Return E log |1 − ηh_B| at x = 1, exactly, over all batches without replacement from a sum of `size`."""
-    low = np.arange(batch_size + 1)  # losses with the small curvature in a batch
-    chance = hypergeom.pmf(low, size, size // 2, batch_size)
-    factor = np.abs(1 - 2 * learning_rate * (LOW * low + HIGH * (batch_size - low)) / batch_size)
-    terms = [p * (log(f) if f > 0 else -inf) for p, f in zip(chance, factor, strict=True) if p > 0]
-    return float(sum(terms))
-
-
-def lyapunov_boundary(batch_size: int, size: int, below: float = 1.0) -> float | None:
-    """Return the smallest learning rate in (0, below) at which x = 1 becomes unstable for almost every run, or None."""
-    grid = np.arange(1e-3, below, 1e-3)
-    for left, right in zip(grid, grid[1:], strict=False):
-        if exponent(left, batch_size, size) < 0 < exponent(right, batch_size, size):
-            return float(brentq(exponent, left, right, args=(batch_size, size)))
-    return None
-
-
-def mean_square_boundary(batch_size: int, size: int) -> float:
-    """Return the learning rate above which E (1 − ηh_B)² > 1 at x = 1: 2a / (a² + s²(n − B) / (B(n − 1))) (Wu, Ma and E 2018)."""
-    mean, spread = LOW + HIGH, (HIGH - LOW) ** 2
-    return 2 * mean / (mean**2 + spread * (size - batch_size) / (batch_size * (size - 1)))
-
-
 def arms(settings: InstabilitySettings) -> list[Arm]:
     """Return the map of x = 1, and the controls: isotropic noise there, and the map of x = 0 for GD and the smallest batch."""
-    sizes, few = (*settings.batch_sizes, FULL), settings.batch_sizes[:1]
-    wanted = [("x = 1", "sgd", sizes), ("x = 0", "sgd", (*few, FULL)), ("x = 1", "isotropic", few)]
+    few: tuple[int | str, ...] = settings.batch_sizes[:1]
+    sizes: tuple[int | str, ...] = (*settings.batch_sizes, FULL)
+    wanted = [
+        ("x = 1", "sgd", sizes),
+        ("x = 0", "sgd", (*few, FULL)),
+        ("x = 1", "isotropic", few),
+    ]
     return [
         Arm("gd" if size == FULL else method, start, rate, size)
         for start, method, chosen in wanted
@@ -130,7 +109,9 @@ def run(arm: Arm, settings: InstabilitySettings) -> list[Cell]:
         deviation,
         max(caps.values()),
     )
-    theory: dict[str, float | None] = {"exponent": _finite(exponent(arm.learning_rate, batch, size))} if bad else {"exponent": None}
+    theory: dict[str, float | None] = (
+        {"exponent": _finite(exponent(arm.learning_rate, batch, size))} if bad else {"exponent": None}
+    )
     return [tally(arm, budget, cap, labels(ends, bad), times, theory) for budget, cap in caps.items()]
 
 

@@ -39,15 +39,17 @@ class ThermalSettings:
 class TeacherSettings:
     """Student and teacher of `units` rectified units and as many inputs; `starts` random networks, of which some get stuck.
 
-    `step` is the learning rate of the descent that finds and polishes minima. `updates` and `examples` are the two budgets of each run
-    from a certified minimum; GD sees the whole distribution in each update. `unstable` are GD's larger learning rates.
+    `good` of the others are the control. `step` is the learning rate of the descent that finds and polishes minima. `updates` and
+    `examples` are the two budgets of each run from a certified minimum; GD sees the whole distribution in each update. `unstable` are
+    GD's larger learning rates.
     """
 
     units: int = 10
-    starts: int = 150
-    step: float = 0.3
-    learning_rates: tuple[float, ...] = (0.01, 0.02, 0.03, 0.05, 0.1, 0.15, 0.3, 0.45)
-    unstable: tuple[float, ...] = (0.6, 0.64, 0.66, 0.68, 0.7, 1.0)
+    starts: int = 120
+    good: int = 10
+    step: float = 0.5
+    learning_rates: tuple[float, ...] = (0.01, 0.03, 0.06, 0.1, 0.2, 0.3, 0.6)
+    unstable: tuple[float, ...] = (0.64, 0.66, 0.68, 0.7, 1.0)
     batch_sizes: tuple[int, ...] = (1, 4, 16, 64)
     updates: int = 1_000
     examples: int = 16_000
@@ -79,7 +81,23 @@ def quick() -> Settings:
     """Return sizes at which each test takes a second or less."""
     return Settings(
         InstabilitySettings(seeds=20, learning_rates=(0.3, 0.7, 0.95, 1.05), batch_sizes=(1, 2, 3, 8), updates=1_000),
-        ThermalSettings(seeds=40, learning_rates=(0.05,), ratios=(100, 200), unstable=(0.5, 1.6), examples=200_000),
-        TeacherSettings(starts=12, learning_rates=(0.01, 0.03), unstable=(1.0,), batch_sizes=(1, 4), updates=200, examples=800),
+        ThermalSettings(
+            seeds=40,
+            learning_rates=(0.05,),
+            ratios=(100, 200),
+            unstable=(0.5, 1.6),
+            examples=100_000,
+            equal_updates=5_000,
+            equal_examples=50_000,
+        ),
+        TeacherSettings(
+            starts=12,
+            good=2,
+            learning_rates=(0.01, 0.03),
+            unstable=(1.0,),
+            batch_sizes=(1, 4),
+            updates=200,
+            examples=800,
+        ),
         DeadSettings(seeds=20, learning_rates=(0.1, 10.0), updates=100, examples=200),
     )

@@ -1,6 +1,7 @@
-"""Random numbers inside compiled loops: each a function of (key, counter), so that no run depends on its neighbours or on threads.
+"""Random numbers inside compiled loops: each a function of (key, counter), so that no run depends on its neighbours.
 
-A run has a key of 64 bits and counts its draws; draw number `counter` is `splitmix64` (Steele, Lea, Flood 2014) at that place of the stream.
+A run has a key of 64 bits and counts its draws; a draw is the value of `splitmix64` (Steele, Lea and Flood 2014) at that place,
+whichever thread asks for it.
 """
 
 from math import cos, log, pi, sin, sqrt

@@ -1,7 +1,7 @@
 """Escape from the proven bad minima of a small network: ten rectified units that learn ten (Safran and Shamir 2018).
 
 GD on the closed-form loss leads each of many random starts to a minimum, which is certified: gradient norm below 1e-8, Hessian
-positive, loss above 0. From the bad ones (and from as many good ones, as a control) begin SGD on fresh batches, GD, GD at larger
+positive, loss above 0. From the bad ones (and from a few good ones, as a control) begin SGD on fresh batches, GD, GD at larger
 learning rates, and GD with isotropic Gaussian noise of the same total variance tr Σ / B, tr Σ being that at the minimum.
 At the good minimum every example's gradient is 0, so SGD's noise ends there; the isotropic noise goes on. Each end
 is polished by noise-free descent, certified again and told apart: the good minimum, the own one, another bad one.
@@ -149,9 +149,11 @@ def _largest(values: list[float]) -> float | None:
 
 
 def teacher(settings: TeacherSettings) -> dict[str, Any]:
-    """Return GD's minima and the counts of all arms that begin at them; as many good starts as bad ones, where there are."""
+    """Return GD's minima and the counts of all arms that begin at them."""
     minima = parallel(lambda start: descend(start, settings), range(settings.starts))
     bad = [m for m in minima if m.kind == "spurious"]
-    begin = {"bad": bad, "good": [m for m in minima if m.kind == "global"][: len(bad)]}
-    cells = [c for several in parallel(lambda arm: run(arm, begin[arm.start], settings), arms(settings)) for c in several]
+    begin = {"bad": bad, "good": [m for m in minima if m.kind == "global"][: settings.good]}
+    cells = [
+        c for several in parallel(lambda arm: run(arm, begin[arm.start], settings), arms(settings)) for c in several
+    ]
     return {"minima": summary(minima), "cells": columns(cells)}

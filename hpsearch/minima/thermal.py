@@ -10,7 +10,7 @@ variance σ²/B · (n − B)/(n − 1), which acts as a temperature T = η/2 tim
 so log τ grows as B/η. In one dimension Gaussian noise of equal variance must obey the same law. Names in shapes: S seeds, n losses.
 """
 
-from math import exp, inf, pi, sqrt
+from math import inf, sqrt
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,10 @@ import numpy as np
 from hpsearch.minima.cells import DIVERGED, ESCAPED, FULL, STUCK, UNRESOLVED, Arm, Cell, columns, parallel, tally
 from hpsearch.minima.settings import ThermalSettings
 from hpsearch.minima.streams import fill_normal, keys, shuffle_front
+from hpsearch.minima.well import TILT, energy, kramers, mean_passage, variance, wells
 from hpsearch.training.resident.compiled import Array, compiled, inlined
 from hpsearch.trial import derive_seed
 
-TILT = 0.12
 NUDGE = 1e-5  # the distance from the minimum at the start, so that an unstable one can be left
 FAR = 1e3
 
@@ -76,39 +76,14 @@ def passages(
     return times, ends
 
 
-def wells() -> tuple[float, float, float]:
-    """Return the good minimum, the saddle and the bad minimum of V, to rounding."""
-    good, saddle, bad = sorted(float(root.real) for root in np.roots([1, 0, -1, TILT]))
-    return good, saddle, bad
-
-
-def energy(w: float) -> float:
-    """Return V(w)."""
-    return (w * w - 1) ** 2 / 4 + TILT * w
-
-
-def variance(batch_size: int, settings: ThermalSettings) -> float:
-    """Return the variance of a batch's gradient, drawn without replacement."""
-    size = settings.examples_in_sum
-    return settings.deviation**2 / batch_size * (size - batch_size) / (size - 1)
-
-
-def kramers(learning_rate: float, batch_size: int, settings: ThermalSettings, good: bool = False) -> float:
-    """Return Kramers' mean time to escape in updates, from the bad minimum or from the good one; infinite for the full batch."""
-    low, saddle, high = wells()
-    start = low if good else high
-    temperature = learning_rate / 2 * variance(batch_size, settings)
-    if temperature == 0:
-        return inf
-    curvatures = (3 * start**2 - 1) * abs(3 * saddle**2 - 1)
-    return 2 * pi / (learning_rate * sqrt(curvatures)) * exp((energy(saddle) - energy(start)) / temperature)
-
-
 def sum_noise(settings: ThermalSettings) -> Array:
     """Return ξ [n]: normal numbers shifted and scaled to a mean of 0 and exactly the deviation asked for."""
-    values = np.random.default_rng(derive_seed("thermal", settings.examples_in_sum)).normal(size=settings.examples_in_sum)
-    values -= values.mean()
-    return values * (settings.deviation / values.std())
+    values = np.random.default_rng(derive_seed("thermal", settings.examples_in_sum)).normal(
+        size=settings.examples_in_sum
+    )
+    centred: Array = values - values.mean()
+    scaled: Array = centred * (settings.deviation / centred.std())
+    return scaled
 
 
 def arms(settings: ThermalSettings) -> list[Arm]:
@@ -130,19 +105,24 @@ def run(arm: Arm, settings: ThermalSettings) -> list[Cell]:
     start, target = (high, low) if arm.start == "bad" else (low, high)
     size = settings.examples_in_sum
     batch = size if isinstance(arm.batch_size, str) else arm.batch_size
-    bought = settings.updates if arm.method == "gd" else settings.examples // batch
-    cap = min(settings.updates, max(1, bought))
+    equal = {"updates": settings.equal_updates, "examples": max(1, settings.equal_examples // batch)}
+    bought = settings.updates if arm.method == "gd" else min(settings.updates, settings.examples // batch)
+    caps = {"longest": max(bought, *equal.values())} | equal
     deviation = sqrt(variance(batch, settings)) if arm.method == "isotropic" else 0.0
     stream = keys(settings.seeds, "thermal", arm.method, arm.start, arm.learning_rate, batch)
     sampled = batch if arm.method == "sgd" else size
-    times, ends = passages(sum_noise(settings), start + NUDGE, target, stream, arm.learning_rate, sampled, deviation, cap)
-    expected = kramers(arm.learning_rate, batch, settings, good=arm.start == "good")
-    theory = {
-        "temperature": arm.learning_rate / 2 * variance(batch, settings),
-        "kramers": expected if expected < inf else None,
-    }
-    caps = {"longest": cap, "updates": min(cap, settings.equal_updates), "examples": min(cap, max(1, settings.equal_examples // batch))}
-    return [tally(arm, budget, updates, labels(ends, start, target), times, theory) for budget, updates in caps.items()]
+    times, ends = passages(
+        sum_noise(settings), start + NUDGE, target, stream, arm.learning_rate, sampled, deviation, caps["longest"]
+    )
+    theory, found = predictions(arm, batch, settings), labels(ends, start, target)
+    return [tally(arm, budget, updates, found, times, theory) for budget, updates in caps.items()]
+
+
+def predictions(arm: Arm, batch: int, settings: ThermalSettings) -> dict[str, float | None]:
+    """Return an arm's temperature, Kramers' time and the exact one of the diffusion; None where they are infinite."""
+    good, rate = arm.start == "good", arm.learning_rate
+    times = {"kramers": kramers(rate, batch, settings, good), "diffusion": mean_passage(rate, batch, settings, good)}
+    return {"temperature": rate / 2 * variance(batch, settings)} | {k: t if t < inf else None for k, t in times.items()}
 
 
 def labels(ends: Array, start: float, target: float) -> Array:
