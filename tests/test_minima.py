@@ -75,9 +75,12 @@ def test_escape_times_follow_the_diffusion() -> None:
 
 
 def test_gd_climbs_no_barrier() -> None:
-    """GD stays in the bad well, at the learning rates of SGD and at larger ones that are stable."""
+    """From the certified bad minimum GD goes nowhere, at the learning rates of SGD and at larger ones that are stable."""
     for row in rows("thermal", method="gd", start="bad", budget="longest"):
         assert (row["stuck"], row["updates"]) == (row["seeds"], 1_000_000)
+    certificate = answers()["thermal"]["certificate"]
+    assert certificate["gradient"] < 1e-8
+    assert min(certificate["curvature"], certificate["above"]) > 0.1
 
 
 def test_the_way_back_is_longer() -> None:
@@ -108,6 +111,15 @@ def test_gd_minima_are_certified() -> None:
     plain = polish(stuck.weights + nudge, np.eye(10), 0.3, 100_000, 1e-10)
     assert plain[0] == pytest.approx(stuck.weights, abs=1e-8)
     assert plain[1] == pytest.approx(stuck.loss, abs=1e-12)
+
+
+def test_a_network_without_bad_minima_gives_empty_cells() -> None:
+    """Two units have no bad minimum that GD finds, so that every cell of a bad start counts nobody, and says so."""
+    settings = replace(quick().teacher, units=2, starts=4, updates=10, examples=20)
+    answer = teacher(settings)
+    assert (answer["minima"]["global"], answer["minima"]["spurious"]) == (4, 0)
+    table = answer["cells"]
+    assert {seeds for seeds, start in zip(table["seeds"], table["start"], strict=True) if start == "bad"} == {0}
 
 
 def test_ends_are_told_apart() -> None:

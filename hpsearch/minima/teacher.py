@@ -113,8 +113,8 @@ def run(arm: Arm, minima: list[Minimum], settings: TeacherSettings) -> list[Cell
         [label(end, minimum, settings) for end in ends(arm, minimum, start, key, settings)]
         for minimum, start, key in zip(minima, nudged(minima), stream, strict=True)
     ]
-    by_budget = np.array(found, dtype=np.int64).reshape(len(minima), -1).T
-    named = zip(budgets(arm, settings).items(), by_budget, strict=False)
+    by_budget = np.array(found, dtype=np.int64).reshape(len(minima), len(budgets(arm, settings))).T
+    named = zip(budgets(arm, settings).items(), by_budget, strict=True)
     return [tally(arm, budget, updates, labels) for (budget, updates), labels in named]
 
 

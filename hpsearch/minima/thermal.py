@@ -138,4 +138,5 @@ def thermal(settings: ThermalSettings) -> dict[str, Any]:
     return {
         "cells": columns(cells),
         "wells": {"good": good, "saddle": saddle, "bad": bad, "barrier": energy(saddle) - energy(bad)},
+        "certificate": {"gradient": abs(slope(bad)), "curvature": 3 * bad**2 - 1, "above": energy(bad) - energy(good)},
     }
