@@ -116,13 +116,15 @@ def polish(
     """Return the stationary point that noise-free descent from `start` leads to, its loss, gradient norm and the updates of GD.
 
     GD runs until its gradient's norm is below `near`, or for `updates`; then damped Newton steps (Levenberg 1944), taken only where
-    they lower the gradient's norm and do not raise the loss, so that they cannot climb to a saddle.
+    they lower the gradient's norm and do not raise the loss. Whether the end is a minimum, its Hessian tells.
     """
     weights, gradient, second = start.copy(), np.empty_like(start), np.empty((start.size, start.size))
-    loss, done = slope(weights, teacher, gradient), 0
-    while done < updates and np.sum(gradient**2) > near * near:
-        weights -= learning_rate * gradient
+    done = 0
+    while True:
         loss = slope(weights, teacher, gradient)
+        if done >= updates or not np.sum(gradient**2) > near * near:
+            break
+        weights -= learning_rate * gradient
         done += 1
     trial, damping, norm = np.empty_like(gradient), 1e-2, sqrt(np.sum(gradient**2))
     for _ in range(60):

@@ -40,19 +40,18 @@ def add_gradient(gradient: Array, w: Array, v: Array, ratio: float, angle: float
 @inlined
 def slope(weights: Array, teacher: Array, gradient: Array) -> float:
     """Write the gradient [K, D] and return the loss less the teacher's own term."""
-    units, loss = weights.shape[0], 0.0
+    loss = 0.0
     gradient[:, :] = 0.5 * weights
-    for i in range(units):
+    for i in range(weights.shape[0]):
         loss += 0.25 * np.sum(weights[i] ** 2)
-        for j in range(i):
-            a, b, angle, sine, cosine = pair(weights[i], weights[j])
-            loss += a * b * (sine + (pi - angle) * cosine) / (2 * pi)
-            add_gradient(gradient[i], weights[i], weights[j], b / a, angle, sine, 1.0)
-            add_gradient(gradient[j], weights[j], weights[i], a / b, angle, sine, 1.0)
-        for j in range(teacher.shape[0]):
-            a, b, angle, sine, cosine = pair(weights[i], teacher[j])
-            loss -= a * b * (sine + (pi - angle) * cosine) / (2 * pi)
-            add_gradient(gradient[i], weights[i], teacher[j], b / a, angle, sine, -1.0)
+        for j in range(i + teacher.shape[0]):  # the units before, then the teacher's: one place to compile, not two
+            own = j < i
+            other, sign = (weights[j], 1.0) if own else (teacher[j - i], -1.0)
+            a, b, angle, sine, cosine = pair(weights[i], other)
+            loss += sign * a * b * (sine + (pi - angle) * cosine) / (2 * pi)
+            add_gradient(gradient[i], weights[i], other, b / a, angle, sine, sign)
+            if own:
+                add_gradient(gradient[j], other, weights[i], a / b, angle, sine, 1.0)
     return loss
 
 
@@ -99,11 +98,11 @@ def curvature(weights: Array, teacher: Array, hessian: Array) -> None:
     for i in range(units):
         for d in range(size):
             hessian[i * size + d, i * size + d] = 0.5
-        for j in range(units):
+        for j in range(units + teacher.shape[0]):
+            own = j < units
+            other, sign = (weights[j], 1.0) if own else (teacher[j - units], -1.0)
             if j != i:
-                add_curvature(hessian, weights[i], weights[j], i * size, j * size, 1.0)
-        for j in range(teacher.shape[0]):
-            add_curvature(hessian, weights[i], teacher[j], i * size, -1, -1.0)
+                add_curvature(hessian, weights[i], other, i * size, j * size if own else -1, sign)
 
 
 @compiled
