@@ -210,14 +210,21 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from hpsearch.config import read_comparison
+    from hpsearch.config import MinimaConfig, read_comparison
 
     config, notices = read_comparison(options.study, _overrides(options))
-    from hpsearch.comparison.study import open_comparison, run_comparison
+    from hpsearch.comparison.study import open_comparison, run_comparison, run_minima
     from hpsearch.screen import Screen
     from hpsearch.search.place import prepare_data, prepare_engine
 
     place = _place(options, config.study.name)
+    if isinstance(config, MinimaConfig):
+        screen = Screen("")
+        screen.row("compare", f"escape tests: {config.minima.seeds} runs in each cell, {config.minima.starts} networks")
+        screen.row("folder", place.folder)
+        with screen.live():
+            run_minima(config, place, screen.stage)
+        return
     data = prepare_data(config, place)
     screen = Screen(data.metric.name)
     with open_comparison(config, place, data) as opened:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import torch
@@ -14,9 +15,10 @@ from hpsearch.comparison.probing import updates_in
 from hpsearch.comparison.sharing import share
 from hpsearch.comparison.tuning import Together
 from hpsearch.comparison.winners import best, common_target, fastest
-from hpsearch.config import StudyConfig
+from hpsearch.config import MinimaConfig, MinimaSection, StudyConfig
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.errors import SearchFailed, Stopped
+from hpsearch.minima import run_all, sized
 from hpsearch.search.loop import Search
 from hpsearch.search.place import Place
 from hpsearch.search.stopping import stopping
@@ -29,6 +31,7 @@ from hpsearch.training.network import DNN
 from hpsearch.trial import Direction, TrainingRun, TrialSpec
 
 WHOLE = 100_000  # evaluations of a learning curve that are kept: all, since the time to a target is read from them
+ESCAPES, TESTS = "testing the escape from minima", 4
 CHUNK = 8192  # rows that are predicted at a time
 
 
@@ -85,7 +88,7 @@ def open_comparison(config: StudyConfig, place: Place, data: Data) -> Iterator[O
         UserError, StorageError: it cannot start.
     """
     arms = make_arms(config, len(data.training))
-    with open_writer(config, place, data) as writer:
+    with open_writer(place, config.study.name, data.metric.direction, config.settings(), data.summary) as writer:
         yield Opened(config, place, data, arms, writer)
 
 
@@ -119,6 +122,8 @@ def _stages(course: Course, arms: list[Arm]) -> Iterator[None]:
     _measure(course, winners, plan["target"])
     yield
     _share(course, winners, plan["target"])
+    yield
+    _escape(course.writer, course.config.minima, course.show)
     yield
 
 
@@ -212,6 +217,27 @@ def _measure(course: Course, winners: list[Measured], target: float) -> None:
         show=lambda done, total: course.show(Stage("measuring runs update by update", done, total)),
         stopping=lambda: course.stopping,
     )
+
+
+def _escape(writer: StudyWriter, minima: MinimaSection | None, show: Callable[[Stage], None]) -> None:
+    """Run the escape tests, where they are asked for and not kept yet."""
+    if minima is None or writer.kept("minima").get("asked") == minima.model_dump():
+        return
+    done = count()
+    settings = sized(minima.seeds, minima.starts)
+    show(Stage(ESCAPES, next(done), TESTS))
+    answers = run_all(settings, lambda line: show(Stage(ESCAPES, next(done), TESTS)))
+    writer.keep({**answers, "asked": minima.model_dump()}, "minima")
+
+
+def run_minima(config: MinimaConfig, place: Place, show: Callable[[Stage], None]) -> None:
+    """Run the escape tests as a study of their own.
+
+    Raises:
+        UserError, StorageError: it cannot start.
+    """
+    with open_writer(place, config.study.name, "minimize", config.settings(), {}) as writer:
+        _escape(writer, config.minima, show)
 
 
 def _share(course: Course, winners: list[Measured], target: float) -> None:

@@ -18,11 +18,11 @@ from typing import Any
 
 from hpsearch.minima.dead_relu import dead_relu
 from hpsearch.minima.instability import instability
-from hpsearch.minima.settings import Settings, quick
+from hpsearch.minima.settings import Settings, quick, sized
 from hpsearch.minima.teacher import teacher
 from hpsearch.minima.thermal import thermal
 
-__all__ = ["Settings", "dead_relu", "instability", "quick", "run_all", "teacher", "thermal"]
+__all__ = ["Settings", "dead_relu", "instability", "quick", "run_all", "sized", "teacher", "thermal"]
 
 
 def run_all(settings: Settings, show: Callable[[str], None]) -> dict[str, Any]:

@@ -77,6 +77,16 @@ class Settings:
     dead_relu: DeadSettings = field(default_factory=DeadSettings)
 
 
+def sized(seeds: int, starts: int) -> Settings:
+    """Return the usual grids with so many runs in each cell of the one-dimensional tests, and so many networks of the student."""
+    return Settings(
+        InstabilitySettings(seeds=seeds),
+        ThermalSettings(seeds=seeds),
+        TeacherSettings(starts=starts),
+        DeadSettings(seeds=seeds),
+    )
+
+
 def quick() -> Settings:
     """Return sizes at which each test takes a second or less."""
     return Settings(

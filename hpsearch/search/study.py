@@ -46,12 +46,14 @@ def open_study(config: StudyConfig, place: Place, data: Data) -> Iterator[OpenSt
         UserError, StorageError: it cannot start.
     """
     view = make_view(config, data.metric.direction)
-    with open_writer(config, place, data) as writer:
+    with open_writer(place, config.study.name, data.metric.direction, config.settings(), data.summary) as writer:
         yield OpenStudy(config, place, data, view, writer)
 
 
 @contextmanager
-def open_writer(config: StudyConfig, place: Place, data: Data) -> Iterator[StudyWriter]:
+def open_writer(
+    place: Place, name: str, direction: str, settings: Mapping[str, Any], data: Mapping[str, Any]
+) -> Iterator[StudyWriter]:
     """Open the storage of a study under its lease, and the study's folder, whose report and best network are this study's alone.
 
     Raises:
@@ -61,14 +63,7 @@ def open_writer(config: StudyConfig, place: Place, data: Data) -> Iterator[Study
     check_home(place.folder, place.storage)
     if own == DEFAULT:
         make_folder(place.folder)
-    writer = StudyWriter.open(
-        place.storage,
-        config.study.name,
-        data.metric.direction,
-        config.settings(),
-        data.summary,
-        take_over=place.take_over,
-    )
+    writer = StudyWriter.open(place.storage, name, direction, settings, data, take_over=place.take_over)
     with closing(writer):
         write_file(make_folder(place.folder) / HOME, own)
         yield writer
