@@ -14,6 +14,7 @@ from hpsearch.statistics.resampling import (
     RESAMPLES,
     Array,
     Estimate,
+    expanded_tail,
     medians,
     numbers,
     percentile_interval,
@@ -54,7 +55,7 @@ def uninformative(a: Sequence[float], b: Sequence[float]) -> int:
 
 
 def paired_difference(a: Sequence[float], b: Sequence[float], seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
-    """Return the mean of a - b over pairs, bootstrapped over pairs; one pair alone bounds nothing.
+    """Return the mean of a - b over pairs, bootstrapped over pairs and widened for their small number; one pair alone bounds nothing.
 
     Raises:
         ValueError: not pairs, or a value that is not finite: a mean cannot hold it, `paired_ratio` can.
@@ -67,7 +68,7 @@ def paired_difference(a: Sequence[float], b: Sequence[float], seed: int = 0, res
     if len(differences) == 1:
         return Estimate(value, -inf, inf)
     draws = differences[resampled(len(differences), resamples, "difference", seed)].mean(1)
-    return Estimate(value, *percentile_interval(draws))
+    return Estimate(value, *percentile_interval(draws, tail=expanded_tail(len(differences))))
 
 
 def interquartile_mean(values: Sequence[float]) -> float:

@@ -5,11 +5,12 @@ Ends are order statistics, never interpolated: between a number and infinity the
 """
 
 from dataclasses import dataclass
-from math import ceil, floor, inf
+from math import ceil, floor, inf, sqrt
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, stdtrit
 
 from hpsearch.trial import derive_seed
 
@@ -55,13 +56,20 @@ def medians(values: Array) -> Array:
     return middle
 
 
-def percentile_interval(draws: Array, unknown: tuple[float, float] = (-inf, inf)) -> tuple[float, float]:
+def expanded_tail(count: int) -> float:
+    """Return the tail that gives a bootstrapped mean of few values the width of Student's interval (Hesterberg 2015, §5.2)."""
+    return float(ndtr(sqrt(count / (count - 1)) * stdtrit(count - 1, TAIL)))
+
+
+def percentile_interval(
+    draws: Array, unknown: tuple[float, float] = (-inf, inf), tail: float = TAIL
+) -> tuple[float, float]:
     """Return the middle 95 % of the draws [R]; a draw without an answer (NaN) counts as beyond either end of the interval."""
-    (low, _), (_, high) = (middle(np.where(np.isnan(draws), end, draws)) for end in unknown)
+    (low, _), (_, high) = (middle(np.where(np.isnan(draws), end, draws), tail) for end in unknown)
     return float(low), float(high)
 
 
-def middle(draws: Array) -> tuple[Array, Array]:
-    """Return the draws [R, ...] between which the middle 95 % along the first axis lie."""
+def middle(draws: Array, tail: float = TAIL) -> tuple[Array, Array]:
+    """Return the draws [R, ...] beyond which a share `tail` of them lies, at either end of the first axis."""
     ordered, last = np.sort(draws, axis=0), len(draws) - 1
-    return ordered[floor(TAIL * last)], ordered[ceil((1 - TAIL) * last)]
+    return ordered[floor(tail * last)], ordered[ceil((1 - tail) * last)]

@@ -1,0 +1,308 @@
+"""Shares, targets and comparisons: each number against an independent calculation, each interval against what it promises."""
+
+from itertools import combinations, product
+from math import exp, inf, log, nan, sqrt
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.optimize import brentq
+
+from hpsearch.statistics.comparing import (
+    holm,
+    interquartile_mean,
+    paired_difference,
+    paired_ratio,
+    probability_of_improvement,
+    sign_flip_p,
+    uninformative,
+)
+from hpsearch.statistics.resampling import Estimate, medians
+from hpsearch.statistics.shares import first_passage, wilson
+from hpsearch.statistics.targets import first_reached, median_estimate, resolution, restricted_mean, step_seconds
+
+SIMULATIONS = 300
+
+
+def covers(estimate: Estimate, truth: float) -> bool:
+    return estimate.low <= truth <= estimate.high
+
+
+@pytest.mark.parametrize(("successes", "count"), [(0, 10), (1, 3), (34, 100), (100, 100)])
+def test_wilson_equals_scipy(successes: int, count: int) -> None:
+    """Wilson's interval equals scipy's."""
+    expected = stats.binomtest(successes, count).proportion_ci(method="wilson")
+    found = wilson(successes, count)
+    assert (found.value, found.low, found.high) == pytest.approx((successes / count, expected.low, expected.high))
+
+
+def test_wilson_solves_its_equation() -> None:
+    """With half a success for a tie the ends are where the share lies 1.96 standard errors away, which is Wilson's definition."""
+    found, z = wilson(6.5, 10), stats.norm.ppf(0.975)
+    for end in (found.low, found.high):
+        assert abs(0.65 - end) == pytest.approx(z * sqrt(end * (1 - end) / 10))
+
+
+@pytest.mark.parametrize(("successes", "count"), [(1, 0), (-1, 3), (4, 3)])
+def test_wilson_refuses_impossible_counts(successes: int, count: int) -> None:
+    """More successes than cases, or no cases, are an error."""
+    with pytest.raises(ValueError, match="successes"):
+        wilson(successes, count)
+
+
+def test_first_passage_maximises_the_likelihood() -> None:
+    """The mean escape time is where the censored exponential likelihood is greatest, found by a search over a grid."""
+    times, censored = [3.0, 10.0, 1.5, 10.0, 7.0], [False, True, False, True, False]
+    means = np.linspace(1, 40, 200_001)
+    likelihood = -3 * np.log(means) - sum(times) / means
+    assert first_passage(times, censored).value == pytest.approx(means[likelihood.argmax()], abs=2e-4)
+
+
+def test_first_passage_inverts_the_poisson_count() -> None:
+    """The ends are the means under which so few, or so many, escapes in the total time have a probability of 2.5 %."""
+    times, censored = [3.0, 10.0, 1.5, 10.0, 7.0], [False, True, False, True, False]
+    total, found = sum(times), first_passage(times, censored)
+    low = brentq(lambda mean: stats.poisson.cdf(3, total / mean) - 0.025, 0.1, 1e3)
+    high = brentq(lambda mean: stats.poisson.sf(2, total / mean) - 0.025, 0.1, 1e3)
+    assert (found.low, found.high) == pytest.approx((low, high))
+
+
+def test_first_passage_without_escapes() -> None:
+    """Where none escapes the mean is infinite and its bound is where none escaping has a probability of 5 %."""
+    found = first_passage([10.0] * 4, [True] * 4)
+    assert (found.value, found.high) == (inf, inf)
+    assert exp(-40 / found.low) == pytest.approx(0.05)
+
+
+def test_first_passage_covers() -> None:
+    """Watching 20 runs for 1.5 times their mean escape time, the interval holds it in at least 95 % of simulations (less 2 σ)."""
+    draws = np.random.default_rng(0).exponential(1.0, (2_000, 20))
+    held = [covers(first_passage(np.minimum(times, 1.5), times > 1.5), 1.0) for times in draws]
+    assert 0.94 <= np.mean(held) <= 0.985
+
+
+@pytest.mark.parametrize(("times", "censored"), [([1.0], []), ([0.0], [False]), ([inf], [True]), ([], [])])
+def test_first_passage_refuses(times: list[float], censored: list[bool]) -> None:
+    """A time that cannot have been watched, or columns of two lengths, are an error."""
+    with pytest.raises(ValueError, match="expected"):
+        first_passage(times, censored)
+
+
+def test_first_reached_is_strict() -> None:
+    """A metric equal to the target has not reached it; the first better one has, later ones do not matter; NaN never does."""
+    assert first_reached([1, 2, 3, 4], [0.9, 0.97, 0.98, 0.99], 0.97, True) == 3
+    assert first_reached([1, 2, 3], [nan, 0.03, 0.02], 0.03, False) == 3
+    assert first_reached([1, 2], [nan, 0.97], 0.97, True) == inf
+
+
+def test_medians_take_infinity_as_a_value() -> None:
+    """With infinities the median is that of very large numbers, as far as it is finite; half and half of both signs give 0."""
+    for row in product([1.0, 2.0, 3.0, inf], repeat=5):
+        expected = np.median(np.where(np.isinf(row), 1e300, row))
+        assert medians(np.array(row)) == (inf if expected > 1e200 else expected)
+    assert list(medians(np.array([[1.0, inf], [-inf, 1.0], [-inf, inf], [inf, inf]]))) == [inf, -inf, 0, inf]
+
+
+def test_the_median_is_that_of_all_seeds() -> None:
+    """A run that never reached pulls the median up; with half of them it is infinite, and the interval says how far it may be."""
+    assert median_estimate([1, 2, 3, 4, inf]).value == 3
+    assert median_estimate([1, 2, inf, inf]).value == inf
+    assert median_estimate([100.0] * 9 + [inf]) == Estimate(100, 100, 100)
+    assert median_estimate([1.0, 2, 3, 4, 5, 6, inf, inf, inf, inf]).high == inf
+
+
+def test_the_median_interval_is_that_of_all_resamples() -> None:
+    """For four seeds the ends are the quantiles over all 4^4 resamples, listed."""
+    values = [1.0, 2.0, 4.0, inf]
+    every = np.sort([np.median(draw) for draw in product(values, repeat=4)])
+    found = median_estimate(values)
+    assert (found.low, found.high) == (every[int(0.025 * 256)], every[int(np.ceil(0.975 * 256)) - 1])
+
+
+def test_one_seed_bounds_nothing() -> None:
+    """From one value there is no telling how much the next one differs."""
+    assert median_estimate([5.0]) == Estimate(5, -inf, inf)
+    assert paired_ratio([4.0], [2.0]) == Estimate(pytest.approx(2), 0, inf)
+    assert paired_difference([4.0], [2.0]) == Estimate(2, -inf, inf)
+
+
+def test_the_median_interval_covers() -> None:
+    """From ten seeds the interval holds the true median, some runs infinite, in about 95 % of simulations."""
+    draws = np.random.default_rng(1).lognormal(0, 1, (SIMULATIONS, 10))
+    draws[draws > np.exp(0.8)] = inf  # 21 % never reach
+    held = [covers(median_estimate(values, resamples=2_000), 1.0) for values in draws]
+    assert 0.9 <= np.mean(held) <= 0.99
+
+
+def test_an_interval_is_a_function_of_its_input() -> None:
+    """The same values and seed give the same interval, another seed another draw of the resamples."""
+    values = list(np.random.default_rng(2).lognormal(size=10))
+    ratio = [paired_ratio(values, values[::-1], seed, resamples=50) for seed in (0, 0, 1)]
+    assert ratio[0] == ratio[1] != ratio[2]
+
+
+def test_restricted_mean_is_the_area_under_kaplan_meier() -> None:
+    """It equals the integral to the cap of scipy's Kaplan-Meier curve."""
+    times, cap = [3.0, 5.0, inf, 7.0, inf, 20.0], 10.0
+    data = stats.CensoredData.right_censored(np.minimum(times, cap), np.array(times) > cap)
+    survival = stats.ecdf(data).sf
+    corners = np.array([0.0, *survival.quantiles])
+    area = np.sum(np.diff(corners) * np.array([1.0, *survival.probabilities])[:-1])
+    assert restricted_mean(times, cap) == pytest.approx(area)
+
+
+def test_step_seconds_leaves_out_the_warm_up() -> None:
+    """Updates of 0.01 s are found whatever the first window took, one slow window or windows without an update."""
+    updates = [10, 20, 20, 40, 50, 70]
+    seconds = [5.0, 5.1, 5.1, 5.3, 9.3, 9.5]
+    assert step_seconds(updates, seconds) == pytest.approx(0.01)
+    assert step_seconds([10], [5.0]) == 0.5
+    with pytest.raises(ValueError, match="no update"):
+        step_seconds([], [])
+
+
+def test_resolution_is_the_gap_before() -> None:
+    """Reached at 50 after an evaluation at 40, the update is known to within 20 %; at the first evaluation not at all."""
+    assert resolution([20, 40, 40, 50, 50, 90], 50) == pytest.approx(0.2)
+    assert resolution([20, 40], 20) == 1
+    with pytest.raises(ValueError, match="evaluated update"):
+        resolution([20, 40], inf)
+
+
+def test_a_ratio_is_between_arms_and_swaps() -> None:
+    """An arm that always costs 1.5 times as much has this ratio exactly; swapping the arms inverts value and ends."""
+    generator = np.random.default_rng(3)
+    b = generator.lognormal(0, 2, 11)
+    assert paired_ratio(1.5 * b, b) == Estimate(*[pytest.approx(1.5)] * 3)
+    a = generator.lognormal(0, 2, 11)
+    there, back = paired_ratio(a, b), paired_ratio(b, a)
+    assert (back.value, back.low, back.high) == pytest.approx(
+        (1 / there.value, 1 / there.high, 1 / there.low), rel=1e-9
+    )
+
+
+def test_a_ratio_with_infinite_costs() -> None:
+    """Pairs that both never reached are left out and counted; one that one arm alone reached counts for that arm, without bound."""
+    a, b = [2.0, 2.0, inf, inf, inf], [1.0, 1.0, 1.0, inf, inf]
+    assert uninformative(a, b) == 2
+    assert paired_ratio(a, b) == Estimate(pytest.approx(2), pytest.approx(2), inf)
+    assert paired_ratio(a, b) == paired_ratio(a[:3], b[:3])
+    assert paired_ratio([1.0, inf], [inf, 1.0]) == Estimate(1, 0, inf)
+    with pytest.raises(ValueError, match="finite one"):
+        paired_ratio([inf], [inf])
+    with pytest.raises(ValueError, match="positive"):
+        paired_ratio([0.0], [1.0])
+
+
+def test_a_ratio_covers() -> None:
+    """From ten pairs the interval holds the true ratio in about 95 % of simulations."""
+    generator = np.random.default_rng(4)
+    b = generator.lognormal(0, 2, (SIMULATIONS, 10))
+    a = 3 * b * generator.lognormal(0, 0.5, b.shape)
+    held = [covers(paired_ratio(x, y, resamples=2_000), 3.0) for x, y in zip(a, b, strict=True)]
+    assert 0.9 <= np.mean(held) <= 0.99
+
+
+def test_a_difference_equals_scipys_bootstrap() -> None:
+    """The mean difference has scipy's percentile bootstrap, at the level that gives normal means the width of Student's interval."""
+    a, b = np.random.default_rng(5).normal([[1.0], [0.0]], 1, (2, 12))
+    found = paired_difference(a, b)
+    level = 1 - 2 * stats.norm.cdf(stats.t.ppf(0.025, 11) * sqrt(12 / 11))
+    other = stats.bootstrap(
+        (a - b,), np.mean, n_resamples=20_000, confidence_level=level, method="percentile", rng=0
+    ).confidence_interval
+    assert found.value == pytest.approx(np.mean(a) - np.mean(b))
+    assert (found.low, found.high) == pytest.approx((other.low, other.high), abs=0.04 * (other.high - other.low))
+    with pytest.raises(ValueError, match="paired_ratio"):
+        paired_difference([1.0, inf], [1.0, 2.0])
+
+
+def test_a_difference_covers() -> None:
+    """From ten normal pairs the interval holds the true mean difference in about 95 % of simulations."""
+    draws = np.random.default_rng(10).normal(0.3, 1, (SIMULATIONS, 10))
+    held = [covers(paired_difference(x, 0 * x, resamples=2_000), 0.3) for x in draws]
+    assert 0.92 <= np.mean(held) <= 0.98
+
+
+def test_interquartile_mean_equals_scipy() -> None:
+    """It is scipy's mean trimmed by a quarter at both ends, whatever the number of values."""
+    values = np.random.default_rng(6).lognormal(0, 2, 23)
+    for count in range(1, 24):
+        assert interquartile_mean(values[:count]) == pytest.approx(stats.trim_mean(values[:count], 0.25))
+    assert interquartile_mean([1.0, 2, 4, inf]) == 3
+
+
+def test_probability_of_improvement_counts_ties_half() -> None:
+    """It is wins plus half of the ties, and swapping the arms gives the rest."""
+    a, b = [1.0, 2, 3, inf, 5, inf], [2.0, 2, 1, inf, 6, 7]
+    there, back = probability_of_improvement(a, b), probability_of_improvement(b, a)
+    assert there.value == (2 + 0.5 * 2) / 6
+    assert (back.value, back.low, back.high) == pytest.approx((1 - there.value, 1 - there.high, 1 - there.low))
+
+
+def test_probability_of_improvement_covers() -> None:
+    """Ten pairs, A winning 90 %: the interval holds this in at least 90 % of cases, a bootstrap of the pairs in 65 %."""
+    wins = np.arange(11)
+    chance = stats.binom.pmf(wins, 10, 0.9)
+    held = [covers(probability_of_improvement([0.0] * w + [2.0] * (10 - w), [1.0] * 10), 0.9) for w in wins]
+    bootstrap = stats.binom.ppf([[0.025], [0.975]], 10, wins / 10) / 10
+    assert chance @ held >= 0.9
+    assert chance @ ((bootstrap[0] <= 0.9) & (bootstrap[1] >= 0.9)) == pytest.approx(0.65, abs=0.01)
+
+
+@pytest.mark.parametrize("count", [3, 9, 16])
+def test_sign_flips_equal_scipy(count: int) -> None:
+    """Listing all sign patterns gives scipy's exact paired permutation test."""
+    a, b = np.random.default_rng(count).normal([[0.4], [0.0]], 1, (2, count)).round(1)
+    expected = stats.permutation_test(
+        (a, b), lambda x, y, axis: np.mean(x - y, axis), permutation_type="samples", vectorized=True, n_resamples=inf
+    )
+    assert sign_flip_p(a, b) == pytest.approx(expected.pvalue)
+
+
+def test_sign_flips_drawn_agree_with_all_listed() -> None:
+    """With 20 pairs the drawn patterns give the p-value of all 2^20 ones, summed through their distribution, within 4 σ."""
+    differences = np.random.default_rng(7).integers(-5, 8, 20)
+    sums = {0: 1.0}
+    for d in map(int, differences):
+        sums = {s: sums.get(s - d, 0) / 2 + sums.get(s + d, 0) / 2 for s in {t + e for t in sums for e in (d, -d)}}
+    exact = sum(chance for total, chance in sums.items() if abs(total) >= abs(differences.sum()))
+    assert 0.005 < exact < 0.5
+    found = sign_flip_p(differences, np.zeros(20))
+    assert found == pytest.approx(exact, abs=4 * sqrt(exact / 100_000))
+
+
+def test_sign_flips_with_infinite_costs() -> None:
+    """An infinite difference outweighs the finite ones, like a huge number; two infinities differ by nothing."""
+    a, b = [3.0, 2, inf, 5, inf, 1e-3], [1.0, 3, 1, inf, 2, 0]
+    assert sign_flip_p(a, b) == sign_flip_p([2, -1, 1e3, -1e3, 1e3, 1e-3], [0.0] * 6) == 34 / 64
+    assert sign_flip_p([inf, 3.0, 3.0], [inf, 1.0, 1.0]) == sign_flip_p([3.0, 3.0], [1.0, 1.0]) == 0.5
+    assert sign_flip_p([inf] * 6, [1.0] * 6) == 2 / 64
+
+
+def test_holm_by_hand() -> None:
+    """.01, .04, .03, .005 of four become .03, .06, .06, .02: times 3, 1, 2, 4, and never below a smaller one's."""
+    assert list(holm([0.01, 0.04, 0.03, 0.005])) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+def test_holm_is_the_closed_bonferroni_test() -> None:
+    """An adjusted p-value is the largest Bonferroni p-value over all groups of hypotheses that hold it."""
+    generator = np.random.default_rng(8)
+    for p_values in generator.uniform(0, 1, (20, 5)) ** 3:
+        groups = [g for size in range(1, 6) for g in combinations(range(5), size)]
+        bonferroni = {g: min(1.0, len(g) * min(p_values[i] for i in g)) for g in groups}
+        expected = [max(p for g, p in bonferroni.items() if i in g) for i in range(5)]
+        assert list(holm(p_values)) == pytest.approx(expected)
+
+
+def test_unequal_columns_are_no_pairs() -> None:
+    """Columns of two lengths, empty ones and NaN are errors, never silently cut or dropped."""
+    for compare in (paired_ratio, paired_difference, probability_of_improvement, sign_flip_p, uninformative):
+        for a, b in (([1.0], [1.0, 2.0]), ([], []), ([nan], [1.0])):
+            with pytest.raises(ValueError, match="expected"):
+                compare(a, b)
+
+
+def test_log_ratio_of_a_median_pair() -> None:
+    """The ratio is the exponential of the median log-ratio: for an even number of pairs the geometric middle."""
+    assert paired_ratio([1.0, 8.0], [1.0, 1.0]).value == pytest.approx(exp((log(1) + log(8)) / 2))
