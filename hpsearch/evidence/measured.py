@@ -7,12 +7,23 @@ compared at the updates at which all of them were looked at.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from hpsearch.storage import ArmRecord, ComparisonRecord
 
 REFERENCE = 32  # the batch size that stands for mini-batches is the one nearest to it, as in the plane of shared paths
 FEW = 3  # updates that runs must have in common, else the run that was looked at most often stands alone
+
+
+class Sized(Protocol):
+    """Whatever belongs to a batch size."""
+
+    @property
+    def batch_size(self) -> int:
+        """Rows of an update."""
+
+
+Kind = TypeVar("Kind", bound=Sized)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +57,10 @@ def measured_runs(arm: ArmRecord) -> list[Mapping[str, Any]]:
     return [arm.fastest.measured[seed] for seed in sorted(arm.fastest.measured)] if arm.fastest else []
 
 
-def three(arms: Sequence[ArmRecord]) -> list[ArmRecord]:
-    """Return the arms of the smallest batch size, of the one inside nearest to `REFERENCE`, and of the largest, as far as there are."""
-    ordered = sorted(arms, key=lambda arm: arm.batch_size)
-    inner = sorted(ordered[1:-1], key=lambda arm: abs(arm.batch_size - REFERENCE))[:1]
+def three(found: Sequence[Kind]) -> list[Kind]:
+    """Return what belongs to the smallest batch size, the one inside nearest to `REFERENCE`, and the largest, as far as there are."""
+    ordered = sorted(found, key=lambda one: one.batch_size)
+    inner = sorted(ordered[1:-1], key=lambda one: abs(one.batch_size - REFERENCE))[:1]
     return [*ordered[:1], *inner, *ordered[1:][-1:]]
 
 
