@@ -86,7 +86,7 @@ class Teacher:
     """The network with bad minima: how many of random `starts` gradient descent led to a bad one, and who left those.
 
     `descent` pools GD at the learning rates of SGD, `larger` is GD's cell at a larger one with the most escapes, `sgd` and `isotropic` the
-    cells with the most escapes, `window` SGD's cells in which half or more escaped, `back` SGD's cell that left the good minimum most.
+    cells with the most escapes, `window` SGD's cells in which half or more escaped, `back` the same cell as `sgd` from the good minimum.
     """
 
     starts: int
@@ -179,18 +179,25 @@ def teacher(record: ComparisonRecord, budget: str = "updates") -> Teacher | None
     if not minima.get("starts"):
         return None
     sgd = cells(record, "teacher", "sgd", "bad", budget)
+    best = most_escaped(sgd)
     descent = cells(record, "teacher", "gd", "bad")
     rates = {cell.learning_rate for cell in sgd}
     return Teacher(
         starts=int(minima["starts"]),
         stuck=wilson(int(minima["spurious"]), int(minima["starts"])),
         descent=pooled([cell for cell in descent if cell.learning_rate in rates]),
-        sgd=most_escaped(sgd),
+        sgd=best,
         isotropic=most_escaped(cells(record, "teacher", "isotropic", "bad")),
         larger=most_escaped([cell for cell in descent if cell.learning_rate not in rates]),
-        back=max(cells(record, "teacher", "sgd", "good", budget), key=lambda cell: cell.left, default=None),
+        back=_same(cells(record, "teacher", "sgd", "good", budget), best),
         window=tuple(cell for cell in sgd if cell.share("escaped") >= HALF),
     )
+
+
+def _same(group: Sequence[Cell], wanted: Cell | None) -> Cell | None:
+    """Return the cell of a group at the learning rate and batch size of another cell."""
+    at = (wanted.learning_rate, wanted.batch_size) if wanted else None
+    return next((cell for cell in group if (cell.learning_rate, cell.batch_size) == at), None)
 
 
 @dataclass(frozen=True, slots=True)
