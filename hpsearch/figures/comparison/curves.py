@@ -41,7 +41,8 @@ def draw(name: str, record: ComparisonRecord, texts: Texts) -> go.Figure | None:
         return None
     figure, units = blank(430), [unit for unit in UNITS if all(getattr(one, unit)[-1] > 0 for one in curves)]
     switch: list[dict[str, Any]] = [
-        {"label": texts(f"figure.curves.{u}"), "title": texts(f"figure.curves.{u}_axis"), "x": [], "y": []} for u in units
+        {"label": texts(f"figure.curves.{u}"), "title": texts(f"figure.curves.{u}_axis"), "x": [], "y": []}
+        for u in units
     ]
     for one in curves:
         kept = _kept(one)

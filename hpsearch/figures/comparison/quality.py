@@ -44,7 +44,10 @@ def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
         title = title if len(optimizers(record)) == 1 else f"{optimizer_name(name)}, {title}"
         across = batch_axis([arm.batch_size for arm in group], f"<b>{title}</b>")
         with_axes(figure, place, across, _upright(record, group[0], texts))
-    notes = [texts("figure.quality.note"), texts(f"figure.quality.{'higher' if Metric.of(record).maximize else 'lower'}")]
+    notes = [
+        texts("figure.quality.note"),
+        texts(f"figure.quality.{'higher' if Metric.of(record).maximize else 'lower'}"),
+    ]
     return laid_out(figure, len(panels), notes)
 
 
@@ -72,7 +75,10 @@ def _traces(record: ComparisonRecord, arms: list[ArmQuality], budget: str, texts
         marker={"symbol": "line-ew-open", "size": 18, "color": LIGHT["ink"], "line": {"width": 2}},
     )
     kinds = [(filled, "circle", "significant"), (open_, "circle-open", "insignificant")]
-    return [reference, *(_dots(record, group, symbol, texts(f"figure.quality.{key}"), texts) for group, symbol, key in kinds)]
+    return [
+        reference,
+        *(_dots(record, group, symbol, texts(f"figure.quality.{key}"), texts) for group, symbol, key in kinds),
+    ]
 
 
 def _dots(
@@ -113,7 +119,9 @@ def said(record: ComparisonRecord, arm: ArmQuality, within: Within, texts: Texts
 def budget_text(name: str, limit: Limit, texts: Texts) -> str:
     """Return what a budget is called, with its length."""
     amount = limit.updates if name == "updates" else limit.epochs
-    return texts(f"figure.quality.{name}", amount=number(float(f"{amount:.3g}")) if amount < 100 else number(round(amount)))
+    return texts(
+        f"figure.quality.{name}", amount=number(float(f"{amount:.3g}")) if amount < 100 else number(round(amount))
+    )
 
 
 def reading(record: ComparisonRecord, texts: Texts) -> str:
@@ -184,9 +192,15 @@ def numbers(record: ComparisonRecord) -> Rows:
 
 def _columns(budget: str, within: Within) -> dict[str, object]:
     gap = within.difference
-    ends = {"difference": gap.value, "low": gap.low, "high": gap.high} if gap else dict.fromkeys(("difference", "low", "high"))
+    ends = (
+        {"difference": gap.value, "low": gap.low, "high": gap.high}
+        if gap
+        else dict.fromkeys(("difference", "low", "high"))
+    )
     known = {end: value if value is None or isfinite(value) else None for end, value in ends.items()}
-    return {f"{budget}_{key}": value for key, value in ({"metric": within.metric.value} | known | {"p": within.p}).items()}
+    return {
+        f"{budget}_{key}": value for key, value in ({"metric": within.metric.value} | known | {"p": within.p}).items()
+    }
 
 
 ROWS = (ComparedFigure("quality", draw, reading, numbers),)

@@ -83,9 +83,7 @@ def _working(arms: list[ArmRates], texts: Texts) -> go.Scatter:
     return go.Scatter(x=rounded(x), y=y, mode="lines", line=line, hoverinfo="skip", name=texts("figure.rates.working"))
 
 
-def _dots(
-    cell: Cell, group: list[tuple[ArmRates, RateTrial]], record: ComparisonRecord, texts: Texts
-) -> go.Scatter:
+def _dots(cell: Cell, group: list[tuple[ArmRates, RateTrial]], record: ComparisonRecord, texts: Texts) -> go.Scatter:
     return go.Scatter(
         x=rounded([trial.learning_rate for _, trial in group]),
         y=[arm.batch_size for arm, _ in group],
@@ -128,7 +126,9 @@ def _switch(traces: list[go.Scatter], texts: Texts) -> list[dict[str, Any]]:
     """Return the horizontal axes: the learning rate, and the rate divided by the batch size."""
     upright = [list(trace.y) for trace in traces]
     plain = [list(trace.x) for trace in traces]
-    per_row = [[x and rounded([x / y])[0] for x, y in zip(a, b, strict=True)] for a, b in zip(plain, upright, strict=True)]
+    per_row = [
+        [x and rounded([x / y])[0] for x, y in zip(a, b, strict=True)] for a, b in zip(plain, upright, strict=True)
+    ]
     return [
         {"label": texts("figure.rates.rate"), "title": texts("axis.learning_rate"), "x": plain, "y": upright},
         {"label": texts("figure.rates.per_row"), "title": texts("axis.per_row"), "x": per_row, "y": upright},

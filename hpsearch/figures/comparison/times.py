@@ -51,7 +51,9 @@ def draw(unit: str, record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     heights = [y for trace in figure.data for y in trace.y if y]
     sizes = [arm.batch_size for arm in arms]
     figure.update_xaxes(batch_axis(sizes, texts("axis.batch_size")))
-    figure.update_yaxes(log_axis(min(heights), max(heights), texts(f"figure.{unit}.y", target=target_text(record, texts))))
+    figure.update_yaxes(
+        log_axis(min(heights), max(heights), texts(f"figure.{unit}.y", target=target_text(record, texts)))
+    )
     figure.update_layout(meta={"note": _note(unit, arms, record, texts)})
     return figure
 
@@ -141,14 +143,18 @@ def _curves(unit: str, record: ComparisonRecord, arms: list[ArmTimes], color: st
         return [_line(sizes, heights, "", color, "solid")]
     fine = _between(sizes[0], float(arms[-1].batch_size))
     scale = [1.0 if unit == "steps" else size / record.rows for size in fine]
-    lines = [_line(fine, [fit.steps(b) * s for b, s in zip(fine, scale, strict=True)], texts("legend.fit"), color, "solid")]
+    lines = [
+        _line(fine, [fit.steps(b) * s for b, s in zip(fine, scale, strict=True)], texts("legend.fit"), color, "solid")
+    ]
     perfect = [heights[0] * (sizes[0] / b if unit == "steps" else 1.0) for b in fine]
     if len(optimizers(record)) > 1:
         return [lines[0].update(showlegend=False)]
     lines.append(_line(fine, perfect, texts("legend.perfect"), LIGHT["edge"], "dash"))
     if unit == "steps" and record.data.get("name") == "mnist":
         theirs = shallue_steps(int(sizes[0]), heights[0])
-        lines.append(_line(list(map(float, theirs)), list(theirs.values()), texts("legend.shallue"), LIGHT["pruned"], "dashdot"))
+        lines.append(
+            _line(list(map(float, theirs)), list(theirs.values()), texts("legend.shallue"), LIGHT["pruned"], "dashdot")
+        )
     return lines
 
 
@@ -193,7 +199,7 @@ def _sentences(unit: str, record: ComparisonRecord, arms: list[ArmTimes], texts:
     if min(arm.runs for arm in arms) < ENOUGH:
         return texts("reading.few", seeds=number(ENOUGH))
     least, most = (pick(there, key=lambda arm: arm.costs[unit].median.value) for pick in (min, max))
-    ends = {}
+    ends: dict[str, str] = {}
     for end, arm in (("least", least), ("most", most)):
         value, low, high = interval(arm.costs[unit].median, unit == "seconds")
         ends |= {end: regime_name(arm.batch_size, record.rows, texts)}

@@ -71,7 +71,10 @@ def _traces(
         textfont={"color": LIGHT["ink"], "size": 12},
         hovertext=[_said(record, arm, texts) for arm in arms],
         hovertemplate="%{hovertext}<extra></extra>",
-        marker={"size": 10, "color": [regime_color(a.batch_size, record.rows) if place is None else color for a in arms]},
+        marker={
+            "size": 10,
+            "color": [regime_color(a.batch_size, record.rows) if place is None else color for a in arms],
+        },
         name=texts("legend.median") if place is None else optimizer_name(arms[0].optimizer),
     )
     ring = {"color": LIGHT["ink"], "symbol": "circle-open", "size": 15, "line": {"width": 2, "color": LIGHT["ink"]}}

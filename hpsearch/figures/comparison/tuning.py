@@ -67,7 +67,9 @@ def _curves(record: ComparisonRecord, arms: list[ArmTuning], title: str, texts: 
     lines = [_line(arm, record, texts) for arm in arms]
     values = [float(value) for arm in arms for value in arm.best.value]
     pad = 0.04 * (max(values) - min(values)) or 0.01
-    upright = value_axis(metric, (min(values) - pad, max(values) + pad), texts("figure.tuning.y", metric=metric_name(record, texts)))
+    upright = value_axis(
+        metric, (min(values) - pad, max(values) + pad), texts("figure.tuning.y", metric=metric_name(record, texts))
+    )
     name = texts("figure.tuning.x")
     across = axis(f"<b>{title}</b>, {name}" if title else name, rangemode="tozero", nticks=6)
     return [*bands, *lines], across, upright
@@ -90,7 +92,14 @@ def _line(arm: ArmTuning, record: ComparisonRecord, texts: Texts) -> go.Scatter:
         mode="lines",
         name=name,
         text=[
-            texts("figure.tuning.hover", name=name, trials=number(n), value=metric.text(v), low=metric.text(a), high=metric.text(b))
+            texts(
+                "figure.tuning.hover",
+                name=name,
+                trials=number(n),
+                value=metric.text(v),
+                low=metric.text(a),
+                high=metric.text(b),
+            )
             for n, v, a, b in rows
         ],
         hovertemplate="%{text}<extra></extra>",
@@ -156,7 +165,10 @@ def _sentences(record: ComparisonRecord, arms: list[ArmTuning], texts: Texts) ->
     (often, most), (rarely, least) = (pick(known, key=lambda pair: pair[1].value) for pick in (max, min))
     key = "shares" if most.low > least.high else "shares_alike"
     ends = {"most": share(most.value), "least": share(least.value), "target": target_text(record, texts)}
-    names = {"often": regime_name(often.batch_size, record.rows, texts), "rarely": regime_name(rarely.batch_size, record.rows, texts)}
+    names = {
+        "often": regime_name(often.batch_size, record.rows, texts),
+        "rarely": regime_name(rarely.batch_size, record.rows, texts),
+    }
     return f"{text} {texts(f'figure.tuning.{key}', **ends, **names)}"
 
 
