@@ -18,7 +18,7 @@ from hpsearch.evidence.escape import (
     pooled,
 )
 from hpsearch.figures.comparison.escape_rows import cell_rows
-from hpsearch.figures.comparison.panels import brief
+from hpsearch.figures.comparison.measures import brief
 from hpsearch.figures.comparison.row import ComparedFigure, Rows
 from hpsearch.figures.comparison.tiles import (
     WIDE,

@@ -5,7 +5,7 @@ import plotly.graph_objects as go
 
 from hpsearch.evidence.escape import Cell, Teacher, cells, teacher
 from hpsearch.figures.comparison.escape_rows import cell_rows
-from hpsearch.figures.comparison.panels import brief, laid_out, place_axes
+from hpsearch.figures.comparison.measures import brief, laid_out, place_axes
 from hpsearch.figures.comparison.row import ComparedFigure, Rows
 from hpsearch.figures.comparison.tiles import column_axis, optimizer, rate_axis, rates_of, tile_traces
 from hpsearch.figures.style import LIGHT, blank

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from math import isfinite, log, log2
 from typing import Any
 
-from hpsearch.figures.style import LIGHT, axis, label
+from hpsearch.figures.style import LIGHT, SERIES, axis, label
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 from hpsearch.texts import Texts
@@ -98,6 +98,11 @@ def _short(value: float) -> str:
         if isfinite(value)
         else number(value)
     )
+
+
+def series_color(place: int) -> str:
+    """Return the colour of an optimizer by its place among those that were compared."""
+    return LIGHT[SERIES[place % len(SERIES)]]
 
 
 def optimizer_name(name: str) -> str:

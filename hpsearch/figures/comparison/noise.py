@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from hpsearch.evidence.measured import optimizers
 from hpsearch.evidence.noise import MOMENTS, Drawn, batches, drawn_from
 from hpsearch.figures.comparison.look import batch_axis, regime_name
-from hpsearch.figures.comparison.panels import MOMENT_COLORS, MOMENT_SYMBOLS, brief, drawn, note
+from hpsearch.figures.comparison.measures import MOMENT_COLORS, MOMENT_SYMBOLS, brief, drawn, note
 from hpsearch.figures.comparison.row import ComparedFigure, Rows
 from hpsearch.figures.style import LIGHT, axis, blank, log_axis, rounded
 from hpsearch.storage import ComparisonRecord

@@ -13,7 +13,7 @@ from hpsearch.evidence.curvature import SharpnessCurve, sharpness_curves
 from hpsearch.evidence.measured import optimizers, three
 from hpsearch.evidence.noise import ScaleCurve, critical_batch_size, scale_curves
 from hpsearch.figures.comparison.look import batch_axis, interval, regime_color, regime_name
-from hpsearch.figures.comparison.panels import brief, drawn, note, spread_columns, spread_text, whiskers
+from hpsearch.figures.comparison.measures import brief, drawn, note, spread_columns, spread_text, whiskers
 from hpsearch.figures.comparison.row import ComparedFigure, Rows
 from hpsearch.figures.style import LIGHT, blank, log_axis, rounded
 from hpsearch.storage import ComparisonRecord

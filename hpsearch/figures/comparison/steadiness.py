@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from hpsearch.evidence.measured import Spread, optimizers
 from hpsearch.evidence.noise import Path, Variability, paths, variabilities
 from hpsearch.figures.comparison.look import batch_axis, regime_color, regime_name
-from hpsearch.figures.comparison.panels import (
+from hpsearch.figures.comparison.measures import (
     brief,
     drawn,
     laid_out,

@@ -6,7 +6,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from hpsearch.evidence.escape import CLASSES, Cell
-from hpsearch.figures.comparison.panels import brief, tag
+from hpsearch.figures.comparison.measures import brief, tag
 from hpsearch.figures.style import LIGHT, axis, rounded
 from hpsearch.texts import Texts
 from hpsearch.words import share

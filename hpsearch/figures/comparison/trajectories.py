@@ -9,7 +9,7 @@ from hpsearch.evidence.measured import optimizers
 from hpsearch.evidence.trajectories import BarrierBetween, Trajectory, barriers, shared_plane
 from hpsearch.figures.comparison.contours import contours
 from hpsearch.figures.comparison.look import regime_color, regime_name
-from hpsearch.figures.comparison.panels import brief, drawn, note
+from hpsearch.figures.comparison.measures import brief, drawn, note
 from hpsearch.figures.comparison.row import ComparedFigure, Rows
 from hpsearch.figures.style import LIGHT, axis, blank, rounded
 from hpsearch.storage import ComparisonRecord
