@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpsearch.evidence.measured import Spread, at_moment, by_update, measured_arms, measured_runs, spread
+from hpsearch.evidence.times import learning_rate
 from hpsearch.storage import ArmRecord, ComparisonRecord, WinnerRecord
 
 MOMENTS = ("start", "middle", "target", "end")
@@ -30,7 +31,7 @@ class SharpnessCurve:
     """The sharpness of one batch size's runs at updates and by moment; `limit` is the one that its learning rate can bear, if known."""
 
     batch_size: int
-    learning_rate: float
+    learning_rate: float | None
     limit: float | None
     points: tuple[SharpnessAt, ...]
     moments: Mapping[str, SharpnessAt]
@@ -63,7 +64,7 @@ def _curve(arm: ArmRecord) -> SharpnessCurve | None:
     points = [point for update, looks in seen.items() if (point := _point(update, looks))]
     named = {moment: [look for run in runs if (look := at_moment(run, "sharpness", moment))] for moment in MOMENTS}
     moments = {moment: point for moment, looks in named.items() if (point := _mean_point(looks))}
-    return SharpnessCurve(arm.batch_size, winner.learning_rate, limit(arm, winner), tuple(points), moments)
+    return SharpnessCurve(arm.batch_size, learning_rate(arm, winner.params), limit(arm, winner), tuple(points), moments)
 
 
 def _mean_point(looks: Sequence[Mapping[str, Any]]) -> SharpnessAt | None:
@@ -78,7 +79,9 @@ def _point(update: int, looks: Sequence[Mapping[str, Any]]) -> SharpnessAt | Non
 
 def limit(arm: ArmRecord, winner: WinnerRecord) -> float | None:
     """Return the sharpness up to which an arm's optimizer is stable on a quadratic, None where it rescales each weight."""
-    rate = winner.learning_rate
+    rate = learning_rate(arm, winner.params)
+    if not rate:
+        return None
     beta = _momentum(arm, winner)
     limits = {
         "sgd": 2 / rate,

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any, Protocol, TypeVar
 
+from hpsearch.evidence.times import regimes
 from hpsearch.storage import ArmRecord, ComparisonRecord
 
+REGIMES = 3
 REFERENCE = 32  # the batch size that stands for mini-batches is the one nearest to it, as in the plane of shared paths
 FEW = 3  # updates that runs must have in common, else the run that was looked at most often stands alone
 
@@ -57,11 +59,16 @@ def measured_runs(arm: ArmRecord) -> list[Mapping[str, Any]]:
     return [arm.fastest.measured[seed] for seed in sorted(arm.fastest.measured)] if arm.fastest else []
 
 
-def three(found: Sequence[Kind]) -> list[Kind]:
-    """Return what belongs to the smallest batch size, the one inside nearest to `REFERENCE`, and the largest, as far as there are."""
+def three(record: ComparisonRecord, optimizer: str, found: Sequence[Kind]) -> list[Kind]:
+    """Return what belongs to the three regimes of `times`, as far as they were measured.
+
+    Where one of them was not: to the smallest batch size, the one inside nearest to `REFERENCE`, and the largest, as far as there are.
+    """
+    wanted = regimes(record, optimizer) or ()
     ordered = sorted(found, key=lambda one: one.batch_size)
+    chosen = [one for one in ordered if one.batch_size in wanted]
     inner = sorted(ordered[1:-1], key=lambda one: abs(one.batch_size - REFERENCE))[:1]
-    return [*ordered[:1], *inner, *ordered[1:][-1:]]
+    return chosen if len(chosen) == REGIMES else [*ordered[:1], *inner, *ordered[1:][-1:]]
 
 
 def by_update(runs: Iterable[Sequence[Mapping[str, Any]]]) -> dict[int, list[Mapping[str, Any]]]:

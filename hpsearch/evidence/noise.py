@@ -19,12 +19,9 @@ from hpsearch.evidence.measured import (
     measured_runs,
     spread,
 )
-from hpsearch.statistics import Estimate
-from hpsearch.statistics.scaling import fit_hyperbola
 from hpsearch.storage import ArmRecord, ComparisonRecord
 
 MOMENTS = ("start", "middle", "target")
-RESAMPLES = 2_000
 ZERO = 1e-9  # of the trace: below it a variance is rounding, as that of all rows must be
 
 
@@ -106,7 +103,9 @@ def drawn_from(record: ComparisonRecord, optimizer: str) -> int | None:
 
 
 def _with_batches(arm: ArmRecord) -> Mapping[str, Any]:
-    found: list[Mapping[str, Any]] = [run["batches"] for run in measured_runs(arm) if any(run.get("batches", {}).values())]
+    found: list[Mapping[str, Any]] = [
+        run["batches"] for run in measured_runs(arm) if any(run.get("batches", {}).values())
+    ]
     return found[0] if found else {}
 
 
@@ -154,7 +153,10 @@ def _curve(arm: ArmRecord) -> ScaleCurve:
     runs = measured_runs(arm)
     seen = by_update([[look for look in run.get("noise", []) if _usable(look)] for run in runs])
     points = tuple(ScaleAt(update, _loss(looks), _pooled(looks)) for update, looks in seen.items())
-    named = {moment: [look for run in runs if (look := at_moment(run, "noise", moment)) and _usable(look)] for moment in MOMENTS}
+    named = {
+        moment: [look for run in runs if (look := at_moment(run, "noise", moment)) and _usable(look)]
+        for moment in MOMENTS
+    }
     return ScaleCurve(arm.batch_size, points, {moment: _pooled(looks) for moment, looks in named.items() if looks})
 
 
@@ -176,15 +178,6 @@ def _pooled(looks: Sequence[Mapping[str, Any]]) -> Spread:
 
 def _ratio(trace: float, squared_norm: float) -> float:
     return trace / squared_norm if squared_norm > 0 else inf
-
-
-def critical_batch_size(record: ComparisonRecord, optimizer: str) -> Estimate | None:
-    """Return B_crit of S = S_min (1 + B_crit / B) over the fresh runs of the fastest winners; None where too few batch sizes reached."""
-    arms = [arm for arm in record.arms if arm.optimizer == optimizer and arm.fastest and arm.fastest.runs]
-    seeds = min((len(arm.fastest.runs) for arm in arms if arm.fastest), default=0)
-    steps = [[record.passed(run) for run in arm.fastest.runs[:seeds]] for arm in arms if arm.fastest]
-    fit = fit_hyperbola([arm.batch_size for arm in arms], steps, resamples=RESAMPLES) if arms else None
-    return fit.critical_batch_size if fit else None
 
 
 def variabilities(record: ComparisonRecord, optimizer: str) -> list[Variability]:
@@ -214,7 +207,9 @@ def paths(record: ComparisonRecord, optimizer: str) -> list[Path]:
 def _path(arm: ArmRecord, moment: str) -> Path | None:
     seen = [run["path"][moment] for run in measured_runs(arm) if moment in run.get("path", {})]
     whole = [one for one in seen if all(one.get(name) is not None for name in ("distance", "length", "efficiency"))]
-    distance, length, efficiency = (spread([float(one[n]) for one in whole]) for n in ("distance", "length", "efficiency"))
+    distance, length, efficiency = (
+        spread([float(one[n]) for one in whole]) for n in ("distance", "length", "efficiency")
+    )
     if distance is None or length is None or efficiency is None:
         return None
     return Path(arm.batch_size, moment, distance, length, efficiency)

@@ -11,7 +11,9 @@ LEVELS = 14
 CLEAR = "rgba(0,0,0,0)"
 
 
-def contours(x: Sequence[float], y: Sequence[float], loss: Sequence[Sequence[float]], title: str, hover: str) -> go.Contour:
+def contours(
+    x: Sequence[float], y: Sequence[float], loss: Sequence[Sequence[float]], title: str, hover: str
+) -> go.Contour:
     """Return contours at logarithmically spaced levels of a loss [len(y), len(x)]; darker is higher, with a scale at the side.
 
     `hover` has the place of the loss as `%{text}`.

@@ -83,9 +83,13 @@ def read_instability(record: ComparisonRecord, texts: Texts) -> str:
     told = [_leaving(texts, size, rate, theory.get(size)) for size, rate in leaves]
     full = leaving_from(record, None)
     key = "agrees" if agreement.agreeing >= 0.95 * agreement.cells else "differs"
-    parts = [texts(f"figure.escape_instability.{key}", agreeing=brief(agreement.agreeing), cells=brief(agreement.cells))]
+    parts = [
+        texts(f"figure.escape_instability.{key}", agreeing=brief(agreement.agreeing), cells=brief(agreement.cells))
+    ]
     parts += [texts("figure.escape_instability.leaves", leaves="; ".join(told))] if told else []
-    gd = texts("figure.escape_instability.gd", rate=brief(full)) if full else texts("figure.escape_instability.gd_never")
+    gd = (
+        texts("figure.escape_instability.gd", rate=brief(full)) if full else texts("figure.escape_instability.gd_never")
+    )
     return " ".join([*parts, gd])
 
 
@@ -102,7 +106,9 @@ def instability_numbers(record: ComparisonRecord) -> Rows:
 def draw_thermal(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw mean escape times against B/η with Kramers' law, SGD's filled and isotropic noise's open; None without any."""
     found = escape_times(record)
-    heights = [t.mean.value if isfinite(t.mean.value) else t.mean.low for t in found] + [t.kramers or 1.0 for t in found]
+    heights = [t.mean.value if isfinite(t.mean.value) else t.mean.low for t in found] + [
+        t.kramers or 1.0 for t in found
+    ]
     if len(found) < 2:
         return None
     figure = blank(460)
@@ -123,7 +129,9 @@ def _law(own: Sequence[EscapeTime], color: str, name: str) -> go.Scatter:
     known = [time for time in own if time.kramers]
     line = {"color": LIGHT[color], "width": 1.5}
     x, y = [time.ratio for time in known], rounded([time.kramers for time in known])
-    return go.Scatter(x=x, y=y, mode="lines", line=line, name=name, legendgroup=name, showlegend=False, hoverinfo="skip")
+    return go.Scatter(
+        x=x, y=y, mode="lines", line=line, name=name, legendgroup=name, showlegend=False, hoverinfo="skip"
+    )
 
 
 def _times(own: Sequence[EscapeTime], color: str, symbol: str, name: str, texts: Texts) -> list[go.Scatter]:
@@ -133,7 +141,9 @@ def _times(own: Sequence[EscapeTime], color: str, symbol: str, name: str, texts:
         group = [time for time in own if isfinite(time.mean.value) == escaped]
         y = [time.mean.value if escaped else time.mean.low for time in group]
         mark = {"color": LIGHT[color], "symbol": symbol if escaped else "triangle-up", "size": 9}
-        trace = go.Scatter(x=[t.ratio for t in group], y=rounded(y), mode="markers", marker=mark, name=name, legendgroup=name)
+        trace = go.Scatter(
+            x=[t.ratio for t in group], y=rounded(y), mode="markers", marker=mark, name=name, legendgroup=name
+        )
         trace.update(text=[_time_said(time, texts) for time in group], hovertemplate="%{text}<extra></extra>")
         if escaped:
             trace.update(error_y=_bars([time.mean for time in group], LIGHT[color]))
@@ -197,7 +207,9 @@ def read_thermal(record: ComparisonRecord, texts: Texts) -> str:
     descent = pooled([c for c in cells(record, "thermal", "gd", "bad", "longest") if c.learning_rate in rates])
     if descent:
         key = "gd_never" if descent.value == 0 else "gd"
-        parts.append(texts(f"figure.escape_thermal.{key}", share=share(descent.value), high=f"{100 * descent.high:.1f}"))
+        parts.append(
+            texts(f"figure.escape_thermal.{key}", share=share(descent.value), high=f"{100 * descent.high:.1f}")
+        )
     larger = [c for c in cells(record, "thermal", "gd", "bad", "longest") if c.learning_rate not in rates]
     leaving = [cell.learning_rate for cell in larger if cell.share("escaped") >= 0.5]
     parts += [texts("figure.escape_thermal.larger", rate=brief(min(leaving)))] if leaving else []

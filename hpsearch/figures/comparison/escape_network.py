@@ -1,11 +1,11 @@
 """The escape test on a network with proven bad minima: who leaves them, at which learning rate and batch size, beside its controls."""
 
-
 import plotly.graph_objects as go
 
 from hpsearch.evidence.escape import Cell, Teacher, cells, teacher
 from hpsearch.figures.comparison.escape_rows import cell_rows
-from hpsearch.figures.comparison.measures import brief, laid_out, place_axes
+from hpsearch.figures.comparison.measures import brief
+from hpsearch.figures.comparison.panels import laid_out, with_axes
 from hpsearch.figures.comparison.row import ComparedFigure, Rows
 from hpsearch.figures.comparison.tiles import column_axis, optimizer, rate_axis, rates_of, tile_traces
 from hpsearch.figures.style import LIGHT, blank
@@ -36,9 +36,9 @@ def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
             seen.add(trace.legendgroup)
         below = column_axis(found, f"<b>{texts(f'figure.escape_teacher.{name}')}</b>", texts)
         upright = rate_axis(rates, texts("axis.learning_rate") if place == 0 else "")
-        place_axes(figure, place, below, upright | {"tickfont": {"size": 10, "color": LIGHT["soft"]}})
+        with_axes(figure, place, below, upright | {"tickfont": {"size": 10, "color": LIGHT["soft"]}})
     note = texts("figure.escape_teacher.note", updates=brief(next(iter(panels.values()))[0].updates))
-    return laid_out(figure, len(panels), 380, note)
+    return laid_out(figure, len(panels), [note])
 
 
 def read(record: ComparisonRecord, texts: Texts) -> str:

@@ -12,13 +12,13 @@ def cell_rows(cells: Sequence[Cell], theory: Sequence[str]) -> Rows:
         {
             "method": cell.method,
             "start": cell.start,
-            "learning_rate": cell.learning_rate,
+            "rate": cell.learning_rate,
             "batch_size": cell.batch_size,
             "budget": cell.budget,
-            "updates": cell.updates,
+            "budget_steps": cell.updates,
             "seeds": cell.seeds,
         }
-        | {name: cell.counts[name] for name in CLASSES}
+        | {f"runs_{name}": cell.counts[name] for name in CLASSES}
         | {"escaped_share": cell.escaped.value, "escaped_low": cell.escaped.low, "escaped_high": cell.escaped.high}
         | {name: cell.theory.get(name) for name in theory}
         for cell in cells

@@ -1,48 +1,18 @@
-"""Small panels side by side, one below the other on a phone (page.js lays them out), and what the figures of measured runs share."""
+"""What the figures of measured runs share: the colours of moments, a mean with its range, which optimizer is drawn."""
 
 from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
-import plotly.graph_objects as go
-
 from hpsearch.evidence.measured import Spread, optimizers
 from hpsearch.figures.comparison.look import optimizer_name
-from hpsearch.figures.style import LIGHT, axis
+from hpsearch.figures.style import LIGHT
 from hpsearch.storage import ComparisonRecord
 from hpsearch.texts import Texts
 from hpsearch.words import number
 
-PANEL = 300  # pixels high
 MOMENT_COLORS = {"start": "soft", "middle": "running", "target": "out of memory", "end": "ink"}
 MOMENT_SYMBOLS = {"start": "circle", "middle": "square", "target": "diamond", "end": "circle"}
-
-
-def tag(place: int) -> str:
-    """Return how plotly numbers the axes of a panel: nothing for the first, then 2, 3, ..."""
-    return "" if place == 0 else str(place + 1)
-
-
-def place_axes(figure: go.Figure, place: int, below: dict[str, Any], upright: dict[str, Any]) -> None:
-    """Give a panel its axes."""
-    own = {"automargin": False, "showline": True}
-    below = below | own | {"anchor": f"y{tag(place)}", "showgrid": False}
-    below["title"] = below["title"] | {"standoff": 6}
-    figure.update_layout({f"xaxis{tag(place)}": below})
-    figure.update_layout({f"yaxis{tag(place)}": upright | {"anchor": f"x{tag(place)}"}})
-
-
-def laid_out(figure: go.Figure, panels: int, height: int = PANEL, note: str = "") -> go.Figure:
-    """Return the figure with its panels in a row, and what the page needs to lay them out anew."""
-    for i in range(panels):
-        figure.update_layout({f"xaxis{tag(i)}": {"domain": [(i + 0.16) / panels, (i + 0.97) / panels]}})
-        figure.update_layout({f"yaxis{tag(i)}": {"domain": [0.2, 0.97]}})
-    return figure.update_layout(height=height + 40, meta={"panels": panels, "panel": height, "note": note})
-
-
-def titled(text: str) -> dict[str, Any]:
-    """Return a panel's horizontal axis, whose title says what the panel is."""
-    return axis(f"<b>{text}</b>")
 
 
 def brief(value: float | None) -> str:

@@ -53,7 +53,9 @@ def draw_variance(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
         figure.add_traces(_variance(record, texts, moment, _moment(found, moment), floor))
     figure.update_xaxes(batch_axis([one.batch_size for one in found], texts("axis.batch_size")))
     figure.update_yaxes(log_axis(floor, max(heights), texts("figure.variance.y")))
-    return figure.update_layout(meta={"note": note(record, texts, texts("figure.variance.note"), _source(record, texts))})
+    return figure.update_layout(
+        meta={"note": note(record, texts, texts("figure.variance.note"), _source(record, texts))}
+    )
 
 
 def _variance(
@@ -102,7 +104,7 @@ def read_variance(record: ComparisonRecord, texts: Texts) -> str:
         return texts("figure.variance.thin")
     first = _moment(some, some[0].moment)
     ratios = [one.variance / one.expected_variance for one in some]
-    agrees = 1 / AGREES <= min(ratios) and max(ratios) <= AGREES
+    agrees = min(ratios) >= 1 / AGREES and max(ratios) <= AGREES
     whole = [one for one in found if one.batch_size >= record.rows]
     parts = [
         texts(
@@ -117,7 +119,9 @@ def read_variance(record: ComparisonRecord, texts: Texts) -> str:
         )
     ]
     if whole:
-        parts.append(texts("figure.variance.full" if all(one.vanishes for one in whole) else "figure.variance.full_not"))
+        parts.append(
+            texts("figure.variance.full" if all(one.vanishes for one in whole) else "figure.variance.full_not")
+        )
     return " ".join(parts)
 
 

@@ -4,18 +4,20 @@ Update 0 has no place on a logarithmic axis; it is drawn left of update 1, with 
 """
 
 from collections.abc import Iterable, Sequence
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import plotly.graph_objects as go
 
 from hpsearch.evidence.curvature import SharpnessCurve, sharpness_curves
 from hpsearch.evidence.measured import optimizers, three
-from hpsearch.evidence.noise import ScaleCurve, critical_batch_size, scale_curves
-from hpsearch.figures.comparison.look import batch_axis, interval, regime_color, regime_name
+from hpsearch.evidence.noise import ScaleCurve, scale_curves
+from hpsearch.evidence.times import scaling
+from hpsearch.figures.comparison.look import interval, regime_color, regime_name
 from hpsearch.figures.comparison.measures import brief, drawn, note, spread_columns, spread_text, whiskers
 from hpsearch.figures.comparison.row import ComparedFigure, Rows
 from hpsearch.figures.style import LIGHT, blank, log_axis, rounded
+from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 from hpsearch.texts import Texts
 
@@ -49,7 +51,7 @@ def _curve(updates: Sequence[int], y: Sequence[float | None], color: str, name: 
 
 def draw_scale(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw the noise scale over updates, the batch sizes used, and the critical batch size; None where nothing was measured."""
-    curves = three(scale_curves(record, drawn(record)))
+    curves = three(record, drawn(record), scale_curves(record, drawn(record)))
     known = [point.scale.value for curve in curves for point in curve.points if isfinite(point.scale.value)]
     if not known:
         return None
@@ -66,13 +68,20 @@ def draw_scale(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     return figure.update_layout(meta={"note": note(record, texts, texts("figure.noise_scale.note"))})
 
 
-def _used(record: ComparisonRecord, texts: Texts, sizes: Sequence[int], curves: Sequence[ScaleCurve]) -> list[go.Scatter]:
+def _used(
+    record: ComparisonRecord, texts: Texts, sizes: Sequence[int], curves: Sequence[ScaleCurve]
+) -> list[go.Scatter]:
     """Return a horizontal line at each batch size that was used."""
     ends = [START, float(max(point.update for curve in curves for point in curve.points))]
     lines = []
     for place, size in enumerate(sorted(set(sizes))):
         line = {"color": regime_color(size, record.rows), "width": 1, "dash": "dot"}
-        said = {"name": texts("figure.noise_scale.used"), "legendgroup": "used", "showlegend": place == 0, "hoverinfo": "skip"}
+        said = {
+            "name": texts("figure.noise_scale.used"),
+            "legendgroup": "used",
+            "showlegend": place == 0,
+            "hoverinfo": "skip",
+        }
         lines.append(go.Scatter(x=ends, y=[size, size], mode="lines", line=line, **said))
     return lines
 
@@ -81,7 +90,13 @@ def _scale(record: ComparisonRecord, texts: Texts, curve: ScaleCurve, cap: float
     color, regime = regime_color(curve.batch_size, record.rows), regime_name(curve.batch_size, record.rows, texts)
     points = curve.points
     said = [
-        texts("figure.noise_scale.hover", regime=regime, update=brief(p.update), scale=spread_text(p.scale), loss=brief(p.loss))
+        texts(
+            "figure.noise_scale.hover",
+            regime=regime,
+            update=brief(p.update),
+            scale=spread_text(p.scale),
+            loss=brief(p.loss),
+        )
         for p in points
     ]
     heights = [p.scale.value if isfinite(p.scale.value) else None for p in points]
@@ -97,8 +112,8 @@ def _scale(record: ComparisonRecord, texts: Texts, curve: ScaleCurve, cap: float
 
 def _critical(figure: go.Figure, record: ComparisonRecord, texts: Texts) -> None:
     """Draw the band of the critical batch size, its legend entry as a line in the middle."""
-    found = critical_batch_size(record, drawn(record))
-    if found is None or not (isfinite(found.value) and found.value > 0):
+    found = _critical_batch_size(record)
+    if found is None:
         return
     ends = [START, max(max(trace.x) for trace in figure.data)]
     if isfinite(found.high) and found.low > 0:
@@ -110,9 +125,15 @@ def _critical(figure: go.Figure, record: ComparisonRecord, texts: Texts) -> None
     figure.add_trace(go.Scatter(x=ends, y=[found.value] * 2, mode="lines", line=line, name=name, hoverinfo="skip"))
 
 
+def _critical_batch_size(record: ComparisonRecord) -> Estimate | None:
+    """Return the fitted critical batch size, None where there is no fit, or it ran out of the data's range."""
+    fit = scaling(record, drawn(record))
+    return fit.critical_batch_size if fit and 0 < fit.critical_batch_size.value < inf else None
+
+
 def read_scale(record: ComparisonRecord, texts: Texts) -> str:
     """Say how the noise scale rises in a run, how it lies to the batch sizes, and to the critical one."""
-    curves = three(scale_curves(record, drawn(record)))
+    curves = three(record, drawn(record), scale_curves(record, drawn(record)))
     if not curves:
         return texts("figure.noise_scale.thin")
     told = curves[len(curves) // 2] if len(curves) > 2 else curves[-1]
@@ -123,9 +144,9 @@ def read_scale(record: ComparisonRecord, texts: Texts) -> str:
     values["factor"] = brief(last / first) if isfinite(first) and isfinite(last) else brief(last)
     parts = [texts("figure.noise_scale.rises" if rises else "figure.noise_scale.flat", **values)]
     parts += [texts("figure.noise_scale.target", scale=spread_text(late))] if late else []
-    critical = critical_batch_size(record, drawn(record))
+    critical = _critical_batch_size(record)
     value = late.value if late else last
-    if critical is not None and isfinite(critical.value) and critical.value > 0 and isfinite(value):
+    if critical and isfinite(value):
         middle, low, high = interval(critical)
         ratio = brief(value / critical.value)
         parts.append(texts("figure.noise_scale.against", critical=middle, low=low, high=high, ratio=ratio))
@@ -146,7 +167,7 @@ def scale_numbers(record: ComparisonRecord) -> Rows:
 
 def draw_sharpness(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw the sharpness over updates with each run's stability limit; None where nothing was measured."""
-    curves = three(sharpness_curves(record, drawn(record)))
+    curves = three(record, drawn(record), sharpness_curves(record, drawn(record)))
     heights = [point.value.value for curve in curves for point in curve.points if point.value.value > 0]
     if not heights:
         return None
@@ -190,7 +211,7 @@ def _sharpness(record: ComparisonRecord, texts: Texts, curve: SharpnessCurve) ->
 
 def read_sharpness(record: ComparisonRecord, texts: Texts) -> str:
     """Say which batch sizes came near the limit of stability and which stayed below."""
-    curves = three(sharpness_curves(record, drawn(record)))
+    curves = three(record, drawn(record), sharpness_curves(record, drawn(record)))
     if not curves:
         return texts("figure.sharpness.thin")
     if any(curve.limit is None for curve in curves):
@@ -198,7 +219,9 @@ def read_sharpness(record: ComparisonRecord, texts: Texts) -> str:
     near = [curve for curve in curves if (curve.highest_ratio or 0) >= NEAR]
     below = [curve for curve in curves if curve not in near]
     sentences = [("near", near), ("below", below)]
-    return " ".join(texts(f"figure.sharpness.{key}", regimes=_ratios(record, texts, group)) for key, group in sentences if group)
+    return " ".join(
+        texts(f"figure.sharpness.{key}", regimes=_ratios(record, texts, group)) for key, group in sentences if group
+    )
 
 
 def _ratios(record: ComparisonRecord, texts: Texts, curves: Sequence[SharpnessCurve]) -> str:
@@ -218,7 +241,12 @@ def _ratios(record: ComparisonRecord, texts: Texts, curves: Sequence[SharpnessCu
 def sharpness_numbers(record: ComparisonRecord) -> Rows:
     """Return the sharpness of every measured arm at every look."""
     return [
-        {"optimizer": name, "batch_size": curve.batch_size, "learning_rate": curve.learning_rate, "update": point.update}
+        {
+            "optimizer": name,
+            "batch_size": curve.batch_size,
+            "learning_rate": curve.learning_rate,
+            "update": point.update,
+        }
         | spread_columns("sharpness", point.value)
         | {"stability_limit": curve.limit, "stability_ratio": curve.ratio(point.value.value)}
         | {"converged": point.converged, "measured_runs": point.value.runs}

@@ -1,7 +1,7 @@
 """How steady a run's loss was after the target, and how straight its path: against the batch size."""
 
 from collections.abc import Sequence
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import plotly.graph_objects as go
@@ -12,14 +12,12 @@ from hpsearch.figures.comparison.look import batch_axis, regime_color, regime_na
 from hpsearch.figures.comparison.measures import (
     brief,
     drawn,
-    laid_out,
     note,
-    place_axes,
     spread_columns,
     spread_text,
-    tag,
     whiskers,
 )
+from hpsearch.figures.comparison.panels import laid_out, tag, with_axes
 from hpsearch.figures.comparison.row import ComparedFigure, Rows
 from hpsearch.figures.style import LIGHT, axis, blank, log_axis, rounded
 from hpsearch.storage import ComparisonRecord
@@ -31,7 +29,12 @@ MEASURES = ("rising", "deviation", "total_variation")
 
 
 def _dots(
-    record: ComparisonRecord, sizes: Sequence[int], values: Sequence[Spread], symbol: str, name: str, said: Sequence[str]
+    record: ComparisonRecord,
+    sizes: Sequence[int],
+    values: Sequence[Spread],
+    symbol: str,
+    name: str,
+    said: Sequence[str],
 ) -> go.Scatter:
     """Return a line through dots in their regimes' colours, with the range of the runs."""
     colors = [regime_color(size, record.rows) for size in sizes]
@@ -56,7 +59,7 @@ def draw_variability(record: ComparisonRecord, texts: Texts) -> go.Figure | None
     figure = blank(400)
     for place, measure in enumerate(MEASURES):
         _measure(figure, record, texts, place, measure, found)
-    return laid_out(figure, len(MEASURES), note=note(record, texts, texts("figure.variability.note")))
+    return laid_out(figure, len(MEASURES), [note(record, texts, texts("figure.variability.note"))])
 
 
 def _measure(
@@ -76,7 +79,7 @@ def _measure(
                 figure.add_trace(trace.update(here | ({"showlegend": False} if infinite else {})))
     below = batch_axis({one.batch_size for one in found}, f"<b>{texts(f'figure.variability.{measure}')}</b>")
     upright: dict[str, Any] = log_axis(min(known, default=0.1) / 1.5, cap, most=5)
-    place_axes(figure, place, below, axis(tickformat=".0%", rangemode="tozero") if measure == "rising" else upright)
+    with_axes(figure, place, below, axis(tickformat=".0%", rangemode="tozero") if measure == "rising" else upright)
 
 
 def _trace(
@@ -115,13 +118,21 @@ def read_variability(record: ComparisonRecord, texts: Texts) -> str:
     if len(by_unit["updates"]) < 2:
         return texts("figure.variability.thin")
     small, large = by_unit["updates"][0], by_unit["updates"][-1]
-    assert small.rising and large.rising, "only those with a share are left"
-    steadier = large.rising.value < small.rising.value
-    parts = [texts("figure.variability.steadier" if steadier else "figure.variability.not_steadier", **_pair(record, texts, small, large))]
+    steadier = _rising(large) < _rising(small)
+    parts = [
+        texts(
+            "figure.variability.steadier" if steadier else "figure.variability.not_steadier",
+            **_pair(record, texts, small, large),
+        )
+    ]
     if len(by_unit["epochs"]) > 1:
         pair = by_unit["epochs"][0], by_unit["epochs"][-1]
         parts.append(texts("figure.variability.per_epoch", **_pair(record, texts, *pair)))
     return " ".join(parts)
+
+
+def _rising(one: Variability) -> float:
+    return one.rising.value if one.rising else inf
 
 
 def _pair(record: ComparisonRecord, texts: Texts, small: Variability, large: Variability) -> dict[str, str]:
@@ -158,8 +169,8 @@ def draw_path(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
             if own:
                 figure.add_trace(_path(record, texts, own, measure, symbol).update(_here(place, moment)))
         below = batch_axis({path.batch_size for path in found}, f"<b>{texts(f'figure.path.{measure}')}</b>")
-        place_axes(figure, place, below, _upright(found, measure))
-    return laid_out(figure, 3, note=note(record, texts, texts("figure.path.note")))
+        with_axes(figure, place, below, _upright(found, measure))
+    return laid_out(figure, 3, [note(record, texts, texts("figure.path.note"))])
 
 
 def _upright(found: Sequence[Path], measure: str) -> dict[str, Any]:
@@ -206,7 +217,10 @@ def read_path(record: ComparisonRecord, texts: Texts) -> str:
         "small_distance": brief(small.distance.value),
         "large_distance": brief(large.distance.value),
     }
-    return texts("figure.path.straighter" if large.efficiency.value > small.efficiency.value else "figure.path.not_straighter", **values)
+    return texts(
+        "figure.path.straighter" if large.efficiency.value > small.efficiency.value else "figure.path.not_straighter",
+        **values,
+    )
 
 
 def path_numbers(record: ComparisonRecord) -> Rows:

@@ -1,17 +1,25 @@
 """A map of outcomes, learning rate × batch size: each cell is a bar that is divided among the classes in which its runs ended."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import plotly.graph_objects as go
 
 from hpsearch.evidence.escape import CLASSES, Cell
-from hpsearch.figures.comparison.measures import brief, tag
+from hpsearch.figures.comparison.measures import brief
+from hpsearch.figures.comparison.panels import tag
 from hpsearch.figures.style import LIGHT, axis, rounded
 from hpsearch.texts import Texts
 from hpsearch.words import share
 
-COLORS = {"escaped": "finished", "stuck": "edge", "other": "out of memory", "diverged": "diverged", "unresolved": "grid"}
+COLORS = {
+    "escaped": "finished",
+    "stuck": "edge",
+    "other": "out of memory",
+    "diverged": "diverged",
+    "unresolved": "grid",
+}
 PATTERNS = {"escaped": "", "stuck": "", "other": "/", "diverged": "x", "unresolved": "."}
 WIDE, HIGH = 0.9, 0.86  # of a cell
 
@@ -68,7 +76,9 @@ def cell_text(cell: Cell, texts: Texts) -> str:
         for name in CLASSES
         if cell.counts[name]
     )
-    head = texts("class.cell", optimizer=optimizer(cell, texts), rate=brief(cell.learning_rate), seeds=brief(cell.seeds))
+    head = texts(
+        "class.cell", optimizer=optimizer(cell, texts), rate=brief(cell.learning_rate), seeds=brief(cell.seeds)
+    )
     return f"{head}<br>{classes}"
 
 
@@ -93,7 +103,7 @@ def rate_axis(rates: Sequence[float], title: str) -> dict[str, Any]:
 
 def row_of(rate: float, rates: Sequence[float]) -> float | None:
     """Return the height at which a learning rate lies between the rows, None beyond them."""
-    for row, (low, high) in enumerate(zip(rates, rates[1:], strict=False)):
+    for row, (low, high) in enumerate(pairwise(rates)):
         if low <= rate <= high:
             return row + (rate - low) / (high - low)
     return None

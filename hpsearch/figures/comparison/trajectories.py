@@ -25,7 +25,7 @@ def draw_trajectories(record: ComparisonRecord, texts: Texts) -> go.Figure | Non
     if plane is None:
         return None
     figure = blank(520)
-    hover = texts("figure.trajectories.hover_loss") + "<extra></extra>"
+    hover = texts("figure.trajectories.hover_loss", loss="%{text}") + "<extra></extra>"
     figure.add_trace(contours(plane.x, plane.y, plane.loss, texts("axis.loss"), hover))
     for path in plane.trajectories:
         figure.add_traces(path_traces(path, record, texts))
@@ -40,7 +40,9 @@ def path_traces(path: Trajectory, record: ComparisonRecord, texts: Texts) -> lis
     color, regime = regime_color(path.batch_size, record.rows), regime_name(path.batch_size, record.rows, texts)
     said = [texts("figure.trajectories.hover", regime=regime, update=brief(update)) for update in path.updates]
     way = go.Scatter(x=rounded(list(path.x)), y=rounded(list(path.y)), mode="lines+markers", name=regime, text=said)
-    way.update(hovertemplate="%{text}<extra></extra>", line={"color": color, "width": 2}, marker={"color": color, "size": 4})
+    way.update(
+        hovertemplate="%{text}<extra></extra>", line={"color": color, "width": 2}, marker={"color": color, "size": 4}
+    )
     ends = go.Scatter(x=[path.x[0], path.x[-1]], y=[path.y[0], path.y[-1]], mode="markers", showlegend=False)
     edge = {"color": LIGHT["surface"], "width": 1}
     look = {"color": [LIGHT["ink"], color], "symbol": ["circle-open", "star"], "size": [13, 15], "line": edge}
@@ -70,7 +72,13 @@ def trajectory_numbers(record: ComparisonRecord) -> Rows:
     """Return the points of the paths on their plane."""
     planes = [(name, plane) for name in optimizers(record) if (plane := shared_plane(record, name))]
     return [
-        {"optimizer": name, "batch_size": path.batch_size, "update": update, "first_component": x, "second_component": y}
+        {
+            "optimizer": name,
+            "batch_size": path.batch_size,
+            "update": update,
+            "first_component": x,
+            "second_component": y,
+        }
         for name, plane in planes
         for path in plane.trajectories
         for update, x, y in zip(path.updates, path.x, path.y, strict=True)
@@ -114,7 +122,9 @@ def read_barrier(record: ComparisonRecord, texts: Texts) -> str:
     if not found:
         return texts("figure.barrier.thin")
     groups = [("separate", [wall for wall in found if wall.separate]), ("none", [w for w in found if not w.separate])]
-    return " ".join(texts(f"figure.barrier.{key}", pairs=_heights(record, texts, walls)) for key, walls in groups if walls)
+    return " ".join(
+        texts(f"figure.barrier.{key}", pairs=_heights(record, texts, walls)) for key, walls in groups if walls
+    )
 
 
 def _heights(record: ComparisonRecord, texts: Texts, walls: Sequence[BarrierBetween]) -> str:
@@ -133,7 +143,12 @@ def _heights(record: ComparisonRecord, texts: Texts, walls: Sequence[BarrierBetw
 def barrier_numbers(record: ComparisonRecord) -> Rows:
     """Return the barriers between ends of runs."""
     return [
-        {"optimizer": name, "batch_size": wall.batch_sizes[0], "other_batch_size": wall.batch_sizes[1], "barrier": wall.height}
+        {
+            "optimizer": name,
+            "batch_size": wall.batch_sizes[0],
+            "other_batch_size": wall.batch_sizes[1],
+            "barrier": wall.height,
+        }
         | {"loss": wall.losses[0], "other_loss": wall.losses[-1]}
         for name in optimizers(record)
         for wall in barriers(record, name)
