@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import floor, isfinite, isnan, log10
 from typing import Any
 
-from hpsearch.storage import StudyRecord, TrialRecord
+from hpsearch.storage import ComparisonRecord, StudyRecord, TrialRecord
 
 SPACE = "\u00a0"  # does not break
 # Control characters, line ends, zero-width characters and bidirectional overrides: they hide or reorder what is read.
@@ -112,8 +112,8 @@ class Metric:
     decimals: int
 
     @classmethod
-    def of(cls, record: StudyRecord) -> "Metric":
-        """Return the metric of a study; percentages get a second decimal where the rows can tell it."""
+    def of(cls, record: StudyRecord | ComparisonRecord) -> "Metric":
+        """Return the metric of a study or a comparison; percentages get a second decimal where the rows can tell it."""
         name = str(record.data.get("metric") or "value")
         rows = (record.data.get("rows") or {}).get("validation") or 0
         return cls(

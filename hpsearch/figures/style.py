@@ -31,6 +31,13 @@ LIGHT = {
     "fourth": "#9cc4e2",
     "third": "#86b4d9",
     "first": "#d5450a",
+    "one": "#d55e00",
+    "some": "#0072b2",
+    "full": "#009e73",
+    "smallest": "#7aaed4",
+    "small": "#3f8fc4",
+    "large": "#24578a",
+    "largest": "#3d4a73",
 }
 DARK = {
     "ink": "#e8ecf1",
@@ -49,6 +56,13 @@ DARK = {
     "fourth": "#3d6a8c",
     "third": "#4682ad",
     "first": "#ffa14f",
+    "one": "#ff8d4d",
+    "some": "#5bb8f0",
+    "full": "#35cfa3",
+    "smallest": "#b9def5",
+    "small": "#8acbf3",
+    "large": "#6597dd",
+    "largest": "#8f9fd6",
 }
 SERIES = ("finished", "stopped early", "running", "out of memory", "third")  # colours of the best five
 SYMBOLS = {

@@ -1,0 +1,137 @@
+"""How soon each batch size reaches the target, in updates, epochs and seconds, from the winner's runs on fresh seeds.
+
+After Shallue et al. (JMLR 20(112), 2019) and McCandlish et al. (arXiv:1812.06162): the same runs counted in three units. A run that never
+reached the target is infinite in all of them. Seconds are updates times the median seconds of one update, so that evaluations and
+the warm-up cost nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import inf, isfinite
+from statistics import median
+
+from hpsearch.statistics import Estimate
+from hpsearch.statistics.scaling import Hyperbola, fit_hyperbola
+from hpsearch.statistics.targets import median_estimate, resolution, step_seconds
+from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord, WinnerRecord
+
+UNITS = ("steps", "epochs", "seconds")
+ENOUGH = 3  # seeds, below which nothing is concluded
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What reaching the target cost in one unit: of each seed (infinite: never), their median, and the whole budget."""
+
+    values: tuple[float, ...]
+    median: Estimate
+    cap: float
+
+
+@dataclass(frozen=True, slots=True)
+class ArmTimes:
+    """One arm's way to the target. `costs` are by unit (`UNITS`); there are no seconds where no update was timed.
+
+    `seeds` number the runs that ended, `resolution` is the coarsest gap before a reaching evaluation as a share of its updates.
+    """
+
+    optimizer: str
+    batch_size: int
+    learning_rate: float | None
+    seeds: tuple[int, ...]
+    reached: int
+    costs: Mapping[str, Cost]
+    resolution: float | None
+
+    @property
+    def runs(self) -> int:
+        """Runs that ended."""
+        return len(self.seeds)
+
+
+def winner_of(arm: ArmRecord) -> WinnerRecord | None:
+    """Return the winner that the way to the target is told of: the fastest, or the best where no tuning trial reached it."""
+    return arm.fastest or arm.best
+
+
+def ended(runs: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Return the runs that ended and left a history, in the order of their seeds."""
+    return sorted((run for run in runs if run.state == "complete" and run.history), key=lambda run: run.number)
+
+
+def learning_rate(arm: ArmRecord, params: Mapping[str, object]) -> float | None:
+    """Return a trial's learning rate, the arm's fixed one where it was not searched, None where neither is a number."""
+    value = params.get("learning_rate", arm.settings.get("space", {}).get("learning_rate"))
+    return float(value) if isinstance(value, int | float) else None
+
+
+def times(record: ComparisonRecord) -> list[ArmTimes]:
+    """Return the arms whose winner was trained again, in the record's order; none while there is no target."""
+    found = [_times(record, arm, winner) for arm in record.arms if (winner := winner_of(arm))]
+    return [arm for arm in found if arm is not None]
+
+
+def _times(record: ComparisonRecord, arm: ArmRecord, winner: WinnerRecord) -> ArmTimes | None:
+    runs = ended(winner.runs)
+    cap = max((run.history.update[-1] for run in [*arm.trials, *runs] if run.history), default=0)
+    if record.target is None or not runs or not cap:
+        return None
+    steps = [record.passed(run) for run in runs]
+    scales = {"steps": 1.0, "epochs": arm.batch_size / record.rows, "seconds": seconds_per_update(runs)}
+    gaps = [resolution(r.history.update, step) for r, step in zip(runs, steps, strict=True) if r.history and step < inf]
+    return ArmTimes(
+        optimizer=arm.optimizer,
+        batch_size=arm.batch_size,
+        learning_rate=learning_rate(arm, winner.params),
+        seeds=tuple(run.number for run in runs),
+        reached=len(gaps),
+        costs={unit: _cost(steps, scale, cap) for unit, scale in scales.items() if scale},
+        resolution=max(gaps, default=None),
+    )
+
+
+def _cost(steps: Sequence[float], scale: float, cap: int) -> Cost:
+    values = tuple(step * scale for step in steps)
+    return Cost(values, median_estimate(values), cap * scale)
+
+
+def seconds_per_update(runs: Sequence[TrialRecord]) -> float | None:
+    """Return the median over runs of the seconds of one update, None where nothing was timed."""
+    known = [step_seconds(run.history.update, run.history.seconds) for run in runs if run.history]
+    return median(known) if known else None
+
+
+def scaling(record: ComparisonRecord, optimizer: str) -> Hyperbola | None:
+    """Return the fit of updates against batch size over the seeds that all of the optimizer's arms have, or None where it needs more.
+
+    It needs three batch sizes whose median run reached the target, and a seed in common.
+    """
+    arms = [arm for arm in times(record) if arm.optimizer == optimizer]
+    common = sorted(set.intersection(*(set(arm.seeds) for arm in arms))) if arms else []
+    if not common:
+        return None
+    steps = [dict(zip(arm.seeds, arm.costs["steps"].values, strict=True)) for arm in arms]
+    return fit_hyperbola([arm.batch_size for arm in arms], [[by_seed[seed] for seed in common] for by_seed in steps])
+
+
+def regimes(record: ComparisonRecord, optimizer: str) -> tuple[int, int, int] | None:
+    """Return the smallest batch size, the mini-batch with the fewest seconds to the target, and the largest; None without three.
+
+    Where no mini-batch's median run reached the target in a time that is known, it is the one in the middle.
+    """
+    arms = [arm for arm in times(record) if arm.optimizer == optimizer]
+    if len(arms) < ENOUGH:
+        return None
+    between = arms[1:-1]
+    quickest = min(between, key=_seconds)
+    middle = quickest if isfinite(_seconds(quickest)) else between[len(between) // 2]
+    return arms[0].batch_size, middle.batch_size, arms[-1].batch_size
+
+
+def _seconds(arm: ArmTimes) -> float:
+    return arm.costs["seconds"].median.value if "seconds" in arm.costs else inf
+
+
+def optimizers(record: ComparisonRecord) -> list[str]:
+    """Return the optimizers that were compared, in the record's order."""
+    return list(dict.fromkeys(arm.optimizer for arm in record.arms))

@@ -1,0 +1,110 @@
+"""What all figures of a comparison share: a regime's colour and name, the axis of batch sizes, the metric's name and the target.
+
+SGD (batch size 1) is orange, gradient descent green, and mini-batches are blue, the darker the larger.
+"""
+
+from collections.abc import Iterable, Sequence
+from math import isfinite, log, log2
+from typing import Any
+
+from hpsearch.figures.style import LIGHT, SERIES, axis, label
+from hpsearch.statistics import Estimate
+from hpsearch.storage import ComparisonRecord
+from hpsearch.texts import Texts
+from hpsearch.words import Metric, duration, number, readable, visible
+
+SHADES = ("smallest", "small", "some", "large", "largest")  # mini-batches, by their place between 1 and the rows
+TICKS = 9  # at most, on an axis of batch sizes
+
+
+def regime_color(batch_size: int, rows: int) -> str:
+    """Return the light colour of a batch size on so many training rows."""
+    if batch_size >= rows:
+        return LIGHT["full"]
+    if batch_size <= 1:
+        return LIGHT["one"]
+    return LIGHT[SHADES[min(len(SHADES) - 1, int(len(SHADES) * log(batch_size) / log(rows)))]]
+
+
+def regime_name(batch_size: int, rows: int, texts: Texts, short: bool = False) -> str:
+    """Return what training with this batch size is called: gradient descent, SGD, or a mini-batch of so many rows."""
+    kind = "full" if batch_size >= rows else "one" if batch_size <= 1 else "some"
+    return texts(f"regime.{'short_' if short else ''}{kind}", batch_size=number(batch_size))
+
+
+def batch_axis(sizes: Iterable[int], title: str, **more: Any) -> dict[str, Any]:
+    """Return a logarithmic axis with ticks at batch sizes that there are, fewer where they would touch."""
+    ticks = _spaced(sorted(set(sizes)))
+    return axis(title, type="log", tickvals=ticks, ticktext=[number(size) for size in ticks], tickangle=0) | more
+
+
+def _spaced(sizes: Sequence[int]) -> list[int]:
+    """Return sizes at least a share of the axis apart, first and last included."""
+    if len(sizes) < 3:
+        return list(sizes)
+    gap = log2(sizes[-1] / sizes[0]) / TICKS
+    kept = [sizes[0]]
+    for size in sizes[1:-1]:
+        if log2(size / kept[-1]) >= gap and log2(sizes[-1] / size) >= gap:
+            kept.append(size)
+    return [*kept, sizes[-1]]
+
+
+def metric_name(record: ComparisonRecord, texts: Texts) -> str:
+    """Return the metric's name in the language, as it is where the language has none."""
+    name = str(record.data.get("metric") or "")
+    return texts(f"metric.{name}") if texts.has(f"metric.{name}") else label(Metric.of(record).name)
+
+
+def target_text(record: ComparisonRecord, texts: Texts) -> str:
+    """Return what a run has to pass, with its direction: `accuracy above 95.0 %`."""
+    side = "above" if record.direction == "maximize" else "below"
+    value = Metric.of(record).text(record.target)
+    return texts(f"metric.{side}", metric=metric_name(record, texts), value=value)
+
+
+def gap_text(record: ComparisonRecord, value: float, texts: Texts) -> str:
+    """Return a signed difference of the metric; of percentages in points."""
+    metric = Metric.of(record)
+    if not isfinite(value):
+        return number(value)
+    if not metric.percent:
+        return signed(number(value))
+    return texts("metric.points", value=signed(f"{100 * value:.{metric.decimals}f}".replace("-", "−")))
+
+
+def signed(text: str) -> str:
+    """Return a number's text with its sign: `+0.3`; zero has none."""
+    return text if text.startswith("−") or not text.strip("0.") else f"+{text}"
+
+
+def interval(estimate: Estimate, seconds: bool = False) -> tuple[str, str, str]:
+    """Return the texts of a value and its interval's ends; whole from 100 on; an end that nothing bounds is 0 or ∞."""
+    said = _duration if seconds else _short
+    return said(estimate.value), said(max(estimate.low, 0.0)), said(estimate.high)
+
+
+def _duration(value: float) -> str:
+    if not isfinite(value) or value == 0:
+        return number(value)
+    return duration(value) if value >= 0.1 else f"{number(float(f'{1000 * value:.2g}'))}\u00a0ms"
+
+
+def _short(value: float) -> str:
+    return (
+        number(float(f"{value:.3g}"))
+        if isfinite(value) and value < 100
+        else number(round(value))
+        if isfinite(value)
+        else number(value)
+    )
+
+
+def series_color(place: int) -> str:
+    """Return the colour of an optimizer by its place among those that were compared."""
+    return LIGHT[SERIES[place % len(SERIES)]]
+
+
+def optimizer_name(name: str) -> str:
+    """Return an optimizer's name as a label."""
+    return label(visible(readable(name), 30))
