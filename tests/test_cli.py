@@ -130,7 +130,10 @@ def test_every_trial_failing_has_its_status(study: Path, capsys: pytest.CaptureF
         main(arguments(study, "--set", "learning_rate=1e30", "--set", "optimizer=sgd", "--set", "training.epochs=30"))
         == 4
     )
-    assert "Lower the upper end of learning_rate" in capsys.readouterr().err
+    screen = capsys.readouterr()
+    assert "Lower the upper end of learning_rate" in screen.err
+    assert "5/5 trials, no best yet" in screen.out
+    assert "5 diverged" in screen.out
     assert (study.parent / "out/flowers/report.html").exists()
 
 
@@ -356,6 +359,16 @@ def test_an_engine_that_is_wrong_is_told(
     monkeypatch.setattr("hpsearch.training.resident.lane.step_table", lambda *a: step_table(*a) * [1.01, 1, 1])
     assert main(["verify", "flowers", "--reports", str(study.parent / "out"), "--float64"]) == 1
     assert "#0, #1: further from the reference than rounding explains" in capsys.readouterr().err
+
+
+def test_progress_says_how_trials_ended() -> None:
+    """A line of progress counts trials by the words that the report's tables have for how they ended."""
+    from hpsearch.screen import Screen
+    from hpsearch.search.loop import Standing
+
+    ended = Standing(9, 9, 0.5, 1, pruned=4, diverged=2, out_of_memory=1, repeated=3, seconds=1.0, trained=9)
+    assert Screen("accuracy").line(ended).endswith("4 pruned, 2 diverged, 1 out of memory, 3 repeated")
+    assert ended.failed == 3
 
 
 def test_help_lists_what_is_accepted(capsys: pytest.CaptureFixture[str]) -> None:
