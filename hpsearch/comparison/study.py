@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from hpsearch.comparison.arms import Arm, make_arms
+from hpsearch.comparison.contours import two_weights
 from hpsearch.comparison.fresh import Fresh
 from hpsearch.comparison.measuring import Measured, measure
 from hpsearch.comparison.probing import updates_in
@@ -122,6 +123,9 @@ def _stages(course: Course, arms: list[Arm]) -> Iterator[None]:
     _measure(course, winners, plan["target"])
     yield
     _share(course, winners, plan["target"])
+    yield
+    if not course.writer.kept("textbook"):
+        course.writer.keep(two_weights(course.data, course.config.study.seed), "textbook")
     yield
     _escape(course.writer, course.config.minima, course.show)
     yield
