@@ -43,8 +43,9 @@ def test_weights_become_a_vector_and_come_back(widths: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("task", TASK_NAMES)
-def test_the_forward_pass_is_the_network(task: str, activation: str) -> None:
+def test_the_forward_pass_is_the_network(task: str, activation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Outputs and loss equal those of the network in evaluation, dropout off, over several chunks too."""
+    monkeypatch.setattr(states, "CHUNK", 5)
     state, rows = small_state(task, activation=activation, dropout=0.5)
     outputs = network_of(state)(rows.inputs)
     torch.testing.assert_close(forward(state.architecture, state.vector(rows), rows.inputs)[1][-1], outputs)
