@@ -197,6 +197,13 @@ def test_streaming_equals_the_whole() -> None:
     np.testing.assert_allclose(whole.numpy(), angles)
 
 
+def test_a_cosine_is_never_above_one() -> None:
+    """In single precision and 300,000 dimensions a vector has cosine 1 with itself, -1 with its opposite, and 0 with none at all."""
+    vector = torch.rand(300_000, generator=torch.Generator().manual_seed(0))
+    found = noise.cosines(torch.stack([vector, -vector, 0 * vector]), vector)
+    assert found.tolist() == [1.0, -1.0, 0.0]
+
+
 @pytest.mark.parametrize("batch_size", [1, 16, 400])
 def test_the_expected_cosine_in_many_dimensions(batch_size: int) -> None:
     """Gradients scattered normally in 20,000 dimensions around a mean have the cosine of theory within 1 %."""
