@@ -43,8 +43,9 @@ def test_weights_become_a_vector_and_come_back(widths: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("task", TASK_NAMES)
-def test_the_forward_pass_is_the_network(task: str, activation: str) -> None:
+def test_the_forward_pass_is_the_network(task: str, activation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Outputs and loss equal those of the network in evaluation, dropout off, over several chunks too."""
+    monkeypatch.setattr(states, "CHUNK", 5)
     state, rows = small_state(task, activation=activation, dropout=0.5)
     outputs = network_of(state)(rows.inputs)
     torch.testing.assert_close(forward(state.architecture, state.vector(rows), rows.inputs)[1][-1], outputs)
@@ -194,6 +195,13 @@ def test_streaming_equals_the_whole() -> None:
     assert (found.cosine_low, found.cosine_high) == pytest.approx(tuple(np.quantile(angles, [0.05, 0.95])))
     whole = noise.cosines(torch.from_numpy(gradients), torch.from_numpy(full))
     np.testing.assert_allclose(whole.numpy(), angles)
+
+
+def test_a_cosine_is_never_above_one() -> None:
+    """In single precision and 300,000 dimensions a vector has cosine 1 with itself, -1 with its opposite, and 0 with none at all."""
+    vector = torch.rand(300_000, generator=torch.Generator().manual_seed(0))
+    found = noise.cosines(torch.stack([vector, -vector, 0 * vector]), vector)
+    assert found.tolist() == [1.0, -1.0, 0.0]
 
 
 @pytest.mark.parametrize("batch_size", [1, 16, 400])
