@@ -49,12 +49,10 @@ def draw(unit: str, record: ComparisonRecord, texts: Texts) -> go.Figure | None:
         figure.add_traces(_curves(unit, record, group, color, texts))
         figure.add_traces(_marks(unit, record, group, color if len(names) > 1 else "", texts))
     figure.add_traces(_cap(unit, arms, texts))
-    heights = [y for trace in figure.data for y in trace.y if y]
-    sizes = [arm.batch_size for arm in arms]
-    figure.update_xaxes(batch_axis(sizes, texts("axis.batch_size")))
-    figure.update_yaxes(
-        log_axis(min(heights), max(heights), texts(f"figure.{unit}.y", target=target_text(record, texts)))
-    )
+    low, high = _ends(unit, arms)
+    title = texts(f"figure.{unit}.y", target=target_text(record, texts))
+    figure.update_xaxes(batch_axis([arm.batch_size for arm in arms], texts("axis.batch_size")))
+    figure.update_yaxes(log_axis(low, high, title, range=[log10(low), log10(high)]))
     figure.update_layout(meta={"note": _note(unit, arms, record, texts)})
     return figure
 

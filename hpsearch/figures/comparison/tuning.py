@@ -68,11 +68,9 @@ def _curves(record: ComparisonRecord, arms: list[ArmTuning], title: str, texts: 
     lines = [_line(arm, record, texts, len(arms) <= MANY or arm.batch_size in banded) for arm in arms]
     values = [float(value) for arm in arms for value in arm.best.value]
     pad = 0.04 * (max(values) - min(values)) or 0.01
-    upright = value_axis(
-        metric, (min(values) - pad, max(values) + pad), texts("figure.tuning.y", metric=metric_name(record, texts))
-    )
-    name = texts("figure.tuning.x")
-    across = axis(f"<b>{title}</b>, {name}" if title else name, rangemode="tozero", nticks=6)
+    upright = value_axis(metric, (min(values) - pad, max(values) + pad))
+    name = texts("figure.tuning.x", metric=metric_name(record, texts))
+    across = axis(f"{title} {name}".strip(), rangemode="tozero", nticks=6)
     return [*bands, *lines], across, upright
 
 
