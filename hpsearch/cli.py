@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch import __version__
+from hpsearch.arguments import Parser
 from hpsearch.errors import HpsearchError, SearchFailed, Stopped, UserError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ examples:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    root = argparse.ArgumentParser(
+    root = Parser(
         prog="python -m hpsearch",
         description="Hyperparameter search for deep neural networks: a data set in, the best network and a report out.",
         epilog=EPILOG,
@@ -129,7 +130,9 @@ def _add_bench(commands: Any) -> None:
     )
     bench.add_argument("--optimizer", action="append", metavar="NAME", help="an optimizer (default: sgd, adam)")
     bench.add_argument("--networks", action="append", metavar="KIND", help="equal or mixed (default: both)")
-    bench.add_argument("--engine", action="append", metavar="NAME", help="auto, fused, resident (default: auto)")
+    bench.add_argument(
+        "--engine", action="append", metavar="NAME", help="auto, reference, fused, resident (default: auto)"
+    )
     bench.add_argument("--vs", action="append", metavar="NAME", help="a rival beside the usual loop: jax")
     bench.add_argument(
         "--rounds", type=int, default=3, metavar="N", help="interleaved rounds; medians are shown (default: 3)"
@@ -149,7 +152,10 @@ def _add_common(command: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 done, 2 the user's input, 3 storage, 4 every trial failed, 128 + signal."""
-    options = parser().parse_args(arguments)
+    try:
+        options = parser().parse_args(arguments)
+    except UserError as error:
+        return _refuse(error)
     try:
         options.call(options)
     except Stopped as stopped:
@@ -158,15 +164,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HpsearchError as error:
         if options.debug:
             traceback.print_exc()
-        from hpsearch.screen import printable
-
-        for line in str(error).splitlines():
-            print(f"error: {printable(line)}", file=sys.stderr)
-        return error.status
+        return _refuse(error)
     except KeyboardInterrupt:
         print(f"stopped at once; to go on: {_again(arguments)}", file=sys.stderr)
         return 130
     return 0
+
+
+def _refuse(error: HpsearchError) -> int:
+    """Print an error's lines and return its exit status."""
+    from hpsearch.screen import printable
+
+    for line in str(error).splitlines():
+        print(f"error: {printable(line)}", file=sys.stderr)
+    return error.status
 
 
 def _again(arguments: Sequence[str] | None) -> str:
@@ -179,17 +190,18 @@ def _run(options: argparse.Namespace) -> None:
     config = read_config(find_study(options.study), _overrides(options))
     from hpsearch.screen import Screen
     from hpsearch.search.place import prepare_data, prepare_engine
-    from hpsearch.search.study import run_study
+    from hpsearch.search.study import open_study, run_study
 
     place = _place(options, config.study.name)
     url, folder = place.storage, place.folder
     data = prepare_data(config, place)
     screen = Screen(data.metric.name)
-    engine = prepare_engine(config, place, data, screen.explain if options.verbose else lambda line: None)
-    screen.introduce(config, data.summary, str(data.training.inputs.device), folder)
     try:
-        with screen.live():
-            run_study(config, place, data, engine, screen.show, screen.announce)
+        with open_study(config, place, data) as study:
+            screen.introduce(config, data.summary, str(data.training.inputs.device), folder)
+            engine = prepare_engine(config, place, data, screen.explain if options.verbose else lambda line: None)
+            with screen.live():
+                run_study(study, engine, screen.show, screen.announce)
     except (Stopped, SearchFailed):
         _page(url, config.study.name, folder)
         raise
@@ -198,20 +210,28 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from hpsearch.config import read_comparison
+    from hpsearch.config import MinimaConfig, read_comparison
 
     config, notices = read_comparison(options.study, _overrides(options))
-    from hpsearch.comparison.study import run_comparison
+    from hpsearch.comparison.study import open_comparison, run_comparison, run_minima
     from hpsearch.screen import Screen
     from hpsearch.search.place import prepare_data, prepare_engine
 
     place = _place(options, config.study.name)
+    if isinstance(config, MinimaConfig):
+        screen = Screen("")
+        screen.row("compare", f"escape tests: {config.minima.seeds} runs in each cell, {config.minima.starts} networks")
+        screen.row("folder", place.folder)
+        with screen.live():
+            run_minima(config, place, screen.stage)
+        return
     data = prepare_data(config, place)
     screen = Screen(data.metric.name)
-    engine = prepare_engine(config, place, data, screen.explain if options.verbose else lambda line: None)
-    screen.introduce_comparison(config, data.summary, str(data.training.inputs.device), place.folder, notices)
-    with screen.live():
-        run_comparison(config, place, data, engine, screen.stage, screen.announce)
+    with open_comparison(config, place, data) as opened:
+        screen.introduce_comparison(config, data.summary, str(data.training.inputs.device), place.folder, notices)
+        engine = prepare_engine(config, place, data, screen.explain if options.verbose else lambda line: None)
+        with screen.live():
+            run_comparison(opened, engine, screen.stage, screen.announce)
 
 
 def _place(options: argparse.Namespace, name: str) -> "Place":

@@ -80,8 +80,8 @@ class Screen:
         parts = [f"{standing.done}/{standing.total} trials", best, f"{standing.rate:.1f} trials/s"]
         if standing.trained:
             parts.append(f"{duration((standing.total - standing.done) / standing.rate)} left")
-        counts = {"pruned": standing.pruned, "failed": standing.failed, "repeated": standing.repeated}
-        parts += [f"{count} {name}" for name, count in counts.items() if count]
+        counts = {name: getattr(standing, name) for name in ("pruned", "diverged", "out_of_memory", "repeated")}
+        parts += [f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count]
         return ", ".join(parts)
 
     def introduce(self, config: "StudyConfig", data: Mapping[str, Any], device: str, folder: object) -> None:

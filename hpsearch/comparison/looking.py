@@ -67,7 +67,8 @@ def look(
         for name in ("target", "end")
         if name in points and when.named[name] > 0
     }
-    return _plain(found)
+    plain: dict[str, Any] = _plain(found)
+    return plain
 
 
 def walk(spec: TrialSpec, data: Data, stops: Sequence[int]) -> Iterator[tuple[int, State, "np.ndarray[Any, Any]"]]:

@@ -23,8 +23,9 @@ REFERENCE = 32  # the batch size nearest to it is where batches of all sizes are
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """An arm whose runs are measured: the winner's specification and the study of its runs."""
+    """An arm whose runs are measured: the winner's name, its specification and the study of its runs."""
 
+    name: str
     spec: TrialSpec
     writer: StudyWriter
 

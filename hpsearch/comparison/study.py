@@ -1,26 +1,29 @@
 """A comparison from its configuration to its storage: tune every arm, train the winners again, measure. Each step resumes."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import torch
 
 from hpsearch.comparison.arms import Arm, make_arms
+from hpsearch.comparison.contours import two_weights
 from hpsearch.comparison.fresh import Fresh
 from hpsearch.comparison.measuring import Measured, measure
 from hpsearch.comparison.probing import updates_in
+from hpsearch.comparison.sharing import share
 from hpsearch.comparison.tuning import Together
 from hpsearch.comparison.winners import best, common_target, fastest
-from hpsearch.config import StudyConfig
+from hpsearch.config import MinimaConfig, MinimaSection, StudyConfig
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.errors import SearchFailed, Stopped
-from hpsearch.files import make_folder
+from hpsearch.minima import run_all, sized
 from hpsearch.search.loop import Search
 from hpsearch.search.place import Place
 from hpsearch.search.stopping import stopping
-from hpsearch.search.study import make_search, make_view, specification
+from hpsearch.search.study import make_search, make_view, open_writer, specification
 from hpsearch.space.answers import fixed
 from hpsearch.storage.reading import WINNER
 from hpsearch.storage.writing import StudyWriter
@@ -29,6 +32,7 @@ from hpsearch.training.network import DNN
 from hpsearch.trial import Direction, TrainingRun, TrialSpec
 
 WHOLE = 100_000  # evaluations of a learning curve that are kept: all, since the time to a target is read from them
+ESCAPES, TESTS = "testing the escape from minima", 4
 CHUNK = 8192  # rows that are predicted at a time
 
 
@@ -39,6 +43,17 @@ class Stage:
     name: str
     done: int
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A comparison that may begin: its storage is open under its lease."""
+
+    config: StudyConfig
+    place: Place
+    data: Data
+    arms: list[Arm]
+    writer: StudyWriter
 
 
 @dataclass(eq=False)
@@ -66,34 +81,33 @@ class Course:
         )
 
 
+@contextmanager
+def open_comparison(config: StudyConfig, place: Place, data: Data) -> Iterator[Opened]:
+    """Open a comparison's storage and folder, after everything that can be refused is.
+
+    Raises:
+        UserError, StorageError: it cannot start.
+    """
+    arms = make_arms(config, len(data.training))
+    with open_writer(place, config.study.name, data.metric.direction, config.settings(), data.summary) as writer:
+        yield Opened(config, place, data, arms, writer)
+
+
 def run_comparison(
-    config: StudyConfig,
-    place: Place,
-    data: Data,
-    engine: Engine,
-    show: Callable[[Stage], None],
-    announce: Callable[[str], None],
+    opened: Opened, engine: Engine, show: Callable[[Stage], None], announce: Callable[[str], None]
 ) -> None:
     """Run or continue a comparison; its storage keeps everything.
 
     Raises:
-        UserError, StorageError: it cannot start.
         SearchFailed: no trial of any batch size gave a usable network.
         Stopped: a signal ended it; everything told is kept.
     """
-    arms = make_arms(config, len(data.training))
-    name, settings = config.study.name, config.settings()
-    writer = StudyWriter.open(
-        place.storage, name, data.metric.direction, settings, data.summary, take_over=place.take_over
-    )
-    with closing(writer):
-        make_folder(place.folder)
-        course = Course(config, place, data, engine, writer, show)
-        with stopping(course, announce) as status:
-            for _ in _stages(course, arms):
-                writer.flush()
-                if status():
-                    raise Stopped("stopped; what was told is kept", status())
+    course = Course(opened.config, opened.place, opened.data, engine, opened.writer, show)
+    with stopping(course, announce) as status:
+        for _ in _stages(course, opened.arms):
+            course.writer.flush()
+            if status():
+                raise Stopped("stopped; what was told is kept", status())
 
 
 def _stages(course: Course, arms: list[Arm]) -> Iterator[None]:
@@ -107,6 +121,13 @@ def _stages(course: Course, arms: list[Arm]) -> Iterator[None]:
     winners = _train_again(course, arms, searches, plan)
     yield
     _measure(course, winners, plan["target"])
+    yield
+    _share(course, winners, plan["target"])
+    yield
+    if not course.writer.kept("textbook"):
+        course.writer.keep(two_weights(course.data, course.config.study.seed), "textbook")
+    yield
+    _escape(course.writer, course.config.minima, course.show)
     yield
 
 
@@ -165,18 +186,8 @@ def _choose(course: Course, arms: list[Arm], searches: list[Search]) -> dict[str
     return plan
 
 
-@dataclass(frozen=True, slots=True)
-class Winner:
-    """An arm's winning trial, and the study of its runs on fresh seeds."""
-
-    arm: Arm
-    spec: TrialSpec
-    writer: StudyWriter
-    fastest: bool
-
-
-def _train_again(course: Course, arms: list[Arm], searches: list[Search], plan: Mapping[str, Any]) -> list[Winner]:
-    """Train the winners on fresh seeds."""
+def _train_again(course: Course, arms: list[Arm], searches: list[Search], plan: Mapping[str, Any]) -> list[Measured]:
+    """Train the winners on fresh seeds; return the fastest of each arm."""
     compare, seed = course.config.compare, course.config.study.seed
     assert compare is not None
     winners: list[Measured] = []
@@ -188,7 +199,7 @@ def _train_again(course: Course, arms: list[Arm], searches: list[Search], plan: 
             spec = specification(arm.config, arm.config.space.suggest(fixed(params)), number, course.data)
             settings = {**arm.config.settings(), "winner": {"trial": number, "params": dict(params)}}
             writer = course.open(f"{arm.name}{WINNER}{number}", settings)
-            winners += [Measured(spec, writer)] if number == chosen["fastest"] else []
+            winners += [Measured(f"{arm.name}{WINNER}{number}", spec, writer)] if number == chosen["fastest"] else []
             worst = float(course.data.summary["worst"])
             sources.append(Fresh(spec, seed, compare.seeds, writer, lambda s, run: _scores(s, run, course.data), worst))
     target = plan["target"] if compare.train_until == "target" else None
@@ -210,6 +221,43 @@ def _measure(course: Course, winners: list[Measured], target: float) -> None:
         show=lambda done, total: course.show(Stage("measuring runs update by update", done, total)),
         stopping=lambda: course.stopping,
     )
+
+
+def _escape(writer: StudyWriter, minima: MinimaSection | None, show: Callable[[Stage], None]) -> None:
+    """Run the escape tests, where they are asked for and not kept yet."""
+    if minima is None or writer.kept("minima").get("asked") == minima.model_dump():
+        return
+    done = count()
+    settings = sized(minima.seeds, minima.starts)
+    show(Stage(ESCAPES, next(done), TESTS))
+    answers = run_all(settings, lambda line: show(Stage(ESCAPES, next(done), TESTS)))
+    writer.keep({**answers, "asked": minima.model_dump()}, "minima")
+
+
+def run_minima(config: MinimaConfig, place: Place, show: Callable[[Stage], None]) -> None:
+    """Run the escape tests as a study of their own.
+
+    Raises:
+        UserError, StorageError: it cannot start.
+    """
+    with open_writer(place, config.study.name, "minimize", config.settings(), {}) as writer:
+        _escape(writer, config.minima, show)
+
+
+def _share(course: Course, winners: list[Measured], target: float) -> None:
+    """Compare runs of different batch sizes with each other, once the winners are those that they were."""
+    compare = course.config.compare
+    assert compare is not None
+    names = [winner.name for winner in winners]
+    if not compare.measured or course.writer.kept("shared_of").get("winners") == names:
+        return
+    course.show(Stage("comparing paths", 0, 1))
+    seed = course.config.study.seed
+    found = share(winners, course.data, seed=seed, target=target, stopping=lambda: course.stopping)
+    if found is not None:
+        course.writer.keep(found, "shared")
+        course.writer.keep({"winners": names}, "shared_of")
+        course.show(Stage("comparing paths", 1, 1))
 
 
 def _scores(spec: TrialSpec, run: TrainingRun, data: Data) -> dict[str, Any]:

@@ -153,6 +153,7 @@ def _figure(row: Figure, record: StudyRecord, tables: Frames, plain: Mapping[str
     inner = [paragraph(row.question, "ask"), paragraph(row.reading(tables, record)), *(places if plain else [])]
     if plain:
         inner += [
+            element("div", id=f"save-{row.name}", class_="switch save"),
             paragraph(meta.get("thinned"), "note"),
             paragraph(meta.get("note"), "note"),
             _numbers(row.table, record, tables),

@@ -4,9 +4,11 @@
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const figures = read("figures");
   const dark = read("dark");
+  const words = read("words");
   const screen = window.matchMedia("(prefers-color-scheme: dark)");
   const touch = window.matchMedia("(pointer: coarse)");
   const chosen = {};
+  const hidden = new Set(); // names that the reader switched off: in every figure that has them
   let paper = false;
 
   // Only values under a key that names a colour are exchanged: a trial's text is never touched.
@@ -52,14 +54,45 @@
       copy.layout.xaxis.title.text = option.title;
     }
     delete copy.layout.meta;
-    return Plotly.react(place, copy.data, copy.layout, { displayModeBar: false, responsive: false, doubleClick: "reset" });
+    copy.data.forEach((trace) => { if (hidden.has(trace.name)) trace.visible = "legendonly"; });
+    const config = { displayModeBar: false, responsive: false, doubleClick: "reset" };
+    const drawn = Plotly.react(place, { data: copy.data, layout: copy.layout, frames: copy.frames, config });
+    if (!place.dataset.heard) {
+      place.dataset.heard = "yes";
+      place.on("plotly_legendclick", (event) => toggle(event.fullData.name));
+    }
+    return drawn;
+  };
+
+  // One legend for all figures: what is switched off in one is off in the others that show it.
+  const toggle = (name) => {
+    if (!hidden.delete(name)) hidden.add(name);
+    names.filter((other) => figures[other].data.some((trace) => trace.name === name)).forEach(safely);
+    return false;
+  };
+
+  const savers = (name) => {
+    const bar = document.getElementById("save-" + name);
+    if (!bar) return;
+    bar.append(words.save + " ");
+    ["png", "svg"].forEach((format) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = format.toUpperCase();
+      button.addEventListener("click", () => {
+        const place = document.getElementById("figure-" + name);
+        const size = { width: place.clientWidth, height: place.layout.height, scale: format === "png" ? 2 : 1 };
+        Plotly.downloadImage(place, { format, filename: name, ...size });
+      });
+      bar.append(button);
+    });
   };
 
   const buttons = (name) => {
     const options = (figures[name].layout.meta || {}).switch || [];
     if (options.length < 2) return;
     const bar = document.getElementById("switch-" + name);
-    bar.append("Count by ");
+    bar.append(words.count + " ");
     options.forEach((option, i) => {
       const button = document.createElement("button");
       button.type = "button";
@@ -76,7 +109,7 @@
 
   const tell = (name, error) => {
     const line = document.createElement("p");
-    line.textContent = "This figure could not be drawn (" + error.message + "); its numbers are in the table below.";
+    line.textContent = words.failed + " (" + error.message + ")";
     document.getElementById("figure-" + name).replaceChildren(line);
     console.error(error);
   };
@@ -103,5 +136,6 @@
   window.addEventListener("beforeprint", () => { paper = true; names.forEach(draw); });
   window.addEventListener("afterprint", () => { paper = false; all(); });
   names.forEach(buttons);
+  names.forEach(savers);
   all().then(() => { document.documentElement.dataset.drawn = String(names.length); });
 })();
