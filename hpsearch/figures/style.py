@@ -196,10 +196,10 @@ def tick_text(value: float) -> str:
     return number(float(f"{value:.3g}")).removeprefix("1×")
 
 
-def log_axis(low: float, high: float, title: str = "", most: int = 6) -> dict[str, Any]:
+def log_axis(low: float, high: float, title: str = "", most: int = 6, **more: Any) -> dict[str, Any]:
     """Return a logarithmic axis with ticks at round numbers."""
     ticks = log_ticks(low, high, most)
-    return axis(title, type="log", tickvals=ticks, ticktext=[tick_text(tick) for tick in ticks])
+    return axis(title, type="log", tickvals=ticks, ticktext=[tick_text(tick) for tick in ticks]) | more
 
 
 def rounded(values: list[Any]) -> list[Any]:

@@ -12,9 +12,16 @@ import plotly.graph_objects as go
 from hpsearch.evidence.curves import Curve, curve
 from hpsearch.evidence.times import ENOUGH, ArmTimes, optimizers, regimes, times
 from hpsearch.evidence.times import UNITS as COSTS
-from hpsearch.figures.comparison.look import metric_name, optimizer_name, regime_color, regime_name, target_text
+from hpsearch.figures.comparison.look import (
+    metric_name,
+    optimizer_name,
+    power_axis,
+    regime_color,
+    regime_name,
+    target_text,
+)
 from hpsearch.figures.comparison.row import ComparedFigure, Rows
-from hpsearch.figures.style import LIGHT, axis, blank, log_axis, rounded, value_axis
+from hpsearch.figures.style import LIGHT, blank, log_axis, rounded, value_axis
 from hpsearch.storage import ComparisonRecord
 from hpsearch.texts import Texts
 from hpsearch.words import Metric, number
@@ -53,7 +60,7 @@ def draw(name: str, record: ComparisonRecord, texts: Texts) -> go.Figure | None:
             option["y"] += [rounded(part) for part in y]
     for trace, x, y in zip(figure.data, switch[0]["x"], switch[0]["y"], strict=True):
         trace.update(x=x, y=y)
-    figure.update_xaxes(axis(switch[0]["title"], type="log", dtick=1, exponentformat="power"))
+    figure.update_xaxes(power_axis(switch[0]["title"]))
     figure.update_yaxes(_upright(name, record, curves, texts))
     _target(name, figure, record)
     return figure.update_layout(meta={"switch": switch, "note": _note(name, record, texts)})

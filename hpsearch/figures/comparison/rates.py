@@ -14,11 +14,12 @@ from hpsearch.figures.comparison.look import (
     batch_axis,
     metric_name,
     optimizer_name,
+    power_axis,
     regime_name,
     target_text,
 )
 from hpsearch.figures.comparison.row import ComparedFigure, Rows
-from hpsearch.figures.style import LIGHT, axis, blank, rounded
+from hpsearch.figures.style import LIGHT, blank, rounded
 from hpsearch.statistics.stability import Cell
 from hpsearch.storage import ComparisonRecord
 from hpsearch.texts import Texts
@@ -57,7 +58,7 @@ def _add(
         figure.add_trace(trace.update(xaxis=f"x{tag}", yaxis=f"y{tag}", showlegend=first))
     title = texts("axis.learning_rate")
     title = title if len(names) == 1 else f"<b>{optimizer_name(names[place])}</b>, {title}"
-    across = axis(title, type="log", dtick=1, exponentformat="power", anchor=f"y{tag}")
+    across = power_axis(title, anchor=f"y{tag}")
     upright = batch_axis(sizes, texts("axis.batch_size_short"), anchor=f"x{tag}")
     figure.update_layout({f"xaxis{tag}": across, f"yaxis{tag}": upright})
 

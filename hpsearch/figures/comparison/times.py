@@ -6,7 +6,7 @@ of an arm's runs did not. Updates and epochs carry the fitted S = S_min (1 + B_c
 
 from collections.abc import Sequence
 from functools import partial
-from math import inf, isfinite, log2
+from math import inf, isfinite, log2, log10
 
 import plotly.graph_objects as go
 
@@ -29,6 +29,7 @@ from hpsearch.texts import Texts
 from hpsearch.words import number, share
 
 FINE = 8  # points of a fitted curve, per octave
+ROOM = 1.5  # times, beyond the marks
 
 
 def arms_of(record: ComparisonRecord, unit: str) -> list[ArmTimes]:
@@ -48,14 +49,21 @@ def draw(unit: str, record: ComparisonRecord, texts: Texts) -> go.Figure | None:
         figure.add_traces(_curves(unit, record, group, color, texts))
         figure.add_traces(_marks(unit, record, group, color if len(names) > 1 else "", texts))
     figure.add_traces(_cap(unit, arms, texts))
-    heights = [y for trace in figure.data for y in trace.y if y]
-    sizes = [arm.batch_size for arm in arms]
-    figure.update_xaxes(batch_axis(sizes, texts("axis.batch_size")))
-    figure.update_yaxes(
-        log_axis(min(heights), max(heights), texts(f"figure.{unit}.y", target=target_text(record, texts)))
-    )
+    low, high = _ends(unit, arms)
+    title = texts(f"figure.{unit}.y", target=target_text(record, texts))
+    figure.update_xaxes(batch_axis([arm.batch_size for arm in arms], texts("axis.batch_size")))
+    figure.update_yaxes(log_axis(low, high, title, range=[log10(low), log10(high)]))
     figure.update_layout(meta={"note": _note(unit, arms, record, texts)})
     return figure
+
+
+def _ends(unit: str, arms: list[ArmTimes]) -> tuple[float, float]:
+    """Return limits around all medians and intervals, and the budget's end where a run met it; perfect scaling may leave them."""
+    costs = [arm.costs[unit] for arm in arms]
+    values = [end for cost in costs for end in (cost.median.value, cost.median.low, cost.median.high)]
+    values += [arm.costs[unit].cap for arm in arms if arm.reached < arm.runs]
+    known = [value for value in values if isfinite(value) and value > 0]
+    return min(known) / ROOM, max(known) * ROOM
 
 
 def _marks(unit: str, record: ComparisonRecord, arms: list[ArmTimes], color: str, texts: Texts) -> list[go.Scatter]:
@@ -151,7 +159,7 @@ def _curves(unit: str, record: ComparisonRecord, arms: list[ArmTimes], color: st
         return [lines[0].update(showlegend=False)]
     lines.append(_line(fine, perfect, texts("legend.perfect"), LIGHT["edge"], "dash"))
     if unit == "steps" and record.data.get("name") == "mnist":
-        theirs = shallue_steps(int(sizes[0]), heights[0])
+        theirs = {b: s for b, s in shallue_steps(int(sizes[0]), heights[0]).items() if b <= max(record.rows, 1)}
         lines.append(
             _line(list(map(float, theirs)), list(theirs.values()), texts("legend.shallue"), LIGHT["pruned"], "dashdot")
         )
