@@ -149,7 +149,7 @@ def _curves(unit: str, record: ComparisonRecord, arms: list[ArmTimes], color: st
     heights = [arm.costs[unit].median.value for arm in there]
     if fit is None:
         return [_line(sizes, heights, "", color, "solid")]
-    fine = _between(sizes[0], float(arms[-1].batch_size))
+    fine = _between(sizes[0], sizes[-1])  # of batch sizes that were not reached the fit says nothing
     scale = [1.0 if unit == "steps" else size / record.rows for size in fine]
     lines = [
         _line(fine, [fit.steps(b) * s for b, s in zip(fine, scale, strict=True)], texts("legend.fit"), color, "solid")
@@ -218,7 +218,8 @@ def _sentences(unit: str, record: ComparisonRecord, arms: list[ArmTimes], texts:
     missing = [regime_name(arm.batch_size, record.rows, texts) for arm in arms if arm not in there]
     text += f" {texts('reading.censored', names=', '.join(missing))}" if missing else ""
     fit = scaling(record, arms[0].optimizer) if unit == "steps" else None
-    return text + (f" {fitted(fit, texts)}" if fit else "")
+    text += f" {fitted(fit, texts)}" if fit else ""
+    return text + (f" {texts('figure.steps.unfitted')}" if fit and fit.censored else "")
 
 
 def fitted(fit: Hyperbola, texts: Texts) -> str:
