@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import count
 from typing import Any
 
@@ -20,6 +20,7 @@ from hpsearch.config import MinimaConfig, MinimaSection, StudyConfig
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.errors import SearchFailed, Stopped
 from hpsearch.minima import run_all, sized
+from hpsearch.search.confirm import versions
 from hpsearch.search.loop import Search
 from hpsearch.search.place import Place
 from hpsearch.search.stopping import stopping
@@ -28,7 +29,8 @@ from hpsearch.space.answers import fixed
 from hpsearch.storage.reading import WINNER
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine
-from hpsearch.training.network import DNN
+from hpsearch.training.devices import workers
+from hpsearch.training.network import DNN, registration
 from hpsearch.trial import Direction, TrainingRun, TrialSpec
 
 WHOLE = 100_000  # evaluations of a learning curve that are kept: all, since the time to a target is read from them
@@ -183,7 +185,27 @@ def _choose(course: Course, arms: list[Arm], searches: list[Search]) -> dict[str
         complete = compare.tune_until == "budget"  # else the best metric is only that of the first to pass the target
         plan["arms"][arm.name] = {"fastest": quick, "best": good if complete or quick is None else quick}
     course.writer.keep(plan, "plan")
+    course.writer.keep(_made(course, arms, searches, plan), "made")
     return plan
+
+
+def _made(course: Course, arms: list[Arm], searches: list[Search], plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return with what it was made, and what torch registers of the network of the first arm that has a winner."""
+    specs = (
+        search.specify(search.view.space.suggest(fixed(search.view.trials[number].params)), number)
+        for arm, search in zip(arms, searches, strict=True)
+        if (number := plan["arms"][arm.name]["best"]) is not None
+    )
+    architecture = next(specs).architecture
+    assert architecture is not None, "a comparison trains dense networks"
+    return {
+        "device": str(course.data.training.inputs.device),
+        "places": workers(course.data),
+        "versions": versions(),
+        "architecture": asdict(architecture) | {"widths": list(architecture.widths)},
+        "parameters": architecture.parameters,
+        "registered": registration(architecture),
+    }
 
 
 def _train_again(course: Course, arms: list[Arm], searches: list[Search], plan: Mapping[str, Any]) -> list[Measured]:

@@ -85,6 +85,7 @@ def _comparison(storage: BaseStorage, study_id: int) -> ComparisonRecord:
         textbook=_table(attributes, "textbook"),
         minima=_table(attributes, "minima"),
         as_of=time.strftime("%Y-%m-%d %H:%M"),
+        made=_table(attributes, "made"),
     )
 
 

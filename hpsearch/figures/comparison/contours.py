@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from hpsearch.figures.style import LIGHT, log_ticks, tick_text
 
 LEVELS = 14
-CLEAR = "rgba(0,0,0,0)"
+CLEAR = "rgba(120,132,150,0)"
 
 
 def contours(
@@ -27,7 +27,8 @@ def contours(
         z=[[_height(value) for value in line] for line in loss],
         text=[[f"{value:.4g}" for value in line] for line in loss],
         hovertemplate=hover,
-        contours={"start": log10(low), "end": log10(high), "size": (log10(high / low) or 1.0) / LEVELS},
+        contours={"start": log10(low), "end": log10(high), "size": (log10(high / low) or 1.0) / LEVELS}
+        | {"coloring": "heatmap"},
         colorscale=[[0, CLEAR], [1, LIGHT["pale"]]],
         line={"color": LIGHT["edge"], "width": 0.6},
         colorbar={"title": {"text": title, "side": "right"}, "thickness": 10, "outlinewidth": 0, "len": 0.9}

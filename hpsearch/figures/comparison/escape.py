@@ -235,15 +235,15 @@ def draw_dead(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     for start, color, symbol in (("dead", "edge", "square"), ("alive", "finished", "circle")):
         own = [(row, one) for row, one in enumerate(reversed(found)) if one.start == start]
         figure.add_trace(_shares(own, LIGHT[color], symbol, texts(f"figure.escape_dead.{start}"), texts))
-    names = [f"{_name(one, texts)}  " for one in reversed(found)]
+    names = [f"{_name(one, texts, 'short_')}  " for one in reversed(found)]
     ticks = {"tickvals": list(range(len(found))), "ticktext": names, "showgrid": False}
-    figure.update_xaxes(axis(texts("figure.escape_dead.x"), tickformat=".0%", range=[-0.03, 1.03]))
+    figure.update_xaxes(axis(texts("figure.escape_dead.x"), tickformat=".0%", range=[-0.05, 1.05], tickvals=[0, 0.5, 1], tickangle=0))
     figure.update_yaxes(axis("", tickfont={"color": LIGHT["ink"]}, **ticks))
     return figure.update_layout(meta={"note": texts("figure.escape_dead.note")})
 
 
-def _name(one: Dead, texts: Texts) -> str:
-    return texts(f"method.{one.method}", batch_size=brief(one.batch_size))
+def _name(one: Dead, texts: Texts, length: str = "") -> str:
+    return texts(f"method.{length}{one.method}", batch_size=brief(one.batch_size))
 
 
 def _shares(own: Sequence[tuple[int, Dead]], color: str, symbol: str, name: str, texts: Texts) -> go.Scatter:

@@ -14,6 +14,7 @@ from hpsearch.figures.comparison.row import ComparedFigure, Rows
 from hpsearch.figures.style import LIGHT, axis, blank, log_axis, rounded
 from hpsearch.storage import ComparisonRecord
 from hpsearch.texts import Texts
+from hpsearch.words import sentence
 
 FLOOR = 4  # times below the lowest variance lie the marks of those that are 0
 AGREES = 1.5  # measured by theory: further apart, they differ
@@ -199,7 +200,7 @@ def read_angle(record: ComparisonRecord, texts: Texts) -> str:
     small = first.batch_size
     inner = [one for one in found if small < one.batch_size < record.rows and one.moment == last.moment]
     texts_of = {
-        "small": regime_name(small, record.rows, texts),
+        "small": sentence(regime_name(small, record.rows, texts)),
         "first": f"{angle(first.cosine):.0f}",
         "first_moment": texts(f"moment.{first.moment}"),
         "last": f"{angle(last.cosine):.0f}",

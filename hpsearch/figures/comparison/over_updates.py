@@ -20,6 +20,7 @@ from hpsearch.figures.style import LIGHT, blank, log_axis, rounded
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 from hpsearch.texts import Texts
+from hpsearch.words import sentence
 
 START = 0.4  # where update 0 is drawn
 NEAR = 0.8  # of the stability limit, from which a run is called near it
@@ -140,7 +141,7 @@ def read_scale(record: ComparisonRecord, texts: Texts) -> str:
     first, last = told.points[0].scale.value, told.points[-1].scale.value
     late = told.moments.get("target")
     rises = isfinite(first) and last >= ABOVE * first
-    values = {"regime": regime_name(told.batch_size, record.rows, texts), "first": brief(first), "last": brief(last)}
+    values = {"regime": sentence(regime_name(told.batch_size, record.rows, texts)), "first": brief(first), "last": brief(last)}
     values["factor"] = brief(last / first) if isfinite(first) and isfinite(last) else brief(last)
     parts = [texts("figure.noise_scale.rises" if rises else "figure.noise_scale.flat", **values)]
     parts += [texts("figure.noise_scale.target", scale=spread_text(late))] if late else []
@@ -174,6 +175,8 @@ def draw_sharpness(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     figure = blank(450)
     for curve in curves:
         figure.add_traces(_sharpness(record, texts, curve))
+    for trace in list(figure.select_traces({"legendgroup": "limit"}))[1:]:
+        trace.update(showlegend=False)
     limits = [curve.limit for curve in curves if curve.limit]
     last = max(point.update for curve in curves for point in curve.points)
     figure.update_xaxes(_update_axis(last, texts("axis.updates")))
@@ -203,9 +206,8 @@ def _sharpness(record: ComparisonRecord, texts: Texts, curve: SharpnessCurve) ->
     if curve.limit is None:
         return [line]
     dotted = {"color": color, "width": 1.6, "dash": "dot"}
-    name = texts("figure.sharpness.limit", regime=regime_name(curve.batch_size, record.rows, texts, short=True))
     ends = [START, float(max(points[-1].update, 1))]
-    shown = {"name": name, "hoverinfo": "skip", "line": dotted, "mode": "lines"}
+    shown = {"name": texts("figure.sharpness.limit"), "legendgroup": "limit", "hoverinfo": "skip", "line": dotted, "mode": "lines"}
     return [line, go.Scatter(x=ends, y=rounded([curve.limit] * 2), **shown)]
 
 

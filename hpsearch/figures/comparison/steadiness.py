@@ -22,7 +22,7 @@ from hpsearch.figures.comparison.row import ComparedFigure, Rows
 from hpsearch.figures.style import LIGHT, axis, blank, log_axis, rounded
 from hpsearch.storage import ComparisonRecord
 from hpsearch.texts import Texts
-from hpsearch.words import share
+from hpsearch.words import sentence, share
 
 UNITS = {"updates": "circle", "epochs": "diamond-open"}
 MEASURES = ("rising", "deviation", "total_variation")
@@ -217,10 +217,8 @@ def read_path(record: ComparisonRecord, texts: Texts) -> str:
         "small_distance": brief(small.distance.value),
         "large_distance": brief(large.distance.value),
     }
-    return texts(
-        "figure.path.straighter" if large.efficiency.value > small.efficiency.value else "figure.path.not_straighter",
-        **values,
-    )
+    straighter = large.efficiency.value > small.efficiency.value
+    return sentence(texts(f"figure.path.{'straighter' if straighter else 'not_straighter'}", **values))
 
 
 def path_numbers(record: ComparisonRecord) -> Rows:

@@ -13,8 +13,8 @@ from hpsearch.figures.style import LIGHT, axis, blank, rounded
 from hpsearch.storage import ComparisonRecord
 from hpsearch.texts import Texts
 
-FRAMES = 32
-POINTS = 140  # of a path, at most
+FRAMES = 26
+POINTS = 100  # of a path, at most
 MILLISECONDS = 110  # a frame
 
 
@@ -41,9 +41,10 @@ def thinned(path: DrawnPath) -> DrawnPath:
     """Return a path with at most `POINTS` of its points, first and last among them."""
     last = len(path.updates) - 1
     keep = sorted({round(i * last / (POINTS - 1)) for i in range(POINTS)}) if last >= POINTS else range(last + 1)
-    updates, x, y, losses = (tuple(column[i] for i in keep) for column in (path.updates, path.x, path.y, path.losses))
+    updates, losses = tuple(path.updates[i] for i in keep), tuple(path.losses[i] for i in keep)
+    x, y = (tuple(float(f"{column[i]:.4g}") for i in keep) for column in (path.x, path.y))
     to_near = path.updates_to_near, path.examples_to_near, path.edge
-    return DrawnPath(path.batch_size, path.learning_rate, tuple(map(int, updates)), x, y, losses, *to_near)
+    return DrawnPath(path.batch_size, path.learning_rate, updates, x, y, losses, *to_near)
 
 
 def _way(path: DrawnPath, found: Textbook, texts: Texts) -> go.Scatter:
@@ -58,7 +59,7 @@ def _way(path: DrawnPath, found: Textbook, texts: Texts) -> go.Scatter:
         )
         for update, loss in zip(path.updates, path.losses, strict=True)
     ]
-    trace = go.Scatter(x=rounded(list(path.x)), y=rounded(list(path.y)), mode="lines+markers", name=regime, text=said)
+    trace = go.Scatter(x=list(path.x), y=list(path.y), mode="lines+markers", name=regime, text=said)
     look = {"line": {"color": color, "width": 2}, "marker": {"color": color, "size": 4}}
     return trace.update(hovertemplate="%{text}<extra></extra>", **look)
 
@@ -92,7 +93,7 @@ def _animate(figure: go.Figure, ways: list[DrawnPath], texts: Texts) -> None:
 
 def _until(path: DrawnPath, update: int) -> go.Scatter:
     end = path.until(update)
-    return go.Scatter(x=rounded(list(path.x[:end])), y=rounded(list(path.y[:end])))
+    return go.Scatter(x=list(path.x[:end]), y=list(path.y[:end]))
 
 
 def _button(texts: Texts) -> dict[str, Any]:
@@ -115,7 +116,7 @@ def _button(texts: Texts) -> dict[str, Any]:
 def _slider(at: list[int], texts: Texts) -> dict[str, Any]:
     still = {"frame": {"duration": 0, "redraw": False}, "transition": {"duration": 0}, "mode": "immediate"}
     steps = [{"label": brief(update), "method": "animate", "args": [[str(update)], still]} for update in at]
-    shown = {"prefix": texts("figure.textbook.slider"), "font": {"color": LIGHT["ink"]}, "xanchor": "right"}
+    shown = {"prefix": texts("figure.textbook.slider"), "font": {"color": LIGHT["ink"], "size": 13}, "xanchor": "right"}
     look = {"bgcolor": LIGHT["grid"], "activebgcolor": LIGHT["edge"], "bordercolor": LIGHT["edge"], "ticklen": 0}
     place = {"x": 0.28, "len": 0.72, "y": 0, "yanchor": "top", "pad": {"t": 48}, "minorticklen": 0}
     font = {

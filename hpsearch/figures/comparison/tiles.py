@@ -53,7 +53,7 @@ def _before(cell: Cell, name: str) -> float:
 
 
 def _bars(own: Sequence[Cell], name: str, at: list[float], rows: list[int], texts: Texts) -> go.Bar:
-    pattern = {"shape": PATTERNS[name], "size": 5, "solidity": 0.25, "fgcolor": LIGHT["surface"]}
+    pattern = {"shape": PATTERNS[name], "size": 5, "solidity": 0.3, "fillmode": "overlay", "fgcolor": LIGHT["surface"]}
     return go.Bar(
         orientation="h",
         base=rounded(at),

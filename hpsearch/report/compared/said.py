@@ -1,0 +1,47 @@
+"""Values of the evidence as text, in the words of one language."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from hpsearch.evidence.measured import Spread
+from hpsearch.evidence.verdicts import Value
+from hpsearch.figures.comparison.look import gap_text
+from hpsearch.statistics import Estimate
+from hpsearch.storage import ComparisonRecord
+from hpsearch.texts import Texts
+from hpsearch.words import number
+
+SHARES = frozenset({"one_rising", "full_rising", "sgd", "gd", "isotropic", "stuck"})  # read as percentages
+GAPS = frozenset({"test", "equal_epochs", "equal_updates", "difference"})  # differences of the metric
+
+
+def said(values: Mapping[str, Value], record: ComparisonRecord, texts: Texts) -> dict[str, str]:
+    """Return values as they stand in a sentence: an estimate with its interval, a share in percent, a gap of the metric in points."""
+    gap = partial(_gap, record, texts)
+    return {name: _one(value, _writer(name, gap), texts) for name, value in values.items()}
+
+
+def _writer(name: str, gap: Callable[[float], str]) -> Callable[[float], str]:
+    return percent if name in SHARES else gap if name in GAPS else short
+
+
+def _gap(record: ComparisonRecord, texts: Texts, value: float) -> str:
+    return gap_text(record, value, texts)
+
+
+def _one(value: Value, write: Callable[[float], str], texts: Texts) -> str:
+    if value is None:
+        return texts("page.never")
+    if isinstance(value, Estimate | Spread):
+        return texts("page.interval", value=write(value.value), low=write(value.low), high=write(value.high))
+    return number(value) if isinstance(value, int) else write(value)
+
+
+def percent(value: float) -> str:
+    """Return a share as a whole percentage."""
+    return f"{100 * value:.0f}\u00a0%"
+
+
+def short(value: float) -> str:
+    """Return three significant digits: more than an interval over ten seeds can tell."""
+    return number(float(f"{value:.3g}"))
