@@ -13,11 +13,11 @@ import plotly.graph_objects as go
 from hpsearch.evidence.published import shallue_steps
 from hpsearch.evidence.times import ENOUGH, ArmTimes, optimizers, scaling, times
 from hpsearch.figures.comparison.look import (
+    arm_name,
     batch_axis,
     interval,
     optimizer_name,
     regime_color,
-    regime_name,
     series_color,
     target_text,
 )
@@ -117,7 +117,7 @@ def said(unit: str, arm: ArmTimes, record: ComparisonRecord, texts: Texts) -> st
     value, low, high = interval(arm.costs[unit].median, unit == "seconds")
     return texts(
         f"figure.{unit}.hover",
-        name=regime_name(arm.batch_size, record.rows, texts),
+        name=arm_name(arm.optimizer, arm.batch_size, record.rows, texts),
         optimizer=optimizer_name(arm.optimizer),
         value=value,
         low=low,
@@ -210,12 +210,12 @@ def _sentences(unit: str, record: ComparisonRecord, arms: list[ArmTimes], texts:
     ends: dict[str, str] = {}
     for end, arm in (("least", least), ("most", most)):
         value, low, high = interval(arm.costs[unit].median, unit == "seconds")
-        ends |= {end: regime_name(arm.batch_size, record.rows, texts)}
+        ends |= {end: arm_name(arm.optimizer, arm.batch_size, record.rows, texts)}
         ends |= {f"{end}_value": value, f"{end}_low": low, f"{end}_high": high}
     ratio = most.costs[unit].median.value / least.costs[unit].median.value
     key = "one" if least is most else "main"
     text = texts(f"figure.{unit}.{key}", ratio=number(float(f"{ratio:.2g}")), **ends)
-    missing = [regime_name(arm.batch_size, record.rows, texts) for arm in arms if arm not in there]
+    missing = [arm_name(arm.optimizer, arm.batch_size, record.rows, texts) for arm in arms if arm not in there]
     text += f" {texts('reading.censored', names=', '.join(missing))}" if missing else ""
     fit = scaling(record, arms[0].optimizer) if unit == "steps" else None
     text += f" {fitted(fit, texts)}" if fit else ""
