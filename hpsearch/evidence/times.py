@@ -7,6 +7,7 @@ the warm-up cost nothing.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf, isfinite
 from statistics import median
 
@@ -111,7 +112,13 @@ def scaling(record: ComparisonRecord, optimizer: str) -> Hyperbola | None:
     if not common:
         return None
     steps = [dict(zip(arm.seeds, arm.costs["steps"].values, strict=True)) for arm in arms]
-    return fit_hyperbola([arm.batch_size for arm in arms], [[by_seed[seed] for seed in common] for by_seed in steps])
+    return _fit(tuple(arm.batch_size for arm in arms), tuple(tuple(row[seed] for seed in common) for row in steps))
+
+
+@lru_cache(maxsize=64)
+def _fit(batch_sizes: tuple[int, ...], steps: tuple[tuple[float, ...], ...]) -> Hyperbola | None:
+    """Return the fit, kept: figures, readings and verdicts of one report all ask for it."""
+    return fit_hyperbola(batch_sizes, steps)
 
 
 def regimes(record: ComparisonRecord, optimizer: str) -> tuple[int, int, int] | None:

@@ -32,6 +32,13 @@ def regime_name(batch_size: int, rows: int, texts: Texts, short: bool = False) -
     return texts(f"regime.{'short_' if short else ''}{kind}", batch_size=number(batch_size))
 
 
+def arm_name(optimizer: str, batch_size: int, rows: int, texts: Texts) -> str:
+    """Return what an arm is called: its regime under plain gradient steps, else its batch size, since Adam on one row is no SGD."""
+    if optimizer == "sgd":
+        return regime_name(batch_size, rows, texts)
+    return texts("regime.other", batch_size=number(batch_size))
+
+
 def batch_axis(sizes: Iterable[int], title: str, **more: Any) -> dict[str, Any]:
     """Return a logarithmic axis with ticks at batch sizes that there are, fewer where they would touch."""
     ticks = _spaced(sorted(set(sizes)))

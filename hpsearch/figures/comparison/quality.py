@@ -11,12 +11,12 @@ import plotly.graph_objects as go
 from hpsearch.evidence.quality import ArmQuality, Limit, Within, limits, quality
 from hpsearch.evidence.times import ENOUGH, optimizers
 from hpsearch.figures.comparison.look import (
+    arm_name,
     batch_axis,
     gap_texts,
     metric_name,
     optimizer_name,
     regime_color,
-    regime_name,
 )
 from hpsearch.figures.comparison.panels import laid_out, tagged, with_axes
 from hpsearch.figures.comparison.row import ComparedFigure, Rows
@@ -104,7 +104,7 @@ def said(record: ComparisonRecord, arm: ArmQuality, within: Within, texts: Texts
     assert gap is not None, "only differences are drawn"
     return texts(
         "figure.quality.hover",
-        name=regime_name(arm.batch_size, record.rows, texts),
+        name=arm_name(arm.optimizer, arm.batch_size, record.rows, texts),
         metric=metric_name(record, texts),
         median=Metric.of(record).text(within.metric.value),
         **gap_texts(record, gap, texts),
@@ -152,7 +152,7 @@ def _budget(record: ComparisonRecord, ends: list[ArmQuality], which: str, limit:
     for arm in ends:
         gap = arm.within[which].difference
         if gap is not None:
-            name = regime_name(arm.batch_size, record.rows, texts)
+            name = arm_name(arm.optimizer, arm.batch_size, record.rows, texts)
             parts.append(texts("figure.quality.end", name=name, **gap_texts(record, gap, texts)))
     budget = budget_text(which, limit, texts)
     return texts("figure.quality.budget", budget=budget, ends=", ".join(parts)) if parts else ""

@@ -11,11 +11,11 @@ import plotly.graph_objects as go
 from hpsearch.evidence.rates import ArmRates, RateTrial, rates
 from hpsearch.evidence.times import optimizers
 from hpsearch.figures.comparison.look import (
+    arm_name,
     batch_axis,
     metric_name,
     optimizer_name,
     power_axis,
-    regime_name,
     target_text,
 )
 from hpsearch.figures.comparison.row import ComparedFigure, Rows
@@ -99,7 +99,7 @@ def _dots(cell: Cell, group: list[tuple[ArmRates, RateTrial]], record: Compariso
 def _said(arm: ArmRates, trial: RateTrial, record: ComparisonRecord, texts: Texts) -> str:
     return texts(
         "figure.rates.hover",
-        name=regime_name(arm.batch_size, record.rows, texts),
+        name=arm_name(arm.optimizer, arm.batch_size, record.rows, texts),
         trial=number(trial.number),
         rate=number(float(f"{trial.learning_rate:.3g}")),
         per_row=number(float(f"{trial.learning_rate / arm.batch_size:.3g}")),
@@ -153,7 +153,7 @@ def _sentences(arms: list[ArmRates], record: ComparisonRecord, texts: Texts) -> 
     if len(known) < 2:
         return texts("reading.unreached", target=target_text(record, texts))
     text = f"{_widths(known[0], known[-1], record, texts)} {_tuned(known, record, texts)}".strip()
-    edges = [regime_name(arm.batch_size, record.rows, texts) for arm in arms if arm.tuned and arm.edge]
+    edges = [arm_name(arm.optimizer, arm.batch_size, record.rows, texts) for arm in arms if arm.tuned and arm.edge]
     return text + " " + (texts("figure.rates.edges", names=", ".join(edges)) if edges else texts("figure.rates.inside"))
 
 
@@ -165,7 +165,10 @@ def _widths(first: ArmRates, last: ArmRates, record: ComparisonRecord, texts: Te
     key = "wider" if change > MOVED else "narrower" if change < -MOVED else "alike"
     values: dict[str, str] = {}
     for place, arm, (low, high, octaves) in (("first", first, first.working), ("last", last, last.working)):
-        values |= {place: regime_name(arm.batch_size, record.rows, texts), f"{place}_octaves": f"{octaves:.1f}"}
+        values |= {
+            place: arm_name(arm.optimizer, arm.batch_size, record.rows, texts),
+            f"{place}_octaves": f"{octaves:.1f}",
+        }
         values |= {f"{place}_low": number(float(f"{low:.2g}")), f"{place}_high": number(float(f"{high:.2g}"))}
         values |= {f"{place}_row": number(float(f"{high / arm.batch_size:.2g}"))}
     return texts(f"figure.rates.{key}", **values)

@@ -13,11 +13,11 @@ import plotly.graph_objects as go
 from hpsearch.evidence.published import shallue_steps
 from hpsearch.evidence.times import ENOUGH, ArmTimes, optimizers, scaling, times
 from hpsearch.figures.comparison.look import (
+    arm_name,
     batch_axis,
     interval,
     optimizer_name,
     regime_color,
-    regime_name,
     series_color,
     target_text,
 )
@@ -117,7 +117,7 @@ def said(unit: str, arm: ArmTimes, record: ComparisonRecord, texts: Texts) -> st
     value, low, high = interval(arm.costs[unit].median, unit == "seconds")
     return texts(
         f"figure.{unit}.hover",
-        name=regime_name(arm.batch_size, record.rows, texts),
+        name=arm_name(arm.optimizer, arm.batch_size, record.rows, texts),
         optimizer=optimizer_name(arm.optimizer),
         value=value,
         low=low,
@@ -149,7 +149,7 @@ def _curves(unit: str, record: ComparisonRecord, arms: list[ArmTimes], color: st
     heights = [arm.costs[unit].median.value for arm in there]
     if fit is None:
         return [_line(sizes, heights, "", color, "solid")]
-    fine = _between(sizes[0], float(arms[-1].batch_size))
+    fine = _between(sizes[0], sizes[-1])  # of batch sizes that were not reached the fit says nothing
     scale = [1.0 if unit == "steps" else size / record.rows for size in fine]
     lines = [
         _line(fine, [fit.steps(b) * s for b, s in zip(fine, scale, strict=True)], texts("legend.fit"), color, "solid")
@@ -210,15 +210,16 @@ def _sentences(unit: str, record: ComparisonRecord, arms: list[ArmTimes], texts:
     ends: dict[str, str] = {}
     for end, arm in (("least", least), ("most", most)):
         value, low, high = interval(arm.costs[unit].median, unit == "seconds")
-        ends |= {end: regime_name(arm.batch_size, record.rows, texts)}
+        ends |= {end: arm_name(arm.optimizer, arm.batch_size, record.rows, texts)}
         ends |= {f"{end}_value": value, f"{end}_low": low, f"{end}_high": high}
     ratio = most.costs[unit].median.value / least.costs[unit].median.value
     key = "one" if least is most else "main"
     text = texts(f"figure.{unit}.{key}", ratio=number(float(f"{ratio:.2g}")), **ends)
-    missing = [regime_name(arm.batch_size, record.rows, texts) for arm in arms if arm not in there]
+    missing = [arm_name(arm.optimizer, arm.batch_size, record.rows, texts) for arm in arms if arm not in there]
     text += f" {texts('reading.censored', names=', '.join(missing))}" if missing else ""
     fit = scaling(record, arms[0].optimizer) if unit == "steps" else None
-    return text + (f" {fitted(fit, texts)}" if fit else "")
+    text += f" {fitted(fit, texts)}" if fit else ""
+    return text + (f" {texts('figure.steps.unfitted')}" if fit and fit.censored else "")
 
 
 def fitted(fit: Hyperbola, texts: Texts) -> str:

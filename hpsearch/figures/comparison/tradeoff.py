@@ -8,7 +8,7 @@ from math import isfinite
 import plotly.graph_objects as go
 
 from hpsearch.evidence.times import ArmTimes, optimizers, scaling, times
-from hpsearch.figures.comparison.look import interval, optimizer_name, regime_color, regime_name, series_color
+from hpsearch.figures.comparison.look import arm_name, interval, optimizer_name, regime_color, series_color
 from hpsearch.figures.comparison.row import ComparedFigure, Rows
 from hpsearch.figures.style import LIGHT, blank, log_axis, rounded
 from hpsearch.statistics.scaling import Hyperbola
@@ -84,7 +84,7 @@ def _traces(
 
 
 def _said(record: ComparisonRecord, arm: ArmTimes, texts: Texts) -> str:
-    name = regime_name(arm.batch_size, record.rows, texts)
+    name = arm_name(arm.optimizer, arm.batch_size, record.rows, texts)
     steps, examples = number(round(arm.costs["steps"].median.value)), number(round(_examples(arm)))
     return texts("figure.tradeoff.hover", name=name, steps=steps, examples=examples)
 

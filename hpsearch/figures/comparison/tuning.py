@@ -7,11 +7,11 @@ import plotly.graph_objects as go
 from hpsearch.evidence.times import optimizers, regimes
 from hpsearch.evidence.tuning import ArmTuning, tuning
 from hpsearch.figures.comparison.look import (
+    arm_name,
     batch_axis,
     metric_name,
     optimizer_name,
     regime_color,
-    regime_name,
     target_text,
 )
 from hpsearch.figures.comparison.panels import laid_out, tagged, with_axes
@@ -83,7 +83,7 @@ def _band(arm: ArmTuning, record: ComparisonRecord) -> go.Scatter:
 
 
 def _line(arm: ArmTuning, record: ComparisonRecord, texts: Texts, listed: bool) -> go.Scatter:
-    name, metric = regime_name(arm.batch_size, record.rows, texts), Metric.of(record)
+    name, metric = arm_name(arm.optimizer, arm.batch_size, record.rows, texts), Metric.of(record)
     rows = zip(range(1, arm.trials + 1), arm.best.value, arm.best.low, arm.best.high, strict=True)
     return go.Scatter(
         x=[*range(1, arm.trials + 1)],
@@ -116,7 +116,7 @@ def _shares(record: ComparisonRecord, arms: list[ArmTuning], title: str, texts: 
         text=[
             texts(
                 "figure.tuning.hover_share",
-                name=regime_name(arm.batch_size, record.rows, texts),
+                name=arm_name(arm.optimizer, arm.batch_size, record.rows, texts),
                 value=share(there.value),
                 low=share(there.low),
                 high=share(there.high),
@@ -165,8 +165,8 @@ def _sentences(record: ComparisonRecord, arms: list[ArmTuning], texts: Texts) ->
     key = "shares" if most.low > least.high else "shares_alike"
     ends = {"most": share(most.value), "least": share(least.value), "target": target_text(record, texts)}
     names = {
-        "often": regime_name(often.batch_size, record.rows, texts),
-        "rarely": regime_name(rarely.batch_size, record.rows, texts),
+        "often": arm_name(often.optimizer, often.batch_size, record.rows, texts),
+        "rarely": arm_name(rarely.optimizer, rarely.batch_size, record.rows, texts),
     }
     return f"{text} {texts(f'figure.tuning.{key}', **ends, **names)}"
 
