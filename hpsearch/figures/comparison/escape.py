@@ -37,6 +37,7 @@ from hpsearch.texts import Texts
 from hpsearch.words import share
 
 SERIES = ("finished", "running", "out of memory", "stopped early", "ink")  # learning rates
+CLOSE = 2.0  # times Kramers' law
 WELL_BELOW = 3.0  # times: barrier by temperature, from which Kramers' law is asked to hold
 
 
@@ -196,7 +197,7 @@ def read_thermal(record: ComparisonRecord, texts: Texts) -> str:
     ratios = [time.mean.value / time.kramers for time in high or found if time.kramers]
     parts = [
         texts(
-            "figure.escape_thermal.law",
+            "figure.escape_thermal.law" if 1 / CLOSE <= median(ratios) <= CLOSE else "figure.escape_thermal.off",
             middle=brief(median(ratios)),
             low=brief(min(ratios)),
             high=brief(max(ratios)),
@@ -237,7 +238,9 @@ def draw_dead(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
         figure.add_trace(_shares(own, LIGHT[color], symbol, texts(f"figure.escape_dead.{start}"), texts))
     names = [f"{_name(one, texts, 'short_')}  " for one in reversed(found)]
     ticks = {"tickvals": list(range(len(found))), "ticktext": names, "showgrid": False}
-    figure.update_xaxes(axis(texts("figure.escape_dead.x"), tickformat=".0%", range=[-0.05, 1.05], tickvals=[0, 0.5, 1], tickangle=0))
+    figure.update_xaxes(
+        axis(texts("figure.escape_dead.x"), tickformat=".0%", range=[-0.05, 1.05], tickvals=[0, 0.5, 1], tickangle=0)
+    )
     figure.update_yaxes(axis("", tickfont={"color": LIGHT["ink"]}, **ticks))
     return figure.update_layout(meta={"note": texts("figure.escape_dead.note")})
 
