@@ -13,14 +13,17 @@ from hpsearch.arguments import Parser
 from hpsearch.errors import HpsearchError, SearchFailed, Stopped, UserError
 
 if TYPE_CHECKING:
+    from hpsearch.screen import Screen
     from hpsearch.search.place import Place
-    from hpsearch.storage import StudyRecord
+    from hpsearch.storage import ComparisonRecord, StudyRecord
 
-EPILOG = """studies that come along: digits (the default; embedded data), mnist
+EPILOG = """studies that come along: digits (the default; embedded data), mnist; comparisons: compare-digits, compare-mnist,
+  compare-optimizers, minima
 examples:
   python -m hpsearch run
   python -m hpsearch run mnist --data-root DIR --trials 20
   python -m hpsearch run my-study.toml --set learning_rate.high=0.3 --set search.sampler=random
+  python -m hpsearch compare
   python -m hpsearch report digits"""
 
 
@@ -73,8 +76,15 @@ def _add_compare(commands: Any) -> None:
     compare.add_argument("--seeds", type=int, metavar="N", help="fresh seeds on which each winner is trained again")
     compare.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
     _add_training(compare)
+    _add_language(compare)
     _add_common(compare)
     compare.set_defaults(call=_compare)
+
+
+def _add_language(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--lang", default="en", metavar="CODE", help="language of a comparison's report: en, ko (default: en)"
+    )
 
 
 def _add_training(command: argparse.ArgumentParser) -> None:
@@ -102,6 +112,7 @@ def _add_report(commands: Any) -> None:
     report = commands.add_parser("report", help="rebuild a study's report from its storage")
     report.add_argument("source", metavar="NAME_OR_STORAGE", help="a study's name, or the URL of its storage")
     report.add_argument("--study", metavar="NAME", help="the study, where the storage has several")
+    _add_language(report)
     _add_common(report)
     report.set_defaults(call=_report)
 
@@ -224,6 +235,7 @@ def _compare(options: argparse.Namespace) -> None:
         screen.row("folder", place.folder)
         with screen.live():
             run_minima(config, place, screen.stage)
+        _conclude(place, config.study.name, screen, options.lang)
         return
     data = prepare_data(config, place)
     screen = Screen(data.metric.name)
@@ -232,6 +244,18 @@ def _compare(options: argparse.Namespace) -> None:
         engine = prepare_engine(config, place, data, screen.explain if options.verbose else lambda line: None)
         with screen.live():
             run_comparison(opened, engine, screen.stage, screen.announce)
+    _conclude(place, config.study.name, screen, options.lang)
+
+
+def _conclude(place: "Place", name: str, screen: "Screen", language: str) -> None:
+    """Make a comparison's report from its storage alone, and print the verdicts."""
+    from hpsearch.report.compared import write_comparison
+    from hpsearch.storage import ComparisonRecord
+    from hpsearch.storage.reading import read
+
+    record = read(place.storage, name)
+    assert isinstance(record, ComparisonRecord), "it was opened as one"
+    screen.conclude_comparison(record, write_comparison(record, place.folder, language), language)
 
 
 def _place(options: argparse.Namespace, name: str) -> "Place":
@@ -278,9 +302,12 @@ def _verify(options: argparse.Namespace) -> None:
     from hpsearch.errors import look_up
     from hpsearch.screen import Screen
     from hpsearch.search.verify import choose_trials, prepare, verify
+    from hpsearch.storage import ComparisonRecord
     from hpsearch.training.engines import ENGINES
 
     record = _record(options.study, options.name, Path(options.reports))
+    if isinstance(record, ComparisonRecord):
+        raise UserError(f"'{record.name}' is a comparison, whose parts have no trials to verify. Give a search's name.")
     trials = choose_trials(record, options.trials)
     look_up(ENGINES, options.engine, "engine")
     engine = options.engine if options.float64 else None
@@ -298,24 +325,34 @@ def _verify(options: argparse.Namespace) -> None:
         )
 
 
-def _record(source: str, name: str | None, reports: Path) -> "StudyRecord":
-    """Read a study by the URL of its storage, or by its name."""
+def _record(source: str, name: str | None, reports: Path) -> "StudyRecord | ComparisonRecord":
+    """Read a study or a comparison by the URL of its storage, or by its name."""
     from hpsearch.files import folder_name
     from hpsearch.storage.opening import sqlite_url
-    from hpsearch.storage.reading import read_study
+    from hpsearch.storage.reading import read
 
     if "://" in source:
-        return read_study(source, name)
-    return read_study(sqlite_url((reports / folder_name(source)).absolute() / "study.db"), name)
+        return read(source, name)
+    return read(sqlite_url((reports / folder_name(source)).absolute() / "study.db"), name)
 
 
 def _report(options: argparse.Namespace) -> None:
     from hpsearch.files import folder_name
     from hpsearch.report import write_report
+    from hpsearch.report.compared import write_comparison
+    from hpsearch.storage import ComparisonRecord
 
     reports = Path(options.reports)
     record = _record(options.source, options.study, reports)
-    page = write_report(record, reports / folder_name(record.name if "://" in options.source else options.source))
+    folder = reports / folder_name(record.name if "://" in options.source else options.source)
+    if isinstance(record, ComparisonRecord):
+        page = write_comparison(record, folder, options.lang)
+    elif options.lang == "en":
+        page = write_report(record, folder)
+    else:
+        raise UserError(
+            f"--lang {options.lang}: a search's report is in English; a comparison's comes in other languages."
+        )
     print(f"report {page}")
 
 

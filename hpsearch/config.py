@@ -207,7 +207,7 @@ def _take_places(raw: dict[str, Any], called: str, overrides: Sequence[tuple[str
 
 LEFT_OUT = (  # of a search's study, when it is compared
     *("search.sampler", "search.pruner", "search.trials", "search.timeout", "search.reduction_factor", "search.lag"),
-    *("training.patience", "training.evaluations"),
+    *("training.patience", "training.evaluations"),  # patience counts evaluations, which lie closer together here
 )
 PLAIN: dict[str, Any] = {  # what is compared on a data set of which only the name is given
     "depth": 2,
@@ -375,11 +375,8 @@ def _comparison_conflicts(config: StudyConfig, compare: CompareSection) -> list[
             problems.append(
                 f"search.{key}: every trial of a comparison trains to its end, and each batch size has as many. {hint}"
             )
-    if config.training.patience or config.training.evaluations:
-        key = "patience" if config.training.patience else "evaluations"
-        problems.append(
-            f"training.{key}: a comparison evaluates by compare.resolution, to the end of the budget. Remove it"
-        )
+    if config.training.evaluations:
+        problems.append("training.evaluations: a comparison evaluates by compare.resolution. Remove it")
     if compare.seconds and any(getattr(config.training, unit) for unit in UNITS):
         problems.append("compare.seconds: there is a budget in [training] already. Keep one")
     if compare.batch_sizes and "batch_size" in config.space.domains:

@@ -438,7 +438,7 @@ def test_a_probe_finds_about_the_updates_of_a_time() -> None:
         ({"search": {"sampler": "tpe"}}, r"search\.sampler is 'tpe'; .* qmc or random"),
         ({"search": {"trials": 3}}, r"search\.trials: .*Give compare\.trials"),
         ({"search": {"pruner": "median"}}, r"search\.pruner: .*Remove it"),
-        ({"training": {"patience": 3}}, r"training\.patience: .*Remove it"),
+        ({"training": {"evaluations": 3}}, r"training\.evaluations: .*Remove it"),
         ({"compare": {"seconds": 3.0}}, r"compare\.seconds: there is a budget in \[training\]"),
         ({"compare": {"space": {"adam": {}}}}, r"compare\.space\.adam: the comparison has no such optimizer"),
     ],

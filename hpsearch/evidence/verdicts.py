@@ -169,7 +169,12 @@ def compromise(record: ComparisonRecord) -> Answer:
 def generalises(record: ComparisonRecord) -> Answer:
     """Small batches generalise better: a tuned mini-batch against GD on the test rows, and whether the sign is the budget's."""
     test, epochs, updates = (_against_full(record, budget) for budget in ("test", "full", "updates"))
-    values: dict[str, Value] = {"test": test, "equal_epochs": epochs, "equal_updates": updates, "batch_size": _reference(record)}
+    values: dict[str, Value] = {
+        "test": test,
+        "equal_epochs": epochs,
+        "equal_updates": updates,
+        "batch_size": _reference(record),
+    }
     if test is None or epochs is None or updates is None:
         return FEW
     if (epochs.low > 0 and updates.high < 0) or (epochs.high < 0 and updates.low > 0):

@@ -237,7 +237,9 @@ def draw_dead(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
         figure.add_trace(_shares(own, LIGHT[color], symbol, texts(f"figure.escape_dead.{start}"), texts))
     names = [f"{_name(one, texts, 'short_')}  " for one in reversed(found)]
     ticks = {"tickvals": list(range(len(found))), "ticktext": names, "showgrid": False}
-    figure.update_xaxes(axis(texts("figure.escape_dead.x"), tickformat=".0%", range=[-0.05, 1.05], tickvals=[0, 0.5, 1], tickangle=0))
+    figure.update_xaxes(
+        axis(texts("figure.escape_dead.x"), tickformat=".0%", range=[-0.05, 1.05], tickvals=[0, 0.5, 1], tickangle=0)
+    )
     figure.update_yaxes(axis("", tickfont={"color": LIGHT["ink"]}, **ticks))
     return figure.update_layout(meta={"note": texts("figure.escape_dead.note")})
 

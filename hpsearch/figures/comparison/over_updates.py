@@ -141,7 +141,11 @@ def read_scale(record: ComparisonRecord, texts: Texts) -> str:
     first, last = told.points[0].scale.value, told.points[-1].scale.value
     late = told.moments.get("target")
     rises = isfinite(first) and last >= ABOVE * first
-    values = {"regime": sentence(regime_name(told.batch_size, record.rows, texts)), "first": brief(first), "last": brief(last)}
+    values = {
+        "regime": sentence(regime_name(told.batch_size, record.rows, texts)),
+        "first": brief(first),
+        "last": brief(last),
+    }
     values["factor"] = brief(last / first) if isfinite(first) and isfinite(last) else brief(last)
     parts = [texts("figure.noise_scale.rises" if rises else "figure.noise_scale.flat", **values)]
     parts += [texts("figure.noise_scale.target", scale=spread_text(late))] if late else []
@@ -207,7 +211,13 @@ def _sharpness(record: ComparisonRecord, texts: Texts, curve: SharpnessCurve) ->
         return [line]
     dotted = {"color": color, "width": 1.6, "dash": "dot"}
     ends = [START, float(max(points[-1].update, 1))]
-    shown = {"name": texts("figure.sharpness.limit"), "legendgroup": "limit", "hoverinfo": "skip", "line": dotted, "mode": "lines"}
+    shown = {
+        "name": texts("figure.sharpness.limit"),
+        "legendgroup": "limit",
+        "hoverinfo": "skip",
+        "line": dotted,
+        "mode": "lines",
+    }
     return [line, go.Scatter(x=ends, y=rounded([curve.limit] * 2), **shown)]
 
 

@@ -102,7 +102,7 @@ def _sizes(record: ComparisonRecord) -> dict[str, str]:
 
 def _compared(record: ComparisonRecord, texts: Texts) -> list[tuple[str, str]]:
     settings, data, rows = record.settings, record.data, record.data["rows"]
-    compare, made = settings["compare"], record.made
+    compare, made, patience = settings["compare"], record.made, settings["training"].get("patience")
     sizes = sorted({arm.batch_size for arm in record.arms})
     shape = made.get("architecture", {})
     until = texts(f"protocol.until_{compare.get('train_until', 'budget')}")
@@ -117,16 +117,27 @@ def _compared(record: ComparisonRecord, texts: Texts) -> list[tuple[str, str]]:
             ),
         ),
         (texts("protocol.network"), network(shape["widths"], shape["activation"]) if shape else "–"),
-        (texts("protocol.arms"), f"{', '.join(map(optimizer_name, optimizers(record)))}; {', '.join(map(number, sizes))}"),
+        (
+            texts("protocol.arms"),
+            f"{', '.join(map(optimizer_name, optimizers(record)))}; {', '.join(map(number, sizes))}",
+        ),
         (texts("protocol.space"), _space(record)),
         (
             texts("protocol.tuning"),
-            texts("protocol.tuning_said", trials=number(compare["trials"]), sampler=settings["search"].get("sampler") or "qmc"),
+            texts(
+                "protocol.tuning_said",
+                trials=number(compare["trials"]),
+                sampler=settings["search"].get("sampler") or "qmc",
+            ),
         ),
         (texts("protocol.fresh"), texts("protocol.fresh_said", seeds=number(compare["seeds"]), until=until)),
         (
             texts("protocol.budget"),
-            texts("protocol.budget_said", budget=budget(record, texts), resolution=f"{100 * compare['resolution']:g}\u00a0%"),
+            texts(
+                "protocol.budget_said",
+                budget=budget(record, texts),
+                resolution=f"{100 * compare['resolution']:g}\u00a0%",
+            ),
         ),
         (texts("protocol.batches"), texts("protocol.batches_said")),
         (texts("protocol.seed"), number(settings["study"]["seed"])),

@@ -30,7 +30,10 @@ def asked(record: ComparisonRecord, texts: Texts) -> Iterator[str]:
     )
     compare = record.settings["compare"]
     yield texts(
-        "page.asked_tuned", trials=number(compare["trials"]), seeds=number(compare["seeds"]), budget=budget(record, texts)
+        "page.asked_tuned",
+        trials=number(compare["trials"]),
+        seeds=number(compare["seeds"]),
+        budget=budget(record, texts),
     )
     if record.target is not None:
         key = "page.asked_target" if record.target_given else "page.asked_target_chosen"
@@ -83,7 +86,9 @@ def _cost(arm: ArmTimes, unit: str, texts: Texts) -> str:
         return "–"
     median = arm.costs[unit].median
     write = duration if unit == "seconds" else lambda value: number(float(f"{value:.3g}"))
-    value, low, high = (write(v) if isfinite(v) else texts("page.never") for v in (median.value, median.low, median.high))
+    value, low, high = (
+        write(v) if isfinite(v) else texts("page.never") for v in (median.value, median.low, median.high)
+    )
     return texts("page.interval", value=value, low=low, high=high)
 
 

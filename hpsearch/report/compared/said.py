@@ -1,11 +1,10 @@
 """Values of the evidence as text, in the words of one language."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 
 from hpsearch.evidence.measured import Spread
 from hpsearch.evidence.verdicts import Value
-from hpsearch.figures.comparison.look import gap_text
+from hpsearch.figures.comparison.look import gap_texts
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 from hpsearch.texts import Texts
@@ -17,21 +16,15 @@ GAPS = frozenset({"test", "equal_epochs", "equal_updates", "difference"})  # dif
 
 def said(values: Mapping[str, Value], record: ComparisonRecord, texts: Texts) -> dict[str, str]:
     """Return values as they stand in a sentence: an estimate with its interval, a share in percent, a gap of the metric in points."""
-    gap = partial(_gap, record, texts)
-    return {name: _one(value, _writer(name, gap), texts) for name, value in values.items()}
+    return {name: _one(name, value, record, texts) for name, value in values.items()}
 
 
-def _writer(name: str, gap: Callable[[float], str]) -> Callable[[float], str]:
-    return percent if name in SHARES else gap if name in GAPS else short
-
-
-def _gap(record: ComparisonRecord, texts: Texts, value: float) -> str:
-    return gap_text(record, value, texts)
-
-
-def _one(value: Value, write: Callable[[float], str], texts: Texts) -> str:
+def _one(name: str, value: Value, record: ComparisonRecord, texts: Texts) -> str:
     if value is None:
         return texts("page.never")
+    if isinstance(value, Estimate) and name in GAPS:
+        return texts("page.interval", **gap_texts(record, value, texts))
+    write = percent if name in SHARES else short
     if isinstance(value, Estimate | Spread):
         return texts("page.interval", value=write(value.value), low=write(value.low), high=write(value.high))
     return number(value) if isinstance(value, int) else write(value)
