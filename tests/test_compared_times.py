@@ -83,10 +83,11 @@ def test_nothing_raises_and_all_is_said(row: ComparedFigure) -> None:
     for name, record in {"whole": made(), "optimizers": made(optimizers=("sgd", "adam")), **thin()}.items():
         figure = row.draw(record, KO if name == "whole" else EN)
         shown = "" if figure is None else figure.to_json().replace("%{", "%")
-        for text in (row.reading(record, EN), row.reading(record, KO), shown):
+        english, korean = row.reading(record, EN), row.reading(record, KO)
+        for text in (english, korean, shown):
             assert not re.search(r"[{][a-z_]+[}]", text), name
-        assert row.reading(record, KO) != row.reading(record, EN) != "", name
-        assert "nan" not in row.reading(record, EN).split(), name
+        assert korean != english != "", name
+        assert "nan" not in english.split(), name
         for column in {key for entry in row.numbers(record) for key in entry}:
             assert EN.has(f"column.{column}"), column
             assert KO.has(f"column.{column}"), column

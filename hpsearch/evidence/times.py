@@ -92,8 +92,16 @@ def _times(record: ComparisonRecord, arm: ArmRecord, winner: WinnerRecord) -> Ar
 
 
 def _cost(steps: Sequence[float], scale: float, cap: int) -> Cost:
-    values = tuple(step * scale for step in steps)
-    return Cost(values, median_estimate(values), cap * scale)
+    """Return a cost in a unit that is so many times a step: the interval's ends are order statistics, so they scale with it."""
+    known = _median(tuple(steps))
+    scaled = Estimate(known.value * scale, known.low * scale, known.high * scale)
+    return Cost(tuple(step * scale for step in steps), scaled, cap * scale)
+
+
+@lru_cache(maxsize=1024)
+def _median(steps: tuple[float, ...]) -> Estimate:
+    """Return the median of the seeds, kept as the fit is."""
+    return median_estimate(steps)
 
 
 def seconds_per_update(runs: Sequence[TrialRecord]) -> float | None:

@@ -77,10 +77,15 @@ def target_text(record: ComparisonRecord, texts: Texts) -> str:
 
 
 def gap_texts(record: ComparisonRecord, gap: Estimate, texts: Texts) -> dict[str, str]:
-    """Return a signed difference of the metric, `value`, with the ends of its interval; of percentages in points."""
-    said = {end: _gap(Metric.of(record), getattr(gap, end)) for end in ("value", "low", "high")}
-    unit = texts("metric.points", value=said["value"]) if Metric.of(record).percent else said["value"]
-    return said | {"value": unit}
+    """Return a difference of the metric, `value`, with the bare numbers of its interval's ends, `low` and `high`."""
+    ends = {end: _gap(Metric.of(record), getattr(gap, end)) for end in ("low", "high")}
+    return {"value": gap_text(record, gap.value, texts), **ends}
+
+
+def gap_text(record: ComparisonRecord, value: float, texts: Texts) -> str:
+    """Return a signed difference of the metric; of percentages in points."""
+    said = _gap(Metric.of(record), value)
+    return texts("metric.points", value=said) if Metric.of(record).percent and isfinite(value) else said
 
 
 def _gap(metric: Metric, value: float) -> str:
