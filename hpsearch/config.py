@@ -152,14 +152,16 @@ class StudyConfig(BaseModel):
 
     def settings(self) -> dict[str, Any]:
         """Return the study as plain values, tables and keys as in its file: what the storage keeps."""
-        names = [
-            "study",
-            "data",
-            "training",
-            "search",
-            *(name for name in ("compare", "minima") if getattr(self, name)),
-        ]
-        return {**{name: getattr(self, name).model_dump() for name in names}, "space": self.space.plain()}
+        names = ["study", "data", "training", "search", "compare", "minima"]
+        plain = {name: getattr(self, name).model_dump() for name in names if getattr(self, name) is not None}
+        if self.compare:
+            plain["search"] = {"sampler": self.tuner, "metric": self.search.metric}  # it decides the rest
+        return {**plain, "space": self.space.plain()}
+
+    @property
+    def tuner(self) -> str:
+        """Who proposes the trials of a comparison."""
+        return self.search.sampler if self.search.sampler in SAMPLED else SAMPLED[0]
 
 
 def find_study(name: str) -> Path:

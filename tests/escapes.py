@@ -27,7 +27,10 @@ def minima() -> dict[str, Any]:
                 {"batch_size": "full", "lyapunov": None, "mean_square": 1.0},
             ],
         },
-        "thermal": {"cells": columns(thermal_rows()), "wells": {"good": -1.06, "saddle": 0.12, "bad": 0.93, "barrier": 0.14}},
+        "thermal": {
+            "cells": columns(thermal_rows()),
+            "wells": {"good": -1.06, "saddle": 0.12, "bad": 0.93, "barrier": 0.14},
+        },
         "teacher": {
             "minima": {"starts": 40, "global": 26, "spurious": 14, "uncertified": 0, "kinds": []},
             "cells": columns(
@@ -80,7 +83,14 @@ def row(
     other, diverged = more.pop("other", 0), more.pop("diverged", 0)
     counts = {"escaped": escaped, "other": other, "diverged": diverged, "unresolved": 0}
     counts["stuck"] = SEEDS - escaped - other - diverged
-    cell = {"method": method, "start": start, "learning_rate": rate, "batch_size": size, "budget": budget, "updates": 1000}
+    cell = {
+        "method": method,
+        "start": start,
+        "learning_rate": rate,
+        "batch_size": size,
+        "budget": budget,
+        "updates": 1000,
+    }
     return cell | {"seeds": SEEDS, "median_time": None, "total_time": None} | counts | more
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.cli import main
+from hpsearch.config import STUDIES
 
 Capture = pytest.CaptureFixture[str]
 
@@ -30,9 +31,10 @@ def refused(arguments: list[str], capsys: Capture) -> tuple[int, list[str]]:
     return status, lines
 
 
+KNOWN = ", ".join(sorted(file.stem for file in STUDIES.glob("*.toml")))
 OURS = [
     # where and how
-    ("nosuch", "no study 'nosuch': neither a file nor one of hpsearch's own. Known: compare-digits, compare-mnist, compare-optimizers, digits, mnist."),
+    ("nosuch", f"no study 'nosuch': neither a file nor one of hpsearch's own. Known: {KNOWN}."),
     ("digit", "no study 'digit': neither a file nor one of hpsearch's own. Did you mean 'digits'?"),
     ("", "no study '': neither a file"),
     ("/dev/null", "no study '/dev/null'"),
@@ -244,8 +246,8 @@ def test_reports_where_no_folder_can_be(command: str, folder: str, place: Path, 
 
 
 PARSER = [
-    ("", "COMMAND is missing. Known: bench, report, run, verify. See python -m hpsearch --help."),
-    ("frobnicate", "unknown command 'frobnicate'. Known: bench, report, run, verify."),
+    ("", "COMMAND is missing. Known: bench, compare, report, run, verify. See python -m hpsearch --help."),
+    ("frobnicate", "unknown command 'frobnicate'. Known: bench, compare, report, run, verify."),
     ("rum", "unknown command 'rum'. Did you mean 'run'?"),
     ("--frob run", "unknown option '--frob'."),
     ("run --frob", "unknown option '--frob'. Known: "),

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hpsearch.config import SAMPLED, StudyConfig, check_config
+from hpsearch.config import StudyConfig, check_config
 from hpsearch.space.hyperparameters import COEFFICIENTS
 from hpsearch.training.optimizers import OPTIMIZERS
 
@@ -56,8 +56,7 @@ def arm_config(config: StudyConfig, optimizer: str, size: int | str) -> StudyCon
     foreign = COEFFICIENTS - set(OPTIMIZERS[optimizer].coefficients)
     space = {name: domain for name, domain in plain.items() if name not in foreign}
     settings: Mapping[str, Any] = config.settings()
-    sampler = config.search.sampler if config.search.sampler in SAMPLED else SAMPLED[0]
-    search = {"sampler": sampler, "lag": PATIENT, "metric": config.search.metric}
+    search = {"sampler": config.tuner, "lag": PATIENT, "metric": config.search.metric}
     raw = {
         "study": {**settings["study"], "name": f"{config.study.name}/{optimizer}/{size}"},
         "data": settings["data"],

@@ -150,7 +150,9 @@ def stuck(record: ComparisonRecord) -> Answer:
         return Judgement.CONDITION, "made", values
     if worse.low <= 0:
         return Judgement.CONDITION, "made_only", values
-    return (Judgement.HOLDS, "both", values) if _ended_improving(record) else (Judgement.CONDITION, "unfinished", values)
+    return (
+        (Judgement.HOLDS, "both", values) if _ended_improving(record) else (Judgement.CONDITION, "unfinished", values)
+    )
 
 
 def compromise(record: ComparisonRecord) -> Answer:

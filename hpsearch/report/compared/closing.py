@@ -127,7 +127,7 @@ def _compared(record: ComparisonRecord, texts: Texts) -> list[tuple[str, str]]:
             texts(
                 "protocol.tuning_said",
                 trials=number(compare["trials"]),
-                sampler=str(record.arms[0].settings["search"]["sampler"]),
+                sampler=settings["search"]["sampler"],
             ),
         ),
         (texts("protocol.fresh"), texts("protocol.fresh_said", seeds=number(compare["seeds"]), until=until)),
@@ -137,7 +137,8 @@ def _compared(record: ComparisonRecord, texts: Texts) -> list[tuple[str, str]]:
                 "protocol.budget_said",
                 budget=budget(record, texts),
                 resolution=f"{100 * compare['resolution']:g}\u00a0%",
-            ),
+            )
+            + (f" {texts('protocol.patience', patience=number(patience))}" if patience else ""),
         ),
         (texts("protocol.batches"), texts("protocol.batches_said")),
         (texts("protocol.seed"), number(settings["study"]["seed"])),

@@ -11,7 +11,18 @@ from hpsearch.texts import Texts
 from hpsearch.words import number
 
 SHARES = frozenset(  # read as percentages; the spread of a logarithm is about a relative change
-    {"one_rising", "full_rising", "one_deviation", "full_deviation", "one_pass", "full_pass", "sgd", "gd", "isotropic", "stuck"}
+    {
+        "one_rising",
+        "full_rising",
+        "one_deviation",
+        "full_deviation",
+        "one_pass",
+        "full_pass",
+        "sgd",
+        "gd",
+        "isotropic",
+        "stuck",
+    }
 )
 GAPS = frozenset({"test", "equal_epochs", "equal_updates", "difference"})  # differences of the metric
 
