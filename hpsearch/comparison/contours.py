@@ -1,8 +1,8 @@
 """The textbook's picture on the study's own data: two weights, their exact loss, and the paths of three batch sizes."""
 
-from collections.abc import Sequence
-from dataclasses import asdict
-from math import isfinite
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from hpsearch.diagnostics.textbook import Problem, loss_grid, minimum, two_weigh
 from hpsearch.errors import UserError
 
 MINI = 32
+BEYOND = 4  # times the updates to the minimum's neighbourhood that a path shows
 GRID = 61  # points of the surface, along each side
 MARGIN = 0.12  # of the paths' extent, around them
 DIGITS = 6
@@ -26,7 +27,8 @@ def two_weights(data: Data, seed: int) -> dict[str, Any]:
         return {}
     best = minimum(problem)
     paths = tuned_paths(problem, sorted({1, min(MINI, len(problem)), len(problem)}), seed)
-    x, y = (_ticks(paths, axis, float(best[axis])) for axis in (0, 1))
+    shown = [_path(path) for path in paths]
+    x, y = (_ticks(shown, axis, float(best[axis])) for axis in (0, 1))
     return {
         "columns": list(problem.columns),
         "rows": len(problem),
@@ -35,7 +37,7 @@ def two_weights(data: Data, seed: int) -> dict[str, Any]:
         "y": y,
         "loss": _surface(problem, x, y),
         "minimum": [_short(value) for value in best],
-        "paths": [_path(path) for path in paths],
+        "paths": shown,
     }
 
 
@@ -44,6 +46,10 @@ def _surface(problem: Problem, x: Sequence[float], y: Sequence[float]) -> list[l
 
 
 def _path(path: PathOf) -> dict[str, Any]:
+    """Return a path as plain values, a while beyond its arrival: what follows would only hide how it came there."""
+    last = BEYOND * path.updates_to_near if path.updates_to_near else inf
+    count = max(2, sum(update <= last for update in path.updates))
+    path = replace(path, updates=path.updates[:count], path=path.path[:count], losses=path.losses[:count])
     points = [[_short(a), _short(b)] for a, b in path.path]
     return {
         **asdict(path),
@@ -53,8 +59,8 @@ def _path(path: PathOf) -> dict[str, Any]:
     }
 
 
-def _ticks(paths: Sequence[PathOf], axis: int, best: float) -> list[float]:
-    along = [best, *(point[axis] for path in paths for point in path.path if isfinite(point[axis]))]
+def _ticks(paths: Sequence[Mapping[str, Any]], axis: int, best: float) -> list[float]:
+    along = [best, *(point[axis] for path in paths for point in path["path"] if point[axis] is not None)]
     low, high = np.percentile(along, [0.2, 99.8])  # a single far leap must not shrink the picture
     pad = MARGIN * float(high - low)
     return [float(f"{tick:.{DIGITS}g}") for tick in np.linspace(low - pad, high + pad, GRID)]

@@ -1,8 +1,8 @@
 """What the escape tests of a record say: who left which minimum, how often, how soon, and what theory says of it.
 
 The tests are `instability` (which of two global minima can be kept), `thermal` (a barrier that noise climbs), `teacher` (a network with
-proven bad minima) and `dead_relu` (nothing can escape). Each has cells: an optimizer (`method` "sgd", "gd", or "isotropic", GD with Gaussian
-noise as strong) from a `start`, at a learning rate and a batch size, within a `budget`; every run of a cell ends in one class.
+proven bad minima) and `dead_relu` (nothing can escape). Each has cells: an optimizer (`method` "sgd", "gd", or "isotropic", GD with
+Gaussian noise as strong) from a `start`, at a learning rate and a batch size, within a `budget`; every run of a cell ends in one class.
 """
 
 from collections.abc import Mapping, Sequence
@@ -69,7 +69,7 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class EscapeTime:
-    """The mean updates to escape of a cell, censored ones included: infinite, with a lower bound, where none did; `kramers` is the law's."""
+    """The mean updates to escape of a cell, censored ones included: infinite, with a lower bound, where none did; `kramers` by his law."""
 
     cell: Cell
     mean: Estimate

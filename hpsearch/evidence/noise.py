@@ -30,8 +30,8 @@ class Drawn:
     """`count` random batches of one size at one moment of a run, beside theory.
 
     `variance` is the mean squared distance of their gradients to the full one; `expected_variance` tr(Σ)/B·(n - B)/(n - 1), drawn
-    without replacement, and `unlimited_variance` tr(Σ)/B, with it (None where the trace is not known). `cosine_low` and `cosine_high` hold the
-    middle 90 % of the batches; `expected_cosine` is about 1/√(1 + B_simple/B·(n - B)/(n - 1)).
+    without replacement, and `unlimited_variance` tr(Σ)/B, with it (None where the trace is not known). `cosine_low` and `cosine_high`
+    hold the middle 90 % of the batches; `expected_cosine` is about 1/√(1 + B_simple/B·(n - B)/(n - 1)).
     """
 
     moment: str

@@ -12,7 +12,7 @@ from math import inf
 from hpsearch.evidence.escape import leaving_from, teacher
 from hpsearch.evidence.measured import Spread, optimizers
 from hpsearch.evidence.noise import Variability, variabilities
-from hpsearch.evidence.quality import quality
+from hpsearch.evidence.quality import PARTS, quality
 from hpsearch.evidence.rates import ArmRates, rates
 from hpsearch.evidence.times import ENOUGH, ArmTimes, regimes, times
 from hpsearch.statistics import Estimate
@@ -22,6 +22,7 @@ from hpsearch.storage import ArmRecord, ComparisonRecord
 Value = Estimate | Spread | float | int | None
 SMOOTH = 0.01  # share of rising updates up to which a descent is called smooth
 COMMON = 0.05  # share of starts that end in a bad minimum from which it is no rarity
+HALF = 0.5
 OCTAVE = 1.0  # ranges of learning rates that differ by less are alike, as fine as the trials lie
 
 
@@ -134,17 +135,22 @@ def escapes(record: ComparisonRecord) -> Answer:
 
 
 def stuck(record: ComparisonRecord) -> Answer:
-    """GD is vulnerable to local minima: in a network that has them, and in the quality of the network on the study's own data."""
+    """GD is vulnerable to local minima: in a network that has them, and in how well it fits the study's own training rows.
+
+    A run that was still improving may be slow rather than stuck, so that a worse fit counts only where it had stopped to improve.
+    """
     found = teacher(record)
     if found is None:
         return Judgement.THIN, "untested", {}
-    worse = _against_full(record, "full")
+    worse = _against_full(record, "training")
     values: dict[str, Value] = {"stuck": found.stuck, "starts": found.starts, "difference": worse}
     if found.stuck.low < COMMON:
         return Judgement.UNSUPPORTED, "rare", values
     if worse is None:
         return Judgement.CONDITION, "made", values
-    return (Judgement.HOLDS, "both", values) if worse.low > 0 else (Judgement.CONDITION, "made_only", values)
+    if worse.low <= 0:
+        return Judgement.CONDITION, "made_only", values
+    return (Judgement.HOLDS, "both", values) if _ended_improving(record) else (Judgement.CONDITION, "unfinished", values)
 
 
 def compromise(record: ComparisonRecord) -> Answer:
@@ -271,15 +277,15 @@ def _reference(record: ComparisonRecord) -> int | None:
 
 
 def _against_full(record: ComparisonRecord, budget: str) -> Estimate | None:
-    """Return how much better the mini-batch nearest to 32 is than GD: on test rows ("test"), or in a budget on validation rows."""
+    """Return how much better the mini-batch nearest to 32 is than GD: on "training" or "test" rows, or in a budget on validation rows."""
     if not record.arms:
         return None
     optimizer, size = optimizers(record)[0], _reference(record)
-    if budget != "test":
+    if budget not in PARTS:
         own = [a for a in quality(record) if a.optimizer == optimizer and a.batch_size == record.rows]
         within = own[0].within.get(budget) if own and own[0].runs >= ENOUGH else None
         return _signed(record, within.difference, -1) if within and within.difference else None
-    arms = {arm.batch_size: _tested(arm) for arm in record.arms if arm.optimizer == optimizer}
+    arms = {arm.batch_size: _scored(arm, budget) for arm in record.arms if arm.optimizer == optimizer}
     mini, full = arms.get(size or 0, {}), arms.get(record.rows, {})
     seeds = sorted(mini.keys() & full.keys())
     if len(seeds) < ENOUGH or size == record.rows:
@@ -287,9 +293,15 @@ def _against_full(record: ComparisonRecord, budget: str) -> Estimate | None:
     return _signed(record, paired_difference([mini[s] for s in seeds], [full[s] for s in seeds]), 1)
 
 
-def _tested(arm: ArmRecord) -> dict[int, float]:
+def _scored(arm: ArmRecord, part: str) -> dict[int, float]:
     runs = arm.best.runs if arm.best else ()
-    return {run.number: float(run.scores["test"]["metric"]) for run in runs if "test" in run.scores}
+    return {run.number: float(run.scores[part]["metric"]) for run in runs if part in run.scores}
+
+
+def _ended_improving(record: ComparisonRecord) -> bool:
+    """Whether most of GD's runs had stopped to improve before their budget's end."""
+    own = [a for a in quality(record) if a.optimizer == optimizers(record)[0] and a.batch_size == record.rows]
+    return bool(own) and own[0].saturated > HALF
 
 
 def _signed(record: ComparisonRecord, difference: Estimate, sign: int) -> Estimate:

@@ -173,6 +173,7 @@ class Search:
         """Give a trial the result of the first one with its hyperparameters, now or once it is there."""
         if first in self._answers:
             self._repeat(number, first)
+            self.show(self.standing)
         else:
             self._waiting.setdefault(first, []).append(number)
 

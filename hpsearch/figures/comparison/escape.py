@@ -37,6 +37,7 @@ from hpsearch.texts import Texts
 from hpsearch.words import share
 
 SERIES = ("finished", "running", "out of memory", "stopped early", "ink")  # learning rates
+CLOSE = 2.0  # times Kramers' law
 WELL_BELOW = 3.0  # times: barrier by temperature, from which Kramers' law is asked to hold
 
 
@@ -196,7 +197,7 @@ def read_thermal(record: ComparisonRecord, texts: Texts) -> str:
     ratios = [time.mean.value / time.kramers for time in high or found if time.kramers]
     parts = [
         texts(
-            "figure.escape_thermal.law",
+            "figure.escape_thermal.law" if 1 / CLOSE <= median(ratios) <= CLOSE else "figure.escape_thermal.off",
             middle=brief(median(ratios)),
             low=brief(min(ratios)),
             high=brief(max(ratios)),

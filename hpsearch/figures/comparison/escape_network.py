@@ -14,12 +14,17 @@ from hpsearch.storage import ComparisonRecord
 from hpsearch.texts import Texts
 from hpsearch.words import share
 
-PANELS = {"sampled": ("sgd", "bad"), "isotropic": ("isotropic", "bad"), "back": ("sgd", "good")}
+PANELS = {
+    "sampled": ("sgd", "bad", "updates"),
+    "examples_panel": ("sgd", "bad", "examples"),
+    "isotropic": ("isotropic", "bad", "updates"),
+    "back": ("sgd", "good", "updates"),
+}
 
 
-def _panel(record: ComparisonRecord, method: str, start: str) -> list[Cell]:
+def _panel(record: ComparisonRecord, method: str, start: str, budget: str) -> list[Cell]:
     """Return a panel's cells, gradient descent from the same start beside them."""
-    own = cells(record, "teacher", method, start)
+    own = cells(record, "teacher", method, start, budget)
     return [*own, *cells(record, "teacher", "gd", start)] if own else []
 
 

@@ -59,7 +59,7 @@ def page(record: ComparisonRecord, texts: Texts) -> str:
         glance(record, texts),
         _cautions(record, texts),
         _contents(data, texts),
-        *(_figure(row, record, texts, data.get(row.name)) for row in COMPARED),
+        *(_figure(row, record, texts, data.get(row.name)) for row in COMPARED if _asked(row, record)),
         runs_table(record, texts),
         checks(record, texts),
         protocol(record, texts),
@@ -108,6 +108,11 @@ def _cautions(record: ComparisonRecord, texts: Texts) -> Html:
     found = cautions(record, texts)
     head = paragraph(texts("page.note"))
     return element("div", head, bullets(found), class_="warnings", id="warnings") if found else Html("")
+
+
+def _asked(row: ComparedFigure, record: ComparisonRecord) -> bool:
+    """Whether a figure belongs to what was asked: the escape tests, a comparison on data, or both."""
+    return bool(record.minima if row.name.startswith("escape_") else record.arms)
 
 
 def _contents(data: Mapping[str, Any], texts: Texts) -> Html:

@@ -127,7 +127,7 @@ def _compared(record: ComparisonRecord, texts: Texts) -> list[tuple[str, str]]:
             texts(
                 "protocol.tuning_said",
                 trials=number(compare["trials"]),
-                sampler=settings["search"].get("sampler") or "qmc",
+                sampler=str(record.arms[0].settings["search"]["sampler"]),
             ),
         ),
         (texts("protocol.fresh"), texts("protocol.fresh_said", seeds=number(compare["seeds"]), until=until)),

@@ -10,7 +10,9 @@ from hpsearch.storage import ComparisonRecord
 from hpsearch.texts import Texts
 from hpsearch.words import number
 
-SHARES = frozenset({"one_rising", "full_rising", "sgd", "gd", "isotropic", "stuck"})  # read as percentages
+SHARES = frozenset(  # read as percentages; the spread of a logarithm is about a relative change
+    {"one_rising", "full_rising", "one_deviation", "full_deviation", "one_pass", "full_pass", "sgd", "gd", "isotropic", "stuck"}
+)
 GAPS = frozenset({"test", "equal_epochs", "equal_updates", "difference"})  # differences of the metric
 
 
@@ -31,8 +33,9 @@ def _one(name: str, value: Value, record: ComparisonRecord, texts: Texts) -> str
 
 
 def percent(value: float) -> str:
-    """Return a share as a whole percentage."""
-    return f"{100 * value:.0f}\u00a0%"
+    """Return a share as a percentage of two digits."""
+    digits = f"{100 * value:.0f}" if abs(value) >= 0.995 else f"{100 * value:.2g}"
+    return f"{digits}\u00a0%"
 
 
 def short(value: float) -> str:
