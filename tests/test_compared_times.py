@@ -201,6 +201,7 @@ def test_several_optimizers_have_a_line_each() -> None:
     assert "adam: Fewest updates: batch size 1,024" in said("steps", both), (
         "full batches of Adam are not gradient descent"
     )
+    assert set(traces("tuning", both)) - {None} == {f"batch size {size}" for size in ("1", "8", "64", "1,024")}
     for name, panels in (("rates", 2), ("quality", 6), ("tuning", 4)):
         figure = ROWS[name].draw(both, EN)
         assert figure is not None

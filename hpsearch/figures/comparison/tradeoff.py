@@ -33,7 +33,7 @@ def _examples(arm: ArmTimes) -> float:
     return arm.costs["steps"].median.value * arm.batch_size
 
 
-def curve(fit: Hyperbola, low: int, high: int) -> tuple[list[float], list[float]]:
+def curve(fit: Hyperbola, low: float, high: float) -> tuple[list[float], list[float]]:
     """Return updates and examples along the fit between two batch sizes."""
     sizes = [low * (high / low) ** (i / (POINTS - 1)) for i in range(POINTS)]
     return [fit.steps(size) for size in sizes], [fit.steps(size) * size for size in sizes]
@@ -59,8 +59,8 @@ def _traces(
     record: ComparisonRecord, arms: list[ArmTimes], fit: Hyperbola, place: int | None, texts: Texts
 ) -> list[go.Scatter]:
     color = LIGHT["soft"] if place is None else series_color(place)
-    x, y = curve(fit, arms[0].batch_size, arms[-1].batch_size)
     critical = fit.critical_batch_size.value
+    x, y = curve(fit, min(arms[0].batch_size, critical), max(arms[-1].batch_size, critical))
     line = go.Scatter(x=rounded(x), y=rounded(y), mode="lines", line={"color": color, "width": 2}, hoverinfo="skip")
     dots = go.Scatter(
         x=rounded([arm.costs["steps"].median.value for arm in arms]),

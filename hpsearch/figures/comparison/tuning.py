@@ -39,7 +39,8 @@ def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     names = [name for name in optimizers(record) if any(arm.optimizer == name for arm in arms)]
     figure, place = blank(360), 0
     for name in names:
-        group, title = [arm for arm in arms if arm.optimizer == name], optimizer_name(name) if len(names) > 1 else ""
+        group = [arm for arm in arms if arm.optimizer == name]
+        title = f"<br><b>{optimizer_name(name)}</b>" if len(names) > 1 else ""
         for traces, across, upright in (_curves(record, group, title, texts), _shares(record, group, title, texts)):
             if traces:
                 for trace in traces:
@@ -70,7 +71,7 @@ def _curves(record: ComparisonRecord, arms: list[ArmTuning], title: str, texts: 
     pad = 0.04 * (max(values) - min(values)) or 0.01
     upright = value_axis(metric, (min(values) - pad, max(values) + pad))
     name = texts("figure.tuning.x", metric=metric_name(record, texts))
-    across = axis(f"{title} {name}".strip(), rangemode="tozero", nticks=6)
+    across = axis(f"{name}{title}", rangemode="tozero", nticks=6)
     return [*bands, *lines], across, upright
 
 
@@ -83,7 +84,9 @@ def _band(arm: ArmTuning, record: ComparisonRecord) -> go.Scatter:
 
 
 def _line(arm: ArmTuning, record: ComparisonRecord, texts: Texts, listed: bool) -> go.Scatter:
-    name, metric = arm_name(arm.optimizer, arm.batch_size, record.rows, texts), Metric.of(record)
+    alone = len(optimizers(record)) == 1  # several share one legend
+    name = arm_name(arm.optimizer if alone else "", arm.batch_size, record.rows, texts)
+    metric = Metric.of(record)
     rows = zip(range(1, arm.trials + 1), arm.best.value, arm.best.low, arm.best.high, strict=True)
     return go.Scatter(
         x=[*range(1, arm.trials + 1)],
@@ -131,7 +134,7 @@ def _shares(record: ComparisonRecord, arms: list[ArmTuning], title: str, texts: 
         | {"arrayminus": rounded([there.value - there.low for _, there in known])},
     )
     name = texts("figure.tuning.x_share")
-    across = batch_axis([arm.batch_size for arm in arms], f"{title} {name}".strip())
+    across = batch_axis([arm.batch_size for arm in arms], f"{name}{title}")
     return [dots] * bool(known), across, axis(range=[-0.03, 1.03], tickformat=".0%")
 
 
