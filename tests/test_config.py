@@ -94,7 +94,10 @@ def test_rungs_only_for_a_pruner(tmp_path: Path) -> None:
         ("[[study]]\nname='x'\n" + SMALL, "study is [{'name': 'x'}]; expected a table."),
         ("space = []\n" + SMALL, "space: expected a table."),
         (SMALL + "row = 3", "data.row: unknown key. Did you mean 'rows'? Known: name, root, rows, task, test, validation."),
-        (SMALL + "[traning]", "traning: unknown key. Did you mean 'training'? Known: compare, data, minima, search, space, study, training."),
+        (
+            SMALL + "[traning]",
+            "traning: unknown key. Did you mean 'training'? Known: compare, data, minima, search, space, study, training.",
+        ),
         (SMALL + "validation = 1.5", "data.validation is 1.5; expected a number > 0 and < 1, or a whole number ≥ 1 and"),
         (SMALL + "task = 'binry'", "data.task is 'binry'; expected 'regression' or 'binary' or 'multiclass'."),
         (SMALL + "[training]\nepochs = 0", "training.epochs is 0; expected a whole number ≥ 1 and ≤ 1,000,000,000,000."),

@@ -1,0 +1,112 @@
+"""What is wrong with a study's file, as lines: KEY: what is given, what is expected, what to do."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from hpsearch.config.sections import SAMPLED, UNITS, CompareSection, StudyConfig
+from hpsearch.errors import shown, suggestion
+
+
+def told(problem: str, where: str, overridden: Sequence[str]) -> str:
+    """Return a problem as a line, after where it is: the file, or the command line whose keys took the file's place."""
+    return printed(f"{'command line' if problem.startswith(tuple(overridden)) else where}: {problem.rstrip('.')}.")
+
+
+def printed(text: str) -> str:
+    """Return text whose control characters are escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def conflicts(config: StudyConfig) -> list[str]:
+    """Return what cannot stand together."""
+    problems = []
+    if len([unit for unit in UNITS if getattr(config.training, unit)]) > 1:
+        problems.append(f"training: more than one of {', '.join(UNITS)}. Keep one")
+    name = config.study.name
+    if not name.isprintable() or not name.strip():
+        problems.append(
+            f"study.name is {shown(name)}; expected 1 to 200 characters that print. Give another name (--name)"
+        )
+    return problems + (_comparison_conflicts(config, config.compare) if config.compare else [])
+
+
+def _comparison_conflicts(config: StudyConfig, compare: CompareSection) -> list[str]:
+    """Return what a comparison could not keep to, or would not do anything with."""
+    problems, given = [], config.search.model_fields_set
+    if "sampler" in given and config.search.sampler not in SAMPLED:
+        problems.append(
+            f"search.sampler is {shown(config.search.sampler)}; a comparison tunes every batch size alike, by {' or '.join(SAMPLED)}"
+        )
+    for key in ("trials", "timeout", "pruner", "reduction_factor"):
+        if key in given and getattr(config.search, key) not in (None, "none"):
+            hint = "Give compare.trials" if key == "trials" else "Remove it"
+            problems.append(
+                f"search.{key}: every trial of a comparison trains to its end, and each batch size has as many. {hint}"
+            )
+    if config.training.evaluations:
+        problems.append("training.evaluations: a comparison evaluates by compare.resolution. Remove it")
+    if compare.seconds and any(getattr(config.training, unit) for unit in UNITS):
+        problems.append("compare.seconds: there is a budget in [training] already. Keep one")
+    if compare.batch_sizes and "batch_size" in config.space.domains:
+        problems.append("space.batch_size: the batch sizes stand in compare.batch_sizes already. Keep one")
+    optimizers = [str(name) for name in config.space.domain("optimizer").points()]
+    problems += [
+        f"compare.space.{name}: the comparison has no such optimizer. {suggestion(name, optimizers)}"
+        for name in compare.space
+        if name not in optimizers
+    ]
+    return problems
+
+
+def findings(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Return unknown keys first; a key that is missing because it is misspelt is one finding, not two."""
+    unknown = [detail for detail in details if detail["type"] == "extra_forbidden"]
+
+    def misspelt(missing: ErrorDetails) -> bool:
+        *table, name = missing["loc"]
+        return any([*d["loc"][:-1]] == table and f"Did you mean '{name}'?" in line_of(d) for d in unknown)
+
+    rest = [detail for detail in details if detail not in unknown]
+    return [*unknown, *(detail for detail in rest if detail["type"] != "missing" or not misspelt(detail))]
+
+
+def line_of(detail: ErrorDetails) -> str:
+    """Return pydantic's finding as our line: KEY: what is wrong, what is expected."""
+    section, *keys = map(str, detail["loc"][:2])
+    model = _section(section)
+    if detail["type"] == "extra_forbidden":
+        known = model.model_fields if keys else StudyConfig.model_fields
+        return f"{'.'.join((section, *keys))}: unknown key. {suggestion(keys[0] if keys else section, known)}"
+    if detail["type"] == "missing":
+        return f"{'.'.join((section, *keys))}: missing. {'Give it' if keys else f'Add a table [{section}]'}"
+    if not keys:
+        return f"{section} is {shown(detail['input'])}; expected a table"
+    expected = _expected(model.model_json_schema()["properties"][keys[0]])
+    return f"{section}.{keys[0]} is {shown(detail['input'])}; expected {expected}"
+
+
+def _section(name: str) -> type[BaseModel]:
+    field = StudyConfig.model_fields.get(name)
+    kinds = (field.annotation, *get_args(field.annotation)) if field else ()  # one that may be absent is a union
+    sections = (kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
+    return next(sections, StudyConfig)
+
+
+def _expected(schema: Mapping[str, Any]) -> str:
+    """Return in words what the JSON schema of a key takes."""
+    if "anyOf" in schema:
+        return ", or ".join(_expected(option) for option in schema["anyOf"] if option != {"type": "null"})
+    if "enum" in schema:
+        return " or ".join(map(repr, schema["enum"]))
+    if "const" in schema:
+        return repr(schema["const"])
+    if schema["type"] == "array":
+        return f"a list, not empty, of: {_expected(schema['items'])}"
+    kind = {"object": "a table", "integer": "a whole number", "number": "a number", "string": "text"}[schema["type"]]
+    limits = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    ends = [f"{sign} {schema[limit]:,}" for limit, sign in limits.items() if limit in schema]
+    length = f" of {schema['minLength']} to {schema['maxLength']} characters" if "maxLength" in schema else ""
+    return f"{kind}{length} {' and '.join(ends)}".strip()

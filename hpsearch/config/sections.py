@@ -1,0 +1,148 @@
+"""The tables of a study's file as checked values: unknown keys are errors, and nothing is converted in silence."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hpsearch.space import SearchSpace
+from hpsearch.trial import Budget
+
+UNITS = ("epochs", "updates", "examples")
+SAMPLED = (
+    "qmc",
+    "random",
+)  # samplers whose proposals know nothing of results: what tuning would give with fewer trials can be told
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Positive = Annotated[int, Field(ge=1, le=10**12)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Section(BaseModel):
+    """A table of the file: unknown keys are errors, and nothing is converted in silence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class StudySection(Section):
+    """What the study is: its name (and folder), the question it asks, the seed of everything random in it."""
+
+    name: Name = "study"
+    question: str = ""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+
+class DataSection(Section):
+    """The data set: a name of `DATASETS`; shares (or numbers) of rows held out; `rows` caps the training rows."""
+
+    name: Name
+    root: str | None = None
+    task: Literal["regression", "binary", "multiclass"] | None = None
+    validation: Share | Positive | None = None
+    test: Share | Positive | None = None
+    rows: Positive | None = None
+
+
+class TrainingSection(Section):
+    """One trial's budget (one of epochs, updates, examples), its evaluations, early stopping, and the precision."""
+
+    epochs: Positive | None = None
+    updates: Positive | None = None
+    examples: Positive | None = None
+    evaluations: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    patience: Positive | None = None
+    precision: Literal["float32", "float64", "tf32", "bfloat16"] = "float32"
+
+
+class SearchSection(Section):
+    """The search: trials in all, seconds at most, who proposes (sampler), who stops early (pruner), what counts (metric).
+
+    `lag`: trial k knows the results of trials 0 … k - lag, however many train at once, so that their number changes no result.
+    """
+
+    trials: Annotated[int, Field(ge=1, le=10_000_000)] = 64
+    timeout: Annotated[float, Field(gt=0, le=10**9)] | None = None
+    sampler: str = "tpe"
+    pruner: str = "none"
+    reduction_factor: Annotated[int, Field(ge=2, le=100)] = 3
+    lag: Annotated[int, Field(ge=1, le=100_000)] = 8
+    metric: str | None = None
+
+
+class CompareSection(Section):
+    """A comparison: what is trained at each batch size, with equal means.
+
+    `batch_sizes`: the regimes (default: the list in `[space]`, else `BATCH_SIZES`), for each optimizer of `[space]`. `trials` settings are
+    tried at each, the winner is trained again on `seeds` fresh seeds, `measured` of these runs update by update. `target`: the metric
+    to be passed (default: the best that every batch size reached in tuning). `tune_until` and `train_until`: whether a run ends at the
+    target or goes on to its budget. `seconds`: a run's budget as time in training, turned into updates once for each batch size.
+    `resolution`: the share of a time to the target within which it is known. `space`: what takes the place of `[space]` for an optimizer.
+    """
+
+    batch_sizes: Annotated[list[Positive | Literal["full"]], Field(min_length=1, max_length=64)] | None = None
+    trials: Annotated[int, Field(ge=2, le=10_000)] = 16
+    seeds: Annotated[int, Field(ge=2, le=1_000)] = 10
+    measured: Annotated[int, Field(ge=0, le=1_000)] = 3
+    target: float | None = None
+    tune_until: Literal["target", "budget"] = "budget"
+    train_until: Literal["target", "budget"] = "budget"
+    seconds: Annotated[float, Field(gt=0, le=10**7)] | None = None
+    resolution: Annotated[float, Field(ge=0.001, le=1)] = 0.02
+    space: dict[str, dict[str, Any]] = {}
+
+
+class MinimaSection(Section):
+    """The escape tests, which need no data: runs in each cell of the one-dimensional ones, networks of the student that are trained."""
+
+    seeds: Annotated[int, Field(ge=10, le=100_000)] = 100
+    starts: Annotated[int, Field(ge=10, le=100_000)] = 120
+
+
+class MinimaConfig(BaseModel):
+    """A study of the escape tests alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    study: StudySection = StudySection()
+    minima: MinimaSection = MinimaSection()
+
+    def settings(self) -> dict[str, Any]:
+        """Return the study as plain values, as in its file: what the storage keeps."""
+        return self.model_dump()
+
+
+class StudyConfig(BaseModel):
+    """A study, whole: what is searched, on what, how long and by whom."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    study: StudySection = StudySection()
+    data: DataSection
+    space: SearchSpace
+    training: TrainingSection = TrainingSection()
+    search: SearchSection = SearchSection()
+    compare: CompareSection | None = None
+    minima: MinimaSection | None = None
+
+    @property
+    def budget(self) -> Budget:
+        """The budget of each trial."""
+        units = {unit: getattr(self.training, unit) for unit in UNITS}
+        unit, amount = next(((u, a) for u, a in units.items() if a), ("epochs", 20))
+        evaluations = self.training.evaluations or (min(amount, 100) if unit == "epochs" else 20)
+        factor = None if self.search.pruner == "none" else self.search.reduction_factor
+        resolution = self.compare.resolution if self.compare else None
+        return Budget(unit, amount, evaluations, self.training.patience, factor, resolution)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the study as plain values, tables and keys as in its file: what the storage keeps."""
+        names = ["study", "data", "training", "search", "compare", "minima"]
+        plain = {name: getattr(self, name).model_dump() for name in names if getattr(self, name) is not None}
+        if self.compare:
+            plain["search"] = {"sampler": self.tuner, "metric": self.search.metric}  # it decides the rest
+        return {**plain, "space": self.space.plain()}
+
+    @property
+    def tuner(self) -> str:
+        """Who proposes the trials of a comparison."""
+        return self.search.sampler if self.search.sampler in SAMPLED else SAMPLED[0]
