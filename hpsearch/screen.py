@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 if TYPE_CHECKING:
-    from hpsearch.comparison.study import Stage
+    from hpsearch.comparison.course import Stage
     from hpsearch.config import StudyConfig
     from hpsearch.search.loop import Standing
     from hpsearch.search.verify import Verified

@@ -13,11 +13,12 @@ import torch
 from small import small_data, small_spec
 
 from hpsearch.comparison.arms import make_arms
+from hpsearch.comparison.course import Stage
 from hpsearch.comparison.fresh import fresh
 from hpsearch.comparison.looking import look, looked_at
 from hpsearch.comparison.moments import moments
 from hpsearch.comparison.probing import updates_in
-from hpsearch.comparison.study import Stage, open_comparison, run_comparison
+from hpsearch.comparison.study import open_comparison, run_comparison
 from hpsearch.comparison.tuning import STRIDE, Together
 from hpsearch.comparison.winners import best, common_target, fastest, reached
 from hpsearch.config import StudyConfig, check_config
@@ -403,7 +404,7 @@ def test_hopeless_learning_rates_end_in_one_line(tmp_path: Path) -> None:
 def test_a_budget_in_seconds_is_turned_into_updates_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds become updates by a measurement that the storage keeps; a resumed comparison does not measure again."""
     calls: Iterator[int] = iter([7, 9])
-    monkeypatch.setattr("hpsearch.comparison.study.updates_in", lambda *_: next(calls))
+    monkeypatch.setattr("hpsearch.comparison.stages.updates_in", lambda *_: next(calls))
     settings = config(
         training={"epochs": None}, compare={"batch_sizes": [16, "full"], "seconds": 0.1, "trials": 2, "measured": 0}
     )

@@ -6,10 +6,11 @@ Every problem of a file is told at once, each in a line: `FILE: KEY: what is wro
 
 from hpsearch.config.comparing import read_comparison
 from hpsearch.config.reading import STUDIES, check_config, find_study, parse_value, read_config
-from hpsearch.config.sections import MinimaConfig, MinimaSection, StudyConfig
+from hpsearch.config.sections import CompareSection, MinimaConfig, MinimaSection, StudyConfig
 
 __all__ = [
     "STUDIES",
+    "CompareSection",
     "MinimaConfig",
     "MinimaSection",
     "StudyConfig",

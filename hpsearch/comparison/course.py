@@ -1,0 +1,54 @@
+"""What every stage of a comparison works with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hpsearch.config import CompareSection, StudyConfig
+from hpsearch.data.dataset import Data
+from hpsearch.search.place import Place
+from hpsearch.storage.writing import StudyWriter
+from hpsearch.training import Engine
+from hpsearch.trial import Direction
+
+WHOLE = 100_000  # evaluations of a learning curve that are kept: all, since the time to a target is read from them
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where a comparison stands: runs done of a stage's total."""
+
+    name: str
+    done: int
+    total: int
+
+
+@dataclass(eq=False)
+class Course:
+    """What every stage of a comparison works with; `stopping` is set by a signal."""
+
+    config: StudyConfig
+    place: Place
+    data: Data
+    engine: Engine
+    writer: StudyWriter
+    show: Callable[[Stage], None]
+    stopping: bool = False
+
+    @property
+    def compare(self) -> CompareSection:
+        """The table [compare]."""
+        assert self.config.compare is not None, "a comparison has one"
+        return self.config.compare
+
+    @property
+    def direction(self) -> Direction:
+        """Whether the metric is to be high or low."""
+        return self.data.metric.direction
+
+    def open(self, name: str, settings: Mapping[str, Any]) -> StudyWriter:
+        """Open a part of the comparison, under the whole's lease."""
+        part = {**settings, "part_of": self.config.study.name}
+        return StudyWriter.open(
+            self.place.storage, name, self.direction, part, self.data.summary, under=self.writer, curve=WHOLE
+        )
