@@ -51,7 +51,13 @@ def page(record: StudyRecord, tables: Frames) -> str:
         _leaderboard(record, tables),
     ]
     body += [_figure(row, record, tables, plain.get(name)) for name, row in FIGURES.items()]
-    body += [_parameters(tables), _hyperparameters(tables), _outcomes(tables), _protocol(record), _footer(record)]
+    body += [
+        _parameters(record, tables),
+        _hyperparameters(tables),
+        _outcomes(tables),
+        _protocol(record),
+        _footer(record),
+    ]
     dark = {LIGHT[name]: DARK[name] for name in LIGHT}
     return document(
         f"{visible(record.name, 100)}: hyperparameter search", body, plain, dark, plotly_script() if plain else ""
@@ -155,7 +161,7 @@ def _numbers(name: str, record: StudyRecord, tables: Frames) -> Html:
     return element("details", element("summary", text("The numbers")), first, where, facts(meanings))
 
 
-def _parameters(tables: Frames) -> Html:
+def _parameters(record: StudyRecord, tables: Frames) -> Html:
     rows = tables["parameters"].to_dict("records")
     if not rows:
         return Html("")
@@ -180,6 +186,7 @@ def _parameters(tables: Frames) -> Html:
         "Parameters and hyperparameters",
         paragraph(said, "ask"),
         element("div", *parts, class_="pair"),
+        paragraph(findings.registered(record), "note"),
         where,
     )
 

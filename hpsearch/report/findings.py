@@ -301,3 +301,16 @@ def protocol(record: StudyRecord) -> list[tuple[str, str]]:
 def _with(search: Mapping[str, Any], name: str, extra: str, said: str) -> str:
     text = number(search.get(name) or "–")
     return f"{text}; {said.format(number(search[extra]))}" if search.get(extra) else text
+
+
+def registered(record: StudyRecord) -> str:
+    """Say what torch registers of the best network, and what it would of the same layers in a plain list; "" where it was not looked at."""
+    found = record.result.get("registered")
+    if not isinstance(found, Mapping):
+        return ""
+    kept, hidden = found["module_list"], found["plain_list"]
+    return (
+        f"The layers sit in an nn.ModuleList, so torch registers {count(kept['tensors'], 'tensor')} ({kept['numbers']:,} numbers) and the "
+        f"optimizer trains them all. The same layers in a plain Python list: {count(hidden['tensors'], 'tensor')}, and torch.optim.SGD "
+        f"says: {visible(found.get('error', 'nothing'), 200)}."
+    )
