@@ -240,7 +240,8 @@ def _compare(options: argparse.Namespace) -> None:
     data = prepare_data(config, place)
     screen = Screen(data.metric.name)
     with open_comparison(config, place, data) as opened:
-        screen.introduce_comparison(config, data.summary, str(data.training.inputs.device), place.folder, notices)
+        device = str(data.training.inputs.device)
+        screen.introduce_comparison(config, opened.arms, data.summary, device, place.folder, notices)
         engine = prepare_engine(config, place, data, screen.explain if options.verbose else lambda line: None)
         with screen.live():
             run_comparison(opened, engine, screen.stage, screen.announce)

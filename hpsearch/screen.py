@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 if TYPE_CHECKING:
+    from hpsearch.comparison.arms import Arm
     from hpsearch.comparison.course import Stage
     from hpsearch.config import StudyConfig
     from hpsearch.search.loop import Standing
@@ -104,19 +105,25 @@ class Screen:
         self.row("data", f"{data['title']}: {data['task']}{classes}, inputs {shape}, rows {rows}")
 
     def introduce_comparison(
-        self, config: "StudyConfig", data: Mapping[str, Any], device: str, folder: object, notices: Sequence[str]
+        self,
+        config: "StudyConfig",
+        arms: "Sequence[Arm]",
+        data: Mapping[str, Any],
+        device: str,
+        folder: object,
+        notices: Sequence[str],
     ) -> None:
         """Print what is compared, on what, and how."""
         compare, budget = config.compare, config.budget
         assert compare is not None
         self._introduce_data(data)
-        sizes = compare.batch_sizes or config.space.domain("batch_size").points()
-        optimizers = ", ".join(map(str, config.space.domain("optimizer").points()))
+        sizes = ", ".join(f"{size:,}" for size in sorted({arm.batch_size for arm in arms}))
+        optimizers = ", ".join(dict.fromkeys(arm.optimizer for arm in arms))
         each = f"{compare.seconds:g} seconds" if compare.seconds else f"{budget.amount:,} {budget.unit}"
         target = (
             f"target {self.metric} {compare.target:g}" if compare.target is not None else "target: chosen after tuning"
         )
-        self.row("compare", f"batch sizes {', '.join(map(str, sizes))}; {optimizers}; {target}")
+        self.row("compare", f"batch sizes {sizes}; {optimizers}; {target}")
         self.row(
             "means",
             f"{compare.trials} settings at each batch size, the winners again on {compare.seeds} seeds, {each} a run, "
@@ -161,7 +168,7 @@ class Screen:
 
         texts = Texts(language)
         for verdict in verdicts(record):
-            self.console.print(f"{texts(f'judgement.{verdict.judgement}'):<22}{texts(f'claim.{verdict.claim}')}")
+            self.console.print(f"{texts(f'judgement.{verdict.judgement}'):<24}{texts(f'claim.{verdict.claim}')}")
         self.row("report", page)
 
     def introduce_verification(self, record: "StudyRecord", trials: int, device: str) -> None:
