@@ -1,9 +1,34 @@
 """Synthetic escape tests and a two-weight model, in the form of the storage, small enough to be counted by hand."""
 
+from dataclasses import replace
+from functools import cache
 from math import exp
 from typing import Any
 
+from hpsearch.storage import ComparisonRecord
+from tests.comparisons import ROWS, comparison
+
+SIZES = (1, 8, 64, ROWS)
 SEEDS = 20
+
+
+def made(
+    batch_sizes: tuple[int, ...] = SIZES,
+    optimizers: tuple[str, ...] = ("sgd",),
+    seeds: int = 3,
+    measured: int = 2,
+    target: float = 0.95,
+    **changes: Any,
+) -> ComparisonRecord:
+    """A synthetic comparison; records never change, so that each is made once, which takes a second."""
+    return replace(_made(batch_sizes, optimizers, seeds, measured, target), **changes)
+
+
+@cache
+def _made(
+    sizes: tuple[int, ...], optimizers: tuple[str, ...], seeds: int, measured: int, target: float
+) -> ComparisonRecord:
+    return comparison(sizes, optimizers, seeds, measured, target)
 
 
 def minima() -> dict[str, Any]:
@@ -27,7 +52,10 @@ def minima() -> dict[str, Any]:
                 {"batch_size": "full", "lyapunov": None, "mean_square": 1.0},
             ],
         },
-        "thermal": {"cells": columns(thermal_rows()), "wells": {"good": -1.06, "saddle": 0.12, "bad": 0.93, "barrier": 0.14}},
+        "thermal": {
+            "cells": columns(thermal_rows()),
+            "wells": {"good": -1.06, "saddle": 0.12, "bad": 0.93, "barrier": 0.14},
+        },
         "teacher": {
             "minima": {"starts": 40, "global": 26, "spurious": 14, "uncertified": 0, "kinds": []},
             "cells": columns(
@@ -80,7 +108,14 @@ def row(
     other, diverged = more.pop("other", 0), more.pop("diverged", 0)
     counts = {"escaped": escaped, "other": other, "diverged": diverged, "unresolved": 0}
     counts["stuck"] = SEEDS - escaped - other - diverged
-    cell = {"method": method, "start": start, "learning_rate": rate, "batch_size": size, "budget": budget, "updates": 1000}
+    cell = {
+        "method": method,
+        "start": start,
+        "learning_rate": rate,
+        "batch_size": size,
+        "budget": budget,
+        "updates": 1000,
+    }
     return cell | {"seeds": SEEDS, "median_time": None, "total_time": None} | counts | more
 
 
