@@ -1,9 +1,34 @@
 """Synthetic escape tests and a two-weight model, in the form of the storage, small enough to be counted by hand."""
 
+from dataclasses import replace
+from functools import cache
 from math import exp
 from typing import Any
 
+from hpsearch.storage import ComparisonRecord
+from tests.comparisons import ROWS, comparison
+
+SIZES = (1, 8, 64, ROWS)
 SEEDS = 20
+
+
+def made(
+    batch_sizes: tuple[int, ...] = SIZES,
+    optimizers: tuple[str, ...] = ("sgd",),
+    seeds: int = 3,
+    measured: int = 2,
+    target: float = 0.95,
+    **changes: Any,
+) -> ComparisonRecord:
+    """A synthetic comparison; records never change, so that each is made once, which takes a second."""
+    return replace(_made(batch_sizes, optimizers, seeds, measured, target), **changes)
+
+
+@cache
+def _made(
+    sizes: tuple[int, ...], optimizers: tuple[str, ...], seeds: int, measured: int, target: float
+) -> ComparisonRecord:
+    return comparison(sizes, optimizers, seeds, measured, target)
 
 
 def minima() -> dict[str, Any]:

@@ -22,7 +22,8 @@ from hpsearch.evidence.textbook import textbook
 from hpsearch.evidence.trajectories import barriers, shared_plane
 from hpsearch.storage import ArmRecord, ComparisonRecord
 from tests import escapes
-from tests.comparisons import ROWS, comparison
+from tests.comparisons import ROWS
+from tests.escapes import made
 
 
 def changed(record: ComparisonRecord, size: int, seed: int, **parts: Any) -> ComparisonRecord:
@@ -43,7 +44,7 @@ def look(update: int, trace: float, squared_norm: float) -> dict[str, float]:
 
 def test_the_noise_scale_of_several_runs_is_a_ratio_of_means() -> None:
     """Numerator and denominator are averaged apart: (1 + 9) / (1 + 3) = 2.5, where the mean of the ratios 1 and 3 is 2."""
-    record = comparison()
+    record = made()
     for seed, trace, square in ((0, 1.0, 1.0), (1, 9.0, 3.0)):
         record = changed(record, 8, seed, noise=[look(update, trace, square) for update in (0, 10, 100)])
     curve = next(one for one in scale_curves(record, "sgd") if one.batch_size == 8)
@@ -54,7 +55,7 @@ def test_the_noise_scale_of_several_runs_is_a_ratio_of_means() -> None:
 
 def test_a_squared_norm_that_is_not_positive_gives_an_infinite_scale() -> None:
     """The unbiased estimate of |G|² may be negative near a minimum; that is infinity, not a negative batch size, and not dropped."""
-    record = comparison(measured=1)
+    record = made(measured=1)
     record = changed(record, 8, 0, noise=[{**look(0, 1.0, 1.0), "squared_norm": -0.5, "scale": None}])
     curve = next(one for one in scale_curves(record, "sgd") if one.batch_size == 8)
     assert curve.points[0].scale.value == inf
@@ -62,7 +63,7 @@ def test_a_squared_norm_that_is_not_positive_gives_an_infinite_scale() -> None:
 
 def test_moments_are_found_by_their_update() -> None:
     """Each run has its own update of the target; the noise scale there is that of the look at this update."""
-    record = comparison()
+    record = made()
     for seed, target, trace in ((0, 40, 2.0), (1, 60, 4.0)):
         looks = [look(0, 1.0, 1.0), look(7, 1.0, 1.0), look(target, trace, 1.0), look(900, 9.0, 1.0)]
         record = changed(record, 8, seed, moments={"start": 0, "target": target, "end": 900}, noise=looks)
@@ -82,7 +83,7 @@ def test_runs_that_share_too_few_updates_are_not_mixed() -> None:
 @pytest.mark.parametrize("size", [1, 8, 64])
 def test_variances_stand_beside_both_laws(size: int) -> None:
     """tr(Σ)/B is found from the stored expectation: 0.1 · 60 / B in the middle; without replacement it is (n − B)/(n − 1) of that."""
-    one = next(d for d in batches(comparison(), "sgd") if (d.moment, d.batch_size) == ("middle", size))
+    one = next(d for d in batches(made(), "sgd") if (d.moment, d.batch_size) == ("middle", size))
     assert one.unlimited_variance is not None
     assert isclose(one.unlimited_variance, 0.1 * 60 / size)
     assert isclose(one.variance, one.unlimited_variance * (ROWS - size) / (ROWS - 1))
@@ -92,7 +93,7 @@ def test_variances_stand_beside_both_laws(size: int) -> None:
 
 def test_the_full_batch_has_no_variance() -> None:
     """What is 0 up to rounding is told from what is small."""
-    record = comparison()
+    record = made()
     whole = [one for one in batches(record, "sgd") if one.batch_size == ROWS]
     assert len(whole) == 3
     assert all(one.vanishes for one in whole)
@@ -100,18 +101,18 @@ def test_the_full_batch_has_no_variance() -> None:
 
 def test_batches_come_from_the_arm_that_has_them() -> None:
     """Batches of all sizes are drawn on one arm's run; where only batch size 8 has them they are its, else the middle arm's."""
-    record = comparison()
+    record = made()
     assert drawn_from(record, "sgd") == 64
     for size in (1, 64, ROWS):
         for seed in (0, 1):
             record = changed(record, size, seed, batches={})
     assert drawn_from(record, "sgd") == 8
-    assert drawn_from(comparison(measured=0), "sgd") is None
+    assert drawn_from(made(measured=0), "sgd") is None
 
 
 def test_variability_is_the_mean_and_range_of_the_runs() -> None:
     """Two runs of 0.2 and 0.4 are 0.3, from 0.2 to 0.4; a loss that did not fall is infinite; without a deviation there is none."""
-    record = comparison()
+    record = made()
     for seed, rising in ((0, 0.2), (1, 0.4)):
         seen = {"rising": rising, "deviation": None, "total_variation": None, "count": 50 + seed}
         record = changed(record, 8, seed, variability={"updates": seen})
@@ -126,7 +127,7 @@ def test_variability_is_the_mean_and_range_of_the_runs() -> None:
 
 def test_path_efficiency_is_that_of_the_record() -> None:
     """At batch size 64 the path to the target is 1 + 10/√64 times its straight line."""
-    one = next(path for path in paths(comparison(), "sgd") if (path.batch_size, path.moment) == (64, "target"))
+    one = next(path for path in paths(made(), "sgd") if (path.batch_size, path.moment) == (64, "target"))
     assert isclose(one.efficiency.value, one.distance.value / one.length.value)
     assert isclose(one.length.value, 3 * (1 + 10 / 8))
 
@@ -136,7 +137,7 @@ def test_path_efficiency_is_that_of_the_record() -> None:
 )
 def test_the_stability_limit_is_that_of_the_optimizer_on_a_parabola(optimizer: str, limit: float | None) -> None:
     """2/η, (2 + 2β)/η, (2 + 2β)/(η(1 + 2β)): beyond it, and not below, the iteration on λx²/2 diverges; Adam has none."""
-    record = comparison(optimizers=(optimizer,))
+    record = made(batch_sizes=(64, ROWS), optimizers=(optimizer,))
     curve = sharpness_curves(record, optimizer)[-1]
     assert curve.learning_rate is not None
     assert (curve.limit is None) == (limit is None)
@@ -162,23 +163,23 @@ def iterate(optimizer: str, sharpness: float, rate: float) -> float:
 
 def test_sharpness_is_set_against_the_limit() -> None:
     """The synthetic full batch climbs to 2/η and stops there: its greatest ratio is 1, that of the smallest batch far below."""
-    curves = sharpness_curves(comparison(), "sgd")
+    curves = sharpness_curves(made(), "sgd")
     assert curves[-1].highest_ratio == pytest.approx(1)
     assert (curves[0].highest_ratio or 1) < 0.1
 
 
 def test_three_regimes_are_chosen_among_what_was_measured() -> None:
     """Smallest and largest are always among the three, each once; two arms are two."""
-    record = comparison(batch_sizes=(1, 4, 16, 64, 256, ROWS))
+    record = made(batch_sizes=(1, 4, 16, 64, 256, ROWS))
     chosen = [arm.batch_size for arm in three(record, "sgd", measured_arms(record, "sgd"))]
     assert (chosen[0], chosen[-1], len(chosen)) == (1, ROWS, 3)
-    few = comparison(batch_sizes=(1, ROWS))
+    few = made(batch_sizes=(1, ROWS))
     assert [arm.batch_size for arm in three(few, "sgd", measured_arms(few, "sgd"))] == [1, ROWS]
 
 
 def test_the_plane_and_the_barriers_are_read() -> None:
     """A path's length on its plane is that of its polygon; a barrier of 0.2 over ends of 0.1 and 0.2 separates, one of 0.01 does not."""
-    record = comparison()
+    record = made()
     plane = shared_plane(record, "sgd")
     assert plane is not None
     path = plane.trajectories[0]
@@ -188,12 +189,12 @@ def test_the_plane_and_the_barriers_are_read() -> None:
     assert wall.separate
     assert not replace(wall, height=0.01).separate
     assert shared_plane(record, "adam") is None
-    assert barriers(comparison(shared={}), "sgd") == []
+    assert barriers(made(shared={}), "sgd") == []
 
 
 def test_escape_times_are_those_of_a_censored_exponential() -> None:
     """Total time by escapes with Garwood's exact interval (here from scipy); without an escape infinite, above total / log 20."""
-    times = escape_times(comparison(minima=escapes.minima()))
+    times = escape_times(made(minima=escapes.minima()))
     assert [time.cell.batch_size for time in times] == [5, 10, 20]
     for time in times[:2]:
         escaped, total = time.cell.counts["escaped"], time.cell.total_time or 0
@@ -208,21 +209,21 @@ def test_escape_times_are_those_of_a_censored_exponential() -> None:
 def test_the_lyapunov_exponent_is_held_against_what_runs_did() -> None:
     """All six cells agree; if batch size 1 had stayed at 0.6, five would. A missing exponent is minus infinity: stable."""
     minima = escapes.minima()
-    agreement = lyapunov_agreement(comparison(minima=minima))
+    agreement = lyapunov_agreement(made(minima=minima))
     assert (agreement.cells, agreement.agreeing) == (6, 6)
     minima["instability"]["cells"]["escaped"][1], minima["instability"]["cells"]["stuck"][1] = 0, 20
-    assert lyapunov_agreement(comparison(minima=minima)).agreeing == 5
+    assert lyapunov_agreement(made(minima=minima)).agreeing == 5
 
 
 def test_leaving_begins_at_the_smallest_rate_at_which_half_left() -> None:
     """Batch size 1 leaves from 0.6, 2 from 0.9, the full batch from 1.1, where it diverges; one that was not tried never."""
-    record = comparison(minima=escapes.minima())
+    record = made(minima=escapes.minima())
     assert [leaving_from(record, size) for size in (1, 2, None, 7)] == [0.6, 0.9, 1.1, None]
 
 
 def test_who_left_the_network_s_bad_minima() -> None:
     """Counts are those of the cells, intervals Wilson's (here from scipy), and the reverse control is at SGD's best setting."""
-    found = teacher(comparison(minima=escapes.minima()))
+    found = teacher(made(minima=escapes.minima()))
     assert found is not None
     expected = binomtest(14, 40).proportion_ci(method="wilson")
     assert (found.stuck.low, found.stuck.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
@@ -235,7 +236,7 @@ def test_who_left_the_network_s_bad_minima() -> None:
     assert (found.larger.learning_rate, found.larger.counts["diverged"]) == (1.0, 10)
     assert found.back is not None
     assert found.back.counts["escaped"] == 2
-    examples = teacher(comparison(minima=escapes.minima()), "examples")
+    examples = teacher(made(minima=escapes.minima()), "examples")
     assert examples is not None
     assert examples.sgd is not None
     assert examples.sgd.counts["escaped"] == 15
@@ -243,7 +244,7 @@ def test_who_left_the_network_s_bad_minima() -> None:
 
 def test_dead_units_are_pooled_over_learning_rates() -> None:
     """Two cells of SGD are 40 runs without an escape; the live start comes last, and all of it arrives."""
-    rows = dead(comparison(minima=escapes.minima()))
+    rows = dead(made(minima=escapes.minima()))
     assert [(row.start, row.method, row.count, row.seeds) for row in rows] == [
         ("dead", "sgd", 0, 40),
         ("dead", "gd", 0, 20),
@@ -254,18 +255,18 @@ def test_dead_units_are_pooled_over_learning_rates() -> None:
 
 def test_two_weight_paths_end_where_they_are_no_longer_finite() -> None:
     """Points whose loss is None (JSON has no infinity) are left out; paths come smallest batch size first."""
-    made = escapes.textbook()
-    made["paths"][0]["losses"][-1] = None
-    found = textbook(comparison(textbook=made))
+    table = escapes.textbook()
+    table["paths"][0]["losses"][-1] = None
+    found = textbook(made(textbook=table))
     assert found is not None
     assert [path.batch_size for path in found.paths] == [1, 32, 1024]
-    assert len(found.paths[2].updates) == len(made["paths"][0]["updates"]) - 1
+    assert len(found.paths[2].updates) == len(table["paths"][0]["updates"]) - 1
     assert found.paths[0].until(83) == 2
 
 
 def test_nothing_measured_is_nothing_found() -> None:
     """A record without measurements, minima or a model has no evidence of them."""
-    record = comparison(measured=0, shared={})
+    record = made(measured=0, shared={})
     assert not scale_curves(record, "sgd")
     assert not batches(record, "sgd")
     assert not variabilities(record, "sgd")
