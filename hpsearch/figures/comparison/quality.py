@@ -133,7 +133,7 @@ def reading(record: ComparisonRecord, texts: Texts) -> str:
         group = [arm for arm in arms if arm.optimizer == name]
         begin = texts("reading.optimizer", optimizer=optimizer_name(name)) if len(names) > 1 else ""
         parts.append(begin + _sentences(record, group, budgets, texts))
-    return " ".join(parts)
+    return "\n".join(parts)
 
 
 def _sentences(record: ComparisonRecord, arms: list[ArmQuality], budgets: dict[str, Limit], texts: Texts) -> str:

@@ -145,7 +145,7 @@ def reading(record: ComparisonRecord, texts: Texts) -> str:
     for name in names:
         begin = texts("reading.optimizer", optimizer=optimizer_name(name)) if len(names) > 1 else ""
         parts.append(begin + _sentences([arm for arm in arms if arm.optimizer == name], record, texts))
-    return " ".join(parts)
+    return "\n".join(parts)
 
 
 def _sentences(arms: list[ArmRates], record: ComparisonRecord, texts: Texts) -> str:

@@ -82,7 +82,7 @@ def reading(unit: str, record: ComparisonRecord, texts: Texts) -> str:
         group = [arm for arm in arms if arm.optimizer == name]
         begin = texts("reading.optimizer", optimizer=optimizer_name(name)) if len(optimizers(record)) > 1 else ""
         parts.append(begin + _sentences(unit, record, group, texts))
-    return " ".join(parts)
+    return "\n".join(parts)
 
 
 def _sentences(unit: str, record: ComparisonRecord, arms: list[ArmTimes], texts: Texts) -> str:

@@ -95,7 +95,7 @@ def reading(record: ComparisonRecord, texts: Texts) -> str:
     found = [(name, fit) for name in names if (fit := scaling(record, name)) is not None and bounded(fit)]
     if not found:
         return texts("figure.tradeoff.nothing")
-    return " ".join(_sentence(name, fit, len(names) > 1, texts) for name, fit in found)
+    return "\n".join(_sentence(name, fit, len(names) > 1, texts) for name, fit in found)
 
 
 def _sentence(name: str, fit: Hyperbola, several: bool, texts: Texts) -> str:

@@ -154,7 +154,7 @@ def reading(record: ComparisonRecord, texts: Texts) -> str:
         group = [arm for arm in arms if arm.optimizer == name]
         begin = texts("reading.optimizer", optimizer=optimizer_name(name)) if len(names) > 1 else ""
         parts += [begin + _sentences(record, group, texts)] if group else []
-    return " ".join(parts)
+    return "\n".join(parts)
 
 
 def _sentences(record: ComparisonRecord, arms: list[ArmTuning], texts: Texts) -> str:

@@ -123,7 +123,8 @@ def _contents(data: Mapping[str, Any], texts: Texts) -> Html:
 
 def _figure(row: ComparedFigure, record: ComparisonRecord, texts: Texts, data: Mapping[str, Any] | None) -> Html:
     title, question = texts(f"figure.{row.name}.title"), texts(f"figure.{row.name}.question")
-    inner = [paragraph(question, "ask"), paragraph(row.reading(record, texts))]
+    lines = row.reading(record, texts).splitlines()
+    inner = [paragraph(question, "ask"), bullets(lines) if len(lines) > 1 else paragraph("".join(lines))]
     if data is not None:
         inner += [
             element("div", id=f"switch-{row.name}", class_="switch"),

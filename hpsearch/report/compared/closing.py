@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from hpsearch.evidence.measured import optimizers
 from hpsearch.evidence.times import winner_of
-from hpsearch.figures.comparison.look import optimizer_name, regime_name
+from hpsearch.figures.comparison.look import arm_name, optimizer_name
 from hpsearch.report.compared.opening import budget
 from hpsearch.report.page import Html, element, facts, paragraph, section, table
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
@@ -27,7 +27,7 @@ def runs_table(record: ComparisonRecord, texts: Texts) -> Html:
 
 def _rows(arm: ArmRecord, record: ComparisonRecord, texts: Texts) -> list[list[str]]:
     several = len(optimizers(record)) > 1
-    name = regime_name(arm.batch_size, record.rows, texts)
+    name = arm_name(arm.optimizer, arm.batch_size, record.rows, texts)
     name = f"{optimizer_name(arm.optimizer)}, {name}" if several else name
     winner = winner_of(arm)
     groups = [("tuning", arm.trials), ("fresh", winner.runs if winner else ())]

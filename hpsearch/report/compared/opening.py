@@ -6,7 +6,7 @@ from math import isfinite
 from hpsearch.evidence.measured import optimizers
 from hpsearch.evidence.quality import quality
 from hpsearch.evidence.times import ArmTimes, times
-from hpsearch.figures.comparison.look import optimizer_name, regime_name, target_text
+from hpsearch.figures.comparison.look import arm_name, optimizer_name, target_text
 from hpsearch.report.page import Html, paragraph, section, table
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
@@ -63,7 +63,7 @@ def glance(record: ComparisonRecord, texts: Texts) -> Html:
     rows = [
         [
             *([optimizer_name(arm.optimizer)] if several else []),
-            regime_name(arm.batch_size, record.rows, texts),
+            arm_name(arm.optimizer, arm.batch_size, record.rows, texts),
             number(float(f"{arm.learning_rate:.3g}")) if arm.learning_rate else "–",
             *(_cost(arm, unit, texts) for unit in ("steps", "epochs", "seconds")),
             f"{arm.reached}/{arm.runs}",
