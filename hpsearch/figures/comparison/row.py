@@ -16,7 +16,8 @@ class ComparedFigure:
     """One figure: its title and question are the texts `figure.NAME.title` and `figure.NAME.question`.
 
     `draw` returns None where there is too little to draw; `reading` says in a sentence or two what the figure shows, with the numbers, or
-    why there is none (a line for each optimizer where there are several); `numbers` are the rows behind it, whose columns are explained by the texts `column.COLUMN`.
+    why there is none (a line for each optimizer where there are several); `numbers` are the rows behind it, whose columns are explained
+    by the texts `column.COLUMN`.
     """
 
     name: str
