@@ -183,6 +183,10 @@ def _measured(seed: int, size: int, rate: float) -> Mapping[str, Any]:
             name: [_batch(b, scale) for b in (1, 8, 64, ROWS)]
             for name, scale in (("start", 20.0), ("middle", 60.0), ("target", 200.0))
         },
+        "two_batch": {
+            name: {"small": 1, "large": 64, "scale": scale}
+            for name, scale in (("start", 21.0), ("middle", 63.0), ("target", 210.0))
+        },
         "variability": {
             "updates": {
                 "rising": 0.0 if size == ROWS else 0.5 - 0.05 * log(size),

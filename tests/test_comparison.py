@@ -449,3 +449,15 @@ def test_bad_comparisons(changes: dict[str, Any], told: str) -> None:
     raw = {name: {**RAW.get(name, {}), **changes.get(name, {})} for name in {**RAW, **changes}}
     with pytest.raises(UserError, match=told):
         check_config(raw, "small")
+
+
+def test_two_batch_sizes_tell_the_noise_scale(record: ComparisonRecord) -> None:
+    """The two-batch estimate is made of the smallest and the largest mini-batch of the arm that draws batches, at each named moment."""
+    drawn = [run for arm in record.arms if arm.fastest for run in arm.fastest.measured.values() if run["two_batch"]]
+    assert len(drawn) == 1
+    for moment, told in drawn[0]["two_batch"].items():
+        small, large = (b for b in drawn[0]["batches"][moment] if b["batch_size"] < record.rows)
+        trace = (small["squared_norm"] - large["squared_norm"]) / (1 / 1 - 1 / 16)
+        norm = (16 * large["squared_norm"] - small["squared_norm"]) / 15
+        assert (told["small"], told["large"]) == (1, 16)
+        assert told["scale"] == (pytest.approx(trace / norm) if norm > 0 else None)

@@ -16,13 +16,13 @@ from hpsearch.evidence.escape import (
     lyapunov_agreement,
     teacher,
 )
-from hpsearch.evidence.measured import by_update, measured_arms, three
-from hpsearch.evidence.noise import batches, drawn_from, paths, scale_curves, variabilities
+from hpsearch.evidence.measured import by_update, measured_arms, measured_runs, three
+from hpsearch.evidence.noise import batches, drawn_from, paths, scale_curves, two_batch, variabilities
 from hpsearch.evidence.textbook import textbook
 from hpsearch.evidence.trajectories import barriers, shared_plane
 from hpsearch.storage import ArmRecord, ComparisonRecord
 from tests import escapes
-from tests.comparisons import ROWS
+from tests.comparisons import ROWS, comparison
 from tests.escapes import made
 
 
@@ -275,3 +275,14 @@ def test_nothing_measured_is_nothing_found() -> None:
     assert not cells(record, "thermal")
     assert teacher(record) is None
     assert textbook(record) is None
+
+
+def test_the_two_batch_estimate_stands_beside_the_exact_scale() -> None:
+    """At each moment the estimate from two batch sizes comes with the exact scale at the same weights; infinity is kept as None."""
+    record = comparison()
+    found = two_batch(record, "sgd")
+    arm = next(arm for arm in record.arms if arm.batch_size == drawn_from(record, "sgd"))
+    exact = {look["update"]: look["scale"] for look in measured_runs(arm)[0]["noise"]}
+    assert (found[0].moment, found[0].small, found[0].large, found[0].estimate) == ("start", 1, 64, 21.0)
+    assert found[0].exact == exact[0]
+    assert all(one.exact in exact.values() for one in found)

@@ -11,7 +11,7 @@ import torch
 from hpsearch.comparison.moments import Moments
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.diagnostics.curvature import sharpness
-from hpsearch.diagnostics.noise import batch_noise, noise_scale
+from hpsearch.diagnostics.noise import batch_noise, noise_scale, two_batch_noise
 from hpsearch.diagnostics.paths import path_efficiency, variability
 from hpsearch.diagnostics.state import State, mean_loss
 from hpsearch.training import draws
@@ -41,7 +41,7 @@ def look(
     `batch_sizes` are those whose batches are drawn at the named moments, to compare their gradients with that of all rows.
     """
     rows, losses = looked_at(data), {}
-    found: dict[str, Any] = {"moments": dict(when.named), "noise": [], "sharpness": [], "batches": {}}
+    found: dict[str, Any] = {"moments": dict(when.named), "noise": [], "sharpness": [], "batches": {}, "two_batch": {}}
     points: dict[str, tuple[torch.Tensor, int]] = {}
     norms: list[np.ndarray[Any, Any]] = []
     for update, state, steps in walk(spec, data, when.stops):
@@ -54,7 +54,9 @@ def look(
         if update in when.marks and isfinite(losses[update]):
             _at_mark(found, update, state, rows, losses[update], whole=len(rows) == len(data.training))
             names = [name for name, at in when.named.items() if at == update and name != "end"]
-            found["batches"] |= {name: _batches(state, data.training, batch_sizes) for name in names if batch_sizes}
+            drawn = {name: _batches(state, data.training, batch_sizes) for name in names if batch_sizes}
+            found["batches"] |= drawn
+            found["two_batch"] |= {name: _two_batch(batches, len(data.training)) for name, batches in drawn.items()}
     found["variability"] = {
         name: {**asdict(variability([losses[u] for u in at])), "count": len(at) - 1}
         for name, at in (("updates", when.window), ("epochs", when.passes))
@@ -98,6 +100,17 @@ def _batches(state: State, rows: Rows, sizes: Sequence[int]) -> list[dict[str, A
 def _batch(state: State, rows: Rows, size: int, count: int) -> dict[str, Any]:
     measured = asdict(batch_noise(state, rows, [size], count if size < len(rows) else 1, seed=0)[0])
     return {"cosine": measured.pop("cosine_mean"), **measured, "count": count if size < len(rows) else 1}
+
+
+def _two_batch(batches: Sequence[Mapping[str, Any]], rows: int) -> dict[str, Any]:
+    """Return the noise scale as batches of the smallest and the largest size below the full one tell it; empty with fewer sizes."""
+    mini = [batch for batch in batches if batch["batch_size"] < rows]
+    if len(mini) < 2:
+        return {}
+    small, large = mini[0], mini[-1]
+    sizes = small["batch_size"], large["batch_size"]
+    estimate = two_batch_noise([small["squared_norm"]], [large["squared_norm"]], *sizes)
+    return {"small": sizes[0], "large": sizes[1], "scale": estimate.scale}
 
 
 def _plain(value: Any) -> Any:

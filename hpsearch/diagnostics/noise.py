@@ -43,10 +43,12 @@ class ExactNoise:
 class BatchNoise:
     """What random batches of one size measured beside what theory expects.
 
-    `variance` is the mean squared distance to the full gradient; `cosine_low` and `cosine_high` hold the middle 90 % of the batches.
+    `variance` is the mean squared distance to the full gradient, `squared_norm` the mean squared length (what `two_batch_noise` takes);
+    `cosine_low` and `cosine_high` hold the middle 90 % of the batches.
     """
 
     batch_size: int
+    squared_norm: float
     variance: float
     expected_variance: float
     cosine_mean: float
@@ -129,13 +131,15 @@ def batch_noise(state: State, rows: Rows, batch_sizes: Sequence[int], count: int
 def _measure(
     state: State, rows: Rows, batch_size: int, count: int, seed: int, full: Tensor, exact: NoiseScale
 ) -> BatchNoise:
-    distances, angles = [], []
+    norms, distances, angles = [], [], []
     for gradient in each_batch_gradient(state, rows, batch_size, count, seed):
+        norms.append(float(gradient.double().square().sum()))
         distances.append(gradient_variance(gradient[None], full))
         angles.append(float(cosines(gradient[None], full)))
     low, high = np.quantile(angles, [0.05, 0.95])
     return BatchNoise(
         batch_size,
+        squared_norm=float(np.mean(norms)),
         variance=float(np.mean(distances)),
         expected_variance=expected_variance(exact.trace, batch_size, len(rows)),
         cosine_mean=float(np.mean(angles)),

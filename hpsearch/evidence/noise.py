@@ -96,6 +96,34 @@ class Path:
     efficiency: Spread
 
 
+@dataclass(frozen=True, slots=True)
+class TwoBatch:
+    """The noise scale at a moment as batches of two sizes tell it, and the exact one; infinite where |G|² is not told from 0."""
+
+    moment: str
+    small: int
+    large: int
+    estimate: float
+    exact: float
+
+
+def two_batch(record: ComparisonRecord, optimizer: str) -> list[TwoBatch]:
+    """Return the two-batch estimates, by moment, of the first measured run of the arm on which batches were drawn (`drawn_from`)."""
+    chosen = drawn_from(record, optimizer)
+    arm = next((arm for arm in measured_arms(record, optimizer) if arm.batch_size == chosen), None)
+    run = next((run for run in measured_runs(arm) if run.get("two_batch")), None) if arm else None
+    found = (
+        [(moment, run["two_batch"].get(moment), at_moment(run, "noise", moment)) for moment in MOMENTS] if run else []
+    )
+    return [
+        TwoBatch(
+            moment, told["small"], told["large"], finite_or_infinite(told["scale"]), finite_or_infinite(look["scale"])
+        )
+        for moment, told, look in found
+        if told and look
+    ]
+
+
 def drawn_from(record: ComparisonRecord, optimizer: str) -> int | None:
     """Return the batch size of the arm on whose run batches of all sizes were drawn: the middle one of those; None if there is none."""
     having = [arm.batch_size for arm in measured_arms(record, optimizer) if _with_batches(arm)]

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from hpsearch.evidence.curvature import SharpnessCurve, sharpness_curves
 from hpsearch.evidence.measured import optimizers, three
-from hpsearch.evidence.noise import ScaleCurve, scale_curves
+from hpsearch.evidence.noise import ScaleCurve, scale_curves, two_batch
 from hpsearch.evidence.times import scaling
 from hpsearch.figures.comparison.look import interval, regime_color, regime_name
 from hpsearch.figures.comparison.measures import brief, drawn, note, spread_columns, spread_text, whiskers
@@ -155,7 +155,23 @@ def read_scale(record: ComparisonRecord, texts: Texts) -> str:
         middle, low, high = interval(critical)
         ratio = brief(value / critical.value)
         parts.append(texts("figure.noise_scale.against", critical=middle, low=low, high=high, ratio=ratio))
-    return " ".join(parts)
+    return " ".join([*parts, *_two_batch(record, texts)])
+
+
+def _two_batch(record: ComparisonRecord, texts: Texts) -> list[str]:
+    """Say what the estimate from two batch sizes is worth, at the last moment that has one."""
+    found = two_batch(record, drawn(record))[-1:]
+    return [
+        texts(
+            "figure.noise_scale.two_batch",
+            moment=texts(f"moment.{one.moment}"),
+            small=brief(one.small),
+            large=brief(one.large),
+            estimate=brief(one.estimate),
+            exact=brief(one.exact),
+        )
+        for one in found
+    ]
 
 
 def scale_numbers(record: ComparisonRecord) -> Rows:
