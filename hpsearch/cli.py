@@ -9,23 +9,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch import __version__
+from hpsearch.arguments import Parser
 from hpsearch.errors import HpsearchError, SearchFailed, Stopped, UserError
 
 if TYPE_CHECKING:
+    from hpsearch.screen import Screen
     from hpsearch.search.place import Place
-    from hpsearch.storage import StudyRecord
+    from hpsearch.storage import ComparisonRecord, StudyRecord
 
-EPILOG = """studies that come along: digits (the default; embedded data), mnist
+EPILOG = """studies that come along: digits (the default; embedded data), mnist; comparisons: compare-digits, compare-mnist,
+  compare-optimizers, minima
 examples:
   python -m hpsearch run
   python -m hpsearch run mnist --data-root DIR --trials 20
   python -m hpsearch run my-study.toml --set learning_rate.high=0.3 --set search.sampler=random
+  python -m hpsearch compare
   python -m hpsearch report digits"""
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    root = argparse.ArgumentParser(
+    root = Parser(
         prog="python -m hpsearch",
         description="Hyperparameter search for deep neural networks: a data set in, the best network and a report out.",
         epilog=EPILOG,
@@ -72,8 +76,15 @@ def _add_compare(commands: Any) -> None:
     compare.add_argument("--seeds", type=int, metavar="N", help="fresh seeds on which each winner is trained again")
     compare.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
     _add_training(compare)
+    _add_language(compare)
     _add_common(compare)
     compare.set_defaults(call=_compare)
+
+
+def _add_language(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--lang", default="en", metavar="CODE", help="language of a comparison's report: en, ko (default: en)"
+    )
 
 
 def _add_training(command: argparse.ArgumentParser) -> None:
@@ -101,6 +112,7 @@ def _add_report(commands: Any) -> None:
     report = commands.add_parser("report", help="rebuild a study's report from its storage")
     report.add_argument("source", metavar="NAME_OR_STORAGE", help="a study's name, or the URL of its storage")
     report.add_argument("--study", metavar="NAME", help="the study, where the storage has several")
+    _add_language(report)
     _add_common(report)
     report.set_defaults(call=_report)
 
@@ -129,7 +141,9 @@ def _add_bench(commands: Any) -> None:
     )
     bench.add_argument("--optimizer", action="append", metavar="NAME", help="an optimizer (default: sgd, adam)")
     bench.add_argument("--networks", action="append", metavar="KIND", help="equal or mixed (default: both)")
-    bench.add_argument("--engine", action="append", metavar="NAME", help="auto, fused, resident (default: auto)")
+    bench.add_argument(
+        "--engine", action="append", metavar="NAME", help="auto, reference, fused, resident (default: auto)"
+    )
     bench.add_argument("--vs", action="append", metavar="NAME", help="a rival beside the usual loop: jax")
     bench.add_argument(
         "--rounds", type=int, default=3, metavar="N", help="interleaved rounds; medians are shown (default: 3)"
@@ -149,7 +163,10 @@ def _add_common(command: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 done, 2 the user's input, 3 storage, 4 every trial failed, 128 + signal."""
-    options = parser().parse_args(arguments)
+    try:
+        options = parser().parse_args(arguments)
+    except UserError as error:
+        return _refuse(error)
     try:
         options.call(options)
     except Stopped as stopped:
@@ -158,15 +175,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HpsearchError as error:
         if options.debug:
             traceback.print_exc()
-        from hpsearch.screen import printable
-
-        for line in str(error).splitlines():
-            print(f"error: {printable(line)}", file=sys.stderr)
-        return error.status
+        return _refuse(error)
     except KeyboardInterrupt:
         print(f"stopped at once; to go on: {_again(arguments)}", file=sys.stderr)
         return 130
     return 0
+
+
+def _refuse(error: HpsearchError) -> int:
+    """Print an error's lines and return its exit status."""
+    from hpsearch.screen import printable
+
+    for line in str(error).splitlines():
+        print(f"error: {printable(line)}", file=sys.stderr)
+    return error.status
 
 
 def _again(arguments: Sequence[str] | None) -> str:
@@ -179,17 +201,18 @@ def _run(options: argparse.Namespace) -> None:
     config = read_config(find_study(options.study), _overrides(options))
     from hpsearch.screen import Screen
     from hpsearch.search.place import prepare_data, prepare_engine
-    from hpsearch.search.study import run_study
+    from hpsearch.search.study import open_study, run_study
 
     place = _place(options, config.study.name)
     url, folder = place.storage, place.folder
     data = prepare_data(config, place)
     screen = Screen(data.metric.name)
-    engine = prepare_engine(config, place, data, screen.explain if options.verbose else lambda line: None)
-    screen.introduce(config, data.summary, str(data.training.inputs.device), folder)
     try:
-        with screen.live():
-            run_study(config, place, data, engine, screen.show, screen.announce)
+        with open_study(config, place, data) as study:
+            screen.introduce(config, data.summary, str(data.training.inputs.device), folder)
+            engine = prepare_engine(config, place, data, screen.explain if options.verbose else lambda line: None)
+            with screen.live():
+                run_study(study, engine, screen.show, screen.announce)
     except (Stopped, SearchFailed):
         _page(url, config.study.name, folder)
         raise
@@ -198,20 +221,41 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from hpsearch.config import read_comparison
+    from hpsearch.config import MinimaConfig, read_comparison
 
     config, notices = read_comparison(options.study, _overrides(options))
-    from hpsearch.comparison.study import run_comparison
+    from hpsearch.comparison.study import open_comparison, run_comparison, run_minima
     from hpsearch.screen import Screen
     from hpsearch.search.place import prepare_data, prepare_engine
 
     place = _place(options, config.study.name)
+    if isinstance(config, MinimaConfig):
+        screen = Screen("")
+        screen.row("compare", f"escape tests: {config.minima.seeds} runs in each cell, {config.minima.starts} networks")
+        screen.row("folder", place.folder)
+        with screen.live():
+            run_minima(config, place, screen.stage)
+        _conclude(place, config.study.name, screen, options.lang)
+        return
     data = prepare_data(config, place)
     screen = Screen(data.metric.name)
-    engine = prepare_engine(config, place, data, screen.explain if options.verbose else lambda line: None)
-    screen.introduce_comparison(config, data.summary, str(data.training.inputs.device), place.folder, notices)
-    with screen.live():
-        run_comparison(config, place, data, engine, screen.stage, screen.announce)
+    with open_comparison(config, place, data) as opened:
+        screen.introduce_comparison(config, data.summary, str(data.training.inputs.device), place.folder, notices)
+        engine = prepare_engine(config, place, data, screen.explain if options.verbose else lambda line: None)
+        with screen.live():
+            run_comparison(opened, engine, screen.stage, screen.announce)
+    _conclude(place, config.study.name, screen, options.lang)
+
+
+def _conclude(place: "Place", name: str, screen: "Screen", language: str) -> None:
+    """Make a comparison's report from its storage alone, and print the verdicts."""
+    from hpsearch.report.compared import write_comparison
+    from hpsearch.storage import ComparisonRecord
+    from hpsearch.storage.reading import read
+
+    record = read(place.storage, name)
+    assert isinstance(record, ComparisonRecord), "it was opened as one"
+    screen.conclude_comparison(record, write_comparison(record, place.folder, language), language)
 
 
 def _place(options: argparse.Namespace, name: str) -> "Place":
@@ -258,9 +302,12 @@ def _verify(options: argparse.Namespace) -> None:
     from hpsearch.errors import look_up
     from hpsearch.screen import Screen
     from hpsearch.search.verify import choose_trials, prepare, verify
+    from hpsearch.storage import ComparisonRecord
     from hpsearch.training.engines import ENGINES
 
     record = _record(options.study, options.name, Path(options.reports))
+    if isinstance(record, ComparisonRecord):
+        raise UserError(f"'{record.name}' is a comparison, whose parts have no trials to verify. Give a search's name.")
     trials = choose_trials(record, options.trials)
     look_up(ENGINES, options.engine, "engine")
     engine = options.engine if options.float64 else None
@@ -278,24 +325,34 @@ def _verify(options: argparse.Namespace) -> None:
         )
 
 
-def _record(source: str, name: str | None, reports: Path) -> "StudyRecord":
-    """Read a study by the URL of its storage, or by its name."""
+def _record(source: str, name: str | None, reports: Path) -> "StudyRecord | ComparisonRecord":
+    """Read a study or a comparison by the URL of its storage, or by its name."""
     from hpsearch.files import folder_name
     from hpsearch.storage.opening import sqlite_url
-    from hpsearch.storage.reading import read_study
+    from hpsearch.storage.reading import read
 
     if "://" in source:
-        return read_study(source, name)
-    return read_study(sqlite_url((reports / folder_name(source)).absolute() / "study.db"), name)
+        return read(source, name)
+    return read(sqlite_url((reports / folder_name(source)).absolute() / "study.db"), name)
 
 
 def _report(options: argparse.Namespace) -> None:
     from hpsearch.files import folder_name
     from hpsearch.report import write_report
+    from hpsearch.report.compared import write_comparison
+    from hpsearch.storage import ComparisonRecord
 
     reports = Path(options.reports)
     record = _record(options.source, options.study, reports)
-    page = write_report(record, reports / folder_name(record.name if "://" in options.source else options.source))
+    folder = reports / folder_name(record.name if "://" in options.source else options.source)
+    if isinstance(record, ComparisonRecord):
+        page = write_comparison(record, folder, options.lang)
+    elif options.lang == "en":
+        page = write_report(record, folder)
+    else:
+        raise UserError(
+            f"--lang {options.lang}: a search's report is in English; a comparison's comes in other languages."
+        )
     print(f"report {page}")
 
 

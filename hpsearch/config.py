@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -107,6 +107,26 @@ class CompareSection(Section):
     space: dict[str, dict[str, Any]] = {}
 
 
+class MinimaSection(Section):
+    """The escape tests, which need no data: runs in each cell of the one-dimensional ones, networks of the student that are trained."""
+
+    seeds: Annotated[int, Field(ge=10, le=100_000)] = 100
+    starts: Annotated[int, Field(ge=10, le=100_000)] = 120
+
+
+class MinimaConfig(BaseModel):
+    """A study of the escape tests alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    study: StudySection = StudySection()
+    minima: MinimaSection = MinimaSection()
+
+    def settings(self) -> dict[str, Any]:
+        """Return the study as plain values, as in its file: what the storage keeps."""
+        return self.model_dump()
+
+
 class StudyConfig(BaseModel):
     """A study, whole: what is searched, on what, how long and by whom."""
 
@@ -118,6 +138,7 @@ class StudyConfig(BaseModel):
     training: TrainingSection = TrainingSection()
     search: SearchSection = SearchSection()
     compare: CompareSection | None = None
+    minima: MinimaSection | None = None
 
     @property
     def budget(self) -> Budget:
@@ -131,7 +152,13 @@ class StudyConfig(BaseModel):
 
     def settings(self) -> dict[str, Any]:
         """Return the study as plain values, tables and keys as in its file: what the storage keeps."""
-        names = ("study", "data", "training", "search", *(("compare",) if self.compare else ()))
+        names = [
+            "study",
+            "data",
+            "training",
+            "search",
+            *(name for name in ("compare", "minima") if getattr(self, name)),
+        ]
         return {**{name: getattr(self, name).model_dump() for name in names}, "space": self.space.plain()}
 
 
@@ -154,23 +181,33 @@ def read_config(path: Path, overrides: Sequence[tuple[str, Any]] = ()) -> StudyC
     """Read and check a study's file; `overrides` are (dotted key, value) pairs that take the place of what it says.
 
     Raises:
-        UserError: every problem, a line each.
+        UserError: every problem, a line each; or the file is a comparison's.
     """
-    return _overridden(_parse(path), path.stem, str(path), overrides)
+    config = _overridden(_parse(path), path.stem, str(path), overrides)
+    if config.compare:
+        raise UserError(
+            f"{path}: a comparison (it has a table [compare]). Run it with: python -m hpsearch compare {path}"
+        )
+    return config
 
 
 def _overridden(raw: dict[str, Any], called: str, where: str, overrides: Sequence[tuple[str, Any]]) -> StudyConfig:
     """Check plain values after overrides took their places."""
-    raw.setdefault("study", {}).setdefault("name", called) if isinstance(raw.get("study", {}), dict) else None
-    keys = [_override(raw, key, value) for key, value in overrides]
+    keys = _take_places(raw, called, overrides)
     if any(f"training.{unit}" in keys for unit in UNITS):  # takes the place of the file's budget in another unit
         raw["training"] = {k: v for k, v in raw["training"].items() if k not in UNITS or f"training.{k}" in keys}
     return check_config(raw, where, keys)
 
 
+def _take_places(raw: dict[str, Any], called: str, overrides: Sequence[tuple[str, Any]]) -> list[str]:
+    """Name a study that has no name, put overrides in their places, and return their keys in full."""
+    raw.setdefault("study", {}).setdefault("name", called) if isinstance(raw.get("study", {}), dict) else None
+    return [_override(raw, key, value) for key, value in overrides]
+
+
 LEFT_OUT = (  # of a search's study, when it is compared
     *("search.sampler", "search.pruner", "search.trials", "search.timeout", "search.reduction_factor", "search.lag"),
-    *("training.patience", "training.evaluations"),
+    *("training.patience", "training.evaluations"),  # patience counts evaluations, which lie closer together here
 )
 PLAIN: dict[str, Any] = {  # what is compared on a data set of which only the name is given
     "depth": 2,
@@ -180,10 +217,13 @@ PLAIN: dict[str, Any] = {  # what is compared on a data set of which only the na
 }
 
 
-def read_comparison(name: str, overrides: Sequence[tuple[str, Any]] = ()) -> tuple[StudyConfig, list[str]]:
+def read_comparison(
+    name: str, overrides: Sequence[tuple[str, Any]] = ()
+) -> tuple[StudyConfig | MinimaConfig, list[str]]:
     """Read and check a comparison: a file, one of hpsearch's own (with or without its `compare-`), or a data set's name.
 
     A search's study is compared too; what a comparison decides itself is left out of it. Returned with it: a line on what was.
+    A file with a table [minima] and no data is a study of the escape tests alone.
 
     Raises:
         UserError: every problem, a line each.
@@ -191,13 +231,23 @@ def read_comparison(name: str, overrides: Sequence[tuple[str, Any]] = ()) -> tup
     path = _find_comparison(name)
     raw = _parse(path) if path else {"data": {"name": name}, "space": dict(PLAIN)}
     called = path.stem if path else f"compare-{name}"
-    notices = []
+    notices: list[str] = []
+    if "minima" in raw and "data" not in raw:
+        return _check_minima(raw, str(path), _take_places(raw, called, overrides)), notices
     if "compare" not in raw:
         raw["compare"] = {}
         if gone := [key for key in LEFT_OUT if _drop(raw, key)]:
             notices.append(f"left out, since every run of a comparison trains alike and to its end: {', '.join(gone)}")
         called = called if called.startswith("compare-") else f"compare-{called}"
     return _overridden(raw, called, str(path or f"data set '{name}'"), overrides), notices
+
+
+def _check_minima(raw: Mapping[str, Any], where: str, overridden: Sequence[str]) -> MinimaConfig:
+    try:
+        return MinimaConfig.model_validate(raw)
+    except ValidationError as error:
+        problems = dict.fromkeys(map(_line, _findings(error.errors())))
+        raise UserError("\n".join(_told(problem, where, overridden) for problem in problems)) from None
 
 
 def _find_comparison(name: str) -> Path | None:
@@ -236,7 +286,7 @@ def check_config(raw: Mapping[str, Any], where: str, overridden: Sequence[str] =
         config = StudyConfig.model_validate({**raw, "space": space})
         problems += _conflicts(config)
     except ValidationError as error:
-        problems = [*dict.fromkeys(_line(detail) for detail in error.errors()), *problems]
+        problems = [*dict.fromkeys(map(_line, _findings(error.errors()))), *problems]
     if problems:
         raise UserError("\n".join(_told(problem, where, overridden) for problem in problems))
     return config
@@ -325,11 +375,8 @@ def _comparison_conflicts(config: StudyConfig, compare: CompareSection) -> list[
             problems.append(
                 f"search.{key}: every trial of a comparison trains to its end, and each batch size has as many. {hint}"
             )
-    if config.training.patience or config.training.evaluations:
-        key = "patience" if config.training.patience else "evaluations"
-        problems.append(
-            f"training.{key}: a comparison evaluates by compare.resolution, to the end of the budget. Remove it"
-        )
+    if config.training.evaluations:
+        problems.append("training.evaluations: a comparison evaluates by compare.resolution. Remove it")
     if compare.seconds and any(getattr(config.training, unit) for unit in UNITS):
         problems.append("compare.seconds: there is a budget in [training] already. Keep one")
     if compare.batch_sizes and "batch_size" in config.space.domains:
@@ -341,6 +388,18 @@ def _comparison_conflicts(config: StudyConfig, compare: CompareSection) -> list[
         if name not in optimizers
     ]
     return problems
+
+
+def _findings(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Return unknown keys first; a key that is missing because it is misspelt is one finding, not two."""
+    unknown = [detail for detail in details if detail["type"] == "extra_forbidden"]
+
+    def misspelt(missing: ErrorDetails) -> bool:
+        *table, name = missing["loc"]
+        return any([*d["loc"][:-1]] == table and f"Did you mean '{name}'?" in _line(d) for d in unknown)
+
+    rest = [detail for detail in details if detail not in unknown]
+    return [*unknown, *(detail for detail in rest if detail["type"] != "missing" or not misspelt(detail))]
 
 
 def _line(detail: ErrorDetails) -> str:
@@ -360,8 +419,9 @@ def _line(detail: ErrorDetails) -> str:
 
 def _section(name: str) -> type[BaseModel]:
     field = StudyConfig.model_fields.get(name)
-    section = field.annotation if field else None
-    return section if isinstance(section, type) and issubclass(section, BaseModel) else StudyConfig
+    kinds = (field.annotation, *get_args(field.annotation)) if field else ()  # one that may be absent is a union
+    sections = (kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
+    return next(sections, StudyConfig)
 
 
 def _expected(schema: Mapping[str, Any]) -> str:
@@ -370,7 +430,11 @@ def _expected(schema: Mapping[str, Any]) -> str:
         return ", or ".join(_expected(option) for option in schema["anyOf"] if option != {"type": "null"})
     if "enum" in schema:
         return " or ".join(map(repr, schema["enum"]))
-    kind = {"integer": "a whole number", "number": "a number", "string": "text"}[schema["type"]]
+    if "const" in schema:
+        return repr(schema["const"])
+    if schema["type"] == "array":
+        return f"a list, not empty, of: {_expected(schema['items'])}"
+    kind = {"object": "a table", "integer": "a whole number", "number": "a number", "string": "text"}[schema["type"]]
     limits = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     ends = [f"{sign} {schema[limit]:,}" for limit, sign in limits.items() if limit in schema]
     length = f" of {schema['minLength']} to {schema['maxLength']} characters" if "maxLength" in schema else ""

@@ -3,10 +3,11 @@
 import os
 import re
 from contextlib import suppress
+from errno import EDQUOT, ENOSPC
 from hashlib import sha256
 from pathlib import Path
 
-from hpsearch.errors import StorageError
+from hpsearch.errors import StorageError, UserError
 
 RESERVED = {"con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10))}
 
@@ -37,12 +38,14 @@ def make_folder(path: Path) -> Path:
     """Create a folder and its parents where they are missing, and prove that it can be written.
 
     Raises:
-        StorageError: it cannot.
+        UserError: no folder can be there.
+        StorageError: the disk is full, or the folder cannot be written.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"{path}: {error.strerror}. Choose another folder (--reports DIR).") from error
+        kind = StorageError if error.errno in (ENOSPC, EDQUOT) else UserError
+        raise kind(f"{path}: {error.strerror}. Choose another folder (--reports DIR).") from error
     write_file(path / ".writable", b"")
     (path / ".writable").unlink(missing_ok=True)  # another process may make the same folder
     return path

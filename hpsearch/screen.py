@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hpsearch.config import StudyConfig
     from hpsearch.search.loop import Standing
     from hpsearch.search.verify import Verified
-    from hpsearch.storage import StudyRecord
+    from hpsearch.storage import ComparisonRecord, StudyRecord
 
 PAUSE = 5.0  # seconds between plain lines, new bests aside
 
@@ -80,8 +80,8 @@ class Screen:
         parts = [f"{standing.done}/{standing.total} trials", best, f"{standing.rate:.1f} trials/s"]
         if standing.trained:
             parts.append(f"{duration((standing.total - standing.done) / standing.rate)} left")
-        counts = {"pruned": standing.pruned, "failed": standing.failed, "repeated": standing.repeated}
-        parts += [f"{count} {name}" for name, count in counts.items() if count]
+        counts = {name: getattr(standing, name) for name in ("pruned", "diverged", "out_of_memory", "repeated")}
+        parts += [f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count]
         return ", ".join(parts)
 
     def introduce(self, config: "StudyConfig", data: Mapping[str, Any], device: str, folder: object) -> None:
@@ -152,6 +152,16 @@ class Screen:
             f"{test['metric']} {number(test['value'])} (95 % interval {number(test['low'])} to {number(test['high'])}, "
             f"{test['rows']:,} rows{looked(result)})",
         )
+        self.row("report", page)
+
+    def conclude_comparison(self, record: "ComparisonRecord", page: object, language: str) -> None:
+        """Print the verdicts, and where the report is."""
+        from hpsearch.evidence.verdicts import verdicts
+        from hpsearch.texts import Texts
+
+        texts = Texts(language)
+        for verdict in verdicts(record):
+            self.console.print(f"{texts(f'judgement.{verdict.judgement}'):<22}{texts(f'claim.{verdict.claim}')}")
         self.row("report", page)
 
     def introduce_verification(self, record: "StudyRecord", trials: int, device: str) -> None:

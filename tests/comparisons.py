@@ -126,19 +126,14 @@ def _trial(number: int, rate: float, size: int, seed: int) -> TrialRecord:
         )
     slow = max(1 / off, off**0.5) * exp(noise.normal(0, 0.08))
     updates = BUDGET.evaluate_at(size, ROWS)
-    history = History()
+    rows = []
     for evaluation, update in enumerate(updates, start=1):
         done = update / (steps(size) * slow)
         error = 0.012 + 0.888 * exp(-3.15 * done) + 0.002 * noise.normal() * min(1, done)
-        history = history.append(
-            evaluation=evaluation,
-            update=update,
-            examples=update * size,
-            seconds=update * (4e-6 + 1e-6 * size),
-            training_loss=2.3 * exp(-2.2 * done) + 0.001,
-            validation_loss=2.3 * exp(-2.0 * done) + 0.1 + 0.01 * max(0, done - 3),
-            metric=1 - error,
-        )
+        seconds, training_loss = update * (4e-6 + 1e-6 * size), 2.3 * exp(-2.2 * done) + 0.001
+        validation_loss = 2.3 * exp(-2.0 * done) + 0.1 + 0.01 * max(0, done - 3)
+        rows.append((evaluation, update, update * size, seconds, training_loss, validation_loss, 1 - error))
+    history = History(*map(tuple, zip(*rows, strict=True)))
     best = max(range(len(history)), key=lambda i: history.metric[i])
     return TrialRecord(
         number,

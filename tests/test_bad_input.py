@@ -26,13 +26,13 @@ def refused(arguments: list[str], capsys: Capture) -> tuple[int, list[str]]:
     lines = screen.err.splitlines()
     assert lines
     assert all(line.startswith("error: ") and line.isprintable() and len(line) < 600 for line in lines), lines
-    assert "Traceback" not in screen.out + screen.err
+    assert screen.out == "", "an error stands alone"
     return status, lines
 
 
 OURS = [
     # where and how
-    ("nosuch", "no study 'nosuch': neither a file nor one of hpsearch's own. Known: digits, mnist."),
+    ("nosuch", "no study 'nosuch': neither a file nor one of hpsearch's own. Known: compare-digits, compare-mnist, compare-optimizers, digits, mnist."),
     ("digit", "no study 'digit': neither a file nor one of hpsearch's own. Did you mean 'digits'?"),
     ("", "no study '': neither a file"),
     ("/dev/null", "no study '/dev/null'"),
@@ -119,12 +119,14 @@ def test_run_refuses(line: str, fragment: str, place: Path, capsys: Capture) -> 
     assert list(place.iterdir()) == []
 
 
-@pytest.mark.parametrize("url", ["sqlite:////dev/null/x.db", "journal:////dev/null/x.log"])
-def test_a_storage_that_cannot_be_made(url: str, place: Path, capsys: Capture) -> None:
-    """A storage in a place where no file can be has the status of storages, 3, and one line."""
-    status, lines = refused(["run", "--storage", url, "--reports", "reports"], capsys)
-    assert (status, len(lines)) == (3, 1)
-    assert lines[0].startswith("error: /dev/null: ")
+@pytest.mark.parametrize("kind", ["sqlite", "journal"])
+@pytest.mark.parametrize("folder", ["/dev/null", "{}/nope", "nope/deeper"])
+def test_a_storage_where_no_folder_is(kind: str, folder: str, place: Path, capsys: Capture) -> None:
+    """A folder that a storage's URL names and that is not there may be a slip of the pen: it is told, not made."""
+    folder = folder.format(place)
+    status, lines = refused(["run", "--storage", f"{kind}:///{folder}/x.db", "--reports", "reports"], capsys)
+    assert (status, len(lines)) == (2, 1)
+    assert f"there is no folder {folder}. Make it, or give another URL." in lines[0]
     assert list(place.iterdir()) == []
 
 
@@ -226,21 +228,61 @@ def test_a_file_where_the_reports_should_be(place: Path, capsys: Capture) -> Non
     """A file in the place of the reports' folder is told with the option to change, and stays."""
     (place / "reports").write_text("mine")
     status, lines = refused(["run"], capsys)
-    assert (status, len(lines)) == (3, 1)
+    assert (status, len(lines)) == (2, 1)
     assert "--reports DIR" in lines[0]
     assert (place / "reports").read_text() == "mine"
 
 
-@pytest.mark.parametrize(
-    "line", ["", "frobnicate", "run --frob", "run --trials x", "run --trials", "run a b", "report", "run --seed 1.5"]
-)
-def test_the_parsers_own_errors(line: str, place: Path, capsys: Capture) -> None:
-    """What the parser refuses has status 2 and says which argument."""
-    with pytest.raises(SystemExit) as caught:
-        main(line.split())
-    assert caught.value.code == 2
-    assert ": error: " in capsys.readouterr().err.splitlines()[-1]
+@pytest.mark.parametrize("folder", ["/proc/x", "/dev/null/x"])
+@pytest.mark.parametrize("command", ["run", "run --storage sqlite:///kept.db --trials 1 --set data.name=iris"])
+def test_reports_where_no_folder_can_be(command: str, folder: str, place: Path, capsys: Capture) -> None:
+    """A --reports DIR that cannot be made is bad input, status 2, and says which option to change."""
+    status, lines = refused([*command.split(), "--reports", folder], capsys)
+    assert (status, len(lines)) == (2, 1)
+    assert lines[0].startswith(f"error: {folder}")
+    assert "--reports DIR" in lines[0]
+
+
+PARSER = [
+    ("", "COMMAND is missing. Known: bench, report, run, verify. See python -m hpsearch --help."),
+    ("frobnicate", "unknown command 'frobnicate'. Known: bench, report, run, verify."),
+    ("rum", "unknown command 'rum'. Did you mean 'run'?"),
+    ("--frob run", "unknown option '--frob'."),
+    ("run --frob", "unknown option '--frob'. Known: "),
+    ("run --trails 3", "unknown option '--trails'. Did you mean '--trials'?"),
+    ("run --sampelr=tpe", "unknown option '--sampelr=tpe'. Did you mean '--sampler'?"),
+    ("bench --trails 3", "unknown option '--trails'. Did you mean '--trials'?"),
+    ("run a b", "one argument too many: 'b'. See python -m hpsearch run --help."),
+    ("run --trials abc", "--trials 'abc': a whole number expected."),
+    (f"run --trials {'x' * 900}", "…: a whole number expected."),
+    ("run --trials", "--trials: a value expected."),
+    ("run --seed 1.5", "--seed '1.5': a whole number expected."),
+    ("run --parallel many", "--parallel 'many': a whole number expected."),
+    ("run --timeout soon", "--timeout 'soon': a number expected."),
+    ("verify x --trials 1e3", "--trials '1e3': a whole number expected."),
+    ("bench --rounds x", "--rounds 'x': a whole number expected."),
+    ("bench --trials x", "--trials 'x': a whole number expected."),
+    ("run --download=yes", "--download ignored explicit argument 'yes'."),
+    ("report", "NAME_OR_STORAGE is missing. See python -m hpsearch report --help."),
+]
+
+
+@pytest.mark.parametrize(("line", "fragment"), PARSER, ids=[line[:40] for line, _ in PARSER])
+def test_the_parsers_own_errors(line: str, fragment: str, place: Path, capsys: Capture) -> None:
+    """What the parser refuses is one line too, with status 2: what was given, what was expected, what may have been meant."""
+    status, lines = refused(line.split(), capsys)
+    assert (status, len(lines)) == (2, 1)
+    assert fragment in lines[0]
     assert list(place.iterdir()) == []
+
+
+def test_help_and_version_are_no_errors(capsys: Capture) -> None:
+    """`--help` of the whole and of a command, and `--version`, print to the screen and end with status 0."""
+    for arguments in (["--help"], ["run", "--help"], ["--version"]):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 0
+        assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("arguments", [["run", "digit"], ["run", "--set", "depth=-1", "--trials", "0"]])

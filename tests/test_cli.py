@@ -77,7 +77,9 @@ def test_same_command_continues(study: Path, capsys: pytest.CaptureFixture[str])
     """The same command trains nothing new; more trials go on; the first ones stay as they were."""
     main(arguments(study))
     first = trials(study)
-    assert main(arguments(study)) == 0
+    assert "nothing is trained" not in capsys.readouterr().out
+    assert main(arguments(study, "-v")) == 0
+    assert "all 5 trials were told before: nothing is trained" in capsys.readouterr().out
     assert trials(study) == first
     assert main(arguments(study, "--trials", "7")) == 0
     assert trials(study)[:5] == first
@@ -89,8 +91,11 @@ def test_changed_space_is_refused(study: Path, capsys: pytest.CaptureFixture[str
     """Another space under the same name is refused with the difference, and everything is left as it was."""
     main(arguments(study))
     before = trials(study)
-    assert main(arguments(study, "--set", "learning_rate.high=0.5")) == 2
-    assert "space.learning_rate.high was 0.1, now 0.5" in capsys.readouterr().err
+    capsys.readouterr()
+    assert main(arguments(study, "-v", "--set", "learning_rate.high=0.5")) == 2
+    screen = capsys.readouterr()
+    assert "space.learning_rate.high was 0.1, now 0.5" in screen.err
+    assert screen.out == ""
     assert trials(study) == before
 
 
@@ -125,7 +130,10 @@ def test_every_trial_failing_has_its_status(study: Path, capsys: pytest.CaptureF
         main(arguments(study, "--set", "learning_rate=1e30", "--set", "optimizer=sgd", "--set", "training.epochs=30"))
         == 4
     )
-    assert "Lower the upper end of learning_rate" in capsys.readouterr().err
+    screen = capsys.readouterr()
+    assert "Lower the upper end of learning_rate" in screen.err
+    assert "5/5 trials, no best yet" in screen.out
+    assert "5 diverged" in screen.out
     assert (study.parent / "out/flowers/report.html").exists()
 
 
@@ -136,6 +144,33 @@ def test_storage_of_choice(study: Path, tmp_path: Path, storage: str) -> None:
     assert main(arguments(study, "--storage", url)) == 0
     assert len(read_study(url).trials) == 5
     assert not (study.parent / "out/flowers/study.db").exists()
+
+
+def test_a_name_that_is_no_folders_is_told(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A study whose name cannot be its folder's is kept inside the reports' folder, under another name, and a line says so."""
+    more = ("--trials", "1", "--set", "training.epochs=1")
+    assert main(arguments(study, "--name", "../x", *more)) == 0
+    (folder,) = (study.parent / "out").iterdir()
+    assert f"study '../x' is kept in {folder}: a folder's name is" in capsys.readouterr().out
+    assert main(arguments(study, "--name", "plain", *more)) == 0
+    assert "is kept in" not in capsys.readouterr().out
+
+
+def test_a_folder_belongs_to_one_storage(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Report and best network of a study are not overwritten by one of the same name in another storage, whichever came first."""
+    first, second = f"sqlite:///{tmp_path}/first.db", f"journal:///{tmp_path}/second.log"
+    more = ("--trials", "2")
+    for kept, others in (((), (first, second)), (("--storage", first, "--name", "mine"), (second, None))):
+        assert main(arguments(study, *more, *kept)) == 0
+        folder = study.parent / "out" / ("mine" if kept else "flowers")
+        before = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+        for other in others:
+            storage = ("--storage", other) if other else ()
+            assert main(arguments(study, *more, "--name", folder.name, *storage)) == 2
+            assert f"{folder} holds the report and the best network of a study kept in" in capsys.readouterr().err
+        assert {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()} == before
+        assert main(arguments(study, *more, *kept)) == 0
+    assert not (tmp_path / "second.log").exists()
 
 
 @pytest.mark.parametrize("sampler", ["random", "qmc", "tpe", "gp", "cmaes"])
@@ -210,7 +245,9 @@ def test_second_run_of_a_study_is_told(study: Path, capsys: pytest.CaptureFixtur
     process = start(study)
     try:
         assert main(arguments(study)) == 2
-        assert f"process {process.pid}" in capsys.readouterr().err
+        screen = capsys.readouterr()
+        assert f"process {process.pid}" in screen.err
+        assert screen.out == ""
     finally:
         process.kill()
         process.communicate()
@@ -239,7 +276,7 @@ def test_what_is_kept_is_json(study: Path) -> None:
 def test_engine_of_choice(study: Path, capsys: pytest.CaptureFixture[str], engine: str) -> None:
     """Each engine runs the study; -v says who trains what, and why."""
     assert main(arguments(study, "--engine", engine, "--parallel", "3", "-v")) == 0
-    assert f"{engine} engine, " in capsys.readouterr().out
+    assert capsys.readouterr().out.count(f"{engine} engine, ") == 1
 
 
 def test_parallel_changes_no_result(study: Path) -> None:
@@ -322,3 +359,36 @@ def test_an_engine_that_is_wrong_is_told(
     monkeypatch.setattr("hpsearch.training.resident.lane.step_table", lambda *a: step_table(*a) * [1.01, 1, 1])
     assert main(["verify", "flowers", "--reports", str(study.parent / "out"), "--float64"]) == 1
     assert "#0, #1: further from the reference than rounding explains" in capsys.readouterr().err
+
+
+def test_progress_says_how_trials_ended() -> None:
+    """A line of progress counts trials by the words that the report's tables have for how they ended."""
+    from hpsearch.screen import Screen
+    from hpsearch.search.loop import Standing
+
+    ended = Standing(9, 9, 0.5, 1, pruned=4, diverged=2, out_of_memory=1, repeated=3, seconds=1.0, trained=9)
+    assert Screen("accuracy").line(ended).endswith("4 pruned, 2 diverged, 1 out of memory, 3 repeated")
+    assert ended.failed == 3
+
+
+def test_help_lists_what_is_accepted(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the help lists names of a table, it lists all of them, and no other."""
+    import re
+
+    from hpsearch.search.pruners import PRUNERS
+    from hpsearch.search.samplers import SAMPLERS
+    from hpsearch.training.engines import ENGINES
+
+    listed = [
+        ("run", "--engine", ENGINES),
+        ("bench", "--engine", ENGINES),
+        ("run", "--sampler", SAMPLERS),
+        ("run", "--pruner", PRUNERS),
+    ]
+    for command, option, rows in listed:
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        words = " ".join(capsys.readouterr().out.split())
+        named = re.search(rf"{option} [A-Z]+ ((?:\w+, )+\w+)", words)
+        assert named, (command, option)
+        assert set(named[1].split(", ")) == set(rows), (command, option)

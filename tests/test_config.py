@@ -38,6 +38,23 @@ def test_the_studies_that_come_along_are_valid(path: Path) -> None:
     assert check_config(json.loads(json.dumps(config.settings())), "again").settings() == config.settings()
 
 
+@pytest.mark.parametrize(
+    ("content", "starts"),
+    [
+        ('[dta]\nname = "digits"', ["dta: unknown key. Did you mean 'data'?"]),
+        ('[data]\nnmae = "digits"', ["data.nmae: unknown key. Did you mean 'name'?"]),
+        ("[traning]\n[serach]", ["traning: unknown", "serach: unknown", "data: missing. Add a table [data]"]),
+        ('[dta]\nname = "digits"\n[search]\ntrials = 0', ["dta: unknown key", "search.trials is 0"]),
+    ],
+)
+def test_a_misspelt_key_is_one_finding(tmp_path: Path, content: str, starts: list[str]) -> None:
+    """A key that is misspelt is told as unknown, first, and not as missing too."""
+    path = write(tmp_path, content)
+    lines = told(path)
+    assert len(lines) == len(starts)
+    assert all(line.startswith(f"{path}: {start}") for line, start in zip(lines, starts, strict=True))
+
+
 def test_a_study_needs_no_more_than_its_data(tmp_path: Path) -> None:
     """A file that names its data alone has a budget, a sampler and the file's name."""
     config = read_config(write(tmp_path, SMALL, "tiny.toml"))
@@ -75,7 +92,7 @@ def test_rungs_only_for_a_pruner(tmp_path: Path) -> None:
         ("[[study]]\nname='x'\n" + SMALL, "study is [{'name': 'x'}]; expected a table."),
         ("space = []\n" + SMALL, "space: expected a table."),
         (SMALL + "row = 3", "data.row: unknown key. Did you mean 'rows'? Known: name, root, rows, task, test, validation."),
-        (SMALL + "[traning]", "traning: unknown key. Did you mean 'training'? Known: data, search, space, study, training."),
+        (SMALL + "[traning]", "traning: unknown key. Did you mean 'training'? Known: compare, data, search, space, study, training."),
         (SMALL + "validation = 1.5", "data.validation is 1.5; expected a number > 0 and < 1, or a whole number ≥ 1 and"),
         (SMALL + "task = 'binry'", "data.task is 'binry'; expected 'regression' or 'binary' or 'multiclass'."),
         (SMALL + "[training]\nepochs = 0", "training.epochs is 0; expected a whole number ≥ 1 and ≤ 1,000,000,000,000."),
@@ -209,7 +226,7 @@ def test_studies_that_are_not_there(name: str) -> None:
     """A missing file, a folder, a device and an impossible name are one line that lists what there is."""
     with pytest.raises(UserError) as caught:
         find_study(name)
-    assert "Known: digits, mnist" in str(caught.value)
+    assert "Known: compare-digits, compare-mnist, compare-optimizers, digits, mnist" in str(caught.value)
     assert str(caught.value).isprintable()
     assert ("Did you mean 'digits'?" in str(caught.value)) == (name == "digit")
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hpsearch.figures import DARK, FIGURES, LIGHT
+from hpsearch.figures.space import staggered
 from hpsearch.figures.style import color, label, limits, log_ticks, placed, thin, tick_text
 from hpsearch.report import page
 from hpsearch.storage import StudyRecord
@@ -153,6 +154,55 @@ def test_a_failed_trial_is_drawn_on_the_edge() -> None:
     height, on_strip = placed(lost, ends, metric)
     assert on_strip
     assert ends[0] < height < ends[0] + 0.05 * (ends[1] - ends[0])
+
+
+@pytest.mark.parametrize("maximize", [True, False])
+def test_what_lies_beyond_the_scale_has_its_own_mark(maximize: bool) -> None:
+    """A poor value and a failure both stand on the edge; the poor one as an open triangle to its side, the failure as a cross."""
+    sign = 1 if maximize else -1
+    made = tuple(
+        replace(t, value=sign * (0.0 if t.outcome == "diverged" else 0.2 if t.number < 3 else t.value or 0.0))
+        for t in study().trials
+    )
+    record = replace(study(), trials=made, direction="maximize" if maximize else "minimize", result={})
+    tables = frames(record)
+    for name in ("history", "axes"):
+        figure = FIGURES[name].draw(tables, record)
+        beyond = next(trace for trace in figure.data if trace.name == "off the scale")
+        failed = next(trace for trace in figure.data if trace.name.startswith("diverged"))
+        assert (beyond.marker.symbol, failed.marker.symbol) == (f"triangle-{'down' if maximize else 'up'}-open", "x")
+        numbers = {int(re.search(r"trial (\d+)", text)[1]) for text in beyond.text}
+        inside = [abs(t.value) for t in made if t.number not in numbers and t.outcome != "diverged"]
+        assert numbers >= {0, 1, 2}
+        assert all(abs(made[n].value) < min(inside) and made[n].outcome != "diverged" for n in numbers)
+        note = f"{figure.layout.meta.get('note', '')}{figure.layout.meta['thinned']}"
+        assert (
+            f"On the {'lower' if maximize else 'upper'} edge: 5 trials that failed and {len(numbers)} trials whose"
+            in note
+        )
+
+
+def test_the_band_of_learning_curves_lies_on_the_scale() -> None:
+    """After the first fifth of the budget the band and the best trials' curves are whole, however poor the others are."""
+    record = study()
+    made = tuple(
+        replace(t, history=replace(t.history, metric=tuple(m * (0.6 if t.number % 2 else 1) for m in t.history.metric)))
+        for t in record.trials
+    )
+    record = replace(record, trials=made)
+    figure = FIGURES["curves"].draw(frames(record), record)
+    low, high = figure.layout.yaxis.range
+    late = [y for trace in figure.data for x, y in zip(trace.x, trace.y, strict=True) if x > 0.2]
+    assert low < min(late) < 0.65
+    assert max(late) < high
+    assert "some begin below it" in figure.layout.meta["note"]
+
+
+def test_labels_of_choices_are_staggered_where_they_would_touch() -> None:
+    """Long neighbours stand on two lines, every text kept; short ones on one."""
+    assert staggered(["relu", "tanh", "gelu"]) == ["relu", "tanh", "gelu"]
+    texts = ["sgd", "momentum", "rmsprop", "adam", "adamw"]
+    assert staggered(texts) == ["sgd", "<br>momentum", "rmsprop", "<br>adam", "adamw"]
 
 
 def test_logarithmic_ticks_are_round_and_few() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hpsearch.errors import StorageError
+from hpsearch.errors import StorageError, UserError
 from hpsearch.files import RESERVED, folder_name, make_folder, write_file
 
 SAFE = re.compile(r"[a-z0-9_][a-z0-9_-]{0,63}")
@@ -110,9 +110,20 @@ def test_folder_is_made_with_its_parents_and_left_empty(tmp_path: Path) -> None:
 def test_impossible_folders_are_one_line(tmp_path: Path, place: str) -> None:
     """A file where the folder should be is told in one line that says which option to change."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="--reports DIR") as caught:
+    with pytest.raises(UserError, match="--reports DIR") as caught:
         make_folder(tmp_path / place)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_full_disk_is_no_mistake_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder for which the disk has no room is the storage's failure, not a wrong path."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(StorageError, match="No space left on device"):
+        make_folder(tmp_path / "a")
 
 
 def test_two_processes_may_make_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,7 @@ ROOMS = [
     ["data"],
     ["statistics"],
     ["trial", "files", "texts"],
+    ["arguments"],
     ["errors"],
 ]
 HOMES = {

@@ -96,6 +96,27 @@ def test_regression_is_told_in_its_own_words() -> None:
     assert "The lowest validation values" in seen
 
 
+@pytest.mark.parametrize(
+    ("validation", "low", "high", "direction", "said"),
+    [
+        (0.99, 0.93, 0.98, "maximize", "the choice flatters it (the search's optimism). Rely on the test value"),
+        (0.90, 0.93, 0.98, "maximize", "on the worse side"),
+        (0.30, 0.35, 0.50, "minimize", "the choice flatters it"),
+        (0.60, 0.35, 0.50, "minimize", "on the worse side"),
+        (0.95, 0.93, 0.98, "maximize", ""),
+        (0.98, 0.93, 0.98, "maximize", ""),
+    ],
+)
+def test_optimism_is_told(validation: float, low: float, high: float, direction: str, said: str) -> None:
+    """A validation value outside the test rows' interval is warned of, on whichever side it lies; one inside is not."""
+    record = study()
+    result = {**record.result, "validation": validation, "test": {**record.result["test"], "low": low, "high": high}}
+    lines = findings.warnings(replace(record, result=result, direction=direction), [])
+    found = [line for line in lines if "lies outside the test rows' 95\u00a0% interval" in line]
+    assert len(found) == bool(said)
+    assert all(said in line for line in found)
+
+
 def test_warnings_speak_up() -> None:
     """Many diverged trials, repeats, few trials and indistinguishable leaders are each told, in one sentence."""
     record = study(30)

@@ -96,25 +96,52 @@ def test_every_figure_is_drawn_and_none_is_empty(browser: Any, report: Path) -> 
 @pytest.mark.parametrize("width", [390, 1440])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_overflows(browser: Any, report: Path, width: int, scheme: str) -> None:
-    """On a phone and on a desk, light and dark, the page is as wide as its window; wide tables scroll in their own box."""
+    """On a phone and on a desk, light and dark, the page is as wide as its window; wide tables scroll in their own box, figures fit."""
     with Visit(browser, report, width, scheme) as visit:
         assert visit.overflow() <= 0
+        wide = "[...document.querySelectorAll('.figure')].filter(f => f.scrollWidth > f.clientWidth).map(f => f.id)"
+        assert visit.page.evaluate(wide) == []
         for details in visit.page.locator("details").all():
             details.locator("summary").click()
         assert visit.overflow() <= 0
         assert visit.complaints == []
 
 
-def test_no_axis_text_overlaps_in_small_panels(browser: Any, report: Path) -> None:
-    """On a desk the tick texts of each small panel stand side by side."""
-    with Visit(browser, report) as visit:
+@pytest.mark.parametrize("width", [390, 1280, 1440])
+def test_no_axis_text_overlaps_in_small_panels(browser: Any, tmp_path: Path, width: int) -> None:
+    """The tick texts of each small panel neither overlap nor touch, long names of choices included."""
+    names = dict(zip(("sgd", "adam", "adamw"), ("rmsprop", "momentum", "nesterov"), strict=True))
+    record = study()
+    made = tuple(replace(t, params={**t.params, "optimizer": names[t.params["optimizer"]]}) for t in record.trials)
+    space = {**record.settings["space"], "optimizer": ["sgd", "momentum", "rmsprop", "nesterov", "adamw"]}
+    settings = {**record.settings, "space": space}
+    report = written(replace(record, trials=made, settings=settings), tmp_path)
+    with Visit(browser, report, width) as visit:
         overlapping = visit.page.evaluate(
             """() => [...document.querySelectorAll('#figure-axes .xaxislayer-above, #figure-axes .xaxislayer-below')].flatMap(layer => {
                 const boxes = [...layer.querySelectorAll('text')].map(t => t.getBoundingClientRect()).sort((a, b) => a.x - b.x);
-                return boxes.slice(1).filter((b, i) => b.x < boxes[i].right - 1).map(b => b.x);
+                const meet = (a, b) => b.x < a.right + 1 && a.top < b.bottom && b.top < a.bottom;
+                return boxes.flatMap((a, i) => boxes.slice(i + 1).filter(b => meet(a, b)).map(b => b.x));
             })"""
         )
         assert overlapping == []
+
+
+@pytest.mark.parametrize("width", [390, 700])
+def test_good_combinations_run_down_a_narrow_page(browser: Any, report: Path, width: int) -> None:
+    """Where they have no room side by side the axes lie under each other, names in the study's order, and no label leaves the figure."""
+    texts = """[...document.querySelectorAll('#figure-parallel .annotation-text')]
+        .map(t => [t.textContent, t.getBoundingClientRect()]).map(([text, r]) => [text, r.left, r.right, r.top])"""
+    with Visit(browser, report, width) as visit:
+        found = visit.page.evaluate(texts)
+        box = visit.page.locator("#figure-parallel").bounding_box()
+        names = ["depth", "width", "activation", "optimizer", "learning rate", "batch size", "accuracy"]
+        tops = {text: top for text, _, _, top in found}
+        assert sorted(names, key=tops.__getitem__) == names
+        assert all(box["x"] <= left and right <= box["x"] + box["width"] for _, left, right, _ in found)
+        assert {"relu", "tanh", "gelu", "sigmoid"} <= tops.keys()
+    with Visit(browser, report) as visit:
+        assert len({round(top) for text, _, _, top in visit.page.evaluate(texts) if text in ("depth", "width")}) == 1
 
 
 def test_figures_change_colours_with_the_screen(browser: Any, report: Path) -> None:

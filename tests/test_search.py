@@ -5,7 +5,7 @@ from optuna.trial import TrialState
 from searching import SMALL, SPACE, Stage, hill
 
 from hpsearch.space import Choice, Real, SearchSpace
-from hpsearch.testing import CrashError
+from hpsearch.testing import CrashError, ScriptedEngine
 
 GRID = SearchSpace({"depth": Choice((1, 2, 3)), "learning_rate": Real(1e-3, 1e-1, log=True, grid=3)})
 
@@ -120,6 +120,16 @@ def test_repeated_hyperparameters_take_over_the_result() -> None:
     assert search.standing.repeated == 20 - len(points)
     for point in points:
         assert len({t[2][0] for t in stage.trials() if tuple(t[3]) == point}) == 1
+
+
+def test_the_last_trial_is_shown_though_it_repeats_another() -> None:
+    """Who watches a search sees it end, also where its last trials take over earlier results without any training."""
+    search, shown = Stage(space=SMALL, sampler="random").search(20), list[int]()
+    search.show = lambda standing: shown.append(standing.done)
+    ScriptedEngine(hill, "maximize").run(search)
+    search.writer.flush()
+    assert shown == sorted(shown)
+    assert shown[-1] == 20
 
 
 def test_grid_visits_every_point_once() -> None:

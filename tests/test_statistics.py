@@ -156,6 +156,7 @@ def test_step_seconds_leaves_out_the_warm_up() -> None:
     updates = [10, 20, 20, 40, 50, 70]
     seconds = [5.0, 5.1, 5.1, 5.3, 9.3, 9.5]
     assert step_seconds(updates, seconds) == pytest.approx(0.01)
+    assert step_seconds([10, 20], [5.0, 5.1]) == pytest.approx(0.01)
     assert step_seconds([10], [5.0]) == 0.5
     with pytest.raises(ValueError, match="no update"):
         step_seconds([], [])

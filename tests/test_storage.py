@@ -55,7 +55,7 @@ def written(url: str) -> None:
 @pytest.mark.parametrize("form", ["sqlite", "journal"])
 def test_what_is_written_is_read(tmp_path: Path, form: str) -> None:
     """A study comes back as it was told, from SQLite and from a journal file."""
-    url = f"{form}:///{tmp_path}/deep/er/study.db"
+    url = f"{form}:///{tmp_path}/study.db"
     written(url)
     record = read_study(url)
     assert (record.name, record.direction) == ("s", "maximize")

@@ -1,35 +1,40 @@
 """A comparison from its configuration to its storage: tune every arm, train the winners again, measure. Each step resumes."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import count
 from typing import Any
 
 import torch
 
 from hpsearch.comparison.arms import Arm, make_arms
+from hpsearch.comparison.contours import two_weights
 from hpsearch.comparison.fresh import Fresh
 from hpsearch.comparison.measuring import Measured, measure
 from hpsearch.comparison.probing import updates_in
 from hpsearch.comparison.sharing import share
 from hpsearch.comparison.tuning import Together
 from hpsearch.comparison.winners import best, common_target, fastest
-from hpsearch.config import StudyConfig
+from hpsearch.config import MinimaConfig, MinimaSection, StudyConfig
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.errors import SearchFailed, Stopped
-from hpsearch.files import make_folder
+from hpsearch.minima import run_all, sized
+from hpsearch.search.confirm import versions
 from hpsearch.search.loop import Search
 from hpsearch.search.place import Place
 from hpsearch.search.stopping import stopping
-from hpsearch.search.study import make_search, make_view, specification
+from hpsearch.search.study import make_search, make_view, open_writer, specification
 from hpsearch.space.answers import fixed
 from hpsearch.storage.reading import WINNER
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine
-from hpsearch.training.network import DNN
+from hpsearch.training.devices import workers
+from hpsearch.training.network import DNN, registration
 from hpsearch.trial import Direction, TrainingRun, TrialSpec
 
 WHOLE = 100_000  # evaluations of a learning curve that are kept: all, since the time to a target is read from them
+ESCAPES, TESTS = "testing the escape from minima", 4
 CHUNK = 8192  # rows that are predicted at a time
 
 
@@ -40,6 +45,17 @@ class Stage:
     name: str
     done: int
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A comparison that may begin: its storage is open under its lease."""
+
+    config: StudyConfig
+    place: Place
+    data: Data
+    arms: list[Arm]
+    writer: StudyWriter
 
 
 @dataclass(eq=False)
@@ -67,34 +83,33 @@ class Course:
         )
 
 
+@contextmanager
+def open_comparison(config: StudyConfig, place: Place, data: Data) -> Iterator[Opened]:
+    """Open a comparison's storage and folder, after everything that can be refused is.
+
+    Raises:
+        UserError, StorageError: it cannot start.
+    """
+    arms = make_arms(config, len(data.training))
+    with open_writer(place, config.study.name, data.metric.direction, config.settings(), data.summary) as writer:
+        yield Opened(config, place, data, arms, writer)
+
+
 def run_comparison(
-    config: StudyConfig,
-    place: Place,
-    data: Data,
-    engine: Engine,
-    show: Callable[[Stage], None],
-    announce: Callable[[str], None],
+    opened: Opened, engine: Engine, show: Callable[[Stage], None], announce: Callable[[str], None]
 ) -> None:
     """Run or continue a comparison; its storage keeps everything.
 
     Raises:
-        UserError, StorageError: it cannot start.
         SearchFailed: no trial of any batch size gave a usable network.
         Stopped: a signal ended it; everything told is kept.
     """
-    arms = make_arms(config, len(data.training))
-    name, settings = config.study.name, config.settings()
-    writer = StudyWriter.open(
-        place.storage, name, data.metric.direction, settings, data.summary, take_over=place.take_over
-    )
-    with closing(writer):
-        make_folder(place.folder)
-        course = Course(config, place, data, engine, writer, show)
-        with stopping(course, announce) as status:
-            for _ in _stages(course, arms):
-                writer.flush()
-                if status():
-                    raise Stopped("stopped; what was told is kept", status())
+    course = Course(opened.config, opened.place, opened.data, engine, opened.writer, show)
+    with stopping(course, announce) as status:
+        for _ in _stages(course, opened.arms):
+            course.writer.flush()
+            if status():
+                raise Stopped("stopped; what was told is kept", status())
 
 
 def _stages(course: Course, arms: list[Arm]) -> Iterator[None]:
@@ -110,6 +125,11 @@ def _stages(course: Course, arms: list[Arm]) -> Iterator[None]:
     _measure(course, winners, plan["target"])
     yield
     _share(course, winners, plan["target"])
+    yield
+    if not course.writer.kept("textbook"):
+        course.writer.keep(two_weights(course.data, course.config.study.seed), "textbook")
+    yield
+    _escape(course.writer, course.config.minima, course.show)
     yield
 
 
@@ -165,7 +185,27 @@ def _choose(course: Course, arms: list[Arm], searches: list[Search]) -> dict[str
         complete = compare.tune_until == "budget"  # else the best metric is only that of the first to pass the target
         plan["arms"][arm.name] = {"fastest": quick, "best": good if complete or quick is None else quick}
     course.writer.keep(plan, "plan")
+    course.writer.keep(_made(course, arms, searches, plan), "made")
     return plan
+
+
+def _made(course: Course, arms: list[Arm], searches: list[Search], plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return with what it was made, and what torch registers of the network of the first arm that has a winner."""
+    specs = (
+        search.specify(search.view.space.suggest(fixed(search.view.trials[number].params)), number)
+        for arm, search in zip(arms, searches, strict=True)
+        if (number := plan["arms"][arm.name]["best"]) is not None
+    )
+    architecture = next(specs).architecture
+    assert architecture is not None, "a comparison trains dense networks"
+    return {
+        "device": str(course.data.training.inputs.device),
+        "places": workers(course.data),
+        "versions": versions(),
+        "architecture": asdict(architecture) | {"widths": list(architecture.widths)},
+        "parameters": architecture.parameters,
+        "registered": registration(architecture),
+    }
 
 
 def _train_again(course: Course, arms: list[Arm], searches: list[Search], plan: Mapping[str, Any]) -> list[Measured]:
@@ -203,6 +243,27 @@ def _measure(course: Course, winners: list[Measured], target: float) -> None:
         show=lambda done, total: course.show(Stage("measuring runs update by update", done, total)),
         stopping=lambda: course.stopping,
     )
+
+
+def _escape(writer: StudyWriter, minima: MinimaSection | None, show: Callable[[Stage], None]) -> None:
+    """Run the escape tests, where they are asked for and not kept yet."""
+    if minima is None or writer.kept("minima").get("asked") == minima.model_dump():
+        return
+    done = count()
+    settings = sized(minima.seeds, minima.starts)
+    show(Stage(ESCAPES, next(done), TESTS))
+    answers = run_all(settings, lambda line: show(Stage(ESCAPES, next(done), TESTS)))
+    writer.keep({**answers, "asked": minima.model_dump()}, "minima")
+
+
+def run_minima(config: MinimaConfig, place: Place, show: Callable[[Stage], None]) -> None:
+    """Run the escape tests as a study of their own.
+
+    Raises:
+        UserError, StorageError: it cannot start.
+    """
+    with open_writer(place, config.study.name, "minimize", config.settings(), {}) as writer:
+        _escape(writer, config.minima, show)
 
 
 def _share(course: Course, winners: list[Measured], target: float) -> None:

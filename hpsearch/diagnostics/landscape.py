@@ -5,8 +5,8 @@ A plane is that of the two principal components of the paths: random planes show
 slice without one proves nothing.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,8 +14,9 @@ from torch import Tensor
 
 from hpsearch.data.dataset import Rows
 from hpsearch.data.tasks import Task
-from hpsearch.diagnostics.state import flatten, mean_loss
+from hpsearch.diagnostics.state import chunks, flatten, forward, loss_at, mean_loss
 from hpsearch.training import draws
+from hpsearch.training.activations import ACTIVATIONS
 from hpsearch.trial import Architecture
 
 COLUMNS = 65_536  # of the paths, taken to float64 at a time
@@ -25,7 +26,7 @@ COLUMNS = 65_536  # of the paths, taken to float64 at a time
 class Plane:
     """A plane through weights: `origin` [P], orthonormal `axes` [2, P], the `shares` of the paths' variance along each.
 
-    `coordinates` [T_i, 2] are the paths on the plane. Where all points lie on one line, the second axis is 0.
+    `coordinates` [T_i, 2] are the paths on the plane. Where all points lie on one line, the second axis is 0, and both where nothing moved.
     """
 
     origin: Tensor
@@ -46,46 +47,90 @@ class Barrier:
 def principal_plane(trajectories: Sequence[Tensor]) -> Plane:
     """Return the plane of the two principal components of all points of the paths [T_i, P] together, each point counting the same.
 
-    From the products of points with each other, [T, T], never [P, P]. Signs are such that the coordinate furthest out on each axis is
-    positive.
+    From the products of points with each other, [T, T], never [P, P]. Signs are such that the first path ends further out on each axis
+    than it began.
+
+    Raises:
+        ValueError: fewer than two points.
     """
     points = torch.cat(list(trajectories))  # [T, P]
+    if len(points) < 2:
+        raise ValueError(f"{len(points)} points: at least 2 expected to lay a plane through")
     origin = points.mean(0)
     centred = points - origin
-    gram = sum(part.double() @ part.double().T for part in centred.split(COLUMNS, dim=1))  # [T, T]
-    assert isinstance(gram, Tensor)
+    gram = _gram(centred)
     values, vectors = torch.linalg.eigh(gram)
     variances = values.flip(0)[:2].clamp(min=0)
     axes = _axes(centred, vectors.flip(1)[:, :2])
     coordinates = centred @ axes.T  # [T, 2]
-    furthest = coordinates.gather(0, coordinates.abs().argmax(0, keepdim=True))[0]  # [2]
-    signs = torch.where(furthest < 0, -1, 1).to(axes)
-    parts = (coordinates * signs).split([len(t) for t in trajectories])
-    first, second = (variances / gram.trace()).tolist()
+    signs = torch.where(coordinates[len(trajectories[0]) - 1] < coordinates[0], -1, 1).to(axes)  # [2]
+    parts = torch.tensor_split(coordinates * signs, np.cumsum([len(t) for t in trajectories])[:-1].tolist())
+    first, second = (variances / gram.trace().clamp(min=torch.finfo(gram.dtype).tiny)).tolist()
     return Plane(origin, axes * signs[:, None], (first, second), list(parts))
+
+
+def _gram(points: Tensor) -> Tensor:
+    """Return the products of points [T, P] with each other, [T, T], summed in float64 over a part of the columns at a time."""
+    gram = points.new_zeros(len(points), len(points), dtype=torch.float64)
+    for start in range(0, points.shape[1], COLUMNS):
+        part = points[:, start : start + COLUMNS].double()
+        gram += part @ part.T
+    return gram
 
 
 def _axes(centred: Tensor, mixes: Tensor) -> Tensor:
     """Return orthonormal axes [2, P] as mixtures [T, 2] of the centred points [T, P]; 0 for an axis along which nothing varies."""
     first, second = mixes.to(centred).T @ centred  # [P], [P]
-    size = torch.linalg.vector_norm(first)
-    first = first / size
-    second = second - (second @ first) * first
-    rest = torch.linalg.vector_norm(second)
-    rounding = len(centred) * torch.finfo(centred.dtype).eps
-    second = second / rest if rest > rounding * size else torch.zeros_like(second)
-    return torch.stack([first, second])
+    rounding = len(centred) * torch.finfo(centred.dtype).eps * float(torch.linalg.vector_norm(first))
+    first = _unit(first, 0.0)
+    return torch.stack([first, _unit(second - (second @ first) * first, rounding)])
+
+
+def _unit(vector: Tensor, rounding: float) -> Tensor:
+    size = torch.linalg.vector_norm(vector)
+    return vector / size if size > rounding else torch.zeros_like(vector)
 
 
 def surface(
     architecture: Architecture, task: Task, plane: Plane, rows: Rows, x: Sequence[float], y: Sequence[float]
 ) -> Tensor:
-    """Return the loss over the rows at `origin + x·axes[0] + y·axes[1]`, [len(y), len(x)] in float64."""
-    points = [[plane.origin + a * plane.axes[0] + b * plane.axes[1] for a in x] for b in y]
-    return torch.tensor([_losses(architecture, task, line, rows) for line in points], dtype=torch.float64)
+    """Return the loss over the rows at `origin + x·axes[0] + y·axes[1]`, [len(y), len(x)] in float64.
+
+    A layer's sums are linear in its weights, so those of the first layer, most of the work where inputs are many, are combined from
+    the sums of origin and axes: 51 x 51 points of a network 784-128-128-10 on 5,000 rows take a third of the time.
+    """
+    corners = torch.cat([plane.origin[None], plane.axes]).to(rows.inputs)  # [3, P]
+    losses = torch.zeros(len(y), len(x), dtype=torch.float64)
+    for chunk, share in chunks(rows):
+        losses += share * torch.tensor(_chunk_surface(architecture, task, corners, chunk, x, y), dtype=torch.float64)
+    return losses
 
 
-def _losses(architecture: Architecture, task: Task, points: Sequence[Tensor], rows: Rows) -> list[float]:
+def _chunk_surface(
+    architecture: Architecture, task: Task, corners: Tensor, rows: Rows, x: Sequence[float], y: Sequence[float]
+) -> list[list[float]]:
+    begin = Architecture(architecture.inputs, (), architecture.sizes[1])  # the first layer alone
+    origin, first, second = (forward(begin, corner[: begin.parameters], rows.inputs)[1][0] for corner in corners)
+    later = corners[:, begin.parameters :]
+    losses = []
+    with torch.no_grad():
+        for b in y:
+            sums, weights = origin + b * second, later[0] + b * later[2]  # [N, H_1], [later P]
+            losses.append(
+                [_rest(architecture, task, weights + a * later[1], sums + a * first, rows.targets) for a in x]
+            )
+    return losses
+
+
+def _rest(architecture: Architecture, task: Task, vector: Tensor, sums: Tensor, targets: Tensor) -> float:
+    """Return the loss of a network from its first layer's sums [N, H_1] on; `vector` are the weights of the later layers."""
+    if not architecture.widths:
+        return float(task.loss(sums, targets))
+    rest = replace(architecture, inputs=architecture.widths[0], widths=architecture.widths[1:])
+    return float(loss_at(rest, task, vector, Rows(ACTIVATIONS[architecture.activation](sums), targets)))
+
+
+def _losses(architecture: Architecture, task: Task, points: Iterable[Tensor], rows: Rows) -> list[float]:
     return [mean_loss(architecture, task, point.to(rows.inputs), rows) for point in points]
 
 
@@ -97,7 +142,7 @@ def barrier(
     Goodfellow et al. 2015 (arXiv:1412.6544). Near 0, the two lie in one basin; a barrier on the line does not exclude a way round it.
     """
     alphas = np.linspace(0, 1, points)
-    losses = _losses(architecture, task, [(1 - alpha) * first + alpha * second for alpha in alphas.tolist()], rows)
+    losses = _losses(architecture, task, ((1 - a) * first + a * second for a in alphas.tolist()), rows)
     between = (1 - alphas) * losses[0] + alphas * losses[-1]
     height = max(0.0, float((np.array(losses) - between).max()))
     return Barrier(height, tuple(alphas.tolist()), tuple(losses))
@@ -116,13 +161,14 @@ def _neurons(weight: Tensor, generator: torch.Generator) -> Tensor:
     if weight.ndim == 1:  # biases
         return torch.zeros_like(weight)
     random = torch.randn(weight.shape, generator=generator, dtype=torch.float64).to(weight)  # [H, inputs]
-    size = torch.linalg.vector_norm(weight, dim=1, keepdim=True)
-    return random * size / torch.linalg.vector_norm(random, dim=1, keepdim=True)
+    size, drawn = (torch.linalg.vector_norm(rows, dim=1, keepdim=True) for rows in (weight, random))  # [H, 1]
+    direction: Tensor = random * size / drawn
+    return direction
 
 
 def profile(
     architecture: Architecture, task: Task, vector: Tensor, direction: Tensor, rows: Rows, steps: Sequence[float]
 ) -> Tensor:
     """Return the loss over the rows at `vector + step·direction` for each step, [len(steps)] in float64."""
-    points = [vector + step * direction for step in steps]
-    return torch.tensor(_losses(architecture, task, points, rows), dtype=torch.float64)
+    losses = _losses(architecture, task, (vector + step * direction for step in steps), rows)
+    return torch.tensor(losses, dtype=torch.float64)

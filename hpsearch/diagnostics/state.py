@@ -54,7 +54,8 @@ def forward(architecture: Architecture, vector: Tensor, inputs: Tensor) -> tuple
     The specification is `DNN.forward`; the measurements need its inner values.
     """
     weights = unflatten(vector, architecture)
-    entering, sums = [inputs.flatten(1)], []
+    entering = [inputs.flatten(1)]
+    sums: list[Tensor] = []
     for layer in range(len(architecture.sizes) - 1):
         if layer:
             entering.append(ACTIVATIONS[architecture.activation](sums[-1]))  # [N, H_(l-1)]

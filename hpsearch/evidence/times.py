@@ -7,6 +7,7 @@ the warm-up cost nothing.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf, isfinite
 from statistics import median
 
@@ -91,8 +92,16 @@ def _times(record: ComparisonRecord, arm: ArmRecord, winner: WinnerRecord) -> Ar
 
 
 def _cost(steps: Sequence[float], scale: float, cap: int) -> Cost:
-    values = tuple(step * scale for step in steps)
-    return Cost(values, median_estimate(values), cap * scale)
+    """Return a cost in a unit that is so many times a step: the interval's ends are order statistics, so they scale with it."""
+    known = _median(tuple(steps))
+    scaled = Estimate(known.value * scale, known.low * scale, known.high * scale)
+    return Cost(tuple(step * scale for step in steps), scaled, cap * scale)
+
+
+@lru_cache(maxsize=1024)
+def _median(steps: tuple[float, ...]) -> Estimate:
+    """Return the median of the seeds, kept as the fit is."""
+    return median_estimate(steps)
 
 
 def seconds_per_update(runs: Sequence[TrialRecord]) -> float | None:
@@ -111,7 +120,13 @@ def scaling(record: ComparisonRecord, optimizer: str) -> Hyperbola | None:
     if not common:
         return None
     steps = [dict(zip(arm.seeds, arm.costs["steps"].values, strict=True)) for arm in arms]
-    return fit_hyperbola([arm.batch_size for arm in arms], [[by_seed[seed] for seed in common] for by_seed in steps])
+    return _fit(tuple(arm.batch_size for arm in arms), tuple(tuple(row[seed] for seed in common) for row in steps))
+
+
+@lru_cache(maxsize=64)
+def _fit(batch_sizes: tuple[int, ...], steps: tuple[tuple[float, ...], ...]) -> Hyperbola | None:
+    """Return the fit, kept: figures, readings and verdicts of one report all ask for it."""
+    return fit_hyperbola(batch_sizes, steps)
 
 
 def regimes(record: ComparisonRecord, optimizer: str) -> tuple[int, int, int] | None:

@@ -49,7 +49,8 @@ def parallel(frames: Frames, record: StudyRecord) -> go.Figure | None:
     figure.update_xaxes(axis(visible=False, range=[-0.25, len(names) + 0.25]))
     figure.update_yaxes(axis(visible=False, range=[-0.24 if _partial(drawn, names) else -0.08, 1.06]))
     figure.update_layout(legend={"traceorder": "reversed"})
-    figure.update_layout(meta={"minimum": 92 * (len(names) + 1), "thinned": thinned(len(drawn), len(trials))})
+    turned = {"below": 92 * (len(names) + 1), "height": 58 * (len(names) + 1) + 60}
+    figure.update_layout(meta={"turned": turned, "thinned": thinned(len(drawn), len(trials))})
     return figure
 
 
@@ -88,7 +89,7 @@ def _poles(figure: go.Figure, names: list[str], scales: dict[str, Scale], ends: 
             name_label(names[i], 16).replace(" ", "<br>", 1) if i < len(names) else f"<b>{label(metric.name, 16)}</b>"
         )
         bold = {"color": LIGHT["ink"], "size": 12}
-        figure.add_annotation(x=i, y=0, yref="paper", yanchor="top", text=title, showarrow=False, font=bold)
+        figure.add_annotation(x=i, y=0, yref="paper", yanchor="top", text=title, showarrow=False, font=bold, **TAG)
         values = [(0.0, metric.text(worst)), (1.0, metric.text(top))]
         if i < len(names):
             scale = scales[names[i]]

@@ -6,17 +6,21 @@ from typing import Any
 import plotly.graph_objects as go
 
 from hpsearch.figures.style import (
+    BEYOND,
     FAILED,
     LIGHT,
     SYMBOLS,
     axis,
     blank,
     color,
+    edge_note,
     label,
     limits,
     log_axis,
+    marker,
     name_label,
     placed,
+    role,
     rounded,
     thin,
     thinned,
@@ -65,13 +69,9 @@ def history(frames: Frames, record: StudyRecord) -> go.Figure | None:
     figure = blank(430, xaxis_title_text="trial number")
     axes = _axes(frames)
     switch: list[dict[str, Any]] = [{"label": a["label"], "title": a["title"], "x": [], "y": []} for a in axes]
-    outcomes = list(
-        dict.fromkeys([o for o in SYMBOLS if any(t.outcome == o for t in trials)] + [t.outcome for t in trials])
-    )
-    for outcome in outcomes:
-        group = [trial for trial in trials if trial.outcome == outcome]
+    for drawn_as, group in _grouped(trials, ends, metric).items():
         heights = rounded([placed(trial, ends, metric)[0] for trial in group])
-        figure.add_trace(_points(outcome, group, heights, metric))
+        figure.add_trace(_points(drawn_as, group, heights, metric))
         for option, known in zip(switch, axes, strict=True):
             option["x"].append(rounded([known["position"].get(trial.number) for trial in group]))
             option["y"].append(heights)
@@ -86,19 +86,17 @@ def history(frames: Frames, record: StudyRecord) -> go.Figure | None:
     for trace, x, y in zip(figure.data, switch[0]["x"], switch[0]["y"], strict=True):
         trace.update(x=x, y=y)
     figure.update_yaxes(value_axis(metric, ends, f"{label(metric.name)}, validation rows"))
-    note = strip_note([placed(trial, ends, metric)[1] for trial in trials], metric)
+    note = edge_note(trials, ends, metric)
     figure.update_layout(meta={"switch": switch, "note": note, "thinned": thinned(len(trials), len(shown(record)))})
     return figure
 
 
-def strip_note(strips: list[bool], metric: Metric) -> str:
-    """Return what the marks on the edge of a figure are, "" where there is none."""
-    edge = "lower" if metric.maximize else "upper"
-    return (
-        f"Marks on the {edge} edge: trials that failed, or lie beyond the scale ({sum(strips):,})."
-        if any(strips)
-        else ""
-    )
+def _grouped(trials: list[TrialRecord], ends: tuple[float, float], metric: Metric) -> dict[str, list[TrialRecord]]:
+    """Return the trials by what they are drawn as, known outcomes first and what lies beyond the scale last."""
+    roles = [role(trial, ends, metric) for trial in trials]
+    order = dict.fromkeys([*SYMBOLS, *(name for name in roles if name != BEYOND), BEYOND])
+    groups = {name: [trial for trial, own in zip(trials, roles, strict=True) if own == name] for name in order}
+    return {name: group for name, group in groups.items() if group}
 
 
 def _points(outcome: str, group: list[TrialRecord], heights: list[float], metric: Metric) -> go.Scatter:
@@ -108,8 +106,7 @@ def _points(outcome: str, group: list[TrialRecord], heights: list[float], metric
         name=label(outcome or "ended", 30),
         text=[hover(trial, metric) for trial in group],
         hovertemplate="%{text}<extra></extra>",
-        marker={"color": color(outcome), "symbol": SYMBOLS.get(outcome, "hexagon"), "size": 8, "opacity": 0.85}
-        | {"line": {"width": 0}},
+        marker=marker(outcome, metric, 8, 0.85),
     )
 
 
@@ -216,8 +213,11 @@ def size(frames: Frames, record: StudyRecord) -> go.Figure | None:
     ends = ends_of(record, metric)
     drawn = thin(sorted(trials, key=lambda trial: trial.number), 600, metric)
     figure = blank(380)
-    figure.add_trace(_points("finished", drawn, rounded([placed(t, ends, metric)[0] for t in drawn]), metric))
-    figure.data[0].update(x=[trial.parameters for trial in drawn], name="trained to its end")
+    beyond = {trial.number for trial in drawn if role(trial, ends, metric) == BEYOND}
+    for drawn_as, text in (("finished", "trained to its end"), (BEYOND, BEYOND)):
+        group = [trial for trial in drawn if (trial.number in beyond) == (drawn_as == BEYOND)]
+        points = _points(drawn_as, group, rounded([placed(t, ends, metric)[0] for t in group]), metric)
+        figure.add_trace(points.update(x=[trial.parameters for trial in group], name=text, showlegend=bool(group)))
     front = frontier(trials, metric)
     figure.add_trace(
         go.Scatter(
@@ -235,7 +235,7 @@ def size(frames: Frames, record: StudyRecord) -> go.Figure | None:
     pad = 0.04 * (log10(max(sizes)) - log10(min(sizes)))
     figure.update_xaxes(range=[log10(min(sizes)) - pad, log10(max(sizes)) + pad])
     figure.update_yaxes(value_axis(metric, ends, f"{label(metric.name)}, validation rows"))
-    figure.update_layout(meta={"thinned": thinned(len(drawn), len(trials))})
+    figure.update_layout(meta={"note": edge_note(drawn, ends, metric), "thinned": thinned(len(drawn), len(trials))})
     return figure
 
 

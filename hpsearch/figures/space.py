@@ -1,6 +1,7 @@
 """Figures of the search space: each hyperparameter by itself, and how much each mattered."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import log10
 from statistics import median
 from typing import Any
@@ -8,16 +9,19 @@ from typing import Any
 import plotly.graph_objects as go
 
 from hpsearch.figures.scale import Scale
-from hpsearch.figures.search import ends_of, shown, strip_note
+from hpsearch.figures.search import ends_of, shown
 from hpsearch.figures.style import (
+    BEYOND,
     FAILED,
     LIGHT,
-    SYMBOLS,
     axis,
     blank,
+    edge_note,
     label,
+    marker,
     name_label,
     placed,
+    role,
     rounded,
     thin,
     thinned,
@@ -29,7 +33,14 @@ from hpsearch.words import Metric, best, count, hyperparameters, listing, number
 
 PANEL = 230  # pixels high; page.js lays the panels out anew for narrow screens
 PANELS = 24
-ROLES = (("finished", "trained to its end"), ("pruned", "pruned"), ("diverged", "diverged or off the scale"))
+ROLES = {
+    "finished": "trained to its end",
+    "pruned": "pruned",
+    "diverged": "diverged or out of memory",
+    BEYOND: BEYOND,
+}
+LABELS = 229  # pixels that the narrowest panel of page.js leaves to the labels of its choices
+CHARACTER = 6  # pixels of a label's character, about
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +68,7 @@ def axes(frames: Frames, record: StudyRecord) -> go.Figure | None:
     for i, name in enumerate(names):
         tag = "" if i == 0 else str(i + 1)
         _draw(figure, Panel(name, tag, Scale(name, record), ends, metric, best(record)), trials)
-    notes = [thinned(len(trials), len(ended)), strip_note([placed(trial, ends, metric)[1] for trial in trials], metric)]
+    notes = [thinned(len(trials), len(ended)), edge_note(trials, ends, metric)]
     notes += [f"Only the first {PANELS} hyperparameters are drawn."] if len(hyperparameters(record)) > PANELS else []
     figure.update_layout(meta={"panels": len(names), "panel": PANEL, "thinned": " ".join(filter(None, notes))})
     return arrange(figure, len(names), 3)
@@ -76,7 +87,7 @@ def arrange(figure: go.Figure, panels: int, columns: int) -> go.Figure:
 def _draw(figure: go.Figure, panel: Panel, trials: list[TrialRecord]) -> None:
     """Draw one panel: the trials by outcome, medians of choices, the best trial's ring, the ends of the range."""
     having = [trial for trial in trials if panel.name in trial.params]
-    traces = [_dots(panel, role, text, [t for t in having if _role(t, panel) == role]) for role, text in ROLES]
+    traces = [_dots(panel, own, text, [t for t in having if _role(t, panel) == own]) for own, text in ROLES.items()]
     for trace in [*traces, _medians(panel, having), _ring(panel)]:
         if trace is not None:
             first = not any(other.legendgroup == trace.legendgroup for other in figure.data)
@@ -91,9 +102,8 @@ def _draw(figure: go.Figure, panel: Panel, trials: list[TrialRecord]) -> None:
 
 
 def _role(trial: TrialRecord, panel: Panel) -> str:
-    if placed(trial, panel.ends, panel.metric)[1]:
-        return "diverged"
-    return "pruned" if trial.outcome == "pruned" else "finished"
+    own = role(trial, panel.ends, panel.metric)
+    return "diverged" if own in FAILED else own if own in ROLES else "finished"
 
 
 def _spot(panel: Panel, trial: TrialRecord) -> float:
@@ -109,7 +119,7 @@ def _said(panel: Panel, trial: TrialRecord) -> str:
     return f"<b>trial {trial.number}</b>, {label(trial.outcome)}<br>{value}{metric}"
 
 
-def _dots(panel: Panel, role: str, text: str, group: list[TrialRecord]) -> go.Scatter | None:
+def _dots(panel: Panel, own: str, text: str, group: list[TrialRecord]) -> go.Scatter | None:
     if not group:
         return None
     return go.Scatter(
@@ -117,10 +127,10 @@ def _dots(panel: Panel, role: str, text: str, group: list[TrialRecord]) -> go.Sc
         y=rounded([placed(trial, panel.ends, panel.metric)[0] for trial in group]),
         mode="markers",
         name=text,
-        legendgroup=role,
+        legendgroup=own,
         text=[_said(panel, trial) for trial in group],
         hovertemplate="%{text}<extra></extra>",
-        marker={"color": LIGHT[role], "symbol": SYMBOLS[role], "size": 6, "opacity": 0.7},
+        marker=marker(own, panel.metric, 6, 0.7),
     )
 
 
@@ -167,9 +177,17 @@ def _below(panel: Panel) -> dict[str, Any]:
     }
     own["title"] |= {"standoff": 4}
     if scale.categories or scale.log:
-        own |= {"tickvals": [at for at, _ in ticks], "ticktext": [text for _, text in ticks]}
+        texts = [text for _, text in ticks]
+        own |= {"tickvals": [at for at, _ in ticks], "ticktext": staggered(texts) if scale.categories else texts}
     crowded = sum(len(text) for _, text in ticks) > 30
     return own | {"tickfont": {"size": 10 if crowded else 11}}
+
+
+def staggered(texts: list[str]) -> list[str]:
+    """Return labels of choices, every other one a line lower where neighbours would touch."""
+    room = LABELS / (len(texts) + 0.2)  # the axis is 0.6 of a choice longer on both sides
+    touch = any(CHARACTER * (len(a) + len(b)) / 2 + CHARACTER > room for a, b in pairwise(texts))
+    return [f"<br>{text}" if touch and i % 2 else text for i, text in enumerate(texts)]
 
 
 def axes_reading(frames: Frames, record: StudyRecord) -> str:

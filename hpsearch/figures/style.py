@@ -12,7 +12,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from hpsearch.storage import TrialRecord
-from hpsearch.words import Metric, number, readable, visible
+from hpsearch.words import Metric, count, listing, number, readable, visible
 
 LIGHT = {
     "ink": "#1c2430",
@@ -74,6 +74,7 @@ SYMBOLS = {
     "running": "star",
 }
 FAILED = ("diverged", "out of memory", "fail")
+BEYOND = "off the scale"  # a value that the axis leaves out, drawn on the edge
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 
@@ -160,6 +161,30 @@ def placed(trial: TrialRecord, ends: tuple[float, float], metric: Metric) -> tup
     return value, False
 
 
+def role(trial: TrialRecord, ends: tuple[float, float], metric: Metric) -> str:
+    """Return as what a trial is drawn: its outcome, or `BEYOND` where it has a value that lies beyond the scale."""
+    beyond = trial.outcome not in FAILED and placed(trial, ends, metric)[1]
+    return BEYOND if beyond else trial.outcome
+
+
+def marker(role: str, metric: Metric, size: float, opacity: float) -> dict[str, Any]:
+    """Return the marker of an outcome; of a value beyond the scale an open triangle that points to where it lies."""
+    if role == BEYOND:
+        symbol = "triangle-down-open" if metric.maximize else "triangle-up-open"
+        return {"color": LIGHT["soft"], "symbol": symbol, "size": size + 1, "line": {"width": 1.5}}
+    symbol = SYMBOLS.get(role, "hexagon")
+    return {"color": color(role), "symbol": symbol, "size": size, "opacity": opacity, "line": {"width": 0}}
+
+
+def edge_note(trials: list[TrialRecord], ends: tuple[float, float], metric: Metric) -> str:
+    """Return what the marks on the edge of a figure are, "" where there is none."""
+    failed = sum(trial.outcome in FAILED for trial in trials)
+    beyond = sum(role(trial, ends, metric) == BEYOND for trial in trials)
+    parts = [f"{count(failed, 'trial')} that failed"] if failed else []
+    parts += [f"{count(beyond, 'trial')} whose value lies beyond the scale (open triangles)"] if beyond else []
+    return f"On the {'lower' if metric.maximize else 'upper'} edge: {listing(parts)}." if parts else ""
+
+
 def thin(trials: list[TrialRecord], most: int, metric: Metric) -> list[TrialRecord]:
     """Return at most `most` trials: the best tenth of them, the rest evenly, in the order of their numbers."""
     if len(trials) <= most:
@@ -196,10 +221,10 @@ def tick_text(value: float) -> str:
     return number(float(f"{value:.3g}")).removeprefix("1×")
 
 
-def log_axis(low: float, high: float, title: str = "", most: int = 6) -> dict[str, Any]:
+def log_axis(low: float, high: float, title: str = "", most: int = 6, **more: Any) -> dict[str, Any]:
     """Return a logarithmic axis with ticks at round numbers."""
     ticks = log_ticks(low, high, most)
-    return axis(title, type="log", tickvals=ticks, ticktext=[tick_text(tick) for tick in ticks])
+    return axis(title, type="log", tickvals=ticks, ticktext=[tick_text(tick) for tick in ticks]) | more
 
 
 def rounded(values: list[Any]) -> list[Any]:

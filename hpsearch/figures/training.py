@@ -1,8 +1,11 @@
 """Figures of training itself: learning curves of the best against the rest, and the losses of the best trial."""
 
+from math import isfinite
+from typing import Any
+
 import plotly.graph_objects as go
 
-from hpsearch.figures.style import FAILED, LIGHT, SERIES, axis, blank, label, limits, log_axis, rounded, value_axis
+from hpsearch.figures.style import FAILED, LIGHT, SERIES, axis, blank, label, log_axis, rounded, value_axis
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.tables import Frames
 from hpsearch.trial import History
@@ -26,12 +29,13 @@ def _budget(frames: Frames) -> int:
 
 
 def curves(frames: Frames, record: StudyRecord) -> go.Figure | None:
-    """Draw the validation metric over the budget: five best trials, and where four fifths of the others lie."""
+    """Draw the validation metric over the budget: five best trials, and where the middle half of the others lies."""
     metric, leaders = Metric.of(record), _leaders(record)
     if not leaders:
         return None
-    figure, budget = blank(420), _budget(frames)
-    _band(figure, frames, record, budget)
+    figure, budget, quartiles = blank(420), _budget(frames), _quartiles(frames, record)
+    if quartiles is not None:
+        _band(figure, quartiles, budget)
     for place, trial in reversed(list(enumerate(leaders))):
         history = trial.history or History()
         figure.add_trace(
@@ -48,8 +52,10 @@ def curves(frames: Frames, record: StudyRecord) -> go.Figure | None:
     figure.update_xaxes(
         axis("share of the training budget", tickformat=".0%", range=[0, 1], tickvals=[0, 0.25, 0.5, 0.75, 1])
     )
-    figure.update_yaxes(value_axis(metric, _span(frames, record, budget), f"{label(metric.name)}, validation rows"))
-    return figure
+    ends, beyond = _span(leaders, quartiles, budget)
+    figure.update_yaxes(value_axis(metric, ends, f"{label(metric.name)}, validation rows"))
+    note = f"The scale fits the curves after the first fifth of the budget; some begin {'below' if metric.maximize else 'above'} it."
+    return figure.update_layout(meta={"note": note if beyond else ""})
 
 
 def _others(frames: Frames, record: StudyRecord) -> list[int]:
@@ -59,28 +65,42 @@ def _others(frames: Frames, record: StudyRecord) -> list[int]:
     ]
 
 
-def _band(figure: go.Figure, frames: Frames, record: StudyRecord, budget: int) -> None:
+def _quartiles(frames: Frames, record: StudyRecord) -> Any:
+    """Return the others' quartiles at each evaluation that enough of them reached: a data frame, or None for too few."""
     curves = frames["curves"]
     groups = curves[curves["trial"].isin(_others(frames, record))].groupby("evaluation")["metric"]
-    table = groups.quantile([0.1, 0.5, 0.9]).unstack()[groups.size() >= FEW] if len(groups) else None
-    if table is None or len(table) < 2:
-        return
-    x = rounded([float(evaluation) / budget for evaluation in table.index])
-    low, middle, high = (rounded([float(v) for v in table[q]]) for q in (0.1, 0.5, 0.9))
+    table = groups.quantile([0.25, 0.5, 0.75]).unstack()[groups.size() >= FEW] if len(groups) else None
+    return table if table is not None and len(table) > 1 else None
+
+
+def _band(figure: go.Figure, quartiles: Any, budget: int) -> None:
+    x = rounded([float(evaluation) / budget for evaluation in quartiles.index])
+    low, middle, high = (rounded([float(v) for v in quartiles[q]]) for q in (0.25, 0.5, 0.75))
     quiet = {"x": x, "mode": "lines", "hoverinfo": "skip", "legendrank": 900}
     figure.add_trace(go.Scatter(y=low, line={"width": 0, "color": LIGHT["pale"]}, showlegend=False, **quiet))
     filled = {"fill": "tonexty", "fillcolor": LIGHT["band"], "line": {"width": 0, "color": LIGHT["band"]}}
-    figure.add_trace(go.Scatter(y=high, name="all others, 10 to 90 %", **filled, **quiet))
+    figure.add_trace(go.Scatter(y=high, name="all others, the middle half", **filled, **quiet))
     dashed = {"color": LIGHT["pruned"], "width": 1.5, "dash": "dash"}
     figure.add_trace(go.Scatter(y=middle, name="their median", line=dashed, **quiet))
 
 
-def _span(frames: Frames, record: StudyRecord, budget: int) -> tuple[float, float]:
-    """Return the limits without the first fifth of training, which is far from the rest and would squeeze it."""
-    curves = frames["curves"]
-    wanted = {trial.number for trial in _leaders(record)} | set(_others(frames, record))
-    late = curves[curves["trial"].isin(wanted) & (curves["evaluation"] > 0.2 * budget)]["metric"]
-    return limits([float(value) for value in late.dropna()] or [0.0, 1.0], Metric.of(record))
+def _span(leaders: list[TrialRecord], quartiles: Any, budget: int) -> tuple[tuple[float, float], bool]:
+    """Return limits that hold all lines and the band after the first fifth of training, and whether something before lies beyond.
+
+    The beginning is far from the rest and would squeeze it.
+    """
+    points = [
+        (evaluation, value)
+        for history in (trial.history or History() for trial in leaders)
+        for evaluation, value in zip(history.evaluation, history.metric, strict=True)
+    ]
+    if quartiles is not None:
+        points += [(evaluation, value) for evaluation, row in quartiles.iterrows() for value in row]
+    points = [(evaluation, float(value)) for evaluation, value in points if isfinite(value)] or [(1, 0.0), (1, 1.0)]
+    late = [value for evaluation, value in points if evaluation > 0.2 * budget] or [value for _, value in points]
+    pad = 0.06 * (max(late) - min(late)) or max(abs(late[0]) * 0.02, 1e-6)
+    low, high = min(late) - pad, max(late) + pad
+    return (low, high), any(not low <= value <= high for _, value in points)
 
 
 def curves_reading(frames: Frames, record: StudyRecord) -> str:

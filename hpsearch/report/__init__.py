@@ -6,7 +6,6 @@ numbers beside it. It is derived from the storage and can be made again at any t
 """
 
 from collections.abc import Mapping
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from hpsearch.figures import DARK, FIGURES, LIGHT, Figure, plotly_script
 from hpsearch.files import write_file
 from hpsearch.report import findings
 from hpsearch.report.page import Html, bullets, document, element, facts, link, paragraph, section, table, text
+from hpsearch.report.plain import plain as as_json
 from hpsearch.storage import StudyRecord
 from hpsearch.tables import TABLES, Frames, cells, frames, write
 from hpsearch.words import Metric, best, readable, sentence, visible
@@ -41,7 +41,7 @@ def write_report(record: StudyRecord, folder: Path) -> Path:
 def page(record: StudyRecord, tables: Frames) -> str:
     """Return the report as one HTML document."""
     drawn = {name: figure for name, row in FIGURES.items() if (figure := row.draw(tables, record)) is not None}
-    plain = {name: _plain(figure) for name, figure in drawn.items()}
+    plain = {name: as_json(figure) for name, figure in drawn.items()}
     edges = [row for row in tables["hyperparameters"].to_dict("records") if row["edge"]]
     body = [
         _headline(record),
@@ -56,23 +56,6 @@ def page(record: StudyRecord, tables: Frames) -> str:
     return document(
         f"{visible(record.name, 100)}: hyperparameter search", body, plain, dark, plotly_script() if plain else ""
     )
-
-
-def _plain(figure: Any) -> dict[str, Any]:
-    """Return a figure as JSON values, without the default template that the house's look replaces."""
-    plain = figure.to_plotly_json()
-    plain["layout"].pop("template", None)
-    return {"data": _clean(plain["data"]), "layout": _clean(plain["layout"])}
-
-
-def _clean(value: Any) -> Any:
-    """Return plain JSON values; JSON has no nan, a figure has a gap there."""
-    if isinstance(value, Mapping):
-        return {key: _clean(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_clean(inner) for inner in value]
-    value = value.item() if hasattr(value, "item") else value
-    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _headline(record: StudyRecord) -> Html:
@@ -153,6 +136,7 @@ def _figure(row: Figure, record: StudyRecord, tables: Frames, plain: Mapping[str
     inner = [paragraph(row.question, "ask"), paragraph(row.reading(tables, record)), *(places if plain else [])]
     if plain:
         inner += [
+            element("div", id=f"save-{row.name}", class_="switch save"),
             paragraph(meta.get("thinned"), "note"),
             paragraph(meta.get("note"), "note"),
             _numbers(row.table, record, tables),

@@ -167,6 +167,7 @@ def honesty(record: StudyRecord) -> str:
 def warnings(record: StudyRecord, edges: list[Mapping[str, Any]]) -> list[str]:
     """Return what a careful reader would object; `edges` are the rows of the hyperparameters' table that lie on an edge."""
     found = [_unfinished(record), _few(record), _lost(record), *_edges(edges), _repeats(record), _overlap(record)]
+    found.append(_optimism(record))
     return [line for line in found if line]
 
 
@@ -241,6 +242,23 @@ def _overlap(record: StudyRecord) -> str:
         return ""
     others = f"{near:,} other trials lie" if near > 1 else "One other trial lies"
     return f"{others} within one standard error ({metric.gap(error, 0)}) of the best: {rows:,} validation rows cannot tell them apart."
+
+
+def _optimism(record: StudyRecord) -> str:
+    """Say where the validation value is no value that the test rows allow."""
+    metric, test, value = Metric.of(record), record.result.get("test") or {}, record.result.get("validation")
+    low, high = test.get("low"), test.get("high")
+    if value is None or low is None or high is None or low <= value <= high:
+        return ""
+    better = metric.better(value, low) and metric.better(value, high)
+    said = f"The validation {metric.name}, {metric.text(value)}, lies outside the test rows' 95{SPACE}% interval"
+    said += f" ({metric.text(low)} to {metric.text(high)})"
+    if better:
+        chosen = count(len(ranked(record)), "trained network")
+        return (
+            f"{said}: as the best of {chosen} the choice flatters it (the search's optimism). Rely on the test value."
+        )
+    return f"{said}, on the worse side: the two sets of rows may differ in kind, so look at how they were split."
 
 
 def protocol(record: StudyRecord) -> list[tuple[str, str]]:

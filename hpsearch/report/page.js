@@ -4,9 +4,11 @@
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const figures = read("figures");
   const dark = read("dark");
+  const words = read("words");
   const screen = window.matchMedia("(prefers-color-scheme: dark)");
   const touch = window.matchMedia("(pointer: coarse)");
   const chosen = {};
+  const hidden = new Set(); // names that the reader switched off: in every figure that has them
   let paper = false;
 
   // Only values under a key that names a colour are exchanged: a trial's text is never touched.
@@ -33,18 +35,40 @@
     Object.assign(layout.margin, { l: 0, r: 4, t: 10, b: 0 });
   };
 
+  // Where there is no room side by side, what ran across runs down: the first axis on top, low values on the left.
+  const turn = (copy, width, height) => {
+    const down = (values) => values.map((value) => (value === null ? null : -value));
+    copy.data.forEach((trace) => { [trace.x, trace.y] = [trace.y, down(trace.x)]; });
+    copy.layout.shapes.forEach((line) => { [line.x0, line.x1, line.y0, line.y1] = [line.y0, line.y1, -line.x0, -line.x1]; });
+    copy.layout.annotations.forEach((note) => {
+      const title = note.yref === "paper";
+      const at = title ? { x: 0, xshift: -34, xanchor: "left", yshift: 20, text: note.text.replace("<br>", " ") } : { x: note.y };
+      Object.assign(note, at, { y: -note.x, xref: title ? "paper" : "x", yref: "y", yanchor: "middle" });
+    });
+    const ticks = copy.layout.annotations.filter((note) => note.xref === "x");
+    for (const y of new Set(ticks.map((note) => note.y))) {
+      const row = ticks.filter((note) => note.y === y).sort((a, b) => a.x - b.x);
+      const touch = (a, b) => 3.3 * (a.text.length + b.text.length) + 10 > ((b.x - a.x) * (width - 68)) / 1.3;
+      if (row.slice(1).some((note, i) => touch(row[i], note))) row.forEach((note, i) => { note.yshift = i % 2 ? -13 : 0; });
+    }
+    const [first, last] = copy.layout.xaxis.range;
+    [copy.layout.xaxis.range, copy.layout.yaxis.range] = [copy.layout.yaxis.range, [-last, -first + 0.35]];
+    copy.layout.height = height;
+    Object.assign(copy.layout.margin, { l: 34, r: 34, b: 4 });
+  };
+
   const draw = (name) => {
     const place = document.getElementById("figure-" + name);
     const figure = figures[name];
     const copy = screen.matches && !paper ? painted(figure, false) : structuredClone(figure);
     const meta = copy.layout.meta || {};
-    const room = paper ? 680 : Math.floor(place.clientWidth);
-    const width = Math.max(room, Math.min(meta.minimum || 0, paper ? 680 : 1e9));
+    const width = paper ? 680 : Math.floor(place.clientWidth);
     copy.layout.width = width;
+    if (meta.turned && width < meta.turned.below) turn(copy, width, meta.turned.height);
     if (meta.panels) arrange(copy.layout, meta, width);
     // A narrow legend has more lines; they must not eat the picture.
     const lines = copy.data.filter((trace) => trace.showlegend !== false && trace.name).length;
-    if (width < 520 && !meta.minimum) copy.layout.height += meta.panels ? 90 : 16 * Math.max(0, lines - 2);
+    if (width < 520 && !meta.turned) copy.layout.height += meta.panels ? 90 : 16 * Math.max(0, lines - 2);
     if (touch.matches) copy.layout.dragmode = false;
     const option = meta.switch && meta.switch[chosen[name] || 0];
     if (option) {
@@ -52,14 +76,45 @@
       copy.layout.xaxis.title.text = option.title;
     }
     delete copy.layout.meta;
-    return Plotly.react(place, copy.data, copy.layout, { displayModeBar: false, responsive: false, doubleClick: "reset" });
+    copy.data.forEach((trace) => { if (hidden.has(trace.name)) trace.visible = "legendonly"; });
+    const config = { displayModeBar: false, responsive: false, doubleClick: "reset" };
+    const drawn = Plotly.react(place, { data: copy.data, layout: copy.layout, frames: copy.frames, config });
+    if (!place.dataset.heard) {
+      place.dataset.heard = "yes";
+      place.on("plotly_legendclick", (event) => toggle(event.fullData.name));
+    }
+    return drawn;
+  };
+
+  // One legend for all figures: what is switched off in one is off in the others that show it.
+  const toggle = (name) => {
+    if (!hidden.delete(name)) hidden.add(name);
+    names.filter((other) => figures[other].data.some((trace) => trace.name === name)).forEach(safely);
+    return false;
+  };
+
+  const savers = (name) => {
+    const bar = document.getElementById("save-" + name);
+    if (!bar) return;
+    bar.append(words.save + " ");
+    ["png", "svg"].forEach((format) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = format.toUpperCase();
+      button.addEventListener("click", () => {
+        const place = document.getElementById("figure-" + name);
+        const size = { width: place.clientWidth, height: place.layout.height, scale: format === "png" ? 2 : 1 };
+        Plotly.downloadImage(place, { format, filename: name, ...size });
+      });
+      bar.append(button);
+    });
   };
 
   const buttons = (name) => {
     const options = (figures[name].layout.meta || {}).switch || [];
     if (options.length < 2) return;
     const bar = document.getElementById("switch-" + name);
-    bar.append("Count by ");
+    bar.append(words.count + " ");
     options.forEach((option, i) => {
       const button = document.createElement("button");
       button.type = "button";
@@ -76,7 +131,7 @@
 
   const tell = (name, error) => {
     const line = document.createElement("p");
-    line.textContent = "This figure could not be drawn (" + error.message + "); its numbers are in the table below.";
+    line.textContent = words.failed + " (" + error.message + ")";
     document.getElementById("figure-" + name).replaceChildren(line);
     console.error(error);
   };
@@ -103,5 +158,6 @@
   window.addEventListener("beforeprint", () => { paper = true; names.forEach(draw); });
   window.addEventListener("afterprint", () => { paper = false; all(); });
   names.forEach(buttons);
+  names.forEach(savers);
   all().then(() => { document.documentElement.dataset.drawn = String(names.length); });
 })();

@@ -97,7 +97,22 @@ def script_json(value: Any) -> str:
     return plain.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def document(title: str, body: Iterable[Html], figures: Mapping[str, Any], dark: Mapping[str, str], plotly: str) -> str:
+WORDS = {  # what the page's script says
+    "count": "Count by",
+    "save": "Save as",
+    "failed": "This figure could not be drawn; its numbers are in the table below.",
+}
+
+
+def document(
+    title: str,
+    body: Iterable[Html],
+    figures: Mapping[str, Any],
+    dark: Mapping[str, str],
+    plotly: str,
+    language: str = "en",
+    words: Mapping[str, str] = WORDS,
+) -> str:
     """Return the whole page.
 
     Args:
@@ -106,13 +121,16 @@ def document(title: str, body: Iterable[Html], figures: Mapping[str, Any], dark:
         figures: name → the figure's data and layout, as plain JSON values.
         dark: light colour → dark colour.
         plotly: plotly.js itself; "" where no figure is drawn.
+        language: the code of the language that the page is in.
+        words: what the page's script says, by the keys of `WORDS`.
 
     """
     scripts = [plotly, (HERE / "page.js").read_text(encoding="utf-8")] if figures else []
     style = (HERE / "page.css").read_text(encoding="utf-8")
-    data = [("figures", script_json(figures)), ("dark", script_json(dark))] if figures else []
+    kept = {"figures": figures, "dark": dark, "words": words}
+    data = [(name, script_json(value)) for name, value in kept.items()] if figures else []
     parts = [
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+        f'<!DOCTYPE html>\n<html lang="{escape(language)}">\n<head>\n<meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{_policy(scripts)}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         '<meta name="referrer" content="no-referrer">\n<meta name="color-scheme" content="light dark">',
@@ -127,7 +145,10 @@ def document(title: str, body: Iterable[Html], figures: Mapping[str, Any], dark:
 
 
 def _policy(scripts: Iterable[str]) -> str:
-    """Inline styles are allowed because plotly sets them; without addresses to load from they can tell nobody anything."""
+    """Inline styles are allowed because plotly sets them, blobs because it saves figures through them.
+
+    Without addresses to load from they can tell nobody anything.
+    """
     hashes = " ".join(f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts)
     run = hashes or "'none'"
-    return f"default-src 'none'; script-src {run}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+    return f"default-src 'none'; script-src {run}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"

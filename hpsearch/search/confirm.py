@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.files import write_file
 from hpsearch.statistics.shares import wilson
-from hpsearch.training.network import DNN
+from hpsearch.training.network import DNN, registration
 from hpsearch.trial import TrainingRun, TrialSpec, derive_seed
 
 RESAMPLES = 1_000
@@ -71,9 +71,15 @@ def score_test(run: TrainingRun, spec: TrialSpec, data: Data, weights: Mapping[s
         "parameters": run.parameters,
         "architecture": asdict(spec.architecture) | {"widths": list(spec.architecture.widths)},
         "layers": [{"name": n, "shape": list(w.shape), "count": w.numel()} for n, w in network.state_dict().items()],
+        "registered": registration(spec.architecture),
         "device": str(data.test.inputs.device),
-        "versions": {package: version(package) for package in PACKAGES},
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that decide a result."""
+    return {package: version(package) for package in PACKAGES}
 
 
 def interval(data: Data, outputs: torch.Tensor, metric: float) -> tuple[float, float]:

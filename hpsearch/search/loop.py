@@ -26,10 +26,16 @@ class Standing:
     best: float | None
     best_number: int | None
     pruned: int
-    failed: int
+    diverged: int
+    out_of_memory: int
     repeated: int
     seconds: float
     trained: int  # trials trained in this run, for the rate
+
+    @property
+    def failed(self) -> int:
+        """Trials without a usable value."""
+        return self.diverged + self.out_of_memory
 
     @property
     def rate(self) -> float:
@@ -59,6 +65,9 @@ class Search:
         self.best: TrainingRun | None = None
         self.best_spec: TrialSpec | None = None
         self._stored: list[Stored] = writer.stored()
+        self.left = self.total - sum(
+            trial.finished for trial in self._stored[: self.total]
+        )  # trials to be told in this run
         self.retrained = [n for n, trial in enumerate(self._stored) if not trial.finished]
         self._next = 0
         self._specs: dict[int, TrialSpec] = {}
@@ -67,7 +76,7 @@ class Search:
         self._first: dict[tuple[tuple[str, Any], ...], int] = {}  # parameters → the first trial that has them
         self._answers: dict[int, tuple[TrainingRun, Mapping[int, float]]] = {}  # first trial → its run and rungs
         self._waiting: dict[int, list[int]] = {}  # first trial → trials that repeat it while it trains
-        self._counts = dict.fromkeys(("done", "pruned", "failed", "repeated", "trained"), 0)
+        self._counts = dict.fromkeys(("done", "pruned", "diverged", "out_of_memory", "repeated", "trained"), 0)
 
     @property
     def standing(self) -> Standing:
@@ -164,6 +173,7 @@ class Search:
         """Give a trial the result of the first one with its hyperparameters, now or once it is there."""
         if first in self._answers:
             self._repeat(number, first)
+            self.show(self.standing)
         else:
             self._waiting.setdefault(first, []).append(number)
 
@@ -183,7 +193,8 @@ class Search:
         self.view.tell(run.number, self._told(run))
         self._counts["done"] += 1
         self._counts["pruned"] += run.outcome is Outcome.PRUNED
-        self._counts["failed"] += run.outcome.failed
+        self._counts["diverged"] += run.outcome is Outcome.DIVERGED
+        self._counts["out_of_memory"] += run.outcome is Outcome.OUT_OF_MEMORY
         if self._better(run):
             self.best, self.best_spec = run, spec
 

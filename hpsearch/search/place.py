@@ -20,6 +20,9 @@ class Place:
     """Where a study runs and is kept: its folder, its storage's URL, the device (None: CUDA where there is one).
 
     `engine` is a name of `ENGINES`; `parallel` how many trials are in flight (None: chosen). Neither changes what is proposed.
+
+    Raises:
+        UserError: no such engine; fewer than one trial in flight.
     """
 
     folder: Path
@@ -29,6 +32,11 @@ class Place:
     take_over: bool = False
     engine: str = "auto"
     parallel: int | None = None
+
+    def __post_init__(self) -> None:
+        look_up(ENGINES, self.engine, "engine")
+        if self.parallel is not None and self.parallel < 1:
+            raise UserError(f"--parallel {self.parallel}: a number from 1 expected.")
 
 
 def prepare_data(config: StudyConfig, place: Place) -> Data:
@@ -54,14 +62,7 @@ def prepare_data(config: StudyConfig, place: Place) -> Data:
 
 
 def prepare_engine(config: StudyConfig, place: Place, data: Data, explain: Callable[[str], None]) -> Engine:
-    """Return the engine that a study asks for, with places for as many trials as are asked for, or fit.
-
-    Raises:
-        UserError: no such engine; fewer than one trial in flight.
-    """
-    look_up(ENGINES, place.engine, "engine")
-    if place.parallel is not None and place.parallel < 1:
-        raise UserError(f"--parallel {place.parallel}: a number from 1 expected.")
+    """Return the engine that a study asks for, with places for as many trials as are asked for, or fit."""
     places = place.parallel or min(
         config.search.lag, default_places(data, config.space.largest(data.inputs, data.outputs))
     )

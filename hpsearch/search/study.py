@@ -1,14 +1,15 @@
 """One study from its configuration to its result: data, storage, search, the best network."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data
-from hpsearch.errors import SearchFailed, Stopped, look_up
-from hpsearch.files import make_folder
+from hpsearch.errors import SearchFailed, Stopped, look_up, shown
+from hpsearch.files import make_folder, write_file
 from hpsearch.search.confirm import load_weights, save_weights, score_test
 from hpsearch.search.loop import Search, Standing
 from hpsearch.search.place import Place
@@ -16,52 +17,83 @@ from hpsearch.search.pruners import PRUNERS
 from hpsearch.search.samplers import SAMPLERS
 from hpsearch.search.stopping import stopping
 from hpsearch.search.view import View
+from hpsearch.storage.opening import DEFAULT, HOME, check_home, home
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine, Several
+from hpsearch.training.engines import compiles
 from hpsearch.trial import Direction, TrainingRun, TrialSpec
 
 NOTABLE = 0.05  # share of idle places that is worth a line
 Show = Callable[[Standing], None]
 
 
-def run_study(
-    config: StudyConfig, place: Place, data: Data, engine: Engine, show: Show, announce: Callable[[str], None]
-) -> dict[str, Any]:
-    """Run or continue a study and return its result, which the storage keeps too.
+@dataclass(frozen=True, slots=True)
+class OpenStudy:
+    """A study that nothing stands in the way of: its configuration, place and data, the sampler's view, the storage under its lease."""
+
+    config: StudyConfig
+    place: Place
+    data: Data
+    view: View
+    writer: StudyWriter
+
+
+@contextmanager
+def open_study(config: StudyConfig, place: Place, data: Data) -> Iterator[OpenStudy]:
+    """Open a study, or make it; whatever can be refused is refused here, before anything is shown or trained.
 
     Raises:
         UserError, StorageError: it cannot start.
+    """
+    view = make_view(config, data.metric.direction)
+    with open_writer(place, config.study.name, data.metric.direction, config.settings(), data.summary) as writer:
+        yield OpenStudy(config, place, data, view, writer)
+
+
+@contextmanager
+def open_writer(
+    place: Place, name: str, direction: str, settings: Mapping[str, Any], data: Mapping[str, Any]
+) -> Iterator[StudyWriter]:
+    """Open the storage of a study under its lease, and the study's folder, whose report and best network are this study's alone.
+
+    Raises:
+        UserError, StorageError: they cannot be had.
+    """
+    own = home(place.folder, place.storage)
+    check_home(place.folder, place.storage)
+    if own == DEFAULT:
+        make_folder(place.folder)
+    writer = StudyWriter.open(place.storage, name, direction, settings, data, take_over=place.take_over)
+    with closing(writer):
+        write_file(make_folder(place.folder) / HOME, own)
+        yield writer
+
+
+def run_study(study: OpenStudy, engine: Engine, show: Show, announce: Callable[[str], None]) -> dict[str, Any]:
+    """Run or continue a study and return its result, which the storage keeps too.
+
+    Raises:
         SearchFailed: no trial gave a usable network.
         Stopped: a signal ended it; everything told is kept.
     """
-    view = make_view(config, data.metric.direction)
-    writer = StudyWriter.open(
-        place.storage,
-        config.study.name,
-        data.metric.direction,
-        config.settings(),
-        data.summary,
-        take_over=place.take_over,
-    )
-    with closing(writer):
-        make_folder(place.folder)
-        search = make_search(config, view, writer, data, config.search.trials, show)
-        for note in _notes(config, place, search, data):
-            announce(note)
-        with stopping(search, announce) as status:
-            engine.run(search)
-        writer.flush()
-        key = str(data.summary["hash"])
-        _keep_best(search, place.folder, key)
-        if status():
-            left = search.total - search.standing.done
-            raise Stopped(f"stopped with {search.standing.done} trials told, {left} to go", status())
-        announce(_ended(search))
-        if (idle := search.idle.share) > NOTABLE:
-            announce(
-                f"waiting for results that search.lag = {config.search.lag} asks for left {idle:.0%} of the places idle"
-            )
-        return _confirm(search, place.folder, key, data, engine)
+    config, folder, data = study.config, study.place.folder, study.data
+    search = make_search(config, study.view, study.writer, data, config.search.trials, show)
+    for note in _notes(config, study.place, search, data):
+        announce(note)
+    with stopping(search, announce) as status:
+        engine.run(search)
+    study.writer.flush()
+    key = str(data.summary["hash"])
+    _keep_best(search, folder, key)
+    if status():
+        left = search.total - search.standing.done
+        raise Stopped(f"stopped with {search.standing.done} trials told, {left} to go", status())
+    announce(_ended(search))
+    if (idle := search.idle.share) > NOTABLE:
+        announce(
+            f"waiting for results that search.lag = {config.search.lag} asks for left {idle:.0%} of the places idle"
+        )
+    return _confirm(search, folder, key, data, engine)
 
 
 def make_view(config: StudyConfig, direction: Direction) -> View:
@@ -103,6 +135,8 @@ def make_search(config: StudyConfig, view: View, writer: StudyWriter, data: Data
 
 def _notes(config: StudyConfig, place: Place, search: Search, data: Data) -> Iterator[str]:
     """Yield what the user should know before the first trial."""
+    if place.folder.name != config.study.name:
+        yield f"study {shown(config.study.name)} is kept in {place.folder}: a folder's name is of a-z, 0-9, _ and -, at most 64 of them"
     rows = len(data.training.inputs)
     large = [b for b in config.space.domain("batch_size").points() if not isinstance(b, str) and b > rows]
     if large:
@@ -112,9 +146,17 @@ def _notes(config: StudyConfig, place: Place, search: Search, data: Data) -> Ite
             f"at most {config.search.lag} of {place.parallel} places can be in use: a trial is proposed knowing all results up to "
             f"search.lag = {config.search.lag} before it (a study begun with a larger lag fills more)"
         )
+    yield from _before_training(place, search, data)
+
+
+def _before_training(place: Place, search: Search, data: Data) -> Iterator[str]:
     if search.retrained:
         trials = ", ".join(f"#{n}" for n in search.retrained)
         yield f"training {len(search.retrained)} interrupted trial{'s' * (len(search.retrained) > 1)} ({trials}) again"
+    if not search.left:
+        yield f"all {search.total:,} trials were told before: nothing is trained"
+    elif compiles(place.engine, data):
+        yield "compiling kernels for this machine (once; ~10 s)"
 
 
 def _ended(search: Search) -> str:

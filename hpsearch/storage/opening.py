@@ -20,7 +20,6 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from hpsearch.errors import StorageError, UserError
-from hpsearch.files import make_folder
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -29,6 +28,8 @@ JOURNAL = "journal:///"
 REDIS = "redis://"
 SQLITE_MAGIC = b"SQLite format 3\0"
 WAIT_FOR_LOCK = 60  # seconds
+DEFAULT = "study.db"  # in the study's folder
+HOME = "storage.txt"  # in the study's folder: where the study is kept
 
 
 def sqlite_url(file: Path) -> str:
@@ -92,6 +93,33 @@ def local_file(url: str) -> Path | None:
     return Path(url.removeprefix(prefix)) if prefix else None
 
 
+def home(folder: Path, url: str) -> str:
+    """Return where the study of a folder is kept: the name of a file in it, else the storage's URL without its password."""
+    file = local_file(url)
+    if file is None:
+        return masked(url)
+    return (
+        file.name if file.parent.absolute() == folder.absolute() else f"{url.partition('///')[0]}///{file.absolute()}"
+    )
+
+
+def check_home(folder: Path, url: str) -> None:
+    """Refuse a folder whose report and best network are of a study in another storage: this one's would take their place.
+
+    Raises:
+        UserError: names both storages.
+    """
+    own, note, default = home(folder, url), folder / HOME, folder / DEFAULT
+    owner = DEFAULT if os.access(default, os.F_OK) else own
+    if os.access(note, os.R_OK):
+        owner = note.read_text(encoding="utf-8", errors="replace")
+    if owner != own:
+        raise UserError(
+            f"{folder} holds the report and the best network of a study kept in {owner}, and this one is kept in {own}. "
+            "Give it another name (--name) or another folder (--reports DIR)."
+        )
+
+
 @contextmanager
 def explained(url: str) -> Iterator[None]:
     """Turn a storage's exceptions into one line that names the storage."""
@@ -123,12 +151,17 @@ def _check_file(file: Path, url: str, must_exist: bool) -> None:
             raise UserError(
                 f"no storage {url}: the file does not exist. Run the study first, or give another name or URL."
             )
-        file.parent.mkdir(parents=True, exist_ok=True)
+        _check_folder(file, url)
         return
     with file.open("rb") as stream:
         start = stream.read(len(SQLITE_MAGIC))
     if url.startswith(SQLITE) and start not in (b"", SQLITE_MAGIC):
         raise StorageError(f"storage damaged: {file} is not a SQLite file. It was not changed; restore a copy.")
+
+
+def _check_folder(file: Path, url: str) -> None:
+    if not file.parent.is_dir():
+        raise UserError(f"storage {url}: there is no folder {file.parent}. Make it, or give another URL.")
 
 
 @contextmanager
@@ -138,7 +171,8 @@ def alone(url: str) -> Iterator[None]:
     if file is None:
         yield
         return
-    folder = os.open(make_folder(file.parent), os.O_RDONLY)
+    _check_folder(file, url)
+    folder = os.open(file.parent, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
         yield

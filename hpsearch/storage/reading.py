@@ -56,8 +56,10 @@ def read(url: str, name: str | None = None) -> StudyRecord | ComparisonRecord:
     """
     storage = open_storage(url, read_only=True)
     with explained(url):
-        if "compare" in storage.get_study_user_attrs(_find(storage, url, name)).get(f"{PREFIX}settings", {}):
-            return _comparison(storage, _find(storage, url, name))
+        study_id = _find(storage, url, name)
+        settings = storage.get_study_user_attrs(study_id).get(f"{PREFIX}settings", {})
+        if "compare" in settings or "minima" in settings:
+            return _comparison(storage, study_id)
     return read_study(url, name)
 
 
@@ -83,6 +85,7 @@ def _comparison(storage: BaseStorage, study_id: int) -> ComparisonRecord:
         textbook=_table(attributes, "textbook"),
         minima=_table(attributes, "minima"),
         as_of=time.strftime("%Y-%m-%d %H:%M"),
+        made=_table(attributes, "made"),
     )
 
 

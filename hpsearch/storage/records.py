@@ -92,7 +92,8 @@ class ComparisonRecord:
     """A comparison as the storage has it; `settings` and `data` as of a `StudyRecord`, with the table `compare`.
 
     `target` is the value that the metric has to pass, None until it is chosen; `target_given` says that it was chosen before any result.
-    `shared` has, by optimizer, what was measured across arms; `textbook` the two-weight model; `minima` the escape tests. All may be empty.
+    `shared` has, by optimizer, what was measured across arms; `textbook` the two-weight model; `minima` the escape tests; `made` the
+    device, versions and network. All may be empty.
     """
 
     name: str
@@ -106,6 +107,7 @@ class ComparisonRecord:
     textbook: Mapping[str, Any]
     minima: Mapping[str, Any]
     as_of: str
+    made: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:

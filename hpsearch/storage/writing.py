@@ -26,7 +26,7 @@ from hpsearch.trial import Outcome, TrainingRun
 CURVE = 100  # evaluations kept of a learning curve: a few kilobytes a trial
 FREE = {  # settings that may change from run to run
     *("study.question", "data.root", "search.trials", "search.timeout"),
-    *("compare.trials", "compare.seeds", "compare.measured"),
+    *("compare.batch_sizes", "compare.trials", "compare.seeds", "compare.measured"),
 }
 
 

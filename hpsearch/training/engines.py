@@ -26,7 +26,7 @@ def make_engine(
 ) -> Engine:
     """Return the engine of a name for this data, with `places` for trials in flight (None: as many as train at the same time).
 
-    `explain` is told, once for each batch size, which engine trains it and why.
+    `explain` is told which engine trains and why, once for each reason.
     """
     if name == "reference":
         explain("reference engine, as asked: one trial at a time")
@@ -36,13 +36,23 @@ def make_engine(
 
     def planned(spec: TrialSpec) -> Plan:
         plan = choose(name, spec, data, count, precision)
-        line = f"batch size {spec.batch_size:,}: {plan.engine} engine, {plan.reason}"
+        line = f"{plan.engine} engine, {plan.reason}"
         if line not in told:
             told.add(line)
             explain(line)
         return plan
 
     return PullingEngine(data, planned, places=count, workers=workers(data))
+
+
+def compiles(name: str, data: Data) -> bool:
+    """Whether an engine is about to compile its kernels, since none is kept on disk: the only seconds in which nothing is seen."""
+    if data.training.inputs.is_cuda or name not in ("auto", "resident"):
+        return False
+    from hpsearch.training.resident.compiled import kept
+    from hpsearch.training.resident.kernel import predict
+
+    return not kept(predict)
 
 
 def choose(name: str, spec: TrialSpec, data: Data, places: int, precision: str) -> Plan:

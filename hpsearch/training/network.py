@@ -4,6 +4,7 @@ The layers sit in an `nn.ModuleList`, which registers them: a plain list would h
 """
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import nn
@@ -49,6 +50,27 @@ class DNN(nn.Module):
             if noise is not None and self.dropout:
                 hidden = hidden * noise.keep(number, self.dropout, hidden)
         return hidden
+
+
+def registration(architecture: Architecture) -> dict[str, Any]:
+    """Return what torch registers of a network, and of the same one with its layers in a plain list.
+
+    The tensors and numbers that `parameters()` lists in each case, and what the optimizer says to the second.
+    """
+    with torch.device("meta"):
+        network, hidden = DNN(architecture), DNN(architecture)
+    layers = list(hidden.layers)
+    del hidden.layers
+    hidden.__dict__["layers"] = layers  # a plain attribute, as `self.layers = [...]` makes one
+    counts = {
+        name: {"tensors": len(list(m.parameters())), "numbers": sum(p.numel() for p in m.parameters())}
+        for name, m in (("module_list", network), ("plain_list", hidden))
+    }
+    try:
+        torch.optim.SGD(hidden.parameters(), lr=0.1)
+    except ValueError as error:
+        return {**counts, "error": str(error)}
+    return counts
 
 
 def refuse_hidden_parameters(network: nn.Module) -> None:

@@ -12,9 +12,16 @@ import plotly.graph_objects as go
 from hpsearch.evidence.curves import Curve, curve
 from hpsearch.evidence.times import ENOUGH, ArmTimes, optimizers, regimes, times
 from hpsearch.evidence.times import UNITS as COSTS
-from hpsearch.figures.comparison.look import metric_name, optimizer_name, regime_color, regime_name, target_text
+from hpsearch.figures.comparison.look import (
+    arm_name,
+    metric_name,
+    optimizer_name,
+    power_axis,
+    regime_color,
+    target_text,
+)
 from hpsearch.figures.comparison.row import ComparedFigure, Rows
-from hpsearch.figures.style import LIGHT, axis, blank, log_axis, rounded, value_axis
+from hpsearch.figures.style import LIGHT, blank, log_axis, rounded, value_axis
 from hpsearch.storage import ComparisonRecord
 from hpsearch.texts import Texts
 from hpsearch.words import Metric, number
@@ -53,7 +60,7 @@ def draw(name: str, record: ComparisonRecord, texts: Texts) -> go.Figure | None:
             option["y"] += [rounded(part) for part in y]
     for trace, x, y in zip(figure.data, switch[0]["x"], switch[0]["y"], strict=True):
         trace.update(x=x, y=y)
-    figure.update_xaxes(axis(switch[0]["title"], type="log", dtick=1, exponentformat="power"))
+    figure.update_xaxes(power_axis(switch[0]["title"]))
     figure.update_yaxes(_upright(name, record, curves, texts))
     _target(name, figure, record)
     return figure.update_layout(meta={"switch": switch, "note": _note(name, record, texts)})
@@ -68,7 +75,7 @@ def _kept(one: Curve) -> list[int]:
 
 
 def _traces(one: Curve, record: ComparisonRecord, texts: Texts) -> list[go.Scatter]:
-    color, name = regime_color(one.batch_size, record.rows), regime_name(one.batch_size, record.rows, texts)
+    color, name = regime_color(one.batch_size, record.rows), arm_name(one.optimizer, one.batch_size, record.rows, texts)
     band = go.Scatter(mode="lines", fill="toself", fillcolor=color, opacity=0.2, line={"width": 0}, hoverinfo="skip")
     line = go.Scatter(mode="lines", name=name, line={"color": color, "width": 2.5})
     line.update(hovertemplate=texts("figure.curves.hover", name=name, x="%{x:.4~g}", y="%{y:.4~g}") + "<extra></extra>")
@@ -131,7 +138,7 @@ def reading(name: str, record: ComparisonRecord, texts: Texts) -> str:
 def _firsts(arms: list[ArmTimes], record: ComparisonRecord, texts: Texts) -> str:
     units = [unit for unit in COSTS if all(unit in arm.costs for arm in arms)]
     first = {unit: min(arms, key=lambda arm: arm.costs[unit].median.value) for unit in units}
-    names = {unit: regime_name(arm.batch_size, record.rows, texts) for unit, arm in first.items()}
+    names = {unit: arm_name(arm.optimizer, arm.batch_size, record.rows, texts) for unit, arm in first.items()}
     key = "untimed" if "seconds" not in names else "same" if len(set(names.values())) == 1 else "differ"
     return texts(f"figure.curves.{key}", target=target_text(record, texts), **names)
 
@@ -142,7 +149,9 @@ def _losses(one: Curve, record: ComparisonRecord, texts: Texts) -> str:
     rising = isfinite(low) and one.median[-1] > RISEN * low
     key = "rises" if rising else "diverged" if not isfinite(low) else "falls"
     values = {"lowest": number(float(low)), "epochs": number(float(f"{at:.3g}")), "last": number(float(one.median[-1]))}
-    return texts(f"figure.loss_curves.{key}", name=regime_name(one.batch_size, record.rows, texts), **values)
+    return texts(
+        f"figure.loss_curves.{key}", name=arm_name(one.optimizer, one.batch_size, record.rows, texts), **values
+    )
 
 
 def numbers(name: str, record: ComparisonRecord) -> Rows:

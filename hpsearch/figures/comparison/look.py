@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from math import isfinite, log, log2
 from typing import Any
 
-from hpsearch.figures.style import LIGHT, SERIES, axis, label
+from hpsearch.figures.style import LIGHT, SERIES, axis, label, tick_text
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 from hpsearch.texts import Texts
@@ -32,10 +32,23 @@ def regime_name(batch_size: int, rows: int, texts: Texts, short: bool = False) -
     return texts(f"regime.{'short_' if short else ''}{kind}", batch_size=number(batch_size))
 
 
+def arm_name(optimizer: str, batch_size: int, rows: int, texts: Texts) -> str:
+    """Return what an arm is called: its regime under plain gradient steps, else its batch size, since Adam on one row is no SGD."""
+    if optimizer == "sgd":
+        return regime_name(batch_size, rows, texts)
+    return texts("regime.other", batch_size=number(batch_size))
+
+
 def batch_axis(sizes: Iterable[int], title: str, **more: Any) -> dict[str, Any]:
     """Return a logarithmic axis with ticks at batch sizes that there are, fewer where they would touch."""
     ticks = _spaced(sorted(set(sizes)))
     return axis(title, type="log", tickvals=ticks, ticktext=[number(size) for size in ticks], tickangle=0) | more
+
+
+def power_axis(title: str, **more: Any) -> dict[str, Any]:
+    """Return a logarithmic axis with ticks at powers of ten, for whatever range it is switched to."""
+    ticks = [10.0**power for power in range(-12, 13)]
+    return axis(title, type="log", tickvals=ticks, ticktext=[tick_text(tick) for tick in ticks]) | more
 
 
 def _spaced(sizes: Sequence[int]) -> list[int]:
@@ -63,19 +76,30 @@ def target_text(record: ComparisonRecord, texts: Texts) -> str:
     return texts(f"metric.{side}", metric=metric_name(record, texts), value=value)
 
 
+def gap_texts(record: ComparisonRecord, gap: Estimate, texts: Texts) -> dict[str, str]:
+    """Return a difference of the metric, `value`, with the bare numbers of its interval's ends, `low` and `high`."""
+    ends = {end: _gap(Metric.of(record), getattr(gap, end)) for end in ("low", "high")}
+    return {"value": gap_text(record, gap.value, texts), **ends}
+
+
 def gap_text(record: ComparisonRecord, value: float, texts: Texts) -> str:
     """Return a signed difference of the metric; of percentages in points."""
-    metric = Metric.of(record)
-    if not isfinite(value):
-        return number(value)
-    if not metric.percent:
-        return signed(number(value))
-    return texts("metric.points", value=signed(f"{100 * value:.{metric.decimals}f}".replace("-", "−")))
+    said = _gap(Metric.of(record), value)
+    return texts("metric.points", value=said) if Metric.of(record).percent and isfinite(value) else said
+
+
+def _gap(metric: Metric, value: float) -> str:
+    if not isfinite(value) or not metric.percent:
+        return signed(number(float(value)))
+    return signed(f"{100 * value:.{metric.decimals}f}".replace("-", "−"))
 
 
 def signed(text: str) -> str:
     """Return a number's text with its sign: `+0.3`; zero has none."""
-    return text if text.startswith("−") or not text.strip("0.") else f"+{text}"
+    digits = text.removeprefix("−")
+    if not digits.strip("0."):
+        return digits
+    return text if text.startswith("−") else f"+{text}"
 
 
 def interval(estimate: Estimate, seconds: bool = False) -> tuple[str, str, str]:

@@ -11,12 +11,12 @@ import plotly.graph_objects as go
 from hpsearch.evidence.quality import ArmQuality, Limit, Within, limits, quality
 from hpsearch.evidence.times import ENOUGH, optimizers
 from hpsearch.figures.comparison.look import (
+    arm_name,
     batch_axis,
-    gap_text,
+    gap_texts,
     metric_name,
     optimizer_name,
     regime_color,
-    regime_name,
 )
 from hpsearch.figures.comparison.panels import laid_out, tagged, with_axes
 from hpsearch.figures.comparison.row import ComparedFigure, Rows
@@ -43,7 +43,7 @@ def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
         title = budget_text(budget, budgets[budget], texts)
         title = title if len(optimizers(record)) == 1 else f"{optimizer_name(name)}, {title}"
         across = batch_axis([arm.batch_size for arm in group], f"<b>{title}</b>")
-        with_axes(figure, place, across, _upright(record, group[0], texts))
+        with_axes(figure, place, across, _upright(record))
     notes = [
         texts("figure.quality.note"),
         texts(f"figure.quality.{'higher' if Metric.of(record).maximize else 'lower'}"),
@@ -55,10 +55,9 @@ def _known(arms: list[ArmQuality], optimizer: str, budget: str) -> bool:
     return any(arm.optimizer == optimizer and arm.within[budget].difference for arm in arms)
 
 
-def _upright(record: ComparisonRecord, arm: ArmQuality, texts: Texts) -> dict[str, object]:
+def _upright(record: ComparisonRecord) -> dict[str, object]:
     form = {"tickformat": "+.1%"} if Metric.of(record).percent else {"tickformat": "+~g"}
-    title = texts("figure.quality.y", reference=number(arm.reference))
-    return axis(title, nticks=6) | form | {"zeroline": True, "zerolinecolor": LIGHT["edge"]}
+    return axis(nticks=6) | form | {"zeroline": True, "zerolinecolor": LIGHT["edge"]}
 
 
 def _traces(record: ComparisonRecord, arms: list[ArmQuality], budget: str, texts: Texts) -> list[go.Scatter]:
@@ -70,7 +69,7 @@ def _traces(record: ComparisonRecord, arms: list[ArmQuality], budget: str, texts
         x=home,
         y=[0] * len(home),
         mode="markers",
-        name=texts("figure.quality.reference"),
+        name=texts("figure.quality.reference", size=number(arms[0].reference)),
         hoverinfo="skip",
         marker={"symbol": "line-ew-open", "size": 18, "color": LIGHT["ink"], "line": {"width": 2}},
     )
@@ -105,12 +104,10 @@ def said(record: ComparisonRecord, arm: ArmQuality, within: Within, texts: Texts
     assert gap is not None, "only differences are drawn"
     return texts(
         "figure.quality.hover",
-        name=regime_name(arm.batch_size, record.rows, texts),
+        name=arm_name(arm.optimizer, arm.batch_size, record.rows, texts),
         metric=metric_name(record, texts),
-        value=Metric.of(record).text(within.metric.value),
-        gap=gap_text(record, gap.value, texts),
-        low=gap_text(record, gap.low, texts),
-        high=gap_text(record, gap.high, texts),
+        median=Metric.of(record).text(within.metric.value),
+        **gap_texts(record, gap, texts),
         p=number(float(f"{within.p or 0.0:.2g}")),
         rate=number(arm.learning_rate),
     )
@@ -150,14 +147,14 @@ def _sentences(record: ComparisonRecord, arms: list[ArmQuality], budgets: dict[s
     return f"{text} {weak}".strip()
 
 
-def _budget(record: ComparisonRecord, ends: list[ArmQuality], name: str, limit: Limit, texts: Texts) -> str:
+def _budget(record: ComparisonRecord, ends: list[ArmQuality], which: str, limit: Limit, texts: Texts) -> str:
     parts = []
     for arm in ends:
-        gap = arm.within[name].difference
+        gap = arm.within[which].difference
         if gap is not None:
-            values = {end: gap_text(record, getattr(gap, end), texts) for end in ("value", "low", "high")}
-            parts.append(texts("figure.quality.end", name=regime_name(arm.batch_size, record.rows, texts), **values))
-    budget = budget_text(name, limit, texts)
+            name = arm_name(arm.optimizer, arm.batch_size, record.rows, texts)
+            parts.append(texts("figure.quality.end", name=name, **gap_texts(record, gap, texts)))
+    budget = budget_text(which, limit, texts)
     return texts("figure.quality.budget", budget=budget, ends=", ".join(parts)) if parts else ""
 
 

@@ -11,14 +11,15 @@ import plotly.graph_objects as go
 from hpsearch.evidence.rates import ArmRates, RateTrial, rates
 from hpsearch.evidence.times import optimizers
 from hpsearch.figures.comparison.look import (
+    arm_name,
     batch_axis,
     metric_name,
     optimizer_name,
-    regime_name,
+    power_axis,
     target_text,
 )
 from hpsearch.figures.comparison.row import ComparedFigure, Rows
-from hpsearch.figures.style import LIGHT, axis, blank, rounded
+from hpsearch.figures.style import LIGHT, blank, rounded
 from hpsearch.statistics.stability import Cell
 from hpsearch.storage import ComparisonRecord
 from hpsearch.texts import Texts
@@ -57,7 +58,7 @@ def _add(
         figure.add_trace(trace.update(xaxis=f"x{tag}", yaxis=f"y{tag}", showlegend=first))
     title = texts("axis.learning_rate")
     title = title if len(names) == 1 else f"<b>{optimizer_name(names[place])}</b>, {title}"
-    across = axis(title, type="log", dtick=1, exponentformat="power", anchor=f"y{tag}")
+    across = power_axis(title, anchor=f"y{tag}")
     upright = batch_axis(sizes, texts("axis.batch_size_short"), anchor=f"x{tag}")
     figure.update_layout({f"xaxis{tag}": across, f"yaxis{tag}": upright})
 
@@ -98,7 +99,7 @@ def _dots(cell: Cell, group: list[tuple[ArmRates, RateTrial]], record: Compariso
 def _said(arm: ArmRates, trial: RateTrial, record: ComparisonRecord, texts: Texts) -> str:
     return texts(
         "figure.rates.hover",
-        name=regime_name(arm.batch_size, record.rows, texts),
+        name=arm_name(arm.optimizer, arm.batch_size, record.rows, texts),
         trial=number(trial.number),
         rate=number(float(f"{trial.learning_rate:.3g}")),
         per_row=number(float(f"{trial.learning_rate / arm.batch_size:.3g}")),
@@ -152,7 +153,7 @@ def _sentences(arms: list[ArmRates], record: ComparisonRecord, texts: Texts) -> 
     if len(known) < 2:
         return texts("reading.unreached", target=target_text(record, texts))
     text = f"{_widths(known[0], known[-1], record, texts)} {_tuned(known, record, texts)}".strip()
-    edges = [regime_name(arm.batch_size, record.rows, texts) for arm in arms if arm.tuned and arm.edge]
+    edges = [arm_name(arm.optimizer, arm.batch_size, record.rows, texts) for arm in arms if arm.tuned and arm.edge]
     return text + " " + (texts("figure.rates.edges", names=", ".join(edges)) if edges else texts("figure.rates.inside"))
 
 
@@ -164,7 +165,10 @@ def _widths(first: ArmRates, last: ArmRates, record: ComparisonRecord, texts: Te
     key = "wider" if change > MOVED else "narrower" if change < -MOVED else "alike"
     values: dict[str, str] = {}
     for place, arm, (low, high, octaves) in (("first", first, first.working), ("last", last, last.working)):
-        values |= {place: regime_name(arm.batch_size, record.rows, texts), f"{place}_octaves": f"{octaves:.1f}"}
+        values |= {
+            place: arm_name(arm.optimizer, arm.batch_size, record.rows, texts),
+            f"{place}_octaves": f"{octaves:.1f}",
+        }
         values |= {f"{place}_low": number(float(f"{low:.2g}")), f"{place}_high": number(float(f"{high:.2g}"))}
         values |= {f"{place}_row": number(float(f"{high / arm.batch_size:.2g}"))}
     return texts(f"figure.rates.{key}", **values)

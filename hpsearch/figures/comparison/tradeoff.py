@@ -8,7 +8,7 @@ from math import isfinite
 import plotly.graph_objects as go
 
 from hpsearch.evidence.times import ArmTimes, optimizers, scaling, times
-from hpsearch.figures.comparison.look import interval, optimizer_name, regime_color, regime_name, series_color
+from hpsearch.figures.comparison.look import arm_name, interval, optimizer_name, regime_color, series_color
 from hpsearch.figures.comparison.row import ComparedFigure, Rows
 from hpsearch.figures.style import LIGHT, blank, log_axis, rounded
 from hpsearch.statistics.scaling import Hyperbola
@@ -33,7 +33,7 @@ def _examples(arm: ArmTimes) -> float:
     return arm.costs["steps"].median.value * arm.batch_size
 
 
-def curve(fit: Hyperbola, low: int, high: int) -> tuple[list[float], list[float]]:
+def curve(fit: Hyperbola, low: float, high: float) -> tuple[list[float], list[float]]:
     """Return updates and examples along the fit between two batch sizes."""
     sizes = [low * (high / low) ** (i / (POINTS - 1)) for i in range(POINTS)]
     return [fit.steps(size) for size in sizes], [fit.steps(size) * size for size in sizes]
@@ -59,8 +59,8 @@ def _traces(
     record: ComparisonRecord, arms: list[ArmTimes], fit: Hyperbola, place: int | None, texts: Texts
 ) -> list[go.Scatter]:
     color = LIGHT["soft"] if place is None else series_color(place)
-    x, y = curve(fit, arms[0].batch_size, arms[-1].batch_size)
     critical = fit.critical_batch_size.value
+    x, y = curve(fit, min(arms[0].batch_size, critical), max(arms[-1].batch_size, critical))
     line = go.Scatter(x=rounded(x), y=rounded(y), mode="lines", line={"color": color, "width": 2}, hoverinfo="skip")
     dots = go.Scatter(
         x=rounded([arm.costs["steps"].median.value for arm in arms]),
@@ -84,7 +84,7 @@ def _traces(
 
 
 def _said(record: ComparisonRecord, arm: ArmTimes, texts: Texts) -> str:
-    name = regime_name(arm.batch_size, record.rows, texts)
+    name = arm_name(arm.optimizer, arm.batch_size, record.rows, texts)
     steps, examples = number(round(arm.costs["steps"].median.value)), number(round(_examples(arm)))
     return texts("figure.tradeoff.hover", name=name, steps=steps, examples=examples)
 

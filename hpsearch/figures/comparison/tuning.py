@@ -7,11 +7,11 @@ import plotly.graph_objects as go
 from hpsearch.evidence.times import optimizers, regimes
 from hpsearch.evidence.tuning import ArmTuning, tuning
 from hpsearch.figures.comparison.look import (
+    arm_name,
     batch_axis,
     metric_name,
     optimizer_name,
     regime_color,
-    regime_name,
     target_text,
 )
 from hpsearch.figures.comparison.panels import laid_out, tagged, with_axes
@@ -21,6 +21,7 @@ from hpsearch.storage import ComparisonRecord
 from hpsearch.texts import Texts
 from hpsearch.words import Metric, number, share
 
+MANY = 5  # arms, above which the legend names three regimes only
 LEAST = 3  # trials, below which a curve says nothing
 CLOSE = 0.1  # of the way from one trial's expected metric to all trials'
 
@@ -38,7 +39,8 @@ def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     names = [name for name in optimizers(record) if any(arm.optimizer == name for arm in arms)]
     figure, place = blank(360), 0
     for name in names:
-        group, title = [arm for arm in arms if arm.optimizer == name], optimizer_name(name) if len(names) > 1 else ""
+        group = [arm for arm in arms if arm.optimizer == name]
+        title = f"<br><b>{optimizer_name(name)}</b>" if len(names) > 1 else ""
         for traces, across, upright in (_curves(record, group, title, texts), _shares(record, group, title, texts)):
             if traces:
                 for trace in traces:
@@ -64,14 +66,12 @@ def _curves(record: ComparisonRecord, arms: list[ArmTuning], title: str, texts: 
     """Return the panel of expected bests; intervals of three regimes only, since more of them hide each other."""
     metric, banded = Metric.of(record), set(regimes(record, arms[0].optimizer) or [arm.batch_size for arm in arms[:3]])
     bands = [_band(arm, record) for arm in arms if arm.batch_size in banded]
-    lines = [_line(arm, record, texts) for arm in arms]
+    lines = [_line(arm, record, texts, len(arms) <= MANY or arm.batch_size in banded) for arm in arms]
     values = [float(value) for arm in arms for value in arm.best.value]
     pad = 0.04 * (max(values) - min(values)) or 0.01
-    upright = value_axis(
-        metric, (min(values) - pad, max(values) + pad), texts("figure.tuning.y", metric=metric_name(record, texts))
-    )
-    name = texts("figure.tuning.x")
-    across = axis(f"<b>{title}</b>, {name}" if title else name, rangemode="tozero", nticks=6)
+    upright = value_axis(metric, (min(values) - pad, max(values) + pad))
+    name = texts("figure.tuning.x", metric=metric_name(record, texts))
+    across = axis(f"{name}{title}", rangemode="tozero", nticks=6)
     return [*bands, *lines], across, upright
 
 
@@ -83,14 +83,16 @@ def _band(arm: ArmTuning, record: ComparisonRecord) -> go.Scatter:
     return go.Scatter(x=[*count, *count[::-1]], y=rounded(y), mode="lines", **look)
 
 
-def _line(arm: ArmTuning, record: ComparisonRecord, texts: Texts) -> go.Scatter:
-    name, metric = regime_name(arm.batch_size, record.rows, texts), Metric.of(record)
+def _line(arm: ArmTuning, record: ComparisonRecord, texts: Texts, listed: bool) -> go.Scatter:
+    alone = len(optimizers(record)) == 1  # several share one legend
+    name = arm_name(arm.optimizer if alone else "", arm.batch_size, record.rows, texts)
+    metric = Metric.of(record)
     rows = zip(range(1, arm.trials + 1), arm.best.value, arm.best.low, arm.best.high, strict=True)
     return go.Scatter(
         x=[*range(1, arm.trials + 1)],
         y=rounded([float(value) for value in arm.best.value]),
         mode="lines",
-        name=name,
+        name=name if listed else None,
         text=[
             texts(
                 "figure.tuning.hover",
@@ -117,7 +119,7 @@ def _shares(record: ComparisonRecord, arms: list[ArmTuning], title: str, texts: 
         text=[
             texts(
                 "figure.tuning.hover_share",
-                name=regime_name(arm.batch_size, record.rows, texts),
+                name=arm_name(arm.optimizer, arm.batch_size, record.rows, texts),
                 value=share(there.value),
                 low=share(there.low),
                 high=share(there.high),
@@ -131,9 +133,9 @@ def _shares(record: ComparisonRecord, arms: list[ArmTuning], title: str, texts: 
         | {"array": rounded([there.high - there.value for _, there in known])}
         | {"arrayminus": rounded([there.value - there.low for _, there in known])},
     )
-    name = texts("axis.batch_size")
-    across = batch_axis([arm.batch_size for arm in arms], f"<b>{title}</b>, {name}" if title else name)
-    return [dots] * bool(known), across, axis(texts("figure.tuning.y_share"), range=[-0.03, 1.03], tickformat=".0%")
+    name = texts("figure.tuning.x_share")
+    across = batch_axis([arm.batch_size for arm in arms], f"{name}{title}")
+    return [dots] * bool(known), across, axis(range=[-0.03, 1.03], tickformat=".0%")
 
 
 def needed(arm: ArmTuning) -> int:
@@ -166,8 +168,8 @@ def _sentences(record: ComparisonRecord, arms: list[ArmTuning], texts: Texts) ->
     key = "shares" if most.low > least.high else "shares_alike"
     ends = {"most": share(most.value), "least": share(least.value), "target": target_text(record, texts)}
     names = {
-        "often": regime_name(often.batch_size, record.rows, texts),
-        "rarely": regime_name(rarely.batch_size, record.rows, texts),
+        "often": arm_name(often.optimizer, often.batch_size, record.rows, texts),
+        "rarely": arm_name(rarely.optimizer, rarely.batch_size, record.rows, texts),
     }
     return f"{text} {texts(f'figure.tuning.{key}', **ends, **names)}"
 

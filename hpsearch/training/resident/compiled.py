@@ -1,6 +1,7 @@
 """How the functions of this room are compiled: without the interpreter's lock, kept on disk, sums in any order, NaN kept."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -24,6 +25,14 @@ def compiled(function: Function) -> Function:
         return cast("Function", numba.njit(cache=True, **OPTIONS)(function))
     except RuntimeError:  # no folder to keep machine code in can be written to
         return cast("Function", numba.njit(**OPTIONS)(function))
+
+
+def kept(function: Callable[..., Any]) -> bool:
+    """Whether machine code of a compiled function lies on disk, as new as its source."""
+    folder = cast("Any", function).stats.cache_path
+    source = Path(function.__code__.co_filename)
+    indices = Path(folder).glob(f"{source.stem}.{function.__name__}-*.nbi") if folder else ()
+    return any(index.stat().st_mtime > source.stat().st_mtime for index in indices)
 
 
 def inlined(function: Function) -> Function:
