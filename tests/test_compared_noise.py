@@ -164,7 +164,7 @@ def test_the_noise_scale_lies_among_batch_sizes_and_the_critical_one() -> None:
 
 def test_an_infinite_noise_scale_is_a_mark_on_the_cap() -> None:
     """Where |G|² cannot be told from 0 there is a ▲ above everything, not a gap."""
-    record = full(measured=1)
+    record = RECORDS["one seed"]
     arm = record.arms[0]
     assert arm.fastest is not None
     seen = dict(arm.fastest.measured[0])

@@ -170,11 +170,11 @@ def test_sharpness_is_set_against_the_limit() -> None:
 
 def test_three_regimes_are_chosen_among_what_was_measured() -> None:
     """Smallest and largest are always among the three, each once; two arms are two."""
-    record = made(batch_sizes=(1, 4, 16, 64, 256, ROWS))
+    record = made(batch_sizes=(32, 64, 256, 512, ROWS))
     chosen = [arm.batch_size for arm in three(record, "sgd", measured_arms(record, "sgd"))]
-    assert (chosen[0], chosen[-1], len(chosen)) == (1, ROWS, 3)
-    few = made(batch_sizes=(1, ROWS))
-    assert [arm.batch_size for arm in three(few, "sgd", measured_arms(few, "sgd"))] == [1, ROWS]
+    assert (chosen[0], chosen[-1], len(chosen)) == (32, ROWS, 3)
+    few = made(batch_sizes=(64, ROWS))
+    assert [arm.batch_size for arm in three(few, "sgd", measured_arms(few, "sgd"))] == [64, ROWS]
 
 
 def test_the_plane_and_the_barriers_are_read() -> None:

@@ -46,7 +46,8 @@ def _line(found: Sequence[Drawn], y: Sequence[float | None], color: str, dash: s
 def draw_variance(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw the variance of batch gradients at each moment; None without batches of two sizes that have some."""
     found = batches(record, drawn(record))
-    heights = [value for one in found if not one.vanishes for value in (one.variance, one.unlimited_variance) if value]
+    measured = [one.variance for one in found if not one.vanishes]
+    heights = [value for value in [*measured, *(one.unlimited_variance for one in found)] if value]
     if len({one.batch_size for one in found if not one.vanishes}) < 2:
         return None
     figure, floor = blank(430), min(heights) / FLOOR
