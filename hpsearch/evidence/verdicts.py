@@ -7,7 +7,7 @@ seeds by the rules below, whatever one would like; the sentence that tells it is
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from math import inf
+from math import inf, isfinite
 
 from hpsearch.evidence.escape import leaving_from, teacher
 from hpsearch.evidence.measured import Spread, optimizers
@@ -114,8 +114,10 @@ def unsteady(record: ComparisonRecord) -> Answer:
 def escapes(record: ComparisonRecord) -> Answer:
     """Instability helps to escape local minima: from certified ones SGD escapes more often than GD at the same learning rates."""
     found = teacher(record)
-    if found is None or found.sgd is None or found.descent is None:
+    if found is None:
         return Judgement.THIN, "untested", {}
+    if found.sgd is None or found.descent is None:
+        return Judgement.THIN, "no_start", {"starts": found.starts}
     made_one, made_full = leaving_from(record, 1), leaving_from(record, None)
     values: dict[str, Value] = {
         "sgd": found.sgd.escaped,
@@ -130,8 +132,9 @@ def escapes(record: ComparisonRecord) -> Answer:
     if found.sgd.escaped.low > found.descent.high:
         any_noise = found.isotropic is not None and found.isotropic.escaped.high > found.sgd.escaped.low
         return Judgement.CONDITION, "any_noise" if any_noise else "window", values
-    selects = made_one is not None and (made_full is None or made_one < made_full)
-    return (Judgement.CONDITION, "made_only", values) if selects else (Judgement.UNSUPPORTED, "no", values)
+    if made_one is None or (made_full is not None and made_full <= made_one):
+        return Judgement.UNSUPPORTED, "no", values
+    return Judgement.CONDITION, "made_alone" if made_full is None else "made_only", values
 
 
 def stuck(record: ComparisonRecord) -> Answer:
@@ -144,8 +147,10 @@ def stuck(record: ComparisonRecord) -> Answer:
         return Judgement.THIN, "untested", {}
     worse = _against_full(record, "training")
     values: dict[str, Value] = {"stuck": found.stuck, "starts": found.starts, "difference": worse}
-    if found.stuck.low < COMMON:
+    if found.stuck.high < COMMON:
         return Judgement.UNSUPPORTED, "rare", values
+    if found.stuck.low < COMMON:
+        return Judgement.THIN, "unclear", values
     if worse is None:
         return Judgement.CONDITION, "made", values
     if worse.low <= 0:
@@ -203,8 +208,14 @@ CLAIMS: dict[str, tuple[Callable[[ComparisonRecord], Answer], tuple[str, ...]]] 
 }
 
 
-def _moved(record: ComparisonRecord) -> dict[str, tuple[Variability, Variability]] | None:
-    """Return the variability of SGD and of GD by unit; None where one was measured on fewer than `ENOUGH` runs."""
+Moved = Mapping[str, tuple[Variability, Variability]]  # of SGD and of GD, by unit
+
+
+def _moved(record: ComparisonRecord) -> Moved | None:
+    """Return the variability of SGD and of GD by unit; None where one was measured on fewer than `ENOUGH` runs.
+
+    There is none from pass to pass where SGD's runs ended too soon after the target; GD's passes are its updates.
+    """
     ends = _ends(record)
     if ends is None:
         return None
@@ -212,23 +223,24 @@ def _moved(record: ComparisonRecord) -> dict[str, tuple[Variability, Variability
     one, full = found.get((ends[0], "updates")), found.get((ends[2], "updates"))
     if one is None or full is None or not (_many(one) and _many(full)):
         return None
-    passes = found.get((ends[0], "epochs")), found.get((ends[2], "epochs"))
-    return {"updates": (one, full), "epochs": (passes[0] or one, passes[1] or full)}
+    one_pass, full_pass = found.get((ends[0], "epochs")), found.get((ends[2], "epochs")) or full
+    return {"updates": (one, full)} | ({"epochs": (one_pass, full_pass)} if one_pass else {})
 
 
 def _many(moved: Variability) -> bool:
     return moved.deviation is not None and moved.rising is not None and moved.deviation.runs >= ENOUGH
 
 
-def _variation(found: Mapping[str, tuple[Variability, Variability]]) -> dict[str, Value]:
-    (one, full), (one_pass, full_pass) = found["updates"], found["epochs"]
+def _variation(found: Moved) -> dict[str, Value]:
+    one, full = found["updates"]
+    one_pass, full_pass = found.get("epochs", (None, None))
     return {
         "one_rising": one.rising,
         "full_rising": full.rising,
         "one_deviation": one.deviation,
         "full_deviation": full.deviation,
-        "one_pass": one_pass.deviation,
-        "full_pass": full_pass.deviation,
+        "one_pass": one_pass.deviation if one_pass else None,
+        "full_pass": full_pass.deviation if full_pass else None,
         "runs": full.deviation.runs if full.deviation else 0,
     }
 
@@ -290,7 +302,7 @@ def _against_full(record: ComparisonRecord, budget: str) -> Estimate | None:
     arms = {arm.batch_size: _scored(arm, budget) for arm in record.arms if arm.optimizer == optimizer}
     mini, full = arms.get(size or 0, {}), arms.get(record.rows, {})
     seeds = sorted(mini.keys() & full.keys())
-    if len(seeds) < ENOUGH or size == record.rows:
+    if len(seeds) < ENOUGH or size == record.rows or not all(isfinite(own[s]) for own in (mini, full) for s in seeds):
         return None
     return _signed(record, paired_difference([mini[s] for s in seeds], [full[s] for s in seeds]), 1)
 

@@ -34,7 +34,7 @@ def said(values: Mapping[str, Value], record: ComparisonRecord, texts: Texts) ->
 
 def _one(name: str, value: Value, record: ComparisonRecord, texts: Texts) -> str:
     if value is None:
-        return texts("page.never")
+        return number(None)
     if isinstance(value, Estimate) and name in GAPS:
         return texts("page.interval", **gap_texts(record, value, texts))
     write = percent if name in SHARES else short
