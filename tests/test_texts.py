@@ -35,7 +35,7 @@ ELSEWHERE = {
     "check": ["data/tasks.py"],
     "head": ["data/tasks.py"],
     "cost": ["data/tasks.py"],
-    "protocol": ["config.py"],
+    "protocol": ["config/sections.py"],
 }
 
 
@@ -61,8 +61,9 @@ def asked(path: Path) -> Iterator[tuple[list[str | None], ast.AST]]:
             if isinstance(parts[0], str) and parts[0].partition(".")[0] in TABLES and "." in parts[0]:
                 yield parts, node
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
-            if KEY.fullmatch(node.value) and node.value.partition(".")[0] in TABLES:
-                yield [node.value], node
+            yield from (
+                [([node.value], node)] if KEY.fullmatch(node.value) and node.value.partition(".")[0] in TABLES else []
+            )
 
 
 @cache
