@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from hpsearch.errors import UserError
-from hpsearch.training.network import DNN, refuse_hidden_parameters
+from hpsearch.training.network import DNN, refuse_hidden_parameters, registration
 from hpsearch.trial import Architecture
 
 
@@ -75,3 +75,14 @@ def test_nothing_to_train_is_refused() -> None:
     """A network without a trainable parameter is refused."""
     with pytest.raises(UserError, match="no parameter to train"):
         refuse_hidden_parameters(nn.Sequential(nn.ReLU()))
+
+
+def test_what_torch_registers() -> None:
+    """Layers in an `nn.ModuleList` are registered, in a plain list they are not: the optimizer refuses, or leaves them as they are."""
+    architecture = Architecture(5, (8, 6), 3)
+    found = registration(architecture)
+    assert found["module_list"] == {"tensors": 6, "numbers": architecture.parameters}
+    assert found["plain_list"] == {"tensors": 0, "numbers": 0}
+    assert "empty parameter list" in found["error"]
+    assert found["moved"][:2] == [0, 0]
+    assert found["moved"][2] > 0

@@ -53,24 +53,40 @@ class DNN(nn.Module):
 
 
 def registration(architecture: Architecture) -> dict[str, Any]:
-    """Return what torch registers of a network, and of the same one with its layers in a plain list.
+    """Return what torch registers of a network, and what of the same one with layers in a plain list.
 
-    The tensors and numbers that `parameters()` lists in each case, and what the optimizer says to the second.
+    `module_list` and `plain_list`: the tensors and numbers that `parameters()` lists; `error`: what the optimizer says to the second.
+    `moved`: how far each layer's weights came in ten updates where all but the output layer are in a plain list, and no error is raised.
     """
-    with torch.device("meta"):
-        network, hidden = DNN(architecture), DNN(architecture)
-    layers = list(hidden.layers)
-    del hidden.layers
-    hidden.__dict__["layers"] = layers  # a plain attribute, as `self.layers = [...]` makes one
-    counts = {
+    network = DNN.initialized(architecture, seed=0)
+    hidden = nn.Module()
+    hidden.layers = list(network.layers)  # type: ignore[assignment]  # a plain list, which torch does not look into
+    cases = (("module_list", network), ("plain_list", hidden))
+    found: dict[str, Any] = {
         name: {"tensors": len(list(m.parameters())), "numbers": sum(p.numel() for p in m.parameters())}
-        for name, m in (("module_list", network), ("plain_list", hidden))
+        for name, m in cases
     }
     try:
         torch.optim.SGD(hidden.parameters(), lr=0.1)
     except ValueError as error:
-        return {**counts, "error": str(error)}
-    return counts
+        found["error"] = str(error)
+    return found | {"moved": _moved(network, architecture)}
+
+
+def _moved(network: DNN, architecture: Architecture) -> list[float]:
+    """Return how far each layer of the network moves in ten updates on random rows, its output layer alone being registered."""
+    *_, last = network.layers
+    partly = nn.Module()
+    partly.hidden, partly.output = list(network.layers)[:-1], last  # type: ignore[assignment]
+    before = [layer.weight.detach().clone() for layer in network.layers]  # type: ignore[operator]
+    rows = torch.randn(8, architecture.inputs, generator=draws.generator("registration"), dtype=torch.float64)
+    optimizer = torch.optim.Adam(partly.parameters(), lr=0.01)  # its steps are bounded, whatever the network
+    for _ in range(10):
+        optimizer.zero_grad()
+        network(rows).square().mean().backward()
+        optimizer.step()
+    after = [layer.weight.detach() for layer in network.layers]  # type: ignore[operator]
+    return [float((new - old).norm()) for new, old in zip(after, before, strict=True)]
 
 
 def refuse_hidden_parameters(network: nn.Module) -> None:

@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from math import exp
 
 from hpsearch.evidence.measured import optimizers
 from hpsearch.evidence.times import winner_of
 from hpsearch.figures.comparison.look import arm_name, optimizer_name
 from hpsearch.report.compared.opening import budget
+from hpsearch.report.compared.said import short
 from hpsearch.report.page import Html, element, facts, paragraph, section, table
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 from hpsearch.texts import Texts
@@ -56,7 +58,7 @@ def checks(record: ComparisonRecord, texts: Texts) -> Html:
     shape, registered, data = made["architecture"], made["registered"], record.data
     chosen = len(record.settings["space"]) + 1  # and the batch size
     task = str(data["task"])
-    reason = texts(f"check.reason_{task}") if texts.has(f"check.reason_{task}") else ""
+    reason = texts(f"check.reason_{task}", **_saturated()) if texts.has(f"check.reason_{task}") else ""
     rows = [
         (
             texts("check.counts"),
@@ -80,10 +82,17 @@ def checks(record: ComparisonRecord, texts: Texts) -> Html:
                 numbers=number(registered["module_list"]["numbers"]),
                 hidden=number(registered["plain_list"]["tensors"]),
                 error=visible(registered.get("error", ""), 200),
+                moved=", ".join(short(distance) for distance in registered["moved"]),
             ),
         ),
     ]
     return section("checks", texts("page.checks"), element("div", facts(rows)))
+
+
+def _saturated(output: float = -6.0) -> dict[str, str]:
+    """Return the gradients by an output that is far on the wrong side (target 1): of cross-entropy, p - 1, and of ½ (p - 1)²."""
+    p = 1 / (1 + exp(-output))
+    return {"output": short(output), "entropy": short(p - 1), "squared": short((p - 1) * p * (1 - p))}
 
 
 def protocol(record: ComparisonRecord, texts: Texts) -> Html:
