@@ -113,4 +113,4 @@ def test_a_config_is_checked_without_torch() -> None:
 
 def test_the_report_needs_no_torch() -> None:
     """The report is made without torch, on a machine that did not train."""
-    assert "torch" not in loaded_after("import hpsearch.report, hpsearch.storage.reading")
+    assert "torch" not in loaded_after("import hpsearch.report, hpsearch.report.compared, hpsearch.storage.reading")

@@ -52,6 +52,10 @@ def words(path: Path) -> frozenset[str]:
     return frozenset({word.replace(" ", "_") for word in plain} | plain)
 
 
+def is_key(value: object) -> bool:
+    return isinstance(value, str) and bool(KEY.fullmatch(value)) and value.partition(".")[0] in TABLES
+
+
 def asked(path: Path) -> Iterator[tuple[list[str | None], ast.AST]]:
     """Yield what a module asks for: literal parts of keys, with None for each gap."""
     inside = {id(part) for node in ast.walk(tree(path)) if isinstance(node, ast.JoinedStr) for part in node.values}
@@ -60,10 +64,8 @@ def asked(path: Path) -> Iterator[tuple[list[str | None], ast.AST]]:
             parts = [part.value if isinstance(part, ast.Constant) else None for part in node.values]
             if isinstance(parts[0], str) and parts[0].partition(".")[0] in TABLES and "." in parts[0]:
                 yield parts, node
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
-            yield from (
-                [([node.value], node)] if KEY.fullmatch(node.value) and node.value.partition(".")[0] in TABLES else []
-            )
+        elif isinstance(node, ast.Constant) and id(node) not in inside and is_key(node.value):
+            yield [node.value], node
 
 
 @cache

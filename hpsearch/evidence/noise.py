@@ -142,7 +142,7 @@ def batches(record: ComparisonRecord, optimizer: str) -> list[Drawn]:
     chosen = drawn_from(record, optimizer)
     arm = next((arm for arm in measured_arms(record, optimizer) if arm.batch_size == chosen), None)
     found = _with_batches(arm) if arm else {}
-    return [drawn for moment in MOMENTS for drawn in _at(moment, found.get(moment, []), record.rows)]
+    return [drawn for moment in MOMENTS if moment in found for drawn in _at(moment, found[moment], record.rows)]
 
 
 def _at(moment: str, rows: Sequence[Mapping[str, Any]], count: int) -> list[Drawn]:

@@ -53,16 +53,15 @@ def page(record: ComparisonRecord, texts: Texts) -> str:
     """Return the report as one HTML document."""
     drawn = {row.name: figure for row in COMPARED if (figure := row.draw(record, texts)) is not None}
     data = {name: plain(figure) for name, figure in drawn.items()}
+    closing = {"runs": runs_table(record, texts), "checks": checks(record, texts), "protocol": protocol(record, texts)}
     body = [
         _headline(record, texts),
         _verdicts(record, data, texts),
         glance(record, texts),
         _cautions(record, texts),
-        _contents(data, texts),
+        _contents(data, [name for name, piece in closing.items() if piece], texts),
         *(_figure(row, record, texts, data.get(row.name)) for row in COMPARED if _asked(row, record)),
-        runs_table(record, texts),
-        checks(record, texts),
-        protocol(record, texts),
+        *closing.values(),
         _footer(record, texts),
     ]
     dark = {LIGHT[name]: DARK[name] for name in LIGHT}
@@ -115,9 +114,9 @@ def _asked(row: ComparedFigure, record: ComparisonRecord) -> bool:
     return bool(record.minima if row.name.startswith("escape_") else record.arms)
 
 
-def _contents(data: Mapping[str, Any], texts: Texts) -> Html:
+def _contents(data: Mapping[str, Any], closing: Sequence[str], texts: Texts) -> Html:
     places = [(f"about-{row.name}", texts(f"figure.{row.name}.title")) for row in COMPARED if row.name in data]
-    places += [(name, texts(f"page.{name}")) for name in ("runs", "checks", "protocol")]
+    places += [(name, texts(f"page.{name}")) for name in closing]
     return element("nav", *(link(title, f"#{anchor}") for anchor, title in places))
 
 

@@ -40,7 +40,7 @@ Finding = tuple[str, dict[str, str]]
 
 def _means(record: ComparisonRecord, names: Names) -> Iterator[Finding]:
     """Yield what is wrong with what was tried."""
-    edges = {(arm.optimizer, arm.batch_size) for arm in rates(record) if arm.edge}
+    edges = {(arm.optimizer, arm.batch_size) for arm in rates(record) if arm.edge and arm.tuned is not None}
     if edge := [arm for arm in record.arms if (arm.optimizer, arm.batch_size) in edges]:
         yield "edge", {"names": names(edge)}
     if record.target is not None and not record.target_given:
@@ -64,8 +64,7 @@ def _runs(record: ComparisonRecord, names: Names) -> Iterator[Finding]:
         yield "no_winner", {"names": names(none)}
     if censored := [arm for arm in arms if 0 < arm.reached < arm.runs]:
         yield "censored", {"names": names(censored)}
-    lost = [arm for arm in record.arms if arm.fastest and any(failed(run) for run in arm.fastest.runs)]
-    if lost:
+    if lost := [arm for arm in record.arms if any(failed(run) for w in (arm.fastest, arm.best) if w for run in w.runs)]:
         yield "diverged", {"names": names(lost)}
     if coarse := [arm for arm in arms if arm.resolution is not None and arm.resolution > FINE * 1.001]:
         worst = max(arm.resolution for arm in coarse if arm.resolution is not None)

@@ -31,9 +31,15 @@ def _rows(arm: ArmRecord, record: ComparisonRecord, texts: Texts) -> list[list[s
     several = len(optimizers(record)) > 1
     name = arm_name(arm.optimizer, arm.batch_size, record.rows, texts)
     name = f"{optimizer_name(arm.optimizer)}, {name}" if several else name
+    return [[name, texts(f"runs.{kind}"), *_counts(trials, record)] for kind, trials in _groups(arm) if trials]
+
+
+def _groups(arm: ArmRecord) -> list[tuple[str, Sequence[TrialRecord]]]:
+    """Return all runs of an arm; one setting may be both the fastest and the best."""
+    if arm.fastest and arm.best and arm.fastest.trial != arm.best.trial:
+        return [("tuning", arm.trials), ("fresh_fastest", arm.fastest.runs), ("fresh_best", arm.best.runs)]
     winner = winner_of(arm)
-    groups = [("tuning", arm.trials), ("fresh", winner.runs if winner else ())]
-    return [[name, texts(f"runs.{kind}"), *_counts(trials, record)] for kind, trials in groups if trials]
+    return [("tuning", arm.trials), ("fresh", winner.runs if winner else ())]
 
 
 def _counts(trials: Sequence[TrialRecord], record: ComparisonRecord) -> list[str]:
