@@ -440,6 +440,7 @@ def test_a_probe_finds_about_the_updates_of_a_time() -> None:
         ({"search": {"trials": 3}}, r"search\.trials: .*Give compare\.trials"),
         ({"search": {"pruner": "median"}}, r"search\.pruner: .*Remove it"),
         ({"training": {"evaluations": 3}}, r"training\.evaluations: .*Remove it"),
+        ({"compare": {"target": None, "tune_until": "target"}}, r"compare\.tune_until is 'target', but there is none"),
         ({"compare": {"seconds": 3.0}}, r"compare\.seconds: there is a budget in \[training\]"),
         ({"compare": {"space": {"adam": {}}}}, r"compare\.space\.adam: the comparison has no such optimizer"),
     ],
@@ -461,3 +462,29 @@ def test_two_batch_sizes_tell_the_noise_scale(record: ComparisonRecord) -> None:
         norm = (16 * large["squared_norm"] - small["squared_norm"]) / 15
         assert (told["small"], told["large"]) == (1, 16)
         assert told["scale"] == (pytest.approx(trace / norm) if norm > 0 else None)
+
+
+def test_hopeless_trials_end_early_and_the_fastest_is_the_same(tmp_path: Path) -> None:
+    """Tuned towards the target, no trial goes beyond twice the best two before it, and the same trial wins as with whole budgets."""
+    means = {"batch_sizes": [16, "full"], "trials": 6, "seeds": 2, "measured": 0}
+    whole = run(tmp_path / "whole", config(compare=means))
+    cut = run(tmp_path / "cut", config(compare={**means, "tune_until": "target"}))
+    for arm, other in zip(whole.arms, cut.arms, strict=True):
+        assert arm.fastest
+        assert other.fastest
+        assert arm.fastest.trial == other.fastest.trial
+        times = [cut.passed(trial) for trial in other.trials]
+        assert times[other.fastest.trial] == whole.passed(arm.trials[arm.fastest.trial])
+        for number, trial in enumerate(other.trials):
+            cap = 2 * min(times[: max(0, number - 1)], default=inf)
+            assert trial.history is None or not len(trial.history) or trial.history.update[-1] <= max(cap, 1)
+        assert any(len(a.history or ()) > len(b.history or ()) for a, b in zip(arm.trials, other.trials, strict=True))
+
+
+def test_a_capped_search_goes_on_to_the_same_end(tmp_path: Path) -> None:
+    """What ends a trial early is decided by numbers: interrupted and with other places in flight, the trials are the same."""
+    means = {"batch_sizes": [16, "full"], "trials": 6, "seeds": 2, "measured": 0, "tune_until": "target"}
+    whole = run(tmp_path / "whole", config(compare=means))
+    with pytest.raises(Stopped):
+        run(tmp_path / "cut", config(compare=means), stop_after=5)
+    assert facts(run(tmp_path / "cut", config(compare=means))) == facts(whole)

@@ -35,6 +35,7 @@ MADE = {
         "module_list": {"tensors": 6, "numbers": 4321},
         "plain_list": {"tensors": 0, "numbers": 0},
         "error": "optimizer got an empty parameter list",
+        "moved": [0.0, 0.0, 0.25],
     },
 }
 Record = ComparisonRecord

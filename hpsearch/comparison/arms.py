@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hpsearch.comparison.capping import LAG
 from hpsearch.config import StudyConfig, check_config
 from hpsearch.space.hyperparameters import COEFFICIENTS
 from hpsearch.training.optimizers import OPTIMIZERS
@@ -56,7 +57,8 @@ def arm_config(config: StudyConfig, optimizer: str, size: int | str) -> StudyCon
     foreign = COEFFICIENTS - set(OPTIMIZERS[optimizer].coefficients)
     space = {name: domain for name, domain in plain.items() if name not in foreign}
     settings: Mapping[str, Any] = config.settings()
-    search = {"sampler": config.tuner, "lag": PATIENT, "metric": config.search.metric}
+    lag = LAG if compare.tune_until == "target" else PATIENT
+    search = {"sampler": config.tuner, "lag": lag, "metric": config.search.metric}
     raw = {
         "study": {**settings["study"], "name": f"{config.study.name}/{optimizer}/{size}"},
         "data": settings["data"],

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hpsearch.comparison.arms import Arm
+from hpsearch.comparison.capping import capped
 from hpsearch.comparison.course import Course, Stage
 from hpsearch.comparison.fresh import Fresh
 from hpsearch.comparison.measuring import Measured
@@ -46,6 +47,9 @@ def tune(course: Course, arms: list[Arm]) -> list[Search]:
         view = make_view(arm.config, course.direction)
         searches.append(make_search(arm.config, view, writer, course.data, compare.trials, lambda standing: None))
     target = compare.target if compare.tune_until == "target" else None
+    if target is not None:
+        for search in searches:
+            search.specify = capped(search, target, course.direction)
     _run(course, "tuning", searches, lambda: sum(s.standing.done for s in searches), len(arms) * compare.trials, target)
     return searches
 

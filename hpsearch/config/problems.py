@@ -52,6 +52,8 @@ def _comparison_conflicts(config: StudyConfig, compare: CompareSection) -> list[
         problems.append("compare.seconds: there is a budget in [training] already. Keep one")
     if compare.batch_sizes and "batch_size" in config.space.domains:
         problems.append("space.batch_size: the batch sizes stand in compare.batch_sizes already. Keep one")
+    if compare.tune_until == "target" and compare.target is None:
+        problems.append("compare.tune_until is 'target', but there is none. Give compare.target")
     optimizers = [str(name) for name in config.space.domain("optimizer").points()]
     problems += [
         f"compare.space.{name}: the comparison has no such optimizer. {suggestion(name, optimizers)}"

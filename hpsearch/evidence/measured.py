@@ -43,11 +43,6 @@ def spread(values: Sequence[float]) -> Spread | None:
     return Spread(sum(values) / len(values), min(values), max(values), len(values)) if values else None
 
 
-def optimizers(record: ComparisonRecord) -> list[str]:
-    """Return the optimizers that were compared, plain SGD first."""
-    return sorted(dict.fromkeys(arm.optimizer for arm in record.arms), key=lambda name: name != "sgd")
-
-
 def measured_arms(record: ComparisonRecord, optimizer: str) -> list[ArmRecord]:
     """Return the arms of an optimizer that have measured runs, smallest batch size first."""
     arms = [arm for arm in record.arms if arm.optimizer == optimizer and measured_runs(arm)]

@@ -78,7 +78,12 @@ def limits(record: ComparisonRecord) -> dict[str, Limit]:
 
 
 def quality(record: ComparisonRecord) -> list[ArmQuality]:
-    """Return the arms whose best winner was trained again, in the record's order."""
+    """Return the arms whose best winner was trained again, in the record's order.
+
+    None where runs ended at the target: what they would have become is not known.
+    """
+    if record.settings.get("compare", {}).get("train_until") == "target":
+        return []
     arms, budgets = _arms(record), limits(record)
     level = matched_level([run.history.training_loss for _, runs in arms for run in runs if run.history])
     values = {

@@ -148,5 +148,5 @@ def _seconds(arm: ArmTimes) -> float:
 
 
 def optimizers(record: ComparisonRecord) -> list[str]:
-    """Return the optimizers that were compared, in the record's order."""
-    return list(dict.fromkeys(arm.optimizer for arm in record.arms))
+    """Return the optimizers that were compared, plain SGD first."""
+    return sorted(dict.fromkeys(arm.optimizer for arm in record.arms), key=lambda name: name != "sgd")

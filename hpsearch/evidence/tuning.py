@@ -25,7 +25,12 @@ class ArmTuning:
 
 
 def tuning(record: ComparisonRecord) -> list[ArmTuning]:
-    """Return the arms with at least one trial that ended in a usable network, trial 0 aside, in the record's order."""
+    """Return the arms with at least one trial that ended in a usable network, trial 0 aside, in the record's order.
+
+    None where trials ended at the target: what they would have become is not known.
+    """
+    if record.settings.get("compare", {}).get("tune_until") == "target":
+        return []
     found = [_tuning(record, arm) for arm in record.arms]
     return [arm for arm in found if arm is not None]
 

@@ -10,11 +10,11 @@ from enum import StrEnum
 from math import inf, isfinite
 
 from hpsearch.evidence.escape import leaving_from, teacher
-from hpsearch.evidence.measured import Spread, optimizers
+from hpsearch.evidence.measured import Spread
 from hpsearch.evidence.noise import Variability, variabilities
 from hpsearch.evidence.quality import PARTS, quality
 from hpsearch.evidence.rates import ArmRates, rates
-from hpsearch.evidence.times import ENOUGH, ArmTimes, regimes, times
+from hpsearch.evidence.times import ENOUGH, ArmTimes, optimizers, regimes, times
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.comparing import paired_difference, paired_ratio
 from hpsearch.storage import ArmRecord, ComparisonRecord
@@ -181,6 +181,8 @@ def compromise(record: ComparisonRecord) -> Answer:
 
 def generalises(record: ComparisonRecord) -> Answer:
     """Small batches generalise better: a tuned mini-batch against GD on the test rows, and whether the sign is the budget's."""
+    if record.settings.get("compare", {}).get("train_until") == "target":
+        return Judgement.THIN, "cut", {}
     test, epochs, updates = (_against_full(record, budget) for budget in ("test", "full", "updates"))
     values: dict[str, Value] = {
         "test": test,

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
-from hpsearch.evidence.measured import Spread, optimizers
+from hpsearch.evidence.measured import Spread
+from hpsearch.evidence.times import optimizers
 from hpsearch.figures.comparison.look import optimizer_name
 from hpsearch.figures.style import LIGHT
 from hpsearch.storage import ComparisonRecord

@@ -6,8 +6,8 @@ from statistics import median
 
 import plotly.graph_objects as go
 
-from hpsearch.evidence.measured import optimizers
 from hpsearch.evidence.noise import MOMENTS, Drawn, batches, drawn_from
+from hpsearch.evidence.times import optimizers
 from hpsearch.figures.comparison.look import batch_axis, regime_name
 from hpsearch.figures.comparison.measures import MOMENT_COLORS, MOMENT_SYMBOLS, brief, drawn, note
 from hpsearch.figures.comparison.row import ComparedFigure, Rows

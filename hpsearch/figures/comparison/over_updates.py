@@ -10,9 +10,9 @@ from typing import Any
 import plotly.graph_objects as go
 
 from hpsearch.evidence.curvature import SharpnessCurve, sharpness_curves
-from hpsearch.evidence.measured import optimizers, three
+from hpsearch.evidence.measured import three
 from hpsearch.evidence.noise import ScaleCurve, scale_curves, two_batch
-from hpsearch.evidence.times import scaling
+from hpsearch.evidence.times import optimizers, scaling
 from hpsearch.figures.comparison.look import interval, regime_color, regime_name
 from hpsearch.figures.comparison.measures import brief, drawn, note, spread_columns, spread_text, whiskers
 from hpsearch.figures.comparison.row import ComparedFigure, Rows

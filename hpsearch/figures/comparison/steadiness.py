@@ -6,8 +6,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from hpsearch.evidence.measured import Spread, optimizers
+from hpsearch.evidence.measured import Spread
 from hpsearch.evidence.noise import Path, Variability, paths, variabilities
+from hpsearch.evidence.times import optimizers
 from hpsearch.figures.comparison.look import batch_axis, regime_color, regime_name
 from hpsearch.figures.comparison.measures import (
     brief,

@@ -5,7 +5,7 @@ from math import isfinite
 
 import plotly.graph_objects as go
 
-from hpsearch.evidence.measured import optimizers
+from hpsearch.evidence.times import optimizers
 from hpsearch.evidence.trajectories import BarrierBetween, Trajectory, barriers, shared_plane
 from hpsearch.figures.comparison.contours import contours
 from hpsearch.figures.comparison.look import regime_color, regime_name

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from hpsearch.evidence.measured import measured_runs, optimizers
+from hpsearch.evidence.measured import measured_runs
 from hpsearch.evidence.rates import failed, rates
-from hpsearch.evidence.times import ArmTimes, times
+from hpsearch.evidence.times import ArmTimes, optimizers, times
 from hpsearch.figures.comparison.look import optimizer_name, regime_name
 from hpsearch.report.compared.said import percent
 from hpsearch.storage import ArmRecord, ComparisonRecord

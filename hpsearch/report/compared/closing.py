@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from math import exp
 
-from hpsearch.evidence.measured import optimizers
-from hpsearch.evidence.times import winner_of
+from hpsearch.evidence.times import optimizers, winner_of
 from hpsearch.figures.comparison.look import arm_name, optimizer_name
 from hpsearch.report.compared.opening import budget
 from hpsearch.report.compared.said import short
@@ -143,7 +142,8 @@ def _compared(record: ComparisonRecord, texts: Texts) -> list[tuple[str, str]]:
                 "protocol.tuning_said",
                 trials=number(compare["trials"]),
                 sampler=settings["search"]["sampler"],
-            ),
+            )
+            + (f" {texts('protocol.capped')}" if compare.get("tune_until") == "target" else ""),
         ),
         (texts("protocol.fresh"), texts("protocol.fresh_said", seeds=number(compare["seeds"]), until=until)),
         (

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from math import isfinite
 
-from hpsearch.evidence.measured import optimizers
 from hpsearch.evidence.quality import quality
-from hpsearch.evidence.times import ArmTimes, times
+from hpsearch.evidence.times import ArmTimes, optimizers, times
 from hpsearch.figures.comparison.look import arm_name, optimizer_name, target_text
 from hpsearch.report.page import Html, paragraph, section, table
 from hpsearch.statistics import Estimate
