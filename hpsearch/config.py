@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from pydantic_core import ErrorDetails
 
 from hpsearch.data.datasets import DATASETS
@@ -99,7 +99,7 @@ class CompareSection(Section):
     trials: Annotated[int, Field(ge=2, le=10_000)] = 16
     seeds: Annotated[int, Field(ge=2, le=1_000)] = 10
     measured: Annotated[int, Field(ge=0, le=1_000)] = 3
-    target: float | None = None
+    target: FiniteFloat | None = None
     tune_until: Literal["target", "budget"] = "budget"
     train_until: Literal["target", "budget"] = "budget"
     seconds: Annotated[float, Field(gt=0, le=10**7)] | None = None

@@ -68,9 +68,14 @@ def arm_config(config: StudyConfig, optimizer: str, size: int | str) -> StudyCon
     return check_config(raw, f"compare.space.{optimizer}")
 
 
-def _sizes(config: StudyConfig, rows: int) -> Iterator[int]:
-    """Yield the batch sizes; one above the rows is the full batch."""
-    assert config.compare is not None
+def batch_sizes(config: StudyConfig) -> list[int | str]:
+    """Return the batch sizes as they were given, "full" among them: the comparison's, else the space's, else `BATCH_SIZES`."""
+    assert config.compare is not None, "a comparison has a table [compare]"
     listed = config.space.domains.get("batch_size")
     sizes = config.compare.batch_sizes or (listed.points() if listed else BATCH_SIZES)
-    yield from (rows if size == "full" else min(int(size), rows) for size in sizes)
+    return ["full" if size == "full" else int(size) for size in sizes]
+
+
+def _sizes(config: StudyConfig, rows: int) -> Iterator[int]:
+    """Yield the batch sizes; one above the rows is the full batch."""
+    yield from (rows if size == "full" else min(int(size), rows) for size in batch_sizes(config))
