@@ -222,7 +222,9 @@ def _run(options: argparse.Namespace) -> None:
 
 def _compare(options: argparse.Namespace) -> None:
     from hpsearch.config import MinimaConfig, read_comparison
+    from hpsearch.texts import Texts
 
+    Texts(options.lang)  # there is such a language, else it is told before anything is trained
     config, notices = read_comparison(options.study, _overrides(options))
     from hpsearch.comparison.study import open_comparison, run_comparison, run_minima
     from hpsearch.screen import Screen
@@ -342,7 +344,9 @@ def _report(options: argparse.Namespace) -> None:
     from hpsearch.report import write_report
     from hpsearch.report.compared import write_comparison
     from hpsearch.storage import ComparisonRecord
+    from hpsearch.texts import Texts
 
+    Texts(options.lang)
     reports = Path(options.reports)
     record = _record(options.source, options.study, reports)
     folder = reports / folder_name(record.name if "://" in options.source else options.source)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
@@ -31,7 +32,7 @@ class Screen:
     def __init__(self, metric: str) -> None:
         self.console = Console(highlight=False, markup=False, soft_wrap=True)
         self.metric = metric
-        self.last = 0.0
+        self.last, self.told = 0.0, ""
         self.best: int | None = None
         self.bar = Progress(
             SpinnerColumn(),
@@ -117,7 +118,8 @@ class Screen:
         compare, budget = config.compare, config.budget
         assert compare is not None
         self._introduce_data(data)
-        sizes = ", ".join(f"{size:,}" for size in sorted({arm.batch_size for arm in arms}))
+        rows = data["rows"]["training"]
+        sizes = ", ".join(f"{b:,}" + " (full)" * (b == rows) for b in sorted({arm.batch_size for arm in arms}))
         optimizers = ", ".join(dict.fromkeys(arm.optimizer for arm in arms))
         each = f"{compare.seconds:g} seconds" if compare.seconds else f"{budget.amount:,} {budget.unit}"
         target = (
@@ -138,9 +140,9 @@ class Screen:
         line = f"{stage.name}: {stage.done:,}/{stage.total:,}"
         if self.console.is_terminal:
             self.bar.update(self.task, completed=stage.done, total=stage.total, description=line)
-        elif stage.done in (0, stage.total) or time.monotonic() - self.last > PAUSE:
+        elif line != self.told and (stage.done in (0, stage.total) or time.monotonic() - self.last > PAUSE):
             self.console.print(line)
-            self.last = time.monotonic()
+            self.last, self.told = time.monotonic(), line
 
     def conclude(self, record: "StudyRecord", page: object) -> None:
         """Print the best trial, its figures and where the report is."""
@@ -163,12 +165,15 @@ class Screen:
 
     def conclude_comparison(self, record: "ComparisonRecord", page: object, language: str) -> None:
         """Print the verdicts, and where the report is."""
-        from hpsearch.evidence.verdicts import verdicts
+        from hpsearch.evidence.verdicts import Judgement, verdicts
         from hpsearch.texts import Texts
 
         texts = Texts(language)
+        said = {judgement: texts(f"judgement.{judgement}") for judgement in Judgement}
+        width = max(map(cell_len, said.values())) + 2  # a Korean letter takes two places
         for verdict in verdicts(record):
-            self.console.print(f"{texts(f'judgement.{verdict.judgement}'):<24}{texts(f'claim.{verdict.claim}')}")
+            judgement = said[verdict.judgement]
+            self.console.print(judgement + " " * (width - cell_len(judgement)) + texts(f"claim.{verdict.claim}"))
         self.row("report", page)
 
     def introduce_verification(self, record: "StudyRecord", trials: int, device: str) -> None:

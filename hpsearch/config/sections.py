@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from hpsearch.space import SearchSpace
 from hpsearch.trial import Budget
@@ -83,7 +83,7 @@ class CompareSection(Section):
     trials: Annotated[int, Field(ge=2, le=10_000)] = 16
     seeds: Annotated[int, Field(ge=2, le=1_000)] = 10
     measured: Annotated[int, Field(ge=0, le=1_000)] = 3
-    target: float | None = None
+    target: FiniteFloat | None = None
     tune_until: Literal["target", "budget"] = "budget"
     train_until: Literal["target", "budget"] = "budget"
     seconds: Annotated[float, Field(gt=0, le=10**7)] | None = None
