@@ -62,6 +62,8 @@ def draw_scale(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     figure.add_traces(_used(record, texts, sizes, curves))
     for curve in curves:
         figure.add_traces(_scale(record, texts, curve, cap))
+    for trace in list(figure.select_traces({"name": texts("figure.noise_scale.infinite")}))[1:]:
+        trace.update(showlegend=False)  # one entry for the marks of all colours
     last = max(point.update for curve in curves for point in curve.points)
     figure.update_xaxes(_update_axis(last, texts("axis.updates")))
     figure.update_yaxes(log_axis(min([*known, *sizes]), cap, texts("figure.noise_scale.y")))
