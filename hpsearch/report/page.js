@@ -77,11 +77,11 @@
     }
     delete copy.layout.meta;
     copy.data.forEach((trace) => { if (hidden.has(trace.name)) trace.visible = "legendonly"; });
-    const config = { displayModeBar: false, responsive: false, doubleClick: "reset" };
+    const config = { displayModeBar: false, responsive: false, doubleClick: "reset", typesetMath: false }; // a $ in a name is one
     const drawn = Plotly.react(place, { data: copy.data, layout: copy.layout, frames: copy.frames, config });
     if (!place.dataset.heard) {
       place.dataset.heard = "yes";
-      place.on("plotly_legendclick", (event) => toggle(event.fullData.name));
+      place.on("plotly_legendclick", (event) => toggle(event.fullData[event.curveNumber].name));
     }
     return drawn;
   };

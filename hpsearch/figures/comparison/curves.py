@@ -79,7 +79,7 @@ def _traces(one: Curve, record: ComparisonRecord, texts: Texts) -> list[go.Scatt
     band = go.Scatter(mode="lines", fill="toself", fillcolor=color, opacity=0.2, line={"width": 0}, hoverinfo="skip")
     line = go.Scatter(mode="lines", name=name, line={"color": color, "width": 2.5})
     line.update(hovertemplate=texts("figure.curves.hover", name=name, x="%{x:.4~g}", y="%{y:.4~g}") + "<extra></extra>")
-    return [band.update(showlegend=False), line]
+    return [band.update(name=name, showlegend=False), line]
 
 
 def _drawn(one: Curve, unit: str, kept: list[int]) -> tuple[list[list[float]], list[list[float]]]:

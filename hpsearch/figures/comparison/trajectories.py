@@ -46,7 +46,7 @@ def path_traces(path: Trajectory, record: ComparisonRecord, texts: Texts) -> lis
     ends = go.Scatter(x=[path.x[0], path.x[-1]], y=[path.y[0], path.y[-1]], mode="markers", showlegend=False)
     edge = {"color": LIGHT["surface"], "width": 1}
     look = {"color": [LIGHT["ink"], color], "symbol": ["circle-open", "star"], "size": [13, 15], "line": edge}
-    return [way, ends.update(marker=look, hoverinfo="skip")]
+    return [way, ends.update(marker=look, name=regime, hoverinfo="skip")]
 
 
 def read_trajectories(record: ComparisonRecord, texts: Texts) -> str:

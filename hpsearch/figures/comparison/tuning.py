@@ -52,7 +52,9 @@ def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
 
 
 def _listed_once(figure: go.Figure, trace: go.Scatter) -> go.Scatter:
-    return trace.update(showlegend=bool(trace.name) and all(other.name != trace.name for other in figure.data))
+    """Return a trace that the legend lists unless it does already; a band goes by its line's name, to be switched off with it."""
+    listed = {other.name for other in figure.data if other.showlegend}
+    return trace.update(showlegend=bool(trace.name) and not trace.fill and trace.name not in listed)
 
 
 def _stopped(record: ComparisonRecord) -> bool:
@@ -65,7 +67,7 @@ Panel = tuple[list[go.Scatter], dict[str, Any], dict[str, Any]]
 def _curves(record: ComparisonRecord, arms: list[ArmTuning], title: str, texts: Texts) -> Panel:
     """Return the panel of expected bests; intervals of three regimes only, since more of them hide each other."""
     metric, banded = Metric.of(record), set(regimes(record, arms[0].optimizer) or [arm.batch_size for arm in arms[:3]])
-    bands = [_band(arm, record) for arm in arms if arm.batch_size in banded]
+    bands = [_band(arm, record, texts) for arm in arms if arm.batch_size in banded]
     lines = [_line(arm, record, texts, len(arms) <= MANY or arm.batch_size in banded) for arm in arms]
     values = [float(value) for arm in arms for value in arm.best.value]
     pad = 0.04 * (max(values) - min(values)) or 0.01
@@ -75,18 +77,21 @@ def _curves(record: ComparisonRecord, arms: list[ArmTuning], title: str, texts: 
     return [*bands, *lines], across, upright
 
 
-def _band(arm: ArmTuning, record: ComparisonRecord) -> go.Scatter:
+def _name(arm: ArmTuning, record: ComparisonRecord, texts: Texts) -> str:
+    alone = len(optimizers(record)) == 1  # several share one legend
+    return arm_name(arm.optimizer if alone else "", arm.batch_size, record.rows, texts)
+
+
+def _band(arm: ArmTuning, record: ComparisonRecord, texts: Texts) -> go.Scatter:
     count = [*range(1, arm.trials + 1)]
     y = [*map(float, arm.best.low), *map(float, arm.best.high[::-1])]
     color = regime_color(arm.batch_size, record.rows)
     look = {"fill": "toself", "fillcolor": color, "opacity": 0.15, "line": {"width": 0}, "hoverinfo": "skip"}
-    return go.Scatter(x=[*count, *count[::-1]], y=rounded(y), mode="lines", **look)
+    return go.Scatter(x=[*count, *count[::-1]], y=rounded(y), mode="lines", name=_name(arm, record, texts), **look)
 
 
 def _line(arm: ArmTuning, record: ComparisonRecord, texts: Texts, listed: bool) -> go.Scatter:
-    alone = len(optimizers(record)) == 1  # several share one legend
-    name = arm_name(arm.optimizer if alone else "", arm.batch_size, record.rows, texts)
-    metric = Metric.of(record)
+    name, metric = _name(arm, record, texts), Metric.of(record)
     rows = zip(range(1, arm.trials + 1), arm.best.value, arm.best.low, arm.best.high, strict=True)
     return go.Scatter(
         x=[*range(1, arm.trials + 1)],
