@@ -70,7 +70,8 @@ def test_no_figure_needs_webgl(drawn: dict[str, Any]) -> None:
 def test_every_colour_has_its_dark_twin(drawn: dict[str, Any]) -> None:
     """All colours in all figures are the palette's, so the page can exchange every one of them."""
     assert LIGHT.keys() == DARK.keys()
-    assert len(set(LIGHT.values())) == len(LIGHT)
+    pairs = {(LIGHT[name], DARK[name]) for name in LIGHT}
+    assert len(pairs) == len(set(LIGHT.values())), "names that share a light colour share the dark one"
     found = set()
     for figure in drawn.values():
         plain = figure.to_plotly_json()
