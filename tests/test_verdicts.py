@@ -455,3 +455,9 @@ def test_plain_descent_is_judged() -> None:
         assert [(v.claim, v.judgement, v.values) for v in verdicts(record)] == [
             (v.claim, v.judgement, v.values) for v in verdicts(alone)
         ]
+
+
+def test_escape_tests_alone_judge_what_they_are_about() -> None:
+    """Without data only the claims on local minima are judged; nothing is said of those that need a comparison."""
+    alone = comparison(minima=escapes.minima(), arms=(), data={}, shared={}, target=None)
+    assert [verdict.claim for verdict in verdicts(alone)] == ["escapes", "stuck"]
