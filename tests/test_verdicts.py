@@ -159,6 +159,13 @@ UNEASY = {"deviation": (0.3, 0.5, 0.4), "rising": (0.4, 0.4, 0.4)}
 RISING = {"rising": (0.1, 0.12, 0.08)}
 AHEAD, BEHIND = ((0.95, 0.96, 0.97), (0.90, 0.92, 0.93)), ((0.90, 0.92, 0.93), (0.95, 0.96, 0.97))
 
+
+def stopped_at_the_target() -> ComparisonRecord:
+    record = comparison()
+    compare = {**record.settings["compare"], "train_until": "target"}
+    return replace(record, settings={**record.settings, "compare": compare})
+
+
 CASES: dict[tuple[str, str], tuple[str, Callable[[], Record]]] = {
     ("stable", "few"): ("thin", lambda: comparison(batch_sizes=SIZES, measured=2)),
     ("stable", "smooth"): ("holds", base),
@@ -213,18 +220,12 @@ CASES: dict[tuple[str, str], tuple[str, Callable[[], Record]]] = {
     ("compromise", "not_one"): ("condition", lambda: timed({1: EITHER, **MINI, ROWS: (20, 21, 22)}, STEEP)),
     ("compromise", "unclear"): ("thin", lambda: timed({1: EITHER, **MINI, ROWS: EITHER}, EQUAL)),
     ("generalises", "few"): ("thin", lambda: comparison(batch_sizes=SIZES, seeds=2)),
-    ("generalises", "cut"): ("thin", lambda: stopped_at_the_target()),
+    ("generalises", "cut"): ("thin", stopped_at_the_target),
     ("generalises", "budget"): ("condition", lambda: graded(*AHEAD, early=0.5)),
     ("generalises", "better"): ("holds", lambda: graded(*AHEAD, early=0.7)),
     ("generalises", "worse"): ("unsupported", lambda: graded(*BEHIND, early=0.7)),
     ("generalises", "alike"): ("unsupported", lambda: graded((0.9, 0.92, 0.94), (0.91, 0.92, 0.93), early=0.7)),
 }
-
-
-def stopped_at_the_target() -> ComparisonRecord:
-    record = comparison()
-    compare = {**record.settings["compare"], "train_until": "target"}
-    return replace(record, settings={**record.settings, "compare": compare})
 
 
 @pytest.mark.parametrize(("claim", "reason"), CASES)
