@@ -10,7 +10,7 @@ from torch import Tensor
 from hpsearch.data import TASKS, Rows
 from hpsearch.diagnostics import noise
 from hpsearch.diagnostics import state as states
-from hpsearch.diagnostics.gradients import batch_gradients, each_batch, example_squared_norms, full_gradient
+from hpsearch.diagnostics.gradients import each_batch, each_batch_gradient, example_squared_norms, full_gradient
 from hpsearch.diagnostics.state import State, flatten, forward, mean_loss, unflatten
 from hpsearch.training.activations import ACTIVATIONS
 from hpsearch.trial import Architecture
@@ -72,7 +72,7 @@ def test_the_precision_is_that_of_the_rows() -> None:
     state, rows = small_state("binary")
     before = torch.get_rng_state()
     single = rows.to("cpu", torch.float32)
-    gradients = batch_gradients(state, single, batch_size=4, count=3, seed=0)
+    gradients = torch.stack(list(each_batch_gradient(state, single, batch_size=4, count=3, seed=0)))
     assert (gradients.dtype, full_gradient(state, single).dtype) == (torch.float32, torch.float32)
     assert torch.get_rng_state().equal(before)
 
@@ -187,7 +187,8 @@ def test_gradient_descent_has_no_noise(task: str) -> None:
 def test_streaming_equals_the_whole() -> None:
     """Batch by batch gives what the same batches' gradients give together, by formulas written out."""
     state, rows = small_state("multiclass")
-    gradients, full = batch_gradients(state, rows, 4, 60, seed=5).numpy(), full_gradient(state, rows).numpy()
+    gradients = torch.stack(list(each_batch_gradient(state, rows, 4, 60, seed=5))).numpy()
+    full = full_gradient(state, rows).numpy()
     (found,) = noise.batch_noise(state, rows, [4], 60, seed=5)
     angles = gradients @ full / np.linalg.norm(gradients, axis=1) / np.linalg.norm(full)
     assert found.variance == pytest.approx(np.mean(np.sum((gradients - full) ** 2, axis=1)))

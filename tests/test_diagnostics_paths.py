@@ -155,44 +155,6 @@ def test_a_barrier_is_over_the_line_between_the_ends() -> None:
     assert landscape.barrier(convex.architecture, convex.task, weights, 1 - 2 * weights, rows).height == 0
 
 
-def test_a_filter_normalised_direction() -> None:
-    """Each neuron's part has the length of its weights, biases have none, and the seed alone decides the draw."""
-    state, _ = small_state("multiclass")
-    direction = unflatten(landscape.filter_normalised_direction(state.weights, seed=1), state.architecture)
-    for name, weight in state.weights.items():
-        if weight.ndim == 1:
-            assert not direction[name].any()
-        else:
-            torch.testing.assert_close(direction[name].norm(dim=1), weight.norm(dim=1))
-    assert flatten(direction).equal(landscape.filter_normalised_direction(state.weights, seed=1))
-    assert not flatten(direction).equal(landscape.filter_normalised_direction(state.weights, seed=2))
-
-
-def test_a_profile_does_not_depend_on_the_scale_of_layers() -> None:
-    """A rectifier network with its first layer times 10 and its second divided by 10 is the same function with the same profile."""
-    state, rows = small_state("regression", widths=(6,), activation="relu")
-    scaled = {
-        name: weight * {"layers.0.weight": 10, "layers.0.bias": 10, "layers.1.weight": 0.1}.get(name, 1)
-        for name, weight in state.weights.items()
-    }
-    steps = [-0.5, 0.0, 0.3, 1.0]
-    one, other = (
-        landscape.profile(
-            state.architecture,
-            state.task,
-            flatten(weights),
-            landscape.filter_normalised_direction(weights, seed=1),
-            rows,
-            steps,
-        )
-        for weights in (state.weights, scaled)
-    )
-    torch.testing.assert_close(one, other)
-    direction = landscape.filter_normalised_direction(state.weights, seed=1)
-    expected = [loss_of(state, rows, flatten(state.weights) + step * direction) for step in steps]
-    np.testing.assert_allclose(one.numpy(), expected)
-
-
 def test_a_plane_of_one_precision_and_rows_of_another() -> None:
     """A plane in float64 is drawn in float32 where the rows are."""
     state, rows = small_state("binary")

@@ -177,3 +177,14 @@ def test_tuning_without_a_network_is_left_out() -> None:
     assert tuning(with_trials(trial(0, 0.1, [0.5]), trial(1, 0.1, [0.5], "diverged"))) == []
     assert tuning(with_trials(trial(0, 0.1, [0.5]))) == []
     assert tuning(replace(comparisons.comparison(), target=None))[0].reaching is None
+
+
+def test_the_probability_to_beat_the_reference() -> None:
+    """It is the share of seeds whose run is better than the reference's, ties counting half, whichever way the metric is to go."""
+    for arm in quality(comparisons.comparison()):
+        for budget, within in arm.within.items():
+            if within.better is None or within.difference is None:
+                continue
+            assert 0 <= within.better.low <= within.better.value <= within.better.high <= 1
+            assert within.better.value * arm.runs * 2 == pytest.approx(round(within.better.value * arm.runs * 2))
+            assert budget != "updates" or (within.better.value > 0.5) == (within.difference.value > 0)

@@ -10,16 +10,14 @@ from scipy.optimize import brentq
 
 from hpsearch.statistics.comparing import (
     holm,
-    interquartile_mean,
     paired_difference,
     paired_ratio,
     probability_of_improvement,
     sign_flip_p,
-    uninformative,
 )
 from hpsearch.statistics.resampling import Estimate, medians
 from hpsearch.statistics.shares import first_passage, wilson
-from hpsearch.statistics.targets import first_reached, median_estimate, resolution, restricted_mean, step_seconds
+from hpsearch.statistics.targets import first_reached, median_estimate, resolution, step_seconds
 
 SIMULATIONS = 300
 
@@ -141,16 +139,6 @@ def test_an_interval_is_a_function_of_its_input() -> None:
     assert ratio[0] == ratio[1] != ratio[2]
 
 
-def test_restricted_mean_is_the_area_under_kaplan_meier() -> None:
-    """It equals the integral to the cap of scipy's Kaplan-Meier curve."""
-    times, cap = [3.0, 5.0, inf, 7.0, inf, 20.0], 10.0
-    data = stats.CensoredData.right_censored(np.minimum(times, cap), np.array(times) > cap)
-    survival = stats.ecdf(data).sf
-    corners = np.array([0.0, *survival.quantiles])
-    area = np.sum(np.diff(corners) * np.array([1.0, *survival.probabilities])[:-1])
-    assert restricted_mean(times, cap) == pytest.approx(area)
-
-
 def test_step_seconds_leaves_out_the_warm_up() -> None:
     """Updates of 0.01 s are found whatever the first window took, one slow window or windows without an update."""
     updates = [10, 20, 20, 40, 50, 70]
@@ -183,9 +171,8 @@ def test_a_ratio_is_between_arms_and_swaps() -> None:
 
 
 def test_a_ratio_with_infinite_costs() -> None:
-    """Pairs that both never reached are left out and counted; one that one arm alone reached counts for that arm, without bound."""
+    """Pairs that both never reached are left out; one that one arm alone reached counts for that arm, without bound."""
     a, b = [2.0, 2.0, inf, inf, inf], [1.0, 1.0, 1.0, inf, inf]
-    assert uninformative(a, b) == 2
     assert paired_ratio(a, b) == Estimate(pytest.approx(2), pytest.approx(2), inf)
     assert paired_ratio(a, b) == paired_ratio(a[:3], b[:3])
     assert paired_ratio([1.0, inf], [inf, 1.0]) == Estimate(1, 0, inf)
@@ -223,14 +210,6 @@ def test_a_difference_covers() -> None:
     draws = np.random.default_rng(10).normal(0.3, 1, (SIMULATIONS, 10))
     held = [covers(paired_difference(x, 0 * x, resamples=2_000), 0.3) for x in draws]
     assert 0.92 <= np.mean(held) <= 0.98
-
-
-def test_interquartile_mean_equals_scipy() -> None:
-    """It is scipy's mean trimmed by a quarter at both ends, whatever the number of values."""
-    values = np.random.default_rng(6).lognormal(0, 2, 23)
-    for count in range(1, 24):
-        assert interquartile_mean(values[:count]) == pytest.approx(stats.trim_mean(values[:count], 0.25))
-    assert interquartile_mean([1.0, 2, 4, inf]) == 3
 
 
 def test_probability_of_improvement_counts_ties_half() -> None:
@@ -298,7 +277,7 @@ def test_holm_is_the_closed_bonferroni_test() -> None:
 
 def test_unequal_columns_are_no_pairs() -> None:
     """Columns of two lengths, empty ones and NaN are errors, never silently cut or dropped."""
-    for compare in (paired_ratio, paired_difference, probability_of_improvement, sign_flip_p, uninformative):
+    for compare in (paired_ratio, paired_difference, probability_of_improvement, sign_flip_p):
         for a, b in (([1.0], [1.0, 2.0]), ([], []), ([nan], [1.0])):
             with pytest.raises(ValueError, match="expected"):
                 compare(a, b)

@@ -1,4 +1,4 @@
-"""Curvature of the loss at given weights: the ends of the Hessian's spectrum, found by products with vectors.
+"""Curvature of the loss at given weights: the upper end of the Hessian's spectrum, found by products with vectors.
 
 Gradient descent with learning rate η is stable along a direction of curvature λ where η λ / 2 < 1; trained on, a network's largest
 curvature rises to 2 / η and hovers there, the edge of stability (Cohen et al. 2021, arXiv:2103.00065).
@@ -8,7 +8,6 @@ this one took 5 to 8 for the same four digits: it may stop after any product, an
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -16,17 +15,15 @@ from scipy.linalg import eigh_tridiagonal
 from torch import Tensor
 
 from hpsearch.data.dataset import Rows
-from hpsearch.diagnostics.gradients import each_batch, full_gradient
 from hpsearch.diagnostics.state import State, chunks, loss_at
 from hpsearch.training import draws
 
 PRODUCTS = 50  # Hessian products, at most
-DENSE = 2_000  # parameters up to which the whole Hessian is formed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sharpness:
-    """An extreme eigenvalue of the Hessian, its unit `vector` [P], and the `products` with the Hessian that it took.
+    """The largest eigenvalue of the Hessian, its unit `vector` [P], and the `products` with the Hessian that it took.
 
     Where it did not converge, the true value lies further out.
     """
@@ -48,36 +45,12 @@ def hessian_product(state: State, rows: Rows, vector: Tensor) -> Tensor:
     return total.detach()
 
 
-def hessian(state: State, rows: Rows) -> Tensor:
-    """Return the whole Hessian [P, P], symmetric: one product for each parameter, for small networks."""
-    columns = torch.eye(state.architecture.parameters).to(rows.inputs)
-    matrix = torch.stack([hessian_product(state, rows, column) for column in columns])
-    return (matrix + matrix.T) / 2
-
-
 def sharpness(state: State, rows: Rows, tolerance: float = 1e-2, seed: int = 0) -> Sharpness:
     """Return the largest eigenvalue (algebraic) of the Hessian of the mean loss over the rows.
 
     It has converged when ‖Hv - λv‖ ≤ tolerance · |λ|, which bounds λ's relative distance to the spectrum; its error is of the order of
-    the tolerance squared. The seed draws the first vector.
+    the tolerance squared. The seed draws the first vector. By Lanczos' method, each new vector made orthogonal to all before, twice.
     """
-    return _lanczos(state, rows, tolerance, seed, "largest")
-
-
-def smallest_eigenvalue(state: State, rows: Rows, tolerance: float = 1e-2, seed: int = 0) -> Sharpness:
-    """Return the smallest eigenvalue (algebraic); positive, with a vanishing gradient, it certifies a minimum.
-
-    Exact up to `DENSE` parameters. Beyond, a bound from above, converged or not, since `_lanczos` sees a part of the space: it can
-    then refute a minimum and not certify one.
-    """
-    if state.architecture.parameters > DENSE:
-        return _lanczos(state, rows, tolerance, seed, "smallest")
-    values, vectors = torch.linalg.eigh(hessian(state, rows))
-    return Sharpness(float(values[0]), len(values), True, vectors[:, 0])
-
-
-def _lanczos(state: State, rows: Rows, tolerance: float, seed: int, end: Literal["largest", "smallest"]) -> Sharpness:
-    """Return an extreme eigenvalue by Lanczos' method, each new vector made orthogonal to all before (twice, against rounding)."""
     count = state.architecture.parameters
     first = torch.randn(count, generator=draws.generator("lanczos", seed), dtype=torch.float64).to(rows.inputs)
     basis = [first / torch.linalg.vector_norm(first)]
@@ -88,7 +61,7 @@ def _lanczos(state: State, rows: Rows, tolerance: float, seed: int, end: Literal
         diagonal.append(float(product @ basis[-1]))
         product = _orthogonal(_orthogonal(product, basis), basis)
         beside.append(float(torch.linalg.vector_norm(product)))
-        value, mix = _extreme(diagonal, beside[:-1], end)
+        value, mix = _largest(diagonal, beside[:-1])
         converged = len(basis) == count or beside[-1] * abs(mix[-1]) <= tolerance * abs(value)
         if converged or len(basis) == PRODUCTS:
             vector = torch.from_numpy(mix).to(first) @ torch.stack(basis)
@@ -102,26 +75,8 @@ def _orthogonal(vector: Tensor, basis: list[Tensor]) -> Tensor:
     return vector
 
 
-def _extreme(diagonal: list[float], beside: list[float], end: str) -> tuple[float, np.ndarray]:
-    """Return an extreme eigenvalue of a tridiagonal matrix and its unit vector."""
-    index = len(diagonal) - 1 if end == "largest" else 0
+def _largest(diagonal: list[float], beside: list[float]) -> tuple[float, np.ndarray]:
+    """Return the largest eigenvalue of a tridiagonal matrix and its unit vector."""
+    index = len(diagonal) - 1
     values, vectors = eigh_tridiagonal(np.array(diagonal), np.array(beside), select="i", select_range=(index, index))
     return float(values[0]), vectors[:, 0]
-
-
-def edge_ratio(sharpness: float, learning_rate: float) -> float:
-    """Return η λ / 2 of a largest curvature λ: 1 is the edge of stability (Cohen et al. 2021)."""
-    return learning_rate * sharpness / 2
-
-
-def batch_sharpness(state: State, rows: Rows, batch_size: int, count: int, seed: int) -> float:
-    """Return the mean over random batches of the curvature of a batch's loss along its own gradient.
-
-    E[gᵀ H g / ‖g‖²], g and H of the batch (Andreyev, Beneventano 2024, arXiv:2412.20553); NaN where a batch's gradient is 0.
-    """
-    return float(np.mean([_along_gradient(state, batch) for batch in each_batch(rows, batch_size, count, seed)]))
-
-
-def _along_gradient(state: State, rows: Rows) -> float:
-    gradient = full_gradient(state, rows)
-    return float(gradient @ hessian_product(state, rows, gradient) / gradient.square().sum())

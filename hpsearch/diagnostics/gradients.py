@@ -39,11 +39,6 @@ def _squared_norms(state: State, rows: Rows) -> Tensor:
     return norms
 
 
-def batch_gradients(state: State, rows: Rows, batch_size: int, count: int, seed: int) -> Tensor:
-    """Return the gradients [count, P] of random batches; for many or large ones use `each_batch_gradient`, which keeps none."""
-    return torch.stack(list(each_batch_gradient(state, rows, batch_size, count, seed)))
-
-
 def each_batch_gradient(state: State, rows: Rows, batch_size: int, count: int, seed: int) -> Iterator[Tensor]:
     """Return the gradient [P] of one random batch after the other; a batch holds no row twice, a full one has their order."""
     for batch in each_batch(rows, batch_size, count, seed):

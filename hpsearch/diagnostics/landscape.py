@@ -1,11 +1,11 @@
-"""The loss along lines and on planes through weights: the plane of a run's own path, the barrier between two networks, a profile.
+"""The loss along lines and on planes through weights: the plane of a run's own path, the barrier between two networks.
 
 A plane is that of the two principal components of the paths: random planes show almost none of the motion, these 40 to 90 % of it
 (Li et al. 2018, arXiv:1712.09913, §7), and the shares belong on the axes. A dent in a slice proves that the loss is not convex; a
 slice without one proves nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,8 +14,7 @@ from torch import Tensor
 
 from hpsearch.data.dataset import Rows
 from hpsearch.data.tasks import Task
-from hpsearch.diagnostics.state import chunks, flatten, forward, loss_at, mean_loss
-from hpsearch.training import draws
+from hpsearch.diagnostics.state import chunks, forward, loss_at, mean_loss
 from hpsearch.training.activations import ACTIVATIONS
 from hpsearch.trial import Architecture
 
@@ -146,29 +145,3 @@ def barrier(
     between = (1 - alphas) * losses[0] + alphas * losses[-1]
     height = max(0.0, float((np.array(losses) - between).max()))
     return Barrier(height, tuple(alphas.tolist()), tuple(losses))
-
-
-def filter_normalised_direction(weights: Mapping[str, Tensor], seed: int) -> Tensor:
-    """Return a random direction [P] in which each neuron's weights have the norm that they have in the network, biases 0.
-
-    Li et al. 2018, §4: otherwise a network with larger weights would look flatter, though rectifiers make it the same function.
-    """
-    generator = draws.generator("direction", seed)
-    return flatten({name: _neurons(weight, generator) for name, weight in weights.items()})
-
-
-def _neurons(weight: Tensor, generator: torch.Generator) -> Tensor:
-    if weight.ndim == 1:  # biases
-        return torch.zeros_like(weight)
-    random = torch.randn(weight.shape, generator=generator, dtype=torch.float64).to(weight)  # [H, inputs]
-    size, drawn = (torch.linalg.vector_norm(rows, dim=1, keepdim=True) for rows in (weight, random))  # [H, 1]
-    direction: Tensor = random * size / drawn
-    return direction
-
-
-def profile(
-    architecture: Architecture, task: Task, vector: Tensor, direction: Tensor, rows: Rows, steps: Sequence[float]
-) -> Tensor:
-    """Return the loss over the rows at `vector + step·direction` for each step, [len(steps)] in float64."""
-    losses = _losses(architecture, task, (vector + step * direction for step in steps), rows)
-    return torch.tensor(losses, dtype=torch.float64)

@@ -12,7 +12,7 @@ from math import inf, isfinite, log2
 from hpsearch.evidence.curves import worst
 from hpsearch.evidence.times import ended, learning_rate, times
 from hpsearch.statistics import Estimate
-from hpsearch.statistics.comparing import holm, paired_difference, sign_flip_p
+from hpsearch.statistics.comparing import holm, paired_difference, probability_of_improvement, sign_flip_p
 from hpsearch.statistics.quality import best_within, gap_at_loss, matched_level, saturated
 from hpsearch.statistics.targets import median_estimate
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
@@ -34,13 +34,14 @@ class Limit:
 class Within:
     """The best validation metric in a budget: the median over seeds, and the mean difference to the reference's same seeds.
 
-    `p` is Holm's p-value among the batch sizes of one optimizer and budget. There are none of the reference itself, of a single seed in
-    common, or where a value is infinite.
+    `p` is Holm's p-value among the batch sizes of one optimizer and budget, `better` the probability that a run beats the reference's of
+    the same seed. There are none of the reference itself, of a single seed in common, or where a value is infinite.
     """
 
     metric: Estimate
     difference: Estimate | None
     p: float | None
+    better: Estimate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def quality(record: ComparisonRecord) -> list[ArmQuality]:
         for arm, runs in arms
         for name, limit in budgets.items()
     }
-    compared = _compared(values, budgets)
+    compared = _compared(values, budgets, record.direction == "maximize")
     return [
         _quality(record, arm, runs, {name: compared[_key(arm, name)] for name in budgets}, level) for arm, runs in arms
     ]
@@ -122,7 +123,9 @@ def _within(record: ComparisonRecord, arm: ArmRecord, runs: Sequence[TrialRecord
     return {seed: worst(record) if value is None else value for seed, value in best.items()}
 
 
-def _compared(values: Mapping[Key, dict[int, float]], budgets: Mapping[str, Limit]) -> dict[Key, Within]:
+def _compared(
+    values: Mapping[Key, dict[int, float]], budgets: Mapping[str, Limit], maximize: bool
+) -> dict[Key, Within]:
     """Return every arm's values in every budget, compared with the reference of its optimizer."""
     found: dict[Key, Within] = {}
     for optimizer in dict.fromkeys(key[0] for key in values):
@@ -130,11 +133,11 @@ def _compared(values: Mapping[Key, dict[int, float]], budgets: Mapping[str, Limi
             group = {
                 size: seeds for (name, size, which), seeds in values.items() if (name, which) == (optimizer, budget)
             }
-            found |= {(optimizer, size, budget): within for size, within in _group(group).items()}
+            found |= {(optimizer, size, budget): within for size, within in _group(group, maximize).items()}
     return found
 
 
-def _group(values: Mapping[int, dict[int, float]]) -> dict[int, Within]:
+def _group(values: Mapping[int, dict[int, float]], maximize: bool) -> dict[int, Within]:
     base = values[reference(list(values))]
     pairs = {size: _pairs(seeds, base) for size, seeds in values.items() if seeds is not base}
     usable = {
@@ -146,9 +149,15 @@ def _group(values: Mapping[int, dict[int, float]]) -> dict[int, Within]:
             median_estimate(list(seeds.values())),
             paired_difference(*usable[size]) if size in usable else None,
             float(ps[size]) if size in usable else None,
+            _better(*usable[size], maximize) if size in usable else None,
         )
         for size, seeds in values.items()
     }
+
+
+def _better(ours: list[float], theirs: list[float], maximize: bool) -> Estimate:
+    """Return the probability that a run is better than its pair; ties count half."""
+    return probability_of_improvement(theirs, ours) if maximize else probability_of_improvement(ours, theirs)
 
 
 def _pairs(a: Mapping[int, float], b: Mapping[int, float]) -> tuple[list[float], list[float]]:

@@ -1,7 +1,6 @@
 """Two arms that share their seeds: a pair has the same split, initial weights and seed, so that what remains is the arms' difference.
 
-Costs may be infinite (never reached). A pair of two infinities does not say which arm is better; where a ratio is asked for it is left out,
-and `uninformative` counts such pairs so that a report can say so.
+Costs may be infinite (never reached). A pair of two infinities does not say which arm is better; where a ratio is asked for it is left out.
 """
 
 from collections.abc import Sequence
@@ -48,12 +47,6 @@ def paired_ratio(a: Sequence[float], b: Sequence[float], seed: int = 0, resample
     return Estimate(value, exp(low), exp(high))
 
 
-def uninformative(a: Sequence[float], b: Sequence[float]) -> int:
-    """Return the number of pairs in which both costs are infinite."""
-    left, right = _pairs(a, b)
-    return int((np.isinf(left) & np.isinf(right)).sum())
-
-
 def paired_difference(a: Sequence[float], b: Sequence[float], seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
     """Return the mean of a - b over pairs, bootstrapped over pairs and widened for their small number; one pair alone bounds nothing.
 
@@ -69,17 +62,6 @@ def paired_difference(a: Sequence[float], b: Sequence[float], seed: int = 0, res
         return Estimate(value, -inf, inf)
     draws = differences[resampled(len(differences), resamples, "difference", seed)].mean(1)
     return Estimate(value, *percentile_interval(draws, tail=expanded_tail(len(differences))))
-
-
-def interquartile_mean(values: Sequence[float]) -> float:
-    """Return the mean of the middle half: without the ⌊N/4⌋ smallest and as many largest (Agarwal et al. 2021, rliable).
-
-    Raises:
-        ValueError: there is no value, or one is NaN.
-    """
-    ordered = np.sort(numbers(values))
-    cut = len(ordered) // 4
-    return float(ordered[cut : len(ordered) - cut].mean())
 
 
 def probability_of_improvement(a: Sequence[float], b: Sequence[float]) -> Estimate:

@@ -35,17 +35,6 @@ def median_estimate(values: Sequence[float], seed: int = 0, resamples: int = RES
     return Estimate(value, *percentile_interval(medians(observed[resampled(len(observed), resamples, "median", seed)])))
 
 
-def restricted_mean(times: Sequence[float], cap: float) -> float:
-    """Return the restricted mean time to the target: the mean of min(time, cap).
-
-    It is the area under the Kaplan-Meier curve up to the cap where every censoring is at the cap (Royston & Parmar 2013).
-
-    Raises:
-        ValueError: there is no time, or one is NaN.
-    """
-    return float(np.minimum(numbers(times), cap).mean())
-
-
 def step_seconds(updates: Sequence[int], seconds: Sequence[float]) -> float:
     """Return the seconds of one update: the median over evaluation windows of Δseconds / Δupdates, from running totals.
 

@@ -196,8 +196,13 @@ def _columns(budget: str, within: Within) -> dict[str, object]:
     )
     known = {end: value if value is None or isfinite(value) else None for end, value in ends.items()}
     return {
-        f"{budget}_{key}": value for key, value in ({"metric": within.metric.value} | known | {"p": within.p}).items()
+        f"{budget}_{key}": value
+        for key, value in ({"metric": within.metric.value} | known | {"p": within.p} | _better(within)).items()
     }
+
+
+def _better(within: Within) -> dict[str, object]:
+    return {"better": within.better.value if within.better else None}
 
 
 ROWS = (ComparedFigure("quality", draw, reading, numbers),)
