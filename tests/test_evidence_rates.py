@@ -181,10 +181,21 @@ def test_tuning_without_a_network_is_left_out() -> None:
 
 def test_the_probability_to_beat_the_reference() -> None:
     """It is the share of seeds whose run is better than the reference's, ties counting half, whichever way the metric is to go."""
-    for arm in quality(comparisons.comparison()):
-        for budget, within in arm.within.items():
-            if within.better is None or within.difference is None:
-                continue
-            assert 0 <= within.better.low <= within.better.value <= within.better.high <= 1
-            assert within.better.value * arm.runs * 2 == pytest.approx(round(within.better.value * arm.runs * 2))
-            assert budget != "updates" or (within.better.value > 0.5) == (within.difference.value > 0)
+    record = comparisons.comparison()
+    arms = {arm.batch_size: arm for arm in record.arms}
+    limit = limits(record)["full"]
+
+    def best(arm: ArmRecord) -> list[float]:
+        assert arm.best is not None
+        most = limit.epochs * record.rows / arm.batch_size * (1 + 1e-9)
+        histories = [run.history for run in arm.best.runs if run.history]
+        return [max(m for u, m in zip(h.update, h.metric, strict=True) if u <= most) for h in histories]
+
+    for found in quality(record):
+        within = found.within["full"]
+        if found.batch_size == found.reference:
+            assert within.better is None
+            continue
+        pairs = list(zip(best(arms[found.batch_size]), best(arms[found.reference]), strict=True))
+        assert within.better is not None
+        assert within.better.value == sum((a > b) + 0.5 * (a == b) for a, b in pairs) / len(pairs)
