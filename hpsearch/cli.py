@@ -245,20 +245,30 @@ def _compare(options: argparse.Namespace) -> None:
         device = str(data.training.inputs.device)
         screen.introduce_comparison(config, opened.arms, data.summary, device, place.folder, notices)
         engine = prepare_engine(config, place, data, screen.explain if options.verbose else lambda line: None)
-        with screen.live():
-            run_comparison(opened, engine, screen.stage, screen.announce)
+        try:
+            with screen.live():
+                run_comparison(opened, engine, screen.stage, screen.announce)
+        except (Stopped, SearchFailed):
+            _compared(place, config.study.name, options.lang)
+            raise
     _conclude(place, config.study.name, screen, options.lang)
 
 
 def _conclude(place: "Place", name: str, screen: "Screen", language: str) -> None:
-    """Make a comparison's report from its storage alone, and print the verdicts."""
+    """Make a comparison's report, and print the verdicts."""
+    record, page = _compared(place, name, language)
+    screen.conclude_comparison(record, page, language)
+
+
+def _compared(place: "Place", name: str, language: str) -> "tuple[ComparisonRecord, Path]":
+    """Make a comparison's report from its storage alone."""
     from hpsearch.report.compared import write_comparison
     from hpsearch.storage import ComparisonRecord
     from hpsearch.storage.reading import read
 
     record = read(place.storage, name)
     assert isinstance(record, ComparisonRecord), "it was opened as one"
-    screen.conclude_comparison(record, write_comparison(record, place.folder, language), language)
+    return record, write_comparison(record, place.folder, language)
 
 
 def _place(options: argparse.Namespace, name: str) -> "Place":

@@ -164,3 +164,12 @@ def test_compare_minima(tmp_path: Path, capsys: pytest.CaptureFixture[str], monk
     assert asked == [(10, 10)], "what is kept is not run again"
     claim = sentences("ko")["claim.escapes"]
     assert any(line.endswith(claim) and "  " in line for line in capsys.readouterr().out.splitlines())
+
+
+def test_a_comparison_that_failed_has_its_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where no learning rate works the status is 4, in one line, and the page says how every run ended."""
+    rates = ("--set", "learning_rate.low=1e30", "--set", "learning_rate.high=1e38", "--set", "activation=relu")
+    line = ["compare", "iris", "--reports", str(tmp_path), "--trials", "2", "--batch-sizes", "16,full", *rates]
+    assert main(line) == 4
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert "diverged" in (tmp_path / "compare-iris" / "report.html").read_text(encoding="utf-8")
