@@ -140,7 +140,8 @@ def read_scale(record: ComparisonRecord, texts: Texts) -> str:
     if not curves:
         return texts("figure.noise_scale.thin")
     told = curves[len(curves) // 2] if len(curves) > 2 else curves[-1]
-    first, last = told.points[0].scale.value, told.points[-1].scale.value
+    finite = [point.scale.value for point in told.points if isfinite(point.scale.value)]
+    first, last = told.points[0].scale.value, finite[-1] if finite else inf
     late = told.moments.get("target")
     rises = isfinite(first) and last >= ABOVE * first
     values = {
