@@ -7,14 +7,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hpsearch.search.objective import Objective
+    from hpsearch.searching.objective import Objective
     from hpsearch.training.network import DNN
 
 __version__ = "0.1.0"
 
 PUBLIC = {
     "DNN": "hpsearch.training.network",
-    "Objective": "hpsearch.search.objective",
+    "Objective": "hpsearch.searching.objective",
 }
 
 __all__ = ["DNN", "Objective", "__version__"]

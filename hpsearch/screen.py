@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from hpsearch.comparison.arms import Arm
     from hpsearch.comparison.course import Stage
     from hpsearch.config import StudyConfig
-    from hpsearch.search.loop import Standing
-    from hpsearch.search.verify import Verified
+    from hpsearch.searching.loop import Standing
+    from hpsearch.searching.verify import Verified
     from hpsearch.storage import ComparisonRecord, StudyRecord
 
 PAUSE = 5.0  # seconds between plain lines, new bests aside

@@ -8,10 +8,10 @@ import optuna
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.study import StudyDirection
 
-from hpsearch.search.loop import Search
-from hpsearch.search.pruners import PRUNERS
-from hpsearch.search.samplers import SAMPLERS
-from hpsearch.search.view import View
+from hpsearch.searching.loop import Search
+from hpsearch.searching.pruners import PRUNERS
+from hpsearch.searching.samplers import SAMPLERS
+from hpsearch.searching.view import View
 from hpsearch.space import Choice, Integer, Real, SearchSpace
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.testing import ScriptedEngine

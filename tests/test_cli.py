@@ -339,7 +339,7 @@ def test_verify_that_cannot_be(
 
 def test_verdicts() -> None:
     """A gap is equal, as far as rounding grows, or told as a difference; without float64 there is no verdict."""
-    from hpsearch.search.verify import Verified
+    from hpsearch.searching.verify import Verified
 
     def verdict(gap: float, control: float) -> str:
         return Verified(0, 9, (0, 0, 0), "finished", "finished", (gap, gap, 0), (control, control, 0)).verdict
@@ -364,7 +364,7 @@ def test_an_engine_that_is_wrong_is_told(
 def test_progress_says_how_trials_ended() -> None:
     """A line of progress counts trials by the words that the report's tables have for how they ended."""
     from hpsearch.screen import Screen
-    from hpsearch.search.loop import Standing
+    from hpsearch.searching.loop import Standing
 
     ended = Standing(9, 9, 0.5, 1, pruned=4, diverged=2, out_of_memory=1, repeated=3, seconds=1.0, trained=9)
     assert Screen("accuracy").line(ended).endswith("4 pruned, 2 diverged, 1 out of memory, 3 repeated")
@@ -375,8 +375,8 @@ def test_help_lists_what_is_accepted(capsys: pytest.CaptureFixture[str]) -> None
     """Where the help lists names of a table, it lists all of them, and no other."""
     import re
 
-    from hpsearch.search.pruners import PRUNERS
-    from hpsearch.search.samplers import SAMPLERS
+    from hpsearch.searching.pruners import PRUNERS
+    from hpsearch.searching.samplers import SAMPLERS
     from hpsearch.training.engines import ENGINES
 
     listed = [

@@ -16,7 +16,7 @@ from hpsearch.figures.comparison import COMPARED
 from hpsearch.figures.style import DARK, LIGHT
 from hpsearch.minima import quick, run_all
 from hpsearch.report.compared import write_comparison
-from hpsearch.search.place import Place, prepare_data
+from hpsearch.searching.place import Place, prepare_data
 from hpsearch.storage import ComparisonRecord
 
 PNG = b"\x89PNG\r\n\x1a\n"

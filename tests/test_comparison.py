@@ -23,7 +23,7 @@ from hpsearch.comparison.tuning import STRIDE, Together
 from hpsearch.comparison.winners import best, common_target, fastest, reached
 from hpsearch.config import StudyConfig, check_config
 from hpsearch.errors import SearchFailed, Stopped, UserError
-from hpsearch.search.place import Place, prepare_data, prepare_engine
+from hpsearch.searching.place import Place, prepare_data, prepare_engine
 from hpsearch.storage import ComparisonRecord
 from hpsearch.storage.opening import sqlite_url
 from hpsearch.storage.reading import read

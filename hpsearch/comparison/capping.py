@@ -10,7 +10,7 @@ from math import inf
 from typing import Any
 
 from hpsearch.comparison.winners import reached
-from hpsearch.search.loop import Search
+from hpsearch.searching.loop import Search
 from hpsearch.trial import Direction, TrialSpec
 
 LATE = 2.0

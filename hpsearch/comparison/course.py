@@ -6,7 +6,7 @@ from typing import Any
 
 from hpsearch.config import CompareSection, StudyConfig
 from hpsearch.data.dataset import Data
-from hpsearch.search.place import Place
+from hpsearch.searching.place import Place
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine
 from hpsearch.trial import Direction

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from hpsearch.comparison.arms import Arm
 from hpsearch.data.dataset import Data
-from hpsearch.search.study import specification
+from hpsearch.searching.study import specification
 from hpsearch.space.answers import fixed
 from hpsearch.training import Engine, Several
 

@@ -14,9 +14,9 @@ from hpsearch.comparison.scoring import scores
 from hpsearch.comparison.tuning import Together
 from hpsearch.comparison.winners import best, common_target, fastest
 from hpsearch.errors import SearchFailed
-from hpsearch.search.confirm import versions
-from hpsearch.search.loop import Search
-from hpsearch.search.study import make_search, make_view, specification
+from hpsearch.searching.confirm import versions
+from hpsearch.searching.loop import Search
+from hpsearch.searching.study import make_search, make_view, specification
 from hpsearch.space.answers import fixed
 from hpsearch.storage.reading import WINNER
 from hpsearch.training.devices import workers

@@ -15,9 +15,9 @@ from hpsearch.config import MinimaConfig, MinimaSection, StudyConfig
 from hpsearch.data.dataset import Data
 from hpsearch.errors import Stopped
 from hpsearch.minima import run_all, sized
-from hpsearch.search.place import Place
-from hpsearch.search.stopping import stopping
-from hpsearch.search.study import open_writer
+from hpsearch.searching.place import Place
+from hpsearch.searching.stopping import stopping
+from hpsearch.searching.study import open_writer
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from hpsearch.search.stopping import Stops
+from hpsearch.searching.stopping import Stops
 from hpsearch.training import TrialSource
 from hpsearch.trial import TrainingRun, TrialSpec
 

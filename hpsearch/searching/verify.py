@@ -15,8 +15,8 @@ import torch
 from hpsearch.config import StudyConfig, check_config
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError
-from hpsearch.search.place import Place, prepare_data
-from hpsearch.search.study import specification
+from hpsearch.searching.place import Place, prepare_data
+from hpsearch.searching.study import specification
 from hpsearch.space.answers import fixed
 from hpsearch.storage.records import StudyRecord, TrialRecord
 from hpsearch.training import Engine, Several, Single

@@ -10,13 +10,13 @@ from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data
 from hpsearch.errors import SearchFailed, Stopped, look_up, shown
 from hpsearch.files import make_folder, write_file
-from hpsearch.search.confirm import load_weights, save_weights, score_test
-from hpsearch.search.loop import Search, Standing
-from hpsearch.search.place import Place
-from hpsearch.search.pruners import PRUNERS
-from hpsearch.search.samplers import SAMPLERS
-from hpsearch.search.stopping import stopping
-from hpsearch.search.view import View
+from hpsearch.searching.confirm import load_weights, save_weights, score_test
+from hpsearch.searching.loop import Search, Standing
+from hpsearch.searching.place import Place
+from hpsearch.searching.pruners import PRUNERS
+from hpsearch.searching.samplers import SAMPLERS
+from hpsearch.searching.stopping import stopping
+from hpsearch.searching.view import View
 from hpsearch.storage.opening import DEFAULT, HOME, check_home, home
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine, Several

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hpsearch.errors import StorageError
-from hpsearch.search.idle import IdlePlaces
-from hpsearch.search.view import Told, View
+from hpsearch.searching.idle import IdlePlaces
+from hpsearch.searching.view import Told, View
 from hpsearch.storage.writing import Stored, StudyWriter
 from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
 

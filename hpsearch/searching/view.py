@@ -14,8 +14,8 @@ from optuna.samplers import RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from hpsearch.search.pruners import Pruner
-from hpsearch.search.samplers import Sampler
+from hpsearch.searching.pruners import Pruner
+from hpsearch.searching.samplers import Sampler
 from hpsearch.space import SearchSpace
 from hpsearch.trial import Budget, Direction, derive_seed
 

@@ -1,0 +1,11 @@
+"""The commands of the command line: one module each, with `add(commands)` for its options and `call(options)` for what it does.
+
+A new command is a module here and its name in `COMMANDS`. What is heavy is imported where a command needs it, so that `--help` waits
+for nothing.
+"""
+
+from types import ModuleType
+
+from hpsearch.commands import bench, compare, report, run, verify
+
+COMMANDS: tuple[ModuleType, ...] = (run, compare, report, verify, bench)  # in the order of --help

@@ -1,0 +1,39 @@
+"""`bench`: training speed on this machine, side by side with the usual loop."""
+
+import argparse
+from typing import Any
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    bench = commands.add_parser("bench", help="measure training speed, side by side with the usual loop")
+    bench.add_argument("--data-root", metavar="DIR", help="measure on the MNIST of this folder (default: random data)")
+    bench.add_argument(
+        "--batch-size", action="append", metavar="B", help="a number or 'full' (default: 1, 8, 32, 128, 512, full)"
+    )
+    bench.add_argument(
+        "--trials", type=int, action="append", metavar="N", help="trials that an engine trains together (default: 8)"
+    )
+    bench.add_argument("--optimizer", action="append", metavar="NAME", help="an optimizer (default: sgd, adam)")
+    bench.add_argument("--networks", action="append", metavar="KIND", help="equal or mixed (default: both)")
+    bench.add_argument(
+        "--engine", action="append", metavar="NAME", help="auto, reference, fused, resident (default: auto)"
+    )
+    bench.add_argument("--vs", action="append", metavar="NAME", help="a rival beside the usual loop: jax")
+    bench.add_argument(
+        "--rounds", type=int, default=3, metavar="N", help="interleaved rounds; medians are shown (default: 3)"
+    )
+    bench.add_argument("--json", metavar="FILE", help="write all figures to a file")
+    bench.add_argument("--device", help="cpu or cuda (default: CUDA where there is one)")
+    bench.add_argument("--debug", action="store_true", help="show tracebacks")
+    bench.set_defaults(call=call)
+
+
+def call(options: argparse.Namespace) -> None:
+    """Measure and print the table."""
+    from hpsearch.bench import bench, read_scope
+
+    scope = read_scope(
+        options.batch_size, options.trials, options.optimizer, options.networks, options.engine, options.vs
+    )
+    bench(scope, data_root=options.data_root, rounds=options.rounds, json_file=options.json, device=options.device)

@@ -1,0 +1,86 @@
+"""`compare`: batch sizes tuned alike, from a file or a data set to the verdicts."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpsearch.commands.shared import add_common, add_language, add_training, overrides, place_of
+from hpsearch.errors import SearchFailed, Stopped
+
+if TYPE_CHECKING:
+    from hpsearch.screen import Screen
+    from hpsearch.searching.place import Place
+    from hpsearch.storage import ComparisonRecord
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    compare = commands.add_parser("compare", help="compare gradient descent, mini-batches and SGD, each tuned alike")
+    compare.add_argument(
+        "study",
+        nargs="?",
+        default="compare-digits",
+        help="a TOML file, a comparison that comes along, or a data set's name (default: compare-digits)",
+    )
+    compare.add_argument("--name", help="the comparison's name and folder (default: the file's name)")
+    compare.add_argument("--batch-sizes", metavar="LIST", help="the regimes, e.g. 1,32,full")
+    compare.add_argument("--target", type=float, metavar="X", help="the validation metric to be passed")
+    compare.add_argument("--trials", type=int, metavar="N", help="settings tried at each batch size")
+    compare.add_argument("--seeds", type=int, metavar="N", help="fresh seeds on which each winner is trained again")
+    compare.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
+    add_training(compare)
+    add_language(compare)
+    add_common(compare)
+    compare.set_defaults(call=call)
+
+
+def call(options: argparse.Namespace) -> None:
+    """Run or continue a comparison, then make its report."""
+    from hpsearch.config import MinimaConfig, read_comparison
+    from hpsearch.texts import Texts
+
+    Texts(options.lang)  # there is such a language, else it is told before anything is trained
+    config, notices = read_comparison(options.study, overrides(options))
+    from hpsearch.comparison.study import open_comparison, run_comparison, run_minima
+    from hpsearch.screen import Screen
+    from hpsearch.searching.place import prepare_data, prepare_engine
+
+    place = place_of(options, config.study.name)
+    if isinstance(config, MinimaConfig):
+        screen = Screen("")
+        screen.row("compare", f"escape tests: {config.minima.seeds} runs in each cell, {config.minima.starts} networks")
+        screen.row("folder", place.folder)
+        with screen.live():
+            run_minima(config, place, screen.stage)
+        _conclude(place, config.study.name, screen, options.lang)
+        return
+    data = prepare_data(config, place)
+    screen = Screen(data.metric.name)
+    with open_comparison(config, place, data) as opened:
+        device = str(data.training.inputs.device)
+        screen.introduce_comparison(config, opened.arms, data.summary, device, place.folder, notices)
+        engine = prepare_engine(config, place, data, screen.explain if options.verbose else lambda line: None)
+        try:
+            with screen.live():
+                run_comparison(opened, engine, screen.stage, screen.announce)
+        except (Stopped, SearchFailed):
+            _compared(place, config.study.name, options.lang)
+            raise
+    _conclude(place, config.study.name, screen, options.lang)
+
+
+def _conclude(place: "Place", name: str, screen: "Screen", language: str) -> None:
+    """Make a comparison's report, and print the verdicts."""
+    record, page = _compared(place, name, language)
+    screen.conclude_comparison(record, page, language)
+
+
+def _compared(place: "Place", name: str, language: str) -> "tuple[ComparisonRecord, Path]":
+    """Make a comparison's report from its storage alone."""
+    from hpsearch.report.compared import write_comparison
+    from hpsearch.storage import ComparisonRecord
+    from hpsearch.storage.reading import read
+
+    record = read(place.storage, name)
+    assert isinstance(record, ComparisonRecord), "it was opened as one"
+    return record, write_comparison(record, place.folder, language)

@@ -1,0 +1,41 @@
+"""`report`: the page of a study or a comparison, made again from its storage alone."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from hpsearch.commands.shared import add_common, add_language, record_of
+from hpsearch.errors import UserError
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    report = commands.add_parser("report", help="rebuild a study's report from its storage")
+    report.add_argument("source", metavar="NAME_OR_STORAGE", help="a study's name, or the URL of its storage")
+    report.add_argument("--study", metavar="NAME", help="the study, where the storage has several")
+    add_language(report)
+    add_common(report)
+    report.set_defaults(call=call)
+
+
+def call(options: argparse.Namespace) -> None:
+    """Make the report."""
+    from hpsearch.files import folder_name
+    from hpsearch.report import write_report
+    from hpsearch.report.compared import write_comparison
+    from hpsearch.storage import ComparisonRecord
+    from hpsearch.texts import Texts
+
+    Texts(options.lang)
+    reports = Path(options.reports)
+    record = record_of(options.source, options.study, reports)
+    folder = reports / folder_name(record.name if "://" in options.source else options.source)
+    if isinstance(record, ComparisonRecord):
+        page = write_comparison(record, folder, options.lang)
+    elif options.lang == "en":
+        page = write_report(record, folder)
+    else:
+        raise UserError(
+            f"--lang {options.lang}: a search's report is in English; a comparison's comes in other languages."
+        )
+    print(f"report {page}")

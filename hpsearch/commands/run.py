@@ -1,0 +1,63 @@
+"""`run`: a study from its file to its report."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpsearch.commands.shared import add_common, add_training, overrides, place_of
+from hpsearch.errors import SearchFailed, Stopped
+
+if TYPE_CHECKING:
+    from hpsearch.storage import StudyRecord
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    run = commands.add_parser("run", help="run a study, or continue it")
+    run.add_argument(
+        "study", nargs="?", default="digits", help="a TOML file, or a study that comes along (default: digits)"
+    )
+    run.add_argument("--name", help="the study's name and folder (default: the file's name)")
+    run.add_argument("--trials", type=int, metavar="N", help="trials in all, earlier runs of the study included")
+    run.add_argument("--timeout", type=float, metavar="S", help="start no trial after S seconds")
+    run.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
+    run.add_argument("--sampler", help="random, grid, qmc, tpe, gp, cmaes")
+    run.add_argument("--pruner", help="none, median, halving, hyperband")
+    add_training(run)
+    add_common(run)
+    run.set_defaults(call=call)
+
+
+def call(options: argparse.Namespace) -> None:
+    """Run or continue a study, then make its report."""
+    from hpsearch.config import find_study, read_config
+
+    config = read_config(find_study(options.study), overrides(options))
+    from hpsearch.screen import Screen
+    from hpsearch.searching.place import prepare_data, prepare_engine
+    from hpsearch.searching.study import open_study, run_study
+
+    place = place_of(options, config.study.name)
+    url, folder = place.storage, place.folder
+    data = prepare_data(config, place)
+    screen = Screen(data.metric.name)
+    try:
+        with open_study(config, place, data) as study:
+            screen.introduce(config, data.summary, str(data.training.inputs.device), folder)
+            engine = prepare_engine(config, place, data, screen.explain if options.verbose else lambda line: None)
+            with screen.live():
+                run_study(study, engine, screen.show, screen.announce)
+    except (Stopped, SearchFailed):
+        _page(url, config.study.name, folder)
+        raise
+    record, page = _page(url, config.study.name, folder)
+    screen.conclude(record, page)
+
+
+def _page(url: str, name: str | None, folder: Path) -> "tuple[StudyRecord, Path]":
+    """Make the report of a study from its storage alone."""
+    from hpsearch.report import write_report
+    from hpsearch.storage.reading import read_study
+
+    record = read_study(url, name)
+    return record, write_report(record, folder)

@@ -1,0 +1,105 @@
+"""What several commands share: their options, where a study is kept, and what takes the place of its file's settings."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpsearch.errors import UserError
+
+if TYPE_CHECKING:
+    from hpsearch.searching.place import Place
+    from hpsearch.storage import ComparisonRecord, StudyRecord
+
+
+def add_training(command: argparse.ArgumentParser) -> None:
+    """Add the options of a command that trains."""
+    command.add_argument("--device", help="cpu, cuda, cuda:1 (default: CUDA where there is one)")
+    command.add_argument(
+        "--engine", default="auto", help="auto, reference, fused, resident: who trains (default: auto)"
+    )
+    command.add_argument(
+        "--parallel", type=int, metavar="N", help="trials in flight (default: chosen; no result changes)"
+    )
+    command.add_argument("--precision", help="float32, float64; on CUDA also tf32, bfloat16 (default: float32)")
+    command.add_argument("-v", "--verbose", action="store_true", help="say which engine trains what, and why")
+    command.add_argument("--data-root", metavar="DIR", help="folder of the data set's files, e.g. DIR/MNIST/raw")
+    command.add_argument("--download", action="store_true", help="let torchvision download what is missing")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="any other setting, e.g. learning_rate.high=0.3"
+    )
+    command.add_argument("--storage", metavar="URL", help="any Optuna storage (default: SQLite in the study's folder)")
+    command.add_argument(
+        "--take-over", action="store_true", help="write although another machine's process holds the study"
+    )
+
+
+def add_language(command: argparse.ArgumentParser) -> None:
+    """Add the option of a report's language."""
+    command.add_argument(
+        "--lang", default="en", metavar="CODE", help="language of a comparison's report: en, ko (default: en)"
+    )
+
+
+def add_common(command: argparse.ArgumentParser) -> None:
+    """Add the options that every command on a study has."""
+    command.add_argument(
+        "--reports", default="reports", metavar="DIR", help="where studies are kept (default: reports)"
+    )
+    command.add_argument("--debug", action="store_true", help="show tracebacks")
+
+
+def place_of(options: argparse.Namespace, name: str) -> "Place":
+    """Return where a study of this name runs and is kept."""
+    from hpsearch.files import folder_name
+    from hpsearch.searching.place import Place
+    from hpsearch.storage.opening import sqlite_url
+
+    folder = Path(options.reports) / folder_name(name)
+    url = sqlite_url(folder.absolute() / "study.db") if options.storage is None else options.storage
+    return Place(folder, url, options.device, options.download, options.take_over, options.engine, options.parallel)
+
+
+SETTINGS = {  # flag → the setting whose place it takes
+    "name": "study.name",
+    "seed": "study.seed",
+    "data_root": "data.root",
+    "precision": "training.precision",
+    "timeout": "search.timeout",
+    "sampler": "search.sampler",
+    "pruner": "search.pruner",
+    "target": "compare.target",
+    "seeds": "compare.seeds",
+    "batch_sizes": "compare.batch_sizes",
+}
+
+
+def overrides(options: argparse.Namespace) -> list[tuple[str, Any]]:
+    """Return the settings that take the place of the file's, as (dotted key, value) pairs.
+
+    Raises:
+        UserError: a --set without key or value.
+    """
+    from hpsearch.config import parse_value
+
+    flags = {setting: getattr(options, flag, None) for flag, setting in SETTINGS.items()}
+    flags["compare.trials" if options.command == "compare" else "search.trials"] = options.trials
+    if sizes := flags["compare.batch_sizes"]:
+        flags["compare.batch_sizes"] = [parse_value(size.strip()) for size in sizes.split(",")]
+    overrides = [(key, value) for key, value in flags.items() if value is not None]
+    for text in options.set:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UserError(f"--set {text}: expected KEY=VALUE, for example --set learning_rate.high=0.3.")
+        overrides.append((key.strip(), parse_value(value)))
+    return overrides
+
+
+def record_of(source: str, name: str | None, reports: Path) -> "StudyRecord | ComparisonRecord":
+    """Read a study or a comparison by the URL of its storage, or by its name."""
+    from hpsearch.files import folder_name
+    from hpsearch.storage.opening import sqlite_url
+    from hpsearch.storage.reading import read
+
+    if "://" in source:
+        return read(source, name)
+    return read(sqlite_url((reports / folder_name(source)).absolute() / "study.db"), name)
