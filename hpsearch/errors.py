@@ -17,8 +17,8 @@ class HpsearchError(Exception):
     status = 1
 
 
-class UserError(HpsearchError):
-    """The input cannot be used: a file, a key, a value, a name, a device."""
+class UserError(HpsearchError, ValueError):
+    """The input cannot be used: a file, a key, a value, a name, a device; to Python's ears a ValueError."""
 
     status = 2
 

@@ -6,7 +6,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from hpsearch.config.sections import SAMPLED, UNITS, CompareSection, StudyConfig
+from hpsearch.config.sections import SAMPLED, UNITS, CompareSection, DataSection, StudyConfig
 from hpsearch.errors import shown, suggestion
 
 
@@ -30,7 +30,39 @@ def conflicts(config: StudyConfig) -> list[str]:
         problems.append(
             f"study.name is {shown(name)}; expected 1 to 200 characters that print. Give another name (--name)"
         )
+    problems += [*_data_conflicts(config.data), *_search_conflicts(config)]
     return problems + (_comparison_conflicts(config, config.compare) if config.compare else [])
+
+
+OF_A_FILE = ("target", "group", "time", "separator", "header", "encoding", "decimal", "columns", "missing_values")
+
+
+def _data_conflicts(data: DataSection) -> list[str]:
+    """Return what is wrong with where the data come from and which rows go where."""
+    problems = []
+    if data.file is None and data.name is None:
+        problems.append("data.name: missing. Give the name of a data set, or a file (data.file, --data FILE)")
+    if data.file is None:
+        problems += [f"data.{key}: only a file has it. Give data.file" for key in OF_A_FILE if getattr(data, key)]
+    if data.folds and data.validation is not None:
+        problems.append("data.validation: with folds each of them validates in turn. Keep one of the two")
+    if data.group and data.time:
+        problems.append("data.group, data.time: rows are divided by the one or the other. Keep one")
+    if data.time and data.folds:
+        problems.append("data.folds: with a time column the earliest rows train and the latest validate. Remove it")
+    return problems
+
+
+def _search_conflicts(config: StudyConfig) -> list[str]:
+    """Return what several objectives, folds and an ensemble cannot have."""
+    search, problems = config.search, []
+    if search.objectives and search.pruner != "none":
+        problems.append("search.pruner: a trial of several objectives is compared at its end only. Give pruner none")
+    if search.objectives and search.metric and search.metric != search.objectives[0]:
+        problems.append("search.metric: the first of search.objectives is the metric. Remove it")
+    if search.objectives and len({*search.objectives}) < len(search.objectives):
+        problems.append("search.objectives names one twice. Give each once")
+    return problems
 
 
 def _comparison_conflicts(config: StudyConfig, compare: CompareSection) -> list[str]:

@@ -33,18 +33,40 @@ class StudySection(Section):
 
 
 class DataSection(Section):
-    """The data set: a name of `DATASETS`; shares (or numbers) of rows held out; `rows` caps the training rows."""
+    """The data: a `name` of `DATASETS` (or of torchvision's), or a `file` with its `target`; how it is read, and which rows go where.
 
-    name: Name
+    `validation` and `test` are shares (or numbers) of rows held out, `test` = 0 for none; `rows` caps the training rows; `folds` divides
+    all rows but the test rows in so many parts, each of which validates in turn. Rows of one `group` stay in one part; with a `time`
+    column the earliest rows train and the latest test. `columns` gives columns a kind by force (`KINDS`, or "drop"); `missing` says what
+    takes the place of a missing number, `missing_values` which texts mean one besides the usual; `size` is the side of images in pixels.
+    """
+
+    name: Name | None = None
+    file: Annotated[str, Field(min_length=1, max_length=4_096)] | None = None
+    target: Annotated[str, Field(min_length=1)] | None = None
     root: str | None = None
     task: Literal["regression", "binary", "multiclass"] | None = None
     validation: Share | Positive | None = None
-    test: Share | Positive | None = None
+    test: Share | Annotated[int, Field(ge=0, le=10**12)] | None = None
     rows: Positive | None = None
+    folds: Annotated[int, Field(ge=2, le=100)] | None = None
+    group: str | None = None
+    time: str | None = None
+    columns: dict[str, str] = {}
+    missing: Literal["median", "mean", "refuse"] | None = None
+    missing_values: list[str] = []
+    separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    header: bool | None = None
+    encoding: str | None = None
+    decimal: Literal[".", ","] | None = None
+    size: Annotated[int, Field(ge=1, le=4_096)] | None = None
 
 
 class TrainingSection(Section):
-    """One trial's budget (one of epochs, updates, examples), its evaluations, early stopping, and the precision."""
+    """One trial's budget (one of epochs, updates, examples), its evaluations, early stopping, the precision.
+
+    `class_weights`: "balanced" gives each class the same weight in the loss, however rare it is.
+    """
 
     epochs: Positive | None = None
     updates: Positive | None = None
@@ -52,12 +74,14 @@ class TrainingSection(Section):
     evaluations: Annotated[int, Field(ge=1, le=10_000)] | None = None
     patience: Positive | None = None
     precision: Literal["float32", "float64", "tf32", "bfloat16"] = "float32"
+    class_weights: Literal["none", "balanced"] = "none"
 
 
 class SearchSection(Section):
     """The search: trials in all, seconds at most, who proposes (sampler), who stops early (pruner), what counts (metric).
 
     `lag`: trial k knows the results of trials 0 … k - lag, however many train at once, so that their number changes no result.
+    `objectives`: several figures to be made better at once, metrics or "parameters"; the first is the metric.
     """
 
     trials: Annotated[int, Field(ge=1, le=10_000_000)] = 64
@@ -67,6 +91,19 @@ class SearchSection(Section):
     reduction_factor: Annotated[int, Field(ge=2, le=100)] = 3
     lag: Annotated[int, Field(ge=1, le=100_000)] = 8
     metric: str | None = None
+    objectives: Annotated[list[str], Field(min_length=2, max_length=4)] | None = None
+
+
+class ConfirmSection(Section):
+    """What happens once the search is done: its best `trials` are trained again on fresh `seeds`, and the best mean of them wins.
+
+    Neither the winner nor its mean is then the luck of one seed. `trials` = 0: the best trial as it is. `ensemble`: how many of the best
+    networks predict together, by the mean of their predictions.
+    """
+
+    trials: Annotated[int, Field(ge=0, le=1_000)] = 3
+    seeds: Annotated[int, Field(ge=2, le=1_000)] = 5
+    ensemble: Annotated[int, Field(ge=1, le=100)] = 1
 
 
 class CompareSection(Section):
@@ -117,10 +154,11 @@ class StudyConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     study: StudySection = StudySection()
-    data: DataSection
+    data: DataSection = DataSection()
     space: SearchSpace
     training: TrainingSection = TrainingSection()
     search: SearchSection = SearchSection()
+    confirm: ConfirmSection = ConfirmSection()
     compare: CompareSection | None = None
     minima: MinimaSection | None = None
 
@@ -136,10 +174,11 @@ class StudyConfig(BaseModel):
 
     def settings(self) -> dict[str, Any]:
         """Return the study as plain values, tables and keys as in its file: what the storage keeps."""
-        names = ["study", "data", "training", "search", "compare", "minima"]
+        names = ["study", "data", "training", "search", "confirm", "compare", "minima"]
         plain = {name: getattr(self, name).model_dump() for name in names if getattr(self, name) is not None}
         if self.compare:
             plain["search"] = {"sampler": self.tuner, "metric": self.search.metric}  # it decides the rest
+            del plain["confirm"]
         return {**plain, "space": self.space.plain()}
 
     @property

@@ -4,7 +4,7 @@ There is no loader and no transform: an epoch is an index into two tensors that 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -34,13 +34,36 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Fold:
+    """One division of the rows that are not test rows, scaled by its own training rows; the width is that of the other folds."""
+
+    training: Rows
+    validation: Rows
+    target_mean: Tensor
+    target_scale: Tensor
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> "Fold":
+        """Return the fold on a device, floating-point tensors of one type (mean and scale stay float64)."""
+        return Fold(
+            self.training.to(device, dtype),
+            self.validation.to(device, dtype),
+            self.target_mean.to(device),
+            self.target_scale.to(device),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Data:
     """A data set that is ready to train on.
 
     `shape` is that of one input, (F,) of a table or (channels, height, width); inputs themselves are flat. `classes` are the labels
     as text by class number, none for regression. `target_mean` and `target_scale` [K] undo the standardising of regression targets
     (0 and 1 for classes); they stay float64, since a mean may be large beside the scale. `summary` can be written as JSON. The search
-    sees training and validation rows; `test` is for the finally chosen network, once.
+    sees training and validation rows; `test` is for the finally chosen network, once, and empty where no rows were held out for it.
+
+    `preprocessing` is what turned a source's columns or images into inputs, fitted on the training rows, as plain JSON values: a saved
+    network carries it. `folds` are the divisions of a cross-validation, the first one's rows being `training` and `validation`; there
+    are none where one division is enough. `class_weights` [C] multiply each class's part of the loss; None weighs all rows alike.
     """
 
     name: str
@@ -56,6 +79,9 @@ class Data:
     target_mean: Tensor
     target_scale: Tensor
     summary: Mapping[str, Any]
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    folds: tuple[Fold, ...] = ()
+    class_weights: Tensor | None = None
 
     @property
     def inputs(self) -> int:
@@ -74,6 +100,18 @@ class Data:
         loss = float(self.task.loss(outputs, rows.targets).detach())
         return loss, self.metric.compute(self.predict(outputs.detach()), self._original(rows.targets))
 
+    def fold(self, number: int) -> "Data":
+        """Return the data of one fold: its rows and its scaling of the target in place of the first one's."""
+        fold = self.folds[number]
+        return replace(
+            self,
+            training=fold.training,
+            validation=fold.validation,
+            target_mean=fold.target_mean,
+            target_scale=fold.target_scale,
+            folds=(),
+        )
+
     def to(self, device: torch.device | str, dtype: torch.dtype) -> "Data":
         """Return the data on a device, floating-point tensors of one type."""
         return replace(
@@ -83,6 +121,8 @@ class Data:
             test=self.test.to(device, dtype),
             target_mean=self.target_mean.to(device),
             target_scale=self.target_scale.to(device),
+            folds=tuple(fold.to(device, dtype) for fold in self.folds),
+            class_weights=None if self.class_weights is None else self.class_weights.to(device, dtype),
         )
 
     def _original(self, values: Tensor) -> Tensor:

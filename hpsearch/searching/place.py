@@ -42,6 +42,7 @@ class Place:
 def prepare_data(config: StudyConfig, place: Place) -> Data:
     """Load, split and standardise the study's data, on the device, in the study's precision."""
     section = config.data
+    assert section.name is not None
     data = load(
         section.name,
         root=section.root,

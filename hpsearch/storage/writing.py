@@ -25,7 +25,8 @@ from hpsearch.trial import Outcome, TrainingRun
 
 CURVE = 100  # evaluations kept of a learning curve: a few kilobytes a trial
 FREE = {  # settings that may change from run to run
-    *("study.question", "data.root", "search.trials", "search.timeout"),
+    *("study.question", "data.root", "data.file", "search.trials", "search.timeout"),
+    *("confirm.trials", "confirm.seeds", "confirm.ensemble"),
     *("compare.batch_sizes", "compare.trials", "compare.seeds", "compare.measured"),
 }
 
