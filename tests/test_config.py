@@ -48,7 +48,7 @@ def test_the_studies_that_come_along_are_valid(path: Path) -> None:
     [
         ('[dta]\nname = "digits"', ["dta: unknown key. Did you mean 'data'?"]),
         ('[data]\nnmae = "digits"', ["data.nmae: unknown key. Did you mean 'name'?"]),
-        ("[traning]\n[serach]", ["traning: unknown", "serach: unknown", "data: missing. Add a table [data]"]),
+        ("[traning]\n[serach]", ["traning: unknown", "serach: unknown"]),
         ('[dta]\nname = "digits"\n[search]\ntrials = 0', ["dta: unknown key", "search.trials is 0"]),
     ],
 )
@@ -91,7 +91,7 @@ def test_rungs_only_for_a_pruner(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("", "data: missing. Add a table [data]."),
+        ("", "data.name: missing. Give the name of a data set"),
         ("[data]", "data.name: missing. Give the name of a data set"),
         ("data = 3", "data is 3; expected a table."),
         ("[[study]]\nname='x'\n" + SMALL, "study is [{'name': 'x'}]; expected a table."),
