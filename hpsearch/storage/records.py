@@ -17,6 +17,7 @@ class TrialRecord:
     the network's trainable numbers. `started` is seconds since the study's first trial; `seconds` is wall time; `rungs` is what
     was reported to the pruner (evaluation → metric). `repeats` is the number of the trial with the same hyperparameters whose
     result was taken over, if any. `scores` has loss and metric of the best network on training and test rows, where they were taken.
+    `folds` has each fold's metric at the best evaluation where the trial was cross-validated: `value` is their mean.
     """
 
     number: int
@@ -34,6 +35,7 @@ class TrialRecord:
     rungs: Mapping[int, float] | None = None
     repeats: int | None = None
     scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    folds: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
