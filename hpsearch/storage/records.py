@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
+from statistics import stdev
 from typing import Any
 
 from hpsearch.trial import History
@@ -36,6 +37,14 @@ class TrialRecord:
     repeats: int | None = None
     scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     folds: tuple[float, ...] = ()
+
+    @property
+    def standard_error(self) -> float | None:
+        """The standard error of `value` over the folds, None without folds.
+
+        A rough figure: folds share training rows, and no estimate from one cross-validation is unbiased (Bengio & Grandvalet 2004).
+        """
+        return stdev(self.folds) / len(self.folds) ** 0.5 if len(self.folds) > 1 else None
 
 
 @dataclass(frozen=True, slots=True)
