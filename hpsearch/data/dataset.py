@@ -101,7 +101,12 @@ class Data:
         return loss, self.metric.compute(self.predict(outputs.detach()), self._original(rows.targets))
 
     def fold(self, number: int) -> "Data":
-        """Return the data of one fold: its rows and its scaling of the target in place of the first one's."""
+        """Return the data of one fold: its rows and its scaling of the target in place of the first one's.
+
+        Data that are divided once are their own fold 0.
+        """
+        if not self.folds and number == 0:
+            return self
         fold = self.folds[number]
         return replace(
             self,

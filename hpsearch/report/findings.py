@@ -155,13 +155,25 @@ def honesty(record: StudyRecord) -> str:
     trained = len(ranked(record))
     if not trained:
         return ""
-    text = f"The validation value is the best of {trained:,} and so tends to be too good; " if trained > 1 else ""
+    text = _over_folds(record)
+    text += f"The validation value is the best of {trained:,} and so tends to be too good; " if trained > 1 else ""
     if record.result.get("test"):
         return sentence(
             text
             + "the test rows were used once, after the search, by this network alone. Expect the test value on new rows like these."
         )
     return sentence(text + "the test rows have not been used yet, so how good the network is on new rows is not known.")
+
+
+def _over_folds(record: StudyRecord) -> str:
+    """Say that the best value is a mean over folds, and how sure that makes it."""
+    metric, leader = Metric.of(record), best(record)
+    if leader is None or leader.standard_error is None:
+        return ""
+    return (
+        f"Cross-validated: {metric.name} {metric.text(leader.value)} ± {metric.text(leader.standard_error)} is trial {leader.number}'s "
+        f"mean over {len(leader.folds)} folds ± its standard error, a rough one, since folds share training rows. "
+    )
 
 
 def warnings(record: StudyRecord, edges: list[Mapping[str, Any]]) -> list[str]:
@@ -236,12 +248,13 @@ def _overlap(record: StudyRecord) -> str:
     if not metric.percent or not rows or len(leaders) < 2:
         return ""
     top = min(max(leaders[0].value or 0.0, 0.5 / rows), 1 - 0.5 / rows)
-    error = (top * (1 - top) / rows) ** 0.5
+    error = leaders[0].standard_error or (top * (1 - top) / rows) ** 0.5
     near = sum(usable(trial) and (leaders[0].value or 0.0) - (trial.value or 0.0) <= error for trial in leaders[1:])
     if not near:
         return ""
     others = f"{near:,} other trials lie" if near > 1 else "One other trial lies"
-    return f"{others} within one standard error ({metric.gap(error, 0)}) of the best: {rows:,} validation rows cannot tell them apart."
+    judges = f"{len(leaders[0].folds)} folds" if leaders[0].standard_error else f"{rows:,} validation rows"
+    return f"{others} within one standard error ({metric.gap(error, 0)}) of the best: {judges} cannot tell them apart."
 
 
 def _optimism(record: StudyRecord) -> str:
@@ -284,6 +297,7 @@ def protocol(record: StudyRecord) -> list[tuple[str, str]]:
             + (f", at most {duration(float(timeout))}" if isinstance(timeout, int | float) else ""),
         ),
         ("Budget of a trial", (budget or "–") + patience),
+        ("Cross-validation", _folds(record)),
         ("Sampler", _with(search, "sampler", "lag", "trial k is proposed from the results of trials 0 to k − {}")),
         ("Pruner", number(search.get("pruner") or "none")),
         ("Seed", number(study.get("seed")).replace(",", "")),
@@ -296,6 +310,17 @@ def protocol(record: StudyRecord) -> list[tuple[str, str]]:
         ("Distinct trials", number(result["distinct"]) if result.get("distinct") is not None else ""),
         ("Wall time", duration(float(result["seconds"])) if result.get("seconds") else ""),
     ]
+
+
+def _folds(record: StudyRecord) -> str:
+    """Say how a study with folds was done, "" without folds."""
+    folds = max((len(trial.folds) for trial in record.trials), default=0)
+    return (
+        f"{folds} folds: each trial trains once on each, its curve and its value are the means over them; an epoch is a pass over "
+        "a fold's training rows, and every fold makes as many updates as the first"
+        if folds
+        else ""
+    )
 
 
 def _with(search: Mapping[str, Any], name: str, extra: str, said: str) -> str:
