@@ -23,6 +23,7 @@ ROOMS = [
     ["searching"],
     ["storage", "config"],
     ["space"],
+    ["model"],
     ["diagnostics", "minima"],
     ["training"],
     ["data"],
@@ -32,7 +33,7 @@ ROOMS = [
     ["errors"],
 ]
 HOMES = {
-    "torch": {"training", "data", "diagnostics", "searching", "comparison", "bench", "testing"},
+    "torch": {"training", "data", "diagnostics", "model", "searching", "comparison", "bench", "testing"},
     "torchvision": {"data"},
     "sklearn": {"data"},
     "optuna": {"searching", "comparison", "storage", "importance"},
@@ -40,7 +41,7 @@ HOMES = {
     "plotly": {"figures"},
     "pydantic": {"config"},
     "rich": {"screen", "bench"},
-    "safetensors": {"searching"},
+    "safetensors": {"searching", "model"},
     "numba": {"training", "minima"},
     "jax": {"bench"},
 }
