@@ -44,6 +44,8 @@ HOMES = {
     "safetensors": {"searching", "model"},
     "numba": {"training", "minima"},
     "jax": {"bench"},
+    "onnx": {"model"},
+    "onnxruntime": {"model"},
 }
 
 
