@@ -51,7 +51,9 @@ def add_front(proto: "ModelProto", model: Model) -> None:
 
     columns = model.preprocessing["columns"]
     names = _input_names(columns, {name for node in proto.graph.node for name in (*node.input, *node.output)})
-    looked_up = [_lookup(name, column) for name, column in zip(names, columns, strict=True) if column["kind"] in TEXTS]
+    empty = ["", *model.preprocessing.get("reading", {}).get("missing_values", ())]
+    texts = [(name, column) for name, column in zip(names, columns, strict=True) if column["kind"] in TEXTS]
+    looked_up = [_lookup(name, column, empty) for name, column in texts]
     joined = [_code(name) if column["kind"] in TEXTS else name for name, column in zip(names, columns, strict=True)]
     kinds = [TensorProto.STRING if column["kind"] in TEXTS else TensorProto.DOUBLE for column in columns]
     nodes = [*looked_up, helper.make_node("Concat", joined, ["numbers"], axis=1), *proto.graph.node]
@@ -98,12 +100,12 @@ def _known(column: Mapping[str, Any]) -> list[str]:
     return list(column["categories"]) if column["kind"] == "category" else [column["false"], column["true"]]
 
 
-def _lookup(name: str, column: Mapping[str, Any]) -> "NodeProto":
-    """Return what turns a column's texts into codes: missing is NaN, an unseen category one more than the last, an unseen boolean NaN."""
+def _lookup(name: str, column: Mapping[str, Any], empty: Sequence[str]) -> "NodeProto":
+    """Return what turns texts into codes: `empty` ones are NaN, an unseen category is one more than the last, an unseen boolean NaN."""
     known = _known(column)
-    texts, codes = (known, range(len(known))) if "" in known else ([*known, ""], [*range(len(known)), np.nan])
+    codes = dict.fromkeys(empty, np.nan) | {text: float(code) for code, text in enumerate(known)}
     unseen = len(known) if column["kind"] == "category" else np.nan
-    return _encoder(name, _code(name), texts, np.array(codes, dtype=np.float64), np.array([unseen], dtype=np.float64))
+    return _encoder(name, _code(name), list(codes), np.array([*codes.values()]), np.array([unseen], dtype=np.float64))
 
 
 def _encoder(given: str, answer: str, keys: Any, values: Array, default: Array) -> "NodeProto":

@@ -10,7 +10,7 @@ category, days since 1970 for a date, NaN where a cell is missing.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import pi, prod
+from math import prod, tau
 from typing import Any
 
 import torch
@@ -25,10 +25,12 @@ MISSING = -1.0  # the code of a missing category, since NaN equals nothing
 PARTS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "number": lambda filled, missing, value: filled,
     "missing": lambda filled, missing, value: missing.double(),
-    "sin": lambda filled, missing, value: torch.sin(filled * value),
-    "cos": lambda filled, missing, value: torch.cos(filled * value),
+    "sin": lambda filled, missing, value: torch.sin(_angle(filled, value)),
+    "cos": lambda filled, missing, value: torch.cos(_angle(filled, value)),
     "code": lambda filled, missing, value: (filled == value).double(),
 }
+
+TAU = torch.tensor(tau, dtype=torch.float64)  # a tensor, since a number of the graph is a float32 in ONNX
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +140,18 @@ def _entries(index: int, column: Mapping[str, Any]) -> Iterator[Entry]:
         yield Entry(index, part, value, mean, scale)
 
 
+def _angle(days: Tensor, period: Tensor) -> Tensor:
+    """Return where in their period days are, as an angle: small, so that its sine is exact whatever the year."""
+    turns = days / period
+    return TAU * (turns - turns.floor())
+
+
 def _part(name: str) -> tuple[str, float]:
-    """Return the part that a date's JSON names, and its angle a day (here, since ONNX would hold a factor 2 pi in float32)."""
+    """Return the part that a date's JSON names, and its period."""
     if name == "days":
         return "number", 0.0
     period, turn = name.rsplit("_", 1)
-    return turn, 2 * pi / PERIODS[period]
+    return turn, PERIODS[period]
 
 
 def _numbers(values: Sequence[float] | Iterator[float]) -> Tensor:
