@@ -12,9 +12,9 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 if TYPE_CHECKING:
     from hpsearch.comparison.arms import Arm
-    from hpsearch.comparison.course import Stage
     from hpsearch.config import StudyConfig
     from hpsearch.searching.loop import Standing
+    from hpsearch.searching.stage import Stage
     from hpsearch.searching.verify import Verified
     from hpsearch.storage import ComparisonRecord, StudyRecord
 
