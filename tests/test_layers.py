@@ -34,6 +34,7 @@ ROOMS = [
 HOMES = {
     "torch": {"training", "data", "diagnostics", "searching", "comparison", "bench", "testing"},
     "torchvision": {"data"},
+    "PIL": {"data"},
     "sklearn": {"data"},
     "optuna": {"searching", "comparison", "storage", "importance"},
     "pandas": {"tables", "data"},
