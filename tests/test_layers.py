@@ -23,6 +23,7 @@ ROOMS = [
     ["searching"],
     ["storage", "config"],
     ["space"],
+    ["model"],
     ["diagnostics", "minima"],
     ["training"],
     ["data"],
@@ -32,17 +33,20 @@ ROOMS = [
     ["errors"],
 ]
 HOMES = {
-    "torch": {"training", "data", "diagnostics", "searching", "comparison", "bench", "testing"},
+    "torch": {"training", "data", "diagnostics", "model", "searching", "comparison", "bench", "testing"},
     "torchvision": {"data"},
+    "PIL": {"data"},
     "sklearn": {"data"},
     "optuna": {"searching", "comparison", "storage", "importance"},
     "pandas": {"tables", "data"},
     "plotly": {"figures"},
     "pydantic": {"config"},
     "rich": {"screen", "bench"},
-    "safetensors": {"searching"},
+    "safetensors": {"searching", "model"},
     "numba": {"training", "minima"},
     "jax": {"bench"},
+    "onnx": {"model"},
+    "onnxruntime": {"model"},
 }
 
 

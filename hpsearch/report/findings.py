@@ -11,6 +11,7 @@ from typing import Any
 
 from hpsearch.data.metrics import METRICS
 from hpsearch.data.tasks import TASKS
+from hpsearch.report.trust import cautions, mean_box
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.words import (
     SPACE,
@@ -128,10 +129,14 @@ def numbers(record: StudyRecord) -> list[tuple[str, str, str]]:
     if leader is None:
         return []
     found = [_test(metric, test)] if test else []
-    value = record.result.get("validation", leader.value)
-    found.append(
-        (f"validation {metric.name}", metric.text(value), f"best of {count(len(ranked(record)), 'trained network')}")
-    )
+    if together := (record.result.get("ensemble") or {}).get("test"):
+        name, value, remark = _test(metric, together)
+        found.append((f"{name}, ensemble", value, f"{len(record.result['networks'])} networks together, {remark}"))
+    if fresh := record.result.get("fresh"):
+        found.append(mean_box(metric, fresh))
+    else:
+        value, of = record.result.get("validation", leader.value), count(len(ranked(record)), "trained network")
+        found.append((f"validation {metric.name}", metric.text(value), f"best of {of}"))
     parameters = record.result.get("parameters") or leader.parameters
     if parameters:
         found.append(("parameters", number(parameters), "numbers learned from the training rows"))
@@ -143,43 +148,16 @@ def _test(metric: Metric, test: Mapping[str, Any]) -> tuple[str, str, str]:
     low, high = test.get("low"), test.get("high")
     parts = []
     if low is not None and high is not None:
-        ends = f"{metric.text(low)} to {metric.text(high)}"
-        parts.append(f"95{SPACE}% interval {ends.replace(f'{SPACE}%', '', 1) if metric.percent else ends}")
+        parts.append(f"95{SPACE}% interval {metric.between(low, high)}")
     if test.get("rows"):
         parts.append(count(test["rows"], "row").replace(" ", SPACE))
     return name, metric.text(test.get("value")), ", ".join(parts)
 
 
-def honesty(record: StudyRecord) -> str:
-    """Say what the two values are worth."""
-    trained = len(ranked(record))
-    if not trained:
-        return ""
-    text = _over_folds(record)
-    text += f"The validation value is the best of {trained:,} and so tends to be too good; " if trained > 1 else ""
-    if record.result.get("test"):
-        return sentence(
-            text
-            + "the test rows were used once, after the search, by this network alone. Expect the test value on new rows like these."
-        )
-    return sentence(text + "the test rows have not been used yet, so how good the network is on new rows is not known.")
-
-
-def _over_folds(record: StudyRecord) -> str:
-    """Say that the best value is a mean over folds, and how sure that makes it."""
-    metric, leader = Metric.of(record), best(record)
-    if leader is None or leader.standard_error is None:
-        return ""
-    return (
-        f"Cross-validated: {metric.name} {metric.text(leader.value)} ± {metric.text(leader.standard_error)} is trial {leader.number}'s "
-        f"mean over {len(leader.folds)} folds ± its standard error, a rough one, since folds share training rows. "
-    )
-
-
 def warnings(record: StudyRecord, edges: list[Mapping[str, Any]]) -> list[str]:
     """Return what a careful reader would object; `edges` are the rows of the hyperparameters' table that lie on an edge."""
     found = [_unfinished(record), _few(record), _lost(record), *_edges(edges), _repeats(record), _overlap(record)]
-    found.append(_optimism(record))
+    found += [*cautions(record), _optimism(record)]
     return [line for line in found if line]
 
 
@@ -193,6 +171,8 @@ def _unfinished(record: StudyRecord) -> str:
     running, ended = _state(record, "running"), len(record.trials) - _state(record, "running", "waiting")
     wanted = table_of(record, "search").get("trials")
     of = f" of {wanted:,}" if isinstance(wanted, int) else ""
+    if table_of(record, "confirm").get("trials") and not running and isinstance(wanted, int) and ended >= wanted:
+        return f"Not finished: as of {record.as_of}, the search is done, and its best trials are being trained again on fresh seeds."
     return f"Not finished: as of {record.as_of}, {ended:,}{of} trials have ended and {running:,} {'is' if running == 1 else 'are'} running."
 
 
@@ -258,20 +238,24 @@ def _overlap(record: StudyRecord) -> str:
 
 
 def _optimism(record: StudyRecord) -> str:
-    """Say where the validation value is no value that the test rows allow."""
-    metric, test, value = Metric.of(record), record.result.get("test") or {}, record.result.get("validation")
-    low, high = test.get("low"), test.get("high")
+    """Say where the validation value, or its mean over fresh seeds, is no value that the test rows allow."""
+    metric, result = Metric.of(record), record.result
+    test, fresh = result.get("test") or {}, result.get("fresh")
+    value, low, high = (fresh or {}).get("value", result.get("validation")), test.get("low"), test.get("high")
     if value is None or low is None or high is None or low <= value <= high:
         return ""
-    better = metric.better(value, low) and metric.better(value, high)
-    said = f"The validation {metric.name}, {metric.text(value)}, lies outside the test rows' 95{SPACE}% interval"
-    said += f" ({metric.text(low)} to {metric.text(high)})"
-    if better:
-        chosen = count(len(ranked(record)), "trained network")
-        return (
-            f"{said}: as the best of {chosen} the choice flatters it (the search's optimism). Rely on the test value."
-        )
-    return f"{said}, on the worse side: the two sets of rows may differ in kind, so look at how they were split."
+    what = (
+        f"The mean over fresh seeds, {metric.text(value)},"
+        if fresh
+        else f"The validation {metric.name}, {metric.text(value)},"
+    )
+    said = f"{what} lies outside the test rows' 95{SPACE}% interval ({metric.between(low, high)})"
+    if not (metric.better(value, low) and metric.better(value, high)):
+        return f"{said}, on the worse side: the two sets of rows may differ in kind, so look at how they were split."
+    if fresh:
+        return f"{said}: hyperparameters and best evaluations were chosen on the validation rows, which flatters. Rely on the test value."
+    chosen = count(len(ranked(record)), "trained network")
+    return f"{said}: as the best of {chosen} the choice flatters it (the search's optimism). Rely on the test value."
 
 
 def protocol(record: StudyRecord) -> list[tuple[str, str]]:
@@ -300,6 +284,7 @@ def protocol(record: StudyRecord) -> list[tuple[str, str]]:
         ("Cross-validation", _folds(record)),
         ("Sampler", _with(search, "sampler", "lag", "trial k is proposed from the results of trials 0 to k − {}")),
         ("Pruner", number(search.get("pruner") or "none")),
+        ("Confirmation", _confirmation(table_of(record, "confirm"))),
         ("Seed", number(study.get("seed")).replace(",", "")),
         ("Precision", number(training["precision"]) if training.get("precision") else ""),
         ("Data", visible(data.get("source") or "", 400)),
@@ -320,6 +305,20 @@ def _folds(record: StudyRecord) -> str:
         "a fold's training rows, and every fold makes as many updates as the first"
         if folds
         else ""
+    )
+
+
+def _confirmation(confirm: Mapping[str, Any]) -> str:
+    trials, seeds, ensemble = (confirm.get(name) for name in ("trials", "seeds", "ensemble"))
+    if not isinstance(trials, int):
+        return ""
+    text = (
+        f"the best {count(trials, 'trial')} again on {number(seeds)} fresh seeds; the best mean wins"
+        if trials
+        else "none"
+    )
+    return (
+        f"{text}; {number(ensemble)} networks predict together" if isinstance(ensemble, int) and ensemble > 1 else text
     )
 
 
