@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from safetensors.torch import load, save
 
-from hpsearch.data.dataset import Data, Rows
+from hpsearch.data.dataset import Data
 from hpsearch.files import write_file
 from hpsearch.statistics.shares import wilson
 from hpsearch.training.network import DNN, registration
@@ -83,7 +83,11 @@ def versions() -> dict[str, str]:
 
 
 def interval(data: Data, outputs: torch.Tensor, metric: float) -> tuple[float, float]:
-    """Return a 95 % interval of a metric over the rows: Wilson's (1927) for a share, the percentile bootstrap for the rest."""
+    """Return a 95 % interval of a metric over the test rows: Wilson's (1927) for a share, the percentile bootstrap for the rest.
+
+    Where the metric is by class, each class's rows are drawn again among themselves, so that no sample lacks one. Resamples whose metric
+    is NaN do not count; if all are, so is the interval.
+    """
     rows = len(outputs)
     if data.metric.name == "accuracy":
         share = wilson(round(metric * rows), rows)
@@ -91,7 +95,20 @@ def interval(data: Data, outputs: torch.Tensor, metric: float) -> tuple[float, f
     generator = np.random.default_rng(derive_seed("bootstrap", rows) % 2**32)
     values = []
     for _ in range(RESAMPLES):
-        chosen = torch.from_numpy(generator.integers(0, rows, rows)).to(outputs.device)
-        values.append(data.score(outputs[chosen], Rows(data.test.inputs[chosen], data.test.targets[chosen]))[1])
+        chosen = _resample(data, generator).to(outputs.device)
+        values.append(data.measure(data.metric, outputs[chosen], data.test.targets[chosen]))
+    if np.isnan(values).all():
+        return np.nan, np.nan
     low, high = np.nanpercentile(values, [2.5, 97.5])
     return float(low), float(high)
+
+
+def _resample(data: Data, generator: np.random.Generator) -> torch.Tensor:
+    """Return the numbers [N] of test rows drawn with replacement; if the metric is by class, as many of each class as there are."""
+    rows = len(data.test)
+    if not data.metric.by_class:
+        return torch.from_numpy(generator.integers(0, rows, rows))
+    codes = data.test.targets.flatten().long().cpu().numpy()
+    order, counts = np.argsort(codes, kind="stable"), np.bincount(codes)
+    starts = np.repeat(np.cumsum(counts) - counts, counts)
+    return torch.from_numpy(order[starts + generator.integers(0, np.repeat(counts, counts))])
