@@ -225,7 +225,7 @@ def _overlap(record: StudyRecord) -> str:
     """Say how many trials the validation rows cannot tell from the best."""
     metric, rows = Metric.of(record), (record.data.get("rows") or {}).get("validation") or 0
     leaders = ranked(record)
-    if not metric.percent or not rows or len(leaders) < 2:
+    if metric.name != "accuracy" or not rows or len(leaders) < 2:  # no other metric is a share of rows
         return ""
     top = min(max(leaders[0].value or 0.0, 0.5 / rows), 1 - 0.5 / rows)
     error = leaders[0].standard_error or (top * (1 - top) / rows) ** 0.5
