@@ -53,27 +53,31 @@ def score_test(run: TrainingRun, spec: TrialSpec, data: Data, weights: Mapping[s
     assert spec.architecture is not None
     network = DNN(spec.architecture).to(data.test.inputs.device, data.test.inputs.dtype)
     network.load_state_dict(dict(weights))
-    with torch.no_grad():
-        outputs = network(data.test.inputs)
-    loss, metric = data.score(outputs, data.test)
-    low, high = interval(data, outputs, metric)
     return {
         "trial": run.number,
         "validation": run.value,
-        "test": {
-            "metric": data.metric.name,
-            "value": metric,
-            "low": low,
-            "high": high,
-            "loss": loss,
-            "rows": len(outputs),
-        },
+        "test": _scored(network, data) if len(data.test) else None,
         "parameters": run.parameters,
         "architecture": asdict(spec.architecture) | {"widths": list(spec.architecture.widths)},
         "layers": [{"name": n, "shape": list(w.shape), "count": w.numel()} for n, w in network.state_dict().items()],
         "registered": registration(spec.architecture),
         "device": str(data.test.inputs.device),
         "versions": versions(),
+    }
+
+
+def _scored(network: DNN, data: Data) -> dict[str, Any]:
+    with torch.no_grad():
+        outputs = network(data.test.inputs)
+    loss, metric = data.score(outputs, data.test)
+    low, high = interval(data, outputs, metric)
+    return {
+        "metric": data.metric.name,
+        "value": metric,
+        "low": low,
+        "high": high,
+        "loss": loss,
+        "rows": len(outputs),
     }
 
 
