@@ -88,7 +88,7 @@ class Screen:
 
     def introduce(self, config: "StudyConfig", data: Mapping[str, Any], device: str, folder: object) -> None:
         """Print what is searched, on what, and how."""
-        self._introduce_data(data)
+        self.introduce_data(data)
         budget, search = config.budget, config.search
         self.row(
             "search",
@@ -99,7 +99,8 @@ class Screen:
         for notice in data["notices"]:
             self.row("notice", notice)
 
-    def _introduce_data(self, data: Mapping[str, Any]) -> None:
+    def introduce_data(self, data: Mapping[str, Any]) -> None:
+        """Print the data set: its task, its inputs, its rows."""
         rows = ", ".join(f"{count:,} {part}" for part, count in data["rows"].items())
         shape = " × ".join(map(str, data["shape"]))
         classes = f" into {data['outputs']} classes" if data["task"] == "multiclass" else ""
@@ -117,7 +118,7 @@ class Screen:
         """Print what is compared, on what, and how."""
         compare, budget = config.compare, config.budget
         assert compare is not None
-        self._introduce_data(data)
+        self.introduce_data(data)
         rows = data["rows"]["training"]
         sizes = ", ".join(f"{b:,}" + " (full)" * (b == rows) for b in sorted({arm.batch_size for arm in arms}))
         optimizers = ", ".join(dict.fromkeys(arm.optimizer for arm in arms))

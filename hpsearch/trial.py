@@ -195,8 +195,9 @@ class History:
 class TrainingRun:
     """An engine's answer.
 
-    `best` is the evaluation (from 1) with the best metric; `value`, `loss` and `weights` are metric, validation loss and network there.
-    A failed run has none of them: `best` is 0, the others are None, `detail` says what happened.
+    `best` is the evaluation (from 1) with the best metric, of equal ones that with the lowest validation loss; `value`, `loss` and
+    `weights` are metric, validation loss and network there. A failed run has none of them: `best` is 0, the others are None,
+    `detail` says what happened.
     """
 
     number: int

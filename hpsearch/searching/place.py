@@ -73,8 +73,12 @@ def on_device(config: StudyConfig, place: Place, data: Data) -> Data:
 
 def prepare_engine(config: StudyConfig, place: Place, data: Data, explain: Callable[[str], None]) -> Engine:
     """Return the engine that a study asks for, with places for as many trials as are asked for, or fit."""
-    places = place.parallel or min(
-        config.search.lag, default_places(data, config.space.largest(data.inputs, data.outputs))
-    )
+    places = places_of(config, place, data)
     explain(f"{places} trials in flight at most, lag {config.search.lag}")
     return make_engine(place.engine, data, places, config.training.precision, explain)
+
+
+def places_of(config: StudyConfig, place: Place, data: Data) -> int:
+    """Return how many trials may be in flight: as many as are asked for, else as fit and as the study's lag lets begin."""
+    fitting = default_places(data, config.space.largest(data.inputs, data.outputs))
+    return place.parallel or min(config.search.lag, fitting)
