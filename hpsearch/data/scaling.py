@@ -104,7 +104,7 @@ def _statistics(training: Tensor) -> tuple[Tensor, Tensor]:
 def _finish(part: Tensor, mean: Tensor, scale: Tensor, inputs: Inputs) -> Tensor:
     """Standardise in place and return float32 [rows, F]."""
     part.sub_(mean.to(part.dtype)).div_(scale.to(part.dtype))
-    flat = part.reshape(len(part), -1).to(torch.float32)
+    flat = part.flatten(1).to(torch.float32)
     if inputs.values.dtype.itemsize > 1 and not bool(flat.isfinite().all()):
         where = label(inputs.columns, int((~flat.isfinite()).any(dim=0).int().argmax()))
         raise UserError(

@@ -80,7 +80,13 @@ class Found:
     model: Model
 
 
-def search_in_memory(config: StudyConfig, place: Place, data: Data, show: Show, announce: Announce) -> Found:
+def search_in_memory(
+    config: StudyConfig,
+    place: Place,
+    data: Data,
+    show: Show = lambda standing: None,
+    announce: Announce = lambda line: None,
+) -> Found:
     """Run a study that nobody keeps and return what it found; the place's folder is used on the way.
 
     Raises:
@@ -89,6 +95,7 @@ def search_in_memory(config: StudyConfig, place: Place, data: Data, show: Show, 
     """
     with open_in_memory(config, place, data) as study:
         run_interruptibly(study, show, announce)
+        study.writer.flush()
         record = record_of(study.writer.storage, study.writer.study_id)
     return Found(record, model_in(place.folder, record, data))
 
