@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d, compute_class_weight
+from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -24,7 +24,7 @@ from hpsearch.data.dataset import Data
 from hpsearch.data.holding import hold_out
 from hpsearch.errors import UserError, shown
 from hpsearch.model import Model
-from hpsearch.model.whole import Whole
+from hpsearch.model.arrays import predictions
 from hpsearch.searching.arrays import Found, array_config, array_data, search_in_memory
 from hpsearch.searching.place import Place
 from hpsearch.tables import TABLES
@@ -76,16 +76,12 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         best = found.record.trials[found.record.result["trial"]]
         self.best_params_, self.best_value_ = dict(best.params), float(found.record.result["validation"])
         self.trials_ = TABLES["trials"].build(found.record, {})
-        self.model_ = in_float64(found.model)
+        self.model_ = found.model
 
     def _predictions(self, X: Any) -> Floats:
         """Return the model's probabilities [N, C] or values [N, K]."""
         check_is_fitted(self)
-        numbers = validate_data(self, X, reset=False)  # [N, P]
-        used = [int(column["name"]) for column in self.model_.preprocessing["columns"]]
-        with torch.no_grad():
-            predictions = Whole(self.model_)(torch.from_numpy(np.asarray(numbers[:, used], dtype=np.float64)))
-        return np.asarray(predictions.numpy(), dtype=np.float64)
+        return predictions(self.model_, validate_data(self, X, reset=False))
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state with weights as NumPy arrays."""
@@ -211,11 +207,6 @@ def weighted(data: Data, weights: Array | None) -> Data:
     if weights is None:
         return data
     return replace(data, class_weights=torch.as_tensor(weights).to(data.training.inputs))
-
-
-def in_float64(model: Model) -> Model:
-    """Return a model that predicts in float64 on the CPU, so that a row's prediction does not depend on the rows beside it."""
-    return _with_weights(model, lambda weights: weights.detach().cpu().double())
 
 
 def _with_weights(model: Model, change: Any) -> Model:

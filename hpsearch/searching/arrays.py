@@ -1,12 +1,13 @@
 """A study of arrays at hand, without a file: the settings of one that comes along, with what Python gives in their places."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from signal import SIGINT
-from typing import Any
+from typing import Any, Protocol
 
 from hpsearch.config import StudyConfig, check_config, find_study
 from hpsearch.config.reading import parse
@@ -16,13 +17,13 @@ from hpsearch.data.splits import Split
 from hpsearch.errors import Stopped
 from hpsearch.model import Member, Model, model_of
 from hpsearch.searching.confirm import load_weights
+from hpsearch.searching.loop import Standing
 from hpsearch.searching.place import Place, on_device, prepare_engine
-from hpsearch.searching.study import OpenStudy, Show, open_in_memory, run_study
+from hpsearch.searching.study import OpenStudy, open_in_memory, run_study
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.reading import record_of
 from hpsearch.trial import Architecture
 
-Announce = Callable[[str], None]
 Given = Mapping[str, Mapping[str, Any] | None]
 
 
@@ -67,9 +68,24 @@ def array_data(config: StudyConfig, place: Place, inputs: Any, targets: Any, spl
     return on_device(config, place, data)
 
 
-@cache
-def _settings(study: str) -> dict[str, Any]:
-    return parse(find_study(study))
+class Watch(Protocol):
+    """Who watches a study: the screen."""
+
+    def introduce(self, config: StudyConfig, data: Mapping[str, Any], device: str, folder: object) -> None:
+        """Say what is searched."""
+        ...
+
+    def live(self) -> AbstractContextManager[None]:
+        """Show that the search runs."""
+        ...
+
+    def show(self, standing: Standing) -> None:
+        """Show where the search stands."""
+        ...
+
+    def announce(self, sentence: str) -> None:
+        """Say a sentence."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,35 +96,35 @@ class Found:
     model: Model
 
 
-def search_in_memory(
-    config: StudyConfig,
-    place: Place,
-    data: Data,
-    show: Show = lambda standing: None,
-    announce: Announce = lambda line: None,
-) -> Found:
+def search_in_memory(config: StudyConfig, place: Place, data: Data) -> Found:
     """Run a study that nobody keeps and return what it found; the place's folder is used on the way.
 
     Raises:
         SearchFailed: no trial gave a usable network.
-        KeyboardInterrupt: Ctrl-C, which other libraries let through as they would not let an error of ours.
+        KeyboardInterrupt, SystemExit: see `run_interruptibly`.
     """
     with open_in_memory(config, place, data) as study:
-        run_interruptibly(study, show, announce)
+        run_interruptibly(study, None)
         study.writer.flush()
         record = record_of(study.writer.storage, study.writer.study_id)
     return Found(record, model_in(place.folder, record, data))
 
 
-def run_interruptibly(study: OpenStudy, show: Show, announce: Announce) -> None:
-    """Run a study as the command does; a signal ends it as Python's own handler would.
+def run_interruptibly(study: OpenStudy, watch: Watch | None) -> None:
+    """Run a study as the command does; a signal ends it as Python's own handler would, past whoever catches errors to go on.
 
     Raises:
-        KeyboardInterrupt, SystemExit: Ctrl-C, SIGTERM; what was told is kept where the study is.
+        KeyboardInterrupt: Ctrl-C.
+        SystemExit: SIGTERM or SIGHUP.
     """
     engine = prepare_engine(study.config, study.place, study.data, lambda line: None)
     try:
-        run_study(study, engine, show, announce)
+        if watch is None:
+            run_study(study, engine, lambda standing: None, lambda line: None)
+            return
+        watch.introduce(study.config, study.data.summary, str(study.data.training.inputs.device), study.place.folder)
+        with watch.live():
+            run_study(study, engine, watch.show, watch.announce)
     except Stopped as stopped:
         if stopped.status == 128 + SIGINT:
             raise KeyboardInterrupt from None
@@ -120,5 +136,11 @@ def model_in(folder: Path, record: StudyRecord, data: Data) -> Model:
     result = record.result
     weights = load_weights(folder, result["trial"], str(data.summary["hash"]))
     fields = {**result["architecture"], "widths": tuple(result["architecture"]["widths"])}
+    assert weights is not None
     member = Member(Architecture(**fields), weights, result["trial"], 0)
     return model_of(data, [member], metrics={}, provenance={})
+
+
+@cache
+def _settings(study: str) -> dict[str, Any]:
+    return parse(find_study(study))
