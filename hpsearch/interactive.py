@@ -5,15 +5,17 @@ name it is kept, and the same call goes on where it stopped; without one it live
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from shutil import copytree
-from tempfile import TemporaryDirectory
+from shutil import copytree, rmtree
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
+from weakref import finalize
 
 import numpy as np
 import numpy.typing as npt
 
+from hpsearch.config import StudyConfig
 from hpsearch.data.cells import to_array
 from hpsearch.errors import UserError
 from hpsearch.files import folder_name, write_file
@@ -66,7 +68,7 @@ class Best:
     test: TestScore | None
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False, repr=False)
 class SearchResult:
     """What a search found; `folder` holds the study, its best network and its report.
 
@@ -78,7 +80,6 @@ class SearchResult:
     folder: Path
     labels: npt.NDArray[Any] | None
     _shape: tuple[int, ...] = ()  # of one target: () or (K,)
-    _kept: TemporaryDirectory[str] | None = field(default=None)  # the folder goes with the result
 
     @property
     def best(self) -> Best:
@@ -207,8 +208,20 @@ def search(
         "confirm": {"ensemble": ensemble},
     }
     config = array_config("digits" if np.ndim(X) >= IMAGES else "table", given, "search")
-    kept = None if name else TemporaryDirectory(prefix="hpsearch-")
-    folder = Path(kept.name if kept else reports) / folder_name(config.study.name)
+    if name:
+        return _searched(config, Path(reports) / folder_name(name), device, X, y, verbose)
+    own = Path(mkdtemp(prefix="hpsearch-"))
+    try:
+        result = _searched(config, own / folder_name(config.study.name), device, X, y, verbose)
+    except BaseException:
+        rmtree(own, ignore_errors=True)
+        raise
+    finalize(result, rmtree, own, ignore_errors=True)  # nobody can read it once the result is gone
+    return result
+
+
+def _searched(config: StudyConfig, folder: Path, device: str | None, X: Any, y: Any, verbose: bool) -> SearchResult:
+    """Run or continue the study of a folder."""
     place = Place(folder, sqlite_url(folder.absolute() / DEFAULT), device)
     data = array_data(config, place, X, y)
     screen = Screen(data.metric.name) if verbose else None
@@ -219,4 +232,4 @@ def search(
         screen.conclude(record, folder)
     targets = to_array(y, "target")
     labels = labels_of(data.classes, targets) if data.classes else None
-    return SearchResult(record, model_in(folder, record, data), folder, labels, targets.shape[1:], kept)
+    return SearchResult(record, model_in(folder, record, data), folder, labels, targets.shape[1:])
