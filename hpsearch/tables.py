@@ -20,6 +20,7 @@ from hpsearch.trial import History, Outcome
 from hpsearch.words import Metric, best, domain, duration, hyperparameters, number, ranked, space_of, usable, visible
 
 LEADERS = 20
+VALUES = ("value", "metric", "standard_error", "value_low", "value_high")  # columns that are read as the metric is
 EDGE = 0.05  # share of a range that counts as its edge
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs text cells that begin so
 
@@ -115,6 +116,7 @@ def _leaderboard(record: StudyRecord, done: Frames) -> pd.DataFrame:
             "rank": rank,
             "trial": trial.number,
             "value": trial.value,
+            "standard_error": trial.standard_error,
             **_params(record, trial),
             "parameters": trial.parameters,
             "seconds": trial.seconds,
@@ -324,7 +326,15 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("repeats", "", "the earlier trial with the same hyperparameters whose result was taken over"),
         Column("detail", "", "what happened, in words"),
     ),
-    "leaderboard": (Column("rank", "", "1 is the best"), TRIAL, VALUE, HYPERPARAMETER, PARAMETERS, SECONDS),
+    "leaderboard": (
+        Column("rank", "", "1 is the best"),
+        TRIAL,
+        VALUE,
+        Column("standard_error", "metric", "of the value, over the folds of a cross-validation"),
+        HYPERPARAMETER,
+        PARAMETERS,
+        SECONDS,
+    ),
     "curves": (
         TRIAL,
         Column("evaluation", "", "counted from 1"),
@@ -435,10 +445,16 @@ def write(tables: Frames, folder: Path, metric: Metric | None = None) -> list[Pa
     texts = {f"{name}.csv": _csv(frame) for name, frame in tables.items()}
     meanings = [(t.name, c.name, c.unit, c.meaning) for t in TABLES.values() for c in t.columns]
     texts["columns.csv"] = _csv(pd.DataFrame(meanings, columns=["table", "column", "unit", "meaning"]))
-    texts["leaderboard.md"] = markdown(tables["leaderboard"], metric)
+    texts["leaderboard.md"] = markdown(leaders(tables), metric)
     for name, content in texts.items():
         write_file(folder / name, content.encode("utf-8", "backslashreplace"))  # a name may hold half a character
     return [folder / name for name in texts]
+
+
+def leaders(tables: Frames) -> pd.DataFrame:
+    """Return the leaderboard as readers see it: without what only a cross-validation has where there was none."""
+    board = tables["leaderboard"]
+    return board.drop(columns="standard_error") if board["standard_error"].isna().all() else board
 
 
 def _csv(frame: pd.DataFrame) -> str:
@@ -477,7 +493,7 @@ def cells(frame: pd.DataFrame, metric: Metric | None = None) -> list[list[str]]:
 def _shown(name: str, value: Any, metric: Metric | None) -> str:
     if value is None or value is pd.NA or (isinstance(value, float) and isnan(value)):
         return ""
-    if name in ("value", "metric", "value_low", "value_high") and metric and isinstance(value, int | float):
+    if name in VALUES and metric and isinstance(value, int | float):
         return metric.text(float(value), 2)
     if name in ("seconds", "started", "start", "end"):
         return duration(float(value))

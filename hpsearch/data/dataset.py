@@ -105,7 +105,12 @@ class Data:
         return self.metric.compute(predictions, self._original(targets))
 
     def fold(self, number: int) -> "Data":
-        """Return the data of one fold: its rows and its scaling of the target in place of the first one's."""
+        """Return the data of one fold: its rows and its scaling of the target in place of the first one's.
+
+        Data that are divided once are their own fold 0.
+        """
+        if not self.folds and number == 0:
+            return self
         fold = self.folds[number]
         return replace(
             self,

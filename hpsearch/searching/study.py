@@ -151,9 +151,15 @@ def _notes(config: StudyConfig, place: Place, search: Search, data: Data) -> Ite
     large = [b for b in config.space.domain("batch_size").points() if not isinstance(b, str) and b > rows]
     if large:
         yield f"batch size {', '.join(map(str, large))} is above the {rows:,} training rows: trained as the full batch"
-    if place.parallel is not None and place.parallel > config.search.lag:
+    folds = max(1, len(data.folds))
+    if data.folds:
         yield (
-            f"at most {config.search.lag} of {place.parallel} places can be in use: a trial is proposed knowing all results up to "
+            f"every trial trains on {folds} folds, and its value is their mean; epochs are passes over a fold's training rows, "
+            "the updates those of the first fold"
+        )
+    if place.parallel is not None and place.parallel > config.search.lag * folds:
+        yield (
+            f"at most {config.search.lag * folds} of {place.parallel} places can be in use: a trial is proposed knowing all results up to "
             f"search.lag = {config.search.lag} before it (a study begun with a larger lag fills more)"
         )
     yield from _before_training(place, search, data)
