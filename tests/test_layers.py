@@ -35,6 +35,7 @@ ROOMS = [
 HOMES = {
     "torch": {"training", "data", "diagnostics", "model", "searching", "comparison", "bench", "testing"},
     "torchvision": {"data"},
+    "PIL": {"data"},
     "sklearn": {"data"},
     "optuna": {"searching", "comparison", "storage", "importance"},
     "pandas": {"tables", "data"},
@@ -44,6 +45,8 @@ HOMES = {
     "safetensors": {"searching", "model"},
     "numba": {"training", "minima"},
     "jax": {"bench"},
+    "onnx": {"model"},
+    "onnxruntime": {"model"},
 }
 
 

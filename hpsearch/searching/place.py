@@ -53,6 +53,7 @@ def prepare_data(config: StudyConfig, place: Place) -> Data:
         task=section.task,
         metric=config.search.metric,
         rows=section.rows,
+        size=section.size,
     )
     device, precision = choose_device(place.device), config.training.precision
     if precision in ("tf32", "bfloat16") and (device.type != "cuda" or place.engine == "reference"):
