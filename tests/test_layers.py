@@ -36,6 +36,7 @@ ROOMS = [
 HOMES = {
     "torch": {"training", "data", "diagnostics", "model", "searching", "comparison", "bench", "testing", "estimators"},
     "torchvision": {"data"},
+    "PIL": {"data"},
     "sklearn": {"data", "estimators"},
     "optuna": {"searching", "comparison", "storage", "importance"},
     "pandas": {"tables", "data"},
@@ -45,6 +46,8 @@ HOMES = {
     "safetensors": {"searching", "model"},
     "numba": {"training", "minima"},
     "jax": {"bench"},
+    "onnx": {"model"},
+    "onnxruntime": {"model"},
 }
 
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from hpsearch.data import Data, from_arrays, load
+from hpsearch.data import Data, from_arrays
 from hpsearch.errors import StorageError
 from hpsearch.model import Member, Model, load_model, model_of, predict, save_model
+from hpsearch.model.predicting import CHUNK
 from hpsearch.model.saved import kind_of
 from hpsearch.training import Single
 from hpsearch.training.network import DNN
@@ -218,12 +219,10 @@ def test_weights_of_nobody_are_refused(tmp_path: Path) -> None:
 
 def test_chunks_change_nothing_but_rounding() -> None:
     """More rows than a chunk holds give each row's prediction once, in order."""
-    data = load("digits")
-    spec, run = trained(data)
-    assert spec.architecture is not None
-    assert run.weights is not None
-    made = model_of(data, [Member(spec.architecture, run.weights, 1, 1)], metrics={}, provenance={})
-    rows = data.training.inputs.repeat(8, 1)
-    found = predict(made, rows)
-    assert len(found) == len(rows) > 8_192
-    assert torch.allclose(found, predict(made, data.training.inputs).repeat(8, 1), atol=1e-6)
+    architecture = Architecture(6, (8,), 3)
+    weights = DNN.initialized(architecture, 0).float().state_dict()
+    made = Model((Member(architecture, weights, 0, 0),), "multiclass", ("a", "b", "c"), "text", (0.0,), (1.0,), {})
+    rows = torch.randn(3_000, 6, generator=torch.Generator().manual_seed(0))
+    found = predict(made, rows.repeat(6, 1))
+    assert len(found) == 18_000 > 2 * CHUNK
+    assert torch.allclose(found, predict(made, rows).repeat(6, 1), atol=1e-6)

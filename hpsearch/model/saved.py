@@ -6,7 +6,7 @@ none; whatever is damaged, foreign or inconsistent is refused in one line before
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from hashlib import sha256
 from itertools import pairwise
 from math import isfinite
@@ -107,7 +107,8 @@ def save_model(folder: Path, name: str, model: Model) -> None:
     }  # one entry: several are written in a random order
     weights = save(tensors, label)
     write_file(folder / f"{name}.safetensors", weights)
-    write_file(folder / f"{name}.json", json.dumps(_described(model, name, weights), indent=1, allow_nan=False) + "\n")
+    head = {"format": FORMAT, "weights": f"{name}.safetensors", "sha256": sha256(weights).hexdigest()}
+    write_file(folder / f"{name}.json", json.dumps(head | describe(model), indent=1, allow_nan=False) + "\n")
 
 
 def load_model(folder: Path, name: str = "best") -> Model:
@@ -134,42 +135,31 @@ def load_model(folder: Path, name: str = "best") -> Model:
         raise StorageError(f"{path}: no model of hpsearch's ({_reason(error)}). Copy both files again.") from None
 
 
-def _written(label: str, kind: type[int] | type[float]) -> bool:
-    try:
-        return str(kind(label)) == label and isfinite(kind(label))
-    except (ValueError, OverflowError):
-        return False
-
-
-def _described(model: Model, name: str, weights: bytes) -> dict[str, Any]:
-    """Return everything but the weights as plain values."""
-    described = {
-        "format": FORMAT,
-        "weights": f"{name}.safetensors",
-        "sha256": sha256(weights).hexdigest(),
-        "task": model.task,
-        "classes": model.classes,
-        "class_kind": model.class_kind,
-        "target_mean": model.target_mean,
-        "target_scale": model.target_scale,
-        "members": [
-            {"trial": member.trial, "seed": member.seed, "architecture": asdict(member.architecture)}
-            for member in model.members
-        ],
-        "metrics": model.metrics,
-        "provenance": model.provenance,
-        "preprocessing": model.preprocessing,
+def describe(model: Model) -> dict[str, Any]:
+    """Return everything but the weights as strict JSON has it: tuples as lists, numbers that are not finite as null."""
+    members = [
+        {"trial": member.trial, "seed": member.seed, "architecture": asdict(member.architecture)}
+        for member in model.members
+    ]
+    return {
+        field.name: _plain(members if field.name == "members" else getattr(model, field.name))
+        for field in fields(model)
     }
-    return {key: _plain(value) for key, value in described.items()}
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as strict JSON has it: tuples as lists, numbers that are not finite as null."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def _written(label: str, kind: type[int] | type[float]) -> bool:
+    try:
+        return str(kind(label)) == label and isfinite(kind(label))
+    except (ValueError, OverflowError):
+        return False
 
 
 def _content(path: Path) -> bytes:
@@ -214,8 +204,8 @@ def _model(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Model
 
 
 def _member(entry: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str) -> Member:
-    fields = entry["architecture"]
-    architecture = Architecture(**{**fields, "widths": tuple(fields["widths"])})
+    given = entry["architecture"]
+    architecture = Architecture(**{**given, "widths": tuple(given["widths"])})
     weights = {}
     for layer, (inputs, outputs) in enumerate(pairwise(architecture.sizes)):
         for key, shape in ((f"layers.{layer}.weight", (outputs, inputs)), (f"layers.{layer}.bias", (outputs,))):

@@ -53,6 +53,7 @@ def prepare_data(config: StudyConfig, place: Place) -> Data:
         task=section.task,
         metric=config.search.metric,
         rows=section.rows,
+        size=section.size,
     )
     return on_device(config, place, data)
 
@@ -74,11 +75,18 @@ def on_device(config: StudyConfig, place: Place, data: Data) -> Data:
 def prepare_engine(config: StudyConfig, place: Place, data: Data, explain: Callable[[str], None]) -> Engine:
     """Return the engine that a study asks for, with places for as many trials as are asked for, or fit."""
     places = places_of(config, place, data)
-    explain(f"{places} trials in flight at most, lag {config.search.lag}")
+    explain(f"{places} {'folds of ' if data.folds else ''}trials in flight at most, lag {config.search.lag}")
     return make_engine(place.engine, data, places, config.training.precision, explain)
 
 
 def places_of(config: StudyConfig, place: Place, data: Data) -> int:
-    """Return how many trials may be in flight: as many as are asked for, else as fit and as the study's lag lets begin."""
+    """Return how many trials may be in flight: as many as are asked for, else as fit and as the study's lag lets begin.
+
+    Where the data have folds, each fold of a trial counts. On a CPU then whole trials are in flight, though it have fewer cores: their
+    folds train level, so that all of them are spared what would follow the trial's end, not the last one alone.
+    """
+    folds = max(1, len(data.folds))
     fitting = default_places(data, config.space.largest(data.inputs, data.outputs))
-    return place.parallel or min(config.search.lag, fitting)
+    if not data.training.inputs.is_cuda:
+        fitting = -(-fitting // folds) * folds
+    return place.parallel or min(config.search.lag * folds, fitting)

@@ -172,7 +172,14 @@ def _record(trial: FrozenTrial, first: float) -> TrialRecord:
         rungs=trial.intermediate_values,
         repeats=run.get("repeats"),
         scores={part: run[part] for part in SCORED if isinstance(run.get(part), dict)},
+        folds=_numbers(run.get("folds")),
     )
+
+
+def _numbers(values: object) -> tuple[float, ...]:
+    """Return a list of numbers as it is, none where the storage holds something else."""
+    good = isinstance(values, list) and all(isinstance(value, int | float) for value in values)
+    return tuple(map(float, values)) if isinstance(values, list) and good else ()
 
 
 def _history(columns: object) -> History | None:
