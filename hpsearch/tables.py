@@ -20,6 +20,7 @@ from hpsearch.trial import History, Outcome
 from hpsearch.words import Metric, best, domain, duration, hyperparameters, number, ranked, space_of, usable, visible
 
 LEADERS = 20
+VALUES = ("value", "metric", "standard_error", "value_low", "value_high")  # columns that are read as the metric is
 EDGE = 0.05  # share of a range that counts as its edge
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs text cells that begin so
 
@@ -495,11 +496,7 @@ def cells(frame: pd.DataFrame, metric: Metric | None = None) -> list[list[str]]:
 def _shown(name: str, value: Any, metric: Metric | None) -> str:
     if value is None or value is pd.NA or (isinstance(value, float) and isnan(value)):
         return ""
-    if (
-        name in ("value", "metric", "value_low", "value_high", "standard_error")
-        and metric
-        and isinstance(value, int | float)
-    ):
+    if name in VALUES and metric and isinstance(value, int | float):
         return metric.text(float(value), 2)
     if name in ("seconds", "started", "start", "end"):
         return duration(float(value))

@@ -225,7 +225,7 @@ def _overlap(record: StudyRecord) -> str:
     """Say how many trials the validation rows cannot tell from the best."""
     metric, rows = Metric.of(record), (record.data.get("rows") or {}).get("validation") or 0
     leaders = ranked(record)
-    if metric.name != "accuracy" or not rows or len(leaders) < 2:  # no other metric is a share of rows
+    if not metric.percent or not rows or len(leaders) < 2:
         return ""
     top = min(max(leaders[0].value or 0.0, 0.5 / rows), 1 - 0.5 / rows)
     error = leaders[0].standard_error or (top * (1 - top) / rows) ** 0.5
@@ -297,17 +297,6 @@ def protocol(record: StudyRecord) -> list[tuple[str, str]]:
     ]
 
 
-def _folds(record: StudyRecord) -> str:
-    """Say how a study with folds was done, "" without folds."""
-    folds = max((len(trial.folds) for trial in record.trials), default=0)
-    return (
-        f"{folds} folds: each trial trains once on each, its curve and its value are the means over them; an epoch is a pass over "
-        "a fold's training rows, and every fold makes as many updates as the first"
-        if folds
-        else ""
-    )
-
-
 def _confirmation(confirm: Mapping[str, Any]) -> str:
     trials, seeds, ensemble = (confirm.get(name) for name in ("trials", "seeds", "ensemble"))
     if not isinstance(trials, int):
@@ -319,6 +308,17 @@ def _confirmation(confirm: Mapping[str, Any]) -> str:
     )
     return (
         f"{text}; {number(ensemble)} networks predict together" if isinstance(ensemble, int) and ensemble > 1 else text
+    )
+
+
+def _folds(record: StudyRecord) -> str:
+    """Say how a study with folds was done, "" without folds."""
+    folds = max((len(trial.folds) for trial in record.trials), default=0)
+    return (
+        f"{folds} folds: each trial trains once on each, its curve and its value are the means over them; an epoch is a pass over "
+        "a fold's training rows, and every fold makes as many updates as the first"
+        if folds
+        else ""
     )
 
 

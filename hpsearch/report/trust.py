@@ -12,9 +12,9 @@ def honesty(record: StudyRecord) -> str:
     trained = len(ranked(record))
     if not trained:
         return ""
-    if record.result.get("fresh"):
-        return f"{_over_folds(record)}{_three(record)} {_expect(record)}"
     text = _over_folds(record)
+    if record.result.get("fresh"):
+        return f"{text}{_three(record)} {_expect(record)}"
     text += f"The validation value is the best of {trained:,} and so tends to be too good; " if trained > 1 else ""
     if record.result.get("test"):
         return sentence(
@@ -46,8 +46,8 @@ def _three(record: StudyRecord) -> str:
     metric, result = Metric.of(record), record.result
     searched, fresh = result["search"], result["fresh"]
     own = next((trial for trial in result["confirmed"] if trial["trial"] == searched["trial"]), fresh)
-    best = f"The search's best value was {metric.text(searched['value'])}"
-    text = f"{best}; on fresh seeds the same hyperparameters reach {_mean(metric, own)}"
+    value = f"The search's best value was {metric.text(searched['value'])}"
+    text = f"{value}; on fresh seeds the same hyperparameters reach {_mean(metric, own)}"
     test = result.get("test") or {}
     tested = f"on test rows {metric.text(test['value'])} ({metric.between(test['low'], test['high'])})" if test else ""
     if searched["trial"] == result["trial"]:

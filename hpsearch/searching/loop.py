@@ -228,14 +228,14 @@ class Search:
         return (sign * run.value, run.loss or 0.0, run.number)
 
 
-def _folds(run: TrainingRun) -> Mapping[str, Any]:
-    """Return what is kept of a cross-validated trial beside its means."""
-    return {"folds": list(run.folds)} if run.folds else {}
-
-
 def _usable(run: TrainingRun) -> bool:
     """Whether a run may be the best: it has a value, and was not ended for being behind."""
     return run.value is not None and run.outcome is not Outcome.PRUNED
+
+
+def _folds(run: TrainingRun) -> Mapping[str, Any]:
+    """Return what is kept of a cross-validated trial beside its means."""
+    return {"folds": list(run.folds)} if run.folds else {}
 
 
 def _run(number: int, stored: Stored) -> TrainingRun:
