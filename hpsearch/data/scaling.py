@@ -4,7 +4,9 @@ Tables are scaled column by column, images channel by channel: a pixel that is l
 become a number in the hundreds. Columns that are constant in the training rows carry nothing to learn from and are dropped.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,13 +19,20 @@ from hpsearch.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class Scaled:
-    """Standardised inputs of each part, float32 [rows, F], the `shape` of one of them and what a reader should know."""
+    """Standardised inputs of each part, float32 [rows, F], the `shape` of one of them and what a reader should know.
+
+    `preprocessing` makes such inputs of new rows; `folds` are (training, validation) of each fold, none where there is one division;
+    `columns` say what became of a table's columns.
+    """
 
     training: Tensor
     validation: Tensor
     test: Tensor
     shape: tuple[int, ...]
     notices: tuple[str, ...]
+    preprocessing: Mapping[str, Any]
+    folds: tuple[tuple[Tensor, Tensor], ...] = ()
+    columns: tuple[Mapping[str, Any], ...] = ()
 
 
 def scale_inputs(inputs: Inputs, split: Split) -> Scaled:
@@ -32,36 +41,63 @@ def scale_inputs(inputs: Inputs, split: Split) -> Scaled:
     Raises:
         UserError: every column is constant, or a value is too large for float32.
     """
+    names = inputs.columns
     if len(inputs.shape) == 1:
         inputs, notices = _drop_constant(inputs, split)
     else:
         notices = _constant_channels(inputs, split)
     groups = len(inputs.columns) if len(inputs.shape) == 1 else inputs.shape[0]
-    training = _part(inputs, split.training, groups)  # [N, G, P]
-    mean, scale = _statistics(training)
+    folds = [_scaled(inputs, groups, training, validation) for training, validation in split.divisions]
+    training, validation, mean, scale = folds[0]
     return Scaled(
-        _finish(training, mean, scale, inputs),
-        _finish(_part(inputs, split.validation, groups), mean, scale, inputs),
+        training,
+        validation,
         _finish(_part(inputs, split.test, groups), mean, scale, inputs),
         inputs.shape,
         notices,
+        _preprocessing(inputs, names, mean, scale),
+        tuple((rows, others) for rows, others, *_ in folds) if split.folds else (),
     )
 
 
-def scale_targets(targets: Array, split: Split) -> tuple[Tensor, Tensor, Tensor]:
-    """Return float64 targets [N, K] standardised by the training rows, and their mean and scale [K].
+def scale_targets(targets: Array, rows: Array) -> tuple[Tensor, Tensor, Tensor]:
+    """Return float64 targets [N, K] standardised by the training `rows`, and their mean and scale [K].
 
     Raises:
         UserError: a column does not vary in the training rows.
     """
     values = torch.from_numpy(targets)
-    training = values[torch.from_numpy(split.training)]  # [n, K]
+    training = values[torch.from_numpy(rows)]  # [n, K]
     mean, scale = training.mean(dim=0), training.std(dim=0, correction=0)
     if not bool(((scale > 0) & scale.isfinite()).all()):
         raise UserError(
             "target: constant, or too large to square, in the training rows. Check the target or give more rows."
         )
     return (values - mean) / scale, mean, scale
+
+
+def _scaled(inputs: Inputs, groups: int, training: Array, validation: Array) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return training and validation inputs of one division, and the mean and scale [1, G, 1] of its training rows."""
+    values = _part(inputs, training, groups)  # [N, G, P]
+    mean, scale = _statistics(values)
+    others = _part(inputs, validation, groups)
+    return _finish(values, mean, scale, inputs), _finish(others, mean, scale, inputs), mean, scale
+
+
+def _preprocessing(inputs: Inputs, names: tuple[str, ...], mean: Tensor, scale: Tensor) -> dict[str, Any]:
+    """Return what was fitted as plain values: a mean and a scale for each column, or each channel of images."""
+    means, scales = mean.flatten().tolist(), scale.flatten().tolist()
+    if len(inputs.shape) > 1:
+        fitted = {"kind": "images", "version": 1, "shape": list(inputs.shape), "mean": means, "scale": scales}
+        return {**fitted, "source": "arrays", "size": None, "divisor": 1}
+    columns = [
+        {"name": name, "kind": "number", "fill": None, "indicator": False, "mean": [m], "scale": [s]}
+        for name, m, s in zip(inputs.columns, means, scales, strict=True)
+    ]
+    kept = set(inputs.columns)
+    dropped = [{"name": name, "reason": "constant"} for name in names if name not in kept]
+    head = {"kind": "table", "version": 1, "target": None, "reading": {}}
+    return {**head, "columns": columns, "dropped": dropped}
 
 
 def _part(inputs: Inputs, rows: Array, groups: int) -> Tensor:
@@ -94,7 +130,7 @@ def _finish(part: Tensor, mean: Tensor, scale: Tensor, inputs: Inputs) -> Tensor
 
 
 def _drop_constant(inputs: Inputs, split: Split) -> tuple[Inputs, tuple[str, ...]]:
-    training = inputs.values[split.training]
+    training = inputs.values[split.seen]
     varies = training.min(axis=0) != training.max(axis=0)  # [F]
     constant = [name for name, kept in zip(inputs.columns, varies, strict=True) if not kept]
     if not constant:
@@ -108,7 +144,7 @@ def _drop_constant(inputs: Inputs, split: Split) -> tuple[Inputs, tuple[str, ...
 
 def _constant_channels(inputs: Inputs, split: Split) -> tuple[str, ...]:
     channels = inputs.shape[0]
-    training = inputs.values[split.training].reshape(len(split.training), channels, -1)
+    training = inputs.values[split.seen].reshape(len(split.seen), channels, -1)
     constant = np.flatnonzero(training.min(axis=(0, 2)) == training.max(axis=(0, 2)))
     if len(constant) == channels:
         raise UserError("inputs: every pixel of every training image has one value. Check the inputs.")

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from hpsearch.config import StudyConfig
-from hpsearch.data import load
+from hpsearch.data import load, load_file
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError, look_up
 from hpsearch.training import Engine
@@ -39,11 +39,24 @@ class Place:
             raise UserError(f"--parallel {self.parallel}: a number from 1 expected.")
 
 
-def prepare_data(config: StudyConfig, place: Place) -> Data:
-    """Load, split and standardise the study's data, on the device, in the study's precision."""
+def prepare_data(config: StudyConfig, place: Place, whole: bool = False) -> Data:
+    """Load, split and standardise the study's data, on the device, in the study's precision.
+
+    `whole` trains on all rows but the test rows (the validation rows are the same): what a refit takes.
+    """
+    data = _named(config, place, whole) if config.data.file is None else _file(config, whole)
+    device, precision = choose_device(place.device), config.training.precision
+    if precision in ("tf32", "bfloat16") and (device.type != "cuda" or place.engine == "reference"):
+        raise UserError(
+            f"precision '{precision}' is the fused engine's on CUDA; here it is {place.engine} on {device}. Give float32 or float64."
+        )
+    return data.to(device, torch.float64 if precision == "float64" else torch.float32)
+
+
+def _named(config: StudyConfig, place: Place, whole: bool) -> Data:
     section = config.data
     assert section.name is not None
-    data = load(
+    return load(
         section.name,
         root=section.root,
         download=place.download,
@@ -53,13 +66,37 @@ def prepare_data(config: StudyConfig, place: Place) -> Data:
         task=section.task,
         metric=config.search.metric,
         rows=section.rows,
+        folds=section.folds,
+        whole=whole,
+        class_weights=config.training.class_weights,
     )
-    device, precision = choose_device(place.device), config.training.precision
-    if precision in ("tf32", "bfloat16") and (device.type != "cuda" or place.engine == "reference"):
-        raise UserError(
-            f"precision '{precision}' is the fused engine's on CUDA; here it is {place.engine} on {device}. Give float32 or float64."
-        )
-    return data.to(device, torch.float64 if precision == "float64" else torch.float32)
+
+
+def _file(config: StudyConfig, whole: bool) -> Data:
+    section = config.data
+    assert section.file is not None
+    return load_file(
+        section.file,
+        section.target,
+        seed=config.study.seed,
+        validation=section.validation,
+        test=section.test,
+        task=section.task,
+        metric=config.search.metric,
+        rows=section.rows,
+        folds=section.folds,
+        group=section.group,
+        time=section.time,
+        columns=section.columns,
+        missing=section.missing,
+        missing_values=section.missing_values,
+        whole=whole,
+        class_weights=config.training.class_weights,
+        separator=section.separator,
+        header=section.header,
+        encoding=section.encoding,
+        decimal=section.decimal,
+    )
 
 
 def prepare_engine(config: StudyConfig, place: Place, data: Data, explain: Callable[[str], None]) -> Engine:
