@@ -23,8 +23,9 @@ def fold_rows(
     labels = None if codes is None else codes[pool]
     found = splitter.split(np.zeros((len(pool), 1)), labels, None if groups is None else groups[pool])
     divided = tuple((pool[training], pool[validation]) for training, validation in found)
-    for number, (training, validation) in enumerate(divided if codes is not None else ()):
-        _check_classes(number, codes, (training, validation), classes)
+    if codes is not None:
+        for number, parts in enumerate(divided):
+            _check_classes(number, codes, parts, classes)
     return divided
 
 

@@ -81,9 +81,9 @@ def _unread(distinct: pa.Array, form: str) -> Array:
 
 
 def _days_of_distinct(distinct: pa.Array, form: str) -> Array:
-    cells = np.asarray(distinct.to_numpy(zero_copy_only=False), dtype=object)
+    cells = np.array(distinct.to_numpy(zero_copy_only=False), dtype=object)
     if form == ISO:
-        cells = np.where(texts.matches(distinct, ISO_CELL), cells, None)
+        cells[~texts.matches(distinct, ISO_CELL)] = None
     try:
         read = pd.to_datetime(pd.Series(cells, dtype=object), format=form, errors="coerce", utc=True)
     except (ValueError, OverflowError, TypeError):

@@ -139,7 +139,7 @@ def _notices(
     said = [f"Column {shown(one['name'])} is not used ({one['reason']}): {one['note']}." for one in dropped[:20]]
     if len(dropped) > 20:
         said.append(f"{len(dropped) - 20:,} more columns are not used.")
-    gaps = [entry["name"] for entry, gone in zip(entries, np.isnan(numbers).any(axis=0), strict=True) if gone]
+    gaps = [entry["name"] for entry, cells in zip(entries, numbers.T, strict=True) if np.isnan(cells).any()]
     if gaps:
         said.append(
             f"Missing cells in {len(gaps)} column{'s' * (len(gaps) != 1)} ({listed(gaps)}): the training rows' {chosen.missing} takes "

@@ -27,8 +27,8 @@ ROWS_AT_ONCE = 65_536
 def width(entry: Mapping[str, Any]) -> int:
     """Return how many inputs a column becomes."""
     if entry["kind"] == "category":
-        return len(entry["categories"]) + entry["other"] + entry["missing"]
-    return len(entry.get("parts", [0])) + entry["indicator"]
+        return len(entry["categories"]) + int(entry["other"]) + int(entry["missing"])
+    return len(entry.get("parts", [0])) + int(entry["indicator"])
 
 
 def column_transformer(entries: Sequence[Entry], strategy: str) -> ColumnTransformer:
@@ -104,7 +104,7 @@ def _scaled(entry: Mapping[str, Any], numbers: Array) -> Array:
     full = np.where(gone, 0.0 if entry["fill"] is None else entry["fill"], numbers)
     values = [dates.part(full, name) for name in entry["parts"]] if "parts" in entry else [full]
     values += [gone.astype(np.float64)] if entry["indicator"] else []
-    return (np.stack(values, axis=1) - np.array(entry["mean"])) / np.array(entry["scale"])
+    return np.asarray((np.stack(values, axis=1) - np.array(entry["mean"])) / np.array(entry["scale"]))
 
 
 def _hot(entry: Mapping[str, Any], numbers: Array) -> Array:
@@ -112,7 +112,7 @@ def _hot(entry: Mapping[str, Any], numbers: Array) -> Array:
     known = len(entry["categories"]) + entry["other"]
     places = np.where(np.isnan(numbers), known, numbers)
     places = np.where((numbers >= known) | (np.isnan(numbers) & (not entry["missing"])), -1, places)
-    return (places[:, None] == np.arange(width(entry))[None]).astype(np.float32)
+    return np.asarray(places[:, None] == np.arange(width(entry))[None], dtype=np.float32)
 
 
 def _groups(entries: Sequence[Entry]) -> list[list[int]]:

@@ -94,6 +94,6 @@ def _check_lengths(cells: Array, lines: Sequence[int], separator: str) -> None:
         row = int(wrong[0])
         more = f" (and {len(wrong) - 1:,} more lines)" if len(wrong) > 1 else ""
         raise UserError(
-            f"line {lines[row]:,} has {cells[row]:,} cell{'s' * (cells[row] != 1)}, line {lines[0]:,} has {cells[0]:,}{more}; "
+            f"line {lines[row]:,} has {cells[row]:,} cell{'s' * int(cells[row] != 1)}, line {lines[0]:,} has {cells[0]:,}{more}; "
             f"the separator is {shown(separator)}. Mend that line, or give another separator."
         )

@@ -78,20 +78,17 @@ def meant(name: str, names: Sequence[str]) -> str:
     return (f"Did you mean {shown(near[0])}? " if near else "") + f"Columns: {listed(names, 10)}."
 
 
-def _bytes(cells: Cells) -> Iterable[bytes | memoryview]:
+def _bytes(cells: Cells) -> Iterable[bytes]:
     if isinstance(cells, np.ndarray):
-        plain = np.ascontiguousarray(cells)
-        yield plain.dtype.str.encode()
-        yield memoryview(plain.view(np.uint8))
+        yield cells.dtype.str.encode()
+        yield cells.tobytes()
         return
-    import pyarrow as pa
     import pyarrow.compute as pc
 
     full = pc.fill_null(cells, "")
-    yield memoryview(np.ascontiguousarray(pc.binary_length(full).to_numpy(zero_copy_only=False)).view(np.uint8))
+    yield pc.binary_length(full).to_numpy(zero_copy_only=False).tobytes()
     for start in range(0, len(full), 100_000):
         yield "".join(full.slice(start, 100_000).to_pylist()).encode(errors="surrogatepass")
-    yield b"" if isinstance(full, pa.Array) else b"chunked"
 
 
 def take(cells: Cells, rows: Array) -> Cells:

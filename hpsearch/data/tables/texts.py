@@ -79,7 +79,7 @@ def positions(cells: Any, known: Sequence[str]) -> Array:
     found = pc.fill_null(pc.index_in(cells, value_set=pa.array(known, pa.string())), len(known))
     values = found.to_numpy(zero_copy_only=False).astype(np.float64)
     values[_mask(pc.is_null(cells))] = np.nan
-    return values
+    return np.asarray(values)
 
 
 def _cast(cells: Any) -> Array | None:
@@ -88,11 +88,11 @@ def _cast(cells: Any) -> Array | None:
         cast = pc.cast(cells, pa.float64())
     except pa.ArrowInvalid:
         return None
-    values: Array = cast.to_numpy(zero_copy_only=False)
+    values = np.array(cast.to_numpy(zero_copy_only=False))
     odd = not bool(np.isfinite(values[~_mask(pc.is_null(cells))]).all())
     if odd or bool(pc.any(pc.match_substring_regex(cells, r"^[+-]?0\d")).as_py()):
         return None
-    return values.copy()
+    return values
 
 
 def _parsed(cells: Any) -> Array:
