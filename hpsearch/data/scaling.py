@@ -104,7 +104,8 @@ def _part(inputs: Inputs, rows: Array, groups: int) -> Tensor:
     """Return a copy of rows, as float32 where that is exact (pixels), else float64: [rows, groups, values of a group]."""
     values = inputs.values[rows]
     exact = values.dtype.itemsize == 1
-    return torch.from_numpy(values).to(torch.float32 if exact else torch.float64).reshape(len(rows), groups, -1)
+    numbers = torch.from_numpy(values).to(torch.float32 if exact else torch.float64)
+    return numbers.reshape(len(rows), groups, values.shape[1] // groups)
 
 
 def _statistics(training: Tensor) -> tuple[Tensor, Tensor]:
@@ -120,7 +121,7 @@ def _statistics(training: Tensor) -> tuple[Tensor, Tensor]:
 def _finish(part: Tensor, mean: Tensor, scale: Tensor, inputs: Inputs) -> Tensor:
     """Standardise in place and return float32 [rows, F]."""
     part.sub_(mean.to(part.dtype)).div_(scale.to(part.dtype))
-    flat = part.reshape(len(part), -1).to(torch.float32)
+    flat = part.reshape(len(part), part.shape[1] * part.shape[2]).to(torch.float32)
     if inputs.values.dtype.itemsize > 1 and not bool(flat.isfinite().all()):
         where = label(inputs.columns, int((~flat.isfinite()).any(dim=0).int().argmax()))
         raise UserError(

@@ -43,7 +43,9 @@ def find_header(first: Sequence[str], given: bool | None, expected: Sequence[str
     """Return whether the first line holds names, and why; `expected` are names that are asked for."""
     if given is not None:
         return given, "as given"
-    named = [name for name in expected if name in first]
+    if list(first) == [str(place) for place in range(len(first))]:
+        return True, "it counts the columns"
+    named = [name for name in expected if name in first and not _is_place(name, len(first))]
     if named:
         return True, f"it has {shown(named[0])}"
     value = next((cell for cell in first if _is_value(cell)), None)
@@ -88,6 +90,11 @@ def _agreement(counts: Sequence[int]) -> float:
     """Return the share of lines with the most common number of separators; 0 where most have none."""
     number, lines = Counter(counts).most_common(1)[0]
     return lines / len(counts) if number else 0.0
+
+
+def _is_place(name: str, columns: int) -> bool:
+    """Whether a name may be that of a column without one, which a cell of the first line may equal by chance."""
+    return name.isdecimal() and len(name) < 9 and int(name) < columns
 
 
 def _is_value(cell: str) -> bool:

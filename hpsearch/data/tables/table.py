@@ -74,7 +74,8 @@ class Table:
 
 def meant(name: str, names: Sequence[str]) -> str:
     """Return which of the names may have been meant, and the first of them, control characters escaped."""
-    near = get_close_matches(name[:200], [known[:200] for known in names[:1000]], n=1)
+    known = [known for known in names[:1000] if len(known) <= 200]
+    near = [k for k in known if k.lower() == name.lower()] or get_close_matches(name[:200], known, n=1)
     return (f"Did you mean {shown(near[0])}? " if near else "") + f"Columns: {listed(names, 10)}."
 
 
