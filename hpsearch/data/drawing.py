@@ -132,6 +132,8 @@ def _nearest(order: Array, counts: Array, rows: int, most: int) -> Array:
     """Return which groups [G] together are near `rows`: in random order while they fit, then those that fill the gap."""
     taken = np.zeros(len(order), dtype=bool)
     taken[order[: min(int(np.searchsorted(np.cumsum(counts[order]), rows, side="right")), most)]] = True
+    if not taken.any():  # all are larger than what was asked
+        taken[order[counts[order].argmin()]] = True
     gap = rows - int(counts[taken].sum())
     for group in _fillers(order, counts, taken, gap):
         if taken.sum() < most and abs(gap - counts[group]) < abs(gap):
