@@ -1,11 +1,13 @@
 """Damaged tables: whatever bytes a file holds, it becomes `Data` or one line that says what is wrong, and soon."""
 
+import io
 import random
 import time
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from hpsearch.data import Data, load_file
@@ -206,3 +208,21 @@ def test_damaged_tables(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     print(f"\n{count:,} mutated tables: {dict(ends)}, the slowest {slowest[0]:.2f} s (number {slowest[1]})")
     assert slowest[0] < SLOWEST, slowest
     assert min(ends["read"], ends["refused"]) > count / 10
+
+
+def test_damaged_parquet(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Every mutated Parquet file is data, or one printable line."""
+    path = tmp_path / "table.parquet"
+    pd.read_csv(io.BytesIO(SOURCES["plain"][0])).to_parquet(path)
+    sound, read, refused = path.read_bytes(), 0, []
+    for number in range(LONG // 10 if request.config.getoption("--long") else SHORT // 4):
+        data, draw = bytearray(sound), random.Random(number)  # noqa: S311
+        draw.choice([flip, insert, delete, truncate])(data, draw)
+        path.write_bytes(data)
+        try:
+            load_file(path, "price")
+            read += 1
+        except UserError as error:
+            refused.append(str(error))
+    assert all(text.isprintable() for text in refused)
+    assert len(refused) > read

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hpsearch.data.assemble import from_arrays
+    from hpsearch.data.arrays import from_arrays
     from hpsearch.data.dataset import Data, Rows
     from hpsearch.data.datasets import DATASETS, load
     from hpsearch.data.doors import from_frame, load_file
@@ -25,7 +25,7 @@ PUBLIC = {
     "METRICS": "hpsearch.data.metrics",
     "Rows": "hpsearch.data.dataset",
     "TASKS": "hpsearch.data.tasks",
-    "from_arrays": "hpsearch.data.assemble",
+    "from_arrays": "hpsearch.data.arrays",
     "from_frame": "hpsearch.data.doors",
     "load": "hpsearch.data.datasets",
     "load_file": "hpsearch.data.doors",

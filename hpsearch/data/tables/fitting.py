@@ -19,7 +19,7 @@ from hpsearch.data.splits import Split
 from hpsearch.data.tables.columns import missing_cells, read_column
 from hpsearch.data.tables.dropping import DROPPED, find_kind
 from hpsearch.data.tables.kinds import KINDS, Entry, see
-from hpsearch.data.tables.preprocessing import VERSION, apply, column_transformer, width, written
+from hpsearch.data.tables.preprocessing import VERSION, apply, fit, width, written
 from hpsearch.data.tables.table import Table, meant
 from hpsearch.errors import UserError, suggestion
 
@@ -83,7 +83,7 @@ def scale_table(chosen: Chosen, split: Split) -> Scaled:
     numbers = np.stack([read_column(entry, chosen.table, chosen.missing_values) for entry in entries], axis=1)
     _mark_missing(entries, numbers, chosen, split)
     strategy = "mean" if chosen.missing == "mean" else "median"
-    fitted = [column_transformer(entries, strategy).fit(numbers[training]) for training, _ in split.divisions]
+    fitted = [fit(entries, numbers[training], strategy) for training, _ in split.divisions]
     inputs = [
         (_tensor(apply(one, entries, numbers[training])), _tensor(apply(one, entries, numbers[validation])))
         for one, (training, validation) in zip(fitted, split.divisions, strict=True)

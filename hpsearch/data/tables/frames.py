@@ -63,7 +63,7 @@ def read_parquet(file: Path) -> Table:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(file) as opened:
+        with pq.ParquetFile(file, page_checksum_verification=True) as opened:
             parts = opened.metadata
             size = sum(parts.row_group(group).total_byte_size for group in range(parts.num_row_groups))
             if size * MEMORY_A_BYTE > memory() * 2:

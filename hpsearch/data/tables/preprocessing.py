@@ -31,11 +31,20 @@ def width(entry: Mapping[str, Any]) -> int:
     return len(entry.get("parts", [0])) + int(entry["indicator"])
 
 
-def column_transformer(entries: Sequence[Entry], strategy: str) -> ColumnTransformer:
-    """Return scikit-learn's transformer of numbers [N, columns], not yet fitted; `strategy` fills missing numbers (median, mean)."""
+def fit(entries: Sequence[Entry], numbers: Array, strategy: str) -> ColumnTransformer:
+    """Return scikit-learn's transformer, fitted on training rows [N, columns]; `strategy` fills missing numbers (median, mean).
+
+    Raises:
+        UserError: numbers too large to square.
+    """
     groups = _groups(entries)
     steps = [(f"group {n}", _steps(entries, places, strategy), places) for n, places in enumerate(groups)]
-    return ColumnTransformer(steps, sparse_threshold=0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        fitted = ColumnTransformer(steps, sparse_threshold=0).fit(numbers)
+    for entry in written(fitted, entries, strategy):
+        if not np.isfinite([*entry.get("mean", ()), *entry.get("scale", ())]).all():
+            raise _too_large(entry["name"])
+    return fitted
 
 
 def apply(fitted: ColumnTransformer, entries: Sequence[Entry], numbers: Array) -> Array:
@@ -166,7 +175,10 @@ def _dates_in_parts(days: Array, parts: Sequence[str]) -> Array:
 def _check(inputs: Array, names: Sequence[str]) -> None:
     wrong = ~np.isfinite(inputs)
     if wrong.any():
-        name = names[int(wrong.any(axis=0).argmax())]
-        raise UserError(
-            f"column {shown(name)} has values too large for float32 after standardising. Rescale it (its logarithm, perhaps)."
-        )
+        raise _too_large(names[int(wrong.any(axis=0).argmax())])
+
+
+def _too_large(name: str) -> UserError:
+    return UserError(
+        f"column {shown(name)} has values too large for float32 after standardising. Rescale it (its logarithm, perhaps)."
+    )

@@ -87,9 +87,10 @@ def _bytes(cells: Cells) -> Iterable[bytes]:
     import pyarrow.compute as pc
 
     full = pc.fill_null(cells, "")
-    yield pc.binary_length(full).to_numpy(zero_copy_only=False).tobytes()
-    for start in range(0, len(full), 100_000):
-        yield "".join(full.slice(start, 100_000).to_pylist()).encode(errors="surrogatepass")
+    _, offsets, letters = full.buffers()
+    ends = np.frombuffer(offsets, dtype=np.int32)[full.offset : full.offset + len(full) + 1]
+    yield np.diff(ends).tobytes()
+    yield b"" if letters is None else letters.slice(ends[0], ends[-1] - ends[0]).to_pybytes()
 
 
 def take(cells: Cells, rows: Array) -> Cells:
