@@ -159,6 +159,7 @@ def test_class_weights() -> None:
         ({"group": "nobody"}, "no group column 'nobody'"),
         ({"time": "x", "group": "patient"}, "the one or the other"),
         ({"time": "patient"}, r"column 'patient': row 0 holds 'p\d+', a date or number"),
+        ({"time": "when"}, "time 'when': %d/%m/%Y and %m/%d/%Y both fit"),
         ({"group": "one"}, "1 group for the test rows and 2 other parts"),
         ({"time": "one"}, "have one time"),
         ({"group": "gaps"}, "column 'gaps' has 100 missing cells, the first in row 0"),
@@ -175,7 +176,7 @@ def test_class_weights() -> None:
 )
 def test_divisions_that_cannot_be(options: dict[str, object], message: str) -> None:
     """A division that cannot be made is told in one line."""
-    frame = table().assign(one=1, gaps=[None, 1.0] * 100)
+    frame = table().assign(one=1, gaps=[None, 1.0] * 100, when=["01/02/2024", "03/04/2024"] * 100)
     frame["class"] = frame.y
     extra = {"gaps": "drop"} if options.get("group") != "gaps" else {}
     with pytest.raises(UserError, match=message) as caught:

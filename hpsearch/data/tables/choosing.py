@@ -101,6 +101,8 @@ def _times(table: Table, name: str, missing_values: tuple[str, ...]) -> Array:
         text = texts.plain(cells, missing_values)
         values, other = texts.numbers(text, table.decimal)
         found = dates.find_format(text) if other.any() else None
+        if found is not None and found[1]:
+            raise UserError(f"time {shown(name)}: {found[0]} and {found[1]} both fit. Write its dates as 2024-12-31.")
         if found is not None:
             values, other = dates.read_days(text, found[0])
     if other is not None and other.any():
