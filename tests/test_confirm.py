@@ -77,7 +77,7 @@ def test_leaders_are_the_best_trials_of_different_hyperparameters() -> None:
     values = sorted((t.values[0] for t in stage.storage.get_all_trials(stage.study_id)), reverse=True)
     leaders = search.leaders(4)
     assert [run.value for run, _ in leaders] == values[:4]
-    assert [run.number for run, _ in leaders][0] == search.best.number  # type: ignore[union-attr]
+    assert next(run.number for run, _ in leaders) == search.best.number  # type: ignore[union-attr]
     assert all(luck(spec, 9) == run.value for run, spec in leaders)
 
 
