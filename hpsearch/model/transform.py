@@ -58,9 +58,10 @@ class TableTransform(nn.Module):
         if not columns:
             raise ValueError("no columns")
         entries = [entry for index, column in enumerate(columns) for entry in _entries(index, column)]
-        fills = [MISSING if column["kind"] == "category" else column["fill"] for column in columns]
+        fills = [MISSING if column["kind"] == "category" else column["fill"] or 0.0 for column in columns]
         chosen = {part: [i for i, entry in enumerate(entries) if entry.part == part] for part in PARTS}
         self.inputs = len(entries)
+        self.names = [columns[entry.column]["name"] for entry in entries]  # of each input's column
         self.parts = [part for part in PARTS if chosen[part]]
         order = torch.tensor(
             [place for part in self.parts for place in chosen[part]]

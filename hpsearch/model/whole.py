@@ -12,7 +12,6 @@ from hpsearch.model.saved import Model
 from hpsearch.model.transform import transform_of
 
 MISSING_SHARE = 0.1  # of plausible cells
-SPREAD = 400.0  # days around the middle date: more than a year, so that every season comes
 
 
 class Whole(nn.Module):
@@ -57,8 +56,5 @@ def _drawn(column: Mapping[str, Any], rows: int, generator: torch.Generator) -> 
     if column["kind"] in ("category", "boolean"):
         codes = len(column["categories"]) + 1 if column["kind"] == "category" else 2
         return torch.randint(0, codes, (rows,), generator=generator).double()
-    if column["kind"] == "date":
-        mean, spread = float(column["fill"]), SPREAD
-    else:
-        mean, spread = float(column["mean"][0]), float(column["scale"][0])
+    mean, spread = float(column["mean"][0]), float(column["scale"][0])  # a date's are those of its days
     return mean + spread * torch.randn(rows, generator=generator, dtype=torch.float64)
