@@ -50,8 +50,7 @@ def _metric(figures: Mapping[str, Any], task: str) -> str:
 
 def _codes(model: Model, targets: Any) -> tuple[Array, Array]:
     """Return which rows have a class that is known, and the class numbers [N]."""
-    cells = texts.as_text(targets if not isinstance(targets, np.ndarray) or targets.dtype.kind != "O" else targets)
-    codes = texts.positions(cells, model.classes)
+    codes = texts.positions(texts.as_text(targets), model.classes)
     known = ~np.isnan(codes) & (codes < len(model.classes))
     return known, np.where(known, codes, 0).astype(np.int64)
 
