@@ -20,6 +20,7 @@ from hpsearch.trial import History, Outcome
 from hpsearch.words import Metric, best, domain, duration, hyperparameters, number, ranked, space_of, usable, visible
 
 LEADERS = 20
+VALUES = ("value", "metric", "standard_error", "value_low", "value_high")  # columns that are read as the metric is
 EDGE = 0.05  # share of a range that counts as its edge
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs text cells that begin so
 
@@ -74,8 +75,8 @@ def column(name: str) -> str:
     return f"{name} (hyperparameter)" if name in taken else name
 
 
-def _params(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
-    return {column(name): _plain(trial.params.get(name)) for name in hyperparameters(record)}
+def _params(names: Sequence[str], trial: TrialRecord) -> dict[str, Any]:
+    return {column(name): _plain(trial.params.get(name)) for name in names}
 
 
 def _plain(value: Any) -> Any:
@@ -88,12 +89,13 @@ def _examples(trial: TrialRecord) -> int:
 
 
 def _trials(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    names = hyperparameters(record)
     rows = [
         {
             "trial": trial.number,
             "outcome": trial.outcome or trial.state,
             "value": trial.value,
-            **_params(record, trial),
+            **_params(names, trial),
             "validation_loss": trial.validation_loss,
             "best_evaluation": trial.best_evaluation or None,
             "evaluations": len(trial.history) if trial.history else None,
@@ -106,22 +108,24 @@ def _trials(record: StudyRecord, done: Frames) -> pd.DataFrame:
         }
         for trial in record.trials
     ]
-    return _frame("trials", rows, map(column, hyperparameters(record)))
+    return _frame("trials", rows, map(column, names))
 
 
 def _leaderboard(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    names = hyperparameters(record)
     rows = [
         {
             "rank": rank,
             "trial": trial.number,
             "value": trial.value,
-            **_params(record, trial),
+            "standard_error": trial.standard_error,
+            **_params(names, trial),
             "parameters": trial.parameters,
             "seconds": trial.seconds,
         }
         for rank, trial in enumerate(ranked(record)[:LEADERS], 1)
     ]
-    return _frame("leaderboard", rows, map(column, hyperparameters(record)))
+    return _frame("leaderboard", rows, map(column, names))
 
 
 def _curves(record: StudyRecord, done: Frames) -> pd.DataFrame:
@@ -181,7 +185,8 @@ def _hyperparameters(record: StudyRecord, done: Frames) -> pd.DataFrame:
     leader = best(record)
     known = {row["hyperparameter"]: row for row in done["importance"].to_dict("records")}
     rows = []
-    for name in hyperparameters(record) + [name for name in space if name not in hyperparameters(record)]:
+    searched = hyperparameters(record)
+    for name in searched + [name for name in space if name not in searched]:
         value = _plain(leader.params.get(name)) if leader else None
         row = {"hyperparameter": name, "domain": domain(space[name]) if name in space else "", "best": value}
         row |= {"edge": edge(space.get(name), value)}
@@ -324,7 +329,15 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("repeats", "", "the earlier trial with the same hyperparameters whose result was taken over"),
         Column("detail", "", "what happened, in words"),
     ),
-    "leaderboard": (Column("rank", "", "1 is the best"), TRIAL, VALUE, HYPERPARAMETER, PARAMETERS, SECONDS),
+    "leaderboard": (
+        Column("rank", "", "1 is the best"),
+        TRIAL,
+        VALUE,
+        Column("standard_error", "metric", "of the value, over the folds of a cross-validation"),
+        HYPERPARAMETER,
+        PARAMETERS,
+        SECONDS,
+    ),
     "curves": (
         TRIAL,
         Column("evaluation", "", "counted from 1"),
@@ -435,10 +448,16 @@ def write(tables: Frames, folder: Path, metric: Metric | None = None) -> list[Pa
     texts = {f"{name}.csv": _csv(frame) for name, frame in tables.items()}
     meanings = [(t.name, c.name, c.unit, c.meaning) for t in TABLES.values() for c in t.columns]
     texts["columns.csv"] = _csv(pd.DataFrame(meanings, columns=["table", "column", "unit", "meaning"]))
-    texts["leaderboard.md"] = markdown(tables["leaderboard"], metric)
+    texts["leaderboard.md"] = markdown(leaders(tables), metric)
     for name, content in texts.items():
         write_file(folder / name, content.encode("utf-8", "backslashreplace"))  # a name may hold half a character
     return [folder / name for name in texts]
+
+
+def leaders(tables: Frames) -> pd.DataFrame:
+    """Return the leaderboard as readers see it: without what only a cross-validation has where there was none."""
+    board = tables["leaderboard"]
+    return board.drop(columns="standard_error") if board["standard_error"].isna().all() else board
 
 
 def _csv(frame: pd.DataFrame) -> str:
@@ -477,7 +496,7 @@ def cells(frame: pd.DataFrame, metric: Metric | None = None) -> list[list[str]]:
 def _shown(name: str, value: Any, metric: Metric | None) -> str:
     if value is None or value is pd.NA or (isinstance(value, float) and isnan(value)):
         return ""
-    if name in ("value", "metric", "value_low", "value_high") and metric and isinstance(value, int | float):
+    if name in VALUES and metric and isinstance(value, int | float):
         return metric.text(float(value), 2)
     if name in ("seconds", "started", "start", "end"):
         return duration(float(value))

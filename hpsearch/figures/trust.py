@@ -163,6 +163,11 @@ def _curse(record: StudyRecord, metric: Metric) -> str:
 def _kept(record: StudyRecord, metric: Metric) -> str:
     result = record.result
     runs = result["fresh"]["runs"] + 1
+    if result.get("refitted"):
+        return (
+            f"The network that was kept is trial {result['trial']}'s, trained once more on all rows that are not test rows; the folds' "
+            "values are not its own."
+        )
     which = "its run in the search" if result.get("seed") is None else f"its run on fresh seed {result['seed']}"
     return (
         f"Of the {runs} runs of trial {result['trial']} the network with the best validation value was kept, {which} "

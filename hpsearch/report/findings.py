@@ -228,12 +228,13 @@ def _overlap(record: StudyRecord) -> str:
     if not metric.percent or not rows or len(leaders) < 2:
         return ""
     top = min(max(leaders[0].value or 0.0, 0.5 / rows), 1 - 0.5 / rows)
-    error = (top * (1 - top) / rows) ** 0.5
+    error = leaders[0].standard_error or (top * (1 - top) / rows) ** 0.5
     near = sum(usable(trial) and (leaders[0].value or 0.0) - (trial.value or 0.0) <= error for trial in leaders[1:])
     if not near:
         return ""
     others = f"{near:,} other trials lie" if near > 1 else "One other trial lies"
-    return f"{others} within one standard error ({metric.gap(error, 0)}) of the best: {rows:,} validation rows cannot tell them apart."
+    judges = f"{len(leaders[0].folds)} folds" if leaders[0].standard_error else f"{rows:,} validation rows"
+    return f"{others} within one standard error ({metric.gap(error, 0)}) of the best: {judges} cannot tell them apart."
 
 
 def _optimism(record: StudyRecord) -> str:
@@ -280,6 +281,7 @@ def protocol(record: StudyRecord) -> list[tuple[str, str]]:
             + (f", at most {duration(float(timeout))}" if isinstance(timeout, int | float) else ""),
         ),
         ("Budget of a trial", (budget or "–") + patience),
+        ("Cross-validation", _folds(record)),
         ("Sampler", _with(search, "sampler", "lag", "trial k is proposed from the results of trials 0 to k − {}")),
         ("Pruner", number(search.get("pruner") or "none")),
         ("Confirmation", _confirmation(table_of(record, "confirm"))),
@@ -306,6 +308,17 @@ def _confirmation(confirm: Mapping[str, Any]) -> str:
     )
     return (
         f"{text}; {number(ensemble)} networks predict together" if isinstance(ensemble, int) and ensemble > 1 else text
+    )
+
+
+def _folds(record: StudyRecord) -> str:
+    """Say how a study with folds was done, "" without folds."""
+    folds = max((len(trial.folds) for trial in record.trials), default=0)
+    return (
+        f"{folds} folds: each trial trains once on each, its curve and its value are the means over them; an epoch is a pass over "
+        "a fold's training rows, and every fold makes as many updates as the first"
+        if folds
+        else ""
     )
 
 

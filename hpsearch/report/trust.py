@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpsearch.storage import StudyRecord
-from hpsearch.words import SPACE, Metric, count, ranked, sentence
+from hpsearch.words import SPACE, Metric, best, count, ranked, sentence
 
 
 def honesty(record: StudyRecord) -> str:
@@ -12,15 +12,27 @@ def honesty(record: StudyRecord) -> str:
     trained = len(ranked(record))
     if not trained:
         return ""
+    text = _over_folds(record)
     if record.result.get("fresh"):
-        return f"{_three(record)} {_expect(record)}"
-    text = f"The validation value is the best of {trained:,} and so tends to be too good; " if trained > 1 else ""
+        return f"{text}{_three(record)} {_expect(record)}"
+    text += f"The validation value is the best of {trained:,} and so tends to be too good; " if trained > 1 else ""
     if record.result.get("test"):
         return sentence(
             text
             + "the test rows were used once, after the search, by this network alone. Expect the test value on new rows like these."
         )
     return sentence(text + _unknown(record))
+
+
+def _over_folds(record: StudyRecord) -> str:
+    """Say that the best value is a mean over folds, and how sure that makes it."""
+    metric, leader = Metric.of(record), best(record)
+    if leader is None or leader.standard_error is None:
+        return ""
+    return (
+        f"Cross-validated: {metric.name} {metric.text(leader.value)} ± {metric.text(leader.standard_error)} is trial {leader.number}'s "
+        f"mean over {len(leader.folds)} folds ± its standard error, a rough one, since folds share training rows. "
+    )
 
 
 def _unknown(record: StudyRecord) -> str:
@@ -34,8 +46,8 @@ def _three(record: StudyRecord) -> str:
     metric, result = Metric.of(record), record.result
     searched, fresh = result["search"], result["fresh"]
     own = next((trial for trial in result["confirmed"] if trial["trial"] == searched["trial"]), fresh)
-    best = f"The search's best value was {metric.text(searched['value'])}"
-    text = f"{best}; on fresh seeds the same hyperparameters reach {_mean(metric, own)}"
+    value = f"The search's best value was {metric.text(searched['value'])}"
+    text = f"{value}; on fresh seeds the same hyperparameters reach {_mean(metric, own)}"
     test = result.get("test") or {}
     tested = f"on test rows {metric.text(test['value'])} ({metric.between(test['low'], test['high'])})" if test else ""
     if searched["trial"] == result["trial"]:

@@ -7,6 +7,7 @@
     confirmed         every confirmed trial, the best mean first, with the value in the search, the mean and each run
     gaps              `search`: how much better the search's best value is than the same hyperparameters' mean on fresh seeds;
                       `test`: how much better the winner's mean is than the test value of the kept network
+    refitted          whether the network was trained once more, on all rows but the test rows, as after a cross-validation
     test, ensemble    figures on the test rows, which are looked at once for these networks; `scorings` counts the looks
 
 An interval that is not bounded has None for an end.
@@ -29,7 +30,7 @@ from hpsearch.statistics.means import difference
 from hpsearch.training.network import DNN, registration
 from hpsearch.trial import Direction
 
-SCORED = ("test", "ensemble", "scorings")  # what is known of the test rows
+SCORED = ("test", "ensemble", "scorings", "refit")  # what is known of the test rows
 
 
 def same_networks(known: Mapping[str, Any], networks: Sequence[Network]) -> bool:
@@ -75,6 +76,7 @@ def result_of(
         "fresh": None if winner.mean is None else {**_plain(winner.mean), "runs": len(winner.runs), "asked": asked},
         "confirmed": [_confirmed(trial) for trial in confirmed if trial.mean is not None],
         "gaps": _gaps(winner.mean, best, scores.get("test") or {}, direction),
+        "refitted": bool(data.folds),
         "networks": [[network.trial, network.seed] for network in networks],
         **scores,
         "parameters": architecture.parameters,

@@ -37,12 +37,16 @@ Start = tuple[int, int]  # a trial, and the seed of a run's initial weights: whi
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A run that gave a network: of which trial, on which fresh seed (None: the trial's own run in the search), its validation value."""
+    """A run that gave a network: of which trial, on which fresh seed (None: the trial's own run in the search).
+
+    `value` is the best on the validation rows, at the evaluation `best` (from 1).
+    """
 
     trial: int
     seed: int | None
     spec: TrialSpec
     value: float
+    best: int
 
     @property
     def start(self) -> Start:
@@ -65,7 +69,8 @@ class Confirmed:
         known |= {seed: (run["value"], run["loss"]) for seed, run in self.runs.items() if run["value"] is not None}
         seed = min(known, key=lambda s: (*_ranked(known[s], direction), inf if s is None else s))
         spec = self.spec if seed is None else fresh(self.spec, study_seed, seed)
-        return Network(self.found.number, seed, spec, known[seed][0])
+        best = self.found.best if seed is None else int(self.runs[seed]["best"])
+        return Network(self.found.number, seed, spec, known[seed][0], best)
 
 
 class FreshRuns:

@@ -128,7 +128,7 @@ class Search:
         self._counts["trained"] += 1
         rungs, spec = self._rungs.pop(run.number), self._specs.pop(run.number)
         seconds = time.monotonic() - self._begun.pop(run.number)
-        self.writer.finish(run, self._value(run), rungs, seconds, None)
+        self.writer.finish(run, self._value(run), rungs, seconds, None, _folds(run))
         self._count(run, spec)
         self._answers[run.number] = replace(run, weights=None), rungs
         for repeat in self._waiting.pop(run.number, []):
@@ -193,7 +193,7 @@ class Search:
         self._counts["repeated"] += 1
         seconds = time.monotonic() - self._begun.pop(number)
         del self._rungs[number]
-        self.writer.finish(run, self._value(run), rungs, seconds, first)
+        self.writer.finish(run, self._value(run), rungs, seconds, first, _folds(run))
         self._count(run, self._specs.pop(number))
 
     def _count(self, run: TrainingRun, spec: TrialSpec) -> None:
@@ -233,6 +233,11 @@ def _usable(run: TrainingRun) -> bool:
     return run.value is not None and run.outcome is not Outcome.PRUNED
 
 
+def _folds(run: TrainingRun) -> Mapping[str, Any]:
+    """Return what is kept of a cross-validated trial beside its means."""
+    return {"folds": list(run.folds)} if run.folds else {}
+
+
 def _run(number: int, stored: Stored) -> TrainingRun:
     """Return a stored trial as the run that it was, its weights aside."""
     outcome = Outcome(stored.run["outcome"])
@@ -245,4 +250,5 @@ def _run(number: int, stored: Stored) -> TrainingRun:
         loss=stored.run["validation_loss"],
         detail=stored.run["detail"],
         parameters=stored.run["parameters"],
+        folds=tuple(stored.run.get("folds", ())),
     )

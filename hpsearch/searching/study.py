@@ -15,7 +15,7 @@ from hpsearch.searching.concluding import result_of, scored
 from hpsearch.searching.confirm import Confirmed, FreshRuns, Network, compare, confirm
 from hpsearch.searching.loop import Search, Standing
 from hpsearch.searching.networks import keep, kept_weights, member, members_of
-from hpsearch.searching.place import Place
+from hpsearch.searching.place import Place, prepare_engine
 from hpsearch.searching.pruners import PRUNERS
 from hpsearch.searching.samplers import SAMPLERS
 from hpsearch.searching.stage import Stage
@@ -52,6 +52,20 @@ def open_study(config: StudyConfig, place: Place, data: Data) -> Iterator[OpenSt
     """
     view = make_view(config, data.metric.direction)
     with open_writer(place, config.study.name, data.metric.direction, config.settings(), data.summary) as writer:
+        yield OpenStudy(config, place, data, view, writer)
+
+
+@contextmanager
+def open_in_memory(config: StudyConfig, place: Place, data: Data) -> Iterator[OpenStudy]:
+    """Open a study whose storage nobody keeps; the best network still goes into the place's folder.
+
+    Raises:
+        UserError: it cannot start.
+    """
+    view = make_view(config, data.metric.direction)
+    with closing(
+        StudyWriter.in_memory(config.study.name, data.metric.direction, config.settings(), data.summary)
+    ) as writer:
         yield OpenStudy(config, place, data, view, writer)
 
 
@@ -151,9 +165,15 @@ def _notes(config: StudyConfig, place: Place, search: Search, data: Data) -> Ite
     large = [b for b in config.space.domain("batch_size").points() if not isinstance(b, str) and b > rows]
     if large:
         yield f"batch size {', '.join(map(str, large))} is above the {rows:,} training rows: trained as the full batch"
-    if place.parallel is not None and place.parallel > config.search.lag:
+    folds = max(1, len(data.folds))
+    if data.folds:
         yield (
-            f"at most {config.search.lag} of {place.parallel} places can be in use: a trial is proposed knowing all results up to "
+            f"every trial trains on {folds} folds, and its value is their mean; epochs are passes over a fold's training rows, "
+            "the updates those of the first fold"
+        )
+    if place.parallel is not None and place.parallel > config.search.lag * folds:
+        yield (
+            f"at most {config.search.lag * folds} of {place.parallel} places can be in use: a trial is proposed knowing all results up to "
             f"search.lag = {config.search.lag} before it (a study begun with a larger lag fills more)"
         )
     yield from _before_training(place, search, data)
@@ -183,7 +203,7 @@ def _keep_best(study: OpenStudy, search: Search) -> None:
     best, spec = search.best, search.best_spec
     if best is None or spec is None or best.weights is None or best.value is None:
         return
-    network = Network(best.number, None, spec, best.value)
+    network = Network(best.number, None, spec, best.value, best.best)
     _keep(study, [member(network, best.weights)], {"validation": best.value})
 
 
@@ -199,10 +219,14 @@ def _conclude(
     """Confirm the best trials, keep the winner's network and return the result; only what is not known yet is trained or scored."""
     _refuse_nothing(search)
     config, data, writer = study.config, study.data, study.writer
+
+    def engine_for(rows: Data) -> Engine:
+        return engine if rows is data else prepare_engine(config, study.place, rows, lambda line: None)
+
     source, confirmed = _confirm(study, search, engine, announce, stage)
     networks = [trial.best(config.study.seed, data.metric.direction) for trial in confirmed[: config.confirm.ensemble]]
     kept = kept_weights(study.place.folder, data, config.study.name)
-    members = members_of(networks, {**kept, **source.weights()}, engine, announce)
+    members = members_of(networks, {**kept, **source.weights()}, data, engine_for, announce)
     best = next(trial for trial in confirmed if search.best and trial.found.number == search.best.number)
     known = writer.kept()
     scores = scored(known, data, networks, members)
