@@ -29,8 +29,8 @@ def printable(text: object) -> str:
 class Screen:
     """Shows a search as it goes: `show` after every trial, `announce` for a sentence, `conclude` at the end."""
 
-    def __init__(self, metric: str) -> None:
-        self.console = Console(highlight=False, markup=False, soft_wrap=True)
+    def __init__(self, metric: str, *, stderr: bool = False) -> None:
+        self.console = Console(highlight=False, markup=False, soft_wrap=True, stderr=stderr)
         self.metric = metric
         self.last, self.told = 0.0, ""
         self.best: int | None = None

@@ -14,6 +14,7 @@ ROOMS = [
     ["__main__"],
     ["cli"],
     ["commands"],
+    ["estimators", "interactive"],
     ["bench", "report", "screen", "testing"],
     ["figures"],
     ["tables", "evidence"],
@@ -33,10 +34,10 @@ ROOMS = [
     ["errors"],
 ]
 HOMES = {
-    "torch": {"training", "data", "diagnostics", "model", "searching", "comparison", "bench", "testing"},
+    "torch": {"training", "data", "diagnostics", "model", "searching", "comparison", "bench", "testing", "estimators"},
     "torchvision": {"data"},
     "PIL": {"data"},
-    "sklearn": {"data"},
+    "sklearn": {"data", "estimators"},
     "optuna": {"searching", "comparison", "storage", "importance"},
     "pandas": {"tables", "data"},
     "plotly": {"figures"},

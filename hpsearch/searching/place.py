@@ -55,6 +55,15 @@ def prepare_data(config: StudyConfig, place: Place) -> Data:
         rows=section.rows,
         size=section.size,
     )
+    return on_device(config, place, data)
+
+
+def on_device(config: StudyConfig, place: Place, data: Data) -> Data:
+    """Return data on the device, in the study's precision.
+
+    Raises:
+        UserError: no such device, or one that has not this precision.
+    """
     device, precision = choose_device(place.device), config.training.precision
     if precision in ("tf32", "bfloat16") and (device.type != "cuda" or place.engine == "reference"):
         raise UserError(

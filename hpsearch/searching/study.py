@@ -56,6 +56,20 @@ def open_study(config: StudyConfig, place: Place, data: Data) -> Iterator[OpenSt
 
 
 @contextmanager
+def open_in_memory(config: StudyConfig, place: Place, data: Data) -> Iterator[OpenStudy]:
+    """Open a study whose storage nobody keeps; the best network still goes into the place's folder.
+
+    Raises:
+        UserError: it cannot start.
+    """
+    view = make_view(config, data.metric.direction)
+    with closing(
+        StudyWriter.in_memory(config.study.name, data.metric.direction, config.settings(), data.summary)
+    ) as writer:
+        yield OpenStudy(config, place, data, view, writer)
+
+
+@contextmanager
 def open_writer(
     place: Place, name: str, direction: str, settings: Mapping[str, Any], data: Mapping[str, Any]
 ) -> Iterator[StudyWriter]:
