@@ -209,6 +209,17 @@ def test_the_honest_values_stand_beside_the_best_one() -> None:
     assert "its run on fresh seed 4 (97.9 %); as the best of 6 that value is optimistic" in seen
 
 
+def test_a_test_value_above_the_mean_is_told_with_its_own_interval() -> None:
+    """The interval of a difference is given to the side that the sentence names: better by 0.4, between -1.8 and 1.3."""
+    record = confirmed(study(), winner=0)
+    gaps = record.result["gaps"] | {"test": {"value": -0.0037, "low": -0.0129, "high": 0.0181}}
+    seen = prose(made(replace(record, result=record.result | {"gaps": gaps})))
+    assert (
+        "On the test rows it is 0.4 percentage points better than the mean over fresh seeds says (95 % interval −1.8 to 1.3)"
+        in seen
+    )
+
+
 def test_another_winner_than_the_search_s_best_is_told() -> None:
     """Where fresh seeds change the order, the chosen trial is named beside the search's best, and marked among the leaders."""
     record = confirmed(study(), winner=1)
