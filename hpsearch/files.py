@@ -2,10 +2,12 @@
 
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from errno import EDQUOT, ENOSPC
 from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
 from hpsearch.errors import StorageError, UserError
 
@@ -13,7 +15,18 @@ RESERVED = {"con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for 
 
 
 def write_file(path: Path, content: bytes | str) -> None:
-    """Write beside the place, sync, then take the place: a reader and a crash find the old file or the new one.
+    """Write a file whole: a reader and a crash find the old file or the new one.
+
+    Raises:
+        StorageError: the disk is full, the folder read-only or missing.
+    """
+    with replacing(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file beside the place to be written; it is synced and takes the place if nothing goes wrong.
 
     Raises:
         StorageError: the disk is full, the folder read-only or missing.
@@ -21,7 +34,7 @@ def write_file(path: Path, content: bytes | str) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with beside.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)

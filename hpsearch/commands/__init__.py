@@ -6,7 +6,7 @@ for nothing.
 
 from types import ModuleType
 
-from hpsearch.commands import bench, check, compare, export, refit, replay, report, run, verify
+from hpsearch.commands import bench, check, compare, export, predict, refit, replay, report, run, verify
 
 COMMANDS: tuple[ModuleType, ...] = (
     run,

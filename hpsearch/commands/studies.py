@@ -25,6 +25,7 @@ def add_again(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--engine", default="auto", help="auto, reference, fused, resident: who trains (default: auto)"
     )
+    command.add_argument("--data", metavar="FILE", help="the study's data, where they have moved")
     command.add_argument("--data-root", metavar="DIR", help="folder of the data set's files, where it has moved")
     command.add_argument("--device", help="cpu, cuda, cuda:1 (default: CUDA where there is one)")
 
