@@ -164,10 +164,19 @@ def _record(trial: FrozenTrial, first: float) -> TrialRecord:
         started=trial.datetime_start.timestamp() - first if trial.datetime_start else None,
         seconds=run.get("seconds"),
         history=_history(run.get("history")),
-        rungs=trial.intermediate_values,
+        rungs=reported(trial.intermediate_values, run),
         repeats=run.get("repeats"),
         scores={part: run[part] for part in SCORED if isinstance(run.get(part), dict)},
     )
+
+
+def reported(values: Mapping[int, float], run: object) -> dict[int, float]:
+    """Return what was told to the pruner of a trial's intermediate values; the others are its learning curve.
+
+    Of a trial that is not told, and of one that was told before curves were written, all are.
+    """
+    rungs = run.get("rungs") if isinstance(run, dict) else None
+    return {step: value for step, value in values.items() if step in rungs} if isinstance(rungs, list) else dict(values)
 
 
 def _history(columns: object) -> History | None:

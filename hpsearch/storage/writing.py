@@ -13,17 +13,18 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from optuna.distributions import BaseDistribution
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpsearch.errors import UserError
 from hpsearch.storage import lease
 from hpsearch.storage.opening import alone, explained, open_storage
-from hpsearch.storage.reading import PREFIX, RUN, SCHEMA
+from hpsearch.storage.reading import PREFIX, RUN, SCHEMA, reported
 from hpsearch.trial import Outcome, TrainingRun
 
 CURVE = 100  # evaluations kept of a learning curve: a few kilobytes a trial
+SHOWN = 20  # of them those that Optuna's dashboard and figures see, the rungs included
 FREE = {  # settings that may change from run to run
     *("study.question", "data.root", "data.file", "search.trials", "search.timeout"),
     *("confirm.trials", "confirm.seeds", "confirm.ensemble"),
@@ -104,7 +105,11 @@ class StudyWriter:
         self.ids = {trial.number: trial._trial_id for trial in trials}
         return [
             Stored(
-                t.params, t.state, t.values[0] if t.values else None, t.intermediate_values, t.user_attrs.get(RUN, {})
+                t.params,
+                t.state,
+                t.values[0] if t.values else None,
+                reported(t.intermediate_values, t.user_attrs.get(RUN)),
+                t.user_attrs.get(RUN, {}),
             )
             for t in trials
         ]
@@ -139,11 +144,16 @@ class StudyWriter:
             "parameters": run.parameters,
             "seconds": round(seconds, 4),
             "repeats": repeats,
+            "rungs": sorted(rungs),
             "history": run.history.thinned(self.curve).columns(),
             **more,
         }
         pruned = run.outcome is Outcome.PRUNED
-        self._put(lambda: self._finish(run, kept, TrialState.PRUNED if pruned else TrialState.COMPLETE, value, rungs))
+        self._put(
+            lambda: self._finish(
+                run, kept, TrialState.PRUNED if pruned else TrialState.COMPLETE, value, _shown(run, rungs)
+            )
+        )
 
     def keep(self, value: Mapping[str, Any], key: str = "result") -> None:
         """Write what is known about the whole study under a key: the confirmed best network's figures, a comparison's measurements."""
@@ -195,15 +205,31 @@ class StudyWriter:
         self.ids[number] = trial_id
 
     def _finish(
-        self, run: TrainingRun, kept: Mapping[str, Any], state: TrialState, value: float, rungs: Mapping[int, float]
+        self, run: TrainingRun, kept: Mapping[str, Any], state: TrialState, value: float, curve: Mapping[int, float]
     ) -> None:
         """Write details first, the state last: a trial is told by that one transaction, or trained again."""
         trial_id = self.ids[run.number]
-        for evaluation, metric in rungs.items():
-            self.storage.set_trial_intermediate_value(trial_id, evaluation, metric)
+        _write_curve(self.storage, trial_id, curve)
         self.storage.set_trial_user_attr(trial_id, RUN, kept)
         self.storage.set_trial_system_attr(trial_id, "constraints:failed", 1.0 if run.outcome.failed else -1.0)
         self.storage.set_trial_state_values(trial_id, state, [value])
+
+
+def _shown(run: TrainingRun, rungs: Mapping[int, float]) -> dict[int, float]:
+    """Return what Optuna sees of a learning curve: the metric at the rungs, and at evaluations spread over the others."""
+    curve = run.history.thinned(SHOWN - len(rungs))
+    return dict(sorted({**dict(zip(curve.evaluation, curve.metric, strict=True)), **rungs}.items()))
+
+
+def _write_curve(storage: BaseStorage, trial_id: int, curve: Mapping[int, float]) -> None:
+    """Write intermediate values: on a database in one transaction, since each would wait for the disk (twenty took ten times as long)."""
+    if not isinstance(storage, RDBStorage):
+        for evaluation, metric in curve.items():
+            storage.set_trial_intermediate_value(trial_id, evaluation, metric)
+        return
+    with storage.scoped_session() as session, session.begin(), session.no_autoflush:
+        for evaluation, metric in curve.items():
+            storage._set_trial_intermediate_value_without_commit(session, trial_id, evaluation, metric)
 
 
 def _find_or_create(storage: BaseStorage, name: str, direction: str) -> int:
