@@ -18,7 +18,7 @@ SPACE = "\u00a0"  # does not break
 HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 SHARES = frozenset({"accuracy", "balanced_accuracy", "balanced accuracy"})  # metrics that are read as percentages
-SHORT = {"rmse": "RMSE", "mae": "MAE", "r2": "R²"}
+SHORT = {"rmse": "RMSE", "mae": "MAE", "r2": "R²", "f1": "F1", "roc_auc": "ROC AUC"}
 
 
 def visible(text: object, most: int = 400) -> str:
@@ -136,6 +136,17 @@ class Metric:
         if not self.percent:
             return number(float(gap))
         return f"{100 * gap:.{self.decimals}f} percentage point{'' if round(100 * gap, self.decimals) == 1 else 's'}"
+
+    def between(self, low: float | None, high: float | None) -> str:
+        """Return an interval with its unit once, `95.1 to 96.5 %`; an end that is not bounded is –."""
+        ends = f"{self.text(low)} to {self.text(high)}"
+        return ends.replace(f"{SPACE}%", "", 1) if low is not None and self.percent else ends
+
+    def points(self, value: float | None) -> str:
+        """Return a signed difference without its unit: percentage points where values are percentages."""
+        if value is None or not isfinite(value):
+            return "–"
+        return f"{100 * value:.{self.decimals}f}".replace("-", "−") if self.percent else number(float(value))
 
     def better(self, first: float, second: float) -> bool:
         """Whether the first value is better than the second."""

@@ -39,7 +39,8 @@ def call(options: argparse.Namespace) -> None:
     data = prepare_data(config, place)
     screen = Screen(data.metric.name)
     _show_data(screen, config, data)
-    engine = prepare_engine(config, place, data, screen.explain if options.verbose else lambda line: None)
+    explain = screen.explain if options.verbose else lambda line: None
+    engine = prepare_engine(config, place, data.fold(0), explain)  # one fold is probed
     _show_space(screen, config)
     _show_estimate(screen, config, estimate(config, data, engine, places_of(config, place, data)))
     screen.row("to run it", _command(options))

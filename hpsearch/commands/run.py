@@ -45,7 +45,7 @@ def call(options: argparse.Namespace) -> None:
             screen.introduce(config, data.summary, str(data.training.inputs.device), folder)
             engine = prepare_engine(config, place, data, screen.explain if options.verbose else lambda line: None)
             with screen.live():
-                run_study(study, engine, screen.show, screen.announce)
+                run_study(study, engine, screen.show, screen.announce, screen.stage)
     except (Stopped, SearchFailed):
         _page(url, config.study.name, folder)
         raise

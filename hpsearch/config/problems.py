@@ -90,6 +90,10 @@ def _comparison_conflicts(config: StudyConfig, compare: CompareSection) -> list[
             problems.append(
                 f"search.{key}: every trial of a comparison trains to its end, and each batch size has as many. {hint}"
             )
+    if config.data.folds:
+        problems.append(
+            "data.folds: not for comparisons: every batch size trains on one division of the rows. Remove it"
+        )
     if config.training.evaluations:
         problems.append("training.evaluations: a comparison evaluates by compare.resolution. Remove it")
     if compare.seconds and any(getattr(config.training, unit) for unit in UNITS):

@@ -13,18 +13,17 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from optuna.distributions import BaseDistribution
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpsearch.errors import UserError
 from hpsearch.storage import lease
+from hpsearch.storage.curves import CURVE, reported, shown_curve, write_details
 from hpsearch.storage.opening import alone, explained, open_storage
-from hpsearch.storage.reading import PREFIX, RUN, SCHEMA, reported
+from hpsearch.storage.reading import PREFIX, RUN, SCHEMA
 from hpsearch.trial import Outcome, TrainingRun
 
-CURVE = 100  # evaluations kept of a learning curve: a few kilobytes a trial
-SHOWN = 20  # of them those that Optuna's dashboard and figures see, the rungs included
 FREE = {  # settings that may change from run to run
     *("study.question", "data.root", "data.file", "search.trials", "search.timeout"),
     *("confirm.trials", "confirm.seeds", "confirm.ensemble"),
@@ -98,6 +97,17 @@ class StudyWriter:
                     storage.set_study_user_attr(study_id, PREFIX + key, value)
         return cls(url, storage, study_id, under=under, curve=curve)
 
+    @classmethod
+    def in_memory(
+        cls, name: str, direction: str, settings: Mapping[str, Any], data: Mapping[str, Any]
+    ) -> "StudyWriter":
+        """Return a new study that no other process can see and that ends with this one, so that it needs no lease."""
+        storage = InMemoryStorage()
+        study_id = storage.create_new_study([StudyDirection[direction.upper()]], name)
+        for key, value in (("data", data), ("schema", SCHEMA), ("settings", settings)):
+            storage.set_study_user_attr(study_id, PREFIX + key, value)
+        return cls("memory", storage, study_id)
+
     def stored(self) -> list[Stored]:
         """Return the trials that are there already, in the order of their numbers."""
         with explained(self.url):
@@ -148,12 +158,8 @@ class StudyWriter:
             "history": run.history.thinned(self.curve).columns(),
             **more,
         }
-        pruned = run.outcome is Outcome.PRUNED
-        self._put(
-            lambda: self._finish(
-                run, kept, TrialState.PRUNED if pruned else TrialState.COMPLETE, value, _shown(run, rungs)
-            )
-        )
+        curve = shown_curve(run.history.thinned(self.curve), rungs)
+        self._put(lambda: self._finish(run, kept, value, curve))
 
     def keep(self, value: Mapping[str, Any], key: str = "result") -> None:
         """Write what is known about the whole study under a key: the confirmed best network's figures, a comparison's measurements."""
@@ -204,32 +210,18 @@ class StudyWriter:
             raise UserError(f"another program wrote trial {got - 1} into this study. Give hpsearch a study of its own.")
         self.ids[number] = trial_id
 
-    def _finish(
-        self, run: TrainingRun, kept: Mapping[str, Any], state: TrialState, value: float, curve: Mapping[int, float]
-    ) -> None:
+    def _finish(self, run: TrainingRun, kept: Mapping[str, Any], value: float, curve: Mapping[int, float]) -> None:
         """Write details first, the state last: a trial is told by that one transaction, or trained again."""
-        trial_id = self.ids[run.number]
-        _write_curve(self.storage, trial_id, curve)
-        self.storage.set_trial_user_attr(trial_id, RUN, kept)
-        self.storage.set_trial_system_attr(trial_id, "constraints:failed", 1.0 if run.outcome.failed else -1.0)
+        trial_id, failed = self.ids[run.number], run.outcome.failed
+        plain = {
+            "outcome": str(run.outcome),
+            "parameters": run.parameters,
+        }  # what a person looks for in Optuna's dashboard
+        write_details(
+            self.storage, trial_id, curve, {RUN: kept, **plain}, {"constraints:failed": 1.0 if failed else -1.0}
+        )
+        state = TrialState.PRUNED if run.outcome is Outcome.PRUNED else TrialState.COMPLETE
         self.storage.set_trial_state_values(trial_id, state, [value])
-
-
-def _shown(run: TrainingRun, rungs: Mapping[int, float]) -> dict[int, float]:
-    """Return what Optuna sees of a learning curve: the metric at the rungs, and at evaluations spread over the others."""
-    curve = run.history.thinned(SHOWN - len(rungs))
-    return dict(sorted({**dict(zip(curve.evaluation, curve.metric, strict=True)), **rungs}.items()))
-
-
-def _write_curve(storage: BaseStorage, trial_id: int, curve: Mapping[int, float]) -> None:
-    """Write intermediate values: on a database in one transaction, since each would wait for the disk (twenty took ten times as long)."""
-    if not isinstance(storage, RDBStorage):
-        for evaluation, metric in curve.items():
-            storage.set_trial_intermediate_value(trial_id, evaluation, metric)
-        return
-    with storage.scoped_session() as session, session.begin(), session.no_autoflush:
-        for evaluation, metric in curve.items():
-            storage._set_trial_intermediate_value_without_commit(session, trial_id, evaluation, metric)
 
 
 def _find_or_create(storage: BaseStorage, name: str, direction: str) -> int:
