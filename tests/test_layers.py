@@ -49,7 +49,7 @@ HOMES = {
     },
     "torchvision": {"data"},
     "PIL": {"data"},
-    "sklearn": {"data", "estimators"},
+    "sklearn": {"data", "bench", "estimators"},
     "optuna": {"searching", "comparison", "storage", "importance"},
     "pandas": {"tables", "data"},
     "plotly": {"figures"},
