@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hpsearch.estimators import DNNClassifier, DNNRegressor
+    from hpsearch.interactive import SearchResult, search
     from hpsearch.searching.objective import Objective
     from hpsearch.training.network import DNN
 
@@ -14,10 +16,14 @@ __version__ = "0.1.0"
 
 PUBLIC = {
     "DNN": "hpsearch.training.network",
+    "DNNClassifier": "hpsearch.estimators",
+    "DNNRegressor": "hpsearch.estimators",
     "Objective": "hpsearch.searching.objective",
+    "SearchResult": "hpsearch.interactive",
+    "search": "hpsearch.interactive",
 }
 
-__all__ = ["DNN", "Objective", "__version__"]
+__all__ = ["DNN", "DNNClassifier", "DNNRegressor", "Objective", "SearchResult", "__version__", "search"]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,9 +12,9 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 if TYPE_CHECKING:
     from hpsearch.comparison.arms import Arm
-    from hpsearch.comparison.course import Stage
     from hpsearch.config import StudyConfig
     from hpsearch.searching.loop import Standing
+    from hpsearch.searching.stage import Stage
     from hpsearch.searching.verify import Verified
     from hpsearch.storage import ComparisonRecord, StudyRecord
 
@@ -88,7 +88,7 @@ class Screen:
 
     def introduce(self, config: "StudyConfig", data: Mapping[str, Any], device: str, folder: object) -> None:
         """Print what is searched, on what, and how."""
-        self._introduce_data(data)
+        self.introduce_data(data)
         budget, search = config.budget, config.search
         self.row(
             "search",
@@ -99,7 +99,8 @@ class Screen:
         for notice in data["notices"]:
             self.row("notice", notice)
 
-    def _introduce_data(self, data: Mapping[str, Any]) -> None:
+    def introduce_data(self, data: Mapping[str, Any]) -> None:
+        """Print the data set: its task, its inputs, its rows."""
         rows = ", ".join(f"{count:,} {part}" for part, count in data["rows"].items())
         shape = " × ".join(map(str, data["shape"]))
         classes = f" into {data['outputs']} classes" if data["task"] == "multiclass" else ""
@@ -117,7 +118,7 @@ class Screen:
         """Print what is compared, on what, and how."""
         compare, budget = config.compare, config.budget
         assert compare is not None
-        self._introduce_data(data)
+        self.introduce_data(data)
         rows = data["rows"]["training"]
         sizes = ", ".join(f"{b:,}" + " (full)" * (b == rows) for b in sorted({arm.batch_size for arm in arms}))
         optimizers = ", ".join(dict.fromkeys(arm.optimizer for arm in arms))
@@ -147,21 +148,36 @@ class Screen:
     def conclude(self, record: "StudyRecord", page: object) -> None:
         """Print the best trial, its figures and where the report is."""
         result, best = record.result, record.trials[record.result["trial"]]
-        test, told = result["test"], sum(trial.state in ("complete", "pruned") for trial in record.trials)
+        told = sum(trial.state in ("complete", "pruned") for trial in record.trials)
         self.row(
             "best",
             f"trial {best.number} of {told}: {layers(result['architecture'])}; {result['parameters']:,} parameters",
         )
         self.row("", ", ".join(f"{name} {number(value)}" for name, value in best.params.items()))
-        self.row(
-            "validation", f"{test['metric']} {number(result['validation'])} (the best of {told} trials, so optimistic)"
-        )
-        self.row(
-            "test",
-            f"{test['metric']} {number(test['value'])} (95 % interval {number(test['low'])} to {number(test['high'])}, "
-            f"{test['rows']:,} rows{looked(result)})",
-        )
+        self.row("validation", self._validated(result, told))
+        self.row("test", self._tested(result.get("test")) + looked(result))
+        if "ensemble" in result:
+            self.row(
+                "ensemble", f"{len(result['networks'])} networks together: {self._tested(result['ensemble']['test'])}"
+            )
         self.row("report", page)
+
+    def _validated(self, result: Mapping[str, Any], told: int) -> str:
+        """Say the mean over fresh seeds beside the search's best value, or that there is none."""
+        fresh, metric = result.get("fresh"), self.metric
+        if not fresh:
+            return f"{metric} {number(result['validation'])} (the best of {told} trials, so optimistic)"
+        ends = f", 95 % interval {number(fresh['low'])} to {number(fresh['high'])}" if fresh["low"] is not None else ""
+        return (
+            f"{metric} {number(fresh['value'])} on fresh seeds (mean of {fresh['runs']}{ends}); the search's best was "
+            f"{number(result['search']['value'])} (of {told} trials, so optimistic)"
+        )
+
+    def _tested(self, test: Mapping[str, Any] | None) -> str:
+        if not test:
+            return "no test rows were held out: nothing unbiased is known"
+        ends = f"{number(test['low'])} to {number(test['high'])}"
+        return f"{self.metric} {number(test['value'])} (95 % interval {ends}, {test['rows']:,} rows)"
 
     def conclude_comparison(self, record: "ComparisonRecord", page: object, language: str) -> None:
         """Print the verdicts, and where the report is."""

@@ -20,6 +20,7 @@ from hpsearch.trial import History, Outcome
 from hpsearch.words import Metric, best, domain, duration, hyperparameters, number, ranked, space_of, usable, visible
 
 LEADERS = 20
+VALUES = ("value", "metric", "standard_error", "value_low", "value_high")  # columns that are read as the metric is
 EDGE = 0.05  # share of a range that counts as its edge
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs text cells that begin so
 
@@ -74,8 +75,8 @@ def column(name: str) -> str:
     return f"{name} (hyperparameter)" if name in taken else name
 
 
-def _params(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
-    return {column(name): _plain(trial.params.get(name)) for name in hyperparameters(record)}
+def _params(names: Sequence[str], trial: TrialRecord) -> dict[str, Any]:
+    return {column(name): _plain(trial.params.get(name)) for name in names}
 
 
 def _plain(value: Any) -> Any:
@@ -88,12 +89,13 @@ def _examples(trial: TrialRecord) -> int:
 
 
 def _trials(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    names = hyperparameters(record)
     rows = [
         {
             "trial": trial.number,
             "outcome": trial.outcome or trial.state,
             "value": trial.value,
-            **_params(record, trial),
+            **_params(names, trial),
             "validation_loss": trial.validation_loss,
             "best_evaluation": trial.best_evaluation or None,
             "evaluations": len(trial.history) if trial.history else None,
@@ -106,22 +108,24 @@ def _trials(record: StudyRecord, done: Frames) -> pd.DataFrame:
         }
         for trial in record.trials
     ]
-    return _frame("trials", rows, map(column, hyperparameters(record)))
+    return _frame("trials", rows, map(column, names))
 
 
 def _leaderboard(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    names = hyperparameters(record)
     rows = [
         {
             "rank": rank,
             "trial": trial.number,
             "value": trial.value,
-            **_params(record, trial),
+            "standard_error": trial.standard_error,
+            **_params(names, trial),
             "parameters": trial.parameters,
             "seconds": trial.seconds,
         }
         for rank, trial in enumerate(ranked(record)[:LEADERS], 1)
     ]
-    return _frame("leaderboard", rows, map(column, hyperparameters(record)))
+    return _frame("leaderboard", rows, map(column, names))
 
 
 def _curves(record: StudyRecord, done: Frames) -> pd.DataFrame:
@@ -181,7 +185,8 @@ def _hyperparameters(record: StudyRecord, done: Frames) -> pd.DataFrame:
     leader = best(record)
     known = {row["hyperparameter"]: row for row in done["importance"].to_dict("records")}
     rows = []
-    for name in hyperparameters(record) + [name for name in space if name not in hyperparameters(record)]:
+    searched = hyperparameters(record)
+    for name in searched + [name for name in space if name not in searched]:
         value = _plain(leader.params.get(name)) if leader else None
         row = {"hyperparameter": name, "domain": domain(space[name]) if name in space else "", "best": value}
         row |= {"edge": edge(space.get(name), value)}
@@ -247,6 +252,40 @@ def _timeline(record: StudyRecord, done: Frames) -> pd.DataFrame:
     return _frame("timeline", rows)
 
 
+def _confirmed(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    """Each confirmed trial's value in the search, its runs on fresh seeds and their mean; then what the kept networks did on test rows."""
+    result, rows = record.result, []
+    kept = (result.get("trial"), result.get("seed"))
+    for trial in result.get("confirmed") or []:
+        number, counted = trial["trial"], len(trial["runs"])
+        rows.append(_figure(number, "search", trial["search"], kept=kept == (number, None)))
+        rows += [
+            _figure(number, "fresh seed", run["value"], seed=run["seed"], kept=kept == (number, run["seed"]))
+            | {"outcome": run["outcome"]}
+            for run in trial["runs"]
+        ]
+        rows.append(_figure(number, "mean", trial["value"], trial) | {"runs": counted})
+    if rows and (test := result.get("test")):
+        rows.append(_figure(result["trial"], "test rows", test["value"], test, seed=result.get("seed"), kept=True))
+    if rows and (together := (result.get("ensemble") or {}).get("test")):
+        rows.append(_figure(None, "ensemble, test rows", together["value"], together))
+    return _frame("confirmed", rows)
+
+
+def _figure(
+    trial: int | None,
+    what: str,
+    value: float | None,
+    ends: Mapping[str, Any] | None = None,
+    *,
+    seed: int | None = None,
+    kept: bool = False,
+) -> dict[str, Any]:
+    low, high = ((ends or {}).get(end) for end in ("low", "high"))
+    row = {"trial": trial, "what": what, "seed": seed, "value": value, "value_low": low, "value_high": high}
+    return row | {"kept": "yes" if kept else None}
+
+
 def _outcomes(record: StudyRecord, done: Frames) -> pd.DataFrame:
     names = [trial.outcome or trial.state for trial in record.trials]
     meanings = {outcome.value: outcome.meaning for outcome in Outcome} | STATES
@@ -290,7 +329,15 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("repeats", "", "the earlier trial with the same hyperparameters whose result was taken over"),
         Column("detail", "", "what happened, in words"),
     ),
-    "leaderboard": (Column("rank", "", "1 is the best"), TRIAL, VALUE, HYPERPARAMETER, PARAMETERS, SECONDS),
+    "leaderboard": (
+        Column("rank", "", "1 is the best"),
+        TRIAL,
+        VALUE,
+        Column("standard_error", "metric", "of the value, over the folds of a cross-validation"),
+        HYPERPARAMETER,
+        PARAMETERS,
+        SECONDS,
+    ),
     "curves": (
         TRIAL,
         Column("evaluation", "", "counted from 1"),
@@ -343,6 +390,19 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("start", "s", "since the study's first trial"),
         Column("end", "s", "since the study's first trial; of a running trial the latest time known"),
     ),
+    "confirmed": (
+        TRIAL,
+        Column(
+            "what", "", "search: its value there; fresh seed: one run; mean: over those; test rows: the kept network's"
+        ),
+        Column("seed", "", "of a run on a fresh seed, from 0"),
+        Column("value", "metric", "the study's metric, on the validation rows or on the test rows"),
+        Column("value_low", "metric", "lower end of the 95 % interval: Student's over seeds, on test rows over rows"),
+        Column("value_high", "metric", "upper end of the 95 % interval"),
+        Column("runs", "count", "runs of the mean; a failed one counts with the metric's worst value"),
+        OUTCOME,
+        Column("kept", "", "yes: the network that was kept is this run's"),
+    ),
     "outcomes": (OUTCOME, Column("trials", "count", "trials with it"), Column("meaning", "", "what it means")),
 }
 
@@ -355,6 +415,7 @@ _ROWS = (
     Table("hyperparameters", "Hyperparameters", COLUMNS["hyperparameters"], _hyperparameters),
     Table("parameters", "Parameters and hyperparameters", COLUMNS["parameters"], _parameters),
     Table("timeline", "When each trial ran", COLUMNS["timeline"], _timeline),
+    Table("confirmed", "The best trials on fresh seeds", COLUMNS["confirmed"], _confirmed),
     Table("outcomes", "How the trials ended", COLUMNS["outcomes"], _outcomes),
 )
 TABLES: dict[str, Table] = {table.name: table for table in _ROWS}
@@ -387,10 +448,16 @@ def write(tables: Frames, folder: Path, metric: Metric | None = None) -> list[Pa
     texts = {f"{name}.csv": _csv(frame) for name, frame in tables.items()}
     meanings = [(t.name, c.name, c.unit, c.meaning) for t in TABLES.values() for c in t.columns]
     texts["columns.csv"] = _csv(pd.DataFrame(meanings, columns=["table", "column", "unit", "meaning"]))
-    texts["leaderboard.md"] = markdown(tables["leaderboard"], metric)
+    texts["leaderboard.md"] = markdown(leaders(tables), metric)
     for name, content in texts.items():
         write_file(folder / name, content.encode("utf-8", "backslashreplace"))  # a name may hold half a character
     return [folder / name for name in texts]
+
+
+def leaders(tables: Frames) -> pd.DataFrame:
+    """Return the leaderboard as readers see it: without what only a cross-validation has where there was none."""
+    board = tables["leaderboard"]
+    return board.drop(columns="standard_error") if board["standard_error"].isna().all() else board
 
 
 def _csv(frame: pd.DataFrame) -> str:
@@ -429,10 +496,10 @@ def cells(frame: pd.DataFrame, metric: Metric | None = None) -> list[list[str]]:
 def _shown(name: str, value: Any, metric: Metric | None) -> str:
     if value is None or value is pd.NA or (isinstance(value, float) and isnan(value)):
         return ""
-    if name in ("value", "metric") and metric and isinstance(value, int | float):
+    if name in VALUES and metric and isinstance(value, int | float):
         return metric.text(float(value), 2)
     if name in ("seconds", "started", "start", "end"):
         return duration(float(value))
-    if name in ("trial", "rank", "repeats", "evaluation"):
+    if name in ("trial", "rank", "repeats", "evaluation", "seed"):
         return str(value)
     return number(value.item() if hasattr(value, "item") else value)

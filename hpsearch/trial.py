@@ -6,7 +6,7 @@ curves and rungs of full-batch gradient descent and of batch size 1 can be compa
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from hashlib import sha256
 from itertools import pairwise
@@ -132,7 +132,7 @@ class TrialSpec:
     `seed` decides the initial weights; `order_seed`, one for the whole study, the order of the batches, so that trials of one batch
     size see the same ones. `evaluate_at` are the updates after which the network is evaluated (the last one is the budget), `rungs`
     the evaluations (counted from 1) at which a pruner is asked, `patience` the evaluations without a better metric after which the
-    run stops; a run with a `target` stops once its metric is strictly better.
+    run stops; a run with a `target` stops once its metric is strictly better. `fold` says which of the data's folds it trains on.
     """
 
     number: int
@@ -149,6 +149,7 @@ class TrialSpec:
     rungs: tuple[int, ...] = ()
     patience: int | None = None
     target: float | None = None
+    fold: int = 0
 
     @property
     def updates(self) -> int:
@@ -177,7 +178,7 @@ class History:
 
     def columns(self) -> dict[str, tuple[float, ...]]:
         """Return the columns by name."""
-        return asdict(self)
+        return {column.name: getattr(self, column.name) for column in fields(self)}
 
     def append(self, **entry: float) -> "History":
         """Return a history that is one evaluation longer."""
@@ -195,8 +196,10 @@ class History:
 class TrainingRun:
     """An engine's answer.
 
-    `best` is the evaluation (from 1) with the best metric; `value`, `loss` and `weights` are metric, validation loss and network there.
-    A failed run has none of them: `best` is 0, the others are None, `detail` says what happened.
+    `best` is the evaluation (from 1) with the best metric, of equal ones that with the lowest validation loss; `value`, `loss` and
+    `weights` are metric, validation loss and network there. A failed run has none of them: `best` is 0, the others are None,
+    `detail` says what happened. A cross-validated trial's run is the mean over its folds: it has no weights, and `folds` has
+    each fold's metric at the best evaluation.
     """
 
     number: int
@@ -208,3 +211,4 @@ class TrainingRun:
     detail: str = ""
     parameters: int = 0
     weights: Mapping[str, Any] | None = None  # name → tensor
+    folds: tuple[float, ...] = ()

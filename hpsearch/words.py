@@ -137,6 +137,17 @@ class Metric:
             return number(float(gap))
         return f"{100 * gap:.{self.decimals}f} percentage point{'' if round(100 * gap, self.decimals) == 1 else 's'}"
 
+    def between(self, low: float | None, high: float | None) -> str:
+        """Return an interval with its unit once, `95.1 to 96.5 %`; an end that is not bounded is –."""
+        ends = f"{self.text(low)} to {self.text(high)}"
+        return ends.replace(f"{SPACE}%", "", 1) if low is not None and self.percent else ends
+
+    def points(self, value: float | None) -> str:
+        """Return a signed difference without its unit: percentage points where values are percentages."""
+        if value is None or not isfinite(value):
+            return "–"
+        return f"{100 * value:.{self.decimals}f}".replace("-", "−") if self.percent else number(float(value))
+
     def better(self, first: float, second: float) -> bool:
         """Whether the first value is better than the second."""
         return first > second if self.maximize else first < second

@@ -14,7 +14,6 @@ from small import small_data, small_spec
 
 from hpsearch.comparison.arms import make_arms
 from hpsearch.comparison.course import Stage
-from hpsearch.comparison.fresh import fresh
 from hpsearch.comparison.looking import look, looked_at
 from hpsearch.comparison.moments import moments
 from hpsearch.comparison.probing import updates_in
@@ -23,6 +22,7 @@ from hpsearch.comparison.tuning import STRIDE, Together
 from hpsearch.comparison.winners import best, common_target, fastest, reached
 from hpsearch.config import StudyConfig, check_config
 from hpsearch.errors import SearchFailed, Stopped, UserError
+from hpsearch.searching.fresh import fresh
 from hpsearch.searching.place import Place, prepare_data, prepare_engine
 from hpsearch.storage import ComparisonRecord
 from hpsearch.storage.opening import sqlite_url

@@ -208,6 +208,20 @@ def test_hostile_files_are_one_short_line(tmp_path: Path, bomb: str) -> None:
     assert len(line) < len(str(path)) + 400
 
 
+@pytest.mark.parametrize("file", ["table.csv", "pictures", "x" * 600, "a\0b"])
+def test_sizes_and_targets_of_images(tmp_path: Path, file: str) -> None:
+    """A size is refused where there is no folder of images, a target where there is one: neither would do anything."""
+    (tmp_path / "pictures").mkdir()
+    path = write(tmp_path, SMALL.replace("name", "file").replace("digits", "x"))
+    place = str(tmp_path / file)
+    key, other = ("data.target", "data.size") if file == "pictures" else ("data.size", "data.target")
+    value: dict[str, Any] = {"data.size": 16, "data.target": "price"}
+    (line,) = told(path, ("data.file", place), (key, value[key]))
+    assert f"{key}: " in line
+    assert line.isprintable()
+    assert read_config(path, [("data.file", place), (other, value[other])]).data.file == place
+
+
 def test_an_editors_mark_is_no_mistake(tmp_path: Path) -> None:
     """The byte order mark and line ends of Windows are read over."""
     assert read_config(write(tmp_path, b"\xef\xbb\xbf" + SMALL.replace("\n", "\r\n").encode())).data.name == "digits"

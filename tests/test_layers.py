@@ -14,6 +14,7 @@ ROOMS = [
     ["__main__"],
     ["cli"],
     ["commands"],
+    ["estimators", "interactive"],
     ["bench", "report", "screen", "testing"],
     ["figures"],
     ["tables", "evidence"],
@@ -23,6 +24,7 @@ ROOMS = [
     ["searching"],
     ["storage", "config"],
     ["space"],
+    ["model"],
     ["diagnostics", "minima"],
     ["training"],
     ["data"],
@@ -32,17 +34,20 @@ ROOMS = [
     ["errors"],
 ]
 HOMES = {
-    "torch": {"training", "data", "diagnostics", "searching", "comparison", "bench", "testing"},
+    "torch": {"training", "data", "diagnostics", "model", "searching", "comparison", "bench", "testing", "estimators"},
     "torchvision": {"data"},
-    "sklearn": {"data"},
+    "PIL": {"data"},
+    "sklearn": {"data", "estimators"},
     "optuna": {"searching", "comparison", "storage", "importance"},
     "pandas": {"tables", "data"},
     "plotly": {"figures"},
     "pydantic": {"config"},
     "rich": {"screen", "bench"},
-    "safetensors": {"searching"},
+    "safetensors": {"searching", "model"},
     "numba": {"training", "minima"},
     "jax": {"bench"},
+    "onnx": {"model"},
+    "onnxruntime": {"model"},
 }
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from hpsearch.data import Data, Rows, from_arrays
 from hpsearch.data.metrics import METRICS
 from hpsearch.data.tasks import TASKS
-from hpsearch.searching.confirm import interval
+from hpsearch.searching.scoring import interval
 from hpsearch.training import Single
 from hpsearch.training.progress import Progress
 

@@ -10,13 +10,21 @@ import hpsearch
 
 def test_public_names() -> None:
     """The public names are these; taking one away breaks users."""
-    assert dir(hpsearch) == ["DNN", "Objective", "__version__"]
+    assert dir(hpsearch) == [
+        "DNN",
+        "DNNClassifier",
+        "DNNRegressor",
+        "Objective",
+        "SearchResult",
+        "__version__",
+        "search",
+    ]
     assert all(getattr(hpsearch, name) for name in dir(hpsearch))
 
 
 def test_unknown_name() -> None:
     """An unknown name raises the usual error and lists the names there are."""
-    with pytest.raises(AttributeError, match="Public names: DNN, Objective"):
+    with pytest.raises(AttributeError, match="Public names: DNN, DNNClassifier"):
         hpsearch.nothing  # noqa: B018
 
 

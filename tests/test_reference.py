@@ -214,7 +214,10 @@ def test_patience_stops_early() -> None:
     spec = small_spec(small_data(), learning_rate=1e-12, evaluate_at=tuple(range(1, 31)), patience=4)
     run = trained(spec)
     assert run.outcome is Outcome.STOPPED_EARLY
-    assert (run.best, len(run.history)) == (1, 5)
+    assert len(run.history) == 5
+    losses = run.history.validation_loss
+    assert set(run.history.metric) == {run.value}
+    assert run.loss == min(losses) == losses[run.best - 1] != losses[0]
 
 
 def test_pruner_is_asked_at_rungs_only() -> None:

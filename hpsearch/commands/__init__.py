@@ -6,6 +6,16 @@ for nothing.
 
 from types import ModuleType
 
-from hpsearch.commands import bench, compare, report, run, verify
+from hpsearch.commands import bench, check, compare, export, refit, replay, report, run, verify
 
-COMMANDS: tuple[ModuleType, ...] = (run, compare, report, verify, bench)  # in the order of --help
+COMMANDS: tuple[ModuleType, ...] = (
+    run,
+    check,
+    export,
+    refit,
+    replay,
+    compare,
+    report,
+    verify,
+    bench,
+)  # in the order of --help

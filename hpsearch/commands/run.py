@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.commands.shared import add_common, add_training, overrides, place_of
+from hpsearch.commands.shared import add_common, add_data, add_training, place_of, study_of
 from hpsearch.errors import SearchFailed, Stopped
 
 if TYPE_CHECKING:
@@ -15,8 +15,9 @@ def add(commands: Any) -> None:
     """Add the command to the parser."""
     run = commands.add_parser("run", help="run a study, or continue it")
     run.add_argument(
-        "study", nargs="?", default="digits", help="a TOML file, or a study that comes along (default: digits)"
+        "study", nargs="?", help="a TOML file, or a study that comes along (default: table with --data, else digits)"
     )
+    add_data(run)
     run.add_argument("--name", help="the study's name and folder (default: the file's name)")
     run.add_argument("--trials", type=int, metavar="N", help="trials in all, earlier runs of the study included")
     run.add_argument("--timeout", type=float, metavar="S", help="start no trial after S seconds")
@@ -30,9 +31,7 @@ def add(commands: Any) -> None:
 
 def call(options: argparse.Namespace) -> None:
     """Run or continue a study, then make its report."""
-    from hpsearch.config import find_study, read_config
-
-    config = read_config(find_study(options.study), overrides(options))
+    config = study_of(options)
     from hpsearch.screen import Screen
     from hpsearch.searching.place import prepare_data, prepare_engine
     from hpsearch.searching.study import open_study, run_study
@@ -46,7 +45,7 @@ def call(options: argparse.Namespace) -> None:
             screen.introduce(config, data.summary, str(data.training.inputs.device), folder)
             engine = prepare_engine(config, place, data, screen.explain if options.verbose else lambda line: None)
             with screen.live():
-                run_study(study, engine, screen.show, screen.announce)
+                run_study(study, engine, screen.show, screen.announce, screen.stage)
     except (Stopped, SearchFailed):
         _page(url, config.study.name, folder)
         raise

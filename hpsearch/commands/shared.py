@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hpsearch.errors import UserError
 
 if TYPE_CHECKING:
+    from hpsearch.config import StudyConfig
     from hpsearch.searching.place import Place
     from hpsearch.storage import ComparisonRecord, StudyRecord
 
@@ -59,15 +60,44 @@ def place_of(options: argparse.Namespace, name: str) -> "Place":
     return Place(folder, url, options.device, options.download, options.take_over, options.engine, options.parallel)
 
 
+def add_data(command: argparse.ArgumentParser) -> None:
+    """Add the options of a command that takes a table or images of the user's own."""
+    command.add_argument(
+        "--data",
+        metavar="FILE",
+        help="your data: CSV, TSV, Parquet, NPZ, NPY, a folder of images by class; or a data set's name",
+    )
+    command.add_argument("--target", metavar="COLUMN", help="the column of --data that is predicted")
+    command.add_argument("--task", help="regression, binary, multiclass (default: what the target looks like)")
+    command.add_argument("--metric", help="what a trial is judged by, e.g. accuracy, f1, roc_auc, rmse, mae, r2")
+    command.add_argument("--folds", type=int, metavar="K", help="cross-validate every trial on K folds")
+
+
+def study_of(options: argparse.Namespace) -> "StudyConfig":
+    """Return the study that the options ask for: its file's, that of a table where only data are given, or the default one.
+
+    Raises:
+        UserError: every problem, a line each.
+    """
+    from hpsearch.config import find_study, read_config
+
+    name = options.study or ("table" if options.data else "digits")
+    called = Path(options.data).name.split(".")[0] if options.data and not options.study else None
+    return read_config(find_study(name), overrides(options), called)
+
+
 SETTINGS = {  # flag → the setting whose place it takes
     "name": "study.name",
     "seed": "study.seed",
     "data_root": "data.root",
+    "data": "data.file",
+    "task": "data.task",
+    "folds": "data.folds",
+    "metric": "search.metric",
     "precision": "training.precision",
     "timeout": "search.timeout",
     "sampler": "search.sampler",
     "pruner": "search.pruner",
-    "target": "compare.target",
     "seeds": "compare.seeds",
     "batch_sizes": "compare.batch_sizes",
 }
@@ -80,9 +110,14 @@ def overrides(options: argparse.Namespace) -> list[tuple[str, Any]]:
         UserError: a --set without key or value.
     """
     from hpsearch.config import parse_value
+    from hpsearch.data.datasets import DATASETS
 
     flags = {setting: getattr(options, flag, None) for flag, setting in SETTINGS.items()}
-    flags["compare.trials" if options.command == "compare" else "search.trials"] = options.trials
+    if flags["data.file"] in DATASETS and not Path(str(flags["data.file"])).exists():  # the name of a data set
+        flags["data.name"] = flags.pop("data.file")
+    compared = options.command == "compare"
+    flags["compare.trials" if compared else "search.trials"] = getattr(options, "trials", None)
+    flags["compare.target" if compared else "data.target"] = options.target
     if sizes := flags["compare.batch_sizes"]:
         flags["compare.batch_sizes"] = [parse_value(size.strip()) for size in sizes.split(",")]
     overrides = [(key, value) for key, value in flags.items() if value is not None]

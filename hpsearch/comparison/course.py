@@ -7,20 +7,12 @@ from typing import Any
 from hpsearch.config import CompareSection, StudyConfig
 from hpsearch.data.dataset import Data
 from hpsearch.searching.place import Place
+from hpsearch.searching.stage import Stage
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine
 from hpsearch.trial import Direction
 
 WHOLE = 100_000  # evaluations of a learning curve that are kept: all, since the time to a target is read from them
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Where a comparison stands: runs done of a stage's total."""
-
-    name: str
-    done: int
-    total: int
 
 
 @dataclass(eq=False)

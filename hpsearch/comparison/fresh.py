@@ -1,31 +1,17 @@
-"""Fresh seeds: a winner trained again, each run with other initial weights and another order of the rows.
-
-Run k of every arm has the same initial weights where the networks are equal, so that runs are compared in pairs. The best of n trials is
-an optimistic figure for its hyperparameters; these runs were chosen by nobody.
-"""
+"""A winner's runs on fresh seeds, each kept as a trial of its own study with what its network scores."""
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from optuna.distributions import IntDistribution
 
+from hpsearch.searching.fresh import fresh
 from hpsearch.storage.writing import StudyWriter
-from hpsearch.trial import TrainingRun, TrialSpec, derive_seed
+from hpsearch.trial import TrainingRun, TrialSpec
 
 SEEDS = IntDistribution(0, 1_000_000)
 Score = Callable[[TrialSpec, TrainingRun], Mapping[str, Any]]
-
-
-def fresh(spec: TrialSpec, study_seed: int, number: int) -> TrialSpec:
-    """Return run `number` of a winner: its initial weights and its order of rows are functions of (study seed, number) alone."""
-    return replace(
-        spec,
-        number=number,
-        seed=derive_seed(study_seed, "fresh", number),
-        order_seed=derive_seed(study_seed, "fresh order", number) % 2**32,
-    )
 
 
 class Fresh:

@@ -6,7 +6,7 @@ from typing import Any
 
 from hpsearch.comparison.arms import Arm
 from hpsearch.comparison.capping import capped
-from hpsearch.comparison.course import Course, Stage
+from hpsearch.comparison.course import Course
 from hpsearch.comparison.fresh import Fresh
 from hpsearch.comparison.measuring import Measured
 from hpsearch.comparison.probing import updates_in
@@ -14,8 +14,9 @@ from hpsearch.comparison.scoring import scores
 from hpsearch.comparison.tuning import Together
 from hpsearch.comparison.winners import best, common_target, fastest
 from hpsearch.errors import SearchFailed
-from hpsearch.searching.confirm import versions
+from hpsearch.model.provenance import versions
 from hpsearch.searching.loop import Search
+from hpsearch.searching.stage import Stage
 from hpsearch.searching.study import make_search, make_view, specification
 from hpsearch.space.answers import fixed
 from hpsearch.storage.reading import WINNER

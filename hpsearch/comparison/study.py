@@ -7,7 +7,7 @@ from itertools import count
 
 from hpsearch.comparison.arms import Arm, make_arms
 from hpsearch.comparison.contours import two_weights
-from hpsearch.comparison.course import Course, Stage
+from hpsearch.comparison.course import Course
 from hpsearch.comparison.measuring import Measured, measure
 from hpsearch.comparison.sharing import share
 from hpsearch.comparison.stages import budgeted, choose, train_again, tune
@@ -16,6 +16,7 @@ from hpsearch.data.dataset import Data
 from hpsearch.errors import Stopped
 from hpsearch.minima import run_all, sized
 from hpsearch.searching.place import Place
+from hpsearch.searching.stage import Stage
 from hpsearch.searching.stopping import stopping
 from hpsearch.searching.study import open_writer
 from hpsearch.storage.writing import StudyWriter

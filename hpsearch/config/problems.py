@@ -1,6 +1,8 @@
 """What is wrong with a study's file, as lines: KEY: what is given, what is expected, what to do."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -46,6 +48,10 @@ def _data_conflicts(data: DataSection) -> list[str]:
         problems.append("data.name: missing. Give the name of a data set, or a file (data.file, --data FILE)")
     if data.file is None:
         problems += [f"data.{key}: only a file has it. Give data.file" for key in OF_A_FILE if getattr(data, key)]
+    elif data.size and not _is_folder(data.file):
+        problems.append("data.size: only images have one, and this is no folder. Give a folder of images, or remove it")
+    elif data.target and _is_folder(data.file):
+        problems.append("data.target: the classes of images are their folders' names. Remove it")
     if data.folds and data.validation is not None:
         problems.append("data.validation: with folds each of them validates in turn. Keep one of the two")
     if data.group and data.time:
@@ -53,6 +59,12 @@ def _data_conflicts(data: DataSection) -> list[str]:
     if data.time and data.folds:
         problems.append("data.folds: with a time column the earliest rows train and the latest validate. Remove it")
     return problems
+
+
+def _is_folder(name: str) -> bool:
+    with suppress(OSError):  # a name that is too long for one
+        return Path(name).is_dir()
+    return False
 
 
 def _search_conflicts(config: StudyConfig) -> list[str]:
@@ -80,6 +92,10 @@ def _comparison_conflicts(config: StudyConfig, compare: CompareSection) -> list[
             problems.append(
                 f"search.{key}: every trial of a comparison trains to its end, and each batch size has as many. {hint}"
             )
+    if config.data.folds:
+        problems.append(
+            "data.folds: not for comparisons: every batch size trains on one division of the rows. Remove it"
+        )
     if config.training.evaluations:
         problems.append("training.evaluations: a comparison evaluates by compare.resolution. Remove it")
     if compare.seconds and any(getattr(config.training, unit) for unit in UNITS):

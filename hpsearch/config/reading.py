@@ -36,13 +36,20 @@ def find_study(name: str) -> Path:
     raise UserError(f"no study {shown(name)}: neither a file nor one of hpsearch's own. {suggestion(name, known)}")
 
 
-def read_config(path: Path, overrides: Sequence[tuple[str, Any]] = ()) -> StudyConfig:
+def is_study(name: str) -> bool:
+    """Whether a name is a study's file (TOML), or the name of one that hpsearch brings along."""
+    return name.endswith(".toml") or (STUDIES / f"{name}.toml").is_file()
+
+
+def read_config(path: Path, overrides: Sequence[tuple[str, Any]] = (), called: str | None = None) -> StudyConfig:
     """Read and check a study's file; `overrides` are (dotted key, value) pairs that take the place of what it says.
+
+    `called` names a study that has no name; the file's if left out.
 
     Raises:
         UserError: every problem, a line each; or the file is a comparison's.
     """
-    config = overridden(parse(path), path.stem, str(path), overrides)
+    config = overridden(parse(path), called or path.stem, str(path), overrides)
     if config.compare:
         raise UserError(
             f"{path}: a comparison (it has a table [compare]). Run it with: python -m hpsearch compare {path}"
@@ -55,6 +62,9 @@ def overridden(raw: dict[str, Any], called: str, where: str, overrides: Sequence
     keys = take_places(raw, called, overrides)
     if any(f"training.{unit}" in keys for unit in UNITS):  # takes the place of the file's budget in another unit
         raw["training"] = {k: v for k, v in raw["training"].items() if k not in UNITS or f"training.{k}" in keys}
+    for given, other in (("file", "name"), ("name", "file")):  # the one takes the place of the other
+        if f"data.{given}" in keys and f"data.{other}" not in keys:
+            raw["data"].pop(other, None)
     return check_config(raw, where, keys)
 
 

@@ -36,6 +36,7 @@ def from_arrays(
     task: str | None = None,
     metric: str | None = None,
     rows: int | None = None,
+    split: Split | None = None,
 ) -> Data:
     """Return NumPy arrays, tensors, pandas frames or lists as `Data`, float32 on the CPU.
 
@@ -50,16 +51,26 @@ def from_arrays(
         task: a name of `TASKS`; inferred from the targets if left out, see `infer_task`.
         metric: a name of `METRICS` that fits the task; the task's first if left out.
         rows: at most so many training rows, classes in equal shares.
+        split: which rows go where, in place of `validation`, `test` and `rows`.
 
     Raises:
         UserError: something cannot be used; one line says what, where, and what to do.
     """
     raw = Raw(inputs, targets, "arrays")
-    return assemble(raw, name, title or name, Sizes(validation, test, rows), seed=seed, task=task, metric=metric)
+    sizes = Sizes(validation, test, rows)
+    return assemble(raw, name, title or name, sizes, seed=seed, task=task, metric=metric, split=split)
 
 
 def assemble(
-    raw: Raw, name: str, title: str, sizes: Sizes, *, seed: int, task: str | None = None, metric: str | None = None
+    raw: Raw,
+    name: str,
+    title: str,
+    sizes: Sizes,
+    *,
+    seed: int,
+    task: str | None = None,
+    metric: str | None = None,
+    split: Split | None = None,
 ) -> Data:
     """Return raw arrays as `Data`; every complaint begins with the data set's name.
 
@@ -69,13 +80,21 @@ def assemble(
     if not (isinstance(name, str) and 0 < len(name) <= LONGEST_NAME and name.isprintable()):
         raise UserError(f"data: name {shown(name)}: 1 to {LONGEST_NAME} printable characters expected.")
     try:
-        return _assemble(raw, name, title, sizes, seed=seed, task_name=task, metric_name=metric)
+        return _assemble(raw, name, title, sizes, seed=seed, task_name=task, metric_name=metric, split=split)
     except UserError as error:
         raise UserError(f"data {shown(name)}: {error}") from None
 
 
 def _assemble(
-    raw: Raw, name: str, title: str, sizes: Sizes, *, seed: int, task_name: str | None, metric_name: str | None
+    raw: Raw,
+    name: str,
+    title: str,
+    sizes: Sizes,
+    *,
+    seed: int,
+    task_name: str | None,
+    metric_name: str | None,
+    split: Split | None,
 ) -> Data:
     inputs, labels = read_inputs(raw.inputs), read_targets(raw.targets)
     if len(inputs.values) != len(labels):
@@ -86,7 +105,7 @@ def _assemble(
     metric = choose_metric(task, metric_name)
     targets = encode(labels, task, raw.classes)
     codes = targets.values if targets.classes else None
-    split = split_rows(codes, len(labels), targets.classes, sizes, seed)
+    split = split or split_rows(codes, len(labels), targets.classes, sizes, seed)
     scaled = scale_inputs(inputs, split)
     values, mean, scale = _target_tensors(targets, task, split)
     training, validation, test = _parts(scaled, values, split)
@@ -113,6 +132,7 @@ def _assemble(
         mean,
         scale,
         summary,
+        scaled.preprocessing,
     )
 
 

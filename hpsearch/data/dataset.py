@@ -130,8 +130,17 @@ class Data:
         """Return any metric of the task, of raw outputs for rows of these targets."""
         return metric.compute(self.predict(outputs.detach()), self._original(targets))
 
+    def metric_of(self, predictions: Tensor, targets: Tensor) -> float:
+        """Return the metric of predictions, as `predict` gives them, for rows of these targets."""
+        return self.metric.compute(predictions, self._original(targets))
+
     def fold(self, number: int) -> "Data":
-        """Return the data of one fold: its rows and its scaling of the target in place of the first one's."""
+        """Return the data of one fold: its rows and its scaling of the target in place of the first one's.
+
+        Data that are divided once are their own fold 0.
+        """
+        if not self.folds and number == 0:
+            return self
         fold = self.folds[number]
         return replace(
             self,

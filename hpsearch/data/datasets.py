@@ -5,6 +5,7 @@ A row's loader fixes what is particular to its source and takes (root, download)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -138,11 +139,12 @@ def load(
     task: str | None = None,
     metric: str | None = None,
     rows: int | None = None,
+    size: int | None = None,
 ) -> Data:
-    """Return a row of `DATASETS` as `Data`, float32 on the CPU.
+    """Return a row of `DATASETS`, or any data set of torchvision's whose items are (image, class), as `Data`, float32 on the CPU.
 
     Args:
-        name: a row of `DATASETS`.
+        name: a row of `DATASETS`, or torchvision's name.
         root: the folder that holds the files, for data sets that have some; MNIST's are in ROOT/MNIST/raw.
         download: whether files that are missing may be fetched; without it nothing touches the network.
         seed: decides which rows go where.
@@ -151,11 +153,12 @@ def load(
         task: a name of `TASKS`; inferred from the targets if left out.
         metric: a name of `METRICS` that fits the task; the task's first if left out.
         rows: at most so many training rows, classes in equal shares.
+        size: the side in pixels that torchvision's images are resized to, where they are no row of `DATASETS`.
 
     Raises:
         UserError: no such data set, no folder, missing or damaged files, options that do not fit.
     """
-    row = look_up(DATASETS, name, "data set")
+    name, row = _found(name, size)
     try:
         raw = row.loader(None if root is None else Path(root).expanduser(), download)
     except UserError as error:
@@ -165,3 +168,24 @@ def load(
 
     sizes = Sizes(row.validation if validation is None else validation, test, rows, raw.given_test)
     return assemble(raw, name, row.title, sizes, seed=seed, task=task, metric=metric)
+
+
+def _found(name: str, size: int | None) -> tuple[str, NamedData]:
+    """Return a data set by its name, whatever its case; torchvision is looked into for names that `DATASETS` has not."""
+    own = {key.replace("_", ""): key for key in DATASETS}
+    key = own.get(plain(name))
+    if key is not None and size is not None:
+        raise UserError(f"data '{key}': size {size}: its images keep their size. Remove data.size.")
+    if key is not None:
+        return key, DATASETS[key]
+    from hpsearch.data.torchvision_sets import find_set, read_set
+
+    if (kind := find_set(name)) is None:
+        return name, look_up(DATASETS, name, "data set")
+    note = "images and classes, from torchvision"
+    return kind, NamedData(kind, "folder", note, lambda root, download: read_set(kind, root, download, size))
+
+
+def plain(name: str) -> str:
+    """Return the letters and digits of a name in lower case."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())

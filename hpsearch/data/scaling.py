@@ -4,7 +4,9 @@ Tables are scaled column by column, images channel by channel: a pixel that is l
 become a number in the hundreds. Columns that are constant in the training rows carry nothing to learn from and are dropped.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +26,7 @@ class Scaled:
     test: Tensor
     shape: tuple[int, ...]
     notices: tuple[str, ...]
+    preprocessing: Mapping[str, Any]
 
 
 def scale_inputs(inputs: Inputs, split: Split) -> Scaled:
@@ -45,7 +48,20 @@ def scale_inputs(inputs: Inputs, split: Split) -> Scaled:
         _finish(_part(inputs, split.test, groups), mean, scale, inputs),
         inputs.shape,
         notices,
+        _described(inputs, mean.flatten().tolist(), scale.flatten().tolist()),
     )
+
+
+def _described(inputs: Inputs, mean: list[float], scale: list[float]) -> dict[str, Any]:
+    """Return what was fitted as plain values."""
+    if len(inputs.shape) == 3:
+        images = {"kind": "images", "version": 1, "shape": list(inputs.shape), "mean": mean, "scale": scale}
+        return {**images, "source": "arrays", "size": None, "divisor": 1}
+    columns = [
+        {"name": name, "kind": "number", "fill": m, "indicator": False, "mean": [m], "scale": [s]}
+        for name, m, s in zip(inputs.columns, mean, scale, strict=True)
+    ]
+    return {"kind": "table", "version": 1, "target": None, "reading": {}, "columns": columns, "dropped": []}
 
 
 def scale_targets(targets: Array, split: Split) -> tuple[Tensor, Tensor, Tensor]:
@@ -68,7 +84,11 @@ def _part(inputs: Inputs, rows: Array, groups: int) -> Tensor:
     """Return a copy of rows, as float32 where that is exact (pixels), else float64: [rows, groups, values of a group]."""
     values = inputs.values[rows]
     exact = values.dtype.itemsize == 1
-    return torch.from_numpy(values).to(torch.float32 if exact else torch.float64).reshape(len(rows), groups, -1)
+    return (
+        torch.from_numpy(values)
+        .to(torch.float32 if exact else torch.float64)
+        .reshape(len(rows), groups, values.shape[1] // groups)
+    )
 
 
 def _statistics(training: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,7 +104,7 @@ def _statistics(training: Tensor) -> tuple[Tensor, Tensor]:
 def _finish(part: Tensor, mean: Tensor, scale: Tensor, inputs: Inputs) -> Tensor:
     """Standardise in place and return float32 [rows, F]."""
     part.sub_(mean.to(part.dtype)).div_(scale.to(part.dtype))
-    flat = part.reshape(len(part), -1).to(torch.float32)
+    flat = part.flatten(1).to(torch.float32)
     if inputs.values.dtype.itemsize > 1 and not bool(flat.isfinite().all()):
         where = label(inputs.columns, int((~flat.isfinite()).any(dim=0).int().argmax()))
         raise UserError(

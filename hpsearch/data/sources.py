@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ from hpsearch.errors import UserError
 class Raw:
     """What a source gives: anything that `read_inputs` and `read_targets` read, the last `given_test` rows being its test rows.
 
-    `classes` names labels that count from 0; without it the labels themselves are the names.
+    `classes` names labels that count from 0; without it the labels themselves are the names. `images` is empty for a table, else how
+    the images came here (see `new_images`): their source, the side in pixels that they were resized to (None: they were not), and what
+    an image file's bytes are divided by to be like them. `notices` are sentences for the reader.
     """
 
     inputs: Any
@@ -28,6 +30,8 @@ class Raw:
     source: str
     classes: tuple[str, ...] = ()
     given_test: int = 0
+    images: Mapping[str, Any] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
 
 def embedded(
@@ -62,7 +66,7 @@ def idx_images(
     Raises:
         UserError: no folder, legacy files, files that are missing or damaged, a download that failed.
     """
-    folder = _folder(root)
+    folder = folder_given(root)
     fetch = not check_idx_files(folder, kind, files, download)
     training, test = _opened(kind, folder, fetch, options or {})
     import torch
@@ -70,7 +74,11 @@ def idx_images(
     labels = torch.cat((training.targets, test.targets))
     labels = labels[:, 0] if labels.dim() == 2 else labels  # QMNIST's further columns say who wrote the digit
     return Raw(
-        torch.cat((training.data, test.data)), labels, _source(kind), classes or tuple(training.classes), len(test.data)
+        torch.cat((training.data, test.data)),
+        labels,
+        source_of(kind),
+        classes or tuple(training.classes),
+        len(test.data),
     )
 
 
@@ -90,7 +98,7 @@ def cifar10(kind: str, root: Path | None, download: bool) -> Raw:
     """
     import numpy as np
 
-    folder = _folder(root)
+    folder = folder_given(root)
     batches = folder / "cifar-10-batches-py"
     if not download and not batches.is_dir():
         raise UserError(
@@ -100,10 +108,11 @@ def cifar10(kind: str, root: Path | None, download: bool) -> Raw:
         warnings.simplefilter("ignore")  # NumPy 2.4 finds the way in which these files of 2009 spell a type outdated
         training, test = _opened(kind, folder, download, {})
     images = np.concatenate((training.data, test.data)).transpose(0, 3, 1, 2)  # [N, H, W, C] → [N, C, H, W]
-    return Raw(images, training.targets + test.targets, _source(kind), tuple(training.classes), len(test.data))
+    return Raw(images, training.targets + test.targets, source_of(kind), tuple(training.classes), len(test.data))
 
 
-def _folder(root: Path | None) -> Path:
+def folder_given(root: Path | None) -> Path:
+    """Return the folder of a data set's files, which has to be given."""
     if root is None:
         raise UserError("its files are read from a folder. Pass --data-root DIR (in Python: root=DIR).")
     return root
@@ -125,7 +134,8 @@ def _opened(kind: str, root: Path, download: bool, options: Mapping[str, str]) -
     return parts[0], parts[1]
 
 
-def _source(kind: str) -> str:
+def source_of(kind: str) -> str:
+    """Return where a data set of torchvision's comes from."""
     import torchvision
 
     return f"torchvision {torchvision.__version__}, {kind}"

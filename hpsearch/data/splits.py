@@ -72,7 +72,9 @@ class _Draw:
     seed: int
 
     def part(self, name: str, pool: Array, size: Size, whole: int) -> Array:
-        """Return rows of the pool, ascending, each class in its share; a share counts `whole` rows."""
+        """Return rows of the pool, ascending, each class in its share; a share counts `whole` rows, and 0 gives none."""
+        if size == 0:
+            return pool[:0]
         fewest = max(FEWEST_ROWS_OF_A_PART, 0 if self.codes is None else self.classes)
         rows = _rows(name, size, whole, fewest)
         if rows >= len(pool):
@@ -128,6 +130,8 @@ def _allocate(counts: Array, size: int) -> list[int]:
 def _check_parts(split: Split, codes: Array | None, classes: Sequence[str]) -> None:
     for part in ("training", "validation", "test"):
         rows = getattr(split, part)
+        if part == "test" and not len(rows):
+            continue
         if len(rows) < FEWEST_ROWS_OF_A_PART:
             raise UserError(
                 f"{len(rows)} {part} row, at least {FEWEST_ROWS_OF_A_PART} needed. Give more rows or smaller parts."

@@ -54,7 +54,7 @@ def encode_classes(targets: Array, names: Sequence[str] = ()) -> Targets:
     distinct, codes = np.unique(targets, return_inverse=True)
     if names:
         return _named(targets.astype(np.int64), distinct, tuple(names))
-    texts = [_text(value) for value in distinct]
+    texts = [label_text(value) for value in distinct]
     if len(texts) < 2:
         raise UserError(f"target: 1 class ({shown(texts[0])}), at least 2 needed. Add rows of another class.")
     order = (
@@ -124,7 +124,8 @@ def _named(labels: Array, distinct: Array, names: tuple[str, ...]) -> Targets:
     return Targets(labels, names)
 
 
-def _text(value: Any) -> str:
+def label_text(value: Any) -> str:
+    """Return the text that a label is known by: `1` of 1 and of 1.0."""
     return str(int(value)) if isinstance(value, np.number) else str(value)
 
 

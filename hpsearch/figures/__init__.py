@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from hpsearch.figures import combinations, search, space, training
+from hpsearch.figures import combinations, search, space, training, trust
 from hpsearch.figures.style import DARK, LIGHT
 from hpsearch.storage import StudyRecord
 from hpsearch.tables import TABLES, Frames
@@ -44,6 +44,14 @@ def plotly_script() -> str:
 
 
 _ROWS = (
+    Figure(
+        name="confirmed",
+        title="How far to trust it",
+        question="What do the best hyperparameters reach when nobody picks the luckiest run?",
+        table="confirmed",
+        draw=trust.confirmed,
+        reading=trust.confirmed_reading,
+    ),
     Figure(
         name="history",
         title="The course of the search",

@@ -28,7 +28,7 @@ from hpsearch.figures.style import (
 )
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.tables import Frames
-from hpsearch.words import Metric, best, count, duration, number, ranked, share, usable
+from hpsearch.words import Metric, count, duration, number, ranked, share, usable
 
 MOST = 1000
 FEW = 10  # ended trials, below which halves are not compared
@@ -131,7 +131,7 @@ def _axes(frames: Frames) -> list[dict[str, Any]]:
 def history_reading(frames: Frames, record: StudyRecord) -> str:
     """Say when the best was found and what the second half of the search still brought."""
     metric, order = Metric.of(record), sorted(ranked(record), key=lambda trial: trial.number)
-    leader = best(record)
+    leader = next(iter(ranked(record)), None)
     if len(order) < 2 or leader is None or leader.value is None:
         return "There is nothing to draw yet: at least two trials must have ended with a value."
     ended = shown(record)

@@ -14,8 +14,9 @@ from hpsearch.files import write_file
 from hpsearch.report import findings
 from hpsearch.report.page import Html, bullets, document, element, facts, link, paragraph, section, table, text
 from hpsearch.report.plain import plain as as_json
+from hpsearch.report.trust import honesty
 from hpsearch.storage import StudyRecord
-from hpsearch.tables import TABLES, Frames, cells, frames, write
+from hpsearch.tables import TABLES, Frames, cells, frames, leaders, write
 from hpsearch.words import Metric, best, readable, sentence, visible
 
 PREVIEW = 20  # rows of a table that the page shows; the file has all of them
@@ -86,7 +87,7 @@ def _result(record: StudyRecord) -> Html:
     ]
     title = "The best network" if record.result else "The best network so far"
     inner = [element("h2", text(title)), paragraph(sentence_, "best"), element("dl", *boxes, class_="numbers")]
-    return element("div", *inner, paragraph(findings.honesty(record), "note"), class_="result")
+    return element("div", *inner, paragraph(honesty(record), "note"), class_="result")
 
 
 def _warnings(record: StudyRecord, edges: list[Mapping[str, Any]]) -> Html:
@@ -106,16 +107,17 @@ def _contents(record: StudyRecord) -> Html:
 
 
 def _leaderboard(record: StudyRecord, tables: Frames) -> Html:
-    board = tables["leaderboard"]
+    board = leaders(tables)
     if not len(board):
         return Html("")
     leader = best(record)
     chosen = next((i for i, number in enumerate(board["trial"]) if leader and number == leader.number), -1)
     metric = Metric.of(record)
-    said = {"value": metric.name, "seconds": "time"}
+    said = {"value": metric.name, "standard_error": "standard error over folds", "seconds": "time"}
     head = [said.get(name) or readable(name, 60) for name in board.columns]
     which = (
         f"The {'highest' if metric.maximize else 'lowest'} validation values of all trials that trained to their end."
+        + (" The marked one has the best mean over fresh seeds." if record.result.get("fresh") else "")
     )
     return section(
         "leaderboard",

@@ -11,6 +11,7 @@ from typing import Any
 
 from hpsearch.data.metrics import METRICS
 from hpsearch.data.tasks import TASKS
+from hpsearch.report.trust import cautions, mean_box
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.words import (
     SPACE,
@@ -134,10 +135,14 @@ def numbers(record: StudyRecord) -> list[tuple[str, str, str]]:
     if leader is None:
         return []
     found = [_test(metric, test)] if test else []
-    value = record.result.get("validation", leader.value)
-    found.append(
-        (f"validation {metric.name}", metric.text(value), f"best of {count(len(ranked(record)), 'trained network')}")
-    )
+    if together := (record.result.get("ensemble") or {}).get("test"):
+        name, value, remark = _test(metric, together)
+        found.append((f"{name}, ensemble", value, f"{len(record.result['networks'])} networks together, {remark}"))
+    if fresh := record.result.get("fresh"):
+        found.append(mean_box(metric, fresh))
+    else:
+        value, of = record.result.get("validation", leader.value), count(len(ranked(record)), "trained network")
+        found.append((f"validation {metric.name}", metric.text(value), f"best of {of}"))
     parameters = record.result.get("parameters") or leader.parameters
     if parameters:
         found.append(("parameters", number(parameters), "numbers learned from the training rows"))
@@ -149,31 +154,16 @@ def _test(metric: Metric, test: Mapping[str, Any]) -> tuple[str, str, str]:
     low, high = test.get("low"), test.get("high")
     parts = []
     if low is not None and high is not None:
-        ends = f"{metric.text(low)} to {metric.text(high)}"
-        parts.append(f"95{SPACE}% interval {ends.replace(f'{SPACE}%', '', 1) if metric.percent else ends}")
+        parts.append(f"95{SPACE}% interval {metric.between(low, high)}")
     if test.get("rows"):
         parts.append(count(test["rows"], "row").replace(" ", SPACE))
     return name, metric.text(test.get("value")), ", ".join(parts)
 
 
-def honesty(record: StudyRecord) -> str:
-    """Say what the two values are worth."""
-    trained = len(ranked(record))
-    if not trained:
-        return ""
-    text = f"The validation value is the best of {trained:,} and so tends to be too good; " if trained > 1 else ""
-    if record.result.get("test"):
-        return sentence(
-            text
-            + "the test rows were used once, after the search, by this network alone. Expect the test value on new rows like these."
-        )
-    return sentence(text + "the test rows have not been used yet, so how good the network is on new rows is not known.")
-
-
 def warnings(record: StudyRecord, edges: list[Mapping[str, Any]]) -> list[str]:
     """Return what a careful reader would object; `edges` are the rows of the hyperparameters' table that lie on an edge."""
     found = [_unfinished(record), _few(record), _lost(record), *_edges(edges), _repeats(record), _overlap(record)]
-    found.append(_optimism(record))
+    found += [*cautions(record), _optimism(record)]
     return [line for line in found if line]
 
 
@@ -187,6 +177,8 @@ def _unfinished(record: StudyRecord) -> str:
     running, ended = _state(record, "running"), len(record.trials) - _state(record, "running", "waiting")
     wanted = table_of(record, "search").get("trials")
     of = f" of {wanted:,}" if isinstance(wanted, int) else ""
+    if table_of(record, "confirm").get("trials") and not running and isinstance(wanted, int) and ended >= wanted:
+        return f"Not finished: as of {record.as_of}, the search is done, and its best trials are being trained again on fresh seeds."
     return f"Not finished: as of {record.as_of}, {ended:,}{of} trials have ended and {running:,} {'is' if running == 1 else 'are'} running."
 
 
@@ -239,32 +231,37 @@ def _overlap(record: StudyRecord) -> str:
     """Say how many trials the validation rows cannot tell from the best."""
     metric, rows = Metric.of(record), (record.data.get("rows") or {}).get("validation") or 0
     leaders = ranked(record)
-    if metric.name != "accuracy" or not rows or len(leaders) < 2:  # no other metric is a share of rows
+    if not metric.percent or not rows or len(leaders) < 2:
         return ""
     top = min(max(leaders[0].value or 0.0, 0.5 / rows), 1 - 0.5 / rows)
-    error = (top * (1 - top) / rows) ** 0.5
+    error = leaders[0].standard_error or (top * (1 - top) / rows) ** 0.5
     near = sum(usable(trial) and (leaders[0].value or 0.0) - (trial.value or 0.0) <= error for trial in leaders[1:])
     if not near:
         return ""
     others = f"{near:,} other trials lie" if near > 1 else "One other trial lies"
-    return f"{others} within one standard error ({metric.gap(error, 0)}) of the best: {rows:,} validation rows cannot tell them apart."
+    judges = f"{len(leaders[0].folds)} folds" if leaders[0].standard_error else f"{rows:,} validation rows"
+    return f"{others} within one standard error ({metric.gap(error, 0)}) of the best: {judges} cannot tell them apart."
 
 
 def _optimism(record: StudyRecord) -> str:
-    """Say where the validation value is no value that the test rows allow."""
-    metric, test, value = Metric.of(record), record.result.get("test") or {}, record.result.get("validation")
-    low, high = test.get("low"), test.get("high")
+    """Say where the validation value, or its mean over fresh seeds, is no value that the test rows allow."""
+    metric, result = Metric.of(record), record.result
+    test, fresh = result.get("test") or {}, result.get("fresh")
+    value, low, high = (fresh or {}).get("value", result.get("validation")), test.get("low"), test.get("high")
     if value is None or low is None or high is None or low <= value <= high:
         return ""
-    better = metric.better(value, low) and metric.better(value, high)
-    said = f"The validation {metric.name}, {metric.text(value)}, lies outside the test rows' 95{SPACE}% interval"
-    said += f" ({metric.text(low)} to {metric.text(high)})"
-    if better:
-        chosen = count(len(ranked(record)), "trained network")
-        return (
-            f"{said}: as the best of {chosen} the choice flatters it (the search's optimism). Rely on the test value."
-        )
-    return f"{said}, on the worse side: the two sets of rows may differ in kind, so look at how they were split."
+    what = (
+        f"The mean over fresh seeds, {metric.text(value)},"
+        if fresh
+        else f"The validation {metric.name}, {metric.text(value)},"
+    )
+    said = f"{what} lies outside the test rows' 95{SPACE}% interval ({metric.between(low, high)})"
+    if not (metric.better(value, low) and metric.better(value, high)):
+        return f"{said}, on the worse side: the two sets of rows may differ in kind, so look at how they were split."
+    if fresh:
+        return f"{said}: hyperparameters and best evaluations were chosen on the validation rows, which flatters. Rely on the test value."
+    chosen = count(len(ranked(record)), "trained network")
+    return f"{said}: as the best of {chosen} the choice flatters it (the search's optimism). Rely on the test value."
 
 
 def protocol(record: StudyRecord) -> list[tuple[str, str]]:
@@ -290,8 +287,10 @@ def protocol(record: StudyRecord) -> list[tuple[str, str]]:
             + (f", at most {duration(float(timeout))}" if isinstance(timeout, int | float) else ""),
         ),
         ("Budget of a trial", (budget or "–") + patience),
+        ("Cross-validation", _folds(record)),
         ("Sampler", _with(search, "sampler", "lag", "trial k is proposed from the results of trials 0 to k − {}")),
         ("Pruner", number(search.get("pruner") or "none")),
+        ("Confirmation", _confirmation(table_of(record, "confirm"))),
         ("Seed", number(study.get("seed")).replace(",", "")),
         ("Precision", number(training["precision"]) if training.get("precision") else ""),
         ("Data", visible(data.get("source") or "", 400)),
@@ -302,6 +301,31 @@ def protocol(record: StudyRecord) -> list[tuple[str, str]]:
         ("Distinct trials", number(result["distinct"]) if result.get("distinct") is not None else ""),
         ("Wall time", duration(float(result["seconds"])) if result.get("seconds") else ""),
     ]
+
+
+def _confirmation(confirm: Mapping[str, Any]) -> str:
+    trials, seeds, ensemble = (confirm.get(name) for name in ("trials", "seeds", "ensemble"))
+    if not isinstance(trials, int):
+        return ""
+    text = (
+        f"the best {count(trials, 'trial')} again on {number(seeds)} fresh seeds; the best mean wins"
+        if trials
+        else "none"
+    )
+    return (
+        f"{text}; {number(ensemble)} networks predict together" if isinstance(ensemble, int) and ensemble > 1 else text
+    )
+
+
+def _folds(record: StudyRecord) -> str:
+    """Say how a study with folds was done, "" without folds."""
+    folds = max((len(trial.folds) for trial in record.trials), default=0)
+    return (
+        f"{folds} folds: each trial trains once on each, its curve and its value are the means over them; an epoch is a pass over "
+        "a fold's training rows, and every fold makes as many updates as the first"
+        if folds
+        else ""
+    )
 
 
 def _with(search: Mapping[str, Any], name: str, extra: str, said: str) -> str:

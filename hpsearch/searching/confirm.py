@@ -1,114 +1,204 @@
-"""The best network: kept as a file, and scored on the test rows, which nothing before has seen."""
+"""Confirmation: the best trials of a search are trained again on fresh seeds, and the best mean over them wins.
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict
-from importlib.metadata import version
-from pathlib import Path
+The best value of a search is partly the luck of one seed on these validation rows, and the more trials there are the more of it (the
+winner's curse). Fresh runs were chosen by nobody, so their mean is an honest figure for the hyperparameters, but for the choice
+among the few that are confirmed. Of the winner's runs, the one in the search among them, the network with the best validation value is
+kept: that value is once more the best of several, hence optimistic; the mean is what to expect of the next run.
+
+Every run is told to the storage as it ends. Only seeds that all confirmed trials have are compared, so that a confirmation that was cut
+short is fair; one that goes on, with more seeds or trials, trains what is missing.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
-import numpy as np
 import torch
-from safetensors.torch import load, save
 
-from hpsearch.data.dataset import Data
-from hpsearch.files import write_file
-from hpsearch.statistics.shares import wilson
-from hpsearch.training.network import DNN, registration
-from hpsearch.trial import TrainingRun, TrialSpec, derive_seed
+from hpsearch.errors import Stopped
+from hpsearch.searching.fresh import fresh, initial_seed
+from hpsearch.searching.stage import Stage
+from hpsearch.searching.stopping import stopping
+from hpsearch.statistics import Estimate
+from hpsearch.statistics.means import student_mean
+from hpsearch.storage.writing import StudyWriter
+from hpsearch.training import Engine
+from hpsearch.trial import Direction, TrainingRun, TrialSpec
 
-RESAMPLES = 1_000
-PACKAGES = ("hpsearch", "torch", "optuna", "numpy")
+KEY = "confirmed:"  # and a trial's number: its runs on fresh seeds, in the storage
+PERFECT = {"maximize": 1.0, "minimize": 0.0}  # no metric has a better value
 
-
-def save_weights(folder: Path, run: TrainingRun, key: str) -> None:
-    """Write `best.safetensors`: the weights with the trial they are of and the study's key."""
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in (run.weights or {}).items()}
-    write_file(folder / "best.safetensors", save(tensors, _label(run.number, key)))
-
-
-def load_weights(folder: Path, number: int, key: str) -> dict[str, torch.Tensor] | None:
-    """Return the weights of a trial, or None where the file is missing, damaged or of another trial."""
-    try:
-        content = (folder / "best.safetensors").read_bytes()
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        if header.get("__metadata__") != _label(number, key):
-            return None
-        return load(content)
-    except (OSError, ValueError, RuntimeError):
-        return None
-    except Exception as error:  # safetensors raises its own type
-        if type(error).__name__ == "SafetensorError":
-            return None
-        raise
+Kept = Mapping[str, Any]  # what the storage has of a run: outcome, value, loss, best evaluation, detail
+Weights = Mapping[str, torch.Tensor]
+Start = tuple[int, int]  # a trial, and the seed of a run's initial weights: which network it is
 
 
-def _label(number: int, key: str) -> dict[str, str]:
-    """Return the file's metadata; one entry, since safetensors writes several in a random order."""
-    return {"hpsearch": json.dumps({"study": key, "trial": number})}
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A run that gave a network: of which trial, on which fresh seed (None: the trial's own run in the search).
 
-
-def score_test(run: TrainingRun, spec: TrialSpec, data: Data, weights: Mapping[str, torch.Tensor]) -> dict[str, Any]:
-    """Return the result of a search: the best network's figures, its metric on the test rows with a 95 % interval."""
-    assert spec.architecture is not None
-    network = DNN(spec.architecture).to(data.test.inputs.device, data.test.inputs.dtype)
-    network.load_state_dict(dict(weights))
-    with torch.no_grad():
-        outputs = network(data.test.inputs)
-    loss, metric = data.score(outputs, data.test)
-    low, high = interval(data, outputs, metric)
-    return {
-        "trial": run.number,
-        "validation": run.value,
-        "test": {
-            "metric": data.metric.name,
-            "value": metric,
-            "low": low,
-            "high": high,
-            "loss": loss,
-            "rows": len(outputs),
-        },
-        "parameters": run.parameters,
-        "architecture": asdict(spec.architecture) | {"widths": list(spec.architecture.widths)},
-        "layers": [{"name": n, "shape": list(w.shape), "count": w.numel()} for n, w in network.state_dict().items()],
-        "registered": registration(spec.architecture),
-        "device": str(data.test.inputs.device),
-        "versions": versions(),
-    }
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of the packages that decide a result."""
-    return {package: version(package) for package in PACKAGES}
-
-
-def interval(data: Data, outputs: torch.Tensor, metric: float) -> tuple[float, float]:
-    """Return a 95 % interval of a metric over the test rows: Wilson's (1927) for a share, the percentile bootstrap for the rest.
-
-    Where the metric is by class, each class's rows are drawn again among themselves, so that no sample lacks one. Resamples whose metric
-    is NaN do not count; if all are, so is the interval.
+    `value` is the best on the validation rows, at the evaluation `best` (from 1).
     """
-    rows = len(outputs)
-    if data.metric.name == "accuracy":
-        share = wilson(round(metric * rows), rows)
-        return share.low, share.high
-    generator = np.random.default_rng(derive_seed("bootstrap", rows) % 2**32)
-    values = []
-    for _ in range(RESAMPLES):
-        chosen = _resample(data, generator).to(outputs.device)
-        values.append(data.measure(data.metric, outputs[chosen], data.test.targets[chosen]))
-    if np.isnan(values).all():
-        return np.nan, np.nan
-    low, high = np.nanpercentile(values, [2.5, 97.5])
-    return float(low), float(high)
+
+    trial: int
+    seed: int | None
+    spec: TrialSpec
+    value: float
+    best: int
+
+    @property
+    def start(self) -> Start:
+        """Which network it is."""
+        return self.trial, self.spec.seed
 
 
-def _resample(data: Data, generator: np.random.Generator) -> torch.Tensor:
-    """Return the numbers [N] of test rows drawn with replacement; if the metric is by class, as many of each class as there are."""
-    rows = len(data.test)
-    if not data.metric.by_class:
-        return torch.from_numpy(generator.integers(0, rows, rows))
-    codes = data.test.targets.flatten().long().cpu().numpy()
-    order, counts = np.argsort(codes, kind="stable"), np.bincount(codes)
-    starts = np.repeat(np.cumsum(counts) - counts, counts)
-    return torch.from_numpy(order[starts + generator.integers(0, np.repeat(counts, counts))])
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A trial, its run in the search, its runs by fresh seed and their mean; neither of these where nothing was confirmed."""
+
+    spec: TrialSpec
+    found: TrainingRun
+    runs: Mapping[int, Kept]
+    mean: Estimate | None
+
+    def best(self, study_seed: int, direction: Direction) -> Network:
+        """Return the run with the best validation value; of equals the one of the lowest loss, then of the lowest seed."""
+        known: dict[int | None, tuple[float, float]] = {None: _value_of(self.found)}
+        known |= {seed: (run["value"], run["loss"]) for seed, run in self.runs.items() if run["value"] is not None}
+        seed = min(known, key=lambda s: (*_ranked(known[s], direction), inf if s is None else s))
+        spec = self.spec if seed is None else fresh(self.spec, study_seed, seed)
+        best = self.found.best if seed is None else int(self.runs[seed]["best"])
+        return Network(self.found.number, seed, spec, known[seed][0], best)
+
+
+class FreshRuns:
+    """The runs of some trials on fresh seeds (a `TrialSource`): seed 0 of each, then seed 1 of each, ...
+
+    None is pruned, and none begins after the time `until`. `told` has their results by trial and seed, earlier ones too; `best` each
+    trial's best run here with its weights, its seed as its number.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[TrialSpec],
+        seeds: int,
+        study_seed: int,
+        writer: StudyWriter,
+        direction: Direction,
+        until: float = inf,
+        show: Callable[[Stage], None] = lambda stage: None,
+    ) -> None:
+        self.study_seed, self.writer, self.direction = study_seed, writer, direction
+        self.until, self.show = until, show
+        self.told = {spec.number: _told(writer, spec.number) for spec in specs}
+        pairs = [(spec, seed) for seed in range(seeds) for spec in specs]
+        self.runs = [(spec.number, seed) for spec, seed in pairs]  # a run's number is its place in this list
+        self.waiting = [
+            replace(fresh(spec, study_seed, seed), number=number, rungs=())
+            for number, (spec, seed) in enumerate(pairs)
+            if seed not in self.told[spec.number]
+        ]
+        self.best: dict[int, TrainingRun] = {}
+        self.done, self.stopping = len(pairs) - len(self.waiting), False
+
+    @property
+    def stage(self) -> Stage:
+        """Where the confirmation stands."""
+        return Stage("training the best trials again on fresh seeds", self.done, len(self.runs))
+
+    def take(self, room: int) -> list[TrialSpec]:
+        """Return the next runs (see `TrialSource`)."""
+        if self.stopping or time.monotonic() >= self.until:
+            return []
+        taken, self.waiting = self.waiting[:room], self.waiting[room:]
+        return taken
+
+    def prune(self, number: int, evaluation: int, metric: float) -> bool:
+        """Let every run go on (see `TrialSource`)."""
+        return False
+
+    def finish(self, run: TrainingRun) -> None:
+        """Tell a run (see `TrialSource`)."""
+        trial, seed = self.runs[run.number]
+        kept = {"outcome": str(run.outcome), "value": run.value, "loss": run.loss, "best": run.best}
+        self.told[trial][seed] = {**kept, "detail": run.detail}
+        self.writer.keep({str(s): told for s, told in sorted(self.told[trial].items())}, f"{KEY}{trial}")
+        self._keep_weights(trial, replace(run, number=seed))
+        self.done += 1
+        self.show(self.stage)
+
+    def weights(self) -> dict[Start, Weights]:
+        """Return the weights of each trial's best run here."""
+        return {
+            (trial, initial_seed(self.study_seed, run.number)): run.weights
+            for trial, run in self.best.items()
+            if run.weights is not None
+        }
+
+    def _keep_weights(self, trial: int, run: TrainingRun) -> None:
+        if run.weights is None:
+            return
+        ranks = [(*_ranked(_value_of(r), self.direction), r.number) for r in (run, self.best.get(trial, run))]
+        if ranks[0] <= ranks[1]:
+            self.best[trial] = replace(run, weights={name: tensor.cpu() for name, tensor in run.weights.items()})
+
+
+def confirm(source: FreshRuns, engine: Engine, announce: Callable[[str], None]) -> None:
+    """Train the runs that are missing, as far as the time goes.
+
+    Raises:
+        Stopped: a signal ended it; everything told is kept.
+    """
+    if not source.waiting:
+        return
+    before = f" ({source.done} of {len(source.runs)} were told before)" if source.done else ""
+    trials = "trial" if len(source.told) == 1 else f"{len(source.told)} trials"
+    announce(f"training the best {trials} again on fresh seeds: {len(source.waiting)} runs{before}")
+    source.show(source.stage)
+    with stopping(source, announce) as status:
+        engine.run(source)
+    source.writer.flush()
+    if status():
+        raise Stopped(f"stopped with {source.done} of {len(source.runs)} runs on fresh seeds told", status())
+    if source.done < len(source.runs):
+        announce(f"time is up: {source.done} of {len(source.runs)} runs on fresh seeds told; the same command goes on")
+
+
+def compare(
+    leaders: Sequence[tuple[TrainingRun, TrialSpec]], source: FreshRuns, direction: Direction, worst: float
+) -> list[Confirmed]:
+    """Return the confirmed trials, the best mean first, of equals the one that ranked higher in the search.
+
+    A failed run counts with the metric's `worst` value, as in the search. Where no seed is whole, the search's best stands alone.
+    """
+    seeds = [seed for seed in sorted({s for _, s in source.runs}) if all(seed in runs for runs in source.told.values())]
+    if not seeds:
+        (found, spec), *_ = leaders
+        return [Confirmed(spec, found, {}, None)]
+    made = []
+    for found, spec in leaders:
+        runs = {seed: source.told[spec.number][seed] for seed in seeds}
+        counted = [_counted(run["value"], direction, worst) for run in runs.values()]
+        made.append(Confirmed(spec, found, runs, student_mean(counted, *sorted((worst, PERFECT[direction])))))
+    return sorted(made, key=lambda trial: _ranked((trial.mean.value if trial.mean else worst, 0.0), direction))
+
+
+def _counted(value: float | None, direction: Direction, worst: float) -> float:
+    """Return what a run counts: no value worse than the metric's worst, which would dwarf all other differences."""
+    return worst if value is None else (max if direction == "maximize" else min)(value, worst)
+
+
+def _ranked(value: tuple[float, float], direction: Direction) -> tuple[float, float]:
+    """Return a run's value and loss so that the lowest is the best."""
+    return (-value[0] if direction == "maximize" else value[0]), value[1]
+
+
+def _value_of(run: TrainingRun) -> tuple[float, float]:
+    assert run.value is not None, "a run without a value is no network to keep"
+    return run.value, run.loss or 0.0
+
+
+def _told(writer: StudyWriter, trial: int) -> dict[int, Kept]:
+    return {int(seed): kept for seed, kept in writer.kept(f"{KEY}{trial}").items()}

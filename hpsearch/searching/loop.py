@@ -8,11 +8,13 @@ that trial's result, since it would be the same run.
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from heapq import nsmallest
 from typing import Any
 
 from hpsearch.errors import StorageError
 from hpsearch.searching.idle import IdlePlaces
 from hpsearch.searching.view import Told, View
+from hpsearch.space.answers import fixed
 from hpsearch.storage.writing import Stored, StudyWriter
 from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
 
@@ -95,6 +97,12 @@ class Search:
         """The runs told so far by number, weights aside; of trials with equal hyperparameters the first."""
         return {number: run for number, (run, _) in self._answers.items()}
 
+    def leaders(self, most: int) -> list[tuple[TrainingRun, TrialSpec]]:
+        """Return at most so many of the best runs, best first and weights aside, with their trials; no two have equal hyperparameters."""
+        found = nsmallest(most, filter(_usable, self.answers.values()), key=self._rank)
+        params = ((run, self.view.trials[run.number].params) for run in found)
+        return [(run, self.specify(self.view.space.suggest(fixed(given)), run.number)) for run, given in params]
+
     @property
     def complete(self) -> bool:
         """Whether every trial is told."""
@@ -120,7 +128,7 @@ class Search:
         self._counts["trained"] += 1
         rungs, spec = self._rungs.pop(run.number), self._specs.pop(run.number)
         seconds = time.monotonic() - self._begun.pop(run.number)
-        self.writer.finish(run, self._value(run), rungs, seconds, None)
+        self.writer.finish(run, self._value(run), rungs, seconds, None, _folds(run))
         self._count(run, spec)
         self._answers[run.number] = replace(run, weights=None), rungs
         for repeat in self._waiting.pop(run.number, []):
@@ -185,7 +193,7 @@ class Search:
         self._counts["repeated"] += 1
         seconds = time.monotonic() - self._begun.pop(number)
         del self._rungs[number]
-        self.writer.finish(run, self._value(run), rungs, seconds, first)
+        self.writer.finish(run, self._value(run), rungs, seconds, first, _folds(run))
         self._count(run, self._specs.pop(number))
 
     def _count(self, run: TrainingRun, spec: TrialSpec) -> None:
@@ -212,14 +220,22 @@ class Search:
 
     def _better(self, run: TrainingRun) -> bool:
         """Whether a run is the best so far: by value, then by validation loss, then by number."""
-        if run.value is None or run.outcome is Outcome.PRUNED:
-            return False
-        return self.best is None or self._rank(run) < self._rank(self.best)
+        return _usable(run) and (self.best is None or self._rank(run) < self._rank(self.best))
 
     def _rank(self, run: TrainingRun) -> tuple[float, float, int]:
         assert run.value is not None
         sign = -1 if self.view.direction == "maximize" else 1
         return (sign * run.value, run.loss or 0.0, run.number)
+
+
+def _usable(run: TrainingRun) -> bool:
+    """Whether a run may be the best: it has a value, and was not ended for being behind."""
+    return run.value is not None and run.outcome is not Outcome.PRUNED
+
+
+def _folds(run: TrainingRun) -> Mapping[str, Any]:
+    """Return what is kept of a cross-validated trial beside its means."""
+    return {"folds": list(run.folds)} if run.folds else {}
 
 
 def _run(number: int, stored: Stored) -> TrainingRun:
@@ -234,4 +250,5 @@ def _run(number: int, stored: Stored) -> TrainingRun:
         loss=stored.run["validation_loss"],
         detail=stored.run["detail"],
         parameters=stored.run["parameters"],
+        folds=tuple(stored.run.get("folds", ())),
     )

@@ -11,10 +11,9 @@ from torch import nn
 from hpsearch.config import StudyConfig, check_config, find_study, read_config
 from hpsearch.data import Data, from_arrays, load
 from hpsearch.errors import UserError
-from hpsearch.training import Single
 from hpsearch.training.devices import choose_device
+from hpsearch.training.folds import train_alone
 from hpsearch.training.network import refuse_hidden_parameters
-from hpsearch.training.reference import train_safely
 from hpsearch.trial import Outcome, TrialSpec
 
 Build = Callable[[optuna.Trial, tuple[int, ...], int], nn.Module]
@@ -35,7 +34,8 @@ class Objective:
     network (depth, width, ...) are then left out.
 
     The metric is reported at every evaluation, so that the study's pruner can end a trial. A run that diverges returns `worst`, a
-    finite value that samplers learn from, and breaks the constraint `failed`.
+    finite value that samplers learn from, and breaks the constraint `failed`. A `Data` with folds is cross-validated: the network is
+    built and trained once on each fold, and what is reported and returned are the means.
 
     Raises:
         UserError: the data, space or training cannot be used; the study's direction is not the metric's; the network hides
@@ -91,8 +91,7 @@ class Objective:
             trial.report(metric, evaluation)
             return trial.should_prune()
 
-        run = train_safely(spec, self.data, Single(ask), (lambda: self._built(trial)) if self.build else None)
-        assert run is not None, "nobody stops a trial of plain Optuna"
+        run = train_alone(spec, self.data, ask, (lambda: self._built(trial)) if self.build else None)
         trial.set_user_attr("outcome", str(run.outcome))
         trial.set_user_attr("detail", run.detail)
         trial.set_user_attr("parameters", run.parameters)

@@ -53,7 +53,17 @@ def prepare_data(config: StudyConfig, place: Place) -> Data:
         task=section.task,
         metric=config.search.metric,
         rows=section.rows,
+        size=section.size,
     )
+    return on_device(config, place, data)
+
+
+def on_device(config: StudyConfig, place: Place, data: Data) -> Data:
+    """Return data on the device, in the study's precision.
+
+    Raises:
+        UserError: no such device, or one that has not this precision.
+    """
     device, precision = choose_device(place.device), config.training.precision
     if precision in ("tf32", "bfloat16") and (device.type != "cuda" or place.engine == "reference"):
         raise UserError(
@@ -64,8 +74,19 @@ def prepare_data(config: StudyConfig, place: Place) -> Data:
 
 def prepare_engine(config: StudyConfig, place: Place, data: Data, explain: Callable[[str], None]) -> Engine:
     """Return the engine that a study asks for, with places for as many trials as are asked for, or fit."""
-    places = place.parallel or min(
-        config.search.lag, default_places(data, config.space.largest(data.inputs, data.outputs))
-    )
-    explain(f"{places} trials in flight at most, lag {config.search.lag}")
+    places = places_of(config, place, data)
+    explain(f"{places} {'folds of ' if data.folds else ''}trials in flight at most, lag {config.search.lag}")
     return make_engine(place.engine, data, places, config.training.precision, explain)
+
+
+def places_of(config: StudyConfig, place: Place, data: Data) -> int:
+    """Return how many trials may be in flight: as many as are asked for, else as fit and as the study's lag lets begin.
+
+    Where the data have folds, each fold of a trial counts. On a CPU then whole trials are in flight, though it have fewer cores: their
+    folds train level, so that all of them are spared what would follow the trial's end, not the last one alone.
+    """
+    folds = max(1, len(data.folds))
+    fitting = default_places(data, config.space.largest(data.inputs, data.outputs))
+    if not data.training.inputs.is_cuda:
+        fitting = -(-fitting // folds) * folds
+    return place.parallel or min(config.search.lag * folds, fitting)

@@ -1,29 +1,34 @@
 """One study from its configuration to its result: data, storage, search, the best network."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from math import inf
 from typing import Any
 
 from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data
 from hpsearch.errors import SearchFailed, Stopped, look_up, shown
 from hpsearch.files import make_folder, write_file
-from hpsearch.searching.confirm import load_weights, save_weights, score_test
+from hpsearch.model import Member
+from hpsearch.searching.concluding import result_of, scored
+from hpsearch.searching.confirm import Confirmed, FreshRuns, Network, compare, confirm
 from hpsearch.searching.loop import Search, Standing
-from hpsearch.searching.place import Place
+from hpsearch.searching.networks import keep, kept_weights, member, members_of
+from hpsearch.searching.place import Place, prepare_engine
 from hpsearch.searching.pruners import PRUNERS
 from hpsearch.searching.samplers import SAMPLERS
+from hpsearch.searching.stage import Stage
 from hpsearch.searching.stopping import stopping
 from hpsearch.searching.view import View
 from hpsearch.storage.opening import DEFAULT, HOME, check_home, home
 from hpsearch.storage.writing import StudyWriter
-from hpsearch.training import Engine, Several
+from hpsearch.training import Engine
 from hpsearch.training.engines import compiles
-from hpsearch.trial import Direction, TrainingRun, TrialSpec
+from hpsearch.trial import Direction, TrialSpec
 
 NOTABLE = 0.05  # share of idle places that is worth a line
+FIGURES = ("validation", "search", "fresh", "test", "ensemble")  # of the result, that go with the model
 Show = Callable[[Standing], None]
 
 
@@ -51,6 +56,20 @@ def open_study(config: StudyConfig, place: Place, data: Data) -> Iterator[OpenSt
 
 
 @contextmanager
+def open_in_memory(config: StudyConfig, place: Place, data: Data) -> Iterator[OpenStudy]:
+    """Open a study whose storage nobody keeps; the best network still goes into the place's folder.
+
+    Raises:
+        UserError: it cannot start.
+    """
+    view = make_view(config, data.metric.direction)
+    with closing(
+        StudyWriter.in_memory(config.study.name, data.metric.direction, config.settings(), data.summary)
+    ) as writer:
+        yield OpenStudy(config, place, data, view, writer)
+
+
+@contextmanager
 def open_writer(
     place: Place, name: str, direction: str, settings: Mapping[str, Any], data: Mapping[str, Any]
 ) -> Iterator[StudyWriter]:
@@ -69,22 +88,27 @@ def open_writer(
         yield writer
 
 
-def run_study(study: OpenStudy, engine: Engine, show: Show, announce: Callable[[str], None]) -> dict[str, Any]:
-    """Run or continue a study and return its result, which the storage keeps too.
+def run_study(
+    study: OpenStudy,
+    engine: Engine,
+    show: Show,
+    announce: Callable[[str], None],
+    stage: Callable[[Stage], None] = lambda stage: None,
+) -> dict[str, Any]:
+    """Run or continue a study and return its result, which the storage keeps too; `stage` is told how the confirmation goes on.
 
     Raises:
         SearchFailed: no trial gave a usable network.
         Stopped: a signal ended it; everything told is kept.
     """
-    config, folder, data = study.config, study.place.folder, study.data
+    config, data = study.config, study.data
     search = make_search(config, study.view, study.writer, data, config.search.trials, show)
     for note in _notes(config, study.place, search, data):
         announce(note)
     with stopping(search, announce) as status:
         engine.run(search)
     study.writer.flush()
-    key = str(data.summary["hash"])
-    _keep_best(search, folder, key)
+    _keep_best(study, search)
     if status():
         left = search.total - search.standing.done
         raise Stopped(f"stopped with {search.standing.done} trials told, {left} to go", status())
@@ -93,7 +117,7 @@ def run_study(study: OpenStudy, engine: Engine, show: Show, announce: Callable[[
         announce(
             f"waiting for results that search.lag = {config.search.lag} asks for left {idle:.0%} of the places idle"
         )
-    return _confirm(search, folder, key, data, engine)
+    return _conclude(study, search, engine, announce, stage)
 
 
 def make_view(config: StudyConfig, direction: Direction) -> View:
@@ -141,9 +165,15 @@ def _notes(config: StudyConfig, place: Place, search: Search, data: Data) -> Ite
     large = [b for b in config.space.domain("batch_size").points() if not isinstance(b, str) and b > rows]
     if large:
         yield f"batch size {', '.join(map(str, large))} is above the {rows:,} training rows: trained as the full batch"
-    if place.parallel is not None and place.parallel > config.search.lag:
+    folds = max(1, len(data.folds))
+    if data.folds:
         yield (
-            f"at most {config.search.lag} of {place.parallel} places can be in use: a trial is proposed knowing all results up to "
+            f"every trial trains on {folds} folds, and its value is their mean; epochs are passes over a fold's training rows, "
+            "the updates those of the first fold"
+        )
+    if place.parallel is not None and place.parallel > config.search.lag * folds:
+        yield (
+            f"at most {config.search.lag * folds} of {place.parallel} places can be in use: a trial is proposed knowing all results up to "
             f"search.lag = {config.search.lag} before it (a study begun with a larger lag fills more)"
         )
     yield from _before_training(place, search, data)
@@ -168,38 +198,67 @@ def _ended(search: Search) -> str:
     return f"{what} complete {done:,}/{total:,}"
 
 
-def _keep_best(search: Search, folder: Path, key: str) -> None:
-    """Write the best network's weights where this run trained it; those of an earlier run are in the file, or trained again."""
-    if search.best is not None and search.best.weights is not None:
-        save_weights(folder, search.best, key)
-
-
-def _confirm(search: Search, folder: Path, key: str, data: Data, engine: Engine) -> dict[str, Any]:
-    """Return the result: as an earlier run confirmed it if nothing has changed, else scored on the test rows now."""
+def _keep_best(study: OpenStudy, search: Search) -> None:
+    """Keep the search's best network, where this run trained it, until it is confirmed; an earlier run's is in its file."""
     best, spec = search.best, search.best_spec
+    if best is None or spec is None or best.weights is None or best.value is None:
+        return
+    network = Network(best.number, None, spec, best.value, best.best)
+    _keep(study, [member(network, best.weights)], {"validation": best.value})
+
+
+def _keep(study: OpenStudy, members: Sequence[Member], figures: Mapping[str, Any]) -> None:
+    config, data = study.config, study.data
+    metrics = {"metric": data.metric.name, "direction": data.metric.direction, **figures}
+    keep(study.place.folder, data, members, study=config.study.name, seed=config.study.seed, metrics=metrics)
+
+
+def _conclude(
+    study: OpenStudy, search: Search, engine: Engine, announce: Callable[[str], None], stage: Callable[[Stage], None]
+) -> dict[str, Any]:
+    """Confirm the best trials, keep the winner's network and return the result; only what is not known yet is trained or scored."""
+    _refuse_nothing(search)
+    config, data, writer = study.config, study.data, study.writer
+
+    def engine_for(rows: Data) -> Engine:
+        return engine if rows is data else prepare_engine(config, study.place, rows, lambda line: None)
+
+    source, confirmed = _confirm(study, search, engine, announce, stage)
+    networks = [trial.best(config.study.seed, data.metric.direction) for trial in confirmed[: config.confirm.ensemble]]
+    kept = kept_weights(study.place.folder, data, config.study.name)
+    members = members_of(networks, {**kept, **source.weights()}, data, engine_for, announce)
+    best = next(trial for trial in confirmed if search.best and trial.found.number == search.best.number)
+    known = writer.kept()
+    scores = scored(known, data, networks, members)
+    result = result_of(confirmed, best, config.confirm.seeds, networks, data, scores)
+    if result != known or [*kept] != [network.start for network in networks]:
+        _keep(study, members, {key: result[key] for key in FIGURES if key in result})
+        writer.keep(result)
+    return result
+
+
+def _confirm(
+    study: OpenStudy, search: Search, engine: Engine, announce: Callable[[str], None], stage: Callable[[Stage], None]
+) -> tuple[FreshRuns, list[Confirmed]]:
+    asked, direction = study.config.confirm, study.data.metric.direction
+    until = inf if search.timeout is None else search.started + search.timeout
+    leaders = search.leaders(max(1, asked.trials))
+    seeds = asked.seeds if asked.trials else 0
+    specs = [spec for _, spec in leaders]
+    source = FreshRuns(specs, seeds, study.config.study.seed, study.writer, direction, until, stage)
+    confirm(source, engine, announce)
+    confirmed = compare(leaders, source, direction, search.worst)
+    if (few := len(confirmed)) < asked.ensemble:
+        announce(f"confirm.ensemble = {asked.ensemble}, but {few} confirmed: so many networks predict together")
+    return source, confirmed
+
+
+def _refuse_nothing(search: Search) -> None:
+    """Raise where no trial gave a network."""
     if not search.standing.done:
         raise SearchFailed("the time was up before the first trial ended. Give a longer --timeout.")
-    if best is None or spec is None:
+    if search.best is None:
         raise SearchFailed(
             f"none of {search.standing.done} trials gave a usable network ({search.standing.failed} diverged or ran out "
             "of memory). Lower the upper end of learning_rate, or give a longer budget."
         )
-    known = search.writer.kept()
-    if known.get("trial") == best.number:
-        return known
-    weights = load_weights(folder, best.number, key)
-    if weights is None:
-        run = _trained_again(spec, engine)
-        assert run.weights is not None, "the trial was the best of the search, and a run repeats"
-        weights = dict(run.weights)
-        save_weights(folder, run, key)
-    result = score_test(best, spec, data, weights)
-    result["scorings"] = known.get("scorings", 0) + 1  # a study that was extended has looked at the test rows before
-    search.writer.keep(result)
-    return result
-
-
-def _trained_again(spec: TrialSpec, engine: Engine) -> TrainingRun:
-    source = Several([spec])
-    engine.run(source)
-    return source.runs[spec.number]

@@ -19,9 +19,9 @@ from hpsearch.searching.place import Place, prepare_data
 from hpsearch.searching.study import specification
 from hpsearch.space.answers import fixed
 from hpsearch.storage.records import StudyRecord, TrialRecord
-from hpsearch.training import Engine, Several, Single
+from hpsearch.training import Engine, Several
 from hpsearch.training.engines import make_engine
-from hpsearch.training.reference import train_safely
+from hpsearch.training.folds import train_alone
 from hpsearch.trial import History, TrainingRun, TrialSpec
 
 EQUAL = 1e-10  # losses that are no further apart are the same run
@@ -96,7 +96,7 @@ def prepare(record: StudyRecord, *, root: str | None, device: str | None, engine
     if engine is None:
         return Question(config, data, None)
     double = data.to(data.training.inputs.device, torch.float64)
-    return Question(config, data, (make_engine(engine, double), double))
+    return Question(config, data, (make_engine(engine, double, len(double.folds) or None), double))
 
 
 def verify(question: Question, trials: Sequence[TrialRecord]) -> Iterator[Verified]:
@@ -137,9 +137,7 @@ def _exact(spec: TrialSpec, engine: Engine, data: Data, evaluations: int) -> tup
 
 def _reference(spec: TrialSpec, data: Data, until: int | None) -> TrainingRun:
     """Train with the reference, to the evaluation where the recorded trial was pruned if it was."""
-    run = train_safely(spec, data, Single(lambda evaluation, metric: evaluation == until))
-    assert run is not None, "nobody stops a single trial"
-    return run
+    return train_alone(spec, data, lambda evaluation, metric: evaluation == until)
 
 
 def _specification(config: StudyConfig, trial: TrialRecord, data: Data) -> TrialSpec:

@@ -71,6 +71,15 @@ def open_storage(url: str, *, read_only: bool = False) -> BaseStorage:
         return RDBStorage(_engine_url(url, read_only), engine_kwargs=_engine_kwargs(url), skip_table_creation=read_only)
 
 
+def load_study(url: str, name: str) -> optuna.Study:
+    """Return a stored study as Optuna's own functions take it.
+
+    Raises:
+        UserError, StorageError: there is no such storage, or it cannot be read.
+    """
+    return optuna.load_study(study_name=name, storage=open_storage(url, read_only=True))
+
+
 def check_url(url: str) -> None:
     """Refuse what cannot be a storage's URL, before anything is made.
 

@@ -31,20 +31,25 @@ def read_study(url: str, name: str | None = None) -> StudyRecord:
     storage = open_storage(url, read_only=True)
     with explained(url):
         study_id = _find(storage, url, name)
-        attributes = storage.get_study_user_attrs(study_id)
-        if f"{PREFIX}settings" not in attributes:
+        if f"{PREFIX}settings" not in storage.get_study_user_attrs(study_id):
             raise UserError(
                 f"study '{storage.get_study_name_from_id(study_id)}' in {masked(url)} was not made by hpsearch."
             )
-        return StudyRecord(
-            name=storage.get_study_name_from_id(study_id),
-            direction=_direction(storage, study_id),
-            settings=_table(attributes, "settings"),
-            data=_table(attributes, "data"),
-            result=_table(attributes, "result"),
-            trials=_trials(storage.get_all_trials(study_id, deepcopy=False)),
-            as_of=time.strftime("%Y-%m-%d %H:%M"),
-        )
+        return record_of(storage, study_id)
+
+
+def record_of(storage: BaseStorage, study_id: int) -> StudyRecord:
+    """Return what an open storage says about a study of hpsearch's."""
+    attributes = storage.get_study_user_attrs(study_id)
+    return StudyRecord(
+        name=storage.get_study_name_from_id(study_id),
+        direction=_direction(storage, study_id),
+        settings=_table(attributes, "settings"),
+        data=_table(attributes, "data"),
+        result=_table(attributes, "result"),
+        trials=_trials(storage.get_all_trials(study_id, deepcopy=False)),
+        as_of=time.strftime("%Y-%m-%d %H:%M"),
+    )
 
 
 def read(url: str, name: str | None = None) -> StudyRecord | ComparisonRecord:
@@ -167,7 +172,14 @@ def _record(trial: FrozenTrial, first: float) -> TrialRecord:
         rungs=trial.intermediate_values,
         repeats=run.get("repeats"),
         scores={part: run[part] for part in SCORED if isinstance(run.get(part), dict)},
+        folds=_numbers(run.get("folds")),
     )
+
+
+def _numbers(values: object) -> tuple[float, ...]:
+    """Return a list of numbers as it is, none where the storage holds something else."""
+    good = isinstance(values, list) and all(isinstance(value, int | float) for value in values)
+    return tuple(map(float, values)) if isinstance(values, list) and good else ()
 
 
 def _history(columns: object) -> History | None:

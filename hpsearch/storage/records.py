@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
+from statistics import stdev
 from typing import Any
 
 from hpsearch.trial import History
@@ -17,6 +18,7 @@ class TrialRecord:
     the network's trainable numbers. `started` is seconds since the study's first trial; `seconds` is wall time; `rungs` is what
     was reported to the pruner (evaluation → metric). `repeats` is the number of the trial with the same hyperparameters whose
     result was taken over, if any. `scores` has loss and metric of the best network on training and test rows, where they were taken.
+    `folds` has each fold's metric at the best evaluation where the trial was cross-validated: `value` is their mean.
     """
 
     number: int
@@ -34,6 +36,15 @@ class TrialRecord:
     rungs: Mapping[int, float] | None = None
     repeats: int | None = None
     scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    folds: tuple[float, ...] = ()
+
+    @property
+    def standard_error(self) -> float | None:
+        """The standard error of `value` over the folds, None without folds.
+
+        A rough figure: folds share training rows, and no estimate from one cross-validation is unbiased (Bengio & Grandvalet 2004).
+        """
+        return stdev(self.folds) / len(self.folds) ** 0.5 if len(self.folds) > 1 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from optuna.distributions import BaseDistribution
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -96,6 +96,17 @@ class StudyWriter:
                 if attributes.get(PREFIX + key) != value:
                     storage.set_study_user_attr(study_id, PREFIX + key, value)
         return cls(url, storage, study_id, under=under, curve=curve)
+
+    @classmethod
+    def in_memory(
+        cls, name: str, direction: str, settings: Mapping[str, Any], data: Mapping[str, Any]
+    ) -> "StudyWriter":
+        """Return a new study that no other process can see and that ends with this one, so that it needs no lease."""
+        storage = InMemoryStorage()
+        study_id = storage.create_new_study([StudyDirection[direction.upper()]], name)
+        for key, value in (("data", data), ("schema", SCHEMA), ("settings", settings)):
+            storage.set_study_user_attr(study_id, PREFIX + key, value)
+        return cls("memory", storage, study_id)
 
     def stored(self) -> list[Stored]:
         """Return the trials that are there already, in the order of their numbers."""

@@ -11,6 +11,7 @@ pruned and the finished, and takes again for the free places, until nothing is l
    (the data's) and the keeping of the history (`progress`) are one code for every engine; only arithmetic may be written again.
 3. A run that is stopped from outside (`source.stopping`) is dropped: it is trained again from its start some other day.
 4. A non-finite loss and exhausted memory end in a stated `Outcome`, never in an exception.
+5. A run trains on one fold of the data, `spec.fold`; `folds` makes one answer of a trial's folds.
 """
 
 from collections.abc import Callable, Sequence
@@ -70,11 +71,15 @@ class Single:
 
 @dataclass(eq=False)
 class Several:
-    """The source of listed trials outside a search: none is pruned, nobody stops them; `runs` are the answers by number."""
+    """The source of listed trials outside a search: `runs` are the answers by number; nobody stops them.
+
+    `ask(evaluation, metric)` decides at the rungs of each; none is pruned without it.
+    """
 
     waiting: list[TrialSpec]
     runs: dict[int, TrainingRun] = field(default_factory=dict)
     stopping: bool = False
+    ask: Callable[[int, float], bool] = lambda evaluation, metric: False
 
     def take(self, room: int) -> Sequence[TrialSpec]:
         """Return the next of the list."""
@@ -82,8 +87,8 @@ class Several:
         return taken
 
     def prune(self, number: int, evaluation: int, metric: float) -> bool:
-        """Let every trial go on."""
-        return False
+        """Ask at a rung."""
+        return self.ask(evaluation, metric)
 
     def finish(self, run: TrainingRun) -> None:
         """Keep the answer."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from hpsearch.data.dataset import Data
 from hpsearch.training import Engine
 from hpsearch.training.devices import workers
+from hpsearch.training.folds import FoldEngine
 from hpsearch.training.lanes import Lane, Plan, PullingEngine
 from hpsearch.training.reference import ReferenceEngine
 from hpsearch.trial import TrialSpec
@@ -26,8 +27,13 @@ def make_engine(
 ) -> Engine:
     """Return the engine of a name for this data, with `places` for trials in flight (None: as many as train at the same time).
 
-    `explain` is told which engine trains and why, once for each reason.
+    Where the data have folds a place is for one fold of a trial. `explain` is told which engine trains and why, once for each reason.
     """
+    engine = _engine(name, data, places, precision, explain)
+    return FoldEngine(engine, data) if data.folds else engine
+
+
+def _engine(name: str, data: Data, places: int | None, precision: str, explain: Callable[[str], None]) -> Engine:
     if name == "reference":
         explain("reference engine, as asked: one trial at a time")
         return ReferenceEngine(data)

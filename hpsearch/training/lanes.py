@@ -34,7 +34,7 @@ class Window:
 
 
 class Lane(Protocol):
-    """Trials that train side by side; all have one batch size and the same evaluations, and start together."""
+    """Trials that train side by side; all have one fold, one batch size and the same evaluations, and start together."""
 
     def advance(self, stopping: Callable[[], bool]) -> Mapping[int, Window] | None:
         """Train every trial to its next evaluation; return each one's window by its number, None where `stopping` said so."""
@@ -102,10 +102,11 @@ class PullingEngine:
         """Fill free places, all at once or where a good part of them is free, since a lane of one trial wastes a wide device."""
         if free < max(1, self.places // 8):
             return []
-        groups: dict[tuple[str, int, tuple[int, ...]], tuple[Plan, list[TrialSpec]]] = {}
+        groups: dict[tuple[str, int, int, tuple[int, ...]], tuple[Plan, list[TrialSpec]]] = {}
         for spec in source.take(free):
             plan = self.plan(spec)
-            groups.setdefault((plan.engine, spec.batch_size, spec.evaluate_at), (plan, []))[1].append(spec)
+            key = (plan.engine, spec.fold, spec.batch_size, spec.evaluate_at)
+            groups.setdefault(key, (plan, []))[1].append(spec)
         return [flight for plan, specs in groups.values() for flight in self._flights(plan, specs)]
 
     def _flights(self, plan: Plan, specs: Sequence[TrialSpec]) -> list[Flight]:
@@ -120,7 +121,8 @@ class PullingEngine:
     def _advance(self, flight: Flight, stopping: Callable[[], bool]) -> Mapping[int, Window] | None:
         """Train a flight's lane to the next evaluation (on a worker's thread)."""
         if flight.lane is None:
-            flight.lane = flight.plan.open([p.spec for p in flight.progress.values()], self.data)
+            specs = [progress.spec for progress in flight.progress.values()]
+            flight.lane = flight.plan.open(specs, self.data.fold(specs[0].fold))
         return flight.lane.advance(stopping)
 
     def _landed(self, flight: Flight, source: TrialSource) -> list[Flight]:

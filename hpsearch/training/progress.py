@@ -17,7 +17,7 @@ class Progress:
     def __init__(self, spec: TrialSpec, maximize: bool, parameters: int) -> None:
         self.spec, self.maximize, self.parameters = spec, maximize, parameters
         self.history = History()
-        self.best = 0
+        self.best = self.risen = 0  # the best evaluation, and the last one whose metric was better than all before
         self.value: float | None = None
         self.loss: float | None = None
         self.weights: Weights | None = None
@@ -44,7 +44,8 @@ class Progress:
             validation_loss=score[0],
             metric=score[1],
         )
-        if self._better(score[1]):
+        self.risen = evaluation if self.value is None or self._passes(score[1], self.value) else self.risen
+        if self._better(*score):
             self.best, self.value, self.loss, self.weights = evaluation, score[1], score[0], weights()
         outcome = self._ended(evaluation, source)
         return None if outcome is None else self.run(outcome)
@@ -65,8 +66,11 @@ class Progress:
             self.weights,
         )
 
-    def _better(self, metric: float) -> bool:
-        return self.value is None or self._passes(metric, self.value)
+    def _better(self, loss: float, metric: float) -> bool:
+        """Whether an evaluation is the best so far; on few rows metrics are often equal, and then the loss tells them apart."""
+        if self.value is None or self.loss is None or self._passes(metric, self.value):
+            return True
+        return metric == self.value and loss < self.loss
 
     def _passes(self, metric: float, mark: float) -> bool:
         return metric > mark if self.maximize else metric < mark
@@ -76,7 +80,7 @@ class Progress:
             return Outcome.REACHED
         if evaluation == len(self.spec.evaluate_at):
             return Outcome.FINISHED
-        if self.spec.patience is not None and evaluation - self.best >= self.spec.patience:
+        if self.spec.patience is not None and evaluation - self.risen >= self.spec.patience:
             return Outcome.STOPPED_EARLY
         if evaluation in self.spec.rungs and source.prune(self.spec.number, evaluation, self.history.metric[-1]):
             return Outcome.PRUNED

@@ -75,12 +75,15 @@ class ReferenceEngine:
 def train_safely(
     spec: TrialSpec, data: Data, source: TrialSource, build: Callable[[], nn.Module] | None = None
 ) -> TrainingRun | None:
-    """Train; exhausted memory becomes an outcome. A network of the user's own gets the trial's seed as its global random state."""
+    """Train on the trial's fold; exhausted memory becomes an outcome.
+
+    A network of the user's own gets the trial's seed as its global random state.
+    """
     try:
         with one_thread(data), torch.random.fork_rng() if build else nullcontext():
             if build:
                 torch.manual_seed(spec.seed)
-            return train(spec, data, source, build() if build else None)
+            return train(spec, data.fold(spec.fold), source, build() if build else None)
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise

@@ -1,0 +1,42 @@
+"""`export`: a study's model as a file that others read, checked against torch."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from hpsearch.commands.shared import add_common
+from hpsearch.commands.studies import add_model, folder_of
+
+HELP = "onnx, pt2 (torch.export) or safetensors (default: onnx)"
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    export = commands.add_parser("export", help="write a study's model as ONNX, pt2 or safetensors, and check it")
+    add_model(export)
+    export.add_argument("--format", default="onnx", metavar="NAME", help=HELP)
+    export.add_argument("-o", "--output", metavar="FILE", help="the file (default: the study's name, in this folder)")
+    add_common(export)
+    export.set_defaults(call=call)
+
+
+def call(options: argparse.Namespace) -> None:
+    """Write the file, and print how far its answers are from torch's."""
+    from hpsearch.errors import look_up
+    from hpsearch.model import load_model
+    from hpsearch.model.exporting import FORMATS, check_place, export
+    from hpsearch.screen import Screen, number
+
+    suffix = look_up(FORMATS, options.format, "format").suffix
+    folder = folder_of(options.study, Path(options.reports))
+    name = folder.resolve().name + (f"-{options.model}" if options.model != "best" else "")
+    path = Path(options.output or f"{name}{suffix}")
+    check_place(options.format, path)
+    model = load_model(folder, options.model)
+    exported = export(model, options.format, path)
+    screen = Screen("")
+    unit = "standard deviations of the target" if model.task == "regression" else "of a probability"
+    screen.row("export", f"{exported.path} ({exported.path.stat().st_size:,} bytes)")
+    screen.row(
+        "check", f"largest difference from torch {number(exported.difference)} {unit}, over {exported.rows:,} made rows"
+    )

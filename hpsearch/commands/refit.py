@@ -1,0 +1,69 @@
+"""`refit`: the best trial trained again on training and validation rows together."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpsearch.commands.shared import add_common
+from hpsearch.commands.studies import add_again, search_of, url_of
+
+if TYPE_CHECKING:
+    from hpsearch.screen import Screen
+    from hpsearch.searching.refit import Refitted
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    refit = commands.add_parser("refit", help="train the best trial again, on training and validation rows together")
+    add_again(refit)
+    refit.add_argument(
+        "--take-over", action="store_true", help="write although another machine's process holds the study"
+    )
+    add_common(refit)
+    refit.set_defaults(call=call)
+
+
+def call(options: argparse.Namespace) -> None:
+    """Train, score the test rows once more, and write `refit.safetensors` and `refit.json`."""
+    from hpsearch.files import make_folder
+    from hpsearch.model import save_model
+    from hpsearch.screen import Screen
+    from hpsearch.searching.place import Place, prepare_data
+    from hpsearch.searching.refit import best_trial, count_scoring, refit_best
+    from hpsearch.searching.verify import prepare
+    from hpsearch.training.engines import make_engine
+
+    record, folder = search_of(options)
+    best_trial(record)  # there is one, else it is told before anything is loaded
+    place = Place(
+        make_folder(folder), url_of(options.study, Path(options.reports)), options.device, engine=options.engine
+    )
+    question = prepare(record, root=options.data_root, device=options.device, engine=None)
+    whole = prepare_data(question.config, place, whole=True)
+    screen = Screen(whole.metric.name)
+    engine = make_engine(options.engine, whole, precision=question.config.training.precision)
+    refitted = refit_best(record, question.config, question.data, whole, engine)
+    looks = count_scoring(place.storage, record, refitted, options.take_over)
+    save_model(folder, "refit", refitted.model)
+    _tell(screen, refitted, looks)
+    screen.row("model", folder / "refit.safetensors")
+
+
+def _tell(screen: "Screen", refitted: "Refitted", looks: int) -> None:
+    """Print what was trained, how long, and what the test rows say."""
+    from hpsearch.screen import looked, number
+
+    spec, test = refitted.spec, refitted.test
+    screen.row(
+        "refit",
+        f"trial {spec.number} on {refitted.rows:,} rows, training and validation: {refitted.passes:.4g} passes as at its best "
+        f"evaluation, {refitted.updates:,} updates, {spec.schedule} learning rate over them",
+    )
+    if not test:
+        screen.row("test", "no rows were held out")
+        return
+    screen.row(
+        "test",
+        f"{test['metric']} {number(test['value'])} (95 % interval {number(test['low'])} to {number(test['high'])}, "
+        f"{test['rows']:,} rows{looked({'scorings': looks})})",
+    )

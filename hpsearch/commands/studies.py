@@ -1,0 +1,65 @@
+"""What commands on a finished search share: which study is meant, where its folder and its storage are, what trains it again."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpsearch.errors import UserError
+
+if TYPE_CHECKING:
+    from hpsearch.storage import StudyRecord
+
+
+def add_model(command: argparse.ArgumentParser) -> None:
+    """Add the study, and which of its models is meant."""
+    command.add_argument("study", metavar="STUDY", help="a study's name, or the folder that holds its model")
+    command.add_argument(
+        "--model", default="best", metavar="NAME", help="best, refit, or trial-N after `replay` (default: best)"
+    )
+
+
+def add_again(command: argparse.ArgumentParser) -> None:
+    """Add the study, and the options of a command that trains a part of it again."""
+    command.add_argument("study", metavar="STUDY", help="a study's name, its folder, or the URL of its storage")
+    command.add_argument("--study", dest="name", metavar="NAME", help="the study, where the storage has several")
+    command.add_argument(
+        "--engine", default="auto", help="auto, reference, fused, resident: who trains (default: auto)"
+    )
+    command.add_argument("--data-root", metavar="DIR", help="folder of the data set's files, where it has moved")
+    command.add_argument("--device", help="cpu, cuda, cuda:1 (default: CUDA where there is one)")
+
+
+def folder_of(source: str, reports: Path) -> Path:
+    """Return a study's folder: a folder that holds a study or a model is meant itself, else it is that of a study's name."""
+    from hpsearch.files import folder_name
+
+    given = Path(source)
+    if given.is_dir() and any((given / file).is_file() for file in ("best.json", "refit.json", "study.db")):
+        return given
+    return reports / folder_name(source)
+
+
+def url_of(source: str, reports: Path) -> str:
+    """Return the URL of a study's storage."""
+    from hpsearch.storage.opening import sqlite_url
+
+    return source if "://" in source else sqlite_url(folder_of(source, reports).absolute() / "study.db")
+
+
+def search_of(options: argparse.Namespace) -> "tuple[StudyRecord, Path]":
+    """Read a search, and say where its folder is.
+
+    Raises:
+        UserError: there is none, or it is a comparison.
+        StorageError: the storage cannot be read.
+    """
+    from hpsearch.files import folder_name
+    from hpsearch.storage import ComparisonRecord
+    from hpsearch.storage.reading import read
+
+    reports = Path(options.reports)
+    record = read(url_of(options.study, reports), options.name)
+    if isinstance(record, ComparisonRecord):
+        raise UserError(f"'{record.name}' is a comparison, which has no best network. Give a search's name.")
+    by_url = "://" in options.study
+    return record, reports / folder_name(record.name) if by_url else folder_of(options.study, reports)

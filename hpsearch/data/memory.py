@@ -1,0 +1,36 @@
+"""Memory: what a file declares is compared with what is free before anything of it is read."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from hpsearch.errors import UserError
+
+MEMINFO = Path("/proc/meminfo")
+GROUP = Path("/sys/fs/cgroup")  # what a container may use
+
+
+def available() -> int | None:
+    """Return the bytes that are free for this process, None where the system does not say."""
+    found = []
+    with suppress(OSError, ValueError, StopIteration):
+        lines = MEMINFO.read_text().splitlines()
+        found.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]))
+    with suppress(OSError, ValueError):  # "max" where there is no limit
+        limit = int((GROUP / "memory.max").read_text())
+        found.append(max(0, limit - int((GROUP / "memory.current").read_text())))
+    return min(found, default=None)
+
+
+def check_memory(needed: int, what: str, advice: str) -> None:
+    """Refuse what would not fit.
+
+    Raises:
+        UserError: `what` needs more bytes than there are free ones.
+    """
+    free = available()
+    if free is not None and needed > free:
+        raise UserError(f"{what} would need about {_size(needed)} of memory, {_size(free)} are free. {advice}")
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e8 else f"{count / 1e6:,.1f} MB"

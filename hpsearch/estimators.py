@@ -1,0 +1,214 @@
+"""`DNNClassifier` and `DNNRegressor`: scikit-learn estimators that search the hyperparameters of a deep network inside `fit`.
+
+They keep to scikit-learn's conventions, so that pipelines, `cross_val_score`, `GridSearchCV` and `clone` take them as they are. `fit`
+holds rows out to compare networks on, searches in memory, and keeps the model and the table of trials. It holds no rows out for a test:
+whoever wants a test score keeps rows back before, as `cross_val_score` does.
+"""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import check_random_state, compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from hpsearch.data.dataset import Data
+from hpsearch.data.holding import hold_out
+from hpsearch.errors import UserError, shown
+from hpsearch.model import Model
+from hpsearch.model.arrays import predictions
+from hpsearch.searching.arrays import Found, array_config, array_data, search_in_memory
+from hpsearch.searching.place import Place
+from hpsearch.tables import TABLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
+LARGEST_SEED = 2**31 - 1
+SMALLEST_TABLE = 2  # rows
+
+
+class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """What both have: a search in `fit`, what it leaves, and predictions with it."""
+
+    best_params_: dict[str, Any]
+    best_value_: float
+    trials_: "pd.DataFrame"
+    model_: Model
+    n_features_in_: int
+    feature_names_in_: npt.NDArray[np.object_]
+
+    def _search(self, inputs: Any, targets: Array, task: str, weights: Array | None = None) -> None:
+        """Search and keep what is found; `targets` are class numbers or values, `weights` those of the classes."""
+        seed = int(check_random_state(self.random_state).randint(LARGEST_SEED))
+        config = array_config("table", self._settings(task, seed), type(self).__name__)
+        codes = None if task == "regression" else targets
+        split, notice = hold_out(codes, len(targets), self.validation, seed)
+        if notice:
+            warnings.warn(f"{type(self).__name__}: {notice}.", stacklevel=3)
+        with TemporaryDirectory(prefix="hpsearch-") as folder:
+            place = Place(Path(folder), "", self.device)
+            data = array_data(config, place, inputs, targets, split)
+            self._keep(search_in_memory(config, place, weighted(data, weights)))
+
+    def _settings(self, task: str, seed: int) -> dict[str, Mapping[str, Any] | None]:
+        """Return the parameters as the tables of a study."""
+        return {
+            "study": {"name": type(self).__name__, "seed": seed},
+            "data": {"name": "arrays", "task": task},
+            "space": self.space,
+            "training": {"epochs": self.epochs, "patience": self.patience},
+            "search": {"trials": self.trials, "timeout": self.timeout, "metric": self.metric},
+            "confirm": {"ensemble": self.ensemble},
+        }
+
+    def _keep(self, found: Found) -> None:
+        best = found.record.trials[found.record.result["trial"]]
+        self.best_params_, self.best_value_ = dict(best.params), float(found.record.result["validation"])
+        self.trials_ = TABLES["trials"].build(found.record, {})
+        self.model_ = found.model
+
+    def _predictions(self, X: Any) -> Floats:
+        """Return the model's probabilities [N, C] or values [N, K]."""
+        check_is_fitted(self)
+        return predictions(self.model_, validate_data(self, X, reset=False))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state with weights as NumPy arrays."""
+        state: dict[str, Any] = super().__getstate__()
+        return {**state, "model_": _with_weights(state["model_"], torch.Tensor.numpy)} if "model_" in state else state
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Take a state back; arrays that lie in a file that cannot be written are copied."""
+        back = {"model_": _with_weights(state["model_"], torch.tensor)} if "model_" in state else {}
+        super().__setstate__({**state, **back})
+
+
+class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
+    """A deep network that classifies, its hyperparameters searched in `fit`."""
+
+    classes_: Array
+
+    def __init__(
+        self,
+        trials: int = 20,
+        space: Mapping[str, Any] | None = None,
+        *,
+        epochs: int | None = 40,
+        patience: int | None = 12,
+        metric: str | None = None,
+        validation: float = 0.15,
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        ensemble: int = 1,
+        refit: bool = True,
+        timeout: float | None = None,
+        random_state: Any = None,
+        device: str | None = None,
+    ) -> None:
+        self.trials = trials
+        self.space = space
+        self.epochs = epochs
+        self.patience = patience
+        self.metric = metric
+        self.validation = validation
+        self.class_weight = class_weight
+        self.ensemble = ensemble
+        self.refit = refit
+        self.timeout = timeout
+        self.random_state = random_state
+        self.device = device
+
+    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
+        """Search the best network for inputs [N, F] and one class of each row [N]."""
+        inputs, targets = validate_data(self, X, y, ensure_min_samples=SMALLEST_TABLE)
+        check_classification_targets(targets)
+        self.classes_, codes = np.unique(targets, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise UserError(f"target: 1 class ({shown(targets[0])}), at least 2 needed. Add rows of another class.")
+        weights = None
+        if self.class_weight is not None:
+            weights = compute_class_weight(self.class_weight, classes=self.classes_, y=targets)
+        self._search(inputs, codes, "binary" if len(self.classes_) == 2 else "multiclass", weights)
+        return self
+
+    def predict(self, X: npt.ArrayLike) -> Array:
+        """Return the most probable class of each row, [N] of the dtype of `classes_`."""
+        numbers = self._predictions(X).argmax(axis=1)
+        labels: Array = self.classes_[numbers]
+        return labels
+
+    def predict_proba(self, X: npt.ArrayLike) -> Floats:
+        """Return the probability of each class, [N, C] in the order of `classes_`."""
+        return self._predictions(X)
+
+
+class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
+    """A deep network that predicts numbers, its hyperparameters searched in `fit`."""
+
+    def __init__(
+        self,
+        trials: int = 20,
+        space: Mapping[str, Any] | None = None,
+        *,
+        epochs: int | None = 40,
+        patience: int | None = 12,
+        metric: str | None = None,
+        validation: float = 0.15,
+        ensemble: int = 1,
+        refit: bool = True,
+        timeout: float | None = None,
+        random_state: Any = None,
+        device: str | None = None,
+    ) -> None:
+        self.trials = trials
+        self.space = space
+        self.epochs = epochs
+        self.patience = patience
+        self.metric = metric
+        self.validation = validation
+        self.ensemble = ensemble
+        self.refit = refit
+        self.timeout = timeout
+        self.random_state = random_state
+        self.device = device
+
+    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
+        """Search the best network for inputs [N, F] and one number of each row [N], or several [N, K]."""
+        inputs, targets = validate_data(
+            self, X, y, ensure_min_samples=SMALLEST_TABLE, multi_output=True, y_numeric=True
+        )
+        self._shape = targets.shape[1:]
+        self._search(inputs, targets, "regression")
+        return self
+
+    def predict(self, X: npt.ArrayLike) -> Floats:
+        """Return the predicted numbers, [N] or [N, K] as the targets were."""
+        values = self._predictions(X)
+        return values.reshape(len(values), *self._shape)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def weighted(data: Data, weights: Array | None) -> Data:
+    """Return data whose classes are weighed in the loss."""
+    if weights is None:
+        return data
+    return replace(data, class_weights=torch.as_tensor(weights).to(data.training.inputs))
+
+
+def _with_weights(model: Model, change: Any) -> Model:
+    members = tuple(replace(m, weights={name: change(w) for name, w in m.weights.items()}) for m in model.members)
+    return replace(model, members=members)

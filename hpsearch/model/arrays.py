@@ -1,0 +1,57 @@
+"""A model asked from Python: arrays, frames or tensors like those of its search in, predictions as NumPy arrays out."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hpsearch.data.cells import Array, listed, read_inputs
+from hpsearch.data.targets import label_text
+from hpsearch.errors import UserError
+from hpsearch.model.saved import Model
+from hpsearch.model.whole import Whole
+
+
+def predictions(model: Model, inputs: Any) -> npt.NDArray[np.float64]:
+    """Return a model's probabilities [N, C] or values [N, K] of inputs as they were searched on.
+
+    Computed in float64, so that a row's prediction does not depend on the rows beside it.
+
+    Raises:
+        UserError: the inputs are not like those of the search.
+    """
+    numbers = torch.from_numpy(numbers_of(model.preprocessing, inputs))
+    with torch.no_grad():
+        return np.asarray(Whole(in_float64(model))(numbers).numpy(), dtype=np.float64)
+
+
+def numbers_of(preprocessing: Mapping[str, Any], inputs: Any) -> npt.NDArray[np.float64]:
+    """Return the numbers [N, P] of the columns that a model uses, by name from a frame and else by place; or images [N, C, H, W]."""
+    given = read_inputs(inputs)
+    if preprocessing["kind"] == "images":
+        if list(given.shape) != list(preprocessing["shape"]):
+            raise UserError(f"inputs: images of {given.shape}, {tuple(preprocessing['shape'])} expected.")
+        return given.values.reshape(-1, *given.shape).astype(np.float64)
+    places = {name: place for place, name in enumerate(given.columns)}
+    wanted = [column["name"] for column in preprocessing["columns"]]
+    if missing := [name for name in wanted if name not in places]:
+        raise UserError(f"inputs: no column {listed(missing)}. Give the columns that the search was given.")
+    return given.values[:, [places[name] for name in wanted]].astype(np.float64)
+
+
+def in_float64(model: Model) -> Model:
+    """Return a model with its weights in float64, on the CPU."""
+    members = [
+        replace(member, weights={name: weights.cpu().double() for name, weights in member.weights.items()})
+        for member in model.members
+    ]
+    return replace(model, members=tuple(members))
+
+
+def labels_of(classes: tuple[str, ...], targets: Array) -> Array:
+    """Return the labels of classes (their texts, by class number) as the targets have them."""
+    known = {label_text(value): value for value in np.unique(targets)}
+    return np.array([known[text] for text in classes], dtype=targets.dtype)

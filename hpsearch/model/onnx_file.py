@@ -1,0 +1,103 @@
+"""A model as one ONNX file, raw columns in and labels out.
+
+torch exports the part that computes, numbers [N, P] → predictions; `onnx_ends` puts columns of text before it, and labels behind it.
+"""
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hpsearch.errors import HpsearchError, UserError
+from hpsearch.files import write_file
+from hpsearch.model.onnx_ends import add_back, add_front, feed, has_text, labels_of
+from hpsearch.model.saved import Model, describe
+from hpsearch.model.whole import Whole, plausible
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+LARGEST = 2_000_000_000  # bytes: what one file can hold (protobuf's limit)
+
+
+def write_onnx(model: Model, path: Path) -> None:
+    """Write the model as one file.
+
+    Raises:
+        UserError: it is larger than one file can be.
+    """
+    from onnx import helper
+
+    proto = _core(model)
+    if has_text(model):
+        add_front(proto, model)
+    if model.classes:
+        add_back(proto, model)
+    helper.set_model_props(proto, {name: json.dumps(value) for name, value in describe(model).items()})
+    if proto.ByteSize() > LARGEST:
+        raise UserError(
+            f"{path}: {proto.ByteSize():,} bytes, {LARGEST:,} at most in one ONNX file. Choose --format pt2."
+        )
+    write_file(path, proto.SerializeToString(deterministic=True))
+
+
+def ask_onnx(model: Model, path: Path, rows: Tensor) -> Tensor:
+    """Return the predictions of a file for a source's numbers, fed as a user would: texts for categories, nothing for missing ones.
+
+    Raises:
+        HpsearchError: its labels are not those of its probabilities.
+    """
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [given.name for given in session.get_inputs()]
+    answers = dict(
+        zip((o.name for o in session.get_outputs()), session.run(None, feed(model, names, rows)), strict=True)
+    )
+    if not model.classes:
+        return torch.from_numpy(answers["prediction"])
+    labels = labels_of(model)[answers["probabilities"].argmax(axis=1)]
+    if not np.array_equal(answers["prediction"], labels):
+        raise HpsearchError(f"{path}: its labels are not those of its probabilities. Please report this study.")
+    return torch.from_numpy(answers["probabilities"])
+
+
+def _core(model: Model) -> "ModelProto":
+    """Return the part that computes, as torch exports it, without the paths of this machine that torch puts into it."""
+    image = model.preprocessing["kind"] == "images"
+    with _quiet():
+        program = torch.onnx.export(
+            Whole(model).eval(),
+            (plausible(model, 2),),
+            dynamo=True,
+            verbose=False,
+            input_names=["images" if image else "numbers"],
+            output_names=["probabilities" if model.classes else "prediction"],
+            dynamic_shapes=({0: torch.export.Dim("rows")},),
+        )
+    assert program is not None
+    proto: ModelProto = program.model_proto
+    for item in (*proto.graph.node, *proto.graph.value_info, *proto.graph.input, *proto.graph.output, proto.graph):
+        item.ClearField("metadata_props")
+        item.ClearField("doc_string")
+    return proto
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's progress and its advice to its own developers off the screen."""
+    with warnings.catch_warnings(), redirect_stdout(StringIO()):
+        warnings.simplefilter("ignore")
+        logging.disable(logging.ERROR)
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)

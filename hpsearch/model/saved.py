@@ -1,0 +1,240 @@
+"""A model as two files: `NAME.safetensors`, the weights of its networks, and `NAME.json`, everything else as plain values.
+
+No pickle: neither file can hold code. The JSON carries the sha256 of the weights and is written last, so that a pair is one model or
+none; whatever is damaged, foreign or inconsistent is refused in one line before a network is made of it.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from hashlib import sha256
+from itertools import pairwise
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from hpsearch.data.dataset import Data
+from hpsearch.data.tasks import TASKS
+from hpsearch.errors import StorageError, shown
+from hpsearch.files import write_file
+from hpsearch.training.activations import ACTIVATIONS
+from hpsearch.trial import Architecture
+
+FORMAT = 1
+CLASS_KINDS = ("text", "integer", "number", "boolean")
+LONGEST_JSON = 1 << 28  # bytes: a table of 100,000 categories has some millions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Member:
+    """One network: its `weights` by the names of `DNN`'s state dict, the `trial` that they are of, and its `seed`."""
+
+    architecture: Architecture
+    weights: Mapping[str, Tensor]
+    trial: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """Networks that predict together, and all that turns a source's rows into inputs and outputs into predictions.
+
+    `classes` are the labels as text by class number, none for regression, and `class_kind` (of `CLASS_KINDS`) what they were before;
+    `target_mean` and `target_scale` [K] undo the standardising of regression targets. `preprocessing` is `Data.preprocessing`;
+    `metrics` what the search measured; `provenance` where the model comes from. Both hold plain values.
+    """
+
+    members: tuple[Member, ...]
+    task: str
+    classes: tuple[str, ...]
+    class_kind: str
+    target_mean: tuple[float, ...]
+    target_scale: tuple[float, ...]
+    preprocessing: Mapping[str, Any]
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+def model_of(
+    data: Data,
+    members: Sequence[Member],
+    *,
+    metrics: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    class_kind: str | None = None,
+) -> Model:
+    """Return the model of networks that were trained on this data; `class_kind` is what the classes look like if left out."""
+    return Model(
+        tuple(members),
+        data.task.name,
+        data.classes,
+        class_kind or kind_of(data.classes),
+        tuple(data.target_mean.tolist()),
+        tuple(data.target_scale.tolist()),
+        data.preprocessing,
+        metrics,
+        provenance,
+    )
+
+
+def kind_of(classes: Sequence[str]) -> str:
+    """Return what labels were before they became text, as far as the text tells: `007` is text, `7` an integer."""
+    if set(classes) == {"False", "True"}:
+        return "boolean"
+    if classes and all(_written(label, int) for label in classes):
+        return "integer"
+    return "number" if classes and all(_written(label, float) for label in classes) else "text"
+
+
+def save_model(folder: Path, name: str, model: Model) -> None:
+    """Write `NAME.safetensors` and then `NAME.json` into the folder, each whole or not at all.
+
+    Raises:
+        StorageError: the disk is full, the folder read-only or missing.
+    """
+    several = len(model.members) > 1
+    tensors = {
+        f"members.{number}.{key}" if several else key: tensor.detach().cpu().contiguous()
+        for number, member in enumerate(model.members)
+        for key, tensor in member.weights.items()
+    }
+    label = {
+        "hpsearch": json.dumps({"format": FORMAT, "model": name})
+    }  # one entry: several are written in a random order
+    weights = save(tensors, label)
+    write_file(folder / f"{name}.safetensors", weights)
+    head = {"format": FORMAT, "weights": f"{name}.safetensors", "sha256": sha256(weights).hexdigest()}
+    write_file(folder / f"{name}.json", json.dumps(head | describe(model), indent=1, allow_nan=False) + "\n")
+
+
+def load_model(folder: Path, name: str = "best") -> Model:
+    """Return a saved model.
+
+    Raises:
+        StorageError: a file is missing, damaged, of another format, or does not fit the other one.
+    """
+    path = folder / f"{name}.json"
+    described = _parsed(path, _content(path))
+    if described.get("format") != FORMAT:
+        raise StorageError(
+            f"{path}: format {shown(described.get('format'))}, {FORMAT} expected. Read it with the hpsearch that wrote it."
+        )
+    weights = folder / f"{name}.safetensors"
+    content = _content(weights)
+    if described.get("sha256") != sha256(content).hexdigest():
+        raise StorageError(
+            f"{weights}: not the file that {path.name} was written with (its sha256 differs). Copy both files again."
+        )
+    try:
+        return _model(described, load(content))
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, SafetensorError) as error:
+        raise StorageError(f"{path}: no model of hpsearch's ({_reason(error)}). Copy both files again.") from None
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """Return everything but the weights as strict JSON has it: tuples as lists, numbers that are not finite as null."""
+    members = [
+        {"trial": member.trial, "seed": member.seed, "architecture": asdict(member.architecture)}
+        for member in model.members
+    ]
+    return {
+        field.name: _plain(members if field.name == "members" else getattr(model, field.name))
+        for field in fields(model)
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def _written(label: str, kind: type[int] | type[float]) -> bool:
+    try:
+        return str(kind(label)) == label and isfinite(kind(label))
+    except (ValueError, OverflowError):
+        return False
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if path.suffix == ".json" and path.stat().st_size > LONGEST_JSON:
+            raise StorageError(f"{path}: larger than any model's description. Copy both files again.")
+        return path.read_bytes()
+    except OSError as error:
+        raise StorageError(
+            f"{path}: {error.strerror}. Run the study, or give the folder that holds the model."
+        ) from None
+
+
+def _parsed(path: Path, content: bytes) -> dict[str, Any]:
+    try:
+        described = json.loads(content)
+    except (ValueError, RecursionError):
+        described = None
+    if not isinstance(described, dict):
+        raise StorageError(f"{path}: damaged, no JSON of a model. Copy both files again.")
+    return described
+
+
+def _model(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Model:
+    """Return the model that both files hold; whatever is not as it was written raises."""
+    several = len(described["members"]) > 1
+    members = tuple(
+        _member(entry, tensors, f"members.{number}." if several else "")
+        for number, entry in enumerate(described["members"])
+    )
+    model = Model(
+        members,
+        described["task"],
+        tuple(described["classes"]),
+        described["class_kind"],
+        tuple(map(float, described["target_mean"])),
+        tuple(map(float, described["target_scale"])),
+        *(dict(described[name]) for name in ("preprocessing", "metrics", "provenance")),
+    )
+    _check(model, len(tensors))
+    return model
+
+
+def _member(entry: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str) -> Member:
+    given = entry["architecture"]
+    architecture = Architecture(**{**given, "widths": tuple(given["widths"])})
+    weights = {}
+    for layer, (inputs, outputs) in enumerate(pairwise(architecture.sizes)):
+        for key, shape in ((f"layers.{layer}.weight", (outputs, inputs)), (f"layers.{layer}.bias", (outputs,))):
+            weights[key] = tensor = tensors[prefix + key]
+            if tensor.shape != shape or not tensor.is_floating_point():
+                raise ValueError(f"{prefix}{key} is {list(tensor.shape)}, {list(shape)} expected")
+    return Member(architecture, weights, int(entry["trial"]), int(entry["seed"]))
+
+
+def _check(model: Model, tensors: int) -> None:
+    """Refuse what could be read, but makes no model."""
+    outputs = {"binary": 1, "multiclass": len(model.classes), "regression": len(model.target_mean)}[model.task]
+    fits = {
+        "no members": bool(model.members),
+        "weights of no member": tensors == sum(len(member.weights) for member in model.members),
+        "unknown activation": all(member.architecture.activation in ACTIVATIONS for member in model.members),
+        "other outputs than the task has": all(member.architecture.outputs == outputs for member in model.members),
+        "members of different inputs": len({member.architecture.inputs for member in model.members}) == 1,
+        "classes that are no text": all(isinstance(label, str) for label in model.classes),
+        "classes of another task": (model.task == "regression") == (not model.classes),
+        "an unknown kind of classes": model.class_kind in CLASS_KINDS,
+        "a target's scaling of two lengths": len(model.target_mean) == len(model.target_scale),
+        "an unknown task": model.task in TASKS,
+    }
+    for problem, fine in fits.items():
+        if not fine:
+            raise ValueError(problem)
+
+
+def _reason(error: Exception) -> str:
+    text = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+    return " ".join(text.split())[:200]

@@ -1,0 +1,102 @@
+"""What a result is worth, in sentences: the search's best value, the mean over fresh seeds, the test rows. Standard library only."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hpsearch.storage import StudyRecord
+from hpsearch.words import SPACE, Metric, best, count, ranked, sentence
+
+
+def honesty(record: StudyRecord) -> str:
+    """Say what the values are worth, the honest ones beside the flattering ones."""
+    trained = len(ranked(record))
+    if not trained:
+        return ""
+    text = _over_folds(record)
+    if record.result.get("fresh"):
+        return f"{text}{_three(record)} {_expect(record)}"
+    text += f"The validation value is the best of {trained:,} and so tends to be too good; " if trained > 1 else ""
+    if record.result.get("test"):
+        return sentence(
+            text
+            + "the test rows were used once, after the search, by this network alone. Expect the test value on new rows like these."
+        )
+    return sentence(text + _unknown(record))
+
+
+def _over_folds(record: StudyRecord) -> str:
+    """Say that the best value is a mean over folds, and how sure that makes it."""
+    metric, leader = Metric.of(record), best(record)
+    if leader is None or leader.standard_error is None:
+        return ""
+    return (
+        f"Cross-validated: {metric.name} {metric.text(leader.value)} ± {metric.text(leader.standard_error)} is trial {leader.number}'s "
+        f"mean over {len(leader.folds)} folds ± its standard error, a rough one, since folds share training rows. "
+    )
+
+
+def _unknown(record: StudyRecord) -> str:
+    if (record.data.get("rows") or {}).get("test") == 0:
+        return "no test rows were held out, so nothing unbiased is known of how good the network is on new rows."
+    return "the test rows have not been used yet, so how good the network is on new rows is not known."
+
+
+def _three(record: StudyRecord) -> str:
+    """Say the search's best value, what the same hyperparameters reach on fresh seeds, and what the test rows say."""
+    metric, result = Metric.of(record), record.result
+    searched, fresh = result["search"], result["fresh"]
+    own = next((trial for trial in result["confirmed"] if trial["trial"] == searched["trial"]), fresh)
+    value = f"The search's best value was {metric.text(searched['value'])}"
+    text = f"{value}; on fresh seeds the same hyperparameters reach {_mean(metric, own)}"
+    test = result.get("test") or {}
+    tested = f"on test rows {metric.text(test['value'])} ({metric.between(test['low'], test['high'])})" if test else ""
+    if searched["trial"] == result["trial"]:
+        return f"{text}; {tested}." if tested else f"{text}."
+    return (
+        f"{text}. Trial {result['trial']} has the best mean, {_mean(metric, fresh)}, and is the one that was chosen"
+        + (f"; {tested}." if tested else ".")
+    )
+
+
+def _mean(metric: Metric, mean: Mapping[str, Any]) -> str:
+    if mean.get("low") is None or mean.get("high") is None:
+        return metric.text(mean["value"])
+    return f"{metric.text(mean['value'])} ({metric.between(mean['low'], mean['high'])})"
+
+
+def _expect(record: StudyRecord) -> str:
+    if not record.result.get("test"):
+        return sentence(_unknown(record))
+    times = record.result.get("scorings", 1)
+    used = "once, at the end," if times == 1 else f"{times} times, each time at the end,"
+    return f"The test rows were used {used} by the chosen network: expect the test value on new rows like these."
+
+
+def mean_box(metric: Metric, fresh: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return the mean over fresh seeds as (name, value, remark)."""
+    remark = f"mean over {count(fresh['runs'], 'fresh seed').replace(' ', SPACE)}"
+    if fresh.get("low") is not None and fresh.get("high") is not None:
+        remark += f", 95{SPACE}% interval {metric.between(fresh['low'], fresh['high'])}"
+    return f"validation {metric.name}", metric.text(fresh["value"]), remark
+
+
+def cautions(record: StudyRecord) -> list[str]:
+    """Return what a careful reader would object to the confirmation."""
+    fresh = record.result.get("fresh")
+    if not fresh:
+        asked = (record.settings.get("confirm") or {}).get("trials")
+        said = "No run on a fresh seed was told before the time was up: the best value is the search's own, and optimistic."
+        return [said] if record.result and asked else []
+    winner = record.result["confirmed"][0]
+    failed = sum(run["value"] is None for run in winner["runs"])
+    found = []
+    if failed:
+        found.append(
+            f"{failed} of {count(len(winner['runs']), 'run')} of trial {winner['trial']} on fresh seeds failed; in the mean each counts "
+            "with the metric's worst value."
+        )
+    if fresh["runs"] < fresh["asked"]:
+        found.append(
+            f"The time was up after {fresh['runs']} of {fresh['asked']} fresh seeds; the same command goes on."
+        )
+    return found

@@ -1,0 +1,146 @@
+"""A study of arrays at hand, without a file: the settings of one that comes along, with what Python gives in their places."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from signal import SIGINT
+from typing import Any, Protocol
+
+from hpsearch.config import StudyConfig, check_config, find_study
+from hpsearch.config.reading import parse
+from hpsearch.config.sections import UNITS
+from hpsearch.data import Data, from_arrays
+from hpsearch.data.splits import Split
+from hpsearch.errors import Stopped
+from hpsearch.model import Member, Model, model_of
+from hpsearch.searching.confirm import load_weights
+from hpsearch.searching.loop import Standing
+from hpsearch.searching.place import Place, on_device, prepare_engine
+from hpsearch.searching.study import OpenStudy, open_in_memory, run_study
+from hpsearch.storage import StudyRecord
+from hpsearch.storage.reading import record_of
+from hpsearch.trial import Architecture
+
+Given = Mapping[str, Mapping[str, Any] | None]
+
+
+def array_config(default: str, given: Given, where: str) -> StudyConfig:
+    """Return the settings of a study that comes along, with the given tables' keys in their places; None leaves a key as it is.
+
+    A space takes the place of the whole space. `where` stands before each problem.
+
+    Raises:
+        UserError: every problem, a line each.
+    """
+    raw = deepcopy(_settings(default))
+    for name, table in given.items():
+        keys = {key: value for key, value in (table or {}).items() if value is not None}
+        if name == "space":
+            raw["space"] = keys or raw["space"]
+            continue
+        if any(unit in keys for unit in UNITS):  # the file's budget may be in another unit
+            raw[name] = {key: value for key, value in raw[name].items() if key not in UNITS}
+        raw[name] = {**raw.get(name, {}), **keys}
+    return check_config(raw, where)
+
+
+def array_data(config: StudyConfig, place: Place, inputs: Any, targets: Any, split: Split | None = None) -> Data:
+    """Return arrays as the data of a study, on its device; `split` says which rows go where in place of the settings.
+
+    Raises:
+        UserError: they cannot be used, see `from_arrays`.
+    """
+    section = config.data
+    data = from_arrays(
+        inputs,
+        targets,
+        name=section.name or "arrays",
+        seed=config.study.seed,
+        validation=section.validation,
+        test=section.test,
+        task=section.task,
+        metric=config.search.metric,
+        split=split,
+    )
+    return on_device(config, place, data)
+
+
+class Watch(Protocol):
+    """Who watches a study: the screen."""
+
+    def introduce(self, config: StudyConfig, data: Mapping[str, Any], device: str, folder: object) -> None:
+        """Say what is searched."""
+        ...
+
+    def live(self) -> AbstractContextManager[None]:
+        """Show that the search runs."""
+        ...
+
+    def show(self, standing: Standing) -> None:
+        """Show where the search stands."""
+        ...
+
+    def announce(self, sentence: str) -> None:
+        """Say a sentence."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What a search found: the study as its storage has it, and the model to predict with."""
+
+    record: StudyRecord
+    model: Model
+
+
+def search_in_memory(config: StudyConfig, place: Place, data: Data) -> Found:
+    """Run a study that nobody keeps and return what it found; the place's folder is used on the way.
+
+    Raises:
+        SearchFailed: no trial gave a usable network.
+        KeyboardInterrupt, SystemExit: see `run_interruptibly`.
+    """
+    with open_in_memory(config, place, data) as study:
+        run_interruptibly(study, None)
+        study.writer.flush()
+        record = record_of(study.writer.storage, study.writer.study_id)
+    return Found(record, model_in(place.folder, record, data))
+
+
+def run_interruptibly(study: OpenStudy, watch: Watch | None) -> None:
+    """Run a study as the command does; a signal ends it as Python's own handler would, past whoever catches errors to go on.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C.
+        SystemExit: SIGTERM or SIGHUP.
+    """
+    engine = prepare_engine(study.config, study.place, study.data, lambda line: None)
+    try:
+        if watch is None:
+            run_study(study, engine, lambda standing: None, lambda line: None)
+            return
+        watch.introduce(study.config, study.data.summary, str(study.data.training.inputs.device), study.place.folder)
+        with watch.live():
+            run_study(study, engine, watch.show, watch.announce)
+    except Stopped as stopped:
+        if stopped.status == 128 + SIGINT:
+            raise KeyboardInterrupt from None
+        raise SystemExit(stopped.status) from None
+
+
+def model_in(folder: Path, record: StudyRecord, data: Data) -> Model:
+    """Return the model of a study's best network."""
+    result = record.result
+    weights = load_weights(folder, result["trial"], str(data.summary["hash"]))
+    fields = {**result["architecture"], "widths": tuple(result["architecture"]["widths"])}
+    assert weights is not None
+    member = Member(Architecture(**fields), weights, result["trial"], 0)
+    return model_of(data, [member], metrics={}, provenance={})
+
+
+@cache
+def _settings(study: str) -> dict[str, Any]:
+    return parse(find_study(study))

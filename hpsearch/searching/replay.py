@@ -1,0 +1,115 @@
+"""`replay`: one recorded trial trained again exactly, its history compared with the record, its network kept this time.
+
+On the machine, versions and engine of the record the histories are equal bit for bit. Elsewhere they drift, since each rounds its sums
+in another order; whether a gap is that is told by a control, the same trial with a learning rate that is one rounding larger.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from hpsearch.errors import UserError
+from hpsearch.model import Member, Model, model_of
+from hpsearch.model.provenance import provenance_of
+from hpsearch.searching.study import specification
+from hpsearch.searching.verify import COLUMNS, GROWN, Gaps, Question, largest_gaps
+from hpsearch.space.answers import fixed
+from hpsearch.storage.records import StudyRecord, TrialRecord
+from hpsearch.training import Engine, Several
+from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
+
+EXACT, ROUNDING, DIFFERS = "equal bit for bit", "equal up to rounding, grown by training", "differs"
+
+FEW = 10  # roundings of one that no training has grown
+
+
+@dataclass(eq=False)
+class Until(Several):
+    """The source of trials that the pruner ended at an evaluation; None: no pruner did."""
+
+    evaluation: int | None = None
+
+    def prune(self, number: int, evaluation: int, metric: float) -> bool:
+        """End the trial where it was ended."""
+        return self.evaluation is not None and evaluation >= self.evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A trial trained again: evaluations compared, the largest gap of each column and the control's, the verdict, the model if any."""
+
+    run: TrainingRun
+    evaluations: int
+    gaps: Gaps
+    control: Gaps | None
+    verdict: str
+    model: Model | None
+
+
+def find_trial(record: StudyRecord, number: int) -> TrialRecord:
+    """Return a trial with its history; where it took over the result of an equal one, that one.
+
+    Raises:
+        UserError: there is no such trial, or it was not trained.
+    """
+    if not 0 <= number < len(record.trials):
+        raise UserError(f"study '{record.name}' has no trial {number}: give one from 0 to {len(record.trials) - 1}.")
+    trial = record.trials[number]
+    trial = trial if trial.repeats is None else record.trials[trial.repeats]
+    if trial.history is None or not trial.outcome:
+        raise UserError(f"trial {number} of study '{record.name}' was not trained to its end. Run the study first.")
+    return trial
+
+
+def replay(record: StudyRecord, trial: TrialRecord, question: Question, engine: Engine) -> Replayed:
+    """Train a recorded trial again, to the rung where it was pruned if it was, and compare the whole history."""
+    config, data, history = question.config, question.data, trial.history
+    assert history is not None
+    spec = specification(config, config.space.suggest(fixed(trial.params)), trial.number, data)
+    until = history.evaluation[-1] if trial.outcome == Outcome.PRUNED and len(history) else None
+    run = _train(spec, engine, until)
+    gaps, control = largest_gaps(history, run.history), None
+    verdict = EXACT if _same(history, run.history) and trial.outcome == run.outcome else ""
+    if not verdict:
+        rounding = float(torch.finfo(data.training.inputs.dtype).eps)
+        nudged = _train(replace(spec, learning_rate=spec.learning_rate * (1 + rounding)), engine, until)
+        control = largest_gaps(run.history, nudged.history)
+        verdict = _judge(gaps, control, rounding)
+    return Replayed(run, _shared(history, run.history), gaps, control, verdict, _model(record, question, spec, run))
+
+
+def _train(spec: TrialSpec, engine: Engine, until: int | None) -> TrainingRun:
+    source = Until([spec], evaluation=until)
+    engine.run(source)
+    return source.runs[spec.number]
+
+
+def _same(recorded: History, again: History) -> bool:
+    """Whether every number of the record, which is thinned where it was long, is in the new history, and both end alike."""
+    places = {evaluation: index for index, evaluation in enumerate(again.evaluation)}
+    if not len(recorded) or not len(again):
+        return len(recorded) == len(again)
+    return recorded.evaluation[-1] == again.evaluation[-1] and all(
+        getattr(recorded, name)[index] == getattr(again, name)[places[evaluation]]
+        for index, evaluation in enumerate(recorded.evaluation)
+        for name in ("update", *COLUMNS)
+    )
+
+
+def _shared(recorded: History, again: History) -> int:
+    return len(set(recorded.evaluation) & set(again.evaluation))
+
+
+def _judge(gaps: Gaps, control: Gaps, rounding: float) -> str:
+    """Return whether the losses are no further apart than rounding explains; the metric may step where they do not."""
+    return ROUNDING if max(gaps[:2]) <= max(FEW * rounding, GROWN * max(control[:2])) else DIFFERS
+
+
+def _model(record: StudyRecord, question: Question, spec: TrialSpec, run: TrainingRun) -> Model | None:
+    """Return the trial's network as a model; none where it failed."""
+    if run.weights is None or spec.architecture is None:
+        return None
+    member = Member(spec.architecture, run.weights, run.number, spec.seed)
+    provenance = provenance_of(question.data, study=record.name, seed=question.config.study.seed, trials=[run.number])
+    figures = {"validation": run.value, "validation_loss": run.loss, "evaluation": run.best}
+    return model_of(question.data, [member], metrics=figures, provenance={**provenance, "made_by": "replay"})

@@ -1,0 +1,175 @@
+"""`search` from Python: what it returns, keeps, draws and refuses, and its types."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+import torch
+from sklearn.datasets import load_diabetes, load_digits, load_iris
+from sklearn.metrics import accuracy_score
+
+import hpsearch
+from hpsearch import SearchResult
+from hpsearch.errors import UserError
+from hpsearch.storage.reading import read_study
+
+IRIS = load_iris(as_frame=True)
+NAMES = IRIS.target_names[IRIS.target]
+SPACE = {"depth": 1, "width": {"low": 8, "high": 16}, "learning_rate": {"low": 0.01, "high": 0.1, "log": True}}
+QUICK = {"trials": 3, "training": {"epochs": 10}}
+
+
+@pytest.fixture(scope="module")
+def found() -> SearchResult:
+    return hpsearch.search(IRIS.data, NAMES, **QUICK)
+
+
+def test_result(found: SearchResult) -> None:
+    """The result's best is the best row of its trials, and its predictions are labels as they were given."""
+    best, trials = found.best, found.trials
+    assert best.value == pytest.approx(trials.set_index("trial").loc[best.trial, "value"])
+    assert set(best.hyperparameters) <= set(trials.columns)
+    assert best.test is not None
+    assert 0 <= best.test.low <= best.test.value <= best.test.high <= 1
+    assert found.predict(IRIS.data).dtype == NAMES.dtype
+    assert accuracy_score(NAMES, found.predict(IRIS.data)) > 0.6
+    probabilities = found.predict_proba(IRIS.data)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert found.labels is not None
+    assert (found.labels[probabilities.argmax(axis=1)] == found.predict(IRIS.data)).all()
+
+
+def test_frames_are_read_by_name(found: SearchResult) -> None:
+    """Columns in another order, and others beside them, change nothing; a missing one is named."""
+    turned = IRIS.data.iloc[:, ::-1].assign(other=1.0)
+    assert np.array_equal(found.predict_proba(turned), found.predict_proba(IRIS.data))
+    with pytest.raises(UserError, match=r"petal width \(cm\)"):
+        found.predict(IRIS.data.drop(columns="petal width (cm)"))
+
+
+def test_report_study_and_copy(found: SearchResult, tmp_path: Path) -> None:
+    """The page is written where it is asked for, the study is Optuna's, and a copy is a study of its own."""
+    assert found.report().read_text().startswith("<!DOCTYPE html>")
+    assert found.report(tmp_path / "mine.html").name == "mine.html"
+    assert found.report(tmp_path / "there") == tmp_path / "there" / "report.html"
+    assert isinstance(found.study, optuna.Study)
+    assert [trial.number for trial in found.study.trials] == [0, 1, 2]
+    copy = found.save(tmp_path / "copy")
+    assert read_study(f"sqlite:///{copy / 'study.db'}").trials == found.record.trials
+    with pytest.raises(UserError, match="exists already"):
+        found.save(copy)
+
+
+def test_in_words(found: SearchResult) -> None:
+    """The text and the notebook's HTML tell validation and test values; no script, no outside address."""
+    assert "3 trials" in repr(found)
+    assert "validation accuracy" in repr(found)
+    assert "95 % interval" in repr(found)
+    html = found._repr_html_()
+    assert html.count("<circle") == len([v for v in found.trials["value"] if v is not None])
+    assert "Test accuracy" in html
+    assert "<script" not in html
+    assert "http" not in html
+
+
+def test_names_are_escaped(tmp_path: Path) -> None:
+    """A name that is HTML stays text in the notebook's piece and in the page."""
+    name = "<img src=x onerror=alert(1)>"
+    result = hpsearch.search(IRIS.data, NAMES, name=name, reports=tmp_path, **QUICK)
+    assert "<img" not in result._repr_html_()
+    assert "<img" not in result.report().read_text()
+
+
+def test_a_named_search_goes_on(tmp_path: Path) -> None:
+    """The same name goes on with the study: its first trials are those of before; other data under it are refused."""
+    first = hpsearch.search(IRIS.data, NAMES, name="iris", reports=tmp_path, **QUICK)
+    more = hpsearch.search(IRIS.data, NAMES, name="iris", reports=tmp_path, **{**QUICK, "trials": 5})
+    assert more.folder == tmp_path / "iris"
+    assert len(more.trials) == 5
+    pd.testing.assert_frame_equal(more.trials.iloc[:3]["value"].to_frame(), first.trials["value"].to_frame())
+    with pytest.raises(UserError, match=r"data\.hash"):
+        hpsearch.search(IRIS.data + 1, NAMES, name="iris", reports=tmp_path, **QUICK)
+
+
+def test_unnamed_studies_go_with_their_result() -> None:
+    """Without a name nothing is left once the result is gone."""
+    result = hpsearch.search(IRIS.data, NAMES, space=SPACE, **QUICK)
+    folder = result.folder
+    assert (folder / "study.db").exists()
+    del result
+    assert not folder.exists()
+
+
+def test_regression_of_tensors() -> None:
+    """Tensors of numbers with fractions are a regression; values come back in the targets' shape, and no class has a probability."""
+    X, y = map(torch.tensor, load_diabetes(return_X_y=True))
+    result = hpsearch.search(X, y, space=SPACE, test=0, **QUICK)
+    assert result.best.test is None
+    assert result.predict(X).shape == (442,)
+    assert np.corrcoef(result.predict(X), y)[0, 1] > 0.5
+    with pytest.raises(UserError, match="no classes"):
+        result.predict_proba(X)
+
+
+def test_images() -> None:
+    """Images are searched with the space of the images' study, and predicted as images."""
+    digits = load_digits()
+    result = hpsearch.search(digits.images[:400], digits.target[:400], trials=2, training={"epochs": 4})
+    assert result.record.data["shape"] == [1, 8, 8]
+    assert result.predict(digits.images[:7]).shape == (7,)
+    with pytest.raises(UserError, match="images of"):
+        result.predict(digits.images[:7, :4])
+
+
+def test_what_is_refused() -> None:
+    """Settings that cannot be used are told in lines that begin with the function's name, before anything is trained."""
+    with pytest.raises(UserError, match=r"search: search\.trials is 0") as error:
+        hpsearch.search(IRIS.data, NAMES, trials=0, training={"epoch": 3})
+    assert "training.epoch: unknown key. Did you mean 'epochs'?" in str(error.value)
+
+
+def test_verbose_is_the_command_s_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    """A search is silent, but with `verbose` it shows what the command shows."""
+    hpsearch.search(IRIS.data, NAMES, **QUICK)
+    assert capsys.readouterr().out == ""
+    hpsearch.search(IRIS.data, NAMES, verbose=True, **QUICK)
+    shown = capsys.readouterr().out
+    assert "3 trials of 10 epochs" in shown
+    assert "search complete 3/3" in shown
+
+
+SNIPPET = """
+import numpy as np
+import numpy.typing as npt
+from hpsearch import DNNClassifier, DNNRegressor, SearchResult, search
+
+X: npt.NDArray[np.float64] = np.zeros((20, 3))
+result: SearchResult = search(X, [0, 1] * 10, trials=5, space={"depth": 2}, timeout=3.0)
+value: float = result.best.value
+low: float | None = result.best.test.low if result.best.test else None
+page: str = str(result.report())
+classifier: DNNClassifier = DNNClassifier(trials=5, class_weight="balanced").fit(X, [0, 1] * 10)
+probabilities: npt.NDArray[np.float64] = classifier.predict_proba(X)
+values: npt.NDArray[np.float64] = DNNRegressor(epochs=3).fit(X, X[:, 0]).predict(X)
+reveal_type(result.best.trial)
+search(X, X, trial=5)
+DNNClassifier(class_weight="balancd")
+"""
+
+
+def test_types_of_a_user_s_program(tmp_path: Path) -> None:
+    """mypy, strict, takes a program that uses the public names, and finds the mistakes in it."""
+    pytest.importorskip("mypy")
+    (tmp_path / "program.py").write_text(SNIPPET)
+    root = Path(hpsearch.__file__).parents[1]  # its settings and its cache, which makes this seconds
+    command = [sys.executable, "-m", "mypy", str(tmp_path / "program.py")]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    lines = done.stdout.splitlines()
+    assert 'Revealed type is "int"' in lines[0]
+    assert 'Unexpected keyword argument "trial" for "search"' in lines[1]
+    assert 'Argument "class_weight" to "DNNClassifier" has incompatible type' in done.stdout
+    assert "Found 2 errors" in lines[-1]

@@ -1,0 +1,228 @@
+"""A model as files: what comes back is what was saved, predicts bit for bit alike, and damage is told in one line."""
+
+import json
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save
+
+from hpsearch.data import Data, from_arrays
+from hpsearch.errors import StorageError
+from hpsearch.model import Member, Model, load_model, model_of, predict, save_model
+from hpsearch.model.predicting import CHUNK
+from hpsearch.model.saved import kind_of
+from hpsearch.training import Single
+from hpsearch.training.network import DNN
+from hpsearch.training.reference import train
+from hpsearch.trial import Architecture, TrainingRun, TrialSpec
+
+TASKS = ("regression", "binary", "multiclass")
+
+
+def data_of(task: str) -> Data:
+    generator = np.random.default_rng(3)
+    inputs = generator.normal(size=(90, 5))
+    signal = inputs[:, 0] + inputs[:, 1]
+    targets = {
+        "regression": 1e6 + 40 * signal,
+        "binary": np.where(signal > 0, "yes", "no"),
+        "multiclass": np.digitize(signal, [-0.5, 0.5]),
+    }
+    return from_arrays(inputs, targets[task], name="made", task=task)
+
+
+def trained(data: Data, seed: int = 1, **changes: object) -> tuple[TrialSpec, TrainingRun]:
+    architecture = Architecture(data.inputs, (8, 6), data.outputs, **changes)  # type: ignore[arg-type]
+    spec = TrialSpec(seed, seed, 0, architecture, "adam", 0.01, 16, (20, 40))
+    run = train(spec, data, Single())
+    assert run is not None
+    return spec, run
+
+
+def model(task: str, members: int = 1) -> tuple[Data, Model]:
+    data = data_of(task)
+    runs = [trained(data, seed) for seed in range(1, members + 1)]
+    each = [Member(spec.architecture, run.weights, run.number, spec.seed) for spec, run in runs]  # type: ignore[arg-type]
+    return data, model_of(data, each, metrics={"validation": 0.5, "bound": float("inf")}, provenance={"study": "made"})
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_saved_model_predicts_what_the_trained_network_did(task: str, tmp_path: Path) -> None:
+    """Saved, loaded and asked, a model gives the trained network's predictions bit for bit."""
+    data, made = model(task)
+    save_model(tmp_path, "best", made)
+    network = DNN(made.members[0].architecture)
+    network.load_state_dict(dict(made.members[0].weights))
+    with torch.no_grad():
+        expected = data.predict(network(data.test.inputs))
+    found = predict(load_model(tmp_path), data.test.inputs)
+    assert torch.equal(found[:, -1:] if task == "binary" else found, expected)
+    assert found.dtype == expected.dtype
+    if task == "binary":
+        assert torch.equal(found[:, 0], 1 - found[:, 1])
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_several_members_predict_their_mean(task: str, tmp_path: Path) -> None:
+    """Members keep their own weights, and their predictions are averaged, not their outputs."""
+    data, made = model(task, members=3)
+    save_model(tmp_path, "best", made)
+    loaded = load_model(tmp_path)
+    alone = [predict(replace(made, members=(member,)), data.test.inputs).double() for member in made.members]
+    assert torch.allclose(predict(loaded, data.test.inputs).double(), sum(alone) / 3, rtol=1e-6)
+    assert [member.trial for member in loaded.members] == [1, 2, 3]
+
+
+def test_all_but_the_weights_comes_back(tmp_path: Path) -> None:
+    """Every field comes back as it was; what is not finite becomes null, so that the file is strict JSON."""
+    _, made = model("multiclass")
+    save_model(tmp_path, "best", made)
+    loaded = load_model(tmp_path)
+    for name in ("task", "classes", "class_kind", "target_mean", "target_scale", "provenance"):
+        assert getattr(loaded, name) == getattr(made, name), name
+    assert loaded.metrics == {"validation": 0.5, "bound": None}
+    assert loaded.members[0].architecture == made.members[0].architecture
+    json.loads((tmp_path / "best.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_the_same_model_is_the_same_files(tmp_path: Path) -> None:
+    """Saving twice gives the same bytes: nothing in the files depends on the order of a set or on time."""
+    _, made = model("binary", members=2)
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        save_model(tmp_path / folder, "best", made)
+    for file in ("best.safetensors", "best.json"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("classes", "kind"),
+    [
+        (("False", "True"), "boolean"),
+        (("0", "1", "10"), "integer"),
+        (("-1", "1"), "integer"),
+        (("007", "1"), "text"),
+        (("0.5", "1.5"), "number"),
+        (("nan", "1.0"), "text"),
+        (("1_0", "1"), "text"),
+        ((), "text"),
+    ],
+)
+def test_labels_tell_what_they_were(classes: tuple[str, ...], kind: str) -> None:
+    """A label is a number again only where the number is written just so."""
+    assert kind_of(classes) == kind
+
+
+def damaged(folder: Path, change: dict[str, object]) -> None:
+    """Save a model and change its description, the weights' hash kept right."""
+    _, made = model("multiclass")
+    save_model(folder, "best", made)
+    path = folder / "best.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+
+
+def refused(folder: Path) -> str:
+    with pytest.raises(StorageError) as caught:
+        load_model(folder)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"format": 2}, "format 2, 1 expected"),
+        ({"format": None}, "format None, 1 expected"),
+        ({"sha256": "0" * 64}, "its sha256 differs"),
+        ({"task": "ranking"}, "'ranking' is missing"),
+        ({"classes": ["a", "b"]}, "other outputs than the task has"),
+        ({"classes": [1, 2, 3]}, "classes that are no text"),
+        ({"class_kind": "colour"}, "an unknown kind of classes"),
+        ({"members": []}, "no members"),
+        ({"members": 3}, "has no len"),
+        ({"target_mean": ["x"]}, "could not convert"),
+        ({"target_mean": [0.0, 1.0]}, "two lengths"),
+        ({"preprocessing": 3}, "not iterable"),
+    ],
+)
+def test_a_wrong_description_is_refused(change: dict[str, object], said: str, tmp_path: Path) -> None:
+    """What the description says wrongly is told in one line, before a network is made of it."""
+    damaged(tmp_path, change)
+    assert said in refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("widths", [8, 7], "[8, 6], [7, 8] expected|layers.1.weight is [6, 8], [7, 8] expected"),
+        ("widths", [10**12, 6], "expected"),
+        ("widths", [8, 6, 4], "expected"),
+        ("widths", "86", "widths|expected|must"),
+        ("activation", "swish", "unknown activation"),
+        ("colour", 1, "unexpected keyword"),
+    ],
+)
+def test_an_architecture_that_does_not_fit_is_refused(field: str, value: object, said: str, tmp_path: Path) -> None:
+    """An architecture that the weights do not have is refused by their shapes; no memory is asked for."""
+    _, made = model("multiclass")
+    save_model(tmp_path, "best", made)
+    path = tmp_path / "best.json"
+    described = json.loads(path.read_text())
+    described["members"][0]["architecture"][field] = value
+    path.write_text(json.dumps(described))
+    message = refused(tmp_path)
+    assert any(part in message for part in said.split("|")), message
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[1]", b"\xff\xfe", b"[" * 100_000, b'{"format": ', b'{"format": 1' + b"0" * 5_000 + b"}"]
+)
+def test_what_is_no_json_of_a_model_is_refused(content: bytes, tmp_path: Path) -> None:
+    """Empty, binary, cut, nested a hundred thousand deep, a number of thousands of digits: one line each."""
+    damaged(tmp_path, {})
+    (tmp_path / "best.json").write_bytes(content)
+    assert "best.json" in refused(tmp_path)
+
+
+def test_damaged_weights_are_refused(tmp_path: Path) -> None:
+    """One changed bit among the weights, which safetensors itself would load, is found; so is a missing file."""
+    damaged(tmp_path, {})
+    path = tmp_path / "best.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    assert "its sha256 differs" in refused(tmp_path)
+    path.unlink()
+    assert "best.safetensors: No such file" in refused(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"x" * 40, b"\xff" * 40])
+def test_a_file_that_is_no_safetensors_is_refused(content: bytes, tmp_path: Path) -> None:
+    """A weights' file of another kind is refused though its hash is right."""
+    damaged(tmp_path, {"sha256": sha256(content).hexdigest()})
+    (tmp_path / "best.safetensors").write_bytes(content)
+    assert "no model of hpsearch's" in refused(tmp_path)
+
+
+def test_weights_of_nobody_are_refused(tmp_path: Path) -> None:
+    """Tensors that no layer has do not ride along."""
+    _, made = model("multiclass")
+    content = save({**made.members[0].weights, "more": torch.zeros(1)})
+    damaged(tmp_path, {"sha256": sha256(content).hexdigest()})
+    (tmp_path / "best.safetensors").write_bytes(content)
+    assert "weights of no member" in refused(tmp_path)
+
+
+def test_chunks_change_nothing_but_rounding() -> None:
+    """More rows than a chunk holds give each row's prediction once, in order."""
+    architecture = Architecture(6, (8,), 3)
+    weights = DNN.initialized(architecture, 0).float().state_dict()
+    made = Model((Member(architecture, weights, 0, 0),), "multiclass", ("a", "b", "c"), "text", (0.0,), (1.0,), {})
+    rows = torch.randn(3_000, 6, generator=torch.Generator().manual_seed(0))
+    found = predict(made, rows.repeat(6, 1))
+    assert len(found) == 18_000 > 2 * CHUNK
+    assert torch.allclose(found, predict(made, rows).repeat(6, 1), atol=1e-6)
