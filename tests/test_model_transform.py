@@ -86,7 +86,15 @@ def test_dates_become_their_parts() -> None:
     """The parts of a date are functions of its days: the season repeats after a Gregorian year, noon is half a day."""
     noon = (pd.Timestamp("2024-02-29 12:00") - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1)
     parts = ["days", "year_sin", "year_cos", "week_sin", "week_cos", "day_sin", "day_cos"]
-    date = {"name": "day", "kind": "date", "fill": 0.0, "indicator": True, "parts": parts, "mean": [0.0] * 8, "scale": [1.0] * 8}
+    date = {
+        "name": "day",
+        "kind": "date",
+        "fill": 0.0,
+        "indicator": True,
+        "parts": parts,
+        "mean": [0.0] * 8,
+        "scale": [1.0] * 8,
+    }
     days = torch.tensor([[noon], [-400.25], [math.nan]], dtype=torch.float64)
     found = transform_of({"kind": "table", "version": 1, "columns": [date]})(days).tolist()
     for row, day, missing in zip(found, (noon, -400.25, 0.0), (0, 0, 1), strict=True):

@@ -11,6 +11,7 @@ from hpsearch.commands import bench, check, compare, export, predict, refit, rep
 COMMANDS: tuple[ModuleType, ...] = (
     run,
     check,
+    predict,
     export,
     refit,
     replay,
