@@ -1,4 +1,4 @@
-"""Files and folders: written whole or not at all, and named so that no study's name can leave its place."""
+"""Files and folders: written whole or not at all, named so that no study's name can leave its place, their cells no formulas."""
 
 import os
 import re
@@ -7,11 +7,13 @@ from contextlib import contextmanager, suppress
 from errno import EDQUOT, ENOSPC
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from hpsearch.errors import StorageError, UserError
 
 RESERVED = {"con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10))}
+
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs text cells that begin so
 
 
 def write_file(path: Path, content: bytes | str) -> None:
@@ -74,3 +76,8 @@ def folder_name(name: str) -> str:
         return name
     plain = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-")[:40] or "study"
     return f"{plain}-{sha256(name.encode(errors='surrogatepass')).hexdigest()[:12]}"
+
+
+def inert(value: Any) -> Any:
+    """Return text that a spreadsheet would run as a formula behind a `'`; all else, numbers included, untouched."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value

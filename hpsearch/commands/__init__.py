@@ -24,6 +24,7 @@ from hpsearch.commands import (
 COMMANDS: tuple[ModuleType, ...] = (
     run,
     check,
+    predict,
     export,
     refit,
     replay,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hpsearch.commands.shared import add_common
-from hpsearch.commands.studies import add_model, folder_of
+from hpsearch.commands.studies import add_model, folder_of, model_of
 from hpsearch.errors import UserError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def call(options: argparse.Namespace) -> None:
     from hpsearch.training.devices import choose_device
 
     device = choose_device(options.device)
-    model = load_model(folder_of(options.study, Path(options.reports)), options.model)
+    model = load_model(folder_of(options.study, Path(options.reports)), model_of(options))
     rows = read_rows(model, source)
     screen = Screen("", stderr=options.output == "-")
     if rows.notice:
@@ -62,14 +62,14 @@ def call(options: argparse.Namespace) -> None:
 
 def _written(model: "Model", rows: "NewRows", file: BinaryIO, device: str) -> "Iterator[Tensor]":
     """Write the predictions, and yield those that are to be judged."""
-    from hpsearch.model.csv_file import write_predictions
+    from hpsearch.data.predictions_csv import write_predictions
+    from hpsearch.files import inert
     from hpsearch.model.rows import answers
-    from hpsearch.tables import inert
 
     numbers = model.class_kind in ("integer", "number")
-    labels = [label if numbers else inert(label) for label in model.classes]
+    cells = [label if numbers else inert(label) for label in model.classes]
     columns = len(model.classes) or len(model.target_mean)
-    for chunk in write_predictions(file, labels, columns, answers(model, rows, device)):
+    for chunk in write_predictions(file, model.classes, cells, columns, answers(model, rows, device)):
         if rows.targets is not None:
             yield chunk
 

@@ -58,5 +58,6 @@ def _codes(model: Model, targets: Any) -> tuple[Array, Array]:
 def _numbers(targets: Any, decimal: str) -> tuple[Array, Array]:
     """Return which rows have numbers, and the numbers [N, K]."""
     values = targets if isinstance(targets, np.ndarray) else texts.numbers(texts.plain(targets), decimal)[0]
-    values = values.astype(np.float64).reshape(len(values), -1)
-    return np.isfinite(values).all(axis=1), values
+    columns: Array = values.astype(np.float64).reshape(len(values), -1)
+    known: Array = np.isfinite(columns).min(axis=1)
+    return known, columns

@@ -23,7 +23,8 @@ from hpsearch.errors import UserError, shown
 from hpsearch.model.saved import Model
 from hpsearch.model.whole import Whole
 
-CHUNK = 1 << 22  # numbers, of the widest layer or of the inputs
+CHUNK = 1 << 22  # numbers of the widest layer, or of the inputs, that are there at a time
+FEWEST = 256  # rows at a time
 
 Array = npt.NDArray[Any]
 
@@ -85,7 +86,7 @@ def answers(model: Model, rows: NewRows, device: torch.device | str = "cpu") -> 
     """
     whole = Whole(model).to(device)
     widest = max(max(member.architecture.sizes) for member in model.members)
-    step = max(256, CHUNK // widest)
+    step = max(FEWEST, CHUNK // widest)
     for start in range(0, len(rows), step):
         with torch.no_grad():
             inputs = whole.transform(rows.numbers(start, min(start + step, len(rows))).to(device))  # [n, F]

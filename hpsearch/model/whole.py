@@ -45,8 +45,8 @@ def plausible(model: Model, rows: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     given = model.preprocessing
     if given["kind"] == "images":
-        pixels = torch.randint(0, 256, (rows, *given["shape"]), generator=generator)
-        return pixels.double() / given["divisor"]
+        pixels: Tensor = torch.randint(0, 256, (rows, *given["shape"]), generator=generator)
+        return pixels.double() / float(given["divisor"])
     numbers = torch.stack([_drawn(column, rows, generator) for column in given["columns"]], dim=1)  # [rows, P]
     return numbers.masked_fill(torch.rand(numbers.shape, generator=generator) < MISSING_SHARE, torch.nan)
 
