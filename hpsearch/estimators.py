@@ -21,12 +21,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hpsearch.data.dataset import Data
-from hpsearch.data.holding import hold_out
+from hpsearch.data.holding import everything, hold_out
 from hpsearch.errors import UserError, shown
 from hpsearch.model import Model
 from hpsearch.model.arrays import predictions
 from hpsearch.searching.arrays import Found, array_config, array_data, search_in_memory
-from hpsearch.searching.place import Place
+from hpsearch.searching.place import Place, prepare_engine
+from hpsearch.searching.whole import refit_model
 from hpsearch.tables import TABLES
 
 if TYPE_CHECKING:
@@ -52,14 +53,18 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         """Search and keep what is found; `targets` are class numbers or values, `weights` those of the classes."""
         seed = int(check_random_state(self.random_state).randint(LARGEST_SEED))
         config = array_config("table", self._settings(task, seed), type(self).__name__)
-        codes = None if task == "regression" else targets
-        split, notice = hold_out(codes, len(targets), self.validation, seed)
-        if notice:
-            warnings.warn(f"{type(self).__name__}: {notice}.", stacklevel=3)
+        split, notice = hold_out(None if task == "regression" else targets, len(targets), self.validation, seed)
         with TemporaryDirectory(prefix="hpsearch-") as folder:
             place = Place(Path(folder), "", self.device)
-            data = array_data(config, place, inputs, targets, split)
-            self._keep(search_in_memory(config, place, weighted(data, weights)))
+            data = weighted(array_data(config, place, inputs, targets, split), weights)
+            found = search_in_memory(config, place, data)
+            self._keep(found)
+            if self.refit:
+                whole = weighted(array_data(config, place, inputs, targets, everything(len(targets))), weights)
+                engine = prepare_engine(config, place, whole, lambda line: None)
+                self.model_ = refit_model(found.model, found.record, config, data, whole, engine)
+        if notice:
+            warnings.warn(f"{type(self).__name__}: {notice}.", stacklevel=3)
 
     def _settings(self, task: str, seed: int) -> dict[str, Mapping[str, Any] | None]:
         """Return the parameters as the tables of a study."""
@@ -69,14 +74,14 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
             "space": self.space,
             "training": {"epochs": self.epochs, "patience": self.patience},
             "search": {"trials": self.trials, "timeout": self.timeout, "metric": self.metric},
-            "confirm": {"ensemble": self.ensemble},
+            "confirm": {"trials": self.confirm, "ensemble": self.ensemble},
         }
 
     def _keep(self, found: Found) -> None:
-        best = found.record.trials[found.record.result["trial"]]
-        self.best_params_, self.best_value_ = dict(best.params), float(found.record.result["validation"])
-        self.trials_ = TABLES["trials"].build(found.record, {})
-        self.model_ = found.model
+        result = found.record.result
+        trial, fresh = found.record.trials[result["trial"]], result["fresh"]
+        self.best_params_, self.best_value_ = dict(trial.params), float(fresh["value"] if fresh else trial.value)
+        self.trials_, self.model_ = TABLES["trials"].build(found.record, {}), found.model
 
     def _predictions(self, X: Any) -> Floats:
         """Return the model's probabilities [N, C] or values [N, K]."""
@@ -109,6 +114,7 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
         metric: str | None = None,
         validation: float = 0.15,
         class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        confirm: int = 3,
         ensemble: int = 1,
         refit: bool = True,
         timeout: float | None = None,
@@ -122,6 +128,7 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
         self.metric = metric
         self.validation = validation
         self.class_weight = class_weight
+        self.confirm = confirm
         self.ensemble = ensemble
         self.refit = refit
         self.timeout = timeout
@@ -164,6 +171,7 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
         patience: int | None = 12,
         metric: str | None = None,
         validation: float = 0.15,
+        confirm: int = 3,
         ensemble: int = 1,
         refit: bool = True,
         timeout: float | None = None,
@@ -176,6 +184,7 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
         self.patience = patience
         self.metric = metric
         self.validation = validation
+        self.confirm = confirm
         self.ensemble = ensemble
         self.refit = refit
         self.timeout = timeout

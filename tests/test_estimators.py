@@ -20,7 +20,7 @@ from hpsearch import DNNClassifier, DNNRegressor
 from hpsearch.data.holding import hold_out
 from hpsearch.errors import UserError
 
-SMALL = {"trials": 2, "epochs": 15, "random_state": 0}
+SMALL = {"trials": 2, "epochs": 15, "confirm": 0, "random_state": 0}
 
 
 @pytest.mark.filterwarnings("ignore")  # the checks feed what deserves warnings, and look at those that they care for
@@ -38,7 +38,7 @@ def test_reproducible() -> None:
     assert np.array_equal(one.predict_proba(X), again.predict_proba(X))
     assert one.best_params_ == again.best_params_
     assert not np.array_equal(one.predict_proba(X), other.predict_proba(X))
-    drawn = DNNClassifier(trials=1, epochs=1, random_state=np.random.RandomState(3)).fit(X, y)
+    drawn = DNNClassifier(**SMALL | {"random_state": np.random.RandomState(3)}).fit(X, y)
     assert drawn.best_value_ == pytest.approx(drawn.trials_["value"].max())
 
 

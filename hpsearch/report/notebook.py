@@ -5,6 +5,7 @@ from html import escape
 
 from hpsearch.report import findings
 from hpsearch.report.page import Html, element, paragraph, text
+from hpsearch.report.trust import honesty
 from hpsearch.storage import StudyRecord
 from hpsearch.words import Metric, best, number, readable, sentence, usable, visible
 
@@ -21,7 +22,7 @@ def fragment(record: StudyRecord) -> str:
     pieces = [heading, paragraph(findings.best_network(record))]
     pieces.append(_table(findings.numbers(record)))
     pieces.append(_table([(readable(name, 60), number(value), "") for name, value in leader.params.items()]))
-    pieces += [_course(record), paragraph(findings.honesty(record))]
+    pieces += [_course(record), paragraph(honesty(record))]
     return element("div", *pieces)
 
 

@@ -14,7 +14,7 @@ from hpsearch.data.dataset import Data
 from hpsearch.errors import SearchFailed, UserError
 from hpsearch.model import Member, Model, model_of
 from hpsearch.model.provenance import provenance_of
-from hpsearch.searching.confirm import score_test
+from hpsearch.searching.scoring import score_test
 from hpsearch.searching.study import specification
 from hpsearch.space.answers import fixed
 from hpsearch.storage.records import StudyRecord, TrialRecord
@@ -87,7 +87,7 @@ def refit_best(record: StudyRecord, config: StudyConfig, data: Data, whole: Data
     assert run.weights is not None
     assert spec.architecture is not None
     member = Member(spec.architecture, run.weights, trial.number, spec.seed)
-    test = score_test(run, spec, whole, run.weights)["test"] if len(whole.test) else {}
+    test = score_test(whole, [member])
     figures = {"test": test, "rows": len(whole.training), "passes": passes, "updates": run.history.update[-1]}
     provenance = provenance_of(whole, study=record.name, seed=config.study.seed, trials=[trial.number])
     model = model_of(whole, [member], metrics=figures, provenance={**provenance, "made_by": "refit"})
