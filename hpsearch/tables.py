@@ -75,8 +75,8 @@ def column(name: str) -> str:
     return f"{name} (hyperparameter)" if name in taken else name
 
 
-def _params(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
-    return {column(name): _plain(trial.params.get(name)) for name in hyperparameters(record)}
+def _params(names: Sequence[str], trial: TrialRecord) -> dict[str, Any]:
+    return {column(name): _plain(trial.params.get(name)) for name in names}
 
 
 def _plain(value: Any) -> Any:
@@ -89,12 +89,13 @@ def _examples(trial: TrialRecord) -> int:
 
 
 def _trials(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    names = hyperparameters(record)
     rows = [
         {
             "trial": trial.number,
             "outcome": trial.outcome or trial.state,
             "value": trial.value,
-            **_params(record, trial),
+            **_params(names, trial),
             "validation_loss": trial.validation_loss,
             "best_evaluation": trial.best_evaluation or None,
             "evaluations": len(trial.history) if trial.history else None,
@@ -107,23 +108,24 @@ def _trials(record: StudyRecord, done: Frames) -> pd.DataFrame:
         }
         for trial in record.trials
     ]
-    return _frame("trials", rows, map(column, hyperparameters(record)))
+    return _frame("trials", rows, map(column, names))
 
 
 def _leaderboard(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    names = hyperparameters(record)
     rows = [
         {
             "rank": rank,
             "trial": trial.number,
             "value": trial.value,
             "standard_error": trial.standard_error,
-            **_params(record, trial),
+            **_params(names, trial),
             "parameters": trial.parameters,
             "seconds": trial.seconds,
         }
         for rank, trial in enumerate(ranked(record)[:LEADERS], 1)
     ]
-    return _frame("leaderboard", rows, map(column, hyperparameters(record)))
+    return _frame("leaderboard", rows, map(column, names))
 
 
 def _curves(record: StudyRecord, done: Frames) -> pd.DataFrame:
@@ -183,7 +185,8 @@ def _hyperparameters(record: StudyRecord, done: Frames) -> pd.DataFrame:
     leader = best(record)
     known = {row["hyperparameter"]: row for row in done["importance"].to_dict("records")}
     rows = []
-    for name in hyperparameters(record) + [name for name in space if name not in hyperparameters(record)]:
+    searched = hyperparameters(record)
+    for name in searched + [name for name in space if name not in searched]:
         value = _plain(leader.params.get(name)) if leader else None
         row = {"hyperparameter": name, "domain": domain(space[name]) if name in space else "", "best": value}
         row |= {"edge": edge(space.get(name), value)}

@@ -6,7 +6,7 @@ curves and rungs of full-batch gradient descent and of batch size 1 can be compa
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from hashlib import sha256
 from itertools import pairwise
@@ -178,7 +178,7 @@ class History:
 
     def columns(self) -> dict[str, tuple[float, ...]]:
         """Return the columns by name."""
-        return asdict(self)
+        return {column.name: getattr(self, column.name) for column in fields(self)}
 
     def append(self, **entry: float) -> "History":
         """Return a history that is one evaluation longer."""

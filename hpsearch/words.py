@@ -18,7 +18,7 @@ SPACE = "\u00a0"  # does not break
 HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 SHARES = frozenset({"accuracy", "balanced_accuracy", "balanced accuracy"})  # metrics that are read as percentages
-SHORT = {"rmse": "RMSE", "mae": "MAE", "r2": "R²"}
+SHORT = {"rmse": "RMSE", "mae": "MAE", "r2": "R²", "f1": "F1", "roc_auc": "ROC AUC"}
 
 
 def visible(text: object, most: int = 400) -> str:

@@ -15,6 +15,7 @@ from hpsearch.searching.view import View
 from hpsearch.space import Choice, Integer, Real, SearchSpace
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.testing import ScriptedEngine
+from hpsearch.training.folds import FoldSource
 from hpsearch.trial import Budget, TrialSpec
 
 SPACE = SearchSpace(
@@ -45,7 +46,15 @@ class Stage:
     def __init__(self, storage: BaseStorage | None = None, **settings: Any) -> None:
         self.storage = storage or InMemoryStorage()
         self.study_id = self.storage.create_new_study([StudyDirection.MAXIMIZE], "stage")
-        self.settings = {"sampler": "tpe", "pruner": "none", "lag": 4, "seed": 0, "space": SPACE, **settings}
+        self.settings = {
+            "sampler": "tpe",
+            "pruner": "none",
+            "lag": 4,
+            "seed": 0,
+            "space": SPACE,
+            "folds": 0,
+            **settings,
+        }
 
     def view(self) -> View:
         """A fresh view, as a process that starts has it."""
@@ -66,9 +75,10 @@ class Stage:
 
     def run(self, trials: int = 24, script: Callable[[TrialSpec, int], float] = hill, **engine: Any) -> Search:
         """Run the study to so many trials, or until the engine crashes; what was handed over is written."""
-        search = self.search(trials)
+        search, folds = self.search(trials), self.settings["folds"]
+        source = FoldSource(search, [100] * folds, maximize=True) if folds else search
         try:
-            ScriptedEngine(script, "maximize", **engine).run(search)
+            ScriptedEngine(script, "maximize", **engine).run(source)
         finally:
             search.writer.flush()
         return search

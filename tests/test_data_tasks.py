@@ -170,7 +170,7 @@ def test_metric_fits_the_task() -> None:
     """The first metric is the default; one of another task or an unknown one is refused."""
     assert choose_metric(TASKS["regression"], None).name == "rmse"
     with pytest.raises(
-        UserError, match=r"metric 'rmse' does not fit a binary task\. Choose one of: accuracy, log_loss"
+        UserError, match=r"metric 'rmse' does not fit a binary task\. Choose one of: accuracy, balanced_accuracy, f1"
     ):
         choose_metric(TASKS["binary"], "rmse")
     with pytest.raises(UserError, match=r"unknown metric 'acuracy'\. Did you mean 'accuracy'"):

@@ -62,8 +62,10 @@ def _tell(screen: "Screen", trial: "TrialRecord", replayed: "Replayed") -> None:
     value = "" if run.value is None else f", {screen.metric} {number(run.value)} at evaluation {run.best}"
     screen.row("outcome", f"{run.outcome}{value}{before}")
     screen.row("history", f"{replayed.verdict} over {replayed.evaluations} evaluations")
-    for head, gaps in (("largest gap", replayed.gaps), ("control", replayed.control)):
+    for head, gaps in (("gap", replayed.gaps), ("control", replayed.control)):
         if gaps is not None and (any(gaps) or replayed.control is not None):
-            screen.row(head, ", ".join(f"{name} {number(gap)}" for name, gap in zip(names, gaps, strict=True)))
+            screen.row(
+                head, "at most " + ", ".join(f"{name} {number(gap)}" for name, gap in zip(names, gaps, strict=True))
+            )
     if replayed.control is not None:
         screen.row("", "control: the same trial, its learning rate one rounding larger")

@@ -98,7 +98,11 @@ class Data:
         NaN outputs make the loss NaN, yet they have an argmax and so an accuracy: look at the loss first.
         """
         loss = float(self.task.loss(outputs, rows.targets).detach())
-        return loss, self.metric_of(self.predict(outputs.detach()), rows.targets)
+        return loss, self.measure(self.metric, outputs, rows.targets)
+
+    def measure(self, metric: Metric, outputs: Tensor, targets: Tensor) -> float:
+        """Return any metric of the task, of raw outputs for rows of these targets."""
+        return metric.compute(self.predict(outputs.detach()), self._original(targets))
 
     def metric_of(self, predictions: Tensor, targets: Tensor) -> float:
         """Return the metric of predictions, as `predict` gives them, for rows of these targets."""

@@ -4,6 +4,9 @@ Each is computed from predictions *after* the head (probabilities for classes, o
 scikit-learn that it is tested against; several target columns are averaged with equal weight. `worst` is what the sampler is told for
 a trial that failed: finite, and no better than any sane network, yet near enough to real values not to ruin a sampler's scale.
 
+A class that rows lack: balanced accuracy and the area under the ROC curve leave it out, and so does the macro F1 where no row is taken
+for it either. The area of rows that are all of one class is NaN, as scikit-learn's.
+
 Shapes: predictions and targets of regression and of binary tasks are [N, K] and [N, 1]; multiclass predictions are [N, C] and targets
 [N], class numbers from 0. Importing this module does not import torch.
 """
@@ -21,18 +24,64 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A row of `METRICS`: `compute(predictions, targets)` on any rows, `worst(targets)` from the training rows; both give floats."""
+    """A row of `METRICS`: `compute(predictions, targets)` on any rows, `worst(targets)` from the training rows; both give floats.
+
+    One that is `by_class` is something else for rows that lack a class: where rows are drawn again, each class keeps its number.
+    """
 
     name: str
     title: str
     direction: Literal["maximize", "minimize"]
     compute: Callable[[Tensor, Tensor], float]
     worst: Callable[[Tensor], float]
+    by_class: bool = False
+
+
+def _labels(predictions: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the classes that rows are taken for and those that they have: numbers [N], or truth values [N, 1] of two classes."""
+    return (predictions.argmax(dim=1), targets) if targets.dim() == 1 else (predictions >= 0.5, targets >= 0.5)
 
 
 def _accuracy(predictions: Tensor, targets: Tensor) -> float:
-    labels, known = (predictions.argmax(dim=1), targets) if targets.dim() == 1 else (predictions >= 0.5, targets >= 0.5)
+    labels, known = _labels(predictions, targets)
     return float((labels == known).double().mean())
+
+
+def _confusion(predictions: Tensor, targets: Tensor) -> Tensor:
+    """Return how many rows of each class were taken for each class: [C, C], the known class first, float64."""
+    labels, known = _labels(predictions, targets)
+    classes = predictions.shape[1] if targets.dim() == 1 else 2
+    pairs = known.flatten().long() * classes + labels.flatten().long()  # [N]
+    return pairs.bincount(minlength=classes**2).view(classes, classes).double()
+
+
+def _balanced_accuracy(predictions: Tensor, targets: Tensor) -> float:
+    """Return the share of hits among the rows of a class, its mean over the classes."""
+    table = _confusion(predictions, targets)
+    rows = table.sum(dim=1)  # [C]
+    return float((table.diagonal() / rows)[rows > 0].mean())
+
+
+def _f1(predictions: Tensor, targets: Tensor) -> float:
+    """Return the harmonic mean of precision and recall: of the second of two classes, or its mean over several classes."""
+    table = _confusion(predictions, targets)
+    involved = table.sum(dim=0) + table.sum(dim=1)  # [C], rows of a class and rows taken for it
+    scores = 2 * table.diagonal() / involved.clamp(min=1)
+    return float(scores[1] if targets.dim() == 2 else scores[involved > 0].mean())
+
+
+def _area_under_curve(predictions: Tensor, targets: Tensor) -> float:
+    """Of several classes each against the rest, all with equal weight (macro average)."""
+    import torch
+
+    from hpsearch.data.areas import areas
+
+    if bool(predictions.isnan().any()):
+        return float("nan")
+    if targets.dim() == 2:
+        return float(areas(predictions.T, targets.T >= 0.5).mean())
+    classes = torch.arange(predictions.shape[1], device=targets.device)
+    return float(areas(predictions.T, targets == classes[:, None]).nanmean())
 
 
 def _log_loss(predictions: Tensor, targets: Tensor) -> float:
@@ -83,7 +132,7 @@ def _ten_times_guessing(targets: Tensor) -> float:
     return 10 * log(2 if targets.dim() == 2 else max(2, int(targets.max()) + 1))
 
 
-def _no_hit(targets: Tensor) -> float:
+def _zero(targets: Tensor) -> float:
     return 0.0
 
 
@@ -93,7 +142,12 @@ def _twice_the_spread(targets: Tensor) -> float:
 
 
 METRICS = {
-    "accuracy": Metric("accuracy", "Accuracy", "maximize", _accuracy, _no_hit),
+    "accuracy": Metric("accuracy", "Accuracy", "maximize", _accuracy, _zero),
+    "balanced_accuracy": Metric(
+        "balanced_accuracy", "Balanced accuracy", "maximize", _balanced_accuracy, _zero, by_class=True
+    ),
+    "f1": Metric("f1", "Harmonic mean F1 of precision and recall", "maximize", _f1, _zero, by_class=True),
+    "roc_auc": Metric("roc_auc", "Area under the ROC curve", "maximize", _area_under_curve, _zero, by_class=True),
     "log_loss": Metric("log_loss", "Log loss", "minimize", _log_loss, _ten_times_guessing),
     "rmse": Metric("rmse", "Root mean squared error", "minimize", _root_mean_squared_error, _ten_times_constant_rmse),
     "mae": Metric("mae", "Mean absolute error", "minimize", _mean_absolute_error, _ten_times_constant_mae),

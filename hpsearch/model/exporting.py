@@ -47,9 +47,10 @@ def export(model: Model, name: str, path: Path) -> Exported:
     """
     row = look_up(FORMATS, name, "format")
     check_place(name, path)
+    whole = Whole(model)  # first: it refuses a model without preprocessing
     rows = plausible(model, CHECKED)
     with torch.no_grad():
-        expected = Whole(model)(rows)
+        expected = whole(rows)
     with TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
         beside = Path(folder) / path.name
         row.write(model, beside)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hpsearch.errors import StorageError
+from hpsearch.errors import StorageError, shown
 
 PERIODS = {"year": 365.2425, "week": 7.0, "day": 1.0}  # days
 MISSING = -1.0  # the code of a missing category, since NaN equals nothing
@@ -116,9 +116,8 @@ def transform_of(preprocessing: Mapping[str, Any]) -> nn.Module:
     """
     kind, version = preprocessing.get("kind"), preprocessing.get("version")
     if kind not in TRANSFORMS or version != 1:
-        raise StorageError(
-            f"a model without preprocessing (kind {kind!r}, version {version!r}) takes inputs alone. Train the study again."
-        )
+        what = f"preprocessing of kind {shown(kind)}, version {shown(version)}" if preprocessing else "no preprocessing"
+        raise StorageError(f"the model carries {what}, so it cannot read rows. Run its study again with this version.")
     try:
         return TRANSFORMS[kind](preprocessing)
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:

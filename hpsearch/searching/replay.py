@@ -12,13 +12,15 @@ from hpsearch.errors import UserError
 from hpsearch.model import Member, Model, model_of
 from hpsearch.model.provenance import provenance_of
 from hpsearch.searching.study import specification
-from hpsearch.searching.verify import COLUMNS, EQUAL, GROWN, Gaps, Question, largest_gaps
+from hpsearch.searching.verify import COLUMNS, GROWN, Gaps, Question, largest_gaps
 from hpsearch.space.answers import fixed
 from hpsearch.storage.records import StudyRecord, TrialRecord
 from hpsearch.training import Engine, Several
 from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
 
 EXACT, ROUNDING, DIFFERS = "equal bit for bit", "equal up to rounding, grown by training", "differs"
+
+FEW = 10  # roundings of one that no training has grown
 
 
 @dataclass(eq=False)
@@ -72,7 +74,7 @@ def replay(record: StudyRecord, trial: TrialRecord, question: Question, engine: 
         rounding = float(torch.finfo(data.training.inputs.dtype).eps)
         nudged = _train(replace(spec, learning_rate=spec.learning_rate * (1 + rounding)), engine, until)
         control = largest_gaps(run.history, nudged.history)
-        verdict = _judge(gaps, control)
+        verdict = _judge(gaps, control, rounding)
     return Replayed(run, _shared(history, run.history), gaps, control, verdict, _model(record, question, spec, run))
 
 
@@ -98,10 +100,9 @@ def _shared(recorded: History, again: History) -> int:
     return len(set(recorded.evaluation) & set(again.evaluation))
 
 
-def _judge(gaps: Gaps, control: Gaps) -> str:
+def _judge(gaps: Gaps, control: Gaps, rounding: float) -> str:
     """Return whether the losses are no further apart than rounding explains; the metric may step where they do not."""
-    losses = zip(gaps[:2], control[:2], strict=True)
-    return ROUNDING if all(gap <= max(EQUAL, GROWN * grown) for gap, grown in losses) else DIFFERS
+    return ROUNDING if max(gaps[:2]) <= max(FEW * rounding, GROWN * max(control[:2])) else DIFFERS
 
 
 def _model(record: StudyRecord, question: Question, spec: TrialSpec, run: TrainingRun) -> Model | None:

@@ -48,7 +48,11 @@ def together(data: Data, outputs: Sequence[Tensor]) -> Tensor:
 
 
 def interval(data: Data, predictions: Tensor, metric: float) -> tuple[float, float]:
-    """Return a 95 % interval of a metric over the test rows: Wilson's (1927) for a share, the percentile bootstrap for the rest."""
+    """Return a 95 % interval of a metric over the test rows: Wilson's (1927) for a share, the percentile bootstrap for the rest.
+
+    Where the metric is by class, each class's rows are drawn again among themselves, so that no sample lacks one. Resamples whose metric
+    is NaN do not count; if all are, so is the interval.
+    """
     rows = len(predictions)
     if data.metric.name == "accuracy":
         share = wilson(round(metric * rows), rows)
@@ -56,7 +60,20 @@ def interval(data: Data, predictions: Tensor, metric: float) -> tuple[float, flo
     generator = np.random.default_rng(derive_seed("bootstrap", rows) % 2**32)
     values = []
     for _ in range(RESAMPLES):
-        chosen = torch.from_numpy(generator.integers(0, rows, rows)).to(predictions.device)
+        chosen = _resample(data, generator).to(predictions.device)
         values.append(data.metric_of(predictions[chosen], data.test.targets[chosen]))
+    if np.isnan(values).all():
+        return np.nan, np.nan
     low, high = np.nanpercentile(values, [2.5, 97.5])
     return float(low), float(high)
+
+
+def _resample(data: Data, generator: np.random.Generator) -> Tensor:
+    """Return the numbers [N] of test rows drawn with replacement; if the metric is by class, as many of each class as there are."""
+    rows = len(data.test)
+    if not data.metric.by_class:
+        return torch.from_numpy(generator.integers(0, rows, rows))
+    codes = data.test.targets.flatten().long().cpu().numpy()
+    order, counts = np.argsort(codes, kind="stable"), np.bincount(codes)
+    starts = np.repeat(np.cumsum(counts) - counts, counts)
+    return torch.from_numpy(order[starts + generator.integers(0, np.repeat(counts, counts))])

@@ -95,5 +95,6 @@ class Progress:
             return self.run(Outcome.DIVERGED, f"diverged at update {update} (loss = {float(losses[index])})")
         if not all(map(isfinite, score)):
             update = self.spec.evaluate_at[len(self.history)]
-            return self.run(Outcome.DIVERGED, f"diverged by update {update} (validation loss = {score[0]})")
+            what, value = ("validation metric", score[1]) if isfinite(score[0]) else ("validation loss", score[0])
+            return self.run(Outcome.DIVERGED, f"diverged by update {update} ({what} = {value})")
         return None
