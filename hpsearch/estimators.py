@@ -73,9 +73,13 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
             "data": {"name": "arrays", "task": task},
             "space": self.space,
             "training": {"epochs": self.epochs, "patience": self.patience},
-            "search": {"trials": self.trials, "timeout": self.timeout, "metric": self.metric},
+            "search": {"trials": self.trials, "timeout": self.timeout, "metric": self.metric or self._metric()},
             "confirm": {"trials": self.confirm, "ensemble": self.ensemble},
         }
+
+    def _metric(self) -> str | None:
+        """Return what counts where nothing else is asked for; None for the task's first."""
+        return None
 
     def _keep(self, found: Found) -> None:
         result = found.record.result
@@ -134,6 +138,10 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
         self.timeout = timeout
         self.random_state = random_state
         self.device = device
+
+    def _metric(self) -> str:
+        """On few rows accuracies are often equal, and the log loss still tells networks apart; it knows nothing of weights."""
+        return "log_loss" if self.class_weight is None else "balanced_accuracy"
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
         """Search the best network for inputs [N, F] and one class of each row [N]."""
