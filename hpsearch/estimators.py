@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hpsearch.data.dataset import Data
 from hpsearch.data.holding import everything, hold_out
+from hpsearch.data.tasks import class_numbers
 from hpsearch.errors import UserError, shown
 from hpsearch.model import Model
 from hpsearch.model.arrays import predictions
@@ -56,11 +57,13 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         split, notice = hold_out(None if task == "regression" else targets, len(targets), self.validation, seed)
         with TemporaryDirectory(prefix="hpsearch-") as folder:
             place = Place(Path(folder), "", self.device)
-            data = weighted(array_data(config, place, inputs, targets, split), weights)
+            data = weighted(array_data(config, place, inputs, targets, split), weights, self.metric is None)
             found = search_in_memory(config, place, data)
             self._keep(found)
             if self.refit:
-                whole = weighted(array_data(config, place, inputs, targets, everything(len(targets))), weights)
+                whole = weighted(
+                    array_data(config, place, inputs, targets, everything(len(targets))), weights, self.metric is None
+                )
                 engine = prepare_engine(config, place, whole, lambda line: None)
                 self.model_ = refit_model(found.model, found.record, config, data, whole, engine)
         if notice:
@@ -140,8 +143,8 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
         self.device = device
 
     def _metric(self) -> str:
-        """On few rows accuracies are often equal, and the log loss still tells networks apart; it knows nothing of weights."""
-        return "log_loss" if self.class_weight is None else "balanced_accuracy"
+        """On few rows accuracies are often equal, and the log loss still tells networks apart."""
+        return "log_loss"
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
         """Search the best network for inputs [N, F] and one class of each row [N]."""
@@ -219,11 +222,27 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
         return tags
 
 
-def weighted(data: Data, weights: Array | None) -> Data:
-    """Return data whose classes are weighed in the loss."""
+def weighted(data: Data, weights: Array | None, judged: bool) -> Data:
+    """Return data whose classes are weighed in the loss, and where `judged` in the log loss that networks are compared by.
+
+    Weights have the mean 1 over the training rows, so that they do not change the step size.
+    """
     if weights is None:
         return data
-    return replace(data, class_weights=torch.as_tensor(weights).to(data.training.inputs))
+    each = torch.as_tensor(weights).to(data.training.inputs)  # [C]
+    data = replace(data, class_weights=each / each[class_numbers(data.training.targets)].mean())
+    if not judged:
+        return data
+
+    def compute(predictions: torch.Tensor, targets: torch.Tensor) -> float:
+        numbers = class_numbers(targets)
+        both = predictions if targets.dim() == 1 else torch.cat([1 - predictions, predictions], dim=1)  # [N, C]
+        tiny = torch.finfo(both.dtype).eps
+        right = both.gather(1, numbers[:, None])[:, 0].clamp(tiny, 1 - tiny).double().log()  # [N]
+        shares = each.double()[numbers]
+        return float(-(shares * right).sum() / shares.sum())
+
+    return replace(data, metric=replace(data.metric, title="Log loss, classes weighed", compute=compute))
 
 
 def _with_weights(model: Model, change: Any) -> Model:

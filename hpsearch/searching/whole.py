@@ -31,10 +31,14 @@ def refit_model(
     The model itself comes back where one of these runs diverges, or where together they fit the rows worse than it does.
     """
     try:
-        members = [_refitted(record, config, searched, whole, engine, *network) for network in record.result["networks"]]
+        members = [
+            _refitted(record, config, searched, whole, engine, *network) for network in record.result["networks"]
+        ]
     except SearchFailed:
         return model
-    if _error(members, whole, [whole.training]) > _error(model.members, searched, [searched.training, searched.validation]):
+    if _error(members, whole, [whole.training]) > _error(
+        model.members, searched, [searched.training, searched.validation]
+    ):
         return model
     metrics, provenance = model.metrics, {**model.provenance, "made_by": "refit"}
     return model_of(whole, members, metrics=metrics, provenance=provenance, class_kind=model.class_kind or None)
