@@ -21,7 +21,7 @@ from hpsearch.config import check_config
 from hpsearch.data import Data
 from hpsearch.data.dataset import Fold, Rows
 from hpsearch.errors import UserError
-from hpsearch.report import findings, page
+from hpsearch.report import findings, trust, page
 from hpsearch.searching.place import Place, places_of
 from hpsearch.searching.study import specification
 from hpsearch.searching.verify import Question, verify
@@ -410,12 +410,12 @@ def test_the_report_tells_the_spread_over_folds() -> None:
     assert board["standard_error"].to_numpy() == pytest.approx(np.full(len(board), sem(spread)))
     assert (
         f"± {100 * sem(spread):.1f}\u00a0% is trial {record.result['trial']}'s mean over 5 folds"
-        in findings.honesty(crossed)
+        in trust.honesty(crossed)
     )
     assert "standard error over folds" in page(crossed, frames(crossed))
     assert "5 folds cannot tell them apart" in " ".join(findings.warnings(crossed, []))
     assert "standard_error" not in leaders(frames(record)).columns
-    told = [findings.honesty(record), *findings.warnings(record, []), *map(str, findings.protocol(record))]
+    told = [trust.honesty(record), *findings.warnings(record, []), *map(str, findings.protocol(record))]
     assert "fold" not in "".join(told)
 
 

@@ -37,7 +37,7 @@ HOMES = {
     "torch": {"training", "data", "diagnostics", "model", "searching", "comparison", "bench", "testing", "estimators"},
     "torchvision": {"data"},
     "PIL": {"data"},
-    "sklearn": {"data", "estimators"},
+    "sklearn": {"data", "bench", "estimators"},
     "optuna": {"searching", "comparison", "storage", "importance"},
     "pandas": {"tables", "data"},
     "plotly": {"figures"},
