@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from hpsearch.data.cells import Array
 from hpsearch.data.idx import check_idx_files
 from hpsearch.errors import UserError
 
@@ -22,7 +23,8 @@ class Raw:
 
     `classes` names labels that count from 0; without it the labels themselves are the names. `images` is empty for a table, else how
     the images came here (see `new_images`): their source, the side in pixels that they were resized to (None: they were not), and what
-    an image file's bytes are divided by to be like them. `notices` are sentences for the reader.
+    an image file's bytes are divided by to be like them. `notices` are sentences for the reader. The inputs of a table are `Chosen`;
+    `groups` and `times` [N] are numbers that keep its rows together or in order. `reading` says how a file was read.
     """
 
     inputs: Any
@@ -32,6 +34,9 @@ class Raw:
     given_test: int = 0
     images: Mapping[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    groups: Array | None = None
+    times: Array | None = None
+    reading: tuple[str, ...] = ()
 
 
 def embedded(
