@@ -73,7 +73,7 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         """Return the parameters as the tables of a study."""
         return {
             "study": {"name": type(self).__name__, "seed": seed},
-            "data": {"name": "arrays", "task": task},
+            "data": {"name": "arrays", "task": task, "missing": "median"},
             "space": self.space,
             "training": {"epochs": self.epochs, "patience": self.patience},
             "search": {"trials": self.trials, "timeout": self.timeout, "metric": self.metric or self._metric()},

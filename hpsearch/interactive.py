@@ -166,6 +166,7 @@ def search(
     validation: float | None = None,
     test: float | None = None,
     folds: int | None = None,
+    missing: str = "median",
     ensemble: int = 1,
     name: str | None = None,
     reports: "str | Path" = "reports",
@@ -187,6 +188,7 @@ def search(
         validation: share or number of rows that networks are compared on, 0.15 by default.
         test: likewise of rows that the chosen network is scored on, once; 0 for none.
         folds: parts of a cross-validation in place of `validation`.
+        missing: what takes the place of a missing number, "median", "mean" or "refuse"; an input then says where it was missing.
         ensemble: how many of the best networks predict together.
         name: keeps the study in the folder `reports/NAME`; the same call goes on with it.
         reports: where studies are kept.
@@ -200,15 +202,17 @@ def search(
         SearchFailed: no trial gave a usable network.
         KeyboardInterrupt: Ctrl-C; a named study keeps what was told.
     """
+    images = np.ndim(X) >= IMAGES
+    rows = {"validation": validation, "test": test, "folds": folds}
     given: dict[str, Mapping[str, Any] | None] = {
         "study": {"name": name or "search", "seed": seed},
-        "data": {"name": name or "search", "validation": validation, "test": test, "folds": folds, "task": task},
+        "data": {"name": name or "search", "task": task, "missing": None if images else missing, **rows},
         "space": space,
         "training": training,
         "search": {"trials": trials, "timeout": timeout, "metric": metric},
         "confirm": {"ensemble": ensemble},
     }
-    config = array_config("digits" if np.ndim(X) >= IMAGES else "table", given, "search")
+    config = array_config("digits" if images else "table", given, "search")
     if name:
         return _searched(config, Path(reports) / folder_name(name), device, X, y, verbose)
     own = Path(mkdtemp(prefix="hpsearch-"))

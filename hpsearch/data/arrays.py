@@ -55,7 +55,7 @@ def from_arrays(
         missing_values: texts that mean a missing cell, besides the usual.
         whole: train on all rows but the test rows; the validation rows are the same.
         class_weights: "balanced" weighs each class by N / (C · its training rows).
-        split: which rows go where, in place of `validation`, `test` and `rows`.
+        split: which rows go where, in place of `validation`, `test`, `rows`, `folds` and `whole`.
 
     Raises:
         UserError: something cannot be used; one line says what, where, and what to do.

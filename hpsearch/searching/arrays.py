@@ -61,6 +61,11 @@ def array_data(config: StudyConfig, place: Place, inputs: Any, targets: Any, spl
         test=section.test,
         task=section.task,
         metric=config.search.metric,
+        rows=section.rows,
+        folds=section.folds,
+        missing=section.missing,
+        missing_values=section.missing_values,
+        class_weights=config.training.class_weights,
         split=split,
     )
     return on_device(config, place, data)
