@@ -419,6 +419,9 @@ def test_the_report_tells_the_spread_over_folds() -> None:
     )
     assert "standard error over folds" in _leaderboard(crossed, tables)
     assert "5 folds cannot tell them apart" in " ".join(findings.warnings(crossed, []))
+    said = findings.asked(replace(crossed, data={**crossed.data, "rows": {**crossed.data["rows"], "folds": 5}}))[0]
+    assert "1,797 rows" in said
+    assert said.endswith("1,257 for training, 270 for validation and 270 for test, in the first of 5 folds.")
     assert "standard_error" not in leaders(frames(record)).columns
     told = [trust.honesty(record), *findings.warnings(record, []), *map(str, findings.protocol(record))]
     assert "fold" not in "".join(told)
