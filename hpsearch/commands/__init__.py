@@ -6,11 +6,25 @@ for nothing.
 
 from types import ModuleType
 
-from hpsearch.commands import bench, check, compare, dashboard, export, log, refit, replay, report, run, verify
+from hpsearch.commands import (
+    bench,
+    check,
+    compare,
+    dashboard,
+    export,
+    log,
+    predict,
+    refit,
+    replay,
+    report,
+    run,
+    verify,
+)
 
 COMMANDS: tuple[ModuleType, ...] = (
     run,
     check,
+    predict,
     export,
     refit,
     replay,
