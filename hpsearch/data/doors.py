@@ -1,6 +1,7 @@
 """The ways in for tables: `load_file` for a file, `from_frame` for a pandas frame that holds its target."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def load_file(
     if is_arrays(Path(path)):
         with told(called):
             raw = _read_arrays(Path(path), target, size, [key for key, value in of_table.items() if value])
-        return assemble(raw, called, title or called, sizes, **options)
+        return assemble(raw, called, title or called, replace(sizes, given_test=raw.given_test), **options)
     with told(called):
         if size is not None:
             raise UserError(f"size {size}: a table has no images. Leave it out.")
