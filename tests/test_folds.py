@@ -21,7 +21,7 @@ from hpsearch.config import check_config
 from hpsearch.data import Data
 from hpsearch.data.dataset import Fold, Rows
 from hpsearch.errors import UserError
-from hpsearch.report import findings, trust, page
+from hpsearch.report import findings, page, trust
 from hpsearch.searching.place import Place, places_of
 from hpsearch.searching.study import specification
 from hpsearch.searching.verify import Question, verify
@@ -408,9 +408,8 @@ def test_the_report_tells_the_spread_over_folds() -> None:
     crossed = replace(record, trials=trials)
     board = leaders(frames(crossed))
     assert board["standard_error"].to_numpy() == pytest.approx(np.full(len(board), sem(spread)))
-    assert (
-        f"± {100 * sem(spread):.1f}\u00a0% is trial {record.result['trial']}'s mean over 5 folds"
-        in trust.honesty(crossed)
+    assert f"± {100 * sem(spread):.1f}\u00a0% is trial {record.result['trial']}'s mean over 5 folds" in trust.honesty(
+        crossed
     )
     assert "standard error over folds" in page(crossed, frames(crossed))
     assert "5 folds cannot tell them apart" in " ".join(findings.warnings(crossed, []))
