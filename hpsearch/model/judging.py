@@ -28,7 +28,7 @@ class Judged:
 
 
 def judge(model: Model, chunks: Sequence[Tensor], targets: Any, decimal: str = ".") -> Judged | None:
-    """Return how good predictions (chunks of [N, C] or [N, K]) are for targets (cells [N] or numbers [N, K]); None where no target is known."""
+    """Return how good predictions (chunks of [N, C] or [N, K]) are for targets (cells or numbers); None where no target is known."""
     known, values = _numbers(targets, decimal) if model.task == "regression" else _codes(model, targets)
     used = torch.from_numpy(known)
     if not bool(used.any()):
