@@ -21,12 +21,14 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hpsearch.data.dataset import Data
-from hpsearch.data.holding import hold_out
+from hpsearch.data.holding import everything, hold_out
+from hpsearch.data.tasks import class_numbers
 from hpsearch.errors import UserError, shown
 from hpsearch.model import Model
 from hpsearch.model.arrays import predictions
 from hpsearch.searching.arrays import Found, array_config, array_data, search_in_memory
-from hpsearch.searching.place import Place
+from hpsearch.searching.place import Place, prepare_engine
+from hpsearch.searching.whole import refit_model
 from hpsearch.tables import TABLES
 
 if TYPE_CHECKING:
@@ -52,31 +54,41 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         """Search and keep what is found; `targets` are class numbers or values, `weights` those of the classes."""
         seed = int(check_random_state(self.random_state).randint(LARGEST_SEED))
         config = array_config("table", self._settings(task, seed), type(self).__name__)
-        codes = None if task == "regression" else targets
-        split, notice = hold_out(codes, len(targets), self.validation, seed)
-        if notice:
-            warnings.warn(f"{type(self).__name__}: {notice}.", stacklevel=3)
+        split, notice = hold_out(None if task == "regression" else targets, len(targets), self.validation, seed)
         with TemporaryDirectory(prefix="hpsearch-") as folder:
             place = Place(Path(folder), "", self.device)
-            data = array_data(config, place, inputs, targets, split)
-            self._keep(search_in_memory(config, place, weighted(data, weights)))
+            data = weighted(array_data(config, place, inputs, targets, split), weights, self.metric is None)
+            found = search_in_memory(config, place, data)
+            self._keep(found)
+            if self.refit:
+                whole = weighted(
+                    array_data(config, place, inputs, targets, everything(len(targets))), weights, self.metric is None
+                )
+                engine = prepare_engine(config, place, whole, lambda line: None)
+                self.model_ = refit_model(found.model, found.record, config, data, whole, engine)
+        if notice:
+            warnings.warn(f"{type(self).__name__}: {notice}.", stacklevel=3)
 
     def _settings(self, task: str, seed: int) -> dict[str, Mapping[str, Any] | None]:
         """Return the parameters as the tables of a study."""
         return {
             "study": {"name": type(self).__name__, "seed": seed},
-            "data": {"name": "arrays", "task": task},
+            "data": {"name": "arrays", "task": task, "missing": "median"},
             "space": self.space,
             "training": {"epochs": self.epochs, "patience": self.patience},
-            "search": {"trials": self.trials, "timeout": self.timeout, "metric": self.metric},
-            "confirm": {"ensemble": self.ensemble},
+            "search": {"trials": self.trials, "timeout": self.timeout, "metric": self.metric or self._metric()},
+            "confirm": {"trials": self.confirm, "ensemble": self.ensemble},
         }
 
+    def _metric(self) -> str | None:
+        """Return what counts where nothing else is asked for; None for the task's first."""
+        return None
+
     def _keep(self, found: Found) -> None:
-        best = found.record.trials[found.record.result["trial"]]
-        self.best_params_, self.best_value_ = dict(best.params), float(found.record.result["validation"])
-        self.trials_ = TABLES["trials"].build(found.record, {})
-        self.model_ = found.model
+        result = found.record.result
+        trial, fresh = found.record.trials[result["trial"]], result["fresh"]
+        self.best_params_, self.best_value_ = dict(trial.params), float(fresh["value"] if fresh else trial.value)
+        self.trials_, self.model_ = TABLES["trials"].build(found.record, {}), found.model
 
     def _predictions(self, X: Any) -> Floats:
         """Return the model's probabilities [N, C] or values [N, K]."""
@@ -109,6 +121,7 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
         metric: str | None = None,
         validation: float = 0.15,
         class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        confirm: int = 3,
         ensemble: int = 1,
         refit: bool = True,
         timeout: float | None = None,
@@ -122,11 +135,16 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
         self.metric = metric
         self.validation = validation
         self.class_weight = class_weight
+        self.confirm = confirm
         self.ensemble = ensemble
         self.refit = refit
         self.timeout = timeout
         self.random_state = random_state
         self.device = device
+
+    def _metric(self) -> str:
+        """On few rows accuracies are often equal, and the log loss still tells networks apart."""
+        return "log_loss"
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
         """Search the best network for inputs [N, F] and one class of each row [N]."""
@@ -164,6 +182,7 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
         patience: int | None = 12,
         metric: str | None = None,
         validation: float = 0.15,
+        confirm: int = 3,
         ensemble: int = 1,
         refit: bool = True,
         timeout: float | None = None,
@@ -176,6 +195,7 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
         self.patience = patience
         self.metric = metric
         self.validation = validation
+        self.confirm = confirm
         self.ensemble = ensemble
         self.refit = refit
         self.timeout = timeout
@@ -202,11 +222,27 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
         return tags
 
 
-def weighted(data: Data, weights: Array | None) -> Data:
-    """Return data whose classes are weighed in the loss."""
+def weighted(data: Data, weights: Array | None, judged: bool) -> Data:
+    """Return data whose classes are weighed in the loss, and where `judged` in the log loss that networks are compared by.
+
+    Weights have the mean 1 over the training rows, so that they do not change the step size.
+    """
     if weights is None:
         return data
-    return replace(data, class_weights=torch.as_tensor(weights).to(data.training.inputs))
+    each = torch.as_tensor(weights).to(data.training.inputs)  # [C]
+    data = replace(data, class_weights=each / each[class_numbers(data.training.targets)].mean())
+    if not judged:
+        return data
+
+    def compute(predictions: torch.Tensor, targets: torch.Tensor) -> float:
+        numbers = class_numbers(targets)
+        both = predictions if targets.dim() == 1 else torch.cat([1 - predictions, predictions], dim=1)  # [N, C]
+        tiny = torch.finfo(both.dtype).eps
+        right = both.gather(1, numbers[:, None])[:, 0].clamp(tiny, 1 - tiny).double().log()  # [N]
+        shares = each.double()[numbers]
+        return float(-(shares * right).sum() / shares.sum())
+
+    return replace(data, metric=replace(data.metric, title="Log loss, classes weighed", compute=compute))
 
 
 def _with_weights(model: Model, change: Any) -> Model:

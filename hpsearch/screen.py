@@ -176,8 +176,8 @@ class Screen:
     def _tested(self, test: Mapping[str, Any] | None) -> str:
         if not test:
             return "no test rows were held out: nothing unbiased is known"
-        ends = f"{number(test['low'])} to {number(test['high'])}"
-        return f"{self.metric} {number(test['value'])} (95 % interval {ends}, {test['rows']:,} rows)"
+        ends = f"95 % interval {number(test['low'])} to {number(test['high'])}, " if test["low"] is not None else ""
+        return f"{self.metric} {number(test['value'])} ({ends}{test['rows']:,} rows)"
 
     def conclude_comparison(self, record: "ComparisonRecord", page: object, language: str) -> None:
         """Print the verdicts, and where the report is."""

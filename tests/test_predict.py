@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hpsearch.data.tables.columns import read_columns
-from hpsearch.data.tables.preprocessing import transform
-from hpsearch.data.tables.reading import read_like
 
 from hpsearch.cli import main
 from hpsearch.data import load_file
+from hpsearch.data.tables.columns import read_columns
+from hpsearch.data.tables.preprocessing import transform
+from hpsearch.data.tables.reading import read_like
 from hpsearch.model import load_model, predict
 from hpsearch.model import rows as rows_module
 from hpsearch.model.judging import judge

@@ -6,7 +6,20 @@ for nothing.
 
 from types import ModuleType
 
-from hpsearch.commands import bench, check, compare, export, predict, refit, replay, report, run, verify
+from hpsearch.commands import (
+    bench,
+    check,
+    compare,
+    dashboard,
+    export,
+    log,
+    predict,
+    refit,
+    replay,
+    report,
+    run,
+    verify,
+)
 
 COMMANDS: tuple[ModuleType, ...] = (
     run,
@@ -17,6 +30,8 @@ COMMANDS: tuple[ModuleType, ...] = (
     replay,
     compare,
     report,
+    dashboard,
+    log,
     verify,
     bench,
 )  # in the order of --help

@@ -80,7 +80,7 @@ def walk(spec: TrialSpec, data: Data, stops: Sequence[int]) -> Iterator[tuple[in
     for update in stops:
         steps = recorder.advance(update) if update > done else np.empty(0)
         done = update
-        yield update, State(spec.architecture, data.task, recorder.weights()), steps
+        yield update, State(spec.architecture, data.trained_task, recorder.weights()), steps
 
 
 def _at_mark(found: dict[str, Any], update: int, state: State, rows: Rows, loss: float, whole: bool) -> None:

@@ -110,5 +110,5 @@ def _looked(
 def _initial_loss(spec: TrialSpec, data: Data) -> float:
     assert spec.architecture is not None, "a comparison trains dense networks"
     weights = DNN.initialized(spec.architecture, spec.seed).state_dict()
-    state = State(spec.architecture, data.task, weights)
-    return mean_loss(spec.architecture, data.task, state.vector(data.validation), data.validation)
+    state = State(spec.architecture, data.trained_task, weights)
+    return mean_loss(spec.architecture, data.trained_task, state.vector(data.validation), data.validation)

@@ -85,7 +85,7 @@ def _together(winners: Sequence[Measured], paths: Sequence[_Path], data: Data) -
             "shares": [round(share, DIGITS) for share in plane.shares],
             "x": x,
             "y": y,
-            "loss": _short(surface(architecture, data.task, plane, rows, x, y)),
+            "loss": _short(surface(architecture, data.trained_task, plane, rows, x, y)),
             "paths": [
                 {"batch_size": path.batch_size, "updates": path.updates, "x": _short(at[:, 0]), "y": _short(at[:, 1])}
                 for path, at in zip(paths, plane.coordinates, strict=True)
@@ -95,7 +95,7 @@ def _together(winners: Sequence[Measured], paths: Sequence[_Path], data: Data) -
             {"batch_sizes": [one.batch_size, other.batch_size], "height": wall.height}
             | {"alphas": list(wall.alphas), "losses": [float(f"{loss:.{DIGITS}g}") for loss in wall.losses]}
             for one, other in combinations(paths, 2)
-            for wall in (barrier(architecture, data.task, one.end, other.end, rows),)
+            for wall in (barrier(architecture, data.trained_task, one.end, other.end, rows),)
         ],
         "rows": len(rows),
     }

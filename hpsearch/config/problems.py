@@ -32,6 +32,8 @@ def conflicts(config: StudyConfig) -> list[str]:
         problems.append(
             f"study.name is {shown(name)}; expected 1 to 200 characters that print. Give another name (--name)"
         )
+    if config.training.class_weights != "none" and config.data.task == "regression":
+        problems.append("training.class_weights: a regression has no classes to weigh. Remove it")
     problems += [*_data_conflicts(config.data), *_search_conflicts(config)]
     return problems + (_comparison_conflicts(config, config.compare) if config.compare else [])
 

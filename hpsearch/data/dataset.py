@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from hpsearch.data.metrics import Metric
-from hpsearch.data.tasks import Task
+from hpsearch.data.tasks import Task, class_numbers, weighted
+from hpsearch.errors import UserError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +84,31 @@ class Data:
     folds: tuple[Fold, ...] = ()
     class_weights: Tensor | None = None
 
+    def __post_init__(self) -> None:
+        """Check that class weights fit.
+
+        Raises:
+            UserError: the targets are no classes.
+        """
+        if self.class_weights is None:
+            return
+        if not self.classes:
+            raise UserError("training.class_weights: a regression has no classes to weigh. Remove it.")
+        if self.class_weights.shape != (len(self.classes),):
+            raise ValueError(
+                f"class weights of shape {tuple(self.class_weights.shape)}: [{len(self.classes)}] expected"
+            )
+
+    @property
+    def trained_task(self) -> Task:
+        """The task with the loss that is trained on: rows weighted by their class, where classes have weights."""
+        return self.task if self.class_weights is None else weighted(self.task, self.class_weights)
+
+    @property
+    def row_weights(self) -> Tensor | None:
+        """The weight of each training row in the loss, [N]; None where all weigh alike."""
+        return None if self.class_weights is None else self.class_weights[class_numbers(self.training.targets)]
+
     @property
     def inputs(self) -> int:
         """Numbers in one input."""
@@ -97,7 +123,7 @@ class Data:
 
         NaN outputs make the loss NaN, yet they have an argmax and so an accuracy: look at the loss first.
         """
-        loss = float(self.task.loss(outputs, rows.targets).detach())
+        loss = float(self.trained_task.loss(outputs, rows.targets).detach())
         return loss, self.measure(self.metric, outputs, rows.targets)
 
     def measure(self, metric: Metric, outputs: Tensor, targets: Tensor) -> float:

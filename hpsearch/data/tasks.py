@@ -9,7 +9,7 @@ Shapes: regression outputs and targets [N, K]; binary outputs and targets [N, 1]
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.data.metrics import METRICS, Metric
@@ -31,9 +31,10 @@ FRACTIONS, SEVERAL = "numbers with fractions", "several columns of numbers"
 class Task:
     """A row of `TASKS`.
 
-    `loss(outputs, targets)` is the mean over rows (and target columns), a scalar tensor with a gradient; `head(outputs)` gives the
-    predictions; `outputs(targets, classes)` how many outputs a network needs; `metrics` are names of `METRICS`, the first is the
-    default; `reason` says in one sentence why this head and this loss belong together.
+    `loss(outputs, targets)` is the mean over rows (and target columns), a scalar tensor with a gradient; `row_losses(outputs, targets)`
+    are those of a task of classes before the mean, [N], None where rows have no class; `head(outputs)` gives the predictions;
+    `outputs(targets, classes)` how many outputs a network needs; `metrics` are names of `METRICS`, the first is the default;
+    `reason` says in one sentence why this head and this loss belong together.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Task:
     loss_name: str
     metrics: tuple[str, ...]
     loss: Callable[[Tensor, Tensor], Tensor]
+    row_losses: Callable[[Tensor, Tensor], Tensor] | None
     head: Callable[[Tensor], Tensor]
     outputs: Callable[[Tensor, int], int]
     reason: str
@@ -59,10 +61,22 @@ def _binary_cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(outputs, targets)
 
 
+def _binary_row_losses(outputs: Tensor, targets: Tensor) -> Tensor:
+    import torch.nn.functional as F
+
+    return F.binary_cross_entropy_with_logits(outputs, targets, reduction="none").squeeze(1)
+
+
 def _cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
     import torch.nn.functional as F
 
     return F.cross_entropy(outputs, targets)
+
+
+def _row_cross_entropies(outputs: Tensor, targets: Tensor) -> Tensor:
+    import torch.nn.functional as F
+
+    return F.cross_entropy(outputs, targets, reduction="none")
 
 
 TASKS = {
@@ -73,6 +87,7 @@ TASKS = {
         loss_name="squared error",
         metrics=("rmse", "mae", "r2"),
         loss=_squared_error,
+        row_losses=None,
         head=lambda outputs: outputs,
         outputs=lambda targets, classes: targets.shape[1],
         reason="A linear output can take every real value, and the squared error is the negative log-likelihood of a target "
@@ -85,6 +100,7 @@ TASKS = {
         loss_name="binary cross-entropy",
         metrics=("accuracy", "balanced_accuracy", "f1", "roc_auc", "log_loss"),
         loss=_binary_cross_entropy,
+        row_losses=_binary_row_losses,
         head=lambda outputs: outputs.sigmoid(),
         outputs=lambda targets, classes: 1,
         reason="The sigmoid turns one logit into the probability of the second class, and the cross-entropy is that probability's "
@@ -97,12 +113,32 @@ TASKS = {
         loss_name="cross-entropy",
         metrics=("accuracy", "balanced_accuracy", "f1", "roc_auc", "log_loss"),
         loss=_cross_entropy,
+        row_losses=_row_cross_entropies,
         head=lambda outputs: outputs.softmax(dim=-1),
         outputs=lambda targets, classes: classes,
         reason="The softmax turns one logit for each class into probabilities that sum to one, and the cross-entropy is their "
         "negative log-likelihood; together their gradient is prediction minus target, which does not fade while the network is wrong.",
     ),
 }
+
+
+def class_numbers(targets: Tensor) -> Tensor:
+    """Return the class numbers [N] of targets as a loss of classes takes them."""
+    return targets.flatten().long()
+
+
+def weighted(task: Task, weights: Tensor) -> Task:
+    """Return a task of classes whose loss is the mean over rows of weight times loss, the weights [C] being those of the classes.
+
+    The mean divides by the number of rows, not by their weights as torch's losses do: a batch of one row would else have none.
+    """
+    row_losses = task.row_losses
+    assert row_losses is not None, "a regression has no classes"
+
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        return (weights[class_numbers(targets)] * row_losses(outputs, targets)).mean()
+
+    return replace(task, loss=loss)
 
 
 def choose_metric(task: Task, name: str | None) -> Metric:

@@ -21,7 +21,7 @@ CHUNK = 4096  # rows at a time: memory does not grow with the data
 
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
-    """A network at given weights (as `DNN.state_dict()` has them) and the task whose loss it is trained on."""
+    """A network at given weights (as `DNN.state_dict()` has them) and the task whose loss it is trained on (`Data.trained_task`)."""
 
     architecture: Architecture
     task: Task

@@ -72,13 +72,19 @@ def _task(record: StudyRecord, data: Mapping[str, Any]) -> str:
     why = f" {TASKS[data['task']].reason}" if data["task"] in TASKS else ""
     parts = [
         f"the output goes through the {visible(data['head'], 60)} head" if data.get("head") else "",
-        f"the loss is {visible(data['loss'], 60)}" if data.get("loss") else "",
+        f"the loss is {visible(data['loss'], 60)}{_weighed(record)}" if data.get("loss") else "",
     ]
     uses = listing([part for part in parts if part])
     known = METRICS[data["metric"]].title if data.get("metric") in METRICS else ""
     title = f"{known[0].lower()}{known[1:]}" if known else Metric.of(record).name
     metric = f" Networks are compared by {title}; {_direction(data)}." if data.get("metric") else ""
     return f"{sentence(kind)}.{reason}" + (f" {sentence(uses)}.{why}" if uses else "") + metric
+
+
+def _weighed(record: StudyRecord) -> str:
+    training = record.settings.get("training")
+    balanced = isinstance(training, Mapping) and training.get("class_weights") == "balanced"
+    return ", in which every class weighs the same, however rare it is" if balanced else ""
 
 
 def _direction(data: Mapping[str, Any]) -> str:

@@ -69,7 +69,7 @@ class TorchRecorder:
     def __init__(self, spec: TrialSpec, data: Data) -> None:
         assert spec.architecture is not None, "a comparison trains dense networks"
         inputs = data.training.inputs
-        self.spec, self.data, self.done = spec, data, 0
+        self.spec, self.loss_of, self.done = spec, data.trained_task.loss, 0
         self.network = DNN.initialized(spec.architecture, spec.seed).to(inputs.device, inputs.dtype)
         self.batches = Batches(data.training, spec)
         self.optimizer: Any = OPTIMIZERS[spec.optimizer].build(
@@ -95,7 +95,7 @@ class TorchRecorder:
         rows, targets = self.batches[update]
         self.optimizer.param_groups[0]["lr"] = rate
         self.optimizer.zero_grad()
-        loss = self.data.task.loss(self.network(rows, draws.Noise(self.spec.order_seed, update)), targets)
+        loss = self.loss_of(self.network(rows, draws.Noise(self.spec.order_seed, update)), targets)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return bool(torch.isfinite(loss))

@@ -33,6 +33,7 @@ def train(spec: TrialSpec, data: Data, source: TrialSource, network: nn.Module |
     )
     batches = Batches(data.training, spec)
     progress = Progress(spec, data.metric.direction == "maximize", sum(p.numel() for p in network.parameters()))
+    loss_of = data.trained_task.loss
     score, done, seconds = (0.0, 0.0), 0, 0.0
     for until in spec.evaluate_at:
         losses = inputs.new_empty(until - done)  # [updates since the last evaluation]
@@ -45,7 +46,7 @@ def train(spec: TrialSpec, data: Data, source: TrialSource, network: nn.Module |
             rows, targets = batches[update]  # [B, F], [B, ...]
             optimizer.param_groups[0]["lr"] = rates[index]
             optimizer.zero_grad()
-            loss = data.task.loss(forward(rows, draws.Noise(spec.order_seed, update)), targets)
+            loss = loss_of(forward(rows, draws.Noise(spec.order_seed, update)), targets)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             losses[index] = loss.detach()

@@ -79,7 +79,7 @@ class Cohort:
             return values
 
         activations, outputs = self.network.forward(inputs, activate)
-        loss, errors = self.loss(outputs, targets, len(self.rows))
+        loss, errors = self.loss(outputs, targets, len(self.rows), self.data.class_weights)
         self.network.backward(inputs, activations, slopes, errors, add)
         return loss
 

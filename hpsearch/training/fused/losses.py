@@ -1,6 +1,7 @@
 """Losses of a cohort and their gradients, one row for each task: outputs [T, C, B] and targets of B rows that all trials share.
 
 `rows` is the size of the whole batch, of which these may be a part: losses [T] and gradients of the parts add up to the batch's.
+`weights` [C] are those of the classes, by which each row's loss is multiplied; None where all weigh alike.
 """
 
 from collections.abc import Callable
@@ -8,28 +9,43 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
-Loss = Callable[[torch.Tensor, torch.Tensor, int], tuple[torch.Tensor, torch.Tensor]]
+from hpsearch.data.tasks import class_numbers
+
+Pair = tuple[torch.Tensor, torch.Tensor]
+Weights = torch.Tensor | None
+Loss = Callable[[torch.Tensor, torch.Tensor, int, Weights], Pair]
 
 
-def _squared_error(outputs: torch.Tensor, targets: torch.Tensor, rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _squared_error(outputs: torch.Tensor, targets: torch.Tensor, rows: int, weights: Weights) -> Pair:
+    assert weights is None, "a regression has no classes"
     share = 1 / (rows * outputs.shape[1])
     error = outputs - targets.T  # [T, C, B] - [C, B]
     return error.square().sum((1, 2)).mul_(share), error.mul_(2 * share)
 
 
-def _binary_cross_entropy(outputs: torch.Tensor, targets: torch.Tensor, rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _binary_cross_entropy(outputs: torch.Tensor, targets: torch.Tensor, rows: int, weights: Weights) -> Pair:
     known = targets.T.expand_as(outputs)  # [1, B] → [T, 1, B]
-    loss = F.binary_cross_entropy_with_logits(outputs, known, reduction="none").sum((1, 2))
-    return loss.div_(rows), outputs.sigmoid().sub_(known).div_(rows)
+    losses = F.binary_cross_entropy_with_logits(outputs, known, reduction="none")  # [T, 1, B]
+    losses, errors = _weighted((losses, outputs.sigmoid().sub_(known)), targets, weights)
+    return losses.sum((1, 2)).div_(rows), errors.div_(rows)
 
 
-def _cross_entropy(outputs: torch.Tensor, targets: torch.Tensor, rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _cross_entropy(outputs: torch.Tensor, targets: torch.Tensor, rows: int, weights: Weights) -> Pair:
     chances = outputs.log_softmax(1)
     known = targets.expand(len(outputs), 1, -1)  # [B] → [T, 1, B]
-    loss = chances.gather(1, known).sum((1, 2)).div_(-rows)
+    gains = chances.gather(1, known)  # [T, 1, B]
     classes = torch.arange(outputs.shape[1], device=outputs.device).unsqueeze(1)
     truth = (classes == targets).to(outputs.dtype)  # [C, B]
-    return loss, chances.exp_().sub_(truth).div_(rows)
+    gains, errors = _weighted((gains, chances.exp_().sub_(truth)), targets, weights)
+    return gains.sum((1, 2)).div_(-rows), errors.div_(rows)
+
+
+def _weighted(pair: Pair, targets: torch.Tensor, weights: Weights) -> Pair:
+    """Multiply the rows' losses and errors by the weights of their classes; without weights they stay what they are."""
+    if weights is None:
+        return pair
+    own = weights.index_select(0, class_numbers(targets))  # [B]
+    return pair[0] * own, pair[1] * own
 
 
 LOSSES: dict[str, Loss] = {

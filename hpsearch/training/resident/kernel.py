@@ -51,11 +51,12 @@ class Room(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """The training rows: inputs [N, F]; targets [N, K] and labels [N], one of which is used."""
+    """The training rows: inputs [N, F]; targets [N, K] and labels [N], one of which is used; weights [N] in the loss, or none."""
 
     inputs: Array
     targets: Array
     labels: Integers
+    weights: Array
 
 
 @inlined
@@ -178,7 +179,9 @@ def train(
             forward(network, state.weights, inputs, room, start, noise)
             values = room.values[to : to + n * outputs]
             bias = state.weights[bias_at : bias_at + outputs]
-            loss += loss_and_gradient(network.loss, values, outputs, bias, rows.targets, rows.labels, chosen, share)
+            loss += loss_and_gradient(
+                network.loss, values, outputs, bias, rows.targets, rows.labels, rows.weights, chosen, share
+            )
             gradient = state.gradient if start == 0 else room.part
             backward(network, state.weights, gradient, inputs, room)
             if start > 0:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hpsearch.data.dataset import Data, Rows
+from hpsearch.data.dataset import Data
 from hpsearch.training import draws, orders
 from hpsearch.training.lanes import Window
 from hpsearch.training.progress import Weights
@@ -43,7 +43,7 @@ class ResidentLane:
         self.single = spec.batch_size == 1  # weights lie [units, inputs] then, else [inputs, units]
         self.chunk = min(kernel.CHUNK, max(spec.batch_size, len(data.validation)))
         self.network = _network(spec.architecture, data.task.name, self.chunk)
-        self.rule, self.rows = make_rule(spec), _rows(data.training, self.dtype)
+        self.rule, self.rows = make_rule(spec), _rows(data, self.dtype)
         self.state = self._state()
         self.room = self._room()
         self.done = self.evaluations = 0
@@ -166,11 +166,12 @@ def _network(architecture: Architecture, task: str, chunk: int) -> kernel.Networ
     )
 
 
-def _rows(rows: Rows, dtype: Any) -> kernel.Rows:
-    targets = rows.targets.numpy()
+def _rows(data: Data, dtype: Any) -> kernel.Rows:
+    targets, weights = data.training.targets.numpy(), data.row_weights
     labels = targets.ndim == 1
     return kernel.Rows(
-        rows.inputs.numpy(),
+        data.training.inputs.numpy(),
         np.empty((0, 0), dtype) if labels else targets,
         targets if labels else np.empty(0, np.int64),
+        np.empty(0, dtype) if weights is None else weights.numpy(),
     )

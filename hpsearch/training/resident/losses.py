@@ -44,16 +44,25 @@ def _cross_entropy(row: Array, label: int, share: float) -> Any:
 
 @inlined
 def loss_and_gradient(
-    code: int, outputs: Array, units: int, bias: Array, targets: Array, labels: Array, rows: Array, share: float
+    code: int,
+    outputs: Array,
+    units: int,
+    bias: Array,
+    targets: Array,
+    labels: Array,
+    weights: Array,
+    rows: Array,
+    share: float,
 ) -> float:
     """Return the loss of rows and leave its gradient in `outputs` [n · units], to which `bias` is added first.
 
-    `targets` [N, units] and `labels` [N] are those of all rows (one of the two is used), `rows` [n] the numbers of these, `share` one
-    over the numbers that the loss is the mean of.
+    `targets` [N, units] and `labels` [N] are those of all rows (one of the two is used), as are the `weights` [N] of their losses (empty
+    where all weigh alike), `rows` [n] the numbers of these, `share` one over the numbers that the loss is the mean of.
     """
-    loss, part = 0.0, type(outputs[0])(share)
+    loss, equal = 0.0, type(outputs[0])(share)
     for index in range(rows.size):
         row = outputs[index * units : (index + 1) * units]
+        part = equal * weights[rows[index]] if weights.size else equal
         for unit in range(units):
             row[unit] += bias[unit]
         if code == MULTICLASS:

@@ -151,7 +151,9 @@ def train_single(
         inputs = rows.inputs[chosen[0]]
         forward(network, state.weights, inputs, room, noise)
         outputs, bias = room.values[to : to + units], state.weights[bias_at : bias_at + units]
-        losses[index] = loss_and_gradient(network.loss, outputs, units, bias, rows.targets, rows.labels, chosen, share)
+        losses[index] = loss_and_gradient(
+            network.loss, outputs, units, bias, rows.targets, rows.labels, rows.weights, chosen, share
+        )
         if not np.isfinite(losses[index]):
             return index + 1
         before[:] = state.weights[: before.size]

@@ -40,6 +40,7 @@ def fits(spec: TrialSpec, data: Data) -> str | None:
         f"batch size {spec.batch_size:,} is above {LARGEST}": spec.batch_size > LARGEST,
         f"the kernel has no activation '{network.activation}'": network.activation not in CODES,
         f"the kernel has no task '{data.task.name}'": data.task.name not in losses.CODES,
+        "the kernel has no class weights": data.class_weights is not None,
         f"{network.outputs:,} outputs are above {OUTPUTS:,}": network.outputs > OUTPUTS,
         f"the kernel has no {dtype}": dtype not in (torch.float32, torch.float64),
     }
