@@ -197,7 +197,7 @@ def test_numbers_are_predicted_in_the_targets_units(place: Path) -> None:
     found = torch.cat(list(answers(model, rows)))
     assert found.shape == (ROWS, 1)
     assert found.dtype == torch.float64
-    judged = judge(model, found, rows.targets)
+    judged = judge(model, [found], rows.targets)
     assert judged is not None
     error = np.sqrt(np.mean((found[:, 0].numpy() - frame["price"].to_numpy()) ** 2))
     assert (judged.metric, judged.rows) == ("rmse", ROWS)

@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -74,17 +74,15 @@ def _written(model: "Model", rows: "NewRows", file: BinaryIO, device: str) -> "I
             yield chunk
 
 
-def _tell(screen: "Screen", model: "Model", rows: "NewRows", kept: "Iterable[Tensor]") -> None:
+def _tell(screen: "Screen", model: "Model", rows: "NewRows", kept: "Sequence[Tensor]") -> None:
     """Print how many rows were predicted, and how well."""
-    import torch
-
     from hpsearch.model.judging import judge
     from hpsearch.screen import number
 
     screen.row("predict", f"{len(rows):,} rows with {', '.join(f'trial {member.trial}' for member in model.members)}")
     if rows.targets is None:
         return
-    judged = judge(model, torch.cat(list(kept)), rows.targets, rows.decimal)
+    judged = judge(model, kept, rows.targets, rows.decimal)
     if judged is None:
         screen.row("metric", "the target is there, but no row has one that the model knows")
         return

@@ -1,6 +1,6 @@
 """How good predictions are on rows whose targets are known: the metric of the search, over the rows that have a target it knows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,13 +27,13 @@ class Judged:
     left_out: int
 
 
-def judge(model: Model, predictions: Tensor, targets: Any, decimal: str = ".") -> Judged | None:
-    """Return how good predictions ([N, C] or [N, K]) are for targets (cells [N] or numbers [N, K]); None where no target is known."""
+def judge(model: Model, chunks: Sequence[Tensor], targets: Any, decimal: str = ".") -> Judged | None:
+    """Return how good predictions (chunks of [N, C] or [N, K]) are for targets (cells or numbers); None where no target is known."""
     known, values = _numbers(targets, decimal) if model.task == "regression" else _codes(model, targets)
     used = torch.from_numpy(known)
     if not bool(used.any()):
         return None
-    found, right = predictions[used], torch.from_numpy(values)[used]
+    found, right = torch.cat(list(chunks))[used], torch.from_numpy(values)[used]
     if model.task == "binary":
         found, right = found[:, 1:], right[:, None].to(found.dtype)  # [n, 1] both
     name = _metric(model.metrics, model.task)
