@@ -16,12 +16,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import check_random_state, compute_class_weight
+from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from hpsearch.data.cells import NUMBERS
 from hpsearch.data.dataset import Data
 from hpsearch.data.holding import everything, hold_out
+from hpsearch.data.splits import Split
 from hpsearch.data.tasks import class_numbers
 from hpsearch.errors import UserError, shown
 from hpsearch.model import Model
@@ -54,16 +56,19 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         """Search and keep what is found; `targets` are class numbers or values, `weights` those of the classes."""
         seed = int(check_random_state(self.random_state).randint(LARGEST_SEED))
         config = array_config("table", self._settings(task, seed), type(self).__name__)
-        split, notice = hold_out(None if task == "regression" else targets, len(targets), self.validation, seed)
+        codes = None if task == "regression" else targets
+        split, notice = (None, "") if self.folds else hold_out(codes, len(targets), self.validation, seed)
+
+        def data_of(split: Split | None) -> Data:
+            return weighted(array_data(config, place, inputs, targets, split), weights, self.metric is None)
+
         with TemporaryDirectory(prefix="hpsearch-") as folder:
             place = Place(Path(folder), "", self.device)
-            data = weighted(array_data(config, place, inputs, targets, split), weights, self.metric is None)
+            data = data_of(split)
             found = search_in_memory(config, place, data)
             self._keep(found)
-            if self.refit:
-                whole = weighted(
-                    array_data(config, place, inputs, targets, everything(len(targets))), weights, self.metric is None
-                )
+            if self.refit and split is not None:  # with folds the networks have trained on all rows already
+                whole = data_of(everything(len(targets)))
                 engine = prepare_engine(config, place, whole, lambda line: None)
                 self.model_ = refit_model(found.model, found.record, config, data, whole, engine)
         if notice:
@@ -73,7 +78,7 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         """Return the parameters as the tables of a study."""
         return {
             "study": {"name": type(self).__name__, "seed": seed},
-            "data": {"name": "arrays", "task": task, "missing": "median"},
+            "data": {"name": "arrays", "task": task, "missing": "median", "test": 0, "folds": self.folds},
             "space": self.space,
             "training": {"epochs": self.epochs, "patience": self.patience},
             "search": {"trials": self.trials, "timeout": self.timeout, "metric": self.metric or self._metric()},
@@ -90,10 +95,30 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         self.best_params_, self.best_value_ = dict(trial.params), float(fresh["value"] if fresh else trial.value)
         self.trials_, self.model_ = TABLES["trials"].build(found.record, {}), found.model
 
+    def _read(self, X: Any, y: Any, **checks: Any) -> tuple[Any, Array]:
+        """Check inputs and targets as scikit-learn does; a frame with text, categories or dates stays one, to be read by its columns."""
+        self._by_column = _has_other_columns(X)
+        if not self._by_column:
+            read: tuple[Array, Array] = validate_data(
+                self, X, y, ensure_min_samples=SMALLEST_TABLE, ensure_all_finite="allow-nan", **checks
+            )
+            return read
+        validate_data(self, X, y, skip_check_array=True)
+        several = checks.get("multi_output", False)
+        targets = check_array(y, ensure_2d=False, dtype=None) if several else column_or_1d(y, warn=True)
+        check_consistent_length(X, targets)
+        return X, targets
+
     def _predictions(self, X: Any) -> Floats:
         """Return the model's probabilities [N, C] or values [N, K]."""
         check_is_fitted(self)
-        return predictions(self.model_, validate_data(self, X, reset=False))
+        checks = {"skip_check_array": True} if self._by_column else {"ensure_all_finite": "allow-nan"}
+        return predictions(self.model_, validate_data(self, X, reset=False, **checks))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state with weights as NumPy arrays."""
@@ -120,6 +145,7 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
         patience: int | None = 12,
         metric: str | None = None,
         validation: float = 0.15,
+        folds: int | None = None,
         class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
         confirm: int = 3,
         ensemble: int = 1,
@@ -134,6 +160,7 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
         self.patience = patience
         self.metric = metric
         self.validation = validation
+        self.folds = folds
         self.class_weight = class_weight
         self.confirm = confirm
         self.ensemble = ensemble
@@ -148,7 +175,7 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
         """Search the best network for inputs [N, F] and one class of each row [N]."""
-        inputs, targets = validate_data(self, X, y, ensure_min_samples=SMALLEST_TABLE)
+        inputs, targets = self._read(X, y)
         check_classification_targets(targets)
         self.classes_, codes = np.unique(targets, return_inverse=True)
         if len(self.classes_) < 2:
@@ -182,6 +209,7 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
         patience: int | None = 12,
         metric: str | None = None,
         validation: float = 0.15,
+        folds: int | None = None,
         confirm: int = 3,
         ensemble: int = 1,
         refit: bool = True,
@@ -195,6 +223,7 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
         self.patience = patience
         self.metric = metric
         self.validation = validation
+        self.folds = folds
         self.confirm = confirm
         self.ensemble = ensemble
         self.refit = refit
@@ -204,9 +233,7 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
         """Search the best network for inputs [N, F] and one number of each row [N], or several [N, K]."""
-        inputs, targets = validate_data(
-            self, X, y, ensure_min_samples=SMALLEST_TABLE, multi_output=True, y_numeric=True
-        )
+        inputs, targets = self._read(X, y, multi_output=True, y_numeric=True)
         self._shape = targets.shape[1:]
         self._search(inputs, targets, "regression")
         return self
@@ -243,6 +270,11 @@ def weighted(data: Data, weights: Array | None, judged: bool) -> Data:
         return float(-(shares * right).sum() / shares.sum())
 
     return replace(data, metric=replace(data.metric, title="Log loss, classes weighed", compute=compute))
+
+
+def _has_other_columns(X: Any) -> bool:
+    """Whether inputs are a pandas frame with columns that are no numbers."""
+    return hasattr(X, "iloc") and any(getattr(kind, "kind", "O") not in NUMBERS for kind in getattr(X, "dtypes", ()))
 
 
 def _with_weights(model: Model, change: Any) -> Model:
