@@ -132,7 +132,44 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
 
 
 class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
-    """A deep network that classifies, its hyperparameters searched in `fit`."""
+    """A deep network that classifies, its hyperparameters searched in `fit`.
+
+    `X` is an array or a list of numbers, missing ones as NaN, or a pandas frame, whose columns may hold text, categories, truth values and
+    dates too. Every parameter is checked in `fit`.
+
+    Args:
+        trials: networks that the search tries.
+        space: what may vary, as a study's `[space]`; by default that of the study `table`.
+        epochs: passes over the rows that a network trains for at most.
+        patience: evaluations (one a pass) without a better one after which a network stops; None for never.
+        metric: what networks are compared by, a name of `METRICS`; by default the log loss, with classes weighed as
+            `class_weight` says.
+        validation: share or number of rows that are held out to compare networks on. Rows alone of their class are never held out; where
+            fewer than 10 others are left all rows both train and validate, with a warning.
+        folds: parts of a cross-validation in place of `validation`.
+        class_weight: weights of classes in the loss: by label, or "balanced" for all classes alike, however rare.
+        confirm: so many of the best trials are trained again on five fresh seeds, and the best mean wins; 0 for the best trial as it is.
+        ensemble: how many of the best networks predict together; at most as many as are confirmed.
+        refit: whether the networks are trained once more on all rows, for as many passes as served them best.
+        timeout: start no trial after so many seconds.
+        random_state: a whole number makes `fit` reproducible; None draws from NumPy's global state.
+        device: "cpu", "cuda", "cuda:1"; CUDA where there is one by default.
+
+    Attributes:
+        classes_: the labels [C], sorted.
+        best_params_: the hyperparameters of the network that was chosen.
+        best_value_: its metric on the validation rows: the mean over fresh seeds, or in the search where nothing was confirmed.
+        trials_: a frame with a row for each trial, see `hpsearch.tables`.
+        model_: the `hpsearch.model.Model` that predicts.
+        n_features_in_, feature_names_in_: as scikit-learn has them.
+
+    There are no weights of samples: batches are drawn alike for all trials, which is what makes them comparable. `class_weight` weighs
+    classes.
+
+    Raises (in `fit`):
+        UserError: a ValueError; one line says what cannot be used, and what to do.
+        SearchFailed: no trial gave a usable network.
+    """
 
     classes_: Array
 
@@ -198,7 +235,40 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
 
 
 class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
-    """A deep network that predicts numbers, its hyperparameters searched in `fit`."""
+    """A deep network that predicts numbers, its hyperparameters searched in `fit`.
+
+    `X` is an array or a list of numbers, missing ones as NaN, or a pandas frame, whose columns may hold text, categories, truth values and
+    dates too. Every parameter is checked in `fit`.
+
+    Args:
+        trials: networks that the search tries.
+        space: what may vary, as a study's `[space]`; by default that of the study `table`.
+        epochs: passes over the rows that a network trains for at most.
+        patience: evaluations (one a pass) without a better one after which a network stops; None for never.
+        metric: what networks are compared by, a name of `METRICS`; by default the root mean squared error.
+        validation: share or number of rows that are held out to compare networks on. Rows alone of their class are never held out; where
+            fewer than 10 others are left all rows both train and validate, with a warning.
+        folds: parts of a cross-validation in place of `validation`.
+        confirm: so many of the best trials are trained again on five fresh seeds, and the best mean wins; 0 for the best trial as it is.
+        ensemble: how many of the best networks predict together; at most as many as are confirmed.
+        refit: whether the networks are trained once more on all rows, for as many passes as served them best.
+        timeout: start no trial after so many seconds.
+        random_state: a whole number makes `fit` reproducible; None draws from NumPy's global state.
+        device: "cpu", "cuda", "cuda:1"; CUDA where there is one by default.
+
+    Attributes:
+        best_params_: the hyperparameters of the network that was chosen.
+        best_value_: its metric on the validation rows: the mean over fresh seeds, or in the search where nothing was confirmed.
+        trials_: a frame with a row for each trial, see `hpsearch.tables`.
+        model_: the `hpsearch.model.Model` that predicts.
+        n_features_in_, feature_names_in_: as scikit-learn has them.
+
+    There are no weights of samples: batches are drawn alike for all trials, which is what makes them comparable.
+
+    Raises (in `fit`):
+        UserError: a ValueError; one line says what cannot be used, and what to do.
+        SearchFailed: no trial gave a usable network.
+    """
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ from hpsearch.data.holding import hold_out
 from hpsearch.errors import UserError
 from hpsearch.estimators import weighted
 
-SMALL = {"trials": 2, "epochs": 15, "confirm": 0, "random_state": 0}
+SMALL = {"trials": 2, "epochs": 12, "confirm": 0, "random_state": 0}
 
 
 @pytest.mark.filterwarnings("ignore")  # the checks feed what deserves warnings, and look at those that they care for
@@ -243,11 +243,11 @@ def test_an_interrupt_goes_through() -> None:
 import os, signal, threading, numpy as np
 from sklearn.model_selection import cross_val_score
 from hpsearch import DNNClassifier
-X, y = np.random.default_rng(0).normal(size=(4000, 20)), np.arange(4000) % 2
-DNNClassifier(trials=1, epochs=1).fit(X, y)  # compiled kernels are loaded
+X, y = np.random.default_rng(0).normal(size=(500, 10)), np.arange(500) % 2
+DNNClassifier(trials=1, epochs=1, confirm=0, refit=False).fit(X, y)  # compiled kernels are loaded
 threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
-    cross_val_score(DNNClassifier(trials=500), X, y)
+    cross_val_score(DNNClassifier(trials=5000), X, y)
 except KeyboardInterrupt:
     print("interrupted")
 """
