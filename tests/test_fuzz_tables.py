@@ -215,7 +215,7 @@ def test_damaged_parquet(tmp_path: Path, request: pytest.FixtureRequest) -> None
     path = tmp_path / "table.parquet"
     pd.read_csv(io.BytesIO(SOURCES["plain"][0])).to_parquet(path)
     sound, read, refused = path.read_bytes(), 0, []
-    for number in range(LONG // 10 if request.config.getoption("--long") else SHORT // 4):
+    for number in range(LONG // 5 if request.config.getoption("--long") else SHORT // 4):
         data, draw = bytearray(sound), random.Random(number)  # noqa: S311
         draw.choice([flip, insert, delete, truncate])(data, draw)
         path.write_bytes(data)

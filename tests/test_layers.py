@@ -22,6 +22,7 @@ ROOMS = [
     ["words"],
     ["comparison"],
     ["searching"],
+    ["logs"],
     ["storage", "config"],
     ["space"],
     ["model"],
@@ -34,7 +35,18 @@ ROOMS = [
     ["errors"],
 ]
 HOMES = {
-    "torch": {"training", "data", "diagnostics", "model", "searching", "comparison", "bench", "testing", "estimators"},
+    "torch": {
+        "training",
+        "data",
+        "diagnostics",
+        "model",
+        "searching",
+        "comparison",
+        "bench",
+        "testing",
+        "estimators",
+        "logs",
+    },
     "torchvision": {"data"},
     "PIL": {"data"},
     "sklearn": {"data", "bench", "estimators"},
@@ -47,6 +59,8 @@ HOMES = {
     "safetensors": {"searching", "model"},
     "numba": {"training", "minima"},
     "jax": {"bench"},
+    "mlflow": {"logs"},
+    "optuna_dashboard": {"commands"},
     "onnx": {"model"},
     "onnxruntime": {"model"},
 }

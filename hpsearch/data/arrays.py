@@ -61,8 +61,13 @@ def from_arrays(
         UserError: something cannot be used; one line says what, where, and what to do.
     """
     sizes = Sizes(validation, test, rows, folds=folds, whole=whole)
-    options: dict[str, Any] = {"seed": seed, "task": task, "metric": metric, "class_weights": class_weights}
-    options["split"] = split
+    options: dict[str, Any] = {
+        "seed": seed,
+        "task": task,
+        "metric": metric,
+        "class_weights": class_weights,
+        "split": split,
+    }
     asked = group is not None or time is not None or columns or missing is not None
     if not asked and not _has_other_cells(inputs):
         return assemble(Raw(inputs, targets, "arrays"), name, title or name, sizes, **options)

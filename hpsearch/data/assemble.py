@@ -48,7 +48,7 @@ def assemble(
     class_weights: str = "none",
     split: Split | None = None,
 ) -> Data:
-    """Return raw arrays, or a table, as `Data`; every complaint begins with the data set's name. A `split` takes the place of the sizes.
+    """Return raw arrays, or a table, as `Data`; every complaint begins with the data set's name.
 
     Raises:
         UserError: see `hpsearch.data.arrays.from_arrays`.
@@ -103,7 +103,7 @@ def _assemble(
         mean,
         scale,
         summary,
-        scaled.preprocessing,
+        {**scaled.preprocessing, **raw.images},
         folds,
         _weights(weights, codes, targets.classes, split),
     )

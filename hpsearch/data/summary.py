@@ -37,7 +37,7 @@ def describe(
     return {
         **_sizes(scaled, outputs, classes, split),
         **_reading(raw, scaled),
-        "notices": [*scaled.notices, *_cap_notice(sizes.training, len(split.training), sizes.whole)],
+        "notices": [*raw.notices, *scaled.notices, *_cap_notice(sizes.training, len(split.training), sizes.whole)],
     }
 
 

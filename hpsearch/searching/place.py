@@ -92,6 +92,7 @@ def _file(config: StudyConfig, whole: bool) -> Data:
         header=section.header,
         encoding=section.encoding,
         decimal=section.decimal,
+        size=section.size,
     )
 
 

@@ -1,6 +1,7 @@
 """What networks are worth: their metric on rows, and with what interval; several predict together, by the mean of their predictions."""
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,14 @@ def score_test(data: Data, members: Sequence[Member]) -> dict[str, Any]:
     predictions = together(data, outputs)
     metric = data.metric_of(predictions, data.test.targets)
     low, high = interval(data, predictions, metric)
-    scored = {"metric": data.metric.name, "value": metric, "low": low, "high": high, "rows": len(data.test)}
+    figures = {name: _known(value) for name, value in (("value", metric), ("low", low), ("high", high))}
+    scored = {"metric": data.metric.name, **figures, "rows": len(data.test)}
     return scored | ({"loss": data.score(outputs[0], data.test)[0]} if len(outputs) == 1 else {})
+
+
+def _known(value: float) -> float | None:
+    """Return a number, None for one that there is not: the area under a curve of one class, say."""
+    return value if isfinite(value) else None
 
 
 def score_validation(data: Data, members: Sequence[Member]) -> float:

@@ -71,6 +71,7 @@ def read_parquet(file: Path) -> Table:
                     f"{size / 1e9:,.1f} GB are more than fits in this machine's memory. Take a sample of its rows."
                 )
             table = opened.read()
+        table.validate(full=True)  # texts may be no UTF-8, offsets may lead nowhere
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         if isinstance(error, UserError):
             raise

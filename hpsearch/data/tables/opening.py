@@ -31,7 +31,7 @@ MARKS = {  # a longer mark stands before a shorter one that begins alike
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-MEMORY_A_BYTE = 12  # bytes of memory that a byte of a text file takes until it is an input, measured
+MEMORY_A_BYTE = 12  # bytes of memory that a byte of a text file takes until it is an input; measured: 9.5
 
 
 def find_file(path: str | Path) -> Path:
