@@ -15,6 +15,7 @@ from hpsearch.errors import UserError, shown, suggestion
 
 LEFT_OUT = (  # of a search's study, when it is compared
     *("search.sampler", "search.pruner", "search.trials", "search.timeout", "search.reduction_factor", "search.lag"),
+    "data.folds",
     *("training.patience", "training.evaluations"),  # patience counts evaluations, which lie closer together here
 )
 PLAIN: dict[str, Any] = {  # what is compared on a data set of which only the name is given

@@ -52,11 +52,11 @@ def _data_conflicts(data: DataSection) -> list[str]:
         problems.append("data.size: only images have one, and this is no folder. Give a folder of images, or remove it")
     elif data.target and _is_folder(data.file):
         problems.append("data.target: the classes of images are their folders' names. Remove it")
-    if data.folds and data.validation is not None:
+    if isinstance(data.folds, int) and data.validation is not None:
         problems.append("data.validation: with folds each of them validates in turn. Keep one of the two")
     if data.group and data.time:
         problems.append("data.group, data.time: rows are divided by the one or the other. Keep one")
-    if data.time and data.folds:
+    if data.time and isinstance(data.folds, int):
         problems.append("data.folds: with a time column the earliest rows train and the latest validate. Remove it")
     return problems
 
@@ -92,7 +92,7 @@ def _comparison_conflicts(config: StudyConfig, compare: CompareSection) -> list[
             problems.append(
                 f"search.{key}: every trial of a comparison trains to its end, and each batch size has as many. {hint}"
             )
-    if config.data.folds:
+    if config.folds:
         problems.append(
             "data.folds: not for comparisons: every batch size trains on one division of the rows. Remove it"
         )

@@ -35,10 +35,11 @@ class StudySection(Section):
 class DataSection(Section):
     """The data: a `name` of `DATASETS` (or of torchvision's), or a `file` with its `target`; how it is read, and which rows go where.
 
-    `validation` and `test` are shares (or numbers) of rows held out, `test` = 0 for none; `rows` caps the training rows; `folds` divides
-    all rows but the test rows in so many parts, each of which validates in turn. Rows of one `group` stay in one part; with a `time`
-    column the earliest rows train and the latest test. `columns` gives columns a kind by force (`KINDS`, or "drop"); `missing` says what
-    takes the place of a missing number, `missing_values` which texts mean one besides the usual; `size` is the side of images in pixels.
+    `validation` and `test` are shares (or numbers) of rows held out, `test` = 0 for none; `rows` caps the training rows; `folds`
+    divides all rows but the test rows in so many parts, each of which validates in turn ("auto": 5 for up to 2,000 rows). Rows of
+    one `group` stay in one part; with a `time` column the earliest rows train and the latest test. `columns` gives columns a kind
+    by force (`KINDS`, or "drop"); `missing` says what takes the place of a missing number, `missing_values` which texts mean one
+    besides the usual; `size` is the side of images in pixels.
     """
 
     name: Name | None = None
@@ -49,7 +50,7 @@ class DataSection(Section):
     validation: Share | Positive | None = None
     test: Share | Annotated[int, Field(ge=0, le=10**12)] | None = None
     rows: Positive | None = None
-    folds: Annotated[int, Field(ge=2, le=100)] | None = None
+    folds: Annotated[int, Field(ge=2, le=100)] | Literal["auto"] | None = None
     group: str | None = None
     time: str | None = None
     columns: dict[str, str] = {}
@@ -171,6 +172,12 @@ class StudyConfig(BaseModel):
         factor = None if self.search.pruner == "none" else self.search.reduction_factor
         resolution = self.compare.resolution if self.compare else None
         return Budget(unit, amount, evaluations, self.training.patience, factor, resolution)
+
+    @property
+    def folds(self) -> int | Literal["auto"] | None:
+        """The folds of the data; "auto" is for a search of one objective."""
+        single = not self.compare and not self.search.objectives
+        return self.data.folds if self.data.folds != "auto" or single else None
 
     def settings(self) -> dict[str, Any]:
         """Return the study as plain values, tables and keys as in its file: what the storage keeps."""

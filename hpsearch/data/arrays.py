@@ -6,7 +6,7 @@ from typing import Any
 from hpsearch.data.assemble import assemble, told
 from hpsearch.data.dataset import Data
 from hpsearch.data.sources import Raw
-from hpsearch.data.splits import Size, Sizes, Split
+from hpsearch.data.splits import Folds, Size, Sizes, Split
 
 
 def from_arrays(
@@ -21,7 +21,7 @@ def from_arrays(
     task: str | None = None,
     metric: str | None = None,
     rows: int | None = None,
-    folds: int | None = None,
+    folds: Folds = None,
     group: str | None = None,
     time: str | None = None,
     columns: Mapping[str, str] | None = None,
@@ -47,7 +47,7 @@ def from_arrays(
         task: a name of `TASKS`; inferred from the targets if left out, see `infer_task`.
         metric: a name of `METRICS` that fits the task; the task's first if left out.
         rows: at most so many training rows, classes in equal shares.
-        folds: divide all rows but the test rows in so many parts, each of which validates in turn.
+        folds: divide all rows but the test rows in so many parts, each of which validates in turn; "auto": 5 for few rows.
         group: the column whose equal cells keep rows in one part.
         time: the column by which the earliest rows train and the latest test.
         columns: a kind of `KINDS` for columns by name, or "drop".

@@ -17,7 +17,7 @@ from hpsearch.errors import UserError, look_up
 
 if TYPE_CHECKING:
     from hpsearch.data.dataset import Data
-    from hpsearch.data.splits import Size
+    from hpsearch.data.splits import Folds, Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def load(
     metric: str | None = None,
     rows: int | None = None,
     size: int | None = None,
-    folds: int | None = None,
+    folds: Folds = None,
     whole: bool = False,
     class_weights: str = "none",
 ) -> Data:
@@ -157,7 +157,7 @@ def load(
         metric: a name of `METRICS` that fits the task; the task's first if left out.
         rows: at most so many training rows, classes in equal shares.
         size: the side in pixels that torchvision's images are resized to, where they are no row of `DATASETS`.
-        folds: divide all rows but the test rows in so many parts, each of which validates in turn.
+        folds: divide all rows but the test rows in so many parts, each of which validates in turn; "auto": 5 for few rows.
         whole: train on all rows but the test rows; the validation rows are the same.
         class_weights: "balanced" weighs each class by N / (C · its training rows).
 
@@ -172,7 +172,7 @@ def load(
     from hpsearch.data.assemble import assemble
     from hpsearch.data.splits import Sizes
 
-    default = row.validation if folds is None else None
+    default = None if isinstance(folds, int) else row.validation
     sizes = Sizes(default if validation is None else validation, test, rows, raw.given_test, folds, whole)
     return assemble(raw, name, row.title, sizes, seed=seed, task=task, metric=metric, class_weights=class_weights)
 

@@ -9,7 +9,7 @@ from hpsearch.data.assemble import LONGEST_NAME, assemble, told
 from hpsearch.data.cells import shown
 from hpsearch.data.dataset import Data
 from hpsearch.data.sources import Raw
-from hpsearch.data.splits import Size, Sizes
+from hpsearch.data.splits import Folds, Size, Sizes
 from hpsearch.data.tables.choosing import choose
 from hpsearch.data.tables.frames import table_of
 from hpsearch.data.tables.reading import read_table
@@ -29,7 +29,7 @@ def load_file(
     task: str | None = None,
     metric: str | None = None,
     rows: int | None = None,
-    folds: int | None = None,
+    folds: Folds = None,
     group: str | None = None,
     time: str | None = None,
     columns: Mapping[str, str] | None = None,
@@ -105,7 +105,7 @@ def from_frame(
     task: str | None = None,
     metric: str | None = None,
     rows: int | None = None,
-    folds: int | None = None,
+    folds: Folds = None,
     group: str | None = None,
     time: str | None = None,
     columns: Mapping[str, str] | None = None,

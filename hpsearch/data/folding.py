@@ -1,13 +1,17 @@
 """Folds: scikit-learn's divisions of rows for cross-validation, with classes in equal shares and groups whole."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from hpsearch.data.cells import Array, shown
 from hpsearch.data.drawing import stream
 from hpsearch.errors import UserError
+
+Folds = int | Literal["auto"] | None
+AUTOMATIC = 5  # folds
+FEW = 2_000  # rows, up to which there are folds by default
 
 
 def fold_rows(
@@ -27,6 +31,18 @@ def fold_rows(
         for number, parts in enumerate(divided):
             _check_classes(number, codes, parts, classes)
     return divided
+
+
+def folds_for(asked: Folds, pool: Array, codes: Array | None, groups: Array | None, may: bool) -> int | None:
+    """Return how many folds a pool is divided into; "auto" divides few rows, where one division would decide by chance, if it `may`.
+
+    So many rows, and of each class, and groups that every fold can have its share, are needed for it.
+    """
+    if asked != "auto":
+        return None if asked is None else int(asked)
+    classes = [] if codes is None else np.bincount(codes[pool]).tolist()
+    enough = min([len(pool), *classes, *([] if groups is None else [len(np.unique(groups[pool]))])]) >= 2 * AUTOMATIC
+    return AUTOMATIC if may and enough and len(pool) <= FEW else None
 
 
 def _splitter(by_class: bool, by_group: bool, folds: int, seed: int) -> Any:

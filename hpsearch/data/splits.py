@@ -12,10 +12,10 @@ import numpy as np
 
 from hpsearch.data.cells import Array, shown
 from hpsearch.data.drawing import FEWEST_ROWS_OF_A_PART, SHARE, ByGroup, ByTime, Drawer, Shuffled, Size
-from hpsearch.data.folding import fold_rows
+from hpsearch.data.folding import Folds, fold_rows, folds_for
 from hpsearch.errors import UserError
 
-__all__ = ["SHARE", "Order", "Size", "Sizes", "Split", "split_rows"]
+__all__ = ["SHARE", "Folds", "Order", "Size", "Sizes", "Split", "split_rows"]
 
 FEWEST_ROWS = 10
 
@@ -56,7 +56,7 @@ class Sizes:
     test: Size = None
     training: int | None = None
     given_test: int = 0
-    folds: int | None = None
+    folds: Folds = None
     whole: bool = False
 
 
@@ -83,11 +83,12 @@ def split_rows(
     test = _test_rows(drawer, pool, count, sizes)
     left = np.setdiff1d(pool, test, assume_unique=True)
     folds: tuple[tuple[Array, Array], ...] = ()
-    if sizes.folds is None:
+    count_of_folds = folds_for(sizes.folds, left, codes, order.groups, sizes.validation is None and order.times is None)
+    if count_of_folds is None:
         validation = drawer.part("validation", left, sizes.validation, len(pool))
         training = np.setdiff1d(left, validation, assume_unique=True)
     else:
-        folds = fold_rows(left, codes, classes, order.groups, sizes.folds, seed)
+        folds = fold_rows(left, codes, classes, order.groups, count_of_folds, seed)
         training, validation = folds[0]
     capper = Shuffled(codes, len(classes), seed)
     training = _capped(capper, training, sizes.training)
@@ -132,7 +133,7 @@ def _check(count: int, sizes: Sizes, seed: int) -> None:
         raise UserError(
             f"test {sizes.test}: this data set brings {sizes.given_test:,} test rows of its own. Leave 'test' out."
         )
-    if sizes.folds is not None and sizes.validation is not None:
+    if isinstance(sizes.folds, int) and sizes.validation is not None:
         raise UserError("validation: with folds each of them validates in turn. Leave one of the two out.")
     rows = sizes.training
     if rows is not None and (not isinstance(rows, int | np.integer) or isinstance(rows, bool) or rows < 1):

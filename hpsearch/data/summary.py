@@ -10,7 +10,7 @@ from hpsearch.data.cells import Array, Inputs
 from hpsearch.data.metrics import Metric
 from hpsearch.data.scaling import Scaled
 from hpsearch.data.sources import Raw
-from hpsearch.data.splits import Sizes, Split
+from hpsearch.data.splits import Folds, Sizes, Split
 from hpsearch.data.tasks import Task
 
 
@@ -37,7 +37,12 @@ def describe(
     return {
         **_sizes(scaled, outputs, classes, split),
         **_reading(raw, scaled),
-        "notices": [*raw.notices, *scaled.notices, *_cap_notice(sizes.training, len(split.training), sizes.whole)],
+        "notices": [
+            *raw.notices,
+            *scaled.notices,
+            *_folds_notice(sizes.folds, split),
+            *_cap_notice(sizes.training, len(split.training), sizes.whole),
+        ],
     }
 
 
@@ -64,6 +69,13 @@ def _reading(raw: Raw, scaled: Scaled) -> dict[str, Any]:
     """Return how a file was read and what became of its columns, where there is something to say."""
     reading = {"reading": list(raw.reading)} if raw.reading else {}
     return {**reading, **({"columns": [dict(column) for column in scaled.columns]} if scaled.columns else {})}
+
+
+def _folds_notice(asked: Folds, split: Split) -> list[str]:
+    if asked != "auto" or not split.folds:
+        return []
+    rows = len(split.training) + len(split.validation)
+    return [f"Cross-validated on {len(split.folds)} folds, since one division of {rows:,} rows would decide by chance."]
 
 
 def _cap_notice(asked: int | None, used: int, whole: bool) -> list[str]:

@@ -62,7 +62,7 @@ def array_data(config: StudyConfig, place: Place, inputs: Any, targets: Any, spl
         task=section.task,
         metric=config.search.metric,
         rows=section.rows,
-        folds=section.folds,
+        folds=config.folds,
         missing=section.missing,
         missing_values=section.missing_values,
         class_weights=config.training.class_weights,

@@ -62,7 +62,7 @@ def _named(config: StudyConfig, place: Place, whole: bool) -> Data:
         metric=config.search.metric,
         rows=section.rows,
         size=section.size,
-        folds=section.folds,
+        folds=config.folds,
         whole=whole,
         class_weights=config.training.class_weights,
     )
@@ -80,7 +80,7 @@ def _file(config: StudyConfig, whole: bool) -> Data:
         task=section.task,
         metric=config.search.metric,
         rows=section.rows,
-        folds=section.folds,
+        folds=config.folds,
         group=section.group,
         time=section.time,
         columns=section.columns,
