@@ -108,10 +108,10 @@ def _ours(bunch: Any, learn: Any, test: Any, table: str, metric: str, seed: int,
     order = np.concatenate([learn, test])
     names = tuple(map(str, getattr(bunch, "target_names", ()))) if metric == "accuracy" else ()
     raw = Raw(bunch.data[order], bunch.target[order], "scikit-learn", names, given_test=len(test))
-    data = assemble(raw, table, table, Sizes(given_test=len(test)), seed=seed, metric=metric)
     overrides = [("data.name", table), ("study.seed", seed), ("search.metric", metric)]
     overrides += [("search.trials", trials)] if trials else []
     config = read_config(find_study("table"), overrides)
+    data = assemble(raw, table, table, Sizes(given_test=len(test), folds=config.folds), seed=seed, metric=metric)
     with TemporaryDirectory() as folder:
         place = Place(Path(folder), sqlite_url(Path(folder) / "study.db"), "cpu")
         with open_study(config, place, data) as study:
