@@ -102,10 +102,8 @@ def save_model(folder: Path, name: str, model: Model) -> None:
         for number, member in enumerate(model.members)
         for key, tensor in member.weights.items()
     }
-    label = {
-        "hpsearch": json.dumps({"format": FORMAT, "model": name})
-    }  # one entry: several are written in a random order
-    weights = save(tensors, label)
+    label = json.dumps({"format": FORMAT, "model": name})
+    weights = save(tensors, {"hpsearch": label})  # one entry: several are written in a random order
     write_file(folder / f"{name}.safetensors", weights)
     head = {"format": FORMAT, "weights": f"{name}.safetensors", "sha256": sha256(weights).hexdigest()}
     write_file(folder / f"{name}.json", json.dumps(head | describe(model), indent=1, allow_nan=False) + "\n")
