@@ -19,6 +19,7 @@ from hpsearch.storage import StudyRecord
 from hpsearch.tables import TABLES, Frames, cells, frames, leaders, write
 from hpsearch.words import Metric, best, readable, sentence, visible
 
+MOST_COLUMNS = 100  # of the data's that the page lists
 PREVIEW = 20  # rows of a table that the page shows; the file has all of them
 
 
@@ -55,6 +56,7 @@ def page(record: StudyRecord, tables: Frames) -> str:
     body += [
         _parameters(record, tables),
         _hyperparameters(tables),
+        _columns(record),
         _outcomes(tables),
         _protocol(record),
         _footer(record),
@@ -100,6 +102,7 @@ def _contents(record: StudyRecord) -> Html:
     places += [
         ("parameters", "Parameters"),
         ("space", "Hyperparameters"),
+        *([("columns", "Columns")] if record.data.get("columns") else []),
         ("outcomes", "Outcomes"),
         ("protocol", "Protocol"),
     ]
@@ -211,6 +214,24 @@ def _hyperparameters(tables: Frames) -> Html:
         for name, allowed, value, at in cells(frame)
     ]
     return section("space", "What could vary", table(["hyperparameter", "allowed", "best trial", "at an edge?"], body))
+
+
+def _columns(record: StudyRecord) -> Html:
+    """Return how a table was read and what became of its columns, where the study's data are one."""
+    columns = [column for column in record.data.get("columns") or [] if isinstance(column, Mapping)]
+    if not columns:
+        return Html("")
+    told = [[column.get(key) or "" for key in ("name", "kind", "inputs", "note")] for column in columns[:MOST_COLUMNS]]
+    body = [[visible(cell, 200) for cell in row] for row in told]
+    left = len(columns) - MOST_COLUMNS
+    return section(
+        "columns",
+        "What the network sees",
+        paragraph("Each column of the table, and how many inputs it became, by what the training rows hold.", "ask"),
+        bullets([visible(sentence, 300) for sentence in record.data.get("reading") or []]),
+        table(["column", "kind", "inputs", "remark"], body, ("inputs",)),
+        paragraph(f"and {left:,} columns more" if left > 0 else "", "note"),
+    )
 
 
 def _outcomes(tables: Frames) -> Html:
