@@ -1,6 +1,7 @@
 """What networks are worth: their metric on rows, and with what interval; several predict together, by the mean of their predictions."""
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,11 @@ def score_test(data: Data, members: Sequence[Member]) -> dict[str, Any]:
     outputs = [outputs_of(member, data.test.inputs) for member in members]
     predictions = together(data, outputs)
     metric = data.metric_of(predictions, data.test.targets)
-    low, high = interval(data, predictions, metric)
-    scored = {"metric": data.metric.name, "value": metric, "low": low, "high": high, "rows": len(data.test)}
+    found = {"value": metric, **dict(zip(("low", "high"), interval(data, predictions, metric), strict=True))}
+    known = {
+        name: value if isfinite(value) else None for name, value in found.items()
+    }  # rows of one class have no ROC curve
+    scored = {"metric": data.metric.name, **known, "rows": len(data.test)}
     return scored | ({"loss": data.score(outputs[0], data.test)[0]} if len(outputs) == 1 else {})
 
 
