@@ -16,17 +16,21 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import check_random_state, compute_class_weight
+from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from hpsearch.data.cells import NUMBERS
 from hpsearch.data.dataset import Data
-from hpsearch.data.holding import hold_out
+from hpsearch.data.holding import everything, hold_out
+from hpsearch.data.splits import Split
+from hpsearch.data.tasks import class_numbers
 from hpsearch.errors import UserError, shown
 from hpsearch.model import Model
 from hpsearch.model.arrays import predictions
 from hpsearch.searching.arrays import Found, array_config, array_data, search_in_memory
-from hpsearch.searching.place import Place
+from hpsearch.searching.place import Place, prepare_engine
+from hpsearch.searching.whole import refit_model
 from hpsearch.tables import TABLES
 
 if TYPE_CHECKING:
@@ -53,35 +57,68 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         seed = int(check_random_state(self.random_state).randint(LARGEST_SEED))
         config = array_config("table", self._settings(task, seed), type(self).__name__)
         codes = None if task == "regression" else targets
-        split, notice = hold_out(codes, len(targets), self.validation, seed)
-        if notice:
-            warnings.warn(f"{type(self).__name__}: {notice}.", stacklevel=3)
+        split, notice = (None, "") if self.folds else hold_out(codes, len(targets), self.validation, seed)
+
+        def data_of(split: Split | None) -> Data:
+            return weighted(array_data(config, place, inputs, targets, split), weights, self.metric is None)
+
         with TemporaryDirectory(prefix="hpsearch-") as folder:
             place = Place(Path(folder), "", self.device)
-            data = array_data(config, place, inputs, targets, split)
-            self._keep(search_in_memory(config, place, weighted(data, weights)))
+            data = data_of(split)
+            found = search_in_memory(config, place, data)
+            self._keep(found)
+            if self.refit and split is not None:  # with folds the networks have trained on all rows already
+                whole = data_of(everything(len(targets)))
+                engine = prepare_engine(config, place, whole, lambda line: None)
+                self.model_ = refit_model(found.model, found.record, config, data, whole, engine)
+        if notice:
+            warnings.warn(f"{type(self).__name__}: {notice}.", stacklevel=3)
 
     def _settings(self, task: str, seed: int) -> dict[str, Mapping[str, Any] | None]:
         """Return the parameters as the tables of a study."""
         return {
             "study": {"name": type(self).__name__, "seed": seed},
-            "data": {"name": "arrays", "task": task},
+            "data": {"name": "arrays", "task": task, "missing": "median", "test": 0, "folds": self.folds},
             "space": self.space,
             "training": {"epochs": self.epochs, "patience": self.patience},
-            "search": {"trials": self.trials, "timeout": self.timeout, "metric": self.metric},
-            "confirm": {"ensemble": self.ensemble},
+            "search": {"trials": self.trials, "timeout": self.timeout, "metric": self.metric or self._metric()},
+            "confirm": {"trials": self.confirm, "ensemble": self.ensemble},
         }
 
+    def _metric(self) -> str | None:
+        """Return what counts where nothing else is asked for; None for the task's first."""
+        return None
+
     def _keep(self, found: Found) -> None:
-        best = found.record.trials[found.record.result["trial"]]
-        self.best_params_, self.best_value_ = dict(best.params), float(found.record.result["validation"])
-        self.trials_ = TABLES["trials"].build(found.record, {})
-        self.model_ = found.model
+        result = found.record.result
+        trial, fresh = found.record.trials[result["trial"]], result["fresh"]
+        self.best_params_, self.best_value_ = dict(trial.params), float(fresh["value"] if fresh else trial.value)
+        self.trials_, self.model_ = TABLES["trials"].build(found.record, {}), found.model
+
+    def _read(self, X: Any, y: Any, **checks: Any) -> tuple[Any, Array]:
+        """Check inputs and targets as scikit-learn does; a frame with text, categories or dates stays one, to be read by its columns."""
+        self._by_column = _has_other_columns(X)
+        if not self._by_column:
+            read: tuple[Array, Array] = validate_data(
+                self, X, y, ensure_min_samples=SMALLEST_TABLE, ensure_all_finite="allow-nan", **checks
+            )
+            return read
+        validate_data(self, X, y, skip_check_array=True)
+        several = checks.get("multi_output", False)
+        targets = check_array(y, ensure_2d=False, dtype=None) if several else column_or_1d(y, warn=True)
+        check_consistent_length(X, targets)
+        return X, targets
 
     def _predictions(self, X: Any) -> Floats:
         """Return the model's probabilities [N, C] or values [N, K]."""
         check_is_fitted(self)
-        return predictions(self.model_, validate_data(self, X, reset=False))
+        checks = {"skip_check_array": True} if self._by_column else {"ensure_all_finite": "allow-nan"}
+        return predictions(self.model_, validate_data(self, X, reset=False, **checks))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state with weights as NumPy arrays."""
@@ -95,7 +132,44 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
 
 
 class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
-    """A deep network that classifies, its hyperparameters searched in `fit`."""
+    """A deep network that classifies, its hyperparameters searched in `fit`.
+
+    `X` is an array or a list of numbers, missing ones as NaN, or a pandas frame, whose columns may hold text, categories, truth values and
+    dates too. Every parameter is checked in `fit`.
+
+    Args:
+        trials: networks that the search tries.
+        space: what may vary, as a study's `[space]`; by default that of the study `table`.
+        epochs: passes over the rows that a network trains for at most.
+        patience: evaluations (one a pass) without a better one after which a network stops; None for never.
+        metric: what networks are compared by, a name of `METRICS`; by default the log loss, with classes weighed as
+            `class_weight` says.
+        validation: share or number of rows that are held out to compare networks on. Rows alone of their class are never held out; where
+            fewer than 10 others are left all rows both train and validate, with a warning.
+        folds: parts of a cross-validation in place of `validation`.
+        class_weight: weights of classes in the loss: by label, or "balanced" for all classes alike, however rare.
+        confirm: so many of the best trials are trained again on five fresh seeds, and the best mean wins; 0 for the best trial as it is.
+        ensemble: how many of the best networks predict together; at most as many as are confirmed.
+        refit: whether the networks are trained once more on all rows, for as many passes as served them best.
+        timeout: start no trial after so many seconds.
+        random_state: a whole number makes `fit` reproducible; None draws from NumPy's global state.
+        device: "cpu", "cuda", "cuda:1"; CUDA where there is one by default.
+
+    Attributes:
+        classes_: the labels [C], sorted.
+        best_params_: the hyperparameters of the network that was chosen.
+        best_value_: its metric on the validation rows: the mean over fresh seeds, or in the search where nothing was confirmed.
+        trials_: a frame with a row for each trial, see `hpsearch.tables`.
+        model_: the `hpsearch.model.Model` that predicts.
+        n_features_in_, feature_names_in_: as scikit-learn has them.
+
+    There are no weights of samples: batches are drawn alike for all trials, which is what makes them comparable. `class_weight` weighs
+    classes.
+
+    Raises (in `fit`):
+        UserError: a ValueError; one line says what cannot be used, and what to do.
+        SearchFailed: no trial gave a usable network.
+    """
 
     classes_: Array
 
@@ -108,7 +182,9 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
         patience: int | None = 12,
         metric: str | None = None,
         validation: float = 0.15,
+        folds: int | None = None,
         class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        confirm: int = 3,
         ensemble: int = 1,
         refit: bool = True,
         timeout: float | None = None,
@@ -121,16 +197,22 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
         self.patience = patience
         self.metric = metric
         self.validation = validation
+        self.folds = folds
         self.class_weight = class_weight
+        self.confirm = confirm
         self.ensemble = ensemble
         self.refit = refit
         self.timeout = timeout
         self.random_state = random_state
         self.device = device
 
+    def _metric(self) -> str:
+        """On few rows accuracies are often equal, and the log loss still tells networks apart."""
+        return "log_loss"
+
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
         """Search the best network for inputs [N, F] and one class of each row [N]."""
-        inputs, targets = validate_data(self, X, y, ensure_min_samples=SMALLEST_TABLE)
+        inputs, targets = self._read(X, y)
         check_classification_targets(targets)
         self.classes_, codes = np.unique(targets, return_inverse=True)
         if len(self.classes_) < 2:
@@ -153,7 +235,40 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
 
 
 class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
-    """A deep network that predicts numbers, its hyperparameters searched in `fit`."""
+    """A deep network that predicts numbers, its hyperparameters searched in `fit`.
+
+    `X` is an array or a list of numbers, missing ones as NaN, or a pandas frame, whose columns may hold text, categories, truth values and
+    dates too. Every parameter is checked in `fit`.
+
+    Args:
+        trials: networks that the search tries.
+        space: what may vary, as a study's `[space]`; by default that of the study `table`.
+        epochs: passes over the rows that a network trains for at most.
+        patience: evaluations (one a pass) without a better one after which a network stops; None for never.
+        metric: what networks are compared by, a name of `METRICS`; by default the root mean squared error.
+        validation: share or number of rows that are held out to compare networks on. Rows alone of their class are never held out; where
+            fewer than 10 others are left all rows both train and validate, with a warning.
+        folds: parts of a cross-validation in place of `validation`.
+        confirm: so many of the best trials are trained again on five fresh seeds, and the best mean wins; 0 for the best trial as it is.
+        ensemble: how many of the best networks predict together; at most as many as are confirmed.
+        refit: whether the networks are trained once more on all rows, for as many passes as served them best.
+        timeout: start no trial after so many seconds.
+        random_state: a whole number makes `fit` reproducible; None draws from NumPy's global state.
+        device: "cpu", "cuda", "cuda:1"; CUDA where there is one by default.
+
+    Attributes:
+        best_params_: the hyperparameters of the network that was chosen.
+        best_value_: its metric on the validation rows: the mean over fresh seeds, or in the search where nothing was confirmed.
+        trials_: a frame with a row for each trial, see `hpsearch.tables`.
+        model_: the `hpsearch.model.Model` that predicts.
+        n_features_in_, feature_names_in_: as scikit-learn has them.
+
+    There are no weights of samples: batches are drawn alike for all trials, which is what makes them comparable.
+
+    Raises (in `fit`):
+        UserError: a ValueError; one line says what cannot be used, and what to do.
+        SearchFailed: no trial gave a usable network.
+    """
 
     def __init__(
         self,
@@ -164,6 +279,8 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
         patience: int | None = 12,
         metric: str | None = None,
         validation: float = 0.15,
+        folds: int | None = None,
+        confirm: int = 3,
         ensemble: int = 1,
         refit: bool = True,
         timeout: float | None = None,
@@ -176,6 +293,8 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
         self.patience = patience
         self.metric = metric
         self.validation = validation
+        self.folds = folds
+        self.confirm = confirm
         self.ensemble = ensemble
         self.refit = refit
         self.timeout = timeout
@@ -184,9 +303,7 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
         """Search the best network for inputs [N, F] and one number of each row [N], or several [N, K]."""
-        inputs, targets = validate_data(
-            self, X, y, ensure_min_samples=SMALLEST_TABLE, multi_output=True, y_numeric=True
-        )
+        inputs, targets = self._read(X, y, multi_output=True, y_numeric=True)
         self._shape = targets.shape[1:]
         self._search(inputs, targets, "regression")
         return self
@@ -202,11 +319,32 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
         return tags
 
 
-def weighted(data: Data, weights: Array | None) -> Data:
-    """Return data whose classes are weighed in the loss."""
+def weighted(data: Data, weights: Array | None, judged: bool) -> Data:
+    """Return data whose classes are weighed in the loss, and where `judged` in the log loss that networks are compared by.
+
+    Weights have the mean 1 over the training rows, so that they do not change the step size.
+    """
     if weights is None:
         return data
-    return replace(data, class_weights=torch.as_tensor(weights).to(data.training.inputs))
+    each = torch.as_tensor(weights).to(data.training.inputs)  # [C]
+    data = replace(data, class_weights=each / each[class_numbers(data.training.targets)].mean())
+    if not judged:
+        return data
+
+    def compute(predictions: torch.Tensor, targets: torch.Tensor) -> float:
+        numbers = class_numbers(targets)
+        both = predictions if targets.dim() == 1 else torch.cat([1 - predictions, predictions], dim=1)  # [N, C]
+        tiny = torch.finfo(both.dtype).eps
+        right = both.gather(1, numbers[:, None])[:, 0].clamp(tiny, 1 - tiny).double().log()  # [N]
+        shares = each.double()[numbers]
+        return float(-(shares * right).sum() / shares.sum())
+
+    return replace(data, metric=replace(data.metric, title="Log loss, classes weighed", compute=compute))
+
+
+def _has_other_columns(X: Any) -> bool:
+    """Whether inputs are a pandas frame with columns that are no numbers."""
+    return hasattr(X, "iloc") and any(getattr(kind, "kind", "O") not in NUMBERS for kind in getattr(X, "dtypes", ()))
 
 
 def _with_weights(model: Model, change: Any) -> Model:

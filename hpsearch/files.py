@@ -1,19 +1,34 @@
-"""Files and folders: written whole or not at all, and named so that no study's name can leave its place."""
+"""Files and folders: written whole or not at all, named so that no study's name can leave its place, their cells no formulas."""
 
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from errno import EDQUOT, ENOSPC
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from hpsearch.errors import StorageError, UserError
 
 RESERVED = {"con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10))}
 
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs text cells that begin so
+
 
 def write_file(path: Path, content: bytes | str) -> None:
-    """Write beside the place, sync, then take the place: a reader and a crash find the old file or the new one.
+    """Write a file whole: a reader and a crash find the old file or the new one.
+
+    Raises:
+        StorageError: the disk is full, the folder read-only or missing.
+    """
+    with replacing(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file beside the place to be written; it is synced and takes the place if nothing goes wrong.
 
     Raises:
         StorageError: the disk is full, the folder read-only or missing.
@@ -21,7 +36,7 @@ def write_file(path: Path, content: bytes | str) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with beside.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
@@ -61,3 +76,8 @@ def folder_name(name: str) -> str:
         return name
     plain = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-")[:40] or "study"
     return f"{plain}-{sha256(name.encode(errors='surrogatepass')).hexdigest()[:12]}"
+
+
+def inert(value: Any) -> Any:
+    """Return text that a spreadsheet would run as a formula behind a `'`; all else, numbers included, untouched."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value

@@ -19,12 +19,12 @@ from hpsearch.config import StudyConfig
 from hpsearch.data.cells import to_array
 from hpsearch.errors import UserError
 from hpsearch.files import folder_name, write_file
-from hpsearch.model import Model
+from hpsearch.model import Model, load_model
 from hpsearch.model.arrays import labels_of, predictions
 from hpsearch.report import page, write_report
 from hpsearch.report.notebook import fragment
 from hpsearch.screen import Screen
-from hpsearch.searching.arrays import array_config, array_data, model_in, run_interruptibly
+from hpsearch.searching.arrays import array_config, array_data, run_interruptibly
 from hpsearch.searching.place import Place
 from hpsearch.searching.study import open_study
 from hpsearch.storage import StudyRecord
@@ -41,31 +41,29 @@ IMAGES = 3  # dimensions of inputs from which on they are images
 
 
 @dataclass(frozen=True, slots=True)
-class TestScore:
-    """The metric on the test rows, looked at once, with a 95 % interval."""
-
-    __test__ = False  # its name is no test's
+class Figure:
+    """A figure of the chosen network with its 95 % interval (None: not bounded), from so many rows or runs."""
 
     value: float
-    low: float
-    high: float
-    rows: int
+    low: float | None
+    high: float | None
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
 class Best:
     """The network that the search chose.
 
-    `value` is the study's metric on the validation rows, the best of many and so optimistic; `mean` is its mean over fresh seeds, None
-    where none were trained; `test` what the test rows say, None where there are none.
+    `value` is its trial's metric on the validation rows, the best of many and so optimistic; `mean` is the metric's mean over fresh seeds
+    there, None where none were trained; `test` what the test rows say, looked at once, None where there are none.
     """
 
     trial: int
     hyperparameters: Mapping[str, Any]
     metric: str
     value: float
-    mean: float | None
-    test: TestScore | None
+    mean: Figure | None
+    test: Figure | None
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False, repr=False)
@@ -85,10 +83,15 @@ class SearchResult:
     def best(self) -> Best:
         """The chosen network's hyperparameters and figures."""
         result = self.record.result
-        trial, test = self.record.trials[result["trial"]], result.get("test")
-        score = TestScore(test["value"], test["low"], test["high"], test["rows"]) if test else None
-        value, mean = float(result["validation"]), result.get("mean")
-        return Best(trial.number, dict(trial.params), Metric.of(self.record).name, value, mean, score)
+        trial, mean, test = self.record.trials[result["trial"]], result.get("fresh"), result.get("test")
+        return Best(
+            trial.number,
+            dict(trial.params),
+            Metric.of(self.record).name,
+            float(trial.value or 0.0),
+            Figure(mean["value"], mean["low"], mean["high"], mean["runs"]) if mean else None,
+            Figure(test["value"], test["low"], test["high"], test["rows"]) if test else None,
+        )
 
     @property
     def trials(self) -> "pd.DataFrame":
@@ -139,15 +142,13 @@ class SearchResult:
 
     def __repr__(self) -> str:
         best, metric = self.best, Metric.of(self.record)
-        lines = [
-            f"SearchResult of {len(self.record.trials):,} trials",
-            f"best: trial {best.trial}, validation {metric.name} {metric.text(best.value)}",
+        figures = [
+            ("in the search", Figure(best.value, None, None, len(self.record.trials)), "the best of {:,} trials"),
+            ("on fresh seeds", best.mean, "mean of {:,} runs"),
+            ("on test rows", best.test, "{:,} rows"),
         ]
-        lines += [f"mean over fresh seeds: {metric.text(best.mean)}"] if best.mean is not None else []
-        if best.test is not None:
-            ends = f"95 % interval {metric.text(best.test.low)} to {metric.text(best.test.high)}"
-            lines.append(f"test {metric.name} {metric.text(best.test.value)} ({ends}, {best.test.rows:,} rows)")
-        return "\n  ".join(lines)
+        told = [f"  {where}: {_told(figure, metric, of)}" for where, figure, of in figures if figure]
+        return "\n".join([f"SearchResult: trial {best.trial} of {len(self.record.trials):,}, {metric.name}", *told])
 
     def _repr_html_(self) -> str:
         return fragment(self.record)
@@ -165,6 +166,7 @@ def search(
     validation: float | None = None,
     test: float | None = None,
     folds: int | None = None,
+    missing: str = "median",
     ensemble: int = 1,
     name: str | None = None,
     reports: "str | Path" = "reports",
@@ -186,6 +188,7 @@ def search(
         validation: share or number of rows that networks are compared on, 0.15 by default.
         test: likewise of rows that the chosen network is scored on, once; 0 for none.
         folds: parts of a cross-validation in place of `validation`.
+        missing: what takes the place of a missing number, "median", "mean" or "refuse"; an input then says where it was missing.
         ensemble: how many of the best networks predict together.
         name: keeps the study in the folder `reports/NAME`; the same call goes on with it.
         reports: where studies are kept.
@@ -199,15 +202,17 @@ def search(
         SearchFailed: no trial gave a usable network.
         KeyboardInterrupt: Ctrl-C; a named study keeps what was told.
     """
+    images = np.ndim(X) >= IMAGES
+    rows = {"validation": validation, "test": test, "folds": folds}
     given: dict[str, Mapping[str, Any] | None] = {
         "study": {"name": name or "search", "seed": seed},
-        "data": {"name": name or "search", "validation": validation, "test": test, "folds": folds, "task": task},
+        "data": {"name": name or "search", "task": task, "missing": None if images else missing, **rows},
         "space": space,
         "training": training,
         "search": {"trials": trials, "timeout": timeout, "metric": metric},
         "confirm": {"ensemble": ensemble},
     }
-    config = array_config("digits" if np.ndim(X) >= IMAGES else "table", given, "search")
+    config = array_config("digits" if images else "table", given, "search")
     if name:
         return _searched(config, Path(reports) / folder_name(name), device, X, y, verbose)
     own = Path(mkdtemp(prefix="hpsearch-"))
@@ -232,4 +237,11 @@ def _searched(config: StudyConfig, folder: Path, device: str | None, X: Any, y: 
         screen.conclude(record, folder)
     targets = to_array(y, "target")
     labels = labels_of(data.classes, targets) if data.classes else None
-    return SearchResult(record, model_in(folder, record, data), folder, labels, targets.shape[1:])
+    return SearchResult(record, load_model(folder), folder, labels, targets.shape[1:])
+
+
+def _told(figure: Figure, metric: Metric, of: str) -> str:
+    """Return a figure in words, with its interval where it is bounded."""
+    ends = None if figure.low is None or figure.high is None else (metric.text(figure.low), metric.text(figure.high))
+    interval = f", 95 % interval {ends[0]} to {ends[1]}" if ends else ""
+    return f"{metric.text(figure.value)} ({of.format(figure.count)}{interval})"

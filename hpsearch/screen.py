@@ -31,8 +31,8 @@ def printable(text: object) -> str:
 class Screen:
     """Shows a search as it goes: `show` after every trial, `announce` for a sentence, `conclude` at the end."""
 
-    def __init__(self, metric: str) -> None:
-        self.console = Console(highlight=False, markup=False, soft_wrap=True)
+    def __init__(self, metric: str, *, stderr: bool = False) -> None:
+        self.console = Console(highlight=False, markup=False, soft_wrap=True, stderr=stderr)
         self.metric = metric
         self.last, self.told = 0.0, ""
         self.best: int | None = None
@@ -182,8 +182,8 @@ class Screen:
     def _tested(self, test: Mapping[str, Any] | None) -> str:
         if not test:
             return "no test rows were held out: nothing unbiased is known"
-        ends = f"{number(test['low'])} to {number(test['high'])}"
-        return f"{self.metric} {number(test['value'])} (95 % interval {ends}, {test['rows']:,} rows)"
+        ends = f"95 % interval {number(test['low'])} to {number(test['high'])}, " if test["low"] is not None else ""
+        return f"{self.metric} {number(test['value'])} ({ends}{test['rows']:,} rows)"
 
     def conclude_comparison(self, record: "ComparisonRecord", page: object, language: str) -> None:
         """Print the verdicts, and where the report is."""

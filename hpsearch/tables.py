@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.files import make_folder, write_file
+from hpsearch.files import inert, make_folder, write_file
 from hpsearch.importance import importances
 from hpsearch.statistics.front import on_front
 from hpsearch.storage import StudyRecord, TrialRecord
@@ -35,7 +35,6 @@ from hpsearch.words import (
 LEADERS = 20
 VALUES = ("value", "metric", "standard_error", "value_low", "value_high")  # columns that are read as the metric is
 EDGE = 0.05  # share of a range that counts as its edge
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs text cells that begin so
 
 Frames = Mapping[str, pd.DataFrame]
 
@@ -508,11 +507,6 @@ def _csv(frame: pd.DataFrame) -> str:
         if frame[name].dtype.kind in "OUT":
             safe.isetitem(i, pd.Series([inert(value) for value in frame[name]], index=frame.index, dtype="object"))
     return str(safe.to_csv(index=False, lineterminator="\n"))
-
-
-def inert(value: Any) -> Any:
-    """Return text that a spreadsheet would run as a formula behind a `'`; all else, numbers included, untouched."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value
 
 
 def markdown(frame: pd.DataFrame, metric: Metric | None = None) -> str:

@@ -5,6 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--long`: tests that draw many cases draw many more."""
+    parser.addoption("--long", action="store_true", help="draw many more cases in the tests that draw them")
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """Compute on one thread, as the engines do: threads that wait for each other on a busy machine took 20 times as long."""

@@ -63,13 +63,17 @@ def test_run_makes_everything(study: Path, capsys: pytest.CaptureFixture[str]) -
         "5/5 trials",
         "best accuracy",
         "test",
-        "95 % interval",
+        "training the best 3 trials again on fresh seeds: 15 runs",
+        "on fresh seeds (mean of 5, 95 % interval",
+        "the search's best was",
         "report",
     ):
         assert words in screen
     result = read_study(f"sqlite:///{folder}/study.db").result
+    assert [member["trial"] for member in json.loads((folder / "best.json").read_text())["members"]] == [
+        result["trial"]
+    ]
     with safe_open(folder / "best.safetensors", "pt") as file:
-        assert json.loads(file.metadata()["hpsearch"])["trial"] == result["trial"]
         assert sum(file.get_tensor(name).numel() for name in file.keys()) == result["parameters"]  # noqa: SIM118
 
 

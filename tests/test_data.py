@@ -47,7 +47,8 @@ def test_public_names() -> None:
     """The package shows its public names and refuses others by name."""
     import hpsearch.data
 
-    assert set(dir(hpsearch.data)) == {"DATASETS", "METRICS", "TASKS", "Data", "Rows", "from_arrays", "load"}
+    names = {"DATASETS", "METRICS", "TASKS", "Data", "Rows", "from_arrays", "from_frame", "load", "load_file"}
+    assert set(dir(hpsearch.data)) == names
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         hpsearch.data.nothing  # noqa: B018
 

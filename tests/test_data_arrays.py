@@ -12,6 +12,7 @@ import pytest
 from hpsearch.data import memory
 from hpsearch.data.array_files import images_of_arrays, read_array_file, read_inputs_file
 from hpsearch.data.assemble import assemble
+from hpsearch.data.doors import load_file
 from hpsearch.data.splits import Sizes
 from hpsearch.errors import UserError
 
@@ -66,6 +67,15 @@ def test_parts(tmp_path: Path, form: str, target: bool | None) -> None:
     assert raw.inputs[:, 0].tolist() == [1] * 4 + [3] * 2 + [2] * 3
     assert raw.given_test == 3
     assert raw.notices == (f"The rows of '{form.format('val')}' joined those of '{form.format('train')}'.",)
+
+
+def test_own_test_rows_are_kept_apart(tmp_path: Path) -> None:
+    """Arrays of a test part are the test rows, all and only they, from the file's door on."""
+    inputs = np.concatenate((random.random((40, 3)), 100 + random.random((20, 3))))
+    np.savez(tmp_path / "d.npz", x_train=inputs[:40], y_train=Y[:40], x_test=inputs[40:], y_test=Y[40:])
+    data = load_file(tmp_path / "d.npz", None)
+    assert len(data.test) == 20
+    assert data.test.inputs.min() > max(data.training.inputs.max(), data.validation.inputs.max())
 
 
 def test_single_arrays(tmp_path: Path) -> None:

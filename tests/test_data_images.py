@@ -17,6 +17,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from hpsearch.data import memory
 from hpsearch.data.assemble import assemble
+from hpsearch.data.doors import load_file
 from hpsearch.data.image_folder import read_image_folder
 from hpsearch.data.new_images import image_files, read_images
 from hpsearch.data.pixels import FORMATS, to_pixels
@@ -139,6 +140,22 @@ def test_parts(tmp_path: Path, parts: tuple[str, ...], training: int, test: int,
             0, 3, 1, 2
         )
         assert np.array_equal(raw.inputs[-test:], own)
+
+
+def test_own_test_images_are_kept_apart(tmp_path: Path) -> None:
+    """Of a folder with parts the test images are the test rows, all and only they; from the file's door on."""
+    for part, shade in (("train", 40), ("test", 240)):
+        for name in ("a", "b"):
+            for number in range(12):
+                (tmp_path / part / name).mkdir(parents=True, exist_ok=True)
+                Image.fromarray(np.full((4, 4), shade + number, dtype=np.uint8)).save(
+                    tmp_path / part / name / f"{number}.png"
+                )
+    data = load_file(tmp_path, None)
+    assert data.summary["rows"]["test"] == len(data.test) == 24
+    assert data.test.inputs.min() > max(data.training.inputs.max(), data.validation.inputs.max())
+    with pytest.raises(UserError, match="test 5: this data set brings 24 test rows of its own"):
+        load_file(tmp_path, None, test=5)
 
 
 def test_what_is_no_image_is_passed_over(tmp_path: Path) -> None:

@@ -6,21 +6,25 @@ import sys
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.linear_model import LinearRegression
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from hpsearch import DNNClassifier, DNNRegressor
+from hpsearch.data import from_arrays
 from hpsearch.data.holding import hold_out
 from hpsearch.errors import UserError
+from hpsearch.estimators import weighted
 
-SMALL = {"trials": 2, "epochs": 15, "random_state": 0}
+SMALL = {"trials": 2, "epochs": 12, "confirm": 0, "random_state": 0}
 
 
 @pytest.mark.filterwarnings("ignore")  # the checks feed what deserves warnings, and look at those that they care for
@@ -38,8 +42,8 @@ def test_reproducible() -> None:
     assert np.array_equal(one.predict_proba(X), again.predict_proba(X))
     assert one.best_params_ == again.best_params_
     assert not np.array_equal(one.predict_proba(X), other.predict_proba(X))
-    drawn = DNNClassifier(trials=1, epochs=1, random_state=np.random.RandomState(3)).fit(X, y)
-    assert drawn.best_value_ == pytest.approx(drawn.trials_["value"].max())
+    drawn = DNNClassifier(**SMALL | {"random_state": np.random.RandomState(3)}).fit(X, y)
+    assert drawn.best_value_ == pytest.approx(drawn.trials_["value"].min())
 
 
 def test_what_fit_leaves() -> None:
@@ -171,17 +175,79 @@ def test_class_weights() -> None:
     assert balanced[y == 1].mean() > plain[y == 1].mean() + 0.2
 
 
+def test_the_weighed_log_loss() -> None:
+    """With weights of classes networks are compared by scikit-learn's log loss of rows weighed so."""
+    random = np.random.default_rng(1)
+    X = random.normal(size=(60, 2))
+    for classes in (2, 3):
+        codes, weights = random.integers(0, classes, 60), random.uniform(0.1, 5, classes)
+        task = "binary" if classes == 2 else "multiclass"
+        data = weighted(from_arrays(X, codes, task=task, metric="log_loss", test=2 * classes), weights, judged=True)
+        outputs = torch.from_numpy(random.normal(size=(len(data.validation), data.outputs)))
+        known = data.validation.targets.flatten().long().numpy()
+        expected = log_loss(known, data.predict(outputs).numpy(), sample_weight=weights[known], labels=range(classes))
+        assert data.score(outputs, data.validation)[1] == pytest.approx(expected, rel=1e-6)
+
+
+def test_frames_of_other_columns() -> None:
+    """Text, categories, truth values, dates and missing cells of a frame are read by column; what they tell is learned."""
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "size": random.normal(size=240),
+            "city": random.choice(["Aachen", "Berlin", "Köln"], 240),
+            "colour": pd.Categorical(random.choice(["red", "green"], 240)),
+            "member": random.random(240) < 0.5,
+            "day": pd.date_range("2020-01-01", periods=240),
+        }
+    )
+    target = np.where((frame["city"] == "Köln") ^ frame["member"], "yes", "no")
+    frame.loc[::9, "size"] = np.nan
+    model = DNNClassifier(trials=6, random_state=0).fit(frame, target)
+    assert model.feature_names_in_.tolist() == frame.columns.tolist()
+    assert model.score(frame, target) > 0.95
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict(frame[["city", "size", "colour", "member", "day"]])
+    again = pickle.loads(pickle.dumps(model))  # noqa: S301
+    assert (again.predict(frame.assign(city="Ulm")) == model.predict(frame.assign(city="Ulm"))).all()
+    values = DNNRegressor(**SMALL).fit(frame, frame["member"] * 2.0).predict(frame)
+    assert values.shape == (240,)
+
+
+def test_missing_numbers() -> None:
+    """Missing cells are filled by the training rows' median, also where a column had none before; infinite ones are refused."""
+    X, y = load_iris(return_X_y=True)
+    model = DNNClassifier(**SMALL).fit(X, y)
+    gaps = X.copy()
+    gaps[:, 2] = np.nan
+    filled = X.copy()
+    filled[:, 2] = model.model_.preprocessing["columns"][2]["fill"]
+    np.testing.assert_allclose(model.predict_proba(gaps), model.predict_proba(filled))
+    assert DNNClassifier(**SMALL).fit(np.where(np.arange(600).reshape(150, 4) % 7, X, np.nan), y).score(X, y) > 0.5
+    gaps[0, 0] = np.inf
+    with pytest.raises(ValueError, match="infinity"):
+        model.predict(gaps)
+
+
+def test_folds() -> None:
+    """With folds each trial's value is the mean over them, and the network is trained on all rows."""
+    X, y = load_iris(return_X_y=True)
+    model = DNNClassifier(**SMALL, folds=3).fit(X, y)
+    assert model.score(X, y) > 0.5
+    assert model.best_value_ == pytest.approx(model.trials_["value"].min())
+
+
 def test_an_interrupt_goes_through() -> None:
     """Ctrl-C ends a cross-validation at once as KeyboardInterrupt, which no procedure takes for a failed fit."""
     code = """
 import os, signal, threading, numpy as np
 from sklearn.model_selection import cross_val_score
 from hpsearch import DNNClassifier
-X, y = np.random.default_rng(0).normal(size=(4000, 20)), np.arange(4000) % 2
-DNNClassifier(trials=1, epochs=1).fit(X, y)  # compiled kernels are loaded
+X, y = np.random.default_rng(0).normal(size=(500, 10)), np.arange(500) % 2
+DNNClassifier(trials=1, epochs=1, confirm=0, refit=False).fit(X, y)  # compiled kernels are loaded
 threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
-    cross_val_score(DNNClassifier(trials=500), X, y)
+    cross_val_score(DNNClassifier(trials=5000), X, y)
 except KeyboardInterrupt:
     print("interrupted")
 """

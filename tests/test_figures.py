@@ -14,12 +14,12 @@ from hpsearch.report import page
 from hpsearch.storage import StudyRecord
 from hpsearch.tables import TABLES, frames
 from hpsearch.words import Metric
-from tests.records import study, trials, unfinished
+from tests.records import confirmed, study, trials, unfinished
 
 
 @pytest.fixture(scope="module")
 def drawn() -> dict[str, Any]:
-    record = study()
+    record = confirmed(study())
     tables = frames(record)
     return {name: row.draw(tables, record) for name, row in FIGURES.items() if row.applies(record)}
 
@@ -221,3 +221,24 @@ def test_readings_carry_the_numbers() -> None:
     assert "98.7\u00a0%, came from trial 26" in FIGURES["history"].reading(tables, record)
     assert "width (256, the high end" in FIGURES["axes"].reading(tables, record)
     assert "Learning rate set the best trials apart most" in FIGURES["importance"].reading(tables, record)
+
+
+def test_confirmed_figure_shows_each_value_where_it_is() -> None:
+    """Search values, runs, means and the test score at their values, intervals from end to end; failed runs and old studies draw none."""
+    record = confirmed(study(), failed=True)
+    figure = FIGURES["confirmed"].draw(frames(record), record)
+    drawn = {trace.name: trace for trace in figure.data}
+    rows = record.result["confirmed"]
+    assert list(drawn["in the search"].x) == pytest.approx([row["search"] for row in rows], rel=1e-5)
+    values = [run["value"] for row in rows for run in row["runs"] if run["value"] is not None]
+    assert list(drawn["on a fresh seed"].x) == pytest.approx(values, rel=1e-5)
+    assert len(set(zip(drawn["on a fresh seed"].x, drawn["on a fresh seed"].y, strict=True))) == len(values)
+    means = drawn["mean over fresh seeds, 95 % interval"]
+    assert [x + up for x, up in zip(means.x, means.error_x.array, strict=True)] == pytest.approx(
+        [r["high"] for r in rows], rel=1e-5
+    )
+    assert [x - down for x, down in zip(means.x, means.error_x.arrayminus, strict=True)] == pytest.approx(
+        [r["low"] for r in rows], rel=1e-5
+    )
+    assert list(drawn["on test rows, 95 % interval"].x) == [0.974]
+    assert FIGURES["confirmed"].draw(frames(study()), study()) is None

@@ -34,7 +34,11 @@ def test_result(found: SearchResult) -> None:
     assert best.value == pytest.approx(trials.set_index("trial").loc[best.trial, "value"])
     assert set(best.hyperparameters) <= set(trials.columns)
     assert best.test is not None
-    assert 0 <= best.test.low <= best.test.value <= best.test.high <= 1
+    assert 0 <= (best.test.low or 0) <= best.test.value <= (best.test.high or 0) <= 1
+    assert best.mean is not None
+    assert best.mean.count == 5
+    (winner, *_) = found.record.result["confirmed"]
+    assert best.mean.value == pytest.approx(np.mean([run["value"] for run in winner["runs"]]))
     assert found.predict(IRIS.data).dtype == NAMES.dtype
     assert accuracy_score(NAMES, found.predict(IRIS.data)) > 0.6
     probabilities = found.predict_proba(IRIS.data)
@@ -66,9 +70,11 @@ def test_report_study_and_copy(found: SearchResult, tmp_path: Path) -> None:
 
 def test_in_words(found: SearchResult) -> None:
     """The text and the notebook's HTML tell validation and test values; no script, no outside address."""
-    assert "3 trials" in repr(found)
-    assert "validation accuracy" in repr(found)
-    assert "95 % interval" in repr(found)
+    text = repr(found)
+    assert text.startswith(f"SearchResult: trial {found.best.trial} of 3, accuracy")
+    assert "the best of 3 trials" in text
+    assert "mean of 5 runs, 95 % interval" in text
+    assert "22 rows, 95 % interval" in text
     html = found._repr_html_()
     assert html.count("<circle") == len([v for v in found.trials["value"] if v is not None])
     assert "Test accuracy" in html

@@ -22,6 +22,7 @@ ROOMS = [
     ["words"],
     ["comparison"],
     ["searching"],
+    ["logs"],
     ["storage", "config"],
     ["space"],
     ["model"],
@@ -34,18 +35,32 @@ ROOMS = [
     ["errors"],
 ]
 HOMES = {
-    "torch": {"training", "data", "diagnostics", "model", "searching", "comparison", "bench", "testing", "estimators"},
+    "torch": {
+        "training",
+        "data",
+        "diagnostics",
+        "model",
+        "searching",
+        "comparison",
+        "bench",
+        "testing",
+        "estimators",
+        "logs",
+    },
     "torchvision": {"data"},
     "PIL": {"data"},
-    "sklearn": {"data", "estimators"},
+    "sklearn": {"data", "bench", "estimators"},
     "optuna": {"searching", "comparison", "storage", "importance"},
     "pandas": {"tables", "data"},
+    "pyarrow": {"data"},
     "plotly": {"figures"},
     "pydantic": {"config"},
     "rich": {"screen", "bench"},
     "safetensors": {"searching", "model"},
     "numba": {"training", "minima"},
     "jax": {"bench"},
+    "mlflow": {"logs"},
+    "optuna_dashboard": {"commands"},
     "onnx": {"model"},
     "onnxruntime": {"model"},
 }
@@ -108,13 +123,13 @@ def loaded_after(code: str) -> set[str]:
 def test_help_waits_for_nothing() -> None:
     """`--help` and `import hpsearch` import none of the heavy packages."""
     loaded = loaded_after("import hpsearch, hpsearch.cli; hpsearch.cli.parser().format_help()")
-    assert not loaded & {"torch", "optuna", "pandas", "plotly", "sklearn", "numpy", "pydantic", "rich"}
+    assert not loaded & {"torch", "optuna", "pandas", "pyarrow", "plotly", "sklearn", "numpy", "pydantic", "rich"}
 
 
 def test_a_config_is_checked_without_torch() -> None:
     """Errors in a study's file are told without waiting for torch."""
     loaded = loaded_after("from hpsearch.config import *; read_config(find_study('digits'))")
-    assert not loaded & {"torch", "optuna", "pandas", "sklearn"}
+    assert not loaded & {"torch", "optuna", "pandas", "pyarrow", "sklearn"}
 
 
 def test_the_report_needs_no_torch() -> None:

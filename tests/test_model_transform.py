@@ -86,7 +86,15 @@ def test_dates_become_their_parts() -> None:
     """The parts of a date are functions of its days: the season repeats after a Gregorian year, noon is half a day."""
     noon = (pd.Timestamp("2024-02-29 12:00") - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1)
     parts = ["days", "year_sin", "year_cos", "week_sin", "week_cos", "day_sin", "day_cos"]
-    date = {"kind": "date", "fill": 0.0, "indicator": True, "parts": parts, "mean": [0.0] * 8, "scale": [1.0] * 8}
+    date = {
+        "name": "day",
+        "kind": "date",
+        "fill": 0.0,
+        "indicator": True,
+        "parts": parts,
+        "mean": [0.0] * 8,
+        "scale": [1.0] * 8,
+    }
     days = torch.tensor([[noon], [-400.25], [math.nan]], dtype=torch.float64)
     found = transform_of({"kind": "table", "version": 1, "columns": [date]})(days).tolist()
     for row, day, missing in zip(found, (noon, -400.25, 0.0), (0, 0, 1), strict=True):
@@ -95,18 +103,18 @@ def test_dates_become_their_parts() -> None:
 
 
 def test_images_are_standardised_by_channel() -> None:
-    """Pixels are divided, each channel standardised, and the image laid flat, channel after channel."""
+    """Each channel is standardised, and the image laid flat, channel after channel."""
     images = np.random.default_rng(0).integers(0, 256, (4, 2, 3, 5))
     preprocessing = {
         "kind": "images",
         "version": 1,
         "shape": [2, 3, 5],
-        "mean": [0.4, 0.5],
-        "scale": [0.2, 0.3],
+        "mean": [100.0, 110.0],
+        "scale": [50.0, 60.0],
         "divisor": 255,
     }
     found = transform_of(preprocessing)(torch.from_numpy(images))
-    by_hand = np.stack([(images[:, 0] / 255 - 0.4) / 0.2, (images[:, 1] / 255 - 0.5) / 0.3], axis=1)
+    by_hand = np.stack([(images[:, 0] - 100) / 50, (images[:, 1] - 110) / 60], axis=1)
     np.testing.assert_array_equal(found.numpy(), by_hand.reshape(4, 30).astype(np.float32))
 
 

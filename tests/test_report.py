@@ -16,7 +16,7 @@ from hpsearch.report import findings, page, write_report
 from hpsearch.report.page import link, script_json, table, text
 from hpsearch.storage import StudyRecord
 from hpsearch.tables import frames
-from tests.records import DATA, study, trials, unfinished
+from tests.records import DATA, confirmed, study, trials, unfinished
 
 
 def prose(html: str) -> str:
@@ -193,3 +193,70 @@ def test_the_report_needs_no_torch(tmp_path: Path) -> None:
     root = Path(__file__).parent.parent
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_honest_values_stand_beside_the_best_one() -> None:
+    """Search value, fresh mean and test value in one sentence, the mean in the headline, and the luck that they show."""
+    seen = prose(made(confirmed(study(), winner=0)))
+    best, mean = "98.7 %", "97.3 % (96.7 to 97.9 %)"
+    assert (
+        f"The search's best value was {best}; on fresh seeds the same hyperparameters reach {mean}; on test rows 97.4 % (94.7 to 98.7 %)"
+        in seen
+    )
+    assert "97.3 % mean over 5 fresh seeds, 95 % interval 96.7 to 97.9 %" in seen
+    assert "The test rows were used once, at the end, by the chosen network" in seen
+    assert "it was lucky (the winner's curse)" in seen
+    assert "its run on fresh seed 4 (97.9 %); as the best of 6 that value is optimistic" in seen
+
+
+def test_a_test_value_above_the_mean_is_told_with_its_own_interval() -> None:
+    """The interval of a difference is given to the side that the sentence names: better by 0.4, between -1.8 and 1.3."""
+    record = confirmed(study(), winner=0)
+    gaps = record.result["gaps"] | {"test": {"value": -0.0037, "low": -0.0129, "high": 0.0181}}
+    seen = prose(made(replace(record, result=record.result | {"gaps": gaps})))
+    assert (
+        "On the test rows it is 0.4 percentage points better than the mean over fresh seeds says (95 % interval −1.8 to 1.3)"
+        in seen
+    )
+
+
+def test_another_winner_than_the_search_s_best_is_told() -> None:
+    """Where fresh seeds change the order, the chosen trial is named beside the search's best, and marked among the leaders."""
+    record = confirmed(study(), winner=1)
+    html = made(record)
+    assert (
+        f"Trial {record.result['trial']} has the best mean, 97.3 % (96.7 to 97.9 %), and is the one that was chosen"
+        in prose(html)
+    )
+    assert "The marked one has the best mean over fresh seeds" in prose(html)
+    (marked,) = re.findall(r'<tr class="chosen"><td[^>]*>2</td><td[^>]*>(\d+)', html)
+    assert int(marked) == record.result["trial"]
+
+
+def test_what_weakens_a_confirmation_is_told() -> None:
+    """Failed runs, seeds that there was no time for, no time at all, and a mean that the test rows do not allow."""
+    record = confirmed(study(), failed=True)
+    assert any("1 of 5 runs of trial" in line for line in findings.warnings(record, []))
+    short = replace(record, result=record.result | {"fresh": record.result["fresh"] | {"runs": 2}})
+    assert any("The time was up after 2 of 5 fresh seeds" in line for line in findings.warnings(short, []))
+    none = replace(record, result=record.result | {"fresh": None, "confirmed": []})
+    assert any("No run on a fresh seed was told" in line for line in findings.warnings(none, []))
+    far = replace(record, result=record.result | {"test": record.result["test"] | {"low": 0.90, "high": 0.95}})
+    assert any("The mean over fresh seeds, 97.3\u00a0%, lies outside" in line for line in findings.warnings(far, []))
+
+
+def test_without_test_rows_nothing_unbiased_is_known() -> None:
+    """The page says that no test rows were held out, and shows no test score."""
+    record = confirmed(study())
+    result = record.result | {"test": {}, "gaps": {"search": record.result["gaps"]["search"]}}
+    seen = prose(made(replace(record, result=result, data={**DATA, "rows": {**DATA["rows"], "test": 0}})))
+    assert "No test rows were held out, so nothing unbiased is known" in seen
+    assert "Test accuracy" not in seen
+
+
+def test_a_search_that_is_being_confirmed_says_so() -> None:
+    """All trials told and no result yet: the page says what is going on."""
+    record = replace(confirmed(study()), result={})
+    assert any(
+        "its best trials are being trained again on fresh seeds" in line for line in findings.warnings(record, [])
+    )

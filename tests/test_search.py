@@ -1,11 +1,16 @@
 """The search: a function of (study, seed, lag), resumable anywhere, and honest about failure."""
 
+from typing import Any
+
 import pytest
+import searching
 from optuna.trial import TrialState
 from searching import SMALL, SPACE, Stage, hill
 
+from hpsearch.searching.view import View
 from hpsearch.space import Choice, Real, SearchSpace
 from hpsearch.testing import CrashError, ScriptedEngine
+from hpsearch.trial import Budget
 
 GRID = SearchSpace({"depth": Choice((1, 2, 3)), "learning_rate": Real(1e-3, 1e-1, log=True, grid=3)})
 
@@ -42,6 +47,29 @@ def test_resumes_exactly(sampler: str, pruner: str) -> None:
             broken.run(room=3, seed=crash, crash_after=crash)
     broken.run(room=2)
     assert broken.trials() == whole.trials()
+
+
+@pytest.mark.parametrize("pruner", ["median", "hyperband"])
+def test_long_curves_resume_exactly(pruner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resumed study replays to the pruner the rungs of its stored curves and no other evaluation of them."""
+    monkeypatch.setattr(searching, "BUDGET", Budget("epochs", 150, 150, patience=40, reduction_factor=3))
+    whole, broken = Stage(space=SMALL, pruner=pruner), Stage(space=SMALL, pruner=pruner)
+    replayed: list[int] = []
+
+    def noted(view: View, number: int, evaluation: int, metric: float, prune: Any = View.prune) -> bool:
+        replayed.append(evaluation)
+        return bool(prune(view, number, evaluation, metric))
+
+    monkeypatch.setattr(View, "prune", noted)
+    whole.run(trials=12)
+    for crash in (150, 60):
+        with pytest.raises(CrashError):
+            broken.run(trials=12, crash_after=crash)
+    assert TrialState.COMPLETE in [trial[1] for trial in broken.trials()]
+    broken.run(trials=12)
+    assert broken.trials() == whole.trials()
+    assert max(len(trial[4]) for trial in whole.trials()) >= 18
+    assert set(replayed) <= set(searching.BUDGET.rungs)
 
 
 def test_gaussian_process_resumes_exactly() -> None:

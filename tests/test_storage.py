@@ -8,6 +8,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+import sqlalchemy
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
@@ -87,7 +88,58 @@ def test_optuna_reads_it(url: str) -> None:
         TrialState.RUNNING,
     ]
     assert study.trials[2].constraints == {"failed": 1.0}
-    assert study.trials[0].intermediate_values == {1: 0.5}
+    assert study.trials[0].intermediate_values == {1: 0.5, 2: 0.75}  # the learning curve, of which the first was a rung
+    assert [t.user_attrs.get("outcome") for t in study.trials] == ["finished", "pruned", "diverged", None]
+    assert study.trials[0].user_attrs["parameters"] == 9
+
+
+def long_run(number: int, evaluations: int) -> TrainingRun:
+    steps = range(1, evaluations + 1)
+    curve = tuple(1 - 1 / step for step in steps)
+    history = History(*(tuple(steps) for _ in range(3)), *(curve for _ in range(4)))
+    return TrainingRun(number, Outcome.FINISHED, history, evaluations, curve[-1], curve[-1], "", 9, {})
+
+
+@pytest.mark.parametrize("form", ["sqlite", "journal"])
+@pytest.mark.parametrize("evaluations", [2, 20, 21, 1000])
+def test_learning_curves(tmp_path: Path, form: str, evaluations: int) -> None:
+    """Optuna sees at most 20 evaluations of a curve, first, last and rungs among them; what was a rung is still known."""
+    url, run = f"{form}:///{tmp_path}/study.db", long_run(0, evaluations)
+    rungs = {evaluation: run.history.metric[evaluation - 1] for evaluation in (1, 7, 333) if evaluation < evaluations}
+    writer = StudyWriter.open(url, "s", "maximize", SETTINGS, DATA)
+    writer.begin(0, {"depth": 1}, DEPTH)
+    writer.finish(run, 0.75, rungs, 1.5, None)
+    writer.flush()
+    (trial,) = writer.storage.get_all_trials(writer.study_id)
+    assert trial.intermediate_values.items() <= dict(enumerate(run.history.metric, 1)).items()
+    assert {1, evaluations, *rungs} <= trial.intermediate_values.keys()
+    assert min(evaluations, 17) <= len(trial.intermediate_values) <= 20
+    assert [stored.rungs for stored in writer.stored()] == [rungs]
+    writer.close()
+    assert read_study(url).trials[0].rungs == rungs
+
+
+def test_a_trial_is_told_in_two_transactions(url: str) -> None:
+    """On a database the details of a trial are one transaction and its state is another, however long its curve is."""
+    writer = StudyWriter.open(url, "s", "maximize", SETTINGS, DATA)
+    writer.begin(0, {"depth": 1}, DEPTH)
+    writer.flush()
+    commits = []
+    sqlalchemy.event.listen(writer.storage.engine, "commit", commits.append)
+    writer.finish(long_run(0, 100), 0.75, {1: 0.0, 7: 0.5}, 1.5, None)
+    writer.flush()
+    assert len(commits) == 2
+    writer.close()
+
+
+def test_studies_of_before_have_rungs_only(url: str) -> None:
+    """Where no rungs are noted, as in studies written before curves were, every intermediate value was one."""
+    written(url)
+    storage = open_storage(url)
+    trial_id = storage.create_new_trial(storage.get_study_id_from_name("s"))
+    storage.set_trial_intermediate_value(trial_id, 3, 0.5)
+    storage.set_trial_user_attr(trial_id, "hpsearch:run", {"outcome": "finished"})
+    assert read_study(url).trials[4].rungs == {3: 0.5}
 
 
 def test_reading_writes_nothing(url: str, tmp_path: Path) -> None:
@@ -200,7 +252,7 @@ def test_write_that_fails_reaches_the_caller(url: str, monkeypatch: pytest.Monke
     def full(*arguments: object, **keywords: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(writer.storage, "set_trial_user_attr", full)
+    monkeypatch.setattr(writer.storage, "set_trial_state_values", full)
     writer.finish(run_of(0), 0.75, {}, 1.0, None)
     with pytest.raises(StorageError, match="disk full"):
         writer.flush()

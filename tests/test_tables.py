@@ -10,7 +10,7 @@ from hpsearch.importance import ENOUGH, importances
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.tables import TABLES, cells, edge, frames, inert, write
 from hpsearch.words import Metric, count, domain, duration, number, ranked, visible
-from tests.records import study, trials, unfinished
+from tests.records import confirmed, study, trials, unfinished
 
 
 @pytest.fixture(scope="module")
@@ -187,3 +187,17 @@ def test_equal_trials_rank_as_the_search_ranks_them(record: StudyRecord) -> None
     first = ranked(record)[0]
     twin = replace(first, number=len(record.trials), validation_loss=(first.validation_loss or 1.0) / 2)
     assert ranked(replace(record, trials=(*record.trials, twin)))[0].number == twin.number
+
+
+def test_confirmed_table_has_every_run_and_marks_the_kept_network(record: StudyRecord) -> None:
+    """For each confirmed trial its value in the search, five runs and their mean; the test score last; one run is the kept one."""
+    made = confirmed(record, failed=True)
+    table = frames(made)["confirmed"]
+    assert list(table["what"][:7]) == ["search", *["fresh seed"] * 5, "mean"]
+    assert len(table) == 3 * 7 + 1
+    assert set(zip(table["what"], table["seed"].fillna(-1), strict=True)) >= {("test rows", 4)}
+    kept = table[table["kept"] == "yes"]
+    assert list(kept["what"]) == ["fresh seed", "test rows"]
+    assert set(kept["trial"]) == {made.result["trial"]}
+    assert table["value"].isna().sum() == 1
+    assert not len(frames(record)["confirmed"])

@@ -6,16 +6,32 @@ for nothing.
 
 from types import ModuleType
 
-from hpsearch.commands import bench, check, compare, export, refit, replay, report, run, verify
+from hpsearch.commands import (
+    bench,
+    check,
+    compare,
+    dashboard,
+    export,
+    log,
+    predict,
+    refit,
+    replay,
+    report,
+    run,
+    verify,
+)
 
 COMMANDS: tuple[ModuleType, ...] = (
     run,
     check,
+    predict,
     export,
     refit,
     replay,
     compare,
     report,
+    dashboard,
+    log,
     verify,
     bench,
 )  # in the order of --help

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.commands.shared import add_common
-from hpsearch.commands.studies import add_model, folder_of
+from hpsearch.commands.studies import add_model, folder_of, model_of
 
 HELP = "onnx, pt2 (torch.export) or safetensors (default: onnx)"
 
@@ -27,12 +27,13 @@ def call(options: argparse.Namespace) -> None:
     from hpsearch.model.exporting import FORMATS, check_place, export
     from hpsearch.screen import Screen, number
 
+    chosen = model_of(options)
     suffix = look_up(FORMATS, options.format, "format").suffix
     folder = folder_of(options.study, Path(options.reports))
-    name = folder.resolve().name + (f"-{options.model}" if options.model != "best" else "")
+    name = folder.resolve().name + (f"-{chosen}" if chosen != "best" else "")
     path = Path(options.output or f"{name}{suffix}")
     check_place(options.format, path)
-    model = load_model(folder, options.model)
+    model = load_model(folder, chosen)
     exported = export(model, options.format, path)
     screen = Screen("")
     unit = "standard deviations of the target" if model.task == "regression" else "of a probability"

@@ -38,7 +38,7 @@ def call(options: argparse.Namespace) -> None:
     place = Place(
         make_folder(folder), url_of(options.study, Path(options.reports)), options.device, engine=options.engine
     )
-    question = prepare(record, root=options.data_root, device=options.device, engine=None)
+    question = prepare(record, root=options.data_root, device=options.device, engine=None, file=options.data)
     whole = prepare_data(question.config, place, whole=True)
     screen = Screen(whole.metric.name)
     engine = make_engine(options.engine, whole, precision=question.config.training.precision)

@@ -33,7 +33,7 @@ def call(options: argparse.Namespace) -> None:
 
     record, folder = search_of(options)
     trial = find_trial(record, options.trial)
-    question = prepare(record, root=options.data_root, device=options.device, engine=None)
+    question = prepare(record, root=options.data_root, device=options.device, engine=None, file=options.data)
     screen = Screen(question.data.metric.name)
     device, repeats = question.data.training.inputs.device, trial.number != options.trial
     screen.row(

@@ -1,10 +1,11 @@
 """What commands on a finished search share: which study is meant, where its folder and its storage are, what trains it again."""
 
 import argparse
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpsearch.errors import UserError
+from hpsearch.errors import UserError, shown
 
 if TYPE_CHECKING:
     from hpsearch.storage import StudyRecord
@@ -25,6 +26,7 @@ def add_again(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--engine", default="auto", help="auto, reference, fused, resident: who trains (default: auto)"
     )
+    command.add_argument("--data", metavar="FILE", help="the study's data, where they have moved")
     command.add_argument("--data-root", metavar="DIR", help="folder of the data set's files, where it has moved")
     command.add_argument("--device", help="cpu, cuda, cuda:1 (default: CUDA where there is one)")
 
@@ -63,3 +65,14 @@ def search_of(options: argparse.Namespace) -> "tuple[StudyRecord, Path]":
         raise UserError(f"'{record.name}' is a comparison, which has no best network. Give a search's name.")
     by_url = "://" in options.study
     return record, reports / folder_name(record.name) if by_url else folder_of(options.study, reports)
+
+
+def model_of(options: argparse.Namespace) -> str:
+    """Return the name of the model that is asked for.
+
+    Raises:
+        UserError: it is no name of a model's files.
+    """
+    if not re.fullmatch(r"best|refit|trial-\d{1,9}", options.model):
+        raise UserError(f"--model {shown(options.model)}: best, refit or trial-N expected.")
+    return str(options.model)

@@ -1,8 +1,9 @@
 """The data room: from a name or from arrays to tensors that are checked, split, standardised and ready to train on.
 
-`load` takes a row of `DATASETS`, `from_arrays` what a Python user has at hand; both give one frozen `Data`. On the way, each step
-one module: `cells` reads arrays, `targets` turns labels into numbers, `tasks` decides what is predicted and with which head, loss and
-`metrics`, `splits` draws the rows, `scaling` standardises them with the training rows' statistics only, `assemble` puts them together.
+`load` takes a row of `DATASETS`, `load_file` a table's file, `from_frame` and `from_arrays` what a Python user has at hand; all give
+one frozen `Data`. On the way, each step one module: `cells` reads arrays and the room `tables` files and frames, `targets` turns labels
+into numbers, `tasks` decides what is predicted and with which head, loss and `metrics`, `splits` draws the rows, `scaling` standardises
+them with the training rows' statistics only, `assemble` puts them together.
 
 The public names are resolved when first used: the tables of names are there without torch, scikit-learn or torchvision.
 """
@@ -11,9 +12,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hpsearch.data.assemble import from_arrays
+    from hpsearch.data.arrays import from_arrays
     from hpsearch.data.dataset import Data, Rows
     from hpsearch.data.datasets import DATASETS, load
+    from hpsearch.data.doors import from_frame, load_file
     from hpsearch.data.metrics import METRICS
     from hpsearch.data.tasks import TASKS
 
@@ -23,11 +25,13 @@ PUBLIC = {
     "METRICS": "hpsearch.data.metrics",
     "Rows": "hpsearch.data.dataset",
     "TASKS": "hpsearch.data.tasks",
-    "from_arrays": "hpsearch.data.assemble",
+    "from_arrays": "hpsearch.data.arrays",
+    "from_frame": "hpsearch.data.doors",
     "load": "hpsearch.data.datasets",
+    "load_file": "hpsearch.data.doors",
 }
 
-__all__ = ["DATASETS", "METRICS", "TASKS", "Data", "Rows", "from_arrays", "load"]
+__all__ = ["DATASETS", "METRICS", "TASKS", "Data", "Rows", "from_arrays", "from_frame", "load", "load_file"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,64 +1,39 @@
-"""From raw arrays to `Data`: decide the task, encode, split, standardise, hash, and tell all that in a summary.
+"""From raw arrays or a table to `Data`: decide the task, encode, split, standardise, hash, and tell all that in a summary.
 
-`from_arrays` is the way in for a Python user; named data sets come through `assemble` with their own test rows, class names and title.
+Arrays come from `arrays`, named data sets from `datasets` with their own test rows, class names and title, files and frames from `doors`
+with what was asked of their columns.
 """
 
-from hashlib import sha256
-from json import dumps
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from hpsearch.data.cells import Array, Inputs, read_inputs, shown
-from hpsearch.data.dataset import Data, Rows
-from hpsearch.data.metrics import Metric
+from hpsearch.data.dataset import Data, Fold, Rows
 from hpsearch.data.scaling import Scaled, scale_inputs, scale_targets
 from hpsearch.data.sources import Raw
-from hpsearch.data.splits import Size, Sizes, Split, split_rows
-from hpsearch.data.targets import Targets, encode, read_targets
+from hpsearch.data.splits import Order, Sizes, Split, split_rows
+from hpsearch.data.summary import describe, digest_of, question
+from hpsearch.data.targets import Targets, class_weights_of, encode, read_targets
 from hpsearch.data.tasks import Task, choose_metric, infer_task
-from hpsearch.errors import UserError
+from hpsearch.errors import UserError, suggestion
 
 LONGEST_NAME = 200
+WEIGHTS = ("none", "balanced")
 
 
-def from_arrays(
-    inputs: Any,
-    targets: Any,
-    *,
-    name: str = "arrays",
-    title: str | None = None,
-    seed: int = 0,
-    validation: Size = None,
-    test: Size = None,
-    task: str | None = None,
-    metric: str | None = None,
-    rows: int | None = None,
-    split: Split | None = None,
-) -> Data:
-    """Return NumPy arrays, tensors, pandas frames or lists as `Data`, float32 on the CPU.
-
-    Args:
-        inputs: a table [N, F], or images [N, H, W] or [N, C, H, W].
-        targets: one of each row [N], or several numbers for regression [N, K].
-        name: 1 to 200 printable characters.
-        title: what people read; the name if left out.
-        seed: decides which rows go where.
-        validation: a share of all rows, or a number of rows; 0.15 if left out.
-        test: likewise.
-        task: a name of `TASKS`; inferred from the targets if left out, see `infer_task`.
-        metric: a name of `METRICS` that fits the task; the task's first if left out.
-        rows: at most so many training rows, classes in equal shares.
-        split: which rows go where, in place of `validation`, `test` and `rows`.
-
-    Raises:
-        UserError: something cannot be used; one line says what, where, and what to do.
-    """
-    raw = Raw(inputs, targets, "arrays")
-    sizes = Sizes(validation, test, rows)
-    return assemble(raw, name, title or name, sizes, seed=seed, task=task, metric=metric, split=split)
+@contextmanager
+def told(name: str) -> Iterator[None]:
+    """Let every complaint begin with the data set's name."""
+    if not (isinstance(name, str) and 0 < len(name) <= LONGEST_NAME and name.isprintable()):
+        raise UserError(f"data: name {shown(name)}: 1 to {LONGEST_NAME} printable characters expected.")
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"data {shown(name)}: {error}") from None
 
 
 def assemble(
@@ -70,19 +45,16 @@ def assemble(
     seed: int,
     task: str | None = None,
     metric: str | None = None,
+    class_weights: str = "none",
     split: Split | None = None,
 ) -> Data:
-    """Return raw arrays as `Data`; every complaint begins with the data set's name.
+    """Return raw arrays, or a table, as `Data`; every complaint begins with the data set's name.
 
     Raises:
-        UserError: see `from_arrays`.
+        UserError: see `hpsearch.data.arrays.from_arrays`.
     """
-    if not (isinstance(name, str) and 0 < len(name) <= LONGEST_NAME and name.isprintable()):
-        raise UserError(f"data: name {shown(name)}: 1 to {LONGEST_NAME} printable characters expected.")
-    try:
-        return _assemble(raw, name, title, sizes, seed=seed, task_name=task, metric_name=metric, split=split)
-    except UserError as error:
-        raise UserError(f"data {shown(name)}: {error}") from None
+    with told(name):
+        return _assemble(raw, name, title, sizes, seed, task, metric, class_weights, split)
 
 
 def _assemble(
@@ -90,33 +62,32 @@ def _assemble(
     name: str,
     title: str,
     sizes: Sizes,
-    *,
     seed: int,
     task_name: str | None,
     metric_name: str | None,
+    weights: str,
     split: Split | None,
 ) -> Data:
-    inputs, labels = read_inputs(raw.inputs), read_targets(raw.targets)
-    if len(inputs.values) != len(labels):
+    inputs = raw.inputs if hasattr(raw.inputs, "digest") else read_inputs(raw.inputs)
+    labels = read_targets(raw.targets)
+    if len(inputs) != len(labels):
         raise UserError(
-            f"{len(inputs.values):,} rows of inputs, but {len(labels):,} of targets. Give one target for each row."
+            f"{len(inputs):,} rows of inputs, but {len(labels):,} of targets. Give one target for each row."
         )
     task, reason = infer_task(labels, task_name, len(raw.classes))
     metric = choose_metric(task, metric_name)
     targets = encode(labels, task, raw.classes)
     codes = targets.values if targets.classes else None
-    split = split or split_rows(codes, len(labels), targets.classes, sizes, seed)
-    scaled = scale_inputs(inputs, split)
-    values, mean, scale = _target_tensors(targets, task, split)
-    training, validation, test = _parts(scaled, values, split)
+    split = split or split_rows(codes, len(labels), targets.classes, sizes, seed, Order(raw.groups, raw.times))
+    scaled = _scaled(inputs, split)
+    (training, validation, mean, scale), test, folds = _parts(scaled, targets, task, split)
     original = targets.values[split.training] if codes is None else None
     worst = metric.worst(training.targets if original is None else torch.from_numpy(original))
     outputs = task.outputs(training.targets, len(targets.classes))
     summary = {
-        **_identity(name, title, raw.source, _hash(inputs, labels, split)),
-        **_question(task, reason, metric, worst),
-        **_sizes(scaled, outputs, targets.classes, split),
-        "notices": [*scaled.notices, *_cap_notice(sizes.training, len(training))],
+        **{"name": name, "title": title, "source": raw.source, "hash": digest_of(inputs, labels, split)},
+        **question(task, reason, metric, worst),
+        **describe(raw, scaled, outputs, targets.classes, split, sizes),
     }
     return Data(
         name,
@@ -132,66 +103,52 @@ def _assemble(
         mean,
         scale,
         summary,
-        scaled.preprocessing,
+        {**scaled.preprocessing, **raw.images},
+        folds,
+        _weights(weights, codes, targets.classes, split),
     )
 
 
-def _target_tensors(targets: Targets, task: Task, split: Split) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the targets as the loss takes them, and what undoes their scaling."""
+def _scaled(inputs: Any, split: Split) -> Scaled:
+    if isinstance(inputs, Inputs):
+        return scale_inputs(inputs, split)
+    from hpsearch.data.tables.fitting import scale_table
+
+    return scale_table(inputs, split)
+
+
+def _targets(targets: Targets, task: Task, rows: Array) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the targets as the loss takes them, and what undoes their scaling by the training `rows`."""
     if not targets.classes:
-        values, mean, scale = scale_targets(targets.values, split)
+        values, mean, scale = scale_targets(targets.values, rows)
         return values.to(torch.float32), mean, scale
     codes = torch.from_numpy(targets.values)
     values = codes[:, None].to(torch.float32) if task.name == "binary" else codes
     return values, torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
 
 
-def _parts(scaled: Scaled, targets: Tensor, split: Split) -> tuple[Rows, Rows, Rows]:
-    return (
-        Rows(scaled.training, targets[torch.from_numpy(split.training)]),
-        Rows(scaled.validation, targets[torch.from_numpy(split.validation)]),
-        Rows(scaled.test, targets[torch.from_numpy(split.test)]),
-    )
+def _parts(
+    scaled: Scaled, targets: Targets, task: Task, split: Split
+) -> tuple[tuple[Rows, Rows, Tensor, Tensor], Rows, tuple[Fold, ...]]:
+    """Return training and validation rows with the target's mean and scale, the test rows, and the folds."""
+    divisions = []
+    inputs = scaled.folds or ((scaled.training, scaled.validation),)
+    for (training, validation), (rows, others) in zip(inputs, split.divisions, strict=True):
+        values, mean, scale = _targets(targets, task, rows)
+        parts = [
+            Rows(part, values[torch.from_numpy(where)]) for part, where in ((training, rows), (validation, others))
+        ]
+        divisions.append((parts[0], parts[1], mean, scale))
+    values = _targets(targets, task, split.divisions[0][0])[0]
+    test = Rows(scaled.test, values[torch.from_numpy(split.test)])
+    return divisions[0], test, tuple(Fold(*division) for division in divisions) if split.folds else ()
 
 
-def _hash(inputs: Inputs, labels: Array, split: Split) -> str:
-    """Return the sha256 of the raw arrays (types and shapes with them) and of the rows of each part, in hexadecimal."""
-    digest = sha256()
-    for array in (inputs.values, labels, split.training, split.validation, split.test):
-        digest.update(f"{array.dtype.str} {array.shape}\n".encode())
-        text = array.dtype.kind == "O"
-        digest.update(
-            dumps(array.tolist()).encode() if text else np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-        )
-    return digest.hexdigest()
-
-
-def _identity(name: str, title: str, source: str, digest: str) -> dict[str, Any]:
-    return {"name": name, "title": title, "source": source, "hash": digest}
-
-
-def _question(task: Task, reason: str, metric: Metric, worst: float) -> dict[str, Any]:
-    question = {"task": task.name, "task_reason": reason, "head": task.head_name, "loss": task.loss_name}
-    return {**question, "metric": metric.name, "direction": metric.direction, "worst": worst}
-
-
-def _sizes(scaled: Scaled, outputs: int, classes: tuple[str, ...], split: Split) -> dict[str, Any]:
-    rows = {"training": len(split.training), "validation": len(split.validation), "test": len(split.test)}
-    inputs = scaled.training.shape[1]
-    return {
-        "inputs": inputs,
-        "shape": list(scaled.shape),
-        "outputs": outputs,
-        "classes": list(classes[:100]),
-        "rows": rows,
-    }
-
-
-def _cap_notice(asked: int | None, used: int) -> list[str]:
-    if asked is None:
-        return []
-    return [
-        f"Training rows capped at {asked:,}."
-        if used == asked
-        else f"{asked:,} training rows asked for, all {used:,} used."
-    ]
+def _weights(name: str, codes: Array | None, classes: Sequence[str], split: Split) -> Tensor | None:
+    if name not in WEIGHTS:
+        raise UserError(f"unknown class weights {shown(name)}. {suggestion(str(name), WEIGHTS)}")
+    if name == "none":
+        return None
+    if codes is None:
+        raise UserError("class weights: a regression has no classes. Leave class_weights out.")
+    return torch.from_numpy(class_weights_of(codes[split.training], len(classes))).to(torch.float32)

@@ -28,6 +28,9 @@ class Inputs:
     shape: tuple[int, ...]
     columns: tuple[str, ...]
 
+    def __len__(self) -> int:
+        return len(self.values)
+
 
 def shown(value: object, most: int = 60) -> str:
     """Return a value in quotes, control characters spelled out, cut to `most` characters."""

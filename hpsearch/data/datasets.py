@@ -140,6 +140,9 @@ def load(
     metric: str | None = None,
     rows: int | None = None,
     size: int | None = None,
+    folds: int | None = None,
+    whole: bool = False,
+    class_weights: str = "none",
 ) -> Data:
     """Return a row of `DATASETS`, or any data set of torchvision's whose items are (image, class), as `Data`, float32 on the CPU.
 
@@ -154,6 +157,9 @@ def load(
         metric: a name of `METRICS` that fits the task; the task's first if left out.
         rows: at most so many training rows, classes in equal shares.
         size: the side in pixels that torchvision's images are resized to, where they are no row of `DATASETS`.
+        folds: divide all rows but the test rows in so many parts, each of which validates in turn.
+        whole: train on all rows but the test rows; the validation rows are the same.
+        class_weights: "balanced" weighs each class by N / (C · its training rows).
 
     Raises:
         UserError: no such data set, no folder, missing or damaged files, options that do not fit.
@@ -166,8 +172,9 @@ def load(
     from hpsearch.data.assemble import assemble
     from hpsearch.data.splits import Sizes
 
-    sizes = Sizes(row.validation if validation is None else validation, test, rows, raw.given_test)
-    return assemble(raw, name, row.title, sizes, seed=seed, task=task, metric=metric)
+    default = row.validation if folds is None else None
+    sizes = Sizes(default if validation is None else validation, test, rows, raw.given_test, folds, whole)
+    return assemble(raw, name, row.title, sizes, seed=seed, task=task, metric=metric, class_weights=class_weights)
 
 
 def _found(name: str, size: int | None) -> tuple[str, NamedData]:

@@ -26,7 +26,7 @@ def hold_out(codes: Array | None, count: int, validation: Size, seed: int) -> tu
     single = (np.bincount(numbers)[numbers] == 1) & (codes is not None)  # [count]
     pool = rows[~single]
     if len(pool) < FEWEST_ROWS:
-        return Split(rows, rows, NONE), f"{_many(len(pool))} to hold out from: all rows both train and validate"
+        return everything(count), f"{_many(len(pool))} to hold out from: all rows both train and validate"
     _, renumbered = np.unique(numbers[pool], return_inverse=True)
     names = [str(number) for number in range(int(renumbered.max()) + 1)]
     drawn = split_rows(None if codes is None else renumbered, len(pool), names, Sizes(validation, 0), seed)
@@ -34,6 +34,12 @@ def hold_out(codes: Array | None, count: int, validation: Size, seed: int) -> tu
     alone = int(single.sum())
     notice = f"{_many(alone)} {'is alone of its class' if alone == 1 else 'are alone of their classes'}: not held out"
     return Split(training, pool[drawn.validation], NONE), notice if alone else ""
+
+
+def everything(count: int) -> Split:
+    """Return the division in which all rows both train and validate."""
+    rows = np.arange(count)
+    return Split(rows, rows, NONE)
 
 
 def _many(rows: int) -> str:

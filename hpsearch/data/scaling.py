@@ -19,7 +19,11 @@ from hpsearch.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class Scaled:
-    """Standardised inputs of each part, float32 [rows, F], the `shape` of one of them and what a reader should know."""
+    """Standardised inputs of each part, float32 [rows, F], the `shape` of one of them and what a reader should know.
+
+    `preprocessing` makes such inputs of new rows; `folds` are (training, validation) of each fold, none where there is one division;
+    `columns` say what became of a table's columns.
+    """
 
     training: Tensor
     validation: Tensor
@@ -27,6 +31,8 @@ class Scaled:
     shape: tuple[int, ...]
     notices: tuple[str, ...]
     preprocessing: Mapping[str, Any]
+    folds: tuple[tuple[Tensor, Tensor], ...] = ()
+    columns: tuple[Mapping[str, Any], ...] = ()
 
 
 def scale_inputs(inputs: Inputs, split: Split) -> Scaled:
@@ -35,43 +41,33 @@ def scale_inputs(inputs: Inputs, split: Split) -> Scaled:
     Raises:
         UserError: every column is constant, or a value is too large for float32.
     """
+    names = inputs.columns
     if len(inputs.shape) == 1:
         inputs, notices = _drop_constant(inputs, split)
     else:
         notices = _constant_channels(inputs, split)
     groups = len(inputs.columns) if len(inputs.shape) == 1 else inputs.shape[0]
-    training = _part(inputs, split.training, groups)  # [N, G, P]
-    mean, scale = _statistics(training)
+    folds = [_scaled(inputs, groups, training, validation) for training, validation in split.divisions]
+    training, validation, mean, scale = folds[0]
     return Scaled(
-        _finish(training, mean, scale, inputs),
-        _finish(_part(inputs, split.validation, groups), mean, scale, inputs),
+        training,
+        validation,
         _finish(_part(inputs, split.test, groups), mean, scale, inputs),
         inputs.shape,
         notices,
-        _described(inputs, mean.flatten().tolist(), scale.flatten().tolist()),
+        _preprocessing(inputs, names, mean, scale),
+        tuple((rows, others) for rows, others, *_ in folds) if split.folds else (),
     )
 
 
-def _described(inputs: Inputs, mean: list[float], scale: list[float]) -> dict[str, Any]:
-    """Return what was fitted as plain values."""
-    if len(inputs.shape) == 3:
-        images = {"kind": "images", "version": 1, "shape": list(inputs.shape), "mean": mean, "scale": scale}
-        return {**images, "source": "arrays", "size": None, "divisor": 1}
-    columns = [
-        {"name": name, "kind": "number", "fill": m, "indicator": False, "mean": [m], "scale": [s]}
-        for name, m, s in zip(inputs.columns, mean, scale, strict=True)
-    ]
-    return {"kind": "table", "version": 1, "target": None, "reading": {}, "columns": columns, "dropped": []}
-
-
-def scale_targets(targets: Array, split: Split) -> tuple[Tensor, Tensor, Tensor]:
-    """Return float64 targets [N, K] standardised by the training rows, and their mean and scale [K].
+def scale_targets(targets: Array, rows: Array) -> tuple[Tensor, Tensor, Tensor]:
+    """Return float64 targets [N, K] standardised by the training `rows`, and their mean and scale [K].
 
     Raises:
         UserError: a column does not vary in the training rows.
     """
     values = torch.from_numpy(targets)
-    training = values[torch.from_numpy(split.training)]  # [n, K]
+    training = values[torch.from_numpy(rows)]  # [n, K]
     mean, scale = training.mean(dim=0), training.std(dim=0, correction=0)
     if not bool(((scale > 0) & scale.isfinite()).all()):
         raise UserError(
@@ -80,15 +76,36 @@ def scale_targets(targets: Array, split: Split) -> tuple[Tensor, Tensor, Tensor]
     return (values - mean) / scale, mean, scale
 
 
+def _scaled(inputs: Inputs, groups: int, training: Array, validation: Array) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return training and validation inputs of one division, and the mean and scale [1, G, 1] of its training rows."""
+    values = _part(inputs, training, groups)  # [N, G, P]
+    mean, scale = _statistics(values)
+    others = _part(inputs, validation, groups)
+    return _finish(values, mean, scale, inputs), _finish(others, mean, scale, inputs), mean, scale
+
+
+def _preprocessing(inputs: Inputs, names: tuple[str, ...], mean: Tensor, scale: Tensor) -> dict[str, Any]:
+    """Return what was fitted as plain values: a mean and a scale for each column, or each channel of images."""
+    means, scales = mean.flatten().tolist(), scale.flatten().tolist()
+    if len(inputs.shape) > 1:
+        fitted = {"kind": "images", "version": 1, "shape": list(inputs.shape), "mean": means, "scale": scales}
+        return {**fitted, "source": "arrays", "size": None, "divisor": 1}
+    columns = [
+        {"name": name, "kind": "number", "fill": None, "indicator": False, "mean": [m], "scale": [s]}
+        for name, m, s in zip(inputs.columns, means, scales, strict=True)
+    ]
+    kept = set(inputs.columns)
+    dropped = [{"name": name, "reason": "constant"} for name in names if name not in kept]
+    head = {"kind": "table", "version": 1, "target": None, "reading": {}}
+    return {**head, "columns": columns, "dropped": dropped}
+
+
 def _part(inputs: Inputs, rows: Array, groups: int) -> Tensor:
     """Return a copy of rows, as float32 where that is exact (pixels), else float64: [rows, groups, values of a group]."""
     values = inputs.values[rows]
     exact = values.dtype.itemsize == 1
-    return (
-        torch.from_numpy(values)
-        .to(torch.float32 if exact else torch.float64)
-        .reshape(len(rows), groups, values.shape[1] // groups)
-    )
+    numbers = torch.from_numpy(values).to(torch.float32 if exact else torch.float64)
+    return numbers.reshape(len(rows), groups, values.shape[1] // groups)
 
 
 def _statistics(training: Tensor) -> tuple[Tensor, Tensor]:
@@ -104,7 +121,7 @@ def _statistics(training: Tensor) -> tuple[Tensor, Tensor]:
 def _finish(part: Tensor, mean: Tensor, scale: Tensor, inputs: Inputs) -> Tensor:
     """Standardise in place and return float32 [rows, F]."""
     part.sub_(mean.to(part.dtype)).div_(scale.to(part.dtype))
-    flat = part.flatten(1).to(torch.float32)
+    flat = part.reshape(len(part), part.shape[1] * part.shape[2]).to(torch.float32)
     if inputs.values.dtype.itemsize > 1 and not bool(flat.isfinite().all()):
         where = label(inputs.columns, int((~flat.isfinite()).any(dim=0).int().argmax()))
         raise UserError(
@@ -114,7 +131,7 @@ def _finish(part: Tensor, mean: Tensor, scale: Tensor, inputs: Inputs) -> Tensor
 
 
 def _drop_constant(inputs: Inputs, split: Split) -> tuple[Inputs, tuple[str, ...]]:
-    training = inputs.values[split.training]
+    training = inputs.values[split.seen]
     varies = training.min(axis=0) != training.max(axis=0)  # [F]
     constant = [name for name, kept in zip(inputs.columns, varies, strict=True) if not kept]
     if not constant:
@@ -128,7 +145,7 @@ def _drop_constant(inputs: Inputs, split: Split) -> tuple[Inputs, tuple[str, ...
 
 def _constant_channels(inputs: Inputs, split: Split) -> tuple[str, ...]:
     channels = inputs.shape[0]
-    training = inputs.values[split.training].reshape(len(split.training), channels, -1)
+    training = inputs.values[split.seen].reshape(len(split.seen), channels, -1)
     constant = np.flatnonzero(training.min(axis=(0, 2)) == training.max(axis=(0, 2)))
     if len(constant) == channels:
         raise UserError("inputs: every pixel of every training image has one value. Check the inputs.")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from hpsearch.data.cells import Array
 from hpsearch.data.idx import check_idx_files
 from hpsearch.errors import UserError
 
@@ -20,9 +21,10 @@ from hpsearch.errors import UserError
 class Raw:
     """What a source gives: anything that `read_inputs` and `read_targets` read, the last `given_test` rows being its test rows.
 
-    `classes` names labels that count from 0; without it the labels themselves are the names. `images` is empty for a table, else how
-    the images came here (see `new_images`): their source, the side in pixels that they were resized to (None: they were not), and what
-    an image file's bytes are divided by to be like them. `notices` are sentences for the reader.
+    `classes` names labels that count from 0; without it the labels themselves are the names. The inputs of a table are `Chosen`; `groups`
+    and `times` [N] are numbers that keep its rows together or in order. `reading` says how a file was read. `images` is empty for a
+    table, else how the images came here (see `new_images`): their source, the side in pixels that they were resized to (None: they were
+    not), and what an image file's bytes are divided by to be like them. `notices` are sentences for the reader.
     """
 
     inputs: Any
@@ -30,6 +32,9 @@ class Raw:
     source: str
     classes: tuple[str, ...] = ()
     given_test: int = 0
+    groups: Array | None = None
+    times: Array | None = None
+    reading: tuple[str, ...] = ()
     images: Mapping[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
 

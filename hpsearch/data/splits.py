@@ -1,8 +1,8 @@
-"""Splits: which rows train, which validate, which test; drawn with a seed, classes in equal shares.
+"""Splits: which rows train, which validate, which test; drawn with a seed, classes in equal shares (see `drawing`).
 
-Every class takes its share of each part by largest remainders and at least one row, so that parts are exactly as large as asked and a
-rare class is missing nowhere. Test rows are drawn first, from a stream of their own: they depend on the seed and their number only, not on
-the validation rows or on a cap of the training rows.
+Test rows are drawn first, from a stream of their own: they depend on the seed and their number only, not on the validation rows or on a
+cap of the training rows. Rows of one group stay in one part; with a time, the earliest rows train and the latest test. Folds divide
+all rows but the test rows, and each validates in turn (see `folding`).
 """
 
 from collections.abc import Sequence
@@ -11,86 +11,116 @@ from dataclasses import dataclass
 import numpy as np
 
 from hpsearch.data.cells import Array, shown
+from hpsearch.data.drawing import FEWEST_ROWS_OF_A_PART, SHARE, ByGroup, ByTime, Drawer, Shuffled, Size
+from hpsearch.data.folding import fold_rows
 from hpsearch.errors import UserError
 
-SHARE = 0.15  # of all rows, for validation and for test rows each
-FEWEST_ROWS = 10
-FEWEST_ROWS_OF_A_PART = 2  # a spread needs two
-STREAMS = {"test": 0, "validation": 1, "training": 2}
+__all__ = ["SHARE", "Order", "Size", "Sizes", "Split", "split_rows"]
 
-Size = float | int | None
+FEWEST_ROWS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Row numbers of each part, ascending and disjoint, int64."""
+    """Row numbers of each part, ascending and disjoint, int64.
+
+    `folds` are (training, validation) of each division of a cross-validation, the first one's being `training` and `validation`. A
+    `whole` split trains on all rows but the test rows, and its validation rows are the same.
+    """
 
     training: Array
     validation: Array
     test: Array
+    folds: tuple[tuple[Array, Array], ...] = ()
+
+    @property
+    def divisions(self) -> tuple[tuple[Array, Array], ...]:
+        """(training, validation) of each division, one where there are no folds."""
+        return self.folds or ((self.training, self.validation),)
+
+    @property
+    def seen(self) -> Array:
+        """The rows that say what the columns are: the training rows, or of all folds together."""
+        return np.unique(np.concatenate([rows for rows, _ in self.folds])) if self.folds else self.training
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
     """What was asked: shares below 1 of the rows drawn from, or numbers of rows; None is the default share, or no cap (`training`).
 
-    `given_test` rows at the end are the data set's own test rows, and no others are drawn.
+    `given_test` rows at the end are the data set's own test rows, and no others are drawn; `test` = 0 draws none. `folds` divide what is
+    left in so many parts; `whole` trains on validation rows too.
     """
 
     validation: Size = None
     test: Size = None
     training: int | None = None
     given_test: int = 0
+    folds: int | None = None
+    whole: bool = False
 
 
-def split_rows(codes: Array | None, count: int, classes: Sequence[str], sizes: Sizes, seed: int) -> Split:
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What keeps rows together or in order: codes [N] of their groups, or their times [N] as numbers."""
+
+    groups: Array | None = None
+    times: Array | None = None
+
+
+def split_rows(
+    codes: Array | None, count: int, classes: Sequence[str], sizes: Sizes, seed: int, order: Order | None = None
+) -> Split:
     """Split `count` rows; `codes` [count] are class numbers, None draws without classes.
 
     Raises:
         UserError: too few rows, a part that leaves none for another, a class that is missing in a part.
     """
     _check(count, sizes, seed)
-    draw = _Draw(codes, len(classes), seed)
+    order = order or Order()
+    drawer = _drawer(codes, len(classes), seed, order)
     pool = np.arange(count - sizes.given_test)
-    test = np.arange(len(pool), count) if sizes.given_test else draw.part("test", pool, sizes.test, len(pool))
+    test = _test_rows(drawer, pool, count, sizes)
     left = np.setdiff1d(pool, test, assume_unique=True)
-    validation = draw.part("validation", left, sizes.validation, len(pool))
-    training = np.setdiff1d(left, validation, assume_unique=True)
-    if sizes.training is not None and sizes.training < len(training):
-        training = draw.part("training", training, int(sizes.training), len(training))
-    split = Split(training, validation, test)
-    _check_parts(split, codes, classes)
-    return split
+    folds: tuple[tuple[Array, Array], ...] = ()
+    if sizes.folds is None:
+        validation = drawer.part("validation", left, sizes.validation, len(pool))
+        training = np.setdiff1d(left, validation, assume_unique=True)
+    else:
+        folds = fold_rows(left, codes, classes, order.groups, sizes.folds, seed)
+        training, validation = folds[0]
+    capper = Shuffled(codes, len(classes), seed)
+    training = _capped(capper, training, sizes.training)
+    folds = tuple((_capped(capper, rows, sizes.training), others) for rows, others in folds)
+    split = Split(training, validation, test, folds)
+    _check_parts(split, codes, classes, order)
+    return _whole(split) if sizes.whole else split
 
 
-@dataclass(frozen=True, slots=True)
-class _Draw:
-    """How rows are drawn: from which classes (None: without), how many those are, with which seed."""
+def _drawer(codes: Array | None, classes: int, seed: int, order: Order) -> Drawer:
+    if order.times is not None:
+        return ByTime(order.times)
+    if order.groups is not None:
+        return ByGroup(order.groups, codes, classes, seed)
+    return Shuffled(codes, classes, seed)
 
-    codes: Array | None
-    classes: int
-    seed: int
 
-    def part(self, name: str, pool: Array, size: Size, whole: int) -> Array:
-        """Return rows of the pool, ascending, each class in its share; a share counts `whole` rows, and 0 gives none."""
-        if size == 0:
-            return pool[:0]
-        fewest = max(FEWEST_ROWS_OF_A_PART, 0 if self.codes is None else self.classes)
-        rows = _rows(name, size, whole, fewest)
-        if rows >= len(pool):
-            raise UserError(
-                f"{name} {rows:,}: only {len(pool):,} rows are left for it and the other parts. Ask for fewer."
-            )
-        if rows < fewest:
-            why = f"{self.classes} classes need one row each" if self.classes == fewest else f"{fewest} needed"
-            raise UserError(f"{name} {rows:,}: too few rows, {why}. Ask for more.")
-        # NumPy promises never to change RandomState's numbers; each part has a stream of its own.
-        stream = np.random.RandomState(np.random.MT19937(np.random.SeedSequence([int(self.seed), STREAMS[name]])))
-        if self.codes is None:
-            return np.sort(stream.permutation(pool)[:rows])
-        members = [pool[self.codes[pool] == code] for code in range(self.classes)]
-        shares = _allocate(np.array([len(rows) for rows in members]), rows)
-        return np.sort(np.concatenate([stream.permutation(rows)[:n] for rows, n in zip(members, shares, strict=True)]))
+def _test_rows(drawer: Drawer, pool: Array, count: int, sizes: Sizes) -> Array:
+    if sizes.given_test:
+        return np.arange(len(pool), count)
+    none = isinstance(sizes.test, int) and not isinstance(sizes.test, bool) and sizes.test == 0
+    return pool[:0] if none else drawer.part("test", pool, sizes.test, len(pool))
+
+
+def _capped(drawer: Drawer, training: Array, most: int | None) -> Array:
+    if most is None or most >= len(training):
+        return training
+    return drawer.part("training", training, int(most), len(training))
+
+
+def _whole(split: Split) -> Split:
+    everything = np.union1d(split.training, split.validation)
+    return Split(everything, everything, split.test)
 
 
 def _check(count: int, sizes: Sizes, seed: int) -> None:
@@ -102,50 +132,36 @@ def _check(count: int, sizes: Sizes, seed: int) -> None:
         raise UserError(
             f"test {sizes.test}: this data set brings {sizes.given_test:,} test rows of its own. Leave 'test' out."
         )
+    if sizes.folds is not None and sizes.validation is not None:
+        raise UserError("validation: with folds each of them validates in turn. Leave one of the two out.")
     rows = sizes.training
     if rows is not None and (not isinstance(rows, int | np.integer) or isinstance(rows, bool) or rows < 1):
         raise UserError(f"rows {shown(rows)}: a number of training rows from 1 expected.")
 
 
-def _rows(part: str, size: Size, whole: int, fewest: int) -> int:
-    """Return a part's number of rows from a share or a number; a share gives no fewer than `fewest`."""
-    size = SHARE if size is None else size
-    number = isinstance(size, int | float | np.number) and not isinstance(size, bool)
-    if not number or not (0 < size < 1 or (size >= 1 and float(size).is_integer())):
-        raise UserError(f"{part} {shown(size)}: a share between 0 and 1, or a number of rows from 1, expected.")
-    return max(round(size * whole), fewest) if size < 1 else int(size)
-
-
-def _allocate(counts: Array, size: int) -> list[int]:
-    """Return how many of each class's rows make `size`: proportional, at least one, largest remainders first."""
-    ideal = counts * (size / counts.sum())
-    taken = np.maximum(1, np.floor(ideal)).astype(np.int64)
-    while taken.sum() < size:
-        taken[np.argmax(np.where(taken < counts, ideal - taken, -np.inf))] += 1
-    while taken.sum() > size:
-        taken[np.argmin(np.where(taken > 1, ideal - taken, np.inf))] -= 1
-    return [int(n) for n in taken]
-
-
-def _check_parts(split: Split, codes: Array | None, classes: Sequence[str]) -> None:
-    for part in ("training", "validation", "test"):
-        rows = getattr(split, part)
-        if part == "test" and not len(rows):
-            continue
+def _check_parts(split: Split, codes: Array | None, classes: Sequence[str], order: Order) -> None:
+    parts = {"training": split.training, "validation": split.validation}
+    for part, rows in (parts | ({"test": split.test} if len(split.test) else {})).items():
         if len(rows) < FEWEST_ROWS_OF_A_PART:
             raise UserError(
                 f"{len(rows)} {part} row, at least {FEWEST_ROWS_OF_A_PART} needed. Give more rows or smaller parts."
             )
         if codes is not None:
-            _check_classes(part, codes[rows], codes, classes)
+            _check_classes(part, codes[rows], codes, classes, order)
 
 
-def _check_classes(part: str, codes: Array, all_codes: Array, classes: Sequence[str]) -> None:
+def _check_classes(part: str, codes: Array, all_codes: Array, classes: Sequence[str], order: Order) -> None:
     """Refuse a part in which a class is missing: what it cannot show, it cannot measure."""
     for code, rows in enumerate(np.bincount(codes, minlength=len(classes)).tolist()):
         if rows == 0:
             count = int((all_codes == code).sum())
             numbers = all(name.lstrip("-").isdigit() for name in classes)
+            divided = "time" if order.times is not None else "group" if order.groups is not None else ""
+            if divided:
+                raise UserError(
+                    f"class {shown(classes[code])}: none of its {count:,} rows is in the {part} part, rows being divided by {divided}. "
+                    f"Ask for other sizes, drop the class, or leave '{divided}' out."
+                )
             raise UserError(
                 f"class {shown(classes[code])} has {count} row{'s' * (count != 1)}, too few for the {part} part: training, validation "
                 f"and test need at least one each. Add rows of it or drop it{', or choose task regression' * numbers}."

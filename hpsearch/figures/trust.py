@@ -148,16 +148,25 @@ def _curse(record: StudyRecord, metric: Metric) -> str:
     gap, trial = record.result.get("gaps", {}).get("search"), record.result["search"]["trial"]
     if not gap or gap["value"] is None:
         return ""
-    side = "worse" if gap["value"] > 0 else "better"
+    side, ends = _told(gap, metric)
     text = (
         f"On fresh seeds the hyperparameters of the search's best trial, {trial}, do {metric.gap(gap['value'], 0)} {side} than in the "
-        f"search (95{SPACE}% interval of the difference {metric.points(gap['low'])} to {metric.points(gap['high'])})"
+        f"search (95{SPACE}% interval of the difference {ends})"
     )
     if gap["value"] > 0 and gap["low"] is not None and gap["low"] > 0:
         return (
             f"{text}: as the best of {count(len(ranked(record)), 'trained network')} it was lucky (the winner's curse)."
         )
     return f"{text}: the search's best value was no luck that these runs could show."
+
+
+def _told(gap: dict[str, float | None], metric: Metric) -> tuple[str, str]:
+    """Return on which side the more honest figure lies, and the interval of the difference to that side."""
+    low, value, high = gap["low"], gap["value"] or 0.0, gap["high"]
+    if value > 0:
+        return "worse", f"{metric.points(low)} to {metric.points(high)}"
+    turned = [None if end is None else -end for end in (high, low)]
+    return "better", f"{metric.points(turned[0])} to {metric.points(turned[1])}"
 
 
 def _kept(record: StudyRecord, metric: Metric) -> str:
@@ -179,8 +188,7 @@ def _tested(record: StudyRecord, metric: Metric) -> str:
     gap = record.result.get("gaps", {}).get("test")
     if not gap or gap["value"] is None:
         return ""
-    side = "worse" if gap["value"] > 0 else "better"
-    ends = f"{metric.points(gap['low'])} to {metric.points(gap['high'])}"
+    side, ends = _told(gap, metric)
     return (
         f"On the test rows it is {metric.gap(gap['value'], 0)} {side} than the mean over fresh seeds says "
         f"(95{SPACE}% interval {ends})."

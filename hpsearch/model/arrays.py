@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hpsearch.data.cells import Array, listed, read_inputs
+from hpsearch.data.cells import Array, read_inputs
+from hpsearch.data.tables.columns import read_columns
 from hpsearch.data.targets import label_text
 from hpsearch.errors import UserError
 from hpsearch.model.saved import Model
@@ -29,17 +30,17 @@ def predictions(model: Model, inputs: Any) -> npt.NDArray[np.float64]:
 
 
 def numbers_of(preprocessing: Mapping[str, Any], inputs: Any) -> npt.NDArray[np.float64]:
-    """Return the numbers [N, P] of the columns that a model uses, by name from a frame and else by place; or images [N, C, H, W]."""
+    """Return the numbers [N, P] of the columns that a model uses, by name from a frame and else by place; or images [N, C, H, W].
+
+    Raises:
+        UserError: a column is missing, or a cell or an image is not like those of the search.
+    """
+    if preprocessing["kind"] != "images":
+        return np.asarray(read_columns(preprocessing, inputs))
     given = read_inputs(inputs)
-    if preprocessing["kind"] == "images":
-        if list(given.shape) != list(preprocessing["shape"]):
-            raise UserError(f"inputs: images of {given.shape}, {tuple(preprocessing['shape'])} expected.")
-        return given.values.reshape(-1, *given.shape).astype(np.float64)
-    places = {name: place for place, name in enumerate(given.columns)}
-    wanted = [column["name"] for column in preprocessing["columns"]]
-    if missing := [name for name in wanted if name not in places]:
-        raise UserError(f"inputs: no column {listed(missing)}. Give the columns that the search was given.")
-    return given.values[:, [places[name] for name in wanted]].astype(np.float64)
+    if list(given.shape) != list(preprocessing["shape"]):
+        raise UserError(f"inputs: images of {given.shape}, {tuple(preprocessing['shape'])} expected.")
+    return given.values.reshape(-1, *given.shape).astype(np.float64)
 
 
 def in_float64(model: Model) -> Model:

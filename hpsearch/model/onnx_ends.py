@@ -104,6 +104,8 @@ def _lookup(name: str, column: Mapping[str, Any], empty: Sequence[str]) -> "Node
     """Return what turns texts into codes: `empty` ones are NaN, an unseen category is one more than the last, an unseen boolean NaN."""
     known = _known(column)
     codes = dict.fromkeys(empty, np.nan) | {text: float(code) for code, text in enumerate(known)}
+    if column["kind"] == "boolean":  # in any case of letters
+        codes |= {form(text): codes[text] for text in known for form in (str.lower, str.upper, str.capitalize)}
     unseen = len(known) if column["kind"] == "category" else np.nan
     return _encoder(name, _code(name), list(codes), np.array([*codes.values()]), np.array([unseen], dtype=np.float64))
 

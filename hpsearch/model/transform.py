@@ -58,9 +58,10 @@ class TableTransform(nn.Module):
         if not columns:
             raise ValueError("no columns")
         entries = [entry for index, column in enumerate(columns) for entry in _entries(index, column)]
-        fills = [MISSING if column["kind"] == "category" else column["fill"] for column in columns]
+        fills = [MISSING if column["kind"] == "category" else column["fill"] or 0.0 for column in columns]
         chosen = {part: [i for i, entry in enumerate(entries) if entry.part == part] for part in PARTS}
         self.inputs = len(entries)
+        self.names = [columns[entry.column]["name"] for entry in entries]  # of each input's column
         self.parts = [part for part in PARTS if chosen[part]]
         order = torch.tensor(
             [place for part in self.parts for place in chosen[part]]
@@ -88,21 +89,20 @@ class TableTransform(nn.Module):
 
 
 class ImageTransform(nn.Module):
-    """Images [N, C, H, W] of any numbers → inputs [N, C·H·W], float32: divided, standardised by channel, flat."""
+    """Images [N, C, H, W], on the scale of those that were trained on → inputs [N, C·H·W], float32: standardised by channel, flat."""
 
     mean: Tensor
     scale: Tensor
 
     def __init__(self, preprocessing: Mapping[str, Any]) -> None:
         super().__init__()
-        self.divisor = float(preprocessing["divisor"])
         self.inputs = prod(map(int, preprocessing["shape"]))
         self.register_buffer("mean", _numbers(preprocessing["mean"])[:, None, None])  # [C, 1, 1]
         self.register_buffer("scale", _numbers(preprocessing["scale"])[:, None, None])  # [C, 1, 1]
 
     def forward(self, images: Tensor) -> Tensor:
         """Return inputs [N, C·H·W] of images [N, C, H, W]."""
-        return ((images.double() / self.divisor - self.mean) / self.scale).flatten(1).float()
+        return ((images.double() - self.mean) / self.scale).flatten(1).float()
 
 
 TRANSFORMS: dict[str, Callable[[Mapping[str, Any]], nn.Module]] = {"table": TableTransform, "images": ImageTransform}

@@ -12,7 +12,6 @@ from hpsearch.model.saved import Model
 from hpsearch.model.transform import transform_of
 
 MISSING_SHARE = 0.1  # of plausible cells
-SPREAD = 400.0  # days around the middle date: more than a year, so that every season comes
 
 
 class Whole(nn.Module):
@@ -41,13 +40,13 @@ class Whole(nn.Module):
 def plausible(model: Model, rows: int, seed: int = 0) -> Tensor:
     """Return rows such as a source might have: numbers around the training rows', every category, unseen and missing ones.
 
-    A table's are numbers [rows, P], images [rows, C, H, W] whole numbers up to 255, divided; float64.
+    A table's are numbers [rows, P], images [rows, C, H, W] bytes on the scale of its own; float64.
     """
     generator = torch.Generator().manual_seed(seed)
     given = model.preprocessing
     if given["kind"] == "images":
-        brightest = 256 // int(given["divisor"])
-        return torch.randint(0, max(2, brightest), (rows, *given["shape"]), generator=generator).double()
+        pixels: Tensor = torch.randint(0, 256, (rows, *given["shape"]), generator=generator)
+        return pixels.double() / float(given["divisor"])
     numbers = torch.stack([_drawn(column, rows, generator) for column in given["columns"]], dim=1)  # [rows, P]
     return numbers.masked_fill(torch.rand(numbers.shape, generator=generator) < MISSING_SHARE, torch.nan)
 
@@ -57,8 +56,5 @@ def _drawn(column: Mapping[str, Any], rows: int, generator: torch.Generator) -> 
     if column["kind"] in ("category", "boolean"):
         codes = len(column["categories"]) + 1 if column["kind"] == "category" else 2
         return torch.randint(0, codes, (rows,), generator=generator).double()
-    if column["kind"] == "date":
-        mean, spread = float(column["fill"]), SPREAD
-    else:
-        mean, spread = float(column["mean"][0]), float(column["scale"][0])
+    mean, spread = float(column["mean"][0]), float(column["scale"][0])  # a date's are those of its days
     return mean + spread * torch.randn(rows, generator=generator, dtype=torch.float64)

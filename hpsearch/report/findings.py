@@ -49,7 +49,8 @@ def table_of(record: StudyRecord, name: str) -> Mapping[str, Any]:
 
 def asked(record: StudyRecord) -> list[str]:
     """Say on which data what was predicted, and why with this head, loss and metric."""
-    data, rows = record.data, record.data.get("rows") or {}
+    data, rows = record.data, {**(record.data.get("rows") or {})}
+    folds = rows.pop("folds", None)  # a number of divisions, not of rows
     title = visible(data.get("title") or data.get("name") or "the study's data", 200)
     total = sum(value for value in rows.values() if isinstance(value, int))
     shape = " × ".join(number(side) for side in data.get("shape") or [])
@@ -60,6 +61,7 @@ def asked(record: StudyRecord) -> list[str]:
     )
     first = f"{title}: {total:,} rows, {each}" if total else title
     split = listing([f"{value:,} for {name}" for name, value in rows.items() if isinstance(value, int)])
+    split += f", in the first of {number(folds)} folds" if folds else ""
     lines = [f"{first}; {split}." if split else f"{first}."]
     return lines + [line for line in (_task(record, data),) if line]
 

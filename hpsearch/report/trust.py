@@ -47,21 +47,21 @@ def _three(record: StudyRecord) -> str:
     searched, fresh = result["search"], result["fresh"]
     own = next((trial for trial in result["confirmed"] if trial["trial"] == searched["trial"]), fresh)
     value = f"The search's best value was {metric.text(searched['value'])}"
-    text = f"{value}; on fresh seeds the same hyperparameters reach {_mean(metric, own)}"
+    text = f"{value}; on fresh seeds the same hyperparameters reach {_estimate(metric, own)}"
     test = result.get("test") or {}
-    tested = f"on test rows {metric.text(test['value'])} ({metric.between(test['low'], test['high'])})" if test else ""
+    tested = f"on test rows {_estimate(metric, test)}" if test else ""
     if searched["trial"] == result["trial"]:
         return f"{text}; {tested}." if tested else f"{text}."
     return (
-        f"{text}. Trial {result['trial']} has the best mean, {_mean(metric, fresh)}, and is the one that was chosen"
+        f"{text}. Trial {result['trial']} has the best mean, {_estimate(metric, fresh)}, and is the one that was chosen"
         + (f"; {tested}." if tested else ".")
     )
 
 
-def _mean(metric: Metric, mean: Mapping[str, Any]) -> str:
-    if mean.get("low") is None or mean.get("high") is None:
-        return metric.text(mean["value"])
-    return f"{metric.text(mean['value'])} ({metric.between(mean['low'], mean['high'])})"
+def _estimate(metric: Metric, found: Mapping[str, Any]) -> str:
+    if found.get("low") is None or found.get("high") is None:
+        return metric.text(found["value"])
+    return f"{metric.text(found['value'])} ({metric.between(found['low'], found['high'])})"
 
 
 def _expect(record: StudyRecord) -> str:

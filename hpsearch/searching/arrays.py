@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from signal import SIGINT
 from typing import Any, Protocol
 
@@ -15,14 +14,13 @@ from hpsearch.config.sections import UNITS
 from hpsearch.data import Data, from_arrays
 from hpsearch.data.splits import Split
 from hpsearch.errors import Stopped
-from hpsearch.model import Member, Model, model_of
-from hpsearch.searching.confirm import load_weights
+from hpsearch.model import Model, load_model
 from hpsearch.searching.loop import Standing
 from hpsearch.searching.place import Place, on_device, prepare_engine
+from hpsearch.searching.stage import Stage
 from hpsearch.searching.study import OpenStudy, open_in_memory, run_study
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.reading import record_of
-from hpsearch.trial import Architecture
 
 Given = Mapping[str, Mapping[str, Any] | None]
 
@@ -63,6 +61,11 @@ def array_data(config: StudyConfig, place: Place, inputs: Any, targets: Any, spl
         test=section.test,
         task=section.task,
         metric=config.search.metric,
+        rows=section.rows,
+        folds=section.folds,
+        missing=section.missing,
+        missing_values=section.missing_values,
+        class_weights=config.training.class_weights,
         split=split,
     )
     return on_device(config, place, data)
@@ -81,6 +84,10 @@ class Watch(Protocol):
 
     def show(self, standing: Standing) -> None:
         """Show where the search stands."""
+        ...
+
+    def stage(self, stage: Stage) -> None:
+        """Show where the confirmation stands."""
         ...
 
     def announce(self, sentence: str) -> None:
@@ -107,7 +114,7 @@ def search_in_memory(config: StudyConfig, place: Place, data: Data) -> Found:
         run_interruptibly(study, None)
         study.writer.flush()
         record = record_of(study.writer.storage, study.writer.study_id)
-    return Found(record, model_in(place.folder, record, data))
+    return Found(record, load_model(place.folder))
 
 
 def run_interruptibly(study: OpenStudy, watch: Watch | None) -> None:
@@ -124,21 +131,11 @@ def run_interruptibly(study: OpenStudy, watch: Watch | None) -> None:
             return
         watch.introduce(study.config, study.data.summary, str(study.data.training.inputs.device), study.place.folder)
         with watch.live():
-            run_study(study, engine, watch.show, watch.announce)
+            run_study(study, engine, watch.show, watch.announce, watch.stage)
     except Stopped as stopped:
         if stopped.status == 128 + SIGINT:
             raise KeyboardInterrupt from None
         raise SystemExit(stopped.status) from None
-
-
-def model_in(folder: Path, record: StudyRecord, data: Data) -> Model:
-    """Return the model of a study's best network."""
-    result = record.result
-    weights = load_weights(folder, result["trial"], str(data.summary["hash"]))
-    fields = {**result["architecture"], "widths": tuple(result["architecture"]["widths"])}
-    assert weights is not None
-    member = Member(Architecture(**fields), weights, result["trial"], 0)
-    return model_of(data, [member], metrics={}, provenance={})
 
 
 @cache

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from hpsearch.config import StudyConfig
-from hpsearch.data import load
+from hpsearch.data import load, load_file
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError, look_up
 from hpsearch.training import Engine
@@ -39,11 +39,19 @@ class Place:
             raise UserError(f"--parallel {self.parallel}: a number from 1 expected.")
 
 
-def prepare_data(config: StudyConfig, place: Place) -> Data:
-    """Load, split and standardise the study's data, on the device, in the study's precision."""
+def prepare_data(config: StudyConfig, place: Place, whole: bool = False) -> Data:
+    """Load, split and standardise the study's data, on the device, in the study's precision.
+
+    `whole` trains on all rows but the test rows (the validation rows are the same): what a refit takes.
+    """
+    data = _named(config, place, whole) if config.data.file is None else _file(config, whole)
+    return on_device(config, place, data)
+
+
+def _named(config: StudyConfig, place: Place, whole: bool) -> Data:
     section = config.data
     assert section.name is not None
-    data = load(
+    return load(
         section.name,
         root=section.root,
         download=place.download,
@@ -54,8 +62,38 @@ def prepare_data(config: StudyConfig, place: Place) -> Data:
         metric=config.search.metric,
         rows=section.rows,
         size=section.size,
+        folds=section.folds,
+        whole=whole,
+        class_weights=config.training.class_weights,
     )
-    return on_device(config, place, data)
+
+
+def _file(config: StudyConfig, whole: bool) -> Data:
+    section = config.data
+    assert section.file is not None
+    return load_file(
+        section.file,
+        section.target,
+        seed=config.study.seed,
+        validation=section.validation,
+        test=section.test,
+        task=section.task,
+        metric=config.search.metric,
+        rows=section.rows,
+        folds=section.folds,
+        group=section.group,
+        time=section.time,
+        columns=section.columns,
+        missing=section.missing,
+        missing_values=section.missing_values,
+        whole=whole,
+        class_weights=config.training.class_weights,
+        separator=section.separator,
+        header=section.header,
+        encoding=section.encoding,
+        decimal=section.decimal,
+        size=section.size,
+    )
 
 
 def on_device(config: StudyConfig, place: Place, data: Data) -> Data:

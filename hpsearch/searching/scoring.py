@@ -25,12 +25,15 @@ def score_test(data: Data, members: Sequence[Member]) -> dict[str, Any]:
     outputs = [outputs_of(member, data.test.inputs) for member in members]
     predictions = together(data, outputs)
     metric = data.metric_of(predictions, data.test.targets)
-    found = {"value": metric, **dict(zip(("low", "high"), interval(data, predictions, metric), strict=True))}
-    known = {
-        name: value if isfinite(value) else None for name, value in found.items()
-    }  # rows of one class have no ROC curve
-    scored = {"metric": data.metric.name, **known, "rows": len(data.test)}
+    low, high = interval(data, predictions, metric)
+    figures = {name: _known(value) for name, value in (("value", metric), ("low", low), ("high", high))}
+    scored = {"metric": data.metric.name, **figures, "rows": len(data.test)}
     return scored | ({"loss": data.score(outputs[0], data.test)[0]} if len(outputs) == 1 else {})
+
+
+def _known(value: float) -> float | None:
+    """Return a number, None for one that there is not: the area under a curve of one class, say."""
+    return value if isfinite(value) else None
 
 
 def score_validation(data: Data, members: Sequence[Member]) -> float:

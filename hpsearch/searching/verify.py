@@ -80,18 +80,21 @@ class Question:
     exact: tuple[Engine, Data] | None
 
 
-def prepare(record: StudyRecord, *, root: str | None, device: str | None, engine: str | None) -> Question:
-    """Load a recorded study's data (from `root` where its files have moved) and make the engine to compare in float64, if any.
+def prepare(
+    record: StudyRecord, *, root: str | None, device: str | None, engine: str | None, file: str | None = None
+) -> Question:
+    """Load a recorded study's data (from `root` or `file` where they have moved) and make the engine to compare in float64, if any.
 
     Raises:
         UserError: the data are not those of the study; no such engine or device.
     """
-    data_section = {**record.settings["data"], **({"root": root} if root else {})}
+    moved = {name: place for name, place in (("root", root), ("file", file)) if place}
+    data_section = {**record.settings["data"], **moved}
     config = check_config({**record.settings, "data": data_section}, f"study '{record.name}'")
     data = prepare_data(config, Place(Path(), "", device))
     if data.summary["hash"] != record.data.get("hash"):
         raise UserError(
-            f"the data are not those that study '{record.name}' was trained on. Give the right --data-root."
+            f"the data are not those that study '{record.name}' was trained on. Give the right --data-root or --data."
         )
     if engine is None:
         return Question(config, data, None)

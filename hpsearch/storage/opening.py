@@ -80,6 +80,18 @@ def load_study(url: str, name: str) -> optuna.Study:
     return optuna.load_study(study_name=name, storage=open_storage(url, read_only=True))
 
 
+def open_existing(url: str) -> BaseStorage:
+    """Open a storage that is there, to look at it: a journal that another process writes is not mended under its hands.
+
+    Raises:
+        UserError, StorageError: see `open_storage`.
+    """
+    storage = open_storage(url, read_only=True)
+    with explained(url):
+        storage.get_all_studies()  # what is no storage, or too old a one, is told now
+    return storage if url.startswith(JOURNAL) else open_storage(url)
+
+
 def check_url(url: str) -> None:
     """Refuse what cannot be a storage's URL, before anything is made.
 

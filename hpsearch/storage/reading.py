@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial
 
 from hpsearch.data.objectives import OBJECTIVES
 from hpsearch.errors import StorageError, UserError, suggestion
+from hpsearch.storage.curves import reported
 from hpsearch.storage.opening import explained, masked, open_storage
 from hpsearch.storage.records import ArmRecord, ComparisonRecord, StudyRecord, TrialRecord, WinnerRecord
 from hpsearch.trial import History
@@ -183,7 +184,7 @@ def _record(trial: FrozenTrial, first: float) -> TrialRecord:
         started=trial.datetime_start.timestamp() - first if trial.datetime_start else None,
         seconds=run.get("seconds"),
         history=_history(run.get("history")),
-        rungs=trial.intermediate_values,
+        rungs=reported(trial.intermediate_values, run),
         repeats=run.get("repeats"),
         scores={part: run[part] for part in SCORED if isinstance(run.get(part), dict)},
         folds=_numbers(run.get("folds")),

@@ -19,11 +19,11 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpsearch.errors import UserError
 from hpsearch.storage import lease
+from hpsearch.storage.curves import CURVE, reported, shown_curve, write_details
 from hpsearch.storage.opening import alone, explained, open_storage
 from hpsearch.storage.reading import PREFIX, RUN, SCHEMA
 from hpsearch.trial import Outcome, TrainingRun
 
-CURVE = 100  # evaluations kept of a learning curve: a few kilobytes a trial
 FREE = {  # settings that may change from run to run
     *("study.question", "data.root", "data.file", "search.trials", "search.timeout"),
     *("confirm.trials", "confirm.seeds", "confirm.ensemble"),
@@ -121,7 +121,13 @@ class StudyWriter:
             trials = self.storage.get_all_trials(self.study_id, deepcopy=False)
         self.ids = {trial.number: trial._trial_id for trial in trials}
         return [
-            Stored(t.params, t.state, tuple(t.values or ()), t.intermediate_values, t.user_attrs.get(RUN, {}))
+            Stored(
+                t.params,
+                t.state,
+                tuple(t.values or ()),
+                reported(t.intermediate_values, t.user_attrs.get(RUN)),
+                t.user_attrs.get(RUN, {}),
+            )
             for t in trials
         ]
 
@@ -159,11 +165,12 @@ class StudyWriter:
             "parameters": run.parameters,
             "seconds": round(seconds, 4),
             "repeats": repeats,
+            "rungs": sorted(rungs),
             "history": run.history.thinned(self.curve).columns(),
             **more,
         }
-        state = TrialState.PRUNED if run.outcome is Outcome.PRUNED else TrialState.COMPLETE
-        self._put(lambda: self._finish(run, kept, state, [value, *others], rungs))
+        curve = shown_curve(run.history.thinned(self.curve), rungs)
+        self._put(lambda: self._finish(run, kept, [value, *others], curve))
 
     def keep(self, value: Mapping[str, Any], key: str = "result") -> None:
         """Write what is known about the whole study under a key: the confirmed best network's figures, a comparison's measurements."""
@@ -215,19 +222,18 @@ class StudyWriter:
         self.ids[number] = trial_id
 
     def _finish(
-        self,
-        run: TrainingRun,
-        kept: Mapping[str, Any],
-        state: TrialState,
-        values: Sequence[float],
-        rungs: Mapping[int, float],
+        self, run: TrainingRun, kept: Mapping[str, Any], values: Sequence[float], curve: Mapping[int, float]
     ) -> None:
         """Write details first, the state last: a trial is told by that one transaction, or trained again."""
-        trial_id = self.ids[run.number]
-        for evaluation, metric in rungs.items():
-            self.storage.set_trial_intermediate_value(trial_id, evaluation, metric)
-        self.storage.set_trial_user_attr(trial_id, RUN, kept)
-        self.storage.set_trial_system_attr(trial_id, "constraints:failed", 1.0 if run.outcome.failed else -1.0)
+        trial_id, failed = self.ids[run.number], run.outcome.failed
+        plain = {
+            "outcome": str(run.outcome),
+            "parameters": run.parameters,
+        }  # what a person looks for in Optuna's dashboard
+        write_details(
+            self.storage, trial_id, curve, {RUN: kept, **plain}, {"constraints:failed": 1.0 if failed else -1.0}
+        )
+        state = TrialState.PRUNED if run.outcome is Outcome.PRUNED else TrialState.COMPLETE
         self.storage.set_trial_state_values(trial_id, state, values)
 
 

@@ -1,0 +1,62 @@
+"""`dashboard`: optuna-dashboard on a study's storage, on this machine alone (127.0.0.1)."""
+
+import argparse
+from pathlib import Path
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from hpsearch.commands.shared import add_common
+from hpsearch.commands.studies import url_of
+from hpsearch.errors import UserError
+
+HOST = "127.0.0.1"
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    dashboard = commands.add_parser("dashboard", help="show a study in optuna-dashboard, on this machine")
+    dashboard.add_argument("study", metavar="STUDY", help="a study's name, its folder, or the URL of its storage")
+    dashboard.add_argument("--port", type=int, default=8080, metavar="P", help="default: 8080; 0 for any free one")
+    add_common(dashboard)
+    dashboard.set_defaults(call=call)
+
+
+def call(options: argparse.Namespace) -> None:
+    """Serve until Ctrl-C."""
+    from hpsearch.screen import printable
+    from hpsearch.storage.opening import masked, open_existing
+
+    url = url_of(options.study, Path(options.reports))
+    storage = open_existing(url)
+    try:
+        from optuna_dashboard import wsgi
+    except ImportError:
+        raise UserError("optuna-dashboard is not installed. Install it: pip install 'hpsearch[dashboard]'.") from None
+    with _server(options.port, wsgi(storage)) as server:
+        address = f"http://{HOST}:{server.server_port}/"
+        print(printable(f"{masked(url)} in optuna-dashboard: {address} (Ctrl-C ends it)"), flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print("dashboard ended")
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread for each request: a browser asks for several things at once."""
+
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing of requests."""
+
+
+def _server(port: int, application: Any) -> WSGIServer:
+    if not 0 <= port < 2**16:
+        raise UserError(f"--port {port}: a number from 0 to 65535 expected.")
+    try:
+        return make_server(HOST, port, application, server_class=_Server, handler_class=_Quiet)
+    except OSError as error:
+        raise UserError(f"--port {port}: {error.strerror}. Give another port, or 0 for any free one.") from None

@@ -1,0 +1,160 @@
+"""Drawing: the rows of one part out of those that are left, at random, by whole groups, or the latest ones.
+
+At random, every class takes its share of each part by largest remainders and at least one row, so that parts are exactly as large as
+asked and a rare class is missing nowhere. Groups are drawn several times, and the draw is kept whose size, then whose classes, are
+nearest to what was asked.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from hpsearch.data.cells import Array, shown
+from hpsearch.errors import UserError
+
+SHARE = 0.15  # of all rows, for validation and for test rows each
+FEWEST_ROWS_OF_A_PART = 2  # a spread needs two
+STREAMS = {"test": 0, "validation": 1, "training": 2, "folds": 3}
+DRAWS = 64  # of groups, of which the best is kept
+
+Size = float | int | None
+
+
+class Drawer(Protocol):
+    """Takes rows for a part."""
+
+    def part(self, name: str, pool: Array, size: Size, whole: int) -> Array:
+        """Return rows of the pool, ascending; a share (`size` below 1) counts `whole` rows."""
+        ...
+
+
+def stream(seed: int, name: str) -> np.random.RandomState:
+    """Return the random numbers of a part; NumPy promises never to change those of RandomState."""
+    return np.random.RandomState(np.random.MT19937(np.random.SeedSequence([int(seed), STREAMS[name]])))
+
+
+@dataclass(frozen=True, slots=True)
+class Shuffled:
+    """Rows at random: from which classes (None: without), how many those are, with which seed."""
+
+    codes: Array | None
+    classes: int
+    seed: int
+
+    def part(self, name: str, pool: Array, size: Size, whole: int) -> Array:
+        """Return rows of the pool, ascending, each class in its share; a share counts `whole` rows."""
+        fewest = max(FEWEST_ROWS_OF_A_PART, 0 if self.codes is None else self.classes)
+        rows = rows_of(name, size, len(pool), whole, fewest)
+        if rows < fewest:
+            why = f"{self.classes} classes need one row each" if self.classes == fewest else f"{fewest} needed"
+            raise UserError(f"{name} {rows:,}: too few rows, {why}. Ask for more.")
+        draw = stream(self.seed, name)
+        if self.codes is None:
+            return np.sort(draw.permutation(pool)[:rows])
+        members = [pool[self.codes[pool] == code] for code in range(self.classes)]
+        shares = _allocate(np.array([len(rows) for rows in members]), rows)
+        return np.sort(np.concatenate([draw.permutation(rows)[:n] for rows, n in zip(members, shares, strict=True)]))
+
+
+@dataclass(frozen=True, slots=True)
+class ByGroup:
+    """Whole groups at random, so that no part knows rows of another's groups."""
+
+    groups: Array
+    codes: Array | None
+    classes: int
+    seed: int
+
+    def part(self, name: str, pool: Array, size: Size, whole: int) -> Array:
+        """Return rows of the pool, ascending: as near to the size as groups allow, leaving some for the other parts."""
+        rows = rows_of(name, size, len(pool), whole, FEWEST_ROWS_OF_A_PART)
+        numbers, members, counts = np.unique(self.groups[pool], return_inverse=True, return_counts=True)
+        others = 2 if name == "test" else 1
+        if len(numbers) <= others:
+            raise UserError(
+                f"{len(numbers)} group{'s' * (len(numbers) != 1)} for the {name} rows and {others} other part{'s' * (others != 1)}, "
+                "each needs one at least. Leave 'group' out, or give more groups."
+            )
+        draw = stream(self.seed, name)
+        draws = [_nearest(draw.permutation(len(numbers)), counts, rows, len(numbers) - others) for _ in range(DRAWS)]
+        best = min(draws, key=lambda chosen: self._distance(chosen[members], pool, rows))
+        return np.asarray(pool[best[members]])
+
+    def _distance(self, chosen: Array, pool: Array, rows: int) -> tuple[int, int, float]:
+        """Return how far a draw is from what was asked: classes that it or the rest lacks, rows, shares of classes."""
+        size = abs(int(chosen.sum()) - rows)
+        if self.codes is None:
+            return 0, size, 0.0
+        every = np.bincount(self.codes[pool], minlength=self.classes)
+        drawn = np.bincount(self.codes[pool][chosen], minlength=self.classes)
+        lacking = int((drawn == 0).sum() + (drawn == every).sum())
+        return lacking, size, float(np.abs(drawn / max(drawn.sum(), 1) - every / every.sum()).sum())
+
+
+@dataclass(frozen=True, slots=True)
+class ByTime:
+    """The latest rows; those of one time stay together."""
+
+    times: Array
+
+    def part(self, name: str, pool: Array, size: Size, whole: int) -> Array:
+        """Return the latest rows of the pool, ascending by number: as near to the size as equal times allow."""
+        rows = rows_of(name, size, len(pool), whole, FEWEST_ROWS_OF_A_PART)
+        order = pool[np.argsort(self.times[pool], kind="stable")]
+        times = self.times[order]
+        edges = np.flatnonzero(times[1:] != times[:-1]) + 1  # where another time begins
+        if len(edges) == 0:
+            raise UserError(
+                f"all {len(pool):,} rows left for the {name} part and others have one time. Leave 'time' out."
+            )
+        return np.sort(order[edges[np.abs(len(pool) - rows - edges).argmin()] :])
+
+
+def rows_of(part: str, size: Size, left: int, whole: int, fewest: int) -> int:
+    """Return a part's number of rows from a share or a number; a share gives no fewer than `fewest`.
+
+    Raises:
+        UserError: neither, or no row would be left.
+    """
+    size = SHARE if size is None else size
+    number = isinstance(size, int | float | np.number) and not isinstance(size, bool)
+    if not number or not (0 < size < 1 or (size >= 1 and float(size).is_integer())):
+        raise UserError(f"{part} {shown(size)}: a share between 0 and 1, or a number of rows from 1, expected.")
+    rows = max(round(size * whole), fewest) if size < 1 else int(size)
+    if rows >= left:
+        raise UserError(f"{part} {rows:,}: only {left:,} rows are left for it and the other parts. Ask for fewer.")
+    return rows
+
+
+def _nearest(order: Array, counts: Array, rows: int, most: int) -> Array:
+    """Return which groups [G] together are near `rows`: in random order while they fit, then those that fill the gap."""
+    taken = np.zeros(len(order), dtype=bool)
+    taken[order[: min(int(np.searchsorted(np.cumsum(counts[order]), rows, side="right")), most)]] = True
+    if not taken.any():  # all are larger than what was asked
+        taken[order[counts[order].argmin()]] = True
+    gap = rows - int(counts[taken].sum())
+    for group in _fillers(order, counts, taken, gap):
+        if taken.sum() < most and abs(gap - counts[group]) < abs(gap):
+            taken[group] = True
+            gap -= int(counts[group])
+    return taken
+
+
+def _fillers(order: Array, counts: Array, taken: Array, gap: int) -> Iterator[int]:
+    """Yield groups that may fill a gap, those that fit before those that go beyond, the nearest first of each."""
+    left = order[~taken[order]]
+    distance = np.abs(counts[left] - gap)
+    yield from (int(group) for group in left[np.lexsort((distance, counts[left] > gap))][:1000])
+
+
+def _allocate(counts: Array, size: int) -> list[int]:
+    """Return how many of each class's rows make `size`: proportional, at least one, largest remainders first."""
+    ideal = counts * (size / counts.sum())
+    taken = np.maximum(1, np.floor(ideal)).astype(np.int64)
+    while taken.sum() < size:
+        taken[np.argmax(np.where(taken < counts, ideal - taken, -np.inf))] += 1
+    while taken.sum() > size:
+        taken[np.argmin(np.where(taken > 1, ideal - taken, np.inf))] -= 1
+    return [int(n) for n in taken]

@@ -1,0 +1,76 @@
+"""The summary of a data set: what it is, what is asked of it, how its rows are divided; plain values, kept with the study."""
+
+from hashlib import sha256
+from json import dumps
+from typing import Any
+
+import numpy as np
+
+from hpsearch.data.cells import Array, Inputs
+from hpsearch.data.metrics import Metric
+from hpsearch.data.scaling import Scaled
+from hpsearch.data.sources import Raw
+from hpsearch.data.splits import Sizes, Split
+from hpsearch.data.tasks import Task
+
+
+def digest_of(inputs: Any, labels: Array, split: Split) -> str:
+    """Return the sha256 of the raw cells (types and shapes with them) and of the rows of each part, in hexadecimal."""
+    digest = sha256()
+    if not isinstance(inputs, Inputs):
+        digest.update(inputs.digest())
+    values = [inputs.values] if isinstance(inputs, Inputs) else []
+    folds = [rows for _, rows in split.folds]
+    for array in (*values, labels, split.training, split.validation, split.test, *folds):
+        digest.update(f"{array.dtype.str} {array.shape}\n".encode())
+        text = array.dtype.kind == "O"
+        digest.update(
+            dumps(array.tolist()).encode() if text else np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+        )
+    return digest.hexdigest()
+
+
+def describe(
+    raw: Raw, scaled: Scaled, outputs: int, classes: tuple[str, ...], split: Split, sizes: Sizes
+) -> dict[str, Any]:
+    """Return what a summary says of inputs, rows and columns."""
+    return {
+        **_sizes(scaled, outputs, classes, split),
+        **_reading(raw, scaled),
+        "notices": [*raw.notices, *scaled.notices, *_cap_notice(sizes.training, len(split.training), sizes.whole)],
+    }
+
+
+def question(task: Task, reason: str, metric: Metric, worst: float) -> dict[str, Any]:
+    """Return what a summary says of the task and its metric."""
+    question = {"task": task.name, "task_reason": reason, "head": task.head_name, "loss": task.loss_name}
+    return {**question, "metric": metric.name, "direction": metric.direction, "worst": worst}
+
+
+def _sizes(scaled: Scaled, outputs: int, classes: tuple[str, ...], split: Split) -> dict[str, Any]:
+    rows = {"training": len(split.training), "validation": len(split.validation), "test": len(split.test)}
+    rows |= {"folds": len(split.folds)} if split.folds else {}
+    inputs = scaled.training.shape[1]
+    return {
+        "inputs": inputs,
+        "shape": list(scaled.shape),
+        "outputs": outputs,
+        "classes": list(classes[:100]),
+        "rows": rows,
+    }
+
+
+def _reading(raw: Raw, scaled: Scaled) -> dict[str, Any]:
+    """Return how a file was read and what became of its columns, where there is something to say."""
+    reading = {"reading": list(raw.reading)} if raw.reading else {}
+    return {**reading, **({"columns": [dict(column) for column in scaled.columns]} if scaled.columns else {})}
+
+
+def _cap_notice(asked: int | None, used: int, whole: bool) -> list[str]:
+    if asked is None or whole:
+        return []
+    return [
+        f"Training rows capped at {asked:,}."
+        if used == asked
+        else f"{asked:,} training rows asked for, all {used:,} used."
+    ]

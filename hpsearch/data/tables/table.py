@@ -1,0 +1,109 @@
+"""A table as it was read: names, columns and where each row stands in its source. Nothing of it is interpreted yet."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from hpsearch.data.cells import Array, listed, shown
+from hpsearch.errors import UserError
+
+# One column: a NumPy array of numbers or datetime64[us] (missing: NaN, NaT), or a pyarrow array of text (missing: null or empty).
+Cells = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns by name, in the source's order.
+
+    `places` says where each row stands in the source: the number of its line in a text file, of its row in another; `place` is what
+    such a number is called. `reading` is how a file was read (`separator`, `header`, `encoding`, `decimal`), `sentences` the same in words
+    with the reasons; `kinds` are kinds that the source itself states (a pandas category), which no rule overrules.
+    """
+
+    names: tuple[str, ...]
+    columns: tuple[Cells, ...]
+    source: str
+    places: Sequence[int]
+    place: str = "row"
+    reading: Mapping[str, Any] = field(default_factory=dict)
+    sentences: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+    kinds: Mapping[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @property
+    def decimal(self) -> str:
+        """The decimal mark of numbers in text."""
+        return str(self.reading.get("decimal", "."))
+
+    def column(self, name: str, what: str = "column") -> Cells:
+        """Return a column by its name.
+
+        Raises:
+            UserError: there is none.
+        """
+        if name not in self.names:
+            raise UserError(f"no {what} {shown(name)}. {meant(name, self.names)}")
+        return self.columns[self.names.index(name)]
+
+    def where(self, row: int) -> str:
+        """Return how errors call a row, counted from 0 here."""
+        return f"{self.place} {self.places[row]:,}"
+
+    def without(self, names: Iterable[str]) -> "Table":
+        """Return the table without some of its columns."""
+        gone = set(names)
+        kept = [(n, c) for n, c in zip(self.names, self.columns, strict=True) if n not in gone]
+        return replace(self, names=tuple(n for n, _ in kept), columns=tuple(c for _, c in kept))
+
+    def digest(self) -> str:
+        """Return the sha256 of names and cells, however they lie in memory, in hexadecimal."""
+        total = sha256()
+        for name, cells in zip(self.names, self.columns, strict=True):
+            total.update(f"{name!r} {len(cells)}\n".encode(errors="surrogatepass"))
+            for part in _bytes(cells):
+                total.update(part)
+        return total.hexdigest()
+
+
+def meant(name: str, names: Sequence[str]) -> str:
+    """Return which of the names may have been meant, and the first of them, control characters escaped."""
+    known = [known for known in names[:1000] if len(known) <= 200]
+    near = [k for k in known if k.lower() == name.lower()] or get_close_matches(name[:200], known, n=1)
+    return (f"Did you mean {shown(near[0])}? " if near else "") + f"Columns: {listed(names, 10)}."
+
+
+def _bytes(cells: Cells) -> Iterable[bytes]:
+    if isinstance(cells, np.ndarray):
+        yield cells.dtype.str.encode()
+        yield cells.tobytes()
+        return
+    import pyarrow.compute as pc
+
+    full = pc.fill_null(cells, "")
+    _, offsets, letters = full.buffers()
+    ends = np.frombuffer(offsets, dtype=np.int32)[full.offset : full.offset + len(full) + 1]
+    yield np.diff(ends).tobytes()
+    yield b"" if letters is None else letters.slice(ends[0], ends[-1] - ends[0]).to_pybytes()
+
+
+def take(cells: Cells, rows: Array) -> Cells:
+    """Return the cells of some rows."""
+    if isinstance(cells, np.ndarray):
+        return cells[rows]
+    import pyarrow as pa
+
+    return cells.take(pa.array(rows))
+
+
+def absent(cells: Array) -> Array:
+    """Return which cells [N] of numbers or dates are missing."""
+    if cells.dtype.kind == "M":
+        return np.asarray(np.isnat(cells))
+    return np.asarray(np.isnan(cells)) if cells.dtype.kind == "f" else np.zeros(len(cells), dtype=bool)

@@ -1,0 +1,131 @@
+"""New rows for a model: read by the doors of the data room, as the rows were that it was trained on, a part of them at a time.
+
+A table's file is text in memory once; its numbers, inputs and predictions are never there but for `CHUNK` numbers of them, so that a
+million rows take no more memory than a few thousand.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from hpsearch.data.array_files import ENDS, read_array_file, read_inputs_file
+from hpsearch.data.new_images import image_files, read_images
+from hpsearch.data.tables.columns import read_columns, unused
+from hpsearch.data.tables.reading import read_like
+from hpsearch.data.tables.table import Table
+from hpsearch.errors import UserError, shown
+from hpsearch.model.saved import Model
+from hpsearch.model.whole import Whole
+
+CHUNK = 1 << 22  # numbers of the widest layer, or of the inputs, that are there at a time
+FEWEST = 256  # rows at a time
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewRows:
+    """Rows that are read and not yet numbers: a `Table`, or an array [N, ...]; the cells of their target, where they are there.
+
+    `decimal` is the mark of the target's numbers; `notice` says what a reader should know, None where there is nothing.
+    """
+
+    given: Table | Array
+    preprocessing: Mapping[str, Any]
+    targets: Any = None
+    decimal: str = "."
+    notice: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+    def numbers(self, start: int, stop: int) -> Tensor:
+        """Return some rows as a model's transform takes them: [n, P] float64, or images [n, C, H, W].
+
+        Raises:
+            UserError: a cell is no number, no date, infinite, or missing where nothing takes its place.
+        """
+        part = _part(self.given, start, stop)
+        return torch.from_numpy(
+            np.ascontiguousarray(
+                part if self.preprocessing["kind"] == "images" else read_columns(self.preprocessing, part)
+            )
+        )
+
+
+def read_rows(model: Model, path: Path) -> NewRows:
+    """Open a file or a folder of new rows: CSV, TSV, Parquet, NPY, NPZ, images.
+
+    Raises:
+        UserError: it cannot be read as the rows were that the model was trained on.
+    """
+    preprocessing = model.preprocessing
+    if not path.exists():
+        raise UserError(f"{shown(str(path))}: no such file or folder. Give the rows to predict.")
+    if preprocessing["kind"] == "images":
+        return NewRows(read_images(preprocessing, path), preprocessing, _image_targets(model, path))
+    if path.suffix.lower() in ENDS:
+        return NewRows(read_inputs_file(path), preprocessing, _array_targets(path))
+    table = read_like(path, dict(preprocessing))
+    target = preprocessing.get("target")
+    cells = table.columns[table.names.index(target)] if target in table.names else None
+    return NewRows(table, preprocessing, cells, table.decimal, unused(preprocessing, table))
+
+
+def answers(model: Model, rows: NewRows, device: torch.device | str = "cpu") -> Iterator[Tensor]:
+    """Yield the predictions of the rows in order, on the CPU, some rows at a time: [n, C] or [n, K].
+
+    Raises:
+        UserError: a cell cannot be read, or is too large for float32 once it is standardised.
+    """
+    whole = Whole(model).to(device)
+    widest = max(max(member.architecture.sizes) for member in model.members)
+    step = max(FEWEST, CHUNK // widest)
+    for start in range(0, len(rows), step):
+        with torch.no_grad():
+            inputs = whole.transform(rows.numbers(start, min(start + step, len(rows))).to(device))  # [n, F]
+            _check(whole, inputs)
+            yield whole.predictor(inputs).cpu()
+
+
+def _check(whole: Whole, inputs: Tensor) -> None:
+    wrong = ~inputs.isfinite().all(dim=0)  # [F]
+    if bool(wrong.any()):
+        names = getattr(whole.transform, "names", [])
+        where = f"column {shown(names[int(wrong.int().argmax())])}" if names else "an image"
+        raise UserError(f"{where} has values too large for float32 after standardising. Check the rows.")
+
+
+def _part(given: Table | Array, start: int, stop: int) -> Table | Array:
+    if not isinstance(given, Table):
+        return given[start:stop]
+    columns = (
+        cells[start:stop] if isinstance(cells, np.ndarray) else cells.slice(start, stop - start)
+        for cells in given.columns
+    )
+    return replace(given, columns=tuple(columns), places=given.places[start:stop])
+
+
+def _array_targets(path: Path) -> Any:
+    """Return the targets of an .npz, where it has some."""
+    if path.suffix.lower() != ".npz":
+        return None
+    try:
+        raw = read_array_file(path)
+    except UserError:  # inputs alone
+        return None
+    return None if raw.given_test else np.asarray(raw.targets)
+
+
+def _image_targets(model: Model, path: Path) -> Any:
+    """Return the names of the folders that images lie in, where all of them are classes; the targets of arrays."""
+    if path.suffix.lower() in ENDS:
+        return _array_targets(path)
+    folders = [file.parent.name for file in image_files(path)]
+    return np.array(folders, dtype=object) if set(folders) <= set(model.classes) else None
