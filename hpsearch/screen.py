@@ -10,6 +10,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
+from hpsearch.data.objectives import OBJECTIVES
+
 if TYPE_CHECKING:
     from hpsearch.comparison.arms import Arm
     from hpsearch.config import StudyConfig
@@ -95,6 +97,10 @@ class Screen:
             f"{search.trials:,} trials of {budget.amount:,} {budget.unit}, sampler {search.sampler}, pruner {search.pruner}, "
             f"seed {config.study.seed}, on {device}",
         )
+        if search.objectives:
+            better = {"maximize": "higher", "minimize": "lower"}
+            named = [f"{name} ({better[OBJECTIVES[name].direction]} is better)" for name in search.objectives]
+            self.row("objectives", f"{', '.join(named)}; the first is tracked and chooses the best")
         self.row("folder", folder)
         for notice in data["notices"]:
             self.row("notice", notice)

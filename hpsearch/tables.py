@@ -15,9 +15,22 @@ import pandas as pd
 
 from hpsearch.files import inert, make_folder, write_file
 from hpsearch.importance import importances
+from hpsearch.statistics.front import on_front
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.trial import History, Outcome
-from hpsearch.words import Metric, best, domain, duration, hyperparameters, number, ranked, space_of, usable, visible
+from hpsearch.words import (
+    Metric,
+    best,
+    domain,
+    duration,
+    hyperparameters,
+    judged,
+    number,
+    ranked,
+    space_of,
+    usable,
+    visible,
+)
 
 LEADERS = 20
 VALUES = ("value", "metric", "standard_error", "value_low", "value_high")  # columns that are read as the metric is
@@ -50,9 +63,9 @@ class Table:
 
 
 def _frame(name: str, rows: Iterable[Mapping[str, Any]], extra: Iterable[str] = ()) -> pd.DataFrame:
-    """Rows as a frame with the declared columns, also where there is no row; `extra` stand for `<hyperparameter>`."""
+    """Rows as a frame with the declared columns, also where there is no row; `extra` stand for the column in angle brackets."""
     declared = [column.name for column in COLUMNS[name]]
-    at = declared.index("<hyperparameter>") if "<hyperparameter>" in declared else len(declared)
+    at = next((i for i, column in enumerate(declared) if column.startswith("<")), len(declared))
     names = [*declared[:at], *extra, *declared[at + 1 :]]
     rows = list(rows)
     return pd.DataFrame(
@@ -285,6 +298,25 @@ def _figure(
     return row | {"kept": "yes" if kept else None}
 
 
+def _pareto(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    """Each usable trial's values in several objectives, those on the front first; no row where there is one objective."""
+    if not record.objectives:
+        return _frame("pareto", [])
+    trials, maximize = judged(record), [better == "maximize" for better in record.objectives.values()]
+    front = on_front([trial.values for trial in trials], maximize)
+    rows = [
+        {"trial": trial.number, **_values(record, trial), "front": "yes" if on else None}
+        for trial, on in sorted(zip(trials, front, strict=True), key=lambda pair: not pair[1])
+    ]
+    return _frame("pareto", rows, record.objectives)
+
+
+def _values(record: StudyRecord, trial: TrialRecord) -> dict[str, float | int]:
+    """Return a trial's values in several objectives by name; a count is whole."""
+    named = zip(record.objectives, trial.values, strict=True)
+    return {name: round(value) if name == "parameters" else value for name, value in named}
+
+
 def _outcomes(record: StudyRecord, done: Frames) -> pd.DataFrame:
     names = [trial.outcome or trial.state for trial in record.trials]
     meanings = {outcome.value: outcome.meaning for outcome in Outcome} | STATES
@@ -402,6 +434,15 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         OUTCOME,
         Column("kept", "", "yes: the network that was kept is this run's"),
     ),
+    "pareto": (
+        TRIAL,
+        Column(
+            "<objective>",
+            "",
+            "one column for each objective, where the study has several: its value on the validation rows",
+        ),
+        Column("front", "", "yes: no other trial is as good in every objective and better in one"),
+    ),
     "outcomes": (OUTCOME, Column("trials", "count", "trials with it"), Column("meaning", "", "what it means")),
 }
 
@@ -415,6 +456,7 @@ _ROWS = (
     Table("parameters", "Parameters and hyperparameters", COLUMNS["parameters"], _parameters),
     Table("timeline", "When each trial ran", COLUMNS["timeline"], _timeline),
     Table("confirmed", "The best trials on fresh seeds", COLUMNS["confirmed"], _confirmed),
+    Table("pareto", "Several objectives", COLUMNS["pareto"], _pareto),
     Table("outcomes", "How the trials ended", COLUMNS["outcomes"], _outcomes),
 )
 TABLES: dict[str, Table] = {table.name: table for table in _ROWS}

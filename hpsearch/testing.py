@@ -35,7 +35,9 @@ class ScriptedEngine:
         evaluations = 0
         while not source.stopping:
             for spec in source.take(self.room - len(flying)):
-                flying[spec.number] = Progress(spec, self.direction == "maximize", parameters=1)
+                flying[spec.number] = Progress(
+                    spec, self.direction == "maximize", spec.architecture.parameters if spec.architecture else 1
+                )
             if not flying:
                 return
             if evaluations == self.crash_after:

@@ -6,7 +6,7 @@ Standard library only.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import floor, isfinite, isnan, log10
 from typing import Any
@@ -110,6 +110,7 @@ class Metric:
     maximize: bool
     percent: bool
     decimals: int
+    whole: bool = False  # its values are counts
 
     @classmethod
     def of(cls, record: StudyRecord | ComparisonRecord) -> "Metric":
@@ -123,10 +124,28 @@ class Metric:
             1 if rows < 2000 else 2,
         )
 
+    @classmethod
+    def each(cls, record: StudyRecord) -> "tuple[Metric, ...]":
+        """Return the objectives of a study, the metric first: that alone where there are no others."""
+        main = cls.of(record)
+        others = [
+            cls(
+                SHORT.get(name) or readable(name, 40),
+                better == "maximize",
+                name in SHARES,
+                main.decimals,
+                name == "parameters",
+            )
+            for name, better in [*record.objectives.items()][1:]
+        ]
+        return main, *others
+
     def text(self, value: float | None, decimals: int | None = None) -> str:
         """Return a value of the metric, `97.4 %` or four digits."""
         if value is None or not isfinite(value):
             return "–"
+        if self.whole:
+            return number(round(value))
         places = self.decimals if decimals is None else decimals
         return f"{100 * value:.{places}f}{SPACE}%" if self.percent else _real(float(value), keep=True)
 
@@ -164,6 +183,18 @@ def ranked(record: StudyRecord) -> list[TrialRecord]:
     sign = -1.0 if record.direction == "maximize" else 1.0
     own = [trial for trial in record.trials if usable(trial) and trial.repeats is None]
     return sorted(own, key=lambda trial: (sign * (trial.value or 0.0), trial.validation_loss or 0.0, trial.number))
+
+
+def close_to(trials: Sequence[TrialRecord], metric: Metric) -> float:
+    """Return how far from the best value is still close: a percentage point, else a twentieth of what the trials' values span."""
+    values = [trial.value for trial in trials if usable(trial) and trial.value is not None]
+    return 0.01 if metric.percent else 0.05 * abs(max(values) - min(values))
+
+
+def judged(record: StudyRecord) -> list[TrialRecord]:
+    """Return the trials that may be the best and have a value in each of several objectives, best first; none with one objective."""
+    wanted = len(record.objectives)
+    return [t for t in ranked(record) if wanted and len(t.values) == wanted and all(map(isfinite, t.values))]
 
 
 def best(record: StudyRecord) -> TrialRecord | None:

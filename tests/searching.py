@@ -1,6 +1,7 @@
 """A search over a scripted engine, for the tests of search and storage."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import log10
 from typing import Any
 
@@ -8,6 +9,7 @@ import optuna
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.study import StudyDirection
 
+from hpsearch.searching.judging import Judge
 from hpsearch.searching.loop import Search
 from hpsearch.searching.pruners import PRUNERS
 from hpsearch.searching.samplers import SAMPLERS
@@ -45,7 +47,13 @@ class Stage:
 
     def __init__(self, storage: BaseStorage | None = None, **settings: Any) -> None:
         self.storage = storage or InMemoryStorage()
-        self.study_id = self.storage.create_new_study([StudyDirection.MAXIMIZE], "stage")
+        self.judge: Judge | None = settings.pop("judge", None)
+        self.others = self.judge.directions if self.judge else ()
+        self.budget = (
+            replace(BUDGET, reduction_factor=None) if self.judge else BUDGET
+        )  # several objectives have no rungs
+        directions = [StudyDirection[direction.upper()] for direction in ("maximize", *self.others)]
+        self.study_id = self.storage.create_new_study(directions, "stage")
         self.settings = {
             "sampler": "tpe",
             "pruner": "none",
@@ -60,18 +68,18 @@ class Stage:
         """A fresh view, as a process that starts has it."""
         s = self.settings
         sampler, pruner = SAMPLERS[s["sampler"]], PRUNERS[s["pruner"]]
-        return View("stage", "maximize", s["space"], BUDGET, s["seed"], s["lag"], sampler, pruner)
+        return View("stage", "maximize", s["space"], self.budget, s["seed"], s["lag"], sampler, pruner, self.others)
 
     def search(self, trials: int, timeout: float | None = None) -> Search:
         """A search of so many trials in all."""
 
         def specify(values: Any, number: int) -> TrialSpec:
             return self.settings["space"].specification(
-                values, number=number, seed=self.settings["seed"], budget=BUDGET, inputs=4, outputs=2, rows=100
+                values, number=number, seed=self.settings["seed"], budget=self.budget, inputs=4, outputs=2, rows=100
             )
 
         writer = StudyWriter("memory", self.storage, self.study_id)
-        return Search(self.view(), writer, specify, trials=trials, timeout=timeout, worst=0.0)
+        return Search(self.view(), writer, specify, trials=trials, timeout=timeout, worst=0.0, judge=self.judge)
 
     def run(self, trials: int = 24, script: Callable[[TrialSpec, int], float] = hill, **engine: Any) -> Search:
         """Run the study to so many trials, or until the engine crashes; what was handed over is written."""

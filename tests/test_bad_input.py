@@ -85,7 +85,7 @@ OURS = [
     ("mnist --data-root /nonexistent", "There is no folder /nonexistent: pass another --data-root"),
     ("--set data.name=cifar10 --data-root /nonexistent", "data 'cifar10': no folder /nonexistent/cifar-10-batches-py."),
     ("--set search.metric=acuracy", "data 'digits': unknown metric 'acuracy'. Did you mean 'accuracy'?"),
-    ("--set search.metric=rmse", "metric 'rmse' does not fit a multiclass task. Choose one of: accuracy, log_loss."),
+    ("--set search.metric=rmse", "metric 'rmse' does not fit a multiclass task. Choose one of: accuracy, balanced_accuracy,"),
     ("--set data.task=binary", "task 'binary' needs 2 classes"),
     ("--set data.task=binry", "data.task is 'binry'; expected 'regression' or 'binary' or 'multiclass'."),
     ("--set data.validation=0.999", "data 'digits': validation 1,795: only 1,527 rows are left"),

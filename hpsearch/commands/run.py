@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
     run.add_argument("--trials", type=int, metavar="N", help="trials in all, earlier runs of the study included")
     run.add_argument("--timeout", type=float, metavar="S", help="start no trial after S seconds")
     run.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
-    run.add_argument("--sampler", help="random, grid, qmc, tpe, gp, cmaes")
+    run.add_argument("--sampler", help="random, grid, qmc, tpe, gp, nsga2, cmaes")
     run.add_argument("--pruner", help="none, median, halving, hyperband")
     add_training(run)
     add_common(run)

@@ -9,6 +9,8 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from hpsearch.config.sections import SAMPLED, UNITS, CompareSection, DataSection, StudyConfig
+from hpsearch.data.metrics import METRICS
+from hpsearch.data.objectives import OBJECTIVES
 from hpsearch.errors import shown, suggestion
 
 
@@ -70,6 +72,20 @@ def _is_folder(name: str) -> bool:
 def _search_conflicts(config: StudyConfig) -> list[str]:
     """Return what several objectives, folds and an ensemble cannot have."""
     search, problems = config.search, []
+    unknown = [name for name in search.objectives or () if name not in OBJECTIVES]
+    problems += [
+        f"search.objectives: no metric is called {shown(name)}. {suggestion(name, OBJECTIVES)}" for name in unknown
+    ]
+    if search.objectives and search.objectives[0] in OBJECTIVES and search.objectives[0] not in METRICS:
+        problems.append(
+            f"search.objectives: '{search.objectives[0]}' is the first, which training tracks. Put a metric before it"
+        )
+    if search.objectives and config.data.folds:
+        measured = [name for name in search.objectives[1:] if name in OBJECTIVES and OBJECTIVES[name].of_rows]
+        problems += [
+            f"search.objectives: with folds only the first is measured on rows. Remove {shown(name)}"
+            for name in measured
+        ]
     if search.objectives and search.pruner != "none":
         problems.append("search.pruner: a trial of several objectives is compared at its end only. Give pruner none")
     if search.objectives and search.metric and search.metric != search.objectives[0]:
@@ -82,6 +98,8 @@ def _search_conflicts(config: StudyConfig) -> list[str]:
 def _comparison_conflicts(config: StudyConfig, compare: CompareSection) -> list[str]:
     """Return what a comparison could not keep to, or would not do anything with."""
     problems, given = [], config.search.model_fields_set
+    if config.search.objectives:
+        problems.append("search.objectives: a comparison has one. Give search.metric instead")
     if "sampler" in given and config.search.sampler not in SAMPLED:
         problems.append(
             f"search.sampler is {shown(config.search.sampler)}; a comparison tunes every batch size alike, by {' or '.join(SAMPLED)}"

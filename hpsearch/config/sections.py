@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from hpsearch.space import SearchSpace
 from hpsearch.trial import Budget
@@ -93,6 +93,14 @@ class SearchSection(Section):
     lag: Annotated[int, Field(ge=1, le=100_000)] = 8
     metric: str | None = None
     objectives: Annotated[list[str], Field(min_length=2, max_length=4)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _first_objective(cls, raw: Any) -> Any:
+        """Take the first of several objectives for the metric."""
+        named = raw.get("objectives") if isinstance(raw, dict) and raw.get("metric") is None else None
+        first = named[0] if isinstance(named, list) and named else None
+        return {**raw, "metric": first} if isinstance(first, str) else raw
 
 
 class ConfirmSection(Section):

@@ -116,7 +116,7 @@ class Data:
 
     def predict(self, outputs: Tensor) -> Tensor:
         """Turn a network's raw outputs into probabilities, or into values in the target's units ([N, K], float64)."""
-        return self._original(self.task.head(outputs))
+        return self.original(self.task.head(outputs))
 
     def score(self, outputs: Tensor, rows: Rows) -> tuple[float, float]:
         """Return the mean loss that is trained on, and the metric, of raw outputs for rows.
@@ -128,11 +128,11 @@ class Data:
 
     def measure(self, metric: Metric, outputs: Tensor, targets: Tensor) -> float:
         """Return any metric of the task, of raw outputs for rows of these targets."""
-        return metric.compute(self.predict(outputs.detach()), self._original(targets))
+        return metric.compute(self.predict(outputs.detach()), self.original(targets))
 
     def metric_of(self, predictions: Tensor, targets: Tensor) -> float:
         """Return the metric of predictions, as `predict` gives them, for rows of these targets."""
-        return self.metric.compute(predictions, self._original(targets))
+        return self.metric.compute(predictions, self.original(targets))
 
     def fold(self, number: int) -> "Data":
         """Return the data of one fold: its rows and its scaling of the target in place of the first one's.
@@ -164,5 +164,6 @@ class Data:
             class_weights=None if self.class_weights is None else self.class_weights.to(device, dtype),
         )
 
-    def _original(self, values: Tensor) -> Tensor:
+    def original(self, values: Tensor) -> Tensor:
+        """Return standardised targets in their own units, float64; classes as they are."""
         return values if self.classes else values * self.target_scale + self.target_mean

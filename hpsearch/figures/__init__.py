@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from hpsearch.figures import combinations, search, space, training, trust
+from hpsearch.figures import combinations, pareto, search, space, training, trust
 from hpsearch.figures.style import DARK, LIGHT
 from hpsearch.storage import StudyRecord
 from hpsearch.tables import TABLES, Frames
@@ -22,7 +22,7 @@ __all__ = ["DARK", "FIGURES", "LIGHT", "Figure", "plotly_script"]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure: `table` is the table that holds its numbers."""
+    """One figure: `table` is the table that holds its numbers; `applies` says of which studies the report has it at all."""
 
     name: str
     title: str
@@ -30,6 +30,7 @@ class Figure:
     table: str
     draw: Callable[[Frames, StudyRecord], go.Figure | None]
     reading: Callable[[Frames, StudyRecord], str]
+    applies: Callable[[StudyRecord], bool] = lambda record: True
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier() or not self.question.endswith("?") or self.table not in TABLES:
@@ -107,6 +108,15 @@ _ROWS = (
         table="trials",
         draw=search.size,
         reading=search.size_reading,
+    ),
+    Figure(
+        name="pareto",
+        title="What the objectives cost each other",
+        question="How much of one objective does it take to be better in another?",
+        table="pareto",
+        draw=pareto.pareto,
+        reading=pareto.pareto_reading,
+        applies=lambda record: len(record.objectives) > 1,
     ),
     Figure(
         name="timeline",

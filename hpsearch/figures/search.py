@@ -28,7 +28,7 @@ from hpsearch.figures.style import (
 )
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.tables import Frames
-from hpsearch.words import Metric, count, duration, number, ranked, share, usable
+from hpsearch.words import Metric, close_to, count, duration, number, ranked, share
 
 MOST = 1000
 FEW = 10  # ended trials, below which halves are not compared
@@ -255,8 +255,7 @@ def size_reading(frames: Frames, record: StudyRecord) -> str:
     metric, trials = Metric.of(record), [trial for trial in ranked(record) if trial.parameters]
     if len({trial.parameters for trial in trials}) < 2:
         return "Fewer than two sizes of network were trained to the end."
-    leader, values = trials[0], [trial.value for trial in trials if usable(trial) and trial.value is not None]
-    close = 0.01 if metric.percent else 0.05 * abs(max(values) - min(values))
+    leader, close = trials[0], close_to(trials, metric)
     near = [t for t in trials if abs((t.value or 0.0) - (leader.value or 0.0)) <= close]
     small = min(near, key=lambda trial: trial.parameters or 0)
     if small is leader:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.figures import DARK, FIGURES, LIGHT, Figure, plotly_script
+from hpsearch.figures.pareto import trade_off
 from hpsearch.files import write_file
 from hpsearch.report import findings
 from hpsearch.report.page import Html, bullets, document, element, facts, link, paragraph, section, table, text
@@ -42,7 +43,8 @@ def write_report(record: StudyRecord, folder: Path) -> Path:
 
 def page(record: StudyRecord, tables: Frames) -> str:
     """Return the report as one HTML document."""
-    drawn = {name: figure for name, row in FIGURES.items() if (figure := row.draw(tables, record)) is not None}
+    rows = {name: row for name, row in FIGURES.items() if row.applies(record)}
+    drawn = {name: figure for name, row in rows.items() if (figure := row.draw(tables, record)) is not None}
     plain = {name: as_json(figure) for name, figure in drawn.items()}
     edges = [row for row in tables["hyperparameters"].to_dict("records") if row["edge"]]
     body = [
@@ -52,7 +54,7 @@ def page(record: StudyRecord, tables: Frames) -> str:
         _contents(record),
         _leaderboard(record, tables),
     ]
-    body += [_figure(row, record, tables, plain.get(name)) for name, row in FIGURES.items()]
+    body += [_figure(row, record, tables, plain.get(name)) for name, row in rows.items()]
     body += [
         _parameters(record, tables),
         _hyperparameters(tables),
@@ -88,7 +90,12 @@ def _result(record: StudyRecord) -> Html:
         for name, value, remark in findings.numbers(record)
     ]
     title = "The best network" if record.result else "The best network so far"
-    inner = [element("h2", text(title)), paragraph(sentence_, "best"), element("dl", *boxes, class_="numbers")]
+    inner = [
+        element("h2", text(title)),
+        paragraph(sentence_, "best"),
+        paragraph(trade_off(record)),
+        element("dl", *boxes, class_="numbers"),
+    ]
     return element("div", *inner, paragraph(honesty(record), "note"), class_="result")
 
 
@@ -98,7 +105,10 @@ def _warnings(record: StudyRecord, edges: list[Mapping[str, Any]]) -> Html:
 
 
 def _contents(record: StudyRecord) -> Html:
-    places = [("leaderboard", "Best trials"), *((f"about-{name}", row.title) for name, row in FIGURES.items())]
+    places = [
+        ("leaderboard", "Best trials"),
+        *((f"about-{n}", row.title) for n, row in FIGURES.items() if row.applies(record)),
+    ]
     places += [
         ("parameters", "Parameters"),
         ("space", "Hyperparameters"),

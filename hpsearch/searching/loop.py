@@ -13,10 +13,11 @@ from typing import Any
 
 from hpsearch.errors import StorageError
 from hpsearch.searching.idle import IdlePlaces
+from hpsearch.searching.judging import Judge
 from hpsearch.searching.view import Told, View
 from hpsearch.space.answers import fixed
 from hpsearch.storage.writing import Stored, StudyWriter
-from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
+from hpsearch.trial import Direction, History, Outcome, TrainingRun, TrialSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,15 @@ class Standing:
         return self.trained / self.seconds if self.seconds > 0 else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is known of a trial that has ended: its run, its rungs (evaluation → metric), its values in objectives after the first."""
+
+    run: TrainingRun
+    rungs: Mapping[int, float]
+    others: tuple[float, ...] = ()
+
+
 class Search:
     """A study in progress: the `TrialSource` of an engine."""
 
@@ -58,8 +68,10 @@ class Search:
         timeout: float | None,
         worst: float,
         show: Callable[[Standing], None] = lambda standing: None,
+        judge: Judge | None = None,
     ) -> None:
         self.view, self.writer, self.specify, self.worst, self.show = view, writer, specify, worst, show
+        self.judge = judge
         self.total = min(trials, view.limit) if view.limit is not None else trials
         self.timeout, self.started = timeout, time.monotonic()
         self.stopping = False
@@ -76,7 +88,7 @@ class Search:
         self._begun: dict[int, float] = {}
         self._rungs: dict[int, dict[int, float]] = {}
         self._first: dict[tuple[tuple[str, Any], ...], int] = {}  # parameters → the first trial that has them
-        self._answers: dict[int, tuple[TrainingRun, Mapping[int, float]]] = {}  # first trial → its run and rungs
+        self._answers: dict[int, Answer] = {}  # of each first trial
         self._waiting: dict[int, list[int]] = {}  # first trial → trials that repeat it while it trains
         self._counts = dict.fromkeys(("done", "pruned", "diverged", "out_of_memory", "repeated", "trained"), 0)
 
@@ -95,7 +107,7 @@ class Search:
     @property
     def answers(self) -> Mapping[int, TrainingRun]:
         """The runs told so far by number, weights aside; of trials with equal hyperparameters the first."""
-        return {number: run for number, (run, _) in self._answers.items()}
+        return {number: answer.run for number, answer in self._answers.items()}
 
     def leaders(self, most: int) -> list[tuple[TrainingRun, TrialSpec]]:
         """Return at most so many of the best runs, best first and weights aside, with their trials; no two have equal hyperparameters."""
@@ -128,9 +140,9 @@ class Search:
         self._counts["trained"] += 1
         rungs, spec = self._rungs.pop(run.number), self._specs.pop(run.number)
         seconds = time.monotonic() - self._begun.pop(run.number)
-        self.writer.finish(run, self._value(run), rungs, seconds, None, _folds(run))
-        self._count(run, spec)
-        self._answers[run.number] = replace(run, weights=None), rungs
+        answer = Answer(run, rungs, self.judge.values(run, spec) if self.judge else ())
+        self._tell(answer, spec, seconds, None)
+        self._answers[run.number] = replace(answer, run=replace(run, weights=None))
         for repeat in self._waiting.pop(run.number, []):
             self._repeat(repeat, run.number)
         self.show(self.standing)
@@ -170,12 +182,12 @@ class Search:
         """Walk through a trial that an earlier run told."""
         for evaluation, metric in sorted(stored.rungs.items()):
             self.view.prune(number, evaluation, metric)
-        run = _run(number, stored)
+        answer = Answer(_run(number, stored), stored.rungs, stored.values[1:])
         repeats = stored.run.get("repeats")
         self._counts["repeated"] += repeats is not None
         if repeats is None:
-            self._answers[number] = run, stored.rungs
-        self._count(run, spec)
+            self._answers[number] = answer
+        self._count(answer, spec)
 
     def _take_over(self, number: int, first: int) -> None:
         """Give a trial the result of the first one with its hyperparameters, now or once it is there."""
@@ -186,19 +198,25 @@ class Search:
             self._waiting.setdefault(first, []).append(number)
 
     def _repeat(self, number: int, first: int) -> None:
-        answer, rungs = self._answers[first]
-        run = replace(answer, number=number, detail=f"same hyperparameters as trial {first}")
-        for evaluation, metric in rungs.items():
+        answer = self._answers[first]
+        run = replace(answer.run, number=number, detail=f"same hyperparameters as trial {first}")
+        for evaluation, metric in answer.rungs.items():
             self.view.prune(number, evaluation, metric)
         self._counts["repeated"] += 1
         seconds = time.monotonic() - self._begun.pop(number)
         del self._rungs[number]
-        self.writer.finish(run, self._value(run), rungs, seconds, first, _folds(run))
-        self._count(run, self._specs.pop(number))
+        self._tell(replace(answer, run=run), self._specs.pop(number), seconds, first)
 
-    def _count(self, run: TrainingRun, spec: TrialSpec) -> None:
+    def _tell(self, answer: Answer, spec: TrialSpec, seconds: float, repeats: int | None) -> None:
+        """Tell the storage, then count."""
+        run = answer.run
+        self.writer.finish(run, self._value(run), answer.rungs, seconds, repeats, _folds(run), answer.others)
+        self._count(answer, spec)
+
+    def _count(self, answer: Answer, spec: TrialSpec) -> None:
         """Tell the view, count, keep the best."""
-        self.view.tell(run.number, self._told(run))
+        run = answer.run
+        self.view.tell(run.number, self._told(answer))
         self._counts["done"] += 1
         self._counts["pruned"] += run.outcome is Outcome.PRUNED
         self._counts["diverged"] += run.outcome is Outcome.DIVERGED
@@ -212,11 +230,12 @@ class Search:
             return self.worst
         return run.history.metric[-1] if run.outcome is Outcome.PRUNED else run.value
 
-    def _told(self, run: TrainingRun) -> Told:
-        """Return what the sampler learns: no value worse than the metric's worst, which would dwarf all other differences."""
-        better = max if self.view.direction == "maximize" else min
-        value = better(self._value(run), self.worst)
-        return Told(value, pruned=run.outcome is Outcome.PRUNED, failed=run.outcome.failed)
+    def _told(self, answer: Answer) -> Told:
+        """Return what the sampler learns: no value worse than the worst, which would dwarf all other differences."""
+        run, worst = answer.run, (self.worst, *(self.judge.worst if self.judge else ()))
+        directions = (self.view.direction, *self.view.others)
+        value, *others = map(_at_worst, (self._value(run), *answer.others), worst, directions)
+        return Told(value, tuple(others), pruned=run.outcome is Outcome.PRUNED, failed=run.outcome.failed)
 
     def _better(self, run: TrainingRun) -> bool:
         """Whether a run is the best so far: by value, then by validation loss, then by number."""
@@ -226,6 +245,10 @@ class Search:
         assert run.value is not None
         sign = -1 if self.view.direction == "maximize" else 1
         return (sign * run.value, run.loss or 0.0, run.number)
+
+
+def _at_worst(value: float, worst: float, direction: Direction) -> float:
+    return max(value, worst) if direction == "maximize" else min(value, worst)
 
 
 def _usable(run: TrainingRun) -> bool:

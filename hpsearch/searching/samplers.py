@@ -11,13 +11,14 @@ from itertools import islice
 from typing import Any
 
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
 
 from hpsearch.errors import UserError
 from hpsearch.space import SearchSpace
 from hpsearch.trial import derive_seed
 
 LARGEST_GRID = 1_000_000  # points
+POPULATION = 20  # trials of a generation of NSGA-II: Optuna's 50 would leave a study of the usual size at the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,15 @@ class Sampler:
     """`make` returns the sampler of one trial from the study's seed and the trial's.
 
     `points` lists the parameters of all trials beforehand (the grid); `replayed` marks a sampler that keeps its state in the trials:
-    a resumed search asks it again for the earlier trials, so that its state (CMA-ES pickles its own) never enters the storage.
+    a resumed search asks it again for the earlier trials, so that its state (CMA-ES pickles its own) never enters the storage;
+    `several` says whether it takes several objectives.
     """
 
     title: str
     make: Callable[[int, int], BaseSampler]
     points: Callable[[SearchSpace], Iterable[Mapping[str, Any]]] | None = None
     replayed: bool = False
+    several: bool = True
 
 
 def _grid(space: SearchSpace) -> Iterator[Mapping[str, Any]]:
@@ -59,6 +62,10 @@ def _evolution(study_seed: int, seed: int) -> BaseSampler:
     return CmaEsSampler(seed=seed, independent_sampler=_random(seed), warn_independent_sampling=False)
 
 
+def _genetic(study_seed: int, seed: int) -> BaseSampler:
+    return NSGAIISampler(population_size=POPULATION, seed=seed)
+
+
 def _gaussian_process(study_seed: int, seed: int) -> BaseSampler:
     return GPSampler(seed=seed, independent_sampler=_random(seed), warn_independent_sampling=False)
 
@@ -69,5 +76,6 @@ SAMPLERS: dict[str, Sampler] = {
     "qmc": Sampler("quasi-random, scrambled Sobol points", _quasi_random, replayed=True),
     "tpe": Sampler("tree-structured Parzen estimator", lambda _, seed: TPESampler(seed=seed)),
     "gp": Sampler("Gaussian process", _gaussian_process),
-    "cmaes": Sampler("covariance matrix adaptation", _evolution, replayed=True),
+    "nsga2": Sampler("genetic algorithm NSGA-II", _genetic, replayed=True),
+    "cmaes": Sampler("covariance matrix adaptation", _evolution, replayed=True, several=False),
 }

@@ -8,11 +8,12 @@ from typing import Any
 
 from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data
-from hpsearch.errors import SearchFailed, Stopped, look_up, shown
+from hpsearch.errors import SearchFailed, Stopped, UserError, look_up, shown
 from hpsearch.files import make_folder, write_file
 from hpsearch.model import Member
 from hpsearch.searching.concluding import result_of, scored
 from hpsearch.searching.confirm import Confirmed, FreshRuns, Network, compare, confirm
+from hpsearch.searching.judging import Judge, judge_of
 from hpsearch.searching.loop import Search, Standing
 from hpsearch.searching.networks import keep, kept_weights, member, members_of
 from hpsearch.searching.place import Place, prepare_engine
@@ -41,6 +42,7 @@ class OpenStudy:
     data: Data
     view: View
     writer: StudyWriter
+    judge: Judge | None = None  # of the objectives after the first
 
 
 @contextmanager
@@ -50,9 +52,11 @@ def open_study(config: StudyConfig, place: Place, data: Data) -> Iterator[OpenSt
     Raises:
         UserError, StorageError: it cannot start.
     """
-    view = make_view(config, data.metric.direction)
-    with open_writer(place, config.study.name, data.metric.direction, config.settings(), data.summary) as writer:
-        yield OpenStudy(config, place, data, view, writer)
+    judge = judge_of(config, data)
+    others = judge.directions if judge else ()
+    view, named = make_view(config, data.metric.direction, others), (config.study.name, data.metric.direction)
+    with open_writer(place, *named, config.settings(), data.summary, others) as writer:
+        yield OpenStudy(config, place, data, view, writer, judge)
 
 
 @contextmanager
@@ -62,16 +66,21 @@ def open_in_memory(config: StudyConfig, place: Place, data: Data) -> Iterator[Op
     Raises:
         UserError: it cannot start.
     """
-    view = make_view(config, data.metric.direction)
-    with closing(
-        StudyWriter.in_memory(config.study.name, data.metric.direction, config.settings(), data.summary)
-    ) as writer:
-        yield OpenStudy(config, place, data, view, writer)
+    judge = judge_of(config, data)
+    others = judge.directions if judge else ()
+    view, named = make_view(config, data.metric.direction, others), (config.study.name, data.metric.direction)
+    with closing(StudyWriter.in_memory(*named, config.settings(), data.summary, others=others)) as writer:
+        yield OpenStudy(config, place, data, view, writer, judge)
 
 
 @contextmanager
 def open_writer(
-    place: Place, name: str, direction: str, settings: Mapping[str, Any], data: Mapping[str, Any]
+    place: Place,
+    name: str,
+    direction: str,
+    settings: Mapping[str, Any],
+    data: Mapping[str, Any],
+    others: Sequence[str] = (),
 ) -> Iterator[StudyWriter]:
     """Open the storage of a study under its lease, and the study's folder, whose report and best network are this study's alone.
 
@@ -82,7 +91,7 @@ def open_writer(
     check_home(place.folder, place.storage)
     if own == DEFAULT:
         make_folder(place.folder)
-    writer = StudyWriter.open(place.storage, name, direction, settings, data, take_over=place.take_over)
+    writer = StudyWriter.open(place.storage, name, direction, settings, data, take_over=place.take_over, others=others)
     with closing(writer):
         write_file(make_folder(place.folder) / HOME, own)
         yield writer
@@ -102,7 +111,7 @@ def run_study(
         Stopped: a signal ended it; everything told is kept.
     """
     config, data = study.config, study.data
-    search = make_search(config, study.view, study.writer, data, config.search.trials, show)
+    search = make_search(config, study.view, study.writer, data, config.search.trials, show, study.judge)
     for note in _notes(config, study.place, search, data):
         announce(note)
     with stopping(search, announce) as status:
@@ -120,8 +129,19 @@ def run_study(
     return _conclude(study, search, engine, announce, stage)
 
 
-def make_view(config: StudyConfig, direction: Direction) -> View:
-    """Return the sampler's side of a study."""
+def make_view(config: StudyConfig, direction: Direction, others: tuple[Direction, ...] = ()) -> View:
+    """Return the sampler's side of a study; `others` are the directions of the objectives after the first.
+
+    Raises:
+        UserError: no such sampler or pruner, or a sampler of one objective where there are several.
+    """
+    sampler = look_up(SAMPLERS, config.search.sampler, "sampler")
+    if others and not sampler.several:
+        able = ", ".join(name for name, row in SAMPLERS.items() if row.several)
+        raise UserError(
+            f"sampler '{config.search.sampler}' makes one objective better, search.objectives names {len(others) + 1}. "
+            f"Choose one of: {able}."
+        )
     return View(
         name=config.study.name,
         direction=direction,
@@ -129,8 +149,9 @@ def make_view(config: StudyConfig, direction: Direction) -> View:
         budget=config.budget,
         seed=config.study.seed,
         lag=config.search.lag,
-        sampler=look_up(SAMPLERS, config.search.sampler, "sampler"),
+        sampler=sampler,
         pruner=look_up(PRUNERS, config.search.pruner, "pruner"),
+        others=others,
     )
 
 
@@ -147,14 +168,23 @@ def specification(config: StudyConfig, values: Mapping[str, Any], number: int, d
     )
 
 
-def make_search(config: StudyConfig, view: View, writer: StudyWriter, data: Data, trials: int, show: Show) -> Search:
+def make_search(
+    config: StudyConfig,
+    view: View,
+    writer: StudyWriter,
+    data: Data,
+    trials: int,
+    show: Show,
+    judge: Judge | None = None,
+) -> Search:
     """Return the search of a study that is open."""
 
     def specify(values: Mapping[str, Any], number: int) -> TrialSpec:
         return specification(config, values, number, data)
 
     worst = float(data.summary["worst"])
-    return Search(view, writer, specify, trials=trials, timeout=config.search.timeout, worst=worst, show=show)
+    timeout = config.search.timeout
+    return Search(view, writer, specify, trials=trials, timeout=timeout, worst=worst, show=show, judge=judge)
 
 
 def _notes(config: StudyConfig, place: Place, search: Search, data: Data) -> Iterator[str]:

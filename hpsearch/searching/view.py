@@ -24,9 +24,10 @@ IDLE = RandomSampler(seed=0)  # in charge where nothing is sampled
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A trial's result as the sampler learns it: a finite value; `pruned` and `failed` say how it ended."""
+    """A trial's result as the sampler learns it: a finite value, `others` in further objectives; `pruned`, `failed`: how it ended."""
 
     value: float
+    others: tuple[float, ...] = ()
     pruned: bool = False
     failed: bool = False
 
@@ -53,13 +54,14 @@ class View:
     lag: int
     sampler: Sampler
     pruner: Pruner
+    others: tuple[Direction, ...] = ()  # of the objectives after the first
     study: Study = field(init=False)
     trials: dict[int, Trial] = field(default_factory=dict)
     told: dict[int, Told] = field(default_factory=dict)
     revealed: int = 0  # trials 0 … revealed - 1 are known to sampler and pruner
 
     def __post_init__(self) -> None:
-        self.study = optuna.create_study(study_name=self.name, direction=self.direction)
+        self.study = optuna.create_study(study_name=self.name, directions=[self.direction, *self.others])
         self.points = list(self.sampler.points(self.space)) if self.sampler.points else None
         self.pruners = [self.pruner.make(self.budget, b) for b in range(self.pruner.brackets(self.budget))]
 
@@ -110,7 +112,7 @@ class View:
             told, trial = self.told[self.revealed], self.trials[self.revealed]
             trial.set_constraint("failed", 1.0 if told.failed else -1.0)
             state = TrialState.PRUNED if told.pruned else TrialState.COMPLETE
-            self.study.tell(trial, None if told.pruned else told.value, state=state)
+            self.study.tell(trial, None if told.pruned else [told.value, *told.others], state=state)
             self.revealed += 1
 
     def _bracket(self, number: int) -> int:

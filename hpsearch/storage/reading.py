@@ -9,6 +9,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection, StudySummary
 from optuna.trial import FrozenTrial
 
+from hpsearch.data.objectives import OBJECTIVES
 from hpsearch.errors import StorageError, UserError, suggestion
 from hpsearch.storage.curves import reported
 from hpsearch.storage.opening import explained, masked, open_storage
@@ -50,6 +51,7 @@ def record_of(storage: BaseStorage, study_id: int) -> StudyRecord:
         result=_table(attributes, "result"),
         trials=_trials(storage.get_all_trials(study_id, deepcopy=False)),
         as_of=time.strftime("%Y-%m-%d %H:%M"),
+        objectives=_objectives(storage, study_id, _table(attributes, "settings")),
     )
 
 
@@ -142,6 +144,17 @@ def _direction(storage: BaseStorage, study_id: int) -> str:
     return "maximize" if storage.get_study_directions(study_id)[0] == StudyDirection.MAXIMIZE else "minimize"
 
 
+def _objectives(storage: BaseStorage, study_id: int, settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the directions of several objectives by name; none where there is one, or where the settings do not name them all."""
+    directions = [direction.name.lower() for direction in storage.get_study_directions(study_id)]
+    search = settings.get("search")
+    names = search.get("objectives") if isinstance(search, dict) else None
+    if len(directions) < 2 or not isinstance(names, list) or len({*map(str, names)}) != len(directions):
+        return {}
+    known = all(name in OBJECTIVES for name in map(str, names))
+    return dict(zip(map(str, names), directions, strict=True)) if known else {}
+
+
 def _table(attributes: Mapping[str, Any], key: str) -> dict[str, Any]:
     value = attributes.get(PREFIX + key, {})
     if not isinstance(value, dict):
@@ -164,6 +177,7 @@ def _record(trial: FrozenTrial, first: float) -> TrialRecord:
         outcome=run.get("outcome", ""),
         detail=run.get("detail", ""),
         value=trial.values[0] if trial.values else None,
+        values=tuple(trial.values or ()),
         validation_loss=run.get("validation_loss"),
         best_evaluation=run.get("best", 0),
         parameters=run.get("parameters"),

@@ -18,7 +18,8 @@ class TrialRecord:
     the network's trainable numbers. `started` is seconds since the study's first trial; `seconds` is wall time; `rungs` is what
     was reported to the pruner (evaluation → metric). `repeats` is the number of the trial with the same hyperparameters whose
     result was taken over, if any. `scores` has loss and metric of the best network on training and test rows, where they were taken.
-    `folds` has each fold's metric at the best evaluation where the trial was cross-validated: `value` is their mean.
+    `folds` has each fold's metric at the best evaluation where the trial was cross-validated: `value` is their mean. `values` are those
+    in each of the study's objectives, the first being `value`.
     """
 
     number: int
@@ -37,6 +38,7 @@ class TrialRecord:
     repeats: int | None = None
     scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     folds: tuple[float, ...] = ()
+    values: tuple[float, ...] = ()
 
     @property
     def standard_error(self) -> float | None:
@@ -52,6 +54,7 @@ class StudyRecord:
     """A study as the storage has it: `settings` as its file says, `data` as the data room sums it up, `result` the confirmed best.
 
     `settings` has the tables study (name, question, seed), data, space, training, search. `result` is empty until the search ends.
+    `objectives` are the directions of several objectives by name, the first being the metric; none where that is the only one.
     """
 
     name: str
@@ -61,6 +64,7 @@ class StudyRecord:
     result: Mapping[str, Any]
     trials: tuple[TrialRecord, ...]
     as_of: str  # local time of the reading, YYYY-MM-DD HH:MM
+    objectives: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

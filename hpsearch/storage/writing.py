@@ -6,7 +6,7 @@ call, and nothing is written after it, so that the storage always holds a beginn
 
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -37,7 +37,7 @@ class Stored:
 
     params: Mapping[str, Any]
     state: TrialState
-    value: float | None
+    values: tuple[float, ...]  # in each objective; none before the trial was told
     rungs: Mapping[int, float]
     run: Mapping[str, Any]
 
@@ -75,10 +75,11 @@ class StudyWriter:
         take_over: bool = False,
         under: "StudyWriter | None" = None,
         curve: int = CURVE,
+        others: Sequence[str] = (),
     ) -> "StudyWriter":
         """Open a study, or make it, and take its lease; a part of a comparison is open under the whole's.
 
-        `curve` is the most evaluations of a learning curve to keep.
+        `curve` is the most evaluations of a learning curve to keep, `others` the directions of the objectives after the first.
 
         Raises:
             UserError: the study is another one under the same name, or another process runs it.
@@ -86,7 +87,7 @@ class StudyWriter:
         """
         with alone(url), explained(url):
             storage = under.storage if under else open_storage(url)
-            study_id = _find_or_create(storage, name, direction)
+            study_id = _find_or_create(storage, name, [direction, *others])
             attributes = storage.get_study_user_attrs(study_id)
             _refuse_changes(name, attributes, settings, data)
             _refuse_foreign_trials(name, storage.get_all_trials(study_id, deepcopy=False), attributes)
@@ -99,11 +100,17 @@ class StudyWriter:
 
     @classmethod
     def in_memory(
-        cls, name: str, direction: str, settings: Mapping[str, Any], data: Mapping[str, Any]
+        cls,
+        name: str,
+        direction: str,
+        settings: Mapping[str, Any],
+        data: Mapping[str, Any],
+        *,
+        others: Sequence[str] = (),
     ) -> "StudyWriter":
         """Return a new study that no other process can see and that ends with this one, so that it needs no lease."""
         storage = InMemoryStorage()
-        study_id = storage.create_new_study([StudyDirection[direction.upper()]], name)
+        study_id = _find_or_create(storage, name, [direction, *others])
         for key, value in (("data", data), ("schema", SCHEMA), ("settings", settings)):
             storage.set_study_user_attr(study_id, PREFIX + key, value)
         return cls("memory", storage, study_id)
@@ -117,7 +124,7 @@ class StudyWriter:
             Stored(
                 t.params,
                 t.state,
-                t.values[0] if t.values else None,
+                tuple(t.values or ()),
                 reported(t.intermediate_values, t.user_attrs.get(RUN)),
                 t.user_attrs.get(RUN, {}),
             )
@@ -143,8 +150,12 @@ class StudyWriter:
         seconds: float,
         repeats: int | None,
         more: Mapping[str, Any] = MappingProxyType({}),
+        others: Sequence[float] = (),
     ) -> None:
-        """Write a trial's result; `value` is what is told, a failed trial's being the metric's worst; `more` is kept with it."""
+        """Write a trial's result; `value` is what is told, a failed trial's being the metric's worst; `more` is kept with it.
+
+        `others` are the values in the objectives after the first.
+        """
         kept = {
             "outcome": str(run.outcome),
             "detail": run.detail,
@@ -159,7 +170,7 @@ class StudyWriter:
             **more,
         }
         curve = shown_curve(run.history.thinned(self.curve), rungs)
-        self._put(lambda: self._finish(run, kept, value, curve))
+        self._put(lambda: self._finish(run, kept, [value, *others], curve))
 
     def keep(self, value: Mapping[str, Any], key: str = "result") -> None:
         """Write what is known about the whole study under a key: the confirmed best network's figures, a comparison's measurements."""
@@ -210,7 +221,9 @@ class StudyWriter:
             raise UserError(f"another program wrote trial {got - 1} into this study. Give hpsearch a study of its own.")
         self.ids[number] = trial_id
 
-    def _finish(self, run: TrainingRun, kept: Mapping[str, Any], value: float, curve: Mapping[int, float]) -> None:
+    def _finish(
+        self, run: TrainingRun, kept: Mapping[str, Any], values: Sequence[float], curve: Mapping[int, float]
+    ) -> None:
         """Write details first, the state last: a trial is told by that one transaction, or trained again."""
         trial_id, failed = self.ids[run.number], run.outcome.failed
         plain = {
@@ -221,14 +234,14 @@ class StudyWriter:
             self.storage, trial_id, curve, {RUN: kept, **plain}, {"constraints:failed": 1.0 if failed else -1.0}
         )
         state = TrialState.PRUNED if run.outcome is Outcome.PRUNED else TrialState.COMPLETE
-        self.storage.set_trial_state_values(trial_id, state, [value])
+        self.storage.set_trial_state_values(trial_id, state, values)
 
 
-def _find_or_create(storage: BaseStorage, name: str, direction: str) -> int:
+def _find_or_create(storage: BaseStorage, name: str, directions: Sequence[str]) -> int:
     try:
         return storage.get_study_id_from_name(name)
     except KeyError:
-        return storage.create_new_study([StudyDirection[direction.upper()]], name)
+        return storage.create_new_study([StudyDirection[direction.upper()] for direction in directions], name)
 
 
 def _refuse_foreign_trials(name: str, trials: list[FrozenTrial], attributes: Mapping[str, Any]) -> None:
