@@ -2,18 +2,18 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-import optuna
 from optuna.storages import BaseStorage
-from optuna.study import StudyDirection, StudySummary
-from optuna.trial import FrozenTrial
+from optuna.study import StudyDirection
 
 from hpsearch.data.objectives import OBJECTIVES
 from hpsearch.errors import StorageError, UserError, suggestion
 from hpsearch.storage.curves import reported
 from hpsearch.storage.opening import explained, masked, open_storage
 from hpsearch.storage.records import ArmRecord, ComparisonRecord, StudyRecord, TrialRecord, WinnerRecord
+from hpsearch.storage.rows import Row, read_rows
 from hpsearch.trial import History
 
 SCHEMA = 1
@@ -49,7 +49,7 @@ def record_of(storage: BaseStorage, study_id: int) -> StudyRecord:
         settings=_table(attributes, "settings"),
         data=_table(attributes, "data"),
         result=_table(attributes, "result"),
-        trials=_trials(storage.get_all_trials(study_id, deepcopy=False)),
+        trials=_trials(storage, study_id),
         as_of=time.strftime("%Y-%m-%d %H:%M"),
         objectives=_objectives(storage, study_id, _table(attributes, "settings")),
     )
@@ -74,7 +74,7 @@ def read(url: str, name: str | None = None) -> StudyRecord | ComparisonRecord:
 def _comparison(storage: BaseStorage, study_id: int) -> ComparisonRecord:
     attributes, name = storage.get_study_user_attrs(study_id), storage.get_study_name_from_id(study_id)
     plan = _table(attributes, "plan")
-    parts = {study.study_name: study._study_id for study in optuna.get_all_study_summaries(storage)}
+    parts = {name: storage.get_study_id_from_name(name) for name in (study.study_name for study in storage.get_all_studies())}
     arms = [
         _arm(storage, parts, arm, plan.get("arms", {}).get(arm, {}))
         for arm in parts
@@ -108,7 +108,7 @@ def _arm(storage: BaseStorage, parts: Mapping[str, int], name: str, chosen: Mapp
         optimizer=str(settings["space"]["optimizer"]),
         batch_size=int(settings["space"]["batch_size"]),
         settings=settings,
-        trials=_trials(storage.get_all_trials(parts[name], deepcopy=False)),
+        trials=_trials(storage, parts[name]),
         fastest=winners.get(chosen.get("fastest")),
         best=winners.get(chosen.get("best")),
     )
@@ -120,13 +120,15 @@ def _winner(storage: BaseStorage, study_id: int) -> WinnerRecord:
     return WinnerRecord(
         trial=int(winner["trial"]),
         params=winner["params"],
-        runs=_trials(storage.get_all_trials(study_id, deepcopy=False)),
+        runs=_trials(storage, study_id),
         measured={int(number): measured for number, measured in _table(attributes, "measured").items()},
     )
 
 
 def _find(storage: BaseStorage, url: str, name: str | None) -> int:
-    names = [study.study_name for study in optuna.get_all_study_summaries(storage) if not _part_of(study)]
+    names = [
+        study.study_name for study in storage.get_all_studies() if not _part_of(study.user_attrs)
+    ]
     if name is None and len(names) == 1:
         name = names[0]
     if name is None or name not in names:
@@ -135,8 +137,8 @@ def _find(storage: BaseStorage, url: str, name: str | None) -> int:
     return storage.get_study_id_from_name(name)
 
 
-def _part_of(study: StudySummary) -> str | None:
-    settings = study.user_attrs.get(f"{PREFIX}settings")
+def _part_of(attributes: Mapping[str, Any]) -> str | None:
+    settings = attributes.get(f"{PREFIX}settings")
     return settings.get("part_of") if isinstance(settings, dict) else None
 
 
@@ -162,29 +164,30 @@ def _table(attributes: Mapping[str, Any], key: str) -> dict[str, Any]:
     return value
 
 
-def _trials(trials: list[FrozenTrial]) -> tuple[TrialRecord, ...]:
-    starts = [trial.datetime_start.timestamp() for trial in trials if trial.datetime_start]
-    return tuple(_record(trial, min(starts, default=0.0)) for trial in trials)
+def _trials(storage: BaseStorage, study_id: int) -> tuple[TrialRecord, ...]:
+    trials = [_record(row) for row in read_rows(storage, study_id, RUN)]
+    first = min((trial.started for trial in trials if trial.started is not None), default=0.0)
+    return tuple(replace(t, started=t.started - first) if t.started is not None else t for t in trials)
 
 
-def _record(trial: FrozenTrial, first: float) -> TrialRecord:
-    run = trial.user_attrs.get(RUN)
+def _record(row: Row) -> TrialRecord:
+    run = row.attributes.get(RUN)
     run = run if isinstance(run, dict) else {}
     return TrialRecord(
-        number=trial.number,
-        state=trial.state.name.lower(),
-        params=trial.params,
+        number=row.number,
+        state=row.state.name.lower(),
+        params=row.params,
         outcome=run.get("outcome", ""),
         detail=run.get("detail", ""),
-        value=trial.values[0] if trial.values else None,
-        values=tuple(trial.values or ()),
+        value=row.values.get(0),
+        values=row.told,
         validation_loss=run.get("validation_loss"),
         best_evaluation=run.get("best", 0),
         parameters=run.get("parameters"),
-        started=trial.datetime_start.timestamp() - first if trial.datetime_start else None,
+        started=row.begun,
         seconds=run.get("seconds"),
         history=_history(run.get("history")),
-        rungs=reported(trial.intermediate_values, run),
+        rungs=reported(row.reported, run),
         repeats=run.get("repeats"),
         scores={part: run[part] for part in SCORED if isinstance(run.get(part), dict)},
         folds=_numbers(run.get("folds")),
