@@ -7,6 +7,7 @@ where a table says `<hyperparameter>`. Files are derived: they can always be bui
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isfinite, isnan, log
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from hpsearch.words import (
 
 LEADERS = 20
 VALUES = ("value", "metric", "standard_error", "value_low", "value_high")  # columns that are read as the metric is
+MOST_EVALUATIONS = 300_000  # rows of the table of learning curves: 20 megabytes
 EDGE = 0.05  # share of a range that counts as its edge
 
 Frames = Mapping[str, pd.DataFrame]
@@ -81,6 +83,7 @@ def _dtype(rows: list[Mapping[str, Any]], column: str) -> str:
     return "float64" if kinds and kinds <= {int, float} else "object"
 
 
+@lru_cache(maxsize=1000)
 def column(name: str) -> str:
     """Return the column of a hyperparameter; one that is called like a declared column gets a suffix."""
     taken = {declared.name for declared in COLUMNS["trials"]} | {declared.name for declared in COLUMNS["leaderboard"]}
@@ -142,12 +145,26 @@ def _leaderboard(record: StudyRecord, done: Frames) -> pd.DataFrame:
 
 def _curves(record: StudyRecord, done: Frames) -> pd.DataFrame:
     columns: dict[str, list[Any]] = {declared.name: [] for declared in COLUMNS["curves"]}
-    for trial in record.trials:
+    trials = _with_curves(record)
+    for trial in trials:
         history = trial.history or History()
         columns["trial"] += [trial.number] * len(history)
         for name, values in history.columns().items():
             columns[name] += values
-    return pd.DataFrame(columns)
+    frame = pd.DataFrame(columns)
+    if len(trials) < len(record.trials):
+        frame.attrs["thinned"] = f"the curves of {len(trials):,} of {len(record.trials):,} trials; the storage has all"
+    return frame
+
+
+def _with_curves(record: StudyRecord) -> Sequence[TrialRecord]:
+    """Return the trials whose curves are in the table: all of them, of very many the best and an even choice of the rest."""
+    total = sum(len(trial.history or ()) for trial in record.trials)
+    if total <= MOST_EVALUATIONS:
+        return record.trials
+    leading = {trial.number for trial in ranked(record)[:LEADERS]}
+    step = -(-total // MOST_EVALUATIONS)
+    return [trial for trial in record.trials if trial.number % step == 0 or trial.number in leading]
 
 
 def _progress(record: StudyRecord, done: Frames) -> pd.DataFrame:
@@ -370,7 +387,11 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         SECONDS,
     ),
     "curves": (
-        TRIAL,
+        Column(
+            "trial",
+            "",
+            f"the trial's number; where there are more than {MOST_EVALUATIONS:,} evaluations, the best trials and an even choice of the rest",
+        ),
         Column("evaluation", "", "counted from 1"),
         Column("update", "count", "weight updates so far"),
         Column("examples", "count", "training examples seen so far"),

@@ -8,6 +8,7 @@ Standard library only.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import floor, isfinite, isnan, log10
 from typing import Any
 
@@ -180,9 +181,22 @@ def usable(trial: TrialRecord) -> bool:
 
 def ranked(record: StudyRecord) -> list[TrialRecord]:
     """Return the usable trials, best first, repeats of another trial left out; equal ones by their validation loss, as the search does."""
+    return [*_ranked(record)]
+
+
+@lru_cache(maxsize=2)
+def _ranked(record: StudyRecord) -> tuple[TrialRecord, ...]:
     sign = -1.0 if record.direction == "maximize" else 1.0
     own = [trial for trial in record.trials if usable(trial) and trial.repeats is None]
-    return sorted(own, key=lambda trial: (sign * (trial.value or 0.0), trial.validation_loss or 0.0, trial.number))
+    return tuple(
+        sorted(own, key=lambda trial: (sign * (trial.value or 0.0), trial.validation_loss or 0.0, trial.number))
+    )
+
+
+@lru_cache(maxsize=2)
+def _seen(record: StudyRecord) -> tuple[str, ...]:
+    """Return the names of all hyperparameters that the trials have, as they first come."""
+    return tuple(dict.fromkeys(name for trial in record.trials for name in trial.params))
 
 
 def close_to(trials: Sequence[TrialRecord], metric: Metric) -> float:
@@ -199,8 +213,9 @@ def judged(record: StudyRecord) -> list[TrialRecord]:
 
 def best(record: StudyRecord) -> TrialRecord | None:
     """Return the trial that the search chose; while it runs, the best so far."""
-    chosen = [trial for trial in record.trials if trial.number == record.result.get("trial", -1)]
-    return next(iter(chosen or ranked(record)), None)
+    number = record.result.get("trial")
+    chosen = next((trial for trial in record.trials if trial.number == number), None) if number is not None else None
+    return chosen or next(iter(_ranked(record)), None)
 
 
 def space_of(record: StudyRecord) -> dict[str, Any]:
@@ -210,7 +225,7 @@ def space_of(record: StudyRecord) -> dict[str, Any]:
     """
     space = record.settings.get("space")
     plain = {name: _domain_of(wanted) for name, wanted in space.items()} if isinstance(space, Mapping) else {}
-    seen = sorted({name for trial in record.trials for name in trial.params}, key=lambda name: (len(name), name))
+    seen = sorted(_seen(record), key=lambda name: (len(name), name))
     layers = {name: plain["width"] for name in seen if re.fullmatch(r"width_\d{1,3}", name) and "width" in plain}
     if not layers:
         return plain
@@ -232,9 +247,8 @@ def _domain_of(wanted: Any) -> Any:
 def hyperparameters(record: StudyRecord) -> list[str]:
     """Return the names of all searched hyperparameters: the study's order first, then what else the trials have."""
     space = space_of(record)
-    seen = {name: None for trial in record.trials for name in trial.params}
     varied = [name for name, wanted in space.items() if isinstance(wanted, dict | list)]
-    return [*varied, *(name for name in seen if name not in space)]
+    return [*varied, *(name for name in _seen(record) if name not in space)]
 
 
 def network(widths: Iterable[int], activation: str) -> str:

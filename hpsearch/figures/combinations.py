@@ -3,9 +3,11 @@
 Drawn with ordinary lines: plotly's own parallel coordinates need WebGL, which compiles code at run time, and the page forbids that.
 """
 
+from collections import Counter
+
 import plotly.graph_objects as go
 
-from hpsearch.figures.scale import Scale
+from hpsearch.figures.scale import Scale, scale_of
 from hpsearch.figures.style import LIGHT, axis, blank, label, name_label, rounded, thin, thinned
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.tables import Frames
@@ -28,7 +30,7 @@ def parallel(frames: Frames, record: StudyRecord) -> go.Figure | None:
     if len(trials) < 5 or len(names) < 2:
         return None
     drawn = thin(sorted(trials, key=lambda t: t.number), LINES, metric)
-    scales = {name: Scale(name, record) for name in names}
+    scales = {name: scale_of(name, record) for name in names}
     order = sorted(drawn, key=lambda t: t.value or 0.0, reverse=not metric.maximize)  # worst first
     figure = blank(430).update_layout(margin={"l": 44, "r": 44, "t": 10, "b": 56}, hovermode=False)
     start = 0
@@ -110,10 +112,10 @@ def parallel_reading(frames: Frames, record: StudyRecord) -> str:
     top = trials[: max(3, len(trials) // 10)]
     found = []
     for name in names:
-        scale = Scale(name, record)
+        scale = scale_of(name, record)
         values = [str(trial.params.get(name, "none")) for trial in top]
-        common = max(set(values), key=values.count)
-        if scale.categories and len(scale.categories) > 1 and values.count(common) >= 0.75 * len(values):
+        (common, having), *_ = Counter(values).most_common(1)
+        if scale.categories and len(scale.categories) > 1 and having >= 0.75 * len(values):
             found.append(f"{readable(name, 40)} {visible(common, 24)}")
     text = f"The best {count(len(top), 'trial')} of {len(trials):,}"
     return f"{text} mostly share {listing(found)}." if found else f"{text} have no single choice in common."

@@ -1,11 +1,18 @@
 """Where a hyperparameter's values lie on an axis, whatever kind of domain it has."""
 
+from functools import lru_cache
 from math import log
 from typing import Any
 
 from hpsearch.figures.style import label, log_ticks, tick_text
 from hpsearch.storage import StudyRecord
 from hpsearch.words import number, space_of
+
+
+@lru_cache(maxsize=64)
+def scale_of(name: str, record: StudyRecord) -> "Scale":
+    """Return the scale of a hyperparameter, made once a study: it looks at every trial."""
+    return Scale(name, record)
 
 
 class Scale:

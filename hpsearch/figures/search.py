@@ -1,5 +1,6 @@
 """Figures of the search as a whole: how it went on, when its trials ran, what size bought."""
 
+from collections.abc import Iterable
 from math import isfinite, log10
 from typing import Any
 
@@ -119,13 +120,19 @@ def _axes(frames: Frames) -> list[dict[str, Any]]:
             continue
         called, length = unit(float(part["position"].max())) if name == "seconds" else (name, 1.0)
         positions = [float(value) / length for value in part["position"]]
-        line = [(x, y) for x, y in zip(positions, part["best"], strict=True) if y is not None and isfinite(y)]
+        line = _corners(zip(positions, part["best"].tolist(), strict=True))
         title = {"trial": "trial number", "examples": "training examples seen so far"}.get(
             name, f"{called} since the first trial began"
         )
         entry = {"label": text, "title": title, "position": dict(zip(part["trial"], positions, strict=True))}
         found.append(entry | {"line": ([x for x, _ in line], [float(y) for _, y in line])})
     return found
+
+
+def _corners(points: Iterable[tuple[float, float | None]]) -> list[tuple[float, float]]:
+    """Return the points of a line of steps at which its height changes, and the last one: all that it takes to draw it."""
+    line = [(x, y) for x, y in points if y is not None and isfinite(y)]
+    return [point for point, before in zip(line, [None, *line], strict=False) if not before or point[1] != before[1]] + line[-1:]
 
 
 def history_reading(frames: Frames, record: StudyRecord) -> str:

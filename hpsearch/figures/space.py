@@ -8,7 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from hpsearch.figures.scale import Scale
+from hpsearch.figures.scale import Scale, scale_of
 from hpsearch.figures.search import ends_of, shown
 from hpsearch.figures.style import (
     BEYOND,
@@ -67,7 +67,7 @@ def axes(frames: Frames, record: StudyRecord) -> go.Figure | None:
     figure = blank(PANEL)
     for i, name in enumerate(names):
         tag = "" if i == 0 else str(i + 1)
-        _draw(figure, Panel(name, tag, Scale(name, record), ends, metric, best(record)), trials)
+        _draw(figure, Panel(name, tag, scale_of(name, record), ends, metric, best(record)), trials)
     notes = [thinned(len(trials), len(ended)), edge_note(trials, ends, metric)]
     notes += [f"Only the first {PANELS} hyperparameters are drawn."] if len(hyperparameters(record)) > PANELS else []
     figure.update_layout(meta={"panels": len(names), "panel": PANEL, "thinned": " ".join(filter(None, notes))})

@@ -171,7 +171,8 @@ def _numbers(name: str, record: StudyRecord, tables: Frames) -> Html:
     head = list(frame.columns)
     first = table(head, cells(frame.head(PREVIEW), metric), _right(frame, head))
     rest = f"The first {PREVIEW} of {len(frame):,} rows; all of them: " if len(frame) > PREVIEW else "As a file: "
-    where = element("p", text(rest), link(f"tables/{name}.csv", f"tables/{name}.csv"), class_="note")
+    few = f" ({frame.attrs['thinned']})" if "thinned" in frame.attrs else ""
+    where = element("p", text(rest), link(f"tables/{name}.csv", f"tables/{name}.csv"), text(few), class_="note")
     meanings = [(c.name, f"{c.meaning} ({c.unit})" if c.unit else c.meaning) for c in TABLES[name].columns]
     return element("details", element("summary", text("The numbers")), first, where, facts(meanings))
 

@@ -21,6 +21,8 @@ PREFIX = "hpsearch:"
 RUN = f"{PREFIX}run"
 WINNER = "/trial "  # in the name of the study of a winner's runs, before the number of the trial that won
 SCORED = ("training", "test")
+CURVES = frozenset(History().columns())
+COUNTS = ("evaluation", "update", "examples")
 
 
 def read_study(url: str, name: str | None = None) -> StudyRecord:
@@ -202,7 +204,11 @@ def _numbers(values: object) -> tuple[float, ...]:
 
 def _history(columns: object) -> History | None:
     """Return the learning curve, or None where the storage holds something else."""
-    if not isinstance(columns, dict) or columns.keys() != History().columns().keys():
+    if not isinstance(columns, dict) or columns.keys() != CURVES:
         return None
-    history = History(**{name: tuple(column) for name, column in columns.items()})
-    return history if len({len(column) for column in history.columns().values()}) == 1 else None
+    lists = [column for column in columns.values() if isinstance(column, list)]
+    if len({len(column) for column in lists}) != 1 or len(lists) < len(CURVES):
+        return None
+    whole = all({*map(type, columns[name])} <= {int} and max(columns[name], default=0) < 2**62 for name in COUNTS)
+    real = all({*map(type, column)} <= {int, float} for column in lists)
+    return History(**{name: tuple(column) for name, column in columns.items()}) if whole and real else None

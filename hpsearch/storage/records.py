@@ -49,9 +49,11 @@ class TrialRecord:
         return stdev(self.folds) / len(self.folds) ** 0.5 if len(self.folds) > 1 else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class StudyRecord:
     """A study as the storage has it: `settings` as its file says, `data` as the data room sums it up, `result` the confirmed best.
+
+    It is equal to itself alone, so that what is derived from its trials can be kept by it.
 
     `settings` has the tables study (name, question, seed), data, space, training, search. `result` is empty until the search ends.
     `objectives` are the directions of several objectives by name, the first being the metric; none where that is the only one.

@@ -126,7 +126,7 @@ def _cells(
     wanted = select(table.trial_id, *columns).join(TrialModel, TrialModel.trial_id == table.trial_id)
     within = table.trial_id.between(min(rows), max(rows))
     wanted = wanted.where(and_(TrialModel.study_id == study_id, within, true() if where is True else where))
-    yield from connection.execute(wanted.order_by(*inspect(table).primary_key))
+    yield from connection.execute(wanted.order_by(*inspect(table).primary_key)).all()
 
 
 @lru_cache(maxsize=1000)
