@@ -1,6 +1,7 @@
 """`report`: the page of a study or a comparison, made again from its storage alone."""
 
 import argparse
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ def call(options: argparse.Namespace) -> None:
     Texts(options.lang)
     reports = Path(options.reports)
     record = record_of(options.source, options.study, reports)
+    gc.freeze()  # the record stays to the end of the process; looking for cycles in it again and again takes a third of the time
     folder = reports / folder_name(record.name if "://" in options.source else options.source)
     if isinstance(record, ComparisonRecord):
         page = write_comparison(record, folder, options.lang)

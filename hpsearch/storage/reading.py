@@ -13,7 +13,7 @@ from hpsearch.errors import StorageError, UserError, suggestion
 from hpsearch.storage.curves import reported
 from hpsearch.storage.opening import explained, masked, open_storage
 from hpsearch.storage.records import ArmRecord, ComparisonRecord, StudyRecord, TrialRecord, WinnerRecord
-from hpsearch.storage.rows import Row, read_rows
+from hpsearch.storage.rows import Row, read_rows, uncollected
 from hpsearch.trial import History
 
 SCHEMA = 1
@@ -167,7 +167,8 @@ def _table(attributes: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _trials(storage: BaseStorage, study_id: int) -> tuple[TrialRecord, ...]:
-    trials = [_record(row) for row in read_rows(storage, study_id, RUN)]
+    with uncollected():
+        trials = [_record(row) for row in read_rows(storage, study_id, RUN)]
     first = min((trial.started for trial in trials if trial.started is not None), default=0.0)
     return tuple(replace(t, started=t.started - first) if t.started is not None else t for t in trials)
 

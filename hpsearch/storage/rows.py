@@ -6,8 +6,10 @@ before its state, and a trial that was running then is given without them. A dis
 once. Other storages hold their trials in memory already.
 """
 
+import gc
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC
 from functools import lru_cache
@@ -55,6 +57,18 @@ def read_rows(storage: BaseStorage, study_id: int, key: str) -> Iterator[Row]:
     while rows := _explained(storage, study_id, key, last):
         yield from rows.values()
         last = max(rows)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Do without Python's search for cycles of objects: a study has none, and looking at its millions takes half the time of reading."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def _of_memory(trial: FrozenTrial, key: str) -> Row:
