@@ -27,7 +27,8 @@ class Sampler:
 
     `points` lists the parameters of all trials beforehand (the grid); `replayed` marks a sampler that keeps its state in the trials:
     a resumed search asks it again for the earlier trials, so that its state (CMA-ES pickles its own) never enters the storage;
-    `several` says whether it takes several objectives.
+    `several` says whether it takes several objectives; `forgets` that of a long study it is shown the best results and the latest
+    (see `recalling`).
     """
 
     title: str
@@ -35,6 +36,7 @@ class Sampler:
     points: Callable[[SearchSpace], Iterable[Mapping[str, Any]]] | None = None
     replayed: bool = False
     several: bool = True
+    forgets: bool = False
 
 
 def _grid(space: SearchSpace) -> Iterator[Mapping[str, Any]]:
@@ -74,7 +76,7 @@ SAMPLERS: dict[str, Sampler] = {
     "random": Sampler("independent draws", lambda _, seed: RandomSampler(seed=seed)),
     "grid": Sampler("every point of a grid", lambda _, seed: RandomSampler(seed=seed), points=_grid),
     "qmc": Sampler("quasi-random, scrambled Sobol points", _quasi_random, replayed=True),
-    "tpe": Sampler("tree-structured Parzen estimator", lambda _, seed: TPESampler(seed=seed)),
+    "tpe": Sampler("tree-structured Parzen estimator", lambda _, seed: TPESampler(seed=seed), forgets=True),
     "gp": Sampler("Gaussian process", _gaussian_process),
     "nsga2": Sampler("genetic algorithm NSGA-II", _genetic, replayed=True),
     "cmaes": Sampler("covariance matrix adaptation", _evolution, replayed=True, several=False),

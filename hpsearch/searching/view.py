@@ -4,17 +4,18 @@ Trial k is proposed knowing exactly the results of trials 0 … k - lag, and tha
 them. So a search is a function of (study, seed, lag), and resuming is the same walk with stored answers in place of the engine.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import RandomSampler
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from hpsearch.searching.pruners import Pruner
+from hpsearch.searching.recalling import COMPARED, MEMORY, Leaders, Recalling, SomeTrials
 from hpsearch.searching.samplers import Sampler
 from hpsearch.space import SearchSpace
 from hpsearch.trial import Budget, Direction, derive_seed
@@ -58,10 +59,12 @@ class View:
     study: Study = field(init=False)
     trials: dict[int, Trial] = field(default_factory=dict)
     told: dict[int, Told] = field(default_factory=dict)
+    brackets: dict[int, int] = field(default_factory=dict)
     revealed: int = 0  # trials 0 … revealed - 1 are known to sampler and pruner
 
     def __post_init__(self) -> None:
         self.study = optuna.create_study(study_name=self.name, directions=[self.direction, *self.others])
+        self.leaders = Leaders((self.direction, *self.others))
         self.points = list(self.sampler.points(self.space)) if self.sampler.points else None
         self.pruners = [self.pruner.make(self.budget, b) for b in range(self.pruner.brackets(self.budget))]
 
@@ -79,7 +82,7 @@ class View:
         self._reveal(number - self.lag + 1)
         given = stored if stored is not None else self._given(number)
         if given is None or (stored is not None and number > 0 and self.sampler.replayed):
-            self.study.sampler = self.sampler.make(self.seed, derive_seed(self.seed, "sampler", number) % 2**32)
+            self.study.sampler = self._sampler(number)
         else:
             self.study.sampler = IDLE
             self.study.enqueue_trial(dict(given))
@@ -91,14 +94,26 @@ class View:
         """Whether the pruner ends a trial at a rung, comparing it with what was known when it was proposed."""
         trial = self.trials[number]
         trial.report(metric, evaluation)
-        bracket = self._bracket(number)
-        seen = _Seen(self.study, lambda other: other == number or self._comparable(other, number, bracket))
-        frozen = self.study._storage.get_trial(trial._trial_id)
-        return self.pruners[bracket].prune(seen, frozen)  # type: ignore[arg-type]
+        bracket, until = self._bracket(number), number - self.lag + 1
+        compared = [k for k in range(max(0, until - COMPARED), until) if self._bracket(k) == bracket]
+        *others, own = self._frozen([*compared, number])
+        return self.pruners[bracket].prune(SomeTrials(self.study, [*others, own]), own)  # type: ignore[arg-type]
 
     def tell(self, number: int, told: Told) -> None:
         """Take a result, in any order; it is revealed when its number's turn has come."""
         self.told[number] = told
+
+    def _sampler(self, number: int) -> BaseSampler:
+        """Return the sampler of a trial, which in a long study sees what it is to remember."""
+        sampler = self.sampler.make(self.seed, derive_seed(self.seed, "sampler", number) % 2**32)
+        if not self.sampler.forgets or self.revealed <= MEMORY:
+            return sampler
+        pending = range(self.revealed, number)
+        return Recalling(sampler, self._frozen([*self.leaders.recalled(self.revealed), *pending]))
+
+    def _frozen(self, numbers: Iterable[int]) -> list[FrozenTrial]:
+        storage = self.study._storage
+        return [storage.get_trial(self.trials[number]._trial_id) for number in numbers]
 
     def _given(self, number: int) -> Mapping[str, Any] | None:
         """Return parameters that no sampler chooses: a grid's, and the known-good ones of the first trial."""
@@ -113,25 +128,11 @@ class View:
             trial.set_constraint("failed", 1.0 if told.failed else -1.0)
             state = TrialState.PRUNED if told.pruned else TrialState.COMPLETE
             self.study.tell(trial, None if told.pruned else [told.value, *told.others], state=state)
+            if not told.pruned and not told.failed:
+                self.leaders.add(self.revealed, (told.value, *told.others))
             self.revealed += 1
 
     def _bracket(self, number: int) -> int:
-        return self.pruner.bracket(self.seed, number, self.budget)
-
-    def _comparable(self, other: int, number: int, bracket: int) -> bool:
-        return other <= number - self.lag and self._bracket(other) == bracket
-
-
-class _Seen:
-    """A study as a pruner may see it: the trials of some numbers only."""
-
-    def __init__(self, study: Study, visible: Callable[[int], bool]) -> None:
-        self._study, self._visible = study, visible
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._study, name)
-
-    def get_trials(self, deepcopy: bool = True, states: Iterable[TrialState] | None = None) -> list[FrozenTrial]:
-        """Return the visible trials."""
-        trials = self._study.get_trials(deepcopy=deepcopy, states=tuple(states) if states else None)
-        return [trial for trial in trials if self._visible(trial.number)]
+        if number not in self.brackets:
+            self.brackets[number] = self.pruner.bracket(self.seed, number, self.budget)
+        return self.brackets[number]
