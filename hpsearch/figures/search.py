@@ -132,7 +132,9 @@ def _axes(frames: Frames) -> list[dict[str, Any]]:
 def _corners(points: Iterable[tuple[float, float | None]]) -> list[tuple[float, float]]:
     """Return the points of a line of steps at which its height changes, and the last one: all that it takes to draw it."""
     line = [(x, y) for x, y in points if y is not None and isfinite(y)]
-    return [point for point, before in zip(line, [None, *line], strict=False) if not before or point[1] != before[1]] + line[-1:]
+    return [
+        point for point, before in zip(line, [None, *line], strict=False) if not before or point[1] != before[1]
+    ] + line[-1:]
 
 
 def history_reading(frames: Frames, record: StudyRecord) -> str:

@@ -76,7 +76,9 @@ def read(url: str, name: str | None = None) -> StudyRecord | ComparisonRecord:
 def _comparison(storage: BaseStorage, study_id: int) -> ComparisonRecord:
     attributes, name = storage.get_study_user_attrs(study_id), storage.get_study_name_from_id(study_id)
     plan = _table(attributes, "plan")
-    parts = {name: storage.get_study_id_from_name(name) for name in (study.study_name for study in storage.get_all_studies())}
+    parts = {
+        name: storage.get_study_id_from_name(name) for name in (study.study_name for study in storage.get_all_studies())
+    }
     arms = [
         _arm(storage, parts, arm, plan.get("arms", {}).get(arm, {}))
         for arm in parts
@@ -128,9 +130,7 @@ def _winner(storage: BaseStorage, study_id: int) -> WinnerRecord:
 
 
 def _find(storage: BaseStorage, url: str, name: str | None) -> int:
-    names = [
-        study.study_name for study in storage.get_all_studies() if not _part_of(study.user_attrs)
-    ]
+    names = [study.study_name for study in storage.get_all_studies() if not _part_of(study.user_attrs)]
     if name is None and len(names) == 1:
         name = names[0]
     if name is None or name not in names:
