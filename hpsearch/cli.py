@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from hpsearch import __version__
 from hpsearch.arguments import Parser
 from hpsearch.commands import COMMANDS
-from hpsearch.errors import HpsearchError, Stopped, UserError
+from hpsearch.errors import HpsearchError, Stopped, UserError, masked
 
 EPILOG = """studies that come along: digits (the default; embedded data), mnist; comparisons: compare-digits, compare-mnist,
   compare-optimizers, minima
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return stopped.status
     except HpsearchError as error:
         if options.debug:
-            traceback.print_exc()
+            print(masked(traceback.format_exc()), file=sys.stderr, end="")
         return _refuse(error)
     except KeyboardInterrupt:
         print(f"stopped at once; to go on: {_again(arguments)}", file=sys.stderr)
@@ -62,9 +62,11 @@ def _refuse(error: HpsearchError) -> int:
     from hpsearch.screen import printable
 
     for line in str(error).splitlines():
-        print(f"error: {printable(line)}", file=sys.stderr)
+        print(f"error: {printable(masked(line))}", file=sys.stderr)
     return error.status
 
 
 def _again(arguments: Sequence[str] | None) -> str:
-    return shlex.join(["python", "-m", "hpsearch", *(sys.argv[1:] if arguments is None else arguments)])
+    """Return the command to go on with; a password in it is left out, since screens are seen and logs are kept."""
+    given = sys.argv[1:] if arguments is None else arguments
+    return shlex.join(["python", "-m", "hpsearch", *map(masked, given)])

@@ -3,12 +3,16 @@
 A message says what was given, what was expected and what to do, in one line. Anything else that is raised is a bug of ours.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import TypeVar
 
 Row = TypeVar("Row")
 LONGEST = 80  # characters of a value that an error shows
+SECRETS = re.compile(  # what stands before the last @ may hold any character; options may be written with %3D for =
+    r"(://[^/@:\s]*:).*@|((?:passw(?:or)?d|passphrase|pwd|secret|token)(?:=|%3D))(?:(?!%3B)[^&;\s'\"])*", re.IGNORECASE
+)
 
 
 class HpsearchError(Exception):
@@ -50,6 +54,11 @@ def shown(value: object) -> str:
     except ValueError:  # Python refuses to write a whole number of more than 4,300 digits
         text = "a number of thousands of digits"
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def masked(text: str) -> str:
+    """Return a storage's URL, or any line with one in it, without its password: for screen, log and report."""
+    return SECRETS.sub(lambda found: f"{found[1]}***@" if found[1] else f"{found[2]}***", text)
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

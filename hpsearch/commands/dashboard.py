@@ -4,13 +4,15 @@ import argparse
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any
+from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from hpsearch.commands.shared import add_common
 from hpsearch.commands.studies import url_of
-from hpsearch.errors import UserError
+from hpsearch.errors import UserError, masked
 
 HOST = "127.0.0.1"
+LOCAL = (HOST, "localhost")
 
 
 def add(commands: Any) -> None:
@@ -25,7 +27,7 @@ def add(commands: Any) -> None:
 def call(options: argparse.Namespace) -> None:
     """Serve until Ctrl-C."""
     from hpsearch.screen import printable
-    from hpsearch.storage.opening import masked, open_existing
+    from hpsearch.storage.opening import open_existing
 
     url = url_of(options.study, Path(options.reports))
     storage = open_existing(url)
@@ -33,13 +35,32 @@ def call(options: argparse.Namespace) -> None:
         from optuna_dashboard import wsgi
     except ImportError:
         raise UserError("optuna-dashboard is not installed. Install it: pip install 'hpsearch[dashboard]'.") from None
-    with _server(options.port, wsgi(storage)) as server:
+    with _server(options.port, local_only(wsgi(storage))) as server:
         address = f"http://{HOST}:{server.server_port}/"
         print(printable(f"{masked(url)} in optuna-dashboard: {address} (Ctrl-C ends it)"), flush=True)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
             print("dashboard ended")
+
+
+def local_only(application: Any) -> Any:
+    """Return an application that answers pages of this machine only.
+
+    A web page anywhere can make its visitor's browser call 127.0.0.1, by a name of its own that leads there or by a form: the Host
+    must be this machine's, and the Origin, where there is one, too.
+    """
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Any:
+        names = [urlsplit(f"//{environ.get('HTTP_HOST', '')}").hostname]
+        if "HTTP_ORIGIN" in environ:
+            names.append(urlsplit(environ["HTTP_ORIGIN"]).hostname)
+        if all(name in LOCAL for name in names):
+            return application(environ, start_response)
+        start_response("403 Forbidden", [("Content-Type", "text/plain")])
+        return [b"for pages of this machine only\n"]
+
+    return answer
 
 
 class _Server(ThreadingMixIn, WSGIServer):

@@ -13,6 +13,7 @@ from hpsearch.figures import DARK, FIGURES, LIGHT, Figure, plotly_script
 from hpsearch.figures.pareto import trade_off
 from hpsearch.files import write_file
 from hpsearch.report import findings
+from hpsearch.report.derived import derived
 from hpsearch.report.page import Html, bullets, document, element, facts, link, paragraph, section, table, text
 from hpsearch.report.plain import plain as as_json
 from hpsearch.report.trust import honesty
@@ -32,12 +33,14 @@ def write_report(record: StudyRecord, folder: Path) -> Path:
         folder: the study's folder, made where it is missing. Files in it with these names are replaced, each in one step.
 
     Raises:
-        StorageError: a file cannot be written.
+        StorageError: a file cannot be written, or the record is not as hpsearch writes it.
 
     """
-    tables = frames(record)
-    write(tables, folder / "tables", Metric.of(record))
-    write_file(folder / "report.html", page(record, tables))
+    with derived(record.name):
+        tables = frames(record)
+        made = page(record, tables)
+        write(tables, folder / "tables", Metric.of(record))
+    write_file(folder / "report.html", made)
     return folder / "report.html"
 
 

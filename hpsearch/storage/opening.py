@@ -8,18 +8,18 @@ import fcntl
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalStorage
+from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalStorage
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from hpsearch.errors import StorageError, UserError
+from hpsearch.errors import HpsearchError, StorageError, UserError, masked
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -35,15 +35,6 @@ HOME = "storage.txt"  # in the study's folder: where the study is kept
 def sqlite_url(file: Path) -> str:
     """Return the URL of a SQLite file."""
     return f"{SQLITE}{file}"
-
-
-def masked(url: str) -> str:
-    """Return a storage's URL without its password, for screen, log and report."""
-    return re.sub(
-        r"(://[^/@\s]*?:)[^/\s]*@|((?:password|passwd|pwd)=)[^&\s]*",
-        lambda m: f"{m[1] or m[2]}***{'@' if m[1] else ''}",
-        url,
-    )
 
 
 def open_storage(url: str, *, read_only: bool = False) -> BaseStorage:
@@ -67,8 +58,23 @@ def open_storage(url: str, *, read_only: bool = False) -> BaseStorage:
 
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                return JournalStorage(JournalRedisBackend(url))
+                return JournalStorage(LogsAlone(JournalRedisBackend(url)))
         return RDBStorage(_engine_url(url, read_only), engine_kwargs=_engine_kwargs(url), skip_table_creation=read_only)
+
+
+class LogsAlone(BaseJournalBackend):
+    """A journal without its snapshots: Optuna keeps those as pickles, and whoever may write to the server could run code by one."""
+
+    def __init__(self, backend: BaseJournalBackend) -> None:
+        self._backend = backend
+
+    def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
+        """Return the entries from a number on."""
+        return self._backend.read_logs(log_number_from)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Add entries."""
+        self._backend.append_logs(logs)
 
 
 def load_study(url: str, name: str) -> optuna.Study:
@@ -102,10 +108,13 @@ def check_url(url: str) -> None:
     if "://" not in url:
         raise UserError(f"storage '{masked(url)}': not a URL. {example}.")
     if url.rstrip("/") in ("sqlite:", "journal:") or ":memory:" in url:
-        raise UserError(f"storage {url}: names no file, so nothing would be kept. {example}.")
+        raise UserError(f"storage {masked(url)}: names no file, so nothing would be kept. {example}.")
     if not url.startswith((JOURNAL, REDIS)):
         with explained(url):
-            make_url(url).get_dialect()
+            try:
+                make_url(url).get_dialect()
+            except ValueError:  # a port that is no number
+                raise UserError(f"storage {masked(url)}: not a URL. {example}.") from None
 
 
 def local_file(url: str) -> Path | None:
@@ -146,6 +155,8 @@ def explained(url: str) -> Iterator[None]:
     """Turn a storage's exceptions into one line that names the storage."""
     try:
         yield
+    except HpsearchError:
+        raise
     except ArgumentError as error:
         raise UserError(
             f"storage {masked(url)}: {error}. Give a URL that Optuna knows, e.g. sqlite:///FILE."
@@ -161,6 +172,9 @@ def explained(url: str) -> Iterator[None]:
         raise StorageError(
             f"storage {masked(url)}: {masked(cause)}. Check that it can be reached and written."
         ) from error
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        reason = masked(" ".join(f"{type(error).__name__} {error}".split())[:120])
+        raise StorageError(f"storage damaged: {masked(url)} holds what no study is ({reason}). Restore a copy.") from error
     except ImportError as error:
         name = error.name or getattr(error.__cause__, "name", None) or "of its driver"
         raise UserError(f"storage {masked(url)}: needs the package '{name}'. Install it with pip.") from error

@@ -9,9 +9,9 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 
 from hpsearch.data.objectives import OBJECTIVES
-from hpsearch.errors import StorageError, UserError, suggestion
+from hpsearch.errors import StorageError, UserError, masked, suggestion
 from hpsearch.storage.curves import reported
-from hpsearch.storage.opening import explained, masked, open_storage
+from hpsearch.storage.opening import explained, open_storage
 from hpsearch.storage.records import ArmRecord, ComparisonRecord, StudyRecord, TrialRecord, WinnerRecord
 from hpsearch.storage.rows import Row, read_rows, uncollected
 from hpsearch.trial import History
@@ -22,6 +22,7 @@ RUN = f"{PREFIX}run"
 WINNER = "/trial "  # in the name of the study of a winner's runs, before the number of the trial that won
 SCORED = ("training", "test")
 CURVES = frozenset(History().columns())
+MOST = 2**62  # no count is larger
 COUNTS = ("evaluation", "update", "examples")
 
 
@@ -180,36 +181,49 @@ def _record(row: Row) -> TrialRecord:
         number=row.number,
         state=row.state.name.lower(),
         params=row.params,
-        outcome=run.get("outcome", ""),
-        detail=run.get("detail", ""),
+        outcome=_text(run.get("outcome")),
+        detail=_text(run.get("detail")),
         value=row.values.get(0),
         values=row.told,
-        validation_loss=run.get("validation_loss"),
-        best_evaluation=run.get("best", 0),
-        parameters=run.get("parameters"),
+        validation_loss=_number(run.get("validation_loss")),
+        best_evaluation=_count(run.get("best")) or 0,
+        parameters=_count(run.get("parameters")),
         started=row.begun,
-        seconds=run.get("seconds"),
-        history=_history(run.get("history")),
+        seconds=_number(run.get("seconds")),
+        history=history_of(run.get("history")),
         rungs=reported(row.reported, run),
-        repeats=run.get("repeats"),
+        repeats=_count(run.get("repeats")),
         scores={part: run[part] for part in SCORED if isinstance(run.get(part), dict)},
         folds=_numbers(run.get("folds")),
     )
 
 
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value < MOST else None
+
+
+def _number(value: object) -> float | None:
+    """Return a number, None where the storage holds something else, or one so large that no float is."""
+    return value if type(value) is float or (type(value) is int and abs(value) < MOST) else None
+
+
 def _numbers(values: object) -> tuple[float, ...]:
     """Return a list of numbers as it is, none where the storage holds something else."""
-    good = isinstance(values, list) and all(isinstance(value, int | float) for value in values)
+    good = isinstance(values, list) and all(_number(value) is not None for value in values)
     return tuple(map(float, values)) if isinstance(values, list) and good else ()
 
 
-def _history(columns: object) -> History | None:
+def history_of(columns: object) -> History | None:
     """Return the learning curve, or None where the storage holds something else."""
     if not isinstance(columns, dict) or columns.keys() != CURVES:
         return None
-    lists = [column for column in columns.values() if isinstance(column, list)]
+    lists = [column for column in columns.values() if isinstance(column, list | tuple)]
     if len({len(column) for column in lists}) != 1 or len(lists) < len(CURVES):
         return None
-    whole = all({*map(type, columns[name])} <= {int} and max(columns[name], default=0) < 2**62 for name in COUNTS)
+    whole = all({*map(type, columns[name])} <= {int} and max(columns[name], default=0) < MOST for name in COUNTS)
     real = all({*map(type, column)} <= {int, float} for column in lists)
     return History(**{name: tuple(column) for name, column in columns.items()}) if whole and real else None

@@ -125,7 +125,10 @@ def _states(connection: Any, study_id: int, last: int) -> dict[int, Row]:
     wanted = select(TrialModel.trial_id, TrialModel.number, TrialModel.state, begun)
     wanted = wanted.where(TrialModel.study_id == study_id, TrialModel.trial_id > last)
     found = connection.execute(wanted.order_by(TrialModel.trial_id).limit(AT_ONCE))
-    return {row[0]: Row(*row[:3], row[3].replace(tzinfo=UTC).timestamp() if row[3] else None) for row in found}
+    return {
+        trial: Row(trial, number, state, start.replace(tzinfo=UTC).timestamp() if start else None)
+        for trial, number, state, start in found
+    }
 
 
 def _cells(

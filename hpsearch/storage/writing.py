@@ -17,13 +17,22 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from hpsearch.errors import UserError
+from hpsearch.errors import StorageError, UserError
 from hpsearch.storage import lease
 from hpsearch.storage.curves import CURVE, reported, shown_curve, write_details
 from hpsearch.storage.opening import alone, explained, open_storage
-from hpsearch.storage.reading import PREFIX, RUN, SCHEMA
+from hpsearch.storage.reading import PREFIX, RUN, SCHEMA, history_of
+from hpsearch.storage.rows import Row, read_rows
 from hpsearch.trial import Outcome, TrainingRun
 
+KEPT: dict[str, Any] = {  # what a trial that has ended has kept, and the types that it may have
+    "detail": str,
+    "best": int,
+    "value": float | int | None,
+    "validation_loss": float | int | None,
+    "parameters": int | None,
+    "repeats": int | None,
+}
 FREE = {  # settings that may change from run to run
     *("study.question", "data.root", "data.file", "search.trials", "search.timeout"),
     *("confirm.trials", "confirm.seeds", "confirm.ensemble"),
@@ -90,7 +99,7 @@ class StudyWriter:
             study_id = _find_or_create(storage, name, [direction, *others])
             attributes = storage.get_study_user_attrs(study_id)
             _refuse_changes(name, attributes, settings, data)
-            _refuse_foreign_trials(name, storage.get_all_trials(study_id, deepcopy=False), attributes)
+            _refuse_foreign_trials(name, storage, study_id, attributes)
             if under is None:
                 lease.acquire(storage, study_id, take_over=take_over)
             for key, value in (("data", data), ("schema", SCHEMA), ("settings", settings)):  # settings make it a study
@@ -118,17 +127,11 @@ class StudyWriter:
     def stored(self) -> list[Stored]:
         """Return the trials that are there already, in the order of their numbers."""
         with explained(self.url):
-            trials = self.storage.get_all_trials(self.study_id, deepcopy=False)
-        self.ids = {trial.number: trial._trial_id for trial in trials}
+            rows = [*read_rows(self.storage, self.study_id, RUN)]
+        self.ids = {row.number: row.id for row in rows}
         return [
-            Stored(
-                t.params,
-                t.state,
-                tuple(t.values or ()),
-                reported(t.intermediate_values, t.user_attrs.get(RUN)),
-                t.user_attrs.get(RUN, {}),
-            )
-            for t in trials
+            Stored(row.params, row.state, row.told, reported(row.reported, row.attributes.get(RUN)), _run_of(row))
+            for row in rows
         ]
 
     def kept(self, key: str = "result") -> dict[str, Any]:
@@ -244,9 +247,29 @@ def _find_or_create(storage: BaseStorage, name: str, directions: Sequence[str]) 
         return storage.create_new_study([StudyDirection[direction.upper()] for direction in directions], name)
 
 
-def _refuse_foreign_trials(name: str, trials: list[FrozenTrial], attributes: Mapping[str, Any]) -> None:
-    foreign = trials and f"{PREFIX}settings" not in attributes
-    if foreign or any(trial.state is TrialState.WAITING for trial in trials):
+def _run_of(row: Row) -> Mapping[str, Any]:
+    """Return what is kept of a trial that has ended, none of one that has not.
+
+    Raises:
+        StorageError: it is not what hpsearch writes.
+    """
+    if not row.state.is_finished():
+        return {}
+    run = row.attributes.get(RUN)
+    if (
+        not isinstance(run, dict)
+        or not row.values
+        or str(run.get("outcome")) not in {*map(str, Outcome)}
+        or history_of(run.get("history")) is None
+        or any(not isinstance(run.get(name), kinds) for name, kinds in KEPT.items())
+    ):
+        raise StorageError(f"storage damaged: trial {row.number} has ended without a result of hpsearch's. Restore a copy.")
+    return run
+
+
+def _refuse_foreign_trials(name: str, storage: BaseStorage, study_id: int, attributes: Mapping[str, Any]) -> None:
+    foreign = f"{PREFIX}settings" not in attributes and storage.get_all_trials(study_id, deepcopy=False)
+    if foreign or storage.get_all_trials(study_id, deepcopy=False, states=(TrialState.WAITING,)):
         raise UserError(f"study '{name}' has trials that hpsearch did not make. Give the study another name (--name).")
 
 

@@ -18,6 +18,7 @@ from hpsearch.report.compared.cautions import cautions
 from hpsearch.report.compared.closing import checks, protocol, runs_table
 from hpsearch.report.compared.opening import asked, glance
 from hpsearch.report.compared.said import said
+from hpsearch.report.derived import derived
 from hpsearch.report.page import WORDS, Html, bullets, document, element, facts, link, paragraph, section, table, text
 from hpsearch.report.plain import plain
 from hpsearch.storage import ComparisonRecord
@@ -37,15 +38,17 @@ def write_comparison(record: ComparisonRecord, folder: Path, language: str = "en
 
     Raises:
         UserError: no such language.
-        StorageError: a file cannot be written.
+        StorageError: a file cannot be written, or the record is not as hpsearch writes it.
     """
     texts = Texts(language)
+    with derived(record.name):
+        tables = {figure.name: _csv(rows) for figure in COMPARED if (rows := figure.numbers(record))}
+        made = page(record, texts)
     make_folder(folder / "tables")
-    for figure in COMPARED:
-        if rows := figure.numbers(record):
-            write_file(folder / "tables" / f"{figure.name}.csv", _csv(rows))
+    for table_, content in tables.items():
+        write_file(folder / "tables" / f"{table_}.csv", content)
     name = "report.html" if language == "en" else f"report.{language}.html"
-    write_file(folder / name, page(record, texts))
+    write_file(folder / name, made)
     return folder / name
 
 
