@@ -79,5 +79,10 @@ def folder_name(name: str) -> str:
 
 
 def inert(value: Any) -> Any:
-    """Return text that a spreadsheet would run as a formula behind a `'`; all else, numbers included, untouched."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value
+    """Return text that a spreadsheet would run as a formula behind a `'`; numbers are untouched.
+
+    A lone carriage return becomes a line feed: Python's csv does not quote it, and what follows would be the beginning of a cell.
+    """
+    if not isinstance(value, str):
+        return value
+    return (f"'{value}" if value.startswith(FORMULAS) else value).replace("\r\n", "\n").replace("\r", "\n")

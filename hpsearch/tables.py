@@ -390,7 +390,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column(
             "trial",
             "",
-            f"the trial's number; where there are more than {MOST_EVALUATIONS:,} evaluations, the best trials and an even choice of the rest",
+            f"the trial's number; of more than {MOST_EVALUATIONS:,} evaluations those of the best trials and an even choice of the rest",
         ),
         Column("evaluation", "", "counted from 1"),
         Column("update", "count", "weight updates so far"),

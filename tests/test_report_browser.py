@@ -10,6 +10,7 @@ import pytest
 
 from hpsearch.figures import FIGURES
 from hpsearch.report import write_report
+from hpsearch.report.notebook import fragment
 from hpsearch.storage import StudyRecord
 from tests.records import DATA, study, trials, unfinished
 
@@ -196,6 +197,8 @@ def hostile(evil: str) -> StudyRecord:
         "notices": [evil],
         "metric": evil,
         "source": evil,
+        "reading": [evil],
+        "columns": [{"name": evil, "kind": evil, "inputs": 1, "note": evil}],
     }
     result = {**record.result, "device": evil, "versions": {evil: evil}}
     result["layers"] = [{"name": evil, "shape": [1], "count": 1}]
@@ -218,6 +221,20 @@ def test_hostile_names_never_run(browser: Any, tmp_path: Path, evil: str) -> Non
         assert visit.complaints == []
         assert len(visit.requests) == 1
         assert visit.overflow() <= 0
+
+
+@pytest.mark.parametrize("evil", EVIL, ids=range(len(EVIL)))
+def test_hostile_names_never_run_in_a_notebook(browser: Any, tmp_path: Path, evil: str) -> None:
+    """What a notebook shows of such a study is text on a page that, unlike the report, lets every script run."""
+    path = tmp_path / "notebook.html"
+    path.write_bytes(f"<!DOCTYPE html><meta charset=utf-8><body>{fragment(hostile(evil))}".encode("utf-8", "replace"))
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    page.wait_for_timeout(100)
+    assert page.evaluate("window.pwned") is None
+    assert page.locator("img, script, a, iframe, [onload], [onerror]").count() == 0
+    context.close()
 
 
 def test_unfinished_studies_are_drawn(browser: Any, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from time import process_time
@@ -90,7 +90,7 @@ def test_twice_the_trials_are_twice_the_work_of_the_tables(url: str, monkeypatch
 
 
 def test_what_a_page_derives_from_all_trials_is_derived_once() -> None:
-    """Tables and page sort the trials once for a study, and look for their hyperparameters' names once, however often both are asked for."""
+    """Tables and page sort a study's trials once, and look once for their hyperparameters' names, however often they ask."""
     for cached in (words._ranked, words._seen):
         cached.cache_clear()
     record = study(40)
@@ -196,10 +196,9 @@ def test_a_long_search_is_the_same_after_an_interruption(monkeypatch: pytest.Mon
 
 
 @pytest.fixture
-def long(request: pytest.FixtureRequest) -> Iterator[None]:
+def long(request: pytest.FixtureRequest) -> None:
     if not request.config.getoption("--long"):
         pytest.skip("takes minutes: --long")
-    yield
 
 
 @pytest.mark.parametrize("trials", LIMITS)

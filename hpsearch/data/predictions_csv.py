@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.csv
 from torch import Tensor
 
+from hpsearch.files import inert
+
 SPECIAL = frozenset('",\r\n')  # characters for which a cell needs quotes
 
 
@@ -23,7 +25,7 @@ def write_predictions(
     """
     schema = _schema(classes, columns)
     head = StringIO()
-    csv.writer(head, lineterminator="\n").writerow(schema.names)
+    csv.writer(head, lineterminator="\n").writerow(map(inert, schema.names))
     file.write(head.getvalue().encode())
     plain = not any(SPECIAL & set(cell) for cell in cells)
     options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="none" if plain else "needed")

@@ -40,9 +40,8 @@ class Leaders:
             insort(self.best, (losses, number))
             del self.best[LEADERS:]
         elif not any(_as_good(other, losses) for other, _ in self.best):
-            self.best = [pair for pair in self.best if not _as_good(losses, pair[0])][1 - LEADERS :] + [
-                (losses, number)
-            ]
+            better = [pair for pair in self.best if not _as_good(losses, pair[0])]
+            self.best = [*better[1 - LEADERS :], (losses, number)]
 
     def recalled(self, revealed: int) -> list[int]:
         """Return the numbers of the results that a sampler sees when so many are revealed, in their order."""

@@ -28,6 +28,7 @@ JOURNAL = "journal:///"
 REDIS = "redis://"
 SQLITE_MAGIC = b"SQLite format 3\0"
 WAIT_FOR_LOCK = 60  # seconds
+CLIENTS = ("redis", "grpc")  # packages whose errors say that a server is away
 DEFAULT = "study.db"  # in the study's folder
 HOME = "storage.txt"  # in the study's folder: where the study is kept
 
@@ -172,12 +173,19 @@ def explained(url: str) -> Iterator[None]:
         raise StorageError(
             f"storage {masked(url)}: {masked(cause)}. Check that it can be reached and written."
         ) from error
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError) as error:
         reason = masked(" ".join(f"{type(error).__name__} {error}".split())[:120])
-        raise StorageError(f"storage damaged: {masked(url)} holds what no study is ({reason}). Restore a copy.") from error
+        raise StorageError(
+            f"storage damaged: {masked(url)} holds what no study is ({reason}). Restore a copy."
+        ) from error
     except ImportError as error:
         name = error.name or getattr(error.__cause__, "name", None) or "of its driver"
         raise UserError(f"storage {masked(url)}: needs the package '{name}'. Install it with pip.") from error
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in CLIENTS:
+            raise
+        cause = masked(" ".join(str(error).split())).rstrip(".")
+        raise StorageError(f"storage {masked(url)}: {cause}. Check that it can be reached and written.") from error
 
 
 def _check_file(file: Path, url: str, must_exist: bool) -> None:

@@ -263,7 +263,9 @@ def _run_of(row: Row) -> Mapping[str, Any]:
         or history_of(run.get("history")) is None
         or any(not isinstance(run.get(name), kinds) for name, kinds in KEPT.items())
     ):
-        raise StorageError(f"storage damaged: trial {row.number} has ended without a result of hpsearch's. Restore a copy.")
+        raise StorageError(
+            f"storage damaged: trial {row.number} has ended without a result of hpsearch's. Restore a copy."
+        )
     return run
 
 

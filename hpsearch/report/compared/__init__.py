@@ -13,7 +13,7 @@ from typing import Any
 from hpsearch.evidence.verdicts import Verdict, verdicts
 from hpsearch.figures import DARK, LIGHT, plotly_script
 from hpsearch.figures.comparison import COMPARED, ComparedFigure
-from hpsearch.files import make_folder, write_file
+from hpsearch.files import inert, make_folder, write_file
 from hpsearch.report.compared.cautions import cautions
 from hpsearch.report.compared.closing import checks, protocol, runs_table
 from hpsearch.report.compared.opening import asked, glance
@@ -167,7 +167,7 @@ def _csv(rows: Sequence[Mapping[str, object]]) -> str:
     file = io.StringIO()
     writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: inert(value) for name, value in row.items()} for row in rows)
     return file.getvalue()
 
 
