@@ -123,7 +123,7 @@ def test_text_cells_cannot_become_formulas_and_numbers_stay(tmp_path: Path, reco
         head, row = list(csv.reader(file))
     assert f"'{evil}" in head
     assert {"'@cmd", "'\t=1+1", "-1.5", "-0.5"} <= set(row)
-    assert [inert(text) for text in ("-x", "+1", "\rx", "a=b")] == ["'-x", "'+1", "'\rx", "a=b"]
+    assert [inert(text) for text in ("-x", "+1", "\rx", "a=b")] == ["'-x", "'+1", "'\nx", "a=b"]
 
 
 def test_files_are_replaced_whole(tmp_path: Path, record: StudyRecord) -> None:
