@@ -192,7 +192,7 @@ def test_a_study_of_an_earlier_version_goes_on(url: str) -> None:
     newer = {"data": {"name": "digits", "missing_values": [], "file": None}, "search": {"trials": 3}}
     weights = {**newer, "training": {"class_weights": "balanced"}}
     StudyWriter.open(url, "s", "maximize", {**newer, "training": {"class_weights": "none"}}, {"hash": "h"}).close()
-    with pytest.raises(UserError, match="training.class_weights was 'none', now 'balanced'"):
+    with pytest.raises(UserError, match=r"training\.class_weights was 'none', now 'balanced'"):
         StudyWriter.open(url, "s", "maximize", weights, {"hash": "h"})
 
 

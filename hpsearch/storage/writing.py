@@ -30,7 +30,7 @@ FREE = {  # settings that may change from run to run
     *("compare.batch_sizes", "compare.trials", "compare.seeds", "compare.measured"),
 }
 
-UNSET = (
+UNSET: tuple[Any, ...] = (
     None,
     [],
     "none",
