@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -100,8 +101,14 @@ OURS = [
     ("--storage=", "storage '': not a URL."),
     ("--storage foo", "storage 'foo': not a URL. Write for example sqlite:///study.db"),
     ("--storage mysql://nobody@127.0.0.1:1/x", "needs the package 'MySQLdb'"),
-    ("--storage postgresql://u:secret@127.0.0.1:1/x", "//u:***@127.0.0.1:1/x: needs the package 'psycopg'"),
-    ("--storage redis://127.0.0.1:1", "needs the package 'redis'"),
+    pytest.param(
+        "--storage postgresql://u:secret@127.0.0.1:1/x", "//u:***@127.0.0.1:1/x: needs the package 'psycopg'",
+        marks=pytest.mark.skipif(find_spec("psycopg") is not None, reason="psycopg is installed"),
+    ),
+    pytest.param(
+        "--storage redis://127.0.0.1:1", "needs the package 'redis'",
+        marks=pytest.mark.skipif(find_spec("redis") is not None, reason="redis is installed"),
+    ),
     ("--storage foo://x", "storage foo://x"),
     ("--storage sqlite:///", "storage sqlite:///"),
 ]  # fmt: skip
@@ -131,6 +138,16 @@ def test_a_storage_where_no_folder_is(kind: str, folder: str, place: Path, capsy
     assert (status, len(lines)) == (2, 1)
     assert f"there is no folder {folder}. Make it, or give another URL." in lines[0]
     assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize(("kind", "package"), [("postgresql", "psycopg"), ("redis", "redis")])
+def test_a_server_that_is_away(kind: str, package: str, place: Path, capsys: Capture) -> None:
+    """A storage's server that does not answer is told in one line, without its password, with status 3."""
+    pytest.importorskip(package)
+    status, lines = refused(["run", "--storage", f"{kind}://u:secret@127.0.0.1:1/0"], capsys)
+    assert (status, len(lines)) == (3, 1)
+    assert f"storage {kind}://u:***@127.0.0.1:1/0: " in lines[0]
+    assert "refused" in lines[0]
 
 
 def test_a_storage_in_memory_is_refused(place: Path, capsys: Capture) -> None:
