@@ -213,8 +213,9 @@ def _number(value: object) -> float | None:
 
 def _numbers(values: object) -> tuple[float, ...]:
     """Return a list of numbers as it is, none where the storage holds something else."""
-    good = isinstance(values, list) and all(_number(value) is not None for value in values)
-    return tuple(map(float, values)) if isinstance(values, list) and good else ()
+    if not isinstance(values, list | tuple) or any(_number(value) is None for value in values):
+        return ()
+    return tuple(map(float, values))
 
 
 def history_of(columns: object) -> History | None:
