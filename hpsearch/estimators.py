@@ -31,6 +31,7 @@ from hpsearch.model.arrays import predictions
 from hpsearch.searching.arrays import Found, array_config, array_data, search_in_memory
 from hpsearch.searching.place import Place, prepare_engine
 from hpsearch.searching.whole import refit_model
+from hpsearch.storage.results import mean_of
 from hpsearch.tables import TABLES
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
 
     def _keep(self, found: Found) -> None:
         result = found.record.result
-        trial, fresh = found.record.trials[result["trial"]], result["fresh"]
+        trial, fresh = found.record.trials[result["trial"]], mean_of(result)
         self.best_params_, self.best_value_ = dict(trial.params), float(fresh["value"] if fresh else trial.value)
         self.trials_, self.model_ = TABLES["trials"].build(found.record, {}), found.model
 
@@ -149,7 +150,8 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
         folds: parts of a cross-validation in place of `validation`.
         class_weight: weights of classes in the loss: by label, or "balanced" for all classes alike, however rare.
         confirm: so many of the best trials are trained again on five fresh seeds, and the best mean wins; 0 for the best trial as it is.
-        ensemble: how many of the best networks predict together; at most as many as are confirmed.
+        ensemble: how many of the best networks predict together, at most as many as are confirmed, where that is better on validation rows
+            than one of them.
         refit: whether the networks are trained once more on all rows, for as many passes as served them best.
         timeout: start no trial after so many seconds.
         random_state: a whole number makes `fit` reproducible; None draws from NumPy's global state.
@@ -250,7 +252,8 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
             fewer than 10 others are left all rows both train and validate, with a warning.
         folds: parts of a cross-validation in place of `validation`.
         confirm: so many of the best trials are trained again on five fresh seeds, and the best mean wins; 0 for the best trial as it is.
-        ensemble: how many of the best networks predict together; at most as many as are confirmed.
+        ensemble: how many of the best networks predict together, at most as many as are confirmed, where that is better on validation rows
+            than one of them.
         refit: whether the networks are trained once more on all rows, for as many passes as served them best.
         timeout: start no trial after so many seconds.
         random_state: a whole number makes `fit` reproducible; None draws from NumPy's global state.

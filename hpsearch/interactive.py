@@ -19,6 +19,7 @@ from hpsearch.config import StudyConfig
 from hpsearch.data.cells import to_array
 from hpsearch.errors import UserError
 from hpsearch.files import folder_name, write_file
+from hpsearch.kept import looked, of_trials, trials_of, why
 from hpsearch.model import Model, load_model
 from hpsearch.model.arrays import labels_of, predictions
 from hpsearch.report import page, write_report
@@ -30,6 +31,7 @@ from hpsearch.searching.study import open_study
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.opening import DEFAULT, load_study, sqlite_url
 from hpsearch.storage.reading import read_study
+from hpsearch.storage.results import mean_of, networks_of, test_of
 from hpsearch.tables import TABLES, frames
 from hpsearch.words import Metric
 
@@ -52,10 +54,10 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The network that the search chose.
+    """The model that the search keeps: `trial` is its first network's, `networks` how many predict together.
 
-    `value` is its trial's metric on the validation rows, the best of many and so optimistic; `mean` is the metric's mean over fresh seeds
-    there, None where none were trained; `test` what the test rows say, looked at once, None where there are none.
+    `value` is the trial's metric on the validation rows in the search, the best of many; `mean` is the kept model's mean over fresh seeds
+    there, None where none were trained; `test` what the test rows say of it, None where there are none.
     """
 
     trial: int
@@ -64,6 +66,7 @@ class Best:
     value: float
     mean: Figure | None
     test: Figure | None
+    networks: int = 1
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False, repr=False)
@@ -83,7 +86,7 @@ class SearchResult:
     def best(self) -> Best:
         """The chosen network's hyperparameters and figures."""
         result = self.record.result
-        trial, mean, test = self.record.trials[result["trial"]], result.get("fresh"), result.get("test")
+        trial, mean, test = self.record.trials[result["trial"]], mean_of(result), test_of(result)
         return Best(
             trial.number,
             dict(trial.params),
@@ -91,6 +94,7 @@ class SearchResult:
             float(trial.value or 0.0),
             Figure(mean["value"], mean["low"], mean["high"], mean["runs"]) if mean else None,
             Figure(test["value"], test["low"], test["high"], test["rows"]) if test else None,
+            len(networks_of(result)),
         )
 
     @property
@@ -143,12 +147,14 @@ class SearchResult:
     def __repr__(self) -> str:
         best, metric = self.best, Metric.of(self.record)
         figures = [
-            ("in the search", Figure(best.value, None, None, len(self.record.trials)), "the best of {:,} trials"),
+            ("in the search", Figure(best.value, None, None, len(self.record.trials)), f"trial {best.trial} of {{:,}}"),
             ("on fresh seeds", best.mean, "mean of {:,} runs"),
             ("on test rows", best.test, "{:,} rows"),
         ]
         told = [f"  {where}: {_told(figure, metric, of)}" for where, figure, of in figures if figure]
-        return "\n".join([f"SearchResult: trial {best.trial} of {len(self.record.trials):,}, {metric.name}", *told])
+        kept, result = of_trials(trials_of(self.record.result)), self.record.result
+        said = [f"  {line}" for line in (why(result.get("choice"), metric), looked(result)) if line]
+        return "\n".join([f"SearchResult: {kept} of {len(self.record.trials):,} trials, {metric.name}", *told, *said])
 
     def _repr_html_(self) -> str:
         return fragment(self.record)
@@ -186,10 +192,10 @@ def search(
         metric: what counts, a name of `METRICS` that fits the task; the task's first by default.
         task: "regression", "binary" or "multiclass"; inferred from the targets by default.
         validation: share or number of rows that networks are compared on, 0.15 by default.
-        test: likewise of rows that the chosen network is scored on, once; 0 for none.
+        test: likewise of rows that the model that is kept is scored on, and no other; 0 for none.
         folds: parts of a cross-validation in place of `validation`.
         missing: what takes the place of a missing number, "median", "mean" or "refuse"; an input then says where it was missing.
-        ensemble: how many of the best networks predict together.
+        ensemble: how many of the best networks predict together, where that is better on validation rows than one of them.
         name: keeps the study in the folder `reports/NAME`; the same call goes on with it.
         reports: where studies are kept.
         timeout: start no trial after so many seconds.
@@ -242,6 +248,6 @@ def _searched(config: StudyConfig, folder: Path, device: str | None, X: Any, y: 
 
 def _told(figure: Figure, metric: Metric, of: str) -> str:
     """Return a figure in words, with its interval where it is bounded."""
-    ends = None if figure.low is None or figure.high is None else (metric.text(figure.low), metric.text(figure.high))
-    interval = f", 95 % interval {ends[0]} to {ends[1]}" if ends else ""
+    bounded = figure.low is not None and figure.high is not None
+    interval = f", 95 % interval {metric.between(figure.low, figure.high)}" if bounded else ""
     return f"{metric.text(figure.value)} ({of.format(figure.count)}{interval})"

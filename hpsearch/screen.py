@@ -11,6 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from hpsearch.data.objectives import OBJECTIVES
+from hpsearch.kept import looked, luck, of_trials, trials_of, why
+from hpsearch.storage.results import mean_of, test_of
+from hpsearch.words import SPACE, Metric, short
 
 if TYPE_CHECKING:
     from hpsearch.comparison.arms import Arm
@@ -20,12 +23,14 @@ if TYPE_CHECKING:
     from hpsearch.searching.verify import Verified
     from hpsearch.storage import ComparisonRecord, StudyRecord
 
+number = short  # one spelling of numbers for terminals
 PAUSE = 5.0  # seconds between plain lines, new bests aside
 
 
 def printable(text: object) -> str:
     """Return a text whose control characters are escaped: a name from a storage must not drive the terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+    text = str(text).replace(SPACE, " ")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class Screen:
@@ -152,38 +157,22 @@ class Screen:
             self.last, self.told = time.monotonic(), line
 
     def conclude(self, record: "StudyRecord", page: object) -> None:
-        """Print the best trial, its figures and where the report is."""
-        result, best = record.result, record.trials[record.result["trial"]]
+        """Print the model that is kept and why, its figures and where the report is."""
+        result, best, metric = record.result, record.trials[record.result["trial"]], Metric.of(record).plain
         told = sum(trial.state in ("complete", "pruned") for trial in record.trials)
         self.row(
             "best",
             f"trial {best.number} of {told}: {layers(result['architecture'])}; {result['parameters']:,} parameters",
         )
         self.row("", ", ".join(f"{name} {number(value)}" for name, value in best.params.items()))
-        self.row("validation", self._validated(result, told))
-        self.row("test", self._tested(result.get("test")) + looked(result))
-        if "ensemble" in result:
-            self.row(
-                "ensemble", f"{len(result['networks'])} networks together: {self._tested(result['ensemble']['test'])}"
-            )
+        self.row("kept", of_trials(trials_of(result)))
+        for sentence in filter(None, [why(result.get("choice"), metric)]):
+            self.row("", sentence)
+        self.row("validation", _validated(result, told, metric))
+        self.row("test", _tested(test_of(result), metric))
+        for sentence in filter(None, [looked(result)]):
+            self.row("", sentence)
         self.row("report", page)
-
-    def _validated(self, result: Mapping[str, Any], told: int) -> str:
-        """Say the mean over fresh seeds beside the search's best value, or that there is none."""
-        fresh, metric = result.get("fresh"), self.metric
-        if not fresh:
-            return f"{metric} {number(result['validation'])} (the best of {told} trials, so optimistic)"
-        ends = f", 95 % interval {number(fresh['low'])} to {number(fresh['high'])}" if fresh["low"] is not None else ""
-        return (
-            f"{metric} {number(fresh['value'])} on fresh seeds (mean of {fresh['runs']}{ends}); the search's best was "
-            f"{number(result['search']['value'])} (of {told} trials, so optimistic)"
-        )
-
-    def _tested(self, test: Mapping[str, Any] | None) -> str:
-        if not test:
-            return "no test rows were held out: nothing unbiased is known"
-        ends = f"95 % interval {number(test['low'])} to {number(test['high'])}, " if test["low"] is not None else ""
-        return f"{self.metric} {number(test['value'])} ({ends}{test['rows']:,} rows)"
 
     def conclude_comparison(self, record: "ComparisonRecord", page: object, language: str) -> None:
         """Print the verdicts, and where the report is."""
@@ -241,10 +230,24 @@ class Screen:
         self.console.print(f"{head:<11}{printable(text)}")
 
 
-def looked(result: Mapping[str, Any]) -> str:
-    """Say how often the test rows were looked at where that was more than once."""
-    times = result.get("scorings", 1)
-    return f", looked at {times} times" if times > 1 else ""
+def _validated(result: Mapping[str, Any], told: int, metric: Metric) -> str:
+    """Say the kept model's mean over fresh seeds beside the search's best value, or that there is none."""
+    mean, trials = mean_of(result), f"of {told} trial{'s' * (told != 1)}"
+    if not mean:
+        best = f"{metric.name} {metric.text((result.get('search') or {}).get('value', result['validation']))}"
+        return f"{best} (the search's best, {trials}; as the best of many it tends to be too good)"
+    ends = "" if mean["low"] is None else f", 95 % interval {metric.between(mean['low'], mean['high'])}"
+    return (
+        f"{metric.name} {metric.text(mean['value'])} on fresh seeds (mean of {mean['runs']}{ends}); the search's best was "
+        f"{metric.text(result['search']['value'])} ({trials}, {luck(result, metric)})"
+    )
+
+
+def _tested(test: Mapping[str, Any], metric: Metric) -> str:
+    if not test:
+        return "no test rows were held out: nothing unbiased is known"
+    ends = f"95 % interval {metric.between(test['low'], test['high'])}, " if test["low"] is not None else ""
+    return f"{metric.name} {metric.text(test['value'])} ({ends}{test['rows']:,} rows)"
 
 
 def layers(architecture: Mapping[str, Any]) -> str:
@@ -255,11 +258,6 @@ def layers(architecture: Mapping[str, Any]) -> str:
     same = len(set(widths)) == 1
     units = f"{widths[0]:,} units" if same else "units " + "-".join(map(str, widths))
     return f"{len(widths)} hidden layer{'s' * (len(widths) > 1)} of {units}, {architecture['activation']}"
-
-
-def number(value: object) -> str:
-    """Return a number to four significant digits, anything else as it is."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def duration(seconds: float) -> str:

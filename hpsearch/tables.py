@@ -18,6 +18,7 @@ from hpsearch.files import inert, make_folder, write_file
 from hpsearch.importance import importances
 from hpsearch.statistics.front import on_front
 from hpsearch.storage import StudyRecord, TrialRecord
+from hpsearch.storage.results import networks_of, test_of
 from hpsearch.trial import History, Outcome
 from hpsearch.words import (
     Metric,
@@ -282,8 +283,12 @@ def _timeline(record: StudyRecord, done: Frames) -> pd.DataFrame:
 
 
 def _confirmed(record: StudyRecord, done: Frames) -> pd.DataFrame:
-    """Each confirmed trial's value in the search, its runs on fresh seeds and their mean; then what the kept networks did on test rows."""
+    """Each confirmed trial's value in the search, its runs on fresh seeds and their mean; then the kept model on test rows.
+
+    An ensemble has no trial; its mean is there where it was judged.
+    """
     result, rows = record.result, []
+    ensemble, choice = len(networks_of(result)) > 1, result.get("choice")
     kept = (result.get("trial"), result.get("seed"))
     for trial in result.get("confirmed") or []:
         number, counted = trial["trial"], len(trial["runs"])
@@ -294,10 +299,12 @@ def _confirmed(record: StudyRecord, done: Frames) -> pd.DataFrame:
             for run in trial["runs"]
         ]
         rows.append(_figure(number, "mean", trial["value"], trial) | {"runs": counted})
-    if rows and (test := result.get("test")):
-        rows.append(_figure(result["trial"], "test rows", test["value"], test, seed=result.get("seed"), kept=True))
-    if rows and (together := (result.get("ensemble") or {}).get("test")):
-        rows.append(_figure(None, "ensemble, test rows", together["value"], together))
+    if rows and choice:
+        together = choice["ensemble"]
+        rows.append(_figure(None, "mean", together["value"], together, kept=ensemble) | {"runs": choice["seeds"]})
+    if rows and (test := test_of(result)):
+        of = {} if ensemble else {"seed": result.get("seed")}
+        rows.append(_figure(None if ensemble else result["trial"], "test rows", test["value"], test, kept=True, **of))
     return _frame("confirmed", rows)
 
 
@@ -421,8 +428,8 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "hyperparameters": (
         Column("hyperparameter", "", "its name"),
         Column("domain", "", "what the study allowed"),
-        Column("best", "", "its value in the best trial"),
-        Column("edge", "", "low or high: the best value lies within 5 % of that end of the range"),
+        Column("best", "", "its value in the kept trial, in the best one so far while the search runs"),
+        Column("edge", "", "low or high: that value lies within 5 % of that end of the range"),
         Column("importance", "share", "see the table importance"),
         Column("low", "share", "lower end of the interval"),
         Column("high", "share", "upper end of the interval"),
@@ -443,9 +450,9 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("end", "s", "since the study's first trial; of a running trial the latest time known"),
     ),
     "confirmed": (
-        TRIAL,
+        Column("trial", "", "the trial's number; empty for the ensemble"),
         Column(
-            "what", "", "search: its value there; fresh seed: one run; mean: over those; test rows: the kept network's"
+            "what", "", "search: its value there; fresh seed: one run; mean: over those; test rows: the kept model's"
         ),
         Column("seed", "", "of a run on a fresh seed, from 0"),
         Column("value", "metric", "the study's metric, on the validation rows or on the test rows"),
@@ -453,7 +460,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("value_high", "metric", "upper end of the 95 % interval"),
         Column("runs", "count", "runs of the mean; a failed one counts with the metric's worst value"),
         OUTCOME,
-        Column("kept", "", "yes: the network that was kept is this run's"),
+        Column("kept", "", "yes: the network that was kept is this run's, or the row is of the ensemble that was kept"),
     ),
     "pareto": (
         TRIAL,

@@ -1,13 +1,13 @@
 """Numbers, names and hyperparameters in plain words: one spelling for tables, figures and prose.
 
-Numbers have four significant digits, a thousands separator, and their unit behind a space that does not break. Every name that
-came from outside goes through `visible` before anybody looks at it; escaping for HTML is the page's and the figures' business.
-Standard library only.
+Numbers have four significant digits, a thousands separator, and their unit behind a space that does not break; the ends of an interval
+as many digits as it takes to tell them apart. What rounds to zero has no sign. Every name that came from outside goes through `visible`
+before anybody looks at it; escaping for HTML is the page's and the figures' business. Standard library only.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import floor, isfinite, isnan, log10
 from typing import Any
@@ -19,6 +19,7 @@ SPACE = "\u00a0"  # does not break
 HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 SHARES = frozenset({"accuracy", "balanced_accuracy", "balanced accuracy"})  # metrics that are read as percentages
+MORE = 7  # digits that are tried to tell two numbers apart
 SHORT = {"rmse": "RMSE", "mae": "MAE", "r2": "R²", "f1": "F1", "roc_auc": "ROC AUC"}
 
 
@@ -44,18 +45,46 @@ def number(value: object) -> str:
     return _real(value)
 
 
-def _real(value: float, keep: bool = False) -> str:
-    """Four significant digits; `keep` leaves zeros at the end, for columns of one precision."""
+def _real(value: float, keep: bool = False, more: int = 0) -> str:
+    """Four significant digits and so many more; `keep` leaves zeros at the end, for columns of one precision."""
     if value == 0:
         return "0"
     power = floor(log10(abs(value)))
     if not -4 <= power < 9:
-        mantissa = f"{value / 10.0**power:.3g}" if power > -300 else "0"
+        mantissa = f"{value / 10.0**power:.{3 + more}g}" if power > -300 else "0"
         return f"{mantissa}×10{str(power).translate(SUPERSCRIPTS)}".replace("-", "−")
     if power >= 3:
-        return f"{value:,.0f}"
-    text = f"{value:.{3 - power}f}"
-    return (text if keep or "." not in text else text.rstrip("0").rstrip(".")).replace("-", "−")
+        return fixed(value, max(0, 3 - power + more))
+    text = fixed(value, 3 - power + more)
+    return text if keep or "." not in text else text.rstrip("0").rstrip(".")
+
+
+def fixed(value: float, places: int) -> str:
+    """Return a number with so many decimals, without a sign where it rounds to zero."""
+    text = f"{value:,.{places}f}"
+    return text.replace("-", "−" if text.strip("-0.,") else "")
+
+
+def short(value: object, more: int = 0) -> str:
+    """Return a number to four significant digits and so many more as terminals have it, anything else as it is."""
+    return f"{value + 0.0:.{4 + more}g}" if isinstance(value, float) else str(value)  # -0.0 + 0.0 is 0.0
+
+
+def apart(low: float, high: float, write: Callable[[float, int], str]) -> tuple[str, str]:
+    """Return two numbers as `write(number, more digits)` has them, with as many digits more as it takes to tell them apart."""
+    for more in range(MORE):
+        ends = write(low, more), write(high, more)
+        if ends[0] != ends[1]:
+            break
+    return ends
+
+
+def interval(low: float | None, high: float | None, write: Callable[[float, int], str]) -> str:
+    """Return `0.31 to 0.35`; an end that is not bounded is –, and ends that are equal are one value."""
+    if low is None or high is None:
+        return " to ".join("–" if end is None else write(end, 0) for end in (low, high))
+    first, second = apart(low, high, write)
+    return f"{first} to {second}" if first != second else f"{first} alone, since nothing varied"
 
 
 def duration(seconds: float | None) -> str:
@@ -73,7 +102,12 @@ def duration(seconds: float | None) -> str:
 
 def share(value: float) -> str:
     """Return 0.254 as `25 %`."""
-    return f"{100 * value:.0f}{SPACE}%"
+    return f"{fixed(100 * value, 0)}{SPACE}%"
+
+
+def shares(low: float, high: float) -> str:
+    """Return an interval of shares, `25 % to 31 %`."""
+    return interval(low, high, lambda value, more: f"{fixed(100 * value, more)}{SPACE}%")
 
 
 def count(amount: int, noun: str, many: str = "") -> str:
@@ -116,27 +150,26 @@ class Metric:
     @classmethod
     def of(cls, record: StudyRecord | ComparisonRecord) -> "Metric":
         """Return the metric of a study or a comparison; percentages get a second decimal where the rows can tell it."""
-        name = str(record.data.get("metric") or "value")
         rows = (record.data.get("rows") or {}).get("validation") or 0
-        return cls(
-            SHORT.get(name) or readable(name, 40),
-            record.direction == "maximize",
-            name in SHARES,
-            1 if rows < 2000 else 2,
-        )
+        name = str(record.data.get("metric") or "value")
+        return cls.named(name, record.direction == "maximize", 1 if rows < 2000 else 2)
+
+    @classmethod
+    def named(cls, name: str, maximize: bool, decimals: int = 1, whole: bool = False) -> "Metric":
+        """Return the metric of a name, as tables and files spell it."""
+        return cls(SHORT.get(name) or readable(name, 40), maximize, name in SHARES, decimals, whole)
+
+    @property
+    def plain(self) -> "Metric":
+        """The metric as terminals show it: shares are no percentages."""
+        return replace(self, percent=False)
 
     @classmethod
     def each(cls, record: StudyRecord) -> "tuple[Metric, ...]":
         """Return the objectives of a study, the metric first: that alone where there are no others."""
         main = cls.of(record)
         others = [
-            cls(
-                SHORT.get(name) or readable(name, 40),
-                better == "maximize",
-                name in SHARES,
-                main.decimals,
-                name == "parameters",
-            )
+            cls.named(name, better == "maximize", main.decimals, name == "parameters")
             for name, better in [*record.objectives.items()][1:]
         ]
         return main, *others
@@ -145,28 +178,43 @@ class Metric:
         """Return a value of the metric, `97.4 %` or four digits."""
         if value is None or not isfinite(value):
             return "–"
+        places = self.decimals if decimals is None else decimals
+        return self._written(value, places - self.decimals if self.percent else 0)
+
+    def _written(self, value: float, more: int) -> str:
+        """Return a value with so many digits more than usual."""
         if self.whole:
             return number(round(value))
-        places = self.decimals if decimals is None else decimals
-        return f"{100 * value:.{places}f}{SPACE}%" if self.percent else _real(float(value), keep=True)
+        if self.percent:
+            return f"{fixed(100 * value, self.decimals + more)}{SPACE}%"
+        return _real(float(value), keep=True, more=more)
 
     def gap(self, first: float, second: float) -> str:
         """Return how far apart two values are, in points where they are percentages."""
         gap = abs(first - second)
         if not self.percent:
             return number(float(gap))
-        return f"{100 * gap:.{self.decimals}f} percentage point{'' if round(100 * gap, self.decimals) == 1 else 's'}"
+        if 0 < round(100 * gap, 9) < 0.5 * 10**-self.decimals:
+            return f"less than {10**-self.decimals:g} percentage points"
+        return (
+            f"{fixed(100 * gap, self.decimals)} percentage point{'' if round(100 * gap, self.decimals) == 1 else 's'}"
+        )
 
     def between(self, low: float | None, high: float | None) -> str:
         """Return an interval with its unit once, `95.1 to 96.5 %`; an end that is not bounded is –."""
-        ends = f"{self.text(low)} to {self.text(high)}"
-        return ends.replace(f"{SPACE}%", "", 1) if low is not None and self.percent else ends
+        ends = interval(low, high, self._written)
+        return ends.replace(f"{SPACE}%", "", 1) if ends.count(f"{SPACE}%") > 1 else ends
 
-    def points(self, value: float | None) -> str:
-        """Return a signed difference without its unit: percentage points where values are percentages."""
-        if value is None or not isfinite(value):
-            return "–"
-        return f"{100 * value:.{self.decimals}f}".replace("-", "−") if self.percent else number(float(value))
+    def compared(self, first: float, second: float) -> tuple[str, str]:
+        """Return two values with enough digits to tell them apart."""
+        return apart(first, second, self._written)
+
+    def differences(self, low: float | None, high: float | None) -> str:
+        """Return an interval of a difference without its unit: percentage points where values are percentages."""
+        return interval(low, high, self._difference)
+
+    def _difference(self, value: float, more: int) -> str:
+        return fixed(100 * value, self.decimals + more) if self.percent else _real(float(value), more=more)
 
     def better(self, first: float, second: float) -> bool:
         """Whether the first value is better than the second."""

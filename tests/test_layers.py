@@ -19,6 +19,7 @@ ROOMS = [
     ["figures"],
     ["tables", "evidence"],
     ["importance"],
+    ["kept"],
     ["words"],
     ["comparison"],
     ["searching"],

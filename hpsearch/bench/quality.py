@@ -173,4 +173,4 @@ def _ours(bunch: Any, learn: Any, test: Any, table: str, metric: str, seed: int,
         with open_study(config, place, data) as study:
             engine = prepare_engine(config, place, data, lambda line: None)
             result = run_study(study, engine, lambda standing: None, lambda line: None)
-    return float((result.get("ensemble") or result)["test"]["value"])  # of the model that is kept
+    return float(result["test"]["value"])  # of the model that is kept

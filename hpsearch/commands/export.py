@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.commands.shared import add_common
-from hpsearch.commands.studies import add_model, folder_of, model_of
+from hpsearch.commands.studies import add_model, folder_of, loaded, model_of, tell_model
 
 HELP = "onnx, pt2 (torch.export) or safetensors (default: onnx)"
 
@@ -23,7 +23,6 @@ def add(commands: Any) -> None:
 def call(options: argparse.Namespace) -> None:
     """Write the file, and print how far its answers are from torch's."""
     from hpsearch.errors import look_up
-    from hpsearch.model import load_model
     from hpsearch.model.exporting import FORMATS, check_place, export
     from hpsearch.screen import Screen, number
 
@@ -33,11 +32,11 @@ def call(options: argparse.Namespace) -> None:
     name = folder.resolve().name + (f"-{chosen}" if chosen != "best" else "")
     path = Path(options.output or f"{name}{suffix}")
     check_place(options.format, path)
-    model = load_model(folder, chosen)
+    model = loaded(options)
     exported = export(model, options.format, path)
     screen = Screen("")
     unit = "standard deviations of the target" if model.task == "regression" else "of a probability"
-    screen.row("export", f"{exported.path} ({exported.path.stat().st_size:,} bytes)")
+    tell_model(screen, "export", f"{exported.path} ({exported.path.stat().st_size:,} bytes):", model)
     screen.row(
         "check", f"largest difference from torch {number(exported.difference)} {unit}, over {exported.rows:,} made rows"
     )

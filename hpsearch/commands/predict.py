@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hpsearch.commands.shared import add_common
-from hpsearch.commands.studies import add_model, folder_of, model_of
+from hpsearch.commands.studies import add_model, loaded, tell_model
 from hpsearch.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,13 +42,12 @@ def call(options: argparse.Namespace) -> None:
     source, output = Path(options.file), Path(options.output)
     if output.exists() and source.exists() and output.samefile(source):
         raise UserError(f"{options.output}: the predictions would take the place of the rows. Give another -o.")
-    from hpsearch.model import load_model
     from hpsearch.model.rows import read_rows
     from hpsearch.screen import Screen
     from hpsearch.training.devices import choose_device
 
     device = choose_device(options.device)
-    model = load_model(folder_of(options.study, Path(options.reports)), model_of(options))
+    model = loaded(options)
     rows = read_rows(model, source)
     screen = Screen("", stderr=options.output == "-")
     if rows.notice:
@@ -79,7 +78,7 @@ def _tell(screen: "Screen", model: "Model", rows: "NewRows", kept: "Sequence[Ten
     from hpsearch.model.judging import judge
     from hpsearch.screen import number
 
-    screen.row("predict", f"{len(rows):,} rows with {', '.join(f'trial {member.trial}' for member in model.members)}")
+    tell_model(screen, "predict", f"{len(rows):,} rows with", model)
     if rows.targets is None:
         return
     judged = judge(model, kept, rows.targets, rows.decimal)

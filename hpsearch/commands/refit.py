@@ -51,7 +51,9 @@ def call(options: argparse.Namespace) -> None:
 
 def _tell(screen: "Screen", refitted: "Refitted", looks: int) -> None:
     """Print what was trained, how long, and what the test rows say."""
-    from hpsearch.screen import looked, number
+    from hpsearch.kept import looked
+    from hpsearch.screen import number
+    from hpsearch.words import interval, short
 
     spec, test = refitted.spec, refitted.test
     screen.row(
@@ -64,6 +66,6 @@ def _tell(screen: "Screen", refitted: "Refitted", looks: int) -> None:
         return
     screen.row(
         "test",
-        f"{test['metric']} {number(test['value'])} (95 % interval {number(test['low'])} to {number(test['high'])}, "
-        f"{test['rows']:,} rows{looked({'scorings': looks})})",
+        f"{test['metric']} {number(test['value'])} (95 % interval {interval(test['low'], test['high'], short)}, {test['rows']:,} rows)",
     )
+    screen.row("", looked({"looks": looks}))

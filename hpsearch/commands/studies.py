@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from hpsearch.errors import UserError, shown
 
 if TYPE_CHECKING:
+    from hpsearch.model import Model
+    from hpsearch.screen import Screen
     from hpsearch.storage import StudyRecord
 
 
@@ -15,7 +17,10 @@ def add_model(command: argparse.ArgumentParser) -> None:
     """Add the study, and which of its models is meant."""
     command.add_argument("study", metavar="STUDY", help="a study's name, or the folder that holds its model")
     command.add_argument(
-        "--model", default="best", metavar="NAME", help="best, refit, or trial-N after `replay` (default: best)"
+        "--model",
+        default="best",
+        metavar="NAME",
+        help="best, single (one network where best is an ensemble), refit, or trial-N after `replay` (default: best)",
     )
 
 
@@ -73,6 +78,32 @@ def model_of(options: argparse.Namespace) -> str:
     Raises:
         UserError: it is no name of a model's files.
     """
-    if not re.fullmatch(r"best|refit|trial-\d{1,9}", options.model):
-        raise UserError(f"--model {shown(options.model)}: best, refit or trial-N expected.")
+    if not re.fullmatch(r"best|single|refit|trial-\d{1,9}", options.model):
+        raise UserError(f"--model {shown(options.model)}: best, single, refit or trial-N expected.")
     return str(options.model)
+
+
+def loaded(options: argparse.Namespace) -> "Model":
+    """Load the model that is asked for.
+
+    Raises:
+        UserError: it is no name of a model.
+        StorageError: a file is missing or damaged.
+    """
+    from hpsearch.model import load_model
+    from hpsearch.model.alone import alone
+
+    name, folder = model_of(options), folder_of(options.study, Path(options.reports))
+    return alone(load_model(folder)) if name == "single" else load_model(folder, name)
+
+
+def tell_model(screen: "Screen", head: str, text: str, model: "Model") -> None:
+    """Print a line that ends with which networks predict, and why these where several were judged against one."""
+    from hpsearch.kept import of_trials, why
+    from hpsearch.words import Metric
+
+    screen.row(head, f"{text} {of_trials([member.trial for member in model.members])}")
+    figures, kept = model.metrics, model.metrics.get("choice")
+    if isinstance(kept, dict):
+        metric = Metric.named(str(figures.get("metric")), figures.get("direction") == "maximize").plain
+        screen.row("", why(kept, metric))

@@ -95,8 +95,8 @@ _ROWS = (
     ),
     Figure(
         name="losses",
-        title="Losses of the best trial",
-        question="Did the best network over-fit, or stop too soon?",
+        title="Losses of the kept trial",
+        question="Did its network over-fit in the search, or stop too soon?",
         table="curves",
         draw=training.losses,
         reading=training.losses_reading,

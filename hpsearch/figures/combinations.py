@@ -7,6 +7,7 @@ from collections import Counter
 
 import plotly.graph_objects as go
 
+from hpsearch.figures.marks import color_of, marked_trials
 from hpsearch.figures.scale import Scale, scale_of
 from hpsearch.figures.style import LIGHT, axis, blank, label, name_label, rounded, thin, thinned
 from hpsearch.storage import StudyRecord, TrialRecord
@@ -17,14 +18,14 @@ BINS = (
     ("pale", 0.7, "worse half", 0.5),
     ("fourth", 1.0, "best half", 0.75),
     ("finished", 1.3, "best quarter", 0.9),
-    ("first", 2.2, "best tenth", 1.0),
+    ("stopped early", 2.0, "best tenth", 1.0),
 )
 LINES = 300
 TAG = {"bgcolor": LIGHT["surface"], "opacity": 0.88, "borderpad": 1}
 
 
 def parallel(frames: Frames, record: StudyRecord) -> go.Figure | None:
-    """Each usable trial as a line through its hyperparameters, the best ones in front."""
+    """Each usable trial as a line through its hyperparameters, the best and the kept ones in front."""
     metric, names = Metric.of(record), hyperparameters(record)[:14]
     trials = ranked(record)
     if len(trials) < 5 or len(names) < 2:
@@ -42,6 +43,9 @@ def parallel(frames: Frames, record: StudyRecord) -> go.Figure | None:
                 name=text, line={"color": LIGHT[role], "width": width}
             )
         )
+    for mark, own in marked_trials(record):
+        line = {"color": color_of(mark), "width": 3.2, "dash": "solid" if mark.kept else "dash"}
+        figure.add_trace(_lines(own, names, scales, (order[0], order[-1])).update(name=mark.name, line=line))
     for i, name in enumerate(names):
         if any(name not in trial.params for trial in drawn):
             figure.add_annotation(
@@ -117,5 +121,5 @@ def parallel_reading(frames: Frames, record: StudyRecord) -> str:
         (common, having), *_ = Counter(values).most_common(1)
         if scale.categories and len(scale.categories) > 1 and having >= 0.75 * len(values):
             found.append(f"{readable(name, 40)} {visible(common, 24)}")
-    text = f"The best {count(len(top), 'trial')} of {len(trials):,}"
+    text = f"The search's best {count(len(top), 'trial')} of {len(trials):,}"
     return f"{text} mostly share {listing(found)}." if found else f"{text} have no single choice in common."

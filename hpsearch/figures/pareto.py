@@ -5,6 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from hpsearch.figures.marks import Place, rings
 from hpsearch.figures.search import ends_of, hover
 from hpsearch.figures.style import (
     LIGHT,
@@ -41,6 +42,8 @@ def pareto(frames: Frames, record: StudyRecord) -> go.Figure | None:
     figure, ends = blank(430), ends_of(record, objectives[0])
     for name, group in groups.items():
         figure.add_trace(_points(name, sorted(group, key=lambda trial: trial.values[1]), objectives, ends))
+    for ring in rings(record, _second(objectives), lambda trial: placed(trial, ends, objectives[0])[0]):
+        figure.add_trace(ring)
     figure.update_xaxes(_across([trial.values[1] for trial in trials], objectives[1]))
     figure.update_yaxes(value_axis(objectives[0], ends, f"{label(objectives[0].name)}, validation rows"))
     drawn = sum(map(len, groups.values()))
@@ -48,6 +51,11 @@ def pareto(frames: Frames, record: StudyRecord) -> go.Figure | None:
     if len(objectives) > 2:
         _coloured(figure, groups, objectives[2])
     return figure
+
+
+def _second(objectives: Sequence[Metric]) -> Place:
+    """Return where a trial is on the second axis, None where it has no value in each objective."""
+    return lambda trial: trial.values[1] if len(trial.values) == len(objectives) else None
 
 
 def _front(frames: Frames) -> set[int]:
@@ -93,7 +101,7 @@ def _coloured(figure: go.Figure, groups: dict[str, list[TrialRecord]], objective
     values = [trial.values[2] for group in groups.values() for trial in group]
     bar = {"title": {"text": label(objective.name), "side": "right"}, "thickness": 10, "outlinewidth": 0}
     scale = {"colorscale": SCALE, "cmin": min(values), "cmax": max(values), "colorbar": bar}
-    for trace, (name, group) in zip(figure.data, groups.items(), strict=True):
+    for trace, (name, group) in zip(figure.data, groups.items(), strict=False):  # the marks come after them
         own = [trial.values[2] for trial in sorted(group, key=lambda trial: trial.values[1])]
         ring = {"width": 2 if name == "on the front" else 0, "color": LIGHT["ink"]}
         trace.update(marker={**scale, "color": rounded(own), "line": ring})

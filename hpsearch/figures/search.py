@@ -6,6 +6,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from hpsearch.figures.marks import marked_trials, rings
 from hpsearch.figures.style import (
     BEYOND,
     FAILED,
@@ -76,6 +77,12 @@ def history(frames: Frames, record: StudyRecord) -> go.Figure | None:
         for option, known in zip(switch, axes, strict=True):
             option["x"].append(rounded([known["position"].get(trial.number) for trial in group]))
             option["y"].append(heights)
+    for ring in rings(record, lambda trial: trial.number, lambda trial: placed(trial, ends, metric)[0]):
+        figure.add_trace(ring)
+        numbers = [trial.number for mark, own in marked_trials(record) if mark.name == ring.name for trial in own]
+        for option, known in zip(switch, axes, strict=True):
+            option["x"].append(rounded([known["position"].get(number) for number in numbers]))
+            option["y"].append(ring.y)
     figure.add_trace(
         go.Scatter(
             mode="lines", name="best so far", hoverinfo="skip", line={"color": LIGHT["ink"], "width": 2, "shape": "hv"}
@@ -233,12 +240,14 @@ def size(frames: Frames, record: StudyRecord) -> go.Figure | None:
             x=[trial.parameters for trial in front],
             y=rounded([placed(trial, ends, metric)[0] for trial in front]),
             mode="lines+markers",
-            name="best of this size or smaller",
+            name="best of this size or smaller, in the search",
             hoverinfo="skip",
             line={"color": LIGHT["ink"], "width": 1.5, "shape": "hv"},
             marker={"color": LIGHT["ink"], "size": 9, "symbol": "circle-open", "line": {"width": 1.5}},
         )
     )
+    for ring in rings(record, lambda trial: trial.parameters, lambda trial: placed(trial, ends, metric)[0]):
+        figure.add_trace(ring)
     sizes = [trial.parameters or 1 for trial in trials]
     figure.update_xaxes(log_axis(min(sizes), max(sizes), "parameters (log scale)"))
     pad = 0.04 * (log10(max(sizes)) - log10(min(sizes)))
@@ -266,11 +275,11 @@ def size_reading(frames: Frames, record: StudyRecord) -> str:
         return "Fewer than two sizes of network were trained to the end."
     leader, close = trials[0], close_to(trials, metric)
     near = [t for t in trials if abs((t.value or 0.0) - (leader.value or 0.0)) <= close]
-    small = min(near, key=lambda trial: trial.parameters or 0)
+    small, best = min(near, key=lambda trial: trial.parameters or 0), f"search's best, trial {leader.number}"
     if small is leader:
-        return f"No smaller network comes within {metric.gap(close, 0)} of the best, which has {leader.parameters:,} parameters."
+        return f"No smaller network comes within {metric.gap(close, 0)} of the {best}, which has {leader.parameters:,} parameters."
     times = (leader.parameters or 0) / (small.parameters or 1)
     return (
-        f"Trial {small.number} has {small.parameters:,} parameters, {number(float(f'{times:.2g}'))} times fewer than the best, "
+        f"Trial {small.number} has {small.parameters:,} parameters, {number(float(f'{times:.2g}'))} times fewer than the {best}, "
         f"and is {metric.gap(leader.value or 0.0, small.value or 0.0)} worse on the validation rows."
     )

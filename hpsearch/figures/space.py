@@ -1,5 +1,6 @@
 """Figures of the search space: each hyperparameter by itself, and how much each mattered."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from math import log10
@@ -8,6 +9,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from hpsearch.figures.marks import rings
 from hpsearch.figures.scale import Scale, scale_of
 from hpsearch.figures.search import ends_of, shown
 from hpsearch.figures.style import (
@@ -29,7 +31,7 @@ from hpsearch.figures.style import (
 )
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.tables import Frames
-from hpsearch.words import Metric, best, count, hyperparameters, listing, number, ranked, readable, share, usable
+from hpsearch.words import Metric, count, hyperparameters, listing, number, ranked, readable, share, shares, usable
 
 PANEL = 230  # pixels high; page.js lays the panels out anew for narrow screens
 PANELS = 24
@@ -52,7 +54,6 @@ class Panel:
     scale: Scale
     ends: tuple[float, float]
     metric: Metric
-    leader: TrialRecord | None
 
 
 def axes(frames: Frames, record: StudyRecord) -> go.Figure | None:
@@ -67,7 +68,7 @@ def axes(frames: Frames, record: StudyRecord) -> go.Figure | None:
     figure = blank(PANEL)
     for i, name in enumerate(names):
         tag = "" if i == 0 else str(i + 1)
-        _draw(figure, Panel(name, tag, scale_of(name, record), ends, metric, best(record)), trials)
+        _draw(figure, Panel(name, tag, scale_of(name, record), ends, metric), trials, record)
     notes = [thinned(len(trials), len(ended)), edge_note(trials, ends, metric)]
     notes += [f"Only the first {PANELS} hyperparameters are drawn."] if len(hyperparameters(record)) > PANELS else []
     figure.update_layout(meta={"panels": len(names), "panel": PANEL, "thinned": " ".join(filter(None, notes))})
@@ -84,11 +85,11 @@ def arrange(figure: go.Figure, panels: int, columns: int) -> go.Figure:
     return figure.update_layout(height=PANEL * rows + 40)
 
 
-def _draw(figure: go.Figure, panel: Panel, trials: list[TrialRecord]) -> None:
-    """Draw one panel: the trials by outcome, medians of choices, the best trial's ring, the ends of the range."""
+def _draw(figure: go.Figure, panel: Panel, trials: list[TrialRecord], record: StudyRecord) -> None:
+    """Draw one panel: the trials by outcome, medians of choices, the marked trials' rings, the ends of the range."""
     having = [trial for trial in trials if panel.name in trial.params]
     traces = [_dots(panel, own, text, [t for t in having if _role(t, panel) == own]) for own, text in ROLES.items()]
-    for trace in [*traces, _medians(panel, having), _ring(panel)]:
+    for trace in [*traces, _medians(panel, having), *_rings(panel, record)]:
         if trace is not None:
             first = not any(other.legendgroup == trace.legendgroup for other in figure.data)
             figure.add_trace(trace.update(showlegend=first, xaxis=f"x{panel.tag}", yaxis=f"y{panel.tag}"))
@@ -149,14 +150,13 @@ def _medians(panel: Panel, trials: list[TrialRecord]) -> go.Scatter | None:
     return go.Scatter(x=x, y=rounded(y), mode="lines", line=line, **named) if x else None
 
 
-def _ring(panel: Panel) -> go.Scatter | None:
-    leader = panel.leader
-    if leader is None or panel.name not in leader.params or leader.value is None:
-        return None
-    line = {"width": 2.5, "color": LIGHT["first"]}
-    ring = {"color": LIGHT["first"], "size": 14, "symbol": "circle-open", "line": line}
-    named = {"name": "best trial", "legendgroup": "best", "hoverinfo": "skip"}
-    return go.Scatter(x=[_spot(panel, leader)], y=[leader.value], mode="markers", marker=ring, **named)
+def _rings(panel: Panel, record: StudyRecord) -> Iterator[go.Scatter]:
+    """Yield the rings around the marked trials that have the hyperparameter."""
+    yield from rings(
+        record,
+        lambda trial: _spot(panel, trial) if panel.name in trial.params else None,
+        lambda trial: placed(trial, panel.ends, panel.metric)[0],
+    )
 
 
 def _below(panel: Panel) -> dict[str, Any]:
@@ -223,18 +223,18 @@ def importance(frames: Frames, record: StudyRecord) -> go.Figure | None:
         return None
     rows = rows[:PANELS][::-1]
     figure = blank(90 + 34 * len(rows), bargap=0.45)
-    shares = [row["importance"] for row in rows]
+    known = [row["importance"] for row in rows]
     figure.add_trace(
         go.Bar(
             orientation="h",
-            x=rounded(shares),
+            x=rounded(known),
             y=list(range(len(rows))),
             marker={"color": LIGHT["third"]},
             error_x={"type": "data", "symmetric": False, "color": LIGHT["ink"], "thickness": 1.5, "width": 4}
             | {"array": rounded([row["high"] - row["importance"] for row in rows])}
             | {"arrayminus": rounded([row["importance"] - row["low"] for row in rows])},
             text=[
-                f"<b>{name_label(r['hyperparameter'])}</b><br>{share(r['importance'])}, {share(r['low'])} to {share(r['high'])}"
+                f"<b>{name_label(r['hyperparameter'])}</b><br>{share(r['importance'])}, {shares(r['low'], r['high'])}"
                 for r in rows
             ],
             textposition="none",
@@ -259,7 +259,7 @@ def importance_reading(frames: Frames, record: StudyRecord) -> str:
         return f"{unknown[0]['note'][:1].upper()}{unknown[0]['note'][1:]}." if unknown else "Nothing was searched."
     first, rest = known[0], known[1:]
     text = f"{readable(first['hyperparameter'], 40).capitalize()} set the best trials apart most"
-    text += f" ({share(first['importance'])}; 90 % interval {share(first['low'])} to {share(first['high'])})"
+    text += f" ({share(first['importance'])}; 90 % interval {shares(first['low'], first['high'])})"
     rivals = [readable(row["hyperparameter"], 40) for row in rest if row["high"] >= first["low"]]
     text += (
         f"; with these trials its lead over {listing(rivals)} is not certain."

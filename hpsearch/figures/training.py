@@ -6,6 +6,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from hpsearch.figures.style import FAILED, LIGHT, SERIES, axis, blank, label, log_axis, rounded, value_axis
+from hpsearch.kept import marked, marks
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.tables import Frames
 from hpsearch.trial import History
@@ -21,7 +22,10 @@ def _curve(trial: TrialRecord | None) -> History | None:
 
 
 def _leaders(record: StudyRecord) -> list[TrialRecord]:
-    return [trial for trial in ranked(record) if _curve(trial)][:BEST]
+    """Return the trials whose curves are drawn: the single network's, the search's best, then the best of the others."""
+    trials = [trial for trial in ranked(record) if _curve(trial)]
+    first = [trial for mark in marks(record) for trial in trials if trial.number in mark.trials[:1]]
+    return [*first, *(trial for trial in trials if trial not in first)][:BEST]
 
 
 def _budget(frames: Frames) -> int:
@@ -29,7 +33,7 @@ def _budget(frames: Frames) -> int:
 
 
 def curves(frames: Frames, record: StudyRecord) -> go.Figure | None:
-    """Draw the validation metric over the budget: five best trials, and where the middle half of the others lies."""
+    """Draw the validation metric over the budget: the kept and the best trials, and where the middle half of the others lies."""
     metric, leaders = Metric.of(record), _leaders(record)
     if not leaders:
         return None
@@ -43,7 +47,7 @@ def curves(frames: Frames, record: StudyRecord) -> go.Figure | None:
                 x=rounded([evaluation / budget for evaluation in history.evaluation]),
                 y=rounded(list(history.metric)),
                 mode="lines",
-                name=f"trial {trial.number}",
+                name=", ".join(filter(None, [f"trial {trial.number}", marked(record, trial.number)])),
                 legendrank=place,
                 line={"color": LIGHT[SERIES[place]], "width": 3 if place == 0 else 1.5},
                 hovertemplate=f"<b>trial {trial.number}</b><br>%{{x:.0%}} of the budget<br>%{{y:.4~g}}<extra></extra>",
@@ -115,8 +119,9 @@ def curves_reading(frames: Frames, record: StudyRecord) -> str:
         for e, value in zip(history.evaluation, history.metric, strict=True)
         if abs(value - final) <= 0.05 * abs(final - first)
     ]
+    which = f"Trial {leader.number}, {mark}," if (mark := marked(record, leader.number)) else f"Trial {leader.number}"
     text = (
-        f"Trial {leader.number} had gained 95 % of its improvement after {share(near[0] / _budget(frames))} of its budget. "
+        f"{which} had gained 95 % of its improvement after {share(near[0] / _budget(frames))} of its budget. "
         if near
         else ""
     )

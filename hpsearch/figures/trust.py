@@ -1,4 +1,4 @@
-"""How far a result can be trusted: the best trials' values in the search, on fresh seeds, and the chosen network's on test rows."""
+"""How far a result can be trusted: the best trials' values in the search, on fresh seeds, and the kept model's on test rows."""
 
 from collections import Counter
 from typing import Any
@@ -6,7 +6,9 @@ from typing import Any
 import plotly.graph_objects as go
 
 from hpsearch.figures.style import LIGHT, axis, blank, label, rounded, thinned, value_axis
+from hpsearch.kept import marked, trials_of, why
 from hpsearch.storage import StudyRecord
+from hpsearch.storage.results import mean_of, networks_of
 from hpsearch.tables import Frames
 from hpsearch.words import SPACE, Metric, count, ranked
 
@@ -32,21 +34,21 @@ Row = dict[str, Any]
 
 
 def confirmed(frames: Frames, record: StudyRecord) -> go.Figure | None:
-    """Each confirmed trial in a row: its value in the search, its fresh runs, their mean; a row more for what was tested."""
+    """Each confirmed trial in a row: its value in the search, its fresh runs, their mean; an ensemble, and what was tested, have rows too."""
     rows = _drawn(frames)
     if not rows:
         return None
-    metric, places = Metric.of(record), _places(rows)
+    metric, places = Metric.of(record), _places(rows, record)
     figure = blank(120 + ROW * len(places))
     for what in MARKS:
-        group = [row for row in rows if row["what"].endswith(what) and row["value"] is not None]
+        group = [row for row in rows if row["what"] == what and row["value"] is not None]
         if group:
             figure.add_trace(_points(what, group, places, metric))
     figure.update_xaxes(value_axis(metric, _limits(rows, metric), label(metric.name)), nticks=5, tickangle=0)
-    names = [_named(place, record) for place in places]
+    names = [_named(*place, record) for place in places]
     ends = [len(places) - 0.3, -0.6]
     figure.update_yaxes(axis("", tickvals=[*range(len(places))], ticktext=names, range=ends, showgrid=False))
-    of = len({row["trial"] for row in frames["confirmed"].to_dict("records") if row["what"] == "mean"})
+    of = int(frames["confirmed"].loc[frames["confirmed"]["what"] == "mean", "trial"].nunique())
     note = "The interval of a mean covers the luck of the seeds, not that of the rows they are validated on."
     figure.update_layout(meta={"note": note, "thinned": thinned(min(of, MOST), of)})
     return figure
@@ -56,24 +58,28 @@ def _drawn(frames: Frames) -> list[Row]:
     """Return the rows of the trials with the best means, gaps as None; tested networks are always among them."""
     table = frames["confirmed"].astype(object)
     rows = table.where(table.notna(), None).to_dict("records")
-    first = [*dict.fromkeys(row["trial"] for row in rows if row["what"] == "mean")][:MOST]
+    first = [*dict.fromkeys(row["trial"] for row in rows if row["what"] == "mean" and row["trial"] is not None)][:MOST]
     return [row for row in rows if row["trial"] in first or row["trial"] is None]
 
 
-def _places(rows: list[Row]) -> list[tuple[Any, bool]]:
+def _places(rows: list[Row], record: StudyRecord) -> list[tuple[Any, bool]]:
     """Return what each line of the figure shows, from the top: (trial, whether on test rows); None is the ensemble."""
-    tested = [(row["trial"], True) for row in rows if row["what"].endswith("test rows")]
+    tested = [(row["trial"], True) for row in rows if row["what"] == "test rows"]
     trained = [(row["trial"], False) for row in rows if row["what"] == "mean"]
-    return [*trained[:1], *tested, *trained[1:]]
+    kept = None if len(networks_of(record.result)) > 1 else record.result.get("trial")
+    first = [place for place in trained if place[0] == kept]
+    return [*first, *tested, *(place for place in trained if place not in first)]
 
 
-def _named(place: tuple[Any, bool], record: StudyRecord) -> str:
-    trial, tested = place
-    if trial is None:
-        return "ensemble"
+def _named(trial: int | None, tested: bool, record: StudyRecord) -> str:
+    networks = len(networks_of(record.result))
     if tested:
-        return "its network"
-    return f"<b>trial {trial}</b>" if trial == record.result.get("trial") else f"trial {trial}"
+        return "<b>kept</b>, on test rows"
+    if trial is None:
+        return f"<b>ensemble of {networks}</b><br>kept" if networks > 1 else "ensemble<br>not kept"
+    mark = marked(record, trial)
+    name = f"trial {trial}" if networks > 1 or trial != record.result.get("trial") else f"<b>trial {trial}</b>"
+    return f"{name}<br>{mark}" if mark else name
 
 
 def _points(what: str, group: list[Row], places: list[tuple[Any, bool]], metric: Metric) -> go.Scatter:
@@ -121,7 +127,7 @@ def _hover(row: Row, metric: Metric) -> str:
     lines = [f"<b>{trial}</b>{run}", f"{label(metric.name)} {metric.text(row['value'])}"]
     if row["value_low"] is not None:
         lines.append(f"95 % interval {metric.between(row['value_low'], row['value_high'])}")
-    return "<br>".join(lines + ["the kept network"] * (row["kept"] == "yes"))
+    return "<br>".join(lines + ["kept"] * (row["kept"] == "yes"))
 
 
 def _limits(rows: list[Row], metric: Metric) -> tuple[float, float]:
@@ -135,7 +141,8 @@ def confirmed_reading(frames: Frames, record: StudyRecord) -> str:
     result, metric = record.result, Metric.of(record)
     if not result.get("confirmed"):
         return _unconfirmed(record)
-    return " ".join([part for part in (_curse(record, metric), _kept(record, metric), _tested(record, metric)) if part])
+    parts = (_curse(record, metric), why(result.get("choice"), metric), _kept(record, metric), _tested(record, metric))
+    return " ".join(filter(None, parts))
 
 
 def _unconfirmed(record: StudyRecord) -> str:
@@ -148,11 +155,7 @@ def _curse(record: StudyRecord, metric: Metric) -> str:
     gap, trial = record.result.get("gaps", {}).get("search"), record.result["search"]["trial"]
     if not gap or gap["value"] is None:
         return ""
-    side, ends = _told(gap, metric)
-    text = (
-        f"On fresh seeds the hyperparameters of the search's best trial, {trial}, do {metric.gap(gap['value'], 0)} {side} than in the "
-        f"search (95{SPACE}% interval of the difference {ends})"
-    )
+    text = f"On fresh seeds the hyperparameters of the search's best trial, {trial}, do {_told(gap, metric, 'in the search')}"
     if gap["value"] > 0 and gap["low"] is not None and gap["low"] > 0:
         return (
             f"{text}: as the best of {count(len(ranked(record)), 'trained network')} it was lucky (the winner's curse)."
@@ -160,36 +163,37 @@ def _curse(record: StudyRecord, metric: Metric) -> str:
     return f"{text}: the search's best value was no luck that these runs could show."
 
 
-def _told(gap: dict[str, float | None], metric: Metric) -> tuple[str, str]:
-    """Return on which side the more honest figure lies, and the interval of the difference to that side."""
+def _told(gap: dict[str, float | None], metric: Metric, other: str) -> str:
+    """Return how much worse or better the more honest figure is than another, with the interval of the difference to that side."""
     low, value, high = gap["low"], gap["value"] or 0.0, gap["high"]
-    if value > 0:
-        return "worse", f"{metric.points(low)} to {metric.points(high)}"
-    turned = [None if end is None else -end for end in (high, low)]
-    return "better", f"{metric.points(turned[0])} to {metric.points(turned[1])}"
+    if value < 0:
+        low, high = (None if end is None else -end for end in (high, low))
+    side = "worse" if value > 0 else "better"
+    difference = f"{metric.gap(value, 0)} {side} than" if value else "neither better nor worse than"
+    ends = f" (95{SPACE}% interval of the difference {metric.differences(low, high)})" if low != high else ""
+    return f"{difference} {other}{ends}"
 
 
 def _kept(record: StudyRecord, metric: Metric) -> str:
-    result = record.result
-    runs = result["fresh"]["runs"] + 1
+    result, trials = record.result, trials_of(record.result)
+    several, runs = len(trials) > 1, result["fresh"]["runs"] + 1
     if result.get("refitted"):
-        return (
-            f"The network that was kept is trial {result['trial']}'s, trained once more on all rows that are not test rows; the folds' "
-            "values are not its own."
-        )
+        which = "networks of the ensemble were" if several else f"network that is kept, trial {result['trial']}'s, was"
+        return f"The {which} trained once more on all rows that are not test rows; the folds' values are not its own."
+    if several:
+        return "Of each trial of the ensemble the run with the best validation value is kept."
     which = "its run in the search" if result.get("seed") is None else f"its run on fresh seed {result['seed']}"
+    ahead = metric.better(result["validation"], result["fresh"]["value"])
+    gap = f"{metric.gap(result['validation'], result['fresh']['value'])} better" if ahead else "no better"
     return (
-        f"Of the {runs} runs of trial {result['trial']} the network with the best validation value was kept, {which} "
-        f"({metric.text(result['validation'])}); as the best of {runs} that value is optimistic."
+        f"Of the {runs} runs of trial {result['trial']} the network with the best validation value is kept, {which} "
+        f"({metric.text(result['validation'])}, {gap} than the mean over fresh seeds{', as the best of them' * ahead})."
     )
 
 
 def _tested(record: StudyRecord, metric: Metric) -> str:
-    gap = record.result.get("gaps", {}).get("test")
-    if not gap or gap["value"] is None:
+    gap, ensemble = record.result.get("gaps", {}).get("test"), len(networks_of(record.result)) > 1
+    if not gap or gap["value"] is None or not mean_of(record.result):
         return ""
-    side, ends = _told(gap, metric)
-    return (
-        f"On the test rows it is {metric.gap(gap['value'], 0)} {side} than the mean over fresh seeds says "
-        f"(95{SPACE}% interval {ends})."
-    )
+    mean = "its mean over further seeds" if ensemble else "the mean over fresh seeds"
+    return f"On the test rows {'the ensemble' if ensemble else 'it'} is {_told(gap, metric, f'{mean} says')}."

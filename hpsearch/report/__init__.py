@@ -12,6 +12,7 @@ from typing import Any
 from hpsearch.figures import DARK, FIGURES, LIGHT, Figure, plotly_script
 from hpsearch.figures.pareto import trade_off
 from hpsearch.files import write_file
+from hpsearch.kept import trials_of, why
 from hpsearch.report import findings
 from hpsearch.report.derived import derived
 from hpsearch.report.page import Html, bullets, document, element, facts, link, paragraph, section, table, text
@@ -60,7 +61,7 @@ def page(record: StudyRecord, tables: Frames) -> str:
     body += [_figure(row, record, tables, plain.get(name)) for name, row in rows.items()]
     body += [
         _parameters(record, tables),
-        _hyperparameters(tables),
+        _hyperparameters(record, tables),
         _columns(record),
         _outcomes(tables),
         _protocol(record),
@@ -92,10 +93,11 @@ def _result(record: StudyRecord) -> Html:
         element("div", element("dt", text(sentence(name))), element("dd", text(value), element("small", text(remark))))
         for name, value, remark in findings.numbers(record)
     ]
-    title = "The best network" if record.result else "The best network so far"
+    title = "The model that is kept" if record.result else "The best network so far"
     inner = [
         element("h2", text(title)),
         paragraph(sentence_, "best"),
+        paragraph(why(record.result.get("choice"), Metric.of(record))),
         paragraph(trade_off(record)),
         element("dl", *boxes, class_="numbers"),
     ]
@@ -133,7 +135,7 @@ def _leaderboard(record: StudyRecord, tables: Frames) -> Html:
     head = [said.get(name) or readable(name, 60) for name in board.columns]
     which = (
         f"The {'highest' if metric.maximize else 'lowest'} validation values of all trials that trained to their end."
-        + (" The marked one has the best mean over fresh seeds." if record.result.get("fresh") else "")
+        + (f" The marked one{_among(record)} has the best mean over fresh seeds." if record.result.get("fresh") else "")
     )
     return section(
         "leaderboard",
@@ -142,6 +144,11 @@ def _leaderboard(record: StudyRecord, tables: Frames) -> Html:
         table(head, cells(board, metric), _right(board, head), chosen),
         element("p", link("all trials (CSV)", "tables/trials.csv"), class_="note"),
     )
+
+
+def _among(record: StudyRecord) -> str:
+    networks = len(trials_of(record.result))
+    return f", the first of the {networks} networks that are kept," if networks > 1 else " is kept: it"
 
 
 def _right(frame: Any, head: list[str]) -> list[str]:
@@ -218,7 +225,7 @@ def _side(title: str, head: tuple[str, str, str], rows: list[Mapping[str, Any]],
     return element("div", element("h3", text(title)), table(head, body, ("numbers", "shape")))
 
 
-def _hyperparameters(tables: Frames) -> Html:
+def _hyperparameters(record: StudyRecord, tables: Frames) -> Html:
     rows = tables["hyperparameters"].to_dict("records")
     if not rows:
         return Html("")
@@ -227,7 +234,11 @@ def _hyperparameters(tables: Frames) -> Html:
         [readable(name, 60), allowed, value or allowed.partition("fixed at ")[2] or "–", at]
         for name, allowed, value, at in cells(frame)
     ]
-    return section("space", "What could vary", table(["hyperparameter", "allowed", "best trial", "at an edge?"], body))
+    return section(
+        "space",
+        "What could vary",
+        table(["hyperparameter", "allowed", "kept trial" if record.result else "best trial", "at an edge?"], body),
+    )
 
 
 def _columns(record: StudyRecord) -> Html:

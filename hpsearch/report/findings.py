@@ -11,8 +11,10 @@ from typing import Any
 
 from hpsearch.data.metrics import METRICS
 from hpsearch.data.tasks import TASKS
+from hpsearch.kept import of_trials, trials_of
 from hpsearch.report.trust import cautions, mean_box
 from hpsearch.storage import StudyRecord, TrialRecord
+from hpsearch.storage.results import mean_of, test_of
 from hpsearch.words import (
     SPACE,
     Metric,
@@ -94,7 +96,7 @@ def _direction(data: Mapping[str, Any]) -> str:
 
 
 def best_network(record: StudyRecord) -> str:
-    """Describe the best network in one sentence; "" where there is none."""
+    """Describe the best network in one sentence, of an ensemble its first one; "" where there is none."""
     leader = best(record)
     if leader is None:
         return ""
@@ -105,7 +107,11 @@ def best_network(record: StudyRecord) -> str:
     optimizer = params.pop("optimizer", None)
     rest = listing([phrase(name, value) for name, value in params.items()])
     trained = f"trained by {visible(optimizer, 40)}" + (f" with {rest}" if rest else "") if optimizer else rest
-    return sentence("; ".join([", ".join(parts), trained]) if parts and trained else trained or ", ".join(parts)) + "."
+    said = "; ".join([", ".join(parts), trained]) if parts and trained else trained or ", ".join(parts)
+    trials = trials_of(record.result)
+    if len(trials) > 1:
+        return f"{sentence(of_trials(trials))}, the mean of whose predictions counts. The first of them: {said}."
+    return f"{sentence(said)}."
 
 
 def _shape(record: StudyRecord, leader: TrialRecord) -> Mapping[str, Any]:
@@ -133,22 +139,33 @@ def phrase(name: str, value: Any) -> str:
 
 def numbers(record: StudyRecord) -> list[tuple[str, str, str]]:
     """Return the result's figures as (name, value, remark)."""
-    metric, leader, test = Metric.of(record), best(record), record.result.get("test") or {}
+    metric, leader, test, trials = Metric.of(record), best(record), test_of(record.result), trials_of(record.result)
     if leader is None:
         return []
     found = [_test(metric, test)] if test else []
-    if together := (record.result.get("ensemble") or {}).get("test"):
-        name, value, remark = _test(metric, together)
-        found.append((f"{name}, ensemble", value, f"{len(record.result['networks'])} networks together, {remark}"))
-    if fresh := record.result.get("fresh"):
-        found.append(mean_box(metric, fresh))
-    else:
+    if mean := mean_of(record.result):
+        found.append(mean_box(metric, mean, "further" if len(trials) > 1 else "fresh"))
+    elif len(trials) < 2:
         value, of = record.result.get("validation", leader.value), count(len(ranked(record)), "trained network")
         found.append((f"validation {metric.name}", metric.text(value), f"best of {of}"))
     parameters = record.result.get("parameters") or leader.parameters
+    if len(trials) > 1:
+        parameters = (record.result.get("choice") or {}).get("parameters")
+        found.insert(
+            0,
+            (
+                "model",
+                f"{len(trials)} networks",
+                f"an ensemble: the mean of their predictions; trials {listing(map(str, trials))}",
+            ),
+        )
     if parameters:
         found.append(("parameters", number(parameters), "numbers learned from the training rows"))
-    return [*found, ("trial", str(leader.number), f"of {count(len(record.trials), 'trial')}")]
+    return (
+        found
+        if len(trials) > 1
+        else [*found, ("trial", str(leader.number), f"of {count(len(record.trials), 'trial')}")]
+    )
 
 
 def _test(metric: Metric, test: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -248,9 +265,11 @@ def _overlap(record: StudyRecord) -> str:
 def _optimism(record: StudyRecord) -> str:
     """Say where the validation value, or its mean over fresh seeds, is no value that the test rows allow."""
     metric, result = Metric.of(record), record.result
-    test, fresh = result.get("test") or {}, result.get("fresh")
-    value, low, high = (fresh or {}).get("value", result.get("validation")), test.get("low"), test.get("high")
+    test, fresh = test_of(result), mean_of(result)
+    value, low, high = fresh.get("value", result.get("validation")), test.get("low"), test.get("high")
     if value is None or low is None or high is None or low <= value <= high:
+        return ""
+    if len(trials_of(result)) > 1 and not fresh:  # an ensemble that nobody judged on validation rows
         return ""
     what = (
         f"The mean over fresh seeds, {metric.text(value)},"
@@ -315,7 +334,9 @@ def _confirmation(confirm: Mapping[str, Any]) -> str:
         else "none"
     )
     return (
-        f"{text}; {number(ensemble)} networks predict together" if isinstance(ensemble, int) and ensemble > 1 else text
+        f"{text}; {number(ensemble)} networks together, where that is better on validation rows"
+        if isinstance(ensemble, int) and ensemble > 1
+        else text
     )
 
 

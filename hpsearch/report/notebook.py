@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
+from hpsearch.kept import marks, why
 from hpsearch.report import findings
 from hpsearch.report.page import Html, element, paragraph, text
 from hpsearch.report.trust import honesty
@@ -20,6 +21,7 @@ def fragment(record: StudyRecord) -> str:
     if leader is None:
         return element("div", heading, paragraph("No trial has ended with a usable network yet."))
     pieces = [heading, paragraph(findings.best_network(record))]
+    pieces.append(paragraph(why(record.result.get("choice"), Metric.of(record))))
     pieces.append(_table(findings.numbers(record)))
     pieces.append(_table([(readable(name, 60), number(value), "") for name, value in leader.params.items()]))
     pieces += [_course(record), paragraph(honesty(record))]
@@ -56,18 +58,28 @@ def _course(record: StudyRecord) -> Html:
         leading = better(leading, value)
         line.append(place(trial, leading))
     dots = [(x, y) for x, y in (place(*pair) for pair in values)]
-    return _drawing(line, dots, f"{metric.name} of each trial, {metric.text(low)} to {metric.text(high)}")
+    kept = [trial for mark in marks(record) if mark.kept for trial in mark.trials]
+    rings = [place(trial, value) for trial, value in values if trial in kept and record.result]
+    return _drawing(line, dots, rings, f"{metric.name} of each trial, {metric.between(low, high)}")
 
 
-def _drawing(line: Sequence[tuple[float, float]], dots: Sequence[tuple[float, float]], said: str) -> Html:
+def _drawing(
+    line: Sequence[tuple[float, float]],
+    dots: Sequence[tuple[float, float]],
+    rings: Sequence[tuple[float, float]],
+    said: str,
+) -> Html:
     """Return an SVG in the colours of the page around it, with a sentence that says what it shows."""
     points = " ".join(f"{x},{y}" for x, y in line)
     course = element("polyline", points=points, fill="none", stroke="currentColor", stroke_width="1.5")
     circles = [
         element("circle", cx=str(x), cy=str(y), r="2.5", fill="currentColor", fill_opacity="0.45") for x, y in dots
     ]
+    circles += [element("circle", cx=str(x), cy=str(y), r="5.5", fill="none", stroke="currentColor") for x, y in rings]
     title = element("title", text(said))
     size = {"width": str(WIDTH), "height": str(HEIGHT)}
     svg = element("svg", title, course, *circles, role="img", aria_label=escape(said), **size)
-    caption = element("small", text(f"{sentence(said)}; the line is the best so far."))
+    caption = element(
+        "small", text(f"{sentence(said)}; the line is the best so far{', the ring is kept' if rings else ''}.")
+    )
     return element("figure", svg, element("figcaption", caption), style="margin:0.5em 0")

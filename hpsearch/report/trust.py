@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from hpsearch.kept import looked
 from hpsearch.storage import StudyRecord
-from hpsearch.words import SPACE, Metric, best, count, ranked, sentence
+from hpsearch.storage.results import networks_of, test_of
+from hpsearch.words import SPACE, Metric, best, count, ranked
 
 
 def honesty(record: StudyRecord) -> str:
@@ -15,13 +17,9 @@ def honesty(record: StudyRecord) -> str:
     text = _over_folds(record)
     if record.result.get("fresh"):
         return f"{text}{_three(record)} {_expect(record)}"
-    text += f"The validation value is the best of {trained:,} and so tends to be too good; " if trained > 1 else ""
-    if record.result.get("test"):
-        return sentence(
-            text
-            + "the test rows were used once, after the search, by this network alone. Expect the test value on new rows like these."
-        )
-    return sentence(text + _unknown(record))
+    if trained > 1:
+        text += f"The validation value is the best of {trained:,} and so tends to be too good. "
+    return f"{text}{_expect(record)}"
 
 
 def _over_folds(record: StudyRecord) -> str:
@@ -37,8 +35,8 @@ def _over_folds(record: StudyRecord) -> str:
 
 def _unknown(record: StudyRecord) -> str:
     if (record.data.get("rows") or {}).get("test") == 0:
-        return "no test rows were held out, so nothing unbiased is known of how good the network is on new rows."
-    return "the test rows have not been used yet, so how good the network is on new rows is not known."
+        return "No test rows were held out, so nothing unbiased is known of how good the network is on new rows."
+    return "The test rows have not been used yet, so how good the network is on new rows is not known."
 
 
 def _three(record: StudyRecord) -> str:
@@ -48,33 +46,31 @@ def _three(record: StudyRecord) -> str:
     own = next((trial for trial in result["confirmed"] if trial["trial"] == searched["trial"]), fresh)
     value = f"The search's best value was {metric.text(searched['value'])}"
     text = f"{value}; on fresh seeds the same hyperparameters reach {_estimate(metric, own)}"
-    test = result.get("test") or {}
-    tested = f"on test rows {_estimate(metric, test)}" if test else ""
+    test, ensemble = test_of(result), len(networks_of(result)) > 1
+    tested = f"{'the ensemble ' * ensemble}on test rows {_estimate(metric, test)}" if test else ""
     if searched["trial"] == result["trial"]:
         return f"{text}; {tested}." if tested else f"{text}."
-    return (
-        f"{text}. Trial {result['trial']} has the best mean, {_estimate(metric, fresh)}, and is the one that was chosen"
-        + (f"; {tested}." if tested else ".")
-    )
+    chosen = "and is the one that was chosen" + " as the single network" * ensemble + (f"; {tested}" if tested else "")
+    return f"{text}. Trial {result['trial']} has the best mean, {_estimate(metric, fresh)}, {chosen}."
 
 
 def _estimate(metric: Metric, found: Mapping[str, Any]) -> str:
     if found.get("low") is None or found.get("high") is None:
         return metric.text(found["value"])
+    if found["low"] == found["high"]:
+        return f"{metric.text(found['value'])} (nothing varied)"
     return f"{metric.text(found['value'])} ({metric.between(found['low'], found['high'])})"
 
 
 def _expect(record: StudyRecord) -> str:
-    if not record.result.get("test"):
-        return sentence(_unknown(record))
-    times = record.result.get("scorings", 1)
-    used = "once, at the end," if times == 1 else f"{times} times, each time at the end,"
-    return f"The test rows were used {used} by the chosen network: expect the test value on new rows like these."
+    if not test_of(record.result):
+        return _unknown(record)
+    return f"{looked(record.result)} Expect the test value on new rows like these."
 
 
-def mean_box(metric: Metric, fresh: Mapping[str, Any]) -> tuple[str, str, str]:
+def mean_box(metric: Metric, fresh: Mapping[str, Any], kind: str = "fresh") -> tuple[str, str, str]:
     """Return the mean over fresh seeds as (name, value, remark)."""
-    remark = f"mean over {count(fresh['runs'], 'fresh seed').replace(' ', SPACE)}"
+    remark = f"mean over {count(fresh['runs'], f'{kind} seed').replace(' ', SPACE)}"
     if fresh.get("low") is not None and fresh.get("high") is not None:
         remark += f", 95{SPACE}% interval {metric.between(fresh['low'], fresh['high'])}"
     return f"validation {metric.name}", metric.text(fresh["value"]), remark
@@ -85,7 +81,7 @@ def cautions(record: StudyRecord) -> list[str]:
     fresh = record.result.get("fresh")
     if not fresh:
         asked = (record.settings.get("confirm") or {}).get("trials")
-        said = "No run on a fresh seed was told before the time was up: the best value is the search's own, and optimistic."
+        said = "No run on a fresh seed was told before the time was up: the best value is the search's own, which tends to be too good."
         return [said] if record.result and asked else []
     winner = record.result["confirmed"][0]
     failed = sum(run["value"] is None for run in winner["runs"])

@@ -1,21 +1,24 @@
 """The end of a study: what its result says, and how far it can be trusted. Plain values, kept in the storage.
 
-    trial, seed       the winner, and which of its runs was kept (a fresh seed; None: its run in the search)
-    validation        the kept network's value on the validation rows: the best of several runs, so optimistic
-    search            the search's best: `trial` and `value`, optimistic too
+    trial, seed       the winner, and which of its runs is the single network (a fresh seed; None: its run in the search)
+    networks          trial and seed of each network of the model that is kept: the single network's, or an ensemble's, that one first
+    choice            how one network and several together were judged (see `choosing`); None where one alone was asked for
+    validation        the single network's value on the validation rows, the best of several runs; of an ensemble its mean in `choice`
+    search            the search's best: `trial` and `value`, the best of many
     fresh             the winner's mean over `runs` fresh seeds, with its interval; None where nothing was confirmed
     confirmed         every confirmed trial, the best mean first, with the value in the search, the mean and each run
     gaps              `search`: how much better the search's best value is than the same hyperparameters' mean on fresh seeds;
-                      `test`: how much better the winner's mean is than the test value of the kept network
-    refitted          whether the network was trained once more, on all rows but the test rows, as after a cross-validation
-    test, ensemble    figures on the test rows, which are looked at once for these networks; `scorings` counts the looks
+                      `test`: how much better the kept model's mean is than its test value
+    refitted          whether the networks were trained once more, on all rows but the test rows, as after a cross-validation
+    test              the figures of the model that is kept, of no other, on the test rows; `looks` counts how often these were looked at,
+                      by models that an earlier run of the study kept and by refits too
 
 An interval that is not bounded has None for an end.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from math import isfinite
+from math import inf
 from typing import Any
 
 import torch
@@ -23,37 +26,27 @@ import torch
 from hpsearch.data.dataset import Data
 from hpsearch.model import Member
 from hpsearch.model.provenance import versions
-from hpsearch.searching.confirm import Confirmed, Network
-from hpsearch.searching.scoring import score_test, score_validation
+from hpsearch.searching.choosing import Choice, named
+from hpsearch.searching.confirm import Confirmed, Network, plain
+from hpsearch.searching.scoring import score_test
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.means import difference
+from hpsearch.storage.results import looks, test_before
 from hpsearch.training.network import DNN, registration
 from hpsearch.trial import Direction
 
-SCORED = ("test", "ensemble", "scorings", "refit")  # what is known of the test rows
-
-
-def same_networks(known: Mapping[str, Any], networks: Sequence[Network]) -> bool:
-    """Whether an earlier run scored the same networks, so that the test rows need no other look."""
-    before = known.get("networks") or [[known.get("trial"), None]]
-    return [*map(list, before)] == [[network.trial, network.seed] for network in networks]
+SCORED = ("test", "refit")  # what is known of the test rows
 
 
 def scored(
     known: Mapping[str, Any], data: Data, networks: Sequence[Network], members: Sequence[Member]
 ) -> dict[str, Any]:
-    """Return what is known of the test rows: as before where the networks are the same, else by scoring them now."""
-    if same_networks(known, networks):
-        return {key: known[key] for key in SCORED if key in known}
-    found: dict[str, Any] = {"test": score_test(data, members[:1])}
-    if len(members) > 1:
-        found["ensemble"] = {
-            "trials": [member.trial for member in members],
-            "validation": None if data.folds else score_validation(data, members),
-            "test": score_test(data, members),
-        }
-    looked = known.get("scorings", 0)  # a study that was extended has looked at the test rows before
-    return found | ({"scorings": looked + 1} if len(data.test) else {})
+    """Return what is known of the test rows: as before where an earlier run scored the same networks, else by one look at them."""
+    looked, before = looks(known), test_before(known, named(networks))
+    if before is not None:
+        found = {key: known[key] for key in SCORED if key in known} | {"test": before}
+        return found | ({"looks": looked} if looked else {})
+    return {"test": score_test(data, members)} | ({"looks": looked + 1} if len(data.test) else {})
 
 
 def result_of(
@@ -61,6 +54,7 @@ def result_of(
     best: Confirmed,
     asked: int,
     networks: Sequence[Network],
+    choice: Choice | None,
     data: Data,
     scores: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -68,16 +62,19 @@ def result_of(
     winner, kept, direction = confirmed[0], networks[0], data.metric.direction
     architecture = kept.spec.architecture
     assert architecture is not None, "a search trains dense networks"
+    together = choice["ensemble"] if choice and choice["kept"] == "ensemble" else None
+    mean = _estimate(together) if together else winner.mean
     return {
         "trial": kept.trial,
         "seed": kept.seed,
-        "validation": kept.value,
+        "validation": together["value"] if together else kept.value,
         "search": {"trial": best.found.number, "value": best.found.value},
-        "fresh": None if winner.mean is None else {**_plain(winner.mean), "runs": len(winner.runs), "asked": asked},
+        "fresh": None if winner.mean is None else {**plain(winner.mean), "runs": len(winner.runs), "asked": asked},
         "confirmed": [_confirmed(trial) for trial in confirmed if trial.mean is not None],
-        "gaps": _gaps(winner.mean, best, scores.get("test") or {}, direction),
+        "gaps": _gaps(mean, best, scores.get("test") or {}, direction),
         "refitted": bool(data.folds),
-        "networks": [[network.trial, network.seed] for network in networks],
+        "networks": named(networks),
+        "choice": choice,
         **scores,
         "parameters": architecture.parameters,
         "architecture": asdict(architecture) | {"widths": list(architecture.widths)},
@@ -91,7 +88,7 @@ def result_of(
 def _confirmed(trial: Confirmed) -> dict[str, Any]:
     assert trial.mean is not None
     runs = [{"seed": seed, **run} for seed, run in trial.runs.items()]
-    return {"trial": trial.found.number, "search": trial.found.value, **_plain(trial.mean), "runs": runs}
+    return {"trial": trial.found.number, "search": trial.found.value, **plain(trial.mean), "runs": runs}
 
 
 def _gaps(mean: Estimate | None, best: Confirmed, test: Mapping[str, Any], direction: Direction) -> dict[str, Any]:
@@ -103,9 +100,9 @@ def _gaps(mean: Estimate | None, best: Confirmed, test: Mapping[str, Any], direc
     found = {}
     if best.mean is not None and best.found.value is not None:
         searched = Estimate(best.found.value, best.found.value, best.found.value)
-        found["search"] = _plain(_ahead(searched, best.mean, direction))
+        found["search"] = plain(_ahead(searched, best.mean, direction))
     if mean is not None and None not in (test.get("value"), test.get("low"), test.get("high")):
-        found["test"] = _plain(_ahead(mean, Estimate(test["value"], test["low"], test["high"]), direction))
+        found["test"] = plain(_ahead(mean, Estimate(test["value"], test["low"], test["high"]), direction))
     return found
 
 
@@ -114,8 +111,11 @@ def _ahead(a: Estimate, b: Estimate, direction: Direction) -> Estimate:
     return difference(a, b) if direction == "maximize" else difference(b, a)
 
 
-def _plain(estimate: Estimate) -> dict[str, float | None]:
-    return {name: value if isfinite(value) else None for name, value in asdict(estimate).items()}
+def _estimate(known: Mapping[str, float | None]) -> Estimate:
+    """Return an estimate of plain values; its missing ends are not bounded."""
+    value, low, high = (known[name] for name in ("value", "low", "high"))
+    assert value is not None
+    return Estimate(value, -inf if low is None else low, inf if high is None else high)
 
 
 def _layers(network: Network) -> list[dict[str, Any]]:

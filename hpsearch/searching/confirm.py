@@ -11,8 +11,8 @@ short is fair; one that goes on, with more seeds or trials, trains what is missi
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from math import inf
+from dataclasses import asdict, dataclass, replace
+from math import inf, isfinite
 from typing import Any
 
 import torch
@@ -180,14 +180,19 @@ def compare(
     made = []
     for found, spec in leaders:
         runs = {seed: source.told[spec.number][seed] for seed in seeds}
-        counted = [_counted(run["value"], direction, worst) for run in runs.values()]
-        made.append(Confirmed(spec, found, runs, student_mean(counted, *sorted((worst, PERFECT[direction])))))
+        values = [counted(run["value"], direction, worst) for run in runs.values()]
+        made.append(Confirmed(spec, found, runs, student_mean(values, *sorted((worst, PERFECT[direction])))))
     return sorted(made, key=lambda trial: _ranked((trial.mean.value if trial.mean else worst, 0.0), direction))
 
 
-def _counted(value: float | None, direction: Direction, worst: float) -> float:
+def counted(value: float | None, direction: Direction, worst: float) -> float:
     """Return what a run counts: no value worse than the metric's worst, which would dwarf all other differences."""
     return worst if value is None else (max if direction == "maximize" else min)(value, worst)
+
+
+def plain(estimate: Estimate) -> dict[str, float | None]:
+    """Return an estimate as plain values; an end that is not bounded is None."""
+    return {name: value if isfinite(value) else None for name, value in asdict(estimate).items()}
 
 
 def _ranked(value: tuple[float, float], direction: Direction) -> tuple[float, float]:

@@ -50,7 +50,7 @@ def members_of(
     """
     missing = [network for network in networks if network.start not in at_hand]
     whole = _whole(data) if data.folds else data
-    specs = [_longer(network, data, whole) if data.folds else network.spec for network in missing]
+    specs = [longer(network, data, whole) if data.folds else network.spec for network in missing]
     source = Several([replace(spec, number=number, rungs=()) for number, spec in enumerate(specs)])
     if missing:
         with stopping(source, announce) as status:
@@ -68,10 +68,10 @@ def _whole(data: Data) -> Data:
     return replace(data, training=rows, folds=())
 
 
-def _longer(network: Network, data: Data, whole: Data) -> TrialSpec:
-    """Return a run on all rows, for as many passes over them as the run took to its best evaluation; the last weights are kept."""
-    spec, rows = network.spec, len(whole.training)
-    batch_size = rows if spec.batch_size == len(data.training) else spec.batch_size
+def longer(network: Network, data: Data, other: Data) -> TrialSpec:
+    """Return a run on other rows, for as many passes over them as the run took to its best evaluation; the last weights are kept."""
+    spec, rows = network.spec, len(other.training)
+    batch_size = rows if spec.batch_size == len(data.training) else min(spec.batch_size, rows)
     passes = spec.evaluate_at[network.best - 1] * spec.batch_size / len(data.training)
     updates = max(1, round(passes * rows / batch_size))
     return replace(spec, batch_size=batch_size, evaluate_at=(updates,), patience=None)

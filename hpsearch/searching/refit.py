@@ -18,6 +18,7 @@ from hpsearch.searching.scoring import score_test
 from hpsearch.searching.study import specification
 from hpsearch.space.answers import fixed
 from hpsearch.storage.records import StudyRecord, TrialRecord
+from hpsearch.storage.results import looks
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine, Several
 from hpsearch.trial import TrainingRun, TrialSpec
@@ -100,9 +101,9 @@ def count_scoring(url: str, record: StudyRecord, refitted: Refitted, take_over: 
     Raises:
         UserError, StorageError: the study cannot be written.
     """
-    looks = int(record.result.get("scorings", 0)) + bool(refitted.test)
+    looked = looks(record.result) + bool(refitted.test)
     figures = dict(refitted.model.metrics)
     opened = StudyWriter.open(url, record.name, record.direction, record.settings, record.data, take_over=take_over)
     with closing(opened) as writer:
-        writer.keep({**writer.kept(), "refit": figures, "scorings": looks})
-    return looks
+        writer.keep({**writer.kept(), "refit": figures, "looks": looked})
+    return looked

@@ -36,12 +36,6 @@ def _known(value: float) -> float | None:
     return value if isfinite(value) else None
 
 
-def score_validation(data: Data, members: Sequence[Member]) -> float:
-    """Return the metric of networks together on the validation rows."""
-    predictions = together(data, [outputs_of(member, data.validation.inputs) for member in members])
-    return data.metric_of(predictions, data.validation.targets)
-
-
 def outputs_of(member: Member, inputs: Tensor) -> Tensor:
     """Return a network's raw outputs [N, K] for inputs [N, F], on their device and in their type."""
     network = network_of(member).to(inputs.device, inputs.dtype)

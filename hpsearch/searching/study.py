@@ -1,5 +1,6 @@
-"""One study from its configuration to its result: data, storage, search, the best network."""
+"""One study from its configuration to its result: data, storage, search, the model that is kept."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from hpsearch.data.dataset import Data
 from hpsearch.errors import SearchFailed, Stopped, UserError, look_up, shown
 from hpsearch.files import make_folder, write_file
 from hpsearch.model import Member
+from hpsearch.searching.choosing import Choice, judge_candidates, known_choice
 from hpsearch.searching.concluding import result_of, scored
 from hpsearch.searching.confirm import Confirmed, FreshRuns, Network, compare, confirm
 from hpsearch.searching.judging import Judge, judge_of
@@ -29,7 +31,7 @@ from hpsearch.training.engines import compiles
 from hpsearch.trial import Direction, TrialSpec
 
 NOTABLE = 0.05  # share of idle places that is worth a line
-FIGURES = ("validation", "search", "fresh", "test", "ensemble")  # of the result, that go with the model
+FIGURES = ("validation", "search", "fresh", "choice", "test")  # of the result, that go with the model
 Show = Callable[[Standing], None]
 
 
@@ -254,32 +256,59 @@ def _conclude(
         return engine if rows is data else prepare_engine(config, study.place, rows, lambda line: None)
 
     source, confirmed = _confirm(study, search, engine, announce, stage)
-    networks = [trial.best(config.study.seed, data.metric.direction) for trial in confirmed[: config.confirm.ensemble]]
+    candidates = [
+        trial.best(config.study.seed, data.metric.direction) for trial in confirmed[: config.confirm.ensemble]
+    ]
+    known = writer.kept()
+    choice = _choice(study, search, candidates, known, engine_for, announce)
+    networks = candidates if choice and choice["kept"] == "ensemble" else candidates[:1]
     kept = kept_weights(study.place.folder, data, config.study.name)
     members = members_of(networks, {**kept, **source.weights()}, data, engine_for, announce)
     best = next(trial for trial in confirmed if search.best and trial.found.number == search.best.number)
-    known = writer.kept()
     scores = scored(known, data, networks, members)
-    result = result_of(confirmed, best, config.confirm.seeds, networks, data, scores)
+    result = result_of(confirmed, best, config.confirm.seeds, networks, choice, data, scores)
     if result != known or [*kept] != [network.start for network in networks]:
         _keep(study, members, {key: result[key] for key in FIGURES if key in result})
         writer.keep(result)
     return result
 
 
+def _choice(
+    study: OpenStudy,
+    search: Search,
+    candidates: Sequence[Network],
+    known: Mapping[str, Any],
+    engine_for: Callable[[Data], Engine],
+    announce: Callable[[str], None],
+) -> Choice | None:
+    """Judge one network against several where several were asked for, unless an earlier run did or the time is up."""
+    if len(candidates) == 1:
+        return None
+    if before := known_choice(known, candidates):
+        return before
+    if time.monotonic() >= _until(search):
+        announce("time is up: one network is kept, since no ensemble was judged against it; the same command goes on")
+        return None
+    return judge_candidates(candidates, study.data, study.config.study.seed, engine_for, announce)
+
+
+def _until(search: Search) -> float:
+    """Return the moment after which nothing new begins."""
+    return inf if search.timeout is None else search.started + search.timeout
+
+
 def _confirm(
     study: OpenStudy, search: Search, engine: Engine, announce: Callable[[str], None], stage: Callable[[Stage], None]
 ) -> tuple[FreshRuns, list[Confirmed]]:
     asked, direction = study.config.confirm, study.data.metric.direction
-    until = inf if search.timeout is None else search.started + search.timeout
     leaders = search.leaders(max(1, asked.trials))
     seeds = asked.seeds if asked.trials else 0
     specs = [spec for _, spec in leaders]
-    source = FreshRuns(specs, seeds, study.config.study.seed, study.writer, direction, until, stage)
+    source = FreshRuns(specs, seeds, study.config.study.seed, study.writer, direction, _until(search), stage)
     confirm(source, engine, announce)
     confirmed = compare(leaders, source, direction, search.worst)
     if (few := len(confirmed)) < asked.ensemble:
-        announce(f"confirm.ensemble = {asked.ensemble}, but {few} confirmed: so many networks predict together")
+        announce(f"confirm.ensemble = {asked.ensemble}, but {few} confirmed: an ensemble is of so many")
     return source, confirmed
 
 
