@@ -238,10 +238,36 @@ def confirmed(record: StudyRecord, *, winner: int = 1, failed: bool = False) -> 
         },
         "networks": [[first["trial"], 4]],
         "refitted": False,
-        "scorings": 1,
+        "choice": None,
+        "looks": 1,
     }
     confirm = {"trials": 3, "seeds": 5, "ensemble": 1}
     return replace(record, result=result, settings={**record.settings, "confirm": confirm})
+
+
+def ensembled(record: StudyRecord, *, kept: bool = True) -> StudyRecord:
+    """Return a confirmed study whose three confirmed trials were judged together, and kept together or not."""
+    made = confirmed(record)
+    networks = [[row["trial"], 4] for row in made.result["confirmed"]]
+    single, ensemble = (
+        {"value": value, "low": value - 0.01, "high": value + 0.01}
+        for value in ((0.968, 0.979) if kept else (0.979, 0.968))
+    )
+    choice = {"candidates": networks, "kept": "ensemble" if kept else "single", "seeds": 3, "folds": 0}
+    choice |= {"single": single, "ensemble": ensemble, "parameters": 123_456}
+    more = {"networks": networks if kept else networks[:1], "choice": choice}
+    more |= {"validation": 0.979} if kept else {}
+    return replace(made, result=made.result | more)
+
+
+def of_earlier_version(record: StudyRecord) -> StudyRecord:
+    """Return a confirmed study as the version wrote it that kept an ensemble without judging it, and scored one network beside it."""
+    made = confirmed(record)
+    networks = [[row["trial"], 4] for row in made.result["confirmed"]]
+    result = {key: value for key, value in made.result.items() if key not in ("choice", "looks")}
+    together = {**made.result["test"], "value": 0.965, "low": 0.936, "high": 0.981}
+    ensemble = {"trials": [trial for trial, _ in networks], "validation": None, "test": together}
+    return replace(made, result=result | {"networks": networks, "ensemble": ensemble, "scorings": 1})
 
 
 def unfinished(count: int = 12) -> StudyRecord:

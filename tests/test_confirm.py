@@ -18,12 +18,17 @@ from hpsearch.config import StudyConfig, check_config
 from hpsearch.data import Data
 from hpsearch.data.dataset import Fold, Rows
 from hpsearch.errors import Stopped
-from hpsearch.model import load_model, predict
-from hpsearch.searching.confirm import FreshRuns, compare, confirm
+from hpsearch.model import Member, load_model, model_of, predict
+from hpsearch.model.alone import alone
+from hpsearch.searching import choosing, concluding
+from hpsearch.searching.choosing import SEEDS
+from hpsearch.searching.confirm import FreshRuns, Network, compare, confirm
 from hpsearch.searching.fresh import fresh
 from hpsearch.searching.place import Place
+from hpsearch.searching.scoring import score_test
 from hpsearch.searching.study import open_study, run_study, specification
 from hpsearch.space.answers import fixed
+from hpsearch.statistics import Estimate
 from hpsearch.storage.opening import sqlite_url
 from hpsearch.testing import CrashError, ScriptedEngine
 from hpsearch.training import Several
@@ -200,6 +205,7 @@ RAW: dict[str, Any] = {
     "search": {"trials": 5, "sampler": "random"},
     "confirm": {"trials": 2, "seeds": 3},
 }
+SPACE_POINT = {"depth": 1, "width": 4, "batch_size": 8, "learning_rate": 0.1}
 
 
 def config(**confirm_: Any) -> StudyConfig:
@@ -239,7 +245,7 @@ def test_the_result_says_how_far_to_trust_it(whole: tuple[Path, dict[str, Any]])
     assert result["gaps"]["test"]["value"] == pytest.approx(fresh["value"] - result["test"]["value"])
     assert result["search"]["value"] == max(row["search"] for row in result["confirmed"])
     assert result["validation"] == max(first["search"], *(run["value"] for run in first["runs"]))
-    assert result["scorings"] == 1
+    assert result["looks"] == 1
 
 
 def test_the_saved_model_is_the_kept_network(whole: tuple[Path, dict[str, Any]]) -> None:
@@ -312,7 +318,7 @@ def test_an_extended_confirmation_scores_again_only_for_another_network(tmp_path
     )
     results = [run(tmp_path, small_data(), confirm_)[0] for confirm_ in asked]
     changes = [a["networks"] != b["networks"] for a, b in pairwise(results)]
-    assert [b["scorings"] - a["scorings"] for a, b in pairwise(results)] == [int(change) for change in changes]
+    assert [b["looks"] - a["looks"] for a, b in pairwise(results)] == [int(change) for change in changes]
     assert set(changes) == {True, False}
 
 
@@ -325,30 +331,159 @@ def test_without_confirmation_the_search_s_best_is_kept(tmp_path: Path) -> None:
     assert not any("fresh" in line for line in lines)
 
 
-@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
-def test_an_ensemble_is_the_mean_of_its_networks_predictions(tmp_path: Path, task: str) -> None:
-    """The saved model has k networks of different trials; its figures are those of their mean prediction, computed by hand."""
+def by_hand(predictions: torch.Tensor, rows: Rows, data: Data) -> float:
+    """The metric of probabilities or values for rows: accuracy or root mean squared error."""
+    known, found = rows.targets.numpy(), predictions.numpy()
+    if data.task.name == "regression":
+        true = known * data.target_scale.numpy() + data.target_mean.numpy()
+        return float(np.sqrt(((found - true) ** 2).mean()))
+    return float((found.argmax(axis=1) == known.ravel()).mean())
+
+
+def stored_trials(folder: Path, data: Data, asked: StudyConfig) -> list[Any]:
+    place = Place(folder, sqlite_url(folder.absolute() / "study.db"), "cpu")
+    with open_study(asked, place, data) as study:
+        return study.writer.stored()
+
+
+def kept_evaluation(result: dict[str, Any], stored: list[Any], trial: int, seed: int | None) -> int:
+    """The best evaluation of one run of a trial."""
+    if seed is None:
+        return int(stored[trial].run["best"])
+    row = next(row for row in result["confirmed"] if row["trial"] == trial)
+    return int(next(run["best"] for run in row["runs"] if run["seed"] == seed))
+
+
+def judged_by_hand(result: dict[str, Any], folder: Path, data: Data, asked: StudyConfig) -> list[tuple[float, float]]:
+    """One network's value and all candidates' on each seed, each run trained by the reference, predictions averaged here."""
+    found, stored = [], stored_trials(folder, data, asked)
+    for seed in range(SEEDS):
+        values = []
+        for number in range(max(1, len(data.folds))):
+            part, networks = data.fold(number), []
+            for trial, run in result["choice"]["candidates"]:
+                spec = specification(asked, asked.space.suggest(fixed(stored[trial].params)), trial, data)
+                if data.folds:
+                    evaluation = kept_evaluation(result, stored, trial, run)
+                    passes = spec.evaluate_at[evaluation - 1] * spec.batch_size / len(data.training)
+                    rows = len(part.training)
+                    spec = replace(spec, evaluate_at=(max(1, round(passes * rows / spec.batch_size)),))
+                judging = replace(fresh(spec, derive_seed(0, "judging"), seed), rungs=())
+                again = train(judging, part, Several([]))
+                assert again is not None
+                networks.append(Member(spec.architecture, again.weights, trial, judging.seed))  # type: ignore[arg-type]
+            model = model_of(part, networks, metrics={}, provenance={})
+            each = [predict(replace(model, members=(one,)), part.validation.inputs) for one in networks]
+            values.append([by_hand(one, part.validation, part) for one in (each[0], torch.stack(each).mean(dim=0))])
+        found.append(tuple(np.mean(values, axis=0)))
+    return found
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression", "folds"])
+def test_the_ensemble_is_judged_against_one_network_by_runs_that_chose_nothing(tmp_path: Path, task: str) -> None:
+    """On further seeds one network's value and the candidates' together are those of the reference's runs; the better mean is kept."""
+    data, asked = folded() if task == "folds" else small_data(task), config(ensemble=2)
+    result, lines = run(tmp_path, data, asked)
+    choice, seeds = result["choice"], judged_by_hand(result, tmp_path, data, asked)
+    single, ensemble = np.mean(seeds, axis=0)
+    assert choice["single"]["value"] == pytest.approx(single)
+    assert choice["ensemble"]["value"] == pytest.approx(ensemble)
+    better = ensemble < single - 1e-9 if task == "regression" else ensemble > single + 1e-9
+    assert choice["kept"] == ("ensemble" if better else "single")
+    assert result["networks"] == choice["candidates"][: 2 if better else 1]
+    assert [member.trial for member in load_model(tmp_path).members] == [trial for trial, _ in result["networks"]]
+    assert (
+        f"judging an ensemble of 2 networks against one of them on 3 further seeds: {6 * max(1, len(data.folds))} runs"
+        in lines
+    )
+
+
+@pytest.mark.parametrize("kept", ["ensemble", "single"])
+@pytest.mark.parametrize("task", ["multiclass", "regression"])
+def test_the_model_that_is_kept_alone_sees_the_test_rows(
+    tmp_path: Path, task: str, kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One look, by the kept model's networks; its figure is that of their mean prediction, computed by hand, and is not taken again."""
+    scored = list[list[int]]()
+
+    def score(data: Data, members: Any) -> dict[str, Any]:
+        scored.append([member.trial for member in members])
+        return score_test(data, members)
+
+    monkeypatch.setattr(concluding, "score_test", score)
+    monkeypatch.setattr(choosing, "_better", lambda *values: kept == "ensemble")
     data = small_data(task)
     result, _ = run(tmp_path, data, config(ensemble=2))
     model = load_model(tmp_path)
-    assert [member.trial for member in model.members] == [row["trial"] for row in result["confirmed"]]
+    assert len(model.members) == (2 if kept == "ensemble" else 1)
     singles = [predict(replace(model, members=(one,)), data.test.inputs) for one in model.members]
-    mean = torch.stack(singles).mean(dim=0).numpy()
-    known = data.test.targets.numpy()
-    if task == "regression":
-        true = known * data.target_scale.numpy() + data.target_mean.numpy()
-        value = float(np.sqrt(((mean - true) ** 2).mean()))
-    else:
-        value = float((mean.argmax(axis=1) == known.ravel()).mean())
-    assert result["ensemble"]["test"]["value"] == pytest.approx(value)
-    assert result["ensemble"]["trials"] == [trial for trial, _ in result["networks"]]
+    assert result["test"]["value"] == pytest.approx(by_hand(torch.stack(singles).mean(dim=0), data.test, data))
+    again, lines = run(tmp_path, data, config(ensemble=2))
+    assert again == result
+    assert not any("judging" in line for line in lines)
+    assert scored == [[trial for trial, _ in result["networks"]]]
+    assert result["looks"] == 1
+    value = result["choice"]["ensemble"]["value"] if kept == "ensemble" else result["fresh"]["value"]
+    sign = -1 if task == "regression" else 1
+    assert result["gaps"]["test"]["value"] == pytest.approx(sign * (value - result["test"]["value"]))
+
+
+def test_the_single_network_of_an_ensemble_can_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the first of the ensemble, predicts as that one does, and claims none of the ensemble's figures."""
+    monkeypatch.setattr(choosing, "_better", lambda *values: True)
+    data = small_data()
+    run(tmp_path, data, config(ensemble=2))
+    model = load_model(tmp_path)
+    one = alone(model)
+    first = predict(replace(model, members=model.members[:1]), data.test.inputs)
+    assert torch.equal(predict(one, data.test.inputs), first)
+    assert not torch.equal(predict(model, data.test.inputs), first)
+    assert one.provenance["trials"] == [model.members[0].trial]
+    assert {"test", "validation"} & set(one.metrics) == set()
+    assert alone(one) is one
+
+
+def test_equal_values_are_the_single_network_s() -> None:
+    """A tie, also one up to rounding, keeps one network; a better ensemble is above or below, as the metric asks."""
+    one, more = Estimate(0.9, 0.8, 1.0), Estimate(0.9 + 1e-12, 0.8, 1.0)
+    assert not choosing._better(one, one, maximize=True)
+    assert not choosing._better(more, one, maximize=True)
+    assert choosing._better(Estimate(0.91, 0.8, 1.0), one, maximize=True)
+    assert not choosing._better(Estimate(0.91, 0.8, 1.0), one, maximize=False)
+    assert choosing._better(Estimate(0.89, 0.8, 1.0), one, maximize=False)
+
+
+def test_a_failed_judging_run_counts_as_the_worst(tmp_path: Path) -> None:
+    """Where a candidate diverges on a further seed, whoever needs it has the metric's worst value there."""
+    data = small_data()
+    network = Network(0, None, specification(config(), config().space.suggest(fixed(SPACE_POINT)), 0, data), 0.9, 3)
+    good = train(network.spec, data, Several([]))
+    assert good is not None
+    bad = replace(good, weights=None)
+    assert choosing._value([(network, good)], data) > 0
+    assert choosing._value([(network, good), (network, bad)], data) == data.summary["worst"] == 0.0
+
+
+def test_when_the_time_is_up_one_network_is_kept(tmp_path: Path) -> None:
+    """An ensemble that nobody judged is not kept; the same command with more time judges it."""
+    data, lines = small_data(), list[str]()
+    run(tmp_path, data, config())
+    place = Place(tmp_path, sqlite_url(tmp_path.absolute() / "study.db"), "cpu", engine="fused")
+    short = config(ensemble=2)
+    short = short.model_copy(update={"search": short.search.model_copy(update={"timeout": 1e-9})})
+    with open_study(short, place, data) as study:
+        result = run_study(study, make_engine("fused", data, 2, "float32"), lambda standing: None, lines.append)
+    assert "time is up: one network is kept, since no ensemble was judged against it; the same command goes on" in lines
+    assert (len(result["networks"]), result["choice"]) == (1, None)
+    assert run(tmp_path, data, config(ensemble=2))[0]["choice"] is not None
 
 
 def test_an_ensemble_of_more_than_is_confirmed_is_told(tmp_path: Path) -> None:
     """A line says so, and as many networks as there are predict together."""
     result, lines = run(tmp_path, small_data(), config(ensemble=9))
-    assert "confirm.ensemble = 9, but 2 confirmed: so many networks predict together" in lines
-    assert len(load_model(tmp_path).members) == len(result["networks"]) == 2
+    assert "confirm.ensemble = 9, but 2 confirmed: an ensemble is of so many" in lines
+    assert len(result["choice"]["candidates"]) == 2
+    assert len(load_model(tmp_path).members) == len(result["networks"])
 
 
 def test_without_test_rows_nothing_unbiased_is_claimed(tmp_path: Path) -> None:
@@ -358,7 +493,7 @@ def test_without_test_rows_nothing_unbiased_is_claimed(tmp_path: Path) -> None:
     result, _ = run(tmp_path, empty, config())
     assert result["test"] == {}
     assert "test" not in result["gaps"]
-    assert "scorings" not in result
+    assert "looks" not in result
 
 
 def test_weights_of_other_data_are_not_taken(whole: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:

@@ -220,7 +220,7 @@ def test_refit_trains_on_all_but_the_test_rows(place: Path, capsys: pytest.Captu
     batch = min(int(best.params["batch_size"]), rows) if best.params["batch_size"] != "full" else rows
     assert model.metrics["updates"] == max(1, round(passes * rows / batch))
     after = read_study(f"sqlite:///{study / 'study.db'}")
-    assert after.result["scorings"] == before.result["scorings"] + 1
+    assert after.result["looks"] == before.result["looks"] + 1
     assert after.result["refit"]["test"] == model.metrics["test"]
     assert len(predicted(place, "sales.csv", "--model", "refit")) == ROWS + 1
     assert (

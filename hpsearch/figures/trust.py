@@ -6,7 +6,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from hpsearch.figures.style import LIGHT, axis, blank, label, rounded, thinned, value_axis
-from hpsearch.kept import marked, trials_of, why
+from hpsearch.kept import marked, trials_of
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.results import mean_of, networks_of
 from hpsearch.tables import Frames
@@ -141,7 +141,7 @@ def confirmed_reading(frames: Frames, record: StudyRecord) -> str:
     result, metric = record.result, Metric.of(record)
     if not result.get("confirmed"):
         return _unconfirmed(record)
-    parts = (_curse(record, metric), why(result.get("choice"), metric), _kept(record, metric), _tested(record, metric))
+    parts = (_curse(record, metric), _kept(record, metric), _tested(record, metric))
     return " ".join(filter(None, parts))
 
 

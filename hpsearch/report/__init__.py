@@ -12,7 +12,7 @@ from typing import Any
 from hpsearch.figures import DARK, FIGURES, LIGHT, Figure, plotly_script
 from hpsearch.figures.pareto import trade_off
 from hpsearch.files import write_file
-from hpsearch.kept import trials_of, why
+from hpsearch.kept import model, trials_of, why
 from hpsearch.report import findings
 from hpsearch.report.derived import derived
 from hpsearch.report.page import Html, bullets, document, element, facts, link, paragraph, section, table, text
@@ -93,7 +93,8 @@ def _result(record: StudyRecord) -> Html:
         element("div", element("dt", text(sentence(name))), element("dd", text(value), element("small", text(remark))))
         for name, value, remark in findings.numbers(record)
     ]
-    title = "The model that is kept" if record.result else "The best network so far"
+    kept = f"The model that is kept: {model(len(trials_of(record.result)))}"
+    title = kept if record.result else "The best network so far"
     inner = [
         element("h2", text(title)),
         paragraph(sentence_, "best"),
