@@ -72,11 +72,8 @@ def short(value: object, more: int = 0) -> str:
 
 def apart(low: float, high: float, write: Callable[[float, int], str]) -> tuple[str, str]:
     """Return two numbers as `write(number, more digits)` has them, with as many digits more as it takes to tell them apart."""
-    for more in range(MORE):
-        ends = write(low, more), write(high, more)
-        if ends[0] != ends[1]:
-            break
-    return ends
+    ends = ((write(low, more), write(high, more)) for more in range(MORE))
+    return next((pair for pair in ends if pair[0] != pair[1]), (write(low, 0), write(high, 0)))
 
 
 def interval(low: float | None, high: float | None, write: Callable[[float, int], str]) -> str:

@@ -71,12 +71,15 @@ def test_report_study_and_copy(found: SearchResult, tmp_path: Path) -> None:
 def test_in_words(found: SearchResult) -> None:
     """The text and the notebook's HTML tell validation and test values; no script, no outside address."""
     text = repr(found)
-    assert text.startswith(f"SearchResult: trial {found.best.trial} of 3, accuracy")
-    assert "the best of 3 trials" in text
+    assert text.startswith(f"SearchResult: one network (trial {found.best.trial}) of 3 trials, accuracy")
+    assert f"trial {found.best.trial} of 3" in text
+    assert "The test rows were used once, by the model that is kept." in text
     assert "mean of 5 runs, 95 % interval" in text
     assert "22 rows, 95 % interval" in text
     html = found._repr_html_()
-    assert html.count("<circle") == len([v for v in found.trials["value"] if v is not None])
+    assert (
+        html.count("<circle") == len([v for v in found.trials["value"] if v is not None]) + 1
+    )  # and the kept one's ring
     assert "Test accuracy" in html
     assert "<script" not in html
     assert "http" not in html

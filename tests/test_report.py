@@ -46,7 +46,7 @@ def test_the_page_answers_in_order(full: str) -> None:
         "98.7 %",
         "The test rows were used once, by the model that is kept.",
         "Please note",
-        "The best width, 256, lies at the high end",
+        "The kept trial's width, 256, lies at the high end",
         "The best trials",
         *(row.question for row in FIGURES.values() if row.applies(study())),
         "Parameters: 85,002 numbers",
@@ -218,8 +218,8 @@ def test_a_test_value_above_the_mean_is_told_with_its_own_interval() -> None:
     gaps = record.result["gaps"] | {"test": {"value": -0.0037, "low": -0.0129, "high": 0.0181}}
     seen = prose(made(replace(record, result=record.result | {"gaps": gaps})))
     assert (
-        "On the test rows it is 0.4 percentage points better than the mean over fresh seeds says (95 % interval of the difference −1.8 to 1.3)"
-        in seen
+        "On the test rows it is 0.4 percentage points better than the mean over fresh seeds says (95 % interval of the difference "
+        "−1.8 to 1.3)" in seen
     )
 
 

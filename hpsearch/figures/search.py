@@ -28,6 +28,7 @@ from hpsearch.figures.style import (
     thinned,
     value_axis,
 )
+from hpsearch.kept import trials_of
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.tables import Frames
 from hpsearch.words import Metric, close_to, count, duration, number, ranked, share
@@ -151,7 +152,8 @@ def history_reading(frames: Frames, record: StudyRecord) -> str:
     if len(order) < 2 or leader is None or leader.value is None:
         return "There is nothing to draw yet: at least two trials must have ended with a value."
     ended = shown(record)
-    text = f"The best value, {metric.text(leader.value)}, came from trial {leader.number}, of {count(len(ended), 'ended trial')}. "
+    of = f"of {count(len(ended), 'ended trial')}{_other(record, leader)}"
+    text = f"The best value, {metric.text(leader.value)}, came from trial {leader.number}, {of}. "
     if len(ended) < FEW:
         return text.strip()
     half = ended[len(ended) // 2].number
@@ -163,6 +165,16 @@ def history_reading(frames: Frames, record: StudyRecord) -> str:
         hint = ": more trials like these promise little" if len(ended) >= ENOUGH else ""
         return text + f"The second half of the search found nothing better{hint}."
     return text + f"The second half of the search improved on the first by {metric.gap(leader.value, early)}."
+
+
+def _other(record: StudyRecord, leader: TrialRecord) -> str:
+    """Say which trial is kept where it is not the search's best."""
+    kept = trials_of(record.result)[:1]
+    return (
+        f"; trial {kept[0]} is kept, since its mean over fresh seeds is the best"
+        if kept not in ([], [leader.number])
+        else ""
+    )
 
 
 def timeline(frames: Frames, record: StudyRecord) -> go.Figure | None:

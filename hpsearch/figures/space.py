@@ -203,10 +203,11 @@ def axes_reading(frames: Frames, record: StudyRecord) -> str:
         ]
         verb = "lies" if len(edges) == 1 else "lie"
         reach = f"{verb} within 5 % of the end of the range, so a wider range may hold a better network"
-        return f"At the edge: the best trial's {listing(words)} {reach}."
+        return f"At the edge: the {'kept' if record.result else 'best'} trial's {listing(words)} {reach}."
+    which = "kept" if record.result else "best"
     ranges = [row for row in table if " to " in row["domain"]]
     return (
-        f"In none of the {count(len(ranges), 'numeric range')} does the best value lie at an end that could be widened."
+        f"In none of the {count(len(ranges), 'numeric range')} does the {which} trial lie at an end that could be widened."
         if ranges
         else ""
     )

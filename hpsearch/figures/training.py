@@ -5,6 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from hpsearch.figures.marks import color_of
 from hpsearch.figures.style import FAILED, LIGHT, SERIES, axis, blank, label, log_axis, rounded, value_axis
 from hpsearch.kept import marked, marks
 from hpsearch.storage import StudyRecord, TrialRecord
@@ -40,6 +41,7 @@ def curves(frames: Frames, record: StudyRecord) -> go.Figure | None:
     figure, budget, quartiles = blank(420), _budget(frames), _quartiles(frames, record)
     if quartiles is not None:
         _band(figure, quartiles, budget)
+    colors = {number: color_of(mark) for mark in reversed(marks(record)) for number in mark.trials[:1]}
     for place, trial in reversed(list(enumerate(leaders))):
         history = trial.history or History()
         figure.add_trace(
@@ -49,7 +51,7 @@ def curves(frames: Frames, record: StudyRecord) -> go.Figure | None:
                 mode="lines",
                 name=", ".join(filter(None, [f"trial {trial.number}", marked(record, trial.number)])),
                 legendrank=place,
-                line={"color": LIGHT[SERIES[place]], "width": 3 if place == 0 else 1.5},
+                line={"color": colors.get(trial.number, LIGHT[SERIES[place]]), "width": 3 if place == 0 else 1.5},
                 hovertemplate=f"<b>trial {trial.number}</b><br>%{{x:.0%}} of the budget<br>%{{y:.4~g}}<extra></extra>",
             )
         )

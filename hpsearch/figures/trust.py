@@ -34,7 +34,7 @@ Row = dict[str, Any]
 
 
 def confirmed(frames: Frames, record: StudyRecord) -> go.Figure | None:
-    """Each confirmed trial in a row: its value in the search, its fresh runs, their mean; an ensemble, and what was tested, have rows too."""
+    """Each confirmed trial in a row: its value in the search, its fresh runs, their mean; so an ensemble, and what was tested."""
     rows = _drawn(frames)
     if not rows:
         return None

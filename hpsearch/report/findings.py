@@ -181,7 +181,14 @@ def _test(metric: Metric, test: Mapping[str, Any]) -> tuple[str, str, str]:
 
 def warnings(record: StudyRecord, edges: list[Mapping[str, Any]]) -> list[str]:
     """Return what a careful reader would object; `edges` are the rows of the hyperparameters' table that lie on an edge."""
-    found = [_unfinished(record), _few(record), _lost(record), *_edges(edges), _repeats(record), _overlap(record)]
+    found = [
+        _unfinished(record),
+        _few(record),
+        _lost(record),
+        *_edges(record, edges),
+        _repeats(record),
+        _overlap(record),
+    ]
     found += [*cautions(record), _optimism(record)]
     return [line for line in found if line]
 
@@ -229,9 +236,10 @@ def _lost(record: StudyRecord) -> str:
     return ""
 
 
-def _edges(edges: list[Mapping[str, Any]]) -> list[str]:
+def _edges(record: StudyRecord, edges: list[Mapping[str, Any]]) -> list[str]:
+    which = "kept" if record.result else "best"
     return [
-        f"The best {readable(row['hyperparameter'], 60)}, {number(row['best'])}, lies at the {row['edge']} end of its range "
+        f"The {which} trial's {readable(row['hyperparameter'], 60)}, {number(row['best'])}, lies at the {row['edge']} end of its range "
         f"({row['domain']}). A wider range may hold a better network."
         for row in edges
     ]
