@@ -38,10 +38,16 @@ def number(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "–" if value is None else visible(value)
     if isinstance(value, int):
-        return f"{value:,}" if abs(value) < 10**15 else f"{value:.3e}" if abs(value) < 10**300 else "more than 10³⁰⁰"
+        few = f"{value:,}" if abs(value) < 10**15 else f"{value:.3e}" if abs(value) < 10**300 else "more than 10³⁰⁰"
+        return minus(few)
     if not isfinite(value):
         return "not a number" if isnan(value) else "∞" if value > 0 else "−∞"
     return _real(value)
+
+
+def minus(text: str) -> str:
+    """Return a number's text with the sign for minus in place of the hyphen: every number that is written goes through here."""
+    return text.replace("-", "−")
 
 
 def _real(value: float, keep: bool = False) -> str:
@@ -51,11 +57,11 @@ def _real(value: float, keep: bool = False) -> str:
     power = floor(log10(abs(value)))
     if not -4 <= power < 9:
         mantissa = f"{value / 10.0**power:.3g}" if power > -300 else "0"
-        return f"{mantissa}×10{str(power).translate(SUPERSCRIPTS)}".replace("-", "−")
+        return minus(f"{mantissa}×10{str(power).translate(SUPERSCRIPTS)}")
     if power >= 3:
-        return f"{value:,.0f}"
+        return minus(f"{value:,.0f}")
     text = f"{value:.{3 - power}f}"
-    return (text if keep or "." not in text else text.rstrip("0").rstrip(".")).replace("-", "−")
+    return minus(text if keep or "." not in text else text.rstrip("0").rstrip("."))
 
 
 def duration(seconds: float | None) -> str:
@@ -73,7 +79,7 @@ def duration(seconds: float | None) -> str:
 
 def share(value: float) -> str:
     """Return 0.254 as `25 %`."""
-    return f"{100 * value:.0f}{SPACE}%"
+    return f"{minus(f'{100 * value:.0f}')}{SPACE}%"
 
 
 def count(amount: int, noun: str, many: str = "") -> str:
@@ -90,6 +96,11 @@ def listing(items: Iterable[str], last: str = "and") -> str:
 def sentence(text: str) -> str:
     """Return text that begins with a capital letter."""
     return text[:1].upper() + text[1:]
+
+
+def sentences(texts: Iterable[str]) -> str:
+    """Return remarks one after the other, each as a sentence."""
+    return " ".join(sentence(text if text.endswith((".", "!", "?", "…")) else f"{text}.") for text in texts)
 
 
 def domain(wanted: Any) -> str:
@@ -148,7 +159,7 @@ class Metric:
         if self.whole:
             return number(round(value))
         places = self.decimals if decimals is None else decimals
-        return f"{100 * value:.{places}f}{SPACE}%" if self.percent else _real(float(value), keep=True)
+        return f"{minus(f'{100 * value:.{places}f}')}{SPACE}%" if self.percent else _real(float(value), keep=True)
 
     def gap(self, first: float, second: float) -> str:
         """Return how far apart two values are, in points where they are percentages."""
@@ -166,7 +177,7 @@ class Metric:
         """Return a signed difference without its unit: percentage points where values are percentages."""
         if value is None or not isfinite(value):
             return "–"
-        return f"{100 * value:.{self.decimals}f}".replace("-", "−") if self.percent else number(float(value))
+        return minus(f"{100 * value:.{self.decimals}f}") if self.percent else number(float(value))
 
     def better(self, first: float, second: float) -> bool:
         """Whether the first value is better than the second."""

@@ -128,6 +128,7 @@ def _dots(panel: Panel, own: str, text: str, group: list[TrialRecord]) -> go.Sca
         mode="markers",
         name=text,
         legendgroup=own,
+        cliponaxis=False,
         text=[_said(panel, trial) for trial in group],
         hovertemplate="%{text}<extra></extra>",
         marker=marker(own, panel.metric, 6, 0.7),
@@ -156,7 +157,9 @@ def _ring(panel: Panel) -> go.Scatter | None:
     line = {"width": 2.5, "color": LIGHT["first"]}
     ring = {"color": LIGHT["first"], "size": 14, "symbol": "circle-open", "line": line}
     named = {"name": "best trial", "legendgroup": "best", "hoverinfo": "skip"}
-    return go.Scatter(x=[_spot(panel, leader)], y=[leader.value], mode="markers", marker=ring, **named)
+    return go.Scatter(
+        x=[_spot(panel, leader)], y=[leader.value], mode="markers", marker=ring, cliponaxis=False, **named
+    )
 
 
 def _below(panel: Panel) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
+from hpsearch.baseline import always, beside, caution
 from hpsearch.data.metrics import METRICS
 from hpsearch.data.tasks import TASKS
 from hpsearch.report.trust import cautions, mean_box
@@ -25,6 +26,7 @@ from hpsearch.words import (
     ranked,
     readable,
     sentence,
+    sentences,
     share,
     space_of,
     usable,
@@ -145,6 +147,11 @@ def numbers(record: StudyRecord) -> list[tuple[str, str, str]]:
     else:
         value, of = record.result.get("validation", leader.value), count(len(ranked(record)), "trained network")
         found.append((f"validation {metric.name}", metric.text(value), f"best of {of}"))
+    if (other := beside(record)) is not None:
+        found.insert(
+            len(found) - 1 if other.rows == "test" else len(found),
+            (f"{other.rows} {metric.name}, baseline", metric.text(other.baseline), always(record)),
+        )
     parameters = record.result.get("parameters") or leader.parameters
     if parameters:
         found.append(("parameters", number(parameters), "numbers learned from the training rows"))
@@ -165,7 +172,7 @@ def _test(metric: Metric, test: Mapping[str, Any]) -> tuple[str, str, str]:
 def warnings(record: StudyRecord, edges: list[Mapping[str, Any]]) -> list[str]:
     """Return what a careful reader would object; `edges` are the rows of the hyperparameters' table that lie on an edge."""
     found = [_unfinished(record), _few(record), _lost(record), *_edges(edges), _repeats(record), _overlap(record)]
-    found += [*cautions(record), _optimism(record)]
+    found += [*cautions(record), _optimism(record), caution(record)]
     return [line for line in found if line]
 
 
@@ -297,7 +304,7 @@ def protocol(record: StudyRecord) -> list[tuple[str, str]]:
         ("Precision", number(training["precision"]) if training.get("precision") else ""),
         ("Data", visible(data.get("source") or "", 400)),
         ("Fingerprint of the data", visible(data.get("hash") or "", 100)),
-        ("Notices about the data", "; ".join(visible(notice, 300) for notice in data.get("notices") or [])),
+        ("Notices about the data", sentences(visible(notice, 300) for notice in data.get("notices") or [])),
         ("Device", visible(result.get("device") or "", 100)),
         ("Versions", versions),
         ("Distinct trials", number(result["distinct"]) if result.get("distinct") is not None else ""),

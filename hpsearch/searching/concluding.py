@@ -9,6 +9,7 @@
                       `test`: how much better the winner's mean is than the test value of the kept network
     refitted          whether the network was trained once more, on all rows but the test rows, as after a cross-validation
     test, ensemble    figures on the test rows, which are looked at once for these networks; `scorings` counts the looks
+    baseline          what one answer for all rows reaches; `predicted`: what the kept networks say of single rows (see `predicted.py`)
 
 An interval that is not bounded has None for an end.
 """
@@ -24,13 +25,14 @@ from hpsearch.data.dataset import Data
 from hpsearch.model import Member
 from hpsearch.model.provenance import versions
 from hpsearch.searching.confirm import Confirmed, Network
-from hpsearch.searching.scoring import score_test, score_validation
+from hpsearch.searching.predicted import predicted, shown_rows
+from hpsearch.searching.scoring import outputs_of, score_test, score_validation
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.means import difference
 from hpsearch.training.network import DNN, registration
 from hpsearch.trial import Direction
 
-SCORED = ("test", "ensemble", "scorings", "refit")  # what is known of the test rows
+SCORED = ("test", "ensemble", "scorings", "refit", "baseline", "predicted")  # what is known of the test rows
 
 
 def same_networks(known: Mapping[str, Any], networks: Sequence[Network]) -> bool:
@@ -45,12 +47,13 @@ def scored(
     """Return what is known of the test rows: as before where the networks are the same, else by scoring them now."""
     if same_networks(known, networks):
         return {key: known[key] for key in SCORED if key in known}
-    found: dict[str, Any] = {"test": score_test(data, members[:1])}
+    outputs = [outputs_of(member, shown_rows(data).inputs) for member in members]  # once, for all that is told
+    found: dict[str, Any] = {"test": score_test(data, members[:1], outputs[:1]), **predicted(data, outputs)}
     if len(members) > 1:
         found["ensemble"] = {
             "trials": [member.trial for member in members],
             "validation": None if data.folds else score_validation(data, members),
-            "test": score_test(data, members),
+            "test": score_test(data, members, outputs),
         }
     looked = known.get("scorings", 0)  # a study that was extended has looked at the test rows before
     return found | ({"scorings": looked + 1} if len(data.test) else {})

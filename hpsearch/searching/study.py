@@ -29,7 +29,7 @@ from hpsearch.training.engines import compiles
 from hpsearch.trial import Direction, TrialSpec
 
 NOTABLE = 0.05  # share of idle places that is worth a line
-FIGURES = ("validation", "search", "fresh", "test", "ensemble")  # of the result, that go with the model
+FIGURES = ("validation", "search", "fresh", "test", "ensemble", "baseline")  # of the result, that go with the model
 Show = Callable[[Standing], None]
 
 
