@@ -1,0 +1,1 @@
+"""What the kept networks say of single rows, and the trivial predictor beside them."""
