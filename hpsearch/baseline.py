@@ -12,7 +12,7 @@ SHOWN = 3  # targets whose means are named
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """The kept networks' value and its 95 % interval on some rows (an end is None where it is not bounded), and the baseline's value there."""
+    """The kept networks' value with its 95 % interval on some rows (None: an end that is not bounded), and the baseline's value there."""
 
     rows: str  # test or validation
     value: float
@@ -61,5 +61,5 @@ def caution(record: StudyRecord) -> str:
     worse = found.low if metric.maximize else found.high
     if worse is None or metric.better(worse, found.baseline):
         return ""
-    ends = metric.between(found.low, found.high)
-    return f"The network may be no better than one answer for every row: {said}, which the network's 95 % interval ({ends}) does not rule out."
+    ends = f"the network's 95 % interval ({metric.between(found.low, found.high)})"
+    return f"The network may be no better than one answer for every row: {said}, which {ends} does not rule out."

@@ -16,14 +16,16 @@ CELL = 52  # pixels, where there is room
 HIGHEST = 640
 DEEPEST = 0.55  # opacity, that numbers can be read on
 LABEL = 16  # characters of a class
+NONE = "The predictions of single rows were not stored."
 SIZES = ((6, 13), (12, 11), (20, 9))  # up to so many classes: the size of the numbers
 
 
 def confusion(frames: Frames, record: StudyRecord) -> go.Figure | None:
     """One cell for each true and each predicted class, the deeper the larger its share of the true class's rows."""
-    classes, rows = record.result["predicted"]["classes"], frames["confusion"].to_dict("records")
-    if not rows:
+    rows = frames["confusion"].to_dict("records")
+    if not rows or "classes" not in (said := record.result["predicted"]):
         return None
+    classes = said["classes"]
     figure = blank(max(300, min(HIGHEST, 110 + CELL * len(classes))))
     size = next(size for most, size in SIZES if len(classes) <= most)
     places = [divmod(i, len(classes)) for i in range(len(rows))]  # (true, predicted)
@@ -79,8 +81,10 @@ def judge(record: StudyRecord) -> str:
 
 def confusion_reading(frames: Frames, record: StudyRecord) -> str:
     """Say how many rows are right, what is confused most often, and which class fares worst."""
-    rows, total = frames["confusion"].to_dict("records"), record.result["predicted"]["count"]
-    right = sum(row["rows"] for row in rows if row["true"] == row["predicted"])
+    rows = frames["confusion"].to_dict("records")
+    if not rows or "classes" not in (said := record.result["predicted"]):
+        return NONE
+    right, total = sum(row["rows"] for row in rows if row["true"] == row["predicted"]), said["count"]
     text = f"Of {rows_of(record)}, {judge(record)} takes {right:,} ({share(right / total)}) for the right class."
     wrong = [row for row in rows if row["true"] != row["predicted"] and row["rows"]]
     if not wrong:
@@ -105,7 +109,7 @@ def _mistake(row: dict[str, Any]) -> str:
 def pairs(frames: Frames, record: StudyRecord) -> go.Figure | None:
     """Draw the most frequent confusions as bars, the most frequent on top."""
     rows = frames["confusion"].to_dict("records")
-    if not rows:
+    if not rows or "pairs" not in record.result["predicted"]:
         return None
     figure = blank(90 + 26 * len(rows), bargap=0.35)
     names = [f"{label(row['true'], LABEL)} → {label(row['predicted'], LABEL)}  " for row in rows]
@@ -131,7 +135,9 @@ def pairs(frames: Frames, record: StudyRecord) -> go.Figure | None:
 
 def pairs_reading(frames: Frames, record: StudyRecord) -> str:
     """Say how many rows are right, and what is confused most often."""
-    said, rows = record.result["predicted"], frames["confusion"].to_dict("records")
+    said, rows = record.result.get("predicted") or {}, frames["confusion"].to_dict("records")
+    if "pairs" not in said:
+        return NONE
     part = f"{said['right']:,} ({share(said['right'] / said['count'])})"
     text = f"Of {rows_of(record)}, {judge(record)} takes {part} for the right class."
     return f"{text} The most frequent mistake: {_mistake(rows[0])}." if rows else text

@@ -4,7 +4,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from hpsearch.figures.confusion import judge, rows_of
+from hpsearch.figures.confusion import NONE, judge, rows_of
 from hpsearch.figures.style import LIGHT, axis, blank, rounded
 from hpsearch.storage import StudyRecord
 from hpsearch.tables import Frames
@@ -15,9 +15,10 @@ VALUES: dict[str, Any] = {"tickformat": "~g", "exponentformat": "power", "nticks
 
 def predictions(frames: Frames, record: StudyRecord) -> go.Figure | None:
     """Each row as a point, predicted over true; on the line both are equal."""
-    table, said = frames["predictions"], record.result["predicted"]
+    table = frames["predictions"]
     if not len(table):
         return None
+    said = record.result["predicted"]
     true, made = table["true"].tolist(), table["predicted"].tolist()
     low, high = min(*true, *made), max(*true, *made)
     pad = 0.04 * (high - low) or 0.02 * abs(high) or 1.0
@@ -45,7 +46,9 @@ def _chosen(drawn: int, said: dict[str, Any]) -> str:
 
 def predictions_reading(frames: Frames, record: StudyRecord) -> str:
     """Say within which distance half and nine tenths of the rows lie."""
-    found = record.result["predicted"]["errors"]
+    found = (record.result.get("predicted") or {}).get("errors")
+    if not found:
+        return NONE
     if found["half"] is None or found["most"] is None:
         return f"On {rows_of(record)} the errors of {judge(record)} are not finite."
     half, most = number(float(f"{found['half']:.3g}")), number(float(f"{found['most']:.3g}"))
@@ -89,7 +92,7 @@ def errors_reading(frames: Frames, record: StudyRecord) -> str:
     """Say in which direction the network errs for the lowest and for the highest tenth of the targets."""
     rows = frames["errors"].dropna().to_dict("records")
     if not rows:
-        return "The errors are not finite."
+        return NONE
     parts = [
         f"{_side(row['error'])} for the {name} tenth of the targets"
         for name, row in (("lowest", rows[0]), ("highest", rows[-1]))

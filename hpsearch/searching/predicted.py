@@ -78,8 +78,8 @@ def _classes(data: Data, predictions: Tensor, rows: Rows) -> dict[str, Any]:
         table = confusion(predictions, rows.targets).long().tolist()
         return {"classes": list(data.classes), "confusion": table}
     taken, known = (numbers.flatten().long().cpu() for numbers in labels(predictions, rows.targets))  # [N]
-    codes, counts = (known * len(data.classes) + taken)[taken != known].unique(return_counts=True)
-    order = torch.sort(counts, descending=True, stable=True).indices[:PAIRS]
+    codes, counts = np.unique((known * len(data.classes) + taken)[taken != known].numpy(), return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:PAIRS]
     of = known.bincount(minlength=len(data.classes)).tolist()
     pairs = [(*divmod(int(codes[i]), len(data.classes)), int(counts[i])) for i in order]
     told = [[data.classes[true], data.classes[other], count, of[true]] for true, other, count in pairs]
