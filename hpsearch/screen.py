@@ -19,15 +19,13 @@ if TYPE_CHECKING:
     from hpsearch.searching.stage import Stage
     from hpsearch.searching.verify import Verified
     from hpsearch.storage import ComparisonRecord, StudyRecord
-    from hpsearch.words import Metric
 
 PAUSE = 5.0  # seconds between plain lines, new bests aside
 
 
 def printable(text: object) -> str:
     """Return a text whose control characters are escaped: a name from a storage must not drive the terminal."""
-    plain = str(text).replace("\u00a0", " ")  # a space that does not break is one
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in plain)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
 class Screen:
@@ -155,10 +153,6 @@ class Screen:
 
     def conclude(self, record: "StudyRecord", page: object) -> None:
         """Print the best trial, its figures and where the report is."""
-        from hpsearch import baseline
-        from hpsearch.words import Metric
-
-        metric = Metric.of(record)
         result, best = record.result, record.trials[record.result["trial"]]
         told = sum(trial.state in ("complete", "pruned") for trial in record.trials)
         self.row(
@@ -166,17 +160,42 @@ class Screen:
             f"trial {best.number} of {told}: {layers(result['architecture'])}; {result['parameters']:,} parameters",
         )
         self.row("", ", ".join(f"{name} {number(value)}" for name, value in best.params.items()))
-        self.row("validation", _validated(metric, result, told))
-        self.row("test", _tested(metric, result.get("test")) + looked(result))
+        self.row("validation", self._validated(result, told))
+        self.row("test", self._tested(result.get("test")) + looked(result))
         if "ensemble" in result:
-            together = _tested(metric, result["ensemble"]["test"])
-            self.row("ensemble", f"{len(result['networks'])} networks together: {together}")
-        if (found := baseline.beside(record)) is not None:
-            value = f"{metric.name} {metric.text(found.baseline)}"
-            self.row("baseline", f"{baseline.always(record)}: {value} on the same {found.rows} rows")
-        if warning := baseline.caution(record):
-            self.row("caution", warning)
+            self.row(
+                "ensemble", f"{len(result['networks'])} networks together: {self._tested(result['ensemble']['test'])}"
+            )
+        self._beside(record)
         self.row("report", page)
+
+    def _beside(self, record: "StudyRecord") -> None:
+        """Print what one answer for every row reaches, and a caution where the network is not surely better."""
+        from hpsearch.baseline import always, beside, caution
+
+        if (found := beside(record)) is None:
+            return
+        value = f"{self.metric} {number(found.baseline)}"
+        self.row("baseline", f"{value} on the same {found.rows} rows, {always(record)}")
+        for sentence in filter(None, [caution(record)]):
+            self.row("caution", sentence.replace("\u00a0", " "))
+
+    def _validated(self, result: Mapping[str, Any], told: int) -> str:
+        """Say the mean over fresh seeds beside the search's best value, or that there is none."""
+        fresh, metric = result.get("fresh"), self.metric
+        if not fresh:
+            return f"{metric} {number(result['validation'])} (the best of {told} trials, so optimistic)"
+        ends = f", 95 % interval {number(fresh['low'])} to {number(fresh['high'])}" if fresh["low"] is not None else ""
+        return (
+            f"{metric} {number(fresh['value'])} on fresh seeds (mean of {fresh['runs']}{ends}); the search's best was "
+            f"{number(result['search']['value'])} (of {told} trials, so optimistic)"
+        )
+
+    def _tested(self, test: Mapping[str, Any] | None) -> str:
+        if not test:
+            return "no test rows were held out: nothing unbiased is known"
+        ends = f"95 % interval {number(test['low'])} to {number(test['high'])}, " if test["low"] is not None else ""
+        return f"{self.metric} {number(test['value'])} ({ends}{test['rows']:,} rows)"
 
     def conclude_comparison(self, record: "ComparisonRecord", page: object, language: str) -> None:
         """Print the verdicts, and where the report is."""
@@ -232,25 +251,6 @@ class Screen:
     def row(self, head: str, text: object) -> None:
         """Print a line with its head."""
         self.console.print(f"{head:<11}{printable(text)}")
-
-
-def _validated(metric: "Metric", result: Mapping[str, Any], told: int) -> str:
-    """Say the mean over fresh seeds beside the search's best value, or that there is none."""
-    fresh = result.get("fresh")
-    if not fresh:
-        return f"{metric.name} {metric.text(result['validation'])} (the best of {told} trials, so optimistic)"
-    ends = f", 95 % interval {metric.between(fresh['low'], fresh['high'])}" if fresh["low"] is not None else ""
-    return (
-        f"{metric.name} {metric.text(fresh['value'])} on fresh seeds (mean of {fresh['runs']}{ends}); the search's best was "
-        f"{metric.text(result['search']['value'])} (of {told} trials, so optimistic)"
-    )
-
-
-def _tested(metric: "Metric", test: Mapping[str, Any] | None) -> str:
-    if not test:
-        return "no test rows were held out: nothing unbiased is known"
-    ends = f"95 % interval {metric.between(test['low'], test['high'])}, " if test["low"] is not None else ""
-    return f"{metric.name} {metric.text(test['value'])} ({ends}{test['rows']:,} rows)"
 
 
 def looked(result: Mapping[str, Any]) -> str:

@@ -39,15 +39,10 @@ def number(value: object) -> str:
         return "–" if value is None else visible(value)
     if isinstance(value, int):
         few = f"{value:,}" if abs(value) < 10**15 else f"{value:.3e}" if abs(value) < 10**300 else "more than 10³⁰⁰"
-        return minus(few)
+        return few.replace("-", "−")
     if not isfinite(value):
         return "not a number" if isnan(value) else "∞" if value > 0 else "−∞"
     return _real(value)
-
-
-def minus(text: str) -> str:
-    """Return a number's text with the sign for minus in place of the hyphen: every number that is written goes through here."""
-    return text.replace("-", "−")
 
 
 def _real(value: float, keep: bool = False) -> str:
@@ -57,11 +52,11 @@ def _real(value: float, keep: bool = False) -> str:
     power = floor(log10(abs(value)))
     if not -4 <= power < 9:
         mantissa = f"{value / 10.0**power:.3g}" if power > -300 else "0"
-        return minus(f"{mantissa}×10{str(power).translate(SUPERSCRIPTS)}")
+        return f"{mantissa}×10{str(power).translate(SUPERSCRIPTS)}".replace("-", "−")
     if power >= 3:
-        return minus(f"{value:,.0f}")
+        return f"{value:,.0f}".replace("-", "−")
     text = f"{value:.{3 - power}f}"
-    return minus(text if keep or "." not in text else text.rstrip("0").rstrip("."))
+    return (text if keep or "." not in text else text.rstrip("0").rstrip(".")).replace("-", "−")
 
 
 def duration(seconds: float | None) -> str:
@@ -79,7 +74,7 @@ def duration(seconds: float | None) -> str:
 
 def share(value: float) -> str:
     """Return 0.254 as `25 %`."""
-    return f"{minus(f'{100 * value:.0f}')}{SPACE}%"
+    return f"{100 * value:.0f}{SPACE}%"
 
 
 def count(amount: int, noun: str, many: str = "") -> str:
@@ -159,7 +154,7 @@ class Metric:
         if self.whole:
             return number(round(value))
         places = self.decimals if decimals is None else decimals
-        return f"{minus(f'{100 * value:.{places}f}')}{SPACE}%" if self.percent else _real(float(value), keep=True)
+        return f"{100 * value:.{places}f}{SPACE}%" if self.percent else _real(float(value), keep=True)
 
     def gap(self, first: float, second: float) -> str:
         """Return how far apart two values are, in points where they are percentages."""
@@ -177,7 +172,7 @@ class Metric:
         """Return a signed difference without its unit: percentage points where values are percentages."""
         if value is None or not isfinite(value):
             return "–"
-        return minus(f"{100 * value:.{self.decimals}f}") if self.percent else number(float(value))
+        return f"{100 * value:.{self.decimals}f}".replace("-", "−") if self.percent else number(float(value))
 
     def better(self, first: float, second: float) -> bool:
         """Whether the first value is better than the second."""

@@ -85,7 +85,7 @@ def confusion_reading(frames: Frames, record: StudyRecord) -> str:
     if not rows or "classes" not in (said := record.result["predicted"]):
         return NONE
     right, total = sum(row["rows"] for row in rows if row["true"] == row["predicted"]), said["count"]
-    text = f"Of {rows_of(record)}, {judge(record)} takes {right:,} ({share(right / total)}) for the right class."
+    text = f"Of {rows_of(record)}, {right:,} ({share(right / total)}) are taken for the right class by {judge(record)}."
     wrong = [row for row in rows if row["true"] != row["predicted"] and row["rows"]]
     if not wrong:
         return text
@@ -139,5 +139,5 @@ def pairs_reading(frames: Frames, record: StudyRecord) -> str:
     if "pairs" not in said:
         return NONE
     part = f"{said['right']:,} ({share(said['right'] / said['count'])})"
-    text = f"Of {rows_of(record)}, {judge(record)} takes {part} for the right class."
+    text = f"Of {rows_of(record)}, {part} are taken for the right class by {judge(record)}."
     return f"{text} The most frequent mistake: {_mistake(rows[0])}." if rows else text

@@ -23,7 +23,7 @@ def predictions(frames: Frames, record: StudyRecord) -> go.Figure | None:
     low, high = min(*true, *made), max(*true, *made)
     pad = 0.04 * (high - low) or 0.02 * abs(high) or 1.0
     ends = [low - pad, high + pad]
-    figure = blank(480)
+    figure = blank(520)
     equal = {"color": LIGHT["ink"], "width": 1.5, "dash": "dash"}
     figure.add_trace(go.Scatter(x=ends, y=ends, mode="lines", name="predicted = true", line=equal, hoverinfo="skip"))
     mark = {"color": LIGHT["finished"], "size": 7 if len(table) < 500 else 5, "opacity": 0.55, "line": {"width": 0}}
@@ -32,8 +32,9 @@ def predictions(frames: Frames, record: StudyRecord) -> go.Figure | None:
     ]
     dots: dict[str, Any] = {"mode": "markers", "marker": mark, "text": text, "hovertemplate": "%{text}<extra></extra>"}
     figure.add_trace(go.Scatter(x=rounded(true), y=rounded(made), name=f"{said['rows']} rows", **dots))
-    figure.update_xaxes(axis("true value", range=ends, **VALUES))
-    figure.update_yaxes(axis("predicted value", range=ends, **VALUES))
+    square = {"range": ends, "constrain": "domain", **VALUES}
+    figure.update_xaxes(axis("true value", constraintoward="left", **square))
+    figure.update_yaxes(axis("predicted value", constraintoward="top", scaleanchor="x", **square))
     several = f"Of {said['targets']} targets the first is drawn." if said["targets"] > 1 else ""
     return figure.update_layout(meta={"thinned": _chosen(len(table), said), "note": several})
 
@@ -52,7 +53,7 @@ def predictions_reading(frames: Frames, record: StudyRecord) -> str:
     if found["half"] is None or found["most"] is None:
         return f"On {rows_of(record)} the errors of {judge(record)} are not finite."
     half, most = number(float(f"{found['half']:.3g}")), number(float(f"{found['most']:.3g}"))
-    return f"Of {rows_of(record)}, {judge(record)} is at most {half} off for half, and at most {most} for nine tenths."
+    return f"Of {rows_of(record)}, half are predicted to within {half} and nine tenths to within {most} by {judge(record)}."
 
 
 def errors(frames: Frames, record: StudyRecord) -> go.Figure | None:

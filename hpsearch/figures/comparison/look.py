@@ -11,7 +11,7 @@ from hpsearch.figures.style import LIGHT, SERIES, axis, label, tick_text
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 from hpsearch.texts import Texts
-from hpsearch.words import Metric, duration, minus, number, readable, visible
+from hpsearch.words import Metric, duration, number, readable, visible
 
 SHADES = ("smallest", "small", "some", "large", "largest")  # mini-batches, by their place between 1 and the rows
 TICKS = 9  # at most, on an axis of batch sizes
@@ -91,7 +91,7 @@ def gap_text(record: ComparisonRecord, value: float, texts: Texts) -> str:
 def _gap(metric: Metric, value: float) -> str:
     if not isfinite(value) or not metric.percent:
         return signed(number(float(value)))
-    return signed(minus(f"{100 * value:.{metric.decimals}f}"))
+    return signed(f"{100 * value:.{metric.decimals}f}".replace("-", "−"))
 
 
 def signed(text: str) -> str:
