@@ -172,7 +172,19 @@ class Screen:
         self.row("test", _tested(test_of(result), metric))
         for sentence in filter(None, [looked(result)]):
             self.row("", sentence)
+        self._beside(record)
         self.row("report", page)
+
+    def _beside(self, record: "StudyRecord") -> None:
+        """Print what one answer for every row reaches, and a caution where the network is not surely better."""
+        from hpsearch.baseline import always, beside, caution
+
+        if (found := beside(record)) is None:
+            return
+        value = f"{self.metric} {number(found.baseline)}"
+        self.row("baseline", f"{value} on the same {found.rows} rows, {always(record)}")
+        for sentence in filter(None, [caution(record)]):
+            self.row("caution", sentence.replace("\u00a0", " "))
 
     def conclude_comparison(self, record: "ComparisonRecord", page: object, language: str) -> None:
         """Print the verdicts, and where the report is."""

@@ -341,6 +341,31 @@ def _values(record: StudyRecord, trial: TrialRecord) -> dict[str, float | int]:
     return {name: round(value) if name == "parameters" else value for name, value in named}
 
 
+def _confusion(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    """Return how many rows of each class the kept network took for each class; of many classes the most frequent confusions alone."""
+    said = record.result.get("predicted") or {}
+    classes, rows = said.get("classes") or [], []
+    for label, counts in zip(classes, said.get("confusion") or [], strict=True):
+        rows += [(label, other, amount, sum(counts)) for other, amount in zip(classes, counts, strict=True)]
+    rows += [tuple(pair) for pair in said.get("pairs") or []]
+    told = [{"true": true, "predicted": other, "rows": amount, "of": of} for true, other, amount, of in rows]
+    return _frame("confusion", [{**row, "share": row["rows"] / row["of"] if row["of"] else None} for row in told])
+
+
+def _predictions(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    """Return single rows of a regression: the target's value and the kept network's, as far as both are numbers."""
+    points = (record.result.get("predicted") or {}).get("points") or []
+    known = [(float(true), float(made)) for true, made in points if true is not None and made is not None]
+    return _frame("predictions", [{"true": true, "predicted": made, "error": made - true} for true, made in known])
+
+
+def _errors(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    """Return a regression's errors by tenths of the rows, ordered by the target."""
+    tenths = (record.result.get("predicted") or {}).get("tenths") or []
+    names = ("low", "high", "rows", "error_low", "error", "error_high")
+    return _frame("errors", [dict(zip(names, tenth, strict=True)) for tenth in tenths])
+
+
 def _outcomes(record: StudyRecord, done: Frames) -> pd.DataFrame:
     names = [trial.outcome or trial.state for trial in record.trials]
     meanings = {outcome.value: outcome.meaning for outcome in Outcome} | STATES
@@ -471,6 +496,26 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ),
         Column("front", "", "yes: no other trial is as good in every objective and better in one"),
     ),
+    "confusion": (
+        Column("true", "", "the class of the rows"),
+        Column("predicted", "", "the class that the kept network took them for"),
+        Column("rows", "count", "rows of this class that were taken for that one"),
+        Column("of", "count", "rows of this class in all"),
+        Column("share", "share", "the first of the second"),
+    ),
+    "predictions": (
+        Column("true", "target", "the target's value of a row; of many rows a random choice"),
+        Column("predicted", "target", "the kept network's value"),
+        Column("error", "target", "predicted minus true"),
+    ),
+    "errors": (
+        Column("low", "target", "the lowest true value of a tenth of the rows"),
+        Column("high", "target", "the highest"),
+        Column("rows", "count", "rows in this tenth"),
+        Column("error_low", "target", "predicted minus true: a tenth of the rows lies lower"),
+        Column("error", "target", "predicted minus true: the median"),
+        Column("error_high", "target", "predicted minus true: a tenth of the rows lies higher"),
+    ),
     "outcomes": (OUTCOME, Column("trials", "count", "trials with it"), Column("meaning", "", "what it means")),
 }
 
@@ -485,6 +530,9 @@ _ROWS = (
     Table("timeline", "When each trial ran", COLUMNS["timeline"], _timeline),
     Table("confirmed", "The best trials on fresh seeds", COLUMNS["confirmed"], _confirmed),
     Table("pareto", "Several objectives", COLUMNS["pareto"], _pareto),
+    Table("confusion", "Which classes are confused", COLUMNS["confusion"], _confusion),
+    Table("predictions", "Predicted and true values", COLUMNS["predictions"], _predictions),
+    Table("errors", "Errors along the target", COLUMNS["errors"], _errors),
     Table("outcomes", "How the trials ended", COLUMNS["outcomes"], _outcomes),
 )
 TABLES: dict[str, Table] = {table.name: table for table in _ROWS}

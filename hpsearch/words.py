@@ -39,7 +39,8 @@ def number(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "–" if value is None else visible(value)
     if isinstance(value, int):
-        return f"{value:,}" if abs(value) < 10**15 else f"{value:.3e}" if abs(value) < 10**300 else "more than 10³⁰⁰"
+        few = f"{value:,}" if abs(value) < 10**15 else f"{value:.3e}" if abs(value) < 10**300 else "more than 10³⁰⁰"
+        return few.replace("-", "−")
     if not isfinite(value):
         return "not a number" if isnan(value) else "∞" if value > 0 else "−∞"
     return _real(value)
@@ -121,6 +122,11 @@ def listing(items: Iterable[str], last: str = "and") -> str:
 def sentence(text: str) -> str:
     """Return text that begins with a capital letter."""
     return text[:1].upper() + text[1:]
+
+
+def sentences(texts: Iterable[str]) -> str:
+    """Return remarks one after the other, each as a sentence."""
+    return " ".join(sentence(text if text.endswith((".", "!", "?", "…")) else f"{text}.") for text in texts)
 
 
 def domain(wanted: Any) -> str:

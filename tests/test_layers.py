@@ -18,7 +18,7 @@ ROOMS = [
     ["bench", "report", "screen", "testing"],
     ["figures"],
     ["tables", "evidence"],
-    ["importance"],
+    ["importance", "baseline"],
     ["kept"],
     ["words"],
     ["comparison"],

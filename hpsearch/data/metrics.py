@@ -37,34 +37,34 @@ class Metric:
     by_class: bool = False
 
 
-def _labels(predictions: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+def labels(predictions: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Return the classes that rows are taken for and those that they have: numbers [N], or truth values [N, 1] of two classes."""
     return (predictions.argmax(dim=1), targets) if targets.dim() == 1 else (predictions >= 0.5, targets >= 0.5)
 
 
 def _accuracy(predictions: Tensor, targets: Tensor) -> float:
-    labels, known = _labels(predictions, targets)
-    return float((labels == known).double().mean())
+    taken, known = labels(predictions, targets)
+    return float((taken == known).double().mean())
 
 
-def _confusion(predictions: Tensor, targets: Tensor) -> Tensor:
+def confusion(predictions: Tensor, targets: Tensor) -> Tensor:
     """Return how many rows of each class were taken for each class: [C, C], the known class first, float64."""
-    labels, known = _labels(predictions, targets)
+    taken, known = labels(predictions, targets)
     classes = predictions.shape[1] if targets.dim() == 1 else 2
-    pairs = known.flatten().long() * classes + labels.flatten().long()  # [N]
+    pairs = known.flatten().long() * classes + taken.flatten().long()  # [N]
     return pairs.bincount(minlength=classes**2).view(classes, classes).double()
 
 
 def _balanced_accuracy(predictions: Tensor, targets: Tensor) -> float:
     """Return the share of hits among the rows of a class, its mean over the classes."""
-    table = _confusion(predictions, targets)
+    table = confusion(predictions, targets)
     rows = table.sum(dim=1)  # [C]
     return float((table.diagonal() / rows)[rows > 0].mean())
 
 
 def _f1(predictions: Tensor, targets: Tensor) -> float:
     """Return the harmonic mean of precision and recall: of the second of two classes, or its mean over several classes."""
-    table = _confusion(predictions, targets)
+    table = confusion(predictions, targets)
     involved = table.sum(dim=0) + table.sum(dim=1)  # [C], rows of a class and rows taken for it
     scores = 2 * table.diagonal() / involved.clamp(min=1)
     return float(scores[1] if targets.dim() == 2 else scores[involved > 0].mean())

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from hpsearch.figures import combinations, pareto, search, space, training, trust
+from hpsearch.figures import combinations, confusion, pareto, predictions, search, space, training, trust
 from hpsearch.figures.style import DARK, LIGHT
 from hpsearch.storage import StudyRecord
 from hpsearch.tables import TABLES, Frames
@@ -52,6 +52,42 @@ _ROWS = (
         table="confirmed",
         draw=trust.confirmed,
         reading=trust.confirmed_reading,
+    ),
+    Figure(
+        name="confusion",
+        title="Which classes are confused",
+        question="Which classes does the network mistake for which?",
+        table="confusion",
+        draw=confusion.confusion,
+        reading=confusion.confusion_reading,
+        applies=lambda record: "classes" in (record.result.get("predicted") or {}),
+    ),
+    Figure(
+        name="pairs",
+        title="The most frequent confusions",
+        question="Which classes does the network mistake for which?",
+        table="confusion",
+        draw=confusion.pairs,
+        reading=confusion.pairs_reading,
+        applies=lambda record: "pairs" in (record.result.get("predicted") or {}),
+    ),
+    Figure(
+        name="predictions",
+        title="Predicted and true values",
+        question="How far off is the network on single rows?",
+        table="predictions",
+        draw=predictions.predictions,
+        reading=predictions.predictions_reading,
+        applies=lambda record: "points" in (record.result.get("predicted") or {}),
+    ),
+    Figure(
+        name="errors",
+        title="Errors along the target",
+        question="Is the network wrong in one direction where the target is low or high?",
+        table="errors",
+        draw=predictions.errors,
+        reading=predictions.errors_reading,
+        applies=lambda record: bool((record.result.get("predicted") or {}).get("tenths")),
     ),
     Figure(
         name="history",

@@ -32,7 +32,10 @@ def parallel(frames: Frames, record: StudyRecord) -> go.Figure | None:
         return None
     drawn = thin(sorted(trials, key=lambda t: t.number), LINES, metric)
     scales = {name: scale_of(name, record) for name in names}
-    order = sorted(drawn, key=lambda t: t.value or 0.0, reverse=not metric.maximize)  # worst first
+    places = {trial.number: place for place, trial in enumerate(trials)}
+    order = sorted(
+        drawn, key=lambda t: -places[t.number]
+    )  # worst first, of equal ones the best last, as the search ranks them
     figure = blank(430).update_layout(margin={"l": 44, "r": 44, "t": 10, "b": 56}, hovermode=False)
     start = 0
     for role, width, text, until in BINS:
@@ -55,7 +58,7 @@ def parallel(frames: Frames, record: StudyRecord) -> go.Figure | None:
     figure.update_xaxes(axis(visible=False, range=[-0.25, len(names) + 0.25]))
     figure.update_yaxes(axis(visible=False, range=[-0.24 if _partial(drawn, names) else -0.08, 1.06]))
     figure.update_layout(legend={"traceorder": "reversed"})
-    turned = {"below": 92 * (len(names) + 1), "height": 58 * (len(names) + 1) + 60}
+    turned = {"below": 92 * (len(names) + 1), "height": 84 * (len(names) + 1) + 60}
     figure.update_layout(meta={"turned": turned, "thinned": thinned(len(drawn), len(trials))})
     return figure
 
@@ -80,7 +83,10 @@ def _lines(
                 if there
                 else -0.18 + spread
             )
-        x, y = [*x, float(len(names)), None], [*y, ((trial.value or 0.0) - worst) / ((top - worst) or 1.0), None]
+        x, y = (
+            [*x, float(len(names)), None],
+            [*y, ((trial.value or 0.0) - worst) / (top - worst) if top != worst else 1.0, None],
+        )
     return go.Scatter(
         x=x, y=rounded([None if v is None else round(v, 4) for v in y]), mode="lines", opacity=0.9, hoverinfo="skip"
     )
@@ -96,7 +102,7 @@ def _poles(figure: go.Figure, names: list[str], scales: dict[str, Scale], ends: 
         )
         bold = {"color": LIGHT["ink"], "size": 12}
         figure.add_annotation(x=i, y=0, yref="paper", yanchor="top", text=title, showarrow=False, font=bold, **TAG)
-        values = [(0.0, metric.text(worst)), (1.0, metric.text(top))]
+        values = [(0.0, metric.text(worst)), (1.0, metric.text(top))][int(worst == top) :]
         if i < len(names):
             scale = scales[names[i]]
             values = [

@@ -38,5 +38,6 @@ def rings(record: StudyRecord, across: Place, up: Place) -> Iterator[go.Scatter]
             name=mark.name,
             legendgroup=mark.name,
             hoverinfo="skip",
+            cliponaxis=False,
             marker=symbol,
         )

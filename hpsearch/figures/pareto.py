@@ -74,6 +74,7 @@ def _points(
         name=name,
         text=[_said(trial, objectives) for trial in group],
         hovertemplate="%{text}<extra></extra>",
+        cliponaxis=False,
         line={"color": LIGHT["ink"], "width": 1.5, "shape": "vh" if objectives[1].maximize else "hv"},
         marker={"color": LIGHT["finished" if on else "pruned"], "size": 10 if on else 7, "opacity": 1 if on else 0.6}
         | {"symbol": "circle", "line": {"width": 0}},

@@ -59,7 +59,11 @@ def shown(record: StudyRecord) -> list[TrialRecord]:
 
 def ends_of(record: StudyRecord, metric: Metric) -> tuple[float, float]:
     """Return the common limits of the metric's axis in all figures of single trials."""
-    ended = [trial.value for trial in shown(record) if trial.outcome not in FAILED and trial.value is not None]
+    return _limits(shown(record), metric)
+
+
+def _limits(trials: Iterable[TrialRecord], metric: Metric) -> tuple[float, float]:
+    ended = [trial.value for trial in trials if trial.outcome not in FAILED and trial.value is not None]
     return limits([value for value in ended if isfinite(value)], metric)
 
 
@@ -113,6 +117,7 @@ def _points(outcome: str, group: list[TrialRecord], heights: list[float], metric
         y=heights,
         mode="markers",
         name=label(outcome or "ended", 30),
+        cliponaxis=False,  # a mark at 100 % lies on the edge
         text=[hover(trial, metric) for trial in group],
         hovertemplate="%{text}<extra></extra>",
         marker=marker(outcome, metric, 8, 0.85),
@@ -149,9 +154,9 @@ def history_reading(frames: Frames, record: StudyRecord) -> str:
     """Say when the best was found and what the second half of the search still brought."""
     metric, order = Metric.of(record), sorted(ranked(record), key=lambda trial: trial.number)
     leader = next(iter(ranked(record)), None)
-    if len(order) < 2 or leader is None or leader.value is None:
-        return "There is nothing to draw yet: at least two trials must have ended with a value."
     ended = shown(record)
+    if len(ended) < 2 or leader is None or leader.value is None:
+        return "There is nothing to draw yet: at least two trials must have ended with a value."
     of = f"of {count(len(ended), 'ended trial')}{_other(record, leader)}"
     text = f"The best value, {metric.text(leader.value)}, came from trial {leader.number}, {of}. "
     if len(ended) < FEW:
@@ -238,7 +243,7 @@ def size(frames: Frames, record: StudyRecord) -> go.Figure | None:
     trials = [trial for trial in ranked(record) if trial.parameters]
     if len({trial.parameters for trial in trials}) < 2:
         return None
-    ends = ends_of(record, metric)
+    ends = _limits(trials, metric)  # pruned trials are not drawn here, so their values must not stretch the scale
     drawn = thin(sorted(trials, key=lambda trial: trial.number), 600, metric)
     figure = blank(380)
     beyond = {trial.number for trial in drawn if role(trial, ends, metric) == BEYOND}
@@ -254,6 +259,7 @@ def size(frames: Frames, record: StudyRecord) -> go.Figure | None:
             mode="lines+markers",
             name="best of this size or smaller, in the search",
             hoverinfo="skip",
+            cliponaxis=False,
             line={"color": LIGHT["ink"], "width": 1.5, "shape": "hv"},
             marker={"color": LIGHT["ink"], "size": 9, "symbol": "circle-open", "line": {"width": 1.5}},
         )

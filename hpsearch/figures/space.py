@@ -129,6 +129,7 @@ def _dots(panel: Panel, own: str, text: str, group: list[TrialRecord]) -> go.Sca
         mode="markers",
         name=text,
         legendgroup=own,
+        cliponaxis=False,
         text=[_said(panel, trial) for trial in group],
         hovertemplate="%{text}<extra></extra>",
         marker=marker(own, panel.metric, 6, 0.7),

@@ -134,7 +134,7 @@ def value_axis(metric: Metric, limits: tuple[float, float], title: str = "") -> 
         if metric.percent
         else {"tickformat": "~g", "exponentformat": "power"}
     )
-    return axis(title, range=list(limits), nticks=7) | form
+    return axis(title, range=list(within(limits, metric)), nticks=7) | form
 
 
 def limits(values: list[float], metric: Metric) -> tuple[float, float]:
@@ -143,7 +143,12 @@ def limits(values: list[float], metric: Metric) -> tuple[float, float]:
     top, low = ordered[0], ordered[min(len(ordered) - 1, floor(0.9 * len(ordered)))]
     span = (low - top) or (-1.0 if metric.maximize else 1.0) * max(abs(top) * 0.02, 1e-6)
     ends = (low + 0.16 * span, top - 0.07 * span)
-    return ends if metric.maximize else (ends[1], ends[0])
+    return within(ends if metric.maximize else (ends[1], ends[0]), metric)
+
+
+def within(ends: tuple[float, float], metric: Metric) -> tuple[float, float]:
+    """Return limits that leave out what a metric cannot be: below 0 and above 100 %."""
+    return (max(0.0, ends[0]), min(1.0, ends[1])) if metric.percent else ends
 
 
 def floor_of(ends: tuple[float, float], metric: Metric) -> float:
@@ -190,7 +195,10 @@ def thin(trials: list[TrialRecord], most: int, metric: Metric) -> list[TrialReco
     if len(trials) <= most:
         return trials
     sign = -1.0 if metric.maximize else 1.0
-    whole = sorted((t for t in trials if t.outcome not in FAILED), key=lambda t: sign * (t.value or 0.0))
+    whole = [trial for trial in trials if trial.outcome not in FAILED]
+    whole.sort(
+        key=lambda t: (sign * (t.value or 0.0), t.validation_loss or 0.0, t.number)
+    )  # equal ones as the search ranks them
     keep = {trial.number for trial in whole[: most // 10]}
     rest = [trial for trial in trials if trial.number not in keep]
     room = most - len(keep)

@@ -6,7 +6,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from hpsearch.figures.marks import color_of
-from hpsearch.figures.style import FAILED, LIGHT, SERIES, axis, blank, label, log_axis, rounded, value_axis
+from hpsearch.figures.style import FAILED, LIGHT, SERIES, axis, blank, label, log_axis, rounded, value_axis, within
 from hpsearch.kept import marked, marks
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.tables import Frames
@@ -58,7 +58,7 @@ def curves(frames: Frames, record: StudyRecord) -> go.Figure | None:
     figure.update_xaxes(
         axis("share of the training budget", tickformat=".0%", range=[0, 1], tickvals=[0, 0.25, 0.5, 0.75, 1])
     )
-    ends, beyond = _span(leaders, quartiles, budget)
+    ends, beyond = _span(leaders, quartiles, budget, metric)
     figure.update_yaxes(value_axis(metric, ends, f"{label(metric.name)}, validation rows"))
     note = f"The scale fits the curves after the first fifth of the budget; some begin {'below' if metric.maximize else 'above'} it."
     return figure.update_layout(meta={"note": note if beyond else ""})
@@ -90,7 +90,7 @@ def _band(figure: go.Figure, quartiles: Any, budget: int) -> None:
     figure.add_trace(go.Scatter(y=middle, name="their median", line=dashed, **quiet))
 
 
-def _span(leaders: list[TrialRecord], quartiles: Any, budget: int) -> tuple[tuple[float, float], bool]:
+def _span(leaders: list[TrialRecord], quartiles: Any, budget: int, metric: Metric) -> tuple[tuple[float, float], bool]:
     """Return limits that hold all lines and the band after the first fifth of training, and whether something before lies beyond.
 
     The beginning is far from the rest and would squeeze it.
@@ -105,7 +105,7 @@ def _span(leaders: list[TrialRecord], quartiles: Any, budget: int) -> tuple[tupl
     points = [(evaluation, float(value)) for evaluation, value in points if isfinite(value)] or [(1, 0.0), (1, 1.0)]
     late = [value for evaluation, value in points if evaluation > 0.2 * budget] or [value for _, value in points]
     pad = 0.06 * (max(late) - min(late)) or max(abs(late[0]) * 0.02, 1e-6)
-    low, high = min(late) - pad, max(late) + pad
+    low, high = within((min(late) - pad, max(late) + pad), metric)
     return (low, high), any(not low <= value <= high for _, value in points)
 
 
@@ -114,7 +114,7 @@ def curves_reading(frames: Frames, record: StudyRecord) -> str:
     leader, metric = best(record), Metric.of(record)
     history = _curve(leader)
     if history is None or leader is None or leader.value is None:
-        return "No trial has a learning curve yet."
+        return "The best trial has no learning curve." if _leaders(record) else "No trial has a learning curve yet."
     first, final = history.metric[0], leader.value
     near = [
         e

@@ -100,6 +100,7 @@ def _points(what: str, group: list[Row], places: list[tuple[Any, bool]], metric:
         mode="markers",
         name=NAMES[what],
         marker=MARKS[what],
+        cliponaxis=False,
         text=[_hover(row, metric) for row in group],
         hovertemplate="%{text}<extra></extra>",
         **marks,

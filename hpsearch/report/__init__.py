@@ -142,7 +142,7 @@ def _leaderboard(record: StudyRecord, tables: Frames) -> Html:
         "leaderboard",
         "The best trials",
         paragraph(which, "ask"),
-        table(head, cells(board, metric), _right(board, head), chosen),
+        table(head, cells(board, metric), _right(board, head), chosen, pinned=True),
         element("p", link("all trials (CSV)", "tables/trials.csv"), class_="note"),
     )
 

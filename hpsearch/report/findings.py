@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
+from hpsearch.baseline import always, beside, caution
 from hpsearch.data.metrics import METRICS
 from hpsearch.data.tasks import TASKS
 from hpsearch.kept import of_trials, trials_of
@@ -27,6 +28,7 @@ from hpsearch.words import (
     ranked,
     readable,
     sentence,
+    sentences,
     share,
     space_of,
     usable,
@@ -148,6 +150,11 @@ def numbers(record: StudyRecord) -> list[tuple[str, str, str]]:
     elif len(trials) < 2:
         value, of = record.result.get("validation", leader.value), count(len(ranked(record)), "trained network")
         found.append((f"validation {metric.name}", metric.text(value), f"best of {of}"))
+    if (other := beside(record)) is not None:
+        found.insert(
+            len(found) - 1 if other.rows == "test" else len(found),
+            (f"{other.rows} {metric.name}, baseline", metric.text(other.baseline), always(record)),
+        )
     parameters = record.result.get("parameters") or leader.parameters
     if len(trials) > 1:
         parameters = (record.result.get("choice") or {}).get("parameters")
@@ -189,7 +196,7 @@ def warnings(record: StudyRecord, edges: list[Mapping[str, Any]]) -> list[str]:
         _repeats(record),
         _overlap(record),
     ]
-    found += [*cautions(record), _optimism(record)]
+    found += [*cautions(record), _optimism(record), caution(record)]
     return [line for line in found if line]
 
 
@@ -324,7 +331,7 @@ def protocol(record: StudyRecord) -> list[tuple[str, str]]:
         ("Precision", number(training["precision"]) if training.get("precision") else ""),
         ("Data", visible(data.get("source") or "", 400)),
         ("Fingerprint of the data", visible(data.get("hash") or "", 100)),
-        ("Notices about the data", "; ".join(visible(notice, 300) for notice in data.get("notices") or [])),
+        ("Notices about the data", sentences(visible(notice, 300) for notice in data.get("notices") or [])),
         ("Device", visible(result.get("device") or "", 100)),
         ("Versions", versions),
         ("Distinct trials", number(result["distinct"]) if result.get("distinct") is not None else ""),

@@ -61,8 +61,17 @@ def _fact(name: str, value: str) -> Html:
     return Html(element("dt", text(name)) + element("dd", text(value)))
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], numeric: Iterable[str] = (), chosen: int = -1) -> Html:
-    """Return a table in a box that scrolls by itself; columns of `numeric` are aligned right, row `chosen` stands out."""
+def table(
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    numeric: Iterable[str] = (),
+    chosen: int = -1,
+    pinned: bool = False,
+) -> Html:
+    """Return a table in a box that scrolls by itself; columns of `numeric` are aligned right, row `chosen` stands out.
+
+    The first two columns of a `pinned` one stay where they are while the others scroll.
+    """
     right = set(numeric)
     kinds = [_kind(name in right, [row[i] for row in rows]) for i, name in enumerate(head)]
     top = element(
@@ -79,7 +88,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], numeric: Iterable[
         for i, row in enumerate(rows)
     ]
     inner = element("table", element("thead", top), element("tbody", *body))
-    return element("div", inner, class_="scroll", tabindex="0", role="region", aria_label="table")
+    return element(
+        "div", inner, class_="scroll pinned" if pinned else "scroll", tabindex="0", role="region", aria_label="table"
+    )
 
 
 def _kind(numeric: bool, cells: Sequence[str]) -> str:

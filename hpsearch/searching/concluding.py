@@ -12,6 +12,7 @@
     refitted          whether the networks were trained once more, on all rows but the test rows, as after a cross-validation
     test              the figures of the model that is kept, of no other, on the test rows; `looks` counts how often these were looked at,
                       by models that an earlier run of the study kept and by refits too
+    baseline          what one answer for all rows reaches; `predicted`: what the kept model says of single rows (see `predicted.py`)
 
 An interval that is not bounded has None for an end.
 """
@@ -28,14 +29,15 @@ from hpsearch.model import Member
 from hpsearch.model.provenance import versions
 from hpsearch.searching.choosing import Choice, named
 from hpsearch.searching.confirm import Confirmed, Network, plain
-from hpsearch.searching.scoring import score_test
+from hpsearch.searching.predicted import predicted, shown_rows
+from hpsearch.searching.scoring import outputs_of, score_test
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.means import difference
 from hpsearch.storage.results import looks, test_before
 from hpsearch.training.network import DNN, registration
 from hpsearch.trial import Direction
 
-SCORED = ("test", "refit")  # what is known of the test rows
+SCORED = ("test", "refit", "baseline", "predicted")  # what is known of the test rows
 
 
 def scored(
@@ -46,7 +48,9 @@ def scored(
     if before is not None:
         found = {key: known[key] for key in SCORED if key in known} | {"test": before}
         return found | ({"looks": looked} if looked else {})
-    return {"test": score_test(data, members)} | ({"looks": looked + 1} if len(data.test) else {})
+    outputs = [outputs_of(member, shown_rows(data).inputs) for member in members]  # once, for all that is told
+    found = {"test": score_test(data, members, outputs), **predicted(data, outputs)}
+    return found | ({"looks": looked + 1} if len(data.test) else {})
 
 
 def result_of(

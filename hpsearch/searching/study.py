@@ -31,7 +31,7 @@ from hpsearch.training.engines import compiles
 from hpsearch.trial import Direction, TrialSpec
 
 NOTABLE = 0.05  # share of idle places that is worth a line
-FIGURES = ("validation", "search", "fresh", "choice", "test")  # of the result, that go with the model
+FIGURES = ("validation", "search", "fresh", "choice", "test", "baseline")  # of the result, that go with the model
 Show = Callable[[Standing], None]
 
 

@@ -1,0 +1,105 @@
+"""How far off the kept network's numbers are: predicted against true values, and the errors from the lowest targets to the highest."""
+
+from typing import Any
+
+import plotly.graph_objects as go
+
+from hpsearch.figures.confusion import NONE, judge, rows_of
+from hpsearch.figures.style import LIGHT, axis, blank, rounded
+from hpsearch.storage import StudyRecord
+from hpsearch.tables import Frames
+from hpsearch.words import count, number, sentence
+
+VALUES: dict[str, Any] = {"tickformat": "~g", "exponentformat": "power", "nticks": 7}
+
+
+def predictions(frames: Frames, record: StudyRecord) -> go.Figure | None:
+    """Each row as a point, predicted over true; on the line both are equal."""
+    table = frames["predictions"]
+    if not len(table):
+        return None
+    said = record.result["predicted"]
+    true, made = table["true"].tolist(), table["predicted"].tolist()
+    low, high = min(*true, *made), max(*true, *made)
+    pad = 0.04 * (high - low) or 0.02 * abs(high) or 1.0
+    ends = [low - pad, high + pad]
+    figure = blank(520)
+    equal = {"color": LIGHT["ink"], "width": 1.5, "dash": "dash"}
+    figure.add_trace(go.Scatter(x=ends, y=ends, mode="lines", name="predicted = true", line=equal, hoverinfo="skip"))
+    mark = {"color": LIGHT["finished"], "size": 7 if len(table) < 500 else 5, "opacity": 0.55, "line": {"width": 0}}
+    text = [
+        f"true {number(a)}<br>predicted {number(b)}<br>error {number(b - a)}" for a, b in zip(true, made, strict=True)
+    ]
+    dots: dict[str, Any] = {"mode": "markers", "marker": mark, "text": text, "hovertemplate": "%{text}<extra></extra>"}
+    figure.add_trace(go.Scatter(x=rounded(true), y=rounded(made), name=f"{said['rows']} rows", **dots))
+    square = {"range": ends, "constrain": "domain", **VALUES}
+    figure.update_xaxes(axis("true value", constraintoward="left", **square))
+    figure.update_yaxes(axis("predicted value", constraintoward="top", scaleanchor="x", **square))
+    several = f"Of {said['targets']} targets the first is drawn." if said["targets"] > 1 else ""
+    return figure.update_layout(meta={"thinned": _chosen(len(table), said), "note": several})
+
+
+def _chosen(drawn: int, said: dict[str, Any]) -> str:
+    if drawn >= said["count"]:
+        return ""
+    return f"{drawn:,} of {said['count']:,} {said['rows']} rows are drawn, chosen at random; the sentence above counts all."
+
+
+def predictions_reading(frames: Frames, record: StudyRecord) -> str:
+    """Say within which distance half and nine tenths of the rows lie."""
+    found = (record.result.get("predicted") or {}).get("errors")
+    if not found:
+        return NONE
+    if found["half"] is None or found["most"] is None:
+        return f"On {rows_of(record)} the errors of {judge(record)} are not finite."
+    half, most = number(float(f"{found['half']:.3g}")), number(float(f"{found['most']:.3g}"))
+    return f"Of {rows_of(record)}, half are predicted to within {half} and nine tenths to within {most} by {judge(record)}."
+
+
+def errors(frames: Frames, record: StudyRecord) -> go.Figure | None:
+    """Draw each tenth of the rows: the median error and where eight tenths of the errors lie."""
+    rows = frames["errors"].dropna().to_dict("records")
+    if not rows:
+        return None
+    figure = blank(360)
+    middle = [(row["low"] + row["high"]) / 2 for row in rows]
+    figure.add_trace(
+        go.Scatter(
+            x=rounded(middle),
+            y=rounded([row["error"] for row in rows]),
+            mode="markers",
+            name="median error of a tenth of the rows, and where eight tenths of its errors lie",
+            marker={"color": LIGHT["finished"], "size": 9, "line": {"width": 0}},
+            error_y={"type": "data", "symmetric": False, "color": LIGHT["finished"], "thickness": 1.5, "width": 4}
+            | {"array": rounded([row["error_high"] - row["error"] for row in rows])}
+            | {"arrayminus": rounded([row["error"] - row["error_low"] for row in rows])},
+            text=[_said(row) for row in rows],
+            hovertemplate="%{text}<extra></extra>",
+            showlegend=True,
+        )
+    )
+    figure.add_hline(y=0, line={"color": LIGHT["ink"], "width": 1, "dash": "dash"})
+    figure.update_xaxes(axis("true value", **VALUES))
+    figure.update_yaxes(axis("predicted − true", **VALUES))
+    return figure
+
+
+def _said(row: dict[str, Any]) -> str:
+    ends = f"true {number(row['low'])} to {number(row['high'])}, {count(row['rows'], 'row')}"
+    return f"{ends}<br>median error {number(row['error'])}<br>{number(row['error_low'])} to {number(row['error_high'])}"
+
+
+def errors_reading(frames: Frames, record: StudyRecord) -> str:
+    """Say in which direction the network errs for the lowest and for the highest tenth of the targets."""
+    rows = frames["errors"].dropna().to_dict("records")
+    if not rows:
+        return NONE
+    parts = [
+        f"{_side(row['error'])} for the {name} tenth of the targets"
+        for name, row in (("lowest", rows[0]), ("highest", rows[-1]))
+    ]
+    return sentence(f"the median prediction is {' and '.join(parts)}.")
+
+
+def _side(error: float) -> str:
+    return "just right" if error == 0 else f"{number(float(f'{abs(error):.3g}'))} too {'high' if error > 0 else 'low'}"
