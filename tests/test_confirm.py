@@ -406,9 +406,9 @@ def test_the_model_that_is_kept_alone_sees_the_test_rows(
     """One look, by the kept model's networks; its figure is that of their mean prediction, computed by hand, and is not taken again."""
     scored = list[list[int]]()
 
-    def score(data: Data, members: Any) -> dict[str, Any]:
+    def score(data: Data, members: Any, outputs: Any) -> dict[str, Any]:
         scored.append([member.trial for member in members])
-        return score_test(data, members)
+        return score_test(data, members, outputs)
 
     monkeypatch.setattr(concluding, "score_test", score)
     monkeypatch.setattr(choosing, "_better", lambda *values: kept == "ensemble")
