@@ -40,7 +40,7 @@ def call(options: argparse.Namespace) -> None:
     screen = Screen(data.metric.name)
     _show_data(screen, config, data)
     explain = screen.explain if options.verbose else lambda line: None
-    engine = prepare_engine(config, place, data.fold(0), explain)  # one fold is probed
+    engine = prepare_engine(config, place, data, explain)
     _show_space(screen, config)
     _show_estimate(screen, config, estimate(config, data, engine, places_of(config, place, data)))
     screen.row("to run it", _command(options))
@@ -85,8 +85,6 @@ def _show_space(screen: "Screen", config: "StudyConfig") -> None:
 
 
 def _show_estimate(screen: "Screen", config: "StudyConfig", found: "Estimate") -> None:
-    from hpsearch.screen import duration
-
     screen.row("network", f"up to {found.largest:,} parameters")
     screen.row(
         "memory",
@@ -95,10 +93,16 @@ def _show_estimate(screen: "Screen", config: "StudyConfig", found: "Estimate") -
     )
     screen.row(
         "time",
-        f"at most about {duration(found.seconds)} for {config.search.trials:,} trials, {found.workers} at a time "
-        f"({found.probed} of them probed: {found.trial:.2g} s each, the longest {found.longest:.2g} s), "
-        f"and {duration(found.confirming)} of fresh seeds; trials that end early make it less",
+        f"{_range(found.seconds)} for {config.search.trials:,} trials, {found.workers} at a time ({found.probed} of them probed: "
+        f"{found.trial:.2g} s each, all in all), then {_range(found.confirming)} of fresh seeds; the most where no trial ends early",
     )
+
+
+def _range(seconds: tuple[float, float]) -> str:
+    from hpsearch.screen import duration
+
+    least, most = map(duration, seconds)
+    return f"{least} to {most}" if least != most else f"about {most}"
 
 
 def _command(options: argparse.Namespace) -> str:
