@@ -65,7 +65,8 @@ def _show_data(screen: "Screen", config: "StudyConfig", data: "Data") -> None:
         screen.row("read", sentence)
     columns = summary.get("columns", ())
     for column in columns[:50]:
-        note = f"; {column['note']}" if column.get("note") else ""
+        said = any(f"{column['note']}." in notice for notice in summary["notices"])
+        note = f"; {column['note']}" if column.get("note") and not said else ""
         inputs = f"{column['inputs']} input{'s' * (column['inputs'] != 1)}"
         screen.row("column", f"{column['name']}: {column['kind']}, {inputs}{note}")
     if len(columns) > 50:
