@@ -17,7 +17,7 @@ from hpsearch.trial import History, Outcome, TrainingRun
 
 
 class Clocked:
-    """An engine on a clock of its own, whose trials cost `begin` seconds together, `update` and `evaluation` each; `first` more at first."""
+    """An engine on a clock of its own: trials cost `begin` seconds together, `update` and `evaluation` each; `first` more at first."""
 
     def __init__(self, begin: float, update: float, evaluation: float, first: float = 0.0) -> None:
         self.begin, self.update, self.evaluation, self.first, self.now = begin, update, evaluation, first, 0.0

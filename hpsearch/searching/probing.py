@@ -89,7 +89,8 @@ def shortest(config: StudyConfig) -> float:
 def cost(engine: Engine, specs: Sequence[TrialSpec]) -> Cost:
     """Return what trials cost that train together, from shorter forms of them."""
     _trained(engine, [_shortened(spec, SMALLEST) for spec in specs])  # compiles what there is to compile
-    share, rows, seconds = SMALLEST, [], [0.0]
+    rows: list[tuple[float, float]] = []  # (share of the updates, evaluations of a trial)
+    share, seconds = SMALLEST, [0.0]
     while len(rows) < 2 or (share < 1 and seconds[-1] < MOMENT):
         share = min(1.0, SMALLEST * GROWTH ** len(rows))
         short = [_shortened(spec, share) for spec in specs]

@@ -48,7 +48,13 @@ def choose(
     chosen = Chosen(inputs, target, dict(columns), missing, gone, aside)
     groups = None if group is None else _groups(inputs, group, gone)
     times = None if time is None else _times(inputs, time, gone)
-    return Raw(chosen, targets, table.source, groups=groups, times=times, reading=table.sentences)
+    alone = groups is not None and len(np.unique(groups)) == len(groups)
+    notices = (
+        (f"Group {shown(group)} has another value in every row: no rows are kept together, as if there were none.",)
+        if alone
+        else ()
+    )
+    return Raw(chosen, targets, table.source, groups=groups, times=times, reading=table.sentences, notices=notices)
 
 
 def read_target(table: Table, name: str | None, missing_values: tuple[str, ...]) -> Array:
@@ -79,7 +85,9 @@ def read_target(table: Table, name: str | None, missing_values: tuple[str, ...])
     zeros = texts.matches(text, texts.LEADING_ZEROS).any()
     mostly = known.sum() >= MOSTLY_TARGET * (known.sum() + other.sum()) and len(np.unique(values[known])) > FEW_VALUES
     if mostly and not zeros:
-        raise misread(table, name, "a number", np.flatnonzero(other), "A target is needed in every row: mend or drop those")
+        raise misread(
+            table, name, "a number", np.flatnonzero(other), "A target is needed in every row: mend or drop those"
+        )
     return np.asarray(text.to_numpy(zero_copy_only=False), dtype=object)
 
 
@@ -112,7 +120,13 @@ def _times(table: Table, name: str, missing_values: tuple[str, ...]) -> Array:
         if found is not None:
             values, other = dates.read_days(text, found[0])
     if other is not None and other.any():
-        raise misread(table, name, "a date or number (time)", np.flatnonzero(other), "A time is needed in every row: mend or drop those")
+        raise misread(
+            table,
+            name,
+            "a date or number (time)",
+            np.flatnonzero(other),
+            "A time is needed in every row: mend or drop those",
+        )
     if np.isnan(values).any():
         raise missing_cells(table, name, values)
     _refuse_infinite(table, name, values)
