@@ -49,6 +49,8 @@ class Stopped(HpsearchError):
 
 def shown(value: object) -> str:
     """Return a value as an error shows it: in one line of characters that print, and short."""
+    if type(value).__module__ == "numpy" and getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()  # 0.0, not np.float64(0.0)
     try:
         text = repr(value)
     except ValueError:  # Python refuses to write a whole number of more than 4,300 digits
@@ -61,10 +63,47 @@ def masked(text: str) -> str:
     return SECRETS.sub(lambda found: f"{found[1]}***@" if found[1] else f"{found[2]}***", text)
 
 
+USUAL = {  # what else people call something → what it is called here; a new name is one row
+    **dict.fromkeys(("bayes", "bayesian", "bayesopt", "hyperopt", "smbo", "parzen"), "tpe"),
+    **dict.fromkeys(("gaussian", "gaussianprocess", "gpei", "botorch"), "gp"),
+    **dict.fromkeys(("gridsearch", "exhaustive"), "grid"),
+    **dict.fromkeys(("randomsearch", "uniform"), "random"),
+    **dict.fromkeys(("sobol", "quasirandom", "halton", "latinhypercube"), "qmc"),
+    **dict.fromkeys(("genetic", "evolutionary", "nsga", "nsgaii"), "nsga2"),
+    "evolution": "cmaes",
+    **dict.fromkeys(("asha", "sha", "successivehalving"), "halving"),
+    **dict.fromkeys(("off", "no", "false", "nopruner"), "none"),
+    **dict.fromkeys(("auc", "rocauc", "auroc", "rocaucscore"), "roc_auc"),
+    **dict.fromkeys(("logloss", "crossentropy", "nll", "neglogloss"), "log_loss"),
+    **dict.fromkeys(("mse", "meansquarederror", "rootmeansquarederror", "negrootmeansquarederror"), "rmse"),
+    **dict.fromkeys(("l1", "meanabsoluteerror", "negmeanabsoluteerror"), "mae"),
+    **dict.fromkeys(("rsquared", "r2score"), "r2"),
+    **dict.fromkeys(("acc", "accuracyscore"), "accuracy"),
+    **dict.fromkeys(("balanced", "bacc", "balancedaccuracyscore"), "balanced_accuracy"),
+    **dict.fromkeys(("fscore", "f1score", "f1macro"), "f1"),
+    **dict.fromkeys(("swish",), "silu"),
+    **dict.fromkeys(("logistic",), "sigmoid"),
+    **dict.fromkeys(("lrelu", "prelu"), "leaky_relu"),
+    **dict.fromkeys(("he", "henormal", "kaiming"), "kaiming_normal"),
+    **dict.fromkeys(("heuniform",), "kaiming_uniform"),
+    **dict.fromkeys(("glorot", "xavier", "glorotuniform"), "xavier_uniform"),
+    **dict.fromkeys(("glorotnormal",), "xavier_normal"),
+    **dict.fromkeys(("onecycle", "warmup"), "warm_up_cosine"),
+    **dict.fromkeys(("heavyball",), "momentum"),
+    **dict.fromkeys(("nag",), "nesterov"),
+    **dict.fromkeys(("numeric", "float", "int", "integer", "double", "numerical"), "number"),
+    **dict.fromkeys(("bool", "binary"), "boolean"),
+    **dict.fromkeys(("categorical", "text", "string", "str", "object"), "category"),
+    **dict.fromkeys(("datetime", "time", "timestamp"), "date"),
+    **dict.fromkeys(("ignore", "exclude", "skip", "remove"), "drop"),
+}
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return `Did you mean 'x'? Known: x, y.` for a name that is not known."""
     names = sorted(known)
-    near = get_close_matches(name, names, n=1, cutoff=0.6)
+    usual = USUAL.get(re.sub(r"[^a-z0-9]", "", name.lower()))
+    near = [usual] if usual in names else get_close_matches(name, names, n=1, cutoff=0.6)
     return (f"Did you mean '{near[0]}'? " if near else "") + f"Known: {', '.join(names)}."
 
 

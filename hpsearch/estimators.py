@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from hpsearch.data.cells import NUMBERS
-from hpsearch.data.dataset import Data
+from hpsearch.data.cells import NUMBERS, listed
+from hpsearch.data.dataset import Data, check_weights
 from hpsearch.data.holding import everything, hold_out
 from hpsearch.data.splits import Split
 from hpsearch.data.tasks import class_numbers
@@ -98,6 +99,7 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
 
     def _read(self, X: Any, y: Any, **checks: Any) -> tuple[Any, Array]:
         """Check inputs and targets as scikit-learn does; a frame with text, categories or dates stays one, to be read by its columns."""
+        _refuse_sparse(X)
         self._by_column = _has_other_columns(X)
         if not self._by_column:
             read: tuple[Array, Array] = validate_data(
@@ -113,6 +115,7 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
     def _predictions(self, X: Any) -> Floats:
         """Return the model's probabilities [N, C] or values [N, K]."""
         check_is_fitted(self)
+        _refuse_sparse(X)
         checks = {"skip_check_array": True} if self._by_column else {"ensure_all_finite": "allow-nan"}
         return predictions(self.model_, validate_data(self, X, reset=False, **checks))
 
@@ -221,7 +224,7 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
             raise UserError(f"target: 1 class ({shown(targets[0])}), at least 2 needed. Add rows of another class.")
         weights = None
         if self.class_weight is not None:
-            weights = compute_class_weight(self.class_weight, classes=self.classes_, y=targets)
+            weights = _weights_of(self.class_weight, self.classes_, targets)
         self._search(inputs, codes, "binary" if len(self.classes_) == 2 else "multiclass", weights)
         return self
 
@@ -343,6 +346,24 @@ def weighted(data: Data, weights: Array | None, judged: bool) -> Data:
         return float(-(shares * right).sum() / shares.sum())
 
     return replace(data, metric=replace(data.metric, title="Log loss, classes weighed", compute=compute))
+
+
+def _weights_of(asked: Any, classes: Array, targets: Array) -> Floats:
+    """Return the weight of each class [C]."""
+    try:
+        weights: Floats = compute_class_weight(asked, classes=classes, y=targets)
+    except (TypeError, ValueError):
+        expected = f"'balanced', or a number for each of the labels {listed(classes.tolist())}, expected"
+        raise UserError(f"class_weight {shown(asked)}: {expected}. Give one of these.") from None
+    check_weights(dict(zip(classes.tolist(), weights.tolist(), strict=True)))
+    return weights
+
+
+def _refuse_sparse(X: Any) -> None:
+    if issparse(X):
+        raise UserError(
+            "X: a sparse matrix, a dense array expected. Give X.toarray() (of a OneHotEncoder: sparse_output=False)."
+        )
 
 
 def _has_other_columns(X: Any) -> bool:

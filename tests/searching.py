@@ -81,9 +81,13 @@ class Stage:
         writer = StudyWriter("memory", self.storage, self.study_id)
         return Search(self.view(), writer, specify, trials=trials, timeout=timeout, worst=0.0, judge=self.judge)
 
-    def run(self, trials: int = 24, script: Callable[[TrialSpec, int], float] = hill, **engine: Any) -> Search:
+    def run(
+        self, trials: int = 24, script: Callable[[TrialSpec, int], float] = hill, keep_told: bool = False, **engine: Any
+    ) -> Search:
         """Run the study to so many trials, or until the engine crashes; what was handed over is written."""
         search, folds = self.search(trials), self.settings["folds"]
+        if keep_told:
+            search.keep_told()
         source = FoldSource(search, [100] * folds, maximize=True) if folds else search
         try:
             ScriptedEngine(script, "maximize", **engine).run(source)

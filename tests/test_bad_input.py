@@ -43,6 +43,8 @@ OURS = [
     ("x" * 600, "neither a file nor one of hpsearch's own"),
     ("a\nb", "no study 'a\\nb'"),
     ("\udcff\x1b[2J", "no study '\\udcff\\x1b[2J'"),
+    ("my.csv", "'my.csv' is a data file, not a study. Give it so: --data my.csv --target COLUMN."),
+    ("..", "no study '..': neither a file nor one of hpsearch's own. Is it a folder of images by class? Then --data names it."),
     # settings
     ("--set learning_rate.lo=1", "space.learning_rate.lo: unknown key. Did you mean 'low'?"),
     ("--set space.learning_rate=0", "space.learning_rate is 0; expected a number > 0"),
@@ -95,6 +97,10 @@ OURS = [
     ("--set data.rows=3", "data 'digits': training 3: too few rows, 10 classes need one row each."),
     # sampler, pruner
     ("--sampler tpr", "unknown sampler 'tpr'. Did you mean 'tpe'?"),
+    ("--sampler bayes", "unknown sampler 'bayes'. Did you mean 'tpe'? Known: cmaes,"),
+    ("--sampler Grid-Search", "Did you mean 'grid'?"),
+    ("--pruner asha", "Did you mean 'halving'?"),
+    ("--metric auc", "Did you mean 'roc_auc'?"),
     ("--pruner media", "unknown pruner 'media'. Did you mean 'median'?"),
     ("--sampler grid", "space.dropout, learning_rate, momentum, weight_decay: a grid needs points."),
     # storages

@@ -17,34 +17,51 @@ from hpsearch.trial import History, Outcome, TrainingRun
 
 
 class Clocked:
-    """An engine whose trials take `begin` seconds each and `update` for each update, on a clock of its own."""
+    """An engine on a clock of its own: trials cost `begin` seconds together, `update` and `evaluation` each; `first` more at first."""
 
-    def __init__(self, begin: float, update: float) -> None:
-        self.begin, self.update, self.now = begin, update, 0.0
-        self.trained: list[int] = []
+    def __init__(self, begin: float, update: float, evaluation: float, first: float = 0.0) -> None:
+        self.begin, self.update, self.evaluation, self.first, self.now = begin, update, evaluation, first, 0.0
+        self.trained = 0
 
     def run(self, source: TrialSource) -> None:
-        for spec in source.take(99):
-            self.now += self.begin + self.update * spec.updates
-            self.trained.append(spec.updates)
+        specs = source.take(99)
+        self.now += self.first + self.begin
+        self.first = 0.0
+        for spec in specs:
+            self.now += self.update * spec.updates + self.evaluation * len(spec.evaluate_at)
+            self.trained = max(self.trained, spec.updates)
             source.finish(TrainingRun(spec.number, Outcome.FINISHED, History()))
 
 
-@pytest.mark.parametrize(("begin", "update"), [(0.01, 0.001), (0.0, 0.02), (0.3, 1e-6)])
-def test_two_steps_give_the_seconds_of_a_trial(monkeypatch: pytest.MonkeyPatch, begin: float, update: float) -> None:
-    """Where a beginning and an update each cost the same every time, the estimate is exact, and the probe trains a fraction."""
-    engine = Clocked(begin, update)
+@pytest.mark.parametrize(
+    ("begin", "update", "evaluation"), [(0.01, 0.0001, 0.002), (0.0, 0.0002, 0.0), (0.3, 1e-6, 1e-3), (0.0, 0.0, 0.5)]
+)
+def test_shares_of_a_training_give_the_seconds_of_the_whole(
+    monkeypatch: pytest.MonkeyPatch, begin: float, update: float, evaluation: float
+) -> None:
+    """Where a beginning, an update and an evaluation each cost the same every time, the estimate is exact; what compiles does not count."""
+    engine = Clocked(begin, update, evaluation, first=60.0)
     monkeypatch.setattr(probing, "perf_counter", lambda: engine.now)
-    spec = small_spec(small_data(), evaluate_at=(500, 10_000))
-    assert probing._seconds(engine, spec) == pytest.approx(begin * 2 + update * 10_000)
-    assert max(engine.trained) < 10_000
+    specs = [small_spec(small_data(), number=n, evaluate_at=tuple(range(250, 10_001, 250))) for n in range(2)]
+    expected = begin + 2 * (update * 10_000 + evaluation * 40)
+    assert probing.cost(engine, specs).whole(40) == pytest.approx(expected)
+
+
+def test_a_long_training_is_not_trained_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a training of hours the probe trains seconds, and its beginning, which may be evaluations, makes the estimate no lower."""
+    engine = Clocked(0.25, 0.01, 0.5)
+    monkeypatch.setattr(probing, "perf_counter", lambda: engine.now)
+    specs = [small_spec(small_data(), evaluate_at=tuple(range(50_000, 1_000_001, 50_000)))]
+    whole = probing.cost(engine, specs).whole(20)
+    assert engine.now < 10
+    assert 0.25 + 10_000 + 20 * 0.5 <= whole <= 10_000 + 20 * 0.75 + 1e-6
 
 
 def test_a_trial_of_one_update_is_timed_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """A budget of a single update leaves nothing to extrapolate."""
-    engine = Clocked(0.5, 0.25)
+    engine = Clocked(0.5, 0.25, 0.0)
     monkeypatch.setattr(probing, "perf_counter", lambda: engine.now)
-    assert probing._seconds(engine, small_spec(small_data(), evaluate_at=(1,))) == pytest.approx(0.75)
+    assert probing.cost(engine, [small_spec(small_data(), evaluate_at=(1,))]).whole(1) == pytest.approx(0.75)
 
 
 def test_the_size_of_a_space() -> None:
@@ -54,18 +71,25 @@ def test_the_size_of_a_space() -> None:
     assert probing.size(replace(space, domains={"learning_rate": Real(0.1, 1.0)})) == (1, ["learning_rate"])
 
 
-def test_an_estimate_counts_trials_cores_and_fresh_seeds() -> None:
-    """Twice the trials take twice the time, and the fresh seeds are the confirmed trials' share of it."""
-    raw = {"data": {"name": "iris"}, "space": {"width": 8}, "training": {"epochs": 1}}
+def test_an_estimate_counts_trials_and_fresh_seeds() -> None:
+    """The time grows with the trials, and the fresh seeds are the confirmed trials' share of it; patience makes the least of it."""
+    raw = {"data": {"name": "iris"}, "space": {"width": 8}, "training": {"epochs": 10, "patience": 4}}
     config = check_config({**raw, "search": {"trials": 10}, "confirm": {"trials": 2, "seeds": 5}}, "test")
     data = small_data()
     found = probing.estimate(config, data, make_engine("reference", data), places=1)
-    assert 0 < found.trial <= found.longest < inf
-    assert found.seconds == pytest.approx(10 * found.trial)
-    assert found.confirming == pytest.approx(found.seconds)
+    assert 0 < found.trial < inf
+    assert found.seconds == pytest.approx((10 * (found.trial / 2 + probing.TOLD), 10 * (found.trial + probing.TOLD)))
+    assert found.confirming == pytest.approx((5 * found.trial, 10 * found.trial))
     assert found.data == sum(
         t.nbytes for p in (data.training, data.validation, data.test) for t in (p.inputs, p.targets)
     )
+
+
+@pytest.mark.parametrize(("training", "share"), [({}, 1), ({"patience": 1}, 0.2), ({"patience": 50}, 1)])
+def test_the_shortest_trial_never_gets_better(training: dict[str, int], share: float) -> None:
+    """A trial that never gets better ends `patience` evaluations after the first."""
+    raw = {"data": {"name": "iris"}, "space": {"width": 8}, "training": {"epochs": 10, **training}}
+    assert probing.shortest(check_config(raw, "test")) == share
 
 
 def test_check_prints_and_leaves_nothing(

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_array, csr_matrix
 
 from hpsearch.data import from_arrays, load
 from hpsearch.errors import UserError
@@ -51,6 +52,8 @@ CASES = {
     "one dimension": (X[:, 0], Y, r"shape \(60,\).*reshape\(-1, 1\)"),
     "five dimensions": (X.reshape(60, 1, 1, 1, 3), Y, "expected"),
     "channels last": (np.zeros((60, 8, 8, 3)), Y, "channels last.*Move the last axis"),
+    "sparse": (csr_matrix(X), Y, r"inputs: a sparse matrix, a dense array expected. Give inputs.toarray\(\)"),
+    "sparse target": (X, csr_array(Y[:, None]), r"target: a sparse matrix, .*target.toarray\(\)"),
     "ragged": ([[1, 2], [3]], [0, 1], "inputs: rows of different lengths"),
     "no columns": (X[:, :0], Y, "inputs: empty"),
     "no rows": (X[:0], Y[:0], "inputs: empty"),

@@ -1,6 +1,7 @@
 """The estimators: scikit-learn's own checks, and what a search in `fit` promises beyond them."""
 
 import pickle
+import re
 import subprocess
 import sys
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.sparse import csr_array, csr_matrix
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.linear_model import LinearRegression
@@ -253,3 +255,31 @@ except KeyboardInterrupt:
 """
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout == "interrupted\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({0: -1, 1: 1}, "that of 0 is -1.0"),
+        ({0: 1, 1: 0}, "that of 1 is 0.0"),
+        ({0: float("nan"), 1: 1}, "that of 0 is nan"),
+        ({0: "a", 1: 1}, "class_weight {0: 'a', 1: 1}: 'balanced', or a number for each"),
+        ({5: 1}, "for each of the labels '0', '1', expected"),
+        ("balance", "class_weight 'balance': 'balanced', or"),
+    ],
+)
+def test_class_weights_that_are_none(weights: Any, message: str) -> None:
+    """A weight that would turn the loss round, leave a class out, or is no number is refused in one line before a search."""
+    X = np.random.RandomState(0).normal(size=(40, 2))
+    with pytest.raises(UserError, match=re.escape(message)):
+        DNNClassifier(trials=1, class_weight=weights).fit(X, np.arange(40) % 2)
+
+
+@pytest.mark.parametrize("make", [csr_matrix, csr_array])
+def test_sparse_inputs_are_told_what_to_do(make: Any) -> None:
+    """A sparse matrix, as an encoder gives it, is refused in one line that says how it becomes an array."""
+    X = make(np.eye(40))
+    with pytest.raises(UserError, match=r"sparse.*Give X.toarray\(\)"):
+        DNNRegressor(trials=1).fit(X, np.arange(40.0))
+    with pytest.raises(UserError, match="1 class \\(0.0\\), at least 2"):
+        DNNClassifier(trials=1).fit(X.toarray(), np.zeros(40))

@@ -1,6 +1,8 @@
 """`Objective` in plain Optuna: its samplers, pruners, storages, conditional spaces, and networks of one's own."""
 
+import numpy as np
 import optuna
+import pandas as pd
 import pytest
 import torch
 from small import small_data
@@ -168,3 +170,14 @@ def test_unknown_data_set_is_refused() -> None:
     """An unknown data set gets a suggestion."""
     with pytest.raises(UserError, match="Did you mean 'digits'"):
         Objective("digist")
+
+
+def test_missing_cells_are_filled_where_it_is_asked_for() -> None:
+    """The hint of a refusal names a setting that `Objective` takes, and with it the cells are filled; a named data set refuses it."""
+    frame = pd.DataFrame({"a": [None, *range(39)], "b": ["u", "v"] * 20})
+    target = np.arange(40) % 2
+    with pytest.raises(UserError, match="give missing 'median'"):
+        Objective((frame, target))
+    assert Objective((frame, target), missing="median").data.inputs == 4  # a, where it is missing, and two categories
+    with pytest.raises(UserError, match="missing: arrays alone"):
+        Objective("iris", missing="median")

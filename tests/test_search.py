@@ -92,6 +92,19 @@ def test_trials_are_a_total() -> None:
     assert stage.trials() == longer.trials()
 
 
+def test_fewer_trials_than_there_are() -> None:
+    """Asking for fewer trials than were told keeps all of them: the same best, and nothing trained or written."""
+    stage = Stage()
+    best = stage.run(trials=16).best
+    before = stage.trials()
+    search = stage.run(trials=4, keep_told=True)
+    assert (search.total, search.left, search.standing.trained) == (16, 0, 0)
+    assert best is not None
+    assert search.best is not None
+    assert (search.best.number, search.best.value) == (best.number, best.value)
+    assert stage.trials() == before
+
+
 def test_interrupted_trial_is_trained_again() -> None:
     """A trial left RUNNING is trained under its own number: no zombie, no duplicate, the exact count."""
     stage = Stage()

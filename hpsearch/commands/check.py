@@ -40,7 +40,7 @@ def call(options: argparse.Namespace) -> None:
     screen = Screen(data.metric.name)
     _show_data(screen, config, data)
     explain = screen.explain if options.verbose else lambda line: None
-    engine = prepare_engine(config, place, data.fold(0), explain)  # one fold is probed
+    engine = prepare_engine(config, place, data, explain)
     _show_space(screen, config)
     _show_estimate(screen, config, estimate(config, data, engine, places_of(config, place, data)))
     screen.row("to run it", _command(options))
@@ -65,7 +65,8 @@ def _show_data(screen: "Screen", config: "StudyConfig", data: "Data") -> None:
         screen.row("read", sentence)
     columns = summary.get("columns", ())
     for column in columns[:50]:
-        note = f"; {column['note']}" if column.get("note") else ""
+        said = any(f"{column['note']}." in notice for notice in summary["notices"])
+        note = f"; {column['note']}" if column.get("note") and not said else ""
         inputs = f"{column['inputs']} input{'s' * (column['inputs'] != 1)}"
         screen.row("column", f"{column['name']}: {column['kind']}, {inputs}{note}")
     if len(columns) > 50:
@@ -85,8 +86,6 @@ def _show_space(screen: "Screen", config: "StudyConfig") -> None:
 
 
 def _show_estimate(screen: "Screen", config: "StudyConfig", found: "Estimate") -> None:
-    from hpsearch.screen import duration
-
     screen.row("network", f"up to {found.largest:,} parameters")
     screen.row(
         "memory",
@@ -95,10 +94,16 @@ def _show_estimate(screen: "Screen", config: "StudyConfig", found: "Estimate") -
     )
     screen.row(
         "time",
-        f"at most about {duration(found.seconds)} for {config.search.trials:,} trials, {found.workers} at a time "
-        f"({found.probed} of them probed: {found.trial:.2g} s each, the longest {found.longest:.2g} s), "
-        f"and {duration(found.confirming)} of fresh seeds; trials that end early make it less",
+        f"{_range(found.seconds)} for {config.search.trials:,} trials, {found.workers} at a time ({found.probed} of them probed: "
+        f"{found.trial:.2g} s each, all in all), then {_range(found.confirming)} of fresh seeds; the most where no trial ends early",
     )
+
+
+def _range(seconds: tuple[float, float]) -> str:
+    from hpsearch.screen import duration
+
+    least, most = map(duration, seconds)
+    return f"{least} to {most}" if least != most else f"about {most}"
 
 
 def _command(options: argparse.Namespace) -> str:

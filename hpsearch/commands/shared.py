@@ -70,6 +70,13 @@ def add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument("--target", metavar="COLUMN", help="the column of --data that is predicted")
     command.add_argument("--task", help="regression, binary, multiclass (default: what the target looks like)")
     command.add_argument("--metric", help="what a trial is judged by, e.g. accuracy, f1, roc_auc, rmse, mae, r2")
+    command.add_argument(
+        "--missing-value",
+        action="append",
+        dest="missing_values",
+        metavar="TEXT",
+        help="a text that means a missing cell, besides the empty one and NA (may be given several times)",
+    )
     command.add_argument("--folds", type=int, metavar="K", help="cross-validate every trial on K folds")
 
 
@@ -92,6 +99,7 @@ SETTINGS = {  # flag → the setting whose place it takes
     "data_root": "data.root",
     "data": "data.file",
     "task": "data.task",
+    "missing_values": "data.missing_values",
     "folds": "data.folds",
     "metric": "search.metric",
     "precision": "training.precision",

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hpsearch.config.problems import findings, line_of, told
-from hpsearch.config.reading import STUDIES, find_study, overridden, parse, take_places
+from hpsearch.config.reading import STUDIES, find_study, is_data, overridden, parse, take_places
 from hpsearch.config.sections import MinimaConfig, StudyConfig
 from hpsearch.data.datasets import DATASETS
 from hpsearch.errors import UserError, shown, suggestion
@@ -64,6 +64,10 @@ def _find_comparison(name: str) -> Path | None:
     known = {file.stem for file in STUDIES.glob("*.toml")}
     if f"compare-{name}" in known:
         return find_study(f"compare-{name}")
+    if is_data(name):
+        raise UserError(
+            f"{shown(name)} is a data file, not a comparison. Name it in a study's file (data.file, data.target), and compare that."
+        )
     with suppress(OSError):
         if name in known or Path(name).is_file():
             return find_study(name)

@@ -1,5 +1,6 @@
 """From a study's file to checked values. This is the only reader of `studies/`."""
 
+import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +19,18 @@ PACKAGE = Path(__file__).parents[1]
 STUDIES = next(
     folder for folder in (PACKAGE / "studies", PACKAGE.parent / "studies") if folder.is_dir()
 )  # wheel, checkout
+OF_DATA = (
+    ".csv",
+    ".csv.gz",
+    ".tsv",
+    ".tsv.gz",
+    ".parquet",
+    ".pq",
+    ".npz",
+    ".npy",
+    ".xlsx",
+    ".xls",
+)  # how such files end
 LARGEST_FILE = 1_000_000  # bytes; no study's file is longer
 
 
@@ -27,13 +40,31 @@ def find_study(name: str) -> Path:
     Raises:
         UserError: there is neither.
     """
+    if is_data(name):
+        raise UserError(
+            f"{shown(name)} is a data file, not a study. Give it so: --data {shlex.quote(name)} --target COLUMN."
+        )
     with suppress(OSError):  # a name that is too long for a file is no file
         if Path(name).is_file():
             return Path(name)
     known = {file.stem: file for file in sorted(STUDIES.glob("*.toml"))}
     if name in known:
         return known[name]
-    raise UserError(f"no study {shown(name)}: neither a file nor one of hpsearch's own. {suggestion(name, known)}")
+    images = " Is it a folder of images by class? Then --data names it." if _is_folder(name) else ""
+    raise UserError(
+        f"no study {shown(name)}: neither a file nor one of hpsearch's own.{images} {suggestion(name, known)}"
+    )
+
+
+def is_data(name: str) -> bool:
+    """Whether a name is that of a table's or arrays' file."""
+    return name.lower().endswith(OF_DATA)
+
+
+def _is_folder(name: str) -> bool:
+    with suppress(OSError, ValueError):  # a name that no folder can have
+        return bool(name) and Path(name).is_dir()
+    return False
 
 
 def is_study(name: str) -> bool:

@@ -6,6 +6,7 @@ with what was asked of their columns.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from hpsearch.data.cells import Array, Inputs, read_inputs, shown
 from hpsearch.data.dataset import Data, Fold, Rows
+from hpsearch.data.leaks import leak_notice, leaks
 from hpsearch.data.scaling import Scaled, scale_inputs, scale_targets
 from hpsearch.data.sources import Raw
 from hpsearch.data.splits import Order, Sizes, Split, split_rows
@@ -84,10 +86,11 @@ def _assemble(
     original = targets.values[split.training] if codes is None else None
     worst = metric.worst(training.targets if original is None else torch.from_numpy(original))
     outputs = task.outputs(training.targets, len(targets.classes))
+    notices = [*_several_notice(targets), *_leak_notice(raw, scaled, targets, split)]
     summary = {
         **{"name": name, "title": title, "source": raw.source, "hash": digest_of(inputs, labels, split)},
         **question(task, reason, metric, worst),
-        **describe(raw, scaled, outputs, targets.classes, split, sizes),
+        **describe(replace(raw, notices=(*raw.notices, *notices)), scaled, outputs, targets.classes, split, sizes),
     }
     return Data(
         name,
@@ -115,6 +118,25 @@ def _scaled(inputs: Any, split: Split) -> Scaled:
     from hpsearch.data.tables.fitting import scale_table
 
     return scale_table(inputs, split)
+
+
+def _several_notice(targets: Targets) -> list[str]:
+    """Say that one network predicts several numbers: who meant one target gave a column too many."""
+    columns = 1 if targets.classes else targets.values.shape[1]
+    return (
+        [f"The target has {columns} columns: one network predicts all of them as numbers (regression)."]
+        if columns > 1
+        else []
+    )
+
+
+def _leak_notice(raw: Raw, scaled: Scaled, targets: Targets, split: Split) -> list[str]:
+    if scaled.preprocessing.get("kind") != "table":
+        return []
+    known = targets.values[split.training]
+    names = leaks(scaled.preprocessing["columns"], scaled.training.numpy(), known, bool(targets.classes))
+    of_file = getattr(getattr(raw.inputs, "table", None), "door", "") == "file"
+    return [leak_notice(names, of_file)] if names else []
 
 
 def _targets(targets: Targets, task: Task, rows: Array) -> tuple[Tensor, Tensor, Tensor]:

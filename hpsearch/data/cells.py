@@ -66,6 +66,8 @@ def read_inputs(inputs: Any) -> Inputs:
 
 def to_array(given: Any, what: str) -> Array:
     """Return tensors, frames, series, lists and masked arrays as one array in this machine's byte order."""
+    if hasattr(given, "tocsr"):  # SciPy's matrices and arrays
+        raise UserError(f"{what}: a sparse matrix, a dense array expected. Give {what}.toarray().")
     if hasattr(given, "detach"):  # a tensor
         given = given.detach().cpu()
         given = (given.float() if given.is_floating_point() and given.element_size() < 4 else given).numpy()

@@ -5,6 +5,7 @@ There is no loader and no transform: an epoch is an index into two tensors that 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any
 
 import torch
@@ -12,7 +13,21 @@ from torch import Tensor
 
 from hpsearch.data.metrics import Metric
 from hpsearch.data.tasks import Task, class_numbers, weighted
-from hpsearch.errors import UserError
+from hpsearch.errors import UserError, shown
+
+
+def check_weights(weights: Mapping[Any, float]) -> None:
+    """Refuse weights of classes in the loss that would turn it round, or leave a class out.
+
+    Raises:
+        UserError: one is no finite number > 0.
+    """
+    for label, weight in weights.items():
+        if not (isfinite(weight) and weight > 0):
+            raise UserError(
+                f"class weights: that of {shown(label)} is {shown(weight)}, a finite number > 0 expected. "
+                "Give one, or drop the class's rows."
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +103,7 @@ class Data:
         """Check that class weights fit.
 
         Raises:
-            UserError: the targets are no classes.
+            UserError: the targets are no classes, or a weight is no number > 0.
         """
         if self.class_weights is None:
             return
@@ -98,6 +113,7 @@ class Data:
             raise ValueError(
                 f"class weights of shape {tuple(self.class_weights.shape)}: [{len(self.classes)}] expected"
             )
+        check_weights(dict(zip(self.classes, self.class_weights.tolist(), strict=True)))
 
     @property
     def trained_task(self) -> Task:

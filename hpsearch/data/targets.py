@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.data.cells import NUMBERS, Array, is_missing, listed, shown, to_array
-from hpsearch.data.tasks import Task
+from hpsearch.data.tasks import MANY_VALUES, Task
 from hpsearch.errors import UserError
 
 
@@ -57,6 +57,11 @@ def encode_classes(targets: Array, names: Sequence[str] = ()) -> Targets:
     texts = [label_text(value) for value in distinct]
     if len(texts) < 2:
         raise UserError(f"target: 1 class ({shown(texts[0])}), at least 2 needed. Add rows of another class.")
+    if len(texts) > MANY_VALUES and 2 * len(texts) > len(targets):
+        raise UserError(
+            f"target: {len(texts):,} different values in {len(targets):,} rows ({listed(texts, 2)}) are too many to be classes. "
+            "Give another target; if they are numbers, write them without letters or units."
+        )
     order = (
         sorted(range(len(texts)), key=lambda i: _natural(texts[i])) if targets.dtype.kind == "O" else range(len(texts))
     )

@@ -170,7 +170,7 @@ def infer_task(targets: npt.NDArray[Any], override: str | None = None, named: in
     if override is None and named:
         return TASKS["binary" if named == 2 else "multiclass"], f"The data set names its {named} classes."
     if override is None:
-        name, conclusion = _rule(kind, distinct, len(targets))
+        name, conclusion = _rule(kind, distinct, targets.shape)
         return TASKS[name], f"{facts[0].upper()}{facts[1:]}, so {conclusion}."
     task = look_up(TASKS, override, "task")
     needs = _obstacle(task, kind, distinct)
@@ -192,16 +192,18 @@ def _nature(targets: npt.NDArray[Any]) -> tuple[str, int]:
     return kind, len(np.unique(targets))
 
 
-def _rule(kind: str, distinct: int, rows: int) -> tuple[str, str]:
-    if kind in (FRACTIONS, SEVERAL):
+def _rule(kind: str, distinct: int, shape: tuple[int, ...]) -> tuple[str, str]:
+    rows = shape[0]
+    if kind == SEVERAL:
+        return "regression", f"{shape[1]} numbers are predicted by one network"
+    if kind == FRACTIONS:
         return "regression", "a number is predicted"
     if kind == WHOLE and distinct > MANY_VALUES and rows < MANY_VALUES * distinct:
         return "regression", f"with only {rows / distinct:.1f} rows for each a number is predicted, not a class"
-    return (
-        ("binary", "one of two classes is predicted")
-        if distinct == 2
-        else ("multiclass", "one of several classes is predicted")
-    )
+    if distinct == 2:
+        return "binary", "one of two classes is predicted"
+    order = "; their order plays no part (task 'regression' predicts a number instead)" if kind == WHOLE else ""
+    return "multiclass", f"one of several classes is predicted{order}"
 
 
 def _obstacle(task: Task, kind: str, distinct: int) -> str:

@@ -92,6 +92,12 @@ class Search:
         self._waiting: dict[int, list[int]] = {}  # first trial → trials that repeat it while it trains
         self._counts = dict.fromkeys(("done", "pruned", "diverged", "out_of_memory", "repeated", "trained"), 0)
 
+    def keep_told(self) -> None:
+        """Let every trial that was told before count, where fewer are asked for; before the first `take`."""
+        told = max((number for number, trial in enumerate(self._stored, 1) if trial.finished), default=0)
+        self.total = max(self.total, told)
+        self.left = self.total - sum(trial.finished for trial in self._stored[: self.total])
+
     @property
     def standing(self) -> Standing:
         """Where the search stands now."""

@@ -29,6 +29,8 @@ class Objective:
     `data` is the name of a data set, a pair of arrays (inputs [N, ...], targets [N]), or a `Data`. `space` is what a study's `[space]`
     may say, as a dict; without one, the default study's. `training` is a study's `[training]`: epochs, patience, precision, ...
 
+    `missing` says what takes the place of a missing number in arrays: "median", "mean"; they are refused without it.
+
     `build(trial, shape, outputs)` makes a network of your own: any `nn.Module` that maps inputs [B, *shape] to raw outputs
     [B, outputs] (logits: the loss applies sigmoid or softmax). It may ask the trial for hyperparameters of its own; those of hpsearch's
     network (depth, width, ...) are then left out.
@@ -51,6 +53,7 @@ class Objective:
         training: Mapping[str, Any] | None = None,
         metric: str | None = None,
         task: str | None = None,
+        missing: str | None = None,
         seed: int = 0,
         device: str | None = None,
         root: str | None = None,
@@ -58,7 +61,7 @@ class Objective:
     ) -> None:
         self.config = _config(data, space, training, seed)
         self.build = build
-        loaded = _data(data, metric=metric, task=task, seed=seed, root=root, download=download)
+        loaded = _data(data, metric=metric, task=task, missing=missing, seed=seed, root=root, download=download)
         precision = self.config.training.precision
         if precision not in ("float32", "float64"):
             raise UserError(f"precision '{precision}' is the fused engine's. Give Objective float32 or float64.")
@@ -154,11 +157,13 @@ def _config(data: Any, space: Mapping[str, Any] | None, training: Mapping[str, A
     return check_config(raw, "Objective")
 
 
-def _data(data: "str | tuple[Any, Any] | Data", **options: Any) -> Data:
+def _data(data: "str | tuple[Any, Any] | Data", missing: str | None, **options: Any) -> Data:
+    if isinstance(data, Data | str) and missing is not None:
+        raise UserError("missing: arrays alone are filled here. Leave it out.")
     if isinstance(data, Data):
         return data
     if isinstance(data, str):
         return load(data, **options)
     inputs, targets = data
     kept = {name: options[name] for name in ("metric", "task", "seed")}
-    return from_arrays(inputs, targets, name="data", **kept)
+    return from_arrays(inputs, targets, name="data", missing=missing, **kept)

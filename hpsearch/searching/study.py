@@ -114,6 +114,7 @@ def run_study(
     """
     config, data = study.config, study.data
     search = make_search(config, study.view, study.writer, data, config.search.trials, show, study.judge)
+    search.keep_told()
     for note in _notes(config, study.place, search, data):
         announce(note)
     with stopping(search, announce) as status:
@@ -208,10 +209,12 @@ def _notes(config: StudyConfig, place: Place, search: Search, data: Data) -> Ite
             f"at most {config.search.lag * folds} of {place.parallel} places can be in use: a trial is proposed knowing all results up to "
             f"search.lag = {config.search.lag} before it (a study begun with a larger lag fills more)"
         )
-    yield from _before_training(place, search, data)
+    yield from _before_training(config, place, search, data)
 
 
-def _before_training(place: Place, search: Search, data: Data) -> Iterator[str]:
+def _before_training(config: StudyConfig, place: Place, search: Search, data: Data) -> Iterator[str]:
+    if search.total > config.search.trials:
+        yield f"the study has {search.total:,} trials, more than the {config.search.trials:,} asked for (a total): all of them stay and count"
     if search.retrained:
         trials = ", ".join(f"#{n}" for n in search.retrained)
         yield f"training {len(search.retrained)} interrupted trial{'s' * (len(search.retrained) > 1)} ({trials}) again"

@@ -18,6 +18,7 @@ from hpsearch.errors import UserError
 from hpsearch.searching.place import Place, prepare_data
 from hpsearch.searching.study import specification
 from hpsearch.space.answers import fixed
+from hpsearch.storage.changes import data_change
 from hpsearch.storage.records import StudyRecord, TrialRecord
 from hpsearch.training import Engine, Several
 from hpsearch.training.engines import make_engine
@@ -94,7 +95,8 @@ def prepare(
     data = prepare_data(config, Place(Path(), "", device))
     if data.summary["hash"] != record.data.get("hash"):
         raise UserError(
-            f"the data are not those that study '{record.name}' was trained on. Give the right --data-root or --data."
+            f"study '{record.name}': {data_change(record.data, data.summary, config.data.file)}. "
+            "Give the old data (--data, --data-root)."
         )
     if engine is None:
         return Question(config, data, None)

@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpsearch.errors import StorageError, UserError
 from hpsearch.storage import lease
+from hpsearch.storage.changes import data_change
 from hpsearch.storage.curves import CURVE, reported, shown_curve, write_details
 from hpsearch.storage.opening import alone, explained, open_storage
 from hpsearch.storage.reading import PREFIX, RUN, SCHEMA, history_of
@@ -298,6 +299,12 @@ def _refuse_changes(
     newer = {key for key, value in new.items() if key not in old and value in UNSET}
     keys = sorted((old.keys() | new.keys()) - FREE - newer)
     changes = [key for key in keys if old.get(key) != new.get(key)]
+    if changes == ["data.hash"]:
+        said = data_change(attributes.get(f"{PREFIX}data", {}), data, new.get("data.file"))
+        raise UserError(
+            f"study '{name}': {said}. Give the study another name (--name) for the new data, or the old data back to go on."
+        )
+    changes = [key for key in changes if key != "data.hash"]  # other settings divide the rows otherwise
     if changes:
         shown = "; ".join(f"{key} was {old.get(key)!r}, now {new.get(key)!r}" for key in changes)
         raise UserError(

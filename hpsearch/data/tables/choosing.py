@@ -12,10 +12,11 @@ from hpsearch.data.tables import dates, texts
 from hpsearch.data.tables.columns import missing_cells
 from hpsearch.data.tables.complaints import misread
 from hpsearch.data.tables.fitting import Chosen
-from hpsearch.data.tables.kinds import FEW_VALUES, MOSTLY
+from hpsearch.data.tables.kinds import FEW_VALUES
 from hpsearch.data.tables.table import Cells, Table, absent, meant
 from hpsearch.errors import UserError
 
+MOSTLY_TARGET = 0.5  # of the cells are many different numbers: the other texts are no classes beside them
 EXACT = 2**53  # whole numbers up to here are exact in float64
 
 
@@ -47,7 +48,13 @@ def choose(
     chosen = Chosen(inputs, target, dict(columns), missing, gone, aside)
     groups = None if group is None else _groups(inputs, group, gone)
     times = None if time is None else _times(inputs, time, gone)
-    return Raw(chosen, targets, table.source, groups=groups, times=times, reading=table.sentences)
+    alone = groups is not None and len(np.unique(groups)) == len(groups)
+    notices = (
+        (f"Group {shown(group)} has another value in every row: no rows are kept together, as if there were none.",)
+        if alone
+        else ()
+    )
+    return Raw(chosen, targets, table.source, groups=groups, times=times, reading=table.sentences, notices=notices)
 
 
 def read_target(table: Table, name: str | None, missing_values: tuple[str, ...]) -> Array:
@@ -57,7 +64,12 @@ def read_target(table: Table, name: str | None, missing_values: tuple[str, ...])
         UserError: no such column, dates, missing or infinite cells, a few texts among numbers.
     """
     if name is None:
-        raise UserError(f"no target: which column is predicted? {meant('', table.names)}")
+        places = " The first line holds values, so that columns are called by their places." * (
+            table.reading.get("header") is False
+        )
+        raise UserError(
+            f"no target: which column is predicted? Name it (--target COLUMN).{places} {meant('', table.names)}"
+        )
     cells = table.column(name, "target")
     if isinstance(cells, np.ndarray):
         return _typed_target(table, name, cells)
@@ -71,9 +83,11 @@ def read_target(table: Table, name: str | None, missing_values: tuple[str, ...])
         exact = bool((np.abs(values) < EXACT).all() or (values != np.floor(values)).any())
         return values if exact else text.to_numpy(zero_copy_only=False).astype(object)
     zeros = texts.matches(text, texts.LEADING_ZEROS).any()
-    mostly = known.sum() >= MOSTLY * (known.sum() + other.sum()) and len(np.unique(values[known])) > FEW_VALUES
+    mostly = known.sum() >= MOSTLY_TARGET * (known.sum() + other.sum()) and len(np.unique(values[known])) > FEW_VALUES
     if mostly and not zeros:
-        raise misread(table, name, "a number", int(other.argmax()), int(other.sum()))
+        raise misread(
+            table, name, "a number", np.flatnonzero(other), "A target is needed in every row: mend or drop those"
+        )
     return np.asarray(text.to_numpy(zero_copy_only=False), dtype=object)
 
 
@@ -106,7 +120,13 @@ def _times(table: Table, name: str, missing_values: tuple[str, ...]) -> Array:
         if found is not None:
             values, other = dates.read_days(text, found[0])
     if other is not None and other.any():
-        raise misread(table, name, "a date or number (time)", int(other.argmax()), int(other.sum()))
+        raise misread(
+            table,
+            name,
+            "a date or number (time)",
+            np.flatnonzero(other),
+            "A time is needed in every row: mend or drop those",
+        )
     if np.isnan(values).any():
         raise missing_cells(table, name, values)
     _refuse_infinite(table, name, values)

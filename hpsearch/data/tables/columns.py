@@ -44,7 +44,7 @@ def read_column(entry: Entry, table: Table, missing_values: Sequence[str] = ()) 
     given = cells if isinstance(cells, np.ndarray) else texts.plain(cells, missing_values)
     values, other = kind.read(entry, given, table.decimal)
     if other.any():
-        raise misread(table, name, kind.expected, int(other.argmax()), int(other.sum()))
+        raise misread(table, name, kind.expected, np.flatnonzero(other))
     infinite = np.isinf(values)
     if infinite.any():
         row = int(infinite.argmax())

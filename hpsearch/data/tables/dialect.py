@@ -15,6 +15,7 @@ from hpsearch.errors import UserError
 
 SEPARATORS = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma"}  # of equals the first: a comma may be decimal
 LOOKED_AT = 100  # lines
+LEAST_AGREEMENT = 0.5  # of the lines; text with commas in it has less
 LOOKED_AT_CELLS = 10_000  # of each column, for the decimal mark
 
 
@@ -31,6 +32,11 @@ def find_separator(content: bytes, given: str | None) -> tuple[str, str]:
     lines = _first_lines(content)
     scores = {mark: _agreement([line.count(mark) for line in lines]) for mark in SEPARATORS}
     best = max(scores, key=lambda mark: scores[mark])
+    if 0 < scores[best] < LEAST_AGREEMENT:
+        raise UserError(
+            f"no table: only {scores[best]:.0%} of the first {len(lines):,} lines have the same number of cells, whatever separates them. "
+            "Give a table, or its separator."
+        )
     if scores[best] == 0:
         raise UserError(
             "only one column: no comma, semicolon, tab or bar separates cells in most lines. "

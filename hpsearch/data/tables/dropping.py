@@ -7,11 +7,12 @@ import pyarrow.compute as pc
 
 from hpsearch.data.cells import shown
 from hpsearch.data.tables import texts
-from hpsearch.data.tables.complaints import misread
+from hpsearch.data.tables.complaints import among_numbers, misread
 from hpsearch.data.tables.kinds import KINDS, MOST_CATEGORIES, Entry, Seen
 from hpsearch.data.tables.table import absent
 
 LONG_TEXT = 40  # characters
+MOST = 0.5  # of the cells are numbers: what the few other texts mean is worth a question
 NAMES_OF_IDENTIFIERS = ("id", "index", "uuid", "guid", "unnamed")
 
 DROPPED: Mapping[str, str] = {
@@ -39,8 +40,10 @@ def find_kind(seen: Seen, forced: str | None) -> Entry | tuple[str, str]:
         return _forced(seen, stated)
     entry = next((entry for kind in KINDS.values() if (entry := kind.plan(seen)) is not None), None)
     assert entry is not None  # every column can be a category
-    reason = _identifier(seen, entry) or _prose(seen, entry)
-    return reason or entry
+    strays = among_numbers(seen.table, seen.name, seen.text, MOST) if entry["kind"] == "category" else ""
+    if reason := _identifier(seen, entry) or _prose(seen, entry):
+        return reason[0], "; ".join(filter(None, (reason[1], strays)))
+    return {**entry, "note": "; ".join(filter(None, (entry.get("note"), strays)))} if strays else entry
 
 
 def _forced(seen: Seen, name: str) -> Entry:
@@ -48,10 +51,10 @@ def _forced(seen: Seen, name: str) -> Entry:
     entry = kind.plan(seen)
     if entry is None:
         cells = seen.text if seen.is_text else seen.cells
-        row = int(seen.rows[0])
+        rows = seen.rows[:1]
         if name == "number" and seen.is_text:
-            row = int(seen.rows[texts.numbers(cells, seen.table.decimal)[1].argmax()])
-        raise misread(seen.table, seen.name, f"{kind.expected} (kind {name})", row, 1)
+            rows = seen.rows[texts.numbers(cells, seen.table.decimal)[1]]
+        raise misread(seen.table, seen.name, f"{kind.expected} (kind {name})", rows)
     return entry
 
 

@@ -83,7 +83,7 @@ def _plan_number(seen: Seen) -> Entry | None:
     infinite = known.any() and bool(texts.matches(seen.text.filter(other), texts.INFINITE).all())
     codes = texts.matches(seen.text, texts.LEADING_ZEROS).any()  # 01067 among 10115: names, not numbers
     if not codes and (mostly or infinite or _has_thousands(seen, known | other)):
-        raise misread(seen.table, seen.name, "a number", int(seen.rows[other.argmax()]), int(other.sum()))
+        raise misread(seen.table, seen.name, "a number", seen.rows[other])
     return None
 
 

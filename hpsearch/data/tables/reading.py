@@ -5,6 +5,7 @@ the file leaves open (separator, header, encoding, decimal mark) is found, and s
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def read_table(
     """
     file = find_file(path)
     if _begins(file, b"PAR1") or file.suffix.lower() in (".parquet", ".pq"):
-        return read_parquet(file)
+        return replace(read_parquet(file), door="file")
     content, encoding, why_encoding = decode(read_bytes(file), encoding)
     content = content if content.endswith(b"\n") else content + b"\n"
     separator, why_separator = find_separator(content, separator)
@@ -78,6 +79,7 @@ def read_table(
         (f"Read as {encoding}, since {why_encoding}.",)
         if encoding in ("cp1252", "latin-1") and why_encoding[0] == "l"
         else (),
+        door="file",
     )
 
 
@@ -89,7 +91,7 @@ def read_like(path: str | Path, preprocessing: dict[str, Any]) -> Table:
     """
     header = preprocessing.get("reading", {}).get("header")
     expected = [column["name"] for column in preprocessing["columns"]]
-    return read_table(path, header=header, expected=expected)
+    return replace(read_table(path, header=header, expected=expected), door="new")
 
 
 def _begins(file: Path, start: bytes) -> bool:

@@ -21,7 +21,8 @@ class Table:
 
     `places` says where each row stands in the source: the number of its line in a text file, of its row in another; `place` is what
     such a number is called. `reading` is how a file was read (`separator`, `header`, `encoding`, `decimal`), `sentences` the same in words
-    with the reasons; `kinds` are kinds that the source itself states (a pandas category), which no rule overrules.
+    with the reasons; `kinds` are kinds that the source itself states (a pandas category), which no rule overrules. `door` says what can be
+    done about a cell: "file" (it can be read otherwise), "frame" (pandas can change it), "new" (rows for a network that reads as it does).
     """
 
     names: tuple[str, ...]
@@ -33,6 +34,7 @@ class Table:
     sentences: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     kinds: Mapping[str, str] = field(default_factory=dict)
+    door: str = "frame"
 
     def __len__(self) -> int:
         return len(self.places)
@@ -49,7 +51,9 @@ class Table:
             UserError: there is none.
         """
         if name not in self.names:
-            raise UserError(f"no {what} {shown(name)}. {meant(name, self.names)}")
+            places = self.reading.get("header") is False
+            why = " The first line holds values, so that columns are called by their places (header = true: it holds names)."
+            raise UserError(f"no {what} {shown(name)}.{why * places} {meant(name, self.names)}")
         return self.columns[self.names.index(name)]
 
     def where(self, row: int) -> str:
@@ -73,10 +77,16 @@ class Table:
 
 
 def meant(name: str, names: Sequence[str]) -> str:
-    """Return which of the names may have been meant, and the first of them, control characters escaped."""
+    """Return which of the names may have been meant, and the first and the last of them (a target is often the last), escaped."""
     known = [known for known in names[:1000] if len(known) <= 200]
     near = [k for k in known if k.lower() == name.lower()] or get_close_matches(name[:200], known, n=1)
-    return (f"Did you mean {shown(near[0])}? " if near else "") + f"Columns: {listed(names, 10)}."
+    return (f"Did you mean {shown(near[0])}? " if near else "") + f"Columns: {_ends(names)}."
+
+
+def _ends(names: Sequence[str], most: int = 10) -> str:
+    if len(names) <= most + 1:
+        return listed(names, most + 1)
+    return f"{', '.join(map(shown, names[: most - 1]))} … {shown(names[-1])} ({len(names):,} in all)"
 
 
 def _bytes(cells: Cells) -> Iterable[bytes]:

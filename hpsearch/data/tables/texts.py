@@ -20,6 +20,7 @@ TRUTH = (("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"))  # compared w
 NUMBER = r"^[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?$"
 THOUSANDS = r"^[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?$"
 LEADING_ZEROS = r"^[+-]?0\d+$"
+UNIT = r"^(?:[$€£¥]\s?)?[+-]?\d[\d.,]*(?:\s?(?:[$€£¥%‰]|°?[A-Za-zµ]{1,3}))?$"
 INFINITE = r"(?i)^[+-]?inf(?:inity)?$"
 
 
@@ -55,6 +56,15 @@ def numbers(cells: Any, decimal: str) -> tuple[Array, Array]:
     values = np.full(len(cells), np.nan)
     values[valid] = _parsed(ordinary.filter(pa.array(valid)))
     return values, ~valid & ~missing(cells)
+
+
+def unit(cells: Any) -> str:
+    """Return the unit, currency or percent sign that stands with a number in every cell that is there; nothing where there is none."""
+    full = cells.drop_null()
+    if not len(full) or not matches(full, UNIT).all():
+        return ""
+    found = pc.replace_substring_regex(full, r"[\d.,+\s-]", "").unique()
+    return str(found[0].as_py()) if len(found) == 1 else ""
 
 
 def missing(cells: Any) -> Array:

@@ -1,0 +1,89 @@
+"""Columns that give the target away: what predicts exactly in the training rows is more often a copy of the answer than a finding.
+
+S. Kaufman, S. Rosset, C. Perlich, "Leakage in data mining", KDD 2011. Only what is certain is told: a column alone, in all rows.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from hpsearch.data.cells import Array, listed
+from hpsearch.data.tables.preprocessing import width
+
+EXACT = 0.99995  # of a correlation: what rounding to four digits leaves of a copy
+FEW = 20  # rows, and 5 of each class: with fewer a column fits by chance
+RARE = 5
+FIRST = 1_000  # rows that are looked at before all
+
+
+def leaks(columns: Sequence[Mapping[str, Any]], inputs: Array, targets: Array, classes: bool) -> list[str]:
+    """Return the names of the columns from which alone the targets are known exactly.
+
+    Args:
+        columns: of a table's preprocessing, in the order of the inputs.
+        inputs: of the training rows [N, F].
+        targets: their class numbers [N], or their values [N, K].
+        classes: whether targets are classes.
+    """
+    if len(inputs) < FEW or (classes and np.bincount(targets)[np.unique(targets)].min() < RARE):
+        return []
+    found, place = [], 0
+    for column in columns:
+        cells = _cells(column, inputs[:, place : place + width(column)])
+        place += width(column)
+        if cells is not None and _tells(cells, targets, classes, column["kind"] == "number"):
+            found.append(str(column["name"]))
+    return found
+
+
+def leak_notice(names: Sequence[str], of_file: bool) -> str:
+    """Return the sentence on such columns; those of a file are dropped by a setting."""
+    one = len(names) == 1
+    setting = " (--set data.columns.NAME=drop)" if of_file else ""
+    return (
+        f"Column{'s' * (not one)} {listed(names)} alone tell{'s' * one} the target exactly{'' if one else ', each of them'}. What is known "
+        f"only with the target gives the answer away and is of no use for new rows: drop {'it' if one else 'them'} then{setting}."
+    )
+
+
+def _cells(column: Mapping[str, Any], block: Array) -> Array | None:
+    """Return one number for each cell [N]; dates tell too much together to be looked at alone."""
+    if column["kind"] == "category":
+        return np.asarray(block.argmax(axis=1))
+    return None if column["kind"] == "date" else block[:, 0]
+
+
+def _tells(cells: Array, targets: Array, classes: bool, number: bool) -> bool:
+    if classes and number and _apart(cells, targets):
+        return True
+    if not classes and targets.shape[1] > 1:
+        return False
+    single = targets if classes else targets[:, 0]
+    if not classes and number and _straight(cells, single):
+        return True
+    return _one_for_each(cells[:FIRST], single[:FIRST])[0] and all(_one_for_each(cells, single))
+
+
+def _apart(cells: Array, codes: Array) -> bool:
+    """Whether each class has an interval of numbers to itself."""
+    ends = [(part.min(), part.max()) for code in np.unique(codes) if len(part := cells[codes == code])]
+    ends.sort()
+    return all(before[1] < after[0] for before, after in pairwise(ends))
+
+
+def _straight(cells: Array, values: Array) -> bool:
+    """Whether numbers and targets lie on a straight line."""
+    a, b = cells - cells.mean(dtype=np.float64), values - values.mean()
+    spread = float(np.sqrt((a * a).sum() * (b * b).sum()))
+    return spread > 0 and abs(float((a * b).sum())) >= EXACT * spread
+
+
+def _one_for_each(cells: Array, targets: Array) -> tuple[bool, bool]:
+    """Whether equal cells have equal targets, and whether cells come again often enough for that to say something."""
+    order = np.argsort(cells, kind="stable")
+    cells, targets = cells[order], targets[order]
+    starts = np.flatnonzero(np.concatenate(([True], cells[1:] != cells[:-1])))
+    same = np.minimum.reduceat(targets, starts) == np.maximum.reduceat(targets, starts)
+    return bool(same.all()), 1 < len(starts) <= len(cells) / 2
