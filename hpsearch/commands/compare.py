@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.commands.shared import add_common, add_language, add_training, add_workers, overrides, place_of
-from hpsearch.errors import SearchFailed, Stopped
+from hpsearch.errors import SearchFailed, Stopped, UserError
 
 if TYPE_CHECKING:
     from hpsearch.screen import Screen
@@ -48,6 +48,8 @@ def call(options: argparse.Namespace) -> None:
 
     place = place_of(options, config.study.name)
     if isinstance(config, MinimaConfig):
+        if place.devices is not None or place.ray is not None:
+            raise UserError("escape tests train in this process alone. Leave --devices and --ray out.")
         screen = Screen("")
         screen.row("compare", f"escape tests: {config.minima.seeds} runs in each cell, {config.minima.starts} networks")
         screen.row("folder", place.folder)

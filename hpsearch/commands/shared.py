@@ -37,9 +37,14 @@ def add_training(command: argparse.ArgumentParser) -> None:
 def add_workers(command: argparse.ArgumentParser) -> None:
     """Add the options of a command that trains in workers."""
     command.add_argument("--devices", metavar="LIST", help="a worker on each: cuda:0,cuda:1, all, cpu,cpu")
-    command.add_argument("--ray", metavar="ADDRESS", help="workers in a Ray cluster: HOST:PORT of its head, auto, local")
     command.add_argument(
-        "--worker-gpus", type=float, metavar="N", help="GPUs of a worker in a cluster, also 0.5 (default: 1 if there are)"
+        "--ray", metavar="ADDRESS", help="workers in a Ray cluster: HOST:PORT of its head, auto, local"
+    )
+    command.add_argument(
+        "--worker-gpus",
+        type=float,
+        metavar="N",
+        help="GPUs of a worker in a cluster, also 0.5 (default: 1 if there are)",
     )
     command.add_argument("--worker-cpus", type=float, metavar="N", help="cores of a worker in a cluster (default: 1)")
 

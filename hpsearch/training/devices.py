@@ -40,7 +40,9 @@ def several_devices(names: str) -> list[str]:
     if names.strip() == "all":
         found = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
         if not found:
-            raise UserError("--devices all: this machine has no CUDA device. Give cpu,cpu for two workers on its cores.")
+            raise UserError(
+                "--devices all: this machine has no CUDA device. Give cpu,cpu for two workers on its cores."
+            )
         return found
     listed = [name.strip() for name in names.split(",") if name.strip()]
     if not listed:

@@ -33,9 +33,7 @@ def make_engine(
     return FoldEngine(engine, data) if data.folds else engine
 
 
-def fold_engine(
-    name: str, data: Data, places: int | None, precision: str, explain: Callable[[str], None]
-) -> Engine:
+def fold_engine(name: str, data: Data, places: int | None, precision: str, explain: Callable[[str], None]) -> Engine:
     """Return the engine of a name whose trials are single runs, each on the fold of the data that its specification names."""
     if name == "reference":
         explain("reference engine, as asked: one trial at a time")

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -59,7 +60,9 @@ class LocalCrew:
         self.open()
         self._refuse_nothing()
         pipes = [bench.pipe for bench in self.benches if bench.pipe is not None]
-        ready = wait(pipes, seconds) if pipes else threading.Event().wait(seconds) or []
+        ready = wait(pipes, seconds)
+        if not pipes:
+            time.sleep(seconds)
         found: list[tuple[int, Event]] = []
         for bench in self.benches:
             if bench.pipe in ready:

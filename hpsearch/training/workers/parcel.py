@@ -32,7 +32,8 @@ def pack(data: Data) -> Parcel:
     """Return data as arrays."""
     plain = {name: getattr(data, name) for name in ("name", "title", "shape", "outputs", "classes")}
     weights = None if data.class_weights is None else _array(data.class_weights)
-    divisions = tuple(_division(part) for part in (data, *data.folds))
+    parts: list[Data | Fold] = [data, *data.folds]
+    divisions = tuple(map(_division, parts))
     return Parcel(data.task.name, data.metric.name, divisions, weights, {**plain, "summary": dict(data.summary)})
 
 

@@ -47,7 +47,9 @@ def plan_engine(
     return fold_engine(name, data, places, precision, explain), 1 if name == "reference" else places
 
 
-def work(job: Job, parcel: Callable[[], Parcel], source: RemoteSource, tell: Callable[[Event], None], machine: str) -> None:
+def work(
+    job: Job, parcel: Callable[[], Parcel], source: RemoteSource, tell: Callable[[Event], None], machine: str
+) -> None:
     """Train until the process ends; an error is the worker's end, and its last words say which."""
     try:
         os.environ["LOKY_MAX_CPU_COUNT"] = str(job.cores)  # what joblib counts as this process's cores
