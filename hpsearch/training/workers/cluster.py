@@ -5,8 +5,8 @@ worker is wanted. So no actor is restarted by Ray and no call retried. An actor 
 call of the writer's waits for what it has to say (a long poll), so that nothing is asked twice. Machines may join and leave: the
 cluster is looked at now and then, and has as many workers as it has room for.
 
-A cluster that is joined by its address is one that others can reach: token authentication is insisted on, since whoever may speak to a
-Ray cluster may run code on it. "local" starts one that ends with this process.
+Token authentication is insisted on, since whoever may speak to a Ray cluster may run code on it; where the mode is not set, it is. "local"
+starts a cluster that ends with this process.
 """
 
 import os
@@ -14,11 +14,11 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any, Iterator
+from typing import Any
 
 from joblib import cpu_count
 
@@ -30,7 +30,7 @@ from hpsearch.training.workers.remote import RemoteSource
 from hpsearch.training.workers.starts import Starts
 from hpsearch.training.workers.work import Job, work
 
-OLDEST = (2, 50)
+OLDEST = (2, 52)  # the first that knows token authentication
 LOOK = 2.0  # seconds between looks at the cluster's machines
 SILENCE = 10.0  # seconds that a call waits for something to say
 PATIENCE = 15.0  # seconds without a worker after which the user is told what they wait for
@@ -224,14 +224,14 @@ class Cluster:
 
     def _refuse_nothing(self) -> None:
         if self.starts.over and not self.actors:
-            raise UserError(f"--ray: no worker starts: {shown(self.starts.reason)}. Every machine needs the same hpsearch.")
+            raise UserError(
+                f"--ray: no worker starts: {shown(self.starts.reason)}. Every machine needs the same hpsearch."
+            )
 
     def _tell_of_waiting(self) -> None:
         """Say once what a study without any worker waits for: the cluster may be busy with others' work."""
         now = time.monotonic()
-        if any(actor.machine for actor in self.actors.values()):
-            self.waited = now
-        elif not self.waited:
+        if any(actor.machine for actor in self.actors.values()) or not self.waited:
             self.waited = now
         elif now - self.waited > PATIENCE:
             self.waited = float("inf")
@@ -248,13 +248,13 @@ def join(address: str, share: Share, announce: Callable[[str], None]) -> Cluster
     Raises:
         UserError: Ray is missing or too old, or there is no cluster to be joined.
     """
+    _insist_on_token()
     ray = _import()
     options: dict[str, Any] = {"address": address}
     if address == "local":
         options |= {"num_cpus": int(cpu_count()), "include_dashboard": False}
     else:
         _reach(address)
-        _insist_on_token()
     with _handlers_kept():
         try:
             ray.init(log_to_driver=False, logging_level="ERROR", **options)
@@ -290,7 +290,7 @@ def _reach(address: str) -> None:
 
 
 def _insist_on_token() -> None:
-    """Authenticate with a token where the cluster is one that others reach.
+    """Authenticate with a token; Ray reads the mode as it is imported.
 
     Raises:
         UserError: authentication is switched off.
