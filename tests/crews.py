@@ -21,6 +21,11 @@ from hpsearch.training.workers.remote import RemoteSource
 from hpsearch.trial import TrainingRun, TrialSpec
 
 
+def sent(message: Any) -> Any:
+    """Return what arrives of a message that is sent to another process."""
+    return pickle.loads(pickle.dumps(message))  # noqa: S301
+
+
 class DeadError(Exception):
     """The scripted end of a worker."""
 
@@ -61,11 +66,11 @@ class ThreadCrew:
             self.said[type(event).__name__] += 1
             if isinstance(event, Lost):
                 del self.sources[number]
-        return pickle.loads(pickle.dumps(found))
+        return sent(found)
 
     def order(self, worker: int, orders: Orders) -> None:
         if worker in self.sources:
-            self.sources[worker].receive(pickle.loads(pickle.dumps(orders)))
+            self.sources[worker].receive(sent(orders))
 
     def close(self) -> None:
         self.sources.clear()

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from crews import Watching, poisoned, specs_of
+from crews import Watching, specs_of
 from small import small_data
 from test_workers import children, equal
 
@@ -29,7 +29,7 @@ DATA = small_data()
 
 
 class Noting(Cluster):
-    """A cluster that notes the processes of its actors."""
+    """A cluster that notes the processes of its actors, and stays when an engine goes."""
 
     pids: dict[int, int]
 
@@ -37,6 +37,8 @@ class Noting(Cluster):
         found = super().events(seconds)
         self.pids = getattr(self, "pids", {}) | {n: event.pid for n, event in found if isinstance(event, Began)}
         return found
+
+    def leave(self) -> None: ...
 
 
 def crew(start: Cluster, job: Job, share: float = 1) -> Noting:
@@ -74,17 +76,6 @@ def training(start: Cluster, told: dict) -> None:
     told["survived"] = as_here(watched.source.runs, specs_of(DATA, 3))
     told |= {"rungs": len(watched.rungs), "distinct": len(set(watched.rungs)), "lines": lines}
     made.close()
-
-
-def poison(start: Cluster, told: dict) -> None:
-    """One actor that a trial kills."""
-    made = crew(start, job(partial(poisoned, 0, 1)), 2)
-    source = Several(specs_of(DATA, 2))
-    WorkersEngine(made, DATA).run(source)
-    made.close()
-    told["poison"] = [
-        [run.outcome, (run.value is None) == run.outcome.failed] for _, run in sorted(source.runs.items())
-    ]
 
 
 def loaded(marker: str, other: bool) -> Data:
@@ -132,7 +123,6 @@ def main(folder: Path) -> None:
     except UserError as error:
         told["refused"] = str(error)
     training(start, told)
-    poison(start, told)
     named(start, told, folder)
     began = children(os.getpid()) - before
     start.leave()
