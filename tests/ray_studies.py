@@ -19,8 +19,9 @@ from hpsearch.data import Data
 from hpsearch.errors import UserError
 from hpsearch.training import Several
 from hpsearch.training.engines import make_engine
-from hpsearch.training.workers.cluster import Cluster, Share, join
+from hpsearch.training.workers.cluster import Cluster, Share
 from hpsearch.training.workers.engine import WorkersEngine
+from hpsearch.training.workers.joining import join
 from hpsearch.training.workers.messages import Began
 from hpsearch.training.workers.work import Job, plan_engine
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from hpsearch.errors import UserError
-from hpsearch.training.workers import cluster
-from hpsearch.training.workers.cluster import Share, join
+from hpsearch.training.workers import joining
+from hpsearch.training.workers.cluster import Share
+from hpsearch.training.workers.joining import join
 
 HERE = Path(__file__).parent
 
@@ -82,7 +83,7 @@ def test_ray_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_addresses_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     """An address where nobody answers, or that is none, is refused at once; so is a cluster that anybody may join."""
-    monkeypatch.setattr(cluster, "_import", lambda: None)
+    monkeypatch.setattr(joining, "_import", lambda: None)
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     for address, words in (("127.0.0.1:9", "nobody answers"), ("ray://a:1", "HOST:PORT"), ("here", "HOST:PORT")):
         with pytest.raises(UserError, match=words):

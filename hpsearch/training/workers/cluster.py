@@ -4,37 +4,23 @@ Ray places and watches the actors; everything that a study relies on stays with 
 worker is wanted. So no actor is restarted by Ray and no call retried. An actor does two things side by side: its engine trains, and a
 call of the writer's waits for what it has to say (a long poll), so that nothing is asked twice. Machines may join and leave: the
 cluster is looked at now and then, and has as many workers as it has room for.
-
-Token authentication is insisted on, since whoever may speak to a Ray cluster may run code on it; where the mode is not set, it is. "local"
-starts a cluster that ends with this process.
 """
 
-import os
-import signal
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 from typing import Any
-
-from joblib import cpu_count
 
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError, shown
+from hpsearch.training.workers.actor import Seated
 from hpsearch.training.workers.messages import Began, Broken, Event, Lost, Orders, Ready
-from hpsearch.training.workers.parcel import Parcel, pack
-from hpsearch.training.workers.remote import RemoteSource
+from hpsearch.training.workers.parcel import pack
 from hpsearch.training.workers.starts import Starts
-from hpsearch.training.workers.work import Job, work
+from hpsearch.training.workers.work import Job
 
-OLDEST = (2, 52)  # the first that knows token authentication
 LOOK = 2.0  # seconds between looks at the cluster's machines
-SILENCE = 10.0  # seconds that a call waits for something to say
 PATIENCE = 15.0  # seconds without a worker after which the user is told what they wait for
-ANSWER = 5.0  # seconds that a cluster's head may take to accept a connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,38 +34,6 @@ class Share:
         """Return how many workers a machine with these resources has room for."""
         wanted = (("GPU", self.gpus or 0.0), ("CPU", self.cpus))
         return min(int(machine.get(kind, 0.0) / amount + 1e-6) for kind, amount in wanted if amount)
-
-
-class Seated:
-    """The actor: a worker's engine on a thread of its own, and the writer's calls."""
-
-    def __init__(self, job: Job, parcels: Sequence[Any], machine: str) -> None:
-        import ray
-
-        self.events: SimpleQueue[Event] = SimpleQueue()
-        self.source = RemoteSource(self.events.put)
-        here = ray.get_runtime_context().get_node_id() or machine
-
-        def parcel() -> Parcel:
-            found: Parcel = ray.get(parcels[0])
-            return found
-
-        life = threading.Thread(target=work, args=(job, parcel, self.source, self.events.put, here), daemon=True)
-        life.start()
-
-    def news(self) -> list[Event]:
-        """Return what there is to say; wait for it a while."""
-        try:
-            found = [self.events.get(timeout=SILENCE)]
-        except Empty:
-            return []
-        while not self.events.empty():
-            found.append(self.events.get())
-        return found
-
-    def order(self, orders: Orders) -> None:
-        """Take the writer's orders."""
-        self.source.receive(orders)
 
 
 @dataclass(eq=False)
@@ -180,7 +134,7 @@ class Cluster:
             max_task_retries=0,
             concurrency_groups={"news": 1, "orders": 1},
         )(Seated)
-        actor = Actor(remote.remote(self.job, self.parcels, ""))
+        actor = Actor(remote.remote(self.job, self.parcels))
         self.actors[self.begun] = actor
         self._poll(self.begun, actor)
         self.begun += 1
@@ -217,8 +171,8 @@ class Cluster:
         self.ray.kill(actor.handle, no_restart=True)
         self.looked = 0.0
         there = any(node["Alive"] and node["NodeID"] == actor.machine for node in self.ray.nodes())
-        short = _first_line(reason)
-        if there and not actor.ready:
+        short = first_line(reason)
+        if not actor.ready and (there or not actor.machine):  # it may never have had one
             self.starts.fail(short)
         return Lost(short, charged=there)
 
@@ -242,78 +196,7 @@ class Cluster:
             )
 
 
-def join(address: str, share: Share, announce: Callable[[str], None]) -> Cluster:
-    """Join a cluster, or start one on this machine ("local").
-
-    Raises:
-        UserError: Ray is missing or too old, or there is no cluster to be joined.
-    """
-    _insist_on_token()
-    ray = _import()
-    options: dict[str, Any] = {"address": address}
-    if address == "local":
-        options |= {"num_cpus": int(cpu_count()), "include_dashboard": False}
-    else:
-        _reach(address)
-    with _handlers_kept():
-        try:
-            ray.init(log_to_driver=False, logging_level="ERROR", **options)
-        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-            raise UserError(f"--ray {address}: the cluster cannot be joined: {_first_line(str(error))}") from None
-    gpus = share.gpus if share.gpus is not None else min(1.0, ray.cluster_resources().get("GPU", 0.0))
-    return Cluster(ray, Share(gpus, share.cpus), announce)
-
-
-def _import() -> Any:
-    try:
-        import ray
-    except ImportError:
-        raise UserError("--ray: Ray is not installed. Install it: pip install 'hpsearch[ray]'.") from None
-    if tuple(map(int, ray.__version__.split(".")[:2])) < OLDEST:
-        raise UserError(f"--ray: Ray {ray.__version__} is too old. Install a newer one: pip install 'hpsearch[ray]'.")
-    return ray
-
-
-def _reach(address: str) -> None:
-    """Refuse an address where nobody answers: Ray itself would try for half a minute."""
-    host, _, port = address.rpartition(":")
-    if address == "auto":
-        return
-    if not host or not port.isdecimal() or "/" in address:
-        raise UserError(f"--ray {shown(address)}: HOST:PORT of the cluster's head, auto or local expected.")
-    try:
-        socket.create_connection((host, int(port)), ANSWER).close()
-    except (OSError, OverflowError) as error:
-        raise UserError(
-            f"--ray {address}: nobody answers ({error}). Start the head there: ray start --head --port={port}."
-        ) from None
-
-
-def _insist_on_token() -> None:
-    """Authenticate with a token; Ray reads the mode as it is imported.
-
-    Raises:
-        UserError: authentication is switched off.
-    """
-    if os.environ.setdefault("RAY_AUTH_MODE", "token") != "token":
-        raise UserError(
-            f"RAY_AUTH_MODE={os.environ['RAY_AUTH_MODE']}: whoever reaches such a cluster runs code on it. "
-            "Start it and hpsearch with RAY_AUTH_MODE=token."
-        )
-
-
-@contextmanager
-def _handlers_kept() -> Iterator[None]:
-    """Keep the signal handlers that Ray would put its own in the place of."""
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    main = threading.current_thread() is threading.main_thread()
-    try:
-        yield
-    finally:
-        for number, handler in kept.items() if main else ():
-            signal.signal(number, handler)
-
-
-def _first_line(text: str) -> str:
+def first_line(text: str) -> str:
+    """Return the first line of what Ray says, which may be a page long."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return " ".join(lines[:1])

@@ -54,7 +54,8 @@ def cluster_engine(
     Raises:
         UserError: Ray is missing, the cluster cannot be joined, or no machine of it has room for a worker.
     """
-    from hpsearch.training.workers.cluster import Share, join
+    from hpsearch.training.workers.cluster import Share
+    from hpsearch.training.workers.joining import join
 
     cluster = join(address, Share(gpus, 1 if cpus is None else cpus), announce)
     device = "cuda" if cluster.share.gpus else "cpu"
