@@ -251,7 +251,7 @@ def _conclude(
     config, data, writer = study.config, study.data, study.writer
 
     def engine_for(rows: Data) -> Engine:
-        return engine if rows is data else prepare_engine(config, study.place, rows, lambda line: None)
+        return engine if rows is data else prepare_engine(config, study.place.own, rows, lambda line: None)
 
     source, confirmed = _confirm(study, search, engine, announce, stage)
     networks = [trial.best(config.study.seed, data.metric.direction) for trial in confirmed[: config.confirm.ensemble]]
@@ -289,6 +289,6 @@ def _refuse_nothing(search: Search) -> None:
         raise SearchFailed("the time was up before the first trial ended. Give a longer --timeout.")
     if search.best is None:
         raise SearchFailed(
-            f"none of {search.standing.done} trials gave a usable network ({search.standing.failed} diverged or ran out "
-            "of memory). Lower the upper end of learning_rate, or give a longer budget."
+            f"none of {search.standing.done} trials gave a usable network ({search.standing.failed} diverged, ran out "
+            "of memory or killed their workers). Lower the upper end of learning_rate, or give a longer budget."
         )
