@@ -56,7 +56,7 @@ def call(options: argparse.Namespace) -> None:
         return
     data = prepare_data(config, place)
     screen = Screen(data.metric.name)
-    with open_comparison(config, place, data) as opened:
+    with open_comparison(config, place, data, screen.announce) as opened:
         device = str(data.training.inputs.device)
         screen.introduce_comparison(config, opened.arms, data.summary, device, place.folder, notices)
         engine = prepare_engine(config, place, data, screen.explain if options.verbose else lambda line: None)

@@ -32,6 +32,16 @@ def add_training(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--take-over", action="store_true", help="write although another machine's process holds the study"
     )
+    command.add_argument(
+        "--storage-patience",
+        type=float,
+        default=600.0,
+        metavar="S",
+        help="how long a storage may be away before the run ends; results wait (default: 600 seconds)",
+    )
+    command.add_argument(
+        "--grace", type=float, default=25.0, metavar="S", help="SIGTERM ends the run within S seconds (default: 25)"
+    )
 
 
 def add_language(command: argparse.ArgumentParser) -> None:
@@ -57,7 +67,17 @@ def place_of(options: argparse.Namespace, name: str) -> "Place":
 
     folder = Path(options.reports) / folder_name(name)
     url = sqlite_url(folder.absolute() / "study.db") if options.storage is None else options.storage
-    return Place(folder, url, options.device, options.download, options.take_over, options.engine, options.parallel)
+    return Place(
+        folder,
+        url,
+        options.device,
+        options.download,
+        options.take_over,
+        options.engine,
+        options.parallel,
+        join=getattr(options, "join", False),
+        patience=options.storage_patience,
+    )
 
 
 def add_data(command: argparse.ArgumentParser) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from hpsearch.config import StudyConfig
 from hpsearch.data import load, load_file
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError, look_up
+from hpsearch.storage.retrying import SECONDS
 from hpsearch.training import Engine
 from hpsearch.training.devices import choose_device, default_places
 from hpsearch.training.engines import ENGINES, make_engine
@@ -20,9 +22,10 @@ class Place:
     """Where a study runs and is kept: its folder, its storage's URL, the device (None: CUDA where there is one).
 
     `engine` is a name of `ENGINES`; `parallel` how many trials are in flight (None: chosen). Neither changes what is proposed.
+    `patience` is how many seconds the storage may be away; with `join` another process that runs the study is waited for.
 
     Raises:
-        UserError: no such engine; fewer than one trial in flight.
+        UserError: no such engine; fewer than one trial in flight; no time.
     """
 
     folder: Path
@@ -32,11 +35,15 @@ class Place:
     take_over: bool = False
     engine: str = "auto"
     parallel: int | None = None
+    join: bool = False
+    patience: float = SECONDS
 
     def __post_init__(self) -> None:
         look_up(ENGINES, self.engine, "engine")
         if self.parallel is not None and self.parallel < 1:
             raise UserError(f"--parallel {self.parallel}: a number from 1 expected.")
+        if not 0 <= self.patience < inf:
+            raise UserError(f"--storage-patience {self.patience}: a number of seconds from 0 expected.")
 
 
 def prepare_data(config: StudyConfig, place: Place, whole: bool = False) -> Data:

@@ -12,11 +12,13 @@ from optuna.trial import FrozenTrial
 from hpsearch.data.objectives import OBJECTIVES
 from hpsearch.errors import StorageError, UserError, suggestion
 from hpsearch.storage.curves import reported
-from hpsearch.storage.opening import explained, masked, open_storage
+from hpsearch.storage.lease import PREFIX as LEASE
+from hpsearch.storage.opening import masked, open_storage, read_whole
 from hpsearch.storage.records import ArmRecord, ComparisonRecord, StudyRecord, TrialRecord, WinnerRecord
+from hpsearch.storage.seals import opened, trial_facts
 from hpsearch.trial import History
 
-SCHEMA = 1
+SCHEMA = 2  # from 2 on everything has a seal
 PREFIX = "hpsearch:"
 RUN = f"{PREFIX}run"
 WINNER = "/trial "  # in the name of the study of a winner's runs, before the number of the trial that won
@@ -30,8 +32,8 @@ def read_study(url: str, name: str | None = None) -> StudyRecord:
         UserError: there is no such study, or hpsearch did not make it.
         StorageError: the storage cannot be read.
     """
-    storage = open_storage(url, read_only=True)
-    with explained(url):
+    with read_whole(url):
+        storage = open_storage(url, read_only=True)
         study_id = _find(storage, url, name)
         if f"{PREFIX}settings" not in storage.get_study_user_attrs(study_id):
             raise UserError(
@@ -42,16 +44,18 @@ def read_study(url: str, name: str | None = None) -> StudyRecord:
 
 def record_of(storage: BaseStorage, study_id: int) -> StudyRecord:
     """Return what an open storage says about a study of hpsearch's."""
-    attributes = storage.get_study_user_attrs(study_id)
+    attributes, name = storage.get_study_user_attrs(study_id), storage.get_study_name_from_id(study_id)
+    check_identity(storage, study_id, attributes)
+    settings = read_table(attributes, "settings")
     return StudyRecord(
-        name=storage.get_study_name_from_id(study_id),
+        name=name,
         direction=_direction(storage, study_id),
-        settings=_table(attributes, "settings"),
-        data=_table(attributes, "data"),
-        result=_table(attributes, "result"),
-        trials=_trials(storage.get_all_trials(study_id, deepcopy=False)),
+        settings=settings,
+        data=read_table(attributes, "data"),
+        result=read_table(attributes, "result"),
+        trials=_trials(storage.get_all_trials(study_id, deepcopy=False), attributes),
         as_of=time.strftime("%Y-%m-%d %H:%M"),
-        objectives=_objectives(storage, study_id, _table(attributes, "settings")),
+        objectives=_objectives(storage, study_id, settings),
     )
 
 
@@ -62,8 +66,8 @@ def read(url: str, name: str | None = None) -> StudyRecord | ComparisonRecord:
         UserError: there is none of that name, or hpsearch did not make it.
         StorageError: the storage cannot be read.
     """
-    storage = open_storage(url, read_only=True)
-    with explained(url):
+    with read_whole(url):
+        storage = open_storage(url, read_only=True)
         study_id = _find(storage, url, name)
         settings = storage.get_study_user_attrs(study_id).get(f"{PREFIX}settings", {})
         if "compare" in settings or "minima" in settings:
@@ -73,7 +77,8 @@ def read(url: str, name: str | None = None) -> StudyRecord | ComparisonRecord:
 
 def _comparison(storage: BaseStorage, study_id: int) -> ComparisonRecord:
     attributes, name = storage.get_study_user_attrs(study_id), storage.get_study_name_from_id(study_id)
-    plan = _table(attributes, "plan")
+    check_identity(storage, study_id, attributes)
+    plan = read_table(attributes, "plan")
     parts = {study.study_name: study._study_id for study in optuna.get_all_study_summaries(storage)}
     arms = [
         _arm(storage, parts, arm, plan.get("arms", {}).get(arm, {}))
@@ -84,21 +89,22 @@ def _comparison(storage: BaseStorage, study_id: int) -> ComparisonRecord:
     return ComparisonRecord(
         name=name,
         direction=_direction(storage, study_id),
-        settings=_table(attributes, "settings"),
-        data=_table(attributes, "data"),
+        settings=read_table(attributes, "settings"),
+        data=read_table(attributes, "data"),
         target=plan.get("target"),
         target_given=bool(plan.get("given")),
         arms=tuple(sorted(arms, key=lambda arm: (order.index(arm.optimizer), arm.batch_size))),
-        shared=_table(attributes, "shared"),
-        textbook=_table(attributes, "textbook"),
-        minima=_table(attributes, "minima"),
+        shared=read_table(attributes, "shared"),
+        textbook=read_table(attributes, "textbook"),
+        minima=read_table(attributes, "minima"),
         as_of=time.strftime("%Y-%m-%d %H:%M"),
-        made=_table(attributes, "made"),
+        made=read_table(attributes, "made"),
     )
 
 
 def _arm(storage: BaseStorage, parts: Mapping[str, int], name: str, chosen: Mapping[str, int | None]) -> ArmRecord:
-    settings = _table(storage.get_study_user_attrs(parts[name]), "settings")
+    attributes = storage.get_study_user_attrs(parts[name])
+    settings = read_table(attributes, "settings")
     winners = {
         number: _winner(storage, parts[f"{name}{WINNER}{number}"])
         for number in {chosen.get("fastest"), chosen.get("best")}
@@ -108,7 +114,7 @@ def _arm(storage: BaseStorage, parts: Mapping[str, int], name: str, chosen: Mapp
         optimizer=str(settings["space"]["optimizer"]),
         batch_size=int(settings["space"]["batch_size"]),
         settings=settings,
-        trials=_trials(storage.get_all_trials(parts[name], deepcopy=False)),
+        trials=_trials(storage.get_all_trials(parts[name], deepcopy=False), attributes),
         fastest=winners.get(chosen.get("fastest")),
         best=winners.get(chosen.get("best")),
     )
@@ -116,17 +122,18 @@ def _arm(storage: BaseStorage, parts: Mapping[str, int], name: str, chosen: Mapp
 
 def _winner(storage: BaseStorage, study_id: int) -> WinnerRecord:
     attributes = storage.get_study_user_attrs(study_id)
-    winner = _table(attributes, "settings")["winner"]
+    winner = read_table(attributes, "settings")["winner"]
     return WinnerRecord(
         trial=int(winner["trial"]),
         params=winner["params"],
-        runs=_trials(storage.get_all_trials(study_id, deepcopy=False)),
-        measured={int(number): measured for number, measured in _table(attributes, "measured").items()},
+        runs=_trials(storage.get_all_trials(study_id, deepcopy=False), attributes),
+        measured={int(number): measured for number, measured in read_table(attributes, "measured").items()},
     )
 
 
 def _find(storage: BaseStorage, url: str, name: str | None) -> int:
     names = [study.study_name for study in optuna.get_all_study_summaries(storage) if not _part_of(study)]
+    names = [n for n in names if not (n.startswith(LEASE) and n.removeprefix(LEASE) in names)]
     if name is None and len(names) == 1:
         name = names[0]
     if name is None or name not in names:
@@ -155,21 +162,69 @@ def _objectives(storage: BaseStorage, study_id: int, settings: Mapping[str, Any]
     return dict(zip(map(str, names), directions, strict=True)) if known else {}
 
 
-def _table(attributes: Mapping[str, Any], key: str) -> dict[str, Any]:
+def identity(storage: BaseStorage, study_id: int) -> dict[str, Any]:
+    """Return what Optuna itself keeps of a study, for its seal."""
+    directions = [direction.name.lower() for direction in storage.get_study_directions(study_id)]
+    return {"name": storage.get_study_name_from_id(study_id), "directions": directions}
+
+
+def check_identity(storage: BaseStorage, study_id: int, attributes: Mapping[str, Any]) -> None:
+    """Compare a study's name and directions with those that it was made with.
+
+    Raises:
+        StorageError: they differ.
+    """
+    if _sealed(attributes) and read_table(attributes, "identity") != identity(storage, study_id):
+        raise StorageError(
+            "storage damaged: a study's name or directions are not as they were written. Restore a copy."
+        )
+
+
+def read_table(attributes: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return what a study keeps under a key, its seal broken; nothing where nothing is kept.
+
+    Raises:
+        StorageError: it is damaged.
+    """
     value = attributes.get(PREFIX + key, {})
     if not isinstance(value, dict):
         raise StorageError(f"storage damaged: study attribute {PREFIX}{key} is a {type(value).__name__}, not a table.")
-    return value
+    return opened(value, f"study attribute {PREFIX}{key}", key, demanded=_sealed(attributes) and bool(value))
 
 
-def _trials(trials: list[FrozenTrial]) -> tuple[TrialRecord, ...]:
-    starts = [trial.datetime_start.timestamp() for trial in trials if trial.datetime_start]
-    return tuple(_record(trial, min(starts, default=0.0)) for trial in trials)
+def read_run(trial: FrozenTrial, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what hpsearch keeps of a trial of a study with these attributes, its seal broken where it has ended.
 
-
-def _record(trial: FrozenTrial, first: float) -> TrialRecord:
+    Raises:
+        StorageError: it is damaged.
+    """
     run = trial.user_attrs.get(RUN)
     run = run if isinstance(run, dict) else {}
+    if not trial.state.is_finished():
+        return run
+    facts = trial_facts(trial.params, trial.state.name, trial.values or (), trial.intermediate_values)
+    return opened(run, f"trial {trial.number}", facts, demanded=_sealed(attributes))
+
+
+def _sealed(attributes: Mapping[str, Any]) -> bool:
+    """Whether a study is of a version that seals everything."""
+    schema = attributes.get(f"{PREFIX}schema")
+    if schema not in (None, 1, SCHEMA):
+        raise StorageError(f"study attribute {PREFIX}schema is {schema!r}: damaged, or of a later version of hpsearch.")
+    return schema == SCHEMA
+
+
+def _trials(trials: list[FrozenTrial], attributes: Mapping[str, Any]) -> tuple[TrialRecord, ...]:
+    if [trial.number for trial in trials] != [*range(len(trials))]:
+        raise StorageError(
+            "storage damaged: there are gaps in the trials' numbers. It was not changed; restore a copy."
+        )
+    starts = [trial.datetime_start.timestamp() for trial in trials if trial.datetime_start]
+    first = min(starts, default=0.0)
+    return tuple(_record(trial, first, read_run(trial, attributes)) for trial in trials)
+
+
+def _record(trial: FrozenTrial, first: float, run: Mapping[str, Any]) -> TrialRecord:
     return TrialRecord(
         number=trial.number,
         state=trial.state.name.lower(),
