@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.cli import main
+from hpsearch.commands import COMMANDS
 from hpsearch.config import STUDIES
 
 Capture = pytest.CaptureFixture[str]
@@ -245,12 +246,13 @@ def test_reports_where_no_folder_can_be(command: str, folder: str, place: Path, 
     assert "--reports DIR" in lines[0]
 
 
+KNOWN = ", ".join(sorted(command.__name__.rpartition(".")[2] for command in COMMANDS))
 PARSER = [
-    ("", "COMMAND is missing. Known: bench, compare, report, run, verify. See python -m hpsearch --help."),
-    ("frobnicate", "unknown command 'frobnicate'. Known: bench, compare, report, run, verify."),
+    ("", f"COMMAND is missing. Known: {KNOWN}. See python -m hpsearch --help."),
+    ("frobnicate", f"unknown command 'frobnicate'. Known: {KNOWN}."),
     ("rum", "unknown command 'rum'. Did you mean 'run'?"),
     ("--frob run", "unknown option '--frob'."),
-    ("run --frob", "unknown option '--frob'. Known: "),
+    ("run --wxyz", "unknown option '--wxyz'. Known: "),
     ("run --trails 3", "unknown option '--trails'. Did you mean '--trials'?"),
     ("run --sampelr=tpe", "unknown option '--sampelr=tpe'. Did you mean '--sampler'?"),
     ("bench --trails 3", "unknown option '--trails'. Did you mean '--trials'?"),

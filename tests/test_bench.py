@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
+from sklearn.datasets import load_wine
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.model_selection import train_test_split
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from hpsearch import bench as package
@@ -410,3 +413,22 @@ def test_contestants_have_titles() -> None:
     assert set(OWN) < CONTESTANTS.keys()
     assert all(contestant.title for contestant in CONTESTANTS.values())
     assert cells.REFERENCE in CONTESTANTS
+
+
+def test_tables_beside_scikit_learn() -> None:
+    """Each contestant's metric is that of scikit-learn's own call on the same rows, and the table has a row for each data set."""
+    from hpsearch.bench.quality import quality, rounds
+
+    (found,) = rounds(["wine"], 1, 2)
+    inputs, target = load_wine(return_X_y=True)
+    learn, test = train_test_split(np.arange(178), test_size=0.2, random_state=0, stratify=target)
+    boosting = HistGradientBoostingClassifier(random_state=0).fit(inputs[learn], target[learn])
+    assert found.values["boosting"] == boosting.score(inputs[test], target[test])
+    assert found.values["hpsearch"] * len(test) == pytest.approx(round(found.values["hpsearch"] * len(test)))
+    assert quality(1, 2, ["wine"]).row_count == 1
+
+
+def test_no_rounds_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """Fewer than one round is one line and exit status 2."""
+    assert main(["bench", "--tables", "--rounds", "0"]) == 2
+    assert "--rounds 0: a number from 1 expected." in capsys.readouterr().err

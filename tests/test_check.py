@@ -76,7 +76,7 @@ def test_check_prints_and_leaves_nothing(
     monkeypatch.setattr("sys.argv", ["hpsearch", "check", "wine", "--trials", "3"])
     assert main() == 0
     heads = [line.split(" ")[0] for line in capsys.readouterr().out.splitlines()]
-    assert [h for h in heads if h] == ["data", "task", "metric", "space", "network", "memory", "time", "to"]
+    assert [h for h in heads if h] == ["data", "task", "notice", "metric", "space", "network", "memory", "time", "to"]
     assert not list(tmp_path.iterdir())
 
 

@@ -186,6 +186,17 @@ def test_trials_question_and_timeout_may_change(url: str) -> None:
     assert read_study(url).settings == changed
 
 
+def test_a_study_of_an_earlier_version_goes_on(url: str) -> None:
+    """Settings that did not exist when a study was made change nothing by their defaults, and do by any other value."""
+    old = {"data": {"name": "digits"}, "search": {"trials": 3}}
+    StudyWriter.open(url, "s", "maximize", old, {"hash": "h"}).close()
+    newer = {"data": {"name": "digits", "missing_values": [], "file": None}, "search": {"trials": 3}}
+    weights = {**newer, "training": {"class_weights": "balanced"}}
+    StudyWriter.open(url, "s", "maximize", {**newer, "training": {"class_weights": "none"}}, {"hash": "h"}).close()
+    with pytest.raises(UserError, match=r"training\.class_weights was 'none', now 'balanced'"):
+        StudyWriter.open(url, "s", "maximize", weights, {"hash": "h"})
+
+
 def test_foreign_study_is_refused(url: str) -> None:
     """A study with trials of another program is not written into."""
     optuna.create_study(storage=url, study_name="s").add_trial(optuna.trial.create_trial(value=1.0))

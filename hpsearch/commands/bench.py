@@ -7,6 +7,11 @@ from typing import Any
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     bench = commands.add_parser("bench", help="measure training speed, side by side with the usual loop")
+    bench.add_argument(
+        "--tables",
+        action="store_true",
+        help="compare what comes out instead: studies of real tables beside scikit-learn's models, in --rounds divisions of the rows",
+    )
     bench.add_argument("--data-root", metavar="DIR", help="measure on the MNIST of this folder (default: random data)")
     bench.add_argument(
         "--batch-size", action="append", metavar="B", help="a number or 'full' (default: 1, 8, 32, 128, 512, full)"
@@ -31,6 +36,11 @@ def add(commands: Any) -> None:
 
 def call(options: argparse.Namespace) -> None:
     """Measure and print the table."""
+    if options.tables:
+        from hpsearch.bench.quality import show_quality
+
+        show_quality(options.rounds)
+        return
     from hpsearch.bench import bench, read_scope
 
     scope = read_scope(

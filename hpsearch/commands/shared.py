@@ -101,8 +101,8 @@ def study_of(options: argparse.Namespace) -> "StudyConfig":
     """
     from hpsearch.config import find_study, read_config
 
-    name = options.study or ("table" if options.data else "digits")
-    called = Path(options.data).name.split(".")[0] if options.data and not options.study else None
+    name = options.study if options.study is not None else "table" if options.data else "digits"
+    called = Path(options.data).name.split(".")[0] if options.data and options.study is None else None
     return read_config(find_study(name), overrides(options), called)
 
 

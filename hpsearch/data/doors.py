@@ -1,6 +1,7 @@
 """The ways in for tables: `load_file` for a file, `from_frame` for a pandas frame that holds its target."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -153,7 +154,9 @@ def _data(
 
 def is_arrays(path: Path) -> bool:
     """Whether a path is no table: a folder (of images), or a file of NumPy's."""
-    return path.is_dir() or path.suffix.lower() in (".npz", ".npy")
+    with suppress(OSError, ValueError):  # a name that no file can have is told where tables are read
+        return path.is_dir() or path.suffix.lower() in (".npz", ".npy")
+    return False
 
 
 def _read_arrays(path: Path, target: str | None, size: int | None, of_table: Sequence[str]) -> Raw:

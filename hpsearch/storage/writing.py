@@ -41,6 +41,13 @@ FREE = {  # settings that may change from run to run
     *("compare.batch_sizes", "compare.trials", "compare.seeds", "compare.measured"),
 }
 
+UNSET: tuple[Any, ...] = (
+    None,
+    [],
+    "none",
+    False,
+)  # of a setting that the version which made a study did not have: nothing is changed by it
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -395,7 +402,9 @@ def _refuse_changes(
     before = read_table(attributes, "settings")
     old = {**_flat(before), "data.hash": read_table(attributes, "data").get("hash")}
     new = {**_flat(settings), "data.hash": data.get("hash")}
-    changes = [key for key in sorted(old.keys() | new.keys()) if key not in FREE and old.get(key) != new.get(key)]
+    newer = {key for key, value in new.items() if key not in old and value in UNSET}
+    keys = sorted((old.keys() | new.keys()) - FREE - newer)
+    changes = [key for key in keys if old.get(key) != new.get(key)]
     if changes:
         shown = "; ".join(f"{key} was {old.get(key)!r}, now {new.get(key)!r}" for key in changes)
         raise UserError(
