@@ -99,9 +99,9 @@ OURS = [
     # storages
     ("--storage=", "storage '': not a URL."),
     ("--storage foo", "storage 'foo': not a URL. Write for example sqlite:///study.db"),
-    ("--storage mysql://nobody@127.0.0.1:1/x", "needs the package 'MySQLdb'"),
-    ("--storage postgresql://u:secret@127.0.0.1:1/x", "//u:***@127.0.0.1:1/x: needs the package 'psycopg'"),
-    ("--storage redis://127.0.0.1:1", "needs the package 'redis'"),
+    ("--storage mysql+mysqldb://nobody@127.0.0.1:1/x", "needs the package 'MySQLdb'"),
+    ("--storage postgresql+psycopg2://u:secret@127.0.0.1:1/x", "//u:***@127.0.0.1:1/x: needs the package 'psycopg2'"),
+    ("--storage grpc://127.0.0.1", "write grpc://HOST:PORT"),
     ("--storage foo://x", "storage foo://x"),
     ("--storage sqlite:///", "storage sqlite:///"),
 ]  # fmt: skip
