@@ -181,7 +181,7 @@ REPORTS = [
     ("", 2, "the file does not exist."),
     ("\udcff\x1b[2J", 2, "the file does not exist."),
     ("x" * 300, 2, "the file does not exist."),
-    ("mysql://nobody@127.0.0.1:1/x", 2, "needs the package 'MySQLdb'"),
+    ("mysql+mysqldb://nobody@127.0.0.1:1/x", 2, "needs the package 'MySQLdb'"),
     ("foo://x", 2, "storage foo://x"),
 ]
 
