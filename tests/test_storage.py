@@ -4,7 +4,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -226,10 +225,11 @@ def test_holder_on_another_machine_is_taken_over_by_word_only() -> None:
     elsewhere = {"after": lease.NOBODY, "token": "a", "holder": {**lease.holder(), "host": "elsewhere"}}
     storage.create_new_trial(tickets, optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=elsewhere))
     with pytest.raises(UserError, match="elsewhere"):
-        lease.acquire(storage, tickets, "b")
-    ticket = lease.acquire(storage, tickets, "b", take_over=True)
-    lease.release(storage, ticket, complete=False)
-    assert lease.current(storage, tickets) == replace(ticket, value=lease.LEFT)
+        lease.acquire(storage, "s", "b")
+    _, ticket = lease.acquire(storage, "s", "b", take_over=True)
+    assert lease.current(storage, tickets) == ticket
+    lease.release(storage, tickets, ticket)
+    assert storage.get_all_studies() == []
 
 
 @pytest.mark.parametrize("pid", [2**22 + 1, os.getpid()], ids=["gone", "another"])

@@ -4,7 +4,9 @@ import random
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from optuna.storages import BaseStorage
 
@@ -19,48 +21,52 @@ POLL = 2.0  # seconds between looks at the holder
 class Watch:
     """Whether another machine's holder still beats, on this process's clock; time in which the storage is away does not count."""
 
-    seen: tuple[int, int] | None = None  # ticket and beats
+    seen: tuple[str, int] | None = None  # ticket and beats
     since: float = 0.0
 
     def look(self, ticket: Ticket) -> float:
         """Return for how many seconds the holder has been silent."""
-        if (seen := (ticket.number, ticket.beats)) != self.seen:
+        if (seen := (ticket.token, ticket.beats)) != self.seen:
             self.seen, self.since = seen, time.monotonic()
         return time.monotonic() - self.since
 
 
 def wait(
     storage: BaseStorage,
-    tickets: int,
+    name: str,
     patience: Patience,
     complete: Callable[[], bool],
     *,
     timeout: float = lease.TIMEOUT,
     poll: float = POLL,
-) -> Ticket | None:
-    """Return the lease once it is this process's, or None once the study is complete.
+) -> tuple[int, Ticket] | None:
+    """Return the lease of a study as `lease.acquire` does, once it is this process's, or None once the study is complete.
 
-    `complete` is asked where the last holder left the study as complete: whether it is the study that this process would run.
+    `complete` is asked where nobody holds it: whether the study that this process would run is complete.
     """
-    watch, told = Watch(), None
+    watch, told = Watch(), ""
     while True:
-        last = patience.call(lambda: _looked(storage, tickets, watch))
-        if last is not None and last.value == lease.COMPLETE and patience.call(complete):
-            return None
-        if last is None or not lease.held(last) or watch.look(last) > timeout:
-            token = uuid.uuid4().hex
-            if (ticket := patience.call(lambda: lease.claim(storage, tickets, last, token))) is not None:  # noqa: B023
-                return ticket
-            continue
-        if told != last.number:
-            patience.say(f"waiting: another process runs this study ({last.who}); this one takes over if that one dies")
-            told = last.number
-        time.sleep(poll * random.uniform(0.5, 1))  # noqa: S311
+        with suppress(KeyError):  # the tickets went since they were found: the last holder ended
+            last = patience.call(lambda: _looked(storage, name, watch))
+            if last is None or not lease.held(last) or watch.look(last) > timeout:
+                if patience.call(complete):
+                    return None
+                token, tickets = uuid.uuid4().hex, patience.call(partial(lease.tickets_of, storage, name))
+                ticket = patience.call(partial(lease.claim, storage, tickets, last, token))
+                if ticket is not None:
+                    return tickets, ticket
+                continue
+            if told != last.token:
+                patience.say(f"waiting: another process runs this study ({last.who}); this one takes over if it dies")
+                told = last.token
+            time.sleep(poll * random.uniform(0.5, 1))  # noqa: S311
 
 
-def _looked(storage: BaseStorage, tickets: int, watch: Watch) -> Ticket | None:
+def _looked(storage: BaseStorage, name: str, watch: Watch) -> Ticket | None:
     try:
-        return lease.current(storage, tickets)
+        return lease.current(storage, storage.get_study_id_from_name(lease.PREFIX + name))
+    except KeyError:  # nobody runs it
+        return None
     except Exception as error:
         if transient(error):
             watch.seen = None  # a holder cannot beat either while the storage is away

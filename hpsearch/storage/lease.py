@@ -1,9 +1,9 @@
 """The lease: one process writes a study, a second one is told which, and one that waits takes over when it dies.
 
-Processes that want a study draw tickets: trials of a study of their own, `lease of NAME`, since a trial is the one thing that every
-storage of Optuna's numbers without gaps and writes whole. A ticket says who drew it and whose it comes `after`. Read in the order of
-numbers, a ticket takes the lease if it comes after the ticket that has it; so of many that saw one holder die the first wins, all
-agree on who that is, and nobody needs a lock (a compare-and-set by total order, as in a replicated log).
+Processes that want a study draw tickets: trials of a study of their own, `lease of NAME`, which is there while one of them runs. A
+trial is the one thing that every storage of Optuna's numbers without gaps and writes whole. A ticket says who drew it and whose it
+comes `after`. Read in the order of numbers, a ticket takes the lease if it comes after the ticket that has it; so of many that saw one
+holder die the first wins, all agree on who that is, and nobody needs a lock (a compare-and-set by total order, as in a replicated log).
 
 A holder on this machine that is no longer alive is replaced at once. One on another machine cannot be looked at from here: its writer
 counts a `beat` up every `BEAT` seconds, and one whose count stands still for `TIMEOUT` seconds on the waiting process's own clock is
@@ -14,12 +14,13 @@ import os
 import socket
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from optuna.exceptions import DuplicatedStudyError
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, GrpcStorageProxy
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -27,21 +28,19 @@ from hpsearch.errors import StorageError, UserError
 
 PREFIX = "lease of "  # of the name of the study of a study's tickets
 BEAT, TIMEOUT = 10.0, 60.0  # seconds
-NOBODY = -1  # whom the first ticket comes after
-LEFT, COMPLETE = 0.0, 1.0  # a ticket's value once it is given back: the study goes on, or is complete
+NOBODY = ""  # whom the first ticket comes after
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A process's turn at a study: its number, who drew it, its beats so far; `value` is None while it is held."""
+    """A process's turn at a study: its own token and that of the ticket before, who drew it, its beats so far, whether it is held."""
 
     id: int
-    number: int
-    after: int
     token: str
+    after: str
     holder: Mapping[str, Any]
     beats: int = 0
-    value: float | None = None
+    held: bool = True
 
     @property
     def who(self) -> str:
@@ -91,7 +90,7 @@ def current(storage: BaseStorage, tickets: int) -> Ticket | None:
     """Return the last ticket that took the lease, given back or not."""
     last: Ticket | None = None
     for ticket in map(_ticket, storage.get_all_trials(tickets, deepcopy=False)):
-        if ticket is not None and ticket.after == (NOBODY if last is None else last.number):
+        if ticket is not None and ticket.after == (NOBODY if last is None else last.token):
             last = ticket
     return last
 
@@ -100,7 +99,7 @@ def held(ticket: Ticket) -> bool:
     """Whether a ticket's process may write, and is not this one."""
     own = holder()
     here = all(ticket.holder.get(name) == own[name] for name in ("host", "space", "boot", "pid", "started"))
-    return ticket.value is None and not here and alive(ticket.holder)
+    return ticket.held and not here and alive(ticket.holder)
 
 
 def claim(storage: BaseStorage, tickets: int, last: Ticket | None, token: str) -> Ticket | None:
@@ -108,32 +107,35 @@ def claim(storage: BaseStorage, tickets: int, last: Ticket | None, token: str) -
 
     The `token` is drawn for this claim alone: by it a ticket is known again whose answer was lost.
     """
-    after = NOBODY if last is None else last.number
+    after = NOBODY if last is None else last.token
     taken = current(storage, tickets)
-    if taken is None or taken.number == after:
+    if (NOBODY if taken is None else taken.token) == after:
         drawn = {"token": token, "after": after, "holder": holder()}
         storage.create_new_trial(tickets, template_trial=create_trial(state=TrialState.RUNNING, user_attrs=drawn))
         taken = current(storage, tickets)
     return taken if taken is not None and taken.token == token else None
 
 
-def acquire(storage: BaseStorage, tickets: int, token: str, *, take_over: bool = False) -> Ticket:
-    """Take the lease at once (see `claim`).
+def acquire(storage: BaseStorage, name: str, token: str, *, take_over: bool = False) -> tuple[int, Ticket]:
+    """Take the lease of a study at once; return the id of the tickets' study, and the ticket (see `claim`).
 
     Raises:
         UserError: another process holds it.
     """
-    last = current(storage, tickets)
-    if last is not None and last.token == token:
-        return last
-    if last is not None and held(last) and not take_over:
-        raise _refused(last)
-    ticket = claim(storage, tickets, last, token)
-    if ticket is None:
-        faster = current(storage, tickets)
-        assert faster is not None, "somebody was faster"
-        raise _refused(faster)
-    return ticket
+    while True:
+        with suppress(KeyError):  # the tickets went since they were found: the last holder ended
+            tickets = tickets_of(storage, name)
+            last = current(storage, tickets)
+            if last is not None and last.token == token:
+                return tickets, last
+            if last is not None and held(last) and not take_over:
+                raise UserError(
+                    f"another process runs this study: {last.who}. Wait for it or stop it; --join waits and takes over when it is "
+                    "gone, --take-over writes all the same."
+                )
+            if (ticket := claim(storage, tickets, last, token)) is not None:
+                return tickets, ticket
+            take_over = False  # from the one that was there, not from whoever was faster
 
 
 def beat(storage: BaseStorage, tickets: int, ticket: Ticket, beats: int) -> None:
@@ -142,33 +144,39 @@ def beat(storage: BaseStorage, tickets: int, ticket: Ticket, beats: int) -> None
     Raises:
         StorageError: the lease is another process's by now.
     """
-    last = current(storage, tickets)
-    if last is None or last.id != ticket.id:
+    try:
+        last = current(storage, tickets)
+    except KeyError:  # whoever took over has ended too
+        last = None
+    if last is None or last.token != ticket.token:
         by = f": {last.who}" if last else ""
         raise StorageError(f"another process took this study over{by}. This one ends; what was told is kept.")
     storage.set_trial_user_attr(ticket.id, "beats", beats)
 
 
-def release(storage: BaseStorage, ticket: Ticket, *, complete: bool) -> None:
-    """Give the lease back, if that is not done."""
-    if not storage.get_trial(ticket.id).state.is_finished():
-        storage.set_trial_state_values(ticket.id, TrialState.COMPLETE, [COMPLETE if complete else LEFT])
+def release(storage: BaseStorage, tickets: int, ticket: Ticket) -> None:
+    """Give the lease back, if it is still this ticket's: the tickets go, which happens at once or not at all.
 
-
-def _refused(ticket: Ticket) -> UserError:
-    return UserError(
-        f"another process runs this study: {ticket.who}. Wait for it or stop it; --join waits and takes over when it is gone, "
-        "--take-over writes all the same."
-    )
+    Where they cannot (another one was drawn at that moment, or a gRPC proxy's clients would go on to see them) this one is marked.
+    """
+    with suppress(KeyError):  # they are gone
+        last = current(storage, tickets)
+        if last is None or last.token != ticket.token or not last.held:
+            return
+        if not isinstance(storage, GrpcStorageProxy):
+            storage.delete_study(tickets)
+            current(storage, tickets)
+        storage.set_trial_state_values(ticket.id, TrialState.COMPLETE, [0.0])
 
 
 def _ticket(trial: FrozenTrial) -> Ticket | None:
     """Return a trial as a ticket, None where it is none."""
-    drawn, value = trial.user_attrs, trial.values[0] if trial.values else None
-    after, token, who, beats = (drawn.get(key) for key in ("after", "token", "holder", "beats"))
-    if not (isinstance(after, int) and isinstance(token, str) and isinstance(who, dict)):
+    drawn = trial.user_attrs
+    token, after, who, beats = (drawn.get(key) for key in ("token", "after", "holder", "beats"))
+    if not (isinstance(token, str) and isinstance(after, str) and isinstance(who, dict)):
         return None
-    return Ticket(trial._trial_id, trial.number, after, token, who, beats if isinstance(beats, int) else 0, value)
+    count = beats if isinstance(beats, int) else 0
+    return Ticket(trial._trial_id, token, after, who, count, held=not trial.state.is_finished())
 
 
 def _space() -> str:

@@ -8,8 +8,10 @@ import fcntl
 import os
 import random
 import re
+import sqlite3
 import time
 import warnings
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +26,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from hpsearch.errors import HpsearchError, StorageError, UserError
 from hpsearch.storage.journals import FileJournal, RedisJournal
 from hpsearch.storage.retrying import cause_of, remote
+from hpsearch.storage.sqlite_files import WAIT_FOR_LOCK, check, readable
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -32,7 +35,6 @@ JOURNAL = "journal:///"
 REDIS = ("redis://", "rediss://")
 GRPC = "grpc://"
 SQLITE_MAGIC = b"SQLite format 3\0"
-WAIT_FOR_LOCK = 60  # seconds
 CONNECT = 10  # seconds that a server has to accept a connection
 TABLES = 10  # tries to make a database's tables, which other processes may be making
 DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
@@ -78,6 +80,8 @@ def open_storage(url: str, *, read_only: bool = False) -> BaseStorage:
             return JournalStorage(FileJournal(file))
         if url.startswith(REDIS):
             return _redis(url)
+        if file is not None and file.exists() and file.stat().st_size:
+            return _sqlite(file, read_only)
         return _database(url, read_only)
 
 
@@ -171,7 +175,7 @@ def explained(url: str) -> Iterator[None]:
     except HpsearchError:
         raise
     except Exception as error:
-        known = isinstance(error, SQLAlchemyError | optuna.exceptions.StorageInternalError | OSError)
+        known = isinstance(error, SQLAlchemyError | optuna.exceptions.StorageInternalError | OSError | sqlite3.Error)
         if not known and not remote(error):
             raise
         raise _explained(error, url) from error
@@ -236,6 +240,18 @@ def alone(url: str) -> Iterator[None]:
         yield
     finally:
         os.close(folder)  # and with it the lock, as a crash would
+
+
+def _sqlite(file: Path, read_only: bool) -> RDBStorage:
+    """Open a SQLite file that is there, once its pages are looked at."""
+    if not read_only:
+        check(file, "rw")
+        return _database(sqlite_url(file), read_only)
+    whole, folder = readable(file)
+    storage = _database(sqlite_url(whole), read_only)
+    if folder is not None:
+        weakref.finalize(storage, folder.cleanup)
+    return storage
 
 
 def _database(url: str, read_only: bool) -> RDBStorage:

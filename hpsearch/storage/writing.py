@@ -29,7 +29,7 @@ from hpsearch.storage.lease import Ticket
 from hpsearch.storage.opening import alone, explained, open_storage
 from hpsearch.storage.reading import PREFIX, RUN, SCHEMA, check_identity, identity, read_run, read_table
 from hpsearch.storage.retrying import Patience
-from hpsearch.storage.seals import sealed, trial_facts
+from hpsearch.storage.seals import SEAL, sealed, trial_facts
 from hpsearch.storage.telling import begin_trial, finish_trial
 from hpsearch.trial import Outcome, TrainingRun
 
@@ -226,10 +226,12 @@ class StudyWriter:
     def close(self) -> None:
         """Write what is left, give the lease back and end the thread."""
         try:
+            if self._turn is not None and self.complete:
+                self.keep({"by": self._turn.ticket.who, "settings": self._turn.settings}, "complete")
             self.flush()
             if self._turn is not None:
                 turn = self._turn
-                self._ask(lambda: lease.release(self.storage, turn.ticket, complete=self.complete))
+                self._ask(lambda: lease.release(self.storage, turn.tickets, turn.ticket))
         finally:
             self._tasks.put(None)
             self._thread.join(5)
@@ -289,10 +291,10 @@ class StudyWriter:
 
 
 class Turn:
-    """A process's turn at writing: its ticket, and when it last showed that it lives."""
+    """A process's turn at writing: its ticket, and when it last showed that it lives; `settings` are a checksum of the study's."""
 
-    def __init__(self, tickets: int, ticket: Ticket) -> None:
-        self.tickets, self.ticket = tickets, ticket
+    def __init__(self, tickets: int, ticket: Ticket, settings: int) -> None:
+        self.tickets, self.ticket, self.settings = tickets, ticket, settings
         self.beats, self.kept = ticket.beats, _clock()
 
     def keep(self, storage: BaseStorage) -> None:
@@ -327,19 +329,19 @@ def _turn(
     join: bool,
 ) -> Turn:
     """Take the lease, or wait for it."""
-    tickets = patience.call(lambda: lease.tickets_of(storage, name))
+    asked = sealed(settings)[SEAL]
     if take_over or not join:
         token = uuid.uuid4().hex
-        return Turn(tickets, patience.call(lambda: lease.acquire(storage, tickets, token, take_over=take_over)))
+        return Turn(*patience.call(lambda: lease.acquire(storage, name, token, take_over=take_over)), asked)
 
-    def same() -> bool:
-        return sealed(read_table(storage.get_study_user_attrs(study_id), "settings")) == sealed(settings)
+    def complete() -> dict[str, Any]:
+        kept = read_table(storage.get_study_user_attrs(study_id), "complete")
+        return kept if kept.get("settings") == asked else {}
 
-    ticket = wait(storage, tickets, patience, same)
-    if ticket is None:
-        last = lease.current(storage, tickets)
-        raise CompletedElsewhere(f"study '{name}' is complete (by {last.who})" if last else "")
-    return Turn(tickets, ticket)
+    turn = wait(storage, name, patience, lambda: bool(complete()))
+    if turn is None:
+        raise CompletedElsewhere(f"study '{name}' is complete (by {patience.call(complete).get('by')})")
+    return Turn(*turn, asked)
 
 
 def _find_or_create(storage: BaseStorage, name: str, directions: Sequence[str]) -> int:
