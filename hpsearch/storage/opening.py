@@ -85,6 +85,17 @@ def open_storage(url: str, *, read_only: bool = False) -> BaseStorage:
         return _database(url, read_only)
 
 
+def close_storage(storage: BaseStorage) -> None:
+    """End a storage's connections; one that is used again opens new ones."""
+    if isinstance(storage, RDBStorage):
+        storage.remove_session()
+        storage.engine.dispose()
+    elif isinstance(storage, optuna.storages.GrpcStorageProxy):
+        storage.close()
+    elif isinstance(storage, JournalStorage) and isinstance(storage._backend, RedisJournal):
+        storage._backend.backend._redis.close()
+
+
 def load_study(url: str, name: str) -> optuna.Study:
     """Return a stored study as Optuna's own functions take it.
 
@@ -192,6 +203,17 @@ def read_whole(url: str) -> Iterator[None]:
     except (LookupError, ValueError, TypeError, AttributeError, AssertionError, RecursionError) as error:
         reason = " ".join(f"{type(error).__name__} {error}".split())[:120]
         raise StorageError(f"storage damaged: {masked(url)} ({reason}). It was not changed; restore a copy.") from error
+
+
+@contextmanager
+def reading(url: str) -> Iterator[BaseStorage]:
+    """Open a storage to read it, and close it; see `read_whole`."""
+    with read_whole(url):
+        storage = open_storage(url, read_only=True)
+        try:
+            yield storage
+        finally:
+            close_storage(storage)
 
 
 def _explained(error: Exception, url: str) -> StorageError:

@@ -13,7 +13,7 @@ from hpsearch.data.objectives import OBJECTIVES
 from hpsearch.errors import StorageError, UserError, suggestion
 from hpsearch.storage.curves import reported
 from hpsearch.storage.lease import PREFIX as LEASE
-from hpsearch.storage.opening import masked, open_storage, read_whole
+from hpsearch.storage.opening import masked, reading
 from hpsearch.storage.records import ArmRecord, ComparisonRecord, StudyRecord, TrialRecord, WinnerRecord
 from hpsearch.storage.seals import opened, trial_facts
 from hpsearch.trial import History
@@ -32,8 +32,7 @@ def read_study(url: str, name: str | None = None) -> StudyRecord:
         UserError: there is no such study, or hpsearch did not make it.
         StorageError: the storage cannot be read.
     """
-    with read_whole(url):
-        storage = open_storage(url, read_only=True)
+    with reading(url) as storage:
         study_id = _find(storage, url, name)
         if f"{PREFIX}settings" not in storage.get_study_user_attrs(study_id):
             raise UserError(
@@ -66,8 +65,7 @@ def read(url: str, name: str | None = None) -> StudyRecord | ComparisonRecord:
         UserError: there is none of that name, or hpsearch did not make it.
         StorageError: the storage cannot be read.
     """
-    with read_whole(url):
-        storage = open_storage(url, read_only=True)
+    with reading(url) as storage:
         study_id = _find(storage, url, name)
         settings = storage.get_study_user_attrs(study_id).get(f"{PREFIX}settings", {})
         if "compare" in settings or "minima" in settings:

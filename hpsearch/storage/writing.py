@@ -26,7 +26,7 @@ from hpsearch.storage import lease
 from hpsearch.storage.curves import CURVE, reported, shown_curve
 from hpsearch.storage.joining import wait
 from hpsearch.storage.lease import Ticket
-from hpsearch.storage.opening import alone, explained, open_storage
+from hpsearch.storage.opening import alone, close_storage, explained, open_storage
 from hpsearch.storage.reading import PREFIX, RUN, SCHEMA, check_identity, identity, read_run, read_table
 from hpsearch.storage.retrying import Patience
 from hpsearch.storage.seals import SEAL, sealed, trial_facts
@@ -123,12 +123,21 @@ class StudyWriter:
         with alone(url), explained(url):
             storage = under.storage if under else open_storage(url)
             study_id = patience.call(lambda: _find_or_create(storage, name, [direction, *others]))
-        with explained(url):
-            patience.call(lambda: _refuse_another(storage, study_id, name, settings, data))
-            turn = None if under else _turn(storage, study_id, name, settings, patience, take_over=take_over, join=join)
-            if join:  # the study may be another one since
+        try:
+            with explained(url):
                 patience.call(lambda: _refuse_another(storage, study_id, name, settings, data))
-            patience.call(lambda: _describe(storage, study_id, settings, data))
+                turn = (
+                    None
+                    if under
+                    else _turn(storage, study_id, name, settings, patience, take_over=take_over, join=join)
+                )
+                if join:  # the study may be another one since
+                    patience.call(lambda: _refuse_another(storage, study_id, name, settings, data))
+                patience.call(lambda: _describe(storage, study_id, settings, data))
+        except BaseException:
+            if under is None:
+                close_storage(storage)
+            raise
         return cls(url, storage, study_id, under=under, curve=curve, patience=patience, turn=turn)
 
     @classmethod
@@ -235,6 +244,7 @@ class StudyWriter:
         finally:
             self._tasks.put(None)
             self._thread.join(5)
+            close_storage(self.storage)
 
     def _ask(self, call: Callable[[], Answer]) -> Answer:
         with explained(self.url):
