@@ -22,6 +22,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages.journal import JournalStorage
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from hpsearch.errors import HpsearchError, StorageError, UserError
 from hpsearch.storage.journals import FileJournal, RedisJournal
@@ -37,6 +38,7 @@ GRPC = "grpc://"
 SQLITE_MAGIC = b"SQLite format 3\0"
 CONNECT = 10  # seconds that a server has to accept a connection
 TABLES = 10  # tries to make a database's tables, which other processes may be making
+NO_TABLES = r"version_info.* does(n't| not) exist|no such table: version_info|readonly database[\s\S]*INTO version_info"
 DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 PROMPT: dict[str, dict[str, int]] = {  # driver → its settings by which a server that is gone is noticed within a minute
     "psycopg": {"connect_timeout": CONNECT, "keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
@@ -280,10 +282,16 @@ def _database(url: str, read_only: bool) -> RDBStorage:
     """Open a database; one that is fresh gets its tables, though several processes may make them at once."""
     for tries_left in reversed(range(TABLES)):
         try:
-            return RDBStorage(
-                _engine_url(url, read_only), engine_kwargs=_engine_kwargs(url), skip_table_creation=read_only
-            )
+            kwargs = {
+                **_engine_kwargs(url),
+                **({"poolclass": NullPool} if read_only else {}),
+            }  # a reader leaves nothing open
+            return RDBStorage(_engine_url(url, read_only), engine_kwargs=kwargs, skip_table_creation=read_only)
         except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+            if read_only and re.search(NO_TABLES, str(cause_of(error))):
+                raise UserError(
+                    f"no study in {masked(url)}: it has not Optuna's tables (yet). Run the study first, or give another URL."
+                ) from error
             if not tries_left or not re.search(r"already exists|duplicate", str(cause_of(error)), re.IGNORECASE):
                 raise
             time.sleep(random.uniform(0.05, 0.5))  # noqa: S311
