@@ -27,7 +27,7 @@ from sqlalchemy.pool import NullPool
 from hpsearch.errors import HpsearchError, StorageError, UserError
 from hpsearch.storage.journals import FileJournal, RedisJournal
 from hpsearch.storage.retrying import cause_of, remote
-from hpsearch.storage.sqlite_files import WAIT_FOR_LOCK, check, readable
+from hpsearch.storage.sqlite_files import WAIT_FOR_LOCK, check, check_tables, readable
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -270,6 +270,7 @@ def _sqlite(file: Path, read_only: bool) -> RDBStorage:
     """Open a SQLite file that is there, once its pages are looked at."""
     if not read_only:
         check(file, "rw")
+        check_tables(file, {*optuna.storages._rdb.models.BaseModel.metadata.tables})
         return _database(sqlite_url(file), read_only)
     whole, folder = readable(file)
     storage = _database(sqlite_url(whole), read_only)

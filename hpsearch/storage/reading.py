@@ -1,7 +1,7 @@
 """From a storage to a `StudyRecord`. Reading never writes, and never trusts what it reads to be more than JSON."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -202,6 +202,18 @@ def read_run(trial: FrozenTrial, attributes: Mapping[str, Any]) -> dict[str, Any
         return run
     facts = trial_facts(trial.params, trial.state.name, trial.values or (), trial.intermediate_values)
     return opened(run, f"trial {trial.number}", facts, demanded=_sealed(attributes))
+
+
+def check_numbers(trials: Sequence[FrozenTrial]) -> None:
+    """Refuse trials between which one is missing.
+
+    Raises:
+        StorageError: there is a gap.
+    """
+    if [trial.number for trial in trials] != [*range(len(trials))]:
+        raise StorageError(
+            "storage damaged: there are gaps in the trials' numbers. It was not changed; restore a copy."
+        )
 
 
 def _sealed(attributes: Mapping[str, Any]) -> bool:

@@ -55,3 +55,21 @@ def check(file: Path, mode: str) -> None:
     if found != "ok":
         reason = " ".join(found.split())[:120]
         raise StorageError(f"storage damaged: {file} ({reason}). It was not changed; restore a copy.")
+
+
+def check_tables(file: Path, expected: set[str]) -> None:
+    """Refuse a file in which a table is missing: Optuna would make an empty one in its place.
+
+    A file without any, which may be another program's, gets them all; one whose making was cut short has no study yet, and the rest.
+
+    Raises:
+        StorageError: a table is missing beside others.
+    """
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=WAIT_FOR_LOCK)) as connection:
+        there = {str(name) for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        missing = expected - there
+        begun = missing and "studies" in there and connection.execute("SELECT 1 FROM studies LIMIT 1").fetchone()
+    if begun or (missing and missing != expected and there - expected - {"alembic_version"}):
+        raise StorageError(
+            f"storage damaged: {file} (no table {', '.join(sorted(missing))}). It was not changed; restore a copy."
+        )

@@ -26,8 +26,8 @@ from hpsearch.storage import lease
 from hpsearch.storage.curves import CURVE, reported, shown_curve
 from hpsearch.storage.joining import wait
 from hpsearch.storage.lease import Ticket
-from hpsearch.storage.opening import alone, close_storage, explained, open_storage
-from hpsearch.storage.reading import PREFIX, RUN, SCHEMA, check_identity, identity, read_run, read_table
+from hpsearch.storage.opening import alone, close_storage, explained, open_storage, read_whole
+from hpsearch.storage.reading import PREFIX, RUN, SCHEMA, check_identity, check_numbers, identity, read_run, read_table
 from hpsearch.storage.retrying import Patience
 from hpsearch.storage.seals import SEAL, sealed, trial_facts
 from hpsearch.storage.telling import begin_trial, finish_trial
@@ -120,11 +120,11 @@ class StudyWriter:
             CompletedElsewhere: another process completed the very study while this one waited.
         """
         patience = under.root.patience if under else patience or Patience()
-        with alone(url), explained(url):
+        with alone(url), read_whole(url):
             storage = under.storage if under else open_storage(url)
             study_id = patience.call(lambda: _find_or_create(storage, name, [direction, *others]))
         try:
-            with explained(url):
+            with read_whole(url):
                 patience.call(lambda: _refuse_another(storage, study_id, name, settings, data))
                 turn = (
                     None
@@ -158,8 +158,10 @@ class StudyWriter:
 
     def stored(self) -> list[Stored]:
         """Return the trials that are there already, in the order of their numbers."""
-        trials = self._ask(lambda: self.storage.get_all_trials(self.study_id, deepcopy=False))
-        attributes = self._ask(lambda: self.storage.get_study_user_attrs(self.study_id))
+        with read_whole(self.url):
+            trials = self.patience.call(lambda: self.storage.get_all_trials(self.study_id, deepcopy=False))
+            attributes = self.patience.call(lambda: self.storage.get_study_user_attrs(self.study_id))
+        check_numbers(trials)
         self.ids = {trial.number: trial._trial_id for trial in trials}
         self._params = {trial.number: trial.params for trial in trials if not trial.state.is_finished()}
         return [
@@ -175,7 +177,8 @@ class StudyWriter:
 
     def kept(self, key: str = "result") -> dict[str, Any]:
         """Return what an earlier run kept about the whole study under a key, if anything."""
-        return read_table(self._ask(lambda: self.storage.get_study_user_attrs(self.study_id)), key)
+        with read_whole(self.url):
+            return read_table(self.patience.call(lambda: self.storage.get_study_user_attrs(self.study_id)), key)
 
     def begin(self, number: int, params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]) -> None:
         """Write a trial whole, as RUNNING."""
