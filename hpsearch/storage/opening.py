@@ -202,7 +202,7 @@ def read_whole(url: str) -> Iterator[None]:
             yield
     except HpsearchError:
         raise
-    except (LookupError, ValueError, TypeError, AttributeError, AssertionError, RecursionError) as error:
+    except (LookupError, ValueError, TypeError, AssertionError, RecursionError) as error:
         reason = " ".join(f"{type(error).__name__} {error}".split())[:120]
         raise StorageError(f"storage damaged: {masked(url)} ({reason}). It was not changed; restore a copy.") from error
 
@@ -269,8 +269,10 @@ def alone(url: str) -> Iterator[None]:
 def _sqlite(file: Path, read_only: bool) -> RDBStorage:
     """Open a SQLite file that is there, once its pages are looked at."""
     if not read_only:
+        from optuna.storages._rdb.models import BaseModel
+
         check(file, "rw")
-        check_tables(file, {*optuna.storages._rdb.models.BaseModel.metadata.tables})
+        check_tables(file, {*BaseModel.metadata.tables})
         return _database(sqlite_url(file), read_only)
     whole, folder = readable(file)
     storage = _database(sqlite_url(whole), read_only)

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import tempfile
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from hpsearch.errors import StorageError
@@ -47,6 +48,7 @@ def check(file: Path, mode: str) -> None:
     address = f"{file.absolute().as_uri()}?mode={mode}"
     try:
         with closing(sqlite3.connect(address, uri=True, timeout=WAIT_FOR_LOCK)) as connection:
+            connection.text_factory = partial(str, encoding="utf-8", errors="replace")
             found = str(connection.execute(f"PRAGMA {how}(1)").fetchone()[0])
     except sqlite3.OperationalError:
         raise
