@@ -118,6 +118,41 @@ def test_races(kind: str, many: int, tmp_path: Path, request: pytest.FixtureRequ
         _race(server.url, many, rounds)
 
 
+def _open(url: str, start: Any, said: Any) -> None:
+    start.wait()
+    try:
+        writer = StudyWriter.open(url, "s", "maximize", SETTINGS, DATA)
+    except Exception as error:  # every kind is told
+        said.put(f"{type(error).__name__}: {error}")
+        return
+    said.put("writes")
+    time.sleep(1.5)
+    writer.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_many_begin_one_study_in_a_fresh_database(request: pytest.FixtureRequest) -> None:
+    """Four processes that find a database without tables make one study together: one writes, the others are told (--long: 20 rounds)."""
+    psycopg = pytest.importorskip("psycopg")
+    with postgres() as server:
+        if server is None:
+            pytest.skip("PostgreSQL is not installed")
+        for _ in range(20 if request.config.getoption("--long") else 1):
+            with psycopg.connect(server.url) as connection:
+                connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+            start, said = PROCESSES.Barrier(4), PROCESSES.Queue()
+            racers = [PROCESSES.Process(target=_open, args=(server.url, start, said)) for _ in range(4)]
+            for racer in racers:
+                racer.start()
+            answers = sorted(said.get(timeout=60) for _ in racers)
+            for racer in racers:
+                racer.join(60)
+            assert answers[3] == "writes", answers
+            assert all(answer.startswith("UserError: another process runs this study") for answer in answers[:3]), (
+                answers
+            )
+
+
 def _waits(storage: BaseStorage, said: list[str], **more: Any) -> Callable[[], Any]:
     """Wait for a study in a thread; return the answer once it is there."""
     answers: list[Any] = []

@@ -2,6 +2,7 @@
 
 import importlib.util
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,7 +13,7 @@ import optuna
 import pytest
 from optuna.storages import BaseStorage
 from servers import grpc, mysql, postgres, redis
-from test_storage import DATA, DEPTH, SETTINGS, run_of
+from test_storage import DATA, DEPTH, SETTINGS, long_run, run_of
 
 from hpsearch.cli import main
 from hpsearch.errors import CompletedElsewhere, StorageError, UserError
@@ -201,6 +202,23 @@ def test_a_number_that_another_program_took(url: str, name: str) -> None:
     with pytest.raises(UserError, match="another program wrote trial 1 into this study"):
         writer.close()
     assert [trial.params["depth"] for trial in read_study(url, name).trials] == [1, 3]
+
+
+def test_cost_of_a_trial(url: str, name: str, request: pytest.FixtureRequest) -> None:
+    """A trial of ten hyperparameters, a hundred evaluations and five rungs is begun and told; with --long -s its time is printed."""
+    trials = 200 if request.config.getoption("--long") else 5
+    distributions = {f"x{i}": optuna.distributions.FloatDistribution(0, 1) for i in range(10)}
+    writer = opened(url, name)
+    began = time.monotonic()
+    for number in range(trials):
+        writer.begin(number, dict.fromkeys(distributions, (number + 1) / 1000), distributions)
+        run = long_run(number, 100)
+        writer.finish(run, 0.75, {step: run.history.metric[step - 1] for step in (1, 3, 9, 27, 81)}, 1.5, None)
+    writer.flush()
+    took = (time.monotonic() - began) / trials
+    writer.close()
+    assert [trial.state for trial in read_study(url, name).trials] == ["complete"] * trials
+    print(f"\n{url.partition(':')[0]}: {1000 * took:.1f} ms a trial")
 
 
 @pytest.mark.parametrize("kind", ["postgres", "mysql"])
