@@ -359,3 +359,16 @@ def test_any_overrides_work_or_are_told(overrides: list[tuple[str, Any]]) -> Non
         return
     lines = told(find_study("digits"), *overrides)
     assert all(line.isprintable() and line for line in lines)
+
+
+def test_a_file_as_data_is_searched_as_a_table(tmp_path: Path) -> None:
+    """A study that gives a file and no space has the space and budget of `run --data`; what it says itself stays."""
+    table = read_config(find_study("table"), [("data.file", "mine.csv"), ("study.name", "mine")])
+    own = read_config(write(tmp_path, '[data]\nfile = "mine.csv"\n[study]\nname = "mine"\n[search]\ntrials = 3\n'))
+    assert own.space == table.space
+    assert (own.training, own.confirm, own.data) == (table.training, table.confirm, table.data)
+    assert own.search.trials == 3
+    divided = read_config(write(tmp_path, '[data]\nfile = "mine.csv"\nvalidation = 0.2\n'))
+    assert (divided.data.folds, divided.space) == (None, table.space)
+    spaced = read_config(write(tmp_path, '[data]\nfile = "mine.csv"\n[space]\nwidth = 8\n'))
+    assert set(spaced.space.domains) == {"width"}

@@ -58,7 +58,9 @@ def rounds(tables: Sequence[str], count: int, trials: int | None) -> Iterator[Ro
 def show_quality(count: int) -> None:
     """Run the rounds of all tables and print what comes out."""
     console = Console(highlight=False, markup=False)
-    console.print(quality(count), width=None if console.is_terminal else PAGE)
+    if not console.is_terminal:
+        console.width = PAGE
+    console.print(quality(count))
 
 
 def quality(count: int, trials: int | None = None, tables: Sequence[str] = TABLES) -> Table:

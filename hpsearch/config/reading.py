@@ -65,7 +65,17 @@ def overridden(raw: dict[str, Any], called: str, where: str, overrides: Sequence
     for given, other in (("file", "name"), ("name", "file")):  # the one takes the place of the other
         if f"data.{given}" in keys and f"data.{other}" not in keys:
             raw["data"].pop(other, None)
-    return check_config(raw, where, keys)
+    return check_config(_of_a_table(raw), where, keys)
+
+
+def _of_a_table(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a file as data that says nothing of a space with those of the study `table`, as `run --data` has them."""
+    data = raw.get("data")
+    if not isinstance(data, dict) or "file" not in data or "space" in raw or "compare" in raw:
+        return raw
+    table = parse(STUDIES / "table.toml")
+    alone = {"validation", "time", "folds"} & data.keys()
+    return {**table, **raw, "data": data if alone else {**table["data"], **data}}
 
 
 def take_places(raw: dict[str, Any], called: str, overrides: Sequence[tuple[str, Any]]) -> list[str]:

@@ -16,7 +16,7 @@ from hpsearch.data.splits import Split
 from hpsearch.errors import Stopped
 from hpsearch.model import Model, load_model
 from hpsearch.searching.loop import Standing
-from hpsearch.searching.place import Place, on_device, prepare_engine
+from hpsearch.searching.place import Place, divided, on_device, prepare_engine
 from hpsearch.searching.stage import Stage
 from hpsearch.searching.study import OpenStudy, open_in_memory, run_study
 from hpsearch.storage import StudyRecord
@@ -56,17 +56,10 @@ def array_data(config: StudyConfig, place: Place, inputs: Any, targets: Any, spl
         inputs,
         targets,
         name=section.name or "arrays",
-        seed=config.study.seed,
-        validation=section.validation,
-        test=section.test,
-        task=section.task,
-        metric=config.search.metric,
-        rows=section.rows,
-        folds=config.folds,
         missing=section.missing,
         missing_values=section.missing_values,
-        class_weights=config.training.class_weights,
         split=split,
+        **divided(config),
     )
     return on_device(config, place, data)
 

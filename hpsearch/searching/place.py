@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -55,23 +56,26 @@ def prepare_data(config: StudyConfig, place: Place, whole: bool = False) -> Data
     return on_device(config, place, data)
 
 
+def divided(config: StudyConfig) -> dict[str, Any]:
+    """Return what a study asks of its data whatever they are: the task, the metric, which rows go where, how classes weigh."""
+    section = config.data
+    return {
+        "seed": config.study.seed,
+        "validation": section.validation,
+        "test": section.test,
+        "rows": section.rows,
+        "folds": config.folds,
+        "task": section.task,
+        "metric": config.search.metric,
+        "class_weights": config.training.class_weights,
+    }
+
+
 def _named(config: StudyConfig, place: Place, whole: bool) -> Data:
     section = config.data
     assert section.name is not None
     return load(
-        section.name,
-        root=section.root,
-        download=place.download,
-        seed=config.study.seed,
-        validation=section.validation,
-        test=section.test,
-        task=section.task,
-        metric=config.search.metric,
-        rows=section.rows,
-        size=section.size,
-        folds=config.folds,
-        whole=whole,
-        class_weights=config.training.class_weights,
+        section.name, root=section.root, download=place.download, size=section.size, whole=whole, **divided(config)
     )
 
 
@@ -81,25 +85,18 @@ def _file(config: StudyConfig, whole: bool) -> Data:
     return load_file(
         section.file,
         section.target,
-        seed=config.study.seed,
-        validation=section.validation,
-        test=section.test,
-        task=section.task,
-        metric=config.search.metric,
-        rows=section.rows,
-        folds=config.folds,
+        whole=whole,
         group=section.group,
         time=section.time,
         columns=section.columns,
         missing=section.missing,
         missing_values=section.missing_values,
-        whole=whole,
-        class_weights=config.training.class_weights,
         separator=section.separator,
         header=section.header,
         encoding=section.encoding,
         decimal=section.decimal,
         size=section.size,
+        **divided(config),
     )
 
 
