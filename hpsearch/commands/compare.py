@@ -60,7 +60,7 @@ def call(options: argparse.Namespace) -> None:
     data = prepare_data(config, place)
     screen = Screen(data.metric.name)
     explain = screen.explain if options.verbose else lambda line: None
-    with open_comparison(config, place, data) as opened:
+    with open_comparison(config, place, data, screen.announce) as opened:
         device = place.trained_on(data)
         screen.introduce_comparison(config, opened.arms, data.summary, device, place.folder, notices)
         engine = prepare_engine(config, place, data, explain, screen.announce)

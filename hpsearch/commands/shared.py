@@ -32,6 +32,16 @@ def add_training(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--take-over", action="store_true", help="write although another machine's process holds the study"
     )
+    command.add_argument(
+        "--storage-patience",
+        type=float,
+        default=600.0,
+        metavar="S",
+        help="how long a storage may be away before the run ends; results wait (default: 600 seconds)",
+    )
+    command.add_argument(
+        "--grace", type=float, default=25.0, metavar="S", help="SIGTERM ends the run within S seconds (default: 25)"
+    )
 
 
 def add_workers(command: argparse.ArgumentParser) -> None:
@@ -85,6 +95,8 @@ def place_of(options: argparse.Namespace, name: str) -> "Place":
         workers["ray"],
         workers["worker_gpus"],
         workers["worker_cpus"],
+        join=getattr(options, "join", False),
+        patience=options.storage_patience,
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hpsearch.config import StudyConfig
 from hpsearch.data import load, load_file
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError, look_up
+from hpsearch.storage.retrying import SECONDS
 from hpsearch.training import Engine
 from hpsearch.training.devices import choose_device, default_places, several_devices
 from hpsearch.training.engines import ENGINES, make_engine
@@ -24,10 +26,11 @@ class Place:
 
     `engine` is a name of `ENGINES`; `parallel` how many trials are in flight (None: chosen). Neither changes what is proposed.
     `devices` ("cuda:0,cuda:1", "all", "cpu,cpu") and `ray` (an address, or "local") train in workers; of a cluster each of them takes
-    `worker_gpus` (None: one where there are some) and `worker_cpus` (None: one).
+    `worker_gpus` (None: one where there are some) and `worker_cpus` (None: one). `patience` is how many seconds the storage may be
+    away; with `join` another process that runs the study is waited for.
 
     Raises:
-        UserError: no such engine; fewer than one trial in flight; options that exclude each other.
+        UserError: no such engine; fewer than one trial in flight; no time; options that exclude each other.
     """
 
     folder: Path
@@ -41,11 +44,15 @@ class Place:
     ray: str | None = None
     worker_gpus: float | None = None
     worker_cpus: float | None = None
+    join: bool = False
+    patience: float = SECONDS
 
     def __post_init__(self) -> None:
         look_up(ENGINES, self.engine, "engine")
         if self.parallel is not None and self.parallel < 1:
             raise UserError(f"--parallel {self.parallel}: a number from 1 expected.")
+        if not 0 <= self.patience < inf:
+            raise UserError(f"--storage-patience {self.patience}: a number of seconds from 0 expected.")
         if sum(given is not None for given in (self.device, self.devices, self.ray)) > 1:
             raise UserError("give one of --device, --devices and --ray.")
         for flag, amount in (("--worker-gpus", self.worker_gpus), ("--worker-cpus", self.worker_cpus)):

@@ -1,22 +1,23 @@
 """From a storage to a `StudyRecord`. Reading never writes, and never trusts what it reads to be more than JSON."""
 
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 
 from hpsearch.data.objectives import OBJECTIVES
-from hpsearch.errors import StorageError, UserError, masked, suggestion
+from hpsearch.errors import StorageError, UserError, masked, shown, suggestion
 from hpsearch.storage.curves import reported
-from hpsearch.storage.opening import explained, open_storage
+from hpsearch.storage.lease import PREFIX as LEASE
+from hpsearch.storage.opening import reading
 from hpsearch.storage.records import ArmRecord, ComparisonRecord, StudyRecord, TrialRecord, WinnerRecord
 from hpsearch.storage.rows import Row, read_rows, uncollected
+from hpsearch.storage.seals import opened, trial_facts
 from hpsearch.trial import History
 
-SCHEMA = 1
+SCHEMA = 2  # from 2 on everything has a seal
 PREFIX = "hpsearch:"
 RUN = f"{PREFIX}run"
 WINNER = "/trial "  # in the name of the study of a winner's runs, before the number of the trial that won
@@ -33,8 +34,7 @@ def read_study(url: str, name: str | None = None) -> StudyRecord:
         UserError: there is no such study, or hpsearch did not make it.
         StorageError: the storage cannot be read.
     """
-    storage = open_storage(url, read_only=True)
-    with explained(url):
+    with reading(url) as storage:
         study_id = _find(storage, url, name)
         if f"{PREFIX}settings" not in storage.get_study_user_attrs(study_id):
             raise UserError(
@@ -46,15 +46,17 @@ def read_study(url: str, name: str | None = None) -> StudyRecord:
 def record_of(storage: BaseStorage, study_id: int) -> StudyRecord:
     """Return what an open storage says about a study of hpsearch's."""
     attributes = storage.get_study_user_attrs(study_id)
+    check_identity(storage, study_id, attributes)
+    settings = read_table(attributes, "settings")
     return StudyRecord(
         name=storage.get_study_name_from_id(study_id),
         direction=_direction(storage, study_id),
-        settings=_table(attributes, "settings"),
-        data=_table(attributes, "data"),
-        result=_table(attributes, "result"),
-        trials=_trials(storage, study_id),
+        settings=settings,
+        data=read_table(attributes, "data"),
+        result=read_table(attributes, "result"),
+        trials=_trials(storage, study_id, attributes),
         as_of=time.strftime("%Y-%m-%d %H:%M"),
-        objectives=_objectives(storage, study_id, _table(attributes, "settings")),
+        objectives=_objectives(storage, study_id, settings),
     )
 
 
@@ -65,8 +67,7 @@ def read(url: str, name: str | None = None) -> StudyRecord | ComparisonRecord:
         UserError: there is none of that name, or hpsearch did not make it.
         StorageError: the storage cannot be read.
     """
-    storage = open_storage(url, read_only=True)
-    with explained(url):
+    with reading(url) as storage:
         study_id = _find(storage, url, name)
         settings = storage.get_study_user_attrs(study_id).get(f"{PREFIX}settings", {})
         if "compare" in settings or "minima" in settings:
@@ -76,10 +77,9 @@ def read(url: str, name: str | None = None) -> StudyRecord | ComparisonRecord:
 
 def _comparison(storage: BaseStorage, study_id: int) -> ComparisonRecord:
     attributes, name = storage.get_study_user_attrs(study_id), storage.get_study_name_from_id(study_id)
-    plan = _table(attributes, "plan")
-    parts = {
-        name: storage.get_study_id_from_name(name) for name in (study.study_name for study in storage.get_all_studies())
-    }
+    check_identity(storage, study_id, attributes)
+    plan = read_table(attributes, "plan")
+    parts = {study.study_name: study._study_id for study in storage.get_all_studies()}
     arms = [
         _arm(storage, parts, arm, plan.get("arms", {}).get(arm, {}))
         for arm in parts
@@ -89,21 +89,22 @@ def _comparison(storage: BaseStorage, study_id: int) -> ComparisonRecord:
     return ComparisonRecord(
         name=name,
         direction=_direction(storage, study_id),
-        settings=_table(attributes, "settings"),
-        data=_table(attributes, "data"),
+        settings=read_table(attributes, "settings"),
+        data=read_table(attributes, "data"),
         target=plan.get("target"),
         target_given=bool(plan.get("given")),
         arms=tuple(sorted(arms, key=lambda arm: (order.index(arm.optimizer), arm.batch_size))),
-        shared=_table(attributes, "shared"),
-        textbook=_table(attributes, "textbook"),
-        minima=_table(attributes, "minima"),
+        shared=read_table(attributes, "shared"),
+        textbook=read_table(attributes, "textbook"),
+        minima=read_table(attributes, "minima"),
         as_of=time.strftime("%Y-%m-%d %H:%M"),
-        made=_table(attributes, "made"),
+        made=read_table(attributes, "made"),
     )
 
 
 def _arm(storage: BaseStorage, parts: Mapping[str, int], name: str, chosen: Mapping[str, int | None]) -> ArmRecord:
-    settings = _table(storage.get_study_user_attrs(parts[name]), "settings")
+    attributes = storage.get_study_user_attrs(parts[name])
+    settings = read_table(attributes, "settings")
     winners = {
         number: _winner(storage, parts[f"{name}{WINNER}{number}"])
         for number in {chosen.get("fastest"), chosen.get("best")}
@@ -113,7 +114,7 @@ def _arm(storage: BaseStorage, parts: Mapping[str, int], name: str, chosen: Mapp
         optimizer=str(settings["space"]["optimizer"]),
         batch_size=int(settings["space"]["batch_size"]),
         settings=settings,
-        trials=_trials(storage, parts[name]),
+        trials=_trials(storage, parts[name], attributes),
         fastest=winners.get(chosen.get("fastest")),
         best=winners.get(chosen.get("best")),
     )
@@ -121,17 +122,18 @@ def _arm(storage: BaseStorage, parts: Mapping[str, int], name: str, chosen: Mapp
 
 def _winner(storage: BaseStorage, study_id: int) -> WinnerRecord:
     attributes = storage.get_study_user_attrs(study_id)
-    winner = _table(attributes, "settings")["winner"]
+    winner = read_table(attributes, "settings")["winner"]
     return WinnerRecord(
         trial=int(winner["trial"]),
         params=winner["params"],
-        runs=_trials(storage, study_id),
-        measured={int(number): measured for number, measured in _table(attributes, "measured").items()},
+        runs=_trials(storage, study_id, attributes),
+        measured={int(number): measured for number, measured in read_table(attributes, "measured").items()},
     )
 
 
 def _find(storage: BaseStorage, url: str, name: str | None) -> int:
     names = [study.study_name for study in storage.get_all_studies() if not _part_of(study.user_attrs)]
+    names = [n for n in names if not (n.startswith(LEASE) and n.removeprefix(LEASE) in names)]
     if name is None and len(names) == 1:
         name = names[0]
     if name is None or name not in names:
@@ -160,23 +162,81 @@ def _objectives(storage: BaseStorage, study_id: int, settings: Mapping[str, Any]
     return dict(zip(map(str, names), directions, strict=True)) if known else {}
 
 
-def _table(attributes: Mapping[str, Any], key: str) -> dict[str, Any]:
+def identity(storage: BaseStorage, study_id: int) -> dict[str, Any]:
+    """Return what Optuna itself keeps of a study, for its seal."""
+    directions = [direction.name.lower() for direction in storage.get_study_directions(study_id)]
+    return {"name": storage.get_study_name_from_id(study_id), "directions": directions}
+
+
+def check_identity(storage: BaseStorage, study_id: int, attributes: Mapping[str, Any]) -> None:
+    """Compare a study's name and directions with those that it was made with.
+
+    Raises:
+        StorageError: they differ.
+    """
+    if _sealed(attributes) and read_table(attributes, "identity") != identity(storage, study_id):
+        raise StorageError(
+            "storage damaged: a study's name or directions are not as they were written. Restore a copy."
+        )
+
+
+def read_table(attributes: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return what a study keeps under a key, its seal broken; nothing where nothing is kept.
+
+    Raises:
+        StorageError: it is damaged.
+    """
     value = attributes.get(PREFIX + key, {})
     if not isinstance(value, dict):
         raise StorageError(f"storage damaged: study attribute {PREFIX}{key} is a {type(value).__name__}, not a table.")
-    return value
+    return opened(value, f"study attribute {PREFIX}{key}", key, demanded=_sealed(attributes) and bool(value))
 
 
-def _trials(storage: BaseStorage, study_id: int) -> tuple[TrialRecord, ...]:
-    with uncollected():
-        trials = [_record(row) for row in read_rows(storage, study_id, RUN)]
-    first = min((trial.started for trial in trials if trial.started is not None), default=0.0)
-    return tuple(replace(t, started=t.started - first) if t.started is not None else t for t in trials)
+def read_run(row: Row, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what hpsearch keeps of a trial of a study with these attributes, its seal broken; nothing before the trial has ended.
 
-
-def _record(row: Row) -> TrialRecord:
+    Raises:
+        StorageError: it is damaged.
+    """
+    if not row.state.is_finished():
+        return {}
     run = row.attributes.get(RUN)
+    facts = trial_facts(row.params, row.state.name, row.told, row.reported)
     run = run if isinstance(run, dict) else {}
+    return opened(run, f"trial {row.number}", facts, demanded=_sealed(attributes))
+
+
+def check_numbers(rows: Sequence[Row]) -> None:
+    """Refuse trials between which one is missing.
+
+    Raises:
+        StorageError: there is a gap.
+    """
+    if [row.number for row in rows] != [*range(len(rows))]:
+        raise StorageError(
+            "storage damaged: there are gaps in the trials' numbers. It was not changed; restore a copy."
+        )
+
+
+def _sealed(attributes: Mapping[str, Any]) -> bool:
+    """Whether a study is of a version that seals everything."""
+    schema = attributes.get(f"{PREFIX}schema")
+    if schema not in (None, 1, SCHEMA):
+        raise StorageError(
+            f"study attribute {PREFIX}schema is {shown(schema)}: damaged, or of a later version of hpsearch."
+        )
+    return schema == SCHEMA
+
+
+def _trials(storage: BaseStorage, study_id: int, attributes: Mapping[str, Any]) -> tuple[TrialRecord, ...]:
+    with uncollected():
+        rows = [*read_rows(storage, study_id, RUN)]
+        check_numbers(rows)
+        first = min((row.begun for row in rows if row.begun is not None), default=0.0)
+        return tuple(_record(row, first, read_run(row, attributes)) for row in rows)
+
+
+def _record(row: Row, first: float, run: Mapping[str, Any]) -> TrialRecord:
     return TrialRecord(
         number=row.number,
         state=row.state.name.lower(),
@@ -188,7 +248,7 @@ def _record(row: Row) -> TrialRecord:
         validation_loss=_number(run.get("validation_loss")),
         best_evaluation=_count(run.get("best")) or 0,
         parameters=_count(run.get("parameters")),
-        started=row.begun,
+        started=None if row.begun is None else row.begun - first,
         seconds=_number(run.get("seconds")),
         history=history_of(run.get("history")),
         rungs=reported(row.reported, run),
