@@ -72,6 +72,10 @@ class ThreadCrew:
         if worker in self.sources:
             self.sources[worker].receive(sent(orders))
 
+    def end(self, worker: int, reason: str) -> Lost:
+        del self.sources[worker]
+        return Lost(reason)
+
     def close(self) -> None:
         self.sources.clear()
 

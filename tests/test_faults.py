@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -404,8 +404,10 @@ def study_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def whole(record: StudyRecord) -> StudyRecord:
-    return replace(record, as_of="", trials=tuple(replace(trial, started=None) for trial in record.trials))
+def whole(record: StudyRecord) -> dict[str, Any]:
+    """All that is read, but when."""
+    trials = tuple(replace(trial, started=None) for trial in record.trials)
+    return {field.name: getattr(record, field.name) for field in fields(record)} | {"as_of": "", "trials": trials}
 
 
 def _reopened(url: str) -> list[Any]:

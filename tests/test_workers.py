@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +30,7 @@ from hpsearch.training.workers.crews import Settings, devices_engine
 from hpsearch.training.workers.desk import truncated
 from hpsearch.training.workers.engine import WorkersEngine
 from hpsearch.training.workers.local import LocalCrew
+from hpsearch.training.workers.messages import Alive, Ready
 from hpsearch.training.workers.parcel import pack, unpack
 from hpsearch.training.workers.work import Job
 from hpsearch.trial import Outcome, TrainingRun, TrialSpec
@@ -206,6 +209,7 @@ def test_data_arrive_without_test_rows() -> None:
 def pair() -> WorkersEngine:
     """Two processes on the CPU."""
     engine = devices_engine(["cpu", "cpu"], small_data(), SETTINGS, lambda line: None, lambda line: None)
+    engine.run(Several(specs_of(small_data(), 2)))
     yield engine
     engine.end()
 
@@ -250,6 +254,52 @@ def test_a_killed_process_costs_nothing(pair: WorkersEngine) -> None:
     assert sorted(source.ended) == [0, 1, 2, 3]
     assert any("ended by SIGKILL" in line and "#1" in line for line in lines)
     assert not set(victims) & set(pair.crew.pids())
+
+
+@pytest.mark.parametrize(("seconds", "silence", "lost"), [(0.7, 60.0, False), (60.0, 2.5, True)])
+def test_a_stopped_process_tells_nothing_twice(
+    pair: WorkersEngine, monkeypatch: pytest.MonkeyPatch, seconds: float, silence: float, lost: bool
+) -> None:
+    """Processes that are stopped with trials in them and soon continued go on; after the stated time they are lost; all is told once."""
+    data, lines = small_data(), []
+    here, there = Several(specs_of(data, 4)), Several(specs_of(data, 4))
+    make_engine("reference", data).run(here)
+    source, victims = Watching(there), pair.crew.pids()
+    going_on = threading.Timer(seconds, signalled, (victims, signal.SIGCONT))
+
+    def stop(number: int, evaluation: int) -> None:
+        if (number, evaluation) == (0, 1):
+            signalled(victims, signal.SIGSTOP)
+            going_on.start()
+
+    source.at_rung = stop
+    monkeypatch.setattr(pair, "announce", lines.append)
+    monkeypatch.setattr(pair, "silence", silence)
+    pair.run(source)
+    going_on.cancel()
+    assert all(equal(here.runs[number], there.runs[number]) for number in range(4))
+    assert sorted(source.ended) == [0, 1, 2, 3]
+    assert len(source.rungs) == len(set(source.rungs)) == 8
+    assert any("no sign of life for 2.5 s" in line and "#0" in line for line in lines) == lost
+    assert bool(set(victims) & set(pair.crew.pids())) != lost
+    assert not lost or not [pid for pid in victims if Path(f"/proc/{pid}").exists()]
+
+
+def signalled(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def test_time_in_which_the_writer_stood_still_is_no_silence() -> None:
+    """Only looks count, a second each at most, and only at workers that hold trials: whoever wakes from a long sleep hears them first."""
+    book = desk.Desk(Several(specs_of(small_data(), 1)), {}, True, torch.device("cpu"))
+    for worker in (0, 1):
+        book.hear(worker, Ready(1))
+    assert book.fill()
+    assert [book.hung(1.0, 2.5) for _ in range(3)] == [[], [], [0]]
+    book.hear(0, Alive())
+    assert book.hung(1.0, 2.5) == []
 
 
 def test_a_trial_that_kills_its_process_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,10 @@ than is worth it trains on; what it did after the evaluation where the trial end
 
 *A lost worker.* Its trials are trained again under their own numbers, first of all, by whoever has room; evaluations that were told
 are walked through. Several trials of one worker are suspects together, so a trial whose worker died twice is trained alone, and one
-whose worker dies a third time ends in its outcome (`Outcome.KILLED`). The loss of a machine,
-where Ray calls it one, is nobody's fault.
+whose worker dies a third time ends in its outcome (`Outcome.KILLED`). The loss of a machine, where Ray calls it one, is nobody's fault.
+
+*A worker that hangs.* A worker with nothing to say says so every second or two. One that holds trials and has said nothing for
+`SILENCE` seconds, in which the writer listened, is ended and lost as any other: nothing that it might say later is heard.
 
 Pipes and not Ray on one machine: nothing listens on the network, no server outlives the study, workers start in the time that torch
 takes to import, and there is nothing to install.

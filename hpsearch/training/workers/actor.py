@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from hpsearch.training.workers.messages import Event, Orders
+from hpsearch.training.workers.messages import Alive, Event, Orders
 from hpsearch.training.workers.parcel import Parcel
 from hpsearch.training.workers.remote import RemoteSource
 from hpsearch.training.workers.work import Job, work
 
-SILENCE = 10.0  # seconds that a call waits for something to say
+PULSE = 2.0  # seconds after which an actor with nothing to say says that it is there
 
 
 class Seated:
@@ -33,9 +33,9 @@ class Seated:
     def news(self) -> list[Event]:
         """Return what there is to say; wait for it a while."""
         try:
-            found = [self.events.get(timeout=SILENCE)]
+            found = [self.events.get(timeout=PULSE)]
         except Empty:
-            return []
+            return [Alive()]
         while not self.events.empty():
             found.append(self.events.get())
         return found

@@ -111,6 +111,11 @@ class Cluster:
         if worker in self.actors:
             self.actors[worker].handle.order.options(concurrency_group="orders").remote(orders)
 
+    def end(self, worker: int, reason: str) -> Lost:
+        """End a worker that hangs (see `Crew`)."""
+        self.polls = {poll: number for poll, number in self.polls.items() if number != worker}
+        return self._lost(worker, reason) if worker in self.actors else Lost(reason)
+
     def close(self) -> None:
         """End all workers (see `Crew`)."""
         for actor in self.actors.values():

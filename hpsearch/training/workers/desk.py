@@ -50,6 +50,7 @@ class Seat:
     send: list[int] = field(default_factory=list)
     forget: list[int] = field(default_factory=list)
     news: bool = False  # whether it waits for an answer
+    silent: float = 0.0  # seconds since its last sign of life, while it held trials
 
     @property
     def free(self) -> int:
@@ -93,8 +94,16 @@ class Desk:
         """Return what workers are to be told, by worker."""
         return {worker: seat.orders() for worker, seat in self.seats.items() if seat.news}
 
+    def hung(self, seconds: float, silence: float) -> list[int]:
+        """Return the workers that hold trials and were silent for too long; `seconds` have gone since the last look."""
+        for seat in self.seats.values():
+            seat.silent = seat.silent + seconds if seat.trials else 0.0
+        return [worker for worker, seat in self.seats.items() if seat.silent > silence]
+
     def hear(self, worker: int, event: Event) -> list[int]:
         """Take an event; return the trials that are to be trained again because of it."""
+        if worker in self.seats:
+            self.seats[worker].silent = 0.0
         if isinstance(event, Ready):
             self.seats[worker] = Seat(event.places)
         elif isinstance(event, Lost):

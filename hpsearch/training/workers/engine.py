@@ -1,5 +1,6 @@
 """The engine at the writer's end: it keeps every worker full and hands on what they answer."""
 
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -12,7 +13,9 @@ from hpsearch.training import TrialSource
 from hpsearch.training.workers.desk import Desk, Seat
 from hpsearch.training.workers.messages import Event, Lost, Orders, Ready, Said
 
+SILENCE = 60.0  # seconds without a sign of life after which a worker that holds trials counts as lost
 WAIT = 0.1  # seconds after which a signal is looked at
+STEP = 1.0  # seconds between two looks at silent workers that count at most: while the writer itself stood still nobody was heard
 
 
 class Crew(Protocol):
@@ -36,6 +39,10 @@ class Crew(Protocol):
         """Tell a worker something; nothing happens where it is gone."""
         ...
 
+    def end(self, worker: int, reason: str) -> Lost:
+        """End a worker that hangs; nothing that it said or may say is heard any more."""
+        ...
+
     def close(self) -> None:
         """End all workers at once."""
         ...
@@ -48,7 +55,8 @@ class Crew(Protocol):
 class WorkersEngine:
     """An engine whose trials train in a crew's workers, which start with the first trial and live as long as the engine.
 
-    `explain` is told which engine they train with and why, `announce` which are lost.
+    `explain` is told which engine they train with and why, `announce` which are lost. One that holds trials and gives no sign of life for
+    `silence` seconds is ended, and its trials are trained again elsewhere.
     """
 
     def __init__(
@@ -57,12 +65,14 @@ class WorkersEngine:
         data: Data,
         explain: Callable[[str], None] = lambda line: None,
         announce: Callable[[str], None] = lambda line: None,
+        silence: float = SILENCE,
     ) -> None:
-        self.crew, self.explain, self.announce = crew, explain, announce
+        self.crew, self.explain, self.announce, self.silence = crew, explain, announce, silence
         self.maximize = data.metric.direction == "maximize"
         self.device: torch.device = data.training.inputs.device
         self.seats: dict[int, Seat] = {}
         self.lines: set[str] = set()
+        self.looked = time.monotonic()
         self.end = weakref.finalize(self, _end, crew)
 
     def run(self, source: TrialSource) -> None:
@@ -74,6 +84,7 @@ class WorkersEngine:
                 self._send(desk)
                 for worker, event in self.crew.events(WAIT):
                     self._hear(desk, worker, event)
+                self._end_hung(desk)
             self._send(desk)
         except BaseException:
             self._close()
@@ -90,6 +101,11 @@ class WorkersEngine:
         if isinstance(event, Lost):
             told = f"; training again: {', '.join(f'#{number}' for number in again)}" if again else ""
             self.announce(f"worker {worker} is lost ({shown(event.reason)}){told}")
+
+    def _end_hung(self, desk: Desk) -> None:
+        before, self.looked = self.looked, time.monotonic()
+        for worker in desk.hung(min(self.looked - before, STEP), self.silence):
+            self._hear(desk, worker, self.crew.end(worker, f"no sign of life for {self.silence:g} s"))
 
     def _say(self, line: str) -> None:
         if line not in self.lines:

@@ -12,11 +12,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError, shown
-from hpsearch.training.workers.messages import Began, Broken, Event, Lost, Orders, Ready
+from hpsearch.training.workers.messages import Alive, Began, Broken, Event, Lost, Orders, Ready
 from hpsearch.training.workers.parcel import Parcel, pack
 from hpsearch.training.workers.remote import RemoteSource
 from hpsearch.training.workers.starts import Starts
@@ -24,6 +24,7 @@ from hpsearch.training.workers.work import Job, work
 
 SPAWN = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PULSE = 1.0  # seconds after which a worker with nothing to say says that it is there
 GRACE = 5.0  # seconds that a worker whose pipe has closed may take to be gone
 
 
@@ -75,6 +76,14 @@ class LocalCrew:
         for bench in self.benches:
             if bench.number == worker and bench.pipe is not None:
                 _send(bench.pipe, orders)
+
+    def end(self, worker: int, reason: str) -> Lost:
+        """End a worker that hangs (see `Crew`)."""
+        for bench in self.benches:
+            if bench.number == worker and bench.process is not None:
+                bench.process.kill()
+                self._end(bench)
+        return Lost(reason)
 
     def close(self) -> None:
         """End all workers (see `Crew`)."""
@@ -170,9 +179,16 @@ def serve(pipe: Connection, job: Job) -> None:
 
 
 def _post(pipe: Connection, outbox: "SimpleQueue[Event | None]") -> None:
-    while (event := outbox.get()) is not None:
+    while (event := _next(outbox)) is not None:
         if not _send(pipe, event):
             os._exit(0)
+
+
+def _next(outbox: "SimpleQueue[Event | None]") -> Event | None:
+    try:
+        return outbox.get(timeout=PULSE)
+    except Empty:
+        return Alive()
 
 
 def _listen(pipe: Connection, source: RemoteSource) -> None:

@@ -72,6 +72,11 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
+class Alive:
+    """A worker that has nothing to say is there; its engine trains on a thread of its own."""
+
+
+@dataclass(frozen=True, slots=True)
 class Broken:
     """A worker's last words: the engine raised."""
 
@@ -86,4 +91,4 @@ class Lost:
     charged: bool = True
 
 
-Event = Began | Ready | Said | Reported | Ended | Sent | Broken | Lost
+Event = Began | Ready | Alive | Said | Reported | Ended | Sent | Broken | Lost
