@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -132,6 +133,18 @@ def specs_of(data: Data, count: int, **changes: Any) -> list[TrialSpec]:
     """Trials that differ, with rungs."""
     made = [small_spec(data, number=n, seed=n, learning_rate=0.02 * (n + 1), rungs=(1, 2)) for n in range(count)]
     return [replace(spec, **changes) for spec in made]
+
+
+def children(pid: int) -> set[int]:
+    """Processes that a process began, and theirs."""
+    stats = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            stats[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    found = {child for child, parent in stats.items() if parent == pid}
+    return found | {grandchild for child in found for grandchild in children(child)}
 
 
 class Poisoned:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from crews import children
 from forked import Command, Forge
 from servers import postgres
 from test_storage import DATA, DEPTH, SETTINGS, run_of
@@ -487,6 +488,79 @@ def test_a_write_that_was_cut_short(study_file: Path, tmp_path: Path) -> None:
     assert [(tmp_path / name).read_bytes() for name in ("study.db", "study.db-journal")] == before
     assert len(_reopened(sqlite_url(file))) == TRIALS
     assert not (tmp_path / "study.db-journal").exists()
+
+
+MIDDLING = STUDY.replace("epochs = 4", "epochs = 300\nevaluations = 50")
+
+
+@pytest.fixture(scope="module")
+def alone(forge: Forge, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[TrialRecord]:
+    """The trials of a study that takes longer, trained in its own process."""
+    if not request.config.getoption("--long"):
+        pytest.skip("only with --long: each study starts processes of its own (the short form is test_workers')")
+    place = Place(tmp_path_factory.mktemp("alone"), MIDDLING, "--engine", "reference")
+    assert forge.start(*place.command).wait(300) == 0
+    return lasting(place.record().trials)
+
+
+def on_workers(place: Place) -> list[str]:
+    """The command that runs the same study on two of this machine's processes."""
+    return ["--devices=cpu,cpu" if word == "cpu" else word for word in place.command if word != "--device"] + ["-v"]
+
+
+def processes(command: Command) -> list[int]:
+    """The workers of a run."""
+    found = children(command.process)
+    return [pid for pid in sorted(found) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+@pytest.mark.parametrize("fault", ["killed", "stopped", "PostgreSQL away"])
+def test_workers(forge: Forge, alone: list[TrialRecord], tmp_path: Path, fault: str) -> None:
+    """A study on two processes that are killed, or stopped and continued, or whose storage goes, ends as in one process, trial by trial."""
+    draws, recovered = random.Random(15), []  # noqa: S311
+    with postgres() as server:
+        for turn in range(5):
+            more = ["--engine", "reference", "--name", f"flowers-{turn}"]
+            if fault == "PostgreSQL away":
+                if server is None:
+                    pytest.skip("PostgreSQL is not installed")
+                more += ["--storage", server.url]
+            place = Place(_folder(tmp_path, f"study {turn}"), MIDDLING, *more)
+            command = forge.start(*on_workers(place))
+            for _ in range(2 if fault != "PostgreSQL away" else 1):
+                ready = command.printed.count(": room for")
+                wait_for(lambda: command.printed.count(": room for") >= max(2, ready), 120)  # noqa: B023
+                time.sleep(draws.uniform(0, 3))
+                recovered += break_one(fault, command, server, draws)
+            status, printed = command.wait(300), command.printed
+            assert (status, clean(printed)) == (0, True), printed
+            url = (
+                server.url
+                if server and "PostgreSQL" in fault
+                else sqlite_url(place.reports / f"flowers-{turn}/study.db")
+            )
+            assert lasting(read_study(url, f"flowers-{turn}").trials) == alone
+    print(f"workers {fault}: 5 studies as in one process; seconds to recover: {sorted(recovered)}")
+
+
+def break_one(fault: str, command: Command, server: Any, draws: random.Random) -> list[float]:
+    """Break a worker, or its study's storage; return how long a new worker took to be ready."""
+    began, before = time.monotonic(), command.printed.count(": room for")
+    if fault == "PostgreSQL away":
+        server.stop()
+        time.sleep(10)
+        server.start()
+    elif victims := processes(command):
+        victim = draws.choice(victims)
+        os.kill(victim, signal.SIGKILL if fault == "killed" else signal.SIGSTOP)
+        if fault == "stopped":
+            time.sleep(draws.uniform(1, 5))
+            os.kill(victim, signal.SIGCONT)
+            return []
+        with suppress(AssertionError):  # the study was done before
+            wait_for(lambda: command.printed.count(": room for") > before, 60)
+            return [round(time.monotonic() - began, 1)]
+    return []
 
 
 def test_a_stopped_process(forge: Forge, unbroken: Any, tmp_path: Path) -> None:

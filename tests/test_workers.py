@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from crews import DeadError, Sleeper, ThreadCrew, Watching, helpless, poisoned, specs_of
+from crews import DeadError, Sleeper, ThreadCrew, Watching, children, helpless, poisoned, specs_of
 from searching import Stage, hill
 from small import small_data
 
@@ -339,18 +339,6 @@ def test_starts_are_tried_three_times() -> None:
     for _ in range(3):
         record.fail("b")
     assert record.over
-
-
-def children(pid: int) -> set[int]:
-    """Processes that a process began, and theirs."""
-    stats = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            stats[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-    found = {child for child, parent in stats.items() if parent == pid}
-    return found | {grandchild for child in found for grandchild in children(child)}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")

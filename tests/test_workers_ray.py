@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +29,10 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("ray")
     apart = ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
     possible = not subprocess.run([*apart, "true"], capture_output=True).returncode
-    command = [*(apart if possible else []), sys.executable, str(HERE / "ray_studies.py"), str(folder)]
+    command = [*(apart if possible else []), sys.executable, str(HERE / "ray_studies.py"), str(folder), str(possible)]
     paths = os.pathsep.join([str(HERE.parent), str(HERE)])
     environment = {**os.environ, "PYTHONPATH": paths, "HOME": str(folder)}
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=400, env=environment)
     assert ended.returncode == 0, ended.stderr[-3000:]
     return json.loads((folder / "told.json").read_text()) | {"apart": possible}
 
@@ -72,12 +74,12 @@ def test_nothing_is_left(told: dict[str, Any]) -> None:
 
 
 def test_ray_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where Ray is missing the error says how to install it; where it is older than token authentication, that it is."""
+    """Where Ray is missing the error says how to install it; where it is older than what is tested, that it is."""
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r"pip install 'hpsearch\[ray\]'"):
         join("local", Share(None, 1), quietly)
-    monkeypatch.setitem(sys.modules, "ray", type("Ray", (), {"__version__": "2.51.1"}))
-    with pytest.raises(UserError, match=r"Ray 2\.51\.1 is too old"):
+    monkeypatch.setitem(sys.modules, "ray", type("Ray", (), {"__version__": "2.59.1"}))
+    with pytest.raises(UserError, match=r"Ray 2\.59\.1 is too old"):
         join("local", Share(None, 1), quietly)
 
 
@@ -92,6 +94,52 @@ def test_addresses_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="whoever reaches such a cluster runs code on it"):
         join("127.0.0.1:9", Share(None, 1), quietly)
     assert os.environ["RAY_AUTH_MODE"] == "disabled"
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_cluster_that_answers_anybody_is_refused(closed: bool) -> None:
+    """A head that answers a call without a token is not joined; one that demands it passes."""
+    grpc = pytest.importorskip("grpc")
+
+    class Head(grpc.GenericRpcHandler):
+        def service(self, details):
+            def answer(request, context):
+                if closed:
+                    context.abort(grpc.StatusCode.UNAUTHENTICATED, "InvalidAuthToken")
+                return b""
+
+            return grpc.unary_unary_rpc_method_handler(answer) if details.method == joining.PING else None
+
+    server = grpc.server(ThreadPoolExecutor(1), handlers=[Head()])
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    try:
+        with nullcontext() if closed else pytest.raises(UserError, match="answers without a token"):
+            joining._reach(address)
+    finally:
+        server.stop(0).wait()
+
+
+def test_heads_with_and_without_a_token(told: dict[str, Any]) -> None:
+    """Of Ray's own heads one that wants a token is joined by whoever has it, and by nobody else; an open one by nobody."""
+    if not told["apart"]:
+        pytest.skip("no network namespace here (unshare -rn): an open head is started nowhere else")
+    assert told["joined"] == "1 worker"
+    assert "the same token" in told["no token"]
+    assert "answers without a token" in told["open"]
+
+
+def test_a_trial_that_kills_its_actor_ends(told: dict[str, Any]) -> None:
+    """A trial that has each of its actors killed ends in its outcome at the third; the others are trained."""
+    assert told["poison"] == ["finished", "killed its worker", "finished"]
+    assert "3 workers died training it, the last one nothing else" in told["killed"]
+
+
+def test_a_stopped_actor_tells_nothing_twice(told: dict[str, Any]) -> None:
+    """An actor that is stopped with a trial in it is lost after the stated time; continued, it is heard no more, and every run is right."""
+    assert told["stopped"] == [True] * 3
+    assert told["stopped rungs"] == [6, 6]
+    assert "no sign of life for 5 s" in " ".join(told["stopped lines"])
 
 
 def test_room_is_counted_by_machine() -> None:

@@ -1,6 +1,7 @@
 """Joining a Ray cluster, or starting one on this machine ("local") that ends with this process.
 
-Token authentication is insisted on, since whoever may speak to a Ray cluster may run code on it; where the mode is not set, it is.
+Token authentication is insisted on, since whoever may speak to a Ray cluster may run code on it: where the mode is not set, it is, and a
+cluster that answers without a token is not joined.
 """
 
 import os
@@ -16,7 +17,9 @@ from joblib import cpu_count
 from hpsearch.errors import UserError, shown
 from hpsearch.training.workers.cluster import Cluster, Share, first_line
 
-OLDEST = (2, 52)  # the first that knows token authentication
+OLDEST = (2, 60)  # the first that hpsearch is tested with; from 2.52 on Ray knows token authentication
+PING = "/ray.rpc.NodeInfoGcsService/CheckAlive"  # a question to a cluster's head that changes nothing
+LONGEST = 160  # characters of what Ray says
 ANSWER = 5.0  # seconds that a cluster's head may take to accept a connection
 
 
@@ -37,13 +40,19 @@ def join(address: str, share: Share, announce: Callable[[str], None]) -> Cluster
         try:
             ray.init(log_to_driver=False, logging_level="ERROR", **options)
         except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-            raise UserError(f"--ray {address}: the cluster cannot be joined: {first_line(str(error))}") from None
+            raise UserError(
+                f"--ray {address}: the cluster cannot be joined: {first_line(str(error))[:LONGEST].rstrip('.')}. "
+                "Both sides need the same Ray and the same token (RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH)."
+            ) from None
+    if address == "auto":
+        _refuse_open(ray.get_runtime_context().gcs_address)
     gpus = share.gpus if share.gpus is not None else min(1.0, ray.cluster_resources().get("GPU", 0.0))
     return Cluster(ray, Share(gpus, share.cpus), announce)
 
 
 def _import() -> Any:
     try:
+        import grpc  # noqa: F401 - Ray's extra "default" brings it
         import ray
     except ImportError:
         raise UserError("--ray: Ray is not installed. Install it: pip install 'hpsearch[ray]'.") from None
@@ -63,8 +72,28 @@ def _reach(address: str) -> None:
         socket.create_connection((host, int(port)), ANSWER).close()
     except (OSError, OverflowError) as error:
         raise UserError(
-            f"--ray {address}: nobody answers ({error}). Start the head there: ray start --head --port={port}."
+            f"--ray {address}: nobody answers ({error}). Start the head there: RAY_AUTH_MODE=token ray start --head --port={port}."
         ) from None
+    _refuse_open(address)
+
+
+def _refuse_open(address: str) -> None:
+    """Refuse a cluster that answers whoever asks: the token would be ours alone, and nobody's code be kept out.
+
+    Raises:
+        UserError: it does.
+    """
+    import grpc
+
+    with grpc.insecure_channel(address) as channel:
+        try:
+            channel.unary_unary(PING)(b"", timeout=ANSWER)
+        except grpc.RpcError:  # a token is missing, or TLS
+            return
+    raise UserError(
+        f"--ray {address}: this cluster answers without a token, so whoever reaches it runs code on it. "
+        "Start its machines with RAY_AUTH_MODE=token."
+    )
 
 
 def _insist_on_token() -> None:
