@@ -10,9 +10,8 @@ from hpsearch import __version__
 from hpsearch.arguments import Parser
 from hpsearch.commands import COMMANDS
 from hpsearch.errors import HpsearchError, Stopped, UserError, masked
-from hpsearch.searching.stopping import ending
+from hpsearch.searching.stopping import GRACE, ending
 
-GRACE = 25.0  # seconds that a command has to end once it is asked to
 EPILOG = """studies that come along: digits (the default; embedded data), mnist; comparisons: compare-digits, compare-mnist,
   compare-optimizers, minima
 examples:

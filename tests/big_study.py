@@ -24,8 +24,8 @@ from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 
 from hpsearch.config import check_config
+from hpsearch.storage.kept import PREFIX, RUN, SCHEMA, identity
 from hpsearch.storage.opening import sqlite_url
-from hpsearch.storage.reading import PREFIX, RUN, SCHEMA, identity
 from hpsearch.storage.seals import sealed, trial_facts
 from tests.records import DATA
 

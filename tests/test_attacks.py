@@ -43,8 +43,9 @@ from hpsearch.files import folder_name
 from hpsearch.model import load_model
 from hpsearch.report import notebook, write_report
 from hpsearch.report.compared import write_comparison
+from hpsearch.storage.kept import PREFIX, RUN
 from hpsearch.storage.opening import open_storage, sqlite_url
-from hpsearch.storage.reading import PREFIX, RUN, read_study
+from hpsearch.storage.reading import read_study
 from tests.big_study import write_study
 from tests.records import confirmed, study
 from tests.searching import SMALL, Stage

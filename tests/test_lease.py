@@ -16,7 +16,7 @@ from servers import postgres
 from test_storage import DATA, DEPTH, SETTINGS
 
 from hpsearch.errors import StorageError
-from hpsearch.storage import lease, writing
+from hpsearch.storage import lease, turns
 from hpsearch.storage.joining import Watch, wait
 from hpsearch.storage.opening import close_storage, open_storage
 from hpsearch.storage.retrying import Patience
@@ -228,8 +228,8 @@ def test_a_writer_that_slept_writes_nothing_more(monkeypatch: pytest.MonkeyPatch
     slept.flush()
     other = StudyWriter.open(url, "s", "maximize", SETTINGS, DATA, take_over=True)
     other.stored()
-    now = writing._clock()
-    monkeypatch.setattr(writing, "_clock", lambda: now + 1000)
+    now = turns._clock()
+    monkeypatch.setattr(turns, "_clock", lambda: now + 1000)
     slept.begin(1, {"depth": 2}, DEPTH)
     with pytest.raises(StorageError, match="another process took this study over"):
         slept.close()

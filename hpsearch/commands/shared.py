@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import UserError
+from hpsearch.searching.stopping import GRACE
 
 if TYPE_CHECKING:
     from hpsearch.config import StudyConfig
@@ -40,7 +41,11 @@ def add_training(command: argparse.ArgumentParser) -> None:
         help="how long a storage may be away before the run ends; results wait (default: 600 seconds)",
     )
     command.add_argument(
-        "--grace", type=float, default=25.0, metavar="S", help="SIGTERM ends the run within S seconds (default: 25)"
+        "--grace",
+        type=float,
+        default=GRACE,
+        metavar="S",
+        help=f"SIGTERM ends the run within S seconds (default: {GRACE:g})",
     )
 
 

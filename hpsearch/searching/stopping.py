@@ -13,6 +13,7 @@ from hpsearch.errors import Stopped
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ENDING = (signal.SIGTERM, signal.SIGHUP)  # a scheduler's, who kills what does not end
+GRACE = 25.0  # seconds that a command has to end once it is asked to
 _graces: list[float] = []  # of the command that runs, if one does
 
 

@@ -35,7 +35,6 @@ SQLITE = "sqlite:///"
 JOURNAL = "journal:///"
 REDIS = ("redis://", "rediss://")
 GRPC = "grpc://"
-SQLITE_MAGIC = b"SQLite format 3\0"
 CONNECT = 10  # seconds that a server has to accept a connection
 TABLES = 10  # tries to make a database's tables, which other processes may be making
 NO_TABLES = r"version_info.* does(n't| not) exist|no such table: version_info|readonly database[\s\S]*INTO version_info"
@@ -99,15 +98,14 @@ def load_study(url: str, name: str) -> optuna.Study:
 
 
 def open_existing(url: str) -> BaseStorage:
-    """Open a storage that is there, to look at it: a journal that another process writes is not mended under its hands.
+    """Open a storage that is there, to work on it.
 
     Raises:
         UserError, StorageError: see `open_storage`.
     """
-    storage = open_storage(url, read_only=True)
-    with explained(url):
+    with reading(url) as storage:
         storage.get_all_studies()  # what is no storage, or too old a one, is told now
-    return storage if url.startswith(JOURNAL) else open_storage(url)
+    return open_storage(url)
 
 
 def check_url(url: str) -> None:
@@ -232,11 +230,6 @@ def _check_file(file: Path, url: str, must_exist: bool) -> None:
                 f"no storage {url}: the file does not exist. Run the study first, or give another name or URL."
             )
         _check_folder(file, url)
-        return
-    with file.open("rb") as stream:
-        start = stream.read(len(SQLITE_MAGIC))
-    if url.startswith(SQLITE) and start not in (b"", SQLITE_MAGIC):
-        raise StorageError(f"storage damaged: {file} is not a SQLite file. It was not changed; restore a copy.")
 
 
 def _check_folder(file: Path, url: str) -> None:
@@ -279,10 +272,9 @@ def _database(url: str, read_only: bool) -> RDBStorage:
     """Open a database; one that is fresh gets its tables, though several processes may make them at once."""
     for tries_left in reversed(range(TABLES)):
         try:
-            kwargs = {
-                **_engine_kwargs(url),
-                **({"poolclass": NullPool} if read_only else {}),
-            }  # a reader leaves nothing open
+            kwargs = _engine_kwargs(url) | (
+                {"poolclass": NullPool} if read_only else {}
+            )  # a reader leaves nothing open
             return RDBStorage(_engine_url(url, read_only), engine_kwargs=kwargs, skip_table_creation=read_only)
         except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
             if read_only and re.search(NO_TABLES, str(cause_of(error))):

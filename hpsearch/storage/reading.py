@@ -1,25 +1,22 @@
 """From a storage to a `StudyRecord`. Reading never writes, and never trusts what it reads to be more than JSON."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 
 from hpsearch.data.objectives import OBJECTIVES
-from hpsearch.errors import StorageError, UserError, masked, shown, suggestion
+from hpsearch.errors import UserError, masked, suggestion
 from hpsearch.storage.curves import reported
+from hpsearch.storage.kept import PREFIX, RUN, check_identity, check_numbers, read_run, read_table
 from hpsearch.storage.lease import PREFIX as LEASE
 from hpsearch.storage.opening import reading
 from hpsearch.storage.records import ArmRecord, ComparisonRecord, StudyRecord, TrialRecord, WinnerRecord
 from hpsearch.storage.rows import Row, read_rows, uncollected
-from hpsearch.storage.seals import opened, trial_facts
 from hpsearch.trial import History
 
-SCHEMA = 2  # from 2 on everything has a seal
-PREFIX = "hpsearch:"
-RUN = f"{PREFIX}run"
 WINNER = "/trial "  # in the name of the study of a winner's runs, before the number of the trial that won
 SCORED = ("training", "test")
 CURVES = frozenset(History().columns())
@@ -35,12 +32,14 @@ def read_study(url: str, name: str | None = None) -> StudyRecord:
         StorageError: the storage cannot be read.
     """
     with reading(url) as storage:
-        study_id = _find(storage, url, name)
-        if f"{PREFIX}settings" not in storage.get_study_user_attrs(study_id):
-            raise UserError(
-                f"study '{storage.get_study_name_from_id(study_id)}' in {masked(url)} was not made by hpsearch."
-            )
-        return record_of(storage, study_id)
+        return _study(storage, _find(storage, url, name), url)
+
+
+def _study(storage: BaseStorage, study_id: int, url: str) -> StudyRecord:
+    if f"{PREFIX}settings" not in storage.get_study_user_attrs(study_id):
+        name = storage.get_study_name_from_id(study_id)
+        raise UserError(f"study '{name}' in {masked(url)} was not made by hpsearch.")
+    return record_of(storage, study_id)
 
 
 def record_of(storage: BaseStorage, study_id: int) -> StudyRecord:
@@ -72,7 +71,7 @@ def read(url: str, name: str | None = None) -> StudyRecord | ComparisonRecord:
         settings = storage.get_study_user_attrs(study_id).get(f"{PREFIX}settings", {})
         if "compare" in settings or "minima" in settings:
             return _comparison(storage, study_id)
-    return read_study(url, name)
+        return _study(storage, study_id, url)
 
 
 def _comparison(storage: BaseStorage, study_id: int) -> ComparisonRecord:
@@ -160,72 +159,6 @@ def _objectives(storage: BaseStorage, study_id: int, settings: Mapping[str, Any]
         return {}
     known = all(name in OBJECTIVES for name in map(str, names))
     return dict(zip(map(str, names), directions, strict=True)) if known else {}
-
-
-def identity(storage: BaseStorage, study_id: int) -> dict[str, Any]:
-    """Return what Optuna itself keeps of a study, for its seal."""
-    directions = [direction.name.lower() for direction in storage.get_study_directions(study_id)]
-    return {"name": storage.get_study_name_from_id(study_id), "directions": directions}
-
-
-def check_identity(storage: BaseStorage, study_id: int, attributes: Mapping[str, Any]) -> None:
-    """Compare a study's name and directions with those that it was made with.
-
-    Raises:
-        StorageError: they differ.
-    """
-    if _sealed(attributes) and read_table(attributes, "identity") != identity(storage, study_id):
-        raise StorageError(
-            "storage damaged: a study's name or directions are not as they were written. Restore a copy."
-        )
-
-
-def read_table(attributes: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """Return what a study keeps under a key, its seal broken; nothing where nothing is kept.
-
-    Raises:
-        StorageError: it is damaged.
-    """
-    value = attributes.get(PREFIX + key, {})
-    if not isinstance(value, dict):
-        raise StorageError(f"storage damaged: study attribute {PREFIX}{key} is a {type(value).__name__}, not a table.")
-    return opened(value, f"study attribute {PREFIX}{key}", key, demanded=_sealed(attributes) and bool(value))
-
-
-def read_run(row: Row, attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what hpsearch keeps of a trial of a study with these attributes, its seal broken; nothing before the trial has ended.
-
-    Raises:
-        StorageError: it is damaged.
-    """
-    if not row.state.is_finished():
-        return {}
-    run = row.attributes.get(RUN)
-    facts = trial_facts(row.params, row.state.name, row.told, row.reported)
-    run = run if isinstance(run, dict) else {}
-    return opened(run, f"trial {row.number}", facts, demanded=_sealed(attributes))
-
-
-def check_numbers(rows: Sequence[Row]) -> None:
-    """Refuse trials between which one is missing.
-
-    Raises:
-        StorageError: there is a gap.
-    """
-    if [row.number for row in rows] != [*range(len(rows))]:
-        raise StorageError(
-            "storage damaged: there are gaps in the trials' numbers. It was not changed; restore a copy."
-        )
-
-
-def _sealed(attributes: Mapping[str, Any]) -> bool:
-    """Whether a study is of a version that seals everything."""
-    schema = attributes.get(f"{PREFIX}schema")
-    if schema not in (None, 1, SCHEMA):
-        raise StorageError(
-            f"study attribute {PREFIX}schema is {shown(schema)}: damaged, or of a later version of hpsearch."
-        )
-    return schema == SCHEMA
 
 
 def _trials(storage: BaseStorage, study_id: int, attributes: Mapping[str, Any]) -> tuple[TrialRecord, ...]:

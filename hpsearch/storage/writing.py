@@ -7,41 +7,28 @@ holds a beginning of what was told. The same thread keeps the lease, and looks a
 
 import queue
 import threading
-import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from optuna.distributions import BaseDistribution
-from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage, InMemoryStorage
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from hpsearch.errors import CompletedElsewhere, StorageError, UserError, shown
+from hpsearch.errors import StorageError
 from hpsearch.storage import lease
 from hpsearch.storage.curves import CURVE, reported, shown_curve
-from hpsearch.storage.joining import wait
-from hpsearch.storage.lease import Ticket
+from hpsearch.storage.fingerprint import describe, find_or_create, refuse_another
+from hpsearch.storage.kept import PREFIX, RUN, check_numbers, read_run, read_table
 from hpsearch.storage.opening import alone, close_storage, explained, open_storage, read_whole
-from hpsearch.storage.reading import (
-    PREFIX,
-    RUN,
-    SCHEMA,
-    check_identity,
-    check_numbers,
-    history_of,
-    identity,
-    read_run,
-    read_table,
-)
+from hpsearch.storage.reading import history_of
 from hpsearch.storage.retrying import Patience
 from hpsearch.storage.rows import Row, read_rows
-from hpsearch.storage.seals import SEAL, sealed, trial_facts
+from hpsearch.storage.seals import sealed, trial_facts
 from hpsearch.storage.telling import begin_trial, finish_trial
+from hpsearch.storage.turns import Turn, take_turn
 from hpsearch.trial import Outcome, TrainingRun
 
 Answer = TypeVar("Answer")
@@ -54,19 +41,6 @@ KEPT: dict[str, Any] = {  # what a trial that has ended has kept, and the types 
     "parameters": int | None,
     "repeats": int | None,
 }
-
-FREE = {  # settings that may change from run to run
-    *("study.question", "data.root", "data.file", "search.trials", "search.timeout"),
-    *("confirm.trials", "confirm.seeds", "confirm.ensemble"),
-    *("compare.batch_sizes", "compare.trials", "compare.seeds", "compare.measured"),
-}
-
-UNSET: tuple[Any, ...] = (
-    None,
-    [],
-    "none",
-    False,
-)  # of a setting that the version which made a study did not have: nothing is changed by it
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +71,7 @@ class StudyWriter:
         under: "StudyWriter | None" = None,
         curve: int = CURVE,
         patience: Patience | None = None,
-        turn: "Turn | None" = None,
+        turn: Turn | None = None,
     ) -> None:
         self.url, self.storage, self.study_id, self.curve = url, storage, study_id, curve
         self.ids: dict[int, int] = {}  # our number → the storage's id
@@ -142,18 +116,18 @@ class StudyWriter:
         patience = under.root.patience if under else patience or Patience()
         with alone(url), read_whole(url):
             storage = under.storage if under else open_storage(url)
-            study_id = patience.call(lambda: _find_or_create(storage, name, [direction, *others]))
+            study_id = patience.call(lambda: find_or_create(storage, name, [direction, *others]))
         try:
             with read_whole(url):
-                patience.call(lambda: _refuse_another(storage, study_id, name, settings, data))
+                patience.call(lambda: refuse_another(storage, study_id, name, settings, data))
                 turn = (
                     None
                     if under
-                    else _turn(storage, study_id, name, settings, patience, take_over=take_over, join=join)
+                    else take_turn(storage, study_id, name, settings, patience, take_over=take_over, join=join)
                 )
                 if join:  # the study may be another one since
-                    patience.call(lambda: _refuse_another(storage, study_id, name, settings, data))
-                patience.call(lambda: _describe(storage, study_id, settings, data))
+                    patience.call(lambda: refuse_another(storage, study_id, name, settings, data))
+                patience.call(lambda: describe(storage, study_id, settings, data))
         except BaseException:
             if under is None:
                 close_storage(storage)
@@ -172,8 +146,8 @@ class StudyWriter:
     ) -> "StudyWriter":
         """Return a new study that no other process can see and that ends with this one, so that it needs no lease."""
         storage = InMemoryStorage()
-        study_id = _find_or_create(storage, name, [direction, *others])
-        _describe(storage, study_id, settings, data)
+        study_id = find_or_create(storage, name, [direction, *others])
+        describe(storage, study_id, settings, data)
         return cls("memory", storage, study_id)
 
     def stored(self) -> list[Stored]:
@@ -314,99 +288,8 @@ class StudyWriter:
         finish_trial(self.storage, self.ids[run.number], state, values, curve, attributes, constraint)
 
 
-class Turn:
-    """A process's turn at writing: its ticket, and when it last showed that it lives; `settings` are a checksum of the study's."""
-
-    def __init__(self, tickets: int, ticket: Ticket, settings: int) -> None:
-        self.tickets, self.ticket, self.settings = tickets, ticket, settings
-        self.beats, self.kept = ticket.beats, _clock()
-
-    def keep(self, storage: BaseStorage) -> None:
-        """Beat, if it is time to; where this process slept for long, another one may have its turn.
-
-        Raises:
-            StorageError: it has.
-        """
-        if _clock() - self.kept < lease.BEAT:
-            return
-        lease.beat(storage, self.tickets, self.ticket, self.beats + 1)
-        self.beats, self.kept = self.beats + 1, _clock()
-
-
-def _clock() -> float:
-    """Return seconds that go on while the machine sleeps."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
-
-
 def _nothing() -> None:
     """Write nothing: it is time to beat."""
-
-
-def _turn(
-    storage: BaseStorage,
-    study_id: int,
-    name: str,
-    settings: Mapping[str, Any],
-    patience: Patience,
-    *,
-    take_over: bool,
-    join: bool,
-) -> Turn:
-    """Take the lease, or wait for it."""
-    asked = sealed(settings)[SEAL]
-    if take_over or not join:
-        token = uuid.uuid4().hex
-        return Turn(*patience.call(lambda: lease.acquire(storage, name, token, take_over=take_over)), asked)
-
-    def complete() -> dict[str, Any]:
-        kept = read_table(storage.get_study_user_attrs(study_id), "complete")
-        return kept if kept.get("settings") == asked else {}
-
-    turn = wait(storage, name, patience, lambda: bool(complete()))
-    if turn is None:
-        raise CompletedElsewhere(f"study '{name}' is complete (by {patience.call(complete).get('by')})")
-    return Turn(*turn, asked)
-
-
-def _find_or_create(storage: BaseStorage, name: str, directions: Sequence[str]) -> int:
-    try:
-        return storage.get_study_id_from_name(name)
-    except KeyError:
-        _refuse_renamed(storage, name)
-        try:
-            return storage.create_new_study([StudyDirection[direction.upper()] for direction in directions], name)
-        except DuplicatedStudyError:  # another process made it just now
-            return storage.get_study_id_from_name(name)
-
-
-def _refuse_renamed(storage: BaseStorage, name: str) -> None:
-    """Refuse to begin a study anew that is there under a name that it was not given."""
-    for study in storage.get_all_studies():
-        if read_table(study.user_attrs, "identity").get("name") == name:
-            raise StorageError(
-                f"storage damaged: study '{name}' is in it as {shown(study.study_name)}. It was not changed; restore a copy."
-            )
-
-
-def _describe(storage: BaseStorage, study_id: int, settings: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-    """Write what the study is, the settings last, since they make it one; what an earlier version began keeps its schema."""
-    attributes = storage.get_study_user_attrs(study_id)
-    tables = {"data": data, "identity": identity(storage, study_id), "settings": settings}
-    described = {key: sealed(value, key) for key, value in tables.items()}
-    described = {"schema": attributes.get(f"{PREFIX}schema", SCHEMA), **described}
-    for key, value in described.items():
-        if attributes.get(PREFIX + key) != value:
-            storage.set_study_user_attr(study_id, PREFIX + key, value)
-
-
-def _refuse_another(
-    storage: BaseStorage, study_id: int, name: str, settings: Mapping[str, Any], data: Mapping[str, Any]
-) -> None:
-    attributes = storage.get_study_user_attrs(study_id)
-    if f"{PREFIX}settings" in attributes:
-        check_identity(storage, study_id, attributes)
-    _refuse_changes(name, attributes, settings, data)
-    _refuse_foreign_trials(name, storage, study_id, attributes)
 
 
 def _stored(row: Row, attributes: Mapping[str, Any]) -> Stored:
@@ -426,40 +309,3 @@ def _stored(row: Row, attributes: Mapping[str, Any]) -> Stored:
 def _whole(row: Row, run: Mapping[str, Any]) -> bool:
     known = str(run.get("outcome")) in {*map(str, Outcome)} and history_of(run.get("history")) is not None
     return bool(row.values) and known and all(isinstance(run.get(name), kinds) for name, kinds in KEPT.items())
-
-
-def _refuse_foreign_trials(name: str, storage: BaseStorage, study_id: int, attributes: Mapping[str, Any]) -> None:
-    foreign = f"{PREFIX}settings" not in attributes and storage.get_all_trials(study_id, deepcopy=False)
-    if foreign or storage.get_all_trials(study_id, deepcopy=False, states=(TrialState.WAITING,)):
-        raise UserError(f"study '{name}' has trials that hpsearch did not make. Give the study another name (--name).")
-
-
-def _refuse_changes(
-    name: str, attributes: Mapping[str, Any], settings: Mapping[str, Any], data: Mapping[str, Any]
-) -> None:
-    """Compare the fingerprint: a study keeps its space, data, metric, budget, sampler and seed.
-
-    Raises:
-        UserError: shows each difference.
-    """
-    if f"{PREFIX}settings" not in attributes:
-        return
-    before = read_table(attributes, "settings")
-    old = {**_flat(before), "data.hash": read_table(attributes, "data").get("hash")}
-    new = {**_flat(settings), "data.hash": data.get("hash")}
-    newer = {key for key, value in new.items() if key not in old and value in UNSET}
-    keys = sorted((old.keys() | new.keys()) - FREE - newer)
-    changes = [key for key in keys if old.get(key) != new.get(key)]
-    if changes:
-        shown = "; ".join(f"{key} was {old.get(key)!r}, now {new.get(key)!r}" for key in changes)
-        raise UserError(
-            f"study '{name}' exists and differs: {shown}. Give it another name (--name) or the old settings."
-        )
-
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        nested = isinstance(value, dict)
-        flat |= _flat(cast("Mapping[str, Any]", value), f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
-    return flat
