@@ -10,6 +10,7 @@ from hpsearch import __version__
 from hpsearch.arguments import Parser
 from hpsearch.commands import COMMANDS
 from hpsearch.errors import HpsearchError, Stopped, UserError, masked
+from hpsearch.searching.stopping import GRACE, ending
 
 EPILOG = """studies that come along: digits (the default; embedded data), mnist; comparisons: compare-digits, compare-mnist,
   compare-optimizers, minima
@@ -43,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         return _refuse(error)
     try:
-        options.call(options)
+        with ending(getattr(options, "grace", GRACE)):
+            options.call(options)
     except Stopped as stopped:
         print(f"{stopped}; to go on: {_again(arguments)}", file=sys.stderr)
         return stopped.status

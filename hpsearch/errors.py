@@ -39,6 +39,12 @@ class SearchFailed(HpsearchError):
     status = 4
 
 
+class CompletedElsewhere(HpsearchError):
+    """Another process completed the study that this one waited for: nothing is left to do."""
+
+    status = 0
+
+
 class Stopped(HpsearchError):
     """The search was asked to stop by a signal; `status` is 128 + its number."""
 

@@ -89,7 +89,9 @@ class Screen:
         parts = [f"{standing.done}/{standing.total} trials", best, f"{standing.rate:.1f} trials/s"]
         if standing.trained:
             parts.append(f"{duration((standing.total - standing.done) / standing.rate)} left")
-        counts = {name: getattr(standing, name) for name in ("pruned", "diverged", "out_of_memory", "repeated")}
+        counts = {
+            name: getattr(standing, name) for name in ("pruned", "diverged", "out_of_memory", "killed", "repeated")
+        }
         parts += [f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count]
         return ", ".join(parts)
 

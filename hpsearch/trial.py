@@ -29,6 +29,7 @@ class Outcome(StrEnum):
     PRUNED = "pruned"
     DIVERGED = "diverged"
     OUT_OF_MEMORY = "out of memory"
+    KILLED = "killed its worker"
 
     @property
     def meaning(self) -> str:
@@ -38,7 +39,7 @@ class Outcome(StrEnum):
     @property
     def failed(self) -> bool:
         """Whether the run has no usable value; the sampler is told the worst one instead."""
-        return self in (Outcome.DIVERGED, Outcome.OUT_OF_MEMORY)
+        return self in (Outcome.DIVERGED, Outcome.OUT_OF_MEMORY, Outcome.KILLED)
 
 
 MEANINGS = {
@@ -48,7 +49,9 @@ MEANINGS = {
     Outcome.PRUNED: "stopped by the pruner at a rung: others were better there",
     Outcome.DIVERGED: "the loss was no longer a finite number",
     Outcome.OUT_OF_MEMORY: "the network and its batch did not fit into the device's memory",
+    Outcome.KILLED: "three workers died while they trained it, the last one training nothing else",
 }
+FAILED = frozenset(outcome for outcome in Outcome if outcome.failed)  # as text they equal what a storage keeps
 
 
 @dataclass(frozen=True, slots=True)

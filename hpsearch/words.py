@@ -13,6 +13,7 @@ from math import floor, isfinite, isnan, log10
 from typing import Any
 
 from hpsearch.storage import ComparisonRecord, StudyRecord, TrialRecord
+from hpsearch.trial import FAILED
 
 SPACE = "\u00a0"  # does not break
 # Control characters, line ends, zero-width characters and bidirectional overrides: they hide or reorder what is read.
@@ -226,7 +227,7 @@ class Metric:
 
 def usable(trial: TrialRecord) -> bool:
     """Whether a trial may be called the best: trained to its end, not failed, with a value of its own."""
-    ended = trial.state == "complete" and trial.outcome not in ("diverged", "out of memory")
+    ended = trial.state == "complete" and trial.outcome not in FAILED
     return ended and trial.value is not None and isfinite(trial.value)
 
 

@@ -24,8 +24,9 @@ from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 
 from hpsearch.config import check_config
+from hpsearch.storage.kept import PREFIX, RUN, SCHEMA, identity
 from hpsearch.storage.opening import sqlite_url
-from hpsearch.storage.reading import PREFIX, RUN, SCHEMA
+from hpsearch.storage.seals import sealed, trial_facts
 from tests.records import DATA
 
 EVALUATIONS, RUNGS = 27, 10
@@ -62,9 +63,10 @@ def write_study(file: Path, trials: int) -> str:
     storage = RDBStorage(sqlite_url(file))
     study = storage.create_new_study([StudyDirection.MAXIMIZE], "big")
     config = check_config(RAW, "big")
-    kept = {"data": DATA, "schema": SCHEMA, "settings": config.settings()}
+    kept = {"data": DATA, "identity": identity(storage, study), "settings": config.settings()}
+    storage.set_study_user_attr(study, f"{PREFIX}schema", SCHEMA)
     for key, value in kept.items():
-        storage.set_study_user_attr(study, PREFIX + key, value)
+        storage.set_study_user_attr(study, PREFIX + key, sealed(value, key))
     random, domains = Random(0), {name: _domain(given) for name, given in RAW["space"].items()}  # noqa: S311
     with sqlite3.connect(file) as connection:
         for start in range(0, trials, 1000):
@@ -93,13 +95,17 @@ def _trial(number: int, study: int, random: Random, domains: dict[str, BaseDistr
     run = {"outcome": "diverged" if failed else "finished", "detail": "", "best": EVALUATIONS, "value": curve[-1]}
     run |= {"validation_loss": 1.1 - value, "parameters": int(5000 * params["depth"][0]), "seconds": 0.3}
     run |= {"repeats": None, "rungs": list(range(1, RUNGS + 1)), "history": _history(curve)}
+    told, shown = 0.0 if failed else curve[-1], dict(enumerate(curve[:RUNGS], 1))
+    facts = trial_facts(
+        {name: domains[name].to_external_repr(value) for name, (value, _) in params.items()}, "complete", [told], shown
+    )
     return {
         "trials": [(trial, number, study, "COMPLETE", str(begun), str(begun + timedelta(seconds=0.3)))],
         "trial_params": [(trial, name, value, text) for name, (value, text) in params.items()],
-        "trial_values": [(trial, 0, 0.0 if failed else curve[-1], "FINITE")],
-        "trial_user_attributes": [(trial, RUN, json.dumps(run))],
+        "trial_values": [(trial, 0, told, "FINITE")],
+        "trial_user_attributes": [(trial, RUN, json.dumps(sealed(run, facts)))],
         "trial_system_attributes": [(trial, "constraints:failed", json.dumps(1.0 if failed else -1.0))],
-        "trial_intermediate_values": [(trial, rung + 1, curve[rung], "FINITE") for rung in range(RUNGS)],
+        "trial_intermediate_values": [(trial, rung, metric, "FINITE") for rung, metric in shown.items()],
     }
 
 

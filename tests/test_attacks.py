@@ -20,6 +20,7 @@ from io import BytesIO, StringIO
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest.mock import Mock
 from zlib import crc32
 
 import numpy as np
@@ -42,8 +43,9 @@ from hpsearch.files import folder_name
 from hpsearch.model import load_model
 from hpsearch.report import notebook, write_report
 from hpsearch.report.compared import write_comparison
+from hpsearch.storage.kept import PREFIX, RUN
 from hpsearch.storage.opening import open_storage, sqlite_url
-from hpsearch.storage.reading import PREFIX, RUN, read_study
+from hpsearch.storage.reading import read_study
 from tests.big_study import write_study
 from tests.records import confirmed, study
 from tests.searching import SMALL, Stage
@@ -173,7 +175,8 @@ class Journal(BaseJournalBackend, BaseJournalSnapshot):
 def journal(monkeypatch: pytest.MonkeyPatch) -> type[Journal]:
     monkeypatch.setattr(Journal, "logs", [])
     monkeypatch.setattr(Journal, "snapshot", b"")
-    monkeypatch.setattr("optuna.storages.journal.JournalRedisBackend", Journal)
+    monkeypatch.setattr("hpsearch.storage.journals.JournalRedisBackend", Journal)
+    monkeypatch.setattr("hpsearch.storage.journals._client", lambda url: Mock())
     return Journal
 
 
@@ -181,7 +184,7 @@ def test_a_journals_snapshot_is_neither_read_nor_written(journal: type[Journal],
     """Optuna unpickles the snapshot that a Redis server holds, and would run the bomb; our storage never looks at it."""
     journal.snapshot = pickle.dumps(Bomb(tmp_path / "theirs"))
     JournalStorage(Journal(""))
-    assert (tmp_path / "theirs").exists(), "Optuna alone runs it: if it no longer does, the wrapper can go"
+    assert (tmp_path / "theirs").exists(), "Optuna alone runs it: if it no longer does, our own journal can go"
     journal.snapshot = before = pickle.dumps(Bomb(canary))
     storage = open_storage("redis://127.0.0.1:1/0")
     for number in range(120):  # Optuna writes one every hundredth
@@ -261,9 +264,10 @@ BOMBS |= {
 
 
 def attacked(file: Path, table: str, key: str, value: str) -> str:
-    """A sound study of 12 trials, one of whose attributes a stranger wrote over."""
+    """A sound study of 12 trials with an attribute that a stranger wrote, of the version that demands no seals: anyone can make one."""
     url = write_study(file, 12)
     with sqlite3.connect(file) as connection:
+        connection.execute("update study_user_attributes set value_json = '1' where key = 'hpsearch:schema'")
         connection.execute(f"update {table} set value_json = ? where key = ?", (value, key))  # noqa: S608
         found = connection.execute(f"select count(*) from {table} where key = ?", (key,))  # noqa: S608
         if not found.fetchone()[0]:
@@ -295,6 +299,11 @@ def test_a_trials_attribute_may_hold_anything(bomb: str, tmp_path: Path) -> None
     assert [trial.history for trial in record.trials] == [None] * 12
     assert all(trial.value is not None and trial.outcome == "" for trial in record.trials)
     assert write_report(record, tmp_path).exists()
+    with sqlite3.connect(tmp_path / "study.db") as connection:
+        connection.execute("update study_user_attributes set value_json = '2' where key = 'hpsearch:schema'")
+    connection.close()
+    with pytest.raises(StorageError, match="trial 0 is not as it was written"):
+        read_study(url)
 
 
 WRONG = (None, True, -1, 10**30, float("nan"), float("inf"), "<b>", [], ["x"], {}, {"x": [1]}, [[1]])

@@ -3,7 +3,6 @@
 import sqlite3
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -106,15 +105,9 @@ OURS = [
     # storages
     ("--storage=", "storage '': not a URL."),
     ("--storage foo", "storage 'foo': not a URL. Write for example sqlite:///study.db"),
-    ("--storage mysql://nobody@127.0.0.1:1/x", "needs the package 'MySQLdb'"),
-    pytest.param(
-        "--storage postgresql://u:secret@127.0.0.1:1/x", "//u:***@127.0.0.1:1/x: needs the package 'psycopg'",
-        marks=pytest.mark.skipif(find_spec("psycopg") is not None, reason="psycopg is installed"),
-    ),
-    pytest.param(
-        "--storage redis://127.0.0.1:1", "needs the package 'redis'",
-        marks=pytest.mark.skipif(find_spec("redis") is not None, reason="redis is installed"),
-    ),
+    ("--storage mysql+mysqldb://nobody@127.0.0.1:1/x", "needs the package 'MySQLdb'"),
+    ("--storage postgresql+psycopg2://u:secret@127.0.0.1:1/x", "//u:***@127.0.0.1:1/x: needs the package 'psycopg2'"),
+    ("--storage grpc://127.0.0.1", "write grpc://HOST:PORT"),
     ("--storage foo://x", "storage foo://x"),
     ("--storage sqlite:///", "storage sqlite:///"),
 ]  # fmt: skip
@@ -204,7 +197,7 @@ REPORTS = [
     ("", 2, "the file does not exist."),
     ("\udcff\x1b[2J", 2, "the file does not exist."),
     ("x" * 300, 2, "the file does not exist."),
-    ("mysql://nobody@127.0.0.1:1/x", 2, "needs the package 'MySQLdb'"),
+    ("mysql+mysqldb://nobody@127.0.0.1:1/x", 2, "needs the package 'MySQLdb'"),
     ("foo://x", 2, "storage foo://x"),
 ]
 

@@ -246,7 +246,7 @@ def test_the_metric_of_each_fold_is_kept() -> None:
     """The storage has each fold's metric at the best evaluation, the trial's value their mean, and reading gives them back."""
     stage = Stage(sampler="random", folds=3)
     stage.run(trials=16, script=by_fold, room=4)
-    records = _trials(stage.storage, stage.study_id)
+    records = _trials(stage.storage, stage.study_id, {})
     for record in (record for record in records if record.outcome == "finished"):
         assert record.history is not None
         assert record.value == pytest.approx(np.mean(record.folds))

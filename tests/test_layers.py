@@ -60,6 +60,7 @@ HOMES = {
     "safetensors": {"searching", "model"},
     "numba": {"training", "minima"},
     "jax": {"bench"},
+    "ray": {"training"},
     "mlflow": {"logs"},
     "optuna_dashboard": {"commands"},
     "onnx": {"model"},

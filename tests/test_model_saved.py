@@ -14,7 +14,7 @@ from hpsearch.data import Data, from_arrays
 from hpsearch.errors import StorageError
 from hpsearch.model import Member, Model, load_model, model_of, predict, save_model
 from hpsearch.model.predicting import CHUNK
-from hpsearch.model.saved import kind_of
+from hpsearch.model.saved import kind_of, with_checksum
 from hpsearch.training import Single
 from hpsearch.training.network import DNN
 from hpsearch.training.reference import train
@@ -118,11 +118,11 @@ def test_labels_tell_what_they_were(classes: tuple[str, ...], kind: str) -> None
 
 
 def damaged(folder: Path, change: dict[str, object]) -> None:
-    """Save a model and change its description, the weights' hash kept right."""
+    """Save a model and change its description, all checksums but those that are changed kept right."""
     _, made = model("multiclass")
     save_model(folder, "best", made)
     path = folder / "best.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    path.write_text(json.dumps(with_checksum(json.loads(path.read_text()) | change)))
 
 
 def refused(folder: Path) -> str:
@@ -135,8 +135,8 @@ def refused(folder: Path) -> str:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"format": 2}, "format 2, 1 expected"),
-        ({"format": None}, "format None, 1 expected"),
+        ({"format": 3}, "format 3, 2 expected"),
+        ({"format": None}, "format None, 2 expected"),
         ({"sha256": "0" * 64}, "its sha256 differs"),
         ({"task": "ranking"}, "'ranking' is missing"),
         ({"classes": ["a", "b"]}, "other outputs than the task has"),
@@ -153,6 +153,20 @@ def test_a_wrong_description_is_refused(change: dict[str, object], said: str, tm
     """What the description says wrongly is told in one line, before a network is made of it."""
     damaged(tmp_path, change)
     assert said in refused(tmp_path)
+
+
+def test_a_changed_digit_of_the_description_is_found(tmp_path: Path) -> None:
+    """What is still JSON, and still a model, is not the model that was written: its checksum says so; before it had one, nothing did."""
+    damaged(tmp_path, {})
+    path = tmp_path / "best.json"
+    described = json.loads(path.read_text())
+    path.write_text(json.dumps({**described, "provenance": {"study": "another"}}))
+    assert "its checksum differs" in refused(tmp_path)
+    del described["checksum"]
+    path.write_text(json.dumps(described))
+    assert "its checksum differs" in refused(tmp_path)
+    path.write_text(json.dumps({**described, "format": 1}))
+    assert load_model(tmp_path).task == "multiclass"
 
 
 @pytest.mark.parametrize(
@@ -173,7 +187,7 @@ def test_an_architecture_that_does_not_fit_is_refused(field: str, value: object,
     path = tmp_path / "best.json"
     described = json.loads(path.read_text())
     described["members"][0]["architecture"][field] = value
-    path.write_text(json.dumps(described))
+    path.write_text(json.dumps(with_checksum(described)))
     message = refused(tmp_path)
     assert any(part in message for part in said.split("|")), message
 

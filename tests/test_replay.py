@@ -14,6 +14,7 @@ from hpsearch.searching.replay import DIFFERS, EXACT, ROUNDING, _same, find_tria
 from hpsearch.searching.verify import Question, prepare
 from hpsearch.storage.reading import read_study
 from hpsearch.storage.records import StudyRecord, TrialRecord
+from hpsearch.storage.seals import opened, sealed
 from hpsearch.training.engines import make_engine
 from hpsearch.training.network import DNN
 from hpsearch.trial import History
@@ -153,7 +154,7 @@ def test_other_data_are_refused(folder: Path, tmp_path: Path, capsys: pytest.Cap
         (value,) = database.execute(
             "SELECT value_json FROM study_user_attributes WHERE key = 'hpsearch:data'"
         ).fetchone()
-        changed = json.dumps({**json.loads(value), "hash": "0" * 64})
+        changed = json.dumps(sealed({**opened(json.loads(value), "data", "data"), "hash": "0" * 64}, "data"))
         database.execute("UPDATE study_user_attributes SET value_json = ? WHERE key = 'hpsearch:data'", (changed,))
     database.close()
     assert main(["replay", str(copy), "0", "--device", "cpu"]) == 2

@@ -226,13 +226,15 @@ def test_second_writer_is_told_who_holds_the_study(url: str) -> None:
 def test_holder_on_another_machine_is_taken_over_by_word_only() -> None:
     """A lease of another host cannot be checked from here: it holds until a person passes --take-over."""
     storage = InMemoryStorage()
-    study_id = storage.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "s")
-    storage.set_study_user_attr(study_id, lease.KEY, {**lease.holder(), "host": "elsewhere"})
+    tickets = lease.tickets_of(storage, "s")
+    elsewhere = {"after": lease.NOBODY, "token": "a", "holder": {**lease.holder(), "host": "elsewhere"}}
+    storage.create_new_trial(tickets, optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=elsewhere))
     with pytest.raises(UserError, match="elsewhere"):
-        lease.acquire(storage, study_id)
-    lease.acquire(storage, study_id, take_over=True)
-    lease.release(storage, study_id)
-    assert not storage.get_study_user_attrs(study_id)[lease.KEY]
+        lease.acquire(storage, "s", "b")
+    _, ticket = lease.acquire(storage, "s", "b", take_over=True)
+    assert lease.current(storage, tickets) == ticket
+    lease.release(storage, tickets, ticket)
+    assert storage.get_all_studies() == []
 
 
 @pytest.mark.parametrize("pid", [2**22 + 1, os.getpid()], ids=["gone", "another"])

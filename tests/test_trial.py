@@ -149,4 +149,8 @@ def test_outcomes_have_a_meaning() -> None:
     """Every outcome has a sentence, and those without a usable value are known."""
     assert set(MEANINGS) == set(Outcome)
     assert all(outcome.meaning for outcome in Outcome)
-    assert {outcome for outcome in Outcome if outcome.failed} == {Outcome.DIVERGED, Outcome.OUT_OF_MEMORY}
+    assert {outcome for outcome in Outcome if outcome.failed} == {
+        Outcome.DIVERGED,
+        Outcome.OUT_OF_MEMORY,
+        Outcome.KILLED,
+    }

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.commands.shared import add_common, add_language, add_training, overrides, place_of
-from hpsearch.errors import SearchFailed, Stopped
+from hpsearch.commands.shared import add_common, add_language, add_training, add_workers, overrides, place_of
+from hpsearch.errors import SearchFailed, Stopped, UserError
 
 if TYPE_CHECKING:
     from hpsearch.screen import Screen
@@ -29,6 +29,7 @@ def add(commands: Any) -> None:
     compare.add_argument("--seeds", type=int, metavar="N", help="fresh seeds on which each winner is trained again")
     compare.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
     add_training(compare)
+    add_workers(compare)
     add_language(compare)
     add_common(compare)
     compare.set_defaults(call=call)
@@ -47,6 +48,8 @@ def call(options: argparse.Namespace) -> None:
 
     place = place_of(options, config.study.name)
     if isinstance(config, MinimaConfig):
+        if place.devices is not None or place.ray is not None:
+            raise UserError("escape tests train in this process alone. Leave --devices and --ray out.")
         screen = Screen("")
         screen.row("compare", f"escape tests: {config.minima.seeds} runs in each cell, {config.minima.starts} networks")
         screen.row("folder", place.folder)
@@ -56,10 +59,11 @@ def call(options: argparse.Namespace) -> None:
         return
     data = prepare_data(config, place)
     screen = Screen(data.metric.name)
-    with open_comparison(config, place, data) as opened:
-        device = str(data.training.inputs.device)
+    explain = screen.explain if options.verbose else lambda line: None
+    with open_comparison(config, place, data, screen.announce) as opened:
+        device = place.trained_on(data)
         screen.introduce_comparison(config, opened.arms, data.summary, device, place.folder, notices)
-        engine = prepare_engine(config, place, data, screen.explain if options.verbose else lambda line: None)
+        engine = prepare_engine(config, place, data, explain, screen.announce)
         try:
             with screen.live():
                 run_comparison(opened, engine, screen.stage, screen.announce)

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.commands.shared import add_common, add_data, add_training, place_of, study_of
-from hpsearch.errors import SearchFailed, Stopped
+from hpsearch.commands.shared import add_common, add_data, add_training, add_workers, place_of, study_of
+from hpsearch.errors import CompletedElsewhere, SearchFailed, Stopped
 
 if TYPE_CHECKING:
     from hpsearch.storage import StudyRecord
@@ -25,6 +25,10 @@ def add(commands: Any) -> None:
     run.add_argument("--sampler", help="random, grid, qmc, tpe, gp, nsga2, cmaes")
     run.add_argument("--pruner", help="none, median, halving, hyperband")
     add_training(run)
+    add_workers(run)
+    run.add_argument(
+        "--join", action="store_true", help="while another process runs the study, wait; take over if it dies"
+    )
     add_common(run)
     run.set_defaults(call=call)
 
@@ -40,12 +44,16 @@ def call(options: argparse.Namespace) -> None:
     url, folder = place.storage, place.folder
     data = prepare_data(config, place)
     screen = Screen(data.metric.name)
+    explain = screen.explain if options.verbose else lambda line: None
     try:
-        with open_study(config, place, data) as study:
-            screen.introduce(config, data.summary, str(data.training.inputs.device), folder)
-            engine = prepare_engine(config, place, data, screen.explain if options.verbose else lambda line: None)
+        with open_study(config, place, data, screen.announce) as study:
+            screen.introduce(config, data.summary, place.trained_on(data), folder)
+            engine = prepare_engine(config, place, data, explain, screen.announce)
             with screen.live():
                 run_study(study, engine, screen.show, screen.announce, screen.stage)
+    except CompletedElsewhere as complete:
+        screen.announce(str(complete))
+        return
     except (Stopped, SearchFailed):
         _page(url, config.study.name, folder)
         raise

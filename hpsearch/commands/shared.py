@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import UserError
+from hpsearch.searching.stopping import GRACE
 
 if TYPE_CHECKING:
     from hpsearch.config import StudyConfig
@@ -32,6 +33,35 @@ def add_training(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--take-over", action="store_true", help="write although another machine's process holds the study"
     )
+    command.add_argument(
+        "--storage-patience",
+        type=float,
+        default=600.0,
+        metavar="S",
+        help="how long a storage may be away before the run ends; results wait (default: 600 seconds)",
+    )
+    command.add_argument(
+        "--grace",
+        type=float,
+        default=GRACE,
+        metavar="S",
+        help=f"SIGTERM ends the run within S seconds (default: {GRACE:g})",
+    )
+
+
+def add_workers(command: argparse.ArgumentParser) -> None:
+    """Add the options of a command that trains in workers."""
+    command.add_argument("--devices", metavar="LIST", help="a worker on each: cuda:0,cuda:1, all, cpu,cpu")
+    command.add_argument(
+        "--ray", metavar="ADDRESS", help="workers in a Ray cluster: HOST:PORT of its head, auto, local"
+    )
+    command.add_argument(
+        "--worker-gpus",
+        type=float,
+        metavar="N",
+        help="GPUs of a worker in a cluster, also 0.5 (default: 1 if there are)",
+    )
+    command.add_argument("--worker-cpus", type=float, metavar="N", help="cores of a worker in a cluster (default: 1)")
 
 
 def add_language(command: argparse.ArgumentParser) -> None:
@@ -57,7 +87,22 @@ def place_of(options: argparse.Namespace, name: str) -> "Place":
 
     folder = Path(options.reports) / folder_name(name)
     url = sqlite_url(folder.absolute() / "study.db") if options.storage is None else options.storage
-    return Place(folder, url, options.device, options.download, options.take_over, options.engine, options.parallel)
+    workers = {name: getattr(options, name, None) for name in ("devices", "ray", "worker_gpus", "worker_cpus")}
+    return Place(
+        folder,
+        url,
+        options.device,
+        options.download,
+        options.take_over,
+        options.engine,
+        options.parallel,
+        workers["devices"],
+        workers["ray"],
+        workers["worker_gpus"],
+        workers["worker_cpus"],
+        join=getattr(options, "join", False),
+        patience=options.storage_patience,
+    )
 
 
 def add_data(command: argparse.ArgumentParser) -> None:

@@ -44,6 +44,10 @@ class Fresh:
         """Let every run go on (see `TrialSource`)."""
         return False
 
+    def wants(self, run: TrainingRun) -> bool:
+        """Want all: each network is scored (see `TrialSource`)."""
+        return True
+
     def finish(self, run: TrainingRun) -> None:
         """Keep a run with what its network scores (see `TrialSource`)."""
         spec, seconds = self.specs.pop(run.number), time.monotonic() - self.started.pop(run.number)

@@ -19,6 +19,7 @@ from hpsearch.searching.place import Place
 from hpsearch.searching.stage import Stage
 from hpsearch.searching.stopping import stopping
 from hpsearch.searching.study import open_writer
+from hpsearch.storage.retrying import say_aside
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine
 
@@ -37,14 +38,17 @@ class Opened:
 
 
 @contextmanager
-def open_comparison(config: StudyConfig, place: Place, data: Data) -> Iterator[Opened]:
+def open_comparison(
+    config: StudyConfig, place: Place, data: Data, announce: Callable[[str], None] = say_aside
+) -> Iterator[Opened]:
     """Open a comparison's storage and folder, after everything that can be refused is.
 
     Raises:
         UserError, StorageError: it cannot start.
     """
     arms = make_arms(config, len(data.training))
-    with open_writer(place, config.study.name, data.metric.direction, config.settings(), data.summary) as writer:
+    named = (config.study.name, data.metric.direction)
+    with open_writer(place, *named, config.settings(), data.summary, announce=announce) as writer:
         yield Opened(config, place, data, arms, writer)
 
 

@@ -40,6 +40,11 @@ class Together:
         index, own = divmod(number, STRIDE)
         return self.sources[index].prune(own, evaluation, metric)
 
+    def wants(self, run: TrainingRun) -> bool:
+        """Ask the run's own source (see `TrialSource`)."""
+        index, own = divmod(run.number, STRIDE)
+        return self.sources[index].wants(replace(run, number=own))
+
     def finish(self, run: TrainingRun) -> None:
         """Hand a run to its own source (see `TrialSource`)."""
         index, own = divmod(run.number, STRIDE)

@@ -10,6 +10,9 @@ from typing import Literal
 from hpsearch.evidence.times import learning_rate, winner_of
 from hpsearch.statistics.stability import Cell, StableRange, classified, edge, stable_range
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
+from hpsearch.trial import FAILED, Outcome
+
+UNFIT = (Outcome.OUT_OF_MEMORY, Outcome.KILLED)  # whatever the learning rate was
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +83,10 @@ def _working(trials: tuple[RateTrial, ...], stable: StableRange | None) -> tuple
 
 
 def _over(trial: TrialRecord) -> bool:
-    """Whether a trial says something of its learning rate; one that did not fit into memory does not."""
-    return trial.state == "complete" and trial.outcome != "out of memory"
+    """Whether a trial says something of its learning rate; one that did not fit into memory, or killed its worker, does not."""
+    return trial.state == "complete" and trial.outcome not in UNFIT
 
 
 def failed(trial: TrialRecord) -> bool:
-    """Whether a trial has no usable network: it diverged, or did not fit into memory."""
-    return trial.outcome in ("diverged", "out of memory")
+    """Whether a trial has no usable network: it diverged, did not fit into memory, or killed its worker."""
+    return trial.outcome in FAILED

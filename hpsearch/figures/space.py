@@ -38,7 +38,7 @@ PANELS = 24
 ROLES = {
     "finished": "trained to its end",
     "pruned": "pruned",
-    "diverged": "diverged or out of memory",
+    "diverged": "diverged, out of memory or worker killed",
     BEYOND: BEYOND,
 }
 LABELS = 229  # pixels that the narrowest panel of page.js leaves to the labels of its choices

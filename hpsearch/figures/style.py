@@ -25,6 +25,7 @@ LIGHT = {
     "pruned": "#8d97a5",
     "diverged": "#d55e00",
     "out of memory": "#b8559a",
+    "killed its worker": "#7a4fb0",
     "running": "#c98a00",
     "band": "rgba(120,132,150,0.20)",
     "pale": "rgba(120,132,150,0.42)",
@@ -50,6 +51,7 @@ DARK = {
     "pruned": "#7f8a98",
     "diverged": "#ff8d4d",
     "out of memory": "#e596cc",
+    "killed its worker": "#b79cf0",
     "running": "#f2c14a",
     "band": "rgba(150,165,185,0.20)",
     "pale": "rgba(150,165,185,0.36)",
@@ -71,9 +73,10 @@ SYMBOLS = {
     "pruned": "triangle-down",
     "diverged": "x",
     "out of memory": "cross",
+    "killed its worker": "hexagram",
     "running": "star",
 }
-FAILED = ("diverged", "out of memory", "fail")
+FAILED = ("diverged", "out of memory", "killed its worker", "fail")
 BEYOND = "off the scale"  # a value that the axis leaves out, drawn on the edge
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from math import isfinite
 
 from hpsearch.storage import StudyRecord, TrialRecord
+from hpsearch.trial import FAILED
 
 
 def told(record: StudyRecord) -> list[TrialRecord]:
@@ -25,7 +26,7 @@ def points(record: StudyRecord, trial: TrialRecord) -> Iterator[tuple[str, int, 
 
 def figures(record: StudyRecord, trial: TrialRecord) -> dict[str, float]:
     """Return what a trial is compared by: its value, its size, its time; a failed trial has no value."""
-    failed = trial.outcome in ("diverged", "out of memory")
+    failed = trial.outcome in FAILED
     value = {} if failed or trial.value is None else {f"best_{metric_of(record)}": trial.value}
     return {**value, "parameters": float(trial.parameters or 0), "seconds": trial.seconds or 0.0}
 

@@ -24,7 +24,8 @@ from hpsearch.files import write_file
 from hpsearch.training.activations import ACTIVATIONS
 from hpsearch.trial import Architecture
 
-FORMAT = 1
+FORMAT = 2
+UNSEALED = 1  # the format before the description had a checksum of its own
 CLASS_KINDS = ("text", "integer", "number", "boolean")
 LONGEST_JSON = 1 << 28  # bytes: a table of 100,000 categories has some millions
 
@@ -106,7 +107,9 @@ def save_model(folder: Path, name: str, model: Model) -> None:
     weights = save(tensors, {"hpsearch": label})  # one entry: several are written in a random order
     write_file(folder / f"{name}.safetensors", weights)
     head = {"format": FORMAT, "weights": f"{name}.safetensors", "sha256": sha256(weights).hexdigest()}
-    write_file(folder / f"{name}.json", json.dumps(head | describe(model), indent=1, allow_nan=False) + "\n")
+    write_file(
+        folder / f"{name}.json", json.dumps(with_checksum(head | describe(model)), indent=1, allow_nan=False) + "\n"
+    )
 
 
 def load_model(folder: Path, name: str = "best") -> Model:
@@ -117,10 +120,12 @@ def load_model(folder: Path, name: str = "best") -> Model:
     """
     path = folder / f"{name}.json"
     described = _parsed(path, _content(path))
-    if described.get("format") != FORMAT:
+    if described.get("format") not in (UNSEALED, FORMAT):
         raise StorageError(
             f"{path}: format {shown(described.get('format'))}, {FORMAT} expected. Read it with the hpsearch that wrote it."
         )
+    if described["format"] == FORMAT and with_checksum(described) != described:
+        raise StorageError(f"{path}: damaged, its checksum differs. Copy both files again.")
     weights = folder / f"{name}.safetensors"
     content = _content(weights)
     if described.get("sha256") != sha256(content).hexdigest():
@@ -131,6 +136,12 @@ def load_model(folder: Path, name: str = "best") -> Model:
         return _model(described, load(content))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, SafetensorError) as error:
         raise StorageError(f"{path}: no model of hpsearch's ({_reason(error)}). Copy both files again.") from None
+
+
+def with_checksum(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a description with the sha256 of all else that is in it: a digit that has changed is still JSON."""
+    plain = {key: value for key, value in described.items() if key != "checksum"}
+    return {**plain, "checksum": sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()}
 
 
 def describe(model: Model) -> dict[str, Any]:

@@ -236,6 +236,7 @@ def _lost(record: StudyRecord) -> str:
     for outcome, advice in (
         ("diverged", "a lower upper end of the learning rate would save them"),
         ("out of memory", "smaller networks or batches would fit"),
+        ("killed its worker", "a device or a machine's memory gave way"),
     ):
         lost = sum(trial.outcome == outcome for trial in ended)
         if ended and lost > LOST * len(ended):

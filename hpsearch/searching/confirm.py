@@ -119,6 +119,11 @@ class FreshRuns:
         """Let every run go on (see `TrialSource`)."""
         return False
 
+    def wants(self, run: TrainingRun) -> bool:
+        """Want those of each trial's best run (see `TrialSource`)."""
+        trial, seed = self.runs[run.number]
+        return self._leads(trial, replace(run, number=seed))
+
     def finish(self, run: TrainingRun) -> None:
         """Tell a run (see `TrialSource`)."""
         trial, seed = self.runs[run.number]
@@ -138,11 +143,13 @@ class FreshRuns:
         }
 
     def _keep_weights(self, trial: int, run: TrainingRun) -> None:
-        if run.weights is None:
-            return
-        ranks = [(*_ranked(_value_of(r), self.direction), r.number) for r in (run, self.best.get(trial, run))]
-        if ranks[0] <= ranks[1]:
+        if run.weights is not None and self._leads(trial, run):
             self.best[trial] = replace(run, weights={name: tensor.cpu() for name, tensor in run.weights.items()})
+
+    def _leads(self, trial: int, run: TrainingRun) -> bool:
+        """Whether no run here of the trial was better."""
+        ranks = [(*_ranked(_value_of(r), self.direction), r.number) for r in (run, self.best.get(trial, run))]
+        return ranks[0] <= ranks[1]
 
 
 def confirm(source: FreshRuns, engine: Engine, announce: Callable[[str], None]) -> None:

@@ -19,6 +19,13 @@ from hpsearch.space.answers import fixed
 from hpsearch.storage.writing import Stored, StudyWriter
 from hpsearch.trial import Direction, History, Outcome, TrainingRun, TrialSpec
 
+COUNTED = {
+    "pruned": Outcome.PRUNED,
+    "diverged": Outcome.DIVERGED,
+    "out_of_memory": Outcome.OUT_OF_MEMORY,
+    "killed": Outcome.KILLED,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -34,11 +41,12 @@ class Standing:
     repeated: int
     seconds: float
     trained: int  # trials trained in this run, for the rate
+    killed: int = 0
 
     @property
     def failed(self) -> int:
         """Trials without a usable value."""
-        return self.diverged + self.out_of_memory
+        return self.diverged + self.out_of_memory + self.killed
 
     @property
     def rate(self) -> float:
@@ -90,7 +98,7 @@ class Search:
         self._first: dict[tuple[tuple[str, Any], ...], int] = {}  # parameters → the first trial that has them
         self._answers: dict[int, Answer] = {}  # of each first trial
         self._waiting: dict[int, list[int]] = {}  # first trial → trials that repeat it while it trains
-        self._counts = dict.fromkeys(("done", "pruned", "diverged", "out_of_memory", "repeated", "trained"), 0)
+        self._counts = dict.fromkeys((*COUNTED, "done", "repeated", "trained"), 0)
 
     def keep_told(self) -> None:
         """Let every trial that was told before count, where fewer are asked for; before the first `take`."""
@@ -140,6 +148,10 @@ class Search:
         """Report a rung's metric and ask the pruner (see `TrialSource`)."""
         self._rungs[number][evaluation] = metric
         return self.view.prune(number, evaluation, metric)
+
+    def wants(self, run: TrainingRun) -> bool:
+        """Want those of the best so far, and all where networks are judged by more than their metric (see `TrialSource`)."""
+        return self.judge is not None or self._better(run)
 
     def finish(self, run: TrainingRun) -> None:
         """Take an engine's answer and tell it (see `TrialSource`)."""
@@ -224,9 +236,8 @@ class Search:
         run = answer.run
         self.view.tell(run.number, self._told(answer))
         self._counts["done"] += 1
-        self._counts["pruned"] += run.outcome is Outcome.PRUNED
-        self._counts["diverged"] += run.outcome is Outcome.DIVERGED
-        self._counts["out_of_memory"] += run.outcome is Outcome.OUT_OF_MEMORY
+        for name, outcome in COUNTED.items():
+            self._counts[name] += run.outcome is outcome
         if self._better(run):
             self.best, self.best_spec = run, spec
 

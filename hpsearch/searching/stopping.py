@@ -1,13 +1,20 @@
-"""Signals: the first one ends a search cleanly, a second Ctrl-C at once."""
+"""Signals: the first one ends a search cleanly, a second Ctrl-C at once; SIGTERM within the grace period, whatever happens."""
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Protocol
 
+from hpsearch.errors import Stopped
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ENDING = (signal.SIGTERM, signal.SIGHUP)  # a scheduler's, who kills what does not end
+GRACE = 25.0  # seconds that a command has to end once it is asked to
+_graces: list[float] = []  # of the command that runs, if one does
 
 
 class Stops(Protocol):
@@ -25,6 +32,7 @@ def stopping(search: Stops, announce: Callable[[str], None]) -> Iterator[Callabl
         if number == signal.SIGINT and signal.SIGINT in received:
             raise KeyboardInterrupt
         received.append(number)
+        _end_in_time(number)
         search.stopping = True
         announce("stopping: keeping what was told; trials in training start again next time (Ctrl-C again: at once)")
 
@@ -35,3 +43,45 @@ def stopping(search: Stops, announce: Callable[[str], None]) -> Iterator[Callabl
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def ending(grace: float) -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end a command within `grace` seconds: cleanly where `stopping` looks out, else where it stands.
+
+    Raises:
+        Stopped: such a signal came outside `stopping`.
+    """
+    received: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if received:
+            return
+        received.append(number)
+        _end_in_time(number)
+        raise Stopped("stopped; what was told is kept", 128 + number)
+
+    main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, stop) for number in ENDING} if main else {}
+    _graces.append(grace)
+    try:
+        yield
+    finally:
+        _graces.remove(grace)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_in_time(number: int) -> None:
+    """End this process when the grace period is over, if it is still there: what is told is written, or trained again."""
+    if number not in ENDING or not _graces:
+        return
+
+    def end() -> None:
+        if _graces:
+            print("stopped at the end of the grace period; the same command goes on", file=sys.stderr, flush=True)
+            os._exit(128 + number)
+
+    timer = threading.Timer(_graces[-1], end)
+    timer.daemon = True
+    timer.start()

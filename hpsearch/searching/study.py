@@ -25,6 +25,7 @@ from hpsearch.searching.stage import Stage
 from hpsearch.searching.stopping import stopping
 from hpsearch.searching.view import View
 from hpsearch.storage.opening import DEFAULT, HOME, check_home, home
+from hpsearch.storage.retrying import Patience, say_aside
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine
 from hpsearch.training.engines import compiles
@@ -48,16 +49,19 @@ class OpenStudy:
 
 
 @contextmanager
-def open_study(config: StudyConfig, place: Place, data: Data) -> Iterator[OpenStudy]:
+def open_study(
+    config: StudyConfig, place: Place, data: Data, announce: Callable[[str], None] = say_aside
+) -> Iterator[OpenStudy]:
     """Open a study, or make it; whatever can be refused is refused here, before anything is shown or trained.
 
     Raises:
         UserError, StorageError: it cannot start.
+        CompletedElsewhere: another process completed it while this one waited.
     """
     judge = judge_of(config, data)
     others = judge.directions if judge else ()
     view, named = make_view(config, data.metric.direction, others), (config.study.name, data.metric.direction)
-    with open_writer(place, *named, config.settings(), data.summary, others) as writer:
+    with open_writer(place, *named, config.settings(), data.summary, others, announce) as writer:
         yield OpenStudy(config, place, data, view, writer, judge)
 
 
@@ -83,20 +87,39 @@ def open_writer(
     settings: Mapping[str, Any],
     data: Mapping[str, Any],
     others: Sequence[str] = (),
+    announce: Callable[[str], None] = say_aside,
 ) -> Iterator[StudyWriter]:
     """Open the storage of a study under its lease, and the study's folder, whose report and best network are this study's alone.
 
+    `announce` is told while the storage is away, or another process waited for.
+
     Raises:
         UserError, StorageError: they cannot be had.
+        CompletedElsewhere: another process completed the study while this one waited.
     """
     own = home(place.folder, place.storage)
     check_home(place.folder, place.storage)
     if own == DEFAULT:
         make_folder(place.folder)
-    writer = StudyWriter.open(place.storage, name, direction, settings, data, take_over=place.take_over, others=others)
+    patience = Patience(place.patience, announce)
+    writer = StudyWriter.open(
+        place.storage,
+        name,
+        direction,
+        settings,
+        data,
+        take_over=place.take_over,
+        join=place.join,
+        others=others,
+        patience=patience,
+    )
     with closing(writer):
         write_file(make_folder(place.folder) / HOME, own)
-        yield writer
+        try:
+            yield writer
+        except KeyboardInterrupt:
+            patience.until = time.monotonic()  # whoever asks twice waits for no storage
+            raise
 
 
 def run_study(
@@ -129,7 +152,9 @@ def run_study(
         announce(
             f"waiting for results that search.lag = {config.search.lag} asks for left {idle:.0%} of the places idle"
         )
-    return _conclude(study, search, engine, announce, stage)
+    result = _conclude(study, search, engine, announce, stage)
+    study.writer.complete = search.complete
+    return result
 
 
 def make_view(config: StudyConfig, direction: Direction, others: tuple[Direction, ...] = ()) -> View:
@@ -256,7 +281,7 @@ def _conclude(
     config, data, writer = study.config, study.data, study.writer
 
     def engine_for(rows: Data) -> Engine:
-        return engine if rows is data else prepare_engine(config, study.place, rows, lambda line: None)
+        return engine if rows is data else prepare_engine(config, study.place.own, rows, lambda line: None)
 
     source, confirmed = _confirm(study, search, engine, announce, stage)
     candidates = [
@@ -321,6 +346,6 @@ def _refuse_nothing(search: Search) -> None:
         raise SearchFailed("the time was up before the first trial ended. Give a longer --timeout.")
     if search.best is None:
         raise SearchFailed(
-            f"none of {search.standing.done} trials gave a usable network ({search.standing.failed} diverged or ran out "
-            "of memory). Lower the upper end of learning_rate, or give a longer budget."
+            f"none of {search.standing.done} trials gave a usable network ({search.standing.failed} diverged, ran out "
+            "of memory or killed their workers). Lower the upper end of learning_rate, or give a longer budget."
         )

@@ -1,87 +1,203 @@
-"""The lease: one process writes a study, and a second one is told which.
+"""The lease: one process writes a study, a second one is told which, and one that waits takes over when it dies.
 
-The holder is written into the study itself: host, process, boot and start time. A holder on this machine that is no longer alive is
-taken over at once; one on another machine cannot be looked at from here, so a person decides (`--take-over`).
+Processes that want a study draw tickets: trials of a study of their own, `lease of NAME`, which is there while one of them runs. A
+trial is the one thing that every storage of Optuna's numbers without gaps and writes whole. A ticket says who drew it and whose it
+comes `after`. Read in the order of numbers, a ticket takes the lease if it comes after the ticket that has it; so of many that saw one
+holder die the first wins, all agree on who that is, and nobody needs a lock (a compare-and-set by total order, as in a replicated log).
+
+A holder on this machine that is no longer alive is replaced at once. One on another machine cannot be looked at from here: its writer
+counts a `beat` up every `BEAT` seconds, and one whose count stands still for `TIMEOUT` seconds on the waiting process's own clock is
+gone. No two machines' clocks are compared.
 """
 
-import json
 import os
 import socket
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from optuna.storages import BaseStorage
+from optuna.exceptions import DuplicatedStudyError
+from optuna.storages import BaseStorage, GrpcStorageProxy
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from hpsearch.errors import UserError
+from hpsearch.errors import StorageError, UserError
 
-KEY = "hpsearch:lease"
-SETTLE = 0.2  # seconds in which another writer that saw no holder either has written itself down
+PREFIX = "lease of "  # of the name of the study of a study's tickets
+BEAT, TIMEOUT = 10.0, 60.0  # seconds
+NOBODY = ""  # whom the first ticket comes after
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A process's turn at a study: its own token and that of the ticket before, who drew it, its beats so far, whether it is held."""
+
+    id: int
+    token: str
+    after: str
+    holder: Mapping[str, Any]
+    beats: int = 0
+    held: bool = True
+
+    @property
+    def who(self) -> str:
+        """The process in words."""
+        names = ("host", "pid", "since")
+        host, pid, since = (str(self.holder.get(name)) for name in names)
+        return f"{host}, process {pid}, since {since}"
 
 
 def holder() -> dict[str, Any]:
-    """Return what identifies this process among all machines and boots."""
+    """Return what identifies this process among all machines, boots and containers."""
     return {
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "boot": _read("/proc/sys/kernel/random/boot_id"),
+        "space": _space(),
         "started": _started(os.getpid()),
         "since": time.strftime("%Y-%m-%d %H:%M:%S"),
     }
 
 
-def alive(lease: Mapping[str, Any]) -> bool:
-    """Whether the holder may still write: another machine's always may, one of this machine's if its process runs."""
-    if lease.get("host") != socket.gethostname():
+def local(holder: Mapping[str, Any]) -> bool:
+    """Whether a process is (or was) on this machine and in this container, where it can be looked at."""
+    return (holder.get("host"), holder.get("space")) == (socket.gethostname(), _space())
+
+
+def alive(holder: Mapping[str, Any]) -> bool:
+    """Whether a process may still write: another machine's always may, one of this machine's if it runs."""
+    if not local(holder):
         return True
-    return lease.get("boot") == _read("/proc/sys/kernel/random/boot_id") and _started(lease["pid"]) == lease.get(
-        "started"
-    )
+    here = holder.get("boot") == _read("/proc/sys/kernel/random/boot_id")
+    return here and _started(holder.get("pid")) == holder.get("started")
 
 
-def acquire(storage: BaseStorage, study_id: int, *, take_over: bool = False) -> None:
-    """Take the lease of a study.
+def tickets_of(storage: BaseStorage, name: str) -> int:
+    """Return the id of the study of a study's tickets, made where it is missing."""
+    try:
+        return storage.get_study_id_from_name(PREFIX + name)
+    except KeyError:
+        try:
+            return storage.create_new_study([StudyDirection.MAXIMIZE], PREFIX + name)
+        except DuplicatedStudyError:  # another process made it just now
+            return storage.get_study_id_from_name(PREFIX + name)
+
+
+def current(storage: BaseStorage, tickets: int) -> Ticket | None:
+    """Return the last ticket that took the lease, given back or not."""
+    last: Ticket | None = None
+    for ticket in map(_ticket, storage.get_all_trials(tickets, deepcopy=False)):
+        if ticket is not None and ticket.after == (NOBODY if last is None else last.token):
+            last = ticket
+    return last
+
+
+def held(ticket: Ticket) -> bool:
+    """Whether a ticket's process may write, and is not this one."""
+    own = holder()
+    here = all(ticket.holder.get(name) == own[name] for name in ("host", "space", "boot", "pid", "started"))
+    return ticket.held and not here and alive(ticket.holder)
+
+
+def claim(storage: BaseStorage, tickets: int, last: Ticket | None, token: str) -> Ticket | None:
+    """Draw a ticket after the last one that took the lease; return it, or None where another process was faster.
+
+    The `token` is drawn for this claim alone: by it a ticket is known again whose answer was lost.
+    """
+    after = NOBODY if last is None else last.token
+    taken = current(storage, tickets)
+    if (NOBODY if taken is None else taken.token) == after:
+        drawn = {"token": token, "after": after, "holder": holder()}
+        storage.create_new_trial(tickets, template_trial=create_trial(state=TrialState.RUNNING, user_attrs=drawn))
+        taken = current(storage, tickets)
+    return taken if taken is not None and taken.token == token else None
+
+
+def acquire(storage: BaseStorage, name: str, token: str, *, take_over: bool = False) -> tuple[int, Ticket]:
+    """Take the lease of a study at once; return the id of the tickets' study, and the ticket (see `claim`).
 
     Raises:
         UserError: another process holds it.
     """
-    own = holder()
-    _refuse(storage, study_id, own, take_over)
-    storage.set_study_user_attr(study_id, KEY, own)
-    time.sleep(SETTLE)
-    _refuse(storage, study_id, own, take_over=False)
+    while True:
+        with suppress(KeyError):  # the tickets went since they were found: the last holder ended
+            tickets = tickets_of(storage, name)
+            last = current(storage, tickets)
+            if last is not None and last.token == token:
+                return tickets, last
+            if last is not None and held(last) and not take_over:
+                raise UserError(
+                    f"another process runs this study: {last.who}. Wait for it or stop it; --join waits and takes over when it is "
+                    "gone, --take-over writes all the same."
+                )
+            if (ticket := claim(storage, tickets, last, token)) is not None:
+                return tickets, ticket
+            take_over = False  # from the one that was there, not from whoever was faster
 
 
-def release(storage: BaseStorage, study_id: int) -> None:
-    """Give the lease back, if it is still this process's."""
-    if _same(storage.get_study_user_attrs(study_id).get(KEY), holder()):
-        storage.set_study_user_attr(study_id, KEY, {})
+def beat(storage: BaseStorage, tickets: int, ticket: Ticket, beats: int) -> None:
+    """Show that the holder lives.
+
+    Raises:
+        StorageError: the lease is another process's by now.
+    """
+    try:
+        last = current(storage, tickets)
+    except KeyError:  # whoever took over has ended too
+        last = None
+    if last is None or last.token != ticket.token:
+        by = f": {last.who}" if last else ""
+        raise StorageError(f"another process took this study over{by}. This one ends; what was told is kept.")
+    storage.set_trial_user_attr(ticket.id, "beats", beats)
 
 
-def _refuse(storage: BaseStorage, study_id: int, own: Mapping[str, Any], take_over: bool) -> None:
-    lease = storage.get_study_user_attrs(study_id).get(KEY)
-    if not lease or _same(lease, own) or take_over or not alive(lease):
-        return
-    raise UserError(
-        f"another process runs this study: {lease.get('host')}, process {lease.get('pid')}, since {lease.get('since')}. "
-        "Wait for it or stop it; if it is gone for good, pass --take-over."
-    )
+def release(storage: BaseStorage, tickets: int, ticket: Ticket) -> None:
+    """Give the lease back, if it is still this ticket's: the tickets go, which happens at once or not at all.
+
+    Where they cannot (another one was drawn at that moment, or a gRPC proxy's clients would go on to see them) this one is marked.
+    """
+    with suppress(KeyError):  # they are gone
+        last = current(storage, tickets)
+        if last is None or last.token != ticket.token or not last.held:
+            return
+        if not isinstance(storage, GrpcStorageProxy):
+            storage.delete_study(tickets)
+            current(storage, tickets)
+        storage.set_trial_state_values(ticket.id, TrialState.COMPLETE, [0.0])
 
 
-def _same(a: Mapping[str, Any] | None, b: Mapping[str, Any]) -> bool:
-    return a is not None and all(json.dumps(a.get(k)) == json.dumps(b[k]) for k in ("host", "pid", "boot", "started"))
+def _ticket(trial: FrozenTrial) -> Ticket | None:
+    """Return a trial as a ticket, None where it is none."""
+    drawn = trial.user_attrs
+    token, after, who, beats = (drawn.get(key) for key in ("token", "after", "holder", "beats"))
+    if not (isinstance(token, str) and isinstance(after, str) and isinstance(who, dict)):
+        return None
+    count = beats if isinstance(beats, int) else 0
+    return Ticket(trial._trial_id, token, after, who, count, held=not trial.state.is_finished())
+
+
+def _space() -> str:
+    """Return the name of this process's own numbering of processes: two containers have two."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
 
 
 def _read(path: str) -> str:
     try:
         return Path(path).read_text().strip()
-    except OSError:
+    except (OSError, ValueError):
         return ""
 
 
-def _started(pid: int) -> str:
+def _started(pid: object) -> str:
     """Return when a process started, in ticks since boot; empty where there is no such process (or no /proc)."""
+    if not isinstance(pid, int):
+        return ""
     fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     if not fields and not Path("/proc/self").exists():
         return "running" if _signalable(pid) else ""

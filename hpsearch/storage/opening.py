@@ -6,29 +6,45 @@ seconds. Reading opens the file read-only, so that a report never writes.
 
 import fcntl
 import os
+import random
 import re
+import sqlite3
+import time
 import warnings
-from collections.abc import Iterable, Iterator
+import weakref
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, RDBStorage
-from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalStorage
+from optuna.storages.journal import JournalStorage
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from hpsearch.errors import HpsearchError, StorageError, UserError, masked
+from hpsearch.storage.journals import FileJournal, RedisJournal
+from hpsearch.storage.retrying import cause_of, remote
+from hpsearch.storage.sqlite_files import WAIT_FOR_LOCK, check, check_tables, readable
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 SQLITE = "sqlite:///"
 JOURNAL = "journal:///"
-REDIS = "redis://"
-SQLITE_MAGIC = b"SQLite format 3\0"
-WAIT_FOR_LOCK = 60  # seconds
-CLIENTS = ("redis", "grpc")  # packages whose errors say that a server is away
+REDIS = ("redis://", "rediss://")
+GRPC = "grpc://"
+CONNECT = 10  # seconds that a server has to accept a connection
+TABLES = 10  # tries to make a database's tables, which other processes may be making
+NO_TABLES = r"version_info.* does(n't| not) exist|no such table: version_info|readonly database[\s\S]*INTO version_info"
+DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
+PROMPT: dict[str, dict[str, int]] = {  # driver → its settings by which a server that is gone is noticed within a minute
+    "psycopg": {"connect_timeout": CONNECT, "keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
+    | {"tcp_user_timeout": 30_000},
+    "pymysql": {"connect_timeout": CONNECT, "read_timeout": 60, "write_timeout": 60},
+}
+EXTRAS = {"psycopg": "postgres", "pymysql": "mysql", "redis": "redis", "grpc": "grpc"}  # package → extra that brings it
 DEFAULT = "study.db"  # in the study's folder
 HOME = "storage.txt"  # in the study's folder: where the study is kept
 
@@ -50,32 +66,26 @@ def open_storage(url: str, *, read_only: bool = False) -> BaseStorage:
     with explained(url):
         if file is not None:
             _check_file(file, url, read_only)
-        if url.startswith(JOURNAL):
-            if not read_only:
-                _cut_torn_line(file)
-            return JournalStorage(JournalFileBackend(str(file)))
+        if url.startswith(GRPC):
+            return _proxy(url)
+        if file is not None and url.startswith(JOURNAL):
+            return JournalStorage(FileJournal(file))
         if url.startswith(REDIS):
-            from optuna.storages.journal import JournalRedisBackend
-
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                return JournalStorage(LogsAlone(JournalRedisBackend(url)))
-        return RDBStorage(_engine_url(url, read_only), engine_kwargs=_engine_kwargs(url), skip_table_creation=read_only)
+            return _redis(url)
+        if file is not None and file.exists() and file.stat().st_size:
+            return _sqlite(file, read_only)
+        return _database(url, read_only)
 
 
-class LogsAlone(BaseJournalBackend):
-    """A journal without its snapshots: Optuna keeps those as pickles, and whoever may write to the server could run code by one."""
-
-    def __init__(self, backend: BaseJournalBackend) -> None:
-        self._backend = backend
-
-    def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
-        """Return the entries from a number on."""
-        return self._backend.read_logs(log_number_from)
-
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Add entries."""
-        self._backend.append_logs(logs)
+def close_storage(storage: BaseStorage) -> None:
+    """End a storage's connections; one that is used again opens new ones."""
+    if isinstance(storage, RDBStorage):
+        storage.remove_session()
+        storage.engine.dispose()
+    elif isinstance(storage, optuna.storages.GrpcStorageProxy):
+        storage.close()
+    elif isinstance(storage, JournalStorage) and isinstance(storage._backend, RedisJournal):
+        storage._backend.client.close()
 
 
 def load_study(url: str, name: str) -> optuna.Study:
@@ -88,15 +98,14 @@ def load_study(url: str, name: str) -> optuna.Study:
 
 
 def open_existing(url: str) -> BaseStorage:
-    """Open a storage that is there, to look at it: a journal that another process writes is not mended under its hands.
+    """Open a storage that is there, to work on it.
 
     Raises:
         UserError, StorageError: see `open_storage`.
     """
-    storage = open_storage(url, read_only=True)
-    with explained(url):
+    with reading(url) as storage:
         storage.get_all_studies()  # what is no storage, or too old a one, is told now
-    return storage if url.startswith(JOURNAL) else open_storage(url)
+    return open_storage(url)
 
 
 def check_url(url: str) -> None:
@@ -110,10 +119,12 @@ def check_url(url: str) -> None:
         raise UserError(f"storage '{masked(url)}': not a URL. {example}.")
     if url.rstrip("/") in ("sqlite:", "journal:") or ":memory:" in url:
         raise UserError(f"storage {masked(url)}: names no file, so nothing would be kept. {example}.")
-    if not url.startswith((JOURNAL, REDIS)):
+    if url.startswith(GRPC):
+        _address(url)
+    elif not url.startswith((JOURNAL, *REDIS)):
         with explained(url):
             try:
-                make_url(url).get_dialect()
+                make_url(_driven(url)).get_dialect()
             except ValueError:  # a port that is no number
                 raise UserError(f"storage {masked(url)}: not a URL. {example}.") from None
 
@@ -156,36 +167,60 @@ def explained(url: str) -> Iterator[None]:
     """Turn a storage's exceptions into one line that names the storage."""
     try:
         yield
-    except HpsearchError:
-        raise
     except ArgumentError as error:
         raise UserError(
             f"storage {masked(url)}: {error}. Give a URL that Optuna knows, e.g. sqlite:///FILE."
         ) from error
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError, OSError) as error:
-        cause = str(error.__cause__ or error).splitlines()[0]
-        if re.search(r"malformed|not a database|disk image", cause):
-            raise StorageError(
-                f"storage damaged: {masked(url)} ({cause}). It was not changed; restore a copy."
-            ) from error
-        if "disk is full" in cause or "No space" in cause:
-            raise StorageError(f"disk full writing {masked(url)}: free space, then run the same command.") from error
-        raise StorageError(
-            f"storage {masked(url)}: {masked(cause)}. Check that it can be reached and written."
-        ) from error
-    except (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError) as error:
-        reason = masked(" ".join(f"{type(error).__name__} {error}".split())[:120])
-        raise StorageError(
-            f"storage damaged: {masked(url)} holds what no study is ({reason}). Restore a copy."
-        ) from error
     except ImportError as error:
         name = error.name or getattr(error.__cause__, "name", None) or "of its driver"
-        raise UserError(f"storage {masked(url)}: needs the package '{name}'. Install it with pip.") from error
+        extra = f"'hpsearch[{EXTRAS[name]}]'" if name in EXTRAS else f"'{name}'"
+        raise UserError(
+            f"storage {masked(url)}: needs the package '{name}'. Install it: pip install {extra}."
+        ) from error
+    except HpsearchError:
+        raise
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in CLIENTS:
+        known = isinstance(error, SQLAlchemyError | optuna.exceptions.StorageInternalError | OSError | sqlite3.Error)
+        if not known and not remote(error):
             raise
-        cause = masked(" ".join(str(error).split())).rstrip(".")
-        raise StorageError(f"storage {masked(url)}: {cause}. Check that it can be reached and written.") from error
+        raise _explained(error, url) from error
+
+
+@contextmanager
+def read_whole(url: str) -> Iterator[None]:
+    """Explain a reading's exceptions too: what cannot be understood of a storage that is there is damage."""
+    try:
+        with explained(url):
+            yield
+    except HpsearchError:
+        raise
+    except (LookupError, ValueError, TypeError, AttributeError, AssertionError, RecursionError) as error:
+        reason = masked(" ".join(f"{type(error).__name__} {error}".split())[:120])
+        raise StorageError(f"storage damaged: {masked(url)} ({reason}). It was not changed; restore a copy.") from error
+
+
+@contextmanager
+def reading(url: str) -> Iterator[BaseStorage]:
+    """Open a storage to read it, and close it; see `read_whole`."""
+    with read_whole(url):
+        storage = open_storage(url, read_only=True)
+        try:
+            yield storage
+        finally:
+            close_storage(storage)
+
+
+def _explained(error: Exception, url: str) -> StorageError:
+    details = getattr(error, "details", None)  # of a gRPC proxy's error
+    text = str(details() if remote(error) and callable(details) else cause_of(error)) or type(error).__name__
+    cause = masked(text.splitlines()[0])
+    if re.search(r"malformed|not a database|disk image", cause):
+        return StorageError(f"storage damaged: {masked(url)} ({cause}). It was not changed; restore a copy.")
+    if "disk is full" in cause or "No space" in cause:
+        return StorageError(f"disk full writing {masked(url)}: free space, then run the same command.")
+    return StorageError(
+        f"storage {masked(url)}: {cause.rstrip('.')}. Check that it can be reached and written, then run the same command."
+    )
 
 
 def _check_file(file: Path, url: str, must_exist: bool) -> None:
@@ -195,11 +230,6 @@ def _check_file(file: Path, url: str, must_exist: bool) -> None:
                 f"no storage {url}: the file does not exist. Run the study first, or give another name or URL."
             )
         _check_folder(file, url)
-        return
-    with file.open("rb") as stream:
-        start = stream.read(len(SQLITE_MAGIC))
-    if url.startswith(SQLITE) and start not in (b"", SQLITE_MAGIC):
-        raise StorageError(f"storage damaged: {file} is not a SQLite file. It was not changed; restore a copy.")
 
 
 def _check_folder(file: Path, url: str) -> None:
@@ -223,21 +253,80 @@ def alone(url: str) -> Iterator[None]:
         os.close(folder)  # and with it the lock, as a crash would
 
 
-def _cut_torn_line(file: Path | None) -> None:
-    """Cut a journal back to its last whole line: a write that was cut short would make every later one unreadable."""
-    if file is None or not file.exists():
-        return
-    with file.open("rb+") as journal:
-        content = journal.read()
-        if content and not content.endswith(b"\n"):
-            journal.truncate(content.rfind(b"\n") + 1)
+def _sqlite(file: Path, read_only: bool) -> RDBStorage:
+    """Open a SQLite file that is there, once its pages are looked at."""
+    if not read_only:
+        from optuna.storages._rdb.models import BaseModel
+
+        check(file, "rw")
+        check_tables(file, {*BaseModel.metadata.tables})
+        return _database(sqlite_url(file), read_only)
+    whole, folder = readable(file)
+    storage = _database(sqlite_url(whole), read_only)
+    if folder is not None:
+        weakref.finalize(storage, folder.cleanup)
+    return storage
+
+
+def _database(url: str, read_only: bool) -> RDBStorage:
+    """Open a database; one that is fresh gets its tables, though several processes may make them at once."""
+    for tries_left in reversed(range(TABLES)):
+        try:
+            kwargs = _engine_kwargs(url) | (
+                {"poolclass": NullPool} if read_only else {}
+            )  # a reader leaves nothing open
+            return RDBStorage(_engine_url(url, read_only), engine_kwargs=kwargs, skip_table_creation=read_only)
+        except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+            if read_only and re.search(NO_TABLES, str(cause_of(error))):
+                raise UserError(
+                    f"no study in {masked(url)}: it has not Optuna's tables (yet). Run the study first, or give another URL."
+                ) from error
+            if not tries_left or not re.search(r"already exists|duplicate", str(cause_of(error)), re.IGNORECASE):
+                raise
+            time.sleep(random.uniform(0.05, 0.5))  # noqa: S311
+    raise AssertionError("the last try returns or raises")
+
+
+def _redis(url: str) -> JournalStorage:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return JournalStorage(RedisJournal(url))
+
+
+def _proxy(url: str) -> BaseStorage:
+    """Connect with Optuna's gRPC proxy of a database."""
+    import grpc  # noqa: F401 - the client imports it lazily, and fails obscurely without it
+
+    host, port = _address(url)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        storage = optuna.storages.GrpcStorageProxy(host=host, port=port)
+    storage.wait_server_ready(CONNECT)
+    return storage
+
+
+def _address(url: str) -> tuple[str, int]:
+    parts = re.fullmatch(r"grpc://([^/:@\s]+|\[[0-9a-fA-F:]+\]):(\d{1,5})/?", url)
+    if not parts:
+        raise UserError(f"storage '{masked(url)}': write grpc://HOST:PORT, the address of an Optuna gRPC proxy.")
+    return parts[1], int(parts[2])
+
+
+def _driven(url: str) -> str:
+    """Return a database's URL with the driver that hpsearch's extra brings, where it names none."""
+    scheme, separator, rest = url.partition("://")
+    return DRIVERS.get(scheme, scheme) + separator + rest
 
 
 def _engine_url(url: str, read_only: bool) -> str:
     if read_only and url.startswith(SQLITE):
-        return f"{SQLITE}file:{Path(url.removeprefix(SQLITE)).absolute()}?mode=ro&uri=true"
-    return url
+        url = f"{SQLITE}file:{Path(url.removeprefix(SQLITE)).absolute()}?mode=ro&uri=true"
+    return _driven(url).replace("{", "{{").replace("}", "}}")  # Optuna fills in a template
 
 
 def _engine_kwargs(url: str) -> dict[str, Any]:
-    return {"connect_args": {"timeout": WAIT_FOR_LOCK}} if url.startswith(SQLITE) else {"pool_pre_ping": True}
+    if url.startswith(SQLITE):
+        return {"connect_args": {"timeout": WAIT_FOR_LOCK}}
+    given = make_url(_driven(url))
+    limits = PROMPT.get(given.get_driver_name(), {})
+    return {"pool_pre_ping": True, "connect_args": {k: v for k, v in limits.items() if k not in given.query}}

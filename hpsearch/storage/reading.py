@@ -2,23 +2,21 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 
 from hpsearch.data.objectives import OBJECTIVES
-from hpsearch.errors import StorageError, UserError, masked, suggestion
+from hpsearch.errors import UserError, masked, suggestion
 from hpsearch.storage.curves import reported
-from hpsearch.storage.opening import explained, open_storage
+from hpsearch.storage.kept import PREFIX, RUN, check_identity, check_numbers, read_run, read_table
+from hpsearch.storage.lease import PREFIX as LEASE
+from hpsearch.storage.opening import reading
 from hpsearch.storage.records import ArmRecord, ComparisonRecord, StudyRecord, TrialRecord, WinnerRecord
 from hpsearch.storage.rows import Row, read_rows, uncollected
 from hpsearch.trial import History
 
-SCHEMA = 1
-PREFIX = "hpsearch:"
-RUN = f"{PREFIX}run"
 WINNER = "/trial "  # in the name of the study of a winner's runs, before the number of the trial that won
 SCORED = ("training", "test")
 CURVES = frozenset(History().columns())
@@ -33,28 +31,31 @@ def read_study(url: str, name: str | None = None) -> StudyRecord:
         UserError: there is no such study, or hpsearch did not make it.
         StorageError: the storage cannot be read.
     """
-    storage = open_storage(url, read_only=True)
-    with explained(url):
-        study_id = _find(storage, url, name)
-        if f"{PREFIX}settings" not in storage.get_study_user_attrs(study_id):
-            raise UserError(
-                f"study '{storage.get_study_name_from_id(study_id)}' in {masked(url)} was not made by hpsearch."
-            )
-        return record_of(storage, study_id)
+    with reading(url) as storage:
+        return _study(storage, _find(storage, url, name), url)
+
+
+def _study(storage: BaseStorage, study_id: int, url: str) -> StudyRecord:
+    if f"{PREFIX}settings" not in storage.get_study_user_attrs(study_id):
+        name = storage.get_study_name_from_id(study_id)
+        raise UserError(f"study '{name}' in {masked(url)} was not made by hpsearch.")
+    return record_of(storage, study_id)
 
 
 def record_of(storage: BaseStorage, study_id: int) -> StudyRecord:
     """Return what an open storage says about a study of hpsearch's."""
     attributes = storage.get_study_user_attrs(study_id)
+    check_identity(storage, study_id, attributes)
+    settings = read_table(attributes, "settings")
     return StudyRecord(
         name=storage.get_study_name_from_id(study_id),
         direction=_direction(storage, study_id),
-        settings=_table(attributes, "settings"),
-        data=_table(attributes, "data"),
-        result=_table(attributes, "result"),
-        trials=_trials(storage, study_id),
+        settings=settings,
+        data=read_table(attributes, "data"),
+        result=read_table(attributes, "result"),
+        trials=_trials(storage, study_id, attributes),
         as_of=time.strftime("%Y-%m-%d %H:%M"),
-        objectives=_objectives(storage, study_id, _table(attributes, "settings")),
+        objectives=_objectives(storage, study_id, settings),
     )
 
 
@@ -65,21 +66,19 @@ def read(url: str, name: str | None = None) -> StudyRecord | ComparisonRecord:
         UserError: there is none of that name, or hpsearch did not make it.
         StorageError: the storage cannot be read.
     """
-    storage = open_storage(url, read_only=True)
-    with explained(url):
+    with reading(url) as storage:
         study_id = _find(storage, url, name)
         settings = storage.get_study_user_attrs(study_id).get(f"{PREFIX}settings", {})
         if "compare" in settings or "minima" in settings:
             return _comparison(storage, study_id)
-    return read_study(url, name)
+        return _study(storage, study_id, url)
 
 
 def _comparison(storage: BaseStorage, study_id: int) -> ComparisonRecord:
     attributes, name = storage.get_study_user_attrs(study_id), storage.get_study_name_from_id(study_id)
-    plan = _table(attributes, "plan")
-    parts = {
-        name: storage.get_study_id_from_name(name) for name in (study.study_name for study in storage.get_all_studies())
-    }
+    check_identity(storage, study_id, attributes)
+    plan = read_table(attributes, "plan")
+    parts = {study.study_name: study._study_id for study in storage.get_all_studies()}
     arms = [
         _arm(storage, parts, arm, plan.get("arms", {}).get(arm, {}))
         for arm in parts
@@ -89,21 +88,22 @@ def _comparison(storage: BaseStorage, study_id: int) -> ComparisonRecord:
     return ComparisonRecord(
         name=name,
         direction=_direction(storage, study_id),
-        settings=_table(attributes, "settings"),
-        data=_table(attributes, "data"),
+        settings=read_table(attributes, "settings"),
+        data=read_table(attributes, "data"),
         target=plan.get("target"),
         target_given=bool(plan.get("given")),
         arms=tuple(sorted(arms, key=lambda arm: (order.index(arm.optimizer), arm.batch_size))),
-        shared=_table(attributes, "shared"),
-        textbook=_table(attributes, "textbook"),
-        minima=_table(attributes, "minima"),
+        shared=read_table(attributes, "shared"),
+        textbook=read_table(attributes, "textbook"),
+        minima=read_table(attributes, "minima"),
         as_of=time.strftime("%Y-%m-%d %H:%M"),
-        made=_table(attributes, "made"),
+        made=read_table(attributes, "made"),
     )
 
 
 def _arm(storage: BaseStorage, parts: Mapping[str, int], name: str, chosen: Mapping[str, int | None]) -> ArmRecord:
-    settings = _table(storage.get_study_user_attrs(parts[name]), "settings")
+    attributes = storage.get_study_user_attrs(parts[name])
+    settings = read_table(attributes, "settings")
     winners = {
         number: _winner(storage, parts[f"{name}{WINNER}{number}"])
         for number in {chosen.get("fastest"), chosen.get("best")}
@@ -113,7 +113,7 @@ def _arm(storage: BaseStorage, parts: Mapping[str, int], name: str, chosen: Mapp
         optimizer=str(settings["space"]["optimizer"]),
         batch_size=int(settings["space"]["batch_size"]),
         settings=settings,
-        trials=_trials(storage, parts[name]),
+        trials=_trials(storage, parts[name], attributes),
         fastest=winners.get(chosen.get("fastest")),
         best=winners.get(chosen.get("best")),
     )
@@ -121,17 +121,18 @@ def _arm(storage: BaseStorage, parts: Mapping[str, int], name: str, chosen: Mapp
 
 def _winner(storage: BaseStorage, study_id: int) -> WinnerRecord:
     attributes = storage.get_study_user_attrs(study_id)
-    winner = _table(attributes, "settings")["winner"]
+    winner = read_table(attributes, "settings")["winner"]
     return WinnerRecord(
         trial=int(winner["trial"]),
         params=winner["params"],
-        runs=_trials(storage, study_id),
-        measured={int(number): measured for number, measured in _table(attributes, "measured").items()},
+        runs=_trials(storage, study_id, attributes),
+        measured={int(number): measured for number, measured in read_table(attributes, "measured").items()},
     )
 
 
 def _find(storage: BaseStorage, url: str, name: str | None) -> int:
     names = [study.study_name for study in storage.get_all_studies() if not _part_of(study.user_attrs)]
+    names = [n for n in names if not (n.startswith(LEASE) and n.removeprefix(LEASE) in names)]
     if name is None and len(names) == 1:
         name = names[0]
     if name is None or name not in names:
@@ -160,23 +161,15 @@ def _objectives(storage: BaseStorage, study_id: int, settings: Mapping[str, Any]
     return dict(zip(map(str, names), directions, strict=True)) if known else {}
 
 
-def _table(attributes: Mapping[str, Any], key: str) -> dict[str, Any]:
-    value = attributes.get(PREFIX + key, {})
-    if not isinstance(value, dict):
-        raise StorageError(f"storage damaged: study attribute {PREFIX}{key} is a {type(value).__name__}, not a table.")
-    return value
-
-
-def _trials(storage: BaseStorage, study_id: int) -> tuple[TrialRecord, ...]:
+def _trials(storage: BaseStorage, study_id: int, attributes: Mapping[str, Any]) -> tuple[TrialRecord, ...]:
     with uncollected():
-        trials = [_record(row) for row in read_rows(storage, study_id, RUN)]
-    first = min((trial.started for trial in trials if trial.started is not None), default=0.0)
-    return tuple(replace(t, started=t.started - first) if t.started is not None else t for t in trials)
+        rows = [*read_rows(storage, study_id, RUN)]
+        check_numbers(rows)
+        first = min((row.begun for row in rows if row.begun is not None), default=0.0)
+        return tuple(_record(row, first, read_run(row, attributes)) for row in rows)
 
 
-def _record(row: Row) -> TrialRecord:
-    run = row.attributes.get(RUN)
-    run = run if isinstance(run, dict) else {}
+def _record(row: Row, first: float, run: Mapping[str, Any]) -> TrialRecord:
     return TrialRecord(
         number=row.number,
         state=row.state.name.lower(),
@@ -188,7 +181,7 @@ def _record(row: Row) -> TrialRecord:
         validation_loss=_number(run.get("validation_loss")),
         best_evaluation=_count(run.get("best")) or 0,
         parameters=_count(run.get("parameters")),
-        started=row.begun,
+        started=None if row.begun is None else row.begun - first,
         seconds=_number(run.get("seconds")),
         history=history_of(run.get("history")),
         rungs=reported(row.reported, run),

@@ -1,7 +1,8 @@
 """The one writer of a study: trials are written whole as RUNNING, then finished, in few transactions, off the training thread.
 
-What was handed over is written in order by one thread; `flush` waits for it. A write that fails is raised to the caller at its next
-call, and nothing is written after it, so that the storage always holds a beginning of what was told.
+What was handed over is written in order by one thread; `flush` waits for it. While the storage is away it waits there, and training
+goes on. A write that fails is raised to the caller at its next call, and nothing is written after it, so that the storage always
+holds a beginning of what was told. The same thread keeps the lease, and looks at it before it writes where it was silent for long.
 """
 
 import queue
@@ -10,21 +11,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, TypeVar
 
 from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage, InMemoryStorage
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from hpsearch.errors import StorageError, UserError
+from hpsearch.errors import StorageError
 from hpsearch.storage import lease
-from hpsearch.storage.changes import data_change
-from hpsearch.storage.curves import CURVE, reported, shown_curve, write_details
-from hpsearch.storage.opening import alone, explained, open_storage
-from hpsearch.storage.reading import PREFIX, RUN, SCHEMA, history_of
+from hpsearch.storage.curves import CURVE, reported, shown_curve
+from hpsearch.storage.fingerprint import describe, find_or_create, refuse_another
+from hpsearch.storage.kept import PREFIX, RUN, check_numbers, read_run, read_table
+from hpsearch.storage.opening import alone, close_storage, explained, open_storage, read_whole
+from hpsearch.storage.reading import history_of
+from hpsearch.storage.retrying import Patience
 from hpsearch.storage.rows import Row, read_rows
+from hpsearch.storage.seals import sealed, trial_facts
+from hpsearch.storage.telling import begin_trial, finish_trial
+from hpsearch.storage.turns import Turn, take_turn
 from hpsearch.trial import Outcome, TrainingRun
+
+Answer = TypeVar("Answer")
 
 KEPT: dict[str, Any] = {  # what a trial that has ended has kept, and the types that it may have
     "detail": str,
@@ -34,18 +41,6 @@ KEPT: dict[str, Any] = {  # what a trial that has ended has kept, and the types 
     "parameters": int | None,
     "repeats": int | None,
 }
-FREE = {  # settings that may change from run to run
-    *("study.question", "data.root", "data.file", "search.trials", "search.timeout"),
-    *("confirm.trials", "confirm.seeds", "confirm.ensemble"),
-    *("compare.batch_sizes", "compare.trials", "compare.seeds", "compare.measured"),
-}
-
-UNSET: tuple[Any, ...] = (
-    None,
-    [],
-    "none",
-    False,
-)  # of a setting that the version which made a study did not have: nothing is changed by it
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +63,25 @@ class StudyWriter:
     """A study open for writing, under its lease, or `under` another writer's: then that one's thread writes for both."""
 
     def __init__(
-        self, url: str, storage: BaseStorage, study_id: int, *, under: "StudyWriter | None" = None, curve: int = CURVE
+        self,
+        url: str,
+        storage: BaseStorage,
+        study_id: int,
+        *,
+        under: "StudyWriter | None" = None,
+        curve: int = CURVE,
+        patience: Patience | None = None,
+        turn: Turn | None = None,
     ) -> None:
         self.url, self.storage, self.study_id, self.curve = url, storage, study_id, curve
         self.ids: dict[int, int] = {}  # our number → the storage's id
+        self._params: dict[int, Mapping[str, Any]] = {}  # of the trials that run
         self.root = under or self
+        self.patience: Patience = under.root.patience if under else patience or Patience()
+        self.complete = False  # whether the study is, so that nobody who waits needs to go on
         if under is not None:
             return
+        self._turn = turn
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="storage", daemon=True)
@@ -90,30 +97,42 @@ class StudyWriter:
         data: Mapping[str, Any],
         *,
         take_over: bool = False,
+        join: bool = False,
         under: "StudyWriter | None" = None,
         curve: int = CURVE,
         others: Sequence[str] = (),
+        patience: Patience | None = None,
     ) -> "StudyWriter":
         """Open a study, or make it, and take its lease; a part of a comparison is open under the whole's.
 
-        `curve` is the most evaluations of a learning curve to keep, `others` the directions of the objectives after the first.
+        `curve` is the most evaluations of a learning curve to keep, `others` the directions of the objectives after the first. With
+        `join` this waits while another process runs the study.
 
         Raises:
             UserError: the study is another one under the same name, or another process runs it.
             StorageError: the storage cannot be used.
+            CompletedElsewhere: another process completed the very study while this one waited.
         """
-        with alone(url), explained(url):
+        patience = under.root.patience if under else patience or Patience()
+        with alone(url), read_whole(url):
             storage = under.storage if under else open_storage(url)
-            study_id = _find_or_create(storage, name, [direction, *others])
-            attributes = storage.get_study_user_attrs(study_id)
-            _refuse_changes(name, attributes, settings, data)
-            _refuse_foreign_trials(name, storage, study_id, attributes)
+            study_id = patience.call(lambda: find_or_create(storage, name, [direction, *others]))
+        try:
+            with read_whole(url):
+                patience.call(lambda: refuse_another(storage, study_id, name, settings, data))
+                turn = (
+                    None
+                    if under
+                    else take_turn(storage, study_id, name, settings, patience, take_over=take_over, join=join)
+                )
+                if join:  # the study may be another one since
+                    patience.call(lambda: refuse_another(storage, study_id, name, settings, data))
+                patience.call(lambda: describe(storage, study_id, settings, data))
+        except BaseException:
             if under is None:
-                lease.acquire(storage, study_id, take_over=take_over)
-            for key, value in (("data", data), ("schema", SCHEMA), ("settings", settings)):  # settings make it a study
-                if attributes.get(PREFIX + key) != value:
-                    storage.set_study_user_attr(study_id, PREFIX + key, value)
-        return cls(url, storage, study_id, under=under, curve=curve)
+                close_storage(storage)
+            raise
+        return cls(url, storage, study_id, under=under, curve=curve, patience=patience, turn=turn)
 
     @classmethod
     def in_memory(
@@ -127,31 +146,31 @@ class StudyWriter:
     ) -> "StudyWriter":
         """Return a new study that no other process can see and that ends with this one, so that it needs no lease."""
         storage = InMemoryStorage()
-        study_id = _find_or_create(storage, name, [direction, *others])
-        for key, value in (("data", data), ("schema", SCHEMA), ("settings", settings)):
-            storage.set_study_user_attr(study_id, PREFIX + key, value)
+        study_id = find_or_create(storage, name, [direction, *others])
+        describe(storage, study_id, settings, data)
         return cls("memory", storage, study_id)
 
     def stored(self) -> list[Stored]:
         """Return the trials that are there already, in the order of their numbers."""
-        with explained(self.url):
-            rows = [*read_rows(self.storage, self.study_id, RUN)]
-        self.ids = {row.number: row.id for row in rows}
-        return [
-            Stored(row.params, row.state, row.told, reported(row.reported, row.attributes.get(RUN)), _run_of(row))
-            for row in rows
-        ]
+        with read_whole(self.url):
+            rows = self.patience.call(lambda: [*read_rows(self.storage, self.study_id, RUN)])
+            attributes = self.patience.call(lambda: self.storage.get_study_user_attrs(self.study_id))
+            check_numbers(rows)
+            self.ids = {row.number: row.id for row in rows}
+            self._params = {row.number: row.params for row in rows if not row.state.is_finished()}
+            return [_stored(row, attributes) for row in rows]
 
     def kept(self, key: str = "result") -> dict[str, Any]:
         """Return what an earlier run kept about the whole study under a key, if anything."""
-        with explained(self.url):
-            return dict(self.storage.get_study_user_attrs(self.study_id).get(PREFIX + key, {}))
+        with read_whole(self.url):
+            return read_table(self.patience.call(lambda: self.storage.get_study_user_attrs(self.study_id)), key)
 
     def begin(self, number: int, params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]) -> None:
         """Write a trial whole, as RUNNING."""
         trial = create_trial(state=TrialState.RUNNING, params=dict(params), distributions=dict(distributions))
         trial.datetime_start = datetime.now()
-        self._put(lambda: self._create(number, trial))
+        self._params[number] = trial.params
+        self._put(lambda: self._begin(number, trial))
 
     def finish(
         self,
@@ -181,11 +200,13 @@ class StudyWriter:
             **more,
         }
         curve = shown_curve(run.history.thinned(self.curve), rungs)
-        self._put(lambda: self._finish(run, kept, [value, *others], curve))
+        params = self._params.pop(run.number)
+        self._put(lambda: self._finish(run, params, kept, [value, *others], curve))
 
     def keep(self, value: Mapping[str, Any], key: str = "result") -> None:
         """Write what is known about the whole study under a key: the confirmed best network's figures, a comparison's measurements."""
-        self._put(lambda: self.storage.set_study_user_attr(self.study_id, PREFIX + key, dict(value)))
+        seal = sealed(value, key)
+        self._put(lambda: self.storage.set_study_user_attr(self.study_id, PREFIX + key, seal))
 
     def flush(self) -> None:
         """Wait until all that was handed over is written.
@@ -202,12 +223,20 @@ class StudyWriter:
     def close(self) -> None:
         """Write what is left, give the lease back and end the thread."""
         try:
+            if self._turn is not None and self.complete:
+                self.keep({"by": self._turn.ticket.who, "settings": self._turn.settings}, "complete")
             self.flush()
-            with explained(self.url):
-                lease.release(self.storage, self.study_id)
+            if self._turn is not None:
+                turn = self._turn
+                self._ask(lambda: lease.release(self.storage, turn.tickets, turn.ticket))
         finally:
             self._tasks.put(None)
             self._thread.join(5)
+            close_storage(self.storage)
+
+    def _ask(self, call: Callable[[], Answer]) -> Answer:
+        with explained(self.url):
+            return self.patience.call(call)
 
     def _put(self, task: Callable[[], None]) -> None:
         self.root._raise()
@@ -218,103 +247,65 @@ class StudyWriter:
             raise self._error
 
     def _work(self) -> None:
-        while (task := self._tasks.get()) is not None:
+        while True:
             try:
-                with explained(self.url):
-                    task()
+                task = self._tasks.get(timeout=lease.BEAT)
+            except queue.Empty:
+                task = _nothing
+            if task is None:
+                return
+            try:
+                self._ask(lambda task=task: self._write(task))  # type: ignore[misc]
             except BaseException as error:  # handed to the training thread
                 self._error = error
                 return
 
-    def _create(self, number: int, trial: FrozenTrial) -> None:
-        trial_id = self.storage.create_new_trial(self.study_id, template_trial=trial)
-        if (got := self.storage.get_trial(trial_id).number) != number:
-            raise UserError(f"another program wrote trial {got - 1} into this study. Give hpsearch a study of its own.")
-        self.ids[number] = trial_id
+    def _write(self, task: Callable[[], None]) -> None:
+        if self._turn is not None:
+            self._turn.keep(self.storage)
+        task()
+
+    def _begin(self, number: int, trial: FrozenTrial) -> None:
+        self.ids[number] = begin_trial(self.storage, self.study_id, number, trial)
 
     def _finish(
-        self, run: TrainingRun, kept: Mapping[str, Any], values: Sequence[float], curve: Mapping[int, float]
+        self,
+        run: TrainingRun,
+        params: Mapping[str, Any],
+        kept: Mapping[str, Any],
+        values: Sequence[float],
+        curve: Mapping[int, float],
     ) -> None:
         """Write details first, the state last: a trial is told by that one transaction, or trained again."""
-        trial_id, failed = self.ids[run.number], run.outcome.failed
-        plain = {
+        failed = run.outcome.failed
+        state = TrialState.PRUNED if run.outcome is Outcome.PRUNED else TrialState.COMPLETE
+        attributes = {
+            RUN: sealed(kept, trial_facts(params, state.name, values, curve)),
             "outcome": str(run.outcome),
             "parameters": run.parameters,
-        }  # what a person looks for in Optuna's dashboard
-        write_details(
-            self.storage, trial_id, curve, {RUN: kept, **plain}, {"constraints:failed": 1.0 if failed else -1.0}
-        )
-        state = TrialState.PRUNED if run.outcome is Outcome.PRUNED else TrialState.COMPLETE
-        self.storage.set_trial_state_values(trial_id, state, values)
+        }  # the last two are what a person looks for in Optuna's dashboard
+        constraint = {"constraints:failed": 1.0 if failed else -1.0}
+        finish_trial(self.storage, self.ids[run.number], state, values, curve, attributes, constraint)
 
 
-def _find_or_create(storage: BaseStorage, name: str, directions: Sequence[str]) -> int:
-    try:
-        return storage.get_study_id_from_name(name)
-    except KeyError:
-        return storage.create_new_study([StudyDirection[direction.upper()] for direction in directions], name)
+def _nothing() -> None:
+    """Write nothing: it is time to beat."""
 
 
-def _run_of(row: Row) -> Mapping[str, Any]:
-    """Return what is kept of a trial that has ended, none of one that has not.
+def _stored(row: Row, attributes: Mapping[str, Any]) -> Stored:
+    """Return a trial as the search goes on with it.
 
     Raises:
-        StorageError: it is not what hpsearch writes.
+        StorageError: it has ended, and what is kept of it is damaged or not what hpsearch writes.
     """
-    if not row.state.is_finished():
-        return {}
-    run = row.attributes.get(RUN)
-    if (
-        not isinstance(run, dict)
-        or not row.values
-        or str(run.get("outcome")) not in {*map(str, Outcome)}
-        or history_of(run.get("history")) is None
-        or any(not isinstance(run.get(name), kinds) for name, kinds in KEPT.items())
-    ):
+    run = read_run(row, attributes)
+    if row.state.is_finished() and not _whole(row, run):
         raise StorageError(
             f"storage damaged: trial {row.number} has ended without a result of hpsearch's. Restore a copy."
         )
-    return run
+    return Stored(row.params, row.state, row.told, reported(row.reported, run), run)
 
 
-def _refuse_foreign_trials(name: str, storage: BaseStorage, study_id: int, attributes: Mapping[str, Any]) -> None:
-    foreign = f"{PREFIX}settings" not in attributes and storage.get_all_trials(study_id, deepcopy=False)
-    if foreign or storage.get_all_trials(study_id, deepcopy=False, states=(TrialState.WAITING,)):
-        raise UserError(f"study '{name}' has trials that hpsearch did not make. Give the study another name (--name).")
-
-
-def _refuse_changes(
-    name: str, attributes: Mapping[str, Any], settings: Mapping[str, Any], data: Mapping[str, Any]
-) -> None:
-    """Compare the fingerprint: a study keeps its space, data, metric, budget, sampler and seed.
-
-    Raises:
-        UserError: shows each difference.
-    """
-    before = attributes.get(f"{PREFIX}settings")
-    if before is None:
-        return
-    old = {**_flat(before), "data.hash": attributes.get(f"{PREFIX}data", {}).get("hash")}
-    new = {**_flat(settings), "data.hash": data.get("hash")}
-    newer = {key for key, value in new.items() if key not in old and value in UNSET}
-    keys = sorted((old.keys() | new.keys()) - FREE - newer)
-    changes = [key for key in keys if old.get(key) != new.get(key)]
-    if changes == ["data.hash"]:
-        said = data_change(attributes.get(f"{PREFIX}data", {}), data, new.get("data.file"))
-        raise UserError(
-            f"study '{name}': {said}. Give the study another name (--name) for the new data, or the old data back to go on."
-        )
-    changes = [key for key in changes if key != "data.hash"]  # other settings divide the rows otherwise
-    if changes:
-        shown = "; ".join(f"{key} was {old.get(key)!r}, now {new.get(key)!r}" for key in changes)
-        raise UserError(
-            f"study '{name}' exists and differs: {shown}. Give it another name (--name) or the old settings."
-        )
-
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        nested = isinstance(value, dict)
-        flat |= _flat(cast("Mapping[str, Any]", value), f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
-    return flat
+def _whole(row: Row, run: Mapping[str, Any]) -> bool:
+    known = str(run.get("outcome")) in {*map(str, Outcome)} and history_of(run.get("history")) is not None
+    return bool(row.values) and known and all(isinstance(run.get(name), kinds) for name, kinds in KEPT.items())

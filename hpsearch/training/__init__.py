@@ -37,6 +37,10 @@ class TrialSource(Protocol):
         """Report the metric at a rung; True tells the engine to end the trial there."""
         ...
 
+    def wants(self, run: TrainingRun) -> bool:
+        """Whether a finished run's weights are of use; an engine that has them on another machine asks before it fetches them."""
+        ...
+
     def finish(self, run: TrainingRun) -> None:
         """Hand over a finished run."""
         ...
@@ -65,6 +69,10 @@ class Single:
         """Ask at a rung."""
         return self.ask(evaluation, metric)
 
+    def wants(self, run: TrainingRun) -> bool:
+        """Want them: the run is returned whole."""
+        return True
+
     def finish(self, run: TrainingRun) -> None:
         """Keep nothing: the run is returned to whoever trains it."""
 
@@ -89,6 +97,10 @@ class Several:
     def prune(self, number: int, evaluation: int, metric: float) -> bool:
         """Ask at a rung."""
         return self.ask(evaluation, metric)
+
+    def wants(self, run: TrainingRun) -> bool:
+        """Want them: the runs are kept whole."""
+        return True
 
     def finish(self, run: TrainingRun) -> None:
         """Keep the answer."""

@@ -31,6 +31,25 @@ def choose_device(name: str | None) -> torch.device:
     return device
 
 
+def several_devices(names: str) -> list[str]:
+    """Return the devices that a list names: "cuda:0,cuda:1"; "all" for every CUDA device; one named twice trains for two workers.
+
+    Raises:
+        UserError: no such device here.
+    """
+    if names.strip() == "all":
+        found = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+        if not found:
+            raise UserError(
+                "--devices all: this machine has no CUDA device. Give cpu,cpu for two workers on its cores."
+            )
+        return found
+    listed = [name.strip() for name in names.split(",") if name.strip()]
+    if not listed:
+        raise UserError("--devices: no device given. Give cuda:0,cuda:1, all or cpu,cpu.")
+    return [str(choose_device(name)) for name in listed]
+
+
 def workers(data: Data) -> int:
     """Return how many lanes train at once: the cores that this process may use (a container's limit included); one for a GPU."""
     return 1 if data.training.inputs.is_cuda else int(cpu_count())

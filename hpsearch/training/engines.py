@@ -29,11 +29,12 @@ def make_engine(
 
     Where the data have folds a place is for one fold of a trial. `explain` is told which engine trains and why, once for each reason.
     """
-    engine = _engine(name, data, places, precision, explain)
+    engine = fold_engine(name, data, places, precision, explain)
     return FoldEngine(engine, data) if data.folds else engine
 
 
-def _engine(name: str, data: Data, places: int | None, precision: str, explain: Callable[[str], None]) -> Engine:
+def fold_engine(name: str, data: Data, places: int | None, precision: str, explain: Callable[[str], None]) -> Engine:
+    """Return the engine of a name whose trials are single runs, each on the fold of the data that its specification names."""
     if name == "reference":
         explain("reference engine, as asked: one trial at a time")
         return ReferenceEngine(data)

@@ -129,6 +129,10 @@ class FoldSource:
         trial, fold = divmod(number, len(self.rows))
         return self.trials[trial].report(fold, metric, self.source)
 
+    def wants(self, run: TrainingRun) -> bool:
+        """Want none: a trial's run is a mean over its folds (see `TrialSource`)."""
+        return False
+
     def finish(self, run: TrainingRun) -> None:
         """Take a fold's answer, and hand on the trial's once it is whole (see `TrialSource`)."""
         number, fold = divmod(run.number, len(self.rows))

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from math import exp
 
+from hpsearch.evidence.rates import UNFIT
 from hpsearch.evidence.times import optimizers, winner_of
 from hpsearch.figures.comparison.look import arm_name, optimizer_name
 from hpsearch.report.compared.opening import budget
@@ -42,7 +43,7 @@ def _groups(arm: ArmRecord) -> list[tuple[str, Sequence[TrialRecord]]]:
 
 
 def _counts(trials: Sequence[TrialRecord], record: ComparisonRecord) -> list[str]:
-    """Return how many of the runs reached the target, trained on without, diverged, did not fit, and all."""
+    """Return how many of the runs reached the target, trained on without, diverged, did not fit or killed their workers, and all."""
     ends = Counter(_end(trial, record) for trial in trials if trial.state == "complete")
     return [number(ends[end]) for end in ENDS] + [number(sum(ends.values()))]
 
@@ -50,7 +51,7 @@ def _counts(trials: Sequence[TrialRecord], record: ComparisonRecord) -> list[str
 def _end(trial: TrialRecord, record: ComparisonRecord) -> str:
     if trial.outcome == "diverged":
         return "diverged"
-    if trial.outcome == "out of memory":
+    if trial.outcome in UNFIT:
         return "memory"
     return "reached" if record.passed(trial) < float("inf") else "complete"
 

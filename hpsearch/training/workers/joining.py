@@ -1,0 +1,121 @@
+"""Joining a Ray cluster, or starting one on this machine ("local") that ends with this process.
+
+Token authentication is insisted on, since whoever may speak to a Ray cluster may run code on it: where the mode is not set, it is, and a
+cluster that answers without a token is not joined.
+"""
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from joblib import cpu_count
+
+from hpsearch.errors import UserError, shown
+from hpsearch.training.workers.cluster import Cluster, Share, first_line
+
+OLDEST = (2, 60)  # the first that hpsearch is tested with; from 2.52 on Ray knows token authentication
+PING = "/ray.rpc.NodeInfoGcsService/CheckAlive"  # a question to a cluster's head that changes nothing
+LONGEST = 160  # characters of what Ray says
+ANSWER = 5.0  # seconds that a cluster's head may take to accept a connection
+
+
+def join(address: str, share: Share, announce: Callable[[str], None]) -> Cluster:
+    """Join a cluster, or start one on this machine ("local").
+
+    Raises:
+        UserError: Ray is missing or too old, or there is no cluster to be joined.
+    """
+    _insist_on_token()
+    ray = _import()
+    options: dict[str, Any] = {"address": address}
+    if address == "local":
+        options |= {"num_cpus": int(cpu_count()), "include_dashboard": False}
+    else:
+        _reach(address)
+    with _handlers_kept():
+        try:
+            ray.init(log_to_driver=False, logging_level="ERROR", **options)
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            raise UserError(
+                f"--ray {address}: the cluster cannot be joined: {first_line(str(error))[:LONGEST].rstrip('.')}. "
+                "Both sides need the same Ray and the same token (RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH)."
+            ) from None
+    if address == "auto":
+        _refuse_open(ray.get_runtime_context().gcs_address)
+    gpus = share.gpus if share.gpus is not None else min(1.0, ray.cluster_resources().get("GPU", 0.0))
+    return Cluster(ray, Share(gpus, share.cpus), announce)
+
+
+def _import() -> Any:
+    try:
+        import grpc  # noqa: F401 - Ray's extra "default" brings it
+        import ray
+    except ImportError:
+        raise UserError("--ray: Ray is not installed. Install it: pip install 'hpsearch[ray]'.") from None
+    if tuple(map(int, ray.__version__.split(".")[:2])) < OLDEST:
+        raise UserError(f"--ray: Ray {ray.__version__} is too old. Install a newer one: pip install 'hpsearch[ray]'.")
+    return ray
+
+
+def _reach(address: str) -> None:
+    """Refuse an address where nobody answers: Ray itself would try for half a minute."""
+    host, _, port = address.rpartition(":")
+    if address == "auto":
+        return
+    if not host or not port.isdecimal() or "/" in address:
+        raise UserError(f"--ray {shown(address)}: HOST:PORT of the cluster's head, auto or local expected.")
+    try:
+        socket.create_connection((host, int(port)), ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(
+            f"--ray {address}: nobody answers ({error}). Start the head there: RAY_AUTH_MODE=token ray start --head --port={port}."
+        ) from None
+    _refuse_open(address)
+
+
+def _refuse_open(address: str) -> None:
+    """Refuse a cluster that answers whoever asks: the token would be ours alone, and nobody's code be kept out.
+
+    Raises:
+        UserError: it does.
+    """
+    import grpc
+
+    with grpc.insecure_channel(address) as channel:
+        try:
+            channel.unary_unary(PING)(b"", timeout=ANSWER)
+        except grpc.RpcError:  # a token is missing, or TLS
+            return
+    raise UserError(
+        f"--ray {address}: this cluster answers without a token, so whoever reaches it runs code on it. "
+        "Start its machines with RAY_AUTH_MODE=token."
+    )
+
+
+def _insist_on_token() -> None:
+    """Authenticate with a token; Ray reads the mode as it is imported.
+
+    Raises:
+        UserError: authentication is switched off.
+    """
+    if os.environ.setdefault("RAY_AUTH_MODE", "token") != "token":
+        raise UserError(
+            f"RAY_AUTH_MODE={os.environ['RAY_AUTH_MODE']}: whoever reaches such a cluster runs code on it. "
+            "Start it and hpsearch with RAY_AUTH_MODE=token."
+        )
+
+
+@contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """Keep the signal handlers that Ray would put its own in the place of."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    main = threading.current_thread() is threading.main_thread()
+    try:
+        yield
+    finally:
+        for number, handler in kept.items() if main else ():
+            signal.signal(number, handler)
