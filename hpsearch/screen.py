@@ -163,7 +163,7 @@ class Screen:
         result, best, metric = record.result, record.trials[record.result["trial"]], Metric.of(record).plain
         told = sum(trial.state in ("complete", "pruned") for trial in record.trials)
         self.row(
-            "best",
+            "winner",
             f"trial {best.number} of {told}: {layers(result['architecture'])}; {result['parameters']:,} parameters",
         )
         self.row("", ", ".join(f"{name} {number(value)}" for name, value in best.params.items()))

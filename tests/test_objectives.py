@@ -332,7 +332,8 @@ def test_figure(objectives: dict[str, str]) -> None:
     tables = frames(record)
     figure = FIGURES["pareto"].draw(tables, record)
     assert figure is not None
-    others, front = figure.data
+    others, front, *rings = figure.data
+    assert [ring.name for ring in rings] == ["best so far" if not record.result else "kept"]
     on = tables["pareto"][tables["pareto"]["front"] == "yes"].sort_values("parameters")
     assert list(front.x) == list(on["parameters"])
     assert len(others.x) + len(front.x) == len(tables["pareto"])
