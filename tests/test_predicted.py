@@ -357,9 +357,10 @@ def test_a_drawn_figure_never_says_that_there_is_nothing_to_draw() -> None:
     leader = ranked(record)[0].number
     made = tuple(t if t.number == leader else replace(t, state="pruned", outcome="pruned") for t in record.trials)
     record = replace(record, trials=made, result={})
+    tables = frames(record)
     for row in FIGURES.values():
-        if row.draw(frames(record), record) is not None:
-            reading = row.reading(frames(record), record)
+        if row.draw(tables, record) is not None:
+            reading = row.reading(tables, record)
             assert not re.search("nothing to draw|No trial has", reading), (row.name, reading)
 
 
@@ -368,8 +369,9 @@ def test_no_axis_of_percentages_goes_beyond_what_they_can_be() -> None:
     record = study(40)
     made = tuple(replace(t, value=1.0) if t.number % 2 and t.state == "complete" else t for t in record.trials)
     record = replace(record, trials=made)
+    tables = frames(record)
     for name in ("history", "axes", "size", "curves"):
-        figure = FIGURES[name].draw(frames(record), record)
+        figure = FIGURES[name].draw(tables, record)
         assert figure is not None
         assert 0 <= figure.layout.yaxis.range[0] < figure.layout.yaxis.range[1] <= 1, name
         dots = [trace for trace in figure.data if trace.mode == "markers"]

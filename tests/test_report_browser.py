@@ -131,6 +131,41 @@ def test_no_axis_text_overlaps_in_small_panels(browser: Any, tmp_path: Path, wid
         assert overlapping == []
 
 
+@pytest.mark.parametrize("width", [390, 1440])
+def test_confusions_are_squares_that_fit_and_names_stay_text(browser: Any, tmp_path: Path, width: int) -> None:
+    """Twenty classes with long, hostile names: each count has its square cell, no axis or number leaves the figure, nothing runs."""
+    classes = [f"{EVIL[0]} {i}" for i in range(20)]
+    table = [[30 if i == j else 1 for j in range(20)] for i in range(20)]
+    said = {"rows": "test", "count": 980, "networks": 1, "classes": classes, "confusion": table}
+    record = study(8)
+    record = replace(record, result=record.result | {"predicted": said})
+    with Visit(browser, written(record, tmp_path), width) as visit:
+        cells = (
+            "[...document.querySelectorAll('#figure-confusion .shapelayer path')].map(p => p.getBoundingClientRect())"
+        )
+        sizes = visit.page.evaluate(f"{cells}.map(r => [r.width, r.height])")
+        assert len(sizes) == 400
+        assert all(abs(across - down) < 1 for across, down in sizes)
+        assert visit.page.locator("#figure-confusion .textpoint").count() == 400
+        assert visit.overflow() <= 0
+        assert visit.page.evaluate("window.pwned") is None
+        assert visit.complaints == []
+
+
+def test_the_leaderboard_keeps_its_first_columns(browser: Any, report: Path) -> None:
+    """On a phone rank and trial stay in sight when the rest is scrolled; on a desk the usual table needs no scrolling."""
+    box = "document.querySelector('#leaderboard .scroll')"
+    with Visit(browser, report, 390) as visit:
+        left = f"[...{box}.querySelectorAll('tbody tr:first-child td')].slice(0, 3).map(c => c.getBoundingClientRect().left)"
+        before = visit.page.evaluate(left)
+        visit.page.evaluate(f"{box}.scrollLeft = 150")
+        after = visit.page.evaluate(left)
+        assert after[:2] == pytest.approx(before[:2], abs=1)
+        assert after[2] == pytest.approx(before[2] - 150, abs=1)
+    with Visit(browser, report, 1440) as visit:
+        assert visit.page.evaluate(f"{box}.scrollWidth - {box}.clientWidth") <= 0
+
+
 @pytest.mark.parametrize("width", [390, 700])
 def test_good_combinations_run_down_a_narrow_page(browser: Any, report: Path, width: int) -> None:
     """Where they have no room side by side the axes lie under each other, names in the study's order, and no label leaves the figure."""

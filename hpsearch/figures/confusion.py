@@ -29,9 +29,8 @@ def confusion(frames: Frames, record: StudyRecord) -> go.Figure | None:
     figure = blank(max(300, min(HIGHEST, 110 + CELL * len(classes))))
     size = next(size for most, size in SIZES if len(classes) <= most)
     places = [divmod(i, len(classes)) for i in range(len(rows))]  # (true, predicted)
-    for (true, other), row in zip(places, rows, strict=True):
-        if row["rows"]:
-            _cell(figure, true, other, row["share"])
+    cells = [_cell(*place, row["share"]) for place, row in zip(places, rows, strict=True) if row["rows"]]
+    figure.update_layout(shapes=cells)  # all at once: plotly checks every shape again whenever one is added
     figure.add_trace(
         go.Scatter(
             x=[other for _, other in places],
@@ -53,11 +52,13 @@ def confusion(frames: Frames, record: StudyRecord) -> go.Figure | None:
     return figure.update_layout(meta={"note": note})
 
 
-def _cell(figure: go.Figure, true: int, other: int, part: float) -> None:
+def _cell(true: int, other: int, part: float) -> dict[str, Any]:
+    """Return the rectangle of a true and a predicted class."""
     corners = {"x0": other - 0.48, "x1": other + 0.48, "y0": true - 0.48, "y1": true + 0.48}
     color = LIGHT["finished" if true == other else "diverged"]
     depth = round(DEEPEST * (0.15 + 0.85 * part), 3)
-    figure.add_shape(type="rect", layer="below", fillcolor=color, opacity=depth, line={"width": 0}, **corners)
+    look = {"type": "rect", "layer": "below", "fillcolor": color, "opacity": depth, "line": {"width": 0}}
+    return look | corners
 
 
 def _said(row: dict[str, Any]) -> str:
