@@ -281,5 +281,5 @@ def test_sparse_inputs_are_told_what_to_do(make: Any) -> None:
     X = make(np.eye(40))
     with pytest.raises(UserError, match=r"sparse.*Give X.toarray\(\)"):
         DNNRegressor(trials=1).fit(X, np.arange(40.0))
-    with pytest.raises(UserError, match="1 class \\(0.0\\), at least 2"):
+    with pytest.raises(UserError, match=r"1 class \(0.0\), at least 2"):
         DNNClassifier(trials=1).fit(X.toarray(), np.zeros(40))
