@@ -239,7 +239,7 @@ def _notes(config: StudyConfig, place: Place, search: Search, data: Data) -> Ite
 
 def _before_training(config: StudyConfig, place: Place, search: Search, data: Data) -> Iterator[str]:
     if search.total > config.search.trials:
-        yield f"the study has {search.total:,} trials, more than the {config.search.trials:,} asked for (a total): all of them stay and count"
+        yield f"the study has {search.total:,} trials, more than the {config.search.trials:,} asked for: all of them stay and count"
     if search.retrained:
         trials = ", ".join(f"#{n}" for n in search.retrained)
         yield f"training {len(search.retrained)} interrupted trial{'s' * (len(search.retrained) > 1)} ({trials}) again"
