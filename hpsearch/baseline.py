@@ -49,9 +49,9 @@ def _ends(own: Mapping[str, Any]) -> tuple[float | None, float | None]:
     return own.get("low"), own.get("high")
 
 
-def caution(record: StudyRecord) -> str:
+def caution(record: StudyRecord, metric: Metric) -> str:
     """Say that the kept networks are not better than the trivial predictor, or that nobody can be sure of it; "" where they are."""
-    found, metric = beside(record), Metric.of(record)
+    found = beside(record)
     if found is None:
         return ""
     said = f"{always(record)} reaches {metric.name} {metric.text(found.baseline)} on the {found.rows} rows"

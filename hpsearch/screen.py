@@ -183,9 +183,10 @@ class Screen:
 
         if (found := beside(record)) is None:
             return
-        value = f"{self.metric} {number(found.baseline)}"
+        metric = Metric.of(record).plain
+        value = f"{metric.name} {metric.text(found.baseline)}"
         self.row("baseline", f"{value} on the same {found.rows} rows, {always(record)}")
-        for sentence in filter(None, [caution(record)]):
+        for sentence in filter(None, [caution(record, metric)]):
             self.row("caution", sentence.replace("\u00a0", " "))
 
     def conclude_comparison(self, record: "ComparisonRecord", page: object, language: str) -> None:

@@ -283,17 +283,18 @@ def beaten(**test: Any) -> StudyRecord:
 def test_a_network_that_is_not_better_is_told(value: float, low: float | None, high: float | None, said: str) -> None:
     """Below the baseline, level with it, or with an interval that reaches it, the page warns; above it does not."""
     record = beaten(value=value, low=low, high=high)
-    assert caution(record).startswith(said)
-    assert bool(caution(record)) == bool(said)
-    assert (caution(record) in warnings(record, [])) == bool(said)
+    assert caution(record, Metric.of(record)).startswith(said)
+    assert bool(caution(record, Metric.of(record))) == bool(said)
+    assert (caution(record, Metric.of(record)) in warnings(record, [])) == bool(said)
 
 
 def test_lower_is_better_where_the_metric_says_so() -> None:
     """An error whose interval ends below the baseline's is better; one whose interval reaches up to it may not be."""
     record = beaten(value=0.8, low=0.7, high=0.85)
     lower = replace(record, direction="minimize", data={**record.data, "metric": "rmse"})
-    assert caution(lower) == ""
-    assert "may be no better" in caution(replace(lower, result=lower.result | {"test": {"value": 0.8, "high": 0.95}}))
+    assert caution(lower, Metric.of(lower)) == ""
+    near = replace(lower, result=lower.result | {"test": {"value": 0.8, "high": 0.95}})
+    assert "may be no better" in caution(near, Metric.of(near))
 
 
 def test_the_baseline_stands_in_the_first_section_and_is_inert() -> None:

@@ -196,7 +196,7 @@ def warnings(record: StudyRecord, edges: list[Mapping[str, Any]]) -> list[str]:
         _repeats(record),
         _overlap(record),
     ]
-    found += [*cautions(record), _optimism(record), caution(record)]
+    found += [*cautions(record), _optimism(record), caution(record, Metric.of(record))]
     return [line for line in found if line]
 
 
