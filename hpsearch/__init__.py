@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hpsearch.estimators import DNNClassifier, DNNRegressor
-    from hpsearch.interactive import SearchResult, search
+    from hpsearch.interactive import SearchResult, load, search
     from hpsearch.searching.objective import Objective
     from hpsearch.training.network import DNN
 
@@ -20,10 +20,11 @@ PUBLIC = {
     "DNNRegressor": "hpsearch.estimators",
     "Objective": "hpsearch.searching.objective",
     "SearchResult": "hpsearch.interactive",
+    "load": "hpsearch.interactive",
     "search": "hpsearch.interactive",
 }
 
-__all__ = ["DNN", "DNNClassifier", "DNNRegressor", "Objective", "SearchResult", "__version__", "search"]
+__all__ = ["DNN", "DNNClassifier", "DNNRegressor", "Objective", "SearchResult", "__version__", "load", "search"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,15 +1,16 @@
-"""`search`: from arrays to a tuned network in one call, and what it returns.
+"""`search`: from arrays to a tuned network in one call, and what it returns; `load` returns the same of a study that is kept.
 
 The machinery is the command's: the same study in the same kind of folder, which `python -m hpsearch report` and `predict` read. With a
-name it is kept, and the same call goes on where it stopped; without one it lives as long as its result.
+name it is kept, and the same call goes on where it stopped; without one it lives in a temporary folder, as long as its result.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from shutil import copytree, rmtree
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import finalize
 
 import numpy as np
@@ -17,20 +18,22 @@ import numpy.typing as npt
 
 from hpsearch.config import StudyConfig
 from hpsearch.data.cells import to_array
-from hpsearch.errors import UserError
+from hpsearch.errors import UserError, shown
 from hpsearch.files import folder_name, write_file
+from hpsearch.finding import model_folder
 from hpsearch.kept import looked, of_trials, trials_of, why
 from hpsearch.model import Model, load_model
-from hpsearch.model.arrays import labels_of, predictions
+from hpsearch.model.alone import model_named
+from hpsearch.model.arrays import labels_of, own_labels, predictions
 from hpsearch.report import page, write_report
 from hpsearch.report.notebook import fragment
 from hpsearch.screen import Screen
 from hpsearch.searching.arrays import array_config, array_data, run_interruptibly
 from hpsearch.searching.place import Place
 from hpsearch.searching.study import open_study
-from hpsearch.storage import StudyRecord
+from hpsearch.storage import ComparisonRecord, StudyRecord
 from hpsearch.storage.opening import DEFAULT, load_study, sqlite_url
-from hpsearch.storage.reading import read_study
+from hpsearch.storage.reading import read, read_study
 from hpsearch.storage.results import mean_of, networks_of, test_of
 from hpsearch.tables import TABLES, frames
 from hpsearch.words import Metric
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     import optuna
     import pandas as pd
 
+GOES = ", a temporary folder that goes with this result: save(FOLDER), or search with a name, keeps it"
 IMAGES = 3  # dimensions of inputs from which on they are images
 
 
@@ -73,14 +77,17 @@ class Best:
 class SearchResult:
     """What a search found; `folder` holds the study, its best network and its report.
 
-    `labels` [C] are the classes as they were given, in the order of the columns of `predict_proba`; None for regression.
+    `labels` [C] are the classes as they were given, in the order of the columns of `predict_proba`; None for regression. A `temporary`
+    folder, that of a search without a name, goes with this result, its report too; `save` copies it.
     """
 
     record: StudyRecord
     model: Model
     folder: Path
     labels: npt.NDArray[Any] | None
+    temporary: bool = False
     _shape: tuple[int, ...] = ()  # of one target: () or (K,)
+    _storage: str | None = None  # None: in the folder
 
     @property
     def best(self) -> Best:
@@ -105,7 +112,7 @@ class SearchResult:
     @property
     def study(self) -> "optuna.Study":
         """The study as Optuna knows it, for its own plots and tools."""
-        return load_study(sqlite_url(self.folder.absolute() / DEFAULT), self.record.name)
+        return load_study(self._storage or sqlite_url(self.folder.absolute() / DEFAULT), self.record.name)
 
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
         """Return the most probable label of each row [N], or the predicted values [N] or [N, K]."""
@@ -126,7 +133,11 @@ class SearchResult:
         return predictions(self.model, X)
 
     def report(self, path: "str | Path | None" = None) -> Path:
-        """Write the report and return the page's path: `report.html` in `path` (the study's folder), or `path` if it ends in .html."""
+        """Write the report and return the page's path: `report.html` in the folder `path`, or `path` itself if it ends in .html.
+
+        Without a path it lies in the study's folder. That of a search without a name is temporary, as its path says: page and folder are
+        gone once the result is. Give a path, or search with a name, to keep the page.
+        """
         if path is not None and Path(path).suffix == ".html":
             write_file(Path(path), page(self.record, frames(self.record)))
             return Path(path)
@@ -154,10 +165,12 @@ class SearchResult:
         told = [f"  {where}: {_told(figure, metric, of)}" for where, figure, of in figures if figure]
         kept, result = of_trials(trials_of(self.record.result)), self.record.result
         said = [f"  {line}" for line in (why(result.get("choice"), metric), looked(result)) if line]
-        return "\n".join([f"SearchResult: {kept} of {len(self.record.trials):,} trials, {metric.name}", *told, *said])
+        head = f"SearchResult: {kept} of {len(self.record.trials):,} trials, {metric.name}"
+        return "\n".join([head, *told, *said, f"  in {self.folder}{GOES * self.temporary}"])
 
     def _repr_html_(self) -> str:
-        return fragment(self.record)
+        where = f"<small>In {escape(str(self.folder))}{escape(GOES * self.temporary)}</small>"
+        return f"{fragment(self.record)}<p>{where}</p>"
 
 
 def search(
@@ -168,11 +181,21 @@ def search(
     space: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
     metric: str | None = None,
+    objectives: Sequence[str] | None = None,
     task: str | None = None,
     validation: float | None = None,
     test: float | None = None,
-    folds: int | None = None,
+    rows: int | None = None,
+    folds: int | Literal["auto"] | None = None,
+    group: str | None = None,
+    time: str | None = None,
+    columns: Mapping[str, str] | None = None,
     missing: str = "median",
+    missing_values: Sequence[str] | None = None,
+    sampler: str | None = None,
+    pruner: str | None = None,
+    confirm: int | None = None,
+    seeds: int | None = None,
     ensemble: int = 1,
     name: str | None = None,
     reports: "str | Path" = "reports",
@@ -190,11 +213,21 @@ def search(
         space: what may vary, as a study's `[space]`; by default that of the study `table`, for images of `digits`.
         training: a study's `[training]`: epochs, patience, precision, class_weights, ...
         metric: what counts, a name of `METRICS` that fits the task; the task's first by default.
+        objectives: several figures to be made better at once, metrics or "parameters"; the first is the metric. No pruner then.
         task: "regression", "binary" or "multiclass"; inferred from the targets by default.
-        validation: share or number of rows that networks are compared on, 0.15 by default.
+        validation: share or number of rows that networks are compared on; by default cross-validation for few rows of a table, else 0.15.
         test: likewise of rows that the model that is kept is scored on, and no other; 0 for none.
-        folds: parts of a cross-validation in place of `validation`.
+        rows: at most so many training rows.
+        folds: parts of a cross-validation in place of `validation`; "auto": 5 for up to 2,000 rows.
+        group: the column of X whose equal cells keep rows in one part; it is no input. An array's columns are called "0", "1", …
+        time: likewise the column by which the earliest rows train and the latest test.
+        columns: a kind by force for columns by name: "number", "boolean", "date", "category", or "drop".
         missing: what takes the place of a missing number, "median", "mean" or "refuse"; an input then says where it was missing.
+        missing_values: texts that mean a missing cell, besides the usual.
+        sampler: who proposes trials, a name of `SAMPLERS`; "tpe" by default.
+        pruner: who ends trials early, a name of `PRUNERS`; "median" by default.
+        confirm: so many of the best trials are trained again on fresh seeds, and the best mean wins; 0 for the best trial as it is.
+        seeds: on so many fresh seeds each.
         ensemble: how many of the best networks predict together, where that is better on validation rows than one of them.
         name: keeps the study in the folder `reports/NAME`; the same call goes on with it.
         reports: where studies are kept.
@@ -209,21 +242,39 @@ def search(
         KeyboardInterrupt: Ctrl-C; a named study keeps what was told.
     """
     images = np.ndim(X) >= IMAGES
-    rows = {"validation": validation, "test": test, "folds": folds}
     given: dict[str, Mapping[str, Any] | None] = {
         "study": {"name": name or "search", "seed": seed},
-        "data": {"name": name or "search", "task": task, "missing": None if images else missing, **rows},
+        "data": {
+            "name": name or "search",
+            "task": task,
+            "validation": validation,
+            "test": test,
+            "rows": rows,
+            "folds": folds,
+            "group": group,
+            "time": time,
+            "columns": columns,
+            "missing": None if images else missing,
+            "missing_values": _listed(missing_values),
+        },
         "space": space,
         "training": training,
-        "search": {"trials": trials, "timeout": timeout, "metric": metric},
-        "confirm": {"ensemble": ensemble},
+        "search": {
+            "trials": trials,
+            "timeout": timeout,
+            "sampler": sampler,
+            "pruner": pruner or ("none" if objectives else None),  # nobody prunes trials of several objectives
+            "metric": metric,
+            "objectives": _listed(objectives),
+        },
+        "confirm": {"trials": confirm, "seeds": seeds, "ensemble": ensemble},
     }
     config = array_config("digits" if images else "table", given, "search")
     if name:
-        return _searched(config, Path(reports) / folder_name(name), device, X, y, verbose)
-    own = Path(mkdtemp(prefix="hpsearch-"))
+        return _searched(config, Path(reports) / folder_name(name), device, X, y, verbose, temporary=False)
+    own = Path(mkdtemp(prefix="hpsearch-temporary-"))
     try:
-        result = _searched(config, own / folder_name(config.study.name), device, X, y, verbose)
+        result = _searched(config, own / folder_name(config.study.name), device, X, y, verbose, temporary=True)
     except BaseException:
         rmtree(own, ignore_errors=True)
         raise
@@ -231,7 +282,48 @@ def search(
     return result
 
 
-def _searched(config: StudyConfig, folder: Path, device: str | None, X: Any, y: Any, verbose: bool) -> SearchResult:
+def _listed(names: Sequence[str] | None) -> Any:
+    """Return names as a study's file has them; what is no sequence of names is left to be told."""
+    return list(names) if isinstance(names, list | tuple) else names
+
+
+def load(
+    study: "str | Path", *, reports: "str | Path" = "reports", model: str = "best", storage: str | None = None
+) -> SearchResult:
+    """Return a study that was searched before, by any program or command, as `search` returns its own.
+
+    Args:
+        study: its name, or the folder that holds it.
+        reports: where studies are kept.
+        model: what predicts: "best", "single" (one network, where the best is several), or "refit", "trial-17", ... once the command of
+            that name has made it.
+        storage: the URL of its storage, where that is none of the study's folder.
+
+    Labels are as the model keeps them: whole numbers, numbers, truth values, or text.
+
+    Raises:
+        UserError: there is no such study or model (which there are), or it has no result yet, or is a comparison.
+        StorageError: a file is missing or damaged, or the storage cannot be reached.
+    """
+    folder = model_folder(str(study), Path(reports), model)
+    if storage is None and not (folder / DEFAULT).exists():
+        raise UserError(
+            f"study {shown(str(study))} is kept in another storage than its folder's. Give its URL: storage."
+        )
+    record = read(storage or sqlite_url(folder.absolute() / DEFAULT), None if storage is None else str(study))
+    if isinstance(record, ComparisonRecord):
+        raise UserError(f"{record.name!r} is a comparison, which has no best network. Give a search's name.")
+    if not record.result:
+        raise UserError(f"study {shown(record.name)} has no result yet. Run it to its end first.")
+    loaded = model_named(str(study), Path(reports), model)
+    shape = (len(loaded.target_mean),) if len(loaded.target_mean) > 1 else ()
+    labels = own_labels(loaded) if loaded.classes else None
+    return SearchResult(record, loaded, folder, labels, _shape=shape, _storage=storage)
+
+
+def _searched(
+    config: StudyConfig, folder: Path, device: str | None, X: Any, y: Any, verbose: bool, *, temporary: bool
+) -> SearchResult:
     """Run or continue the study of a folder."""
     place = Place(folder, sqlite_url(folder.absolute() / DEFAULT), device)
     data = array_data(config, place, X, y)
@@ -240,10 +332,10 @@ def _searched(config: StudyConfig, folder: Path, device: str | None, X: Any, y: 
         run_interruptibly(study, screen)
     record = read_study(place.storage, config.study.name)
     if screen:
-        screen.conclude(record, folder)
+        screen.conclude(record, f"result.report() writes it; the study is in {folder}{GOES * temporary}")
     targets = to_array(y, "target")
     labels = labels_of(data.classes, targets) if data.classes else None
-    return SearchResult(record, load_model(folder), folder, labels, targets.shape[1:])
+    return SearchResult(record, load_model(folder), folder, labels, temporary, targets.shape[1:])
 
 
 def _told(figure: Figure, metric: Metric, of: str) -> str:

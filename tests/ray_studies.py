@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from crews import Watching, children, poisoned, specs_of
@@ -125,16 +126,19 @@ def head(folder: Path, mode: str, port: int) -> Iterator[str]:
     environment = {**os.environ, "RAY_AUTH_MODE": mode, "RAY_AUTH_TOKEN": TOKEN}
     ray = str(Path(sys.executable).with_name("ray"))
     options = ["--node-ip-address=127.0.0.1", "--include-dashboard=false", "--num-cpus=1", "--block"]
-    command = [ray, "start", "--head", f"--port={port}", f"--temp-dir={folder}/{mode}", *options]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until = time.monotonic() + 60
-    while not answers(port) and time.monotonic() < until:
-        time.sleep(0.2)
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(30)
+    said = folder / f"{mode}.txt"
+    with TemporaryDirectory(prefix="ray-") as own, said.open("w") as output:  # a short path: it holds sockets
+        command = [ray, "start", "--head", f"--port={port}", f"--temp-dir={own}", *options]
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+        until = time.monotonic() + 90
+        while not answers(port) and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.2)
+        try:
+            assert answers(port), f"the head does not answer: {said.read_text()[-2000:]}"
+            yield f"127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
 def joins(address: str, **environment: str) -> str:

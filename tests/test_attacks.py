@@ -716,7 +716,7 @@ def test_cells_are_no_formulas(evil: str, tmp_path: Path) -> None:
 def test_labels_in_predictions_are_no_formulas() -> None:
     """The line of names of a file of predictions has a class's label in one cell, whatever is in the label."""
     with BytesIO() as file:
-        assert list(write_predictions(file, ["=1+1", "a\r=cmd"], ["'=1+1", "b"], 2, [])) == []
+        assert list(write_predictions(file, ["=1+1", "a\r=cmd"], ["'=1+1", "b"], 2, [], {})) == []
         head = next(csv.reader(StringIO(file.getvalue().decode(), newline="")))
     assert head == ["prediction", "probability_=1+1", "probability_a\n=cmd"]
 

@@ -329,7 +329,7 @@ def test_verify_trains_again(study: Path, capsys: pytest.CaptureFixture[str]) ->
     [
         (["flowers", "--trials", "0"], 2, "--trials 0: a number from 1 expected"),
         (["flowers", "--engine", "none"], 2, "unknown engine 'none'"),
-        (["nothing"], 2, "no storage"),
+        (["nothing"], 2, "no study 'nothing'"),
     ],
 )
 def test_verify_that_cannot_be(

@@ -126,7 +126,7 @@ def test_dashboard(reports: Path, record: StudyRecord) -> None:
     [
         (["flowers", "--port", "99999"], "--port 99999: a number from 0 to 65535 expected"),
         (["flowers", "--port", "1"], "--port 1: Permission denied. Give another port"),
-        (["nowhere"], "the file does not exist. Run the study first"),
+        (["nowhere"], "no study 'nowhere' in"),
         (["postgresql://me:secret@127.0.0.1:1/x"], "me:***@127.0.0.1"),
     ],
 )

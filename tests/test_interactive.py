@@ -1,8 +1,10 @@
 """`search` from Python: what it returns, keeps, draws and refuses, and its types."""
 
+import inspect
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -14,6 +16,9 @@ from sklearn.metrics import accuracy_score
 
 import hpsearch
 from hpsearch import SearchResult
+from hpsearch.cli import main
+from hpsearch.config.sections import StudyConfig, TrainingSection
+from hpsearch.data import from_arrays
 from hpsearch.errors import UserError
 from hpsearch.storage.reading import read_study
 
@@ -85,6 +90,52 @@ def test_in_words(found: SearchResult) -> None:
     assert "http" not in html
 
 
+def test_a_temporary_folder_is_said(found: SearchResult, tmp_path: Path) -> None:
+    """The path of a report that will go says so itself, and so do text and notebook; a named search says where it is kept."""
+    assert "temporary" in str(found.report())
+    assert f"in {found.folder}, a temporary folder that goes with this result" in repr(found)
+    assert "temporary folder that goes with this result" in found._repr_html_()
+    named = hpsearch.search(IRIS.data, NAMES, name="stays", reports=tmp_path, confirm=0, **QUICK)
+    assert f"in {tmp_path / 'stays'}" in repr(named)
+    assert "goes with this result" not in repr(named) + named._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("targets", "kind"),
+    [(NAMES, "U"), (IRIS.target.to_numpy() * 10, "i"), (IRIS.target.to_numpy() > 0, "b")],
+)
+def test_a_kept_study_is_loaded(targets: Any, kind: str, tmp_path: Path) -> None:
+    """By name or folder a study comes back as it was: figures, trials, predictions and labels of their type."""
+    first = hpsearch.search(IRIS.data, targets, name="kept", reports=tmp_path, confirm=0, **QUICK)
+    for loaded in (hpsearch.load("kept", reports=tmp_path), hpsearch.load(tmp_path / "kept")):
+        assert loaded.best == first.best
+        pd.testing.assert_frame_equal(loaded.trials, first.trials)
+        assert (loaded.predict(IRIS.data) == first.predict(IRIS.data)).all()
+        assert np.array_equal(loaded.predict_proba(IRIS.data), first.predict_proba(IRIS.data))
+        assert loaded.labels is not None
+        assert loaded.labels.dtype.kind == kind
+        assert len(loaded.study.trials) == 3
+        assert loaded.report() == tmp_path / "kept" / "report.html"
+
+
+def test_a_study_of_the_command_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table's study predicts a frame of its columns as `predict` does the file, numbers in the target's units."""
+    monkeypatch.chdir(tmp_path)
+    frame = TABLE.assign(price=TABLE["height"] * 3 - 400).drop(columns="who")
+    frame.to_csv("tall.csv", index=False)
+    quick = ["--trials", "2", "--set", "training.epochs=3", "--set", "confirm.trials=0", "--device", "cpu"]
+    assert main(["run", "--data", "tall.csv", "--target", "price", "--engine", "reference", *quick]) == 0
+    assert main(["predict", "tall", "tall.csv"]) == 0
+    expected = pd.read_csv("predictions.csv")["prediction"]
+    loaded = hpsearch.load("tall")
+    np.testing.assert_allclose(loaded.predict(pd.read_csv("tall.csv")), expected, rtol=1e-5)
+    np.testing.assert_allclose(loaded.predict(frame), expected, rtol=1e-5)
+    with pytest.raises(UserError, match=r"no model 'refit' yet\. Make it: python -m hpsearch refit tall"):
+        hpsearch.load("tall", model="refit")
+    with pytest.raises(UserError, match=r"no study 'tal' in 'reports'\. Did you mean 'tall'\? There: 'tall'\."):
+        hpsearch.load("tal")
+
+
 def test_names_are_escaped(tmp_path: Path) -> None:
     """A name that is HTML stays text in the notebook's piece and in the page."""
     name = "<img src=x onerror=alert(1)>"
@@ -100,7 +151,7 @@ def test_a_named_search_goes_on(tmp_path: Path) -> None:
     assert more.folder == tmp_path / "iris"
     assert len(more.trials) == 5
     pd.testing.assert_frame_equal(more.trials.iloc[:3]["value"].to_frame(), first.trials["value"].to_frame())
-    with pytest.raises(UserError, match=r"data\.hash"):
+    with pytest.raises(UserError, match=r"the data changed since the study began"):
         hpsearch.search(IRIS.data + 1, NAMES, name="iris", reports=tmp_path, **QUICK)
 
 
@@ -151,14 +202,106 @@ def test_verbose_is_the_command_s_screen(capsys: pytest.CaptureFixture[str]) -> 
     assert "search complete 3/3" in shown
 
 
+NEVER = {  # keys of a study that a search from Python has not
+    "study": {"question"},
+    "data": {"file", "target", "root", "separator", "header", "encoding", "decimal", "size"},  # of files
+    "training": {*TrainingSection.model_fields},  # given as a table, `training`
+    "search": {"lag", "reduction_factor"},
+    "confirm": set(),
+}
+
+
+def test_the_settings_of_a_study_are_parameters() -> None:
+    """Every key of a study's file has a parameter of its name (`confirm`: its trials), but for those of files and of machines."""
+    parameters = inspect.signature(hpsearch.search).parameters
+    for table, never in NEVER.items():
+        keys = type(StudyConfig.model_fields[table].default).model_fields
+        assert {*keys} - never - {*parameters} == set(), table
+    assert {"confirm", "space", "training"} <= {*parameters}
+    assert all(p.kind is p.KEYWORD_ONLY for p in [*parameters.values()][2:])
+
+
+TABLE = pd.DataFrame(
+    {
+        "height": np.random.default_rng(0).normal(170, 10, 90),
+        "who": np.repeat(np.arange(30), 3),
+        "day": pd.date_range("2024-01-01", periods=90),
+    }
+)
+TALL = np.where(TABLE["height"] > 170, "tall", "small")
+
+
+def test_rows_of_a_group_stay_together() -> None:
+    """The parts are those that the data room makes of the group column, which is no input: prediction does without it."""
+    result = hpsearch.search(TABLE, TALL, group="who", validation=0.2, confirm=0, **QUICK)
+    data = from_arrays(TABLE, TALL, name="search", missing="median", group="who", validation=0.2)
+    assert result.record.data["hash"] == data.summary["hash"]
+    assert result.record.data["rows"]["test"] % 3 == 0
+    assert result.predict(TABLE.drop(columns="who")).shape == (90,)
+
+
+def test_the_latest_rows_test() -> None:
+    """With a time column the test figure is that of the latest rows, computed here again."""
+    result = hpsearch.search(TABLE, TALL, time="day", confirm=0, **QUICK)
+    rows = result.record.data["rows"]["test"]
+    late = TABLE.index[-rows:]
+    assert result.best.test is not None
+    assert result.best.test.value == pytest.approx(accuracy_score(TALL[late], result.predict(TABLE.loc[late])))
+
+
+def test_several_objectives_sampler_and_confirmation() -> None:
+    """Objectives, sampler, pruner and confirmation are those of the study; several objectives are pruned by nobody."""
+    result = hpsearch.search(
+        IRIS.data, NAMES, objectives=("accuracy", "parameters"), sampler="random", confirm=1, seeds=2, **QUICK
+    )
+    settings = result.record.settings
+    assert settings["search"]["objectives"] == ["accuracy", "parameters"]
+    assert (settings["search"]["sampler"], settings["search"]["pruner"]) == ("random", "none")
+    assert len(result.study.directions) == 2
+    assert result.best.mean is not None
+    assert result.best.mean.count == 2
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"sampler": "tpee"}, "Did you mean 'tpe'"),
+        ({"pruner": "medain"}, "Did you mean 'median'"),
+        ({"objectives": ["acuracy", "parameters"]}, "Did you mean 'accuracy'"),
+        ({"objectives": "accuracy"}, "expected a list"),
+        ({"group": "whoo"}, "Did you mean 'who'"),
+        ({"time": "dayy"}, "Did you mean 'day'"),
+        ({"columns": {"height": "numbr"}}, "Did you mean 'number'"),
+        ({"group": "who", "time": "day"}, "Keep one"),
+        ({"confirm": -1}, "confirm.trials is -1"),
+    ],
+)
+def test_a_wrong_setting_is_told_with_a_suggestion(setting: dict[str, Any], said: str) -> None:
+    """A name that is not known brings the nearest one, in one line and before anything is trained."""
+    with pytest.raises(UserError) as error:
+        hpsearch.search(TABLE, TALL, **setting)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_study_of_data_at_hand_is_not_trained_again_by_a_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody but the program that searched has the rows: the commands that train again say so."""
+    hpsearch.search(TABLE, TALL, name="tall", reports=tmp_path, confirm=0, **QUICK)
+    assert main(["replay", "tall", "0", "--reports", str(tmp_path)]) == 2
+    assert "was searched from Python, on data that no file holds" in capsys.readouterr().err
+
+
 SNIPPET = """
 import numpy as np
 import numpy.typing as npt
-from hpsearch import DNNClassifier, DNNRegressor, SearchResult, search
+from hpsearch import DNNClassifier, DNNRegressor, SearchResult, load, search
 
 X: npt.NDArray[np.float64] = np.zeros((20, 3))
-result: SearchResult = search(X, [0, 1] * 10, trials=5, space={"depth": 2}, timeout=3.0)
+result: SearchResult = search(X, [0, 1] * 10, trials=5, space={"depth": 2}, timeout=3.0, sampler="gp", folds="auto")
 value: float = result.best.value
+kept: SearchResult = load("sales", reports="reports")
 low: float | None = result.best.test.low if result.best.test else None
 page: str = str(result.report())
 classifier: DNNClassifier = DNNClassifier(trials=5, class_weight="balanced").fit(X, [0, 1] * 10)

@@ -31,6 +31,7 @@ ROOMS = [
     ["training"],
     ["data"],
     ["statistics"],
+    ["finding"],
     ["trial", "files", "texts"],
     ["arguments"],
     ["errors"],

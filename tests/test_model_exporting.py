@@ -12,6 +12,7 @@ import torch
 from hpsearch.errors import HpsearchError, StorageError, UserError
 from hpsearch.model import Member, Model, exporting, load_model
 from hpsearch.model.exporting import FORMATS, export
+from hpsearch.model.signature import lines, of_columns, of_numbers
 from hpsearch.model.whole import Whole, plausible
 from hpsearch.training.network import DNN
 from hpsearch.trial import Architecture
@@ -112,6 +113,64 @@ def test_an_onnx_file_says_where_it_comes_from_but_not_from_which_machine(tmp_pa
     assert found["classes"] == ["no", "yes"]
     assert found["provenance"] == {"study": "<made>"}
     assert b".py" not in (tmp_path / "it.onnx").read_bytes()
+
+
+TYPES = {"string": "tensor(string)", "double": "tensor(double)", "float": "tensor(float)", "int64": "tensor(int64)"}
+
+
+@pytest.mark.parametrize(
+    ("source", "task", "kind"),
+    [("table", "multiclass", "text"), ("numbers", "regression", "text"), ("images", "binary", "integer")],
+)
+def test_what_an_onnx_file_takes_is_described(source: str, task: str, kind: str, tmp_path: Path) -> None:
+    """Names, types and shapes that are told are those that onnxruntime finds, and each input says in the file what it holds."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra 'export'")
+    onnx = pytest.importorskip("onnx", reason="needs the extra 'export'")
+    signature = export(model(source, task, kind=kind), "onnx", tmp_path / "it.onnx").signature
+    assert signature is not None
+    session = onnxruntime.InferenceSession(tmp_path / "it.onnx", providers=["CPUExecutionProvider"])
+    told = {port.name: (TYPES[port.type], port.shape) for port in (*signature.inputs, *signature.outputs)}
+    found = {
+        port.name: (port.type, f"[{', '.join(map(str, port.shape))}]")
+        for port in (*session.get_inputs(), *session.get_outputs())
+    }
+    assert {name: told[name] for name in found} == found
+    assert not [name for name in told.keys() - found.keys() if "[:, " not in name]
+    stored = onnx.load(tmp_path / "it.onnx")
+    holds = {port.name: port.holds for port in (*signature.inputs, *signature.outputs)}
+    assert {v.name: v.doc_string for v in (*stored.graph.input, *stored.graph.output)} == {n: holds[n] for n in found}
+    described = {entry.key: json.loads(entry.value) for entry in stored.metadata_props}
+    assert described["inputs"] == signature.plain()["inputs"]
+    assert stored.doc_string.splitlines()[0].startswith(f"input {signature.inputs[0].name}: ")
+
+
+def test_what_each_column_holds_is_told(tmp_path: Path) -> None:
+    """Dates are days since 1970, categories their texts or their places, missing cells what stands for them."""
+    made = model("table", "multiclass")
+    signature = export(made, "pt2", tmp_path / "it.pt2").signature
+    assert signature is not None
+    whole, age, city, member, day = signature.inputs
+    assert (whole.name, whole.type, whole.shape) == ("numbers", "double", "[rows, 4]")
+    assert age.holds == "column 'age': a number; NaN where missing"
+    assert "0 'Aachen', 1 'Berlin', 2 '=x'; 3 for any other; NaN where missing" in city.holds
+    assert "0 'no', 1 'yes'" in member.holds
+    days = (np.datetime64("2024-03-01") - np.datetime64("1970-01-01")).astype(int)
+    assert f"days since 1970-01-01: 2024-03-01 is {days}" in day.holds
+    extra = {exporting.EXTRA: ""}
+    torch.export.load(tmp_path / "it.pt2", extra_files=extra)
+    assert json.loads(extra[exporting.EXTRA])["inputs"] == signature.plain()["inputs"]
+    by_name = of_columns(made, ["age", "city", "prediction_", "day"])
+    assert by_name[1].holds == "a text, seen in training: 'Aachen', 'Berlin', '=x'; empty text where missing"
+    assert by_name[2].holds.startswith("column 'prediction': 'no' or 'yes'")
+
+
+def test_a_wide_table_is_told_in_part() -> None:
+    """On the screen many columns are the first ones and how many more there are."""
+    ports = of_numbers(replace(model("table", "binary"), preprocessing={**TABLE, "columns": COLUMNS * 30}), "numbers")
+    told = [*lines(ports, 10)]
+    assert len(told) == 10
+    assert told[-1] == "… 112 more, which the file's metadata describe"
+    assert len([*lines(ports, 121)]) == len(ports) == 121
 
 
 def test_a_program_carries_its_description(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from hpsearch.data.tables.reading import read_like
 from hpsearch.model import load_model, predict
 from hpsearch.model import rows as rows_module
 from hpsearch.model.judging import judge
-from hpsearch.model.rows import answers, read_rows
+from hpsearch.model.rows import NewRows, answers, read_rows, unseen
 from hpsearch.model.transform import transform_of
 from hpsearch.storage.reading import read_study
 
@@ -164,14 +164,83 @@ def test_what_is_asked_wrongly_is_told(place: Path, capsys: pytest.CaptureFixtur
     """No such study, model or file, and an output that would overwrite the rows: one line each."""
     sales, study = str(place / "sales.csv"), str(place / "sales")
     for arguments, status, said in (
-        (["predict", "nobody", sales, "--reports", str(place)], 3, "best.json: No such file"),
-        (["predict", study, sales, "--model", "trial-9"], 3, "trial-9.json: No such file"),
+        (["predict", "nobody", sales, "--reports", str(place)], 2, "no study 'nobody'"),
+        (["predict", "sale", sales, "--reports", str(place)], 2, "Did you mean 'sales'? There: 'sales'"),
+        (["predict", study, sales, "--model", "trial-9"], 2, f"python -m hpsearch replay {study} 9. Its models: best."),
+        (
+            ["predict", study, sales, "-o", str(place / "no" / "p.csv")],
+            2,
+            "no such folder. Make it, or give another -o",
+        ),
+        (["predict", study, sales, "-o", str(place)], 2, "is a folder. Give a file"),
+        (["predict", study, sales, "--keep", "agee"], 2, "no column 'agee'. Did you mean 'age'"),
         (["predict", study, sales, "--model", "../sales/best"], 2, "--model '../sales/best'"),
         (["predict", study, str(place / "none.csv")], 2, "no such file"),
         (["predict", study, sales, "-o", sales], 2, "would take the place of the rows"),
     ):
         assert main(arguments) == status, arguments
         assert said in capsys.readouterr().err
+
+
+def test_what_training_never_saw_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By column, how many rows have an unseen category, and where the first is; nothing where all are known, or missing."""
+    frame = table().drop(columns="kind")
+    frame.loc[3:5, "city"] = ["Paris", "Rome", None]
+    frame.to_csv(place / "unseen.csv", index=False)
+    predicted(place, "unseen.csv")
+    assert (
+        "Column 'city': 2 rows have a value that training never saw, the first 'Paris' in line 5."
+        in capsys.readouterr().out
+    )
+    predicted(place, "sales.csv")
+    assert "never saw" not in capsys.readouterr().out
+
+
+def test_rare_and_unseen_categories_are_not_told_apart(tmp_path: Path) -> None:
+    """Where training put rare values together, a value that it lists not may have been one of them, and the line says so."""
+    preprocessing = {"columns": [{"name": "city", "kind": "category", "categories": ["A"], "other": True}]}
+    (tmp_path / "rows.csv").write_text("city,x\nB,1\nA,2\n")
+    rows = NewRows(read_like(tmp_path / "rows.csv", {"reading": {}, **preprocessing}), preprocessing)
+    assert [*unseen(rows)] == [
+        "Column 'city': 1 row has a value that was rare in training or never there, the first 'B' in line 2."
+    ]
+
+
+def test_one_row_is_one_row(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A single row is counted in the singular."""
+    table().head(1).to_csv(place / "one.csv", index=False)
+    predicted(place, "one.csv")
+    said = capsys.readouterr().out
+    assert "1 row with" in said
+    assert "on 1 row\n" in said
+    assert "1 rows" not in said
+
+
+def test_columns_are_kept_beside_the_predictions(place: Path) -> None:
+    """Kept columns stand first, row by row as in the file; formulas among them are inert, negative numbers stay numbers."""
+    frame = table().drop(columns="kind").assign(id=np.arange(ROWS) - 60, note='say "hi", then\nleave')
+    frame.loc[0, "note"] = "=1+1"
+    frame.loc[1, "note"] = None
+    frame.to_csv(place / "kept.csv", index=False)
+    plain = predicted(place, "kept.csv")
+    assert predicted(place, "kept.csv", "--keep", "id")[3] == ["-58", *plain[3]]
+    head, *rows = predicted(place, "kept.csv", "--keep", "id,note", "--keep", "city")
+    assert head == ["id", "note", "city", *plain[0]]
+    assert [row[3:] for row in rows] == plain[1:]
+    assert [row[0] for row in rows] == [str(i - 60) for i in range(ROWS)]
+    assert [row[1] for row in rows[:3]] == ["'=1+1", "", 'say "hi", then\nleave']
+    assert [row[2] for row in rows] == [city.replace("=cmd", "'=cmd") for city in frame["city"]]
+    frame.to_parquet(place / "kept.parquet")
+    assert predicted(place, "kept.parquet", "--keep", "id")[1][0] == "-60"
+
+
+def test_a_kept_column_cannot_be_called_as_a_prediction(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two columns of one name would be told apart by nobody."""
+    table().rename(columns={"kind": "prediction"}).to_csv(place / "clash.csv", index=False)
+    arguments = ["predict", str(place / "sales"), str(place / "clash.csv"), "-o", str(place / "none.csv")]
+    assert main([*arguments, "--keep", "prediction"]) == 2
+    assert "is what a column of the predictions is called" in capsys.readouterr().err
+    assert not (place / "none.csv").exists()
 
 
 def test_a_dash_prints_the_predictions_alone(place: Path) -> None:

@@ -17,6 +17,7 @@ def test_public_names() -> None:
         "Objective",
         "SearchResult",
         "__version__",
+        "load",
         "search",
     ]
     assert all(getattr(hpsearch, name) for name in dir(hpsearch))

@@ -1,11 +1,15 @@
-"""What the README says of the space is what the code has."""
+"""What the README says of the space is what the code has, and its programs do what it says."""
 
 import re
 import tomllib
 from pathlib import Path
+from runpy import run_path
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from hpsearch.cli import main
 from hpsearch.space.hyperparameters import COEFFICIENTS, HYPERPARAMETERS
 from hpsearch.space.reading import read_space
 from hpsearch.training.optimizers import OPTIMIZERS
@@ -63,3 +67,31 @@ def test_the_forms_of_the_readme_are_read() -> None:
     assert problems == []
     assert space.domains.keys() == forms.keys()
     assert read_space(space.plain()) == (space, [])
+
+
+QUICK = ["--trials", "2", "--set", "training.epochs=4", "--set", "confirm.trials=0", "--engine", "reference"]
+
+
+def test_the_readme_s_onnx_program_gives_hpsearch_s_predictions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A date, a category and a missing number, put in as the program does, are predicted as `predict` does from a file."""
+    pytest.importorskip("onnxruntime", reason="needs the extra 'export'")
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    sales = pd.DataFrame({"city": generator.choice(["Aachen", "Berlin"], 80)})
+    sales["sold"] = pd.date_range("2024-01-01", periods=80).strftime("%Y-%m-%d")
+    sales["area"] = generator.normal(80, 20, 80).round(1)
+    sales["price"] = sales["area"] * 3_000 + 50_000 * (sales["city"] == "Berlin")
+    sales.loc[::9, "area"] = np.nan
+    sales.to_csv("sales.csv", index=False)
+    pd.DataFrame({"city": ["Berlin", "Aachen"], "sold": ["2024-03-01", "2024-03-02"], "area": [82.5, None]}).to_csv(
+        "new.csv", index=False
+    )
+    assert main(["run", "--data", "sales.csv", "--target", "price", "--device", "cpu", *QUICK]) == 0
+    assert main(["export", "sales"]) == 0
+    assert main(["predict", "sales", "new.csv"]) == 0
+    (tmp_path / "program.py").write_text(README.partition("<!-- onnx -->\n```python\n")[2].partition("```")[0])
+    made = run_path(str(tmp_path / "program.py"))
+    expected = pd.read_csv("predictions.csv")["prediction"].to_numpy()
+    np.testing.assert_allclose(made["prices"][:, 0], expected, rtol=1e-6)

@@ -105,6 +105,7 @@ def test_the_command_keeps_the_network(folder: Path, record: StudyRecord, capsys
     assert main(["replay", str(folder), str(best), "--engine", "reference", "--device", "cpu"]) == 0
     assert EXACT in capsys.readouterr().out
     model = load_model(folder, f"trial-{best}")
+    assert model.metrics["metric"] == "accuracy"
     assert model.provenance["study"] == "small"
     assert model.provenance["data"]["hash"] == record.data["hash"]
     question = prepare(record, root=None, device="cpu", engine=None)
@@ -158,4 +159,58 @@ def test_other_data_are_refused(folder: Path, tmp_path: Path, capsys: pytest.Cap
         database.execute("UPDATE study_user_attributes SET value_json = ? WHERE key = 'hpsearch:data'", (changed,))
     database.close()
     assert main(["replay", str(copy), "0", "--device", "cpu"]) == 2
-    assert "the data are not those" in capsys.readouterr().err
+    assert "the data changed since the study began" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def folded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a cross-validated study."""
+    place = tmp_path_factory.mktemp("folded")
+    (place / "folded.toml").write_text(STUDY.replace('name = "iris"', 'name = "iris"\nfolds = 3'))
+    arguments = ["run", str(place / "folded.toml"), "--reports", str(place), "--engine", "reference", "--device", "cpu"]
+    assert main(arguments) == 0
+    return place / "folded"
+
+
+def test_a_cross_validated_trial_leaves_the_network_of_the_search(
+    folded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The best trial's replay keeps the very weights that the search kept, trained on all rows but the test rows, and says so."""
+    kept = load_model(folded)
+    best = kept.members[0].trial
+    assert main(["replay", str(folded), str(best), "--engine", "reference", "--device", "cpu"]) == 0
+    said = capsys.readouterr().out
+    again = load_model(folded, f"trial-{best}")
+    for name, weights in kept.members[0].weights.items():
+        assert torch.equal(again.members[0].weights[name], weights)
+    assert again.preprocessing == kept.preprocessing
+    assert EXACT in said
+    test = read_study(f"sqlite:///{folded / 'study.db'}").data["rows"]["test"]
+    assert again.metrics["rows"] == 150 - test
+    assert f"on all {150 - test} rows but the test rows" in said
+
+
+def test_every_cross_validated_trial_that_has_a_value_leaves_a_network(folded: Path) -> None:
+    """A trial that a pruner ended leaves one as well, trained for as many passes as its own best evaluation was late."""
+    record = read_study(f"sqlite:///{folded / 'study.db'}")
+    trial = next(trial for trial in record.trials if trial.outcome == "pruned")
+    assert trial.history is not None
+    assert main(["replay", str(folded), str(trial.number), "--engine", "reference", "--device", "cpu"]) == 0
+    model = load_model(folded, f"trial-{trial.number}")
+    assert [member.trial for member in model.members] == [trial.number]
+    examples = trial.history.examples[trial.history.evaluation.index(trial.best_evaluation)]
+    first_fold = examples / model.metrics["passes"]
+    assert first_fold == pytest.approx(record.data["rows"]["training"])
+
+
+def test_a_failed_trial_leaves_none_and_says_so(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the trial diverges there is nothing to keep, and the line of the model says that."""
+    from hpsearch.searching import replay as module
+
+    found = find_trial(read_study(f"sqlite:///{folder / 'study.db'}"), 0)
+    wild = replace(found, params={**found.params, "learning_rate": 1e30}, history=History(), outcome="diverged")
+    monkeypatch.setattr(module, "find_trial", lambda record, number: wild)
+    main(["replay", str(folder), "0", "--engine", "reference", "--device", "cpu"])
+    assert "none is kept: a trial that ended as diverged leaves no network" in capsys.readouterr().out

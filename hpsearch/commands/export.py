@@ -2,11 +2,17 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hpsearch.commands.shared import add_common
-from hpsearch.commands.studies import add_model, folder_of, loaded, model_of, tell_model
+from hpsearch.commands.studies import add_model, loaded, model_of, tell_model
+from hpsearch.finding import folder_of
 
+if TYPE_CHECKING:
+    from hpsearch.model.signature import Signature
+    from hpsearch.screen import Screen
+
+MOST = 24  # inputs that are listed on the screen
 HELP = "onnx, pt2 (torch.export) or safetensors (default: onnx)"
 
 
@@ -40,3 +46,14 @@ def call(options: argparse.Namespace) -> None:
     screen.row(
         "check", f"largest difference from torch {number(exported.difference)} {unit}, over {exported.rows:,} made rows"
     )
+    if exported.signature:
+        _tell(screen, exported.signature)
+
+
+def _tell(screen: "Screen", signature: "Signature") -> None:
+    """Print what the file takes and gives: name, type, shape and content of each."""
+    from hpsearch.model.signature import lines
+
+    for head, ports in (("inputs", signature.inputs), ("outputs", signature.outputs)):
+        for number, line in enumerate(lines(ports, MOST)):
+            screen.row("" if number else head, line)

@@ -3,14 +3,14 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hpsearch.commands.shared import add_common
 from hpsearch.commands.studies import add_model, loaded, tell_model
-from hpsearch.errors import UserError
+from hpsearch.errors import UserError, shown
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +32,13 @@ def add(commands: Any) -> None:
     predict.add_argument(
         "-o", "--output", default="predictions.csv", metavar="FILE", help="CSV; - prints it (default: predictions.csv)"
     )
+    predict.add_argument(
+        "--keep",
+        action="append",
+        default=[],
+        metavar="COLUMNS",
+        help="columns of FILE that are copied into the output, e.g. id or id,name",
+    )
     predict.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default: cpu)")
     add_common(predict)
     predict.set_defaults(call=call)
@@ -39,10 +46,9 @@ def add(commands: Any) -> None:
 
 def call(options: argparse.Namespace) -> None:
     """Write the predictions, and print how good they are where the rows have their target."""
-    source, output = Path(options.file), Path(options.output)
-    if output.exists() and source.exists() and output.samefile(source):
-        raise UserError(f"{options.output}: the predictions would take the place of the rows. Give another -o.")
-    from hpsearch.model.rows import read_rows
+    source = Path(options.file)
+    _check_output(options.output, source)
+    from hpsearch.model.rows import read_rows, unseen
     from hpsearch.screen import Screen
     from hpsearch.training.devices import choose_device
 
@@ -50,16 +56,50 @@ def call(options: argparse.Namespace) -> None:
     model = loaded(options)
     rows = read_rows(model, source)
     screen = Screen("", stderr=options.output == "-")
-    if rows.notice:
-        screen.row("notice", rows.notice)
+    for notice in (*([rows.notice] if rows.notice else []), *unseen(rows)):
+        screen.row("notice", notice)
+    kept = _kept(rows, options.keep)
     with _opened(options.output) as file:
-        kept = list(_written(model, rows, file, str(device)))
-    _tell(screen, model, rows, kept)
+        judged = list(_written(model, rows, file, str(device), kept))
+    _tell(screen, model, rows, judged)
     if options.output != "-":
         screen.row("written", options.output)
 
 
-def _written(model: "Model", rows: "NewRows", file: BinaryIO, device: str) -> "Iterator[Tensor]":
+def _check_output(output: str, source: Path) -> None:
+    """Refuse an output that cannot be, before anything is read."""
+    path = Path(output)
+    if output == "-":
+        return
+    if path.exists() and source.exists() and path.samefile(source):
+        raise UserError(f"{output}: the predictions would take the place of the rows. Give another -o.")
+    if path.is_dir():
+        raise UserError(f"{shown(output)} is a folder. Give a file, e.g. -o {path / 'predictions.csv'}.")
+    if not path.parent.is_dir():
+        raise UserError(f"{shown(str(path.parent))}: no such folder. Make it, or give another -o.")
+
+
+def _kept(rows: "NewRows", asked: Sequence[str]) -> "Mapping[str, Any]":
+    """Return the columns that are copied into the output; what is no column's name is several, with commas between.
+
+    Raises:
+        UserError: no such column, or rows that have none.
+    """
+    from hpsearch.data.predictions_csv import kept_columns
+    from hpsearch.data.tables.table import Table
+
+    if not asked:
+        return {}
+    if not isinstance(rows.given, Table):
+        raise UserError("--keep: only a table has columns. Leave it out.")
+    known = set(rows.given.names)
+    several = ([text] if text in known else [part.strip() for part in text.split(",")] for text in asked)
+    return kept_columns(rows.given, [*dict.fromkeys(name for names in several for name in names)])
+
+
+def _written(
+    model: "Model", rows: "NewRows", file: BinaryIO, device: str, kept: "Mapping[str, Any]"
+) -> "Iterator[Tensor]":
     """Write the predictions, and yield those that are to be judged."""
     from hpsearch.data.predictions_csv import write_predictions
     from hpsearch.files import inert
@@ -68,25 +108,29 @@ def _written(model: "Model", rows: "NewRows", file: BinaryIO, device: str) -> "I
     numbers = model.class_kind in ("integer", "number")
     cells = [label if numbers else inert(label) for label in model.classes]
     columns = len(model.classes) or len(model.target_mean)
-    for chunk in write_predictions(file, model.classes, cells, columns, answers(model, rows, device)):
+    for chunk in write_predictions(file, model.classes, cells, columns, answers(model, rows, device), kept):
         if rows.targets is not None:
             yield chunk
 
 
-def _tell(screen: "Screen", model: "Model", rows: "NewRows", kept: "Sequence[Tensor]") -> None:
+def _tell(screen: "Screen", model: "Model", rows: "NewRows", found: "Sequence[Tensor]") -> None:
     """Print how many rows were predicted, and how well."""
     from hpsearch.model.judging import judge
     from hpsearch.screen import number
 
-    tell_model(screen, "predict", f"{len(rows):,} rows with", model)
+    tell_model(screen, "predict", f"{_rows(len(rows))} with", model)
     if rows.targets is None:
         return
-    judged = judge(model, kept, rows.targets, rows.decimal)
+    judged = judge(model, found, rows.targets, rows.decimal)
     if judged is None:
         screen.row("metric", "the target is there, but no row has one that the model knows")
         return
     left = f" ({judged.left_out:,} without a target that is known left out)" if judged.left_out else ""
-    screen.row("metric", f"{judged.metric} {number(judged.value)} on {judged.rows:,} rows{left}")
+    screen.row("metric", f"{judged.metric} {number(judged.value)} on {_rows(judged.rows)}{left}")
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'s' * (count != 1)}"
 
 
 @contextmanager

@@ -8,9 +8,14 @@ from hpsearch.commands.studies import add_again, search_of
 from hpsearch.errors import HpsearchError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hpsearch.data.dataset import Data
+    from hpsearch.model import Model
     from hpsearch.screen import Screen
     from hpsearch.searching.replay import Replayed
     from hpsearch.storage.records import TrialRecord
+    from hpsearch.training import Engine
 
 
 def add(commands: Any) -> None:
@@ -24,10 +29,8 @@ def add(commands: Any) -> None:
 
 def call(options: argparse.Namespace) -> None:
     """Train the trial again, say how far it is from its record, and write `trial-N.safetensors` and `trial-N.json`."""
-    from hpsearch.files import make_folder
-    from hpsearch.model import save_model
     from hpsearch.screen import Screen
-    from hpsearch.searching.replay import DIFFERS, find_trial, replay
+    from hpsearch.searching.replay import DIFFERS, find_trial, model_again, replay
     from hpsearch.searching.verify import prepare
     from hpsearch.training.engines import make_engine
 
@@ -39,17 +42,37 @@ def call(options: argparse.Namespace) -> None:
     screen.row(
         "replay", f"trial {options.trial}" + f", which took over trial {trial.number}," * repeats + f" on {device}"
     )
-    engine = make_engine(options.engine, question.data, precision=question.config.training.precision)
-    replayed = replay(record, trial, question, engine)
+
+    def engine_for(data: "Data") -> "Engine":
+        return make_engine(options.engine, data, precision=question.config.training.precision)
+
+    replayed = replay(record, trial, question, engine_for(question.data))
     _tell(screen, trial, replayed)
-    if replayed.model is not None:
-        name = f"trial-{options.trial}"
-        save_model(make_folder(folder), name, replayed.model)
-        screen.row("model", folder / f"{name}.safetensors")
+    model = model_again(record, question, replayed, engine_for, screen.announce)
+    _keep(screen, folder, f"trial-{options.trial}", model, replayed.run.outcome)
     if replayed.verdict == DIFFERS:
         raise HpsearchError(
             f"trial {options.trial} is further from its record than rounding explains. Take the versions and --engine of the record."
         )
+
+
+def _keep(screen: "Screen", folder: "Path", name: str, model: "Model | None", outcome: str) -> None:
+    """Write the model and say what its network trained on, or that there is none."""
+    from hpsearch.files import make_folder
+    from hpsearch.model import save_model
+
+    if model is None:
+        screen.row("model", f"none is kept: a trial that ended as {outcome} leaves no network")
+        return
+    figures = model.metrics
+    if "passes" in figures:
+        screen.row(
+            "network",
+            f"trained once more, as the search's last one is: on all {figures['rows']:,} rows but the test rows, for the "
+            f"{figures['passes']:.4g} passes that served the folds best",
+        )
+    save_model(make_folder(folder), name, model)
+    screen.row("model", folder / f"{name}.safetensors")
 
 
 def _tell(screen: "Screen", trial: "TrialRecord", replayed: "Replayed") -> None:

@@ -184,10 +184,10 @@ def overrides(options: argparse.Namespace) -> list[tuple[str, Any]]:
 
 def record_of(source: str, name: str | None, reports: Path) -> "StudyRecord | ComparisonRecord":
     """Read a study or a comparison by the URL of its storage, or by its name."""
-    from hpsearch.files import folder_name
+    from hpsearch.finding import study_folder
     from hpsearch.storage.opening import sqlite_url
     from hpsearch.storage.reading import read
 
     if "://" in source:
         return read(source, name)
-    return read(sqlite_url((reports / folder_name(source)).absolute() / "study.db"), name)
+    return read(sqlite_url(study_folder(source, reports).absolute() / "study.db"), name)

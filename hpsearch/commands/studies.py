@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpsearch.errors import UserError, shown
+from hpsearch.finding import folder_of, study_folder
 
 if TYPE_CHECKING:
     from hpsearch.model import Model
@@ -36,28 +37,22 @@ def add_again(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", help="cpu, cuda, cuda:1 (default: CUDA where there is one)")
 
 
-def folder_of(source: str, reports: Path) -> Path:
-    """Return a study's folder: a folder that holds a study or a model is meant itself, else it is that of a study's name."""
-    from hpsearch.files import folder_name
-
-    given = Path(source)
-    if given.is_dir() and any((given / file).is_file() for file in ("best.json", "refit.json", "study.db")):
-        return given
-    return reports / folder_name(source)
-
-
 def url_of(source: str, reports: Path) -> str:
-    """Return the URL of a study's storage."""
+    """Return the URL of a study's storage.
+
+    Raises:
+        UserError: there is no such study (which there are).
+    """
     from hpsearch.storage.opening import sqlite_url
 
-    return source if "://" in source else sqlite_url(folder_of(source, reports).absolute() / "study.db")
+    return source if "://" in source else sqlite_url(study_folder(source, reports).absolute() / "study.db")
 
 
 def search_of(options: argparse.Namespace) -> "tuple[StudyRecord, Path]":
     """Read a search, and say where its folder is.
 
     Raises:
-        UserError: there is none, or it is a comparison.
+        UserError: there is none (which there are), or it is a comparison.
         StorageError: the storage cannot be read.
     """
     from hpsearch.files import folder_name
@@ -87,14 +82,12 @@ def loaded(options: argparse.Namespace) -> "Model":
     """Load the model that is asked for.
 
     Raises:
-        UserError: it is no name of a model.
+        UserError: there is no such study or model (which there are).
         StorageError: a file is missing or damaged.
     """
-    from hpsearch.model import load_model
-    from hpsearch.model.alone import alone
+    from hpsearch.model.alone import model_named
 
-    name, folder = model_of(options), folder_of(options.study, Path(options.reports))
-    return alone(load_model(folder)) if name == "single" else load_model(folder, name)
+    return model_named(options.study, Path(options.reports), model_of(options))
 
 
 def tell_model(screen: "Screen", head: str, text: str, model: "Model") -> None:

@@ -24,8 +24,8 @@ def printed(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def conflicts(config: StudyConfig) -> list[str]:
-    """Return what cannot stand together."""
+def conflicts(config: StudyConfig, at_hand: bool = False) -> list[str]:
+    """Return what cannot stand together; data `at_hand` are arrays or a frame, whose columns can be asked for without a file."""
     problems = []
     if len([unit for unit in UNITS if getattr(config.training, unit)]) > 1:
         problems.append(f"training: more than one of {', '.join(UNITS)}. Keep one")
@@ -36,20 +36,22 @@ def conflicts(config: StudyConfig) -> list[str]:
         )
     if config.training.class_weights != "none" and config.data.task == "regression":
         problems.append("training.class_weights: a regression has no classes to weigh. Remove it")
-    problems += [*_data_conflicts(config.data), *_search_conflicts(config)]
+    problems += [*_data_conflicts(config.data, at_hand), *_search_conflicts(config)]
     return problems + (_comparison_conflicts(config, config.compare) if config.compare else [])
 
 
-OF_A_FILE = ("target", "group", "time", "separator", "header", "encoding", "decimal", "columns", "missing_values")
+OF_A_FILE = ("target", "separator", "header", "encoding", "decimal")
+OF_A_TABLE = ("group", "time", "columns", "missing_values")
 
 
-def _data_conflicts(data: DataSection) -> list[str]:
+def _data_conflicts(data: DataSection, at_hand: bool) -> list[str]:
     """Return what is wrong with where the data come from and which rows go where."""
     problems = []
     if data.file is None and data.name is None:
         problems.append("data.name: missing. Give the name of a data set, or a file (data.file, --data FILE)")
     if data.file is None:
-        problems += [f"data.{key}: only a file has it. Give data.file" for key in OF_A_FILE if getattr(data, key)]
+        of_a_file = OF_A_FILE if at_hand else (*OF_A_FILE, *OF_A_TABLE)
+        problems += [f"data.{key}: only a file has it. Give data.file" for key in of_a_file if getattr(data, key)]
     elif data.size and not _is_folder(data.file):
         problems.append("data.size: only images have one, and this is no folder. Give a folder of images, or remove it")
     elif data.target and _is_folder(data.file):

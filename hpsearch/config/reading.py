@@ -115,8 +115,12 @@ def take_places(raw: dict[str, Any], called: str, overrides: Sequence[tuple[str,
     return [_override(raw, key, value) for key, value in overrides]
 
 
-def check_config(raw: Mapping[str, Any], where: str, overridden: Sequence[str] = ()) -> StudyConfig:
+def check_config(
+    raw: Mapping[str, Any], where: str, overridden: Sequence[str] = (), *, at_hand: bool = False
+) -> StudyConfig:
     """Check the plain values of a study; `where` stands before each problem, save those of keys that the command line overrode.
+
+    Data `at_hand` are arrays or a frame, whose columns can be asked for without a file.
 
     Raises:
         UserError: every problem, a line each.
@@ -127,7 +131,7 @@ def check_config(raw: Mapping[str, Any], where: str, overridden: Sequence[str] =
     )
     try:
         config = StudyConfig.model_validate({**raw, "space": space})
-        problems += conflicts(config)
+        problems += conflicts(config, at_hand)
     except ValidationError as error:
         problems = [*dict.fromkeys(map(line_of, findings(error.errors()))), *problems]
     if problems:

@@ -1,49 +1,95 @@
-"""Predictions as CSV, written as they come: a label (or number) for each row, and for classes the probability of each."""
+"""Predictions as CSV, written as they come: a label (or number) for each row, and for classes the probability of each.
+
+Columns of the rows that are kept stand before them. Cells that a spreadsheet would run as formulas are made inert; numbers stay numbers.
+"""
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 from torch import Tensor
 
-from hpsearch.files import inert
+from hpsearch.data.tables import texts
+from hpsearch.data.tables.table import Table
+from hpsearch.errors import UserError, shown
+from hpsearch.files import FORMULAS, inert
 
 SPECIAL = frozenset('",\r\n')  # characters for which a cell needs quotes
 
 
 def write_predictions(
-    file: BinaryIO, classes: Sequence[str], cells: Sequence[str], columns: int, chunks: Iterable[Tensor]
+    file: BinaryIO,
+    classes: Sequence[str],
+    cells: Sequence[str],
+    columns: int,
+    chunks: Iterable[Tensor],
+    kept: Mapping[str, pa.Array],
 ) -> Iterator[Tensor]:
     """Write chunks of predictions [n, C] or [n, K] in order, and yield each once it is written.
 
     `classes` [C] name the columns of probabilities, and `cells` [C] stand for them in a row; there are none of both for numbers.
-    `columns` is C or K.
+    `columns` is C or K; `kept` are columns of text [N] that stand before the predictions, by name.
+
+    Raises:
+        UserError: a kept column is called as one of the predictions.
     """
-    schema = _schema(classes, columns)
+    schema = _schema(kept, classes, columns)
     head = StringIO()
     csv.writer(head, lineterminator="\n").writerow(map(inert, schema.names))
     file.write(head.getvalue().encode())
-    plain = not any(SPECIAL & set(cell) for cell in cells)
+    plain = not any(SPECIAL & set(cell) for cell in cells) and not any(map(_has_special, kept.values()))
     options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="none" if plain else "needed")
-    known = pa.array(cells, pa.string())
+    known, start = pa.array(cells, pa.string()), 0
     with pyarrow.csv.CSVWriter(file, schema, write_options=options) as writer:
         for chunk in chunks:
             values = chunk.numpy()
             arrays = [pa.array(column) for column in np.ascontiguousarray(values.T)]
             if cells:
                 arrays.insert(0, known.take(pa.array(values.argmax(axis=1))))
+            arrays = [*(column.slice(start, len(values)) for column in kept.values()), *arrays]
+            start += len(values)
             typed = [array.cast(field.type) for array, field in zip(arrays, schema, strict=True)]
             writer.write_batch(pa.record_batch(typed, schema=schema))
             yield chunk
 
 
-def _schema(classes: Sequence[str], columns: int) -> pa.Schema:
+def kept_columns(table: Table, names: Sequence[str]) -> dict[str, pa.Array]:
+    """Return columns of a table as text [N] to be written beside predictions, missing cells as null.
+
+    Raises:
+        UserError: no such column.
+    """
+    return {name: _inert(texts.as_text(table.column(name)), table.decimal) for name in names}
+
+
+def _inert(cells: pa.Array, decimal: str) -> pa.Array:
+    """Return text whose cells are as `inert` makes them, but for numbers, whose sign is no formula."""
+    begins = pc.match_substring_regex(cells, f"^[{re.escape(''.join(FORMULAS))}]")
+    other = texts.numbers(cells, decimal)[1] if pc.any(begins).as_py() else np.zeros(len(cells), dtype=bool)
+    risky = pc.and_(pc.fill_null(begins, False), pa.array(other))
+    inert_cells = pc.if_else(risky, pc.binary_join_element_wise("'", cells, ""), cells)
+    return pc.replace_substring(pc.replace_substring(inert_cells, "\r\n", "\n"), "\r", "\n")
+
+
+def _has_special(cells: pa.Array) -> bool:
+    return bool(pc.any(pc.match_substring_regex(cells, '[",\r\n]')).as_py())
+
+
+def _schema(kept: Iterable[str], classes: Sequence[str], columns: int) -> pa.Schema:
     if classes:
-        probabilities = [(f"probability_{label}", pa.float32()) for label in classes]
-        return pa.schema([("prediction", pa.string()), *probabilities])
-    names = ["prediction"] if columns == 1 else [f"prediction_{number}" for number in range(1, columns + 1)]
-    return pa.schema([(name, pa.float64()) for name in names])
+        made = [("prediction", pa.string()), *((f"probability_{label}", pa.float32()) for label in classes)]
+    else:
+        names = ["prediction"] if columns == 1 else [f"prediction_{number}" for number in range(1, columns + 1)]
+        made = [(name, pa.float64()) for name in names]
+    for name in kept:
+        if name in dict(made):
+            raise UserError(
+                f"--keep: {shown(name)} is what a column of the predictions is called. Rename it, or keep others."
+            )
+    return pa.schema([*((name, pa.string()) for name in kept), *made])

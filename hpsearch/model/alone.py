@@ -1,8 +1,10 @@
 """The single network of a model that is an ensemble: its first, which the ensemble was judged against."""
 
 from dataclasses import replace
+from pathlib import Path
 
-from hpsearch.model.saved import Model
+from hpsearch.finding import SINGLE, model_folder
+from hpsearch.model.saved import Model, load_model
 
 
 def alone(model: Model) -> Model:
@@ -17,3 +19,14 @@ def alone(model: Model) -> Model:
     first = model.members[0]
     provenance = {**model.provenance, "trials": [first.trial]}
     return replace(model, members=(first,), metrics=known, provenance=provenance)
+
+
+def model_named(study: str, reports: Path, name: str) -> Model:
+    """Load a study's model by its name: "best", "single" (one network of the best), "refit" or "trial-N".
+
+    Raises:
+        UserError: there is no such study or model (which there are).
+        StorageError: a file is missing or damaged.
+    """
+    folder = model_folder(study, reports, name)
+    return alone(load_model(folder)) if name == SINGLE else load_model(folder, name)

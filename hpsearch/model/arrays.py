@@ -15,6 +15,8 @@ from hpsearch.errors import UserError
 from hpsearch.model.saved import Model
 from hpsearch.model.whole import Whole
 
+KINDS: Mapping[str, type] = {"text": np.str_, "integer": np.int64, "number": np.float64}
+
 
 def predictions(model: Model, inputs: Any) -> npt.NDArray[np.float64]:
     """Return a model's probabilities [N, C] or values [N, K] of inputs as they were searched on.
@@ -56,3 +58,13 @@ def labels_of(classes: tuple[str, ...], targets: Array) -> Array:
     """Return the labels of classes (their texts, by class number) as the targets have them."""
     known = {label_text(value): value for value in np.unique(targets)}
     return np.array([known[text] for text in classes], dtype=targets.dtype)
+
+
+def own_labels(model: Model) -> Array:
+    """Return a model's labels [C] as what they were before they became text: truth values, whole numbers, numbers, or text."""
+    if model.class_kind == "boolean":
+        return np.array([text == "True" for text in model.classes])
+    try:
+        return np.array(model.classes).astype(KINDS[model.class_kind])
+    except OverflowError:  # whole numbers beyond int64
+        return np.array(model.classes)

@@ -21,6 +21,7 @@ from hpsearch.errors import HpsearchError, UserError, look_up, shown
 from hpsearch.files import write_file
 from hpsearch.model.onnx_file import ask_onnx, write_onnx
 from hpsearch.model.saved import Model, describe, load_model, save_model
+from hpsearch.model.signature import Signature, of_answers, of_numbers
 from hpsearch.model.whole import Whole, plausible
 
 CHECKED = 512  # plausible rows on which the written file is asked
@@ -30,11 +31,15 @@ EXTRA = "hpsearch.json"  # in a pt2 file
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A file that was written, and the largest difference between its answers and torch's on `rows` rows (see `TOLERANCE`)."""
+    """A file that was written, and the largest difference between its answers and torch's on `rows` rows (see `TOLERANCE`).
+
+    `signature` says what the file takes and gives; None where only hpsearch reads it.
+    """
 
     path: Path
     difference: float
     rows: int
+    signature: Signature | None
 
 
 def export(model: Model, name: str, path: Path) -> Exported:
@@ -53,7 +58,7 @@ def export(model: Model, name: str, path: Path) -> Exported:
         expected = whole(rows)
     with TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
         beside = Path(folder) / path.name
-        row.write(model, beside)
+        signature = row.write(model, beside)
         difference = largest_difference(model, expected, row.ask(model, beside, rows))
         if not difference <= TOLERANCE:  # NaN neither
             raise HpsearchError(
@@ -61,7 +66,7 @@ def export(model: Model, name: str, path: Path) -> Exported:
             )
         for file in sorted(Path(folder).iterdir(), reverse=True):  # weights before the JSON that has their hash
             write_file(path.parent / file.name, file.read_bytes())
-    return Exported(path, difference, len(rows))
+    return Exported(path, difference, len(rows), signature)
 
 
 def check_place(name: str, path: Path) -> None:
@@ -88,11 +93,14 @@ def largest_difference(model: Model, expected: Tensor, found: Tensor) -> float:
     return float(((expected.double() - found.double()).abs() / scale).max())
 
 
-def _write_program(model: Model, path: Path) -> None:
+def _write_program(model: Model, path: Path) -> Signature:
     """Write torch's own program of the model, traced for any number of rows."""
+    signature = Signature(of_numbers(model, "numbers"), of_answers(model, labelled=False))
+    described = {**describe(model), **signature.plain()}
     dynamic = ({0: torch.export.Dim("rows")},)
     program = torch.export.export(Whole(model), (plausible(model, 2),), dynamic_shapes=dynamic)
-    torch.export.save(program, path, extra_files={EXTRA: json.dumps(describe(model))})
+    torch.export.save(program, path, extra_files={EXTRA: json.dumps(described)})
+    return signature
 
 
 def _ask_program(model: Model, path: Path, rows: Tensor) -> Tensor:
@@ -113,10 +121,13 @@ def _ask_files(model: Model, path: Path, rows: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A row of `FORMATS`: the end of a file's name, who writes it, who asks it (rows → predictions), the packages that this needs."""
+    """A row of `FORMATS`: the end of a file's name, who writes it and says what it takes, who asks it (rows → predictions).
+
+    `packages` are those that this needs.
+    """
 
     suffix: str
-    write: Callable[[Model, Path], None]
+    write: Callable[[Model, Path], Signature | None]
     ask: Callable[[Model, Path, Tensor], Tensor]
     packages: tuple[str, ...] = ()
 

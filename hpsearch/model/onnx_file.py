@@ -20,6 +20,7 @@ from hpsearch.errors import HpsearchError, UserError
 from hpsearch.files import write_file
 from hpsearch.model.onnx_ends import add_back, add_front, feed, has_text, labels_of
 from hpsearch.model.saved import Model, describe
+from hpsearch.model.signature import Signature, of_answers, of_columns, of_numbers
 from hpsearch.model.whole import Whole, plausible
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 LARGEST = 2_000_000_000  # bytes: what one file can hold (protobuf's limit)
 
 
-def write_onnx(model: Model, path: Path) -> None:
-    """Write the model as one file.
+def write_onnx(model: Model, path: Path) -> Signature:
+    """Write the model as one file, and return what it takes and gives, which its metadata and documentation say too.
 
     Raises:
         UserError: it is larger than one file can be.
@@ -41,12 +42,27 @@ def write_onnx(model: Model, path: Path) -> None:
         add_front(proto, model)
     if model.classes:
         add_back(proto, model)
-    helper.set_model_props(proto, {name: json.dumps(value) for name, value in describe(model).items()})
+    signature = _documented(proto, model)
+    described = {**describe(model), **signature.plain()}
+    helper.set_model_props(proto, {name: json.dumps(value) for name, value in described.items()})
     if proto.ByteSize() > LARGEST:
         raise UserError(
             f"{path}: {proto.ByteSize():,} bytes, {LARGEST:,} at most in one ONNX file. Choose --format pt2."
         )
     write_file(path, proto.SerializeToString(deterministic=True))
+    return signature
+
+
+def _documented(proto: "ModelProto", model: Model) -> Signature:
+    """Write into a file what its inputs and outputs hold, and return it."""
+    names = [given.name for given in proto.graph.input]
+    inputs = of_columns(model, names) if has_text(model) else of_numbers(model, names[0])
+    signature = Signature(inputs, of_answers(model, labelled=True))
+    holds = {port.name: port.holds for port in (*signature.inputs, *signature.outputs)}
+    for value in (*proto.graph.input, *proto.graph.output):
+        value.doc_string = holds[value.name]
+    proto.doc_string = signature.text()
+    return signature
 
 
 def ask_onnx(model: Model, path: Path, rows: Tensor) -> Tensor:

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from hpsearch.data.array_files import ENDS, read_array_file, read_inputs_file
 from hpsearch.data.new_images import image_files, read_images
-from hpsearch.data.tables.columns import read_columns, unused
+from hpsearch.data.tables import texts
+from hpsearch.data.tables.columns import read_column, read_columns, unused
 from hpsearch.data.tables.reading import read_like
 from hpsearch.data.tables.table import Table
 from hpsearch.errors import UserError, shown
@@ -92,6 +93,27 @@ def answers(model: Model, rows: NewRows, device: torch.device | str = "cpu") -> 
             inputs = whole.transform(rows.numbers(start, min(start + step, len(rows))).to(device))  # [n, F]
             _check(whole, inputs)
             yield whole.predictor(inputs).cpu()
+
+
+def unseen(rows: NewRows) -> Iterator[str]:
+    """Yield a sentence for each column in which rows have categories that the model does not know."""
+    if not isinstance(rows.given, Table):
+        return
+    missing_values = tuple((rows.preprocessing.get("reading") or {}).get("missing_values") or ())
+    for column in rows.preprocessing["columns"]:
+        if column["kind"] != "category":
+            continue
+        other = read_column(column, rows.given, missing_values) == len(column["categories"])  # [N]
+        if other.any():
+            yield _unseen(column, rows.given, other)
+
+
+def _unseen(column: Mapping[str, Any], table: Table, other: Array) -> str:
+    count, first = int(other.sum()), int(other.argmax())
+    value = shown(str(texts.as_text(table.column(column["name"])[first : first + 1])[0]))
+    rare = "that was rare in training or never there" if column.get("other") else "that training never saw"
+    rows = "1 row has" if count == 1 else f"{count:,} rows have"
+    return f"Column {shown(column['name'])}: {rows} a value {rare}, the first {value} in {table.where(first)}."
 
 
 def _check(whole: Whole, inputs: Tensor) -> None:

@@ -42,7 +42,7 @@ def array_config(default: str, given: Given, where: str) -> StudyConfig:
         if any(unit in keys for unit in UNITS):  # the file's budget may be in another unit
             raw[name] = {key: value for key, value in raw[name].items() if key not in UNITS}
         raw[name] = {**raw.get(name, {}), **keys}
-    return check_config(raw, where)
+    return check_config(raw, where, at_hand=True)
 
 
 def array_data(config: StudyConfig, place: Place, inputs: Any, targets: Any, split: Split | None = None) -> Data:
@@ -58,6 +58,9 @@ def array_data(config: StudyConfig, place: Place, inputs: Any, targets: Any, spl
         name=section.name or "arrays",
         missing=section.missing,
         missing_values=section.missing_values,
+        group=section.group,
+        time=section.time,
+        columns=section.columns,
         split=split,
         **divided(config),
     )

@@ -1,16 +1,25 @@
 """`replay`: one recorded trial trained again exactly, its history compared with the record, its network kept this time.
 
+A cross-validated trial has a network for each fold and none of its own. Its folds are compared, and the network that is kept is trained
+once more as the search's last one is: on all rows that are not test rows, for as many passes as served the folds best.
+
 On the machine, versions and engine of the record the histories are equal bit for bit. Elsewhere they drift, since each rounds its sums
 in another order; whether a gap is that is told by a control, the same trial with a learning rate that is one rounding larger.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
+from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError
-from hpsearch.model import Member, Model, model_of
+from hpsearch.model import Model, model_of
 from hpsearch.model.provenance import provenance_of
+from hpsearch.searching.confirm import Network
+from hpsearch.searching.networks import member, members_of
+from hpsearch.searching.refit import passes_of
 from hpsearch.searching.study import specification
 from hpsearch.searching.verify import COLUMNS, GROWN, Gaps, Question, largest_gaps
 from hpsearch.space.answers import fixed
@@ -36,14 +45,14 @@ class Until(Several):
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """A trial trained again: evaluations compared, the largest gap of each column and the control's, the verdict, the model if any."""
+    """A trial trained again: evaluations compared, the largest gap of each column and the control's, the verdict."""
 
+    spec: TrialSpec
     run: TrainingRun
     evaluations: int
     gaps: Gaps
     control: Gaps | None
     verdict: str
-    model: Model | None
 
 
 def find_trial(record: StudyRecord, number: int) -> TrialRecord:
@@ -75,7 +84,36 @@ def replay(record: StudyRecord, trial: TrialRecord, question: Question, engine: 
         nudged = _train(replace(spec, learning_rate=spec.learning_rate * (1 + rounding)), engine, until)
         control = largest_gaps(run.history, nudged.history)
         verdict = _judge(gaps, control, rounding)
-    return Replayed(run, _shared(history, run.history), gaps, control, verdict, _model(record, question, spec, run))
+    return Replayed(spec, run, _shared(history, run.history), gaps, control, verdict)
+
+
+def model_again(
+    record: StudyRecord,
+    question: Question,
+    replayed: Replayed,
+    engine_for: Callable[[Data], Engine],
+    announce: Callable[[str], None],
+) -> Model | None:
+    """Return the model of a replayed trial, None where it failed; with folds it is trained now, on rows that `engine_for` is asked for.
+
+    Raises:
+        SearchFailed: on all rows it gave no usable network.
+        Stopped: a signal ended the training.
+    """
+    data, spec, run = question.data, replayed.spec, replayed.run
+    if run.value is None or not run.best:
+        return None
+    figures: dict[str, Any] = {"metric": data.metric.name, "direction": data.metric.direction, "validation": run.value}
+    figures |= {"validation_loss": run.loss, "evaluation": run.best}
+    if data.folds:
+        found = members_of([Network(run.number, None, spec, run.value, run.best)], {}, data, engine_for, announce)
+        rows = len(data.training) + len(data.validation)
+        figures |= {"refitted": True, "rows": rows, "passes": passes_of(spec, run.best, len(data.training))}
+    else:
+        assert run.weights is not None, "a trial with a value has a network"
+        found = [member(Network(run.number, None, spec, run.value, run.best), run.weights)]
+    provenance = provenance_of(data, study=record.name, seed=question.config.study.seed, trials=[run.number])
+    return model_of(data, found, metrics=figures, provenance={**provenance, "made_by": "replay"})
 
 
 def _train(spec: TrialSpec, engine: Engine, until: int | None) -> TrainingRun:
@@ -103,13 +141,3 @@ def _shared(recorded: History, again: History) -> int:
 def _judge(gaps: Gaps, control: Gaps, rounding: float) -> str:
     """Return whether the losses are no further apart than rounding explains; the metric may step where they do not."""
     return ROUNDING if max(gaps[:2]) <= max(FEW * rounding, GROWN * max(control[:2])) else DIFFERS
-
-
-def _model(record: StudyRecord, question: Question, spec: TrialSpec, run: TrainingRun) -> Model | None:
-    """Return the trial's network as a model; none where it failed."""
-    if run.weights is None or spec.architecture is None:
-        return None
-    member = Member(spec.architecture, run.weights, run.number, spec.seed)
-    provenance = provenance_of(question.data, study=record.name, seed=question.config.study.seed, trials=[run.number])
-    figures = {"validation": run.value, "validation_loss": run.loss, "evaluation": run.best}
-    return model_of(question.data, [member], metrics=figures, provenance={**provenance, "made_by": "replay"})

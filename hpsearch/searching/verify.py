@@ -28,6 +28,7 @@ from hpsearch.trial import History, TrainingRun, TrialSpec
 EQUAL = 1e-10  # losses that are no further apart are the same run
 GROWN = 100  # times the control's gap: rounding that grew differently
 VERDICTS = ("equal", "rounding, grown by training", "differs")
+AT_HAND = ("arrays", "pandas frame")  # sources of data that came from Python
 COLUMNS = ("training_loss", "validation_loss", "metric")
 
 
@@ -87,8 +88,13 @@ def prepare(
     """Load a recorded study's data (from `root` or `file` where they have moved) and make the engine to compare in float64, if any.
 
     Raises:
-        UserError: the data are not those of the study; no such engine or device.
+        UserError: the data are not those of the study, or were at hand in Python alone; no such engine or device.
     """
+    if record.settings["data"].get("file") is None and record.data.get("source") in AT_HAND:
+        raise UserError(
+            f"study '{record.name}' was searched from Python, on data that no file holds, so it cannot be trained again here. "
+            "Save its data as a file, and run that (run --data FILE)."
+        )
     moved = {name: place for name, place in (("root", root), ("file", file)) if place}
     data_section = {**record.settings["data"], **moved}
     config = check_config({**record.settings, "data": data_section}, f"study '{record.name}'")

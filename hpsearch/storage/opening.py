@@ -37,7 +37,10 @@ REDIS = ("redis://", "rediss://")
 GRPC = "grpc://"
 CONNECT = 10  # seconds that a server has to accept a connection
 TABLES = 10  # tries to make a database's tables, which other processes may be making
-NO_TABLES = r"version_info.* does(n't| not) exist|no such table: version_info|readonly database[\s\S]*INTO version_info"
+NO_TABLES = (  # of a database in which Optuna has not made its tables, or some of them so far
+    r"version_info.* does(n't| not) exist|no such table: version_info"
+    r"|readonly database[\s\S]*(INTO version_info|TABLE alembic_version|INTO alembic_version)"
+)
 DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 PROMPT: dict[str, dict[str, int]] = {  # driver → its settings by which a server that is gone is noticed within a minute
     "psycopg": {"connect_timeout": CONNECT, "keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
