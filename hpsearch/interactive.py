@@ -32,9 +32,10 @@ from hpsearch.searching.arrays import array_config, array_data, run_interruptibl
 from hpsearch.searching.place import Place
 from hpsearch.searching.study import open_study
 from hpsearch.storage import ComparisonRecord, StudyRecord
-from hpsearch.storage.opening import DEFAULT, load_study, sqlite_url
+from hpsearch.storage.opening import load_study
 from hpsearch.storage.reading import read, read_study
 from hpsearch.storage.results import mean_of, networks_of, test_of
+from hpsearch.storage.urls import DEFAULT, sqlite_url
 from hpsearch.tables import TABLES, frames
 from hpsearch.words import Metric
 

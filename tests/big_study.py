@@ -25,8 +25,8 @@ from optuna.study import StudyDirection
 
 from hpsearch.config import check_config
 from hpsearch.storage.kept import PREFIX, RUN, SCHEMA, identity
-from hpsearch.storage.opening import sqlite_url
 from hpsearch.storage.seals import sealed, trial_facts
+from hpsearch.storage.urls import sqlite_url
 from tests.records import DATA
 
 EVALUATIONS, RUNGS = 27, 10

@@ -44,8 +44,9 @@ from hpsearch.model import load_model
 from hpsearch.report import notebook, write_report
 from hpsearch.report.compared import write_comparison
 from hpsearch.storage.kept import PREFIX, RUN
-from hpsearch.storage.opening import open_storage, sqlite_url
+from hpsearch.storage.opening import open_storage
 from hpsearch.storage.reading import read_study
+from hpsearch.storage.urls import sqlite_url
 from tests.big_study import write_study
 from tests.records import confirmed, study
 from tests.searching import SMALL, Stage

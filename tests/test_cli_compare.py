@@ -11,8 +11,8 @@ from hpsearch.cli import main
 from hpsearch.evidence.verdicts import CLAIMS
 from hpsearch.minima import quick
 from hpsearch.storage import ComparisonRecord
-from hpsearch.storage.opening import sqlite_url
 from hpsearch.storage.reading import read
+from hpsearch.storage.urls import sqlite_url
 from hpsearch.texts import sentences
 
 TINY = ("--trials", "2", "--seeds", "2", "--set", "training.epochs=2", "--set", "compare.measured=1", "--device", "cpu")

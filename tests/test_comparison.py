@@ -25,8 +25,8 @@ from hpsearch.errors import SearchFailed, Stopped, UserError
 from hpsearch.searching.fresh import fresh
 from hpsearch.searching.place import Place, prepare_data, prepare_engine
 from hpsearch.storage import ComparisonRecord
-from hpsearch.storage.opening import sqlite_url
 from hpsearch.storage.reading import read
+from hpsearch.storage.urls import sqlite_url
 from hpsearch.training import Several
 from hpsearch.training.engines import make_engine
 from hpsearch.training.recording import ResidentRecorder, TorchRecorder, make_recorder

@@ -29,7 +29,7 @@ from hpsearch.searching.scoring import score_test
 from hpsearch.searching.study import open_study, run_study, specification
 from hpsearch.space.answers import fixed
 from hpsearch.statistics import Estimate
-from hpsearch.storage.opening import sqlite_url
+from hpsearch.storage.urls import sqlite_url
 from hpsearch.testing import CrashError, ScriptedEngine
 from hpsearch.training import Several
 from hpsearch.training.engines import make_engine

@@ -27,8 +27,9 @@ from test_storage import DATA, DEPTH, SETTINGS, run_of
 from hpsearch.errors import HpsearchError, StorageError, UserError
 from hpsearch.model import load_model
 from hpsearch.storage import StudyRecord, TrialRecord
-from hpsearch.storage.opening import close_storage, sqlite_url
+from hpsearch.storage.opening import close_storage
 from hpsearch.storage.reading import read_study
+from hpsearch.storage.urls import sqlite_url
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.trial import History
 

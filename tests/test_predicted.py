@@ -31,8 +31,8 @@ from hpsearch.searching.place import Place
 from hpsearch.searching.predicted import POINTS, compared, predicted, sample, tenths_of
 from hpsearch.searching.study import open_study, run_study
 from hpsearch.storage import StudyRecord
-from hpsearch.storage.opening import sqlite_url
 from hpsearch.storage.reading import read_study
+from hpsearch.storage.urls import sqlite_url
 from hpsearch.tables import frames, write
 from hpsearch.training.engines import make_engine
 from hpsearch.words import Metric, hyperparameters, number, ranked, sentences

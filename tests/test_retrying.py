@@ -22,9 +22,10 @@ from test_storage import DATA, DEPTH, SETTINGS, run_of
 from hpsearch.errors import StorageError
 from hpsearch.storage import lease, retrying
 from hpsearch.storage.journals import FileJournal
-from hpsearch.storage.opening import close_storage, open_storage, sqlite_url
+from hpsearch.storage.opening import close_storage, open_storage
 from hpsearch.storage.reading import read_study
 from hpsearch.storage.retrying import Patience, transient
+from hpsearch.storage.urls import sqlite_url
 from hpsearch.storage.writing import StudyWriter
 
 RATE = 0.25  # of calls that fail, half of them after the deed

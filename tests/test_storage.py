@@ -12,10 +12,11 @@ import sqlalchemy
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
-from hpsearch.errors import StorageError, UserError
+from hpsearch.errors import StorageError, UserError, masked
 from hpsearch.storage import lease
-from hpsearch.storage.opening import masked, open_storage, sqlite_url
+from hpsearch.storage.opening import open_storage
 from hpsearch.storage.reading import read_study
+from hpsearch.storage.urls import sqlite_url
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.trial import History, Outcome, TrainingRun
 

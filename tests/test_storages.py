@@ -18,9 +18,10 @@ from test_storage import DATA, DEPTH, SETTINGS, long_run, run_of
 from hpsearch.cli import main
 from hpsearch.errors import CompletedElsewhere, StorageError, UserError
 from hpsearch.storage.journals import FileJournal
-from hpsearch.storage.opening import close_storage, open_storage, sqlite_url
+from hpsearch.storage.opening import close_storage, open_storage
 from hpsearch.storage.reading import read_study
 from hpsearch.storage.retrying import Patience
+from hpsearch.storage.urls import sqlite_url
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.trial import Outcome
 

@@ -28,7 +28,7 @@ from hpsearch.errors import UserError
 from hpsearch.searching.place import Place, prepare_engine
 from hpsearch.searching.study import open_study, run_study
 from hpsearch.statistics.comparing import paired_difference
-from hpsearch.storage.opening import sqlite_url
+from hpsearch.storage.urls import sqlite_url
 
 TABLES = ("breast_cancer", "wine", "iris", "diabetes", "digits")
 PAGE = 160  # columns of text where the output is no terminal

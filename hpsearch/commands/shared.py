@@ -83,7 +83,7 @@ def place_of(options: argparse.Namespace, name: str) -> "Place":
     """Return where a study of this name runs and is kept."""
     from hpsearch.files import folder_name
     from hpsearch.searching.place import Place
-    from hpsearch.storage.opening import sqlite_url
+    from hpsearch.storage.urls import sqlite_url
 
     folder = Path(options.reports) / folder_name(name)
     url = sqlite_url(folder.absolute() / "study.db") if options.storage is None else options.storage
@@ -185,8 +185,8 @@ def overrides(options: argparse.Namespace) -> list[tuple[str, Any]]:
 def record_of(source: str, name: str | None, reports: Path) -> "StudyRecord | ComparisonRecord":
     """Read a study or a comparison by the URL of its storage, or by its name."""
     from hpsearch.finding import study_folder
-    from hpsearch.storage.opening import sqlite_url
     from hpsearch.storage.reading import read
+    from hpsearch.storage.urls import sqlite_url
 
     if "://" in source:
         return read(source, name)

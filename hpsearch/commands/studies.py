@@ -43,7 +43,7 @@ def url_of(source: str, reports: Path) -> str:
     Raises:
         UserError: there is no such study (which there are).
     """
-    from hpsearch.storage.opening import sqlite_url
+    from hpsearch.storage.urls import sqlite_url
 
     return source if "://" in source else sqlite_url(study_folder(source, reports).absolute() / "study.db")
 

@@ -24,8 +24,8 @@ from hpsearch.searching.samplers import SAMPLERS
 from hpsearch.searching.stage import Stage
 from hpsearch.searching.stopping import stopping
 from hpsearch.searching.view import View
-from hpsearch.storage.opening import DEFAULT, HOME, check_home, home
 from hpsearch.storage.retrying import Patience, say_aside
+from hpsearch.storage.urls import DEFAULT, HOME, check_home, home
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine
 from hpsearch.training.engines import compiles
