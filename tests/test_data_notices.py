@@ -52,6 +52,26 @@ def test_texts_among_numbers_are_named(tmp_path: Path, numbers: Any, share: floa
     assert (entry["kind"], entry["missing"]) == ("number", sum(cell in ("k.A.", "n/a?") for cell in cells))
 
 
+def days(form: str) -> list[str]:
+    """A day for each row in a form of its own."""
+    return pd.date_range("2024-01-01", periods=ROWS).strftime(form).tolist()
+
+
+def test_dates_written_in_two_ways_are_named(tmp_path: Path) -> None:
+    """A column of dates in two forms, or of dates and a few texts, is no date, and a notice says why and what makes it one."""
+    pairs = zip(days("%Y-%m-%d"), days("%d.%m.%Y"), strict=True)
+    mixed_ways = [iso if i % 3 else other for i, (iso, other) in enumerate(pairs)]
+    data = load_file(table(tmp_path, sold=mixed_ways), "price", test=0)
+    assert told(data, "'sold'", "100% of its cells are dates, written in 2 ways ('", "write them in one")
+    stray = ["k.A." if i % 10 == 0 else day for i, day in enumerate(days("%d.%m.%Y"))]
+    path = table(tmp_path, sold=stray)
+    assert told(
+        load_file(path, "price", test=0), "'sold'", "of its cells are dates, the others 'k.A.'", "missing-value"
+    )
+    again = load_file(path, "price", test=0, missing_values=["k.A."])
+    assert {column["name"]: column["kind"] for column in again.summary["columns"]}["sold"] == "date"
+
+
 def test_the_share_of_numbers_is_that_of_the_cells(tmp_path: Path) -> None:
     """The share that is told is the number of numbers by that of the cells that are there, in the rows that may be looked at."""
     cells = mixed(0.25, ("none",), PRICE[::-1])

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from hpsearch.data.cells import Array, listed, shown
-from hpsearch.data.tables import texts
+from hpsearch.data.tables import dates, texts
 from hpsearch.data.tables.table import Table
 from hpsearch.errors import UserError
 
@@ -86,4 +86,24 @@ def among_numbers(table: Table, name: str, cells: Any, share: float) -> str:
     return (
         f"{part:.0%} of its cells are numbers, the others {listed(strays)}: if these mean a missing cell, "
         f"{as_missing(table, name, strays)}, and the column is a number"
+    )
+
+
+def among_dates(table: Table, name: str, cells: Any, share: float) -> str:
+    """Return the sentence on a column of texts that are mostly dates, written in several ways or beside a few other texts; else nothing."""
+    ways = dates.ways(cells)
+    dated = np.logical_or.reduce([*ways.values()]) if ways else np.zeros(len(cells), dtype=bool)  # [N]
+    other = ~dated & ~texts.missing(cells)
+    strays = cells.filter(pa.array(other)).unique().to_pylist()
+    if dated.sum() < share * (dated.sum() + other.sum()) or not dated.any() or len(strays) > FEW_TEXTS:
+        return ""
+    part = dated.sum() / (dated.sum() + other.sum())
+    if len(ways) > 1:
+        firsts = listed([cells[int(rows.argmax())].as_py() for rows in ways.values()])
+        return f"{part:.0%} of its cells are dates, written in {len(ways)} ways ({firsts}): write them in one, and the column is a date"
+    if not strays:
+        return "its cells look like dates, but some are none: mend these, and the column is a date"
+    return (
+        f"{part:.0%} of its cells are dates, the others {listed(strays)}: if these mean a missing cell, "
+        f"{as_missing(table, name, strays, 'a date')}, and the column is a date"
     )

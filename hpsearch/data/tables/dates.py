@@ -12,10 +12,11 @@ from hpsearch.data.tables import texts
 
 ISO = "ISO8601"
 ISO_CELL = r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?$"
+DIGITS = r"^\d{8}$"  # by force only: they are numbers
 # The pattern that a cell has, and the formats it may mean; the first that reads all cells is taken.
 FORMATS: Mapping[str, tuple[str, ...]] = {
     ISO_CELL: (ISO,),
-    r"^\d{8}$": ("%Y%m%d",),  # by force only: they are numbers
+    DIGITS: ("%Y%m%d",),
     r"^\d{4}/\d{1,2}/\d{1,2}": ("%Y/%m/%d",),
     r"^\d{1,2}\.\d{1,2}\.\d{4}": ("%d.%m.%Y",),
     r"^\d{1,2}/\d{1,2}/\d{4}": ("%d/%m/%Y", "%m/%d/%Y"),
@@ -43,6 +44,12 @@ def find_format(cells: pa.Array) -> tuple[str, str | None] | None:
             fitting = [f + end for f in formats for end in ends if not _unread(distinct, f + end).any()]
             return (fitting[0], fitting[1] if len(fitting) > 1 else None) if fitting else None
     return None
+
+
+def ways(cells: pa.Array) -> dict[str, Array]:
+    """Return in which rows [N] text cells look like dates, for each pattern of `FORMATS` that one has and that is no number's."""
+    found = {pattern: texts.matches(cells, pattern) for pattern in FORMATS if pattern != DIGITS}
+    return {pattern: rows for pattern, rows in found.items() if rows.any()}
 
 
 def read_days(cells: pa.Array, form: str) -> tuple[Array, Array]:

@@ -7,12 +7,12 @@ import pyarrow.compute as pc
 
 from hpsearch.data.cells import shown
 from hpsearch.data.tables import texts
-from hpsearch.data.tables.complaints import among_numbers, misread
+from hpsearch.data.tables.complaints import among_dates, among_numbers, misread
 from hpsearch.data.tables.kinds import KINDS, MOST_CATEGORIES, Entry, Seen
 from hpsearch.data.tables.table import absent
 
 LONG_TEXT = 40  # characters
-MOST = 0.5  # of the cells are numbers: what the few other texts mean is worth a question
+MOST = 0.5  # of the cells are numbers or dates: what the few other texts mean is worth a question
 NAMES_OF_IDENTIFIERS = ("id", "index", "uuid", "guid", "unnamed")
 
 DROPPED: Mapping[str, str] = {
@@ -40,10 +40,17 @@ def find_kind(seen: Seen, forced: str | None) -> Entry | tuple[str, str]:
         return _forced(seen, stated)
     entry = next((entry for kind in KINDS.values() if (entry := kind.plan(seen)) is not None), None)
     assert entry is not None  # every column can be a category
-    strays = among_numbers(seen.table, seen.name, seen.text, MOST) if entry["kind"] == "category" else ""
+    strays = _strays(seen) if entry["kind"] == "category" else ""
     if reason := _identifier(seen, entry) or _prose(seen, entry):
         return reason[0], "; ".join(filter(None, (reason[1], strays)))
     return {**entry, "note": "; ".join(filter(None, (entry.get("note"), strays)))} if strays else entry
+
+
+def _strays(seen: Seen) -> str:
+    """Return what keeps a column of texts from being numbers or dates, where most of its cells are."""
+    return next(
+        filter(None, (among(seen.table, seen.name, seen.text, MOST) for among in (among_numbers, among_dates))), ""
+    )
 
 
 def _forced(seen: Seen, name: str) -> Entry:
