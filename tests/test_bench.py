@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,19 @@ from sklearn.model_selection import train_test_split
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from hpsearch import bench as package
-from hpsearch.bench import CONTESTANTS, Scope, bench, cells, contestants, machine, measuring, read_scope, workload
+from hpsearch.bench import (
+    CONTESTANTS,
+    Scope,
+    bench,
+    cells,
+    contestants,
+    machine,
+    measuring,
+    overhead,
+    read_scope,
+    scaling,
+    workload,
+)
 from hpsearch.bench.cells import Cell, bench_cells
 from hpsearch.bench.measuring import Measured
 from hpsearch.bench.results import results
@@ -432,3 +445,30 @@ def test_no_rounds_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     """Fewer than one round is one line and exit status 2."""
     assert main(["bench", "--tables", "--rounds", "0"]) == 2
     assert "--rounds 0: a number from 1 expected." in capsys.readouterr().err
+
+
+def test_overhead_is_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Proposals, storages and the places of a simulated cluster come out as a table, and nothing is left in a storage."""
+    for name, value in {"KNOWN": (15,), "PROPOSALS": 2, "STORED": 2, "PLACES": 4, "SECONDS": 0.05, "WAVES": 2}.items():
+        monkeypatch.setattr(overhead, name, value)
+    assert main(["bench", "--overhead", "--rounds", "2"]) == 0
+    out = capsys.readouterr().out
+    for what in (
+        "proposal, tpe, 15 results known",
+        "a trial in a storage, SQLite",
+        "a trial in a storage, journal file",
+    ):
+        assert what in out
+    shares = [float(line.split()[-2].rstrip("%")) for line in out.splitlines() if "% busy" in line]
+    assert len(shares) == 2
+    assert all(0 < share <= 100 for share in shares)
+
+
+def test_workers_are_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """One worker and two have their turns, and the efficiency is that of their seconds."""
+    monkeypatch.setattr(scaling, "UPDATES", 3)
+    monkeypatch.setattr(scaling, "CELL", replace(scaling.CELL, trials=2))
+    assert main(["bench", "--workers", "--rounds", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "2 workers, 2 trials of 3 updates" in out
+    assert "efficiency of 2 workers" in out

@@ -12,6 +12,17 @@ def add(commands: Any) -> None:
         action="store_true",
         help="compare what comes out instead: studies of real tables beside scikit-learn's models, in --rounds divisions of the rows",
     )
+    bench.add_argument(
+        "--workers", action="store_true", help="time one worker beside two instead, each a process with one thread"
+    )
+    bench.add_argument(
+        "--overhead",
+        action="store_true",
+        help="time what a search costs beside training instead: proposals, storages, places that wait",
+    )
+    bench.add_argument(
+        "--storage", action="append", default=[], metavar="URL", help="with --overhead: another storage to time"
+    )
     bench.add_argument("--data-root", metavar="DIR", help="measure on the MNIST of this folder (default: random data)")
     bench.add_argument(
         "--batch-size", action="append", metavar="B", help="a number or 'full' (default: 1, 8, 32, 128, 512, full)"
@@ -41,9 +52,27 @@ def call(options: argparse.Namespace) -> None:
 
         show_quality(options.rounds)
         return
+    if options.workers or options.overhead:
+        _show_rows(options)
+        return
     from hpsearch.bench import bench, read_scope
 
     scope = read_scope(
         options.batch_size, options.trials, options.optimizer, options.networks, options.engine, options.vs
     )
     bench(scope, data_root=options.data_root, rounds=options.rounds, json_file=options.json, device=options.device)
+
+
+def _show_rows(options: argparse.Namespace) -> None:
+    """Measure workers or overhead and print what comes out."""
+    from hpsearch.bench.overhead import overhead
+    from hpsearch.bench.rows import show_rows
+    from hpsearch.bench.scaling import scaling
+    from hpsearch.bench.scope import check_rounds
+
+    check_rounds(options.rounds)
+    rounds = f"medians of {options.rounds} interleaved rounds (lowest to highest)."
+    if options.workers:
+        show_rows(scaling(options.data_root, options.rounds), f"Wall time, {rounds}")
+    else:
+        show_rows(overhead(options.storage, options.rounds), f"Nothing is trained. Wall time of storages, {rounds}")

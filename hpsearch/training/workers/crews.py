@@ -29,10 +29,15 @@ class Settings:
 
 
 def devices_engine(
-    devices: Sequence[str], data: Data, settings: Settings, explain: Tell, announce: Tell
+    devices: Sequence[str],
+    data: Data,
+    settings: Settings,
+    explain: Tell,
+    announce: Tell,
+    cores: int | None = None,
 ) -> WorkersEngine:
-    """Return the engine with a worker on each of these devices; those on the CPU share its cores."""
-    cores = max(1, cpu_count() // max(1, sum(device == "cpu" for device in devices)))
+    """Return the engine with a worker on each of these devices; those on the CPU share its cores, or have so many each."""
+    cores = cores or max(1, cpu_count() // max(1, sum(device == "cpu" for device in devices)))
     jobs = [_job(data, settings, device, cores, len(devices)) for device in devices]
     return WorkersEngine(LocalCrew(jobs, data), data, explain, announce)
 
