@@ -367,7 +367,16 @@ def test_a_file_as_data_is_searched_as_a_table(tmp_path: Path) -> None:
     own = read_config(write(tmp_path, '[data]\nfile = "mine.csv"\n[study]\nname = "mine"\n[search]\ntrials = 3\n'))
     assert own.space == table.space
     assert (own.training, own.confirm, own.data) == (table.training, table.confirm, table.data)
-    assert own.search.trials == 3
+    assert (own.search.trials, own.search.pruner) == (3, table.search.pruner)
+    weighed = read_config(write(tmp_path, '[data]\nfile = "mine.csv"\n[training]\nclass_weights = "balanced"\n'))
+    assert weighed.training == table.training.model_copy(update={"class_weights": "balanced"})
+    counted = read_config(write(tmp_path, '[data]\nfile = "mine.csv"\n[training]\nupdates = 50\n'))
+    assert (counted.training.epochs, counted.training.updates) == (None, 50)
+    several = '[data]\nfile = "mine.csv"\n[search]\nobjectives = ["accuracy", "parameters"]\n'
+    assert (read_config(write(tmp_path, several)).search.pruner, read_config(write(tmp_path, several)).folds) == (
+        "none",
+        "auto",
+    )
     divided = read_config(write(tmp_path, '[data]\nfile = "mine.csv"\nvalidation = 0.2\n'))
     assert (divided.data.folds, divided.space) == (None, table.space)
     spaced = read_config(write(tmp_path, '[data]\nfile = "mine.csv"\n[space]\nwidth = 8\n'))

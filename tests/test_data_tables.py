@@ -20,6 +20,7 @@ from hpsearch.data.tables.columns import read_columns, unused
 from hpsearch.data.tables.preprocessing import transform
 from hpsearch.data.tables.reading import read_like, read_table
 from hpsearch.errors import UserError
+from hpsearch.model.saved import kind_of
 
 ROWS = 120
 CITIES = ["Aachen", "Berlin", "Köln"]
@@ -83,7 +84,29 @@ def test_every_kind_is_found(sales: Path) -> None:
     assert data.inputs == 13
     assert data.task.name == "regression"
     assert any(sentence.startswith("separator comma") for sentence in summary["reading"])
-    assert "Missing cells in 2 columns ('age', 'city')" in summary["notices"][0]
+    assert "Missing cells in 1 column ('age'): the training rows' median" in summary["notices"][0]
+    assert "Missing cells in 1 column ('city'): a missing category is one of its own" in summary["notices"][1]
+
+
+@pytest.mark.parametrize("gone", [1, 4, 5, 9])
+def test_rare_gaps_drown_nothing(tmp_path: Path, gone: int) -> None:
+    """Where a number is missing in five rows or more an input of 0 or 1 says so, however rare that is; in fewer it is filled alone."""
+    rows = pd.DataFrame({"x": np.arange(500) % 37 / 7, "y": np.arange(500) * 1.5})
+    rows.loc[: gone - 1, "x"] = np.nan
+    rows.to_csv(tmp_path / "t.csv", index=False)
+    data = load_file(tmp_path / "t.csv", "y", test=0, folds=2)
+    assert data.inputs == 1 + (gone >= 5)
+    assert data.training.inputs.abs().max() < 3
+    if gone >= 5:
+        assert set(data.training.inputs[:, 1].unique().tolist()) <= {0.0, 1.0}
+
+
+def test_truth_values_stay_truth_values(tmp_path: Path) -> None:
+    """Of a Parquet file's truth values the classes are False and True, as pandas has them."""
+    pd.DataFrame({"x": np.arange(60.0) ** 1.1, "y": np.arange(60) % 3 == 0}).to_parquet(tmp_path / "t.parquet")
+    data = load_file(tmp_path / "t.parquet", "y")
+    assert data.classes == ("False", "True")
+    assert kind_of(data.classes) == "boolean"
 
 
 def test_inputs_are_scikit_learns(sales: Path) -> None:
@@ -91,9 +114,8 @@ def test_inputs_are_scikit_learns(sales: Path) -> None:
     data, table = load_file(sales, "price"), frame()
     prices = data.target_mean + data.target_scale * data.training.targets.double()
     training = [int(np.abs(table.price - float(price)).argmin()) for price in prices]
-    filled = make_pipeline(
-        make_union(SimpleImputer(strategy="median"), MissingIndicator(features="all")), StandardScaler()
-    )
+    value = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+    filled = make_union(value, MissingIndicator(features="all"))
     ours = ColumnTransformer(
         [
             ("age", filled, ["age"]),

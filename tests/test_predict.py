@@ -16,6 +16,7 @@ from hpsearch.data import load_file
 from hpsearch.data.tables.columns import read_columns
 from hpsearch.data.tables.preprocessing import transform
 from hpsearch.data.tables.reading import read_like
+from hpsearch.errors import UserError
 from hpsearch.model import load_model, predict
 from hpsearch.model import rows as rows_module
 from hpsearch.model.judging import judge
@@ -306,3 +307,15 @@ def test_a_study_is_exported(name: str, place: Path, capsys: pytest.CaptureFixtu
     assert main(["export", str(place / "sales"), "--format", name, "-o", str(file)]) == 0
     assert file.is_file()
     assert "largest difference from torch" in capsys.readouterr().out
+
+
+def test_one_mistake_does_not_decide_the_decimal_mark(tmp_path: Path) -> None:
+    """In new rows with decimal commas the one cell that is no number is told, not the good ones beside it; and a name that may be meant."""
+    preprocessing = {"kind": "table", "reading": {}, "columns": [{"name": "area", "kind": "number", "fill": 1.0}]}
+    (tmp_path / "rows.csv").write_text("area;garage\n58,82;yes\nabc;no\n61,2;no\n")
+    with pytest.raises(UserError, match=r"line 3 holds 'abc', a number expected\. "):
+        read_columns(preprocessing, read_like(tmp_path / "rows.csv", preprocessing))
+    (tmp_path / "rows.csv").write_text("garage;Area_m2\n1;2,5\n2;3,5\n")
+    preprocessing["columns"].append({"name": "garage", "kind": "number", "fill": 1.0})
+    with pytest.raises(UserError, match=r"no column 'area'\. Did you mean 'Area_m2'\? Columns: "):
+        read_columns(preprocessing, read_like(tmp_path / "rows.csv", preprocessing))

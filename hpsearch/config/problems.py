@@ -82,7 +82,7 @@ def _search_conflicts(config: StudyConfig) -> list[str]:
         problems.append(
             f"search.objectives: '{search.objectives[0]}' is the first, which training tracks. Put a metric before it"
         )
-    if search.objectives and config.data.folds:
+    if search.objectives and isinstance(config.data.folds, int):
         measured = [name for name in search.objectives[1:] if name in OBJECTIVES and OBJECTIVES[name].of_rows]
         problems += [
             f"search.objectives: with folds only the first is measured on rows. Remove {shown(name)}"

@@ -31,6 +31,13 @@ OF_DATA = (
     ".xlsx",
     ".xls",
 )  # how such files end
+INSTEAD: Mapping[
+    tuple[str, str], Sequence[str]
+] = {  # of the study `table`: what gives way where a file says one of these
+    ("data", "folds"): ("validation", "time"),
+    ("training", "epochs"): UNITS,
+    ("search", "pruner"): ("objectives",),  # trials of several have none
+}
 LARGEST_FILE = 1_000_000  # bytes; no study's file is longer
 
 
@@ -100,13 +107,17 @@ def overridden(raw: dict[str, Any], called: str, where: str, overrides: Sequence
 
 
 def _of_a_table(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a file as data that says nothing of a space with those of the study `table`, as `run --data` has them."""
+    """Return a study of a file as data that says nothing of a space, with what it leaves open as in the study `table`: as `run --data`."""
     data = raw.get("data")
     if not isinstance(data, dict) or "file" not in data or "space" in raw or "compare" in raw:
         return raw
     table = parse(STUDIES / "table.toml")
-    alone = {"validation", "time", "folds"} & data.keys()
-    return {**table, **raw, "data": data if alone else {**table["data"], **data}}
+    for (section, key), others in INSTEAD.items():
+        given = raw.get(section)
+        if isinstance(given, dict) and any(other in given for other in others):
+            table[section].pop(key, None)
+    merged = {name: {**table.get(name, {}), **section} for name, section in raw.items() if isinstance(section, dict)}
+    return {**table, **raw, **merged}
 
 
 def take_places(raw: dict[str, Any], called: str, overrides: Sequence[tuple[str, Any]]) -> list[str]:

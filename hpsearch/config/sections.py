@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
+from hpsearch.data.objectives import OBJECTIVES
 from hpsearch.space import SearchSpace
 from hpsearch.trial import Budget
 
@@ -183,9 +184,11 @@ class StudyConfig(BaseModel):
 
     @property
     def folds(self) -> int | Literal["auto"] | None:
-        """The folds of the data; "auto" is for a search of one objective."""
-        single = not self.compare and not self.search.objectives
-        return self.data.folds if self.data.folds != "auto" or single else None
+        """The folds of the data; "auto" is for a search whose objectives after the first are not measured on rows."""
+        plain = not self.compare and not any(
+            name in OBJECTIVES and OBJECTIVES[name].of_rows for name in (self.search.objectives or ())[1:]
+        )
+        return self.data.folds if self.data.folds != "auto" or plain else None
 
     def settings(self) -> dict[str, Any]:
         """Return the study as plain values, tables and keys as in its file: what the storage keeps."""

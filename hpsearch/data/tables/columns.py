@@ -14,7 +14,7 @@ from hpsearch.data.tables import texts
 from hpsearch.data.tables.complaints import misread
 from hpsearch.data.tables.frames import table_of
 from hpsearch.data.tables.kinds import KINDS, Entry
-from hpsearch.data.tables.table import Cells, Table, meant
+from hpsearch.data.tables.table import Cells, Table, ends, meant, nearest
 from hpsearch.errors import UserError
 
 
@@ -31,10 +31,23 @@ def read_columns(preprocessing: Mapping[str, Any], source: Any) -> Array:
     table = source if isinstance(source, Table) else _table(preprocessing, source)
     missing_values = tuple((preprocessing.get("reading") or {}).get("missing_values") or ())
     entries = preprocessing["columns"]
+    _check_names(table, entries)
     numbers = np.empty((len(table), len(entries)))
     for place, entry in enumerate(entries):
         numbers[:, place] = read_column(entry, table, missing_values)
     return numbers
+
+
+def _check_names(table: Table, entries: Sequence[Entry]) -> None:
+    """Refuse rows without a column, and name the one that may be meant: none that is another column already."""
+    known = {entry["name"] for entry in entries}
+    gone = [name for name in known if name not in table.names]
+    if gone and table.reading.get("header") is not False:
+        first = next(entry["name"] for entry in entries if entry["name"] in gone)
+        others = [name for name in table.names if name not in known]
+        more = f" (and {len(gone) - 1:,} more)" if len(gone) > 1 else ""
+        what = f"{near} Columns" if (near := nearest(first, others)) else "Columns"
+        raise UserError(f"no column {shown(first)}{more}. {what}: {ends(table.names)}.")
 
 
 def read_column(entry: Entry, table: Table, missing_values: Sequence[str] = ()) -> Array:

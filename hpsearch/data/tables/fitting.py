@@ -4,7 +4,7 @@ Kinds and categories come from the rows that train, or where folds take turns fr
 same in every fold; what fills, centres and scales comes from each division's own training rows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -23,6 +23,7 @@ from hpsearch.data.tables.preprocessing import VERSION, apply, fit, width, writt
 from hpsearch.data.tables.table import Table, meant
 from hpsearch.errors import UserError, suggestion
 
+FEWEST_MISSING = 5  # rows with a missing cell from which on an input says so: from fewer nothing is learned of it
 MOST_TOLD = 500  # columns that a summary has
 FILLS = ("median", "mean", "refuse")
 
@@ -117,13 +118,13 @@ def _plan(chosen: Chosen, rows: Array) -> tuple[list[Entry], list[dict[str, str]
 
 
 def _mark_missing(entries: list[Entry], numbers: Array, chosen: Chosen, split: Split) -> None:
-    """Give columns with missing cells an input that says so; refuse them where that is asked for."""
+    """Give columns with missing cells an input that says so, where there are some; refuse them where that is asked for."""
     for entry, values in zip(entries, numbers.T, strict=True):
         gone = np.isnan(values)
         if gone.any() and chosen.missing == "refuse":
             raise missing_cells(chosen.table, entry["name"], values)
         if entry["kind"] != "category":
-            entry["indicator"] = bool(gone[split.seen].any())
+            entry["indicator"] = bool(gone[split.seen].sum() >= FEWEST_MISSING)
 
 
 def _preprocessing(chosen: Chosen, found: list[Entry], dropped: Sequence[Mapping[str, str]]) -> dict[str, Any]:
@@ -139,14 +140,25 @@ def _notices(
     said = [f"Column {shown(one['name'])} is not used ({one['reason']}): {one['note']}." for one in dropped[:20]]
     if len(dropped) > 20:
         said.append(f"{len(dropped) - 20:,} more columns are not used.")
-    gaps = [entry["name"] for entry, cells in zip(entries, numbers.T, strict=True) if np.isnan(cells).any()]
-    if gaps:
-        said.append(
-            f"Missing cells in {len(gaps)} column{'s' * (len(gaps) != 1)} ({listed(gaps)}): the training rows' {chosen.missing} takes "
-            "the place of a number, and an input says where; a missing category is one of its own."
-        )
     notes = [f"Column {shown(entry['name'])}: {entry['note']}." for entry in entries if "note" in entry]
-    return [*said, *notes[:20]]
+    return [*said, *_gaps(entries, numbers, chosen.missing), *notes[:20]]
+
+
+def _gaps(entries: Sequence[Entry], numbers: Array, missing: str) -> Iterator[str]:
+    """Yield what becomes of missing cells, of numbers and of categories where there are some."""
+    gaps = [entry for entry, cells in zip(entries, numbers.T, strict=True) if np.isnan(cells).any()]
+    plain = [entry for entry in gaps if entry["kind"] != "category"]
+    if plain:
+        untold = [entry["name"] for entry in plain if not entry["indicator"]]
+        where = ", and an input says where" if len(untold) < len(plain) else ""
+        rare = f" (not of {listed(untold)}: fewer than {FEWEST_MISSING} rows)" if where and untold else ""
+        yield f"{_columns(plain)}: the training rows' {missing} takes the place of a number{where}{rare}."
+    if categories := [entry for entry in gaps if entry["kind"] == "category"]:
+        yield f"{_columns(categories)}: a missing category is one of its own."
+
+
+def _columns(entries: Sequence[Entry]) -> str:
+    return f"Missing cells in {len(entries)} column{'s' * (len(entries) != 1)} ({listed([e['name'] for e in entries])})"
 
 
 def _told(entries: Sequence[Entry], dropped: Sequence[Mapping[str, str]], numbers: Array) -> list[dict[str, Any]]:

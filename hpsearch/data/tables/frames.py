@@ -119,12 +119,9 @@ def _cells(column: Any, name: str) -> Cells:
     kind = column.type
     if pa.types.is_null(kind):
         return np.full(len(column), np.nan)
-    if (
-        pa.types.is_boolean(kind)
-        or pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or kind == pa.string_view()
-    ):
+    if pa.types.is_boolean(kind):
+        return pc.if_else(column, "True", "False")  # as Python and pandas write them; null where it is missing
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view():
         return pc.utf8_trim_whitespace(column.cast(pa.string()))
     if pa.types.is_temporal(kind) and not (pa.types.is_time(kind) or pa.types.is_duration(kind)):
         return _times(column, name)

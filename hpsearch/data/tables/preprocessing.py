@@ -2,8 +2,8 @@
 
 In training it is scikit-learn's `ColumnTransformer`, fitted on training rows; what it found is written into the columns' entries, plain
 JSON values, from which `transform` makes the same inputs without scikit-learn. Inputs come in the columns' order; those of one column:
-a number, or a date's parts, then 1 where the cell was missing (`indicator`), all standardised; a category's one-hot inputs, then one for
-any other text (`other`), then one for a missing cell (`missing`), 0 or 1.
+a number, or a date's parts, standardised, then 1 where the cell was missing, else 0 (`indicator`; standardised, one that is rare would
+drown all others); a category's one-hot inputs, then one for any other text (`other`), then one for a missing cell (`missing`), 0 or 1.
 """
 
 from collections.abc import Mapping, Sequence
@@ -75,15 +75,18 @@ def written(fitted: ColumnTransformer, entries: Sequence[Entry], strategy: str |
     return found
 
 
-def _write_group(step: Pipeline, found: list[Entry], places: Sequence[int], strategy: str | None) -> None:
-    value = dict(step.named_steps["fill"].transformer_list)["value"]
-    filler = value.named_steps["fill"] if isinstance(value, Pipeline) else value
-    scaler, owners = step.named_steps["scale"], _owners(found, places)
+def _write_group(
+    step: Pipeline | FeatureUnion, found: list[Entry], places: Sequence[int], strategy: str | None
+) -> None:
+    value = step if isinstance(step, Pipeline) else dict(step.transformer_list)["value"]
+    filler, scaler = value.named_steps["fill"], value.named_steps["scale"]
+    indicators = len(places) * bool(found[places[0]]["indicator"])
+    mean, scale = np.append(scaler.mean_, np.zeros(indicators)), np.append(scaler.scale_, np.ones(indicators))
+    owners = _owners(found, places)
     for n, place in enumerate(places):
         mine = np.flatnonzero(owners == place)
         found[place]["fill"] = None if strategy is None else float(filler.statistics_[n])
-        found[place]["mean"] = scaler.mean_[mine].tolist()
-        found[place]["scale"] = scaler.scale_[mine].tolist()
+        found[place]["mean"], found[place]["scale"] = mean[mine].tolist(), scale[mine].tolist()
 
 
 def transform(preprocessing: Mapping[str, Any], numbers: Array) -> Array:
@@ -108,7 +111,7 @@ def transform(preprocessing: Mapping[str, Any], numbers: Array) -> Array:
 
 
 def _scaled(entry: Mapping[str, Any], numbers: Array) -> Array:
-    """Return the standardised inputs of a number, truth value or date, [N, inputs]."""
+    """Return the inputs of a number, truth value or date, [N, inputs]; `mean` and `scale` of the indicator are 0 and 1."""
     gone = np.isnan(numbers)
     full = np.where(gone, 0.0 if entry["fill"] is None else entry["fill"], numbers)
     values = [dates.part(full, name) for name in entry["parts"]] if "parts" in entry else [full]
@@ -153,13 +156,12 @@ def _steps(entries: Sequence[Entry], places: Sequence[int], strategy: str) -> An
             dtype=np.float32,
         )
     filler = SimpleImputer(strategy=strategy, keep_empty_features=True)
-    if "parts" in first:
-        parts = FunctionTransformer(_dates_in_parts, kw_args={"parts": tuple(first["parts"])})
-        filler = Pipeline([("fill", filler), ("parts", parts)])
-    union = [("value", filler)]
-    if first["indicator"]:
-        union.append(("indicator", MissingIndicator(features="all")))
-    return Pipeline([("fill", FeatureUnion(union)), ("scale", StandardScaler())])
+    parts = FunctionTransformer(_dates_in_parts, kw_args={"parts": tuple(first.get("parts", ()))})
+    between = [("parts", parts)] if "parts" in first else []
+    value = Pipeline([("fill", filler), *between, ("scale", StandardScaler())])
+    if not first["indicator"]:
+        return value
+    return FeatureUnion([("value", value), ("indicator", MissingIndicator(features="all"))])
 
 
 def _codes(entry: Entry) -> Array:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from hpsearch.data.cells import shown
+from hpsearch.data.tables import texts
 from hpsearch.data.tables.dialect import SEPARATORS, find_decimal, find_header, find_separator
 from hpsearch.data.tables.frames import check_names, read_parquet
 from hpsearch.data.tables.opening import decode, find_file, read_bytes
@@ -91,7 +92,15 @@ def read_like(path: str | Path, preprocessing: dict[str, Any]) -> Table:
     """
     header = preprocessing.get("reading", {}).get("header")
     expected = [column["name"] for column in preprocessing["columns"]]
-    return replace(read_table(path, header=header, expected=expected), door="new")
+    table = replace(read_table(path, header=header, expected=expected), door="new")
+    marks = sorted((".", ","), key=lambda mark: (_unread(table, preprocessing["columns"], mark), mark != table.decimal))
+    return replace(table, reading={**table.reading, "decimal": marks[0]})
+
+
+def _unread(table: Table, entries: Sequence[dict[str, Any]], decimal: str) -> int:
+    """Return how many cells of a network's numbers are none with this decimal mark: a single mistake must not decide which it is."""
+    cells = [table.column(e["name"]) for e in entries if e["kind"] == "number" and e["name"] in table.names]
+    return sum(int(texts.numbers(texts.plain(one, ()), decimal)[1].sum()) for one in cells if isinstance(one, pa.Array))
 
 
 def _begins(file: Path, start: bytes) -> bool:

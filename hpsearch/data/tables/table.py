@@ -78,12 +78,23 @@ class Table:
 
 def meant(name: str, names: Sequence[str]) -> str:
     """Return which of the names may have been meant, and the first and the last of them (a target is often the last), escaped."""
+    return " ".join(filter(None, (nearest(name, names), f"Columns: {ends(names)}.")))
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """Return the question which of the names is meant, if one is near: equal but for capitals, alike, or one that begins alike."""
     known = [known for known in names[:1000] if len(known) <= 200]
-    near = [k for k in known if k.lower() == name.lower()] or get_close_matches(name[:200], known, n=1)
-    return (f"Did you mean {shown(near[0])}? " if near else "") + f"Columns: {_ends(names)}."
+    lower = name.lower()
+    near = (
+        [k for k in known if k.lower() == lower]
+        or get_close_matches(name[:200], known, n=1)
+        or [k for k in known if lower and (k.lower().startswith(lower) or lower.startswith(k.lower()))]
+    )
+    return f"Did you mean {shown(near[0])}?" if near else ""
 
 
-def _ends(names: Sequence[str], most: int = 10) -> str:
+def ends(names: Sequence[str], most: int = 10) -> str:
+    """Return the names, of many the first ones and the last."""
     if len(names) <= most + 1:
         return listed(names, most + 1)
     return f"{', '.join(map(shown, names[: most - 1]))} … {shown(names[-1])} ({len(names):,} in all)"
