@@ -4,6 +4,7 @@ The machinery is the command's: the same study in the same kind of folder, which
 name it is kept, and the same call goes on where it stopped; without one it lives in a temporary folder, as long as its result.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -116,8 +117,11 @@ class SearchResult:
         return load_study(self._storage or sqlite_url(self.folder.absolute() / DEFAULT), self.record.name)
 
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Return the most probable label of each row [N], or the predicted values [N] or [N, K]."""
-        found = predictions(self.model, X)
+        """Return the most probable label of each row [N], or the predicted values [N] or [N, K].
+
+        Warns of categories that training never saw.
+        """
+        found = predictions(self.model, X, _warn)
         if self.labels is None:
             return found.reshape(len(found), *self._shape)
         labels: npt.NDArray[Any] = self.labels[found.argmax(axis=1)]
@@ -131,7 +135,7 @@ class SearchResult:
         """
         if self.labels is None:
             raise UserError("predict_proba: a regression has no classes. Use predict.")
-        return predictions(self.model, X)
+        return predictions(self.model, X, _warn)
 
     def report(self, path: "str | Path | None" = None) -> Path:
         """Write the report and return the page's path: `report.html` in the folder `path`, or `path` itself if it ends in .html.
@@ -330,13 +334,23 @@ def _searched(
     data = array_data(config, place, X, y)
     screen = Screen(data.metric.name) if verbose else None
     with open_study(config, place, data) as study:
-        run_interruptibly(study, screen)
+        try:
+            run_interruptibly(study, screen)
+        except KeyboardInterrupt:
+            if screen and temporary:
+                screen.announce("nothing is kept of a search without a name; with one (name) the same call goes on")
+            raise
     record = read_study(place.storage, config.study.name)
     if screen:
         screen.conclude(record, f"result.report() writes it; the study is in {folder}{GOES * temporary}")
     targets = to_array(y, "target")
     labels = labels_of(data.classes, targets) if data.classes else None
     return SearchResult(record, load_model(folder), folder, labels, temporary, targets.shape[1:])
+
+
+def _warn(sentence: str) -> None:
+    """Warn whoever asked for predictions."""
+    warnings.warn(sentence, UserWarning, stacklevel=4)
 
 
 def _told(figure: Figure, metric: Metric, of: str) -> str:

@@ -98,19 +98,24 @@ class Screen:
     def introduce(self, config: "StudyConfig", data: Mapping[str, Any], device: str, folder: object) -> None:
         """Print what is searched, on what, and how."""
         self.introduce_data(data)
+        self.introduce_search(config, f", on {device}")
+        self.row("folder", folder)
+        for notice in data["notices"]:
+            self.row("notice", notice)
+
+    def introduce_search(self, config: "StudyConfig", more: str = "") -> None:
+        """Print how it is searched."""
         budget, search = config.budget, config.search
+        patience = f" (patience {budget.patience})" if budget.patience else ""
         self.row(
             "search",
-            f"{search.trials:,} trials of {budget.amount:,} {budget.unit}, sampler {search.sampler}, pruner {search.pruner}, "
-            f"seed {config.study.seed}, on {device}",
+            f"{search.trials:,} trials of {budget.amount:,} {budget.unit}{patience}, sampler {search.sampler}, pruner {search.pruner}, "
+            f"seed {config.study.seed}{more}",
         )
         if search.objectives:
             better = {"maximize": "higher", "minimize": "lower"}
             named = [f"{name} ({better[OBJECTIVES[name].direction]} is better)" for name in search.objectives]
             self.row("objectives", f"{', '.join(named)}; the first is tracked and chooses the best")
-        self.row("folder", folder)
-        for notice in data["notices"]:
-            self.row("notice", notice)
 
     def introduce_data(self, data: Mapping[str, Any]) -> None:
         """Print the data set: its task, its inputs, its rows."""

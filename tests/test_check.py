@@ -95,12 +95,13 @@ def test_the_shortest_trial_never_gets_better(training: dict[str, int], share: f
 def test_check_prints_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The check of a named data set says task, rows, space, time, memory and the command to go on; it makes no folder."""
+    """The check of a named data set says task, rows, budget, space, time, memory and the command to go on; it makes no folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["hpsearch", "check", "wine", "--trials", "3"])
     assert main() == 0
     heads = [line.split(" ")[0] for line in capsys.readouterr().out.splitlines()]
-    assert [h for h in heads if h] == ["data", "task", "notice", "metric", "space", "network", "memory", "time", "to"]
+    expected = ["data", "task", "notice", "metric", "search", "space", "network", "memory", "time", "to"]
+    assert [h for h in heads if h] == expected
     assert not list(tmp_path.iterdir())
 
 

@@ -325,3 +325,13 @@ def test_types_of_a_user_s_program(tmp_path: Path) -> None:
     assert 'Unexpected keyword argument "trial" for "search"' in lines[1]
     assert 'Argument "class_weight" to "DNNClassifier" has incompatible type' in done.stdout
     assert "Found 2 errors" in lines[-1]
+
+
+def test_unseen_categories_are_warned_of() -> None:
+    """Rows with a category that training never saw are predicted, with a warning that names the column and the first row."""
+    table = pd.DataFrame({"x": np.arange(90.0), "city": ["Aachen", "Berlin", "Essen"] * 30})
+    result = hpsearch.search(table, np.arange(90) % 2, trials=1, training={"epochs": 2}, space=SPACE)
+    with pytest.warns(
+        UserWarning, match=r"Column 'city': 1 row has a value that was never seen in training, the first in row 1"
+    ):
+        assert len(result.predict(table.head(3).assign(city=["Aachen", "?!", None]))) == 3

@@ -73,7 +73,8 @@ def _show_data(screen: "Screen", config: "StudyConfig", data: "Data") -> None:
         screen.row("", f"and {len(columns) - 50:,} columns more")
     for notice in summary["notices"]:
         screen.row("notice", notice)
-    screen.row("metric", f"{data.metric.title}, on the validation rows; seed {config.study.seed}")
+    screen.row("metric", f"{data.metric.title}, on the validation rows")
+    screen.introduce_search(config)
 
 
 def _show_space(screen: "Screen", config: "StudyConfig") -> None:

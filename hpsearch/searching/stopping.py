@@ -34,7 +34,7 @@ def stopping(search: Stops, announce: Callable[[str], None]) -> Iterator[Callabl
         received.append(number)
         _end_in_time(number)
         search.stopping = True
-        announce("stopping: keeping what was told; trials in training start again next time (Ctrl-C again: at once)")
+        announce("stopping: trials in training are left as they are (Ctrl-C again: at once)")
 
     main = threading.current_thread() is threading.main_thread()
     before = {number: signal.signal(number, stop) for number in SIGNALS} if main else {}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.data.cells import Array, listed, shown
-from hpsearch.data.tables import texts
+from hpsearch.data.tables import dates, texts
 from hpsearch.data.tables.complaints import misread
 from hpsearch.data.tables.frames import table_of
 from hpsearch.data.tables.kinds import KINDS, Entry
@@ -57,7 +57,8 @@ def read_column(entry: Entry, table: Table, missing_values: Sequence[str] = ()) 
     given = cells if isinstance(cells, np.ndarray) else texts.plain(cells, missing_values)
     values, other = kind.read(entry, given, table.decimal)
     if other.any():
-        raise misread(table, name, kind.expected, np.flatnonzero(other))
+        expected = dates.expected(entry["format"]) if entry["kind"] == "date" else kind.expected
+        raise misread(table, name, expected, np.flatnonzero(other))
     infinite = np.isinf(values)
     if infinite.any():
         row = int(infinite.argmax())

@@ -1,6 +1,7 @@
 """Dates: one format for a column, found from its cells; a date is the days since 1970-01-01, its parts are functions of those alone."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from math import tau
 
 import numpy as np
@@ -25,6 +26,7 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     r"^\d{1,2}-[A-Za-z]{3}-\d{4}": ("%d-%b-%Y",),
 }
 TIMES = ("", " %H:%M", " %H:%M:%S")
+EXAMPLE = datetime(2024, 12, 31, 18, 30)
 MICROSECONDS = 86_400_000_000  # in a day
 
 # Periods in days of the sine and cosine that tell the season, the day of the week and the hour.
@@ -44,6 +46,11 @@ def find_format(cells: pa.Array) -> tuple[str, str | None] | None:
             fitting = [f + end for f in formats for end in ends if not _unread(distinct, f + end).any()]
             return (fitting[0], fitting[1] if len(fitting) > 1 else None) if fitting else None
     return None
+
+
+def expected(form: str) -> str:
+    """Return what a cell of a format should be, by an example."""
+    return f"a date like {'2024-12-31' if form == ISO else f'{EXAMPLE:{form}}'}"
 
 
 def ways(cells: pa.Array) -> dict[str, Array]:

@@ -10,6 +10,7 @@ from hpsearch.data.tables import texts
 from hpsearch.data.tables.complaints import among_dates, among_numbers, misread
 from hpsearch.data.tables.kinds import KINDS, MOST_CATEGORIES, Entry, Seen
 from hpsearch.data.tables.table import absent
+from hpsearch.errors import UserError
 
 LONG_TEXT = 40  # characters
 MOST = 0.5  # of the cells are numbers or dates: what the few other texts mean is worth a question
@@ -61,6 +62,8 @@ def _forced(seen: Seen, name: str) -> Entry:
         rows = seen.rows[:1]
         if name == "number" and seen.is_text:
             rows = seen.rows[texts.numbers(cells, seen.table.decimal)[1]]
+        if name == "date" and seen.is_text and (why := among_dates(seen.table, seen.name, seen.text, 0)):
+            raise UserError(f"column {shown(seen.name)} (kind date): {why}.")
         raise misread(seen.table, seen.name, f"{kind.expected} (kind {name})", rows)
     return entry
 
