@@ -44,6 +44,11 @@ def why(choice: Mapping[str, Any] | None, metric: Metric) -> str:
     return f"{where} {values} (means over {choice['seeds']} further seeds, the same runs in both): {kept} is kept."
 
 
+def single(networks: int) -> str:
+    """Say what one network is that comes from an ensemble of so many."""
+    return f"It is the first network of {model(networks)}; the study keeps the ensemble."
+
+
 def looked(result: Mapping[str, Any]) -> str:
     """Say how often the test rows were used, and what that does to their value; "" where they never were."""
     times = looks(result)
