@@ -12,7 +12,7 @@ from typing import Any
 from hpsearch.figures import DARK, FIGURES, LIGHT, Figure, plotly_script
 from hpsearch.figures.pareto import trade_off
 from hpsearch.files import write_file
-from hpsearch.kept import model, trials_of, why
+from hpsearch.kept import model, off_front, trials_of, why
 from hpsearch.report import findings
 from hpsearch.report.derived import derived
 from hpsearch.report.page import Html, bullets, document, element, facts, link, paragraph, section, table, text
@@ -99,6 +99,7 @@ def _result(record: StudyRecord) -> Html:
         element("h2", text(title)),
         paragraph(sentence_, "best"),
         paragraph(why(record.result.get("choice"), Metric.of(record))),
+        paragraph(off_front(record)),
         paragraph(trade_off(record)),
         element("dl", *boxes, class_="numbers"),
     ]

@@ -16,6 +16,7 @@ from hpsearch.kept import of_trials, trials_of
 from hpsearch.report.trust import cautions, mean_box
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.storage.results import mean_of, test_of
+from hpsearch.trial import UNSAID
 from hpsearch.words import (
     SPACE,
     Metric,
@@ -305,9 +306,7 @@ def protocol(record: StudyRecord) -> list[tuple[str, str]]:
     """Return how the study was done, as names and what they are."""
     study, training, search = (table_of(record, name) for name in ("study", "training", "search"))
     data, result = record.data, record.result
-    budget = listing(
-        [f"{number(training[name])} {name}" for name in ("epochs", "updates", "examples") if training.get(name)]
-    )
+    budget = _budget(training)
     patience = (
         f"; a trial stops after {number(training['patience'])} evaluations without a better metric"
         if training.get("patience")
@@ -323,7 +322,7 @@ def protocol(record: StudyRecord) -> list[tuple[str, str]]:
             f"{number(search.get('trials'))}"
             + (f", at most {duration(float(timeout))}" if isinstance(timeout, int | float) else ""),
         ),
-        ("Budget of a trial", (budget or "–") + patience),
+        ("Budget of a trial", budget + patience),
         ("Cross-validation", _folds(record)),
         ("Sampler", _with(search, "sampler", "lag", "trial k is proposed from the results of trials 0 to k − {}")),
         ("Pruner", number(search.get("pruner") or "none")),
@@ -338,6 +337,14 @@ def protocol(record: StudyRecord) -> list[tuple[str, str]]:
         ("Distinct trials", number(result["distinct"]) if result.get("distinct") is not None else ""),
         ("Wall time", duration(float(result["seconds"])) if result.get("seconds") else ""),
     ]
+
+
+def _budget(training: Mapping[str, Any]) -> str:
+    """Return what each trial trained for; what the study did not say is the default, as the search took it."""
+    if not training:
+        return "–"
+    said = [(name, training[name]) for name in ("epochs", "updates", "examples") if training.get(name)]
+    return listing([f"{number(amount)} {unit}" for unit, amount in said or [UNSAID]])
 
 
 def _confirmation(confirm: Mapping[str, Any]) -> str:
