@@ -447,7 +447,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("importance", "share", "PED-ANOVA: the part of what sets the best trials apart, all together 1"),
         Column("low", "share", "lower end of the 90 % bootstrap interval"),
         Column("high", "share", "upper end of the 90 % bootstrap interval"),
-        Column("trials", "count", "usable trials that have the hyperparameter"),
+        Column("trials", "count", "trials with a value that have the hyperparameter, failed and pruned ones too"),
         Column("note", "", "why it is unknown, or over which trials it holds"),
     ),
     "hyperparameters": (

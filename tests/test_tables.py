@@ -154,14 +154,14 @@ def test_importance_finds_what_matters_and_is_reproducible(record: StudyRecord) 
 
 
 def test_importance_says_why_it_is_unknown(record: StudyRecord) -> None:
-    """Below 20 usable trials, for a rare conditional hyperparameter and for a constant one there is a reason, no number."""
+    """Below 20 trials with a value, for a rare conditional hyperparameter and for a constant one there is a reason, no number."""
     few = importances(replace(record, trials=record.trials[: ENOUGH - 1]))
     assert all(row.share is None and "not enough evidence" in row.note for row in few)
     rare = tuple(
         replace(t, params={**t.params, "same": 1, **({"rare": 2.0} if t.number < 4 else {})}) for t in record.trials
     )
     notes = {row.name: row.note for row in importances(replace(record, trials=rare), resamples=2)}
-    assert "only 4 usable trials had it" in notes["rare"]
+    assert "only 4 trials with a value had it" in notes["rare"]
     assert notes["same"] == "never varied"
 
 

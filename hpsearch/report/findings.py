@@ -26,12 +26,14 @@ from hpsearch.words import (
     listing,
     network,
     number,
+    of_all,
     ranked,
     readable,
     sentence,
     sentences,
     share,
     space_of,
+    tally,
     usable,
     visible,
 )
@@ -149,8 +151,8 @@ def numbers(record: StudyRecord) -> list[tuple[str, str, str]]:
     if mean := mean_of(record.result):
         found.append(mean_box(metric, mean, "further" if len(trials) > 1 else "fresh"))
     elif len(trials) < 2:
-        value, of = record.result.get("validation", leader.value), count(len(ranked(record)), "trained network")
-        found.append((f"validation {metric.name}", metric.text(value), f"best of {of}"))
+        value = record.result.get("validation", leader.value)
+        found.append((f"validation {metric.name}", metric.text(value), f"best of {tally(record)}"))
     if (other := beside(record)) is not None:
         found.insert(
             len(found) - 1 if other.rows == "test" else len(found),
@@ -169,11 +171,7 @@ def numbers(record: StudyRecord) -> list[tuple[str, str, str]]:
         )
     if parameters:
         found.append(("parameters", number(parameters), "numbers learned from the training rows"))
-    return (
-        found
-        if len(trials) > 1
-        else [*found, ("trial", str(leader.number), f"of {count(len(record.trials), 'trial')}")]
-    )
+    return found if len(trials) > 1 else [*found, ("trial", str(leader.number), f"of {of_all(record)}")]
 
 
 def _test(metric: Metric, test: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -225,11 +223,7 @@ def _few(record: StudyRecord) -> str:
             if ended > 1
             else "The only ended trial gave no usable network."
         )
-    return (
-        f"Only {count(trained, 'trial')} trained to the end: read every comparison as a hint."
-        if 0 < trained < FEW
-        else ""
-    )
+    return f"Only {tally(record)}: read every comparison as a hint." if 0 < trained < FEW else ""
 
 
 def _lost(record: StudyRecord) -> str:
@@ -298,8 +292,7 @@ def _optimism(record: StudyRecord) -> str:
         return f"{said}, on the worse side: the two sets of rows may differ in kind, so look at how they were split."
     if fresh:
         return f"{said}: hyperparameters and best evaluations were chosen on the validation rows, which flatters. Rely on the test value."
-    chosen = count(len(ranked(record)), "trained network")
-    return f"{said}: as the best of {chosen} the choice flatters it (the search's optimism). Rely on the test value."
+    return f"{said}: as the best of {tally(record)} the choice flatters it (the search's optimism). Rely on the test value."
 
 
 def protocol(record: StudyRecord) -> list[tuple[str, str]]:
