@@ -122,7 +122,8 @@ def _direction(name: str, errors: Sequence[float]) -> str:
     if mean.value == 0:
         return f"For {tenth} the predictions are right on average."
     sign = 1 if mean.value > 0 else -1
-    ends = interval(*sorted((sign * mean.low, sign * mean.high)), _digits)
+    low, high = sorted((sign * mean.low, sign * mean.high))
+    ends = interval(low, high, _digits)
     side = f"{_digits(abs(mean.value), 0)} too {'high' if sign > 0 else 'low'}"
     chance = ", which may be chance" if mean.low <= 0 <= mean.high else ""
     return f"For {tenth} the predictions are on average {side}{chance} (95{SPACE}% interval {ends})."
