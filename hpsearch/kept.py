@@ -58,7 +58,7 @@ def off_front(record: StudyRecord) -> str:
         return ""
     first = "the first that is kept" if len(trials_of(record.result)) > 1 else "which is kept"
     return (
-        f"Trial {own.number}, {first}, is not on the Pareto front: in the search trial {better.number} is at least as good in every "
+        f"Trial {own.number}, {first}, is not on the Pareto front: in the search, trial {better.number} is at least as good in every "
         f"objective and better in one. What is kept is chosen by the first objective alone, {_reason(record, own, better)}."
     )
 

@@ -391,7 +391,7 @@ def test_a_kept_trial_off_the_front_is_told() -> None:
     )
     said = off_front(beaten)
     assert said.startswith(
-        f"Trial {kept}, which is kept, is not on the Pareto front: in the search trial {best} is at "
+        f"Trial {kept}, which is kept, is not on the Pareto front: in the search, trial {best} is at "
     )
     assert f"by its mean over fresh seeds: 97.3\u00a0%, trial {best}'s is 96.9\u00a0%." in said
     document = page(beaten, frames(beaten))

@@ -7,14 +7,14 @@ from typing import Any
 import plotly.graph_objects as go
 
 from hpsearch.figures.confusion import NONE, judge, rows_of
-from hpsearch.figures.style import LIGHT, axis, blank, rounded
+from hpsearch.figures.style import LIGHT, SQUARE, axis, blank, number_ticks, rounded
 from hpsearch.statistics.means import student_mean
 from hpsearch.storage import StudyRecord
 from hpsearch.tables import Frames
 from hpsearch.words import SPACE, count, interval, number, sentence
 
 ENOUGH = 10  # rows of a tenth, below which its mean error says nothing
-VALUES: dict[str, Any] = {"tickformat": "~g", "exponentformat": "power", "nticks": 7}
+TICKS = 7
 
 
 def predictions(frames: Frames, record: StudyRecord) -> go.Figure | None:
@@ -36,11 +36,11 @@ def predictions(frames: Frames, record: StudyRecord) -> go.Figure | None:
     ]
     dots: dict[str, Any] = {"mode": "markers", "marker": mark, "text": text, "hovertemplate": "%{text}<extra></extra>"}
     figure.add_trace(go.Scatter(x=rounded(true), y=rounded(made), name=f"{said['rows']} rows", **dots))
-    square = {"range": ends, "constrain": "domain", **VALUES}
+    square = {"range": ends, "constrain": "domain", "nticks": TICKS, **number_ticks(*ends)}
     figure.update_xaxes(axis("true value", constraintoward="left", **square))
     figure.update_yaxes(axis("predicted value", constraintoward="top", scaleanchor="x", **square))
     several = f"Of {said['targets']} targets the first is drawn." if said["targets"] > 1 else ""
-    return figure.update_layout(meta={"thinned": _chosen(len(table), said), "note": several})
+    return figure.update_layout(meta={"thinned": _chosen(len(table), said), "note": several, "square": SQUARE})
 
 
 def _chosen(drawn: int, said: dict[str, Any]) -> str:
@@ -83,8 +83,9 @@ def errors(frames: Frames, record: StudyRecord) -> go.Figure | None:
         )
     )
     figure.add_hline(y=0, line={"color": LIGHT["ink"], "width": 1, "dash": "dash"})
-    figure.update_xaxes(axis("true value", **VALUES))
-    figure.update_yaxes(axis("predicted − true", **VALUES))
+    figure.update_xaxes(axis("true value", nticks=TICKS, **number_ticks(middle[0], middle[-1])))
+    reach = number_ticks(min(row["error_low"] for row in rows), max(row["error_high"] for row in rows))
+    figure.update_yaxes(axis("predicted − true", nticks=TICKS, **reach))
     return figure.update_layout(meta={"note": "The bars hold eight tenths of a tenth's errors."})
 
 
