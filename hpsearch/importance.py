@@ -23,8 +23,8 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.words import count, hyperparameters, space_of
 
-ENOUGH = 20  # usable trials; below, an importance is noise
-OWN = 10  # usable trials that have the hyperparameter itself
+ENOUGH = 20  # trials with a value, failed and pruned ones among them; below, an importance is noise
+OWN = 10  # of these, that have the hyperparameter itself
 TOP = 5  # trials wanted among the best, so that a share of them means something
 
 
@@ -69,9 +69,9 @@ def _reasoned(name: str, trials: list[TrialRecord]) -> Importance:
     """Return a row without a share: the trials that have the hyperparameter, and what speaks against one, if anything."""
     values = [str(trial.params[name]) for trial in trials if name in trial.params]
     if len(trials) < ENOUGH:
-        note = f"not enough evidence: {count(len(trials), 'usable trial')}, at least {ENOUGH} are needed"
+        note = f"not enough evidence: {count(len(trials), 'trial')} with a value, failed and pruned ones too; at least {ENOUGH} are needed"
     elif len(values) < OWN:
-        note = f"not enough evidence: only {count(len(values), 'usable trial')} had it, at least {OWN} are needed"
+        note = f"not enough evidence: only {count(len(values), 'trial')} with a value had it, at least {OWN} are needed"
     else:
         note = "never varied" if len(set(values)) < 2 else ""
     return Importance(name, trials=len(values), note=note)
@@ -148,11 +148,11 @@ def _empty(direction: str) -> optuna.Study:
         optuna.logging.set_verbosity(verbosity)
 
 
-def _row(row: Importance, usable: int, point: Mapping[str, float], draws: list[dict[str, float]]) -> Importance:
+def _row(row: Importance, valued: int, point: Mapping[str, float], draws: list[dict[str, float]]) -> Importance:
     """Return the row with its share and interval, where there was no reason against."""
     if row.note:
         return row
     low, high = np.quantile([draw[row.name] for draw in draws], [0.05, 0.95])
     share = point[row.name]
-    only = "" if row.trials == usable else f"over the {row.trials:,} of {usable:,} usable trials that have it"
+    only = "" if row.trials == valued else f"over the {row.trials:,} of {valued:,} trials with a value that have it"
     return replace(row, share=share, low=min(share, float(low)), high=max(share, float(high)), note=only)

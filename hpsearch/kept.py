@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hpsearch.storage import StudyRecord
+from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.storage.results import looks, networks_of
-from hpsearch.words import Metric, count, listing, ranked
+from hpsearch.words import Metric, count, judged, listing, ranked
 
 MOST = 8  # trials that are named
 
@@ -42,6 +42,47 @@ def why(choice: Mapping[str, Any] | None, metric: Metric) -> str:
     )
     kept = "the ensemble" if choice["kept"] == "ensemble" else "the one network"
     return f"{where} {values} (means over {choice['seeds']} further seeds, the same runs in both): {kept} is kept."
+
+
+def single(networks: int) -> str:
+    """Say what one network is that comes from an ensemble of so many."""
+    return f"It is the first network of {model(networks)}; the study keeps the ensemble."
+
+
+def off_front(record: StudyRecord) -> str:
+    """Say that the kept trial is not on the Pareto front, which trial is better, and why it is kept; "" where it is on it."""
+    trials, kept = judged(record), trials_of(record.result)[:1]
+    own = next((trial for trial in trials if [trial.number] == kept), None)
+    better = next((trial for trial in trials if own and _dominates(trial, own, Metric.each(record))), None)
+    if own is None or better is None:
+        return ""
+    first = "the first that is kept" if len(trials_of(record.result)) > 1 else "which is kept"
+    return (
+        f"Trial {own.number}, {first}, is not on the Pareto front: in the search, trial {better.number} is at least as good in every "
+        f"objective and better in one. What is kept is chosen by the first objective alone, {_reason(record, own, better)}."
+    )
+
+
+def _dominates(trial: TrialRecord, other: TrialRecord, objectives: Sequence[Metric]) -> bool:
+    """Whether a trial is at least as good as another in every objective, and better in one."""
+    both = list(zip(objectives, trial.values, other.values, strict=True))
+    return not any(o.better(b, a) for o, a, b in both) and any(o.better(a, b) for o, a, b in both)
+
+
+def _reason(record: StudyRecord, own: TrialRecord, better: TrialRecord) -> str:
+    """Say by what the kept trial was chosen, with the values of both trials where they are known."""
+    metric = Metric.of(record)
+    confirmed = record.result.get("confirmed") or []
+    means = {row["trial"]: row["value"] for row in confirmed if row["value"] is not None}
+    if not means:
+        return f"{metric.name} in the search"
+    by = f"{metric.name}, by its mean over fresh seeds"
+    if own.number not in means:
+        return by
+    if better.number not in means:
+        return f"{by} ({metric.text(means[own.number])}; trial {better.number} was not trained on any)"
+    mine, its = metric.compared(means[own.number], means[better.number])
+    return f"{by}: {mine}, trial {better.number}'s is {its}"
 
 
 def looked(result: Mapping[str, Any]) -> str:

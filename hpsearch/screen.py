@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from hpsearch.data.objectives import OBJECTIVES
 from hpsearch.kept import looked, luck, of_trials, trials_of, why
 from hpsearch.storage.results import mean_of, test_of
-from hpsearch.words import SPACE, Metric, short
+from hpsearch.words import SPACE, Metric, of_all, short, tally
 
 if TYPE_CHECKING:
     from hpsearch.comparison.arms import Arm
@@ -166,16 +166,15 @@ class Screen:
     def conclude(self, record: "StudyRecord", page: object) -> None:
         """Print the model that is kept and why, its figures and where the report is."""
         result, best, metric = record.result, record.trials[record.result["trial"]], Metric.of(record).plain
-        told = sum(trial.state in ("complete", "pruned") for trial in record.trials)
         self.row(
             "winner",
-            f"trial {best.number} of {told}: {layers(result['architecture'])}; {result['parameters']:,} parameters",
+            f"trial {best.number} of {of_all(record)}: {layers(result['architecture'])}; {result['parameters']:,} parameters",
         )
         self.row("", ", ".join(f"{name} {number(value)}" for name, value in best.params.items()))
         self.row("kept", of_trials(trials_of(result)))
         for sentence in filter(None, [why(result.get("choice"), metric)]):
             self.row("", sentence)
-        self.row("validation", _validated(result, told, metric))
+        self.row("validation", _validated(record, metric))
         self.row("test", _tested(test_of(result), metric))
         for sentence in filter(None, [looked(result)]):
             self.row("", sentence)
@@ -250,12 +249,12 @@ class Screen:
         self.console.print(f"{head:<11}{printable(text)}")
 
 
-def _validated(result: Mapping[str, Any], told: int, metric: Metric) -> str:
+def _validated(record: "StudyRecord", metric: Metric) -> str:
     """Say the kept model's mean over fresh seeds beside the search's best value, or that there is none."""
-    mean, trials = mean_of(result), f"of {told} trial{'s' * (told != 1)}"
+    result, mean, trials = record.result, mean_of(record.result), f"best of {tally(record)}"
     if not mean:
         best = f"{metric.name} {metric.text((result.get('search') or {}).get('value', result['validation']))}"
-        return f"{best} (the search's best, {trials}; as the best of many it tends to be too good)"
+        return f"{best} (the search's {trials}; as the best of many it tends to be too good)"
     ends = "" if mean["low"] is None else f", 95 % interval {metric.between(mean['low'], mean['high'])}"
     return (
         f"{metric.name} {metric.text(mean['value'])} on fresh seeds (mean of {mean['runs']}{ends}); the search's best was "

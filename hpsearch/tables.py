@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from hpsearch.errors import StorageError
 from hpsearch.files import inert, make_folder, write_file
 from hpsearch.importance import importances
 from hpsearch.statistics.front import on_front
@@ -53,12 +54,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table: `build` makes it from the record and the tables listed before it."""
+    """One table: `build` makes it from the record and the tables listed before it.
+
+    An `optional` one is of some kinds of study alone: without rows it has no file.
+    """
 
     name: str
     title: str
     columns: tuple[Column, ...]
     build: Callable[[StudyRecord, Frames], pd.DataFrame]
+    optional: bool = False
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier() or len({column.name for column in self.columns}) != len(self.columns):
@@ -447,7 +452,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("importance", "share", "PED-ANOVA: the part of what sets the best trials apart, all together 1"),
         Column("low", "share", "lower end of the 90 % bootstrap interval"),
         Column("high", "share", "upper end of the 90 % bootstrap interval"),
-        Column("trials", "count", "usable trials that have the hyperparameter"),
+        Column("trials", "count", "trials with a value that have the hyperparameter, failed and pruned ones too"),
         Column("note", "", "why it is unknown, or over which trials it holds"),
     ),
     "hyperparameters": (
@@ -529,10 +534,10 @@ _ROWS = (
     Table("parameters", "Parameters and hyperparameters", COLUMNS["parameters"], _parameters),
     Table("timeline", "When each trial ran", COLUMNS["timeline"], _timeline),
     Table("confirmed", "The best trials on fresh seeds", COLUMNS["confirmed"], _confirmed),
-    Table("pareto", "Several objectives", COLUMNS["pareto"], _pareto),
-    Table("confusion", "Which classes are confused", COLUMNS["confusion"], _confusion),
-    Table("predictions", "Predicted and true values", COLUMNS["predictions"], _predictions),
-    Table("errors", "Errors along the target", COLUMNS["errors"], _errors),
+    Table("pareto", "Several objectives", COLUMNS["pareto"], _pareto, optional=True),
+    Table("confusion", "Which classes are confused", COLUMNS["confusion"], _confusion, optional=True),
+    Table("predictions", "Predicted and true values", COLUMNS["predictions"], _predictions, optional=True),
+    Table("errors", "Errors along the target", COLUMNS["errors"], _errors, optional=True),
     Table("outcomes", "How the trials ended", COLUMNS["outcomes"], _outcomes),
 )
 TABLES: dict[str, Table] = {table.name: table for table in _ROWS}
@@ -549,6 +554,8 @@ def frames(record: StudyRecord) -> dict[str, pd.DataFrame]:
 def write(tables: Frames, folder: Path, metric: Metric | None = None) -> list[Path]:
     """Write each table as `folder/NAME.csv`, the leaderboard as Markdown too, and what the columns mean as `columns.csv`.
 
+    An optional table without rows does not apply to the study: it is not written, and one of an earlier version is removed.
+
     Args:
         tables: what `frames` returned.
         folder: made where it is missing.
@@ -562,13 +569,25 @@ def write(tables: Frames, folder: Path, metric: Metric | None = None) -> list[Pa
 
     """
     make_folder(folder)
-    texts = {f"{name}.csv": _csv(frame) for name, frame in tables.items()}
-    meanings = [(t.name, c.name, c.unit, c.meaning) for t in TABLES.values() for c in t.columns]
+    left_out = {name for name, frame in tables.items() if TABLES[name].optional and not len(frame)}
+    for name in left_out:
+        _remove(folder / f"{name}.csv")
+    texts = {f"{name}.csv": _csv(frame) for name, frame in tables.items() if name not in left_out}
+    meanings = [
+        (t.name, c.name, c.unit, c.meaning) for t in TABLES.values() for c in t.columns if t.name not in left_out
+    ]
     texts["columns.csv"] = _csv(pd.DataFrame(meanings, columns=["table", "column", "unit", "meaning"]))
     texts["leaderboard.md"] = markdown(leaders(tables), metric)
     for name, content in texts.items():
         write_file(folder / name, content.encode("utf-8", "backslashreplace"))  # a name may hold half a character
     return [folder / name for name in texts]
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path}: {error.strerror}. Mend the folder, then run the same command.") from error
 
 
 def leaders(tables: Frames) -> pd.DataFrame:

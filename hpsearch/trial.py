@@ -79,6 +79,9 @@ class Architecture:
 FINEST = 200  # evaluations of a pass over the rows, at most, where a budget asks for a resolution
 
 
+UNSAID = ("epochs", 20)  # what a trial trains for where a study does not say
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """How long one trial may train, the same for every batch size: `amount` of `unit`, evaluated `evaluations` times on the way.

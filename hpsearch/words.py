@@ -231,6 +231,20 @@ def usable(trial: TrialRecord) -> bool:
     return ended and trial.value is not None and isfinite(trial.value)
 
 
+USABLE = "A usable trial trained to its end, did not fail, has a value, and repeats no earlier trial's hyperparameters"
+
+
+def tally(record: StudyRecord) -> str:
+    """Return how many trials are usable, in the words that page and terminal share: `9 usable trials`."""
+    return count(len(_ranked(record)), "usable trial")
+
+
+def of_all(record: StudyRecord) -> str:
+    """Return how many trials there are, and how many of them are usable where that is another number: `10 trials, 9 of them usable`."""
+    trials, own = len(record.trials), len(_ranked(record))
+    return count(trials, "trial") + (f", {own:,} of them usable" if own != trials else "")
+
+
 def ranked(record: StudyRecord) -> list[TrialRecord]:
     """Return the usable trials, best first, repeats of another trial left out; equal ones by their validation loss, as the search does."""
     return [*_ranked(record)]

@@ -14,12 +14,14 @@ from scipy import stats
 from searching import Stage, hill
 from small import small_data
 
+from hpsearch.commands.studies import tell_model
 from hpsearch.config import StudyConfig, check_config
 from hpsearch.data import Data
 from hpsearch.data.dataset import Fold, Rows
 from hpsearch.errors import Stopped
 from hpsearch.model import Member, load_model, model_of, predict
 from hpsearch.model.alone import alone
+from hpsearch.screen import Screen
 from hpsearch.searching import choosing, concluding
 from hpsearch.searching.choosing import SEEDS
 from hpsearch.searching.confirm import FreshRuns, Network, compare, confirm
@@ -439,8 +441,24 @@ def test_the_single_network_of_an_ensemble_can_be_had(tmp_path: Path, monkeypatc
     assert torch.equal(predict(one, data.test.inputs), first)
     assert not torch.equal(predict(model, data.test.inputs), first)
     assert one.provenance["trials"] == [model.members[0].trial]
-    assert {"test", "validation"} & set(one.metrics) == set()
+    assert {"test", "validation", "choice"} & set(one.metrics) == set()
     assert alone(one) is one
+
+
+def test_a_single_network_is_told_as_one_of_the_ensemble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Commands say of `--model single` that the ensemble is what is kept, without the values that chose it; of the ensemble why it is."""
+    monkeypatch.setattr(choosing, "_better", lambda *values: True)
+    run(tmp_path, small_data(), config(ensemble=2))
+    model = load_model(tmp_path)
+    tell_model(Screen(""), "predict", "3 rows with", alone(model))
+    said = capsys.readouterr().out
+    assert f"3 rows with one network (trial {model.members[0].trial})\n" in said
+    assert "It is the first network of an ensemble of 2 networks; the study keeps the ensemble." in said
+    assert "together reach" not in said
+    tell_model(Screen(""), "predict", "3 rows with", model)
+    assert "the ensemble is kept." in capsys.readouterr().out
 
 
 def test_equal_values_are_the_single_network_s() -> None:

@@ -16,7 +16,7 @@ from hpsearch.screen import Screen
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.results import looks, mean_of, networks_of, test_before, test_of
 from hpsearch.tables import frames
-from hpsearch.words import SPACE, Metric, fixed, interval, number, shares, short
+from hpsearch.words import SPACE, Metric, fixed, interval, number, ranked, shares, short
 
 test_of.__test__ = test_before.__test__ = False  # type: ignore[attr-defined]  # named after the rows, no tests
 
@@ -55,6 +55,35 @@ def test_everywhere_is_said_which_model_is_kept_and_why(kept: bool, capsys: pyte
         assert "123,456" in html
     else:
         assert "Validation accuracy 97.3 % mean over 5 fresh seeds" in html
+
+
+def test_everywhere_the_usable_trials_are_counted_alike(capsys: pytest.CaptureFixture[str]) -> None:
+    """Page, figures, notebook and terminal count the same trials in the same words, and the page says which these are."""
+    record = study(12)
+    failed = replace(record.trials[5], state="complete", outcome="diverged", value=0.0)
+    record = replace(record, trials=(*record.trials[:5], failed, *record.trials[6:]))
+    usable = len(ranked(record))
+    assert usable < 12
+    page_, notebook, terminal = told(record, capsys)
+    assert (
+        f"A usable trial trained to its end, did not fail, has a value, and repeats no earlier trial's hyperparameters: {usable} of 12"
+        in page_
+    )
+    for said in (
+        f"Only {usable} usable trials: read every comparison as a hint.",
+        f"The lowest validation values of all {usable} usable trials." if record.direction == "minimize"
+        else f"The highest validation values of all {usable} usable trials.",
+        f", the best of {usable} usable trials",
+        f"is the best of {usable} usable trials and so tends to be too good",
+        f"of 12 trials, {usable} of them usable",
+        "Not enough evidence: 12 trials with a value, failed and pruned ones too; at least 20 are needed",
+    ):  # fmt: skip
+        assert said in page_, said
+    assert f"best of {usable} usable trials" in notebook
+    assert f"best of {usable} usable trials" in terminal
+    assert f"of 12 trials, {usable} of them usable: " in terminal
+    for word in ("trained networks", "ended trials"):
+        assert word not in page_ + notebook + terminal
 
 
 @pytest.mark.parametrize("times", [1, 3])

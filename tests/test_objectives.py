@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from html import unescape
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ from hpsearch.data.objectives import OBJECTIVES, Objective
 from hpsearch.errors import UserError
 from hpsearch.figures import FIGURES
 from hpsearch.figures.pareto import trade_off
+from hpsearch.kept import off_front
 from hpsearch.report import page
+from hpsearch.report.findings import protocol
 from hpsearch.screen import Screen
 from hpsearch.searching.judging import Judge, judge_of
 from hpsearch.searching.place import Place
@@ -39,8 +42,8 @@ from hpsearch.training import Single
 from hpsearch.training.engines import make_engine
 from hpsearch.training.network import DNN
 from hpsearch.training.reference import train
-from hpsearch.words import Metric
-from tests.records import study
+from hpsearch.words import Metric, ranked
+from tests.records import confirmed, study
 
 LENGTH = Objective(
     "length", "maximize", lambda run, data, outputs: float(len(run.history)) - run.parameters % 7, lambda data, n: -9.0
@@ -357,7 +360,7 @@ def test_reading_and_page() -> None:
     assert f"with {small.parameters:,} parameters instead of {leader.parameters:,}" in said
     assert said.endswith(f": trial {small.number}.")
     document = page(record, frames(record))
-    assert said in document.replace("&nbsp;", "\u00a0")
+    assert said in unescape(document)
     assert 'id="figure-pareto"' in document
     assert "pareto" not in page(study(), frames(study()))
     assert FIGURES["pareto"].reading(frames(record), record).endswith(said)
@@ -371,10 +374,42 @@ def test_readings_of_few_and_of_equal_trials() -> None:
         page(record, frames(record))
     alike = several(THREE)
     alike = replace(alike, trials=tuple(replace(t, values=(0.5, 0.0, 0.5), value=0.5) for t in alike.trials))
+    best = ranked(alike)[0].number
     assert trade_off(alike).startswith(
-        "No trial within 1.0 percentage point of the best accuracy has fewer parameters than that one"
+        f"No trial within 1.0 percentage point of the search's best accuracy, trial {best}'s, has fewer parameters than it."
     )
     page(alike, frames(alike))
+
+
+def test_a_kept_trial_off_the_front_is_told() -> None:
+    """Where a trial of the search is better in every objective, the page says which, and by what the kept one was chosen all the same."""
+    record = confirmed(several(TWO))
+    kept, best = record.result["trial"], record.result["search"]["trial"]
+    worse = {kept: (0.9, 1e6), best: (0.99, 10.0)}
+    beaten = replace(
+        record, trials=tuple(replace(t, values=worse[t.number]) if t.number in worse else t for t in record.trials)
+    )
+    said = off_front(beaten)
+    assert said.startswith(
+        f"Trial {kept}, which is kept, is not on the Pareto front: in the search, trial {best} is at "
+    )
+    assert f"by its mean over fresh seeds: 97.3\u00a0%, trial {best}'s is 96.9\u00a0%." in said
+    document = page(beaten, frames(beaten))
+    assert document.count(f"Trial {kept}, which is kept, is not on the Pareto front") == 2
+    worse[kept] = (0.9, 1.0)
+    on = replace(
+        record, trials=tuple(replace(t, values=worse[t.number]) if t.number in worse else t for t in record.trials)
+    )
+    assert off_front(on) == ""
+    assert off_front(confirmed(study())) == ""
+
+
+def test_the_budget_that_a_study_left_out_is_told() -> None:
+    """A study without a budget has the default one, and the page says that as the terminal does."""
+    record = several(TWO)
+    training = {"epochs": None, "updates": None, "examples": None, "patience": None}
+    unsaid = replace(record, settings={**record.settings, "training": training})
+    assert dict(protocol(unsaid))["Budget of a trial"] == "20 epochs"
 
 
 def test_words() -> None:

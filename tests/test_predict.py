@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -296,6 +297,17 @@ def test_refit_trains_on_all_but_the_test_rows(place: Path, capsys: pytest.Captu
     assert (
         main(["run", "--data", str(place / "sales.csv"), "--target", "kind", "--reports", str(place), *SETTINGS]) == 0
     )
+
+
+def test_refit_rewrites_the_page(place: Path, tmp_path: Path) -> None:
+    """After `refit` the page counts the new look at the test rows, without `report`."""
+    study = Path(shutil.copytree(place / "sales", tmp_path / "sales"))
+    looks = read_study(f"sqlite:///{study / 'study.db'}").result["looks"]
+    (study / "report.html").unlink()
+    assert main(["refit", str(study), "--engine", "reference", "--device", "cpu"]) == 0
+    page = (study / "report.html").read_text(encoding="utf-8")
+    assert f"The test rows were looked at {looks + 1} times in all" in page
+    assert "The test rows were used once" not in page
 
 
 @pytest.mark.parametrize("name", ["onnx", "pt2", "safetensors"])

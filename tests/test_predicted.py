@@ -30,12 +30,13 @@ from hpsearch.searching import concluding, scoring
 from hpsearch.searching.place import Place
 from hpsearch.searching.predicted import POINTS, compared, predicted, sample, tenths_of
 from hpsearch.searching.study import open_study, run_study
+from hpsearch.statistics.means import student_mean
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.reading import read_study
 from hpsearch.storage.urls import sqlite_url
 from hpsearch.tables import frames, write
 from hpsearch.training.engines import make_engine
-from hpsearch.words import Metric, hyperparameters, number, ranked, sentences
+from hpsearch.words import SPACE, Metric, hyperparameters, number, ranked, sentences
 from tests.records import study
 from tests.small import small_data
 
@@ -246,21 +247,49 @@ def test_of_many_rows_a_stated_sample_is_kept() -> None:
     )
 
 
+def along(true: np.ndarray, made: np.ndarray) -> StudyRecord:
+    """A study whose network predicted these values."""
+    told = {"rows": "test", "count": len(true), "networks": 1, "targets": 1, "tenths": tenths_of(true, made)}
+    points = [[float(a), float(b)] for a, b in zip(true, made, strict=True)]
+    return replace(study(30), result=study(30).result | {"predicted": told | {"points": points}})
+
+
 def test_errors_are_told_by_tenths_of_the_target() -> None:
     """Each tenth has its rows' range and the quantiles of predicted minus true; the reading says the direction at both ends."""
     true = np.random.default_rng(0).permutation(np.linspace(0, 99, 100))
     rows = tenths_of(true, 0.5 * true + 20)
     assert [row[:3] for row in rows[:2]] == [[0, 9, 10], [10, 19, 10]]
     assert rows[0][3:] == pytest.approx(np.quantile(20 - 0.5 * np.arange(10), [0.1, 0.5, 0.9]))
-    said = {"rows": "test", "count": 100, "networks": 1, "targets": 1, "points": [], "tenths": rows}
-    record = replace(study(30), result=study(30).result | {"predicted": said})
+    record = along(true, 0.5 * true + 20)
     figure = FIGURES["errors"].draw(frames(record), record)
     assert figure is not None
     assert list(figure.data[0].y) == pytest.approx([row[4] for row in rows])
-    reading = FIGURES["errors"].reading(frames(record), record)
-    assert reading.startswith("The median prediction is 17.8 too high for the lowest tenth")
-    assert reading.endswith("27.2 too low for the highest tenth of the targets.")
+    reading = FIGURES["errors"].reading(frames(record), record).replace(SPACE, " ")
+    low, high = student_mean(20 - 0.5 * np.arange(10)), student_mean(0.5 * np.arange(90, 100) - 20)
+    assert reading == (
+        f"For the lowest tenth of the targets the predictions are on average 17.8 too high (95 % interval {low.low:.3g} to "
+        f"{low.high:.3g}). For the highest tenth of the targets the predictions are on average 27.2 too low (95 % interval "
+        f"{high.low:.3g} to {high.high:.3g})."
+    )
     assert tenths_of(true[:49], true[:49]) == []
+
+
+def test_a_direction_is_said_only_where_the_rows_can_tell() -> None:
+    """Tenths of fewer than ten rows say none, and a mean error whose interval holds zero is said to be chance perhaps."""
+    few = along(np.arange(51.0), 0.5 * np.arange(51.0))
+    reading = FIGURES["errors"].reading(frames(few), few)
+    assert reading == (
+        "The lowest and the highest tenth of the targets have 6 and 5 rows, too few to say a direction: it takes at least 10."
+    )
+    edge = along(np.arange(95.0), 0.5 * np.arange(95.0))  # ten rows in the lowest tenth, nine in the highest
+    reading = FIGURES["errors"].reading(frames(edge), edge)
+    assert "The highest tenth of the targets has 9 rows, too few to say a direction" in reading
+    true = np.arange(200.0)
+    noisy = along(true, true + np.where(true % 2 == 0, 10, -9))
+    reading = FIGURES["errors"].reading(frames(noisy), noisy).replace(SPACE, " ")
+    assert reading.count("on average 0.5 too high, which may be chance (95 % interval −4.06 to 5.06)") == 2
+    exact = along(true, true)
+    assert FIGURES["errors"].reading(frames(exact), exact).count("the predictions are right on average.") == 2
 
 
 def beaten(**test: Any) -> StudyRecord:

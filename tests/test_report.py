@@ -64,7 +64,7 @@ def test_the_page_answers_in_order(full: str) -> None:
     [
         (study(0), "No trial has begun yet."),
         (study(1), "of 1 trial"),
-        (study(2), "Only 2 trials trained to the end"),
+        (study(2), "Only 2 usable trials"),
         (unfinished(), "Not finished: as of 2026-03-14 14:02, 12 of 12 trials have ended and 3 are running."),
         (replace(study(0), trials=unfinished().trials[-3:]), "No trial has ended with a usable network yet."),
         (

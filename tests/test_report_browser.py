@@ -2,17 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hpsearch.figures import FIGURES
 from hpsearch.report import write_report
 from hpsearch.report.notebook import fragment
+from hpsearch.searching.predicted import tenths_of
 from hpsearch.storage import StudyRecord
-from tests.records import DATA, study, trials, unfinished
+from tests.records import DATA, confirmed, study, trials, unfinished
 
 CHROMIUM = Path("/usr/bin/chromium")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -150,6 +153,50 @@ def test_confusions_are_squares_that_fit_and_names_stay_text(browser: Any, tmp_p
         assert visit.overflow() <= 0
         assert visit.page.evaluate("window.pwned") is None
         assert visit.complaints == []
+
+
+def large(value: Any) -> Any:
+    """Return a result whose metric is 30,000 times as large."""
+    if isinstance(value, list):
+        return [large(inner) for inner in value]
+    if isinstance(value, dict):
+        return {name: large(inner) for name, inner in value.items()}
+    return 30_000 * value if isinstance(value, float) else value
+
+
+def regression() -> StudyRecord:
+    """A study whose errors and targets are numbers of five and six digits."""
+    true = np.linspace(50_000, 300_000, 60)
+    made = true + 20_000 * np.sin(np.arange(60.0))
+    told = {"rows": "test", "count": 60, "networks": 1, "targets": 1, "points": np.stack([true, made], 1).tolist()}
+    told |= {"tenths": tenths_of(true, made), "errors": {"half": 1e4, "most": 2e4}}
+    record = confirmed(study(20))
+    keys = ("search", "fresh", "confirmed", "gaps", "test")
+    result = record.result | {key: large(record.result[key]) for key in keys if key in record.result}
+    data = {**record.data, "metric": "rmse", "task": "regression"}
+    return replace(record, direction="minimize", data=data, result=result | {"predicted": told})
+
+
+def test_large_numbers_fit_a_telephone(browser: Any, tmp_path: Path) -> None:
+    """At 390 pixels no two numbers of an axis touch, no legend is cut, and no gap is left under the square of predictions."""
+    with Visit(browser, written(regression(), tmp_path), 390) as visit:
+        for name in ("confirmed", "predictions", "errors"):
+            boxes = visit.page.evaluate(
+                f"""() => [...document.querySelectorAll('#figure-{name} .xtick text')].map(t => t.getBoundingClientRect())
+                    .map(r => [r.left, r.right]).sort((a, b) => a[0] - b[0])"""
+            )
+            assert len(boxes) > 1, name
+            assert all(before[1] + 4 < after[0] for before, after in pairwise(boxes)), (name, boxes)
+            ends = visit.page.evaluate(
+                f"""() => [document.querySelector('#figure-{name}').getBoundingClientRect().right,
+                    ...[...document.querySelectorAll('#figure-{name} .legendtext')].map(t => t.getBoundingClientRect().right)]"""
+            )
+            assert max(ends) == ends[0], (name, ends)
+        gap = visit.page.evaluate(
+            """() => document.querySelector('#figure-predictions').getBoundingClientRect().bottom
+                - document.querySelector('#figure-predictions .xtitle').getBoundingClientRect().bottom"""
+        )
+        assert gap < 60
 
 
 def test_the_leaderboard_keeps_its_first_columns(browser: Any, report: Path) -> None:

@@ -127,13 +127,31 @@ def test_text_cells_cannot_become_formulas_and_numbers_stay(tmp_path: Path, reco
 
 
 def test_files_are_replaced_whole(tmp_path: Path, record: StudyRecord) -> None:
-    """Every table becomes a file, the columns are explained in one, nothing temporary is left behind."""
+    """Every table that applies becomes a file, the columns are explained in one, nothing temporary is left behind."""
     built = frames(record)
     write(built, tmp_path)
     write(built, tmp_path, Metric.of(record))
-    wanted = {f"{name}.csv" for name in TABLES} | {"columns.csv", "leaderboard.md"}
+    applies = {name for name, table in TABLES.items() if len(built[name]) or not table.optional}
+    wanted = {f"{name}.csv" for name in applies} | {"columns.csv", "leaderboard.md"}
     assert {path.name for path in tmp_path.iterdir()} == wanted
     assert (tmp_path / "leaderboard.md").read_text(encoding="utf-8").count("\n") == 22
+
+
+def test_a_table_that_does_not_apply_has_no_file(tmp_path: Path, record: StudyRecord) -> None:
+    """Single predictions are of a regression, confusions of a classification; a header without rows is neither written nor left."""
+    points = {"rows": "test", "count": 1, "networks": 1, "targets": 1, "points": [[1.0, 2.0]], "tenths": []}
+    classes = {"rows": "test", "count": 3, "networks": 1, "classes": ["a", "b"], "confusion": [[1, 0], [1, 1]]}
+    for told, there, absent in (
+        (points, "predictions", {"confusion", "errors", "pareto"}),
+        (classes, "confusion", {"predictions", "errors", "pareto"}),
+    ):
+        write(frames(replace(record, result={**record.result, "predicted": told})), tmp_path)
+        names = {path.stem for path in tmp_path.glob("*.csv")}
+        assert there in names
+        assert not absent & names
+        with (tmp_path / "columns.csv").open(newline="", encoding="utf-8") as file:
+            explained = {row["table"] for row in csv.DictReader(file)}
+        assert explained == names - {"columns"}
 
 
 def test_hyperparameter_named_like_a_column_keeps_both(record: StudyRecord) -> None:
@@ -154,14 +172,14 @@ def test_importance_finds_what_matters_and_is_reproducible(record: StudyRecord) 
 
 
 def test_importance_says_why_it_is_unknown(record: StudyRecord) -> None:
-    """Below 20 usable trials, for a rare conditional hyperparameter and for a constant one there is a reason, no number."""
+    """Below 20 trials with a value, for a rare conditional hyperparameter and for a constant one there is a reason, no number."""
     few = importances(replace(record, trials=record.trials[: ENOUGH - 1]))
     assert all(row.share is None and "not enough evidence" in row.note for row in few)
     rare = tuple(
         replace(t, params={**t.params, "same": 1, **({"rare": 2.0} if t.number < 4 else {})}) for t in record.trials
     )
     notes = {row.name: row.note for row in importances(replace(record, trials=rare), resamples=2)}
-    assert "only 4 usable trials had it" in notes["rare"]
+    assert "only 4 trials with a value had it" in notes["rare"]
     assert notes["same"] == "never varied"
 
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.commands.shared import add_common
+from hpsearch.commands.shared import add_common, write_page
 from hpsearch.commands.studies import add_again, search_of, url_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
 
 
 def call(options: argparse.Namespace) -> None:
-    """Train, score the test rows once more, and write `refit.safetensors` and `refit.json`."""
+    """Train, score the test rows once more, and write `refit.safetensors`, `refit.json` and the report again."""
     from hpsearch.files import make_folder
     from hpsearch.model import save_model
     from hpsearch.screen import Screen
@@ -47,6 +47,8 @@ def call(options: argparse.Namespace) -> None:
     save_model(folder, "refit", refitted.model)
     _tell(screen, refitted, looks)
     screen.row("model", folder / "refit.safetensors")
+    _, page = write_page(place.storage, record.name, folder)  # it says how often the test rows were used
+    screen.row("report", page)
 
 
 def _tell(screen: "Screen", refitted: "Refitted", looks: int) -> None:

@@ -1,14 +1,10 @@
 """`run`: a study from its file to its report."""
 
 import argparse
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from hpsearch.commands.shared import add_common, add_data, add_training, add_workers, place_of, study_of
+from hpsearch.commands.shared import add_common, add_data, add_training, add_workers, place_of, study_of, write_page
 from hpsearch.errors import CompletedElsewhere, SearchFailed, Stopped
-
-if TYPE_CHECKING:
-    from hpsearch.storage import StudyRecord
 
 
 def add(commands: Any) -> None:
@@ -55,16 +51,7 @@ def call(options: argparse.Namespace) -> None:
         screen.announce(str(complete))
         return
     except (Stopped, SearchFailed):
-        _page(url, config.study.name, folder)
+        write_page(url, config.study.name, folder)
         raise
-    record, page = _page(url, config.study.name, folder)
+    record, page = write_page(url, config.study.name, folder)
     screen.conclude(record, page)
-
-
-def _page(url: str, name: str | None, folder: Path) -> "tuple[StudyRecord, Path]":
-    """Make the report of a study from its storage alone."""
-    from hpsearch.report import write_report
-    from hpsearch.storage.reading import read_study
-
-    record = read_study(url, name)
-    return record, write_report(record, folder)

@@ -191,3 +191,12 @@ def record_of(source: str, name: str | None, reports: Path) -> "StudyRecord | Co
     if "://" in source:
         return read(source, name)
     return read(sqlite_url(study_folder(source, reports).absolute() / "study.db"), name)
+
+
+def write_page(url: str, name: str | None, folder: Path) -> "tuple[StudyRecord, Path]":
+    """Make the report of a search from its storage alone; return what was read, and the page."""
+    from hpsearch.report import write_report
+    from hpsearch.storage.reading import read_study
+
+    record = read_study(url, name)
+    return record, write_report(record, folder)

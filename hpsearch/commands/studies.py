@@ -3,12 +3,14 @@
 import argparse
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import UserError, shown
 from hpsearch.finding import folder_of, study_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hpsearch.model import Model
     from hpsearch.screen import Screen
     from hpsearch.storage import StudyRecord
@@ -92,11 +94,21 @@ def loaded(options: argparse.Namespace) -> "Model":
 
 def tell_model(screen: "Screen", head: str, text: str, model: "Model") -> None:
     """Print a line that ends with which networks predict, and why these where several were judged against one."""
-    from hpsearch.kept import of_trials, why
-    from hpsearch.words import Metric
+    from hpsearch.kept import of_trials
 
     screen.row(head, f"{text} {of_trials([member.trial for member in model.members])}")
-    figures, kept = model.metrics, model.metrics.get("choice")
-    if isinstance(kept, dict):
-        metric = Metric.named(str(figures.get("metric")), figures.get("direction") == "maximize").plain
-        screen.row("", why(kept, metric))
+    if said := _why(model.metrics):
+        screen.row("", said)
+
+
+def _why(figures: "Mapping[str, Any]") -> str:
+    """Say why these networks predict; of one that was taken from an ensemble that it was; "" where nothing was judged."""
+    from hpsearch.kept import single, why
+    from hpsearch.words import Metric
+
+    if networks := figures.get("single_of"):
+        return single(networks)
+    choice = figures.get("choice")
+    if not isinstance(choice, dict):
+        return ""
+    return why(choice, Metric.named(str(figures.get("metric")), figures.get("direction") == "maximize").plain)

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from hpsearch.data.objectives import OBJECTIVES
 from hpsearch.space import SearchSpace
-from hpsearch.trial import Budget
+from hpsearch.trial import UNSAID, Budget
 
 UNITS = ("epochs", "updates", "examples")
 SAMPLED = (
@@ -176,7 +176,7 @@ class StudyConfig(BaseModel):
     def budget(self) -> Budget:
         """The budget of each trial."""
         units = {unit: getattr(self.training, unit) for unit in UNITS}
-        unit, amount = next(((u, a) for u, a in units.items() if a), ("epochs", 20))
+        unit, amount = next(((u, a) for u, a in units.items() if a), UNSAID)
         evaluations = self.training.evaluations or (min(amount, 100) if unit == "epochs" else 20)
         factor = None if self.search.pruner == "none" else self.search.reduction_factor
         resolution = self.compare.resolution if self.compare else None

@@ -2,9 +2,9 @@
 
 A figure is a row: `draw` makes it from the tables and the record, or returns None where there is too little to draw; `reading` says
 in words what it shows, with the numbers, or why there is none. `layout.meta` holds what the page needs besides: `switch` (other
-horizontal axes), `panels` (small ones that the page lays out for its width), `turned` (pixels below which the horizontal axis runs
-down the page, and how high the figure is then), `thinned` (a note where not every trial is drawn), `note` (any other). To add a
-figure, write the two functions and a row.
+horizontal axes), `panels` (small ones that the page lays out for its width), `turned` (pixels below which the horizontal axis runs down
+the page, and how high the figure is then), `square` (pixels by which it is higher than wide at most), `thinned` (a note where not every
+trial is drawn), `note` (any other). To add a figure, write the two functions and a row.
 """
 
 from collections.abc import Callable

@@ -12,7 +12,7 @@ from hpsearch.figures.scale import Scale, scale_of
 from hpsearch.figures.style import LIGHT, axis, blank, label, name_label, rounded, thin, thinned
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.tables import Frames
-from hpsearch.words import Metric, count, hyperparameters, listing, ranked, readable, visible
+from hpsearch.words import Metric, count, hyperparameters, listing, ranked, readable, tally, visible
 
 BINS = (
     ("pale", 0.7, "worse half", 0.5),
@@ -118,7 +118,7 @@ def parallel_reading(frames: Frames, record: StudyRecord) -> str:
     """Say which choices the best tenth has in common."""
     trials, names = ranked(record), hyperparameters(record)
     if len(trials) < 5 or len(names) < 2:
-        return "Fewer than five trials trained to the end, or only one hyperparameter varied."
+        return "Fewer than five usable trials, or only one hyperparameter varied."
     top = trials[: max(3, len(trials) // 10)]
     found = []
     for name in names:
@@ -127,5 +127,5 @@ def parallel_reading(frames: Frames, record: StudyRecord) -> str:
         (common, having), *_ = Counter(values).most_common(1)
         if scale.categories and len(scale.categories) > 1 and having >= 0.75 * len(values):
             found.append(f"{readable(name, 40)} {visible(common, 24)}")
-    text = f"The search's best {count(len(top), 'trial')} of {len(trials):,}"
+    text = f"The search's best {count(len(top), 'trial')} of {tally(record)}"
     return f"{text} mostly share {listing(found)}." if found else f"{text} have no single choice in common."

@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from hpsearch.figures.style import LIGHT, axis, blank, label
+from hpsearch.figures.style import LIGHT, SQUARE, axis, blank, label
 from hpsearch.storage import StudyRecord
 from hpsearch.tables import Frames
 from hpsearch.words import count, share, visible
@@ -49,7 +49,7 @@ def confusion(frames: Frames, record: StudyRecord) -> go.Figure | None:
     figure.update_xaxes(axis("predicted class", showgrid=False, **ticks, **across))
     figure.update_yaxes(axis("true class", showgrid=False, **ticks, **down))
     note = "A cell's number counts rows; the deeper its colour, the larger its share of the true class's rows. Right answers are blue."
-    return figure.update_layout(meta={"note": note})
+    return figure.update_layout(meta={"note": note, "square": SQUARE})
 
 
 def _cell(true: int, other: int, part: float) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from hpsearch.figures.style import (
     thinned,
     value_axis,
 )
+from hpsearch.kept import off_front
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.tables import Frames
 from hpsearch.words import Metric, close_to, count, judged, listing, number, sentence, share
@@ -120,8 +121,9 @@ def pareto_reading(frames: Frames, record: StudyRecord) -> str:
     if len(trials) < 2:
         return "There is nothing to draw yet: at least two trials must have ended with a value."
     on = len(_front(frames))
-    first = f"{count(on, 'trial')} of {len(trials):,} {'is' if on == 1 else 'are'} on the front: "
-    return f"{first}no other is as good in every objective and better in one. {trade_off(record)}"
+    first = f"{on:,} of {count(len(trials), 'usable trial')} {'is' if on == 1 else 'are'} on the front: "
+    said = (f"{first}no other is as good in every objective and better in one.", off_front(record), trade_off(record))
+    return " ".join(filter(None, said))
 
 
 def trade_off(record: StudyRecord) -> str:
@@ -138,15 +140,14 @@ def _nearby(trials: Sequence[TrialRecord], objectives: Sequence[Metric], place: 
     found = min(near, key=lambda trial: sign * trial.values[place])  # of equal ones the first, the best in the metric
     if found.values[place] == leader.values[place]:
         wish = f"fewer {other.name}" if other.whole else f"a better {other.name}"
-        return f"No trial within {metric.gap(close, 0)} of the best {metric.name} has {wish} than that one, trial {leader.number}."
+        return f"No trial within {metric.gap(close, 0)} of the search's best {metric.name}, trial {leader.number}'s, has {wish} than it."
     gap = metric.gap(found.values[0], leader.values[0])
     where = f"within {gap} of" if found.values[0] != leader.values[0] else "level with"
     own, best = found.values[place], leader.values[place]
     part = f", {_part(own / best)} of them" if other.whole and best else ""
     units = f"{number(round(own))} {other.name}" if other.whole else f"{other.name} {other.text(own)}"
-    return sentence(
-        f"{where} the best {metric.name}, with {units} instead of {other.text(best)}{part}: trial {found.number}."
-    )
+    top = f"the search's best {metric.name}, trial {leader.number}'s"
+    return sentence(f"{where} {top}, with {units} instead of {other.text(best)}{part}: trial {found.number}.")
 
 
 def _part(ratio: float) -> str:

@@ -31,7 +31,7 @@ from hpsearch.figures.style import (
 from hpsearch.kept import trials_of
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.tables import Frames
-from hpsearch.words import Metric, close_to, count, duration, number, ranked, share
+from hpsearch.words import Metric, close_to, count, duration, number, ranked, share, tally
 
 MOST = 1000
 FEW = 10  # ended trials, below which halves are not compared
@@ -157,7 +157,7 @@ def history_reading(frames: Frames, record: StudyRecord) -> str:
     ended = shown(record)
     if len(ended) < 2 or leader is None or leader.value is None:
         return "There is nothing to draw yet: at least two trials must have ended with a value."
-    of = f"of {count(len(ended), 'ended trial')}{_other(record, leader)}"
+    of = f"the best of {tally(record)}{_other(record, leader)}"
     text = f"The best value, {metric.text(leader.value)}, came from trial {leader.number}, {of}. "
     if len(ended) < FEW:
         return text.strip()

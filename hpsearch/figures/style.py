@@ -76,6 +76,7 @@ SYMBOLS = {
     "killed its worker": "hexagram",
     "running": "star",
 }
+SQUARE = 30  # pixels by which a figure whose axes share one scale is higher than wide, for its legend and its titles
 FAILED = ("diverged", "out of memory", "killed its worker", "fail")
 BEYOND = "off the scale"  # a value that the axis leaves out, drawn on the edge
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -132,12 +133,15 @@ def axis(title: str = "", **more: Any) -> dict[str, Any]:
 def value_axis(metric: Metric, limits: tuple[float, float], title: str = "") -> dict[str, Any]:
     """Return the axis of the study's metric over the limits."""
     narrow = abs(limits[1] - limits[0]) < 0.05
-    form = (
-        {"tickformat": ".1%" if narrow else ".0%"}
-        if metric.percent
-        else {"tickformat": "~g", "exponentformat": "power"}
-    )
+    form = {"tickformat": ".1%" if narrow else ".0%"} if metric.percent else number_ticks(*limits)
     return axis(title, range=list(within(limits, metric)), nticks=7) | form
+
+
+def number_ticks(low: float, high: float) -> dict[str, Any]:
+    """Return how the ticks of plain numbers are written: from ten thousand on as 20k, which fits a telephone's page."""
+    if max(abs(low), abs(high)) >= 10_000:
+        return {"tickformat": "~s"}
+    return {"tickformat": "~g", "exponentformat": "power"}
 
 
 def limits(values: list[float], metric: Metric) -> tuple[float, float]:

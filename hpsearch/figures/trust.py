@@ -10,7 +10,7 @@ from hpsearch.kept import marked, trials_of
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.results import mean_of, networks_of
 from hpsearch.tables import Frames
-from hpsearch.words import SPACE, Metric, count, ranked
+from hpsearch.words import SPACE, Metric, tally
 
 MOST = 12  # trials that are drawn
 ROW = 58  # pixels
@@ -158,9 +158,7 @@ def _curse(record: StudyRecord, metric: Metric) -> str:
         return ""
     text = f"On fresh seeds the hyperparameters of the search's best trial, {trial}, do {_told(gap, metric, 'in the search')}"
     if gap["value"] > 0 and gap["low"] is not None and gap["low"] > 0:
-        return (
-            f"{text}: as the best of {count(len(ranked(record)), 'trained network')} it was lucky (the winner's curse)."
-        )
+        return f"{text}: as the best of {tally(record)} it was lucky (the winner's curse)."
     return f"{text}: the search's best value was no luck that these runs could show."
 
 

@@ -11,11 +11,8 @@ def alone(model: Model) -> Model:
     """Return a model's first network as a model; its metrics are what is known of that network alone. One network is itself."""
     if len(model.members) == 1:
         return model
-    known = {
-        name: model.metrics[name]
-        for name in ("metric", "direction", "search", "fresh", "choice")
-        if name in model.metrics
-    }
+    known = {name: model.metrics[name] for name in ("metric", "direction", "search", "fresh") if name in model.metrics}
+    known |= {"single_of": len(model.members)}  # the choice between the two is the ensemble's, which is what is kept
     first = model.members[0]
     provenance = {**model.provenance, "trials": [first.trial]}
     return replace(model, members=(first,), metrics=known, provenance=provenance)

@@ -12,7 +12,7 @@ from typing import Any
 from hpsearch.figures import DARK, FIGURES, LIGHT, Figure, plotly_script
 from hpsearch.figures.pareto import trade_off
 from hpsearch.files import write_file
-from hpsearch.kept import model, trials_of, why
+from hpsearch.kept import model, off_front, trials_of, why
 from hpsearch.report import findings
 from hpsearch.report.derived import derived
 from hpsearch.report.page import Html, bullets, document, element, facts, link, paragraph, section, table, text
@@ -20,7 +20,7 @@ from hpsearch.report.plain import plain as as_json
 from hpsearch.report.trust import honesty
 from hpsearch.storage import StudyRecord
 from hpsearch.tables import TABLES, Frames, cells, frames, leaders, write
-from hpsearch.words import Metric, best, readable, sentence, visible
+from hpsearch.words import USABLE, Metric, best, count, ranked, readable, sentence, tally, visible
 
 MOST_COLUMNS = 100  # of the data's that the page lists
 PREVIEW = 20  # rows of a table that the page shows; the file has all of them
@@ -63,7 +63,7 @@ def page(record: StudyRecord, tables: Frames) -> str:
         _parameters(record, tables),
         _hyperparameters(record, tables),
         _columns(record),
-        _outcomes(tables),
+        _outcomes(record, tables),
         _protocol(record),
         _footer(record),
     ]
@@ -99,6 +99,7 @@ def _result(record: StudyRecord) -> Html:
         element("h2", text(title)),
         paragraph(sentence_, "best"),
         paragraph(why(record.result.get("choice"), Metric.of(record))),
+        paragraph(off_front(record)),
         paragraph(trade_off(record)),
         element("dl", *boxes, class_="numbers"),
     ]
@@ -134,9 +135,8 @@ def _leaderboard(record: StudyRecord, tables: Frames) -> Html:
     metric = Metric.of(record)
     said = {"value": metric.name, "standard_error": "standard error over folds", "seconds": "time"}
     head = [said.get(name) or readable(name, 60) for name in board.columns]
-    which = (
-        f"The {'highest' if metric.maximize else 'lowest'} validation values of all trials that trained to their end."
-        + (f" The marked one{_among(record)} has the best mean over fresh seeds." if record.result.get("fresh") else "")
+    which = f"The {'highest' if metric.maximize else 'lowest'} validation values of all {tally(record)}." + (
+        f" The marked one{_among(record)} has the best mean over fresh seeds." if record.result.get("fresh") else ""
     )
     return section(
         "leaderboard",
@@ -260,13 +260,13 @@ def _columns(record: StudyRecord) -> Html:
     )
 
 
-def _outcomes(tables: Frames) -> Html:
+def _outcomes(record: StudyRecord, tables: Frames) -> Html:
     frame = tables["outcomes"]
-    return (
-        section("outcomes", "How the trials ended", table(["outcome", "trials", "meaning"], cells(frame), ("trials",)))
-        if len(frame)
-        else Html("")
-    )
+    if not len(frame):
+        return Html("")
+    counted = paragraph(f"{USABLE}: {len(ranked(record)):,} of {count(len(record.trials), 'trial')}.", "ask")
+    said = table(["outcome", "trials", "meaning"], cells(frame), ("trials",))
+    return section("outcomes", "How the trials ended", counted, said)
 
 
 def _protocol(record: StudyRecord) -> Html:

@@ -16,6 +16,7 @@ from hpsearch.kept import of_trials, trials_of
 from hpsearch.report.trust import cautions, mean_box
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.storage.results import mean_of, test_of
+from hpsearch.trial import UNSAID
 from hpsearch.words import (
     SPACE,
     Metric,
@@ -25,12 +26,14 @@ from hpsearch.words import (
     listing,
     network,
     number,
+    of_all,
     ranked,
     readable,
     sentence,
     sentences,
     share,
     space_of,
+    tally,
     usable,
     visible,
 )
@@ -148,8 +151,8 @@ def numbers(record: StudyRecord) -> list[tuple[str, str, str]]:
     if mean := mean_of(record.result):
         found.append(mean_box(metric, mean, "further" if len(trials) > 1 else "fresh"))
     elif len(trials) < 2:
-        value, of = record.result.get("validation", leader.value), count(len(ranked(record)), "trained network")
-        found.append((f"validation {metric.name}", metric.text(value), f"best of {of}"))
+        value = record.result.get("validation", leader.value)
+        found.append((f"validation {metric.name}", metric.text(value), f"best of {tally(record)}"))
     if (other := beside(record)) is not None:
         found.insert(
             len(found) - 1 if other.rows == "test" else len(found),
@@ -168,11 +171,7 @@ def numbers(record: StudyRecord) -> list[tuple[str, str, str]]:
         )
     if parameters:
         found.append(("parameters", number(parameters), "numbers learned from the training rows"))
-    return (
-        found
-        if len(trials) > 1
-        else [*found, ("trial", str(leader.number), f"of {count(len(record.trials), 'trial')}")]
-    )
+    return found if len(trials) > 1 else [*found, ("trial", str(leader.number), f"of {of_all(record)}")]
 
 
 def _test(metric: Metric, test: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -224,11 +223,7 @@ def _few(record: StudyRecord) -> str:
             if ended > 1
             else "The only ended trial gave no usable network."
         )
-    return (
-        f"Only {count(trained, 'trial')} trained to the end: read every comparison as a hint."
-        if 0 < trained < FEW
-        else ""
-    )
+    return f"Only {tally(record)}: read every comparison as a hint." if 0 < trained < FEW else ""
 
 
 def _lost(record: StudyRecord) -> str:
@@ -297,17 +292,14 @@ def _optimism(record: StudyRecord) -> str:
         return f"{said}, on the worse side: the two sets of rows may differ in kind, so look at how they were split."
     if fresh:
         return f"{said}: hyperparameters and best evaluations were chosen on the validation rows, which flatters. Rely on the test value."
-    chosen = count(len(ranked(record)), "trained network")
-    return f"{said}: as the best of {chosen} the choice flatters it (the search's optimism). Rely on the test value."
+    return f"{said}: as the best of {tally(record)} the choice flatters it (the search's optimism). Rely on the test value."
 
 
 def protocol(record: StudyRecord) -> list[tuple[str, str]]:
     """Return how the study was done, as names and what they are."""
     study, training, search = (table_of(record, name) for name in ("study", "training", "search"))
     data, result = record.data, record.result
-    budget = listing(
-        [f"{number(training[name])} {name}" for name in ("epochs", "updates", "examples") if training.get(name)]
-    )
+    budget = _budget(training)
     patience = (
         f"; a trial stops after {number(training['patience'])} evaluations without a better metric"
         if training.get("patience")
@@ -323,7 +315,7 @@ def protocol(record: StudyRecord) -> list[tuple[str, str]]:
             f"{number(search.get('trials'))}"
             + (f", at most {duration(float(timeout))}" if isinstance(timeout, int | float) else ""),
         ),
-        ("Budget of a trial", (budget or "–") + patience),
+        ("Budget of a trial", budget + patience),
         ("Cross-validation", _folds(record)),
         ("Sampler", _with(search, "sampler", "lag", "trial k is proposed from the results of trials 0 to k − {}")),
         ("Pruner", number(search.get("pruner") or "none")),
@@ -338,6 +330,14 @@ def protocol(record: StudyRecord) -> list[tuple[str, str]]:
         ("Distinct trials", number(result["distinct"]) if result.get("distinct") is not None else ""),
         ("Wall time", duration(float(result["seconds"])) if result.get("seconds") else ""),
     ]
+
+
+def _budget(training: Mapping[str, Any]) -> str:
+    """Return what each trial trained for; what the study did not say is the default, as the search took it."""
+    if not training:
+        return "–"
+    said = [(name, training[name]) for name in ("epochs", "updates", "examples") if training.get(name)]
+    return listing([f"{number(amount)} {unit}" for unit, amount in said or [UNSAID]])
 
 
 def _confirmation(confirm: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@
   const touch = window.matchMedia("(pointer: coarse)");
   const chosen = {};
   const hidden = new Set(); // names that the reader switched off: in every figure that has them
+  const NARROW = 4; // numbers along an axis of a telephone's page
   let paper = false;
 
   // Only values under a key that names a colour are exchanged: a trial's text is never touched.
@@ -66,6 +67,10 @@
     copy.layout.width = width;
     if (meta.turned && width < meta.turned.below) turn(copy, width, meta.turned.height);
     if (meta.panels) arrange(copy.layout, meta, width);
+    // Axes of one scale are as high as the page is wide at most: what is higher would be a gap below them.
+    if (meta.square) copy.layout.height = Math.min(copy.layout.height, width + meta.square);
+    // A narrow axis has room for few numbers beside each other.
+    if (width < 520 && copy.layout.xaxis.nticks && !meta.panels) copy.layout.xaxis.nticks = Math.min(copy.layout.xaxis.nticks, NARROW);
     // A narrow legend has more lines; they must not eat the picture.
     const lines = copy.data.filter((trace) => trace.showlegend !== false && trace.name).length;
     if (width < 520 && !meta.turned) copy.layout.height += meta.panels ? 90 : 16 * Math.max(0, lines - 2);

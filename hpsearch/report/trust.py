@@ -6,7 +6,7 @@ from typing import Any
 from hpsearch.kept import looked
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.results import networks_of, test_of
-from hpsearch.words import SPACE, Metric, best, count, ranked
+from hpsearch.words import SPACE, Metric, best, count, ranked, tally
 
 
 def honesty(record: StudyRecord) -> str:
@@ -18,7 +18,7 @@ def honesty(record: StudyRecord) -> str:
     if record.result.get("fresh"):
         return f"{text}{_three(record)} {_expect(record)}"
     if trained > 1:
-        text += f"The validation value is the best of {trained:,} and so tends to be too good. "
+        text += f"The validation value is the best of {tally(record)} and so tends to be too good. "
     return f"{text}{_expect(record)}"
 
 
