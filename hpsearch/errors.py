@@ -14,6 +14,10 @@ SECRETS = re.compile(  # what stands before the last @ may hold any character; o
     r"(://[^/@:\s]*:).*@|((?:passw(?:or)?d|passphrase|pwd|secret|token)(?:=|%3D))(?:(?!%3B)[^&;\s'\"])*", re.IGNORECASE
 )
 
+MISTYPED = re.compile(  # user:password@ behind no ://, as in postgresql:/u:p@h
+    r"((?:^|[/\s'\"])[^/@:\s'\"]+:)(?!/|\*\*\*@)[^\s@]+@"
+)
+
 
 class HpsearchError(Exception):
     """The root of hpsearch's own errors; `status` is the exit status of the command line."""
@@ -66,7 +70,8 @@ def shown(value: object) -> str:
 
 def masked(text: str) -> str:
     """Return a storage's URL, or any line with one in it, without its password: for screen, log and report."""
-    return SECRETS.sub(lambda found: f"{found[1]}***@" if found[1] else f"{found[2]}***", text)
+    plain = SECRETS.sub(lambda found: f"{found[1]}***@" if found[1] else f"{found[2]}***", text)
+    return MISTYPED.sub(r"\1***@", plain)
 
 
 USUAL = {  # what else people call something → what it is called here; a new name is one row

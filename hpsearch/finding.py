@@ -14,6 +14,7 @@ from hpsearch.files import folder_name
 
 OWN = ("best.json", "refit.json", "study.db")  # a folder with one of these is a study's
 STORED = ("study.db", "storage.txt", "best.json")
+FILE = "study.db"
 BEST = "best"
 SINGLE = "single"  # one network of the best, where that is several
 MOST = 12  # studies that are listed
@@ -38,6 +39,22 @@ def study_folder(source: str, reports: Path) -> Path:
     if not any((folder / file).is_file() for file in STORED):
         raise UserError(f"no study {shown(source)} in {shown(str(reports))}. {_there(source, studies_in(reports))}")
     return folder
+
+
+def study_file(source: str, reports: Path) -> Path:
+    """Return the file in which a study of a folder is kept.
+
+    Raises:
+        UserError: there is no such study, or it is kept elsewhere; nobody connects because a file of the folder says so.
+    """
+    folder = study_folder(source, reports)
+    note = folder / "storage.txt"
+    if not (folder / FILE).is_file() and note.is_file():
+        kept = note.read_text(encoding="utf-8", errors="replace").strip()
+        raise UserError(
+            f"study {shown(source)} is kept in {shown(kept)}. Give that URL, and the study's name (--study) if it holds several."
+        )
+    return folder.absolute() / FILE
 
 
 def model_folder(source: str, reports: Path, model: str = BEST) -> Path:

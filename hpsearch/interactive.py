@@ -21,7 +21,7 @@ from hpsearch.config import StudyConfig
 from hpsearch.data.cells import to_array
 from hpsearch.errors import UserError, shown
 from hpsearch.files import folder_name, write_file
-from hpsearch.finding import model_folder
+from hpsearch.finding import model_folder, study_file
 from hpsearch.kept import looked, of_trials, trials_of, why
 from hpsearch.model import Model, load_model
 from hpsearch.model.alone import model_named
@@ -311,11 +311,8 @@ def load(
         StorageError: a file is missing or damaged, or the storage cannot be reached.
     """
     folder = model_folder(str(study), Path(reports), model)
-    if storage is None and not (folder / DEFAULT).exists():
-        raise UserError(
-            f"study {shown(str(study))} is kept in another storage than its folder's. Give its URL: storage."
-        )
-    record = read(storage or sqlite_url(folder.absolute() / DEFAULT), None if storage is None else str(study))
+    url = storage or sqlite_url(study_file(str(study), Path(reports)))
+    record = read(url, None if storage is None else str(study))
     if isinstance(record, ComparisonRecord):
         raise UserError(f"{record.name!r} is a comparison, which has no best network. Give a search's name.")
     if not record.result:

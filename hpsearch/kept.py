@@ -13,6 +13,7 @@ from hpsearch.storage.results import looks, networks_of
 from hpsearch.words import Metric, count, judged, listing, ranked
 
 MOST = 8  # trials that are named
+ROUNDING = 1e-9  # a gap below which two values are one
 
 
 def model(networks: int) -> str:
@@ -101,7 +102,7 @@ def luck(result: Mapping[str, Any], metric: Metric) -> str:
     gap = (result.get("gaps") or {}).get("search")
     if not gap or gap["value"] is None:
         return "as the best of many it tends to be too good"
-    if gap["value"] <= 0:
+    if gap["value"] <= ROUNDING:
         return "no better than its own hyperparameters on fresh seeds"
     better = f"{metric.gap(gap['value'], 0)} better than its own hyperparameters on fresh seeds"
     lucky = gap["low"] is not None and gap["low"] > 0

@@ -1,6 +1,7 @@
 """The command line as a user has it: run, continue, stop, resume, report."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from safetensors import safe_open
 
 from hpsearch.cli import main
 from hpsearch.errors import HpsearchError
+from hpsearch.searching.stopping import stopping
 from hpsearch.storage.reading import read_study
 
 QUICK = """
@@ -396,3 +398,45 @@ def test_help_lists_what_is_accepted(capsys: pytest.CaptureFixture[str]) -> None
         named = re.search(rf"{option} [A-Z]+ ((?:\w+, )+\w+)", words)
         assert named, (command, option)
         assert set(named[1].split(", ")) == set(rows), (command, option)
+
+
+@pytest.mark.parametrize("grace", ["-3", "nan", "soon"])
+def test_a_grace_period_is_a_time(study: Path, grace: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A grace period that is no number of seconds is refused before anything is read."""
+    assert main([*arguments(study), f"--grace={grace}"]) == 2
+    assert "--grace" in capsys.readouterr().err
+
+
+def test_a_signal_before_there_is_a_study(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SIGTERM that comes before the storage is made ends with its status: there is no page to be written."""
+
+    def terminate(*arguments: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("hpsearch.searching.study.check_home", terminate)
+    assert main(arguments(study)) == 143
+
+
+def test_a_study_kept_elsewhere_is_told(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A study in another storage than its folder's is not read by its name; the line says where it is."""
+    folder = study.parent / "out" / "elsewhere"
+    folder.mkdir(parents=True)
+    (folder / "storage.txt").write_text("postgresql://me:***@host/db")
+    for command in ("report", "verify", "dashboard"):
+        assert main([command, "elsewhere", "--reports", str(folder.parent)]) == 2
+        assert "study 'elsewhere' is kept in 'postgresql://me:***@host/db'. Give that URL" in capsys.readouterr().err
+
+
+def test_a_swallowed_interrupt_ends_all_the_same(capfd: pytest.CaptureFixture[str]) -> None:
+    """A second Ctrl-C that comes in a callback, where Python ignores what is raised, ends the search at its end, without a traceback."""
+    search = type("Search", (), {"stopping": False})()
+
+    class Callback:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt), stopping(search, lambda line: None):
+        Callback()
+    assert search.stopping
+    assert "Traceback" not in capfd.readouterr().err

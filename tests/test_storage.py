@@ -295,6 +295,10 @@ def test_hostile_attributes_are_not_trusted(url: str) -> None:
         ("postgresql://me:secret@host/db", "postgresql://me:***@host/db"),
         ("mysql+pymysql://u:p%40ss@h:1/d?password=secret&x=1", "mysql+pymysql://u:***@h:1/d?password=***&x=1"),
         ("sqlite:///a/b.db", "sqlite:///a/b.db"),
+        ("postgresql:/me:secret@h/db", "postgresql:/me:***@h/db"),
+        ("postgresql//me:secret@h/db", "postgresql//me:***@h/db"),
+        ("storage 'me:secret@h'", "storage 'me:***@h'"),
+        ("line 3: somebody@example.org", "line 3: somebody@example.org"),
     ],
 )
 def test_passwords_are_masked(url: str, shown: str) -> None:

@@ -1,10 +1,11 @@
 """`run`: a study from its file to its report."""
 
 import argparse
+from contextlib import suppress
 from typing import Any
 
 from hpsearch.commands.shared import add_common, add_data, add_training, add_workers, place_of, study_of, write_page
-from hpsearch.errors import CompletedElsewhere, SearchFailed, Stopped
+from hpsearch.errors import CompletedElsewhere, SearchFailed, Stopped, UserError
 
 
 def add(commands: Any) -> None:
@@ -51,7 +52,8 @@ def call(options: argparse.Namespace) -> None:
         screen.announce(str(complete))
         return
     except (Stopped, SearchFailed):
-        write_page(url, config.study.name, folder)
+        with suppress(UserError):  # it was stopped before there was a study
+            write_page(url, config.study.name, folder)
         raise
     record, page = write_page(url, config.study.name, folder)
     screen.conclude(record, page)

@@ -1,6 +1,7 @@
 """What several commands share: their options, where a study is kept, and what takes the place of its file's settings."""
 
 import argparse
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,11 +43,18 @@ def add_training(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--grace",
-        type=float,
+        type=seconds,
         default=GRACE,
         metavar="S",
         help=f"SIGTERM ends the run within S seconds (default: {GRACE:g})",
     )
+
+
+def seconds(text: str) -> float:
+    """Read a number of seconds from 0."""
+    if not 0 <= (read := float(text)) < inf:
+        raise argparse.ArgumentTypeError(f"{text}: a number of seconds from 0 expected")
+    return read
 
 
 def add_workers(command: argparse.ArgumentParser) -> None:
@@ -184,13 +192,13 @@ def overrides(options: argparse.Namespace) -> list[tuple[str, Any]]:
 
 def record_of(source: str, name: str | None, reports: Path) -> "StudyRecord | ComparisonRecord":
     """Read a study or a comparison by the URL of its storage, or by its name."""
-    from hpsearch.finding import study_folder
+    from hpsearch.finding import study_file
     from hpsearch.storage.reading import read
     from hpsearch.storage.urls import sqlite_url
 
     if "://" in source:
         return read(source, name)
-    return read(sqlite_url(study_folder(source, reports).absolute() / "study.db"), name)
+    return read(sqlite_url(study_file(source, reports)), name)
 
 
 def write_page(url: str, name: str | None, folder: Path) -> "tuple[StudyRecord, Path]":

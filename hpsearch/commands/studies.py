@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import UserError, shown
-from hpsearch.finding import folder_of, study_folder
+from hpsearch.finding import folder_of, study_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ def url_of(source: str, reports: Path) -> str:
     """
     from hpsearch.storage.urls import sqlite_url
 
-    return source if "://" in source else sqlite_url(study_folder(source, reports).absolute() / "study.db")
+    return source if "://" in source else sqlite_url(study_file(source, reports))
 
 
 def search_of(options: argparse.Namespace) -> "tuple[StudyRecord, Path]":

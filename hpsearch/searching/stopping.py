@@ -29,20 +29,40 @@ def stopping(search: Stops, announce: Callable[[str], None]) -> Iterator[Callabl
     received: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and signal.SIGINT in received:
-            raise KeyboardInterrupt
         received.append(number)
+        if received.count(signal.SIGINT) > 1:
+            raise KeyboardInterrupt
         _end_in_time(number)
         search.stopping = True
-        announce("stopping: trials in training are left as they are (Ctrl-C again: at once)")
+        again = " (Ctrl-C again: at once)" if number == signal.SIGINT else ""
+        announce(f"stopping: trials in training are left as they are{again}")
 
     main = threading.current_thread() is threading.main_thread()
     before = {number: signal.signal(number, stop) for number in SIGNALS} if main else {}
     try:
-        yield lambda: 128 + received[0] if received else 0
+        with _interrupts_unprinted():
+            yield lambda: 128 + received[0] if received else 0
+            if received.count(signal.SIGINT) > 1:
+                raise KeyboardInterrupt  # one that came in a callback, where Python swallows what is raised
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _interrupts_unprinted() -> Iterator[None]:
+    """Print no traceback of a Ctrl-C that came in a callback of the interpreter's."""
+    before = sys.unraisablehook
+
+    def hook(unraisable: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+            before(unraisable)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 @contextmanager

@@ -26,7 +26,7 @@ def choose_device(name: str | None) -> torch.device:
         raise UserError(f"device '{name}': hpsearch trains on cpu and cuda. Give one of them.")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(
-            f"device '{name}': this machine has {torch.cuda.device_count()} CUDA devices. Leave --device out."
+            f"device '{name}': this machine has {torch.cuda.device_count()} CUDA devices. Give one of them, or cpu."
         )
     return device
 
