@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from hpsearch.cli import main
 from hpsearch.errors import UserError
 from hpsearch.training.workers import joining
 from hpsearch.training.workers.cluster import Share
@@ -94,6 +95,14 @@ def test_addresses_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="whoever reaches such a cluster runs code on it"):
         join("127.0.0.1:9", Share(None, 1), quietly)
     assert os.environ["RAY_AUTH_MODE"] == "disabled"
+
+
+def test_a_dead_address_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run with an address where nobody answers ends before a study is made."""
+    pytest.importorskip("ray")
+    assert main(["run", "digits", "--reports", str(tmp_path / "out"), "--ray", "127.0.0.1:9"]) == 2
+    assert "nobody answers" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("closed", [False, True])

@@ -85,7 +85,14 @@ def prepare_data(config: StudyConfig, place: Place, whole: bool = False) -> Data
     """Load, split and standardise the study's data, on the device, in the study's precision.
 
     `whole` trains on all rows but the test rows (the validation rows are the same): what a refit takes.
+
+    Raises:
+        UserError: there are no such data, or no such device or cluster: what keeps a study from beginning is told before it is made.
     """
+    if place.ray is not None:
+        from hpsearch.training.workers.joining import check_cluster
+
+        check_cluster(place.ray)
     data = _named(config, place, whole)() if config.data.file is None else _file(config, whole)
     return on_device(config, place, data)
 

@@ -29,13 +29,10 @@ def join(address: str, share: Share, announce: Callable[[str], None]) -> Cluster
     Raises:
         UserError: Ray is missing or too old, or there is no cluster to be joined.
     """
-    _insist_on_token()
-    ray = _import()
+    ray = check_cluster(address)
     options: dict[str, Any] = {"address": address}
     if address == "local":
         options |= {"num_cpus": int(cpu_count()), "include_dashboard": False}
-    else:
-        _reach(address)
     with _handlers_kept():
         try:
             ray.init(log_to_driver=False, logging_level="ERROR", **options)
@@ -48,6 +45,19 @@ def join(address: str, share: Share, announce: Callable[[str], None]) -> Cluster
         _refuse_open(ray.get_runtime_context().gcs_address)
     gpus = share.gpus if share.gpus is not None else min(1.0, ray.cluster_resources().get("GPU", 0.0))
     return Cluster(ray, Share(gpus, share.cpus), announce)
+
+
+def check_cluster(address: str) -> Any:
+    """Return Ray's module, once it is seen that there is a cluster to be joined; nothing is joined or begun.
+
+    Raises:
+        UserError: Ray is missing or too old, nobody answers, or anybody is answered.
+    """
+    _insist_on_token()
+    ray = _import()
+    if address != "local":
+        _reach(address)
+    return ray
 
 
 def _import() -> Any:
