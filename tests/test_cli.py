@@ -15,7 +15,7 @@ from safetensors import safe_open
 
 from hpsearch.cli import main
 from hpsearch.errors import HpsearchError
-from hpsearch.searching.stopping import stopping
+from hpsearch.searching.stopping import ending, stopping
 from hpsearch.storage.reading import read_study
 
 QUICK = """
@@ -431,6 +431,10 @@ def test_a_swallowed_interrupt_ends_all_the_same(capfd: pytest.CaptureFixture[st
     """A second Ctrl-C that comes in a callback, where Python ignores what is raised, ends the search at its end, without a traceback."""
     search = type("Search", (), {"stopping": False})()
 
+    def wait_with(make: type) -> None:
+        make()
+        time.sleep(10)
+
     class Callback:
         def __del__(self) -> None:
             os.kill(os.getpid(), signal.SIGINT)
@@ -439,4 +443,6 @@ def test_a_swallowed_interrupt_ends_all_the_same(capfd: pytest.CaptureFixture[st
     with pytest.raises(KeyboardInterrupt), stopping(search, lambda line: None):
         Callback()
     assert search.stopping
+    with pytest.raises(KeyboardInterrupt), ending(1.0):
+        wait_with(Callback)
     assert "Traceback" not in capfd.readouterr().err

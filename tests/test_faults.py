@@ -4,6 +4,7 @@ A short form runs always; `--long` runs the counts that the README's table of re
 the run that the fault ended says so in a line and with its exit status; there is never a traceback.
 """
 
+import itertools
 import json
 import os
 import random
@@ -142,8 +143,10 @@ def test_kill_9(forge: Forge, unbroken: Any, tmp_path: Path, request: pytest.Fix
     """After kill -9 at any moment, several times in one study, the same command ends with the trials of the unbroken study."""
     trials, seconds = unbroken
     draws, kills, left = random.Random(9), 0, count(request, 3, 100)  # noqa: S311
-    while kills < left:
-        place = Place(_folder(tmp_path, f"study {kills}"))
+    for turn in itertools.count():
+        if kills >= left:
+            break
+        place = Place(_folder(tmp_path, f"study {turn}"))
         for _ in range(min(3, left - kills)):
             before = place.told()
             command = forge.start(*place.command)

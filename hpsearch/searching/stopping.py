@@ -14,6 +14,7 @@ from hpsearch.errors import Stopped
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ENDING = (signal.SIGTERM, signal.SIGHUP)  # a scheduler's, who kills what does not end
 GRACE = 25.0  # seconds that a command has to end once it is asked to
+SOON = 0.01  # seconds until a Ctrl-C that was swallowed comes again
 _graces: list[float] = []  # of the command that runs, if one does
 
 
@@ -40,7 +41,7 @@ def stopping(search: Stops, announce: Callable[[str], None]) -> Iterator[Callabl
     main = threading.current_thread() is threading.main_thread()
     before = {number: signal.signal(number, stop) for number in SIGNALS} if main else {}
     try:
-        with _interrupts_unprinted():
+        with _interrupts_again():
             yield lambda: 128 + received[0] if received else 0
             if received.count(signal.SIGINT) > 1:
                 raise KeyboardInterrupt  # one that came in a callback, where Python swallows what is raised
@@ -50,12 +51,14 @@ def stopping(search: Stops, announce: Callable[[str], None]) -> Iterator[Callabl
 
 
 @contextmanager
-def _interrupts_unprinted() -> Iterator[None]:
-    """Print no traceback of a Ctrl-C that came in a callback of the interpreter's."""
+def _interrupts_again() -> Iterator[None]:
+    """Send a Ctrl-C again that came in a callback of the interpreter's (a weak reference's, a `__del__`), where Python swallows it."""
     before = sys.unraisablehook
 
     def hook(unraisable: "sys.UnraisableHookArgs") -> None:
-        if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+        if isinstance(unraisable.exc_value, KeyboardInterrupt):
+            threading.Timer(SOON, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)).start()
+        else:
             before(unraisable)
 
     sys.unraisablehook = hook
@@ -85,7 +88,8 @@ def ending(grace: float) -> Iterator[None]:
     before = {number: signal.signal(number, stop) for number in ENDING} if main else {}
     _graces.append(grace)
     try:
-        yield
+        with _interrupts_again():
+            yield
     finally:
         _graces.remove(grace)
         for number, handler in before.items():
