@@ -18,6 +18,7 @@ from hpsearch.training.workers.cluster import Share
 from hpsearch.training.workers.joining import join
 
 HERE = Path(__file__).parent
+pytestmark = pytest.mark.xdist_group("ray")  # one cluster for all: two at once would have to share the cores
 
 
 def quietly(line: str) -> None: ...
