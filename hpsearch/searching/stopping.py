@@ -53,19 +53,23 @@ def stopping(search: Stops, announce: Callable[[str], None]) -> Iterator[Callabl
 @contextmanager
 def _interrupts_again() -> Iterator[None]:
     """Send a Ctrl-C again that came in a callback of the interpreter's (a weak reference's, a `__del__`), where Python swallows it."""
-    before = sys.unraisablehook
+    before, sent = sys.unraisablehook, []
 
     def hook(unraisable: "sys.UnraisableHookArgs") -> None:
-        if isinstance(unraisable.exc_value, KeyboardInterrupt):
-            threading.Timer(SOON, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)).start()
-        else:
+        if not isinstance(unraisable.exc_value, KeyboardInterrupt):
             before(unraisable)
+            return
+        again = threading.Timer(SOON, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
+        sent.append(again)
+        again.start()
 
     sys.unraisablehook = hook
     try:
         yield
     finally:
         sys.unraisablehook = before
+        for again in sent:
+            again.cancel()
 
 
 @contextmanager
