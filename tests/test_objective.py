@@ -174,7 +174,7 @@ def test_unknown_data_set_is_refused() -> None:
 
 def test_missing_cells_are_filled_where_it_is_asked_for() -> None:
     """The hint of a refusal names a setting that `Objective` takes, and with it the cells are filled; a named data set refuses it."""
-    frame = pd.DataFrame({"a": [None, *range(39)], "b": ["u", "v"] * 20})
+    frame = pd.DataFrame({"a": [*[None] * 8, *range(32)], "b": ["u", "v"] * 20})
     target = np.arange(40) % 2
     with pytest.raises(UserError, match="give missing 'median'"):
         Objective((frame, target))
