@@ -21,7 +21,7 @@ from hpsearch.searching.loop import Search
 from hpsearch.searching.samplers import SAMPLERS
 from hpsearch.searching.study import make_view
 from hpsearch.searching.view import Told, View
-from hpsearch.storage.opening import open_existing
+from hpsearch.storage.opening import close_storage, open_existing
 from hpsearch.storage.urls import JOURNAL, sqlite_url
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import TrialSource
@@ -90,7 +90,9 @@ def stored(url: str) -> float:
             view.tell(run.number, Told(0.5, failed=False))
         writer.flush()
         seconds = (time.monotonic() - began) / STORED
-    open_existing(url).delete_study(writer.study_id)
+    storage = open_existing(url)
+    storage.delete_study(writer.study_id)
+    close_storage(storage)
     return seconds
 
 

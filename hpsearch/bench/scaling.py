@@ -24,7 +24,7 @@ UPDATES = 2000  # of each trial
 
 
 def scaling(data_root: str | None, rounds: int) -> Iterator[Row]:
-    """Yield the trials a minute of each number of workers, and the efficiency.
+    """Yield the seconds of each number of workers, and the efficiency.
 
     Raises:
         UserError: the data are not there.

@@ -93,8 +93,10 @@ def read_like(path: str | Path, preprocessing: dict[str, Any]) -> Table:
     header = preprocessing.get("reading", {}).get("header")
     expected = [column["name"] for column in preprocessing["columns"]]
     table = replace(read_table(path, header=header, expected=expected), door="new")
-    marks = sorted((".", ","), key=lambda mark: (_unread(table, preprocessing["columns"], mark), mark != table.decimal))
-    return replace(table, reading={**table.reading, "decimal": marks[0]})
+    unread, other = _unread(table, preprocessing["columns"], table.decimal), "," if table.decimal == "." else "."
+    if not unread or _unread(table, preprocessing["columns"], other) >= unread:
+        return table
+    return replace(table, reading={**table.reading, "decimal": other})
 
 
 def _unread(table: Table, entries: Sequence[dict[str, Any]], decimal: str) -> int:
