@@ -456,3 +456,24 @@ def test_a_swallowed_interrupt_ends_all_the_same() -> None:
     done = subprocess.run([sys.executable, "-c", SWALLOWED], capture_output=True, text=True, timeout=40)
     assert done.stdout.splitlines()[1:] == ["search ended True", "command ended"]
     assert done.stderr == ""
+
+
+SECOND = """
+import os, signal, time
+from hpsearch.errors import Stopped
+from hpsearch.searching.stopping import ending
+
+try:
+    with ending(0.1):
+        os.kill(os.getpid(), signal.SIGTERM)
+except Stopped:
+    with ending(0.1):
+        time.sleep(0.4)
+    print("lives")
+"""
+
+
+def test_a_grace_period_ends_with_its_command() -> None:
+    """The grace period of a command that has ended does not end the next one of the same process."""
+    done = subprocess.run([sys.executable, "-c", SECOND], capture_output=True, text=True, timeout=40)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "lives\n", "")

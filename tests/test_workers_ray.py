@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from hpsearch.cli import main
 from hpsearch.errors import UserError
@@ -18,7 +19,6 @@ from hpsearch.training.workers.cluster import Share
 from hpsearch.training.workers.joining import join
 
 HERE = Path(__file__).parent
-pytestmark = pytest.mark.xdist_group("ray")  # one cluster for all: two at once would have to share the cores
 
 
 def quietly(line: str) -> None: ...
@@ -26,9 +26,19 @@ def quietly(line: str) -> None: ...
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What came of a cluster of one machine's (`ray_studies`), which starts once for all tests."""
+    """What came of a cluster of one machine's (`ray_studies`), which starts once for all tests of all pytest's workers."""
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'hpsearch[ray]'")
     folder = tmp_path_factory.mktemp("ray")
+    shared = tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    with FileLock(shared / "ray.lock"):
+        kept = shared / "ray.json"
+        if not kept.exists():
+            kept.write_text(json.dumps(tell(folder)))
+        return json.loads(kept.read_text())
+
+
+def tell(folder: Path) -> dict[str, Any]:
+    """What `ray_studies` tells of its cluster, run in a process and, where there can be one, a network namespace of its own."""
     apart = ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
     possible = not subprocess.run([*apart, "true"], capture_output=True).returncode
     command = [*(apart if possible else []), sys.executable, str(HERE / "ray_studies.py"), str(folder), str(possible)]

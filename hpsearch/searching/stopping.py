@@ -15,7 +15,17 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ENDING = (signal.SIGTERM, signal.SIGHUP)  # a scheduler's, who kills what does not end
 GRACE = 25.0  # seconds that a command has to end once it is asked to
 SOON = 0.01  # seconds until a Ctrl-C that was swallowed comes again
-_graces: list[float] = []  # of the command that runs, if one does
+
+
+class _Command:
+    """A command that runs: the seconds that it has to end once it is asked to, and whether it has."""
+
+    def __init__(self, grace: float) -> None:
+        self.grace = grace
+        self.over = threading.Event()
+
+
+_commands: list[_Command] = []  # that run in this process: one, if any
 
 
 class Stops(Protocol):
@@ -80,6 +90,7 @@ def ending(grace: float) -> Iterator[None]:
         Stopped: such a signal came outside `stopping`.
     """
     received: list[int] = []
+    command = _Command(grace)
 
     def stop(number: int, frame: FrameType | None) -> None:
         if received:
@@ -90,26 +101,26 @@ def ending(grace: float) -> Iterator[None]:
 
     main = threading.current_thread() is threading.main_thread()
     before = {number: signal.signal(number, stop) for number in ENDING} if main else {}
-    _graces.append(grace)
+    _commands.append(command)
     try:
         with _interrupts_again():
             yield
     finally:
-        _graces.remove(grace)
+        command.over.set()
+        _commands.remove(command)
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 def _end_in_time(number: int) -> None:
-    """End this process when the grace period is over, if it is still there: what is told is written, or trained again."""
-    if number not in ENDING or not _graces:
+    """End this process when the grace period is over and the command is not: what is told is written, or trained again."""
+    if number not in ENDING or not _commands:
         return
+    command = _commands[-1]
 
     def end() -> None:
-        if _graces:
+        if not command.over.wait(command.grace):
             print("stopped at the end of the grace period; the same command goes on", file=sys.stderr, flush=True)
             os._exit(128 + number)
 
-    timer = threading.Timer(_graces[-1], end)
-    timer.daemon = True
-    timer.start()
+    threading.Thread(target=end, daemon=True).start()
