@@ -1,5 +1,6 @@
 """`python -m hpsearch`."""
 
 from hpsearch.cli import main
+from hpsearch.searching.stopping import leave
 
-raise SystemExit(main())
+leave(main())

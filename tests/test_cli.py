@@ -201,11 +201,12 @@ def test_embedded_data(study: Path, data: str) -> None:
 # ------------------------------------------------------------------ stopping
 
 
-def start(study: Path) -> subprocess.Popen[str]:
+def start(study: Path, **environment: str) -> subprocess.Popen[str]:
     """Start a run whose first trial lasts for minutes, and wait until that trial is in the storage."""
     study.write_text(LONG)
     command = [sys.executable, "-m", "hpsearch", *arguments(study)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    to_pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    process = subprocess.Popen(command, env={**os.environ, **environment}, **to_pipe)
     for _ in range(600):
         time.sleep(0.1)
         try:
@@ -219,8 +220,8 @@ def start(study: Path) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_cleanly(study: Path, number: int, status: int) -> None:
-    """Ctrl-C and SIGTERM end within seconds with the status of their signal and the command to go on; no traceback."""
-    process = start(study)
+    """Ctrl-C and SIGTERM end with their status and the command to go on, no traceback, also while a kernel is compiled (no cache)."""
+    process = start(study, NUMBA_CACHE_DIR=str(study.parent / "cache"))
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == status

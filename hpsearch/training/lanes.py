@@ -9,8 +9,9 @@ Out of memory: a lane of several trials is halved and trained again from its sta
 run is a function of its specification), and that size is remembered; one that is alone ends in its outcome.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -22,6 +23,9 @@ from hpsearch.training.memory import exhausted, out_of_memory, release
 from hpsearch.training.progress import Progress, Weights
 from hpsearch.training.threads import begin_worker, one_thread
 from hpsearch.trial import TrialSpec
+
+HEARD = 0.1  # seconds within which the loop sees that it is to stop
+PATIENCE = 2.0  # seconds that a worker has to see it
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +89,15 @@ class PullingEngine:
         """Train until the source has nothing left."""
         flights: list[Flight] = []
         pool = ThreadPoolExecutor(self.workers, initializer=begin_worker, initargs=(self.data,))
-        with one_thread(self.data), pool:
+        with one_thread(self.data), _released(pool, flights):
             while True:
                 flights += self._open(source, self.places - sum(len(f.progress) for f in flights))
                 for flight in sorted(flights, key=_work, reverse=True):  # the longest first, so that cores end together
                     flight.future = flight.future or pool.submit(self._advance, flight, lambda: source.stopping)
                 if not flights or source.stopping:
                     return
-                futures = [flight.future for flight in flights if flight.future]
-                done = wait(futures, return_when=FIRST_COMPLETED).done
+                while not (done := wait(_futures(flights), HEARD, FIRST_COMPLETED).done) and not source.stopping:
+                    pass
                 for flight in [flight for flight in flights if flight.future in done]:
                     flights.remove(flight)
                     flights += self._landed(flight, source)
@@ -171,6 +175,20 @@ class PullingEngine:
         batch_size = members[0][1].spec.batch_size
         self.fits[batch_size] = min(self.fits.get(batch_size, half), half)
         return [Flight(None, flight.plan, dict(part)) for part in (members[:half], members[half:])]
+
+
+@contextmanager
+def _released(pool: ThreadPoolExecutor, flights: Sequence[Flight]) -> Iterator[None]:
+    """Wait for the workers in the end, but not for one that compiles a kernel: nothing can interrupt that, and nobody needs it."""
+    try:
+        yield
+    finally:
+        compiling = wait([future for future in _futures(flights) if not future.cancel()], PATIENCE).not_done
+        pool.shutdown(wait=not compiling, cancel_futures=True)
+
+
+def _futures(flights: Sequence[Flight]) -> list["Future[Mapping[int, Window] | None]"]:
+    return [flight.future for flight in flights if flight.future]
 
 
 def _work(flight: Flight) -> int:
