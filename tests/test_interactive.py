@@ -332,6 +332,6 @@ def test_unseen_categories_are_warned_of() -> None:
     table = pd.DataFrame({"x": np.arange(90.0), "city": ["Aachen", "Berlin", "Essen"] * 30})
     result = hpsearch.search(table, np.arange(90) % 2, trials=1, training={"epochs": 2}, space=SPACE)
     with pytest.warns(
-        UserWarning, match=r"Column 'city': 1 row has a value that was never seen in training, the first in row 1"
+        UserWarning, match=r"Column 'city': 1 row has a value that training never saw, the first in row 1"
     ):
         assert len(result.predict(table.head(3).assign(city=["Aachen", "?!", None]))) == 3

@@ -1,6 +1,6 @@
 """A model asked from Python: arrays, frames or tensors like those of its search in, predictions as NumPy arrays out."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +11,9 @@ import torch
 from hpsearch.data.cells import Array, read_inputs
 from hpsearch.data.tables.columns import read_columns
 from hpsearch.data.targets import label_text
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import UserError
 from hpsearch.model.saved import Model
+from hpsearch.model.unseen import unseen_categories
 from hpsearch.model.whole import Whole
 
 KINDS: Mapping[str, type] = {"text": np.str_, "integer": np.int64, "number": np.float64}
@@ -30,20 +31,12 @@ def predictions(
         UserError: the inputs are not like those of the search.
     """
     numbers = numbers_of(model.preprocessing, inputs)
-    for sentence in _unseen(model.preprocessing, numbers):
+    for sentence in unseen_categories(
+        model.preprocessing, lambda place, _: numbers[:, place], lambda _, row: f"in row {row}"
+    ):
         tell(sentence)
     with torch.no_grad():
         return np.asarray(Whole(in_float64(model))(torch.from_numpy(numbers)).numpy(), dtype=np.float64)
-
-
-def _unseen(preprocessing: Mapping[str, Any], numbers: Array) -> Iterator[str]:
-    """Yield a sentence for each column in which rows have categories that the model does not know."""
-    for place, column in enumerate(preprocessing.get("columns", ())):
-        other = numbers[:, place] == len(column["categories"]) if column["kind"] == "category" else np.zeros(0)
-        if count := int(other.sum()):
-            seen = "rare in training or never there" if column.get("other") else "never seen in training"
-            rows = "1 row has" if count == 1 else f"{count:,} rows have"
-            yield f"Column {shown(column['name'])}: {rows} a value that was {seen}, the first in row {int(other.argmax())}."
 
 
 def numbers_of(preprocessing: Mapping[str, Any], inputs: Any) -> npt.NDArray[np.float64]:

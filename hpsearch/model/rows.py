@@ -18,10 +18,12 @@ from hpsearch.data.array_files import ENDS, read_array_file, read_inputs_file
 from hpsearch.data.new_images import image_files, read_images
 from hpsearch.data.tables import texts
 from hpsearch.data.tables.columns import read_column, read_columns, unused
+from hpsearch.data.tables.kinds import Entry
 from hpsearch.data.tables.reading import read_like
 from hpsearch.data.tables.table import Table
 from hpsearch.errors import UserError, shown
 from hpsearch.model.saved import Model
+from hpsearch.model.unseen import unseen_categories
 from hpsearch.model.whole import Whole
 
 CHUNK = 1 << 22  # numbers of the widest layer, or of the inputs, that are there at a time
@@ -99,21 +101,14 @@ def unseen(rows: NewRows) -> Iterator[str]:
     """Yield a sentence for each column in which rows have categories that the model does not know."""
     if not isinstance(rows.given, Table):
         return
+    table = rows.given
     missing_values = tuple((rows.preprocessing.get("reading") or {}).get("missing_values") or ())
-    for column in rows.preprocessing["columns"]:
-        if column["kind"] != "category":
-            continue
-        other = read_column(column, rows.given, missing_values) == len(column["categories"])  # [N]
-        if other.any():
-            yield _unseen(column, rows.given, other)
 
+    def name(column: Entry, row: int) -> str:
+        text = str(texts.as_text(table.column(column["name"])[row : row + 1])[0])
+        return f"{shown(text)} in {table.where(row)}"
 
-def _unseen(column: Mapping[str, Any], table: Table, other: Array) -> str:
-    count, first = int(other.sum()), int(other.argmax())
-    value = shown(str(texts.as_text(table.column(column["name"])[first : first + 1])[0]))
-    rare = "that was rare in training or never there" if column.get("other") else "that training never saw"
-    rows = "1 row has" if count == 1 else f"{count:,} rows have"
-    return f"Column {shown(column['name'])}: {rows} a value {rare}, the first {value} in {table.where(first)}."
+    yield from unseen_categories(rows.preprocessing, lambda _, column: read_column(column, table, missing_values), name)
 
 
 def _check(whole: Whole, inputs: Tensor) -> None:
