@@ -280,8 +280,8 @@ def test_what_is_kept_is_json(study: Path) -> None:
 
 @pytest.mark.parametrize("engine", ["reference", "fused", "resident"])
 def test_engine_of_choice(study: Path, capsys: pytest.CaptureFixture[str], engine: str) -> None:
-    """Each engine runs the study; -v says who trains what, and why."""
-    assert main(arguments(study, "--engine", engine, "--parallel", "3", "-v")) == 0
+    """Each engine runs the study, its best trials on several fresh seeds at once; -v says who trains what, and why."""
+    assert main(arguments(study, "--engine", engine, "--parallel", "15", "-v")) == 0
     assert capsys.readouterr().out.count(f"{engine} engine, ") == 1
 
 

@@ -79,6 +79,13 @@ def specs(count: int, **changes: object) -> list[TrialSpec]:
     return [small_spec(small_data(), number=n, rungs=(1, 2, 3), **changes) for n in range(count)]
 
 
+def test_a_lane_has_one_order_of_batches() -> None:
+    """Trials whose batches come in another order (the same trial on fresh seeds) train in lanes of their own."""
+    bench = Bench([replace(spec, order_seed=spec.number // 2) for spec in specs(6)])
+    assert bench.train(6).sizes == [2, 2, 2]
+    assert len(bench.runs) == 6
+
+
 def test_places_stay_full_and_are_never_exceeded() -> None:
     """Pruned and finished trials leave at rungs and new ones take their places, until the last trial."""
     bench = Bench(specs(20), prunes={1: 1, 3: 2, 8: 3}).train(places=5)

@@ -47,7 +47,7 @@ def scaling(data_root: str | None, rounds: int) -> Iterator[Row]:
 
 
 def _started(data: Data, workers: int, stack: ExitStack) -> WorkersEngine:
-    settings = Settings("auto", "float32", None, CELL.trials)
+    settings = Settings(CELL.engine, "float32", None, CELL.trials)
     engine = devices_engine(["cpu"] * workers, data, settings, _quietly, _quietly, cores=1)
     stack.callback(engine.end)
     _seconds(engine, data, 1)

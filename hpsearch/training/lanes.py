@@ -38,7 +38,7 @@ class Window:
 
 
 class Lane(Protocol):
-    """Trials that train side by side; all have one fold, one batch size and the same evaluations, and start together."""
+    """Trials that train side by side; all have one fold, one order of batches and the same evaluations, and start together."""
 
     def advance(self, stopping: Callable[[], bool]) -> Mapping[int, Window] | None:
         """Train every trial to its next evaluation; return each one's window by its number, None where `stopping` said so."""
@@ -106,10 +106,10 @@ class PullingEngine:
         """Fill free places, all at once or where a good part of them is free, since a lane of one trial wastes a wide device."""
         if free < max(1, self.places // 8):
             return []
-        groups: dict[tuple[str, int, int, tuple[int, ...]], tuple[Plan, list[TrialSpec]]] = {}
+        groups: dict[tuple[object, ...], tuple[Plan, list[TrialSpec]]] = {}
         for spec in source.take(free):
             plan = self.plan(spec)
-            key = (plan.engine, spec.fold, spec.batch_size, spec.evaluate_at)
+            key = (plan.engine, spec.fold, spec.order_seed, spec.batch_size, spec.evaluate_at)
             groups.setdefault(key, (plan, []))[1].append(spec)
         return [flight for plan, specs in groups.values() for flight in self._flights(plan, specs)]
 
