@@ -467,7 +467,7 @@ def test_overhead_is_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 def test_workers_are_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """One worker and two have their turns, and the efficiency is that of their seconds."""
     monkeypatch.setattr(scaling, "UPDATES", 3)
-    monkeypatch.setattr(scaling, "CELL", replace(scaling.CELL, trials=2, engine="reference"))
+    monkeypatch.setattr(scaling, "CELL", replace(scaling.CELL, trials=2, engine="reference", batch_size=8))
     assert main(["bench", "--workers", "--rounds", "1"]) == 0
     out = capsys.readouterr().out
     assert "2 workers, 2 trials of 3 updates" in out

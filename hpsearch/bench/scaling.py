@@ -14,6 +14,7 @@ from hpsearch.bench.cells import Cell
 from hpsearch.bench.rows import Row
 from hpsearch.bench.workload import bench_data
 from hpsearch.data import Data
+from hpsearch.errors import SearchFailed
 from hpsearch.training import Several
 from hpsearch.training.workers.crews import Settings, devices_engine
 from hpsearch.training.workers.engine import WorkersEngine
@@ -28,6 +29,7 @@ def scaling(data_root: str | None, rounds: int) -> Iterator[Row]:
 
     Raises:
         UserError: the data are not there.
+        SearchFailed: a worker was lost.
     """
     data = bench_data(data_root)["MNIST"]
     seconds: dict[int, list[float]] = {count: [] for count in WORKERS}
@@ -48,7 +50,7 @@ def scaling(data_root: str | None, rounds: int) -> Iterator[Row]:
 
 def _started(data: Data, workers: int, stack: ExitStack) -> WorkersEngine:
     settings = Settings(CELL.engine, "float32", None, CELL.trials)
-    engine = devices_engine(["cpu"] * workers, data, settings, _quietly, _quietly, cores=1)
+    engine = devices_engine(["cpu"] * workers, data, settings, _quietly, _refuse, cores=1)
     stack.callback(engine.end)
     _seconds(engine, data, 1)
     return engine
@@ -63,3 +65,8 @@ def _seconds(engine: WorkersEngine, data: Data, updates: int) -> float:
 
 def _quietly(line: str) -> None:
     """Say nothing."""
+
+
+def _refuse(line: str) -> None:
+    """End a measurement in which a worker was lost: its trials took their time twice."""
+    raise SearchFailed(f"{line}. Measure again, without --workers to see whether trials train at all.")
