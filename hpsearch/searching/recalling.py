@@ -1,9 +1,9 @@
-"""What a sampler and a pruner see of a long study: enough of it to judge by, so that a proposal costs the same at trial 10,000 as at 500.
+"""What a sampler and a pruner see of a long study: enough of it to judge by, so that a proposal costs the same at trial 10,000 as at 250.
 
-TPE's cost grows with every trial that it sees, and it looks for good ones beside the best 25 only. So of more than `MEMORY` results it is
-shown the best `LEADERS` and the latest. Which those are follows from the results alone, in the order of their numbers: the study
-stays a function of (study, seed, lag), also after an interruption. This is the one place that knows by which of its methods Optuna's
-samplers and pruners ask a study for its trials.
+TPE's cost grows with every trial that it sees, and its good ones are the best tenth, 25 at most: 250 results give it all of them. So of
+more than `MEMORY` results it is shown the best `LEADERS` and the latest. Which those are follows from the results alone, in the order of
+their numbers: the study stays a function of (study, seed, lag), also after an interruption. This is the one place that knows by which of
+its methods Optuna's samplers and pruners ask a study for its trials.
 """
 
 from bisect import insort
@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpsearch.trial import Direction
 
-MEMORY = 500  # results that a sampler sees
+MEMORY = 250  # results that a sampler sees
 LEADERS = 50  # of them the best, however old
 COMPARED = 1000  # latest trials that a pruner compares with
 
@@ -80,8 +80,9 @@ class Recalling(BaseSampler):
         self.sampler, self.trials = sampler, trials
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Ask the sampler."""
-        return self.sampler.infer_relative_search_space(self._seen(study, trial), trial)
+        """Ask the sampler, by one trial for all that have the same parameters: the distribution of each is the space's in every trial."""
+        told = {tuple(known.distributions): known for known in self.trials if known.state.is_finished()}
+        return self.sampler.infer_relative_search_space(self._seen(study, trial, [*told.values()]), trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -95,5 +96,5 @@ class Recalling(BaseSampler):
         """Ask the sampler."""
         return self.sampler.sample_independent(self._seen(study, trial), trial, param_name, param_distribution)
 
-    def _seen(self, study: Study, trial: FrozenTrial) -> Study:
-        return SomeTrials(study, [*self.trials, trial])  # type: ignore[return-value]
+    def _seen(self, study: Study, trial: FrozenTrial, trials: list[FrozenTrial] | None = None) -> Study:
+        return SomeTrials(study, [*(self.trials if trials is None else trials), trial])  # type: ignore[return-value]
