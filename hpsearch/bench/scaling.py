@@ -1,7 +1,8 @@
 """Workers beside each other: the same trials on one process and on several of this machine's, each with one thread.
 
 Workers start and train a first time unseen; then each number of workers has its turn in every round, so that whatever else the machine
-does meets all of them. Efficiency is the one worker's seconds over those of so many times as many.
+does meets all of them. Efficiency is the one worker's seconds over those of so many times as many. The networks are of one size: a search
+gives a free place its next trial, which a cohort that all begins at once and ends with its largest network would not show.
 """
 
 import time
@@ -20,7 +21,7 @@ from hpsearch.training.workers.crews import Settings, devices_engine
 from hpsearch.training.workers.engine import WorkersEngine
 
 WORKERS = (1, 2)
-CELL = Cell("MNIST", 128, "sgd", "mixed", 16, "auto")
+CELL = Cell("MNIST", 128, "sgd", "equal", 16, "auto")
 UPDATES = 2000  # of each trial
 
 
