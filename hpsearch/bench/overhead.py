@@ -65,7 +65,7 @@ def _storages(urls: Mapping[str, str], rounds: int) -> Iterator[Row]:
 
 def proposals(sampler: str, known: int) -> float:
     """Return the processor's seconds of asking for a trial and telling its result, with so many results known."""
-    view = _view(_config(sampler))
+    view = make_view(_config(sampler), "maximize")
     view.sampler = SAMPLERS["random"]
     for number in range(known):
         _play(view, number)
@@ -80,7 +80,7 @@ def proposals(sampler: str, known: int) -> float:
 def stored(url: str) -> float:
     """Return the seconds of a trial that is begun and told, the default study's hyperparameters with a learning curve and rungs."""
     config, name = _config("random"), f"bench {uuid.uuid4().hex}"
-    view, told = _view(config), [_run(number, 0.5, EVALUATIONS) for number in range(STORED)]
+    view, told = make_view(config, "maximize"), [_run(number, 0.5, EVALUATIONS) for number in range(STORED)]
     with closing(StudyWriter.open(url, name, view.direction, config.settings(), {"name": "none"})) as writer:
         began = time.monotonic()
         for run in told:
@@ -100,7 +100,7 @@ def busy(sampler: str) -> float:
     """Return the share of a simulated cluster's places that train, from the first trial's start to the last one's end."""
     trials = WAVES * PLACES
     config = _config(sampler, ("search.lag", 2 * PLACES), ("search.trials", trials), ("search.pruner", "none"))
-    view = _view(config)
+    view = make_view(config, "maximize")
 
     def specify(values: dict[str, object], number: int) -> TrialSpec:
         sizes = {"inputs": INPUTS, "outputs": OUTPUTS, "rows": TRAINING}
@@ -138,10 +138,6 @@ class _Cluster:
 
 def _config(sampler: str, *settings: tuple[str, object]) -> StudyConfig:
     return read_config(find_study("digits"), [("search.sampler", sampler), *settings])
-
-
-def _view(config: StudyConfig) -> View:
-    return make_view(config, "maximize")
 
 
 def _play(view: View, number: int) -> None:
