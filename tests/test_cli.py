@@ -14,7 +14,7 @@ import pytest
 from safetensors import safe_open
 
 from hpsearch.cli import main
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import HpsearchError, StorageError
 from hpsearch.storage.reading import read_study
 
 QUICK = """
@@ -415,6 +415,31 @@ def test_a_signal_before_there_is_a_study(study: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr("hpsearch.searching.study.check_home", terminate)
     assert main(arguments(study)) == 143
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_that_breaks_a_transaction(
+    study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int, status: int
+) -> None:
+    """A signal that comes in the midst of a transaction ends with its own status, not with the error of what it broke."""
+
+    def interrupted(*arguments: object) -> None:
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        except BaseException:
+            try:
+                raise ValueError("this session is in 'committed' state")
+            except ValueError as error:
+                raise StorageError("storage: this session is in 'committed' state") from error
+
+    monkeypatch.setattr("hpsearch.searching.study.check_home", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert main(arguments(study)) == status
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "to go on: " in capsys.readouterr().err
 
 
 def test_a_study_kept_elsewhere_is_told(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,11 +105,22 @@ def ending(grace: float) -> Iterator[None]:
     try:
         with _interrupts_again():
             yield
+    except Exception as error:
+        if (signalled := _behind(error)) is not None:
+            raise signalled from None
+        raise
     finally:
         command.over.set()
         _commands.remove(command)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _behind(error: BaseException | None) -> BaseException | None:
+    """Return the signal's exception that an error came of: one that is raised in the midst of a transaction breaks that."""
+    while error is not None and not isinstance(error, Stopped | KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _end_in_time(number: int) -> None:
