@@ -454,6 +454,7 @@ def test_a_study_kept_elsewhere_is_told(study: Path, capsys: pytest.CaptureFixtu
 
 SWALLOWED = """
 import os, signal, time
+from hpsearch.errors import Stopped
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from hpsearch.searching.stopping import ending, stopping
 
@@ -474,13 +475,24 @@ try:
         time.sleep(50)
 except KeyboardInterrupt:
     print("command ended")
+
+class Once:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGHUP)
+
+try:
+    with ending(30.0):
+        Once()
+        time.sleep(50)
+except Stopped as stopped:
+    print("ended by", stopped.status)
 """
 
 
 def test_a_swallowed_interrupt_ends_all_the_same() -> None:
-    """A second Ctrl-C that comes in a callback, where Python ignores what is raised, ends search and command, without a traceback."""
+    """A signal that comes in a callback, where Python ignores what is raised, ends search and command, without a traceback."""
     done = subprocess.run([sys.executable, "-c", SWALLOWED], capture_output=True, text=True, timeout=40)
-    assert done.stdout.splitlines()[1:] == ["search ended True", "command ended"]
+    assert done.stdout.splitlines()[1:] == ["search ended True", "command ended", "ended by 129"]
     assert done.stderr == ""
 
 

@@ -14,15 +14,16 @@ from hpsearch.errors import Stopped
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ENDING = (signal.SIGTERM, signal.SIGHUP)  # a scheduler's, who kills what does not end
 GRACE = 25.0  # seconds that a command has to end once it is asked to
-SOON = 0.01  # seconds until a Ctrl-C that was swallowed comes again
+SOON = 0.01  # seconds until a signal that was swallowed comes again
 
 
 class _Command:
-    """A command that runs: the seconds that it has to end once it is asked to, and whether it has."""
+    """A command that runs: the seconds that it has to end once it is asked to, whether it has, and whether it knows that it is to."""
 
     def __init__(self, grace: float) -> None:
         self.grace = grace
         self.over = threading.Event()
+        self.told = False
 
 
 _commands: list[_Command] = []  # that run in this process: one, if any
@@ -62,14 +63,18 @@ def stopping(search: Stops, announce: Callable[[str], None]) -> Iterator[Callabl
 
 @contextmanager
 def _interrupts_again() -> Iterator[None]:
-    """Send a Ctrl-C again that came in a callback of the interpreter's (a weak reference's, a `__del__`), where Python swallows it."""
+    """Send a signal again that came in a callback of the interpreter's (a weak reference's, a `__del__`), where Python swallows it."""
     before, sent = sys.unraisablehook, []
 
     def hook(unraisable: "sys.UnraisableHookArgs") -> None:
-        if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+        lost = unraisable.exc_value
+        if not isinstance(lost, KeyboardInterrupt | Stopped):
             before(unraisable)
             return
-        again = threading.Timer(SOON, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
+        number = lost.status - 128 if isinstance(lost, Stopped) else signal.SIGINT
+        for command in _commands:
+            command.told = False
+        again = threading.Timer(SOON, signal.pthread_kill, (threading.main_thread().ident, number))
         sent.append(again)
         again.start()
 
@@ -89,13 +94,12 @@ def ending(grace: float) -> Iterator[None]:
     Raises:
         Stopped: such a signal came outside `stopping`.
     """
-    received: list[int] = []
     command = _Command(grace)
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if received:
+        if command.told:
             return
-        received.append(number)
+        command.told = True
         _end_in_time(number)
         raise Stopped("stopped; what was told is kept", 128 + number)
 
