@@ -145,7 +145,7 @@ def test_a_pruner_looks_at_the_latest_trials(monkeypatch: pytest.MonkeyPatch) ->
     """A pruner is shown so many trials at most, those before the trial's lag."""
     monkeypatch.setattr(view, "COMPARED", 10)
     looking, seen = grown(40, pruner="median"), []
-    monkeypatch.setattr(view, "SomeTrials", lambda study, trials: seen.append([t.number for t in trials]) or study)
+    monkeypatch.setattr(view, "seen", lambda study, trials: seen.append([t.number for t in trials]) or study)
     looking.propose(40)
     looking.prune(40, 1, 0.5)
     assert seen == [[*range(27, 37), 40]]

@@ -54,7 +54,7 @@ def _as_good(first: Sequence[float], second: Sequence[float]) -> bool:
 
 
 class SomeTrials:
-    """A study as somebody may see it who is to see these trials only."""
+    """A study that shows some of its trials."""
 
     def __init__(self, study: Study, trials: list[FrozenTrial]) -> None:
         self._whole, self._some = study, trials
@@ -73,6 +73,11 @@ class SomeTrials:
         return self.get_trials(deepcopy, states)
 
 
+def seen(study: Study, trials: list[FrozenTrial]) -> Study:
+    """Return a study as somebody may see it who is to see these trials only."""
+    return SomeTrials(study, trials)  # type: ignore[return-value]
+
+
 class Recalling(BaseSampler):
     """A sampler that is asked about these trials only."""
 
@@ -82,19 +87,18 @@ class Recalling(BaseSampler):
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Ask the sampler, by one trial for all that have the same parameters: the distribution of each is the space's in every trial."""
         told = {tuple(known.distributions): known for known in self.trials if known.state.is_finished()}
-        return self.sampler.infer_relative_search_space(self._seen(study, trial, [*told.values()]), trial)
+        return self.sampler.infer_relative_search_space(seen(study, [*told.values(), trial]), trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Ask the sampler."""
-        return self.sampler.sample_relative(self._seen(study, trial), trial, search_space)
+        return self.sampler.sample_relative(seen(study, [*self.trials, trial]), trial, search_space)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """Ask the sampler."""
-        return self.sampler.sample_independent(self._seen(study, trial), trial, param_name, param_distribution)
-
-    def _seen(self, study: Study, trial: FrozenTrial, trials: list[FrozenTrial] | None = None) -> Study:
-        return SomeTrials(study, [*(self.trials if trials is None else trials), trial])  # type: ignore[return-value]
+        return self.sampler.sample_independent(
+            seen(study, [*self.trials, trial]), trial, param_name, param_distribution
+        )

@@ -52,7 +52,7 @@ def stopping(search: Stops, announce: Callable[[str], None]) -> Iterator[Callabl
     main = threading.current_thread() is threading.main_thread()
     before = {number: signal.signal(number, stop) for number in SIGNALS} if main else {}
     try:
-        with _interrupts_again():
+        with _signals_again():
             yield lambda: 128 + received[0] if received else 0
             if received.count(signal.SIGINT) > 1:
                 raise KeyboardInterrupt  # one that came in a callback, where Python swallows what is raised
@@ -62,7 +62,7 @@ def stopping(search: Stops, announce: Callable[[str], None]) -> Iterator[Callabl
 
 
 @contextmanager
-def _interrupts_again() -> Iterator[None]:
+def _signals_again() -> Iterator[None]:
     """Send a signal again that came in a callback of the interpreter's (a weak reference's, a `__del__`), where Python swallows it."""
     before, sent = sys.unraisablehook, []
 
@@ -107,7 +107,7 @@ def ending(grace: float) -> Iterator[None]:
     before = {number: signal.signal(number, stop) for number in ENDING} if main else {}
     _commands.append(command)
     try:
-        with _interrupts_again():
+        with _signals_again():
             yield
     except Exception as error:
         if (signalled := _behind(error)) is not None:

@@ -15,7 +15,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from hpsearch.searching.pruners import Pruner
-from hpsearch.searching.recalling import COMPARED, MEMORY, Leaders, Recalling, SomeTrials
+from hpsearch.searching.recalling import COMPARED, MEMORY, Leaders, Recalling, seen
 from hpsearch.searching.samplers import Sampler
 from hpsearch.space import SearchSpace
 from hpsearch.trial import Budget, Direction, derive_seed
@@ -97,7 +97,7 @@ class View:
         bracket, until = self._bracket(number), number - self.lag + 1
         compared = [k for k in range(max(0, until - COMPARED), until) if self._bracket(k) == bracket]
         *others, own = self._frozen([*compared, number])
-        return self.pruners[bracket].prune(SomeTrials(self.study, [*others, own]), own)  # type: ignore[arg-type]
+        return self.pruners[bracket].prune(seen(self.study, [*others, own]), own)
 
     def tell(self, number: int, told: Told) -> None:
         """Take a result, in any order; it is revealed when its number's turn has come."""
