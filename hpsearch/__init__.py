@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hpsearch.estimators import DNNClassifier, DNNRegressor
     from hpsearch.interactive import SearchResult, load, search
-    from hpsearch.searching.objective import Objective
+    from hpsearch.objective import Objective
     from hpsearch.training.network import DNN
 
 __version__ = "0.1.0"
@@ -18,7 +18,7 @@ PUBLIC = {
     "DNN": "hpsearch.training.network",
     "DNNClassifier": "hpsearch.estimators",
     "DNNRegressor": "hpsearch.estimators",
-    "Objective": "hpsearch.searching.objective",
+    "Objective": "hpsearch.objective",
     "SearchResult": "hpsearch.interactive",
     "load": "hpsearch.interactive",
     "search": "hpsearch.interactive",

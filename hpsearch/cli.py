@@ -7,8 +7,8 @@ import traceback
 from collections.abc import Sequence
 
 from hpsearch import __version__
-from hpsearch.arguments import Parser
 from hpsearch.commands import COMMANDS
+from hpsearch.commands.arguments import Parser
 from hpsearch.errors import HpsearchError, Stopped, UserError, masked
 from hpsearch.searching.stopping import GRACE, ending
 
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parser().parse_args(arguments)
     except UserError as error:
-        return _refuse(error)
+        return refuse(error)
     try:
         with ending(getattr(options, "grace", GRACE)):
             options.call(options)
@@ -52,16 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HpsearchError as error:
         if options.debug:
             print(masked(traceback.format_exc()), file=sys.stderr, end="")
-        return _refuse(error)
+        return refuse(error)
     except KeyboardInterrupt:
         print(f"stopped at once; to go on: {_again(arguments)}", file=sys.stderr)
         return 130
     return 0
 
 
-def _refuse(error: HpsearchError) -> int:
+def refuse(error: HpsearchError) -> int:
     """Print an error's lines and return its exit status."""
-    from hpsearch.screen import printable
+    from hpsearch.reporting.screen import printable
 
     for line in str(error).splitlines():
         print(f"error: {printable(masked(line))}", file=sys.stderr)

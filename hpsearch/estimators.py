@@ -23,17 +23,17 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hpsearch.data.cells import NUMBERS, listed
 from hpsearch.data.dataset import Data, check_weights
-from hpsearch.data.holding import everything, hold_out
+from hpsearch.data.holdout import everything, hold_out
 from hpsearch.data.splits import Split
 from hpsearch.data.tasks import class_numbers
 from hpsearch.errors import UserError, shown
 from hpsearch.model import Model
 from hpsearch.model.arrays import predictions
+from hpsearch.reporting.tables import TABLES
 from hpsearch.searching.arrays import Found, array_config, array_data, search_in_memory
-from hpsearch.searching.place import Place, prepare_engine
-from hpsearch.searching.whole import refit_model
+from hpsearch.searching.full_training import refit_model
+from hpsearch.searching.run_options import RunOptions, prepare_engine
 from hpsearch.storage.results import mean_of
-from hpsearch.tables import TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,16 +62,16 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         split, notice = (None, "") if self.folds else hold_out(codes, len(targets), self.validation, seed)
 
         def data_of(split: Split | None) -> Data:
-            return weighted(array_data(config, place, inputs, targets, split), weights, self.metric is None)
+            return weighted(array_data(config, run_options, inputs, targets, split), weights, self.metric is None)
 
         with TemporaryDirectory(prefix="hpsearch-") as folder:
-            place = Place(Path(folder), "", self.device)
+            run_options = RunOptions(Path(folder), "", self.device)
             data = data_of(split)
-            found = search_in_memory(config, place, data)
+            found = search_in_memory(config, run_options, data)
             self._keep(found)
             if self.refit and split is not None:  # with folds the networks have trained on all rows already
                 whole = data_of(everything(len(targets)))
-                engine = prepare_engine(config, place, whole, lambda line: None)
+                engine = prepare_engine(config, run_options, whole, lambda line: None)
                 self.model_ = refit_model(found.model, found.record, config, data, whole, engine)
         if notice:
             warnings.warn(f"{type(self).__name__}: {notice}.", stacklevel=3)
@@ -164,7 +164,7 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
         classes_: the labels [C], sorted.
         best_params_: the hyperparameters of the network that was chosen.
         best_value_: its metric on the validation rows: the mean over fresh seeds, or in the search where nothing was confirmed.
-        trials_: a frame with a row for each trial, see `hpsearch.tables`.
+        trials_: a frame with a row for each trial, see `hpsearch.reporting.tables`.
         model_: the `hpsearch.model.Model` that predicts.
         n_features_in_, feature_names_in_: as scikit-learn has them.
 
@@ -265,7 +265,7 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
     Attributes:
         best_params_: the hyperparameters of the network that was chosen.
         best_value_: its metric on the validation rows: the mean over fresh seeds, or in the search where nothing was confirmed.
-        trials_: a frame with a row for each trial, see `hpsearch.tables`.
+        trials_: a frame with a row for each trial, see `hpsearch.reporting.tables`.
         model_: the `hpsearch.model.Model` that predicts.
         n_features_in_, feature_names_in_: as scikit-learn has them.
 

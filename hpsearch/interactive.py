@@ -21,24 +21,24 @@ from hpsearch.config import StudyConfig
 from hpsearch.data.cells import to_array
 from hpsearch.errors import UserError, shown
 from hpsearch.files import folder_name, write_file
-from hpsearch.finding import model_folder, study_file
-from hpsearch.kept import looked, of_trials, trials_of, why
 from hpsearch.model import Model, load_model
-from hpsearch.model.alone import model_named
 from hpsearch.model.arrays import labels_of, own_labels, predictions
-from hpsearch.report import page, write_report
-from hpsearch.report.notebook import fragment
-from hpsearch.screen import Screen
+from hpsearch.model.single_member import model_named
+from hpsearch.reporting import page, write_report
+from hpsearch.reporting.formatting import MetricFormat
+from hpsearch.reporting.notebook import fragment
+from hpsearch.reporting.screen import Screen
+from hpsearch.reporting.selection import looked, of_trials, trials_of, why
+from hpsearch.reporting.tables import TABLES, frames
 from hpsearch.searching.arrays import array_config, array_data, run_interruptibly
-from hpsearch.searching.place import Place
+from hpsearch.searching.run_options import RunOptions
 from hpsearch.searching.study import open_study
 from hpsearch.storage import ComparisonRecord, StudyRecord
+from hpsearch.storage.folders import model_folder, study_file
 from hpsearch.storage.opening import load_study
 from hpsearch.storage.reading import read, read_study
 from hpsearch.storage.results import mean_of, networks_of, test_of
 from hpsearch.storage.urls import DEFAULT, sqlite_url
-from hpsearch.tables import TABLES, frames
-from hpsearch.words import Metric
 
 if TYPE_CHECKING:
     import optuna
@@ -49,7 +49,7 @@ IMAGES = 3  # dimensions of inputs from which on they are images
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Estimate:
     """A figure of the chosen network with its 95 % interval (None: not bounded), from so many rows or runs."""
 
     value: float
@@ -70,8 +70,8 @@ class Best:
     hyperparameters: Mapping[str, Any]
     metric: str
     value: float
-    mean: Figure | None
-    test: Figure | None
+    mean: Estimate | None
+    test: Estimate | None
     networks: int = 1
 
 
@@ -99,16 +99,16 @@ class SearchResult:
         return Best(
             trial.number,
             dict(trial.params),
-            Metric.of(self.record).name,
+            MetricFormat.of(self.record).name,
             float(trial.value or 0.0),
-            Figure(mean["value"], mean["low"], mean["high"], mean["runs"]) if mean else None,
-            Figure(test["value"], test["low"], test["high"], test["rows"]) if test else None,
+            Estimate(mean["value"], mean["low"], mean["high"], mean["runs"]) if mean else None,
+            Estimate(test["value"], test["low"], test["high"], test["rows"]) if test else None,
             len(networks_of(result)),
         )
 
     @property
     def trials(self) -> "pd.DataFrame":
-        """Every trial as a row: outcome, value, hyperparameters, sizes and times (`hpsearch.tables` says what each column means)."""
+        """Every trial as a row: outcome, value, hyperparameters, sizes and times; `hpsearch.reporting.tables` explains each column."""
         return TABLES["trials"].build(self.record, {})
 
     @property
@@ -161,9 +161,13 @@ class SearchResult:
         return target
 
     def __repr__(self) -> str:
-        best, metric = self.best, Metric.of(self.record)
+        best, metric = self.best, MetricFormat.of(self.record)
         figures = [
-            ("in the search", Figure(best.value, None, None, len(self.record.trials)), f"trial {best.trial} of {{:,}}"),
+            (
+                "in the search",
+                Estimate(best.value, None, None, len(self.record.trials)),
+                f"trial {best.trial} of {{:,}}",
+            ),
             ("on fresh seeds", best.mean, "mean of {:,} runs"),
             ("on test rows", best.test, "{:,} rows"),
         ]
@@ -327,17 +331,17 @@ def _searched(
     config: StudyConfig, folder: Path, device: str | None, X: Any, y: Any, verbose: bool, *, temporary: bool
 ) -> SearchResult:
     """Run or continue the study of a folder."""
-    place = Place(folder, sqlite_url(folder.absolute() / DEFAULT), device)
-    data = array_data(config, place, X, y)
+    run_options = RunOptions(folder, sqlite_url(folder.absolute() / DEFAULT), device)
+    data = array_data(config, run_options, X, y)
     screen = Screen(data.metric.name) if verbose else None
-    with open_study(config, place, data) as study:
+    with open_study(config, run_options, data) as study:
         try:
             run_interruptibly(study, screen)
         except KeyboardInterrupt:
             if screen and temporary:
                 screen.announce("nothing is kept of a search without a name; with one (name) the same call goes on")
             raise
-    record = read_study(place.storage, config.study.name)
+    record = read_study(run_options.storage, config.study.name)
     if screen:
         screen.conclude(record, f"result.report() writes it; the study is in {folder}{GOES * temporary}")
     targets = to_array(y, "target")
@@ -350,7 +354,7 @@ def _warn(sentence: str) -> None:
     warnings.warn(sentence, UserWarning, stacklevel=4)
 
 
-def _told(figure: Figure, metric: Metric, of: str) -> str:
+def _told(figure: Estimate, metric: MetricFormat, of: str) -> str:
     """Return a figure in words, with its interval where it is bounded."""
     bounded = figure.low is not None and figure.high is not None
     interval = f", 95 % interval {metric.between(figure.low, figure.high)}" if bounded else ""

@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpsearch.training.network import DNN
-from hpsearch.trial import MEANINGS, Architecture, Budget, History, Outcome, TrialSpec, derive_seed
+from hpsearch.trial import (
+    MEANINGS,
+    Architecture,
+    Budget,
+    History,
+    Outcome,
+    TrialSpec,
+    derive_seed,
+)
 
 ENTRY = {"update": 5, "examples": 50, "seconds": 0.5, "training_loss": 1.0, "validation_loss": 2.0, "metric": 0.75}
 

@@ -7,7 +7,6 @@ for nothing.
 from types import ModuleType
 
 from hpsearch.commands import (
-    bench,
     check,
     compare,
     dashboard,
@@ -33,5 +32,4 @@ COMMANDS: tuple[ModuleType, ...] = (
     dashboard,
     log,
     verify,
-    bench,
 )  # in the order of --help

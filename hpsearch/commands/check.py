@@ -3,12 +3,12 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.commands.shared import add_common, add_data, add_training, place_of, study_of
+from hpsearch.commands.shared import add_common, add_data, add_training, run_options_of, study_of
 
 if TYPE_CHECKING:
     from hpsearch.config import StudyConfig
     from hpsearch.data.dataset import Data
-    from hpsearch.screen import Screen
+    from hpsearch.reporting.screen import Screen
     from hpsearch.searching.probing import Estimate
 
 MEBI = 2**20  # bytes
@@ -31,11 +31,11 @@ def call(options: argparse.Namespace) -> None:
     """Read the data, probe a few trials and print what is found."""
     _sort_out(options)
     config = study_of(options)
-    from hpsearch.screen import Screen
-    from hpsearch.searching.place import places_of, prepare_data, prepare_engine
+    from hpsearch.reporting.screen import Screen
     from hpsearch.searching.probing import estimate
+    from hpsearch.searching.run_options import places_of, prepare_data, prepare_engine
 
-    place = place_of(options, config.study.name)
+    place = run_options_of(options, config.study.name)
     data = prepare_data(config, place)
     screen = Screen(data.metric.name)
     _show_data(screen, config, data)
@@ -101,7 +101,7 @@ def _show_estimate(screen: "Screen", config: "StudyConfig", found: "Estimate") -
 
 
 def _range(seconds: tuple[float, float]) -> str:
-    from hpsearch.screen import duration
+    from hpsearch.reporting.screen import duration
 
     least, most = map(duration, seconds)
     return f"{least} to {most}" if least != most else f"about {most}"

@@ -4,12 +4,19 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.commands.shared import add_common, add_language, add_training, add_workers, overrides, place_of
+from hpsearch.commands.shared import (
+    add_common,
+    add_language,
+    add_training,
+    add_workers,
+    overrides,
+    run_options_of,
+)
 from hpsearch.errors import SearchFailed, Stopped, UserError
 
 if TYPE_CHECKING:
-    from hpsearch.screen import Screen
-    from hpsearch.searching.place import Place
+    from hpsearch.reporting.screen import Screen
+    from hpsearch.searching.run_options import RunOptions
     from hpsearch.storage import ComparisonRecord
 
 
@@ -38,53 +45,56 @@ def add(commands: Any) -> None:
 def call(options: argparse.Namespace) -> None:
     """Run or continue a comparison, then make its report."""
     from hpsearch.config import MinimaConfig, read_comparison
-    from hpsearch.texts import Texts
+    from hpsearch.reporting.locales import Texts
 
     Texts(options.lang)  # there is such a language, else it is told before anything is trained
     config, notices = read_comparison(options.study, overrides(options))
+    from hpsearch.comparison.screen import introduce_comparison
     from hpsearch.comparison.study import open_comparison, run_comparison, run_minima
-    from hpsearch.screen import Screen
-    from hpsearch.searching.place import prepare_data, prepare_engine
+    from hpsearch.reporting.screen import Screen
+    from hpsearch.searching.run_options import prepare_data, prepare_engine
 
-    place = place_of(options, config.study.name)
+    run_options = run_options_of(options, config.study.name)
     if isinstance(config, MinimaConfig):
-        if place.devices is not None or place.ray is not None:
+        if run_options.devices is not None or run_options.ray is not None:
             raise UserError("escape tests train in this process alone. Leave --devices and --ray out.")
         screen = Screen("")
         screen.row("compare", f"escape tests: {config.minima.seeds} runs in each cell, {config.minima.starts} networks")
-        screen.row("folder", place.folder)
+        screen.row("folder", run_options.folder)
         with screen.live():
-            run_minima(config, place, screen.stage)
-        _conclude(place, config.study.name, screen, options.lang)
+            run_minima(config, run_options, screen.stage)
+        _conclude(run_options, config.study.name, screen, options.lang)
         return
-    data = prepare_data(config, place)
+    data = prepare_data(config, run_options)
     screen = Screen(data.metric.name)
     explain = screen.explain if options.verbose else lambda line: None
-    with open_comparison(config, place, data, screen.announce) as opened:
-        device = place.trained_on(data)
-        screen.introduce_comparison(config, opened.arms, data.summary, device, place.folder, notices)
-        engine = prepare_engine(config, place, data, explain, screen.announce)
+    with open_comparison(config, run_options, data, screen.announce) as opened:
+        device = run_options.trained_on(data)
+        introduce_comparison(screen, config, opened.arms, data.summary, device, run_options.folder, notices)
+        engine = prepare_engine(config, run_options, data, explain, screen.announce)
         try:
             with screen.live():
                 run_comparison(opened, engine, screen.stage, screen.announce)
         except (Stopped, SearchFailed):
-            _compared(place, config.study.name, options.lang)
+            _compared(run_options, config.study.name, options.lang)
             raise
-    _conclude(place, config.study.name, screen, options.lang)
+    _conclude(run_options, config.study.name, screen, options.lang)
 
 
-def _conclude(place: "Place", name: str, screen: "Screen", language: str) -> None:
+def _conclude(run_options: "RunOptions", name: str, screen: "Screen", language: str) -> None:
     """Make a comparison's report, and print the verdicts."""
-    record, page = _compared(place, name, language)
-    screen.conclude_comparison(record, page, language)
+    from hpsearch.comparison.screen import conclude_comparison
+
+    record, page = _compared(run_options, name, language)
+    conclude_comparison(screen, record, page, language)
 
 
-def _compared(place: "Place", name: str, language: str) -> "tuple[ComparisonRecord, Path]":
+def _compared(run_options: "RunOptions", name: str, language: str) -> "tuple[ComparisonRecord, Path]":
     """Make a comparison's report from its storage alone."""
-    from hpsearch.report.compared import write_comparison
+    from hpsearch.comparison.page import write_comparison
     from hpsearch.storage import ComparisonRecord
     from hpsearch.storage.reading import read
 
-    record = read(place.storage, name)
+    record = read(run_options.storage, name)
     assert isinstance(record, ComparisonRecord), "it was opened as one"
-    return record, write_comparison(record, place.folder, language)
+    return record, write_comparison(record, run_options.folder, language)

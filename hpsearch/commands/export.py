@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from hpsearch.commands.shared import add_common
 from hpsearch.commands.studies import add_model, loaded, model_of, tell_model
-from hpsearch.finding import folder_of
+from hpsearch.storage.folders import folder_of
 
 if TYPE_CHECKING:
     from hpsearch.model.signature import Signature
-    from hpsearch.screen import Screen
+    from hpsearch.reporting.screen import Screen
 
 MOST = 24  # inputs that are listed on the screen
 HELP = "onnx, pt2 (torch.export) or safetensors (default: onnx)"
@@ -30,7 +30,7 @@ def call(options: argparse.Namespace) -> None:
     """Write the file, and print how far its answers are from torch's."""
     from hpsearch.errors import look_up
     from hpsearch.model.exporting import FORMATS, check_place, export
-    from hpsearch.screen import Screen, number
+    from hpsearch.reporting.screen import Screen, number
 
     chosen = model_of(options)
     suffix = look_up(FORMATS, options.format, "format").suffix

@@ -24,8 +24,8 @@ def add(commands: Any) -> None:
 def call(options: argparse.Namespace) -> None:
     """Write the study and print how to look at it."""
     from hpsearch.errors import look_up
-    from hpsearch.logs import LOGS
-    from hpsearch.screen import printable
+    from hpsearch.reporting.screen import printable
+    from hpsearch.reporting.tracking import LOGS
 
     tool = look_up(LOGS, options.to, "tool")
     record, folder = search_of(options)

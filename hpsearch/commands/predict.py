@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from hpsearch.model import Model
     from hpsearch.model.rows import NewRows
-    from hpsearch.screen import Screen
+    from hpsearch.reporting.screen import Screen
 
 
 def add(commands: Any) -> None:
@@ -49,7 +49,7 @@ def call(options: argparse.Namespace) -> None:
     source = Path(options.file)
     _check_output(options.output, source)
     from hpsearch.model.rows import read_rows, unseen
-    from hpsearch.screen import Screen
+    from hpsearch.reporting.screen import Screen
     from hpsearch.training.devices import choose_device
 
     device = choose_device(options.device)
@@ -85,8 +85,8 @@ def _kept(rows: "NewRows", asked: Sequence[str]) -> "Mapping[str, Any]":
     Raises:
         UserError: no such column, or rows that have none.
     """
+    from hpsearch.data.columns.table import Table
     from hpsearch.data.predictions_csv import kept_columns
-    from hpsearch.data.tables.table import Table
 
     if not asked:
         return {}
@@ -115,8 +115,8 @@ def _written(
 
 def _tell(screen: "Screen", model: "Model", rows: "NewRows", found: "Sequence[Tensor]") -> None:
     """Print how many rows were predicted, and how well."""
-    from hpsearch.model.judging import judge
-    from hpsearch.screen import number
+    from hpsearch.model.evaluation import judge
+    from hpsearch.reporting.screen import number
 
     tell_model(screen, "predict", f"{_rows(len(rows))} with", model)
     if rows.targets is None:

@@ -8,7 +8,7 @@ from hpsearch.commands.shared import add_common, write_page
 from hpsearch.commands.studies import add_again, search_of, url_of
 
 if TYPE_CHECKING:
-    from hpsearch.screen import Screen
+    from hpsearch.reporting.screen import Screen
     from hpsearch.searching.refit import Refitted
 
 
@@ -27,35 +27,35 @@ def call(options: argparse.Namespace) -> None:
     """Train, score the test rows once more, and write `refit.safetensors`, `refit.json` and the report again."""
     from hpsearch.files import make_folder
     from hpsearch.model import save_model
-    from hpsearch.screen import Screen
-    from hpsearch.searching.place import Place, prepare_data
+    from hpsearch.reporting.screen import Screen
     from hpsearch.searching.refit import best_trial, count_scoring, refit_best
+    from hpsearch.searching.run_options import RunOptions, prepare_data
     from hpsearch.searching.verify import prepare
     from hpsearch.training.engines import make_engine
 
     record, folder = search_of(options)
     best_trial(record)  # there is one, else it is told before anything is loaded
-    place = Place(
+    run_options = RunOptions(
         make_folder(folder), url_of(options.study, Path(options.reports)), options.device, engine=options.engine
     )
     question = prepare(record, root=options.data_root, device=options.device, engine=None, file=options.data)
-    whole = prepare_data(question.config, place, whole=True)
+    whole = prepare_data(question.config, run_options, whole=True)
     screen = Screen(whole.metric.name)
     engine = make_engine(options.engine, whole, precision=question.config.training.precision)
     refitted = refit_best(record, question.config, question.data, whole, engine)
-    looks = count_scoring(place.storage, record, refitted, options.take_over)
+    looks = count_scoring(run_options.storage, record, refitted, options.take_over)
     save_model(folder, "refit", refitted.model)
     _tell(screen, refitted, looks)
     screen.row("model", folder / "refit.safetensors")
-    _, page = write_page(place.storage, record.name, folder)  # it says how often the test rows were used
+    _, page = write_page(run_options.storage, record.name, folder)  # it says how often the test rows were used
     screen.row("report", page)
 
 
 def _tell(screen: "Screen", refitted: "Refitted", looks: int) -> None:
     """Print what was trained, how long, and what the test rows say."""
-    from hpsearch.kept import looked
-    from hpsearch.screen import number
-    from hpsearch.words import interval, short
+    from hpsearch.reporting.formatting import interval, short
+    from hpsearch.reporting.screen import number
+    from hpsearch.reporting.selection import looked
 
     spec, test = refitted.spec, refitted.test
     screen.row(

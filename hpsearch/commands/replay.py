@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from hpsearch.data.dataset import Data
     from hpsearch.model import Model
-    from hpsearch.screen import Screen
+    from hpsearch.reporting.screen import Screen
     from hpsearch.searching.replay import Replayed
     from hpsearch.storage.records import TrialRecord
     from hpsearch.training import Engine
@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
 
 def call(options: argparse.Namespace) -> None:
     """Train the trial again, say how far it is from its record, and write `trial-N.safetensors` and `trial-N.json`."""
-    from hpsearch.screen import Screen
+    from hpsearch.reporting.screen import Screen
     from hpsearch.searching.replay import DIFFERS, find_trial, model_again, replay
     from hpsearch.searching.verify import prepare
     from hpsearch.training.engines import make_engine
@@ -77,7 +77,7 @@ def _keep(screen: "Screen", folder: "Path", name: str, model: "Model | None", ou
 
 def _tell(screen: "Screen", trial: "TrialRecord", replayed: "Replayed") -> None:
     """Print the outcome, and how far the histories are apart."""
-    from hpsearch.screen import number
+    from hpsearch.reporting.screen import number
     from hpsearch.searching.verify import COLUMNS
 
     run, names = replayed.run, [name.replace("_", " ") for name in COLUMNS]

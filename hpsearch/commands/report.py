@@ -21,11 +21,11 @@ def add(commands: Any) -> None:
 
 def call(options: argparse.Namespace) -> None:
     """Make the report."""
+    from hpsearch.comparison.page import write_comparison
     from hpsearch.files import folder_name
-    from hpsearch.report import write_report
-    from hpsearch.report.compared import write_comparison
+    from hpsearch.reporting import write_report
+    from hpsearch.reporting.locales import Texts
     from hpsearch.storage import ComparisonRecord
-    from hpsearch.texts import Texts
 
     Texts(options.lang)
     reports = Path(options.reports)

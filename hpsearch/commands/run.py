@@ -4,7 +4,15 @@ import argparse
 from contextlib import suppress
 from typing import Any
 
-from hpsearch.commands.shared import add_common, add_data, add_training, add_workers, place_of, study_of, write_page
+from hpsearch.commands.shared import (
+    add_common,
+    add_data,
+    add_training,
+    add_workers,
+    run_options_of,
+    study_of,
+    write_page,
+)
 from hpsearch.errors import CompletedElsewhere, SearchFailed, Stopped, UserError
 
 
@@ -33,11 +41,11 @@ def add(commands: Any) -> None:
 def call(options: argparse.Namespace) -> None:
     """Run or continue a study, then make its report."""
     config = study_of(options)
-    from hpsearch.screen import Screen
-    from hpsearch.searching.place import prepare_data, prepare_engine
+    from hpsearch.reporting.screen import Screen
+    from hpsearch.searching.run_options import prepare_data, prepare_engine
     from hpsearch.searching.study import open_study, run_study
 
-    place = place_of(options, config.study.name)
+    place = run_options_of(options, config.study.name)
     url, folder = place.storage, place.folder
     data = prepare_data(config, place)
     screen = Screen(data.metric.name)

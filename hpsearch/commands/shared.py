@@ -10,7 +10,7 @@ from hpsearch.searching.stopping import GRACE
 
 if TYPE_CHECKING:
     from hpsearch.config import StudyConfig
-    from hpsearch.searching.place import Place
+    from hpsearch.searching.run_options import RunOptions
     from hpsearch.storage import ComparisonRecord, StudyRecord
 
 
@@ -87,16 +87,16 @@ def add_common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--debug", action="store_true", help="show tracebacks")
 
 
-def place_of(options: argparse.Namespace, name: str) -> "Place":
+def run_options_of(options: argparse.Namespace, name: str) -> "RunOptions":
     """Return where a study of this name runs and is kept."""
     from hpsearch.files import folder_name
-    from hpsearch.searching.place import Place
+    from hpsearch.searching.run_options import RunOptions
     from hpsearch.storage.urls import sqlite_url
 
     folder = Path(options.reports) / folder_name(name)
     url = sqlite_url(folder.absolute() / "study.db") if options.storage is None else options.storage
     workers = {name: getattr(options, name, None) for name in ("devices", "ray", "worker_gpus", "worker_cpus")}
-    return Place(
+    return RunOptions(
         folder,
         url,
         options.device,
@@ -171,7 +171,7 @@ def overrides(options: argparse.Namespace) -> list[tuple[str, Any]]:
         UserError: a --set without key or value.
     """
     from hpsearch.config import parse_value
-    from hpsearch.data.datasets import DATASETS
+    from hpsearch.data.loaders.datasets import DATASETS
 
     flags = {setting: getattr(options, flag, None) for flag, setting in SETTINGS.items()}
     if flags["data.file"] in DATASETS and not Path(str(flags["data.file"])).exists():  # the name of a data set
@@ -192,7 +192,7 @@ def overrides(options: argparse.Namespace) -> list[tuple[str, Any]]:
 
 def record_of(source: str, name: str | None, reports: Path) -> "StudyRecord | ComparisonRecord":
     """Read a study or a comparison by the URL of its storage, or by its name."""
-    from hpsearch.finding import study_file
+    from hpsearch.storage.folders import study_file
     from hpsearch.storage.reading import read
     from hpsearch.storage.urls import sqlite_url
 
@@ -203,7 +203,7 @@ def record_of(source: str, name: str | None, reports: Path) -> "StudyRecord | Co
 
 def write_page(url: str, name: str | None, folder: Path) -> "tuple[StudyRecord, Path]":
     """Make the report of a search from its storage alone; return what was read, and the page."""
-    from hpsearch.report import write_report
+    from hpsearch.reporting import write_report
     from hpsearch.storage.reading import read_study
 
     record = read_study(url, name)

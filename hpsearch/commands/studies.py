@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import UserError, shown
-from hpsearch.finding import folder_of, study_file
+from hpsearch.storage.folders import folder_of, study_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hpsearch.model import Model
-    from hpsearch.screen import Screen
+    from hpsearch.reporting.screen import Screen
     from hpsearch.storage import StudyRecord
 
 
@@ -87,14 +87,14 @@ def loaded(options: argparse.Namespace) -> "Model":
         UserError: there is no such study or model (which there are).
         StorageError: a file is missing or damaged.
     """
-    from hpsearch.model.alone import model_named
+    from hpsearch.model.single_member import model_named
 
     return model_named(options.study, Path(options.reports), model_of(options))
 
 
 def tell_model(screen: "Screen", head: str, text: str, model: "Model") -> None:
     """Print a line that ends with which networks predict, and why these where several were judged against one."""
-    from hpsearch.kept import of_trials
+    from hpsearch.reporting.selection import of_trials
 
     screen.row(head, f"{text} {of_trials([member.trial for member in model.members])}")
     if said := _why(model.metrics):
@@ -103,12 +103,12 @@ def tell_model(screen: "Screen", head: str, text: str, model: "Model") -> None:
 
 def _why(figures: "Mapping[str, Any]") -> str:
     """Say why these networks predict; of one that was taken from an ensemble that it was; "" where nothing was judged."""
-    from hpsearch.kept import single, why
-    from hpsearch.words import Metric
+    from hpsearch.reporting.formatting import MetricFormat
+    from hpsearch.reporting.selection import single, why
 
     if networks := figures.get("single_of"):
         return single(networks)
     choice = figures.get("choice")
     if not isinstance(choice, dict):
         return ""
-    return why(choice, Metric.named(str(figures.get("metric")), figures.get("direction") == "maximize").plain)
+    return why(choice, MetricFormat.named(str(figures.get("metric")), figures.get("direction") == "maximize").plain)

@@ -25,7 +25,7 @@ def add(commands: Any) -> None:
 def call(options: argparse.Namespace) -> None:
     """Train recorded trials again and print how far they are apart."""
     from hpsearch.errors import look_up
-    from hpsearch.screen import Screen
+    from hpsearch.reporting.screen import Screen
     from hpsearch.searching.verify import choose_trials, prepare, verify
     from hpsearch.storage import ComparisonRecord
     from hpsearch.training.engines import ENGINES

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from hpsearch.comparison.measurements.descent import PathOf, tuned_paths
+from hpsearch.comparison.measurements.textbook import Problem, loss_grid, minimum, two_weight_problem
 from hpsearch.data.dataset import Data
-from hpsearch.diagnostics.descent import PathOf, tuned_paths
-from hpsearch.diagnostics.textbook import Problem, loss_grid, minimum, two_weight_problem
 from hpsearch.errors import UserError
 
 MINI = 32

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from hpsearch.comparison.looking import look
+from hpsearch.comparison.instrumentation import look
+from hpsearch.comparison.measurements.state import State, mean_loss
 from hpsearch.comparison.moments import moments
 from hpsearch.comparison.winners import reached
 from hpsearch.data.dataset import Data
-from hpsearch.diagnostics.state import State, mean_loss
-from hpsearch.searching.fresh import fresh
+from hpsearch.searching.replicate_seeds import fresh
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training.devices import workers
 from hpsearch.training.network import DNN

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from hpsearch.comparison.looking import looked_at, walk
+from hpsearch.comparison.instrumentation import looked_at, walk
+from hpsearch.comparison.measurements.landscape import Plane, barrier, principal_plane, surface
 from hpsearch.comparison.measuring import REFERENCE, Measured, history_of
 from hpsearch.comparison.winners import reached
 from hpsearch.data.dataset import Data
-from hpsearch.diagnostics.landscape import Plane, barrier, principal_plane, surface
-from hpsearch.searching.fresh import fresh
+from hpsearch.searching.replicate_seeds import fresh
 from hpsearch.training.threads import one_thread
 
 POINTS = 60  # of a path, evenly on a logarithmic scale of updates

@@ -6,17 +6,17 @@ from typing import Any
 
 from hpsearch.comparison.arms import Arm
 from hpsearch.comparison.capping import capped
-from hpsearch.comparison.course import Course
-from hpsearch.comparison.fresh import Fresh
+from hpsearch.comparison.context import ComparisonContext
 from hpsearch.comparison.measuring import Measured
 from hpsearch.comparison.probing import updates_in
+from hpsearch.comparison.replicates import Fresh
 from hpsearch.comparison.scoring import scores
-from hpsearch.comparison.tuning import Together
+from hpsearch.comparison.tuning import RoundRobinSource
 from hpsearch.comparison.winners import best, common_target, fastest
 from hpsearch.errors import SearchFailed
 from hpsearch.model.provenance import versions
 from hpsearch.searching.loop import Search
-from hpsearch.searching.stage import Stage
+from hpsearch.searching.phase import PhaseProgress
 from hpsearch.searching.study import make_search, make_view, specification
 from hpsearch.space.answers import fixed
 from hpsearch.storage.reading import WINNER
@@ -24,55 +24,59 @@ from hpsearch.training.devices import workers
 from hpsearch.training.network import registration
 
 
-def budgeted(course: Course, arms: list[Arm]) -> list[Arm]:
+def budgeted(context: ComparisonContext, arms: list[Arm]) -> list[Arm]:
     """Return the arms with their budgets; one in seconds is turned into updates, once."""
-    compare = course.compare
+    compare = context.compare
     if compare.seconds is None:
         return arms
-    known = course.writer.kept("updates")
+    known = context.writer.kept("updates")
     for number, arm in enumerate(arms):
-        course.show(Stage("timing updates", number, len(arms)))
+        context.show(PhaseProgress("timing updates", number, len(arms)))
         if arm.name not in known:
-            known[arm.name] = updates_in(compare.seconds, arm, course.data, course.engine)
-    course.writer.keep(known, "updates")
+            known[arm.name] = updates_in(compare.seconds, arm, context.data, context.engine)
+    context.writer.keep(known, "updates")
     return [arm.within(known[arm.name]) for arm in arms]
 
 
-def tune(course: Course, arms: list[Arm]) -> list[Search]:
+def tune(context: ComparisonContext, arms: list[Arm]) -> list[Search]:
     """Try every arm's hyperparameters."""
-    compare = course.compare
-    course.show(Stage("tuning", 0, len(arms) * compare.trials))
+    compare = context.compare
+    context.show(PhaseProgress("tuning", 0, len(arms) * compare.trials))
     searches = []
     for arm in arms:
-        writer = course.open(arm.name, arm.config.settings())
-        view = make_view(arm.config, course.direction)
-        searches.append(make_search(arm.config, view, writer, course.data, compare.trials, lambda standing: None))
+        writer = context.open(arm.name, arm.config.settings())
+        view = make_view(arm.config, context.direction)
+        searches.append(make_search(arm.config, view, writer, context.data, compare.trials, lambda standing: None))
     target = compare.target if compare.tune_until == "target" else None
     if target is not None:
         for search in searches:
-            search.specify = capped(search, target, course.direction)
-    _run(course, "tuning", searches, lambda: sum(s.standing.done for s in searches), len(arms) * compare.trials, target)
+            search.specify = capped(search, target, context.direction)
+    _run(
+        context, "tuning", searches, lambda: sum(s.standing.done for s in searches), len(arms) * compare.trials, target
+    )
     return searches
 
 
-def choose(course: Course, arms: list[Arm], searches: list[Search]) -> dict[str, Any]:
+def choose(context: ComparisonContext, arms: list[Arm], searches: list[Search]) -> dict[str, Any]:
     """Return the target and each arm's winners: `fastest` to the target and `best` of the metric, by trial number, or None."""
-    compare = course.compare
+    compare = context.compare
     runs = [search.answers for search in searches]
-    target = compare.target if compare.target is not None else common_target(runs, course.direction)
-    if target is None or all(best(answers, course.direction) is None for answers in runs):
+    target = compare.target if compare.target is not None else common_target(runs, context.direction)
+    if target is None or all(best(answers, context.direction) is None for answers in runs):
         raise SearchFailed("no trial of any batch size gave a usable network. Lower the learning rates.")
     plan: dict[str, Any] = {"target": target, "given": compare.target is not None, "arms": {}}
     for arm, answers in zip(arms, runs, strict=True):
-        quick, good = fastest(answers, target, course.direction), best(answers, course.direction)
+        quick, good = fastest(answers, target, context.direction), best(answers, context.direction)
         complete = compare.tune_until == "budget"  # else the best metric is only that of the first to pass the target
         plan["arms"][arm.name] = {"fastest": quick, "best": good if complete or quick is None else quick}
-    course.writer.keep(plan, "plan")
-    course.writer.keep(_made(course, arms, searches, plan), "made")
+    context.writer.keep(plan, "plan")
+    context.writer.keep(_made(context, arms, searches, plan), "made")
     return plan
 
 
-def _made(course: Course, arms: list[Arm], searches: list[Search], plan: Mapping[str, Any]) -> dict[str, Any]:
+def _made(
+    context: ComparisonContext, arms: list[Arm], searches: list[Search], plan: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return with what it was made, and what torch registers of the network of the first arm that has a winner."""
     specs = (
         search.specify(search.view.space.suggest(fixed(search.view.trials[number].params)), number)
@@ -82,8 +86,8 @@ def _made(course: Course, arms: list[Arm], searches: list[Search], plan: Mapping
     architecture = next(specs).architecture
     assert architecture is not None, "a comparison trains dense networks"
     return {
-        "device": str(course.data.training.inputs.device),
-        "places": workers(course.data),
+        "device": str(context.data.training.inputs.device),
+        "places": workers(context.data),
         "versions": versions(),
         "architecture": asdict(architecture) | {"widths": list(architecture.widths)},
         "parameters": architecture.parameters,
@@ -91,30 +95,32 @@ def _made(course: Course, arms: list[Arm], searches: list[Search], plan: Mapping
     }
 
 
-def train_again(course: Course, arms: list[Arm], searches: list[Search], plan: Mapping[str, Any]) -> list[Measured]:
+def train_again(
+    context: ComparisonContext, arms: list[Arm], searches: list[Search], plan: Mapping[str, Any]
+) -> list[Measured]:
     """Train the winners on fresh seeds; return the fastest of each arm."""
-    compare, seed = course.compare, course.config.study.seed
+    compare, seed = context.compare, context.config.study.seed
     winners: list[Measured] = []
     sources = []
     for arm, search in zip(arms, searches, strict=True):
         chosen = plan["arms"][arm.name]
         for number in sorted({n for n in chosen.values() if n is not None}):
             params = search.view.trials[number].params
-            spec = specification(arm.config, arm.config.space.suggest(fixed(params)), number, course.data)
+            spec = specification(arm.config, arm.config.space.suggest(fixed(params)), number, context.data)
             settings = {**arm.config.settings(), "winner": {"trial": number, "params": dict(params)}}
-            writer = course.open(f"{arm.name}{WINNER}{number}", settings)
+            writer = context.open(f"{arm.name}{WINNER}{number}", settings)
             winners += [Measured(f"{arm.name}{WINNER}{number}", spec, writer)] if number == chosen["fastest"] else []
-            worst = float(course.data.summary["worst"])
-            sources.append(Fresh(spec, seed, compare.seeds, writer, lambda s, run: scores(s, run, course.data), worst))
+            worst = float(context.data.summary["worst"])
+            sources.append(Fresh(spec, seed, compare.seeds, writer, lambda s, run: scores(s, run, context.data), worst))
     target = plan["target"] if compare.train_until == "target" else None
     total = len(sources) * compare.seeds
-    _run(course, "training the winners on fresh seeds", sources, lambda: sum(s.done for s in sources), total, target)
+    _run(context, "training the winners on fresh seeds", sources, lambda: sum(s.done for s in sources), total, target)
     return winners
 
 
 def _run(
-    course: Course, name: str, sources: list[Any], done: Callable[[], int], total: int, target: float | None
+    context: ComparisonContext, name: str, sources: list[Any], done: Callable[[], int], total: int, target: float | None
 ) -> None:
-    together = Together(sources, course, target, lambda: course.show(Stage(name, done(), total)))
-    course.engine.run(together)
-    course.show(Stage(name, done(), total))
+    together = RoundRobinSource(sources, context, target, lambda: context.show(PhaseProgress(name, done(), total)))
+    context.engine.run(together)
+    context.show(PhaseProgress(name, done(), total))

@@ -10,7 +10,7 @@ from hpsearch.trial import TrainingRun, TrialSpec
 STRIDE = 1_000_000  # more trials than an arm has: engine's number = arm · STRIDE + trial
 
 
-class Together:
+class RoundRobinSource:
     """Several sources as one (a `TrialSource`): trial k of each, then trial k + 1 of each; runs end at `target` where there is one."""
 
     def __init__(

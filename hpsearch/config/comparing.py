@@ -8,9 +8,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from hpsearch.config.problems import findings, line_of, told
-from hpsearch.config.reading import STUDIES, find_study, is_data, overridden, parse, take_places
+from hpsearch.config.reading import (
+    STUDIES,
+    find_study,
+    is_data,
+    overridden,
+    parse,
+    take_places,
+)
 from hpsearch.config.sections import MinimaConfig, StudyConfig
-from hpsearch.data.datasets import DATASETS
+from hpsearch.data.loaders.datasets import DATASETS
 from hpsearch.errors import UserError, shown, suggestion
 
 LEFT_OUT = (  # of a search's study, when it is compared

@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hpsearch.data.arrays import from_arrays
     from hpsearch.data.dataset import Data, Rows
-    from hpsearch.data.datasets import DATASETS, load
-    from hpsearch.data.doors import from_frame, load_file
+    from hpsearch.data.loaders.datasets import DATASETS, load
+    from hpsearch.data.loaders.files import from_frame, load_file
     from hpsearch.data.metrics import METRICS
     from hpsearch.data.tasks import TASKS
 
 PUBLIC = {
-    "DATASETS": "hpsearch.data.datasets",
+    "DATASETS": "hpsearch.data.loaders.datasets",
     "Data": "hpsearch.data.dataset",
     "METRICS": "hpsearch.data.metrics",
     "Rows": "hpsearch.data.dataset",
     "TASKS": "hpsearch.data.tasks",
     "from_arrays": "hpsearch.data.arrays",
-    "from_frame": "hpsearch.data.doors",
-    "load": "hpsearch.data.datasets",
-    "load_file": "hpsearch.data.doors",
+    "from_frame": "hpsearch.data.loaders.files",
+    "load": "hpsearch.data.loaders.datasets",
+    "load_file": "hpsearch.data.loaders.files",
 }
 
 __all__ = ["DATASETS", "METRICS", "TASKS", "Data", "Rows", "from_arrays", "from_frame", "load", "load_file"]

@@ -5,7 +5,7 @@ from typing import Any
 
 from hpsearch.data.assemble import assemble, told
 from hpsearch.data.dataset import Data
-from hpsearch.data.sources import Raw
+from hpsearch.data.loaders.sources import Raw
 from hpsearch.data.splits import Folds, Size, Sizes, Split
 
 
@@ -71,7 +71,7 @@ def from_arrays(
     asked = group is not None or time is not None or columns or missing is not None
     if not asked and not _has_other_cells(inputs):
         return assemble(Raw(inputs, targets, "arrays"), name, title or name, sizes, **options)
-    from hpsearch.data.tables.choosing import choose
+    from hpsearch.data.columns.choosing import choose
 
     with told(name):
         raw = choose(
@@ -91,12 +91,12 @@ def _has_other_cells(inputs: Any) -> bool:
     """Whether a frame has columns that are no numbers; arrays have none, or are refused."""
     if not hasattr(inputs, "iloc") or not hasattr(inputs, "dtypes"):
         return False
-    from hpsearch.data.tables.frames import is_number_column
+    from hpsearch.data.columns.frames import is_number_column
 
     return not all(is_number_column(inputs.iloc[:, place]) for place in range(inputs.shape[1]))
 
 
 def _table(inputs: Any) -> Any:
-    from hpsearch.data.tables.frames import table_of, table_of_array
+    from hpsearch.data.columns.frames import table_of, table_of_array
 
     return table_of(inputs) if hasattr(inputs, "iloc") else table_of_array(inputs)

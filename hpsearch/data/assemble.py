@@ -15,8 +15,8 @@ from torch import Tensor
 from hpsearch.data.cells import Array, Inputs, read_inputs, shown
 from hpsearch.data.dataset import Data, Fold, Rows
 from hpsearch.data.leaks import leak_notice, leaks
+from hpsearch.data.loaders.sources import Raw
 from hpsearch.data.scaling import Scaled, scale_inputs, scale_targets
-from hpsearch.data.sources import Raw
 from hpsearch.data.splits import Order, Sizes, Split, split_rows
 from hpsearch.data.summary import describe, digest_of, question
 from hpsearch.data.targets import Targets, class_weights_of, encode, read_targets
@@ -115,7 +115,7 @@ def _assemble(
 def _scaled(inputs: Any, split: Split) -> Scaled:
     if isinstance(inputs, Inputs):
         return scale_inputs(inputs, split)
-    from hpsearch.data.tables.fitting import scale_table
+    from hpsearch.data.columns.fitting import scale_table
 
     return scale_table(inputs, split)
 

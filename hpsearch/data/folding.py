@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 from hpsearch.data.cells import Array, shown
-from hpsearch.data.drawing import stream
+from hpsearch.data.partition import stream
 from hpsearch.errors import UserError
 
 Folds = int | Literal["auto"] | None

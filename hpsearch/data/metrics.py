@@ -74,7 +74,7 @@ def _area_under_curve(predictions: Tensor, targets: Tensor) -> float:
     """Of several classes each against the rest, all with equal weight (macro average)."""
     import torch
 
-    from hpsearch.data.areas import areas
+    from hpsearch.data.roc_auc import areas
 
     if bool(predictions.isnan().any()):
         return float("nan")

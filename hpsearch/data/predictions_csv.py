@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from torch import Tensor
 
-from hpsearch.data.tables import texts
-from hpsearch.data.tables.table import Table
+from hpsearch.data.columns import texts
+from hpsearch.data.columns.table import Table
 from hpsearch.errors import UserError, shown
 from hpsearch.files import FORMULAS, inert
 

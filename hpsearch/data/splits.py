@@ -11,8 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from hpsearch.data.cells import Array, shown
-from hpsearch.data.drawing import FEWEST_ROWS_OF_A_PART, SHARE, ByGroup, ByTime, Drawer, Shuffled, Size
 from hpsearch.data.folding import Folds, fold_rows, folds_for
+from hpsearch.data.partition import (
+    FEWEST_ROWS_OF_A_PART,
+    SHARE,
+    ByGroup,
+    ByTime,
+    Drawer,
+    Shuffled,
+    Size,
+)
 from hpsearch.errors import UserError
 
 __all__ = ["SHARE", "Folds", "Order", "Size", "Sizes", "Split", "split_rows"]

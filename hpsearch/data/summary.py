@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from hpsearch.data.cells import Array, Inputs
+from hpsearch.data.loaders.sources import Raw
 from hpsearch.data.metrics import Metric
 from hpsearch.data.scaling import Scaled
-from hpsearch.data.sources import Raw
 from hpsearch.data.splits import Folds, Sizes, Split
 from hpsearch.data.tasks import Task
 

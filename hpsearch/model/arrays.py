@@ -9,12 +9,12 @@ import numpy.typing as npt
 import torch
 
 from hpsearch.data.cells import Array, read_inputs
-from hpsearch.data.tables.columns import read_columns
+from hpsearch.data.columns.columns import read_columns
 from hpsearch.data.targets import label_text
 from hpsearch.errors import UserError
+from hpsearch.model.pipeline import InferencePipeline
 from hpsearch.model.saved import Model
 from hpsearch.model.unseen import unseen_categories
-from hpsearch.model.whole import Whole
 
 KINDS: Mapping[str, type] = {"text": np.str_, "integer": np.int64, "number": np.float64}
 
@@ -36,7 +36,7 @@ def predictions(
     ):
         tell(sentence)
     with torch.no_grad():
-        return np.asarray(Whole(in_float64(model))(torch.from_numpy(numbers)).numpy(), dtype=np.float64)
+        return np.asarray(InferencePipeline(in_float64(model))(torch.from_numpy(numbers)).numpy(), dtype=np.float64)
 
 
 def numbers_of(preprocessing: Mapping[str, Any], inputs: Any) -> npt.NDArray[np.float64]:

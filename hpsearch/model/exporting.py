@@ -20,9 +20,9 @@ from torch import Tensor
 from hpsearch.errors import HpsearchError, UserError, look_up, shown
 from hpsearch.files import write_file
 from hpsearch.model.onnx_file import ask_onnx, write_onnx
+from hpsearch.model.pipeline import InferencePipeline, plausible
 from hpsearch.model.saved import Model, describe, load_model, save_model
 from hpsearch.model.signature import Signature, of_answers, of_numbers
-from hpsearch.model.whole import Whole, plausible
 
 CHECKED = 512  # plausible rows on which the written file is asked
 TOLERANCE = 1e-4  # of a probability; of a value, in standard deviations of the target
@@ -52,7 +52,7 @@ def export(model: Model, name: str, path: Path) -> Exported:
     """
     row = look_up(FORMATS, name, "format")
     check_place(name, path)
-    whole = Whole(model)  # first: it refuses a model without preprocessing
+    whole = InferencePipeline(model)  # first: it refuses a model without preprocessing
     rows = plausible(model, CHECKED)
     with torch.no_grad():
         expected = whole(rows)
@@ -98,7 +98,7 @@ def _write_program(model: Model, path: Path) -> Signature:
     signature = Signature(of_numbers(model, "numbers"), of_answers(model, labelled=False))
     described = {**describe(model), **signature.plain()}
     dynamic = ({0: torch.export.Dim("rows")},)
-    program = torch.export.export(Whole(model), (plausible(model, 2),), dynamic_shapes=dynamic)
+    program = torch.export.export(InferencePipeline(model), (plausible(model, 2),), dynamic_shapes=dynamic)
     torch.export.save(program, path, extra_files={EXTRA: json.dumps(described)})
     return signature
 
@@ -115,7 +115,7 @@ def _write_files(model: Model, path: Path) -> None:
 
 def _ask_files(model: Model, path: Path, rows: Tensor) -> Tensor:
     with torch.no_grad():
-        answers: Tensor = Whole(load_model(path.parent, path.stem))(rows)
+        answers: Tensor = InferencePipeline(load_model(path.parent, path.stem))(rows)
     return answers
 
 

@@ -19,9 +19,9 @@ from torch import Tensor
 from hpsearch.errors import HpsearchError, UserError
 from hpsearch.files import write_file
 from hpsearch.model.onnx_ends import add_back, add_front, feed, has_text, labels_of
+from hpsearch.model.pipeline import InferencePipeline, plausible
 from hpsearch.model.saved import Model, describe
 from hpsearch.model.signature import Signature, of_answers, of_columns, of_numbers
-from hpsearch.model.whole import Whole, plausible
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -91,7 +91,7 @@ def _core(model: Model) -> "ModelProto":
     image = model.preprocessing["kind"] == "images"
     with _quiet():
         program = torch.onnx.export(
-            Whole(model).eval(),
+            InferencePipeline(model).eval(),
             (plausible(model, 2),),
             dynamo=True,
             verbose=False,

@@ -14,17 +14,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hpsearch.data.array_files import ENDS, read_array_file, read_inputs_file
-from hpsearch.data.new_images import image_files, read_images
-from hpsearch.data.tables import texts
-from hpsearch.data.tables.columns import read_column, read_columns, unused
-from hpsearch.data.tables.kinds import Entry
-from hpsearch.data.tables.reading import read_like
-from hpsearch.data.tables.table import Table
+from hpsearch.data.columns import texts
+from hpsearch.data.columns.column_types import Entry
+from hpsearch.data.columns.columns import read_column, read_columns, unused
+from hpsearch.data.columns.reading import read_like
+from hpsearch.data.columns.table import Table
+from hpsearch.data.loaders.array_files import ENDS, read_array_file, read_inputs_file
+from hpsearch.data.loaders.new_images import image_files, read_images
 from hpsearch.errors import UserError, shown
+from hpsearch.model.pipeline import InferencePipeline
 from hpsearch.model.saved import Model
 from hpsearch.model.unseen import unseen_categories
-from hpsearch.model.whole import Whole
 
 CHUNK = 1 << 22  # numbers of the widest layer, or of the inputs, that are there at a time
 FEWEST = 256  # rows at a time
@@ -87,7 +87,7 @@ def answers(model: Model, rows: NewRows, device: torch.device | str = "cpu") -> 
     Raises:
         UserError: a cell cannot be read, or is too large for float32 once it is standardised.
     """
-    whole = Whole(model).to(device)
+    whole = InferencePipeline(model).to(device)
     widest = max(max(member.architecture.sizes) for member in model.members)
     step = max(FEWEST, CHUNK // widest)
     for start in range(0, len(rows), step):
@@ -111,7 +111,7 @@ def unseen(rows: NewRows) -> Iterator[str]:
     yield from unseen_categories(rows.preprocessing, lambda _, column: read_column(column, table, missing_values), name)
 
 
-def _check(whole: Whole, inputs: Tensor) -> None:
+def _check(whole: InferencePipeline, inputs: Tensor) -> None:
     wrong = ~inputs.isfinite().all(dim=0)  # [F]
     if bool(wrong.any()):
         names = getattr(whole.transform, "names", [])

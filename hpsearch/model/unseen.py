@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from hpsearch.data.cells import Array
-from hpsearch.data.tables.kinds import Entry
+from hpsearch.data.columns.column_types import Entry
 from hpsearch.errors import shown
 
 

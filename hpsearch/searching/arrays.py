@@ -15,9 +15,9 @@ from hpsearch.data import Data, from_arrays
 from hpsearch.data.splits import Split
 from hpsearch.errors import Stopped
 from hpsearch.model import Model, load_model
-from hpsearch.searching.loop import Standing
-from hpsearch.searching.place import Place, divided, on_device, prepare_engine
-from hpsearch.searching.stage import Stage
+from hpsearch.searching.loop import SearchStatus
+from hpsearch.searching.phase import PhaseProgress
+from hpsearch.searching.run_options import RunOptions, divided, on_device, prepare_engine
 from hpsearch.searching.study import OpenStudy, open_in_memory, run_study
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.reading import record_of
@@ -45,7 +45,9 @@ def array_config(default: str, given: Given, where: str) -> StudyConfig:
     return check_config(raw, where, at_hand=True)
 
 
-def array_data(config: StudyConfig, place: Place, inputs: Any, targets: Any, split: Split | None = None) -> Data:
+def array_data(
+    config: StudyConfig, run_options: RunOptions, inputs: Any, targets: Any, split: Split | None = None
+) -> Data:
     """Return arrays as the data of a study, on its device; `split` says which rows go where in place of the settings.
 
     Raises:
@@ -64,7 +66,7 @@ def array_data(config: StudyConfig, place: Place, inputs: Any, targets: Any, spl
         split=split,
         **divided(config),
     )
-    return on_device(config, place, data)
+    return on_device(config, run_options, data)
 
 
 class Watch(Protocol):
@@ -78,11 +80,11 @@ class Watch(Protocol):
         """Show that the search runs."""
         ...
 
-    def show(self, standing: Standing) -> None:
+    def show(self, standing: SearchStatus) -> None:
         """Show where the search stands."""
         ...
 
-    def stage(self, stage: Stage) -> None:
+    def stage(self, stage: PhaseProgress) -> None:
         """Show where the confirmation stands."""
         ...
 
@@ -99,18 +101,18 @@ class Found:
     model: Model
 
 
-def search_in_memory(config: StudyConfig, place: Place, data: Data) -> Found:
+def search_in_memory(config: StudyConfig, run_options: RunOptions, data: Data) -> Found:
     """Run a study that nobody keeps and return what it found; the place's folder is used on the way.
 
     Raises:
         SearchFailed: no trial gave a usable network.
         KeyboardInterrupt, SystemExit: see `run_interruptibly`.
     """
-    with open_in_memory(config, place, data) as study:
+    with open_in_memory(config, run_options, data) as study:
         run_interruptibly(study, None)
         study.writer.flush()
         record = record_of(study.writer.storage, study.writer.study_id)
-    return Found(record, load_model(place.folder))
+    return Found(record, load_model(run_options.folder))
 
 
 def run_interruptibly(study: OpenStudy, watch: Watch | None) -> None:
@@ -120,12 +122,14 @@ def run_interruptibly(study: OpenStudy, watch: Watch | None) -> None:
         KeyboardInterrupt: Ctrl-C.
         SystemExit: SIGTERM or SIGHUP.
     """
-    engine = prepare_engine(study.config, study.place, study.data, lambda line: None)
+    engine = prepare_engine(study.config, study.run_options, study.data, lambda line: None)
     try:
         if watch is None:
             run_study(study, engine, lambda standing: None, lambda line: None)
             return
-        watch.introduce(study.config, study.data.summary, str(study.data.training.inputs.device), study.place.folder)
+        watch.introduce(
+            study.config, study.data.summary, str(study.data.training.inputs.device), study.run_options.folder
+        )
         with watch.live():
             run_study(study, engine, watch.show, watch.announce, watch.stage)
     except Stopped as stopped:

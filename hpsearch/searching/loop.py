@@ -12,9 +12,9 @@ from heapq import nsmallest
 from typing import Any
 
 from hpsearch.errors import StorageError
-from hpsearch.searching.idle import IdlePlaces
-from hpsearch.searching.judging import Judge
-from hpsearch.searching.view import Told, View
+from hpsearch.searching.sampler_view import SamplerView, TrialResult
+from hpsearch.searching.secondary_objectives import SecondaryObjectives
+from hpsearch.searching.utilisation import SlotUtilisation
 from hpsearch.space.answers import fixed
 from hpsearch.storage.writing import Stored, StudyWriter
 from hpsearch.trial import Direction, History, Outcome, TrainingRun, TrialSpec
@@ -28,7 +28,7 @@ COUNTED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SearchStatus:
     """Where the search stands; what the screen shows."""
 
     done: int
@@ -68,22 +68,22 @@ class Search:
 
     def __init__(
         self,
-        view: View,
+        view: SamplerView,
         writer: StudyWriter,
         specify: Callable[[Mapping[str, Any], int], TrialSpec],
         *,
         trials: int,
         timeout: float | None,
         worst: float,
-        show: Callable[[Standing], None] = lambda standing: None,
-        judge: Judge | None = None,
+        show: Callable[[SearchStatus], None] = lambda standing: None,
+        judge: SecondaryObjectives | None = None,
     ) -> None:
         self.view, self.writer, self.specify, self.worst, self.show = view, writer, specify, worst, show
         self.judge = judge
         self.total = min(trials, view.limit) if view.limit is not None else trials
         self.timeout, self.started = timeout, time.monotonic()
         self.stopping = False
-        self.idle = IdlePlaces()
+        self.idle = SlotUtilisation()
         self.best: TrainingRun | None = None
         self.best_spec: TrialSpec | None = None
         self._stored: list[Stored] = writer.stored()
@@ -107,10 +107,10 @@ class Search:
         self.left = self.total - sum(trial.finished for trial in self._stored[: self.total])
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> SearchStatus:
         """Where the search stands now."""
         best = self.best
-        return Standing(
+        return SearchStatus(
             total=self.total,
             best=best.value if best else None,
             best_number=best.number if best else None,
@@ -247,12 +247,12 @@ class Search:
             return self.worst
         return run.history.metric[-1] if run.outcome is Outcome.PRUNED else run.value
 
-    def _told(self, answer: Answer) -> Told:
+    def _told(self, answer: Answer) -> TrialResult:
         """Return what the sampler learns: no value worse than the worst, which would dwarf all other differences."""
         run, worst = answer.run, (self.worst, *(self.judge.worst if self.judge else ()))
         directions = (self.view.direction, *self.view.others)
         value, *others = map(_at_worst, (self._value(run), *answer.others), worst, directions)
-        return Told(value, tuple(others), pruned=run.outcome is Outcome.PRUNED, failed=run.outcome.failed)
+        return TrialResult(value, tuple(others), pruned=run.outcome is Outcome.PRUNED, failed=run.outcome.failed)
 
     def _better(self, run: TrainingRun) -> bool:
         """Whether a run is the best so far: by value, then by validation loss, then by number."""

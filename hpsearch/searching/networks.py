@@ -15,7 +15,7 @@ from hpsearch.data.dataset import Data, Rows
 from hpsearch.errors import SearchFailed, Stopped, StorageError
 from hpsearch.model import Member, load_model, model_of, save_model
 from hpsearch.model.provenance import provenance_of
-from hpsearch.searching.confirm import Network, Start, Weights
+from hpsearch.searching.replicates import Network, Start, Weights
 from hpsearch.searching.stopping import stopping
 from hpsearch.training import Engine, Several
 from hpsearch.trial import TrainingRun, TrialSpec

@@ -17,9 +17,9 @@ from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError
 from hpsearch.model import Model, model_of
 from hpsearch.model.provenance import provenance_of
-from hpsearch.searching.confirm import Network
 from hpsearch.searching.networks import member, members_of
 from hpsearch.searching.refit import passes_of
+from hpsearch.searching.replicates import Network
 from hpsearch.searching.study import specification
 from hpsearch.searching.verify import COLUMNS, GROWN, Gaps, Question, largest_gaps
 from hpsearch.space.answers import fixed

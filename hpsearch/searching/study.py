@@ -12,18 +12,18 @@ from hpsearch.data.dataset import Data
 from hpsearch.errors import SearchFailed, Stopped, UserError, look_up, shown
 from hpsearch.files import make_folder, write_file
 from hpsearch.model import Member
-from hpsearch.searching.choosing import Choice, judge_candidates, known_choice
-from hpsearch.searching.concluding import result_of, scored
-from hpsearch.searching.confirm import Confirmed, FreshRuns, Network, compare, confirm
-from hpsearch.searching.judging import Judge, judge_of
-from hpsearch.searching.loop import Search, Standing
+from hpsearch.searching.ensemble import Choice, judge_candidates, known_choice
+from hpsearch.searching.finish import result_of, scored
+from hpsearch.searching.loop import Search, SearchStatus
 from hpsearch.searching.networks import keep, kept_weights, member, members_of
-from hpsearch.searching.place import Place, prepare_engine
+from hpsearch.searching.phase import PhaseProgress
 from hpsearch.searching.pruners import PRUNERS
+from hpsearch.searching.replicates import Confirmed, FreshRuns, Network, compare, confirm
+from hpsearch.searching.run_options import RunOptions, prepare_engine
+from hpsearch.searching.sampler_view import SamplerView
 from hpsearch.searching.samplers import SAMPLERS
-from hpsearch.searching.stage import Stage
+from hpsearch.searching.secondary_objectives import SecondaryObjectives, judge_of
 from hpsearch.searching.stopping import stopping
-from hpsearch.searching.view import View
 from hpsearch.storage.retrying import Patience, say_aside
 from hpsearch.storage.urls import DEFAULT, HOME, check_home, home
 from hpsearch.storage.writing import StudyWriter
@@ -33,7 +33,7 @@ from hpsearch.trial import Direction, TrialSpec
 
 NOTABLE = 0.05  # share of idle places that is worth a line
 FIGURES = ("validation", "search", "fresh", "choice", "test", "baseline")  # of the result, that go with the model
-Show = Callable[[Standing], None]
+Show = Callable[[SearchStatus], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +41,16 @@ class OpenStudy:
     """A study that nothing stands in the way of: its configuration, place and data, the sampler's view, the storage under its lease."""
 
     config: StudyConfig
-    place: Place
+    run_options: RunOptions
     data: Data
-    view: View
+    view: SamplerView
     writer: StudyWriter
-    judge: Judge | None = None  # of the objectives after the first
+    judge: SecondaryObjectives | None = None  # of the objectives after the first
 
 
 @contextmanager
 def open_study(
-    config: StudyConfig, place: Place, data: Data, announce: Callable[[str], None] = say_aside
+    config: StudyConfig, run_options: RunOptions, data: Data, announce: Callable[[str], None] = say_aside
 ) -> Iterator[OpenStudy]:
     """Open a study, or make it; whatever can be refused is refused here, before anything is shown or trained.
 
@@ -61,12 +61,12 @@ def open_study(
     judge = judge_of(config, data)
     others = judge.directions if judge else ()
     view, named = make_view(config, data.metric.direction, others), (config.study.name, data.metric.direction)
-    with open_writer(place, *named, config.settings(), data.summary, others, announce) as writer:
-        yield OpenStudy(config, place, data, view, writer, judge)
+    with open_writer(run_options, *named, config.settings(), data.summary, others, announce) as writer:
+        yield OpenStudy(config, run_options, data, view, writer, judge)
 
 
 @contextmanager
-def open_in_memory(config: StudyConfig, place: Place, data: Data) -> Iterator[OpenStudy]:
+def open_in_memory(config: StudyConfig, run_options: RunOptions, data: Data) -> Iterator[OpenStudy]:
     """Open a study whose storage nobody keeps; the best network still goes into the place's folder.
 
     Raises:
@@ -76,12 +76,12 @@ def open_in_memory(config: StudyConfig, place: Place, data: Data) -> Iterator[Op
     others = judge.directions if judge else ()
     view, named = make_view(config, data.metric.direction, others), (config.study.name, data.metric.direction)
     with closing(StudyWriter.in_memory(*named, config.settings(), data.summary, others=others)) as writer:
-        yield OpenStudy(config, place, data, view, writer, judge)
+        yield OpenStudy(config, run_options, data, view, writer, judge)
 
 
 @contextmanager
 def open_writer(
-    place: Place,
+    run_options: RunOptions,
     name: str,
     direction: str,
     settings: Mapping[str, Any],
@@ -97,24 +97,24 @@ def open_writer(
         UserError, StorageError: they cannot be had.
         CompletedElsewhere: another process completed the study while this one waited.
     """
-    own = home(place.folder, place.storage)
-    check_home(place.folder, place.storage)
+    own = home(run_options.folder, run_options.storage)
+    check_home(run_options.folder, run_options.storage)
     if own == DEFAULT:
-        make_folder(place.folder)
-    patience = Patience(place.patience, announce)
+        make_folder(run_options.folder)
+    patience = Patience(run_options.patience, announce)
     writer = StudyWriter.open(
-        place.storage,
+        run_options.storage,
         name,
         direction,
         settings,
         data,
-        take_over=place.take_over,
-        join=place.join,
+        take_over=run_options.take_over,
+        join=run_options.join,
         others=others,
         patience=patience,
     )
     with closing(writer):
-        write_file(make_folder(place.folder) / HOME, own)
+        write_file(make_folder(run_options.folder) / HOME, own)
         try:
             yield writer
         except KeyboardInterrupt:
@@ -127,7 +127,7 @@ def run_study(
     engine: Engine,
     show: Show,
     announce: Callable[[str], None],
-    stage: Callable[[Stage], None] = lambda stage: None,
+    stage: Callable[[PhaseProgress], None] = lambda stage: None,
 ) -> dict[str, Any]:
     """Run or continue a study and return its result, which the storage keeps too; `stage` is told how the confirmation goes on.
 
@@ -138,7 +138,7 @@ def run_study(
     config, data = study.config, study.data
     search = make_search(config, study.view, study.writer, data, config.search.trials, show, study.judge)
     search.keep_told()
-    for note in _notes(config, study.place, search, data):
+    for note in _notes(config, study.run_options, search, data):
         announce(note)
     with stopping(search, announce) as status:
         engine.run(search)
@@ -157,7 +157,7 @@ def run_study(
     return result
 
 
-def make_view(config: StudyConfig, direction: Direction, others: tuple[Direction, ...] = ()) -> View:
+def make_view(config: StudyConfig, direction: Direction, others: tuple[Direction, ...] = ()) -> SamplerView:
     """Return the sampler's side of a study; `others` are the directions of the objectives after the first.
 
     Raises:
@@ -170,7 +170,7 @@ def make_view(config: StudyConfig, direction: Direction, others: tuple[Direction
             f"sampler '{config.search.sampler}' makes one objective better, search.objectives names {len(others) + 1}. "
             f"Choose one of: {able}."
         )
-    return View(
+    return SamplerView(
         name=config.study.name,
         direction=direction,
         space=config.space,
@@ -198,12 +198,12 @@ def specification(config: StudyConfig, values: Mapping[str, Any], number: int, d
 
 def make_search(
     config: StudyConfig,
-    view: View,
+    view: SamplerView,
     writer: StudyWriter,
     data: Data,
     trials: int,
     show: Show,
-    judge: Judge | None = None,
+    judge: SecondaryObjectives | None = None,
 ) -> Search:
     """Return the search of a study that is open."""
 
@@ -215,10 +215,13 @@ def make_search(
     return Search(view, writer, specify, trials=trials, timeout=timeout, worst=worst, show=show, judge=judge)
 
 
-def _notes(config: StudyConfig, place: Place, search: Search, data: Data) -> Iterator[str]:
+def _notes(config: StudyConfig, run_options: RunOptions, search: Search, data: Data) -> Iterator[str]:
     """Yield what the user should know before the first trial."""
-    if place.folder.name != config.study.name:
-        yield f"study {shown(config.study.name)} is kept in {place.folder}: a folder's name is of a-z, 0-9, _ and -, at most 64 of them"
+    if run_options.folder.name != config.study.name:
+        yield (
+            f"study {shown(config.study.name)} is kept in {run_options.folder}: a folder's name is of a-z, 0-9, _ and -, "
+            "at most 64 of them"
+        )
     rows = len(data.training.inputs)
     large = [b for b in config.space.domain("batch_size").points() if not isinstance(b, str) and b > rows]
     if large:
@@ -229,15 +232,15 @@ def _notes(config: StudyConfig, place: Place, search: Search, data: Data) -> Ite
             f"every trial trains on {folds} folds, and its value is their mean; epochs are passes over a fold's training rows, "
             "the updates those of the first fold"
         )
-    if place.parallel is not None and place.parallel > config.search.lag * folds:
+    if run_options.parallel is not None and run_options.parallel > config.search.lag * folds:
         yield (
-            f"at most {config.search.lag * folds} of {place.parallel} places can be in use: a trial is proposed knowing all results up to "
-            f"search.lag = {config.search.lag} before it (a study begun with a larger lag fills more)"
+            f"at most {config.search.lag * folds} of {run_options.parallel} places can be in use: a trial is proposed knowing all "
+            f"results up to search.lag = {config.search.lag} before it (a study begun with a larger lag fills more)"
         )
-    yield from _before_training(config, place, search, data)
+    yield from _before_training(config, run_options, search, data)
 
 
-def _before_training(config: StudyConfig, place: Place, search: Search, data: Data) -> Iterator[str]:
+def _before_training(config: StudyConfig, run_options: RunOptions, search: Search, data: Data) -> Iterator[str]:
     if search.total > config.search.trials:
         yield f"the study has {search.total:,} trials, more than the {config.search.trials:,} asked for: all of them stay and count"
     if search.retrained:
@@ -245,7 +248,7 @@ def _before_training(config: StudyConfig, place: Place, search: Search, data: Da
         yield f"training {len(search.retrained)} interrupted trial{'s' * (len(search.retrained) > 1)} ({trials}) again"
     if not search.left:
         yield f"all {search.total:,} trials were told before: nothing is trained"
-    elif compiles(place.engine, data):
+    elif compiles(run_options.engine, data):
         yield "compiling kernels for this machine (once; ~10 s)"
 
 
@@ -270,18 +273,22 @@ def _keep_best(study: OpenStudy, search: Search) -> None:
 def _keep(study: OpenStudy, members: Sequence[Member], figures: Mapping[str, Any]) -> None:
     config, data = study.config, study.data
     metrics = {"metric": data.metric.name, "direction": data.metric.direction, **figures}
-    keep(study.place.folder, data, members, study=config.study.name, seed=config.study.seed, metrics=metrics)
+    keep(study.run_options.folder, data, members, study=config.study.name, seed=config.study.seed, metrics=metrics)
 
 
 def _conclude(
-    study: OpenStudy, search: Search, engine: Engine, announce: Callable[[str], None], stage: Callable[[Stage], None]
+    study: OpenStudy,
+    search: Search,
+    engine: Engine,
+    announce: Callable[[str], None],
+    stage: Callable[[PhaseProgress], None],
 ) -> dict[str, Any]:
     """Confirm the best trials, keep the winner's network and return the result; only what is not known yet is trained or scored."""
     _refuse_nothing(search)
     config, data, writer = study.config, study.data, study.writer
 
     def engine_for(rows: Data) -> Engine:
-        return engine if rows is data else prepare_engine(config, study.place.own, rows, lambda line: None)
+        return engine if rows is data else prepare_engine(config, study.run_options.own, rows, lambda line: None)
 
     source, confirmed = _confirm(study, search, engine, announce, stage)
     candidates = [
@@ -290,7 +297,7 @@ def _conclude(
     known = writer.kept()
     choice = _choice(study, search, candidates, known, engine_for, announce)
     networks = candidates if choice and choice["kept"] == "ensemble" else candidates[:1]
-    kept = kept_weights(study.place.folder, data, config.study.name)
+    kept = kept_weights(study.run_options.folder, data, config.study.name)
     members = members_of(networks, {**kept, **source.weights()}, data, engine_for, announce)
     best = next(trial for trial in confirmed if search.best and trial.found.number == search.best.number)
     scores = scored(known, data, networks, members)
@@ -309,7 +316,7 @@ def _choice(
     engine_for: Callable[[Data], Engine],
     announce: Callable[[str], None],
 ) -> Choice | None:
-    """Judge one network against several where several were asked for, unless an earlier run did or the time is up."""
+    """SecondaryObjectives one network against several where several were asked for, unless an earlier run did or the time is up."""
     if len(candidates) == 1:
         return None
     if before := known_choice(known, candidates):
@@ -326,7 +333,11 @@ def _until(search: Search) -> float:
 
 
 def _confirm(
-    study: OpenStudy, search: Search, engine: Engine, announce: Callable[[str], None], stage: Callable[[Stage], None]
+    study: OpenStudy,
+    search: Search,
+    engine: Engine,
+    announce: Callable[[str], None],
+    stage: Callable[[PhaseProgress], None],
 ) -> tuple[FreshRuns, list[Confirmed]]:
     asked, direction = study.config.confirm, study.data.metric.direction
     leaders = search.leaders(max(1, asked.trials))

@@ -15,7 +15,7 @@ import torch
 from hpsearch.config import StudyConfig, check_config
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError
-from hpsearch.searching.place import Place, prepare_data
+from hpsearch.searching.run_options import RunOptions, prepare_data
 from hpsearch.searching.study import specification
 from hpsearch.space.answers import fixed
 from hpsearch.storage.changes import data_change
@@ -95,10 +95,10 @@ def prepare(
             f"study '{record.name}' was searched from Python, on data that no file holds, so it cannot be trained again here. "
             "Save its data as a file, and run that (run --data FILE)."
         )
-    moved = {name: place for name, place in (("root", root), ("file", file)) if place}
+    moved = {name: run_options for name, run_options in (("root", root), ("file", file)) if run_options}
     data_section = {**record.settings["data"], **moved}
     config = check_config({**record.settings, "data": data_section}, f"study '{record.name}'")
-    data = prepare_data(config, Place(Path(), "", device))
+    data = prepare_data(config, RunOptions(Path(), "", device))
     if data.summary["hash"] != record.data.get("hash"):
         raise UserError(
             f"study '{record.name}': {data_change(record.data, data.summary, config.data.file)}. "

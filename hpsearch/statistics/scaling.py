@@ -12,7 +12,15 @@ from math import inf
 
 import numpy as np
 
-from hpsearch.statistics.resampling import RESAMPLES, Array, Estimate, medians, numbers, percentile_interval, resampled
+from hpsearch.statistics.resampling import (
+    RESAMPLES,
+    Array,
+    Estimate,
+    medians,
+    numbers,
+    percentile_interval,
+    resampled,
+)
 
 LEAST = 3  # batch sizes, for two unknowns
 MARGIN = 10  # octaves beyond the batch sizes; a B_crit that far out is 0 or infinite for all that the data say

@@ -10,7 +10,14 @@ from math import inf
 
 import numpy as np
 
-from hpsearch.statistics.resampling import RESAMPLES, Estimate, medians, numbers, percentile_interval, resampled
+from hpsearch.statistics.resampling import (
+    RESAMPLES,
+    Estimate,
+    medians,
+    numbers,
+    percentile_interval,
+    resampled,
+)
 
 
 def first_reached(updates: Sequence[int], metric: Sequence[float], target: float, maximize: bool) -> float:

@@ -12,6 +12,12 @@ NAME is a study without trials (`:plan`, `:updates`, `:shared`, `:textbook`, `:m
 SIZE, and one for each winner's runs on fresh seeds, NAME/OPTIMIZER/BATCH SIZE/trial NUMBER (`:measured`).
 """
 
-from hpsearch.storage.records import ArmRecord, ComparisonRecord, StudyRecord, TrialRecord, WinnerRecord
+from hpsearch.storage.records import (
+    ArmRecord,
+    ComparisonRecord,
+    StudyRecord,
+    TrialRecord,
+    WinnerRecord,
+)
 
 __all__ = ["ArmRecord", "ComparisonRecord", "StudyRecord", "TrialRecord", "WinnerRecord"]

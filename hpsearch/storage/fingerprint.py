@@ -9,9 +9,9 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from hpsearch.errors import StorageError, UserError, shown
+from hpsearch.storage.attributes import PREFIX, SCHEMA, check_identity, identity, read_table
 from hpsearch.storage.changes import data_change
-from hpsearch.storage.kept import PREFIX, SCHEMA, check_identity, identity, read_table
-from hpsearch.storage.seals import sealed
+from hpsearch.storage.checksums import sealed
 
 FREE = {  # settings that may change from run to run
     *("study.question", "data.root", "data.file", "search.trials", "search.timeout"),

@@ -9,11 +9,24 @@ from optuna.study import StudyDirection
 
 from hpsearch.data.objectives import OBJECTIVES
 from hpsearch.errors import UserError, masked, suggestion
+from hpsearch.storage.attributes import (
+    PREFIX,
+    RUN,
+    check_identity,
+    check_numbers,
+    read_run,
+    read_table,
+)
 from hpsearch.storage.curves import reported
-from hpsearch.storage.kept import PREFIX, RUN, check_identity, check_numbers, read_run, read_table
 from hpsearch.storage.lease import PREFIX as LEASE
 from hpsearch.storage.opening import reading
-from hpsearch.storage.records import ArmRecord, ComparisonRecord, StudyRecord, TrialRecord, WinnerRecord
+from hpsearch.storage.records import (
+    ArmRecord,
+    ComparisonRecord,
+    StudyRecord,
+    TrialRecord,
+    WinnerRecord,
+)
 from hpsearch.storage.rows import Row, read_rows, uncollected
 from hpsearch.trial import History
 

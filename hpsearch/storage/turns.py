@@ -9,11 +9,11 @@ from optuna.storages import BaseStorage
 
 from hpsearch.errors import CompletedElsewhere
 from hpsearch.storage import lease
+from hpsearch.storage.attributes import read_table
+from hpsearch.storage.checksums import SEAL, sealed
 from hpsearch.storage.joining import wait
-from hpsearch.storage.kept import read_table
 from hpsearch.storage.lease import Ticket
 from hpsearch.storage.retrying import Patience
-from hpsearch.storage.seals import SEAL, sealed
 
 
 class Turn:

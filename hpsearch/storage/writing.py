@@ -19,15 +19,15 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpsearch.errors import StorageError
 from hpsearch.storage import lease
+from hpsearch.storage.attributes import PREFIX, RUN, check_numbers, read_run, read_table
+from hpsearch.storage.checksums import sealed, trial_facts
 from hpsearch.storage.curves import CURVE, reported, shown_curve
 from hpsearch.storage.explaining import explained, read_whole
 from hpsearch.storage.fingerprint import describe, find_or_create, refuse_another
-from hpsearch.storage.kept import PREFIX, RUN, check_numbers, read_run, read_table
 from hpsearch.storage.opening import alone, close_storage, open_storage
 from hpsearch.storage.reading import history_of
 from hpsearch.storage.retrying import Patience
 from hpsearch.storage.rows import Row, read_rows
-from hpsearch.storage.seals import sealed, trial_facts
 from hpsearch.storage.telling import begin_trial, finish_trial
 from hpsearch.storage.turns import Turn, take_turn
 from hpsearch.trial import Outcome, TrainingRun

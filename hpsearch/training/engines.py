@@ -6,7 +6,7 @@ from hpsearch.data.dataset import Data
 from hpsearch.training import Engine
 from hpsearch.training.devices import workers
 from hpsearch.training.folds import FoldEngine
-from hpsearch.training.lanes import Lane, Plan, PullingEngine
+from hpsearch.training.groups import Lane, Plan, PullingEngine
 from hpsearch.training.reference import ReferenceEngine
 from hpsearch.trial import TrialSpec
 
@@ -56,8 +56,8 @@ def compiles(name: str, data: Data) -> bool:
     """Whether an engine is about to compile its kernels, since none is kept on disk: the only seconds in which nothing is seen."""
     if data.training.inputs.is_cuda or name not in ("auto", "resident"):
         return False
-    from hpsearch.training.resident.compiled import kept
-    from hpsearch.training.resident.kernel import predict
+    from hpsearch.training.compiled.jit import kept
+    from hpsearch.training.compiled.kernel import predict
 
     return not kept(predict)
 
@@ -83,9 +83,9 @@ def choose(name: str, spec: TrialSpec, data: Data, places: int, precision: str) 
 def _obstacle(spec: TrialSpec, data: Data) -> str | None:
     """Return why the resident engine cannot train a trial, None where it can."""
     if data.training.inputs.is_cuda:
-        from hpsearch.training.resident.triton_lane import fits
+        from hpsearch.training.compiled.triton_group import fits
     else:
-        from hpsearch.training.resident.lane import fits
+        from hpsearch.training.compiled.group import fits
     return fits(spec, data)
 
 
@@ -97,13 +97,13 @@ def _fused(precision: str) -> Callable[[Sequence[TrialSpec], Data], Lane]:
 
 
 def _resident(specs: Sequence[TrialSpec], data: Data) -> Lane:
-    from hpsearch.training.resident import ResidentLane  # numba takes half a second to import
+    from hpsearch.training.compiled import ResidentLane  # numba takes half a second to import
 
     (spec,) = specs
     return ResidentLane(spec, data)
 
 
 def _triton(specs: Sequence[TrialSpec], data: Data) -> Lane:
-    from hpsearch.training.resident.triton_lane import TritonLane
+    from hpsearch.training.compiled.triton_group import TritonLane
 
     return TritonLane(specs, data)

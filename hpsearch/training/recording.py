@@ -37,7 +37,7 @@ class Recorder(Protocol):
 def make_recorder(spec: TrialSpec, data: Data) -> Recorder:
     """Return the recorder of a trial."""
     if not data.training.inputs.is_cuda:
-        from hpsearch.training.resident.lane import fits
+        from hpsearch.training.compiled.group import fits
 
         if fits(spec, data) is None:
             return ResidentRecorder(spec, data)
@@ -48,7 +48,7 @@ class ResidentRecorder:
     """A recorder that drives the resident engine's lane."""
 
     def __init__(self, spec: TrialSpec, data: Data) -> None:
-        from hpsearch.training.resident.lane import ResidentLane
+        from hpsearch.training.compiled.group import ResidentLane
 
         self.lane, self.number = ResidentLane(spec, data), spec.number
 

@@ -7,6 +7,6 @@ update to update, so that `step`, one update, is a function of the device's stat
 `lane` drives it from evaluation to evaluation.
 """
 
-from hpsearch.training.fused.lane import FusedLane
+from hpsearch.training.fused.group import FusedLane
 
 __all__ = ["FusedLane"]

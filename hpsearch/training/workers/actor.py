@@ -6,8 +6,8 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from hpsearch.training.workers.messages import Alive, Event, Orders
-from hpsearch.training.workers.parcel import Parcel
 from hpsearch.training.workers.remote import RemoteSource
+from hpsearch.training.workers.serialization import Parcel
 from hpsearch.training.workers.work import Job, work
 
 PULSE = 2.0  # seconds after which an actor with nothing to say says that it is there

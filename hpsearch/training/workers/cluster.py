@@ -15,7 +15,7 @@ from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError, shown
 from hpsearch.training.workers.actor import Seated
 from hpsearch.training.workers.messages import Began, Broken, Event, Lost, Orders, Ready
-from hpsearch.training.workers.parcel import pack
+from hpsearch.training.workers.serialization import pack
 from hpsearch.training.workers.starts import Starts
 from hpsearch.training.workers.work import Job
 

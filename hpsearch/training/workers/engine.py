@@ -10,7 +10,7 @@ import torch
 from hpsearch.data.dataset import Data
 from hpsearch.errors import shown
 from hpsearch.training import TrialSource
-from hpsearch.training.workers.desk import Desk, Seat
+from hpsearch.training.workers.dispatcher import Desk, Seat
 from hpsearch.training.workers.messages import Event, Lost, Orders, Ready, Said
 
 SILENCE = 60.0  # seconds without a sign of life after which a worker that holds trials counts as lost

@@ -17,8 +17,8 @@ from queue import Empty, SimpleQueue
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError, shown
 from hpsearch.training.workers.messages import Alive, Began, Broken, Event, Lost, Orders, Ready
-from hpsearch.training.workers.parcel import Parcel, pack
 from hpsearch.training.workers.remote import RemoteSource
+from hpsearch.training.workers.serialization import Parcel, pack
 from hpsearch.training.workers.starts import Starts
 from hpsearch.training.workers.work import Job, work
 

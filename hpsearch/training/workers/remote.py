@@ -12,7 +12,7 @@ from threading import Condition
 
 from hpsearch.training.progress import Weights
 from hpsearch.training.workers.messages import Ended, Event, Orders, Reported, Sent
-from hpsearch.training.workers.parcel import arrays_of
+from hpsearch.training.workers.serialization import arrays_of
 from hpsearch.trial import TrainingRun, TrialSpec
 
 SHARE = 0.05  # of a worker's time that it may spend waiting for answers while it has something to train

@@ -14,8 +14,8 @@ from hpsearch.training import Engine
 from hpsearch.training.devices import default_places
 from hpsearch.training.engines import fold_engine
 from hpsearch.training.workers.messages import Began, Broken, Event, Ready, Said
-from hpsearch.training.workers.parcel import Parcel, unpack, without_test
 from hpsearch.training.workers.remote import RemoteSource
+from hpsearch.training.workers.serialization import Parcel, unpack, without_test
 
 Build = Callable[[Data, Callable[[str], None]], tuple[Engine, int]]  # an engine for the data, and its places
 

@@ -1,0 +1,131 @@
+"""The negative control: a rectified unit that is off for every example, where no optimizer has anything to go by.
+
+    f_i(w, b) = ½ (relu(w x_i + b) − x_i)²,    x_i in [0.5, 1.5],    start w = −1, b = −0.5: every w x_i + b < 0.
+
+Each g_i is 0 there, so every batch's gradient and tr Σ are 0, at any batch size and learning rate: a machinery that reports an
+escape is broken. The loss at the start is far above the reachable 0 (w = 1, b = 0), and flat: no minimum could be certified. A
+start whose unit is on is the positive control. Names in shapes: S seeds, N examples.
+"""
+
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from hpsearch.comparison.escape.cells import (
+    DIVERGED,
+    ESCAPED,
+    FULL,
+    STUCK,
+    UNRESOLVED,
+    Arm,
+    Cell,
+    columns,
+    parallel,
+    tally,
+)
+from hpsearch.comparison.escape.settings import DeadSettings
+from hpsearch.comparison.escape.streams import fill_normal, keys, shuffle_front
+from hpsearch.training.compiled.jit import Array, compiled, inlined
+from hpsearch.trial import derive_seed
+
+STARTS = {"dead": (-1.0, -0.5), "alive": (0.5, 0.5)}
+FAR = 1e3
+
+
+@inlined
+def slopes(w: float, b: float, inputs: Array, count: int) -> tuple[float, float]:
+    """Return the mean gradient in w and in b of the first `count` losses."""
+    in_w, in_b = 0.0, 0.0
+    for i in range(count):
+        value = w * inputs[i] + b
+        residual = value - inputs[i] if value > 0 else 0.0
+        in_w, in_b = in_w + residual * inputs[i], in_b + residual
+    return in_w / count, in_b / count
+
+
+@compiled
+def passages(
+    inputs: Array,
+    start: tuple[float, float],
+    stream: Array,
+    learning_rate: float,
+    batch_size: int,
+    deviation: float,
+    updates: int,
+) -> tuple[Array, Array]:
+    """Return the update [S] at which a run first moves, and where a noise-free polish of its last point ends [S, 2]."""
+    times, ends, noise = np.full(stream.size, updates), np.empty((stream.size, 2)), np.zeros(2)
+    for seed in range(stream.size):
+        values, w, b = inputs.copy(), start[0], start[1]
+        for update in range(1, updates + 1):
+            if batch_size < values.size:
+                shuffle_front(stream[seed], update * batch_size, values, batch_size)
+            if deviation > 0:
+                fill_normal(stream[seed], 2 * update, noise)
+            in_w, in_b = slopes(w, b, values, batch_size)
+            w, b = w - learning_rate * (in_w + deviation * noise[0]), b - learning_rate * (in_b + deviation * noise[1])
+            if (w, b) != start:
+                times[seed] = min(times[seed], update)
+            if not max(abs(w), abs(b)) < FAR:
+                break
+        for _ in range(4000):
+            in_w, in_b = slopes(w, b, values, values.size)
+            w, b = w - 0.5 * in_w, b - 0.5 * in_b
+        ends[seed] = w, b
+    return times, ends
+
+
+def example_inputs(size: int) -> Array:
+    """Return x [N]."""
+    return np.random.default_rng(derive_seed("dead", size)).uniform(0.5, 1.5, size)
+
+
+def noise_trace(inputs: Array, start: tuple[float, float]) -> float:
+    """Return tr Σ of one example's gradient at a start, exactly."""
+    value = start[0] * inputs + start[1]
+    residual = np.where(value > 0, value - inputs, 0.0)
+    return float(np.var(residual * inputs) + np.var(residual))
+
+
+def arms(settings: DeadSettings) -> list[Arm]:
+    """Return every optimizer from the dead start, and from the live one the positive control at the smallest learning rates."""
+    every = [
+        Arm(method, "dead", rate, size)
+        for method in ("sgd", "isotropic")
+        for rate in settings.learning_rates
+        for size in settings.batch_sizes
+    ]
+    whole = [Arm("gd", "dead", rate, FULL) for rate in settings.learning_rates]
+    low = min(settings.learning_rates)
+    return [*every, *whole, Arm("gd", "alive", low, FULL), *(Arm("sgd", "alive", low, b) for b in settings.batch_sizes)]
+
+
+def run(arm: Arm, settings: DeadSettings) -> list[Cell]:
+    """Run all seeds of an arm once, to the longer of both budgets, and count them within each."""
+    size, inputs, start = settings.examples_in_sum, example_inputs(settings.examples_in_sum), STARTS[arm.start]
+    batch = size if isinstance(arm.batch_size, str) else arm.batch_size
+    caps = {"updates": settings.updates, "examples": max(1, settings.examples // batch)}
+    share = (size - batch) / (batch * (size - 1))
+    deviation = sqrt(noise_trace(inputs, start) * share / 2) if arm.method == "isotropic" else 0.0
+    stream = keys(settings.seeds, "dead", arm.method, arm.start, arm.learning_rate, batch)
+    sampled = batch if arm.method == "sgd" else size
+    times, ends = passages(inputs, start, stream, arm.learning_rate, sampled, deviation, max(caps.values()))
+    found = labels(ends, start)
+    return [
+        tally(arm, budget, cap, found, times, {"noise_trace": noise_trace(inputs, start)})
+        for budget, cap in caps.items()
+    ]
+
+
+def labels(ends: Array, start: tuple[float, float]) -> Array:
+    """Return the class [S] of polished ends [S, 2]: at the good minimum, where the run began, or neither."""
+    good = np.abs(ends - np.array([1.0, 0.0])).max(axis=1) < 1e-6
+    own, gone = (ends == np.array(start)).all(axis=1), ~(np.abs(ends).max(axis=1) < FAR)
+    return np.select([own, good, gone], [STUCK, ESCAPED, DIVERGED], UNRESOLVED)
+
+
+def dead_relu(settings: DeadSettings) -> dict[str, Any]:
+    """Return the counts of all arms; each from the dead start must be stuck, whatever the optimizer."""
+    cells = [cell for pair in parallel(lambda arm: run(arm, settings), arms(settings)) for cell in pair]
+    return {"cells": columns(cells)}

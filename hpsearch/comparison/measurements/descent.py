@@ -1,0 +1,128 @@
+"""Paths of gradient descent, stochastic gradient descent and mini-batches on a problem of two weights (`textbook`).
+
+Each batch size gets the learning rate that suits it, as in every fair comparison (Shallue et al. 2019, arXiv:1811.03600, §5), and all
+start at one point, placed so that the steep and the flat direction hold the same loss.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hpsearch.comparison.measurements.textbook import Array, Problem, gradient, hessian, loss, minimum
+from hpsearch.training.draws import batch_order
+
+RATES = tuple(2.0**power for power in range(-12, 11))
+DISTANCE = 3.0  # from the start to the minimum; weights are of standardised columns
+NEAR = 0.05  # of the loss between start and minimum: a path within this has arrived
+PASSES, LEAST, MOST = 20, 300, 5_000  # updates: those of so many passes, but no fewer and no more
+POINTS = 300  # of a path, at which the loss is computed and which are drawn
+
+
+@dataclass(frozen=True, slots=True)
+class PathOf:
+    """The path of a batch size at its best learning rate.
+
+    `updates` are the numbers of the updates after which `path` (two weights each) and `losses` (over all rows) are kept, closer
+    together at first; `updates_to_near` is the first of them from which the loss stays within `NEAR` of the minimum up to the end, None
+    where no learning rate gets there (then that of the lowest last loss is shown). `edge`: the best rate is the least or greatest tried.
+    """
+
+    batch_size: int
+    learning_rate: float
+    updates: tuple[int, ...]
+    path: tuple[tuple[float, float], ...]
+    losses: tuple[float, ...]
+    updates_to_near: int | None
+    examples_to_near: int | None
+    edge: bool
+
+
+def starting_point(problem: Problem) -> Array:
+    """Return the weights [2] at `DISTANCE` from the minimum.
+
+    To second order, half of the loss there is in the steep direction and half in the flat one.
+    """
+    best = minimum(problem)
+    values, vectors = np.linalg.eigh(hessian(problem, best))
+    vectors = vectors * np.where(vectors[0] < 0, -1, 1)  # the solver's signs are arbitrary
+    away = vectors @ (1 / np.sqrt(values))
+    return np.asarray(best + DISTANCE * away / np.linalg.norm(away))
+
+
+def descend(problem: Problem, batch_size: int, learning_rate: float, updates: int, start: Array, seed: int) -> Array:
+    """Return the weights after each update, [updates + 1, 2], the start first; batches as in training, those of the seed.
+
+    Where it diverges, the rest of the path is not finite.
+    """
+    return _descend(problem, batch_size, np.array([learning_rate]), updates, start, seed)[:, 0]
+
+
+def _descend(problem: Problem, batch_size: int, rates: Array, updates: int, start: Array, seed: int) -> Array:
+    """Return the paths of several learning rates [L], which see the same batches: [updates + 1, L, 2]."""
+    path = np.empty((updates + 1, len(rates), 2))
+    path[0] = start
+    batches = _batches(len(problem), batch_size, seed)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for update in range(updates):
+            path[update + 1] = path[update] - rates[:, None] * gradient(problem, path[update], next(batches))
+    return path
+
+
+def _batches(rows: int, batch_size: int, seed: int) -> Iterator[npt.NDArray[np.intp]]:
+    """Return batches as training has them: pass by pass in a new order, rows that do not fill a batch left out."""
+    pass_ = 0
+    while True:
+        order = batch_order(seed, batch_size, pass_, rows).numpy()
+        yield from order[: rows // batch_size * batch_size].reshape(-1, batch_size)
+        pass_ += 1
+
+
+def tuned_paths(problem: Problem, batch_sizes: Sequence[int], seed: int) -> list[PathOf]:
+    """Return the path of each batch size from one start, at the learning rate of `RATES` that comes near the minimum first.
+
+    At one batch size fewest updates are fewest examples too. The budget grows with the passes that small batches save.
+
+    Raises:
+        ValueError: a batch size is not between 1 and the number of rows.
+    """
+    for size in batch_sizes:
+        if not 1 <= size <= len(problem):
+            raise ValueError(f"batch size {size}: 1 to {len(problem)} expected, as there are so many rows")
+    start, least = starting_point(problem), float(loss(problem, minimum(problem)))
+    near = least + NEAR * (float(loss(problem, start)) - least)
+    return [_tuned(problem, size, seed, start, near) for size in batch_sizes]
+
+
+def _tuned(problem: Problem, batch_size: int, seed: int, start: Array, near: float) -> PathOf:
+    updates = int(np.clip(PASSES * len(problem) // batch_size, LEAST, MOST))
+    kept = np.unique(np.append(0, np.geomspace(1, updates, POINTS).round().astype(int)))  # [K]
+    paths = _descend(problem, batch_size, np.array(RATES), updates, start, seed)[kept]  # [K, L, 2]
+    losses = _losses(problem, paths)  # [K, L]
+    arrivals = [_arrival(column <= near) for column in losses.T]
+    best = min(range(len(RATES)), key=lambda rate: (arrivals[rate], losses[-1, rate]))
+    reached = arrivals[best] < len(kept)
+    first = int(kept[arrivals[best]]) if reached else None
+    return PathOf(
+        batch_size,
+        RATES[best],
+        tuple(kept.tolist()),
+        tuple((float(a), float(b)) for a, b in paths[:, best]),
+        tuple(losses[:, best].tolist()),
+        first,
+        None if first is None else first * batch_size,
+        best in (0, len(RATES) - 1),
+    )
+
+
+def _losses(problem: Problem, paths: Array) -> Array:
+    """Return the loss [K, L] at each point of paths [K, L, 2], infinite where they diverged."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.nan_to_num(loss(problem, paths), nan=np.inf, posinf=np.inf)
+
+
+def _arrival(inside: npt.NDArray[np.bool_]) -> int:
+    """Return the first index from which all are inside, their number where the last one is not."""
+    outside = np.flatnonzero(~inside)
+    return int(outside[-1]) + 1 if len(outside) else 0

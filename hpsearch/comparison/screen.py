@@ -1,0 +1,55 @@
+"""What the screen says of a comparison: what is compared and how, and at the end the verdicts."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.cells import cell_len
+
+from hpsearch.comparison.analysis.verdicts import Judgement, verdicts
+from hpsearch.comparison.arms import Arm
+from hpsearch.config import StudyConfig
+from hpsearch.reporting.locales import Texts
+from hpsearch.reporting.screen import Screen
+from hpsearch.storage import ComparisonRecord
+
+
+def introduce_comparison(
+    screen: Screen,
+    config: StudyConfig,
+    arms: Sequence[Arm],
+    data: Mapping[str, Any],
+    device: str,
+    folder: object,
+    notices: Sequence[str],
+) -> None:
+    """Print what is compared, on what, and how."""
+    compare, budget = config.compare, config.budget
+    assert compare is not None
+    screen.introduce_data(data)
+    rows = data["rows"]["training"]
+    sizes = ", ".join(f"{b:,}" + " (full)" * (b == rows) for b in sorted({arm.batch_size for arm in arms}))
+    optimizers = ", ".join(dict.fromkeys(arm.optimizer for arm in arms))
+    each = f"{compare.seconds:g} seconds" if compare.seconds else f"{budget.amount:,} {budget.unit}"
+    target = (
+        f"target {screen.metric} {compare.target:g}" if compare.target is not None else "target: chosen after tuning"
+    )
+    screen.row("compare", f"batch sizes {sizes}; {optimizers}; {target}")
+    screen.row(
+        "means",
+        f"{compare.trials} settings at each batch size, the winners again on {compare.seeds} seeds, {each} a run, "
+        f"seed {config.study.seed}, on {device}",
+    )
+    screen.row("folder", folder)
+    for notice in (*notices, *data["notices"]):
+        screen.row("notice", notice)
+
+
+def conclude_comparison(screen: Screen, record: ComparisonRecord, page: object, language: str) -> None:
+    """Print the verdicts, and where the report is."""
+    texts = Texts(language)
+    said = {judgement: texts(f"judgement.{judgement}") for judgement in Judgement}
+    width = max(map(cell_len, said.values())) + 2  # a Korean letter takes two places
+    for verdict in verdicts(record):
+        judgement = said[verdict.judgement]
+        screen.console.print(judgement + " " * (width - cell_len(judgement)) + texts(f"claim.{verdict.claim}"))
+    screen.row("report", page)

@@ -1,0 +1,154 @@
+"""From a table and what is asked of it to a `Raw`: the target apart, groups and times as numbers, the other columns as inputs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from hpsearch.data.cells import Array, shown
+from hpsearch.data.columns import dates, texts
+from hpsearch.data.columns.column_types import FEW_VALUES
+from hpsearch.data.columns.columns import missing_cells
+from hpsearch.data.columns.error_messages import misread
+from hpsearch.data.columns.fitting import Chosen
+from hpsearch.data.columns.table import Cells, Table, absent, meant
+from hpsearch.data.loaders.sources import Raw
+from hpsearch.errors import UserError
+
+MOSTLY_TARGET = 0.5  # of the cells are many different numbers: the other texts are no classes beside them
+EXACT = 2**53  # whole numbers up to here are exact in float64
+
+
+def choose(
+    table: Table,
+    target: str | None,
+    targets: Any = None,
+    *,
+    group: str | None,
+    time: str | None,
+    columns: Mapping[str, str],
+    missing: str,
+    missing_values: Sequence[str],
+) -> Raw:
+    """Return a table as inputs and targets; those of the column `target`, or `targets` [N] themselves.
+
+    Raises:
+        UserError: no such column, no other column than the target, missing cells in target, group or time.
+    """
+    gone = _texts(missing_values)
+    if group is not None and time is not None:
+        raise UserError("group and time: rows are divided by the one or the other. Leave one out.")
+    if targets is None:
+        targets = read_target(table, target, gone)
+    inputs = table.without([target] if target is not None else [])
+    if not inputs.names:
+        raise UserError("only one column. Give a table with a target and at least one other column.")
+    aside = {**({group: "group"} if group is not None else {}), **({time: "time"} if time is not None else {})}
+    chosen = Chosen(inputs, target, dict(columns), missing, gone, aside)
+    groups = None if group is None else _groups(inputs, group, gone)
+    times = None if time is None else _times(inputs, time, gone)
+    alone = groups is not None and len(np.unique(groups)) == len(groups)
+    notices = (
+        (f"Group {shown(group)} has another value in every row: no rows are kept together, as if there were none.",)
+        if alone
+        else ()
+    )
+    return Raw(chosen, targets, table.source, groups=groups, times=times, reading=table.sentences, notices=notices)
+
+
+def read_target(table: Table, name: str | None, missing_values: tuple[str, ...]) -> Array:
+    """Return the target's cells [N] as numbers where all are numbers, else as text.
+
+    Raises:
+        UserError: no such column, dates, missing or infinite cells, a few texts among numbers.
+    """
+    if name is None:
+        places = " The first line holds values, so that columns are called by their places." * (
+            table.reading.get("header") is False
+        )
+        raise UserError(
+            f"no target: which column is predicted? Name it (--target COLUMN).{places} {meant('', table.names)}"
+        )
+    cells = table.column(name, "target")
+    if isinstance(cells, np.ndarray):
+        return _typed_target(table, name, cells)
+    text = texts.plain(cells, missing_values)
+    _refuse_missing(table, name, np.asarray(pc.is_null(text)))
+    values, other = texts.numbers(text, table.decimal)
+    known = ~np.isnan(values)
+    if not other.any():
+        _refuse_missing(table, name, ~known)
+        _refuse_infinite(table, name, values)
+        exact = bool((np.abs(values) < EXACT).all() or (values != np.floor(values)).any())
+        return values if exact else text.to_numpy(zero_copy_only=False).astype(object)
+    zeros = texts.matches(text, texts.LEADING_ZEROS).any()
+    mostly = known.sum() >= MOSTLY_TARGET * (known.sum() + other.sum()) and len(np.unique(values[known])) > FEW_VALUES
+    if mostly and not zeros:
+        raise misread(
+            table, name, "a number", np.flatnonzero(other), "A target is needed in every row: mend or drop those"
+        )
+    return np.asarray(text.to_numpy(zero_copy_only=False), dtype=object)
+
+
+def _typed_target(table: Table, name: str, cells: Array) -> Array:
+    if cells.dtype.kind == "M":
+        raise UserError(f"target {shown(name)} holds dates; numbers or classes expected. Give another target.")
+    _refuse_missing(table, name, absent(cells))
+    _refuse_infinite(table, name, cells)
+    return cells
+
+
+def _groups(table: Table, name: str, missing_values: tuple[str, ...]) -> Array:
+    """Return a number for the group of each row [N]."""
+    text = texts.plain(texts.as_text(table.column(name, "group column")), missing_values)
+    _refuse_missing(table, name, np.asarray(pc.is_null(text)))
+    return np.asarray(text.dictionary_encode().indices.to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def _times(table: Table, name: str, missing_values: tuple[str, ...]) -> Array:
+    """Return the time of each row [N] as a number: itself, or the days of a date."""
+    cells: Cells = table.column(name, "time column")
+    if isinstance(cells, np.ndarray):
+        values, other = dates.days_of(cells) if cells.dtype.kind == "M" else cells.astype(np.float64), None
+    else:
+        text = texts.plain(cells, missing_values)
+        values, other = texts.numbers(text, table.decimal)
+        found = dates.find_format(text) if other.any() else None
+        if found is not None and found[1]:
+            raise UserError(f"time {shown(name)}: {found[0]} and {found[1]} both fit. Write its dates as 2024-12-31.")
+        if found is not None:
+            values, other = dates.read_days(text, found[0])
+    if other is not None and other.any():
+        raise misread(
+            table,
+            name,
+            "a date or number (time)",
+            np.flatnonzero(other),
+            "A time is needed in every row: mend or drop those",
+        )
+    if np.isnan(values).any():
+        raise missing_cells(table, name, values)
+    _refuse_infinite(table, name, values)
+    return values
+
+
+def _refuse_missing(table: Table, name: str, gone: Array) -> None:
+    if gone.any():
+        count = int(gone.sum())
+        raise UserError(
+            f"column {shown(name)} has {count:,} missing cell{'s' * (count != 1)}, the first in {table.where(int(gone.argmax()))}; "
+            "a target, group or time is needed in every row. Drop those rows."
+        )
+
+
+def _refuse_infinite(table: Table, name: str, values: Array) -> None:
+    if values.dtype.kind == "f" and np.isinf(values).any():
+        row = int(np.isinf(values).argmax())
+        raise UserError(f"column {shown(name)}: {table.where(row)} holds an infinite number. Drop or replace it.")
+
+
+def _texts(missing_values: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(missing_values, str) or not all(isinstance(text, str) for text in missing_values):
+        raise UserError(f"missing_values {shown(missing_values)}: a list of texts expected.")
+    return tuple(text.strip() for text in missing_values)

@@ -1,0 +1,105 @@
+"""Dates: one format for a column, found from its cells; a date is the days since 1970-01-01, its parts are functions of those alone."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from math import tau
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from hpsearch.data.cells import Array
+from hpsearch.data.columns import texts
+
+ISO = "ISO8601"
+ISO_CELL = r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?$"
+DIGITS = r"^\d{8}$"  # by force only: they are numbers
+# The pattern that a cell has, and the formats it may mean; the first that reads all cells is taken.
+FORMATS: Mapping[str, tuple[str, ...]] = {
+    ISO_CELL: (ISO,),
+    DIGITS: ("%Y%m%d",),
+    r"^\d{4}/\d{1,2}/\d{1,2}": ("%Y/%m/%d",),
+    r"^\d{1,2}\.\d{1,2}\.\d{4}": ("%d.%m.%Y",),
+    r"^\d{1,2}/\d{1,2}/\d{4}": ("%d/%m/%Y", "%m/%d/%Y"),
+    r"^\d{1,2}-\d{1,2}-\d{4}": ("%d-%m-%Y", "%m-%d-%Y"),
+    r"^\d{1,2} [A-Za-z]{3} \d{4}": ("%d %b %Y",),
+    r"^\d{1,2}-[A-Za-z]{3}-\d{4}": ("%d-%b-%Y",),
+}
+TIMES = ("", " %H:%M", " %H:%M:%S")
+EXAMPLE = datetime(2024, 12, 31, 18, 30)
+MICROSECONDS = 86_400_000_000  # in a day
+
+# Periods in days of the sine and cosine that tell the season, the day of the week and the hour.
+PERIODS = {"year": 365.2425, "week": 7.0, "day": 1.0}
+
+
+def find_format(cells: pa.Array) -> tuple[str, str | None] | None:
+    """Return the format of text cells, and the other one that would read them all as well; None where they are no dates."""
+    distinct = cells.filter(pa.array(~texts.missing(cells))).unique()
+    if not len(distinct):
+        return None
+    first = distinct[0].as_py()
+    for pattern, formats in FORMATS.items():
+        if texts.matches(distinct.slice(0, 1), pattern)[0]:
+            times = ("",) if formats == (ISO,) else TIMES
+            ends = [time for time in times if formats == (ISO,) or first.count(":") == time.count(":")]
+            fitting = [f + end for f in formats for end in ends if not _unread(distinct, f + end).any()]
+            return (fitting[0], fitting[1] if len(fitting) > 1 else None) if fitting else None
+    return None
+
+
+def expected(form: str) -> str:
+    """Return what a cell of a format should be, by an example."""
+    return f"a date like {'2024-12-31' if form == ISO else f'{EXAMPLE:{form}}'}"
+
+
+def ways(cells: pa.Array) -> dict[str, Array]:
+    """Return in which rows [N] text cells look like dates, for each pattern of `FORMATS` that one has and that is no number's."""
+    found = {pattern: texts.matches(cells, pattern) for pattern in FORMATS if pattern != DIGITS}
+    return {pattern: rows for pattern, rows in found.items() if rows.any()}
+
+
+def read_days(cells: pa.Array, form: str) -> tuple[Array, Array]:
+    """Return text cells as days since 1970-01-01 [N] (UTC; NaN where there is no date), and which are neither a date nor missing [N]."""
+    encoded = cells.dictionary_encode()
+    values = np.append(_days_of_distinct(encoded.dictionary, form), np.nan)
+    codes = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(zero_copy_only=False)
+    days = values[codes]
+    return days, np.isnan(days) & ~texts.missing(cells)
+
+
+def days_of(times: Array) -> Array:
+    """Return datetime64 as days since 1970-01-01, NaT as NaN."""
+    exact = times.astype("datetime64[us]")
+    return np.where(np.isnat(exact), np.nan, exact.astype(np.int64) / MICROSECONDS)
+
+
+def parts(timed: bool) -> list[str]:
+    """Return the names of what a date becomes; those of the hour where the dates have one."""
+    periods = [name for name in PERIODS if timed or name != "day"]
+    return ["days", *(f"{name}_{wave}" for name in periods for wave in ("sin", "cos"))]
+
+
+def part(days: Array, name: str) -> Array:
+    """Return one part of dates: the days themselves, or the sine or cosine of 2π · days / period."""
+    if name == "days":
+        return days
+    period, _, wave = name.rpartition("_")
+    turns = days / PERIODS[period]
+    angle = tau * (turns - np.floor(turns))
+    return np.sin(angle) if wave == "sin" else np.cos(angle)
+
+
+def _unread(distinct: pa.Array, form: str) -> Array:
+    return np.isnan(_days_of_distinct(distinct, form))
+
+
+def _days_of_distinct(distinct: pa.Array, form: str) -> Array:
+    cells = np.array(distinct.to_numpy(zero_copy_only=False), dtype=object)
+    if form == ISO:
+        cells[~texts.matches(distinct, ISO_CELL)] = None
+    try:
+        read = pd.to_datetime(pd.Series(cells, dtype=object), format=form, errors="coerce", utc=True)
+    except (ValueError, OverflowError, TypeError):
+        return np.full(len(cells), np.nan)
+    return days_of(read.dt.tz_localize(None).to_numpy())

@@ -1,0 +1,109 @@
+"""The line that says which cell of a column is not what is expected, and what may be done about it.
+
+What can be done depends on the door through which the table came: how a file is read can be set, a frame's cells are pandas' to change,
+and new rows for a network are read as its own were.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from hpsearch.data.cells import Array, listed, shown
+from hpsearch.data.columns import dates, texts
+from hpsearch.data.columns.table import Table
+from hpsearch.errors import UserError
+
+FEW_TEXTS = 5  # that a column of numbers may have for missing cells; more are not listed
+
+# What a cell may be that is no number, and what to do then: in a file, and elsewhere.
+HINTS = {
+    texts.THOUSANDS: ("Write numbers without separators of thousands",) * 2,
+    r"^[+-]?\d+,\d+$": (
+        "If the comma is a decimal mark, give decimal ',' (--set data.decimal=,)",
+        "If the comma is a decimal mark, write a point",
+    ),
+    texts.INFINITE: ("Give a finite number or an empty cell",) * 2,
+    texts.LEADING_ZEROS: (
+        "Write it without leading zeros, or give the column the kind category (columns)",
+        "Write it without leading zeros",
+    ),
+}
+
+
+def misread(table: Table, name: str, expected: str, rows: Array, hint: str = "") -> UserError:
+    """Return the error about the cells of a column in some rows (counted from 0), the first of which is shown."""
+    cells = texts.as_text(table.column(name))
+    cell, count = str(cells[int(rows[0])].as_py()), len(rows)
+    more = f" (and {count - 1:,} more cell{'s' * (count != 2)})" if count > 1 else ""
+    hint = hint or _known(table, cell) or _otherwise(table, name, expected, cells.take(pa.array(rows)))
+    return UserError(
+        f"column {shown(name)}: {table.where(int(rows[0]))} holds {shown(cell)}, {expected} expected{more}. {hint}."
+    )
+
+
+def as_missing(table: Table, name: str, found: Sequence[str], expected: str = "a number") -> str:
+    """Return what makes texts missing cells, for whoever gave the table."""
+    if table.door == "file":
+        each = " ".join(f"--missing-value {shown(text)}" for text in found)
+        return f"missing_values = [{listed(found, FEW_TEXTS)}] reads them so ({each})"
+    return f"pandas.{_converter(expected)}(frame[{shown(name)}], errors='coerce') makes them so"
+
+
+def _known(table: Table, cell: str) -> str:
+    """Return what to do about a cell whose form says what it is, or nothing."""
+    place = 0 if table.door == "file" else 1
+    return next((hints[place] for pattern, hints in HINTS.items() if re.match(pattern, cell)), "")
+
+
+def _otherwise(table: Table, name: str, expected: str, cells: Any) -> str:
+    if table.door == "new":
+        return "Mend it, or leave the cell empty"
+    found = cells.unique().to_pylist()
+    missing = f"Mend it; if it means a missing cell, {as_missing(table, name, found, expected)}"
+    if len(found) > FEW_TEXTS:
+        missing = "Mend those cells" + f": pandas.{_converter(expected)} finds them" * (table.door == "frame")
+    kind = "; or give the column another kind (columns)" if table.door == "file" else ""
+    return missing + kind
+
+
+def _converter(expected: str) -> str:
+    return "to_datetime" if expected.startswith("a date") else "to_numeric"
+
+
+def among_numbers(table: Table, name: str, cells: Any, share: float) -> str:
+    """Return the sentence on a column of texts that are numbers with a unit, or mostly numbers beside a few texts; else nothing."""
+    if found := texts.unit(cells):
+        return f"its cells are numbers with {shown(found)}: write the numbers alone, and the column is a number"
+    values, other = texts.numbers(cells, table.decimal)
+    known, strays = int((~np.isnan(values)).sum()), cells.filter(pa.array(other)).unique().to_pylist()
+    few = 0 < len(strays) <= FEW_TEXTS and known >= share * (known + int(other.sum()))
+    if not few or texts.matches(cells, texts.LEADING_ZEROS).any():
+        return ""
+    part = known / (known + int(other.sum()))
+    return (
+        f"{part:.0%} of its cells are numbers, the others {listed(strays)}: if these mean a missing cell, "
+        f"{as_missing(table, name, strays)}, and the column is a number"
+    )
+
+
+def among_dates(table: Table, name: str, cells: Any, share: float) -> str:
+    """Return the sentence on a column of texts that are mostly dates, written in several ways or beside a few other texts; else nothing."""
+    ways = dates.ways(cells)
+    dated = np.logical_or.reduce([*ways.values()]) if ways else np.zeros(len(cells), dtype=bool)  # [N]
+    other = ~dated & ~texts.missing(cells)
+    strays = cells.filter(pa.array(other)).unique().to_pylist()
+    if dated.sum() < share * (dated.sum() + other.sum()) or not dated.any() or len(strays) > FEW_TEXTS:
+        return ""
+    part = dated.sum() / (dated.sum() + other.sum())
+    if len(ways) > 1:
+        firsts = listed([cells[int(rows.argmax())].as_py() for rows in ways.values()])
+        return f"{part:.0%} of its cells are dates, written in {len(ways)} ways ({firsts}): write them in one, and the column is a date"
+    if not strays:
+        return "its cells look like dates, but some are none: mend these, and the column is a date"
+    return (
+        f"{part:.0%} of its cells are dates, the others {listed(strays)}: if these mean a missing cell, "
+        f"{as_missing(table, name, strays, 'a date')}, and the column is a date"
+    )

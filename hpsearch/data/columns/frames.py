@@ -1,0 +1,143 @@
+"""pandas frames and Parquet files as a `Table`: types are kept, through one conversion by Arrow."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hpsearch.data.cells import Array, listed, shown, to_array, to_numbers
+from hpsearch.data.columns.opening import MEMORY_A_BYTE, memory
+from hpsearch.data.columns.table import Cells, Table
+from hpsearch.errors import UserError
+
+
+def table_of(frame: Any, source: str = "pandas frame") -> Table:
+    """Return a pandas frame as a table; rows count from 0, as in arrays.
+
+    Raises:
+        UserError: columns of one name, or with cells that are neither numbers, text, truth values nor dates.
+    """
+    names = [str(name) for name in frame.columns]
+    check_names(names)
+    columns = [_arrow(frame.iloc[:, place], name) for place, name in enumerate(names)]
+    return _table(names, columns, source, range(len(frame)), ())
+
+
+def is_number_column(series: Any) -> bool:
+    """Whether a frame's column is numbers, truth values or missing cells, which need no kind."""
+    from pandas.api.types import infer_dtype, is_bool_dtype, is_numeric_dtype
+
+    if is_numeric_dtype(series.dtype) or is_bool_dtype(series.dtype):
+        return True
+    numbers = ("floating", "integer", "mixed-integer-float", "boolean", "decimal", "complex", "empty")
+    return series.dtype == object and infer_dtype(series, skipna=True) in numbers
+
+
+def table_of_array(inputs: Any) -> Table:
+    """Return numbers [N, F] as a table whose columns are called by their places and stay numbers.
+
+    Raises:
+        UserError: images, or cells that are no numbers.
+    """
+    array = to_array(inputs, "inputs")
+    if array.ndim != 2 or 0 in array.shape:
+        raise UserError(
+            f"inputs: shape {array.shape}, [rows, columns] expected, neither empty, where columns are asked for."
+        )
+    values = np.column_stack([to_numbers(array[:, i], f"column {shown(i)}") for i in range(array.shape[1])])
+    names = tuple(str(place) for place in range(values.shape[1]))
+    columns = tuple(np.ascontiguousarray(column, dtype=np.float64) for column in values.T)
+    return Table(names, columns, "arrays", range(len(values)), kinds=dict.fromkeys(names, "number"))
+
+
+def read_parquet(file: Path) -> Table:
+    """Return a Parquet file as a table; rows count from 1.
+
+    Raises:
+        UserError: it is damaged, too large, or has columns that are neither numbers, text, truth values nor dates.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(file, page_checksum_verification=True) as opened:
+            parts = opened.metadata
+            size = sum(parts.row_group(group).total_byte_size for group in range(parts.num_row_groups))
+            size = max(size, parts.num_rows * parts.num_columns)  # a value that repeats takes no byte in the file
+            if size * MEMORY_A_BYTE > memory() * 2:
+                raise UserError(
+                    f"{size / 1e9:,.1f} GB are more than fits in this machine's memory. Take a sample of its rows."
+                )
+            table = opened.read()
+        table.validate(full=True)  # texts may be no UTF-8, offsets may lead nowhere
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"no readable Parquet file ({shown(error, 120)}). Fetch or write it again.") from None
+    table = table.select([name for name in table.column_names if not name.startswith("__index_level_")])
+    check_names(table.column_names)
+    return _table(table.column_names, table.columns, file.name, range(1, table.num_rows + 1), ("Parquet",))
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuse names that are empty, or that more than one column has.
+
+    Raises:
+        UserError: there are some.
+    """
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if "" in names:
+        raise UserError(f"column {names.index('') + 1:,} has no name. Give it one, or say that there is no header.")
+    if twice:
+        raise UserError(f"{listed(twice)} names more than one column. Rename or drop the others.")
+
+
+def _table(names: Sequence[str], columns: Sequence[Any], source: str, places: range, said: tuple[str, ...]) -> Table:
+    kinds = {n: "category" for n, c in zip(names, columns, strict=True) if pa.types.is_dictionary(c.type)}
+    cells = tuple(_cells(column, name) for name, column in zip(names, columns, strict=True))
+    reading = {"separator": None, "header": True, "encoding": None, "decimal": "."}
+    return Table(tuple(names), cells, source, places, reading=reading, sentences=said, kinds=kinds)
+
+
+def _arrow(series: Any, name: str) -> Any:
+    try:
+        return pa.array(series, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        what = " and ".join(sorted({type(cell).__name__ for cell in series.head(1000)})[:4])
+        raise UserError(
+            f"column {shown(name)} holds {what} mixed, one kind of numbers, text, truth values or dates expected. Convert or drop it."
+        ) from None
+
+
+def _cells(column: Any, name: str) -> Cells:
+    """Return an Arrow column in one of the two forms that a table has."""
+    column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    column = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+    kind = column.type
+    if pa.types.is_null(kind):
+        return np.full(len(column), np.nan)
+    if pa.types.is_boolean(kind):
+        return pc.if_else(column, "True", "False")  # as Python and pandas write them; null where it is missing
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view():
+        return pc.utf8_trim_whitespace(column.cast(pa.string()))
+    if pa.types.is_temporal(kind) and not (pa.types.is_time(kind) or pa.types.is_duration(kind)):
+        return _times(column, name)
+    if pa.types.is_integer(kind) and not column.null_count:
+        return column.to_numpy(zero_copy_only=False)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        cast = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        return np.array(cast, dtype=np.float64)
+    raise UserError(
+        f"column {shown(name)} holds {shown(kind)}; numbers, text, truth values or dates expected. Convert or drop it."
+    )
+
+
+def _times(column: Any, name: str) -> Array:
+    try:
+        exact = column.cast(pa.timestamp("us", tz=getattr(column.type, "tz", None)), safe=False)
+        return np.asarray(exact.cast(pa.timestamp("us")).to_numpy(zero_copy_only=False)).astype("datetime64[us]")
+    except pa.ArrowException:
+        raise UserError(f"column {shown(name)} has a date out of range. Drop those rows.") from None

@@ -1,0 +1,118 @@
+"""Cells of text as numbers, dates and truth values: strict, vectorised, and by rules that hold for a column as a whole.
+
+An empty cell is missing. In a column whose other cells are all numbers or all dates, so are the `MISSING` texts; in a column of text "NA"
+is a text like any other. A number has no leading zeros (007 is a name), no thousands separators, and one decimal mark for a file.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hpsearch.data.cells import Array
+from hpsearch.data.columns.table import Cells
+
+MISSING = ("NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "?", "-", ".")  # beside the empty cell
+TRUTH = (("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"))  # compared without case; 0 and 1 are numbers
+
+NUMBER = r"^[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?$"
+THOUSANDS = r"^[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?$"
+LEADING_ZEROS = r"^[+-]?0\d+$"
+UNIT = r"^(?:[$€£¥]\s?)?[+-]?\d[\d.,]*(?:\s?(?:[$€£¥%‰]|°?[A-Za-zµ]{1,3}))?$"
+INFINITE = r"(?i)^[+-]?inf(?:inity)?$"
+
+
+def plain(cells: Cells, missing_values: Sequence[str] = ()) -> Any:
+    """Return text cells with null where one is empty or one of the user's own `missing_values`."""
+    gone = pc.is_in(cells, value_set=pa.array(["", *missing_values], pa.string()))
+    return pc.if_else(gone, pa.scalar(None, pa.string()), cells)
+
+
+def as_text(cells: Cells) -> Any:
+    """Return any cells as text: whole numbers without a fraction, missing cells as null."""
+    if not isinstance(cells, np.ndarray):
+        return cells
+    if cells.dtype.kind == "f":
+        whole = np.isfinite(cells) & (cells == np.floor(cells)) & (np.abs(cells) < 2**53)
+        if bool((whole | np.isnan(cells)).all()):
+            return pa.array(np.where(whole, cells, 0).astype(np.int64), mask=~whole).cast(pa.string())
+    return pa.array(cells, from_pandas=True).cast(pa.string())
+
+
+def numbers(cells: Any, decimal: str) -> tuple[Array, Array]:
+    """Return text cells as float64 [N] (NaN where there is no number) and which are neither a number nor missing [N].
+
+    A number too large for float64 is infinite; "inf" is no number.
+    """
+    quick = _cast(cells) if decimal == "." else None
+    if quick is not None:
+        return quick, np.zeros(len(cells), dtype=bool)
+    ordinary = pc.replace_substring(cells, decimal, ".") if decimal != "." else cells
+    valid = _mask(pc.match_substring_regex(ordinary, NUMBER))
+    if decimal != ".":
+        valid &= ~_mask(pc.match_substring(cells, "."))
+    values = np.full(len(cells), np.nan)
+    values[valid] = _parsed(ordinary.filter(pa.array(valid)))
+    return values, ~valid & ~missing(cells)
+
+
+def unit(cells: Any) -> str:
+    """Return the unit, currency or percent sign that stands with a number in every cell that is there; nothing where there is none."""
+    full = cells.drop_null()
+    if not len(full) or not matches(full, UNIT).all():
+        return ""
+    found = pc.replace_substring_regex(full, r"[\d.,+\s-]", "").unique()
+    return str(found[0].as_py()) if len(found) == 1 else ""
+
+
+def missing(cells: Any) -> Array:
+    """Return which cells [N] are missing in a column of numbers or dates."""
+    return _mask(pc.is_null(cells)) | _mask(pc.is_in(cells, value_set=pa.array(MISSING)))
+
+
+def matches(cells: Any, pattern: str) -> Array:
+    """Return which cells [N] match a pattern; null matches none."""
+    return _mask(pc.match_substring_regex(cells, pattern))
+
+
+def truth_pair(distinct: Sequence[str]) -> tuple[str, str] | None:
+    """Return the pair (false, true) that the distinct texts are, as they are written, or None."""
+    lower = {text.lower(): text for text in distinct}
+    pair = next((pair for pair in TRUTH if set(pair) == set(lower)), None)
+    return (lower[pair[0]], lower[pair[1]]) if pair and len(distinct) == 2 else None
+
+
+def positions(cells: Any, known: Sequence[str]) -> Array:
+    """Return each text's place among the known ones as float64 [N]; NaN for missing, len(known) for another text."""
+    found = pc.fill_null(pc.index_in(cells, value_set=pa.array(known, pa.string())), len(known))
+    values = found.to_numpy(zero_copy_only=False).astype(np.float64)
+    values[_mask(pc.is_null(cells))] = np.nan
+    return np.asarray(values)
+
+
+def _cast(cells: Any) -> Array | None:
+    """Return cells as numbers where all of them are plain ones: the fast way for most columns."""
+    try:
+        cast = pc.cast(cells, pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    values = np.array(cast.to_numpy(zero_copy_only=False))
+    odd = not bool(np.isfinite(values[~_mask(pc.is_null(cells))]).all())
+    if odd or bool(pc.any(pc.match_substring_regex(cells, r"^[+-]?0\d")).as_py()):
+        return None
+    return values
+
+
+def _parsed(cells: Any) -> Array:
+    """Return valid numbers as float64; Python reads those that overflow."""
+    bare = pc.replace_substring_regex(cells, r"^\+", "")
+    try:
+        return np.asarray(pc.cast(bare, pa.float64()).to_numpy(zero_copy_only=False))
+    except pa.ArrowInvalid:
+        return np.array([float(text) for text in bare.to_pylist()], dtype=np.float64)
+
+
+def _mask(found: Any) -> Array:
+    return np.asarray(pc.fill_null(found, False).to_numpy(zero_copy_only=False), dtype=bool)

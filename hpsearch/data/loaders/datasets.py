@@ -1,0 +1,198 @@
+"""Named data sets: a literal table, and `load`. A new one is one row.
+
+A row's loader fixes what is particular to its source and takes (root, download). Importing this module imports none of the sources.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpsearch.data.loaders.sources import Raw, cifar10, embedded, idx_images, idx_letters
+from hpsearch.errors import UserError, look_up
+
+if TYPE_CHECKING:
+    from hpsearch.data.dataset import Data
+    from hpsearch.data.splits import Folds, Size
+
+
+@dataclass(frozen=True, slots=True)
+class NamedData:
+    """A row of `DATASETS`: `kind` is "embedded" or "folder" (then it needs `root`), `validation` the default size of that part."""
+
+    title: str
+    kind: str
+    note: str
+    loader: Callable[[Path | None, bool], Raw]
+    validation: float | int | None = None
+
+
+MNIST_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+QMNIST_FILES = (
+    "qmnist-train-images-idx3-ubyte",
+    "qmnist-train-labels-idx2-int",
+    "qmnist-test-images-idx3-ubyte",
+    "qmnist-test-labels-idx2-int",
+)
+EMNIST_FILES = (
+    "emnist-balanced-train-images-idx3-ubyte",
+    "emnist-balanced-train-labels-idx1-ubyte",
+    "emnist-balanced-test-images-idx3-ubyte",
+    "emnist-balanced-test-labels-idx1-ubyte",
+)
+DIGITS = tuple("0123456789")
+
+DATASETS = {
+    "digits": NamedData(
+        "Handwritten digits, 8×8",
+        "embedded",
+        "1,797 grey images of 8×8 pixels, 10 classes (E. Alpaydin, C. Kaynak 1998).",
+        partial(embedded, "load_digits", shape=(1, 8, 8)),
+    ),
+    "breast_cancer": NamedData(
+        "Breast cancer, Wisconsin",
+        "embedded",
+        "569 tumours, 30 measurements, malignant or benign (W. Wolberg, O. Mangasarian, N. Street 1995).",
+        partial(embedded, "load_breast_cancer"),
+    ),
+    "iris": NamedData(
+        "Iris",
+        "embedded",
+        "150 flowers, 4 measurements, 3 species (R. A. Fisher 1936).",
+        partial(embedded, "load_iris"),
+    ),
+    "wine": NamedData(
+        "Wine",
+        "embedded",
+        "178 wines, 13 measurements, 3 growers (M. Forina 1991).",
+        partial(embedded, "load_wine"),
+    ),
+    "diabetes": NamedData(
+        "Diabetes progression",
+        "embedded",
+        "442 patients, 10 measurements, progression after a year (B. Efron and others 2004).",
+        # scikit-learn's scaled form was scaled with the statistics of all rows, test rows too.
+        partial(embedded, "load_diabetes", options={"scaled": False}),
+    ),
+    "mnist": NamedData(
+        "MNIST handwritten digits",
+        "folder",
+        "60,000 and 10,000 test images of 28×28 grey pixels, 10 digits (Y. LeCun, C. Cortes, C. Burges 1998).",
+        partial(idx_images, "MNIST", files=MNIST_FILES, classes=DIGITS),
+        5_000,
+    ),
+    "fashion_mnist": NamedData(
+        "Fashion-MNIST",
+        "folder",
+        "60,000 and 10,000 test images of 28×28 grey pixels, 10 kinds of clothing (H. Xiao and others 2017).",
+        partial(idx_images, "FashionMNIST", files=MNIST_FILES),
+        5_000,
+    ),
+    "kmnist": NamedData(
+        "Kuzushiji-MNIST",
+        "folder",
+        "60,000 and 10,000 test images of 28×28 grey pixels, 10 cursive Hiragana (T. Clanuwat and others 2018).",
+        partial(idx_images, "KMNIST", files=MNIST_FILES),
+        5_000,
+    ),
+    "qmnist": NamedData(
+        "QMNIST handwritten digits",
+        "folder",
+        "60,000 and 60,000 test images of 28×28 grey pixels, 10 digits (C. Yadav, L. Bottou 2019).",
+        partial(idx_images, "QMNIST", files=QMNIST_FILES, classes=DIGITS),
+        5_000,
+    ),
+    "emnist": NamedData(
+        "EMNIST balanced letters and digits",
+        "folder",
+        "112,800 and 18,800 test images of 28×28 grey pixels, 47 characters (G. Cohen and others 2017).",
+        partial(idx_letters, "EMNIST", files=EMNIST_FILES, options={"split": "balanced"}),
+        5_000,
+    ),
+    "cifar10": NamedData(
+        "CIFAR-10",
+        "folder",
+        "50,000 and 10,000 test images of 32×32 pixels in 3 colours, 10 things (A. Krizhevsky 2009).",
+        partial(cifar10, "CIFAR10"),
+        5_000,
+    ),
+}
+
+
+def load(
+    name: str,
+    *,
+    root: str | Path | None = None,
+    download: bool = False,
+    seed: int = 0,
+    validation: Size = None,
+    test: Size = None,
+    task: str | None = None,
+    metric: str | None = None,
+    rows: int | None = None,
+    size: int | None = None,
+    folds: Folds = None,
+    whole: bool = False,
+    class_weights: str = "none",
+) -> Data:
+    """Return a row of `DATASETS`, or any data set of torchvision's whose items are (image, class), as `Data`, float32 on the CPU.
+
+    Args:
+        name: a row of `DATASETS`, or torchvision's name.
+        root: the folder that holds the files, for data sets that have some; MNIST's are in ROOT/MNIST/raw.
+        download: whether files that are missing may be fetched; without it nothing touches the network.
+        seed: decides which rows go where.
+        validation: a share of the rows that are not given test rows, or a number of rows; the row's default if left out.
+        test: likewise, for data sets without test rows of their own.
+        task: a name of `TASKS`; inferred from the targets if left out.
+        metric: a name of `METRICS` that fits the task; the task's first if left out.
+        rows: at most so many training rows, classes in equal shares.
+        size: the side in pixels that torchvision's images are resized to, where they are no row of `DATASETS`.
+        folds: divide all rows but the test rows in so many parts, each of which validates in turn; "auto": 5 for few rows.
+        whole: train on all rows but the test rows; the validation rows are the same.
+        class_weights: "balanced" weighs each class by N / (C · its training rows).
+
+    Raises:
+        UserError: no such data set, no folder, missing or damaged files, options that do not fit.
+    """
+    name, row = _found(name, size)
+    try:
+        raw = row.loader(None if root is None else Path(root).expanduser(), download)
+    except UserError as error:
+        raise UserError(f"data '{name}': {error}") from None
+    from hpsearch.data.assemble import assemble
+    from hpsearch.data.splits import Sizes
+
+    default = None if isinstance(folds, int) else row.validation
+    sizes = Sizes(default if validation is None else validation, test, rows, raw.given_test, folds, whole)
+    return assemble(raw, name, row.title, sizes, seed=seed, task=task, metric=metric, class_weights=class_weights)
+
+
+def _found(name: str, size: int | None) -> tuple[str, NamedData]:
+    """Return a data set by its name, whatever its case; torchvision is looked into for names that `DATASETS` has not."""
+    own = {key.replace("_", ""): key for key in DATASETS}
+    key = own.get(plain(name))
+    if key is not None and size is not None:
+        raise UserError(f"data '{key}': size {size}: its images keep their size. Remove data.size.")
+    if key is not None:
+        return key, DATASETS[key]
+    from hpsearch.data.loaders.torchvision_sets import find_set, read_set
+
+    if (kind := find_set(name)) is None:
+        return name, look_up(DATASETS, name, "data set")
+    note = "images and classes, from torchvision"
+    return kind, NamedData(kind, "folder", note, lambda root, download: read_set(kind, root, download, size))
+
+
+def plain(name: str) -> str:
+    """Return the letters and digits of a name in lower case."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -1,0 +1,225 @@
+"""Where a study runs and what it runs with: its data on a device, and an engine for them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hpsearch.config import StudyConfig
+from hpsearch.data import load, load_file
+from hpsearch.data.dataset import Data
+from hpsearch.errors import UserError, look_up
+from hpsearch.storage.retrying import SECONDS
+from hpsearch.training import Engine
+from hpsearch.training.devices import choose_device, default_places, several_devices
+from hpsearch.training.engines import ENGINES, make_engine
+from hpsearch.training.folds import FoldEngine
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Where a study runs and is kept: its folder, its storage's URL, the device (None: CUDA where there is one).
+
+    `engine` is a name of `ENGINES`; `parallel` how many trials are in flight (None: chosen). Neither changes what is proposed.
+    `devices` ("cuda:0,cuda:1", "all", "cpu,cpu") and `ray` (an address, or "local") train in workers; of a cluster each of them takes
+    `worker_gpus` (None: one where there are some) and `worker_cpus` (None: one). `patience` is how many seconds the storage may be
+    away; with `join` another process that runs the study is waited for.
+
+    Raises:
+        UserError: no such engine; fewer than one trial in flight; no time; options that exclude each other.
+    """
+
+    folder: Path
+    storage: str
+    device: str | None = None
+    download: bool = False
+    take_over: bool = False
+    engine: str = "auto"
+    parallel: int | None = None
+    devices: str | None = None
+    ray: str | None = None
+    worker_gpus: float | None = None
+    worker_cpus: float | None = None
+    join: bool = False
+    patience: float = SECONDS
+
+    def __post_init__(self) -> None:
+        look_up(ENGINES, self.engine, "engine")
+        if self.parallel is not None and self.parallel < 1:
+            raise UserError(f"--parallel {self.parallel}: a number from 1 expected.")
+        if not 0 <= self.patience < inf:
+            raise UserError(f"--storage-patience {self.patience}: a number of seconds from 0 expected.")
+        if sum(given is not None for given in (self.device, self.devices, self.ray)) > 1:
+            raise UserError("give one of --device, --devices and --ray.")
+        for flag, amount in (("--worker-gpus", self.worker_gpus), ("--worker-cpus", self.worker_cpus)):
+            _check_share(flag, amount, self.ray)
+
+    @property
+    def own(self) -> "RunOptions":
+        """The place without its workers: this process, on the first of their devices."""
+        device = several_devices(self.devices)[0] if self.devices is not None else self.device
+        return replace(self, device=device, devices=None, ray=None, worker_gpus=None, worker_cpus=None)
+
+    def trained_on(self, data: Data) -> str:
+        """Return in words where trials train."""
+        if self.ray is not None:
+            return "Ray's workers" if self.ray == "local" else f"the workers of Ray at {self.ray}"
+        return self.devices if self.devices is not None else str(data.training.inputs.device)
+
+
+def _check_share(flag: str, amount: float | None, ray: str | None) -> None:
+    if amount is None:
+        return
+    if ray is None:
+        raise UserError(f"{flag} {amount:g}: what a worker takes of a cluster. Give --ray too, or leave it out.")
+    least, part = (0.0, "a part or several of them") if flag == "--worker-gpus" else (0.01, "0.01 or more")
+    if not least <= amount < 10_000 or (amount > 1 and amount != int(amount)):
+        raise UserError(f"{flag} {amount:g}: {part} expected, above 1 a whole number.")
+
+
+def prepare_data(config: StudyConfig, run_options: RunOptions, whole: bool = False) -> Data:
+    """Load, split and standardise the study's data, on the device, in the study's precision.
+
+    `whole` trains on all rows but the test rows (the validation rows are the same): what a refit takes.
+
+    Raises:
+        UserError: there are no such data, or no such device or cluster: what keeps a study from beginning is told before it is made.
+    """
+    if run_options.ray is not None:
+        from hpsearch.training.workers.joining import check_cluster
+
+        check_cluster(run_options.ray)
+    data = _named(config, run_options, whole)() if config.data.file is None else _file(config, whole)
+    return on_device(config, run_options, data)
+
+
+def divided(config: StudyConfig) -> dict[str, Any]:
+    """Return what a study asks of its data whatever they are: the task, the metric, which rows go where, how classes weigh."""
+    section = config.data
+    return {
+        "seed": config.study.seed,
+        "validation": section.validation,
+        "test": section.test,
+        "rows": section.rows,
+        "folds": config.folds,
+        "task": section.task,
+        "metric": config.search.metric,
+        "class_weights": config.training.class_weights,
+    }
+
+
+def _named(config: StudyConfig, run_options: RunOptions, whole: bool) -> Callable[[], Data]:
+    """Return how a machine loads the study's named data itself."""
+    section = config.data
+    assert section.name is not None
+    return partial(
+        load,
+        section.name,
+        root=section.root,
+        download=run_options.download,
+        size=section.size,
+        whole=whole,
+        **divided(config),
+    )
+
+
+def _file(config: StudyConfig, whole: bool) -> Data:
+    section = config.data
+    assert section.file is not None
+    return load_file(
+        section.file,
+        section.target,
+        whole=whole,
+        group=section.group,
+        time=section.time,
+        columns=section.columns,
+        missing=section.missing,
+        missing_values=section.missing_values,
+        separator=section.separator,
+        header=section.header,
+        encoding=section.encoding,
+        decimal=section.decimal,
+        size=section.size,
+        **divided(config),
+    )
+
+
+def on_device(config: StudyConfig, run_options: RunOptions, data: Data) -> Data:
+    """Return data on the device, in the study's precision.
+
+    Raises:
+        UserError: no such device, or one that has not this precision.
+    """
+    device, precision = choose_device(run_options.own.device), config.training.precision
+    if precision in ("tf32", "bfloat16") and (device.type != "cuda" or run_options.engine == "reference"):
+        raise UserError(
+            f"precision '{precision}' is the fused engine's on CUDA; here it is {run_options.engine} on {device}. Give float32 or float64."
+        )
+    return data.to(device, torch.float64 if precision == "float64" else torch.float32)
+
+
+def prepare_engine(
+    config: StudyConfig,
+    run_options: RunOptions,
+    data: Data,
+    explain: Callable[[str], None],
+    announce: Callable[[str], None] = lambda line: None,
+) -> Engine:
+    """Return the engine that a study asks for, with places for as many trials as are asked for, or fit.
+
+    `announce` is told of workers that are lost.
+
+    Raises:
+        UserError: workers are asked for that there cannot be.
+    """
+    if run_options.devices is not None or run_options.ray is not None:
+        return _workers(config, run_options, data, explain, announce)
+    places = places_of(config, run_options, data)
+    explain(f"{places} {'folds of ' if data.folds else ''}trials in flight at most, lag {config.search.lag}")
+    return make_engine(run_options.engine, data, places, config.training.precision, explain)
+
+
+def places_of(config: StudyConfig, run_options: RunOptions, data: Data) -> int:
+    """Return how many trials may be in flight: as many as are asked for, else as fit and as the study's lag lets begin.
+
+    Where the data have folds, each fold of a trial counts. On a CPU then whole trials are in flight, though it have fewer cores: their
+    folds train level, so that all of them are spared what would follow the trial's end, not the last one alone.
+    """
+    folds = max(1, len(data.folds))
+    fitting = default_places(data, config.space.largest(data.inputs, data.outputs))
+    if not data.training.inputs.is_cuda:
+        fitting = -(-fitting // folds) * folds
+    return run_options.parallel or min(config.search.lag * folds, fitting)
+
+
+def _workers(
+    config: StudyConfig,
+    run_options: RunOptions,
+    data: Data,
+    explain: Callable[[str], None],
+    announce: Callable[[str], None],
+) -> Engine:
+    """Return the engine whose trials train on several devices or in a cluster."""
+    from hpsearch.training.workers.pools import Settings, cluster_engine, devices_engine
+
+    folds = max(1, len(data.folds))
+    settings = Settings(
+        engine=run_options.engine,
+        precision=config.training.precision,
+        parameters=None if run_options.parallel else config.space.largest(data.inputs, data.outputs),
+        most=run_options.parallel or config.search.lag * folds,
+    )
+    if run_options.devices is not None:
+        engine = devices_engine(several_devices(run_options.devices), data, settings, explain, announce)
+    else:
+        assert run_options.ray is not None
+        load_ = (
+            _named(config, run_options, False) if config.data.file is None and config.data.name is not None else None
+        )
+        share = (run_options.worker_gpus, run_options.worker_cpus)
+        engine = cluster_engine(run_options.ray, *share, data, load_, settings, explain, announce)
+    return FoldEngine(engine, data) if data.folds else engine

@@ -1,0 +1,76 @@
+"""What a trial is judged by besides its metric, where a study has several objectives; and whether all of it can be measured."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from math import isfinite
+
+import torch
+
+from hpsearch.config import StudyConfig
+from hpsearch.data.dataset import Data
+from hpsearch.data.metrics import METRICS, Metric
+from hpsearch.data.objectives import OBJECTIVES, Objective
+from hpsearch.data.tasks import choose_metric
+from hpsearch.errors import UserError
+from hpsearch.model import Member
+from hpsearch.searching.scoring import outputs_of
+from hpsearch.trial import Direction, TrainingRun, TrialSpec
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SecondaryObjectives:
+    """Gives a trial's values in the objectives after the first, on the validation rows of `data`."""
+
+    objectives: tuple[Objective, ...]
+    worst: tuple[float, ...]
+    data: Data
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """What is better in each objective."""
+        return tuple(objective.direction for objective in self.objectives)
+
+    def values(self, run: TrainingRun, spec: TrialSpec) -> tuple[float, ...]:
+        """Return the values of a run with its weights; of one that failed the worst ones, as of a value that is no number."""
+        if run.value is None:
+            return self.worst
+
+        @cache
+        def outputs() -> torch.Tensor:
+            assert spec.architecture is not None, "a search trains dense networks"
+            assert run.weights is not None, "it is measured while the network is there"
+            network = Member(spec.architecture, run.weights, run.number, 0)
+            return outputs_of(network, self.data.validation.inputs)
+
+        values = [objective.of_run(run, self.data, outputs) for objective in self.objectives]
+        return tuple(v if isfinite(v) else worst for v, worst in zip(values, self.worst, strict=True))
+
+
+def judge_of(config: StudyConfig, data: Data) -> SecondaryObjectives | None:
+    """Return who judges a study's trials beside its metric; None where that is the only objective.
+
+    Raises:
+        UserError: a metric does not fit the task, or has no value on the validation rows.
+    """
+    names = config.search.objectives or []
+    metrics = [choose_metric(data.task, name) for name in names if name in METRICS]
+    _refuse_undefined({data.metric, *metrics}, data)
+    if not names:
+        return None
+    others = tuple(OBJECTIVES[name] for name in names[1:])
+    largest = config.space.largest(data.inputs, data.outputs)
+    return SecondaryObjectives(others, tuple(objective.worst(data, largest) for objective in others), data)
+
+
+def _refuse_undefined(metrics: Iterable[Metric], data: Data) -> None:
+    """Refuse a metric that has no value on the validation rows, whatever the network: every trial would fail."""
+    for part in (data.fold(number) for number in range(max(1, len(data.folds)))):
+        rows = part.validation
+        outputs = rows.inputs.new_zeros(len(rows), part.outputs)
+        for metric in metrics:
+            if not isfinite(part.measure(metric, outputs, rows.targets)):
+                raise UserError(
+                    f"metric '{metric.name}' has no value on the {len(rows):,} validation rows{' of a fold' * bool(data.folds)}: they are "
+                    "all of one class. Divide the rows otherwise, or give another metric."
+                )

@@ -1,0 +1,212 @@
+"""A trial's updates between two evaluations as one compiled call; its weights stay in the core's cache.
+
+A layer's weights are [inputs + 1, units], the bias in the last row, all layers in one flat array: the update is one pass, and products
+take the layout that BLAS is fastest with. Large batches go through in chunks of rows that fit the cache, their gradients added up.
+Names in shapes: F inputs of the network, a and b inputs and units of a layer, n rows of a chunk, B rows of a batch, P weights in all.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from hpsearch.training.compiled.activations import activate
+from hpsearch.training.compiled.jit import Array, compiled, inlined
+from hpsearch.training.compiled.losses import MULTICLASS, loss_and_gradient
+from hpsearch.training.compiled.updates import Rule, distance, update_weights
+
+CHUNK = 256
+Integers = npt.NDArray[np.int64]
+
+
+class Network(NamedTuple):
+    """The forward pass: layer sizes [L + 1], where each layer's weights and activations begin, codes, dropout."""
+
+    sizes: Integers
+    weights: Integers
+    activations: Integers
+    activation: int
+    loss: int
+    rate: float
+    threshold: int
+
+
+class State(NamedTuple):
+    """What updates change: flat arrays [P]; moments that the optimizer does not have are empty."""
+
+    weights: Array
+    gradient: Array
+    first: Array
+    second: Array
+
+
+class Room(NamedTuple):
+    """Scratch: activations and slopes of all hidden layers and outputs, [chunk · units] each; a batch's inputs; a part gradient."""
+
+    inputs: Array
+    values: Array
+    slopes: Array
+    deltas: Array
+    part: Array
+
+
+class Rows(NamedTuple):
+    """The training rows: inputs [N, F]; targets [N, K] and labels [N], one of which is used; weights [N] in the loss, or none."""
+
+    inputs: Array
+    targets: Array
+    labels: Integers
+    weights: Array
+
+
+@inlined
+def hashed(x: Any) -> Any:
+    """Return 32 well-mixed bits; `draws.hashed`."""
+    x = np.uint32((x ^ (x >> np.uint32(16))) * np.uint32(0x21F0AAAD))
+    x = np.uint32((x ^ (x >> np.uint32(15))) * np.uint32(0x735A2D97))
+    return np.uint32(x ^ (x >> np.uint32(15)))
+
+
+@inlined
+def silence(values: Array, slopes: Array, units: int, start: int, key: int, threshold: int, rate: float) -> None:
+    """Apply the dropout of `draws.Noise` to activations and slopes [n · units] of rows `start` … of the batch."""
+    zero, scale = values.dtype.type(0), values.dtype.type(1 / (1 - rate))
+    for row in range(values.size // units):
+        salt = hashed(np.uint32(start + row) ^ key)
+        for unit in range(units):
+            bits = hashed(np.uint32(salt + np.uint32(unit)))
+            keep = scale if bits >= threshold else zero
+            values[row * units + unit] *= keep
+            slopes[row * units + unit] *= keep
+
+
+@inlined
+def forward(network: Network, weights: Array, inputs: Array, room: Room, start: int, noise: Any) -> None:
+    """Fill the room with activations and slopes of inputs [n, F]; the last layer's values are its products, bias not added.
+
+    `noise` are the dropout's 32 bits of this update; `start` is the first row's place in the batch, below zero to evaluate.
+    """
+    n, last = inputs.shape[0], network.sizes.size - 2
+    below = inputs
+    for layer in range(last + 1):
+        a, b = network.sizes[layer], network.sizes[layer + 1]
+        at, to = network.weights[layer], network.activations[layer]
+        values, slopes = room.values[to : to + n * b], room.slopes[to : to + n * b]
+        product = values.reshape(n, b)
+        np.dot(below, weights[at : at + a * b].reshape(a, b), product)
+        if layer < last:
+            activate(network.activation, values, slopes, weights[at + a * b : at + (a + 1) * b])
+            if network.rate > 0 and start >= 0:
+                key = hashed(np.uint32(noise + np.uint32(layer)))
+                silence(values, slopes, b, start, key, network.threshold, network.rate)
+        below = product
+
+
+@inlined
+def backward(network: Network, weights: Array, gradient: Array, inputs: Array, room: Room) -> None:
+    """Write the gradient [P] of inputs [n, F] whose output gradients lie in the room where the outputs were."""
+    n, layer = inputs.shape[0], network.sizes.size - 2
+    to = network.activations[layer]
+    delta = room.values[to : to + n * network.sizes[layer + 1]]
+    while True:
+        a, b, at = network.sizes[layer], network.sizes[layer + 1], network.weights[layer]
+        bias = gradient[at + a * b : at + (a + 1) * b]
+        bias[:] = 0
+        for row in range(n):
+            for unit in range(b):
+                bias[unit] += delta[row * b + unit]
+        if layer == 0:
+            np.dot(inputs.T, delta.reshape(n, b), gradient[at : at + a * b].reshape(a, b))
+            return
+        to = network.activations[layer - 1]
+        below = room.values[to : to + n * a].reshape(n, a)
+        np.dot(below.T, delta.reshape(n, b), gradient[at : at + a * b].reshape(a, b))
+        next_delta = room.deltas[to : to + n * a]
+        np.dot(delta.reshape(n, b), weights[at : at + a * b].reshape(a, b).T, next_delta.reshape(n, a))
+        slopes = room.slopes[to : to + n * a]
+        for i in range(n * a):
+            next_delta[i] *= slopes[i]
+        delta = next_delta
+        layer -= 1
+
+
+@inlined
+def gathered(inputs: Array, chosen: Array, in_order: bool, copy: Array) -> Any:
+    """Return the chosen [n] of inputs [N, F] as one block: a slice where they are in the rows' order, else a copy in `copy`."""
+    n, width = chosen.size, inputs.shape[1]
+    if in_order:
+        return inputs[chosen[0] : chosen[0] + n]
+    block = copy[: n * width].reshape(n, width)
+    for row in range(n):
+        source, target = inputs[chosen[row]], block[row]
+        for i in range(width):
+            target[i] = source[i]
+    return block
+
+
+@compiled
+def train(
+    network: Network,
+    state: State,
+    room: Room,
+    rows: Rows,
+    order: Array,
+    batch_size: int,
+    rule: Rule,
+    steps: Array,
+    noise_seed: int,
+    update: int,
+    losses: Array,
+    norms: Array,
+    before: Array,
+) -> int:
+    """Train through the batches that `order` [batches · B] lists, update numbers from `update` on; return how many were done.
+
+    `steps` [batches, 3] are the rows of `steps.step_table`. It ends after the first loss that is not finite. `norms` [batches] takes the
+    length of each update's step, `before` [P] is its scratch; both are empty where nobody asks.
+    """
+    last = network.sizes.size - 2
+    to, outputs, at = network.activations[last], network.sizes[last + 1], network.weights[last]
+    bias_at = at + network.sizes[last] * outputs
+    share = 1.0 / (batch_size if network.loss == MULTICLASS else batch_size * outputs)
+    for index in range(losses.size):
+        noise = hashed(np.uint32(np.uint32(update + index) ^ np.uint32(noise_seed)))
+        loss = 0.0
+        for start in range(0, batch_size, CHUNK):
+            n = min(CHUNK, batch_size - start)
+            chosen = order[index * batch_size + start : index * batch_size + start + n]
+            inputs = gathered(rows.inputs, chosen, batch_size == rows.inputs.shape[0], room.inputs)
+            forward(network, state.weights, inputs, room, start, noise)
+            values = room.values[to : to + n * outputs]
+            bias = state.weights[bias_at : bias_at + outputs]
+            loss += loss_and_gradient(
+                network.loss, values, outputs, bias, rows.targets, rows.labels, rows.weights, chosen, share
+            )
+            gradient = state.gradient if start == 0 else room.part
+            backward(network, state.weights, gradient, inputs, room)
+            if start > 0:
+                for i in range(gradient.size):
+                    state.gradient[i] += gradient[i]
+        losses[index] = loss
+        if not np.isfinite(loss):
+            return index + 1
+        before[:] = state.weights[: before.size]
+        step, scale, shrink = steps[index]
+        update_weights(rule, step, scale, shrink, state.weights, state.gradient, state.first, state.second)
+        if norms.size:
+            norms[index] = distance(state.weights, before)
+    return losses.size
+
+
+@compiled
+def predict(network: Network, weights: Array, inputs: Array, room: Room, outputs: Array) -> None:
+    """Write the raw outputs [N, K] of inputs [N, F]."""
+    last = network.sizes.size - 2
+    to, units = network.activations[last], network.sizes[last + 1]
+    bias_at = network.weights[last] + network.sizes[last] * units
+    for start in range(0, inputs.shape[0], CHUNK):
+        part = inputs[start : start + CHUNK]
+        forward(network, weights, part, room, -1, np.uint32(0))
+        for row in range(part.shape[0]):
+            for unit in range(units):
+                outputs[start + row, unit] = room.values[to + row * units + unit] + weights[bias_at + unit]

@@ -1,0 +1,1 @@
+"""The tests of hpsearch; a folder for each room of the package."""

@@ -1,0 +1,333 @@
+"""From a table to predictions of new rows: a study end to end, its model on files of every kind, refitted and exported."""
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from hpsearch.cli import main
+from hpsearch.data import load_file
+from hpsearch.data.columns.columns import read_columns
+from hpsearch.data.columns.preprocessing import transform
+from hpsearch.data.columns.reading import read_like
+from hpsearch.errors import UserError
+from hpsearch.model import load_model, predict
+from hpsearch.model import rows as rows_module
+from hpsearch.model.evaluation import judge
+from hpsearch.model.rows import NewRows, answers, read_rows, unseen
+from hpsearch.model.transform import transform_of
+from hpsearch.storage.reading import read_study
+
+ROWS = 120
+SETTINGS = [
+    "--trials",
+    "2",
+    "--set",
+    "training.epochs=4",
+    "--set",
+    "confirm.trials=0",
+    "--engine",
+    "reference",
+    "--device",
+    "cpu",
+]
+
+
+def table() -> pd.DataFrame:
+    generator = np.random.default_rng(1)
+    frame = pd.DataFrame(
+        {
+            "age": generator.normal(40, 10, ROWS).round(1),
+            "member": generator.choice(["yes", "no"], ROWS),
+            "city": generator.choice(["Aachen", "Berlin", "=cmd"], ROWS),
+            "day": pd.date_range("2020-01-01", periods=ROWS, freq="37h").strftime("%Y-%m-%d %H:%M:%S"),
+        }
+    )
+    score = (frame["age"] - 40) / 10 + 2 * (frame["city"] == "Berlin") + (frame["member"] == "yes")
+    frame["kind"] = np.where(score > 1.2, "=high", "low")
+    frame.loc[::9, "age"] = np.nan
+    return frame
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a table and the study that was run on it."""
+    folder = tmp_path_factory.mktemp("predict")
+    table().to_csv(folder / "sales.csv", index=False)
+    command = ["run", "--data", str(folder / "sales.csv"), "--target", "kind", "--reports", str(folder), *SETTINGS]
+    assert main(command) == 0
+    return folder
+
+
+def predicted(place: Path, file: str, *more: str) -> list[list[str]]:
+    """Return the rows of the CSV that `predict` writes."""
+    assert main(["predict", str(place / "sales"), str(place / file), "-o", str(place / "out.csv"), *more]) == 0
+    with (place / "out.csv").open(newline="") as opened:
+        return list(csv.reader(opened))
+
+
+def test_predictions_are_those_of_the_trained_network(place: Path) -> None:
+    """Rows that the study trained on get the predictions that training's own inputs give, in their order."""
+    data = load_file(place / "sales.csv", "kind", folds="auto")  # as the study of a table does
+    model = load_model(place / "sales")
+    expected = torch.cat([predict(model, part.inputs) for part in (data.training, data.validation, data.test)])
+    found = torch.cat(list(answers(model, read_rows(model, place / "sales.csv"))))
+    assert torch.allclose(found.sort(dim=0).values, expected.sort(dim=0).values, atol=1e-6)
+    head, *rows = predicted(place, "sales.csv")
+    assert head == ["prediction", "probability_=high", "probability_low"]
+    assert np.allclose(np.array([row[1:] for row in rows], dtype=float), found.numpy(), atol=1e-7)
+    assert [row[0] for row in rows] == [("'=high", "low")[i] for i in found.argmax(dim=1)]
+
+
+def test_the_torch_transform_is_the_one_of_the_data_room(place: Path) -> None:
+    """Of numbers, truth values, dates with hours, categories, unseen and missing cells the inputs are the data room's."""
+    preprocessing = load_model(place / "sales").preprocessing
+    frame = table().drop(columns="kind")
+    frame.loc[:4, ["age", "member", "city"]] = [np.nan, np.nan, "Paris"]
+    frame.loc[5:9, "city"] = np.nan
+    frame.to_csv(place / "odd.csv", index=False)
+    numbers = read_columns(preprocessing, read_like(place / "odd.csv", dict(preprocessing)))
+    assert {column["kind"] for column in preprocessing["columns"]} == {"number", "boolean", "date", "category"}
+    found = transform_of(preprocessing)(torch.from_numpy(numbers)).numpy()
+    np.testing.assert_allclose(found, transform(preprocessing, numbers), rtol=1e-6, atol=1e-7)
+
+
+def test_the_metric_is_told_where_the_target_is_there(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the target the share of right labels is printed, without it nothing of the kind; the predictions are the same."""
+    labels = [row[0].removeprefix("'") for row in predicted(place, "sales.csv")[1:]]
+    right = np.mean([label == known for label, known in zip(labels, table()["kind"], strict=True)])
+    assert f"accuracy {right:.4g} on {ROWS} rows" in capsys.readouterr().out
+    table().drop(columns="kind").to_csv(place / "new.csv", index=False)
+    assert [row[0].removeprefix("'") for row in predicted(place, "new.csv")[1:]] == labels
+    assert "metric" not in capsys.readouterr().out
+
+
+def test_a_target_that_is_not_known_is_left_out(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rows without a target, or with a class that the model never saw, are predicted and not judged."""
+    frame = table()
+    frame.loc[0, "kind"], frame.loc[1, "kind"] = np.nan, "medium"
+    frame.to_csv(place / "gaps.csv", index=False)
+    assert len(predicted(place, "gaps.csv")) == ROWS + 1
+    assert f"on {ROWS - 2} rows (2 without a target that is known left out)" in capsys.readouterr().out
+
+
+def test_columns_may_come_in_any_order_and_format(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Semicolons, another order, a further column, Parquet: the same predictions, and the further column is named."""
+    expected = predicted(place, "sales.csv")
+    frame = table()[["kind", "day", "city", "member", "age"]].assign(extra=1)
+    frame.to_csv(place / "other.csv", index=False, sep=";")
+    frame.to_parquet(place / "other.parquet")
+    assert predicted(place, "other.csv") == expected
+    assert "Columns that are not used: 'extra'" in capsys.readouterr().out
+    assert predicted(place, "other.parquet") == expected
+
+
+def test_rows_go_through_in_parts(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many rows go through at a time, each has its prediction, in order."""
+    model = load_model(place / "sales")
+    whole = torch.cat(list(answers(model, read_rows(model, place / "sales.csv"))))
+    monkeypatch.setattr(rows_module, "CHUNK", 1)
+    monkeypatch.setattr(rows_module, "FEWEST", 7)
+    parts = list(answers(model, read_rows(model, place / "sales.csv")))
+    assert [len(part) for part in parts] == [7] * (ROWS // 7) + [ROWS % 7]
+    assert torch.allclose(torch.cat(parts), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("age,member,city\n1,yes,Berlin\n", "no column 'day'"),
+        ("age,member,city,day\nold,yes,Berlin,2020-01-01 00:00:00\n", "'age'"),
+        ("age,member,city,day\n1e300,yes,Berlin,2020-01-01 00:00:00\n", "'age' has values too large"),
+        ("", ""),
+    ],
+)
+def test_rows_that_cannot_be_predicted_are_told(
+    content: str, said: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A missing column, text among numbers, a number out of range, an empty file: one line, status 2, and no file."""
+    (place / "bad.csv").write_text(content)
+    assert main(["predict", str(place / "sales"), str(place / "bad.csv"), "-o", str(place / "none.csv")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert said in error
+    assert not (place / "none.csv").exists()
+
+
+def test_what_is_asked_wrongly_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No such study, model or file, and an output that would overwrite the rows: one line each."""
+    sales, study = str(place / "sales.csv"), str(place / "sales")
+    for arguments, status, said in (
+        (["predict", "nobody", sales, "--reports", str(place)], 2, "no study 'nobody'"),
+        (["predict", "sale", sales, "--reports", str(place)], 2, "Did you mean 'sales'? There: 'sales'"),
+        (["predict", study, sales, "--model", "trial-9"], 2, f"python -m hpsearch replay {study} 9. Its models: best."),
+        (
+            ["predict", study, sales, "-o", str(place / "no" / "p.csv")],
+            2,
+            "no such folder. Make it, or give another -o",
+        ),
+        (["predict", study, sales, "-o", str(place)], 2, "is a folder. Give a file"),
+        (["predict", study, sales, "--keep", "agee"], 2, "no column 'agee'. Did you mean 'age'"),
+        (["predict", study, sales, "--model", "../sales/best"], 2, "--model '../sales/best'"),
+        (["predict", study, str(place / "none.csv")], 2, "no such file"),
+        (["predict", study, sales, "-o", sales], 2, "would take the place of the rows"),
+    ):
+        assert main(arguments) == status, arguments
+        assert said in capsys.readouterr().err
+
+
+def test_what_training_never_saw_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By column, how many rows have an unseen category, and where the first is; nothing where all are known, or missing."""
+    frame = table().drop(columns="kind")
+    frame.loc[3:5, "city"] = ["Paris", "Rome", None]
+    frame.to_csv(place / "unseen.csv", index=False)
+    predicted(place, "unseen.csv")
+    assert (
+        "Column 'city': 2 rows have a value that training never saw, the first 'Paris' in line 5."
+        in capsys.readouterr().out
+    )
+    predicted(place, "sales.csv")
+    assert "never saw" not in capsys.readouterr().out
+
+
+def test_rare_and_unseen_categories_are_not_told_apart(tmp_path: Path) -> None:
+    """Where training put rare values together, a value that it lists not may have been one of them, and the line says so."""
+    preprocessing = {"columns": [{"name": "city", "kind": "category", "categories": ["A"], "other": True}]}
+    (tmp_path / "rows.csv").write_text("city,x\nB,1\nA,2\n")
+    rows = NewRows(read_like(tmp_path / "rows.csv", {"reading": {}, **preprocessing}), preprocessing)
+    assert [*unseen(rows)] == [
+        "Column 'city': 1 row has a value that was rare in training or never there, the first 'B' in line 2."
+    ]
+
+
+def test_one_row_is_one_row(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A single row is counted in the singular."""
+    table().head(1).to_csv(place / "one.csv", index=False)
+    predicted(place, "one.csv")
+    said = capsys.readouterr().out
+    assert "1 row with" in said
+    assert "on 1 row\n" in said
+    assert "1 rows" not in said
+
+
+def test_columns_are_kept_beside_the_predictions(place: Path) -> None:
+    """Kept columns stand first, row by row as in the file; formulas among them are inert, negative numbers stay numbers."""
+    frame = table().drop(columns="kind").assign(id=np.arange(ROWS) - 60, note='say "hi", then\nleave')
+    frame.loc[0, "note"] = "=1+1"
+    frame.loc[1, "note"] = None
+    frame.to_csv(place / "kept.csv", index=False)
+    plain = predicted(place, "kept.csv")
+    assert predicted(place, "kept.csv", "--keep", "id")[3] == ["-58", *plain[3]]
+    head, *rows = predicted(place, "kept.csv", "--keep", "id,note", "--keep", "city")
+    assert head == ["id", "note", "city", *plain[0]]
+    assert [row[3:] for row in rows] == plain[1:]
+    assert [row[0] for row in rows] == [str(i - 60) for i in range(ROWS)]
+    assert [row[1] for row in rows[:3]] == ["'=1+1", "", 'say "hi", then\nleave']
+    assert [row[2] for row in rows] == [city.replace("=cmd", "'=cmd") for city in frame["city"]]
+    frame.to_parquet(place / "kept.parquet")
+    assert predicted(place, "kept.parquet", "--keep", "id")[1][0] == "-60"
+
+
+def test_a_kept_column_cannot_be_called_as_a_prediction(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two columns of one name would be told apart by nobody."""
+    table().rename(columns={"kind": "prediction"}).to_csv(place / "clash.csv", index=False)
+    arguments = ["predict", str(place / "sales"), str(place / "clash.csv"), "-o", str(place / "none.csv")]
+    assert main([*arguments, "--keep", "prediction"]) == 2
+    assert "is what a column of the predictions is called" in capsys.readouterr().err
+    assert not (place / "none.csv").exists()
+
+
+def test_a_dash_prints_the_predictions_alone(place: Path) -> None:
+    """With `-o -` the CSV goes to the standard output and all else to the standard error; a reader may leave early."""
+    command = [sys.executable, "-m", "hpsearch", "predict", str(place / "sales"), str(place / "sales.csv"), "-o", "-"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0
+    assert done.stdout.startswith("prediction,probability_=high,probability_low\n")
+    assert done.stdout.count("\n") == ROWS + 1
+    assert "accuracy" in done.stderr
+
+
+def test_numbers_are_predicted_in_the_targets_units(place: Path) -> None:
+    """A regression's predictions are values of the target; R² and its kin are computed against the cells."""
+    frame = table().drop(columns="kind")
+    frame["price"] = 1e5 + 100 * np.arange(ROWS)
+    frame.to_csv(place / "prices.csv", index=False)
+    assert (
+        main(["run", "--data", str(place / "prices.csv"), "--target", "price", "--reports", str(place), *SETTINGS]) == 0
+    )
+    model = load_model(place / "prices")
+    rows = read_rows(model, place / "prices.csv")
+    found = torch.cat(list(answers(model, rows)))
+    assert found.shape == (ROWS, 1)
+    assert found.dtype == torch.float64
+    judged = judge(model, [found], rows.targets)
+    assert judged is not None
+    error = np.sqrt(np.mean((found[:, 0].numpy() - frame["price"].to_numpy()) ** 2))
+    assert (judged.metric, judged.rows) == ("rmse", ROWS)
+    assert judged.value == pytest.approx(error, rel=1e-9)
+
+
+def test_refit_trains_on_all_but_the_test_rows(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The best trial is trained for as many passes as its best evaluation had, on more rows; the look at the test rows is counted."""
+    study = place / "sales"
+    before = read_study(f"sqlite:///{study / 'study.db'}")
+    assert main(["refit", str(study), "--engine", "reference", "--device", "cpu"]) == 0
+    assert "looked at 2 times" in capsys.readouterr().out
+    model = load_model(study, "refit")
+    sizes, best = before.data["rows"], before.trials[before.result["trial"]]
+    rows = sizes["training"] + sizes["validation"]
+    assert best.history is not None
+    passes = best.history.examples[best.history.evaluation.index(best.best_evaluation)] / sizes["training"]
+    assert model.metrics["rows"] == rows
+    assert model.metrics["passes"] == pytest.approx(passes)
+    batch = min(int(best.params["batch_size"]), rows) if best.params["batch_size"] != "full" else rows
+    assert model.metrics["updates"] == max(1, round(passes * rows / batch))
+    after = read_study(f"sqlite:///{study / 'study.db'}")
+    assert after.result["looks"] == before.result["looks"] + 1
+    assert after.result["refit"]["test"] == model.metrics["test"]
+    assert len(predicted(place, "sales.csv", "--model", "refit")) == ROWS + 1
+    assert (
+        main(["run", "--data", str(place / "sales.csv"), "--target", "kind", "--reports", str(place), *SETTINGS]) == 0
+    )
+
+
+def test_refit_rewrites_the_page(place: Path, tmp_path: Path) -> None:
+    """After `refit` the page counts the new look at the test rows, without `report`."""
+    study = Path(shutil.copytree(place / "sales", tmp_path / "sales"))
+    looks = read_study(f"sqlite:///{study / 'study.db'}").result["looks"]
+    (study / "report.html").unlink()
+    assert main(["refit", str(study), "--engine", "reference", "--device", "cpu"]) == 0
+    page = (study / "report.html").read_text(encoding="utf-8")
+    assert f"The test rows were looked at {looks + 1} times in all" in page
+    assert "The test rows were used once" not in page
+
+
+@pytest.mark.parametrize("name", ["onnx", "pt2", "safetensors"])
+def test_a_study_is_exported(name: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command writes each format from the study's folder, and prints how far its answers are from torch's."""
+    if name == "onnx":
+        pytest.importorskip("onnxruntime", reason="needs the extra 'export'")
+    file = place / f"it.{name}"
+    assert main(["export", str(place / "sales"), "--format", name, "-o", str(file)]) == 0
+    assert file.is_file()
+    assert "largest difference from torch" in capsys.readouterr().out
+
+
+def test_one_mistake_does_not_decide_the_decimal_mark(tmp_path: Path) -> None:
+    """In new rows with decimal commas the one cell that is no number is told, not the good ones beside it; and a name that may be meant."""
+    preprocessing = {"kind": "table", "reading": {}, "columns": [{"name": "area", "kind": "number", "fill": 1.0}]}
+    (tmp_path / "rows.csv").write_text("area;garage\n58,82;yes\nabc;no\n61,2;no\n")
+    with pytest.raises(UserError, match=r"line 3 holds 'abc', a number expected\. "):
+        read_columns(preprocessing, read_like(tmp_path / "rows.csv", preprocessing))
+    (tmp_path / "rows.csv").write_text("garage;Area_m2\n1;2,5\n2;3,5\n")
+    preprocessing["columns"].append({"name": "garage", "kind": "number", "fill": 1.0})
+    with pytest.raises(UserError, match=r"no column 'area'\. Did you mean 'Area_m2'\? Columns: "):
+        read_columns(preprocessing, read_like(tmp_path / "rows.csv", preprocessing))

@@ -1,0 +1,185 @@
+"""The escape tests themselves, at a small size: what must escape does, what must not does not, and the counts are honest."""
+
+import json
+from dataclasses import replace
+from functools import cache
+from math import sqrt
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hpsearch.comparison.escape import Settings, cells, quick, run_all
+from hpsearch.comparison.escape.cells import DIVERGED, ESCAPED, OTHER, STUCK
+from hpsearch.comparison.escape.dead_relu import STARTS, example_inputs, passages
+from hpsearch.comparison.escape.descent import polish
+from hpsearch.comparison.escape.settings import TeacherSettings
+from hpsearch.comparison.escape.streams import keys
+from hpsearch.comparison.escape.teacher import descend, label, teacher
+
+CLASSES = ("escaped", "stuck", "other", "diverged", "unresolved")
+told: list[str] = []
+
+
+@cache
+def answers() -> dict[str, Any]:
+    return run_all(quick(), told.append)
+
+
+def rows(test: str, **wanted: Any) -> list[dict[str, Any]]:
+    table = answers()[test]["cells"]
+    found = [dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True)]
+    chosen = [row for row in found if all(row[name] == value for name, value in wanted.items())]
+    assert chosen
+    return chosen
+
+
+def test_all_is_plain_data() -> None:
+    """The answer is strict JSON and small, each test was told of, and each cell's classes add up to its seeds."""
+    assert set(answers()) == {"instability", "thermal", "teacher", "dead_relu"}
+    assert len(told) >= 4
+    for test, answer in answers().items():
+        assert len(json.dumps(answer, allow_nan=False)) < 60_000
+        assert answer["seconds"] > 0
+        assert all(sum(row[name] for name in CLASSES) == row["seeds"] for row in rows(test))
+
+
+def test_runs_leave_exactly_where_the_exponent_is_positive() -> None:
+    """Over the map of x = 1 all runs leave where the Lyapunov exponent is well above 0, none where it is well below; also GD."""
+    clear = [row for row in rows("instability", start="x = 1", budget="updates") if abs(row["exponent"] or -1) > 0.04]
+    clear = [row for row in clear if row["method"] != "isotropic"]
+    assert {row["exponent"] > 0 for row in clear if row["exponent"]} == {True, False}
+    for row in clear:
+        assert row["escaped"] == (row["seeds"] if (row["exponent"] or -1) > 0 else 0), row
+
+
+def test_selection_needs_the_batches_not_the_noise() -> None:
+    """At .7, where batch size 1 always leaves, GD and GD with isotropic noise stay, and nobody leaves x = 0; above 1 GD leaves too."""
+    at = {"learning_rate": 0.7, "budget": "updates"}
+    assert rows("instability", **at, start="x = 1", method="sgd", batch_size=1)[0]["escaped"] == 20
+    for method, start in (("gd", "x = 1"), ("isotropic", "x = 1"), ("sgd", "x = 0")):
+        assert all(row["stuck"] == 20 for row in rows("instability", **at, method=method, start=start))
+    fast = rows("instability", learning_rate=1.05, method="gd", start="x = 1", budget="updates")
+    assert fast[0]["escaped"] == 20
+
+
+def test_escape_times_follow_the_diffusion() -> None:
+    """The mean escape times of SGD and of isotropic noise lie within four standard errors of the exact ones, over a decade of them."""
+    found = rows("thermal", start="bad", budget="longest", batch_size=5) + rows(
+        "thermal", start="bad", budget="longest", batch_size=10
+    )
+    assert {row["method"] for row in found} == {"sgd", "isotropic"}
+    for row in found:
+        ratio = row["total_time"] / row["escaped"] / row["diffusion"]
+        assert abs(np.log(ratio)) < 4 / sqrt(row["escaped"]), row
+
+
+def test_gd_climbs_no_barrier() -> None:
+    """From the certified bad minimum GD goes nowhere, at the learning rates of SGD and at larger ones that are stable."""
+    for row in rows("thermal", method="gd", start="bad", budget="longest"):
+        assert (row["stuck"], row["updates"]) == (row["seeds"], 1_000_000)
+    certificate = answers()["thermal"]["certificate"]
+    assert certificate["gradient"] < 1e-8
+    assert min(certificate["curvature"], certificate["above"]) > 0.1
+
+
+def test_the_way_back_is_longer() -> None:
+    """From the good well SGD takes longer than from the bad one, as the higher barrier demands."""
+    bad, good = (rows("thermal", method="sgd", start=s, batch_size=5, budget="longest")[0] for s in ("bad", "good"))
+    assert good["total_time"] / good["escaped"] > 3 * bad["total_time"] / bad["escaped"]
+
+
+def test_budgets_are_equal() -> None:
+    """Within "updates" all arms may take the same updates; within "examples" SGD takes the same examples at every batch size."""
+    for test in ("instability", "thermal", "teacher", "dead_relu"):
+        assert len({row["updates"] for row in rows(test, budget="updates")}) == 1
+        sampled = rows(test, budget="examples", method="sgd")
+        examples = {row["updates"] * row["batch_size"] for row in sampled}
+        assert max(examples) - min(examples) < max(row["batch_size"] for row in sampled)
+
+
+def test_gd_minima_are_certified() -> None:
+    """GD gets stuck in some starts: gradient below 1e-8, Hessian positive, loss above 0, and plain GD alone ends at the same point."""
+    settings = quick().teacher
+    minima = [descend(start, settings) for start in range(8)]
+    assert {m.kind for m in minima} == {"global", "spurious"}
+    for m in minima:
+        assert m.norm < 1e-8 < m.lowest
+        assert (m.loss > 0.01) == (m.kind == "spurious")
+    stuck = next(m for m in minima if m.kind == "spurious")
+    nudge = 1e-3 * np.random.default_rng(0).normal(size=stuck.weights.shape)
+    plain = polish(stuck.weights + nudge, np.eye(10), 0.3, 100_000, 1e-10)
+    assert plain[0] == pytest.approx(stuck.weights, abs=1e-8)
+    assert plain[1] == pytest.approx(stuck.loss, abs=1e-12)
+
+
+def test_a_network_without_bad_minima_gives_empty_cells() -> None:
+    """Two units have no bad minimum that GD finds, so that every cell of a bad start counts nobody, and says so."""
+    settings = replace(quick().teacher, units=2, starts=4, updates=10, examples=20)
+    answer = teacher(settings)
+    assert (answer["minima"]["global"], answer["minima"]["spurious"]) == (4, 0)
+    table = answer["cells"]
+    assert {seeds for seeds, start in zip(table["seeds"], table["start"], strict=True) if start == "bad"} == {0}
+
+
+def test_ends_are_told_apart() -> None:
+    """A polished end near its start is stuck, at the teacher escaped, at another arrangement of the same minimum other, NaN diverged."""
+    settings = quick().teacher
+    minimum = next(m for m in (descend(start, settings) for start in range(8)) if m.kind == "spurious")
+    noise = 1e-3 * np.random.default_rng(1).normal(size=minimum.weights.shape)
+    assert label(minimum.weights + noise, minimum, settings) == STUCK
+    assert label(np.eye(10)[::-1] + noise, minimum, settings) == ESCAPED
+    assert label(minimum.weights[::-1] + noise, minimum, settings) == OTHER
+    assert label(np.full((10, 10), np.nan), minimum, settings) == DIVERGED
+
+
+def test_the_network_is_left_in_a_window_only() -> None:
+    """At a small learning rate SGD stays, too large a one diverges, GD stays or diverges, and one between lets some runs escape."""
+    settings = TeacherSettings(
+        starts=24,
+        good=2,
+        learning_rates=(0.005, 0.1, 0.3),
+        unstable=(1.0,),
+        batch_sizes=(4,),
+        updates=500,
+        examples=10_000,
+    )
+    table = teacher(settings)["cells"]
+    found = [dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True)]
+    sgd = {r["learning_rate"]: r for r in found if (r["method"], r["start"], r["budget"]) == ("sgd", "bad", "examples")}
+    gd = {r["learning_rate"]: r for r in found if (r["method"], r["start"]) == ("gd", "bad")}
+    seeds = sgd[0.1]["seeds"]
+    assert seeds >= 4
+    assert sgd[0.005]["stuck"] == sgd[0.3]["diverged"] == seeds
+    assert sgd[0.1]["escaped"] > 0
+    assert gd[0.005]["stuck"] == gd[0.1]["stuck"] == gd[0.3]["stuck"] == gd[1.0]["diverged"] == seeds
+
+
+def test_nothing_leaves_the_dead_unit() -> None:
+    """From the dead start every optimizer is stuck in every cell; from the live one all escape, so the machinery can see it."""
+    assert all(row["stuck"] == row["seeds"] and row["noise_trace"] == 0 for row in rows("dead_relu", start="dead"))
+    assert all(row["escaped"] == row["seeds"] for row in rows("dead_relu", start="alive"))
+
+
+def test_injected_noise_would_move_the_dead_unit() -> None:
+    """Noise that no example gives does move the dead unit, which is why it may not stand in for sampling."""
+    inputs = example_inputs(64)
+    _, ends = passages(inputs, STARTS["dead"], keys(20, "injected"), 0.1, 64, 3.0, 200)
+    assert (ends != np.array(STARTS["dead"])).any(axis=1).all()
+
+
+def test_threads_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On one thread the same counts come out as on several, and again."""
+    small = Settings(quick().instability, replace(quick().thermal, examples=20_000), quick().teacher, quick().dead_relu)
+    several = run_all(small, told.append)
+    monkeypatch.setattr(cells.os, "cpu_count", lambda: 1)
+    alone = run_all(small, told.append)
+    assert {t: a["cells"] for t, a in several.items()} == {t: a["cells"] for t, a in alone.items()}
+
+
+def test_labels_are_all_used() -> None:
+    """The classes of a cell are in the order of the labels that are counted."""
+    cell = cells.tally(
+        cells.Arm("sgd", "bad", 0.1, 1), "updates", 1, np.array([ESCAPED, STUCK, STUCK, OTHER, DIVERGED, 4])
+    )
+    assert [getattr(cell, name) for name in CLASSES] == [1, 2, 1, 1, 1]

@@ -1,0 +1,314 @@
+"""Figures of noise, sharpness, steadiness, paths, escapes and the two-weight model: what they draw, and what is said of it."""
+
+import json
+import re
+from dataclasses import replace
+from math import inf
+from typing import Any
+
+import plotly.graph_objects as go
+import pytest
+
+from hpsearch.comparison.figures import (
+    escape,
+    escape_network,
+    noise,
+    over_updates,
+    steadiness,
+    textbook,
+    tiles,
+    trajectories,
+)
+from hpsearch.comparison.figures.look import regime_color
+from hpsearch.comparison.figures.row import ComparedFigure
+from hpsearch.reporting.figures.style import LIGHT
+from hpsearch.reporting.locales import LANGUAGES, Texts, sentences
+from hpsearch.storage import ArmRecord, ComparisonRecord
+from tests.support import escapes
+from tests.support.comparisons import ROWS
+from tests.support.escapes import made
+
+MODULES = (noise, over_updates, steadiness, trajectories, escape, escape_network, textbook)
+FIGURES = {row.name: row for module in MODULES for row in module.ROWS}
+EN = Texts("en")
+
+
+def full(**changes: Any) -> ComparisonRecord:
+    return made(**{"minima": escapes.minima(), "textbook": escapes.textbook()} | changes)
+
+
+def without_winners() -> ComparisonRecord:
+    record = made(measured=0, shared={})
+    arms = tuple(replace(arm, fastest=None, best=None, trials=arm.trials[:2]) for arm in record.arms)
+    return replace(record, arms=arms, target=None)
+
+
+def censored(measured: bool) -> ComparisonRecord:
+    """No run reaches the target: no moment but start and end, no variability, no way to the target."""
+
+    def arm(one: ArmRecord) -> ArmRecord:
+        assert one.fastest is not None
+        seen = {
+            seed: kept | {"moments": {"start": 0, "end": 40}, "variability": {}, "batches": {}, "path": {}}
+            for seed, kept in one.fastest.measured.items()
+        }
+        return replace(one, fastest=replace(one.fastest, measured=seen if measured else {}))
+
+    record = made(target=0.9999)
+    return replace(record, arms=tuple(arm(one) for one in record.arms))
+
+
+RECORDS = {
+    "full": full(),
+    "no winners": without_winners(),
+    "censored": censored(True),
+    "nothing measured": censored(False),
+    "one seed": full(seeds=1, measured=1),
+    "one arm": full(batch_sizes=(8,)),
+    "two optimizers": full(batch_sizes=(64, 256, ROWS), optimizers=("adam", "sgd")),
+    "adam": full(batch_sizes=(64, 256, ROWS), optimizers=("adam",)),
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
+@pytest.mark.parametrize("row", FIGURES.values(), ids=FIGURES)
+def test_every_figure_says_something_of_every_record(
+    row: ComparedFigure, record: ComparisonRecord, language: str
+) -> None:
+    """No record makes a figure fail; its words are whole, its JSON has no NaN or infinity, its columns are explained."""
+    texts = Texts(language)
+    figure, said, rows = row.draw(record, texts), row.reading(record, texts), row.numbers(record)
+    assert said
+    assert not re.search(r"[{}]|\bNone\b(?! of)|\bnan\b", said)
+    assert texts(f"figure.{row.name}.question").endswith("?")
+    assert all(texts.has(f"column.{name}") for one in rows for name in one)
+    if figure is not None:
+        plain = json.dumps(figure.to_plotly_json(), default=list, allow_nan=False, ensure_ascii=False)
+        assert "{regime}" not in plain
+        assert len(plain) < 200_000
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_nothing_is_drawn_from_nothing(name: str) -> None:
+    """Without measurements, minima or a model every figure is None, and its reading says so."""
+    record = without_winners()
+    assert FIGURES[name].draw(record, EN) is None
+    assert FIGURES[name].reading(record, EN) == EN(f"figure.{name}.thin")
+    assert not FIGURES[name].numbers(record)
+
+
+def test_korean_has_no_english_left() -> None:
+    """Readings in Korean have no English word but names: no sentence was left behind in the code."""
+    names = r"SGD|GD|Wilson|Δ log L|log L|tr|lambda|B/η"
+    for row in FIGURES.values():
+        said = re.sub(names, "", row.reading(full(), Texts("ko")))
+        assert not re.search(r"[a-z]{3,}", said), said
+
+
+def test_languages_have_the_same_sentences() -> None:
+    """Every sentence of these figures is there in both languages, with the same names in braces."""
+    english, korean = sentences("en"), sentences("ko")
+    keys = [
+        key for key in english if key.split(".")[1] in FIGURES or key.split(".")[0] in ("class", "method", "moment")
+    ]
+    assert len(keys) > 150
+    for key in keys:
+        assert set(re.findall(r"{(\w+)}", english[key])) == set(re.findall(r"{(\w+)}", korean[key])), key
+
+
+def drawn(name: str, record: ComparisonRecord) -> go.Figure:
+    figure = FIGURES[name].draw(record, EN)
+    assert figure is not None
+    return figure
+
+
+def named(figure: go.Figure, name: str) -> list[Any]:
+    return [trace for trace in figure.data if trace.name == name]
+
+
+def test_variance_marks_zero_instead_of_dropping_it() -> None:
+    """The full batch's variance is 0, which a logarithmic axis cannot show: it is a ▼ below all others; the −1 line goes on to it."""
+    figure = drawn("variance", full())
+    zeros = named(figure, EN("figure.variance.zero"))
+    assert [list(trace.x) for trace in zeros] == [[ROWS]] * 3
+    assert {trace.marker.symbol for trace in zeros} == {"triangle-down"}
+    heights = [y for trace in figure.data for y in trace.y if y and trace not in zeros]
+    assert zeros[0].y[0] < min(heights)
+    (slope,) = named(figure, EN("figure.variance.slope"))
+    assert slope.y[0] / slope.y[-1] == pytest.approx(ROWS, rel=1e-5)
+    assert list(figure.layout.xaxis.tickvals) == [1, 8, 64, ROWS]
+
+
+def test_the_angle_is_read_in_degrees() -> None:
+    """At a noise scale of 20 a single example is acos(1/√21) = 77° off, at 200 it is 86°; bars hold the middle 90 %."""
+    assert "77° off the true direction at the start, 86° at the target" in FIGURES["angle"].reading(full(), EN)
+    (start,) = named(drawn("angle", full()), "start")
+    assert start.error_y.arrayminus[0] == pytest.approx(0.05)
+
+
+def test_the_noise_scale_lies_among_batch_sizes_and_the_critical_one() -> None:
+    """Three curves in their regimes' colours, a dotted line for each batch size, and the fitted band around the true 60."""
+    record = full()
+    figure = drawn("noise_scale", record)
+    dotted = [trace.y[0] for trace in figure.data if trace.line.dash == "dot"]
+    assert dotted == [1, 8, 64, ROWS]
+    band = figure.layout.shapes[0]
+    assert 50 < band.y0 < band.y1 < 75
+    colors = [trace.line.color for trace in figure.data if trace.type == "scatter" and trace.mode == "lines+markers"]
+    assert colors[0] == regime_color(1, ROWS)
+    assert colors[-1] == regime_color(ROWS, ROWS)
+    assert len(colors) == 3
+    assert "rises from 20 to" in FIGURES["noise_scale"].reading(record, EN)
+
+
+def test_an_infinite_noise_scale_is_a_mark_on_the_cap() -> None:
+    """Where |G|² cannot be told from 0 there is a ▲ above everything, not a gap."""
+    record = RECORDS["one seed"]
+    arm = record.arms[0]
+    assert arm.fastest is not None
+    seen = dict(arm.fastest.measured[0])
+    seen["noise"] = [*seen["noise"][:-1], seen["noise"][-1] | {"squared_norm": -1e-9, "scale": None}]
+    arm = replace(arm, fastest=replace(arm.fastest, measured={0: seen}))
+    figure = drawn("noise_scale", replace(record, arms=(arm, *record.arms[1:])))
+    (mark,) = named(figure, EN("figure.noise_scale.infinite"))
+    assert mark.marker.symbol == "triangle-up"
+    assert mark.y[0] > max(y for trace in figure.data if trace is not mark for y in trace.y if y)
+
+
+def test_sharpness_has_its_limit_in_the_same_colour() -> None:
+    """Each curve has a dotted line at 2/η of its arm; Adam's has none, and the reading says why."""
+    record = full()
+    figure = drawn("sharpness", record)
+    limits = {trace.line.color: trace.y[0] for trace in figure.data if trace.line.dash == "dot"}
+    rates = {regime_color(arm.batch_size, ROWS): arm.fastest.learning_rate for arm in record.arms if arm.fastest}
+    assert len(limits) == 3
+    assert all(limits[color] == pytest.approx(2 / rates[color]) for color in limits)
+    said = FIGURES["sharpness"].reading(record, EN)
+    assert "Up to the edge of stability (ηλ₁/2 near 1): gradient descent" in said
+    assert "Always below it: SGD" in said
+    adam = RECORDS["adam"]
+    assert not [trace for trace in drawn("sharpness", adam).data if trace.line.dash == "dot"]
+    assert FIGURES["sharpness"].reading(adam, EN) == EN("figure.sharpness.no_limit")
+
+
+@pytest.mark.parametrize("name", ["variability", "path"])
+def test_small_multiples_tell_the_page_their_number(name: str) -> None:
+    """Three panels, each with axes of its own, batch sizes below; dots in their regimes' colours."""
+    figure = drawn(name, full())
+    assert figure.layout.meta["panels"] == 3
+    assert {trace.xaxis for trace in figure.data} == {"x", "x2", "x3"}
+    assert all(list(figure.layout[f"xaxis{tag}"].tickvals) == [1, 8, 64, ROWS] for tag in ("", "2", "3"))
+    assert list(figure.data[0].marker.color) == [regime_color(size, ROWS) for size in (1, 8, 64, ROWS)]
+
+
+def test_a_loss_that_did_not_fall_is_a_mark_on_the_cap() -> None:
+    """An infinite total variation is a ▲ above the others, with its words; the reading compares the ends."""
+    record = full()
+    arm = record.arms[0]
+    assert arm.fastest is not None
+    seen = {"rising": 0.5, "deviation": 0.3, "total_variation": None, "count": 100}
+    measured = {seed: kept | {"variability": {"updates": seen}} for seed, kept in arm.fastest.measured.items()}
+    record = replace(record, arms=(replace(arm, fastest=replace(arm.fastest, measured=measured)), *record.arms[1:]))
+    (mark,) = [trace for trace in drawn("variability", record).data if trace.marker.symbol == "triangle-up"]
+    assert list(mark.x) == [1]
+    assert "∞" in mark.text[0]
+    assert "Update by update the large batch is the steadier one." in FIGURES["variability"].reading(record, EN)
+
+
+def test_the_paths_lie_on_one_plane() -> None:
+    """One contour, three paths with start and end, the shares of the motion on the axes."""
+    figure = drawn("trajectories", full())
+    assert [trace.type for trace in figure.data].count("contour") == 1
+    assert [trace.name for trace in figure.data if trace.type == "scatter" and trace.mode == "lines+markers"] == [
+        "SGD",
+        "mini-batch 64",
+        EN("regime.full"),
+    ]
+    assert "71" in figure.layout.xaxis.title.text
+    assert "14" in figure.layout.yaxis.title.text
+
+
+def test_the_phase_map_has_both_boundaries() -> None:
+    """Cells are divided by class; the Lyapunov boundary is drawn only where there is one within the rows, the mean-square one too."""
+    figure = drawn("escape_instability", full())
+    escaped = named(figure, EN("class.escaped"))[0]
+    shares = dict(zip(zip(escaped.base, escaped.y, strict=True), escaped.x, strict=True))
+    assert shares == {(0.0, 1): pytest.approx(0.9), (1.0, 2): pytest.approx(0.9 * 14 / 20)}
+    (line,) = named(figure, EN("figure.escape_instability.lyapunov"))
+    assert [y for y in line.y if y is not None][::2] == [pytest.approx(0.795), pytest.approx(1.88667)]
+    said = FIGURES["escape_instability"].reading(full(), EN)
+    assert said.startswith("In 6 of 6 cells")
+    assert "batch size 1 from learning rate 0.6 (theory 0.559)" in said
+
+
+def test_a_boundary_beyond_the_rows_has_no_place() -> None:
+    """Between two rows a learning rate lies in proportion; outside of them it is not drawn."""
+    rates = [0.1, 0.2, 0.4]
+    assert [tiles.row_of(rate, rates) for rate in (0.1, 0.3, 0.4)] == [0, pytest.approx(1.5), 2]
+    assert tiles.row_of(0.05, rates) is None
+    assert tiles.row_of(0.5, rates) is None
+
+
+def test_escape_times_stand_beside_kramers_law_and_none_is_dropped() -> None:
+    """The two cells with escapes are dots at 1.5 times the law, the one without is a ▲ at its lower bound."""
+    figure = drawn("escape_thermal", full())
+    rate = EN("figure.escape_thermal.rate", rate="0.1")
+    marks = [trace for trace in named(figure, rate) if trace.marker.symbol == "circle"]
+    (law,) = [trace for trace in named(figure, rate) if trace.mode == "lines"]
+    assert list(marks[0].y) == [pytest.approx(1.5 * y, rel=1e-4) for y in law.y[:2]]
+    none = [trace for trace in named(figure, rate) if trace.marker.symbol == "triangle-up"]
+    assert [list(trace.x) for trace in none] == [[200]] * 2
+    said = FIGURES["escape_thermal"].reading(full(), EN)
+    assert "1.5 times those of Kramers' law" in said
+    assert "never escaped" in said
+    assert "from 2:" in said
+
+
+def test_the_network_s_tiles_show_every_class_and_control() -> None:
+    """Four panels (SGD, as many examples, noise, the good start); each cell's bars add up to the whole cell."""
+    figure = drawn("escape_teacher", full())
+    assert figure.layout.meta["panels"] == 4
+    bars = [trace for trace in figure.data if trace.xaxis == "x"]
+    assert {trace.marker.color for trace in bars} == {
+        LIGHT[tiles.COLORS[n]] for n in ("escaped", "stuck", "other", "diverged")
+    }
+    assert sum(sum(trace.x) for trace in bars) == pytest.approx(7 * tiles.WIDE, rel=1e-4)
+    said = FIGURES["escape_teacher"].reading(full(), EN)
+    assert "in a window of 1 combinations" in said
+    assert "From a good minimum, at SGD's best setting, 90\u00a0% stay." in said
+
+
+def test_the_dead_unit_is_left_by_nobody() -> None:
+    """No escape of 80; were there one, the reading would call the test broken."""
+    assert FIGURES["escape_dead"].reading(full(), EN).startswith("None of 80 runs")
+    minima = escapes.minima()
+    minima["dead_relu"]["cells"]["escaped"][0] = 1
+    assert "this test is broken" in FIGURES["escape_dead"].reading(full(minima=minima), EN)
+
+
+def test_the_textbook_s_frames_grow_the_paths() -> None:
+    """Whole at first; the first frame has each path's start alone, the last all of them, and the slider a step for each frame."""
+    figure = drawn("textbook", full())
+    ways = [trace for trace in figure.data if trace.type == "scatter" and trace.mode == "lines+markers"]
+    assert [trace.name for trace in ways] == ["SGD", "mini-batch 32", EN("regime.full")]
+    assert all((trace.x[-1], trace.y[-1]) == (0, 0) for trace in ways)
+    first, last = figure.frames[0], figure.frames[-1]
+    assert [len(trace.x) for trace in first.data] == [1, 1, 1]
+    assert [list(trace.x) for trace in last.data] == [list(trace.x) for trace in ways]
+    assert [figure.data[i].name for i in first.traces] == [trace.name for trace in ways]
+    steps = [step.args[0][0] for step in figure.layout.sliders[0].steps]
+    assert steps == [frame.name for frame in figure.frames]
+    said = FIGURES["textbook"].reading(full(), EN)
+    assert "mini-batch 32 not within the budget" in said
+    assert "At the edge of the learning rates tried: mini-batch 32." in said
+
+
+def test_numbers_keep_what_was_never_reached() -> None:
+    """An infinite total variation and an unknown Kramers' time are in the rows, not left out."""
+    rows = FIGURES["escape_thermal"].numbers(full())
+    assert len(rows) == 8
+    assert [row["kramers"] for row in rows if row["method"] == "gd"] == [None, None]
+    table = FIGURES["variability"].numbers(full())
+    assert all(row["total_variation"] != inf for row in table)
+    assert len(table) == 8

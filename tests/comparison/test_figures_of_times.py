@@ -1,0 +1,304 @@
+"""The figures of times, curves, rates, quality and tuning: what is drawn, what is said, and that thin records are told as such."""
+
+import re
+from dataclasses import replace
+from functools import cache
+from math import inf, log10
+
+import pytest
+
+from hpsearch.comparison.analysis.times import times as arm_times
+from hpsearch.comparison.figures import curves, quality, rates, times, tradeoff, tuning
+from hpsearch.comparison.figures.look import (
+    batch_axis,
+    gap_texts,
+    interval,
+    power_axis,
+    regime_color,
+    regime_name,
+    target_text,
+)
+from hpsearch.comparison.figures.row import ComparedFigure
+from hpsearch.reporting.figures.style import DARK, LIGHT
+from hpsearch.reporting.locales import Texts, sentences
+from hpsearch.statistics import Estimate
+from hpsearch.storage import ArmRecord, ComparisonRecord
+from hpsearch.trial import History
+from tests.support import comparisons
+
+ROWS = {row.name: row for room in (times, tradeoff, curves, rates, quality, tuning) for row in room.ROWS}
+made = cache(comparisons.comparison)
+EN, KO = Texts("en"), Texts("ko")
+
+
+def said(name: str, record: ComparisonRecord, texts: Texts = EN) -> str:
+    return ROWS[name].reading(record, texts)
+
+
+def bare(arm: ArmRecord) -> ArmRecord:
+    return replace(arm, fastest=None, best=None)
+
+
+def running(arm: ArmRecord) -> ArmRecord:
+    """The arm with one run that ended and one in training, which has no history yet."""
+    assert arm.fastest is not None
+    runs = (arm.fastest.runs[0], replace(arm.fastest.runs[1], state="running", outcome="", value=None, history=None))
+    winner = replace(arm.fastest, runs=runs)
+    return replace(arm, fastest=winner, best=winner)
+
+
+def lost(arm: ArmRecord) -> ArmRecord:
+    """The arm when everything diverged at once."""
+    gone = tuple(replace(t, outcome="diverged", value=0.0, history=History(), scores={}) for t in arm.trials)
+    assert arm.fastest is not None
+    return replace(arm, trials=gone, fastest=None, best=replace(arm.fastest, runs=gone[:3]))
+
+
+@cache
+def thin() -> dict[str, ComparisonRecord]:
+    """Records with too little for one thing or another."""
+    record = made()
+    return {
+        "no arms": replace(record, arms=()),
+        "no trials": replace(record, arms=tuple(replace(bare(arm), trials=()) for arm in record.arms), target=None),
+        "tuning": replace(record, arms=tuple(map(bare, record.arms)), target=None),
+        "no winners": replace(record, arms=tuple(map(bare, record.arms))),
+        "in training": replace(record, arms=tuple(map(running, record.arms))),
+        "one seed": made(seeds=1),
+        "two seeds": made(seeds=2),
+        "all censored": replace(record, target=0.9999),
+        "diverged": replace(record, arms=tuple(map(lost, record.arms))),
+        "one arm": replace(record, arms=record.arms[:1]),
+        "two arms": replace(record, arms=record.arms[::3]),
+        "minimise": replace(
+            record, direction="minimize", target=0.1, data={**record.data, "metric": "rmse", "worst": 9.0}
+        ),
+        "no worst": replace(record, data={**record.data, "worst": None}),
+    }
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=list(ROWS))
+def test_nothing_raises_and_all_is_said(row: ComparedFigure) -> None:
+    """Whole and thin records are drawn, or not, and read in both languages without an unfilled brace; every column has a meaning."""
+    for name, record in {"whole": made(), "optimizers": made(optimizers=("sgd", "adam")), **thin()}.items():
+        figure = row.draw(record, KO if name == "whole" else EN)
+        shown = "" if figure is None else figure.to_json().replace("%{", "%")
+        english, korean = row.reading(record, EN), row.reading(record, KO)
+        for text in (english, korean, shown):
+            assert not re.search(r"[{][a-z_]+[}]", text), name
+        assert korean != english != "", name
+        assert "nan" not in english.split(), name
+        for column in {key for entry in row.numbers(record) for key in entry}:
+            assert EN.has(f"column.{column}"), column
+            assert KO.has(f"column.{column}"), column
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=list(ROWS))
+def test_a_row_has_its_title_and_question(row: ComparedFigure) -> None:
+    """Title and question are there in both languages; the languages have the same names to fill in, in every sentence."""
+    for texts in (EN, KO):
+        assert texts(f"figure.{row.name}.title")
+        assert texts(f"figure.{row.name}.question").endswith("?")
+    english, korean = sentences("en"), sentences("ko")
+    for key in (key for key in english if key.startswith((f"figure.{row.name}.", "legend.", "reading.", "axis."))):
+        assert set(re.findall(r"\{(\w+)\}", english[key])) == set(re.findall(r"\{(\w+)\}", korean[key])), key
+        assert english[key] != korean[key] or key == "reading.optimizer", key
+
+
+def test_thin_records_are_not_drawn() -> None:
+    """No arms, no winners or one arm: no figure, and the reading says so; the tuning's own figures need no winners."""
+    records = thin()
+    for name, row in ROWS.items():
+        assert row.draw(records["no arms"], EN) is None
+        assert row.draw(records["one arm"], EN) is None
+        assert (row.draw(records["no winners"], EN) is None) == (name not in ("rates", "tuning"))
+        if name not in ("tradeoff", "tuning"):
+            assert row.reading(records["no arms"], EN) == EN("reading.nothing")
+
+
+def test_few_seeds_conclude_nothing() -> None:
+    """With one or two seeds the readings say that there is not enough evidence; with three they conclude."""
+    for name in ("steps", "epochs", "seconds", "curves", "quality"):
+        for seeds in (1, 2):
+            assert said(name, made(seeds=seeds)) == EN("reading.few", seeds="3"), name
+        assert said(name, made(seeds=3)) != EN("reading.few", seeds="3"), name
+
+
+def traces(name: str, record: ComparisonRecord) -> dict[str, dict]:  # type: ignore[type-arg]
+    figure = ROWS[name].draw(record, EN)
+    assert figure is not None
+    return {trace.name: trace.to_plotly_json() for trace in figure.data}
+
+
+def test_marks_are_medians_with_their_intervals() -> None:
+    """Each arm's mark stands at its median, the bar reaches the ends of the interval, in the regime's colour."""
+    record = made()
+    drawn = traces("steps", record)[EN("legend.median")]
+    for place, arm in enumerate(arm_times(record)):
+        median = arm.costs["steps"].median
+        assert (drawn["x"][place], drawn["y"][place]) == (arm.batch_size, pytest.approx(median.value))
+        assert drawn["y"][place] + drawn["error_y"]["array"][place] == pytest.approx(median.high)
+        assert drawn["y"][place] - drawn["error_y"]["arrayminus"][place] == pytest.approx(median.low)
+        assert drawn["marker"]["color"][place] == regime_color(arm.batch_size, record.rows)
+
+
+def test_perfect_scaling_and_the_fit() -> None:
+    """The dashed line falls with slope -1 in updates and is level in epochs; the fit in epochs is the one in updates times B / rows."""
+    steps, epochs = traces("steps", made()), traces("epochs", made())
+    x, y = steps[EN("legend.perfect")]["x"], steps[EN("legend.perfect")]["y"]
+    assert x[0] * y[0] == pytest.approx(x[-1] * y[-1], rel=1e-4)
+    assert len(set(epochs[EN("legend.perfect")]["y"])) == 1
+    fits = [found[EN("legend.fit")] for found in (steps, epochs)]
+    expected = [s * b / comparisons.ROWS for s, b in zip(fits[0]["y"], fits[0]["x"], strict=True)]
+    assert fits[1]["y"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_censored_arms_are_triangles_on_the_line_of_the_budget() -> None:
+    """An arm whose median run never reached stands as a triangle at the budget's end; one with some such runs has an open one."""
+    record = replace(made(), target=0.988)
+    arms = arm_times(record)
+    never = [arm for arm in arms if arm.costs["epochs"].median.value == inf]
+    some = [arm for arm in arms if arm not in never and arm.reached < arm.runs]
+    assert never, "the record is made so that gradient descent is censored"
+    drawn = traces("epochs", record)
+    assert drawn[EN("legend.never")]["x"] == [arm.batch_size for arm in never]
+    assert drawn[EN("legend.never")]["y"] == [comparisons.EPOCHS] * len(never)
+    assert drawn[EN("legend.never")]["marker"]["symbol"] == "triangle-up"
+    assert (EN("legend.some") in drawn) == bool(some)
+    assert set(drawn[EN("legend.cap")]["y"]) == {comparisons.EPOCHS}
+    assert EN("legend.cap") not in traces("epochs", made(target=0.9))
+    assert "gradient descent (GD)" in said("epochs", record)
+    assert said("steps", record).endswith(EN("figure.steps.unfitted"))
+
+
+def test_the_published_curve_belongs_to_its_data() -> None:
+    """Shallue's curve is drawn for MNIST alone, starts at our smallest batch size's median, and the note says whose it is."""
+    mnist = replace(made(), data={**made().data, "name": "mnist"})
+    drawn = traces("steps", mnist)[EN("legend.shallue")]
+    assert drawn["y"][0] == pytest.approx(arm_times(mnist)[0].costs["steps"].median.value)
+    assert drawn["x"][-1] == comparisons.ROWS
+    assert EN("legend.shallue") not in traces("steps", made())
+    assert EN("legend.shallue") not in traces("epochs", mnist)
+
+
+def test_readings_name_the_known_winners() -> None:
+    """In the synthetic record GD needs the fewest updates and the most epochs, SGD the most updates, a mini-batch the least time."""
+    assert re.match(r"Fewest updates: gradient descent .* Most: SGD", said("steps", made()))
+    assert re.match(r"Least data: SGD.* Most: gradient descent", said("epochs", made()))
+    assert said("seconds", made()).startswith("Fastest: mini-batch 8")
+    differ = r"updates: gradient descent \(GD\). In epochs: SGD. In seconds: mini-batch 8"
+    assert re.search(differ, said("curves", made()))
+    assert "unit of the budget" in said("quality", made())
+    assert "worse ones tried on both sides" in said("rates", made())
+
+
+def test_several_optimizers_have_a_line_each() -> None:
+    """Two optimizers have two colours and their names; map and tuning have panels, which share one legend."""
+    both = made(optimizers=("sgd", "adam"))
+    drawn = traces("steps", both)
+    assert drawn["sgd"]["marker"]["color"][0] != drawn["adam"]["marker"]["color"][0]
+    assert said("steps", both).count("Fewest updates") == 2
+    assert "adam: Fewest updates: batch size 1,024" in said("steps", both), (
+        "full batches of Adam are not gradient descent"
+    )
+    assert set(traces("tuning", both)) - {None} == {f"batch size {size}" for size in ("1", "8", "64", "1,024")}
+    for name, panels in (("rates", 2), ("quality", 6), ("tuning", 4)):
+        figure = ROWS[name].draw(both, EN)
+        assert figure is not None
+        assert figure.layout.meta["panels"] == panels
+        assert figure.layout[f"xaxis{panels}"].title.text
+        listed = [trace.name for trace in figure.data if trace.showlegend]
+        assert len(listed) == len(set(listed))
+
+
+@pytest.mark.parametrize("name", ["curves", "loss_curves", "rates"])
+def test_a_switch_has_places_for_every_trace(name: str) -> None:
+    """Every option of the page's switch holds as many places as there are traces, each as long as its heights."""
+    figure = ROWS[name].draw(made(), EN)
+    assert figure is not None
+    for option in figure.layout.meta["switch"]:
+        assert len(option["x"]) == len(option["y"]) == len(figure.data)
+        assert all(len(x) == len(y) > 0 for x, y in zip(option["x"], option["y"], strict=True))
+
+
+def test_the_switch_counts_the_same_curves() -> None:
+    """Epochs are updates times B / rows, and a rate per row is the rate divided by the batch size."""
+    figure = ROWS["curves"].draw(made(), EN)
+    assert figure is not None
+    updates, epochs = figure.layout.meta["switch"][:2]
+    assert epochs["x"][1] == pytest.approx([u / comparisons.ROWS for u in updates["x"][1]], rel=1e-4)  # SGD's median
+    figure = ROWS["rates"].draw(made(), EN)
+    assert figure is not None
+    plain, per_row = figure.layout.meta["switch"]
+    for a, b, y in zip(plain["x"], per_row["x"], plain["y"], strict=True):
+        assert [v for v in b if v] == pytest.approx([v / s for v, s in zip(a, y, strict=True) if v], rel=1e-4)
+
+
+def test_the_map_has_every_trial_once() -> None:
+    """Every tuning trial is one mark in the class that became of it, and every tuned rate is ringed."""
+    record = made()
+    drawn = traces("rates", record)
+    classes = [EN(f"figure.rates.{name}") for name in ("reached", "late", "never", "diverged")]
+    assert sum(len(drawn[name]["x"]) for name in classes if name in drawn) == sum(
+        len(arm.trials) for arm in record.arms
+    )
+    tuned = [arm.fastest.learning_rate for arm in record.arms if arm.fastest]
+    assert drawn[EN("figure.rates.tuned")]["x"] == pytest.approx(tuned)
+
+
+def test_quality_marks_what_is_significant() -> None:
+    """With ten seeds differences that all pairs share are filled marks; with six no p-value can be so small, and the reading says it."""
+    ten = traces("quality", made(seeds=10, batch_sizes=(1, 64, 1024)))
+    assert EN("figure.quality.significant") in ten
+    assert "no p-value can fall below 0.094" in said("quality", made())
+    assert "no p-value" not in said("quality", made(seeds=10, batch_sizes=(1, 64, 1024)))
+
+
+def test_tuning_counts_trials() -> None:
+    """`needed` is the first n at which nine tenths of the way from the first to the last expected best are gone."""
+    for arm in tuning.arms_of(made()):
+        way = [(value - arm.best.value[0]) / (arm.best.value[-1] - arm.best.value[0]) for value in arm.best.value]
+        count = tuning.needed(arm)
+        assert way[count - 1] >= 0.9
+        assert all(done < 0.9 for done in way[: count - 1])
+
+
+def test_regimes_look_the_same_everywhere() -> None:
+    """SGD, GD and mini-batches have their colours, mini-batches darken with their size, and every colour has a dark twin."""
+    assert (regime_color(1, 1000), regime_color(1000, 1000)) == (LIGHT["one"], LIGHT["full"])
+    assert regime_color(32, 1024) == LIGHT["some"]
+    shades = [regime_color(2**k, 1024) for k in range(1, 10)]
+    assert len(set(shades)) == 5
+    assert LIGHT.keys() == DARK.keys()
+    twins = {(LIGHT[name], DARK[name]) for name in LIGHT}
+    assert len(twins) == len(set(LIGHT.values())), "one light colour has two dark ones"
+    assert regime_name(8, 1024, EN) == "mini-batch 8"
+    assert [regime_name(b, 1024, KO, short=True) for b in (1, 8, 1024)] == ["SGD", "8", "GD"]
+
+
+def test_axes_show_batch_sizes_that_there_are() -> None:
+    """Ticks are batch sizes of the data, the ends among them, and no more than fit; powers of ten cover what is switched to."""
+    sizes = [2**k for k in range(17)]
+    ticks = batch_axis(sizes, "")["tickvals"]
+    assert set(ticks) <= set(sizes)
+    assert (ticks[0], ticks[-1]) == (1, 65536)
+    assert len(ticks) <= 10
+    assert batch_axis([1, 4, 16], "")["tickvals"] == [1, 4, 16]
+    axis = power_axis("")
+    assert [round(log10(tick)) for tick in axis["tickvals"]] == list(range(-12, 13))
+    assert "10⁻⁶" in axis["ticktext"]
+
+
+def test_values_are_written_in_the_language() -> None:
+    """Differences have a sign and points, times their unit, targets their direction; an end that nothing bounds is 0 or infinite."""
+    record = made()
+    gap = gap_texts(record, Estimate(-0.0123, -0.05, 0.0001), EN)
+    assert gap == {"value": "−1.2 points", "low": "−5.0", "high": "0.0"}
+    assert gap_texts(record, Estimate(0.02, 0.01, 0.03), KO)["value"] == "+2.0 %p"
+    assert (
+        gap_texts(replace(record, data={**record.data, "metric": "rmse"}), Estimate(0.5, 0, 1), EN)["value"] == "+0.5"
+    )
+    assert interval(Estimate(123.4, -inf, inf)) == ("123", "0", "∞")
+    assert interval(Estimate(0.00345, 0.5, 90.0), seconds=True) == ("3.4\u00a0ms", "0.5\u00a0s", "1\u00a0min 30\u00a0s")
+    assert target_text(record, EN) == "accuracy above 95.0\u00a0%"
+    assert target_text(replace(record, direction="minimize"), KO) == "정확도 95.0\u00a0% 미만"

@@ -1,0 +1,490 @@
+"""A comparison: its arms, its tuning and fresh seeds, what is measured, and that it goes on where it stopped."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from hpsearch.comparison.arms import make_arms
+from hpsearch.comparison.context import Stage
+from hpsearch.comparison.instrumentation import look, looked_at
+from hpsearch.comparison.moments import moments
+from hpsearch.comparison.probing import updates_in
+from hpsearch.comparison.study import open_comparison, run_comparison
+from hpsearch.comparison.tuning import STRIDE, RoundRobinSource
+from hpsearch.comparison.winners import best, common_target, fastest, reached
+from hpsearch.config import StudyConfig, check_config
+from hpsearch.errors import SearchFailed, Stopped, UserError
+from hpsearch.searching.replicate_seeds import fresh
+from hpsearch.searching.run_options import RunOptions, prepare_data, prepare_engine
+from hpsearch.storage import ComparisonRecord
+from hpsearch.storage.reading import read
+from hpsearch.storage.urls import sqlite_url
+from hpsearch.training import Several
+from hpsearch.training.engines import make_engine
+from hpsearch.training.recording import ResidentRecorder, TorchRecorder, make_recorder
+from hpsearch.trial import Budget, History, Outcome, TrainingRun
+from tests.support.small import small_data, small_spec
+
+RAW: dict[str, Any] = {
+    "study": {"name": "small"},
+    "data": {"name": "iris"},
+    "space": {"depth": 1, "width": 8, "optimizer": "sgd", "learning_rate": {"low": 0.01, "high": 1.0, "log": True}},
+    "training": {"epochs": 6},
+    "compare": {"batch_sizes": [1, 16, "full"], "trials": 3, "seeds": 2, "measured": 1, "target": 0.6},
+}
+
+
+def config(**changes: Any) -> StudyConfig:
+    """The small comparison, tables of it updated."""
+    raw = {name: {**table, **changes.get(name, {})} for name, table in RAW.items()}
+    return check_config(raw, "small")
+
+
+def run(folder: Path, settings: StudyConfig, stop_after: int | None = None) -> ComparisonRecord:
+    """Run a comparison in a folder, as a signal after so many shown stages would end it; return its record."""
+    run_options = RunOptions(folder, sqlite_url(folder / "study.db"), parallel=2)
+    data = prepare_data(settings, run_options)
+    shown: list[Stage] = []
+
+    def show(stage: Stage) -> None:
+        shown.append(stage)
+        if len(shown) == stop_after:
+            import os
+            import signal
+
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    engine = prepare_engine(settings, run_options, data, lambda line: None)
+    with open_comparison(settings, run_options, data) as opened:
+        run_comparison(opened, engine, show, lambda sentence: None)
+    found = read(run_options.storage)
+    assert isinstance(found, ComparisonRecord)
+    return found
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> ComparisonRecord:
+    """The small comparison, run once."""
+    return run(tmp_path_factory.mktemp("small"), config())
+
+
+def curve(metric: list[float], loss: float = 0.5, number: int = 0) -> TrainingRun:
+    """A run whose metric after updates 10, 20, … is this."""
+    n = len(metric)
+    updates = tuple(10 * (i + 1) for i in range(n))
+    history = History(tuple(range(1, n + 1)), updates, updates, (0.0,) * n, (loss,) * n, (loss,) * n, tuple(metric))
+    return TrainingRun(number, Outcome.FINISHED, history, value=max(metric), loss=loss)
+
+
+# ---- budgets and targets
+
+
+@pytest.mark.parametrize(("batch_size", "rows"), [(1, 1257), (32, 1257), (1257, 1257), (1, 55_000)])
+def test_any_update_is_known_to_within_the_resolution(batch_size: int, rows: int) -> None:
+    """Evaluations lie a 200th of a pass apart, or further by 2 % of the updates so far; the last one is the budget's end."""
+    budget = Budget("epochs", 20, 20, resolution=0.02)
+    at = np.array(budget.evaluate_at(batch_size, rows))
+    gaps = np.diff(at, prepend=0)
+    finest = max(1, rows // (200 * batch_size))
+    assert at[-1] == budget.updates(batch_size, rows)
+    assert (gaps >= 1).all()
+    assert (gaps <= np.maximum(finest, 0.02 * at)).all()
+    assert len(at) < 100 + 50 + np.log(at[-1]) / np.log(1.02)
+
+
+def test_a_run_stops_once_its_metric_is_strictly_better_than_the_target() -> None:
+    """With a target a run is the same run, cut at the first evaluation that passes it strictly."""
+    data = small_data()
+    spec = small_spec(data, evaluate_at=tuple(range(1, 61)), learning_rate=0.5)
+    engine = make_engine("auto", data, 1)
+    whole = Several([spec])
+    engine.run(whole)
+    metrics = whole.runs[3].history.metric
+    target = sorted(set(metrics))[-3]
+    first = next(i for i, metric in enumerate(metrics) if metric > target)
+    for name in ("auto", "reference", "fused"):
+        cut = Several([replace(spec, target=target)])
+        make_engine(name, data, 1).run(cut)
+        assert cut.runs[3].outcome is Outcome.REACHED
+        assert cut.runs[3].history.metric == pytest.approx(metrics[: first + 1])
+
+
+# ---- slow motion
+
+
+@pytest.mark.parametrize("batch_size", [1, 10, "full"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_recorder_trains_the_engines_run(batch_size: int | str, optimizer: str) -> None:
+    """A recorder's weights after the last update are the engine's, bit for bit, however often it stopped on the way."""
+    data = small_data()
+    size = len(data.training) if batch_size == "full" else int(batch_size)
+    spec = small_spec(data, batch_size=size, optimizer=optimizer, learning_rate=0.02, evaluate_at=(12, 13))
+    source = Several([replace(spec, evaluate_at=(13,))])
+    make_engine("resident", data, 1).run(source)
+    recorder = make_recorder(spec, data)
+    assert isinstance(recorder, ResidentRecorder)
+    for until in (1, 5, 6, 13):
+        recorder.advance(until)
+    weights = source.runs[3].weights
+    assert weights is not None
+    assert all(torch.equal(weights[name], tensor) for name, tensor in recorder.weights().items())
+
+
+@pytest.mark.parametrize("batch_size", [1, 10])
+def test_step_lengths_are_distances_between_weights(batch_size: int) -> None:
+    """Each step's length is the distance of the weights before and after it, for both recorders, which agree."""
+    data = small_data()
+    spec = small_spec(data, batch_size=batch_size, optimizer="momentum", dropout=0.2)
+    found = []
+    for recorder in (ResidentRecorder(spec, data), TorchRecorder(spec, data)):
+        before, steps = recorder.weights(), []
+        for until in range(1, 6):
+            (length,) = recorder.advance(until)
+            after = recorder.weights()
+            assert length == pytest.approx(sum(float((after[n] - before[n]).square().sum()) for n in after) ** 0.5)
+            before = after
+            steps.append(length)
+        found.append(steps)
+    assert found[0] == pytest.approx(found[1], rel=1e-9)
+
+
+def test_a_diverged_run_has_no_steps_after_its_last() -> None:
+    """After the loss is not finite, step lengths are NaN in both recorders, and nothing is raised."""
+    data = small_data("regression")
+    spec = small_spec(data, learning_rate=1e200, activation="relu")
+    for recorder in (ResidentRecorder(spec, data), TorchRecorder(spec, data)):
+        assert np.isnan(recorder.advance(12)[-1])
+
+
+# ---- arms and sources
+
+
+def test_arms_have_equal_means() -> None:
+    """Every optimizer has every batch size once, ascending, each with the same number of trials and the same budget."""
+    settings = config(
+        space={"optimizer": ["sgd", "adam"], "momentum": 0.9} | {"optimizer": ["sgd", "momentum"]},
+        compare={"batch_sizes": [64, 1, "full", 500], "space": {"momentum": {"learning_rate": 0.3}}},
+    )
+    arms = make_arms(settings, rows=105)
+    assert [(a.optimizer, a.batch_size) for a in arms] == [(o, b) for o in ("sgd", "momentum") for b in (1, 64, 105)]
+    assert len({a.config.budget for a in arms}) == 1
+    plain = [a.config.space.plain() for a in arms]
+    assert all("momentum" not in space for space in plain[:3]), "sgd has no momentum to vary"
+    assert [space["learning_rate"] for space in plain[3:]] == [0.3] * 3
+    assert plain[0]["learning_rate"] == RAW["space"]["learning_rate"]
+
+
+class Listed:
+    """A source of specifications that keeps what is finished."""
+
+    def __init__(self, specs: list[Any]) -> None:
+        self.specs, self.finished, self.stopping = specs, [], False
+
+    def take(self, room: int) -> list[Any]:
+        taken, self.specs = self.specs[:room], self.specs[room:]
+        return taken
+
+    def prune(self, number: int, evaluation: int, metric: float) -> bool:
+        return number == 1
+
+    def finish(self, run: TrainingRun) -> None:
+        self.finished.append(run.number)
+
+
+def test_sources_take_turns_and_get_their_own_answers() -> None:
+    """Trials are taken one of each source in turn; runs, under the sources' own numbers, come back to where they came from."""
+    data = small_data()
+    sources = [Listed([small_spec(data, number=n) for n in range(count)]) for count in (1, 3)]
+    course = Listed([])
+    together = RoundRobinSource(sources, course, 0.5, lambda: None)
+    taken = [*together.take(3), *together.take(9)]
+    assert [spec.number for spec in taken] == [0, STRIDE, STRIDE + 1, STRIDE + 2]
+    assert {spec.target for spec in taken} == {0.5}
+    assert together.prune(STRIDE + 1, 1, 0.0)
+    assert not together.prune(0, 1, 0.0)
+    for spec in reversed(taken):
+        together.finish(TrainingRun(spec.number, Outcome.FINISHED, History()))
+    assert [source.finished for source in sources] == [[0], [2, 1, 0]]
+    course.stopping = True
+    assert together.stopping
+
+
+def test_fresh_runs_are_paired() -> None:
+    """Run k has the same seeds whatever the arm, and other ones than run k + 1 and than the tuning trials."""
+    data = small_data()
+    small, large = small_spec(data, batch_size=1), small_spec(data, batch_size=30, learning_rate=0.7)
+    a, b, c = fresh(small, 5, 0), fresh(large, 5, 0), fresh(small, 5, 1)
+    assert (a.seed, a.order_seed) == (b.seed, b.order_seed)
+    assert len({a.seed, c.seed, small.seed}) == len({a.order_seed, c.order_seed, small.order_seed}) == 3
+
+
+# ---- winners
+
+
+def test_who_wins() -> None:
+    """The fastest reaches the target first, equals are told apart by loss and number; the best has the best metric."""
+    runs = {
+        0: curve([0.5, 0.6, 0.9]),
+        1: curve([0.5, 0.81, 0.82], loss=0.3),
+        2: curve([0.5, 0.81, 0.82], loss=0.2),
+        3: curve([0.8, 0.8, 0.8]),
+    }
+    assert fastest(runs, 0.8, "maximize") == 2, "0.8 itself does not pass a target of 0.8"
+    assert fastest(runs, 0.95, "maximize") is None
+    assert best(runs, "maximize") == 0
+    assert reached(runs[0].history, 0.8, "maximize") == 30
+    assert reached(runs[3].history, 0.8, "maximize") == inf
+    lost = TrainingRun(4, Outcome.DIVERGED, History())
+    assert best({4: lost}, "maximize") is None
+
+
+def test_a_target_that_all_can_reach() -> None:
+    """Without a given target it is just below the best of the worst arm: every arm's leader passes it strictly."""
+    arms = [{0: curve([0.5, 0.9])}, {0: curve([0.7, 0.6]), 1: curve([0.4, 0.65])}, {}]
+    target = common_target(arms, "maximize")
+    assert target == 0.6
+    assert all(fastest(runs, target, "maximize") is not None for runs in arms[:2])
+    errors = [{0: curve([0.5, 0.1])}, {0: curve([0.7, 0.4])}]
+    low = [{n: replace(r, value=min(r.history.metric)) for n, r in runs.items()} for runs in errors]
+    assert common_target(low, "minimize") == 0.7
+    assert common_target([{}], "maximize") is None
+
+
+# ---- moments
+
+
+def test_moments_are_at_the_same_losses() -> None:
+    """The middle is where the validation loss is the geometric mean of start and target; windows begin at the target."""
+    data = small_data()
+    spec = small_spec(data, batch_size=10)
+    n = 50
+    losses = tuple(2.0 * 0.9**i for i in range(n))
+    updates = tuple(range(2, 2 * n + 2, 2))
+    history = History(
+        tuple(range(n)), updates, updates, (0.0,) * n, losses, losses, tuple(1 - loss / 2 for loss in losses)
+    )
+    when = moments(spec, history, 0.9, "maximize", (2.0, 0.2), rows=60)
+    assert when.named["target"] == 46, "the first update after which the metric is above 0.9"
+    middle = updates.index(when.named["middle"])
+    assert losses[middle] <= (2.0 * 0.2) ** 0.5 < losses[middle - 1]
+    assert when.window[0] == when.passes[0] == 46
+    assert np.diff(when.passes).tolist() == [6] * (len(when.passes) - 1), "60 rows in batches of 10"
+    assert set(when.named.values()) <= set(when.marks) <= set(when.stops)
+    never = moments(spec, history, 2.0, "maximize", (2.0, 0.2), rows=60)
+    assert set(never.named) == {"start", "end"}
+    assert not never.window
+
+
+def test_what_is_seen_of_a_run() -> None:
+    """Path, variability, noise and curvature are those of the run's own weights; the storage gets plain JSON."""
+    data = small_data()
+    rows = len(data.training)
+    spec = small_spec(data, batch_size=rows, learning_rate=0.05, evaluate_at=tuple(range(1, 41)))
+    source = Several([spec])
+    make_engine("auto", data, 1).run(source)
+    history = source.runs[3].history
+    when = moments(spec, history, sorted(history.metric)[0] - 0.01, "maximize", (1.2, 1.0), rows=rows)
+    found = look(spec, data, when, [1, rows], lambda: False)
+    assert found is not None
+    assert found == json.loads(json.dumps(found))
+    batches = {batch["batch_size"]: batch for batch in found["batches"]["start"]}
+    assert batches[rows]["cosine"] == pytest.approx(1)
+    assert batches[rows]["variance"] == pytest.approx(0, abs=1e-20)
+    assert batches[1]["cosine"] < 1
+    assert found["variability"]["updates"]["rising"] == 0, (
+        "gradient descent with a small rate goes down in every update"
+    )
+    assert found["variability"]["updates"]["total_variation"] == pytest.approx(1)
+    assert 0 < found["path"]["end"]["efficiency"] <= 1
+    assert found["path"]["end"]["distance"] == pytest.approx(
+        found["path"]["end"]["length"] * found["path"]["end"]["efficiency"]
+    )
+    assert look(spec, data, when, [], lambda: True) is None
+
+
+def test_large_data_are_looked_at_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many rows the same random part is looked at every time; few rows are looked at whole."""
+    data = small_data()
+    assert looked_at(data) is data.training
+    monkeypatch.setattr("hpsearch.comparison.instrumentation.LOOKED_AT", 20)
+    one, other = looked_at(data), looked_at(data)
+    assert len(one) == 20
+    assert torch.equal(one.inputs, other.inputs)
+
+
+# ---- the whole
+
+
+def test_everything_is_in_the_record(record: ComparisonRecord) -> None:
+    """Each arm has its trials, winners with one run for each seed and their scores, measurements of some; paths are compared."""
+    assert [arm.batch_size for arm in record.arms] == [1, 16, 104] or record.rows == record.arms[-1].batch_size
+    assert record.target == 0.6
+    assert record.target_given
+    for arm in record.arms:
+        assert len(arm.trials) == 3
+        assert arm.fastest is not None
+        assert arm.best is not None
+        assert [run.number for run in arm.fastest.runs] == [0, 1]
+        assert {part for run in arm.fastest.runs for part in run.scores} == {"training", "test"}
+        assert arm.fastest.learning_rate == arm.trials[arm.fastest.trial].params["learning_rate"]
+        assert set(arm.fastest.measured) == {0}
+        assert record.passed(arm.fastest.runs[0]) < inf
+    assert set(record.shared) == {"sgd"}
+    assert len(record.shared["sgd"]["plane"]["paths"]) == 3
+    starts = {(path["x"][0], path["y"][0]) for path in record.shared["sgd"]["plane"]["paths"]}
+    assert len(starts) == 1, "the paths begin at the same weights"
+
+
+def facts(record: ComparisonRecord) -> Any:
+    """Everything of a record that must not depend on interruptions: all but times."""
+
+    def of(trial: Any) -> Any:
+        history = replace(trial.history, seconds=()) if trial.history else None
+        return (
+            trial.number,
+            trial.state,
+            dict(trial.params),
+            trial.outcome,
+            trial.value,
+            trial.validation_loss,
+            history,
+            dict(trial.scores),
+        )
+
+    return [
+        (
+            arm.batch_size,
+            [of(t) for t in arm.trials],
+            [(w.trial, [of(r) for r in w.runs], dict(w.measured)) for w in (arm.fastest, arm.best) if w],
+        )
+        for arm in record.arms
+    ], record.shared
+
+
+@pytest.mark.parametrize("stop_after", [3, 12, 18])
+def test_an_interrupted_comparison_goes_on_to_the_same_end(
+    record: ComparisonRecord, tmp_path: Path, stop_after: int
+) -> None:
+    """Stopped by a signal in tuning, in training again or in measuring, and run once more, everything is as without."""
+    with pytest.raises(Stopped):
+        run(tmp_path, config(), stop_after)
+    assert facts(run(tmp_path, config())) == facts(record)
+
+
+def test_more_trials_and_seeds_go_on(tmp_path: Path) -> None:
+    """Trials and seeds are totals: a comparison that is asked for more keeps what it has."""
+    few = run(tmp_path, config(compare={"trials": 2, "seeds": 2, "measured": 0}))
+    more = run(tmp_path, config(compare={"trials": 3, "seeds": 3, "measured": 0}))
+    assert [len(arm.trials) for arm in more.arms] == [3, 3, 3]
+    assert facts(few)[0][0][1] == facts(more)[0][0][1][:2]
+
+
+def test_changed_settings_are_refused(tmp_path: Path) -> None:
+    """Another target under the same name is another comparison."""
+    run(tmp_path, config(compare={"trials": 2, "measured": 0}))
+    with pytest.raises(UserError, match=r"compare\.target was 0\.6, now 0\.7"):
+        run(tmp_path, config(compare={"trials": 2, "measured": 0, "target": 0.7}))
+
+
+def test_hopeless_learning_rates_end_in_one_line(tmp_path: Path) -> None:
+    """Where every trial diverges there is nothing to train again, and the error says what to do."""
+    rates = {"learning_rate": {"low": 1e30, "high": 1e38, "log": True}}
+    hopeless = config(space={**rates, "activation": "relu"}, compare={"batch_sizes": [16, "full"], "trials": 2})
+    with pytest.raises(SearchFailed, match="Lower the learning rates"):
+        run(tmp_path, hopeless)
+
+
+def test_a_budget_in_seconds_is_turned_into_updates_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seconds become updates by a measurement that the storage keeps; a resumed comparison does not measure again."""
+    calls: Iterator[int] = iter([7, 9])
+    monkeypatch.setattr("hpsearch.comparison.stages.updates_in", lambda *_: next(calls))
+    settings = config(
+        training={"epochs": None}, compare={"batch_sizes": [16, "full"], "seconds": 0.1, "trials": 2, "measured": 0}
+    )
+    first, again = (run(tmp_path, settings) for _ in range(2))
+    lasts = [
+        arm.fastest.runs[0].history.update[-1] for arm in first.arms if arm.fastest and arm.fastest.runs[0].history
+    ]
+    assert lasts == [7, 9]
+    assert facts(first) == facts(again)
+
+
+def test_a_probe_finds_about_the_updates_of_a_time() -> None:
+    """Twice the seconds are about twice the updates."""
+    settings = config()
+    data = prepare_data(settings, RunOptions(Path(), ""))
+    arm = make_arms(settings, len(data.training))[1]
+    engine = make_engine("auto", data, 1)
+    short, long = (updates_in(seconds, arm, data, engine) for seconds in (1.0, 8.0))
+    assert 1 < short < long
+
+
+# ---- bad input
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"compare": {"batch_sizes": ["all"]}}, r"compare\.batch_sizes"),
+        ({"compare": {"batch_sizes": []}}, r"compare\.batch_sizes"),
+        ({"compare": {"trails": 3}}, r"compare\.trails: unknown key\. Did you mean 'trials'"),
+        ({"space": {"batch_size": [1, 2]}}, r"space\.batch_size: the batch sizes stand in compare\.batch_sizes"),
+        ({"search": {"sampler": "tpe"}}, r"search\.sampler is 'tpe'; .* qmc or random"),
+        ({"search": {"trials": 3}}, r"search\.trials: .*Give compare\.trials"),
+        ({"search": {"pruner": "median"}}, r"search\.pruner: .*Remove it"),
+        ({"training": {"evaluations": 3}}, r"training\.evaluations: .*Remove it"),
+        ({"compare": {"target": None, "tune_until": "target"}}, r"compare\.tune_until is 'target', but there is none"),
+        ({"compare": {"seconds": 3.0}}, r"compare\.seconds: there is a budget in \[training\]"),
+        ({"compare": {"space": {"adam": {}}}}, r"compare\.space\.adam: the comparison has no such optimizer"),
+    ],
+)
+def test_bad_comparisons(changes: dict[str, Any], told: str) -> None:
+    """What a comparison cannot keep to is told in a line that names the key."""
+    raw = {name: {**RAW.get(name, {}), **changes.get(name, {})} for name in {**RAW, **changes}}
+    with pytest.raises(UserError, match=told):
+        check_config(raw, "small")
+
+
+def test_two_batch_sizes_tell_the_noise_scale(record: ComparisonRecord) -> None:
+    """The two-batch estimate is made of the smallest and the largest mini-batch of the arm that draws batches, at each named moment."""
+    drawn = [run for arm in record.arms if arm.fastest for run in arm.fastest.measured.values() if run["two_batch"]]
+    assert len(drawn) == 1
+    for moment, told in drawn[0]["two_batch"].items():
+        small, large = (b for b in drawn[0]["batches"][moment] if b["batch_size"] < record.rows)
+        trace = (small["squared_norm"] - large["squared_norm"]) / (1 / 1 - 1 / 16)
+        norm = (16 * large["squared_norm"] - small["squared_norm"]) / 15
+        assert (told["small"], told["large"]) == (1, 16)
+        assert told["scale"] == (pytest.approx(trace / norm) if norm > 0 else None)
+
+
+def test_hopeless_trials_end_early_and_the_fastest_is_the_same(tmp_path: Path) -> None:
+    """Tuned towards the target, no trial goes beyond twice the best two before it, and the same trial wins as with whole budgets."""
+    means = {"batch_sizes": [16, "full"], "trials": 6, "seeds": 2, "measured": 0}
+    whole = run(tmp_path / "whole", config(compare=means))
+    cut = run(tmp_path / "cut", config(compare={**means, "tune_until": "target"}))
+    for arm, other in zip(whole.arms, cut.arms, strict=True):
+        assert arm.fastest
+        assert other.fastest
+        assert arm.fastest.trial == other.fastest.trial
+        times = [cut.passed(trial) for trial in other.trials]
+        assert times[other.fastest.trial] == whole.passed(arm.trials[arm.fastest.trial])
+        for number, trial in enumerate(other.trials):
+            cap = 2 * min(times[: max(0, number - 1)], default=inf)
+            assert trial.history is None or not len(trial.history) or trial.history.update[-1] <= max(cap, 1)
+        assert any(len(a.history or ()) > len(b.history or ()) for a, b in zip(arm.trials, other.trials, strict=True))
+
+
+def test_a_capped_search_goes_on_to_the_same_end(tmp_path: Path) -> None:
+    """What ends a trial early is decided by numbers: interrupted and with other places in flight, the trials are the same."""
+    means = {"batch_sizes": [16, "full"], "trials": 6, "seeds": 2, "measured": 0, "tune_until": "target"}
+    whole = run(tmp_path / "whole", config(compare=means))
+    with pytest.raises(Stopped):
+        run(tmp_path / "cut", config(compare=means), stop_after=5)
+    assert facts(run(tmp_path / "cut", config(compare=means))) == facts(whole)

@@ -1,0 +1,200 @@
+"""Metrics by class against scikit-learn, on random, tied and degenerate predictions, and their intervals."""
+
+import warnings
+from dataclasses import replace
+from math import isfinite, isnan, log
+from time import perf_counter
+
+import numpy as np
+import pytest
+import sklearn.metrics
+import torch
+from torch import Tensor
+
+from hpsearch.data import Data, Rows, from_arrays
+from hpsearch.data.metrics import METRICS
+from hpsearch.data.tasks import TASKS
+from hpsearch.searching.scoring import interval
+from hpsearch.training import Single
+from hpsearch.training.progress import Progress
+from tests.support.small import small_data, small_spec
+
+BY_CLASS = [name for name, metric in METRICS.items() if metric.by_class]
+DTYPES = [torch.float32, torch.float64]
+KINDS = ["random", "tied", "constant", "sure", "a class never predicted"]
+
+
+def chances(kind: str, columns: int, dtype: torch.dtype, rows: int = 200) -> Tensor:
+    """Probabilities [rows, columns] of classes, or [rows, 1] of the second of two."""
+    logits = torch.randn(rows, max(columns, 2), generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    logits = {
+        "random": logits,
+        "tied": logits.round(),
+        "constant": logits * 0 + torch.arange(max(columns, 2)),
+        "sure": logits * 1e4,
+        "a class never predicted": logits - 50 * (torch.arange(max(columns, 2)) == 1),
+    }[kind]
+    found = logits.to(dtype).softmax(1)
+    return found[:, 1:] if columns == 1 else found
+
+
+def labels(classes: int, rows: int = 200) -> Tensor:
+    """Class numbers [rows], the higher the rarer."""
+    draws = torch.rand(rows, generator=torch.Generator().manual_seed(4))
+    return (draws.square() * classes).long()
+
+
+def scikit_learns(name: str, predictions: Tensor, targets: Tensor) -> float:
+    """The same metric by scikit-learn."""
+    known, given = targets.flatten().long().numpy(), predictions.numpy()
+    several = targets.dim() == 1
+    taken = given.argmax(1) if several else (given[:, 0] >= 0.5).astype(int)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if name == "balanced_accuracy":
+            return float(sklearn.metrics.balanced_accuracy_score(known, taken))
+        if name == "f1":
+            average = "macro" if several else "binary"
+            return float(sklearn.metrics.f1_score(known, taken, average=average, zero_division=0))
+        if not several:
+            return float(sklearn.metrics.roc_auc_score(known, given[:, 0]))
+        present = np.unique(known)
+        return float(np.mean([sklearn.metrics.roc_auc_score(known == c, given[:, c]) for c in present]))
+
+
+@pytest.mark.parametrize("name", BY_CLASS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_equals_scikit_learns(name: str, kind: str, dtype: torch.dtype) -> None:
+    """Each metric is scikit-learn's for two and for five classes, with ties, one prediction for all, and classes never predicted."""
+    compute = METRICS[name].compute
+    several, known = chances(kind, 5, dtype), labels(5)
+    assert compute(several, known) == pytest.approx(scikit_learns(name, several, known), rel=1e-12)
+    two, truths = chances(kind, 1, dtype), labels(2)[:, None].to(dtype)
+    assert compute(two, truths) == pytest.approx(scikit_learns(name, two, truths), rel=1e-12)
+
+
+def test_area_is_scikit_learns_one_against_the_rest() -> None:
+    """With all classes present the area of several is scikit-learn's own macro average of one class against the rest."""
+    given, known = chances("tied", 5, torch.float64), labels(5)
+    expected = sklearn.metrics.roc_auc_score(known, given, multi_class="ovr", average="macro")
+    assert METRICS["roc_auc"].compute(given, known) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", BY_CLASS)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_a_missing_class(name: str, dtype: torch.dtype) -> None:
+    """Rows without one of the classes are measured on those that they have (macro F1: and those that are predicted)."""
+    given, known = chances("random", 5, dtype), labels(4)
+    assert METRICS[name].compute(given, known) == pytest.approx(scikit_learns(name, given, known), rel=1e-12)
+
+
+@pytest.mark.parametrize(("columns", "targets"), [(1, torch.ones(200, 1)), (5, torch.ones(200).long())])
+def test_one_class_only(columns: int, targets: Tensor) -> None:
+    """Of rows that are all of one class the area is NaN, without an error or a warning; the two others are scikit-learn's."""
+    given = chances("random", columns, torch.float32)
+    assert isnan(METRICS["roc_auc"].compute(given, targets))
+    for name in ("balanced_accuracy", "f1"):
+        expected = scikit_learns(name, given, targets)
+        assert METRICS[name].compute(given, targets) == pytest.approx(expected, rel=1e-12)
+
+
+def test_neither_known_nor_predicted() -> None:
+    """F1 of a second class that is in no row and predicted for none is 0, as scikit-learn's with zero_division=0."""
+    assert METRICS["f1"].compute(torch.zeros(9, 1), torch.zeros(9, 1)) == 0
+
+
+def test_nan_predictions_have_no_area() -> None:
+    """Of NaN predictions, which can be sorted all the same, the area is NaN."""
+    given = chances("random", 5, torch.float64)
+    given[7, 2] = torch.nan
+    assert isnan(METRICS["roc_auc"].compute(given, labels(5)))
+
+
+def test_area_against_counted_pairs() -> None:
+    """The area is the share of pairs in the right order, counted one by one with ties as halves."""
+    generator = np.random.default_rng(5)
+    scores, known = generator.integers(0, 6, 40) / 6, generator.integers(0, 2, 40)
+    pairs = [(a, b) for a in scores[known == 1] for b in scores[known == 0]]
+    counted = sum((a > b) + (a == b) / 2 for a, b in pairs) / len(pairs)
+    found = METRICS["roc_auc"].compute(torch.tensor(scores)[:, None], torch.tensor(known)[:, None].double())
+    assert found == pytest.approx(counted, rel=1e-14)
+
+
+def test_area_is_quick() -> None:
+    """The area of 5,000 rows and 10 classes, measured at every evaluation, takes milliseconds."""
+    given, known = torch.rand(5000, 10).softmax(1), torch.arange(5000) % 10
+    times = []
+    for _ in range(7):
+        start = perf_counter()
+        METRICS["roc_auc"].compute(given, known)
+        times.append(perf_counter() - start)
+    assert min(times) < 0.03  # 4 ms on an idle core
+
+
+def classified(task: str, metric: str, rows: int = 300) -> tuple[Data, Tensor]:
+    """Data whose test rows are a third of `rows`, and outputs for those that are often right."""
+    generator = np.random.default_rng(6)
+    known = (generator.random(rows) ** 2 * (2 if task == "binary" else 3)).astype(int)
+    data = from_arrays(generator.normal(size=(rows, 3)), known, test=1 / 3, task=task, metric=metric)
+    data = data.to("cpu", torch.float64)
+    noise = torch.from_numpy(generator.normal(size=(len(data.test), data.outputs)))
+    if task == "binary":
+        return data, 2 * data.test.targets - 1 + noise
+    return data, 1.5 * torch.nn.functional.one_hot(data.test.targets) + noise
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+@pytest.mark.parametrize("name", [*BY_CLASS, "log_loss"])
+def test_interval(task: str, name: str) -> None:
+    """The interval is scikit-learn's metric over a bootstrap of its own (within its noise), and holds the value."""
+    data, outputs = classified(task, name)
+    value = data.score(outputs, data.test)[1]
+    low, high = interval(data, data.predict(outputs), value)
+    known, given = data.test.targets, data.predict(outputs)
+    groups = [np.flatnonzero(known.flatten().numpy() == c) for c in range(len(data.classes))]
+    generator, found = np.random.default_rng(1), []
+    for _ in range(150):
+        whole = generator.integers(0, len(known), len(known))
+        rows = (
+            whole if name == "log_loss" else np.concatenate([generator.choice(group, len(group)) for group in groups])
+        )
+        sklearn_log_loss = name == "log_loss" and sklearn.metrics.log_loss(
+            known[rows].flatten(), given[rows] if task == "multiclass" else given[rows, 0], labels=range(len(groups))
+        )
+        found.append(sklearn_log_loss or scikit_learns(name, given[rows], known[rows]))
+    assert low < value < high
+    assert (low, high) == pytest.approx(tuple(np.percentile(found, [2.5, 97.5])), abs=0.25 * (high - low))
+
+
+def test_interval_of_rare_classes() -> None:
+    """A class of one test row is in every resample; of test rows of one class alone the area's interval is NaN, without a warning."""
+    data, outputs = classified("multiclass", "roc_auc")
+    rare = data.test.targets.clone()
+    rare[rare == 2] = 0
+    rare[0] = 2
+    narrow = replace(data, test=Rows(data.test.inputs, rare))
+    assert all(map(isfinite, interval(narrow, data.predict(outputs), 0.5)))
+    alone = replace(data, test=Rows(data.test.inputs, rare * 0))
+    assert all(map(isnan, interval(alone, data.predict(outputs), torch.nan)))
+
+
+def test_worst_is_finite() -> None:
+    """What is told for a failed trial is 0, the lowest that each of them can be."""
+    assert {METRICS[name].worst(labels(5)) for name in BY_CLASS} == {0.0}
+
+
+def test_a_metric_without_a_value() -> None:
+    """A run whose loss is finite but whose metric is NaN fails and says so, not that its loss was at fault."""
+    spec = small_spec(small_data(), evaluate_at=(1,))
+    run = Progress(spec, True, 1).record(torch.tensor([0.5]), (0.5, torch.nan), 0.0, dict, Single())
+    assert run is not None
+    assert run.detail == "diverged by update 1 (validation metric = nan)"
+
+
+def test_tasks_offer_them() -> None:
+    """Both tasks of classes have these metrics, and accuracy stays the first; guessing has the log loss that is stated."""
+    for task in ("binary", "multiclass"):
+        assert set(BY_CLASS) < set(TASKS[task].metrics)
+        assert TASKS[task].metrics[0] == "accuracy"
+    assert METRICS["log_loss"].worst(labels(5)) == 10 * log(5)

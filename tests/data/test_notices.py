@@ -1,0 +1,197 @@
+"""What is said of data that can be read and may not be what was meant: texts among numbers, columns that give the target away."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hpsearch.data import from_arrays, from_frame, load_file
+from hpsearch.data.columns import texts
+from hpsearch.data.leaks import leaks
+from hpsearch.errors import UserError
+
+DRAW = np.random.RandomState(0)
+ROWS = 120
+X = DRAW.normal(size=ROWS).round(4)
+PRICE = (3 * X + DRAW.normal(size=ROWS)).round(3)
+SOLD = np.where(PRICE > 0, "yes", "no")
+
+
+def told(data: Any, *parts: str) -> bool:
+    """Whether one of the notices has all of these parts."""
+    return any(all(part in notice for part in parts) for notice in data.summary["notices"])
+
+
+def table(tmp_path: Path, **columns: Any) -> Path:
+    """Write a CSV file with these columns beside `x` and `price`."""
+    path = tmp_path / "table.csv"
+    pd.DataFrame({"x": X, **columns, "price": PRICE}).to_csv(path, index=False)
+    return path
+
+
+def mixed(share: float, found: tuple[str, ...], numbers: Any) -> list[str]:
+    """Return numbers, every so often one of the texts in the place of one."""
+    step = round(1 / share)
+    return [found[i // step % len(found)] if i % step == 0 else str(v) for i, v in enumerate(numbers)]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "share", "fate"), [(PRICE[::-1], 0.2, "not used (text)"), (np.arange(ROWS) % 8, 0.1, "'dose': ")]
+)
+def test_texts_among_numbers_are_named(tmp_path: Path, numbers: Any, share: float, fate: str) -> None:
+    """A column of numbers and a few texts stays text, and a notice says how many are numbers, which are not, and what reads them so."""
+    cells = mixed(share, ("k.A.", "n/a?"), numbers)
+    path = table(tmp_path, dose=cells)
+    data = load_file(path, "price", test=0)
+    setting = "missing_values = ['k.A.', 'n/a?'] reads them so (--missing-value 'k.A.' --missing-value 'n/a?')"
+    assert told(data, "'dose'", fate, "% of its cells are numbers, the others 'k.A.', 'n/a?'", setting)
+    again = load_file(path, "price", test=0, missing_values=["k.A.", "n/a?"])
+    entry = next(column for column in again.summary["columns"] if column["name"] == "dose")
+    assert (entry["kind"], entry["missing"]) == ("number", sum(cell in ("k.A.", "n/a?") for cell in cells))
+
+
+def days(form: str) -> list[str]:
+    """A day for each row in a form of its own."""
+    return pd.date_range("2024-01-01", periods=ROWS).strftime(form).tolist()
+
+
+def test_dates_written_in_two_ways_are_named(tmp_path: Path) -> None:
+    """A column of dates in two forms, or of dates and a few texts, is no date, and a notice says why and what makes it one."""
+    pairs = zip(days("%Y-%m-%d"), days("%d.%m.%Y"), strict=True)
+    mixed_ways = [iso if i % 3 else other for i, (iso, other) in enumerate(pairs)]
+    data = load_file(table(tmp_path, sold=mixed_ways), "price", test=0)
+    assert told(data, "'sold'", "100% of its cells are dates, written in 2 ways ('", "write them in one")
+    stray = ["k.A." if i % 10 == 0 else day for i, day in enumerate(days("%d.%m.%Y"))]
+    path = table(tmp_path, sold=stray)
+    assert told(
+        load_file(path, "price", test=0), "'sold'", "of its cells are dates, the others 'k.A.'", "missing-value"
+    )
+    again = load_file(path, "price", test=0, missing_values=["k.A."])
+    assert {column["name"]: column["kind"] for column in again.summary["columns"]}["sold"] == "date"
+
+
+def test_the_share_of_numbers_is_that_of_the_cells(tmp_path: Path) -> None:
+    """The share that is told is the number of numbers by that of the cells that are there, in the rows that may be looked at."""
+    cells = mixed(0.25, ("none",), PRICE[::-1])
+    data = load_file(table(tmp_path, dose=cells), "price", test=0, folds=5)
+    assert told(data, f"{sum(cell != 'none' for cell in cells) / ROWS:.0%} of its cells are numbers")
+
+
+def test_a_few_mistakes_name_all_that_is_no_number(tmp_path: Path) -> None:
+    """Where nearly all cells are numbers the others are refused, each text with what reads it as missing; in a frame by pandas."""
+    cells = mixed(0.05, ("k.A.", "-", "n/a?"), PRICE[::-1])
+    with pytest.raises(
+        UserError, match=r"holds 'k.A.', .*missing_values = \['k.A.', 'n/a\?'\].*--missing-value 'k.A.'"
+    ):
+        load_file(table(tmp_path, dose=cells), "price", test=0)
+    frame = pd.DataFrame({"dose": cells, "price": PRICE})
+    with pytest.raises(UserError, match=r"pandas.to_numeric\(frame\['dose'\], errors='coerce'\)") as caught:
+        from_frame(frame, "price", test=0)
+    assert "missing_values" not in str(caught.value)
+    frame["dose"] = pd.to_numeric(frame["dose"], errors="coerce")
+    assert from_frame(frame, "price", missing="median").inputs == 2
+
+
+def test_many_texts_are_no_missing_cells(tmp_path: Path) -> None:
+    """Codes, texts of many kinds and numbers with leading zeros are categories without a word."""
+    sizes = [("S", "M", "L", "XL", "XS", "XXL", "36", "38")[i % 8] for i in range(ROWS)]
+    codes = [("007", "008", "9", "unknown")[i % 4] for i in range(ROWS)]
+    data = load_file(table(tmp_path, size=sizes, code=codes), "price")
+    assert not told(data, "are numbers")
+
+
+@pytest.mark.parametrize(
+    ("form", "unit"), [("{} %", "%"), ("{}€", "€"), ("$ {}", "$"), ("{} kg", "kg"), ("{}°C", "°C")]
+)
+def test_numbers_with_a_unit(tmp_path: Path, form: str, unit: str) -> None:
+    """A column of which each number has a unit is told to be one."""
+    data = load_file(table(tmp_path, dose=[form.format(v) for v in np.arange(ROWS) / 10]), "price")
+    assert told(data, "'dose'", f"its cells are numbers with '{unit}'")
+
+
+def test_a_unit_is_in_every_cell() -> None:
+    """Two units, numbers alone and words are no unit."""
+    import pyarrow as pa
+
+    for cells in (["1 kg", "2 g"], ["1", "2"], ["kg", "1 kg"], [None, None], ["2024-01-01", "2024-01-02"]):
+        assert not texts.unit(pa.array(cells, pa.string())), cells
+
+
+LEAKS = {  # kind of column and target → (column, target, whether the one tells the other)
+    "copy": (PRICE * 2 + 1, PRICE, True),
+    "rounded copy": (PRICE.round(2), PRICE, True),
+    "noisy copy": (PRICE + DRAW.normal(size=ROWS) / 10, PRICE, False),
+    "product of one price": (np.array(["a", "b", "c"])[np.arange(ROWS) % 3], np.arange(ROWS) % 3 * 1.5, True),
+    "flag": (np.where(SOLD == "yes", "shipped", "held"), SOLD, True),
+    "flag but for one row": (np.where((SOLD == "yes") & (np.arange(ROWS) != np.argmax(SOLD == "yes")), "a", "b"), SOLD, False),
+    "code": (np.where(SOLD == "yes", 7, np.where(X > 0.5, 3, 9)), SOLD, True),
+    "threshold": (PRICE, SOLD, True),
+    "distinct texts": ([f"row {i}" for i in range(ROWS)], SOLD, False),
+    "nothing": (X[::-1], SOLD, False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LEAKS)
+def test_a_column_that_tells_the_target(tmp_path: Path, case: str) -> None:
+    """A column from which alone the target is known gets a notice, in a file and in a frame; a column that is off in one row none."""
+    column, target, leak = LEAKS[case]
+    frame = pd.DataFrame({"other": DRAW.normal(size=ROWS), "c": column, "y": target})
+    path = tmp_path / "t.csv"
+    frame.to_csv(path, index=False)
+    options: dict[str, Any] = {"test": 0, "validation": 5}
+    assert told(from_frame(frame, "y", **options), "'c' alone tells the target exactly") == leak
+    assert told(load_file(path, "y", **options), "'c'", "--set data.columns.NAME=drop") == leak
+
+
+def test_few_rows_and_rare_classes_tell_nothing() -> None:
+    """Where chance alone lets a column tell the target, nothing is said of it."""
+    columns = [{"name": "c", "kind": "number", "indicator": False}]
+    cells = np.arange(60, dtype=np.float32)[:, None]
+    assert leaks(columns, cells, (np.arange(60) > 29).astype(int), True) == ["c"]
+    assert leaks(columns, cells, (np.arange(60) > 56).astype(int), True) == []
+    assert leaks(columns, cells[:10], (np.arange(10) > 4).astype(int), True) == []
+
+
+def test_a_group_of_its_own_for_each_row(tmp_path: Path) -> None:
+    """A group column that is different in every row keeps nothing together, which a notice says; one that comes again has none."""
+    path = table(tmp_path, k=np.arange(ROWS) * 7, g=np.arange(ROWS) // 4)
+    assert told(load_file(path, "price", group="k"), "Group 'k' has another value in every row")
+    assert not told(load_file(path, "price", group="g"), "another value in every row")
+
+
+def test_whole_numbers_as_classes_and_two_columns() -> None:
+    """Ratings are told that their order plays no part; two columns of targets that both are predicted."""
+    inputs = DRAW.normal(size=(ROWS, 2))
+    assert (
+        "their order plays no part (task 'regression'"
+        in from_arrays(inputs, np.arange(ROWS) % 5 + 1).summary["task_reason"]
+    )
+    assert "order" not in from_arrays(inputs, np.arange(ROWS) % 2).summary["task_reason"]
+    assert "order" not in from_arrays(inputs, np.array(list("abc"))[np.arange(ROWS) % 3]).summary["task_reason"]
+    both = from_arrays(inputs, DRAW.normal(size=(ROWS, 2)))
+    assert told(both, "The target has 2 columns: one network predicts all of them")
+    assert "2 numbers are predicted" in both.summary["task_reason"]
+    assert not told(from_arrays(inputs, PRICE), "columns")
+
+
+REFUSED = {  # what is in the file → (content, target, what is said)
+    "the last column of many": (",".join([*map(str, "abcdefghijklm"), "price"]) + "\n1" + ",2" * 13, None, "… 'price' .14 in all."),
+    "no header": ("1.5,2\n2.5,3\n3.5,4\n", "price", "The first line holds values.*header = true.*Columns: '0', '1'"),
+    "no header, no target": ("1.5,2\n2.5,3\n3.5,4\n", None, "The first line holds values.*Columns: '0', '1'"),
+    "a letter": ("Dear all,\nthis, as you see, is text\n\nIs it, or, is it, not?\nNo\nnone, at all\n", "x", "no table: only"),
+    "texts that never come again": ("a,b\n" + "".join(f"{i % 7},n{i}\n" for i in range(50)), "b", "50 different values in 50 rows"),
+    "a target with texts": ("a,b\n" + "".join(f"{i % 7},{i if i % 4 else 'k.A.'}\n" for i in range(60)), "b", "needed in every row"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_no_target_or_no_table(tmp_path: Path, case: str) -> None:
+    """A file whose target cannot be found or predicted is told in one line by what it is."""
+    content, target, message = REFUSED[case]
+    path = tmp_path / "t.csv"
+    path.write_text(content)
+    with pytest.raises(UserError, match=message) as caught:
+        load_file(path, target)
+    assert str(caught.value).isprintable()

@@ -1,0 +1,245 @@
+"""Figures: drawn from the tables for every state of a study, honest readings, inert text, bounded size."""
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hpsearch.reporting import page
+from hpsearch.reporting.figures import DARK, FIGURES, LIGHT
+from hpsearch.reporting.figures.space import staggered
+from hpsearch.reporting.figures.style import color, label, limits, log_ticks, placed, thin, tick_text
+from hpsearch.reporting.formatting import MetricFormat
+from hpsearch.reporting.tables import TABLES, frames
+from hpsearch.storage import StudyRecord
+from tests.support.records import confirmed, study, trials, unfinished
+
+
+@pytest.fixture(scope="module")
+def drawn() -> dict[str, Any]:
+    record = confirmed(study())
+    tables = frames(record)
+    return {name: row.draw(tables, record) for name, row in FIGURES.items() if row.applies(record)}
+
+
+def test_every_figure_of_a_full_study_is_drawn(drawn: dict[str, Any]) -> None:
+    """64 trials give every figure, each with data."""
+    assert [name for name, figure in drawn.items() if figure is None or not figure.data] == []
+
+
+@pytest.mark.parametrize("made", [study(0), study(1), study(2), unfinished(), replace(study(0), trials=trials(1)[:0])])
+def test_little_evidence_gives_a_sentence_instead_of_an_error(made: StudyRecord) -> None:
+    """Where there is too little to draw, the figure is None and its reading says so."""
+    tables = frames(made)
+    for name, row in FIGURES.items():
+        figure, reading = row.draw(tables, made), row.reading(tables, made)
+        assert reading.endswith("."), name
+        assert figure is None or len(figure.data) > 0, name
+
+
+def test_a_study_whose_trials_all_failed_is_drawn_as_far_as_it_goes() -> None:
+    """Only diverged trials: the timeline is drawn, nothing else pretends to know a best."""
+    lost = tuple(replace(trial, outcome="diverged", value=0.0, state="complete") for trial in trials(30))
+    record = replace(study(0), trials=lost)
+    tables = frames(record)
+    shown = {name for name, row in FIGURES.items() if row.draw(tables, record) is not None}
+    assert "timeline" in shown
+    assert not shown & {"history", "axes", "curves", "losses", "size", "parallel"}
+
+
+def test_a_minimised_metric_turns_the_figures_round() -> None:
+    """With a loss as metric the scale's strip for failures is on top and the best is the lowest."""
+    record = replace(
+        study(), direction="minimize", data={**study(0).data, "metric": "rmse", "direction": "minimize"}, result={}
+    )
+    tables = frames(record)
+    for row in FIGURES.values():
+        row.draw(tables, record)
+    best = min(t.value for t in record.trials if t.outcome in ("finished", "stopped early") and t.value is not None)
+    assert f"{best:.4g}"[:5] in FIGURES["history"].reading(tables, record)
+
+
+def test_no_figure_needs_webgl(drawn: dict[str, Any]) -> None:
+    """WebGL traces of plotly compile code at run time, which the page's policy forbids."""
+    kinds = {trace.type for figure in drawn.values() for trace in figure.data}
+    assert kinds <= {"scatter", "bar"}
+
+
+def test_every_colour_has_its_dark_twin(drawn: dict[str, Any]) -> None:
+    """All colours in all figures are the palette's, so the page can exchange every one of them."""
+    assert LIGHT.keys() == DARK.keys()
+    pairs = {(LIGHT[name], DARK[name]) for name in LIGHT}
+    assert len(pairs) == len(set(LIGHT.values())), "names that share a light colour share the dark one"
+    found = set()
+    for figure in drawn.values():
+        plain = figure.to_plotly_json()
+        plain["layout"].pop("template")
+        found |= set(re.findall(r"#[0-9a-f]{6}\b|rgba\([^)]*\)", json.dumps(plain, default=str)))
+    assert found <= set(LIGHT.values()) | {"rgba(0,0,0,0)"}
+    assert color("an outcome of tomorrow") == LIGHT["pruned"]
+
+
+def test_labels_are_inert(drawn: dict[str, Any]) -> None:
+    """Tags and links in names reach plotly escaped, hidden characters spelled out, long names cut."""
+    assert label('<a href="javascript:x">') == '&lt;a href="javascript:x"&gt;'
+    assert label("a\u202eb\x00") == "a\\u202eb\\x00"
+    assert len(label("x" * 500)) == 60
+
+
+def test_hostile_names_are_escaped_in_every_figure() -> None:
+    """A category, a hyperparameter and an error text with tags appear nowhere in a figure as tags."""
+    evil = "<a href='javascript:pwn()'>x</a>"
+    made = tuple(
+        replace(t, params={**t.params, evil: evil if t.number % 2 else "plain"}, detail=evil) for t in trials(40)
+    )
+    space = {**study(0).settings["space"], evil: [evil, "plain"]}
+    data = {**study(0).data, "metric": evil}
+    record = replace(study(0), trials=made, data=data, settings={**study(0).settings, "space": space})
+    tables = frames(record)
+    for row in FIGURES.values():
+        figure = row.draw(tables, record)
+        assert figure is None or "<a href" not in figure.to_json().replace("\\u003c", "<"), row.name
+
+
+def test_curves_that_are_not_finite_leave_gaps() -> None:
+    """A loss that is nan or infinite on the way is no reason to fail; the page's JSON has none of it."""
+    record = study(30)
+    leader = record.result["trial"]
+    broken = tuple(
+        replace(
+            t, history=replace(t.history, validation_loss=(float("inf"), float("nan"), *t.history.validation_loss[2:]))
+        )
+        if t.number == leader and t.history
+        else replace(t, value=float("-inf"))
+        if t.number == 3
+        else t
+        for t in record.trials
+    )
+    record = replace(record, trials=broken)
+    html = page(record, frames(record))
+    assert "NaN" not in html[html.index('id="figures"') : html.index('id="dark"')]
+
+
+def test_figures_thin_out_and_say_so() -> None:
+    """Of 1,500 trials the single points are thinned, the best ones kept, and a note says how many are drawn."""
+    record = study(1500)
+    few = frames(replace(record, trials=record.trials[:19]))
+    tables = {**few, "progress": TABLES["progress"].build(record, few)}
+    figure = FIGURES["history"].draw(tables, record)
+    assert figure is not None
+    assert re.match(r"[\d,]+ of 1,500 trials are drawn", figure.layout.meta["thinned"])
+    points = [trace for trace in figure.data if trace.mode == "markers" and trace.name != "kept"]
+    assert sum(len(trace.y) for trace in points) <= 1000
+    metric = MetricFormat.of(record)
+    kept = thin(list(record.trials), 100, metric)
+    assert len(kept) <= 100
+    assert record.result["trial"] in {trial.number for trial in kept}
+
+
+def test_the_horizontal_axis_can_be_switched(drawn: dict[str, Any]) -> None:
+    """The history has three axes, each with one list of positions a trace, as long as its heights."""
+    figure = drawn["history"]
+    assert [option["label"] for option in figure.layout.meta["switch"]] == ["trials", "examples", "time"]
+    for option in figure.layout.meta["switch"]:
+        assert len(option["x"]) == len(figure.data)
+        assert all(len(x) == len(y) for x, y in zip(option["x"], option["y"], strict=True))
+
+
+def test_a_failed_trial_is_drawn_on_the_edge() -> None:
+    """The worst value that a sampler was told would squeeze the scale; the trial stands on the strip instead."""
+    record = study()
+    metric = MetricFormat.of(record)
+    ends = limits([t.value for t in record.trials if t.outcome == "finished" and t.value is not None], metric)
+    lost = next(trial for trial in record.trials if trial.outcome == "diverged")
+    height, on_strip = placed(lost, ends, metric)
+    assert on_strip
+    assert ends[0] < height < ends[0] + 0.05 * (ends[1] - ends[0])
+
+
+@pytest.mark.parametrize("maximize", [True, False])
+def test_what_lies_beyond_the_scale_has_its_own_mark(maximize: bool) -> None:
+    """A poor value and a failure both stand on the edge; the poor one as an open triangle to its side, the failure as a cross."""
+    sign = 1 if maximize else -1
+    made = tuple(
+        replace(t, value=sign * (0.0 if t.outcome == "diverged" else 0.2 if t.number < 3 else t.value or 0.0))
+        for t in study().trials
+    )
+    record = replace(study(), trials=made, direction="maximize" if maximize else "minimize", result={})
+    tables = frames(record)
+    for name in ("history", "axes"):
+        figure = FIGURES[name].draw(tables, record)
+        beyond = next(trace for trace in figure.data if trace.name == "off the scale")
+        failed = next(trace for trace in figure.data if trace.name.startswith("diverged"))
+        assert (beyond.marker.symbol, failed.marker.symbol) == (f"triangle-{'down' if maximize else 'up'}-open", "x")
+        numbers = {int(re.search(r"trial (\d+)", text)[1]) for text in beyond.text}
+        inside = [abs(t.value) for t in made if t.number not in numbers and t.outcome != "diverged"]
+        assert numbers >= {0, 1, 2}
+        assert all(abs(made[n].value) < min(inside) and made[n].outcome != "diverged" for n in numbers)
+        note = f"{figure.layout.meta.get('note', '')}{figure.layout.meta['thinned']}"
+        assert (
+            f"On the {'lower' if maximize else 'upper'} edge: 5 trials that failed and {len(numbers)} trials whose"
+            in note
+        )
+
+
+def test_the_band_of_learning_curves_lies_on_the_scale() -> None:
+    """After the first fifth of the budget the band and the best trials' curves are whole, however poor the others are."""
+    record = study()
+    made = tuple(
+        replace(t, history=replace(t.history, metric=tuple(m * (0.6 if t.number % 2 else 1) for m in t.history.metric)))
+        for t in record.trials
+    )
+    record = replace(record, trials=made)
+    figure = FIGURES["curves"].draw(frames(record), record)
+    low, high = figure.layout.yaxis.range
+    late = [y for trace in figure.data for x, y in zip(trace.x, trace.y, strict=True) if x > 0.2]
+    assert low < min(late) < 0.65
+    assert max(late) < high
+    assert "some begin below it" in figure.layout.meta["note"]
+
+
+def test_labels_of_choices_are_staggered_where_they_would_touch() -> None:
+    """Long neighbours stand on two lines, every text kept; short ones on one."""
+    assert staggered(["relu", "tanh", "gelu"]) == ["relu", "tanh", "gelu"]
+    texts = ["sgd", "momentum", "rmsprop", "adam", "adamw"]
+    assert staggered(texts) == ["sgd", "<br>momentum", "rmsprop", "<br>adam", "adamw"]
+
+
+def test_logarithmic_ticks_are_round_and_few() -> None:
+    """Ticks are 1, 2, 5 or powers of ten inside the range, at most six."""
+    assert log_ticks(16, 256) == pytest.approx([20, 50, 100, 200])
+    assert log_ticks(1e-6, 1e-2) == pytest.approx([1e-6, 1e-5, 1e-4, 1e-3, 1e-2])
+    assert len(log_ticks(1e-12, 1e12)) <= 6
+    assert [tick_text(t) for t in (1e-6, 0.001, 20.0, 3000.0)] == ["10⁻⁶", "0.001", "20", "3k"]
+
+
+def test_readings_carry_the_numbers() -> None:
+    """The sentence under a figure names the trial and value that the tables have."""
+    record = study()
+    tables = frames(record)
+    assert "98.7\u00a0%, came from trial 26" in FIGURES["history"].reading(tables, record)
+    assert "width (256, the high end" in FIGURES["axes"].reading(tables, record)
+    assert "Learning rate set the best trials apart most" in FIGURES["importance"].reading(tables, record)
+
+
+def test_confirmed_figure_shows_each_value_where_it_is() -> None:
+    """Search values, runs, means and the test score at their values, intervals from end to end; failed runs and old studies draw none."""
+    record = confirmed(study(), failed=True)
+    figure = FIGURES["confirmed"].draw(frames(record), record)
+    drawn = {trace.name: trace for trace in figure.data}
+    rows = record.result["confirmed"]
+    assert list(drawn["in the search"].x) == pytest.approx([row["search"] for row in rows], rel=1e-5)
+    values = [run["value"] for row in rows for run in row["runs"] if run["value"] is not None]
+    assert list(drawn["on a fresh seed"].x) == pytest.approx(values, rel=1e-5)
+    assert len(set(zip(drawn["on a fresh seed"].x, drawn["on a fresh seed"].y, strict=True))) == len(values)
+    means = drawn["mean over fresh seeds, 95 % interval"]
+    assert [x + up for x, up in zip(means.x, means.error_x.array, strict=True)] == pytest.approx(
+        [r["high"] for r in rows], rel=1e-5
+    )
+    assert [x - down for x, down in zip(means.x, means.error_x.arrayminus, strict=True)] == pytest.approx(
+        [r["low"] for r in rows], rel=1e-5
+    )
+    assert list(drawn["on test rows, 95 % interval"].x) == [0.974]
+    assert FIGURES["confirmed"].draw(frames(study()), study()) is None

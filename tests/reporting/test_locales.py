@@ -1,0 +1,138 @@
+"""The sentences: all languages have the same, none is empty, every one that the code asks for is there, and none is never asked for."""
+
+import ast
+import re
+import string
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from hpsearch.comparison.figures import COMPARED
+from hpsearch.errors import UserError
+from hpsearch.reporting.locales import LANGUAGES, Texts, sentences
+from tests.support.comparisons import comparison
+from tests.support.escapes import minima, textbook
+
+PACKAGE = Path(__file__).parents[2] / "hpsearch"
+READERS = sorted(
+    {*PACKAGE.glob("figures/comparison/*.py"), *PACKAGE.glob("report/compared/*.py"), PACKAGE / "screen.py"}
+)
+KEY = re.compile(r"[a-z_]+(\.[a-z_0-9-]+)+")
+TABLES = {key.partition(".")[0] for key in sentences("en")}
+# What fills the gap of `texts(f"moment.{name}")` stands in the module itself, but for these tables, whose names come from elsewhere.
+ELSEWHERE = {
+    "figure": ["evidence/rates.py", "evidence/noise.py", "statistics/stability.py", "evidence/quality.py"],
+    "claim": ["evidence/verdicts.py"],
+    "verdict": ["evidence/verdicts.py"],
+    "judgement": ["evidence/verdicts.py"],
+    "page": ["report/page.py"],
+    "moment": ["evidence/noise.py", "figures/comparison/measures.py"],
+    "class": ["evidence/escape.py"],
+    "method": ["evidence/escape.py", "minima/cells.py", "minima/teacher.py"],
+    "metric": ["data/metrics.py", "data/tasks.py"],
+    "check": ["data/tasks.py"],
+    "head": ["data/tasks.py"],
+    "cost": ["data/tasks.py"],
+    "protocol": ["config/sections.py"],
+}
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def words(path: Path) -> frozenset[str]:
+    """Every string that stands in a module, its names of arguments too: what a gap may be filled with."""
+    nodes = list(ast.walk(tree(path)))
+    plain = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return frozenset({word.replace(" ", "_") for word in plain} | plain)
+
+
+def is_key(value: object) -> bool:
+    return isinstance(value, str) and bool(KEY.fullmatch(value)) and value.partition(".")[0] in TABLES
+
+
+def asked(path: Path) -> Iterator[tuple[list[str | None], ast.AST]]:
+    """Yield what a module asks for: literal parts of keys, with None for each gap."""
+    inside = {id(part) for node in ast.walk(tree(path)) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.JoinedStr):
+            parts = [part.value if isinstance(part, ast.Constant) else None for part in node.values]
+            if isinstance(parts[0], str) and parts[0].partition(".")[0] in TABLES and "." in parts[0]:
+                yield parts, node
+        elif isinstance(node, ast.Constant) and id(node) not in inside and is_key(node.value):
+            yield [node.value], node
+
+
+@cache
+def pattern(path: Path, parts: tuple[str | None, ...]) -> re.Pattern[str]:
+    """The keys that a module's request can be for: its gaps are filled with words of the module, or of where they come from."""
+    homes = [path, *(PACKAGE / home for home in ELSEWHERE.get(str(parts[0]).partition(".")[0], []))]
+    known = frozenset().union(*(words(home) for home in homes), {row.name for row in COMPARED})
+    gap = "|".join(re.escape(word) for word in known if re.fullmatch(r"[a-z_0-9-]*", word))
+    return re.compile("".join(f"(?:{gap})" if part is None else re.escape(part) for part in parts))
+
+
+def requests() -> list[tuple[str, re.Pattern[str]]]:
+    """Every request of the code, with where it stands."""
+    found = [(path, tuple(parts), node) for path in READERS for parts, node in asked(path)]
+    return [(f"{path.name}:{node.lineno} {parts}", pattern(path, parts)) for path, parts, node in found]  # type: ignore[attr-defined]
+
+
+def columns() -> set[str]:
+    """The columns of all figures' tables."""
+    record = comparison(optimizers=("sgd", "adam"), minima=minima(), textbook=textbook())
+    return {name for row in COMPARED for line in row.numbers(record) for name in line}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_language_has_all_sentences_and_their_names(language: str) -> None:
+    """Every language has the keys of English; each sentence has English's names to be filled in, and something to say."""
+    english, own = sentences("en"), sentences(language)
+    assert own.keys() == english.keys()
+
+    def names(sentence: str) -> list[str]:
+        return sorted({name for _, name, _, _ in string.Formatter().parse(sentence) if name is not None})
+
+    for key, sentence in own.items():
+        assert names(sentence) == names(english[key]), key
+        assert sentence.strip(), key
+        assert "" not in names(sentence), f"{key}: a gap without a name"
+
+
+@pytest.mark.parametrize("language", set(LANGUAGES) - {"en"})
+def test_a_language_is_a_translation(language: str) -> None:
+    """No sentence of four words or more is left in English."""
+    english, own = sentences("en"), sentences(language)
+    same = [key for key, text in own.items() if text == english[key] and len(re.findall("[a-z]{3,}", text)) > 3]
+    assert same == []
+
+
+def test_every_request_is_for_a_sentence_that_exists() -> None:
+    """Every key that stands in the code is a sentence; every key with gaps can be filled in so that it is one."""
+    for where, wanted in requests():
+        assert any(wanted.fullmatch(key) for key in sentences("en")), where
+
+
+def test_every_sentence_is_asked_for() -> None:
+    """No sentence is dead: a module asks for its key, or for a pattern whose gaps it can fill so; a column is one of a figure's table."""
+    titles = {f"figure.{row.name}.{part}" for row in COMPARED for part in ("title", "question")}
+    used = titles | {f"column.{name}" for name in columns()}
+    asked_for = [wanted for where, wanted in requests() if "'column." not in where]
+    dead = [key for key in sentences("en") if key not in used and not any(w.fullmatch(key) for w in asked_for)]
+    assert dead == []
+
+
+def test_every_column_has_its_meaning() -> None:
+    """Every column of every figure's table is explained."""
+    assert {f"column.{name}" for name in columns()} - sentences("en").keys() == set()
+
+
+def test_a_language_that_is_not_there_is_told() -> None:
+    """An unknown language is an error that lists those there are."""
+    with pytest.raises(UserError, match=r"unknown language 'xx'.*en, ko"):
+        Texts("xx")

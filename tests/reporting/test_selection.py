@@ -1,0 +1,236 @@
+"""What is said of the model that is kept: which it is, why, how often the test rows were used; in page, terminal, notebook and figures."""
+
+import re
+from dataclasses import replace
+from html import unescape
+from math import nan
+
+import pytest
+
+from hpsearch.reporting import page
+from hpsearch.reporting.figures import FIGURES
+from hpsearch.reporting.formatting import (
+    SPACE,
+    MetricFormat,
+    fixed,
+    interval,
+    number,
+    ranked,
+    shares,
+    short,
+)
+from hpsearch.reporting.notebook import fragment
+from hpsearch.reporting.screen import Screen
+from hpsearch.reporting.selection import luck, marks, of_trials, why
+from hpsearch.reporting.tables import frames
+from hpsearch.storage import StudyRecord
+from hpsearch.storage.results import looks, mean_of, networks_of, test_before, test_of
+from tests.support.records import confirmed, ensembled, of_earlier_version, study, unfinished
+
+test_of.__test__ = test_before.__test__ = False  # type: ignore[attr-defined]  # named after the rows, no tests
+
+
+def prose(html: str) -> str:
+    """What a reader sees."""
+    bare = re.sub(r"<(script|style).*?</\1>", " ", html, flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", bare)).replace(SPACE, " ").split())
+
+
+def screen(record: StudyRecord, capsys: pytest.CaptureFixture[str]) -> str:
+    Screen("accuracy").conclude(record, "report.html")
+    return capsys.readouterr().out
+
+
+def told(record: StudyRecord, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Page, notebook and terminal of a study."""
+    return [prose(page(record, frames(record))), prose(fragment(record)), screen(record, capsys)]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_everywhere_is_said_which_model_is_kept_and_why(kept: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    """The page, the notebook's HTML and the terminal give both values and the model; the headline's value is the kept model's."""
+    record = ensembled(study(), kept=kept)
+    trials = [row["trial"] for row in record.result["confirmed"]]
+    for said, values in zip(told(record, capsys), [("96.8 %", "97.9 %")] * 2 + [("0.9680", "0.9790")], strict=True):
+        one, three = values if kept else values[::-1]
+        assert f"3 networks together reach accuracy {three}, one of them {one}" in said
+        assert f"{'the ensemble' if kept else 'the one network'} is kept" in said
+    html, notebook, terminal = told(record, capsys)
+    assert (of_trials(trials) in terminal) == kept
+    assert f"The model that is kept: {'an ensemble of 3 networks' if kept else 'one network'}" in html
+    if kept:
+        assert "Validation accuracy 97.9 % mean over 3 further seeds" in html
+        assert "An ensemble of 3 networks (trials" in notebook
+        assert "123,456" in html
+    else:
+        assert "Validation accuracy 97.3 % mean over 5 fresh seeds" in html
+
+
+def test_everywhere_the_usable_trials_are_counted_alike(capsys: pytest.CaptureFixture[str]) -> None:
+    """Page, figures, notebook and terminal count the same trials in the same words, and the page says which these are."""
+    record = study(12)
+    failed = replace(record.trials[5], state="complete", outcome="diverged", value=0.0)
+    record = replace(record, trials=(*record.trials[:5], failed, *record.trials[6:]))
+    usable = len(ranked(record))
+    assert usable < 12
+    page_, notebook, terminal = told(record, capsys)
+    assert (
+        f"A usable trial trained to its end, did not fail, has a value, and repeats no earlier trial's hyperparameters: {usable} of 12"
+        in page_
+    )
+    for said in (
+        f"Only {usable} usable trials: read every comparison as a hint.",
+        f"The lowest validation values of all {usable} usable trials." if record.direction == "minimize"
+        else f"The highest validation values of all {usable} usable trials.",
+        f", the best of {usable} usable trials",
+        f"is the best of {usable} usable trials and so tends to be too good",
+        f"of 12 trials, {usable} of them usable",
+        "Not enough evidence: 12 trials with a value, failed and pruned ones too; at least 20 are needed",
+    ):  # fmt: skip
+        assert said in page_, said
+    assert f"best of {usable} usable trials" in notebook
+    assert f"best of {usable} usable trials" in terminal
+    assert f"of 12 trials, {usable} of them usable: " in terminal
+    for word in ("trained networks", "ended trials"):
+        assert word not in page_ + notebook + terminal
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_looks_at_the_test_rows_are_said_in_one_sentence(times: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same sentence, with the true number, is in the page, the notebook and the terminal."""
+    record = confirmed(study())
+    sentence = "The test rows were used once, by the model that is kept." if times == 1 else "looked at 3 times in all"
+    for said in told(replace(record, result=record.result | {"looks": times}), capsys):
+        assert said.count(sentence) == 1
+
+
+def test_what_the_earlier_version_wrote_is_read(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its ensemble is what it kept, unjudged; the headline has that one's test value; single network and ensemble were two looks."""
+    record = of_earlier_version(study())
+    assert len(networks_of(record.result)) == 3
+    assert test_of(record.result)["value"] == 0.965
+    assert mean_of(record.result) == {}
+    assert looks(record.result) == 2
+    html, notebook, terminal = told(record, capsys)
+    for said in (html, notebook, terminal):
+        assert "looked at 2 times in all" in said
+        assert "further seeds" not in said
+    assert "Test accuracy 96.5 %" in html
+    assert "accuracy 0.9650" in terminal
+    assert looks({**record.result, "scorings": 2}) == 3
+    assert (looks({}), looks(study().result), looks({"test": {}})) == (0, 1, 0)
+
+
+def test_a_value_that_is_known_takes_no_other_look() -> None:
+    """Of the earlier version both values are known; of this one the kept model's alone; of other networks none."""
+    old, new = of_earlier_version(study()).result, ensembled(study()).result
+    for result in (old, new):
+        assert test_before(result, result["networks"]) == test_of(result)
+        assert test_before(result, [[99, None]]) is None
+        assert test_before(result, result["networks"][:2]) is None
+    assert test_before(old, old["networks"][:1]) == old["test"]
+    assert test_before(new, new["networks"][:1]) is None
+    assert test_before({}, [[0, None]]) is None
+
+
+def test_luck_is_said_as_the_numbers_have_it() -> None:
+    """Optimistic is only a best value whose own mean is surely worse; one that its mean reaches is not."""
+    metric = MetricFormat.of(study())
+    for gap, said in (
+        (
+            {"value": 0.02, "low": 0.01, "high": 0.03},
+            "2.0 percentage points better than its own hyperparameters on fresh seeds: optimistic",
+        ),
+        ({"value": 0.02, "low": -0.01, "high": 0.05}, "which may be chance"),
+        ({"value": -0.01, "low": -0.02, "high": 0.0}, "no better than its own hyperparameters on fresh seeds"),
+    ):
+        assert said in luck({"gaps": {"search": gap}}, metric)
+        assert ("optimistic" in luck({"gaps": {"search": gap}}, metric)) == (gap["low"] > 0)
+
+
+def test_a_better_fresh_mean_is_not_called_optimism(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where fresh seeds do better than the search's best, neither terminal nor page call that value optimistic."""
+    record = confirmed(study(), winner=0)
+    gaps = record.result["gaps"] | {"search": {"value": -0.004, "low": -0.009, "high": 0.001}}
+    html, _, terminal = told(replace(record, result=record.result | {"gaps": gaps}), capsys)
+    assert "optimistic" not in terminal
+    assert "do 0.4 percentage points better than in the search (95 % interval of the difference −0.1 to 0.9)" in html
+    assert "it was lucky" not in html
+
+
+def test_every_figure_marks_the_kept_trial_and_the_search_s_best() -> None:
+    """Where a confirmation changed the winner, each figure of trials has both in its legend, at their places."""
+    record = confirmed(study(), winner=1)
+    kept, best = record.result["trial"], record.result["search"]["trial"]
+    assert [(mark.name, mark.trials) for mark in marks(record)] == [("kept", (kept,)), ("best of the search", (best,))]
+    tables, values = frames(record), {trial.number: trial.value for trial in record.trials}
+    for name in ("history", "axes", "parallel", "size"):
+        figure = FIGURES[name].draw(tables, record)
+        assert figure is not None
+        traces = {trace.name: trace for trace in figure.data}
+        for mark, trial in (("kept", kept), ("best of the search", best)):
+            assert values[trial] in [pytest.approx(y, abs=1e-6) for y in traces[mark].y] or name == "parallel"
+    curves = FIGURES["curves"].draw(tables, record)
+    assert curves is not None
+    widths = {trace.name: trace.line.width for trace in curves.data if trace.name and trace.name.startswith("trial")}
+    assert widths[f"trial {kept}, kept"] == 3
+    assert widths[f"trial {best}, best of the search"] < 3
+    trust = FIGURES["confirmed"].draw(tables, record)
+    assert trust is not None
+    assert {f"<b>trial {kept}</b><br>kept", f"trial {best}<br>best of the search"} <= set(trust.layout.yaxis.ticktext)
+
+
+def test_marks_of_one_best_an_ensemble_and_a_running_search() -> None:
+    """One mark where kept and best are the same; all members of an ensemble; the best so far before there is a result."""
+    same = confirmed(study(), winner=0)
+    assert [mark.name for mark in marks(same)] == ["kept"]
+    together = ensembled(study())
+    first, best = marks(together)
+    assert (first.name, len(first.trials)) == ("kept in the ensemble of 3", 3)
+    assert best.trials == (together.result["search"]["trial"],)
+    assert [mark.name for mark in marks(unfinished())] == ["best so far"]
+    assert marks(study(0)) == []
+    ticks = FIGURES["confirmed"].draw(frames(together), together).layout.yaxis.ticktext  # type: ignore[union-attr]
+    assert ticks[:2] == ("<b>ensemble of 3</b><br>kept", "<b>kept</b>, on test rows")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (0.951, 0.965, "95.1 to 96.5 %"),
+        (0.99991, 0.99994, "99.991 to 99.994 %"),
+        (1.0, 1.0, "100.0 % alone, since nothing varied"),
+        (None, 0.9, "– to 90.0 %"),
+        (-1e-9, 1e-9, "−0.0000001 to 0.0000001 %"),
+    ],
+)
+def test_ends_of_an_interval_are_told_apart(low: float | None, high: float, said: str) -> None:
+    """As many digits as it takes; one value, with the reason, where the ends are equal."""
+    assert MetricFormat.named("accuracy", maximize=True).between(low, high).replace(SPACE, " ") == said
+
+
+def test_numbers_near_each_other_of_other_metrics() -> None:
+    """Four digits and more where they are needed; also thousands, differences, shares and what terminals show."""
+    r2, rmse = MetricFormat.named("r2", maximize=True), MetricFormat.named("rmse", maximize=False)
+    assert r2.between(0.99996, 0.99997) == "0.99996 to 0.99997"
+    assert r2.between(1.0, 1.0) == "1.000 alone, since nothing varied"
+    assert rmse.between(33712.2, 33712.4) == "33,712.2 to 33,712.4"
+    assert rmse.compared(2.00001, 2.00002) == ("2.00001", "2.00002")
+    assert MetricFormat.named("accuracy", maximize=True).differences(-0.00001, 0.00002) == "−0.001 to 0.002"
+    assert shares(0.25, 0.254).replace(SPACE, " ") == "25.0 % to 25.4 %"
+    assert interval(0.98765, 0.98766, short) == "0.98765 to 0.98766"
+    assert why(None, rmse) == ""
+
+
+def test_zero_has_no_sign() -> None:
+    """No formatter writes a negative zero, whatever rounds to it."""
+    accuracy = MetricFormat.named("accuracy", maximize=True)
+    for text in (
+        fixed(-0.0, 1), fixed(-0.04, 1), number(-0.0), short(-0.0), accuracy.differences(-0.0, 0.0),
+        accuracy.text(-0.0), accuracy.text(-0.00001), accuracy.gap(-0.0, 0.0), MetricFormat.named("r2", maximize=True).text(-0.0),
+    ):  # fmt: skip
+        assert not text.startswith(("-", "−")), text
+    assert fixed(-1234.5, 1) == "−1,234.5"
+    assert number(-1234.5) == "−1,234"
+    assert accuracy.gap(0.00001, 0.0) == "less than 0.1 percentage points"
+    assert accuracy.text(nan) == "–"

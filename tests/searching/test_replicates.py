@@ -1,0 +1,560 @@
+"""Confirmation: the best trials on fresh seeds, the best mean, the network that is kept; resumable, and the same in any order."""
+
+import time
+from dataclasses import replace
+from itertools import pairwise
+from math import nan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from hpsearch.commands.studies import tell_model
+from hpsearch.config import StudyConfig, check_config
+from hpsearch.data import Data
+from hpsearch.data.dataset import Fold, Rows
+from hpsearch.errors import Stopped
+from hpsearch.model import Member, load_model, model_of, predict
+from hpsearch.model.single_member import alone
+from hpsearch.reporting.screen import Screen
+from hpsearch.searching import ensemble, finish
+from hpsearch.searching.ensemble import SEEDS
+from hpsearch.searching.replicate_seeds import fresh
+from hpsearch.searching.replicates import FreshRuns, Network, compare, confirm
+from hpsearch.searching.run_options import RunOptions
+from hpsearch.searching.scoring import score_test
+from hpsearch.searching.study import open_study, run_study, specification
+from hpsearch.space.answers import fixed
+from hpsearch.statistics import Estimate
+from hpsearch.storage.urls import sqlite_url
+from hpsearch.testing import CrashError, ScriptedEngine
+from hpsearch.training import Several
+from hpsearch.training.engines import make_engine
+from hpsearch.training.reference import train
+from hpsearch.trial import TrialSpec, derive_seed
+from tests.support.scripted import Stage, hill
+from tests.support.small import small_data
+
+# ------------------------------------------------------------------ scripted
+
+
+def luck(spec: TrialSpec, evaluation: int) -> float:
+    """The hill, on which a seed has luck: up to 0.2 better or worse."""
+    return hill(spec, evaluation) + 0.4 * (derive_seed("luck", spec.seed) % 1_000 / 1_000 - 0.5)
+
+
+def searched() -> Stage:
+    """A study of 24 trials whose values are part luck, searched to its end."""
+    stage = Stage(sampler="random")
+    stage.run(24, luck)
+    return stage
+
+
+def source(stage: Stage, trials: int = 3, seeds: int = 5, **more: Any) -> tuple[Any, FreshRuns]:
+    """The search of a stage as a new process has it, and the runs that confirm it."""
+    search = stage.search(24)
+    ScriptedEngine(luck, "maximize").run(search)
+    leaders = search.leaders(trials)
+    specs = [spec for _, spec in leaders]
+    return leaders, FreshRuns(specs, seeds, 0, search.writer, "maximize", **more)
+
+
+def confirmed(stage: Stage, trials: int = 3, seeds: int = 5, script: Any = luck, **engine: Any) -> list[Any]:
+    """The outcome of a confirmation by a scripted engine."""
+    leaders, runs = source(stage, trials, seeds)
+    try:
+        confirm(runs, ScriptedEngine(script, "maximize", **engine), lambda line: None)
+    finally:
+        runs.writer.flush()
+    return compare(leaders, runs, "maximize", 0.0)
+
+
+def plain(trials: list[Any]) -> list[Any]:
+    return [(trial.found.number, trial.runs, trial.mean) for trial in trials]
+
+
+def test_leaders_are_the_best_trials_of_different_hyperparameters() -> None:
+    """Ranked by value, no failed one among them, and each with the specification that it was trained by."""
+    stage = searched()
+    search = stage.search(24)
+    ScriptedEngine(luck, "maximize").run(search)
+    values = sorted((t.values[0] for t in stage.storage.get_all_trials(stage.study_id)), reverse=True)
+    leaders = search.leaders(4)
+    assert [run.value for run, _ in leaders] == values[:4]
+    assert next(run.number for run, _ in leaders) == search.best.number  # type: ignore[union-attr]
+    assert all(luck(spec, 9) == run.value for run, spec in leaders)
+
+
+def test_the_best_mean_wins_and_not_the_luckiest_run() -> None:
+    """Means and intervals are those of scipy over the runs; the order is that of the means; the search's value has no part in them."""
+    stage = searched()
+    trials = confirmed(stage, trials=5)
+    for trial in trials:
+        values = [luck(replace(trial.spec, seed=derive_seed(0, "fresh", seed)), 9) for seed in range(5)]
+        assert [run["value"] for run in trial.runs.values()] == values
+        low, high = stats.t.interval(0.95, 4, loc=np.mean(values), scale=stats.sem(values))
+        found = (trial.mean.value, trial.mean.low, trial.mean.high)
+        assert found == pytest.approx((np.mean(values), max(low, 0.0), min(high, 1.0)))
+    assert [t.mean.value for t in trials] == sorted((t.mean.value for t in trials), reverse=True)
+    best = max(trials, key=lambda trial: trial.found.value)
+    assert best.mean.value < best.found.value  # the winner's curse
+    assert best is not trials[0]
+
+
+def test_every_trial_has_the_same_fresh_seeds() -> None:
+    """Run k of each trial has one seed and one order of rows, others than the search's, and none may be pruned."""
+    _, runs = source(searched())
+    specs = runs.take(100)
+    assert len(specs) == 15
+    assert len({spec.seed for spec in specs}) == len({spec.order_seed for spec in specs}) == 5
+    assert [runs.runs[spec.number][1] for spec in specs] == [seed for seed in range(5) for _ in range(3)]
+    assert all(spec.rungs == () for spec in specs)
+    assert {spec.order_seed for spec in specs}.isdisjoint({0})
+
+
+def test_order_and_interruptions_change_nothing() -> None:
+    """With one place or seven, in any order, crashed again and again: the same runs, means and winner; no told run is trained twice."""
+    whole = plain(confirmed(searched()))
+    assert plain(confirmed(searched(), room=7, seed=3)) == whole
+    broken, trained = searched(), list[tuple[int, int]]()
+
+    def script(spec: TrialSpec, evaluation: int) -> float:
+        trained.append((spec.number, evaluation)) if evaluation == 9 else None
+        return luck(spec, evaluation)
+
+    for crash in (20, 31, 44):
+        with pytest.raises(CrashError):
+            confirmed(broken, script=script, room=3, seed=crash, crash_after=crash)
+    assert plain(confirmed(broken, script=script, room=2)) == whole
+    assert len(trained) == len(set(trained)) == 15
+
+
+def test_more_seeds_or_trials_train_the_missing_runs_alone() -> None:
+    """What was confirmed before is taken as it is, and the answer is that of one longer confirmation; fewer use the first ones."""
+    stage, count = searched(), list[int]()
+
+    def script(spec: TrialSpec, evaluation: int) -> float:
+        count.append(1) if evaluation == 1 else None
+        return luck(spec, evaluation)
+
+    confirmed(stage, 2, 3, script)
+    longer = plain(confirmed(stage, 4, 5, script))
+    assert len(count) == 20
+    assert longer == plain(confirmed(searched(), 4, 5))
+    assert plain(confirmed(stage, 2, 3, script)) == plain(confirmed(searched(), 2, 3))
+    assert len(count) == 20
+
+
+def test_a_run_that_fails_counts_as_the_worst() -> None:
+    """A trial that diverges on a fresh seed has that run in its mean with the metric's worst value, and can lose by it."""
+    trials = confirmed(searched())
+    loser, seed = trials[0].found.number, derive_seed(0, "fresh", 2)
+
+    def script(spec: TrialSpec, evaluation: int) -> float:
+        same = spec.seed == seed and spec.learning_rate == trials[0].spec.learning_rate
+        return nan if same else luck(spec, evaluation)
+
+    again = {trial.found.number: trial for trial in confirmed(searched(), script=script)}
+    values = [run["value"] for run in again[loser].runs.values()]
+    assert values[2] is None
+    assert again[loser].runs[2]["outcome"] == "diverged"
+    assert again[loser].mean.value == pytest.approx(sum(value or 0.0 for value in values) / 5)
+    assert next(iter(again)) != loser
+
+
+def test_only_seeds_that_all_trials_have_are_compared() -> None:
+    """Where time ran out in the middle of a seed, that seed counts for none; where no seed is whole, the search's best stands alone."""
+    stage = searched()
+    leaders, runs = source(stage)
+    for spec in runs.take(7):  # seeds 0 and 1 of all three, seed 2 of the first
+        one = source(stage)[1]
+        one.waiting = [spec]
+        ScriptedEngine(luck, "maximize").run(one)
+        one.writer.flush()
+    _, runs = source(stage, until=time.monotonic())
+    lines: list[str] = []
+    confirm(runs, ScriptedEngine(luck, "maximize"), lines.append)
+    assert "time is up: 7 of 15 runs on fresh seeds told; the same command goes on" in lines
+    assert [sorted(trial.runs) for trial in compare(leaders, runs, "maximize", 0.0)] == [[0, 1]] * 3
+    leaders, none = source(searched(), until=time.monotonic())
+    confirm(none, ScriptedEngine(luck, "maximize"), lines.append)
+    (alone,) = compare(leaders, none, "maximize", 0.0)
+    assert (alone.found, alone.runs, alone.mean) == (leaders[0][0], {}, None)
+
+
+def test_of_the_winners_runs_the_best_validation_value_is_kept() -> None:
+    """The network is that of the highest value of all its runs, that in the search among them; where a low value is better, the lowest."""
+    for trial in confirmed(searched(), trials=5):
+        values = {None: trial.found.value, **{seed: run["value"] for seed, run in trial.runs.items()}}
+        network = trial.best(0, "maximize")
+        assert network.value == max(value for value in values.values())
+        assert values[network.seed] == network.value
+        assert luck(network.spec, 9) == network.value
+        assert trial.best(0, "minimize").value == min(value for value in values.values())
+
+
+# ------------------------------------------------------------------ real
+
+RAW: dict[str, Any] = {
+    "study": {"name": "flowers"},
+    "data": {"name": "data"},
+    "space": {"depth": {"low": 0, "high": 2}, "width": [4, 8], "batch_size": [8, 16]}
+    | {"learning_rate": {"low": 0.01, "high": 1.0, "log": True}},
+    "training": {"epochs": 3},
+    "search": {"trials": 5, "sampler": "random"},
+    "confirm": {"trials": 2, "seeds": 3},
+}
+SPACE_POINT = {"depth": 1, "width": 4, "batch_size": 8, "learning_rate": 0.1}
+
+
+def config(**confirm_: Any) -> StudyConfig:
+    return check_config({**RAW, "confirm": {**RAW["confirm"], **confirm_}}, "test")
+
+
+def run(
+    folder: Path, data: Data, asked: StudyConfig, places: int = 2, stage: Any = lambda stage: None
+) -> tuple[dict[str, Any], list[str]]:
+    """Run a study on the CPU and return its result and what was announced."""
+    run_options = RunOptions(folder, sqlite_url(folder.absolute() / "study.db"), "cpu", engine="fused", parallel=places)
+    lines: list[str] = []
+    with open_study(asked, run_options, data) as study:
+        engine = make_engine("fused", data, places, asked.training.precision)
+        return run_study(study, engine, lambda standing: None, lines.append, stage), lines
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, run(folder, small_data(), config())[0]
+
+
+def without_device(result: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in result.items() if key not in ("device", "versions")}
+
+
+def test_the_result_says_how_far_to_trust_it(whole: tuple[Path, dict[str, Any]]) -> None:
+    """Search value, mean over seeds and test score stand side by side, and their gaps are their differences."""
+    _, result = whole
+    first, fresh = result["confirmed"][0], result["fresh"]
+    assert first["trial"] == result["trial"]
+    assert fresh["value"] == pytest.approx(np.mean([run["value"] for run in first["runs"]]))
+    assert [len(row["runs"]) for row in result["confirmed"]] == [3, 3]
+    own = next(row for row in result["confirmed"] if row["trial"] == result["search"]["trial"])
+    assert result["gaps"]["search"]["value"] == pytest.approx(result["search"]["value"] - own["value"])
+    assert result["gaps"]["test"]["value"] == pytest.approx(fresh["value"] - result["test"]["value"])
+    assert result["search"]["value"] == max(row["search"] for row in result["confirmed"])
+    assert result["validation"] == max(first["search"], *(run["value"] for run in first["runs"]))
+    assert result["looks"] == 1
+
+
+def test_the_saved_model_is_the_kept_network(whole: tuple[Path, dict[str, Any]]) -> None:
+    """The files' predictions have the result's metrics, on validation and on test rows."""
+    folder, result = whole
+    data, model = small_data(), load_model(folder)
+    for rows, value in ((data.validation, result["validation"]), (data.test, result["test"]["value"])):
+        right = (predict(model, rows.inputs).argmax(dim=1) == rows.targets).double().mean()
+        assert float(right) == pytest.approx(value)
+    assert model.provenance["trials"] == [result["trial"]]
+    assert model.metrics["fresh"] == result["fresh"]
+
+
+def test_the_same_command_changes_nothing(whole: tuple[Path, dict[str, Any]]) -> None:
+    """Run again, nothing is trained, scored or written anew; without its files the same network is trained again."""
+    folder, result = whole
+    files = {file.name: file.read_bytes() for file in folder.glob("best.*")}
+    again, lines = run(folder, small_data(), config())
+    assert again == result
+    assert not any("fresh" in line for line in lines)
+    assert {file.name: file.read_bytes() for file in folder.glob("best.*")} == files
+    for file in folder.glob("best.*"):
+        file.unlink()
+    assert run(folder, small_data(), config())[0] == result
+    assert (folder / "best.safetensors").read_bytes() == files["best.safetensors"]
+
+
+def test_places_and_an_interruption_change_no_result(whole: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    """With one place, killed in the middle and gone on with, the study ends with the same result."""
+    done = 0
+
+    def stop(stage: Any) -> None:
+        nonlocal done
+        done = stage.done
+        if stage.done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, small_data(), config(), places=1, stage=stop)
+    assert done == 3
+    result, lines = run(tmp_path, small_data(), config(), places=1)
+    assert "training the best 2 trials again on fresh seeds: 3 runs (3 of 6 were told before)" in lines
+    assert without_device(result) == without_device(whole[1])
+    file = (tmp_path / "best.safetensors").read_bytes()
+    assert file == (whole[0] / "best.safetensors").read_bytes()
+
+
+def test_a_signal_stops_the_confirmation(tmp_path: Path) -> None:
+    """A first Ctrl-C while runs train ends with status 130 and what to know; what was told is kept."""
+    import signal
+
+    def stop(stage: Any) -> None:
+        if stage.done == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Stopped, match="stopped with 2 of 6 runs on fresh seeds told") as stopped:
+        run(tmp_path, small_data(), config(), places=1, stage=stop)
+    assert stopped.value.status == 130
+    assert any("(2 of 6 were told before)" in line for line in run(tmp_path, small_data(), config())[1])
+
+
+def test_an_extended_confirmation_scores_again_only_for_another_network(tmp_path: Path) -> None:
+    """More seeds that leave the kept network as it is use the test rows no second time; another one is counted as another look."""
+    asked = (
+        config(trials=0),
+        config(trials=1),
+        config(trials=2, seeds=4),
+        config(trials=3, seeds=5),
+        config(trials=3, seeds=5),
+    )
+    results = [run(tmp_path, small_data(), confirm_)[0] for confirm_ in asked]
+    changes = [a["networks"] != b["networks"] for a, b in pairwise(results)]
+    assert [b["looks"] - a["looks"] for a, b in pairwise(results)] == [int(change) for change in changes]
+    assert set(changes) == {True, False}
+
+
+def test_without_confirmation_the_search_s_best_is_kept(tmp_path: Path) -> None:
+    """With confirm.trials = 0 nothing is trained again and the result is the search's best as it is."""
+    result, lines = run(tmp_path, small_data(), config(trials=0))
+    assert (result["fresh"], result["confirmed"], result["seed"]) == (None, [], None)
+    assert result["trial"] == result["search"]["trial"]
+    assert result["validation"] == result["search"]["value"]
+    assert not any("fresh" in line for line in lines)
+
+
+def by_hand(predictions: torch.Tensor, rows: Rows, data: Data) -> float:
+    """The metric of probabilities or values for rows: accuracy or root mean squared error."""
+    known, found = rows.targets.numpy(), predictions.numpy()
+    if data.task.name == "regression":
+        true = known * data.target_scale.numpy() + data.target_mean.numpy()
+        return float(np.sqrt(((found - true) ** 2).mean()))
+    return float((found.argmax(axis=1) == known.ravel()).mean())
+
+
+def stored_trials(folder: Path, data: Data, asked: StudyConfig) -> list[Any]:
+    run_options = RunOptions(folder, sqlite_url(folder.absolute() / "study.db"), "cpu")
+    with open_study(asked, run_options, data) as study:
+        return study.writer.stored()
+
+
+def kept_evaluation(result: dict[str, Any], stored: list[Any], trial: int, seed: int | None) -> int:
+    """The best evaluation of one run of a trial."""
+    if seed is None:
+        return int(stored[trial].run["best"])
+    row = next(row for row in result["confirmed"] if row["trial"] == trial)
+    return int(next(run["best"] for run in row["runs"] if run["seed"] == seed))
+
+
+def judged_by_hand(result: dict[str, Any], folder: Path, data: Data, asked: StudyConfig) -> list[tuple[float, float]]:
+    """One network's value and all candidates' on each seed, each run trained by the reference, predictions averaged here."""
+    found, stored = [], stored_trials(folder, data, asked)
+    for seed in range(SEEDS):
+        values = []
+        for number in range(max(1, len(data.folds))):
+            part, networks = data.fold(number), []
+            for trial, run in result["choice"]["candidates"]:
+                spec = specification(asked, asked.space.suggest(fixed(stored[trial].params)), trial, data)
+                if data.folds:
+                    evaluation = kept_evaluation(result, stored, trial, run)
+                    passes = spec.evaluate_at[evaluation - 1] * spec.batch_size / len(data.training)
+                    rows = len(part.training)
+                    spec = replace(spec, evaluate_at=(max(1, round(passes * rows / spec.batch_size)),))
+                judging = replace(fresh(spec, derive_seed(0, "judging"), seed), rungs=())
+                again = train(judging, part, Several([]))
+                assert again is not None
+                networks.append(Member(spec.architecture, again.weights, trial, judging.seed))  # type: ignore[arg-type]
+            model = model_of(part, networks, metrics={}, provenance={})
+            each = [predict(replace(model, members=(one,)), part.validation.inputs) for one in networks]
+            values.append([by_hand(one, part.validation, part) for one in (each[0], torch.stack(each).mean(dim=0))])
+        found.append(tuple(np.mean(values, axis=0)))
+    return found
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression", "folds"])
+def test_the_ensemble_is_judged_against_one_network_by_runs_that_chose_nothing(tmp_path: Path, task: str) -> None:
+    """On further seeds one network's value and the candidates' together are those of the reference's runs; the better mean is kept."""
+    data, asked = folded() if task == "folds" else small_data(task), config(ensemble=2)
+    result, lines = run(tmp_path, data, asked)
+    choice, seeds = result["choice"], judged_by_hand(result, tmp_path, data, asked)
+    single, ensemble = np.mean(seeds, axis=0)
+    assert choice["single"]["value"] == pytest.approx(single)
+    assert choice["ensemble"]["value"] == pytest.approx(ensemble)
+    better = ensemble < single - 1e-9 if task == "regression" else ensemble > single + 1e-9
+    assert choice["kept"] == ("ensemble" if better else "single")
+    assert result["networks"] == choice["candidates"][: 2 if better else 1]
+    assert [member.trial for member in load_model(tmp_path).members] == [trial for trial, _ in result["networks"]]
+    assert (
+        f"judging an ensemble of 2 networks against one of them on 3 further seeds: {6 * max(1, len(data.folds))} runs"
+        in lines
+    )
+
+
+@pytest.mark.parametrize("kept", ["ensemble", "single"])
+@pytest.mark.parametrize("task", ["multiclass", "regression"])
+def test_the_model_that_is_kept_alone_sees_the_test_rows(
+    tmp_path: Path, task: str, kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One look, by the kept model's networks; its figure is that of their mean prediction, computed by hand, and is not taken again."""
+    scored = list[list[int]]()
+
+    def score(data: Data, members: Any, outputs: Any) -> dict[str, Any]:
+        scored.append([member.trial for member in members])
+        return score_test(data, members, outputs)
+
+    monkeypatch.setattr(finish, "score_test", score)
+    monkeypatch.setattr(ensemble, "_better", lambda *values: kept == "ensemble")
+    data = small_data(task)
+    result, _ = run(tmp_path, data, config(ensemble=2))
+    model = load_model(tmp_path)
+    assert len(model.members) == (2 if kept == "ensemble" else 1)
+    singles = [predict(replace(model, members=(one,)), data.test.inputs) for one in model.members]
+    assert result["test"]["value"] == pytest.approx(by_hand(torch.stack(singles).mean(dim=0), data.test, data))
+    again, lines = run(tmp_path, data, config(ensemble=2))
+    assert again == result
+    assert not any("judging" in line for line in lines)
+    assert scored == [[trial for trial, _ in result["networks"]]]
+    assert result["looks"] == 1
+    value = result["choice"]["ensemble"]["value"] if kept == "ensemble" else result["fresh"]["value"]
+    sign = -1 if task == "regression" else 1
+    assert result["gaps"]["test"]["value"] == pytest.approx(sign * (value - result["test"]["value"]))
+
+
+def test_the_single_network_of_an_ensemble_can_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the first of the ensemble, predicts as that one does, and claims none of the ensemble's figures."""
+    monkeypatch.setattr(ensemble, "_better", lambda *values: True)
+    data = small_data()
+    run(tmp_path, data, config(ensemble=2))
+    model = load_model(tmp_path)
+    one = alone(model)
+    first = predict(replace(model, members=model.members[:1]), data.test.inputs)
+    assert torch.equal(predict(one, data.test.inputs), first)
+    assert not torch.equal(predict(model, data.test.inputs), first)
+    assert one.provenance["trials"] == [model.members[0].trial]
+    assert {"test", "validation", "choice"} & set(one.metrics) == set()
+    assert alone(one) is one
+
+
+def test_a_single_network_is_told_as_one_of_the_ensemble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Commands say of `--model single` that the ensemble is what is kept, without the values that chose it; of the ensemble why it is."""
+    monkeypatch.setattr(ensemble, "_better", lambda *values: True)
+    run(tmp_path, small_data(), config(ensemble=2))
+    model = load_model(tmp_path)
+    tell_model(Screen(""), "predict", "3 rows with", alone(model))
+    said = capsys.readouterr().out
+    assert f"3 rows with one network (trial {model.members[0].trial})\n" in said
+    assert "It is the first network of an ensemble of 2 networks; the study keeps the ensemble." in said
+    assert "together reach" not in said
+    tell_model(Screen(""), "predict", "3 rows with", model)
+    assert "the ensemble is kept." in capsys.readouterr().out
+
+
+def test_equal_values_are_the_single_network_s() -> None:
+    """A tie, also one up to rounding, keeps one network; a better ensemble is above or below, as the metric asks."""
+    one, more = Estimate(0.9, 0.8, 1.0), Estimate(0.9 + 1e-12, 0.8, 1.0)
+    assert not ensemble._better(one, one, maximize=True)
+    assert not ensemble._better(more, one, maximize=True)
+    assert ensemble._better(Estimate(0.91, 0.8, 1.0), one, maximize=True)
+    assert not ensemble._better(Estimate(0.91, 0.8, 1.0), one, maximize=False)
+    assert ensemble._better(Estimate(0.89, 0.8, 1.0), one, maximize=False)
+
+
+def test_a_failed_judging_run_counts_as_the_worst(tmp_path: Path) -> None:
+    """Where a candidate diverges on a further seed, whoever needs it has the metric's worst value there."""
+    data = small_data()
+    network = Network(0, None, specification(config(), config().space.suggest(fixed(SPACE_POINT)), 0, data), 0.9, 3)
+    good = train(network.spec, data, Several([]))
+    assert good is not None
+    bad = replace(good, weights=None)
+    assert ensemble._value([(network, good)], data) > 0
+    assert ensemble._value([(network, good), (network, bad)], data) == data.summary["worst"] == 0.0
+
+
+def test_when_the_time_is_up_one_network_is_kept(tmp_path: Path) -> None:
+    """An ensemble that nobody judged is not kept; the same command with more time judges it."""
+    data, lines = small_data(), list[str]()
+    run(tmp_path, data, config())
+    run_options = RunOptions(tmp_path, sqlite_url(tmp_path.absolute() / "study.db"), "cpu", engine="fused")
+    short = config(ensemble=2)
+    short = short.model_copy(update={"search": short.search.model_copy(update={"timeout": 1e-9})})
+    with open_study(short, run_options, data) as study:
+        result = run_study(study, make_engine("fused", data, 2, "float32"), lambda standing: None, lines.append)
+    assert "time is up: one network is kept, since no ensemble was judged against it; the same command goes on" in lines
+    assert (len(result["networks"]), result["choice"]) == (1, None)
+    assert run(tmp_path, data, config(ensemble=2))[0]["choice"] is not None
+
+
+def test_an_ensemble_of_more_than_is_confirmed_is_told(tmp_path: Path) -> None:
+    """A line says so, and as many networks as there are predict together."""
+    result, lines = run(tmp_path, small_data(), config(ensemble=9))
+    assert "confirm.ensemble = 9, but 2 confirmed: an ensemble is of so many" in lines
+    assert len(result["choice"]["candidates"]) == 2
+    assert len(load_model(tmp_path).members) == len(result["networks"])
+
+
+def test_without_test_rows_nothing_unbiased_is_claimed(tmp_path: Path) -> None:
+    """No test row: no test score, no gap to it, no look counted."""
+    data = small_data()
+    empty = replace(data, test=Rows(data.test.inputs[:0], data.test.targets[:0]))
+    result, _ = run(tmp_path, empty, config())
+    assert result["test"] == {}
+    assert "test" not in result["gaps"]
+    assert "looks" not in result
+
+
+def test_weights_of_other_data_are_not_taken(whole: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    """A model's file of another study or other data is passed over, and the right network is trained."""
+    folder, _ = whole
+    run(tmp_path, small_data(), config())
+    for name, data in (("best.json", b"{}"), ("best.safetensors", b"\0" * 64)):
+        (tmp_path / name).write_bytes(data)
+    run(tmp_path, small_data(), config())
+    assert (tmp_path / "best.safetensors").read_bytes() == (folder / "best.safetensors").read_bytes()
+
+
+def folded() -> Data:
+    """Small data whose rows that are not test rows are divided twice."""
+    data = small_data()
+    scaled = {"target_mean": data.target_mean, "target_scale": data.target_scale}
+    half = Rows(data.training.inputs[:18], data.training.targets[:18])
+    folds = (Fold(data.training, data.validation, **scaled), Fold(half, data.validation, **scaled))
+    return replace(data, folds=folds)
+
+
+def test_with_folds_the_chosen_run_is_trained_once_more_on_all_rows(tmp_path: Path) -> None:
+    """Fresh runs are means over folds; the network has trained on training and validation rows, as many passes as its best evaluation."""
+    data = folded()
+    result, _ = run(tmp_path, data, config())
+    assert result["refitted"]
+    assert len(result["confirmed"][0]["runs"]) == 3
+    (member,) = load_model(tmp_path).members
+    kept = result["seed"]
+    best = next((r["best"] for r in result["confirmed"][0]["runs"] if r["seed"] == kept), None)
+    run_options = RunOptions(tmp_path, sqlite_url(tmp_path.absolute() / "study.db"), "cpu")
+    with open_study(config(), run_options, data) as study:
+        (stored,) = (t for n, t in enumerate(study.writer.stored()) if n == result["trial"])
+    best = best or stored.run["best"]
+    values = config().space.suggest(fixed(stored.params))
+    spec = replace(specification(config(), values, result["trial"], data), seed=member.seed)
+    parts = (data.training, data.validation)
+    rows = Rows(torch.cat([part.inputs for part in parts]), torch.cat([part.targets for part in parts]))
+    updates = max(1, round(spec.evaluate_at[best - 1] / len(data.training) * len(rows)))
+    order = spec.order_seed if kept is None else fresh(spec, 0, kept).order_seed
+    alone = train(
+        replace(spec, evaluate_at=(updates,), order_seed=order), replace(data, training=rows, folds=()), Several([])
+    )
+    assert alone is not None
+    for name, tensor in alone.weights.items():
+        torch.testing.assert_close(member.weights[name], tensor, rtol=1e-9, atol=1e-9)

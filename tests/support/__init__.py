@@ -1,0 +1,1 @@
+"""What tests share: records, studies, engines and servers that are made up for them."""

@@ -1,0 +1,147 @@
+"""The pulling engine: places, refills, exhausted memory and stopping, over lanes that train nothing."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+import torch
+
+from hpsearch.data import Data
+from hpsearch.training.groups import Plan, PullingEngine, Window
+from hpsearch.trial import Outcome, TrainingRun, TrialSpec
+from tests.support.small import small_data, small_spec
+
+EXHAUSTED = "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"
+
+
+@dataclass(eq=False)
+class Bench:
+    """A source of trials that prunes some, and the lanes that it was trained by."""
+
+    specs: list[TrialSpec]
+    prunes: dict[int, int] = field(default_factory=dict)  # trial → the evaluation where it is pruned
+    fits: int = 99  # trials that memory holds
+    fails_at: int = 1  # evaluation where memory runs out
+    stopping: bool = False
+    stop_after: int = 10**9
+    sizes: list[int] = field(default_factory=list)
+    rungs: list[tuple[int, int]] = field(default_factory=list)
+    asked: list[int] = field(default_factory=list)
+    runs: dict[int, TrainingRun] = field(default_factory=dict)
+    flying: set[int] = field(default_factory=set)
+    most: int = 0
+
+    def take(self, room: int) -> Sequence[TrialSpec]:
+        self.asked.append(room)
+        taken, self.specs = self.specs[:room], self.specs[room:]
+        self.flying |= {spec.number for spec in taken}
+        self.most = max(self.most, len(self.flying))
+        return taken
+
+    def prune(self, number: int, evaluation: int, metric: float) -> bool:
+        self.rungs.append((number, evaluation))
+        return self.prunes.get(number) == evaluation
+
+    def finish(self, run: TrainingRun) -> None:
+        self.flying.discard(run.number)
+        self.runs[run.number] = run
+        self.stopping = len(self.runs) >= self.stop_after
+
+    def train(self, places: int, size: int = 99) -> "Bench":
+        plan = Plan("fake", "", size, lambda specs, data: FakeLane(list(specs), self))
+        PullingEngine(small_data(), lambda spec: plan, places=places, workers=2).run(self)
+        return self
+
+
+class FakeLane:
+    """Its metric is the trial's number and the evaluation; it runs out of memory where more trials are in it than fit."""
+
+    def __init__(self, specs: list[TrialSpec], bench: Bench) -> None:
+        self.numbers, self.bench, self.evaluation = [spec.number for spec in specs], bench, 0
+        bench.sizes.append(len(specs))
+
+    def advance(self, stopping: Callable[[], bool]) -> Mapping[int, Window] | None:
+        if stopping():
+            return None
+        self.evaluation += 1
+        if self.evaluation == self.bench.fails_at and len(self.numbers) > self.bench.fits:
+            raise RuntimeError(EXHAUSTED)
+        return {n: Window(torch.ones(1), (1.0, n + self.evaluation / 10), float(self.evaluation)) for n in self.numbers}
+
+    def weights(self, number: int) -> Mapping[str, torch.Tensor]:
+        return {"number": torch.tensor(number)}
+
+    def drop(self, numbers: Collection[int]) -> None:
+        self.numbers = [number for number in self.numbers if number not in numbers]
+
+
+def specs(count: int, **changes: object) -> list[TrialSpec]:
+    return [small_spec(small_data(), number=n, rungs=(1, 2, 3), **changes) for n in range(count)]
+
+
+def test_a_lane_has_one_order_of_batches() -> None:
+    """Trials whose batches come in another order (the same trial on fresh seeds) train in lanes of their own."""
+    bench = Bench([replace(spec, order_seed=spec.number // 2) for spec in specs(6)])
+    assert bench.train(6).sizes == [2, 2, 2]
+    assert len(bench.runs) == 6
+
+
+def test_places_stay_full_and_are_never_exceeded() -> None:
+    """Pruned and finished trials leave at rungs and new ones take their places, until the last trial."""
+    bench = Bench(specs(20), prunes={1: 1, 3: 2, 8: 3}).train(places=5)
+    assert sorted(bench.runs) == list(range(20))
+    assert bench.most == 5
+    assert {n for n, run in bench.runs.items() if run.outcome is Outcome.PRUNED} == {1, 3, 8}
+    assert [len(bench.runs[n].history) for n in (1, 3, 8, 0)] == [1, 2, 3, 4]
+
+
+def test_wide_devices_are_refilled_in_good_parts() -> None:
+    """With many places a single free one waits for others, so that no lane of one trial wastes a wide device."""
+    bench = Bench(specs(60), prunes={n: 1 + n % 3 for n in range(40)}).train(places=32)
+    assert sorted(bench.runs) == list(range(60))
+    assert all(room >= 4 for room in bench.asked)
+
+
+def test_a_lane_has_one_batch_size_and_one_budget() -> None:
+    """Trials of different batch sizes or evaluations are never in one lane."""
+    mixed = [*specs(3), *(replace(s, number=s.number + 3, batch_size=7) for s in specs(2))]
+    assert sorted(Bench(mixed).train(places=5).sizes) == [2, 3]
+
+
+@pytest.mark.parametrize("fails_at", [1, 3])
+def test_exhausted_memory_halves_the_lane(fails_at: int) -> None:
+    """A lane that does not fit goes on in halves, its rungs reported once; no trial is lost, and the size is remembered."""
+    bench = Bench(specs(16), fits=2, fails_at=fails_at).train(places=8)
+    assert {run.outcome for run in bench.runs.values()} == {Outcome.FINISHED}
+    assert sorted(bench.runs) == list(range(16))
+    assert {len(run.history) for run in bench.runs.values()} == {4}
+    assert len(bench.rungs) == len(set(bench.rungs)) == 16 * 3
+    assert bench.sizes == [8, 4, 4, 2, 2, 2, 2, 2, 2, 2, 2]
+
+
+def test_a_trial_that_does_not_fit_alone_ends_in_its_outcome() -> None:
+    """One trial that exhausts memory alone ends as out of memory; the study goes on."""
+    bench = Bench(specs(3), fits=0).train(places=3)
+    assert {run.outcome for run in bench.runs.values()} == {Outcome.OUT_OF_MEMORY}
+    assert sorted(bench.runs) == [0, 1, 2]
+
+
+def test_a_stopped_source_ends_the_engine() -> None:
+    """Once the source is stopping nothing more is finished or taken."""
+    bench = Bench(specs(20), stop_after=3).train(places=2, size=1)
+    assert 3 <= len(bench.runs) <= 4
+
+
+def test_a_bug_passes_through() -> None:
+    """Any other error of a lane reaches the caller."""
+
+    class Broken(FakeLane):
+        def advance(self, stopping: Callable[[], bool]) -> Mapping[int, Window] | None:
+            raise RuntimeError("shapes cannot be multiplied")
+
+    def opened(specs: Sequence[TrialSpec], data: Data) -> Broken:
+        return Broken(list(specs), bench)
+
+    bench = Bench(specs(2))
+    with pytest.raises(RuntimeError, match="multiplied"):
+        PullingEngine(small_data(), lambda spec: Plan("", "", 2, opened), places=2, workers=1).run(bench)
