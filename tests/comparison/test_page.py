@@ -422,10 +422,10 @@ def test_minimised_metrics_are_told_with_their_direction() -> None:
 def test_the_report_needs_no_torch(tmp_path: Path) -> None:
     """Making a comparison's report imports neither torch nor anything that trains."""
     code = (
-        "import sys; from pathlib import Path; sys.path.insert(0, 'tests'); from comparisons import comparison;"
+        "import sys; from pathlib import Path; from tests.support.comparisons import comparison;"
         "from hpsearch.comparison.page import write_comparison;"
         f"write_comparison(comparison(seeds=2, measured=0), Path({str(tmp_path)!r}));"
-        "print([m for m in sys.modules if m == 'torch' or m.startswith(('hpsearch.training', 'hpsearch.comparison'))])"
+        "print([m for m in sys.modules if m == 'torch' or m.startswith(('hpsearch.training', 'hpsearch.comparison.study'))])"
     )
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)

@@ -16,21 +16,20 @@ from tests.support.comparisons import comparison
 from tests.support.escapes import minima, textbook
 
 PACKAGE = Path(__file__).parents[2] / "hpsearch"
-READERS = sorted(
-    {*PACKAGE.glob("figures/comparison/*.py"), *PACKAGE.glob("report/compared/*.py"), PACKAGE / "screen.py"}
-)
+COMPARISON = PACKAGE / "comparison"
+READERS = sorted({*COMPARISON.glob("figures/*.py"), *COMPARISON.glob("page/*.py"), COMPARISON / "screen.py"})
 KEY = re.compile(r"[a-z_]+(\.[a-z_0-9-]+)+")
 TABLES = {key.partition(".")[0] for key in sentences("en")}
 # What fills the gap of `texts(f"moment.{name}")` stands in the module itself, but for these tables, whose names come from elsewhere.
 ELSEWHERE = {
-    "figure": ["evidence/rates.py", "evidence/noise.py", "statistics/stability.py", "evidence/quality.py"],
-    "claim": ["evidence/verdicts.py"],
-    "verdict": ["evidence/verdicts.py"],
-    "judgement": ["evidence/verdicts.py"],
-    "page": ["report/page.py"],
-    "moment": ["evidence/noise.py", "figures/comparison/measures.py"],
-    "class": ["evidence/escape.py"],
-    "method": ["evidence/escape.py", "minima/cells.py", "minima/teacher.py"],
+    "figure": ["comparison/analysis/rates.py", "comparison/analysis/noise.py", "statistics/stability.py", "comparison/analysis/quality.py"],
+    "claim": ["comparison/analysis/verdicts.py"],
+    "verdict": ["comparison/analysis/verdicts.py"],
+    "judgement": ["comparison/analysis/verdicts.py"],
+    "page": ["reporting/page.py"],
+    "moment": ["comparison/analysis/noise.py", "comparison/figures/measures.py"],
+    "class": ["comparison/analysis/escape.py"],
+    "method": ["comparison/analysis/escape.py", "comparison/escape/cells.py", "comparison/escape/teacher.py"],
     "metric": ["data/metrics.py", "data/tasks.py"],
     "check": ["data/tasks.py"],
     "head": ["data/tasks.py"],

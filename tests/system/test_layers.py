@@ -48,7 +48,7 @@ HOMES = {
     "pyarrow": {"data"},
     "plotly": {"reporting", "comparison"},
     "pydantic": {"config"},
-    "rich": {"reporting"},
+    "rich": {"reporting", "comparison"},
     "safetensors": {"searching", "model"},
     "numba": {"training", "comparison"},
     "ray": {"training"},
