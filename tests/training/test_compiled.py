@@ -168,7 +168,6 @@ def test_kernels_release_the_lock_and_are_kept() -> None:
 
 COLD_OR_WARM = """
 import json, sys
-sys.path.insert(0, "tests")
 import torch
 from tests.support.cohorts import spec_of
 from tests.support.small import small_data
