@@ -11,6 +11,7 @@ from hpsearch.commands import (
     compare,
     dashboard,
     export,
+    help,  # noqa: A004 - named as its command is
     log,
     predict,
     refit,
@@ -32,4 +33,5 @@ COMMANDS: tuple[ModuleType, ...] = (
     dashboard,
     log,
     verify,
+    help,
 )  # in the order of --help

@@ -48,7 +48,7 @@ HOMES = {
     "pyarrow": {"data"},
     "plotly": {"reporting", "comparison"},
     "pydantic": {"config"},
-    "rich": {"reporting", "comparison"},
+    "rich": {"reporting", "comparison", "commands"},
     "safetensors": {"searching", "model"},
     "numba": {"training", "comparison"},
     "ray": {"training"},
