@@ -71,7 +71,7 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
             self._keep(found)
             if self.refit and split is not None:  # with folds the networks have trained on all rows already
                 whole = data_of(everything(len(targets)))
-                engine = prepare_engine(config, run_options, whole, lambda line: None)
+                engine = prepare_engine(config, run_options, whole)
                 self.model_ = refit_model(found.model, found.record, config, data, whole, engine)
         if notice:
             warnings.warn(f"{type(self).__name__}: {notice}.", stacklevel=3)

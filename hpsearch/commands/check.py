@@ -39,10 +39,10 @@ def call(options: argparse.Namespace) -> None:
     data = prepare_data(config, place)
     screen = Screen(data.metric.name)
     _show_data(screen, config, data)
-    explain = screen.explain if options.verbose else lambda line: None
-    engine = prepare_engine(config, place, data, explain)
-    _show_space(screen, config)
-    _show_estimate(screen, config, estimate(config, data, engine, places_of(config, place, data)))
+    with screen.logs(options.verbose):
+        engine = prepare_engine(config, place, data)
+        _show_space(screen, config)
+        _show_estimate(screen, config, estimate(config, data, engine, places_of(config, place, data)))
     screen.row("to run it", _command(options))
 
 

@@ -62,19 +62,18 @@ def call(options: argparse.Namespace) -> None:
         screen.row("compare", f"escape tests: {config.minima.seeds} runs in each cell, {config.minima.starts} networks")
         screen.row("folder", run_options.folder)
         with screen.live():
-            run_minima(config, run_options, screen.stage)
+            run_minima(config, run_options, screen)
         _conclude(run_options, config.study.name, screen, options.lang)
         return
     data = prepare_data(config, run_options)
     screen = Screen(data.metric.name)
-    explain = screen.explain if options.verbose else lambda line: None
-    with open_comparison(config, run_options, data, screen.announce) as opened:
+    with screen.logs(options.verbose), open_comparison(config, run_options, data) as opened:
         device = run_options.trained_on(data)
         introduce_comparison(screen, config, opened.arms, data.summary, device, run_options.folder, notices)
-        engine = prepare_engine(config, run_options, data, explain, screen.announce)
+        engine = prepare_engine(config, run_options, data)
         try:
             with screen.live():
-                run_comparison(opened, engine, screen.stage, screen.announce)
+                run_comparison(opened, engine, screen)
         except (Stopped, SearchFailed):
             _compared(run_options, config.study.name, options.lang)
             raise

@@ -48,7 +48,7 @@ def call(options: argparse.Namespace) -> None:
 
     replayed = replay(record, trial, question, engine_for(question.data))
     _tell(screen, trial, replayed)
-    model = model_again(record, question, replayed, engine_for, screen.announce)
+    model = model_again(record, question, replayed, engine_for, screen)
     _keep(screen, folder, f"trial-{options.trial}", model, replayed.run.outcome)
     if replayed.verdict == DIFFERS:
         raise HpsearchError(

@@ -49,13 +49,12 @@ def call(options: argparse.Namespace) -> None:
     url, folder = place.storage, place.folder
     data = prepare_data(config, place)
     screen = Screen(data.metric.name)
-    explain = screen.explain if options.verbose else lambda line: None
     try:
-        with open_study(config, place, data, screen.announce) as study:
+        with screen.logs(options.verbose), open_study(config, place, data) as study:
             screen.introduce(config, data.summary, place.trained_on(data), folder)
-            engine = prepare_engine(config, place, data, explain, screen.announce)
+            engine = prepare_engine(config, place, data)
             with screen.live():
-                run_study(study, engine, screen.show, screen.announce, screen.stage)
+                run_study(study, engine, screen)
     except CompletedElsewhere as complete:
         screen.announce(str(complete))
         return

@@ -1,12 +1,12 @@
 """What every stage of a comparison works with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from hpsearch.config import CompareSection, StudyConfig
 from hpsearch.data.dataset import Data
-from hpsearch.searching.phase import PhaseProgress
+from hpsearch.progress import Observer
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine
@@ -24,7 +24,7 @@ class ComparisonContext:
     data: Data
     engine: Engine
     writer: StudyWriter
-    show: Callable[[PhaseProgress], None]
+    observer: Observer
     stopping: bool = False
 
     @property

@@ -11,6 +11,7 @@ from hpsearch.comparison.measurements.state import State, mean_loss
 from hpsearch.comparison.moments import moments
 from hpsearch.comparison.winners import reached
 from hpsearch.data.dataset import Data
+from hpsearch.progress import Observer, PhaseProgress
 from hpsearch.searching.replicate_seeds import fresh
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training.devices import workers
@@ -19,6 +20,8 @@ from hpsearch.training.threads import begin_worker, one_thread
 from hpsearch.trial import Direction, History, TrialSpec
 
 REFERENCE = 32  # the batch size nearest to it is where batches of all sizes are drawn
+
+MEASURING = "measuring runs update by update"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ def measure(
     seed: int,
     runs: int,
     target: float,
-    show: Callable[[int, int], None],
+    observer: Observer,
     stopping: Callable[[], bool],
 ) -> None:
     """Measure the first `runs` runs of each arm, those that are not measured yet."""
@@ -47,7 +50,7 @@ def measure(
     reference = min(sizes, key=lambda size: abs(size - REFERENCE), default=0)
     todo = [job for job in jobs if str(job.spec.number) not in job.kept and len(job.history)]
     done = len(jobs) - len(todo)
-    show(done, len(jobs))
+    observer.phase(PhaseProgress(MEASURING, done, len(jobs)))
     with one_thread(data), ThreadPoolExecutor(workers(data), initializer=begin_worker, initargs=(data,)) as pool:
         futures = {
             pool.submit(
@@ -61,7 +64,7 @@ def measure(
                 job.kept[str(job.spec.number)] = found
                 job.writer.keep(job.kept, "measured")
             done += 1
-            show(done, len(jobs))
+            observer.phase(PhaseProgress(MEASURING, done, len(jobs)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from hpsearch.comparison.tuning import RoundRobinSource
 from hpsearch.comparison.winners import best, common_target, fastest
 from hpsearch.errors import SearchFailed
 from hpsearch.model.provenance import versions
+from hpsearch.progress import PhaseProgress
 from hpsearch.searching.loop import Search
-from hpsearch.searching.phase import PhaseProgress
 from hpsearch.searching.study import make_search, make_view, specification
 from hpsearch.space.answers import fixed
 from hpsearch.storage.reading import WINNER
@@ -31,7 +31,7 @@ def budgeted(context: ComparisonContext, arms: list[Arm]) -> list[Arm]:
         return arms
     known = context.writer.kept("updates")
     for number, arm in enumerate(arms):
-        context.show(PhaseProgress("timing updates", number, len(arms)))
+        context.observer.phase(PhaseProgress("timing updates", number, len(arms)))
         if arm.name not in known:
             known[arm.name] = updates_in(compare.seconds, arm, context.data, context.engine)
     context.writer.keep(known, "updates")
@@ -41,19 +41,17 @@ def budgeted(context: ComparisonContext, arms: list[Arm]) -> list[Arm]:
 def tune(context: ComparisonContext, arms: list[Arm]) -> list[Search]:
     """Try every arm's hyperparameters."""
     compare = context.compare
-    context.show(PhaseProgress("tuning", 0, len(arms) * compare.trials))
+    context.observer.phase(PhaseProgress("tuning", 0, len(arms) * compare.trials))
     searches = []
     for arm in arms:
         writer = context.open(arm.name, arm.config.settings())
         view = make_view(arm.config, context.direction)
-        searches.append(make_search(arm.config, view, writer, context.data, compare.trials, lambda standing: None))
+        searches.append(make_search(arm.config, view, writer, context.data, compare.trials))
     target = compare.target if compare.tune_until == "target" else None
     if target is not None:
         for search in searches:
             search.specify = capped(search, target, context.direction)
-    _run(
-        context, "tuning", searches, lambda: sum(s.standing.done for s in searches), len(arms) * compare.trials, target
-    )
+    _run(context, "tuning", searches, lambda: sum(s.status.done for s in searches), len(arms) * compare.trials, target)
     return searches
 
 
@@ -121,6 +119,8 @@ def train_again(
 def _run(
     context: ComparisonContext, name: str, sources: list[Any], done: Callable[[], int], total: int, target: float | None
 ) -> None:
-    together = RoundRobinSource(sources, context, target, lambda: context.show(PhaseProgress(name, done(), total)))
+    together = RoundRobinSource(
+        sources, context, target, lambda: context.observer.phase(PhaseProgress(name, done(), total))
+    )
     context.engine.run(together)
-    context.show(PhaseProgress(name, done(), total))
+    context.observer.phase(PhaseProgress(name, done(), total))

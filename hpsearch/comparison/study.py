@@ -1,6 +1,6 @@
 """A comparison from its configuration to its storage: tune every arm, train the winners again, measure. Each step resumes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -15,11 +15,10 @@ from hpsearch.comparison.stages import budgeted, choose, train_again, tune
 from hpsearch.config import MinimaConfig, MinimaSection, StudyConfig
 from hpsearch.data.dataset import Data
 from hpsearch.errors import Stopped
-from hpsearch.searching.phase import PhaseProgress
+from hpsearch.progress import SILENT, Observer, PhaseProgress
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.searching.stopping import stopping
 from hpsearch.searching.study import open_writer
-from hpsearch.storage.retrying import say_aside
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine
 
@@ -38,9 +37,7 @@ class Opened:
 
 
 @contextmanager
-def open_comparison(
-    config: StudyConfig, run_options: RunOptions, data: Data, announce: Callable[[str], None] = say_aside
-) -> Iterator[Opened]:
+def open_comparison(config: StudyConfig, run_options: RunOptions, data: Data) -> Iterator[Opened]:
     """Open a comparison's storage and folder, after everything that can be refused is.
 
     Raises:
@@ -48,21 +45,19 @@ def open_comparison(
     """
     arms = make_arms(config, len(data.training))
     named = (config.study.name, data.metric.direction)
-    with open_writer(run_options, *named, config.settings(), data.summary, announce=announce) as writer:
+    with open_writer(run_options, *named, config.settings(), data.summary) as writer:
         yield Opened(config, run_options, data, arms, writer)
 
 
-def run_comparison(
-    opened: Opened, engine: Engine, show: Callable[[PhaseProgress], None], announce: Callable[[str], None]
-) -> None:
+def run_comparison(opened: Opened, engine: Engine, observer: Observer = SILENT) -> None:
     """Run or continue a comparison; its storage keeps everything.
 
     Raises:
         SearchFailed: no trial of any batch size gave a usable network.
         Stopped: a signal ended it; everything told is kept.
     """
-    context = ComparisonContext(opened.config, opened.run_options, opened.data, engine, opened.writer, show)
-    with stopping(context, announce) as status:
+    context = ComparisonContext(opened.config, opened.run_options, opened.data, engine, opened.writer, observer)
+    with stopping(context, observer) as status:
         for _ in _stages(context, opened.arms):
             context.writer.flush()
             if status():
@@ -86,7 +81,7 @@ def _stages(context: ComparisonContext, arms: list[Arm]) -> Iterator[None]:
     if not context.writer.kept("textbook"):
         context.writer.keep(two_weights(context.data, context.config.study.seed), "textbook")
     yield
-    _escape(context.writer, context.config.minima, context.show)
+    _escape(context.writer, context.config.minima, context.observer)
     yield
 
 
@@ -99,7 +94,7 @@ def _measure(context: ComparisonContext, winners: list[Measured], target: float)
         seed=context.config.study.seed,
         runs=compare.measured,
         target=target,
-        show=lambda done, total: context.show(PhaseProgress("measuring runs update by update", done, total)),
+        observer=context.observer,
         stopping=lambda: context.stopping,
     )
 
@@ -110,31 +105,31 @@ def _share(context: ComparisonContext, winners: list[Measured], target: float) -
     names = [winner.name for winner in winners]
     if not compare.measured or context.writer.kept("shared_of").get("winners") == names:
         return
-    context.show(PhaseProgress("comparing paths", 0, 1))
+    context.observer.phase(PhaseProgress("comparing paths", 0, 1))
     seed = context.config.study.seed
     found = share(winners, context.data, seed=seed, target=target, stopping=lambda: context.stopping)
     if found is not None:
         context.writer.keep(found, "shared")
         context.writer.keep({"winners": names}, "shared_of")
-        context.show(PhaseProgress("comparing paths", 1, 1))
+        context.observer.phase(PhaseProgress("comparing paths", 1, 1))
 
 
-def _escape(writer: StudyWriter, minima: MinimaSection | None, show: Callable[[PhaseProgress], None]) -> None:
+def _escape(writer: StudyWriter, minima: MinimaSection | None, observer: Observer) -> None:
     """Run the escape tests, where they are asked for and not kept yet."""
     if minima is None or writer.kept("minima").get("asked") == minima.model_dump():
         return
     done = count()
     settings = sized(minima.seeds, minima.starts)
-    show(PhaseProgress(ESCAPES, next(done), TESTS))
-    answers = run_all(settings, lambda line: show(PhaseProgress(ESCAPES, next(done), TESTS)))
+    observer.phase(PhaseProgress(ESCAPES, next(done), TESTS))
+    answers = run_all(settings, lambda line: observer.phase(PhaseProgress(ESCAPES, next(done), TESTS)))
     writer.keep({**answers, "asked": minima.model_dump()}, "minima")
 
 
-def run_minima(config: MinimaConfig, run_options: RunOptions, show: Callable[[PhaseProgress], None]) -> None:
+def run_minima(config: MinimaConfig, run_options: RunOptions, observer: Observer) -> None:
     """Run the escape tests as a study of their own.
 
     Raises:
         UserError, StorageError: it cannot start.
     """
     with open_writer(run_options, config.study.name, "minimize", config.settings(), {}) as writer:
-        _escape(writer, config.minima, show)
+        _escape(writer, config.minima, observer)

@@ -1,5 +1,6 @@
 """The screen of a run: the data set, a live bar on a terminal and plain lines elsewhere, the result."""
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,8 +17,7 @@ from hpsearch.storage.results import mean_of, test_of
 
 if TYPE_CHECKING:
     from hpsearch.config import StudyConfig
-    from hpsearch.searching.loop import SearchStatus
-    from hpsearch.searching.phase import PhaseProgress
+    from hpsearch.progress import PhaseProgress, SearchStatus
     from hpsearch.searching.verify import Verified
     from hpsearch.storage import StudyRecord
 
@@ -32,7 +32,7 @@ def printable(text: object) -> str:
 
 
 class Screen:
-    """Shows a search as it goes: `show` after every trial, `announce` for a sentence, `conclude` at the end."""
+    """Shows a search as it goes: `status` after every trial, `announce` for a sentence, `conclude` at the end."""
 
     def __init__(self, metric: str, *, stderr: bool = False) -> None:
         self.console = Console(highlight=False, markup=False, soft_wrap=True, stderr=stderr)
@@ -61,35 +61,40 @@ class Screen:
         """Print a sentence above the bar."""
         self.console.print(printable(sentence))
 
-    def explain(self, line: str) -> None:
-        """Print which engine trains what, and why (-v)."""
-        self.row("engine", line)
+    @contextmanager
+    def logs(self, verbose: bool) -> Iterator[None]:
+        """Print what is logged: warnings as sentences, and with `verbose` which engine trains what, and why."""
+        logger, handler = logging.getLogger("hpsearch"), LogHandler(self)
+        level = logger.level
+        logger.setLevel(logging.INFO if verbose else logging.WARNING)
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
 
-    def show(self, standing: "SearchStatus") -> None:
+    def status(self, status: "SearchStatus") -> None:
         """Bring the bar (or, now and then, a line) up to date."""
-        line = self.line(standing)
+        line = self.line(status)
         if self.console.is_terminal:
-            self.bar.update(self.task, completed=standing.done, total=standing.total, description=line)
-        elif (
-            standing.best_number != self.best or time.monotonic() - self.last > PAUSE or standing.done == standing.total
-        ):
+            self.bar.update(self.task, completed=status.done, total=status.total, description=line)
+        elif status.best_number != self.best or time.monotonic() - self.last > PAUSE or status.done == status.total:
             self.console.print(line)
             self.last = time.monotonic()
-        self.best = standing.best_number
+        self.best = status.best_number
 
-    def line(self, standing: "SearchStatus") -> str:
+    def line(self, status: "SearchStatus") -> str:
         """Return the state of a search in one line."""
         best = (
-            f"best {self.metric} {number(standing.best)} (#{standing.best_number})"
-            if standing.best is not None
+            f"best {self.metric} {number(status.best)} (#{status.best_number})"
+            if status.best is not None
             else "no best yet"
         )
-        parts = [f"{standing.done}/{standing.total} trials", best, f"{standing.rate:.1f} trials/s"]
-        if standing.trained:
-            parts.append(f"{duration((standing.total - standing.done) / standing.rate)} left")
-        counts = {
-            name: getattr(standing, name) for name in ("pruned", "diverged", "out_of_memory", "killed", "repeated")
-        }
+        parts = [f"{status.done}/{status.total} trials", best, f"{status.rate:.1f} trials/s"]
+        if status.trained:
+            parts.append(f"{duration((status.total - status.done) / status.rate)} left")
+        counts = {name: getattr(status, name) for name in ("pruned", "diverged", "out_of_memory", "killed", "repeated")}
         parts += [f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count]
         return ", ".join(parts)
 
@@ -122,12 +127,12 @@ class Screen:
         classes = f" into {data['outputs']} classes" if data["task"] == "multiclass" else ""
         self.row("data", f"{data['title']}: {data['task']}{classes}, inputs {shape}, rows {rows}")
 
-    def stage(self, stage: "PhaseProgress") -> None:
+    def phase(self, progress: "PhaseProgress") -> None:
         """Bring the bar (or, now and then, a line) of a comparison up to date."""
-        line = f"{stage.name}: {stage.done:,}/{stage.total:,}"
+        line = f"{progress.name}: {progress.done:,}/{progress.total:,}"
         if self.console.is_terminal:
-            self.bar.update(self.task, completed=stage.done, total=stage.total, description=line)
-        elif line != self.told and (stage.done in (0, stage.total) or time.monotonic() - self.last > PAUSE):
+            self.bar.update(self.task, completed=progress.done, total=progress.total, description=line)
+        elif line != self.told and (progress.done in (0, progress.total) or time.monotonic() - self.last > PAUSE):
             self.console.print(line)
             self.last, self.told = time.monotonic(), line
 
@@ -202,6 +207,21 @@ class Screen:
     def row(self, head: str, text: object) -> None:
         """Print a line with its head."""
         self.console.print(f"{head:<11}{printable(text)}")
+
+
+class LogHandler(logging.Handler):
+    """Prints what is logged on a screen."""
+
+    def __init__(self, screen: Screen) -> None:
+        super().__init__()
+        self.screen = screen
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a warning as a sentence, an explanation as a line of its own."""
+        if record.levelno >= logging.WARNING:
+            self.screen.announce(record.getMessage())
+        else:
+            self.screen.row("engine", record.getMessage())
 
 
 def _validated(record: "StudyRecord", metric: MetricFormat) -> str:

@@ -15,8 +15,7 @@ from hpsearch.data import Data, from_arrays
 from hpsearch.data.splits import Split
 from hpsearch.errors import Stopped
 from hpsearch.model import Model, load_model
-from hpsearch.searching.loop import SearchStatus
-from hpsearch.searching.phase import PhaseProgress
+from hpsearch.progress import Observer
 from hpsearch.searching.run_options import RunOptions, divided, on_device, prepare_engine
 from hpsearch.searching.study import OpenStudy, open_in_memory, run_study
 from hpsearch.storage import StudyRecord
@@ -69,8 +68,8 @@ def array_data(
     return on_device(config, run_options, data)
 
 
-class Watch(Protocol):
-    """Who watches a study: the screen."""
+class Display(Observer, Protocol):
+    """An observer that shows a study from its settings on: the screen."""
 
     def introduce(self, config: StudyConfig, data: Mapping[str, Any], device: str, folder: object) -> None:
         """Say what is searched."""
@@ -78,18 +77,6 @@ class Watch(Protocol):
 
     def live(self) -> AbstractContextManager[None]:
         """Show that the search runs."""
-        ...
-
-    def show(self, standing: SearchStatus) -> None:
-        """Show where the search stands."""
-        ...
-
-    def stage(self, stage: PhaseProgress) -> None:
-        """Show where the confirmation stands."""
-        ...
-
-    def announce(self, sentence: str) -> None:
-        """Say a sentence."""
         ...
 
 
@@ -115,23 +102,23 @@ def search_in_memory(config: StudyConfig, run_options: RunOptions, data: Data) -
     return Found(record, load_model(run_options.folder))
 
 
-def run_interruptibly(study: OpenStudy, watch: Watch | None) -> None:
+def run_interruptibly(study: OpenStudy, display: Display | None) -> None:
     """Run a study as the command does; a signal ends it as Python's own handler would, past whoever catches errors to go on.
 
     Raises:
         KeyboardInterrupt: Ctrl-C.
         SystemExit: SIGTERM or SIGHUP.
     """
-    engine = prepare_engine(study.config, study.run_options, study.data, lambda line: None)
+    engine = prepare_engine(study.config, study.run_options, study.data)
     try:
-        if watch is None:
-            run_study(study, engine, lambda standing: None, lambda line: None)
+        if display is None:
+            run_study(study, engine)
             return
-        watch.introduce(
+        display.introduce(
             study.config, study.data.summary, str(study.data.training.inputs.device), study.run_options.folder
         )
-        with watch.live():
-            run_study(study, engine, watch.show, watch.announce, watch.stage)
+        with display.live():
+            run_study(study, engine, display)
     except Stopped as stopped:
         if stopped.status == 128 + SIGINT:
             raise KeyboardInterrupt from None

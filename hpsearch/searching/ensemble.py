@@ -21,6 +21,7 @@ from typing import Any
 
 from hpsearch.data.dataset import Data
 from hpsearch.errors import Stopped
+from hpsearch.progress import Observer
 from hpsearch.searching.networks import longer, member
 from hpsearch.searching.replicate_seeds import fresh
 from hpsearch.searching.replicates import PERFECT, Network, counted, plain
@@ -59,7 +60,7 @@ def judge_candidates(
     data: Data,
     study_seed: int,
     engine_for: Callable[[Data], Engine],
-    announce: Callable[[str], None],
+    observer: Observer,
 ) -> Choice:
     """Train the candidates, the winner first, on further seeds, and return what one and what all of them are worth.
 
@@ -68,10 +69,10 @@ def judge_candidates(
     """
     parts = [data.fold(number) for number in range(max(1, len(data.folds)))]
     runs = len(candidates) * SEEDS * len(parts)
-    announce(
+    observer.announce(
         f"judging an ensemble of {len(candidates)} networks against one of them on {SEEDS} further seeds: {runs} runs"
     )
-    values = [_values(candidates, data, part, study_seed, engine_for, announce) for part in parts]  # [folds][2][seeds]
+    values = [_values(candidates, data, part, study_seed, engine_for, observer) for part in parts]  # [folds][2][seeds]
     single, ensemble = (
         [sum(value) / len(parts) for value in zip(*(fold[which] for fold in values), strict=True)] for which in (0, 1)
     )
@@ -95,12 +96,12 @@ def _values(
     part: Data,
     study_seed: int,
     engine_for: Callable[[Data], Engine],
-    announce: Callable[[str], None],
+    observer: Observer,
 ) -> tuple[list[float], list[float]]:
     """Return the values of the first candidate and of all together on each seed, on the validation rows of one part."""
     specs = [_judging(network, data, part, study_seed, seed) for seed in range(SEEDS) for network in candidates]
     source = Several([replace(spec, number=number) for number, spec in enumerate(specs)])
-    with stopping(source, announce) as status:
+    with stopping(source, observer) as status:
         engine_for(part).run(source)
     if status():
         raise Stopped("stopped before one network and the ensemble were judged; every result is told", status())

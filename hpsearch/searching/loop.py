@@ -12,6 +12,7 @@ from heapq import nsmallest
 from typing import Any
 
 from hpsearch.errors import StorageError
+from hpsearch.progress import SILENT, Observer, SearchStatus
 from hpsearch.searching.sampler_view import SamplerView, TrialResult
 from hpsearch.searching.secondary_objectives import SecondaryObjectives
 from hpsearch.searching.utilisation import SlotUtilisation
@@ -25,33 +26,6 @@ COUNTED = {
     "out_of_memory": Outcome.OUT_OF_MEMORY,
     "killed": Outcome.KILLED,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class SearchStatus:
-    """Where the search stands; what the screen shows."""
-
-    done: int
-    total: int
-    best: float | None
-    best_number: int | None
-    pruned: int
-    diverged: int
-    out_of_memory: int
-    repeated: int
-    seconds: float
-    trained: int  # trials trained in this run, for the rate
-    killed: int = 0
-
-    @property
-    def failed(self) -> int:
-        """Trials without a usable value."""
-        return self.diverged + self.out_of_memory + self.killed
-
-    @property
-    def rate(self) -> float:
-        """Trials per second of this run."""
-        return self.trained / self.seconds if self.seconds > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +49,10 @@ class Search:
         trials: int,
         timeout: float | None,
         worst: float,
-        show: Callable[[SearchStatus], None] = lambda standing: None,
+        observer: Observer = SILENT,
         judge: SecondaryObjectives | None = None,
     ) -> None:
-        self.view, self.writer, self.specify, self.worst, self.show = view, writer, specify, worst, show
+        self.view, self.writer, self.specify, self.worst, self.observer = view, writer, specify, worst, observer
         self.judge = judge
         self.total = min(trials, view.limit) if view.limit is not None else trials
         self.timeout, self.started = timeout, time.monotonic()
@@ -107,8 +81,8 @@ class Search:
         self.left = self.total - sum(trial.finished for trial in self._stored[: self.total])
 
     @property
-    def standing(self) -> SearchStatus:
-        """Where the search stands now."""
+    def status(self) -> SearchStatus:
+        """The state of the search."""
         best = self.best
         return SearchStatus(
             total=self.total,
@@ -163,7 +137,7 @@ class Search:
         self._answers[run.number] = replace(answer, run=replace(run, weights=None))
         for repeat in self._waiting.pop(run.number, []):
             self._repeat(repeat, run.number)
-        self.show(self.standing)
+        self.observer.status(self.status)
 
     def _open(self) -> bool:
         """Whether another trial may start: not stopped, not all proposed, time left, and the results it depends on told."""
@@ -211,7 +185,7 @@ class Search:
         """Give a trial the result of the first one with its hyperparameters, now or once it is there."""
         if first in self._answers:
             self._repeat(number, first)
-            self.show(self.standing)
+            self.observer.status(self.status)
         else:
             self._waiting.setdefault(first, []).append(number)
 

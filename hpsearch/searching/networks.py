@@ -15,6 +15,7 @@ from hpsearch.data.dataset import Data, Rows
 from hpsearch.errors import SearchFailed, Stopped, StorageError
 from hpsearch.model import Member, load_model, model_of, save_model
 from hpsearch.model.provenance import provenance_of
+from hpsearch.progress import Observer
 from hpsearch.searching.replicates import Network, Start, Weights
 from hpsearch.searching.stopping import stopping
 from hpsearch.training import Engine, Several
@@ -40,7 +41,7 @@ def members_of(
     at_hand: Mapping[Start, Weights],
     data: Data,
     engine_for: Callable[[Data], Engine],
-    announce: Callable[[str], None],
+    observer: Observer,
 ) -> list[Member]:
     """Return the networks with their weights; those that are not at hand are trained again, all at once.
 
@@ -53,7 +54,7 @@ def members_of(
     specs = [longer(network, data, whole) if data.folds else network.spec for network in missing]
     source = Several([replace(spec, number=number, rungs=()) for number, spec in enumerate(specs)])
     if missing:
-        with stopping(source, announce) as status:
+        with stopping(source, observer) as status:
             engine_for(whole).run(source)
         if status():
             raise Stopped("stopped before the chosen network was trained; every result is told", status())

@@ -17,6 +17,7 @@ from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError
 from hpsearch.model import Model, model_of
 from hpsearch.model.provenance import provenance_of
+from hpsearch.progress import Observer
 from hpsearch.searching.networks import member, members_of
 from hpsearch.searching.refit import passes_of
 from hpsearch.searching.replicates import Network
@@ -92,7 +93,7 @@ def model_again(
     question: Question,
     replayed: Replayed,
     engine_for: Callable[[Data], Engine],
-    announce: Callable[[str], None],
+    observer: Observer,
 ) -> Model | None:
     """Return the model of a replayed trial, None where it failed; with folds it is trained now, on rows that `engine_for` is asked for.
 
@@ -106,7 +107,7 @@ def model_again(
     figures: dict[str, Any] = {"metric": data.metric.name, "direction": data.metric.direction, "validation": run.value}
     figures |= {"validation_loss": run.loss, "evaluation": run.best}
     if data.folds:
-        found = members_of([Network(run.number, None, spec, run.value, run.best)], {}, data, engine_for, announce)
+        found = members_of([Network(run.number, None, spec, run.value, run.best)], {}, data, engine_for, observer)
         rows = len(data.training) + len(data.validation)
         figures |= {"refitted": True, "rows": rows, "passes": passes_of(spec, run.best, len(data.training))}
     else:

@@ -10,7 +10,7 @@ short is fair; one that goes on, with more seeds or trials, trains what is missi
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import inf, isfinite
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from hpsearch.errors import Stopped
-from hpsearch.searching.phase import PhaseProgress
+from hpsearch.progress import SILENT, Observer, PhaseProgress
 from hpsearch.searching.replicate_seeds import fresh, initial_seed
 from hpsearch.searching.stopping import stopping
 from hpsearch.statistics import Estimate
@@ -88,10 +88,10 @@ class FreshRuns:
         writer: StudyWriter,
         direction: Direction,
         until: float = inf,
-        show: Callable[[PhaseProgress], None] = lambda stage: None,
+        observer: Observer = SILENT,
     ) -> None:
         self.study_seed, self.writer, self.direction = study_seed, writer, direction
-        self.until, self.show = until, show
+        self.until, self.observer = until, observer
         self.told = {spec.number: _told(writer, spec.number) for spec in specs}
         pairs = [(spec, seed) for seed in range(seeds) for spec in specs]
         self.runs = [(spec.number, seed) for spec, seed in pairs]  # a run's number is its place in this list
@@ -104,7 +104,7 @@ class FreshRuns:
         self.done, self.stopping = len(pairs) - len(self.waiting), False
 
     @property
-    def stage(self) -> PhaseProgress:
+    def progress(self) -> PhaseProgress:
         """Where the confirmation stands."""
         return PhaseProgress("training the best trials again on fresh seeds", self.done, len(self.runs))
 
@@ -132,7 +132,7 @@ class FreshRuns:
         self.writer.keep({str(s): told for s, told in sorted(self.told[trial].items())}, f"{KEY}{trial}")
         self._keep_weights(trial, replace(run, number=seed))
         self.done += 1
-        self.show(self.stage)
+        self.observer.phase(self.progress)
 
     def weights(self) -> dict[Start, Weights]:
         """Return the weights of each trial's best run here."""
@@ -152,7 +152,7 @@ class FreshRuns:
         return ranks[0] <= ranks[1]
 
 
-def confirm(source: FreshRuns, engine: Engine, announce: Callable[[str], None]) -> None:
+def confirm(source: FreshRuns, engine: Engine, observer: Observer = SILENT) -> None:
     """Train the runs that are missing, as far as the time goes.
 
     Raises:
@@ -162,15 +162,17 @@ def confirm(source: FreshRuns, engine: Engine, announce: Callable[[str], None]) 
         return
     before = f" ({source.done} of {len(source.runs)} were told before)" if source.done else ""
     trials = "trial" if len(source.told) == 1 else f"{len(source.told)} trials"
-    announce(f"training the best {trials} again on fresh seeds: {len(source.waiting)} runs{before}")
-    source.show(source.stage)
-    with stopping(source, announce) as status:
+    observer.announce(f"training the best {trials} again on fresh seeds: {len(source.waiting)} runs{before}")
+    observer.phase(source.progress)
+    with stopping(source, observer) as status:
         engine.run(source)
     source.writer.flush()
     if status():
         raise Stopped(f"stopped with {source.done} of {len(source.runs)} runs on fresh seeds told", status())
     if source.done < len(source.runs):
-        announce(f"time is up: {source.done} of {len(source.runs)} runs on fresh seeds told; the same command goes on")
+        observer.announce(
+            f"time is up: {source.done} of {len(source.runs)} runs on fresh seeds told; the same command goes on"
+        )
 
 
 def compare(

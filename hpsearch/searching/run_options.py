@@ -1,5 +1,6 @@
 """Where a study runs and what it runs with: its data on a device, and an engine for them."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +19,8 @@ from hpsearch.training import Engine
 from hpsearch.training.devices import choose_device, default_places, several_devices
 from hpsearch.training.engines import ENGINES, make_engine
 from hpsearch.training.folds import FoldEngine
+
+LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,25 +165,17 @@ def on_device(config: StudyConfig, run_options: RunOptions, data: Data) -> Data:
     return data.to(device, torch.float64 if precision == "float64" else torch.float32)
 
 
-def prepare_engine(
-    config: StudyConfig,
-    run_options: RunOptions,
-    data: Data,
-    explain: Callable[[str], None],
-    announce: Callable[[str], None] = lambda line: None,
-) -> Engine:
+def prepare_engine(config: StudyConfig, run_options: RunOptions, data: Data) -> Engine:
     """Return the engine that a study asks for, with places for as many trials as are asked for, or fit.
-
-    `announce` is told of workers that are lost.
 
     Raises:
         UserError: workers are asked for that there cannot be.
     """
     if run_options.devices is not None or run_options.ray is not None:
-        return _workers(config, run_options, data, explain, announce)
+        return _workers(config, run_options, data)
     places = places_of(config, run_options, data)
-    explain(f"{places} {'folds of ' if data.folds else ''}trials in flight at most, lag {config.search.lag}")
-    return make_engine(run_options.engine, data, places, config.training.precision, explain)
+    LOGGER.info("%d %strials in flight at most, lag %d", places, "folds of " if data.folds else "", config.search.lag)
+    return make_engine(run_options.engine, data, places, config.training.precision)
 
 
 def places_of(config: StudyConfig, run_options: RunOptions, data: Data) -> int:
@@ -196,13 +191,7 @@ def places_of(config: StudyConfig, run_options: RunOptions, data: Data) -> int:
     return run_options.parallel or min(config.search.lag * folds, fitting)
 
 
-def _workers(
-    config: StudyConfig,
-    run_options: RunOptions,
-    data: Data,
-    explain: Callable[[str], None],
-    announce: Callable[[str], None],
-) -> Engine:
+def _workers(config: StudyConfig, run_options: RunOptions, data: Data) -> Engine:
     """Return the engine whose trials train on several devices or in a cluster."""
     from hpsearch.training.workers.pools import Settings, cluster_engine, devices_engine
 
@@ -214,12 +203,12 @@ def _workers(
         most=run_options.parallel or config.search.lag * folds,
     )
     if run_options.devices is not None:
-        engine = devices_engine(several_devices(run_options.devices), data, settings, explain, announce)
+        engine = devices_engine(several_devices(run_options.devices), data, settings)
     else:
         assert run_options.ray is not None
         load_ = (
             _named(config, run_options, False) if config.data.file is None and config.data.name is not None else None
         )
         share = (run_options.worker_gpus, run_options.worker_cpus)
-        engine = cluster_engine(run_options.ray, *share, data, load_, settings, explain, announce)
+        engine = cluster_engine(run_options.ray, *share, data, load_, settings)
     return FoldEngine(engine, data) if data.folds else engine

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import NoReturn, Protocol
 
 from hpsearch.errors import Stopped
+from hpsearch.progress import Observer
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ENDING = (signal.SIGTERM, signal.SIGHUP)  # a scheduler's, who kills what does not end
@@ -36,7 +37,7 @@ class Stops(Protocol):
 
 
 @contextmanager
-def stopping(search: Stops, announce: Callable[[str], None]) -> Iterator[Callable[[], int]]:
+def stopping(search: Stops, observer: Observer) -> Iterator[Callable[[], int]]:
     """Turn the first signal into a clean stop and a second Ctrl-C into an immediate one; yield the exit status so far."""
     received: list[int] = []
 
@@ -47,7 +48,7 @@ def stopping(search: Stops, announce: Callable[[str], None]) -> Iterator[Callabl
         _end_in_time(number)
         search.stopping = True
         again = " (Ctrl-C again: at once)" if number == signal.SIGINT else ""
-        announce(f"stopping: trials in training are left as they are{again}")
+        observer.announce(f"stopping: trials in training are left as they are{again}")
 
     main = threading.current_thread() is threading.main_thread()
     before = {number: signal.signal(number, stop) for number in SIGNALS} if main else {}

@@ -12,11 +12,11 @@ from hpsearch.data.dataset import Data
 from hpsearch.errors import SearchFailed, Stopped, UserError, look_up, shown
 from hpsearch.files import make_folder, write_file
 from hpsearch.model import Member
+from hpsearch.progress import SILENT, Observer
 from hpsearch.searching.ensemble import Choice, judge_candidates, known_choice
 from hpsearch.searching.finish import result_of, scored
-from hpsearch.searching.loop import Search, SearchStatus
+from hpsearch.searching.loop import Search
 from hpsearch.searching.networks import keep, kept_weights, member, members_of
-from hpsearch.searching.phase import PhaseProgress
 from hpsearch.searching.pruners import PRUNERS
 from hpsearch.searching.replicates import Confirmed, FreshRuns, Network, compare, confirm
 from hpsearch.searching.run_options import RunOptions, prepare_engine
@@ -24,7 +24,7 @@ from hpsearch.searching.sampler_view import SamplerView
 from hpsearch.searching.samplers import SAMPLERS
 from hpsearch.searching.secondary_objectives import SecondaryObjectives, judge_of
 from hpsearch.searching.stopping import stopping
-from hpsearch.storage.retrying import Patience, say_aside
+from hpsearch.storage.retrying import Patience
 from hpsearch.storage.urls import DEFAULT, HOME, check_home, home
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine
@@ -33,7 +33,6 @@ from hpsearch.trial import Direction, TrialSpec
 
 NOTABLE = 0.05  # share of idle places that is worth a line
 FIGURES = ("validation", "search", "fresh", "choice", "test", "baseline")  # of the result, that go with the model
-Show = Callable[[SearchStatus], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +48,7 @@ class OpenStudy:
 
 
 @contextmanager
-def open_study(
-    config: StudyConfig, run_options: RunOptions, data: Data, announce: Callable[[str], None] = say_aside
-) -> Iterator[OpenStudy]:
+def open_study(config: StudyConfig, run_options: RunOptions, data: Data) -> Iterator[OpenStudy]:
     """Open a study, or make it; whatever can be refused is refused here, before anything is shown or trained.
 
     Raises:
@@ -61,7 +58,7 @@ def open_study(
     judge = judge_of(config, data)
     others = judge.directions if judge else ()
     view, named = make_view(config, data.metric.direction, others), (config.study.name, data.metric.direction)
-    with open_writer(run_options, *named, config.settings(), data.summary, others, announce) as writer:
+    with open_writer(run_options, *named, config.settings(), data.summary, others) as writer:
         yield OpenStudy(config, run_options, data, view, writer, judge)
 
 
@@ -87,11 +84,8 @@ def open_writer(
     settings: Mapping[str, Any],
     data: Mapping[str, Any],
     others: Sequence[str] = (),
-    announce: Callable[[str], None] = say_aside,
 ) -> Iterator[StudyWriter]:
     """Open the storage of a study under its lease, and the study's folder, whose report and best network are this study's alone.
-
-    `announce` is told while the storage is away, or another process waited for.
 
     Raises:
         UserError, StorageError: they cannot be had.
@@ -101,7 +95,7 @@ def open_writer(
     check_home(run_options.folder, run_options.storage)
     if own == DEFAULT:
         make_folder(run_options.folder)
-    patience = Patience(run_options.patience, announce)
+    patience = Patience(run_options.patience)
     writer = StudyWriter.open(
         run_options.storage,
         name,
@@ -122,37 +116,31 @@ def open_writer(
             raise
 
 
-def run_study(
-    study: OpenStudy,
-    engine: Engine,
-    show: Show,
-    announce: Callable[[str], None],
-    stage: Callable[[PhaseProgress], None] = lambda stage: None,
-) -> dict[str, Any]:
-    """Run or continue a study and return its result, which the storage keeps too; `stage` is told how the confirmation goes on.
+def run_study(study: OpenStudy, engine: Engine, observer: Observer = SILENT) -> dict[str, Any]:
+    """Run or continue a study and return its result, which the storage keeps too.
 
     Raises:
         SearchFailed: no trial gave a usable network.
         Stopped: a signal ended it; everything told is kept.
     """
     config, data = study.config, study.data
-    search = make_search(config, study.view, study.writer, data, config.search.trials, show, study.judge)
+    search = make_search(config, study.view, study.writer, data, config.search.trials, observer, study.judge)
     search.keep_told()
     for note in _notes(config, study.run_options, search, data):
-        announce(note)
-    with stopping(search, announce) as status:
+        observer.announce(note)
+    with stopping(search, observer) as status:
         engine.run(search)
     study.writer.flush()
     _keep_best(study, search)
     if status():
-        left = search.total - search.standing.done
-        raise Stopped(f"stopped with {search.standing.done} trials told, {left} to go", status())
-    announce(_ended(search))
+        left = search.total - search.status.done
+        raise Stopped(f"stopped with {search.status.done} trials told, {left} to go", status())
+    observer.announce(_ended(search))
     if (idle := search.idle.share) > NOTABLE:
-        announce(
+        observer.announce(
             f"waiting for results that search.lag = {config.search.lag} asks for left {idle:.0%} of the places idle"
         )
-    result = _conclude(study, search, engine, announce, stage)
+    result = _conclude(study, search, engine, observer)
     study.writer.complete = search.complete
     return result
 
@@ -202,7 +190,7 @@ def make_search(
     writer: StudyWriter,
     data: Data,
     trials: int,
-    show: Show,
+    observer: Observer = SILENT,
     judge: SecondaryObjectives | None = None,
 ) -> Search:
     """Return the search of a study that is open."""
@@ -212,7 +200,7 @@ def make_search(
 
     worst = float(data.summary["worst"])
     timeout = config.search.timeout
-    return Search(view, writer, specify, trials=trials, timeout=timeout, worst=worst, show=show, judge=judge)
+    return Search(view, writer, specify, trials=trials, timeout=timeout, worst=worst, observer=observer, judge=judge)
 
 
 def _notes(config: StudyConfig, run_options: RunOptions, search: Search, data: Data) -> Iterator[str]:
@@ -254,7 +242,7 @@ def _before_training(config: StudyConfig, run_options: RunOptions, search: Searc
 
 def _ended(search: Search) -> str:
     """Return in a sentence why the search ended."""
-    done, total = search.standing.done, search.total
+    done, total = search.status.done, search.total
     if not search.complete:
         return f"time is up: {done:,} of {total:,} trials told; the same command goes on"
     what = "grid" if search.view.limit == total else "search"
@@ -276,29 +264,23 @@ def _keep(study: OpenStudy, members: Sequence[Member], figures: Mapping[str, Any
     keep(study.run_options.folder, data, members, study=config.study.name, seed=config.study.seed, metrics=metrics)
 
 
-def _conclude(
-    study: OpenStudy,
-    search: Search,
-    engine: Engine,
-    announce: Callable[[str], None],
-    stage: Callable[[PhaseProgress], None],
-) -> dict[str, Any]:
+def _conclude(study: OpenStudy, search: Search, engine: Engine, observer: Observer) -> dict[str, Any]:
     """Confirm the best trials, keep the winner's network and return the result; only what is not known yet is trained or scored."""
     _refuse_nothing(search)
     config, data, writer = study.config, study.data, study.writer
 
     def engine_for(rows: Data) -> Engine:
-        return engine if rows is data else prepare_engine(config, study.run_options.own, rows, lambda line: None)
+        return engine if rows is data else prepare_engine(config, study.run_options.own, rows)
 
-    source, confirmed = _confirm(study, search, engine, announce, stage)
+    source, confirmed = _confirm(study, search, engine, observer)
     candidates = [
         trial.best(config.study.seed, data.metric.direction) for trial in confirmed[: config.confirm.ensemble]
     ]
     known = writer.kept()
-    choice = _choice(study, search, candidates, known, engine_for, announce)
+    choice = _choice(study, search, candidates, known, engine_for, observer)
     networks = candidates if choice and choice["kept"] == "ensemble" else candidates[:1]
     kept = kept_weights(study.run_options.folder, data, config.study.name)
-    members = members_of(networks, {**kept, **source.weights()}, data, engine_for, announce)
+    members = members_of(networks, {**kept, **source.weights()}, data, engine_for, observer)
     best = next(trial for trial in confirmed if search.best and trial.found.number == search.best.number)
     scores = scored(known, data, networks, members)
     result = result_of(confirmed, best, config.confirm.seeds, networks, choice, data, scores)
@@ -314,7 +296,7 @@ def _choice(
     candidates: Sequence[Network],
     known: Mapping[str, Any],
     engine_for: Callable[[Data], Engine],
-    announce: Callable[[str], None],
+    observer: Observer,
 ) -> Choice | None:
     """SecondaryObjectives one network against several where several were asked for, unless an earlier run did or the time is up."""
     if len(candidates) == 1:
@@ -322,9 +304,11 @@ def _choice(
     if before := known_choice(known, candidates):
         return before
     if time.monotonic() >= _until(search):
-        announce("time is up: one network is kept, since no ensemble was judged against it; the same command goes on")
+        observer.announce(
+            "time is up: one network is kept, since no ensemble was judged against it; the same command goes on"
+        )
         return None
-    return judge_candidates(candidates, study.data, study.config.study.seed, engine_for, announce)
+    return judge_candidates(candidates, study.data, study.config.study.seed, engine_for, observer)
 
 
 def _until(search: Search) -> float:
@@ -332,31 +316,25 @@ def _until(search: Search) -> float:
     return inf if search.timeout is None else search.started + search.timeout
 
 
-def _confirm(
-    study: OpenStudy,
-    search: Search,
-    engine: Engine,
-    announce: Callable[[str], None],
-    stage: Callable[[PhaseProgress], None],
-) -> tuple[FreshRuns, list[Confirmed]]:
+def _confirm(study: OpenStudy, search: Search, engine: Engine, observer: Observer) -> tuple[FreshRuns, list[Confirmed]]:
     asked, direction = study.config.confirm, study.data.metric.direction
     leaders = search.leaders(max(1, asked.trials))
     seeds = asked.seeds if asked.trials else 0
     specs = [spec for _, spec in leaders]
-    source = FreshRuns(specs, seeds, study.config.study.seed, study.writer, direction, _until(search), stage)
-    confirm(source, engine, announce)
+    source = FreshRuns(specs, seeds, study.config.study.seed, study.writer, direction, _until(search), observer)
+    confirm(source, engine, observer)
     confirmed = compare(leaders, source, direction, search.worst)
     if (few := len(confirmed)) < asked.ensemble:
-        announce(f"confirm.ensemble = {asked.ensemble}, but {few} confirmed: an ensemble is of so many")
+        observer.announce(f"confirm.ensemble = {asked.ensemble}, but {few} confirmed: an ensemble is of so many")
     return source, confirmed
 
 
 def _refuse_nothing(search: Search) -> None:
     """Raise where no trial gave a network."""
-    if not search.standing.done:
+    if not search.status.done:
         raise SearchFailed("the time was up before the first trial ended. Give a longer --timeout.")
     if search.best is None:
         raise SearchFailed(
-            f"none of {search.standing.done} trials gave a usable network ({search.standing.failed} diverged, ran out "
+            f"none of {search.status.done} trials gave a usable network ({search.status.failed} diverged, ran out "
             "of memory or killed their workers). Lower the upper end of learning_rate, or give a longer budget."
         )

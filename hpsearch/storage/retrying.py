@@ -6,9 +6,9 @@ was lost: whatever is called here may be called twice (see `telling` and `lease`
 """
 
 import errno
+import logging
 import random
 import re
-import sys
 import time
 from collections.abc import Callable
 from math import inf
@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 Answer = TypeVar("Answer")
+LOGGER = logging.getLogger(__name__)
 
 SECONDS = 600.0  # the budget: how long a storage may be away
 FIRST, LONGEST = 0.25, 10.0  # seconds between tries
@@ -38,15 +39,10 @@ LASTING = (
 )
 
 
-def say_aside(sentence: str) -> None:
-    """Print a sentence on the standard error."""
-    print(sentence, file=sys.stderr, flush=True)
-
-
 class Patience:
     """How long one process waits for its storage; `until` (monotonic seconds) cuts all waiting short."""
 
-    def __init__(self, seconds: float = SECONDS, say: Callable[[str], None] = say_aside) -> None:
+    def __init__(self, seconds: float = SECONDS, say: Callable[[str], None] = LOGGER.warning) -> None:
         self.seconds, self.say, self.until = seconds, say, inf
 
     def call(self, call: Callable[[], Answer]) -> Answer:

@@ -1,5 +1,6 @@
 """The one door to the engines: which of them trains a trial, and why. Search, tables and report do not know which it was."""
 
+import logging
 from collections.abc import Callable, Sequence
 
 from hpsearch.data.dataset import Data
@@ -10,6 +11,7 @@ from hpsearch.training.groups import Lane, Plan, PullingEngine
 from hpsearch.training.reference import ReferenceEngine
 from hpsearch.trial import TrialSpec
 
+LOGGER = logging.getLogger(__name__)
 ENGINES = {
     "auto": "the fastest for each trial's device, batch size and network (the default)",
     "reference": "one trial at a time in plain torch: the specification of training",
@@ -23,20 +25,19 @@ def make_engine(
     data: Data,
     places: int | None = None,
     precision: str = "float32",
-    explain: Callable[[str], None] = lambda line: None,
 ) -> Engine:
     """Return the engine of a name for this data, with `places` for trials in flight (None: as many as train at the same time).
 
-    Where the data have folds a place is for one fold of a trial. `explain` is told which engine trains and why, once for each reason.
+    Where the data have folds a place is for one fold of a trial. Which engine trains and why is logged, once for each reason.
     """
-    engine = fold_engine(name, data, places, precision, explain)
+    engine = fold_engine(name, data, places, precision)
     return FoldEngine(engine, data) if data.folds else engine
 
 
-def fold_engine(name: str, data: Data, places: int | None, precision: str, explain: Callable[[str], None]) -> Engine:
+def fold_engine(name: str, data: Data, places: int | None, precision: str) -> Engine:
     """Return the engine of a name whose trials are single runs, each on the fold of the data that its specification names."""
     if name == "reference":
-        explain("reference engine, as asked: one trial at a time")
+        LOGGER.info("reference engine, as asked: one trial at a time")
         return ReferenceEngine(data)
     count = places or workers(data)
     told: set[str] = set()
@@ -46,7 +47,7 @@ def fold_engine(name: str, data: Data, places: int | None, precision: str, expla
         line = f"{plan.engine} engine, {plan.reason}"
         if line not in told:
             told.add(line)
-            explain(line)
+            LOGGER.info(line)
         return plan
 
     return PullingEngine(data, planned, places=count, workers=workers(data))

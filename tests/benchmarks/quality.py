@@ -171,6 +171,6 @@ def _ours(bunch: Any, learn: Any, test: Any, table: str, metric: str, seed: int,
     with TemporaryDirectory() as folder:
         run_options = RunOptions(Path(folder), sqlite_url(Path(folder) / "study.db"), "cpu")
         with open_study(config, run_options, data) as study:
-            engine = prepare_engine(config, run_options, data, lambda line: None)
-            result = run_study(study, engine, lambda standing: None, lambda line: None)
+            engine = prepare_engine(config, run_options, data)
+            result = run_study(study, engine)
     return float(result["test"]["value"])  # of the model that is kept

@@ -19,6 +19,7 @@ from hpsearch.training.workers.pools import Settings, devices_engine
 from tests.benchmarks.cells import Cell
 from tests.benchmarks.rows import Row
 from tests.benchmarks.workload import bench_data
+from tests.support.observers import logged
 
 WORKERS = (1, 2)
 CELL = Cell("MNIST", 128, "sgd", "equal", 16, "auto")
@@ -35,6 +36,7 @@ def scaling(data_root: str | None, rounds: int) -> Iterator[Row]:
     data = bench_data(data_root)["MNIST"]
     seconds: dict[int, list[float]] = {count: [] for count in WORKERS}
     with ExitStack() as stack:
+        stack.enter_context(logged(_refuse))
         engines = {count: _started(data, count, stack) for count in WORKERS}
         for _ in range(rounds):
             for count, engine in engines.items():
@@ -51,7 +53,7 @@ def scaling(data_root: str | None, rounds: int) -> Iterator[Row]:
 
 def _started(data: Data, workers: int, stack: ExitStack) -> WorkersEngine:
     settings = Settings(CELL.engine, "float32", None, CELL.trials)
-    engine = devices_engine(["cpu"] * workers, data, settings, _quietly, _refuse, cores=1)
+    engine = devices_engine(["cpu"] * workers, data, settings, cores=1)
     stack.callback(engine.end)
     _seconds(engine, data, 1)
     return engine
@@ -62,10 +64,6 @@ def _seconds(engine: WorkersEngine, data: Data, updates: int) -> float:
     began = time.monotonic()
     engine.run(Several(specs))
     return time.monotonic() - began
-
-
-def _quietly(line: str) -> None:
-    """Say nothing."""
 
 
 def _refuse(line: str) -> None:

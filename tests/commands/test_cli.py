@@ -372,8 +372,8 @@ def test_an_engine_that_is_wrong_is_told(
 
 def test_progress_says_how_trials_ended() -> None:
     """A line of progress counts trials by the words that the report's tables have for how they ended."""
+    from hpsearch.progress import SearchStatus
     from hpsearch.reporting.screen import Screen
-    from hpsearch.searching.loop import SearchStatus
 
     ended = SearchStatus(9, 9, 0.5, 1, pruned=4, diverged=2, out_of_memory=1, repeated=3, seconds=1.0, trained=9)
     assert Screen("accuracy").line(ended).endswith("4 pruned, 2 diverged, 1 out of memory, 3 repeated")
@@ -458,6 +458,7 @@ SWALLOWED = """
 import os, signal, time
 from hpsearch.errors import Stopped
 signal.signal(signal.SIGINT, signal.default_int_handler)
+from hpsearch.progress import SILENT
 from hpsearch.searching.stopping import ending, stopping
 
 class Callback:
@@ -467,7 +468,7 @@ class Callback:
 
 search = type("Search", (), {"stopping": False})()
 try:
-    with stopping(search, print):
+    with stopping(search, SILENT):
         Callback()
 except KeyboardInterrupt:
     print("search ended", search.stopping)

@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from hpsearch.comparison.arms import make_arms
-from hpsearch.comparison.context import Stage
 from hpsearch.comparison.instrumentation import look, looked_at
 from hpsearch.comparison.moments import moments
 from hpsearch.comparison.probing import updates_in
@@ -21,6 +20,7 @@ from hpsearch.comparison.tuning import STRIDE, RoundRobinSource
 from hpsearch.comparison.winners import best, common_target, fastest, reached
 from hpsearch.config import StudyConfig, check_config
 from hpsearch.errors import SearchFailed, Stopped, UserError
+from hpsearch.progress import PhaseProgress
 from hpsearch.searching.replicate_seeds import fresh
 from hpsearch.searching.run_options import RunOptions, prepare_data, prepare_engine
 from hpsearch.storage import ComparisonRecord
@@ -30,6 +30,7 @@ from hpsearch.training import Several
 from hpsearch.training.engines import make_engine
 from hpsearch.training.recording import ResidentRecorder, TorchRecorder, make_recorder
 from hpsearch.trial import Budget, History, Outcome, TrainingRun
+from tests.support.observers import RecordingObserver
 from tests.support.small import small_data, small_spec
 
 RAW: dict[str, Any] = {
@@ -51,19 +52,19 @@ def run(folder: Path, settings: StudyConfig, stop_after: int | None = None) -> C
     """Run a comparison in a folder, as a signal after so many shown stages would end it; return its record."""
     run_options = RunOptions(folder, sqlite_url(folder / "study.db"), parallel=2)
     data = prepare_data(settings, run_options)
-    shown: list[Stage] = []
+    shown: list[PhaseProgress] = []
 
-    def show(stage: Stage) -> None:
-        shown.append(stage)
+    def show(progress: PhaseProgress) -> None:
+        shown.append(progress)
         if len(shown) == stop_after:
             import os
             import signal
 
             os.kill(os.getpid(), signal.SIGTERM)
 
-    engine = prepare_engine(settings, run_options, data, lambda line: None)
+    engine = prepare_engine(settings, run_options, data)
     with open_comparison(settings, run_options, data) as opened:
-        run_comparison(opened, engine, show, lambda sentence: None)
+        run_comparison(opened, engine, RecordingObserver(show))
     found = read(run_options.storage)
     assert isinstance(found, ComparisonRecord)
     return found

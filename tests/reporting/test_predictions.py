@@ -151,7 +151,7 @@ def run(folder: Path, data: Data) -> StudyRecord:
     run_options = RunOptions(folder, sqlite_url(folder.absolute() / "study.db"), "cpu", engine="fused", parallel=2)
     with open_study(config(), run_options, data) as opened:
         engine = make_engine("fused", data, 2, "float64")
-        run_study(opened, engine, lambda standing: None, lambda line: None)
+        run_study(opened, engine)
     return read_study(run_options.storage, "rows")
 
 

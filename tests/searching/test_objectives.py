@@ -207,7 +207,7 @@ def test_values_are_those_of_the_network(tmp_path: Path) -> None:
 def _run(config: StudyConfig, data: Data, folder: Path) -> StudyRecord:
     run_options = RunOptions(storage="memory", folder=folder)
     with open_in_memory(config, run_options, data) as opened:
-        run_study(opened, make_engine("auto", data, 2), lambda standing: None, lambda line: None)
+        run_study(opened, make_engine("auto", data, 2))
         opened.writer.flush()
         return record_of(opened.writer.storage, opened.writer.study_id)
 
@@ -218,7 +218,7 @@ def test_a_study_in_a_file_goes_on_and_keeps_its_objectives(tmp_path: Path) -> N
     for trials in (3, 5):
         config = config_of(search={"trials": trials})
         with open_study(config, run_options, data) as opened:
-            run_study(opened, make_engine("auto", data, 2), lambda standing: None, lambda line: None)
+            run_study(opened, make_engine("auto", data, 2))
     record = read_study(run_options.storage)
     assert [len(trial.values) for trial in record.trials] == [4] * 5
     other = config_of(search={"objectives": ["accuracy", "parameters"]})
@@ -451,4 +451,4 @@ def _worst(data: Data) -> float:
 
 def test_script_has_no_weights() -> None:
     """The scripted engine's runs know their parameters, so that a study of several objectives can be rehearsed with it."""
-    assert Stage(judge=JUDGE).run(trials=3, script=hill).standing.done == 3
+    assert Stage(judge=JUDGE).run(trials=3, script=hill).status.done == 3

@@ -35,6 +35,7 @@ from hpsearch.training import Several
 from hpsearch.training.engines import make_engine
 from hpsearch.training.reference import train
 from hpsearch.trial import TrialSpec, derive_seed
+from tests.support.observers import RecordingObserver
 from tests.support.scripted import Stage, hill
 from tests.support.small import small_data
 
@@ -66,7 +67,7 @@ def confirmed(stage: Stage, trials: int = 3, seeds: int = 5, script: Any = luck,
     """The outcome of a confirmation by a scripted engine."""
     leaders, runs = source(stage, trials, seeds)
     try:
-        confirm(runs, ScriptedEngine(script, "maximize", **engine), lambda line: None)
+        confirm(runs, ScriptedEngine(script, "maximize", **engine))
     finally:
         runs.writer.flush()
     return compare(leaders, runs, "maximize", 0.0)
@@ -175,12 +176,12 @@ def test_only_seeds_that_all_trials_have_are_compared() -> None:
         ScriptedEngine(luck, "maximize").run(one)
         one.writer.flush()
     _, runs = source(stage, until=time.monotonic())
-    lines: list[str] = []
-    confirm(runs, ScriptedEngine(luck, "maximize"), lines.append)
-    assert "time is up: 7 of 15 runs on fresh seeds told; the same command goes on" in lines
+    observer = RecordingObserver()
+    confirm(runs, ScriptedEngine(luck, "maximize"), observer)
+    assert "time is up: 7 of 15 runs on fresh seeds told; the same command goes on" in observer.sentences
     assert [sorted(trial.runs) for trial in compare(leaders, runs, "maximize", 0.0)] == [[0, 1]] * 3
     leaders, none = source(searched(), until=time.monotonic())
-    confirm(none, ScriptedEngine(luck, "maximize"), lines.append)
+    confirm(none, ScriptedEngine(luck, "maximize"))
     (alone,) = compare(leaders, none, "maximize", 0.0)
     assert (alone.found, alone.runs, alone.mean) == (leaders[0][0], {}, None)
 
@@ -215,14 +216,14 @@ def config(**confirm_: Any) -> StudyConfig:
 
 
 def run(
-    folder: Path, data: Data, asked: StudyConfig, places: int = 2, stage: Any = lambda stage: None
+    folder: Path, data: Data, asked: StudyConfig, places: int = 2, after_phase: Any = lambda progress: None
 ) -> tuple[dict[str, Any], list[str]]:
     """Run a study on the CPU and return its result and what was announced."""
     run_options = RunOptions(folder, sqlite_url(folder.absolute() / "study.db"), "cpu", engine="fused", parallel=places)
-    lines: list[str] = []
+    observer = RecordingObserver(after_phase)
     with open_study(asked, run_options, data) as study:
         engine = make_engine("fused", data, places, asked.training.precision)
-        return run_study(study, engine, lambda standing: None, lines.append, stage), lines
+        return run_study(study, engine, observer), observer.sentences
 
 
 @pytest.fixture(scope="module")
@@ -279,14 +280,14 @@ def test_places_and_an_interruption_change_no_result(whole: tuple[Path, dict[str
     """With one place, killed in the middle and gone on with, the study ends with the same result."""
     done = 0
 
-    def stop(stage: Any) -> None:
+    def stop(progress: Any) -> None:
         nonlocal done
-        done = stage.done
-        if stage.done == 3:
+        done = progress.done
+        if progress.done == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, small_data(), config(), places=1, stage=stop)
+        run(tmp_path, small_data(), config(), places=1, after_phase=stop)
     assert done == 3
     result, lines = run(tmp_path, small_data(), config(), places=1)
     assert "training the best 2 trials again on fresh seeds: 3 runs (3 of 6 were told before)" in lines
@@ -299,12 +300,12 @@ def test_a_signal_stops_the_confirmation(tmp_path: Path) -> None:
     """A first Ctrl-C while runs train ends with status 130 and what to know; what was told is kept."""
     import signal
 
-    def stop(stage: Any) -> None:
-        if stage.done == 2:
+    def stop(progress: Any) -> None:
+        if progress.done == 2:
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(Stopped, match="stopped with 2 of 6 runs on fresh seeds told") as stopped:
-        run(tmp_path, small_data(), config(), places=1, stage=stop)
+        run(tmp_path, small_data(), config(), places=1, after_phase=stop)
     assert stopped.value.status == 130
     assert any("(2 of 6 were told before)" in line for line in run(tmp_path, small_data(), config())[1])
 
@@ -484,14 +485,17 @@ def test_a_failed_judging_run_counts_as_the_worst(tmp_path: Path) -> None:
 
 def test_when_the_time_is_up_one_network_is_kept(tmp_path: Path) -> None:
     """An ensemble that nobody judged is not kept; the same command with more time judges it."""
-    data, lines = small_data(), list[str]()
+    data, observer = small_data(), RecordingObserver()
     run(tmp_path, data, config())
     run_options = RunOptions(tmp_path, sqlite_url(tmp_path.absolute() / "study.db"), "cpu", engine="fused")
     short = config(ensemble=2)
     short = short.model_copy(update={"search": short.search.model_copy(update={"timeout": 1e-9})})
     with open_study(short, run_options, data) as study:
-        result = run_study(study, make_engine("fused", data, 2, "float32"), lambda standing: None, lines.append)
-    assert "time is up: one network is kept, since no ensemble was judged against it; the same command goes on" in lines
+        result = run_study(study, make_engine("fused", data, 2, "float32"), observer)
+    assert (
+        "time is up: one network is kept, since no ensemble was judged against it; the same command goes on"
+        in observer.sentences
+    )
     assert (len(result["networks"]), result["choice"]) == (1, None)
     assert run(tmp_path, data, config(ensemble=2))[0]["choice"] is not None
 

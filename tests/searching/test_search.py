@@ -10,6 +10,7 @@ from hpsearch.space import Choice, Real, SearchSpace
 from hpsearch.testing import CrashError, ScriptedEngine
 from hpsearch.trial import Budget
 from tests.support import scripted
+from tests.support.observers import RecordingObserver
 from tests.support.scripted import SMALL, SPACE, Stage, hill
 
 GRID = SearchSpace({"depth": Choice((1, 2, 3)), "learning_rate": Real(1e-3, 1e-1, log=True, grid=3)})
@@ -86,8 +87,8 @@ def test_trials_are_a_total() -> None:
     """Asking again for as many trials trains nothing; asking for more goes on as one longer study would."""
     stage, longer = Stage(), Stage()
     stage.run(trials=10)
-    assert stage.run(trials=10).standing.trained == 0
-    assert stage.run(trials=16).standing.trained == 6
+    assert stage.run(trials=10).status.trained == 0
+    assert stage.run(trials=16).status.trained == 6
     longer.run(trials=16)
     assert stage.trials() == longer.trials()
 
@@ -98,7 +99,7 @@ def test_fewer_trials_than_there_are() -> None:
     best = stage.run(trials=16).best
     before = stage.trials()
     search = stage.run(trials=4, keep_told=True)
-    assert (search.total, search.left, search.standing.trained) == (16, 0, 0)
+    assert (search.total, search.left, search.status.trained) == (16, 0, 0)
     assert best is not None
     assert search.best is not None
     assert (search.best.number, search.best.value) == (best.number, best.value)
@@ -132,7 +133,7 @@ def test_divergence_is_information() -> None:
     search = stage.run(trials=40)
     failed = [t for t in stage.trials() if dict(t[3])["learning_rate"] > 0.5]
     assert failed
-    assert len(failed) == search.standing.failed
+    assert len(failed) == search.status.failed
     assert all(t[1] is TrialState.COMPLETE and t[2] == [0.0] and t[5] == {"failed": 1.0} for t in failed)
     assert all(t[5] == {"failed": -1.0} for t in stage.trials() if t not in failed)
     assert search.best is not None
@@ -143,7 +144,7 @@ def test_all_failed_has_no_best() -> None:
     """Where every trial diverges the search ends with its count and without a best."""
     search = Stage().run(trials=6, script=lambda spec, evaluation: float("inf"))
     assert search.best is None
-    assert (search.standing.done, search.standing.failed) == (6, 6)
+    assert (search.status.done, search.status.failed) == (6, 6)
 
 
 def test_repeated_hyperparameters_take_over_the_result() -> None:
@@ -158,17 +159,18 @@ def test_repeated_hyperparameters_take_over_the_result() -> None:
     search = stage.run(trials=20, script=script, room=3)
     points = {tuple(t[3]) for t in stage.trials()}
     assert len(trained) == len(points) < 20
-    assert search.standing.repeated == 20 - len(points)
+    assert search.status.repeated == 20 - len(points)
     for point in points:
         assert len({t[2][0] for t in stage.trials() if tuple(t[3]) == point}) == 1
 
 
 def test_the_last_trial_is_shown_though_it_repeats_another() -> None:
     """Who watches a search sees it end, also where its last trials take over earlier results without any training."""
-    search, shown = Stage(space=SMALL, sampler="random").search(20), list[int]()
-    search.show = lambda standing: shown.append(standing.done)
+    search, observer = Stage(space=SMALL, sampler="random").search(20), RecordingObserver()
+    search.observer = observer
     ScriptedEngine(hill, "maximize").run(search)
     search.writer.flush()
+    shown = [status.done for status in observer.states]
     assert shown == sorted(shown)
     assert shown[-1] == 20
 

@@ -24,6 +24,7 @@ from hpsearch.training.workers.engine import WorkersEngine
 from hpsearch.training.workers.joining import join
 from hpsearch.training.workers.messages import Began
 from hpsearch.training.workers.work import Job, plan_engine
+from tests.support.observers import logged
 from tests.support.servers import answers
 from tests.support.small import small_data
 from tests.support.worker_pools import Watching, children, poisoned, specs_of
@@ -66,7 +67,7 @@ def as_here(runs: dict, specs: list) -> list[bool]:
 def training(start: Cluster, told: dict) -> None:
     """Two actors: as here, pruning, one killed."""
     made, lines = crew(start, job()), []
-    engine = WorkersEngine(made, DATA, announce=lines.append)
+    engine = WorkersEngine(made, DATA)
     source = Several(specs_of(DATA, 5))
     engine.run(source)
     told["equal"] = as_here(source.runs, specs_of(DATA, 5))
@@ -78,7 +79,8 @@ def training(start: Cluster, told: dict) -> None:
     watched.at_rung = lambda number, evaluation: [
         os.kill(pid, signal.SIGKILL) for pid in victims * ((number, evaluation) == (1, 2))
     ]
-    engine.run(watched)
+    with logged(lines.append):
+        engine.run(watched)
     told["survived"] = as_here(watched.source.runs, specs_of(DATA, 3))
     told |= {"rungs": len(watched.rungs), "distinct": len(set(watched.rungs)), "lines": lines}
     made.close()
@@ -113,7 +115,8 @@ def stopped(start: Cluster, told: dict) -> None:
                 os.kill(pid, signal.SIGCONT)
 
     source.at_rung = stop
-    WorkersEngine(made, DATA, announce=heard, silence=5).run(source)
+    with logged(heard):
+        WorkersEngine(made, DATA, silence=5).run(source)
     made.close()
     told["stopped"] = as_here(source.source.runs, specs_of(DATA, 3))
     told["stopped rungs"] = [len(source.rungs), len(set(source.rungs))]
@@ -170,10 +173,10 @@ def loaded(marker: str, other: bool) -> Data:
     return replace(DATA, summary={**DATA.summary, "hash": "another"}) if other else DATA
 
 
-def which(marker: str, data: Data, explain) -> tuple:
+def which(marker: str, data: Data) -> tuple:
     """Build an engine, and say whether the data are those that the worker loaded: they keep the title."""
     Path(marker).write_text(data.title)
-    return BUILD(data, explain)
+    return BUILD(data)
 
 
 def named(start: Cluster, told: dict, folder: Path) -> None:

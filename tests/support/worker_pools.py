@@ -168,11 +168,11 @@ class _Bitter(Watching):
         return specs
 
 
-def poisoned(number: int, places: int, data: Data, explain: Callable[[str], None]) -> tuple[Engine, int]:
+def poisoned(number: int, places: int, data: Data) -> tuple[Engine, int]:
     """Build an engine (see `Job`) that one trial kills."""
-    return Poisoned(fold_engine("reference", data, places, "float64", explain), number), places
+    return Poisoned(fold_engine("reference", data, places, "float64"), number), places
 
 
-def helpless(data: Data, explain: Callable[[str], None]) -> tuple[Engine, int]:
+def helpless(data: Data) -> tuple[Engine, int]:
     """Build no engine (see `Job`)."""
     raise RuntimeError("no driver")

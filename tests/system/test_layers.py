@@ -25,7 +25,7 @@ ROOMS = [
     ["training"],
     ["data"],
     ["statistics"],
-    ["trial", "files"],
+    ["trial", "files", "progress"],
     ["errors"],
 ]
 HOMES = {

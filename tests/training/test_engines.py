@@ -1,5 +1,6 @@
 """The door to the engines: who trains what, and why."""
 
+import logging
 import os
 import sys
 from dataclasses import replace
@@ -16,6 +17,7 @@ from hpsearch.training.devices import default_places, workers
 from hpsearch.training.engines import ENGINES, choose, compiles, make_engine
 from hpsearch.training.reference import ReferenceEngine
 from hpsearch.trial import Outcome
+from tests.support.observers import logged
 from tests.support.small import small_data, small_spec
 
 
@@ -31,10 +33,11 @@ def test_every_engine_trains(name: str) -> None:
 
 
 def test_each_reason_is_told_once() -> None:
-    """`explain` hears which engine trains, and why, once however many batch sizes there are."""
+    """Which engine trains, and why, is logged once however many batch sizes there are."""
     data, told = small_data(), list[str]()
     specs = [replace(small_spec(data), number=n, batch_size=size) for n, size in enumerate((1, 1, 10, 20))]
-    make_engine("auto", data, 2, explain=told.append).run(Several(specs))
+    with logged(told.append, logging.INFO):
+        make_engine("auto", data, 2).run(Several(specs))
     assert len(told) == 1
     assert told[0].startswith("resident engine, a trial a core")
 
@@ -69,7 +72,8 @@ def test_a_new_activation_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     data, told = small_data(), list[str]()
     specs = [small_spec(data, number=n, activation=name) for n, name in enumerate(("tanh", "softplus", "tanh"))]
     source, reference = Several(list(specs)), Several(list(specs))
-    make_engine("auto", data, 3, explain=told.append).run(source)
+    with logged(told.append, logging.INFO):
+        make_engine("auto", data, 3).run(source)
     ReferenceEngine(data).run(reference)
     assert [source.runs[n].value for n in range(3)] == pytest.approx([reference.runs[n].value for n in range(3)])
     assert told[1] == "fused engine, since the kernel has no activation 'softplus'"

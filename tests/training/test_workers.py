@@ -31,6 +31,7 @@ from hpsearch.training.workers.pools import Settings, devices_engine
 from hpsearch.training.workers.serialization import pack, unpack
 from hpsearch.training.workers.work import Job
 from hpsearch.trial import Outcome, TrainingRun, TrialSpec
+from tests.support.observers import logged
 from tests.support.scripted import Stage, hill
 from tests.support.small import small_data
 from tests.support.worker_pools import DeadError, Sleeper, ThreadCrew, Watching, children, helpless, poisoned, specs_of
@@ -127,7 +128,7 @@ def test_a_poison_trial_ends_in_its_outcome() -> None:
     assert beside[-1] == {5}
     trial = stage.storage.get_all_trials(stage.study_id)[5]
     assert (trial.values, trial.constraints) == ([0.0], {"failed": 1.0})
-    assert (search.standing.done, search.standing.killed, search.standing.failed) == (24, 1, ended_badly(ended))
+    assert (search.status.done, search.status.killed, search.status.failed) == (24, 1, ended_badly(ended))
 
 
 def ended_badly(runs: dict[int, TrainingRun]) -> int:
@@ -208,7 +209,7 @@ def test_data_arrive_without_test_rows() -> None:
 @pytest.fixture(scope="module")
 def pair() -> WorkersEngine:
     """Two processes on the CPU."""
-    engine = devices_engine(["cpu", "cpu"], small_data(), SETTINGS, lambda line: None, lambda line: None)
+    engine = devices_engine(["cpu", "cpu"], small_data(), SETTINGS)
     engine.run(Several(specs_of(small_data(), 2)))
     yield engine
     engine.end()
@@ -247,8 +248,9 @@ def test_a_killed_process_costs_nothing(pair: WorkersEngine) -> None:
             for pid in victims:
                 os.kill(pid, signal.SIGKILL)
 
-    source.at_rung, pair.announce = kill, lines.append
-    pair.run(source)
+    source.at_rung = kill
+    with logged(lines.append):
+        pair.run(source)
     assert all(equal(here.runs[number], there.runs[number]) for number in range(4))
     assert len(source.rungs) == len(set(source.rungs)) == 8
     assert sorted(source.ended) == [0, 1, 2, 3]
@@ -273,9 +275,9 @@ def test_a_stopped_process_tells_nothing_twice(
             going_on.start()
 
     source.at_rung = stop
-    monkeypatch.setattr(pair, "announce", lines.append)
     monkeypatch.setattr(pair, "silence", silence)
-    pair.run(source)
+    with logged(lines.append):
+        pair.run(source)
     going_on.cancel()
     assert all(equal(here.runs[number], there.runs[number]) for number in range(4))
     assert sorted(source.ended) == [0, 1, 2, 3]
@@ -394,7 +396,7 @@ def test_folds_train_in_processes() -> None:
     specs = specs_of(data, 2, batch_size=10)
     here, there = Several(list(specs)), Several(list(specs))
     make_engine("reference", data).run(here)
-    engine = devices_engine(["cpu"], data, SETTINGS, lambda line: None, lambda line: None)
+    engine = devices_engine(["cpu"], data, SETTINGS)
     FoldEngine(engine, data).run(there)
     engine.end()
     assert [timeless(here.runs[n]) for n in range(2)] == [timeless(there.runs[n]) for n in range(2)]

@@ -6,8 +6,9 @@ call of the writer's waits for what it has to say (a long poll), so that nothing
 cluster is looked at now and then, and has as many workers as it has room for.
 """
 
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from hpsearch.training.workers.serialization import pack
 from hpsearch.training.workers.starts import Starts
 from hpsearch.training.workers.work import Job
 
+LOGGER = logging.getLogger(__name__)
 LOOK = 2.0  # seconds between looks at the cluster's machines
 PATIENCE = 15.0  # seconds without a worker after which the user is told what they wait for
 
@@ -49,8 +51,8 @@ class Actor:
 class Cluster:
     """Actors in a cluster that has been joined; `share` is what each takes."""
 
-    def __init__(self, ray: Any, share: Share, announce: Callable[[str], None]) -> None:
-        self.ray, self.share, self.announce = ray, share, announce
+    def __init__(self, ray: Any, share: Share) -> None:
+        self.ray, self.share = ray, share
         self.actors: dict[int, Actor] = {}
         self.polls: dict[Any, int] = {}  # a call that waits for news → its actor
         self.starts = Starts()
@@ -195,7 +197,7 @@ class Cluster:
         elif now - self.waited > PATIENCE:
             self.waited = float("inf")
             free = self.ray.available_resources()
-            self.announce(
+            LOGGER.warning(
                 f"waiting for room in the cluster: free are {free.get('GPU', 0):g} GPU and {free.get('CPU', 0):g} CPU, "
                 f"a worker takes {self.share.gpus or 0:g} and {self.share.cpus:g}"
             )

@@ -1,8 +1,9 @@
 """The engine at the writer's end: it keeps every worker full and hands on what they answer."""
 
+import logging
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -13,6 +14,7 @@ from hpsearch.training import TrialSource
 from hpsearch.training.workers.dispatcher import Desk, Seat
 from hpsearch.training.workers.messages import Event, Lost, Orders, Ready, Said
 
+LOGGER = logging.getLogger(__name__)
 SILENCE = 60.0  # seconds without a sign of life after which a worker that holds trials counts as lost
 WAIT = 0.1  # seconds after which a signal is looked at
 STEP = 1.0  # seconds between two looks at silent workers that count at most: while the writer itself stood still nobody was heard
@@ -55,7 +57,7 @@ class Crew(Protocol):
 class WorkersEngine:
     """An engine whose trials train in a crew's workers, which start with the first trial and live as long as the engine.
 
-    `explain` is told which engine they train with and why, `announce` which are lost. One that holds trials and gives no sign of life for
+    Which engine they train with and why is logged, and as a warning which are lost. One that holds trials and gives no sign of life for
     `silence` seconds is ended, and its trials are trained again elsewhere.
     """
 
@@ -63,11 +65,9 @@ class WorkersEngine:
         self,
         crew: Crew,
         data: Data,
-        explain: Callable[[str], None] = lambda line: None,
-        announce: Callable[[str], None] = lambda line: None,
         silence: float = SILENCE,
     ) -> None:
-        self.crew, self.explain, self.announce, self.silence = crew, explain, announce, silence
+        self.crew, self.silence = crew, silence
         self.maximize = data.metric.direction == "maximize"
         self.device: torch.device = data.training.inputs.device
         self.seats: dict[int, Seat] = {}
@@ -100,7 +100,7 @@ class WorkersEngine:
         again = desk.hear(worker, event)
         if isinstance(event, Lost):
             told = f"; training again: {', '.join(f'#{number}' for number in again)}" if again else ""
-            self.announce(f"worker {worker} is lost ({shown(event.reason)}){told}")
+            LOGGER.warning(f"worker {worker} is lost ({shown(event.reason)}){told}")
 
     def _end_hung(self, desk: Desk) -> None:
         before, self.looked = self.looked, time.monotonic()
@@ -110,7 +110,7 @@ class WorkersEngine:
     def _say(self, line: str) -> None:
         if line not in self.lines:
             self.lines.add(line)
-            self.explain(line)
+            LOGGER.info(line)
 
     def _send(self, desk: Desk) -> None:
         for worker, orders in desk.orders().items():

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,7 +23,7 @@ LONGEST = 160  # characters of what Ray says
 ANSWER = 5.0  # seconds that a cluster's head may take to accept a connection
 
 
-def join(address: str, share: Share, announce: Callable[[str], None]) -> Cluster:
+def join(address: str, share: Share) -> Cluster:
     """Join a cluster, or start one on this machine ("local").
 
     Raises:
@@ -44,7 +44,7 @@ def join(address: str, share: Share, announce: Callable[[str], None]) -> Cluster
     if address == "auto":
         _refuse_open(ray.get_runtime_context().gcs_address)
     gpus = share.gpus if share.gpus is not None else min(1.0, ray.cluster_resources().get("GPU", 0.0))
-    return Cluster(ray, Share(gpus, share.cpus), announce)
+    return Cluster(ray, Share(gpus, share.cpus))
 
 
 def check_cluster(address: str) -> Any:

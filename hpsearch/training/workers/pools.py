@@ -12,8 +12,6 @@ from hpsearch.training.workers.engine import WorkersEngine
 from hpsearch.training.workers.local import LocalCrew
 from hpsearch.training.workers.work import Job, plan_engine
 
-Tell = Callable[[str], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -32,14 +30,12 @@ def devices_engine(
     devices: Sequence[str],
     data: Data,
     settings: Settings,
-    explain: Tell,
-    announce: Tell,
     cores: int | None = None,
 ) -> WorkersEngine:
     """Return the engine with a worker on each of these devices; those on the CPU share its cores, or have so many each."""
     cores = cores or max(1, cpu_count() // max(1, sum(device == "cpu" for device in devices)))
     jobs = [_job(data, settings, device, cores, len(devices)) for device in devices]
-    return WorkersEngine(LocalCrew(jobs, data), data, explain, announce)
+    return WorkersEngine(LocalCrew(jobs, data), data)
 
 
 def cluster_engine(
@@ -49,8 +45,6 @@ def cluster_engine(
     data: Data,
     load: Callable[[], Data] | None,
     settings: Settings,
-    explain: Tell,
-    announce: Tell,
 ) -> WorkersEngine:
     """Return the engine with as many workers as a Ray cluster has room for, each taking so many GPUs and CPUs.
 
@@ -62,11 +56,11 @@ def cluster_engine(
     from hpsearch.training.workers.cluster import Share
     from hpsearch.training.workers.joining import join
 
-    cluster = join(address, Share(gpus, 1 if cpus is None else cpus), announce)
+    cluster = join(address, Share(gpus, 1 if cpus is None else cpus))
     device = "cuda" if cluster.share.gpus else "cpu"
     job = _job(data, settings, device, max(1, int(cluster.share.cpus)), cluster.room(), load)
     cluster.employ(job, data)
-    return WorkersEngine(cluster, data, explain, announce)
+    return WorkersEngine(cluster, data)
 
 
 def _job(

@@ -1,5 +1,6 @@
 """A worker's life: data, an engine for its device, trials until its process ends."""
 
+import logging
 import os
 import socket
 import traceback
@@ -17,7 +18,7 @@ from hpsearch.training.workers.messages import Began, Broken, Event, Ready, Said
 from hpsearch.training.workers.remote import RemoteSource
 from hpsearch.training.workers.serialization import Parcel, unpack, without_test
 
-Build = Callable[[Data, Callable[[str], None]], tuple[Engine, int]]  # an engine for the data, and its places
+Build = Callable[[Data], tuple[Engine, int]]  # an engine for the data, and its places
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +37,13 @@ class Job:
     load: Callable[[], Data] | None = None
 
 
-def plan_engine(
-    name: str, precision: str, parameters: int | None, most: int, data: Data, explain: Callable[[str], None]
-) -> tuple[Engine, int]:
+def plan_engine(name: str, precision: str, parameters: int | None, most: int, data: Data) -> tuple[Engine, int]:
     """Return the engine of a name and how many trials it has room for: `most`, fewer where the device holds fewer.
 
     `parameters` are those of the largest network, None: the user has chosen how many fit.
     """
     places = most if parameters is None else min(most, default_places(data, parameters))
-    return fold_engine(name, data, places, precision, explain), 1 if name == "reference" else places
+    return fold_engine(name, data, places, precision), 1 if name == "reference" else places
 
 
 def work(
@@ -54,12 +53,32 @@ def work(
     try:
         os.environ["LOKY_MAX_CPU_COUNT"] = str(job.cores)  # what joblib counts as this process's cores
         tell(Began(os.getpid(), machine))
-        engine, places = job.build(_data(job, parcel), lambda line: tell(Said(line)))
+        _send_logs(tell)
+        engine, places = job.build(_data(job, parcel))
         tell(Ready(places))
         engine.run(source)
     except BaseException as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         tell(Broken(f"{type(error).__name__}: {error} ({socket.gethostname()}, {last.name}, line {last.lineno})"))
+
+
+class _Sender(logging.Handler):
+    """Sends what is logged in a worker to the writer's process."""
+
+    def __init__(self, tell: Callable[[Event], None]) -> None:
+        super().__init__(logging.INFO)
+        self.tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send a record's message."""
+        self.tell(Said(record.getMessage()))
+
+
+def _send_logs(tell: Callable[[Event], None]) -> None:
+    logger = logging.getLogger("hpsearch")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.handlers = [_Sender(tell)]
 
 
 def _data(job: Job, parcel: Callable[[], Parcel]) -> Data:
