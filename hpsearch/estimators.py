@@ -25,7 +25,7 @@ from hpsearch.data.cells import NUMBERS, listed
 from hpsearch.data.dataset import Data, check_weights
 from hpsearch.data.holdout import everything, hold_out
 from hpsearch.data.splits import Split
-from hpsearch.data.tasks import class_numbers
+from hpsearch.data.tasks import TASKS, class_numbers, class_task
 from hpsearch.errors import UserError, shown
 from hpsearch.model import Model
 from hpsearch.model.arrays import predictions
@@ -58,7 +58,7 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         """Search and keep what is found; `targets` are class numbers or values, `weights` those of the classes."""
         seed = int(check_random_state(self.random_state).randint(LARGEST_SEED))
         config = array_config("table", self._settings(task, seed), type(self).__name__)
-        codes = None if task == "regression" else targets
+        codes = targets if TASKS[task].has_classes else None
         split, notice = (None, "") if self.folds else hold_out(codes, len(targets), self.validation, seed)
 
         def data_of(split: Split | None) -> Data:
@@ -225,7 +225,7 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
         weights = None
         if self.class_weight is not None:
             weights = _weights_of(self.class_weight, self.classes_, targets)
-        self._search(inputs, codes, "binary" if len(self.classes_) == 2 else "multiclass", weights)
+        self._search(inputs, codes, class_task(len(self.classes_)).name, weights)
         return self
 
     def predict(self, X: npt.ArrayLike) -> Array:

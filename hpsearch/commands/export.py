@@ -41,7 +41,7 @@ def call(options: argparse.Namespace) -> None:
     model = loaded(options)
     exported = export(model, options.format, path)
     screen = Screen("")
-    unit = "standard deviations of the target" if model.task == "regression" else "of a probability"
+    unit = "standard deviations of the target" if not model.classes else "of a probability"
     tell_model(screen, "export", f"{exported.path} ({exported.path.stat().st_size:,} bytes):", model)
     screen.row(
         "check", f"largest difference from torch {number(exported.difference)} {unit}, over {exported.rows:,} made rows"

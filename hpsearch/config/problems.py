@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from hpsearch.config.sections import SAMPLED, UNITS, CompareSection, DataSection, StudyConfig
 from hpsearch.data.metrics import METRICS
 from hpsearch.data.objectives import OBJECTIVES
+from hpsearch.data.tasks import TASKS
 from hpsearch.errors import shown, suggestion
 
 
@@ -34,7 +35,8 @@ def conflicts(config: StudyConfig, at_hand: bool = False) -> list[str]:
         problems.append(
             f"study.name is {shown(name)}; expected 1 to 200 characters that print. Give another name (--name)"
         )
-    if config.training.class_weights != "none" and config.data.task == "regression":
+    task = TASKS.get(config.data.task or "")
+    if config.training.class_weights != "none" and task and not task.has_classes:
         problems.append("training.class_weights: a regression has no classes to weigh. Remove it")
     problems += [*_data_conflicts(config.data, at_hand), *_search_conflicts(config)]
     return problems + (_comparison_conflicts(config, config.compare) if config.compare else [])

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from hpsearch.data.objectives import OBJECTIVES
+from hpsearch.data.tasks import TASKS
 from hpsearch.space import SearchSpace
 from hpsearch.trial import UNSAID, Budget
 
@@ -14,6 +15,14 @@ SAMPLED = (
     "random",
 )  # samplers whose proposals know nothing of results: what tuning would give with fewer trials can be told
 
+
+def _known_task(name: str) -> str:
+    if name not in TASKS:
+        raise ValueError(f"unknown task {name}")
+    return name
+
+
+TaskName = Annotated[str, AfterValidator(_known_task), Field(json_schema_extra={"enum": [*TASKS]})]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Positive = Annotated[int, Field(ge=1, le=10**12)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -47,7 +56,7 @@ class DataSection(Section):
     file: Annotated[str, Field(min_length=1, max_length=4_096)] | None = None
     target: Annotated[str, Field(min_length=1)] | None = None
     root: str | None = None
-    task: Literal["regression", "binary", "multiclass"] | None = None
+    task: TaskName | None = None
     validation: Share | Positive | None = None
     test: Share | Annotated[int, Field(ge=0, le=10**12)] | None = None
     rows: Positive | None = None

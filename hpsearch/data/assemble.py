@@ -19,7 +19,7 @@ from hpsearch.data.loaders.sources import Raw
 from hpsearch.data.scaling import Scaled, scale_inputs, scale_targets
 from hpsearch.data.splits import Order, Sizes, Split, split_rows
 from hpsearch.data.summary import describe, digest_of, question
-from hpsearch.data.targets import Targets, class_weights_of, encode, read_targets
+from hpsearch.data.targets import Targets, class_weights_of, read_targets
 from hpsearch.data.tasks import Task, choose_metric, infer_task
 from hpsearch.errors import UserError, suggestion
 
@@ -78,14 +78,14 @@ def _assemble(
         )
     task, reason = infer_task(labels, task_name, len(raw.classes))
     metric = choose_metric(task, metric_name)
-    targets = encode(labels, task, raw.classes)
+    targets = task.encode(labels, raw.classes)
     codes = targets.values if targets.classes else None
     split = split or split_rows(codes, len(labels), targets.classes, sizes, seed, Order(raw.groups, raw.times))
     scaled = _scaled(inputs, split)
     (training, validation, mean, scale), test, folds = _parts(scaled, targets, task, split)
     original = targets.values[split.training] if codes is None else None
     worst = metric.worst(training.targets if original is None else torch.from_numpy(original))
-    outputs = task.outputs(training.targets, len(targets.classes))
+    outputs = task.outputs(mean.numel(), len(targets.classes))
     notices = [*_several_notice(targets), *_leak_notice(raw, scaled, targets, split)]
     summary = {
         **{"name": name, "title": title, "source": raw.source, "hash": digest_of(inputs, labels, split)},
@@ -143,10 +143,9 @@ def _targets(targets: Targets, task: Task, rows: Array) -> tuple[Tensor, Tensor,
     """Return the targets as the loss takes them, and what undoes their scaling by the training `rows`."""
     if not targets.classes:
         values, mean, scale = scale_targets(targets.values, rows)
-        return values.to(torch.float32), mean, scale
+        return task.loss_targets(values), mean, scale
     codes = torch.from_numpy(targets.values)
-    values = codes[:, None].to(torch.float32) if task.name == "binary" else codes
-    return values, torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
+    return task.loss_targets(codes), torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
 
 
 def _parts(

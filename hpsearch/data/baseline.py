@@ -1,7 +1,7 @@
 """The trivial predictor beside which a network is judged: one answer for every row, fitted on the training rows alone.
 
-scikit-learn's `DummyClassifier` and `DummyRegressor` give it. Which answer is the best that knows no input depends on the metric:
-`STRATEGIES` has one row for each.
+scikit-learn's `DummyClassifier` and `DummyRegressor` give it. Which answer is the best that knows no input depends on the metric: its row
+of `METRICS` names the strategy.
 """
 
 from typing import Any
@@ -13,48 +13,55 @@ from torch import Tensor
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.data.tasks import class_numbers
 
-STRATEGIES = {
-    "accuracy": "most_frequent",
-    "balanced_accuracy": "most_frequent",
-    "f1": "constant",  # of two classes always the second one: "never" would have an F1 of 0, which any network beats
-    "roc_auc": "prior",
-    "log_loss": "prior",
-    "rmse": "mean",
-    "mae": "median",
-    "r2": "mean",
-}
+Baseline = tuple[str | list[float] | None, Tensor]
 
 
 def strategy_of(data: Data) -> str:
-    """Return scikit-learn's name of the strategy for the metric; the macro F1 of several classes is best for the most frequent one."""
-    found = STRATEGIES[data.metric.name]
-    return "most_frequent" if found == "constant" and data.task.name != "binary" else found
+    """Return scikit-learn's name of the strategy for the metric.
+
+    The F1 of two classes is that of the second one, so "constant" answers it always: "never" would have an F1 of 0, which any network
+    beats. Several classes have a mean of F1s, for which the most frequent class is best.
+    """
+    strategy = data.metric.baseline
+    if strategy == "constant" and data.outputs > 1:
+        return "most_frequent"
+    return strategy
 
 
-def baseline(data: Data, training: Rows, rows: Rows) -> tuple[str | list[float] | None, Tensor]:
+def baseline(data: Data, training: Rows, rows: Rows) -> Baseline:
     """Return the answer and its predictions for `rows`, as `Data.predict` gives them ([N, K] or [N, C], float64).
 
     The answer is a class's label, or a number for each target [K]; None where it is every class's share of the training rows.
     """
-    if data.classes:
-        return _of_classes(data, training, rows)
+    fit = _class_baseline if data.task.has_classes else _value_baseline
+    return fit(data, training, rows)
+
+
+def _value_baseline(data: Data, training: Rows, rows: Rows) -> Baseline:
     from sklearn.dummy import DummyRegressor
 
     known = data.original(training.targets).cpu().double().numpy()  # [N, K]
     model = DummyRegressor(strategy=strategy_of(data)).fit(np.zeros((len(known), 1)), known)
-    made = np.asarray(model.predict(np.zeros((len(rows), 1)))).reshape(len(rows), -1)
-    return np.ravel(model.constant_).tolist(), torch.from_numpy(made).to(rows.targets.device)
+    predicted = np.asarray(model.predict(np.zeros((len(rows), 1)))).reshape(len(rows), -1)
+    return np.ravel(model.constant_).tolist(), torch.from_numpy(predicted).to(rows.targets.device)
 
 
-def _of_classes(data: Data, training: Rows, rows: Rows) -> tuple[str | None, Tensor]:
-    from sklearn.dummy import DummyClassifier
-
-    strategy, known = strategy_of(data), class_numbers(training.targets).cpu().numpy()  # [N]
-    given: dict[str, Any] = {"constant": 1} if strategy == "constant" and (known == 1).any() else {}
-    model = DummyClassifier(strategy=strategy if given or strategy != "constant" else "most_frequent", **given)
+def _class_baseline(data: Data, training: Rows, rows: Rows) -> Baseline:
+    strategy = strategy_of(data)
+    known = class_numbers(training.targets).cpu().numpy()  # [N]
+    model = _classifier(strategy, has_second_class=bool((known == 1).any()))
     model.fit(np.zeros((len(known), 1)), known)
     shares = np.zeros((len(rows), len(data.classes)))  # [N, C]
     shares[:, model.classes_] = model.predict_proba(np.zeros((len(rows), 1)))
     answer = None if strategy == "prior" else data.classes[int(shares[0].argmax())]
-    made = torch.from_numpy(shares).to(rows.targets.device)
-    return answer, made[:, 1:] if data.task.name == "binary" else made
+    return answer, data.task.undo_decode(torch.from_numpy(shares).to(rows.targets.device))
+
+
+def _classifier(strategy: str, has_second_class: bool) -> Any:
+    from sklearn.dummy import DummyClassifier
+
+    if strategy != "constant":
+        return DummyClassifier(strategy=strategy)
+    if not has_second_class:  # scikit-learn refuses a constant that no training row has
+        return DummyClassifier(strategy="most_frequent")
+    return DummyClassifier(strategy="constant", constant=1)

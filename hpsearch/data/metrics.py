@@ -26,15 +26,24 @@ if TYPE_CHECKING:
 class Metric:
     """A row of `METRICS`: `compute(predictions, targets)` on any rows, `worst(targets)` from the training rows; both give floats.
 
-    One that is `by_class` is something else for rows that lack a class: where rows are drawn again, each class keeps its number.
+    `predicts` says which tasks have it: those of `TASKS` with the same word. `baseline` is the strategy of the best predictor that sees no
+    input: one of scikit-learn's `DummyClassifier` or `DummyRegressor`; "constant" is always the second of two classes.
+
+    One that is `by_class` depends on which classes its rows have: where rows are drawn again, each class keeps its number of rows.
+    One that `is_share` is written in percent. `short_title` is for axes and tables; the name where there is none.
     """
 
     name: str
     title: str
+    description: str
     direction: Literal["maximize", "minimize"]
+    predicts: Literal["values", "classes"]
     compute: Callable[[Tensor, Tensor], float]
     worst: Callable[[Tensor], float]
+    baseline: str
     by_class: bool = False
+    is_share: bool = False
+    short_title: str = ""
 
 
 def labels(predictions: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -142,14 +151,94 @@ def _twice_the_spread(targets: Tensor) -> float:
 
 
 METRICS = {
-    "accuracy": Metric("accuracy", "Accuracy", "maximize", _accuracy, _zero),
-    "balanced_accuracy": Metric(
-        "balanced_accuracy", "Balanced accuracy", "maximize", _balanced_accuracy, _zero, by_class=True
+    "accuracy": Metric(
+        name="accuracy",
+        title="Accuracy",
+        description="share of rows that are taken for their class",
+        direction="maximize",
+        predicts="classes",
+        compute=_accuracy,
+        worst=_zero,
+        baseline="most_frequent",
+        is_share=True,
     ),
-    "f1": Metric("f1", "Harmonic mean F1 of precision and recall", "maximize", _f1, _zero, by_class=True),
-    "roc_auc": Metric("roc_auc", "Area under the ROC curve", "maximize", _area_under_curve, _zero, by_class=True),
-    "log_loss": Metric("log_loss", "Log loss", "minimize", _log_loss, _ten_times_guessing),
-    "rmse": Metric("rmse", "Root mean squared error", "minimize", _root_mean_squared_error, _ten_times_constant_rmse),
-    "mae": Metric("mae", "Mean absolute error", "minimize", _mean_absolute_error, _ten_times_constant_mae),
-    "r2": Metric("r2", "Coefficient of determination R²", "maximize", _determination, _twice_the_spread),
+    "balanced_accuracy": Metric(
+        name="balanced_accuracy",
+        title="Balanced accuracy",
+        description="share of rows of a class that are taken for it, mean over the classes",
+        direction="maximize",
+        predicts="classes",
+        compute=_balanced_accuracy,
+        worst=_zero,
+        baseline="most_frequent",
+        by_class=True,
+        is_share=True,
+    ),
+    "f1": Metric(
+        name="f1",
+        title="Harmonic mean F1 of precision and recall",
+        description="harmonic mean of precision and recall: of the second of two classes, or its mean over several classes",
+        direction="maximize",
+        predicts="classes",
+        compute=_f1,
+        worst=_zero,
+        baseline="constant",
+        by_class=True,
+        short_title="F1",
+    ),
+    "roc_auc": Metric(
+        name="roc_auc",
+        title="Area under the ROC curve",
+        description="chance that a row of a class has a higher probability of it than another row, mean over the classes",
+        direction="maximize",
+        predicts="classes",
+        compute=_area_under_curve,
+        worst=_zero,
+        baseline="prior",
+        by_class=True,
+        short_title="ROC AUC",
+    ),
+    "log_loss": Metric(
+        name="log_loss",
+        title="Log loss",
+        description="mean negative logarithm of the probability that a row's class was given",
+        direction="minimize",
+        predicts="classes",
+        compute=_log_loss,
+        worst=_ten_times_guessing,
+        baseline="prior",
+    ),
+    "rmse": Metric(
+        name="rmse",
+        title="Root mean squared error",
+        description="root of the mean squared error, in the target's units",
+        direction="minimize",
+        predicts="values",
+        compute=_root_mean_squared_error,
+        worst=_ten_times_constant_rmse,
+        baseline="mean",
+        short_title="RMSE",
+    ),
+    "mae": Metric(
+        name="mae",
+        title="Mean absolute error",
+        description="mean distance of prediction and target, in the target's units",
+        direction="minimize",
+        predicts="values",
+        compute=_mean_absolute_error,
+        worst=_ten_times_constant_mae,
+        baseline="median",
+        short_title="MAE",
+    ),
+    "r2": Metric(
+        name="r2",
+        title="Coefficient of determination R²",
+        description="share of the target's variance that is predicted: 1 is exact, 0 as good as the mean",
+        direction="maximize",
+        predicts="values",
+        compute=_determination,
+        worst=_twice_the_spread,
+        baseline="mean",
+        short_title="R²",
+    ),
 }

@@ -12,8 +12,18 @@ from typing import Any
 import numpy as np
 
 from hpsearch.data.cells import NUMBERS, Array, is_missing, listed, shown, to_array
-from hpsearch.data.tasks import MANY_VALUES, Task
 from hpsearch.errors import UserError
+
+# More distinct whole numbers than this, with fewer rows than this for each, are measurements and not classes.
+MANY_VALUES = 20
+
+# What targets can hold, as the report words it.
+TEXT = "text"
+TRUTH_VALUES = "truth values"
+WHOLE_NUMBERS = "whole numbers"
+FRACTIONS = "numbers with fractions"
+SEVERAL_COLUMNS = "several columns of numbers"
+KINDS_BY_DTYPE = {"O": TEXT, "b": TRUTH_VALUES, "f": FRACTIONS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +32,53 @@ class Targets:
 
     values: Array
     classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetFacts:
+    """What decides the task: the kind of targets, how many `rows` and `columns`, and how many `distinct` values (of one column)."""
+
+    kind: str
+    rows: int
+    columns: int
+    distinct: int
+
+    @property
+    def is_text(self) -> bool:
+        """Whether labels are text."""
+        return self.kind == TEXT
+
+    @property
+    def are_whole(self) -> bool:
+        """Whether targets are whole numbers, in one column."""
+        return self.kind == WHOLE_NUMBERS
+
+    @property
+    def has_fractions(self) -> bool:
+        """Whether targets are numbers with fractions, in one column."""
+        return self.kind == FRACTIONS
+
+    @property
+    def are_measurements(self) -> bool:
+        """Whether whole numbers are too many, with too few rows for each, to be classes."""
+        return self.are_whole and self.distinct > MANY_VALUES and self.rows < MANY_VALUES * self.distinct
+
+    @property
+    def sentence(self) -> str:
+        """The facts as the rest of a sentence that begins with "The"."""
+        if self.kind in (FRACTIONS, SEVERAL_COLUMNS):
+            return f"target holds {self.kind}"
+        return f"target holds {self.kind} with {self.distinct:,} distinct value{'s' * (self.distinct != 1)}"
+
+
+def facts_of(targets: Array) -> TargetFacts:
+    """Return the facts of targets [N] or [N, K] that decide the task."""
+    if targets.ndim == 2:
+        return TargetFacts(SEVERAL_COLUMNS, rows=len(targets), columns=targets.shape[1], distinct=0)
+    kind = KINDS_BY_DTYPE.get(targets.dtype.kind, WHOLE_NUMBERS)
+    if kind == FRACTIONS and bool(np.all(targets == np.floor(targets))):
+        kind = WHOLE_NUMBERS
+    return TargetFacts(kind, rows=len(targets), columns=1, distinct=len(np.unique(targets)))
 
 
 def read_targets(targets: Any) -> Array:
@@ -83,11 +140,6 @@ def encode_values(targets: Array) -> Targets:
             f"target: {which} is {values[0, index]:g} in all rows. A constant needs no network; check the target."
         )
     return Targets(values, ())
-
-
-def encode(targets: Array, task: Task, names: Sequence[str] = ()) -> Targets:
-    """Encode targets for a task; see `encode_classes` and `encode_values`."""
-    return encode_values(targets) if task.name == "regression" else encode_classes(targets, names)
 
 
 def class_weights_of(codes: Array, classes: int) -> Array:

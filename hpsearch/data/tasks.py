@@ -1,16 +1,16 @@
-"""Tasks: what is predicted, and the output head, loss and metrics that belong to it, as a literal table of rows.
+"""Tasks: what a network predicts, as a literal table of rows. A new task is one row here and its loss in each engine.
 
 A network gives raw outputs (logits). The loss works on those, where it is numerically stable; the head turns them into predictions:
-values or probabilities. `infer_task` picks the row from the targets. Importing this module does not import torch.
+values or probabilities. `infer_task` picks the row from the targets. Importing this module imports neither torch nor NumPy.
 
 Shapes: regression outputs and targets [N, K]; binary outputs and targets [N, 1]; multiclass outputs [N, C], targets [N].
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hpsearch.data.metrics import METRICS, Metric
 from hpsearch.errors import UserError, look_up
@@ -19,107 +19,198 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import Tensor
 
-# More distinct whole numbers than this, with fewer rows than this for each, are measurements and not classes.
-MANY_VALUES = 20
+    from hpsearch.data.targets import TargetFacts, Targets
 
-# What targets can hold, as the report says it.
-TEXT, TRUTH, WHOLE = "text", "truth values", "whole numbers"
-FRACTIONS, SEVERAL = "numbers with fractions", "several columns of numbers"
+Loss = Callable[["Tensor", "Tensor"], "Tensor"]
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
     """A row of `TASKS`.
 
-    `loss(outputs, targets)` is the mean over rows (and target columns), a scalar tensor with a gradient; `row_losses(outputs, targets)`
-    are those of a task of classes before the mean, [N], None where rows have no class; `head(outputs)` gives the predictions;
-    `outputs(targets, classes)` how many outputs a network needs; `metrics` are names of `METRICS`, the first is the default;
-    `reason` says in one sentence why this head and this loss belong together.
+    Which targets it takes: `infers(facts)` gives the conclusion for which the row is chosen from the targets alone, "" where another row
+    is; the first row that has one is chosen. `needs(facts)` says what the task needs and the targets lack, or "".
+
+    Encoding: `encode(targets, class_names)` gives numbers, `loss_targets(numbers)` lays them out as the loss takes them, and
+    `outputs(columns, classes)` is how many outputs a network needs.
+
+    Training: `loss(outputs, targets)` is the mean over rows (and target columns), a scalar tensor with a gradient;
+    `row_losses(outputs, targets)` are those of a task of classes before the mean, [N], None where rows have no class.
+
+    Decoding: `head(outputs)` gives the predictions, from which metrics are computed; `decode(predictions)` gives one column for each class
+    [N, C] (values stay as they are), and `undo_decode` takes that back.
+
+    `predicts` says which metrics fit: those of `METRICS` with the same word. `description` says what is predicted, `reason` why
+    this head and this loss belong together.
     """
 
     name: str
     title: str
-    head_name: str
+    description: str
+    predicts: Literal["values", "classes"]
+    infers: Callable[[TargetFacts], str]
+    needs: Callable[[TargetFacts], str]
+    encode: Callable[[npt.NDArray[Any], Sequence[str]], Targets]
+    loss_targets: Callable[[Tensor], Tensor]
+    outputs: Callable[[int, int], int]
     loss_name: str
-    metrics: tuple[str, ...]
-    loss: Callable[[Tensor, Tensor], Tensor]
-    row_losses: Callable[[Tensor, Tensor], Tensor] | None
+    loss: Loss
+    row_losses: Loss | None
+    head_name: str
     head: Callable[[Tensor], Tensor]
-    outputs: Callable[[Tensor, int], int]
+    decode: Callable[[Tensor], Tensor]
+    undo_decode: Callable[[Tensor], Tensor]
     reason: str
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics that fit; the first is the default."""
+        return tuple(name for name, metric in METRICS.items() if metric.predicts == self.predicts)
 
-def _squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
-    import torch.nn.functional as F
+    @property
+    def has_classes(self) -> bool:
+        """Whether each row has a class."""
+        return self.predicts == "classes"
 
-    return F.mse_loss(outputs, targets)
+
+def _as_is(tensor: Tensor) -> Tensor:
+    return tensor
 
 
-def _binary_cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
-    import torch.nn.functional as F
+def _torch_loss(name: str, reduction: str = "mean") -> Loss:
+    """Return a loss of torch.nn.functional, which is imported when it is first used."""
 
-    return F.binary_cross_entropy_with_logits(outputs, targets)
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        import torch.nn.functional as F
+
+        losses: Tensor = getattr(F, name)(outputs, targets, reduction=reduction)
+        return losses
+
+    return loss
+
+
+def _infer_regression(facts: TargetFacts) -> str:
+    if facts.columns > 1:
+        return f"{facts.columns} numbers are predicted by one network"
+    if facts.has_fractions:
+        return "a number is predicted"
+    if facts.are_measurements:
+        return f"with only {facts.rows / facts.distinct:.1f} rows for each a number is predicted, not a class"
+    return ""
+
+
+def _regression_needs(facts: TargetFacts) -> str:
+    return "numbers" if facts.is_text else ""
+
+
+def _encode_values(targets: npt.NDArray[Any], class_names: Sequence[str]) -> Targets:
+    from hpsearch.data.targets import encode_values
+
+    return encode_values(targets)
+
+
+def _encode_classes(targets: npt.NDArray[Any], class_names: Sequence[str]) -> Targets:
+    from hpsearch.data.targets import encode_classes
+
+    return encode_classes(targets, class_names)
+
+
+def _infer_binary(facts: TargetFacts) -> str:
+    return "one of two classes is predicted" if facts.distinct == 2 else ""
+
+
+def _binary_needs(facts: TargetFacts) -> str:
+    return _class_needs(facts) or ("2 classes" if facts.distinct != 2 else "")
+
+
+def _class_needs(facts: TargetFacts) -> str:
+    usable = facts.columns == 1 and not facts.has_fractions
+    return "" if usable else "one column of classes (text or whole numbers)"
 
 
 def _binary_row_losses(outputs: Tensor, targets: Tensor) -> Tensor:
-    import torch.nn.functional as F
-
-    return F.binary_cross_entropy_with_logits(outputs, targets, reduction="none").squeeze(1)
+    return _torch_loss("binary_cross_entropy_with_logits", "none")(outputs, targets).squeeze(1)
 
 
-def _cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
-    import torch.nn.functional as F
+def _both_classes(predictions: Tensor) -> Tensor:
+    """Return the probabilities of both classes [N, 2] from that of the second [N, 1]."""
+    import torch
 
-    return F.cross_entropy(outputs, targets)
+    return torch.cat([1 - predictions, predictions], dim=1)
 
 
-def _row_cross_entropies(outputs: Tensor, targets: Tensor) -> Tensor:
-    import torch.nn.functional as F
-
-    return F.cross_entropy(outputs, targets, reduction="none")
+def _infer_multiclass(facts: TargetFacts) -> str:
+    order = "; their order plays no part (task 'regression' predicts a number instead)" if facts.are_whole else ""
+    return f"one of several classes is predicted{order}"
 
 
 TASKS = {
     "regression": Task(
         name="regression",
         title="Regression",
-        head_name="linear",
+        description="regression: for each row a number is predicted",
+        predicts="values",
+        infers=_infer_regression,
+        needs=_regression_needs,
+        encode=_encode_values,
+        loss_targets=lambda values: values.float(),
+        outputs=lambda columns, classes: columns,
         loss_name="squared error",
-        metrics=("rmse", "mae", "r2"),
-        loss=_squared_error,
+        loss=_torch_loss("mse_loss"),
         row_losses=None,
-        head=lambda outputs: outputs,
-        outputs=lambda targets, classes: targets.shape[1],
+        head_name="linear",
+        head=_as_is,
+        decode=_as_is,
+        undo_decode=_as_is,
         reason="A linear output can take every real value, and the squared error is the negative log-likelihood of a target "
         "scattered normally around it, so the output learns the target's mean.",
     ),
     "binary": Task(
         name="binary",
         title="Binary classification",
-        head_name="sigmoid",
+        description="classification: each row belongs to one of two classes",
+        predicts="classes",
+        infers=_infer_binary,
+        needs=_binary_needs,
+        encode=_encode_classes,
+        loss_targets=lambda codes: codes[:, None].float(),
+        outputs=lambda columns, classes: 1,
         loss_name="binary cross-entropy",
-        metrics=("accuracy", "balanced_accuracy", "f1", "roc_auc", "log_loss"),
-        loss=_binary_cross_entropy,
+        loss=_torch_loss("binary_cross_entropy_with_logits"),
         row_losses=_binary_row_losses,
+        head_name="sigmoid",
         head=lambda outputs: outputs.sigmoid(),
-        outputs=lambda targets, classes: 1,
+        decode=_both_classes,
+        undo_decode=lambda probabilities: probabilities[:, 1:],
         reason="The sigmoid turns one logit into the probability of the second class, and the cross-entropy is that probability's "
         "negative log-likelihood; together their gradient is prediction minus target, which does not fade while the network is wrong.",
     ),
     "multiclass": Task(
         name="multiclass",
         title="Multiclass classification",
-        head_name="softmax",
+        description="classification: each row belongs to one of several classes",
+        predicts="classes",
+        infers=_infer_multiclass,
+        needs=_class_needs,
+        encode=_encode_classes,
+        loss_targets=_as_is,
+        outputs=lambda columns, classes: classes,
         loss_name="cross-entropy",
-        metrics=("accuracy", "balanced_accuracy", "f1", "roc_auc", "log_loss"),
-        loss=_cross_entropy,
-        row_losses=_row_cross_entropies,
+        loss=_torch_loss("cross_entropy"),
+        row_losses=_torch_loss("cross_entropy", "none"),
+        head_name="softmax",
         head=lambda outputs: outputs.softmax(dim=-1),
-        outputs=lambda targets, classes: classes,
+        decode=_as_is,
+        undo_decode=_as_is,
         reason="The softmax turns one logit for each class into probabilities that sum to one, and the cross-entropy is their "
         "negative log-likelihood; together their gradient is prediction minus target, which does not fade while the network is wrong.",
     ),
 }
+
+
+def class_task(classes: int) -> Task:
+    """Return the task of so many classes that are all known."""
+    return TASKS["binary" if classes == 2 else "multiclass"]
 
 
 def class_numbers(targets: Tensor) -> Tensor:
@@ -133,7 +224,8 @@ def weighted(task: Task, weights: Tensor) -> Task:
     The mean divides by the number of rows, not by their weights as torch's losses do: a batch of one row would else have none.
     """
     row_losses = task.row_losses
-    assert row_losses is not None, "a regression has no classes"
+    if row_losses is None:
+        raise ValueError(f"a {task.name} task has no classes to weigh")
 
     def loss(outputs: Tensor, targets: Tensor) -> Tensor:
         return (weights[class_numbers(targets)] * row_losses(outputs, targets)).mean()
@@ -153,63 +245,30 @@ def choose_metric(task: Task, name: str | None) -> Metric:
     return metric
 
 
-def infer_task(targets: npt.NDArray[Any], override: str | None = None, named: int = 0) -> tuple[Task, str]:
+def infer_task(targets: npt.NDArray[Any], asked: str | None = None, named_classes: int = 0) -> tuple[Task, str]:
     """Return the task of targets ([N] or [N, K], numbers or objects that are text) and one sentence that says why.
 
     The rule: numbers with fractions and several target columns → regression. Text, truth values and whole numbers (floats without
     fractions too) are classes: 2 distinct values → binary, more → multiclass; but whole numbers with more than 20 distinct values
-    and on average fewer than 20 rows for each → regression. `override` names the task instead;
-    a data set that names its classes (`named` of them) has classes.
+    and on average fewer than 20 rows for each → regression. `asked` names the task instead;
+    a data set that names its classes (`named_classes` of them) has classes.
 
     Raises:
         UserError: no such task, or one that these targets cannot have.
     """
-    kind, distinct = _nature(targets)
-    values = f"{distinct:,} distinct value{'s' * (distinct != 1)}"
-    facts = f"the target holds {kind}" + ("" if kind in (FRACTIONS, SEVERAL) else f" with {values}")
-    if override is None and named:
-        return TASKS["binary" if named == 2 else "multiclass"], f"The data set names its {named} classes."
-    if override is None:
-        name, conclusion = _rule(kind, distinct, targets.shape)
-        return TASKS[name], f"{facts[0].upper()}{facts[1:]}, so {conclusion}."
-    task = look_up(TASKS, override, "task")
-    needs = _obstacle(task, kind, distinct)
+    from hpsearch.data.targets import facts_of
+
+    if asked is None and named_classes:
+        return class_task(named_classes), f"The data set names its {named_classes} classes."
+    facts = facts_of(targets)
+    if asked is None:
+        claims = ((task, task.infers(facts)) for task in TASKS.values())
+        task, conclusion = next(claim for claim in claims if claim[1])
+        return task, f"The {facts.sentence}, so {conclusion}."
+    task = look_up(TASKS, asked, "task")
+    needs = task.needs(facts)
     if needs:
-        raise UserError(f"task '{override}' needs {needs}, but {facts}. Choose another task, or leave it out.")
-    return task, f"Asked for by name; {facts}."
-
-
-def _nature(targets: npt.NDArray[Any]) -> tuple[str, int]:
-    """Return what the targets hold, and how many distinct values."""
-    import numpy as np
-
-    if targets.ndim == 2:
-        return SEVERAL, 0
-    kinds = {"O": TEXT, "b": TRUTH, "f": FRACTIONS}
-    kind = kinds.get(targets.dtype.kind, WHOLE)
-    if kind == FRACTIONS and bool(np.all(targets == np.floor(targets))):
-        kind = WHOLE
-    return kind, len(np.unique(targets))
-
-
-def _rule(kind: str, distinct: int, shape: tuple[int, ...]) -> tuple[str, str]:
-    rows = shape[0]
-    if kind == SEVERAL:
-        return "regression", f"{shape[1]} numbers are predicted by one network"
-    if kind == FRACTIONS:
-        return "regression", "a number is predicted"
-    if kind == WHOLE and distinct > MANY_VALUES and rows < MANY_VALUES * distinct:
-        return "regression", f"with only {rows / distinct:.1f} rows for each a number is predicted, not a class"
-    if distinct == 2:
-        return "binary", "one of two classes is predicted"
-    order = "; their order plays no part (task 'regression' predicts a number instead)" if kind == WHOLE else ""
-    return "multiclass", f"one of several classes is predicted{order}"
-
-
-def _obstacle(task: Task, kind: str, distinct: int) -> str:
-    """Return what the task needs and the targets lack, or nothing."""
-    if task.name == "regression":
-        return "numbers" if kind == TEXT else ""
-    if kind in (FRACTIONS, SEVERAL):
-        return "one column of classes (text or whole numbers)"
-    return "2 classes" if task.name == "binary" and distinct != 2 else ""
+        raise UserError(
+            f"task '{asked}' needs {needs}, but the {facts.sentence}. Choose another task, or leave it out."
+        )
+    return task, f"Asked for by name; the {facts.sentence}."

@@ -29,13 +29,15 @@ class Judged:
 
 def judge(model: Model, chunks: Sequence[Tensor], targets: Any, decimal: str = ".") -> Judged | None:
     """Return how good predictions (chunks of [N, C] or [N, K]) are for targets (cells or numbers); None where no target is known."""
-    known, values = _numbers(targets, decimal) if model.task == "regression" else _codes(model, targets)
+    task = TASKS[model.task]
+    known, values = _codes(model, targets) if task.has_classes else _numbers(targets, decimal)
     used = torch.from_numpy(known)
     if not bool(used.any()):
         return None
-    found, right = torch.cat(list(chunks))[used], torch.from_numpy(values)[used]
-    if model.task == "binary":
-        found, right = found[:, 1:], right[:, None].to(found.dtype)  # [n, 1] both
+    found = task.undo_decode(torch.cat(list(chunks))[used])
+    right = torch.from_numpy(values)[used]
+    if task.has_classes:
+        right = task.loss_targets(right)
     name = _metric(model.metrics, model.task)
     rows = int(used.sum())
     return Judged(name, METRICS[name].compute(found, right), rows, len(known) - rows)

@@ -89,7 +89,7 @@ def largest_difference(model: Model, expected: Tensor, found: Tensor) -> float:
     """Return the largest difference of two predictions: of probabilities, or of values in standard deviations of the target."""
     if expected.shape != found.shape:
         return float("inf")
-    scale = torch.tensor(model.target_scale, dtype=torch.float64) if model.task == "regression" else 1.0
+    scale = torch.tensor(model.target_scale, dtype=torch.float64)  # 1 for classes
     return float(((expected.double() - found.double()).abs() / scale).max())
 
 

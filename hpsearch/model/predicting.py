@@ -37,9 +37,9 @@ class Predictor(nn.Module):
     def _one(self, network: nn.Module, inputs: Tensor) -> Tensor:
         weight = next(network.parameters())
         predictions = self.task.head(network(inputs.to(weight.dtype)))  # [B, outputs]
-        if self.task.name == "regression":
-            return predictions.double() * self.target_scale + self.target_mean
-        return torch.cat([1 - predictions, predictions], dim=1) if self.task.name == "binary" else predictions
+        if self.task.has_classes:
+            return self.task.decode(predictions)
+        return predictions.double() * self.target_scale + self.target_mean
 
 
 def network_of(member: Member) -> DNN:

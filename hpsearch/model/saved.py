@@ -226,7 +226,10 @@ def _member(entry: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str
 
 def _check(model: Model, tensors: int) -> None:
     """Refuse what could be read, but makes no model."""
-    outputs = {"binary": 1, "multiclass": len(model.classes), "regression": len(model.target_mean)}[model.task]
+    if model.task not in TASKS:
+        raise ValueError(f"unknown task {shown(model.task)}")
+    task = TASKS[model.task]
+    outputs = task.outputs(len(model.target_mean), len(model.classes))
     fits = {
         "no members": bool(model.members),
         "weights of no member": tensors == sum(len(member.weights) for member in model.members),
@@ -234,10 +237,9 @@ def _check(model: Model, tensors: int) -> None:
         "other outputs than the task has": all(member.architecture.outputs == outputs for member in model.members),
         "members of different inputs": len({member.architecture.inputs for member in model.members}) == 1,
         "classes that are no text": all(isinstance(label, str) for label in model.classes),
-        "classes of another task": (model.task == "regression") == (not model.classes),
+        "classes of another task": task.has_classes == bool(model.classes),
         "an unknown kind of classes": model.class_kind in CLASS_KINDS,
         "a target's scaling of two lengths": len(model.target_mean) == len(model.target_scale),
-        "an unknown task": model.task in TASKS,
     }
     for problem, fine in fits.items():
         if not fine:

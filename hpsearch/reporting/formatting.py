@@ -12,6 +12,7 @@ from functools import lru_cache
 from math import floor, isfinite, isnan, log10
 from typing import Any
 
+from hpsearch.data.metrics import METRICS
 from hpsearch.storage import ComparisonRecord, StudyRecord, TrialRecord
 from hpsearch.trial import FAILED
 
@@ -19,9 +20,7 @@ SPACE = "\u00a0"  # does not break
 # Control characters, line ends, zero-width characters and bidirectional overrides: they hide or reorder what is read.
 HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-SHARES = frozenset({"accuracy", "balanced_accuracy", "balanced accuracy"})  # metrics that are read as percentages
 MORE = 7  # digits that are tried to tell two numbers apart
-SHORT = {"rmse": "RMSE", "mae": "MAE", "r2": "R²", "f1": "F1", "roc_auc": "ROC AUC"}
 
 
 def visible(text: object, most: int = 400) -> str:
@@ -161,7 +160,9 @@ class MetricFormat:
     @classmethod
     def named(cls, name: str, maximize: bool, decimals: int = 1, whole: bool = False) -> "MetricFormat":
         """Return the metric of a name, as tables and files spell it."""
-        return cls(SHORT.get(name) or readable(name, 40), maximize, name in SHARES, decimals, whole)
+        metric = METRICS.get(name.replace(" ", "_"))
+        label = metric.short_title if metric else ""
+        return cls(label or readable(name, 40), maximize, bool(metric and metric.is_share), decimals, whole)
 
     @property
     def plain(self) -> "MetricFormat":

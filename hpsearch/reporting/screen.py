@@ -124,7 +124,7 @@ class Screen:
         """Print the data set: its task, its inputs, its rows."""
         rows = ", ".join(f"{count:,} {part}" for part, count in data["rows"].items())
         shape = " × ".join(map(str, data["shape"]))
-        classes = f" into {data['outputs']} classes" if data["task"] == "multiclass" else ""
+        classes = f" into {data['outputs']} classes" if data["classes"] and data["outputs"] > 1 else ""
         self.row("data", f"{data['title']}: {data['task']}{classes}, inputs {shape}, rows {rows}")
 
     def phase(self, progress: "PhaseProgress") -> None:

@@ -92,19 +92,33 @@ def test_heads() -> None:
     assert TASKS["regression"].head(GUESSES) is GUESSES
     assert torch.equal(TASKS["binary"].head(GUESSES), GUESSES.sigmoid())
     assert torch.allclose(TASKS["multiclass"].head(GUESSES).sum(1), torch.ones(50, dtype=torch.float64))
-    assert TASKS["regression"].outputs(VALUES, 0) == 2
-    assert TASKS["binary"].outputs(TRUTHS, 2) == 1
-    assert TASKS["multiclass"].outputs(LABELS, 4) == 4
+    assert TASKS["regression"].outputs(2, 0) == 2
+    assert TASKS["binary"].outputs(1, 2) == 1
+    assert TASKS["multiclass"].outputs(1, 4) == 4
 
 
-def test_rows_are_whole() -> None:
-    """Every task names metrics that exist, and says in one sentence why its head and loss belong together."""
+def test_rows_are_complete() -> None:
+    """Every task has metrics, and one sentence on why its head and loss belong together; every metric has a trivial predictor."""
     for name, task in TASKS.items():
         assert task.name == name
-        assert set(task.metrics) <= set(METRICS)
+        assert task.metrics
         assert task.reason.endswith(".")
+        assert task.description
+    strategies = {"classes": {"most_frequent", "prior", "constant"}, "values": {"mean", "median"}}
     for name, metric in METRICS.items():
-        assert (metric.name, metric.direction in ("maximize", "minimize")) == (name, True)
+        assert metric.name == name
+        assert metric.direction in ("maximize", "minimize")
+        assert metric.baseline in strategies[metric.predicts]
+        assert metric.description
+
+
+def test_decoding_can_be_undone() -> None:
+    """Decoded predictions of classes have a column for each class, and go back to what the head gave."""
+    for name, predictions in (("binary", CHANCE), ("multiclass", CHANCES), ("regression", GUESSES)):
+        decoded = TASKS[name].decode(predictions)
+        assert torch.equal(TASKS[name].undo_decode(decoded), predictions)
+        if TASKS[name].has_classes:
+            assert torch.allclose(decoded.sum(1), torch.ones(50, dtype=torch.float64))
 
 
 @pytest.mark.parametrize(
@@ -135,9 +149,9 @@ def test_inference(targets: np.ndarray, task: str) -> None:
 
 def test_named_classes_are_classes() -> None:
     """A data set that names its classes has them, however few rows there are of each; an override still counts."""
-    assert infer_task(np.arange(47), named=47)[0].name == "multiclass"
-    assert infer_task(np.arange(20) % 2, named=2) == (TASKS["binary"], "The data set names its 2 classes.")
-    assert infer_task(np.arange(47), "regression", named=47)[0].name == "regression"
+    assert infer_task(np.arange(47), named_classes=47)[0].name == "multiclass"
+    assert infer_task(np.arange(20) % 2, named_classes=2) == (TASKS["binary"], "The data set names its 2 classes.")
+    assert infer_task(np.arange(47), "regression", named_classes=47)[0].name == "regression"
 
 
 def test_override() -> None:

@@ -138,7 +138,7 @@ def refused(folder: Path) -> str:
         ({"format": 3}, "format 3, 2 expected"),
         ({"format": None}, "format None, 2 expected"),
         ({"sha256": "0" * 64}, "its sha256 differs"),
-        ({"task": "ranking"}, "'ranking' is missing"),
+        ({"task": "ranking"}, "unknown task 'ranking'"),
         ({"classes": ["a", "b"]}, "other outputs than the task has"),
         ({"classes": [1, 2, 3]}, "classes that are no text"),
         ({"class_kind": "colour"}, "an unknown kind of classes"),

@@ -62,7 +62,7 @@ def two_weight_problem(data: Data, most: int = ROWS) -> Problem:
 def _one_target(data: Data) -> Array:
     """Return one target of each training row [N]: the first column, or 1 for the chosen class and 0 for the rest."""
     targets = data.training.targets.cpu().numpy()
-    if not data.classes or data.task.name == "binary":
+    if targets.ndim == 2:
         return np.asarray(targets[:, 0], dtype=np.float64)
     return np.asarray(targets == np.bincount(targets).argmax(), dtype=np.float64)
 

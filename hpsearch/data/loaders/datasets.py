@@ -26,7 +26,7 @@ class NamedData:
 
     title: str
     kind: str
-    note: str
+    description: str
     loader: Callable[[Path | None, bool], Raw]
     validation: float | int | None = None
 
@@ -189,8 +189,8 @@ def _found(name: str, size: int | None) -> tuple[str, NamedData]:
 
     if (kind := find_set(name)) is None:
         return name, look_up(DATASETS, name, "data set")
-    note = "images and classes, from torchvision"
-    return kind, NamedData(kind, "folder", note, lambda root, download: read_set(kind, root, download, size))
+    description = "images and classes, from torchvision"
+    return kind, NamedData(kind, "folder", description, lambda root, download: read_set(kind, root, download, size))
 
 
 def plain(name: str) -> str:
