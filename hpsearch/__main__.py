@@ -1,6 +1,15 @@
-"""`python -m hpsearch`."""
+"""`python -m hpsearch`, and the command `hpsearch` that pip installs."""
+
+from typing import NoReturn
 
 from hpsearch.cli import main
 from hpsearch.searching.stopping import leave
 
-leave(main())
+
+def run() -> NoReturn:
+    """Run the command line and end the process with its exit status."""
+    leave(main())
+
+
+if __name__ == "__main__":
+    run()

@@ -6,14 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-import zipfile
 from pathlib import Path
 
 import optuna
 import pytest
 from safetensors import safe_open
 
-from hpsearch import __version__
 from hpsearch.cli import main
 from hpsearch.errors import HpsearchError, StorageError
 from hpsearch.storage.reading import read_study
@@ -258,17 +256,6 @@ def test_second_run_of_a_study_is_told(study: Path, capsys: pytest.CaptureFixtur
     finally:
         process.kill()
         process.communicate()
-
-
-def test_wheel_brings_the_studies(tmp_path: Path) -> None:
-    """The wheel holds studies, style and documentation, so that an installed hpsearch runs from any folder, and no tests."""
-    root = Path(__file__).parents[2]
-    build = [sys.executable, "-c", f"import hatchling.build as b; print(b.build_wheel({str(tmp_path)!r}))"]
-    subprocess.run(build, cwd=root, check=True, capture_output=True)
-    names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
-    assert {"hpsearch/studies/digits.toml", "hpsearch/studies/mnist.toml", "hpsearch/py.typed"} <= set(names)
-    assert {f"hpsearch/docs/{page.name}" for page in (root / "hpsearch" / "docs").iterdir()} <= set(names)
-    assert {name.split("/")[0] for name in names} == {"hpsearch", f"hpsearch-{__version__}.dist-info"}
 
 
 def test_what_is_kept_is_json(study: Path) -> None:
