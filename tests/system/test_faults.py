@@ -1,6 +1,6 @@
 """Whatever breaks on the way, nothing told is lost: real processes, killed, stopped and starved at random but seeded moments.
 
-A short form runs always; `--long` runs the counts that the README's table of reliability gives. Each study ends as the unbroken one, or
+A short form runs always; `--long` runs the counts in the table of `hpsearch help reliability`. Each study ends as the unbroken one, or
 the run that the fault ended says so in a line and with its exit status; there is never a traceback.
 """
 
