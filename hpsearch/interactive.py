@@ -34,11 +34,11 @@ from hpsearch.searching.arrays import array_config, array_data, run_interruptibl
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.searching.study import open_study
 from hpsearch.storage import ComparisonRecord, StudyRecord
-from hpsearch.storage.folders import model_folder, study_file
+from hpsearch.storage.folders import STUDY_FILE, model_folder, study_file
 from hpsearch.storage.opening import load_study
 from hpsearch.storage.reading import read, read_study
 from hpsearch.storage.results import mean_of, networks_of, test_of
-from hpsearch.storage.urls import DEFAULT, sqlite_url
+from hpsearch.storage.urls import sqlite_url
 
 if TYPE_CHECKING:
     import optuna
@@ -114,7 +114,7 @@ class SearchResult:
     @property
     def study(self) -> "optuna.Study":
         """The study as Optuna knows it, for its own plots and tools."""
-        return load_study(self._storage or sqlite_url(self.folder.absolute() / DEFAULT), self.record.name)
+        return load_study(self._storage or sqlite_url(self.folder.absolute() / STUDY_FILE), self.record.name)
 
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
         """Return the most probable label of each row [N], or the predicted values [N] or [N, K].
@@ -331,7 +331,7 @@ def _searched(
     config: StudyConfig, folder: Path, device: str | None, X: Any, y: Any, verbose: bool, *, temporary: bool
 ) -> SearchResult:
     """Run or continue the study of a folder."""
-    run_options = RunOptions(folder, sqlite_url(folder.absolute() / DEFAULT), device)
+    run_options = RunOptions(folder, sqlite_url(folder.absolute() / STUDY_FILE), device)
     data = array_data(config, run_options, X, y)
     screen = Screen(data.metric.name) if verbose else None
     with open_study(config, run_options, data) as study:

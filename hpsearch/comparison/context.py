@@ -41,6 +41,4 @@ class ComparisonContext:
     def open(self, name: str, settings: Mapping[str, Any]) -> StudyWriter:
         """Open a part of the comparison, under the whole's lease."""
         part = {**settings, "part_of": self.config.study.name}
-        return StudyWriter.open(
-            self.run_options.storage, name, self.direction, part, self.data.summary, under=self.writer, curve=WHOLE
-        )
+        return self.writer.open_part(name, self.direction, part, self.data.summary, curve_length=WHOLE)

@@ -62,7 +62,7 @@ def measure(
             job, found = futures[future], future.result()
             if found is not None:
                 job.kept[str(job.spec.number)] = found
-                job.writer.keep(job.kept, "measured")
+                job.writer.write_attribute("measured", job.kept)
             done += 1
             observer.phase(PhaseProgress(MEASURING, done, len(jobs)))
 
@@ -78,7 +78,7 @@ class _Job:
 
 
 def _jobs(arm: Measured, seed: int, runs: int) -> list[_Job]:
-    kept, stored = arm.writer.kept("measured"), arm.writer.stored()[:runs]
+    kept, stored = arm.writer.read_attribute("measured"), arm.writer.previous_trials()[:runs]
     return [
         _Job(fresh(arm.spec, seed, number), history_of(trial.run), arm.writer, kept)
         for number, trial in enumerate(stored)

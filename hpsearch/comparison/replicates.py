@@ -20,7 +20,7 @@ class Fresh:
     def __init__(
         self, spec: TrialSpec, study_seed: int, seeds: int, writer: StudyWriter, score: Score, worst: float
     ) -> None:
-        stored = writer.stored()
+        stored = writer.previous_trials()
         self.writer, self.score, self.worst = writer, score, worst
         self.begun = set(range(len(stored)))
         self.waiting = [fresh(spec, study_seed, n) for n in range(seeds) if n >= len(stored) or not stored[n].finished]

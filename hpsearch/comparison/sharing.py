@@ -61,7 +61,7 @@ def _regimes(winners: Sequence[Measured]) -> list[Measured]:
 
 
 def _path(winner: Measured, data: Data, seed: int, target: float) -> _Path:
-    history = history_of(winner.writer.stored()[0].run)
+    history = history_of(winner.writer.previous_trials()[0].run)
     last = history.update[-1]
     shown = int(min(last, BEYOND * reached(history, target, data.metric.direction)))
     updates = sorted({0, *(round(shown ** (k / (POINTS - 2))) for k in range(POINTS - 1))})

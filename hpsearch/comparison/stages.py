@@ -29,12 +29,12 @@ def budgeted(context: ComparisonContext, arms: list[Arm]) -> list[Arm]:
     compare = context.compare
     if compare.seconds is None:
         return arms
-    known = context.writer.kept("updates")
+    known = context.writer.read_attribute("updates")
     for number, arm in enumerate(arms):
         context.observer.phase(PhaseProgress("timing updates", number, len(arms)))
         if arm.name not in known:
             known[arm.name] = updates_in(compare.seconds, arm, context.data, context.engine)
-    context.writer.keep(known, "updates")
+    context.writer.write_attribute("updates", known)
     return [arm.within(known[arm.name]) for arm in arms]
 
 
@@ -67,8 +67,8 @@ def choose(context: ComparisonContext, arms: list[Arm], searches: list[Search]) 
         quick, good = fastest(answers, target, context.direction), best(answers, context.direction)
         complete = compare.tune_until == "budget"  # else the best metric is only that of the first to pass the target
         plan["arms"][arm.name] = {"fastest": quick, "best": good if complete or quick is None else quick}
-    context.writer.keep(plan, "plan")
-    context.writer.keep(_made(context, arms, searches, plan), "made")
+    context.writer.write_attribute("plan", plan)
+    context.writer.write_attribute("made", _made(context, arms, searches, plan))
     return plan
 
 

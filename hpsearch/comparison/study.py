@@ -78,8 +78,8 @@ def _stages(context: ComparisonContext, arms: list[Arm]) -> Iterator[None]:
     yield
     _share(context, winners, plan["target"])
     yield
-    if not context.writer.kept("textbook"):
-        context.writer.keep(two_weights(context.data, context.config.study.seed), "textbook")
+    if not context.writer.read_attribute("textbook"):
+        context.writer.write_attribute("textbook", two_weights(context.data, context.config.study.seed))
     yield
     _escape(context.writer, context.config.minima, context.observer)
     yield
@@ -103,26 +103,26 @@ def _share(context: ComparisonContext, winners: list[Measured], target: float) -
     """Compare runs of different batch sizes with each other, once the winners are those that they were."""
     compare = context.compare
     names = [winner.name for winner in winners]
-    if not compare.measured or context.writer.kept("shared_of").get("winners") == names:
+    if not compare.measured or context.writer.read_attribute("shared_of").get("winners") == names:
         return
     context.observer.phase(PhaseProgress("comparing paths", 0, 1))
     seed = context.config.study.seed
     found = share(winners, context.data, seed=seed, target=target, stopping=lambda: context.stopping)
     if found is not None:
-        context.writer.keep(found, "shared")
-        context.writer.keep({"winners": names}, "shared_of")
+        context.writer.write_attribute("shared", found)
+        context.writer.write_attribute("shared_of", {"winners": names})
         context.observer.phase(PhaseProgress("comparing paths", 1, 1))
 
 
 def _escape(writer: StudyWriter, minima: MinimaSection | None, observer: Observer) -> None:
     """Run the escape tests, where they are asked for and not kept yet."""
-    if minima is None or writer.kept("minima").get("asked") == minima.model_dump():
+    if minima is None or writer.read_attribute("minima").get("asked") == minima.model_dump():
         return
     done = count()
     settings = sized(minima.seeds, minima.starts)
     observer.phase(PhaseProgress(ESCAPES, next(done), TESTS))
     answers = run_all(settings, lambda line: observer.phase(PhaseProgress(ESCAPES, next(done), TESTS)))
-    writer.keep({**answers, "asked": minima.model_dump()}, "minima")
+    writer.write_attribute("minima", {**answers, "asked": minima.model_dump()})
 
 
 def run_minima(config: MinimaConfig, run_options: RunOptions, observer: Observer) -> None:

@@ -22,6 +22,7 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 from hpsearch.reporting.formatting import count, hyperparameters, space_of
 from hpsearch.storage import StudyRecord, TrialRecord
+from hpsearch.storage.optuna_internals import renumber
 
 ENOUGH = 20  # trials with a value, failed and pruned ones among them; below, an importance is noise
 OWN = 10  # of these, that have the hyperparameter itself
@@ -124,7 +125,7 @@ class _Drawn:
     def __init__(self, trials: list[optuna.trial.FrozenTrial], direction: str) -> None:
         self._trials, self._study = [copy(trial) for trial in trials], _empty(direction)
         for number, trial in enumerate(self._trials):  # one that was drawn twice is two
-            trial.number = trial._trial_id = number
+            renumber(trial, number)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._study, name)

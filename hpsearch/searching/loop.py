@@ -17,7 +17,7 @@ from hpsearch.searching.sampler_view import SamplerView, TrialResult
 from hpsearch.searching.secondary_objectives import SecondaryObjectives
 from hpsearch.searching.utilisation import SlotUtilisation
 from hpsearch.space.answers import fixed
-from hpsearch.storage.writing import Stored, StudyWriter
+from hpsearch.storage.writing import PreviousTrial, StudyWriter
 from hpsearch.trial import Direction, History, Outcome, TrainingRun, TrialSpec
 
 COUNTED = {
@@ -60,7 +60,7 @@ class Search:
         self.idle = SlotUtilisation()
         self.best: TrainingRun | None = None
         self.best_spec: TrialSpec | None = None
-        self._stored: list[Stored] = writer.stored()
+        self._stored: list[PreviousTrial] = writer.previous_trials()
         self.left = self.total - sum(
             trial.finished for trial in self._stored[: self.total]
         )  # trials to be told in this run
@@ -170,7 +170,7 @@ class Search:
             return None
         return spec
 
-    def _recall(self, number: int, stored: Stored, spec: TrialSpec) -> None:
+    def _recall(self, number: int, stored: PreviousTrial, spec: TrialSpec) -> None:
         """Walk through a trial that an earlier run told."""
         for evaluation, metric in sorted(stored.rungs.items()):
             self.view.prune(number, evaluation, metric)
@@ -252,7 +252,7 @@ def _folds(run: TrainingRun) -> Mapping[str, Any]:
     return {"folds": list(run.folds)} if run.folds else {}
 
 
-def _run(number: int, stored: Stored) -> TrainingRun:
+def _run(number: int, stored: PreviousTrial) -> TrainingRun:
     """Return a stored trial as the run that it was, its weights aside."""
     outcome = Outcome(stored.run["outcome"])
     return TrainingRun(

@@ -105,5 +105,5 @@ def count_scoring(url: str, record: StudyRecord, refitted: Refitted, take_over: 
     figures = dict(refitted.model.metrics)
     opened = StudyWriter.open(url, record.name, record.direction, record.settings, record.data, take_over=take_over)
     with closing(opened) as writer:
-        writer.keep({**writer.kept(), "refit": figures, "looks": looked})
+        writer.write_attribute("result", {**writer.read_attribute("result"), "refit": figures, "looks": looked})
     return looked

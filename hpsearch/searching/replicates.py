@@ -129,7 +129,7 @@ class FreshRuns:
         trial, seed = self.runs[run.number]
         kept = {"outcome": str(run.outcome), "value": run.value, "loss": run.loss, "best": run.best}
         self.told[trial][seed] = {**kept, "detail": run.detail}
-        self.writer.keep({str(s): told for s, told in sorted(self.told[trial].items())}, f"{KEY}{trial}")
+        self.writer.write_attribute(f"{KEY}{trial}", {str(s): told for s, told in sorted(self.told[trial].items())})
         self._keep_weights(trial, replace(run, number=seed))
         self.done += 1
         self.observer.phase(self.progress)
@@ -215,4 +215,4 @@ def _value_of(run: TrainingRun) -> tuple[float, float]:
 
 
 def _told(writer: StudyWriter, trial: int) -> dict[int, Kept]:
-    return {int(seed): kept for seed, kept in writer.kept(f"{KEY}{trial}").items()}
+    return {int(seed): kept for seed, kept in writer.read_attribute(f"{KEY}{trial}").items()}

@@ -14,7 +14,7 @@ from hpsearch.config import StudyConfig
 from hpsearch.data import load, load_file
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError, look_up
-from hpsearch.storage.retrying import SECONDS
+from hpsearch.storage.failures import RETRY_SECONDS
 from hpsearch.training import Engine
 from hpsearch.training.devices import choose_device, default_places, several_devices
 from hpsearch.training.engines import ENGINES, make_engine
@@ -48,7 +48,7 @@ class RunOptions:
     worker_gpus: float | None = None
     worker_cpus: float | None = None
     join: bool = False
-    patience: float = SECONDS
+    patience: float = RETRY_SECONDS
 
     def __post_init__(self) -> None:
         look_up(ENGINES, self.engine, "engine")

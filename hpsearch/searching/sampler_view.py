@@ -18,6 +18,7 @@ from hpsearch.searching.pruners import Pruner
 from hpsearch.searching.samplers import Sampler
 from hpsearch.searching.windowed_sampler import COMPARED, MEMORY, Leaders, WindowedSampler, seen
 from hpsearch.space import SearchSpace
+from hpsearch.storage.optuna_internals import storage_of, trial_id
 from hpsearch.trial import Budget, Direction, derive_seed
 
 IDLE = RandomSampler(seed=0)  # in charge where nothing is sampled
@@ -112,8 +113,8 @@ class SamplerView:
         return WindowedSampler(sampler, self._frozen([*self.leaders.recalled(self.revealed), *pending]))
 
     def _frozen(self, numbers: Iterable[int]) -> list[FrozenTrial]:
-        storage = self.study._storage
-        return [storage.get_trial(self.trials[number]._trial_id) for number in numbers]
+        storage = storage_of(self.study)
+        return [storage.get_trial(trial_id(self.trials[number])) for number in numbers]
 
     def _given(self, number: int) -> Mapping[str, Any] | None:
         """Return parameters that no sampler chooses: a grid's, and the known-good ones of the first trial."""

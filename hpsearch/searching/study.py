@@ -24,8 +24,9 @@ from hpsearch.searching.sampler_view import SamplerView
 from hpsearch.searching.samplers import SAMPLERS
 from hpsearch.searching.secondary_objectives import SecondaryObjectives, judge_of
 from hpsearch.searching.stopping import stopping
-from hpsearch.storage.retrying import Patience
-from hpsearch.storage.urls import DEFAULT, HOME, check_home, home
+from hpsearch.storage.failures import StorageRetry
+from hpsearch.storage.folders import LOCATION_FILE, STUDY_FILE
+from hpsearch.storage.urls import check_location, location_note
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine
 from hpsearch.training.engines import compiles
@@ -91,11 +92,11 @@ def open_writer(
         UserError, StorageError: they cannot be had.
         CompletedElsewhere: another process completed the study while this one waited.
     """
-    own = home(run_options.folder, run_options.storage)
-    check_home(run_options.folder, run_options.storage)
-    if own == DEFAULT:
+    own = location_note(run_options.folder, run_options.storage)
+    check_location(run_options.folder, run_options.storage)
+    if own == STUDY_FILE:
         make_folder(run_options.folder)
-    patience = Patience(run_options.patience)
+    retry = StorageRetry(run_options.patience)
     writer = StudyWriter.open(
         run_options.storage,
         name,
@@ -105,14 +106,14 @@ def open_writer(
         take_over=run_options.take_over,
         join=run_options.join,
         others=others,
-        patience=patience,
+        retry=retry,
     )
     with closing(writer):
-        write_file(make_folder(run_options.folder) / HOME, own)
+        write_file(make_folder(run_options.folder) / LOCATION_FILE, own)
         try:
             yield writer
         except KeyboardInterrupt:
-            patience.until = time.monotonic()  # whoever asks twice waits for no storage
+            retry.deadline = time.monotonic()  # a second Ctrl-C waits for no storage
             raise
 
 
@@ -276,7 +277,7 @@ def _conclude(study: OpenStudy, search: Search, engine: Engine, observer: Observ
     candidates = [
         trial.best(config.study.seed, data.metric.direction) for trial in confirmed[: config.confirm.ensemble]
     ]
-    known = writer.kept()
+    known = writer.read_attribute("result")
     choice = _choice(study, search, candidates, known, engine_for, observer)
     networks = candidates if choice and choice["kept"] == "ensemble" else candidates[:1]
     kept = kept_weights(study.run_options.folder, data, config.study.name)
@@ -286,7 +287,7 @@ def _conclude(study: OpenStudy, search: Search, engine: Engine, observer: Observ
     result = result_of(confirmed, best, config.confirm.seeds, networks, choice, data, scores)
     if result != known or [*kept] != [network.start for network in networks]:
         _keep(study, members, {key: result[key] for key in FIGURES if key in result})
-        writer.keep(result)
+        writer.write_attribute("result", result)
     return result
 
 

@@ -18,7 +18,7 @@ from hpsearch.errors import UserError
 from hpsearch.searching.run_options import RunOptions, prepare_data
 from hpsearch.searching.study import specification
 from hpsearch.space.answers import fixed
-from hpsearch.storage.changes import data_change
+from hpsearch.storage.fingerprint import describe_data_change
 from hpsearch.storage.records import StudyRecord, TrialRecord
 from hpsearch.training import Engine, Several
 from hpsearch.training.engines import make_engine
@@ -101,7 +101,7 @@ def prepare(
     data = prepare_data(config, RunOptions(Path(), "", device))
     if data.summary["hash"] != record.data.get("hash"):
         raise UserError(
-            f"study '{record.name}': {data_change(record.data, data.summary, config.data.file)}. "
+            f"study '{record.name}': {describe_data_change(record.data, data.summary, config.data.file)}. "
             "Give the old data (--data, --data-root)."
         )
     if engine is None:

@@ -1,9 +1,19 @@
-"""Databases by way of SQLAlchemy: SQLite files, looked at before they are used, and servers that are noticed when they are gone."""
+"""Databases by way of SQLAlchemy: SQLite files, checked before they are used, and servers, whose loss is noticed within a minute.
+
+SQLite undoes a write that a killed process left unfinished, by the journal beside the file, as soon as a process opens the file that
+may write. A reader that may not write, as a report, reads a copy in which the write is undone. Whether the values in a healthy file
+are those that were written is another matter (see the checksums in `attributes`).
+"""
 
 import random
 import re
+import shutil
+import sqlite3
+import tempfile
 import time
 import weakref
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,56 +23,129 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from hpsearch.errors import UserError, masked
-from hpsearch.storage.retrying import cause_of
-from hpsearch.storage.sqlite_files import WAIT_FOR_LOCK, check, check_tables, readable
+from hpsearch.errors import StorageError, UserError, masked
+from hpsearch.storage.failures import cause_of
+from hpsearch.storage.optuna_internals import table_names
 from hpsearch.storage.urls import SQLITE, sqlite_url, with_driver
 
-CONNECT = 10  # seconds that a server has to accept a connection
-TABLES = 10  # tries to make a database's tables, which other processes may be making
+LOCK_TIMEOUT = 60  # seconds that SQLite waits for another process's write
+THOROUGH = 256 * 2**20  # bytes up to which each index is compared with its table too: a second or two
+CONNECT_TIMEOUT = 10  # seconds that a server has to accept a connection
+TRIES = 10  # to make a database's tables, which other processes may be making too
 NO_TABLES = (  # of a database in which Optuna has not made its tables, or some of them so far
     r"version_info.* does(n't| not) exist|no such table: version_info"
     r"|readonly database[\s\S]*(INTO version_info|TABLE alembic_version|INTO alembic_version)"
 )
-PROMPT: dict[str, dict[str, int]] = {  # driver → its settings by which a server that is gone is noticed within a minute
-    "psycopg": {"connect_timeout": CONNECT, "keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
-    | {"tcp_user_timeout": 30_000},
-    "pymysql": {"connect_timeout": CONNECT, "read_timeout": 60, "write_timeout": 60},
+DRIVER_SETTINGS = {  # with which a server that is gone is noticed within a minute
+    "psycopg": {
+        "connect_timeout": CONNECT_TIMEOUT,
+        "keepalives_idle": 15,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
+    },
+    "pymysql": {"connect_timeout": CONNECT_TIMEOUT, "read_timeout": 60, "write_timeout": 60},
 }
 
 
-def sqlite(file: Path, read_only: bool) -> RDBStorage:
-    """Open a SQLite file that is there, once its pages are looked at."""
-    if not read_only:
-        from optuna.storages._rdb.models import BaseModel
+def open_sqlite(file: Path, read_only: bool) -> RDBStorage:
+    """Open an existing SQLite file once it is checked.
 
-        check(file, "rw")
-        check_tables(file, {*BaseModel.metadata.tables})
-        return database(sqlite_url(file), read_only)
-    whole, folder = readable(file)
-    storage = database(sqlite_url(whole), read_only)
+    Raises:
+        StorageError: it is damaged.
+    """
+    if not read_only:
+        check_pages(file, "rw")
+        check_tables(file, table_names())
+        return open_database(sqlite_url(file), read_only)
+    readable, folder = _readable_copy(file)
+    storage = open_database(sqlite_url(readable), read_only)
     if folder is not None:
         weakref.finalize(storage, folder.cleanup)
     return storage
 
 
-def database(url: str, read_only: bool) -> RDBStorage:
-    """Open a database; one that is fresh gets its tables, though several processes may make them at once."""
-    for tries_left in reversed(range(TABLES)):
+def open_database(url: str, read_only: bool) -> RDBStorage:
+    """Open a database; a fresh one gets its tables, though several processes may make them at once.
+
+    Raises:
+        UserError: `read_only`, and it has no tables of Optuna's.
+    """
+    engine_url = _engine_url(url, read_only)
+    engine_kwargs = _engine_kwargs(url, read_only)
+    for tries_left in reversed(range(TRIES)):
         try:
-            kwargs = _engine_kwargs(url) | (
-                {"poolclass": NullPool} if read_only else {}
-            )  # a reader leaves nothing open
-            return RDBStorage(_engine_url(url, read_only), engine_kwargs=kwargs, skip_table_creation=read_only)
+            return RDBStorage(engine_url, engine_kwargs=engine_kwargs, skip_table_creation=read_only)
         except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-            if read_only and re.search(NO_TABLES, str(cause_of(error))):
+            cause = str(cause_of(error))
+            if read_only and re.search(NO_TABLES, cause):
                 raise UserError(
                     f"no study in {masked(url)}: it has not Optuna's tables (yet). Run the study first, or give another URL."
                 ) from error
-            if not tries_left or not re.search(r"already exists|duplicate", str(cause_of(error)), re.IGNORECASE):
+            if not tries_left or not re.search(r"already exists|duplicate", cause, re.IGNORECASE):
                 raise
             time.sleep(random.uniform(0.05, 0.5))  # noqa: S311
     raise AssertionError("the last try returns or raises")
+
+
+def check_pages(file: Path, mode: str) -> None:
+    """Check that a SQLite file's pages are consistent; with `mode` "rw" an unfinished write is undone, with "ro" nothing is written.
+
+    Raises:
+        StorageError: they are not.
+        sqlite3.Error: the file cannot be opened.
+    """
+    pragma = "integrity_check" if file.stat().st_size <= THOROUGH else "quick_check"
+    try:
+        with closing(_connect(file, mode)) as connection:
+            connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+            problem = str(connection.execute(f"PRAGMA {pragma}(1)").fetchone()[0])
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        problem = str(error)
+    if problem != "ok":
+        reason = " ".join(problem.split())[:120]
+        raise StorageError(f"storage damaged: {file} ({reason}). It was not changed; restore a copy.")
+
+
+def check_tables(file: Path, expected: set[str]) -> None:
+    """Refuse a SQLite file in which a table is missing, because Optuna would make an empty one instead.
+
+    A file with none of Optuna's tables is fine: it gets them all. So is one whose making was cut short: it holds no study yet.
+
+    Raises:
+        StorageError: a table is missing beside others.
+    """
+    with closing(_connect(file, "ro")) as connection:
+        names = {str(name) for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        missing = expected - names
+        has_study = "studies" in names and connection.execute("SELECT 1 FROM studies LIMIT 1").fetchone()
+    has_other_tables = missing != expected and names - expected - {"alembic_version"}
+    if missing and (has_study or has_other_tables):
+        raise StorageError(
+            f"storage damaged: {file} (no table {', '.join(sorted(missing))}). It was not changed; restore a copy."
+        )
+
+
+def _connect(file: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"{file.absolute().as_uri()}?mode={mode}", uri=True, timeout=LOCK_TIMEOUT)
+
+
+def _readable_copy(file: Path) -> tuple[Path, tempfile.TemporaryDirectory[str] | None]:
+    """Return a file that can be read without writing: itself, or a copy in a temporary folder that the caller deletes."""
+    try:
+        check_pages(file, "ro")
+    except sqlite3.OperationalError as error:
+        if "readonly" not in str(error):
+            raise
+        folder = tempfile.TemporaryDirectory(prefix="hpsearch-")
+        copy = Path(folder.name) / file.name
+        for name in (file.name, f"{file.name}-journal"):
+            shutil.copyfile(file.with_name(name), copy.with_name(name))
+        check_pages(copy, "rw")
+        return copy, folder
+    return file, None
 
 
 def _engine_url(url: str, read_only: bool) -> str:
@@ -71,9 +154,12 @@ def _engine_url(url: str, read_only: bool) -> str:
     return with_driver(url).replace("{", "{{").replace("}", "}}")  # Optuna fills in a template
 
 
-def _engine_kwargs(url: str) -> dict[str, Any]:
+def _engine_kwargs(url: str, read_only: bool) -> dict[str, Any]:
+    """Return SQLAlchemy's settings; a reader keeps no connection open, and what the URL says itself stays."""
+    kwargs: dict[str, Any] = {"poolclass": NullPool} if read_only else {}
     if url.startswith(SQLITE):
-        return {"connect_args": {"timeout": WAIT_FOR_LOCK}}
+        return {**kwargs, "connect_args": {"timeout": LOCK_TIMEOUT}}
     given = make_url(with_driver(url))
-    limits = PROMPT.get(given.get_driver_name(), {})
-    return {"pool_pre_ping": True, "connect_args": {k: v for k, v in limits.items() if k not in given.query}}
+    settings = DRIVER_SETTINGS.get(given.get_driver_name(), {})
+    connect_args = {key: value for key, value in settings.items() if key not in given.query}
+    return {**kwargs, "pool_pre_ping": True, "connect_args": connect_args}

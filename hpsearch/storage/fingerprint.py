@@ -1,7 +1,13 @@
-"""What a study is: its settings and data, written as it is made and compared before each run. Another one under its name is refused."""
+"""What a study is: its settings and data, written when it is made and compared before each run; another one of its name is refused.
 
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+A hash says that the data changed; the rows and columns of both may say how.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage
@@ -9,26 +15,28 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from hpsearch.errors import StorageError, UserError, shown
-from hpsearch.storage.attributes import PREFIX, SCHEMA, check_identity, identity, read_table
-from hpsearch.storage.changes import data_change
-from hpsearch.storage.checksums import sealed
+from hpsearch.storage.attributes import PREFIX, SCHEMA, check_identity, identity, read_table, with_checksum
 
-FREE = {  # settings that may change from run to run
-    *("study.question", "data.root", "data.file", "search.trials", "search.timeout"),
-    *("confirm.trials", "confirm.seeds", "confirm.ensemble"),
-    *("compare.batch_sizes", "compare.trials", "compare.seeds", "compare.measured"),
+MAY_CHANGE = {  # settings that may differ from run to run
+    "study.question",
+    "data.root",
+    "data.file",
+    "search.trials",
+    "search.timeout",
+    "confirm.trials",
+    "confirm.seeds",
+    "confirm.ensemble",
+    "compare.batch_sizes",
+    "compare.trials",
+    "compare.seeds",
+    "compare.measured",
 }
-
-UNSET: tuple[Any, ...] = (
-    None,
-    [],
-    "none",
-    False,
-)  # of a setting that the version which made a study did not have: nothing is changed by it
+NO_EFFECT: tuple[Any, ...] = (None, [], "none", False)  # values of a setting that an earlier version did not have
+NAMES_SHOWN = 3  # of columns
 
 
 def find_or_create(storage: BaseStorage, name: str, directions: Sequence[str]) -> int:
-    """Return the storage's id of a study, made where it is missing.
+    """Return the storage's id of a study, created where it is missing.
 
     Raises:
         StorageError: it is there under another name than it was given.
@@ -43,6 +51,48 @@ def find_or_create(storage: BaseStorage, name: str, directions: Sequence[str]) -
             return storage.get_study_id_from_name(name)
 
 
+def write_fingerprint(
+    storage: BaseStorage, study_id: int, settings: Mapping[str, Any], data: Mapping[str, Any]
+) -> None:
+    """Write what differs of a study's schema, data, identity and settings; the settings come last and make it a study of hpsearch's."""
+    stored = storage.get_study_user_attrs(study_id)
+    attributes = {
+        "schema": stored.get(f"{PREFIX}schema", SCHEMA),  # an early version's study keeps its own
+        "data": with_checksum(data, "data"),
+        "identity": with_checksum(identity(storage, study_id), "identity"),
+        "settings": with_checksum(settings, "settings"),
+    }
+    for key, value in attributes.items():
+        if stored.get(PREFIX + key) != value:
+            storage.set_study_user_attr(study_id, PREFIX + key, value)
+
+
+def check_fingerprint(
+    storage: BaseStorage, study_id: int, name: str, settings: Mapping[str, Any], data: Mapping[str, Any]
+) -> None:
+    """Refuse a study of this name that is another one, or not hpsearch's.
+
+    Raises:
+        UserError: it is; the message has each difference.
+        StorageError: it is damaged.
+    """
+    attributes = storage.get_study_user_attrs(study_id)
+    if f"{PREFIX}settings" in attributes:
+        check_identity(storage, study_id, attributes)
+        _refuse_changes(name, attributes, settings, data)
+    elif storage.get_all_trials(study_id, deepcopy=False):
+        raise _foreign_trials(name)
+    if storage.get_all_trials(study_id, deepcopy=False, states=(TrialState.WAITING,)):
+        raise _foreign_trials(name)
+
+
+def describe_data_change(before: Mapping[str, Any], now: Mapping[str, Any], file: str | None) -> str:
+    """Return the sentence on two summaries of data whose hashes differ; `file` is where the data come from, if anywhere."""
+    differences = list(_data_differences(before, now))
+    known = "; ".join(differences) or "as many rows and the same columns, but other cells or another order"
+    return f"the data changed since the study began ({known}{_modification_time(file)})"
+
+
 def _refuse_renamed(storage: BaseStorage, name: str) -> None:
     """Refuse to begin a study anew that is there under a name that it was not given."""
     for study in storage.get_all_studies():
@@ -52,71 +102,83 @@ def _refuse_renamed(storage: BaseStorage, name: str) -> None:
             )
 
 
-def describe(storage: BaseStorage, study_id: int, settings: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-    """Write what the study is, the settings last, since they make it one; what an earlier version began keeps its schema."""
-    attributes = storage.get_study_user_attrs(study_id)
-    tables = {"data": data, "identity": identity(storage, study_id), "settings": settings}
-    described = {key: sealed(value, key) for key, value in tables.items()}
-    described = {"schema": attributes.get(f"{PREFIX}schema", SCHEMA), **described}
-    for key, value in described.items():
-        if attributes.get(PREFIX + key) != value:
-            storage.set_study_user_attr(study_id, PREFIX + key, value)
-
-
-def refuse_another(
-    storage: BaseStorage, study_id: int, name: str, settings: Mapping[str, Any], data: Mapping[str, Any]
-) -> None:
-    """Refuse a study of this name that is another one, or not hpsearch's.
-
-    Raises:
-        UserError: it is.
-        StorageError: it is damaged.
-    """
-    attributes = storage.get_study_user_attrs(study_id)
-    if f"{PREFIX}settings" in attributes:
-        check_identity(storage, study_id, attributes)
-    _refuse_changes(name, attributes, settings, data)
-    _refuse_foreign_trials(name, storage, study_id, attributes)
-
-
-def _refuse_foreign_trials(name: str, storage: BaseStorage, study_id: int, attributes: Mapping[str, Any]) -> None:
-    foreign = f"{PREFIX}settings" not in attributes and storage.get_all_trials(study_id, deepcopy=False)
-    if foreign or storage.get_all_trials(study_id, deepcopy=False, states=(TrialState.WAITING,)):
-        raise UserError(f"study '{name}' has trials that hpsearch did not make. Give the study another name (--name).")
+def _foreign_trials(name: str) -> UserError:
+    return UserError(f"study '{name}' has trials that hpsearch did not make. Give the study another name (--name).")
 
 
 def _refuse_changes(
     name: str, attributes: Mapping[str, Any], settings: Mapping[str, Any], data: Mapping[str, Any]
 ) -> None:
-    """Compare the fingerprint: a study keeps its space, data, metric, budget, sampler and seed.
-
-    Raises:
-        UserError: shows each difference.
-    """
-    if f"{PREFIX}settings" not in attributes:
-        return
-    before = read_table(attributes, "settings")
-    old = {**_flat(before), "data.hash": read_table(attributes, "data").get("hash")}
-    new = {**_flat(settings), "data.hash": data.get("hash")}
-    newer = {key for key, value in new.items() if key not in old and value in UNSET}
-    keys = sorted((old.keys() | new.keys()) - FREE - newer)
-    changes = [key for key in keys if old.get(key) != new.get(key)]
-    if changes == ["data.hash"]:
-        said = data_change(read_table(attributes, "data"), data, new.get("data.file"))
+    stored_data = read_table(attributes, "data")
+    old = dict(_flat(read_table(attributes, "settings")))
+    new = dict(_flat(settings))
+    changes = [key for key in sorted(old.keys() | new.keys()) if _differs(key, old, new)]
+    if changes:  # with other settings the rows are divided otherwise, and their hash says nothing more
+        differences = "; ".join(f"{key} was {old.get(key)!r}, now {new.get(key)!r}" for key in changes)
         raise UserError(
-            f"study '{name}': {said}. Give the study another name (--name) for the new data, or the old data back to go on."
+            f"study '{name}' exists and differs: {differences}. Give it another name (--name) or the old settings."
         )
-    changes = [key for key in changes if key != "data.hash"]  # other settings divide the rows otherwise
-    if changes:
-        shown = "; ".join(f"{key} was {old.get(key)!r}, now {new.get(key)!r}" for key in changes)
+    if stored_data.get("hash") != data.get("hash"):
+        change = describe_data_change(stored_data, data, new.get("data.file"))
         raise UserError(
-            f"study '{name}' exists and differs: {shown}. Give it another name (--name) or the old settings."
+            f"study '{name}': {change}. Give the study another name (--name) for the new data, or the old data back to go on."
         )
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def _differs(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether a setting differs such that the study is another one."""
+    if key in MAY_CHANGE:
+        return False
+    if key not in old and new[key] in NO_EFFECT:
+        return False
+    return bool(old.get(key) != new.get(key))
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of nested tables, each with its dotted key."""
     for key, value in table.items():
-        nested = isinstance(value, dict)
-        flat |= _flat(cast("Mapping[str, Any]", value), f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
-    return flat
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _data_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    if _rows(before) != _rows(now):
+        yield f"rows were {_rows(before):,}, now {_rows(now):,}"
+    if _width(before) != _width(now):
+        yield f"columns were {_width(before):,}, now {_width(now):,}"
+    old_names = _names(before)
+    new_names = _names(now)
+    if gone := [name for name in old_names if name not in new_names]:
+        yield f"gone: {_listed(gone)}"
+    if added := [name for name in new_names if name not in old_names]:
+        yield f"new: {_listed(added)}"
+
+
+def _rows(summary: Mapping[str, Any]) -> int:
+    rows = summary.get("rows") or {}
+    return sum(int(rows.get(part, 0)) for part in ("training", "validation", "test"))
+
+
+def _width(summary: Mapping[str, Any]) -> int:
+    return len(_names(summary)) or int(summary.get("inputs") or 0)
+
+
+def _names(summary: Mapping[str, Any]) -> list[str]:
+    return [str(column.get("name")) for column in summary.get("columns") or ()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMES_SHOWN:,} more" if len(names) > NAMES_SHOWN else ""
+    return ", ".join(shown(name) for name in names[:NAMES_SHOWN]) + more
+
+
+def _modification_time(file: str | None) -> str:
+    """Return when the file was last written, nothing where it is not there."""
+    if file is None:
+        return ""
+    with suppress(OSError, ValueError):
+        time = datetime.fromtimestamp(Path(file).stat().st_mtime)
+        return f"; {shown(Path(file).name)} was last written {time:%Y-%m-%d %H:%M}"
+    return ""

@@ -1,13 +1,13 @@
-"""The lease: one process writes a study, a second one is told which, and one that waits takes over when it dies.
+"""The lease: one process writes a study, a second one is refused with the name of the first, one that waits takes over when it dies.
 
 Processes that want a study draw tickets: trials of a study of their own, `lease of NAME`, which is there while one of them runs. A
 trial is the one thing that every storage of Optuna's numbers without gaps and writes whole. A ticket says who drew it and whose it
 comes `after`. Read in the order of numbers, a ticket takes the lease if it comes after the ticket that has it; so of many that saw one
 holder die the first wins, all agree on who that is, and nobody needs a lock (a compare-and-set by total order, as in a replicated log).
 
-A holder on this machine that is no longer alive is replaced at once. One on another machine cannot be looked at from here: its writer
-counts a `beat` up every `BEAT` seconds, and one whose count stands still for `TIMEOUT` seconds on the waiting process's own clock is
-gone. No two machines' clocks are compared.
+A holder on this machine that is no longer alive is replaced at once. The end of one on another machine cannot be noticed from here:
+its writer counts a `beat` up every `BEAT` seconds, and one whose count stands still for `TIMEOUT` seconds, on the waiting process's own
+clock, is gone. No two machines' clocks are compared.
 """
 
 import os
@@ -25,29 +25,31 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpsearch.errors import StorageError, UserError
+from hpsearch.storage.optuna_internals import trial_id
 
 PREFIX = "lease of "  # of the name of the study of a study's tickets
-BEAT, TIMEOUT = 10.0, 60.0  # seconds
+BEAT = 10.0  # seconds between two signs of life
+TIMEOUT = 60.0  # seconds of silence after which a holder on another machine is gone
+PROCESS_QUERY_LIMITED_INFORMATION = 0x1000  # an access right of Windows
 NOBODY = ""  # whom the first ticket comes after
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A process's turn at a study: its own token and that of the ticket before, who drew it, its beats so far, whether it is held."""
+    """A process's claim to a study; it takes the lease if it comes after the ticket that has it."""
 
-    id: int
+    id: int  # the storage's, of the trial that it is
     token: str
-    after: str
-    holder: Mapping[str, Any]
+    after: str  # token of the ticket before
+    holder: Mapping[str, Any]  # the process that drew it
     beats: int = 0
-    held: bool = True
+    held: bool = True  # not given back yet
 
     @property
     def who(self) -> str:
         """The process in words."""
-        names = ("host", "pid", "since")
-        host, pid, since = (str(self.holder.get(name)) for name in names)
-        return f"{host}, process {pid}, since {since}"
+        holder = self.holder
+        return f"{holder.get('host')}, process {holder.get('pid')}, since {holder.get('since')}"
 
 
 def holder() -> dict[str, Any]:
@@ -56,15 +58,15 @@ def holder() -> dict[str, Any]:
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "boot": _read("/proc/sys/kernel/random/boot_id"),
-        "space": _space(),
-        "started": _started(os.getpid()),
+        "space": _pid_namespace(),
+        "started": _start_time(os.getpid()),
         "since": time.strftime("%Y-%m-%d %H:%M:%S"),
     }
 
 
 def local(holder: Mapping[str, Any]) -> bool:
-    """Whether a process is (or was) on this machine and in this container, where it can be looked at."""
-    return (holder.get("host"), holder.get("space")) == (socket.gethostname(), _space())
+    """Whether a process is (or was) on this machine and in this container, where its end can be noticed."""
+    return holder.get("host") == socket.gethostname() and holder.get("space") == _pid_namespace()
 
 
 def alive(holder: Mapping[str, Any]) -> bool:
@@ -72,7 +74,7 @@ def alive(holder: Mapping[str, Any]) -> bool:
     if not local(holder):
         return True
     here = holder.get("boot") == _read("/proc/sys/kernel/random/boot_id")
-    return here and _started(holder.get("pid")) == holder.get("started")
+    return here and _start_time(holder.get("pid")) == holder.get("started")
 
 
 def tickets_of(storage: BaseStorage, name: str) -> int:
@@ -90,7 +92,7 @@ def current(storage: BaseStorage, tickets: int) -> Ticket | None:
     """Return the last ticket that took the lease, given back or not."""
     last: Ticket | None = None
     for ticket in map(_ticket, storage.get_all_trials(tickets, deepcopy=False)):
-        if ticket is not None and ticket.after == (NOBODY if last is None else last.token):
+        if ticket is not None and ticket.after == _token(last):
             last = ticket
     return last
 
@@ -107,13 +109,13 @@ def claim(storage: BaseStorage, tickets: int, last: Ticket | None, token: str) -
 
     The `token` is drawn for this claim alone: by it a ticket is known again whose answer was lost.
     """
-    after = NOBODY if last is None else last.token
+    after = _token(last)
     taken = current(storage, tickets)
-    if (NOBODY if taken is None else taken.token) == after:
+    if _token(taken) == after:
         drawn = {"token": token, "after": after, "holder": holder()}
         storage.create_new_trial(tickets, template_trial=create_trial(state=TrialState.RUNNING, user_attrs=drawn))
         taken = current(storage, tickets)
-    return taken if taken is not None and taken.token == token else None
+    return taken if _token(taken) == token else None
 
 
 def acquire(storage: BaseStorage, name: str, token: str, *, take_over: bool = False) -> tuple[int, Ticket]:
@@ -150,7 +152,7 @@ def beat(storage: BaseStorage, tickets: int, ticket: Ticket, beats: int) -> None
         last = None
     if last is None or last.token != ticket.token:
         by = f": {last.who}" if last else ""
-        raise StorageError(f"another process took this study over{by}. This one ends; what was told is kept.")
+        raise StorageError(f"another process took this study over{by}. This one ends; the results so far are stored.")
     storage.set_trial_user_attr(ticket.id, "beats", beats)
 
 
@@ -169,17 +171,24 @@ def release(storage: BaseStorage, tickets: int, ticket: Ticket) -> None:
         storage.set_trial_state_values(ticket.id, TrialState.COMPLETE, [0.0])
 
 
+def _token(ticket: Ticket | None) -> str:
+    return NOBODY if ticket is None else ticket.token
+
+
 def _ticket(trial: FrozenTrial) -> Ticket | None:
     """Return a trial as a ticket, None where it is none."""
     drawn = trial.user_attrs
-    token, after, who, beats = (drawn.get(key) for key in ("token", "after", "holder", "beats"))
-    if not (isinstance(token, str) and isinstance(after, str) and isinstance(who, dict)):
+    token = drawn.get("token")
+    after = drawn.get("after")
+    drawer = drawn.get("holder")
+    beats = drawn.get("beats")
+    if not (isinstance(token, str) and isinstance(after, str) and isinstance(drawer, dict)):
         return None
     count = beats if isinstance(beats, int) else 0
-    return Ticket(trial._trial_id, token, after, who, count, held=not trial.state.is_finished())
+    return Ticket(trial_id(trial), token, after, drawer, count, held=not trial.state.is_finished())
 
 
-def _space() -> str:
+def _pid_namespace() -> str:
     """Return the name of this process's own numbering of processes: two containers have two."""
     try:
         return str(Path("/proc/self/ns/pid").readlink())
@@ -194,17 +203,25 @@ def _read(path: str) -> str:
         return ""
 
 
-def _started(pid: object) -> str:
+def _start_time(pid: object) -> str:
     """Return when a process started, in ticks since boot; empty where there is no such process (or no /proc)."""
     if not isinstance(pid, int):
         return ""
     fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     if not fields and not Path("/proc/self").exists():
-        return "running" if _signalable(pid) else ""
+        return "running" if _is_running(pid) else ""
     return fields[19] if len(fields) > 19 and fields[0] != "Z" else ""
 
 
-def _signalable(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
+    """Whether a process of this machine runs, where there is no /proc."""
+    if os.name == "nt":  # there `os.kill(pid, 0)` would send a Ctrl-C
+        import ctypes
+
+        kernel: Any = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
+        handle = kernel.OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, False, pid)
+        kernel.CloseHandle(handle)
+        return bool(handle)
     try:
         os.kill(pid, 0)
     except OSError:

@@ -1,11 +1,9 @@
-"""From a URL to an Optuna storage: SQLite in the study's folder by default, any URL of Optuna's by choice.
+"""From a URL to an Optuna storage: by default SQLite in the study's folder, by choice any URL that Optuna knows.
 
 SQLite keeps its rollback journal (before 3.51.3 its write-ahead log could lose a reset), and waits a minute for a lock, not five
 seconds. Reading opens the file read-only, so that a report never writes.
 """
 
-import fcntl
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +14,10 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages.journal import JournalStorage
 
 from hpsearch.errors import UserError
-from hpsearch.storage.databases import CONNECT, database, sqlite
-from hpsearch.storage.explaining import explained, read_whole
+from hpsearch.storage.databases import CONNECT_TIMEOUT, open_database, open_sqlite
+from hpsearch.storage.failures import reading_errors, storage_errors
 from hpsearch.storage.journals import FileJournal, RedisJournal
+from hpsearch.storage.optuna_internals import journal_backend
 from hpsearch.storage.urls import GRPC, JOURNAL, REDIS, check_url, local_file, proxy_address
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -33,7 +32,7 @@ def open_storage(url: str, *, read_only: bool = False) -> BaseStorage:
     """
     check_url(url)
     file = local_file(url)
-    with explained(url):
+    with storage_errors(url):
         if file is not None:
             _check_file(file, url, read_only)
         if url.startswith(GRPC):
@@ -43,8 +42,8 @@ def open_storage(url: str, *, read_only: bool = False) -> BaseStorage:
         if url.startswith(REDIS):
             return _redis(url)
         if file is not None and file.exists() and file.stat().st_size:
-            return sqlite(file, read_only)
-        return database(url, read_only)
+            return open_sqlite(file, read_only)
+        return open_database(url, read_only)
 
 
 def close_storage(storage: BaseStorage) -> None:
@@ -54,34 +53,40 @@ def close_storage(storage: BaseStorage) -> None:
         storage.engine.dispose()
     elif isinstance(storage, optuna.storages.GrpcStorageProxy):
         storage.close()
-    elif isinstance(storage, JournalStorage) and isinstance(storage._backend, RedisJournal):
-        storage._backend.client.close()
+    elif isinstance(storage, JournalStorage):
+        backend = journal_backend(storage)
+        if isinstance(backend, RedisJournal):
+            backend.client.close()
 
 
 def load_study(url: str, name: str) -> optuna.Study:
     """Return a stored study as Optuna's own functions take it.
 
     Raises:
-        UserError, StorageError: there is no such storage, or it cannot be read.
+        UserError, StorageError: see `open_storage`.
     """
     return optuna.load_study(study_name=name, storage=open_storage(url, read_only=True))
 
 
 def open_existing(url: str) -> BaseStorage:
-    """Open a storage that is there, to work on it.
+    """Open a storage that exists, to work on it.
 
     Raises:
         UserError, StorageError: see `open_storage`.
     """
-    with reading(url) as storage:
-        storage.get_all_studies()  # what is no storage, or too old a one, is told now
+    with open_for_reading(url) as storage:
+        storage.get_all_studies()  # raises now if it is no storage, or too old a one
     return open_storage(url)
 
 
 @contextmanager
-def reading(url: str) -> Iterator[BaseStorage]:
-    """Open a storage to read it, and close it; see `read_whole`."""
-    with read_whole(url):
+def open_for_reading(url: str) -> Iterator[BaseStorage]:
+    """Open a storage to read it, and close it.
+
+    Raises:
+        UserError, StorageError: see `open_storage`; content that cannot be understood is damage.
+    """
+    with reading_errors(url):
         storage = open_storage(url, read_only=True)
         try:
             yield storage
@@ -90,19 +95,17 @@ def reading(url: str) -> Iterator[BaseStorage]:
 
 
 @contextmanager
-def alone(url: str) -> Iterator[None]:
-    """Let one process of this machine at a time make or open a storage that is a file: a fresh schema is not made in one step."""
+def creation_lock(url: str) -> Iterator[None]:
+    """Let one process at a time create or open a storage that is a file, since its tables are not made in one step."""
     file = local_file(url)
     if file is None:
         yield
         return
+    from filelock import FileLock
+
     _check_folder(file, url)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+    with storage_errors(url), FileLock(file.with_name(f".{file.name}.lock"), mode=0o666):
         yield
-    finally:
-        os.close(folder)  # and with it the lock, as a crash would
 
 
 def _check_file(file: Path, url: str, must_exist: bool) -> None:
@@ -133,5 +136,5 @@ def _proxy(url: str) -> BaseStorage:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         storage = optuna.storages.GrpcStorageProxy(host=host, port=port)
-    storage.wait_server_ready(CONNECT)
+    storage.wait_server_ready(CONNECT_TIMEOUT)
     return storage

@@ -1,8 +1,8 @@
 """From a storage to a `StudyRecord`. Reading never writes, and never trusts what it reads to be more than JSON."""
 
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeGuard
 
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
@@ -13,13 +13,12 @@ from hpsearch.storage.attributes import (
     PREFIX,
     RUN,
     check_identity,
-    check_numbers,
     read_run,
     read_table,
 )
-from hpsearch.storage.curves import reported
 from hpsearch.storage.lease import PREFIX as LEASE
-from hpsearch.storage.opening import reading
+from hpsearch.storage.opening import open_for_reading
+from hpsearch.storage.optuna_internals import read_trials
 from hpsearch.storage.records import (
     ArmRecord,
     ComparisonRecord,
@@ -27,13 +26,14 @@ from hpsearch.storage.records import (
     TrialRecord,
     WinnerRecord,
 )
-from hpsearch.storage.rows import Row, read_rows, uncollected
+from hpsearch.storage.trial_rows import TrialRow, check_numbers, without_garbage_collection
+from hpsearch.storage.trial_writing import rung_values
 from hpsearch.trial import History
 
 WINNER = "/trial "  # in the name of the study of a winner's runs, before the number of the trial that won
 SCORED = ("training", "test")
-CURVES = frozenset(History().columns())
-MOST = 2**62  # no count is larger
+HISTORY_COLUMNS = frozenset(History().columns())
+LARGEST = 2**62  # no count is larger
 COUNTS = ("evaluation", "update", "examples")
 
 
@@ -44,7 +44,7 @@ def read_study(url: str, name: str | None = None) -> StudyRecord:
         UserError: there is no such study, or hpsearch did not make it.
         StorageError: the storage cannot be read.
     """
-    with reading(url) as storage:
+    with open_for_reading(url) as storage:
         return _study(storage, _find(storage, url, name), url)
 
 
@@ -79,7 +79,7 @@ def read(url: str, name: str | None = None) -> StudyRecord | ComparisonRecord:
         UserError: there is none of that name, or hpsearch did not make it.
         StorageError: the storage cannot be read.
     """
-    with reading(url) as storage:
+    with open_for_reading(url) as storage:
         study_id = _find(storage, url, name)
         settings = storage.get_study_user_attrs(study_id).get(f"{PREFIX}settings", {})
         if "compare" in settings or "minima" in settings:
@@ -88,15 +88,13 @@ def read(url: str, name: str | None = None) -> StudyRecord | ComparisonRecord:
 
 
 def _comparison(storage: BaseStorage, study_id: int) -> ComparisonRecord:
-    attributes, name = storage.get_study_user_attrs(study_id), storage.get_study_name_from_id(study_id)
+    attributes = storage.get_study_user_attrs(study_id)
+    name = storage.get_study_name_from_id(study_id)
     check_identity(storage, study_id, attributes)
     plan = read_table(attributes, "plan")
-    parts = {study.study_name: study._study_id for study in storage.get_all_studies()}
-    arms = [
-        _arm(storage, parts, arm, plan.get("arms", {}).get(arm, {}))
-        for arm in parts
-        if arm.startswith(f"{name}/") and WINNER not in arm
-    ]
+    names = [study.study_name for study in storage.get_all_studies()]
+    arm_names = [arm for arm in names if arm.startswith(f"{name}/") and WINNER not in arm]
+    arms = [_arm(storage, names, arm, plan.get("arms", {}).get(arm, {})) for arm in arm_names]
     order = list(dict.fromkeys(arm.optimizer for arm in arms))
     return ComparisonRecord(
         name=name,
@@ -114,21 +112,21 @@ def _comparison(storage: BaseStorage, study_id: int) -> ComparisonRecord:
     )
 
 
-def _arm(storage: BaseStorage, parts: Mapping[str, int], name: str, chosen: Mapping[str, int | None]) -> ArmRecord:
-    attributes = storage.get_study_user_attrs(parts[name])
+def _arm(storage: BaseStorage, names: Sequence[str], name: str, plan: Mapping[str, int | None]) -> ArmRecord:
+    study_id = storage.get_study_id_from_name(name)
+    attributes = storage.get_study_user_attrs(study_id)
     settings = read_table(attributes, "settings")
-    winners = {
-        number: _winner(storage, parts[f"{name}{WINNER}{number}"])
-        for number in {chosen.get("fastest"), chosen.get("best")}
-        if f"{name}{WINNER}{number}" in parts
-    }
+    winners = {}
+    for number in {plan.get("fastest"), plan.get("best")}:
+        if f"{name}{WINNER}{number}" in names:
+            winners[number] = _winner(storage, storage.get_study_id_from_name(f"{name}{WINNER}{number}"))
     return ArmRecord(
         optimizer=str(settings["space"]["optimizer"]),
         batch_size=int(settings["space"]["batch_size"]),
         settings=settings,
-        trials=_trials(storage, parts[name], attributes),
-        fastest=winners.get(chosen.get("fastest")),
-        best=winners.get(chosen.get("best")),
+        trials=_trials(storage, study_id, attributes),
+        fastest=winners.get(plan.get("fastest")),
+        best=winners.get(plan.get("best")),
     )
 
 
@@ -144,19 +142,21 @@ def _winner(storage: BaseStorage, study_id: int) -> WinnerRecord:
 
 
 def _find(storage: BaseStorage, url: str, name: str | None) -> int:
-    names = [study.study_name for study in storage.get_all_studies() if not _part_of(study.user_attrs)]
-    names = [n for n in names if not (n.startswith(LEASE) and n.removeprefix(LEASE) in names)]
+    names = [study.study_name for study in storage.get_all_studies() if not _is_part(study.user_attrs)]
+    leases = {LEASE + name for name in names}
+    names = [candidate for candidate in names if candidate not in leases]
     if name is None and len(names) == 1:
         name = names[0]
     if name is None or name not in names:
-        asked = f"no study '{name}'" if name else f"{len(names)} studies"
-        raise UserError(f"{asked} in {masked(url)}. Name one with --study. {suggestion(name or '', names)}")
+        problem = f"no study '{name}'" if name else f"{len(names)} studies"
+        raise UserError(f"{problem} in {masked(url)}. Name one with --study. {suggestion(name or '', names)}")
     return storage.get_study_id_from_name(name)
 
 
-def _part_of(attributes: Mapping[str, Any]) -> str | None:
+def _is_part(attributes: Mapping[str, Any]) -> bool:
+    """Whether a study is a part of a comparison."""
     settings = attributes.get(f"{PREFIX}settings")
-    return settings.get("part_of") if isinstance(settings, dict) else None
+    return isinstance(settings, dict) and bool(settings.get("part_of"))
 
 
 def _direction(storage: BaseStorage, study_id: int) -> str:
@@ -168,36 +168,38 @@ def _objectives(storage: BaseStorage, study_id: int, settings: Mapping[str, Any]
     directions = [direction.name.lower() for direction in storage.get_study_directions(study_id)]
     search = settings.get("search")
     names = search.get("objectives") if isinstance(search, dict) else None
-    if len(directions) < 2 or not isinstance(names, list) or len({*map(str, names)}) != len(directions):
+    if len(directions) < 2 or not isinstance(names, list):
         return {}
-    known = all(name in OBJECTIVES for name in map(str, names))
-    return dict(zip(map(str, names), directions, strict=True)) if known else {}
+    known = [str(name) for name in names if str(name) in OBJECTIVES]
+    if len(set(known)) != len(directions) or len(known) != len(names):
+        return {}
+    return dict(zip(known, directions, strict=True))
 
 
 def _trials(storage: BaseStorage, study_id: int, attributes: Mapping[str, Any]) -> tuple[TrialRecord, ...]:
-    with uncollected():
-        rows = [*read_rows(storage, study_id, RUN)]
+    with without_garbage_collection():
+        rows = list(read_trials(storage, study_id, RUN))
         check_numbers(rows)
-        first = min((row.begun for row in rows if row.begun is not None), default=0.0)
-        return tuple(_record(row, first, read_run(row, attributes)) for row in rows)
+        first_start = min((row.started for row in rows if row.started is not None), default=0.0)
+        return tuple(_trial(row, first_start, read_run(row, attributes)) for row in rows)
 
 
-def _record(row: Row, first: float, run: Mapping[str, Any]) -> TrialRecord:
+def _trial(row: TrialRow, first_start: float, run: Mapping[str, Any]) -> TrialRecord:
     return TrialRecord(
         number=row.number,
         state=row.state.name.lower(),
         params=row.params,
         outcome=_text(run.get("outcome")),
         detail=_text(run.get("detail")),
-        value=row.values.get(0),
-        values=row.told,
+        value=row.values_by_objective.get(0),
+        values=row.values,
         validation_loss=_number(run.get("validation_loss")),
         best_evaluation=_count(run.get("best")) or 0,
         parameters=_count(run.get("parameters")),
-        started=None if row.begun is None else row.begun - first,
+        started=None if row.started is None else row.started - first_start,
         seconds=_number(run.get("seconds")),
         history=history_of(run.get("history")),
-        rungs=reported(row.reported, run),
+        rungs=rung_values(row.intermediate_values, run),
         repeats=_count(run.get("repeats")),
         scores={part: run[part] for part in SCORED if isinstance(run.get(part), dict)},
         folds=_numbers(run.get("folds")),
@@ -209,28 +211,41 @@ def _text(value: object) -> str:
 
 
 def _count(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value < MOST else None
+    return value if _is_count(value) else None
 
 
 def _number(value: object) -> float | None:
     """Return a number, None where the storage holds something else, or one so large that no float is."""
-    return value if type(value) is float or (type(value) is int and abs(value) < MOST) else None
+    return value if _is_number(value) else None
 
 
 def _numbers(values: object) -> tuple[float, ...]:
     """Return a list of numbers as it is, none where the storage holds something else."""
-    if not isinstance(values, list | tuple) or any(_number(value) is None for value in values):
+    if not isinstance(values, list | tuple) or not all(_is_number(value) for value in values):
         return ()
-    return tuple(map(float, values))
+    return tuple(float(value) for value in values)
 
 
 def history_of(columns: object) -> History | None:
     """Return the learning curve, or None where the storage holds something else."""
-    if not isinstance(columns, dict) or columns.keys() != CURVES:
+    if not isinstance(columns, dict) or columns.keys() != HISTORY_COLUMNS:
         return None
-    lists = [column for column in columns.values() if isinstance(column, list | tuple)]
-    if len({len(column) for column in lists}) != 1 or len(lists) < len(CURVES):
+    if not all(isinstance(column, list | tuple) for column in columns.values()):
         return None
-    whole = all({*map(type, columns[name])} <= {int} and max(columns[name], default=0) < MOST for name in COUNTS)
-    real = all({*map(type, column)} <= {int, float} for column in lists)
-    return History(**{name: tuple(column) for name, column in columns.items()}) if whole and real else None
+    if len({len(column) for column in columns.values()}) != 1:
+        return None
+    for name, column in columns.items():
+        types = {type(value) for value in column}
+        if name in COUNTS and (not types <= {int} or max(column, default=0) >= LARGEST):
+            return None
+        if not types <= {int, float}:
+            return None
+    return History(**{name: tuple(column) for name, column in columns.items()})
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value < LARGEST
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return type(value) is float or (type(value) is int and abs(value) < LARGEST)

@@ -1,4 +1,4 @@
-"""A storage's URL: what it names, whether it can be one, and which study a folder holds."""
+"""The URL of a storage: what it names, whether it is valid, and in which storage the study of a folder is."""
 
 import os
 import re
@@ -7,15 +7,14 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from hpsearch.errors import UserError, masked
-from hpsearch.storage.explaining import explained
+from hpsearch.storage.failures import storage_errors
+from hpsearch.storage.folders import LOCATION_FILE, STUDY_FILE
 
 SQLITE = "sqlite:///"
 JOURNAL = "journal:///"
 REDIS = ("redis://", "rediss://")
 GRPC = "grpc://"
 DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
-DEFAULT = "study.db"  # in the study's folder
-HOME = "storage.txt"  # in the study's folder: where the study is kept
 
 
 def sqlite_url(file: Path) -> str:
@@ -25,8 +24,10 @@ def sqlite_url(file: Path) -> str:
 
 def local_file(url: str) -> Path | None:
     """Return the file of a SQLite or journal URL."""
-    prefix = next((p for p in (SQLITE, JOURNAL) if url.startswith(p)), None)
-    return Path(url.removeprefix(prefix)) if prefix else None
+    for prefix in (SQLITE, JOURNAL):
+        if url.startswith(prefix):
+            return Path(url.removeprefix(prefix))
+    return None
 
 
 def check_url(url: str) -> None:
@@ -43,7 +44,7 @@ def check_url(url: str) -> None:
     if url.startswith(GRPC):
         proxy_address(url)
     elif not url.startswith((JOURNAL, *REDIS)):
-        with explained(url):
+        with storage_errors(url):
             try:
                 make_url(with_driver(url)).get_dialect()
             except ValueError:  # a port that is no number
@@ -68,26 +69,28 @@ def with_driver(url: str) -> str:
     return DRIVERS.get(scheme, scheme) + separator + rest
 
 
-def home(folder: Path, url: str) -> str:
-    """Return where the study of a folder is kept: the name of a file in it, else the storage's URL without its password."""
+def location_note(folder: Path, url: str) -> str:
+    """Return what a study's folder notes about its storage: the name of a file in it, else the URL without its password."""
     file = local_file(url)
     if file is None:
         return masked(url)
-    return (
-        file.name if file.parent.absolute() == folder.absolute() else f"{url.partition('///')[0]}///{file.absolute()}"
-    )
+    if file.parent.absolute() == folder.absolute():
+        return file.name
+    return f"{url.partition('///')[0]}///{file.absolute()}"
 
 
-def check_home(folder: Path, url: str) -> None:
-    """Refuse a folder whose report and best network are of a study in another storage: this one's would take their place.
+def check_location(folder: Path, url: str) -> None:
+    """Refuse a folder whose report and best network are of a study in another storage, and would be overwritten.
 
     Raises:
         UserError: names both storages.
     """
-    own, note, default = home(folder, url), folder / HOME, folder / DEFAULT
-    owner = DEFAULT if os.access(default, os.F_OK) else own
-    if os.access(note, os.R_OK):
-        owner = note.read_text(encoding="utf-8", errors="replace")
+    own = location_note(folder, url)
+    owner = own
+    if os.access(folder / STUDY_FILE, os.F_OK):
+        owner = STUDY_FILE
+    if os.access(folder / LOCATION_FILE, os.R_OK):
+        owner = (folder / LOCATION_FILE).read_text(encoding="utf-8", errors="replace")
     if owner != own:
         raise UserError(
             f"{folder} holds the report and the best network of a study kept in {owner}, and this one is kept in {own}. "

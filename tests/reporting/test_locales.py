@@ -22,7 +22,12 @@ KEY = re.compile(r"[a-z_]+(\.[a-z_0-9-]+)+")
 TABLES = {key.partition(".")[0] for key in sentences("en")}
 # What fills the gap of `texts(f"moment.{name}")` stands in the module itself, but for these tables, whose names come from elsewhere.
 ELSEWHERE = {
-    "figure": ["comparison/analysis/rates.py", "comparison/analysis/noise.py", "statistics/stability.py", "comparison/analysis/quality.py"],
+    "figure": [
+        "comparison/analysis/rates.py",
+        "comparison/analysis/noise.py",
+        "statistics/stability.py",
+        "comparison/analysis/quality.py",
+    ],
     "claim": ["comparison/analysis/verdicts.py"],
     "verdict": ["comparison/analysis/verdicts.py"],
     "judgement": ["comparison/analysis/verdicts.py"],

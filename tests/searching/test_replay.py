@@ -12,7 +12,7 @@ from hpsearch.errors import UserError
 from hpsearch.model import load_model
 from hpsearch.searching.replay import DIFFERS, EXACT, ROUNDING, _same, find_trial, replay
 from hpsearch.searching.verify import Question, prepare
-from hpsearch.storage.checksums import opened, sealed
+from hpsearch.storage.attributes import verified, with_checksum
 from hpsearch.storage.reading import read_study
 from hpsearch.storage.records import StudyRecord, TrialRecord
 from hpsearch.training.engines import make_engine
@@ -155,7 +155,7 @@ def test_other_data_are_refused(folder: Path, tmp_path: Path, capsys: pytest.Cap
         (value,) = database.execute(
             "SELECT value_json FROM study_user_attributes WHERE key = 'hpsearch:data'"
         ).fetchone()
-        changed = json.dumps(sealed({**opened(json.loads(value), "data", "data"), "hash": "0" * 64}, "data"))
+        changed = json.dumps(with_checksum({**verified(json.loads(value), "data", "data"), "hash": "0" * 64}, "data"))
         database.execute("UPDATE study_user_attributes SET value_json = ? WHERE key = 'hpsearch:data'", (changed,))
     database.close()
     assert main(["replay", str(copy), "0", "--device", "cpu"]) == 2

@@ -346,7 +346,7 @@ def by_hand(predictions: torch.Tensor, rows: Rows, data: Data) -> float:
 def stored_trials(folder: Path, data: Data, asked: StudyConfig) -> list[Any]:
     run_options = RunOptions(folder, sqlite_url(folder.absolute() / "study.db"), "cpu")
     with open_study(asked, run_options, data) as study:
-        return study.writer.stored()
+        return study.writer.previous_trials()
 
 
 def kept_evaluation(result: dict[str, Any], stored: list[Any], trial: int, seed: int | None) -> int:
@@ -548,7 +548,7 @@ def test_with_folds_the_chosen_run_is_trained_once_more_on_all_rows(tmp_path: Pa
     best = next((r["best"] for r in result["confirmed"][0]["runs"] if r["seed"] == kept), None)
     run_options = RunOptions(tmp_path, sqlite_url(tmp_path.absolute() / "study.db"), "cpu")
     with open_study(config(), run_options, data) as study:
-        (stored,) = (t for n, t in enumerate(study.writer.stored()) if n == result["trial"])
+        (stored,) = (t for n, t in enumerate(study.writer.previous_trials()) if n == result["trial"])
     best = best or stored.run["best"]
     values = config().space.suggest(fixed(stored.params))
     spec = replace(specification(config(), values, result["trial"], data), seed=member.seed)

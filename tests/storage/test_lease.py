@@ -14,10 +14,10 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import TrialState
 
 from hpsearch.errors import StorageError
-from hpsearch.storage import lease, turns
-from hpsearch.storage.joining import Watch, wait
+from hpsearch.storage import held_lease, lease
+from hpsearch.storage.failures import StorageRetry
+from hpsearch.storage.held_lease import HolderMonitor, wait_for_lease
 from hpsearch.storage.opening import close_storage, open_storage
-from hpsearch.storage.retrying import Patience
 from hpsearch.storage.writing import StudyWriter
 from tests.storage.test_storage import DATA, DEPTH, SETTINGS
 from tests.support.servers import postgres
@@ -156,10 +156,10 @@ def test_many_begin_one_study_in_a_fresh_database(request: pytest.FixtureRequest
 def _waits(storage: BaseStorage, said: list[str], **more: Any) -> Callable[[], Any]:
     """Wait for a study in a thread; return the answer once it is there."""
     answers: list[Any] = []
-    patience = Patience(say=said.append)
+    retry = StorageRetry(announce=said.append)
 
     def run() -> None:
-        answers.append(wait(storage, "s", patience, lambda: False, poll=0.02, **more))
+        answers.append(wait_for_lease(storage, "s", retry, lambda: False, poll=0.02, **more))
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
@@ -178,7 +178,7 @@ def test_a_dead_holder_of_this_machine_is_replaced_at_once() -> None:
     tickets = lease.tickets_of(storage, "s")
     child = PROCESSES.Process(target=time.sleep, args=(60,))
     child.start()
-    here = {"host": lease.holder()["host"], "pid": child.pid, "started": lease._started(child.pid)}
+    here = {"host": lease.holder()["host"], "pid": child.pid, "started": lease._start_time(child.pid)}
     drawn(storage, tickets, "theirs", "", **here)
     said: list[str] = []
     answer = _waits(storage, said, timeout=1e9)
@@ -187,7 +187,7 @@ def test_a_dead_holder_of_this_machine_is_replaced_at_once() -> None:
     child.kill()
     child.join()
     before = time.monotonic()
-    _, ticket = answer()
+    ticket = answer().ticket
     assert time.monotonic() - before < 2
     assert ticket.after == "theirs"
     assert said[0].startswith("waiting: another process runs this study")
@@ -205,19 +205,19 @@ def test_a_silent_holder_elsewhere_is_replaced_after_the_time_out() -> None:
         lease.beat(storage, tickets, last, beats)
         time.sleep(0.1)
     stopped = time.monotonic()
-    _, ticket = answer()
+    ticket = answer().ticket
     assert 0.2 < time.monotonic() - stopped < 5
     assert ticket.after == "theirs"
 
 
 def test_time_in_which_the_storage_is_away_does_not_count() -> None:
     """A holder cannot beat while nobody reaches the storage: its time-out begins anew when it is back."""
-    watch, ticket = Watch(), lease.Ticket(0, "a", "", {})
-    watch.look(ticket)
+    monitor, ticket = HolderMonitor(), lease.Ticket(0, "a", "", {})
+    monitor.silence(ticket)
     time.sleep(0.1)
-    assert watch.look(ticket) >= 0.1
-    watch.seen = None
-    assert watch.look(ticket) < 0.1
+    assert monitor.silence(ticket) >= 0.1
+    monitor.reset()
+    assert monitor.silence(ticket) < 0.1
 
 
 def test_a_writer_that_slept_writes_nothing_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -227,9 +227,9 @@ def test_a_writer_that_slept_writes_nothing_more(monkeypatch: pytest.MonkeyPatch
     slept.begin(0, {"depth": 1}, DEPTH)
     slept.flush()
     other = StudyWriter.open(url, "s", "maximize", SETTINGS, DATA, take_over=True)
-    other.stored()
-    now = turns._clock()
-    monkeypatch.setattr(turns, "_clock", lambda: now + 1000)
+    other.previous_trials()
+    now = held_lease._now()
+    monkeypatch.setattr(held_lease, "_now", lambda: now + 1000)
     slept.begin(1, {"depth": 2}, DEPTH)
     with pytest.raises(StorageError, match="another process took this study over"):
         slept.close()
@@ -241,12 +241,12 @@ def test_a_writer_beats(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     """A writer that has nothing to write still shows that it lives."""
     monkeypatch.setattr(lease, "BEAT", 0.05)
     writer = StudyWriter.open(f"sqlite:///{tmp_path}/study.db", "s", "maximize", SETTINGS, DATA)
-    assert writer._turn is not None
+    assert writer.thread.lease is not None
     until = time.monotonic() + 20
     last = None
     while time.monotonic() < until and (last is None or last.beats < 2):
         time.sleep(0.05)
-        last = lease.current(writer.storage, writer._turn.tickets)
+        last = lease.current(writer.storage, writer.thread.lease.tickets)
     assert last is not None
     assert last.beats >= 2
     writer.close()

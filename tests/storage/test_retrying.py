@@ -17,12 +17,13 @@ from optuna.storages.journal import JournalStorage
 from optuna.trial import TrialState
 
 from hpsearch.errors import StorageError
-from hpsearch.storage import lease, retrying
+from hpsearch.storage import failures, lease
+from hpsearch.storage.failures import StorageRetry, is_transient
 from hpsearch.storage.journals import FileJournal
 from hpsearch.storage.opening import close_storage, open_storage
 from hpsearch.storage.reading import read_study
-from hpsearch.storage.retrying import Patience, transient
 from hpsearch.storage.urls import sqlite_url
+from hpsearch.storage.writer_thread import WriterThread
 from hpsearch.storage.writing import StudyWriter
 from tests.storage.test_storage import DATA, DEPTH, SETTINGS, run_of
 from tests.support.scripted import Stage
@@ -78,9 +79,9 @@ def flaky_commits(storage: RDBStorage, seed: int, said: list[str]) -> Iterator[N
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of a millisecond."""
-    monkeypatch.setattr(retrying, "FIRST", 0.001)
-    monkeypatch.setattr(retrying, "LONGEST", 0.002)
-    monkeypatch.setattr(Patience.__init__, "__defaults__", (60.0, lambda sentence: None))
+    monkeypatch.setattr(failures, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(failures, "LONGEST_PAUSE", 0.002)
+    monkeypatch.setattr(StorageRetry.__init__, "__defaults__", (60.0, lambda sentence: None))
 
 
 @pytest.fixture(scope="module")
@@ -122,21 +123,23 @@ def test_a_flaky_lease(seed: int) -> None:
     """A lease is taken, shown and given back once, though every fourth call fails; nobody else's ticket is in between."""
     plain = InMemoryStorage()
     storage: Any = Flaky(plain, seed)
-    patience = Patience()
-    tickets, ticket = patience.call(lambda: lease.acquire(storage, "s", f"token {seed}"))
+    retry = StorageRetry()
+    tickets, ticket = retry.call(lambda: lease.acquire(storage, "s", f"token {seed}"))
     for beats in range(1, 6):
-        patience.call(lambda: lease.beat(storage, tickets, ticket, beats))  # noqa: B023
+        retry.call(lambda: lease.beat(storage, tickets, ticket, beats))  # noqa: B023
     last = lease.current(plain, tickets)
     assert last is not None
     assert (last.token, last.beats) == (f"token {seed}", 5)
-    patience.call(lambda: lease.release(storage, tickets, ticket))
+    retry.call(lambda: lease.release(storage, tickets, ticket))
     assert plain.get_all_studies() == []
 
 
 def test_training_goes_on_while_the_storage_is_away() -> None:
     """What is told meanwhile waits; nobody who tells does."""
     storage = InMemoryStorage()
-    writer = StudyWriter("memory", storage, storage.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "s"))
+    writer = StudyWriter(
+        WriterThread("memory", storage), storage.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "s")
+    )
     away, real = threading.Event(), storage.create_new_trial
     away.set()
 
@@ -164,20 +167,20 @@ def test_the_budget_ends() -> None:
     def away() -> None:
         raise ConnectionRefusedError(111, "Connection refused")
 
-    patience, before = Patience(0.3, said.append), time.monotonic()
+    retry, before = StorageRetry(0.3, said.append), time.monotonic()
     with pytest.raises(ConnectionRefusedError):
-        patience.call(away)
+        retry.call(away)
     assert 0.3 <= time.monotonic() - before < 2
     assert said[0] == "storage unreachable, retrying (0 s)"
 
 
 def test_a_wait_is_cut_short() -> None:
-    """Setting `until` ends a wait at once, as a second Ctrl-C does."""
-    patience = Patience(60, lambda sentence: None)
-    threading.Timer(0.2, lambda: setattr(patience, "until", time.monotonic())).start()
+    """Setting `deadline` ends a wait at once, as a second Ctrl-C does."""
+    retry = StorageRetry(60, lambda sentence: None)
+    threading.Timer(0.2, lambda: setattr(retry, "deadline", time.monotonic())).start()
     before = time.monotonic()
     with pytest.raises(ConnectionError):
-        patience.call(lambda: _raise(ConnectionResetError()))
+        retry.call(lambda: _raise(ConnectionResetError()))
     assert time.monotonic() - before < 2
 
 
@@ -207,7 +210,7 @@ def _raise(error: Exception) -> None:
 )
 def test_what_is_waited_for(error: Exception, waits: bool) -> None:
     """A storage that is away or busy is waited for; a full disk, a wrong password and mistakes are told at once."""
-    assert transient(error) is waits
+    assert is_transient(error) is waits
 
 
 def test_the_errors_of_redis_and_grpc_are_known() -> None:
@@ -218,11 +221,11 @@ def test_the_errors_of_redis_and_grpc_are_known() -> None:
         def __init__(self, code: Any) -> None:
             self.code = lambda: code
 
-    assert transient(redis.exceptions.ConnectionError())
-    assert transient(redis.exceptions.BusyLoadingError())
-    assert not transient(redis.exceptions.ResponseError())
-    assert transient(Answer(grpc.StatusCode.UNAVAILABLE))
-    assert not transient(Answer(grpc.StatusCode.INVALID_ARGUMENT))
+    assert is_transient(redis.exceptions.ConnectionError())
+    assert is_transient(redis.exceptions.BusyLoadingError())
+    assert not is_transient(redis.exceptions.ResponseError())
+    assert is_transient(Answer(grpc.StatusCode.UNAVAILABLE))
+    assert not is_transient(Answer(grpc.StatusCode.INVALID_ARGUMENT))
 
 
 @pytest.fixture(scope="module")
@@ -234,9 +237,9 @@ def server() -> Iterator[Server]:
         yield started
 
 
-def _write(server: Server, name: str, stop: Callable[[], None], patience: Patience) -> list[str]:
+def _write(server: Server, name: str, stop: Callable[[], None], retry: StorageRetry) -> list[str]:
     """Write 40 trials while the server ends and starts in the middle of it; return the states that are stored."""
-    writer = StudyWriter.open(server.url, name, "maximize", SETTINGS, DATA, patience=patience)
+    writer = StudyWriter.open(server.url, name, "maximize", SETTINGS, DATA, retry=retry)
     outage = threading.Timer(0.2, stop)
     outage.start()
     for number in range(40):
@@ -258,7 +261,7 @@ def test_postgres_is_restarted(server: Server) -> None:
         server.stop()
         server.start()
 
-    assert _write(server, "restarted", restart, Patience(60, said.append)) == ["complete"] * 40
+    assert _write(server, "restarted", restart, StorageRetry(60, said.append)) == ["complete"] * 40
     assert any("storage unreachable, retrying" in sentence for sentence in said)
     assert any("storage answers again" in sentence for sentence in said)
 
@@ -272,12 +275,14 @@ def test_postgres_is_away(server: Server, request: pytest.FixtureRequest) -> Non
         time.sleep(seconds)
         server.start()
 
-    assert _write(server, "away", stop, Patience(60)) == ["complete"] * 40
+    assert _write(server, "away", stop, StorageRetry(60)) == ["complete"] * 40
 
 
 def test_postgres_stays_away(server: Server) -> None:
     """After the budget the study ends with a storage error; once the server is back, the study goes on where it was."""
-    writer = StudyWriter.open(server.url, "gone", "maximize", SETTINGS, DATA, patience=Patience(0.5, lambda line: None))
+    writer = StudyWriter.open(
+        server.url, "gone", "maximize", SETTINGS, DATA, retry=StorageRetry(0.5, lambda line: None)
+    )
     writer.begin(0, {"depth": 1}, DEPTH)
     writer.flush()
     server.stop()
@@ -286,5 +291,5 @@ def test_postgres_stays_away(server: Server) -> None:
         writer.close()
     server.start()
     again = StudyWriter.open(server.url, "gone", "maximize", SETTINGS, DATA)
-    assert len(again.stored()) == 1
+    assert len(again.previous_trials()) == 1
     again.close()

@@ -50,7 +50,7 @@ def written(url: str) -> None:
     for number, outcome in enumerate(outcomes):
         value = 0.0 if outcome.failed else 0.75
         writer.finish(run_of(number, outcome), value, {1: 0.5}, seconds=1.5, repeats=None)
-    writer.keep({"trial": 0})
+    writer.write_attribute("result", {"trial": 0})
     writer.close()
 
 
@@ -115,7 +115,7 @@ def test_learning_curves(tmp_path: Path, form: str, evaluations: int) -> None:
     assert trial.intermediate_values.items() <= dict(enumerate(run.history.metric, 1)).items()
     assert {1, evaluations, *rungs} <= trial.intermediate_values.keys()
     assert min(evaluations, 17) <= len(trial.intermediate_values) <= 20
-    assert [stored.rungs for stored in writer.stored()] == [rungs]
+    assert [stored.rungs for stored in writer.previous_trials()] == [rungs]
     writer.close()
     assert read_study(url).trials[0].rungs == rungs
 
@@ -144,14 +144,13 @@ def test_studies_of_before_have_rungs_only(url: str) -> None:
 
 
 def test_reading_writes_nothing(url: str, tmp_path: Path) -> None:
-    """A report's reading leaves the file byte for byte, and works where the file is read-only."""
+    """Reading leaves every file of the folder byte for byte, adds none, and works where the file is read-only."""
     written(url)
-    file = tmp_path / "study.db"
-    before = file.read_bytes()
-    file.chmod(0o444)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert before.keys() == {"study.db", ".study.db.lock"}
+    (tmp_path / "study.db").chmod(0o444)
     read_study(url, "s")
-    assert file.read_bytes() == before
-    assert os.listdir(tmp_path) == ["study.db"]
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
 def test_default_is_a_rollback_journal(url: str, tmp_path: Path) -> None:

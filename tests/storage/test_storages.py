@@ -1,6 +1,7 @@
 """Every kind of storage by its URL, each for real: run, resume, report, two writers; and what is Optuna's stays readable for it."""
 
 import importlib.util
+import io
 import threading
 import time
 import warnings
@@ -15,10 +16,10 @@ from optuna.storages import BaseStorage
 
 from hpsearch.cli import main
 from hpsearch.errors import CompletedElsewhere, StorageError, UserError
+from hpsearch.storage.failures import StorageRetry
 from hpsearch.storage.journals import FileJournal
 from hpsearch.storage.opening import close_storage, open_storage
 from hpsearch.storage.reading import read_study
-from hpsearch.storage.retrying import Patience
 from hpsearch.storage.urls import sqlite_url
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.trial import Outcome
@@ -133,7 +134,7 @@ def test_what_is_written_is_read(url: str, name: str) -> None:
         writer.begin(number, {"depth": 1 + number}, DEPTH)
         writer.finish(run_of(number, outcome), 0.0 if outcome.failed else 0.75, {1: 0.5}, 1.5, None)
     writer.begin(3, {"depth": 3}, DEPTH)
-    writer.keep({"trial": 0, "spread": float("inf")})
+    writer.write_attribute("result", {"trial": 0, "spread": float("inf")})
     writer.close()
     record = read_study(url, name)
     assert (record.settings, record.data, record.result) == (SETTINGS, DATA, {"trial": 0, "spread": float("inf")})
@@ -163,8 +164,8 @@ def test_two_writers(url: str, name: str) -> None:
 
 
 def _joined(url: str, name: str, said: list[str]) -> None:
-    writer = opened(url, name, join=True, patience=Patience(say=said.append))
-    writer.stored()
+    writer = opened(url, name, join=True, retry=StorageRetry(announce=said.append))
+    writer.previous_trials()
     writer.begin(1, {"depth": 2}, DEPTH)
     writer.close()
     said.append("took over")
@@ -173,8 +174,8 @@ def _joined(url: str, name: str, said: list[str]) -> None:
 @contextmanager
 def pretended_elsewhere(writer: StudyWriter) -> Iterator[None]:
     """Let a writer's ticket be one of another machine's, which cannot be looked at from here."""
-    assert writer._turn is not None
-    ticket = writer._turn.ticket
+    assert writer.thread.lease is not None
+    ticket = writer.thread.lease.ticket
     holder = {**ticket.holder, "host": "elsewhere", "pid": 7}
     writer.storage.set_trial_user_attr(ticket.id, "holder", holder)
     yield
@@ -270,7 +271,7 @@ def test_a_torn_journal_goes_on(tmp_path: Path, name: str, cut: int) -> None:
     torn = before.rstrip(b"\n").rpartition(b"\n")[2][:-cut]
     file.write_bytes(before + torn)
     writer = opened(url, name)
-    assert len(writer.stored()) == 3
+    assert len(writer.previous_trials()) == 3
     writer.begin(3, {"depth": 2}, DEPTH)
     writer.close()
     assert file.read_bytes().startswith(before)
@@ -279,19 +280,18 @@ def test_a_torn_journal_goes_on(tmp_path: Path, name: str, cut: int) -> None:
 
 def test_a_journal_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line that the disk has no room for leaves the journal as it was."""
-    import os
-
     file = tmp_path / "study.log"
     journal = FileJournal(file)
     journal.append_logs([{"op_code": 0, "a": 1}])
-    before, real = file.read_bytes(), os.pwrite
+    before = file.read_bytes()
 
-    def full(descriptor: int, content: bytes, place: int) -> int:
-        if place > len(before):
-            raise OSError(28, "No space left on device")
-        return real(descriptor, content[:5], place)
+    class FullDisk(io.FileIO):
+        def write(self, content: bytes) -> int:
+            if self.tell() > len(before):
+                raise OSError(28, "No space left on device")
+            return super().write(content[:5])
 
-    monkeypatch.setattr(os, "pwrite", full)
+    monkeypatch.setattr(Path, "open", lambda path, mode, **options: FullDisk(path, mode))
     with pytest.raises(OSError, match="No space"):
         journal.append_logs([{"op_code": 0, "a": 2}])
     assert file.read_bytes() == before

@@ -25,8 +25,7 @@ from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 
 from hpsearch.config import check_config
-from hpsearch.storage.attributes import PREFIX, RUN, SCHEMA, identity
-from hpsearch.storage.checksums import sealed, trial_facts
+from hpsearch.storage.attributes import PREFIX, RUN, SCHEMA, identity, trial_facts, with_checksum
 from hpsearch.storage.urls import sqlite_url
 from tests.support.records import DATA
 
@@ -67,7 +66,7 @@ def write_study(file: Path, trials: int) -> str:
     kept = {"data": DATA, "identity": identity(storage, study), "settings": config.settings()}
     storage.set_study_user_attr(study, f"{PREFIX}schema", SCHEMA)
     for key, value in kept.items():
-        storage.set_study_user_attr(study, PREFIX + key, sealed(value, key))
+        storage.set_study_user_attr(study, PREFIX + key, with_checksum(value, key))
     random, domains = Random(0), {name: _domain(given) for name, given in RAW["space"].items()}  # noqa: S311
     with sqlite3.connect(file) as connection:
         for start in range(0, trials, 1000):
@@ -104,7 +103,7 @@ def _trial(number: int, study: int, random: Random, domains: dict[str, BaseDistr
         "trials": [(trial, number, study, "COMPLETE", str(begun), str(begun + timedelta(seconds=0.3)))],
         "trial_params": [(trial, name, value, text) for name, (value, text) in params.items()],
         "trial_values": [(trial, 0, told, "FINITE")],
-        "trial_user_attributes": [(trial, RUN, json.dumps(sealed(run, facts)))],
+        "trial_user_attributes": [(trial, RUN, json.dumps(with_checksum(run, facts)))],
         "trial_system_attributes": [(trial, "constraints:failed", json.dumps(1.0 if failed else -1.0))],
         "trial_intermediate_values": [(trial, rung, metric, "FINITE") for rung, metric in shown.items()],
     }

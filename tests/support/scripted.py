@@ -15,6 +15,7 @@ from hpsearch.searching.sampler_view import SamplerView
 from hpsearch.searching.samplers import SAMPLERS
 from hpsearch.searching.secondary_objectives import SecondaryObjectives
 from hpsearch.space import Choice, Integer, Real, SearchSpace
+from hpsearch.storage.writer_thread import WriterThread
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.testing import ScriptedEngine
 from hpsearch.training.folds import FoldSource
@@ -80,7 +81,7 @@ class Stage:
                 values, number=number, seed=self.settings["seed"], budget=self.budget, inputs=4, outputs=2, rows=100
             )
 
-        writer = StudyWriter("memory", self.storage, self.study_id)
+        writer = StudyWriter(WriterThread("memory", self.storage), self.study_id)
         return Search(self.view(), writer, specify, trials=trials, timeout=timeout, worst=0.0, judge=self.judge)
 
     def run(

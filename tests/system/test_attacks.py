@@ -176,7 +176,7 @@ class Journal(BaseJournalBackend, BaseJournalSnapshot):
 def journal(monkeypatch: pytest.MonkeyPatch) -> type[Journal]:
     monkeypatch.setattr(Journal, "logs", [])
     monkeypatch.setattr(Journal, "snapshot", b"")
-    monkeypatch.setattr("hpsearch.storage.journals.JournalRedisBackend", Journal)
+    monkeypatch.setattr("hpsearch.storage.optuna_internals.JournalRedisBackend", Journal)
     monkeypatch.setattr("hpsearch.storage.journals._client", lambda url: Mock())
     return Journal
 

@@ -404,7 +404,7 @@ def study_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(TRIALS):
         writer.begin(number, {"depth": 1 + number % 3}, DEPTH)
         writer.finish(run_of(number), 0.75, {1: 0.5}, 1.5, None)
-    writer.keep({"trial": 0, "validation": 0.75})
+    writer.write_attribute("result", {"trial": 0, "validation": 0.75})
     writer.close()
     return file
 
@@ -419,7 +419,10 @@ def _reopened(url: str) -> list[Any]:
     """What a run that goes on finds."""
     writer = StudyWriter.open(url, "s", "maximize", SETTINGS, DATA)
     try:
-        return [(stored.params, stored.state, stored.values, stored.rungs, stored.run) for stored in writer.stored()]
+        return [
+            (stored.params, stored.state, stored.values, stored.rungs, stored.run)
+            for stored in writer.previous_trials()
+        ]
     finally:
         with suppress(HpsearchError):
             writer.close()

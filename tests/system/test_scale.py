@@ -20,7 +20,7 @@ from hpsearch.searching import sampler_view, windowed_sampler
 from hpsearch.searching.sampler_view import SamplerView, TrialResult
 from hpsearch.searching.samplers import SAMPLERS
 from hpsearch.searching.windowed_sampler import LEADERS, MEMORY, Leaders, WindowedSampler
-from hpsearch.storage import rows
+from hpsearch.storage import optuna_internals
 from hpsearch.storage.opening import open_storage
 from hpsearch.storage.reading import read_study, record_of
 from tests.support.big_study import write_study
@@ -53,7 +53,7 @@ def counted(call: Callable[[], object]) -> int:
 
 def test_reading_asks_a_handful_of_questions_for_many_trials(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A study is read by 5 statements for so many trials at once, whatever hyperparameters they have, and one at the end."""
-    monkeypatch.setattr(rows, "AT_ONCE", 200)
+    monkeypatch.setattr(optuna_internals, "BATCH", 200)
     storage, asked = open_storage(url, read_only=True), []
     event.listen(storage.engine, "before_cursor_execute", lambda *arguments: asked.append(arguments[2]))
     record = record_of(storage, storage.get_study_id_from_name("big"))
@@ -64,7 +64,7 @@ def test_reading_asks_a_handful_of_questions_for_many_trials(url: str, monkeypat
 
 def test_what_is_read_is_what_optuna_reads(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tables are read as Optuna's own `get_all_trials` reads them: numbers, states, parameters, values, rungs, times."""
-    monkeypatch.setattr(rows, "AT_ONCE", 100)
+    monkeypatch.setattr(optuna_internals, "BATCH", 100)
     storage = open_storage(url, read_only=True)
     theirs = storage.get_all_trials(storage.get_study_id_from_name("big"))
     ours = read_study(url).trials

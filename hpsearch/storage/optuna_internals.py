@@ -1,0 +1,221 @@
+"""Optuna's private names, and the tables of its databases: the only file of hpsearch that knows them.
+
+Each function does what a public one of Optuna's does, but in one transaction, or for many trials at once: `get_all_trials` makes an
+object of every cell, 24 seconds for 10,000 trials of ten hyperparameters, where `read_trials_of_database` takes 2; and a trial's
+twenty intermediate values are one transaction here and twenty there, each of which waits for the disk.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC
+from functools import lru_cache
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages.journal import BaseJournalBackend, JournalRedisBackend, JournalStorage
+from optuna.trial import BaseTrial, FrozenTrial
+
+from hpsearch.errors import StorageError
+from hpsearch.storage.trial_rows import TrialRow, foreign_trial
+
+BATCH = 1000  # trials that are read at once, so that a study's writer never waits long
+SPECIAL_NUMBERS = {"INF_POS": float("inf"), "INF_NEG": float("-inf"), "NAN": float("nan")}  # by Optuna's names for them
+
+
+def trial_id(trial: BaseTrial | FrozenTrial) -> int:
+    """Return the storage's own id of a trial."""
+    return int(trial._trial_id)  # type: ignore[union-attr]
+
+
+def renumber(trial: FrozenTrial, number: int) -> None:
+    """Give a trial that no storage holds another number, and make it its id too."""
+    trial.number = number
+    trial._trial_id = number
+
+
+def storage_of(study: optuna.Study) -> BaseStorage:
+    """Return a study's storage; an in-memory study has no URL by which to open it."""
+    return study._storage
+
+
+def journal_backend(storage: JournalStorage) -> BaseJournalBackend:
+    """Return what a journal storage writes to."""
+    return storage._backend
+
+
+def redis_backend(url: str, client: Any) -> JournalRedisBackend:
+    """Return Optuna's Redis backend, with a client of our own."""
+    backend = JournalRedisBackend(url)
+    backend._redis = client
+    return backend
+
+
+def table_names() -> set[str]:
+    """Return the names of the tables of an Optuna database."""
+    from optuna.storages._rdb.models import BaseModel
+
+    return {*BaseModel.metadata.tables}
+
+
+def create_trial_once(storage: RDBStorage, study_id: int, number: int, trial: FrozenTrial) -> tuple[int, bool]:
+    """Create the trial of a number unless it exists, in one transaction; return the storage's id of it, and whether it was created now.
+
+    Optuna's own `create_new_trial` would try again by itself after a lost answer, and leave a second trial.
+
+    Raises:
+        UserError: the next trial would have another number; nothing is written.
+    """
+    from optuna.storages._rdb.models import StudyModel, TrialModel
+
+    with storage.scoped_session() as session, session.begin(), session.no_autoflush:
+        StudyModel.find_or_raise_by_id(study_id, session, for_update=True)
+        existing = session.query(TrialModel.trial_id).filter_by(study_id=study_id, number=number).one_or_none()
+        if existing is not None:
+            return int(existing.trial_id), False
+        created = storage._get_prepared_new_trial(study_id, trial, session)
+        if created.number != number:
+            raise foreign_trial(number)
+        return int(created.trial_id), True
+
+
+def write_trial_details(
+    storage: RDBStorage,
+    trial_id: int,
+    curve: Mapping[int, float],
+    attributes: Mapping[str, Any],
+    system: Mapping[str, Any],
+) -> None:
+    """Write intermediate values, user attributes and system attributes of a running trial in one transaction."""
+    from optuna.storages._rdb.models import TrialSystemAttributeModel, TrialUserAttributeModel
+
+    with storage.scoped_session() as session, session.begin(), session.no_autoflush:
+        for evaluation, metric in curve.items():
+            storage._set_trial_intermediate_value_without_commit(session, trial_id, evaluation, metric)
+        for key, value in attributes.items():
+            storage._set_trial_attr_without_commit(session, TrialUserAttributeModel, trial_id, key, value)
+        for key, value in system.items():
+            storage._set_trial_attr_without_commit(session, TrialSystemAttributeModel, trial_id, key, value)
+
+
+def read_trials(storage: BaseStorage, study_id: int, key: str) -> Iterator[TrialRow]:
+    """Yield a study's trials in the order of their numbers, each with its user attribute `key` if it has ended.
+
+    Raises:
+        StorageError: what is stored is no study's.
+    """
+    if not isinstance(storage, RDBStorage):
+        for trial in storage.get_all_trials(study_id, deepcopy=False):
+            yield _row_of(trial, key)
+        return
+    last = -1
+    while rows := _read_batch(storage, study_id, key, last):
+        yield from rows.values()
+        last = max(rows)
+
+
+def _row_of(trial: FrozenTrial, key: str) -> TrialRow:
+    attributes = {}
+    if trial.state.is_finished() and key in trial.user_attrs:
+        attributes[key] = trial.user_attrs[key]
+    return TrialRow(
+        id=trial_id(trial),
+        number=trial.number,
+        state=trial.state,
+        started=trial.datetime_start.timestamp() if trial.datetime_start else None,
+        params=trial.params,
+        values_by_objective=dict(enumerate(trial.values or ())),
+        intermediate_values=trial.intermediate_values,
+        attributes=attributes,
+    )
+
+
+def _read_batch(storage: RDBStorage, study_id: int, key: str, last: int) -> dict[int, TrialRow]:
+    """Return the next trials after an id, by id.
+
+    Raises:
+        StorageError: a value of them cannot be understood.
+    """
+    try:
+        return _read_tables(storage, study_id, key, last)
+    except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise StorageError(f"storage damaged: trials after {last} are none ({reason}). Restore a copy.") from None
+
+
+def _read_tables(storage: RDBStorage, study_id: int, key: str, last: int) -> dict[int, TrialRow]:
+    """Read the states first: a trial's details are written before its state, so one that was running is given without them."""
+    from optuna.storages._rdb import models
+
+    param = models.TrialParamModel
+    step = models.TrialIntermediateValueModel
+    value = models.TrialValueModel
+    attribute = models.TrialUserAttributeModel
+    with storage.engine.connect() as connection:
+        rows = _read_states(connection, study_id, last)
+        columns: tuple[Any, ...] = (param.param_name, param.param_value, param.distribution_json)
+        for trial, name, number, distribution in _read_cells(connection, study_id, rows, param, columns):
+            rows[trial].params[name] = _distribution(distribution).to_external_repr(number)
+        columns = (step.step, step.intermediate_value, step.intermediate_value_type)
+        for trial, evaluation, number, kind in _read_cells(connection, study_id, rows, step, columns):
+            rows[trial].intermediate_values[evaluation] = SPECIAL_NUMBERS.get(kind.name, number)
+        ended = {trial: row for trial, row in rows.items() if row.state.is_finished()}
+        columns = (value.objective, value.value, value.value_type)
+        for trial, objective, number, kind in _read_cells(connection, study_id, ended, value, columns):
+            if trial in ended:
+                ended[trial].values_by_objective[objective] = SPECIAL_NUMBERS.get(kind.name, number)
+        columns = (attribute.value_json,)
+        for trial, content in _read_cells(connection, study_id, ended, attribute, columns, attribute.key == key):
+            if trial in ended:
+                ended[trial].attributes[key] = _json_or_none(content)
+    return rows
+
+
+def _read_states(connection: Any, study_id: int, last: int) -> dict[int, TrialRow]:
+    from optuna.storages._rdb.models import TrialModel
+    from sqlalchemy import select
+
+    start: Any = TrialModel._datetime_start_utc
+    query = select(TrialModel.trial_id, TrialModel.number, TrialModel.state, start)
+    query = query.where(TrialModel.study_id == study_id, TrialModel.trial_id > last)
+    rows = {}
+    for trial, number, state, started in connection.execute(query.order_by(TrialModel.trial_id).limit(BATCH)):
+        seconds = started.replace(tzinfo=UTC).timestamp() if started else None
+        rows[trial] = TrialRow(trial, number, state, seconds)
+    return rows
+
+
+def _read_cells(
+    connection: Any,
+    study_id: int,
+    rows: Mapping[int, TrialRow],
+    table: Any,
+    columns: tuple[Any, ...],
+    condition: Any = None,
+) -> Iterator[Any]:
+    """Yield (trial's id, columns …) of a table for some trials, in the order in which they were written."""
+    from optuna.storages._rdb.models import TrialModel
+    from sqlalchemy import inspect, select
+
+    if not rows:
+        return
+    query = select(table.trial_id, *columns).join(TrialModel, TrialModel.trial_id == table.trial_id)
+    query = query.where(TrialModel.study_id == study_id, table.trial_id.between(min(rows), max(rows)))
+    if condition is not None:
+        query = query.where(condition)
+    yield from connection.execute(query.order_by(*inspect(table).primary_key)).all()
+
+
+@lru_cache(maxsize=1000)
+def _distribution(content: str) -> BaseDistribution:
+    """Return a stored distribution; a study has few, so each is parsed once."""
+    return json_to_distribution(content)
+
+
+def _json_or_none(content: str) -> Any:
+    """Return an attribute's value, None where it is no JSON that Python can read: too deep, a number too long."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None

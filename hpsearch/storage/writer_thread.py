@@ -1,0 +1,112 @@
+"""The thread that writes to a storage, so that training never waits for one.
+
+Writes are done in the order in which they were submitted. While the storage is away the thread waits, and training goes on. After a
+write that failed nothing more is written, so that the storage always holds a beginning of the study. The thread also renews the lease,
+and checks before each write that it still has it.
+"""
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from optuna.storages import BaseStorage
+
+from hpsearch.storage import lease
+from hpsearch.storage.failures import StorageRetry, storage_errors
+from hpsearch.storage.held_lease import HeldLease
+from hpsearch.storage.opening import close_storage
+
+Result = TypeVar("Result")
+
+
+class WriterThread:
+    """The only thread that writes to an open storage, under a lease if it has one."""
+
+    def __init__(
+        self, url: str, storage: BaseStorage, retry: StorageRetry | None = None, lease: HeldLease | None = None
+    ) -> None:
+        self.url = url
+        self.storage = storage
+        self.retry = retry or StorageRetry()
+        self.lease = lease
+        self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="storage", daemon=True)
+        self._thread.start()
+
+    def submit(self, task: Callable[[], None]) -> None:
+        """Have a task done after those before it.
+
+        Raises:
+            StorageError: a write failed before.
+        """
+        self._raise_error()
+        self._tasks.put(task)
+
+    def call(self, function: Callable[[], Result]) -> Result:
+        """Return what a function returns, in the calling thread, tried again while the storage is away.
+
+        Raises:
+            StorageError: the storage failed.
+        """
+        with storage_errors(self.url):
+            return self.retry.call(function)
+
+    def flush(self) -> None:
+        """Wait until all that was submitted is written.
+
+        Raises:
+            StorageError: a write failed.
+        """
+        done = threading.Event()
+        self._tasks.put(done.set)
+        while not done.wait(0.2) and self._error is None:
+            pass
+        self._raise_error()
+
+    def close(self) -> None:
+        """Write what is left, give the lease back, end the thread and close the storage.
+
+        Raises:
+            StorageError: a write failed.
+        """
+        try:
+            self.flush()
+            if self.lease is not None:
+                held = self.lease
+                self.call(lambda: held.release(self.storage))
+        finally:
+            self._tasks.put(None)
+            self._thread.join(5)
+            close_storage(self.storage)
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _work(self) -> None:
+        while True:
+            try:
+                task = self._tasks.get(timeout=lease.BEAT)
+            except queue.Empty:
+                task = _renew_only
+            if task is None:
+                return
+            try:
+                self._write(task)
+            except BaseException as error:  # raised in the training thread, at its next call
+                self._error = error
+                return
+
+    def _write(self, task: Callable[[], None]) -> None:
+        def write() -> None:
+            if self.lease is not None:
+                self.lease.renew(self.storage)
+            task()
+
+        self.call(write)
+
+
+def _renew_only() -> None:
+    """Write nothing but the lease's sign of life."""
