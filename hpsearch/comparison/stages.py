@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from hpsearch.comparison.arms import Arm
@@ -9,7 +10,7 @@ from hpsearch.comparison.capping import capped
 from hpsearch.comparison.context import ComparisonContext
 from hpsearch.comparison.measuring import Measured
 from hpsearch.comparison.probing import updates_in
-from hpsearch.comparison.replicates import Fresh
+from hpsearch.comparison.replicates import WinnerReplicates
 from hpsearch.comparison.scoring import scores
 from hpsearch.comparison.tuning import RoundRobinSource
 from hpsearch.comparison.winners import best, common_target, fastest
@@ -99,7 +100,7 @@ def train_again(
     """Train the winners on fresh seeds; return the fastest of each arm."""
     compare, seed = context.compare, context.config.study.seed
     winners: list[Measured] = []
-    sources = []
+    replicates: list[WinnerReplicates] = []
     for arm, search in zip(arms, searches, strict=True):
         chosen = plan["arms"][arm.name]
         for number in sorted({n for n in chosen.values() if n is not None}):
@@ -109,10 +110,20 @@ def train_again(
             writer = context.open(f"{arm.name}{WINNER}{number}", settings)
             winners += [Measured(f"{arm.name}{WINNER}{number}", spec, writer)] if number == chosen["fastest"] else []
             worst = float(context.data.summary["worst"])
-            sources.append(Fresh(spec, seed, compare.seeds, writer, lambda s, run: scores(s, run, context.data), worst))
+            replicates.append(
+                WinnerReplicates(spec, seed, compare.seeds, writer, partial(scores, data=context.data), worst)
+            )
     target = plan["target"] if compare.train_until == "target" else None
-    total = len(sources) * compare.seeds
-    _run(context, "training the winners on fresh seeds", sources, lambda: sum(s.done for s in sources), total, target)
+    total = len(replicates) * compare.seeds
+    sources = [winner.source for winner in replicates]
+    _run(
+        context,
+        "training the winners on fresh seeds",
+        sources,
+        lambda: sum(winner.done for winner in replicates),
+        total,
+        target,
+    )
     return winners
 
 

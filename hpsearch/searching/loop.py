@@ -18,7 +18,7 @@ from hpsearch.searching.secondary_objectives import SecondaryObjectives
 from hpsearch.searching.utilisation import SlotUtilisation
 from hpsearch.space.answers import fixed
 from hpsearch.storage.writing import PreviousTrial, StudyWriter
-from hpsearch.trial import Direction, History, Outcome, TrainingRun, TrialSpec
+from hpsearch.trial import Direction, History, Outcome, TrainingRun, TrialSpec, ranking_key
 
 COUNTED = {
     "pruned": Outcome.PRUNED,
@@ -232,10 +232,9 @@ class Search:
         """Whether a run is the best so far: by value, then by validation loss, then by number."""
         return _usable(run) and (self.best is None or self._rank(run) < self._rank(self.best))
 
-    def _rank(self, run: TrainingRun) -> tuple[float, float, int]:
+    def _rank(self, run: TrainingRun) -> tuple[float, float, float]:
         assert run.value is not None
-        sign = -1 if self.view.direction == "maximize" else 1
-        return (sign * run.value, run.loss or 0.0, run.number)
+        return ranking_key(self.view.direction, run.value, run.loss, run.number)
 
 
 def _at_worst(value: float, worst: float, direction: Direction) -> float:

@@ -33,17 +33,6 @@ EXACT, ROUNDING, DIFFERS = "equal bit for bit", "equal up to rounding, grown by 
 FEW = 10  # roundings of one that no training has grown
 
 
-@dataclass(eq=False)
-class Until(Several):
-    """The source of trials that the pruner ended at an evaluation; None: no pruner did."""
-
-    evaluation: int | None = None
-
-    def prune(self, number: int, evaluation: int, metric: float) -> bool:
-        """End the trial where it was ended."""
-        return self.evaluation is not None and evaluation >= self.evaluation
-
-
 @dataclass(frozen=True, slots=True)
 class Replayed:
     """A trial trained again: evaluations compared, the largest gap of each column and the control's, the verdict."""
@@ -118,7 +107,7 @@ def model_again(
 
 
 def _train(spec: TrialSpec, engine: Engine, until: int | None) -> TrainingRun:
-    source = Until([spec], evaluation=until)
+    source = Several([spec], ask=lambda evaluation, metric: until is not None and evaluation >= until)
     engine.run(source)
     return source.runs[spec.number]
 

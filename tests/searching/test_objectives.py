@@ -43,7 +43,7 @@ from hpsearch.statistics.front import on_front
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.reading import read_study, record_of
 from hpsearch.testing import CrashError
-from hpsearch.training import Single
+from hpsearch.training import Several
 from hpsearch.training.engines import make_engine
 from hpsearch.training.network import DNN
 from hpsearch.training.reference import train
@@ -187,7 +187,7 @@ def test_values_are_those_of_the_network(tmp_path: Path) -> None:
     }
     for trial in record.trials:
         spec = specification(config, config.space.suggest(fixed(trial.params)), trial.number, data)
-        run = train(spec, data, Single())
+        run = train(spec, data, Several())
         assert run is not None
         assert spec.architecture is not None
         network = DNN(spec.architecture).double()

@@ -23,7 +23,7 @@ from hpsearch.reporting.screen import Screen
 from hpsearch.searching import ensemble, finish
 from hpsearch.searching.ensemble import SEEDS
 from hpsearch.searching.replicate_seeds import fresh
-from hpsearch.searching.replicates import FreshRuns, Network, compare, confirm
+from hpsearch.searching.replicates import Network, Replicates, compare, confirm
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.searching.scoring import score_test
 from hpsearch.searching.study import open_study, run_study, specification
@@ -54,13 +54,13 @@ def searched() -> Stage:
     return stage
 
 
-def source(stage: Stage, trials: int = 3, seeds: int = 5, **more: Any) -> tuple[Any, FreshRuns]:
+def source(stage: Stage, trials: int = 3, seeds: int = 5, **more: Any) -> tuple[Any, Replicates]:
     """The search of a stage as a new process has it, and the runs that confirm it."""
     search = stage.search(24)
     ScriptedEngine(luck, "maximize").run(search)
     leaders = search.leaders(trials)
     specs = [spec for _, spec in leaders]
-    return leaders, FreshRuns(specs, seeds, 0, search.writer, "maximize", **more)
+    return leaders, Replicates(specs, seeds, 0, search.writer, "maximize", **more)
 
 
 def confirmed(stage: Stage, trials: int = 3, seeds: int = 5, script: Any = luck, **engine: Any) -> list[Any]:
@@ -108,7 +108,7 @@ def test_the_best_mean_wins_and_not_the_luckiest_run() -> None:
 def test_every_trial_has_the_same_fresh_seeds() -> None:
     """Run k of each trial has one seed and one order of rows, others than the search's, and none may be pruned."""
     _, runs = source(searched())
-    specs = runs.take(100)
+    specs = runs.source.take(100)
     assert len(specs) == 15
     assert len({spec.seed for spec in specs}) == len({spec.order_seed for spec in specs}) == 5
     assert [runs.runs[spec.number][1] for spec in specs] == [seed for seed in range(5) for _ in range(3)]
@@ -170,17 +170,17 @@ def test_only_seeds_that_all_trials_have_are_compared() -> None:
     """Where time ran out in the middle of a seed, that seed counts for none; where no seed is whole, the search's best stands alone."""
     stage = searched()
     leaders, runs = source(stage)
-    for spec in runs.take(7):  # seeds 0 and 1 of all three, seed 2 of the first
+    for spec in runs.source.take(7):  # seeds 0 and 1 of all three, seed 2 of the first
         one = source(stage)[1]
-        one.waiting = [spec]
-        ScriptedEngine(luck, "maximize").run(one)
+        one.source.waiting = [spec]
+        ScriptedEngine(luck, "maximize").run(one.source)
         one.writer.flush()
-    _, runs = source(stage, until=time.monotonic())
+    _, runs = source(stage, deadline=time.monotonic())
     observer = RecordingObserver()
     confirm(runs, ScriptedEngine(luck, "maximize"), observer)
     assert "time is up: 7 of 15 runs on fresh seeds told; the same command goes on" in observer.sentences
     assert [sorted(trial.runs) for trial in compare(leaders, runs, "maximize", 0.0)] == [[0, 1]] * 3
-    leaders, none = source(searched(), until=time.monotonic())
+    leaders, none = source(searched(), deadline=time.monotonic())
     confirm(none, ScriptedEngine(luck, "maximize"))
     (alone,) = compare(leaders, none, "maximize", 0.0)
     assert (alone.found, alone.runs, alone.mean) == (leaders[0][0], {}, None)

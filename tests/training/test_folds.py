@@ -26,7 +26,7 @@ from hpsearch.space.answers import fixed
 from hpsearch.storage.reading import _trials
 from hpsearch.storage.records import TrialRecord
 from hpsearch.testing import CrashError, ScriptedEngine
-from hpsearch.training import Several, Single
+from hpsearch.training import Several
 from hpsearch.training.engines import make_engine
 from hpsearch.training.folds import FoldEngine, FoldSource
 from hpsearch.training.groups import Plan, PullingEngine
@@ -64,7 +64,7 @@ def by_hand(spec: TrialSpec, data: Data) -> list[TrainingRun]:
     for number in range(len(data.folds)):
         fold = data.fold(number)
         size = len(fold.training) if full else min(spec.batch_size, len(fold.training))
-        run = train(replace(spec, batch_size=size, patience=None, rungs=(), target=None), fold, Single())
+        run = train(replace(spec, batch_size=size, patience=None, rungs=(), target=None), fold, Several())
         assert run is not None
         runs.append(run)
     return runs
