@@ -5,6 +5,8 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from optuna.trial import FixedTrial
+
 from hpsearch.comparison.arms import Arm
 from hpsearch.comparison.capping import capped
 from hpsearch.comparison.context import ComparisonContext
@@ -19,7 +21,6 @@ from hpsearch.model.provenance import versions
 from hpsearch.progress import PhaseProgress
 from hpsearch.searching.loop import Search
 from hpsearch.searching.study import make_search, make_view, specification
-from hpsearch.space.answers import fixed
 from hpsearch.storage.reading import WINNER
 from hpsearch.training.devices import workers
 from hpsearch.training.network import registration
@@ -78,7 +79,7 @@ def _made(
 ) -> dict[str, Any]:
     """Return with what it was made, and what torch registers of the network of the first arm that has a winner."""
     specs = (
-        search.specify(search.view.space.suggest(fixed(search.view.trials[number].params)), number)
+        search.specify(search.view.space.suggest(FixedTrial(search.view.trials[number].params)), number)
         for arm, search in zip(arms, searches, strict=True)
         if (number := plan["arms"][arm.name]["best"]) is not None
     )
@@ -105,7 +106,7 @@ def train_again(
         chosen = plan["arms"][arm.name]
         for number in sorted({n for n in chosen.values() if n is not None}):
             params = search.view.trials[number].params
-            spec = specification(arm.config, arm.config.space.suggest(fixed(params)), number, context.data)
+            spec = specification(arm.config, arm.config.space.suggest(FixedTrial(params)), number, context.data)
             settings = {**arm.config.settings(), "winner": {"trial": number, "params": dict(params)}}
             writer = context.open(f"{arm.name}{WINNER}{number}", settings)
             winners += [Measured(f"{arm.name}{WINNER}{number}", spec, writer)] if number == chosen["fastest"] else []

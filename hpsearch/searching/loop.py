@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from heapq import nsmallest
 from typing import Any
 
+from optuna.trial import FixedTrial
+
 from hpsearch.errors import StorageError
 from hpsearch.progress import SILENT, Observer, SearchStatus
 from hpsearch.searching.sampler_view import SamplerView, TrialResult
 from hpsearch.searching.secondary_objectives import SecondaryObjectives
 from hpsearch.searching.utilisation import SlotUtilisation
-from hpsearch.space.answers import fixed
 from hpsearch.storage.writing import PreviousTrial, StudyWriter
 from hpsearch.trial import Direction, History, Outcome, TrainingRun, TrialSpec, ranking_key
 
@@ -101,7 +102,7 @@ class Search:
         """Return at most so many of the best runs, best first and weights aside, with their trials; no two have equal hyperparameters."""
         found = nsmallest(most, filter(_usable, self.answers.values()), key=self._rank)
         params = ((run, self.view.trials[run.number].params) for run in found)
-        return [(run, self.specify(self.view.space.suggest(fixed(given)), run.number)) for run, given in params]
+        return [(run, self.specify(self.view.space.suggest(FixedTrial(given)), run.number)) for run, given in params]
 
     @property
     def complete(self) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from optuna.trial import FixedTrial
 
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError
@@ -23,7 +24,6 @@ from hpsearch.searching.refit import passes_of
 from hpsearch.searching.replicates import Network
 from hpsearch.searching.study import specification
 from hpsearch.searching.verify import COLUMNS, GROWN, Gaps, Question, largest_gaps
-from hpsearch.space.answers import fixed
 from hpsearch.storage.records import StudyRecord, TrialRecord
 from hpsearch.training import Engine, Several
 from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
@@ -64,7 +64,7 @@ def replay(record: StudyRecord, trial: TrialRecord, question: Question, engine: 
     """Train a recorded trial again, to the rung where it was pruned if it was, and compare the whole history."""
     config, data, history = question.config, question.data, trial.history
     assert history is not None
-    spec = specification(config, config.space.suggest(fixed(trial.params)), trial.number, data)
+    spec = specification(config, config.space.suggest(FixedTrial(dict(trial.params))), trial.number, data)
     until = history.evaluation[-1] if trial.outcome == Outcome.PRUNED and len(history) else None
     run = _train(spec, engine, until)
     gaps, control = largest_gaps(history, run.history), None

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from optuna.trial import FixedTrial
 from scipy import stats
 
 from hpsearch.commands.studies import tell_model
@@ -27,7 +28,6 @@ from hpsearch.searching.replicates import Network, Replicates, compare, confirm
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.searching.scoring import score_test
 from hpsearch.searching.study import open_study, run_study, specification
-from hpsearch.space.answers import fixed
 from hpsearch.statistics import Estimate
 from hpsearch.storage.urls import sqlite_url
 from hpsearch.testing import CrashError, ScriptedEngine
@@ -365,7 +365,7 @@ def judged_by_hand(result: dict[str, Any], folder: Path, data: Data, asked: Stud
         for number in range(max(1, len(data.folds))):
             part, networks = data.fold(number), []
             for trial, run in result["choice"]["candidates"]:
-                spec = specification(asked, asked.space.suggest(fixed(stored[trial].params)), trial, data)
+                spec = specification(asked, asked.space.suggest(FixedTrial(stored[trial].params)), trial, data)
                 if data.folds:
                     evaluation = kept_evaluation(result, stored, trial, run)
                     passes = spec.evaluate_at[evaluation - 1] * spec.batch_size / len(data.training)
@@ -475,7 +475,9 @@ def test_equal_values_are_the_single_network_s() -> None:
 def test_a_failed_judging_run_counts_as_the_worst(tmp_path: Path) -> None:
     """Where a candidate diverges on a further seed, whoever needs it has the metric's worst value there."""
     data = small_data()
-    network = Network(0, None, specification(config(), config().space.suggest(fixed(SPACE_POINT)), 0, data), 0.9, 3)
+    network = Network(
+        0, None, specification(config(), config().space.suggest(FixedTrial(SPACE_POINT)), 0, data), 0.9, 3
+    )
     good = train(network.spec, data, Several([]))
     assert good is not None
     bad = replace(good, weights=None)
@@ -550,7 +552,7 @@ def test_with_folds_the_chosen_run_is_trained_once_more_on_all_rows(tmp_path: Pa
     with open_study(config(), run_options, data) as study:
         (stored,) = (t for n, t in enumerate(study.writer.previous_trials()) if n == result["trial"])
     best = best or stored.run["best"]
-    values = config().space.suggest(fixed(stored.params))
+    values = config().space.suggest(FixedTrial(stored.params))
     spec = replace(specification(config(), values, result["trial"], data), seed=member.seed)
     parts = (data.training, data.validation)
     rows = Rows(torch.cat([part.inputs for part in parts]), torch.cat([part.targets for part in parts]))

@@ -5,7 +5,6 @@ A row's loader fixes what is particular to its source and takes (root, download)
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpsearch.data.loaders.sources import Raw, cifar10, embedded, idx_images, idx_letters
-from hpsearch.errors import UserError, look_up
+from hpsearch.errors import UserError, look_up, normalized
 
 if TYPE_CHECKING:
     from hpsearch.data.dataset import Data
@@ -180,7 +179,7 @@ def load(
 def _found(name: str, size: int | None) -> tuple[str, NamedData]:
     """Return a data set by its name, whatever its case; torchvision is looked into for names that `DATASETS` has not."""
     own = {key.replace("_", ""): key for key in DATASETS}
-    key = own.get(plain(name))
+    key = own.get(normalized(name))
     if key is not None and size is not None:
         raise UserError(f"data '{key}': size {size}: its images keep their size. Remove data.size.")
     if key is not None:
@@ -191,8 +190,3 @@ def _found(name: str, size: int | None) -> tuple[str, NamedData]:
         return name, look_up(DATASETS, name, "data set")
     description = "images and classes, from torchvision"
     return kind, NamedData(kind, "folder", description, lambda root, download: read_set(kind, root, download, size))
-
-
-def plain(name: str) -> str:
-    """Return the letters and digits of a name in lower case."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -18,7 +18,6 @@ import numpy as np
 from PIL import Image
 
 from hpsearch.data.cells import Array, shown
-from hpsearch.data.loaders.datasets import plain
 from hpsearch.data.loaders.pixels import (
     check_pixels,
     common_size,
@@ -27,7 +26,7 @@ from hpsearch.data.loaders.pixels import (
     without_colour,
 )
 from hpsearch.data.loaders.sources import Raw, folder_given, source_of
-from hpsearch.errors import UserError
+from hpsearch.errors import UserError, normalized
 
 CHECKED = ("CIFAR10", "CIFAR100")  # unpickle, once the MD5 of each file is the published one
 NOT_NAMED = {  # classes for building data sets, and what to do instead
@@ -47,8 +46,10 @@ def find_set(name: str) -> str | None:
     """Return torchvision's spelling of a data set's name, which is known by its letters and digits whatever their case."""
     from torchvision import datasets
 
-    known = {plain(spelled): spelled for spelled in datasets.__all__ if isinstance(getattr(datasets, spelled), type)}
-    return known.get(plain(name))
+    known = {
+        normalized(spelled): spelled for spelled in datasets.__all__ if isinstance(getattr(datasets, spelled), type)
+    }
+    return known.get(normalized(name))
 
 
 def read_set(kind: str, root: Path | None, download: bool, size: int | None = None) -> Raw:
