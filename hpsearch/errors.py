@@ -4,7 +4,7 @@ A message says what was given, what was expected and what to do, in one line. An
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TypeVar
 
@@ -57,15 +57,21 @@ class Stopped(HpsearchError):
         self.status = status
 
 
-def shown(value: object) -> str:
-    """Return a value as an error shows it: in one line of characters that print, and short."""
+def shown(value: object, longest: int = LONGEST) -> str:
+    """Return a value as an error shows it: in one line of characters that print, and at most `longest` of them."""
     if type(value).__module__ == "numpy" and getattr(value, "shape", None) == () and hasattr(value, "item"):
         value = value.item()  # 0.0, not np.float64(0.0)
     try:
         text = repr(value)
     except ValueError:  # Python refuses to write a whole number of more than 4,300 digits
         text = "a number of thousands of digits"
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def listed(values: Sequence[object], most: int = 5) -> str:
+    """Return the first values as an error shows them, and how many more there are."""
+    rest = f" and {len(values) - most} more" if len(values) > most else ""
+    return ", ".join(shown(value) for value in values[:most]) + rest
 
 
 def masked(text: str) -> str:
@@ -110,15 +116,10 @@ USUAL = {  # what else people call something → what it is called here; a new n
 }
 
 
-def normalized(name: str) -> str:
-    """Return the letters and digits of a name in lower case: spellings of one name are equal then."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return `Did you mean 'x'? Known: x, y.` for a name that is not known."""
     names = sorted(known)
-    usual = USUAL.get(normalized(name))
+    usual = USUAL.get(re.sub(r"[^a-z0-9]", "", name.lower()))
     near = [usual] if usual in names else get_close_matches(name, names, n=1, cutoff=0.6)
     return (f"Did you mean '{near[0]}'? " if near else "") + f"Known: {', '.join(names)}."
 

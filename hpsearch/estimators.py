@@ -21,12 +21,11 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from hpsearch.data.cells import NUMBERS, listed
+from hpsearch.data.cells import NUMBERS
 from hpsearch.data.dataset import Data, check_weights
-from hpsearch.data.holdout import everything, hold_out
-from hpsearch.data.splits import Split
+from hpsearch.data.splits import Split, every_row, hold_out
 from hpsearch.data.tasks import TASKS, class_numbers, class_task
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import UserError, listed, shown
 from hpsearch.model import Model
 from hpsearch.model.arrays import predictions
 from hpsearch.reporting.tables import TABLES
@@ -70,7 +69,7 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
             found = search_in_memory(config, run_options, data)
             self._keep(found)
             if self.refit and split is not None:  # with folds the networks have trained on all rows already
-                whole = data_of(everything(len(targets)))
+                whole = data_of(every_row(len(targets)))
                 engine = prepare_engine(config, run_options, whole)
                 self.model_ = refit_model(found.model, found.record, config, data, whole, engine)
         if notice:

@@ -10,6 +10,7 @@ from torch import nn
 
 from hpsearch.config import StudyConfig, check_config, find_study, read_config
 from hpsearch.data import Data, from_arrays, load
+from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
 from hpsearch.errors import UserError
 from hpsearch.training.devices import choose_device
 from hpsearch.training.folds import train_alone
@@ -61,7 +62,7 @@ class Objective:
     ) -> None:
         self.config = _config(data, space, training, seed)
         self.build = build
-        loaded = _data(data, metric=metric, task=task, missing=missing, seed=seed, root=root, download=download)
+        loaded = _data(data, missing, TaskOptions(task, metric), seed, root, download)
         precision = self.config.training.precision
         if precision not in ("float32", "float64"):
             raise UserError(f"precision '{precision}' is the fused engine's. Give Objective float32 or float64.")
@@ -157,13 +158,20 @@ def _config(data: Any, space: Mapping[str, Any] | None, training: Mapping[str, A
     return check_config(raw, "Objective")
 
 
-def _data(data: "str | tuple[Any, Any] | Data", missing: str | None, **options: Any) -> Data:
+def _data(
+    data: "str | tuple[Any, Any] | Data",
+    missing: str | None,
+    task: TaskOptions,
+    seed: int,
+    root: str | None,
+    download: bool,
+) -> Data:
     if isinstance(data, Data | str) and missing is not None:
         raise UserError("missing: arrays alone are filled here. Leave it out.")
     if isinstance(data, Data):
         return data
+    split = SplitOptions(seed)
     if isinstance(data, str):
-        return load(data, **options)
+        return load(data, root=root, download=download, task=task, split=split)
     inputs, targets = data
-    kept = {name: options[name] for name in ("metric", "task", "seed")}
-    return from_arrays(inputs, targets, name="data", missing=missing, **kept)
+    return from_arrays(inputs, targets, name="data", task=task, split=split, read=ReadOptions(missing=missing))

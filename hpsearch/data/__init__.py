@@ -12,10 +12,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hpsearch.data.arrays import from_arrays
     from hpsearch.data.dataset import Data, Rows
+    from hpsearch.data.loaders.arrays import from_arrays, from_frame
     from hpsearch.data.loaders.datasets import DATASETS, load
-    from hpsearch.data.loaders.files import from_frame, load_file
+    from hpsearch.data.loaders.files import load_file
     from hpsearch.data.metrics import METRICS
     from hpsearch.data.tasks import TASKS
 
@@ -25,8 +25,8 @@ PUBLIC = {
     "METRICS": "hpsearch.data.metrics",
     "Rows": "hpsearch.data.dataset",
     "TASKS": "hpsearch.data.tasks",
-    "from_arrays": "hpsearch.data.arrays",
-    "from_frame": "hpsearch.data.loaders.files",
+    "from_arrays": "hpsearch.data.loaders.arrays",
+    "from_frame": "hpsearch.data.loaders.arrays",
     "load": "hpsearch.data.loaders.datasets",
     "load_file": "hpsearch.data.loaders.files",
 }

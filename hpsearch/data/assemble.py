@@ -12,24 +12,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hpsearch.data.cells import Array, Inputs, read_inputs, shown
+from hpsearch.data.cells import Array, Inputs, read_inputs
 from hpsearch.data.dataset import Data, Fold, Rows
 from hpsearch.data.leaks import leak_notice, leaks
-from hpsearch.data.loaders.sources import Raw
+from hpsearch.data.options import SplitOptions, TaskOptions
+from hpsearch.data.raw import Raw
 from hpsearch.data.scaling import Scaled, scale_inputs, scale_targets
-from hpsearch.data.splits import Order, Sizes, Split, split_rows
+from hpsearch.data.splits import Constraints, Split, split_rows
 from hpsearch.data.summary import describe, digest_of, question
 from hpsearch.data.targets import Targets, class_weights_of, read_targets
 from hpsearch.data.tasks import Task, choose_metric, infer_task
-from hpsearch.errors import UserError, suggestion
+from hpsearch.errors import UserError, shown, suggestion
 
 LONGEST_NAME = 200
 WEIGHTS = ("none", "balanced")
 
 
 @contextmanager
-def told(name: str) -> Iterator[None]:
-    """Let every complaint begin with the data set's name."""
+def prefixed_errors(name: str) -> Iterator[None]:
+    """Let every error begin with the data set's name."""
     if not (isinstance(name, str) and 0 < len(name) <= LONGEST_NAME and name.isprintable()):
         raise UserError(f"data: name {shown(name)}: 1 to {LONGEST_NAME} printable characters expected.")
     try:
@@ -38,49 +39,29 @@ def told(name: str) -> Iterator[None]:
         raise UserError(f"data {shown(name)}: {error}") from None
 
 
-def assemble(
-    raw: Raw,
-    name: str,
-    title: str,
-    sizes: Sizes,
-    *,
-    seed: int,
-    task: str | None = None,
-    metric: str | None = None,
-    class_weights: str = "none",
-    split: Split | None = None,
-) -> Data:
-    """Return raw arrays, or a table, as `Data`; every complaint begins with the data set's name.
+def assemble(raw: Raw, name: str, title: str, task: TaskOptions, split: SplitOptions) -> Data:
+    """Return raw arrays, or a table, as `Data`; every error begins with the data set's name.
 
     Raises:
-        UserError: see `hpsearch.data.arrays.from_arrays`.
+        UserError: see `hpsearch.data.loaders.arrays.from_arrays`.
     """
-    with told(name):
-        return _assemble(raw, name, title, sizes, seed, task, metric, class_weights, split)
+    with prefixed_errors(name):
+        return _assemble(raw, name, title, task, split)
 
 
-def _assemble(
-    raw: Raw,
-    name: str,
-    title: str,
-    sizes: Sizes,
-    seed: int,
-    task_name: str | None,
-    metric_name: str | None,
-    weights: str,
-    split: Split | None,
-) -> Data:
+def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: SplitOptions) -> Data:
     inputs = raw.inputs if hasattr(raw.inputs, "digest") else read_inputs(raw.inputs)
     labels = read_targets(raw.targets)
     if len(inputs) != len(labels):
         raise UserError(
             f"{len(inputs):,} rows of inputs, but {len(labels):,} of targets. Give one target for each row."
         )
-    task, reason = infer_task(labels, task_name, len(raw.classes))
-    metric = choose_metric(task, metric_name)
+    task, reason = infer_task(labels, asked.task, len(raw.classes))
+    metric = choose_metric(task, asked.metric)
     targets = task.encode(labels, raw.classes)
     codes = targets.values if targets.classes else None
-    split = split or split_rows(codes, len(labels), targets.classes, sizes, seed, Order(raw.groups, raw.times))
+    constraints = Constraints(raw.groups, raw.times, raw.given_test)
+    split = options.split or split_rows(codes, len(labels), targets.classes, options, constraints)
     scaled = _scaled(inputs, split)
     (training, validation, mean, scale), test, folds = _parts(scaled, targets, task, split)
     original = targets.values[split.training] if codes is None else None
@@ -90,7 +71,7 @@ def _assemble(
     summary = {
         **{"name": name, "title": title, "source": raw.source, "hash": digest_of(inputs, labels, split)},
         **question(task, reason, metric, worst),
-        **describe(replace(raw, notices=(*raw.notices, *notices)), scaled, outputs, targets.classes, split, sizes),
+        **describe(replace(raw, notices=(*raw.notices, *notices)), scaled, outputs, targets.classes, split, options),
     }
     return Data(
         name,
@@ -108,7 +89,7 @@ def _assemble(
         summary,
         {**scaled.preprocessing, **raw.images},
         folds,
-        _weights(weights, codes, targets.classes, split),
+        _weights(asked.class_weights, codes, targets.classes, split),
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hpsearch.errors import UserError
+from hpsearch.errors import UserError, listed, shown
 
 Array = npt.NDArray[Any]
 NUMBERS = "biuf"  # NumPy's kinds: truth values, integers, unsigned integers, floats
@@ -30,18 +30,6 @@ class Inputs:
 
     def __len__(self) -> int:
         return len(self.values)
-
-
-def shown(value: object, most: int = 60) -> str:
-    """Return a value in quotes, control characters spelled out, cut to `most` characters."""
-    text = repr(str(value))
-    return text if len(text) <= most else text[: most - 2] + "…'"
-
-
-def listed(values: Sequence[object], most: int = 5) -> str:
-    """Return the first values in quotes and how many more there are."""
-    rest = f" and {len(values) - most} more" if len(values) > most else ""
-    return ", ".join(shown(value) for value in values[:most]) + rest
 
 
 def read_inputs(inputs: Any) -> Inputs:

@@ -1,15 +1,15 @@
 """Folds: scikit-learn's divisions of rows for cross-validation, with classes in equal shares and groups whole."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from hpsearch.data.cells import Array, shown
+from hpsearch.data.cells import Array
+from hpsearch.data.options import Folds
 from hpsearch.data.partition import stream
-from hpsearch.errors import UserError
+from hpsearch.errors import UserError, shown
 
-Folds = int | Literal["auto"] | None
 AUTOMATIC = 5  # folds
 FEW = 2_000  # rows, up to which there are folds by default
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.data.cells import Array, listed
+from hpsearch.data.cells import Array
 from hpsearch.data.columns.preprocessing import width
+from hpsearch.errors import listed
 
 EXACT = 0.99995  # of a correlation: what rounding to four digits leaves of a copy
 FEW = 20  # rows, and 5 of each class: with fewer a column fits by chance

@@ -11,22 +11,21 @@ from typing import Protocol
 
 import numpy as np
 
-from hpsearch.data.cells import Array, shown
-from hpsearch.errors import UserError
+from hpsearch.data.cells import Array
+from hpsearch.data.options import Size
+from hpsearch.errors import UserError, shown
 
 SHARE = 0.15  # of all rows, for validation and for test rows each
 FEWEST_ROWS_OF_A_PART = 2  # a spread needs two
 STREAMS = {"test": 0, "validation": 1, "training": 2, "folds": 3}
 DRAWS = 64  # of groups, of which the best is kept
 
-Size = float | int | None
-
 
 class Drawer(Protocol):
     """Takes rows for a part."""
 
-    def part(self, name: str, pool: Array, size: Size, whole: int) -> Array:
-        """Return rows of the pool, ascending; a share (`size` below 1) counts `whole` rows."""
+    def part(self, name: str, pool: Array, size: Size, total: int) -> Array:
+        """Return rows of the pool, ascending; a share (`size` below 1) is of `total` rows."""
         ...
 
 
@@ -43,10 +42,10 @@ class Shuffled:
     classes: int
     seed: int
 
-    def part(self, name: str, pool: Array, size: Size, whole: int) -> Array:
-        """Return rows of the pool, ascending, each class in its share; a share counts `whole` rows."""
+    def part(self, name: str, pool: Array, size: Size, total: int) -> Array:
+        """Return rows of the pool, ascending, each class in its share; a share is of `total` rows."""
         fewest = max(FEWEST_ROWS_OF_A_PART, 0 if self.codes is None else self.classes)
-        rows = rows_of(name, size, len(pool), whole, fewest)
+        rows = rows_of(name, size, len(pool), total, fewest)
         if rows < fewest:
             why = f"{self.classes} classes need one row each" if self.classes == fewest else f"{fewest} needed"
             raise UserError(f"{name} {rows:,}: too few rows, {why}. Ask for more.")
@@ -67,9 +66,9 @@ class ByGroup:
     classes: int
     seed: int
 
-    def part(self, name: str, pool: Array, size: Size, whole: int) -> Array:
+    def part(self, name: str, pool: Array, size: Size, total: int) -> Array:
         """Return rows of the pool, ascending: as near to the size as groups allow, leaving some for the other parts."""
-        rows = rows_of(name, size, len(pool), whole, FEWEST_ROWS_OF_A_PART)
+        rows = rows_of(name, size, len(pool), total, FEWEST_ROWS_OF_A_PART)
         numbers, members, counts = np.unique(self.groups[pool], return_inverse=True, return_counts=True)
         others = 2 if name == "test" else 1
         if len(numbers) <= others:
@@ -99,9 +98,9 @@ class ByTime:
 
     times: Array
 
-    def part(self, name: str, pool: Array, size: Size, whole: int) -> Array:
+    def part(self, name: str, pool: Array, size: Size, total: int) -> Array:
         """Return the latest rows of the pool, ascending by number: as near to the size as equal times allow."""
-        rows = rows_of(name, size, len(pool), whole, FEWEST_ROWS_OF_A_PART)
+        rows = rows_of(name, size, len(pool), total, FEWEST_ROWS_OF_A_PART)
         order = pool[np.argsort(self.times[pool], kind="stable")]
         times = self.times[order]
         edges = np.flatnonzero(times[1:] != times[:-1]) + 1  # where another time begins
@@ -112,7 +111,7 @@ class ByTime:
         return np.sort(order[edges[np.abs(len(pool) - rows - edges).argmin()] :])
 
 
-def rows_of(part: str, size: Size, left: int, whole: int, fewest: int) -> int:
+def rows_of(part: str, size: Size, left: int, total: int, fewest: int) -> int:
     """Return a part's number of rows from a share or a number; a share gives no fewer than `fewest`.
 
     Raises:
@@ -122,7 +121,7 @@ def rows_of(part: str, size: Size, left: int, whole: int, fewest: int) -> int:
     number = isinstance(size, int | float | np.number) and not isinstance(size, bool)
     if not number or not (0 < size < 1 or (size >= 1 and float(size).is_integer())):
         raise UserError(f"{part} {shown(size)}: a share between 0 and 1, or a number of rows from 1, expected.")
-    rows = max(round(size * whole), fewest) if size < 1 else int(size)
+    rows = max(round(size * total), fewest) if size < 1 else int(size)
     if rows >= left:
         raise UserError(f"{part} {rows:,}: only {left:,} rows are left for it and the other parts. Ask for fewer.")
     return rows

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from torch import Tensor
 
-from hpsearch.data.columns import texts
+from hpsearch.data.columns import parsing
 from hpsearch.data.columns.table import Table
 from hpsearch.errors import UserError, shown
 from hpsearch.files import FORMULAS, inert
@@ -65,13 +65,13 @@ def kept_columns(table: Table, names: Sequence[str]) -> dict[str, pa.Array]:
     Raises:
         UserError: no such column.
     """
-    return {name: _inert(texts.as_text(table.column(name)), table.decimal) for name in names}
+    return {name: _inert(parsing.as_text(table.column(name)), table.decimal) for name in names}
 
 
 def _inert(cells: pa.Array, decimal: str) -> pa.Array:
     """Return text whose cells are as `inert` makes them, but for numbers, whose sign is no formula."""
     begins = pc.match_substring_regex(cells, f"^[{re.escape(''.join(FORMULAS))}]")
-    other = texts.numbers(cells, decimal)[1] if pc.any(begins).as_py() else np.zeros(len(cells), dtype=bool)
+    other = parsing.numbers(cells, decimal)[1] if pc.any(begins).as_py() else np.zeros(len(cells), dtype=bool)
     risky = pc.and_(pc.fill_null(begins, False), pa.array(other))
     inert_cells = pc.if_else(risky, pc.binary_join_element_wise("'", cells, ""), cells)
     return pc.replace_substring(pc.replace_substring(inert_cells, "\r\n", "\n"), "\r", "\n")

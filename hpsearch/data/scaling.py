@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hpsearch.data.cells import Array, Inputs, label, listed
+from hpsearch.data.cells import Array, Inputs, label
 from hpsearch.data.splits import Split
-from hpsearch.errors import UserError
+from hpsearch.errors import UserError, listed
 
 
 @dataclass(frozen=True, slots=True)

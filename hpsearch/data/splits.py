@@ -10,22 +10,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hpsearch.data.cells import Array, shown
-from hpsearch.data.folding import Folds, fold_rows, folds_for
+from hpsearch.data.cells import Array
+from hpsearch.data.folding import fold_rows, folds_for
+from hpsearch.data.options import Size, SplitOptions
 from hpsearch.data.partition import (
     FEWEST_ROWS_OF_A_PART,
-    SHARE,
     ByGroup,
     ByTime,
     Drawer,
     Shuffled,
-    Size,
 )
-from hpsearch.errors import UserError
-
-__all__ = ["SHARE", "Folds", "Order", "Size", "Sizes", "Split", "split_rows"]
+from hpsearch.errors import UserError, shown
 
 FEWEST_ROWS = 10
+NO_ROWS = np.arange(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ class Split:
     """Row numbers of each part, ascending and disjoint, int64.
 
     `folds` are (training, validation) of each division of a cross-validation, the first one's being `training` and `validation`. A
-    `whole` split trains on all rows but the test rows, and its validation rows are the same.
+    `full` split trains on all rows but the test rows, and its validation rows are the same.
     """
 
     training: Array
@@ -53,72 +51,64 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
-    """What was asked: shares below 1 of the rows drawn from, or numbers of rows; None is the default share, or no cap (`training`).
+class Constraints:
+    """What the data themselves say of the division: numbers [N] of groups that stay together, or times [N] that order the rows.
 
-    `given_test` rows at the end are the data set's own test rows, and no others are drawn; `test` = 0 draws none. `folds` divide what is
-    left in so many parts; `whole` trains on validation rows too.
+    `given_test` rows at the end are the data set's own test rows, and no others are drawn.
     """
-
-    validation: Size = None
-    test: Size = None
-    training: int | None = None
-    given_test: int = 0
-    folds: Folds = None
-    whole: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What keeps rows together or in order: codes [N] of their groups, or their times [N] as numbers."""
 
     groups: Array | None = None
     times: Array | None = None
+    given_test: int = 0
 
 
 def split_rows(
-    codes: Array | None, count: int, classes: Sequence[str], sizes: Sizes, seed: int, order: Order | None = None
+    codes: Array | None,
+    count: int,
+    classes: Sequence[str],
+    options: SplitOptions,
+    constraints: Constraints = Constraints(),
 ) -> Split:
     """Split `count` rows; `codes` [count] are class numbers, None draws without classes.
 
     Raises:
         UserError: too few rows, a part that leaves none for another, a class that is missing in a part.
     """
-    _check(count, sizes, seed)
-    order = order or Order()
-    drawer = _drawer(codes, len(classes), seed, order)
-    pool = np.arange(count - sizes.given_test)
-    test = _test_rows(drawer, pool, count, sizes)
+    _check(count, options, constraints.given_test)
+    drawer = _drawer(codes, len(classes), options.seed, constraints)
+    pool = np.arange(count - constraints.given_test)
+    test = _test_rows(drawer, pool, count, options, constraints.given_test)
     left = np.setdiff1d(pool, test, assume_unique=True)
+    may_fold = options.validation is None and constraints.times is None
+    folds_asked = folds_for(options.folds, left, codes, constraints.groups, may_fold)
     folds: tuple[tuple[Array, Array], ...] = ()
-    count_of_folds = folds_for(sizes.folds, left, codes, order.groups, sizes.validation is None and order.times is None)
-    if count_of_folds is None:
-        validation = drawer.part("validation", left, sizes.validation, len(pool))
+    if folds_asked is None:
+        validation = drawer.part("validation", left, options.validation, len(pool))
         training = np.setdiff1d(left, validation, assume_unique=True)
     else:
-        folds = fold_rows(left, codes, classes, order.groups, count_of_folds, seed)
+        folds = fold_rows(left, codes, classes, constraints.groups, folds_asked, options.seed)
         training, validation = folds[0]
-    capper = Shuffled(codes, len(classes), seed)
-    training = _capped(capper, training, sizes.training)
-    folds = tuple((_capped(capper, rows, sizes.training), others) for rows, others in folds)
+    capper = Shuffled(codes, len(classes), options.seed)
+    training = _capped(capper, training, options.rows)
+    folds = tuple((_capped(capper, rows, options.rows), others) for rows, others in folds)
     split = Split(training, validation, test, folds)
-    _check_parts(split, codes, classes, order)
-    return _whole(split) if sizes.whole else split
+    _check_parts(split, codes, classes, constraints)
+    return _full(split) if options.full else split
 
 
-def _drawer(codes: Array | None, classes: int, seed: int, order: Order) -> Drawer:
-    if order.times is not None:
-        return ByTime(order.times)
-    if order.groups is not None:
-        return ByGroup(order.groups, codes, classes, seed)
+def _drawer(codes: Array | None, classes: int, seed: int, constraints: Constraints) -> Drawer:
+    if constraints.times is not None:
+        return ByTime(constraints.times)
+    if constraints.groups is not None:
+        return ByGroup(constraints.groups, codes, classes, seed)
     return Shuffled(codes, classes, seed)
 
 
-def _test_rows(drawer: Drawer, pool: Array, count: int, sizes: Sizes) -> Array:
-    if sizes.given_test:
+def _test_rows(drawer: Drawer, pool: Array, count: int, options: SplitOptions, given_test: int) -> Array:
+    if given_test:
         return np.arange(len(pool), count)
-    none = isinstance(sizes.test, int) and not isinstance(sizes.test, bool) and sizes.test == 0
-    return pool[:0] if none else drawer.part("test", pool, sizes.test, len(pool))
+    none = isinstance(options.test, int) and not isinstance(options.test, bool) and options.test == 0
+    return pool[:0] if none else drawer.part("test", pool, options.test, len(pool))
 
 
 def _capped(drawer: Drawer, training: Array, most: int | None) -> Array:
@@ -127,28 +117,31 @@ def _capped(drawer: Drawer, training: Array, most: int | None) -> Array:
     return drawer.part("training", training, int(most), len(training))
 
 
-def _whole(split: Split) -> Split:
-    everything = np.union1d(split.training, split.validation)
-    return Split(everything, everything, split.test)
+def _full(split: Split) -> Split:
+    rows = np.union1d(split.training, split.validation)
+    return Split(rows, rows, split.test)
 
 
-def _check(count: int, sizes: Sizes, seed: int) -> None:
+def _check(count: int, options: SplitOptions, given_test: int) -> None:
     if count < FEWEST_ROWS:
         raise UserError(f"{count} row{'s' * (count != 1)}, at least {FEWEST_ROWS} needed. Give more rows.")
-    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
-        raise UserError(f"seed {shown(seed)}: a whole number from 0 expected.")
-    if sizes.given_test and sizes.test is not None:
+    if not _is_whole(options.seed) or options.seed < 0:
+        raise UserError(f"seed {shown(options.seed)}: a whole number from 0 expected.")
+    if given_test and options.test is not None:
         raise UserError(
-            f"test {sizes.test}: this data set brings {sizes.given_test:,} test rows of its own. Leave 'test' out."
+            f"test {options.test}: this data set brings {given_test:,} test rows of its own. Leave 'test' out."
         )
-    if isinstance(sizes.folds, int) and sizes.validation is not None:
+    if isinstance(options.folds, int) and options.validation is not None:
         raise UserError("validation: with folds each of them validates in turn. Leave one of the two out.")
-    rows = sizes.training
-    if rows is not None and (not isinstance(rows, int | np.integer) or isinstance(rows, bool) or rows < 1):
-        raise UserError(f"rows {shown(rows)}: a number of training rows from 1 expected.")
+    if options.rows is not None and (not _is_whole(options.rows) or options.rows < 1):
+        raise UserError(f"rows {shown(options.rows)}: a number of training rows from 1 expected.")
 
 
-def _check_parts(split: Split, codes: Array | None, classes: Sequence[str], order: Order) -> None:
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _check_parts(split: Split, codes: Array | None, classes: Sequence[str], constraints: Constraints) -> None:
     parts = {"training": split.training, "validation": split.validation}
     for part, rows in (parts | ({"test": split.test} if len(split.test) else {})).items():
         if len(rows) < FEWEST_ROWS_OF_A_PART:
@@ -156,17 +149,17 @@ def _check_parts(split: Split, codes: Array | None, classes: Sequence[str], orde
                 f"{len(rows)} {part} row, at least {FEWEST_ROWS_OF_A_PART} needed. Give more rows or smaller parts."
             )
         if codes is not None:
-            _check_classes(part, codes[rows], codes, classes, order)
+            _check_classes(part, codes[rows], codes, classes, constraints)
 
 
-def _check_classes(part: str, codes: Array, all_codes: Array, classes: Sequence[str], order: Order) -> None:
+def _check_classes(part: str, codes: Array, all_codes: Array, classes: Sequence[str], constraints: Constraints) -> None:
     """Refuse a part in which a class is missing: what it cannot show, it cannot measure."""
     for code, rows in enumerate(np.bincount(codes, minlength=len(classes)).tolist()):
         if rows == 0:
             count = int((all_codes == code).sum())
             numbers = all(name.lstrip("-").isdigit() for name in classes)
-            divided = "time" if order.times is not None else "group" if order.groups is not None else ""
-            if divided:
+            divided = "time" if constraints.times is not None else "group"
+            if constraints.times is not None or constraints.groups is not None:
                 raise UserError(
                     f"class {shown(classes[code])}: none of its {count:,} rows is in the {part} part, rows being divided by {divided}. "
                     f"Ask for other sizes, drop the class, or leave '{divided}' out."
@@ -175,3 +168,45 @@ def _check_classes(part: str, codes: Array, all_codes: Array, classes: Sequence[
                 f"class {shown(classes[code])} has {count} row{'s' * (count != 1)}, too few for the {part} part: training, validation "
                 f"and test need at least one each. Add rows of it or drop it{', or choose task regression' * numbers}."
             )
+
+
+def hold_out(codes: Array | None, count: int, validation: Size, seed: int) -> tuple[Split, str]:
+    """Return which of `count` rows train and which validate, none testing, and what a user should know of it, if anything.
+
+    `split_rows` refuses what cannot be judged well. An estimator that is fitted inside other procedures (on each part of a
+    cross-validation, say) has to give its best network anyway, and says what that rests on.
+
+    Rows that are the only one of their class (`codes` [count], class numbers; None: no classes) train and never validate. Where
+    fewer than 10 others are left, none can be spared, and all rows both train and validate.
+
+    Raises:
+        UserError: a validation part that leaves no rows to train on, or holds too few.
+    """
+    rows = np.arange(count)
+    numbers = np.zeros(count, dtype=np.int64) if codes is None else codes
+    only_one = (np.bincount(numbers)[numbers] == 1) & (codes is not None)  # [count]
+    pool = rows[~only_one]
+    if len(pool) < FEWEST_ROWS:
+        return every_row(count), f"{_many(len(pool))} to hold out from: all rows both train and validate"
+    _, renumbered = np.unique(numbers[pool], return_inverse=True)
+    names = [str(number) for number in range(int(renumbered.max()) + 1)]
+    options = SplitOptions(seed, validation, test=0)
+    drawn = split_rows(None if codes is None else renumbered, len(pool), names, options)
+    training = np.sort(np.concatenate([rows[only_one], pool[drawn.training]]))
+    return Split(training, pool[drawn.validation], NO_ROWS), _only_one_notice(int(only_one.sum()))
+
+
+def every_row(count: int) -> Split:
+    """Return the division in which all rows both train and validate."""
+    rows = np.arange(count)
+    return Split(rows, rows, NO_ROWS)
+
+
+def _only_one_notice(count: int) -> str:
+    if not count:
+        return ""
+    return f"{_many(count)} {'is alone of its class' if count == 1 else 'are alone of their classes'}: not held out"
+
+
+def _many(rows: int) -> str:
+    return f"{rows:,} row{'s' * (rows != 1)}"

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from hpsearch.data.cells import Array, Inputs
-from hpsearch.data.loaders.sources import Raw
 from hpsearch.data.metrics import Metric
+from hpsearch.data.options import Folds, SplitOptions
+from hpsearch.data.raw import Raw
 from hpsearch.data.scaling import Scaled
-from hpsearch.data.splits import Folds, Sizes, Split
+from hpsearch.data.splits import Split
 from hpsearch.data.tasks import Task
 
 
@@ -31,7 +32,7 @@ def digest_of(inputs: Any, labels: Array, split: Split) -> str:
 
 
 def describe(
-    raw: Raw, scaled: Scaled, outputs: int, classes: tuple[str, ...], split: Split, sizes: Sizes
+    raw: Raw, scaled: Scaled, outputs: int, classes: tuple[str, ...], split: Split, options: SplitOptions
 ) -> dict[str, Any]:
     """Return what a summary says of inputs, rows and columns."""
     return {
@@ -40,8 +41,8 @@ def describe(
         "notices": [
             *raw.notices,
             *scaled.notices,
-            *_folds_notice(sizes.folds, split),
-            *_cap_notice(sizes.training, len(split.training), sizes.whole),
+            *_folds_notice(options.folds, split),
+            *_cap_notice(options, len(split.training)),
         ],
     }
 
@@ -78,11 +79,10 @@ def _folds_notice(asked: Folds, split: Split) -> list[str]:
     return [f"Cross-validated on {len(split.folds)} folds, since one division of {rows:,} rows would decide by chance."]
 
 
-def _cap_notice(asked: int | None, used: int, whole: bool) -> list[str]:
-    if asked is None or whole:
+def _cap_notice(options: SplitOptions, used: int) -> list[str]:
+    asked = options.rows
+    if asked is None or options.full:
         return []
-    return [
-        f"Training rows capped at {asked:,}."
-        if used == asked
-        else f"{asked:,} training rows asked for, all {used:,} used."
-    ]
+    if used == asked:
+        return [f"Training rows capped at {asked:,}."]
+    return [f"{asked:,} training rows asked for, all {used:,} used."]

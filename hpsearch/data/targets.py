@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.data.cells import NUMBERS, Array, is_missing, listed, shown, to_array
-from hpsearch.errors import UserError
+from hpsearch.data.cells import NUMBERS, Array, is_missing, to_array
+from hpsearch.errors import UserError, listed, shown
 
 # More distinct whole numbers than this, with fewer rows than this for each, are measurements and not classes.
 MANY_VALUES = 20

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from hpsearch.data.cells import Array, read_inputs
-from hpsearch.data.columns.columns import read_columns
+from hpsearch.data.columns.reading import read_columns
 from hpsearch.data.targets import label_text
 from hpsearch.errors import UserError
 from hpsearch.model.pipeline import InferencePipeline

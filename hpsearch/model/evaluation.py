@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hpsearch.data.columns import texts
+from hpsearch.data.columns import parsing
 from hpsearch.data.metrics import METRICS
 from hpsearch.data.tasks import TASKS
 from hpsearch.model.saved import Model
@@ -52,14 +52,14 @@ def _metric(figures: Mapping[str, Any], task: str) -> str:
 
 def _codes(model: Model, targets: Any) -> tuple[Array, Array]:
     """Return which rows have a class that is known, and the class numbers [N]."""
-    codes = texts.positions(texts.as_text(targets), model.classes)
+    codes = parsing.positions(parsing.as_text(targets), model.classes)
     known = ~np.isnan(codes) & (codes < len(model.classes))
     return known, np.where(known, codes, 0).astype(np.int64)
 
 
 def _numbers(targets: Any, decimal: str) -> tuple[Array, Array]:
     """Return which rows have numbers, and the numbers [N, K]."""
-    values = targets if isinstance(targets, np.ndarray) else texts.numbers(texts.plain(targets), decimal)[0]
+    values = targets if isinstance(targets, np.ndarray) else parsing.numbers(parsing.plain(targets), decimal)[0]
     columns: Array = values.astype(np.float64).reshape(len(values), -1)
     known: Array = np.isfinite(columns).min(axis=1)
     return known, columns

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hpsearch.data.transform import transform_of
 from hpsearch.errors import StorageError
 from hpsearch.model.predicting import Predictor
 from hpsearch.model.saved import Model
-from hpsearch.model.transform import transform_of
 
 MISSING_SHARE = 0.1  # of plausible cells
 

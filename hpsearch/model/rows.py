@@ -14,13 +14,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hpsearch.data.columns import texts
+from hpsearch.data.columns import parsing
 from hpsearch.data.columns.column_types import Entry
-from hpsearch.data.columns.columns import read_column, read_columns, unused
-from hpsearch.data.columns.reading import read_like
+from hpsearch.data.columns.reading import read_column, read_columns, unused
 from hpsearch.data.columns.table import Table
 from hpsearch.data.loaders.array_files import ENDS, read_array_file, read_inputs_file
 from hpsearch.data.loaders.new_images import image_files, read_images
+from hpsearch.data.loaders.table_files import read_like
 from hpsearch.errors import UserError, shown
 from hpsearch.model.pipeline import InferencePipeline
 from hpsearch.model.saved import Model
@@ -105,7 +105,7 @@ def unseen(rows: NewRows) -> Iterator[str]:
     missing_values = tuple((rows.preprocessing.get("reading") or {}).get("missing_values") or ())
 
     def name(column: Entry, row: int) -> str:
-        text = str(texts.as_text(table.column(column["name"])[row : row + 1])[0])
+        text = str(parsing.as_text(table.column(column["name"])[row : row + 1])[0])
         return f"{shown(text)} in {table.where(row)}"
 
     yield from unseen_categories(rows.preprocessing, lambda _, column: read_column(column, table, missing_values), name)

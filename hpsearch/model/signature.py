@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hpsearch.data.cells import listed, shown
+from hpsearch.errors import listed, shown
 from hpsearch.model.onnx_ends import labels_of
 from hpsearch.model.saved import Model
 

@@ -16,7 +16,14 @@ from hpsearch.data.splits import Split
 from hpsearch.errors import Stopped
 from hpsearch.model import Model, load_model
 from hpsearch.progress import Observer
-from hpsearch.searching.run_options import RunOptions, divided, on_device, prepare_engine
+from hpsearch.searching.run_options import (
+    RunOptions,
+    on_device,
+    prepare_engine,
+    read_options,
+    split_options,
+    task_options,
+)
 from hpsearch.searching.study import OpenStudy, open_in_memory, run_study
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.reading import record_of
@@ -52,18 +59,13 @@ def array_data(
     Raises:
         UserError: they cannot be used, see `from_arrays`.
     """
-    section = config.data
     data = from_arrays(
         inputs,
         targets,
-        name=section.name or "arrays",
-        missing=section.missing,
-        missing_values=section.missing_values,
-        group=section.group,
-        time=section.time,
-        columns=section.columns,
-        split=split,
-        **divided(config),
+        name=config.data.name or "arrays",
+        task=task_options(config),
+        split=split_options(config, split=split),
+        read=read_options(config),
     )
     return on_device(config, run_options, data)
 

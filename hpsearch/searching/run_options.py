@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -13,6 +13,8 @@ import torch
 from hpsearch.config import StudyConfig
 from hpsearch.data import load, load_file
 from hpsearch.data.dataset import Data
+from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
+from hpsearch.data.splits import Split
 from hpsearch.errors import UserError, look_up
 from hpsearch.storage.failures import RETRY_SECONDS
 from hpsearch.training import Engine
@@ -96,59 +98,35 @@ def prepare_data(config: StudyConfig, run_options: RunOptions, whole: bool = Fal
         from hpsearch.training.workers.joining import check_cluster
 
         check_cluster(run_options.ray)
-    data = _named(config, run_options, whole)() if config.data.file is None else _file(config, whole)
-    return on_device(config, run_options, data)
+    return on_device(config, run_options, _loader(config, run_options.download, full=whole)())
 
 
-def divided(config: StudyConfig) -> dict[str, Any]:
-    """Return what a study asks of its data whatever they are: the task, the metric, which rows go where, how classes weigh."""
+def _loader(config: StudyConfig, download: bool, *, full: bool = False) -> Callable[[], Data]:
+    """Return how the study's data are loaded, here or on another machine."""
     section = config.data
-    return {
-        "seed": config.study.seed,
-        "validation": section.validation,
-        "test": section.test,
-        "rows": section.rows,
-        "folds": config.folds,
-        "task": section.task,
-        "metric": config.search.metric,
-        "class_weights": config.training.class_weights,
-    }
-
-
-def _named(config: StudyConfig, run_options: RunOptions, whole: bool) -> Callable[[], Data]:
-    """Return how a machine loads the study's named data itself."""
-    section = config.data
+    options: dict[str, Any] = {"task": task_options(config), "split": split_options(config, full=full)}
+    if section.file is not None:
+        return partial(load_file, section.file, section.target, read=read_options(config), **options)
     assert section.name is not None
-    return partial(
-        load,
-        section.name,
-        root=section.root,
-        download=run_options.download,
-        size=section.size,
-        whole=whole,
-        **divided(config),
-    )
+    return partial(load, section.name, root=section.root, download=download, size=section.size, **options)
 
 
-def _file(config: StudyConfig, whole: bool) -> Data:
+def task_options(config: StudyConfig) -> TaskOptions:
+    """Return what a study predicts, and how it is judged."""
+    return TaskOptions(config.data.task, config.search.metric, config.training.class_weights)
+
+
+def split_options(config: StudyConfig, *, full: bool = False, split: Split | None = None) -> SplitOptions:
+    """Return which rows of a study train, validate and test."""
     section = config.data
-    assert section.file is not None
-    return load_file(
-        section.file,
-        section.target,
-        whole=whole,
-        group=section.group,
-        time=section.time,
-        columns=section.columns,
-        missing=section.missing,
-        missing_values=section.missing_values,
-        separator=section.separator,
-        header=section.header,
-        encoding=section.encoding,
-        decimal=section.decimal,
-        size=section.size,
-        **divided(config),
+    return SplitOptions(
+        config.study.seed, section.validation, section.test, section.rows, config.folds, full=full, split=split
     )
+
+
+def read_options(config: StudyConfig) -> ReadOptions:
+    """Return how a study reads its source: the keys of `[data]` with the same names."""
+    return ReadOptions(**{option.name: getattr(config.data, option.name) for option in fields(ReadOptions)})
 
 
 def on_device(config: StudyConfig, run_options: RunOptions, data: Data) -> Data:
@@ -206,9 +184,8 @@ def _workers(config: StudyConfig, run_options: RunOptions, data: Data) -> Engine
         engine = devices_engine(several_devices(run_options.devices), data, settings)
     else:
         assert run_options.ray is not None
-        load_ = (
-            _named(config, run_options, False) if config.data.file is None and config.data.name is not None else None
-        )
+        is_named = config.data.file is None and config.data.name is not None
+        load_ = _loader(config, run_options.download) if is_named else None
         share = (run_options.worker_gpus, run_options.worker_cpus)
         engine = cluster_engine(run_options.ray, *share, data, load_, settings)
     return FoldEngine(engine, data) if data.folds else engine

@@ -22,7 +22,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from hpsearch import DNNClassifier, DNNRegressor
 from hpsearch.data import from_arrays
-from hpsearch.data.holdout import hold_out
+from hpsearch.data.options import SplitOptions, TaskOptions
+from hpsearch.data.splits import hold_out
 from hpsearch.errors import UserError
 from hpsearch.estimators import weighted
 
@@ -184,7 +185,11 @@ def test_the_weighed_log_loss() -> None:
     for classes in (2, 3):
         codes, weights = random.integers(0, classes, 60), random.uniform(0.1, 5, classes)
         task = "binary" if classes == 2 else "multiclass"
-        data = weighted(from_arrays(X, codes, task=task, metric="log_loss", test=2 * classes), weights, judged=True)
+        data = weighted(
+            from_arrays(X, codes, task=TaskOptions(task=task, metric="log_loss"), split=SplitOptions(test=2 * classes)),
+            weights,
+            judged=True,
+        )
         outputs = torch.from_numpy(random.normal(size=(len(data.validation), data.outputs)))
         known = data.validation.targets.flatten().long().numpy()
         expected = log_loss(known, data.predict(outputs).numpy(), sample_weight=weights[known], labels=range(classes))
@@ -264,7 +269,7 @@ except KeyboardInterrupt:
         ({0: 1, 1: 0}, "that of 1 is 0.0"),
         ({0: float("nan"), 1: 1}, "that of 0 is nan"),
         ({0: "a", 1: 1}, "class_weight {0: 'a', 1: 1}: 'balanced', or a number for each"),
-        ({5: 1}, "for each of the labels '0', '1', expected"),
+        ({5: 1}, "for each of the labels 0, 1, expected"),
         ("balance", "class_weight 'balance': 'balanced', or"),
     ],
 )

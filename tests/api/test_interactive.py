@@ -19,6 +19,7 @@ from hpsearch import SearchResult
 from hpsearch.cli import main
 from hpsearch.config.sections import StudyConfig, TrainingSection
 from hpsearch.data import from_arrays
+from hpsearch.data.options import ReadOptions, SplitOptions
 from hpsearch.errors import UserError
 from hpsearch.storage.reading import read_study
 
@@ -234,7 +235,9 @@ TALL = np.where(TABLE["height"] > 170, "tall", "small")
 def test_rows_of_a_group_stay_together() -> None:
     """The parts are those that the data room makes of the group column, which is no input: prediction does without it."""
     result = hpsearch.search(TABLE, TALL, group="who", validation=0.2, confirm=0, **QUICK)
-    data = from_arrays(TABLE, TALL, name="search", missing="median", group="who", validation=0.2)
+    data = from_arrays(
+        TABLE, TALL, name="search", split=SplitOptions(validation=0.2), read=ReadOptions(missing="median", group="who")
+    )
     assert result.record.data["hash"] == data.summary["hash"]
     assert result.record.data["rows"]["test"] % 3 == 0
     assert result.predict(TABLE.drop(columns="who")).shape == (90,)

@@ -21,9 +21,9 @@ from rich.table import Table
 
 from hpsearch.config import find_study, read_config
 from hpsearch.data.assemble import assemble
-from hpsearch.data.loaders.sources import Raw
 from hpsearch.data.metrics import METRICS
-from hpsearch.data.splits import Sizes
+from hpsearch.data.options import SplitOptions, TaskOptions
+from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError
 from hpsearch.searching.run_options import RunOptions, prepare_engine
 from hpsearch.searching.study import open_study, run_study
@@ -167,7 +167,7 @@ def _ours(bunch: Any, learn: Any, test: Any, table: str, metric: str, seed: int,
     overrides = [("data.name", table), ("study.seed", seed), ("search.metric", metric)]
     overrides += [("search.trials", trials)] if trials else []
     config = read_config(find_study("table"), overrides)
-    data = assemble(raw, table, table, Sizes(given_test=len(test), folds=config.folds), seed=seed, metric=metric)
+    data = assemble(raw, table, table, TaskOptions(metric=metric), SplitOptions(seed, folds=config.folds))
     with TemporaryDirectory() as folder:
         run_options = RunOptions(Path(folder), sqlite_url(Path(folder) / "study.db"), "cpu")
         with open_study(config, run_options, data) as study:

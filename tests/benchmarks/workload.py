@@ -8,6 +8,7 @@ from math import exp, log
 import numpy as np
 
 from hpsearch.data import Data, from_arrays, load
+from hpsearch.data.options import SplitOptions
 from hpsearch.trial import Architecture
 
 CLASSES = 10
@@ -51,7 +52,7 @@ COHORTS = {
 def bench_data(root: str | None) -> dict[str, Data]:
     """Return MNIST, or random data of two sizes where there is no folder."""
     if root is not None:
-        return {"MNIST": load("mnist", root=root, validation=SPARE)}
+        return {"MNIST": load("mnist", root=root, split=SplitOptions(validation=SPARE))}
     return {name: _random(name, *size) for name, size in RANDOM.items()}
 
 
@@ -59,7 +60,7 @@ def _random(name: str, inputs: int, training: int) -> Data:
     stream, rows = np.random.default_rng(0), training + 2 * SPARE
     values, labels = stream.standard_normal((rows, inputs), dtype=np.float32), np.arange(rows) % CLASSES
     title = f"random numbers of the size of {name}"
-    return from_arrays(values, labels, name="random", title=title, validation=SPARE, test=SPARE)
+    return from_arrays(values, labels, name="random", title=title, split=SplitOptions(validation=SPARE, test=SPARE))
 
 
 def operations(architecture: Architecture) -> int:

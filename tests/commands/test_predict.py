@@ -14,15 +14,16 @@ import torch
 
 from hpsearch.cli import main
 from hpsearch.data import load_file
-from hpsearch.data.columns.columns import read_columns
 from hpsearch.data.columns.preprocessing import transform
-from hpsearch.data.columns.reading import read_like
+from hpsearch.data.columns.reading import read_columns
+from hpsearch.data.loaders.table_files import read_like
+from hpsearch.data.options import SplitOptions
+from hpsearch.data.transform import transform_of
 from hpsearch.errors import UserError
 from hpsearch.model import load_model, predict
 from hpsearch.model import rows as rows_module
 from hpsearch.model.evaluation import judge
 from hpsearch.model.rows import NewRows, answers, read_rows, unseen
-from hpsearch.model.transform import transform_of
 from hpsearch.storage.reading import read_study
 
 ROWS = 120
@@ -75,7 +76,7 @@ def predicted(place: Path, file: str, *more: str) -> list[list[str]]:
 
 def test_predictions_are_those_of_the_trained_network(place: Path) -> None:
     """Rows that the study trained on get the predictions that training's own inputs give, in their order."""
-    data = load_file(place / "sales.csv", "kind", folds="auto")  # as the study of a table does
+    data = load_file(place / "sales.csv", "kind", split=SplitOptions(folds="auto"))  # as the study of a table does
     model = load_model(place / "sales")
     expected = torch.cat([predict(model, part.inputs) for part in (data.training, data.validation, data.test)])
     found = torch.cat(list(answers(model, read_rows(model, place / "sales.csv"))))

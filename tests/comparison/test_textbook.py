@@ -24,6 +24,7 @@ from hpsearch.comparison.measurements.textbook import (
     two_weight_problem,
 )
 from hpsearch.data import Data, Rows, from_arrays
+from hpsearch.data.options import TaskOptions
 from hpsearch.errors import UserError
 from hpsearch.training.batches import Batches
 from tests.support.small import small_data, small_spec
@@ -38,7 +39,7 @@ def correlated(task: str, rows: int = 200) -> Data:
     score = inputs[:, 0] - 0.8 * inputs[:, 3] + 0.3 * inputs[:, 5] + generator.normal(size=rows)
     cuts = np.quantile(score, {"binary": [0.7], "multiclass": [0.25, 0.8], "regression": []}[task])
     targets = score if task == "regression" else np.digitize(score, cuts)
-    return from_arrays(inputs, targets, name=task, task=task).to("cpu", torch.float64)
+    return from_arrays(inputs, targets, name=task, task=TaskOptions(task=task)).to("cpu", torch.float64)
 
 
 def torch_loss(problem: Problem, weights: Tensor) -> Tensor:
@@ -83,12 +84,12 @@ def test_constant_and_repeated_columns_are_never_chosen() -> None:
     score, other = generator.normal(size=(2, 80))
     images = np.stack([np.full(80, 3.0), score, 2 * score + 1, other], axis=1).reshape(80, 2, 2)
     targets = score + 0.1 * other + 0.1 * generator.normal(size=80)
-    first, second = two_weight_problem(from_arrays(images, targets, task="regression")).columns
+    first, second = two_weight_problem(from_arrays(images, targets, task=TaskOptions(task="regression"))).columns
     assert first in (1, 2)
     assert second == 3
     images[:, 1, 1] = 5.0
     with pytest.raises(UserError, match="two inputs that vary independently"):
-        two_weight_problem(from_arrays(images, targets, task="regression"))
+        two_weight_problem(from_arrays(images, targets, task=TaskOptions(task="regression")))
 
 
 def test_many_rows_are_thinned_evenly() -> None:
@@ -136,7 +137,7 @@ def test_separable_classes_have_a_minimum() -> None:
     generator = np.random.default_rng(0)
     inputs = generator.normal(size=(100, 3))
     inputs[:, 0] += 5 * np.sign(inputs[:, 0])
-    problem = two_weight_problem(from_arrays(inputs, inputs[:, 0] > 0, task="binary"))
+    problem = two_weight_problem(from_arrays(inputs, inputs[:, 0] > 0, task=TaskOptions(task="binary")))
     found = minimum(problem)
     assert float(np.linalg.norm(gradient(problem, found[None]))) < 1e-10
     unpunished = replace(problem, penalty=0.0)

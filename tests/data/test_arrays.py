@@ -13,7 +13,7 @@ from hpsearch.data import memory
 from hpsearch.data.assemble import assemble
 from hpsearch.data.loaders.array_files import images_of_arrays, read_array_file, read_inputs_file
 from hpsearch.data.loaders.files import load_file
-from hpsearch.data.splits import Sizes
+from hpsearch.data.options import SplitOptions, TaskOptions
 from hpsearch.errors import UserError
 
 random = np.random.default_rng(0)
@@ -104,7 +104,7 @@ def test_images(tmp_path: Path) -> None:
     assert np.array_equal(raw.inputs, np.moveaxis(pixels, 3, 1))
     assert raw.images == {"source": "arrays", "size": None, "divisor": 1}
     assert raw.notices == ("Channels are the last axis of (60, 8, 8, 3): moved to place 1.",)
-    data = assemble(raw, "d", "d", Sizes(), seed=0)
+    data = assemble(raw, "d", "d", TaskOptions(), SplitOptions())
     assert (data.shape, data.classes) == ((3, 8, 8), ("0", "1", "2"))
     assert [images_of_arrays(pixels * scale)["divisor"] for scale in (1.0, 1 / 255, 1 / 256)] == [1, 255, 255]
     assert images_of_arrays(pixels > 9)["divisor"] == 255

@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from hpsearch.data import DATASETS, METRICS, TASKS, Data, from_arrays, load
+from hpsearch.data.options import SplitOptions, TaskOptions
+from tests.support.options import flat
 
 MNIST_ROOT = Path(__file__).parents[3] / "shared/data"
 with_mnist = pytest.mark.skipif(not (MNIST_ROOT / "MNIST/raw").is_dir(), reason=f"no MNIST in {MNIST_ROOT}")
@@ -112,7 +114,7 @@ def test_targets_as_the_loss_takes_them(
 
 def test_parts_are_disjoint_and_complete() -> None:
     """Every row is in exactly one part, with the sizes that were asked."""
-    split = from_arrays(np.arange(200.0)[:, None] ** 2, labels(), validation=0.1, test=50)
+    split = from_arrays(np.arange(200.0)[:, None] ** 2, labels(), split=SplitOptions(validation=0.1, test=50))
     assert [len(split.training), len(split.validation), len(split.test)] == [130, 20, 50]
     seen = torch.cat((split.training.inputs, split.validation.inputs, split.test.inputs))
     assert len(seen.unique()) == 200
@@ -185,7 +187,7 @@ def test_predictions_are_in_original_units() -> None:
 
 def test_seed_decides_the_split() -> None:
     """One seed gives one split; another gives another; the test rows depend on neither validation size nor cap."""
-    make = lambda **options: from_arrays(table(), labels(), **options)  # noqa: E731
+    make = lambda **options: from_arrays(table(), labels(), **flat(**options))  # noqa: E731
     assert same(make(seed=3), make(seed=3))
     assert not same(make(seed=3), make(seed=4))
     raw = lambda data: data.test.inputs[:, 0] - data.test.inputs[0, 0]  # noqa: E731
@@ -195,10 +197,10 @@ def test_seed_decides_the_split() -> None:
 
 def test_cap_is_stratified() -> None:
     """`rows` keeps so many training rows, classes in equal shares, and says so."""
-    data = from_arrays(table(), labels(), rows=30)
+    data = from_arrays(table(), labels(), split=SplitOptions(rows=30))
     assert data.training.targets.bincount().tolist() == [10, 10, 10]
     assert data.summary["notices"] == ["Training rows capped at 30."]
-    assert "all 140 used" in from_arrays(table(), labels(), rows=9999).summary["notices"][0]
+    assert "all 140 used" in from_arrays(table(), labels(), split=SplitOptions(rows=9999)).summary["notices"][0]
 
 
 def test_hash() -> None:
@@ -212,8 +214,8 @@ def test_hash() -> None:
         from_arrays(cell, targets),
         from_arrays(inputs, label),
         from_arrays(inputs.astype(np.float32), targets),
-        from_arrays(inputs, targets, seed=1),
-        from_arrays(inputs, targets, rows=50),
+        from_arrays(inputs, targets, split=SplitOptions(seed=1)),
+        from_arrays(inputs, targets, split=SplitOptions(rows=50)),
         from_arrays(inputs, targets.astype(str)),
     ]
     assert len({base, *(data.summary["hash"] for data in others)}) == 7
@@ -286,7 +288,7 @@ def test_worst_is_worse_than_a_constant() -> None:
     """The value told for a failed trial is no better than that of a network which always gives zeros."""
     for targets in (labels(200, 2), labels(), table(columns=2, seed=1)):
         for name in from_arrays(table(), targets).task.metrics:
-            data = from_arrays(table(), targets, metric=name)
+            data = from_arrays(table(), targets, task=TaskOptions(metric=name))
             value = data.score(torch.zeros(len(data.validation), data.outputs), data.validation)[1]
             worst = data.summary["worst"]
             assert worst < value if METRICS[name].direction == "maximize" else worst > value

@@ -11,9 +11,11 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from hpsearch.config import check_config
 from hpsearch.data import from_arrays, from_frame, load
-from hpsearch.data.splits import Order, Sizes, split_rows
+from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
+from hpsearch.data.splits import Constraints, split_rows
 from hpsearch.errors import UserError
 from hpsearch.searching.run_options import RunOptions, prepare_data
+from tests.support.options import flat
 
 
 def table(rows: int = 200) -> pd.DataFrame:
@@ -39,7 +41,7 @@ def rows_of(data: object, part: str) -> list[int]:
 
 def test_groups_stay_together() -> None:
     """No group has rows in two parts, every class is in each, the group is no input, and a notice says so."""
-    data = from_frame(table(), "y", group="patient")
+    data = from_frame(table(), "y", read=ReadOptions(group="patient"))
     groups = [set(table().patient.iloc[rows_of(data, part)]) for part in ("training", "validation", "test")]
     assert all(not one & other for one, other in itertools.combinations(groups, 2))
     assert sum(map(len, groups)) == 23
@@ -47,7 +49,7 @@ def test_groups_stay_together() -> None:
     assert abs(len(data.validation) - 30) <= 4
     assert "patient" not in [column["name"] for column in data.preprocessing["columns"]]
     assert "Column 'patient' is not used (group): it says which rows belong together." in data.summary["notices"]
-    kept = from_frame(table(), "y", group="patient", columns={"patient": "category"})
+    kept = from_frame(table(), "y", read=ReadOptions(group="patient", columns={"patient": "category"}))
     assert "patient" in [column["name"] for column in kept.preprocessing["columns"]]
 
 
@@ -58,7 +60,7 @@ def test_groups_are_as_near_as_any(seed: int) -> None:
     counts = draw.randint(1, 40, 8)
     groups = np.repeat(np.arange(8), counts)
     wanted = int(0.3 * len(groups))
-    split = split_rows(None, len(groups), (), Sizes(test=wanted), seed, Order(groups=groups))
+    split = split_rows(None, len(groups), (), SplitOptions(seed, test=wanted), Constraints(groups=groups))
     subsets = itertools.chain.from_iterable(itertools.combinations(counts, n) for n in range(1, 7))
     best = min(abs(sum(subset) - wanted) for subset in subsets)
     assert abs(len(split.test) - wanted) == best
@@ -66,25 +68,25 @@ def test_groups_are_as_near_as_any(seed: int) -> None:
 
 def test_time_divides() -> None:
     """The earliest rows train, later ones validate, the latest test; equal times stay together, and time is no input."""
-    data = from_frame(table(), "y", time="day")
+    data = from_frame(table(), "y", read=ReadOptions(time="day"))
     training, validation, test = (table().day.iloc[rows_of(data, p)] for p in ("training", "validation", "test"))
     assert training.max() < validation.min()
     assert validation.max() < test.min()
     assert abs(len(test) - 30) < 8
     assert "day" not in [column["name"] for column in data.preprocessing["columns"]]
-    used = from_frame(table(), "y", time="day", columns={"day": "date"})
+    used = from_frame(table(), "y", read=ReadOptions(time="day", columns={"day": "date"}))
     assert "day" in [column["name"] for column in used.preprocessing["columns"]]
-    numbers = from_frame(table().assign(day=np.arange(200) % 100), "y", time="day")
+    numbers = from_frame(table().assign(day=np.arange(200) % 100), "y", read=ReadOptions(time="day"))
     assert len(numbers.test) == 30
 
 
 def test_no_test_rows() -> None:
     """With test = 0 no rows are held out for a test, and the empty part has the width of the others."""
     for data in (
-        from_frame(table(), "y", test=0),
-        from_arrays(table()[["row", "x"]].to_numpy(), table().y, test=0),
-        from_arrays(np.random.RandomState(0).rand(60, 2, 2, 2), np.arange(60) % 2, test=0),
-        load("iris", test=0),
+        from_frame(table(), "y", split=SplitOptions(test=0)),
+        from_arrays(table()[["row", "x"]].to_numpy(), table().y, split=SplitOptions(test=0)),
+        from_arrays(np.random.RandomState(0).rand(60, 2, 2, 2), np.arange(60) % 2, split=SplitOptions(test=0)),
+        load("iris", split=SplitOptions(test=0)),
     ):
         assert len(data.test) == 0
         assert data.test.inputs.shape == (0, data.inputs)
@@ -96,7 +98,9 @@ def test_no_test_rows() -> None:
 @pytest.mark.parametrize("target", ["y", "x"])
 def test_folds(group: str | None, target: str) -> None:
     """Folds share one width, validate every row but the test rows once, scale by their own rows, keep classes and groups."""
-    data = from_frame(table(), target, folds=4, group=group, test=0.1, columns={"row": "number"})
+    data = from_frame(
+        table(), target, split=SplitOptions(folds=4, test=0.1), read=ReadOptions(group=group, columns={"row": "number"})
+    )
     assert len(data.folds) == data.summary["rows"]["folds"] == 4
     assert torch.equal(data.training.inputs, data.folds[0].training.inputs)
     assert {fold.training.inputs.shape[1] for fold in data.folds} == {data.inputs}
@@ -115,8 +119,8 @@ def test_folds(group: str | None, target: str) -> None:
 def test_folds_of_arrays() -> None:
     """Arrays and named data sets have folds as well, scaled by their own rows."""
     for data in (
-        load("wine", folds=5),
-        from_arrays(np.random.RandomState(0).rand(90, 2, 3, 3), np.arange(90) % 3, folds=3),
+        load("wine", split=SplitOptions(folds=5)),
+        from_arrays(np.random.RandomState(0).rand(90, 2, 3, 3), np.arange(90) % 3, split=SplitOptions(folds=3)),
     ):
         sizes = [len(fold.validation) for fold in data.folds]
         assert max(sizes) - min(sizes) <= 1
@@ -125,30 +129,30 @@ def test_folds_of_arrays() -> None:
         assert torch.equal(other.training.inputs, data.folds[1].training.inputs)
 
 
-def test_whole() -> None:
-    """A whole split trains on all rows but the same test rows, is fitted on them, and validates on the same rows."""
+def test_full() -> None:
+    """A full split trains on all rows but the same test rows, is fitted on them, and validates on the same rows."""
     for make in (
-        lambda **options: from_frame(table(), "y", **options),
-        lambda **options: from_arrays(table()[["row", "x"]].to_numpy(), table().y, **options),
+        lambda **options: from_frame(table(), "y", **flat(**options)),
+        lambda **options: from_arrays(table()[["row", "x"]].to_numpy(), table().y, **flat(**options)),
     ):
-        data, whole = make(), make(whole=True)
-        assert len(whole.training) == len(data.training) + len(data.validation)
-        assert torch.equal(whole.training.inputs, whole.validation.inputs)
-        assert torch.equal(whole.test.targets, data.test.targets)
-        assert sorted(rows_of(whole, "test")) == sorted(rows_of(data, "test"))
-        assert whole.training.inputs[:, 0].mean().abs() < 1e-5
-        assert make(whole=True, folds=3).folds == ()
+        data, full = make(), make(full=True)
+        assert len(full.training) == len(data.training) + len(data.validation)
+        assert torch.equal(full.training.inputs, full.validation.inputs)
+        assert torch.equal(full.test.targets, data.test.targets)
+        assert sorted(rows_of(full, "test")) == sorted(rows_of(data, "test"))
+        assert full.training.inputs[:, 0].mean().abs() < 1e-5
+        assert make(full=True, folds=3).folds == ()
 
 
 def test_class_weights() -> None:
     """Balanced weights are scikit-learn's over the training rows, and their mean over those rows is 1."""
     labels = np.array(["a"] * 150 + ["b"] * 40 + ["c"] * 10)
-    data = from_arrays(table()[["row", "x"]].to_numpy(), labels, class_weights="balanced")
+    data = from_arrays(table()[["row", "x"]].to_numpy(), labels, task=TaskOptions(class_weights="balanced"))
     codes = data.training.targets.numpy()
     expected = compute_class_weight("balanced", classes=np.arange(3), y=codes)
     assert np.allclose(data.class_weights.numpy(), expected)
     assert data.class_weights[codes].mean() == pytest.approx(1, abs=1e-6)
-    binary = from_arrays(table()[["row", "x"]].to_numpy(), labels == "a", class_weights="balanced")
+    binary = from_arrays(table()[["row", "x"]].to_numpy(), labels == "a", task=TaskOptions(class_weights="balanced"))
     assert binary.class_weights.shape == (2,)
     assert from_arrays(table()[["row", "x"]].to_numpy(), labels).class_weights is None
 
@@ -163,15 +167,15 @@ def test_class_weights() -> None:
         ({"group": "one"}, "1 group for the test rows and 2 other parts"),
         ({"time": "one"}, "have one time"),
         ({"group": "gaps"}, "column 'gaps' has 100 missing cells, the first in row 0"),
-        ({"folds": 1}, "folds '1': a whole number from 2"),
+        ({"folds": 1}, "folds 1: a whole number from 2"),
         ({"folds": 101}, "folds 101: only 170 rows"),
         ({"folds": 60}, "folds 60: class '.' has .* and each fold needs one"),
         ({"folds": 30, "group": "patient"}, "folds 30: only .* groups"),
         ({"folds": 3, "validation": 0.2}, "validation: with folds"),
         ({"group": "class"}, "class '.': none of its .* rows is in the .* part, rows being divided by group"),
         ({"class_weights": "heavy"}, "unknown class weights 'heavy'"),
-        ({"test": -1}, "test '-1'"),
-        ({"test": False}, "test 'False'"),
+        ({"test": -1}, "test -1"),
+        ({"test": False}, "test False"),
     ],
 )
 def test_divisions_that_cannot_be(options: dict[str, object], message: str) -> None:
@@ -180,7 +184,7 @@ def test_divisions_that_cannot_be(options: dict[str, object], message: str) -> N
     frame["class"] = frame.y
     extra = {"gaps": "drop"} if options.get("group") != "gaps" else {}
     with pytest.raises(UserError, match=message) as caught:
-        from_frame(frame, "y", columns=extra, **options)
+        from_frame(frame, "y", **flat(columns=extra, **options))
     assert str(caught.value).isprintable()
 
 

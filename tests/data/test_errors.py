@@ -9,6 +9,7 @@ from scipy.sparse import csr_array, csr_matrix
 
 from hpsearch.data import from_arrays, load
 from hpsearch.errors import UserError
+from tests.support.options import flat
 
 X = np.random.RandomState(0).normal(size=(60, 3))
 Y = np.arange(60) % 3
@@ -102,19 +103,19 @@ def test_bad_data(case: str) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"validation": 1.5}, "validation '1.5': a share between 0 and 1, or a number of rows"),
-        ({"validation": 0}, "validation '0'"),
-        ({"test": float("nan")}, "test 'nan'"),
-        ({"test": True}, "test 'True'"),
+        ({"validation": 1.5}, "validation 1.5: a share between 0 and 1, or a number of rows"),
+        ({"validation": 0}, "validation 0"),
+        ({"test": float("nan")}, "test nan"),
+        ({"test": True}, "test True"),
         ({"test": "many"}, "test 'many'"),
         ({"test": 60}, "test 60: only 60 rows are left"),
         ({"test": 30, "validation": 30}, "validation 30: only 30 rows are left"),
         ({"test": 30, "validation": 29}, "1 training row, at least 2 needed"),
         ({"validation": 2}, "validation 2: too few rows, 3 classes need one row each"),
         ({"rows": 2}, "training 2: too few rows, 3 classes"),
-        ({"rows": 0}, "rows '0': a number of training rows from 1"),
-        ({"seed": -1}, "seed '-1': a whole number from 0"),
-        ({"seed": 0.5}, "seed '0.5'"),
+        ({"rows": 0}, "rows 0: a number of training rows from 1"),
+        ({"seed": -1}, "seed -1: a whole number from 0"),
+        ({"seed": 0.5}, "seed 0.5"),
         ({"task": "regresion"}, "unknown task 'regresion'. Did you mean 'regression'"),
         ({"task": "binary"}, "needs 2 classes"),
         ({"metric": "rmse"}, "does not fit a multiclass task"),
@@ -126,7 +127,7 @@ def test_bad_data(case: str) -> None:
 def test_bad_options(options: dict[str, Any], message: str) -> None:
     """Options that cannot work are refused in one line."""
     with pytest.raises(UserError, match=message) as caught:
-        from_arrays(X, Y, **options)
+        from_arrays(X, Y, **flat(**options))
     assert str(caught.value).isprintable()
 
 

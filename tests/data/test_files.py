@@ -15,6 +15,7 @@ import torchvision
 
 from hpsearch.data import load
 from hpsearch.data.loaders.datasets import DATASETS, EMNIST_FILES, MNIST_FILES, QMNIST_FILES
+from hpsearch.data.options import SplitOptions
 from hpsearch.errors import UserError
 
 FILES = {
@@ -59,7 +60,7 @@ def test_kinds(tmp_path: Path, name: str) -> None:
     """Each kind loads from its own folder with its own test rows, its class names, and pixels that go with the labels."""
     write(tmp_path, name)
     classes = FILES[name][2]
-    data = load(name, root=tmp_path, validation=classes)
+    data = load(name, root=tmp_path, split=SplitOptions(validation=classes))
     assert data.summary["rows"] == {"training": 2 * classes, "validation": classes, "test": 2 * classes}
     assert (data.shape, data.outputs, len(data.classes)) == ((1, 28, 28), classes, classes)
     place = (20, 3) if name == "emnist" else (3, 20)  # EMNIST's files are transposed
@@ -73,9 +74,9 @@ def test_class_names(tmp_path: Path) -> None:
     """Digits are called 0 … 9, clothes and letters by their names."""
     for name in ("mnist", "fashion_mnist", "emnist"):
         write(tmp_path, name)
-    assert load("mnist", root=tmp_path, validation=10).classes == tuple("0123456789")
-    assert load("fashion_mnist", root=tmp_path, validation=10).classes[9] == "Ankle boot"
-    assert load("emnist", root=str(tmp_path), validation=47).classes == tuple(
+    assert load("mnist", root=tmp_path, split=SplitOptions(validation=10)).classes == tuple("0123456789")
+    assert load("fashion_mnist", root=tmp_path, split=SplitOptions(validation=10)).classes[9] == "Ankle boot"
+    assert load("emnist", root=str(tmp_path), split=SplitOptions(validation=47)).classes == tuple(
         "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt"
     )
 
@@ -126,7 +127,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
         "is too long: 39 bytes, 38 expected",
     ),
     "counts": (fill(MNIST_FILES[1], idx(np.zeros(29, dtype=np.uint8), 8)), "30 images, but train-labels.* 29 labels"),
-    "labels": (fill(MNIST_FILES[1], idx(np.full(30, 77, dtype=np.uint8), 8)), "labels '77' outside 0 … 9"),
+    "labels": (fill(MNIST_FILES[1], idx(np.full(30, 77, dtype=np.uint8), 8)), "labels 77 outside 0 … 9"),
     "other case": (other_case, "Found mnist/Raw, a folder of another case: rename it to MNIST/raw"),
     "dots": (
         rename(MNIST_FILES[0], "train-images.idx3-ubyte"),
@@ -142,7 +143,7 @@ def test_damaged_files(tmp_path: Path, damage: str) -> None:
     spoil, message = DAMAGE[damage]
     spoil(write(tmp_path, "mnist"))
     with pytest.raises(UserError, match=message) as caught:
-        load("mnist", root=tmp_path, validation=10)
+        load("mnist", root=tmp_path, split=SplitOptions(validation=10))
     assert str(caught.value).startswith("data 'mnist': ")
     assert str(caught.value).isprintable()
 
@@ -177,30 +178,33 @@ def test_legacy_files_are_refused(tmp_path: Path) -> None:
         (processed / name).write_bytes(pickle.dumps(Trap(tmp_path / "trapped")))
     for download in (False, True):
         with pytest.raises(UserError, match=r"legacy files \(test.pt, training.pt\).*Move that folder away"):
-            load("mnist", root=tmp_path, download=download, validation=10)
+            load("mnist", root=tmp_path, download=download, split=SplitOptions(validation=10))
     assert not (tmp_path / "trapped").exists()
 
 
 def test_complete_files_need_no_network(tmp_path: Path) -> None:
     """`download` with all files there fetches nothing; with damaged ones it says so; with none it reports the failure."""
     raw = write(tmp_path, "mnist")
-    assert load("mnist", root=tmp_path, download=True, validation=10).outputs == 10
+    assert load("mnist", root=tmp_path, download=True, split=SplitOptions(validation=10)).outputs == 10
     cut(raw)
     unlink(MNIST_FILES[3])(raw)
     with pytest.raises(UserError, match="is truncated"):
-        load("mnist", root=tmp_path, download=True, validation=10)
+        load("mnist", root=tmp_path, download=True, split=SplitOptions(validation=10))
     shutil.rmtree(raw)
     with pytest.raises(UserError, match=r"could not fetch the files.*no network.*Try again") as caught:
-        load("mnist", root=tmp_path, download=True, validation=10)
+        load("mnist", root=tmp_path, download=True, split=SplitOptions(validation=10))
     assert str(caught.value).isprintable()
 
 
 def test_own_test_rows_are_kept(tmp_path: Path) -> None:
     """A data set with test rows keeps them in order, and refuses to draw others."""
     write(tmp_path, "mnist")
-    assert load("mnist", root=tmp_path, validation=10).test.targets.tolist() == [*range(10), *range(10)]
+    assert load("mnist", root=tmp_path, split=SplitOptions(validation=10)).test.targets.tolist() == [
+        *range(10),
+        *range(10),
+    ]
     with pytest.raises(UserError, match="test 5: this data set brings 20 test rows of its own"):
-        load("mnist", root=tmp_path, validation=10, test=5)
+        load("mnist", root=tmp_path, split=SplitOptions(validation=10, test=5))
 
 
 def cifar() -> dict[str, bytes]:
@@ -229,7 +233,7 @@ def test_cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kind, "train_list", [[f"data_batch_{i}", sums[f"data_batch_{i}"]] for i in range(1, 6)])
     monkeypatch.setattr(kind, "test_list", [["test_batch", sums["test_batch"]]])
     monkeypatch.setattr(kind, "meta", {**kind.meta, "md5": sums["batches.meta"]})
-    data = load("cifar10", root=tmp_path, validation=20)
+    data = load("cifar10", root=tmp_path, split=SplitOptions(validation=20))
     assert (data.shape, data.classes[3]) == ((3, 32, 32), "thing 3")
     assert data.summary["rows"] == {"training": 80, "validation": 20, "test": 20}
     channels = data.training.inputs.reshape(-1, 3, 1024)

@@ -21,7 +21,7 @@ from hpsearch.data.loaders.files import load_file
 from hpsearch.data.loaders.image_folder import read_image_folder
 from hpsearch.data.loaders.new_images import image_files, read_images
 from hpsearch.data.loaders.pixels import FORMATS, to_pixels
-from hpsearch.data.splits import Sizes
+from hpsearch.data.options import SplitOptions, TaskOptions
 from hpsearch.errors import UserError
 
 random = np.random.default_rng(0)
@@ -131,7 +131,7 @@ def test_parts(tmp_path: Path, parts: tuple[str, ...], training: int, test: int,
         pictures(tmp_path / part)
     raw = read_image_folder(tmp_path)
     assert (len(raw.inputs), raw.given_test) == (training + test, test)
-    data = assemble(raw, "p", "p", Sizes(given_test=raw.given_test), seed=0)
+    data = assemble(raw, "p", "p", TaskOptions(), SplitOptions())
     assert len(data.training) + len(data.validation) == (training if test else training - len(data.test))
     assert (data.shape, data.classes) == ((3, 8, 8), ("cats", "dogs"))
     assert bool(raw.notices) == notice
@@ -155,7 +155,7 @@ def test_own_test_images_are_kept_apart(tmp_path: Path) -> None:
     assert data.summary["rows"]["test"] == len(data.test) == 24
     assert data.test.inputs.min() > max(data.training.inputs.max(), data.validation.inputs.max())
     with pytest.raises(UserError, match="test 5: this data set brings 24 test rows of its own"):
-        load_file(tmp_path, None, test=5)
+        load_file(tmp_path, None, split=SplitOptions(test=5))
 
 
 def test_what_is_no_image_is_passed_over(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from hpsearch.data import Data, Rows, from_arrays
 from hpsearch.data.metrics import METRICS
+from hpsearch.data.options import SplitOptions, TaskOptions
 from hpsearch.data.tasks import TASKS
 from hpsearch.searching.scoring import interval
-from hpsearch.training import Several
+from hpsearch.training import Single
 from hpsearch.training.progress import Progress
 from tests.support.small import small_data, small_spec
 
@@ -136,7 +137,12 @@ def classified(task: str, metric: str, rows: int = 300) -> tuple[Data, Tensor]:
     """Data whose test rows are a third of `rows`, and outputs for those that are often right."""
     generator = np.random.default_rng(6)
     known = (generator.random(rows) ** 2 * (2 if task == "binary" else 3)).astype(int)
-    data = from_arrays(generator.normal(size=(rows, 3)), known, test=1 / 3, task=task, metric=metric)
+    data = from_arrays(
+        generator.normal(size=(rows, 3)),
+        known,
+        task=TaskOptions(task=task, metric=metric),
+        split=SplitOptions(test=1 / 3),
+    )
     data = data.to("cpu", torch.float64)
     noise = torch.from_numpy(generator.normal(size=(len(data.test), data.outputs)))
     if task == "binary":
@@ -187,7 +193,7 @@ def test_worst_is_finite() -> None:
 def test_a_metric_without_a_value() -> None:
     """A run whose loss is finite but whose metric is NaN fails and says so, not that its loss was at fault."""
     spec = small_spec(small_data(), evaluate_at=(1,))
-    run = Progress(spec, True, 1).record(torch.tensor([0.5]), (0.5, torch.nan), 0.0, dict, Several())
+    run = Progress(spec, True, 1).record(torch.tensor([0.5]), (0.5, torch.nan), 0.0, dict, Single())
     assert run is not None
     assert run.detail == "diverged by update 1 (validation metric = nan)"
 

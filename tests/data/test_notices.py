@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 
 from hpsearch.data import from_arrays, from_frame, load_file
-from hpsearch.data.columns import texts
+from hpsearch.data.columns import parsing
 from hpsearch.data.leaks import leaks
+from hpsearch.data.options import ReadOptions, SplitOptions
 from hpsearch.errors import UserError
+from tests.support.options import flat
 
 DRAW = np.random.RandomState(0)
 ROWS = 120
@@ -44,10 +46,10 @@ def test_texts_among_numbers_are_named(tmp_path: Path, numbers: Any, share: floa
     """A column of numbers and a few texts stays text, and a notice says how many are numbers, which are not, and what reads them so."""
     cells = mixed(share, ("k.A.", "n/a?"), numbers)
     path = table(tmp_path, dose=cells)
-    data = load_file(path, "price", test=0)
+    data = load_file(path, "price", split=SplitOptions(test=0))
     setting = "missing_values = ['k.A.', 'n/a?'] reads them so (--missing-value 'k.A.' --missing-value 'n/a?')"
     assert told(data, "'dose'", fate, "% of its cells are numbers, the others 'k.A.', 'n/a?'", setting)
-    again = load_file(path, "price", test=0, missing_values=["k.A.", "n/a?"])
+    again = load_file(path, "price", split=SplitOptions(test=0), read=ReadOptions(missing_values=["k.A.", "n/a?"]))
     entry = next(column for column in again.summary["columns"] if column["name"] == "dose")
     assert (entry["kind"], entry["missing"]) == ("number", sum(cell in ("k.A.", "n/a?") for cell in cells))
 
@@ -61,21 +63,24 @@ def test_dates_written_in_two_ways_are_named(tmp_path: Path) -> None:
     """A column of dates in two forms, or of dates and a few texts, is no date, and a notice says why and what makes it one."""
     pairs = zip(days("%Y-%m-%d"), days("%d.%m.%Y"), strict=True)
     mixed_ways = [iso if i % 3 else other for i, (iso, other) in enumerate(pairs)]
-    data = load_file(table(tmp_path, sold=mixed_ways), "price", test=0)
+    data = load_file(table(tmp_path, sold=mixed_ways), "price", split=SplitOptions(test=0))
     assert told(data, "'sold'", "100% of its cells are dates, written in 2 ways ('", "write them in one")
     stray = ["k.A." if i % 10 == 0 else day for i, day in enumerate(days("%d.%m.%Y"))]
     path = table(tmp_path, sold=stray)
     assert told(
-        load_file(path, "price", test=0), "'sold'", "of its cells are dates, the others 'k.A.'", "missing-value"
+        load_file(path, "price", split=SplitOptions(test=0)),
+        "'sold'",
+        "of its cells are dates, the others 'k.A.'",
+        "missing-value",
     )
-    again = load_file(path, "price", test=0, missing_values=["k.A."])
+    again = load_file(path, "price", split=SplitOptions(test=0), read=ReadOptions(missing_values=["k.A."]))
     assert {column["name"]: column["kind"] for column in again.summary["columns"]}["sold"] == "date"
 
 
 def test_the_share_of_numbers_is_that_of_the_cells(tmp_path: Path) -> None:
     """The share that is told is the number of numbers by that of the cells that are there, in the rows that may be looked at."""
     cells = mixed(0.25, ("none",), PRICE[::-1])
-    data = load_file(table(tmp_path, dose=cells), "price", test=0, folds=5)
+    data = load_file(table(tmp_path, dose=cells), "price", split=SplitOptions(test=0, folds=5))
     assert told(data, f"{sum(cell != 'none' for cell in cells) / ROWS:.0%} of its cells are numbers")
 
 
@@ -85,13 +90,13 @@ def test_a_few_mistakes_name_all_that_is_no_number(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"holds 'k.A.', .*missing_values = \['k.A.', 'n/a\?'\].*--missing-value 'k.A.'"
     ):
-        load_file(table(tmp_path, dose=cells), "price", test=0)
+        load_file(table(tmp_path, dose=cells), "price", split=SplitOptions(test=0))
     frame = pd.DataFrame({"dose": cells, "price": PRICE})
     with pytest.raises(UserError, match=r"pandas.to_numeric\(frame\['dose'\], errors='coerce'\)") as caught:
-        from_frame(frame, "price", test=0)
+        from_frame(frame, "price", split=SplitOptions(test=0))
     assert "missing_values" not in str(caught.value)
     frame["dose"] = pd.to_numeric(frame["dose"], errors="coerce")
-    assert from_frame(frame, "price", missing="median").inputs == 2
+    assert from_frame(frame, "price", read=ReadOptions(missing="median")).inputs == 2
 
 
 def test_many_texts_are_no_missing_cells(tmp_path: Path) -> None:
@@ -116,7 +121,7 @@ def test_a_unit_is_in_every_cell() -> None:
     import pyarrow as pa
 
     for cells in (["1 kg", "2 g"], ["1", "2"], ["kg", "1 kg"], [None, None], ["2024-01-01", "2024-01-02"]):
-        assert not texts.unit(pa.array(cells, pa.string())), cells
+        assert not parsing.unit(pa.array(cells, pa.string())), cells
 
 
 LEAKS = {  # kind of column and target → (column, target, whether the one tells the other)
@@ -141,8 +146,8 @@ def test_a_column_that_tells_the_target(tmp_path: Path, case: str) -> None:
     path = tmp_path / "t.csv"
     frame.to_csv(path, index=False)
     options: dict[str, Any] = {"test": 0, "validation": 5}
-    assert told(from_frame(frame, "y", **options), "'c' alone tells the target exactly") == leak
-    assert told(load_file(path, "y", **options), "'c'", "--set data.columns.NAME=drop") == leak
+    assert told(from_frame(frame, "y", **flat(**options)), "'c' alone tells the target exactly") == leak
+    assert told(load_file(path, "y", **flat(**options)), "'c'", "--set data.columns.NAME=drop") == leak
 
 
 def test_few_rows_and_rare_classes_tell_nothing() -> None:
@@ -157,8 +162,8 @@ def test_few_rows_and_rare_classes_tell_nothing() -> None:
 def test_a_group_of_its_own_for_each_row(tmp_path: Path) -> None:
     """A group column that is different in every row keeps nothing together, which a notice says; one that comes again has none."""
     path = table(tmp_path, k=np.arange(ROWS) * 7, g=np.arange(ROWS) // 4)
-    assert told(load_file(path, "price", group="k"), "Group 'k' has another value in every row")
-    assert not told(load_file(path, "price", group="g"), "another value in every row")
+    assert told(load_file(path, "price", read=ReadOptions(group="k")), "Group 'k' has another value in every row")
+    assert not told(load_file(path, "price", read=ReadOptions(group="g")), "another value in every row")
 
 
 def test_whole_numbers_as_classes_and_two_columns() -> None:

@@ -16,11 +16,13 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from hpsearch.data import Data, from_arrays, from_frame, load_file
-from hpsearch.data.columns.columns import read_columns, unused
 from hpsearch.data.columns.preprocessing import transform
-from hpsearch.data.columns.reading import read_like, read_table
+from hpsearch.data.columns.reading import read_columns, unused
+from hpsearch.data.loaders.table_files import read_like, read_table
+from hpsearch.data.options import ReadOptions, SplitOptions
 from hpsearch.errors import UserError
 from hpsearch.model.saved import kind_of
+from tests.support.options import flat
 
 ROWS = 120
 CITIES = ["Aachen", "Berlin", "Köln"]
@@ -94,7 +96,7 @@ def test_rare_gaps_drown_nothing(tmp_path: Path, gone: int) -> None:
     rows = pd.DataFrame({"x": np.arange(500) % 37 / 7, "y": np.arange(500) * 1.5})
     rows.loc[: gone - 1, "x"] = np.nan
     rows.to_csv(tmp_path / "t.csv", index=False)
-    data = load_file(tmp_path / "t.csv", "y", test=0, folds=2)
+    data = load_file(tmp_path / "t.csv", "y", split=SplitOptions(test=0, folds=2))
     assert data.inputs == 1 + (gone >= 5)
     assert data.training.inputs.abs().max() < 3
     if gone >= 5:
@@ -155,7 +157,7 @@ def test_transform_from_json_equals_training(sales: Path) -> None:
     """Read and transform by the preprocessing, once it was written and read as JSON, give the inputs of every part."""
     for data, source in (
         (load_file(sales, "price"), read_table(sales)),
-        (load_file(sales, "price", missing="mean", columns={"visits": "category"}), frame()),
+        (load_file(sales, "price", read=ReadOptions(missing="mean", columns={"visits": "category"})), frame()),
         (from_arrays(frame()[["visits", "price"]], frame().member), frame()),
         (from_arrays(frame()[["visits", "price"]].to_numpy(), frame().member), frame()[["visits", "price"]].to_numpy()),
     ):
@@ -222,8 +224,8 @@ def test_one_table_in_many_forms(sales: Path, tmp_path: Path, form: str) -> None
 def test_frames_are_tables(sales: Path) -> None:
     """A frame gives the data of its file, its target apart or within; missing cells need a word."""
     base = load_file(sales, "price")
-    assert same(from_frame(frame(), "price", missing="median"), base)
-    assert same(from_arrays(frame().drop(columns="price"), frame().price, missing="median"), base)
+    assert same(from_frame(frame(), "price", read=ReadOptions(missing="median")), base)
+    assert same(from_arrays(frame().drop(columns="price"), frame().price, read=ReadOptions(missing="median")), base)
     with pytest.raises(UserError, match=r"'age' has \d+ missing cells, the first in row \d+\. .* missing 'median'"):
         from_frame(frame(), "price")
 
@@ -233,7 +235,7 @@ def test_arrays_with_missing_cells() -> None:
     inputs = np.random.RandomState(0).normal(size=(80, 2))
     inputs[::5, 1] = np.nan
     for missing, statistic in (("median", np.nanmedian), ("mean", np.nanmean)):
-        data = from_arrays(inputs, np.arange(80) % 2, missing=missing)
+        data = from_arrays(inputs, np.arange(80) % 2, read=ReadOptions(missing=missing))
         assert data.inputs == 3
         column = data.preprocessing["columns"][1]
         restored = data.training.inputs[:, 0].double() * data.preprocessing["columns"][0]["scale"][0]
@@ -255,12 +257,12 @@ def test_missing_by_column() -> None:
         for i in range(60)
     ]
     table = pd.DataFrame(cells, columns=["n", "word", "day", "y"])
-    data = from_frame(table, "y", missing="median")
+    data = from_frame(table, "y", read=ReadOptions(missing="median"))
     n, word, day = data.preprocessing["columns"]
     assert (n["kind"], n["indicator"]) == ("number", True)
     assert (word["categories"], word["missing"]) == (["NA", "x", "y"], True)
     assert (day["kind"], day["indicator"]) == ("date", True)
-    again = from_frame(table, "y", missing="median", missing_values=["NA", "x"])
+    again = from_frame(table, "y", read=ReadOptions(missing="median", missing_values=["NA", "x"]))
     assert again.preprocessing["columns"][1]["categories"] == ["y"]
     assert again.preprocessing["reading"]["missing_values"] == ["NA", "x"]
 
@@ -288,7 +290,7 @@ def test_dropped_columns() -> None:
             "y": draw.normal(size=120),
         }
     )
-    data = from_frame(table, "y", missing="median")
+    data = from_frame(table, "y", read=ReadOptions(missing="median"))
     assert [column["name"] for column in data.preprocessing["columns"]] == ["x"]
     reasons = {one["name"]: one["reason"] for one in data.preprocessing["dropped"]}
     assert reasons == {
@@ -300,7 +302,9 @@ def test_dropped_columns() -> None:
         "remark": "text",
     }
     assert len(data.summary["notices"]) == 6
-    forced = from_frame(table, "y", missing="median", columns={"row": "number", "remark": "category", "x": "drop"})
+    forced = from_frame(
+        table, "y", read=ReadOptions(missing="median", columns={"row": "number", "remark": "category", "x": "drop"})
+    )
     assert [column["name"] for column in forced.preprocessing["columns"]] == ["row", "remark"]
     assert len(forced.preprocessing["columns"][1]["categories"]) == 49 or forced.preprocessing["columns"][1]["other"]
 
@@ -369,7 +373,7 @@ def test_reading_new_rows(sales: Path, tmp_path: Path) -> None:
 def test_images_have_a_preprocessing() -> None:
     """Arrays of images carry a mean and a scale for each channel, which give their inputs."""
     pixels = np.random.RandomState(0).randint(0, 256, (60, 3, 4, 4)).astype(np.uint8)
-    data = from_arrays(pixels, np.arange(60) % 2, test=0)
+    data = from_arrays(pixels, np.arange(60) % 2, split=SplitOptions(test=0))
     kept = json.loads(json.dumps(data.preprocessing))
     assert {key: kept[key] for key in ("kind", "version", "shape", "source", "size", "divisor")} == {
         **{"kind": "images", "version": 1, "shape": [3, 4, 4], "source": "arrays", "size": None, "divisor": 1}
@@ -495,7 +499,7 @@ def test_bad_tables(tmp_path: Path, case: str) -> None:
     content, options, message = REFUSED[case]
     path = write(tmp_path, content)
     with pytest.raises(UserError, match=message) as caught:
-        load_file(path, **{"target": "y", **options})
+        load_file(path, **flat(**{"target": "y", **options}))
     text = str(caught.value)
     assert text.startswith("data 'table.csv': ")
     assert text.isprintable()
@@ -521,10 +525,10 @@ def test_no_such_file(tmp_path: Path) -> None:
 
 def test_a_file_beyond_memory(sales: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that would not fit is refused before it is read, a gzip that grows beyond memory while it is."""
-    monkeypatch.setattr("hpsearch.data.columns.opening.memory", lambda: 1000)
+    monkeypatch.setattr("hpsearch.data.loaders.csv_bytes.memory", lambda: 1000)
     with pytest.raises(UserError, match="fits in this machine's memory"):
         load_file(sales, "price")
-    monkeypatch.setattr("hpsearch.data.columns.opening.memory", lambda: 12_000)
+    monkeypatch.setattr("hpsearch.data.loaders.csv_bytes.memory", lambda: 12_000)
     write(sales.parent, gzip.compress(b"a,y\n" * 10**6), "bomb.csv.gz")
     with pytest.raises(UserError, match=r"more than fits in this machine's memory"):
         load_file(sales.parent / "bomb.csv.gz", "y")

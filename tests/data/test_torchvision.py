@@ -17,6 +17,7 @@ from torchvision.datasets import FakeData
 
 from hpsearch.data import load, memory
 from hpsearch.data.loaders.torchvision_sets import CHECKED, find_set, read_set, unpickles
+from hpsearch.data.options import SplitOptions
 from hpsearch.errors import UserError
 
 random = np.random.default_rng(0)
@@ -68,7 +69,7 @@ def test_train_and_test(tmp_path: Path) -> None:
     assert (raw.inputs.shape, raw.given_test) == ((60, 1, 16, 16), 20)
     assert np.array_equal(raw.inputs[40:, 0], test.data)
     assert raw.targets[40:].tolist() == test.targets
-    data = load("usps", root=tmp_path, validation=10)
+    data = load("usps", root=tmp_path, split=SplitOptions(validation=10))
     assert data.summary["rows"] == {"training": 30, "validation": 10, "test": 20}
 
 
@@ -157,7 +158,7 @@ def cifar(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_checked_pickles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """CIFAR-100 loads once its files have the published sums, and with other files it does not run the code in them."""
     cifar(tmp_path, monkeypatch)
-    data = load("CIFAR-100", root=tmp_path, validation=100)
+    data = load("CIFAR-100", root=tmp_path, split=SplitOptions(validation=100))
     assert (data.shape, data.classes[3], len(data.test)) == ((3, 32, 32), "thing 3", 100)
 
     class Trap:

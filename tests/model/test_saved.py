@@ -11,11 +11,12 @@ import torch
 from safetensors.torch import save
 
 from hpsearch.data import Data, from_arrays
+from hpsearch.data.options import TaskOptions
 from hpsearch.errors import StorageError
 from hpsearch.model import Member, Model, load_model, model_of, predict, save_model
 from hpsearch.model.predicting import CHUNK
 from hpsearch.model.saved import kind_of, with_checksum
-from hpsearch.training import Several
+from hpsearch.training import Single
 from hpsearch.training.network import DNN
 from hpsearch.training.reference import train
 from hpsearch.trial import Architecture, TrainingRun, TrialSpec
@@ -32,13 +33,13 @@ def data_of(task: str) -> Data:
         "binary": np.where(signal > 0, "yes", "no"),
         "multiclass": np.digitize(signal, [-0.5, 0.5]),
     }
-    return from_arrays(inputs, targets[task], name="made", task=task)
+    return from_arrays(inputs, targets[task], name="made", task=TaskOptions(task=task))
 
 
 def trained(data: Data, seed: int = 1, **changes: object) -> tuple[TrialSpec, TrainingRun]:
     architecture = Architecture(data.inputs, (8, 6), data.outputs, **changes)  # type: ignore[arg-type]
     spec = TrialSpec(seed, seed, 0, architecture, "adam", 0.01, 16, (20, 40))
-    run = train(spec, data, Several())
+    run = train(spec, data, Single())
     assert run is not None
     return spec, run
 

@@ -17,6 +17,7 @@ from hpsearch.data import Data, from_arrays
 from hpsearch.data.baseline import baseline
 from hpsearch.data.dataset import Rows
 from hpsearch.data.metrics import METRICS
+from hpsearch.data.options import SplitOptions, TaskOptions
 from hpsearch.data.tasks import TASKS
 from hpsearch.model import load_model
 from hpsearch.model.predicting import predict
@@ -108,7 +109,7 @@ def test_a_baseline_of_several_targets_has_an_answer_for_each() -> None:
     """Two targets: both means, in the targets' own units, as a DummyRegressor's."""
     generator = np.random.default_rng(0)
     targets = generator.normal([100, -3], [10, 0.1], size=(80, 2))
-    data = from_arrays(generator.normal(size=(80, 3)), targets, task="regression")
+    data = from_arrays(generator.normal(size=(80, 3)), targets, task=TaskOptions(task="regression"))
     answer, made = baseline(data, data.training, data.test)
     dummy = DummyRegressor().fit(np.zeros((len(data.training), 1)), known(data, data.training))
     assert answer == pytest.approx(dummy.constant_.ravel())
@@ -118,7 +119,12 @@ def test_a_baseline_of_several_targets_has_an_answer_for_each() -> None:
 def test_with_folds_the_baseline_is_fitted_as_the_networks_are() -> None:
     """Its validation value is the mean over the folds, and for the test rows it has all rows that are not test rows."""
     generator = np.random.default_rng(3)
-    data = from_arrays(generator.normal(size=(90, 3)), generator.gamma(2.0, size=90), task="regression", folds=3)
+    data = from_arrays(
+        generator.normal(size=(90, 3)),
+        generator.gamma(2.0, size=90),
+        task=TaskOptions(task="regression"),
+        split=SplitOptions(folds=3),
+    )
     found = compared(data)
     parts = [data.fold(k) for k in range(3)]
     values = [by_hand(part, "rmse", part.validation) for part in parts]
@@ -197,7 +203,12 @@ def test_without_test_rows_the_validation_rows_are_told(tmp_path: Path, task: st
 def test_after_folds_nothing_is_told_of_rows_that_were_trained_on() -> None:
     """With folds and no test rows the kept network has seen every row: only the baseline is stored."""
     generator = np.random.default_rng(3)
-    data = from_arrays(generator.normal(size=(60, 3)), generator.normal(size=60), task="regression", folds=3, test=0)
+    data = from_arrays(
+        generator.normal(size=(60, 3)),
+        generator.normal(size=60),
+        task=TaskOptions(task="regression"),
+        split=SplitOptions(folds=3, test=0),
+    )
     assert predicted(data, [torch.zeros(0, 1)]).keys() == {"baseline"}
 
 
@@ -205,7 +216,7 @@ def test_of_many_classes_the_most_frequent_confusions_are_told() -> None:
     """30 classes: as many pairs as counted by hand, the most frequent first, right answers apart."""
     generator = np.random.default_rng(1)
     inputs, labels = generator.normal(size=(900, 2)), generator.permutation(np.repeat(np.arange(30), 30))
-    data = from_arrays(inputs, labels, task="multiclass")
+    data = from_arrays(inputs, labels, task=TaskOptions(task="multiclass"))
     outputs = torch.from_numpy(generator.normal(size=(len(data.test), 30)))
     outputs[data.test.targets == 7, 3] = 99.0
     told = predicted(data, [outputs])["predicted"]
@@ -229,7 +240,9 @@ def test_of_many_rows_a_stated_sample_is_kept() -> None:
     assert (chosen == sample(10_000)).all()
     assert sample(POINTS).tolist() == list(range(POINTS))
     generator = np.random.default_rng(2)
-    data = from_arrays(generator.normal(size=(16_000, 1)), generator.normal(size=16_000), task="regression")
+    data = from_arrays(
+        generator.normal(size=(16_000, 1)), generator.normal(size=16_000), task=TaskOptions(task="regression")
+    )
     told = predicted(data, [torch.zeros(len(data.test), 1)])["predicted"]
     record = replace(study(30), result=study(30).result | {"predicted": told})
     figure = FIGURES["predictions"].draw(frames(record), record)
@@ -449,7 +462,9 @@ def test_notices_are_sentences_and_minus_signs_are_one() -> None:
 
 def test_entropy_is_the_log_loss_of_the_shares() -> None:
     """On rows with the training rows' shares the prior's log loss is their entropy."""
-    data = from_arrays(np.zeros((40, 1)) + np.arange(40)[:, None], np.array(["a"] * 10 + ["b"] * 30), task="binary")
+    data = from_arrays(
+        np.zeros((40, 1)) + np.arange(40)[:, None], np.array(["a"] * 10 + ["b"] * 30), task=TaskOptions(task="binary")
+    )
     data = replace(data, metric=METRICS["log_loss"])
     share = float(data.training.targets.mean())
     _, made = baseline(data, data.training, data.training)

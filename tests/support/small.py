@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from hpsearch.data import Data, from_arrays
+from hpsearch.data.options import TaskOptions
 from hpsearch.trial import Architecture, TrialSpec
 
 
@@ -22,7 +23,7 @@ def small_data(task: str = "multiclass", dtype: torch.dtype = torch.float64) -> 
         "binary": np.where(score > 0, "yes", "no"),
         "multiclass": np.digitize(score, [-0.5, 0.5]),
     }[task]
-    return from_arrays(inputs, targets, name=task, task=task).to("cpu", dtype)
+    return from_arrays(inputs, targets, name=task, task=TaskOptions(task=task)).to("cpu", dtype)
 
 
 def small_spec(data: Data, **changes: Any) -> TrialSpec:

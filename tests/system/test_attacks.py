@@ -645,7 +645,7 @@ def test_an_archive_that_unpacks_into_too_much(tmp_path: Path) -> None:
 @pytest.mark.parametrize("end", ["csv.gz", "parquet"])
 def test_a_table_that_unpacks_into_too_much(end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table of a few kilobytes that unpacks into more than the memory takes is refused."""
-    for module in ("hpsearch.data.columns.opening", "hpsearch.data.columns.frames"):
+    for module in ("hpsearch.data.loaders.csv_bytes", "hpsearch.data.columns.frames"):
         monkeypatch.setattr(f"{module}.memory", lambda: 2_000_000)
     file = tmp_path / f"x.{end}"
     if end == "csv.gz":

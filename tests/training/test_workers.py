@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from hpsearch.data import from_arrays
+from hpsearch.data.options import SplitOptions, TaskOptions
 from hpsearch.errors import UserError
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.testing import ScriptedEngine
@@ -194,7 +195,9 @@ def equal(one: TrainingRun, other: TrainingRun) -> bool:
 def test_data_arrive_without_test_rows() -> None:
     """What a worker gets is what it trains and validates on, bit for bit, on every fold; test rows stay behind."""
     rows = torch.randn(60, 3, generator=torch.Generator().manual_seed(1)).numpy()
-    data = from_arrays(rows, rows[:, 0] > 0, name="d", folds=3, class_weights="balanced").to("cpu", torch.float64)
+    data = from_arrays(
+        rows, rows[:, 0] > 0, name="d", task=TaskOptions(class_weights="balanced"), split=SplitOptions(folds=3)
+    ).to("cpu", torch.float64)
     got = unpack(pack(data))
     for fold in range(3):
         for part in ("training", "validation"):
@@ -392,7 +395,7 @@ trials = 5
 def test_folds_train_in_processes() -> None:
     """Cross-validated trials whose folds train in a process are those of this one."""
     rows = torch.randn(40, 3, generator=torch.Generator().manual_seed(1)).numpy()
-    data = from_arrays(rows, rows[:, 0] > 0, name="d", folds=2).to("cpu", torch.float64)
+    data = from_arrays(rows, rows[:, 0] > 0, name="d", split=SplitOptions(folds=2)).to("cpu", torch.float64)
     specs = specs_of(data, 2, batch_size=10)
     here, there = Several(list(specs)), Several(list(specs))
     make_engine("reference", data).run(here)

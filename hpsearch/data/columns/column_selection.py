@@ -5,12 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow.compute as pc
 
-from hpsearch.data.cells import shown
-from hpsearch.data.columns import texts
+from hpsearch.data.columns import parsing
 from hpsearch.data.columns.column_types import KINDS, MOST_CATEGORIES, Entry, Seen
 from hpsearch.data.columns.error_messages import among_dates, among_numbers, misread
 from hpsearch.data.columns.table import absent
-from hpsearch.errors import UserError
+from hpsearch.errors import UserError, shown
 
 LONG_TEXT = 40  # characters
 MOST = 0.5  # of the cells are numbers or dates: what the few other texts mean is worth a question
@@ -61,7 +60,7 @@ def _forced(seen: Seen, name: str) -> Entry:
         cells = seen.text if seen.is_text else seen.cells
         rows = seen.rows[:1]
         if name == "number" and seen.is_text:
-            rows = seen.rows[texts.numbers(cells, seen.table.decimal)[1]]
+            rows = seen.rows[parsing.numbers(cells, seen.table.decimal)[1]]
         if name == "date" and seen.is_text and (why := among_dates(seen.table, seen.name, seen.text, 0)):
             raise UserError(f"column {shown(seen.name)} (kind date): {why}.")
         raise misread(seen.table, seen.name, f"{kind.expected} (kind {name})", rows)
@@ -81,7 +80,7 @@ def _constant(seen: Seen) -> str | None:
         first = None if gone.all() else known[0]
     if not same:
         return None
-    return "all cells are empty" if first is None else f"all cells are {shown(first)}"
+    return "all cells are empty" if first is None else f"all cells are {shown(str(first))}"
 
 
 def _identifier(seen: Seen, entry: Entry) -> tuple[str, str] | None:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from hpsearch.data.cells import Array
-from hpsearch.data.columns import dates, texts
+from hpsearch.data.columns import dates, parsing
 from hpsearch.data.columns.error_messages import misread
 from hpsearch.data.columns.table import Cells, Table, absent, take
 
@@ -42,7 +42,7 @@ class Seen:
     @property
     def text(self) -> Any:
         """The cells as text, empty ones null."""
-        return texts.plain(texts.as_text(self.cells), self.missing_values)
+        return parsing.plain(parsing.as_text(self.cells), self.missing_values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +75,13 @@ def distinct_texts(seen: Seen) -> list[tuple[str, int]]:
 def _plan_number(seen: Seen) -> Entry | None:
     if not seen.is_text:
         return {"name": seen.name, "kind": "number"} if seen.cells.dtype.kind in "biuf" else None
-    values, other = texts.numbers(seen.text, seen.table.decimal)
+    values, other = parsing.numbers(seen.text, seen.table.decimal)
     if not other.any():
         return {"name": seen.name, "kind": "number"}
     known = ~np.isnan(values)
     mostly = known.sum() >= MOSTLY * (known.sum() + other.sum()) and len(np.unique(values[known])) > FEW_VALUES
-    infinite = known.any() and bool(texts.matches(seen.text.filter(other), texts.INFINITE).all())
-    codes = texts.matches(seen.text, texts.LEADING_ZEROS).any()  # 01067 among 10115: names, not numbers
+    infinite = known.any() and bool(parsing.matches(seen.text.filter(other), parsing.INFINITE).all())
+    codes = parsing.matches(seen.text, parsing.LEADING_ZEROS).any()  # 01067 among 10115: names, not numbers
     if not codes and (mostly or infinite or _has_thousands(seen, known | other)):
         raise misread(seen.table, seen.name, "a number", seen.rows[other])
     return None
@@ -93,8 +93,8 @@ def _has_thousands(seen: Seen, full: Array) -> bool:
     plain = (
         plain if seen.table.decimal == "." else pc.replace_substring(pc.replace_substring(plain, ",", "."), ";", ",")
     )
-    thousands = texts.matches(plain, texts.THOUSANDS)
-    return bool(thousands.any()) and not (full & ~thousands & ~texts.matches(plain, texts.NUMBER)).any()
+    thousands = parsing.matches(plain, parsing.THOUSANDS)
+    return bool(thousands.any()) and not (full & ~thousands & ~parsing.matches(plain, parsing.NUMBER)).any()
 
 
 def _read_number(entry: Entry, cells: Any, decimal: str) -> tuple[Array, Array]:
@@ -102,7 +102,7 @@ def _read_number(entry: Entry, cells: Any, decimal: str) -> tuple[Array, Array]:
         usable = cells.dtype.kind in "biuf"
         values = cells.astype(np.float64) if usable else np.full(len(cells), np.nan)
         return values, np.full(len(cells), not usable) & ~absent(cells)
-    return texts.numbers(cells, decimal)
+    return parsing.numbers(cells, decimal)
 
 
 def _plan_date(seen: Seen) -> Entry | None:
@@ -135,13 +135,13 @@ def _plan_boolean(seen: Seen) -> Entry | None:
     if not seen.is_text:
         return None
     distinct = seen.text.drop_null().unique()
-    pair = texts.truth_pair(distinct.to_pylist()) if len(distinct) == 2 else None
+    pair = parsing.truth_pair(distinct.to_pylist()) if len(distinct) == 2 else None
     return None if pair is None else {"name": seen.name, "kind": "boolean", "false": pair[0], "true": pair[1]}
 
 
 def _read_boolean(entry: Entry, cells: Any, decimal: str) -> tuple[Array, Array]:
     known = [entry["false"].lower(), entry["true"].lower()]
-    values = texts.positions(pc.utf8_lower(texts.as_text(cells)), known)
+    values = parsing.positions(pc.utf8_lower(parsing.as_text(cells)), known)
     other = values == len(known)
     return np.where(other, np.nan, values), other
 
@@ -157,7 +157,7 @@ def _plan_category(seen: Seen) -> Entry:
 
 
 def _read_category(entry: Entry, cells: Any, decimal: str) -> tuple[Array, Array]:
-    return texts.positions(texts.as_text(cells), entry["categories"]), np.zeros(len(cells), dtype=bool)
+    return parsing.positions(parsing.as_text(cells), entry["categories"]), np.zeros(len(cells), dtype=bool)
 
 
 KINDS: Mapping[str, Kind] = {

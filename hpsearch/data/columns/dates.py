@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from hpsearch.data.cells import Array
-from hpsearch.data.columns import texts
+from hpsearch.data.columns import parsing
 
 ISO = "ISO8601"
 ISO_CELL = r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?$"
@@ -35,12 +35,12 @@ PERIODS = {"year": 365.2425, "week": 7.0, "day": 1.0}
 
 def find_format(cells: pa.Array) -> tuple[str, str | None] | None:
     """Return the format of text cells, and the other one that would read them all as well; None where they are no dates."""
-    distinct = cells.filter(pa.array(~texts.missing(cells))).unique()
+    distinct = cells.filter(pa.array(~parsing.missing(cells))).unique()
     if not len(distinct):
         return None
     first = distinct[0].as_py()
     for pattern, formats in FORMATS.items():
-        if texts.matches(distinct.slice(0, 1), pattern)[0]:
+        if parsing.matches(distinct.slice(0, 1), pattern)[0]:
             times = ("",) if formats == (ISO,) else TIMES
             ends = [time for time in times if formats == (ISO,) or first.count(":") == time.count(":")]
             fitting = [f + end for f in formats for end in ends if not _unread(distinct, f + end).any()]
@@ -55,7 +55,7 @@ def expected(form: str) -> str:
 
 def ways(cells: pa.Array) -> dict[str, Array]:
     """Return in which rows [N] text cells look like dates, for each pattern of `FORMATS` that one has and that is no number's."""
-    found = {pattern: texts.matches(cells, pattern) for pattern in FORMATS if pattern != DIGITS}
+    found = {pattern: parsing.matches(cells, pattern) for pattern in FORMATS if pattern != DIGITS}
     return {pattern: rows for pattern, rows in found.items() if rows.any()}
 
 
@@ -65,7 +65,7 @@ def read_days(cells: pa.Array, form: str) -> tuple[Array, Array]:
     values = np.append(_days_of_distinct(encoded.dictionary, form), np.nan)
     codes = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(zero_copy_only=False)
     days = values[codes]
-    return days, np.isnan(days) & ~texts.missing(cells)
+    return days, np.isnan(days) & ~parsing.missing(cells)
 
 
 def days_of(times: Array) -> Array:
@@ -97,7 +97,7 @@ def _unread(distinct: pa.Array, form: str) -> Array:
 def _days_of_distinct(distinct: pa.Array, form: str) -> Array:
     cells = np.array(distinct.to_numpy(zero_copy_only=False), dtype=object)
     if form == ISO:
-        cells[~texts.matches(distinct, ISO_CELL)] = None
+        cells[~parsing.matches(distinct, ISO_CELL)] = None
     try:
         read = pd.to_datetime(pd.Series(cells, dtype=object), format=form, errors="coerce", utc=True)
     except (ValueError, OverflowError, TypeError):

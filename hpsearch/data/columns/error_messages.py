@@ -11,22 +11,22 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from hpsearch.data.cells import Array, listed, shown
-from hpsearch.data.columns import dates, texts
+from hpsearch.data.cells import Array
+from hpsearch.data.columns import dates, parsing
 from hpsearch.data.columns.table import Table
-from hpsearch.errors import UserError
+from hpsearch.errors import UserError, listed, shown
 
 FEW_TEXTS = 5  # that a column of numbers may have for missing cells; more are not listed
 
 # What a cell may be that is no number, and what to do then: in a file, and elsewhere.
 HINTS = {
-    texts.THOUSANDS: ("Write numbers without separators of thousands",) * 2,
+    parsing.THOUSANDS: ("Write numbers without separators of thousands",) * 2,
     r"^[+-]?\d+,\d+$": (
         "If the comma is a decimal mark, give decimal ',' (--set data.decimal=,)",
         "If the comma is a decimal mark, write a point",
     ),
-    texts.INFINITE: ("Give a finite number or an empty cell",) * 2,
-    texts.LEADING_ZEROS: (
+    parsing.INFINITE: ("Give a finite number or an empty cell",) * 2,
+    parsing.LEADING_ZEROS: (
         "Write it without leading zeros, or give the column the kind category (columns)",
         "Write it without leading zeros",
     ),
@@ -35,7 +35,7 @@ HINTS = {
 
 def misread(table: Table, name: str, expected: str, rows: Array, hint: str = "") -> UserError:
     """Return the error about the cells of a column in some rows (counted from 0), the first of which is shown."""
-    cells = texts.as_text(table.column(name))
+    cells = parsing.as_text(table.column(name))
     cell, count = str(cells[int(rows[0])].as_py()), len(rows)
     more = f" (and {count - 1:,} more cell{'s' * (count != 2)})" if count > 1 else ""
     hint = hint or _known(table, cell) or _otherwise(table, name, expected, cells.take(pa.array(rows)))
@@ -75,12 +75,12 @@ def _converter(expected: str) -> str:
 
 def among_numbers(table: Table, name: str, cells: Any, share: float) -> str:
     """Return the sentence on a column of texts that are numbers with a unit, or mostly numbers beside a few texts; else nothing."""
-    if found := texts.unit(cells):
+    if found := parsing.unit(cells):
         return f"its cells are numbers with {shown(found)}: write the numbers alone, and the column is a number"
-    values, other = texts.numbers(cells, table.decimal)
+    values, other = parsing.numbers(cells, table.decimal)
     known, strays = int((~np.isnan(values)).sum()), cells.filter(pa.array(other)).unique().to_pylist()
     few = 0 < len(strays) <= FEW_TEXTS and known >= share * (known + int(other.sum()))
-    if not few or texts.matches(cells, texts.LEADING_ZEROS).any():
+    if not few or parsing.matches(cells, parsing.LEADING_ZEROS).any():
         return ""
     part = known / (known + int(other.sum()))
     return (
@@ -93,7 +93,7 @@ def among_dates(table: Table, name: str, cells: Any, share: float) -> str:
     """Return the sentence on a column of texts that are mostly dates, written in several ways or beside a few other texts; else nothing."""
     ways = dates.ways(cells)
     dated = np.logical_or.reduce([*ways.values()]) if ways else np.zeros(len(cells), dtype=bool)  # [N]
-    other = ~dated & ~texts.missing(cells)
+    other = ~dated & ~parsing.missing(cells)
     strays = cells.filter(pa.array(other)).unique().to_pylist()
     if dated.sum() < share * (dated.sum() + other.sum()) or not dated.any() or len(strays) > FEW_TEXTS:
         return ""

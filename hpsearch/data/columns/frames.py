@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hpsearch.data.cells import Array, listed, shown, to_array, to_numbers
-from hpsearch.data.columns.opening import MEMORY_A_BYTE, memory
+from hpsearch.data.cells import Array, to_array, to_numbers
 from hpsearch.data.columns.table import Cells, Table
-from hpsearch.errors import UserError
+from hpsearch.data.loaders.csv_bytes import MEMORY_A_BYTE, memory
+from hpsearch.errors import UserError, listed, shown
 
 
 def table_of(frame: Any, source: str = "pandas frame") -> Table:
@@ -48,7 +48,7 @@ def table_of_array(inputs: Any) -> Table:
         raise UserError(
             f"inputs: shape {array.shape}, [rows, columns] expected, neither empty, where columns are asked for."
         )
-    values = np.column_stack([to_numbers(array[:, i], f"column {shown(i)}") for i in range(array.shape[1])])
+    values = np.column_stack([to_numbers(array[:, i], f"column {shown(str(i))}") for i in range(array.shape[1])])
     names = tuple(str(place) for place in range(values.shape[1]))
     columns = tuple(np.ascontiguousarray(column, dtype=np.float64) for column in values.T)
     return Table(names, columns, "arrays", range(len(values)), kinds=dict.fromkeys(names, "number"))
@@ -76,7 +76,7 @@ def read_parquet(file: Path) -> Table:
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"no readable Parquet file ({shown(error, 120)}). Fetch or write it again.") from None
+        raise UserError(f"no readable Parquet file ({shown(str(error), 120)}). Fetch or write it again.") from None
     table = table.select([name for name in table.column_names if not name.startswith("__index_level_")])
     check_names(table.column_names)
     return _table(table.column_names, table.columns, file.name, range(1, table.num_rows + 1), ("Parquet",))
@@ -131,7 +131,7 @@ def _cells(column: Any, name: str) -> Cells:
         cast = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         return np.array(cast, dtype=np.float64)
     raise UserError(
-        f"column {shown(name)} holds {shown(kind)}; numbers, text, truth values or dates expected. Convert or drop it."
+        f"column {shown(name)} holds {shown(str(kind))}; numbers, text, truth values or dates expected. Convert or drop it."
     )
 
 

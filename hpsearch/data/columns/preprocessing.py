@@ -15,10 +15,10 @@ from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from hpsearch.data.cells import Array, shown
+from hpsearch.data.cells import Array
 from hpsearch.data.columns import dates
 from hpsearch.data.columns.column_types import Entry
-from hpsearch.errors import UserError
+from hpsearch.errors import UserError, shown
 
 VERSION = 1
 ROWS_AT_ONCE = 65_536

@@ -1,146 +1,105 @@
-"""From a file to a `Table`: CSV, TSV and Parquet.
+"""READ: the cells of a table as a matrix of numbers, by the preprocessing that a network carries.
 
-Text is read as text by Arrow's reader (17 times as fast as pandas', measured), after `structure` has found every row sound; what
-the file leaves open (separator, header, encoding, decimal mark) is found, and said with its reason.
+A number is itself, a truth value 0 or 1, a date the days since 1970-01-01, a category its place among the known ones (their number for
+another text), a missing cell NaN. Which rows train plays no part here; `preprocessing` makes inputs of these numbers.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
+import numpy as np
 
-from hpsearch.data.cells import shown
-from hpsearch.data.columns import texts
-from hpsearch.data.columns.dialect import SEPARATORS, find_decimal, find_header, find_separator
-from hpsearch.data.columns.frames import check_names, read_parquet
-from hpsearch.data.columns.opening import decode, find_file, read_bytes
-from hpsearch.data.columns.structure import Rows, find_rows
-from hpsearch.data.columns.table import Table
-from hpsearch.errors import UserError
-
-MOST_COLUMNS = 50_000
-LONGEST_ROW = 2**30  # bytes; Arrow reads blocks of less than 2 GiB
+from hpsearch.data.cells import Array
+from hpsearch.data.columns import dates, parsing
+from hpsearch.data.columns.column_types import KINDS, Entry
+from hpsearch.data.columns.error_messages import misread
+from hpsearch.data.columns.frames import table_of
+from hpsearch.data.columns.table import Cells, Table, ends, meant, nearest
+from hpsearch.errors import UserError, listed, shown
 
 
-def read_table(
-    path: str | Path,
-    *,
-    separator: str | None = None,
-    header: bool | None = None,
-    encoding: str | None = None,
-    decimal: str | None = None,
-    expected: Sequence[str] = (),
-) -> Table:
-    """Return a CSV, TSV (gzipped or not) or Parquet file as a table.
+def read_columns(preprocessing: Mapping[str, Any], source: Any) -> Array:
+    """Return the columns of new rows as numbers [N, columns] float64, NaN for missing cells.
 
     Args:
-        path: a local file; Parquet is known by how it begins.
-        separator: what separates cells; found if left out, as are the others.
-        header: whether the first line holds the columns' names; without one they are called "0", "1", …
-        encoding: as Python calls it.
-        decimal: "." or ",".
-        expected: names that the caller will ask for; they tell a header.
+        preprocessing: of kind "table", see `hpsearch.data.columns.preprocessing`.
+        source: a `Table`, a pandas frame, or an array [N, columns] where the network was trained on one.
 
     Raises:
-        UserError: the file cannot be read as a table; one line says where and why.
+        UserError: a column is missing; a cell is no number, no date, infinite, or missing where nothing takes its place.
     """
-    file = find_file(path)
-    if _begins(file, b"PAR1") or file.suffix.lower() in (".parquet", ".pq"):
-        return replace(read_parquet(file), door="file")
-    content, encoding, why_encoding = decode(read_bytes(file), encoding)
-    content = content if content.endswith(b"\n") else content + b"\n"
-    separator, why_separator = find_separator(content, separator)
-    rows = find_rows(content, separator)
-    columns = _columns(content, separator, rows)
-    first = [cells[0].as_py() for cells in columns]
-    header, why_header = find_header(first, header, expected)
-    names = _names(first, header)
-    columns = [pc.utf8_trim_whitespace(cells.slice(1 if header else 0)) for cells in columns]
-    if not len(columns[0]):
-        raise UserError("only a line of names, no rows. Give a table with rows.")
-    decimal, why_decimal = find_decimal(columns, names, decimal, separator)
-    found = {"separator": separator, "header": header, "encoding": encoding, "decimal": decimal}
-    return Table(
-        names,
-        tuple(columns),
-        file.name,
-        rows.lines[1:] if header else rows.lines,
-        "line",
-        found,
-        (
-            f"separator {SEPARATORS.get(separator, separator)}: {why_separator}",
-            f"the first line holds {'names' if header else 'values'}: {why_header}",
-            f"encoding {encoding}: {why_encoding}",
-            f"decimal mark '{decimal}': {why_decimal}",
-        ),
-        (f"Read as {encoding}, since {why_encoding}.",)
-        if encoding in ("cp1252", "latin-1") and why_encoding[0] == "l"
-        else (),
-        door="file",
+    table = source if isinstance(source, Table) else _table(preprocessing, source)
+    missing_values = tuple((preprocessing.get("reading") or {}).get("missing_values") or ())
+    entries = preprocessing["columns"]
+    _check_names(table, entries)
+    numbers = np.empty((len(table), len(entries)))
+    for place, entry in enumerate(entries):
+        numbers[:, place] = read_column(entry, table, missing_values)
+    return numbers
+
+
+def _check_names(table: Table, entries: Sequence[Entry]) -> None:
+    """Refuse rows without a column, and name the one that may be meant: none that is another column already."""
+    known = {entry["name"] for entry in entries}
+    gone = [name for name in known if name not in table.names]
+    if gone and table.reading.get("header") is not False:
+        first = next(entry["name"] for entry in entries if entry["name"] in gone)
+        others = [name for name in table.names if name not in known]
+        more = f" (and {len(gone) - 1:,} more)" if len(gone) > 1 else ""
+        what = f"{near} Columns" if (near := nearest(first, others)) else "Columns"
+        raise UserError(f"no column {shown(first)}{more}. {what}: {ends(table.names)}.")
+
+
+def read_column(entry: Entry, table: Table, missing_values: Sequence[str] = ()) -> Array:
+    """Return one column's numbers [N]; see `read_columns`."""
+    kind, name = KINDS[entry["kind"]], entry["name"]
+    cells: Cells = table.column(name)
+    given = cells if isinstance(cells, np.ndarray) else parsing.plain(cells, missing_values)
+    values, other = kind.read(entry, given, table.decimal)
+    if other.any():
+        expected = dates.expected(entry["format"]) if entry["kind"] == "date" else kind.expected
+        raise misread(table, name, expected, np.flatnonzero(other))
+    infinite = np.isinf(values)
+    if infinite.any():
+        row = int(infinite.argmax())
+        raise UserError(
+            f"column {shown(name)}: {table.where(row)} holds an infinite number, a finite one expected. Drop or replace it."
+        )
+    if entry.get("fill", 0) is None and np.isnan(values).any():
+        raise missing_cells(table, name, values)
+    return values
+
+
+def missing_cells(table: Table, name: str, values: Array) -> UserError:
+    """Return the error about missing cells in a column that may have none."""
+    gone = np.isnan(values)
+    count = int(gone.sum())
+    return UserError(
+        f"column {shown(name)} has {count:,} missing cell{'s' * (count != 1)}, the first in {table.where(int(gone.argmax()))}. "
+        "Fill them, drop the rows or the column, or give missing 'median'."
     )
 
 
-def read_like(path: str | Path, preprocessing: dict[str, Any]) -> Table:
-    """Return a file of new rows for a network whose table was read before: with or without header as that one, the rest found afresh.
-
-    Raises:
-        UserError: see `read_table`.
-    """
-    header = preprocessing.get("reading", {}).get("header")
-    expected = [column["name"] for column in preprocessing["columns"]]
-    table = replace(read_table(path, header=header, expected=expected), door="new")
-    unread, other = _unread(table, preprocessing["columns"], table.decimal), "," if table.decimal == "." else "."
-    if not unread or _unread(table, preprocessing["columns"], other) >= unread:
-        return table
-    return replace(table, reading={**table.reading, "decimal": other})
+def unused(preprocessing: Mapping[str, Any], source: Any) -> str | None:
+    """Return the notice about columns of new rows that the network does not know, or None."""
+    names = source.names if isinstance(source, Table) else [str(name) for name in getattr(source, "columns", ())]
+    known = {entry["name"] for entry in (*preprocessing["columns"], *preprocessing.get("dropped", ()))}
+    extra = [name for name in names if name not in known and name != preprocessing.get("target")]
+    return f"Columns that are not used: {listed(extra)}." if extra else None
 
 
-def _unread(table: Table, entries: Sequence[dict[str, Any]], decimal: str) -> int:
-    """Return how many cells of a network's numbers are none with this decimal mark: a single mistake must not decide which it is."""
-    cells = [table.column(e["name"]) for e in entries if e["kind"] == "number" and e["name"] in table.names]
-    return sum(int(texts.numbers(texts.plain(one, ()), decimal)[1].sum()) for one in cells if isinstance(one, pa.Array))
-
-
-def _begins(file: Path, start: bytes) -> bool:
-    try:
-        with file.open("rb") as opened:
-            return opened.read(len(start)) == start
-    except OSError as error:
-        raise UserError(f"{error.strerror}. Give a file that can be read.") from None
-
-
-def _columns(content: bytes, separator: str, rows: Rows) -> list[Any]:
-    """Return the cells of each column as text, the first line with them."""
-    if rows.cells > MOST_COLUMNS or rows.longest > LONGEST_ROW:
+def _table(preprocessing: Mapping[str, Any], source: Any) -> Table:
+    if hasattr(source, "columns") and hasattr(source, "iloc"):
+        return table_of(source)
+    values = np.asarray(source)
+    entries = [*preprocessing["columns"], *preprocessing.get("dropped", ())]
+    if values.ndim != 2 or values.dtype.kind not in "biuf":
         raise UserError(
-            f"rows of {rows.cells:,} cells and up to {rows.longest:,} bytes; at most {MOST_COLUMNS:,} cells expected. "
-            "Is this the right separator? Give another."
+            f"rows of shape {values.shape}, a frame or numbers [rows, columns] expected. Give one of these."
         )
-    names = [str(place) for place in range(rows.cells)]
-    block = max(2**24, 2 * rows.longest)
-    try:
-        read = pyarrow.csv.read_csv(
-            pa.BufferReader(content),
-            pyarrow.csv.ReadOptions(column_names=names, block_size=min(block, 2**31 - 1), use_threads=False),
-            pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=True),
-            pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
+    if values.shape[1] != len(entries) or {entry["name"] for entry in entries} != set(map(str, range(len(entries)))):
+        raise UserError(
+            f"{values.shape[1]:,} columns without names, {meant('', [entry['name'] for entry in entries])} Give a frame with these."
         )
-    except pa.ArrowException as error:
-        raise UserError(f"not readable as a table ({shown(error, 120)}). Mend the file.") from None
-    if read.num_rows != len(rows.lines):
-        raise UserError(f"{read.num_rows:,} rows read, {len(rows.lines):,} expected. Check the quotes of the file.")
-    return [column.combine_chunks() for column in read.columns]
-
-
-def _names(first: Sequence[str], header: bool) -> tuple[str, ...]:
-    if not header:
-        return tuple(str(place) for place in range(len(first)))
-    names = [name.strip() for name in first]
-    if not names[0] and all(names[1:]):
-        names[0] = "unnamed"  # pandas writes a frame's index so
-    check_names(names)
-    return tuple(names)
+    names = tuple(str(place) for place in range(values.shape[1]))
+    return Table(names, tuple(values[:, place] for place in range(values.shape[1])), "arrays", range(len(values)))

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.data.cells import Array, listed, shown
-from hpsearch.errors import UserError
+from hpsearch.data.cells import Array
+from hpsearch.errors import UserError, listed, shown
 
 # One column: a NumPy array of numbers or datetime64[us] (missing: NaN, NaT), or a pyarrow array of text (missing: null or empty).
 Cells = Any

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas
 
-from hpsearch.data.cells import Array, shown
+from hpsearch.data.cells import Array
 from hpsearch.data.loaders.array_headers import check_archive, check_single, explained
 from hpsearch.data.loaders.array_names import Parts, choose, inputs_of
-from hpsearch.data.loaders.sources import Raw
-from hpsearch.errors import UserError
+from hpsearch.data.raw import Raw
+from hpsearch.errors import UserError, shown
 
 ENDS = (".npz", ".npy")
 

@@ -13,9 +13,8 @@ from zipfile import ZipFile
 
 import numpy as np
 
-from hpsearch.data.cells import shown
 from hpsearch.data.memory import check_memory
-from hpsearch.errors import UserError
+from hpsearch.errors import UserError, shown
 
 LARGEST_HEADER = 10_000  # bytes, NumPy's own limit
 WORKING = 8  # bytes for each number beside the array itself: the float64 copy that is standardised
@@ -88,7 +87,7 @@ def _check(declared: Declared, size: int, what: str) -> None:
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Turn what NumPy and zipfile say of a bad file into one line that names it."""
-    where = f"file {shown(path, 300)}"
+    where = f"file {shown(str(path), 300)}"
     try:
         yield
     except UserError as error:

@@ -6,8 +6,7 @@ X, y · x_train, y_train, x_test, y_test (Keras) · train_images, train_labels, 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from hpsearch.data.cells import listed, shown
-from hpsearch.errors import UserError, suggestion
+from hpsearch.errors import UserError, listed, shown, suggestion
 
 PAIRS = (
     ("x", "y"),

@@ -5,18 +5,20 @@ A row's loader fixes what is particular to its source and takes (root, download)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpsearch.data.loaders.sources import Raw, cifar10, embedded, idx_images, idx_letters
-from hpsearch.errors import UserError, look_up, normalized
+from hpsearch.data.loaders.sources import cifar10, embedded, idx_images, idx_letters
+from hpsearch.data.options import SplitOptions, TaskOptions
+from hpsearch.data.raw import Raw
+from hpsearch.errors import UserError, look_up
 
 if TYPE_CHECKING:
     from hpsearch.data.dataset import Data
-    from hpsearch.data.splits import Folds, Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,16 +134,9 @@ def load(
     *,
     root: str | Path | None = None,
     download: bool = False,
-    seed: int = 0,
-    validation: Size = None,
-    test: Size = None,
-    task: str | None = None,
-    metric: str | None = None,
-    rows: int | None = None,
+    task: TaskOptions = TaskOptions(),
+    split: SplitOptions = SplitOptions(),
     size: int | None = None,
-    folds: Folds = None,
-    whole: bool = False,
-    class_weights: str = "none",
 ) -> Data:
     """Return a row of `DATASETS`, or any data set of torchvision's whose items are (image, class), as `Data`, float32 on the CPU.
 
@@ -149,37 +144,30 @@ def load(
         name: a row of `DATASETS`, or torchvision's name.
         root: the folder that holds the files, for data sets that have some; MNIST's are in ROOT/MNIST/raw.
         download: whether files that are missing may be fetched; without it nothing touches the network.
-        seed: decides which rows go where.
-        validation: a share of the rows that are not given test rows, or a number of rows; the row's default if left out.
-        test: likewise, for data sets without test rows of their own.
-        task: a name of `TASKS`; inferred from the targets if left out.
-        metric: a name of `METRICS` that fits the task; the task's first if left out.
-        rows: at most so many training rows, classes in equal shares.
+        task: what is predicted.
+        split: which rows train, validate and test; the row's own default of `validation` if left out, and no `test` for data sets with
+            test rows of their own.
         size: the side in pixels that torchvision's images are resized to, where they are no row of `DATASETS`.
-        folds: divide all rows but the test rows in so many parts, each of which validates in turn; "auto": 5 for few rows.
-        whole: train on all rows but the test rows; the validation rows are the same.
-        class_weights: "balanced" weighs each class by N / (C · its training rows).
 
     Raises:
         UserError: no such data set, no folder, missing or damaged files, options that do not fit.
     """
-    name, row = _found(name, size)
+    name, row = _find(name, size)
     try:
         raw = row.loader(None if root is None else Path(root).expanduser(), download)
     except UserError as error:
         raise UserError(f"data '{name}': {error}") from None
     from hpsearch.data.assemble import assemble
-    from hpsearch.data.splits import Sizes
 
-    default = None if isinstance(folds, int) else row.validation
-    sizes = Sizes(default if validation is None else validation, test, rows, raw.given_test, folds, whole)
-    return assemble(raw, name, row.title, sizes, seed=seed, task=task, metric=metric, class_weights=class_weights)
+    if split.validation is None and not isinstance(split.folds, int):
+        split = replace(split, validation=row.validation)
+    return assemble(raw, name, row.title, task, split)
 
 
-def _found(name: str, size: int | None) -> tuple[str, NamedData]:
+def _find(name: str, size: int | None) -> tuple[str, NamedData]:
     """Return a data set by its name, whatever its case; torchvision is looked into for names that `DATASETS` has not."""
     own = {key.replace("_", ""): key for key in DATASETS}
-    key = own.get(normalized(name))
+    key = own.get(plain(name))
     if key is not None and size is not None:
         raise UserError(f"data '{key}': size {size}: its images keep their size. Remove data.size.")
     if key is not None:
@@ -190,3 +178,8 @@ def _found(name: str, size: int | None) -> tuple[str, NamedData]:
         return name, look_up(DATASETS, name, "data set")
     description = "images and classes, from torchvision"
     return kind, NamedData(kind, "folder", description, lambda root, download: read_set(kind, root, download, size))
+
+
+def plain(name: str) -> str:
+    """Return the letters and digits of a name in lower case."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())

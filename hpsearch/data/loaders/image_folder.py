@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from hpsearch.data.cells import listed, shown
 from hpsearch.data.loaders.pixels import (
     FORMATS,
     common_size,
@@ -23,8 +22,8 @@ from hpsearch.data.loaders.pixels import (
     resized_notice,
     without_colour,
 )
-from hpsearch.data.loaders.sources import Raw
-from hpsearch.errors import UserError
+from hpsearch.data.raw import Raw
+from hpsearch.errors import UserError, listed, shown
 
 PARTS = {"train": "train", "training": "train", "test": "test", "val": "val", "valid": "val", "validation": "val"}
 KINDS = ", ".join(sorted(end[1:] for end in FORMATS))
@@ -102,14 +101,14 @@ def _classes(folder: Path) -> tuple[Labelled, int]:
     for place in _subfolders(folder):
         images, rest = find_images(place)
         if not images:
-            raise UserError(f"class folder {shown(place, 300)} holds no images ({KINDS}). Add some or remove it.")
+            raise UserError(f"class folder {shown(str(place), 300)} holds no images ({KINDS}). Add some or remove it.")
         labelled += [(image, _label(place)) for image in images]
         others += len(rest)
     if not labelled:
         loose, _ = find_images(folder)
         what = f"{len(loose):,} images, but no folder for a class" if loose else "no images"
         raise UserError(
-            f"{shown(folder, 300)} holds {what}. Expected: a folder for each class with its images ({KINDS}) in it."
+            f"{shown(str(folder), 300)} holds {what}. Expected: a folder for each class with its images ({KINDS}) in it."
         )
     return labelled, others + sum(place.is_file() for place in folder.iterdir() if not place.name.startswith("."))
 
@@ -119,12 +118,12 @@ def _checked(training: Labelled, test: Labelled, folder: Path) -> Labelled:
     known, tested = {label for _, label in training}, {label for _, label in test}
     if len(known) < 2:
         raise UserError(
-            f"{shown(folder, 300)} holds 1 class ({listed([*known])}), at least 2 needed. Give a folder for each class."
+            f"{shown(str(folder), 300)} holds 1 class ({listed([*known])}), at least 2 needed. Give a folder for each class."
         )
     if test and known != tested:
         where, absent = ("training", tested - known) if tested - known else ("test", known - tested)
         raise UserError(
-            f"class {listed(sorted(absent))} has no {where} images in {shown(folder, 300)}. Add some or remove it."
+            f"class {listed(sorted(absent))} has no {where} images in {shown(str(folder), 300)}. Add some or remove it."
         )
     return training
 
@@ -132,7 +131,7 @@ def _checked(training: Labelled, test: Labelled, folder: Path) -> Labelled:
 def _label(folder: Path) -> str:
     """Return a class's name."""
     if not folder.name.isprintable():
-        raise UserError(f"class folder {shown(folder, 300)}: its name does not print. Rename it.")
+        raise UserError(f"class folder {shown(str(folder), 300)}: its name does not print. Rename it.")
     return folder.name
 
 
@@ -151,7 +150,7 @@ def _subfolders(folder: Path) -> list[Path]:
         )
     except OSError as error:
         raise UserError(
-            f"folder {shown(folder, 300)}: {error.strerror}. Give a folder of images that can be read."
+            f"folder {shown(str(folder), 300)}: {error.strerror}. Give a folder of images that can be read."
         ) from None
     return [_contained(place, folder) for place in inside if place.is_dir()]
 
@@ -168,9 +167,9 @@ def _files(folder: Path) -> Iterator[Path]:
 def _contained(path: Path, folder: Path) -> Path:
     """Return a path, if it is no link that leaves the folder, nor one to a folder, which would not be followed."""
     if path.is_symlink() and (path.is_dir() or not path.resolve().is_relative_to(folder.resolve())):
-        raise UserError(f"{shown(path, 300)} is a link that leaves its folder. Put the files themselves there.")
+        raise UserError(f"{shown(str(path), 300)} is a link that leaves its folder. Put the files themselves there.")
     return path
 
 
 def _refuse(error: OSError) -> None:
-    raise UserError(f"{shown(error.filename, 300)}: {error.strerror}. Give a folder of images that can be read.")
+    raise UserError(f"{shown(str(error.filename), 300)}: {error.strerror}. Give a folder of images that can be read.")

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.data.cells import NUMBERS, Array, shown, to_array
+from hpsearch.data.cells import NUMBERS, Array, to_array
 from hpsearch.data.loaders.array_files import ENDS, read_inputs_file
 from hpsearch.data.loaders.image_folder import find_images
 from hpsearch.data.loaders.pixels import FORMATS, read_pixels
-from hpsearch.errors import UserError
+from hpsearch.errors import UserError, shown
 
 
 def read_images(preprocessing: Mapping[str, Any], given: Any) -> Array:
@@ -51,7 +51,7 @@ def image_files(path: Path) -> list[Path]:
     found = find_images(path)[0] if path.is_dir() else [path] * one
     if not found:
         raise UserError(
-            f"no images in {shown(path, 300)}. Give a folder of images, an image, or an array (.npz, .npy)."
+            f"no images in {shown(str(path), 300)}. Give a folder of images, an image, or an array (.npz, .npy)."
         )
     return found
 

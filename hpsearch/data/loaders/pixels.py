@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from hpsearch.data.cells import Array, shown
+from hpsearch.data.cells import Array
 from hpsearch.data.memory import check_memory
-from hpsearch.errors import UserError
+from hpsearch.errors import UserError, shown
 
 FORMATS = {  # the end of a file's name → PIL's format; the names are torchvision's `IMG_EXTENSIONS`
     **{".bmp": "BMP", ".jpeg": "JPEG", ".jpg": "JPEG", ".pgm": "PPM", ".png": "PNG", ".ppm": "PPM"},
@@ -162,7 +162,7 @@ def _each(read: Callable[[Path], Answer], files: Sequence[Path]) -> list[Answer]
 def _complaint(damaged: list[tuple[Path, Any]]) -> str:
     file, damage = damaged[0]
     also = f", and {len(damaged) - 1:,} more of them neither" if len(damaged) > 1 else ""
-    return f"{shown(file, 300)} cannot be read as an image ({damage.reason}){also}. Replace or remove what is damaged."
+    return f"{shown(str(file), 300)} cannot be read as an image ({damage.reason}){also}. Replace or remove what is damaged."
 
 
 def _reason(error: Exception) -> str:

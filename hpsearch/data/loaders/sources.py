@@ -8,35 +8,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hpsearch.data.cells import Array
 from hpsearch.data.loaders.idx import check_idx_files
+from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError
-
-
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """What a source gives: anything that `read_inputs` and `read_targets` read, the last `given_test` rows being its test rows.
-
-    `classes` names labels that count from 0; without it the labels themselves are the names. The inputs of a table are `Chosen`; `groups`
-    and `times` [N] are numbers that keep its rows together or in order. `reading` says how a file was read. `images` is empty for a
-    table, else how the images came here (see `new_images`): their source, the side in pixels that they were resized to (None: they were
-    not), and what an image file's bytes are divided by to be like them. `notices` are sentences for the reader.
-    """
-
-    inputs: Any
-    targets: Any
-    source: str
-    classes: tuple[str, ...] = ()
-    given_test: int = 0
-    groups: Array | None = None
-    times: Array | None = None
-    reading: tuple[str, ...] = ()
-    images: Mapping[str, Any] = field(default_factory=dict)
-    notices: tuple[str, ...] = ()
 
 
 def embedded(

@@ -8,10 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hpsearch.data.cells import shown
-from hpsearch.data.columns import texts
+from hpsearch.data.columns import parsing
 from hpsearch.data.columns.dates import FORMATS
-from hpsearch.errors import UserError
+from hpsearch.errors import UserError, shown
 
 SEPARATORS = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma"}  # of equals the first: a comma may be decimal
 LOOKED_AT = 100  # lines
@@ -106,19 +105,21 @@ def _is_place(name: str, columns: int) -> bool:
 def _is_value(cell: str) -> bool:
     one = pa.array([cell], pa.string())
     plain = pc.replace_substring(one, ",", ".")
-    return bool(texts.matches(plain, texts.NUMBER)[0]) or any(texts.matches(one, pattern)[0] for pattern in FORMATS)
+    return bool(parsing.matches(plain, parsing.NUMBER)[0]) or any(
+        parsing.matches(one, pattern)[0] for pattern in FORMATS
+    )
 
 
 def _numbers_with(cells: pa.Array, decimal: str) -> bool:
     """Whether the cells are numbers with this decimal mark, in one of them at least."""
-    part = texts.plain(cells.slice(0, LOOKED_AT_CELLS))
+    part = parsing.plain(cells.slice(0, LOOKED_AT_CELLS))
     if not bool(pc.any(pc.match_substring(part, decimal)).as_py()):
         return False
-    values, other = texts.numbers(part, decimal)
+    values, other = parsing.numbers(part, decimal)
     return not other.any() and not bool(np.isnan(values).all())
 
 
 def _thousands(cells: pa.Array) -> bool:
-    part = texts.plain(cells.slice(0, LOOKED_AT_CELLS))
+    part = parsing.plain(cells.slice(0, LOOKED_AT_CELLS))
     commas = part.filter(pc.fill_null(pc.match_substring(part, ","), False))
-    return bool(texts.matches(commas, texts.THOUSANDS).all())
+    return bool(parsing.matches(commas, parsing.THOUSANDS).all())

@@ -1,60 +1,60 @@
 """From a table and what is asked of it to a `Raw`: the target apart, groups and times as numbers, the other columns as inputs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 
-from hpsearch.data.cells import Array, shown
-from hpsearch.data.columns import dates, texts
+from hpsearch.data.cells import Array
+from hpsearch.data.columns import dates, parsing
 from hpsearch.data.columns.column_types import FEW_VALUES
-from hpsearch.data.columns.columns import missing_cells
 from hpsearch.data.columns.error_messages import misread
-from hpsearch.data.columns.fitting import Chosen
+from hpsearch.data.columns.fitting import TableInputs
+from hpsearch.data.columns.reading import missing_cells
 from hpsearch.data.columns.table import Cells, Table, absent, meant
-from hpsearch.data.loaders.sources import Raw
-from hpsearch.errors import UserError
+from hpsearch.data.options import ReadOptions
+from hpsearch.data.raw import Raw
+from hpsearch.errors import UserError, shown
 
 MOSTLY_TARGET = 0.5  # of the cells are many different numbers: the other texts are no classes beside them
 EXACT = 2**53  # whole numbers up to here are exact in float64
 
 
-def choose(
-    table: Table,
-    target: str | None,
-    targets: Any = None,
-    *,
-    group: str | None,
-    time: str | None,
-    columns: Mapping[str, str],
-    missing: str,
-    missing_values: Sequence[str],
-) -> Raw:
+def assign_roles(table: Table, target: str | None, options: ReadOptions, targets: Any = None) -> Raw:
     """Return a table as inputs and targets; those of the column `target`, or `targets` [N] themselves.
 
     Raises:
         UserError: no such column, no other column than the target, missing cells in target, group or time.
     """
-    gone = _texts(missing_values)
-    if group is not None and time is not None:
+    missing_values = _checked_texts(options.missing_values)
+    if options.group is not None and options.time is not None:
         raise UserError("group and time: rows are divided by the one or the other. Leave one out.")
     if targets is None:
-        targets = read_target(table, target, gone)
-    inputs = table.without([target] if target is not None else [])
+        targets = read_target(table, target, missing_values)
+    inputs = table.without([] if target is None else [target])
     if not inputs.names:
         raise UserError("only one column. Give a table with a target and at least one other column.")
-    aside = {**({group: "group"} if group is not None else {}), **({time: "time"} if time is not None else {})}
-    chosen = Chosen(inputs, target, dict(columns), missing, gone, aside)
-    groups = None if group is None else _groups(inputs, group, gone)
-    times = None if time is None else _times(inputs, time, gone)
-    alone = groups is not None and len(np.unique(groups)) == len(groups)
-    notices = (
-        (f"Group {shown(group)} has another value in every row: no rows are kept together, as if there were none.",)
-        if alone
-        else ()
+    named = {"group": options.group, "time": options.time}
+    excluded = {name: role for role, name in named.items() if name is not None}
+    groups = None if options.group is None else _groups(inputs, options.group, missing_values)
+    return Raw(
+        TableInputs(inputs, target, options.columns, options.missing or "refuse", missing_values, excluded),
+        targets,
+        table.source,
+        groups=groups,
+        times=None if options.time is None else _times(inputs, options.time, missing_values),
+        reading=table.sentences,
+        notices=_group_notice(options.group, groups),
     )
-    return Raw(chosen, targets, table.source, groups=groups, times=times, reading=table.sentences, notices=notices)
+
+
+def _group_notice(name: str | None, groups: Array | None) -> tuple[str, ...]:
+    if groups is None or len(np.unique(groups)) < len(groups):
+        return ()
+    return (
+        f"Group {shown(name)} has another value in every row: no rows are kept together, as if there were no group.",
+    )
 
 
 def read_target(table: Table, name: str | None, missing_values: tuple[str, ...]) -> Array:
@@ -73,16 +73,16 @@ def read_target(table: Table, name: str | None, missing_values: tuple[str, ...])
     cells = table.column(name, "target")
     if isinstance(cells, np.ndarray):
         return _typed_target(table, name, cells)
-    text = texts.plain(cells, missing_values)
+    text = parsing.plain(cells, missing_values)
     _refuse_missing(table, name, np.asarray(pc.is_null(text)))
-    values, other = texts.numbers(text, table.decimal)
+    values, other = parsing.numbers(text, table.decimal)
     known = ~np.isnan(values)
     if not other.any():
         _refuse_missing(table, name, ~known)
         _refuse_infinite(table, name, values)
         exact = bool((np.abs(values) < EXACT).all() or (values != np.floor(values)).any())
         return values if exact else text.to_numpy(zero_copy_only=False).astype(object)
-    zeros = texts.matches(text, texts.LEADING_ZEROS).any()
+    zeros = parsing.matches(text, parsing.LEADING_ZEROS).any()
     mostly = known.sum() >= MOSTLY_TARGET * (known.sum() + other.sum()) and len(np.unique(values[known])) > FEW_VALUES
     if mostly and not zeros:
         raise misread(
@@ -101,7 +101,7 @@ def _typed_target(table: Table, name: str, cells: Array) -> Array:
 
 def _groups(table: Table, name: str, missing_values: tuple[str, ...]) -> Array:
     """Return a number for the group of each row [N]."""
-    text = texts.plain(texts.as_text(table.column(name, "group column")), missing_values)
+    text = parsing.plain(parsing.as_text(table.column(name, "group column")), missing_values)
     _refuse_missing(table, name, np.asarray(pc.is_null(text)))
     return np.asarray(text.dictionary_encode().indices.to_numpy(zero_copy_only=False), dtype=np.int64)
 
@@ -112,8 +112,8 @@ def _times(table: Table, name: str, missing_values: tuple[str, ...]) -> Array:
     if isinstance(cells, np.ndarray):
         values, other = dates.days_of(cells) if cells.dtype.kind == "M" else cells.astype(np.float64), None
     else:
-        text = texts.plain(cells, missing_values)
-        values, other = texts.numbers(text, table.decimal)
+        text = parsing.plain(cells, missing_values)
+        values, other = parsing.numbers(text, table.decimal)
         found = dates.find_format(text) if other.any() else None
         if found is not None and found[1]:
             raise UserError(f"time {shown(name)}: {found[0]} and {found[1]} both fit. Write its dates as 2024-12-31.")
@@ -148,7 +148,7 @@ def _refuse_infinite(table: Table, name: str, values: Array) -> None:
         raise UserError(f"column {shown(name)}: {table.where(row)} holds an infinite number. Drop or replace it.")
 
 
-def _texts(missing_values: Sequence[str]) -> tuple[str, ...]:
+def _checked_texts(missing_values: Sequence[str]) -> tuple[str, ...]:
     if isinstance(missing_values, str) or not all(isinstance(text, str) for text in missing_values):
         raise UserError(f"missing_values {shown(missing_values)}: a list of texts expected.")
     return tuple(text.strip() for text in missing_values)

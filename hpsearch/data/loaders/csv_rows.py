@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hpsearch.data.cells import Array, shown
-from hpsearch.errors import UserError
+from hpsearch.data.cells import Array
+from hpsearch.errors import UserError, shown
 
 NEWLINE, QUOTE = ord("\n"), ord('"')
 

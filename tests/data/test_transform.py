@@ -12,8 +12,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from hpsearch.data.transform import transform_of
 from hpsearch.errors import StorageError
-from hpsearch.model.transform import transform_of
 
 CITIES = ["Aachen", "Berlin", "Celle"]
 

@@ -7,8 +7,7 @@ import zlib
 from pathlib import Path
 from stat import S_ISREG
 
-from hpsearch.data.cells import shown
-from hpsearch.errors import UserError
+from hpsearch.errors import UserError, shown
 
 # How files begin that are no text, and what to do with them.
 SIGNATURES = {
@@ -48,7 +47,7 @@ def find_file(path: str | Path) -> Path:
         mode = file.stat().st_mode
     except FileNotFoundError:
         raise UserError(
-            f"no file {shown(given, 200)}. Check the path; it begins in {shown(Path.cwd(), 200)}."
+            f"no file {shown(given, 200)}. Check the path; it begins in {shown(str(Path.cwd()), 200)}."
         ) from None
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -140,7 +139,7 @@ def _unpacked(file: Path, limit: int) -> bytes:
         with gzip.open(file) as packed:
             content = packed.read(limit + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UserError(f"the gzip is damaged ({shown(error)}). Fetch it again.") from None
+        raise UserError(f"the gzip is damaged ({shown(str(error))}). Fetch it again.") from None
     if len(content) > limit:
         raise _too_large("unpacked it is", limit)
     return content

@@ -1,0 +1,92 @@
+"""Data that a Python user has at hand: `from_arrays` for inputs and targets apart, `from_frame` for a frame that holds its target."""
+
+from dataclasses import replace
+from typing import Any
+
+from hpsearch.data.assemble import assemble, prefixed_errors
+from hpsearch.data.dataset import Data
+from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
+from hpsearch.data.raw import Raw
+
+
+def from_arrays(
+    inputs: Any,
+    targets: Any,
+    *,
+    name: str = "arrays",
+    title: str | None = None,
+    task: TaskOptions = TaskOptions(),
+    split: SplitOptions = SplitOptions(),
+    read: ReadOptions = ReadOptions(),
+) -> Data:
+    """Return NumPy arrays, tensors, pandas frames or lists as `Data`, float32 on the CPU.
+
+    Numbers without missing cells are standardised as they are. A frame with other columns (text, categories, dates) is read as a table;
+    so is any for which one of `group`, `time`, `columns`, `missing` is given, an array's columns being called "0", "1", …
+
+    Args:
+        inputs: a table [N, F], or images [N, H, W] or [N, C, H, W].
+        targets: one of each row [N], or several numbers for regression [N, K].
+        name: 1 to 200 printable characters.
+        title: what people read; the name if left out.
+        task: what is predicted.
+        split: which rows train, validate and test.
+        read: how columns are read; missing cells are refused unless `missing` says how they are filled.
+
+    Raises:
+        UserError: something cannot be used; one line says what, where, and what to do.
+    """
+    with prefixed_errors(name):
+        raw = _raw(inputs, targets, read)
+    return assemble(raw, name, title or name, task, split)
+
+
+def from_frame(
+    frame: Any,
+    target: str,
+    *,
+    name: str = "frame",
+    title: str | None = None,
+    task: TaskOptions = TaskOptions(),
+    split: SplitOptions = SplitOptions(),
+    read: ReadOptions = ReadOptions(),
+) -> Data:
+    """Return a pandas frame that holds its target as `Data`, float32 on the CPU.
+
+    Columns may hold numbers, text, categories, truth values or dates. The options are those of `from_arrays`; missing cells are refused
+    unless `missing` says how they are filled.
+
+    Raises:
+        UserError: something cannot be used; one line says what, where, and what to do.
+    """
+    from hpsearch.data.columns.frames import table_of
+    from hpsearch.data.columns.roles import assign_roles
+
+    with prefixed_errors(name):
+        raw = assign_roles(table_of(frame), target, _refusing(read))
+    return assemble(raw, name, title or name, task, split)
+
+
+def _raw(inputs: Any, targets: Any, read: ReadOptions) -> Raw:
+    asked = read.group is not None or read.time is not None or read.columns or read.missing is not None
+    if not asked and not _has_other_cells(inputs):
+        return Raw(inputs, targets, "arrays")
+    from hpsearch.data.columns.frames import table_of, table_of_array
+    from hpsearch.data.columns.roles import assign_roles
+
+    table = table_of(inputs) if hasattr(inputs, "iloc") else table_of_array(inputs)
+    return assign_roles(table, None, _refusing(read), targets)
+
+
+def _refusing(read: ReadOptions) -> ReadOptions:
+    """Return options that refuse missing cells, unless they say how those are filled."""
+    return replace(read, missing=read.missing or "refuse")
+
+
+def _has_other_cells(inputs: Any) -> bool:
+    """Whether a frame has columns that are no numbers; arrays have none, or are refused."""
+    if not hasattr(inputs, "iloc") or not hasattr(inputs, "dtypes"):
+        return False
+    from hpsearch.data.columns.frames import is_number_column
+
+    return not all(is_number_column(inputs.iloc[:, index]) for index in range(inputs.shape[1]))

@@ -1,0 +1,90 @@
+"""Options of a data set, as three frozen values: what is predicted, which rows go where, and how a source is read.
+
+The keyword arguments of `hpsearch.search`, of the estimators and of a study's `[data]` become these values once; every loader takes them
+as they are. Importing this module imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from hpsearch.data.splits import Split
+
+Size = float | int | None
+Folds = int | Literal["auto"] | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOptions:
+    """What is predicted, and how it is judged.
+
+    Attributes:
+        task: a name of `TASKS`; inferred from the targets if left out, see `infer_task`.
+        metric: a name of `METRICS` that fits the task; the task's first if left out.
+        class_weights: "balanced" weighs each class by N / (C · its training rows).
+    """
+
+    task: str | None = None
+    metric: str | None = None
+    class_weights: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class SplitOptions:
+    """Which rows train, validate and test.
+
+    Attributes:
+        seed: decides which rows go where.
+        validation: a share of the rows that are not given test rows, or a number of rows; 0.15 if left out.
+        test: likewise; 0 for no test rows.
+        rows: at most so many training rows, classes in equal shares.
+        folds: divide all rows but the test rows in so many parts, each of which validates in turn; "auto": 5 for few rows.
+        full: train on all rows but the test rows; the validation rows are the same.
+        split: the rows of each part, in place of all other options.
+    """
+
+    seed: int = 0
+    validation: Size = None
+    test: Size = None
+    rows: int | None = None
+    folds: Folds = None
+    full: bool = False
+    split: Split | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How a source is read. All but `size` concern the columns and cells of a table.
+
+    Attributes:
+        group: the column whose equal cells keep rows in one part; it is no input.
+        time: the column by which the earliest rows train and the latest test.
+        columns: a type of `COLUMN_TYPES` for columns by name, or "drop".
+        missing: what takes the place of a missing number: "median", "mean"; "refuse" refuses missing cells.
+        missing_values: texts that mean a missing cell, besides the usual.
+        separator: what separates the cells of a text file; found if left out, as are `header`, `encoding` and `decimal`.
+        header: whether the first line of a text file holds the columns' names; without one they are called "0", "1", …
+        encoding: of a text file, as Python calls it.
+        decimal: the decimal mark of a text file, "." or ",".
+        size: the side in pixels that images of a folder, or of torchvision's, are resized to.
+    """
+
+    group: str | None = None
+    time: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    missing: str | None = None
+    missing_values: Sequence[str] = ()
+    separator: str | None = None
+    header: bool | None = None
+    encoding: str | None = None
+    decimal: str | None = None
+    size: int | None = None
+
+    @property
+    def of_table(self) -> list[str]:
+        """Names of the options that are given and that only a table has."""
+        given = [option.name for option in fields(self) if option.name != "size"]
+        return [name for name in given if getattr(self, name)]
