@@ -116,10 +116,15 @@ USUAL = {  # what else people call something → what it is called here; a new n
 }
 
 
+def normalized(name: str) -> str:
+    """Return the letters and digits of a name in lower case: spellings of one name are equal then."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return `Did you mean 'x'? Known: x, y.` for a name that is not known."""
     names = sorted(known)
-    usual = USUAL.get(re.sub(r"[^a-z0-9]", "", name.lower()))
+    usual = USUAL.get(normalized(name))
     near = [usual] if usual in names else get_close_matches(name, names, n=1, cutoff=0.6)
     return (f"Did you mean '{near[0]}'? " if near else "") + f"Known: {', '.join(names)}."
 

@@ -20,6 +20,11 @@ def derive_seed(*parts: int | str) -> int:
     return int.from_bytes(sha256("/".join(map(str, parts)).encode()).digest()[:8]) >> 1
 
 
+def ranking_key(direction: str, value: float, loss: float | None, number: float) -> tuple[float, float, float]:
+    """Return the key that sorts the best run first: by its value, of equal ones by the validation loss, then by the number."""
+    return (-value if direction == "maximize" else value), loss or 0.0, number
+
+
 class Outcome(StrEnum):
     """How a training run ended."""
 

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+from optuna.trial import FixedTrial
+
 from hpsearch.comparison.arms import Arm
 from hpsearch.data.dataset import Data
 from hpsearch.searching.study import specification
-from hpsearch.space.answers import fixed
 from hpsearch.training import Engine, Several
 
 LONG = 0.25  # seconds of training that tell an update's time
@@ -16,7 +17,7 @@ TINY = 1e-9  # a learning rate that never diverges: time does not depend on it
 def updates_in(seconds: float, arm: Arm, data: Data, engine: Engine) -> int:
     """Return how many updates of the arm's known-good trial the engine makes in so many seconds of training; at least one."""
     space = arm.config.space
-    spec = specification(arm.config, space.suggest(fixed(space.defaults())), 0, data)
+    spec = specification(arm.config, space.suggest(FixedTrial(space.defaults())), 0, data)
     count = 4
     while True:
         source = Several([replace(spec, learning_rate=TINY, evaluate_at=(count, 2 * count))])

@@ -8,49 +8,39 @@ from optuna.distributions import IntDistribution
 
 from hpsearch.searching.replicate_seeds import fresh
 from hpsearch.storage.writing import StudyWriter
+from hpsearch.training import Several
 from hpsearch.trial import TrainingRun, TrialSpec
 
 SEEDS = IntDistribution(0, 1_000_000)
 Score = Callable[[TrialSpec, TrainingRun], Mapping[str, Any]]
 
 
-class Fresh:
-    """The source of a winner's runs (a `TrialSource`); `score` looks at a finished run's network, and what it says is kept."""
+class WinnerReplicates:
+    """A winner's runs on fresh seeds; `source` gives an engine those that are missing, `score` looks at each finished run's network."""
 
     def __init__(
         self, spec: TrialSpec, study_seed: int, seeds: int, writer: StudyWriter, score: Score, worst: float
     ) -> None:
         stored = writer.previous_trials()
-        self.writer, self.score, self.worst = writer, score, worst
-        self.begun = set(range(len(stored)))
-        self.waiting = [fresh(spec, study_seed, n) for n in range(seeds) if n >= len(stored) or not stored[n].finished]
-        self.specs: dict[int, TrialSpec] = {}
-        self.started: dict[int, float] = {}
-        self.total, self.done = seeds, seeds - len(self.waiting)
-        self.stopping = False
+        finished = {number for number, trial in enumerate(stored) if trial.finished}
+        missing = [fresh(spec, study_seed, number) for number in range(seeds) if number not in finished]
+        self.writer = writer
+        self.score = score
+        self.worst = worst
+        self.stored = len(stored)
+        self.done = seeds - len(missing)
+        self.training: dict[int, tuple[TrialSpec, float]] = {}  # by number, with the time of its begin
+        self.source = Several(missing, on_begin=self._begin, on_finish=self._finish)
 
-    def take(self, room: int) -> list[TrialSpec]:
-        """Return the next runs (see `TrialSource`)."""
-        if self.stopping:
-            return []
-        taken, self.waiting = self.waiting[:room], self.waiting[room:]
-        for spec in taken:
-            if spec.number not in self.begun:
-                self.writer.begin(spec.number, {"seed": spec.number}, {"seed": SEEDS})
-            self.specs[spec.number], self.started[spec.number] = spec, time.monotonic()
-        return taken
+    def _begin(self, spec: TrialSpec) -> None:
+        if spec.number >= self.stored:
+            self.writer.begin(spec.number, {"seed": spec.number}, {"seed": SEEDS})
+        self.training[spec.number] = (spec, time.monotonic())
 
-    def prune(self, number: int, evaluation: int, metric: float) -> bool:
-        """Let every run go on (see `TrialSource`)."""
-        return False
-
-    def wants(self, run: TrainingRun) -> bool:
-        """Want all: each network is scored (see `TrialSource`)."""
-        return True
-
-    def finish(self, run: TrainingRun) -> None:
-        """Keep a run with what its network scores (see `TrialSource`)."""
-        spec, seconds = self.specs.pop(run.number), time.monotonic() - self.started.pop(run.number)
-        more = self.score(spec, run)
-        self.writer.finish(run, self.worst if run.value is None else run.value, {}, seconds, None, more)
+    def _finish(self, run: TrainingRun) -> None:
+        """Store a run with what its network scores."""
+        spec, started = self.training.pop(run.number)
+        seconds = time.monotonic() - started
+        value = self.worst if run.value is None else run.value
+        self.writer.finish(run, value, {}, seconds, None, self.score(spec, run))
         self.done += 1

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
+
+from optuna.trial import FixedTrial
 
 from hpsearch.comparison.arms import Arm
 from hpsearch.comparison.capping import capped
 from hpsearch.comparison.context import ComparisonContext
 from hpsearch.comparison.measuring import Measured
 from hpsearch.comparison.probing import updates_in
-from hpsearch.comparison.replicates import Fresh
+from hpsearch.comparison.replicates import WinnerReplicates
 from hpsearch.comparison.scoring import scores
 from hpsearch.comparison.tuning import RoundRobinSource
 from hpsearch.comparison.winners import best, common_target, fastest
@@ -18,7 +21,6 @@ from hpsearch.model.provenance import versions
 from hpsearch.progress import PhaseProgress
 from hpsearch.searching.loop import Search
 from hpsearch.searching.study import make_search, make_view, specification
-from hpsearch.space.answers import fixed
 from hpsearch.storage.reading import WINNER
 from hpsearch.training.devices import workers
 from hpsearch.training.network import registration
@@ -77,7 +79,7 @@ def _made(
 ) -> dict[str, Any]:
     """Return with what it was made, and what torch registers of the network of the first arm that has a winner."""
     specs = (
-        search.specify(search.view.space.suggest(fixed(search.view.trials[number].params)), number)
+        search.specify(search.view.space.suggest(FixedTrial(search.view.trials[number].params)), number)
         for arm, search in zip(arms, searches, strict=True)
         if (number := plan["arms"][arm.name]["best"]) is not None
     )
@@ -99,20 +101,30 @@ def train_again(
     """Train the winners on fresh seeds; return the fastest of each arm."""
     compare, seed = context.compare, context.config.study.seed
     winners: list[Measured] = []
-    sources = []
+    replicates: list[WinnerReplicates] = []
     for arm, search in zip(arms, searches, strict=True):
         chosen = plan["arms"][arm.name]
         for number in sorted({n for n in chosen.values() if n is not None}):
             params = search.view.trials[number].params
-            spec = specification(arm.config, arm.config.space.suggest(fixed(params)), number, context.data)
+            spec = specification(arm.config, arm.config.space.suggest(FixedTrial(params)), number, context.data)
             settings = {**arm.config.settings(), "winner": {"trial": number, "params": dict(params)}}
             writer = context.open(f"{arm.name}{WINNER}{number}", settings)
             winners += [Measured(f"{arm.name}{WINNER}{number}", spec, writer)] if number == chosen["fastest"] else []
             worst = float(context.data.summary["worst"])
-            sources.append(Fresh(spec, seed, compare.seeds, writer, lambda s, run: scores(s, run, context.data), worst))
+            replicates.append(
+                WinnerReplicates(spec, seed, compare.seeds, writer, partial(scores, data=context.data), worst)
+            )
     target = plan["target"] if compare.train_until == "target" else None
-    total = len(sources) * compare.seeds
-    _run(context, "training the winners on fresh seeds", sources, lambda: sum(s.done for s in sources), total, target)
+    total = len(replicates) * compare.seeds
+    sources = [winner.source for winner in replicates]
+    _run(
+        context,
+        "training the winners on fresh seeds",
+        sources,
+        lambda: sum(winner.done for winner in replicates),
+        total,
+        target,
+    )
     return winners
 
 

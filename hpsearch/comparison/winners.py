@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from math import inf, nextafter
 
 from hpsearch.statistics.targets import first_reached
-from hpsearch.trial import Direction, History, TrainingRun
+from hpsearch.trial import Direction, History, TrainingRun, ranking_key
 
 
 def reached(history: History, target: float, direction: Direction) -> float:
@@ -24,13 +24,12 @@ def fastest(runs: Mapping[int, TrainingRun], target: float, direction: Direction
 
 def best(runs: Mapping[int, TrainingRun], direction: Direction) -> int | None:
     """Return the trial of the best metric; of equals the one with the lowest validation loss. None is usable: None."""
-    sign = -1 if direction == "maximize" else 1
-    ranks = [
-        (sign * run.value, run.loss if run.loss is not None else inf, number)
+    ranks = {
+        number: ranking_key(direction, run.value, run.loss, number)
         for number, run in runs.items()
         if run.value is not None
-    ]
-    return min(ranks)[2] if ranks else None
+    }
+    return min(ranks, key=ranks.__getitem__, default=None)
 
 
 def common_target(arms: Iterable[Mapping[int, TrainingRun]], direction: Direction) -> float | None:

@@ -253,11 +253,8 @@ def ranked(record: StudyRecord) -> list[TrialRecord]:
 
 @lru_cache(maxsize=2)
 def _ranked(record: StudyRecord) -> tuple[TrialRecord, ...]:
-    sign = -1.0 if record.direction == "maximize" else 1.0
     own = [trial for trial in record.trials if usable(trial) and trial.repeats is None]
-    return tuple(
-        sorted(own, key=lambda trial: (sign * (trial.value or 0.0), trial.validation_loss or 0.0, trial.number))
-    )
+    return tuple(sorted(own, key=lambda trial: trial.rank(record.direction)))
 
 
 @lru_cache(maxsize=2)

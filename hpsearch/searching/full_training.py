@@ -9,6 +9,7 @@ from dataclasses import replace
 from statistics import fmean
 
 import torch
+from optuna.trial import FixedTrial
 
 from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data, Rows
@@ -18,7 +19,6 @@ from hpsearch.searching.refit import passes_of, refit
 from hpsearch.searching.replicate_seeds import fresh
 from hpsearch.searching.scoring import outputs_of
 from hpsearch.searching.study import specification
-from hpsearch.space.answers import fixed
 from hpsearch.storage import StudyRecord
 from hpsearch.training import Engine
 
@@ -54,7 +54,7 @@ def _refitted(
     seed: int | None,
 ) -> Member:
     """Return one network: of a trial, on a fresh seed (None: the trial's own)."""
-    values = config.space.suggest(fixed(record.trials[trial].params))
+    values = config.space.suggest(FixedTrial(dict(record.trials[trial].params)))
     before, now = (specification(config, values, trial, data) for data in (searched, whole))
     passes = passes_of(before, _best_evaluation(record, trial, seed), len(searched.training))
     spec = now if seed is None else replace(fresh(now, config.study.seed, seed), number=trial)

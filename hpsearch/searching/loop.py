@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 from heapq import nsmallest
 from typing import Any
 
+from optuna.trial import FixedTrial
+
 from hpsearch.errors import StorageError
 from hpsearch.progress import SILENT, Observer, SearchStatus
 from hpsearch.searching.sampler_view import SamplerView, TrialResult
 from hpsearch.searching.secondary_objectives import SecondaryObjectives
 from hpsearch.searching.utilisation import SlotUtilisation
-from hpsearch.space.answers import fixed
 from hpsearch.storage.writing import PreviousTrial, StudyWriter
-from hpsearch.trial import Direction, History, Outcome, TrainingRun, TrialSpec
+from hpsearch.trial import Direction, History, Outcome, TrainingRun, TrialSpec, ranking_key
 
 COUNTED = {
     "pruned": Outcome.PRUNED,
@@ -101,7 +102,7 @@ class Search:
         """Return at most so many of the best runs, best first and weights aside, with their trials; no two have equal hyperparameters."""
         found = nsmallest(most, filter(_usable, self.answers.values()), key=self._rank)
         params = ((run, self.view.trials[run.number].params) for run in found)
-        return [(run, self.specify(self.view.space.suggest(fixed(given)), run.number)) for run, given in params]
+        return [(run, self.specify(self.view.space.suggest(FixedTrial(given)), run.number)) for run, given in params]
 
     @property
     def complete(self) -> bool:
@@ -232,10 +233,9 @@ class Search:
         """Whether a run is the best so far: by value, then by validation loss, then by number."""
         return _usable(run) and (self.best is None or self._rank(run) < self._rank(self.best))
 
-    def _rank(self, run: TrainingRun) -> tuple[float, float, int]:
+    def _rank(self, run: TrainingRun) -> tuple[float, float, float]:
         assert run.value is not None
-        sign = -1 if self.view.direction == "maximize" else 1
-        return (sign * run.value, run.loss or 0.0, run.number)
+        return ranking_key(self.view.direction, run.value, run.loss, run.number)
 
 
 def _at_worst(value: float, worst: float, direction: Direction) -> float:

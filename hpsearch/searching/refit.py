@@ -9,6 +9,8 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
+from optuna.trial import FixedTrial
+
 from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data
 from hpsearch.errors import SearchFailed, UserError
@@ -16,7 +18,6 @@ from hpsearch.model import Member, Model, model_of
 from hpsearch.model.provenance import provenance_of
 from hpsearch.searching.scoring import score_test
 from hpsearch.searching.study import specification
-from hpsearch.space.answers import fixed
 from hpsearch.storage.records import StudyRecord, TrialRecord
 from hpsearch.storage.results import looks
 from hpsearch.storage.writing import StudyWriter
@@ -80,7 +81,7 @@ def refit_best(record: StudyRecord, config: StudyConfig, data: Data, whole: Data
         SearchFailed: the run gave no usable network.
     """
     trial = best_trial(record)
-    values = config.space.suggest(fixed(trial.params))
+    values = config.space.suggest(FixedTrial(dict(trial.params)))
     searched = specification(config, values, trial.number, data)
     spec = specification(config, values, trial.number, whole)
     passes = passes_of(searched, trial.best_evaluation, len(data.training))

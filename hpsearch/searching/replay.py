@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from optuna.trial import FixedTrial
 
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError
@@ -23,7 +24,6 @@ from hpsearch.searching.refit import passes_of
 from hpsearch.searching.replicates import Network
 from hpsearch.searching.study import specification
 from hpsearch.searching.verify import COLUMNS, GROWN, Gaps, Question, largest_gaps
-from hpsearch.space.answers import fixed
 from hpsearch.storage.records import StudyRecord, TrialRecord
 from hpsearch.training import Engine, Several
 from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
@@ -31,17 +31,6 @@ from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
 EXACT, ROUNDING, DIFFERS = "equal bit for bit", "equal up to rounding, grown by training", "differs"
 
 FEW = 10  # roundings of one that no training has grown
-
-
-@dataclass(eq=False)
-class Until(Several):
-    """The source of trials that the pruner ended at an evaluation; None: no pruner did."""
-
-    evaluation: int | None = None
-
-    def prune(self, number: int, evaluation: int, metric: float) -> bool:
-        """End the trial where it was ended."""
-        return self.evaluation is not None and evaluation >= self.evaluation
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +64,7 @@ def replay(record: StudyRecord, trial: TrialRecord, question: Question, engine: 
     """Train a recorded trial again, to the rung where it was pruned if it was, and compare the whole history."""
     config, data, history = question.config, question.data, trial.history
     assert history is not None
-    spec = specification(config, config.space.suggest(fixed(trial.params)), trial.number, data)
+    spec = specification(config, config.space.suggest(FixedTrial(dict(trial.params))), trial.number, data)
     until = history.evaluation[-1] if trial.outcome == Outcome.PRUNED and len(history) else None
     run = _train(spec, engine, until)
     gaps, control = largest_gaps(history, run.history), None
@@ -118,7 +107,7 @@ def model_again(
 
 
 def _train(spec: TrialSpec, engine: Engine, until: int | None) -> TrainingRun:
-    source = Until([spec], evaluation=until)
+    source = Several([spec], ask=lambda evaluation, metric: until is not None and evaluation >= until)
     engine.run(source)
     return source.runs[spec.number]
 

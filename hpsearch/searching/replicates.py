@@ -9,7 +9,6 @@ Every run is told to the storage as it ends. Only seeds that all confirmed trial
 short is fair; one that goes on, with more seeds or trials, trains what is missing.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import inf, isfinite
@@ -24,8 +23,8 @@ from hpsearch.searching.stopping import stopping
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.means import student_mean
 from hpsearch.storage.writing import StudyWriter
-from hpsearch.training import Engine
-from hpsearch.trial import Direction, TrainingRun, TrialSpec
+from hpsearch.training import Engine, Several
+from hpsearch.trial import Direction, TrainingRun, TrialSpec, ranking_key
 
 KEY = "confirmed:"  # and a trial's number: its runs on fresh seeds, in the storage
 PERFECT = {"maximize": 1.0, "minimize": 0.0}  # no metric has a better value
@@ -65,19 +64,25 @@ class Confirmed:
 
     def best(self, study_seed: int, direction: Direction) -> Network:
         """Return the run with the best validation value; of equals the one of the lowest loss, then of the lowest seed."""
-        known: dict[int | None, tuple[float, float]] = {None: _value_of(self.found)}
-        known |= {seed: (run["value"], run["loss"]) for seed, run in self.runs.items() if run["value"] is not None}
-        seed = min(known, key=lambda s: (*_ranked(known[s], direction), inf if s is None else s))
-        spec = self.spec if seed is None else fresh(self.spec, study_seed, seed)
-        best = self.found.best if seed is None else int(self.runs[seed]["best"])
-        return Network(self.found.number, seed, spec, known[seed][0], best)
+        assert self.found.value is not None, "a leader of the search has a value"
+        own = Network(self.found.number, None, self.spec, self.found.value, self.found.best)
+        ranks: dict[int | None, tuple[float, float, float]] = {
+            None: ranking_key(direction, own.value, self.found.loss, inf)
+        }
+        networks: dict[int | None, Network] = {None: own}
+        for seed, run in self.runs.items():
+            if run["value"] is not None:
+                spec = fresh(self.spec, study_seed, seed)
+                networks[seed] = Network(own.trial, seed, spec, run["value"], int(run["best"]))
+                ranks[seed] = ranking_key(direction, run["value"], run["loss"], seed)
+        return networks[min(ranks, key=ranks.__getitem__)]
 
 
-class FreshRuns:
-    """The runs of some trials on fresh seeds (a `TrialSource`): seed 0 of each, then seed 1 of each, ...
+class Replicates:
+    """The runs of some trials on fresh seeds: seed 0 of each, then seed 1 of each, ...
 
-    None is pruned, and none begins after the time `until`. `told` has their results by trial and seed, earlier ones too; `best` each
-    trial's best run here with its weights, its seed as its number.
+    `source` gives an engine those that are missing; none is pruned, and none begins after the `deadline`. `results` has the results by
+    trial and seed, of earlier processes too; `best` each trial's best run of this process with its weights, its seed as its number.
     """
 
     def __init__(
@@ -87,111 +92,112 @@ class FreshRuns:
         study_seed: int,
         writer: StudyWriter,
         direction: Direction,
-        until: float = inf,
+        deadline: float = inf,
         observer: Observer = SILENT,
     ) -> None:
-        self.study_seed, self.writer, self.direction = study_seed, writer, direction
-        self.until, self.observer = until, observer
-        self.told = {spec.number: _told(writer, spec.number) for spec in specs}
+        self.study_seed = study_seed
+        self.writer = writer
+        self.direction = direction
+        self.observer = observer
+        self.results = {spec.number: _stored(writer, spec.number) for spec in specs}
+        self.best: dict[int, TrainingRun] = {}
         pairs = [(spec, seed) for seed in range(seeds) for spec in specs]
-        self.runs = [(spec.number, seed) for spec, seed in pairs]  # a run's number is its place in this list
-        self.waiting = [
+        self.runs = [(spec.number, seed) for spec, seed in pairs]  # by a run's number: its trial and its seed
+        missing = [
             replace(fresh(spec, study_seed, seed), number=number, rungs=())
             for number, (spec, seed) in enumerate(pairs)
-            if seed not in self.told[spec.number]
+            if seed not in self.results[spec.number]
         ]
-        self.best: dict[int, TrainingRun] = {}
-        self.done, self.stopping = len(pairs) - len(self.waiting), False
+        self.done = len(pairs) - len(missing)
+        self.source = Several(missing, on_finish=self._finish, wanted=self._wanted, deadline=deadline)
 
     @property
     def progress(self) -> PhaseProgress:
-        """Where the confirmation stands."""
+        """How many of the runs are done."""
         return PhaseProgress("training the best trials again on fresh seeds", self.done, len(self.runs))
 
-    def take(self, room: int) -> list[TrialSpec]:
-        """Return the next runs (see `TrialSource`)."""
-        if self.stopping or time.monotonic() >= self.until:
-            return []
-        taken, self.waiting = self.waiting[:room], self.waiting[room:]
-        return taken
-
-    def prune(self, number: int, evaluation: int, metric: float) -> bool:
-        """Let every run go on (see `TrialSource`)."""
-        return False
-
-    def wants(self, run: TrainingRun) -> bool:
-        """Want those of each trial's best run (see `TrialSource`)."""
-        trial, seed = self.runs[run.number]
-        return self._leads(trial, replace(run, number=seed))
-
-    def finish(self, run: TrainingRun) -> None:
-        """Tell a run (see `TrialSource`)."""
-        trial, seed = self.runs[run.number]
-        kept = {"outcome": str(run.outcome), "value": run.value, "loss": run.loss, "best": run.best}
-        self.told[trial][seed] = {**kept, "detail": run.detail}
-        self.writer.write_attribute(f"{KEY}{trial}", {str(s): told for s, told in sorted(self.told[trial].items())})
-        self._keep_weights(trial, replace(run, number=seed))
-        self.done += 1
-        self.observer.phase(self.progress)
-
     def weights(self) -> dict[Start, Weights]:
-        """Return the weights of each trial's best run here."""
+        """Return the weights of each trial's best run of this process."""
         return {
             (trial, initial_seed(self.study_seed, run.number)): run.weights
             for trial, run in self.best.items()
             if run.weights is not None
         }
 
+    def _wanted(self, run: TrainingRun) -> bool:
+        """Whether a run is the best of its trial so far."""
+        trial, seed = self.runs[run.number]
+        return self._leads(trial, replace(run, number=seed))
+
+    def _finish(self, run: TrainingRun) -> None:
+        """Store a run, and keep its weights where it is the best of its trial."""
+        trial, seed = self.runs[run.number]
+        self.results[trial][seed] = {
+            "outcome": str(run.outcome),
+            "value": run.value,
+            "loss": run.loss,
+            "best": run.best,
+            "detail": run.detail,
+        }
+        stored = {str(number): result for number, result in sorted(self.results[trial].items())}
+        self.writer.write_attribute(f"{KEY}{trial}", stored)
+        self._keep_weights(trial, replace(run, number=seed))
+        self.done += 1
+        self.observer.phase(self.progress)
+
     def _keep_weights(self, trial: int, run: TrainingRun) -> None:
         if run.weights is not None and self._leads(trial, run):
             self.best[trial] = replace(run, weights={name: tensor.cpu() for name, tensor in run.weights.items()})
 
     def _leads(self, trial: int, run: TrainingRun) -> bool:
-        """Whether no run here of the trial was better."""
-        ranks = [(*_ranked(_value_of(r), self.direction), r.number) for r in (run, self.best.get(trial, run))]
-        return ranks[0] <= ranks[1]
+        """Whether no run of the trial in this process was better."""
+        return _rank(run, self.direction) <= _rank(self.best.get(trial, run), self.direction)
 
 
-def confirm(source: FreshRuns, engine: Engine, observer: Observer = SILENT) -> None:
+def confirm(replicates: Replicates, engine: Engine, observer: Observer = SILENT) -> None:
     """Train the runs that are missing, as far as the time goes.
 
     Raises:
         Stopped: a signal ended it; everything told is kept.
     """
-    if not source.waiting:
+    if not replicates.source.waiting:
         return
-    before = f" ({source.done} of {len(source.runs)} were told before)" if source.done else ""
-    trials = "trial" if len(source.told) == 1 else f"{len(source.told)} trials"
-    observer.announce(f"training the best {trials} again on fresh seeds: {len(source.waiting)} runs{before}")
-    observer.phase(source.progress)
-    with stopping(source, observer) as status:
-        engine.run(source)
-    source.writer.flush()
+    before = f" ({replicates.done} of {len(replicates.runs)} were told before)" if replicates.done else ""
+    trials = "trial" if len(replicates.results) == 1 else f"{len(replicates.results)} trials"
+    observer.announce(f"training the best {trials} again on fresh seeds: {len(replicates.source.waiting)} runs{before}")
+    observer.phase(replicates.progress)
+    with stopping(replicates.source, observer) as status:
+        engine.run(replicates.source)
+    replicates.writer.flush()
     if status():
-        raise Stopped(f"stopped with {source.done} of {len(source.runs)} runs on fresh seeds told", status())
-    if source.done < len(source.runs):
+        raise Stopped(f"stopped with {replicates.done} of {len(replicates.runs)} runs on fresh seeds told", status())
+    if replicates.done < len(replicates.runs):
         observer.announce(
-            f"time is up: {source.done} of {len(source.runs)} runs on fresh seeds told; the same command goes on"
+            f"time is up: {replicates.done} of {len(replicates.runs)} runs on fresh seeds told; the same command goes on"
         )
 
 
 def compare(
-    leaders: Sequence[tuple[TrainingRun, TrialSpec]], source: FreshRuns, direction: Direction, worst: float
+    leaders: Sequence[tuple[TrainingRun, TrialSpec]], replicates: Replicates, direction: Direction, worst: float
 ) -> list[Confirmed]:
     """Return the confirmed trials, the best mean first, of equals the one that ranked higher in the search.
 
     A failed run counts with the metric's `worst` value, as in the search. Where no seed is whole, the search's best stands alone.
     """
-    seeds = [seed for seed in sorted({s for _, s in source.runs}) if all(seed in runs for runs in source.told.values())]
+    seeds = [
+        seed
+        for seed in sorted({s for _, s in replicates.runs})
+        if all(seed in runs for runs in replicates.results.values())
+    ]
     if not seeds:
         (found, spec), *_ = leaders
         return [Confirmed(spec, found, {}, None)]
     made = []
     for found, spec in leaders:
-        runs = {seed: source.told[spec.number][seed] for seed in seeds}
+        runs = {seed: replicates.results[spec.number][seed] for seed in seeds}
         values = [counted(run["value"], direction, worst) for run in runs.values()]
         made.append(Confirmed(spec, found, runs, student_mean(values, *sorted((worst, PERFECT[direction])))))
-    return sorted(made, key=lambda trial: _ranked((trial.mean.value if trial.mean else worst, 0.0), direction))
+    return sorted(made, key=lambda trial: ranking_key(direction, trial.mean.value if trial.mean else worst, 0.0, 0))
 
 
 def counted(value: float | None, direction: Direction, worst: float) -> float:
@@ -204,15 +210,10 @@ def plain(estimate: Estimate) -> dict[str, float | None]:
     return {name: value if isfinite(value) else None for name, value in asdict(estimate).items()}
 
 
-def _ranked(value: tuple[float, float], direction: Direction) -> tuple[float, float]:
-    """Return a run's value and loss so that the lowest is the best."""
-    return (-value[0] if direction == "maximize" else value[0]), value[1]
-
-
-def _value_of(run: TrainingRun) -> tuple[float, float]:
+def _rank(run: TrainingRun, direction: Direction) -> tuple[float, float, float]:
     assert run.value is not None, "a run without a value is no network to keep"
-    return run.value, run.loss or 0.0
+    return ranking_key(direction, run.value, run.loss, run.number)
 
 
-def _told(writer: StudyWriter, trial: int) -> dict[int, Kept]:
+def _stored(writer: StudyWriter, trial: int) -> dict[int, Kept]:
     return {int(seed): kept for seed, kept in writer.read_attribute(f"{KEY}{trial}").items()}

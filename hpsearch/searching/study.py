@@ -18,7 +18,7 @@ from hpsearch.searching.finish import result_of, scored
 from hpsearch.searching.loop import Search
 from hpsearch.searching.networks import keep, kept_weights, member, members_of
 from hpsearch.searching.pruners import PRUNERS
-from hpsearch.searching.replicates import Confirmed, FreshRuns, Network, compare, confirm
+from hpsearch.searching.replicates import Confirmed, Network, Replicates, compare, confirm
 from hpsearch.searching.run_options import RunOptions, prepare_engine
 from hpsearch.searching.sampler_view import SamplerView
 from hpsearch.searching.samplers import SAMPLERS
@@ -273,7 +273,7 @@ def _conclude(study: OpenStudy, search: Search, engine: Engine, observer: Observ
     def engine_for(rows: Data) -> Engine:
         return engine if rows is data else prepare_engine(config, study.run_options.own, rows)
 
-    source, confirmed = _confirm(study, search, engine, observer)
+    replicates, confirmed = _confirm(study, search, engine, observer)
     candidates = [
         trial.best(config.study.seed, data.metric.direction) for trial in confirmed[: config.confirm.ensemble]
     ]
@@ -281,7 +281,7 @@ def _conclude(study: OpenStudy, search: Search, engine: Engine, observer: Observ
     choice = _choice(study, search, candidates, known, engine_for, observer)
     networks = candidates if choice and choice["kept"] == "ensemble" else candidates[:1]
     kept = kept_weights(study.run_options.folder, data, config.study.name)
-    members = members_of(networks, {**kept, **source.weights()}, data, engine_for, observer)
+    members = members_of(networks, {**kept, **replicates.weights()}, data, engine_for, observer)
     best = next(trial for trial in confirmed if search.best and trial.found.number == search.best.number)
     scores = scored(known, data, networks, members)
     result = result_of(confirmed, best, config.confirm.seeds, networks, choice, data, scores)
@@ -317,17 +317,19 @@ def _until(search: Search) -> float:
     return inf if search.timeout is None else search.started + search.timeout
 
 
-def _confirm(study: OpenStudy, search: Search, engine: Engine, observer: Observer) -> tuple[FreshRuns, list[Confirmed]]:
+def _confirm(
+    study: OpenStudy, search: Search, engine: Engine, observer: Observer
+) -> tuple[Replicates, list[Confirmed]]:
     asked, direction = study.config.confirm, study.data.metric.direction
     leaders = search.leaders(max(1, asked.trials))
     seeds = asked.seeds if asked.trials else 0
     specs = [spec for _, spec in leaders]
-    source = FreshRuns(specs, seeds, study.config.study.seed, study.writer, direction, _until(search), observer)
-    confirm(source, engine, observer)
-    confirmed = compare(leaders, source, direction, search.worst)
+    replicates = Replicates(specs, seeds, study.config.study.seed, study.writer, direction, _until(search), observer)
+    confirm(replicates, engine, observer)
+    confirmed = compare(leaders, replicates, direction, search.worst)
     if (few := len(confirmed)) < asked.ensemble:
         observer.announce(f"confirm.ensemble = {asked.ensemble}, but {few} confirmed: an ensemble is of so many")
-    return source, confirmed
+    return replicates, confirmed
 
 
 def _refuse_nothing(search: Search) -> None:

@@ -11,13 +11,13 @@ from math import inf, nextafter
 from pathlib import Path
 
 import torch
+from optuna.trial import FixedTrial
 
 from hpsearch.config import StudyConfig, check_config
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError
 from hpsearch.searching.run_options import RunOptions, prepare_data
 from hpsearch.searching.study import specification
-from hpsearch.space.answers import fixed
 from hpsearch.storage.fingerprint import describe_data_change
 from hpsearch.storage.records import StudyRecord, TrialRecord
 from hpsearch.training import Engine, Several
@@ -152,4 +152,4 @@ def _reference(spec: TrialSpec, data: Data, until: int | None) -> TrainingRun:
 
 
 def _specification(config: StudyConfig, trial: TrialRecord, data: Data) -> TrialSpec:
-    return specification(config, config.space.suggest(fixed(trial.params)), trial.number, data)
+    return specification(config, config.space.suggest(FixedTrial(dict(trial.params))), trial.number, data)

@@ -7,17 +7,17 @@ Parameters that every trial has come first and are sampled together; those that 
 the optimizer has it, the width of layer 3 only in networks that deep) follow.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import accumulate, repeat
 from typing import Any
 
 from hpsearch.errors import UserError
-from hpsearch.space.answers import Answers, MissingError, fixed
 from hpsearch.space.domains import Choice, Domain, Integer, Real, Suggests, Value
 from hpsearch.space.hyperparameters import COEFFICIENTS, HYPERPARAMETERS, NETWORK
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.trial import Architecture, Budget, TrialSpec, derive_seed
+
+Choose = Callable[[str, Domain], Any]  # from the name of a parameter and its domain to its value
 
 __all__ = ["HYPERPARAMETERS", "Choice", "Domain", "Integer", "Real", "SearchSpace"]
 
@@ -38,32 +38,11 @@ class SearchSpace:
 
     def suggest(self, trial: Suggests, custom_network: bool = False) -> dict[str, Any]:
         """Return a value for each hyperparameter, asking the trial for those that vary."""
-        left_out = {*(NETWORK if custom_network else ()), *(("width",) if self.per_layer else ())}
-        values = {
-            name: self.domain(name).suggest(trial, name)
-            for name in HYPERPARAMETERS
-            if name not in COEFFICIENTS and name not in left_out
-        }
-        optimizer = OPTIMIZERS[str(values["optimizer"])]
-        if "learning_rate" not in self.domains:
-            values["learning_rate"] = optimizer.learning_rate
-        for name in optimizer.coefficients:
-            if name in self.domains:
-                values[name] = self.domains[name].suggest(trial, name)
-        if self.per_layer and not custom_network:
-            layers = [f"width_{layer}" for layer in range(1, int(values["depth"]) + 1)]
-            values |= {name: self.domain("width").suggest(trial, name) for name in layers}
-        return values
+        return self._values(lambda name, domain: domain.suggest(trial, name), custom_network)
 
     def defaults(self) -> dict[str, Any]:
         """Return the known-good values nearest to the space's own: the parameters of a search's first trial."""
-        return self.suggest(Answers(self._known_good))
-
-    def _known_good(self, name: str) -> Value:
-        row = _row(name)
-        optimizer = OPTIMIZERS[str(self.domain("optimizer").nearest(HYPERPARAMETERS["optimizer"].default))]
-        default = optimizer.coefficients.get(row, HYPERPARAMETERS[row].default)
-        return self.domain(row).nearest(optimizer.learning_rate if row == "learning_rate" else default)
+        return self._values(self._known_good)
 
     def grid(self) -> Iterator[dict[str, Any]]:
         """Yield the parameters of every point of the grid, the known-good one (where the grid has it) first.
@@ -78,26 +57,59 @@ class SearchSpace:
                 f"for example --set {ranges[0]}.grid=5, or choose another sampler."
             )
         first = self.defaults()
-        if all(
-            value in self.domain(_row(name)).points() for name, value in first.items() if _row(name) in self.domains
-        ):
+        if self._is_point(first):
             yield first
-        yield from (point for point in self._points() if point != first)
+        for point in self._points():
+            if point != first:
+                yield point
+
+    def _values(self, choose: Choose, custom_network: bool = False) -> dict[str, Any]:
+        """Return a value for each hyperparameter, those that vary as `choose` has them.
+
+        Parameters that every trial has come first, then those that depend on them. A network of the user's own has none of `NETWORK`.
+        """
+        left_out = {*COEFFICIENTS}
+        if custom_network:
+            left_out |= {*NETWORK}
+        if self.per_layer:
+            left_out.add("width")
+        values = {name: choose(name, self.domain(name)) for name in HYPERPARAMETERS if name not in left_out}
+        optimizer = OPTIMIZERS[str(values["optimizer"])]
+        if "learning_rate" not in self.domains:
+            values["learning_rate"] = optimizer.learning_rate
+        for name in optimizer.coefficients:
+            if name in self.domains:
+                values[name] = choose(name, self.domains[name])
+        if self.per_layer and not custom_network:
+            for layer in range(1, int(values["depth"]) + 1):
+                values[f"width_{layer}"] = choose(f"width_{layer}", self.domain("width"))
+        return values
+
+    def _known_good(self, name: str, domain: Domain) -> Value:
+        """Return the value of a domain that is nearest to the default of its hyperparameter, or of the optimizer for it."""
+        row = _row(name)
+        optimizer = OPTIMIZERS[str(self.domain("optimizer").nearest(HYPERPARAMETERS["optimizer"].default))]
+        if row == "learning_rate":
+            return domain.nearest(optimizer.learning_rate)
+        return domain.nearest(optimizer.coefficients.get(row, HYPERPARAMETERS[row].default))
+
+    def _is_point(self, values: Mapping[str, Any]) -> bool:
+        """Whether values lie on the grid."""
+        varied = {name: value for name, value in values.items() if _row(name) in self.domains}
+        return all(value in self.domain(_row(name)).points() for name, value in varied.items())
 
     def _points(self) -> Iterator[dict[str, Any]]:
-        """Walk the tree of suggestions depth first: where a value is asked for and not chosen yet, it branches into all points."""
+        """Walk the tree of choices depth first: where a value is not chosen yet, the walk branches into all points of its domain."""
         branches: list[Iterator[dict[str, Any]]] = [iter([{}])]
         while branches:
-            if (chosen := next(branches[-1], None)) is None:
+            chosen = next(branches[-1], None)
+            if chosen is None:
                 branches.pop()
                 continue
             try:
-                yield self.suggest(fixed(chosen))
-            except MissingError as missing:
-                branches.append(self._grown(chosen, missing.name))
-
-    def _grown(self, chosen: Mapping[str, Any], name: str) -> Iterator[dict[str, Any]]:
-        yield from ({**chosen, name: value} for value in self.domain(_row(name)).points())
+                yield self._values(_among(chosen))
+            except _UndecidedError as undecided:
+                branches.append(_extended(chosen, undecided.name, undecided.domain))
 
     def specification(
         self, values: Mapping[str, Any], *, number: int, seed: int, budget: Budget, inputs: int, outputs: int, rows: int
@@ -125,23 +137,49 @@ class SearchSpace:
 
     def largest(self, inputs: int, outputs: int) -> int:
         """Return the parameters of the largest network of the space, tapers aside."""
-        depth, width = (max(_numbers(self.domain(name))) for name in ("depth", "width"))
+        depth = _largest(self.domain("depth"))
+        width = _largest(self.domain("width"))
         return Architecture(inputs, (width,) * depth, outputs).parameters
 
     def plain(self) -> dict[str, Any]:
         """Return the space as a study's file writes it."""
         plain = {name: domain.plain() for name, domain in self.domains.items()}
         if self.per_layer:
-            width = (
-                plain["width"] if isinstance(plain["width"], dict) else {"values": list(self.domains["width"].points())}
-            )
-            plain["width"] = {**width, "per_layer": True}
+            width = self.domains["width"]
+            table = {"values": list(width.points())} if isinstance(width, Choice) else width.plain()
+            plain["width"] = {**table, "per_layer": True}
         return plain
 
 
-def _numbers(domain: Domain) -> list[int]:
-    """Return the whole numbers among which a domain's largest is."""
-    return [int(value) for value in (domain.values if isinstance(domain, Choice) else (domain.high,))]
+class _UndecidedError(Exception):
+    """A value is asked for that is not chosen yet."""
+
+    def __init__(self, name: str, domain: Domain) -> None:
+        super().__init__(name)
+        self.name = name
+        self.domain = domain
+
+
+def _among(chosen: Mapping[str, Any]) -> Choose:
+    """Return a function that gives the chosen values, and raises `_UndecidedError` for any other."""
+
+    def choose(name: str, domain: Domain) -> Any:
+        if name not in chosen:
+            raise _UndecidedError(name, domain)
+        return chosen[name]
+
+    return choose
+
+
+def _extended(chosen: Mapping[str, Any], name: str, domain: Domain) -> Iterator[dict[str, Any]]:
+    for value in domain.points():
+        yield {**chosen, name: value}
+
+
+def _largest(domain: Domain) -> int:
+    if isinstance(domain, Choice):
+        return max(int(value) for value in domain.values)
+    return int(domain.high)
 
 
 def _row(name: str) -> str:
@@ -150,15 +188,19 @@ def _row(name: str) -> str:
 
 
 def _architecture(values: Mapping[str, Any], inputs: int, outputs: int) -> Architecture:
-    depth = values["depth"]
-    if "width" in values:
-        most = HYPERPARAMETERS["width"].high
-        tapered = accumulate(
-            repeat(values["taper"], depth), lambda width, taper: min(width * taper, most), initial=values["width"]
-        )
-        widths = tuple(max(1, round(width)) for width in tapered)[:depth]
-    else:
-        widths = tuple(values[f"width_{layer}"] for layer in range(1, depth + 1))
     return Architecture(
-        inputs, widths, outputs, values["activation"], float(values["dropout"]), values["initialization"]
+        inputs, _widths(values), outputs, values["activation"], float(values["dropout"]), values["initialization"]
     )
+
+
+def _widths(values: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the units of each hidden layer: of its own, or tapered from the first one's."""
+    depth = int(values["depth"])
+    if "width" not in values:
+        return tuple(values[f"width_{layer}"] for layer in range(1, depth + 1))
+    widths = []
+    width = values["width"]
+    for _ in range(depth):
+        widths.append(max(1, round(width)))
+        width = min(width * values["taper"], HYPERPARAMETERS["width"].high)
+    return tuple(widths)

@@ -6,7 +6,7 @@ from math import inf
 from statistics import stdev
 from typing import Any
 
-from hpsearch.trial import History
+from hpsearch.trial import History, ranking_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,10 @@ class TrialRecord:
         A rough figure: folds share training rows, and no estimate from one cross-validation is unbiased (Bengio & Grandvalet 2004).
         """
         return stdev(self.folds) / len(self.folds) ** 0.5 if len(self.folds) > 1 else None
+
+    def rank(self, direction: str) -> tuple[float, float, float]:
+        """Return the key that sorts the best trial first, as the search ranks them."""
+        return ranking_key(direction, self.value or 0.0, self.validation_loss, self.number)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,8 +14,10 @@ pruned and the finished, and takes again for the free places, until nothing is l
 5. A run trains on one fold of the data, `spec.fold`; `folds` makes one answer of a trial's folds.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Protocol
 
 from hpsearch.trial import TrainingRun, TrialSpec
@@ -54,44 +56,32 @@ class Engine(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Single:
-    """The source of one trial outside a search: `ask(evaluation, metric)` decides at its rungs; nobody stops it."""
-
-    ask: Callable[[int, float], bool] = lambda evaluation, metric: False
-    stopping: bool = False
-
-    def take(self, room: int) -> Sequence[TrialSpec]:
-        """Return nothing: the trial is at hand."""
-        return ()
-
-    def prune(self, number: int, evaluation: int, metric: float) -> bool:
-        """Ask at a rung."""
-        return self.ask(evaluation, metric)
-
-    def wants(self, run: TrainingRun) -> bool:
-        """Want them: the run is returned whole."""
-        return True
-
-    def finish(self, run: TrainingRun) -> None:
-        """Keep nothing: the run is returned to whoever trains it."""
-
-
 @dataclass(eq=False)
 class Several:
-    """The source of listed trials outside a search: `runs` are the answers by number; nobody stops them.
+    """The source of listed trials outside a search; a signal or nobody stops them.
 
-    `ask(evaluation, metric)` decides at the rungs of each; none is pruned without it.
+    `ask(evaluation, metric)` says at the rungs of each trial whether it ends there; without it none does. `on_begin` gets every trial
+    that is taken. `on_finish` gets every answer; without it `runs` keeps them by number, weights included. `wanted` says whether the
+    weights of a run are of use. No trial begins after the `deadline` (of `time.monotonic`).
     """
 
-    waiting: list[TrialSpec]
-    runs: dict[int, TrainingRun] = field(default_factory=dict)
-    stopping: bool = False
+    waiting: list[TrialSpec] = field(default_factory=list)
     ask: Callable[[int, float], bool] = lambda evaluation, metric: False
+    on_begin: Callable[[TrialSpec], None] = lambda spec: None
+    on_finish: Callable[[TrainingRun], None] | None = None
+    wanted: Callable[[TrainingRun], bool] = lambda run: True
+    deadline: float = inf
+    stopping: bool = False
+    runs: dict[int, TrainingRun] = field(default_factory=dict)
 
     def take(self, room: int) -> Sequence[TrialSpec]:
         """Return the next of the list."""
-        taken, self.waiting = self.waiting[:room], self.waiting[room:]
+        if self.stopping or time.monotonic() >= self.deadline:
+            return []
+        taken = self.waiting[:room]
+        self.waiting = self.waiting[room:]
+        for spec in taken:
+            self.on_begin(spec)
         return taken
 
     def prune(self, number: int, evaluation: int, metric: float) -> bool:
@@ -99,9 +89,12 @@ class Several:
         return self.ask(evaluation, metric)
 
     def wants(self, run: TrainingRun) -> bool:
-        """Want them: the runs are kept whole."""
-        return True
+        """Ask whether the weights are of use."""
+        return self.wanted(run)
 
     def finish(self, run: TrainingRun) -> None:
-        """Keep the answer."""
-        self.runs[run.number] = run
+        """Hand on the answer, or keep it."""
+        if self.on_finish is None:
+            self.runs[run.number] = run
+        else:
+            self.on_finish(run)

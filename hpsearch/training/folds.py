@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from hpsearch.data.dataset import Data
-from hpsearch.training import Engine, Several, Single, TrialSource
+from hpsearch.training import Engine, Several, TrialSource
 from hpsearch.training.progress import Progress
 from hpsearch.training.reference import train_safely
 from hpsearch.trial import Outcome, TrainingRun, TrialSpec
@@ -61,7 +61,7 @@ class FoldedTrial:
         """Return the run of the whole trial, kept as every run is, from the means over its folds."""
         (end, failed), parts = self.end, [self.runs[fold] for fold in sorted(self.runs)]
         pruned = self.decided is not None and self.decided.outcome is Outcome.PRUNED
-        source = Single(lambda evaluation, metric: pruned and evaluation == end - 1)
+        source = Several(ask=lambda evaluation, metric: pruned and evaluation == end - 1)
         progress = Progress(self.spec, self.maximize, max(run.parameters for run in parts))
         for index in range(end - 1):
             entries = [run.history for run in parts]
@@ -163,7 +163,7 @@ def train_alone(
     ask: Callable[[int, float], bool] = lambda evaluation, metric: False,
     build: Callable[[], nn.Module] | None = None,
 ) -> TrainingRun:
-    """Train one trial with the reference, on every fold of the data; `ask` and `build` are those of `Single` and `train_safely`."""
+    """Train one trial with the reference, on every fold of the data; `ask` and `build` are those of `Several` and `train_safely`."""
     several = Several([spec], ask=ask)
     source = fold_source(several, data) if data.folds else several
     while specs := source.take(1):

@@ -12,7 +12,7 @@ import optuna
 import pytest
 import sklearn.metrics
 import torch
-from optuna.trial import TrialState
+from optuna.trial import FixedTrial, TrialState
 
 from hpsearch.config import StudyConfig, check_config
 from hpsearch.data import Data, Rows
@@ -38,12 +38,11 @@ from hpsearch.searching.study import (
     run_study,
     specification,
 )
-from hpsearch.space.answers import fixed
 from hpsearch.statistics.front import on_front
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.reading import read_study, record_of
 from hpsearch.testing import CrashError
-from hpsearch.training import Single
+from hpsearch.training import Several
 from hpsearch.training.engines import make_engine
 from hpsearch.training.network import DNN
 from hpsearch.training.reference import train
@@ -186,8 +185,8 @@ def test_values_are_those_of_the_network(tmp_path: Path) -> None:
         "log_loss": "minimize",
     }
     for trial in record.trials:
-        spec = specification(config, config.space.suggest(fixed(trial.params)), trial.number, data)
-        run = train(spec, data, Single())
+        spec = specification(config, config.space.suggest(FixedTrial(dict(trial.params))), trial.number, data)
+        run = train(spec, data, Several())
         assert run is not None
         assert spec.architecture is not None
         network = DNN(spec.architecture).double()

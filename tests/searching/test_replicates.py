@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from optuna.trial import FixedTrial
 from scipy import stats
 
 from hpsearch.commands.studies import tell_model
@@ -23,11 +24,10 @@ from hpsearch.reporting.screen import Screen
 from hpsearch.searching import ensemble, finish
 from hpsearch.searching.ensemble import SEEDS
 from hpsearch.searching.replicate_seeds import fresh
-from hpsearch.searching.replicates import FreshRuns, Network, compare, confirm
+from hpsearch.searching.replicates import Network, Replicates, compare, confirm
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.searching.scoring import score_test
 from hpsearch.searching.study import open_study, run_study, specification
-from hpsearch.space.answers import fixed
 from hpsearch.statistics import Estimate
 from hpsearch.storage.urls import sqlite_url
 from hpsearch.testing import CrashError, ScriptedEngine
@@ -54,13 +54,13 @@ def searched() -> Stage:
     return stage
 
 
-def source(stage: Stage, trials: int = 3, seeds: int = 5, **more: Any) -> tuple[Any, FreshRuns]:
+def source(stage: Stage, trials: int = 3, seeds: int = 5, **more: Any) -> tuple[Any, Replicates]:
     """The search of a stage as a new process has it, and the runs that confirm it."""
     search = stage.search(24)
     ScriptedEngine(luck, "maximize").run(search)
     leaders = search.leaders(trials)
     specs = [spec for _, spec in leaders]
-    return leaders, FreshRuns(specs, seeds, 0, search.writer, "maximize", **more)
+    return leaders, Replicates(specs, seeds, 0, search.writer, "maximize", **more)
 
 
 def confirmed(stage: Stage, trials: int = 3, seeds: int = 5, script: Any = luck, **engine: Any) -> list[Any]:
@@ -108,7 +108,7 @@ def test_the_best_mean_wins_and_not_the_luckiest_run() -> None:
 def test_every_trial_has_the_same_fresh_seeds() -> None:
     """Run k of each trial has one seed and one order of rows, others than the search's, and none may be pruned."""
     _, runs = source(searched())
-    specs = runs.take(100)
+    specs = runs.source.take(100)
     assert len(specs) == 15
     assert len({spec.seed for spec in specs}) == len({spec.order_seed for spec in specs}) == 5
     assert [runs.runs[spec.number][1] for spec in specs] == [seed for seed in range(5) for _ in range(3)]
@@ -170,17 +170,17 @@ def test_only_seeds_that_all_trials_have_are_compared() -> None:
     """Where time ran out in the middle of a seed, that seed counts for none; where no seed is whole, the search's best stands alone."""
     stage = searched()
     leaders, runs = source(stage)
-    for spec in runs.take(7):  # seeds 0 and 1 of all three, seed 2 of the first
+    for spec in runs.source.take(7):  # seeds 0 and 1 of all three, seed 2 of the first
         one = source(stage)[1]
-        one.waiting = [spec]
-        ScriptedEngine(luck, "maximize").run(one)
+        one.source.waiting = [spec]
+        ScriptedEngine(luck, "maximize").run(one.source)
         one.writer.flush()
-    _, runs = source(stage, until=time.monotonic())
+    _, runs = source(stage, deadline=time.monotonic())
     observer = RecordingObserver()
     confirm(runs, ScriptedEngine(luck, "maximize"), observer)
     assert "time is up: 7 of 15 runs on fresh seeds told; the same command goes on" in observer.sentences
     assert [sorted(trial.runs) for trial in compare(leaders, runs, "maximize", 0.0)] == [[0, 1]] * 3
-    leaders, none = source(searched(), until=time.monotonic())
+    leaders, none = source(searched(), deadline=time.monotonic())
     confirm(none, ScriptedEngine(luck, "maximize"))
     (alone,) = compare(leaders, none, "maximize", 0.0)
     assert (alone.found, alone.runs, alone.mean) == (leaders[0][0], {}, None)
@@ -365,7 +365,7 @@ def judged_by_hand(result: dict[str, Any], folder: Path, data: Data, asked: Stud
         for number in range(max(1, len(data.folds))):
             part, networks = data.fold(number), []
             for trial, run in result["choice"]["candidates"]:
-                spec = specification(asked, asked.space.suggest(fixed(stored[trial].params)), trial, data)
+                spec = specification(asked, asked.space.suggest(FixedTrial(stored[trial].params)), trial, data)
                 if data.folds:
                     evaluation = kept_evaluation(result, stored, trial, run)
                     passes = spec.evaluate_at[evaluation - 1] * spec.batch_size / len(data.training)
@@ -475,7 +475,9 @@ def test_equal_values_are_the_single_network_s() -> None:
 def test_a_failed_judging_run_counts_as_the_worst(tmp_path: Path) -> None:
     """Where a candidate diverges on a further seed, whoever needs it has the metric's worst value there."""
     data = small_data()
-    network = Network(0, None, specification(config(), config().space.suggest(fixed(SPACE_POINT)), 0, data), 0.9, 3)
+    network = Network(
+        0, None, specification(config(), config().space.suggest(FixedTrial(SPACE_POINT)), 0, data), 0.9, 3
+    )
     good = train(network.spec, data, Several([]))
     assert good is not None
     bad = replace(good, weights=None)
@@ -550,7 +552,7 @@ def test_with_folds_the_chosen_run_is_trained_once_more_on_all_rows(tmp_path: Pa
     with open_study(config(), run_options, data) as study:
         (stored,) = (t for n, t in enumerate(study.writer.previous_trials()) if n == result["trial"])
     best = best or stored.run["best"]
-    values = config().space.suggest(fixed(stored.params))
+    values = config().space.suggest(FixedTrial(stored.params))
     spec = replace(specification(config(), values, result["trial"], data), seed=member.seed)
     parts = (data.training, data.validation)
     rows = Rows(torch.cat([part.inputs for part in parts]), torch.cat([part.targets for part in parts]))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hpsearch.data import Data
-from hpsearch.training import Several, Single
+from hpsearch.training import Several
 from hpsearch.training.activations import ACTIVATIONS
 from hpsearch.training.compiled import ResidentLane
 from hpsearch.training.fused import FusedLane
@@ -52,7 +52,7 @@ def reference(spec: TrialSpec, task: str = "multiclass") -> TrainingRun:
 @cache
 def _reference(values: tuple[Any, ...], task: str) -> TrainingRun:
     names = [field.name for field in fields(TrialSpec) if field.name != "coefficients"]
-    run = train(TrialSpec(**dict(zip(names, values, strict=True))), small_data(task), Single())
+    run = train(TrialSpec(**dict(zip(names, values, strict=True))), small_data(task), Several())
     assert run is not None
     return run
 

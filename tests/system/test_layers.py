@@ -1,8 +1,9 @@
-"""The rooms of the house: imports point one way, and each heavy dependency has its home."""
+"""The rooms of the house: imports point one way, no files import each other in a circle, each heavy dependency has its home."""
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 
 import pytest
@@ -67,25 +68,81 @@ def room(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imports(path: Path) -> set[str]:
-    """Every module that a file imports, wherever in it, those for annotations only aside."""
+def import_nodes(path: Path) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Every import of a file, wherever in it, those for annotations only aside."""
     tree = ast.parse(path.read_text())
-    typing_only = {
-        id(node)
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.dump(block.test)
-        for statement in block.body
-        for node in ast.walk(statement)
-    }
-    found: set[str] = set()
+    typing_only: set[ast.AST] = set()
+    for block in ast.walk(tree):
+        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.dump(block.test):
+            for statement in block.body:
+                typing_only |= set(ast.walk(statement))
     for node in ast.walk(tree):
-        if id(node) in typing_only:
-            continue
+        if isinstance(node, ast.Import | ast.ImportFrom) and node not in typing_only:
+            yield node
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a file imports."""
+    names: set[str] = set()
+    for node in import_nodes(path):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-    return found
+            names |= {alias.name for alias in node.names}
+        elif node.module:
+            names.add(node.module)
+    return names
+
+
+def file_of(module: str) -> Path | None:
+    """The file of a module of the package, None if there is no such module."""
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    for file in (path.with_suffix(".py"), path / "__init__.py"):
+        if file.is_file():
+            return file
+    return None
+
+
+def imported_files(path: Path) -> set[Path]:
+    """Every file of the package that a file names in an import."""
+    files: set[Path | None] = set()
+    for node in import_nodes(path):
+        if isinstance(node, ast.Import):
+            files |= {file_of(alias.name) for alias in node.names}
+        elif node.module and node.module.startswith("hpsearch"):
+            files |= {file_of(f"{node.module}.{alias.name}") or file_of(node.module) for alias in node.names}
+    return {file for file in files if file is not None} - {path}
+
+
+def circles(graph: Mapping[str, Set[str]]) -> list[set[str]]:
+    """The sets of nodes of which each can be reached from each (strongly connected components of more than one node)."""
+    reach = {node: reachable(graph, node) for node in graph}
+    together = {frozenset(other for other in reach[node] if node in reach[other]) for node in graph}
+    return [set(nodes) for nodes in together if nodes]
+
+
+def reachable(graph: Mapping[str, Set[str]], start: str) -> set[str]:
+    """The nodes that can be reached from one, itself only on a way through others."""
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        for node in graph[waiting.pop()] - seen:
+            seen.add(node)
+            waiting.append(node)
+    return seen
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    """Files can be read one after another: what a file imports, in functions too, never leads back to it."""
+    graph = {
+        str(path.relative_to(PACKAGE)): {str(file.relative_to(PACKAGE)) for file in imported_files(path)}
+        for path in modules()
+    }
+    assert circles(graph) == []
+
+
+def test_circles_are_found() -> None:
+    """The search for circles finds one of two files and one of three, and no other file in them."""
+    graph = {"a": {"b"}, "b": {"a", "c"}, "c": {"d"}, "d": {"e"}, "e": {"c"}, "f": {"a"}}
+    assert sorted(map(sorted, circles(graph))) == [["a", "b"], ["c", "d", "e"]]
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -104,6 +161,41 @@ def test_heavy_dependencies_have_a_home(path: Path) -> None:
     for name in imports(path):
         homes = HOMES.get(name.split(".")[0])
         assert homes is None or room(path) in homes, f"{room(path)} imports {name}"
+
+
+def is_of_self(node: ast.Attribute) -> bool:
+    return isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+
+
+def private_names_used(path: Path) -> set[str]:
+    """Names with one leading underscore that a file uses of objects other than `self`, or imports, modules included."""
+    attributes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)]
+    names = {node.attr for node in attributes if not is_of_self(node)}
+    for node in import_nodes(path):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("optuna"):
+            names |= {*node.module.split("."), *(alias.name for alias in node.names)}
+    return {name for name in names if name.startswith("_") and not name.startswith("__")}
+
+
+def private_names_defined(path: Path) -> set[str]:
+    """Private names that a file defines: functions, classes, variables, and attributes of `self` that it sets."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and is_of_self(node):
+            names.add(node.attr)
+    return {name for name in names if name.startswith("_")}
+
+
+def test_one_file_knows_optunas_private_names() -> None:
+    """In a file that imports Optuna every private name is one that hpsearch defines; only `optuna_internals` uses Optuna's."""
+    own = {name for path in modules() for name in private_names_defined(path)} - {"_storage"}  # a study's too
+    users = {path for path in modules() if any(name.split(".")[0] == "optuna" for name in imports(path))}
+    foreign = {str(path.relative_to(PACKAGE)): private_names_used(path) - own for path in users}
+    assert {path for path, names in foreign.items() if names} == {"storage/optuna_internals.py"}
 
 
 def loaded_after(code: str) -> set[str]:

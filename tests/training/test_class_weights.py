@@ -14,7 +14,7 @@ from hpsearch.comparison.measurements.state import State, mean_loss
 from hpsearch.config import check_config
 from hpsearch.data import Data
 from hpsearch.errors import UserError
-from hpsearch.training import Several, Single
+from hpsearch.training import Several
 from hpsearch.training.compiled import triton_group
 from hpsearch.training.fused.losses import LOSSES
 from hpsearch.training.groups import PullingEngine
@@ -97,7 +97,7 @@ def by_hand(task: str, batch_size: int) -> dict[str, torch.Tensor]:
 def test_training_is_descent_on_the_weighted_loss(task: str, batch_size: int) -> None:
     """The reference's and the recorder's last weights are those of descent written out on torch's weighted loss."""
     spec = small_spec(weighted_data(task), batch_size=batch_size, evaluate_at=(12,))
-    run, recorder = train(spec, weighted_data(task), Single()), TorchRecorder(spec, weighted_data(task))
+    run, recorder = train(spec, weighted_data(task), Several()), TorchRecorder(spec, weighted_data(task))
     recorder.advance(12)
     assert run is not None
     assert run.weights is not None
@@ -117,10 +117,10 @@ def test_equals_the_reference(engine: str, task: str, batch_size: int | str) -> 
     source = Several(list(specs))
     PullingEngine(data, lambda spec: plan, places=len(specs), workers=1).run(source)
     for spec in specs:
-        expected = train(spec, data, Single())
+        expected = train(spec, data, Several())
         assert expected is not None
         assert_equal(source.runs[spec.number], expected)
-    assert _first_loss(train(specs[0], small_data(task), Single())) != _first_loss(source.runs[0])
+    assert _first_loss(train(specs[0], small_data(task), Several())) != _first_loss(source.runs[0])
 
 
 def _first_loss(run: TrainingRun | None) -> float:
@@ -141,7 +141,7 @@ def test_equal_weights_change_nothing(engine: str, task: str) -> None:
 def _trained(engine: str, data: Data) -> TrainingRun:
     spec = small_spec(data)
     if engine == "reference":
-        run = train(spec, data, Single())
+        run = train(spec, data, Several())
         assert run is not None
         return run
     source, plan = Several([spec]), plans(engine, 1)

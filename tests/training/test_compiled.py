@@ -17,7 +17,7 @@ import torch
 
 from hpsearch.data import Data, from_arrays
 from hpsearch.data.tasks import TASKS
-from hpsearch.training import Several, Single
+from hpsearch.training import Several
 from hpsearch.training.activations import ACTIVATIONS
 from hpsearch.training.compiled import ResidentLane, activations, kernel, losses
 from hpsearch.training.compiled.elementary import erf, exp, tanh
@@ -85,7 +85,7 @@ def test_chunks_of_a_batch_add_up(batch_size: int | str) -> None:
     source = Several(list(specs))
     make_engine("resident", data).run(source)
     for spec in specs:
-        expected = train(spec, data, Single())
+        expected = train(spec, data, Several())
         assert expected is not None
         assert_equal(source.runs[spec.number], expected)
 

@@ -9,6 +9,7 @@ import numpy as np
 import optuna
 import pytest
 import torch
+from optuna.trial import FixedTrial
 from scipy.stats import sem
 from torch import nn
 
@@ -22,11 +23,10 @@ from hpsearch.reporting.tables import frames, leaders
 from hpsearch.searching.run_options import RunOptions, places_of
 from hpsearch.searching.study import specification
 from hpsearch.searching.verify import Question, verify
-from hpsearch.space.answers import fixed
 from hpsearch.storage.reading import _trials
 from hpsearch.storage.records import TrialRecord
 from hpsearch.testing import CrashError, ScriptedEngine
-from hpsearch.training import Several, Single
+from hpsearch.training import Several
 from hpsearch.training.engines import make_engine
 from hpsearch.training.folds import FoldEngine, FoldSource
 from hpsearch.training.groups import Plan, PullingEngine
@@ -64,7 +64,7 @@ def by_hand(spec: TrialSpec, data: Data) -> list[TrainingRun]:
     for number in range(len(data.folds)):
         fold = data.fold(number)
         size = len(fold.training) if full else min(spec.batch_size, len(fold.training))
-        run = train(replace(spec, batch_size=size, patience=None, rungs=(), target=None), fold, Single())
+        run = train(replace(spec, batch_size=size, patience=None, rungs=(), target=None), fold, Several())
         assert run is not None
         runs.append(run)
     return runs
@@ -359,7 +359,7 @@ def test_a_study_of_folds_can_be_verified(engine: str) -> None:
     """The reference trains a recorded trial's folds again and finds the recorded means; a history of one fold is found out."""
     config, data = config_of(), folded()
     params = {"width": 7, "batch_size": "full", "learning_rate": 0.1}
-    spec = specification(config, config.space.suggest(fixed(params)), 6, data)
+    spec = specification(config, config.space.suggest(FixedTrial(params)), 6, data)
     (run,) = trained([spec], data, engine).values()
     trial = TrialRecord(6, "complete", params, str(run.outcome), history=run.history)
     question = Question(config, data, (make_engine(engine, data, 3), data))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hpsearch.training import Single
+from hpsearch.training import Several
 from hpsearch.training.activations import ACTIVATIONS
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.training.reference import train
@@ -53,7 +53,7 @@ def test_coefficients_and_initialisations_reach_the_update(engine: str) -> None:
     specs = [replace(s, architecture=replace(s.architecture, initialization=names[n % 3])) for n, s in enumerate(specs)]
     runs = trained(specs, engine=engine)
     for spec in specs:
-        run = train(spec, data, Single())
+        run = train(spec, data, Several())
         assert run is not None
         assert_equal(runs[spec.number], run)
 

@@ -5,7 +5,6 @@ A row's loader fixes what is particular to its source and takes (root, download)
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 from hpsearch.data.loaders.sources import cifar10, embedded, idx_images, idx_letters
 from hpsearch.data.options import SplitOptions, TaskOptions
 from hpsearch.data.raw import Raw
-from hpsearch.errors import UserError, look_up
+from hpsearch.errors import UserError, look_up, normalized
 
 if TYPE_CHECKING:
     from hpsearch.data.dataset import Data
@@ -167,7 +166,7 @@ def load(
 def _find(name: str, size: int | None) -> tuple[str, NamedData]:
     """Return a data set by its name, whatever its case; torchvision is looked into for names that `DATASETS` has not."""
     own = {key.replace("_", ""): key for key in DATASETS}
-    key = own.get(plain(name))
+    key = own.get(normalized(name))
     if key is not None and size is not None:
         raise UserError(f"data '{key}': size {size}: its images keep their size. Remove data.size.")
     if key is not None:
@@ -178,8 +177,3 @@ def _find(name: str, size: int | None) -> tuple[str, NamedData]:
         return name, look_up(DATASETS, name, "data set")
     description = "images and classes, from torchvision"
     return kind, NamedData(kind, "folder", description, lambda root, download: read_set(kind, root, download, size))
-
-
-def plain(name: str) -> str:
-    """Return the letters and digits of a name in lower case."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -18,7 +18,6 @@ import numpy as np
 from PIL import Image
 
 from hpsearch.data.cells import Array
-from hpsearch.data.loaders.datasets import plain
 from hpsearch.data.loaders.pixels import (
     check_pixels,
     common_size,
@@ -28,7 +27,7 @@ from hpsearch.data.loaders.pixels import (
 )
 from hpsearch.data.loaders.sources import folder_given, source_of
 from hpsearch.data.raw import Raw
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import UserError, normalized, shown
 
 CHECKED = ("CIFAR10", "CIFAR100")  # unpickle, once the MD5 of each file is the published one
 NOT_NAMED = {  # classes for building data sets, and what to do instead
@@ -48,8 +47,10 @@ def find_set(name: str) -> str | None:
     """Return torchvision's spelling of a data set's name, which is known by its letters and digits whatever their case."""
     from torchvision import datasets
 
-    known = {plain(spelled): spelled for spelled in datasets.__all__ if isinstance(getattr(datasets, spelled), type)}
-    return known.get(plain(name))
+    known = {
+        normalized(spelled): spelled for spelled in datasets.__all__ if isinstance(getattr(datasets, spelled), type)
+    }
+    return known.get(normalized(name))
 
 
 def read_set(kind: str, root: Path | None, download: bool, size: int | None = None) -> Raw:

@@ -201,11 +201,8 @@ def thin(trials: list[TrialRecord], most: int, metric: MetricFormat) -> list[Tri
     """Return at most `most` trials: the best tenth of them, the rest evenly, in the order of their numbers."""
     if len(trials) <= most:
         return trials
-    sign = -1.0 if metric.maximize else 1.0
     whole = [trial for trial in trials if trial.outcome not in FAILED]
-    whole.sort(
-        key=lambda t: (sign * (t.value or 0.0), t.validation_loss or 0.0, t.number)
-    )  # equal ones as the search ranks them
+    whole.sort(key=lambda trial: trial.rank("maximize" if metric.maximize else "minimize"))
     keep = {trial.number for trial in whole[: most // 10]}
     rest = [trial for trial in trials if trial.number not in keep]
     room = most - len(keep)

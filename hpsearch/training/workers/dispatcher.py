@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from hpsearch.training import Single, TrialSource
+from hpsearch.training import Several, TrialSource
 from hpsearch.training.progress import Progress
 from hpsearch.training.workers.messages import Ended, Event, Lost, Orders, Ready, Reported, Sent
 from hpsearch.training.workers.serialization import tensors_of
@@ -181,7 +181,7 @@ class Desk:
 def truncated(run: TrainingRun, spec: TrialSpec, end: int, maximize: bool) -> TrainingRun:
     """Return a run as it was when the search ended it at an evaluation, whatever the worker did after it."""
     progress = Progress(spec, maximize, run.parameters)
-    source = Single(lambda evaluation, metric: evaluation == end)
+    source = Several(ask=lambda evaluation, metric: evaluation == end)
     for entry in _entries(run.history):
         losses = torch.tensor([entry["training_loss"]], dtype=torch.float64)
         score = (entry["validation_loss"], entry["metric"])
