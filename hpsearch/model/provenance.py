@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from hpsearch import __version__
 from hpsearch.data.dataset import Data
 
-PACKAGES = ("hpsearch", "torch", "optuna", "numpy")
+PACKAGES = ("torch", "optuna", "numpy")
 
 
 def provenance_of(data: Data, *, study: str, seed: int, trials: Sequence[int]) -> dict[str, Any]:
@@ -24,5 +25,5 @@ def provenance_of(data: Data, *, study: str, seed: int, trials: Sequence[int]) -
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of the packages that decide a result."""
-    return {package: version(package) for package in PACKAGES}
+    """Return the versions of the packages that decide a result; hpsearch's own is the code's, installed or not."""
+    return {"hpsearch": __version__} | {package: version(package) for package in PACKAGES}
