@@ -106,7 +106,7 @@ def test_studies_are_valid(page: Path, block: str, tmp_path: Path) -> None:
     assert config.study.name == "shown"
 
 
-@pytest.mark.parametrize("page", [*GUIDES, ROOT / "tests" / "system" / "test_faults.py"], ids=name_of)
+@pytest.mark.parametrize("page", [*GUIDES, ROOT / "tests" / "system" / "faults" / "__init__.py"], ids=name_of)
 def test_paths_exist(page: Path) -> None:
     """Each path of the repository that a page names exists."""
     named = re.findall(r"\b(?:hpsearch|tests|studies)/[\w/.-]*\w/?", read(page))

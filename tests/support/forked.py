@@ -1,107 +1,127 @@
-"""The command line in a process of its own, without the seconds of its imports: forked from one that has imported everything.
+"""The command line in processes of their own, without the seconds of its imports: forked from one that has imported everything.
 
-`python tests/support/forked.py` reads a line of JSON for each run (arguments, file for what it prints), forks, and answers with
-the process's id and then its exit status. The forked process is as real as another: it can be killed, stopped, interrupted.
+`python tests/support/forked.py` reads a line of JSON for each run: its arguments and a file. It forks a process that runs the
+command line and prints into that file, and one that waits for the end. The process's id is written to FILE.id, its exit status to
+FILE.status. The forked process is as real as another: it can be killed, stopped, interrupted.
 """
 
+import importlib
 import json
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
+import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 import hpsearch
 
+# What hpsearch and torch import only when they need it.
+PRELOADED = ("alembic", "plotly.io", "scipy.stats", "sklearn.datasets", "sqlalchemy.orm", "torch._dynamo")
 
-class Command:
-    """A run of the command line: its process, its exit status once it has ended (-9 where it was killed), what it printed."""
 
-    def __init__(self, forge: "Forge", process: int, file: Path) -> None:
-        self.forge, self.process, self.file = forge, process, file
-        self.status: int | None = None
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until a condition holds; fail when it does not in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
 
-    def send(self, number: int) -> None:
-        os.kill(self.process, number)
 
-    def wait(self, seconds: float = 60) -> int:
-        """Wait for the end; a run that takes too long is killed and told."""
-        if self.status is None:
-            self.status = self.forge.answer(seconds)
-        if self.status is None:
-            self.end()
-            raise AssertionError(f"still running after {seconds} s: {self.printed}")
-        return self.status
+class ForkedCommand:
+    """A run of the command line."""
 
-    def end(self) -> None:
-        """Kill it, if it still runs."""
-        if self.status is None:
-            with suppress(ProcessLookupError):
-                self.send(signal.SIGKILL)
-            self.status = self.forge.answer(60)
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        wait_until(lambda: self._number("id") is not None, 120)
+        self.process = self._number("id") or 0
+
+    def _number(self, suffix: str) -> int | None:
+        file = self.file.with_suffix(f".{suffix}")
+        return int(file.read_text()) if file.exists() else None
 
     @property
-    def printed(self) -> str:
+    def status(self) -> int | None:
+        """The exit status, once it has ended; -9 where it was killed."""
+        return self._number("status")
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far, errors included."""
         return self.file.read_text(errors="replace") if self.file.exists() else ""
 
+    def send(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        with suppress(ProcessLookupError):
+            os.kill(self.process, number)
 
-class Forge:
+    def wait(self, seconds: float = 60) -> int:
+        """Wait for the end and return the exit status; fail when it takes longer."""
+        wait_until(lambda: self.status is not None, seconds)
+        return self.status or 0
+
+    def wait_for_output(self, text: str, count: int = 1, seconds: float = 60) -> None:
+        """Wait until it has printed a text so many times."""
+        wait_until(lambda: self.output.count(text) >= count, seconds)
+
+
+class ForkServer:
     """The process that forks."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.runs = folder, 0
-        command = [sys.executable, __file__]
+        self.folder = folder
+        self.commands: list[ForkedCommand] = []
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(hpsearch.__file__).parents[1])}
-        self.parent = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
-        self.last: Command | None = None
+        self.process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, text=True, env=environment)
 
-    def __enter__(self) -> "Forge":
+    def __enter__(self) -> "ForkServer":
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.parent.kill()
-        self.parent.communicate()
+        for command in self.commands:
+            if command.status is None:
+                command.send(signal.SIGKILL)
+        self.process.kill()
+        self.process.communicate()
 
-    def start(self, *arguments: str) -> Command:
-        """Start a run; one at a time: what a test that failed left running ends."""
-        assert self.parent.stdin is not None
-        if self.last is not None:
-            self.last.end()
-        self.runs += 1
-        file = self.folder / f"printed-{id(self)}-{self.runs}"
-        self.parent.stdin.write(json.dumps([arguments, str(file)]) + "\n")
-        self.parent.stdin.flush()
-        process = self.answer(120)
-        assert process is not None, "nothing was forked"
-        self.last = Command(self, process, file)
-        return self.last
+    def start(self, *arguments: str) -> ForkedCommand:
+        """Start a run, beside those that still run."""
+        assert self.process.stdin is not None
+        file = self.folder / f"output-{len(self.commands)}"
+        self.process.stdin.write(json.dumps([arguments, str(file)]) + "\n")
+        self.process.stdin.flush()
+        self.commands.append(ForkedCommand(file))
+        return self.commands[-1]
 
     def run(self, *arguments: str) -> tuple[int, str]:
+        """Run to the end; return the exit status and what was printed."""
         command = self.start(*arguments)
-        return command.wait(), command.printed
-
-    def answer(self, seconds: float) -> int | None:
-        import select
-
-        assert self.parent.stdout is not None
-        if not select.select([self.parent.stdout], [], [], seconds)[0]:
-            return None
-        return int(self.parent.stdout.readline())
+        return command.wait(), command.output
 
 
-def _child(arguments: list[str], file: str) -> None:
-    """Run the command line, and end."""
+def preload() -> None:
+    """Import all of hpsearch, and what its runs import."""
+    for module in pkgutil.walk_packages(hpsearch.__path__, "hpsearch."):
+        if not module.name.endswith("__main__"):
+            with suppress(ImportError):  # of what is optional
+                importlib.import_module(module.name)
+    for name in PRELOADED:
+        importlib.import_module(name)
+
+
+def run_command(arguments: list[str], file: Path) -> None:
+    """Run the command line, print into a file, and end this process."""
     os.setsid()
-    printed = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(printed, 1)
-    os.dup2(printed, 2)
+    output = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.argv = ["hpsearch", *arguments]
     status = 1
@@ -109,26 +129,43 @@ def _child(arguments: list[str], file: str) -> None:
         from hpsearch.cli import main
 
         status = main(arguments)
-    except BaseException:  # told as Python itself would
+    except BaseException:  # printed as Python itself would
         traceback.print_exc()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
 
 
+def write_number(file: Path, number: int) -> None:
+    """Write a number so that a reader sees all of it or no file."""
+    part = file.with_name(f"{file.name}.part")
+    part.write_text(str(number))
+    part.replace(file)
+
+
+def supervise(arguments: list[str], file: Path) -> None:
+    """Fork the run, write its id and, when it has ended, its exit status; end this process."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    child = os.fork()
+    if child == 0:
+        run_command(arguments, file)
+    write_number(file.with_suffix(".id"), child)
+    _, status = os.waitpid(child, 0)
+    write_number(file.with_suffix(".status"), os.waitstatus_to_exitcode(status))
+    os._exit(0)
+
+
 def serve() -> None:
-    """Fork at each line, and tell the process's id and its end."""
+    """Fork a supervisor for each line of standard input."""
     import torch
 
     torch.set_num_threads(1)
+    preload()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for supervisors
     for line in sys.stdin:
         arguments, file = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            _child(arguments, file)
-        print(child, flush=True)
-        _, ended = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(ended), flush=True)
+        if os.fork() == 0:
+            supervise(arguments, Path(file))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Real storage servers of a test's own, on 127.0.0.1 and free ports, ended by their process; None where one is not installed."""
+"""Real storage servers, started by a test on 127.0.0.1 and a free port and stopped at its end; None where one is not installed."""
 
 import os
 import pwd
@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 PATHS = [os.environ.get("PATH", ""), *map(str, Path("/usr/lib/postgresql").glob("*/bin")), "/usr/sbin"]
@@ -26,51 +26,59 @@ optuna.storages.run_grpc_proxy_server(storage, host="127.0.0.1", port=int(sys.ar
 
 @dataclass
 class Server:
-    """A server that can be stopped and started again, with what it keeps."""
+    """A server that can be stopped and started again without losing its data."""
 
     url: str
     command: list[str]
     ready: Callable[[], bool]
-    end: signal.Signals = signal.SIGTERM
-    process: "subprocess.Popen[bytes] | None" = field(default=None)
+    stop_signal: signal.Signals = signal.SIGTERM
+    process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        """Start it and wait until it answers."""
         self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until = time.monotonic() + 60
+        end = time.monotonic() + 60
         while not self.ready():
             assert self.process.poll() is None, f"{self.command[0]} ended"
-            assert time.monotonic() < until, f"{self.command[0]} does not answer"
+            assert time.monotonic() < end, f"{self.command[0]} does not answer"
             time.sleep(0.05)
 
     def stop(self) -> None:
+        """Stop it and wait for its end."""
         if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(self.end)
+            self.process.send_signal(self.stop_signal)
             self.process.wait(30)
 
 
 def program(name: str) -> str | None:
+    """Return the path of an installed program."""
     return shutil.which(name, path=os.pathsep.join(PATHS))
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def answers(port: int) -> bool:
+    """Tell whether something listens on a port."""
     with socket.socket() as client:
         client.settimeout(1)
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def run_as(user: str) -> list[str]:
-    """What stands before the command of a server that refuses to run as root."""
-    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if os.getuid() == 0 else []
+    """Return the start of a command that gives up root, for servers that refuse to run as root."""
+    if os.getuid() != 0:
+        return []
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
 
 
 @contextmanager
 def folder_of(user: str) -> Iterator[Path]:
+    """Make a folder that belongs to a user, until the end."""
     folder = Path(tempfile.mkdtemp(prefix="hpsearch-server-"))
     if os.getuid() == 0 and user:
         os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
@@ -82,6 +90,7 @@ def folder_of(user: str) -> Iterator[Path]:
 
 @contextmanager
 def running(server: Server) -> Iterator[Server]:
+    """Run a server until the end."""
     try:
         server.start()
         yield server
@@ -91,13 +100,15 @@ def running(server: Server) -> Iterator[Server]:
 
 @contextmanager
 def postgres() -> Iterator[Server | None]:
-    initdb, server = program("initdb"), program("postgres")
+    """Run PostgreSQL."""
+    initdb = program("initdb")
+    server = program("postgres")
     if initdb is None or server is None or (run_as("postgres") and program("setpriv") is None):
         yield None
         return
     with folder_of("postgres") as folder:
-        make = [*run_as("postgres"), initdb, "-D", str(folder / "data"), "-A", "trust", "-U", "me", "--no-sync"]
-        subprocess.run([*make, "--locale=C", "-E", "UTF8"], check=True, capture_output=True, cwd="/")
+        installation = [*run_as("postgres"), initdb, "-D", str(folder / "data"), "-A", "trust", "-U", "me", "--no-sync"]
+        subprocess.run([*installation, "--locale=C", "-E", "UTF8"], check=True, capture_output=True, cwd="/")
         port = free_port()
         settings = ["listen_addresses=127.0.0.1", f"port={port}", f"unix_socket_directories={folder}"]
         flags = [flag for setting in settings for flag in ("-c", setting)]
@@ -119,6 +130,7 @@ def _postgres_answers(url: str) -> bool:
 
 @contextmanager
 def redis() -> Iterator[Server | None]:
+    """Run Redis, without a file."""
     server = program("redis-server")
     if server is None:
         yield None
@@ -133,17 +145,21 @@ def redis() -> Iterator[Server | None]:
 
 @contextmanager
 def mysql() -> Iterator[Server | None]:
-    server, install = program("mariadbd"), program("mariadb-install-db")
+    """Run MariaDB, with an empty database named study."""
+    server = program("mariadbd")
+    install = program("mariadb-install-db")
     if server is None or install is None:
         yield None
         return
     user = "mysql" if os.getuid() == 0 else ""
     with folder_of(user) as folder:
-        own = ["--no-defaults", f"--datadir={folder / 'data'}", *([f"--user={user}"] if user else [])]
-        made = [install, *own, "--auth-root-authentication-method=normal", "--skip-test-db"]
-        subprocess.run(made, check=True, capture_output=True)
+        options = ["--no-defaults", f"--datadir={folder / 'data'}"]
+        if user:
+            options.append(f"--user={user}")
+        installation = [install, *options, "--auth-root-authentication-method=normal", "--skip-test-db"]
+        subprocess.run(installation, check=True, capture_output=True)
         port = free_port()
-        command = [server, *own, "--bind-address=127.0.0.1", f"--port={port}", f"--socket={folder / 'socket'}"]
+        command = [server, *options, "--bind-address=127.0.0.1", f"--port={port}", f"--socket={folder / 'socket'}"]
         command += ["--skip-grant-tables", "--skip-name-resolve", "--innodb-flush-log-at-trx-commit=1"]
         with running(Server(f"mysql://root@127.0.0.1:{port}/study", command, lambda: answers(port))) as started:
             import pymysql

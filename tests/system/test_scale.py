@@ -6,12 +6,15 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from time import process_time
 from typing import Any
 
 import optuna
 import pytest
 from optuna.samplers import RandomSampler
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial
 from sqlalchemy import event
 
 from hpsearch.reporting import formatting, page
@@ -27,7 +30,8 @@ from tests.support.big_study import write_study
 from tests.support.records import study
 from tests.support.scripted import SPACE, Stage
 
-LIMITS = {10_000: (20, 1.0), 100_000: (90, 3.0)}  # trials → seconds, gigabytes; a page has at most 10 megabytes
+LIMITS = {10_000: (20, 1.0), 100_000: (90, 3.0)}  # trials: (seconds, gigabytes)
+PAGE_LIMIT = 10_000_000  # bytes
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +39,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_study(tmp_path_factory.mktemp("big") / "study.db", 450)
 
 
-def counted(call: Callable[[], object]) -> int:
-    """Return how many of Python's functions a call calls."""
+def function_calls(call: Callable[[], object]) -> int:
+    """Return how many Python functions a call enters."""
     calls = 0
 
     def count(frame: object, kind: str, argument: object) -> None:
@@ -51,13 +55,15 @@ def counted(call: Callable[[], object]) -> int:
     return calls
 
 
-def test_reading_asks_a_handful_of_questions_for_many_trials(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A study is read by 5 statements for so many trials at once, whatever hyperparameters they have, and one at the end."""
+def test_many_trials_are_read_by_a_handful_of_statements(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each portion of trials is read by 5 statements, whatever hyperparameters they have; one more finds the end."""
     monkeypatch.setattr(optuna_internals, "BATCH", 200)
-    storage, asked = open_storage(url, read_only=True), []
-    event.listen(storage.engine, "before_cursor_execute", lambda *arguments: asked.append(arguments[2]))
+    statements: list[str] = []
+    storage = open_storage(url, read_only=True)
+    assert isinstance(storage, RDBStorage)
+    event.listen(storage.engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
     record = record_of(storage, storage.get_study_id_from_name("big"))
-    about_trials = [statement for statement in asked if "trial" in statement]
+    about_trials = [statement for statement in statements if "trial" in statement]
     assert len(record.trials) == 450
     assert len(about_trials) == 3 * 5 + 1
 
@@ -68,11 +74,11 @@ def test_what_is_read_is_what_optuna_reads(url: str, monkeypatch: pytest.MonkeyP
     storage = open_storage(url, read_only=True)
     theirs = storage.get_all_trials(storage.get_study_id_from_name("big"))
     ours = read_study(url).trials
-    start = min(trial.datetime_start.timestamp() for trial in theirs if trial.datetime_start)
-    for mine, other in zip(ours, theirs, strict=True):
+    starts = [trial.datetime_start.timestamp() for trial in theirs if trial.datetime_start]
+    for mine, other, start in zip(ours, theirs, starts, strict=True):
         assert (mine.number, mine.state, mine.params) == (other.number, other.state.name.lower(), other.params)
         assert ([*mine.values], mine.rungs) == (other.values, other.intermediate_values)
-        assert mine.started == pytest.approx(other.datetime_start.timestamp() - start, abs=1e-6)
+        assert mine.started == pytest.approx(start - min(starts), abs=1e-6)
         run = other.user_attrs["hpsearch:run"]
         assert (mine.outcome, mine.parameters, mine.seconds) == (run["outcome"], run["parameters"], run["seconds"])
         assert mine.history is not None
@@ -81,17 +87,16 @@ def test_what_is_read_is_what_optuna_reads(url: str, monkeypatch: pytest.MonkeyP
 
 def test_twice_the_trials_are_twice_the_work_of_the_tables(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tables of 400 trials call at most 2.1 times the functions that those of 200 call: nothing grows with the square."""
-    monkeypatch.setattr(
-        "hpsearch.reporting.tables.importances", lambda record: ()
-    )  # of at most 1,000 trials, whatever there is
+    monkeypatch.setattr("hpsearch.reporting.tables.importances", lambda record: ())  # at most 1,000 trials are used
     record = read_study(url)
-    few, many = (replace(record, trials=record.trials[:count]) for count in (200, 400))
-    frames(few)  # what is made once
-    assert counted(lambda: frames(many)) < 2.1 * counted(lambda: frames(replace(few)))
+    few = replace(record, trials=record.trials[:200])
+    many = replace(record, trials=record.trials[:400])
+    frames(few)  # fills caches
+    assert function_calls(lambda: frames(many)) < 2.1 * function_calls(lambda: frames(replace(few)))
 
 
 def test_what_a_page_derives_from_all_trials_is_derived_once() -> None:
-    """Tables and page sort a study's trials once, and look once for their hyperparameters' names, however often they ask."""
+    """Tables and page sort a study's trials once and collect their hyperparameters' names once."""
     for cached in (formatting._ranked, formatting._seen):
         cached.cache_clear()
     record = study(40)
@@ -102,32 +107,33 @@ def test_what_a_page_derives_from_all_trials_is_derived_once() -> None:
 
 
 def test_the_table_of_curves_thins_out_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Above the most rows the curves of the best trials and of every so-manieth are there; the table and the page say how many."""
+    """Above the limit of rows the curves are those of the best trials and of a regular sample; the page says of how many."""
     monkeypatch.setattr("hpsearch.reporting.tables.MOST_EVALUATIONS", 200)
     record = study(64)
     tables = frames(record)
-    kept = {*tables["curves"]["trial"]}
-    assert {*tables["leaderboard"]["trial"]} <= kept
-    assert len(kept) < 64
-    assert f"the curves of {len(kept)} of 64 trials; the storage has all" in page(record, tables)
+    with_curves = {*tables["curves"]["trial"]}
+    assert {*tables["leaderboard"]["trial"]} <= with_curves
+    assert len(with_curves) < 64
+    assert f"the curves of {len(with_curves)} of 64 trials; the storage has all" in page(record, tables)
     assert MOST_EVALUATIONS >= 100_000
 
 
-def grown(trials: int, **settings: Any) -> SamplerView:
-    """A view that has walked so many random trials with the answers that a hill gives."""
-    looking, drawn = Stage(lag=4, **settings).view(), optuna.create_study(sampler=RandomSampler(seed=0))
+def view_after(trials: int, **settings: Any) -> SamplerView:
+    """Return a sampler's view after so many random trials."""
+    view = Stage(lag=4, **settings).view()
+    random_study = optuna.create_study(sampler=RandomSampler(seed=0))
     for number in range(trials):
-        trial = drawn.ask()
+        trial = random_study.ask()
         SPACE.suggest(trial)
-        answered(looking, number, trial.params)
-    return looking
+        propose_and_tell(view, number, trial.params)
+    return view
 
 
-def answered(looking: SamplerView, number: int, stored: Any = None) -> dict[str, Any]:
-    params = dict(looking.propose(number, stored).params)
-    looking.tell(
-        number, TrialResult(1 / (1 + abs(params["learning_rate"] - 0.01)), failed=params["learning_rate"] > 0.5)
-    )
+def propose_and_tell(view: SamplerView, number: int, stored: Any = None) -> dict[str, Any]:
+    """Propose a trial, or take the stored one, and tell its result: best at a learning rate of 0.01, failed above 0.5."""
+    params = dict(view.propose(number, stored).params)
+    rate = params["learning_rate"]
+    view.tell(number, TrialResult(1 / (1 + abs(rate - 0.01)), failed=rate > 0.5))
     return params
 
 
@@ -135,27 +141,33 @@ def test_a_proposal_of_tpe_costs_the_same_in_a_long_study() -> None:
     """From `MEMORY` results on, TPE is shown as many trials at 700 as at 1,400, the pending ones included."""
     shown = []
     for trials in (MEMORY + 200, 2 * MEMORY + 400):
-        looking = grown(trials)
-        looking.propose(trials)
-        sampler = looking.study.sampler
+        view = view_after(trials)
+        view.propose(trials)
+        sampler = view.study.sampler
         assert isinstance(sampler, WindowedSampler)
         shown.append(len(sampler.trials))
     assert shown[0] <= MEMORY + 3
     assert abs(shown[0] - shown[1]) <= LEADERS
 
 
-def test_a_pruner_looks_at_the_latest_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pruner is shown so many trials at most, those before the trial's lag."""
+def test_a_pruner_is_shown_the_latest_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pruner is shown at most `COMPARED` trials, the latest before the trial's lag."""
     monkeypatch.setattr(sampler_view, "COMPARED", 10)
-    looking, seen = grown(40, pruner="median"), []
-    monkeypatch.setattr(sampler_view, "seen", lambda study, trials: seen.append([t.number for t in trials]) or study)
-    looking.propose(40)
-    looking.prune(40, 1, 0.5)
-    assert seen == [[*range(27, 37), 40]]
+    view = view_after(40, pruner="median")
+    shown: list[list[int]] = []
+
+    def record(study: optuna.Study, trials: list[FrozenTrial]) -> optuna.Study:
+        shown.append([trial.number for trial in trials])
+        return study
+
+    monkeypatch.setattr(sampler_view, "seen", record)
+    view.propose(40)
+    view.prune(40, 1, 0.5)
+    assert shown == [[*range(27, 37), 40]]
 
 
-def test_what_a_sampler_recalls_are_the_best_and_the_latest() -> None:
-    """Among 3,000 seeded results the best `LEADERS` by sorting, and the latest, make the numbers that are recalled."""
+def test_a_sampler_recalls_the_best_and_the_latest() -> None:
+    """Of 3,000 results the `LEADERS` that sorting puts first, and the latest, are recalled."""
     values = [((k * 7919) % 3000) / 3000 for k in range(3000)]
     leaders = Leaders(("maximize",))
     for number, value in enumerate(values):
@@ -164,71 +176,79 @@ def test_what_a_sampler_recalls_are_the_best_and_the_latest() -> None:
     assert leaders.recalled(3000) == sorted({*best, *range(3000 - MEMORY + LEADERS, 3000)})
 
 
+def dominates(first: tuple[float, float], second: tuple[float, float]) -> bool:
+    """Tell whether a pair is larger or equal in the first value, smaller or equal in the second, and not the same."""
+    return first[0] >= second[0] and first[1] <= second[1] and first != second
+
+
 def test_with_several_objectives_the_front_is_recalled() -> None:
-    """Of results in two objectives those that no other is as good as in both are the leaders, by comparing every pair."""
+    """In two objectives the leaders are the Pareto front that comparing every pair gives."""
     values = [(((k * 613) % 997) / 997, ((k * 389) % 991) / 991) for k in range(400)]
     leaders = Leaders(("maximize", "minimize"))
     for number, pair in enumerate(values):
         leaders.add(number, pair)
-    front = [k for k, (a, b) in enumerate(values) if not any(c >= a and d <= b and (c, d) != (a, b) for c, d in values)]
+    front = [number for number, pair in enumerate(values) if not any(dominates(other, pair) for other in values)]
     assert sorted(number for _, number in leaders.best) == front
 
 
 def test_a_sampler_that_recalls_everything_is_the_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
-    """TPE asked through `WindowedSampler` with every trial proposes what TPE alone does: the seam leaves nothing out."""
-    row = SAMPLERS["tpe"]
-    alone = [answered(looking, k) for looking in [grown(40)] for k in range(40, 46)]
+    """TPE through a `WindowedSampler` that recalls every trial proposes what TPE by itself does."""
+    view = view_after(40)
+    direct = [propose_and_tell(view, number) for number in range(40, 46)]
     monkeypatch.setattr(sampler_view, "MEMORY", 0)
     monkeypatch.setattr(windowed_sampler, "MEMORY", 10_000)
-    through = [answered(looking, k) for looking in [grown(40)] for k in range(40, 46)]
-    assert row.forgets
-    assert alone == through
+    view = view_after(40)
+    windowed = [propose_and_tell(view, number) for number in range(40, 46)]
+    assert SAMPLERS["tpe"].forgets
+    assert direct == windowed
 
 
 def test_a_long_search_is_the_same_after_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a memory of 20 results, 70 trials in one go and 33 + 37 with another order of ends are the same, trial by trial."""
+    """With a memory of 20 results, 70 trials at once and 33 + 37 that end in another order are the same."""
     for module in (sampler_view, windowed_sampler):
         monkeypatch.setattr(module, "MEMORY", 20)
     monkeypatch.setattr(windowed_sampler, "LEADERS", 5)
-    whole = Stage()
-    whole.run(70)
-    broken = Stage()
-    broken.run(33, room=3, seed=1)
-    broken.run(70, room=4, seed=2)
-    assert broken.trials() == whole.trials()
+    uninterrupted = Stage()
+    uninterrupted.run(70)
+    interrupted = Stage()
+    interrupted.run(33, room=3, seed=1)
+    interrupted.run(70, room=4, seed=2)
+    assert interrupted.trials() == uninterrupted.trials()
 
 
 @pytest.fixture
-def long(request: pytest.FixtureRequest) -> None:
-    if not request.config.getoption("--long"):
+def only_long(long: bool) -> None:
+    """Skip a test without --long."""
+    if not long:
         pytest.skip("takes minutes: --long")
 
 
 @pytest.mark.parametrize("trials", LIMITS)
-def test_a_large_report_in_time_and_memory(trials: int, long: None, tmp_path: Path) -> None:
-    """`report` in a process of its own keeps to its seconds of processor, its memory and its megabytes."""
+def test_a_large_report_in_time_and_memory(trials: int, only_long: None, tmp_path: Path) -> None:
+    """`report` in a process of its own keeps to its seconds of processor, its memory and the page's size."""
     url = write_study(tmp_path / "study.db", trials)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "-m", "hpsearch", "report", url, "--reports", str(tmp_path)]
     subprocess.run(command, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    most, gigabytes = LIMITS[trials]
+    seconds_limit, gigabytes_limit = LIMITS[trials]
     print(f"{trials:,} trials: {seconds:.1f} s, {after.ru_maxrss / 2**20:.2f} GB")
-    assert seconds < most
-    assert after.ru_maxrss < gigabytes * 2**20
-    assert (tmp_path / "big" / "report.html").stat().st_size < 10_000_000
+    assert seconds < seconds_limit
+    assert after.ru_maxrss < gigabytes_limit * 2**20
+    assert (tmp_path / "big" / "report.html").stat().st_size < PAGE_LIMIT
 
 
-def test_ten_thousand_trials_of_tpe_are_proposed_in_time(long: None) -> None:
+def test_ten_thousand_trials_of_tpe_are_proposed_in_time(only_long: None) -> None:
     """At trial 10,000 ask and tell take at most 60 ms of processor, as the median of 30."""
-    looking, taken = grown(10_000, pruner="median"), []
+    view = view_after(10_000, pruner="median")
+    seconds: list[float] = []
     for number in range(10_000, 10_030):
         began = process_time()
-        answered(looking, number)
-        taken.append(process_time() - began)
-    print(f"ask and tell at trial 10,000: {1000 * sorted(taken)[15]:.1f} ms")
-    assert sorted(taken)[15] < 0.06
+        propose_and_tell(view, number)
+        seconds.append(process_time() - began)
+    print(f"ask and tell at trial 10,000: {1000 * median(seconds):.1f} ms")
+    assert median(seconds) < 0.06
 
 
 def test_only_samplers_whose_cost_grows_forget() -> None:

@@ -1,0 +1,1 @@
+"""Attacks: everything that a stranger can bring stays data."""
