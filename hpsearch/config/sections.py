@@ -48,7 +48,7 @@ class DataSection(Section):
     `validation` and `test` are shares (or numbers) of rows held out, `test` = 0 for none; `rows` caps the training rows; `folds`
     divides all rows but the test rows in so many parts, each of which validates in turn ("auto": 5 for up to 2,000 rows). Rows of
     one `group` stay in one part; with a `time` column the earliest rows train and the latest test. `columns` gives columns a kind
-    by force (`KINDS`, or "drop"); `missing` says what takes the place of a missing number, `missing_values` which texts mean one
+    by force (`COLUMN_TYPES`, or "drop"); `missing` says what takes the place of a missing number, `missing_values` which texts mean one
     besides the usual; `size` is the side of images in pixels.
     """
 

@@ -1,4 +1,4 @@
-"""The preprocessing as a torch module, rebuilt from its JSON: what training's scikit-learn transformer does, in tensors alone.
+"""The preprocessing as one torch module, built from its JSON: training, `predict` and exported files all use it.
 
 Every input of a table is one of a few things (`PARTS`): a number of a column with missing ones filled, whether it was missing, the sine
 or cosine of a date's place in a year, week or day, whether a column's code is a certain one. So the whole transform is a selection
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from hpsearch.errors import StorageError, shown
 
-PERIODS = {"year": 365.2425, "week": 7.0, "day": 1.0}  # days
+PERIODS = {"year": 365.2425, "week": 7.0, "day": 1.0}  # days: a date's season, day of the week, and hour
 MISSING = -1.0  # the code of a missing category, since NaN equals nothing
 
 # What an input can be: (filled [N, p], missing [N, p], value [p]) → [N, p], float64.
@@ -34,7 +34,7 @@ TAU = torch.tensor(tau, dtype=torch.float64)  # a tensor, since a number of the 
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class InputPart:
     """One input: a part (of `PARTS`) of a column, the value that the part takes, and the standardising (x - mean) / scale."""
 
     column: int
@@ -57,7 +57,7 @@ class TableTransform(nn.Module):
         columns = preprocessing["columns"]
         if not columns:
             raise ValueError("no columns")
-        entries = [entry for index, column in enumerate(columns) for entry in _entries(index, column)]
+        entries = [entry for index, column in enumerate(columns) for entry in _parts_of(index, column)]
         fills = [MISSING if column["kind"] == "category" else column["fill"] or 0.0 for column in columns]
         chosen = {part: [i for i, entry in enumerate(entries) if entry.part == part] for part in PARTS}
         self.inputs = len(entries)
@@ -124,19 +124,19 @@ def transform_of(preprocessing: Mapping[str, Any]) -> nn.Module:
         raise StorageError(f"the model's preprocessing is damaged: {error!r}. Copy its files again.") from None
 
 
-def _entries(index: int, column: Mapping[str, Any]) -> Iterator[Entry]:
+def _parts_of(index: int, column: Mapping[str, Any]) -> Iterator[InputPart]:
     """Yield a column's inputs in order."""
     if column["kind"] == "category":
         count = len(column["categories"])
-        yield from (Entry(index, "code", code) for code in range(count + bool(column.get("other"))))
+        yield from (InputPart(index, "code", code) for code in range(count + bool(column.get("other"))))
         if column.get("missing"):
-            yield Entry(index, "code", MISSING)
+            yield InputPart(index, "code", MISSING)
         return
     parts = [_part(name) for name in column.get("parts", ["days"])]
     if column.get("indicator"):
         parts.append(("missing", 0.0))
     for (part, value), mean, scale in zip(parts, column["mean"], column["scale"], strict=True):
-        yield Entry(index, part, value, mean, scale)
+        yield InputPart(index, part, value, mean, scale)
 
 
 def _angle(days: Tensor, period: Tensor) -> Tensor:

@@ -14,7 +14,6 @@ import torch
 
 from hpsearch.cli import main
 from hpsearch.data import load_file
-from hpsearch.data.columns.preprocessing import transform
 from hpsearch.data.columns.reading import read_columns
 from hpsearch.data.loaders.table_files import read_like
 from hpsearch.data.options import SplitOptions
@@ -25,6 +24,7 @@ from hpsearch.model import rows as rows_module
 from hpsearch.model.evaluation import judge
 from hpsearch.model.rows import NewRows, answers, read_rows, unseen
 from hpsearch.storage.reading import read_study
+from tests.support.preprocessing import inputs_by_numpy
 
 ROWS = 120
 SETTINGS = [
@@ -87,8 +87,8 @@ def test_predictions_are_those_of_the_trained_network(place: Path) -> None:
     assert [row[0] for row in rows] == [("'=high", "low")[i] for i in found.argmax(dim=1)]
 
 
-def test_the_torch_transform_is_the_one_of_the_data_room(place: Path) -> None:
-    """Of numbers, truth values, dates with hours, categories, unseen and missing cells the inputs are the data room's."""
+def test_the_torch_transform_is_as_specified(place: Path) -> None:
+    """Inputs of numbers, truth values, dates with hours, categories, unseen and missing cells are those of the NumPy specification."""
     preprocessing = load_model(place / "sales").preprocessing
     frame = table().drop(columns="kind")
     frame.loc[:4, ["age", "member", "city"]] = [np.nan, np.nan, "Paris"]
@@ -97,7 +97,7 @@ def test_the_torch_transform_is_the_one_of_the_data_room(place: Path) -> None:
     numbers = read_columns(preprocessing, read_like(place / "odd.csv", dict(preprocessing)))
     assert {column["kind"] for column in preprocessing["columns"]} == {"number", "boolean", "date", "category"}
     found = transform_of(preprocessing)(torch.from_numpy(numbers)).numpy()
-    np.testing.assert_allclose(found, transform(preprocessing, numbers), rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(found, inputs_by_numpy(preprocessing, numbers), rtol=1e-6, atol=1e-7)
 
 
 def test_the_metric_is_told_where_the_target_is_there(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

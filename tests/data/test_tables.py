@@ -16,10 +16,10 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from hpsearch.data import Data, from_arrays, from_frame, load_file
-from hpsearch.data.columns.preprocessing import transform
 from hpsearch.data.columns.reading import read_columns, unused
 from hpsearch.data.loaders.table_files import read_like, read_table
 from hpsearch.data.options import ReadOptions, SplitOptions
+from hpsearch.data.transform import transform_of
 from hpsearch.errors import UserError
 from hpsearch.model.saved import kind_of
 from tests.support.options import flat
@@ -147,7 +147,7 @@ def test_parts_of_a_date() -> None:
     assert column["parts"] == ["days", "year_sin", "year_cos", "week_sin", "week_cos", "day_sin", "day_cos"]
     numbers = read_columns(data.preprocessing, pd.DataFrame({"day": [pd.Timestamp("1970-01-03 12:00")]}))
     assert numbers.tolist() == [[2.5]]
-    raw = transform(data.preprocessing, numbers)[0] * column["scale"] + column["mean"]
+    raw = transform_of(data.preprocessing)(torch.from_numpy(numbers)).numpy()[0] * column["scale"] + column["mean"]
     angles = [2.5 / 365.2425, 2.5 / 7, 2.5]
     expected = [2.5, *(wave(2 * np.pi * turn) for turn in angles for wave in (np.sin, np.cos))]
     assert np.allclose(raw, expected, atol=1e-3)
@@ -162,7 +162,7 @@ def test_transform_from_json_equals_training(sales: Path) -> None:
         (from_arrays(frame()[["visits", "price"]].to_numpy(), frame().member), frame()[["visits", "price"]].to_numpy()),
     ):
         kept = json.loads(json.dumps(data.preprocessing))
-        inputs = transform(kept, read_columns(kept, source))
+        inputs = transform_of(kept)(torch.from_numpy(read_columns(kept, source))).numpy()
         assert inputs.dtype == np.float32
         every = torch.cat([data.training.inputs, data.validation.inputs, data.test.inputs]).numpy()
         assert inputs.shape == every.shape
@@ -319,9 +319,10 @@ def test_many_categories() -> None:
     assert (len(column["categories"]), column["other"], data.inputs) == (49, True, 50)
     assert {"s59", "s58", "s20"} < set(column["categories"])
     assert "s00" not in column["categories"]
-    new = transform(data.preprocessing, read_columns(data.preprocessing, pd.DataFrame({"shop": ["s00", "new", "s59"]})))
-    assert new.argmax(axis=1).tolist() == [49, 49, column["categories"].index("s59")]
-    assert new.sum(axis=1).tolist() == [1, 1, 1]
+    numbers = read_columns(data.preprocessing, pd.DataFrame({"shop": ["s00", "new", "s59"]}))
+    new = transform_of(data.preprocessing)(torch.from_numpy(numbers))
+    assert new.argmax(dim=1).tolist() == [49, 49, column["categories"].index("s59")]
+    assert new.sum(dim=1).tolist() == [1, 1, 1]
 
 
 def test_ambiguous_dates(tmp_path: Path) -> None:

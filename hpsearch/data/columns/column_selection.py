@@ -1,12 +1,13 @@
-"""What becomes of a column: a kind of `KINDS`, or nothing. `DROPPED` are the reasons for nothing, each with the sentence that says it."""
+"""What becomes of a column: a type of `COLUMN_TYPES`, or nothing. `DROPPED` has the reasons for nothing, each with its sentence."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow.compute as pc
 
 from hpsearch.data.columns import parsing
-from hpsearch.data.columns.column_types import KINDS, MOST_CATEGORIES, Entry, Seen
+from hpsearch.data.columns.column_types import COLUMN_TYPES, MOST_CATEGORIES, ColumnSample, Entry
 from hpsearch.data.columns.error_messages import among_dates, among_numbers, misread
 from hpsearch.data.columns.table import absent
 from hpsearch.errors import UserError, shown
@@ -25,90 +26,113 @@ DROPPED: Mapping[str, str] = {
 }
 
 
-def find_kind(seen: Seen, forced: str | None) -> Entry | tuple[str, str]:
-    """Return a column's entry, or (why it is dropped, what a reader should know).
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A column that is no input: the `reason` is a name of `DROPPED`, the `note` what a reader should know."""
+
+    reason: str
+    note: str
+
+
+def choose_type(sample: ColumnSample, forced: str | None) -> Entry | Dropped:
+    """Return a column's entry, or why it is dropped.
 
     Raises:
-        UserError: the forced kind does not fit the cells, or most cells are numbers or dates and some are not.
+        UserError: the forced type does not fit the cells, or most cells are numbers or dates and some are not.
     """
     if forced == "drop":
-        return "asked", "as asked for"
-    stated = forced or seen.table.kinds.get(seen.name)
-    if (constant := _constant(seen)) is not None:
-        return "constant", constant
+        return Dropped("asked", DROPPED["asked"])
+    constant = _constant(sample)
+    if constant is not None:
+        return Dropped("constant", constant)
+    stated = forced or sample.table.kinds.get(sample.name)
     if stated is not None:
-        return _forced(seen, stated)
-    entry = next((entry for kind in KINDS.values() if (entry := kind.plan(seen)) is not None), None)
-    assert entry is not None  # every column can be a category
-    strays = _strays(seen) if entry["kind"] == "category" else ""
-    if reason := _identifier(seen, entry) or _prose(seen, entry):
-        return reason[0], "; ".join(filter(None, (reason[1], strays)))
-    return {**entry, "note": "; ".join(filter(None, (entry.get("note"), strays)))} if strays else entry
+        return _forced(sample, stated)
+    plans = (column_type.plan(sample) for column_type in COLUMN_TYPES.values())
+    entry = next(plan for plan in plans if plan is not None)  # every column can be a category
+    mixed = _mixed_note(sample) if entry["kind"] == "category" else ""
+    dropped = _identifier(sample, entry) or _free_text(sample, entry)
+    if dropped is not None:
+        return Dropped(dropped.reason, _joined(dropped.note, mixed))
+    return {**entry, "note": _joined(entry.get("note", ""), mixed)} if mixed else entry
 
 
-def _strays(seen: Seen) -> str:
+def _joined(*notes: str) -> str:
+    return "; ".join(filter(None, notes))
+
+
+def _mixed_note(sample: ColumnSample) -> str:
     """Return what keeps a column of texts from being numbers or dates, where most of its cells are."""
-    return next(
-        filter(None, (among(seen.table, seen.name, seen.text, MOST) for among in (among_numbers, among_dates))), ""
+    return among_numbers(sample.table, sample.name, sample.text, MOST) or among_dates(
+        sample.table, sample.name, sample.text, MOST
     )
 
 
-def _forced(seen: Seen, name: str) -> Entry:
-    kind = KINDS[name]
-    entry = kind.plan(seen)
-    if entry is None:
-        cells = seen.text if seen.is_text else seen.cells
-        rows = seen.rows[:1]
-        if name == "number" and seen.is_text:
-            rows = seen.rows[parsing.numbers(cells, seen.table.decimal)[1]]
-        if name == "date" and seen.is_text and (why := among_dates(seen.table, seen.name, seen.text, 0)):
-            raise UserError(f"column {shown(seen.name)} (kind date): {why}.")
-        raise misread(seen.table, seen.name, f"{kind.expected} (kind {name})", rows)
-    return entry
+def _forced(sample: ColumnSample, name: str) -> Entry:
+    column_type = COLUMN_TYPES[name]
+    entry = column_type.plan(sample)
+    if entry is not None:
+        return entry
+    rows = sample.rows[:1]
+    if name == "number" and sample.is_text:
+        rows = sample.rows[parsing.numbers(sample.text, sample.table.decimal)[1]]
+    if name == "date" and sample.is_text:
+        why = among_dates(sample.table, sample.name, sample.text, 0)
+        if why:
+            raise UserError(f"column {shown(sample.name)} (kind date): {why}.")
+    raise misread(sample.table, sample.name, f"{column_type.expected} (kind {name})", rows)
 
 
-def _constant(seen: Seen) -> str | None:
+def _constant(sample: ColumnSample) -> str | None:
     """Return what all cells are, where they are one thing."""
-    if seen.is_text:
-        distinct = seen.text.unique()
-        same = len(distinct) == 1
-        first = distinct[0].as_py() if same else None
-    else:
-        gone = absent(seen.cells)
-        known = seen.cells[~gone]
-        same = bool(gone.all()) or (not gone.any() and bool((known == known[0]).all()))
-        first = None if gone.all() else known[0]
-    if not same:
+    if sample.is_text:
+        distinct = sample.text.unique()
+        if len(distinct) > 1:
+            return None
+        return _all_cells(distinct[0].as_py())
+    missing = absent(sample.cells)
+    if missing.all():
+        return _all_cells(None)
+    if missing.any() or not bool((sample.cells == sample.cells[0]).all()):
         return None
-    return "all cells are empty" if first is None else f"all cells are {shown(str(first))}"
+    return _all_cells(sample.cells[0])
 
 
-def _identifier(seen: Seen, entry: Entry) -> tuple[str, str] | None:
+def _all_cells(value: object) -> str:
+    return "all cells are empty" if value is None else f"all cells are {shown(str(value))}"
+
+
+def _identifier(sample: ColumnSample, entry: Entry) -> Dropped | None:
     """Return why a column names rows: texts that are all distinct, numbers that count rows, distinct whole numbers called an id."""
     if entry["kind"] == "category":
-        distinct = seen.text.drop_null().unique()
-        return ("identifier", "every row has another text") if len(distinct) == len(seen.rows) else None
+        distinct = sample.text.drop_null().unique()
+        return Dropped("identifier", "every row has another text") if len(distinct) == len(sample.rows) else None
     if entry["kind"] != "number":
         return None
-    values = KINDS["number"].read(entry, seen.text if seen.is_text else seen.cells, seen.table.decimal)[0]
+    cells = sample.text if sample.is_text else sample.cells
+    values, _ = COLUMN_TYPES["number"].read(entry, cells, sample.table.decimal)
     if not bool((np.isfinite(values) & (values == np.floor(values))).all()):
         return None
-    if len(np.unique(values - seen.rows)) == 1:
-        return "identifier", "it counts the rows"
-    name = seen.name.lower().replace(" ", "_").split(":")[0]
-    called = name in NAMES_OF_IDENTIFIERS or name.endswith("_id")
-    distinct_numbers = called and len(np.unique(values)) == len(values)
-    return ("identifier", f"distinct whole numbers called {shown(seen.name)}") if distinct_numbers else None
+    if len(np.unique(values - sample.rows)) == 1:
+        return Dropped("identifier", "it counts the rows")
+    if _is_called_identifier(sample.name) and len(np.unique(values)) == len(values):
+        return Dropped("identifier", f"distinct whole numbers called {shown(sample.name)}")
+    return None
 
 
-def _prose(seen: Seen, entry: Entry) -> tuple[str, str] | None:
+def _is_called_identifier(name: str) -> bool:
+    first = name.lower().replace(" ", "_").split(":")[0]
+    return first in NAMES_OF_IDENTIFIERS or first.endswith("_id")
+
+
+def _free_text(sample: ColumnSample, entry: Entry) -> Dropped | None:
     """Return why a category's texts are free text: many distinct ones that hardly come again, or long ones."""
-    if entry["kind"] != "category" or seen.table.kinds.get(seen.name):
+    if entry["kind"] != "category" or sample.table.kinds.get(sample.name):
         return None
-    distinct = seen.text.drop_null().unique()
+    distinct = sample.text.drop_null().unique()
     if len(distinct) <= MOST_CATEGORIES:
         return None
-    long = pc.mean(pc.utf8_length(distinct)).as_py() > LONG_TEXT
-    if long or 2 * len(distinct) > len(seen.rows):
-        return "text", f"{len(distinct):,} distinct texts in {len(seen.rows):,} rows"
+    is_long = pc.mean(pc.utf8_length(distinct)).as_py() > LONG_TEXT
+    if is_long or 2 * len(distinct) > len(sample.rows):
+        return Dropped("text", f"{len(distinct):,} distinct texts in {len(sample.rows):,} rows")
     return None

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from hpsearch.data.cells import Array
 from hpsearch.data.columns import parsing
+from hpsearch.data.transform import PERIODS
 
 ISO = "ISO8601"
 ISO_CELL = r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?$"
@@ -28,9 +29,6 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
 TIMES = ("", " %H:%M", " %H:%M:%S")
 EXAMPLE = datetime(2024, 12, 31, 18, 30)
 MICROSECONDS = 86_400_000_000  # in a day
-
-# Periods in days of the sine and cosine that tell the season, the day of the week and the hour.
-PERIODS = {"year": 365.2425, "week": 7.0, "day": 1.0}
 
 
 def find_format(cells: pa.Array) -> tuple[str, str | None] | None:

@@ -1,22 +1,21 @@
-"""From a table to standardised inputs: which columns are used and how, seen in rows that are no test rows, then scaled by training rows.
+"""From a table to standardised inputs: choose the columns' types, read their cells as numbers, fit and apply the preprocessing.
 
-Kinds and categories come from the rows that train, or where folds take turns from all rows but the test rows, so that inputs are the
-same in every fold; what fills, centres and scales comes from each division's own training rows.
+Types and categories come from the training rows, or with folds from all rows but the test rows, so that every fold has the same inputs.
+What fills, centres and scales comes from each division's own training rows.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import compress
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from hpsearch.data.cells import Array
-from hpsearch.data.columns.column_selection import DROPPED, find_kind
-from hpsearch.data.columns.column_types import KINDS, Entry, see
-from hpsearch.data.columns.preprocessing import VERSION, apply, fit, width, written
+from hpsearch.data.columns.column_selection import DROPPED, Dropped, choose_type
+from hpsearch.data.columns.column_types import COLUMN_TYPES, Entry, sample_of
+from hpsearch.data.columns.preprocessing import FILLS, VERSION, apply, fit, width
 from hpsearch.data.columns.reading import missing_cells, read_column
 from hpsearch.data.columns.table import Table, meant
 from hpsearch.data.scaling import Scaled
@@ -24,8 +23,8 @@ from hpsearch.data.splits import Split
 from hpsearch.errors import UserError, listed, shown, suggestion
 
 FEWEST_MISSING = 5  # rows with a missing cell from which on an input says so: from fewer nothing is learned of it
-MOST_TOLD = 500  # columns that a summary has
-FILLS = ("median", "mean", "refuse")
+MOST_SUMMARIES = 500  # columns of a summary
+MOST_NOTICES = 20  # of one kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +61,9 @@ def _check(table_inputs: TableInputs) -> None:
             is_target = name == table_inputs.target
             why = "it is the target" if is_target else meant(name, table_inputs.table.names)
             raise UserError(f"columns: no input column {shown(name)}: {why}" + "." * is_target)
-        if kind not in (*KINDS, "drop"):
+        if kind not in (*COLUMN_TYPES, "drop"):
             raise UserError(
-                f"columns: unknown kind {shown(kind)} for {shown(name)}. {suggestion(str(kind), (*KINDS, 'drop'))}"
+                f"columns: unknown kind {shown(kind)} for {shown(name)}. {suggestion(str(kind), (*COLUMN_TYPES, 'drop'))}"
             )
     if table_inputs.missing not in FILLS:
         raise UserError(
@@ -79,108 +78,121 @@ def scale_table(table_inputs: TableInputs, split: Split) -> Scaled:
         UserError: cells that do not fit their column, missing cells that are refused, no column left.
     """
     _check(table_inputs)
-    entries, dropped = _plan(table_inputs, split.seen)
+    entries, dropped = _choose_types(table_inputs, split.seen)
     if not entries:
-        gone = listed([f"{one['name']} ({one['reason']})" for one in dropped])
-        raise UserError(f"no column is left as input: {gone}. Check the table, or give columns a kind.")
-    numbers = np.stack(
-        [read_column(entry, table_inputs.table, table_inputs.missing_values) for entry in entries], axis=1
-    )
-    _mark_missing(entries, numbers, table_inputs, split)
-    strategy = "mean" if table_inputs.missing == "mean" else "median"
-    fitted = [fit(entries, numbers[training], strategy) for training, _ in split.divisions]
-    inputs = [
-        (_tensor(apply(one, entries, numbers[training])), _tensor(apply(one, entries, numbers[validation])))
-        for one, (training, validation) in zip(fitted, split.divisions, strict=True)
+        reasons = listed([f"{one['name']} ({one['reason']})" for one in dropped])
+        raise UserError(f"no column is left as input: {reasons}. Check the table, or give columns a kind.")
+    table = table_inputs.table
+    columns = [read_column(entry, table, table_inputs.missing_values) for entry in entries]
+    numbers = np.stack(columns, axis=1)  # [N, columns]
+    if table_inputs.missing == "refuse":
+        _refuse_missing(table, entries, numbers)
+    entries = _with_indicators(entries, numbers[split.seen])
+    fitted = [fit(entries, numbers[training], table_inputs.missing) for training, _ in split.divisions]
+    folds = [
+        (apply(columns, numbers[training]), apply(columns, numbers[validation]))
+        for columns, (training, validation) in zip(fitted, split.divisions, strict=True)
     ]
-    test = apply(fitted[0], entries, numbers[split.test]) if len(split.test) else np.empty((0, inputs[0][0].shape[1]))
-    found = written(fitted[0], entries, None if table_inputs.missing == "refuse" else strategy)
+    training, validation = folds[0]
     return Scaled(
-        *inputs[0],
-        _tensor(test.astype(np.float32)),
-        (inputs[0][0].shape[1],),
-        (*table_inputs.table.notices, *_notices(entries, dropped, numbers, table_inputs)),
-        _preprocessing(table_inputs, found, dropped),
-        tuple(inputs) if split.folds else (),
-        tuple(_told(entries, dropped, numbers)),
+        training,
+        validation,
+        apply(fitted[0], numbers[split.test]),
+        shape=(training.shape[1],),
+        notices=(*table.notices, *_notices(entries, dropped, numbers, table_inputs.missing)),
+        preprocessing=_preprocessing(table_inputs, fitted[0], dropped),
+        folds=tuple(folds) if split.folds else (),
+        columns=tuple(_column_summaries(entries, dropped, numbers)),
     )
 
 
-def _plan(table_inputs: TableInputs, rows: Array) -> tuple[list[Entry], list[dict[str, str]]]:
-    """Return the entries of the columns that are used and the ones that are not, with reasons."""
-    entries, dropped = [], []
+def _choose_types(table_inputs: TableInputs, rows: Array) -> tuple[list[Entry], list[dict[str, str]]]:
+    """Return the entries of the columns that are used, and the columns that are not, with reasons."""
+    entries: list[Entry] = []
+    dropped: list[dict[str, str]] = []
     for name in table_inputs.table.names:
-        if name in table_inputs.excluded and name not in table_inputs.forced:
-            dropped.append(
-                {"name": name, "reason": table_inputs.excluded[name], "note": DROPPED[table_inputs.excluded[name]]}
-            )
+        reason = table_inputs.excluded.get(name)
+        if reason is not None and name not in table_inputs.forced:
+            dropped.append({"name": name, "reason": reason, "note": DROPPED[reason]})
             continue
-        found = find_kind(
-            see(table_inputs.table, name, rows, table_inputs.missing_values), table_inputs.forced.get(name)
-        )
-        if isinstance(found, tuple):
-            dropped.append({"name": name, "reason": found[0], "note": found[1]})
+        sample = sample_of(table_inputs.table, name, rows, table_inputs.missing_values)
+        chosen = choose_type(sample, table_inputs.forced.get(name))
+        if isinstance(chosen, Dropped):
+            dropped.append({"name": name, "reason": chosen.reason, "note": chosen.note})
         else:
-            entries.append(found)
+            entries.append(chosen)
     return entries, dropped
 
 
-def _mark_missing(entries: list[Entry], numbers: Array, table_inputs: TableInputs, split: Split) -> None:
-    """Give columns with missing cells an input that says so, where there are some; refuse them where that is asked for."""
+def _refuse_missing(table: Table, entries: Sequence[Entry], numbers: Array) -> None:
     for entry, values in zip(entries, numbers.T, strict=True):
-        gone = np.isnan(values)
-        if gone.any() and table_inputs.missing == "refuse":
-            raise missing_cells(table_inputs.table, entry["name"], values)
-        if entry["kind"] != "category":
-            entry["indicator"] = bool(gone[split.seen].sum() >= FEWEST_MISSING)
+        if np.isnan(values).any():
+            raise missing_cells(table, entry["name"], values)
+
+
+def _with_indicators(entries: Sequence[Entry], numbers: Array) -> list[Entry]:
+    """Return entries that say which columns get an input for missing cells: those that have enough of them to learn from."""
+    counts = np.isnan(numbers).sum(axis=0)  # [columns]
+    return [
+        entry if entry["kind"] == "category" else {**entry, "indicator": bool(count >= FEWEST_MISSING)}
+        for entry, count in zip(entries, counts, strict=True)
+    ]
 
 
 def _preprocessing(
-    table_inputs: TableInputs, found: list[Entry], dropped: Sequence[Mapping[str, str]]
+    table_inputs: TableInputs, fitted: list[Entry], dropped: Sequence[Mapping[str, str]]
 ) -> dict[str, Any]:
-    reading = {**table_inputs.table.reading, "missing_values": list(table_inputs.missing_values)}
-    gone = [{"name": one["name"], "reason": one["reason"]} for one in dropped]
-    head = {"kind": "table", "version": VERSION, "target": table_inputs.target, "reading": reading}
-    return {**head, "columns": found, "dropped": gone}
+    return {
+        "kind": "table",
+        "version": VERSION,
+        "target": table_inputs.target,
+        "reading": {**table_inputs.table.reading, "missing_values": list(table_inputs.missing_values)},
+        "columns": fitted,
+        "dropped": [{"name": one["name"], "reason": one["reason"]} for one in dropped],
+    }
 
 
 def _notices(
-    entries: Sequence[Entry], dropped: Sequence[Mapping[str, str]], numbers: Array, table_inputs: TableInputs
-) -> list[str]:
-    said = [f"Column {shown(one['name'])} is not used ({one['reason']}): {one['note']}." for one in dropped[:20]]
-    if len(dropped) > 20:
-        said.append(f"{len(dropped) - 20:,} more columns are not used.")
-    notes = [f"Column {shown(entry['name'])}: {entry['note']}." for entry in entries if "note" in entry]
-    return [*said, *_gaps(entries, numbers, table_inputs.missing), *notes[:20]]
+    entries: Sequence[Entry], dropped: Sequence[Mapping[str, str]], numbers: Array, missing: str
+) -> Iterator[str]:
+    """Yield what a reader should know: which columns are not used, how missing cells are filled, how columns were read."""
+    for one in dropped[:MOST_NOTICES]:
+        yield f"Column {shown(one['name'])} is not used ({one['reason']}): {one['note']}."
+    if len(dropped) > MOST_NOTICES:
+        yield f"{len(dropped) - MOST_NOTICES:,} more columns are not used."
+    yield from _missing_notices(entries, numbers, missing)
+    noted = [entry for entry in entries if "note" in entry]
+    for entry in noted[:MOST_NOTICES]:
+        yield f"Column {shown(entry['name'])}: {entry['note']}."
 
 
-def _gaps(entries: Sequence[Entry], numbers: Array, missing: str) -> Iterator[str]:
-    """Yield what becomes of missing cells, of numbers and of categories where there are some."""
-    gaps = [entry for entry, cells in zip(entries, numbers.T, strict=True) if np.isnan(cells).any()]
-    plain = [entry for entry in gaps if entry["kind"] != "category"]
+def _missing_notices(entries: Sequence[Entry], numbers: Array, missing: str) -> Iterator[str]:
+    """Yield how missing cells are filled, those of numbers and those of categories, where there are some."""
+    counts = np.isnan(numbers).sum(axis=0).tolist()  # [columns]
+    incomplete = list(compress(entries, counts))
+    plain = [entry for entry in incomplete if entry["kind"] != "category"]
     if plain:
-        untold = [entry["name"] for entry in plain if not entry["indicator"]]
-        where = ", and an input says where" if len(untold) < len(plain) else ""
-        rare = f" (not of {listed(untold)}: fewer than {FEWEST_MISSING} rows)" if where and untold else ""
-        yield f"{_columns(plain)}: the training rows' {missing} takes the place of a number{where}{rare}."
-    if categories := [entry for entry in gaps if entry["kind"] == "category"]:
-        yield f"{_columns(categories)}: a missing category is one of its own."
+        unmarked = [entry["name"] for entry in plain if not entry["indicator"]]
+        where = ", and an input says where" if len(unmarked) < len(plain) else ""
+        rare = f" (not of {listed(unmarked)}: fewer than {FEWEST_MISSING} rows)" if where and unmarked else ""
+        yield f"{_missing_in(plain)}: the training rows' {missing} takes the place of a number{where}{rare}."
+    if categories := [entry for entry in incomplete if entry["kind"] == "category"]:
+        yield f"{_missing_in(categories)}: a missing category is one of its own."
 
 
-def _columns(entries: Sequence[Entry]) -> str:
-    return f"Missing cells in {len(entries)} column{'s' * (len(entries) != 1)} ({listed([e['name'] for e in entries])})"
+def _missing_in(entries: Sequence[Entry]) -> str:
+    names = listed([entry["name"] for entry in entries])
+    return f"Missing cells in {len(entries)} column{'s' * (len(entries) != 1)} ({names})"
 
 
-def _told(entries: Sequence[Entry], dropped: Sequence[Mapping[str, str]], numbers: Array) -> list[dict[str, Any]]:
-    """Return what a report says of each column, the first of them."""
+def _column_summaries(
+    entries: Sequence[Entry], dropped: Sequence[Mapping[str, str]], numbers: Array
+) -> list[dict[str, Any]]:
+    """Return what a report says of each column, of the first ones if there are many."""
     missing = np.isnan(numbers).sum(axis=0).tolist()
     used = [
-        {"name": e["name"], "kind": e["kind"], "inputs": width(e), "missing": gone, "note": e.get("note", "")}
-        for e, gone in zip(entries, missing, strict=True)
+        {"name": e["name"], "kind": e["kind"], "inputs": width(e), "missing": count, "note": e.get("note", "")}
+        for e, count in zip(entries, missing, strict=True)
     ]
-    gone = [{"name": d["name"], "kind": "dropped", "inputs": 0, "missing": 0, "note": d["reason"]} for d in dropped]
-    return [*used, *gone][:MOST_TOLD]
-
-
-def _tensor(inputs: Array) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(inputs))
+    unused = [{"name": d["name"], "kind": "dropped", "inputs": 0, "missing": 0, "note": d["reason"]} for d in dropped]
+    return [*used, *unused][:MOST_SUMMARIES]

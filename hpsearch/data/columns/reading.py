@@ -11,7 +11,7 @@ import numpy as np
 
 from hpsearch.data.cells import Array
 from hpsearch.data.columns import dates, parsing
-from hpsearch.data.columns.column_types import KINDS, Entry
+from hpsearch.data.columns.column_types import COLUMN_TYPES, Entry
 from hpsearch.data.columns.error_messages import misread
 from hpsearch.data.columns.frames import table_of
 from hpsearch.data.columns.table import Cells, Table, ends, meant, nearest
@@ -52,7 +52,7 @@ def _check_names(table: Table, entries: Sequence[Entry]) -> None:
 
 def read_column(entry: Entry, table: Table, missing_values: Sequence[str] = ()) -> Array:
     """Return one column's numbers [N]; see `read_columns`."""
-    kind, name = KINDS[entry["kind"]], entry["name"]
+    kind, name = COLUMN_TYPES[entry["kind"]], entry["name"]
     cells: Cells = table.column(name)
     given = cells if isinstance(cells, np.ndarray) else parsing.plain(cells, missing_values)
     values, other = kind.read(entry, given, table.decimal)
