@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from hpsearch import __version__
 from hpsearch.commands import COMMANDS
-from hpsearch.commands.arguments import Parser
+from hpsearch.commands.parser import Parser
 from hpsearch.errors import HpsearchError, Stopped, UserError, masked
 from hpsearch.searching.stopping import GRACE, ending
 

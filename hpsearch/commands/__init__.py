@@ -12,6 +12,7 @@ from hpsearch.commands import (
     dashboard,
     export,
     help,  # noqa: A004 - named as its command is
+    list,  # noqa: A004 - likewise
     log,
     predict,
     refit,
@@ -33,5 +34,6 @@ COMMANDS: tuple[ModuleType, ...] = (
     dashboard,
     log,
     verify,
+    list,
     help,
 )  # in the order of --help

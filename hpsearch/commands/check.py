@@ -3,15 +3,19 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.commands.shared import add_common, add_data, add_training, run_options_of, study_of
+from hpsearch.commands.options import add_common, add_data, add_training
+from hpsearch.commands.settings import read_study, run_options_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from hpsearch.config import StudyConfig
     from hpsearch.data.dataset import Data
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.probing import Estimate
 
 MEBI = 2**20  # bytes
+COLUMNS = 50  # of a table that are shown
 
 
 def add(commands: Any) -> None:
@@ -28,32 +32,35 @@ def add(commands: Any) -> None:
 
 
 def call(options: argparse.Namespace) -> None:
-    """Read the data, probe a few trials and print what is found."""
-    _sort_out(options)
-    config = study_of(options)
+    """Read the data, probe a few trials and print what is estimated."""
+    _interpret_source(options)
+    config = read_study(options)
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.probing import estimate
     from hpsearch.searching.run_options import places_of, prepare_data, prepare_engine
 
-    place = run_options_of(options, config.study.name)
-    data = prepare_data(config, place)
+    run_options = run_options_of(options, config.study.name)
+    data = prepare_data(config, run_options)
     screen = Screen(data.metric.name)
     _show_data(screen, config, data)
     with screen.logs(options.verbose):
-        engine = prepare_engine(config, place, data)
+        engine = prepare_engine(config, run_options, data)
         _show_space(screen, config)
-        _show_estimate(screen, config, estimate(config, data, engine, places_of(config, place, data)))
+        slots = places_of(config, run_options, data)
+        _show_estimate(screen, config, estimate(config, data, engine, slots))
     screen.row("to run it", _command(options))
 
 
-def _sort_out(options: argparse.Namespace) -> None:
-    """Take the one argument for what it is: a study, else data."""
+def _interpret_source(options: argparse.Namespace) -> None:
+    """Take the argument for a study if it is one, else for data."""
     from hpsearch.config import is_study
 
     options.study = None
-    if options.source is not None and is_study(options.source):
+    if options.source is None:
+        return
+    if is_study(options.source):
         options.study = options.source
-    elif options.source is not None:
+    else:
         options.data = options.source
 
 
@@ -64,17 +71,24 @@ def _show_data(screen: "Screen", config: "StudyConfig", data: "Data") -> None:
     for sentence in summary.get("reading", ()):
         screen.row("read", sentence)
     columns = summary.get("columns", ())
-    for column in columns[:50]:
-        said = any(f"{column['note']}." in notice for notice in summary["notices"])
-        note = f"; {column['note']}" if column.get("note") and not said else ""
-        inputs = f"{column['inputs']} input{'s' * (column['inputs'] != 1)}"
-        screen.row("column", f"{column['name']}: {column['kind']}, {inputs}{note}")
-    if len(columns) > 50:
-        screen.row("", f"and {len(columns) - 50:,} columns more")
+    for column in columns[:COLUMNS]:
+        screen.row("column", _column(column, summary["notices"]))
+    if len(columns) > COLUMNS:
+        screen.row("", f"and {len(columns) - COLUMNS:,} columns more")
     for notice in summary["notices"]:
         screen.row("notice", notice)
     screen.row("metric", f"{data.metric.title}, on the validation rows")
     screen.introduce_search(config)
+
+
+def _column(column: "Mapping[str, Any]", notices: "Sequence[str]") -> str:
+    """Return a line on a column; its note is left out where a notice says the same."""
+    inputs = f"{column['inputs']} input{'s' * (column['inputs'] != 1)}"
+    line = f"{column['name']}: {column['kind']}, {inputs}"
+    note = column.get("note")
+    if not note or any(f"{note}." in notice for notice in notices):
+        return line
+    return f"{line}; {note}"
 
 
 def _show_space(screen: "Screen", config: "StudyConfig") -> None:
@@ -86,24 +100,32 @@ def _show_space(screen: "Screen", config: "StudyConfig") -> None:
     screen.row("space", f"{listed}{within}")
 
 
-def _show_estimate(screen: "Screen", config: "StudyConfig", found: "Estimate") -> None:
-    screen.row("network", f"up to {found.largest:,} parameters")
+def _show_estimate(screen: "Screen", config: "StudyConfig", estimated: "Estimate") -> None:
+    screen.row("network", f"up to {estimated.largest:,} parameters")
     screen.row(
         "memory",
-        f"{found.used / MEBI:,.0f} MiB used by this check, {found.data / MEBI:,.1f} of them data in {config.training.precision}; "
-        f"networks in training take at most {found.networks / MEBI:,.0f} MiB more",
+        f"{_memory(estimated, config)}; networks in training take at most {estimated.networks / MEBI:,.0f} MiB more",
     )
     screen.row(
         "time",
-        f"{_range(found.seconds)} for {config.search.trials:,} trials, {found.workers} at a time ({found.probed} of them probed: "
-        f"{found.trial:.2g} s each, all in all), then {_range(found.confirming)} of fresh seeds; the most where no trial ends early",
+        f"{_range(estimated.seconds)} for {config.search.trials:,} trials, {estimated.workers} at a time ({estimated.probed} of them probed: "
+        f"{estimated.trial:.2g} s each, all in all), then {_range(estimated.confirming)} of fresh seeds; the most where no trial ends early",
     )
+
+
+def _memory(estimated: "Estimate", config: "StudyConfig") -> str:
+    """Return the memory of this process, where it is known, and of the data in it."""
+    data = f"data in {config.training.precision}"
+    if estimated.used is None:
+        return f"{estimated.data / MEBI:,.1f} MiB of {data}"
+    return f"{estimated.used / MEBI:,.0f} MiB used by this check, {estimated.data / MEBI:,.1f} of them {data}"
 
 
 def _range(seconds: tuple[float, float]) -> str:
     from hpsearch.reporting.screen import duration
 
-    least, most = map(duration, seconds)
+    least = duration(seconds[0])
+    most = duration(seconds[1])
     return f"{least} to {most}" if least != most else f"about {most}"
 
 
@@ -113,6 +135,6 @@ def _command(options: argparse.Namespace) -> str:
     import sys
 
     given = sys.argv[2:] if sys.argv[1:2] == ["check"] else []
-    if options.study is None and options.source is not None and options.source in given:
-        given[given.index(options.source) : given.index(options.source) + 1] = ["--data", options.source]
+    if options.study is None and options.source in given:
+        given.insert(given.index(options.source), "--data")
     return shlex.join(["python", "-m", "hpsearch", "run", *given])

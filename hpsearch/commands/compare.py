@@ -4,14 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.commands.shared import (
-    add_common,
-    add_language,
-    add_training,
-    add_workers,
-    overrides,
-    run_options_of,
-)
+from hpsearch.commands.options import add_common, add_language, add_training, add_workers
+from hpsearch.commands.settings import overrides, run_options_of
 from hpsearch.errors import SearchFailed, Stopped, UserError
 
 if TYPE_CHECKING:

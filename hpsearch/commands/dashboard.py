@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from hpsearch.commands.shared import add_common
-from hpsearch.commands.studies import url_of
+from hpsearch.commands.options import add_common
+from hpsearch.commands.recorded import url_of
 from hpsearch.errors import UserError, masked
 
 HOST = "127.0.0.1"

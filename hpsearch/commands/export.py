@@ -4,15 +4,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.commands.shared import add_common
-from hpsearch.commands.studies import add_model, loaded, model_of, tell_model
+from hpsearch.commands.options import add_common, add_model
+from hpsearch.commands.recorded import load_model, model_name, show_model
 from hpsearch.storage.folders import folder_of
 
 if TYPE_CHECKING:
     from hpsearch.model.signature import Signature
     from hpsearch.reporting.screen import Screen
 
-MOST = 24  # inputs that are listed on the screen
+LISTED = 24  # inputs that are listed on the screen
 HELP = "onnx, pt2 (torch.export) or safetensors (default: onnx)"
 
 
@@ -32,28 +32,28 @@ def call(options: argparse.Namespace) -> None:
     from hpsearch.model.exporting import FORMATS, check_place, export
     from hpsearch.reporting.screen import Screen, number
 
-    chosen = model_of(options)
+    chosen = model_name(options)
     suffix = look_up(FORMATS, options.format, "format").suffix
     folder = folder_of(options.study, Path(options.reports))
     name = folder.resolve().name + (f"-{chosen}" if chosen != "best" else "")
     path = Path(options.output or f"{name}{suffix}")
     check_place(options.format, path)
-    model = loaded(options)
+    model = load_model(options)
     exported = export(model, options.format, path)
     screen = Screen("")
     unit = "standard deviations of the target" if not model.classes else "of a probability"
-    tell_model(screen, "export", f"{exported.path} ({exported.path.stat().st_size:,} bytes):", model)
+    show_model(screen, "export", f"{exported.path} ({exported.path.stat().st_size:,} bytes):", model)
     screen.row(
         "check", f"largest difference from torch {number(exported.difference)} {unit}, over {exported.rows:,} made rows"
     )
     if exported.signature:
-        _tell(screen, exported.signature)
+        _show_signature(screen, exported.signature)
 
 
-def _tell(screen: "Screen", signature: "Signature") -> None:
+def _show_signature(screen: "Screen", signature: "Signature") -> None:
     """Print what the file takes and gives: name, type, shape and content of each."""
     from hpsearch.model.signature import lines
 
     for head, ports in (("inputs", signature.inputs), ("outputs", signature.outputs)):
-        for number, line in enumerate(lines(ports, MOST)):
+        for number, line in enumerate(lines(ports, LISTED)):
             screen.row("" if number else head, line)

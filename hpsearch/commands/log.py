@@ -4,15 +4,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from hpsearch.commands.shared import add_common
-from hpsearch.commands.studies import search_of
+from hpsearch.commands.options import add_common, add_stored_study
+from hpsearch.commands.recorded import read_search
 
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     log = commands.add_parser("log", help="write a recorded study for TensorBoard or MLflow")
-    log.add_argument("study", metavar="STUDY", help="a study's name, its folder, or the URL of its storage")
-    log.add_argument("--study", dest="name", metavar="NAME", help="the study, where the storage has several")
+    add_stored_study(log)
     log.add_argument("--to", required=True, metavar="TOOL", help="tensorboard, mlflow")
     log.add_argument(
         "--dir", metavar="DIR", help="where to write (default: a folder of the tool's name in the study's)"
@@ -28,11 +27,9 @@ def call(options: argparse.Namespace) -> None:
     from hpsearch.reporting.tracking import LOGS
 
     tool = look_up(LOGS, options.to, "tool")
-    record, folder = search_of(options)
-    place = Path(options.dir) if options.dir else folder / options.to
-    count = tool.write(record, place)
-    print(
-        printable(
-            f"{tool.title}: {count:,} trial{'s' * (count != 1)} written to {place}; look at them: {tool.view.format(folder=place)}"
-        )
-    )
+    record, folder = read_search(options)
+    target = Path(options.dir) if options.dir else folder / options.to
+    count = tool.write(record, target)
+    trials = f"{count:,} trial{'s' * (count != 1)}"
+    view = tool.view.format(folder=target)
+    print(printable(f"{tool.title}: {trials} written to {target}; look at them: {view}"))

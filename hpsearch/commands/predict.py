@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from hpsearch.commands.shared import add_common
-from hpsearch.commands.studies import add_model, loaded, tell_model
+from hpsearch.commands.options import add_common, add_model
+from hpsearch.commands.recorded import load_model, show_model
 from hpsearch.errors import UserError, shown
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def call(options: argparse.Namespace) -> None:
     from hpsearch.training.devices import choose_device
 
     device = choose_device(options.device)
-    model = loaded(options)
+    model = load_model(options)
     rows = read_rows(model, source)
     screen = Screen("", stderr=options.output == "-")
     for notice in (*([rows.notice] if rows.notice else []), *unseen(rows)):
@@ -118,7 +118,7 @@ def _tell(screen: "Screen", model: "Model", rows: "NewRows", found: "Sequence[Te
     from hpsearch.model.evaluation import judge
     from hpsearch.reporting.screen import number
 
-    tell_model(screen, "predict", f"{_rows(len(rows))} with", model)
+    show_model(screen, "predict", f"{_rows(len(rows))} with", model)
     if rows.targets is None:
         return
     judged = judge(model, found, rows.targets, rows.decimal)

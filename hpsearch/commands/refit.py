@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.commands.shared import add_common, write_page
-from hpsearch.commands.studies import add_again, search_of, url_of
+from hpsearch.commands.options import add_common, add_retraining, add_take_over
+from hpsearch.commands.recorded import read_search, url_of, write_page
 
 if TYPE_CHECKING:
     from hpsearch.reporting.screen import Screen
@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     refit = commands.add_parser("refit", help="train the best trial again, on training and validation rows together")
-    add_again(refit)
-    refit.add_argument(
-        "--take-over", action="store_true", help="write although another machine's process holds the study"
-    )
+    add_retraining(refit)
+    add_take_over(refit)
     add_common(refit)
     refit.set_defaults(call=call)
 
@@ -33,7 +31,7 @@ def call(options: argparse.Namespace) -> None:
     from hpsearch.searching.verify import prepare
     from hpsearch.training.engines import make_engine
 
-    record, folder = search_of(options)
+    record, folder = read_search(options)
     best_trial(record)  # there is one, else it is told before anything is loaded
     run_options = RunOptions(
         make_folder(folder), url_of(options.study, Path(options.reports)), options.device, engine=options.engine

@@ -3,8 +3,8 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.commands.shared import add_common
-from hpsearch.commands.studies import add_again, search_of
+from hpsearch.commands.options import add_common, add_retraining
+from hpsearch.commands.recorded import read_search
 from hpsearch.errors import HpsearchError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     replay = commands.add_parser("replay", help="train one trial again exactly, compare it with its record, keep it")
-    add_again(replay)
+    add_retraining(replay)
     replay.add_argument("trial", type=int, metavar="TRIAL", help="the trial's number")
     add_common(replay)
     replay.set_defaults(call=call)
@@ -34,7 +34,7 @@ def call(options: argparse.Namespace) -> None:
     from hpsearch.searching.verify import prepare
     from hpsearch.training.engines import make_engine
 
-    record, folder = search_of(options)
+    record, folder = read_search(options)
     trial = find_trial(record, options.trial)
     question = prepare(record, root=options.data_root, device=options.device, engine=None, file=options.data)
     screen = Screen(question.data.metric.name)

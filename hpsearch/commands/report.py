@@ -5,7 +5,8 @@ import gc
 from pathlib import Path
 from typing import Any
 
-from hpsearch.commands.shared import add_common, add_language, record_of
+from hpsearch.commands.options import add_common, add_language
+from hpsearch.commands.recorded import read_record
 from hpsearch.errors import UserError
 
 
@@ -29,7 +30,7 @@ def call(options: argparse.Namespace) -> None:
 
     Texts(options.lang)
     reports = Path(options.reports)
-    record = record_of(options.source, options.study, reports)
+    record = read_record(options.source, options.study, reports)
     gc.freeze()  # the record stays to the end of the process; looking for cycles in it again and again takes a third of the time
     folder = reports / folder_name(record.name if "://" in options.source else options.source)
     if isinstance(record, ComparisonRecord):

@@ -4,15 +4,9 @@ import argparse
 from contextlib import suppress
 from typing import Any
 
-from hpsearch.commands.shared import (
-    add_common,
-    add_data,
-    add_training,
-    add_workers,
-    run_options_of,
-    study_of,
-    write_page,
-)
+from hpsearch.commands.options import add_common, add_data, add_training, add_workers
+from hpsearch.commands.recorded import write_page
+from hpsearch.commands.settings import read_study, run_options_of
 from hpsearch.errors import CompletedElsewhere, SearchFailed, Stopped, UserError
 
 
@@ -27,8 +21,8 @@ def add(commands: Any) -> None:
     run.add_argument("--trials", type=int, metavar="N", help="trials in all, earlier runs of the study included")
     run.add_argument("--timeout", type=float, metavar="S", help="start no trial after S seconds")
     run.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
-    run.add_argument("--sampler", help="random, grid, qmc, tpe, gp, nsga2, cmaes")
-    run.add_argument("--pruner", help="none, median, halving, hyperband")
+    run.add_argument("--sampler", help="who proposes trials: {samplers}")
+    run.add_argument("--pruner", help="who ends trials early: {pruners}")
     add_training(run)
     add_workers(run)
     run.add_argument(
@@ -40,19 +34,19 @@ def add(commands: Any) -> None:
 
 def call(options: argparse.Namespace) -> None:
     """Run or continue a study, then make its report."""
-    config = study_of(options)
+    config = read_study(options)
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.run_options import prepare_data, prepare_engine
     from hpsearch.searching.study import open_study, run_study
 
-    place = run_options_of(options, config.study.name)
-    url, folder = place.storage, place.folder
-    data = prepare_data(config, place)
+    run_options = run_options_of(options, config.study.name)
+    folder = run_options.folder
+    data = prepare_data(config, run_options)
     screen = Screen(data.metric.name)
     try:
-        with screen.logs(options.verbose), open_study(config, place, data) as study:
-            screen.introduce(config, data.summary, place.trained_on(data), folder)
-            engine = prepare_engine(config, place, data)
+        with screen.logs(options.verbose), open_study(config, run_options, data) as study:
+            screen.introduce(config, data.summary, run_options.trained_on(data), folder)
+            engine = prepare_engine(config, run_options, data)
             with screen.live():
                 run_study(study, engine, screen)
     except CompletedElsewhere as complete:
@@ -60,7 +54,7 @@ def call(options: argparse.Namespace) -> None:
         return
     except (Stopped, SearchFailed):
         with suppress(UserError):  # it was stopped before there was a study
-            write_page(url, config.study.name, folder)
+            write_page(run_options.storage, config.study.name, folder)
         raise
-    record, page = write_page(url, config.study.name, folder)
+    record, page = write_page(run_options.storage, config.study.name, folder)
     screen.conclude(record, page)

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from hpsearch.commands.shared import add_common, record_of
+from hpsearch.commands.options import add_common, add_device
+from hpsearch.commands.recorded import read_record
 from hpsearch.errors import HpsearchError, UserError
 
 
@@ -17,7 +18,7 @@ def add(commands: Any) -> None:
     verify.add_argument("--float64", action="store_true", help="also train them with both engines in float64")
     verify.add_argument("--engine", default="auto", help="the engine that --float64 compares (default: auto)")
     verify.add_argument("--data-root", metavar="DIR", help="folder of the data set's files, where it has moved")
-    verify.add_argument("--device", help="cpu, cuda, cuda:1 (default: CUDA where there is one)")
+    add_device(verify)
     add_common(verify)
     verify.set_defaults(call=call)
 
@@ -30,7 +31,7 @@ def call(options: argparse.Namespace) -> None:
     from hpsearch.storage import ComparisonRecord
     from hpsearch.training.engines import ENGINES
 
-    record = record_of(options.study, options.name, Path(options.reports))
+    record = read_record(options.study, options.name, Path(options.reports))
     if isinstance(record, ComparisonRecord):
         raise UserError(f"'{record.name}' is a comparison, whose parts have no trials to verify. Give a search's name.")
     trials = choose_trials(record, options.trials)

@@ -8,7 +8,6 @@ up, left out. Nothing is told, kept or scored.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from resource import RUSAGE_SELF, getrusage
 from time import perf_counter
 
 import numpy as np
@@ -18,6 +17,7 @@ from scipy.optimize import nnls
 
 from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data
+from hpsearch.platforms import peak_memory
 from hpsearch.searching.study import specification
 from hpsearch.space import Choice, SearchSpace
 from hpsearch.training import Engine, Several
@@ -56,7 +56,7 @@ class Estimate:
     largest: int  # parameters of the largest network
     data: int  # bytes
     networks: int  # bytes of the trials in flight, at most
-    used: int  # bytes of main memory that this process has used at most
+    used: int | None  # bytes of main memory that this process has used at most; None where that is not known
 
 
 def estimate(config: StudyConfig, data: Data, engine: Engine, places: int) -> Estimate:
@@ -75,7 +75,7 @@ def estimate(config: StudyConfig, data: Data, engine: Engine, places: int) -> Es
         largest=largest,
         data=_bytes(data),
         networks=largest * ARRAYS * data.training.inputs.element_size() * places,
-        used=getrusage(RUSAGE_SELF).ru_maxrss * 1024,
+        used=peak_memory(),
     )
 
 

@@ -10,10 +10,9 @@ from types import FrameType
 from typing import NoReturn, Protocol
 
 from hpsearch.errors import Stopped
+from hpsearch.platforms import ENDING_SIGNALS, STOPPING_SIGNALS, signal_main_thread
 from hpsearch.progress import Observer
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-ENDING = (signal.SIGTERM, signal.SIGHUP)  # a scheduler's, who kills what does not end
 GRACE = 25.0  # seconds that a command has to end once it is asked to
 SOON = 0.01  # seconds until a signal that was swallowed comes again
 
@@ -51,7 +50,7 @@ def stopping(search: Stops, observer: Observer) -> Iterator[Callable[[], int]]:
         observer.announce(f"stopping: trials in training are left as they are{again}")
 
     main = threading.current_thread() is threading.main_thread()
-    before = {number: signal.signal(number, stop) for number in SIGNALS} if main else {}
+    before = {number: signal.signal(number, stop) for number in STOPPING_SIGNALS} if main else {}
     try:
         with _signals_again():
             yield lambda: 128 + received[0] if received else 0
@@ -75,7 +74,7 @@ def _signals_again() -> Iterator[None]:
         number = lost.status - 128 if isinstance(lost, Stopped) else signal.SIGINT
         for command in _commands:
             command.told = False
-        again = threading.Timer(SOON, signal.pthread_kill, (threading.main_thread().ident, number))
+        again = threading.Timer(SOON, signal_main_thread, (number,))
         sent.append(again)
         again.start()
 
@@ -105,7 +104,7 @@ def ending(grace: float) -> Iterator[None]:
         raise Stopped("stopped; what was told is kept", 128 + number)
 
     main = threading.current_thread() is threading.main_thread()
-    before = {number: signal.signal(number, stop) for number in ENDING} if main else {}
+    before = {number: signal.signal(number, stop) for number in ENDING_SIGNALS} if main else {}
     _commands.append(command)
     try:
         with _signals_again():
@@ -130,7 +129,7 @@ def _behind(error: BaseException | None) -> BaseException | None:
 
 def _end_in_time(number: int) -> None:
     """End this process when the grace period is over and the command is not: what is told is written, or trained again."""
-    if number not in ENDING or not _commands:
+    if number not in ENDING_SIGNALS or not _commands:
         return
     command = _commands[-1]
 

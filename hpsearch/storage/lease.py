@@ -25,12 +25,12 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpsearch.errors import StorageError, UserError
+from hpsearch.platforms import is_running
 from hpsearch.storage.optuna_internals import trial_id
 
 PREFIX = "lease of "  # of the name of the study of a study's tickets
 BEAT = 10.0  # seconds between two signs of life
 TIMEOUT = 60.0  # seconds of silence after which a holder on another machine is gone
-PROCESS_QUERY_LIMITED_INFORMATION = 0x1000  # an access right of Windows
 NOBODY = ""  # whom the first ticket comes after
 
 
@@ -209,21 +209,5 @@ def _start_time(pid: object) -> str:
         return ""
     fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     if not fields and not Path("/proc/self").exists():
-        return "running" if _is_running(pid) else ""
+        return "running" if is_running(pid) else ""
     return fields[19] if len(fields) > 19 and fields[0] != "Z" else ""
-
-
-def _is_running(pid: int) -> bool:
-    """Whether a process of this machine runs, where there is no /proc."""
-    if os.name == "nt":  # there `os.kill(pid, 0)` would send a Ctrl-C
-        import ctypes
-
-        kernel: Any = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
-        handle = kernel.OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, False, pid)
-        kernel.CloseHandle(handle)
-        return bool(handle)
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return True

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from hpsearch.cli import refuse
-from hpsearch.commands.arguments import Parser
+from hpsearch.commands.parser import Parser
 from hpsearch.errors import HpsearchError
 
 

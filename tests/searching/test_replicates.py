@@ -13,7 +13,7 @@ import torch
 from optuna.trial import FixedTrial
 from scipy import stats
 
-from hpsearch.commands.studies import tell_model
+from hpsearch.commands.recorded import show_model
 from hpsearch.config import StudyConfig, check_config
 from hpsearch.data import Data
 from hpsearch.data.dataset import Fold, Rows
@@ -453,12 +453,12 @@ def test_a_single_network_is_told_as_one_of_the_ensemble(
     monkeypatch.setattr(ensemble, "_better", lambda *values: True)
     run(tmp_path, small_data(), config(ensemble=2))
     model = load_model(tmp_path)
-    tell_model(Screen(""), "predict", "3 rows with", alone(model))
+    show_model(Screen(""), "predict", "3 rows with", alone(model))
     said = capsys.readouterr().out
     assert f"3 rows with one network (trial {model.members[0].trial})\n" in said
     assert "It is the first network of an ensemble of 2 networks; the study keeps the ensemble." in said
     assert "together reach" not in said
-    tell_model(Screen(""), "predict", "3 rows with", model)
+    show_model(Screen(""), "predict", "3 rows with", model)
     assert "the ensemble is kept." in capsys.readouterr().out
 
 

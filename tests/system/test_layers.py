@@ -26,7 +26,7 @@ ROOMS = [
     ["training"],
     ["data"],
     ["statistics"],
-    ["trial", "files", "progress"],
+    ["trial", "files", "progress", "platforms"],
     ["errors"],
 ]
 HOMES = {

@@ -16,6 +16,7 @@ from queue import Empty, SimpleQueue
 
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError, shown
+from hpsearch.platforms import signals_blocked
 from hpsearch.training.workers.messages import Alive, Began, Broken, Event, Lost, Orders, Ready
 from hpsearch.training.workers.remote import RemoteSource
 from hpsearch.training.workers.serialization import Parcel, pack
@@ -23,7 +24,6 @@ from hpsearch.training.workers.starts import Starts
 from hpsearch.training.workers.work import Job, work
 
 SPAWN = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PULSE = 1.0  # seconds after which a worker with nothing to say says that it is there
 GRACE = 5.0  # seconds that a worker whose pipe has closed may take to be gone
 
@@ -101,11 +101,8 @@ class LocalCrew:
         pipe, other = SPAWN.Pipe()
         bench.number, self.begun = self.begun, self.begun + 1
         bench.process = SPAWN.Process(target=serve, args=(other, bench.job), daemon=True, name=f"worker {bench.number}")
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        try:
+        with signals_blocked():
             bench.process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         other.close()
         bench.pipe, bench.ready, bench.last_words = pipe, False, ""
 

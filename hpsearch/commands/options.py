@@ -1,0 +1,139 @@
+"""The options that several commands have."""
+
+import argparse
+from math import inf
+
+from hpsearch.searching.stopping import GRACE
+
+
+def add_common(command: argparse.ArgumentParser) -> None:
+    """Add the options that every command on a study has."""
+    command.add_argument(
+        "--reports", default="reports", metavar="DIR", help="where studies are kept (default: reports)"
+    )
+    command.add_argument("--debug", action="store_true", help="show tracebacks")
+
+
+def add_training(command: argparse.ArgumentParser) -> None:
+    """Add the options of a command that trains."""
+    add_device(command)
+    add_engine(command)
+    command.add_argument(
+        "--parallel", type=int, metavar="N", help="trials in flight (default: chosen; no result changes)"
+    )
+    command.add_argument("--precision", help="float32, float64; on CUDA also tf32, bfloat16 (default: float32)")
+    command.add_argument("-v", "--verbose", action="store_true", help="say which engine trains what, and why")
+    command.add_argument("--data-root", metavar="DIR", help="folder of the data set's files, e.g. DIR/MNIST/raw")
+    command.add_argument("--download", action="store_true", help="let torchvision download what is missing")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="any other setting, e.g. learning_rate.high=0.3"
+    )
+    command.add_argument("--storage", metavar="URL", help="any Optuna storage (default: SQLite in the study's folder)")
+    add_take_over(command)
+    command.add_argument(
+        "--storage-patience",
+        type=float,
+        default=600.0,
+        metavar="S",
+        help="how long a storage may be away before the run ends; results wait (default: 600 seconds)",
+    )
+    command.add_argument(
+        "--grace",
+        type=_seconds,
+        default=GRACE,
+        metavar="S",
+        help=f"SIGTERM ends the run within S seconds (default: {GRACE:g})",
+    )
+
+
+def add_device(command: argparse.ArgumentParser) -> None:
+    """Add the device that trains."""
+    command.add_argument("--device", help="cpu, cuda, cuda:1 (default: CUDA where there is one)")
+
+
+def add_engine(command: argparse.ArgumentParser) -> None:
+    """Add the engine that trains."""
+    command.add_argument("--engine", default="auto", help="{engines}: who trains (default: auto)")
+
+
+def add_take_over(command: argparse.ArgumentParser) -> None:
+    """Add the option to write a study that another process holds."""
+    command.add_argument(
+        "--take-over", action="store_true", help="write although another machine's process holds the study"
+    )
+
+
+def add_workers(command: argparse.ArgumentParser) -> None:
+    """Add the options of a command that trains in workers."""
+    command.add_argument("--devices", metavar="LIST", help="a worker on each: cuda:0,cuda:1, all, cpu,cpu")
+    command.add_argument(
+        "--ray", metavar="ADDRESS", help="workers in a Ray cluster: HOST:PORT of its head, auto, local"
+    )
+    command.add_argument(
+        "--worker-gpus",
+        type=float,
+        metavar="N",
+        help="GPUs of a worker in a cluster, also 0.5 (default: 1 if there are)",
+    )
+    command.add_argument("--worker-cpus", type=float, metavar="N", help="cores of a worker in a cluster (default: 1)")
+
+
+def add_data(command: argparse.ArgumentParser) -> None:
+    """Add the options of a command that takes a table or images of the user's own."""
+    command.add_argument(
+        "--data",
+        metavar="FILE",
+        help="your data: CSV, TSV, Parquet, NPZ, NPY, a folder of images by class; or a data set's name",
+    )
+    command.add_argument("--target", metavar="COLUMN", help="the column of --data that is predicted")
+    command.add_argument("--task", help="{tasks} (default: what the target looks like)")
+    command.add_argument("--metric", help="what a trial is judged by: {metrics}")
+    command.add_argument(
+        "--missing-value",
+        action="append",
+        dest="missing_values",
+        metavar="TEXT",
+        help="a text that means a missing cell, besides the empty one and NA (may be given several times)",
+    )
+    command.add_argument("--folds", type=int, metavar="K", help="cross-validate every trial on K folds")
+
+
+def add_language(command: argparse.ArgumentParser) -> None:
+    """Add the option of a report's language."""
+    command.add_argument(
+        "--lang", default="en", metavar="CODE", help="language of a comparison's report: en, ko (default: en)"
+    )
+
+
+def add_stored_study(command: argparse.ArgumentParser) -> None:
+    """Add the stored study that a command reads."""
+    command.add_argument("study", metavar="STUDY", help="a study's name, its folder, or the URL of its storage")
+    command.add_argument("--study", dest="name", metavar="NAME", help="the study, where the storage has several")
+
+
+def add_retraining(command: argparse.ArgumentParser) -> None:
+    """Add the stored study, and the options of a command that trains a part of it again."""
+    add_stored_study(command)
+    add_engine(command)
+    command.add_argument("--data", metavar="FILE", help="the study's data, where they have moved")
+    command.add_argument("--data-root", metavar="DIR", help="folder of the data set's files, where it has moved")
+    add_device(command)
+
+
+def add_model(command: argparse.ArgumentParser) -> None:
+    """Add the study, and which of its models a command uses."""
+    command.add_argument("study", metavar="STUDY", help="a study's name, or the folder that holds its model")
+    command.add_argument(
+        "--model",
+        default="best",
+        metavar="NAME",
+        help="best, single (one network where best is an ensemble), refit, or trial-N after `replay` (default: best)",
+    )
+
+
+def _seconds(text: str) -> float:
+    """Read a number of seconds from 0."""
+    seconds = float(text)
+    if not 0 <= seconds < inf:
+        raise argparse.ArgumentTypeError(f"{text}: a number of seconds from 0 expected")
+    return seconds

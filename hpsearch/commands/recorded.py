@@ -1,0 +1,119 @@
+"""What commands on a stored study share: the study that is meant, its record, its models, its page."""
+
+import argparse
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpsearch.errors import UserError, shown
+from hpsearch.storage.folders import folder_of, study_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from hpsearch.model import Model
+    from hpsearch.reporting.screen import Screen
+    from hpsearch.storage import ComparisonRecord, StudyRecord
+
+
+def url_of(source: str, reports: Path) -> str:
+    """Return the URL of a study's storage, given its URL, its name or its folder.
+
+    Raises:
+        UserError: there is no such study; the message has those that there are.
+    """
+    from hpsearch.storage.urls import sqlite_url
+
+    return source if "://" in source else sqlite_url(study_file(source, reports))
+
+
+def read_record(source: str, name: str | None, reports: Path) -> "StudyRecord | ComparisonRecord":
+    """Read a study or a comparison, given the URL of its storage, its name or its folder.
+
+    Raises:
+        UserError: there is no such study.
+        StorageError: the storage cannot be read.
+    """
+    from hpsearch.storage.reading import read
+
+    return read(url_of(source, reports), name)
+
+
+def read_search(options: argparse.Namespace) -> "tuple[StudyRecord, Path]":
+    """Read a search, and return its folder too.
+
+    Raises:
+        UserError: there is no such study, or it is a comparison.
+        StorageError: the storage cannot be read.
+    """
+    from hpsearch.files import folder_name
+    from hpsearch.storage import ComparisonRecord
+
+    reports = Path(options.reports)
+    record = read_record(options.study, options.name, reports)
+    if isinstance(record, ComparisonRecord):
+        raise UserError(f"'{record.name}' is a comparison, which has no best network. Give a search's name.")
+    if "://" in options.study:
+        return record, reports / folder_name(record.name)
+    return record, folder_of(options.study, reports)
+
+
+def write_page(url: str, name: str | None, folder: Path) -> "tuple[StudyRecord, Path]":
+    """Write the page of a search from its storage alone; return what was read, and the page's path.
+
+    Raises:
+        UserError: there is no such study.
+        StorageError: the storage cannot be read, or the page cannot be written.
+    """
+    from hpsearch.reporting import write_report
+    from hpsearch.storage.reading import read_study
+
+    record = read_study(url, name)
+    return record, write_report(record, folder)
+
+
+def model_name(options: argparse.Namespace) -> str:
+    """Return the name of the model that the options ask for.
+
+    Raises:
+        UserError: it is no name of a model.
+    """
+    if not re.fullmatch(r"best|single|refit|trial-\d{1,9}", options.model):
+        raise UserError(f"--model {shown(options.model)}: best, single, refit or trial-N expected.")
+    return str(options.model)
+
+
+def load_model(options: argparse.Namespace) -> "Model":
+    """Load the model that the options ask for.
+
+    Raises:
+        UserError: there is no such study or model; the message has those that there are.
+        StorageError: a file is missing or damaged.
+    """
+    from hpsearch.model.single_member import model_named
+
+    return model_named(options.study, Path(options.reports), model_name(options))
+
+
+def show_model(screen: "Screen", head: str, text: str, model: "Model") -> None:
+    """Print a line that ends with the networks that predict, and one that says why these, where they were chosen among several."""
+    from hpsearch.reporting.selection import of_trials
+
+    screen.row(head, f"{text} {of_trials([member.trial for member in model.members])}")
+    if reason := _reason(model.metrics):
+        screen.row("", reason)
+
+
+def _reason(figures: "Mapping[str, Any]") -> str:
+    """Return why these networks predict, or that one was taken from an ensemble; "" where there was no choice."""
+    from hpsearch.reporting.formatting import MetricFormat
+    from hpsearch.reporting.selection import single, why
+
+    if networks := figures.get("single_of"):
+        return single(networks)
+    choice = figures.get("choice")
+    if not isinstance(choice, dict):
+        return ""
+    metric = MetricFormat.named(str(figures.get("metric")), figures.get("direction") == "maximize")
+    return why(choice, metric.plain)

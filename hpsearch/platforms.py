@@ -1,0 +1,68 @@
+"""What operating systems have in different ways, or not at all: signals, the memory of a process, whether a process runs.
+
+`resource`, SIGHUP and masks of signals are POSIX's; /proc is Linux's. Nothing here is imported or named before it is known to be there.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+HANGUP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
+ENDING_SIGNALS = (signal.SIGTERM, *HANGUP)  # a scheduler's, which kills what does not end
+STOPPING_SIGNALS = (signal.SIGINT, *ENDING_SIGNALS)
+PROCESS_QUERY_LIMITED_INFORMATION = 0x1000  # an access right of Windows
+
+
+@contextmanager
+def signals_blocked() -> Iterator[None]:
+    """Let the signals that stop a run wait in this thread, and in a process that it starts; without effect on Windows."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def signal_main_thread(number: int) -> None:
+    """Send a signal to this process's main thread."""
+    main = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main is not None:
+        signal.pthread_kill(main, number)
+    else:
+        signal.raise_signal(number)
+
+
+def peak_memory() -> int | None:
+    """Return the most memory that this process has had, in bytes; None on Windows."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, others KiB
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process of this machine runs."""
+    if os.name == "nt":  # there `os.kill(pid, 0)` would send a Ctrl-C
+        return _is_running_on_windows(pid)
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
+
+
+def _is_running_on_windows(pid: int) -> bool:
+    import ctypes
+
+    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
+    handle = kernel.OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, False, pid)
+    kernel.CloseHandle(handle)
+    return bool(handle)
