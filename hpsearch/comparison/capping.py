@@ -25,7 +25,7 @@ def capped(search: Search, target: float, direction: Direction) -> Specify:
 
     def cut(values: Mapping[str, Any], number: int) -> TrialSpec:
         spec = specify(values, number)
-        known = (run for before, run in search.answers.items() if before <= number - LAG)
+        known = (run for before, run in search.runs.items() if before <= number - LAG)
         cap = LATE * min((reached(run.history, target, direction) for run in known), default=inf)
         kept = [update for update in spec.evaluate_at if update <= cap] or list(spec.evaluate_at[:1])
         return replace(spec, evaluate_at=tuple(kept))

@@ -12,7 +12,7 @@ from hpsearch.comparison.moments import moments
 from hpsearch.comparison.winners import reached
 from hpsearch.data.dataset import Data
 from hpsearch.progress import Observer, PhaseProgress
-from hpsearch.searching.replicate_seeds import fresh
+from hpsearch.searching.specifications import replicate
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training.devices import workers
 from hpsearch.training.network import DNN
@@ -80,7 +80,7 @@ class _Job:
 def _jobs(arm: Measured, seed: int, runs: int) -> list[_Job]:
     kept, stored = arm.writer.read_attribute("measured"), arm.writer.previous_trials()[:runs]
     return [
-        _Job(fresh(arm.spec, seed, number), history_of(trial.run), arm.writer, kept)
+        _Job(replicate(arm.spec, seed, number), history_of(trial.run), arm.writer, kept)
         for number, trial in enumerate(stored)
         if trial.finished
     ]

@@ -6,7 +6,7 @@ from optuna.trial import FixedTrial
 
 from hpsearch.comparison.arms import Arm
 from hpsearch.data.dataset import Data
-from hpsearch.searching.study import specification
+from hpsearch.searching.specifications import specification
 from hpsearch.training import Engine, Several
 
 LONG = 0.25  # seconds of training that tell an update's time

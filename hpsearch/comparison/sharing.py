@@ -16,7 +16,7 @@ from hpsearch.comparison.measurements.landscape import Plane, barrier, principal
 from hpsearch.comparison.measuring import REFERENCE, Measured, history_of
 from hpsearch.comparison.winners import reached
 from hpsearch.data.dataset import Data
-from hpsearch.searching.replicate_seeds import fresh
+from hpsearch.searching.specifications import replicate
 from hpsearch.training.threads import one_thread
 
 POINTS = 60  # of a path, evenly on a logarithmic scale of updates
@@ -68,7 +68,7 @@ def _path(winner: Measured, data: Data, seed: int, target: float) -> _Path:
     rows = data.training
     vectors = {
         update: state.vector(rows).cpu()
-        for update, state, _ in walk(fresh(winner.spec, seed, 0), data, sorted({*updates, last}))
+        for update, state, _ in walk(replicate(winner.spec, seed, 0), data, sorted({*updates, last}))
     }
     return _Path(winner.spec.batch_size, updates, torch.stack([vectors[u] for u in updates]), vectors[last])
 

@@ -20,7 +20,9 @@ from hpsearch.errors import SearchFailed
 from hpsearch.model.provenance import versions
 from hpsearch.progress import PhaseProgress
 from hpsearch.searching.loop import Search
-from hpsearch.searching.study import make_search, make_view, specification
+from hpsearch.searching.opening import make_view
+from hpsearch.searching.specifications import recorded_specification
+from hpsearch.searching.study import make_search
 from hpsearch.storage.reading import WINNER
 from hpsearch.training.devices import workers
 from hpsearch.training.network import registration
@@ -60,7 +62,7 @@ def tune(context: ComparisonContext, arms: list[Arm]) -> list[Search]:
 def choose(context: ComparisonContext, arms: list[Arm], searches: list[Search]) -> dict[str, Any]:
     """Return the target and each arm's winners: `fastest` to the target and `best` of the metric, by trial number, or None."""
     compare = context.compare
-    runs = [search.answers for search in searches]
+    runs = [search.runs for search in searches]
     target = compare.target if compare.target is not None else common_target(runs, context.direction)
     if target is None or all(best(answers, context.direction) is None for answers in runs):
         raise SearchFailed("no trial of any batch size gave a usable network. Lower the learning rates.")
@@ -106,7 +108,7 @@ def train_again(
         chosen = plan["arms"][arm.name]
         for number in sorted({n for n in chosen.values() if n is not None}):
             params = search.view.trials[number].params
-            spec = specification(arm.config, arm.config.space.suggest(FixedTrial(params)), number, context.data)
+            spec = recorded_specification(arm.config, params, number, context.data)
             settings = {**arm.config.settings(), "winner": {"trial": number, "params": dict(params)}}
             writer = context.open(f"{arm.name}{WINNER}{number}", settings)
             winners += [Measured(f"{arm.name}{WINNER}{number}", spec, writer)] if number == chosen["fastest"] else []
