@@ -61,7 +61,7 @@ def run_comparison(opened: Opened, engine: Engine, observer: Observer = SILENT) 
         for _ in _stages(context, opened.arms):
             context.writer.flush()
             if status():
-                raise Stopped("stopped; what was told is kept", status())
+                raise Stopped("stopped; every result so far is saved", status())
 
 
 def _stages(context: ComparisonContext, arms: list[Arm]) -> Iterator[None]:
