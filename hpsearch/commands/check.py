@@ -37,7 +37,7 @@ def call(options: argparse.Namespace) -> None:
     config = read_study(options)
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.probing import estimate
-    from hpsearch.searching.run_options import places_of, prepare_data, prepare_engine
+    from hpsearch.searching.run_options import max_concurrency, prepare_data, prepare_engine
 
     run_options = run_options_of(options, config.study.name)
     data = prepare_data(config, run_options)
@@ -46,7 +46,7 @@ def call(options: argparse.Namespace) -> None:
     with screen.logs(options.verbose):
         engine = prepare_engine(config, run_options, data)
         _show_space(screen, config)
-        slots = places_of(config, run_options, data)
+        slots = max_concurrency(config, run_options, data)
         _show_estimate(screen, config, estimate(config, data, engine, slots))
     screen.row("to run it", _command(options))
 

@@ -36,8 +36,9 @@ def call(options: argparse.Namespace) -> None:
     """Run or continue a study, then make its report."""
     config = read_study(options)
     from hpsearch.reporting.screen import Screen
+    from hpsearch.searching.opening import open_study
     from hpsearch.searching.run_options import prepare_data, prepare_engine
-    from hpsearch.searching.study import open_study, run_study
+    from hpsearch.searching.study import run_study
 
     run_options = run_options_of(options, config.study.name)
     folder = run_options.folder

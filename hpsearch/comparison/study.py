@@ -16,9 +16,9 @@ from hpsearch.config import MinimaConfig, MinimaSection, StudyConfig
 from hpsearch.data.dataset import Data
 from hpsearch.errors import Stopped
 from hpsearch.progress import SILENT, Observer, PhaseProgress
+from hpsearch.searching.opening import open_writer
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.searching.stopping import stopping
-from hpsearch.searching.study import open_writer
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine
 
@@ -65,7 +65,7 @@ def run_comparison(comparison: OpenComparison, engine: Engine, observer: Observe
         for _ in _stages(context, comparison.arms):
             context.writer.flush()
             if status():
-                raise Stopped("stopped; what was told is kept", status())
+                raise Stopped("stopped; every result so far is saved", status())
 
 
 def _stages(context: ComparisonContext, arms: list[Arm]) -> Iterator[None]:

@@ -4,14 +4,17 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
 from typing import NoReturn, Protocol
 
 from hpsearch.errors import Stopped
 from hpsearch.platforms import ENDING_SIGNALS, STOPPING_SIGNALS, signal_main_thread
 from hpsearch.progress import Observer
+from hpsearch.training import Engine, Several
+from hpsearch.trial import TrainingRun, TrialSpec
 
 GRACE = 25.0  # seconds that a command has to end once it is asked to
 SOON = 0.01  # seconds until a signal that was swallowed comes again
@@ -47,7 +50,7 @@ def stopping(search: Stops, observer: Observer) -> Iterator[Callable[[], int]]:
         _end_in_time(number)
         search.stopping = True
         again = " (Ctrl-C again: at once)" if number == signal.SIGINT else ""
-        observer.announce(f"stopping: trials in training are left as they are{again}")
+        observer.announce(f"stopping: unfinished trials will be trained again{again}")
 
     main = threading.current_thread() is threading.main_thread()
     before = {number: signal.signal(number, stop) for number in STOPPING_SIGNALS} if main else {}
@@ -59,6 +62,22 @@ def stopping(search: Stops, observer: Observer) -> Iterator[Callable[[], int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def train_until_stopped(
+    engine: Engine, specs: Sequence[TrialSpec], observer: Observer, reason: str
+) -> list[TrainingRun]:
+    """Train listed trials outside a search, whatever their numbers; return their runs in the order of the list.
+
+    Raises:
+        Stopped: a signal ended the training; `reason` is its message.
+    """
+    source = Several([replace(spec, number=index) for index, spec in enumerate(specs)])
+    with stopping(source, observer) as status:
+        engine.run(source)
+    if status():
+        raise Stopped(reason, status())
+    return [source.runs[index] for index in range(len(specs))]
 
 
 @contextmanager
@@ -101,7 +120,7 @@ def ending(grace: float) -> Iterator[None]:
             return
         command.told = True
         _end_in_time(number)
-        raise Stopped("stopped; what was told is kept", 128 + number)
+        raise Stopped("stopped; every result so far is saved", 128 + number)
 
     main = threading.current_thread() is threading.main_thread()
     before = {number: signal.signal(number, stop) for number in ENDING_SIGNALS} if main else {}

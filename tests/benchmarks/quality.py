@@ -25,8 +25,9 @@ from hpsearch.data.metrics import METRICS
 from hpsearch.data.options import SplitOptions, TaskOptions
 from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError
+from hpsearch.searching.opening import open_study
 from hpsearch.searching.run_options import RunOptions, prepare_engine
-from hpsearch.searching.study import open_study, run_study
+from hpsearch.searching.study import run_study
 from hpsearch.statistics.paired import paired_difference
 from hpsearch.storage.urls import sqlite_url
 
