@@ -101,7 +101,7 @@ def _show_estimate(screen: "Screen", config: "StudyConfig", found: "Estimate") -
 
 
 def _range(seconds: tuple[float, float]) -> str:
-    from hpsearch.reporting.screen import duration
+    from hpsearch.reporting.formatting import duration
 
     least, most = map(duration, seconds)
     return f"{least} to {most}" if least != most else f"about {most}"

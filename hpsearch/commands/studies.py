@@ -104,11 +104,11 @@ def tell_model(screen: "Screen", head: str, text: str, model: "Model") -> None:
 def _why(figures: "Mapping[str, Any]") -> str:
     """Say why these networks predict; of one that was taken from an ensemble that it was; "" where nothing was judged."""
     from hpsearch.reporting.formatting import MetricFormat
-    from hpsearch.reporting.selection import single, why
+    from hpsearch.reporting.selection import first_of, why
 
     if networks := figures.get("single_of"):
-        return single(networks)
+        return first_of(networks)
     choice = figures.get("choice")
     if not isinstance(choice, dict):
         return ""
-    return why(choice, MetricFormat.named(str(figures.get("metric")), figures.get("direction") == "maximize").plain)
+    return why(choice, MetricFormat.named(str(figures.get("metric")), figures.get("direction") == "maximize").for_terminal)

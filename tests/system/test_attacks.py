@@ -331,7 +331,7 @@ def test_any_value_of_a_record_may_be_any_other(
     tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A value of another type anywhere in a study's settings, data or result gives a report, or one line that says it cannot be made."""
-    monkeypatch.setattr("hpsearch.reporting.tables.importances", lambda record: ())
+    monkeypatch.setattr("hpsearch.reporting.tables.space.importances", lambda record: ())
     record = confirmed(study(24))
     tables = ("settings", "data", "result")
     cases = [(t, path, other) for t in tables for path in places(getattr(record, t)) if path for other in WRONG]

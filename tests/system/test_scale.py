@@ -14,8 +14,9 @@ import pytest
 from optuna.samplers import RandomSampler
 from sqlalchemy import event
 
-from hpsearch.reporting import formatting, page
-from hpsearch.reporting.tables import MOST_EVALUATIONS, frames
+from hpsearch.reporting import page, ranking
+from hpsearch.reporting.tables import frames
+from hpsearch.reporting.tables.trials import MOST_EVALUATIONS
 from hpsearch.searching import sampler_view, windowed_sampler
 from hpsearch.searching.sampler_view import SamplerView, TrialResult
 from hpsearch.searching.samplers import SAMPLERS
@@ -82,7 +83,7 @@ def test_what_is_read_is_what_optuna_reads(url: str, monkeypatch: pytest.MonkeyP
 def test_twice_the_trials_are_twice_the_work_of_the_tables(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tables of 400 trials call at most 2.1 times the functions that those of 200 call: nothing grows with the square."""
     monkeypatch.setattr(
-        "hpsearch.reporting.tables.importances", lambda record: ()
+        "hpsearch.reporting.tables.space.importances", lambda record: ()
     )  # of at most 1,000 trials, whatever there is
     record = read_study(url)
     few, many = (replace(record, trials=record.trials[:count]) for count in (200, 400))
@@ -92,18 +93,18 @@ def test_twice_the_trials_are_twice_the_work_of_the_tables(url: str, monkeypatch
 
 def test_what_a_page_derives_from_all_trials_is_derived_once() -> None:
     """Tables and page sort a study's trials once, and look once for their hyperparameters' names, however often they ask."""
-    for cached in (formatting._ranked, formatting._seen):
+    for cached in (ranking._ranked, ranking._names_in_trials):
         cached.cache_clear()
     record = study(40)
     page(record, frames(record))
-    for cached in (formatting._ranked, formatting._seen):
+    for cached in (ranking._ranked, ranking._names_in_trials):
         assert cached.cache_info().misses == 1
         assert cached.cache_info().hits > 5
 
 
 def test_the_table_of_curves_thins_out_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Above the most rows the curves of the best trials and of every so-manieth are there; the table and the page say how many."""
-    monkeypatch.setattr("hpsearch.reporting.tables.MOST_EVALUATIONS", 200)
+    monkeypatch.setattr("hpsearch.reporting.tables.trials.MOST_EVALUATIONS", 200)
     record = study(64)
     tables = frames(record)
     kept = {*tables["curves"]["trial"]}
