@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def refuse(error: HpsearchError) -> int:
     """Print an error's lines and return its exit status."""
-    from hpsearch.reporting.screen import printable
+    from hpsearch.reporting.formatting import printable
 
     for line in str(error).splitlines():
         print(f"error: {printable(masked(line))}", file=sys.stderr)

@@ -28,7 +28,7 @@ from hpsearch.reporting import page, write_report
 from hpsearch.reporting.formatting import MetricFormat
 from hpsearch.reporting.notebook import fragment
 from hpsearch.reporting.screen import Screen
-from hpsearch.reporting.selection import looked, of_trials, trials_of, why
+from hpsearch.reporting.selection import of_trials, trials_of, uses_of_test_rows, why
 from hpsearch.reporting.tables import TABLES, frames
 from hpsearch.searching.array_study import array_config, array_data, run_interruptibly
 from hpsearch.searching.opening import open_study
@@ -173,7 +173,7 @@ class SearchResult:
         ]
         told = [f"  {where}: {_told(figure, metric, of)}" for where, figure, of in figures if figure]
         kept, result = of_trials(trials_of(self.record.result)), self.record.result
-        said = [f"  {line}" for line in (why(result.get("choice"), metric), looked(result)) if line]
+        said = [f"  {line}" for line in (why(result.get("choice"), metric), uses_of_test_rows(result)) if line]
         head = f"SearchResult: {kept} of {len(self.record.trials):,} trials, {metric.name}"
         return "\n".join([head, *told, *said, f"  in {self.folder}{GOES * self.temporary}"])
 

@@ -108,8 +108,9 @@ def _show_estimate(screen: "Screen", config: "StudyConfig", estimated: "Estimate
     )
     screen.row(
         "time",
-        f"{_range(estimated.seconds)} for {config.search.trials:,} trials, {estimated.workers} at a time ({estimated.probed} of them probed: "
-        f"{estimated.trial:.2g} s each, all in all), then {_range(estimated.confirming)} of fresh seeds; the most where no trial ends early",
+        f"{_range(estimated.seconds)} for {config.search.trials:,} trials, {estimated.workers} at a time "
+        f"({estimated.probed} of them probed: {estimated.trial:.2g} s each, all in all), "
+        f"then {_range(estimated.confirming)} of fresh seeds; the most where no trial ends early",
     )
 
 
@@ -122,7 +123,7 @@ def _memory(estimated: "Estimate", config: "StudyConfig") -> str:
 
 
 def _range(seconds: tuple[float, float]) -> str:
-    from hpsearch.reporting.screen import duration
+    from hpsearch.reporting.formatting import duration
 
     least = duration(seconds[0])
     most = duration(seconds[1])

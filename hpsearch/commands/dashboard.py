@@ -26,7 +26,7 @@ def add(commands: Any) -> None:
 
 def call(options: argparse.Namespace) -> None:
     """Serve until Ctrl-C."""
-    from hpsearch.reporting.screen import printable
+    from hpsearch.reporting.formatting import printable
     from hpsearch.storage.opening import open_existing
 
     url = url_of(options.study, Path(options.reports))

@@ -30,7 +30,8 @@ def call(options: argparse.Namespace) -> None:
     """Write the file, and print how far its answers are from torch's."""
     from hpsearch.errors import look_up
     from hpsearch.model.exporting import FORMATS, check_place, export
-    from hpsearch.reporting.screen import Screen, number
+    from hpsearch.reporting.formatting import short
+    from hpsearch.reporting.screen import Screen
 
     chosen = model_name(options)
     suffix = look_up(FORMATS, options.format, "format").suffix
@@ -44,7 +45,7 @@ def call(options: argparse.Namespace) -> None:
     unit = "standard deviations of the target" if not model.classes else "of a probability"
     show_model(screen, "export", f"{exported.path} ({exported.path.stat().st_size:,} bytes):", model)
     screen.row(
-        "check", f"largest difference from torch {number(exported.difference)} {unit}, over {exported.rows:,} made rows"
+        "check", f"largest difference from torch {short(exported.difference)} {unit}, over {exported.rows:,} made rows"
     )
     if exported.signature:
         _show_signature(screen, exported.signature)

@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
 def call(options: argparse.Namespace) -> None:
     """Write the study and print how to look at it."""
     from hpsearch.errors import look_up
-    from hpsearch.reporting.screen import printable
+    from hpsearch.reporting.formatting import printable
     from hpsearch.reporting.tracking import LOGS
 
     tool = look_up(LOGS, options.to, "tool")

@@ -116,7 +116,7 @@ def _written(
 def _tell(screen: "Screen", model: "Model", rows: "NewRows", found: "Sequence[Tensor]") -> None:
     """Print how many rows were predicted, and how well."""
     from hpsearch.model.evaluation import judge
-    from hpsearch.reporting.screen import number
+    from hpsearch.reporting.formatting import short
 
     show_model(screen, "predict", f"{_rows(len(rows))} with", model)
     if rows.targets is None:
@@ -126,7 +126,7 @@ def _tell(screen: "Screen", model: "Model", rows: "NewRows", found: "Sequence[Te
         screen.row("metric", "the target is there, but no row has one that the model knows")
         return
     left = f" ({judged.left_out:,} without a target that is known left out)" if judged.left_out else ""
-    screen.row("metric", f"{judged.metric} {number(judged.value)} on {_rows(judged.rows)}{left}")
+    screen.row("metric", f"{judged.metric} {short(judged.value)} on {_rows(judged.rows)}{left}")
 
 
 def _rows(count: int) -> str:

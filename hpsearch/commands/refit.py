@@ -52,8 +52,7 @@ def call(options: argparse.Namespace) -> None:
 def _tell(screen: "Screen", refitted: "Refitted", looks: int) -> None:
     """Print what was trained, how long, and what the test rows say."""
     from hpsearch.reporting.formatting import interval, short
-    from hpsearch.reporting.screen import number
-    from hpsearch.reporting.selection import looked
+    from hpsearch.reporting.selection import uses_of_test_rows
 
     spec, test = refitted.spec, refitted.test
     screen.row(
@@ -66,6 +65,6 @@ def _tell(screen: "Screen", refitted: "Refitted", looks: int) -> None:
         return
     screen.row(
         "test",
-        f"{test['metric']} {number(test['value'])} (95 % interval {interval(test['low'], test['high'], short)}, {test['rows']:,} rows)",
+        f"{test['metric']} {short(test['value'])} (95 % interval {interval(test['low'], test['high'], short)}, {test['rows']:,} rows)",
     )
-    screen.row("", looked({"looks": looks}))
+    screen.row("", uses_of_test_rows({"looks": looks}))

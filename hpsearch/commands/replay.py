@@ -77,18 +77,18 @@ def _keep(screen: "Screen", folder: "Path", name: str, model: "Model | None", ou
 
 def _tell(screen: "Screen", trial: "TrialRecord", replayed: "Replayed") -> None:
     """Print the outcome, and how far the histories are apart."""
-    from hpsearch.reporting.screen import number
+    from hpsearch.reporting.formatting import short
     from hpsearch.searching.verify import COLUMNS
 
     run, names = replayed.run, [name.replace("_", " ") for name in COLUMNS]
     before = "" if run.outcome == trial.outcome else f"; recorded: {trial.outcome}"
-    value = "" if run.value is None else f", {screen.metric} {number(run.value)} at evaluation {run.best}"
+    value = "" if run.value is None else f", {screen.metric} {short(run.value)} at evaluation {run.best}"
     screen.row("outcome", f"{run.outcome}{value}{before}")
     screen.row("history", f"{replayed.verdict} over {replayed.evaluations} evaluations")
     for head, gaps in (("gap", replayed.gaps), ("control", replayed.control)):
         if gaps is not None and (any(gaps) or replayed.control is not None):
             screen.row(
-                head, "at most " + ", ".join(f"{name} {number(gap)}" for name, gap in zip(names, gaps, strict=True))
+                head, "at most " + ", ".join(f"{name} {short(gap)}" for name, gap in zip(names, gaps, strict=True))
             )
     if replayed.control is not None:
         screen.row("", "control: the same trial, its learning rate one rounding larger")

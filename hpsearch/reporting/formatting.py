@@ -1,32 +1,46 @@
-"""Numbers, names and hyperparameters in plain words: one spelling for tables, figures and prose.
+"""Numbers, intervals, times and names as text: one spelling for tables, figures and sentences.
 
-Numbers have four significant digits, a thousands separator, and their unit behind a space that does not break; the ends of an interval
-as many digits as it takes to tell them apart. What rounds to zero has no sign. Every name that came from outside goes through `visible`
-before anybody looks at it; escaping for HTML is the page's and the figures' business. Standard library only.
+Numbers have four significant digits, a thousands separator, and their unit behind a space that does not break. The ends of an interval
+have as many digits as it takes to tell them apart. What rounds to zero has no sign. Every name that came from outside goes through
+`visible` before anybody reads it; escaping for HTML is left to the page's templates and the figures.
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from math import floor, isfinite, isnan, log10
-from typing import Any
+from unicodedata import category
 
 from hpsearch.data.metrics import METRICS
-from hpsearch.storage import ComparisonRecord, StudyRecord, TrialRecord
-from hpsearch.trial import FAILED
+from hpsearch.storage import ComparisonRecord, StudyRecord
 
 SPACE = "\u00a0"  # does not break
-# Control characters, line ends, zero-width characters and bidirectional overrides: they hide or reorder what is read.
-HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MORE = 7  # digits that are tried to tell two numbers apart
 
 
-def visible(text: object, most: int = 400) -> str:
-    r"""Return text with hidden characters spelled out as `\x1b` and at most `most` characters."""
-    shown = HIDDEN.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), str(text)[: 4 * most])
-    return shown if len(shown) <= most else shown[: most - 1] + "…"
+def visible(text: object, most: int | None = 400) -> str:
+    r"""Return text with hidden characters spelled out, as `\x1b`, and at most `most` characters.
+
+    Hidden are all characters that do not print: control characters, line ends, zero-width and bidirectional ones, which hide or reorder
+    what is read. Spaces of all kinds stay.
+    """
+    text = str(text) if most is None else str(text)[: 4 * most]
+    if not text.isprintable():
+        text = "".join(map(_spelled, text))
+    if most is None or len(text) <= most:
+        return text
+    return text[: most - 1] + "…"
+
+
+def _spelled(character: str) -> str:
+    if character.isprintable() or category(character) == "Zs":
+        return character
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def printable(text: object) -> str:
+    """Return text for a terminal: as `visible`, and with ordinary spaces."""
+    return visible(str(text).replace(SPACE, " "), most=None)
 
 
 def readable(name: object, most: int = 400) -> str:
@@ -34,30 +48,46 @@ def readable(name: object, most: int = 400) -> str:
     return visible(name, most).replace("_", " ")
 
 
-def number(value: object) -> str:
-    """Return a number with four significant digits; text and everything else as it is."""
+def number(value: object, digits: int = 4) -> str:
+    """Return a number with so many significant digits, at most four; text and everything else as it is."""
+    if value is None:
+        return "–"
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return "–" if value is None else visible(value)
+        return visible(value)
     if isinstance(value, int):
-        few = f"{value:,}" if abs(value) < 10**15 else f"{value:.3e}" if abs(value) < 10**300 else "more than 10³⁰⁰"
-        return few.replace("-", "−")
+        return _integer(value)
+    if isnan(value):
+        return "not a number"
     if not isfinite(value):
-        return "not a number" if isnan(value) else "∞" if value > 0 else "−∞"
-    return _real(value)
+        return "∞" if value > 0 else "−∞"
+    return _real(float(f"{value:.{digits}g}") if digits < 4 else value)
 
 
-def _real(value: float, keep: bool = False, more: int = 0) -> str:
-    """Four significant digits and so many more; `keep` leaves zeros at the end, for columns of one precision."""
+def _integer(value: int) -> str:
+    if abs(value) < 10**15:
+        text = f"{value:,}"
+    else:
+        text = f"{value:.3e}" if abs(value) < 10**300 else "more than 10³⁰⁰"
+    return text.replace("-", "−")
+
+
+def _real(value: float, keep_zeros: bool = False, more: int = 0) -> str:
+    """Return four significant digits and so many more; `keep_zeros` keeps those at the end, for columns of one precision."""
     if value == 0:
         return "0"
     power = floor(log10(abs(value)))
     if not -4 <= power < 9:
-        mantissa = f"{value / 10.0**power:.{3 + more}g}" if power > -300 else "0"
-        return f"{mantissa}×10{str(power).translate(SUPERSCRIPTS)}".replace("-", "−")
-    if power >= 3:
-        return fixed(value, max(0, 3 - power + more))
-    text = fixed(value, 3 - power + more)
-    return text if keep or "." not in text else text.rstrip("0").rstrip(".")
+        return _scientific(value, power, 3 + more)
+    text = fixed(value, max(0, 3 - power + more))
+    if power >= 3 or keep_zeros or "." not in text:
+        return text
+    return text.rstrip("0").rstrip(".")
+
+
+def _scientific(value: float, power: int, digits: int) -> str:
+    """Return 2.5×10⁻⁷."""
+    mantissa = f"{value / 10.0**power:.{digits}g}" if power > -300 else "0"
+    return f"{mantissa}×10{str(power).translate(SUPERSCRIPTS)}".replace("-", "−")
 
 
 def fixed(value: float, places: int) -> str:
@@ -90,12 +120,13 @@ def duration(seconds: float | None) -> str:
     if seconds is None or not isfinite(seconds):
         return "–"
     if seconds < 60:
-        return f"{seconds:.2g}{SPACE}s" if seconds < 10 else f"{seconds:.0f}{SPACE}s"
+        digits = f"{seconds:.2g}" if seconds < 10 else f"{seconds:.0f}"
+        return f"{digits}{SPACE}s"
     minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
+    hours, minutes_left = divmod(minutes, 60)
     if hours:
-        return f"{hours:,}{SPACE}h {minutes}{SPACE}min"
-    return f"{minutes}{SPACE}min" + (f" {rest}{SPACE}s" if rest else "")
+        return f"{hours:,}{SPACE}h {minutes_left}{SPACE}min"
+    return f"{minutes}{SPACE}min {rest}{SPACE}s" if rest else f"{minutes}{SPACE}min"
 
 
 def share(value: float) -> str:
@@ -108,17 +139,6 @@ def shares(low: float, high: float) -> str:
     return interval(low, high, lambda value, more: f"{fixed(100 * value, more)}{SPACE}%")
 
 
-def count(amount: int, noun: str, many: str = "") -> str:
-    """Return `1 trial`, `no trials` or `1,000 trials`."""
-    return f"{'no' if amount == 0 else f'{amount:,}'} {noun if amount == 1 else many or noun + 's'}"
-
-
-def listing(items: Iterable[str], last: str = "and") -> str:
-    """Return `a, b and c`."""
-    *most, end = list(items) or [""]
-    return f"{', '.join(most)} {last} {end}" if most else end
-
-
 def sentence(text: str) -> str:
     """Return text that begins with a capital letter."""
     return text[:1].upper() + text[1:]
@@ -129,17 +149,6 @@ def sentences(texts: Iterable[str]) -> str:
     return " ".join(sentence(text if text.endswith((".", "!", "?", "…")) else f"{text}.") for text in texts)
 
 
-def domain(wanted: Any) -> str:
-    """Return a hyperparameter's domain as the study's TOML file gives it, in words."""
-    if isinstance(wanted, Mapping) and "low" in wanted and "high" in wanted:
-        step = f", steps of {number(wanted['step'])}" if wanted.get("step") else ""
-        scale = ", log scale" if wanted.get("log") else ""
-        return f"{number(wanted['low'])} to {number(wanted['high'])}{step}{scale}"
-    if isinstance(wanted, list | tuple):
-        return listing([number(choice) for choice in wanted], "or")
-    return f"fixed at {number(wanted)}"
-
-
 @dataclass(frozen=True, slots=True)
 class MetricFormat:
     """The study's metric: how its values are written and which of two is better."""
@@ -148,7 +157,7 @@ class MetricFormat:
     maximize: bool
     percent: bool
     decimals: int
-    whole: bool = False  # its values are counts
+    integer: bool = False  # its values are counts
 
     @classmethod
     def of(cls, record: StudyRecord | ComparisonRecord) -> "MetricFormat":
@@ -158,19 +167,24 @@ class MetricFormat:
         return cls.named(name, record.direction == "maximize", 1 if rows < 2000 else 2)
 
     @classmethod
-    def named(cls, name: str, maximize: bool, decimals: int = 1, whole: bool = False) -> "MetricFormat":
+    def named(cls, name: str, maximize: bool, decimals: int = 1, integer: bool = False) -> "MetricFormat":
         """Return the metric of a name, as tables and files spell it."""
         metric = METRICS.get(name.replace(" ", "_"))
         label = metric.short_title if metric else ""
-        return cls(label or readable(name, 40), maximize, bool(metric and metric.is_share), decimals, whole)
+        return cls(label or readable(name, 40), maximize, bool(metric and metric.is_share), decimals, integer)
 
     @property
-    def plain(self) -> "MetricFormat":
+    def direction(self) -> str:
+        """The direction as storages have it: maximize or minimize."""
+        return "maximize" if self.maximize else "minimize"
+
+    @property
+    def for_terminal(self) -> "MetricFormat":
         """The metric as terminals show it: shares are no percentages."""
         return replace(self, percent=False)
 
     @classmethod
-    def each(cls, record: StudyRecord) -> "tuple[MetricFormat, ...]":
+    def objectives(cls, record: StudyRecord) -> "tuple[MetricFormat, ...]":
         """Return the objectives of a study, the metric first: that alone where there are no others."""
         main = cls.of(record)
         others = [
@@ -188,11 +202,11 @@ class MetricFormat:
 
     def _written(self, value: float, more: int) -> str:
         """Return a value with so many digits more than usual."""
-        if self.whole:
+        if self.integer:
             return number(round(value))
         if self.percent:
             return f"{fixed(100 * value, self.decimals + more)}{SPACE}%"
-        return _real(float(value), keep=True, more=more)
+        return _real(float(value), keep_zeros=True, more=more)
 
     def gap(self, first: float, second: float) -> str:
         """Return how far apart two values are, in points where they are percentages."""
@@ -210,7 +224,7 @@ class MetricFormat:
         ends = interval(low, high, self._written)
         return ends.replace(f"{SPACE}%", "", 1) if ends.count(f"{SPACE}%") > 1 else ends
 
-    def compared(self, first: float, second: float) -> tuple[str, str]:
+    def distinct(self, first: float, second: float) -> tuple[str, str]:
         """Return two values with enough digits to tell them apart."""
         return apart(first, second, self._written)
 
@@ -224,103 +238,3 @@ class MetricFormat:
     def better(self, first: float, second: float) -> bool:
         """Whether the first value is better than the second."""
         return first > second if self.maximize else first < second
-
-
-def usable(trial: TrialRecord) -> bool:
-    """Whether a trial may be called the best: trained to its end, not failed, with a value of its own."""
-    ended = trial.state == "complete" and trial.outcome not in FAILED
-    return ended and trial.value is not None and isfinite(trial.value)
-
-
-USABLE = "A usable trial trained to its end, did not fail, has a value, and repeats no earlier trial's hyperparameters"
-
-
-def tally(record: StudyRecord) -> str:
-    """Return how many trials are usable, in the words that page and terminal share: `9 usable trials`."""
-    return count(len(_ranked(record)), "usable trial")
-
-
-def of_all(record: StudyRecord) -> str:
-    """Return how many trials there are, and how many of them are usable where that is another number: `10 trials, 9 of them usable`."""
-    trials, own = len(record.trials), len(_ranked(record))
-    return count(trials, "trial") + (f", {own:,} of them usable" if own != trials else "")
-
-
-def ranked(record: StudyRecord) -> list[TrialRecord]:
-    """Return the usable trials, best first, repeats of another trial left out; equal ones by their validation loss, as the search does."""
-    return [*_ranked(record)]
-
-
-@lru_cache(maxsize=2)
-def _ranked(record: StudyRecord) -> tuple[TrialRecord, ...]:
-    own = [trial for trial in record.trials if usable(trial) and trial.repeats is None]
-    return tuple(sorted(own, key=lambda trial: trial.rank(record.direction)))
-
-
-@lru_cache(maxsize=2)
-def _seen(record: StudyRecord) -> tuple[str, ...]:
-    """Return the names of all hyperparameters that the trials have, as they first come."""
-    return tuple(dict.fromkeys(name for trial in record.trials for name in trial.params))
-
-
-def close_to(trials: Sequence[TrialRecord], metric: MetricFormat) -> float:
-    """Return how far from the best value is still close: a percentage point, else a twentieth of what the trials' values span."""
-    values = [trial.value for trial in trials if usable(trial) and trial.value is not None]
-    return 0.01 if metric.percent else 0.05 * abs(max(values) - min(values))
-
-
-def judged(record: StudyRecord) -> list[TrialRecord]:
-    """Return the trials that may be the best and have a value in each of several objectives, best first; none with one objective."""
-    wanted = len(record.objectives)
-    return [t for t in ranked(record) if wanted and len(t.values) == wanted and all(map(isfinite, t.values))]
-
-
-def best(record: StudyRecord) -> TrialRecord | None:
-    """Return the trial that the search chose; while it runs, the best so far."""
-    number = record.result.get("trial")
-    chosen = next((trial for trial in record.trials if trial.number == number), None) if number is not None else None
-    return chosen or next(iter(_ranked(record)), None)
-
-
-def space_of(record: StudyRecord) -> dict[str, Any]:
-    """Return each hyperparameter's domain as {low, high, ...}, a list of at least two choices, or a plain value.
-
-    A width per layer (`width_1`, `width_2`, ...) has the domain of `width`.
-    """
-    space = record.settings.get("space")
-    plain = {name: _domain_of(wanted) for name, wanted in space.items()} if isinstance(space, Mapping) else {}
-    seen = sorted(_seen(record), key=lambda name: (len(name), name))
-    layers = {name: plain["width"] for name in seen if re.fullmatch(r"width_\d{1,3}", name) and "width" in plain}
-    if not layers:
-        return plain
-    return {
-        own: wanted for name in plain for own, wanted in (layers.items() if name == "width" else [(name, plain[name])])
-    }
-
-
-def _domain_of(wanted: Any) -> Any:
-    if isinstance(wanted, Mapping) and isinstance(wanted.get("values"), list | tuple):
-        wanted = wanted["values"]
-    if isinstance(wanted, list | tuple):
-        return list(wanted) if len(wanted) != 1 else wanted[0]
-    ends = [wanted.get("low"), wanted.get("high")] if isinstance(wanted, Mapping) else []
-    numeric = [end for end in ends if isinstance(end, int | float) and not isinstance(end, bool) and isfinite(end)]
-    return dict(wanted) if len(numeric) == 2 else visible(wanted) if isinstance(wanted, Mapping) else wanted
-
-
-def hyperparameters(record: StudyRecord) -> list[str]:
-    """Return the names of all searched hyperparameters: the study's order first, then what else the trials have."""
-    space = space_of(record)
-    varied = [name for name, wanted in space.items() if isinstance(wanted, dict | list)]
-    return [*varied, *(name for name in _seen(record) if name not in space)]
-
-
-def network(widths: Iterable[int], activation: str) -> str:
-    """Return an architecture in words: `2 hidden layers of 96 units, relu`."""
-    sizes = list(widths)
-    if not sizes:
-        return "a linear model (no hidden layer)"
-    units = f"{sizes[0]:,}" if len(set(sizes)) == 1 else listing([f"{size:,}" for size in sizes])
-    return f"{count(len(sizes), 'hidden layer')} of {units} units" + (
-        f", {visible(activation, 40)}" if activation else ""
-    )

@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, replace
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,8 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
-from hpsearch.reporting.formatting import count, hyperparameters, space_of
+from hpsearch.reporting.locales import ENGLISH
+from hpsearch.reporting.ranking import hyperparameters, is_number, space_of
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.storage.optuna_internals import renumber
 
@@ -47,66 +47,63 @@ def importances(record: StudyRecord, resamples: int = 30, seed: int = 0, most: i
     `most` caps the trials used (a seeded draw of them), `resamples` are the bootstrap's. The same record gives the same numbers.
     """
     generator = np.random.default_rng(seed)
-    trials = [trial for trial in record.trials if _counts(trial)]
+    trials = [trial for trial in record.trials if _has_value(trial)]
     if len(trials) > most:
         trials = [trials[i] for i in sorted(generator.choice(len(trials), most, replace=False))]
-    rows = tuple(_reasoned(name, trials) for name in hyperparameters(record))
+    rows = tuple(_without_share(name, trials) for name in hyperparameters(record))
     known = {row.name: _distribution(row.name, record, trials) for row in rows if not row.note}
     if not known:
         return rows
     frozen = [_frozen(trial, known) for trial in trials]
     point = _shares(frozen, record.direction, known)
-    drawn = ([frozen[i] for i in _draw(generator, len(frozen))] for _ in range(resamples))
-    draws = [_shares(again, record.direction, known) for again in drawn]
-    return tuple(_row(row, len(trials), point, draws) for row in rows)
+    draws = []
+    for _ in range(resamples):
+        again = generator.integers(0, len(frozen), len(frozen))
+        draws.append(_shares([frozen[i] for i in again], record.direction, known))
+    return tuple(_with_share(row, len(trials), point, draws) for row in rows)
 
 
-def _counts(trial: TrialRecord) -> bool:
+def _has_value(trial: TrialRecord) -> bool:
     ended = trial.state in ("complete", "pruned") and trial.repeats is None
-    return ended and trial.value is not None and isfinite(trial.value)
+    return ended and is_number(trial.value)
 
 
-def _reasoned(name: str, trials: list[TrialRecord]) -> Importance:
-    """Return a row without a share: the trials that have the hyperparameter, and what speaks against one, if anything."""
+def _without_share(name: str, trials: list[TrialRecord]) -> Importance:
+    """Return a row without a share: how many trials have the hyperparameter, and why it has no importance, if there is a reason."""
     values = [str(trial.params[name]) for trial in trials if name in trial.params]
+    note = ""
     if len(trials) < ENOUGH:
-        note = f"not enough evidence: {count(len(trials), 'trial')} with a value, failed and pruned ones too; at least {ENOUGH} are needed"
+        note = ENGLISH("search.importance.few", trials=ENGLISH.count("trial", len(trials)), enough=ENOUGH)
     elif len(values) < OWN:
-        note = f"not enough evidence: only {count(len(values), 'trial')} with a value had it, at least {OWN} are needed"
-    else:
-        note = "never varied" if len(set(values)) < 2 else ""
+        note = ENGLISH("search.importance.few_own", trials=ENGLISH.count("trial", len(values)), enough=OWN)
+    elif len(set(values)) < 2:
+        note = ENGLISH("search.importance.constant")
     return Importance(name, trials=len(values), note=note)
-
-
-def _numeric(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 def _distribution(name: str, record: StudyRecord, trials: list[TrialRecord]) -> BaseDistribution:
     """Return the domain, widened to what the trials really had: a record may come from anyone's storage."""
     values = [trial.params[name] for trial in trials if name in trial.params]
-    wanted = space_of(record).get(name)
-    if isinstance(wanted, list | tuple) or not all(map(_numeric, values)):
+    given = space_of(record).get(name)
+    if isinstance(given, list | tuple) or not all(map(is_number, values)):
         return CategoricalDistribution(sorted({str(value) for value in values}))
-    ends = [wanted[key] for key in ("low", "high") if _numeric(wanted.get(key))] if isinstance(wanted, Mapping) else []
+    known = given if isinstance(given, Mapping) else {}
+    ends = [known[key] for key in ("low", "high") if is_number(known.get(key))]
     low, high = min([*values, *ends]), max([*values, *ends])
-    log = isinstance(wanted, Mapping) and bool(wanted.get("log")) and low > 0
+    log = bool(known.get("log")) and low > 0
     if all(isinstance(value, int) for value in (*values, low, high)):
         return IntDistribution(low, high, log=log)
     return FloatDistribution(low, high, log=log)
 
 
 def _frozen(trial: TrialRecord, known: Mapping[str, BaseDistribution]) -> optuna.trial.FrozenTrial:
-    own = {name: distribution for name, distribution in known.items() if name in trial.params}
-    params = {
-        name: str(trial.params[name]) if isinstance(distribution, CategoricalDistribution) else trial.params[name]
-        for name, distribution in own.items()
-    }
-    return optuna.trial.create_trial(params=params, distributions=own, value=trial.value)
-
-
-def _draw(generator: np.random.Generator, size: int) -> list[int]:
-    return [int(i) for i in generator.integers(0, size, size)]
+    """Return a trial as Optuna knows it, with the known hyperparameters only."""
+    distributions = {name: distribution for name, distribution in known.items() if name in trial.params}
+    params = {}
+    for name, distribution in distributions.items():
+        value = trial.params[name]
+        params[name] = str(value) if isinstance(distribution, CategoricalDistribution) else value
+    return optuna.trial.create_trial(params=params, distributions=distributions, value=trial.value)
 
 
 def _shares(trials: list[optuna.trial.FrozenTrial], direction: str, known: Mapping[str, Any]) -> dict[str, float]:
@@ -115,15 +112,16 @@ def _shares(trials: list[optuna.trial.FrozenTrial], direction: str, known: Mappi
     evaluator = PedAnovaImportanceEvaluator(target_quantile=quantile)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        shares = get_param_importances(_Drawn(trials, direction), evaluator=evaluator, params=list(known))  # type: ignore[arg-type]
+        shares = get_param_importances(_Resampled(trials, direction), evaluator=evaluator, params=list(known))  # type: ignore[arg-type]
     return {name: float(shares.get(name, 0.0)) for name in known}
 
 
-class _Drawn:
-    """A study of given trials, which Optuna would copy one by one: a thousand trials drawn thirty times are half a minute of copying."""
+class _Resampled:
+    """A study of given trials. Optuna would copy them one by one, which takes half a minute for a thousand trials drawn thirty times."""
 
     def __init__(self, trials: list[optuna.trial.FrozenTrial], direction: str) -> None:
-        self._trials, self._study = [copy(trial) for trial in trials], _empty(direction)
+        self._trials = [copy(trial) for trial in trials]
+        self._study = _empty(direction)
         for number, trial in enumerate(self._trials):  # one that was drawn twice is two
             renumber(trial, number)
 
@@ -149,11 +147,13 @@ def _empty(direction: str) -> optuna.Study:
         optuna.logging.set_verbosity(verbosity)
 
 
-def _row(row: Importance, valued: int, point: Mapping[str, float], draws: list[dict[str, float]]) -> Importance:
-    """Return the row with its share and interval, where there was no reason against."""
+def _with_share(row: Importance, valued: int, point: Mapping[str, float], draws: list[dict[str, float]]) -> Importance:
+    """Return the row with its share and interval, where there was no reason against one."""
     if row.note:
         return row
     low, high = np.quantile([draw[row.name] for draw in draws], [0.05, 0.95])
     share = point[row.name]
-    only = "" if row.trials == valued else f"over the {row.trials:,} of {valued:,} trials with a value that have it"
-    return replace(row, share=share, low=min(share, float(low)), high=max(share, float(high)), note=only)
+    note = ""
+    if row.trials != valued:
+        note = ENGLISH("search.importance.over", trials=f"{row.trials:,}", valued=f"{valued:,}")
+    return replace(row, share=share, low=min(share, float(low)), high=max(share, float(high)), note=note)

@@ -4,7 +4,7 @@
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const figures = read("figures");
   const dark = read("dark");
-  const words = read("words");
+  const texts = read("texts");
   const screen = window.matchMedia("(prefers-color-scheme: dark)");
   const touch = window.matchMedia("(pointer: coarse)");
   const chosen = {};
@@ -101,7 +101,7 @@
   const savers = (name) => {
     const bar = document.getElementById("save-" + name);
     if (!bar) return;
-    bar.append(words.save + " ");
+    bar.append(texts.save + " ");
     ["png", "svg"].forEach((format) => {
       const button = document.createElement("button");
       button.type = "button";
@@ -119,7 +119,7 @@
     const options = (figures[name].layout.meta || {}).switch || [];
     if (options.length < 2) return;
     const bar = document.getElementById("switch-" + name);
-    bar.append(words.count + " ");
+    bar.append(texts.switch + " ");
     options.forEach((option, i) => {
       const button = document.createElement("button");
       button.type = "button";
@@ -136,7 +136,7 @@
 
   const tell = (name, error) => {
     const line = document.createElement("p");
-    line.textContent = words.failed + " (" + error.message + ")";
+    line.textContent = texts.failed + " (" + error.message + ")";
     document.getElementById("figure-" + name).replaceChildren(line);
     console.error(error);
   };

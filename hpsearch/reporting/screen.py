@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from hpsearch.data.objectives import OBJECTIVES
-from hpsearch.reporting.formatting import SPACE, MetricFormat, of_all, short, tally
-from hpsearch.reporting.selection import looked, luck, of_trials, trials_of, why
+from hpsearch.reporting.formatting import MetricFormat, duration, printable, short
+from hpsearch.reporting.phrases import all_trials, network, usable_trials
+from hpsearch.reporting.selection import luck, of_trials, trials_of, uses_of_test_rows, why
+from hpsearch.reporting.trust import always, baseline_warning, beside
 from hpsearch.storage.results import mean_of, test_of
 
 if TYPE_CHECKING:
@@ -21,14 +23,8 @@ if TYPE_CHECKING:
     from hpsearch.searching.verify import Verified
     from hpsearch.storage import StudyRecord
 
-number = short  # one spelling of numbers for terminals
 PAUSE = 5.0  # seconds between plain lines, new bests aside
-
-
-def printable(text: object) -> str:
-    """Return a text whose control characters are escaped: a name from a storage must not drive the terminal."""
-    text = str(text).replace(SPACE, " ")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+COUNTS = ("pruned", "diverged", "out_of_memory", "killed", "repeated")
 
 
 class Screen:
@@ -37,8 +33,9 @@ class Screen:
     def __init__(self, metric: str, *, stderr: bool = False) -> None:
         self.console = Console(highlight=False, markup=False, soft_wrap=True, stderr=stderr)
         self.metric = metric
-        self.last, self.told = 0.0, ""
         self.best: int | None = None
+        self._last_time = 0.0  # of a plain line
+        self._last_line = ""
         self.bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -64,7 +61,8 @@ class Screen:
     @contextmanager
     def logs(self, verbose: bool) -> Iterator[None]:
         """Print what is logged: warnings as sentences, and with `verbose` which engine trains what, and why."""
-        logger, handler = logging.getLogger("hpsearch"), LogHandler(self)
+        logger = logging.getLogger("hpsearch")
+        handler = LogHandler(self)
         level = logger.level
         logger.setLevel(logging.INFO if verbose else logging.WARNING)
         logger.addHandler(handler)
@@ -76,26 +74,37 @@ class Screen:
 
     def status(self, status: "SearchStatus") -> None:
         """Bring the bar (or, now and then, a line) up to date."""
-        line = self.line(status)
-        if self.console.is_terminal:
-            self.bar.update(self.task, completed=status.done, total=status.total, description=line)
-        elif status.best_number != self.best or time.monotonic() - self.last > PAUSE or status.done == status.total:
-            self.console.print(line)
-            self.last = time.monotonic()
+        new_best = status.best_number != self.best
         self.best = status.best_number
+        self._progress(self.line(status), status.done, status.total, now=new_best or status.done == status.total)
+
+    def phase(self, progress: "PhaseProgress") -> None:
+        """Bring the bar (or, now and then, a line) of a comparison up to date."""
+        line = f"{progress.name}: {progress.done:,}/{progress.total:,}"
+        if line != self._last_line or self.console.is_terminal:
+            self._progress(line, progress.done, progress.total, now=progress.done in (0, progress.total))
+
+    def _progress(self, line: str, done: int, total: int, *, now: bool) -> None:
+        """Show a state in the bar; without a terminal print it, where it is due `now` or the last line is long ago."""
+        if self.console.is_terminal:
+            self.bar.update(self.task, completed=done, total=total, description=line)
+        elif now or time.monotonic() - self._last_time > PAUSE:
+            self.console.print(line)
+            self._last_time = time.monotonic()
+            self._last_line = line
 
     def line(self, status: "SearchStatus") -> str:
         """Return the state of a search in one line."""
-        best = (
-            f"best {self.metric} {number(status.best)} (#{status.best_number})"
-            if status.best is not None
-            else "no best yet"
-        )
+        best = "no best yet"
+        if status.best is not None:
+            best = f"best {self.metric} {short(status.best)} (#{status.best_number})"
         parts = [f"{status.done}/{status.total} trials", best, f"{status.rate:.1f} trials/s"]
         if status.trained:
-            parts.append(f"{duration((status.total - status.done) / status.rate)} left")
-        counts = {name: getattr(status, name) for name in ("pruned", "diverged", "out_of_memory", "killed", "repeated")}
-        parts += [f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count]
+            parts.append(f"{printable(duration((status.total - status.done) / status.rate))} left")
+        for name in COUNTS:
+            count = getattr(status, name)
+            if count:
+                parts.append(f"{count} {name.replace('_', ' ')}")
         return ", ".join(parts)
 
     def introduce(self, config: "StudyConfig", data: Mapping[str, Any], device: str, folder: object) -> None:
@@ -127,44 +136,38 @@ class Screen:
         classes = f" into {data['outputs']} classes" if data["classes"] and data["outputs"] > 1 else ""
         self.row("data", f"{data['title']}: {data['task']}{classes}, inputs {shape}, rows {rows}")
 
-    def phase(self, progress: "PhaseProgress") -> None:
-        """Bring the bar (or, now and then, a line) of a comparison up to date."""
-        line = f"{progress.name}: {progress.done:,}/{progress.total:,}"
-        if self.console.is_terminal:
-            self.bar.update(self.task, completed=progress.done, total=progress.total, description=line)
-        elif line != self.told and (progress.done in (0, progress.total) or time.monotonic() - self.last > PAUSE):
-            self.console.print(line)
-            self.last, self.told = time.monotonic(), line
-
     def conclude(self, record: "StudyRecord", page: object) -> None:
-        """Print the model that is kept and why, its figures and where the report is."""
-        result, best, metric = record.result, record.trials[record.result["trial"]], MetricFormat.of(record).plain
-        self.row(
-            "winner",
-            f"trial {best.number} of {of_all(record)}: {layers(result['architecture'])}; {result['parameters']:,} parameters",
-        )
-        self.row("", ", ".join(f"{name} {number(value)}" for name, value in best.params.items()))
-        self.row("kept", of_trials(trials_of(result)))
-        for sentence in filter(None, [why(result.get("choice"), metric)]):
-            self.row("", sentence)
+        """Print the selected model and why it was selected, its scores and where the report is."""
+        result, best = record.result, record.trials[record.result["trial"]]
+        metric = MetricFormat.of(record).for_terminal
+        shape = result["architecture"]
+        layers = network(shape["widths"], shape["activation"])
+        size = f"{result['parameters']:,} parameters"
+        self.row("winner", f"trial {best.number} of {all_trials(record)}: {layers}; {size}")
+        self.row("", ", ".join(f"{name} {short(value)}" for name, value in best.params.items()))
+        self.row("selected", of_trials(trials_of(result)))
+        self._more(why(result.get("choice"), metric))
         self.row("validation", _validated(record, metric))
         self.row("test", _tested(test_of(result), metric))
-        for sentence in filter(None, [looked(result)]):
-            self.row("", sentence)
-        self._beside(record)
+        self._more(uses_of_test_rows(result))
+        self._baseline(record, metric)
         self.row("report", page)
 
-    def _beside(self, record: "StudyRecord") -> None:
-        """Print what one answer for every row reaches, and a caution where the network is not surely better."""
-        from hpsearch.reporting.baseline import always, beside, caution
+    def _more(self, sentence: str) -> None:
+        """Print another sentence about the line before, if there is one."""
+        if sentence:
+            self.row("", sentence)
 
-        if (found := beside(record)) is None:
+    def _baseline(self, record: "StudyRecord", metric: MetricFormat) -> None:
+        """Print what one answer for every row reaches, and a warning where the network is not surely better."""
+        both = beside(record)
+        if both is None:
             return
-        metric = MetricFormat.of(record).plain
-        value = f"{metric.name} {metric.text(found.baseline)}"
-        self.row("baseline", f"{value} on the same {found.rows} rows, {always(record)}")
-        for sentence in filter(None, [caution(record, metric)]):
-            self.row("caution", sentence.replace("\u00a0", " "))
+        value = f"{metric.name} {metric.text(both.baseline)}"
+        self.row("baseline", f"{value} on the same {both.rows} rows, {always(record)}")
+        warning = baseline_warning(record, metric)
+        if warning:
+            self.row("caution", warning)
 
     def introduce_verification(self, record: "StudyRecord", trials: int, device: str) -> None:
         """Print what is compared, and the heads of its table."""
@@ -180,21 +183,20 @@ class Screen:
 
     def compare(self, verified: "Verified") -> None:
         """Print the comparison of a trial."""
-        training, validation, metric = map(number, verified.gaps)
         outcome = verified.recorded_outcome
         if verified.reference_outcome != outcome:
             outcome = f"{outcome}; the reference: {verified.reference_outcome}"
-        self.console.print(
-            f"{verified.number:>6} {verified.evaluations:>12} {training:>14} {validation:>16} {metric:>12}  {printable(outcome)}"
-        )
+        self._gaps(verified.number, verified.evaluations, verified.gaps, outcome)
         if verified.exact is not None:
-            training, validation, metric = map(number, verified.exact)
-            self.console.print(
-                f"{'':>6} {'in float64':>12} {training:>14} {validation:>16} {metric:>12}  {verified.verdict}"
-            )
+            self._gaps("", "in float64", verified.exact, verified.verdict)
         if verified.control is not None:
-            training, validation, metric = map(number, verified.control)
-            self.console.print(f"{'':>6} {'control':>12} {training:>14} {validation:>16} {metric:>12}")
+            self._gaps("", "control", verified.control, "")
+
+    def _gaps(self, trial: object, what: object, gaps: Iterable[float], outcome: str) -> None:
+        """Print one line of the table of a verification: the gaps of training loss, validation loss and metric."""
+        training, validation, metric = map(short, gaps)
+        line = f"{trial:>6} {what:>12} {training:>14} {validation:>16} {metric:>12}  {printable(outcome)}"
+        self.console.print(line.rstrip())
 
     def conclude_verification(self, all_verified: "Sequence[Verified]") -> None:
         """Print how many trials are equal, how many as far apart as rounding takes them, and what to make of it."""
@@ -226,38 +228,25 @@ class LogHandler(logging.Handler):
 
 
 def _validated(record: "StudyRecord", metric: MetricFormat) -> str:
-    """Say the kept model's mean over fresh seeds beside the search's best value, or that there is none."""
-    result, mean, trials = record.result, mean_of(record.result), f"best of {tally(record)}"
+    """Return the selected model's mean over fresh seeds beside the search's best value, or that value if there is no mean."""
+    result, mean, trials = record.result, mean_of(record.result), usable_trials(record)
     if not mean:
-        best = f"{metric.name} {metric.text((result.get('search') or {}).get('value', result['validation']))}"
-        return f"{best} (the search's {trials}; as the best of many it tends to be too good)"
-    ends = "" if mean["low"] is None else f", 95 % interval {metric.between(mean['low'], mean['high'])}"
-    return (
-        f"{metric.name} {metric.text(mean['value'])} on fresh seeds (mean of {mean['runs']}{ends}); the search's best was "
-        f"{metric.text(result['search']['value'])} ({trials}, {luck(result, metric)})"
-    )
+        best = (result.get("search") or {}).get("value", result["validation"])
+        return (
+            f"{metric.name} {metric.text(best)} (the search's best of {trials}; the best of many tends to be too good)"
+        )
+    ends = ""
+    if mean["low"] is not None:
+        ends = f", 95 % interval {metric.between(mean['low'], mean['high'])}"
+    fresh = f"{metric.name} {metric.text(mean['value'])} on fresh seeds (mean of {mean['runs']}{ends})"
+    best = metric.text(result["search"]["value"])
+    return f"{fresh}; the search's best was {best} (best of {trials}, {luck(result, metric)})"
 
 
 def _tested(test: Mapping[str, Any], metric: MetricFormat) -> str:
     if not test:
         return "no test rows were held out: nothing unbiased is known"
-    ends = f"95 % interval {metric.between(test['low'], test['high'])}, " if test["low"] is not None else ""
+    ends = ""
+    if test["low"] is not None:
+        ends = f"95 % interval {metric.between(test['low'], test['high'])}, "
     return f"{metric.name} {metric.text(test['value'])} ({ends}{test['rows']:,} rows)"
-
-
-def layers(architecture: Mapping[str, Any]) -> str:
-    """Return an architecture in words."""
-    widths = list(architecture["widths"])
-    if not widths:
-        return "a linear model"
-    same = len(set(widths)) == 1
-    units = f"{widths[0]:,} units" if same else "units " + "-".join(map(str, widths))
-    return f"{len(widths)} hidden layer{'s' * (len(widths) > 1)} of {units}, {architecture['activation']}"
-
-
-def duration(seconds: float) -> str:
-    """Return a time in the largest fitting unit."""
-    for size, unit in ((3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s"

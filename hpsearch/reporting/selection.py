@@ -1,14 +1,16 @@
-"""The model that a search keeps, in sentences: what it is, why it and no other, how often the test rows were used.
+"""The selected model in sentences: what it is, why it was selected, how often the test rows were used; and the trials that figures mark.
 
-One place for what page, figures, terminal, notebook and the commands on a model all say. Each sentence is made from the numbers of the
-result, and left out where they are missing. Standard library only.
+Page, figures, terminal, notebook and the commands on a model all take their sentences from here. A sentence is made from the numbers of
+the result, and left out where they are missing. Standard library only.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hpsearch.reporting.formatting import MetricFormat, count, judged, listing, ranked
+from hpsearch.reporting.formatting import MetricFormat
+from hpsearch.reporting.locales import ENGLISH, Texts
+from hpsearch.reporting.ranking import ranked, with_all_objectives
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.storage.results import looks, networks_of
 
@@ -16,119 +18,142 @@ MOST = 8  # trials that are named
 ROUNDING = 1e-9  # a gap below which two values are one
 
 
-def model(networks: int) -> str:
+def model(networks: int, texts: Texts = ENGLISH) -> str:
     """Return what a model of so many networks is: `an ensemble of 5 networks`."""
-    return f"an ensemble of {networks:,} networks" if networks > 1 else "one network"
+    if networks > 1:
+        return texts("search.selection.ensemble", networks=f"{networks:,}")
+    return texts("search.selection.network")
 
 
-def of_trials(trials: Sequence[int]) -> str:
+def of_trials(trials: Sequence[int], texts: Texts = ENGLISH) -> str:
     """Return what a model of networks of these trials is: `one network (trial 3)`."""
-    named = [str(trial) for trial in trials[:MOST]] + ["others"] * (len(trials) > MOST)
-    return f"{model(len(trials))} (trial{'s' * (len(trials) > 1)} {listing(named)})"
+    if len(trials) == 1:
+        return texts("search.selection.of_trial", model=model(1, texts), trial=trials[0])
+    named = [str(trial) for trial in trials[:MOST]]
+    if len(trials) > MOST:
+        named.append(texts("search.selection.others"))
+    return texts("search.selection.of_trials", model=model(len(trials), texts), trials=texts.listing(named))
 
 
 def trials_of(result: Mapping[str, Any]) -> list[int]:
-    """Return the trial of each network of the model that is kept, the single network's first."""
+    """Return the trial of each network of the selected model, the single network's first."""
     return [trial for trial, _ in networks_of(result) if trial is not None]
 
 
-def why(choice: Mapping[str, Any] | None, metric: MetricFormat) -> str:
-    """Say why one network is kept, or why several, with the values of both; "" where one alone was asked for."""
+def why(choice: Mapping[str, Any] | None, metric: MetricFormat, texts: Texts = ENGLISH) -> str:
+    """Say why one network is selected, or why several, with the values of both; "" where only one was asked for."""
     if not choice:
         return ""
-    single, ensemble = metric.compared(choice["single"]["value"], choice["ensemble"]["value"])
-    where = "On rows that were left out of training, fold by fold," if choice["folds"] else "On the validation rows"
-    values = (
-        f"{count(len(choice['candidates']), 'network')} together reach {metric.name} {ensemble}, one of them {single}"
+    single, ensemble = metric.distinct(choice["single"]["value"], choice["ensemble"]["value"])
+    where = "folds" if choice["folds"] else "validation"
+    selected = "ensemble" if choice["kept"] == "ensemble" else "single"
+    return texts(
+        f"search.selection.why_{where}",
+        networks=texts.count("network", len(choice["candidates"])),
+        metric=metric.name,
+        ensemble=ensemble,
+        single=single,
+        seeds=choice["seeds"],
+        selected=texts(f"search.selection.selected_{selected}"),
     )
-    kept = "the ensemble" if choice["kept"] == "ensemble" else "the one network"
-    return f"{where} {values} (means over {choice['seeds']} further seeds, the same runs in both): {kept} is kept."
 
 
-def single(networks: int) -> str:
-    """Say what one network is that comes from an ensemble of so many."""
-    return f"It is the first network of {model(networks)}; the study keeps the ensemble."
+def first_of(networks: int, texts: Texts = ENGLISH) -> str:
+    """Say that a network is the first of an ensemble of so many."""
+    return texts("search.selection.first_of", model=model(networks, texts))
 
 
-def off_front(record: StudyRecord) -> str:
-    """Say that the kept trial is not on the Pareto front, which trial is better, and why it is kept; "" where it is on it."""
-    trials, kept = judged(record), trials_of(record.result)[:1]
-    own = next((trial for trial in trials if [trial.number] == kept), None)
-    better = next((trial for trial in trials if own and _dominates(trial, own, MetricFormat.each(record))), None)
-    if own is None or better is None:
+def off_front(record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Say that the selected trial is not on the Pareto front, which trial is better, and why it was selected; "" where it is on it."""
+    trials = with_all_objectives(record)
+    selected = trials_of(record.result)[:1]
+    own = next((trial for trial in trials if [trial.number] == selected), None)
+    if own is None:
         return ""
-    first = "the first that is kept" if len(trials_of(record.result)) > 1 else "which is kept"
-    return (
-        f"Trial {own.number}, {first}, is not on the Pareto front: in the search, trial {better.number} is at least as good in every "
-        f"objective and better in one. What is kept is chosen by the first objective alone, {_reason(record, own, better)}."
+    objectives = MetricFormat.objectives(record)
+    better = next((trial for trial in trials if _dominates(trial, own, objectives)), None)
+    if better is None:
+        return ""
+    several = len(trials_of(record.result)) > 1
+    return texts(
+        "search.selection.off_front_ensemble" if several else "search.selection.off_front",
+        trial=own.number,
+        better=better.number,
+        reason=_reason(record, own, better, texts),
     )
 
 
 def _dominates(trial: TrialRecord, other: TrialRecord, objectives: Sequence[MetricFormat]) -> bool:
     """Whether a trial is at least as good as another in every objective, and better in one."""
     both = list(zip(objectives, trial.values, other.values, strict=True))
-    return not any(o.better(b, a) for o, a, b in both) and any(o.better(a, b) for o, a, b in both)
+    worse_in_one = any(objective.better(theirs, own) for objective, own, theirs in both)
+    better_in_one = any(objective.better(own, theirs) for objective, own, theirs in both)
+    return better_in_one and not worse_in_one
 
 
-def _reason(record: StudyRecord, own: TrialRecord, better: TrialRecord) -> str:
-    """Say by what the kept trial was chosen, with the values of both trials where they are known."""
+def _reason(record: StudyRecord, own: TrialRecord, better: TrialRecord, texts: Texts) -> str:
+    """Say by what the selected trial was chosen, with the values of both trials where they are known."""
     metric = MetricFormat.of(record)
     confirmed = record.result.get("confirmed") or []
     means = {row["trial"]: row["value"] for row in confirmed if row["value"] is not None}
     if not means:
-        return f"{metric.name} in the search"
-    by = f"{metric.name}, by its mean over fresh seeds"
+        return texts("search.selection.by_search", metric=metric.name)
     if own.number not in means:
-        return by
+        return texts("search.selection.by_mean", metric=metric.name)
     if better.number not in means:
-        return f"{by} ({metric.text(means[own.number])}; trial {better.number} was not trained on any)"
-    mine, its = metric.compared(means[own.number], means[better.number])
-    return f"{by}: {mine}, trial {better.number}'s is {its}"
+        mean = metric.text(means[own.number])
+        return texts("search.selection.by_mean_alone", metric=metric.name, mean=mean, trial=better.number)
+    mean, other = metric.distinct(means[own.number], means[better.number])
+    return texts("search.selection.by_both_means", metric=metric.name, mean=mean, trial=better.number, other=other)
 
 
-def looked(result: Mapping[str, Any]) -> str:
+def uses_of_test_rows(result: Mapping[str, Any], texts: Texts = ENGLISH) -> str:
     """Say how often the test rows were used, and what that does to their value; "" where they never were."""
     times = looks(result)
-    if times < 2:
-        return "The test rows were used once, by the model that is kept." if times else ""
-    return (
-        f"The test rows were looked at {times} times in all, by other models too (kept earlier, refitted, or scored beside it): whoever "
-        "went on because of such a look has made the value flattering."
-    )
+    if times == 0:
+        return ""
+    if times == 1:
+        return texts("search.selection.used_once")
+    return texts("search.selection.used_often", times=times)
 
 
-def luck(result: Mapping[str, Any], metric: MetricFormat) -> str:
+def luck(result: Mapping[str, Any], metric: MetricFormat, texts: Texts = ENGLISH) -> str:
     """Say how the search's best value compares with the same hyperparameters on fresh seeds, as far as the numbers tell."""
     gap = (result.get("gaps") or {}).get("search")
     if not gap or gap["value"] is None:
-        return "as the best of many it tends to be too good"
+        return texts("search.luck.unknown")
     if gap["value"] <= ROUNDING:
-        return "no better than its own hyperparameters on fresh seeds"
-    better = f"{metric.gap(gap['value'], 0)} better than its own hyperparameters on fresh seeds"
-    lucky = gap["low"] is not None and gap["low"] > 0
-    return f"{better}: optimistic" if lucky else f"{better}, which may be chance"
+        return texts("search.luck.none")
+    certain = gap["low"] is not None and gap["low"] > 0
+    return texts("search.luck.certain" if certain else "search.luck.chance", gap=metric.gap(gap["value"], 0))
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Trials that figures mark alike, and what the legend calls them; `kept` are those of the model that is kept."""
+    """Trials that figures mark alike, and their name in the legend; `selected`: they are those of the selected model."""
 
     name: str
     trials: tuple[int, ...]
-    kept: bool
+    selected: bool
 
 
-def marks(record: StudyRecord) -> list[Mark]:
-    """Return what figures mark: the kept trials, and the search's best where it is another one; before that the best so far."""
+def marks(record: StudyRecord, texts: Texts = ENGLISH) -> list[Mark]:
+    """Return what figures mark: the selected trials and the search's best where it is another; before that the best so far."""
     first = next(iter(ranked(record)), None)
     best = (record.result.get("search") or {}).get("trial", first.number if first else None)
-    kept = tuple(dict.fromkeys(trials_of(record.result)))
-    if not kept:
-        return [] if best is None else [Mark("best so far", (best,), kept=True)]
-    found = [Mark("kept" if len(kept) == 1 else f"kept in the ensemble of {len(kept)}", kept, kept=True)]
-    return found if best in (None, kept[0]) else [*found, Mark("best of the search", (best,), kept=False)]
+    selected = tuple(dict.fromkeys(trials_of(record.result)))
+    if not selected:
+        return [] if best is None else [Mark(texts("search.mark.best_so_far"), (best,), selected=True)]
+    if len(selected) == 1:
+        name = texts("search.mark.selected")
+    else:
+        name = texts("search.mark.selected_ensemble", networks=len(selected))
+    found = [Mark(name, selected, selected=True)]
+    if best not in (None, selected[0]):
+        found.append(Mark(texts("search.mark.best"), (best,), selected=False))
+    return found
 
 
-def marked(record: StudyRecord, trial: int) -> str:
+def marked(record: StudyRecord, trial: int, texts: Texts = ENGLISH) -> str:
     """Return what a trial is marked as, "" for any other."""
-    return ", ".join(mark.name for mark in marks(record) if trial in mark.trials)
+    return ", ".join(mark.name for mark in marks(record, texts) if trial in mark.trials)

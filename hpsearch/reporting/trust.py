@@ -1,98 +1,152 @@
-"""What a result is worth, in sentences: the search's best value, the mean over fresh seeds, the test rows. Standard library only."""
+"""What a result is worth, in sentences: the search's best value, the mean over fresh seeds, the test rows, the trivial predictor.
+
+Standard library only.
+"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from hpsearch.reporting.formatting import SPACE, MetricFormat, best, count, ranked, tally
-from hpsearch.reporting.selection import looked
+from hpsearch.reporting.formatting import SPACE, MetricFormat, number, visible
+from hpsearch.reporting.locales import ENGLISH, Texts
+from hpsearch.reporting.phrases import usable_trials
+from hpsearch.reporting.ranking import best, ranked
+from hpsearch.reporting.selection import uses_of_test_rows
 from hpsearch.storage import StudyRecord
-from hpsearch.storage.results import networks_of, test_of
+from hpsearch.storage.results import mean_of, networks_of, test_of
+
+SHOWN = 3  # targets whose means are named
 
 
-def honesty(record: StudyRecord) -> str:
+def honesty(record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say what the values are worth, the honest ones beside the flattering ones."""
-    trained = len(ranked(record))
-    if not trained:
+    usable = len(ranked(record))
+    if not usable:
         return ""
-    text = _over_folds(record)
+    sentences = [_over_folds(record, texts)]
     if record.result.get("fresh"):
-        return f"{text}{_three(record)} {_expect(record)}"
-    if trained > 1:
-        text += f"The validation value is the best of {tally(record)} and so tends to be too good. "
-    return f"{text}{_expect(record)}"
+        sentences += _search_and_replicates(record, texts)
+    elif usable > 1:
+        sentences.append(texts("search.trust.best_of_many", trials=usable_trials(record, texts)))
+    sentences.append(_expectation(record, texts))
+    return " ".join(filter(None, sentences))
 
 
-def _over_folds(record: StudyRecord) -> str:
+def _over_folds(record: StudyRecord, texts: Texts) -> str:
     """Say that the best value is a mean over folds, and how sure that makes it."""
     metric, leader = MetricFormat.of(record), best(record)
     if leader is None or leader.standard_error is None:
         return ""
-    return (
-        f"Cross-validated: {metric.name} {metric.text(leader.value)} ± {metric.text(leader.standard_error)} is trial {leader.number}'s "
-        f"mean over {len(leader.folds)} folds ± its standard error, a rough one, since folds share training rows. "
+    return texts(
+        "search.trust.folds",
+        metric=metric.name,
+        value=metric.text(leader.value),
+        error=metric.text(leader.standard_error),
+        trial=leader.number,
+        folds=len(leader.folds),
     )
 
 
-def _unknown(record: StudyRecord) -> str:
-    if (record.data.get("rows") or {}).get("test") == 0:
-        return "No test rows were held out, so nothing unbiased is known of how good the network is on new rows."
-    return "The test rows have not been used yet, so how good the network is on new rows is not known."
-
-
-def _three(record: StudyRecord) -> str:
+def _search_and_replicates(record: StudyRecord, texts: Texts) -> list[str]:
     """Say the search's best value, what the same hyperparameters reach on fresh seeds, and what the test rows say."""
     metric, result = MetricFormat.of(record), record.result
-    searched, fresh = result["search"], result["fresh"]
+    searched, fresh, test = result["search"], result["fresh"], test_of(result)
     own = next((trial for trial in result["confirmed"] if trial["trial"] == searched["trial"]), fresh)
-    value = f"The search's best value was {metric.text(searched['value'])}"
-    text = f"{value}; on fresh seeds the same hyperparameters reach {_estimate(metric, own)}"
-    test, ensemble = test_of(result), len(networks_of(result)) > 1
-    tested = f"{'the ensemble ' * ensemble}on test rows {_estimate(metric, test)}" if test else ""
+    values = {"value": metric.text(searched["value"]), "mean": _estimate(metric, own, texts)}
+    if test:
+        values["test"] = _estimate(metric, test, texts)
+    kind = _kind(record)
     if searched["trial"] == result["trial"]:
-        return f"{text}; {tested}." if tested else f"{text}."
-    chosen = "and is the one that was chosen" + " as the single network" * ensemble + (f"; {tested}" if tested else "")
-    return f"{text}. Trial {result['trial']} has the best mean, {_estimate(metric, fresh)}, {chosen}."
+        return [texts(f"search.searched.{kind}", **values)]
+    winner = values | {"trial": result["trial"], "mean": _estimate(metric, fresh, texts)}
+    return [texts("search.searched.plain", **values), texts(f"search.winner.{kind}", **winner)]
 
 
-def _estimate(metric: MetricFormat, found: Mapping[str, Any]) -> str:
-    if found.get("low") is None or found.get("high") is None:
-        return metric.text(found["value"])
-    if found["low"] == found["high"]:
-        return f"{metric.text(found['value'])} (nothing varied)"
-    return f"{metric.text(found['value'])} ({metric.between(found['low'], found['high'])})"
+def _kind(record: StudyRecord) -> str:
+    """Return which sentence fits: of one network or an ensemble, tested or not."""
+    ensemble, tested = len(networks_of(record.result)) > 1, bool(test_of(record.result))
+    if ensemble:
+        return "tested_ensemble" if tested else "ensemble"
+    return "tested" if tested else "plain"
 
 
-def _expect(record: StudyRecord) -> str:
-    if not test_of(record.result):
-        return _unknown(record)
-    return f"{looked(record.result)} Expect the test value on new rows like these."
+def _estimate(metric: MetricFormat, estimate: Mapping[str, Any], texts: Texts) -> str:
+    """Return a value with its interval."""
+    value, low, high = metric.text(estimate["value"]), estimate.get("low"), estimate.get("high")
+    if low is None or high is None:
+        return value
+    if low == high:
+        return texts("search.trust.nothing_varied", value=value)
+    return texts("search.trust.varied", value=value, interval=metric.between(low, high))
 
 
-def mean_box(metric: MetricFormat, fresh: Mapping[str, Any], kind: str = "fresh") -> tuple[str, str, str]:
-    """Return the mean over fresh seeds as (name, value, remark)."""
-    remark = f"mean over {count(fresh['runs'], f'{kind} seed').replace(' ', SPACE)}"
-    if fresh.get("low") is not None and fresh.get("high") is not None:
-        remark += f", 95{SPACE}% interval {metric.between(fresh['low'], fresh['high'])}"
-    return f"validation {metric.name}", metric.text(fresh["value"]), remark
+def _expectation(record: StudyRecord, texts: Texts) -> str:
+    if test_of(record.result):
+        return texts("search.trust.expect", uses=uses_of_test_rows(record.result, texts)).strip()
+    held_out = (record.data.get("rows") or {}).get("test") != 0
+    return texts("search.trust.not_tested" if held_out else "search.trust.no_test_rows")
 
 
-def cautions(record: StudyRecord) -> list[str]:
-    """Return what a careful reader would object to the confirmation."""
-    fresh = record.result.get("fresh")
-    if not fresh:
-        asked = (record.settings.get("confirm") or {}).get("trials")
-        said = "No run on a fresh seed was told before the time was up: the best value is the search's own, which tends to be too good."
-        return [said] if record.result and asked else []
-    winner = record.result["confirmed"][0]
-    failed = sum(run["value"] is None for run in winner["runs"])
-    found = []
-    if failed:
-        found.append(
-            f"{failed} of {count(len(winner['runs']), 'run')} of trial {winner['trial']} on fresh seeds failed; in the mean each counts "
-            "with the metric's worst value."
-        )
-    if fresh["runs"] < fresh["asked"]:
-        found.append(
-            f"The time was up after {fresh['runs']} of {fresh['asked']} fresh seeds; the same command goes on."
-        )
-    return found
+def mean_remark(metric: MetricFormat, mean: Mapping[str, Any], seeds: str, texts: Texts) -> str:
+    """Return what a mean over `fresh` or `further` seeds is over, with its interval."""
+    remark = texts("search.trust.mean_over", seeds=texts.count(f"{seeds}_seed", mean["runs"]).replace(" ", SPACE))
+    if mean.get("low") is None or mean.get("high") is None:
+        return remark
+    return f"{remark}, {texts('search.trust.interval', interval=metric.between(mean['low'], mean['high']))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The selected model's value with its 95 % interval on some rows (None: an end without a bound), and the baseline's value there."""
+
+    rows: str  # test or validation
+    value: float
+    low: float | None
+    high: float | None
+    baseline: float
+
+
+def beside(record: StudyRecord) -> Beside | None:
+    """Return the selected model beside the baseline: on the test rows, else on the validation rows; None where that was not stored."""
+    result, baseline = record.result, record.result.get("baseline") or {}
+    test = test_of(result)
+    rows = "test" if test else "validation"
+    own = test or mean_of(result) or {"value": result.get("validation")}
+    value, other = own.get("value"), baseline.get(rows)
+    if value is None or other is None:
+        return None
+    return Beside(rows, value, own.get("low"), own.get("high"), other)
+
+
+def always(record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Say what the trivial predictor does: `always saying 'yes'`."""
+    baseline = record.result["baseline"]
+    strategy, answer = baseline["strategy"], baseline["answer"]
+    if strategy == "prior":
+        return texts("search.baseline.prior")
+    if strategy not in ("mean", "median"):
+        return texts("search.baseline.class", answer=visible(answer, 40))
+    if len(answer) > SHOWN:
+        return texts(f"search.baseline.targets_{strategy}", targets=texts.count("target", len(answer)))
+    several = "s" if len(answer) > 1 else ""
+    values = texts.listing([number(float(value)) for value in answer])
+    return texts(f"search.baseline.{strategy}{several}", values=values)
+
+
+def baseline_warning(record: StudyRecord, metric: MetricFormat, texts: Texts = ENGLISH) -> str:
+    """Say that the selected model is no better than the trivial predictor, or that nobody can be sure of it; "" where it is better."""
+    both = beside(record)
+    if both is None:
+        return ""
+    values = {
+        "always": always(record, texts),
+        "metric": metric.name,
+        "baseline": metric.text(both.baseline),
+        "rows": texts(f"search.rows.{both.rows}"),
+    }
+    if not metric.better(both.value, both.baseline):
+        return texts("search.baseline.worse", value=metric.text(both.value), **values)
+    worse_end = both.low if metric.maximize else both.high
+    if worse_end is None or metric.better(worse_end, both.baseline):
+        return ""
+    return texts("search.baseline.unsure", interval=metric.between(both.low, both.high), **values)

@@ -79,7 +79,7 @@ def test_in_words(found: SearchResult) -> None:
     text = repr(found)
     assert text.startswith(f"SearchResult: one network (trial {found.best.trial}) of 3 trials, accuracy")
     assert f"trial {found.best.trial} of 3" in text
-    assert "The test rows were used once, by the model that is kept." in text
+    assert "The test rows were used once, by the selected model." in text
     assert "mean of 5 runs, 95 % interval" in text
     assert "22 rows, 95 % interval" in text
     html = found._repr_html_()

@@ -88,7 +88,7 @@ def test_same_command_continues(study: Path, capsys: pytest.CaptureFixture[str])
     assert main(arguments(study, "--trials", "7")) == 0
     assert trials(study)[:5] == first
     assert len(trials(study)) == 7
-    assert "looked at" not in capsys.readouterr().out.split("7/7")[0]
+    assert "test rows were used" not in capsys.readouterr().out.split("7/7")[0]
 
 
 def test_changed_space_is_refused(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -281,7 +281,7 @@ def test_refit_trains_on_all_but_the_test_rows(place: Path, capsys: pytest.Captu
     study = place / "sales"
     before = read_study(f"sqlite:///{study / 'study.db'}")
     assert main(["refit", str(study), "--engine", "reference", "--device", "cpu"]) == 0
-    assert "looked at 2 times" in capsys.readouterr().out
+    assert "used 2 times" in capsys.readouterr().out
     model = load_model(study, "refit")
     sizes, best = before.data["rows"], before.trials[before.result["trial"]]
     rows = sizes["training"] + sizes["validation"]
@@ -307,7 +307,7 @@ def test_refit_rewrites_the_page(place: Path, tmp_path: Path) -> None:
     (study / "report.html").unlink()
     assert main(["refit", str(study), "--engine", "reference", "--device", "cpu"]) == 0
     page = (study / "report.html").read_text(encoding="utf-8")
-    assert f"The test rows were looked at {looks + 1} times in all" in page
+    assert f"The test rows were used {looks + 1} times" in page
     assert "The test rows were used once" not in page
 
 

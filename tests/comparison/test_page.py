@@ -15,15 +15,15 @@ import pytest
 
 from hpsearch.comparison.figures import COMPARISON_FIGURES
 from hpsearch.comparison.page import page, write_comparison
-from hpsearch.comparison.page.cautions import cautions
 from hpsearch.comparison.page.closing import protocol, runs_table
+from hpsearch.comparison.page.warnings import warnings
 from hpsearch.reporting.locales import LANGUAGES, Texts, sentences
-from hpsearch.reporting.plain import plain
+from hpsearch.reporting.rendering import figure_json, render
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 from hpsearch.trial import History
-from tests.reporting.test_page import prose
 from tests.support import escapes
 from tests.support.comparisons import ROWS, comparison
+from tests.support.pages import prose
 
 EN = Texts("en")
 MADE = {
@@ -188,7 +188,7 @@ def test_every_run_is_counted_once() -> None:
     diverged = [run for run in runs if run.outcome == "diverged"]
     memory = [run for run in runs if run.outcome == "out of memory"]
     there = [run for run in runs if run not in diverged + memory and run.history and max(run.history.metric) > 0.95]
-    table = cells(runs_table(record, EN), "runs")
+    table = cells(render(runs_table(record, EN)), "runs")
     sums = [sum(int(row[k].replace(",", "")) for row in table) for k in range(2, 7)]
     left = len(runs) - len(there) - len(diverged) - len(memory)
     assert sums == [len(there), left, len(diverged), len(memory), len(runs)]
@@ -234,7 +234,7 @@ def test_checks_and_protocol_have_the_record_s_numbers(full: str) -> None:
 def test_the_budget_is_told_as_it_was_given(table: str, changes: dict[str, Any], told: str) -> None:
     """Epochs, updates, examples or seconds, patience and where runs stop: as the settings have them."""
     record = comparison(seeds=2, measured=0)
-    assert told in prose(protocol(replace(record, settings=with_setting(record, table, **changes)), EN))
+    assert told in prose(render(protocol(replace(record, settings=with_setting(record, table, **changes)), EN)))
 
 
 def with_setting(record: Record, table: str, **changes: Any) -> dict[str, Any]:
@@ -339,7 +339,7 @@ def test_each_pitfall_is_warned_of_and_no_other(name: str) -> None:
     """A record with one pitfall has its caution, with its numbers, beside the one that always holds; the page shows both."""
     make, values = CAUTIONS[name]
     wanted = {key: EN(f"caution.{key}", **own) for key, own in ((name, values), ("one_split", {}))}
-    assert set(cautions(make(), EN)) == set(wanted.values())
+    assert set(warnings(make(), EN)) == set(wanted.values())
 
 
 def test_all_cautions_have_their_record() -> None:
@@ -349,7 +349,7 @@ def test_all_cautions_have_their_record() -> None:
 
 def test_a_best_setting_that_diverged_is_warned_of() -> None:
     """Runs on fresh seeds are those of the best setting too, where it is not the fastest one."""
-    assert EN("caution.diverged", names="SGD") in cautions(first_arm(other_best), EN)
+    assert EN("caution.diverged", names="SGD") in warnings(first_arm(other_best), EN)
 
 
 def test_an_arm_that_never_reached_has_no_best_rate_at_the_edge() -> None:
@@ -358,7 +358,7 @@ def test_an_arm_that_never_reached_has_no_best_rate_at_the_edge() -> None:
     def hopeless(arm: ArmRecord) -> ArmRecord:
         return replace(arm, trials=tuple(replace(t, history=None) for t in arm.trials), fastest=None)
 
-    found = cautions(first_arm(hopeless), EN)
+    found = warnings(first_arm(hopeless), EN)
     assert EN("caution.no_winner", names="SGD") in found
     assert not any(EN("caution.edge", names="SGD") == line for line in found)
 
@@ -367,7 +367,7 @@ def test_cautions_stand_on_the_page(full: str) -> None:
     """The page's box has the lines of the record's cautions, no more and no fewer."""
     box = full[full.index('id="warnings"') : full.index("<nav>")]
     lines = [prose(item).strip() for item in re.findall(r"<li>(.*?)</li>", box)]
-    assert lines == [line.replace("\u00a0", " ") for line in cautions(whole(), EN)]
+    assert lines == [line.replace("\u00a0", " ") for line in warnings(whole(), EN)]
     assert len(lines) > 2
 
 
@@ -523,7 +523,7 @@ def test_hostile_names_are_no_markup_in_figures(evil: str) -> None:
     record = hostile(evil)
     for row in COMPARISON_FIGURES:
         figure = row.draw(record, EN)
-        for text in strings(plain(figure)) if figure is not None else ():
+        for text in strings(figure_json(figure)) if figure is not None else ():
             assert set(re.findall(r"<[^>]*>", text)) <= {
                 "<br>",
                 "<b>",

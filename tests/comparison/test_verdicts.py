@@ -16,7 +16,7 @@ import pytest
 from scipy import stats
 
 from hpsearch.comparison.analysis.verdicts import CLAIMS, Verdict, verdicts
-from hpsearch.comparison.page.said import said
+from hpsearch.comparison.page.values import value_texts
 from hpsearch.reporting.locales import LANGUAGES, Texts, sentences
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 from hpsearch.trial import History
@@ -238,7 +238,7 @@ def test_each_judgement_has_its_record(claim: str, reason: str) -> None:
     for language in LANGUAGES:
         texts = Texts(language)
         key = f"verdict.{claim}.{reason}" if texts.has(f"verdict.{claim}.{reason}") else f"verdict.{reason}"
-        values = said(verdict.values, record, texts)
+        values = value_texts(verdict.values, record, texts)
         sentence = texts(key, **values)
         assert "{" not in sentence + texts(f"claim.{claim}") + texts(f"judgement.{judgement}")
         named = {name for _, name, _, _ in string.Formatter().parse(sentences(language)[key]) if name}
@@ -452,7 +452,7 @@ def test_nothing_is_concluded_from_too_little(name: str) -> None:
         for verdict in answers:
             key = f"verdict.{verdict.claim}.{verdict.reason}"
             key = key if texts.has(key) else f"verdict.{verdict.reason}"
-            assert "{" not in texts(key, **said(verdict.values, record, texts))
+            assert "{" not in texts(key, **value_texts(verdict.values, record, texts))
 
 
 def test_plain_descent_is_judged() -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from hpsearch.reporting import page
 from hpsearch.reporting.figures import DARK, FIGURES, LIGHT
-from hpsearch.reporting.figures.space import staggered
-from hpsearch.reporting.figures.style import color, label, limits, log_ticks, placed, thin, tick_text
+from hpsearch.reporting.figures.axes import staggered
+from hpsearch.reporting.figures.points import at_edge, height, limits, thin
+from hpsearch.reporting.figures.style import color, label, log_ticks, tick_text
 from hpsearch.reporting.formatting import MetricFormat
 from hpsearch.reporting.tables import TABLES, frames
 from hpsearch.storage import StudyRecord
@@ -130,7 +131,7 @@ def test_figures_thin_out_and_say_so() -> None:
     figure = FIGURES["history"].draw(tables, record)
     assert figure is not None
     assert re.match(r"[\d,]+ of 1,500 trials are drawn", figure.layout.meta["thinned"])
-    points = [trace for trace in figure.data if trace.mode == "markers" and trace.name != "kept"]
+    points = [trace for trace in figure.data if trace.mode == "markers" and trace.name != "selected"]
     assert sum(len(trace.y) for trace in points) <= 1000
     metric = MetricFormat.of(record)
     kept = thin(list(record.trials), 100, metric)
@@ -153,9 +154,8 @@ def test_a_failed_trial_is_drawn_on_the_edge() -> None:
     metric = MetricFormat.of(record)
     ends = limits([t.value for t in record.trials if t.outcome == "finished" and t.value is not None], metric)
     lost = next(trial for trial in record.trials if trial.outcome == "diverged")
-    height, on_strip = placed(lost, ends, metric)
-    assert on_strip
-    assert ends[0] < height < ends[0] + 0.05 * (ends[1] - ends[0])
+    assert at_edge(lost, ends, metric)
+    assert ends[0] < height(lost, ends, metric) < ends[0] + 0.05 * (ends[1] - ends[0])
 
 
 @pytest.mark.parametrize("maximize", [True, False])
@@ -234,12 +234,12 @@ def test_confirmed_figure_shows_each_value_where_it_is() -> None:
     values = [run["value"] for row in rows for run in row["runs"] if run["value"] is not None]
     assert list(drawn["on a fresh seed"].x) == pytest.approx(values, rel=1e-5)
     assert len(set(zip(drawn["on a fresh seed"].x, drawn["on a fresh seed"].y, strict=True))) == len(values)
-    means = drawn["mean over fresh seeds, 95 % interval"]
+    means = drawn["mean over fresh seeds, 95\u00a0% interval"]
     assert [x + up for x, up in zip(means.x, means.error_x.array, strict=True)] == pytest.approx(
         [r["high"] for r in rows], rel=1e-5
     )
     assert [x - down for x, down in zip(means.x, means.error_x.arrayminus, strict=True)] == pytest.approx(
         [r["low"] for r in rows], rel=1e-5
     )
-    assert list(drawn["on test rows, 95 % interval"].x) == [0.974]
+    assert list(drawn["on test rows, 95\u00a0% interval"].x) == [0.974]
     assert FIGURES["confirmed"].draw(frames(study()), study()) is None

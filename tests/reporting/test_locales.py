@@ -3,7 +3,8 @@
 import ast
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
@@ -11,13 +12,24 @@ import pytest
 
 from hpsearch.comparison.figures import COMPARISON_FIGURES
 from hpsearch.errors import UserError
-from hpsearch.reporting.locales import LANGUAGES, Texts, sentences
+from hpsearch.reporting.figures import FIGURES
+from hpsearch.reporting.locales import ENGLISH, LANGUAGES, Texts, sentences
 from tests.support.comparisons import comparison
 from tests.support.escapes import minima, textbook
 
 PACKAGE = Path(__file__).parents[2] / "hpsearch"
 COMPARISON = PACKAGE / "comparison"
-READERS = sorted({*COMPARISON.glob("figures/*.py"), *COMPARISON.glob("page/*.py"), COMPARISON / "screen.py"})
+REPORTING = PACKAGE / "reporting"
+READERS = sorted(
+    {
+        *COMPARISON.glob("figures/*.py"),
+        *COMPARISON.glob("page/*.py"),
+        COMPARISON / "screen.py",
+        *REPORTING.glob("[!r]*.py"),  # all but rendering.py and ranking.py, which say nothing
+        REPORTING / "locales" / "__init__.py",
+        *REPORTING.glob("figures/*.py"),
+    }
+)
 KEY = re.compile(r"[a-z_]+(\.[a-z_0-9-]+)+")
 TABLES = {key.partition(".")[0] for key in sentences("en")}
 # What fills the gap of `texts(f"moment.{name}")` stands in the module itself, but for these tables, whose names come from elsewhere.
@@ -31,7 +43,18 @@ ELSEWHERE = {
     "claim": ["comparison/analysis/verdicts.py"],
     "verdict": ["comparison/analysis/verdicts.py"],
     "judgement": ["comparison/analysis/verdicts.py"],
-    "page": ["reporting/page.py"],
+    "page": ["reporting/study_page.py"],
+    "search": [
+        "data/tasks.py",
+        "reporting/figures/confusion.py",
+        "reporting/figures/confirmed.py",
+        "reporting/figures/history.py",
+        "reporting/selection.py",
+        "reporting/summary.py",
+        "reporting/trust.py",
+        "reporting/tables/results.py",
+        "reporting/tables/space.py",
+    ],
     "moment": ["comparison/analysis/noise.py", "comparison/figures/appearance.py"],
     "class": ["comparison/analysis/escape.py"],
     "method": ["comparison/analysis/escape.py", "comparison/escape/cells.py", "comparison/escape/teacher.py"],
@@ -87,6 +110,23 @@ def requests() -> list[tuple[str, re.Pattern[str]]]:
     return [(f"{path.name}:{node.lineno} {parts}", pattern(path, parts)) for path, parts, node in found]  # type: ignore[attr-defined]
 
 
+def nouns() -> set[str]:
+    """What the code counts with `texts.count(noun, amount)`; a gap in it is `*`."""
+    calls = [node for path in READERS for node in ast.walk(tree(path)) if isinstance(node, ast.Call)]
+    counts = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "count"]
+    return {pattern_of(call.args[0]) for call in counts if len(call.args) == 2}
+
+
+def pattern_of(noun: ast.expr) -> str:
+    parts = noun.values if isinstance(noun, ast.JoinedStr) else [noun]
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "*" for part in parts)
+
+
+def of_the_comparison(keys: Iterable[str]) -> set[str]:
+    """The keys that every language has; the sentences of the search's report may be in English."""
+    return {key for key in keys if not key.startswith("search.")}
+
+
 def columns() -> set[str]:
     """The columns of all figures' tables."""
     record = comparison(optimizers=("sgd", "adam"), minima=minima(), textbook=textbook())
@@ -95,9 +135,10 @@ def columns() -> set[str]:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_language_has_all_sentences_and_their_names(language: str) -> None:
-    """Every language has the keys of English; each sentence has English's names to be filled in, and something to say."""
+    """Every language has the comparison's keys, and no other than English; each sentence has English's names, and something to say."""
     english, own = sentences("en"), sentences(language)
-    assert own.keys() == english.keys()
+    assert of_the_comparison(own) == of_the_comparison(english)
+    assert own.keys() <= english.keys()
 
     def names(sentence: str) -> list[str]:
         return sorted({name for _, name, _, _ in string.Formatter().parse(sentence) if name is not None})
@@ -119,16 +160,34 @@ def test_a_language_is_a_translation(language: str) -> None:
 def test_every_request_is_for_a_sentence_that_exists() -> None:
     """Every key that stands in the code is a sentence; every key with gaps can be filled in so that it is one."""
     for where, wanted in requests():
-        assert any(wanted.fullmatch(key) for key in sentences("en")), where
+        optional = "'search.column." in where  # a translation of what the table says
+        assert optional or any(wanted.fullmatch(key) for key in sentences("en")), where
+    counted = {key.split(".")[2] for key in sentences("en") if key.startswith("search.count.")}
+    for noun in nouns():
+        assert any(fnmatch(known, noun) for known in counted), noun
 
 
 def test_every_sentence_is_asked_for() -> None:
     """No sentence is dead: a module asks for its key, or for a pattern whose gaps it can fill so; a column is one of a figure's table."""
     titles = {f"figure.{row.name}.{part}" for row in COMPARISON_FIGURES for part in ("title", "question")}
+    titles |= {f"search.figure.{name}.{part}" for name in FIGURES for part in ("title", "question")}
+    titles |= {f"search.count.{noun}.{form}" for noun in counted() for form in ("none", "one", "many")}
     used = titles | {f"column.{name}" for name in columns()}
     asked_for = [wanted for where, wanted in requests() if "'column." not in where]
     dead = [key for key in sentences("en") if key not in used and not any(w.fullmatch(key) for w in asked_for)]
     assert dead == []
+
+
+def counted() -> set[str]:
+    """The nouns of the locales that the code counts."""
+    known = {key.split(".")[2] for key in sentences("en") if key.startswith("search.count.")}
+    return {noun for noun in known if any(fnmatch(noun, asked_for) for asked_for in nouns())}
+
+
+def test_a_sentence_that_a_language_lacks_is_english() -> None:
+    """A Korean page of a search has English sentences until there are Korean ones."""
+    assert Texts("ko")("search.mark.selected") == ENGLISH("search.mark.selected")
+    assert Texts("ko")("page.note") != ENGLISH("page.note")
 
 
 def test_every_column_has_its_meaning() -> None:

@@ -11,18 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.reporting import findings, page, write_report
+from hpsearch.reporting import page, write_report
 from hpsearch.reporting.figures import FIGURES
-from hpsearch.reporting.page import link, script_json, table, text
+from hpsearch.reporting.locales import ENGLISH
+from hpsearch.reporting.pieces import Link, PageTable, Paragraph
+from hpsearch.reporting.rendering import render, script_json
 from hpsearch.reporting.tables import frames
+from hpsearch.reporting.warnings import warnings
 from hpsearch.storage import StudyRecord
+from tests.support.pages import prose
 from tests.support.records import DATA, confirmed, study, trials, unfinished
-
-
-def prose(html: str) -> str:
-    """Return what a reader sees of a page, tags and scripts left out."""
-    body = re.sub(r"<(script|style).*?</\1>", "", html, flags=re.DOTALL)
-    return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body))).replace("\u00a0", " ")
 
 
 def made(record: StudyRecord) -> str:
@@ -44,11 +42,11 @@ def test_the_page_answers_in_order(full: str) -> None:
         "97.4 %",
         "95 % interval 94.7 to 98.7 %, 270 rows",
         "98.7 %",
-        "The test rows were used once, by the model that is kept.",
+        "The test rows were used once, by the selected model.",
         "Please note",
-        "The kept trial's width, 256, lies at the high end",
+        "The selected trial's width, 256, lies at the high end",
         "The best trials",
-        *(row.question for row in FIGURES.values() if row.applies(study())),
+        *(ENGLISH(f"search.figure.{name}.question") for name, row in FIGURES.items() if row.applies(study())),
         "Parameters: 85,002 numbers",
         "How the trials ended",
         "How it was done",
@@ -99,9 +97,9 @@ def test_regression_is_told_in_its_own_words() -> None:
 @pytest.mark.parametrize(
     ("validation", "low", "high", "direction", "said"),
     [
-        (0.99, 0.93, 0.98, "maximize", "the choice flatters it (the search's optimism). Rely on the test value"),
+        (0.99, 0.93, 0.98, "maximize", "it is inflated by selection (the search's optimism). Rely on the test value"),
         (0.90, 0.93, 0.98, "maximize", "on the worse side"),
-        (0.30, 0.35, 0.50, "minimize", "the choice flatters it"),
+        (0.30, 0.35, 0.50, "minimize", "it is inflated by selection"),
         (0.60, 0.35, 0.50, "minimize", "on the worse side"),
         (0.95, 0.93, 0.98, "maximize", ""),
         (0.98, 0.93, 0.98, "maximize", ""),
@@ -111,7 +109,7 @@ def test_optimism_is_told(validation: float, low: float, high: float, direction:
     """A validation value outside the test rows' interval is warned of, on whichever side it lies; one inside is not."""
     record = study()
     result = {**record.result, "validation": validation, "test": {**record.result["test"], "low": low, "high": high}}
-    lines = findings.warnings(replace(record, result=result, direction=direction), [])
+    lines = warnings(replace(record, result=result, direction=direction), [])
     found = [line for line in lines if "lies outside the test rows' 95\u00a0% interval" in line]
     assert len(found) == bool(said)
     assert all(said in line for line in found)
@@ -124,10 +122,14 @@ def test_warnings_speak_up() -> None:
         replace(t, outcome="diverged", state="complete", value=0.0) if t.number % 2 else t for t in record.trials
     )
     lost = (*lost, replace(lost[0], number=30, repeats=0))
-    said = " ".join(findings.warnings(replace(record, trials=lost), []))
-    for piece in ("ended as “diverged”", "1 trial repeated", "read every comparison as a hint"):
+    said = " ".join(warnings(replace(record, trials=lost), []))
+    for piece in (
+        "ended as “diverged”: try a lower maximum learning rate",
+        "1 trial repeated",
+        "read every comparison as a hint",
+    ):
         assert piece in said
-    assert "cannot tell them apart" in " ".join(findings.warnings(study(), []))
+    assert "The best trial is tied with" in " ".join(warnings(study(), []))
 
 
 def test_the_policy_allows_only_the_page_s_own_scripts(full: str) -> None:
@@ -160,11 +162,12 @@ def test_json_in_the_page_cannot_end_its_script() -> None:
 
 def test_text_is_escaped_and_links_stay_in_the_folder() -> None:
     """Markup becomes text; an address with a scheme or a way up is refused."""
-    assert text("<b>\"'&\x00") == "&lt;b&gt;&quot;&#x27;&amp;\\x00"
-    assert "<script" not in table(["<script>"], [["<script>"]])
+    assert render(Paragraph("<b>\"'&\x00")) == '<p class="">&lt;b&gt;&#34;&#39;&amp;\\x00</p>'
+    assert "<script" not in render(PageTable(["<script>"], [["<script>"]]))
+    assert "<script" not in render(Paragraph("x", '"><script>'))
     for address in ("javascript:alert(1)", "https://x", "//x", "/etc/passwd", "../up"):
         with pytest.raises(ValueError, match="own folder"):
-            link("x", address)
+            Link("x", address)
 
 
 def test_links_lead_to_files_that_exist(tmp_path: Path) -> None:
@@ -204,8 +207,8 @@ def test_the_honest_values_stand_beside_the_best_one() -> None:
         in seen
     )
     assert "97.3 % mean over 5 fresh seeds, 95 % interval 96.7 to 97.9 %" in seen
-    assert "The test rows were used once, by the model that is kept. Expect the test value" in seen
-    assert "it was lucky (the winner's curse)" in seen
+    assert "The test rows were used once, by the selected model. Expect the test value" in seen
+    assert "its score was inflated by selection (the winner's curse)" in seen
     assert (
         "its run on fresh seed 4 (97.9 %, 0.6 percentage points better than the mean over fresh seeds, as the best of them)"
         in seen
@@ -228,10 +231,10 @@ def test_another_winner_than_the_search_s_best_is_told() -> None:
     record = confirmed(study(), winner=1)
     html = made(record)
     assert (
-        f"Trial {record.result['trial']} has the best mean, 97.3 % (96.7 to 97.9 %), and is the one that was chosen"
+        f"Trial {record.result['trial']} has the best mean, 97.3 % (96.7 to 97.9 %), and is the one that was selected"
         in prose(html)
     )
-    assert "The marked one is kept: it has the best mean over fresh seeds" in prose(html)
+    assert "The marked one is selected: it has the best mean over fresh seeds" in prose(html)
     (marked,) = re.findall(r'<tr class="chosen"><td[^>]*>2</td><td[^>]*>(\d+)', html)
     assert int(marked) == record.result["trial"]
 
@@ -239,13 +242,13 @@ def test_another_winner_than_the_search_s_best_is_told() -> None:
 def test_what_weakens_a_confirmation_is_told() -> None:
     """Failed runs, seeds that there was no time for, no time at all, and a mean that the test rows do not allow."""
     record = confirmed(study(), failed=True)
-    assert any("1 of 5 runs of trial" in line for line in findings.warnings(record, []))
+    assert any("1 of 5 runs of trial" in line for line in warnings(record, []))
     short = replace(record, result=record.result | {"fresh": record.result["fresh"] | {"runs": 2}})
-    assert any("The time was up after 2 of 5 fresh seeds" in line for line in findings.warnings(short, []))
+    assert any("Time ran out after 2 of 5 fresh seeds" in line for line in warnings(short, []))
     none = replace(record, result=record.result | {"fresh": None, "confirmed": []})
-    assert any("No run on a fresh seed was told" in line for line in findings.warnings(none, []))
+    assert any("No run on a fresh seed ended in time" in line for line in warnings(none, []))
     far = replace(record, result=record.result | {"test": record.result["test"] | {"low": 0.90, "high": 0.95}})
-    assert any("The mean over fresh seeds, 97.3\u00a0%, lies outside" in line for line in findings.warnings(far, []))
+    assert any("The mean over fresh seeds, 97.3\u00a0%, lies outside" in line for line in warnings(far, []))
 
 
 def test_without_test_rows_nothing_unbiased_is_known() -> None:
@@ -260,6 +263,4 @@ def test_without_test_rows_nothing_unbiased_is_known() -> None:
 def test_a_search_that_is_being_confirmed_says_so() -> None:
     """All trials told and no result yet: the page says what is going on."""
     record = replace(confirmed(study()), result={})
-    assert any(
-        "its best trials are being trained again on fresh seeds" in line for line in findings.warnings(record, [])
-    )
+    assert any("its best trials are being trained again on fresh seeds" in line for line in warnings(record, []))

@@ -22,13 +22,16 @@ from hpsearch.data.tasks import TASKS
 from hpsearch.model import load_model
 from hpsearch.model.predicting import predict
 from hpsearch.reporting import page
-from hpsearch.reporting.baseline import always, beside, caution
 from hpsearch.reporting.figures import FIGURES
+from hpsearch.reporting.figures.points import common_limits
 from hpsearch.reporting.figures.scale import scale_of
-from hpsearch.reporting.figures.search import ends_of
-from hpsearch.reporting.findings import numbers, warnings
-from hpsearch.reporting.formatting import SPACE, MetricFormat, hyperparameters, number, ranked, sentences
-from hpsearch.reporting.tables import frames, write
+from hpsearch.reporting.formatting import SPACE, MetricFormat, number, sentences
+from hpsearch.reporting.ranking import hyperparameters, ranked
+from hpsearch.reporting.summary import result_values
+from hpsearch.reporting.tables import frames
+from hpsearch.reporting.tables.writing import write
+from hpsearch.reporting.trust import always, baseline_warning, beside
+from hpsearch.reporting.warnings import warnings
 from hpsearch.searching import result as result_module
 from hpsearch.searching import scoring
 from hpsearch.searching.opening import open_study
@@ -199,7 +202,7 @@ def test_without_test_rows_the_validation_rows_are_told(tmp_path: Path, task: st
     assert said["rows"] == "validation"
     assert record.result["baseline"]["test"] is None
     assert "there are no test rows" in page(record, frames(record))
-    assert f"validation {MetricFormat.of(record).name}, baseline" in [name for name, _, _ in numbers(record)]
+    assert f"Validation {MetricFormat.of(record).name}, baseline" in [value.name for value in result_values(record)]
 
 
 def test_after_folds_nothing_is_told_of_rows_that_were_trained_on() -> None:
@@ -322,18 +325,18 @@ def beaten(**test: Any) -> StudyRecord:
 def test_a_network_that_is_not_better_is_told(value: float, low: float | None, high: float | None, said: str) -> None:
     """Below the baseline, level with it, or with an interval that reaches it, the page warns; above it does not."""
     record = beaten(value=value, low=low, high=high)
-    assert caution(record, MetricFormat.of(record)).startswith(said)
-    assert bool(caution(record, MetricFormat.of(record))) == bool(said)
-    assert (caution(record, MetricFormat.of(record)) in warnings(record, [])) == bool(said)
+    assert baseline_warning(record, MetricFormat.of(record)).startswith(said)
+    assert bool(baseline_warning(record, MetricFormat.of(record))) == bool(said)
+    assert (baseline_warning(record, MetricFormat.of(record)) in warnings(record, [])) == bool(said)
 
 
 def test_lower_is_better_where_the_metric_says_so() -> None:
     """An error whose interval ends below the baseline's is better; one whose interval reaches up to it may not be."""
     record = beaten(value=0.8, low=0.7, high=0.85)
     lower = replace(record, direction="minimize", data={**record.data, "metric": "rmse"})
-    assert caution(lower, MetricFormat.of(lower)) == ""
+    assert baseline_warning(lower, MetricFormat.of(lower)) == ""
     near = replace(lower, result=lower.result | {"test": {"value": 0.8, "high": 0.95}})
-    assert "may be no better" in caution(near, MetricFormat.of(near))
+    assert "may be no better" in baseline_warning(near, MetricFormat.of(near))
 
 
 def test_the_baseline_stands_in_the_first_section_and_is_inert() -> None:
@@ -342,7 +345,7 @@ def test_the_baseline_stands_in_the_first_section_and_is_inert() -> None:
     html = page(record, frames(record))
     first = html[: html.index("<nav")]
     assert "Test accuracy, baseline" in first
-    assert "always saying &#x27;&lt;img src=x onerror=alert(1)&gt;&#x27;" in first
+    assert "always saying &#39;&lt;img src=x onerror=alert(1)&gt;&#39;" in first
     assert "<img" not in html
     assert beside(study(30)) is None
     old = page(study(30), frames(study(30)))
@@ -447,7 +450,7 @@ def test_values_of_pruned_trials_do_not_stretch_the_scale_of_sizes() -> None:
     figure = FIGURES["size"].draw(frames(record), record)
     assert figure is not None
     values = sorted(t.value or 0.0 for t in ranked(record))
-    assert figure.layout.yaxis.range[0] > ends_of(record, MetricFormat.of(record))[0]
+    assert figure.layout.yaxis.range[0] > common_limits(record, MetricFormat.of(record))[0]
     assert figure.layout.yaxis.range[0] >= values[0] - (values[-1] - values[0])
 
 

@@ -1,8 +1,6 @@
 """What is said of the model that is kept: which it is, why, how often the test rows were used; in page, terminal, notebook and figures."""
 
-import re
 from dataclasses import replace
-from html import unescape
 from math import nan
 
 import pytest
@@ -15,25 +13,20 @@ from hpsearch.reporting.formatting import (
     fixed,
     interval,
     number,
-    ranked,
     shares,
     short,
 )
 from hpsearch.reporting.notebook import fragment
+from hpsearch.reporting.ranking import ranked
 from hpsearch.reporting.screen import Screen
 from hpsearch.reporting.selection import luck, marks, of_trials, why
 from hpsearch.reporting.tables import frames
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.results import looks, mean_of, networks_of, test_before, test_of
+from tests.support.pages import prose
 from tests.support.records import confirmed, ensembled, of_earlier_version, study, unfinished
 
 test_of.__test__ = test_before.__test__ = False  # type: ignore[attr-defined]  # named after the rows, no tests
-
-
-def prose(html: str) -> str:
-    """What a reader sees."""
-    bare = re.sub(r"<(script|style).*?</\1>", " ", html, flags=re.DOTALL)
-    return " ".join(unescape(re.sub(r"<[^>]*>", " ", bare)).replace(SPACE, " ").split())
 
 
 def screen(record: StudyRecord, capsys: pytest.CaptureFixture[str]) -> str:
@@ -54,10 +47,10 @@ def test_everywhere_is_said_which_model_is_kept_and_why(kept: bool, capsys: pyte
     for said, values in zip(told(record, capsys), [("96.8 %", "97.9 %")] * 2 + [("0.9680", "0.9790")], strict=True):
         one, three = values if kept else values[::-1]
         assert f"3 networks together reach accuracy {three}, one of them {one}" in said
-        assert f"{'the ensemble' if kept else 'the one network'} is kept" in said
+        assert f"{'the ensemble' if kept else 'the single network'} is selected" in said
     html, notebook, terminal = told(record, capsys)
     assert (of_trials(trials) in terminal) == kept
-    assert f"The model that is kept: {'an ensemble of 3 networks' if kept else 'one network'}" in html
+    assert f"Selected model: {'an ensemble of 3 networks' if kept else 'one network'}" in html
     if kept:
         assert "Validation accuracy 97.9 % mean over 3 further seeds" in html
         assert "An ensemble of 3 networks (trials" in notebook
@@ -99,7 +92,7 @@ def test_everywhere_the_usable_trials_are_counted_alike(capsys: pytest.CaptureFi
 def test_looks_at_the_test_rows_are_said_in_one_sentence(times: int, capsys: pytest.CaptureFixture[str]) -> None:
     """The same sentence, with the true number, is in the page, the notebook and the terminal."""
     record = confirmed(study())
-    sentence = "The test rows were used once, by the model that is kept." if times == 1 else "looked at 3 times in all"
+    sentence = "The test rows were used once, by the selected model." if times == 1 else "used 3 times"
     for said in told(replace(record, result=record.result | {"looks": times}), capsys):
         assert said.count(sentence) == 1
 
@@ -113,7 +106,7 @@ def test_what_the_earlier_version_wrote_is_read(capsys: pytest.CaptureFixture[st
     assert looks(record.result) == 2
     html, notebook, terminal = told(record, capsys)
     for said in (html, notebook, terminal):
-        assert "looked at 2 times in all" in said
+        assert "used 2 times" in said
         assert "further seeds" not in said
     assert "Test accuracy 96.5 %" in html
     assert "accuracy 0.9650" in terminal
@@ -155,43 +148,48 @@ def test_a_better_fresh_mean_is_not_called_optimism(capsys: pytest.CaptureFixtur
     html, _, terminal = told(replace(record, result=record.result | {"gaps": gaps}), capsys)
     assert "optimistic" not in terminal
     assert "do 0.4 percentage points better than in the search (95 % interval of the difference −0.1 to 0.9)" in html
-    assert "it was lucky" not in html
+    assert "inflated by selection" not in html
 
 
 def test_every_figure_marks_the_kept_trial_and_the_search_s_best() -> None:
     """Where a confirmation changed the winner, each figure of trials has both in its legend, at their places."""
     record = confirmed(study(), winner=1)
     kept, best = record.result["trial"], record.result["search"]["trial"]
-    assert [(mark.name, mark.trials) for mark in marks(record)] == [("kept", (kept,)), ("best of the search", (best,))]
+    assert [(mark.name, mark.trials) for mark in marks(record)] == [
+        ("selected", (kept,)),
+        ("best of the search", (best,)),
+    ]
     tables, values = frames(record), {trial.number: trial.value for trial in record.trials}
     for name in ("history", "axes", "parallel", "size"):
         figure = FIGURES[name].draw(tables, record)
         assert figure is not None
         traces = {trace.name: trace for trace in figure.data}
-        for mark, trial in (("kept", kept), ("best of the search", best)):
+        for mark, trial in (("selected", kept), ("best of the search", best)):
             assert values[trial] in [pytest.approx(y, abs=1e-6) for y in traces[mark].y] or name == "parallel"
     curves = FIGURES["curves"].draw(tables, record)
     assert curves is not None
     widths = {trace.name: trace.line.width for trace in curves.data if trace.name and trace.name.startswith("trial")}
-    assert widths[f"trial {kept}, kept"] == 3
+    assert widths[f"trial {kept}, selected"] == 3
     assert widths[f"trial {best}, best of the search"] < 3
     trust = FIGURES["confirmed"].draw(tables, record)
     assert trust is not None
-    assert {f"<b>trial {kept}</b><br>kept", f"trial {best}<br>best of the search"} <= set(trust.layout.yaxis.ticktext)
+    assert {f"<b>trial {kept}</b><br>selected", f"trial {best}<br>best of the search"} <= set(
+        trust.layout.yaxis.ticktext
+    )
 
 
 def test_marks_of_one_best_an_ensemble_and_a_running_search() -> None:
     """One mark where kept and best are the same; all members of an ensemble; the best so far before there is a result."""
     same = confirmed(study(), winner=0)
-    assert [mark.name for mark in marks(same)] == ["kept"]
+    assert [mark.name for mark in marks(same)] == ["selected"]
     together = ensembled(study())
     first, best = marks(together)
-    assert (first.name, len(first.trials)) == ("kept in the ensemble of 3", 3)
+    assert (first.name, len(first.trials)) == ("selected (ensemble of 3)", 3)
     assert best.trials == (together.result["search"]["trial"],)
     assert [mark.name for mark in marks(unfinished())] == ["best so far"]
     assert marks(study(0)) == []
     ticks = FIGURES["confirmed"].draw(frames(together), together).layout.yaxis.ticktext  # type: ignore[union-attr]
-    assert ticks[:2] == ("<b>ensemble of 3</b><br>kept", "<b>kept</b>, on test rows")
+    assert ticks[:2] == ("<b>ensemble of 3</b><br>selected", "<b>selected</b>, on test rows")
 
 
 @pytest.mark.parametrize(
@@ -215,7 +213,7 @@ def test_numbers_near_each_other_of_other_metrics() -> None:
     assert r2.between(0.99996, 0.99997) == "0.99996 to 0.99997"
     assert r2.between(1.0, 1.0) == "1.000 alone, since nothing varied"
     assert rmse.between(33712.2, 33712.4) == "33,712.2 to 33,712.4"
-    assert rmse.compared(2.00001, 2.00002) == ("2.00001", "2.00002")
+    assert rmse.distinct(2.00001, 2.00002) == ("2.00001", "2.00002")
     assert MetricFormat.named("accuracy", maximize=True).differences(-0.00001, 0.00002) == "−0.001 to 0.002"
     assert shares(0.25, 0.254).replace(SPACE, " ") == "25.0 % to 25.4 %"
     assert interval(0.98765, 0.98766, short) == "0.98765 to 0.98766"

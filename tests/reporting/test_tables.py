@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.reporting.formatting import MetricFormat, count, domain, duration, number, ranked, visible
+from hpsearch.files import inert
+from hpsearch.reporting.formatting import MetricFormat, duration, number, visible
 from hpsearch.reporting.importance import ENOUGH, importances
-from hpsearch.reporting.tables import TABLES, cells, edge, frames, inert, write
+from hpsearch.reporting.locales import ENGLISH
+from hpsearch.reporting.phrases import domain
+from hpsearch.reporting.ranking import ranked
+from hpsearch.reporting.tables import TABLES, frames
+from hpsearch.reporting.tables.space import edge
+from hpsearch.reporting.tables.writing import cells, write
 from hpsearch.storage import StudyRecord, TrialRecord
 from tests.support.records import confirmed, study, trials, unfinished
 
@@ -188,7 +194,11 @@ def test_numbers_are_written_for_readers() -> None:
     assert [number(x) for x in (85002, 0.00276312, 1e-6, 12345.6, 0.0, -0.5, float("nan"), None)] == [
         "85,002", "0.002763", "1×10⁻⁶", "12,346", "0", "−0.5", "not a number", "–",
     ]  # fmt: skip
-    assert (count(1, "trial"), count(0, "trial"), duration(7300)) == ("1 trial", "no trials", "2\u00a0h 1\u00a0min")
+    assert (ENGLISH.count("trial", 1), ENGLISH.count("trial", 0), duration(7300)) == (
+        "1 trial",
+        "no trials",
+        "2\u00a0h 1\u00a0min",
+    )
     assert domain({"low": 1, "high": 64, "log": True}) == "1 to 64, log scale"
     assert visible("a\x1b[2J\u202eb\n") == "a\\x1b[2J\\u202eb\\n"
 

@@ -23,8 +23,9 @@ from hpsearch.errors import UserError
 from hpsearch.reporting import page
 from hpsearch.reporting.figures import FIGURES
 from hpsearch.reporting.figures.pareto import trade_off
-from hpsearch.reporting.findings import protocol
-from hpsearch.reporting.formatting import MetricFormat, ranked
+from hpsearch.reporting.formatting import MetricFormat
+from hpsearch.reporting.protocol import protocol
+from hpsearch.reporting.ranking import ranked
 from hpsearch.reporting.screen import Screen
 from hpsearch.reporting.selection import off_front
 from hpsearch.reporting.tables import frames
@@ -337,7 +338,7 @@ def test_figure(objectives: dict[str, str]) -> None:
     figure = FIGURES["pareto"].draw(tables, record)
     assert figure is not None
     others, front, *rings = figure.data
-    assert [ring.name for ring in rings] == ["best so far" if not record.result else "kept"]
+    assert [ring.name for ring in rings] == ["best so far" if not record.result else "selected"]
     on = tables["pareto"][tables["pareto"]["front"] == "yes"].sort_values("parameters")
     assert list(front.x) == list(on["parameters"])
     assert len(others.x) + len(front.x) == len(tables["pareto"])
@@ -377,7 +378,7 @@ def test_readings_of_few_and_of_equal_trials() -> None:
     alike = replace(alike, trials=tuple(replace(t, values=(0.5, 0.0, 0.5), value=0.5) for t in alike.trials))
     best = ranked(alike)[0].number
     assert trade_off(alike).startswith(
-        f"No trial within 1.0 percentage point of the search's best accuracy, trial {best}'s, has fewer parameters than it."
+        f"No trial within 1.0 percentage point of the search's best accuracy, trial {best}'s, has fewer parameters."
     )
     page(alike, frames(alike))
 
@@ -392,11 +393,11 @@ def test_a_kept_trial_off_the_front_is_told() -> None:
     )
     said = off_front(beaten)
     assert said.startswith(
-        f"Trial {kept}, which is kept, is not on the Pareto front: in the search, trial {best} is at "
+        f"The selected trial, {kept}, is not on the Pareto front: in the search, trial {best} is at "
     )
-    assert f"by its mean over fresh seeds: 97.3\u00a0%, trial {best}'s is 96.9\u00a0%." in said
+    assert f"by its mean over fresh seeds: 97.3\u00a0% against 96.9\u00a0% for trial {best}." in said
     document = page(beaten, frames(beaten))
-    assert document.count(f"Trial {kept}, which is kept, is not on the Pareto front") == 2
+    assert document.count(f"The selected trial, {kept}, is not on the Pareto front") == 2
     worse[kept] = (0.9, 1.0)
     on = replace(
         record, trials=tuple(replace(t, values=worse[t.number]) if t.number in worse else t for t in record.trials)
@@ -415,7 +416,7 @@ def test_the_budget_that_a_study_left_out_is_told() -> None:
 
 def test_words() -> None:
     """Objectives are written as readers know them: counts whole, shares in percent, F1 and ROC AUC by their names."""
-    every = MetricFormat.each(
+    every = MetricFormat.objectives(
         several({"balanced_accuracy": "maximize", "parameters": "minimize", "roc_auc": "maximize", "f1": "maximize"})
     )
     assert [metric.name for metric in every][1:] == ["parameters", "ROC AUC", "F1"]

@@ -461,7 +461,7 @@ def test_a_single_network_is_told_as_one_of_the_ensemble(
     assert "It is the first network of an ensemble of 2 networks; the study keeps the ensemble." in said
     assert "together reach" not in said
     show_model(Screen(""), "predict", "3 rows with", model)
-    assert "the ensemble is kept." in capsys.readouterr().out
+    assert "the ensemble is selected." in capsys.readouterr().out
 
 
 def test_equal_values_are_the_single_network_s() -> None:

@@ -17,8 +17,9 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
 from sqlalchemy import event
 
-from hpsearch.reporting import formatting, page
-from hpsearch.reporting.tables import MOST_EVALUATIONS, frames
+from hpsearch.reporting import page, ranking
+from hpsearch.reporting.tables import frames
+from hpsearch.reporting.tables.trials import MOST_EVALUATIONS
 from hpsearch.searching import sampler_view, windowed_sampler
 from hpsearch.searching.sampler_view import SamplerView, TrialResult
 from hpsearch.searching.samplers import SAMPLERS
@@ -87,7 +88,9 @@ def test_what_is_read_is_what_optuna_reads(url: str, monkeypatch: pytest.MonkeyP
 
 def test_twice_the_trials_are_twice_the_work_of_the_tables(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tables of 400 trials call at most 2.1 times the functions that those of 200 call: nothing grows with the square."""
-    monkeypatch.setattr("hpsearch.reporting.tables.importances", lambda record: ())  # at most 1,000 trials are used
+    monkeypatch.setattr(
+        "hpsearch.reporting.tables.space.importances", lambda record: ()
+    )  # at most 1,000 trials are used
     record = read_study(url)
     few = replace(record, trials=record.trials[:200])
     many = replace(record, trials=record.trials[:400])
@@ -97,18 +100,18 @@ def test_twice_the_trials_are_twice_the_work_of_the_tables(url: str, monkeypatch
 
 def test_what_a_page_derives_from_all_trials_is_derived_once() -> None:
     """Tables and page sort a study's trials once and collect their hyperparameters' names once."""
-    for cached in (formatting._ranked, formatting._seen):
+    for cached in (ranking._ranked, ranking._names_in_trials):
         cached.cache_clear()
     record = study(40)
     page(record, frames(record))
-    for cached in (formatting._ranked, formatting._seen):
+    for cached in (ranking._ranked, ranking._names_in_trials):
         assert cached.cache_info().misses == 1
         assert cached.cache_info().hits > 5
 
 
 def test_the_table_of_curves_thins_out_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Above the limit of rows the curves are those of the best trials and of a regular sample; the page says of how many."""
-    monkeypatch.setattr("hpsearch.reporting.tables.MOST_EVALUATIONS", 200)
+    monkeypatch.setattr("hpsearch.reporting.tables.trials.MOST_EVALUATIONS", 200)
     record = study(64)
     tables = frames(record)
     with_curves = {*tables["curves"]["trial"]}

@@ -18,8 +18,14 @@ from hpsearch.config import check_config
 from hpsearch.data import Data
 from hpsearch.data.dataset import Fold, Rows
 from hpsearch.errors import UserError
-from hpsearch.reporting import _leaderboard, findings, trust
-from hpsearch.reporting.tables import frames, leaders
+from hpsearch.reporting.protocol import protocol
+from hpsearch.reporting.rendering import render
+from hpsearch.reporting.study_page import leaderboard
+from hpsearch.reporting.summary import introduction
+from hpsearch.reporting.tables import frames
+from hpsearch.reporting.tables.writing import leaders
+from hpsearch.reporting.trust import honesty
+from hpsearch.reporting.warnings import warnings
 from hpsearch.searching.run_options import RunOptions, max_concurrency
 from hpsearch.searching.specifications import specification
 from hpsearch.searching.verify import RecordedStudy, verify
@@ -414,16 +420,14 @@ def test_the_report_tells_the_spread_over_folds() -> None:
     tables = frames(crossed)
     board = leaders(tables)
     assert board["standard_error"].to_numpy() == pytest.approx(np.full(len(board), sem(spread)))
-    assert f"± {100 * sem(spread):.1f}\u00a0% is trial {record.result['trial']}'s mean over 5 folds" in trust.honesty(
-        crossed
-    )
-    assert "standard error over folds" in _leaderboard(crossed, tables)
-    assert "5 folds cannot tell them apart" in " ".join(findings.warnings(crossed, []))
-    said = findings.asked(replace(crossed, data={**crossed.data, "rows": {**crossed.data["rows"], "folds": 5}}))[0]
+    assert f"± {100 * sem(spread):.1f}\u00a0% is trial {record.result['trial']}'s mean over 5 folds" in honesty(crossed)
+    assert "standard error over folds" in render(leaderboard(crossed, tables))
+    assert "which is as far as 5 folds can tell" in " ".join(warnings(crossed, []))
+    said = introduction(replace(crossed, data={**crossed.data, "rows": {**crossed.data["rows"], "folds": 5}}))[0]
     assert "1,797 rows" in said
     assert said.endswith("1,257 for training, 270 for validation and 270 for test, in the first of 5 folds.")
     assert "standard_error" not in leaders(frames(record)).columns
-    told = [trust.honesty(record), *findings.warnings(record, []), *map(str, findings.protocol(record))]
+    told = [honesty(record), *warnings(record, []), *map(str, protocol(record))]
     assert "fold" not in "".join(told)
 
 

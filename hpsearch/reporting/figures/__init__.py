@@ -1,163 +1,179 @@
-"""Figures, each with the question that it answers and one sentence that reads it, in the order of the report.
+"""Figures of a search, each with the question that it answers and sentences that read it, in the order of the report.
 
-A figure is a row: `draw` makes it from the tables and the record, or returns None where there is too little to draw; `reading` says
-in words what it shows, with the numbers, or why there is none. `layout.meta` holds what the page needs besides: `switch` (other
-horizontal axes), `panels` (small ones that the page lays out for its width), `turned` (pixels below which the horizontal axis runs down
-the page, and how high the figure is then), `square` (pixels by which it is higher than wide at most), `thinned` (a note where not every
-trial is drawn), `note` (any other). To add a figure, write the two functions and a row.
+A figure is a row of `FIGURES`. `draw` makes it from the tables and the record, or returns None where there is too little to draw;
+`reading` says in words what it shows, with the numbers, or why there is none. To add a figure, write the two functions and a row; its
+heading and its question are the sentences `search.figure.NAME.title` and `.question` of the locales, where they have them.
+
+`layout.meta` holds what the page needs besides: `switch` (other horizontal axes), `panels` (small ones that the page lays out for its
+width), `turned` (pixels below which the horizontal axis runs down the page, and how high the figure is then), `square` (pixels by which
+it is higher than wide at most), `thinned` (a note where not every trial is drawn), `note` (any other).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import plotly.graph_objects as go
 
 from hpsearch.reporting.figures import (
-    combinations,
+    axes,
+    confirmed,
     confusion,
+    curves,
+    history,
+    importance,
+    parallel,
     pareto,
     predictions,
-    search,
-    space,
-    training,
-    trust,
+    size,
+    timeline,
 )
+from hpsearch.reporting.figures.confusion import predicted_of
 from hpsearch.reporting.figures.style import DARK, LIGHT
+from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.tables import TABLES, Frames
 from hpsearch.storage import StudyRecord
 
-__all__ = ["DARK", "FIGURES", "LIGHT", "Figure", "plotly_script"]
+__all__ = ["DARK", "FIGURES", "LIGHT", "Figure"]
+
+
+class Draw(Protocol):
+    """Draws a figure."""
+
+    def __call__(self, frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
+        """Return the figure, or None where there is too little to draw."""
+
+
+class Read(Protocol):
+    """Reads a figure in words."""
+
+    def __call__(self, frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
+        """Return sentences with the figure's numbers, or why there is none."""
+
+
+def _always(record: StudyRecord) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure: `table` is the table that holds its numbers; `applies` says of which studies the report has it at all."""
+    """One figure of the report.
+
+    Attributes:
+        name: a plain name.
+        description: what it shows, in a line; the heading where the locales have none.
+        table: the table that holds its numbers.
+        draw: makes the figure.
+        reading: says what it shows.
+        applies: whether the report of a study has it at all.
+    """
 
     name: str
-    title: str
-    question: str
+    description: str
     table: str
-    draw: Callable[[Frames, StudyRecord], go.Figure | None]
-    reading: Callable[[Frames, StudyRecord], str]
-    applies: Callable[[StudyRecord], bool] = lambda record: True
+    draw: Draw
+    reading: Read
+    applies: Callable[[StudyRecord], bool] = _always
 
     def __post_init__(self) -> None:
-        if not self.name.isidentifier() or not self.question.endswith("?") or self.table not in TABLES:
-            raise ValueError(f"figure '{self.name}': it needs a plain name, a question and a table that exists")
-
-
-def plotly_script() -> str:
-    """Return plotly.js, the script that draws the figures in a browser (4.8 MB)."""
-    from plotly.offline import get_plotlyjs
-
-    return str(get_plotlyjs())
+        if not self.name.isidentifier() or not self.description:
+            raise ValueError(f"figure '{self.name}': it needs a plain name and a description")
+        if self.table not in TABLES:
+            raise ValueError(f"figure '{self.name}': there is no table '{self.table}'. Known: {', '.join(TABLES)}.")
 
 
 _ROWS = (
     Figure(
         name="confirmed",
-        title="How far to trust it",
-        question="What do the best hyperparameters reach when nobody picks the luckiest run?",
+        description="The best trials in the search, on fresh seeds and on test rows",
         table="confirmed",
-        draw=trust.confirmed,
-        reading=trust.confirmed_reading,
+        draw=confirmed.confirmed,
+        reading=confirmed.confirmed_reading,
     ),
     Figure(
         name="confusion",
-        title="Which classes are confused",
-        question="Which classes does the network mistake for which?",
+        description="How many rows of each class are taken for each class",
         table="confusion",
         draw=confusion.confusion,
         reading=confusion.confusion_reading,
-        applies=lambda record: "classes" in (record.result.get("predicted") or {}),
+        applies=lambda record: "classes" in predicted_of(record),
     ),
     Figure(
         name="pairs",
-        title="The most frequent confusions",
-        question="Which classes does the network mistake for which?",
+        description="The most frequent confusions of many classes",
         table="confusion",
         draw=confusion.pairs,
         reading=confusion.pairs_reading,
-        applies=lambda record: "pairs" in (record.result.get("predicted") or {}),
+        applies=lambda record: "pairs" in predicted_of(record),
     ),
     Figure(
         name="predictions",
-        title="Predicted and true values",
-        question="How far off is the network on single rows?",
+        description="Predicted over true values of single rows",
         table="predictions",
         draw=predictions.predictions,
         reading=predictions.predictions_reading,
-        applies=lambda record: "points" in (record.result.get("predicted") or {}),
+        applies=lambda record: "points" in predicted_of(record),
     ),
     Figure(
         name="errors",
-        title="Errors along the target",
-        question="Is the network wrong in one direction where the target is low or high?",
+        description="Errors from the lowest to the highest targets",
         table="errors",
         draw=predictions.errors,
         reading=predictions.errors_reading,
-        applies=lambda record: bool((record.result.get("predicted") or {}).get("tenths")),
+        applies=lambda record: bool(predicted_of(record).get("tenths")),
     ),
     Figure(
         name="history",
-        title="The course of the search",
-        question="Did the search get better, and would more trials help?",
+        description="Every trial's value and the best so far",
         table="progress",
-        draw=search.history,
-        reading=search.history_reading,
+        draw=history.history,
+        reading=history.history_reading,
     ),
     Figure(
         name="axes",
-        title="Each hyperparameter by itself",
-        question="Which values work, and were the ranges wide enough?",
+        description="Every trial's value over each hyperparameter",
         table="trials",
-        draw=space.axes,
-        reading=space.axes_reading,
+        draw=axes.axes,
+        reading=axes.axes_reading,
     ),
     Figure(
         name="importance",
-        title="What mattered",
-        question="Which hyperparameters are worth tuning?",
+        description="Each hyperparameter's importance with its interval",
         table="importance",
-        draw=space.importance,
-        reading=space.importance_reading,
+        draw=importance.importance,
+        reading=importance.importance_reading,
     ),
     Figure(
         name="parallel",
-        title="Good combinations",
-        question="Which values go together in the best networks?",
+        description="Each trial as a line through its hyperparameters",
         table="trials",
-        draw=combinations.parallel,
-        reading=combinations.parallel_reading,
+        draw=parallel.parallel,
+        reading=parallel.parallel_reading,
     ),
     Figure(
         name="curves",
-        title="Learning curves",
-        question="How fast did the best networks learn, compared with the others?",
+        description="Learning curves of the best trials, and the middle half of the others",
         table="curves",
-        draw=training.curves,
-        reading=training.curves_reading,
+        draw=curves.curves,
+        reading=curves.curves_reading,
     ),
     Figure(
         name="losses",
-        title="Losses of the kept trial",
-        question="Did its network over-fit in the search, or stop too soon?",
+        description="Training and validation loss of the selected trial",
         table="curves",
-        draw=training.losses,
-        reading=training.losses_reading,
+        draw=curves.losses,
+        reading=curves.losses_reading,
     ),
     Figure(
         name="size",
-        title="Size of the network",
-        question="How large must the network be?",
+        description="Values over the number of parameters",
         table="trials",
-        draw=search.size,
-        reading=search.size_reading,
+        draw=size.size,
+        reading=size.size_reading,
     ),
     Figure(
         name="pareto",
-        title="What the objectives cost each other",
-        question="How much of one objective does it take to be better in another?",
+        description="Several objectives over each other, with the Pareto front",
         table="pareto",
         draw=pareto.pareto,
         reading=pareto.pareto_reading,
@@ -165,11 +181,10 @@ _ROWS = (
     ),
     Figure(
         name="timeline",
-        title="When the trials ran",
-        question="Where did the time go?",
+        description="When each trial ran",
         table="timeline",
-        draw=search.timeline,
-        reading=search.timeline_reading,
+        draw=timeline.timeline,
+        reading=timeline.timeline_reading,
     ),
 )
 FIGURES: dict[str, Figure] = {figure.name: figure for figure in _ROWS}

@@ -1,10 +1,12 @@
-"""The sentences of a comparison's report, apart from the code that fills them in: a language is one TOML file beside this module.
+"""The sentences of both reports, apart from the code that fills them in: a language is one TOML file beside this module.
 
-A key is a path through the file's tables, `figure.steps.title`; `{names}` in a sentence are filled with values that are text already.
-Every language has the keys and names of English (a test proves it), so that a translation is one file and nothing else.
+A key is the path to a sentence through the file's tables, such as `figure.steps.title`. `{names}` in a sentence are filled with values
+that are text already. English has every sentence; a language that lacks one shows it in English. The comparison's sentences are there
+in every language (a test proves it), those of the search's report begin with `search.`.
 """
 
 import tomllib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,31 +17,55 @@ LANGUAGES = {"en": "English", "ko": "한국어"}
 
 
 class Texts:
-    """One language; `texts("figure.steps.title")` is a sentence, `texts.has(key)` whether there is one."""
+    """One language: `texts("figure.steps.title")` is a sentence."""
 
     def __init__(self, language: str = "en") -> None:
         self.name = look_up(LANGUAGES, language, "language")
         self.language = language
-        self._sentences = sentences(language)
 
     def __call__(self, key: str, **values: object) -> str:
         """Return a sentence with its names filled in."""
-        return self._sentences[key].format(**values)
+        return _with_english(self.language)[key].format(**values)
 
     def has(self, key: str) -> bool:
         """Whether there is such a sentence."""
-        return key in self._sentences
+        return key in _with_english(self.language)
+
+    def get(self, key: str, default: str) -> str:
+        """Return a sentence without names, or the default where there is none."""
+        return _with_english(self.language).get(key, default)
+
+    def count(self, noun: str, amount: int) -> str:
+        """Return an amount of something: `1 trial`, `no trials` or `1,000 trials`."""
+        form = {0: "none", 1: "one"}.get(amount, "many")
+        return self(f"search.count.{noun}.{form}", amount=f"{amount:,}")
+
+    def listing(self, items: Iterable[str]) -> str:
+        """Return `a, b and c`."""
+        *first, last = list(items) or [""]
+        return self("search.listing", first=", ".join(first), last=last) if first else last
+
+
+ENGLISH = Texts()
 
 
 @cache
 def sentences(language: str) -> dict[str, str]:
-    """Return all sentences of a language by their keys."""
+    """Return the sentences of a language's file by their keys."""
     text = (Path(__file__).parent / f"{language}.toml").read_text(encoding="utf-8")
-    return dict(_flat(tomllib.loads(text), ""))
+    return _flattened(tomllib.loads(text), "")
 
 
-def _flat(table: dict[str, Any], prefix: str) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
+@cache
+def _with_english(language: str) -> dict[str, str]:
+    return sentences("en") | sentences(language)
+
+
+def _flattened(table: dict[str, Any], prefix: str) -> dict[str, str]:
+    flat: dict[str, str] = {}
     for key, value in table.items():
-        found += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", str(value))]
-    return found
+        if isinstance(value, dict):
+            flat |= _flattened(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = str(value)
+    return flat

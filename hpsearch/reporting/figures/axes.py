@@ -1,0 +1,241 @@
+"""Each hyperparameter by itself: small panels with every trial's value over it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+import plotly.graph_objects as go
+
+from hpsearch.reporting.figures.points import (
+    BEYOND,
+    Ends,
+    bold_trial,
+    common_limits,
+    edge_note,
+    height,
+    marker,
+    rings,
+    role,
+    role_text,
+    thin,
+    thinned,
+)
+from hpsearch.reporting.figures.scale import Scale, scale_of
+from hpsearch.reporting.figures.style import LIGHT, axis, blank, label, name_label, rounded, value_axis
+from hpsearch.reporting.formatting import MetricFormat, number, readable
+from hpsearch.reporting.locales import ENGLISH, Texts
+from hpsearch.reporting.ranking import hyperparameters, ranked, space_of, usable, with_value
+from hpsearch.reporting.tables import Frames
+from hpsearch.storage import StudyRecord, TrialRecord
+from hpsearch.trial import FAILED
+
+PANEL = 230  # pixels high; page.js lays the panels out anew for narrow screens
+PANELS = 24
+POINTS = 4000  # in all panels together
+ROLES = ("finished", "pruned", "diverged", BEYOND)
+LABELS = 229  # pixels that the narrowest panel of page.js leaves to the labels of its choices
+CHARACTER = 6  # pixels of a label's character, about
+GOLDEN = 0.618034  # the fractional parts of its multiples are spread evenly
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """What a small panel is about: its hyperparameter, its axes' tag in plotly (`x3` has 3), and what all panels share."""
+
+    name: str
+    tag: str
+    scale: Scale
+    ends: Ends
+    metric: MetricFormat
+    texts: Texts
+
+    def x(self, trial: TrialRecord) -> float | None:
+        """Return where a trial is drawn; equal values are spread into strips by the trial's number. None: it has no value."""
+        if self.name not in trial.params:
+            return None
+        spread = ((trial.number * GOLDEN) % 1 - 0.5) * self.scale.spread
+        return self.scale.position(trial.params[self.name]) + spread
+
+    def y(self, trial: TrialRecord) -> float:
+        """Return the height at which a trial is drawn."""
+        return height(trial, self.ends, self.metric)
+
+    def role(self, trial: TrialRecord) -> str:
+        """Return as what a trial is drawn: all failures look alike here, and so do all that trained to their end."""
+        own = role(trial, self.ends, self.metric)
+        if own in FAILED:
+            return "diverged"
+        return own if own in ROLES else "finished"
+
+
+def axes(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
+    """Draw one small panel for each hyperparameter."""
+    metric, ended = MetricFormat.of(record), with_value(record)
+    present = {name for trial in ended for name in trial.params}
+    names = [name for name in hyperparameters(record) if name in present][:PANELS]
+    if len(ended) < 2 or not names or not ranked(record):
+        return None
+    trials, ends = thin(ended, max(150, POINTS // len(names)), metric), common_limits(record, metric)
+    figure = blank(PANEL)
+    for i, name in enumerate(names):
+        panel = Panel(name, _tag(i), scale_of(name, record), ends, metric, texts)
+        _draw(figure, panel, trials, record)
+    notes = [thinned(len(trials), len(ended), texts), edge_note(trials, ends, metric, texts)]
+    if len(hyperparameters(record)) > PANELS:
+        notes.append(texts("search.figure.axes.first", panels=PANELS))
+    note = " ".join(filter(None, notes))
+    figure.update_layout(meta={"panels": len(names), "panel": PANEL, "thinned": note})
+    return arrange(figure, len(names), 3)
+
+
+def _tag(panel: int) -> str:
+    return "" if panel == 0 else str(panel + 1)
+
+
+def arrange(figure: go.Figure, panels: int, columns: int) -> go.Figure:
+    """Lay panels out in columns; page.js does the same for the width that there is."""
+    rows = -(-panels // columns)
+    for i in range(panels):
+        row, column = divmod(i, columns)
+        across = [(column + 0.14) / columns, (column + 0.98) / columns]
+        down = [1 - (row + 0.76) / rows, 1 - (row + 0.04) / rows]
+        figure.update_layout({f"xaxis{_tag(i)}": {"domain": across}, f"yaxis{_tag(i)}": {"domain": down}})
+    return figure.update_layout(height=PANEL * rows + 40)
+
+
+def _draw(figure: go.Figure, panel: Panel, trials: Sequence[TrialRecord], record: StudyRecord) -> None:
+    """Draw one panel: the trials by role, medians of choices, the marked trials' rings, the ends of the range."""
+    having = [trial for trial in trials if panel.name in trial.params]
+    known = {trace.legendgroup for trace in figure.data}
+    for trace in _traces(panel, having, record):
+        trace.update(showlegend=trace.legendgroup not in known, xaxis=f"x{panel.tag}", yaxis=f"y{panel.tag}")
+        figure.add_trace(trace)
+    upright = value_axis(panel.metric, panel.ends) | {"nticks": 5, "anchor": f"x{panel.tag}"}
+    figure.update_layout({f"xaxis{panel.tag}": _below(panel), f"yaxis{panel.tag}": upright})
+    _draw_ends(figure, panel)
+
+
+def _traces(panel: Panel, trials: Sequence[TrialRecord], record: StudyRecord) -> Iterator[go.Scatter]:
+    for role_ in ROLES:
+        group = [trial for trial in trials if panel.role(trial) == role_]
+        if group:
+            yield _dots(panel, role_, group)
+    medians = _medians(panel, trials)
+    if medians is not None:
+        yield medians
+    yield from rings(record, panel.x, panel.y, panel.texts)
+
+
+def _draw_ends(figure: go.Figure, panel: Panel) -> None:
+    """Draw the ends of a numeric range as dotted lines."""
+    if panel.scale.categories:
+        return
+    for end in ("low", "high"):
+        at = panel.scale.domain.get(end)
+        if at is not None:
+            refs = {"xref": f"x{panel.tag}", "yref": f"y{panel.tag} domain"}
+            line = {"color": LIGHT["edge"], "width": 1, "dash": "dot"}
+            figure.add_shape(type="line", x0=at, x1=at, y0=0, y1=1, line=line, **refs)
+
+
+def _dots(panel: Panel, role_: str, group: Sequence[TrialRecord]) -> go.Scatter:
+    texts = panel.texts
+    names = {
+        "finished": texts("search.points.to_the_end"),
+        "diverged": texts("search.figure.axes.failed"),
+        BEYOND: role_text(BEYOND, texts),
+    }
+    return go.Scatter(
+        x=rounded([panel.x(trial) for trial in group]),
+        y=rounded([panel.y(trial) for trial in group]),
+        mode="markers",
+        name=names.get(role_, role_),
+        legendgroup=role_,
+        cliponaxis=False,
+        text=[_point_label(panel, trial) for trial in group],
+        hovertemplate="%{text}<extra></extra>",
+        marker=marker(role_, panel.metric, 6, 0.7),
+    )
+
+
+def _point_label(panel: Panel, trial: TrialRecord) -> str:
+    head = f"{bold_trial(trial.number, panel.texts)}, {label(trial.outcome)}"
+    lines = [head, f"{name_label(panel.name)} {label(number(trial.params[panel.name]), 30)}"]
+    if trial.outcome not in FAILED:
+        lines.append(f"{label(panel.metric.name)} {panel.metric.text(trial.value)}")
+    return "<br>".join(lines)
+
+
+def _medians(panel: Panel, trials: Sequence[TrialRecord]) -> go.Scatter | None:
+    """Return short lines at each choice's median of the trials that trained to their end."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for position, category in enumerate(panel.scale.categories):
+        chosen = [trial for trial in trials if usable(trial) and str(trial.params[panel.name]) == category]
+        values = [trial.value for trial in chosen if trial.value is not None]
+        if len(values) >= 3:
+            middle = median(values)
+            x += [position - 0.36, position + 0.36, None]
+            y += [middle, middle, None]
+    if not x:
+        return None
+    name = panel.texts("search.figure.axes.median")
+    line = {"color": LIGHT["ink"], "width": 2}
+    return go.Scatter(x=x, y=rounded(y), mode="lines", line=line, name=name, legendgroup="median", hoverinfo="skip")
+
+
+def _below(panel: Panel) -> dict[str, Any]:
+    """Return the horizontal axis of one panel."""
+    scale, ticks = panel.scale, panel.scale.ticks(5)
+    low, high = scale.axis_ends()
+    margin = 0.6 if scale.categories else max(0.05 * (high - low) or 0.5, scale.spread)
+    names = [text for _, text in ticks]
+    own = axis(
+        f"<b>{name_label(panel.name)}</b>",
+        type="log" if scale.log else "linear",
+        range=[low - margin, high + margin],
+        anchor=f"y{panel.tag}",
+        showgrid=False,
+        showline=True,
+        automargin=False,
+        tickangle=0,
+        nticks=5,
+        tickfont={"size": 10 if sum(map(len, names)) > 30 else 11},
+    )
+    own["title"] |= {"standoff": 4}
+    if scale.categories or scale.log:
+        own["tickvals"] = [at for at, _ in ticks]
+        own["ticktext"] = staggered(names) if scale.categories else names
+    return own
+
+
+def staggered(names: list[str]) -> list[str]:
+    """Return labels of choices, every other one a line lower where neighbours would touch."""
+    room = LABELS / (len(names) + 0.2)  # the axis is 0.6 of a choice longer on both sides
+    touch = any(CHARACTER * (len(a) + len(b)) / 2 + CHARACTER > room for a, b in pairwise(names))
+    return [f"<br>{name}" if touch and i % 2 else name for i, name in enumerate(names)]
+
+
+def axes_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Warn where the best value lies at the edge of its range."""
+    if not ranked(record):
+        return texts("search.points.none_usable")
+    table = frames["hyperparameters"].to_dict("records")
+    edges = [_edge(row, texts) for row in table if row["edge"]]
+    which = "selected" if record.result else "best"
+    if len(edges) == 1:
+        return texts(f"search.figure.axes.one_edge_{which}", edges=edges[0])
+    if edges:
+        return texts(f"search.figure.axes.edges_{which}", edges=texts.listing(edges))
+    space = space_of(record)
+    ranges = [row for row in table if isinstance(space.get(row["hyperparameter"]), dict)]
+    if not ranges:
+        return ""
+    return texts(f"search.figure.axes.no_edge_{which}", ranges=texts.count("numeric_range", len(ranges)))
+
+
+def _edge(row: dict[str, Any], texts: Texts) -> str:
+    values = {"name": readable(row["hyperparameter"], 40), "value": number(row["best"]), "domain": row["domain"]}
+    return texts(f"search.figure.axes.{row['edge']}_edge", **values)

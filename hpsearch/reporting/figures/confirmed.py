@@ -1,0 +1,224 @@
+"""How far a result can be trusted: the best trials' values in the search, on fresh seeds, and the selected model's on test rows."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from hpsearch.reporting.figures.points import bold_trial, thinned
+from hpsearch.reporting.figures.style import LIGHT, axis, blank, label, rounded, value_axis
+from hpsearch.reporting.formatting import MetricFormat
+from hpsearch.reporting.locales import ENGLISH, Texts
+from hpsearch.reporting.phrases import usable_trials
+from hpsearch.reporting.selection import marked, trials_of
+from hpsearch.reporting.tables import Frames
+from hpsearch.storage import StudyRecord
+from hpsearch.storage.results import mean_of, networks_of
+
+MOST = 12  # trials that are drawn
+HEIGHT = 58  # pixels of a line
+STEP = 0.12  # of a line's height, between runs of one value
+BELOW = 0.3  # of a line's height, from the runs to their mean
+
+MARKS: dict[str, dict[str, Any]] = {
+    "search": {"symbol": "diamond-open", "size": 11, "color": LIGHT["soft"], "line": {"width": 2}},
+    "fresh seed": {"symbol": "circle", "size": 8, "color": LIGHT["finished"], "opacity": 0.75, "line": {"width": 0}},
+    "mean": {"symbol": "line-ns", "size": 18, "color": LIGHT["ink"], "line": {"width": 3, "color": LIGHT["ink"]}},
+    "test rows": {"symbol": "square", "size": 10, "color": LIGHT["diverged"], "line": {"width": 0}},
+}
+WITH_INTERVAL = ("mean", "test rows")
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one line of the figure shows: a trial (None: the ensemble), on validation rows or on test rows."""
+
+    trial: int | None
+    tested: bool
+
+
+def confirmed(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
+    """Draw each confirmed trial in a line: its value in the search, its fresh runs, their mean; so an ensemble, and what was tested."""
+    rows = _drawn(frames)
+    if not rows:
+        return None
+    metric, lines = MetricFormat.of(record), _lines(rows, record)
+    figure = blank(120 + HEIGHT * len(lines))
+    for what in MARKS:
+        group = [row for row in rows if row["what"] == what and row["value"] is not None]
+        if group:
+            figure.add_trace(_points(what, group, lines, metric, texts))
+    figure.update_xaxes(value_axis(metric, _limits(rows, metric), label(metric.name)), nticks=5, tickangle=0)
+    names = [_name(line, record, texts) for line in lines]
+    ends = [len(lines) - 0.3, -0.6]
+    figure.update_yaxes(axis("", tickvals=[*range(len(lines))], ticktext=names, range=ends, showgrid=False))
+    table = frames["confirmed"]
+    of = int(table.loc[table["what"] == "mean", "trial"].nunique())
+    note = texts("search.figure.confirmed.note")
+    return figure.update_layout(meta={"note": note, "thinned": thinned(min(of, MOST), of, texts)})
+
+
+def _drawn(frames: Frames) -> list[Row]:
+    """Return the rows of the trials with the best means, gaps as None; tested networks are always among them."""
+    table = frames["confirmed"].astype(object)
+    rows = table.where(table.notna(), None).to_dict("records")
+    with_mean = [row["trial"] for row in rows if row["what"] == "mean" and row["trial"] is not None]
+    first = list(dict.fromkeys(with_mean))[:MOST]
+    return [row for row in rows if row["trial"] in first or row["trial"] is None]
+
+
+def _lines(rows: Sequence[Row], record: StudyRecord) -> list[Line]:
+    """Return the lines from the top: the selected model, what was tested, the other trials."""
+    tested = [Line(row["trial"], tested=True) for row in rows if row["what"] == "test rows"]
+    trained = [Line(row["trial"], tested=False) for row in rows if row["what"] == "mean"]
+    selected = None if _is_ensemble(record) else record.result.get("trial")
+    first = [line for line in trained if line.trial == selected]
+    return [*first, *tested, *(line for line in trained if line not in first)]
+
+
+def _is_ensemble(record: StudyRecord) -> bool:
+    return len(networks_of(record.result)) > 1
+
+
+def _name(line: Line, record: StudyRecord, texts: Texts) -> str:
+    networks = len(networks_of(record.result))
+    if line.tested:
+        return texts("search.figure.confirmed.tested_line")
+    if line.trial is None:
+        key = "ensemble_line" if networks > 1 else "ensemble_not_selected"
+        return texts(f"search.figure.confirmed.{key}", networks=networks)
+    name = texts("search.points.trial", trial=line.trial)
+    if networks == 1 and line.trial == record.result.get("trial"):
+        name = f"<b>{name}</b>"
+    mark = marked(record, line.trial, texts)
+    return f"{name}<br>{mark}" if mark else name
+
+
+def _points(what: str, group: Sequence[Row], lines: Sequence[Line], metric: MetricFormat, texts: Texts) -> go.Scatter:
+    below = BELOW if what == "mean" else 0.0
+    heights = [lines.index(Line(row["trial"], what == "test rows")) + below for row in group]
+    trace = go.Scatter(
+        x=rounded([row["value"] for row in group]),
+        y=rounded(_apart(group, heights) if what == "fresh seed" else heights),
+        mode="markers",
+        name=texts(f"search.figure.confirmed.{what.replace(' ', '_')}"),
+        marker=MARKS[what],
+        cliponaxis=False,
+        text=[_point_label(row, metric, texts) for row in group],
+        hovertemplate="%{text}<extra></extra>",
+    )
+    if what in WITH_INTERVAL:
+        above = rounded([_distance(row["value_high"], row["value"]) for row in group])
+        under = rounded([_distance(row["value"], row["value_low"]) for row in group])
+        bars = {"type": "data", "symmetric": False, "array": above, "arrayminus": under}
+        trace.update(error_x=bars | {"thickness": 2, "width": 5, "color": MARKS[what]["color"]})
+    return trace
+
+
+def _distance(upper: float | None, lower: float | None) -> float:
+    return 0.0 if upper is None or lower is None else upper - lower
+
+
+def _apart(group: Sequence[Row], heights: Sequence[float]) -> list[float]:
+    """Return heights at which runs of one trial with one value lie beside each other."""
+    seen: Counter[tuple[Any, float]] = Counter()
+    spread = []
+    for row, height in zip(group, heights, strict=True):
+        key = (row["trial"], round(row["value"], 6))
+        order = seen[key]
+        seen[key] += 1
+        side = -1 if order % 2 else 1
+        spread.append(height + STEP * ((order + 1) // 2) * side)
+    return spread
+
+
+def _point_label(row: Row, metric: MetricFormat, texts: Texts) -> str:
+    name = f"<b>{texts('search.figure.confirmed.ensemble')}</b>"
+    if row["trial"] is not None:
+        name = bold_trial(row["trial"], texts)
+    what = texts(f"search.figure.confirmed.{row['what'].replace(' ', '_')}_run", seed=row["seed"])
+    lines = [f"{name}, {what}", f"{label(metric.name)} {metric.text(row['value'])}"]
+    if row["value_low"] is not None:
+        interval = metric.between(row["value_low"], row["value_high"])
+        lines.append(texts("search.trust.interval", interval=interval))
+    if row["kept"] == "yes":
+        lines.append(texts("search.mark.selected"))
+    return "<br>".join(lines)
+
+
+def _limits(rows: Sequence[Row], metric: MetricFormat) -> tuple[float, float]:
+    values = [row[key] for row in rows for key in ("value", "value_low", "value_high")]
+    known = [value for value in values if value is not None]
+    pad = 0.04 * (max(known) - min(known)) or 0.02 * abs(known[0]) or 0.01
+    return min(known) - pad, max(known) + pad
+
+
+def confirmed_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Say what the search's best value owed to luck, which network was selected, and what is known of it."""
+    if not record.result.get("confirmed"):
+        return texts("search.figure.confirmed.none" if record.result else "search.figure.confirmed.later")
+    metric = MetricFormat.of(record)
+    parts = (_luck(record, metric, texts), _selected(record, metric, texts), _tested(record, metric, texts))
+    return " ".join(filter(None, parts))
+
+
+def _luck(record: StudyRecord, metric: MetricFormat, texts: Texts) -> str:
+    """Say whether the search's best value was inflated by selection."""
+    gap = record.result.get("gaps", {}).get("search")
+    if not gap or gap["value"] is None:
+        return ""
+    inflated = gap["value"] > 0 and gap["low"] is not None and gap["low"] > 0
+    return texts(
+        "search.figure.confirmed.inflated" if inflated else "search.figure.confirmed.no_luck",
+        trial=record.result["search"]["trial"],
+        difference=_difference(gap, metric, texts("search.figure.confirmed.in_search"), texts),
+        of=usable_trials(record, texts),
+    )
+
+
+def _difference(gap: dict[str, float | None], metric: MetricFormat, other: str, texts: Texts) -> str:
+    """Return how much worse or better the more honest value is than another, with the interval of the difference to that side."""
+    low, value, high = gap["low"], gap["value"] or 0.0, gap["high"]
+    key = "same"
+    if value:
+        key = "worse" if value > 0 else "better"
+    text = texts(f"search.figure.confirmed.{key}", gap=metric.gap(value, 0), other=other)
+    if low == high:
+        return text
+    ends = (low, high) if value >= 0 else (_negative(high), _negative(low))
+    return texts("search.figure.confirmed.difference", text=text, interval=metric.differences(*ends))
+
+
+def _negative(value: float | None) -> float | None:
+    return None if value is None else -value
+
+
+def _selected(record: StudyRecord, metric: MetricFormat, texts: Texts) -> str:
+    """Say which of its runs the selected network is."""
+    result, several = record.result, len(trials_of(record.result)) > 1
+    if result.get("refitted"):
+        key = "refitted_ensemble" if several else "refitted"
+        return texts(f"search.figure.confirmed.{key}", trial=result["trial"])
+    if several:
+        return texts("search.figure.confirmed.members")
+    value, mean, seed = result["validation"], result["fresh"]["value"], result.get("seed")
+    key = "ahead" if metric.better(value, mean) else "not_ahead"
+    run = texts("search.figure.confirmed.run_in_search")
+    if seed is not None:
+        run = texts("search.figure.confirmed.run_on_seed", seed=seed)
+    values = {"run": run, "value": metric.text(value), "gap": metric.gap(value, mean)}
+    return texts(f"search.figure.confirmed.{key}", runs=result["fresh"]["runs"] + 1, trial=result["trial"], **values)
+
+
+def _tested(record: StudyRecord, metric: MetricFormat, texts: Texts) -> str:
+    """Say how the test value compares with the mean over seeds."""
+    gap = record.result.get("gaps", {}).get("test")
+    if not gap or gap["value"] is None or not mean_of(record.result):
+        return ""
+    kind = "ensemble" if _is_ensemble(record) else "network"
+    mean = texts(f"search.figure.confirmed.mean_of_{kind}")
+    return texts(f"search.figure.confirmed.test_{kind}", difference=_difference(gap, metric, mean, texts))

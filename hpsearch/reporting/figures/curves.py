@@ -1,0 +1,231 @@
+"""Figures of training itself: learning curves of the best against the rest, and the losses of the best trial."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, isfinite
+from typing import Any
+
+import plotly.graph_objects as go
+
+from hpsearch.reporting.figures.points import Ends, bold_trial, mark_color
+from hpsearch.reporting.figures.style import LIGHT, SERIES, axis, blank, label, log_axis, rounded, value_axis, within
+from hpsearch.reporting.formatting import MetricFormat, share
+from hpsearch.reporting.locales import ENGLISH, Texts
+from hpsearch.reporting.ranking import best, ranked
+from hpsearch.reporting.selection import marked, marks
+from hpsearch.reporting.tables import Frames
+from hpsearch.storage import StudyRecord, TrialRecord
+from hpsearch.trial import FAILED, History
+
+BEST = 5
+FEW = 5  # curves that a band needs
+EARLY = 0.2  # share of the budget whose values may lie off the scale
+QUARTILES = (0.25, 0.5, 0.75)
+
+
+def _curve(trial: TrialRecord | None) -> History | None:
+    """Return a trial's history where it has two points or more."""
+    history = trial.history if trial else None
+    return history if history is not None and len(history) > 1 else None
+
+
+def _leaders(record: StudyRecord) -> list[TrialRecord]:
+    """Return the trials whose curves are drawn: the single network's, the search's best, then the best of the others."""
+    trials = [trial for trial in ranked(record) if _curve(trial)]
+    first = [trial for mark in marks(record) for trial in trials if trial.number in mark.trials[:1]]
+    return [*first, *(trial for trial in trials if trial not in first)][:BEST]
+
+
+def _budget(frames: Frames) -> int:
+    """Return the last evaluation of any trial."""
+    return int(frames["curves"]["evaluation"].max())
+
+
+def curves(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
+    """Draw the validation metric over the budget: the selected and the best trials, and the middle half of the others."""
+    metric, leaders = MetricFormat.of(record), _leaders(record)
+    if not leaders:
+        return None
+    figure = blank(420)
+    budget, quartiles = _budget(frames), _quartiles(frames, record)
+    if quartiles is not None:
+        _add_band(figure, quartiles, budget, texts)
+    colors = {number: mark_color(mark) for mark in reversed(marks(record)) for number in mark.trials[:1]}
+    for rank, trial in reversed(list(enumerate(leaders))):
+        color = colors.get(trial.number, LIGHT[SERIES[rank]])
+        name = ", ".join(
+            filter(None, [texts("search.points.trial", trial=trial.number), marked(record, trial.number, texts)])
+        )
+        line = {"color": color, "width": 3 if rank == 0 else 1.5}
+        template = f"{bold_trial(trial.number, texts)}<br>{_of_budget(texts)}<br>%{{y:.4~g}}<extra></extra>"
+        history = trial.history or History()
+        figure.add_trace(
+            go.Scatter(
+                x=rounded([evaluation / budget for evaluation in history.evaluation]),
+                y=rounded(list(history.metric)),
+                mode="lines",
+                name=name,
+                legendrank=rank,
+                line=line,
+                hovertemplate=template,
+            )
+        )
+    figure.update_xaxes(_budget_axis(texts))
+    ends, beyond = _span(leaders, quartiles, budget, metric)
+    figure.update_yaxes(value_axis(metric, ends, texts("search.points.validation", metric=label(metric.name))))
+    note = texts(f"search.figure.curves.begin_{'below' if metric.maximize else 'above'}") if beyond else ""
+    return figure.update_layout(meta={"note": note})
+
+
+def _of_budget(texts: Texts) -> str:
+    """Return `20% of the budget` as a template of plotly."""
+    return texts("search.figure.curves.of_budget", share="%{x:.0%}")
+
+
+def _budget_axis(texts: Texts) -> dict[str, Any]:
+    quarters = [0, 0.25, 0.5, 0.75, 1]
+    return axis(texts("search.figure.curves.budget"), tickformat=".0%", range=[0, 1], tickvals=quarters)
+
+
+def _quartiles(frames: Frames, record: StudyRecord) -> Any:
+    """Return the others' quartiles at each evaluation that enough of them reached: a data frame, or None for too few."""
+    leaders = {trial.number for trial in _leaders(record)}
+    candidates = [trial for trial in record.trials if trial.outcome not in FAILED and trial.repeats is None]
+    others = [trial.number for trial in candidates if trial.number not in leaders]
+    table = frames["curves"]
+    groups = table[table["trial"].isin(others)].groupby("evaluation")["metric"]
+    if not len(groups):
+        return None
+    quartiles = groups.quantile(list(QUARTILES)).unstack()[groups.size() >= FEW]
+    return quartiles if len(quartiles) > 1 else None
+
+
+def _add_band(figure: go.Figure, quartiles: Any, budget: int, texts: Texts) -> None:
+    x = rounded([float(evaluation) / budget for evaluation in quartiles.index])
+    low, middle, high = (rounded([float(value) for value in quartiles[share_]]) for share_ in QUARTILES)
+    quiet = {"x": x, "mode": "lines", "hoverinfo": "skip", "legendrank": 900}
+    figure.add_trace(go.Scatter(y=low, line={"width": 0, "color": LIGHT["pale"]}, showlegend=False, **quiet))
+    filled = {"fill": "tonexty", "fillcolor": LIGHT["band"], "line": {"width": 0, "color": LIGHT["band"]}}
+    figure.add_trace(go.Scatter(y=high, name=texts("search.figure.curves.others"), **filled, **quiet))
+    dashed = {"color": LIGHT["pruned"], "width": 1.5, "dash": "dash"}
+    figure.add_trace(go.Scatter(y=middle, name=texts("search.figure.curves.median"), line=dashed, **quiet))
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """A value at an evaluation."""
+
+    evaluation: float
+    value: float
+
+
+def _points(leaders: Sequence[TrialRecord], quartiles: Any) -> list[_Point]:
+    """Return the finite points of all lines and of the band."""
+    points: list[_Point] = []
+    for trial in leaders:
+        history = trial.history or History()
+        points += map(_Point, history.evaluation, history.metric)
+    if quartiles is not None:
+        for share_ in QUARTILES:
+            points += map(_Point, quartiles.index, map(float, quartiles[share_]))
+    return [point for point in points if isfinite(point.value)]
+
+
+def _span(leaders: Sequence[TrialRecord], quartiles: Any, budget: int, metric: MetricFormat) -> tuple[Ends, bool]:
+    """Return limits that hold all lines and the band after the first fifth of training, and whether something before lies beyond.
+
+    The beginning is far from the rest and would squeeze it.
+    """
+    points = _points(leaders, quartiles) or [_Point(1, 0.0), _Point(1, 1.0)]
+    late = [point.value for point in points if point.evaluation > EARLY * budget]
+    shown = late or [point.value for point in points]
+    pad = 0.06 * (max(shown) - min(shown)) or max(abs(shown[0]) * 0.02, 1e-6)
+    low, high = within((min(shown) - pad, max(shown) + pad), metric)
+    return (low, high), any(not low <= point.value <= high for point in points)
+
+
+def curves_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Say when the best trial came close to its best, and what the band leaves out."""
+    leader, metric = best(record), MetricFormat.of(record)
+    history = _curve(leader)
+    if history is None or leader is None or leader.value is None:
+        return texts("search.figure.curves.no_curve" if _leaders(record) else "search.figure.curves.no_curves")
+    sentences = []
+    gained = _gained_most(history, leader.value)
+    if gained is not None:
+        mark = marked(record, leader.number, texts)
+        key = "gained_marked" if mark else "gained"
+        at = share(gained / _budget(frames))
+        sentences.append(texts(f"search.figure.curves.{key}", trial=leader.number, mark=mark, share=at))
+    pruned = sum(trial.outcome == "pruned" for trial in record.trials)
+    if pruned:
+        sentences.append(texts("search.figure.curves.pruned", trials=texts.count("pruned_trial", pruned)))
+    best_at = share(leader.best_evaluation / _budget(frames))
+    sentences.append(texts("search.figure.curves.best_at", metric=metric.name, share=best_at))
+    return " ".join(sentences)
+
+
+def _gained_most(history: History, final: float) -> int | None:
+    """Return the first evaluation with 95 % of the improvement from the first value to the final one."""
+    close = 0.05 * abs(final - history.metric[0])
+    for evaluation, value in zip(history.evaluation, history.metric, strict=True):
+        if abs(value - final) <= close:
+            return evaluation
+    return None
+
+
+def losses(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
+    """Draw training and validation loss of the best trial; a gap that opens is over-fitting."""
+    leader = best(record)
+    history = _curve(leader)
+    if history is None or leader is None:
+        return None
+    figure, budget = blank(360), _budget(frames)
+    x = rounded([evaluation / budget for evaluation in history.evaluation])
+    for part, values, color, dash in (
+        ("training", history.training_loss, "diverged", "dot"),
+        ("validation", history.validation_loss, "finished", "solid"),
+    ):
+        name = texts(f"search.figure.losses.{part}")
+        template = f"{name}<br>{_of_budget(texts)}<br>%{{y:.4~g}}<extra></extra>"
+        line = {"color": LIGHT[color], "width": 2, "dash": dash}
+        figure.add_trace(
+            go.Scatter(x=x, y=rounded(list(values)), mode="lines", name=name, line=line, hovertemplate=template)
+        )
+    figure.update_xaxes(_budget_axis(texts))
+    figure.update_yaxes(_loss_axis([*history.training_loss, *history.validation_loss], texts))
+    if leader.best_evaluation:
+        _mark_best(figure, leader.best_evaluation / budget, texts)
+    return figure
+
+
+def _loss_axis(values: Sequence[float], texts: Texts) -> dict[str, Any]:
+    """Return a logarithmic axis where all losses are above zero and they span more than a factor of twenty."""
+    positive = [value for value in values if 0 < value < inf]
+    if positive and min(values) > 0 and max(positive) > 20 * min(positive):
+        return log_axis(min(positive), max(positive), texts("search.figure.losses.log_axis"))
+    return axis(texts("search.figure.losses.axis"), rangemode="tozero")
+
+
+def _mark_best(figure: go.Figure, at: float, texts: Texts) -> None:
+    figure.add_vline(x=at, line={"color": LIGHT["edge"], "width": 1, "dash": "dash"})
+    place = {"x": at, "y": 1, "yref": "paper", "xanchor": "right", "xshift": -4, "yanchor": "top"}
+    figure.add_annotation(text=texts("search.figure.losses.best"), showarrow=False, **place)
+
+
+def losses_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Say whether the validation loss turned, and by how much it rose."""
+    leader = best(record)
+    history = _curve(leader)
+    if history is None or leader is None:
+        return texts("search.figure.curves.no_curves")
+    values = history.validation_loss
+    lowest = min(range(len(values)), key=values.__getitem__)
+    at = share(history.evaluation[lowest] / _budget(frames))
+    rise = values[-1] / values[lowest] - 1 if values[lowest] > 0 else 0.0
+    if lowest < len(values) - 1 and rise > 0.05:
+        return texts("search.figure.losses.over_fitting", trial=leader.number, share=at, rise=share(rise))
+    before = values[-1 - len(values) // 5]
+    if values[-1] < 0.97 * before:
+        return texts("search.figure.losses.falling", trial=leader.number, fall=share(1 - values[-1] / before))
+    return texts("search.figure.losses.level", trial=leader.number, share=at)

@@ -1,0 +1,233 @@
+"""The pieces that a report's page is made of, as plain values.
+
+Each piece is drawn by the macro of `templates/pieces.html` that has its name. All of a piece's text is plain: the templates escape it and
+spell out hidden characters, so nobody who builds a page handles HTML. Where a builder has nothing to show, it returns None.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """A paragraph; `kind` is its class in the style sheet: kind, question, ask, note, best or none."""
+
+    text: str
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bullets:
+    """A list of sentences."""
+
+    items: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Names and what they are; pairs without a value are left out."""
+
+    pairs: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A sentence that ends in a link to a file of the report's folder or to a section of the page.
+
+    Raises:
+        ValueError: the address could leave the report's folder.
+    """
+
+    title: str
+    address: str
+    before: str = ""
+    after: str = ""
+
+    def __post_init__(self) -> None:
+        if ":" in self.address or self.address.startswith(("/", "\\")) or ".." in self.address:
+            raise ValueError(f"a report links only to its own folder, not to '{self.address}'")
+
+
+@dataclass(frozen=True, slots=True)
+class PageTable:
+    """A table that scrolls by itself.
+
+    Attributes:
+        head: the headings [columns].
+        rows: the cells [rows][columns].
+        numeric: headings of the columns that hold numbers; they are aligned right.
+        chosen: the row that stands out, -1 for none.
+        pinned: the first two columns stay where they are while the others scroll.
+    """
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numeric: Sequence[str] = ()
+    chosen: int = -1
+    pinned: bool = False
+
+    @property
+    def kinds(self) -> list[str]:
+        """The style of each column: numbers, long text or short text."""
+        return [self._kind(place, name) for place, name in enumerate(self.head)]
+
+    def _kind(self, place: int, name: str) -> str:
+        if name in self.numeric:
+            return "number"
+        long = any(len(row[place]) > 40 for row in self.rows)
+        return "long" if long else "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The table behind a figure, folded: its first rows, the file that has all of them, and what its columns mean."""
+
+    title: str
+    table: PageTable
+    file: Link
+    meanings: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class FigureSection:
+    """A figure under the question that it answers, with sentences that read it; without `plot` the sentences stand alone.
+
+    Attributes:
+        name: a plain name; the section's anchor is `about-NAME`.
+        title: the section's heading.
+        question: what the figure answers.
+        reading: the sentences that say what it shows.
+        plot: the figure's data and layout as JSON values.
+        numbers: the table behind it.
+    """
+
+    name: str
+    title: str
+    question: str
+    reading: Sequence[str]
+    plot: Mapping[str, Any] | None = None
+    numbers: Numbers | None = None
+
+    @property
+    def notes(self) -> list[str]:
+        """The remarks below the figure."""
+        meta = (self.plot or {}).get("layout", {}).get("meta") or {}
+        return [meta[key] for key in ("thinned", "note") if meta.get(key)]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A titled table beside another one."""
+
+    title: str
+    table: PageTable
+
+
+@dataclass(frozen=True, slots=True)
+class SideBySide:
+    """Tables beside each other where the page is wide enough."""
+
+    parts: Sequence[Part]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section of the page with a heading."""
+
+    anchor: str
+    title: str
+    contents: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One number of a result, large, with its name above and a remark below."""
+
+    name: str
+    value: str
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The box with the result of a search: what was selected, its numbers, and how far to trust them."""
+
+    title: str
+    summary: Sequence[Any] = ()
+    values: Sequence[Value] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One claim with its verdict, the sentence that gives its numbers, and links to the figures that show them."""
+
+    text: str
+    judgement: str
+    judgement_text: str
+    sentence: str
+    figures: Sequence[Link]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """The box with the verdicts of a comparison."""
+
+    title: str
+    note: str
+    claims: Sequence[Claim]
+
+
+@dataclass(frozen=True, slots=True)
+class Warnings:
+    """The box of warnings."""
+
+    title: str
+    items: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Links to the page's sections."""
+
+    links: Sequence[Link]
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """The last line of the page."""
+
+    text: str
+    link: Link | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A whole page.
+
+    Attributes:
+        window: the title of the browser's window.
+        language: the code of its language.
+        kind: the line above the heading: which kind of report it is, and as of when.
+        heading: the study's name.
+        question: what the study asks, in its author's words.
+        introduction: paragraphs about what was done.
+        pieces: everything else in order; None is left out.
+        script_texts: the sentences of the page's script: `switch`, `save` and `failed`.
+    """
+
+    window: str
+    language: str
+    kind: str
+    heading: str
+    question: str
+    introduction: Sequence[str]
+    pieces: Sequence[Any]
+    script_texts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def plots(self) -> dict[str, Mapping[str, Any]]:
+        """Every figure's data and layout by its name."""
+        sections = [piece for piece in self.pieces if isinstance(piece, FigureSection)]
+        return {section.name: section.plot for section in sections if section.plot}

@@ -1,0 +1,105 @@
+"""How a study was done, as names and what they are, and what torch registers of the network."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hpsearch.reporting.formatting import duration, number, sentences, visible
+from hpsearch.reporting.locales import ENGLISH, Texts
+from hpsearch.reporting.summary import settings_of
+from hpsearch.storage import StudyRecord
+from hpsearch.trial import UNSAID
+
+
+def protocol(record: StudyRecord, texts: Texts = ENGLISH) -> list[tuple[str, str]]:
+    """Return how the study was done; a pair without a value does not apply to it."""
+    study, training, search = (settings_of(record, name) for name in ("study", "training", "search"))
+    data, result = record.data, record.result
+    rows = {
+        "trials": _trials(search, texts),
+        "budget": _budget(training, texts),
+        "folds": _folds(record, texts),
+        "sampler": _sampler(search, texts),
+        "pruner": number(search.get("pruner") or texts("search.protocol.none")),
+        "replicates": _replicates(settings_of(record, "confirm"), texts),
+        "seed": number(study.get("seed")).replace(",", ""),
+        "precision": _given(training, "precision"),
+        "data": visible(data.get("source") or "", 400),
+        "fingerprint": visible(data.get("hash") or "", 100),
+        "notices": sentences(visible(notice, 300) for notice in data.get("notices") or []),
+        "device": visible(result.get("device") or "", 100),
+        "versions": _versions(result),
+        "distinct": _given(result, "distinct"),
+        "time": duration(float(result["seconds"])) if result.get("seconds") else "",
+    }
+    return [(texts(f"search.protocol.{name}"), text) for name, text in rows.items()]
+
+
+def _given(table: Mapping[str, Any], name: str) -> str:
+    """Return a value of a table, "" where it has none."""
+    return "" if table.get(name) is None else number(table[name])
+
+
+def _trials(search: Mapping[str, Any], texts: Texts) -> str:
+    trials, timeout = number(search.get("trials")), search.get("timeout")
+    if not isinstance(timeout, int | float):
+        return trials
+    return texts("search.protocol.timeout", trials=trials, time=duration(float(timeout)))
+
+
+def _budget(training: Mapping[str, Any], texts: Texts) -> str:
+    """Return what each trial trained for; where the study did not give it, the default that the search took."""
+    if not training:
+        return "–"
+    given = [(name, training[name]) for name in ("epochs", "updates", "examples") if training.get(name)]
+    budget = texts.listing([f"{number(amount)} {unit}" for unit, amount in given or [UNSAID]])
+    if not training.get("patience"):
+        return budget
+    return texts("search.protocol.patience", budget=budget, evaluations=number(training["patience"]))
+
+
+def _folds(record: StudyRecord, texts: Texts) -> str:
+    """Say how a study with folds was done, "" without folds."""
+    folds = max((len(trial.folds) for trial in record.trials), default=0)
+    return texts("search.protocol.folds_text", folds=folds) if folds else ""
+
+
+def _sampler(search: Mapping[str, Any], texts: Texts) -> str:
+    sampler = number(search.get("sampler") or "–")
+    if not search.get("lag"):
+        return sampler
+    return texts("search.protocol.lag", sampler=sampler, lag=number(search["lag"]))
+
+
+def _replicates(confirm: Mapping[str, Any], texts: Texts) -> str:
+    trials, ensemble = confirm.get("trials"), confirm.get("ensemble")
+    if not isinstance(trials, int):
+        return ""
+    text = texts("search.protocol.none")
+    if trials:
+        seeds = number(confirm.get("seeds"))
+        text = texts("search.protocol.replicates_text", trials=texts.count("trial", trials), seeds=seeds)
+    if isinstance(ensemble, int) and ensemble > 1:
+        return texts("search.protocol.ensemble", replicates=text, networks=number(ensemble))
+    return text
+
+
+def _versions(result: Mapping[str, Any]) -> str:
+    versions = (result.get("versions") or {}).items()
+    return ", ".join(f"{visible(name, 40)} {visible(version, 40)}" for name, version in versions)
+
+
+def registered_modules(record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Say what torch registers of the best network, and what of the same layers in a plain list; "" where nobody looked."""
+    registered = record.result.get("registered")
+    if not isinstance(registered, Mapping):
+        return ""
+    modules, plain = registered["module_list"], registered["plain_list"]
+    moved = [number(float(distance), digits=3) for distance in registered["moved"]]
+    return texts(
+        "search.parameters.registered",
+        tensors=texts.count("tensor", modules["tensors"]),
+        numbers=f"{modules['numbers']:,}",
+        unregistered=texts.count("tensor", plain["tensors"]),
+        error=visible(registered.get("error", texts("search.parameters.nothing")), 200),
+        moved=texts.listing(moved),
+    )

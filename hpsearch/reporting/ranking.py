@@ -1,0 +1,113 @@
+"""Which trials may be called the best, in which order, and which hyperparameters a study searches. Standard library only."""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from math import isfinite
+from typing import Any
+
+from hpsearch.reporting.formatting import MetricFormat, visible
+from hpsearch.storage import StudyRecord, TrialRecord
+from hpsearch.trial import FAILED
+
+WIDTH_OF_A_LAYER = re.compile(r"width_\d{1,3}")
+
+
+def usable(trial: TrialRecord) -> bool:
+    """Whether a trial may be called the best: trained to its end, not failed, with a value of its own."""
+    ended = trial.state == "complete" and trial.outcome not in FAILED
+    return ended and trial.value is not None and isfinite(trial.value)
+
+
+def ranked(record: StudyRecord) -> list[TrialRecord]:
+    """Return the usable trials without repeats, best first; trials of one value in the order of their validation loss."""
+    return list(_ranked(record))
+
+
+@lru_cache(maxsize=2)
+def _ranked(record: StudyRecord) -> tuple[TrialRecord, ...]:
+    trials = [trial for trial in record.trials if usable(trial) and trial.repeats is None]
+    return tuple(sorted(trials, key=lambda trial: trial.rank(record.direction)))
+
+
+def best(record: StudyRecord) -> TrialRecord | None:
+    """Return the trial that the search selected; while it runs, the best so far."""
+    number = record.result.get("trial")
+    if number is not None:
+        for trial in record.trials:
+            if trial.number == number:
+                return trial
+    return next(iter(_ranked(record)), None)
+
+
+def ended(trial: TrialRecord) -> bool:
+    """Whether a trial is neither training nor waiting."""
+    return trial.state not in ("running", "waiting")
+
+
+def with_value(record: StudyRecord) -> list[TrialRecord]:
+    """Return the trials that ended with a value."""
+    return [trial for trial in record.trials if ended(trial) and trial.value is not None]
+
+
+def with_all_objectives(record: StudyRecord) -> list[TrialRecord]:
+    """Return the ranked trials that have a value in each of several objectives; none where there is one objective."""
+    wanted = len(record.objectives)
+    if not wanted:
+        return []
+    return [trial for trial in ranked(record) if len(trial.values) == wanted and all(map(isfinite, trial.values))]
+
+
+def close_to(trials: Sequence[TrialRecord], metric: MetricFormat) -> float:
+    """Return how far from the best value is still close: a percentage point, else a twentieth of the values' range."""
+    if metric.percent:
+        return 0.01
+    values = [trial.value for trial in trials if usable(trial) and trial.value is not None]
+    return 0.05 * abs(max(values) - min(values))
+
+
+@lru_cache(maxsize=2)
+def _names_in_trials(record: StudyRecord) -> tuple[str, ...]:
+    """Return the names of all hyperparameters that the trials have, in the order in which they first occur."""
+    return tuple(dict.fromkeys(name for trial in record.trials for name in trial.params))
+
+
+def space_of(record: StudyRecord) -> dict[str, Any]:
+    """Return each hyperparameter's domain as {low, high, ...}, a list of at least two choices, or a plain value.
+
+    A width per layer (`width_1`, `width_2`, ...) has the domain of `width`.
+    """
+    space = record.settings.get("space")
+    domains = {name: _domain_of(given) for name, given in space.items()} if isinstance(space, Mapping) else {}
+    layers = [name for name in _names_in_trials(record) if WIDTH_OF_A_LAYER.fullmatch(name)]
+    if not layers or "width" not in domains:
+        return domains
+    expanded: dict[str, Any] = {}
+    for name, domain in domains.items():
+        own = sorted(layers, key=lambda layer: (len(layer), layer)) if name == "width" else [name]
+        expanded |= dict.fromkeys(own, domain)
+    return expanded
+
+
+def _domain_of(given: Any) -> Any:
+    """Return a domain as it is used: lists of one choice as that choice, tables that are no range as text."""
+    if isinstance(given, Mapping) and isinstance(given.get("values"), list | tuple):
+        given = given["values"]
+    if isinstance(given, list | tuple):
+        return list(given) if len(given) != 1 else given[0]
+    if not isinstance(given, Mapping):
+        return given
+    is_range = is_number(given.get("low")) and is_number(given.get("high"))
+    return dict(given) if is_range else visible(given)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a finite number, and no truth value."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+
+
+def hyperparameters(record: StudyRecord) -> list[str]:
+    """Return the names of all searched hyperparameters: in the study's order, then what else the trials have."""
+    space = space_of(record)
+    varied = [name for name, domain in space.items() if isinstance(domain, dict | list)]
+    return [*varied, *(name for name in _names_in_trials(record) if name not in space)]

@@ -1,0 +1,272 @@
+"""The page of a search: what was asked, what came out, what to beware of, then the evidence under the questions that it answers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from hpsearch.reporting import pieces
+from hpsearch.reporting.figures import FIGURES, Figure
+from hpsearch.reporting.figures.pareto import trade_off
+from hpsearch.reporting.formatting import MetricFormat, readable, visible
+from hpsearch.reporting.locales import ENGLISH, Texts
+from hpsearch.reporting.phrases import usable_trials
+from hpsearch.reporting.protocol import protocol, registered_modules
+from hpsearch.reporting.ranking import best, ranked
+from hpsearch.reporting.rendering import document, figure_json
+from hpsearch.reporting.selection import model, off_front, trials_of, why
+from hpsearch.reporting.summary import best_network, introduction, result_values, settings_of
+from hpsearch.reporting.tables import TABLES, Frames
+from hpsearch.reporting.tables.writing import cells, leaders
+from hpsearch.reporting.trust import honesty
+from hpsearch.reporting.warnings import warnings
+from hpsearch.storage import StudyRecord
+
+MOST_COLUMNS = 100  # of the data's that the page lists
+PREVIEW = 20  # rows of a table that the page shows; the file has all of them
+SCRIPT_TEXTS = ("switch", "save", "failed")  # what the page's script says
+
+
+def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> str:
+    """Return the report as one HTML document."""
+    figures = [row for row in FIGURES.values() if record.trials and row.applies(record)]
+    settings = settings_of(record, "study")
+    closing = [
+        _parameters(record, tables, texts),
+        _hyperparameters(record, tables, texts),
+        _columns(record, texts),
+        _outcomes(record, tables, texts),
+        _protocol(record, texts),
+    ]
+    content = [
+        _result(record, texts),
+        _warnings(record, tables, texts),
+        _contents(record, figures, texts),
+        leaderboard(record, tables, texts),
+        *(_figure(row, record, tables, texts) for row in figures),
+        *closing,
+        _footer(record, texts),
+    ]
+    return document(
+        pieces.Page(
+            window=texts("search.window", name=visible(record.name, 100)),
+            language=texts.language,
+            kind=texts("search.kind", date=record.as_of),
+            heading=visible(settings.get("name") or record.name, 200),
+            question=visible(settings.get("question") or ""),
+            introduction=introduction(record, texts),
+            pieces=[piece for piece in content if piece is not None],
+            script_texts={key: texts(f"page.{key}") for key in SCRIPT_TEXTS},
+        )
+    )
+
+
+def _result(record: StudyRecord, texts: Texts) -> pieces.Result:
+    network = best_network(record, texts)
+    if not network:
+        key = "no_network" if record.trials else "no_trial"
+        return pieces.Result(texts("search.result.title"), [pieces.Paragraph(texts(f"search.result.{key}"), "best")])
+    title = texts("search.result.best_so_far")
+    if record.result:
+        title = texts("search.result.selected", model=model(len(trials_of(record.result)), texts))
+    summary = [
+        pieces.Paragraph(network, "best"),
+        pieces.Paragraph(why(record.result.get("choice"), MetricFormat.of(record), texts)),
+        pieces.Paragraph(off_front(record, texts)),
+        pieces.Paragraph(trade_off(record, texts)),
+    ]
+    return pieces.Result(title, summary, result_values(record, texts), honesty(record, texts))
+
+
+def _warnings(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Warnings | None:
+    edges = [row for row in tables["hyperparameters"].to_dict("records") if row["edge"]]
+    found = warnings(record, edges, texts)
+    return pieces.Warnings(texts("page.note"), found) if found else None
+
+
+def _contents(record: StudyRecord, figures: list[Figure], texts: Texts) -> pieces.Contents | None:
+    if not record.trials:
+        return None
+    anchors = {"leaderboard": texts("search.contents.leaderboard")}
+    anchors |= {f"about-{row.name}": _title(row, texts) for row in figures}
+    closing = ("parameters", "space", "columns", "outcomes", "protocol")
+    anchors |= {name: texts(f"search.contents.{name}") for name in closing if name != "columns" or _has_columns(record)}
+    return pieces.Contents([pieces.Link(title, f"#{anchor}") for anchor, title in anchors.items()])
+
+
+def _title(row: Figure, texts: Texts) -> str:
+    return texts.get(f"search.figure.{row.name}.title", row.description)
+
+
+def leaderboard(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> pieces.Section | None:
+    """Return the best trials, the selected one marked."""
+    board = leaders(tables)
+    if not len(board):
+        return None
+    metric, leader = MetricFormat.of(record), best(record)
+    numbers = board["trial"].tolist()
+    chosen = numbers.index(leader.number) if leader and leader.number in numbers else -1
+    names = {
+        "value": metric.name,
+        "standard_error": texts("search.leaderboard.standard_error"),
+        "seconds": texts("search.leaderboard.time"),
+    }
+    head = [names.get(name) or readable(name, 60) for name in board.columns]
+    table = pieces.PageTable(head, cells(board, metric), _numeric(board, head), chosen, pinned=True)
+    contents = [
+        pieces.Paragraph(_leaders_text(record, texts), "ask"),
+        table,
+        pieces.Link(texts("search.leaderboard.file"), "tables/trials.csv"),
+    ]
+    return pieces.Section("leaderboard", texts("search.leaderboard.title"), contents)
+
+
+def _leaders_text(record: StudyRecord, texts: Texts) -> str:
+    key = "highest" if MetricFormat.of(record).maximize else "lowest"
+    text = texts(f"search.leaderboard.{key}", trials=usable_trials(record, texts))
+    if not record.result.get("fresh"):
+        return text
+    networks = len(trials_of(record.result))
+    key = "selected_first" if networks > 1 else "selected"
+    return f"{text} {texts(f'search.leaderboard.{key}', networks=networks)}"
+
+
+def _numeric(table: pd.DataFrame, head: list[str]) -> list[str]:
+    """Return the headings of the columns that hold numbers."""
+    return [title for title, name in zip(head, table.columns, strict=True) if table[name].dtype.kind in "if"]
+
+
+def _figure(row: Figure, record: StudyRecord, tables: Frames, texts: Texts) -> pieces.FigureSection:
+    drawn = row.draw(tables, record, texts)
+    reading = row.reading(tables, record, texts)
+    return pieces.FigureSection(
+        name=row.name,
+        title=_title(row, texts),
+        question=texts.get(f"search.figure.{row.name}.question", ""),
+        reading=[reading] if reading else [],
+        plot=None if drawn is None else figure_json(drawn),
+        numbers=None if drawn is None else _numbers(row.table, record, tables, texts),
+    )
+
+
+def _numbers(name: str, record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Numbers:
+    """Return the table behind a figure: its first rows, what its columns mean, and the file with all of them."""
+    table, metric = tables[name], MetricFormat.of(record)
+    head = list(table.columns)
+    first = pieces.PageTable(head, cells(table.head(PREVIEW), metric), _numeric(table, head))
+    before = texts("search.numbers.file")
+    if len(table) > PREVIEW:
+        before = texts("search.numbers.first_rows", shown=PREVIEW, rows=f"{len(table):,}")
+    after = ""
+    if "thinned" in table.attrs:
+        drawn, of = table.attrs["thinned"]
+        after = texts("search.numbers.curves_thinned", drawn=f"{drawn:,}", of=f"{of:,}")
+    address = f"tables/{name}.csv"
+    meanings = [(column.name, _meaning(name, column, texts)) for column in TABLES[name].columns]
+    file = pieces.Link(address, address, before, after)
+    return pieces.Numbers(texts("page.numbers"), first, file, pieces.Facts(meanings))
+
+
+def _meaning(table: str, column: Any, texts: Texts) -> str:
+    meaning = texts.get(f"search.column.{table}.{column.name}", column.meaning)
+    return texts("search.numbers.with_unit", meaning=meaning, unit=column.unit) if column.unit else meaning
+
+
+def _parameters(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Section | None:
+    rows = tables["parameters"].to_dict("records")
+    if not rows:
+        return None
+    learned = [row for row in rows if row["kind"] == "parameter"]
+    chosen = [row for row in rows if row["kind"] == "hyperparameter"]
+    parts = [_learned(learned, texts)] if learned else []
+    parts.append(_chosen(chosen, texts))
+    contents = [
+        pieces.Paragraph(texts("search.parameters.introduction"), "ask"),
+        pieces.SideBySide(parts),
+        pieces.Paragraph(registered_modules(record, texts), "note"),
+        pieces.Link("tables/parameters.csv", "tables/parameters.csv", texts("search.numbers.file")),
+    ]
+    return pieces.Section("parameters", texts("search.parameters.title"), contents)
+
+
+def _learned(rows: list[Mapping[str, Any]], texts: Texts) -> pieces.Part:
+    """Return the tensors, with how many numbers they hold together."""
+    head = [texts(f"search.parameters.{name}") for name in ("tensor", "shape", "numbers")]
+    total = f"{sum(row['count'] for row in rows):,}"
+    body = [[row["name"], row["value"], f"{row['count']:,}"] for row in rows]
+    body.append([texts("search.parameters.together"), "", total])
+    return pieces.Part(texts("search.parameters.learned", total=total), pieces.PageTable(head, body, head[1:]))
+
+
+def _chosen(rows: list[Mapping[str, Any]], texts: Texts) -> pieces.Part:
+    head = [texts(f"search.parameters.{name}") for name in ("name", "value", "set_by")]
+    body = [[readable(row["name"], 60), row["value"], _setter(row["set_by"])] for row in rows]
+    return pieces.Part(texts("search.parameters.chosen", total=len(rows)), pieces.PageTable(head, body))
+
+
+def _setter(text: str) -> str:
+    """Return who sets a value, without from which rows."""
+    return text.partition(":")[0].partition(",")[0]
+
+
+def _hyperparameters(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Section | None:
+    table = tables["hyperparameters"]
+    if not len(table):
+        return None
+    third = "selected" if record.result else "best"
+    head = [texts(f"search.space.{name}") for name in ("hyperparameter", "allowed", third, "edge")]
+    rows = cells(table[["hyperparameter", "domain", "best", "edge"]])
+    body = [[readable(name, 60), domain, value or _fixed(domain), edge] for name, domain, value, edge in rows]
+    return pieces.Section("space", texts("search.space.title"), [pieces.PageTable(head, body)])
+
+
+def _fixed(domain: str) -> str:
+    """Return the value of a hyperparameter that the study fixed."""
+    return domain.partition("fixed at ")[2] or "–"
+
+
+def _data_columns(record: StudyRecord) -> list[Mapping[str, Any]]:
+    return [column for column in record.data.get("columns") or [] if isinstance(column, Mapping)]
+
+
+def _has_columns(record: StudyRecord) -> bool:
+    return bool(_data_columns(record))
+
+
+def _columns(record: StudyRecord, texts: Texts) -> pieces.Section | None:
+    """Return how a table was read and what became of its columns, where the study's data are one."""
+    columns = _data_columns(record)
+    if not columns:
+        return None
+    head = [texts(f"search.columns.{name}") for name in ("column", "kind", "inputs", "remark")]
+    keys = ("name", "kind", "inputs", "note")
+    body = [[visible(column.get(key) or "", 200) for key in keys] for column in columns[:MOST_COLUMNS]]
+    contents: list[Any] = [
+        pieces.Paragraph(texts("search.columns.introduction"), "ask"),
+        pieces.Bullets([visible(line, 300) for line in record.data.get("reading") or []]),
+        pieces.PageTable(head, body, head[2:3]),
+    ]
+    more = len(columns) - MOST_COLUMNS
+    if more > 0:
+        contents.append(pieces.Paragraph(texts("search.columns.more", columns=f"{more:,}"), "note"))
+    return pieces.Section("columns", texts("search.columns.title"), contents)
+
+
+def _outcomes(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Section | None:
+    table = tables["outcomes"]
+    if not len(table):
+        return None
+    trials = texts.count("trial", len(record.trials))
+    usable = texts("search.outcomes.usable", usable=f"{len(ranked(record)):,}", trials=trials)
+    head = [texts(f"search.outcomes.{name}") for name in ("outcome", "trials", "meaning")]
+    contents = [pieces.Paragraph(usable, "ask"), pieces.PageTable(head, cells(table), head[1:2])]
+    return pieces.Section("outcomes", texts("search.outcomes.title"), contents)
+
+
+def _protocol(record: StudyRecord, texts: Texts) -> pieces.Section:
+    return pieces.Section("protocol", texts("search.protocol.title"), [pieces.Facts(protocol(record, texts))])
+
+
+def _footer(record: StudyRecord, texts: Texts) -> pieces.Footer:
+    link = pieces.Link("tables/columns.csv", "tables/columns.csv", texts("search.footer.columns"))
+    return pieces.Footer(texts("search.footer.text", date=record.as_of), link)

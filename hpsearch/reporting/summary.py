@@ -1,0 +1,222 @@
+"""What was asked and what came out, in sentences for a reader who was not there.
+
+Every sentence is made from the record's numbers; where a number is missing the sentence is left out, never guessed. Standard library only.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from hpsearch.data.metrics import METRICS
+from hpsearch.data.tasks import TASKS
+from hpsearch.reporting.formatting import SPACE, MetricFormat, number, sentence, visible
+from hpsearch.reporting.locales import ENGLISH, Texts
+from hpsearch.reporting.phrases import all_trials, network, setting, usable_trials
+from hpsearch.reporting.pieces import Value
+from hpsearch.reporting.ranking import best, space_of
+from hpsearch.reporting.selection import of_trials, trials_of
+from hpsearch.reporting.trust import always, beside, mean_remark
+from hpsearch.storage import StudyRecord, TrialRecord
+from hpsearch.storage.results import mean_of, test_of
+
+OF_THE_NETWORK = re.compile(r"depth|width|width_\d+|activation|initialization|taper")  # said by the network's shape
+MOST_LAYERS = 100
+
+
+def settings_of(record: StudyRecord, name: str) -> Mapping[str, Any]:
+    """Return one table of the study's settings, {} where it has none."""
+    table = record.settings.get(name)
+    return table if isinstance(table, Mapping) else {}
+
+
+def introduction(record: StudyRecord, texts: Texts = ENGLISH) -> list[str]:
+    """Say on which data what was predicted, and why with this head, loss and metric."""
+    return [line for line in (_data(record, texts), _task(record, texts)) if line]
+
+
+def _data(record: StudyRecord, texts: Texts) -> str:
+    """Say how many rows and inputs the data have, and how the rows were split."""
+    data = record.data
+    rows = {name: amount for name, amount in (data.get("rows") or {}).items() if isinstance(amount, int)}
+    folds = rows.pop("folds", None)  # a number of divisions, not of rows
+    title = visible(data.get("title") or data.get("name") or texts("search.asked.untitled"), 200)
+    if not rows:
+        return f"{title}."
+    parts = [
+        texts("search.asked.part", rows=f"{amount:,}", part=texts.get(f"search.rows.{name}", name))
+        for name, amount in rows.items()
+    ]
+    split = texts.listing(parts)
+    if folds:
+        split = texts("search.asked.first_fold", split=split, folds=number(folds))
+    inputs = _inputs(data, texts)
+    if not any(rows.values()):
+        return f"{title}; {split}."
+    return texts("search.asked.data", title=title, rows=f"{sum(rows.values()):,}", inputs=inputs, split=split)
+
+
+def _inputs(data: Mapping[str, Any], texts: Texts) -> str:
+    """Return `each 8 × 8 (64 inputs)`."""
+    sides = [number(side) for side in data.get("shape") or []]
+    inputs = number(data.get("inputs"))
+    if len(sides) < 2:
+        return texts("search.asked.inputs", inputs=inputs)
+    return texts("search.asked.shape", shape=" × ".join(sides), inputs=inputs)
+
+
+def _task(record: StudyRecord, texts: Texts) -> str:
+    data = record.data
+    task = data.get("task")
+    if not task:
+        return ""
+    classes = number(data.get("outputs"))
+    known = texts.has(f"search.task.{task}")
+    kind = texts(f"search.task.{task}", classes=classes) if known else f"{sentence(visible(task, 40))}."
+    sentences = [kind]
+    if data.get("task_reason"):
+        sentences.append(f"{sentence(visible(data['task_reason'], 300)).rstrip('.')}.")
+    head_and_loss = _head_and_loss(record, texts)
+    if head_and_loss:
+        sentences.append(head_and_loss)
+        if task in TASKS:
+            sentences.append(TASKS[task].reason)
+    if data.get("metric"):
+        better = "higher" if data.get("direction") == "maximize" else "lower"
+        sentences.append(texts(f"search.asked.{better}", metric=_metric_title(record)))
+    return " ".join(sentences)
+
+
+def _head_and_loss(record: StudyRecord, texts: Texts) -> str:
+    data = record.data
+    parts = []
+    if data.get("head"):
+        parts.append(texts("search.asked.head", head=visible(data["head"], 60)))
+    if data.get("loss"):
+        balanced = settings_of(record, "training").get("class_weights") == "balanced"
+        key = "search.asked.balanced_loss" if balanced else "search.asked.loss"
+        parts.append(texts(key, loss=visible(data["loss"], 60)))
+    return f"{sentence(texts.listing(parts))}." if parts else ""
+
+
+def _metric_title(record: StudyRecord) -> str:
+    metric = METRICS.get(str(record.data.get("metric")))
+    if metric is None:
+        return MetricFormat.of(record).name
+    return metric.title[0].lower() + metric.title[1:]
+
+
+def best_network(record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Describe the best network in one sentence, of an ensemble its first one; "" where there is none."""
+    leader = best(record)
+    if leader is None:
+        return ""
+    described = _described(record, leader, texts)
+    trials = trials_of(record.result)
+    if len(trials) > 1:
+        ensemble = sentence(of_trials(trials, texts))
+        return texts("search.result.ensemble", ensemble=ensemble, first=described)
+    return f"{sentence(described)}."
+
+
+def _described(record: StudyRecord, leader: TrialRecord, texts: Texts) -> str:
+    """Return the layers, then how they were trained."""
+    shape = _shape(record, leader)
+    params = dict(leader.params)
+    layers = []
+    if shape:
+        params = {name: value for name, value in params.items() if not OF_THE_NETWORK.fullmatch(name)}
+        layers.append(network(shape["widths"], str(shape.get("activation") or ""), texts))
+        if "dropout" in params:
+            layers.append(setting("dropout", params.pop("dropout"), texts))
+    optimizer = params.pop("optimizer", None)
+    trained = texts.listing([setting(name, value, texts) for name, value in params.items()])
+    if optimizer:
+        key = "search.result.trained_with" if trained else "search.result.trained"
+        trained = texts(key, optimizer=visible(optimizer, 40), settings=trained)
+    return "; ".join(filter(None, [", ".join(layers), trained]))
+
+
+def _shape(record: StudyRecord, leader: TrialRecord) -> Mapping[str, Any]:
+    """Return the confirmed architecture; before that what the hyperparameters say of it, {} where they do not say enough."""
+    known = record.result.get("architecture")
+    if isinstance(known, Mapping) and isinstance(known.get("widths"), list):
+        return known
+    values = {name: value for name, value in space_of(record).items() if not isinstance(value, dict | list)}
+    values |= leader.params
+    depth = values.get("depth")
+    if not isinstance(depth, int) or not 0 <= depth <= MOST_LAYERS or values.get("taper", 1) != 1:
+        return {}
+    widths = [values.get(f"width_{layer}", values.get("width")) for layer in range(1, depth + 1)]
+    if not all(isinstance(width, int) for width in widths):
+        return {}
+    return {"widths": widths, "activation": values.get("activation")}
+
+
+def result_values(record: StudyRecord, texts: Texts = ENGLISH) -> list[Value]:
+    """Return the numbers of the result: test, baseline, validation, size, trial."""
+    leader, trials = best(record), trials_of(record.result)
+    if leader is None:
+        return []
+    if len(trials) > 1:
+        return _ensemble_values(record, trials, texts)
+    values = _scores(record, texts)
+    parameters = record.result.get("parameters") or leader.parameters
+    if parameters:
+        values.append(_size(parameters, texts))
+    of_all = texts("search.result.of_trials", trials=all_trials(record, texts))
+    return [*values, Value(texts("search.result.trial"), str(leader.number), of_all)]
+
+
+def _ensemble_values(record: StudyRecord, trials: list[int], texts: Texts) -> list[Value]:
+    networks = texts.count("network", len(trials))
+    members = texts("search.result.mean_of_predictions", trials=texts.listing(map(str, trials)))
+    values = [Value(texts("search.result.model"), networks, members), *_scores(record, texts)]
+    parameters = (record.result.get("choice") or {}).get("parameters")
+    return [*values, _size(parameters, texts)] if parameters else values
+
+
+def _size(parameters: int, texts: Texts) -> Value:
+    return Value(texts("search.result.parameters"), number(parameters), texts("search.result.learned"))
+
+
+def _scores(record: StudyRecord, texts: Texts) -> list[Value]:
+    """Return the test score and the validation score, each with the baseline beside it where that is known on the same rows."""
+    test, validation, baseline = _test(record, texts), _validation(record, texts), _baseline(record, texts)
+    return [value for value in (test, baseline, validation) if value is not None]
+
+
+def _test(record: StudyRecord, texts: Texts) -> Value | None:
+    metric, test = MetricFormat.of(record), test_of(record.result)
+    if not test:
+        return None
+    remarks = []
+    low, high = test.get("low"), test.get("high")
+    if low is not None and high is not None:
+        remarks.append(texts("search.trust.interval", interval=metric.between(low, high)))
+    if test.get("rows"):
+        remarks.append(texts.count("row", test["rows"]).replace(" ", SPACE))
+    name = texts("search.result.test", metric=metric.name)
+    return Value(sentence(name), metric.text(test.get("value")), ", ".join(remarks))
+
+
+def _validation(record: StudyRecord, texts: Texts) -> Value | None:
+    """Return the mean over fresh seeds, else the search's best value; an ensemble that was not judged has neither."""
+    metric, mean = MetricFormat.of(record), mean_of(record.result)
+    several = len(trials_of(record.result)) > 1
+    name = sentence(texts("search.result.validation", metric=metric.name))
+    if mean:
+        remark = mean_remark(metric, mean, "further" if several else "fresh", texts)
+        return Value(name, metric.text(mean["value"]), remark)
+    leader = best(record)
+    if several or leader is None:
+        return None
+    value = record.result.get("validation", leader.value)
+    return Value(name, metric.text(value), texts("search.result.best_of", trials=usable_trials(record, texts)))
+
+
+def _baseline(record: StudyRecord, texts: Texts) -> Value | None:
+    metric, both = MetricFormat.of(record), beside(record)
+    if both is None:
+        return None
+    name = texts(f"search.result.baseline_{both.rows}", metric=metric.name)
+    return Value(sentence(name), metric.text(both.baseline), always(record, texts))

@@ -1,0 +1,171 @@
+"""Tables of a result: the best trials on fresh seeds, several objectives, and the predictions of single rows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from hpsearch.reporting.ranking import with_all_objectives
+from hpsearch.reporting.tables.table import OUTCOME, TRIAL, Column, Frames, Row, Table, frame
+from hpsearch.statistics.pareto import on_front
+from hpsearch.storage import StudyRecord, TrialRecord
+from hpsearch.storage.results import networks_of, test_of
+
+CONFIRMED = (
+    Column("trial", "", "the trial's number; empty for the ensemble"),
+    Column(
+        "what", "", "search: its value there; fresh seed: one run; mean: over those; test rows: the selected model's"
+    ),
+    Column("seed", "", "of a run on a fresh seed, from 0"),
+    Column("value", "metric", "the study's metric, on the validation rows or on the test rows"),
+    Column("value_low", "metric", "lower end of the 95 % interval: Student's over seeds, on test rows over rows"),
+    Column("value_high", "metric", "upper end of the 95 % interval"),
+    Column("runs", "count", "runs of the mean; a failed one counts with the metric's worst value"),
+    OUTCOME,
+    Column("kept", "", "yes: the selected network is this run's, or the row is that of the selected ensemble"),
+)
+
+
+def _confirmed(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    """Return each confirmed trial's value in the search, its runs on fresh seeds and their mean; then the selected model on test rows.
+
+    An ensemble has no trial; its mean is there where it was judged.
+    """
+    result, choice = record.result, record.result.get("choice")
+    rows: list[Row] = []
+    for trial in result.get("confirmed") or []:
+        rows += _of_trial(trial, selected=(result.get("trial"), result.get("seed")))
+    if not rows:
+        return frame(CONFIRMED, rows)
+    is_ensemble = len(networks_of(result)) > 1
+    if choice:
+        ensemble = choice["ensemble"]
+        mean = _scored(None, "mean", ensemble["value"], ensemble, selected=is_ensemble)
+        rows.append(mean | {"runs": choice["seeds"]})
+    test = test_of(result)
+    if test:
+        seed = None if is_ensemble else result.get("seed")
+        trial = None if is_ensemble else result["trial"]
+        rows.append(_scored(trial, "test rows", test["value"], test, seed=seed, selected=True))
+    return frame(CONFIRMED, rows)
+
+
+def _of_trial(trial: Mapping[str, Any], selected: tuple[int | None, int | None]) -> list[Row]:
+    """Return a confirmed trial's rows; `selected` is the trial and the seed of the selected network."""
+    number, runs = trial["trial"], trial["runs"]
+    rows: list[Row] = [_scored(number, "search", trial["search"], selected=selected == (number, None))]
+    for run in runs:
+        seed = run["seed"]
+        row = _scored(number, "fresh seed", run["value"], seed=seed, selected=selected == (number, seed))
+        rows.append(row | {"outcome": run["outcome"]})
+    rows.append(_scored(number, "mean", trial["value"], trial) | {"runs": len(runs)})
+    return rows
+
+
+def _scored(
+    trial: int | None,
+    what: str,
+    value: float | None,
+    ends: Mapping[str, Any] | None = None,
+    *,
+    seed: int | None = None,
+    selected: bool = False,
+) -> dict[str, Any]:
+    """Return one row; `ends` has the ends of its interval."""
+    low, high = ((ends or {}).get(end) for end in ("low", "high"))
+    row = {"trial": trial, "what": what, "seed": seed, "value": value, "value_low": low, "value_high": high}
+    return row | {"kept": "yes" if selected else None}
+
+
+PARETO = (
+    TRIAL,
+    Column(
+        "<objective>",
+        "",
+        "one column for each objective, where the study has several: its value on the validation rows",
+    ),
+    Column("front", "", "yes: no other trial is as good in every objective and better in one"),
+)
+
+
+def _pareto(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    """Return each usable trial's values in several objectives, those on the front first; no row where there is one objective."""
+    if not record.objectives:
+        return frame(PARETO, [])
+    trials, maximize = with_all_objectives(record), [better == "maximize" for better in record.objectives.values()]
+    front = on_front([trial.values for trial in trials], maximize)
+    pairs = sorted(zip(trials, front, strict=True), key=lambda pair: not pair[1])
+    rows = [{"trial": trial.number, **_values(record, trial), "front": "yes" if on else None} for trial, on in pairs]
+    return frame(PARETO, rows, record.objectives)
+
+
+def _values(record: StudyRecord, trial: TrialRecord) -> dict[str, float | int]:
+    """Return a trial's values in several objectives by name; a count is an integer."""
+    named = zip(record.objectives, trial.values, strict=True)
+    return {name: round(value) if name == "parameters" else value for name, value in named}
+
+
+CONFUSION = (
+    Column("true", "", "the class of the rows"),
+    Column("predicted", "", "the class that the selected model took them for"),
+    Column("rows", "count", "rows of this class that were taken for that one"),
+    Column("of", "count", "all rows of this class"),
+    Column("share", "share", "rows divided by of"),
+)
+
+
+def _predicted(record: StudyRecord) -> Mapping[str, Any]:
+    return record.result.get("predicted") or {}
+
+
+def _confusion(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    """Return how many rows of each class were taken for each class; of many classes the most frequent confusions only."""
+    predicted = _predicted(record)
+    classes = predicted.get("classes") or []
+    cells: list[Any] = []
+    for label, counts in zip(classes, predicted.get("confusion") or [], strict=True):
+        cells += [(label, other, amount, sum(counts)) for other, amount in zip(classes, counts, strict=True)]
+    cells += predicted.get("pairs") or []
+    return frame(CONFUSION, [_cell(*cell) for cell in cells])
+
+
+def _cell(true: str, other: str, amount: int, of: int) -> Row:
+    return {"true": true, "predicted": other, "rows": amount, "of": of, "share": amount / of if of else None}
+
+
+PREDICTIONS = (
+    Column("true", "target", "the target's value of a row; of many rows a random choice"),
+    Column("predicted", "target", "the selected model's value"),
+    Column("error", "target", "predicted minus true"),
+)
+
+
+def _predictions(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    """Return single rows of a regression: the target's value and the selected model's, as far as both are numbers."""
+    points = [point for point in _predicted(record).get("points") or [] if None not in point]
+    pairs = [(float(true), float(made)) for true, made in points]
+    return frame(PREDICTIONS, [{"true": true, "predicted": made, "error": made - true} for true, made in pairs])
+
+
+ERRORS = (
+    Column("low", "target", "the lowest true value of a bin, which holds a tenth of the rows"),
+    Column("high", "target", "the highest"),
+    Column("rows", "count", "rows in this bin"),
+    Column("error_low", "target", "predicted minus true: the 10th percentile"),
+    Column("error", "target", "predicted minus true: the median"),
+    Column("error_high", "target", "predicted minus true: the 90th percentile"),
+)
+
+
+def _errors(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    """Return a regression's errors in bins of a tenth of the rows each, ordered by the target."""
+    names = ("low", "high", "rows", "error_low", "error", "error_high")
+    bins = _predicted(record).get("tenths") or []
+    return frame(ERRORS, [dict(zip(names, values, strict=True)) for values in bins])
+
+
+REPLICATES = Table("confirmed", "The best trials on fresh seeds", CONFIRMED, _confirmed)
+OBJECTIVES = Table("pareto", "Several objectives", PARETO, _pareto, optional=True)
+CLASSES = Table("confusion", "Which classes are confused", CONFUSION, _confusion, optional=True)
+ROWS = Table("predictions", "Predicted and true values", PREDICTIONS, _predictions, optional=True)
+BINS = Table("errors", "Errors along the target", ERRORS, _errors, optional=True)

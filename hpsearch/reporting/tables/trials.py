@@ -1,0 +1,237 @@
+"""Tables of the trials: all of them, the best, their curves, the course of the search, their times and their outcomes."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import pandas as pd
+
+from hpsearch.reporting.formatting import MetricFormat
+from hpsearch.reporting.ranking import hyperparameters, ranked, usable
+from hpsearch.reporting.tables.table import OUTCOME, TRIAL, VALUE, Column, Frames, Row, Table, end_of, frame, plain
+from hpsearch.storage import StudyRecord, TrialRecord
+from hpsearch.trial import History, Outcome
+
+LEADERS = 20
+MOST_EVALUATIONS = 300_000  # rows of the table of learning curves: 20 megabytes
+
+HYPERPARAMETER = Column(
+    "<hyperparameter>", "", "one column for each searched hyperparameter; empty where the trial has none"
+)
+PARAMETERS = Column("parameters", "count", "trainable numbers of the network")
+SECONDS = Column("seconds", "s", "wall time of the trial")
+
+TRIALS = (
+    TRIAL,
+    OUTCOME,
+    VALUE,
+    HYPERPARAMETER,
+    Column("validation_loss", "loss", "the loss on the validation rows at the best evaluation"),
+    Column("best_evaluation", "", "the evaluation, from 1, with the best metric"),
+    Column("evaluations", "count", "how often the network was evaluated"),
+    Column("examples", "count", "training examples seen, repeats of a row counted"),
+    PARAMETERS,
+    Column("started", "s", "start, since the study's first trial"),
+    SECONDS,
+    Column("repeats", "", "the earlier trial with the same hyperparameters whose result was taken over"),
+    Column("detail", "", "what happened, in words"),
+)
+LEADERBOARD = (
+    Column("rank", "", "1 is the best"),
+    TRIAL,
+    VALUE,
+    Column("standard_error", "metric", "of the value, over the folds of a cross-validation"),
+    HYPERPARAMETER,
+    PARAMETERS,
+    SECONDS,
+)
+
+
+@lru_cache(maxsize=1000)
+def column(name: str) -> str:
+    """Return the column of a hyperparameter; one that is called like a declared column gets a suffix."""
+    taken = {declared.name for declared in (*TRIALS, *LEADERBOARD)}
+    return f"{name} (hyperparameter)" if name in taken else name
+
+
+def _params(names: Sequence[str], trial: TrialRecord) -> dict[str, Any]:
+    return {column(name): plain(trial.params.get(name)) for name in names}
+
+
+def _examples(trial: TrialRecord) -> int:
+    """Return the examples trained; a repeat trained none."""
+    if not trial.history or trial.repeats is not None:
+        return 0
+    return trial.history.examples[-1] if len(trial.history) else 0
+
+
+def _trials(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    names = hyperparameters(record)
+    rows = [
+        {
+            "trial": trial.number,
+            "outcome": trial.outcome or trial.state,
+            "value": trial.value,
+            **_params(names, trial),
+            "validation_loss": trial.validation_loss,
+            "best_evaluation": trial.best_evaluation or None,
+            "evaluations": len(trial.history) if trial.history else None,
+            "examples": _examples(trial),
+            "parameters": trial.parameters,
+            "started": trial.started,
+            "seconds": trial.seconds,
+            "repeats": trial.repeats,
+            "detail": trial.detail,
+        }
+        for trial in record.trials
+    ]
+    return frame(TRIALS, rows, map(column, names))
+
+
+def _leaderboard(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    names = hyperparameters(record)
+    rows = [
+        {
+            "rank": rank,
+            "trial": trial.number,
+            "value": trial.value,
+            "standard_error": trial.standard_error,
+            **_params(names, trial),
+            "parameters": trial.parameters,
+            "seconds": trial.seconds,
+        }
+        for rank, trial in enumerate(ranked(record)[:LEADERS], 1)
+    ]
+    return frame(LEADERBOARD, rows, map(column, names))
+
+
+CURVES = (
+    Column(
+        "trial",
+        "",
+        f"the trial's number; of more than {MOST_EVALUATIONS:,} evaluations those of the best trials and an even choice of the rest",
+    ),
+    Column("evaluation", "", "counted from 1"),
+    Column("update", "count", "weight updates so far"),
+    Column("examples", "count", "training examples seen so far"),
+    Column("seconds", "s", "time in training so far"),
+    Column("training_loss", "loss", "mean over the batches since the evaluation before"),
+    Column("validation_loss", "loss", "the loss on the validation rows"),
+    Column("metric", "metric", "the study's metric on the validation rows"),
+)
+
+
+def _curves(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    columns: dict[str, list[Any]] = {declared.name: [] for declared in CURVES}
+    trials = _with_curves(record)
+    for trial in trials:
+        history = trial.history or History()
+        columns["trial"] += [trial.number] * len(history)
+        for name, values in history.columns().items():
+            columns[name] += values
+    table = pd.DataFrame(columns)
+    if len(trials) < len(record.trials):
+        table.attrs["thinned"] = (len(trials), len(record.trials))
+    return table
+
+
+def _with_curves(record: StudyRecord) -> Sequence[TrialRecord]:
+    """Return the trials whose curves are in the table: all of them, of very many the best and an even choice of the rest."""
+    total = sum(len(trial.history or ()) for trial in record.trials)
+    if total <= MOST_EVALUATIONS:
+        return record.trials
+    leading = {trial.number for trial in ranked(record)[:LEADERS]}
+    step = -(-total // MOST_EVALUATIONS)
+    return [trial for trial in record.trials if trial.number % step == 0 or trial.number in leading]
+
+
+PROGRESS = (
+    Column("axis", "", "what `position` counts: trial, examples or seconds"),
+    Column("position", "", "trial number; examples trained so far by all trials; seconds since the first trial began"),
+    TRIAL,
+    OUTCOME,
+    VALUE,
+    Column("best", "metric", "the best value of a usable trial so far"),
+)
+
+
+def _progress(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    ended = [trial for trial in record.trials if trial.value is not None and trial.state != "running"]
+    timed = [trial for trial in ended if trial.started is not None and trial.seconds is not None]
+    timed.sort(key=end_of)
+    examples = []
+    total = 0
+    for trial in timed or ended:
+        total += _examples(trial)
+        examples.append((total, trial))
+    rows = _steps(record, "trial", [(trial.number, trial) for trial in ended])
+    rows += _steps(record, "examples", examples)
+    rows += _steps(record, "seconds", [(end_of(trial), trial) for trial in timed])
+    return frame(PROGRESS, rows)
+
+
+def _steps(record: StudyRecord, axis: str, points: Sequence[tuple[float, TrialRecord]]) -> list[Row]:
+    """Return each trial's value and the best so far along one axis."""
+    metric = MetricFormat.of(record)
+    best: float | None = None
+    rows: list[Row] = []
+    for position, trial in points:
+        if usable(trial) and trial.value is not None and (best is None or metric.better(trial.value, best)):
+            best = trial.value
+        row = {"axis": axis, "position": float(position), "trial": trial.number, "outcome": trial.outcome}
+        rows.append(row | {"value": trial.value, "best": best})
+    return rows
+
+
+TIMELINE = (
+    TRIAL,
+    OUTCOME,
+    Column("place", "", "trials that run at the same time have different places, from 1"),
+    Column("start", "s", "since the study's first trial"),
+    Column("end", "s", "since the study's first trial; of a running trial the latest time known"),
+)
+
+
+def _timeline(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    """Return when each trial ran; trials that ran at the same time have different places."""
+    started = [trial for trial in record.trials if trial.started is not None]
+    now = max((end_of(trial) for trial in record.trials), default=0.0)
+    free_from: list[float] = []  # by place
+    rows = []
+    for trial in sorted(started, key=lambda trial: (trial.started, trial.number)):
+        start = trial.started or 0.0
+        end = end_of(trial) if trial.seconds is not None else max(now, start)
+        place = next((i for i, until in enumerate(free_from) if until <= start + 1e-9), len(free_from))
+        free_from[place : place + 1] = [end]
+        row = {"trial": trial.number, "outcome": trial.outcome or trial.state, "place": place + 1}
+        rows.append(row | {"start": float(start), "end": float(end)})
+    return frame(TIMELINE, rows)
+
+
+STATES = {
+    "running": "training now",
+    "waiting": "queued, not yet begun",
+    "fail": "ended by an error of the program or the machine; the sampler does not see it",
+    "complete": "ended; the storage does not say how",
+}
+OUTCOMES = (OUTCOME, Column("trials", "count", "trials with it"), Column("meaning", "", "what it means"))
+
+
+def _outcomes(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    names = [trial.outcome or trial.state for trial in record.trials]
+    meanings = {outcome.value: outcome.meaning for outcome in Outcome} | STATES
+    known = [name for name in meanings if name in names]
+    unknown = sorted(set(names) - set(known))
+    rows = [
+        {"outcome": name, "trials": names.count(name), "meaning": meanings.get(name, "not known to this version")}
+        for name in [*known, *unknown]
+    ]
+    return frame(OUTCOMES, rows)
+
+
+ALL_TRIALS = Table("trials", "All trials", TRIALS, _trials)
+BEST_TRIALS = Table("leaderboard", "The best trials", LEADERBOARD, _leaderboard)
+LEARNING_CURVES = Table("curves", "Learning curves", CURVES, _curves)
+BEST_SO_FAR = Table("progress", "Best value so far", PROGRESS, _progress)
+TIMES = Table("timeline", "When each trial ran", TIMELINE, _timeline)
+ENDINGS = Table("outcomes", "How the trials ended", OUTCOMES, _outcomes)

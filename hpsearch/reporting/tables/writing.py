@@ -1,0 +1,111 @@
+"""Tables as files: CSV, the leaderboard as Markdown, and cells as text that is pleasant to read."""
+
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hpsearch.errors import StorageError
+from hpsearch.files import inert, make_folder, write_file
+from hpsearch.reporting.formatting import MetricFormat, duration, number, visible
+from hpsearch.reporting.tables import TABLES, Frames
+
+METRIC_COLUMNS = ("value", "metric", "standard_error", "value_low", "value_high")  # read as the metric is
+TIME_COLUMNS = ("seconds", "started", "start", "end")
+PLAIN_COLUMNS = ("trial", "rank", "repeats", "evaluation", "seed")  # numbers without a separator of thousands
+
+
+def write(tables: Frames, folder: Path, metric: MetricFormat | None = None) -> list[Path]:
+    """Write each table as `folder/NAME.csv`, the leaderboard as Markdown too, and what the columns mean as `columns.csv`.
+
+    An optional table without rows does not apply to the study: it is not written, and one of an earlier version is removed.
+
+    Args:
+        tables: what `frames` returned.
+        folder: made where it is missing.
+        metric: writes the leaderboard's values as percentages where they are; None leaves plain numbers.
+
+    Returns:
+        The files written.
+
+    Raises:
+        StorageError: a file cannot be written; the one before it is left as it was.
+
+    """
+    make_folder(folder)
+    left_out = {name for name, table in tables.items() if TABLES[name].optional and not len(table)}
+    for name in left_out:
+        _remove(folder / f"{name}.csv")
+    files = {f"{name}.csv": _csv(table) for name, table in tables.items() if name not in left_out}
+    files["columns.csv"] = _csv(_meanings(left_out))
+    files["leaderboard.md"] = markdown(leaders(tables), metric)
+    for name, content in files.items():
+        write_file(folder / name, content.encode("utf-8", "backslashreplace"))  # a name may hold half a character
+    return [folder / name for name in files]
+
+
+def _meanings(left_out: set[str]) -> pd.DataFrame:
+    """Return what the columns mean, a row for each."""
+    rows = []
+    for table in TABLES.values():
+        if table.name not in left_out:
+            rows += [(table.name, column.name, column.unit, column.meaning) for column in table.columns]
+    return pd.DataFrame(rows, columns=["table", "column", "unit", "meaning"])
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path}: {error.strerror}. Mend the folder, then run the same command.") from error
+
+
+def leaders(tables: Frames) -> pd.DataFrame:
+    """Return the leaderboard as readers see it: without what only a cross-validation has where there was none."""
+    board = tables["leaderboard"]
+    return board.drop(columns="standard_error") if board["standard_error"].isna().all() else board
+
+
+def _csv(table: pd.DataFrame) -> str:
+    """Return a table as CSV whose texts no spreadsheet takes for formulas."""
+    safe = table.rename(columns=inert)
+    for i, name in enumerate(table.columns):
+        if table[name].dtype.kind in "OUT":
+            safe.isetitem(i, pd.Series([inert(value) for value in table[name]], index=table.index, dtype="object"))
+    return str(safe.to_csv(index=False, lineterminator="\n"))
+
+
+def markdown(table: pd.DataFrame, metric: MetricFormat | None = None) -> str:
+    """Return a table as Markdown, its cells as the report shows them."""
+    lines = [_markdown_row(table.columns), f"|{' --- |' * len(table.columns)}"]
+    lines += [_markdown_row(row) for row in cells(table, metric)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _markdown_row(row: Any) -> str:
+    return f"| {' | '.join(map(_markdown_cell, row))} |"
+
+
+def _markdown_cell(text: object) -> str:
+    escaped = visible(text).replace("\\", "\\\\").replace("|", "\\|").replace("&", "&amp;").replace("<", "&lt;")
+    return escaped.replace("[", "\\[").replace("`", "\\`")
+
+
+def cells(table: pd.DataFrame, metric: MetricFormat | None = None) -> list[list[str]]:
+    """Return a table's cells as readable text: rounded numbers, shares and seconds with their unit, "" where empty."""
+    names = list(table.columns)
+    rows = table.to_numpy(dtype=object)
+    return [[_cell_text(name, value, metric) for name, value in zip(names, row, strict=True)] for row in rows]
+
+
+def _cell_text(name: str, value: Any, metric: MetricFormat | None) -> str:
+    if value is None or value is pd.NA or (isinstance(value, float) and isnan(value)):
+        return ""
+    if name in METRIC_COLUMNS and metric and isinstance(value, int | float):
+        return metric.text(float(value), 2)
+    if name in TIME_COLUMNS:
+        return duration(float(value))
+    if name in PLAIN_COLUMNS:
+        return str(value)
+    return number(value.item() if hasattr(value, "item") else value)
