@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import UserError
 from hpsearch.searching.stopping import GRACE
+from hpsearch.training.engine_names import ENGINES
 
 if TYPE_CHECKING:
     from hpsearch.config import StudyConfig
@@ -17,9 +18,7 @@ if TYPE_CHECKING:
 def add_training(command: argparse.ArgumentParser) -> None:
     """Add the options of a command that trains."""
     command.add_argument("--device", help="cpu, cuda, cuda:1 (default: CUDA where there is one)")
-    command.add_argument(
-        "--engine", default="auto", help="auto, reference, fused, resident: who trains (default: auto)"
-    )
+    command.add_argument("--engine", default="auto", help=f"{', '.join(ENGINES)}: who trains (default: auto)")
     command.add_argument(
         "--parallel", type=int, metavar="N", help="trials in flight (default: chosen; no result changes)"
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import UserError, shown
 from hpsearch.storage.folders import folder_of, study_file
+from hpsearch.training.engine_names import ENGINES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,9 +32,7 @@ def add_again(command: argparse.ArgumentParser) -> None:
     """Add the study, and the options of a command that trains a part of it again."""
     command.add_argument("study", metavar="STUDY", help="a study's name, its folder, or the URL of its storage")
     command.add_argument("--study", dest="name", metavar="NAME", help="the study, where the storage has several")
-    command.add_argument(
-        "--engine", default="auto", help="auto, reference, fused, resident: who trains (default: auto)"
-    )
+    command.add_argument("--engine", default="auto", help=f"{', '.join(ENGINES)}: who trains (default: auto)")
     command.add_argument("--data", metavar="FILE", help="the study's data, where they have moved")
     command.add_argument("--data-root", metavar="DIR", help="folder of the data set's files, where it has moved")
     command.add_argument("--device", help="cpu, cuda, cuda:1 (default: CUDA where there is one)")

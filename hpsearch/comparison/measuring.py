@@ -14,9 +14,8 @@ from hpsearch.data.dataset import Data
 from hpsearch.progress import Observer, PhaseProgress
 from hpsearch.searching.replicate_seeds import fresh
 from hpsearch.storage.writing import StudyWriter
-from hpsearch.training.devices import workers
+from hpsearch.training.devices import begin_worker, one_thread, worker_threads
 from hpsearch.training.network import DNN
-from hpsearch.training.threads import begin_worker, one_thread
 from hpsearch.trial import Direction, History, TrialSpec
 
 REFERENCE = 32  # the batch size nearest to it is where batches of all sizes are drawn
@@ -51,7 +50,7 @@ def measure(
     todo = [job for job in jobs if str(job.spec.number) not in job.kept and len(job.history)]
     done = len(jobs) - len(todo)
     observer.phase(PhaseProgress(MEASURING, done, len(jobs)))
-    with one_thread(data), ThreadPoolExecutor(workers(data), initializer=begin_worker, initargs=(data,)) as pool:
+    with one_thread(data), ThreadPoolExecutor(worker_threads(data), initializer=begin_worker, initargs=(data,)) as pool:
         futures = {
             pool.submit(
                 _looked, job, data, target, loss, sizes if job.spec.batch_size == reference else (), stopping

@@ -7,7 +7,7 @@ from optuna.trial import FixedTrial
 from hpsearch.comparison.arms import Arm
 from hpsearch.data.dataset import Data
 from hpsearch.searching.study import specification
-from hpsearch.training import Engine, Several
+from hpsearch.training import Engine, TrialQueue
 
 LONG = 0.25  # seconds of training that tell an update's time
 MOST = 100_000  # updates
@@ -20,7 +20,7 @@ def updates_in(seconds: float, arm: Arm, data: Data, engine: Engine) -> int:
     spec = specification(arm.config, space.suggest(FixedTrial(space.defaults())), 0, data)
     count = 4
     while True:
-        source = Several([replace(spec, learning_rate=TINY, evaluate_at=(count, 2 * count))])
+        source = TrialQueue([replace(spec, learning_rate=TINY, evaluate_at=(count, 2 * count))])
         engine.run(source)
         first, both = source.runs[0].history.seconds
         taken = both - first  # of the first window compiling may be a part

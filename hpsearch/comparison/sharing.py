@@ -17,7 +17,7 @@ from hpsearch.comparison.measuring import REFERENCE, Measured, history_of
 from hpsearch.comparison.winners import reached
 from hpsearch.data.dataset import Data
 from hpsearch.searching.replicate_seeds import fresh
-from hpsearch.training.threads import one_thread
+from hpsearch.training.devices import one_thread
 
 POINTS = 60  # of a path, evenly on a logarithmic scale of updates
 BEYOND = 3  # times the updates to the target that a path shows

@@ -22,7 +22,7 @@ from hpsearch.progress import PhaseProgress
 from hpsearch.searching.loop import Search
 from hpsearch.searching.study import make_search, make_view, specification
 from hpsearch.storage.reading import WINNER
-from hpsearch.training.devices import workers
+from hpsearch.training.devices import worker_threads
 from hpsearch.training.network import registration
 
 
@@ -87,7 +87,7 @@ def _made(
     assert architecture is not None, "a comparison trains dense networks"
     return {
         "device": str(context.data.training.inputs.device),
-        "places": workers(context.data),
+        "places": worker_threads(context.data),
         "versions": versions(),
         "architecture": asdict(architecture) | {"widths": list(architecture.widths)},
         "parameters": architecture.parameters,

@@ -29,7 +29,7 @@ from hpsearch.searching.scoring import outputs_of, together
 from hpsearch.searching.stopping import stopping
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.means import student_mean
-from hpsearch.training import Engine, Several
+from hpsearch.training import Engine, TrialQueue
 from hpsearch.trial import TrainingRun, TrialSpec, derive_seed
 
 SEEDS = 3
@@ -100,7 +100,7 @@ def _values(
 ) -> tuple[list[float], list[float]]:
     """Return the values of the first candidate and of all together on each seed, on the validation rows of one part."""
     specs = [_judging(network, data, part, study_seed, seed) for seed in range(SEEDS) for network in candidates]
-    source = Several([replace(spec, number=number) for number, spec in enumerate(specs)])
+    source = TrialQueue([replace(spec, number=number) for number, spec in enumerate(specs)])
     with stopping(source, observer) as status:
         engine_for(part).run(source)
     if status():

@@ -18,7 +18,7 @@ from hpsearch.model.provenance import provenance_of
 from hpsearch.progress import Observer
 from hpsearch.searching.replicates import Network, Start, Weights
 from hpsearch.searching.stopping import stopping
-from hpsearch.training import Engine, Several
+from hpsearch.training import Engine, TrialQueue
 from hpsearch.trial import TrainingRun, TrialSpec
 
 NAME = "best"  # of the model's files in the study's folder
@@ -52,7 +52,7 @@ def members_of(
     missing = [network for network in networks if network.start not in at_hand]
     whole = _whole(data) if data.folds else data
     specs = [longer(network, data, whole) if data.folds else network.spec for network in missing]
-    source = Several([replace(spec, number=number, rungs=()) for number, spec in enumerate(specs)])
+    source = TrialQueue([replace(spec, number=number, rungs=()) for number, spec in enumerate(specs)])
     if missing:
         with stopping(source, observer) as status:
             engine_for(whole).run(source)

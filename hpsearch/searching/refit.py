@@ -21,7 +21,7 @@ from hpsearch.searching.study import specification
 from hpsearch.storage.records import StudyRecord, TrialRecord
 from hpsearch.storage.results import looks
 from hpsearch.storage.writing import StudyWriter
-from hpsearch.training import Engine, Several
+from hpsearch.training import Engine, TrialQueue
 from hpsearch.trial import TrainingRun, TrialSpec
 
 
@@ -63,7 +63,7 @@ def refit(spec: TrialSpec, data: Data, passes: float, engine: Engine) -> Trainin
         SearchFailed: it gave no usable network.
     """
     updates = max(1, round(passes * len(data.training) / spec.batch_size))
-    source = Several([replace(spec, evaluate_at=(updates,), rungs=(), patience=None, target=None)])
+    source = TrialQueue([replace(spec, evaluate_at=(updates,), rungs=(), patience=None, target=None)])
     engine.run(source)
     run = source.runs[spec.number]
     if run.weights is None:

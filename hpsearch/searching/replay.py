@@ -25,7 +25,7 @@ from hpsearch.searching.replicates import Network
 from hpsearch.searching.study import specification
 from hpsearch.searching.verify import COLUMNS, GROWN, Gaps, Question, largest_gaps
 from hpsearch.storage.records import StudyRecord, TrialRecord
-from hpsearch.training import Engine, Several
+from hpsearch.training import Engine, TrialQueue
 from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
 
 EXACT, ROUNDING, DIFFERS = "equal bit for bit", "equal up to rounding, grown by training", "differs"
@@ -107,7 +107,7 @@ def model_again(
 
 
 def _train(spec: TrialSpec, engine: Engine, until: int | None) -> TrainingRun:
-    source = Several([spec], ask=lambda evaluation, metric: until is not None and evaluation >= until)
+    source = TrialQueue([spec], prunes=lambda evaluation, metric: until is not None and evaluation >= until)
     engine.run(source)
     return source.runs[spec.number]
 

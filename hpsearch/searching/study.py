@@ -29,7 +29,7 @@ from hpsearch.storage.folders import LOCATION_FILE, STUDY_FILE
 from hpsearch.storage.urls import check_location, location_note
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine
-from hpsearch.training.engines import compiles
+from hpsearch.training.engines import will_compile
 from hpsearch.trial import Direction, TrialSpec
 
 NOTABLE = 0.05  # share of idle places that is worth a line
@@ -237,7 +237,7 @@ def _before_training(config: StudyConfig, run_options: RunOptions, search: Searc
         yield f"training {len(search.retrained)} interrupted trial{'s' * (len(search.retrained) > 1)} ({trials}) again"
     if not search.left:
         yield f"all {search.total:,} trials were told before: nothing is trained"
-    elif compiles(run_options.engine, data):
+    elif will_compile(run_options.engine, data):
         yield "compiling kernels for this machine (once; ~10 s)"
 
 

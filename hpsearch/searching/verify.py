@@ -20,9 +20,9 @@ from hpsearch.searching.run_options import RunOptions, prepare_data
 from hpsearch.searching.study import specification
 from hpsearch.storage.fingerprint import describe_data_change
 from hpsearch.storage.records import StudyRecord, TrialRecord
-from hpsearch.training import Engine, Several
+from hpsearch.training import Engine, TrialQueue
 from hpsearch.training.engines import make_engine
-from hpsearch.training.folds import train_alone
+from hpsearch.training.folds import train_trial
 from hpsearch.trial import History, TrainingRun, TrialSpec
 
 EQUAL = 1e-10  # losses that are no further apart are the same run
@@ -138,7 +138,7 @@ def largest_gaps(one: History, other: History, most: float = inf) -> Gaps:
 
 def _exact(spec: TrialSpec, engine: Engine, data: Data, evaluations: int) -> tuple[Gaps, Gaps]:
     """Return the gaps of the engine and of the control from the reference, over as many evaluations as are recorded."""
-    source = Several([spec])
+    source = TrialQueue([spec])
     engine.run(source)
     nudged = replace(spec, learning_rate=nextafter(spec.learning_rate, inf))
     exact, control = (_reference(one, data, None).history for one in (spec, nudged))
@@ -148,7 +148,7 @@ def _exact(spec: TrialSpec, engine: Engine, data: Data, evaluations: int) -> tup
 
 def _reference(spec: TrialSpec, data: Data, until: int | None) -> TrainingRun:
     """Train with the reference, to the evaluation where the recorded trial was pruned if it was."""
-    return train_alone(spec, data, lambda evaluation, metric: evaluation == until)
+    return train_trial(spec, data, lambda evaluation, metric: evaluation == until)
 
 
 def _specification(config: StudyConfig, trial: TrialRecord, data: Data) -> TrialSpec:
