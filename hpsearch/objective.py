@@ -12,8 +12,8 @@ from hpsearch.config import StudyConfig, check_config, find_study, read_config
 from hpsearch.data import Data, from_arrays, load
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
 from hpsearch.errors import UserError
-from hpsearch.training.devices import choose_device
-from hpsearch.training.folds import train_alone
+from hpsearch.training.devices import check_precision, choose_device
+from hpsearch.training.folds import train_trial
 from hpsearch.training.network import refuse_hidden_parameters
 from hpsearch.trial import Outcome, TrialSpec
 
@@ -66,7 +66,9 @@ class Objective:
         precision = self.config.training.precision
         if precision not in ("float32", "float64"):
             raise UserError(f"precision '{precision}' is the fused engine's. Give Objective float32 or float64.")
-        self.data = loaded.to(choose_device(device), getattr(torch, precision))
+        chosen = choose_device(device)
+        check_precision(precision, chosen)
+        self.data = loaded.to(chosen, getattr(torch, precision))
 
     @property
     def direction(self) -> str:
@@ -95,7 +97,7 @@ class Objective:
             trial.report(metric, evaluation)
             return trial.should_prune()
 
-        run = train_alone(spec, self.data, ask, (lambda: self._built(trial)) if self.build else None)
+        run = train_trial(spec, self.data, ask, (lambda: self._built(trial)) if self.build else None)
         trial.set_user_attr("outcome", str(run.outcome))
         trial.set_user_attr("detail", run.detail)
         trial.set_user_attr("parameters", run.parameters)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 
 from hpsearch.training import TrialSource
-from hpsearch.training.progress import Progress
+from hpsearch.training.progress import Progress, Window
 from hpsearch.trial import Direction, TrainingRun, TrialSpec
 
 Script = Callable[[TrialSpec, int], float]
@@ -50,7 +50,7 @@ class ScriptedEngine:
 
     def _advance(self, progress: Progress, source: TrialSource) -> TrainingRun | None:
         metric = self.script(progress.spec, len(progress.history) + 1)
-        return progress.record(torch.zeros(1), (metric, metric), 0.0, dict, source)
+        return progress.record(Window(torch.zeros(1), (metric, metric), 0.0), dict, source)
 
 
 class CrashError(Exception):

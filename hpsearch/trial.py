@@ -174,6 +174,12 @@ class TrialSpec:
         """Weight updates of the whole budget."""
         return self.evaluate_at[-1]
 
+    @property
+    def dense_architecture(self) -> Architecture:
+        """The architecture of a trial that has one; a network of the user's own trains in the reference engine only."""
+        assert self.architecture is not None, "a network of one's own trains in the reference engine"
+        return self.architecture
+
 
 @dataclass(frozen=True, slots=True)
 class History:

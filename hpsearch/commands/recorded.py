@@ -108,12 +108,12 @@ def show_model(screen: "Screen", head: str, text: str, model: "Model") -> None:
 def _reason(figures: "Mapping[str, Any]") -> str:
     """Return why these networks predict, or that one was taken from an ensemble; "" where there was no choice."""
     from hpsearch.reporting.formatting import MetricFormat
-    from hpsearch.reporting.selection import single, why
+    from hpsearch.reporting.selection import first_of, why
 
     if networks := figures.get("single_of"):
-        return single(networks)
+        return first_of(networks)
     choice = figures.get("choice")
     if not isinstance(choice, dict):
         return ""
     metric = MetricFormat.named(str(figures.get("metric")), figures.get("direction") == "maximize")
-    return why(choice, metric.plain)
+    return why(choice, metric.for_terminal)

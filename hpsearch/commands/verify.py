@@ -25,17 +25,16 @@ def add(commands: Any) -> None:
 
 def call(options: argparse.Namespace) -> None:
     """Train recorded trials again and print how far they are apart."""
-    from hpsearch.errors import look_up
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.verify import choose_trials, prepare, verify
     from hpsearch.storage import ComparisonRecord
-    from hpsearch.training.engines import ENGINES
+    from hpsearch.training.engine_names import engine_name
 
     record = read_record(options.study, options.name, Path(options.reports))
     if isinstance(record, ComparisonRecord):
         raise UserError(f"'{record.name}' is a comparison, whose parts have no trials to verify. Give a search's name.")
     trials = choose_trials(record, options.trials)
-    look_up(ENGINES, options.engine, "engine")
+    engine_name(options.engine)
     engine = options.engine if options.float64 else None
     question = prepare(record, root=options.data_root, device=options.device, engine=engine)
     screen = Screen(question.data.metric.name)

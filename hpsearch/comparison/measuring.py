@@ -13,9 +13,8 @@ from hpsearch.data.dataset import Data
 from hpsearch.progress import Observer, PhaseProgress
 from hpsearch.searching.specifications import replicate
 from hpsearch.storage.writing import StudyWriter
-from hpsearch.training.devices import workers
+from hpsearch.training.devices import begin_worker, one_thread, worker_threads
 from hpsearch.training.network import DNN
-from hpsearch.training.threads import begin_worker, one_thread
 from hpsearch.trial import Direction, History, TrialSpec
 
 REFERENCE = 32  # the batch size nearest to it is where batches of all sizes are drawn
@@ -76,7 +75,7 @@ def measure(
     todo = [job for job in jobs if not job.done]
     done = len(jobs) - len(todo)
     observer.phase(PhaseProgress(MEASURING, done, len(jobs)))
-    with one_thread(data), ThreadPoolExecutor(workers(data), initializer=begin_worker, initargs=(data,)) as pool:
+    with one_thread(data), ThreadPoolExecutor(worker_threads(data), initializer=begin_worker, initargs=(data,)) as pool:
         futures = {pool.submit(run, job): job for job in todo}
         for future in as_completed(futures):
             result = future.result()

@@ -8,7 +8,7 @@ from optuna.distributions import IntDistribution
 
 from hpsearch.searching.specifications import replicate
 from hpsearch.storage.writing import StudyWriter
-from hpsearch.training import Several
+from hpsearch.training import TrialQueue
 from hpsearch.trial import TrainingRun, TrialSpec
 
 SEEDS = IntDistribution(0, 1_000_000)
@@ -30,7 +30,7 @@ class WinnerReplicates:
         self.stored = len(stored)
         self.done = seeds - len(missing)
         self.training: dict[int, tuple[TrialSpec, float]] = {}  # by number, with the time of its begin
-        self.source = Several(missing, on_begin=self._begin, on_finish=self._finish)
+        self.source = TrialQueue(missing, on_begin=self._begin, on_finish=self._finish)
 
     def _begin(self, spec: TrialSpec) -> None:
         if spec.number >= self.stored:

@@ -17,7 +17,7 @@ from hpsearch.comparison.measuring import REFERENCE, Winner, history_of
 from hpsearch.comparison.winners import reached
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.searching.specifications import replicate
-from hpsearch.training.threads import one_thread
+from hpsearch.training.devices import one_thread
 from hpsearch.trial import Architecture
 
 POINTS = 60  # of a path, evenly on a logarithmic scale of updates

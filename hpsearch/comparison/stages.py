@@ -24,8 +24,8 @@ from hpsearch.searching.opening import make_view
 from hpsearch.searching.specifications import recorded_specification, specification
 from hpsearch.searching.study import make_search
 from hpsearch.storage.reading import WINNER
-from hpsearch.training import Engine, Several, TrialSource
-from hpsearch.training.devices import workers
+from hpsearch.training import Engine, TrialQueue, TrialSource
+from hpsearch.training.devices import worker_threads
 from hpsearch.training.network import DNN, registration
 from hpsearch.trial import Direction, TrainingRun, TrialSpec
 
@@ -74,7 +74,7 @@ def updates_in(seconds: float, arm: Arm, data: Data, engine: Engine) -> int:
     spec = specification(arm.config, space.suggest(FixedTrial(space.defaults())), 0, data)
     count = 4
     while True:
-        source = Several([replace(spec, learning_rate=TINY_RATE, evaluate_at=(count, 2 * count))])
+        source = TrialQueue([replace(spec, learning_rate=TINY_RATE, evaluate_at=(count, 2 * count))])
         engine.run(source)
         first, both = source.runs[0].history.seconds
         taken = both - first  # the first window may include compiling
@@ -165,7 +165,7 @@ def _description(
     assert architecture is not None, "a comparison trains dense networks"
     return {
         "device": str(context.data.training.inputs.device),
-        "places": workers(context.data),
+        "places": worker_threads(context.data),
         "versions": versions(),
         "architecture": asdict(architecture) | {"widths": list(architecture.widths)},
         "parameters": architecture.parameters,
@@ -236,7 +236,7 @@ def _score(network: DNN, rows: Rows, data: Data) -> dict[str, float]:
 def _train(
     context: ComparisonContext,
     phase: str,
-    sources: list[Search] | list[Several],
+    sources: list[Search] | list[TrialQueue],
     done: Callable[[], int],
     total: int,
     target: float | None,

@@ -20,8 +20,8 @@ from hpsearch.data.dataset import Data
 from hpsearch.platforms import peak_memory
 from hpsearch.searching.specifications import specification
 from hpsearch.space import Choice, SearchSpace
-from hpsearch.training import Engine, Several
-from hpsearch.training.devices import ARRAYS, workers
+from hpsearch.training import Engine, TrialQueue
+from hpsearch.training.devices import ARRAYS_PER_TRIAL, worker_threads
 from hpsearch.trial import TrialSpec, derive_seed
 
 PROBED = 8  # trials
@@ -71,10 +71,10 @@ def estimate(config: StudyConfig, data: Data, engine: Engine, places: int) -> Es
         probed=len(specs),
         seconds=((least * trial + TOLD) * config.search.trials, (trial + TOLD) * config.search.trials),
         confirming=(least * trial * runs, trial * runs),
-        workers=min(places, workers(data)),
+        workers=min(places, worker_threads(data)),
         largest=largest,
         data=_bytes(data),
-        networks=largest * ARRAYS * data.training.inputs.element_size() * places,
+        networks=largest * ARRAYS_PER_TRIAL * data.training.inputs.element_size() * places,
         used=peak_memory(),
     )
 
@@ -137,7 +137,7 @@ def _shortened(spec: TrialSpec, share: float) -> TrialSpec:
 def _trained(engine: Engine, specs: Sequence[TrialSpec]) -> float:
     """Return the seconds in which trials are trained together."""
     start = perf_counter()
-    engine.run(Several([*specs]))
+    engine.run(TrialQueue([*specs]))
     return perf_counter() - start
 
 

@@ -23,7 +23,7 @@ from hpsearch.searching.stopping import stopping
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import student_mean
 from hpsearch.storage.writing import StudyWriter
-from hpsearch.training import Engine, Several
+from hpsearch.training import Engine, TrialQueue
 from hpsearch.trial import Direction, TrainingRun, TrialSpec, at_worst, ranking_key
 
 KEY = "confirmed:"  # and a trial's number: its runs on fresh seeds, in the storage
@@ -114,7 +114,7 @@ class Replicates:
             if seed not in self.results[spec.number]
         ]
         self.done = len(pairs) - len(missing)
-        self.source = Several(missing, on_finish=self._finish, wanted=self._wanted, deadline=deadline)
+        self.source = TrialQueue(missing, on_finish=self._finish, wanted=self._wanted, deadline=deadline)
 
     @property
     def progress(self) -> PhaseProgress:

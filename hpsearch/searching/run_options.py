@@ -15,11 +15,11 @@ from hpsearch.data import load, load_file
 from hpsearch.data.dataset import Data
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
 from hpsearch.data.splits import Split
-from hpsearch.errors import UserError, look_up
+from hpsearch.errors import UserError
 from hpsearch.storage.failures import RETRY_SECONDS
 from hpsearch.training import Engine
-from hpsearch.training.devices import choose_device, default_places, several_devices
-from hpsearch.training.engines import ENGINES, make_engine
+from hpsearch.training.devices import check_precision, choose_device, default_concurrency, several_devices
+from hpsearch.training.engines import engine_name, make_engine
 from hpsearch.training.folds import FoldEngine
 
 LOGGER = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class RunOptions:
     patience: float = RETRY_SECONDS
 
     def __post_init__(self) -> None:
-        look_up(ENGINES, self.engine, "engine")
+        engine_name(self.engine)
         if self.parallel is not None and self.parallel < 1:
             raise UserError(f"--parallel {self.parallel}: a number from 1 expected.")
         if not 0 <= self.patience < inf:
@@ -96,7 +96,7 @@ def prepare_data(config: StudyConfig, run_options: RunOptions, full: bool = Fals
         UserError: there are no such data, or no such device or cluster; it is raised before a study is made.
     """
     if run_options.ray is not None:
-        from hpsearch.training.workers.joining import check_cluster
+        from hpsearch.training.workers.ray_connection import check_cluster
 
         check_cluster(run_options.ray)
     return on_device(config, run_options, _loader(config, run_options.download, full=full)())
@@ -138,10 +138,7 @@ def on_device(config: StudyConfig, run_options: RunOptions, data: Data) -> Data:
     """
     device = choose_device(run_options.own.device)
     precision = config.training.precision
-    if precision in ("tf32", "bfloat16") and (device.type != "cuda" or run_options.engine == "reference"):
-        raise UserError(
-            f"precision '{precision}' is the fused engine's on CUDA; here it is {run_options.engine} on {device}. Give float32 or float64."
-        )
+    check_precision(precision, device, run_options.engine)
     return data.to(device, torch.float64 if precision == "float64" else torch.float32)
 
 
@@ -165,7 +162,7 @@ def max_concurrency(config: StudyConfig, run_options: RunOptions, data: Data) ->
     train side by side, so that when the trial ends early, all of its folds do.
     """
     folds = max(1, len(data.folds))
-    fitting = default_places(data, config.space.largest(data.inputs, data.outputs))
+    fitting = default_concurrency(data, config.space.largest(data.inputs, data.outputs))
     if not data.training.inputs.is_cuda:
         fitting = -(-fitting // folds) * folds
     return run_options.parallel or min(config.search.lag * folds, fitting)
@@ -173,14 +170,14 @@ def max_concurrency(config: StudyConfig, run_options: RunOptions, data: Data) ->
 
 def _workers(config: StudyConfig, run_options: RunOptions, data: Data) -> Engine:
     """Return the engine that trains on several devices or in a cluster."""
-    from hpsearch.training.workers.pools import Settings, cluster_engine, devices_engine
+    from hpsearch.training.workers.engine import WorkerSettings, cluster_engine, devices_engine
 
     folds = max(1, len(data.folds))
-    settings = Settings(
+    settings = WorkerSettings(
         engine=run_options.engine,
         precision=config.training.precision,
         parameters=None if run_options.parallel else config.space.largest(data.inputs, data.outputs),
-        most=run_options.parallel or config.search.lag * folds,
+        max_concurrency=run_options.parallel or config.search.lag * folds,
     )
     if run_options.devices is not None:
         engine = devices_engine(several_devices(run_options.devices), data, settings)

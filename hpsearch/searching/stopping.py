@@ -13,7 +13,7 @@ from typing import NoReturn, Protocol
 from hpsearch.errors import Stopped
 from hpsearch.platforms import ENDING_SIGNALS, STOPPING_SIGNALS, signal_main_thread
 from hpsearch.progress import Observer
-from hpsearch.training import Engine, Several
+from hpsearch.training import Engine, TrialQueue
 from hpsearch.trial import TrainingRun, TrialSpec
 
 GRACE = 25.0  # seconds that a command has to end once it is asked to
@@ -72,7 +72,7 @@ def train_until_stopped(
     Raises:
         Stopped: a signal ended the training; `reason` is its message.
     """
-    source = Several([replace(spec, number=index) for index, spec in enumerate(specs)])
+    source = TrialQueue([replace(spec, number=index) for index, spec in enumerate(specs)])
     with stopping(source, observer) as status:
         engine.run(source)
     if status():

@@ -23,7 +23,7 @@ from hpsearch.searching.specifications import specification
 from hpsearch.searching.stopping import stopping
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine
-from hpsearch.training.engines import compiles
+from hpsearch.training.engines import will_compile
 from hpsearch.trial import TrialSpec
 
 NOTABLE_IDLE_SHARE = 0.05  # of the slots, that is worth a line
@@ -119,7 +119,7 @@ def _before_training(config: StudyConfig, run_options: RunOptions, search: Searc
         yield f"training {len(interrupted)} interrupted trial{'s' * (len(interrupted) > 1)} ({trials}) again"
     if not search.remaining:
         yield f"all {search.total:,} trials are stored: nothing is trained"
-    elif compiles(run_options.engine, data):
+    elif will_compile(run_options.engine, data):
         yield "compiling kernels for this machine (once; ~10 s)"
 
 

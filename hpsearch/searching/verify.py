@@ -21,7 +21,7 @@ from hpsearch.storage.fingerprint import describe_data_change
 from hpsearch.storage.records import StudyRecord, TrialRecord
 from hpsearch.training import Engine, train_all
 from hpsearch.training.engines import make_engine
-from hpsearch.training.folds import train_alone
+from hpsearch.training.folds import train_trial
 from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
 
 EQUAL = 1e-10  # losses that are no further apart are the same run
@@ -145,4 +145,4 @@ def _exact(spec: TrialSpec, engine: Engine, data: Data, evaluations: int) -> tup
 
 def _reference(spec: TrialSpec, data: Data, until: int | None) -> TrainingRun:
     """Train with the reference, to the evaluation where the recorded trial was pruned if it was."""
-    return train_alone(spec, data, lambda evaluation, metric: evaluation == until)
+    return train_trial(spec, data, lambda evaluation, metric: evaluation == until)

@@ -2,16 +2,22 @@
 
 The engine's contract
 ---------------------
-An engine *pulls*. It takes as many trials as it has room for, trains all of them to their next evaluation, reports it, drops the
-pruned and the finished, and takes again for the free places, until nothing is left to take and nothing is in flight.
+An engine *pulls*. It takes as many trials as it has slots for, trains all of them to their next evaluation, reports it, drops the
+pruned and the finished ones, and takes again for the free slots, until nothing is left to take and nothing is in flight.
 
 1. A run is a function of (specification, data, precision): not of global random state, of the order of trials, or of the trials
    trained beside it.
-2. `reference.train` is the specification. The draws (`draws`), the tables of optimizers, activations and schedules, the metrics
-   (the data's) and the keeping of the history (`progress`) are one code for every engine; only arithmetic may be written again.
-3. A run that is stopped from outside (`source.stopping`) is dropped: it is trained again from its start some other day.
+2. `reference` is the specification. The draws (`draws`), the tables of optimizers, activations and schedules, the metrics (the
+   data's) and the bookkeeping of the history (`progress`) are one code for every engine; only arithmetic may be written again.
+3. A run that is stopped from outside (`source.stopping`) is dropped: it is trained again from its start another day.
 4. A non-finite loss and exhausted memory end in a stated `Outcome`, never in an exception.
-5. A run trains on one fold of the data, `spec.fold`; `folds` makes one answer of a trial's folds.
+5. A run trains on one fold of the data, `spec.fold`; `folds` makes one run of a trial's folds.
+
+Adding a row
+------------
+An optimizer is a row of `optimizers.OPTIMIZERS`, an activation of `activations.ACTIVATIONS`, a schedule of `schedules.SCHEDULES`, an
+initialization of `initializations.INITIALIZATIONS`. A row is enough: an engine that does not know it leaves the trial to the next one
+that can train it (`engines`), and the reference engine can train them all.
 """
 
 import time
@@ -24,15 +30,15 @@ from hpsearch.trial import TrainingRun, TrialSpec
 
 
 class TrialSource(Protocol):
-    """Where an engine takes its trials from and hands its answers to: the search."""
+    """Where an engine takes its trials from and hands its runs to: the search."""
 
     @property
     def stopping(self) -> bool:
-        """Whether to drop what is in flight; looked at in every update."""
+        """Whether to drop what is in flight; read before every update."""
         ...
 
     def take(self, room: int) -> Sequence[TrialSpec]:
-        """Return at most `room` trials to train; none where all is taken, or where answers must come first."""
+        """Return at most `room` trials to train; none where all are taken, or where results must come first."""
         ...
 
     def prune(self, number: int, evaluation: int, metric: float) -> bool:
@@ -44,7 +50,7 @@ class TrialSource(Protocol):
         ...
 
     def finish(self, run: TrainingRun) -> None:
-        """Hand over a finished run."""
+        """Take a finished run."""
         ...
 
 
@@ -56,26 +62,40 @@ class Engine(Protocol):
         ...
 
 
-@dataclass(eq=False)
-class Several:
-    """The source of listed trials outside a search; a signal or nobody stops them.
+def never_prune(evaluation: int, metric: float) -> bool:
+    """Let a trial go on at every rung."""
+    return False
 
-    `ask(evaluation, metric)` says at the rungs of each trial whether it ends there; without it none does. `on_begin` gets every trial
-    that is taken. `on_finish` gets every answer; without it `runs` keeps them by number, weights included. `wanted` says whether the
-    weights of a run are of use. No trial begins after the `deadline` (of `time.monotonic`).
+
+def ignore_begin(spec: TrialSpec) -> None:
+    """Do nothing as a trial begins."""
+
+
+def want_weights(run: TrainingRun) -> bool:
+    """Want the weights of every run."""
+    return True
+
+
+@dataclass(eq=False)
+class TrialQueue:
+    """A source of listed trials, outside a search.
+
+    `prunes(evaluation, metric)` decides at a rung whether a trial ends there. `on_begin` gets every trial that is taken. `on_finish` gets
+    every run; without it `runs` collects them by trial number, weights included. `wanted` says whether the weights of a run are of use.
+    No trial begins after the `deadline` (of `time.monotonic`).
     """
 
-    waiting: list[TrialSpec] = field(default_factory=list)
-    ask: Callable[[int, float], bool] = lambda evaluation, metric: False
-    on_begin: Callable[[TrialSpec], None] = lambda spec: None
+    waiting: Sequence[TrialSpec] = ()
+    prunes: Callable[[int, float], bool] = never_prune
+    on_begin: Callable[[TrialSpec], None] = ignore_begin
     on_finish: Callable[[TrainingRun], None] | None = None
-    wanted: Callable[[TrainingRun], bool] = lambda run: True
+    wanted: Callable[[TrainingRun], bool] = want_weights
     deadline: float = inf
     stopping: bool = False
     runs: dict[int, TrainingRun] = field(default_factory=dict)
 
     def take(self, room: int) -> Sequence[TrialSpec]:
-        """Return the next of the list."""
+        """Return the next trials of the list."""
         if self.stopping or time.monotonic() >= self.deadline:
             return []
         taken = self.waiting[:room]
@@ -85,15 +105,15 @@ class Several:
         return taken
 
     def prune(self, number: int, evaluation: int, metric: float) -> bool:
-        """Ask at a rung."""
-        return self.ask(evaluation, metric)
+        """Ask `prunes` at a rung."""
+        return self.prunes(evaluation, metric)
 
     def wants(self, run: TrainingRun) -> bool:
         """Ask whether the weights are of use."""
         return self.wanted(run)
 
     def finish(self, run: TrainingRun) -> None:
-        """Hand on the answer, or keep it."""
+        """Collect a run, or hand it on."""
         if self.on_finish is None:
             self.runs[run.number] = run
         else:
@@ -104,6 +124,6 @@ def train_all(
     engine: Engine, specs: Sequence[TrialSpec], ask: Callable[[int, float], bool] = lambda evaluation, metric: False
 ) -> list[TrainingRun]:
     """Train listed trials outside a search, whatever their numbers; return their runs in the order of the list."""
-    source = Several([replace(spec, number=index) for index, spec in enumerate(specs)], ask=ask)
+    source = TrialQueue([replace(spec, number=index) for index, spec in enumerate(specs)], prunes=ask)
     engine.run(source)
     return [replace(source.runs[index], number=spec.number) for index, spec in enumerate(specs)]

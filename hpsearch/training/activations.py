@@ -12,6 +12,7 @@ class Activation:
     """An elementwise function: `function` of `torch.nn.functional`."""
 
     function: str
+    description: str
 
     def __call__(self, inputs: "torch.Tensor") -> "torch.Tensor":
         """Apply the function to every element."""
@@ -22,10 +23,10 @@ class Activation:
 
 
 ACTIVATIONS: dict[str, Activation] = {
-    "relu": Activation("relu"),
-    "leaky_relu": Activation("leaky_relu"),  # slope 0.01 below zero
-    "tanh": Activation("tanh"),
-    "sigmoid": Activation("sigmoid"),
-    "gelu": Activation("gelu"),  # exact, not the tanh approximation
-    "silu": Activation("silu"),
+    "relu": Activation("relu", "max(x, 0)"),
+    "leaky_relu": Activation("leaky_relu", "x, with slope 0.01 below zero"),
+    "tanh": Activation("tanh", "the hyperbolic tangent"),
+    "sigmoid": Activation("sigmoid", "1 / (1 + exp(-x))"),
+    "gelu": Activation("gelu", "x times the normal distribution function, exact (Hendrycks, Gimpel 2016)"),
+    "silu": Activation("silu", "x times the sigmoid, also called swish"),
 }

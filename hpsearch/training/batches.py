@@ -16,11 +16,15 @@ class Batches:
     """The batches of a trial; `batches[update]` is inputs [B, F] and targets [B, ...]."""
 
     def __init__(self, rows: Rows, spec: TrialSpec) -> None:
-        self.rows, self.spec, self.count = rows, spec, len(rows)
+        self.rows = rows
+        self.spec = spec
+        self.count = len(rows)
         self.per_pass = self.count // spec.batch_size
         self.per_block = max(1, BLOCK // spec.batch_size)
-        self.order = (-1, torch.empty(0, dtype=torch.long))
-        self.block = (-1, -1, rows.inputs, rows.targets)
+        self._pass = -1  # the pass that `_order` [N] belongs to
+        self._order = torch.empty(0, dtype=torch.long)
+        self._block = (-1, -1)  # the pass and the block that are gathered
+        self._gathered = (rows.inputs, rows.targets)
 
     def __getitem__(self, update: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the batch of an update; the full batch is the rows themselves."""
@@ -29,14 +33,17 @@ class Batches:
             return self.rows.inputs, self.rows.targets
         pass_, index = divmod(update, self.per_pass)
         block, offset = divmod(index, self.per_block)
-        if self.block[:2] != (pass_, block):
-            self.block = (pass_, block, *self._gather(pass_, block * self.per_block * size))
-        part = slice(offset * size, (offset + 1) * size)
-        return self.block[2][part], self.block[3][part]
+        if self._block != (pass_, block):
+            self._gathered = self._gather(pass_, block * self.per_block * size)
+            self._block = (pass_, block)
+        inputs, targets = self._gathered
+        batch = slice(offset * size, (offset + 1) * size)
+        return inputs[batch], targets[batch]
 
     def _gather(self, pass_: int, start: int) -> tuple[torch.Tensor, torch.Tensor]:
-        if self.order[0] != pass_:
+        if self._pass != pass_:
             order = draws.batch_order(self.spec.order_seed, self.spec.batch_size, pass_, self.count)
-            self.order = (pass_, order.to(self.rows.inputs.device))
-        chosen = self.order[1][start : start + self.per_block * self.spec.batch_size]
+            self._order = order.to(self.rows.inputs.device)
+            self._pass = pass_
+        chosen = self._order[start : start + self.per_block * self.spec.batch_size]
         return self.rows.inputs.index_select(0, chosen), self.rows.targets.index_select(0, chosen)

@@ -6,9 +6,12 @@ see the same batches and the same noise, and none depends on its neighbours.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from hpsearch.training.initializations import INITIALIZATIONS
@@ -25,9 +28,10 @@ def generator(*parts: int | str) -> torch.Generator:
 
 def initial_weights(architecture: Architecture, seed: int) -> list[torch.Tensor]:
     """Return the weight matrix [units, inputs] of each layer in float64, so that every precision starts from the same draws."""
-    weights = [torch.empty(b, a, dtype=torch.float64) for a, b in pairwise(architecture.sizes)]
+    initialization = INITIALIZATIONS[architecture.initialization]
+    weights = [torch.empty(units, inputs, dtype=torch.float64) for inputs, units in pairwise(architecture.sizes)]
     for layer, weight in enumerate(weights):
-        INITIALIZATIONS[architecture.initialization].fill(weight, generator("weights", seed, layer))
+        initialization.fill(weight, generator("weights", seed, layer))
     return weights
 
 
@@ -36,6 +40,14 @@ def batch_order(order_seed: int, batch_size: int, pass_: int, rows: int) -> torc
     if batch_size == rows:
         return torch.arange(rows)
     return torch.randperm(rows, generator=generator("order", order_seed, batch_size, pass_))
+
+
+@lru_cache(maxsize=64)
+def batch_order_array(order_seed: int, batch_size: int, pass_: int, rows: int) -> "npt.NDArray[np.integer[Any]]":
+    """Return `batch_order` as a read-only array, cached: trials of one batch size that train at the same time visit the rows alike."""
+    order = batch_order(order_seed, batch_size, pass_, rows).numpy()
+    order.flags.writeable = False
+    return order
 
 
 def hashed(x: Integers) -> Integers:
@@ -76,6 +88,7 @@ class Noise:
         Unit j of row i has one noise whatever the width, so that a padded layer sees what the narrow one sees.
         """
         key = noise_key(noise_seed(self.order_seed), self.update, layer)
-        rows, units = (torch.arange(n, device=like.device) for n in like.shape)
+        rows = torch.arange(like.shape[0], device=like.device)
+        units = torch.arange(like.shape[1], device=like.device)
         bits = hashed((hashed(rows ^ key).unsqueeze(1) + units) & BITS)  # [B, H]
         return (bits >= noise_threshold(rate)).to(like.dtype) / (1 - rate)

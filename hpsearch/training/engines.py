@@ -1,110 +1,138 @@
-"""The one door to the engines: which of them trains a trial, and why. Search, tables and report do not know which it was."""
+"""Which engine trains a trial, and why. Search, tables and report do not know which it was."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from hpsearch.data.dataset import Data
 from hpsearch.training import Engine
-from hpsearch.training.devices import workers
+from hpsearch.training.capabilities import Capabilities
+from hpsearch.training.devices import device_of, worker_threads
+from hpsearch.training.engine_names import ENGINES, engine_name
 from hpsearch.training.folds import FoldEngine
-from hpsearch.training.groups import Lane, Plan, PullingEngine
-from hpsearch.training.reference import ReferenceEngine
+from hpsearch.training.groups import ConcurrentEngine, Plan, TrialGroup
+from hpsearch.training.reference import ReferenceEngine, ReferenceTrial
 from hpsearch.trial import TrialSpec
 
+__all__ = ["ENGINES", "choose", "engine_name", "make_engine", "single_fold_engine", "will_compile"]
+
+
 LOGGER = logging.getLogger(__name__)
-ENGINES = {
-    "auto": "the fastest for each trial's device, batch size and network (the default)",
-    "reference": "one trial at a time in plain torch: the specification of training",
-    "fused": "trials of one batch size as one batched computation; a CUDA graph of it on a GPU",
-    "resident": "a compiled kernel for each trial, its weights staying in a core's cache",
-}
+CAPTURED = "many trials as one captured step: a GPU waits for launches otherwise"
 
 
 def make_engine(
     name: str,
     data: Data,
-    places: int | None = None,
+    max_concurrency: int | None = None,
     precision: str = "float32",
 ) -> Engine:
-    """Return the engine of a name for this data, with `places` for trials in flight (None: as many as train at the same time).
+    """Return the engine of a name for these data, with at most `max_concurrency` trials in flight (None: as many as train at once).
 
-    Where the data have folds a place is for one fold of a trial. Which engine trains and why is logged, once for each reason.
+    Where the data have folds, each fold of a trial counts. Which engine trains and why is logged, once for each reason.
+
+    Raises:
+        UserError: there is no such engine.
     """
-    engine = fold_engine(name, data, places, precision)
+    engine = single_fold_engine(name, data, max_concurrency, precision)
     return FoldEngine(engine, data) if data.folds else engine
 
 
-def fold_engine(name: str, data: Data, places: int | None, precision: str) -> Engine:
-    """Return the engine of a name whose trials are single runs, each on the fold of the data that its specification names."""
+def single_fold_engine(name: str, data: Data, max_concurrency: int | None, precision: str) -> Engine:
+    """Return the engine of a name whose trials train once each, on the fold of the data that their specification names."""
+    name = engine_name(name)
     if name == "reference":
         LOGGER.info("reference engine, as asked: one trial at a time")
         return ReferenceEngine(data)
-    count = places or workers(data)
-    told: set[str] = set()
+    threads = worker_threads(data)
+    slots = max_concurrency or threads
+    logged: set[str] = set()
 
-    def planned(spec: TrialSpec) -> Plan:
-        plan = choose(name, spec, data, count, precision)
-        line = f"{plan.engine} engine, {plan.reason}"
-        if line not in told:
-            told.add(line)
+    def plan(spec: TrialSpec) -> Plan:
+        chosen = choose(name, spec, data, slots, precision)
+        line = f"{chosen.engine} engine, {chosen.reason}"
+        if line not in logged:
+            logged.add(line)
             LOGGER.info(line)
-        return plan
+        return chosen
 
-    return PullingEngine(data, planned, places=count, workers=workers(data))
+    return ConcurrentEngine(data, plan, max_concurrency=slots, threads=threads)
 
 
-def compiles(name: str, data: Data) -> bool:
-    """Whether an engine is about to compile its kernels, since none is kept on disk: the only seconds in which nothing is seen."""
-    if data.training.inputs.is_cuda or name not in ("auto", "resident"):
+def will_compile(name: str, data: Data) -> bool:
+    """Whether an engine is about to compile its kernels, since none is cached on disk: the only seconds in which nothing is seen."""
+    if device_of(data).type != "cpu" or engine_name(name) not in ("auto", "compiled"):
         return False
-    from hpsearch.training.compiled.jit import kept
+    from hpsearch.training.compiled.jit import is_cached
     from hpsearch.training.compiled.kernel import predict
 
-    return not kept(predict)
+    return not is_cached(predict)
 
 
-def choose(name: str, spec: TrialSpec, data: Data, places: int, precision: str) -> Plan:
-    """Return how trials like this one are to train."""
-    cuda, cohort = data.training.inputs.is_cuda, -(-places // workers(data))
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An engine that may train a trial: what it can train (None: everything), and how."""
 
-    def fused(reason: str) -> Plan:
-        return Plan("fused", reason, cohort, _fused(precision))
-
-    if name == "fused":
-        return fused("as asked")
-    if cuda and name == "auto":  # the resident kernel for CUDA has not been timed on a GPU yet
-        return fused("many trials as one captured step: a GPU waits for launches otherwise")
-    if obstacle := _obstacle(spec, data):
-        return fused(f"since {obstacle}")
-    if cuda:
-        return Plan("resident", "a block of threads for each trial, as asked", cohort, _triton)
-    return Plan("resident", "a trial a core, unpadded: on a CPU ahead of batched trials at every size", 1, _resident)
+    capabilities: Capabilities | None
+    plan: Plan
 
 
-def _obstacle(spec: TrialSpec, data: Data) -> str | None:
-    """Return why the resident engine cannot train a trial, None where it can."""
-    if data.training.inputs.is_cuda:
-        from hpsearch.training.compiled.triton_group import fits
-    else:
-        from hpsearch.training.compiled.group import fits
-    return fits(spec, data)
+def choose(name: str, spec: TrialSpec, data: Data, max_concurrency: int, precision: str) -> Plan:
+    """Return how a trial is to train: by the first candidate that can train it. The last one, the reference, always can."""
+    obstacle = None
+    for candidate in _candidates(engine_name(name), data, max_concurrency, precision):
+        next_obstacle = candidate.capabilities.obstacle(spec, data) if candidate.capabilities else None
+        if next_obstacle is not None:
+            obstacle = next_obstacle
+        elif obstacle is not None:
+            return replace(candidate.plan, reason=f"since {obstacle}")
+        else:
+            return candidate.plan
+    raise AssertionError("the reference can train every trial")
 
 
-def _fused(precision: str) -> Callable[[Sequence[TrialSpec], Data], Lane]:
-    from hpsearch.training.fused import FusedLane
+def _candidates(name: str, data: Data, max_concurrency: int, precision: str) -> Iterator[Candidate]:
+    """Yield the engines that a name stands for on the data's device, the best one first."""
+    cuda = device_of(data).type == "cuda"
+    cohort_size = -(-max_concurrency // worker_threads(data))
+    if name == "compiled" and cuda:
+        yield _triton(cohort_size)
+    elif name in ("auto", "compiled") and not cuda:
+        yield _compiled()
+    # `auto` leaves out the compiled kernel for CUDA: it has not been timed on a GPU yet
+    yield _fused(cohort_size, precision, "as asked" if name == "fused" else CAPTURED)
+    yield Candidate(None, Plan("reference", "one trial at a time", 1, _open_reference))
+
+
+def _compiled() -> Candidate:
+    from hpsearch.training.compiled.group import CAPABILITIES, CompiledTrial  # numba takes half a second to import
+
+    def open_trial(specs: Sequence[TrialSpec], data: Data) -> TrialGroup:
+        (spec,) = specs
+        return CompiledTrial(spec, data)
+
+    reason = "a trial a core, unpadded: on a CPU ahead of batched trials at every size"
+    return Candidate(CAPABILITIES, Plan("compiled", reason, 1, open_trial))
+
+
+def _triton(cohort_size: int) -> Candidate:
+    from hpsearch.training.compiled.triton.group import CAPABILITIES, TritonGroup
+
+    reason = "a block of threads for each trial, as asked"
+    return Candidate(CAPABILITIES, Plan("compiled", reason, cohort_size, TritonGroup))
+
+
+def _fused(cohort_size: int, precision: str, reason: str) -> Candidate:
+    from hpsearch.training.fused.group import CAPABILITIES, FusedGroup
 
     products = "float32" if precision == "float64" else precision  # the data's type says float64
-    return lambda specs, data: FusedLane(specs, data, products)
+
+    def open_group(specs: Sequence[TrialSpec], data: Data) -> TrialGroup:
+        return FusedGroup(specs, data, products)
+
+    return Candidate(CAPABILITIES, Plan("fused", reason, cohort_size, open_group))
 
 
-def _resident(specs: Sequence[TrialSpec], data: Data) -> Lane:
-    from hpsearch.training.compiled import ResidentLane  # numba takes half a second to import
-
+def _open_reference(specs: Sequence[TrialSpec], data: Data) -> TrialGroup:
     (spec,) = specs
-    return ResidentLane(spec, data)
-
-
-def _triton(specs: Sequence[TrialSpec], data: Data) -> Lane:
-    from hpsearch.training.compiled.triton_group import TritonLane
-
-    return TritonLane(specs, data)
+    return ReferenceTrial(spec, data)

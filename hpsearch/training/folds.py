@@ -5,7 +5,7 @@ evaluation by evaluation, and what ends a run early (patience, target, pruner) l
 which fold is faster: one that runs ahead goes on until the mean of an earlier evaluation is known, and what it did after the trial's
 end does not count. Every fold makes the updates that the budget buys on the first fold's training rows.
 
-The end of a trial is a pair: the first evaluation that does not count, and the fold that failed in it (`NOBODY`: the mean has ended the
+The end of a trial is a pair: the first evaluation that does not count, and the fold that failed in it (`NO_FOLD`: the mean has ended the
 trial before it). The smallest pair is the end, whichever was known first; a fold trains on as long as it could make a smaller one.
 """
 
@@ -16,31 +16,35 @@ import torch
 from torch import nn
 
 from hpsearch.data.dataset import Data
-from hpsearch.training import Engine, Several, TrialSource
-from hpsearch.training.progress import Progress
+from hpsearch.training import Engine, TrialQueue, TrialSource, never_prune
+from hpsearch.training.progress import Progress, Window
 from hpsearch.training.reference import train_safely
 from hpsearch.trial import Outcome, TrainingRun, TrialSpec
 
-NOBODY = -1
+NO_FOLD = -1
 
 
 class FoldedTrial:
-    """A trial on its way: what its folds have answered so far, and where it ends; `rows` are the training rows of each fold."""
+    """A trial in training: the results of its folds so far, and where it ends; `rows` are the training rows of each fold."""
 
     def __init__(self, spec: TrialSpec, rows: Sequence[int], maximize: bool) -> None:
-        self.spec, self.rows, self.maximize = spec, rows, maximize
+        self.spec = spec
+        self.rows = rows
+        self.maximize = maximize
         self.metrics: list[Sequence[float]] = [()] * len(rows)  # of each fold, by evaluation
-        self.runs: dict[int, TrainingRun] = {}  # fold → its answer
+        self.runs: dict[int, TrainingRun] = {}  # by fold
         self.begun = 0
-        self.mean = Progress(spec, maximize, 0)  # of the metric alone: all that decides
+        self.mean = Progress(spec, maximize, 0)  # of the metric only, which is all that decides
         self.decided: TrainingRun | None = None
-        self.end = (len(spec.evaluate_at) + 1, NOBODY)
+        self.end = (len(spec.evaluate_at) + 1, NO_FOLD)
 
-    def begin(self, most: int) -> list[TrialSpec]:
-        """Return at most so many of the folds that have not begun and still matter."""
-        count = min(most, len(self.rows) - self.begun) if self._matters(self.begun, 1) else 0
+    def begin(self, room: int) -> list[TrialSpec]:
+        """Return at most `room` of the folds that have not begun and still matter."""
+        if not self._matters(self.begun, 1):
+            return []
+        count = min(room, len(self.rows) - self.begun)
         self.begun += count
-        return [self._of_fold(fold) for fold in range(self.begun - count, self.begun)]
+        return [self._fold_spec(fold) for fold in range(self.begun - count, self.begun)]
 
     def report(self, fold: int, metric: float, source: TrialSource) -> bool:
         """Take a fold's next evaluation; True where nothing matters that the fold does after it."""
@@ -49,43 +53,46 @@ class FoldedTrial:
         return not self._matters(fold, len(self.metrics[fold]) + 1)
 
     def finish(self, fold: int, run: TrainingRun, source: TrialSource) -> bool:
-        """Take a fold's answer; True where the trial is over."""
+        """Take a fold's run; True where the trial is over."""
         self.runs[fold] = run
         self.metrics[fold] = max(self.metrics[fold], run.history.metric, key=len)
         if run.outcome.failed:
             self.end = min(self.end, (len(run.history) + 1, fold))
         self._decide(source)
-        return len(self.runs) == self.begun and not (self.begun < len(self.rows) and self._matters(self.begun, 1))
+        in_training = len(self.runs) < self.begun
+        to_begin = self.begun < len(self.rows) and self._matters(self.begun, 1)
+        return not in_training and not to_begin
 
-    def answer(self) -> TrainingRun:
-        """Return the run of the whole trial, kept as every run is, from the means over its folds."""
-        (end, failed), parts = self.end, [self.runs[fold] for fold in sorted(self.runs)]
+    def result(self) -> TrainingRun:
+        """Return the run of the trial, recorded as every run is, from the means over its folds."""
+        end, failed_fold = self.end
+        runs = [self.runs[fold] for fold in sorted(self.runs)]
         pruned = self.decided is not None and self.decided.outcome is Outcome.PRUNED
-        source = Several(ask=lambda evaluation, metric: pruned and evaluation == end - 1)
-        progress = Progress(self.spec, self.maximize, max(run.parameters for run in parts))
+        source = TrialQueue(prunes=lambda evaluation, metric: pruned and evaluation == end - 1)
+        progress = Progress(self.spec, self.maximize, max(run.parameters for run in runs))
         for index in range(end - 1):
-            entries = [run.history for run in parts]
-            losses = torch.tensor([_mean([e.training_loss[index] for e in entries])], dtype=torch.float64)
-            score = _mean([e.validation_loss[index] for e in entries]), _mean([e.metric[index] for e in entries])
-            run = progress.record(losses, score, sum(e.seconds[index] for e in entries), dict, source)
+            run = progress.record(_mean_window(runs, index), dict, source)
             if run is not None:
-                best = tuple(e.metric[run.best - 1] for e in entries) if run.best else ()
+                best = tuple(fold.history.metric[run.best - 1] for fold in runs) if run.best else ()
                 return replace(run, weights=None, folds=best)
-        last = self.runs[failed] if failed != NOBODY else self.decided
-        assert last is not None, "without a failure the mean decides, at the last evaluation if not before"
-        where = f"fold {failed + 1} of {len(self.rows)}: " if failed != NOBODY else ""
-        return progress.run(last.outcome, where + last.detail)
+        if failed_fold != NO_FOLD:
+            failed = self.runs[failed_fold]
+            return progress.run(failed.outcome, f"fold {failed_fold + 1} of {len(self.rows)}: {failed.detail}")
+        assert self.decided is not None, "without a failure the mean decides, at the last evaluation if not before"
+        return progress.run(self.decided.outcome, self.decided.detail)
 
     def _matters(self, fold: int, evaluation: int) -> bool:
         return (evaluation, fold) < self.end
 
-    def _of_fold(self, fold: int) -> TrialSpec:
+    def _fold_spec(self, fold: int) -> TrialSpec:
         """Return what one fold trains: it reports every evaluation, and ends where it is told to. A full batch is the fold's rows."""
-        spec, rows = self.spec, self.rows[fold]
+        spec = self.spec
+        rows = self.rows[fold]
+        full_batch = spec.batch_size == self.rows[0]
         return replace(
             spec,
             number=spec.number * len(self.rows) + fold,
-            batch_size=rows if spec.batch_size == self.rows[0] else min(spec.batch_size, rows),
+            batch_size=rows if full_batch else min(spec.batch_size, rows),
             rungs=tuple(range(1, len(spec.evaluate_at))),
             patience=None,
             target=None,
@@ -93,20 +100,22 @@ class FoldedTrial:
         )
 
     def _decide(self, source: TrialSource) -> None:
-        """Look at the mean of every evaluation that all folds have behind them."""
-        known = min(map(len, self.metrics))
-        while (index := len(self.mean.history)) < min(known, self.end[0] - 1):
+        """Look at the mean of every evaluation that all folds have done."""
+        done = min(map(len, self.metrics))
+        while (index := len(self.mean.history)) < min(done, self.end[0] - 1):
             metric = _mean([metrics[index] for metrics in self.metrics])
-            self.decided = self.mean.record(torch.zeros(1), (0.0, metric), 0.0, dict, source)
+            self.decided = self.mean.record(Window(torch.zeros(1), (0.0, metric), 0.0), dict, source)
             if self.decided is not None:
-                self.end = (len(self.decided.history) + 1, NOBODY)
+                self.end = (len(self.decided.history) + 1, NO_FOLD)
 
 
 class FoldSource:
-    """The source that an engine pulls folds from, over a source of trials."""
+    """The source that an engine takes folds from, over a source of trials."""
 
     def __init__(self, source: TrialSource, rows: Sequence[int], maximize: bool) -> None:
-        self.source, self.rows, self.maximize = source, rows, maximize
+        self.source = source
+        self.rows = rows
+        self.maximize = maximize
         self.trials: dict[int, FoldedTrial] = {}
 
     @property
@@ -119,8 +128,10 @@ class FoldSource:
         specs: list[TrialSpec] = []
         for trial in self.trials.values():
             specs += trial.begin(room - len(specs))
-        for spec in self.source.take(-(-(room - len(specs)) // len(self.rows))):
-            trial = self.trials[spec.number] = FoldedTrial(spec, self.rows, self.maximize)
+        new_trials = -(-(room - len(specs)) // len(self.rows))
+        for spec in self.source.take(new_trials):
+            trial = FoldedTrial(spec, self.rows, self.maximize)
+            self.trials[spec.number] = trial
             specs += trial.begin(room - len(specs))
         return specs
 
@@ -130,14 +141,14 @@ class FoldSource:
         return self.trials[trial].report(fold, metric, self.source)
 
     def wants(self, run: TrainingRun) -> bool:
-        """Want none: a trial's run is a mean over its folds (see `TrialSource`)."""
+        """Want no weights: a trial's run is a mean over its folds (see `TrialSource`)."""
         return False
 
     def finish(self, run: TrainingRun) -> None:
-        """Take a fold's answer, and hand on the trial's once it is whole (see `TrialSource`)."""
+        """Take a fold's run, and hand on the trial's once it is over (see `TrialSource`)."""
         number, fold = divmod(run.number, len(self.rows))
         if self.trials[number].finish(fold, run, self.source):
-            self.source.finish(self.trials.pop(number).answer())
+            self.source.finish(self.trials.pop(number).result())
 
 
 def fold_source(source: TrialSource, data: Data) -> FoldSource:
@@ -147,7 +158,7 @@ def fold_source(source: TrialSource, data: Data) -> FoldSource:
 
 @dataclass(frozen=True, slots=True)
 class FoldEngine:
-    """An engine whose trials are cross-validated: each fold takes one place of the `engine` inside."""
+    """An engine whose trials are cross-validated: each fold takes one slot of the `engine` inside."""
 
     engine: Engine
     data: Data
@@ -157,20 +168,33 @@ class FoldEngine:
         self.engine.run(fold_source(source, self.data))
 
 
-def train_alone(
+def train_trial(
     spec: TrialSpec,
     data: Data,
-    ask: Callable[[int, float], bool] = lambda evaluation, metric: False,
+    prunes: Callable[[int, float], bool] = never_prune,
     build: Callable[[], nn.Module] | None = None,
 ) -> TrainingRun:
-    """Train one trial with the reference, on every fold of the data; `ask` and `build` are those of `Several` and `train_safely`."""
-    several = Several([spec], ask=ask)
-    source = fold_source(several, data) if data.folds else several
+    """Train one trial with the reference, on every fold of the data.
+
+    `prunes` is that of `TrialQueue`, `build` that of `train_safely`.
+    """
+    queue = TrialQueue([spec], prunes)
+    source = fold_source(queue, data) if data.folds else queue
     while specs := source.take(1):
         run = train_safely(specs[0], data, source, build)
-        assert run is not None, "nobody stops it"
+        assert run is not None, "nothing stops a queue"
         source.finish(run)
-    return several.runs[spec.number]
+    return queue.runs[spec.number]
+
+
+def _mean_window(runs: Sequence[TrainingRun], index: int) -> Window:
+    """Return the mean over folds of what their histories have at an evaluation (from 0); seconds add up."""
+    histories = [run.history for run in runs]
+    training_loss = _mean([history.training_loss[index] for history in histories])
+    validation_loss = _mean([history.validation_loss[index] for history in histories])
+    metric = _mean([history.metric[index] for history in histories])
+    seconds = sum(history.seconds[index] for history in histories)
+    return Window(torch.tensor([training_loss], dtype=torch.float64), (validation_loss, metric), seconds)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -1,12 +1,13 @@
-"""The pulling engine: many trials in flight, on one device.
+"""The concurrent engine: many trials in flight, on one device.
 
-A *lane* holds one or more trials that train side by side from the same start: one trial of the compiled engine, a cohort of the fused
-one. Workers (threads) train lanes, each to its next evaluation, without the interpreter's lock where it counts; this loop, on the
-caller's thread, does the rest: it takes trials for free places, opens lanes, keeps the histories, hands in the runs. Only it talks to
-the source, so a source needs no locks.
+A *group* holds one or more trials that train side by side from the same start: one trial of the compiled engine, a cohort of the fused
+one. Threads train groups, each to its next evaluation, without the interpreter's lock where it counts; this loop, on the caller's
+thread, does the rest: it takes trials for free slots, opens groups, keeps the histories, hands in the runs. Only it talks to the
+source, so a source needs no locks.
 
-Out of memory: a lane of several trials is halved and trained again from its start (its evaluations known so far are walked through: a
-run is a function of its specification), and that size is remembered; one that is alone ends in its outcome.
+Out of memory: a group of several trials is halved and trained again from its start (evaluations that are recorded already are passed
+over: a run is a function of its specification), and that size is remembered; a trial that is the only one of its group ends in its
+outcome.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -15,32 +16,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import torch
-
 from hpsearch.data.dataset import Data
 from hpsearch.training import TrialSource
-from hpsearch.training.memory import exhausted, out_of_memory, release
-from hpsearch.training.progress import Progress, Weights
-from hpsearch.training.threads import begin_worker, one_thread
+from hpsearch.training.devices import begin_worker, free_memory, one_thread, out_of_memory
+from hpsearch.training.progress import Progress, Weights, Window, out_of_memory_run
 from hpsearch.trial import TrialSpec
 
-HEARD = 0.1  # seconds within which the loop sees that it is to stop
-PATIENCE = 2.0  # seconds that a worker has to see it
+POLL_SECONDS = 0.1  # after which the loop sees that it is to stop
+STOP_SECONDS = 2.0  # that a thread has to see it
+REFILL_SHARE = 1 / 8  # of the slots that are free before new groups are opened
+
+Windows = Mapping[int, Window] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """What a trial did since its evaluation before: `losses` [updates], loss and metric on the validation rows, seconds in all."""
-
-    losses: torch.Tensor
-    score: tuple[float, float]
-    seconds: float
-
-
-class Lane(Protocol):
+class TrialGroup(Protocol):
     """Trials that train side by side; all have one fold, one order of batches and the same evaluations, and start together."""
 
-    def advance(self, stopping: Callable[[], bool]) -> Mapping[int, Window] | None:
+    def advance(self, stopping: Callable[[], bool]) -> Windows:
         """Train every trial to its next evaluation; return each one's window by its number, None where `stopping` said so."""
         ...
 
@@ -55,144 +47,180 @@ class Lane(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How trials of one batch size are to train: `open` makes a lane of at most `size` of them; `reason` says why so."""
+    """How trials of one batch size are to train: `open` makes a group of at most `size` of them; `reason` says why this engine."""
 
     engine: str
     reason: str
     size: int
-    open: Callable[[Sequence[TrialSpec], Data], Lane]
+    open: Callable[[Sequence[TrialSpec], Data], TrialGroup]
 
 
 @dataclass(eq=False)
-class Flight:
-    """A lane on its way, with the bookkeeping of its trials."""
+class InFlight:
+    """A group in training, with the bookkeeping of its trials."""
 
-    lane: Lane | None
+    group: TrialGroup | None  # None until a thread has opened it
     plan: Plan
     progress: dict[int, Progress]
-    evaluations: int = 0  # that the lane has behind it; fewer than a history has after a lane was opened again
-    future: "Future[Mapping[int, Window] | None] | None" = field(default=None, repr=False)
+    evaluations: int = 0  # that the group has done; fewer than a history has after a group was opened again
+    future: "Future[Windows] | None" = field(default=None, repr=False)
+
+    @property
+    def first_spec(self) -> TrialSpec:
+        """One of the trials, for what is the same for all."""
+        return next(iter(self.progress.values())).spec
+
+    @property
+    def work_left(self) -> int:
+        """About how many multiply-adds are left."""
+        spec = self.first_spec
+        done = spec.evaluate_at[self.evaluations - 1] if self.evaluations else 0
+        parameters = sum(progress.parameters for progress in self.progress.values())
+        return (spec.updates - done) * spec.batch_size * parameters
 
 
-class PullingEngine:
-    """An engine with `places` for trials in flight, whose lanes are trained by `workers` threads; `plan` says which lanes.
+class ConcurrentEngine:
+    """An engine with at most `max_concurrency` trials in flight, whose groups are trained by `threads` threads.
 
-    Each worker computes on one thread of its own on a CPU.
+    `plan` says how a trial is to train. Each thread computes on one core of a CPU.
     """
 
-    def __init__(self, data: Data, plan: Callable[[TrialSpec], Plan], *, places: int, workers: int) -> None:
-        self.data, self.plan, self.places, self.workers = data, plan, places, workers
+    def __init__(self, data: Data, plan: Callable[[TrialSpec], Plan], *, max_concurrency: int, threads: int) -> None:
+        self.data = data
+        self.plan = plan
+        self.max_concurrency = max_concurrency
+        self.threads = threads
         self.maximize = data.metric.direction == "maximize"
-        self.fits: dict[int, int] = {}  # batch size → trials of one lane that memory is known to hold
+        self.largest_group: dict[int, int] = {}  # batch size → trials of one group that memory is known to hold
 
     def run(self, source: TrialSource) -> None:
         """Train until the source has nothing left."""
-        flights: list[Flight] = []
-        pool = ThreadPoolExecutor(self.workers, initializer=begin_worker, initargs=(self.data,))
-        with one_thread(self.data), _released(pool, flights):
+        in_flight: list[InFlight] = []
+        pool = ThreadPoolExecutor(self.threads, initializer=begin_worker, initargs=(self.data,))
+        with one_thread(self.data), _shut_down(pool, in_flight):
             while True:
-                flights += self._open(source, self.places - sum(len(f.progress) for f in flights))
-                for flight in sorted(flights, key=_work, reverse=True):  # the longest first, so that cores end together
-                    flight.future = flight.future or pool.submit(self._advance, flight, lambda: source.stopping)
-                if not flights or source.stopping:
+                in_flight += self._fill(source, in_flight)
+                self._submit(pool, in_flight, source)
+                if not in_flight or source.stopping:
                     return
-                while not (done := wait(_futures(flights), HEARD, FIRST_COMPLETED).done) and not source.stopping:
-                    pass
-                for flight in [flight for flight in flights if flight.future in done]:
-                    flights.remove(flight)
-                    flights += self._landed(flight, source)
+                done = _wait(in_flight, source)
+                for completed in [entry for entry in in_flight if entry.future in done]:
+                    in_flight.remove(completed)
+                    in_flight += self._complete(completed, source)
 
-    def _open(self, source: TrialSource, free: int) -> list[Flight]:
-        """Fill free places, all at once or where a good part of them is free, since a lane of one trial wastes a wide device."""
-        if free < max(1, self.places // 8):
+    def _fill(self, source: TrialSource, in_flight: Sequence[InFlight]) -> list[InFlight]:
+        """Fill free slots where a good part of them is free, since a group of one trial wastes a wide device."""
+        free = self.max_concurrency - sum(len(entry.progress) for entry in in_flight)
+        if free < max(1, int(self.max_concurrency * REFILL_SHARE)):
             return []
-        groups: dict[tuple[object, ...], tuple[Plan, list[TrialSpec]]] = {}
+        plans: dict[tuple[object, ...], Plan] = {}
+        alike: dict[tuple[object, ...], list[TrialSpec]] = {}
         for spec in source.take(free):
             plan = self.plan(spec)
-            key = (plan.engine, spec.fold, spec.order_seed, spec.batch_size, spec.evaluate_at)
-            groups.setdefault(key, (plan, []))[1].append(spec)
-        return [flight for plan, specs in groups.values() for flight in self._flights(plan, specs)]
+            key: tuple[object, ...] = (plan.engine, spec.fold, spec.order_seed, spec.batch_size, spec.evaluate_at)
+            plans.setdefault(key, plan)
+            alike.setdefault(key, []).append(spec)
+        opened: list[InFlight] = []
+        for key, specs in alike.items():
+            opened += self._groups(plans[key], specs)
+        return opened
 
-    def _flights(self, plan: Plan, specs: Sequence[TrialSpec]) -> list[Flight]:
-        size = min(plan.size, self.fits.get(specs[0].batch_size, plan.size))
-        parts = [specs[i : i + size] for i in range(0, len(specs), size)]
-        return [Flight(None, plan, {spec.number: self._progress(spec) for spec in part}) for part in parts]
+    def _groups(self, plan: Plan, specs: Sequence[TrialSpec]) -> list[InFlight]:
+        """Divide trials that can train side by side into groups that memory holds."""
+        size = min(plan.size, self.largest_group.get(specs[0].batch_size, plan.size))
+        parts = [specs[start : start + size] for start in range(0, len(specs), size)]
+        return [InFlight(None, plan, {spec.number: self._progress(spec) for spec in part}) for part in parts]
 
     def _progress(self, spec: TrialSpec) -> Progress:
-        assert spec.architecture is not None, "lanes train dense networks; others go to the reference"
+        assert spec.architecture is not None, "groups train dense networks; others train in the reference engine"
         return Progress(spec, self.maximize, spec.architecture.parameters)
 
-    def _advance(self, flight: Flight, stopping: Callable[[], bool]) -> Mapping[int, Window] | None:
-        """Train a flight's lane to the next evaluation (on a worker's thread)."""
-        if flight.lane is None:
-            specs = [progress.spec for progress in flight.progress.values()]
-            flight.lane = flight.plan.open(specs, self.data.fold(specs[0].fold))
-        return flight.lane.advance(stopping)
+    def _submit(self, pool: ThreadPoolExecutor, in_flight: Sequence[InFlight], source: TrialSource) -> None:
+        """Have threads train the groups that wait, the longest first, so that cores end together."""
+        for entry in sorted(in_flight, key=lambda entry: entry.work_left, reverse=True):
+            if entry.future is None:
+                entry.future = pool.submit(self._advance, entry, lambda: source.stopping)
 
-    def _landed(self, flight: Flight, source: TrialSource) -> list[Flight]:
-        """Take a flight's windows; return what goes on."""
-        assert flight.future is not None
+    def _advance(self, entry: InFlight, stopping: Callable[[], bool]) -> Windows:
+        """Train a group to the next evaluation (on a thread of the pool)."""
+        if entry.group is None:
+            specs = [progress.spec for progress in entry.progress.values()]
+            entry.group = entry.plan.open(specs, self.data.fold(specs[0].fold))
+        return entry.group.advance(stopping)
+
+    def _complete(self, entry: InFlight, source: TrialSource) -> list[InFlight]:
+        """Take a group's windows; return what goes on."""
+        assert entry.future is not None
+        windows: Windows = None
+        exhausted = False
         try:
-            windows, fits = flight.future.result(), True
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            windows = entry.future.result()
+        except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
-            windows, fits = None, False
-        flight.future = None  # with its exception, whose traceback would keep tensors alive
-        if not fits:
-            return self._halved(flight, source)
+            exhausted = True
+        entry.future = None  # with its exception, whose traceback would keep tensors alive
+        if exhausted:
+            return self._halve(entry, source)
         if windows is None:
             return []
-        flight.evaluations += 1
-        ended = [number for number, window in windows.items() if self._record(flight, number, window, source)]
-        for number in ended:
-            del flight.progress[number]
-        if ended and flight.progress:
-            assert flight.lane is not None
-            flight.lane.drop(ended)
-        return [flight] if flight.progress else []
+        self._record(entry, windows, source)
+        return [entry] if entry.progress else []
 
-    def _record(self, flight: Flight, number: int, window: Window, source: TrialSource) -> bool:
-        """Take a window of one trial; True where its run ends."""
-        progress, lane = flight.progress[number], flight.lane
-        assert lane is not None
-        if len(progress.history) >= flight.evaluations:
-            return False  # known: the lane walks again through what it did before memory ran out
-        run = progress.record(window.losses, window.score, window.seconds, lambda: lane.weights(number), source)
+    def _record(self, entry: InFlight, windows: Mapping[int, Window], source: TrialSource) -> None:
+        """Record every trial's window, and drop the trials whose runs end."""
+        assert entry.group is not None
+        entry.evaluations += 1
+        ended = [number for number, window in windows.items() if self._ends(entry, number, window, source)]
+        for number in ended:
+            del entry.progress[number]
+        if ended and entry.progress:
+            entry.group.drop(ended)
+
+    def _ends(self, entry: InFlight, number: int, window: Window, source: TrialSource) -> bool:
+        """Record a window of one trial; True where its run ends."""
+        progress = entry.progress[number]
+        group = entry.group
+        assert group is not None
+        if len(progress.history) >= entry.evaluations:
+            return False  # recorded before memory ran out
+        run = progress.record(window, lambda: group.weights(number), source)
         if run is not None:
             source.finish(run)
         return run is not None
 
-    def _halved(self, flight: Flight, source: TrialSource) -> list[Flight]:
-        """Open a lane that did not fit again as two; one trial alone ends."""
-        flight.lane = None
-        release(self.data)
-        members = list(flight.progress.items())
+    def _halve(self, entry: InFlight, source: TrialSource) -> list[InFlight]:
+        """Open a group that did not fit again as two; a trial that was the only one ends."""
+        entry.group = None
+        free_memory(self.data)
+        members = list(entry.progress.items())
+        spec = entry.first_spec
         if len(members) == 1:
-            source.finish(exhausted(members[0][1].spec))
+            source.finish(out_of_memory_run(spec))
             return []
         half = len(members) // 2
-        batch_size = members[0][1].spec.batch_size
-        self.fits[batch_size] = min(self.fits.get(batch_size, half), half)
-        return [Flight(None, flight.plan, dict(part)) for part in (members[:half], members[half:])]
+        self.largest_group[spec.batch_size] = min(self.largest_group.get(spec.batch_size, half), half)
+        return [InFlight(None, entry.plan, dict(part)) for part in (members[:half], members[half:])]
 
 
 @contextmanager
-def _released(pool: ThreadPoolExecutor, flights: Sequence[Flight]) -> Iterator[None]:
-    """Wait for the workers in the end, but not for one that compiles a kernel: nothing can interrupt that, and nobody needs it."""
+def _shut_down(pool: ThreadPoolExecutor, in_flight: Sequence[InFlight]) -> Iterator[None]:
+    """Wait for the threads in the end, but not for one that compiles a kernel: nothing can interrupt that, and nobody needs it."""
     try:
         yield
     finally:
-        compiling = wait([future for future in _futures(flights) if not future.cancel()], PATIENCE).not_done
+        running = [future for future in _futures(in_flight) if not future.cancel()]
+        compiling = wait(running, STOP_SECONDS).not_done
         pool.shutdown(wait=not compiling, cancel_futures=True)
 
 
-def _futures(flights: Sequence[Flight]) -> list["Future[Mapping[int, Window] | None]"]:
-    return [flight.future for flight in flights if flight.future]
+def _futures(in_flight: Sequence[InFlight]) -> "list[Future[Windows]]":
+    return [entry.future for entry in in_flight if entry.future]
 
 
-def _work(flight: Flight) -> int:
-    """Return about how many multiply-adds a flight has left."""
-    spec = next(iter(flight.progress.values())).spec
-    left = spec.updates - (spec.evaluate_at[flight.evaluations - 1] if flight.evaluations else 0)
-    return left * spec.batch_size * sum(progress.parameters for progress in flight.progress.values())
+def _wait(in_flight: Sequence[InFlight], source: TrialSource) -> "set[Future[Windows]]":
+    """Wait for a group to be done, or for the source to stop."""
+    while True:
+        done = wait(_futures(in_flight), POLL_SECONDS, FIRST_COMPLETED).done
+        if done or source.stopping:
+            return done

@@ -1,7 +1,8 @@
 """The optimizers, one row each: the class of `torch.optim` that defines the update, and the same update as coefficients of one formula.
 
-The reference engine trains with torch's class; the engines that train many trials at once use the formula (`Update`), in which a trial's
-optimizer is a row of numbers. The table is free of torch, so that a study's file is checked before torch is imported.
+The reference engine trains with torch's class; the engines that write training again use the formula (`Update`), in which a trial's
+optimizer is a row of numbers. The formula is optional: an optimizer without one trains in the reference engine. The table is free of
+torch, so that a study's file is checked before torch is imported.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,15 +12,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-# our name of a coefficient → torch's keyword; the betas of Adam are one keyword there
-KEYWORDS = {"momentum": "momentum", "smoothing": "alpha", "epsilon": "eps"}
+Coefficients = Mapping[str, float]
+
+# our name of a coefficient → torch's keyword, where they differ; the betas of Adam are one keyword there
+KEYWORDS = {"smoothing": "alpha", "epsilon": "eps"}
+BETAS = ("beta1", "beta2")
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
     """An optimizer as the coefficients of one formula.
 
-    For each weight w with gradient G, at update t, with `step`, `scale` and `shrink` from `steps.step_table`:
+    For each weight w with gradient G, at update t, with `step`, `scale` and `shrink` from `schedules.step_table`:
 
     g ← G + decay·w                                         decay is 0 where the decay is decoupled
     m ← first_keep·m + first_take·g                         where the optimizer has a first moment
@@ -40,91 +44,155 @@ class Update:
 
     @property
     def first(self) -> bool:
-        """Whether there is a first moment to keep."""
+        """Whether the optimizer has a first moment."""
         return self.first_take != 0
 
     @property
     def second(self) -> bool:
-        """Whether there is a second moment to keep."""
+        """Whether the optimizer has a second moment."""
         return self.epsilon != 0 or self.second_take != 0
 
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
-    """A rule of weight updates: `torch_class` of `torch.optim`, coefficients with their defaults, arguments that make the variant.
+    """A rule of weight updates.
 
-    `formula` maps all coefficients to the same update as coefficients of the one formula.
-
-    `learning_rate` is a known-good one for a dense network on standardised inputs; the first trial of a search uses it.
+    `torch_class` is its name in `torch.optim`. `learning_rate` is a known-good one for a dense network on standardised inputs; the first
+    trial of a search uses it. `coefficients` have their defaults; a name is torch's keyword, or one of `KEYWORDS` and `BETAS`; a study
+    can vary those that are also rows of `HYPERPARAMETERS`. `fixed` are keyword arguments that make the variant. `formula` maps all
+    coefficients to the same update as coefficients of the one formula. `fused`: torch has one kernel for all tensors of this class, with
+    which an Adam update at batch size 1 takes 0.6 of the time.
     """
 
     torch_class: str
     learning_rate: float
-    formula: Callable[[Mapping[str, float]], Update]
-    coefficients: Mapping[str, float] = field(default_factory=dict)
+    description: str
+    coefficients: Coefficients = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
-    fused: bool = (
-        True  # torch has one kernel for all tensors: at batch size 1 an Adam update then takes 0.6 of the time
-    )
+    formula: Callable[[Coefficients], Update] | None = None
+    fused: bool = False
 
-    def update(self, coefficients: Mapping[str, float]) -> Update:
+    def update(self, coefficients: Coefficients) -> Update:
         """Return the coefficients of the formula; one that is not given has its default."""
+        assert self.formula is not None, "an optimizer without a formula trains in the reference engine"
         return self.formula({**self.coefficients, **coefficients})
 
-    def arguments(self, coefficients: Mapping[str, float]) -> dict[str, Any]:
+    def arguments(self, coefficients: Coefficients) -> dict[str, Any]:
         """Return torch's keyword arguments; a coefficient that is not given has its default."""
         values = {**self.coefficients, **coefficients}
-        keywords: dict[str, Any] = {KEYWORDS[name]: value for name, value in values.items() if name in KEYWORDS}
+        keywords: dict[str, Any] = {
+            KEYWORDS.get(name, name): value for name, value in values.items() if name not in BETAS
+        }
         if "beta1" in values:
             keywords["betas"] = (values["beta1"], values["beta2"])
-        return {**keywords, **self.fixed, **({"fused": True} if self.fused else {})}
+        return {**keywords, **self.fixed}
 
     def build(
         self,
         parameters: "Iterable[torch.Tensor]",
         learning_rate: float,
         weight_decay: float,
-        coefficients: Mapping[str, float],
+        coefficients: Coefficients,
     ) -> "torch.optim.Optimizer":
         """Return the torch optimizer of these parameters."""
         import torch
 
-        make: type[torch.optim.Optimizer] = getattr(torch.optim, self.torch_class)
-        return make(parameters, lr=learning_rate, weight_decay=weight_decay, **self.arguments(coefficients))  # type: ignore[call-arg]
+        tensors = list(parameters)
+        arguments = self.arguments(coefficients)
+        if self.fused and tensors[0].device.type in ("cpu", "cuda"):
+            arguments["fused"] = True
+        torch_class: type[torch.optim.Optimizer] = getattr(torch.optim, self.torch_class)
+        return torch_class(tensors, lr=learning_rate, weight_decay=weight_decay, **arguments)  # type: ignore[call-arg]
 
 
 ADAM = {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
 
 
-def _adam(c: Mapping[str, float], decoupled: bool = False) -> Update:
-    b1, b2 = c["beta1"], c["beta2"]
-    return Update(b1, 1 - b1, b2, 1 - b2, through=1, epsilon=c["epsilon"], corrected=True, decoupled=decoupled)
+def _sgd(c: Coefficients) -> Update:
+    return Update(direct=1)
+
+
+def _momentum(c: Coefficients) -> Update:
+    return Update(first_keep=c["momentum"], first_take=1, through=1)
+
+
+def _nesterov(c: Coefficients) -> Update:
+    return Update(first_keep=c["momentum"], first_take=1, direct=1, through=c["momentum"])
+
+
+def _rmsprop(c: Coefficients) -> Update:
+    return Update(second_keep=c["smoothing"], second_take=1 - c["smoothing"], direct=1, epsilon=c["epsilon"])
+
+
+def _adam(c: Coefficients, decoupled: bool = False) -> Update:
+    return Update(
+        first_keep=c["beta1"],
+        first_take=1 - c["beta1"],
+        second_keep=c["beta2"],
+        second_take=1 - c["beta2"],
+        through=1,
+        epsilon=c["epsilon"],
+        corrected=True,
+        decoupled=decoupled,
+    )
+
+
+def _adamw(c: Coefficients) -> Update:
+    return _adam(c, decoupled=True)
+
+
+def _adagrad(c: Coefficients) -> Update:
+    return Update(second_keep=1, second_take=1, direct=1, epsilon=c["epsilon"])
 
 
 OPTIMIZERS: dict[str, Optimizer] = {
-    "sgd": Optimizer("SGD", 0.1, lambda c: Update(direct=1)),
-    "momentum": Optimizer(  # Polyak 1964
-        "SGD", 0.03, lambda c: Update(c["momentum"], 1, through=1), {"momentum": 0.9}
-    ),
-    "nesterov": Optimizer(  # Sutskever et al. 2013
+    "sgd": Optimizer("SGD", 0.1, "plain gradient descent on batches", formula=_sgd, fused=True),
+    "momentum": Optimizer(
         "SGD",
         0.03,
-        lambda c: Update(c["momentum"], 1, direct=1, through=c["momentum"]),
+        "descent along a running sum of gradients (Polyak 1964)",
         {"momentum": 0.9},
-        {"nesterov": True},
+        formula=_momentum,
+        fused=True,
     ),
-    "rmsprop": Optimizer(  # Hinton, lecture 6e, 2012
+    "nesterov": Optimizer(
+        "SGD",
+        0.03,
+        "momentum with a look ahead (Sutskever et al. 2013)",
+        {"momentum": 0.9},
+        fixed={"nesterov": True},
+        formula=_nesterov,
+        fused=True,
+    ),
+    "rmsprop": Optimizer(
         "RMSprop",
         1e-3,
-        lambda c: Update(0, 0, c["smoothing"], 1 - c["smoothing"], direct=1, epsilon=c["epsilon"]),
+        "steps divided by the running size of the gradient (Hinton, lecture 6e, 2012)",
         {"smoothing": 0.99, "epsilon": 1e-8},
-        fused=False,
+        formula=_rmsprop,
     ),
-    "adam": Optimizer("Adam", 1e-3, _adam, ADAM),  # Kingma, Ba 2015; weight decay is added to the gradient
-    "adamw": Optimizer(  # Loshchilov, Hutter 2019; weight decay apart from the gradient
-        "AdamW", 1e-3, lambda c: _adam(c, decoupled=True), ADAM
+    "adam": Optimizer(
+        "Adam",
+        1e-3,
+        "momentum divided by the running size of the gradient (Kingma, Ba 2015); weight decay adds to the gradient",
+        ADAM,
+        formula=_adam,
+        fused=True,
     ),
-    "adagrad": Optimizer(  # Duchi et al. 2011
-        "Adagrad", 1e-2, lambda c: Update(0, 0, 1, 1, direct=1, epsilon=c["epsilon"]), {"epsilon": 1e-10}
+    "adamw": Optimizer(
+        "AdamW",
+        1e-3,
+        "Adam with weight decay apart from the gradient (Loshchilov, Hutter 2019)",
+        ADAM,
+        formula=_adamw,
+        fused=True,
+    ),
+    "adagrad": Optimizer(
+        "Adagrad",
+        1e-2,
+        "steps divided by the size of all gradients so far (Duchi et al. 2011)",
+        {"epsilon": 1e-10},
+        formula=_adagrad,
+        fused=True,
     ),
 }

@@ -1,6 +1,7 @@
 """The bookkeeping of a run, one code for every engine: history, best evaluation, and when a run ends."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from math import isfinite
 
 import torch
@@ -11,47 +12,62 @@ from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
 Weights = Mapping[str, torch.Tensor]
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a trial did since its previous evaluation.
+
+    `losses` [updates] are those of its batches, `score` the loss and the metric on the validation rows, `seconds` the time in training
+    so far.
+    """
+
+    losses: torch.Tensor
+    score: tuple[float, float]
+    seconds: float
+
+
 class Progress:
-    """Takes one evaluation after another of one trial and knows when it is over."""
+    """Takes one evaluation of a trial after another and knows when the run is over."""
 
     def __init__(self, spec: TrialSpec, maximize: bool, parameters: int) -> None:
-        self.spec, self.maximize, self.parameters = spec, maximize, parameters
+        self.spec = spec
+        self.maximize = maximize
+        self.parameters = parameters
         self.history = History()
-        self.best = self.risen = 0  # the best evaluation, and the last one whose metric was better than all before
+        self.best = 0  # the best evaluation
+        self.improved = 0  # the last evaluation whose metric was better than all before
         self.value: float | None = None
         self.loss: float | None = None
         self.weights: Weights | None = None
 
-    def record(
-        self,
-        losses: torch.Tensor,  # [updates since the evaluation before]
-        score: tuple[float, float],  # loss and metric on the validation rows
-        seconds: float,
-        weights: Callable[[], Weights],
-        source: TrialSource,
-    ) -> TrainingRun | None:
+    def record(self, window: Window, weights: Callable[[], Weights], source: TrialSource) -> TrainingRun | None:
         """Take the next evaluation; return the run if it ends here."""
-        if diverged := self._diverged(losses, score):
-            return diverged
+        diverged = self._divergence(window)
+        if diverged is not None:
+            return self.run(Outcome.DIVERGED, diverged)
+        loss, metric = window.score
         evaluation = len(self.history) + 1
         update = self.spec.evaluate_at[evaluation - 1]
         self.history = self.history.append(
             evaluation=evaluation,
             update=update,
             examples=update * self.spec.batch_size,
-            seconds=seconds,
-            training_loss=float(losses.mean()) if len(losses) else self.history.training_loss[-1],
-            validation_loss=score[0],
-            metric=score[1],
+            seconds=window.seconds,
+            training_loss=float(window.losses.mean()) if len(window.losses) else self.history.training_loss[-1],
+            validation_loss=loss,
+            metric=metric,
         )
-        self.risen = evaluation if self.value is None or self._passes(score[1], self.value) else self.risen
-        if self._better(*score):
-            self.best, self.value, self.loss, self.weights = evaluation, score[1], score[0], weights()
-        outcome = self._ended(evaluation, source)
+        if self.value is None or self._better(metric, self.value):
+            self.improved = evaluation
+        if self._best_so_far(loss, metric):
+            self.best = evaluation
+            self.value = metric
+            self.loss = loss
+            self.weights = weights()
+        outcome = self._outcome(evaluation, source)
         return None if outcome is None else self.run(outcome)
 
     def run(self, outcome: Outcome, detail: str = "") -> TrainingRun:
-        """Return the answer; a failed run has no value and no weights."""
+        """Return the run; a failed one has no value and no weights."""
         if outcome.failed:
             return TrainingRun(self.spec.number, outcome, self.history, detail=detail, parameters=self.parameters)
         return TrainingRun(
@@ -66,35 +82,43 @@ class Progress:
             self.weights,
         )
 
-    def _better(self, loss: float, metric: float) -> bool:
-        """Whether an evaluation is the best so far; on few rows metrics are often equal, and then the loss tells them apart."""
-        if self.value is None or self.loss is None or self._passes(metric, self.value):
+    def _best_so_far(self, loss: float, metric: float) -> bool:
+        """Whether an evaluation is the best so far; on few rows metrics are often equal, and then the loss decides."""
+        if self.value is None or self.loss is None or self._better(metric, self.value):
             return True
         return metric == self.value and loss < self.loss
 
-    def _passes(self, metric: float, mark: float) -> bool:
-        return metric > mark if self.maximize else metric < mark
+    def _better(self, metric: float, other: float) -> bool:
+        return metric > other if self.maximize else metric < other
 
-    def _ended(self, evaluation: int, source: TrialSource) -> Outcome | None:
-        if self.spec.target is not None and self._passes(self.history.metric[-1], self.spec.target):
+    def _outcome(self, evaluation: int, source: TrialSource) -> Outcome | None:
+        """Return how the run ends at this evaluation; None where it goes on."""
+        metric = self.history.metric[-1]
+        if self.spec.target is not None and self._better(metric, self.spec.target):
             return Outcome.REACHED
         if evaluation == len(self.spec.evaluate_at):
             return Outcome.FINISHED
-        if self.spec.patience is not None and evaluation - self.risen >= self.spec.patience:
+        if self.spec.patience is not None and evaluation - self.improved >= self.spec.patience:
             return Outcome.STOPPED_EARLY
-        if evaluation in self.spec.rungs and source.prune(self.spec.number, evaluation, self.history.metric[-1]):
+        if evaluation in self.spec.rungs and source.prune(self.spec.number, evaluation, metric):
             return Outcome.PRUNED
         return None
 
-    def _diverged(self, losses: torch.Tensor, score: tuple[float, float]) -> TrainingRun | None:
-        """Look at every loss of the window: NaN outputs have an argmax, so an accuracy would look finite."""
-        finite = torch.isfinite(losses)
+    def _divergence(self, window: Window) -> str | None:
+        """Return where a loss or the metric stopped being finite; every loss counts, since NaN outputs still have an accuracy."""
+        finite = torch.isfinite(window.losses)
         if not bool(finite.all()):
             index = int((~finite).to(torch.uint8).argmax())
-            update = (self.history.update[-1] if len(self.history) else 0) + index + 1
-            return self.run(Outcome.DIVERGED, f"diverged at update {update} (loss = {float(losses[index])})")
-        if not all(map(isfinite, score)):
-            update = self.spec.evaluate_at[len(self.history)]
-            what, value = ("validation metric", score[1]) if isfinite(score[0]) else ("validation loss", score[0])
-            return self.run(Outcome.DIVERGED, f"diverged by update {update} ({what} = {value})")
+            before = self.history.update[-1] if len(self.history) else 0
+            return f"diverged at update {before + index + 1} (loss = {float(window.losses[index])})"
+        update = self.spec.evaluate_at[len(self.history)]
+        for name, value in zip(("validation loss", "validation metric"), window.score, strict=True):
+            if not isfinite(value):
+                return f"diverged by update {update} ({name} = {value})"
         return None
+
+
+def out_of_memory_run(spec: TrialSpec) -> TrainingRun:
+    """Return the run of a trial that does not fit into memory."""
+    detail = f"out of memory with batch size {spec.batch_size}"
+    return TrainingRun(spec.number, Outcome.OUT_OF_MEMORY, History(), detail=detail)

@@ -1,6 +1,6 @@
 """The reference engine: one trial at a time in plain torch. It is the specification of training; every other engine equals it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from time import perf_counter
 
@@ -10,66 +10,110 @@ from torch import nn
 from hpsearch.data.dataset import Data
 from hpsearch.training import TrialSource, draws
 from hpsearch.training.batches import Batches
-from hpsearch.training.memory import exhausted, out_of_memory, release
+from hpsearch.training.devices import device_of, free_memory, one_thread, out_of_memory
 from hpsearch.training.network import DNN
 from hpsearch.training.optimizers import OPTIMIZERS
-from hpsearch.training.progress import Progress
-from hpsearch.training.steps import learning_rates
-from hpsearch.training.threads import one_thread
+from hpsearch.training.progress import Progress, Weights, Window, out_of_memory_run
+from hpsearch.training.schedules import learning_rates
 from hpsearch.trial import TrainingRun, TrialSpec
 
 EVALUATED = 8192  # validation rows at a time
+
+Forward = Callable[[torch.Tensor, draws.Noise | None], torch.Tensor]
+
+
+class ReferenceTrial:
+    """One trial in training (a `TrialGroup` of one).
+
+    `data` decides device and precision. `network` is one of the user's own, in place of the specified `DNN`.
+    """
+
+    def __init__(self, spec: TrialSpec, data: Data, network: nn.Module | None = None) -> None:
+        self.spec = spec
+        self.data = data
+        self.device = device_of(data)
+        self.network, self.forward = _network(spec, data, network)
+        self.optimizer = OPTIMIZERS[spec.optimizer].build(
+            self.network.parameters(), spec.learning_rate, spec.weight_decay, spec.coefficients
+        )
+        self.batches = Batches(data.training, spec)
+        self.loss = data.trained_task.loss
+        self.done = 0  # updates
+        self.evaluations = 0
+        self.seconds = 0.0
+        self.score = (0.0, 0.0)
+
+    @property
+    def parameters(self) -> int:
+        """Trainable numbers of the network, and those that are not trained."""
+        return sum(parameter.numel() for parameter in self.network.parameters())
+
+    def advance(self, stopping: Callable[[], bool]) -> Mapping[int, Window] | None:
+        """Train to the next evaluation (see `TrialGroup`)."""
+        until = self.spec.evaluate_at[self.evaluations]
+        trains = until > self.done
+        start = _clock(self.device)
+        losses = self._train(until, stopping)
+        if losses is None:
+            return None
+        self.seconds += _clock(self.device) - start
+        if trains:
+            self.score = self._score()
+        self.evaluations += 1
+        return {self.spec.number: Window(losses, self.score, self.seconds)}
+
+    def weights(self, number: int) -> Weights:
+        """Return a copy of the weights as they are now (see `TrialGroup`)."""
+        return {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
+
+    def drop(self, numbers: Collection[int]) -> None:
+        """Do nothing: the only trial stays (see `TrialGroup`)."""
+
+    def update(self, update: int, learning_rate: float) -> torch.Tensor:
+        """Make one update of the weights (counted from 0); return the loss before it."""
+        rows, targets = self.batches[update]  # [B, F], [B, ...]
+        self.optimizer.param_groups[0]["lr"] = learning_rate
+        self.optimizer.zero_grad()
+        loss = self.loss(self.forward(rows, draws.Noise(self.spec.order_seed, update)), targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return loss.detach()
+
+    def _train(self, until: int, stopping: Callable[[], bool]) -> torch.Tensor | None:
+        """Train to an update; return the losses [updates], None where `stopping` said so."""
+        losses = self.data.training.inputs.new_empty(until - self.done)
+        rates = learning_rates(self.spec, self.done, until).tolist()
+        self.network.train()
+        for index, rate in enumerate(rates):
+            if stopping():
+                return None
+            losses[index] = self.update(self.done + index, rate)
+        self.done = until
+        return losses
+
+    def _score(self) -> tuple[float, float]:
+        """Return loss and metric on the validation rows."""
+        rows = self.data.validation
+        self.network.eval()
+        with torch.no_grad():
+            outputs = torch.cat([self.forward(part, None) for part in torch.split(rows.inputs, EVALUATED)])
+        return self.data.score(outputs, rows)
 
 
 def train(spec: TrialSpec, data: Data, source: TrialSource, network: nn.Module | None = None) -> TrainingRun | None:
     """Train one network to the end of its budget, or until it stops early, diverges or is pruned; None if it is dropped.
 
-    `data` decides device and precision. `network` is one of the user's own, in place of the specified `DNN`.
+    `data` and `network` are those of `ReferenceTrial`.
     """
-    inputs = data.training.inputs
-    network, forward = _network(spec, data, network)
-    optimizer = OPTIMIZERS[spec.optimizer].build(
-        network.parameters(), spec.learning_rate, spec.weight_decay, spec.coefficients
-    )
-    batches = Batches(data.training, spec)
-    progress = Progress(spec, data.metric.direction == "maximize", sum(p.numel() for p in network.parameters()))
-    loss_of = data.trained_task.loss
-    score, done, seconds = (0.0, 0.0), 0, 0.0
-    for until in spec.evaluate_at:
-        losses = inputs.new_empty(until - done)  # [updates since the last evaluation]
-        rates = learning_rates(spec, done, until).tolist()
-        start = _clock(inputs.device)
-        network.train()
-        for index, update in enumerate(range(done, until)):
-            if source.stopping:
-                return None
-            rows, targets = batches[update]  # [B, F], [B, ...]
-            optimizer.param_groups[0]["lr"] = rates[index]
-            optimizer.zero_grad()
-            loss = loss_of(forward(rows, draws.Noise(spec.order_seed, update)), targets)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            losses[index] = loss.detach()
-        seconds += _clock(inputs.device) - start
-        score = _score(network, forward, data) if until > done else score
-        run = progress.record(losses, score, seconds, lambda: _copy(network), source)
-        if run is not None:
-            return run
-        done = until
-    raise AssertionError("the last evaluation ends a run")
-
-
-class ReferenceEngine:
-    """The engine with room for one trial."""
-
-    def __init__(self, data: Data) -> None:
-        self.data = data
-
-    def run(self, source: TrialSource) -> None:
-        """Train until the source has nothing left."""
-        while specs := source.take(1):
-            if (run := train_safely(specs[0], self.data, source)) is not None:
-                source.finish(run)
+    trial = ReferenceTrial(spec, data, network)
+    progress = Progress(spec, data.metric.direction == "maximize", trial.parameters)
+    run = None
+    while run is None:
+        windows = trial.advance(lambda: source.stopping)
+        if windows is None:
+            return None
+        run = progress.record(windows[spec.number], lambda: trial.weights(spec.number), source)
+    return run
 
 
 def train_safely(
@@ -77,46 +121,51 @@ def train_safely(
 ) -> TrainingRun | None:
     """Train on the trial's fold; exhausted memory becomes an outcome.
 
-    A network of the user's own gets the trial's seed as its global random state.
+    `build` makes a network of the user's own; it gets the trial's seed as its global random state.
     """
     try:
         with one_thread(data), torch.random.fork_rng() if build else nullcontext():
             if build:
                 torch.manual_seed(spec.seed)
             return train(spec, data.fold(spec.fold), source, build() if build else None)
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
-    release(data)
-    return exhausted(spec)
+    free_memory(data)
+    return out_of_memory_run(spec)
 
 
-Forward = Callable[[torch.Tensor, draws.Noise | None], torch.Tensor]
+class ReferenceEngine:
+    """The engine with one slot."""
+
+    def __init__(self, data: Data) -> None:
+        self.data = data
+
+    def run(self, source: TrialSource) -> None:
+        """Train until the source has nothing left."""
+        while specs := source.take(1):
+            run = train_safely(specs[0], self.data, source)
+            if run is not None:
+                source.finish(run)
 
 
 def _network(spec: TrialSpec, data: Data, own: nn.Module | None) -> tuple[nn.Module, Forward]:
     """Return the network on the data's device, and its forward pass; one of the user's own gets inputs [B, *shape], no noise."""
-    device, dtype = data.training.inputs.device, data.training.inputs.dtype
+    device = device_of(data)
+    dtype = data.training.inputs.dtype
     if own is not None:
         network = own.to(device, dtype)
         return network, lambda rows, noise: network(rows.reshape(-1, *data.shape))
     assert spec.architecture is not None, "without a network of one's own there is an architecture"
-    network = DNN.initialized(spec.architecture, spec.seed).to(device, dtype)
-    return network, network
-
-
-def _score(network: nn.Module, forward: Forward, data: Data) -> tuple[float, float]:
-    network.eval()
-    with torch.no_grad():
-        outputs = torch.cat([forward(rows, None) for rows in torch.split(data.validation.inputs, EVALUATED)])
-    return data.score(outputs, data.validation)
-
-
-def _copy(network: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+    dense = DNN.initialized(spec.architecture, spec.seed)
+    dense = dense.to(dtype).to(device)  # first the type: Apple's GPU has no float64
+    return dense, dense
 
 
 def _clock(device: torch.device) -> float:
+    """Return the time once the device has done what it was given to do."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
     return perf_counter()

@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--optimizer", action="append", metavar="NAME", help="an optimizer (default: sgd, adam)")
     bench.add_argument("--networks", action="append", metavar="KIND", help="equal or mixed (default: both)")
     bench.add_argument(
-        "--engine", action="append", metavar="NAME", help="auto, reference, fused, resident (default: auto)"
+        "--engine", action="append", metavar="NAME", help="auto, reference, fused, compiled (default: auto)"
     )
     bench.add_argument("--vs", action="append", metavar="NAME", help="a rival beside the usual loop: jax")
     bench.add_argument(

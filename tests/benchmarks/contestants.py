@@ -6,7 +6,7 @@ from functools import partial
 
 from hpsearch.data import Data
 from hpsearch.errors import UserError
-from hpsearch.training import Several
+from hpsearch.training import TrialQueue
 from hpsearch.training.engines import ENGINES, make_engine
 from hpsearch.trial import Outcome, TrialSpec
 from tests.benchmarks.machine import clock
@@ -34,7 +34,7 @@ def run_engine(name: str, specs: Sequence[TrialSpec], data: Data) -> float:
     Raises:
         UserError: a trial ended before its time.
     """
-    device, source = data.training.inputs.device, Several(list(specs))
+    device, source = data.training.inputs.device, TrialQueue(list(specs))
     start = clock(device)
     make_engine(name, data, len(specs)).run(source)
     seconds = clock(device) - start

@@ -13,9 +13,8 @@ from statistics import median
 
 from hpsearch.data import Data
 from hpsearch.errors import SearchFailed
-from hpsearch.training import Several
-from hpsearch.training.workers.engine import WorkersEngine
-from hpsearch.training.workers.pools import Settings, devices_engine
+from hpsearch.training import TrialQueue
+from hpsearch.training.workers.engine import WorkersEngine, WorkerSettings, devices_engine
 from tests.benchmarks.cells import Cell
 from tests.benchmarks.rows import Row
 from tests.benchmarks.workload import bench_data
@@ -52,7 +51,7 @@ def scaling(data_root: str | None, rounds: int) -> Iterator[Row]:
 
 
 def _started(data: Data, workers: int, stack: ExitStack) -> WorkersEngine:
-    settings = Settings(CELL.engine, "float32", None, CELL.trials)
+    settings = WorkerSettings(CELL.engine, "float32", None, CELL.trials)
     engine = devices_engine(["cpu"] * workers, data, settings, cores=1)
     stack.callback(engine.end)
     _seconds(engine, data, 1)
@@ -62,7 +61,7 @@ def _started(data: Data, workers: int, stack: ExitStack) -> WorkersEngine:
 def _seconds(engine: WorkersEngine, data: Data, updates: int) -> float:
     specs = replace(CELL, updates=updates).specifications(data, updates)
     began = time.monotonic()
-    engine.run(Several(specs))
+    engine.run(TrialQueue(specs))
     return time.monotonic() - began
 
 

@@ -19,7 +19,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from hpsearch.data import Data
 from hpsearch.errors import UserError
-from hpsearch.training import Several
+from hpsearch.training import TrialQueue
 from hpsearch.training.engines import ENGINES
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.training.reference import ReferenceEngine
@@ -46,7 +46,7 @@ from tests.benchmarks.table import table
 from tests.benchmarks.usual import usual_network
 from tests.benchmarks.workload import bench_data, operations
 
-OWN = ("reference", "auto", "fused", "resident")
+OWN = ("reference", "auto", "fused", "compiled")
 SMALL = Scope(batch_sizes=(4, None), trials=(2, 3), optimizers=("sgd",))
 
 
@@ -103,16 +103,16 @@ def test_engines_train_every_trial_to_its_end(
     engine: str, cohort: str, data: dict[str, Data], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each engine finishes all trials of a cohort with all of their updates, and they are the reference's trials."""
-    sources: list[Several] = []
+    sources: list[TrialQueue] = []
 
-    def keep(waiting: list[TrialSpec]) -> Several:
-        sources.append(Several(waiting))
+    def keep(waiting: list[TrialSpec]) -> TrialQueue:
+        sources.append(TrialQueue(waiting))
         return sources[-1]
 
-    monkeypatch.setattr(contestants, "Several", keep)
+    monkeypatch.setattr(contestants, "TrialQueue", keep)
     cell = Cell("MNIST", 8, "adam", cohort, 3, engine)
     assert cell.run(data["MNIST"], 9) > 0
-    same = Several(cell.specifications(data["MNIST"], 9))
+    same = TrialQueue(cell.specifications(data["MNIST"], 9))
     ReferenceEngine(data["MNIST"]).run(same)
     runs = sources[0].runs
     assert [(n, runs[n].outcome, runs[n].history.update) for n in sorted(runs)] == [
@@ -125,7 +125,7 @@ def test_a_trial_that_does_not_finish_is_told(data: dict[str, Data], monkeypatch
     """A run that ends before its time is an error that names the engine, and no time."""
 
     class Full:
-        def run(self, source: Several) -> None:
+        def run(self, source: TrialQueue) -> None:
             for spec in source.take(9):
                 source.finish(TrainingRun(spec.number, Outcome.OUT_OF_MEMORY, History(), detail="too large"))
 
@@ -145,7 +145,7 @@ def test_jax_trains_what_the_reference_trains(optimizer: str, batch_size: int, d
     specs = Cell("MNIST", batch_size, optimizer, "equal", 2, "jax").specifications(exact, 20)
     with jax.enable_x64(True):
         _, layers = train(specs, exact)
-    source = Several(specs)
+    source = TrialQueue(specs)
     ReferenceEngine(exact).run(source)
     for number, run in source.runs.items():
         assert run.weights is not None
@@ -336,13 +336,13 @@ def test_table_and_json_have_every_cell(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_the_table_fits_a_page(data: dict[str, Data], capsys: pytest.CaptureFixture[str]) -> None:
     """On 100 columns each cell is one line in full, with six digits before the point and the longest names, and so are the heads."""
-    scope = Scope(trials=(1_024,), optimizers=("momentum",), engines=("auto", "resident"), rivals=())
+    scope = Scope(trials=(1_024,), optimizers=("momentum",), engines=("auto", "compiled"), rivals=())
     times = {cell: [111_111.1, 222_222.2, 433_333.3] for cell in bench_cells(scope, data)}
     result = results(Measured(times, 100.0), data, 3, 0.0)
     Console(width=100, markup=False).print(table(result))
     printed = capsys.readouterr().out
     assert printed.count("222,222") == len(times)
-    assert printed.count("1,024 mixed auto: resident") == printed.count("1,024 mixed reference") > 0
+    assert printed.count("1,024 mixed auto: compiled") == printed.count("1,024 mixed reference") > 0
     assert "µs per" in printed
 
 
@@ -373,7 +373,7 @@ def test_a_busy_machine_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         (["--trials", "0"], "--trials 0: "),
         (["--trials", "1025"], "--trials 1025: "),
         (["--optimizer", "adma"], "unknown optimizer 'adma'. Did you mean 'adam'?"),
-        (["--engine", "residnet"], "unknown engine 'residnet'. Did you mean 'resident'?"),
+        (["--engine", "compield"], "unknown engine 'compield'. Did you mean 'compiled'?"),
         (["--networks", "mixd"], "unknown kind of networks 'mixd'. Did you mean 'mixed'?"),
         (["--vs", "jaxx"], "unknown rival 'jaxx'. Did you mean 'jax'?"),
         (["--rounds", "0"], "--rounds 0: "),

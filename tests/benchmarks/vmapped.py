@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from hpsearch.data import Data
 from hpsearch.training import draws
 from hpsearch.training.optimizers import OPTIMIZERS, Update
-from hpsearch.training.steps import step_table
+from hpsearch.training.schedules import step_table
 from hpsearch.trial import TrialSpec
 from tests.benchmarks.machine import clock
 

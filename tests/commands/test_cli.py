@@ -268,7 +268,7 @@ def test_what_is_kept_is_json(study: Path) -> None:
 # ------------------------------------------------------------------ engines
 
 
-@pytest.mark.parametrize("engine", ["reference", "fused", "resident"])
+@pytest.mark.parametrize("engine", ["reference", "fused", "compiled"])
 def test_engine_of_choice(study: Path, capsys: pytest.CaptureFixture[str], engine: str) -> None:
     """Each engine runs the study, its best trials on several fresh seeds at once; -v says who trains what, and why."""
     assert main(arguments(study, "--engine", engine, "--parallel", "15", "-v")) == 0
@@ -349,7 +349,7 @@ def test_an_engine_that_is_wrong_is_told(
     study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With an update that is wrong by 1 % `verify --float64` names the trials and ends with status 1."""
-    from hpsearch.training.steps import step_table
+    from hpsearch.training.schedules import step_table
 
     main(arguments(study, "--trials", "2"))
     monkeypatch.setattr("hpsearch.training.compiled.group.step_table", lambda *a: step_table(*a) * [1.01, 1, 1])

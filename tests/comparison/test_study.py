@@ -25,9 +25,9 @@ from hpsearch.searching.specifications import replicate
 from hpsearch.storage import ComparisonRecord
 from hpsearch.storage.reading import read
 from hpsearch.storage.urls import sqlite_url
-from hpsearch.training import Several
+from hpsearch.training import TrialQueue
 from hpsearch.training.engines import make_engine
-from hpsearch.training.recording import ResidentRecorder, TorchRecorder, make_recorder
+from hpsearch.training.recording import CompiledRecorder, TorchRecorder, make_recorder
 from hpsearch.trial import Budget, History, Outcome, TrainingRun
 from tests.support.observers import RecordingObserver
 from tests.support.small import small_data, small_spec
@@ -104,13 +104,13 @@ def test_a_run_stops_once_its_metric_is_strictly_better_than_the_target() -> Non
     data = small_data()
     spec = small_spec(data, evaluate_at=tuple(range(1, 61)), learning_rate=0.5)
     engine = make_engine("auto", data, 1)
-    whole = Several([spec])
+    whole = TrialQueue([spec])
     engine.run(whole)
     metrics = whole.runs[3].history.metric
     target = sorted(set(metrics))[-3]
     first = next(i for i, metric in enumerate(metrics) if metric > target)
     for name in ("auto", "reference", "fused"):
-        cut = Several([replace(spec, target=target)])
+        cut = TrialQueue([replace(spec, target=target)])
         make_engine(name, data, 1).run(cut)
         assert cut.runs[3].outcome is Outcome.REACHED
         assert cut.runs[3].history.metric == pytest.approx(metrics[: first + 1])
@@ -126,10 +126,10 @@ def test_a_recorder_trains_the_engines_run(batch_size: int | str, optimizer: str
     data = small_data()
     size = len(data.training) if batch_size == "full" else int(batch_size)
     spec = small_spec(data, batch_size=size, optimizer=optimizer, learning_rate=0.02, evaluate_at=(12, 13))
-    source = Several([replace(spec, evaluate_at=(13,))])
-    make_engine("resident", data, 1).run(source)
+    source = TrialQueue([replace(spec, evaluate_at=(13,))])
+    make_engine("compiled", data, 1).run(source)
     recorder = make_recorder(spec, data)
-    assert isinstance(recorder, ResidentRecorder)
+    assert isinstance(recorder, CompiledRecorder)
     for until in (1, 5, 6, 13):
         recorder.advance(until)
     weights = source.runs[3].weights
@@ -143,7 +143,7 @@ def test_step_lengths_are_distances_between_weights(batch_size: int) -> None:
     data = small_data()
     spec = small_spec(data, batch_size=batch_size, optimizer="momentum", dropout=0.2)
     found = []
-    for recorder in (ResidentRecorder(spec, data), TorchRecorder(spec, data)):
+    for recorder in (CompiledRecorder(spec, data), TorchRecorder(spec, data)):
         before, steps = recorder.weights(), []
         for until in range(1, 6):
             (length,) = recorder.advance(until)
@@ -159,7 +159,7 @@ def test_a_diverged_run_has_no_steps_after_its_last() -> None:
     """After the loss is not finite, step lengths are NaN in both recorders, and nothing is raised."""
     data = small_data("regression")
     spec = small_spec(data, learning_rate=1e200, activation="relu")
-    for recorder in (ResidentRecorder(spec, data), TorchRecorder(spec, data)):
+    for recorder in (CompiledRecorder(spec, data), TorchRecorder(spec, data)):
         assert np.isnan(recorder.advance(12)[-1])
 
 
@@ -287,7 +287,7 @@ def test_what_is_seen_of_a_run() -> None:
     data = small_data()
     rows = len(data.training)
     spec = small_spec(data, batch_size=rows, learning_rate=0.05, evaluate_at=tuple(range(1, 41)))
-    source = Several([spec])
+    source = TrialQueue([spec])
     make_engine("auto", data, 1).run(source)
     history = source.runs[3].history
     plan = plan_measurements(spec, history, sorted(history.metric)[0] - 0.01, "maximize", (1.2, 1.0), rows=rows)

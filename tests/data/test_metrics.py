@@ -16,8 +16,8 @@ from hpsearch.data.metrics import METRICS
 from hpsearch.data.options import SplitOptions, TaskOptions
 from hpsearch.data.tasks import TASKS
 from hpsearch.searching.scoring import interval
-from hpsearch.training import Several
-from hpsearch.training.progress import Progress
+from hpsearch.training import TrialQueue
+from hpsearch.training.progress import Progress, Window
 from tests.support.small import small_data, small_spec
 
 BY_CLASS = [name for name, metric in METRICS.items() if metric.by_class]
@@ -193,7 +193,7 @@ def test_worst_is_finite() -> None:
 def test_a_metric_without_a_value() -> None:
     """A run whose loss is finite but whose metric is NaN fails and says so, not that its loss was at fault."""
     spec = small_spec(small_data(), evaluate_at=(1,))
-    run = Progress(spec, True, 1).record(torch.tensor([0.5]), (0.5, torch.nan), 0.0, dict, Several())
+    run = Progress(spec, True, 1).record(Window(torch.tensor([0.5]), (0.5, torch.nan), 0.0), dict, TrialQueue())
     assert run is not None
     assert run.detail == "diverged by update 1 (validation metric = nan)"
 

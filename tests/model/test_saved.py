@@ -16,7 +16,7 @@ from hpsearch.errors import StorageError
 from hpsearch.model import Member, Model, load_model, model_of, predict, save_model
 from hpsearch.model.predicting import CHUNK
 from hpsearch.model.saved import kind_of, with_checksum
-from hpsearch.training import Several
+from hpsearch.training import TrialQueue
 from hpsearch.training.network import DNN
 from hpsearch.training.reference import train
 from hpsearch.trial import Architecture, TrainingRun, TrialSpec
@@ -39,7 +39,7 @@ def data_of(task: str) -> Data:
 def trained(data: Data, seed: int = 1, **changes: object) -> tuple[TrialSpec, TrainingRun]:
     architecture = Architecture(data.inputs, (8, 6), data.outputs, **changes)  # type: ignore[arg-type]
     spec = TrialSpec(seed, seed, 0, architecture, "adam", 0.01, 16, (20, 40))
-    run = train(spec, data, Several())
+    run = train(spec, data, TrialQueue())
     assert run is not None
     return spec, run
 

@@ -1,4 +1,4 @@
-"""Several objectives: proposed, told, resumed and reported as one study, each figure against an independent calculation."""
+"""TrialQueue objectives: proposed, told, resumed and reported as one study, each figure against an independent calculation."""
 
 import re
 from dataclasses import replace
@@ -39,7 +39,7 @@ from hpsearch.statistics.pareto import on_front
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.reading import read_study, record_of
 from hpsearch.testing import CrashError
-from hpsearch.training import Several
+from hpsearch.training import TrialQueue
 from hpsearch.training.engines import make_engine
 from hpsearch.training.network import DNN
 from hpsearch.training.reference import train
@@ -183,7 +183,7 @@ def test_values_are_those_of_the_network(tmp_path: Path) -> None:
     }
     for trial in record.trials:
         spec = specification(config, config.space.suggest(FixedTrial(dict(trial.params))), trial.number, data)
-        run = train(spec, data, Several())
+        run = train(spec, data, TrialQueue())
         assert run is not None
         assert spec.architecture is not None
         network = DNN(spec.architecture).double()

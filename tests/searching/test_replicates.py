@@ -33,7 +33,7 @@ from hpsearch.searching.study import run_study
 from hpsearch.statistics import Estimate
 from hpsearch.storage.urls import sqlite_url
 from hpsearch.testing import CrashError, ScriptedEngine
-from hpsearch.training import Several
+from hpsearch.training import TrialQueue
 from hpsearch.training.engines import make_engine
 from hpsearch.training.reference import train
 from hpsearch.trial import TrialSpec, derive_seed
@@ -374,7 +374,7 @@ def judged_by_hand(result: dict[str, Any], folder: Path, data: Data, asked: Stud
                     rows = len(part.training)
                     spec = replace(spec, evaluate_at=(max(1, round(passes * rows / spec.batch_size)),))
                 judging = replace(replicate(spec, derive_seed(0, "judging"), seed), rungs=())
-                again = train(judging, part, Several([]))
+                again = train(judging, part, TrialQueue([]))
                 assert again is not None
                 networks.append(Member(spec.architecture, again.weights, trial, judging.seed))  # type: ignore[arg-type]
             model = model_of(part, networks, metrics={}, provenance={})
@@ -480,7 +480,7 @@ def test_a_failed_judging_run_counts_as_the_worst(tmp_path: Path) -> None:
     network = TrainedNetwork(
         0, None, specification(config(), config().space.suggest(FixedTrial(SPACE_POINT)), 0, data), 0.9, 3
     )
-    good = train(network.spec, data, Several([]))
+    good = train(network.spec, data, TrialQueue([]))
     assert good is not None
     bad = replace(good, weights=None)
     assert ensemble._value([(network, good)], data) > 0
@@ -561,7 +561,7 @@ def test_with_folds_the_chosen_run_is_trained_once_more_on_all_rows(tmp_path: Pa
     updates = max(1, round(spec.evaluate_at[best - 1] / len(data.training) * len(rows)))
     order = spec.order_seed if kept is None else replicate(spec, 0, kept).order_seed
     alone = train(
-        replace(spec, evaluate_at=(updates,), order_seed=order), replace(data, training=rows, folds=()), Several([])
+        replace(spec, evaluate_at=(updates,), order_seed=order), replace(data, training=rows, folds=()), TrialQueue([])
     )
     assert alone is not None
     for name, tensor in alone.weights.items():

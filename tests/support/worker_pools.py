@@ -1,4 +1,4 @@
-"""A crew of threads, and engines that die, for the tests of workers."""
+"""A worker pool of threads, and engines that die, for the tests of workers."""
 
 import os
 import pickle
@@ -10,44 +10,56 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
+
+import torch
 
 from hpsearch.data import Data
-from hpsearch.training import Engine, TrialSource
-from hpsearch.training.engines import fold_engine
-from hpsearch.training.workers.messages import Event, Lost, Orders, Ready
-from hpsearch.training.workers.remote import RemoteSource
-from hpsearch.trial import TrainingRun, TrialSpec
+from hpsearch.training import Engine, TrialQueue, TrialSource
+from hpsearch.training.engines import make_engine, single_fold_engine
+from hpsearch.training.workers.messages import Commands, Event, Lost, Ready
+from hpsearch.training.workers.worker import RemoteSource
+from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
 from tests.support.small import small_spec
 
+Message = TypeVar("Message")
 
-def sent(message: Any) -> Any:
+
+def transmitted(message: Message) -> Message:
     """Return what arrives of a message that is sent to another process."""
-    return pickle.loads(pickle.dumps(message))  # noqa: S301
+    arrived: Message = pickle.loads(pickle.dumps(message))  # noqa: S301
+    return arrived
 
 
 class DeadError(Exception):
     """The scripted end of a worker."""
 
 
-class ThreadCrew:
-    """Workers that are threads; what goes between them and the writer is pickled on its way, as it would be between processes."""
+class ThreadWorkerPool:
+    """Workers that are threads; what goes between them and the coordinator is pickled on its way, as it would be between processes."""
 
-    def __init__(self, build: Callable[[], Engine], workers: int, places: int = 1, charged: bool = True) -> None:
-        self.build, self.workers, self.places, self.charged = build, workers, places, charged
+    def __init__(self, build: Callable[[], Engine], workers: int, slots: int = 1, charged: bool = True) -> None:
+        self.build = build
+        self.workers = workers
+        self.slots = slots
+        self.charged = charged
         self.sources: dict[int, RemoteSource] = {}
         self.queue: SimpleQueue[tuple[int, Event]] = SimpleQueue()
         self.begun = 0
-        self.said: Counter[str] = Counter()
+        self.received: Counter[str] = Counter()  # events by the name of their class
 
     def open(self) -> None:
         while len(self.sources) < self.workers:
-            number, self.begun = self.begun, self.begun + 1
-            self.sources[number] = RemoteSource(lambda event, number=number: self.queue.put((number, event)))
-            self.queue.put((number, Ready(self.places)))
-            threading.Thread(target=self._live, args=(number, self.sources[number]), daemon=True).start()
+            self._start(self.begun)
+            self.begun += 1
 
-    def _live(self, number: int, source: RemoteSource) -> None:
+    def _start(self, number: int) -> None:
+        source = RemoteSource(lambda event: self.queue.put((number, event)))
+        self.sources[number] = source
+        self.queue.put((number, Ready(self.slots)))
+        threading.Thread(target=self._work, args=(number, source), daemon=True).start()
+
+    def _work(self, number: int, source: RemoteSource) -> None:
         try:
             self.build().run(source)
         except DeadError:
@@ -55,22 +67,22 @@ class ThreadCrew:
 
     def events(self, seconds: float) -> list[tuple[int, Event]]:
         self.open()
-        found: list[tuple[int, Event]] = []
+        events: list[tuple[int, Event]] = []
         try:
-            found.append(self.queue.get(timeout=seconds))
+            events.append(self.queue.get(timeout=seconds))
             while not self.queue.empty():
-                found.append(self.queue.get())
+                events.append(self.queue.get())
         except Empty:
             return []
-        for number, event in found:
-            self.said[type(event).__name__] += 1
+        for number, event in events:
+            self.received[type(event).__name__] += 1
             if isinstance(event, Lost):
                 del self.sources[number]
-        return sent(found)
+        return transmitted(events)
 
-    def order(self, worker: int, orders: Orders) -> None:
+    def command(self, worker: int, commands: Commands) -> None:
         if worker in self.sources:
-            self.sources[worker].receive(sent(orders))
+            self.sources[worker].receive(transmitted(commands))
 
     def end(self, worker: int, reason: str) -> Lost:
         del self.sources[worker]
@@ -79,45 +91,45 @@ class ThreadCrew:
     def close(self) -> None:
         self.sources.clear()
 
-    def leave(self) -> None: ...
+    def disconnect(self) -> None: ...
 
 
 class Sleeper:
-    """An engine with one place, whose trials take their time and nothing else."""
+    """An engine with one slot, whose trials take their time and train nothing; `busy` collects when each began and ended."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, busy: list[tuple[float, float]]) -> None:
         self.seconds = seconds
+        self.busy = busy
 
     def run(self, source: TrialSource) -> None:
-        from hpsearch.trial import History, Outcome
-
         while specs := source.take(1):
+            began = time.monotonic()
             time.sleep(self.seconds)
-            history = History().append(
-                evaluation=1, update=1, examples=1, seconds=0.0, training_loss=0.0, validation_loss=0.0, metric=0.5
-            )
+            self.busy.append((began, time.monotonic()))
+            history = History((1,), (1,), (1,), (0.0,), (0.0,), (0.0,), (0.5,))
             source.finish(TrainingRun(specs[0].number, Outcome.FINISHED, history, 1, 0.5, 0.0, weights={}))
 
 
-class Watching:
-    """A source that notes what is asked and answered."""
+class WatchedSource:
+    """A source that notes the rungs and the runs of another; `at_rung` is called at each rung."""
 
-    def __init__(self, source: Any) -> None:
+    def __init__(self, source: TrialSource, at_rung: Callable[[int, int], None] | None = None) -> None:
         self.source = source
+        self.at_rung = at_rung
         self.rungs: list[tuple[int, int]] = []
         self.ended: list[int] = []
-        self.at_rung: Callable[[int, int], None] = lambda number, evaluation: None
 
     @property
     def stopping(self) -> bool:
-        return bool(self.source.stopping)
+        return self.source.stopping
 
     def take(self, room: int) -> Sequence[TrialSpec]:
         return self.source.take(room)
 
     def prune(self, number: int, evaluation: int, metric: float) -> bool:
         self.rungs.append((number, evaluation))
-        self.at_rung(number, evaluation)
+        if self.at_rung is not None:
+            self.at_rung(number, evaluation)
         return self.source.prune(number, evaluation, metric)
 
     def wants(self, run: TrainingRun) -> bool:
@@ -128,38 +140,60 @@ class Watching:
         self.source.finish(run)
 
 
-def specs_of(data: Data, count: int, **changes: Any) -> list[TrialSpec]:
-    """Trials that differ, with rungs."""
-    made = [small_spec(data, number=n, seed=n, learning_rate=0.02 * (n + 1), rungs=(1, 2)) for n in range(count)]
-    return [replace(spec, **changes) for spec in made]
+def specs_with_rungs(data: Data, count: int, **changes: Any) -> list[TrialSpec]:
+    """Return trials that differ in seed and learning rate, with rungs."""
+    specs = [small_spec(data, number=n, seed=n, learning_rate=0.02 * (n + 1), rungs=(1, 2)) for n in range(count)]
+    return [replace(spec, **changes) for spec in specs]
+
+
+def reference_runs(specs: Sequence[TrialSpec], data: Data) -> dict[int, TrainingRun]:
+    """Train with the reference engine in this process."""
+    source = TrialQueue(specs)
+    make_engine("reference", data).run(source)
+    return source.runs
+
+
+def timeless(run: TrainingRun) -> TrainingRun:
+    """Return a run without its seconds and weights."""
+    return replace(run, history=replace(run.history, seconds=()), weights=None)
+
+
+def equal(one: TrainingRun, other: TrainingRun) -> bool:
+    """Whether two runs are the same, weights included, bit for bit; seconds aside."""
+    weights = one.weights or {}
+    others = other.weights or {}
+    if timeless(one) != timeless(other) or weights.keys() != others.keys():
+        return False
+    return all(torch.equal(weights[name], others[name]) for name in weights)
 
 
 def children(pid: int) -> set[int]:
-    """Processes that a process began, and theirs."""
-    stats = {}
+    """Return the processes that a process began, and theirs."""
+    parents: dict[int, int] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
-            stats[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
         except OSError:
             continue
-    found = {child for child, parent in stats.items() if parent == pid}
-    return found | {grandchild for child in found for grandchild in children(child)}
+    own = {child for child, parent in parents.items() if parent == pid}
+    return own | {grandchild for child in own for grandchild in children(child)}
 
 
-class Poisoned:
+class PoisonedEngine:
     """An engine whose process is killed by a trial, as the kernel kills one for its memory."""
 
     def __init__(self, engine: Engine, number: int) -> None:
-        self.engine, self.number = engine, number
+        self.engine = engine
+        self.number = number
 
     def run(self, source: TrialSource) -> None:
-        self.engine.run(_Bitter(source, self.number))
+        self.engine.run(_PoisonedSource(source, self.number))
 
 
-class _Bitter(Watching):
-    def __init__(self, source: TrialSource, number: int) -> None:
+class _PoisonedSource(WatchedSource):
+    def __init__(self, source: TrialSource, poison: int) -> None:
         super().__init__(source)
-        self.poison = number
+        self.poison = poison
 
     def take(self, room: int) -> Sequence[TrialSpec]:
         specs = self.source.take(room)
@@ -168,11 +202,11 @@ class _Bitter(Watching):
         return specs
 
 
-def poisoned(number: int, places: int, data: Data) -> tuple[Engine, int]:
+def poisoned(number: int, slots: int, data: Data) -> tuple[Engine, int]:
     """Build an engine (see `Job`) that one trial kills."""
-    return Poisoned(fold_engine("reference", data, places, "float64"), number), places
+    return PoisonedEngine(single_fold_engine("reference", data, slots, "float64"), number), slots
 
 
-def helpless(data: Data) -> tuple[Engine, int]:
+def build_nothing(data: Data) -> tuple[Engine, int]:
     """Build no engine (see `Job`)."""
     raise RuntimeError("no driver")

@@ -14,15 +14,15 @@ from hpsearch.comparison.measurements.state import State, mean_loss
 from hpsearch.config import check_config
 from hpsearch.data import Data
 from hpsearch.errors import UserError
-from hpsearch.training import Several
-from hpsearch.training.compiled import triton_group
+from hpsearch.training import TrialQueue, capabilities
+from hpsearch.training.compiled.triton import group as triton_group
 from hpsearch.training.fused.losses import LOSSES
-from hpsearch.training.groups import PullingEngine
+from hpsearch.training.groups import ConcurrentEngine
 from hpsearch.training.network import DNN
 from hpsearch.training.recording import TorchRecorder
 from hpsearch.training.reference import train
 from hpsearch.trial import TrainingRun
-from tests.support.cohorts import assert_equal, cohort, plans
+from tests.support.cohorts import assert_equal, cohort, plan_of
 from tests.support.small import small_data, small_spec
 
 TASKS = ["binary", "multiclass"]
@@ -84,7 +84,7 @@ def by_hand(task: str, batch_size: int) -> dict[str, torch.Tensor]:
     assert spec.architecture is not None
     network, recorder = DNN.initialized(spec.architecture, spec.seed).double(), TorchRecorder(spec, data)
     for update in range(spec.updates):
-        inputs, targets = recorder.batches[update]
+        inputs, targets = recorder.trial.batches[update]
         gradients = torch.autograd.grad(torchs(network(inputs), targets, task) / batch_size, list(network.parameters()))
         with torch.no_grad():
             for parameter, gradient in zip(network.parameters(), gradients, strict=True):
@@ -97,7 +97,7 @@ def by_hand(task: str, batch_size: int) -> dict[str, torch.Tensor]:
 def test_training_is_descent_on_the_weighted_loss(task: str, batch_size: int) -> None:
     """The reference's and the recorder's last weights are those of descent written out on torch's weighted loss."""
     spec = small_spec(weighted_data(task), batch_size=batch_size, evaluate_at=(12,))
-    run, recorder = train(spec, weighted_data(task), Several()), TorchRecorder(spec, weighted_data(task))
+    run, recorder = train(spec, weighted_data(task), TrialQueue()), TorchRecorder(spec, weighted_data(task))
     recorder.advance(12)
     assert run is not None
     assert run.weights is not None
@@ -106,21 +106,21 @@ def test_training_is_descent_on_the_weighted_loss(task: str, batch_size: int) ->
         torch.testing.assert_close(recorder.weights()[name], expected, atol=1e-12, rtol=1e-12)
 
 
-@pytest.mark.parametrize("engine", ["fused", "resident"])
+@pytest.mark.parametrize("engine", ["fused", "compiled"])
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("batch_size", [1, 7, "full"])
 def test_equals_the_reference(engine: str, task: str, batch_size: int | str) -> None:
     """Weighted runs of every engine are the reference's, and not those without weights."""
     data = weighted_data(task)
     size = len(data.training) if batch_size == "full" else int(batch_size)
-    specs, plan = cohort(task, batch_size=size), plans(engine, 9)
-    source = Several(list(specs))
-    PullingEngine(data, lambda spec: plan, places=len(specs), workers=1).run(source)
+    specs, plan = cohort(task, batch_size=size), plan_of(engine, 9)
+    source = TrialQueue(list(specs))
+    ConcurrentEngine(data, lambda spec: plan, max_concurrency=len(specs), threads=1).run(source)
     for spec in specs:
-        expected = train(spec, data, Several())
+        expected = train(spec, data, TrialQueue())
         assert expected is not None
         assert_equal(source.runs[spec.number], expected)
-    assert _first_loss(train(specs[0], small_data(task), Several())) != _first_loss(source.runs[0])
+    assert _first_loss(train(specs[0], small_data(task), TrialQueue())) != _first_loss(source.runs[0])
 
 
 def _first_loss(run: TrainingRun | None) -> float:
@@ -128,7 +128,7 @@ def _first_loss(run: TrainingRun | None) -> float:
     return run.history.training_loss[0]
 
 
-@pytest.mark.parametrize("engine", ["reference", "fused", "resident"])
+@pytest.mark.parametrize("engine", ["reference", "fused", "compiled"])
 @pytest.mark.parametrize("task", TASKS)
 def test_equal_weights_change_nothing(engine: str, task: str) -> None:
     """With a weight of 1 for every class a run is the run without weights."""
@@ -141,11 +141,11 @@ def test_equal_weights_change_nothing(engine: str, task: str) -> None:
 def _trained(engine: str, data: Data) -> TrainingRun:
     spec = small_spec(data)
     if engine == "reference":
-        run = train(spec, data, Several())
+        run = train(spec, data, TrialQueue())
         assert run is not None
         return run
-    source, plan = Several([spec]), plans(engine, 1)
-    PullingEngine(data, lambda spec: plan, places=1, workers=1).run(source)
+    source, plan = TrialQueue([spec]), plan_of(engine, 1)
+    ConcurrentEngine(data, lambda spec: plan, max_concurrency=1, threads=1).run(source)
     return source.runs[spec.number]
 
 
@@ -180,7 +180,10 @@ def test_a_regression_has_no_classes() -> None:
 
 def test_the_gpu_kernel_leaves_them_to_the_fused_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel for a GPU says that it has no class weights, so that the fused engine trains such a study."""
-    monkeypatch.setattr(triton_group, "find_spec", lambda name: SimpleNamespace())
+    monkeypatch.setattr(capabilities, "find_spec", lambda name: SimpleNamespace())
     spec = small_spec(small_data())
-    assert triton_group.fits(spec, small_data()) is None
-    assert triton_group.fits(spec, weighted_data("multiclass")) == "the kernel has no class weights"
+    assert triton_group.CAPABILITIES.obstacle(spec, small_data()) is None
+    assert (
+        triton_group.CAPABILITIES.obstacle(spec, weighted_data("multiclass"))
+        == "the compiled engine for CUDA has no class weights"
+    )

@@ -1,4 +1,4 @@
-"""The resident engine: what its compiled kernels do beyond parity (`test_parity.py`)."""
+"""The compiled engine: what its compiled kernels do beyond parity (`test_parity.py`)."""
 
 import json
 import os
@@ -17,15 +17,16 @@ import torch
 
 from hpsearch.data import Data, from_arrays
 from hpsearch.data.tasks import TASKS
-from hpsearch.training import Several
+from hpsearch.training import TrialQueue
 from hpsearch.training.activations import ACTIVATIONS
-from hpsearch.training.compiled import ResidentLane, activations, kernel, losses
+from hpsearch.training.compiled import activations, kernel, losses
 from hpsearch.training.compiled.elementary import erf, exp, tanh
+from hpsearch.training.compiled.group import CompiledTrial
 from hpsearch.training.compiled.jit import compiled
 from hpsearch.training.engines import make_engine
 from hpsearch.training.reference import train
 from hpsearch.trial import Outcome
-from tests.support.cohorts import assert_equal, cohort, spec_of, trained
+from tests.support.cohorts import assert_equal, cohort, trained, varied_spec
 from tests.support.small import small_data, small_spec
 
 
@@ -81,11 +82,11 @@ def test_chunks_of_a_batch_add_up(batch_size: int | str) -> None:
     """A batch that goes through in chunks of rows, the last one short, with dropout, is the reference's."""
     data = large_data()
     rows = len(data.training) if batch_size == "full" else int(batch_size)
-    specs = [spec_of(data, n, batch_size=rows, dropout=0.3) for n in range(3)]
-    source = Several(list(specs))
-    make_engine("resident", data).run(source)
+    specs = [varied_spec(data, n, batch_size=rows, dropout=0.3) for n in range(3)]
+    source = TrialQueue(list(specs))
+    make_engine("compiled", data).run(source)
     for spec in specs:
-        expected = train(spec, data, Several())
+        expected = train(spec, data, TrialQueue())
         assert expected is not None
         assert_equal(source.runs[spec.number], expected)
 
@@ -94,22 +95,22 @@ def test_chunks_of_a_batch_add_up(batch_size: int | str) -> None:
 def test_calls_are_short_and_add_up(monkeypatch: pytest.MonkeyPatch, batch_size: int) -> None:
     """A window in many short calls, so that Ctrl-C is heard, is the window in one, bit for bit."""
     specs = cohort(trials=4, batch_size=batch_size, evaluate_at=(20, 45))
-    whole = trained(specs, engine="resident")
-    monkeypatch.setattr("hpsearch.training.compiled.group.PATIENCE", 3_000)
-    cut = trained(specs, engine="resident")
+    whole = trained(specs, engine="compiled")
+    monkeypatch.setattr("hpsearch.training.compiled.group.CALL_WORK", 3_000)
+    cut = trained(specs, engine="compiled")
     assert all(whole[n].history.validation_loss == cut[n].history.validation_loss for n in whole)
 
 
 def test_stopping_is_heard_between_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     """A source that is stopping gets no window."""
-    monkeypatch.setattr("hpsearch.training.compiled.group.PATIENCE", 1)
+    monkeypatch.setattr("hpsearch.training.compiled.group.CALL_WORK", 1)
     asked: list[bool] = []
 
     def stopping() -> bool:
         asked.append(True)
         return len(asked) == 3
 
-    assert ResidentLane(small_spec(small_data(), evaluate_at=(50,)), small_data()).advance(stopping) is None
+    assert CompiledTrial(small_spec(small_data(), evaluate_at=(50,)), small_data()).advance(stopping) is None
     assert len(asked) == 3
 
 
@@ -119,7 +120,7 @@ def test_a_diverged_window_ends_at_once(batch_size: int) -> None:
     spec = small_spec(
         small_data("regression"), activation="relu", learning_rate=1e60, batch_size=batch_size, evaluate_at=(40,)
     )
-    windows = ResidentLane(spec, small_data("regression")).advance(lambda: False)
+    windows = CompiledTrial(spec, small_data("regression")).advance(lambda: False)
     assert windows is not None
     losses_seen = windows[3].losses
     first = int((~torch.isfinite(losses_seen)).to(torch.uint8).argmax())
@@ -132,12 +133,12 @@ def test_neighbours_places_and_workers_change_no_bit(batch_size: int | str) -> N
     """In float32 a trial's run is the same alone, beside others that diverge, and whoever trains it on how many cores."""
     data = small_data(dtype=torch.float32)
     rows = len(data.training) if batch_size == "full" else int(batch_size)
-    specs = [spec_of(data, n, batch_size=rows, evaluate_at=(20, 40)) for n in range(6)]
+    specs = [varied_spec(data, n, batch_size=rows, evaluate_at=(20, 40)) for n in range(6)]
     wild = [replace(s, learning_rate=1e30, optimizer="sgd", coefficients={}) if s.number == 2 else s for s in specs]
 
     def runs(some: list[Any], places: int) -> dict[int, Any]:
-        source = Several(list(some))
-        make_engine("resident", data, places).run(source)
+        source = TrialQueue(list(some))
+        make_engine("compiled", data, places).run(source)
         return source.runs
 
     alone, beside = {n: runs([specs[n]], 1)[n] for n in range(6)}, runs(wild, 5)
@@ -151,9 +152,9 @@ def test_neighbours_places_and_workers_change_no_bit(batch_size: int | str) -> N
 def test_float32_is_near() -> None:
     """In float32 the polynomials in place of libm's functions cost no more than rounding."""
     specs = cohort(evaluate_at=(6, 12))
-    exact = trained(specs, engine="resident")
-    source = Several(list(specs))
-    make_engine("resident", small_data(dtype=torch.float32)).run(source)
+    exact = trained(specs, engine="compiled")
+    source = TrialQueue(list(specs))
+    make_engine("compiled", small_data(dtype=torch.float32)).run(source)
     drifts = sorted(abs(source.runs[n].history.training_loss[1] - exact[n].history.training_loss[1]) for n in exact)
     assert 0 < drifts[len(drifts) // 2] < 1e-5
 
@@ -161,7 +162,7 @@ def test_float32_is_near() -> None:
 def test_kernels_release_the_lock_and_are_kept() -> None:
     """Kernels run without the interpreter's lock, so that trials train side by side, and their machine code is kept on disk."""
     assert kernel.train.targetoptions["nogil"]
-    ResidentLane(small_spec(small_data()), small_data()).advance(lambda: False)
+    CompiledTrial(small_spec(small_data()), small_data()).advance(lambda: False)
     assert kernel.train.stats.cache_path
     assert numba.config.DISABLE_JIT == 0
 
@@ -169,17 +170,17 @@ def test_kernels_release_the_lock_and_are_kept() -> None:
 COLD_OR_WARM = """
 import json, sys
 import torch
-from tests.support.cohorts import spec_of
+from tests.support.cohorts import varied_spec
 from tests.support.small import small_data
-from hpsearch.training import Several
+from hpsearch.training import TrialQueue
 from hpsearch.training.activations import ACTIVATIONS
 from hpsearch.training.engines import make_engine
 data = small_data(dtype=torch.float32)
 sizes = (1, 10, len(data.training))
 pairs = [(size, name) for size in sizes for name in ACTIVATIONS]
-specs = [spec_of(data, n, batch_size=size, activation=name, dropout=0.2) for n, (size, name) in enumerate(pairs)]
-source = Several(specs)
-make_engine("resident", data).run(source)
+specs = [varied_spec(data, n, batch_size=size, activation=name, dropout=0.2) for n, (size, name) in enumerate(pairs)]
+source = TrialQueue(specs)
+make_engine("compiled", data).run(source)
 runs = [source.runs[n].history for n in range(len(pairs))]
 print(json.dumps([[run.training_loss, run.validation_loss] for run in runs]))
 """

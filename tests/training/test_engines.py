@@ -1,4 +1,4 @@
-"""The door to the engines: who trains what, and why."""
+"""The choice of an engine: which one trains what, and why."""
 
 import logging
 import os
@@ -9,79 +9,157 @@ from pathlib import Path
 from time import time
 
 import pytest
+import torch
+from torch import nn
 
-from hpsearch.training import Several
-from hpsearch.training.activations import ACTIVATIONS, Activation
-from hpsearch.training.compiled.jit import kept
-from hpsearch.training.devices import default_places, workers
-from hpsearch.training.engines import ENGINES, choose, compiles, make_engine
-from hpsearch.training.reference import ReferenceEngine
-from hpsearch.trial import Outcome
+from hpsearch.data import Data
+from hpsearch.errors import UserError
+from hpsearch.training import TrialQueue
+from hpsearch.training.compiled.jit import is_cached
+from hpsearch.training.devices import check_precision, choose_device, default_concurrency, worker_threads
+from hpsearch.training.engines import ENGINES, choose, engine_name, make_engine, will_compile
+from hpsearch.training.network import DNN
+from hpsearch.training.optimizers import OPTIMIZERS
+from hpsearch.trial import Outcome, TrialSpec
 from tests.support.observers import logged
 from tests.support.small import small_data, small_spec
+from tests.support.worker_pools import reference_runs
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", [*ENGINES, "resident"])
 def test_every_engine_trains(name: str) -> None:
-    """Each engine by its name trains every trial that the source has, to the same figures."""
-    data, source = small_data(), Several([small_spec(small_data(), number=n, seed=n) for n in range(3)])
-    make_engine(name, data, places=2).run(source)
+    """Each engine by its name, or its former one, trains every trial that the source has, to the same figures."""
+    specs = [small_spec(small_data(), number=n, seed=n) for n in range(3)]
+    source = TrialQueue(specs)
+    make_engine(name, small_data(), max_concurrency=2).run(source)
     assert {n: run.outcome for n, run in source.runs.items()} == dict.fromkeys(range(3), Outcome.FINISHED)
-    reference = Several([small_spec(small_data(), number=1, seed=1)])
-    ReferenceEngine(data).run(reference)
-    assert source.runs[1].value == pytest.approx(reference.runs[1].value, abs=1e-10)
+    expected = reference_runs(specs[1:2], small_data())
+    assert source.runs[1].value == pytest.approx(expected[1].value, abs=1e-10)
 
 
-def test_each_reason_is_told_once() -> None:
+def test_a_former_name_is_understood() -> None:
+    """What the compiled engine was called before still chooses it; another name is refused with the known ones."""
+    assert engine_name("resident") == "compiled"
+    with pytest.raises(UserError, match=r"unknown engine 'compield'\. Did you mean 'compiled'\?"):
+        make_engine("compield", small_data())
+
+
+def test_each_reason_is_logged_once() -> None:
     """Which engine trains, and why, is logged once however many batch sizes there are."""
-    data, told = small_data(), list[str]()
-    specs = [replace(small_spec(data), number=n, batch_size=size) for n, size in enumerate((1, 1, 10, 20))]
-    with logged(told.append, logging.INFO):
-        make_engine("auto", data, 2).run(Several(specs))
-    assert len(told) == 1
-    assert told[0].startswith("resident engine, a trial a core")
+    sizes = (1, 1, 10, 20)
+    specs = [replace(small_spec(small_data()), number=n, batch_size=size) for n, size in enumerate(sizes)]
+    lines: list[str] = []
+    with logged(lines.append, logging.INFO):
+        make_engine("auto", small_data(), 2).run(TrialQueue(specs))
+    assert len(lines) == 1
+    assert lines[0].startswith("compiled engine, a trial a core")
 
 
 def test_machine_code_is_found_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A compiled function is kept once it was called, in a new process too, until its source changes."""
+    """A compiled function is cached once it was called, in a new process too, until its source changes."""
     (tmp_path / "little.py").write_text(
         "from hpsearch.training.compiled.jit import compiled\n@compiled\ndef twice(x):\n    return 2 * x\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     twice = import_module("little").twice
-    assert not kept(twice)
+    assert not is_cached(twice)
     assert twice(3) == 6
-    assert kept(twice)
+    assert is_cached(twice)
     monkeypatch.delitem(sys.modules, "little")
-    assert kept(import_module("little").twice)
+    assert is_cached(import_module("little").twice)
     os.utime(tmp_path / "little.py", (time() + 60, time() + 60))
-    assert not kept(twice)
+    assert not is_cached(twice)
 
 
-@pytest.mark.parametrize("there", [False, True])
-def test_compiling_is_foreseen(monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
-    """The engines that have compiled kernels are about to compile where none is kept; the others never."""
-    monkeypatch.setattr("hpsearch.training.compiled.jit.kept", lambda function: there)
-    told = {name: compiles(name, small_data()) for name in ENGINES}
-    assert told == {"auto": not there, "resident": not there, "reference": False, "fused": False}
+@pytest.mark.parametrize("cached", [False, True])
+def test_compiling_is_foreseen(monkeypatch: pytest.MonkeyPatch, cached: bool) -> None:
+    """The engines that have compiled kernels are about to compile where none is cached; the others never."""
+    monkeypatch.setattr("hpsearch.training.compiled.jit.is_cached", lambda function: cached)
+    compiling = {name: will_compile(name, small_data()) for name in ENGINES}
+    assert compiling == {"auto": not cached, "compiled": not cached, "reference": False, "fused": False}
 
 
-def test_a_new_activation_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An activation that only torch knows trains beside the others, in the fused engine, with the reference's figures."""
-    monkeypatch.setitem(ACTIVATIONS, "softplus", Activation("softplus"))
-    data, told = small_data(), list[str]()
-    specs = [small_spec(data, number=n, activation=name) for n, name in enumerate(("tanh", "softplus", "tanh"))]
-    source, reference = Several(list(specs)), Several(list(specs))
-    with logged(told.append, logging.INFO):
-        make_engine("auto", data, 3).run(source)
-    ReferenceEngine(data).run(reference)
-    assert [source.runs[n].value for n in range(3)] == pytest.approx([reference.runs[n].value for n in range(3)])
-    assert told[1] == "fused engine, since the kernel has no activation 'softplus'"
-
-
-def test_a_cpu_has_a_place_for_each_core() -> None:
-    """On a CPU as many trials are in flight as it has cores, each in a lane of its own; a cohort is spread over the cores."""
+def test_a_cpu_has_a_slot_for_each_core() -> None:
+    """On a CPU as many trials are in flight as it has cores, each in a group of its own; a cohort is spread over the cores."""
     data = small_data()
-    assert default_places(data, 10**6) == workers(data) >= 1
+    assert default_concurrency(data, 10**6) == worker_threads(data) >= 1
     assert choose("auto", small_spec(data), data, 8, "float32").size == 1
-    assert choose("fused", small_spec(data), data, 8, "float32").size == -(-8 // workers(data))
+    assert choose("fused", small_spec(data), data, 8, "float32").size == -(-8 // worker_threads(data))
+
+
+def chosen(name: str, data: Data, device: str, monkeypatch: pytest.MonkeyPatch, optimizer: str = "adam") -> str:
+    """Return which engine trains a trial, and why, were the data on a device."""
+    for module in ("engines", "capabilities", "devices"):
+        monkeypatch.setattr(f"hpsearch.training.{module}.device_of", lambda data: torch.device(device))
+    plan = choose(name, small_spec(data, optimizer=optimizer), data, 8, "float32")
+    return f"{plan.engine}: {plan.reason}"
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "choice"),
+    [
+        ("auto", "cpu", "compiled: a trial a core"),
+        ("compiled", "cpu", "compiled: a trial a core"),
+        ("fused", "cpu", "fused: as asked"),
+        ("auto", "cuda", "fused: many trials as one captured step"),
+        ("compiled", "cuda", "compiled: a block of threads for each trial, as asked"),
+        ("fused", "cuda", "fused: as asked"),
+        ("auto", "mps", "reference: since the fused engine does not train on mps"),
+        ("compiled", "mps", "reference: since the fused engine does not train on mps"),
+        ("fused", "mps", "reference: since the fused engine does not train on mps"),
+    ],
+)
+def test_the_choice_by_device(name: str, device: str, choice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each name stands for an engine on each device; what no other engine can train is left to the reference."""
+    monkeypatch.setattr("hpsearch.training.capabilities.find_spec", lambda package: object())
+    assert chosen(name, small_data(), device, monkeypatch).startswith(choice)
+
+
+@pytest.mark.parametrize("name", ["auto", "compiled", "fused"])
+@pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
+def test_an_optimizer_without_a_formula_trains_in_the_reference(
+    name: str, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On every device, whatever engine is asked for, and the reason says so."""
+    monkeypatch.setitem(OPTIMIZERS, "adam", replace(OPTIMIZERS["adam"], formula=None))
+    choice = chosen(name, small_data(), device, monkeypatch)
+    assert choice.startswith("reference: since ")
+    assert device == "mps" or choice == "reference: since the optimizer 'adam' has no formula"
+
+
+def test_apples_gpu_is_used_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`mps` is a device where torch has one, never the default, and computes in float32 only."""
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UserError, match="this machine has no Apple GPU"):
+        choose_device("mps")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert choose_device("mps").type == "mps"
+    assert choose_device(None).type in ("cpu", "cuda")
+    check_precision("float32", torch.device("mps"))
+    with pytest.raises(UserError, match=r"computes in float32 only\. Give float32, or --device cpu"):
+        check_precision("float64", torch.device("mps"))
+    with pytest.raises(UserError, match="the fused engine's on CUDA"):
+        check_precision("bfloat16", torch.device("mps"))
+
+
+def _network_on_cpu(spec: TrialSpec, data: Data, own: nn.Module | None) -> tuple[DNN, DNN]:
+    network = DNN.initialized(spec.dense_architecture, spec.seed).float()
+    return network, network
+
+
+def test_training_on_apples_gpu_is_the_references(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One thread trains the trials of an Apple GPU one after another in plain torch, and waits for the device as it takes the time."""
+    data = small_data(dtype=torch.float32)
+    specs = [small_spec(data, number=n, seed=n, optimizer="adam") for n in range(3)]
+    expected = reference_runs(specs, data)
+    waits: list[bool] = []
+    with monkeypatch.context() as patch:
+        for module in ("engines", "capabilities", "devices", "reference"):
+            patch.setattr(f"hpsearch.training.{module}.device_of", lambda data: torch.device("mps"))
+        patch.setattr("hpsearch.training.reference._network", _network_on_cpu)
+        patch.setattr(torch.mps, "synchronize", lambda: waits.append(True))
+        assert worker_threads(data) == default_concurrency(data, 10) == 1
+        source = TrialQueue(specs)
+        make_engine("auto", data).run(source)
+    assert {n: run.value for n, run in source.runs.items()} == {n: run.value for n, run in expected.items()}
+    assert len(waits) == 3 * 4 * 2  # trials, evaluations, before and after

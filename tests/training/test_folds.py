@@ -32,19 +32,19 @@ from hpsearch.searching.verify import RecordedStudy, verify
 from hpsearch.storage.reading import _trials
 from hpsearch.storage.records import TrialRecord
 from hpsearch.testing import CrashError, ScriptedEngine
-from hpsearch.training import Several
+from hpsearch.training import TrialQueue
 from hpsearch.training.engines import make_engine
 from hpsearch.training.folds import FoldEngine, FoldSource
-from hpsearch.training.groups import Plan, PullingEngine
-from hpsearch.training.memory import exhausted
+from hpsearch.training.groups import ConcurrentEngine, Plan
+from hpsearch.training.progress import out_of_memory_run
 from hpsearch.training.reference import train
 from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
-from tests.support.cohorts import plans
+from tests.support.cohorts import plan_of
 from tests.support.records import study
 from tests.support.scripted import Stage, hill
 from tests.support.small import small_data, small_spec
 
-ENGINES = ["reference", "fused", "resident"]
+ENGINES = ["reference", "fused", "compiled"]
 
 
 @cache
@@ -70,7 +70,7 @@ def by_hand(spec: TrialSpec, data: Data) -> list[TrainingRun]:
     for number in range(len(data.folds)):
         fold = data.fold(number)
         size = len(fold.training) if full else min(spec.batch_size, len(fold.training))
-        run = train(replace(spec, batch_size=size, patience=None, rungs=(), target=None), fold, Several())
+        run = train(replace(spec, batch_size=size, patience=None, rungs=(), target=None), fold, TrialQueue())
         assert run is not None
         runs.append(run)
     return runs
@@ -123,7 +123,7 @@ def trained(
     places: int | None = None,
     ask: Callable[[int, float], bool] = lambda evaluation, metric: False,
 ) -> dict[int, TrainingRun]:
-    source = Several(list(specs), ask=ask)
+    source = TrialQueue(list(specs), prunes=ask)
     make_engine(engine, data, places).run(source)
     return source.runs
 
@@ -161,7 +161,7 @@ def test_any_number_of_places_gives_the_same_runs(places: int) -> None:
     def ask(evaluation: int, metric: float) -> bool:
         return metric < (0.0, 0.35, 0.5, 0.0, 0.6)[evaluation]
 
-    runs = trained(specs, data, "resident", places, ask)
+    runs = trained(specs, data, "compiled", places, ask)
     assert Outcome.PRUNED in {run.outcome for run in runs.values()}
     for spec in specs:
         assert_mean(runs[spec.number], spec, data, ask)
@@ -285,7 +285,7 @@ def test_folds_end_with_their_trial() -> None:
     data = folded()
     for seed in range(5):
         engine = Counting(3, lambda spec, evaluation: 0.5, seed)
-        source = Several([spec])
+        source = TrialQueue([spec])
         FoldEngine(engine, data).run(source)
         assert len(source.runs[1].history) == 6
         assert max(engine.trained.values()) < 100
@@ -295,7 +295,7 @@ def test_folds_end_with_their_trial() -> None:
 def test_folds_that_do_not_matter_any_more_never_begin() -> None:
     """With one place, a first fold that diverges at once is the only one to train."""
     engine = Counting(1, lambda spec, evaluation: float("nan"))
-    source = Several([small_spec(small_data(), number=4)])
+    source = TrialQueue([small_spec(small_data(), number=4)])
     FoldEngine(engine, folded()).run(source)
     assert source.runs[4].outcome is Outcome.DIVERGED
     assert engine.trained == {(4, 0): 1}
@@ -307,12 +307,12 @@ def test_exhausted_memory_in_a_fold_ends_the_trial() -> None:
     def ask(evaluation: int, metric: float) -> bool:
         raise AssertionError("a trial that has ended is at no rung")
 
-    source = Several([small_spec(small_data(), number=n, rungs=(1, 2)) for n in (0, 1)], ask=ask)
+    source = TrialQueue([small_spec(small_data(), number=n, rungs=(1, 2)) for n in (0, 1)], prunes=ask)
     folds = FoldSource(source, [40, 40, 40], maximize=True)
     first, second, third = folds.take(3)
     assert not folds.prune(first.number, 1, 0.5)
     assert not folds.prune(second.number, 1, 0.5)
-    folds.finish(exhausted(second))
+    folds.finish(out_of_memory_run(second))
     assert folds.prune(third.number, 1, 0.5)
     dropped = History((1,), (3,), (30,), (0.1,), (1.0,), (1.0,), (0.5,))
     folds.finish(TrainingRun(third.number, Outcome.PRUNED, dropped))
@@ -325,7 +325,7 @@ def test_exhausted_memory_in_a_fold_ends_the_trial() -> None:
 
 def test_places_are_filled_with_folds() -> None:
     """Room is filled to the last place as long as there are trials; what does not fit of a trial comes first the next time."""
-    folds = FoldSource(Several([small_spec(small_data(), number=n) for n in range(4)]), [40] * 5, maximize=True)
+    folds = FoldSource(TrialQueue([small_spec(small_data(), number=n) for n in range(4)]), [40] * 5, maximize=True)
     taken = [[(spec.number // 5, spec.fold) for spec in folds.take(room)] for room in (3, 4, 1, 9, 9)]
     assert list(map(len, taken)) == [3, 4, 1, 9, 3]
     assert [pair for part in taken for pair in part] == [(trial, fold) for trial in range(4) for fold in range(5)]
@@ -334,14 +334,14 @@ def test_places_are_filled_with_folds() -> None:
 def test_a_lane_has_one_fold() -> None:
     """Trials of one batch size train together fold by fold, on that fold's rows."""
     data, opened = folded(), list[tuple[int, list[int], int]]()
-    plan = plans("fused", 9)
+    plan = plan_of("fused", 9)
 
     def open_(specs: Sequence[TrialSpec], part: Data) -> Any:
         opened.append((specs[0].fold, [spec.fold for spec in specs], len(part.training)))
         return plan.open(specs, part)
 
-    engine = PullingEngine(data, lambda spec: Plan("", "", 9, open_), places=9, workers=1)
-    source = Several([small_spec(data, number=n, seed=n) for n in range(3)])
+    engine = ConcurrentEngine(data, lambda spec: Plan("", "", 9, open_), max_concurrency=9, threads=1)
+    source = TrialQueue([small_spec(data, number=n, seed=n) for n in range(3)])
     FoldEngine(engine, data).run(source)
     assert sorted(opened) == [(fold, [fold] * 3, len(data.folds[fold].training)) for fold in range(3)]
 
@@ -360,7 +360,7 @@ def config_of(**tables: Any) -> Any:
     )
 
 
-@pytest.mark.parametrize("engine", ["resident", "fused"])
+@pytest.mark.parametrize("engine", ["compiled", "fused"])
 def test_a_study_of_folds_can_be_verified(engine: str) -> None:
     """The reference trains a recorded trial's folds again and finds the recorded means; a history of one fold is found out."""
     config, data = config_of(), folded()
@@ -435,6 +435,6 @@ def test_defaults_are_unchanged() -> None:
     """Data that are divided once are their own only fold, and train as ever, weights and all."""
     data = small_data()
     assert data.fold(0) is data
-    (run,) = trained([small_spec(data)], data, "resident").values()
+    (run,) = trained([small_spec(data)], data, "compiled").values()
     assert run.weights
     assert run.folds == ()

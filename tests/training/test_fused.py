@@ -10,17 +10,17 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from hpsearch.errors import UserError
-from hpsearch.training import Several
+from hpsearch.training import TrialQueue
 from hpsearch.training.activations import ACTIVATIONS
-from hpsearch.training.fused import FusedLane
 from hpsearch.training.fused.activations import SLOPES
 from hpsearch.training.fused.capture import WARM_UP, Repeated
-from hpsearch.training.fused.cohort import NUMBERS
+from hpsearch.training.fused.cohort import MAX_SUMS
+from hpsearch.training.fused.group import FusedGroup
 from hpsearch.training.fused.layout import Layout, Rectangle, ordered
 from hpsearch.training.fused.precision import PRECISIONS, Products
-from hpsearch.training.groups import Plan, PullingEngine
+from hpsearch.training.groups import ConcurrentEngine, Plan
 from hpsearch.training.optimizers import OPTIMIZERS
-from tests.support.cohorts import TASKS, assert_equal, assert_parity, cohort, reference, spec_of, trained
+from tests.support.cohorts import TASKS, assert_equal, assert_parity, cohort, reference, trained, varied_spec
 from tests.support.small import small_data
 
 
@@ -36,9 +36,9 @@ def test_cohort_is_ordered_by_depth_and_activation() -> None:
     """The deepest trials come first, and within a depth one activation after another, so that few runs of equal ones are computed."""
     data = small_data()
     kinds = [(1, "tanh"), (2, "relu"), (1, "relu"), (2, "tanh"), (0, "relu"), (2, "relu")]
-    specs = [spec_of(data, n, widths=(4,) * depth, activation=name) for n, (depth, name) in enumerate(kinds)]
+    specs = [varied_spec(data, n, widths=(4,) * depth, activation=name) for n, (depth, name) in enumerate(kinds)]
     assert [spec.number for spec in ordered(specs)] == [1, 5, 3, 0, 2, 4]
-    runs = FusedLane(specs, data).cohort.activations.layers
+    runs = FusedGroup(specs, data).cohort.activations.layers
     assert [[(run.rows.start, run.rows.stop, run.name) for run in layer] for layer in runs] == [
         [(0, 2, "relu"), (2, 4, "tanh"), (4, 5, "relu")],
         [(0, 2, "relu"), (2, 3, "tanh")],
@@ -54,7 +54,7 @@ def test_equal_trials_need_no_padding(widths: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("batch_size", [20, "full"])
 def test_parts_of_a_batch_add_up(monkeypatch: pytest.MonkeyPatch, batch_size: int | str) -> None:
     """A batch that goes in parts of few rows is the batch in one, dropout and every task included; so is an evaluation."""
-    monkeypatch.setitem(NUMBERS, "cpu", 2000)
+    monkeypatch.setitem(MAX_SUMS, "cpu", 2000)
     for task in TASKS:
         rows = len(small_data(task).training)
         assert_parity(cohort(task, batch_size=rows if batch_size == "full" else batch_size), task)
@@ -70,7 +70,7 @@ def test_updates_in_several_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a launch costs nothing, each depth's numbers are updated apart, and the runs are the reference's."""
     shape = Layout([s.architecture for s in ordered(cohort()) if s.architecture])
     assert shape.rectangles == [Rectangle(9, 0, shape.columns)]
-    monkeypatch.setattr("hpsearch.training.fused.layout.LAUNCH", 0)
+    monkeypatch.setattr("hpsearch.training.fused.layout.LAUNCH_COST", 0)
     shape = Layout([s.architecture for s in ordered(cohort()) if s.architecture])
     assert [part.rows for part in shape.rectangles] == [9, 8, 5, 3, 1]
     assert_parity(cohort())
@@ -79,7 +79,7 @@ def test_updates_in_several_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_leavers_change_nothing() -> None:
     """Trials that leave midway, before and after the cohort is packed anew, change no loss, score or weight of those that stay."""
     specs, data = cohort(trials=10), small_data()
-    lane, leavers = FusedLane(specs, data), [[0], [5, 9], [1, 2, 3, 4, 6]]
+    lane, leavers = FusedGroup(specs, data), [[0], [5, 9], [1, 2, 3, 4, 6]]
     sizes = []
     for evaluation, leaving in enumerate([*leavers, []]):
         windows = lane.advance(lambda: False)
@@ -94,7 +94,7 @@ def test_leavers_change_nothing() -> None:
         lane.drop(leaving)
     assert sorted(windows) == [7, 8]
     assert sizes == [10, 10, 7, 2]
-    alone = FusedLane([specs[7]], data)
+    alone = FusedGroup([specs[7]], data)
     for _ in range(4):
         alone.advance(lambda: False)
     for name, weight in alone.weights(7).items():
@@ -105,9 +105,9 @@ def test_leavers_change_nothing() -> None:
 def test_diverging_neighbour_changes_no_bit(diverging: int) -> None:
     """Beside a trial whose weights become NaN every other trial has, bit for bit, the run that it has beside a tame one."""
     shapes = [(9, 4), (), (12, 7, 5), (6,)]
-    tame = [spec_of(small_data("regression"), n, widths=shapes[n], dropout=0.2, batch_size=7) for n in range(4)]
+    tame = [varied_spec(small_data("regression"), n, widths=shapes[n], dropout=0.2, batch_size=7) for n in range(4)]
     wild = [replace(spec, learning_rate=1e200) if spec.number == diverging else spec for spec in tame]
-    lanes = [FusedLane(specs, small_data("regression")) for specs in (tame, wild)]
+    lanes = [FusedGroup(specs, small_data("regression")) for specs in (tame, wild)]
     for _ in range(4):
         expected, windows = (lane.advance(lambda: False) for lane in lanes)
         assert expected is not None
@@ -121,7 +121,7 @@ def test_diverging_neighbour_changes_no_bit(diverging: int) -> None:
         assert all(torch.equal(a, b) for a, b in pairs)
 
 
-def padding(lane: FusedLane) -> list[torch.Tensor]:
+def padding(lane: FusedGroup) -> list[torch.Tensor]:
     """Return the cohort's buffers with every trial's own numbers taken out."""
     left = []
     for parameters in (*lane.cohort.state, lane.cohort.network.gradients):
@@ -137,7 +137,7 @@ def padding(lane: FusedLane) -> list[torch.Tensor]:
 def test_padding_stays_zero(activation: str) -> None:
     """After training, weights, moments and gradients of padded units are exactly zero, for every activation and optimizer."""
     specs = cohort(trials=8, activation=activation, weight_decay=0.1, dropout=0.2)
-    lane = FusedLane(specs, small_data())
+    lane = FusedGroup(specs, small_data())
     assert lane.cohort.layout.widths == [16, 24, 8, 8]
     for _ in range(4):
         lane.advance(lambda: False)
@@ -146,15 +146,15 @@ def test_padding_stays_zero(activation: str) -> None:
 
 def test_epsilon_that_rounds_to_zero_leaves_padding_alone() -> None:
     """An epsilon below the smallest float32 does not divide padding by zero."""
-    specs = [spec_of(small_data(), n, optimizer="adam", coefficients={"epsilon": 1e-60}) for n in range(3)]
-    lane = FusedLane(specs, small_data(dtype=torch.float32))
+    specs = [varied_spec(small_data(), n, optimizer="adam", coefficients={"epsilon": 1e-60}) for n in range(3)]
+    lane = FusedGroup(specs, small_data(dtype=torch.float32))
     lane.advance(lambda: False)
     assert not any(bool(buffer.any()) for buffer in padding(lane))
 
 
 def test_trials_share_the_time() -> None:
     """Every trial has the same seconds, more at each evaluation, and together they are no more than what passed."""
-    lane, start, before = FusedLane(cohort(), small_data()), perf_counter(), 0.0
+    lane, start, before = FusedGroup(cohort(), small_data()), perf_counter(), 0.0
     for _ in range(4):
         windows = lane.advance(lambda: False)
         assert windows is not None
@@ -171,7 +171,7 @@ def test_stopping_returns_nothing() -> None:
         asked.append(True)
         return len(asked) == 3
 
-    assert FusedLane(cohort(), small_data()).advance(stopping) is None
+    assert FusedGroup(cohort(), small_data()).advance(stopping) is None
     assert len(asked) == 3
 
 
@@ -283,7 +283,7 @@ def test_float32_is_near() -> None:
     """In float32 losses drift from float64's by rounding only, and those of bfloat16 products by theirs."""
     exact = trained(cohort())
     for precision, bound in [("float32", 1e-4), ("tf32", 1e-4), ("bfloat16", 0.05)]:
-        lane = FusedLane(cohort(), small_data(dtype=torch.float32), precision)
+        lane = FusedGroup(cohort(), small_data(dtype=torch.float32), precision)
         windows = lane.advance(lambda: False)
         assert windows is not None
         drifts = [abs(float(w.losses.mean()) - exact[n].history.training_loss[0]) for n, w in windows.items()]
@@ -299,7 +299,7 @@ def test_precision_is_scoped_and_known() -> None:
             assert torch.backends.cuda.matmul.fp32_precision == setting
         assert torch.backends.cuda.matmul.fp32_precision == before
     with pytest.raises(UserError, match=r"'tf23'\. Did you mean 'tf32'"):
-        FusedLane(cohort(), small_data(), "tf23")
+        FusedGroup(cohort(), small_data(), "tf23")
 
 
 @pytest.mark.gpu
@@ -311,9 +311,9 @@ def test_cuda_equals_reference(batch_size: int | str) -> None:
     rows = len(small_data().training)
     specs = cohort(batch_size=rows if batch_size == "full" else batch_size, evaluate_at=(10, 20, 40))
     specs[4:6] = [replace(spec, patience=1, learning_rate=1e-9) for spec in specs[4:6]]
-    data, source = small_data().to("cuda", torch.float64), Several(list(specs))
-    plan = Plan("fused", "for the test", 5, FusedLane)
-    PullingEngine(data, lambda spec: plan, places=5, workers=1).run(source)
+    data, source = small_data().to("cuda", torch.float64), TrialQueue(list(specs))
+    plan = Plan("fused", "for the test", 5, FusedGroup)
+    ConcurrentEngine(data, lambda spec: plan, max_concurrency=5, threads=1).run(source)
     for spec in specs:
         run = source.runs[spec.number]
         assert_equal(replace(run, weights={n: w.cpu() for n, w in (run.weights or {}).items()}), reference(spec))

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from hpsearch.data import Data
-from hpsearch.training.groups import Plan, PullingEngine, Window
+from hpsearch.training.groups import ConcurrentEngine, Plan
+from hpsearch.training.progress import Window
 from hpsearch.trial import Outcome, TrainingRun, TrialSpec
 from tests.support.small import small_data, small_spec
 
@@ -49,7 +50,7 @@ class Bench:
 
     def train(self, places: int, size: int = 99) -> "Bench":
         plan = Plan("fake", "", size, lambda specs, data: FakeLane(list(specs), self))
-        PullingEngine(small_data(), lambda spec: plan, places=places, workers=2).run(self)
+        ConcurrentEngine(small_data(), lambda spec: plan, max_concurrency=places, threads=2).run(self)
         return self
 
 
@@ -144,4 +145,4 @@ def test_a_bug_passes_through() -> None:
 
     bench = Bench(specs(2))
     with pytest.raises(RuntimeError, match="multiplied"):
-        PullingEngine(small_data(), lambda spec: Plan("", "", 2, opened), places=2, workers=1).run(bench)
+        ConcurrentEngine(small_data(), lambda spec: Plan("", "", 2, opened), max_concurrency=2, threads=1).run(bench)

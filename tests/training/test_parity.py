@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hpsearch.training import Several
+from hpsearch.training import TrialQueue
 from hpsearch.training.activations import ACTIVATIONS
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.training.reference import train
 from hpsearch.training.schedules import SCHEDULES
 from hpsearch.trial import Architecture, Outcome, TrialSpec
-from tests.support.cohorts import TASKS, WIDTHS, assert_equal, assert_parity, cohort, reference, spec_of, trained
+from tests.support.cohorts import TASKS, WIDTHS, assert_equal, assert_parity, cohort, reference, trained, varied_spec
 from tests.support.small import small_data
 
-ENGINES = ["fused", "resident"]
+ENGINES = ["fused", "compiled"]
 every_engine = pytest.mark.parametrize("engine", ENGINES)
 
 
@@ -27,7 +27,7 @@ def test_equals_reference_for_every_row(engine: str, schedule: str) -> None:
     data, deep = small_data(), [widths for widths in WIDTHS if widths]
     names = enumerate(product(OPTIMIZERS, ACTIVATIONS))
     specs = [
-        spec_of(data, n, optimizer=optimizer, activation=activation, schedule=schedule, widths=deep[n % 7])
+        varied_spec(data, n, optimizer=optimizer, activation=activation, schedule=schedule, widths=deep[n % 7])
         for n, (optimizer, activation) in names
     ]
     assert_parity(specs, engine=engine)
@@ -46,14 +46,14 @@ def test_coefficients_and_initialisations_reach_the_update(engine: str) -> None:
     """Coefficients that are not the defaults, and initialisations that differ between neighbours, are the reference's runs."""
     data = small_data()
     specs = [
-        spec_of(data, n, optimizer=name, coefficients={c: v * 0.9 for c, v in row.coefficients.items()})
+        varied_spec(data, n, optimizer=name, coefficients={c: v * 0.9 for c, v in row.coefficients.items()})
         for n, (name, row) in enumerate(OPTIMIZERS.items())
     ]
     names = ["xavier_uniform", "lecun_normal", "kaiming_uniform"]
     specs = [replace(s, architecture=replace(s.architecture, initialization=names[n % 3])) for n, s in enumerate(specs)]
     runs = trained(specs, engine=engine)
     for spec in specs:
-        run = train(spec, data, Several())
+        run = train(spec, data, TrialQueue())
         assert run is not None
         assert_equal(runs[spec.number], run)
 
@@ -71,7 +71,7 @@ def test_engine_refills_midway(engine: str) -> None:
         replace(spec, patience=1, learning_rate=1e-9) if spec.number % 3 == 0 else spec
         for spec in cohort(trials=11, evaluate_at=(2, 4, 6, 8, 10))
     ]
-    assert_parity(specs, places=4, engine=engine)
+    assert_parity(specs, max_concurrency=4, engine=engine)
     assert {reference(spec).outcome for spec in specs} == {Outcome.FINISHED, Outcome.STOPPED_EARLY}
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from hpsearch.training import Several, draws
+from hpsearch.training import TrialQueue, draws
 from hpsearch.training.activations import ACTIVATIONS
 from hpsearch.training.batches import Batches
 from hpsearch.training.initializations import INITIALIZATIONS
@@ -38,8 +38,8 @@ MODULES = {
 LOSSES = {"regression": nn.MSELoss(), "binary": nn.BCEWithLogitsLoss(), "multiclass": nn.CrossEntropyLoss()}
 
 
-def trained(spec: TrialSpec, task: str = "multiclass", source: Several | None = None) -> TrainingRun:
-    run = train(spec, small_data(task), source or Several())
+def trained(spec: TrialSpec, task: str = "multiclass", source: TrialQueue | None = None) -> TrainingRun:
+    run = train(spec, small_data(task), source or TrialQueue())
     assert run is not None
     return run
 
@@ -228,7 +228,7 @@ def test_pruner_is_asked_at_rungs_only() -> None:
         asked.append((evaluation, metric))
         return evaluation == 3
 
-    run = trained(small_spec(small_data(), rungs=(1, 3)), source=Several(ask=ask))
+    run = trained(small_spec(small_data(), rungs=(1, 3)), source=TrialQueue(prunes=ask))
     assert run.outcome is Outcome.PRUNED
     assert asked == [(1, run.history.metric[0]), (3, run.history.metric[2])]
     assert len(run.history) == 3
@@ -243,7 +243,7 @@ def test_fewer_updates_than_evaluations() -> None:
 
 def test_stopping_drops_the_run() -> None:
     """A source that is stopping gets no run: the trial is trained again some other day."""
-    assert train(small_spec(small_data()), small_data(), Several(stopping=True)) is None
+    assert train(small_spec(small_data()), small_data(), TrialQueue(stopping=True)) is None
 
 
 def test_out_of_memory_is_an_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +253,7 @@ def test_out_of_memory_is_an_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
         raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
 
     monkeypatch.setattr("hpsearch.training.reference.train", exhausted)
-    run = train_safely(small_spec(small_data()), small_data(), Several())
+    run = train_safely(small_spec(small_data()), small_data(), TrialQueue())
     assert run is not None
     assert run.outcome is Outcome.OUT_OF_MEMORY
 
@@ -262,7 +262,7 @@ def test_out_of_memory_is_an_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("hpsearch.training.reference.train", broken)
     with pytest.raises(RuntimeError, match="multiplied"):
-        train_safely(small_spec(small_data()), small_data(), Several())
+        train_safely(small_spec(small_data()), small_data(), TrialQueue())
 
 
 def test_engine_trains_what_the_source_has() -> None:
@@ -319,6 +319,6 @@ def test_cuda_equals_cpu() -> None:
         pytest.skip("no CUDA device")
     data = small_data()
     spec = small_spec(data, dropout=0.2, optimizer="adam")
-    there = train(spec, data.to("cuda", torch.float64), Several())
+    there = train(spec, data.to("cuda", torch.float64), TrialQueue())
     assert there is not None
     assert there.history.validation_loss == pytest.approx(trained(spec).history.validation_loss, abs=1e-10)

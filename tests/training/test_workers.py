@@ -6,10 +6,12 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,67 +19,83 @@ import torch
 from hpsearch.data import from_arrays
 from hpsearch.data.options import SplitOptions, TaskOptions
 from hpsearch.errors import UserError
+from hpsearch.searching.loop import Search
 from hpsearch.searching.run_options import RunOptions
-from hpsearch.testing import ScriptedEngine
-from hpsearch.training import Several
+from hpsearch.testing import Script, ScriptedEngine
+from hpsearch.training import TrialQueue
 from hpsearch.training.devices import several_devices
 from hpsearch.training.engines import make_engine
 from hpsearch.training.folds import FoldEngine
-from hpsearch.training.workers import dispatcher, remote, starts
+from hpsearch.training.workers import dispatcher, start_attempts, worker
 from hpsearch.training.workers.dispatcher import truncated
-from hpsearch.training.workers.engine import WorkersEngine
-from hpsearch.training.workers.local import LocalCrew
-from hpsearch.training.workers.messages import Alive, Ready
-from hpsearch.training.workers.pools import Settings, devices_engine
-from hpsearch.training.workers.serialization import pack, unpack
-from hpsearch.training.workers.work import Job
-from hpsearch.trial import Outcome, TrainingRun, TrialSpec
+from hpsearch.training.workers.engine import WorkersEngine, WorkerSettings, devices_engine
+from hpsearch.training.workers.local_pool import LocalPool
+from hpsearch.training.workers.messages import Alive, Ready, deserialize, serialize
+from hpsearch.training.workers.worker import Job
+from hpsearch.trial import Outcome, TrialSpec
 from tests.support.observers import logged
 from tests.support.scripted import Stage, hill
 from tests.support.small import small_data
-from tests.support.worker_pools import DeadError, Sleeper, ThreadCrew, Watching, children, helpless, poisoned, specs_of
+from tests.support.worker_pools import (
+    DeadError,
+    Sleeper,
+    ThreadWorkerPool,
+    WatchedSource,
+    build_nothing,
+    children,
+    equal,
+    poisoned,
+    reference_runs,
+    specs_with_rungs,
+    timeless,
+)
 
-SETTINGS = Settings("reference", "float64", None, 4)
+SETTINGS = WorkerSettings("reference", "float64", None, 4)
 
 
-def scripted(script=hill, room: int = 1):
+def scripted(script: Script = hill, room: int = 1) -> Callable[[], ScriptedEngine]:
     return lambda: ScriptedEngine(script, "maximize", room=room, seed=3)
 
 
-def run_stage(stage: Stage, crew: ThreadCrew, trials: int = 24) -> Watching:
+def run_stage(stage: Stage, pool: ThreadWorkerPool, trials: int = 24) -> tuple[Search, WatchedSource]:
+    """Run a search in a pool's workers; return it, and what it was asked."""
     search = stage.search(trials)
-    source = Watching(search)
-    WorkersEngine(crew, small_data()).run(source)
+    source = WatchedSource(search)
+    WorkersEngine(pool, small_data()).run(source)
     search.writer.flush()
-    source.search = search
-    return source
+    return search, source
 
 
 @pytest.mark.parametrize(("workers", "room"), [(1, 1), (2, 1), (4, 3)])
 @pytest.mark.parametrize("pruner", ["median", "hyperband"])
 def test_workers_change_nothing(pruner: str, workers: int, room: int) -> None:
     """A pruned study is the same trial by trial with one, two and four workers as with an engine in this process."""
-    alone, spread = (Stage(sampler="tpe", pruner=pruner, lag=6) for _ in range(2))
-    alone.run()
-    run_stage(spread, ThreadCrew(scripted(room=room), workers, room))
-    assert spread.trials() == alone.trials()
+    here, spread = (Stage(sampler="tpe", pruner=pruner, lag=6) for _ in range(2))
+    here.run()
+    run_stage(spread, ThreadWorkerPool(scripted(room=room), workers, room))
+    assert spread.trials() == here.trials()
 
 
 def test_nobody_waits_for_an_answer_that_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers that never wait train past the evaluation where a trial is pruned, and the study is the same."""
-    monkeypatch.setattr(remote, "SHARE", 0.0)
-    monkeypatch.setattr(remote, "LEAST", 0.0)
+    monkeypatch.setattr(worker, "WAITING_SHARE", 0.0)
+    monkeypatch.setattr(worker, "MIN_WAIT", 0.0)
     trained: list[tuple[int, int]] = []
 
     def script(spec: TrialSpec, evaluation: int) -> float:
         trained.append((spec.number, evaluation))
         return hill(spec, evaluation)
 
-    alone, spread = (Stage(sampler="random", pruner="median", lag=6) for _ in range(2))
-    needed = []
-    alone.run(script=lambda spec, evaluation: needed.append(evaluation) or hill(spec, evaluation))
-    run_stage(spread, ThreadCrew(scripted(script), 3))
-    assert spread.trials() == alone.trials()
+    needed: list[int] = []
+
+    def counting(spec: TrialSpec, evaluation: int) -> float:
+        needed.append(evaluation)
+        return hill(spec, evaluation)
+
+    here, spread = (Stage(sampler="random", pruner="median", lag=6) for _ in range(2))
+    here.run(script=counting)
+    run_stage(spread, ThreadWorkerPool(scripted(script), 3))
+    assert spread.trials() == here.trials()
     assert len(trained) > len(needed)
 
 
@@ -92,10 +110,10 @@ def test_lost_trials_are_trained_again(charged: bool) -> None:
             raise DeadError
         return hill(spec, evaluation)
 
-    alone, spread = (Stage(sampler="tpe", pruner="median", lag=6) for _ in range(2))
-    alone.run()
-    source = run_stage(spread, ThreadCrew(scripted(script, 2), 2, 2, charged))
-    assert spread.trials() == alone.trials()
+    here, spread = (Stage(sampler="tpe", pruner="median", lag=6) for _ in range(2))
+    here.run()
+    _, source = run_stage(spread, ThreadWorkerPool(scripted(script, 2), 2, 2, charged))
+    assert spread.trials() == here.trials()
     assert len(deadly) < 5
     assert len(source.rungs) == len(set(source.rungs))
 
@@ -105,11 +123,8 @@ def test_a_poison_trial_ends_in_its_outcome() -> None:
     beside: list[set[int]] = []
 
     class Deadly(ScriptedEngine):
-        def run(self, source):
-            flying: set[int] = set()
-
-            def script(spec, evaluation):
-                flying.add(spec.number)
+        def run(self, source: Any) -> None:
+            def script(spec: TrialSpec, evaluation: int) -> float:
                 if spec.number == 5:
                     beside.append(set(source.rungs))
                     raise DeadError
@@ -119,9 +134,8 @@ def test_a_poison_trial_ends_in_its_outcome() -> None:
             super().run(source)
 
     stage = Stage(sampler="random", pruner="none", lag=12)
-    crew = ThreadCrew(lambda: Deadly(hill, "maximize", room=4, seed=1), 2, 4)
-    search = run_stage(stage, crew).search
-    ended = {run.number: run for run in search.runs.values()}
+    search, _ = run_stage(stage, ThreadWorkerPool(lambda: Deadly(hill, "maximize", room=4, seed=1), 2, 4))
+    ended = {run.number: run for run in search.answers.values()}
     assert ended[5].outcome is Outcome.KILLED
     assert "3 workers died" in ended[5].detail
     assert [run.number for run in ended.values() if run.outcome is Outcome.KILLED] == [5]
@@ -129,11 +143,11 @@ def test_a_poison_trial_ends_in_its_outcome() -> None:
     assert beside[-1] == {5}
     trial = stage.storage.get_all_trials(stage.study_id)[5]
     assert (trial.values, trial.constraints) == ([0.0], {"failed": 1.0})
-    assert (search.status.done, search.status.killed, search.status.failed) == (24, 1, ended_badly(ended))
-
-
-def ended_badly(runs: dict[int, TrainingRun]) -> int:
-    return sum(run.outcome.failed for run in runs.values())
+    assert (search.status.done, search.status.killed, search.status.failed) == (
+        24,
+        1,
+        sum(run.outcome.failed for run in ended.values()),
+    )
 
 
 def test_the_loss_of_a_machine_is_nobodys_fault() -> None:
@@ -145,205 +159,211 @@ def test_the_loss_of_a_machine_is_nobodys_fault() -> None:
             raise DeadError
         return hill(spec, evaluation)
 
-    search = run_stage(Stage(lag=4), ThreadCrew(scripted(script), 1, charged=False), 6).search
-    assert search.runs[2].outcome in (Outcome.FINISHED, Outcome.DIVERGED)
+    search, _ = run_stage(Stage(lag=4), ThreadWorkerPool(scripted(script), 1, charged=False), 6)
+    assert search.answers[2].outcome in (Outcome.FINISHED, Outcome.DIVERGED)
 
 
 def test_only_wanted_weights_travel() -> None:
     """Weights are fetched where a run is the best so far, and the best one has them."""
-    stage, best, rises = Stage(sampler="random", pruner="none", lag=2), None, 0
-    crew = ThreadCrew(scripted(), 1)
-    search = run_stage(stage, crew).search
-    for number in sorted(search.runs):
-        run = search.runs[number]
-        if run.value is not None and (best is None or (-run.value, run.loss) < best):
-            best, rises = (-run.value, run.loss), rises + 1
-    assert crew.said["Sent"] == rises < 24
+    pool = ThreadWorkerPool(scripted(), 1)
+    search, _ = run_stage(Stage(sampler="random", pruner="none", lag=2), pool)
+    best: tuple[float, float] | None = None
+    rises = 0
+    for number in sorted(search.answers):
+        run = search.answers[number]
+        if run.value is None or run.loss is None:
+            continue
+        if best is None or (-run.value, run.loss) < best:
+            best = (-run.value, run.loss)
+            rises += 1
+    assert pool.received["WeightsSent"] == rises < 24
+    assert search.best is not None
     assert search.best.weights is not None
 
 
-def test_places_are_kept_full() -> None:
-    """Of 16 places with trials of 0.25 s at least 90 % are busy, start and end aside."""
-    started = time.monotonic()
+def test_slots_are_kept_full() -> None:
+    """Of 16 slots with trials of 0.25 s at least 90 % are busy from the first trial's start to the last one's, the last wave aside."""
+    busy: list[tuple[float, float]] = []
     stage = Stage(sampler="random", pruner="none", lag=32)
-    run_stage(stage, ThreadCrew(lambda: Sleeper(0.25), 16), 128)
-    assert 128 * 0.25 / 16 / (time.monotonic() - started) > 0.9 * 0.9  # the last wave of 8 ends together
+    run_stage(stage, ThreadWorkerPool(lambda: Sleeper(0.25, busy), 16), 128)
+    assert len(busy) == 128
+    start = min(began for began, _ in busy)
+    last_start = max(began for began, _ in busy)
+    trained = sum(min(ended, last_start) - began for began, ended in busy)
+    assert trained / (16 * (last_start - start)) > 0.9
 
 
 def test_a_cut_run_is_the_pruned_one() -> None:
     """What is left of a run that trained on is what pruning it at that evaluation gives."""
     data = small_data()
-    (spec,) = specs_of(data, 1, evaluate_at=(3, 6, 9, 12, 15))
-    whole, pruned = Several([replace(spec, rungs=())]), Several([spec], ask=lambda evaluation, metric: evaluation == 2)
-    for source in (whole, pruned):
-        make_engine("reference", data).run(source)
-    cut, known = truncated(whole.runs[0], spec, 2, True), pruned.runs[0]
-    assert timeless(cut) == timeless(replace(known, weights=None))
+    (spec,) = specs_with_rungs(data, 1, evaluate_at=(3, 6, 9, 12, 15))
+    complete = reference_runs([replace(spec, rungs=())], data)[0]
+    pruned = TrialQueue([spec], prunes=lambda evaluation, metric: evaluation == 2)
+    make_engine("reference", data).run(pruned)
+    cut = truncated(complete, spec, 2, True)
+    assert timeless(cut) == timeless(pruned.runs[0])
     assert cut.outcome is Outcome.PRUNED
-
-
-def timeless(run: TrainingRun) -> TrainingRun:
-    return replace(run, history=replace(run.history, seconds=()), weights=None)
-
-
-def equal(one: TrainingRun, other: TrainingRun) -> bool:
-    weights = (one.weights or {}, other.weights or {})
-    same = all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
-    return timeless(one) == timeless(other) and weights[0].keys() == weights[1].keys() and same
 
 
 def test_data_arrive_without_test_rows() -> None:
     """What a worker gets is what it trains and validates on, bit for bit, on every fold; test rows stay behind."""
     rows = torch.randn(60, 3, generator=torch.Generator().manual_seed(1)).numpy()
-    data = from_arrays(
-        rows, rows[:, 0] > 0, name="d", task=TaskOptions(class_weights="balanced"), split=SplitOptions(folds=3)
-    ).to("cpu", torch.float64)
-    got = unpack(pack(data))
+    task, split = TaskOptions(class_weights="balanced"), SplitOptions(folds=3)
+    data = from_arrays(rows, rows[:, 0] > 0, name="d", task=task, split=split).to("cpu", torch.float64)
+    got = deserialize(serialize(data))
     for fold in range(3):
         for part in ("training", "validation"):
             sent, arrived = getattr(data.fold(fold), part), getattr(got.fold(fold), part)
             assert torch.equal(sent.inputs, arrived.inputs)
             assert torch.equal(sent.targets, arrived.targets)
+    assert data.class_weights is not None
+    assert got.class_weights is not None
     assert torch.equal(data.class_weights, got.class_weights)
     assert (len(data.test) > 0, len(got.test)) == (True, 0)
     assert (got.task, got.metric) == (data.task, data.metric)
 
 
 @pytest.fixture(scope="module")
-def pair() -> WorkersEngine:
+def pair() -> Iterator[WorkersEngine]:
     """Two processes on the CPU."""
     engine = devices_engine(["cpu", "cpu"], small_data(), SETTINGS)
-    engine.run(Several(specs_of(small_data(), 2)))
+    engine.run(TrialQueue(specs_with_rungs(small_data(), 2)))
     yield engine
     engine.end()
 
 
+def pids_of(engine: WorkersEngine) -> list[int]:
+    assert isinstance(engine.pool, LocalPool)
+    return engine.pool.pids()
+
+
 def test_processes_train_as_this_one_does(pair: WorkersEngine) -> None:
     """Two processes give the runs of the reference in this one, weights included, bit for bit."""
-    data = small_data()
-    here, there = Several(specs_of(data, 5)), Several(specs_of(data, 5))
-    make_engine("reference", data).run(here)
+    specs = specs_with_rungs(small_data(), 5)
+    here = reference_runs(specs, small_data())
+    there = TrialQueue(specs)
     pair.run(there)
     assert set(there.runs) == set(range(5))
-    assert all(equal(here.runs[number], there.runs[number]) for number in here.runs)
+    assert all(equal(here[number], there.runs[number]) for number in here)
 
 
 def test_processes_prune_and_are_used_again(pair: WorkersEngine) -> None:
     """The same processes train a second batch of trials, and those that are ended at a rung end there."""
-    source = Several(specs_of(small_data(), 4), ask=lambda evaluation, metric: evaluation == 2)
-    before = pair.crew.pids()
+    source = TrialQueue(specs_with_rungs(small_data(), 4), prunes=lambda evaluation, metric: evaluation == 2)
+    before = pids_of(pair)
     pair.run(source)
     assert {(run.outcome, len(run.history)) for run in source.runs.values()} == {(Outcome.PRUNED, 2)}
     assert len(before) == 2
-    assert pair.crew.pids() == before
+    assert pids_of(pair) == before
+
+
+def assert_all_reported_once(source: WatchedSource, queue: TrialQueue) -> None:
+    """Four trials with two rungs each are the reference's, and each rung and run was reported once."""
+    here = reference_runs(specs_with_rungs(small_data(), 4), small_data())
+    assert all(equal(here[number], queue.runs[number]) for number in range(4))
+    assert sorted(source.ended) == [0, 1, 2, 3]
+    assert len(source.rungs) == len(set(source.rungs)) == 8
 
 
 def test_a_killed_process_costs_nothing(pair: WorkersEngine) -> None:
     """A worker killed with signal 9 between two evaluations is replaced, and every run is what it would have been."""
-    data = small_data()
-    here, lines = Several(specs_of(data, 4)), []
-    make_engine("reference", data).run(here)
-    there = Several(specs_of(data, 4))
-    source, victims = Watching(there), pair.crew.pids()
+    queue = TrialQueue(specs_with_rungs(small_data(), 4))
+    victims = pids_of(pair)
+    lines: list[str] = []
 
     def kill(number: int, evaluation: int) -> None:
         if (number, evaluation) == (1, 2):
-            for pid in victims:
-                os.kill(pid, signal.SIGKILL)
+            send_signal(victims, signal.SIGKILL)
 
-    source.at_rung = kill
+    source = WatchedSource(queue, kill)
     with logged(lines.append):
         pair.run(source)
-    assert all(equal(here.runs[number], there.runs[number]) for number in range(4))
-    assert len(source.rungs) == len(set(source.rungs)) == 8
-    assert sorted(source.ended) == [0, 1, 2, 3]
+    assert_all_reported_once(source, queue)
     assert any("ended by SIGKILL" in line and "#1" in line for line in lines)
-    assert not set(victims) & set(pair.crew.pids())
+    assert not set(victims) & set(pids_of(pair))
 
 
 @pytest.mark.parametrize(("seconds", "silence", "lost"), [(0.7, 60.0, False), (60.0, 2.5, True)])
-def test_a_stopped_process_tells_nothing_twice(
+def test_a_stopped_process_reports_nothing_twice(
     pair: WorkersEngine, monkeypatch: pytest.MonkeyPatch, seconds: float, silence: float, lost: bool
 ) -> None:
     """Processes that are stopped with trials in them and soon continued go on; after the stated time they are lost; all is told once."""
-    data, lines = small_data(), []
-    here, there = Several(specs_of(data, 4)), Several(specs_of(data, 4))
-    make_engine("reference", data).run(here)
-    source, victims = Watching(there), pair.crew.pids()
-    going_on = threading.Timer(seconds, signalled, (victims, signal.SIGCONT))
+    queue = TrialQueue(specs_with_rungs(small_data(), 4))
+    victims = pids_of(pair)
+    lines: list[str] = []
+    going_on = threading.Timer(seconds, send_signal, (victims, signal.SIGCONT))
 
     def stop(number: int, evaluation: int) -> None:
         if (number, evaluation) == (0, 1):
-            signalled(victims, signal.SIGSTOP)
+            send_signal(victims, signal.SIGSTOP)
             going_on.start()
 
-    source.at_rung = stop
+    source = WatchedSource(queue, stop)
     monkeypatch.setattr(pair, "silence", silence)
     with logged(lines.append):
         pair.run(source)
     going_on.cancel()
-    assert all(equal(here.runs[number], there.runs[number]) for number in range(4))
-    assert sorted(source.ended) == [0, 1, 2, 3]
-    assert len(source.rungs) == len(set(source.rungs)) == 8
+    assert_all_reported_once(source, queue)
     assert any("no sign of life for 2.5 s" in line and "#0" in line for line in lines) == lost
-    assert bool(set(victims) & set(pair.crew.pids())) != lost
-    assert not lost or not [pid for pid in victims if Path(f"/proc/{pid}").exists()]
+    assert bool(set(victims) & set(pids_of(pair))) != lost
+    if lost:
+        assert not [pid for pid in victims if Path(f"/proc/{pid}").exists()]
 
 
-def signalled(pids: list[int], number: signal.Signals) -> None:
+def send_signal(pids: Sequence[int], number: signal.Signals) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, number)
 
 
-def test_time_in_which_the_writer_stood_still_is_no_silence() -> None:
-    """Only looks count, a second each at most, and only at workers that hold trials: whoever wakes from a long sleep hears them first."""
-    book = dispatcher.Desk(Several(specs_of(small_data(), 1)), {}, True, torch.device("cpu"))
-    for worker in (0, 1):
-        book.hear(worker, Ready(1))
-    assert book.fill()
-    assert [book.hung(1.0, 2.5) for _ in range(3)] == [[], [], [0]]
-    book.hear(0, Alive())
-    assert book.hung(1.0, 2.5) == []
+def test_only_workers_with_trials_can_hang() -> None:
+    """The seconds between checks add up for workers that hold trials only, and a sign of life starts anew."""
+    books = dispatcher.Dispatcher(TrialQueue(specs_with_rungs(small_data(), 1)), {}, True, torch.device("cpu"))
+    for number in (0, 1):
+        books.handle(number, Ready(1))
+    assert books.assign()
+    assert [books.hung(1.0, 2.5) for _ in range(3)] == [[], [], [0]]
+    books.handle(0, Alive())
+    assert books.hung(1.0, 2.5) == []
 
 
 def test_a_trial_that_kills_its_process_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """A trial that has each of its processes killed ends in its outcome (here at the second); the others are trained."""
-    monkeypatch.setattr(dispatcher, "DEATHS", 2)
+    monkeypatch.setattr(dispatcher, "MAX_DEATHS", 2)
     data = small_data()
-    crew = LocalCrew([Job(partial(poisoned, 1, 1), "cpu", torch.float64, 1, "")], data)
-    source = Several(specs_of(data, 3))
-    engine = WorkersEngine(crew, data)
+    pool = LocalPool([Job(partial(poisoned, 1, 1), "cpu", torch.float64, 1, "")], data)
+    source = TrialQueue(specs_with_rungs(data, 3))
+    engine = WorkersEngine(pool, data)
     engine.run(source)
     engine.end()
     assert source.runs[1].outcome is Outcome.KILLED
     assert "SIGKILL" in source.runs[1].detail
     assert {source.runs[n].outcome for n in (0, 2)} == {Outcome.FINISHED}
-    assert crew.begun == 3
+    assert pool.begun == 3
 
 
-def test_workers_that_do_not_start_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_that_do_not_start_end_the_study(monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine that no worker can build ends in one line with the reason, not in a loop."""
-    monkeypatch.setattr(starts, "TRIES", 1)
-    crew = LocalCrew([Job(helpless, "cpu", torch.float64, 1, "")], small_data())
+    monkeypatch.setattr(start_attempts, "MAX_ATTEMPTS", 1)
+    pool = LocalPool([Job(build_nothing, "cpu", torch.float64, 1, "")], small_data())
     with pytest.raises(
         UserError, match=r"--devices: no worker starts, cpu: 'RuntimeError: no driver .*Give other devices"
     ):
-        WorkersEngine(crew, small_data()).run(Several(specs_of(small_data(), 1)))
-    assert crew.pids() == []
+        WorkersEngine(pool, small_data()).run(TrialQueue(specs_with_rungs(small_data(), 1)))
+    assert pool.pids() == []
 
 
 def test_starts_are_tried_three_times() -> None:
-    """A place where workers die young is given up after the third, and a ready one clears its record."""
-    record = starts.Starts()
-    record.fail("a")
-    assert not record.due
-    record.after = 0.0
-    assert record.due
-    record.succeed()
+    """A worker that dies before it is ready is given up after the third attempt, and a ready one starts the count anew."""
+    attempts = start_attempts.StartAttempts()
+    attempts.fail("a")
+    assert not attempts.due
+    attempts.retry_at = 0.0
+    assert attempts.due
+    attempts.succeed()
     for _ in range(3):
-        record.fail("b")
-    assert record.over
+        attempts.fail("b")
+    assert attempts.exhausted
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
@@ -396,13 +416,13 @@ def test_folds_train_in_processes() -> None:
     """Cross-validated trials whose folds train in a process are those of this one."""
     rows = torch.randn(40, 3, generator=torch.Generator().manual_seed(1)).numpy()
     data = from_arrays(rows, rows[:, 0] > 0, name="d", split=SplitOptions(folds=2)).to("cpu", torch.float64)
-    specs = specs_of(data, 2, batch_size=10)
-    here, there = Several(list(specs)), Several(list(specs))
-    make_engine("reference", data).run(here)
+    specs = specs_with_rungs(data, 2, batch_size=10)
+    here = reference_runs(specs, data)
+    there = TrialQueue(specs)
     engine = devices_engine(["cpu"], data, SETTINGS)
     FoldEngine(engine, data).run(there)
     engine.end()
-    assert [timeless(here.runs[n]) for n in range(2)] == [timeless(there.runs[n]) for n in range(2)]
+    assert [timeless(here[n]) for n in range(2)] == [timeless(there.runs[n]) for n in range(2)]
     assert len(there.runs[0].folds) == 2
 
 

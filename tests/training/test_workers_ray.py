@@ -14,18 +14,15 @@ from filelock import FileLock
 
 from hpsearch.cli import main
 from hpsearch.errors import UserError
-from hpsearch.training.workers import joining
-from hpsearch.training.workers.cluster import Share
-from hpsearch.training.workers.joining import join
+from hpsearch.training.workers import ray_connection
+from hpsearch.training.workers.ray_connection import connect
+from hpsearch.training.workers.ray_pool import WorkerResources
 
 ROOT = Path(__file__).parents[2]
 
 
-def quietly(line: str) -> None: ...
-
-
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What came of a cluster of one machine's (`ray_studies`), which starts once for all tests of all pytest's workers."""
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'hpsearch[ray]'")
     folder = tmp_path_factory.mktemp("ray")
@@ -33,12 +30,12 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     with FileLock(shared / "ray.lock"):
         kept = shared / "ray.json"
         if not kept.exists():
-            kept.write_text(json.dumps(tell(folder)))
+            kept.write_text(json.dumps(study_cluster(folder)))
         return json.loads(kept.read_text())
 
 
-def tell(folder: Path) -> dict[str, Any]:
-    """What `ray_studies` tells of its cluster, run in a process and, where there can be one, a network namespace of its own."""
+def study_cluster(folder: Path) -> dict[str, Any]:
+    """What came of the cluster of `ray_studies`, run in a process and, where there can be one, a network namespace of its own."""
     apart = ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
     possible = not subprocess.run([*apart, "true"], capture_output=True).returncode
     command = [
@@ -52,65 +49,65 @@ def tell(folder: Path) -> dict[str, Any]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(folder)}
     ended = subprocess.run(command, capture_output=True, text=True, timeout=400, env=environment)
     assert ended.returncode == 0, ended.stderr[-3000:]
-    return json.loads((folder / "told.json").read_text()) | {"apart": possible}
+    return json.loads((folder / "results.json").read_text()) | {"apart": possible}
 
 
-def test_a_cluster_trains_as_this_process_does(told: dict[str, Any]) -> None:
+def test_a_cluster_trains_as_this_process_does(results: dict[str, Any]) -> None:
     """Two actors give the runs of the reference in one process, weights included, and prune at the same evaluations."""
-    assert told["equal"] == [True] * 5
-    assert told["pruned"] == [["pruned", 2]] * 3
+    assert results["equal"] == [True] * 5
+    assert results["pruned"] == [["pruned", 2]] * 3
 
 
-def test_a_killed_actor_costs_nothing(told: dict[str, Any]) -> None:
+def test_a_killed_actor_costs_nothing(results: dict[str, Any]) -> None:
     """An actor killed with signal 9 between two evaluations is replaced, every run is what it would have been, and no rung told twice."""
-    assert told["survived"] == [True] * 3
-    assert told["rungs"] == told["distinct"] == 6
-    assert "training again" in " ".join(told["lines"])
+    assert results["survived"] == [True] * 3
+    assert results["rungs"] == [6, 6]
+    assert "training again" in " ".join(results["lines"])
 
 
-def test_named_data_are_loaded_by_the_worker(told: dict[str, Any]) -> None:
+def test_named_data_are_loaded_by_the_worker(results: dict[str, Any]) -> None:
     """An actor loads a data set by its name where that gives the study's data, and takes the writer's where it gives others."""
-    assert told["named"] == ["loaded", "sent"]
+    assert results["named"] == ["loaded", "sent"]
 
 
-def test_a_cluster_without_gpus_says_so(told: dict[str, Any]) -> None:
+def test_a_cluster_without_gpus_says_so(results: dict[str, Any]) -> None:
     """A worker that takes a GPU of a cluster that has none is refused in a line that says what there is."""
-    assert "a worker takes 1 GPU and 1 CPU, and no machine of the cluster has them (0 GPU, 2 CPU)" in told["refused"]
+    assert "a worker takes 1 GPU and 1 CPU, and no machine of the cluster has them (0 GPU, 2 CPU)" in results["refused"]
 
 
-def test_it_listens_on_loopback(told: dict[str, Any]) -> None:
+def test_it_listens_on_loopback(results: dict[str, Any]) -> None:
     """In its own network namespace nothing of the cluster listens elsewhere; without one there is nothing to be learned."""
-    if not told["apart"]:
+    if not results["apart"]:
         pytest.skip("no network namespace here (unshare -rn)")
-    assert told["listening"]
-    assert all("127.0.0.1" in line or "[::1]" in line for line in told["listening"])
+    assert results["listening"]
+    assert all("127.0.0.1" in line or "[::1]" in line for line in results["listening"])
 
 
-def test_nothing_is_left(told: dict[str, Any]) -> None:
+def test_nothing_is_left(results: dict[str, Any]) -> None:
     """Once the engine is gone, so is every process of the cluster that it started."""
-    assert told["left"] == []
+    assert results["left"] == []
 
 
 def test_ray_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where Ray is missing the error says how to install it; where it is older than what is tested, that it is."""
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r"pip install 'hpsearch\[ray\]'"):
-        join("local", Share(None, 1), quietly)
+        connect("local", WorkerResources(None, 1))
     monkeypatch.setitem(sys.modules, "ray", type("Ray", (), {"__version__": "2.59.1"}))
     with pytest.raises(UserError, match=r"Ray 2\.59\.1 is too old"):
-        join("local", Share(None, 1), quietly)
+        connect("local", WorkerResources(None, 1))
 
 
 def test_addresses_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     """An address where nobody answers, or that is none, is refused at once; so is a cluster that anybody may join."""
-    monkeypatch.setattr(joining, "_import", lambda: None)
+    monkeypatch.setattr(ray_connection, "_import_ray", lambda: None)
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     for address, words in (("127.0.0.1:9", "nobody answers"), ("ray://a:1", "HOST:PORT"), ("here", "HOST:PORT")):
         with pytest.raises(UserError, match=words):
-            join(address, Share(None, 1), quietly)
+            connect(address, WorkerResources(None, 1))
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     with pytest.raises(UserError, match="whoever reaches such a cluster runs code on it"):
-        join("127.0.0.1:9", Share(None, 1), quietly)
+        connect("127.0.0.1:9", WorkerResources(None, 1))
     assert os.environ["RAY_AUTH_MODE"] == "disabled"
 
 
@@ -134,43 +131,43 @@ def test_a_cluster_that_answers_anybody_is_refused(closed: bool) -> None:
                     context.abort(grpc.StatusCode.UNAUTHENTICATED, "InvalidAuthToken")
                 return b""
 
-            return grpc.unary_unary_rpc_method_handler(answer) if details.method == joining.PING else None
+            return grpc.unary_unary_rpc_method_handler(answer) if details.method == ray_connection.PING else None
 
     server = grpc.server(ThreadPoolExecutor(1), handlers=[Head()])
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     try:
         with nullcontext() if closed else pytest.raises(UserError, match="answers without a token"):
-            joining._reach(address)
+            ray_connection._check_address(address)
     finally:
         server.stop(0).wait()
 
 
-def test_heads_with_and_without_a_token(told: dict[str, Any]) -> None:
+def test_heads_with_and_without_a_token(results: dict[str, Any]) -> None:
     """Of Ray's own heads one that wants a token is joined by whoever has it, and by nobody else; an open one by nobody."""
-    if not told["apart"]:
+    if not results["apart"]:
         pytest.skip("no network namespace here (unshare -rn): an open head is started nowhere else")
-    assert told["joined"] == "1 worker"
-    assert "the same token" in told["no token"]
-    assert "answers without a token" in told["open"]
+    assert results["joined"] == "1 worker"
+    assert "the same token" in results["no token"]
+    assert "answers without a token" in results["open"]
 
 
-def test_a_trial_that_kills_its_actor_ends(told: dict[str, Any]) -> None:
-    """A trial that has each of its actors killed ends in its outcome at the third; the others are trained."""
-    assert told["poison"] == ["finished", "killed its worker", "finished"]
-    assert "3 workers died training it, the last one nothing else" in told["killed"]
+def test_a_trial_that_kills_its_actor_ends(results: dict[str, Any]) -> None:
+    """A trial that has each of its actors killed ends in its outcome (here at the second); the others are trained."""
+    assert results["poison"] == ["finished", "killed its worker", "finished"]
+    assert "2 workers died training it, the last one nothing else" in results["killed"]
 
 
-def test_a_stopped_actor_tells_nothing_twice(told: dict[str, Any]) -> None:
+def test_a_stopped_actor_tells_nothing_twice(results: dict[str, Any]) -> None:
     """An actor that is stopped with a trial in it is lost after the stated time; continued, it is heard no more, and every run is right."""
-    assert told["stopped"] == [True] * 3
-    assert told["stopped rungs"] == [6, 6]
-    assert "no sign of life for 5 s" in " ".join(told["stopped lines"])
+    assert results["stopped"] == [True] * 3
+    assert results["stopped rungs"] == [6, 6]
+    assert "no sign of life for 5 s" in " ".join(results["stopped lines"])
 
 
 def test_room_is_counted_by_machine() -> None:
     """Workers do not straddle machines, and parts of a GPU and of a core count."""
-    assert Share(0.5, 1).fits({"GPU": 2.0, "CPU": 3.0}) == 3
-    assert Share(0.25, 0.5).fits({"GPU": 1.0, "CPU": 8.0}) == 4
-    assert Share(0, 2).fits({"CPU": 3.0}) == 1
-    assert Share(1, 1).fits({"CPU": 64.0}) == 0
+    assert WorkerResources(0.5, 1).workers_on({"GPU": 2.0, "CPU": 3.0}) == 3
+    assert WorkerResources(0.25, 0.5).workers_on({"GPU": 1.0, "CPU": 8.0}) == 4
+    assert WorkerResources(0, 2).workers_on({"CPU": 3.0}) == 1
+    assert WorkerResources(1, 1).workers_on({"CPU": 64.0}) == 0

@@ -1,4 +1,4 @@
-"""How the functions of this room are compiled: without the interpreter's lock, kept on disk, sums in any order, NaN kept."""
+"""How numba compiles the kernels: without the interpreter's lock, cached on disk, sums in any order, NaN kept."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,11 +23,11 @@ def compiled(function: Function) -> Function:
     """Compile a function that Python calls, when it is first called, once for each type of its arguments."""
     try:
         return cast("Function", numba.njit(cache=True, **OPTIONS)(function))
-    except RuntimeError:  # no folder to keep machine code in can be written to
+    except RuntimeError:  # no folder for machine code can be written to
         return cast("Function", numba.njit(**OPTIONS)(function))
 
 
-def kept(function: Callable[..., Any]) -> bool:
+def is_cached(function: Callable[..., Any]) -> bool:
     """Whether machine code of a compiled function lies on disk, as new as its source."""
     folder = cast("Any", function).stats.cache_path
     source = Path(function.__code__.co_filename)
@@ -39,6 +39,6 @@ def inlined(function: Function) -> Function:
     """Make a function a part of each compiled one that calls it.
 
     A part that were a function of its own would have a copy in each caller, optimised (and so rounded) in its own way; which copy runs
-    would depend on whether the caller was just compiled or came from disk, and a study's first run would not be its second.
+    would depend on whether the caller was just compiled or came from disk, and a study's second run would differ from its first.
     """
     return cast("Function", numba.njit(inline="always", **OPTIONS)(function))

@@ -40,8 +40,8 @@ class State(NamedTuple):
     second: Array
 
 
-class Room(NamedTuple):
-    """Scratch: activations and slopes of all hidden layers and outputs, [chunk · units] each; a batch's inputs; a part gradient."""
+class Scratch(NamedTuple):
+    """Scratch space: activations and slopes of all hidden layers and outputs, [chunk · units] each; a batch's inputs; a part gradient."""
 
     inputs: Array
     values: Array
@@ -81,8 +81,8 @@ def silence(values: Array, slopes: Array, units: int, start: int, key: int, thre
 
 
 @inlined
-def forward(network: Network, weights: Array, inputs: Array, room: Room, start: int, noise: Any) -> None:
-    """Fill the room with activations and slopes of inputs [n, F]; the last layer's values are its products, bias not added.
+def forward(network: Network, weights: Array, inputs: Array, scratch: Scratch, start: int, noise: Any) -> None:
+    """Fill the scratch with activations and slopes of inputs [n, F]; the last layer's values are its products, bias not added.
 
     `noise` are the dropout's 32 bits of this update; `start` is the first row's place in the batch, below zero to evaluate.
     """
@@ -91,7 +91,7 @@ def forward(network: Network, weights: Array, inputs: Array, room: Room, start: 
     for layer in range(last + 1):
         a, b = network.sizes[layer], network.sizes[layer + 1]
         at, to = network.weights[layer], network.activations[layer]
-        values, slopes = room.values[to : to + n * b], room.slopes[to : to + n * b]
+        values, slopes = scratch.values[to : to + n * b], scratch.slopes[to : to + n * b]
         product = values.reshape(n, b)
         np.dot(below, weights[at : at + a * b].reshape(a, b), product)
         if layer < last:
@@ -103,11 +103,11 @@ def forward(network: Network, weights: Array, inputs: Array, room: Room, start: 
 
 
 @inlined
-def backward(network: Network, weights: Array, gradient: Array, inputs: Array, room: Room) -> None:
-    """Write the gradient [P] of inputs [n, F] whose output gradients lie in the room where the outputs were."""
+def backward(network: Network, weights: Array, gradient: Array, inputs: Array, scratch: Scratch) -> None:
+    """Write the gradient [P] of inputs [n, F] whose output gradients lie in the scratch where the outputs were."""
     n, layer = inputs.shape[0], network.sizes.size - 2
     to = network.activations[layer]
-    delta = room.values[to : to + n * network.sizes[layer + 1]]
+    delta = scratch.values[to : to + n * network.sizes[layer + 1]]
     while True:
         a, b, at = network.sizes[layer], network.sizes[layer + 1], network.weights[layer]
         bias = gradient[at + a * b : at + (a + 1) * b]
@@ -119,11 +119,11 @@ def backward(network: Network, weights: Array, gradient: Array, inputs: Array, r
             np.dot(inputs.T, delta.reshape(n, b), gradient[at : at + a * b].reshape(a, b))
             return
         to = network.activations[layer - 1]
-        below = room.values[to : to + n * a].reshape(n, a)
+        below = scratch.values[to : to + n * a].reshape(n, a)
         np.dot(below.T, delta.reshape(n, b), gradient[at : at + a * b].reshape(a, b))
-        next_delta = room.deltas[to : to + n * a]
+        next_delta = scratch.deltas[to : to + n * a]
         np.dot(delta.reshape(n, b), weights[at : at + a * b].reshape(a, b).T, next_delta.reshape(n, a))
-        slopes = room.slopes[to : to + n * a]
+        slopes = scratch.slopes[to : to + n * a]
         for i in range(n * a):
             next_delta[i] *= slopes[i]
         delta = next_delta
@@ -148,7 +148,7 @@ def gathered(inputs: Array, chosen: Array, in_order: bool, copy: Array) -> Any:
 def train(
     network: Network,
     state: State,
-    room: Room,
+    scratch: Scratch,
     rows: Rows,
     order: Array,
     batch_size: int,
@@ -175,15 +175,15 @@ def train(
         for start in range(0, batch_size, CHUNK):
             n = min(CHUNK, batch_size - start)
             chosen = order[index * batch_size + start : index * batch_size + start + n]
-            inputs = gathered(rows.inputs, chosen, batch_size == rows.inputs.shape[0], room.inputs)
-            forward(network, state.weights, inputs, room, start, noise)
-            values = room.values[to : to + n * outputs]
+            inputs = gathered(rows.inputs, chosen, batch_size == rows.inputs.shape[0], scratch.inputs)
+            forward(network, state.weights, inputs, scratch, start, noise)
+            values = scratch.values[to : to + n * outputs]
             bias = state.weights[bias_at : bias_at + outputs]
             loss += loss_and_gradient(
                 network.loss, values, outputs, bias, rows.targets, rows.labels, rows.weights, chosen, share
             )
-            gradient = state.gradient if start == 0 else room.part
-            backward(network, state.weights, gradient, inputs, room)
+            gradient = state.gradient if start == 0 else scratch.part
+            backward(network, state.weights, gradient, inputs, scratch)
             if start > 0:
                 for i in range(gradient.size):
                     state.gradient[i] += gradient[i]
@@ -199,14 +199,14 @@ def train(
 
 
 @compiled
-def predict(network: Network, weights: Array, inputs: Array, room: Room, outputs: Array) -> None:
+def predict(network: Network, weights: Array, inputs: Array, scratch: Scratch, outputs: Array) -> None:
     """Write the raw outputs [N, K] of inputs [N, F]."""
     last = network.sizes.size - 2
     to, units = network.activations[last], network.sizes[last + 1]
     bias_at = network.weights[last] + network.sizes[last] * units
     for start in range(0, inputs.shape[0], CHUNK):
         part = inputs[start : start + CHUNK]
-        forward(network, weights, part, room, -1, np.uint32(0))
+        forward(network, weights, part, scratch, -1, np.uint32(0))
         for row in range(part.shape[0]):
             for unit in range(units):
-                outputs[start + row, unit] = room.values[to + row * units + unit] + weights[bias_at + unit]
+                outputs[start + row, unit] = scratch.values[to + row * units + unit] + weights[bias_at + unit]

@@ -1,7 +1,7 @@
-"""Activations of a cohort: each one applied to the trials that have it, with its slope, so that going back is a product.
+"""Activations and dropout of a cohort: each activation applied to the trials that have it, with its slope.
 
 An activation is a row of `ACTIVATIONS`; its slope by hand is a row of `SLOPES`. One that has no row there yet gets its slope from
-autograd.
+autograd. Dropout uses the noise of `draws.Noise`, one for all trials; a trial's rate decides which units it silences.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from math import pi, sqrt
 
 import torch
 
+from hpsearch.training import draws
 from hpsearch.training.activations import ACTIVATIONS
 from hpsearch.training.fused.layout import Layout
 
@@ -111,22 +112,44 @@ def _joined(parts: "list[torch.Tensor] | tuple[torch.Tensor, ...]") -> torch.Ten
 
 
 def _runs(layout: Layout, layer: int, device: torch.device) -> list[Run]:
-    names = [a.activation for a in layout.architectures[: layout.counts[layer]]]
-    runs, start = [], 0
+    names = [architecture.activation for architecture in layout.architectures[: layout.counts[layer]]]
+    runs: list[Run] = []
+    start = 0
     for name, group in groupby(names):
         rows = slice(start, start + len(list(group)))
-        runs.append(Run(rows, name, _real(layout, layer, rows, device) if _speaks(name) else None))
+        runs.append(Run(rows, name, _real_units(layout, layer, rows, device) if _nonzero_at_zero(name) else None))
         start = rows.stop
     return runs
 
 
-def _speaks(name: str) -> bool:
-    """Whether a unit with nothing coming in has an activation: then padding would be seen."""
+def _nonzero_at_zero(name: str) -> bool:
+    """Whether a unit without input has an activation: then padding has to be silenced."""
     return bool(ACTIVATIONS[name](torch.zeros(())) != 0)
 
 
-def _real(layout: Layout, layer: int, rows: slice, device: torch.device) -> torch.Tensor | None:
-    units, padded = [a.widths[layer] for a in layout.architectures[rows]], layout.widths[layer]
+def _real_units(layout: Layout, layer: int, rows: slice, device: torch.device) -> torch.Tensor | None:
+    """Return which units [N, H, 1] of these trials are no padding; None where there is none."""
+    units = [architecture.widths[layer] for architecture in layout.architectures[rows]]
+    padded = layout.widths[layer]
     if min(units) == padded:
         return None
     return (torch.arange(padded) < torch.tensor(units)[:, None]).unsqueeze(2).to(device)
+
+
+class Dropout:
+    """The dropout of a cohort's hidden layers."""
+
+    def __init__(self, layout: Layout, like: torch.Tensor) -> None:
+        rates = [architecture.dropout for architecture in layout.architectures]
+        self.layers = [any(rates[:count]) for count in layout.counts]  # whether a layer has any
+        thresholds = torch.tensor([draws.noise_threshold(rate) for rate in rates], device=like.device)
+        self.thresholds = thresholds[:, None, None]  # [T, 1, 1]
+        self.factors = like.new_tensor([1 / (1 - rate) for rate in rates])[:, None, None]
+        self.none = like.new_zeros(())
+
+    def keep(self, layer: int, key: torch.Tensor, rows: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        """Return the mask for activations `like` [N, H, B] of these rows [B]; `key` [] is the layer's in this update."""
+        units = torch.arange(like.shape[1], device=like.device).unsqueeze(1)
+        bits = draws.hashed((draws.hashed(rows ^ key) + units) & draws.BITS)  # [H, B]
+        kept = bits >= self.thresholds[: len(like)]
+        return torch.where(kept, self.factors[: len(like)], self.none)

@@ -62,7 +62,9 @@ class Repeated:
     """A function of the device's state that is run again and again: as it is, or recorded after its first runs."""
 
     def __init__(self, function: Callable[[], None], graph: Graph | None) -> None:
-        self.function, self.graph, self.runs = function, graph, 0
+        self.function = function
+        self.graph = graph
+        self.runs = 0
 
     def __call__(self) -> None:
         """Run once more."""

@@ -9,19 +9,17 @@ import torch
 
 from hpsearch.data.dataset import Data
 from hpsearch.training import draws
-from hpsearch.training.fused.activations import Activations
-from hpsearch.training.fused.dropout import Dropout
+from hpsearch.training.fused.activations import Activations, Dropout
 from hpsearch.training.fused.feed import Feed
-from hpsearch.training.fused.layout import Layout, architecture
+from hpsearch.training.fused.layout import Layout, Parameters, copy_trial
 from hpsearch.training.fused.losses import LOSSES
 from hpsearch.training.fused.network import Network
-from hpsearch.training.fused.parameters import Parameters, copy_trial
 from hpsearch.training.fused.precision import Products
-from hpsearch.training.fused.update import Update
+from hpsearch.training.fused.update import CohortUpdate
 from hpsearch.trial import TrialSpec
 
 # sums of units that are computed at a time; a larger batch goes in parts: a CPU has caches, a GPU wants large products
-NUMBERS = {"cpu": 2**22, "cuda": 2**26}
+MAX_SUMS = {"cpu": 2**22, "cuda": 2**26}
 
 
 class Cohort:
@@ -29,12 +27,13 @@ class Cohort:
 
     def __init__(self, specs: Sequence[TrialSpec], data: Data, products: Products) -> None:
         like = data.training.inputs
-        self.specs, self.data = specs, data
-        self.layout = Layout([architecture(spec) for spec in specs])
+        self.specs = specs
+        self.data = data
+        self.layout = Layout([spec.dense_architecture for spec in specs])
         self.network = Network(self.layout, like, products)
         self.activations = Activations(self.layout, like.device)
         self.dropout = Dropout(self.layout, like)
-        self.update = Update(specs, self.layout, self.network.weights, self.network.gradients)
+        self.update = CohortUpdate(specs, self.layout, self.network.weights, self.network.gradients)
         self.feed = Feed(specs, data.training, len(self.layout.counts))
         self.rows = torch.arange(specs[0].batch_size, device=like.device)  # [B]
         self.loss = LOSSES[data.task.name]
@@ -48,16 +47,17 @@ class Cohort:
         """Set every trial's initial weights."""
         for trial, spec in enumerate(self.specs):
             own = self.network.weights.of(trial)
-            for (weight, _), drawn in zip(own, draws.initial_weights(architecture(spec), spec.seed), strict=True):
-                weight.copy_(drawn)
+            drawn = draws.initial_weights(spec.dense_architecture, spec.seed)
+            for (weight, _), values in zip(own, drawn, strict=True):
+                weight.copy_(values)
 
     def take_over(self, other: "Cohort") -> None:
         """Go on from the state of these trials in another cohort."""
         trials = {spec.number: trial for trial, spec in enumerate(other.specs)}
-        for place, spec in enumerate(self.specs):
+        for trial, spec in enumerate(self.specs):
             for old, new in zip(other.state, self.state, strict=True):
                 if not new.first.is_meta:  # a moment that none of these trials needs
-                    copy_trial(old, trials[spec.number], new, place)
+                    copy_trial(old, trials[spec.number], new, trial)
 
     def step(self) -> None:
         """Train every trial by one update."""
@@ -74,7 +74,8 @@ class Cohort:
             values, slope = self.activations.with_slopes(layer, sums)
             if self.dropout.layers[layer]:
                 keep = self.dropout.keep(layer, self.feed.key(layer), self.rows[part], sums)
-                values, slope = values * keep, slope * keep
+                values = values * keep
+                slope = slope * keep
             slopes.append(slope)
             return values
 
@@ -91,7 +92,7 @@ class Cohort:
 
 def _parts(batch: torch.Tensor, layout: Layout) -> list[slice]:
     """Return the rows of a batch in parts of like size that memory holds, whatever the batch."""
-    rows, most = len(batch), NUMBERS["cuda" if batch.is_cuda else "cpu"]
-    count = -(-rows * layout.numbers // most)
+    rows = len(batch)
+    count = -(-rows * layout.numbers // MAX_SUMS[batch.device.type])
     size = -(-rows // min(max(count, 1), rows))
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]

@@ -1,7 +1,7 @@
-"""The feed: what changes from update to update, as tables on the device, in which a counter on the device finds its place.
+"""The feed: what changes from update to update, as tables on the device; a counter on the device is the row of the next update.
 
 A table holds a block of updates, so that a window of any length needs little memory, and is written in place: a recorded step reads
-from the same addresses for ever.
+from the same addresses every time.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import torch
 
 from hpsearch.data.dataset import Rows
 from hpsearch.training import draws
-from hpsearch.training.steps import step_table
+from hpsearch.training.schedules import step_table
 from hpsearch.trial import TrialSpec
 
 UPDATES = 1024  # of a block, at most
@@ -23,7 +23,9 @@ class Feed:
     """The tables of a cohort: `steps` [K, T, 3], `keys` of dropout [K, layers], `indices` of rows [K, B], `losses` [K, T]."""
 
     def __init__(self, specs: Sequence[TrialSpec], rows: Rows, layers: int) -> None:
-        self.specs, self.rows, self.batch_size = specs, rows, specs[0].batch_size
+        self.specs = specs
+        self.rows = rows
+        self.batch_size = specs[0].batch_size
         assert len({spec.order_seed for spec in specs}) == 1, "the trials of a cohort belong to one study"
         longest = max(b - a for a, b in pairwise((0, *specs[0].evaluate_at)))
         self.updates = max(1, min(longest, UPDATES, ROWS // self.batch_size))
@@ -35,13 +37,15 @@ class Feed:
         self.keys = integers.new_zeros(self.updates, layers)
         self.full = self.batch_size == len(rows)
         self.indices = integers.new_zeros(0 if self.full else self.updates, self.batch_size)
-        self.order = (-1, integers)
+        self.pass_ = -1  # the pass that `order` [rows] belongs to
+        self.order = integers
 
     def load(self, start: int, stop: int) -> None:
         """Write the tables of updates start … stop - 1, a block at most, and begin with the first of them."""
         tables = np.stack([step_table(spec, start, stop) for spec in self.specs], axis=1)
         _upload(torch.from_numpy(tables), self.steps[: stop - start])
-        updates, seed = torch.arange(start, stop), draws.noise_seed(self.specs[0].order_seed)
+        updates = torch.arange(start, stop)
+        seed = draws.noise_seed(self.specs[0].order_seed)
         keys = [draws.noise_key(seed, updates, layer) for layer in range(self.keys.shape[1])]
         if keys:
             _upload(torch.stack(keys, dim=1), self.keys[: stop - start])
@@ -72,7 +76,8 @@ class Feed:
 
     def _chosen(self, start: int, stop: int) -> torch.Tensor:
         """Return the rows [updates, B] of the batches, which may lie in several passes."""
-        per_pass, parts = len(self.rows) // self.batch_size, []
+        per_pass = len(self.rows) // self.batch_size
+        parts: list[torch.Tensor] = []
         while start < stop:
             pass_, index = divmod(start, per_pass)
             taken = min(stop - start, per_pass - index)
@@ -81,10 +86,10 @@ class Feed:
         return torch.cat(parts).view(-1, self.batch_size)
 
     def _order(self, pass_: int) -> torch.Tensor:
-        if self.order[0] != pass_:
-            order = draws.batch_order(self.specs[0].order_seed, self.batch_size, pass_, len(self.rows))
-            self.order = (pass_, order)
-        return self.order[1]
+        if self.pass_ != pass_:
+            self.order = draws.batch_order(self.specs[0].order_seed, self.batch_size, pass_, len(self.rows))
+            self.pass_ = pass_
+        return self.order
 
 
 def _upload(values: torch.Tensor, target: torch.Tensor) -> None:

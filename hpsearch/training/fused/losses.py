@@ -26,7 +26,8 @@ def _squared_error(outputs: torch.Tensor, targets: torch.Tensor, rows: int, weig
 def _binary_cross_entropy(outputs: torch.Tensor, targets: torch.Tensor, rows: int, weights: Weights) -> Pair:
     known = targets.T.expand_as(outputs)  # [1, B] → [T, 1, B]
     losses = F.binary_cross_entropy_with_logits(outputs, known, reduction="none")  # [T, 1, B]
-    losses, errors = _weighted((losses, outputs.sigmoid().sub_(known)), targets, weights)
+    errors = outputs.sigmoid().sub_(known)
+    losses, errors = _weighted(losses, errors, targets, weights)
     return losses.sum((1, 2)).div_(rows), errors.div_(rows)
 
 
@@ -36,16 +37,17 @@ def _cross_entropy(outputs: torch.Tensor, targets: torch.Tensor, rows: int, weig
     gains = chances.gather(1, known)  # [T, 1, B]
     classes = torch.arange(outputs.shape[1], device=outputs.device).unsqueeze(1)
     truth = (classes == targets).to(outputs.dtype)  # [C, B]
-    gains, errors = _weighted((gains, chances.exp_().sub_(truth)), targets, weights)
+    errors = chances.exp_().sub_(truth)
+    gains, errors = _weighted(gains, errors, targets, weights)
     return gains.sum((1, 2)).div_(-rows), errors.div_(rows)
 
 
-def _weighted(pair: Pair, targets: torch.Tensor, weights: Weights) -> Pair:
+def _weighted(losses: torch.Tensor, errors: torch.Tensor, targets: torch.Tensor, weights: Weights) -> Pair:
     """Multiply the rows' losses and errors by the weights of their classes; without weights they stay what they are."""
     if weights is None:
-        return pair
-    own = weights.index_select(0, class_numbers(targets))  # [B]
-    return pair[0] * own, pair[1] * own
+        return losses, errors
+    row_weights = weights.index_select(0, class_numbers(targets))  # [B]
+    return losses * row_weights, errors * row_weights
 
 
 LOSSES: dict[str, Loss] = {

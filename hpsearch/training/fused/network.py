@@ -8,8 +8,7 @@ from collections.abc import Callable
 
 import torch
 
-from hpsearch.training.fused.layout import Layout
-from hpsearch.training.fused.parameters import Parameters
+from hpsearch.training.fused.layout import Layout, Parameters
 from hpsearch.training.fused.precision import Products, add_rows
 
 Activate = Callable[[int, torch.Tensor], torch.Tensor]  # layer, sums [N, H, B] → activations
@@ -19,14 +18,17 @@ class Network:
     """The weights of a cohort, and the gradients that `backward` writes."""
 
     def __init__(self, layout: Layout, like: torch.Tensor, products: Products) -> None:
-        self.layout, self.products = layout, products
-        self.weights, self.gradients = Parameters(layout, like), Parameters(layout, like)
-        places = layout.places
-        self.places = None if places is None else torch.tensor(places, device=like.device)
+        self.layout = layout
+        self.products = products
+        self.weights = Parameters(layout, like)
+        self.gradients = Parameters(layout, like)
+        index = layout.padded_index
+        self.padded_index = None if index is None else torch.tensor(index, device=like.device)
 
     def forward(self, inputs: torch.Tensor, activate: Activate) -> tuple[list[torch.Tensor], torch.Tensor]:
         """Return the activations [N, H, B] of each hidden layer, and outputs [T, C, B], of inputs [B, I]."""
-        weights, layout = self.weights, self.layout
+        weights = self.weights
+        layout = self.layout
         sums = self.products(weights.first, inputs.T)  # [U, B]
         activations: list[torch.Tensor] = []
         for layer, bias in enumerate(weights.biases):
@@ -39,7 +41,8 @@ class Network:
 
     def _outputs(self, linear: torch.Tensor, activations: list[torch.Tensor]) -> torch.Tensor:
         """Return outputs [T, C, B] from the sums of linear models and the last activations of the others."""
-        layout, weights = self.layout, self.weights
+        weights = self.weights
+        layout = self.layout
         outputs = linear.new_empty(layout.trials, layout.outputs, linear.shape[1])
         for depth, rows in layout.segments.items():
             if depth:
@@ -58,7 +61,8 @@ class Network:
         add: bool,
     ) -> None:
         """Write the gradient of the loss by each weight, or add it to what is there."""
-        gradients, into = self.gradients, self.products.into
+        gradients = self.gradients
+        into = self.products.into
         add_rows(gradients.output_bias, errors, add)
         for depth, gradient in gradients.outputs.items():
             into(gradient, errors[self.layout.segments[depth]], self._last(activations, depth).mT, add)
@@ -84,17 +88,19 @@ class Network:
 
     def _spread(self, sums: torch.Tensor) -> torch.Tensor:
         """Return hidden sums [units, B] padded, [N, H, B]."""
-        count, width = self.layout.counts[0], self.layout.widths[0]
-        if self.places is not None:
-            sums = sums.new_zeros(count * width, sums.shape[1]).index_copy_(0, self.places, sums)
+        count = self.layout.counts[0]
+        width = self.layout.widths[0]
+        if self.padded_index is not None:
+            sums = sums.new_zeros(count * width, sums.shape[1]).index_copy_(0, self.padded_index, sums)
         return sums.view(count, width, sums.shape[1])
 
     def _collected(self, gradients: list[torch.Tensor], errors: torch.Tensor) -> torch.Tensor:
         """Return the gradients [U, B] by the sums on the inputs, of hidden units and of linear models."""
-        linear = errors[self.layout.segments[0]].flatten(0, 1) if 0 in self.layout.segments else errors[:0, 0]
+        linear_trials = self.layout.segments.get(0, slice(0))
+        linear = errors[linear_trials].flatten(0, 1)
         if not gradients:
             return linear
         hidden = gradients[0].flatten(0, 1)  # [N * H, B]
-        if self.places is not None:
-            hidden = hidden.index_select(0, self.places)
+        if self.padded_index is not None:
+            hidden = hidden.index_select(0, self.padded_index)
         return torch.cat([hidden, linear]) if len(linear) else hidden

@@ -24,7 +24,8 @@ class Products:
     def __init__(self, precision: str, device: torch.device) -> None:
         if precision not in PRECISIONS:
             raise UserError(f"unknown precision '{precision}'. {suggestion(precision, PRECISIONS)}")
-        self.precision, self.device = precision, device
+        self.precision = precision
+        self.device = device
 
     def __call__(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """Return the product."""
@@ -40,7 +41,8 @@ class Products:
             total.baddbmm_(a, b, beta=int(add))  # with beta = 0 what stood there does not matter, NaN neither
 
     def _rounded(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        x, y = a.bfloat16(), b.bfloat16()
+        x = a.bfloat16()
+        y = b.bfloat16()
         if not a.is_cuda or a.dtype != torch.float32:  # products of two rounded numbers are exact in float32
             return x.to(a.dtype) @ y.to(a.dtype)
         multiply = torch.mm if a.dim() == 2 else torch.bmm

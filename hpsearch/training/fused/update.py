@@ -5,14 +5,12 @@ moments zero, and so has its change: its denominator is epsilon.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 
-from hpsearch.training.fused.layout import Layout
-from hpsearch.training.fused.parameters import Parameters
-from hpsearch.training.optimizers import OPTIMIZERS
-from hpsearch.training.optimizers import Update as Row
+from hpsearch.training.fused.layout import Layout, Parameters
+from hpsearch.training.optimizers import OPTIMIZERS, Update
 from hpsearch.trial import TrialSpec
 
 COEFFICIENTS = ("decay", "first_keep", "first_take", "second_keep", "second_take", "direct", "through", "epsilon")
@@ -42,7 +40,7 @@ class Piece:
     owners: torch.Tensor | None  # None: row by row
 
 
-class Update:
+class CohortUpdate:
     """The optimizers of a cohort, with their moments."""
 
     def __init__(self, specs: Sequence[TrialSpec], layout: Layout, weights: Parameters, gradients: Parameters) -> None:
@@ -52,9 +50,8 @@ class Update:
         self.firsts = Parameters(layout, like if self.terms.first else like.to("meta"))
         self.seconds = Parameters(layout, like if self.terms.second else like.to("meta"))
         table = like.new_tensor([_coefficients(spec, row) for spec, row in zip(specs, rows, strict=True)])
-        table[:, -1].clamp_(
-            min=torch.finfo(like.dtype).tiny
-        )  # an epsilon that rounds to 0 must not divide padding by 0
+        epsilon = table[:, -1]
+        epsilon.clamp_(min=torch.finfo(like.dtype).tiny)  # one that rounds to 0 must not divide padding by 0
         self.pieces = list(_pieces(layout, table, (weights, gradients, self.firsts, self.seconds)))
 
     def __call__(self, table: torch.Tensor) -> None:
@@ -64,7 +61,8 @@ class Update:
             self._update(piece, *torch.split(rows, 1, dim=1))
 
     def _update(self, piece: Piece, step: torch.Tensor, scale: torch.Tensor, shrink: torch.Tensor) -> None:
-        c, terms = piece.coefficients, self.terms
+        c = piece.coefficients
+        terms = self.terms
         if terms.decay:
             piece.gradients.addcmul_(piece.weights, c["decay"])
         if terms.first:
@@ -81,14 +79,15 @@ class Update:
 
     def _change(self, piece: Piece, step: torch.Tensor) -> torch.Tensor:
         """Return step · (direct · g + through · m)."""
-        c, terms = piece.coefficients, self.terms
+        c = piece.coefficients
+        terms = self.terms
         if not terms.direct:
             return piece.firsts * (step * c["through"])
         change = piece.gradients.mul_(step * c["direct"])
         return change.addcmul_(piece.firsts, step * c["through"]) if terms.through else change
 
 
-def _terms(specs: Sequence[TrialSpec], rows: Sequence[Row]) -> Terms:
+def _terms(specs: Sequence[TrialSpec], rows: Sequence[Update]) -> Terms:
     decays = [(row.decoupled, spec.weight_decay != 0) for row, spec in zip(rows, specs, strict=True)]
     return Terms(
         decay=(False, True) in decays,
@@ -100,10 +99,12 @@ def _terms(specs: Sequence[TrialSpec], rows: Sequence[Row]) -> Terms:
     )
 
 
-def _coefficients(spec: TrialSpec, row: Row) -> list[float]:
+def _coefficients(spec: TrialSpec, row: Update) -> list[float]:
     """Return the numbers of `COEFFICIENTS`; without a second moment the denominator is 1."""
-    values = {"decay": 0.0 if row.decoupled else spec.weight_decay, "epsilon": row.epsilon if row.second else 1.0}
-    return [values[name] if name in values else getattr(row, name) for name in COEFFICIENTS]
+    values = asdict(row)
+    values["decay"] = 0.0 if row.decoupled else spec.weight_decay
+    values["epsilon"] = row.epsilon if row.second else 1.0
+    return [values[name] for name in COEFFICIENTS]
 
 
 def _pieces(layout: Layout, table: torch.Tensor, buffers: Sequence[Parameters]) -> Iterator[Piece]:

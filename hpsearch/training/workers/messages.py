@@ -1,33 +1,42 @@
-"""What goes between the writer and a worker: plain frozen values; arrays are NumPy's, so that no tensor is ever shared or pickled."""
+"""The messages between the coordinator and a worker: plain frozen values; arrays are NumPy's, so that no tensor is ever shared or pickled.
+
+Data travel as a `SerializedDataset`. Test rows stay behind, since no worker has any use for them.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
+from hpsearch.data.dataset import Data, Fold, Rows
+from hpsearch.data.metrics import METRICS
+from hpsearch.data.tasks import TASKS
 from hpsearch.trial import TrainingRun, TrialSpec
 
-Arrays = Mapping[str, npt.NDArray[np.generic]]
+Array = npt.NDArray[np.generic]
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
-    """What the writer tells a worker, after it has `heard` so many of its reports, runs and weights.
+class Commands:
+    """What the coordinator tells a worker, which has had so many of its reports, runs and weights `acknowledged`.
 
-    `train` are new trials; those of `end` end at their next evaluation; the weights of finished ones are to be sent or forgotten.
+    `train` are new trials; those of `end` end at their next evaluation; the weights of finished ones are to be sent or to be dropped.
     """
 
     train: tuple[TrialSpec, ...] = ()
     end: tuple[int, ...] = ()
-    send: tuple[int, ...] = ()
-    forget: tuple[int, ...] = ()
-    heard: int = 0
+    send_weights: tuple[int, ...] = ()
+    drop_weights: tuple[int, ...] = ()
+    acknowledged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Began:
-    """A worker's process is there; it does not hold its data yet."""
+class Started:
+    """A worker's process runs; it does not hold its data yet."""
 
     pid: int
     machine: str  # an identifier of it; empty where all workers are on one
@@ -35,20 +44,20 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A worker has room for so many trials."""
+    """A worker takes so many trials at a time."""
 
-    places: int
+    slots: int
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """Which engine a worker trains with, and why."""
+class Logged:
+    """What a worker logs: which engine it trains with, and why."""
 
     line: str
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
+class RungReported:
     """A trial's metric at a rung."""
 
     number: int
@@ -57,38 +66,141 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """A run, its weights left behind; they wait for an order to send or to forget them."""
+class RunFinished:
+    """A run without its weights; they wait for the command to send or to drop them."""
 
     run: TrainingRun
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class WeightsSent:
     """The weights of a run."""
 
     number: int
-    weights: Arrays
+    weights: Mapping[str, Array]
 
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """A worker that has nothing to say is there; its engine trains on a thread of its own."""
+    """A worker that has nothing else to say runs; its engine trains on a thread of its own."""
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
-    """A worker's last words: the engine raised."""
+class Failed:
+    """The last event of a worker whose engine raised."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A worker is gone, says its crew; `charged`: the trial that it trained may be why."""
+    """A worker is gone, says its pool; `charged`: a trial that it trained may be the cause."""
 
     reason: str
     charged: bool = True
 
 
-Event = Began | Ready | Alive | Said | Reported | Ended | Sent | Broken | Lost
+Event = Started | Ready | Alive | Logged | RungReported | RunFinished | WeightsSent | Failed | Lost
+
+
+@dataclass(frozen=True, slots=True)
+class SerializedRows:
+    """A division of the data: training and validation rows, and the target's mean and scale."""
+
+    inputs: Array
+    targets: Array
+    validation_inputs: Array
+    validation_targets: Array
+    target_mean: Array
+    target_scale: Array
+
+
+@dataclass(frozen=True, slots=True)
+class SerializedDataset:
+    """A `Data` as NumPy arrays; task and metric are named, since their functions are found in the tables at the other end."""
+
+    task: str
+    metric: str
+    divisions: tuple[SerializedRows, ...]  # the data's own, then those of the folds
+    class_weights: Array | None
+    plain: Mapping[str, Any]  # the fields of `Data` that are plain values
+
+
+def serialize(data: Data) -> SerializedDataset:
+    """Return data as arrays."""
+    plain = {name: getattr(data, name) for name in ("name", "title", "shape", "outputs", "classes")}
+    plain["summary"] = dict(data.summary)
+    parts: list[Data | Fold] = [data, *data.folds]
+    return SerializedDataset(
+        task=data.task.name,
+        metric=data.metric.name,
+        divisions=tuple(map(_serialize_rows, parts)),
+        class_weights=None if data.class_weights is None else _array(data.class_weights),
+        plain=plain,
+    )
+
+
+def deserialize(dataset: SerializedDataset) -> Data:
+    """Return serialized data on the CPU, without test rows."""
+    own, *folds = map(_fold, dataset.divisions)
+    return Data(
+        task=TASKS[dataset.task],
+        metric=METRICS[dataset.metric],
+        training=own.training,
+        validation=own.validation,
+        test=no_rows(own.training),
+        target_mean=own.target_mean,
+        target_scale=own.target_scale,
+        folds=tuple(folds),
+        class_weights=None if dataset.class_weights is None else _tensor(dataset.class_weights),
+        **dataset.plain,
+    )
+
+
+def without_test(data: Data) -> Data:
+    """Return data without their test rows."""
+    return replace(data, test=no_rows(data.training))
+
+
+def no_rows(rows: Rows) -> Rows:
+    """Return a part without rows."""
+    return Rows(rows.inputs[:0], rows.targets[:0])
+
+
+def arrays_of(weights: Mapping[str, Tensor]) -> dict[str, Array]:
+    """Return weights as arrays."""
+    return {name: _array(tensor) for name, tensor in weights.items()}
+
+
+def tensors_of(arrays: Mapping[str, Array], device: torch.device) -> dict[str, Tensor]:
+    """Return weights on a device."""
+    return {name: _tensor(array).to(device) for name, array in arrays.items()}
+
+
+def _serialize_rows(part: Data | Fold) -> SerializedRows:
+    return SerializedRows(
+        inputs=_array(part.training.inputs),
+        targets=_array(part.training.targets),
+        validation_inputs=_array(part.validation.inputs),
+        validation_targets=_array(part.validation.targets),
+        target_mean=_array(part.target_mean),
+        target_scale=_array(part.target_scale),
+    )
+
+
+def _fold(rows: SerializedRows) -> Fold:
+    return Fold(
+        Rows(_tensor(rows.inputs), _tensor(rows.targets)),
+        Rows(_tensor(rows.validation_inputs), _tensor(rows.validation_targets)),
+        _tensor(rows.target_mean),
+        _tensor(rows.target_scale),
+    )
+
+
+def _array(tensor: Tensor) -> Array:
+    return np.ascontiguousarray(tensor.detach().cpu().numpy())
+
+
+def _tensor(array: Array) -> Tensor:
+    """Return an array as a tensor; one from Ray's store is shared by all and may not be written, so it is copied."""
+    return torch.from_numpy(array if array.flags.writeable else array.copy())

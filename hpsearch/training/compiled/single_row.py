@@ -10,7 +10,7 @@ import numpy as np
 
 from hpsearch.training.compiled.activations import activate
 from hpsearch.training.compiled.jit import Array, compiled, inlined
-from hpsearch.training.compiled.kernel import Network, Room, Rows, State, hashed, silence
+from hpsearch.training.compiled.kernel import Network, Rows, Scratch, State, hashed, silence
 from hpsearch.training.compiled.losses import MULTICLASS, loss_and_gradient
 from hpsearch.training.compiled.updates import Rule, distance, update_weights
 
@@ -90,14 +90,14 @@ def learn(rule: Rule, steps: Array, inputs: Array, delta: Array, state: State, a
 
 
 @inlined
-def forward(network: Network, weights: Array, inputs: Array, room: Room, noise: int) -> None:
-    """Fill the room with activations and slopes of inputs [F]; the last layer's values are its products, bias not added."""
+def forward(network: Network, weights: Array, inputs: Array, scratch: Scratch, noise: int) -> None:
+    """Fill the scratch with activations and slopes of inputs [F]; the last layer's values are its products, bias not added."""
     last = network.sizes.size - 2
     below = inputs
     for layer in range(last + 1):
         a, b = network.sizes[layer], network.sizes[layer + 1]
         at, to = network.weights[layer], network.activations[layer]
-        values, slopes = room.values[to : to + b], room.slopes[to : to + b]
+        values, slopes = scratch.values[to : to + b], scratch.slopes[to : to + b]
         multiply(below, weights[at : at + a * b], values)
         if layer < last:
             activate(network.activation, values, slopes, weights[at + a * b : at + (a + 1) * b])
@@ -108,27 +108,27 @@ def forward(network: Network, weights: Array, inputs: Array, room: Room, noise: 
 
 
 @inlined
-def backward(network: Network, rule: Rule, steps: Array, state: State, inputs: Array, room: Room) -> None:
-    """Update all layers, the last first; the output gradients lie in the room where the outputs were."""
+def backward(network: Network, rule: Rule, steps: Array, state: State, inputs: Array, scratch: Scratch) -> None:
+    """Update all layers, the last first; the output gradients lie in the scratch where the outputs were."""
     last = network.sizes.size - 2
     to = network.activations[last]
-    delta = room.values[to : to + network.sizes[last + 1]]
+    delta = scratch.values[to : to + network.sizes[last + 1]]
     for layer in range(last, 0, -1):
         a, low, at = network.sizes[layer], network.activations[layer - 1], network.weights[layer]
-        below = room.deltas[low : low + a]
+        below = scratch.deltas[low : low + a]
         gather(delta, state.weights[at : at + a * delta.size], below)
-        learn(rule, steps, room.values[low : low + a], delta, state, at, room.part)
+        learn(rule, steps, scratch.values[low : low + a], delta, state, at, scratch.part)
         for unit in range(a):
-            below[unit] *= room.slopes[low + unit]
+            below[unit] *= scratch.slopes[low + unit]
         delta = below
-    learn(rule, steps, inputs, delta, state, 0, room.part)
+    learn(rule, steps, inputs, delta, state, 0, scratch.part)
 
 
 @compiled
-def train_single(
+def train_single_row(
     network: Network,
     state: State,
-    room: Room,
+    scratch: Scratch,
     rows: Rows,
     order: Array,
     batch_size: int,
@@ -149,15 +149,15 @@ def train_single(
         noise = hashed(np.uint32(np.uint32(update + index) ^ np.uint32(noise_seed)))
         chosen = order[index : index + 1]
         inputs = rows.inputs[chosen[0]]
-        forward(network, state.weights, inputs, room, noise)
-        outputs, bias = room.values[to : to + units], state.weights[bias_at : bias_at + units]
+        forward(network, state.weights, inputs, scratch, noise)
+        outputs, bias = scratch.values[to : to + units], state.weights[bias_at : bias_at + units]
         losses[index] = loss_and_gradient(
             network.loss, outputs, units, bias, rows.targets, rows.labels, rows.weights, chosen, share
         )
         if not np.isfinite(losses[index]):
             return index + 1
         before[:] = state.weights[: before.size]
-        backward(network, rule, steps[index], state, inputs, room)
+        backward(network, rule, steps[index], state, inputs, scratch)
         if norms.size:
             norms[index] = distance(state.weights, before)
     return losses.size

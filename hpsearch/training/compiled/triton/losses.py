@@ -1,10 +1,10 @@
 """Losses for the GPU's kernel: the loss of a batch, and its gradient. One row for each task, by its code in `losses.CODES`."""
 
 from hpsearch.training.compiled import losses
-from hpsearch.training.compiled.triton_compiled import compiled, tl
-from hpsearch.training.compiled.triton_elementary import log1p
+from hpsearch.training.compiled.triton.language import compiled, log1p, tile, tl
 
-BINARY, MULTICLASS = tl.constexpr(losses.BINARY), tl.constexpr(losses.MULTICLASS)
+BINARY = tl.constexpr(losses.BINARY)
+MULTICLASS = tl.constexpr(losses.MULTICLASS)
 
 
 @compiled
@@ -34,7 +34,7 @@ def _cross_entropy(outputs: tl.tensor, labels: tl.tensor, units: tl.tensor, coun
 
 
 @compiled
-def loss_and_gradient(
+def _loss_and_gradient(
     task: tl.constexpr,
     outputs: tl.tensor,
     targets: tl.tensor,
@@ -57,3 +57,26 @@ def loss_and_gradient(
     else:
         loss, gradient = _squared_error(outputs, known)
     return tl.sum(tl.where(mask, loss, 0.0)), gradient
+
+
+@compiled
+def loss_and_gradient(
+    task: tl.constexpr,
+    share: tl.tensor,
+    targets: tl.tensor,
+    chosen: tl.tensor,
+    layer: tl.tuple,
+    scratch: tl.tuple,
+    n: tl.tensor,
+    batch: tl.constexpr,
+    output_tile: tl.constexpr,
+) -> tl.tensor:
+    """Return the batch's loss, and leave its gradient where the outputs' slopes would lie."""
+    _, outputs, _, _, here = layer
+    unit = tl.arange(0, output_tile)
+    to, mask = tile(n, unit, batch, outputs)
+    values = tl.load(scratch.activations + here + to, mask=mask, other=0.0)
+    loss, gradient = _loss_and_gradient(task, values, targets, chosen, unit, outputs, mask)
+    tl.store(scratch.slopes + here + to, gradient * share, mask=mask)
+    tl.debug_barrier()
+    return loss * share

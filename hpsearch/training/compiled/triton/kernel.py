@@ -1,4 +1,4 @@
-"""A trial's updates as one Triton program; all trials of a lane are one launch.
+"""A trial's updates as one Triton program; all trials of a group are one launch.
 
 A layer's weights are [inputs, units] and then its bias, all layers of all trials in one flat array. A program's part of it, and of the
 scratch, stays in the GPU's caches from update to update.
@@ -10,13 +10,10 @@ barrier that ended an earlier one: values in the update before; slopes, which be
 
 from typing import Any, NamedTuple
 
-from hpsearch.training.compiled.triton_backward import backward
-from hpsearch.training.compiled.triton_compiled import compiled, kernel, tl
-from hpsearch.training.compiled.triton_elementary import hashed
-from hpsearch.training.compiled.triton_forward import forward, gather
-from hpsearch.training.compiled.triton_losses import loss_and_gradient
-from hpsearch.training.compiled.triton_tiles import layer_of, tile
-from hpsearch.training.compiled.triton_updates import read_rule
+from hpsearch.training.compiled.triton.backward import backward, read_rule
+from hpsearch.training.compiled.triton.forward import forward, gather
+from hpsearch.training.compiled.triton.language import compiled, hashed, kernel, layer_of, tl
+from hpsearch.training.compiled.triton.losses import loss_and_gradient
 
 
 class State(NamedTuple):
@@ -28,8 +25,8 @@ class State(NamedTuple):
     alive: Any
 
 
-class Room(NamedTuple):
-    """Scratch of all trials: the batch's inputs and the values of all layers; their slopes, which become gradients."""
+class Scratch(NamedTuple):
+    """Scratch space of all trials: the batch's inputs and the values of all layers; their slopes, which become gradients."""
 
     activations: Any  # a `values` would be that of `tl.tuple`
     slopes: Any
@@ -43,7 +40,7 @@ class Rows(NamedTuple):
 
 
 class Trials(NamedTuple):
-    """What the trials are: `integers` [T, 7], `numbers` [T, 10], `layers` [T, L, 5]; `triton_tables` has the columns."""
+    """What the trials are: `integers` [T, 7], `numbers` [T, 10], `layers` [T, L, 5]; `tables` has the columns."""
 
     integers: Any
     numbers: Any
@@ -62,29 +59,6 @@ class Feed(NamedTuple):
 
 
 @compiled
-def compare(
-    task: tl.constexpr,
-    share: tl.tensor,
-    targets: tl.tensor,
-    chosen: tl.tensor,
-    layer: tl.tuple,
-    room: tl.tuple,
-    n: tl.tensor,
-    batch: tl.constexpr,
-    output_tile: tl.constexpr,
-) -> tl.tensor:
-    """Return the batch's loss, and leave its gradient where the outputs' slopes would lie."""
-    _, outputs, _, _, here = layer
-    unit = tl.arange(0, output_tile)
-    to, mask = tile(n, unit, batch, outputs)
-    values = tl.load(room.activations + here + to, mask=mask, other=0.0)
-    loss, gradient = loss_and_gradient(task, values, targets, chosen, unit, outputs, mask)
-    tl.store(room.slopes + here + to, gradient * share, mask=mask)
-    tl.debug_barrier()
-    return loss * share
-
-
-@compiled
 def describe(integers: tl.tensor, scale: tl.tensor) -> tl.tuple:
     """Return depth, the activation's code, threshold and scale of dropout, the noise's seed, which moments there are."""
     depth, code = tl.load(integers).to(tl.int32), tl.load(integers + 1).to(tl.int32)
@@ -96,7 +70,7 @@ def describe(integers: tl.tensor, scale: tl.tensor) -> tl.tuple:
 @kernel("updates", "first_update")
 def train(
     state: tl.tuple,
-    room: tl.tuple,
+    scratch: tl.tuple,
     rows: tl.tuple,
     trials: tl.tuple,
     feed: tl.tuple,
@@ -122,16 +96,16 @@ def train(
     while (index < updates) & alive:
         chosen = tl.load(feed.batches + index * batch + n, mask=n < batch, other=0)
         width, _, _, to, _ = layer_of(layers, 0)
-        gather(rows.inputs, chosen, room.activations + to, width, n, batch, side)
+        gather(rows.inputs, chosen, scratch.activations + to, width, n, batch, side)
         noise = hashed((first_update + index).to(tl.uint32) ^ seed)
-        forward(layers, depth, code, dropout, noise, state.weights, room, n, batch, side)
+        forward(layers, depth, code, dropout, noise, state.weights, scratch, n, batch, side)
         last = layer_of(layers, depth - 1)
-        loss = compare(task, share, rows.targets, chosen, last, room, n, batch, output_tile)
+        loss = loss_and_gradient(task, share, rows.targets, chosen, last, scratch, n, batch, output_tile)
         tl.store(feed.losses + index * count + trial, loss)
         alive = tl.abs(loss) < float("inf")
         if alive:
             rule = read_rule(numbers, feed.steps + 3 * (index * count + trial), first, second)
-            backward(layers, depth, rule, state, room, n, batch, side)
+            backward(layers, depth, rule, state, scratch, n, batch, side)
         else:
             tl.store(state.alive + trial, 0)
         index += 1

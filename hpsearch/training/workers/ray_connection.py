@@ -1,7 +1,7 @@
-"""Joining a Ray cluster, or starting one on this machine ("local") that ends with this process.
+"""The connection to a Ray cluster, or to one that is started on this machine ("local") and ends with this process.
 
-Token authentication is insisted on, since whoever may speak to a Ray cluster may run code on it: where the mode is not set, it is, and a
-cluster that answers without a token is not joined.
+Token authentication is required, since whoever may speak to a Ray cluster may run code on it: where the mode is not set, it is set here,
+and a cluster that answers without a token is not joined.
 """
 
 import os
@@ -15,16 +15,16 @@ from typing import Any
 from joblib import cpu_count
 
 from hpsearch.errors import UserError, shown
-from hpsearch.training.workers.cluster import Cluster, Share, first_line
+from hpsearch.training.workers.ray_pool import RayPool, WorkerResources, first_line
 
-OLDEST = (2, 60)  # the first that hpsearch is tested with; from 2.52 on Ray knows token authentication
+MIN_VERSION = (2, 60)  # the first that hpsearch is tested with; from 2.52 on Ray knows token authentication
 PING = "/ray.rpc.NodeInfoGcsService/CheckAlive"  # a question to a cluster's head that changes nothing
-LONGEST = 160  # characters of what Ray says
-ANSWER = 5.0  # seconds that a cluster's head may take to accept a connection
+MAX_REASON = 160  # characters of what Ray says
+TIMEOUT = 5.0  # seconds that a cluster's head may take to accept a connection
 
 
-def join(address: str, share: Share) -> Cluster:
-    """Join a cluster, or start one on this machine ("local").
+def connect(address: str, resources: WorkerResources) -> RayPool:
+    """Join a cluster, or start one on this machine ("local"); return the pool of workers in it.
 
     Raises:
         UserError: Ray is missing or too old, or there is no cluster to be joined.
@@ -33,53 +33,53 @@ def join(address: str, share: Share) -> Cluster:
     options: dict[str, Any] = {"address": address}
     if address == "local":
         options |= {"num_cpus": int(cpu_count()), "include_dashboard": False}
-    with _handlers_kept():
+    with _signal_handlers_restored():
         try:
             ray.init(log_to_driver=False, logging_level="ERROR", **options)
         except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             raise UserError(
-                f"--ray {address}: the cluster cannot be joined: {first_line(str(error))[:LONGEST].rstrip('.')}. "
+                f"--ray {address}: the cluster cannot be joined: {first_line(str(error))[:MAX_REASON].rstrip('.')}. "
                 "Both sides need the same Ray and the same token (RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH)."
             ) from None
     if address == "auto":
         _refuse_open(ray.get_runtime_context().gcs_address)
-    gpus = share.gpus if share.gpus is not None else min(1.0, ray.cluster_resources().get("GPU", 0.0))
-    return Cluster(ray, Share(gpus, share.cpus))
+    gpus = resources.gpus
+    if gpus is None:
+        gpus = min(1.0, ray.cluster_resources().get("GPU", 0.0))
+    return RayPool(ray, WorkerResources(gpus, resources.cpus))
 
 
 def check_cluster(address: str) -> Any:
-    """Return Ray's module, once it is seen that there is a cluster to be joined; nothing is joined or begun.
+    """Return Ray's module, once it is known that there is a cluster to be joined; nothing is joined or started.
 
     Raises:
-        UserError: Ray is missing or too old, nobody answers, or anybody is answered.
+        UserError: Ray is missing or too old, no cluster answers, or one answers without a token.
     """
-    _insist_on_token()
-    ray = _import()
-    if address != "local":
-        _reach(address)
+    _require_token()
+    ray = _import_ray()
+    if address not in ("local", "auto"):
+        _check_address(address)
     return ray
 
 
-def _import() -> Any:
+def _import_ray() -> Any:
     try:
         import grpc  # noqa: F401 - Ray's extra "default" brings it
         import ray
     except ImportError:
         raise UserError("--ray: Ray is not installed. Install it: pip install 'hpsearch[ray]'.") from None
-    if tuple(map(int, ray.__version__.split(".")[:2])) < OLDEST:
+    if tuple(map(int, ray.__version__.split(".")[:2])) < MIN_VERSION:
         raise UserError(f"--ray: Ray {ray.__version__} is too old. Install a newer one: pip install 'hpsearch[ray]'.")
     return ray
 
 
-def _reach(address: str) -> None:
+def _check_address(address: str) -> None:
     """Refuse an address where nobody answers: Ray itself would try for half a minute."""
     host, _, port = address.rpartition(":")
-    if address == "auto":
-        return
     if not host or not port.isdecimal() or "/" in address:
         raise UserError(f"--ray {shown(address)}: HOST:PORT of the cluster's head, auto or local expected.")
     try:
-        socket.create_connection((host, int(port)), ANSWER).close()
+        socket.create_connection((host, int(port)), TIMEOUT).close()
     except (OSError, OverflowError) as error:
         raise UserError(
             f"--ray {address}: nobody answers ({error}). Start the head there: RAY_AUTH_MODE=token ray start --head --port={port}."
@@ -88,16 +88,16 @@ def _reach(address: str) -> None:
 
 
 def _refuse_open(address: str) -> None:
-    """Refuse a cluster that answers whoever asks: the token would be ours alone, and nobody's code be kept out.
+    """Refuse a cluster that answers without a token: whoever reaches it runs code on its machines.
 
     Raises:
-        UserError: it does.
+        UserError: it answers.
     """
     import grpc
 
     with grpc.insecure_channel(address) as channel:
         try:
-            channel.unary_unary(PING)(b"", timeout=ANSWER)
+            channel.unary_unary(PING)(b"", timeout=TIMEOUT)
         except grpc.RpcError:  # a token is missing, or TLS
             return
     raise UserError(
@@ -106,7 +106,7 @@ def _refuse_open(address: str) -> None:
     )
 
 
-def _insist_on_token() -> None:
+def _require_token() -> None:
     """Authenticate with a token; Ray reads the mode as it is imported.
 
     Raises:
@@ -120,12 +120,12 @@ def _insist_on_token() -> None:
 
 
 @contextmanager
-def _handlers_kept() -> Iterator[None]:
-    """Keep the signal handlers that Ray would put its own in the place of."""
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    main = threading.current_thread() is threading.main_thread()
+def _signal_handlers_restored() -> Iterator[None]:
+    """Restore the signal handlers that Ray replaces by its own; only the main thread can set any."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, handler in kept.items() if main else ():
-            signal.signal(number, handler)
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)
