@@ -5,13 +5,13 @@ A row's loader fixes what is particular to its source and takes (root, download)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpsearch.data.loaders.sources import cifar10, embedded, idx_images, idx_letters
+from hpsearch.data.loaders.torchvision_arrays import cifar10, idx_images, idx_letters
 from hpsearch.data.options import SplitOptions, TaskOptions
 from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError, look_up, normalized
@@ -50,6 +50,25 @@ EMNIST_FILES = (
     "emnist-balanced-test-labels-idx1-ubyte",
 )
 DIGITS = tuple("0123456789")
+
+
+def embedded(
+    function: str,
+    root: Path | None,
+    download: bool,
+    *,
+    shape: tuple[int, ...] = (),
+    options: Mapping[str, bool] | None = None,
+) -> Raw:
+    """Return a data set from scikit-learn's wheel; it needs neither folder nor network."""
+    import sklearn
+    import sklearn.datasets
+
+    bunch = getattr(sklearn.datasets, function)(**(options or {}))
+    inputs = bunch.data.reshape(-1, *shape) if shape else bunch.data
+    classes = tuple(str(name) for name in getattr(bunch, "target_names", ()))
+    return Raw(inputs, bunch.target, f"scikit-learn {sklearn.__version__}, {function}", classes)
+
 
 DATASETS = {
     "digits": NamedData(

@@ -7,9 +7,8 @@ unpickle unchecked is refused, by a look at its source, since later versions of 
 import inspect
 import re
 import sys
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from hpsearch.data.loaders.pixels import (
     to_pixels,
     without_colour,
 )
-from hpsearch.data.loaders.sources import folder_given, source_of
+from hpsearch.data.loaders.torchvision_opener import open_part, required_folder, source_of
 from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError, normalized, shown
 
@@ -44,13 +43,11 @@ TEST = ("test", *VALIDATION)
 
 
 def find_set(name: str) -> str | None:
-    """Return torchvision's spelling of a data set's name, which is known by its letters and digits whatever their case."""
+    """Return torchvision's spelling of a data set's name, None where it has no such set; only letters and digits count, in any case."""
     from torchvision import datasets
 
-    known = {
-        normalized(spelled): spelled for spelled in datasets.__all__ if isinstance(getattr(datasets, spelled), type)
-    }
-    return known.get(normalized(name))
+    classes = [spelled for spelled in datasets.__all__ if isinstance(getattr(datasets, spelled), type)]
+    return {normalized(spelled): spelled for spelled in classes}.get(normalized(name))
 
 
 def read_set(kind: str, root: Path | None, download: bool, size: int | None = None) -> Raw:
@@ -63,7 +60,7 @@ def read_set(kind: str, root: Path | None, download: bool, size: int | None = No
     """
     training, test = _parts(kind, root, download)
     parts = [*training, *([test] if test is not None else [])]
-    values, labels, sizes = _collected(kind, parts, size)
+    values, labels, sizes = _collect(kind, parts, size)
     to = values.shape[2:]
     targets, classes = _classes(labels, getattr(training[0], "classes", ()))
     return Raw(
@@ -79,56 +76,56 @@ def read_set(kind: str, root: Path | None, download: bool, size: int | None = No
 
 def _parts(kind: str, root: Path | None, download: bool) -> tuple[list[Any], Any]:
     """Return the parts that are searched on, and the test part or None."""
-    construct = _constructor(kind)
-    known = inspect.signature(construct).parameters
-    fixed: dict[str, Any] = {"root": folder_given(root)} if "root" in known else {}
-    if "download" in known:  # two sets fetch their files where nothing is said
+    arguments = _arguments(kind)
+    fixed: dict[str, Any] = {"root": required_folder(root)} if "root" in arguments else {}
+    if "download" in arguments:  # two sets fetch their files unless this is False
         fixed["download"] = download
-
-    def opened(**part: Any) -> Any:
-        return _constructed(kind, partial(construct, **fixed, **part), "download" in known and not download)
-
-    if "train" in known:
-        return [opened(train=True)], opened(train=False)
-    if "split" not in known:
-        return [opened()], None
-    return _splits(kind, lambda split: opened(split=split))
+    if "train" in arguments:
+        return [open_part(kind, **fixed, train=True)], open_part(kind, **fixed, train=False)
+    if "split" in arguments:
+        return _parts_by_split(kind, fixed)
+    return [open_part(kind, **fixed)], None
 
 
-def _splits(kind: str, opened: Callable[[str], Any]) -> tuple[list[Any], Any]:
-    """Return the parts of a set by the names that it has for them: validation images join the training ones if there are test images."""
+def _parts_by_split(kind: str, fixed: Mapping[str, Any]) -> tuple[list[Any], Any]:
+    """Return the parts of a set by its names of splits: validation images join the training ones if there are test images."""
 
     def first(splits: Iterable[str]) -> tuple[str, Any]:
-        return next(((split, part) for split in splits if (part := opened(split)) is not None), ("", None))
+        parts = ((split, open_part(kind, **fixed, split=split)) for split in splits)
+        return next(((split, part) for split, part in parts if part is not None), ("", None))
 
-    (name, training), (tested, test) = first(TRAINING), first(TEST)
+    name, training = first(TRAINING)
+    test_name, test = first(TEST)
     if training is None:
         raise UserError(f"torchvision's {kind} has no part for training. Choose another data set.")
-    more = first(VALIDATION)[1] if name == "train" and tested == "test" else None
-    return [part for part in (training, more) if part is not None], test
+    if name != "train" or test_name != "test":
+        return [training], test
+    _, validation = first(VALIDATION)
+    return [training] if validation is None else [training, validation], test
 
 
-def _constructor(kind: str) -> Callable[..., Any]:
-    """Return a class of torchvision's, if a name is all that it needs, and its code unpickles nothing unchecked."""
+def _arguments(kind: str) -> Mapping[str, inspect.Parameter]:
+    """Return what a class of torchvision's takes, if a name is all that it needs, and its code unpickles nothing unchecked."""
     from torchvision import datasets
 
-    found: type = getattr(datasets, kind)
     if kind in NOT_NAMED:
         raise UserError(f"torchvision's {kind} is no data set. {NOT_NAMED[kind]}")
-    if kind not in CHECKED and unpickles(found):
+    data_set: type = getattr(datasets, kind)
+    if kind not in CHECKED and unpickles(data_set):
         raise UserError(
             f"torchvision's {kind} unpickles files unchecked, and that can run code. Give its images as a folder (data.file)."
         )
-    needed = [
-        name
-        for name, parameter in inspect.signature(found).parameters.items()
-        if name != "root" and parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
-    ]
+    arguments = inspect.signature(data_set).parameters
+    needed = [name for name, argument in arguments.items() if name != "root" and _is_required(argument)]
     if needed:
         raise UserError(
             f"torchvision's {kind} needs {', '.join(needed)} beside its name. Give its images as a folder (data.file)."
         )
-    return found
+    return arguments
+
+
+def _is_required(argument: inspect.Parameter) -> bool:
+    return argument.default is argument.empty and argument.kind is argument.POSITIONAL_OR_KEYWORD
 
 
 def unpickles(kind: type) -> bool:
@@ -137,33 +134,19 @@ def unpickles(kind: type) -> bool:
     return any(UNPICKLES.search(inspect.getsource(sys.modules[module])) for module in modules)
 
 
-def _constructed(kind: str, construct: Callable[[], Any], fetchable: bool) -> Any:
-    """Return a part of a data set, None where there is none of that name; torchvision's complaints become ours."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # old files spell types in ways that NumPy finds outdated
-            return construct()
-    except Exception as error:  # damaged files make their readers raise almost anything
-        if re.search("unknown (value|split)", str(error), re.IGNORECASE):
-            return None
-        reason = shown(" ".join(str(error).split()) or type(error).__name__, 300)
-        advice = "Add --download to fetch the files" if fetchable else "Copy the published files there"
-        raise UserError(f"torchvision's {kind} cannot be read: {reason}. {advice}.") from None
-
-
-def _collected(kind: str, parts: list[Any], size: int | None) -> tuple[Array, list[int], set[tuple[int, int]]]:
+def _collect(kind: str, parts: list[Any], size: int | None) -> tuple[Array, list[int], set[tuple[int, int]]]:
     """Return images [N, 3, H, W], their labels, and the sizes that they had. All shrink once one is too large or of another size."""
     values: list[Array] = []
     labels: list[int] = []
     sizes: set[tuple[int, int]] = set()
-    to = (0, 0)
-    for image, label in (item for part in parts for item in _items(kind, part)):
+    shape = (3, 0, 0)
+    for image, label in chain.from_iterable(_items(kind, part) for part in parts):
         if (image.height, image.width) not in sizes:
             sizes.add((image.height, image.width))
-            to = common_size(sizes, size)
-            check_pixels(sum(map(len, parts)), (3, *to))
-            values = [to_pixels(Image.fromarray(before.transpose(1, 2, 0)), (3, *to)) for before in values]
-        values.append(to_pixels(image, (3, *to)))
+            shape = (3, *common_size(sizes, size))
+            check_pixels(sum(map(len, parts)), shape)
+            values = [to_pixels(Image.fromarray(before.transpose(1, 2, 0)), shape) for before in values]
+        values.append(to_pixels(image, shape))
         labels.append(label)
     if not values:
         raise UserError(f"torchvision's {kind} holds no images. Copy the published files to its folder.")
@@ -175,32 +158,42 @@ def _items(kind: str, part: Any) -> Iterator[tuple[Image.Image, int]]:
     for index in range(len(part)):
         try:
             item = part[index]
-        except Exception as error:
+        except Exception as error:  # damaged files make their readers raise almost anything
             reason = shown(" ".join(str(error).split()), 200)
             raise UserError(
                 f"torchvision's {kind}: item {index} cannot be read: {reason}. Fetch its files again."
             ) from None
-        image, label = item if isinstance(item, tuple) and len(item) == 2 else (None, item)
-        label = label.item() if getattr(label, "ndim", None) == 0 else label
-        if not isinstance(image, Image.Image) or not isinstance(label, Integral) or isinstance(label, bool):
-            raise UserError(
-                f"torchvision's {kind} gives {_kinds(item)}, (image, class) expected. Choose a set of classes."
-            )
-        yield image, int(label)
+        yield _checked_item(kind, item)
 
 
-def _kinds(item: Any) -> str:
-    """Return what an item holds, whose images are closed."""
-    values = item if isinstance(item, tuple) else (item,)
-    for image in (value for value in values if isinstance(value, Image.Image)):
-        image.close()
-    return f"({', '.join('image' if isinstance(value, Image.Image) else type(value).__name__ for value in values)})"
+def _checked_item(kind: str, item: Any) -> tuple[Image.Image, int]:
+    """Return an item's image and class number."""
+    if isinstance(item, tuple) and len(item) == 2:
+        image, label = item
+        if getattr(label, "ndim", None) == 0:
+            label = label.item()
+        is_class = isinstance(label, Integral) and not isinstance(label, bool)
+        if isinstance(image, Image.Image) and is_class:
+            return image, int(label)
+    raise UserError(f"torchvision's {kind} gives {_content(item)}, (image, class) expected. Choose a set of classes.")
+
+
+def _content(item: Any) -> str:
+    """Return what an item holds, and close its images."""
+    names = []
+    for value in item if isinstance(item, tuple) else (item,):
+        is_image = isinstance(value, Image.Image)
+        names.append("image" if is_image else type(value).__name__)
+        if is_image:
+            value.close()
+    return f"({', '.join(names)})"
 
 
 def _classes(labels: list[int], names: Any) -> tuple[Array, tuple[str, ...]]:
     """Return targets and the names of classes: names where each class has one of its own and rows, else text, else numbers."""
     texts = tuple(name if isinstance(name, str) else ", ".join(map(str, name)) for name in names)
-    if len({*texts}) < len(texts) or not all(0 <= label < len(texts) for label in labels):
+    distinct = len({*texts}) == len(texts)
+    if not distinct or not all(0 <= label < len(texts) for label in labels):
         return np.array(labels, dtype=np.int64), ()
     if len({*labels}) == len(texts):
         return np.array(labels, dtype=np.int64), texts
