@@ -1,21 +1,22 @@
 """Arms: an optimizer at a batch size, with the study that tunes it. All have the same space, budget and number of trials."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
-from hpsearch.comparison.capping import LAG
 from hpsearch.config import StudyConfig, check_config
 from hpsearch.space.hyperparameters import COEFFICIENTS
 from hpsearch.training.optimizers import OPTIMIZERS
 
 BATCH_SIZES = (1, 8, 64, 512, "full")
-PATIENT = 100_000  # the lag of searches that learn nothing from their results, so that all trials may be in flight
+LAG = 2  # of searches whose trials end by what the trials before them needed: trial k knows the results of trials 0 … k - LAG
+PATIENT_LAG = 100_000  # of searches that learn nothing from their results, so that all trials may be in flight
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """What is trained at one batch size (rows of an update) with one optimizer; `config` is the study of its tuning."""
+    """An optimizer at a batch size (rows of an update); `config` is the study of its tuning."""
 
     optimizer: str
     batch_size: int
@@ -26,7 +27,7 @@ class Arm:
         """The name of the arm's study in the storage."""
         return self.config.study.name
 
-    def within(self, updates: int) -> "Arm":
+    def with_updates(self, updates: int) -> "Arm":
         """Return the arm with a budget of so many updates."""
         training = self.config.training.model_copy(update={"updates": updates})
         return replace(self, config=self.config.model_copy(update={"training": training}))
@@ -38,11 +39,9 @@ def make_arms(config: StudyConfig, rows: int) -> list[Arm]:
     Raises:
         UserError: an arm's space cannot be.
     """
-    return [
-        Arm(optimizer, size, arm_config(config, optimizer, size))
-        for optimizer in map(str, config.space.domain("optimizer").points())
-        for size in sorted(set(_sizes(config, rows)))
-    ]
+    optimizers = map(str, config.space.domain("optimizer").points())
+    sizes = sorted(set(_sizes(config, rows)))
+    return [Arm(optimizer, size, arm_config(config, optimizer, size)) for optimizer, size in product(optimizers, sizes)]
 
 
 def arm_config(config: StudyConfig, optimizer: str, size: int | str) -> StudyConfig:
@@ -57,7 +56,7 @@ def arm_config(config: StudyConfig, optimizer: str, size: int | str) -> StudyCon
     foreign = COEFFICIENTS - set(OPTIMIZERS[optimizer].coefficients)
     space = {name: domain for name, domain in plain.items() if name not in foreign}
     settings: Mapping[str, Any] = config.settings()
-    lag = LAG if compare.tune_until == "target" else PATIENT
+    lag = LAG if compare.tune_until == "target" else PATIENT_LAG
     search = {"sampler": config.tuner, "lag": lag, "metric": config.search.metric}
     raw = {
         "study": {**settings["study"], "name": f"{config.study.name}/{optimizer}/{size}"},
@@ -70,9 +69,9 @@ def arm_config(config: StudyConfig, optimizer: str, size: int | str) -> StudyCon
     return check_config(raw, f"compare.space.{optimizer}")
 
 
-def _sizes(config: StudyConfig, rows: int) -> Iterator[int]:
-    """Yield the batch sizes; one above the rows is the full batch."""
-    assert config.compare is not None
+def _sizes(config: StudyConfig, rows: int) -> list[int]:
+    """Return the batch sizes; one above the rows is the full batch."""
+    assert config.compare is not None, "a comparison has a table [compare]"
     listed = config.space.domains.get("batch_size")
     sizes = config.compare.batch_sizes or (listed.points() if listed else BATCH_SIZES)
-    yield from (rows if size == "full" else min(int(size), rows) for size in sizes)
+    return [rows if size == "full" else min(int(size), rows) for size in sizes]

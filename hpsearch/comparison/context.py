@@ -12,7 +12,9 @@ from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine
 from hpsearch.trial import Direction
 
-WHOLE = 100_000  # evaluations of a learning curve that are kept: all, since the time to a target is read from them
+CURVE_LENGTH = (
+    100_000  # evaluations of a learning curve that are stored: all, since the time to a target is read from them
+)
 
 
 @dataclass(eq=False)
@@ -39,6 +41,6 @@ class ComparisonContext:
         return self.data.metric.direction
 
     def open(self, name: str, settings: Mapping[str, Any]) -> StudyWriter:
-        """Open a part of the comparison, under the whole's lease."""
+        """Open a part of the comparison, under the lease of the comparison."""
         part = {**settings, "part_of": self.config.study.name}
-        return self.writer.open_part(name, self.direction, part, self.data.summary, curve_length=WHOLE)
+        return self.writer.open_part(name, self.direction, part, self.data.summary, curve_length=CURVE_LENGTH)

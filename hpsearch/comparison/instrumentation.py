@@ -1,123 +1,212 @@
-"""One run in slow motion: everything that is measured of it between its first and its last update, as plain values for the storage."""
+"""Instrumentation: train a recorded run again and measure it on the way, as plain values for the storage.
+
+`plan_measurements` chooses the updates at which a run is measured, from its learning curve. `measure_run` replays the run through them.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
-from math import isfinite
+from dataclasses import asdict, dataclass, field
+from math import isfinite, sqrt
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from hpsearch.comparison.measurements.curvature import sharpness
 from hpsearch.comparison.measurements.noise import batch_noise, noise_scale, two_batch_noise
 from hpsearch.comparison.measurements.paths import path_efficiency, variability
 from hpsearch.comparison.measurements.state import State, mean_loss
-from hpsearch.comparison.moments import Moments
+from hpsearch.comparison.winners import reached
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.training import draws
 from hpsearch.training.recording import make_recorder
-from hpsearch.trial import TrialSpec
+from hpsearch.trial import Direction, History, TrialSpec
 
-LOOKED_AT = 5_000  # training rows on which loss, noise and sharpness are measured, always the same ones
+Floats = npt.NDArray[np.float64]
+MEASURED_ROWS = 5_000  # training rows on which loss, noise and sharpness are measured, always the same ones
 BATCHES = 50  # random batches of each size
-MOST = 200_000  # rows in the batches of one size
+FEWEST_BATCHES = 4
+MOST_BATCH_ROWS = 200_000  # rows in all batches of one size
+MARKS = 8  # measurements of noise and sharpness between the first and the last update, evenly on a logarithmic scale
+WINDOW = 100  # updates after the target whose losses are compared one by one
+PASSES = 12  # passes over the rows after the target, likewise
 
 
-def looked_at(data: Data) -> Rows:
-    """Return the fixed training rows that measurements look at: all of a small data set, else a random choice of `LOOKED_AT`."""
+@dataclass(frozen=True, slots=True)
+class MeasurementPlan:
+    """Updates of one run: `named` is start, middle, target and end; at `marks` noise and sharpness are measured.
+
+    `window` and `passes` are the updates after which the loss is taken, for its variability from update to update and from pass to pass;
+    empty where the target was not reached.
+    """
+
+    named: Mapping[str, int]
+    marks: tuple[int, ...]
+    window: tuple[int, ...] = field(default=())
+    passes: tuple[int, ...] = field(default=())
+
+    @property
+    def stops(self) -> list[int]:
+        """All updates at which something is measured, in order."""
+        return sorted({*self.named.values(), *self.marks, *self.window, *self.passes})
+
+
+def plan_measurements(
+    spec: TrialSpec, history: History, target: float, direction: Direction, losses: tuple[float, float], rows: int
+) -> MeasurementPlan:
+    """Return the updates at which a recorded run is measured.
+
+    `losses` are the validation losses at the start and, usually, at the target. The middle is halfway between on a logarithmic scale: the
+    same loss for every batch size, so that differences there do not come from how far training has come.
+    """
+    last = history.update[-1] if len(history) else 0
+    marks = {0, *(round(last ** (k / (MARKS - 1))) for k in range(MARKS))} if last else {0}
+    reached_at = reached(history, target, direction)
+    if reached_at > last:
+        return MeasurementPlan({"start": 0, "end": last}, tuple(sorted(marks)))
+    at_target = int(reached_at)
+    middle = _first_below(history, sqrt(losses[0] * losses[1]), at_target)
+    named = {"start": 0, "middle": middle, "target": at_target, "end": last}
+    updates_in_pass = max(1, rows // spec.batch_size)
+    return MeasurementPlan(
+        named=named,
+        marks=tuple(sorted({*marks, *named.values()})),
+        window=tuple(range(at_target, min(last, at_target + WINDOW) + 1)),
+        passes=tuple(range(at_target, last + 1, updates_in_pass)[: PASSES + 1]),
+    )
+
+
+def _first_below(history: History, loss: float, default: int) -> int:
+    """Return the first evaluated update with a validation loss of at most `loss`."""
+    evaluations = zip(history.update, history.validation_loss, strict=True)
+    return next((update for update, value in evaluations if value <= loss), default)
+
+
+def measured_rows(data: Data) -> Rows:
+    """Return the fixed training rows that are measured: all of a small data set, else a random choice of `MEASURED_ROWS`."""
     rows = data.training
-    if len(rows) <= LOOKED_AT:
+    if len(rows) <= MEASURED_ROWS:
         return rows
-    chosen = torch.randperm(len(rows), generator=draws.generator("looked at", len(rows)))[:LOOKED_AT]
+    chosen = torch.randperm(len(rows), generator=draws.generator("looked at", len(rows)))[:MEASURED_ROWS]
     chosen = chosen.to(rows.inputs.device)
     return Rows(rows.inputs[chosen], rows.targets[chosen])
 
 
-def look(
-    spec: TrialSpec, data: Data, when: Moments, batch_sizes: Sequence[int], stopping: Callable[[], bool]
-) -> dict[str, Any] | None:
-    """Train a run again and measure it; None where `stopping` said so.
-
-    `batch_sizes` are those whose batches are drawn at the named moments, to compare their gradients with that of all rows.
-    """
-    rows, losses = looked_at(data), {}
-    found: dict[str, Any] = {"moments": dict(when.named), "noise": [], "sharpness": [], "batches": {}, "two_batch": {}}
-    points: dict[str, tuple[torch.Tensor, int]] = {}
-    norms: list[np.ndarray[Any, Any]] = []
-    for update, state, steps in walk(spec, data, when.stops):
-        if stopping():
-            return None
-        norms.append(steps)
-        vector = state.vector(rows)
-        losses[update] = mean_loss(state.architecture, state.task, vector, rows)
-        points |= {name: (vector, len(norms)) for name, at in when.named.items() if at == update}
-        if update in when.marks and isfinite(losses[update]):
-            _at_mark(found, update, state, rows, losses[update], whole=len(rows) == len(data.training))
-            names = [name for name, at in when.named.items() if at == update and name != "end"]
-            drawn = {name: _batches(state, data.training, batch_sizes) for name in names if batch_sizes}
-            found["batches"] |= drawn
-            found["two_batch"] |= {name: _two_batch(batches, len(data.training)) for name, batches in drawn.items()}
-    found["variability"] = {
-        name: {**asdict(variability([losses[u] for u in at])), "count": len(at) - 1}
-        for name, at in (("updates", when.window), ("epochs", when.passes))
-        if len(at) > 2
-    }
-    found["path"] = {
-        name: asdict(
-            path_efficiency(points["start"][0], points[name][0], np.concatenate(norms[: points[name][1]]).tolist())
-        )
-        for name in ("target", "end")
-        if name in points and when.named[name] > 0
-    }
-    plain: dict[str, Any] = _plain(found)
-    return plain
-
-
-def walk(spec: TrialSpec, data: Data, stops: Sequence[int]) -> Iterator[tuple[int, State, "np.ndarray[Any, Any]"]]:
-    """Yield a run's state at each of the updates, and the lengths of the steps since the one before."""
+def replay(spec: TrialSpec, data: Data, stops: Sequence[int]) -> Iterator[tuple[int, State, Floats]]:
+    """Train a run again; yield its state at each of the updates, and the lengths of the steps since the one before."""
     assert spec.architecture is not None, "a comparison trains dense networks"
-    recorder, done = make_recorder(spec, data), 0
+    recorder = make_recorder(spec, data)
+    done = 0
     for update in stops:
         steps = recorder.advance(update) if update > done else np.empty(0)
         done = update
         yield update, State(spec.architecture, data.trained_task, recorder.weights()), steps
 
 
-def _at_mark(found: dict[str, Any], update: int, state: State, rows: Rows, loss: float, whole: bool) -> None:
-    """Measure noise and curvature at one update."""
-    noise, curvature = noise_scale(state, rows), sharpness(state, rows)
-    of_rows = {"scale_of_rows": noise.rows.scale} if whole else {}
-    found["noise"].append({"update": update, "loss": loss, **asdict(noise.distribution), **of_rows})
-    told = {"value": curvature.value, "products": curvature.products, "converged": curvature.converged}
-    found["sharpness"].append({"update": update, **told})
+def measure_run(
+    spec: TrialSpec, data: Data, plan: MeasurementPlan, batch_sizes: Sequence[int], stopping: Callable[[], bool]
+) -> dict[str, Any] | None:
+    """Train a run again and measure it; None where `stopping` asks to stop.
+
+    `batch_sizes` are those whose batches are drawn at the named moments, to compare their gradients with that of all rows.
+    """
+    rows = measured_rows(data)
+    losses: dict[int, float] = {}
+    weights: dict[int, torch.Tensor] = {}  # at the named moments
+    lengths: dict[int, Floats] = {}  # of the steps up to each stop
+    result: dict[str, Any] = {"moments": dict(plan.named), "noise": [], "sharpness": [], "batches": {}, "two_batch": {}}
+    for update, state, steps in replay(spec, data, plan.stops):
+        if stopping():
+            return None
+        lengths[update] = steps
+        vector = state.vector(rows)
+        losses[update] = mean_loss(state.architecture, state.task, vector, rows)
+        if update in plan.named.values():
+            weights[update] = vector
+        if update in plan.marks and isfinite(losses[update]):
+            _add_noise(result, update, state, rows, losses[update], full=len(rows) == len(data.training))
+            _add_sharpness(result, update, state, rows)
+            _add_batches(result, plan, update, state, data.training, batch_sizes)
+    result["variability"] = _variability(plan, losses)
+    result["path"] = _paths(plan, weights, lengths)
+    plain: dict[str, Any] = _plain(result)
+    return plain
 
 
-def _batches(state: State, rows: Rows, sizes: Sequence[int]) -> list[dict[str, Any]]:
-    """Compare random batches of each size with all rows; of large ones fewer are drawn."""
-    return [_batch(state, rows, size, max(4, min(BATCHES, MOST // size))) for size in sizes]
+def _add_noise(result: dict[str, Any], update: int, state: State, rows: Rows, loss: float, full: bool) -> None:
+    """Measure the noise scale at one update; `full` where the rows are all training rows."""
+    noise = noise_scale(state, rows)
+    entry = {"update": update, "loss": loss, **asdict(noise.distribution)}
+    if full:
+        entry["scale_of_rows"] = noise.rows.scale
+    result["noise"].append(entry)
 
 
-def _batch(state: State, rows: Rows, size: int, count: int) -> dict[str, Any]:
-    measured = asdict(batch_noise(state, rows, [size], count if size < len(rows) else 1, seed=0)[0])
-    return {"cosine": measured.pop("cosine_mean"), **measured, "count": count if size < len(rows) else 1}
+def _add_sharpness(result: dict[str, Any], update: int, state: State, rows: Rows) -> None:
+    """Measure the curvature at one update."""
+    curvature = sharpness(state, rows)
+    entry = {"value": curvature.value, "products": curvature.products, "converged": curvature.converged}
+    result["sharpness"].append({"update": update, **entry})
+
+
+def _add_batches(
+    result: dict[str, Any], plan: MeasurementPlan, update: int, state: State, rows: Rows, sizes: Sequence[int]
+) -> None:
+    """Compare random batches with all rows at the named moments of one update, the end aside."""
+    for name, at in plan.named.items():
+        if sizes and at == update and name != "end":
+            batches = [_batch(state, rows, size) for size in sizes]
+            result["batches"][name] = batches
+            result["two_batch"][name] = _two_batch(batches, len(rows))
+
+
+def _batch(state: State, rows: Rows, size: int) -> dict[str, Any]:
+    """Compare random batches of one size with all rows; of large ones fewer are drawn, of the full batch one."""
+    most = max(FEWEST_BATCHES, min(BATCHES, MOST_BATCH_ROWS // size))
+    count = most if size < len(rows) else 1
+    measured = asdict(batch_noise(state, rows, [size], count, seed=0)[0])
+    return {"cosine": measured.pop("cosine_mean"), **measured, "count": count}
 
 
 def _two_batch(batches: Sequence[Mapping[str, Any]], rows: int) -> dict[str, Any]:
-    """Return the noise scale as batches of the smallest and the largest size below the full one tell it; empty with fewer sizes."""
-    mini = [batch for batch in batches if batch["batch_size"] < rows]
-    if len(mini) < 2:
+    """Return the noise scale estimated from the smallest and the largest batch size below the full one; empty with fewer sizes."""
+    smaller = [batch for batch in batches if batch["batch_size"] < rows]
+    if len(smaller) < 2:
         return {}
-    small, large = mini[0], mini[-1]
-    sizes = small["batch_size"], large["batch_size"]
-    estimate = two_batch_noise([small["squared_norm"]], [large["squared_norm"]], *sizes)
-    return {"small": sizes[0], "large": sizes[1], "scale": estimate.scale}
+    first, last = smaller[0], smaller[-1]
+    small: int = first["batch_size"]
+    large: int = last["batch_size"]
+    estimate = two_batch_noise([first["squared_norm"]], [last["squared_norm"]], small, large)
+    return {"small": small, "large": large, "scale": estimate.scale}
+
+
+def _variability(plan: MeasurementPlan, losses: Mapping[int, float]) -> dict[str, Any]:
+    """Return how the loss varied after the target, from update to update and from pass to pass."""
+    result = {}
+    for unit, updates in (("updates", plan.window), ("epochs", plan.passes)):
+        if len(updates) > 2:
+            values = variability([losses[update] for update in updates])
+            result[unit] = {**asdict(values), "count": len(updates) - 1}
+    return result
+
+
+def _paths(plan: MeasurementPlan, weights: Mapping[int, torch.Tensor], lengths: Mapping[int, Floats]) -> dict[str, Any]:
+    """Return how straight the path was from the start to the target and to the end."""
+    result = {}
+    for name in ("target", "end"):
+        update = plan.named.get(name, 0)
+        if update in weights and update > 0:
+            steps = np.concatenate([part for stop, part in lengths.items() if stop <= update])
+            result[name] = asdict(path_efficiency(weights[0], weights[update], steps.tolist()))
+    return result
 
 
 def _plain(value: Any) -> Any:
-    """Return values as JSON has them: numbers of Python's own, and no infinity, which is None."""
+    """Return values as JSON has them: Python's own numbers, and None for an infinity."""
     if isinstance(value, Mapping):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
-    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, np.generic):
+        value = value.item()
     return None if isinstance(value, float) and not isfinite(value) else value

@@ -1,4 +1,4 @@
-"""Measuring: some runs of each arm's fastest winner are trained again in slow motion, side by side, and what is seen is kept."""
+"""Measuring: some runs of each arm's fastest winner are trained again side by side, measured on the way, and the results stored."""
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from hpsearch.comparison.instrumentation import look
+from hpsearch.comparison.instrumentation import measure_run, plan_measurements
 from hpsearch.comparison.measurements.state import State, mean_loss
-from hpsearch.comparison.moments import moments
 from hpsearch.comparison.winners import reached
 from hpsearch.data.dataset import Data
 from hpsearch.progress import Observer, PhaseProgress
@@ -20,21 +19,40 @@ from hpsearch.training.threads import begin_worker, one_thread
 from hpsearch.trial import Direction, History, TrialSpec
 
 REFERENCE = 32  # the batch size nearest to it is where batches of all sizes are drawn
-
 MEASURING = "measuring runs update by update"
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """An arm whose runs are measured: the winner's name, its specification and the study of its runs."""
+class Winner:
+    """An arm's winner: its name, its specification and the study of its runs on fresh seeds."""
 
     name: str
     spec: TrialSpec
     writer: StudyWriter
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One run to measure: its specification and learning curve, and what is stored of its winner's runs so far, by seed."""
+
+    spec: TrialSpec
+    history: History
+    writer: StudyWriter
+    measured: dict[str, Any]
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing to measure, or it is stored already."""
+        return str(self.spec.number) in self.measured or not len(self.history)
+
+    def store(self, result: dict[str, Any]) -> None:
+        """Store what was measured."""
+        self.measured[str(self.spec.number)] = result
+        self.writer.write_attribute("measured", self.measured)
+
+
 def measure(
-    arms: Sequence[Measured],
+    winners: Sequence[Winner],
     data: Data,
     *,
     seed: int,
@@ -43,45 +61,37 @@ def measure(
     observer: Observer,
     stopping: Callable[[], bool],
 ) -> None:
-    """Measure the first `runs` runs of each arm, those that are not measured yet."""
-    jobs = [job for arm in arms for job in _jobs(arm, seed, runs)]
-    loss = _typical_loss([job.history for job in jobs], target, data.metric.direction)
-    sizes = sorted({arm.spec.batch_size for arm in arms})
+    """Measure the first `runs` runs of each winner, those that are not measured yet."""
+    jobs: list[_Job] = []
+    for winner in winners:
+        jobs += _jobs(winner, seed, runs)
+    loss = _loss_at_target([job.history for job in jobs], target, data.metric.direction)
+    sizes = sorted({winner.spec.batch_size for winner in winners})
     reference = min(sizes, key=lambda size: abs(size - REFERENCE), default=0)
-    todo = [job for job in jobs if str(job.spec.number) not in job.kept and len(job.history)]
+
+    def run(job: _Job) -> dict[str, Any] | None:
+        drawn_sizes = sizes if job.spec.batch_size == reference else ()
+        return _measure(job, data, target, loss, drawn_sizes, stopping)
+
+    todo = [job for job in jobs if not job.done]
     done = len(jobs) - len(todo)
     observer.phase(PhaseProgress(MEASURING, done, len(jobs)))
     with one_thread(data), ThreadPoolExecutor(workers(data), initializer=begin_worker, initargs=(data,)) as pool:
-        futures = {
-            pool.submit(
-                _looked, job, data, target, loss, sizes if job.spec.batch_size == reference else (), stopping
-            ): job
-            for job in todo
-        }
+        futures = {pool.submit(run, job): job for job in todo}
         for future in as_completed(futures):
-            job, found = futures[future], future.result()
-            if found is not None:
-                job.kept[str(job.spec.number)] = found
-                job.writer.write_attribute("measured", job.kept)
+            result = future.result()
+            if result is not None:
+                futures[future].store(result)
             done += 1
             observer.phase(PhaseProgress(MEASURING, done, len(jobs)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One run to measure: as it is specified, as it went, and what is kept of its arm's runs so far."""
-
-    spec: TrialSpec
-    history: History
-    writer: StudyWriter
-    kept: dict[str, Any]
-
-
-def _jobs(arm: Measured, seed: int, runs: int) -> list[_Job]:
-    kept, stored = arm.writer.read_attribute("measured"), arm.writer.previous_trials()[:runs]
+def _jobs(winner: Winner, seed: int, runs: int) -> list[_Job]:
+    measured = winner.writer.read_attribute("measured")
+    trials = winner.writer.previous_trials()[:runs]
     return [
-        _Job(fresh(arm.spec, seed, number), history_of(trial.run), arm.writer, kept)
-        for number, trial in enumerate(stored)
+        _Job(fresh(winner.spec, seed, number), history_of(trial.run), winner.writer, measured)
+        for number, trial in enumerate(trials)
         if trial.finished
     ]
 
@@ -91,26 +101,29 @@ def history_of(run: Mapping[str, Any]) -> History:
     return History(**{name: tuple(column) for name, column in run["history"].items()})
 
 
-def _typical_loss(histories: Sequence[History], target: float, direction: Direction) -> float | None:
+def _loss_at_target(histories: Sequence[History], target: float, direction: Direction) -> float | None:
     """Return the validation loss that goes with the target: the median over the runs that reached it."""
-    found = []
+    losses = []
     for history in histories:
-        hit = reached(history, target, direction)
-        found += [loss for update, loss in zip(history.update, history.validation_loss, strict=True) if update == hit]
-    return median(found) if found else None
+        update = reached(history, target, direction)
+        if update in history.update:
+            losses.append(history.validation_loss[history.update.index(int(update))])
+    return median(losses) if losses else None
 
 
-def _looked(
+def _measure(
     job: _Job, data: Data, target: float, loss: float | None, sizes: Sequence[int], stopping: Callable[[], bool]
 ) -> dict[str, Any] | None:
     if stopping():
         return None
     start = _initial_loss(job.spec, data)
-    when = moments(job.spec, job.history, target, data.metric.direction, (start, loss or start), len(data.training))
-    return look(job.spec, data, when, sizes, stopping)
+    losses = (start, loss or start)
+    plan = plan_measurements(job.spec, job.history, target, data.metric.direction, losses, len(data.training))
+    return measure_run(job.spec, data, plan, sizes, stopping)
 
 
 def _initial_loss(spec: TrialSpec, data: Data) -> float:
+    """Return the validation loss of a run's initial weights."""
     assert spec.architecture is not None, "a comparison trains dense networks"
     weights = DNN.initialized(spec.architecture, spec.seed).state_dict()
     state = State(spec.architecture, data.trained_task, weights)

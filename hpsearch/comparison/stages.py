@@ -1,89 +1,165 @@
-"""The stages that train: budgets, tuning, who won, fresh seeds. Each goes on where an earlier process ended."""
+"""The stages that train: budgets, tuning, the choice of winners, replicates. Each continues where an earlier process ended."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from math import inf
 from typing import Any
 
+import torch
 from optuna.trial import FixedTrial
 
-from hpsearch.comparison.arms import Arm
-from hpsearch.comparison.capping import capped
+from hpsearch.comparison.arms import LAG, Arm
 from hpsearch.comparison.context import ComparisonContext
-from hpsearch.comparison.measuring import Measured
-from hpsearch.comparison.probing import updates_in
+from hpsearch.comparison.measuring import Winner
 from hpsearch.comparison.replicates import WinnerReplicates
-from hpsearch.comparison.scoring import scores
 from hpsearch.comparison.tuning import RoundRobinSource
-from hpsearch.comparison.winners import best, common_target, fastest
+from hpsearch.comparison.winners import best, common_target, fastest, reached
+from hpsearch.data.dataset import Data, Rows
 from hpsearch.errors import SearchFailed
 from hpsearch.model.provenance import versions
 from hpsearch.progress import PhaseProgress
 from hpsearch.searching.loop import Search
 from hpsearch.searching.study import make_search, make_view, specification
 from hpsearch.storage.reading import WINNER
+from hpsearch.training import Engine, Several, TrialSource
 from hpsearch.training.devices import workers
-from hpsearch.training.network import registration
+from hpsearch.training.network import DNN, registration
+from hpsearch.trial import Direction, TrainingRun, TrialSpec
+
+TIMED_SECONDS = 0.25  # of training, from which an update's time is known well enough
+TIMED_UPDATES = 100_000  # at most
+TINY_RATE = 1e-9  # a learning rate that never diverges: time does not depend on it
+LATE = 2.0  # times the updates of the best trial before it, after which a trial cannot be the fastest
+CHUNK = 8192  # rows that are predicted at a time
+
+Specify = Callable[[Mapping[str, Any], int], TrialSpec]
 
 
-def budgeted(context: ComparisonContext, arms: list[Arm]) -> list[Arm]:
-    """Return the arms with their budgets; one in seconds is turned into updates, once."""
-    compare = context.compare
-    if compare.seconds is None:
+@dataclass(frozen=True, slots=True)
+class ArmPlan:
+    """The winners of an arm, by trial number: the `fastest` to the target and the `best` of the metric; None where there is none."""
+
+    fastest: int | None
+    best: int | None
+
+    @property
+    def numbers(self) -> list[int]:
+        """The trials to train again, ascending."""
+        return sorted({number for number in (self.fastest, self.best) if number is not None})
+
+
+# ---- budgets
+
+
+def set_budgets(context: ComparisonContext, arms: list[Arm]) -> list[Arm]:
+    """Return the arms with their budgets; one in seconds is turned into updates, once, so that a run depends on its specification alone."""
+    seconds = context.compare.seconds
+    if seconds is None:
         return arms
-    known = context.writer.read_attribute("updates")
+    updates = context.writer.read_attribute("updates")
     for number, arm in enumerate(arms):
         context.observer.phase(PhaseProgress("timing updates", number, len(arms)))
-        if arm.name not in known:
-            known[arm.name] = updates_in(compare.seconds, arm, context.data, context.engine)
-    context.writer.write_attribute("updates", known)
-    return [arm.within(known[arm.name]) for arm in arms]
+        if arm.name not in updates:
+            updates[arm.name] = updates_in(seconds, arm, context.data, context.engine)
+    context.writer.write_attribute("updates", updates)
+    return [arm.with_updates(updates[arm.name]) for arm in arms]
+
+
+def updates_in(seconds: float, arm: Arm, data: Data, engine: Engine) -> int:
+    """Return how many updates of the arm's known-good trial the engine makes in so many seconds of training; at least one."""
+    space = arm.config.space
+    spec = specification(arm.config, space.suggest(FixedTrial(space.defaults())), 0, data)
+    count = 4
+    while True:
+        source = Several([replace(spec, learning_rate=TINY_RATE, evaluate_at=(count, 2 * count))])
+        engine.run(source)
+        first, both = source.runs[0].history.seconds
+        taken = both - first  # the first window may include compiling
+        if taken >= TIMED_SECONDS or count >= TIMED_UPDATES:
+            return max(1, round(seconds * count / taken))
+        count = min(TIMED_UPDATES, 4 * count)
+
+
+# ---- tuning
 
 
 def tune(context: ComparisonContext, arms: list[Arm]) -> list[Search]:
-    """Try every arm's hyperparameters."""
+    """Search every arm's hyperparameters; return one search for each arm."""
     compare = context.compare
-    context.observer.phase(PhaseProgress("tuning", 0, len(arms) * compare.trials))
-    searches = []
-    for arm in arms:
-        writer = context.open(arm.name, arm.config.settings())
-        view = make_view(arm.config, context.direction)
-        searches.append(make_search(arm.config, view, writer, context.data, compare.trials))
+    total = len(arms) * compare.trials
+    context.observer.phase(PhaseProgress("tuning", 0, total))
+    searches = [_open_search(context, arm) for arm in arms]
     target = compare.target if compare.tune_until == "target" else None
     if target is not None:
         for search in searches:
             search.specify = capped(search, target, context.direction)
-    _run(context, "tuning", searches, lambda: sum(s.status.done for s in searches), len(arms) * compare.trials, target)
+    _train(context, "tuning", searches, lambda: sum(search.status.done for search in searches), total, target)
     return searches
 
 
+def _open_search(context: ComparisonContext, arm: Arm) -> Search:
+    writer = context.open(arm.name, arm.config.settings())
+    view = make_view(arm.config, context.direction)
+    return make_search(arm.config, view, writer, context.data, context.compare.trials)
+
+
+def capped(search: Search, target: float, direction: Direction) -> Specify:
+    """Return the search's function from hyperparameters to a trial, with its budget cut by what the trials before it needed.
+
+    A trial that used `LATE` times the updates of the best one before it cannot be the fastest, and ends there. Which trials are before it
+    is decided by numbers, as in any search (its lag), so that the same trials end at the same updates with one trial in flight or many,
+    and after any interruption. The fastest trial is the same as without a cap.
+    """
+    specify = search.specify
+
+    def specify_capped(values: Mapping[str, Any], number: int) -> TrialSpec:
+        spec = specify(values, number)
+        before = [run for earlier, run in search.answers.items() if earlier <= number - LAG]
+        cap = LATE * min((reached(run.history, target, direction) for run in before), default=inf)
+        evaluations = [update for update in spec.evaluate_at if update <= cap]
+        return replace(spec, evaluate_at=tuple(evaluations or spec.evaluate_at[:1]))
+
+    return specify_capped
+
+
+# ---- winners
+
+
 def choose(context: ComparisonContext, arms: list[Arm], searches: list[Search]) -> dict[str, Any]:
-    """Return the target and each arm's winners: `fastest` to the target and `best` of the metric, by trial number, or None."""
+    """Return the plan of the comparison: its target, and the winners of each arm, as the storage keeps it."""
     compare = context.compare
     runs = [search.answers for search in searches]
-    target = compare.target if compare.target is not None else common_target(runs, context.direction)
+    target = compare.target
+    if target is None:
+        target = common_target(runs, context.direction)
     if target is None or all(best(answers, context.direction) is None for answers in runs):
         raise SearchFailed("no trial of any batch size gave a usable network. Lower the learning rates.")
     plan: dict[str, Any] = {"target": target, "given": compare.target is not None, "arms": {}}
     for arm, answers in zip(arms, runs, strict=True):
-        quick, good = fastest(answers, target, context.direction), best(answers, context.direction)
-        complete = compare.tune_until == "budget"  # else the best metric is only that of the first to pass the target
-        plan["arms"][arm.name] = {"fastest": quick, "best": good if complete or quick is None else quick}
+        plan["arms"][arm.name] = asdict(_choose_winners(context, answers, target))
     context.writer.write_attribute("plan", plan)
-    context.writer.write_attribute("made", _made(context, arms, searches, plan))
+    context.writer.write_attribute("made", _description(context, arms, searches, plan))
     return plan
 
 
-def _made(
+def _choose_winners(context: ComparisonContext, runs: Mapping[int, TrainingRun], target: float) -> ArmPlan:
+    quickest = fastest(runs, target, context.direction)
+    if context.compare.tune_until == "target" and quickest is not None:
+        return ArmPlan(
+            quickest, quickest
+        )  # trials ended at the target: the best metric would be that of the first to pass it
+    return ArmPlan(quickest, best(runs, context.direction))
+
+
+def _description(
     context: ComparisonContext, arms: list[Arm], searches: list[Search], plan: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return with what it was made, and what torch registers of the network of the first arm that has a winner."""
-    specs = (
-        search.specify(search.view.space.suggest(FixedTrial(search.view.trials[number].params)), number)
-        for arm, search in zip(arms, searches, strict=True)
-        if (number := plan["arms"][arm.name]["best"]) is not None
-    )
-    architecture = next(specs).architecture
+    """Describe machine, versions, and the network of the first arm that has a winner."""
+    numbers = [plan["arms"][arm.name]["best"] for arm in arms]
+    search, number = next(pair for pair in zip(searches, numbers, strict=True) if pair[1] is not None)
+    values = search.view.space.suggest(FixedTrial(search.view.trials[number].params))
+    architecture = search.specify(values, number).architecture
     assert architecture is not None, "a comparison trains dense networks"
     return {
         "device": str(context.data.training.inputs.device),
@@ -95,44 +171,79 @@ def _made(
     }
 
 
-def train_again(
+# ---- replicates
+
+
+def train_replicates(
     context: ComparisonContext, arms: list[Arm], searches: list[Search], plan: Mapping[str, Any]
-) -> list[Measured]:
+) -> list[Winner]:
     """Train the winners on fresh seeds; return the fastest of each arm."""
-    compare, seed = context.compare, context.config.study.seed
-    winners: list[Measured] = []
+    compare = context.compare
+    fastest_winners: list[Winner] = []
     replicates: list[WinnerReplicates] = []
     for arm, search in zip(arms, searches, strict=True):
-        chosen = plan["arms"][arm.name]
-        for number in sorted({n for n in chosen.values() if n is not None}):
-            params = search.view.trials[number].params
-            spec = specification(arm.config, arm.config.space.suggest(FixedTrial(params)), number, context.data)
-            settings = {**arm.config.settings(), "winner": {"trial": number, "params": dict(params)}}
-            writer = context.open(f"{arm.name}{WINNER}{number}", settings)
-            winners += [Measured(f"{arm.name}{WINNER}{number}", spec, writer)] if number == chosen["fastest"] else []
-            worst = float(context.data.summary["worst"])
-            replicates.append(
-                WinnerReplicates(spec, seed, compare.seeds, writer, partial(scores, data=context.data), worst)
-            )
+        chosen = ArmPlan(**plan["arms"][arm.name])
+        for number in chosen.numbers:
+            winner = _open_winner(context, arm, search, number)
+            replicates.append(_replicates(context, winner))
+            if number == chosen.fastest:
+                fastest_winners.append(winner)
     target = plan["target"] if compare.train_until == "target" else None
-    total = len(replicates) * compare.seeds
-    sources = [winner.source for winner in replicates]
-    _run(
+    _train(
         context,
         "training the winners on fresh seeds",
-        sources,
+        [winner.source for winner in replicates],
         lambda: sum(winner.done for winner in replicates),
-        total,
+        len(replicates) * compare.seeds,
         target,
     )
-    return winners
+    return fastest_winners
 
 
-def _run(
-    context: ComparisonContext, name: str, sources: list[Any], done: Callable[[], int], total: int, target: float | None
+def _open_winner(context: ComparisonContext, arm: Arm, search: Search, number: int) -> Winner:
+    params = search.view.trials[number].params
+    spec = specification(arm.config, arm.config.space.suggest(FixedTrial(params)), number, context.data)
+    settings = {**arm.config.settings(), "winner": {"trial": number, "params": dict(params)}}
+    name = f"{arm.name}{WINNER}{number}"
+    return Winner(name, spec, context.open(name, settings))
+
+
+def _replicates(context: ComparisonContext, winner: Winner) -> WinnerReplicates:
+    score = partial(scores, data=context.data)
+    worst = float(context.data.summary["worst"])
+    seed = context.config.study.seed
+    return WinnerReplicates(winner.spec, seed, context.compare.seeds, winner.writer, score, worst)
+
+
+def scores(spec: TrialSpec, run: TrainingRun, data: Data) -> dict[str, Any]:
+    """Return loss and metric on training and test rows of a run's best network: the only use of the test rows."""
+    if run.weights is None or spec.architecture is None:
+        return {}
+    network = DNN(spec.architecture).to(data.test.inputs.device, data.test.inputs.dtype)
+    network.load_state_dict(dict(run.weights))
+    return {"training": _score(network, data.training, data), "test": _score(network, data.test, data)}
+
+
+@torch.no_grad()
+def _score(network: DNN, rows: Rows, data: Data) -> dict[str, float]:
+    outputs = torch.cat([network(chunk) for chunk in torch.split(rows.inputs, CHUNK)])
+    loss, metric = data.score(outputs, rows)
+    return {"loss": loss, "metric": metric}
+
+
+def _train(
+    context: ComparisonContext,
+    phase: str,
+    sources: list[Search] | list[Several],
+    done: Callable[[], int],
+    total: int,
+    target: float | None,
 ) -> None:
-    together = RoundRobinSource(
-        sources, context, target, lambda: context.observer.phase(PhaseProgress(name, done(), total))
-    )
+    """Train what several sources ask for, in turn, on the one engine."""
+
+    def show() -> None:
+        context.observer.phase(PhaseProgress(phase, done(), total))
+
+    together: TrialSource = RoundRobinSource(sources, context, target, show)
     context.engine.run(together)
-    context.observer.phase(PhaseProgress(name, done(), total))
+    show()

@@ -1,4 +1,4 @@
-"""A comparison from its configuration to its storage: tune every arm, train the winners again, measure. Each step resumes."""
+"""A comparison from its configuration to its storage: tune every arm, train the winners again, measure. Each stage resumes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,11 +7,11 @@ from itertools import count
 
 from hpsearch.comparison.arms import Arm, make_arms
 from hpsearch.comparison.context import ComparisonContext
-from hpsearch.comparison.contours import two_weights
 from hpsearch.comparison.escape import run_all, sized
-from hpsearch.comparison.measuring import Measured, measure
-from hpsearch.comparison.sharing import share
-from hpsearch.comparison.stages import budgeted, choose, train_again, tune
+from hpsearch.comparison.measurements.descent import two_weights
+from hpsearch.comparison.measuring import Winner, measure
+from hpsearch.comparison.shared_plane import compare_paths
+from hpsearch.comparison.stages import choose, set_budgets, train_replicates, tune
 from hpsearch.config import MinimaConfig, MinimaSection, StudyConfig
 from hpsearch.data.dataset import Data
 from hpsearch.errors import Stopped
@@ -22,11 +22,13 @@ from hpsearch.searching.study import open_writer
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine
 
-ESCAPES, TESTS = "testing the escape from minima", 4
+PATHS = "comparing paths"
+ESCAPES = "testing the escape from minima"
+ESCAPE_TESTS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenComparison:
     """A comparison that may begin: its storage is open under its lease."""
 
     config: StudyConfig
@@ -37,28 +39,30 @@ class Opened:
 
 
 @contextmanager
-def open_comparison(config: StudyConfig, run_options: RunOptions, data: Data) -> Iterator[Opened]:
-    """Open a comparison's storage and folder, after everything that can be refused is.
+def open_comparison(config: StudyConfig, run_options: RunOptions, data: Data) -> Iterator[OpenComparison]:
+    """Open a comparison's storage and folder, once everything that could be refused was checked.
 
     Raises:
         UserError, StorageError: it cannot start.
     """
     arms = make_arms(config, len(data.training))
-    named = (config.study.name, data.metric.direction)
-    with open_writer(run_options, *named, config.settings(), data.summary) as writer:
-        yield Opened(config, run_options, data, arms, writer)
+    direction = data.metric.direction
+    with open_writer(run_options, config.study.name, direction, config.settings(), data.summary) as writer:
+        yield OpenComparison(config, run_options, data, arms, writer)
 
 
-def run_comparison(opened: Opened, engine: Engine, observer: Observer = SILENT) -> None:
-    """Run or continue a comparison; its storage keeps everything.
+def run_comparison(comparison: OpenComparison, engine: Engine, observer: Observer = SILENT) -> None:
+    """Run or continue a comparison; everything goes into its storage.
 
     Raises:
         SearchFailed: no trial of any batch size gave a usable network.
-        Stopped: a signal ended it; everything told is kept.
+        Stopped: a signal ended it; every finished trial is stored.
     """
-    context = ComparisonContext(opened.config, opened.run_options, opened.data, engine, opened.writer, observer)
+    context = ComparisonContext(
+        comparison.config, comparison.run_options, comparison.data, engine, comparison.writer, observer
+    )
     with stopping(context, observer) as status:
-        for _ in _stages(context, opened.arms):
+        for _ in _stages(context, comparison.arms):
             context.writer.flush()
             if status():
                 raise Stopped("stopped; what was told is kept", status())
@@ -66,63 +70,64 @@ def run_comparison(opened: Opened, engine: Engine, observer: Observer = SILENT) 
 
 def _stages(context: ComparisonContext, arms: list[Arm]) -> Iterator[None]:
     """Go through the stages, one at each step."""
-    arms = budgeted(context, arms)
+    arms = set_budgets(context, arms)
     yield
     searches = tune(context, arms)
     yield
     plan = choose(context, arms, searches)
     yield
-    winners = train_again(context, arms, searches, plan)
+    winners = train_replicates(context, arms, searches, plan)
     yield
     _measure(context, winners, plan["target"])
     yield
-    _share(context, winners, plan["target"])
+    _compare_paths(context, winners, plan["target"])
     yield
     if not context.writer.read_attribute("textbook"):
         context.writer.write_attribute("textbook", two_weights(context.data, context.config.study.seed))
     yield
-    _escape(context.writer, context.config.minima, context.observer)
+    _test_escapes(context.writer, context.config.minima, context.observer)
     yield
 
 
-def _measure(context: ComparisonContext, winners: list[Measured], target: float) -> None:
-    """Look at some of the fastest winners' runs, update by update."""
-    compare = context.compare
+def _measure(context: ComparisonContext, winners: list[Winner], target: float) -> None:
+    """Measure some of the fastest winners' runs, update by update."""
     measure(
         winners,
         context.data,
         seed=context.config.study.seed,
-        runs=compare.measured,
+        runs=context.compare.measured,
         target=target,
         observer=context.observer,
         stopping=lambda: context.stopping,
     )
 
 
-def _share(context: ComparisonContext, winners: list[Measured], target: float) -> None:
-    """Compare runs of different batch sizes with each other, once the winners are those that they were."""
-    compare = context.compare
+def _compare_paths(context: ComparisonContext, winners: list[Winner], target: float) -> None:
+    """Compare runs of different batch sizes with each other, unless that is done for these winners."""
     names = [winner.name for winner in winners]
-    if not compare.measured or context.writer.read_attribute("shared_of").get("winners") == names:
+    if not context.compare.measured or context.writer.read_attribute("shared_of").get("winners") == names:
         return
-    context.observer.phase(PhaseProgress("comparing paths", 0, 1))
+    context.observer.phase(PhaseProgress(PATHS, 0, 1))
     seed = context.config.study.seed
-    found = share(winners, context.data, seed=seed, target=target, stopping=lambda: context.stopping)
-    if found is not None:
-        context.writer.write_attribute("shared", found)
+    planes = compare_paths(winners, context.data, seed=seed, target=target, stopping=lambda: context.stopping)
+    if planes is not None:
+        context.writer.write_attribute("shared", planes)
         context.writer.write_attribute("shared_of", {"winners": names})
-        context.observer.phase(PhaseProgress("comparing paths", 1, 1))
+        context.observer.phase(PhaseProgress(PATHS, 1, 1))
 
 
-def _escape(writer: StudyWriter, minima: MinimaSection | None, observer: Observer) -> None:
-    """Run the escape tests, where they are asked for and not kept yet."""
+def _test_escapes(writer: StudyWriter, minima: MinimaSection | None, observer: Observer) -> None:
+    """Run the escape tests, unless nobody asks for them or they are stored already."""
     if minima is None or writer.read_attribute("minima").get("asked") == minima.model_dump():
         return
     done = count()
-    settings = sized(minima.seeds, minima.starts)
-    observer.phase(PhaseProgress(ESCAPES, next(done), TESTS))
-    answers = run_all(settings, lambda line: observer.phase(PhaseProgress(ESCAPES, next(done), TESTS)))
-    writer.write_attribute("minima", {**answers, "asked": minima.model_dump()})
+
+    def show(line: str) -> None:
+        observer.phase(PhaseProgress(ESCAPES, next(done), ESCAPE_TESTS))
+
+    show("")
+    results = run_all(sized(minima.seeds, minima.starts), show)
+    writer.write_attribute("minima", {**results, "asked": minima.model_dump()})
 
 
 def run_minima(config: MinimaConfig, run_options: RunOptions, observer: Observer) -> None:
@@ -132,4 +137,4 @@ def run_minima(config: MinimaConfig, run_options: RunOptions, observer: Observer
         UserError, StorageError: it cannot start.
     """
     with open_writer(run_options, config.study.name, "minimize", config.settings(), {}) as writer:
-        _escape(writer, config.minima, observer)
+        _test_escapes(writer, config.minima, observer)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from math import inf, nextafter
 
-from hpsearch.statistics.targets import first_reached
+from hpsearch.statistics.learning_curves import first_reached
 from hpsearch.trial import Direction, History, TrainingRun, ranking_key
 
 
@@ -14,21 +14,21 @@ def reached(history: History, target: float, direction: Direction) -> float:
 
 def fastest(runs: Mapping[int, TrainingRun], target: float, direction: Direction) -> int | None:
     """Return the trial that reached the target first; of equals the one with the lowest validation loss. None reached it: None."""
-    ranks = [
-        (updates, run.loss if run.loss is not None else inf, number)
-        for number, run in runs.items()
-        if (updates := reached(run.history, target, direction)) < inf
-    ]
-    return min(ranks)[2] if ranks else None
+    ranks = {}
+    for number, run in runs.items():
+        updates = reached(run.history, target, direction)
+        if updates < inf:
+            loss = inf if run.loss is None else run.loss
+            ranks[number] = (updates, loss, number)
+    return min(ranks, key=ranks.__getitem__, default=None)
 
 
 def best(runs: Mapping[int, TrainingRun], direction: Direction) -> int | None:
     """Return the trial of the best metric; of equals the one with the lowest validation loss. None is usable: None."""
-    ranks = {
-        number: ranking_key(direction, run.value, run.loss, number)
-        for number, run in runs.items()
-        if run.value is not None
-    }
+    ranks = {}
+    for number, run in runs.items():
+        if run.value is not None:
+            ranks[number] = ranking_key(direction, run.value, run.loss, number)
     return min(ranks, key=ranks.__getitem__, default=None)
 
 
@@ -37,13 +37,16 @@ def common_target(arms: Iterable[Mapping[int, TrainingRun]], direction: Directio
 
     It is the next worse value of that trial's own history, so that the target is passed strictly.
     """
-    leaders = [runs[number] for runs in arms if (number := best(runs, direction)) is not None]
-    if not leaders:
+    values: list[tuple[float, History]] = []  # of the best trial of each arm
+    for runs in arms:
+        number = best(runs, direction)
+        value = None if number is None else runs[number].value
+        if number is not None and value is not None:
+            values.append((value, runs[number].history))
+    if not values:
         return None
-    maximize = direction == "maximize"
-    worst = (min if maximize else max)(leaders, key=lambda run: run.value if run.value is not None else inf)
-    assert worst.value is not None, "a leader has a value"
-    below = [metric for metric in worst.history.metric if (metric < worst.value if maximize else metric > worst.value)]
-    if not below:
-        return nextafter(worst.value, -inf if maximize else inf)
-    return max(below) if maximize else min(below)
+    if direction == "maximize":
+        value, history = min(values, key=lambda pair: pair[0])
+        return max((metric for metric in history.metric if metric < value), default=nextafter(value, -inf))
+    value, history = max(values, key=lambda pair: pair[0])
+    return min((metric for metric in history.metric if metric > value), default=nextafter(value, inf))

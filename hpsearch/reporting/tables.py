@@ -30,7 +30,7 @@ from hpsearch.reporting.formatting import (
     visible,
 )
 from hpsearch.reporting.importance import importances
-from hpsearch.statistics.front import on_front
+from hpsearch.statistics.pareto import on_front
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.storage.results import networks_of, test_of
 from hpsearch.trial import History, Outcome

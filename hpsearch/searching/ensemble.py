@@ -28,7 +28,7 @@ from hpsearch.searching.replicates import PERFECT, Network, counted, plain
 from hpsearch.searching.scoring import outputs_of, together
 from hpsearch.searching.stopping import stopping
 from hpsearch.statistics import Estimate
-from hpsearch.statistics.means import student_mean
+from hpsearch.statistics.estimates import student_mean
 from hpsearch.training import Engine, Several
 from hpsearch.trial import TrainingRun, TrialSpec, derive_seed
 

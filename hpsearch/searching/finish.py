@@ -32,7 +32,7 @@ from hpsearch.searching.predicted import predicted, shown_rows
 from hpsearch.searching.replicates import Confirmed, Network, plain
 from hpsearch.searching.scoring import outputs_of, score_test
 from hpsearch.statistics import Estimate
-from hpsearch.statistics.means import difference
+from hpsearch.statistics.estimates import difference
 from hpsearch.storage.results import looks, test_before
 from hpsearch.training.network import DNN, registration
 from hpsearch.trial import Direction

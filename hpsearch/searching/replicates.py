@@ -21,7 +21,7 @@ from hpsearch.progress import SILENT, Observer, PhaseProgress
 from hpsearch.searching.replicate_seeds import fresh, initial_seed
 from hpsearch.searching.stopping import stopping
 from hpsearch.statistics import Estimate
-from hpsearch.statistics.means import student_mean
+from hpsearch.statistics.estimates import student_mean
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine, Several
 from hpsearch.trial import Direction, TrainingRun, TrialSpec, ranking_key

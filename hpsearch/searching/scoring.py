@@ -11,7 +11,7 @@ from torch import Tensor
 from hpsearch.data.dataset import Data
 from hpsearch.model import Member
 from hpsearch.model.predicting import network_of
-from hpsearch.statistics.shares import wilson
+from hpsearch.statistics.estimates import wilson
 from hpsearch.trial import derive_seed
 
 RESAMPLES = 1_000

@@ -12,7 +12,7 @@ from math import inf
 
 import numpy as np
 
-from hpsearch.statistics.resampling import (
+from hpsearch.statistics.estimates import (
     RESAMPLES,
     Array,
     Estimate,
@@ -60,7 +60,8 @@ def fit_hyperbola(
     Raises:
         ValueError: rows of different lengths, a batch size given twice, or a value that is not positive.
     """
-    sizes, measured = numbers(batch_sizes), np.array([numbers(row) for row in steps])  # [K], [K, N]
+    sizes = numbers(batch_sizes)  # [K]
+    measured = np.array([numbers(row) for row in steps])  # [K, N]
     if measured.shape[:1] != sizes.shape or len(set(batch_sizes)) < len(sizes) or min(sizes.min(), measured.min()) <= 0:
         raise ValueError("expected different batch sizes and, for each of them, the positive steps of the same seeds")
     centre = medians(measured)
@@ -72,8 +73,9 @@ def fit_hyperbola(
     if measured.shape[1] == 1:
         draws = np.full_like(draws, np.nan)  # one seed bounds nothing
     point = _fit(sizes, centre[None])[0]
-    estimates = [Estimate(float(point[i]), *percentile_interval(draws[:, i], (0.0, inf))) for i in range(3)]
-    s_min, e_min, critical = estimates
+    s_min, e_min, critical = (
+        Estimate(float(point[i]), *percentile_interval(draws[:, i], (0.0, inf))) for i in range(3)
+    )
     return Hyperbola(s_min, e_min, critical, float(point[3]), fitted, len(sizes) - fitted)
 
 
@@ -88,9 +90,10 @@ def _fit(sizes: Array, steps: Array) -> Array:
     shape = np.log2(1 + np.exp2(at) / sizes)  # [R, K]
     s_min = np.exp2(((octaves - shape) * known).sum(1, keepdims=True) / np.maximum(count, 1))
     rms = np.sqrt((_centred(octaves - shape, known) ** 2).sum(1, keepdims=True) / np.maximum(count, 1))
-    e_min, critical = s_min * np.exp2(at), np.exp2(at)
-    flat, steep = at < grid[1], at > grid[-2]
-    e_min, critical = np.where(flat, 0.0, e_min), np.where(flat, 0.0, np.where(steep, inf, critical))
+    flat = at < grid[1]
+    steep = at > grid[-2]
+    e_min = np.where(flat, 0.0, s_min * np.exp2(at))
+    critical = np.where(flat, 0.0, np.where(steep, inf, np.exp2(at)))
     found: Array = np.hstack([np.where(steep, 0.0, s_min), e_min, critical, rms])
     found[count[:, 0] < LEAST] = np.nan
     return found
@@ -119,5 +122,6 @@ def _bisected(sizes: Array, centred: Array, known: Array, low: Array, high: Arra
         critical = np.exp2(middle)
         residual = centred - _centred(np.log2(1 + critical / sizes), known)  # [R, K]
         rising = (residual * critical / (sizes + critical)).sum(1, keepdims=True) < 0
-        low, high = np.where(rising, low, middle), np.where(rising, middle, high)
+        low = np.where(rising, low, middle)
+        high = np.where(rising, middle, high)
     return (low + high) / 2

@@ -9,8 +9,7 @@ from math import inf
 
 import numpy as np
 
-from hpsearch.statistics.resampling import RESAMPLES, Array, Estimate, middle, resampled
-from hpsearch.statistics.shares import wilson
+from hpsearch.statistics.estimates import RESAMPLES, Array, Estimate, middle, resampled, wilson
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +80,8 @@ def _weights(count: int) -> Array:
 
     The last of each row is n / N, each one before it (j - n) / (j - 1) of the next, so that no large number appears.
     """
-    n, j = np.arange(1, count + 1)[:, None], np.arange(2, count + 1)
+    n = np.arange(1, count + 1)[:, None]
+    j = np.arange(2, count + 1)
     steps = np.maximum(j - n, 0) / (j - 1)  # [n, j - 1], of j into j - 1
     factors = np.hstack([steps, n / count])
     return np.cumprod(factors[:, ::-1], axis=1)[:, ::-1]

@@ -27,7 +27,7 @@ from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError
 from hpsearch.searching.run_options import RunOptions, prepare_engine
 from hpsearch.searching.study import open_study, run_study
-from hpsearch.statistics.comparing import paired_difference
+from hpsearch.statistics.paired import paired_difference
 from hpsearch.storage.urls import sqlite_url
 
 TABLES = ("breast_cancer", "wine", "iris", "diabetes", "digits")

@@ -16,17 +16,16 @@ from hpsearch.comparison.analysis.escape import (
     lyapunov_agreement,
     teacher,
 )
-from hpsearch.comparison.analysis.measured import by_update, measured_arms, measured_runs, three
+from hpsearch.comparison.analysis.measured import by_update, measured_arms, measured_runs, three_regimes
 from hpsearch.comparison.analysis.noise import (
-    batches,
+    batch_gradients,
     drawn_from,
     paths,
     scale_curves,
     two_batch,
     variabilities,
 )
-from hpsearch.comparison.analysis.textbook import textbook
-from hpsearch.comparison.analysis.trajectories import barriers, shared_plane
+from hpsearch.comparison.analysis.trajectories import barriers, shared_plane, textbook
 from hpsearch.storage import ArmRecord, ComparisonRecord
 from tests.support import escapes
 from tests.support.comparisons import ROWS, comparison
@@ -90,7 +89,7 @@ def test_runs_that_share_too_few_updates_are_not_mixed() -> None:
 @pytest.mark.parametrize("size", [1, 8, 64])
 def test_variances_stand_beside_both_laws(size: int) -> None:
     """tr(Σ)/B is found from the stored expectation: 0.1 · 60 / B in the middle; without replacement it is (n − B)/(n − 1) of that."""
-    one = next(d for d in batches(made(), "sgd") if (d.moment, d.batch_size) == ("middle", size))
+    one = next(d for d in batch_gradients(made(), "sgd") if (d.moment, d.batch_size) == ("middle", size))
     assert one.unlimited_variance is not None
     assert isclose(one.unlimited_variance, 0.1 * 60 / size)
     assert isclose(one.variance, one.unlimited_variance * (ROWS - size) / (ROWS - 1))
@@ -101,7 +100,7 @@ def test_variances_stand_beside_both_laws(size: int) -> None:
 def test_the_full_batch_has_no_variance() -> None:
     """What is 0 up to rounding is told from what is small."""
     record = made()
-    whole = [one for one in batches(record, "sgd") if one.batch_size == ROWS]
+    whole = [one for one in batch_gradients(record, "sgd") if one.batch_size == ROWS]
     assert len(whole) == 3
     assert all(one.vanishes for one in whole)
 
@@ -176,12 +175,12 @@ def test_sharpness_is_set_against_the_limit() -> None:
 
 
 def test_three_regimes_are_chosen_among_what_was_measured() -> None:
-    """Smallest and largest are always among the three, each once; two arms are two."""
+    """Smallest and largest are always among the three_regimes, each once; two arms are two."""
     record = made(batch_sizes=(32, 64, 256, 512, ROWS))
-    chosen = [arm.batch_size for arm in three(record, "sgd", measured_arms(record, "sgd"))]
+    chosen = [arm.batch_size for arm in three_regimes(record, "sgd", measured_arms(record, "sgd"))]
     assert (chosen[0], chosen[-1], len(chosen)) == (32, ROWS, 3)
     few = made(batch_sizes=(64, ROWS))
-    assert [arm.batch_size for arm in three(few, "sgd", measured_arms(few, "sgd"))] == [64, ROWS]
+    assert [arm.batch_size for arm in three_regimes(few, "sgd", measured_arms(few, "sgd"))] == [64, ROWS]
 
 
 def test_the_plane_and_the_barriers_are_read() -> None:
@@ -268,14 +267,14 @@ def test_two_weight_paths_end_where_they_are_no_longer_finite() -> None:
     assert found is not None
     assert [path.batch_size for path in found.paths] == [1, 32, 1024]
     assert len(found.paths[2].updates) == len(table["paths"][0]["updates"]) - 1
-    assert found.paths[0].until(83) == 2
+    assert found.paths[0].points_until(83) == 2
 
 
 def test_nothing_measured_is_nothing_found() -> None:
     """A record without measurements, minima or a model has no evidence of them."""
     record = made(measured=0, shared={})
     assert not scale_curves(record, "sgd")
-    assert not batches(record, "sgd")
+    assert not batch_gradients(record, "sgd")
     assert not variabilities(record, "sgd")
     assert not paths(record, "sgd")
     assert not sharpness_curves(record, "sgd")

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from hpsearch.comparison.analysis.quality import limits, quality, reference
-from hpsearch.comparison.analysis.rates import rates
-from hpsearch.comparison.analysis.tuning import tuning
-from hpsearch.statistics.stability import Cell
+from hpsearch.comparison.analysis.tuning import WorkingRange, rates, tuning
+from hpsearch.statistics.learning_rates import RateClass
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord, WinnerRecord
 from tests.comparison.test_analysis_times import history
 from tests.support import comparisons
@@ -45,16 +44,17 @@ def test_classes_and_ranges_by_hand() -> None:
     )[0]
     assert [t.learning_rate for t in arm.trials] == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6]
     assert [t.steps for t in arm.trials] == [30, 20, 10, inf, inf, 10]
-    assert [t.cell for t in arm.trials] == [
-        Cell.LATE,
-        Cell.REACHED,
-        Cell.REACHED,
-        Cell.NEVER,
-        Cell.DIVERGED,
-        Cell.REACHED,
+    assert [t.rate_class for t in arm.trials] == [
+        RateClass.LATE,
+        RateClass.REACHED,
+        RateClass.REACHED,
+        RateClass.NEVER,
+        RateClass.DIVERGED,
+        RateClass.REACHED,
     ]
     assert arm.tuned == 0.2
-    assert arm.working == (0.05, 0.2, pytest.approx(2))
+    assert arm.working == WorkingRange(0.05, 0.2)
+    assert arm.working.octaves == pytest.approx(2)
     assert arm.stable is not None
     assert (arm.stable.lowest, arm.stable.highest, arm.stable.octaves) == (0.05, 0.4, pytest.approx(3))
     assert arm.edge == "high"  # the last trial is as good as the best
@@ -83,7 +83,7 @@ def test_the_synthetic_map_is_the_one_it_was_made_with() -> None:
     """A rate diverges just where it is more than 12 times the best one; each arm's tuned rate is the nearest to the best."""
     for arm in rates(comparisons.comparison()):
         best = comparisons.best_rate(arm.batch_size)
-        assert all((t.cell is Cell.DIVERGED) == (t.learning_rate > 12 * best) for t in arm.trials)
+        assert all((t.rate_class is RateClass.DIVERGED) == (t.learning_rate > 12 * best) for t in arm.trials)
         assert arm.tuned is not None
         assert abs(log2(arm.tuned / best)) <= 0.5
 

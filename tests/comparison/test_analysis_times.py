@@ -7,8 +7,15 @@ import numpy as np
 import pytest
 
 from hpsearch.comparison.analysis.curves import curve
-from hpsearch.comparison.analysis.published import SHALLUE_MNIST, shallue_steps
-from hpsearch.comparison.analysis.times import learning_rate, regimes, scaling, times, winner_of
+from hpsearch.comparison.analysis.times import (
+    SHALLUE_MNIST,
+    learning_rate,
+    regimes,
+    scaling,
+    shallue_steps,
+    times,
+    winner_of,
+)
 from hpsearch.storage import ComparisonRecord, TrialRecord
 from hpsearch.trial import History
 from tests.support import comparisons

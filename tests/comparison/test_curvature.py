@@ -7,7 +7,7 @@ from torch import Tensor
 
 from hpsearch.comparison.measurements import curvature
 from hpsearch.comparison.measurements import state as states
-from hpsearch.comparison.measurements.gradients import full_gradient
+from hpsearch.comparison.measurements.noise import full_gradient
 from hpsearch.comparison.measurements.state import State, unflatten
 from hpsearch.data import TASKS, Rows
 from hpsearch.trial import Architecture

@@ -15,7 +15,7 @@ from hpsearch.comparison.escape.dead_relu import STARTS, example_inputs, passage
 from hpsearch.comparison.escape.descent import polish
 from hpsearch.comparison.escape.settings import TeacherSettings
 from hpsearch.comparison.escape.streams import keys
-from hpsearch.comparison.escape.teacher import descend, label, teacher
+from hpsearch.comparison.escape.teacher import descend, label, teacher_test
 
 CLASSES = ("escaped", "stuck", "other", "diverged", "unresolved")
 told: list[str] = []
@@ -116,7 +116,7 @@ def test_gd_minima_are_certified() -> None:
 def test_a_network_without_bad_minima_gives_empty_cells() -> None:
     """Two units have no bad minimum that GD finds, so that every cell of a bad start counts nobody, and says so."""
     settings = replace(quick().teacher, units=2, starts=4, updates=10, examples=20)
-    answer = teacher(settings)
+    answer = teacher_test(settings)
     assert (answer["minima"]["global"], answer["minima"]["spurious"]) == (4, 0)
     table = answer["cells"]
     assert {seeds for seeds, start in zip(table["seeds"], table["start"], strict=True) if start == "bad"} == {0}
@@ -144,7 +144,7 @@ def test_the_network_is_left_in_a_window_only() -> None:
         updates=500,
         examples=10_000,
     )
-    table = teacher(settings)["cells"]
+    table = teacher_test(settings)["cells"]
     found = [dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True)]
     sgd = {r["learning_rate"]: r for r in found if (r["method"], r["start"], r["budget"]) == ("sgd", "bad", "examples")}
     gd = {r["learning_rate"]: r for r in found if (r["method"], r["start"]) == ("gd", "bad")}
@@ -180,6 +180,6 @@ def test_threads_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_labels_are_all_used() -> None:
     """The classes of a cell are in the order of the labels that are counted."""
     cell = cells.tally(
-        cells.Arm("sgd", "bad", 0.1, 1), "updates", 1, np.array([ESCAPED, STUCK, STUCK, OTHER, DIVERGED, 4])
+        cells.EscapeArm("sgd", "bad", 0.1, 1), "updates", 1, np.array([ESCAPED, STUCK, STUCK, OTHER, DIVERGED, 4])
     )
     assert [getattr(cell, name) for name in CLASSES] == [1, 2, 1, 1, 1]

@@ -9,8 +9,8 @@ import torch
 from scipy.integrate import quad
 from scipy.stats import chisquare, kstest
 
-from hpsearch.comparison.escape import descent, stability, streams, student, well
-from hpsearch.comparison.escape.cells import DIVERGED, ESCAPED, STUCK, Arm, columns, tally
+from hpsearch.comparison.escape import descent, instability, streams, student, thermal
+from hpsearch.comparison.escape.cells import DIVERGED, ESCAPED, STUCK, EscapeArm, columns, tally
 from hpsearch.comparison.escape.settings import ThermalSettings
 
 MASK = 2**64 - 1
@@ -116,18 +116,18 @@ def test_the_noise_trace_is_the_variance(networks: tuple[np.ndarray, np.ndarray]
 @pytest.mark.parametrize(("batch_size", "lyapunov", "mean_square"), [(1, 0.559, 0.552), (2, 0.866, 0.714)])
 def test_the_published_boundaries_come_out(batch_size: int, lyapunov: float, mean_square: float) -> None:
     """With 100 losses the boundaries at batch sizes 1 and 2 are the known numbers."""
-    assert stability.lyapunov_boundary(batch_size, 100) == pytest.approx(lyapunov, abs=1e-3)
-    assert stability.mean_square_boundary(batch_size, 100) == pytest.approx(mean_square, abs=1e-3)
+    assert instability.lyapunov_boundary(batch_size, 100) == pytest.approx(lyapunov, abs=1e-3)
+    assert instability.mean_square_boundary(batch_size, 100) == pytest.approx(mean_square, abs=1e-3)
 
 
 def test_three_and_more_never_leave() -> None:
     """From batch size 3 on no learning rate below 1 has a positive exponent, though the mean square grows above .836 at 4."""
     rates = np.arange(0.01, 1, 0.01)
     for batch_size in (3, 4, 6, 8, 16, 32, 100):
-        assert all(stability.exponent(rate, batch_size, 100) < 0 for rate in rates)
-    assert stability.lyapunov_boundary(3, 100) is None
-    assert stability.mean_square_boundary(4, 100) == pytest.approx(0.836, abs=1e-3)
-    assert stability.mean_square_boundary(100, 100) == 1
+        assert all(instability.exponent(rate, batch_size, 100) < 0 for rate in rates)
+    assert instability.lyapunov_boundary(3, 100) is None
+    assert instability.mean_square_boundary(4, 100) == pytest.approx(0.836, abs=1e-3)
+    assert instability.mean_square_boundary(100, 100) == 1
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 8])
@@ -135,8 +135,8 @@ def test_boundaries_are_means_over_all_batches(batch_size: int) -> None:
     """Exponent and mean square equal the plain means over every batch out of 8."""
     weights = [0.1] * 4 + [1.9] * 4
     curvatures = np.array([2 * np.mean(batch) for batch in combinations(weights, batch_size)])
-    assert stability.exponent(0.8, batch_size, 8) == pytest.approx(np.log(np.abs(1 - 0.8 * curvatures)).mean())
-    edge = stability.mean_square_boundary(batch_size, 8)
+    assert instability.exponent(0.8, batch_size, 8) == pytest.approx(np.log(np.abs(1 - 0.8 * curvatures)).mean())
+    edge = instability.mean_square_boundary(batch_size, 8)
     assert np.mean((1 - edge * curvatures) ** 2) == pytest.approx(1)
 
 
@@ -159,42 +159,41 @@ def instability_slope(y: float, weights: np.ndarray) -> float:
 
 def test_the_wells_are_certified() -> None:
     """At both minima V' is below 1e-8 and V'' positive, the bad one lies above the good one; numbers as published in the plan."""
-    good, saddle, bad = well.wells()
+    good, saddle, bad = thermal.wells()
     assert all(abs(w**3 - w + 0.12) < 1e-12 for w in (good, saddle, bad))
     assert [3 * w**2 > 1 for w in (good, saddle, bad)] == [True, False, True]
-    assert well.energy(good) < well.energy(bad)
-    assert well.energy(saddle) - well.energy(bad) == pytest.approx(0.1411, abs=5e-5)
+    assert thermal.energy(good) < thermal.energy(bad)
+    assert thermal.energy(saddle) - thermal.energy(bad) == pytest.approx(0.1411, abs=5e-5)
     assert (good, bad, saddle) == pytest.approx((-1.055, 0.934, 0.122), abs=5e-4)
 
 
 def test_a_batch_has_the_variance_that_is_stated() -> None:
     """The gradient's variance equals that of the means of all batches of 3 out of 9; the sum's noise is exactly 0."""
-    from hpsearch.comparison.escape.thermal import sum_noise
-
     settings = ThermalSettings(examples_in_sum=9)
-    noise = sum_noise(settings)
+    noise = thermal.sum_noise(settings)
     assert noise.sum() == pytest.approx(0, abs=1e-12)
     means = [np.mean(batch) for batch in combinations(noise, 3)]
-    assert np.var(means) == pytest.approx(well.variance(3, settings))
-    assert well.variance(9, settings) == 0
+    assert np.var(means) == pytest.approx(thermal.variance(3, settings))
+    assert thermal.variance(9, settings) == 0
 
 
 @pytest.mark.parametrize("good", [False, True])
 def test_kramers_is_the_cold_limit_of_the_exact_time(good: bool) -> None:
     """The exact time equals nested quadrature, and Kramers' law comes nearer to it the colder it is."""
     settings = ThermalSettings()
-    low, _, high = well.wells()
+    low, _, high = thermal.wells()
     start, target = (low, high) if good else (high, low)
-    temperature, away = 0.05 * well.variance(16, settings), -np.sign(target - start)
+    temperature, away = 0.05 * thermal.variance(16, settings), -np.sign(target - start)
 
     def inner(y: float) -> float:
-        integral = quad(lambda z: exp(-well.energy(z) / temperature), away * 2.5, y)[0]
-        return exp(well.energy(y) / temperature) * abs(integral)
+        integral = quad(lambda z: exp(-thermal.energy(z) / temperature), away * 2.5, y)[0]
+        return exp(thermal.energy(y) / temperature) * abs(integral)
 
     exact = abs(quad(inner, start, target)[0]) / (0.1 * temperature)
-    assert well.mean_passage(0.1, 16, settings, good) == pytest.approx(exact, rel=1e-4)
+    assert thermal.mean_passage(0.1, 16, settings, good) == pytest.approx(exact, rel=1e-4)
     gaps = [
-        well.mean_passage(0.1, b, settings, good) / well.kramers(0.1, b, settings, good) - 1 for b in (10, 20, 40, 80)
+        thermal.mean_passage(0.1, b, settings, good) / thermal.kramers(0.1, b, settings, good) - 1
+        for b in (10, 20, 40, 80)
     ]
     assert gaps == sorted(gaps, reverse=True)
     assert 0 < gaps[-1] < 0.03
@@ -202,7 +201,7 @@ def test_kramers_is_the_cold_limit_of_the_exact_time(good: bool) -> None:
 
 def test_a_tally_counts_what_happened_within_the_budget() -> None:
     """A run that passed after the budget was stuck in it; time is summed up to the budget; half censored leaves no median."""
-    arm = Arm("sgd", "bad", 0.1, 2)
+    arm = EscapeArm("sgd", "bad", 0.1, 2)
     labels, times = np.array([ESCAPED, ESCAPED, DIVERGED, STUCK]), np.array([10, 70, 20, 100])
     cell = tally(arm, "updates", 50, labels, times, {"kramers": 1 / 3})
     assert (cell.escaped, cell.stuck, cell.diverged, cell.total_time, cell.median_time) == (

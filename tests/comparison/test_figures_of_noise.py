@@ -9,18 +9,8 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
-from hpsearch.comparison.figures import (
-    escape,
-    escape_network,
-    noise,
-    over_updates,
-    steadiness,
-    textbook,
-    tiles,
-    trajectories,
-)
-from hpsearch.comparison.figures.look import regime_color
-from hpsearch.comparison.figures.row import ComparedFigure
+from hpsearch.comparison.figures import COMPARISON_FIGURES, ComparisonFigure, tiles
+from hpsearch.comparison.figures.appearance import regime_color
 from hpsearch.reporting.figures.style import LIGHT
 from hpsearch.reporting.locales import LANGUAGES, Texts, sentences
 from hpsearch.storage import ArmRecord, ComparisonRecord
@@ -28,8 +18,18 @@ from tests.support import escapes
 from tests.support.comparisons import ROWS
 from tests.support.escapes import made
 
-MODULES = (noise, over_updates, steadiness, trajectories, escape, escape_network, textbook)
-FIGURES = {row.name: row for module in MODULES for row in module.ROWS}
+MEASURED = (
+    "variance",
+    "angle",
+    "noise_scale",
+    "sharpness",
+    "variability",
+    "path",
+    "trajectories",
+    "barrier",
+    "textbook",
+)
+FIGURES = {row.name: row for row in COMPARISON_FIGURES if row.name in MEASURED or row.name.startswith("escape_")}
 EN = Texts("en")
 
 
@@ -74,7 +74,7 @@ RECORDS = {
 @pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
 @pytest.mark.parametrize("row", FIGURES.values(), ids=FIGURES)
 def test_every_figure_says_something_of_every_record(
-    row: ComparedFigure, record: ComparisonRecord, language: str
+    row: ComparisonFigure, record: ComparisonRecord, language: str
 ) -> None:
     """No record makes a figure fail; its words are whole, its JSON has no NaN or infinity, its columns are explained."""
     texts = Texts(language)
@@ -273,7 +273,7 @@ def test_the_network_s_tiles_show_every_class_and_control() -> None:
     assert {trace.marker.color for trace in bars} == {
         LIGHT[tiles.COLORS[n]] for n in ("escaped", "stuck", "other", "diverged")
     }
-    assert sum(sum(trace.x) for trace in bars) == pytest.approx(7 * tiles.WIDE, rel=1e-4)
+    assert sum(sum(trace.x) for trace in bars) == pytest.approx(7 * tiles.TILE_WIDTH, rel=1e-4)
     said = FIGURES["escape_teacher"].reading(full(), EN)
     assert "in a window of 1 combinations" in said
     assert "From a good minimum, at SGD's best setting, 90\u00a0% stay." in said

@@ -8,8 +8,8 @@ from math import inf, log10
 import pytest
 
 from hpsearch.comparison.analysis.times import times as arm_times
-from hpsearch.comparison.figures import curves, quality, rates, times, tradeoff, tuning
-from hpsearch.comparison.figures.look import (
+from hpsearch.comparison.figures import COMPARISON_FIGURES, ComparisonFigure, tuning
+from hpsearch.comparison.figures.appearance import (
     batch_axis,
     gap_texts,
     interval,
@@ -18,7 +18,6 @@ from hpsearch.comparison.figures.look import (
     regime_name,
     target_text,
 )
-from hpsearch.comparison.figures.row import ComparedFigure
 from hpsearch.reporting.figures.style import DARK, LIGHT
 from hpsearch.reporting.locales import Texts, sentences
 from hpsearch.statistics import Estimate
@@ -26,13 +25,14 @@ from hpsearch.storage import ArmRecord, ComparisonRecord
 from hpsearch.trial import History
 from tests.support import comparisons
 
-ROWS = {row.name: row for room in (times, tradeoff, curves, rates, quality, tuning) for row in room.ROWS}
+TIMED = ("steps", "epochs", "seconds", "tradeoff", "curves", "loss_curves", "rates", "quality", "tuning")
+FIGURES = {row.name: row for row in COMPARISON_FIGURES if row.name in TIMED}
 made = cache(comparisons.comparison)
 EN, KO = Texts("en"), Texts("ko")
 
 
 def said(name: str, record: ComparisonRecord, texts: Texts = EN) -> str:
-    return ROWS[name].reading(record, texts)
+    return FIGURES[name].reading(record, texts)
 
 
 def bare(arm: ArmRecord) -> ArmRecord:
@@ -77,8 +77,8 @@ def thin() -> dict[str, ComparisonRecord]:
     }
 
 
-@pytest.mark.parametrize("row", ROWS.values(), ids=list(ROWS))
-def test_nothing_raises_and_all_is_said(row: ComparedFigure) -> None:
+@pytest.mark.parametrize("row", FIGURES.values(), ids=list(FIGURES))
+def test_nothing_raises_and_all_is_said(row: ComparisonFigure) -> None:
     """Whole and thin records are drawn, or not, and read in both languages without an unfilled brace; every column has a meaning."""
     for name, record in {"whole": made(), "optimizers": made(optimizers=("sgd", "adam")), **thin()}.items():
         figure = row.draw(record, KO if name == "whole" else EN)
@@ -93,8 +93,8 @@ def test_nothing_raises_and_all_is_said(row: ComparedFigure) -> None:
             assert KO.has(f"column.{column}"), column
 
 
-@pytest.mark.parametrize("row", ROWS.values(), ids=list(ROWS))
-def test_a_row_has_its_title_and_question(row: ComparedFigure) -> None:
+@pytest.mark.parametrize("row", FIGURES.values(), ids=list(FIGURES))
+def test_a_row_has_its_title_and_question(row: ComparisonFigure) -> None:
     """Title and question are there in both languages; the languages have the same names to fill in, in every sentence."""
     for texts in (EN, KO):
         assert texts(f"figure.{row.name}.title")
@@ -108,7 +108,7 @@ def test_a_row_has_its_title_and_question(row: ComparedFigure) -> None:
 def test_thin_records_are_not_drawn() -> None:
     """No arms, no winners or one arm: no figure, and the reading says so; the tuning's own figures need no winners."""
     records = thin()
-    for name, row in ROWS.items():
+    for name, row in FIGURES.items():
         assert row.draw(records["no arms"], EN) is None
         assert row.draw(records["one arm"], EN) is None
         assert (row.draw(records["no winners"], EN) is None) == (name not in ("rates", "tuning"))
@@ -125,7 +125,7 @@ def test_few_seeds_conclude_nothing() -> None:
 
 
 def traces(name: str, record: ComparisonRecord) -> dict[str, dict]:  # type: ignore[type-arg]
-    figure = ROWS[name].draw(record, EN)
+    figure = FIGURES[name].draw(record, EN)
     assert figure is not None
     return {trace.name: trace.to_plotly_json() for trace in figure.data}
 
@@ -203,7 +203,7 @@ def test_several_optimizers_have_a_line_each() -> None:
     )
     assert set(traces("tuning", both)) - {None} == {f"batch size {size}" for size in ("1", "8", "64", "1,024")}
     for name, panels in (("rates", 2), ("quality", 6), ("tuning", 4)):
-        figure = ROWS[name].draw(both, EN)
+        figure = FIGURES[name].draw(both, EN)
         assert figure is not None
         assert figure.layout.meta["panels"] == panels
         assert figure.layout[f"xaxis{panels}"].title.text
@@ -214,7 +214,7 @@ def test_several_optimizers_have_a_line_each() -> None:
 @pytest.mark.parametrize("name", ["curves", "loss_curves", "rates"])
 def test_a_switch_has_places_for_every_trace(name: str) -> None:
     """Every option of the page's switch holds as many places as there are traces, each as long as its heights."""
-    figure = ROWS[name].draw(made(), EN)
+    figure = FIGURES[name].draw(made(), EN)
     assert figure is not None
     for option in figure.layout.meta["switch"]:
         assert len(option["x"]) == len(option["y"]) == len(figure.data)
@@ -223,11 +223,11 @@ def test_a_switch_has_places_for_every_trace(name: str) -> None:
 
 def test_the_switch_counts_the_same_curves() -> None:
     """Epochs are updates times B / rows, and a rate per row is the rate divided by the batch size."""
-    figure = ROWS["curves"].draw(made(), EN)
+    figure = FIGURES["curves"].draw(made(), EN)
     assert figure is not None
     updates, epochs = figure.layout.meta["switch"][:2]
     assert epochs["x"][1] == pytest.approx([u / comparisons.ROWS for u in updates["x"][1]], rel=1e-4)  # SGD's median
-    figure = ROWS["rates"].draw(made(), EN)
+    figure = FIGURES["rates"].draw(made(), EN)
     assert figure is not None
     plain, per_row = figure.layout.meta["switch"]
     for a, b, y in zip(plain["x"], per_row["x"], plain["y"], strict=True):
@@ -258,7 +258,7 @@ def test_tuning_counts_trials() -> None:
     """`needed` is the first n at which nine tenths of the way from the first to the last expected best are gone."""
     for arm in tuning.arms_of(made()):
         way = [(value - arm.best.value[0]) / (arm.best.value[-1] - arm.best.value[0]) for value in arm.best.value]
-        count = tuning.needed(arm)
+        count = tuning.needed_trials(arm)
         assert way[count - 1] >= 0.9
         assert all(done < 0.9 for done in way[: count - 1])
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hpsearch.comparison.measurements import noise
 from hpsearch.comparison.measurements import state as states
-from hpsearch.comparison.measurements.gradients import (
+from hpsearch.comparison.measurements.noise import (
     each_batch,
     each_batch_gradient,
     example_squared_norms,

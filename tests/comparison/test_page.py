@@ -13,7 +13,7 @@ from typing import Any
 import pandas
 import pytest
 
-from hpsearch.comparison.figures import COMPARED
+from hpsearch.comparison.figures import COMPARISON_FIGURES
 from hpsearch.comparison.page import page, write_comparison
 from hpsearch.comparison.page.cautions import cautions
 from hpsearch.comparison.page.closing import protocol, runs_table
@@ -83,9 +83,9 @@ def test_the_page_and_a_table_for_each_figure_are_written(tmp_path: Path) -> Non
     korean = write_comparison(whole(), path.parent, "ko")
     assert korean.name == "report.ko.html"
     assert write_comparison(whole(), path.parent).read_bytes() == first
-    wanted = {f"{row.name}.csv" for row in COMPARED if row.numbers(whole())}
+    wanted = {f"{row.name}.csv" for row in COMPARISON_FIGURES if row.numbers(whole())}
     assert {file.name for file in (path.parent / "tables").iterdir()} == wanted
-    assert len(wanted) == len(COMPARED), "the whole comparison has all figures"
+    assert len(wanted) == len(COMPARISON_FIGURES), "the whole comparison has all figures"
     assert {file.name for file in path.parent.iterdir()} == {"report.html", "report.ko.html", "tables"}
 
 
@@ -94,7 +94,7 @@ def test_tables_are_read_again_as_they_were(tmp_path: Path) -> None:
     record = replace(whole(), target=0.985)  # which some runs never reach
     write_comparison(record, tmp_path)
     seen = set()
-    for row in COMPARED:
+    for row in COMPARISON_FIGURES:
         rows = row.numbers(record)
         table = pandas.read_csv(tmp_path / f"tables/{row.name}.csv")
         assert list(table.columns) == list(rows[0]), row.name
@@ -133,7 +133,7 @@ def test_verdicts_come_before_everything(full: str) -> None:
     """Question, verdicts, the regimes at a glance, cautions, figures in their order, runs, checks, protocol."""
     places = [
         full.index(f'id="{name}"')
-        for name in ("verdicts", "glance", "warnings", *(f"about-{row.name}" for row in COMPARED))
+        for name in ("verdicts", "glance", "warnings", *(f"about-{row.name}" for row in COMPARISON_FIGURES))
     ]
     places += [full.index(f'id="{name}"') for name in ("runs", "checks", "protocol")]
     assert places == sorted(places)
@@ -521,7 +521,7 @@ def test_hostile_names_stay_text(evil: str) -> None:
 def test_hostile_names_are_no_markup_in_figures(evil: str) -> None:
     """In every figure the tags are those of our own sentences: br, b, sub, and none that a name brought; no name is endless."""
     record = hostile(evil)
-    for row in COMPARED:
+    for row in COMPARISON_FIGURES:
         figure = row.draw(record, EN)
         for text in strings(plain(figure)) if figure is not None else ():
             assert set(re.findall(r"<[^>]*>", text)) <= {

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from hpsearch.comparison.contours import two_weights
 from hpsearch.comparison.escape import quick, run_all
-from hpsearch.comparison.figures import COMPARED
+from hpsearch.comparison.figures import COMPARISON_FIGURES
+from hpsearch.comparison.measurements.descent import two_weights
 from hpsearch.comparison.page import write_comparison
 from hpsearch.config import check_config
 from hpsearch.reporting.figures.style import DARK, LIGHT
@@ -57,7 +57,7 @@ def test_every_figure_is_drawn_and_fits(browser: Any, report: Path, width: int, 
     """On a phone in dark and on a desk in light colours all figures have marks and a height, none is too wide, nobody complains."""
     with Visit(browser, report, width, scheme) as visit:
         assert visit.requests == [report.as_uri()]
-        for row in COMPARED:
+        for row in COMPARISON_FIGURES:
             figure = visit.page.locator(f"#figure-{row.name}")
             assert figure.locator(DRAWN).count() > 2, row.name
             box = figure.locator("svg.main-svg").first.bounding_box()
@@ -132,7 +132,7 @@ def test_the_korean_page_is_korean(browser: Any, record: ComparisonRecord, tmp_p
     with Visit(browser, write_comparison(record, tmp_path, "ko")) as visit:
         assert visit.page.evaluate("document.documentElement.lang") == "ko"
         headings = visit.page.evaluate("[...document.querySelectorAll('h2, h3')].map(h => h.textContent)")
-        assert len(headings) > len(COMPARED)
+        assert len(headings) > len(COMPARISON_FIGURES)
         assert all(re.search("[가-힣]", heading) for heading in headings)
         axis = visit.page.evaluate("document.querySelector('#figure-steps .xtitle').textContent")
         save = visit.page.evaluate("document.getElementById('save-steps').textContent")
@@ -148,7 +148,7 @@ def test_printing_shows_everything(visit: Visit) -> None:
             "verdicts",
             "glance",
             "warnings",
-            *(f"figure-{r.name}" for r in COMPARED),
+            *(f"figure-{r.name}" for r in COMPARISON_FIGURES),
             "runs",
             "checks",
             "protocol",

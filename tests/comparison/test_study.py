@@ -12,9 +12,8 @@ import pytest
 import torch
 
 from hpsearch.comparison.arms import make_arms
-from hpsearch.comparison.instrumentation import look, looked_at
-from hpsearch.comparison.moments import moments
-from hpsearch.comparison.probing import updates_in
+from hpsearch.comparison.instrumentation import measure_run, measured_rows, plan_measurements
+from hpsearch.comparison.stages import updates_in
 from hpsearch.comparison.study import open_comparison, run_comparison
 from hpsearch.comparison.tuning import STRIDE, RoundRobinSource
 from hpsearch.comparison.winners import best, common_target, fastest, reached
@@ -271,14 +270,14 @@ def test_moments_are_at_the_same_losses() -> None:
     history = History(
         tuple(range(n)), updates, updates, (0.0,) * n, losses, losses, tuple(1 - loss / 2 for loss in losses)
     )
-    when = moments(spec, history, 0.9, "maximize", (2.0, 0.2), rows=60)
-    assert when.named["target"] == 46, "the first update after which the metric is above 0.9"
-    middle = updates.index(when.named["middle"])
+    plan = plan_measurements(spec, history, 0.9, "maximize", (2.0, 0.2), rows=60)
+    assert plan.named["target"] == 46, "the first update after which the metric is above 0.9"
+    middle = updates.index(plan.named["middle"])
     assert losses[middle] <= (2.0 * 0.2) ** 0.5 < losses[middle - 1]
-    assert when.window[0] == when.passes[0] == 46
-    assert np.diff(when.passes).tolist() == [6] * (len(when.passes) - 1), "60 rows in batches of 10"
-    assert set(when.named.values()) <= set(when.marks) <= set(when.stops)
-    never = moments(spec, history, 2.0, "maximize", (2.0, 0.2), rows=60)
+    assert plan.window[0] == plan.passes[0] == 46
+    assert np.diff(plan.passes).tolist() == [6] * (len(plan.passes) - 1), "60 rows in batches of 10"
+    assert set(plan.named.values()) <= set(plan.marks) <= set(plan.stops)
+    never = plan_measurements(spec, history, 2.0, "maximize", (2.0, 0.2), rows=60)
     assert set(never.named) == {"start", "end"}
     assert not never.window
 
@@ -291,8 +290,8 @@ def test_what_is_seen_of_a_run() -> None:
     source = Several([spec])
     make_engine("auto", data, 1).run(source)
     history = source.runs[3].history
-    when = moments(spec, history, sorted(history.metric)[0] - 0.01, "maximize", (1.2, 1.0), rows=rows)
-    found = look(spec, data, when, [1, rows], lambda: False)
+    plan = plan_measurements(spec, history, sorted(history.metric)[0] - 0.01, "maximize", (1.2, 1.0), rows=rows)
+    found = measure_run(spec, data, plan, [1, rows], lambda: False)
     assert found is not None
     assert found == json.loads(json.dumps(found))
     batches = {batch["batch_size"]: batch for batch in found["batches"]["start"]}
@@ -307,15 +306,15 @@ def test_what_is_seen_of_a_run() -> None:
     assert found["path"]["end"]["distance"] == pytest.approx(
         found["path"]["end"]["length"] * found["path"]["end"]["efficiency"]
     )
-    assert look(spec, data, when, [], lambda: True) is None
+    assert measure_run(spec, data, plan, [], lambda: True) is None
 
 
 def test_large_data_are_looked_at_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of many rows the same random part is looked at every time; few rows are looked at whole."""
     data = small_data()
-    assert looked_at(data) is data.training
-    monkeypatch.setattr("hpsearch.comparison.instrumentation.LOOKED_AT", 20)
-    one, other = looked_at(data), looked_at(data)
+    assert measured_rows(data) is data.training
+    monkeypatch.setattr("hpsearch.comparison.instrumentation.MEASURED_ROWS", 20)
+    one, other = measured_rows(data), measured_rows(data)
     assert len(one) == 20
     assert torch.equal(one.inputs, other.inputs)
 

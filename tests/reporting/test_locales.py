@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.comparison.figures import COMPARED
+from hpsearch.comparison.figures import COMPARISON_FIGURES
 from hpsearch.errors import UserError
 from hpsearch.reporting.locales import LANGUAGES, Texts, sentences
 from tests.support.comparisons import comparison
@@ -23,16 +23,16 @@ TABLES = {key.partition(".")[0] for key in sentences("en")}
 # What fills the gap of `texts(f"moment.{name}")` stands in the module itself, but for these tables, whose names come from elsewhere.
 ELSEWHERE = {
     "figure": [
-        "comparison/analysis/rates.py",
+        "comparison/analysis/tuning.py",
         "comparison/analysis/noise.py",
-        "statistics/stability.py",
+        "statistics/learning_rates.py",
         "comparison/analysis/quality.py",
     ],
     "claim": ["comparison/analysis/verdicts.py"],
     "verdict": ["comparison/analysis/verdicts.py"],
     "judgement": ["comparison/analysis/verdicts.py"],
     "page": ["reporting/page.py"],
-    "moment": ["comparison/analysis/noise.py", "comparison/figures/measures.py"],
+    "moment": ["comparison/analysis/noise.py", "comparison/figures/appearance.py"],
     "class": ["comparison/analysis/escape.py"],
     "method": ["comparison/analysis/escape.py", "comparison/escape/cells.py", "comparison/escape/teacher.py"],
     "metric": ["data/metrics.py", "data/tasks.py"],
@@ -76,7 +76,7 @@ def asked(path: Path) -> Iterator[tuple[list[str | None], ast.AST]]:
 def pattern(path: Path, parts: tuple[str | None, ...]) -> re.Pattern[str]:
     """The keys that a module's request can be for: its gaps are filled with words of the module, or of where they come from."""
     homes = [path, *(PACKAGE / home for home in ELSEWHERE.get(str(parts[0]).partition(".")[0], []))]
-    known = frozenset().union(*(words(home) for home in homes), {row.name for row in COMPARED})
+    known = frozenset().union(*(words(home) for home in homes), {row.name for row in COMPARISON_FIGURES})
     gap = "|".join(re.escape(word) for word in known if re.fullmatch(r"[a-z_0-9-]*", word))
     return re.compile("".join(f"(?:{gap})" if part is None else re.escape(part) for part in parts))
 
@@ -90,7 +90,7 @@ def requests() -> list[tuple[str, re.Pattern[str]]]:
 def columns() -> set[str]:
     """The columns of all figures' tables."""
     record = comparison(optimizers=("sgd", "adam"), minima=minima(), textbook=textbook())
-    return {name for row in COMPARED for line in row.numbers(record) for name in line}
+    return {name for row in COMPARISON_FIGURES for line in row.numbers(record) for name in line}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -124,7 +124,7 @@ def test_every_request_is_for_a_sentence_that_exists() -> None:
 
 def test_every_sentence_is_asked_for() -> None:
     """No sentence is dead: a module asks for its key, or for a pattern whose gaps it can fill so; a column is one of a figure's table."""
-    titles = {f"figure.{row.name}.{part}" for row in COMPARED for part in ("title", "question")}
+    titles = {f"figure.{row.name}.{part}" for row in COMPARISON_FIGURES for part in ("title", "question")}
     used = titles | {f"column.{name}" for name in columns()}
     asked_for = [wanted for where, wanted in requests() if "'column." not in where]
     dead = [key for key in sentences("en") if key not in used and not any(w.fullmatch(key) for w in asked_for)]

@@ -33,7 +33,7 @@ from hpsearch.searching import finish, scoring
 from hpsearch.searching.predicted import POINTS, compared, predicted, sample, tenths_of
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.searching.study import open_study, run_study
-from hpsearch.statistics.means import student_mean
+from hpsearch.statistics.estimates import student_mean
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.reading import read_study
 from hpsearch.storage.urls import sqlite_url

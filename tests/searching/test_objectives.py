@@ -38,7 +38,7 @@ from hpsearch.searching.study import (
     run_study,
     specification,
 )
-from hpsearch.statistics.front import on_front
+from hpsearch.statistics.pareto import on_front
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.reading import read_study, record_of
 from hpsearch.testing import CrashError

@@ -8,16 +8,15 @@ import pytest
 from scipy import stats
 from scipy.optimize import brentq
 
-from hpsearch.statistics.comparing import (
+from hpsearch.statistics.estimates import Estimate, first_passage, median_estimate, medians, wilson
+from hpsearch.statistics.learning_curves import first_reached, resolution, step_seconds
+from hpsearch.statistics.paired import (
     holm,
     paired_difference,
     paired_ratio,
     probability_of_improvement,
     sign_flip_p,
 )
-from hpsearch.statistics.resampling import Estimate, medians
-from hpsearch.statistics.shares import first_passage, wilson
-from hpsearch.statistics.targets import first_reached, median_estimate, resolution, step_seconds
 
 SIMULATIONS = 300
 

@@ -7,8 +7,7 @@ import pytest
 from scipy import stats
 
 from hpsearch.statistics import Estimate
-from hpsearch.statistics.means import difference, student_mean
-from hpsearch.statistics.shares import wilson
+from hpsearch.statistics.estimates import difference, student_mean, wilson
 
 
 @pytest.mark.parametrize("count", [2, 3, 5, 40])

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from hpsearch.statistics.quality import best_within, gap_at_loss, matched_level, saturated
+from hpsearch.statistics.estimates import wilson
+from hpsearch.statistics.learning_curves import best_within, gap_at_loss, matched_level, saturated
+from hpsearch.statistics.learning_rates import RateClass, StableRange, classified, edge, stable_range
 from hpsearch.statistics.scaling import Hyperbola, fit_hyperbola
-from hpsearch.statistics.shares import wilson
-from hpsearch.statistics.stability import Cell, StableRange, classified, edge, stable_range
 from hpsearch.statistics.tuning import expected_best, expected_best_interval, share_reaching
 
 SIZES = [*(2**k for k in range(16)), 55_000]
@@ -140,9 +140,9 @@ def test_a_fit_refuses(sizes: list[int], steps: list[list[float]]) -> None:
 def test_cells_have_one_class_each() -> None:
     """Half of the seeds diverged is diverged, whatever the others did; later than twice the best that did not is late."""
     assert classified([300, 100, 200, 201, inf, 10], [0, 0, 0, 0.4, 0.1, 0.5]) == (
-        Cell.LATE, Cell.REACHED, Cell.REACHED, Cell.LATE, Cell.NEVER, Cell.DIVERGED,
+        RateClass.LATE, RateClass.REACHED, RateClass.REACHED, RateClass.LATE, RateClass.NEVER, RateClass.DIVERGED,
     )  # fmt: skip
-    assert classified([inf, inf], [0, 1]) == (Cell.NEVER, Cell.DIVERGED)
+    assert classified([inf, inf], [0, 1]) == (RateClass.NEVER, RateClass.DIVERGED)
 
 
 def test_the_stable_range_has_its_octaves() -> None:

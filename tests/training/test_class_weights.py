@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from hpsearch.comparison.measurements.gradients import example_squared_norms
+from hpsearch.comparison.measurements.noise import example_squared_norms
 from hpsearch.comparison.measurements.state import State, mean_loss
 from hpsearch.config import check_config
 from hpsearch.data import Data

@@ -1,4 +1,4 @@
-"""How sharp the loss is where a run is, against the sharpness that its learning rate can bear.
+"""How sharp the loss is where a run is, against the sharpness at which its learning rate is still stable.
 
 On a quadratic with curvature λ plain gradient descent is stable below λ = 2/η, with momentum β below (2 + 2β)/η, with Nesterov's below
 (2 + 2β)/(η(1 + 2β)). Full-batch descent on networks climbs to that limit and hovers there, the edge of stability (Cohen et al. 2021,
@@ -9,14 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hpsearch.comparison.analysis.measured import (
-    Spread,
-    at_moment,
-    by_update,
-    measured_arms,
-    measured_runs,
-    spread,
-)
+from hpsearch.comparison.analysis.measured import Spread, by_update, entries_at, measured_arms, measured_runs, spread
 from hpsearch.comparison.analysis.times import learning_rate
 from hpsearch.storage import ArmRecord, ComparisonRecord, WinnerRecord
 
@@ -35,7 +28,7 @@ class SharpnessAt:
 
 @dataclass(frozen=True, slots=True)
 class SharpnessCurve:
-    """The sharpness of one batch size's runs at updates and by moment; `limit` is the one that its learning rate can bear, if known."""
+    """The sharpness of one batch size's runs at updates and by moment; `limit` is where its learning rate becomes unstable, if known."""
 
     batch_size: int
     learning_rate: float | None
@@ -45,7 +38,7 @@ class SharpnessCurve:
 
     @property
     def last(self) -> SharpnessAt:
-        """The latest look."""
+        """The latest measurement."""
         return self.points[-1]
 
     def ratio(self, value: float) -> float | None:
@@ -54,38 +47,48 @@ class SharpnessCurve:
 
     @property
     def highest_ratio(self) -> float | None:
-        """The greatest ratio of all looks."""
+        """The greatest ratio of all measurements."""
         return self.ratio(max(point.value.value for point in self.points))
 
 
 def sharpness_curves(record: ComparisonRecord, optimizer: str) -> list[SharpnessCurve]:
-    """Return the sharpness of each measured arm, smallest batch size first; an arm without any look is left out."""
-    return [curve for arm in measured_arms(record, optimizer) if (curve := _curve(arm)) and curve.points]
+    """Return the sharpness of each measured arm, smallest batch size first; an arm without a measurement of it is left out."""
+    curves = [_curve(arm, arm.fastest) for arm in measured_arms(record, optimizer) if arm.fastest]
+    return [curve for curve in curves if curve.points]
 
 
-def _curve(arm: ArmRecord) -> SharpnessCurve | None:
-    winner, runs = arm.fastest, measured_runs(arm)
-    if winner is None:
-        return None
-    seen = by_update([[look for look in run.get("sharpness", []) if look.get("value") is not None] for run in runs])
-    points = [point for update, looks in seen.items() if (point := _point(update, looks))]
-    named = {moment: [look for run in runs if (look := at_moment(run, "sharpness", moment))] for moment in MOMENTS}
-    moments = {moment: point for moment, looks in named.items() if (point := _mean_point(looks))}
-    return SharpnessCurve(arm.batch_size, learning_rate(arm, winner.params), limit(arm, winner), tuple(points), moments)
+def _curve(arm: ArmRecord, winner: WinnerRecord) -> SharpnessCurve:
+    runs = by_update([_known(run.get("sharpness", [])) for run in measured_runs(arm)])
+    at_moments = {moment: _known(entries_at(arm, "sharpness", moment)) for moment in MOMENTS}
+    return SharpnessCurve(
+        batch_size=arm.batch_size,
+        learning_rate=learning_rate(arm, winner.params),
+        limit=stability_limit(arm, winner),
+        points=tuple(_point(update, entries) for update, entries in runs.items()),
+        moments={moment: _mean_point(entries) for moment, entries in at_moments.items() if entries},
+    )
 
 
-def _mean_point(looks: Sequence[Mapping[str, Any]]) -> SharpnessAt | None:
-    usable = [look for look in looks if look.get("value") is not None]
-    return _point(round(sum(look["update"] for look in usable) / len(usable)), usable) if usable else None
+def _known(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [entry for entry in entries if entry.get("value") is not None]
 
 
-def _point(update: int, looks: Sequence[Mapping[str, Any]]) -> SharpnessAt | None:
-    value = spread([float(look["value"]) for look in looks])
-    return SharpnessAt(update, value, all(look.get("converged", True) for look in looks)) if value else None
+def _mean_point(entries: Sequence[Mapping[str, Any]]) -> SharpnessAt:
+    """Return the sharpness of runs at a moment that each reached at its own update, at their mean update."""
+    return _point(round(sum(entry["update"] for entry in entries) / len(entries)), entries)
 
 
-def limit(arm: ArmRecord, winner: WinnerRecord) -> float | None:
-    """Return the sharpness up to which an arm's optimizer is stable on a quadratic, None where it rescales each weight."""
+def _point(update: int, entries: Sequence[Mapping[str, Any]]) -> SharpnessAt:
+    value = spread([float(entry["value"]) for entry in entries])
+    assert value is not None, "there is a run"
+    return SharpnessAt(update, value, all(entry.get("converged", True) for entry in entries))
+
+
+def stability_limit(arm: ArmRecord, winner: WinnerRecord) -> float | None:
+    """Return the sharpness up to which an arm's optimizer is stable on a quadratic (Cohen et al. 2021, §2 and appendix B).
+
+    None where it rescales each weight, or its learning rate is not known.
+    """
     rate = learning_rate(arm, winner.params)
     if not rate:
         return None

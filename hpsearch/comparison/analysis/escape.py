@@ -1,4 +1,4 @@
-"""What the escape tests of a record say: who left which minimum, how often, how soon, and what theory says of it.
+"""What the escape tests of a record say: who left which minimum, how often, how soon, and what theory predicts.
 
 The tests are `instability` (which of two global minima can be kept), `thermal` (a barrier that noise climbs), `teacher` (a network with
 proven bad minima) and `dead_relu` (nothing can escape). Each has cells: an optimizer (`method` "sgd", "gd", or "isotropic", GD with
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpsearch.statistics import Estimate
-from hpsearch.statistics.shares import first_passage, wilson
+from hpsearch.statistics.estimates import first_passage, wilson
 from hpsearch.storage import ComparisonRecord
 
 CLASSES = ("escaped", "stuck", "other", "diverged", "unresolved")
@@ -18,10 +18,10 @@ HALF = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class EscapeCell:
     """The runs of one cell by class; `batch_size` None is the full batch, `total_time` the updates of all, None where not known.
 
-    `theory` has what the test says of the cell: `exponent` (of Lyapunov), `kramers` (mean updates to escape), `temperature`.
+    `theory` has what theory predicts for the cell: `exponent` (of Lyapunov), `kramers` (mean updates to escape), `temperature`.
     """
 
     method: str
@@ -71,7 +71,7 @@ class Agreement:
 class EscapeTime:
     """The mean updates to escape of a cell, censored ones included: infinite, with a lower bound, where none did; `kramers` by his law."""
 
-    cell: Cell
+    cell: EscapeCell
     mean: Estimate
     kramers: float | None
 
@@ -92,85 +92,118 @@ class Teacher:
     starts: int
     stuck: Estimate
     descent: Estimate | None
-    sgd: Cell | None
-    isotropic: Cell | None
-    larger: Cell | None
-    back: Cell | None
-    window: tuple[Cell, ...]
+    sgd: EscapeCell | None
+    isotropic: EscapeCell | None
+    larger: EscapeCell | None
+    back: EscapeCell | None
+    window: tuple[EscapeCell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """All runs of one optimizer and batch size from the dead start or the live one, over its learning rates."""
+
+    method: str
+    start: str
+    batch_size: int | None
+    escaped: Estimate
+    count: int
+    seeds: int
+
+
+# ---- cells
 
 
 def cells(
     record: ComparisonRecord, test: str, method: str = "", start: str = "", budget: str = "updates"
-) -> list[Cell]:
+) -> list[EscapeCell]:
     """Return the cells of a test within a budget ("" for all), of one method and start where they are given."""
     columns = record.minima.get(test, {}).get("cells", {})
-    count = len(columns.get("seeds", []))
-    rows = [{name: values[i] for name, values in columns.items()} for i in range(count)]
-    found = [_cell(row) for row in rows if row["seeds"]]
-    wanted = [cell for cell in found if budget in ("", cell.budget) and method in ("", cell.method)]
-    return [cell for cell in wanted if start in ("", cell.start)]
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    result = [_cell(row) for row in rows if row["seeds"]]
+    for name, wanted in (("method", method), ("start", start), ("budget", budget)):
+        if wanted:
+            result = [cell for cell in result if getattr(cell, name) == wanted]
+    return result
 
 
-def _cell(row: Mapping[str, Any]) -> Cell:
-    return Cell(
-        str(row["method"]),
-        str(row["start"]),
-        float(row["learning_rate"]),
-        None if isinstance(row["batch_size"], str) else int(row["batch_size"]),
-        str(row["budget"]),
-        int(row["updates"]),
-        int(row["seeds"]),
-        {name: int(row[name]) for name in CLASSES},
-        row["total_time"],
-        {name: row[name] for name in ("exponent", "kramers", "temperature") if name in row},
+def _cell(row: Mapping[str, Any]) -> EscapeCell:
+    return EscapeCell(
+        method=str(row["method"]),
+        start=str(row["start"]),
+        learning_rate=float(row["learning_rate"]),
+        batch_size=_batch_size(row["batch_size"]),
+        budget=str(row["budget"]),
+        updates=int(row["updates"]),
+        seeds=int(row["seeds"]),
+        counts={name: int(row[name]) for name in CLASSES},
+        total_time=row["total_time"],
+        theory={name: row[name] for name in ("exponent", "kramers", "temperature") if name in row},
     )
 
 
-def pooled(group: Sequence[Cell]) -> Estimate | None:
+def _batch_size(stored: int | str) -> int | None:
+    """Return a stored batch size, None for the full batch."""
+    return None if isinstance(stored, str) else int(stored)
+
+
+def pooled(group: Sequence[EscapeCell]) -> Estimate | None:
     """Return the share that escaped of all runs of some cells together, None without any."""
     seeds = sum(cell.seeds for cell in group)
     return wilson(sum(cell.counts["escaped"] for cell in group), seeds) if seeds else None
 
 
-def most_escaped(group: Sequence[Cell]) -> Cell | None:
+def most_escaped(group: Sequence[EscapeCell]) -> EscapeCell | None:
     """Return the cell with the greatest share of escapes, of equal ones that with fewer divergences; None without any."""
     return max(group, key=lambda cell: (cell.share("escaped"), -cell.share("diverged")), default=None)
 
 
+# ---- instability
+
+
 def boundaries(record: ComparisonRecord) -> list[Boundary]:
     """Return theory's boundaries of the instability test, smallest batch size first, the full batch last."""
-    found = [
-        Boundary(None if isinstance(b["batch_size"], str) else int(b["batch_size"]), b["lyapunov"], b["mean_square"])
-        for b in record.minima.get("instability", {}).get("boundaries", [])
-    ]
+    stored = record.minima.get("instability", {}).get("boundaries", [])
+    found = [Boundary(_batch_size(row["batch_size"]), row["lyapunov"], row["mean_square"]) for row in stored]
     return sorted(found, key=lambda boundary: (boundary.batch_size is None, boundary.batch_size or 0))
 
 
+def _map_cells(record: ComparisonRecord) -> list[EscapeCell]:
+    """Return the cells of the instability test from x = 1, SGD's and GD's."""
+    return [cell for cell in cells(record, "instability", start="x = 1") if cell.method in ("sgd", "gd")]
+
+
 def lyapunov_agreement(record: ComparisonRecord) -> Agreement:
-    """Return in how many cells from x = 1, SGD's and GD's, runs left as the sign of the exponent has it; no exponent is minus infinity."""
-    found = [c for c in cells(record, "instability", start="x = 1") if c.method in ("sgd", "gd")]
+    """Return in how many cells from x = 1 runs left as the sign of the exponent predicts; no exponent is minus infinity."""
+    found = _map_cells(record)
     agreeing = [cell for cell in found if (cell.left >= HALF) == ((cell.theory.get("exponent") or -1.0) > 0)]
     return Agreement(len(found), len(agreeing))
 
 
 def leaving_from(record: ComparisonRecord, batch_size: int | None) -> float | None:
     """Return the smallest learning rate of the instability test at which half or more of a batch size's runs left; None if none."""
-    found = cells(record, "instability", start="x = 1")
-    own = [cell for cell in found if cell.method in ("sgd", "gd") and cell.batch_size == batch_size]
-    return min((cell.learning_rate for cell in own if cell.left >= HALF), default=None)
+    leaving = [cell for cell in _map_cells(record) if cell.batch_size == batch_size and cell.left >= HALF]
+    return min((cell.learning_rate for cell in leaving), default=None)
+
+
+# ---- thermal
 
 
 def escape_times(record: ComparisonRecord, method: str = "sgd", start: str = "bad") -> list[EscapeTime]:
     """Return the mean times of the thermal test's cells within their longest budgets, by learning rate and batch size."""
-    found = [c for c in cells(record, "thermal", method, start, "longest") if c.total_time]
+    found = [cell for cell in cells(record, "thermal", method, start, "longest") if cell.total_time]
     ordered = sorted(found, key=lambda cell: (cell.learning_rate, cell.batch_size or 0))
     return [EscapeTime(cell, _mean_time(cell), cell.theory.get("kramers")) for cell in ordered]
 
 
-def _mean_time(cell: Cell) -> Estimate:
+def _mean_time(cell: EscapeCell) -> Estimate:
     """Return the censored estimate, which depends on the runs' times through their sum alone."""
-    each, escaped = (cell.total_time or 0.0) / cell.seeds, cell.counts["escaped"]
-    return first_passage([each] * cell.seeds, [number >= escaped for number in range(cell.seeds)])
+    mean = (cell.total_time or 0.0) / cell.seeds
+    escaped = cell.counts["escaped"]
+    return first_passage([mean] * cell.seeds, [number >= escaped for number in range(cell.seeds)])
+
+
+# ---- the network with bad minima, and the dead unit
 
 
 def teacher(record: ComparisonRecord, budget: str = "updates") -> Teacher | None:
@@ -189,37 +222,25 @@ def teacher(record: ComparisonRecord, budget: str = "updates") -> Teacher | None
         sgd=best,
         isotropic=most_escaped(cells(record, "teacher", "isotropic", "bad")),
         larger=most_escaped([cell for cell in descent if cell.learning_rate not in rates]),
-        back=_same(cells(record, "teacher", "sgd", "good", budget), best),
+        back=_same(cells(record, "teacher", "sgd", "good", budget), best) if best else None,
         window=tuple(cell for cell in sgd if cell.share("escaped") >= HALF),
     )
 
 
-def _same(group: Sequence[Cell], wanted: Cell | None) -> Cell | None:
+def _same(group: Sequence[EscapeCell], wanted: EscapeCell) -> EscapeCell | None:
     """Return the cell of a group at the learning rate and batch size of another cell."""
-    at = (wanted.learning_rate, wanted.batch_size) if wanted else None
-    return next((cell for cell in group if (cell.learning_rate, cell.batch_size) == at), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Dead:
-    """All runs of one optimizer and batch size from the dead start or the live one, over its learning rates."""
-
-    method: str
-    start: str
-    batch_size: int | None
-    escaped: Estimate
-    count: int
-    seeds: int
+    setting = (wanted.learning_rate, wanted.batch_size)
+    return next((cell for cell in group if (cell.learning_rate, cell.batch_size) == setting), None)
 
 
 def dead(record: ComparisonRecord) -> list[Dead]:
     """Return the escapes of the dead unit's test: the dead start first, the positive control from the live start last."""
-    found = cells(record, "dead_relu")
-    keys = list(dict.fromkeys((cell.start, cell.method, cell.batch_size) for cell in found))
-    groups = [(key, [c for c in found if (c.start, c.method, c.batch_size) == key]) for key in keys]
-    rows = [
-        Dead(method, start, size, together, sum(c.counts["escaped"] for c in group), sum(c.seeds for c in group))
-        for (start, method, size), group in groups
-        if (together := pooled(group))
-    ]
-    return sorted(rows, key=lambda row: row.start != "dead")
+    groups: dict[tuple[str, str, int | None], list[EscapeCell]] = {}
+    for cell in cells(record, "dead_relu"):
+        groups.setdefault((cell.start, cell.method, cell.batch_size), []).append(cell)
+    result = []
+    for (start, method, size), group in groups.items():
+        escaped = sum(cell.counts["escaped"] for cell in group)
+        seeds = sum(cell.seeds for cell in group)
+        result.append(Dead(method, start, size, wilson(escaped, seeds), escaped, seeds))
+    return sorted(result, key=lambda row: row.start != "dead")

@@ -1,7 +1,7 @@
-"""The runs that were measured update by update: which arms have them, and how their values are put together.
+"""The runs that were measured update by update: which arms have them, and how the values of several runs are combined.
 
 There are few such runs, so a mean over them stands beside their range, which is no confidence interval. Values of several runs are
-compared at the updates at which all of them were looked at.
+compared at the updates at which all of them were measured.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,10 +14,10 @@ from hpsearch.storage import ArmRecord, ComparisonRecord
 
 REGIMES = 3
 REFERENCE = 32  # the batch size that stands for mini-batches is the one nearest to it, as in the plane of shared paths
-FEW = 3  # updates that runs must have in common, else the run that was looked at most often stands alone
+FEW = 3  # updates that runs must have in common, else the run that was measured most often stands for all
 
 
-class Sized(Protocol):
+class HasBatchSize(Protocol):
     """Whatever belongs to a batch size."""
 
     @property
@@ -25,7 +25,7 @@ class Sized(Protocol):
         """Rows of an update."""
 
 
-Kind = TypeVar("Kind", bound=Sized)
+T = TypeVar("T", bound=HasBatchSize)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,9 @@ class Spread:
 
 def spread(values: Sequence[float]) -> Spread | None:
     """Return the mean and the range of one value a run; None without any."""
-    return Spread(sum(values) / len(values), min(values), max(values), len(values)) if values else None
+    if not values:
+        return None
+    return Spread(sum(values) / len(values), min(values), max(values), len(values))
 
 
 def measured_arms(record: ComparisonRecord, optimizer: str) -> list[ArmRecord]:
@@ -51,39 +53,50 @@ def measured_arms(record: ComparisonRecord, optimizer: str) -> list[ArmRecord]:
 
 def measured_runs(arm: ArmRecord) -> list[Mapping[str, Any]]:
     """Return what was measured of the runs of an arm's fastest winner, in the order of their seeds."""
-    return [arm.fastest.measured[seed] for seed in sorted(arm.fastest.measured)] if arm.fastest else []
+    if arm.fastest is None:
+        return []
+    return [arm.fastest.measured[seed] for seed in sorted(arm.fastest.measured)]
 
 
-def three(record: ComparisonRecord, optimizer: str, found: Sequence[Kind]) -> list[Kind]:
-    """Return what belongs to the three regimes of `times`, as far as they were measured.
+def three_regimes(record: ComparisonRecord, optimizer: str, items: Sequence[T]) -> list[T]:
+    """Return the items of the three regimes of `times`, as far as they were measured.
 
-    Where one of them was not: to the smallest batch size, the one inside nearest to `REFERENCE`, and the largest, as far as there are.
+    Where one of them was not: those of the smallest batch size, the one between nearest to `REFERENCE`, and the largest, as far as there
+    are.
     """
     wanted = regimes(record, optimizer) or ()
-    ordered = sorted(found, key=lambda one: one.batch_size)
-    chosen = [one for one in ordered if one.batch_size in wanted]
-    inner = sorted(ordered[1:-1], key=lambda one: abs(one.batch_size - REFERENCE))[:1]
-    return chosen if len(chosen) == REGIMES else [*ordered[:1], *inner, *ordered[1:][-1:]]
+    ordered = sorted(items, key=lambda item: item.batch_size)
+    chosen = [item for item in ordered if item.batch_size in wanted]
+    if len(chosen) == REGIMES:
+        return chosen
+    between = sorted(ordered[1:-1], key=lambda item: abs(item.batch_size - REFERENCE))
+    return [*ordered[:1], *between[:1], *ordered[1:][-1:]]
 
 
 def by_update(runs: Iterable[Sequence[Mapping[str, Any]]]) -> dict[int, list[Mapping[str, Any]]]:
-    """Return what runs saw at the updates that they share, by update; of runs that share fewer than `FEW`, the one that saw most."""
-    tables = [{int(seen["update"]): seen for seen in run} for run in runs if run]
+    """Return the entries of runs at the updates that they share, by update; of runs that share fewer than `FEW`, those of the longest."""
+    tables = [{int(entry["update"]): entry for entry in run} for run in runs if run]
     if not tables:
         return {}
-    shared = set.intersection(*(set(table) for table in tables))
-    if len(shared) < min(FEW, *(len(table) for table in tables)):
+    shared = set.intersection(*map(set, tables))
+    if len(shared) < min(FEW, *map(len, tables)):
         tables = [max(tables, key=len)]
         shared = set(tables[0])
     return {update: [table[update] for table in tables] for update in sorted(shared)}
 
 
 def at_moment(measured: Mapping[str, Any], topic: str, moment: str) -> Mapping[str, Any] | None:
-    """Return what one run saw of a topic ("noise", "sharpness") at a named moment, None where it did not get there."""
+    """Return a run's entry on a topic ("noise", "sharpness") at a named moment, None where it did not get there."""
     update = measured.get("moments", {}).get(moment)
-    return next((seen for seen in measured.get(topic, []) if seen["update"] == update), None)
+    return next((entry for entry in measured.get(topic, []) if entry["update"] == update), None)
 
 
-def finite_or_infinite(value: float | None) -> float:
+def entries_at(arm: ArmRecord, topic: str, moment: str) -> list[Mapping[str, Any]]:
+    """Return the entries of an arm's runs on a topic at a named moment, of the runs that got there."""
+    entries = [at_moment(run, topic, moment) for run in measured_runs(arm)]
+    return [entry for entry in entries if entry is not None]
+
+
+def or_infinite(value: float | None) -> float:
     """Return a stored number; JSON has no infinity, so that None stands for it."""
     return inf if value is None else float(value)

@@ -14,9 +14,10 @@ from hpsearch.comparison.analysis.measured import (
     Spread,
     at_moment,
     by_update,
-    finite_or_infinite,
+    entries_at,
     measured_arms,
     measured_runs,
+    or_infinite,
     spread,
 )
 from hpsearch.storage import ArmRecord, ComparisonRecord
@@ -26,8 +27,8 @@ ZERO = 1e-9  # of the trace: below it a variance is rounding, as that of all row
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """`count` random batches of one size at one moment of a run, beside theory.
+class BatchGradients:
+    """The gradients of `count` random batches of one size at one moment of a run, beside theory.
 
     `variance` is the mean squared distance of their gradients to the full one; `expected_variance` tr(Σ)/B·(n - B)/(n - 1), drawn
     without replacement, and `unlimited_variance` tr(Σ)/B, with it (None where the trace is not known). `cosine_low` and `cosine_high`
@@ -70,7 +71,7 @@ class ScaleCurve:
 
 
 @dataclass(frozen=True, slots=True)
-class Variability:
+class ArmVariability:
     """How the loss on fixed rows moved after the target, from one update or one pass over the rows (`unit`) to the next.
 
     `rising` is the share of steps that raised it, `deviation` the standard deviation of Δ log L, `total_variation` Σ|ΔL| by the fall
@@ -84,9 +85,14 @@ class Variability:
     total_variation: Spread | None
     steps: int
 
+    def measure(self, name: str) -> Spread | None:
+        """Return "rising", "deviation" or "total_variation"."""
+        value: Spread | None = getattr(self, name)
+        return value
+
 
 @dataclass(frozen=True, slots=True)
-class Path:
+class ArmPath:
     """How far weights went up to a moment (`distance`), along which `length`, and their ratio `efficiency`: 1 is a straight line."""
 
     batch_size: int
@@ -95,10 +101,15 @@ class Path:
     length: Spread
     efficiency: Spread
 
+    def measure(self, name: str) -> Spread:
+        """Return "distance", "length" or "efficiency"."""
+        value: Spread = getattr(self, name)
+        return value
+
 
 @dataclass(frozen=True, slots=True)
 class TwoBatch:
-    """The noise scale at a moment as batches of two sizes tell it, and the exact one; infinite where |G|² is not told from 0."""
+    """The noise scale at a moment as batches of two sizes estimate it, and the exact one; infinite where |G|² is not above 0."""
 
     moment: str
     small: int
@@ -107,137 +118,174 @@ class TwoBatch:
     exact: float
 
 
-def two_batch(record: ComparisonRecord, optimizer: str) -> list[TwoBatch]:
-    """Return the two-batch estimates, by moment, of the first measured run of the arm on which batches were drawn (`drawn_from`)."""
-    chosen = drawn_from(record, optimizer)
-    arm = next((arm for arm in measured_arms(record, optimizer) if arm.batch_size == chosen), None)
-    run = next((run for run in measured_runs(arm) if run.get("two_batch")), None) if arm else None
-    found = (
-        [(moment, run["two_batch"].get(moment), at_moment(run, "noise", moment)) for moment in MOMENTS] if run else []
-    )
-    return [
-        TwoBatch(
-            moment, told["small"], told["large"], finite_or_infinite(told["scale"]), finite_or_infinite(look["scale"])
-        )
-        for moment, told, look in found
-        if told and look
-    ]
+# ---- batches drawn at the moments of a run
+
+
+def _arms_with_batches(record: ComparisonRecord, optimizer: str) -> list[ArmRecord]:
+    return [arm for arm in measured_arms(record, optimizer) if _stored_batches(arm)]
+
+
+def _stored_batches(arm: ArmRecord) -> Mapping[str, Any]:
+    """Return the batches by moment of the first run of an arm that has some."""
+    for run in measured_runs(arm):
+        batches: Mapping[str, Any] = run.get("batches", {})
+        if any(batches.values()):
+            return batches
+    return {}
+
+
+def _source(record: ComparisonRecord, optimizer: str) -> ArmRecord | None:
+    """Return the arm on whose run batches of all sizes were drawn: of several the middle one."""
+    arms = _arms_with_batches(record, optimizer)
+    return arms[len(arms) // 2] if arms else None
 
 
 def drawn_from(record: ComparisonRecord, optimizer: str) -> int | None:
-    """Return the batch size of the arm on whose run batches of all sizes were drawn: the middle one of those; None if there is none."""
-    having = [arm.batch_size for arm in measured_arms(record, optimizer) if _with_batches(arm)]
-    return having[len(having) // 2] if having else None
+    """Return the batch size of the arm on whose run batches of all sizes were drawn, None if there is none."""
+    arm = _source(record, optimizer)
+    return arm.batch_size if arm else None
 
 
-def _with_batches(arm: ArmRecord) -> Mapping[str, Any]:
-    found: list[Mapping[str, Any]] = [
-        run["batches"] for run in measured_runs(arm) if any(run.get("batches", {}).values())
-    ]
-    return found[0] if found else {}
-
-
-def batches(record: ComparisonRecord, optimizer: str) -> list[Drawn]:
+def batch_gradients(record: ComparisonRecord, optimizer: str) -> list[BatchGradients]:
     """Return batches of all sizes, by moment and size: of the first measured run of the arm that has them (`drawn_from`)."""
-    chosen = drawn_from(record, optimizer)
-    arm = next((arm for arm in measured_arms(record, optimizer) if arm.batch_size == chosen), None)
-    found = _with_batches(arm) if arm else {}
-    return [drawn for moment in MOMENTS if moment in found for drawn in _at(moment, found[moment], record.rows)]
+    arm = _source(record, optimizer)
+    if arm is None:
+        return []
+    stored = _stored_batches(arm)
+    result = []
+    for moment in MOMENTS:
+        result += _at_moment(moment, stored.get(moment, []), record.rows)
+    return result
 
 
-def _at(moment: str, rows: Sequence[Mapping[str, Any]], count: int) -> list[Drawn]:
-    ordered = sorted(rows, key=lambda row: row["batch_size"])
-    trace = next((_trace(row, count) for row in ordered if row["batch_size"] < count), None)
-    return [_drawn(moment, row, trace) for row in ordered]
+def _at_moment(moment: str, entries: Sequence[Mapping[str, Any]], rows: int) -> list[BatchGradients]:
+    ordered = sorted(entries, key=lambda entry: entry["batch_size"])
+    below_full = [entry for entry in ordered if entry["batch_size"] < rows]
+    trace = _trace(below_full[0], rows) if below_full else None
+    return [_batch_gradients(moment, entry, trace) for entry in ordered]
 
 
-def _trace(row: Mapping[str, Any], count: int) -> float:
-    size = int(row["batch_size"])
-    return float(row["expected_variance"]) * size * (count - 1) / (count - size)
+def _trace(entry: Mapping[str, Any], rows: int) -> float:
+    """Return tr(Σ), from the expected variance tr(Σ)/B·(n - B)/(n - 1) of a batch size."""
+    size = int(entry["batch_size"])
+    return float(entry["expected_variance"]) * size * (rows - 1) / (rows - size)
 
 
-def _drawn(moment: str, row: Mapping[str, Any], trace: float | None) -> Drawn:
-    size = int(row["batch_size"])
-    return Drawn(
+def _batch_gradients(moment: str, entry: Mapping[str, Any], trace: float | None) -> BatchGradients:
+    size = int(entry["batch_size"])
+    return BatchGradients(
         moment,
         size,
-        variance=finite_or_infinite(row["variance"]),
-        expected_variance=float(row["expected_variance"]),
+        variance=or_infinite(entry["variance"]),
+        expected_variance=float(entry["expected_variance"]),
         unlimited_variance=None if trace is None else trace / size,
-        cosine=float(row["cosine"]),
-        cosine_low=float(row["cosine_low"]),
-        cosine_high=float(row["cosine_high"]),
-        expected_cosine=float(row["expected_cosine"]),
-        count=int(row["count"]),
+        cosine=float(entry["cosine"]),
+        cosine_low=float(entry["cosine_low"]),
+        cosine_high=float(entry["cosine_high"]),
+        expected_cosine=float(entry["expected_cosine"]),
+        count=int(entry["count"]),
     )
 
 
+def two_batch(record: ComparisonRecord, optimizer: str) -> list[TwoBatch]:
+    """Return the two-batch estimates, by moment, of the first measured run of the arm on which batches were drawn (`drawn_from`).
+
+    McCandlish et al. 2018, appendix A.1.
+    """
+    arm = _source(record, optimizer)
+    runs = [run for run in measured_runs(arm) if run.get("two_batch")] if arm else []
+    result = []
+    for run in runs[:1]:
+        for moment in MOMENTS:
+            estimate = run["two_batch"].get(moment)
+            exact = at_moment(run, "noise", moment)
+            if estimate and exact:
+                sizes = (estimate["small"], estimate["large"])
+                result.append(TwoBatch(moment, *sizes, or_infinite(estimate["scale"]), or_infinite(exact["scale"])))
+    return result
+
+
+# ---- the noise scale over a run
+
+
 def scale_curves(record: ComparisonRecord, optimizer: str) -> list[ScaleCurve]:
-    """Return the noise scale of each measured arm, smallest batch size first; an arm without any look is left out."""
-    return [curve for arm in measured_arms(record, optimizer) if (curve := _curve(arm)).points]
+    """Return the noise scale of each measured arm, smallest batch size first; an arm without a measurement of it is left out."""
+    curves = [_curve(arm) for arm in measured_arms(record, optimizer)]
+    return [curve for curve in curves if curve.points]
 
 
 def _curve(arm: ArmRecord) -> ScaleCurve:
-    runs = measured_runs(arm)
-    seen = by_update([[look for look in run.get("noise", []) if _usable(look)] for run in runs])
-    points = tuple(ScaleAt(update, _loss(looks), _pooled(looks)) for update, looks in seen.items())
-    named = {
-        moment: [look for run in runs if (look := at_moment(run, "noise", moment)) and _usable(look)]
-        for moment in MOMENTS
-    }
-    return ScaleCurve(arm.batch_size, points, {moment: _pooled(looks) for moment, looks in named.items() if looks})
+    runs = by_update([_usable(run.get("noise", [])) for run in measured_runs(arm)])
+    at_moments = {moment: _usable(entries_at(arm, "noise", moment)) for moment in MOMENTS}
+    return ScaleCurve(
+        batch_size=arm.batch_size,
+        points=tuple(ScaleAt(update, _mean_loss(entries), _pooled(entries)) for update, entries in runs.items()),
+        moments={moment: _pooled(entries) for moment, entries in at_moments.items() if entries},
+    )
 
 
-def _usable(look: Mapping[str, Any]) -> bool:
-    return look.get("trace") is not None and look.get("squared_norm") is not None
+def _usable(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [entry for entry in entries if None not in (entry.get("trace"), entry.get("squared_norm"))]
 
 
-def _loss(looks: Sequence[Mapping[str, Any]]) -> float | None:
-    losses = [float(look["loss"]) for look in looks if look.get("loss") is not None]
+def _mean_loss(entries: Sequence[Mapping[str, Any]]) -> float | None:
+    losses = [float(entry["loss"]) for entry in entries if entry.get("loss") is not None]
     return sum(losses) / len(losses) if losses else None
 
 
-def _pooled(looks: Sequence[Mapping[str, Any]]) -> Spread:
-    """Return the ratio of the means, and the range of the runs' own ratios."""
-    own = [_ratio(look["trace"], look["squared_norm"]) for look in looks]
-    pooled = _ratio(sum(look["trace"] for look in looks), sum(look["squared_norm"] for look in looks))
-    return Spread(pooled, min(own), max(own), len(own))
+def _pooled(entries: Sequence[Mapping[str, Any]]) -> Spread:
+    """Return the ratio of the means (McCandlish et al. 2018, appendix A.1), and the range of the runs' own ratios."""
+    own = [_ratio(entry["trace"], entry["squared_norm"]) for entry in entries]
+    trace = sum(entry["trace"] for entry in entries)
+    squared_norm = sum(entry["squared_norm"] for entry in entries)
+    return Spread(_ratio(trace, squared_norm), min(own), max(own), len(own))
 
 
 def _ratio(trace: float, squared_norm: float) -> float:
     return trace / squared_norm if squared_norm > 0 else inf
 
 
-def variabilities(record: ComparisonRecord, optimizer: str) -> list[Variability]:
+# ---- variability and path
+
+
+def variabilities(record: ComparisonRecord, optimizer: str) -> list[ArmVariability]:
     """Return the variability after the target of each measured arm, per update and per pass ("epochs"), smallest batch size first."""
-    found = [_variability(arm, unit) for arm in measured_arms(record, optimizer) for unit in ("updates", "epochs")]
-    return [one for one in found if one.steps]
+    result = []
+    for arm in measured_arms(record, optimizer):
+        result += [_variability(arm, unit) for unit in ("updates", "epochs")]
+    return [variability for variability in result if variability.steps]
 
 
-def _variability(arm: ArmRecord, unit: str) -> Variability:
-    seen = [run["variability"][unit] for run in measured_runs(arm) if unit in run.get("variability", {})]
-    return Variability(
+def _variability(arm: ArmRecord, unit: str) -> ArmVariability:
+    entries = [run.get("variability", {}).get(unit) for run in measured_runs(arm)]
+    known = [entry for entry in entries if entry is not None]
+    return ArmVariability(
         arm.batch_size,
         unit,
-        rising=spread([float(one["rising"]) for one in seen]),
-        deviation=spread([float(one["deviation"]) for one in seen if one["deviation"] is not None]),
-        total_variation=spread([finite_or_infinite(one["total_variation"]) for one in seen]),
-        steps=max((int(one["count"]) for one in seen), default=0),
+        rising=spread([float(entry["rising"]) for entry in known]),
+        deviation=spread([float(entry["deviation"]) for entry in known if entry["deviation"] is not None]),
+        total_variation=spread([or_infinite(entry["total_variation"]) for entry in known]),
+        steps=max((int(entry["count"]) for entry in known), default=0),
     )
 
 
-def paths(record: ComparisonRecord, optimizer: str) -> list[Path]:
-    """Return how straight and how far each measured arm's runs went, up to the target and up to the end."""
-    found = [_path(arm, moment) for arm in measured_arms(record, optimizer) for moment in ("target", "end")]
-    return [path for path in found if path is not None]
+def paths(record: ComparisonRecord, optimizer: str) -> list[ArmPath]:
+    """Return how direct and how long each measured arm's paths were, up to the target and up to the end."""
+    result = []
+    for arm in measured_arms(record, optimizer):
+        result += [_path(arm, moment) for moment in ("target", "end")]
+    return [path for path in result if path is not None]
 
 
-def _path(arm: ArmRecord, moment: str) -> Path | None:
-    seen = [run["path"][moment] for run in measured_runs(arm) if moment in run.get("path", {})]
-    whole = [one for one in seen if all(one.get(name) is not None for name in ("distance", "length", "efficiency"))]
-    distance, length, efficiency = (
-        spread([float(one[n]) for one in whole]) for n in ("distance", "length", "efficiency")
-    )
+def _path(arm: ArmRecord, moment: str) -> ArmPath | None:
+    names = ("distance", "length", "efficiency")
+    entries = [run.get("path", {}).get(moment, {}) for run in measured_runs(arm)]
+    complete = [entry for entry in entries if all(entry.get(name) is not None for name in names)]
+    distance, length, efficiency = (_spread_of(complete, name) for name in names)
     if distance is None or length is None or efficiency is None:
         return None
-    return Path(arm.batch_size, moment, distance, length, efficiency)
+    return ArmPath(arm.batch_size, moment, distance, length, efficiency)
+
+
+def _spread_of(entries: Sequence[Mapping[str, Any]], name: str) -> Spread | None:
+    return spread([float(entry[name]) for entry in entries])

@@ -1,7 +1,7 @@
 """How good the networks of each batch size become, at equal epochs, at equal updates, and at an equal training loss.
 
 Equal epochs favour small batches and equal updates large ones (Shallue et al. 2019, §4.8, fig 11), so the sign of "small batches
-generalise better" may be the budget's; at one training loss "trained less" is kept apart from "generalises better" (Keskar et al.
+generalise better" may depend on the budget; at one training loss "trained less" is kept apart from "generalises better" (Keskar et al.
 2016). Runs of one seed are compared in pairs, with the mini-batch whose size is nearest to 32.
 """
 
@@ -9,22 +9,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, log2
 
-from hpsearch.comparison.analysis.curves import worst
+from hpsearch.comparison.analysis.curves import worst_metric
 from hpsearch.comparison.analysis.times import ended, learning_rate, times
 from hpsearch.statistics import Estimate
-from hpsearch.statistics.comparing import (
-    holm,
-    paired_difference,
-    probability_of_improvement,
-    sign_flip_p,
-)
-from hpsearch.statistics.quality import best_within, gap_at_loss, matched_level, saturated
-from hpsearch.statistics.targets import median_estimate
+from hpsearch.statistics.estimates import median_estimate
+from hpsearch.statistics.learning_curves import best_within, gap_at_loss, matched_level, saturated
+from hpsearch.statistics.paired import holm, paired_difference, probability_of_improvement, sign_flip_p
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 
 REFERENCE = 32
+ROUNDING = 1e-9  # relative, of a number of updates
 BUDGETS = ("short", "full", "updates")
 PARTS = ("training", "validation", "test")
+
+Runs = list[tuple[ArmRecord, list[TrialRecord]]]  # the ended runs of each arm's best winner
+BySeed = Mapping[int, float]  # a metric by seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +68,6 @@ class ArmQuality:
     level: float | None
 
 
-def limits(record: ComparisonRecord) -> dict[str, Limit]:
-    """Return the budgets that all arms have: twice the epochs of the arm that reached the target in the fewest, all epochs, all updates.
-
-    All means as many as the arm with the least of them had. There is no short one where no median run reached the target.
-    """
-    lasts = [(arm, max(run.history.update[-1] for run in runs if run.history)) for arm, runs in _arms(record)]
-    if not lasts:
-        return {}
-    epochs = min(last * arm.batch_size / record.rows for arm, last in lasts)
-    short = 2 * min((arm.costs["epochs"].median.value for arm in times(record)), default=inf)
-    found = {"short": Limit(epochs=short)} if short < epochs else {}
-    return found | {"full": Limit(epochs=epochs), "updates": Limit(updates=min(last for _, last in lasts))}
-
-
 def quality(record: ComparisonRecord) -> list[ArmQuality]:
     """Return the arms whose best winner was trained again, in the record's order.
 
@@ -90,29 +75,23 @@ def quality(record: ComparisonRecord) -> list[ArmQuality]:
     """
     if record.settings.get("compare", {}).get("train_until") == "target":
         return []
-    arms, budgets = _arms(record), limits(record)
-    level = matched_level([run.history.training_loss for _, runs in arms for run in runs if run.history])
-    values = {
-        (arm.optimizer, arm.batch_size, name): _within(record, arm, runs, limit)
-        for arm, runs in arms
-        for name, limit in budgets.items()
-    }
-    compared = _compared(values, budgets, record.direction == "maximize")
-    return [
-        _quality(record, arm, runs, {name: compared[_key(arm, name)] for name in budgets}, level) for arm, runs in arms
-    ]
+    runs = _runs_of_arms(record)
+    compared = {budget: _compared(record, runs, limit) for budget, limit in limits(record).items()}
+    level = _matched_level(runs)
+    result = []
+    for index, (arm, own) in enumerate(runs):
+        within = {budget: columns[index] for budget, columns in compared.items()}
+        result.append(_quality(arm, own, reference(_sizes(runs, arm.optimizer)), within, level))
+    return result
 
 
-Key = tuple[str, int, str]  # optimizer, batch size, budget
-
-
-def _key(arm: ArmRecord, budget: str) -> Key:
-    return arm.optimizer, arm.batch_size, budget
-
-
-def _arms(record: ComparisonRecord) -> list[tuple[ArmRecord, list[TrialRecord]]]:
+def _runs_of_arms(record: ComparisonRecord) -> Runs:
     found = [(arm, ended(arm.best.runs)) for arm in record.arms if arm.best]
     return [(arm, runs) for arm, runs in found if runs]
+
+
+def _sizes(runs: Runs, optimizer: str) -> list[int]:
+    return [arm.batch_size for arm, _ in runs if arm.optimizer == optimizer]
 
 
 def reference(sizes: Sequence[int]) -> int:
@@ -120,75 +99,118 @@ def reference(sizes: Sequence[int]) -> int:
     return min(sizes, key=lambda size: abs(log2(size / REFERENCE)))
 
 
-def _within(record: ComparisonRecord, arm: ArmRecord, runs: Sequence[TrialRecord], limit: Limit) -> dict[int, float]:
-    """Return each seed's best metric within a budget; one that was not evaluated in it, or only diverged, has the worst."""
-    most = min(limit.updates, limit.epochs * record.rows / arm.batch_size * (1 + 1e-9))
+def limits(record: ComparisonRecord) -> dict[str, Limit]:
+    """Return the budgets that all arms have: twice the epochs of the arm that reached the target in the fewest, all epochs, all updates.
+
+    All means as many as the arm with the least of them had. There is no short one where no median run reached the target.
+    """
+    lasts = [(arm, max(run.history.update[-1] for run in runs if run.history)) for arm, runs in _runs_of_arms(record)]
+    if not lasts:
+        return {}
+    epochs = min(last * arm.batch_size / record.rows for arm, last in lasts)
+    budgets = {"full": Limit(epochs=epochs), "updates": Limit(updates=min(last for _, last in lasts))}
+    short = 2 * min((arm.costs["epochs"].median.value for arm in times(record)), default=inf)
+    if short < epochs:
+        return {"short": Limit(epochs=short), **budgets}
+    return budgets
+
+
+# ---- the metric within a budget
+
+
+def _compared(record: ComparisonRecord, runs: Runs, limit: Limit) -> list[Within]:
+    """Return every arm's metric within a budget, compared with the reference of its optimizer."""
     maximize = record.direction == "maximize"
-    best = {r.number: best_within(r.history.update, r.history.metric, most, maximize) for r in runs if r.history}
-    return {seed: worst(record) if value is None else value for seed, value in best.items()}
+    values = [(arm, _best_by_seed(record, arm, own, limit)) for arm, own in runs]
+    compared: dict[tuple[str, int], Within] = {}
+    for optimizer in dict.fromkeys(arm.optimizer for arm, _ in runs):
+        by_size = {arm.batch_size: seeds for arm, seeds in values if arm.optimizer == optimizer}
+        for size, within in _compare_sizes(by_size, maximize).items():
+            compared[optimizer, size] = within
+    return [compared[arm.optimizer, arm.batch_size] for arm, _ in runs]
 
 
-def _compared(
-    values: Mapping[Key, dict[int, float]], budgets: Mapping[str, Limit], maximize: bool
-) -> dict[Key, Within]:
-    """Return every arm's values in every budget, compared with the reference of its optimizer."""
-    found: dict[Key, Within] = {}
-    for optimizer in dict.fromkeys(key[0] for key in values):
-        for budget in budgets:
-            group = {
-                size: seeds for (name, size, which), seeds in values.items() if (name, which) == (optimizer, budget)
-            }
-            found |= {(optimizer, size, budget): within for size, within in _group(group, maximize).items()}
-    return found
+def _best_by_seed(record: ComparisonRecord, arm: ArmRecord, runs: Sequence[TrialRecord], limit: Limit) -> BySeed:
+    """Return each seed's best metric within a budget; one that was not evaluated in it, or only diverged, has the worst."""
+    most = min(limit.updates, limit.epochs * record.rows / arm.batch_size * (1 + ROUNDING))
+    values = {}
+    for run in runs:
+        if run.history:
+            best = best_within(run.history.update, run.history.metric, most, record.direction == "maximize")
+            values[run.number] = worst_metric(record) if best is None else best
+    return values
 
 
-def _group(values: Mapping[int, dict[int, float]], maximize: bool) -> dict[int, Within]:
-    base = values[reference(list(values))]
-    pairs = {size: _pairs(seeds, base) for size, seeds in values.items() if seeds is not base}
-    usable = {
-        size: pair for size, pair in pairs.items() if len(pair[0]) > 1 and all(map(isfinite, [*pair[0], *pair[1]]))
-    }
-    ps = dict(zip(usable, holm([sign_flip_p(*pair) for pair in usable.values()]), strict=True)) if usable else {}
-    return {
-        size: Within(
-            median_estimate(list(seeds.values())),
-            paired_difference(*usable[size]) if size in usable else None,
-            float(ps[size]) if size in usable else None,
-            _better(*usable[size], maximize) if size in usable else None,
-        )
-        for size, seeds in values.items()
-    }
+def _compare_sizes(values: Mapping[int, BySeed], maximize: bool) -> dict[int, Within]:
+    """Compare each batch size of one optimizer with the reference."""
+    base = reference(list(values))
+    pairs = {size: _pairs(seeds, values[base]) for size, seeds in values.items() if size != base}
+    usable = {size: pair for size, pair in pairs.items() if _usable(*pair)}
+    p_values = dict(zip(usable, holm([sign_flip_p(*pair) for pair in usable.values()]), strict=True)) if usable else {}
+    result = {}
+    for size, seeds in values.items():
+        metric = median_estimate(list(seeds.values()))
+        result[size] = Within(metric, None, None, None)
+        if size in usable:
+            ours, theirs = usable[size]
+            difference = paired_difference(ours, theirs)
+            result[size] = Within(metric, difference, float(p_values[size]), _better(ours, theirs, maximize))
+    return result
 
 
-def _better(ours: list[float], theirs: list[float], maximize: bool) -> Estimate:
-    """Return the probability that a run is better than its pair; ties count half."""
-    return probability_of_improvement(theirs, ours) if maximize else probability_of_improvement(ours, theirs)
-
-
-def _pairs(a: Mapping[int, float], b: Mapping[int, float]) -> tuple[list[float], list[float]]:
+def _pairs(a: BySeed, b: BySeed) -> tuple[list[float], list[float]]:
+    """Return the values of the seeds that both have."""
     common = sorted(a.keys() & b.keys())
     return [a[seed] for seed in common], [b[seed] for seed in common]
 
 
+def _usable(ours: list[float], theirs: list[float]) -> bool:
+    return len(ours) > 1 and all(map(isfinite, [*ours, *theirs]))
+
+
+def _better(ours: list[float], theirs: list[float], maximize: bool) -> Estimate:
+    """Return the probability that a run is better than its pair; ties count half."""
+    if maximize:
+        return probability_of_improvement(theirs, ours)
+    return probability_of_improvement(ours, theirs)
+
+
+# ---- the ends of the runs
+
+
 def _quality(
-    record: ComparisonRecord, arm: ArmRecord, runs: list[TrialRecord], within: Mapping[str, Within], level: float | None
+    arm: ArmRecord, runs: list[TrialRecord], reference_size: int, within: Mapping[str, Within], level: float | None
 ) -> ArmQuality:
     assert arm.best is not None, "arms without a best winner were left out"
     histories = [run.history for run in runs if run.history]
-    known = [] if level is None else [gap_at_loss(h.training_loss, h.validation_loss, level) for h in histories]
-    gaps = [gap for gap in known if gap is not None and isfinite(gap)]
     return ArmQuality(
         optimizer=arm.optimizer,
         batch_size=arm.batch_size,
         learning_rate=learning_rate(arm, arm.best.params),
         runs=len(runs),
-        reference=reference([other.batch_size for other, _ in _arms(record) if other.optimizer == arm.optimizer]),
+        reference=reference_size,
         saturated=sum(saturated(h.update, h.validation_loss) for h in histories) / len(histories),
         scores=_scores(runs),
         within=within,
-        gap=median_estimate(gaps) if gaps else None,
+        gap=None if level is None else _gap(runs, level),
         level=level,
     )
+
+
+def _matched_level(runs: Runs) -> float | None:
+    """Return the training loss that all runs of all arms reach."""
+    losses: list[Sequence[float]] = []
+    for _, own in runs:
+        losses += [run.history.training_loss for run in own if run.history]
+    return matched_level(losses)
+
+
+def _gap(runs: Sequence[TrialRecord], level: float) -> Estimate | None:
+    """Return the median validation loss less training loss where runs reach a training loss."""
+    histories = [run.history for run in runs if run.history]
+    gaps = [gap_at_loss(history.training_loss, history.validation_loss, level) for history in histories]
+    known = [gap for gap in gaps if gap is not None and isfinite(gap)]
+    return median_estimate(known) if known else None
 
 
 def _scores(runs: Sequence[TrialRecord]) -> dict[str, Estimate]:

@@ -8,16 +8,34 @@ the warm-up cost nothing.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import inf, isfinite
+from math import inf, isfinite, log2
 from statistics import median
 
+import numpy as np
+
 from hpsearch.statistics import Estimate
+from hpsearch.statistics.estimates import median_estimate
+from hpsearch.statistics.learning_curves import resolution, step_seconds
 from hpsearch.statistics.scaling import Hyperbola, fit_hyperbola
-from hpsearch.statistics.targets import median_estimate, resolution, step_seconds
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord, WinnerRecord
 
 UNITS = ("steps", "epochs", "seconds")
 ENOUGH = 3  # seeds, below which nothing is concluded
+
+# Batch size -> S(1) / S(B), updates to a validation error of 3 % on MNIST; 784-1024-1024-1024-10, plain SGD, learning rate tuned at each
+# batch size. Shallue et al. (JMLR 20(112), 2019), figure 3, top left, digitised: within about 4 %.
+SHALLUE_MNIST: Mapping[int, float] = {
+    1: 1.0,
+    16: 13.5,
+    64: 47.0,
+    128: 84.0,
+    256: 134.0,
+    512: 168.0,
+    1024: 195.0,
+    4096: 226.0,
+    16384: 244.0,
+    55000: 246.0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +49,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class ArmTimes:
-    """One arm's way to the target. `costs` are by unit (`UNITS`); there are no seconds where no update was timed.
+    """How soon one arm reached the target. `costs` are by unit (`UNITS`); there are no seconds where no update was timed.
 
     `seeds` number the runs that ended, `resolution` is the coarsest gap before a reaching evaluation as a share of its updates.
     """
@@ -49,9 +67,18 @@ class ArmTimes:
         """Runs that ended."""
         return len(self.seeds)
 
+    def by_seed(self, unit: str) -> dict[int, float]:
+        """Return the cost of each seed in a unit."""
+        return dict(zip(self.seeds, self.costs[unit].values, strict=True))
+
+
+def optimizers(record: ComparisonRecord) -> list[str]:
+    """Return the optimizers that were compared, plain SGD first."""
+    return sorted(dict.fromkeys(arm.optimizer for arm in record.arms), key=lambda name: name != "sgd")
+
 
 def winner_of(arm: ArmRecord) -> WinnerRecord | None:
-    """Return the winner that the way to the target is told of: the fastest, or the best where no tuning trial reached it."""
+    """Return the winner whose runs are timed: the fastest, or the best where no tuning trial reached the target."""
     return arm.fastest or arm.best
 
 
@@ -68,18 +95,21 @@ def learning_rate(arm: ArmRecord, params: Mapping[str, object]) -> float | None:
 
 def times(record: ComparisonRecord) -> list[ArmTimes]:
     """Return the arms whose winner was trained again, in the record's order; none while there is no target."""
-    found = [_times(record, arm, winner) for arm in record.arms if (winner := winner_of(arm))]
-    return [arm for arm in found if arm is not None]
+    result = [_times(record, arm) for arm in record.arms]
+    return [arm for arm in result if arm is not None]
 
 
-def _times(record: ComparisonRecord, arm: ArmRecord, winner: WinnerRecord) -> ArmTimes | None:
+def _times(record: ComparisonRecord, arm: ArmRecord) -> ArmTimes | None:
+    winner = winner_of(arm)
+    if winner is None or record.target is None:
+        return None
     runs = ended(winner.runs)
     cap = max((run.history.update[-1] for run in [*arm.trials, *runs] if run.history), default=0)
-    if record.target is None or not runs or not cap:
+    if not runs or not cap:
         return None
     steps = [record.passed(run) for run in runs]
     scales = {"steps": 1.0, "epochs": arm.batch_size / record.rows, "seconds": seconds_per_update(runs)}
-    gaps = [resolution(r.history.update, step) for r, step in zip(runs, steps, strict=True) if r.history and step < inf]
+    gaps = [gap for gap in map(_resolution, runs, steps) if gap is not None]
     return ArmTimes(
         optimizer=arm.optimizer,
         batch_size=arm.batch_size,
@@ -91,16 +121,23 @@ def _times(record: ComparisonRecord, arm: ArmRecord, winner: WinnerRecord) -> Ar
     )
 
 
+def _resolution(run: TrialRecord, step: float) -> float | None:
+    """Return how coarsely a run's reaching update is known, None where it reached nothing."""
+    if run.history is None or step == inf:
+        return None
+    return resolution(run.history.update, step)
+
+
 def _cost(steps: Sequence[float], scale: float, cap: int) -> Cost:
     """Return a cost in a unit that is so many times a step: the interval's ends are order statistics, so they scale with it."""
-    known = _median(tuple(steps))
-    scaled = Estimate(known.value * scale, known.low * scale, known.high * scale)
+    in_steps = _median(tuple(steps))
+    scaled = Estimate(in_steps.value * scale, in_steps.low * scale, in_steps.high * scale)
     return Cost(tuple(step * scale for step in steps), scaled, cap * scale)
 
 
 @lru_cache(maxsize=1024)
 def _median(steps: tuple[float, ...]) -> Estimate:
-    """Return the median of the seeds, kept as the fit is."""
+    """Return the median of the seeds, cached as the fit is."""
     return median_estimate(steps)
 
 
@@ -113,19 +150,25 @@ def seconds_per_update(runs: Sequence[TrialRecord]) -> float | None:
 def scaling(record: ComparisonRecord, optimizer: str) -> Hyperbola | None:
     """Return the fit of updates against batch size over the seeds that all of the optimizer's arms have, or None where it needs more.
 
-    It needs three batch sizes whose median run reached the target, and a seed in common.
+    It needs three batch sizes whose median run reached the target, and a seed in common. McCandlish et al. 2018, eq 2.11.
     """
     arms = [arm for arm in times(record) if arm.optimizer == optimizer]
-    common = sorted(set.intersection(*(set(arm.seeds) for arm in arms))) if arms else []
+    if not arms:
+        return None
+    common = sorted(set.intersection(*(set(arm.seeds) for arm in arms)))
     if not common:
         return None
-    steps = [dict(zip(arm.seeds, arm.costs["steps"].values, strict=True)) for arm in arms]
-    return _fit(tuple(arm.batch_size for arm in arms), tuple(tuple(row[seed] for seed in common) for row in steps))
+    return _fit(tuple(arm.batch_size for arm in arms), tuple(_steps_of(arm, common) for arm in arms))
+
+
+def _steps_of(arm: ArmTimes, seeds: Sequence[int]) -> tuple[float, ...]:
+    steps = arm.by_seed("steps")
+    return tuple(steps[seed] for seed in seeds)
 
 
 @lru_cache(maxsize=64)
 def _fit(batch_sizes: tuple[int, ...], steps: tuple[tuple[float, ...], ...]) -> Hyperbola | None:
-    """Return the fit, kept: figures, readings and verdicts of one report all ask for it."""
+    """Return the fit, cached: figures, readings and verdicts of one report all ask for it."""
     return fit_hyperbola(batch_sizes, steps)
 
 
@@ -147,6 +190,9 @@ def _seconds(arm: ArmTimes) -> float:
     return arm.costs["seconds"].median.value if "seconds" in arm.costs else inf
 
 
-def optimizers(record: ComparisonRecord) -> list[str]:
-    """Return the optimizers that were compared, plain SGD first."""
-    return sorted(dict.fromkeys(arm.optimizer for arm in record.arms), key=lambda name: name != "sgd")
+def shallue_steps(batch_size: int, steps: float) -> dict[int, float]:
+    """Return Shallue's curve scaled so that it passes through so many steps at a batch size (between theirs, straight in logarithms)."""
+    sizes = [log2(size) for size in SHALLUE_MNIST]
+    speeds = [log2(speed) for speed in SHALLUE_MNIST.values()]
+    here = float(np.interp(log2(batch_size), sizes, speeds))
+    return {size: steps * float(2.0**here) / speed for size, speed in SHALLUE_MNIST.items()}

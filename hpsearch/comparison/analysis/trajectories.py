@@ -1,22 +1,28 @@
-"""Where runs of several batch sizes went, on one plane through their paths, and what lies on the straight line between their ends.
+"""Paths as the storage has them: of runs of several batch sizes in one plane, the barriers between their ends, the textbook's model.
 
 The plane is that of the two principal components of all paths together (Li et al. 2018, arXiv:1712.09913, §7); the barrier is what the loss
-on the line exceeds the line between its ends by (Goodfellow et al. 2015, arXiv:1412.6544).
+on the straight line between two ends exceeds the line between their losses by (Goodfellow et al. 2015, arXiv:1412.6544). The textbook's
+model has two weights, so that its loss can be drawn exactly (`hpsearch.comparison.measurements.textbook`).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import hypot, inf
+from itertools import pairwise
+from math import dist, isfinite
 from typing import Any
 
+from hpsearch.comparison.analysis.measured import or_infinite
 from hpsearch.storage import ComparisonRecord
 
 SMALL = 0.1  # of the higher end: a barrier below it is called none
 
 
+# ---- runs in one plane
+
+
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """One run on the plane: where it was (`x`, `y`) after which `updates`."""
+    """One run in the plane: where it was (`x`, `y`) after which `updates`."""
 
     batch_size: int
     updates: tuple[int, ...]
@@ -25,14 +31,14 @@ class Trajectory:
 
     @property
     def distance(self) -> float:
-        """How far the end lies from the start, on the plane."""
-        return hypot(self.x[-1] - self.x[0], self.y[-1] - self.y[0])
+        """How far the end lies from the start, in the plane."""
+        points = list(zip(self.x, self.y, strict=True))
+        return dist(points[0], points[-1])
 
     @property
     def length(self) -> float:
-        """How long the path is on the plane, between the updates that were kept."""
-        steps = zip(self.x, self.x[1:], self.y, self.y[1:], strict=False)
-        return sum(hypot(b - a, d - c) for a, b, c, d in steps)
+        """How long the path is in the plane, between the updates at which it was recorded."""
+        return sum(dist(a, b) for a, b in pairwise(zip(self.x, self.y, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ class SharedPlane:
 
 @dataclass(frozen=True, slots=True)
 class BarrierBetween:
-    """The loss at `alphas` of the way from the end of one batch size's run to that of another; `height` of the barrier."""
+    """The loss at `alphas` of the line from the end of one batch size's run to that of another; `height` of the barrier."""
 
     batch_sizes: tuple[int, int]
     height: float
@@ -68,35 +74,115 @@ def shared_plane(record: ComparisonRecord, optimizer: str) -> SharedPlane | None
         return None
     first, second = plane["shares"]
     return SharedPlane(
-        (float(first), float(second)),
-        tuple(plane["x"]),
-        tuple(plane["y"]),
-        tuple(tuple(_number(loss) for loss in line) for line in plane["loss"]),
-        tuple(_trajectory(path) for path in plane["paths"]),
+        shares=(float(first), float(second)),
+        x=tuple(plane["x"]),
+        y=tuple(plane["y"]),
+        loss=tuple(tuple(map(or_infinite, line)) for line in plane["loss"]),
+        trajectories=tuple(_trajectory(path) for path in plane["paths"]),
     )
 
 
 def _trajectory(path: Mapping[str, Any]) -> Trajectory:
-    kept = [(u, x, y) for u, x, y in zip(path["updates"], path["x"], path["y"], strict=True) if None not in (x, y)]
-    updates, x, y = ([point[i] for point in kept] for i in range(3))
-    return Trajectory(int(path["batch_size"]), tuple(updates), tuple(x), tuple(y))
+    points = zip(path["updates"], path["x"], path["y"], strict=True)
+    finite = [point for point in points if None not in point]
+    return Trajectory(
+        batch_size=int(path["batch_size"]),
+        updates=tuple(update for update, _, _ in finite),
+        x=tuple(x for _, x, _ in finite),
+        y=tuple(y for _, _, y in finite),
+    )
 
 
 def barriers(record: ComparisonRecord, optimizer: str) -> list[BarrierBetween]:
     """Return the barriers between the ends of an optimizer's runs, as far as there are."""
-    return [_barrier(found) for found in record.shared.get(optimizer, {}).get("barriers", []) if found["alphas"]]
+    stored = record.shared.get(optimizer, {}).get("barriers", [])
+    return [_barrier(entry) for entry in stored if entry["alphas"]]
 
 
-def _barrier(found: Mapping[str, Any]) -> BarrierBetween:
-    first, second = found["batch_sizes"]
-    losses: Sequence[Any] = found["losses"]
+def _barrier(entry: Mapping[str, Any]) -> BarrierBetween:
+    first, second = entry["batch_sizes"]
+    losses: Sequence[Any] = entry["losses"]
     return BarrierBetween(
-        (int(first), int(second)),
-        _number(found["height"]),
-        tuple(float(alpha) for alpha in found["alphas"]),
-        tuple(_number(loss) for loss in losses),
+        batch_sizes=(int(first), int(second)),
+        height=or_infinite(entry["height"]),
+        alphas=tuple(float(alpha) for alpha in entry["alphas"]),
+        losses=tuple(map(or_infinite, losses)),
     )
 
 
-def _number(value: float | None) -> float:
-    return inf if value is None else float(value)
+# ---- the textbook's model
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnPath:
+    """A batch size's path at its tuned learning rate: weights (`x`, `y`) and loss after `updates`, up to where they are finite.
+
+    `updates_to_near` is when it came near the minimum for good, None if never; `edge`: the best rate tried was an end of the range.
+    """
+
+    batch_size: int
+    learning_rate: float
+    updates: tuple[int, ...]
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    losses: tuple[float, ...]
+    updates_to_near: int | None
+    examples_to_near: int | None
+    edge: bool
+
+    def points_until(self, update: int) -> int:
+        """Return how many points the path has up to an update."""
+        return sum(recorded <= update for recorded in self.updates)
+
+
+@dataclass(frozen=True, slots=True)
+class Textbook:
+    """The loss of two weights over its grid, its minimum, and the paths, smallest batch size first."""
+
+    columns: tuple[int, ...]
+    rows: int
+    logistic: bool
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    loss: tuple[tuple[float, ...], ...]
+    minimum: tuple[float, float]
+    paths: tuple[DrawnPath, ...]
+
+
+def textbook(record: ComparisonRecord) -> Textbook | None:
+    """Return the two-weight model of a record, None where it was not made."""
+    stored = record.textbook
+    if not stored or not stored["paths"]:
+        return None
+    first, second = stored["minimum"]
+    paths = [_drawn_path(path) for path in stored["paths"]]
+    return Textbook(
+        columns=tuple(int(column) for column in stored["columns"]),
+        rows=int(stored["rows"]),
+        logistic=bool(stored["logistic"]),
+        x=tuple(stored["x"]),
+        y=tuple(stored["y"]),
+        loss=tuple(tuple(line) for line in stored["loss"]),
+        minimum=(float(first), float(second)),
+        paths=tuple(sorted(paths, key=lambda path: path.batch_size)),
+    )
+
+
+def _drawn_path(path: Mapping[str, Any]) -> DrawnPath:
+    points = zip(path["updates"], path["path"], path["losses"], strict=True)
+    finite = [(update, x, y, loss) for update, (x, y), loss in points if _all_finite(x, y, loss)]
+    return DrawnPath(
+        batch_size=int(path["batch_size"]),
+        learning_rate=float(path["learning_rate"]),
+        updates=tuple(point[0] for point in finite),
+        x=tuple(point[1] for point in finite),
+        y=tuple(point[2] for point in finite),
+        losses=tuple(point[3] for point in finite),
+        updates_to_near=path["updates_to_near"],
+        examples_to_near=path["examples_to_near"],
+        edge=bool(path["edge"]),
+    )
+
+
+def _all_finite(*values: float | None) -> bool:
+    return all(value is not None and isfinite(value) for value in values)

@@ -1,16 +1,63 @@
-"""How much tuning each arm needs: the expected best of n trials against n, and the share of trials that reach the target.
+"""What an arm's tuning trials say: which learning rates work at each batch size, and how much tuning each arm needs.
 
-Trial 0 is the known-good setting, put there by hand, so it is left out. The others come from a quasi-random sequence; their order is
-taken as exchangeable, which understates the best of the first few a little, since such a sequence spreads them evenly.
+A trial is one seed at one (learning rate, batch size); the classes and the range are those of `hpsearch.statistics.learning_rates`.
+For the expected best of n trials, trial 0 is left out: it is the known-good setting, put there by hand. The others come from a
+quasi-random sequence; their order is taken as exchangeable, which understates the best of the first few a little, since such a
+sequence spreads them evenly.
 """
 
 from dataclasses import dataclass
-from math import inf, isfinite
+from math import inf, isfinite, log2
+from typing import Literal
 
-from hpsearch.comparison.analysis.rates import failed
+from hpsearch.comparison.analysis.times import learning_rate
 from hpsearch.statistics import Estimate
+from hpsearch.statistics.learning_rates import RateClass, StableRange, classified, edge, stable_range
 from hpsearch.statistics.tuning import BestCurve, expected_best_interval, share_reaching
-from hpsearch.storage import ArmRecord, ComparisonRecord
+from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
+from hpsearch.trial import FAILED, Outcome
+
+UNFIT = (Outcome.OUT_OF_MEMORY, Outcome.KILLED)  # whatever the learning rate was
+
+
+@dataclass(frozen=True, slots=True)
+class RateTrial:
+    """One tuning trial: its updates to the target (infinite: never), its class, and the metric that it reached."""
+
+    number: int
+    learning_rate: float
+    steps: float
+    rate_class: RateClass
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingRange:
+    """The lowest and the highest learning rate that reached the target below the first that diverged, and its width in octaves."""
+
+    lowest: float
+    highest: float
+
+    @property
+    def octaves(self) -> float:
+        """The width: log2 of the ratio of the ends."""
+        return log2(self.highest / self.lowest)
+
+
+@dataclass(frozen=True, slots=True)
+class ArmRates:
+    """The learning rates of one arm, ascending. `tuned` is the fastest winner's, None where no trial reached the target.
+
+    `edge` says on which side the best has no worse neighbour. `stable` runs up to the highest that does not diverge.
+    """
+
+    optimizer: str
+    batch_size: int
+    trials: tuple[RateTrial, ...]
+    tuned: float | None
+    edge: Literal["low", "high", "both"] | None
+    stable: StableRange | None
+    working: WorkingRange | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +71,58 @@ class ArmTuning:
     reaching: Estimate | None
 
 
+def failed(trial: TrialRecord) -> bool:
+    """Whether a trial has no usable network: it diverged, did not fit into memory, or killed its worker."""
+    return trial.outcome in FAILED
+
+
+def rates(record: ComparisonRecord) -> list[ArmRates]:
+    """Return the arms that have a tuning trial that ended, in the record's order; none while there is no target."""
+    if record.target is None:
+        return []
+    result = [_rates(record, arm) for arm in record.arms]
+    return [arm for arm in result if arm is not None]
+
+
+def _rates(record: ComparisonRecord, arm: ArmRecord) -> ArmRates | None:
+    pairs = _trials_with_rates(arm)
+    if not pairs:
+        return None
+    learning_rates = [rate for rate, _ in pairs]
+    diverged = [float(failed(trial)) for _, trial in pairs]
+    steps = [inf if failed(trial) else record.passed(trial) for _, trial in pairs]
+    trials = tuple(
+        RateTrial(trial.number, rate, step, rate_class, None if failed(trial) else trial.value)
+        for (rate, trial), step, rate_class in zip(pairs, steps, classified(steps, diverged), strict=True)
+    )
+    stable = stable_range(learning_rates, [step < inf for step in steps], diverged)
+    return ArmRates(
+        optimizer=arm.optimizer,
+        batch_size=arm.batch_size,
+        trials=trials,
+        tuned=learning_rate(arm, arm.fastest.params) if arm.fastest else None,
+        edge=edge(learning_rates, steps),
+        stable=stable,
+        working=_working(trials, stable) if stable else None,
+    )
+
+
+def _trials_with_rates(arm: ArmRecord) -> list[tuple[float, TrialRecord]]:
+    """Return the trials that say something of their learning rate, by rate and number; one that did not fit into memory does not."""
+    pairs = []
+    for trial in arm.trials:
+        rate = learning_rate(arm, trial.params)
+        if rate and trial.state == "complete" and trial.outcome not in UNFIT:
+            pairs.append((rate, trial))
+    return sorted(pairs, key=lambda pair: (pair[0], pair[1].number))
+
+
+def _working(trials: tuple[RateTrial, ...], stable: StableRange) -> WorkingRange:
+    reached = [trial.learning_rate for trial in trials if trial.steps < inf]
+    below = [rate for rate in reached if rate <= stable.highest]
+    return WorkingRange(min(below), max(below))
+
+
 def tuning(record: ComparisonRecord) -> list[ArmTuning]:
     """Return the arms with at least one trial that ended in a usable network, trial 0 aside, in the record's order.
 
@@ -31,20 +130,24 @@ def tuning(record: ComparisonRecord) -> list[ArmTuning]:
     """
     if record.settings.get("compare", {}).get("tune_until") == "target":
         return []
-    found = [_tuning(record, arm) for arm in record.arms]
-    return [arm for arm in found if arm is not None]
+    result = [_tuning(record, arm) for arm in record.arms]
+    return [arm for arm in result if arm is not None]
 
 
 def _tuning(record: ComparisonRecord, arm: ArmRecord) -> ArmTuning | None:
     trials = [trial for trial in arm.trials if trial.number > 0 and trial.state == "complete"]
-    values = [None if failed(t) or t.value is None or not isfinite(t.value) else t.value for t in trials]
+    values = [_usable_value(trial) for trial in trials]
     if all(value is None for value in values):
         return None
-    reached = [not failed(trial) and record.passed(trial) < inf for trial in trials]
-    return ArmTuning(
-        arm.optimizer,
-        arm.batch_size,
-        len(trials),
-        expected_best_interval(values, record.direction == "maximize"),
-        share_reaching(reached) if record.target is not None else None,
-    )
+    reaching = None
+    if record.target is not None:
+        reaching = share_reaching([not failed(trial) and record.passed(trial) < inf for trial in trials])
+    best = expected_best_interval(values, record.direction == "maximize")
+    return ArmTuning(arm.optimizer, arm.batch_size, len(trials), best, reaching)
+
+
+def _usable_value(trial: TrialRecord) -> float | None:
+    """Return the metric of a trial with a usable network."""
+    if failed(trial) or trial.value is None or not isfinite(trial.value):
+        return None
+    return trial.value

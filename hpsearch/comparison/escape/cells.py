@@ -1,6 +1,6 @@
 """One cell of an escape test: how many seeds left the minimum that they began at, within a budget, and when.
 
-Every run ends in exactly one class, told after a noise-free polish of where it ended: `ESCAPED` to the minimum of the other kind,
+Every run ends in exactly one class, decided after a noise-free polish of where it ended: `ESCAPED` to the minimum of the other kind,
 `STUCK` at its own, in some `OTHER` one, `DIVERGED`, or `UNRESOLVED` where the polish found no minimum. Times are in updates; a run
 that did not escape is censored at the end of its budget.
 """
@@ -8,7 +8,8 @@ that did not escape is censored at the end of its budget.
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field
+from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,11 +20,11 @@ from hpsearch.training.compiled.jit import Array
 ESCAPED, STUCK, OTHER, DIVERGED, UNRESOLVED = range(5)
 FULL = "full"  # the batch size of gradient descent
 Item = TypeVar("Item")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
+class EscapeArm:
     """One optimizer at one start: `method` is "sgd", "gd" or "isotropic" (GD with Gaussian noise as strong as this batch size's)."""
 
     method: str
@@ -31,9 +32,13 @@ class Arm:
     learning_rate: float
     batch_size: int | str
 
+    def examples_per_update(self, full: int) -> int:
+        """Return the batch size as a number; the full batch has `full` examples."""
+        return full if isinstance(self.batch_size, str) else self.batch_size
+
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class CellCounts:
     """The counts of an arm's runs within a budget of `updates`, the same updates or the same examples for all arms.
 
     `total_time` sums the updates of all runs, each to its passage or its end: divided by `escaped` it estimates the mean time
@@ -41,7 +46,7 @@ class Cell:
     only the ends of the runs are known.
     """
 
-    arm: Arm
+    arm: EscapeArm
     budget: str
     updates: int
     seeds: int
@@ -56,44 +61,70 @@ class Cell:
 
     def row(self) -> dict[str, Any]:
         """Return the cell as one flat row of a table."""
-        names = [f.name for f in fields(self) if f.name not in ("arm", "theory")]
-        arm = {f.name: getattr(self.arm, f.name) for f in fields(self.arm)}
-        return arm | {name: getattr(self, name) for name in names} | self.theory
+        columns = asdict(self)
+        arm = columns.pop("arm")
+        theory = columns.pop("theory")
+        return {**arm, **columns, **theory}
 
 
 def tally(
-    arm: Arm,
+    arm: EscapeArm,
     budget: str,
     updates: int,
     labels: Array,
     times: Array | None = None,
     theory: dict[str, float | None] | None = None,
-) -> Cell:
+) -> CellCounts:
     """Count runs [S] by label; one that passed or diverged after `updates` was still stuck then."""
-    times_known = times is not None
-    times = np.zeros(labels.shape, dtype=np.int64) if times is None else times
-    classes = np.bincount(np.where(times <= updates, labels, STUCK), minlength=5)
-    passed = np.where((labels == ESCAPED) & (times <= updates), times, np.inf)
-    median = float(np.median(passed)) if passed.size and times_known else np.inf
-    middle = median if np.isfinite(median) else None
-    total = int(np.minimum(times, updates).sum()) if times_known else None
-    escaped, stuck, other, diverged, unresolved = (int(count) for count in classes)
-    return Cell(
-        arm, budget, updates, labels.size, escaped, stuck, other, diverged, unresolved, middle, total, theory or {}
+    median_time = None
+    total_time = None
+    if times is not None:
+        labels = np.where(times <= updates, labels, STUCK)
+        median_time = _median_time(np.where(labels == ESCAPED, times, np.inf))
+        total_time = int(np.minimum(times, updates).sum())
+    counts: list[int] = np.bincount(labels, minlength=5).tolist()
+    return CellCounts(
+        arm=arm,
+        budget=budget,
+        updates=updates,
+        seeds=labels.size,
+        escaped=counts[ESCAPED],
+        stuck=counts[STUCK],
+        other=counts[OTHER],
+        diverged=counts[DIVERGED],
+        unresolved=counts[UNRESOLVED],
+        median_time=median_time,
+        total_time=total_time,
+        theory=theory or {},
     )
 
 
-def columns(cells: Sequence[Cell]) -> dict[str, list[Any]]:
+def _median_time(times: Array) -> float | None:
+    """Return the median of times [S] that are infinite for runs that did not escape; None where it is infinite."""
+    if not times.size:
+        return None
+    median = float(np.median(times))
+    return median if np.isfinite(median) else None
+
+
+def columns(cells: Sequence[CellCounts]) -> dict[str, list[Any]]:
     """Return the cells as columns of one length, numbers to six digits: what a data frame is made of."""
     rows = [cell.row() for cell in cells]
-    return {name: [_short(row[name]) for row in rows] for name in (rows[0] if rows else ())}
+    if not rows:
+        return {}
+    return {name: [_six_digits(row[name]) for row in rows] for name in rows[0]}
 
 
-def _short(value: Any) -> Any:
+def _six_digits(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def parallel(function: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
-    """Return the answers in the order of the items, worked out by one thread per core; compiled loops hold no lock."""
+def parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Return the results in the order of the items, computed by one thread per core; compiled loops hold no lock."""
     with threadpool_limits(limits=1), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         return list(pool.map(function, items))
+
+
+def run_arms(run: Callable[[EscapeArm], Sequence[CellCounts]], arms: Iterable[EscapeArm]) -> dict[str, list[Any]]:
+    """Run all arms in parallel and return their cells as columns."""
+    return columns(list(chain.from_iterable(parallel(run, arms))))

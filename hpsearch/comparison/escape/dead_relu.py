@@ -1,9 +1,9 @@
-"""The negative control: a rectified unit that is off for every example, where no optimizer has anything to go by.
+"""The negative control: a rectified unit that is off for every example, so that no optimizer has a gradient to follow.
 
     f_i(w, b) = ½ (relu(w x_i + b) − x_i)²,    x_i in [0.5, 1.5],    start w = −1, b = −0.5: every w x_i + b < 0.
 
-Each g_i is 0 there, so every batch's gradient and tr Σ are 0, at any batch size and learning rate: a machinery that reports an
-escape is broken. The loss at the start is far above the reachable 0 (w = 1, b = 0), and flat: no minimum could be certified. A
+Each g_i is 0 there, so every batch's gradient and tr Σ are 0, at any batch size and learning rate: a test that reports an escape
+is broken. The loss at the start is far above the reachable 0 (w = 1, b = 0), and flat: no minimum could be certified. A
 start whose unit is on is the positive control. Names in shapes: S seeds, N examples.
 """
 
@@ -18,10 +18,9 @@ from hpsearch.comparison.escape.cells import (
     FULL,
     STUCK,
     UNRESOLVED,
-    Arm,
-    Cell,
-    columns,
-    parallel,
+    CellCounts,
+    EscapeArm,
+    run_arms,
     tally,
 )
 from hpsearch.comparison.escape.settings import DeadSettings
@@ -88,44 +87,48 @@ def noise_trace(inputs: Array, start: tuple[float, float]) -> float:
     return float(np.var(residual * inputs) + np.var(residual))
 
 
-def arms(settings: DeadSettings) -> list[Arm]:
+def arms(settings: DeadSettings) -> list[EscapeArm]:
     """Return every optimizer from the dead start, and from the live one the positive control at the smallest learning rates."""
-    every = [
-        Arm(method, "dead", rate, size)
-        for method in ("sgd", "isotropic")
-        for rate in settings.learning_rates
-        for size in settings.batch_sizes
-    ]
-    whole = [Arm("gd", "dead", rate, FULL) for rate in settings.learning_rates]
-    low = min(settings.learning_rates)
-    return [*every, *whole, Arm("gd", "alive", low, FULL), *(Arm("sgd", "alive", low, b) for b in settings.batch_sizes)]
+    result = []
+    for method in ("sgd", "isotropic"):
+        for rate in settings.learning_rates:
+            result += [EscapeArm(method, "dead", rate, size) for size in settings.batch_sizes]
+    result += [EscapeArm("gd", "dead", rate, FULL) for rate in settings.learning_rates]
+    lowest = min(settings.learning_rates)
+    result.append(EscapeArm("gd", "alive", lowest, FULL))
+    return result + [EscapeArm("sgd", "alive", lowest, size) for size in settings.batch_sizes]
 
 
-def run(arm: Arm, settings: DeadSettings) -> list[Cell]:
+def run(arm: EscapeArm, settings: DeadSettings) -> list[CellCounts]:
     """Run all seeds of an arm once, to the longer of both budgets, and count them within each."""
-    size, inputs, start = settings.examples_in_sum, example_inputs(settings.examples_in_sum), STARTS[arm.start]
-    batch = size if isinstance(arm.batch_size, str) else arm.batch_size
-    caps = {"updates": settings.updates, "examples": max(1, settings.examples // batch)}
+    size = settings.examples_in_sum
+    inputs = example_inputs(size)
+    start = STARTS[arm.start]
+    batch = arm.examples_per_update(size)
+    budgets = {"updates": settings.updates, "examples": max(1, settings.examples // batch)}
+    trace = noise_trace(inputs, start)
     share = (size - batch) / (batch * (size - 1))
-    deviation = sqrt(noise_trace(inputs, start) * share / 2) if arm.method == "isotropic" else 0.0
-    stream = keys(settings.seeds, "dead", arm.method, arm.start, arm.learning_rate, batch)
-    sampled = batch if arm.method == "sgd" else size
-    times, ends = passages(inputs, start, stream, arm.learning_rate, sampled, deviation, max(caps.values()))
+    times, ends = passages(
+        inputs,
+        start,
+        keys(settings.seeds, "dead", arm.method, arm.start, arm.learning_rate, batch),
+        arm.learning_rate,
+        batch if arm.method == "sgd" else size,
+        sqrt(trace * share / 2) if arm.method == "isotropic" else 0.0,
+        max(budgets.values()),
+    )
     found = labels(ends, start)
-    return [
-        tally(arm, budget, cap, found, times, {"noise_trace": noise_trace(inputs, start)})
-        for budget, cap in caps.items()
-    ]
+    return [tally(arm, budget, cap, found, times, {"noise_trace": trace}) for budget, cap in budgets.items()]
 
 
 def labels(ends: Array, start: tuple[float, float]) -> Array:
     """Return the class [S] of polished ends [S, 2]: at the good minimum, where the run began, or neither."""
     good = np.abs(ends - np.array([1.0, 0.0])).max(axis=1) < 1e-6
-    own, gone = (ends == np.array(start)).all(axis=1), ~(np.abs(ends).max(axis=1) < FAR)
-    return np.select([own, good, gone], [STUCK, ESCAPED, DIVERGED], UNRESOLVED)
+    at_start = (ends == np.array(start)).all(axis=1)
+    gone = ~(np.abs(ends).max(axis=1) < FAR)
+    return np.select([at_start, good, gone], [STUCK, ESCAPED, DIVERGED], UNRESOLVED)
 
 
-def dead_relu(settings: DeadSettings) -> dict[str, Any]:
+def dead_relu_test(settings: DeadSettings) -> dict[str, Any]:
     """Return the counts of all arms; each from the dead start must be stuck, whatever the optimizer."""
-    cells = [cell for pair in parallel(lambda arm: run(arm, settings), arms(settings)) for cell in pair]
-    return {"cells": columns(cells)}
+    return {"cells": run_arms(lambda arm: run(arm, settings), arms(settings))}

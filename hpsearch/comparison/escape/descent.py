@@ -42,7 +42,7 @@ def add_example(gradient: Array, weights: Array, teacher: Array, inputs: Array, 
 
 @inlined
 def keep(kept: Array, marks: Array, update: int, weights: Array) -> bool:
-    """Copy the weights to the places whose mark is this update; return whether they are still finite and near."""
+    """Copy the weights to the slots whose mark is this update; return whether they are still finite and near."""
     for place in range(marks.size):
         if marks[place] == update:
             kept[place] = weights

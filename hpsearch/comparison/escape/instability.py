@@ -8,10 +8,13 @@ for almost every run, exactly if E log |1 − ηh_B| > 0 (the Lyapunov exponent)
 more. The state is y = x − 1, so that distances far below the rounding of 1 stay numbers. Names in shapes: S seeds.
 """
 
-from math import sqrt
+from itertools import pairwise
+from math import inf, log, sqrt
 from typing import Any
 
 import numpy as np
+from scipy.optimize import brentq
+from scipy.stats import hypergeom
 
 from hpsearch.comparison.escape.cells import (
     DIVERGED,
@@ -19,25 +22,52 @@ from hpsearch.comparison.escape.cells import (
     FULL,
     STUCK,
     UNRESOLVED,
-    Arm,
-    Cell,
-    columns,
-    parallel,
+    CellCounts,
+    EscapeArm,
+    run_arms,
     tally,
 )
 from hpsearch.comparison.escape.settings import InstabilitySettings
-from hpsearch.comparison.escape.stability import (
-    HIGH,
-    LOW,
-    exponent,
-    lyapunov_boundary,
-    mean_square_boundary,
-)
 from hpsearch.comparison.escape.streams import fill_normal, keys, shuffle_front
 from hpsearch.training.compiled.jit import Array, compiled, inlined
 
+LOW = 0.1  # c_i of one half of the sum
+HIGH = 1.9  # and of the other
 NUDGE = 1e-5  # the distance from the minimum at the start
-GONE, FAR = 1e-200, 1e6  # distances from which nothing comes back
+GONE = 1e-200  # a distance from the minimum so small that a run stays there
+FAR = 1e6  # a distance from which nothing comes back
+
+
+# ---- theory
+
+
+def exponent(learning_rate: float, batch_size: int, size: int) -> float:
+    """Return E log |1 − ηh_B| at x = 1, exactly, over all batches without replacement from a sum of `size`."""
+    low = np.arange(batch_size + 1)  # losses with the small curvature in a batch
+    chance = hypergeom.pmf(low, size, size // 2, batch_size)
+    factor = np.abs(1 - 2 * learning_rate * (LOW * low + HIGH * (batch_size - low)) / batch_size)
+    possible = chance > 0
+    logarithms = [log(f) if f > 0 else -inf for f in factor[possible]]
+    return float(sum(p * value for p, value in zip(chance[possible], logarithms, strict=True)))
+
+
+def lyapunov_boundary(batch_size: int, size: int, below: float = 1.0) -> float | None:
+    """Return the smallest learning rate in (0, below) at which x = 1 becomes unstable for almost every run, or None."""
+    grid = np.arange(1e-3, below, 1e-3)
+    for left, right in pairwise(grid):
+        if exponent(left, batch_size, size) < 0 < exponent(right, batch_size, size):
+            return float(brentq(exponent, left, right, args=(batch_size, size)))
+    return None
+
+
+def mean_square_boundary(batch_size: int, size: int) -> float:
+    """Return the learning rate above which E (1 − ηh_B)² > 1 at x = 1: 2a / (a² + s²(n − B) / (B(n − 1))) (Wu, Ma and E 2018)."""
+    mean = LOW + HIGH
+    spread = (HIGH - LOW) ** 2
+    return 2 * mean / (mean**2 + spread * (size - batch_size) / (batch_size * (size - 1)))
+
+
+# ---- runs
 
 
 @inlined
@@ -86,50 +116,50 @@ def passages(
     return times, ends
 
 
-def arms(settings: InstabilitySettings) -> list[Arm]:
+def arms(settings: InstabilitySettings) -> list[EscapeArm]:
     """Return the map of x = 1, and the controls: isotropic noise there, and the map of x = 0 for GD and the smallest batch."""
-    few: tuple[int | str, ...] = settings.batch_sizes[:1]
-    sizes: tuple[int | str, ...] = (*settings.batch_sizes, FULL)
-    wanted = [
-        ("x = 1", "sgd", sizes),
-        ("x = 0", "sgd", (*few, FULL)),
-        ("x = 1", "isotropic", few),
+    smallest = settings.batch_sizes[0]
+    wanted: list[tuple[str, str, tuple[int | str, ...]]] = [
+        ("x = 1", "sgd", (*settings.batch_sizes, FULL)),
+        ("x = 0", "sgd", (smallest, FULL)),
+        ("x = 1", "isotropic", (smallest,)),
     ]
-    return [
-        Arm("gd" if size == FULL else method, start, rate, size)
-        for start, method, chosen in wanted
-        for rate in settings.learning_rates
-        for size in chosen
-    ]
+    result = []
+    for start, method, sizes in wanted:
+        for rate in settings.learning_rates:
+            result += [EscapeArm("gd" if size == FULL else method, start, rate, size) for size in sizes]
+    return result
 
 
-def run(arm: Arm, settings: InstabilitySettings) -> list[Cell]:
+def run(arm: EscapeArm, settings: InstabilitySettings) -> list[CellCounts]:
     """Run all seeds of an arm once and count them within both budgets."""
     size = settings.examples_in_sum
-    batch = size if isinstance(arm.batch_size, str) else arm.batch_size
-    caps = {"updates": settings.updates, "examples": max(1, settings.examples // batch)}
-    weights = np.repeat([LOW, HIGH], size // 2)
-    bad = arm.start == "x = 1"
-    # there all losses of the sum take the branch of the other minimum
-    target, radius = (-1.0, sqrt(LOW) / (1 + sqrt(LOW))) if bad else (0.0, 1 / (1 + sqrt(HIGH)))
+    batch = arm.examples_per_update(size)
+    budgets = {"updates": settings.updates, "examples": max(1, settings.examples // batch)}
     noisy = arm.method == "isotropic"
-    deviation = noise_deviation(batch, size) if noisy else 0.0
-    stream = keys(settings.seeds, "instability", arm.method, arm.start, arm.learning_rate, batch)
+    bad = arm.start == "x = 1"
+    start = NUDGE
+    target = -1.0
+    radius = sqrt(LOW) / (1 + sqrt(LOW))  # within it all losses of the sum take the branch of the target
+    if not bad:
+        start = NUDGE - 1
+        target = 0.0
+        radius = 1 / (1 + sqrt(HIGH))
     times, ends = passages(
-        weights,
-        NUDGE if bad else NUDGE - 1,
+        np.repeat([LOW, HIGH], size // 2),
+        start,
         target,
         radius,
-        stream,
+        keys(settings.seeds, "instability", arm.method, arm.start, arm.learning_rate, batch),
         arm.learning_rate,
         size if noisy else batch,
-        deviation,
-        max(caps.values()),
+        noise_deviation(batch, size) if noisy else 0.0,
+        max(budgets.values()),
     )
-    theory: dict[str, float | None] = (
-        {"exponent": _finite(exponent(arm.learning_rate, batch, size))} if bad else {"exponent": None}
-    )
-    return [tally(arm, budget, cap, labels(ends, bad), times, theory) for budget, cap in caps.items()]
+    predicted = exponent(arm.learning_rate, batch, size) if bad else inf
+    theory = {"exponent": predicted if np.isfinite(predicted) else None}
+    found = labels(ends, bad)
+    return [tally(arm, budget, updates, found, times, theory) for budget, updates in budgets.items()]
 
 
 def noise_deviation(batch_size: int, size: int) -> float:
@@ -139,27 +169,23 @@ def noise_deviation(batch_size: int, size: int) -> float:
 
 def labels(ends: Array, bad: bool) -> Array:
     """Return the class [S] of polished ends y; `bad` runs began at x = 1."""
-    at_one, at_zero = np.abs(ends) < 1e-6, np.abs(ends + 1) < 1e-6
-    stay, left = (at_one, at_zero) if bad else (at_zero, at_one)
-    return np.select([stay, left, ~(np.abs(ends) < FAR)], [STUCK, ESCAPED, DIVERGED], UNRESOLVED)
+    at_one = np.abs(ends) < 1e-6
+    at_zero = np.abs(ends + 1) < 1e-6
+    at_own = at_one if bad else at_zero
+    at_other = at_zero if bad else at_one
+    return np.select([at_own, at_other, ~(np.abs(ends) < FAR)], [STUCK, ESCAPED, DIVERGED], UNRESOLVED)
 
 
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
-
-
-def instability(settings: InstabilitySettings) -> dict[str, Any]:
+def instability_test(settings: InstabilitySettings) -> dict[str, Any]:
     """Return the counts of all arms beside the exact boundaries by batch size; "x = 1" is what a run of the map may leave."""
-    cells = [cell for pair in parallel(lambda arm: run(arm, settings), arms(settings)) for cell in pair]
     size = settings.examples_in_sum
+    boundaries = [_boundaries(batch, size) for batch in (*settings.batch_sizes, size)]
+    return {"cells": run_arms(lambda arm: run(arm, settings), arms(settings)), "boundaries": boundaries}
+
+
+def _boundaries(batch: int, size: int) -> dict[str, Any]:
     return {
-        "cells": columns(cells),
-        "boundaries": [
-            {
-                "batch_size": batch if batch < size else FULL,
-                "lyapunov": lyapunov_boundary(batch, size),
-                "mean_square": mean_square_boundary(batch, size),
-            }
-            for batch in (*settings.batch_sizes, size)
-        ],
+        "batch_size": batch if batch < size else FULL,
+        "lyapunov": lyapunov_boundary(batch, size),
+        "mean_square": mean_square_boundary(batch, size),
     }

@@ -1,6 +1,6 @@
 """Random numbers inside compiled loops: each a function of (key, counter), so that no run depends on its neighbours.
 
-A run has a key of 64 bits and counts its draws; a draw is the value of `splitmix64` (Steele, Lea and Flood 2014) at that place,
+A run has a key of 64 bits and counts its draws; a draw is the value of `splitmix64` (Steele, Lea and Flood 2014) at that counter,
 whichever thread asks for it.
 """
 
@@ -13,7 +13,8 @@ from hpsearch.training.compiled.jit import Array, inlined
 from hpsearch.trial import derive_seed
 
 STEP = np.uint64(0x9E3779B97F4A7C15)
-FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+FIRST = np.uint64(0xBF58476D1CE4E5B9)
+SECOND = np.uint64(0x94D049BB133111EB)
 S11, S27, S30, S31, S32 = (np.uint64(shift) for shift in (11, 27, 30, 31, 32))
 
 
@@ -50,7 +51,7 @@ def fill_normal(key: Any, counter: int, out: Array) -> None:
 
 @inlined
 def shuffle_front(key: Any, counter: int, values: Array, count: int) -> None:
-    """Bring a uniform sample without replacement to the first `count` places (Fisher and Yates); takes `count` draws.
+    """Move a uniform sample without replacement to the first `count` positions (Fisher and Yates); takes `count` draws.
 
     The order that the values come in does not matter, so that the next batch is drawn from what this one leaves.
     """

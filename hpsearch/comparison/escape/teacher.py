@@ -4,11 +4,12 @@ GD on the closed-form loss leads each of many random starts to a minimum, which 
 positive, loss above 0. From the bad ones (and from a few good ones, as a control) begin SGD on fresh batches, GD, GD at larger
 learning rates, and GD with isotropic Gaussian noise of the same total variance tr Σ / B, tr Σ being that at the minimum.
 At the good minimum every example's gradient is 0, so SGD's noise ends there; the isotropic noise goes on. Each end
-is polished by noise-free descent, certified again and told apart: the good minimum, the own one, another bad one.
+is polished by noise-free descent, certified again and classified: the good minimum, the own one, another bad one.
 """
 
 from dataclasses import dataclass
-from math import inf, isfinite, sqrt
+from itertools import product
+from math import isfinite, sqrt
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,10 @@ from hpsearch.comparison.escape.cells import (
     OTHER,
     STUCK,
     UNRESOLVED,
-    Arm,
-    Cell,
-    columns,
+    CellCounts,
+    EscapeArm,
     parallel,
+    run_arms,
     tally,
 )
 from hpsearch.comparison.escape.descent import noise_trace, noisy_descent, polish, sample_descent
@@ -37,7 +38,9 @@ FLAT = 1e-8  # a certified minimum's gradient norm
 ZERO = 1e-10  # a global minimum's loss
 NUDGE = 1e-5  # the deviation of each weight from the minimum at the start, so that an unstable one can be left
 TRACE_EXAMPLES = 20_000
-PATIENCE, NEAR_START, NEAR_END = 30_000, 1e-6, 1e-4  # of GD in a polish: updates at most, gradient norm to stop at
+POLISH_UPDATES = 30_000  # of GD in a polish, at most
+START_NORM = 1e-6  # gradient norm at which GD from a random start stops and Newton's method begins
+END_NORM = 1e-4  # likewise from the end of a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +68,17 @@ def descend(start: int, settings: TeacherSettings) -> Minimum:
     units = settings.units
     generator = np.random.default_rng(derive_seed("teacher", units, start))
     teacher = np.eye(units)
-    weights, loss, norm, updates = polish(
-        generator.normal(size=(units, units)) / sqrt(units), teacher, settings.step, PATIENCE, NEAR_START
-    )
+    begin = generator.normal(size=(units, units)) / sqrt(units)
+    weights, loss, norm, updates = polish(begin, teacher, settings.step, POLISH_UPDATES, START_NORM)
     trace = noise_trace(weights, teacher, keys(1, "trace", units, start)[0], TRACE_EXAMPLES)
-    return Minimum(weights, float(loss), float(norm), *sharpness(weights, teacher), float(trace), int(updates))
+    lowest, highest = sharpness(weights, teacher)
+    return Minimum(weights, float(loss), float(norm), lowest, highest, float(trace), int(updates))
 
 
 def nudged(minima: list[Minimum]) -> list[Array]:
     """Return the points at which all arms begin: each minimum moved by `NUDGE` in a random direction."""
     generator = np.random.default_rng(derive_seed("teacher", "nudge"))
-    return [m.weights + NUDGE * generator.normal(size=m.weights.shape) for m in minima]
+    return [minimum.weights + NUDGE * generator.normal(size=minimum.weights.shape) for minimum in minima]
 
 
 def label(end: Array, minimum: Minimum, settings: TeacherSettings) -> int:
@@ -83,7 +86,7 @@ def label(end: Array, minimum: Minimum, settings: TeacherSettings) -> int:
     if not np.isfinite(end).all():
         return DIVERGED
     teacher = np.eye(settings.units)
-    weights, loss, norm, _ = polish(end, teacher, settings.step, PATIENCE, NEAR_END)
+    weights, loss, norm, _ = polish(end, teacher, settings.step, POLISH_UPDATES, END_NORM)
     if not norm < FLAT:
         return UNRESOLVED
     if np.abs(weights - minimum.weights).max() < 1e-6:
@@ -95,77 +98,83 @@ def label(end: Array, minimum: Minimum, settings: TeacherSettings) -> int:
     return OTHER if minimum.kind == "spurious" else ESCAPED
 
 
-def arms(settings: TeacherSettings) -> list[Arm]:
+def arms(settings: TeacherSettings) -> list[EscapeArm]:
     """Return the grid of SGD and of isotropic noise from both kinds of minima, and GD at all learning rates and larger ones."""
-    starts, rates = ("bad", "good"), settings.learning_rates
-    noisy = [Arm(m, s, r, b) for s in starts for m in ("sgd", "isotropic") for r in rates for b in settings.batch_sizes]
-    return [*noisy, *(Arm("gd", start, rate, FULL) for start in starts for rate in (*rates, *settings.unstable))]
+    starts = ("bad", "good")
+    rates = settings.learning_rates
+    result = []
+    for start, method, rate in product(starts, ("sgd", "isotropic"), rates):
+        result += [EscapeArm(method, start, rate, size) for size in settings.batch_sizes]
+    for start in starts:
+        result += [EscapeArm("gd", start, rate, FULL) for rate in (*rates, *settings.unstable)]
+    return result
 
 
-def budgets(arm: Arm, settings: TeacherSettings) -> dict[str, int]:
+def budgets(arm: EscapeArm, settings: TeacherSettings) -> dict[str, int]:
     """Return the updates of both budgets. GD and isotropic noise see the whole distribution, so that no count of examples binds them."""
     if arm.method != "sgd":
         return {"updates": settings.updates}
     return {"updates": settings.updates, "examples": max(1, settings.examples // int(arm.batch_size))}
 
 
-def ends(arm: Arm, minimum: Minimum, start: Array, key: Any, settings: TeacherSettings) -> Array:
+def ends(arm: EscapeArm, minimum: Minimum, start: Array, key: Any, settings: TeacherSettings) -> Array:
     """Return the weights [M, K, D] at the end of each of an arm's budgets."""
-    teacher, marks = np.eye(settings.units), np.array(list(budgets(arm, settings).values()))
+    teacher = np.eye(settings.units)
+    marks = np.array(list(budgets(arm, settings).values()))
     if arm.method == "sgd":
         return sample_descent(start, teacher, key, arm.learning_rate, int(arm.batch_size), marks)
-    deviation = sqrt(minimum.trace / int(arm.batch_size) / start.size) if arm.method == "isotropic" else 0.0
+    deviation = 0.0
+    if arm.method == "isotropic":
+        deviation = sqrt(minimum.trace / int(arm.batch_size) / start.size)
     return noisy_descent(start, teacher, key, arm.learning_rate, deviation, marks)
 
 
-def run(arm: Arm, minima: list[Minimum], settings: TeacherSettings) -> list[Cell]:
+def run(arm: EscapeArm, minima: list[Minimum], settings: TeacherSettings) -> list[CellCounts]:
     """Run an arm from every minimum and count the classes of its ends."""
+    within = budgets(arm, settings)
     stream = keys(len(minima), "teacher", arm.method, arm.start, arm.learning_rate, arm.batch_size)
-    found = [
-        [label(end, minimum, settings) for end in ends(arm, minimum, start, key, settings)]
-        for minimum, start, key in zip(minima, nudged(minima), stream, strict=True)
-    ]
-    by_budget = np.array(found, dtype=np.int64).reshape(len(minima), len(budgets(arm, settings))).T
-    named = zip(budgets(arm, settings).items(), by_budget, strict=True)
-    return [tally(arm, budget, updates, labels) for (budget, updates), labels in named]
+    labels = np.empty((len(minima), len(within)), dtype=np.int64)
+    for row, (minimum, start, key) in enumerate(zip(minima, nudged(minima), stream, strict=True)):
+        labels[row] = [label(end, minimum, settings) for end in ends(arm, minimum, start, key, settings)]
+    return [tally(arm, budget, updates, labels[:, i]) for i, (budget, updates) in enumerate(within.items())]
+
+
+def teacher_test(settings: TeacherSettings) -> dict[str, Any]:
+    """Return GD's minima and the counts of all arms that begin at them."""
+    minima = parallel(lambda start: descend(start, settings), range(settings.starts))
+    bad = [minimum for minimum in minima if minimum.kind == "spurious"]
+    good = [minimum for minimum in minima if minimum.kind == "global"]
+    starts = {"bad": bad, "good": good[: settings.good]}
+    return {
+        "minima": summary(minima),
+        "cells": run_arms(lambda arm: run(arm, starts[arm.start], settings), arms(settings)),
+    }
 
 
 def summary(minima: list[Minimum]) -> dict[str, Any]:
     """Return what GD's minima are: how many of each kind, and for each kind and loss the sharpness, 2 / sharpness, tr Σ."""
-    kinds: dict[tuple[str, float], list[Minimum]] = {}
-    for m in minima:
-        kinds.setdefault((m.kind, round(m.loss, 7)), []).append(m)
+    groups: dict[tuple[str, float], list[Minimum]] = {}
+    for minimum in minima:
+        groups.setdefault((minimum.kind, round(minimum.loss, 7)), []).append(minimum)
+    kinds = [minimum.kind for minimum in minima]
     return {
         "starts": len(minima),
-        **{kind: sum(m.kind == kind for m in minima) for kind in ("global", "spurious", "uncertified")},
-        "kinds": [
-            {
-                "kind": kind,
-                "loss": loss,
-                "count": len(group),
-                "largest_norm": _largest([m.norm for m in group]),
-                "lowest_eigenvalue": float(np.median([m.lowest for m in group])),
-                "highest_eigenvalue": float(np.median([m.highest for m in group])),
-                "stable_below": 2 / float(np.median([m.highest for m in group])),
-                "noise_trace": float(np.median([m.trace for m in group])),
-                "most_updates": max(m.updates for m in group),
-            }
-            for (kind, loss), group in sorted(kinds.items(), key=lambda item: item[0])
-        ],
+        **{kind: kinds.count(kind) for kind in ("global", "spurious", "uncertified")},
+        "kinds": [_group_summary(kind, loss, groups[kind, loss]) for kind, loss in sorted(groups)],
     }
 
 
-def _largest(values: list[float]) -> float | None:
-    largest = max(values, default=inf)
-    return largest if isfinite(largest) else None
-
-
-def teacher(settings: TeacherSettings) -> dict[str, Any]:
-    """Return GD's minima and the counts of all arms that begin at them."""
-    minima = parallel(lambda start: descend(start, settings), range(settings.starts))
-    bad = [m for m in minima if m.kind == "spurious"]
-    begin = {"bad": bad, "good": [m for m in minima if m.kind == "global"][: settings.good]}
-    cells = [
-        c for several in parallel(lambda arm: run(arm, begin[arm.start], settings), arms(settings)) for c in several
-    ]
-    return {"minima": summary(minima), "cells": columns(cells)}
+def _group_summary(kind: str, loss: float, group: list[Minimum]) -> dict[str, Any]:
+    highest = float(np.median([minimum.highest for minimum in group]))
+    largest_norm = max(minimum.norm for minimum in group)
+    return {
+        "kind": kind,
+        "loss": loss,
+        "count": len(group),
+        "largest_norm": largest_norm if isfinite(largest_norm) else None,
+        "lowest_eigenvalue": float(np.median([minimum.lowest for minimum in group])),
+        "highest_eigenvalue": highest,
+        "stable_below": 2 / highest,
+        "noise_trace": float(np.median([minimum.trace for minimum in group])),
+        "most_updates": max(minimum.updates for minimum in group),
+    }

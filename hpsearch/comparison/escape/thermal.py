@@ -10,10 +10,11 @@ variance σ²/B · (n − B)/(n − 1), which acts as a temperature T = η/2 tim
 so log τ grows as B/η. In one dimension Gaussian noise of equal variance must obey the same law. Names in shapes: S seeds, n losses.
 """
 
-from math import inf, sqrt
+from math import exp, inf, pi, sqrt
 from typing import Any
 
 import numpy as np
+from scipy.integrate import cumulative_trapezoid, trapezoid
 
 from hpsearch.comparison.escape.cells import (
     DIVERGED,
@@ -21,20 +22,88 @@ from hpsearch.comparison.escape.cells import (
     FULL,
     STUCK,
     UNRESOLVED,
-    Arm,
-    Cell,
-    columns,
-    parallel,
+    CellCounts,
+    EscapeArm,
+    run_arms,
     tally,
 )
 from hpsearch.comparison.escape.settings import ThermalSettings
 from hpsearch.comparison.escape.streams import fill_normal, keys, shuffle_front
-from hpsearch.comparison.escape.well import TILT, energy, kramers, mean_passage, variance, wells
 from hpsearch.training.compiled.jit import Array, compiled, inlined
 from hpsearch.trial import derive_seed
 
+TILT = 0.12
+COLDEST = 1e-3  # below it an escape takes more than 1e60 updates, and exponentials overflow
 NUDGE = 1e-5  # the distance from the minimum at the start, so that an unstable one can be left
 FAR = 1e3
+
+
+# ---- theory
+
+
+def wells() -> tuple[float, float, float]:
+    """Return the good minimum, the saddle and the bad minimum of V, to rounding."""
+    good, saddle, bad = sorted(float(root.real) for root in np.roots([1, 0, -1, TILT]))
+    return good, saddle, bad
+
+
+def energy(w: Any) -> Any:
+    """Return V(w) of a number or an array."""
+    return (w * w - 1) ** 2 / 4 + TILT * w
+
+
+def variance(batch_size: int, settings: ThermalSettings) -> float:
+    """Return the variance of a batch's gradient, drawn without replacement."""
+    size = settings.examples_in_sum
+    return settings.deviation**2 / batch_size * (size - batch_size) / (size - 1)
+
+
+def temperature(learning_rate: float, batch_size: int, settings: ThermalSettings) -> float:
+    """Return the temperature that a batch's noise acts as."""
+    return learning_rate / 2 * variance(batch_size, settings)
+
+
+def kramers(learning_rate: float, batch_size: int, settings: ThermalSettings, good: bool = False) -> float:
+    """Return Kramers' mean time to escape in updates, from the bad minimum or from the good one; infinite below `COLDEST`."""
+    low, saddle, high = wells()
+    start = low if good else high
+    heat = temperature(learning_rate, batch_size, settings)
+    if heat < COLDEST:
+        return inf
+    curvatures = (3 * start**2 - 1) * abs(3 * saddle**2 - 1)
+    return 2 * pi / (learning_rate * sqrt(curvatures)) * exp((energy(saddle) - energy(start)) / heat)
+
+
+def mean_passage(learning_rate: float, batch_size: int, settings: ThermalSettings, good: bool = False) -> float:
+    """Return the exact mean time, in updates, of the diffusion of which Kramers' law is the cold limit; infinite below `COLDEST`.
+
+    From start s to target a it is ∫ dy exp(V(y)/T) ∫ dz exp(−V(z)/T) / (ηT), y between a and s, z from beyond s to y (Gardiner, §5.5).
+    """
+    low, _, high = wells()
+    heat = temperature(learning_rate, batch_size, settings)
+    if heat < COLDEST:
+        return inf
+    start, target, beyond = (low, high, -2.5) if good else (high, low, 2.5)
+    y = np.linspace(beyond, target, 20_001)
+    first = np.argmin(np.abs(y - start))
+    step = abs(y[1] - y[0])
+    inner = cumulative_trapezoid(np.exp(-energy(y) / heat), dx=step, initial=0)[first:]
+    return float(trapezoid(np.exp(energy(y[first:]) / heat) * inner, dx=step) / (learning_rate * heat))
+
+
+def predictions(arm: EscapeArm, batch: int, settings: ThermalSettings) -> dict[str, float | None]:
+    """Return an arm's temperature, Kramers' time and the exact one of the diffusion; None where they are infinite."""
+    good = arm.start == "good"
+    kramers_time = kramers(arm.learning_rate, batch, settings, good)
+    diffusion_time = mean_passage(arm.learning_rate, batch, settings, good)
+    return {
+        "temperature": temperature(arm.learning_rate, batch, settings),
+        "kramers": kramers_time if kramers_time < inf else None,
+        "diffusion": diffusion_time if diffusion_time < inf else None,
+    }
+
+
+# ---- runs
 
 
 @inlined
@@ -89,65 +158,73 @@ def passages(
 
 def sum_noise(settings: ThermalSettings) -> Array:
     """Return ξ [n]: normal numbers shifted and scaled to a mean of 0 and exactly the deviation asked for."""
-    values = np.random.default_rng(derive_seed("thermal", settings.examples_in_sum)).normal(
-        size=settings.examples_in_sum
-    )
+    size = settings.examples_in_sum
+    values = np.random.default_rng(derive_seed("thermal", size)).normal(size=size)
     centred: Array = values - values.mean()
     scaled: Array = centred * (settings.deviation / centred.std())
     return scaled
 
 
-def arms(settings: ThermalSettings) -> list[Arm]:
-    """Return SGD over the grid, the same with isotropic noise, the way back from the good minimum, and GD, also at larger rates."""
-    grid = [(rate, max(1, round(ratio * rate))) for rate in settings.learning_rates for ratio in settings.ratios]
-    back = [(rate, size) for rate, size in grid if rate == max(settings.learning_rates)]
-    whole = (*settings.learning_rates, *settings.unstable)
+def arms(settings: ThermalSettings) -> list[EscapeArm]:
+    """Return SGD over the grid, the same with isotropic noise, SGD from the good minimum, and GD, also at larger rates."""
+    grid = []
+    for rate in settings.learning_rates:
+        grid += [(rate, max(1, round(ratio * rate))) for ratio in settings.ratios]
+    largest = max(settings.learning_rates)
+    descent_rates = (*settings.learning_rates, *settings.unstable)
     return [
-        *(Arm("sgd", "bad", rate, size) for rate, size in grid),
-        *(Arm("isotropic", "bad", rate, size) for rate, size in grid),
-        *(Arm("sgd", "good", rate, size) for rate, size in back),
-        *(Arm("gd", start, rate, FULL) for start in ("bad", "good") for rate in whole),
+        *(EscapeArm("sgd", "bad", rate, size) for rate, size in grid),
+        *(EscapeArm("isotropic", "bad", rate, size) for rate, size in grid),
+        *(EscapeArm("sgd", "good", rate, size) for rate, size in grid if rate == largest),
+        *(EscapeArm("gd", "bad", rate, FULL) for rate in descent_rates),
+        *(EscapeArm("gd", "good", rate, FULL) for rate in descent_rates),
     ]
 
 
-def run(arm: Arm, settings: ThermalSettings) -> list[Cell]:
-    """Run all seeds of an arm once, to the first passage or the cap, and count them there and within both equal budgets."""
-    low, _, high = wells()
-    start, target = (high, low) if arm.start == "bad" else (low, high)
-    size = settings.examples_in_sum
-    batch = size if isinstance(arm.batch_size, str) else arm.batch_size
+def budgets(arm: EscapeArm, settings: ThermalSettings) -> dict[str, int]:
+    """Return the updates of the longest run and of both equal budgets."""
+    batch = arm.examples_per_update(settings.examples_in_sum)
     equal = {"updates": settings.equal_updates, "examples": max(1, settings.equal_examples // batch)}
-    bought = settings.updates if arm.method == "gd" else min(settings.updates, settings.examples // batch)
-    caps = {"longest": max(bought, *equal.values())} | equal
-    deviation = sqrt(variance(batch, settings)) if arm.method == "isotropic" else 0.0
-    stream = keys(settings.seeds, "thermal", arm.method, arm.start, arm.learning_rate, batch)
-    sampled = batch if arm.method == "sgd" else size
+    longest = settings.updates
+    if arm.method != "gd":
+        longest = min(longest, settings.examples // batch)
+    return {"longest": max(longest, *equal.values()), **equal}
+
+
+def run(arm: EscapeArm, settings: ThermalSettings) -> list[CellCounts]:
+    """Run all seeds of an arm once, to the first passage or the longest budget, and count them there and within both equal budgets."""
+    good, _, bad = wells()
+    start, target = (bad, good) if arm.start == "bad" else (good, bad)
+    size = settings.examples_in_sum
+    batch = arm.examples_per_update(size)
+    within = budgets(arm, settings)
     times, ends = passages(
-        sum_noise(settings), start + NUDGE, target, stream, arm.learning_rate, sampled, deviation, caps["longest"]
+        sum_noise(settings),
+        start + NUDGE,
+        target,
+        keys(settings.seeds, "thermal", arm.method, arm.start, arm.learning_rate, batch),
+        arm.learning_rate,
+        batch if arm.method == "sgd" else size,
+        sqrt(variance(batch, settings)) if arm.method == "isotropic" else 0.0,
+        within["longest"],
     )
-    theory, found = predictions(arm, batch, settings), labels(ends, start, target)
-    return [tally(arm, budget, updates, found, times, theory) for budget, updates in caps.items()]
-
-
-def predictions(arm: Arm, batch: int, settings: ThermalSettings) -> dict[str, float | None]:
-    """Return an arm's temperature, Kramers' time and the exact one of the diffusion; None where they are infinite."""
-    good, rate = arm.start == "good", arm.learning_rate
-    times = {"kramers": kramers(rate, batch, settings, good), "diffusion": mean_passage(rate, batch, settings, good)}
-    return {"temperature": rate / 2 * variance(batch, settings)} | {k: t if t < inf else None for k, t in times.items()}
+    theory = predictions(arm, batch, settings)
+    found = labels(ends, start, target)
+    return [tally(arm, budget, updates, found, times, theory) for budget, updates in within.items()]
 
 
 def labels(ends: Array, start: float, target: float) -> Array:
     """Return the class [S] of polished ends."""
-    stay, left = np.abs(ends - start) < 1e-6, np.abs(ends - target) < 1e-6
-    return np.select([stay, left, ~(np.abs(ends) < FAR)], [STUCK, ESCAPED, DIVERGED], UNRESOLVED)
+    at_start = np.abs(ends - start) < 1e-6
+    at_target = np.abs(ends - target) < 1e-6
+    return np.select([at_start, at_target, ~(np.abs(ends) < FAR)], [STUCK, ESCAPED, DIVERGED], UNRESOLVED)
 
 
-def thermal(settings: ThermalSettings) -> dict[str, Any]:
+def thermal_test(settings: ThermalSettings) -> dict[str, Any]:
     """Return the counts and times of all arms beside Kramers' times, and the wells; the mean time is total time by escapes."""
-    cells = [cell for several in parallel(lambda arm: run(arm, settings), arms(settings)) for cell in several]
     good, saddle, bad = wells()
     return {
-        "cells": columns(cells),
+        "cells": run_arms(lambda arm: run(arm, settings), arms(settings)),
         "wells": {"good": good, "saddle": saddle, "bad": bad, "barrier": energy(saddle) - energy(bad)},
         "certificate": {"gradient": abs(slope(bad)), "curvature": 3 * bad**2 - 1, "above": energy(bad) - energy(good)},
     }

@@ -1,45 +1,183 @@
-"""The figures of a comparison, in the order of its report. A figure is a row; its sentences are in `hpsearch.reporting.locales`."""
+"""The figures of a comparison, in the order of its report: one row each.
+
+To add a figure, write its functions in a file here, its row below, and its sentences (`figure.NAME.…`) in `hpsearch.reporting.locales`.
+"""
+
+from functools import partial
 
 from hpsearch.comparison.figures import (
+    costs,
     curves,
-    escape,
-    escape_network,
-    noise,
-    over_updates,
+    escape_intervals,
+    escape_maps,
+    gradient_noise,
+    noise_scale,
     quality,
     rates,
+    sharpness,
     steadiness,
     textbook,
-    times,
     tradeoff,
     trajectories,
     tuning,
 )
-from hpsearch.comparison.figures.row import ComparedFigure
+from hpsearch.comparison.figures.figure import ComparisonFigure
 
-__all__ = ["COMPARED", "ORDER", "ComparedFigure"]
+__all__ = ["COMPARISON_FIGURES", "ComparisonFigure"]
 
-_ROOMS = (
-    times,
-    tradeoff,
-    curves,
-    rates,
-    noise,
-    steadiness,
-    escape,
-    escape_network,
-    over_updates,
-    trajectories,
-    textbook,
-    quality,
-    tuning,
+COMPARISON_FIGURES: tuple[ComparisonFigure, ...] = (
+    ComparisonFigure(
+        "textbook",
+        "paths of SGD, a mini-batch and gradient descent on the loss of a model with two weights",
+        textbook.draw,
+        textbook.read,
+        textbook.numbers,
+    ),
+    ComparisonFigure(
+        "steps",
+        "updates to the target by batch size, with the fitted hyperbola",
+        partial(costs.draw, "steps"),
+        partial(costs.read, "steps"),
+        partial(costs.numbers, "steps"),
+    ),
+    ComparisonFigure(
+        "epochs",
+        "epochs to the target by batch size",
+        partial(costs.draw, "epochs"),
+        partial(costs.read, "epochs"),
+        partial(costs.numbers, "epochs"),
+    ),
+    ComparisonFigure(
+        "seconds",
+        "seconds to the target by batch size",
+        partial(costs.draw, "seconds"),
+        partial(costs.read, "seconds"),
+        partial(costs.numbers, "seconds"),
+    ),
+    ComparisonFigure(
+        "tradeoff",
+        "examples against updates to the target, with the critical batch size",
+        tradeoff.draw,
+        tradeoff.read,
+        tradeoff.numbers,
+    ),
+    ComparisonFigure(
+        "curves",
+        "the metric by updates, epochs and seconds",
+        partial(curves.draw, "curves"),
+        partial(curves.read, "curves"),
+        partial(curves.numbers, "curves"),
+    ),
+    ComparisonFigure(
+        "loss_curves",
+        "the validation loss by updates, epochs and seconds",
+        partial(curves.draw, "loss_curves"),
+        partial(curves.read, "loss_curves"),
+        partial(curves.numbers, "loss_curves"),
+    ),
+    ComparisonFigure(
+        "rates",
+        "what became of each learning rate at each batch size",
+        rates.draw,
+        rates.read,
+        rates.numbers,
+    ),
+    ComparisonFigure(
+        "variance",
+        "the variance of a batch's gradient by batch size, beside theory",
+        gradient_noise.draw_variance,
+        gradient_noise.read_variance,
+        gradient_noise.variance_numbers,
+    ),
+    ComparisonFigure(
+        "angle",
+        "the angle between a batch's gradient and the full one by batch size, beside theory",
+        gradient_noise.draw_angle,
+        gradient_noise.read_angle,
+        gradient_noise.angle_numbers,
+    ),
+    ComparisonFigure(
+        "variability",
+        "how much the loss varies after the target, per update and per pass",
+        steadiness.draw_variability,
+        steadiness.read_variability,
+        steadiness.variability_numbers,
+    ),
+    ComparisonFigure(
+        "path",
+        "how direct the path of a run is, and how far it leads",
+        steadiness.draw_path,
+        steadiness.read_path,
+        steadiness.path_numbers,
+    ),
+    ComparisonFigure(
+        "escape_instability",
+        "which batch sizes and learning rates leave an unstable minimum, beside theory",
+        escape_maps.draw_instability,
+        escape_maps.read_instability,
+        escape_maps.instability_numbers,
+    ),
+    ComparisonFigure(
+        "escape_thermal",
+        "times to escape over a barrier, beside Kramers' law",
+        escape_intervals.draw_thermal,
+        escape_intervals.read_thermal,
+        escape_intervals.thermal_numbers,
+    ),
+    ComparisonFigure(
+        "escape_teacher",
+        "who leaves the proven bad minima of a small network",
+        escape_maps.draw_teacher,
+        escape_maps.read_teacher,
+        escape_maps.teacher_numbers,
+    ),
+    ComparisonFigure(
+        "escape_dead",
+        "escapes from a dead unit, the negative control",
+        escape_intervals.draw_dead,
+        escape_intervals.read_dead,
+        escape_intervals.dead_numbers,
+    ),
+    ComparisonFigure(
+        "noise_scale",
+        "the noise scale during training, beside the batch sizes used",
+        noise_scale.draw,
+        noise_scale.read,
+        noise_scale.numbers,
+    ),
+    ComparisonFigure(
+        "trajectories",
+        "paths of several batch sizes in one plane",
+        trajectories.draw_trajectories,
+        trajectories.read_trajectories,
+        trajectories.trajectory_numbers,
+    ),
+    ComparisonFigure(
+        "barrier",
+        "the loss on the straight line between the ends of two runs",
+        trajectories.draw_barrier,
+        trajectories.read_barrier,
+        trajectories.barrier_numbers,
+    ),
+    ComparisonFigure(
+        "sharpness",
+        "the sharpness during training, beside the stability limit",
+        sharpness.draw,
+        sharpness.read,
+        sharpness.numbers,
+    ),
+    ComparisonFigure(
+        "quality",
+        "how good the networks of each batch size become, under each budget",
+        quality.draw,
+        quality.read,
+        quality.numbers,
+    ),
+    ComparisonFigure(
+        "tuning",
+        "the expected best metric by the number of tuning trials",
+        tuning.draw,
+        tuning.read,
+        tuning.numbers,
+    ),
 )
-_ROWS = {figure.name: figure for room in _ROOMS for figure in room.ROWS}
-
-ORDER = (  # the claims' evidence first, what explains it after
-    *("textbook", "steps", "epochs", "seconds", "tradeoff", "curves", "loss_curves", "rates"),
-    *("variance", "angle", "variability", "path"),
-    *("escape_instability", "escape_thermal", "escape_teacher", "escape_dead"),
-    *("noise_scale", "trajectories", "barrier", "sharpness", "quality", "tuning"),
-)
-COMPARED: tuple[ComparedFigure, ...] = tuple(_ROWS[name] for name in ORDER)

@@ -1,128 +1,157 @@
-"""What a figure of costs is drawn from: medians with their intervals, triangles of what was never reached, and the lines behind them."""
+"""Cost until the target against batch size, in updates, epochs and seconds (Shallue et al. 2019, figs 1 and 3): one figure for each unit.
 
-from collections.abc import Sequence
-from math import inf, isfinite, log2
+A median run that never reached the target is a triangle on the line of the budget's end; an open triangle there says that some
+of an arm's runs did not. Updates and epochs carry the fitted S = S_min (1 + B_crit / B) and perfect scaling beside it.
+"""
+
+from math import inf, isfinite, log10
 
 import plotly.graph_objects as go
 
-from hpsearch.comparison.analysis.published import shallue_steps
-from hpsearch.comparison.analysis.times import ArmTimes, optimizers, scaling
-from hpsearch.comparison.figures.look import arm_name, interval, optimizer_name, regime_color
-from hpsearch.reporting.figures.style import LIGHT, rounded
-from hpsearch.reporting.formatting import number
+from hpsearch.comparison.analysis.times import ENOUGH, ArmTimes, optimizers, scaling, times
+from hpsearch.comparison.figures.appearance import (
+    arm_name,
+    batch_axis,
+    for_each_optimizer,
+    interval,
+    series_color,
+    significant,
+    target_text,
+)
+from hpsearch.comparison.figures.cost_traces import budget_end, lines, marks
+from hpsearch.comparison.figures.figure import Rows
+from hpsearch.reporting.figures.style import LIGHT, blank, log_axis
+from hpsearch.reporting.formatting import number, share
 from hpsearch.reporting.locales import Texts
+from hpsearch.statistics.scaling import Hyperbola
 from hpsearch.storage import ComparisonRecord
 
-FINE = 8  # points of a fitted curve, per octave
+ROOM = 1.5  # times, beyond the marks
 
 
-def marks(unit: str, record: ComparisonRecord, arms: list[ArmTimes], color: str, texts: Texts) -> list[go.Scatter]:
-    """Return the medians with their intervals, then the triangles of what was never reached."""
-    there = [arm for arm in arms if isfinite(arm.costs[unit].median.value)]
-    some = [arm for arm in there if arm.reached < arm.runs]
-    none = [arm for arm in arms if arm not in there]
-    colors = {arm.batch_size: color or regime_color(arm.batch_size, record.rows) for arm in arms}
-    heights = [arm.costs[unit].median.value for arm in there]
-    main = go.Scatter(
-        x=[arm.batch_size for arm in there],
-        y=rounded(heights),
-        mode="markers",
-        name=optimizer_name(arms[0].optimizer) if color and arms else texts("legend.median"),
-        text=[said(unit, arm, record, texts) for arm in there],
-        hovertemplate="%{text}<extra></extra>",
-        marker={"color": [colors[arm.batch_size] for arm in there], "size": 10},
-        error_y=_bars(unit, there, color or LIGHT["ink"]),
+def arms_of(record: ComparisonRecord, unit: str) -> list[ArmTimes]:
+    """Return the arms whose cost is known in the unit."""
+    return [arm for arm in times(record) if unit in arm.costs]
+
+
+def draw(unit: str, record: ComparisonRecord, texts: Texts) -> go.Figure | None:
+    """Draw the costs in one unit, a line for each optimizer; None for fewer than two arms."""
+    arms = arms_of(record, unit)
+    if len(arms) < 2:
+        return None
+    figure = blank(430)
+    names = optimizers(record)
+    for index, name in enumerate(names):
+        group = [arm for arm in arms if arm.optimizer == name]
+        color = series_color(index) if len(names) > 1 else ""
+        figure.add_traces(lines(unit, record, group, color or LIGHT["soft"], texts))
+        figure.add_traces(marks(unit, record, group, color, texts))
+    figure.add_traces(budget_end(unit, arms, texts))
+    low, high = _limits(unit, arms)
+    title = texts(f"figure.{unit}.y", target=target_text(record, texts))
+    figure.update_xaxes(batch_axis([arm.batch_size for arm in arms], texts("axis.batch_size")))
+    figure.update_yaxes(log_axis(low, high, title, range=[log10(low), log10(high)]))
+    return figure.update_layout(meta={"note": _note(unit, arms, record, texts)})
+
+
+def _limits(unit: str, arms: list[ArmTimes]) -> tuple[float, float]:
+    """Return limits around all medians and intervals, and the budget's end where a run met it; perfect scaling may leave them."""
+    values: list[float] = []
+    for arm in arms:
+        cost = arm.costs[unit]
+        values += [cost.median.value, cost.median.low, cost.median.high]
+        if arm.reached < arm.runs:
+            values.append(cost.cap)
+    known = [value for value in values if isfinite(value) and value > 0]
+    return min(known) / ROOM, max(known) * ROOM
+
+
+def _note(unit: str, arms: list[ArmTimes], record: ComparisonRecord, texts: Texts) -> str:
+    gaps = [arm.resolution for arm in arms if arm.resolution is not None]
+    notes = [texts("figure.steps.note_interval")]
+    if gaps:
+        notes.append(texts("figure.steps.note_resolution", share=share(max(gaps))))
+    if unit == "seconds":
+        notes.append(texts("figure.seconds.note"))
+    if unit == "steps" and record.data.get("name") == "mnist" and len(optimizers(record)) == 1:
+        notes.append(texts("figure.steps.note_shallue"))
+    return " ".join(notes)
+
+
+def read(unit: str, record: ComparisonRecord, texts: Texts) -> str:
+    """Say which batch size needs the least and which the most, for each optimizer, and where the fit puts the critical batch size."""
+    arms = arms_of(record, unit)
+    if len(arms) < 2:
+        return texts("reading.nothing")
+    return for_each_optimizer(
+        record,
+        texts,
+        lambda name: _sentences(unit, record, [arm for arm in arms if arm.optimizer == name], texts),
     )
-    triangles = [("triangle-up", none, "legend.never"), ("triangle-up-open", some, "legend.some")]
-    return [main] * bool(there) + [
-        go.Scatter(
-            x=[arm.batch_size for arm in group],
-            y=rounded([arm.costs[unit].cap for arm in group]),
-            mode="markers",
-            name=texts(key),
-            text=[said(unit, arm, record, texts) for arm in group],
-            hovertemplate="%{text}<extra></extra>",
-            marker={"color": [colors[arm.batch_size] for arm in group], "symbol": symbol, "size": 12},
-        )
-        for symbol, group, key in triangles
-        if group
-    ]
 
 
-def _bars(unit: str, arms: list[ArmTimes], color: str) -> dict[str, object]:
-    """Return the intervals; an infinite end is drawn to the end of the budget, that of a single run not at all."""
-    costs = [arm.costs[unit] for arm in arms]
-    known = [cost.median.low > -inf for cost in costs]
-    up = [(min(c.median.high, c.cap) - c.median.value) * k for c, k in zip(costs, known, strict=True)]
-    down = [c.median.value - c.median.low if k else 0.0 for c, k in zip(costs, known, strict=True)]
-    return {"type": "data", "symmetric": False, "array": rounded(up), "arrayminus": rounded(down)} | {
-        "color": color,
-        "thickness": 1.5,
-        "width": 4,
-    }
+def _sentences(unit: str, record: ComparisonRecord, arms: list[ArmTimes], texts: Texts) -> str:
+    reaching = [arm for arm in arms if isfinite(arm.costs[unit].median.value)]
+    if not reaching:
+        return texts("reading.unreached", target=target_text(record, texts))
+    if min(arm.runs for arm in arms) < ENOUGH:
+        return texts("reading.few", seeds=number(ENOUGH))
+    parts = [_extremes(unit, record, reaching, texts)]
+    missing = [arm_name(arm.optimizer, arm.batch_size, record.rows, texts) for arm in arms if arm not in reaching]
+    if missing:
+        parts.append(texts("reading.censored", names=", ".join(missing)))
+    if unit == "steps":
+        parts += _fit_sentences(scaling(record, arms[0].optimizer), texts)
+    return " ".join(parts)
 
 
-def said(unit: str, arm: ArmTimes, record: ComparisonRecord, texts: Texts) -> str:
-    """Return what an arm's mark says."""
-    value, low, high = interval(arm.costs[unit].median, unit == "seconds")
-    return texts(
-        f"figure.{unit}.hover",
-        name=arm_name(arm.optimizer, arm.batch_size, record.rows, texts),
-        optimizer=optimizer_name(arm.optimizer),
-        value=value,
-        low=low,
-        high=high,
-        reached=number(arm.reached),
-        runs=number(arm.runs),
-        rate=number(arm.learning_rate),
-    )
+def _extremes(unit: str, record: ComparisonRecord, arms: list[ArmTimes], texts: Texts) -> str:
+    """Compare the arm of the least cost with that of the most."""
+    least = min(arms, key=lambda arm: arm.costs[unit].median.value)
+    most = max(arms, key=lambda arm: arm.costs[unit].median.value)
+    values: dict[str, str] = {}
+    for end, arm in (("least", least), ("most", most)):
+        value, low, high = interval(arm.costs[unit].median, unit == "seconds")
+        values[end] = arm_name(arm.optimizer, arm.batch_size, record.rows, texts)
+        values |= {f"{end}_value": value, f"{end}_low": low, f"{end}_high": high}
+    ratio = most.costs[unit].median.value / least.costs[unit].median.value
+    key = "one" if least is most else "main"
+    return texts(f"figure.{unit}.{key}", ratio=significant(ratio, 2), **values)
 
 
-def budget_end(unit: str, arms: list[ArmTimes], texts: Texts) -> list[go.Scatter]:
-    """Return the end of the budget as a line, where a run met it."""
-    if all(arm.reached == arm.runs for arm in arms):
-        return []
-    caps = {arm.batch_size: arm.costs[unit].cap for arm in arms}
-    line = {"color": LIGHT["edge"], "width": 1.5, "dash": "dot"}
-    x = sorted(caps)
-    y = rounded([caps[size] for size in x])
-    return [go.Scatter(x=x, y=y, mode="lines", name=texts("legend.cap"), line=line, hoverinfo="skip")]
-
-
-def lines(unit: str, record: ComparisonRecord, arms: list[ArmTimes], color: str, texts: Texts) -> list[go.Scatter]:
-    """Return the lines behind an optimizer's marks: joined medians, or the fit, perfect scaling and the published curve."""
-    fit = scaling(record, arms[0].optimizer) if arms and unit != "seconds" else None
-    there = [arm for arm in arms if isfinite(arm.costs[unit].median.value)]
-    if len(there) < 2:
-        return []
-    sizes = [float(arm.batch_size) for arm in there]
-    heights = [arm.costs[unit].median.value for arm in there]
+def _fit_sentences(fit: Hyperbola | None, texts: Texts) -> list[str]:
     if fit is None:
-        return [_line(sizes, heights, "", color, "solid")]
-    fine = _between(sizes[0], sizes[-1])  # of batch sizes that were not reached the fit says nothing
-    scale = [1.0 if unit == "steps" else size / record.rows for size in fine]
-    drawn = [
-        _line(fine, [fit.steps(b) * s for b, s in zip(fine, scale, strict=True)], texts("legend.fit"), color, "solid")
+        return []
+    sentences = [fitted(fit, texts)]
+    if fit.censored:
+        sentences.append(texts("figure.steps.unfitted"))
+    return sentences
+
+
+def fitted(fit: Hyperbola, texts: Texts) -> str:
+    """Say what a fit means: the critical batch size, or that the batch sizes do not show one."""
+    critical = fit.critical_batch_size
+    value, low, high = interval(critical)
+    key = {0.0: "flat", inf: "perfect"}.get(critical.value, "fit")
+    floor = number(round(fit.s_min.value))
+    residual = significant(fit.rms_octaves, 2)
+    return texts(f"figure.steps.{key}", value=value, low=low, high=high, floor=floor, residual=residual)
+
+
+def numbers(unit: str, record: ComparisonRecord) -> Rows:
+    """Return a row for each arm."""
+    return [
+        {
+            "optimizer": arm.optimizer,
+            "batch_size": arm.batch_size,
+            "learning_rate": arm.learning_rate,
+            f"median_{unit}": arm.costs[unit].median.value,
+            "low": arm.costs[unit].median.low,
+            "high": arm.costs[unit].median.high,
+            "runs": arm.runs,
+            "reached": arm.reached,
+            f"budget_{unit}": arm.costs[unit].cap,
+            "resolution": arm.resolution,
+        }
+        for arm in arms_of(record, unit)
     ]
-    perfect = [heights[0] * (sizes[0] / b if unit == "steps" else 1.0) for b in fine]
-    if len(optimizers(record)) > 1:
-        return [drawn[0].update(showlegend=False)]
-    drawn.append(_line(fine, perfect, texts("legend.perfect"), LIGHT["edge"], "dash"))
-    if unit == "steps" and record.data.get("name") == "mnist":
-        theirs = {b: s for b, s in shallue_steps(int(sizes[0]), heights[0]).items() if b <= max(record.rows, 1)}
-        drawn.append(
-            _line(list(map(float, theirs)), list(theirs.values()), texts("legend.shallue"), LIGHT["pruned"], "dashdot")
-        )
-    return drawn
-
-
-def _line(x: Sequence[float], y: Sequence[float], name: str, color: str, dash: str) -> go.Scatter:
-    line = {"color": color, "width": 2 if dash == "solid" else 1.5, "dash": dash}
-    named = {"name": name, "showlegend": bool(name), "hoverinfo": "skip"}
-    return go.Scatter(x=rounded(list(x)), y=rounded(list(y)), mode="lines", line=line, **named)
-
-
-def _between(low: float, high: float) -> list[float]:
-    """Return batch sizes from one to another, evenly in octaves."""
-    count = 2 + round(FINE * log2(high / low))
-    return [low * (high / low) ** (i / (count - 1)) for i in range(count)]

@@ -4,25 +4,30 @@ The message is whether the sign depends on the unit of the budget: equal epochs 
 (Shallue et al. 2019, fig 11).
 """
 
+from itertools import product
 from math import isfinite
 
 import plotly.graph_objects as go
 
 from hpsearch.comparison.analysis.quality import ArmQuality, Limit, Within, limits, quality
 from hpsearch.comparison.analysis.times import ENOUGH, optimizers
-from hpsearch.comparison.figures.look import (
+from hpsearch.comparison.figures.appearance import (
+    HOVER,
     arm_name,
     batch_axis,
+    error_bars,
+    for_each_optimizer,
     gap_texts,
     metric_name,
     optimizer_name,
     regime_color,
+    significant,
 )
-from hpsearch.comparison.figures.panels import laid_out, tagged, with_axes
-from hpsearch.comparison.figures.row import ComparedFigure, Rows
+from hpsearch.comparison.figures.figure import Rows, add_axes, in_panel, lay_out_panels
 from hpsearch.reporting.figures.style import LIGHT, axis, blank, rounded
 from hpsearch.reporting.formatting import MetricFormat, number
 from hpsearch.reporting.locales import Texts
+from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 
 LEVEL = 0.05  # of the adjusted p-values
@@ -30,85 +35,99 @@ LEVEL = 0.05  # of the adjusted p-values
 
 def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw the differences, a panel for each optimizer and budget; None where nothing can be compared."""
-    arms, budgets = quality(record), limits(record)
-    panels = [(name, budget) for name in optimizers(record) for budget in budgets if _known(arms, name, budget)]
+    arms = quality(record)
+    budgets = limits(record)
+    panels = _panels(record, arms)
     if not panels:
         return None
     figure = blank(360)
-    for place, (name, budget) in enumerate(panels):
+    for panel, (name, budget) in enumerate(panels):
         group = [arm for arm in arms if arm.optimizer == name]
         for trace in _traces(record, group, budget, texts):
-            first = place == 0 and bool(trace.name)
-            figure.add_trace(tagged(trace.update(showlegend=first), place))
+            figure.add_trace(in_panel(trace.update(showlegend=panel == 0 and bool(trace.name)), panel))
         title = budget_text(budget, budgets[budget], texts)
-        title = title if len(optimizers(record)) == 1 else f"{optimizer_name(name)}, {title}"
-        across = batch_axis([arm.batch_size for arm in group], f"<b>{title}</b>")
-        with_axes(figure, place, across, _upright(record))
-    notes = [
-        texts("figure.quality.note"),
-        texts(f"figure.quality.{'higher' if MetricFormat.of(record).maximize else 'lower'}"),
-    ]
-    return laid_out(figure, len(panels), notes)
+        if len(optimizers(record)) > 1:
+            title = f"{optimizer_name(name)}, {title}"
+        horizontal = batch_axis([arm.batch_size for arm in group], f"<b>{title}</b>")
+        add_axes(figure, panel, horizontal, _vertical_axis(record))
+    better = "higher" if MetricFormat.of(record).maximize else "lower"
+    notes = [texts("figure.quality.note"), texts(f"figure.quality.{better}")]
+    return lay_out_panels(figure, len(panels), notes)
 
 
-def _known(arms: list[ArmQuality], optimizer: str, budget: str) -> bool:
-    return any(arm.optimizer == optimizer and arm.within[budget].difference for arm in arms)
+def _panels(record: ComparisonRecord, arms: list[ArmQuality]) -> list[tuple[str, str]]:
+    """Return each optimizer and budget in which an arm can be compared with the reference."""
+    budgets = limits(record)
+    compared = [(arm, budget) for arm, budget in product(arms, budgets) if arm.within[budget].difference]
+    found = {(arm.optimizer, budget) for arm, budget in compared}
+    return [pair for pair in product(optimizers(record), budgets) if pair in found]
 
 
-def _upright(record: ComparisonRecord) -> dict[str, object]:
-    form = {"tickformat": "+.1%"} if MetricFormat.of(record).percent else {"tickformat": "+~g"}
-    return axis(nticks=6) | form | {"zeroline": True, "zerolinecolor": LIGHT["edge"]}
+def _vertical_axis(record: ComparisonRecord) -> dict[str, object]:
+    tick_format = "+.1%" if MetricFormat.of(record).percent else "+~g"
+    return axis(nticks=6) | {"tickformat": tick_format, "zeroline": True, "zerolinecolor": LIGHT["edge"]}
 
 
 def _traces(record: ComparisonRecord, arms: list[ArmQuality], budget: str, texts: Texts) -> list[go.Scatter]:
-    compared = [(arm, arm.within[budget]) for arm in arms if arm.within[budget].difference]
-    filled = [pair for pair in compared if (pair[1].p or 0.0) < LEVEL]
-    open_ = [pair for pair in compared if pair not in filled]
-    home = [arm.batch_size for arm in arms if arm.batch_size == arm.reference]
-    reference = go.Scatter(
-        x=home,
-        y=[0] * len(home),
+    """Return a mark at the reference, and the differences: filled where they are significant."""
+    filled: list[ArmQuality] = []
+    open_: list[ArmQuality] = []
+    for arm in arms:
+        within = arm.within[budget]
+        if within.difference:
+            significant_ = (within.p or 0.0) < LEVEL
+            (filled if significant_ else open_).append(arm)
+    return [
+        _reference(arms, texts),
+        _dots(record, filled, budget, "circle", texts).update(name=texts("figure.quality.significant")),
+        _dots(record, open_, budget, "circle-open", texts).update(name=texts("figure.quality.insignificant")),
+    ]
+
+
+def _reference(arms: list[ArmQuality], texts: Texts) -> go.Scatter:
+    sizes = [arm.batch_size for arm in arms if arm.batch_size == arm.reference]
+    return go.Scatter(
+        x=sizes,
+        y=[0] * len(sizes),
         mode="markers",
         name=texts("figure.quality.reference", size=number(arms[0].reference)),
         hoverinfo="skip",
         marker={"symbol": "line-ew-open", "size": 18, "color": LIGHT["ink"], "line": {"width": 2}},
     )
-    kinds = [(filled, "circle", "significant"), (open_, "circle-open", "insignificant")]
-    return [
-        reference,
-        *(_dots(record, group, symbol, texts(f"figure.quality.{key}"), texts) for group, symbol, key in kinds),
-    ]
 
 
-def _dots(
-    record: ComparisonRecord, group: list[tuple[ArmQuality, Within]], symbol: str, name: str, texts: Texts
-) -> go.Scatter:
-    known = [(arm, within, within.difference) for arm, within in group if within.difference]
+def _gap(arm: ArmQuality, budget: str) -> Estimate:
+    gap = arm.within[budget].difference
+    assert gap is not None, "only differences are drawn"
+    return gap
+
+
+def _dots(record: ComparisonRecord, arms: list[ArmQuality], budget: str, symbol: str, texts: Texts) -> go.Scatter:
+    gaps = [_gap(arm, budget) for arm in arms]
+    up = rounded([gap.high - gap.value for gap in gaps])
+    down = rounded([gap.value - gap.low for gap in gaps])
+    colors = [regime_color(arm.batch_size, record.rows) for arm in arms]
     return go.Scatter(
-        x=[arm.batch_size for arm, _, _ in known],
-        y=rounded([gap.value for _, _, gap in known]),
+        x=[arm.batch_size for arm in arms],
+        y=rounded([gap.value for gap in gaps]),
         mode="markers",
-        name=name,
-        text=[said(record, arm, within, texts) for arm, within, _ in known],
-        hovertemplate="%{text}<extra></extra>",
-        marker={"symbol": symbol, "size": 10, "color": [regime_color(a.batch_size, record.rows) for a, _, _ in known]},
-        error_y={"type": "data", "symmetric": False, "color": LIGHT["ink"], "thickness": 1.5, "width": 4}
-        | {"array": rounded([gap.high - gap.value for _, _, gap in known])}
-        | {"arrayminus": rounded([gap.value - gap.low for _, _, gap in known])},
+        text=[hover_text(record, arm, budget, texts) for arm in arms],
+        hovertemplate=HOVER,
+        marker={"symbol": symbol, "size": 10, "color": colors},
+        error_y=error_bars(up, down, LIGHT["ink"], thickness=1.5, width=4),
     )
 
 
-def said(record: ComparisonRecord, arm: ArmQuality, within: Within, texts: Texts) -> str:
-    """Return what an arm's dot says."""
-    gap = within.difference
-    assert gap is not None, "only differences are drawn"
+def hover_text(record: ComparisonRecord, arm: ArmQuality, budget: str, texts: Texts) -> str:
+    """Return the hover text of an arm's dot."""
+    within = arm.within[budget]
     return texts(
         "figure.quality.hover",
         name=arm_name(arm.optimizer, arm.batch_size, record.rows, texts),
         metric=metric_name(record, texts),
         median=MetricFormat.of(record).text(within.metric.value),
-        **gap_texts(record, gap, texts),
-        p=number(float(f"{within.p or 0.0:.2g}")),
+        **gap_texts(record, _gap(arm, budget), texts),
+        p=significant(within.p or 0.0, 2),
         rate=number(arm.learning_rate),
     )
 
@@ -116,93 +135,92 @@ def said(record: ComparisonRecord, arm: ArmQuality, within: Within, texts: Texts
 def budget_text(name: str, limit: Limit, texts: Texts) -> str:
     """Return what a budget is called, with its length."""
     amount = limit.updates if name == "updates" else limit.epochs
-    return texts(
-        f"figure.quality.{name}", amount=number(float(f"{amount:.3g}")) if amount < 100 else number(round(amount))
+    text = significant(amount) if amount < 100 else number(round(amount))
+    return texts(f"figure.quality.{name}", amount=text)
+
+
+def read(record: ComparisonRecord, texts: Texts) -> str:
+    """Say for each budget how the smallest and the largest batch size compare with the reference, and whether the sign depends on it."""
+    arms = quality(record)
+    few = texts("reading.few", seeds=number(ENOUGH))
+    if not _panels(record, arms):
+        return texts("reading.nothing") if len(arms) < 2 else few
+    if min(arm.runs for arm in arms) < ENOUGH:
+        return few
+    return for_each_optimizer(
+        record, texts, lambda name: _sentences(record, [arm for arm in arms if arm.optimizer == name], texts)
     )
 
 
-def reading(record: ComparisonRecord, texts: Texts) -> str:
-    """Say for each budget how the smallest and the largest batch size compare with the reference, and whether the sign depends on it."""
-    arms, budgets, names = quality(record), limits(record), optimizers(record)
-    if not any(_known(arms, name, budget) for name in names for budget in budgets):
-        return texts("reading.nothing" if len(arms) < 2 else "reading.few", seeds=number(ENOUGH))
-    if min(arm.runs for arm in arms) < ENOUGH:
-        return texts("reading.few", seeds=number(ENOUGH))
-    parts = []
-    for name in names:
-        group = [arm for arm in arms if arm.optimizer == name]
-        begin = texts("reading.optimizer", optimizer=optimizer_name(name)) if len(names) > 1 else ""
-        parts.append(begin + _sentences(record, group, budgets, texts))
-    return "\n".join(parts)
-
-
-def _sentences(record: ComparisonRecord, arms: list[ArmQuality], budgets: dict[str, Limit], texts: Texts) -> str:
+def _sentences(record: ComparisonRecord, arms: list[ArmQuality], texts: Texts) -> str:
+    budgets = limits(record)
     ends = [arm for arm in (arms[:1] + arms[1:][-1:]) if arm.batch_size != arm.reference]
-    said_of = [_budget(record, ends, budget, limit, texts) for budget, limit in budgets.items()]
+    parts = [_budget_sentence(record, ends, budget, limit, texts) for budget, limit in budgets.items()]
     signs = {_sign(arms, budget) for budget in budgets} - {0}
-    key = "depends" if len(signs) > 1 else "agrees" if signs else "alike"
-    text = " ".join([*filter(None, said_of), texts(f"figure.quality.{key}")])
-    least = 2.0 ** (1 - min(arm.runs for arm in arms)) * (len(arms) - 1)
-    weak = texts("figure.quality.weak", p=number(float(f"{min(1.0, least):.2g}"))) if least >= LEVEL else ""
-    return f"{text} {weak}".strip()
+    if signs:
+        parts.append(texts("figure.quality.depends" if len(signs) > 1 else "figure.quality.agrees"))
+    else:
+        parts.append(texts("figure.quality.alike"))
+    least_p = 2.0 ** (1 - min(arm.runs for arm in arms)) * (len(arms) - 1)  # that so few runs can give
+    if least_p >= LEVEL:
+        parts.append(texts("figure.quality.weak", p=significant(min(1.0, least_p), 2)))
+    return " ".join(filter(None, parts))
 
 
-def _budget(record: ComparisonRecord, ends: list[ArmQuality], which: str, limit: Limit, texts: Texts) -> str:
+def _budget_sentence(record: ComparisonRecord, ends: list[ArmQuality], budget: str, limit: Limit, texts: Texts) -> str:
     parts = []
     for arm in ends:
-        gap = arm.within[which].difference
+        gap = arm.within[budget].difference
         if gap is not None:
             name = arm_name(arm.optimizer, arm.batch_size, record.rows, texts)
             parts.append(texts("figure.quality.end", name=name, **gap_texts(record, gap, texts)))
-    budget = budget_text(which, limit, texts)
-    return texts("figure.quality.budget", budget=budget, ends=", ".join(parts)) if parts else ""
+    if not parts:
+        return ""
+    return texts("figure.quality.budget", budget=budget_text(budget, limit, texts), ends=", ".join(parts))
 
 
 def _sign(arms: list[ArmQuality], budget: str) -> int:
     """Return which end has the better networks: 1 the largest batch size, -1 the smallest, 0 where their intervals meet."""
-    first, last = (_span(arm, budget) for arm in (arms[0], arms[-1]))
-    return (last[0] > first[1]) - (last[1] < first[0])
+    first = _interval(arms[0], budget)
+    last = _interval(arms[-1], budget)
+    return (last.low > first.high) - (last.high < first.low)
 
 
-def _span(arm: ArmQuality, budget: str) -> tuple[float, float]:
-    gap = arm.within[budget].difference
-    return (gap.low, gap.high) if gap else (0.0, 0.0)
+def _interval(arm: ArmQuality, budget: str) -> Estimate:
+    """Return the difference to the reference, which is 0 for the reference itself."""
+    return arm.within[budget].difference or Estimate(0.0, 0.0, 0.0)
 
 
 def numbers(record: ComparisonRecord) -> Rows:
     """Return a row for each arm: scores of the best networks by part of the data, and each budget's metric, difference and p-value."""
-    return [
-        {
-            "optimizer": arm.optimizer,
-            "batch_size": arm.batch_size,
-            "learning_rate": arm.learning_rate,
-            "runs": arm.runs,
-            **{f"{part}_metric": estimate.value for part, estimate in arm.scores.items()},
-            **{key: value for budget, within in arm.within.items() for key, value in _columns(budget, within).items()},
-            "gap": arm.gap.value if arm.gap else None,
-            "matched_loss": arm.level,
-            "saturated": arm.saturated,
-        }
-        for arm in quality(record)
-    ]
+    return [_row(arm) for arm in quality(record)]
 
 
-def _columns(budget: str, within: Within) -> dict[str, object]:
+def _row(arm: ArmQuality) -> dict[str, object]:
+    row: dict[str, object] = {
+        "optimizer": arm.optimizer,
+        "batch_size": arm.batch_size,
+        "learning_rate": arm.learning_rate,
+        "runs": arm.runs,
+    }
+    row |= {f"{part}_metric": estimate.value for part, estimate in arm.scores.items()}
+    for budget, within in arm.within.items():
+        row |= {f"{budget}_{name}": value for name, value in _budget_columns(within).items()}
+    gap = arm.gap.value if arm.gap else None
+    return row | {"gap": gap, "matched_loss": arm.level, "saturated": arm.saturated}
+
+
+def _budget_columns(within: Within) -> dict[str, object]:
     gap = within.difference
-    ends = (
-        {"difference": gap.value, "low": gap.low, "high": gap.high}
-        if gap
-        else dict.fromkeys(("difference", "low", "high"))
-    )
-    known = {end: value if value is None or isfinite(value) else None for end, value in ends.items()}
     return {
-        f"{budget}_{key}": value
-        for key, value in ({"metric": within.metric.value} | known | {"p": within.p} | _better(within)).items()
+        "metric": within.metric.value,
+        "difference": _finite(gap.value) if gap else None,
+        "low": _finite(gap.low) if gap else None,
+        "high": _finite(gap.high) if gap else None,
+        "p": within.p,
+        "better": within.better.value if within.better else None,
     }
 
 
-def _better(within: Within) -> dict[str, object]:
-    return {"better": within.better.value if within.better else None}
-
-
-ROWS = (ComparedFigure("quality", draw, reading, numbers),)
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None

@@ -1,4 +1,4 @@
-"""How steady a run's loss was after the target, and how straight its path: against the batch size."""
+"""How steady a run's loss was after the target, and how direct its path: against the batch size."""
 
 from collections.abc import Sequence
 from math import inf, isfinite
@@ -7,135 +7,151 @@ from typing import Any
 import plotly.graph_objects as go
 
 from hpsearch.comparison.analysis.measured import Spread
-from hpsearch.comparison.analysis.noise import Path, Variability, paths, variabilities
-from hpsearch.comparison.analysis.times import optimizers
-from hpsearch.comparison.figures.look import batch_axis, regime_color, regime_name
-from hpsearch.comparison.figures.measures import brief, drawn, note, spread_columns, spread_text, whiskers
-from hpsearch.comparison.figures.panels import laid_out, tag, with_axes
-from hpsearch.comparison.figures.row import ComparedFigure, Rows
+from hpsearch.comparison.analysis.noise import ArmPath, ArmVariability, paths, variabilities
+from hpsearch.comparison.figures.appearance import (
+    HOVER,
+    batch_axis,
+    brief,
+    by_optimizer,
+    measured_note,
+    measured_optimizer,
+    range_bars,
+    regime_color,
+    regime_name,
+    spread_columns,
+    spread_text,
+)
+from hpsearch.comparison.figures.figure import Rows, add_axes, in_panel, lay_out_panels
 from hpsearch.reporting.figures.style import LIGHT, axis, blank, log_axis, rounded
 from hpsearch.reporting.formatting import sentence, share
 from hpsearch.reporting.locales import Texts
 from hpsearch.storage import ComparisonRecord
 
 UNITS = {"updates": "circle", "epochs": "diamond-open"}
-MEASURES = ("rising", "deviation", "total_variation")
+MOMENTS = {"target": "circle", "end": "diamond-open"}
+VARIABILITY_MEASURES = ("rising", "deviation", "total_variation")
+PATH_MEASURES = ("efficiency", "length", "distance")
 
 
 def _dots(
-    record: ComparisonRecord,
-    sizes: Sequence[int],
-    values: Sequence[Spread],
-    symbol: str,
-    name: str,
-    said: Sequence[str],
+    record: ComparisonRecord, sizes: Sequence[int], values: Sequence[Spread], symbol: str, hover: Sequence[str]
 ) -> go.Scatter:
     """Return a line through dots in their regimes' colours, with the range of the runs."""
-    colors = [regime_color(size, record.rows) for size in sizes]
     return go.Scatter(
         x=list(sizes),
         y=rounded([value.value for value in values]),
         mode="lines+markers",
-        name=name,
-        text=list(said),
-        hovertemplate="%{text}<extra></extra>",
+        text=list(hover),
+        hovertemplate=HOVER,
         line={"color": LIGHT["edge"], "width": 1.2, "dash": "dot" if "open" in symbol else "solid"},
-        marker={"color": colors, "symbol": symbol, "size": 10},
-        error_y=whiskers(values),
+        marker={"color": [regime_color(size, record.rows) for size in sizes], "symbol": symbol, "size": 10},
+        error_y=range_bars(values),
     )
+
+
+def _share_axis() -> dict[str, Any]:
+    return axis(tickformat=".0%", rangemode="tozero")
+
+
+# ---- variability
 
 
 def draw_variability(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw the share of rising steps, the deviation of Δ log L and the total variation, per update and per pass; None without any."""
-    found = variabilities(record, drawn(record))
+    found = variabilities(record, measured_optimizer(record))
     if not found:
         return None
     figure = blank(400)
-    for place, measure in enumerate(MEASURES):
-        _measure(figure, record, texts, place, measure, found)
-    return laid_out(figure, len(MEASURES), [note(record, texts, texts("figure.variability.note"))])
+    for panel, measure in enumerate(VARIABILITY_MEASURES):
+        _add_variability_panel(figure, record, texts, panel, measure, found)
+    note = measured_note(record, texts, texts("figure.variability.note"))
+    return lay_out_panels(figure, len(VARIABILITY_MEASURES), [note])
 
 
-def _measure(
-    figure: go.Figure, record: ComparisonRecord, texts: Texts, place: int, measure: str, found: Sequence[Variability]
+def _add_variability_panel(
+    figure: go.Figure, record: ComparisonRecord, texts: Texts, panel: int, measure: str, found: Sequence[ArmVariability]
 ) -> None:
-    """Draw one panel. On a logarithmic axis 0 has no place and infinity neither: the former is left to the table, the latter a ▲."""
-    values = [spread.value for one in found if (spread := getattr(one, measure)) is not None]
-    known = [value for value in values if isfinite(value) and value > 0]
-    cap = 2 * max(known, default=1.0)
-    for unit, symbol in UNITS.items():
-        own = [(one, spread) for one in found if one.unit == unit and (spread := getattr(one, measure)) is not None]
-        here = {"xaxis": f"x{tag(place)}", "yaxis": f"y{tag(place)}", "legendgroup": unit, "showlegend": place == 0}
-        for group, infinite in ((own, False), ([pair for pair in own if not isfinite(pair[1].value)], True)):
-            shown = [pair for pair in group if infinite or isfinite(pair[1].value)]
-            if shown:
-                trace = _trace(record, texts, shown, symbol, unit, cap if infinite else None)
-                figure.add_trace(trace.update(here | ({"showlegend": False} if infinite else {})))
-    below = batch_axis({one.batch_size for one in found}, f"<b>{texts(f'figure.variability.{measure}')}</b>")
-    upright: dict[str, Any] = log_axis(min(known, default=0.1) / 1.5, cap, most=5)
-    with_axes(figure, place, below, axis(tickformat=".0%", rangemode="tozero") if measure == "rising" else upright)
+    """Draw one panel. A logarithmic axis cannot show 0, which is left to the table, nor infinity, which is a ▲ at the top."""
+    pairs = [(one, one.measure(measure)) for one in found]
+    known = [(one, spread) for one, spread in pairs if spread is not None]
+    heights = [spread.value for _, spread in known if isfinite(spread.value) and spread.value > 0]
+    cap = 2 * max(heights, default=1.0)
+    for unit in UNITS:
+        for trace in _unit_traces(record, texts, [pair for pair in known if pair[0].unit == unit], cap):
+            shown = panel == 0 and trace.mode != "markers"
+            figure.add_trace(in_panel(trace, panel).update(legendgroup=unit, showlegend=shown))
+    horizontal = batch_axis({one.batch_size for one in found}, f"<b>{texts(f'figure.variability.{measure}')}</b>")
+    vertical = log_axis(min(heights, default=0.1) / 1.5, cap, most=5)
+    add_axes(figure, panel, horizontal, _share_axis() if measure == "rising" else vertical)
 
 
-def _trace(
-    record: ComparisonRecord,
-    texts: Texts,
-    pairs: Sequence[tuple[Variability, Spread]],
-    symbol: str,
-    unit: str,
-    cap: float | None,
+def _unit_traces(
+    record: ComparisonRecord, texts: Texts, pairs: Sequence[tuple[ArmVariability, Spread]], cap: float
+) -> list[go.Scatter]:
+    """Return the finite values of one unit as dots, the infinite ones as ▲ at the top."""
+    finite = [pair for pair in pairs if isfinite(pair[1].value)]
+    infinite = [(one, Spread(cap, cap, cap, spread.runs)) for one, spread in pairs if not isfinite(spread.value)]
+    traces = []
+    if finite:
+        unit = finite[0][0].unit
+        trace = _variability_dots(record, texts, finite, UNITS[unit])
+        traces.append(trace.update(name=texts(f"figure.variability.{unit}")))
+    if infinite:
+        trace = _variability_dots(record, texts, infinite, "triangle-up")
+        traces.append(trace.update(name=texts("figure.variability.infinite"), mode="markers"))
+    return traces
+
+
+def _variability_dots(
+    record: ComparisonRecord, texts: Texts, pairs: Sequence[tuple[ArmVariability, Spread]], symbol: str
 ) -> go.Scatter:
-    sizes, values = [one.batch_size for one, _ in pairs], [value for _, value in pairs]
-    said = [_variability_said(record, texts, one) for one, _ in pairs]
-    if cap is None:
-        return _dots(record, sizes, values, symbol, texts(f"figure.variability.{unit}"), said)
-    at_cap = [Spread(cap, cap, cap, value.runs) for value in values]
-    name = texts("figure.variability.infinite")
-    return _dots(record, sizes, at_cap, "triangle-up", name, said).update(mode="markers")
+    sizes = [one.batch_size for one, _ in pairs]
+    hover = [_variability_hover(record, texts, one) for one, _ in pairs]
+    return _dots(record, sizes, [spread for _, spread in pairs], symbol, hover)
 
 
-def _variability_said(record: ComparisonRecord, texts: Texts, one: Variability) -> str:
+def _variability_hover(record: ComparisonRecord, texts: Texts, one: ArmVariability) -> str:
     return texts(
         "figure.variability.hover",
         regime=regime_name(one.batch_size, record.rows, texts),
         unit=texts(f"figure.variability.{one.unit}"),
-        rising=share(one.rising.value) if one.rising else brief(None),
+        rising=_rising_text(one),
         deviation=spread_text(one.deviation),
         total=spread_text(one.total_variation),
         steps=brief(one.steps),
     )
 
 
+def _rising_text(one: ArmVariability) -> str:
+    return share(one.rising.value) if one.rising else brief(None)
+
+
 def read_variability(record: ComparisonRecord, texts: Texts) -> str:
     """Compare the smallest and the largest batch size, per update and per pass."""
-    found = variabilities(record, drawn(record))
-    by_unit = {unit: [one for one in found if one.unit == unit and one.rising] for unit in UNITS}
-    if len(by_unit["updates"]) < 2:
+    found = [one for one in variabilities(record, measured_optimizer(record)) if one.rising]
+    updates = [one for one in found if one.unit == "updates"]
+    passes = [one for one in found if one.unit == "epochs"]
+    if len(updates) < 2:
         return texts("figure.variability.thin")
-    small, large = by_unit["updates"][0], by_unit["updates"][-1]
-    steadier = _rising(large) < _rising(small)
-    parts = [
-        texts(
-            "figure.variability.steadier" if steadier else "figure.variability.not_steadier",
-            **_pair(record, texts, small, large),
-        )
-    ]
-    if len(by_unit["epochs"]) > 1:
-        pair = by_unit["epochs"][0], by_unit["epochs"][-1]
-        parts.append(texts("figure.variability.per_epoch", **_pair(record, texts, *pair)))
+    key = "steadier" if _rising(updates[-1]) < _rising(updates[0]) else "not_steadier"
+    parts = [texts(f"figure.variability.{key}", **_ends_texts(record, texts, updates))]
+    if len(passes) > 1:
+        parts.append(texts("figure.variability.per_epoch", **_ends_texts(record, texts, passes)))
     return " ".join(parts)
 
 
-def _rising(one: Variability) -> float:
+def _rising(one: ArmVariability) -> float:
     return one.rising.value if one.rising else inf
 
 
-def _pair(record: ComparisonRecord, texts: Texts, small: Variability, large: Variability) -> dict[str, str]:
-    said: dict[str, str] = {}
-    for name, one in (("small", small), ("large", large)):
-        said[name] = regime_name(one.batch_size, record.rows, texts)
-        said[f"{name}_rising"] = share(one.rising.value) if one.rising else brief(None)
-        said[f"{name}_deviation"] = spread_text(one.deviation)
-    return said
+def _ends_texts(record: ComparisonRecord, texts: Texts, found: Sequence[ArmVariability]) -> dict[str, str]:
+    """Return the texts of the smallest and the largest batch size."""
+    values: dict[str, str] = {}
+    for end, one in (("small", found[0]), ("large", found[-1])):
+        values[end] = regime_name(one.batch_size, record.rows, texts)
+        values[f"{end}_rising"] = _rising_text(one)
+        values[f"{end}_deviation"] = spread_text(one.deviation)
+    return values
 
 
 def variability_numbers(record: ComparisonRecord) -> Rows:
@@ -146,45 +162,46 @@ def variability_numbers(record: ComparisonRecord) -> Rows:
         | spread_columns("deviation", one.deviation)
         | spread_columns("total_variation", one.total_variation)
         | {"measured_runs": one.rising.runs if one.rising else 0}
-        for name in optimizers(record)
-        for one in variabilities(record, name)
+        for name, one in by_optimizer(record, variabilities)
     ]
 
 
+# ---- paths
+
+
 def draw_path(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
-    """Draw how straight paths were, how long, and how far they led, up to the target and to the end; None without any."""
-    found = paths(record, drawn(record))
+    """Draw how direct paths were, how long, and how far they led, up to the target and to the end; None without any."""
+    found = paths(record, measured_optimizer(record))
     if not found:
         return None
     figure = blank(400)
-    for place, measure in enumerate(("efficiency", "length", "distance")):
-        for moment, symbol in (("target", "circle"), ("end", "diamond-open")):
+    for panel, measure in enumerate(PATH_MEASURES):
+        for moment, symbol in MOMENTS.items():
             own = [path for path in found if path.moment == moment]
             if own:
-                figure.add_trace(_path(record, texts, own, measure, symbol).update(_here(place, moment)))
-        below = batch_axis({path.batch_size for path in found}, f"<b>{texts(f'figure.path.{measure}')}</b>")
-        with_axes(figure, place, below, _upright(found, measure))
-    return laid_out(figure, 3, [note(record, texts, texts("figure.path.note"))])
+                trace = _path_dots(record, texts, own, measure, symbol)
+                figure.add_trace(in_panel(trace, panel).update(legendgroup=moment, showlegend=panel == 0))
+        horizontal = batch_axis({path.batch_size for path in found}, f"<b>{texts(f'figure.path.{measure}')}</b>")
+        add_axes(figure, panel, horizontal, _path_axis(found, measure))
+    return lay_out_panels(figure, len(PATH_MEASURES), [measured_note(record, texts, texts("figure.path.note"))])
 
 
-def _upright(found: Sequence[Path], measure: str) -> dict[str, Any]:
+def _path_axis(found: Sequence[ArmPath], measure: str) -> dict[str, Any]:
     if measure == "efficiency":
-        return axis(tickformat=".0%", rangemode="tozero")
-    values = [spread.value for path in found if (spread := getattr(path, measure)).value > 0]
-    return log_axis(min(values, default=1.0) / 1.5, 1.5 * max(values, default=1.0), most=5)
+        return _share_axis()
+    values = [path.measure(measure).value for path in found]
+    positive = [value for value in values if value > 0]
+    return log_axis(min(positive, default=1.0) / 1.5, 1.5 * max(positive, default=1.0), most=5)
 
 
-def _here(place: int, moment: str) -> dict[str, object]:
-    return {"xaxis": f"x{tag(place)}", "yaxis": f"y{tag(place)}", "legendgroup": moment, "showlegend": place == 0}
+def _path_dots(record: ComparisonRecord, texts: Texts, own: Sequence[ArmPath], measure: str, symbol: str) -> go.Scatter:
+    sizes = [path.batch_size for path in own]
+    hover = [_path_hover(record, texts, path) for path in own]
+    dots = _dots(record, sizes, [path.measure(measure) for path in own], symbol, hover)
+    return dots.update(name=texts(f"figure.path.{own[0].moment}"))
 
 
-def _path(record: ComparisonRecord, texts: Texts, own: Sequence[Path], measure: str, symbol: str) -> go.Scatter:
-    sizes, values = [path.batch_size for path in own], [getattr(path, measure) for path in own]
-    said = [_path_said(record, texts, path) for path in own]
-    return _dots(record, sizes, values, symbol, texts(f"figure.path.{own[0].moment}"), said)
-
-
-def _path_said(record: ComparisonRecord, texts: Texts, path: Path) -> str:
+def _path_hover(record: ComparisonRecord, texts: Texts, path: ArmPath) -> str:
     return texts(
         "figure.path.hover",
         regime=regime_name(path.batch_size, record.rows, texts),
@@ -196,12 +213,13 @@ def _path_said(record: ComparisonRecord, texts: Texts, path: Path) -> str:
 
 
 def read_path(record: ComparisonRecord, texts: Texts) -> str:
-    """Compare how straight and how far the smallest and the largest batch size went to the target."""
-    found = paths(record, drawn(record))
+    """Compare how direct the paths of the smallest and the largest batch size to the target were, and how far they led."""
+    found = paths(record, measured_optimizer(record))
     own = [path for path in found if path.moment == "target"] or found
     if len({path.batch_size for path in own}) < 2:
         return texts("figure.path.thin")
-    small, large = own[0], own[-1]
+    small = own[0]
+    large = own[-1]
     values = {
         "small": regime_name(small.batch_size, record.rows, texts),
         "large": regime_name(large.batch_size, record.rows, texts),
@@ -212,23 +230,17 @@ def read_path(record: ComparisonRecord, texts: Texts) -> str:
         "large_distance": brief(large.distance.value),
     }
     straighter = large.efficiency.value > small.efficiency.value
-    return sentence(texts(f"figure.path.{'straighter' if straighter else 'not_straighter'}", **values))
+    key = "straighter" if straighter else "not_straighter"
+    return sentence(texts(f"figure.path.{key}", **values))
 
 
 def path_numbers(record: ComparisonRecord) -> Rows:
-    """Return how straight and how far every measured arm's runs went."""
+    """Return how direct every measured arm's paths were, and how far they led."""
     return [
         {"optimizer": name, "batch_size": path.batch_size, "moment": path.moment}
         | spread_columns("efficiency", path.efficiency)
         | spread_columns("length", path.length)
         | spread_columns("distance", path.distance)
         | {"measured_runs": path.distance.runs}
-        for name in optimizers(record)
-        for path in paths(record, name)
+        for name, path in by_optimizer(record, paths)
     ]
-
-
-ROWS = (
-    ComparedFigure("variability", draw_variability, read_variability, variability_numbers),
-    ComparedFigure("path", draw_path, read_path, path_numbers),
-)

@@ -6,9 +6,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from hpsearch.comparison.analysis.escape import CLASSES, Cell
-from hpsearch.comparison.figures.measures import brief
-from hpsearch.comparison.figures.panels import tag
+from hpsearch.comparison.analysis.escape import CLASSES, EscapeCell
+from hpsearch.comparison.figures.appearance import HOVER, brief
+from hpsearch.comparison.figures.figure import Rows, in_panel
 from hpsearch.reporting.figures.style import LIGHT, axis, rounded
 from hpsearch.reporting.formatting import share
 from hpsearch.reporting.locales import Texts
@@ -21,82 +21,88 @@ COLORS = {
     "unresolved": "grid",
 }
 PATTERNS = {"escaped": "", "stuck": "", "other": "/", "diverged": "x", "unresolved": "."}
-WIDE, HIGH = 0.9, 0.86  # of a cell
+TILE_WIDTH = 0.9  # of a column
+TILE_HEIGHT = 0.86  # of a row
+RATE_TICKS = 12  # at most, on the axis of learning rates
 
 
-def columns_of(cells: Sequence[Cell]) -> list[int | None]:
-    """Return the batch sizes of cells in order, the full batch last."""
+def batch_sizes_of(cells: Sequence[EscapeCell]) -> list[int | None]:
+    """Return the batch sizes of cells in order, the full batch (None) last."""
     return sorted({cell.batch_size for cell in cells}, key=lambda size: (size is None, size or 0))
 
 
-def rates_of(cells: Sequence[Cell]) -> list[float]:
+def rates_of(cells: Sequence[EscapeCell]) -> list[float]:
     """Return the learning rates of cells in order."""
     return sorted({cell.learning_rate for cell in cells})
 
 
-def tile_traces(cells: Sequence[Cell], rates: Sequence[float], texts: Texts, place: int = 0) -> list[go.Bar]:
-    """Return one trace a class that occurs; cell (column, row) is drawn from column to column + `WIDE` at height row."""
-    columns = columns_of(cells)
-    found = []
+def tile_traces(cells: Sequence[EscapeCell], rates: Sequence[float], texts: Texts, panel: int = 0) -> list[go.Bar]:
+    """Return one trace for each class that occurs; a cell is drawn from its column to column + `TILE_WIDTH`, at its row."""
+    columns = batch_sizes_of(cells)
+    traces = []
     for name in CLASSES:
-        own = [cell for cell in cells if cell.counts[name]]
-        at = [columns.index(cell.batch_size) + WIDE * _before(cell, name) for cell in own]
-        if own:
-            trace = _bars(own, name, at, [rates.index(cell.learning_rate) for cell in own], texts)
-            found.append(trace.update(xaxis=f"x{tag(place)}", yaxis=f"y{tag(place)}"))
-    return found
+        occurring = [cell for cell in cells if cell.counts[name]]
+        if occurring:
+            traces.append(in_panel(_bars(occurring, name, columns, rates, texts), panel))
+    return traces
 
 
-def _before(cell: Cell, name: str) -> float:
-    """Return the share of runs in the classes that are drawn left of one."""
-    return sum(cell.share(other) for other in CLASSES[: CLASSES.index(name)])
-
-
-def _bars(own: Sequence[Cell], name: str, at: list[float], rows: list[int], texts: Texts) -> go.Bar:
+def _bars(
+    cells: Sequence[EscapeCell], name: str, columns: list[int | None], rates: Sequence[float], texts: Texts
+) -> go.Bar:
     pattern = {"shape": PATTERNS[name], "size": 5, "solidity": 0.3, "fillmode": "overlay", "fgcolor": LIGHT["surface"]}
     return go.Bar(
         orientation="h",
-        base=rounded(at),
-        x=rounded([WIDE * cell.share(name) for cell in own]),
-        y=rows,
-        width=HIGH,
+        base=rounded([columns.index(cell.batch_size) + TILE_WIDTH * _share_before(cell, name) for cell in cells]),
+        x=rounded([TILE_WIDTH * cell.share(name) for cell in cells]),
+        y=[rates.index(cell.learning_rate) for cell in cells],
+        width=TILE_HEIGHT,
         name=texts(f"class.{name}"),
         legendgroup=name,
-        text=[cell_text(cell, texts) for cell in own],
+        text=[cell_text(cell, texts) for cell in cells],
         textposition="none",
-        hovertemplate="%{text}<extra></extra>",
+        hovertemplate=HOVER,
         marker={"color": LIGHT[COLORS[name]], "line": {"width": 0}, "pattern": pattern},
     )
 
 
-def cell_text(cell: Cell, texts: Texts) -> str:
-    """Return what a cell says: its optimizer, learning rate, and the share of each class."""
-    classes = "<br>".join(
-        texts("class.share", name=texts(f"class.{name}"), share=share(cell.share(name)), count=brief(cell.counts[name]))
-        for name in CLASSES
-        if cell.counts[name]
-    )
-    head = texts(
-        "class.cell", optimizer=optimizer(cell, texts), rate=brief(cell.learning_rate), seeds=brief(cell.seeds)
-    )
-    return f"{head}<br>{classes}"
+def _share_before(cell: EscapeCell, name: str) -> float:
+    """Return the share of runs in the classes that are drawn left of one."""
+    return sum(cell.share(other) for other in CLASSES[: CLASSES.index(name)])
 
 
-def optimizer(cell: Cell, texts: Texts) -> str:
+def cell_text(cell: EscapeCell, texts: Texts) -> str:
+    """Return a cell's hover text: its optimizer, learning rate, and the share of each class."""
+    lines = [
+        texts(
+            "class.cell",
+            optimizer=method_name(cell, texts),
+            rate=brief(cell.learning_rate),
+            seeds=brief(cell.seeds),
+        )
+    ]
+    for name in CLASSES:
+        if cell.counts[name]:
+            of_class = {"share": share(cell.share(name)), "count": brief(cell.counts[name])}
+            lines.append(texts("class.share", name=texts(f"class.{name}"), **of_class))
+    return "<br>".join(lines)
+
+
+def method_name(cell: EscapeCell, texts: Texts) -> str:
     """Return what a cell's optimizer is called."""
     return texts(f"method.{cell.method}", batch_size=brief(cell.batch_size))
 
 
-def column_axis(cells: Sequence[Cell], title: str, texts: Texts) -> dict[str, Any]:
+def column_axis(cells: Sequence[EscapeCell], title: str, texts: Texts) -> dict[str, Any]:
     """Return the horizontal axis of a map: batch sizes, then the full batch."""
-    names = [texts("regime.short_full") if size is None else brief(size) for size in columns_of(cells)]
-    ticks = {"tickvals": [i + WIDE / 2 for i in range(len(names))], "ticktext": names}
+    names = [texts("regime.short_full") if size is None else brief(size) for size in batch_sizes_of(cells)]
+    ticks = {"tickvals": [column + TILE_WIDTH / 2 for column in range(len(names))], "ticktext": names}
     return axis(title, range=[-0.1, len(names)], showgrid=False, tickangle=0, tickfont={"size": 11}, **ticks)
 
 
 def rate_axis(rates: Sequence[float], title: str) -> dict[str, Any]:
-    """Return the upright axis of a map: every learning rate is a row, at most a dozen of them have a tick."""
-    rows = range(0, len(rates), -(-len(rates) // 12))
+    """Return the vertical axis of a map: every learning rate is a row, at most a dozen of them have a tick."""
+    rows = range(0, len(rates), -(-len(rates) // RATE_TICKS))
     ticks = {"tickvals": list(rows), "ticktext": [brief(rates[row]) for row in rows]}
     return axis(title, range=[-0.6, len(rates) - 0.4], showgrid=False, **ticks)
 
@@ -107,3 +113,24 @@ def row_of(rate: float, rates: Sequence[float]) -> float | None:
         if low <= rate <= high:
             return row + (rate - low) / (high - low)
     return None
+
+
+def cell_rows(cells: Sequence[EscapeCell], theory: Sequence[str]) -> Rows:
+    """Return one row for each cell: what ran, how its runs ended, the interval of the escapes, and what theory predicts."""
+    return [_cell_row(cell, theory) for cell in cells]
+
+
+def _cell_row(cell: EscapeCell, theory: Sequence[str]) -> dict[str, object]:
+    escaped = cell.escaped
+    row: dict[str, object] = {
+        "method": cell.method,
+        "start": cell.start,
+        "rate": cell.learning_rate,
+        "batch_size": cell.batch_size,
+        "budget": cell.budget,
+        "budget_steps": cell.updates,
+        "seeds": cell.seeds,
+    }
+    row |= {f"runs_{name}": cell.counts[name] for name in CLASSES}
+    row |= {"escaped_share": escaped.value, "escaped_low": escaped.low, "escaped_high": escaped.high}
+    return row | {name: cell.theory.get(name) for name in theory}

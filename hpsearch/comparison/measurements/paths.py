@@ -26,7 +26,7 @@ class Variability:
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
+class RunPath:
     """How far a run went (`distance` from start to end), along which `length`, and `efficiency`, their ratio: 1 for a straight line."""
 
     distance: float
@@ -55,11 +55,11 @@ def _deviation(losses: np.ndarray) -> float:
     return float(np.diff(np.log(losses)).std(ddof=1)) if usable else nan
 
 
-def path_efficiency(start: Tensor, end: Tensor, step_norms: Sequence[float]) -> Path:
+def path_efficiency(start: Tensor, end: Tensor, step_norms: Sequence[float]) -> RunPath:
     """Return the path from `start` [P] to `end` [P] by updates of these lengths; the efficiency is NaN where nothing moved.
 
     Keskar et al. 2016 (arXiv:1609.04836, §3) compare the distances that small and large batches travel.
     """
     distance = float(torch.linalg.vector_norm(end.double() - start.double()))
     length = float(np.sum(step_norms))
-    return Path(distance, length, distance / length if length > 0 else nan)
+    return RunPath(distance, length, distance / length if length > 0 else nan)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.comparison.analysis.verdicts import Verdict, verdicts
-from hpsearch.comparison.figures import COMPARED, ComparedFigure
+from hpsearch.comparison.figures import COMPARISON_FIGURES, ComparisonFigure
 from hpsearch.comparison.page.cautions import cautions
 from hpsearch.comparison.page.closing import checks, protocol, runs_table
 from hpsearch.comparison.page.opening import asked, glance
@@ -54,7 +54,7 @@ def write_comparison(record: ComparisonRecord, folder: Path, language: str = "en
     """
     texts = Texts(language)
     with derived(record.name):
-        tables = {figure.name: _csv(rows) for figure in COMPARED if (rows := figure.numbers(record))}
+        tables = {figure.name: _csv(rows) for figure in COMPARISON_FIGURES if (rows := figure.numbers(record))}
         made = page(record, texts)
     make_folder(folder / "tables")
     for table_, content in tables.items():
@@ -66,7 +66,7 @@ def write_comparison(record: ComparisonRecord, folder: Path, language: str = "en
 
 def page(record: ComparisonRecord, texts: Texts) -> str:
     """Return the report as one HTML document."""
-    drawn = {row.name: figure for row in COMPARED if (figure := row.draw(record, texts)) is not None}
+    drawn = {row.name: figure for row in COMPARISON_FIGURES if (figure := row.draw(record, texts)) is not None}
     data = {name: plain(figure) for name, figure in drawn.items()}
     closing = {"runs": runs_table(record, texts), "checks": checks(record, texts), "protocol": protocol(record, texts)}
     body = [
@@ -75,7 +75,7 @@ def page(record: ComparisonRecord, texts: Texts) -> str:
         glance(record, texts),
         _cautions(record, texts),
         _contents(data, [name for name, piece in closing.items() if piece], texts),
-        *(_figure(row, record, texts, data.get(row.name)) for row in COMPARED if _asked(row, record)),
+        *(_figure(row, record, texts, data.get(row.name)) for row in COMPARISON_FIGURES if _asked(row, record)),
         *closing.values(),
         _footer(record, texts),
     ]
@@ -124,18 +124,20 @@ def _cautions(record: ComparisonRecord, texts: Texts) -> Html:
     return element("div", head, bullets(found), class_="warnings", id="warnings") if found else Html("")
 
 
-def _asked(row: ComparedFigure, record: ComparisonRecord) -> bool:
+def _asked(row: ComparisonFigure, record: ComparisonRecord) -> bool:
     """Whether a figure belongs to what was asked: the escape tests, a comparison on data, or both."""
     return bool(record.minima if row.name.startswith("escape_") else record.arms)
 
 
 def _contents(data: Mapping[str, Any], closing: Sequence[str], texts: Texts) -> Html:
-    places = [(f"about-{row.name}", texts(f"figure.{row.name}.title")) for row in COMPARED if row.name in data]
+    places = [
+        (f"about-{row.name}", texts(f"figure.{row.name}.title")) for row in COMPARISON_FIGURES if row.name in data
+    ]
     places += [(name, texts(f"page.{name}")) for name in closing]
     return element("nav", *(link(title, f"#{anchor}") for anchor, title in places))
 
 
-def _figure(row: ComparedFigure, record: ComparisonRecord, texts: Texts, data: Mapping[str, Any] | None) -> Html:
+def _figure(row: ComparisonFigure, record: ComparisonRecord, texts: Texts, data: Mapping[str, Any] | None) -> Html:
     title, question = texts(f"figure.{row.name}.title"), texts(f"figure.{row.name}.question")
     lines = row.reading(record, texts).splitlines()
     inner = [paragraph(question, "ask"), bullets(lines) if len(lines) > 1 else paragraph("".join(lines))]
@@ -150,7 +152,7 @@ def _figure(row: ComparedFigure, record: ComparisonRecord, texts: Texts, data: M
     return section(f"about-{row.name}", title, *inner)
 
 
-def _numbers(row: ComparedFigure, record: ComparisonRecord, texts: Texts) -> Html:
+def _numbers(row: ComparisonFigure, record: ComparisonRecord, texts: Texts) -> Html:
     """Return the numbers behind a figure, folded: the first rows, what the columns mean, and the file with all of them."""
     rows = row.numbers(record)
     if not rows:

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from hpsearch.comparison.analysis.measured import measured_runs
-from hpsearch.comparison.analysis.rates import failed, rates
 from hpsearch.comparison.analysis.times import ArmTimes, optimizers, times
-from hpsearch.comparison.figures.look import optimizer_name, regime_name
+from hpsearch.comparison.analysis.tuning import failed, rates
+from hpsearch.comparison.figures.appearance import optimizer_name, regime_name
 from hpsearch.comparison.page.said import percent
 from hpsearch.reporting.formatting import number
 from hpsearch.reporting.locales import Texts

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from math import exp
 
-from hpsearch.comparison.analysis.rates import UNFIT
 from hpsearch.comparison.analysis.times import optimizers, winner_of
-from hpsearch.comparison.figures.look import arm_name, optimizer_name
+from hpsearch.comparison.analysis.tuning import UNFIT
+from hpsearch.comparison.figures.appearance import arm_name, optimizer_name
 from hpsearch.comparison.page.opening import budget
 from hpsearch.comparison.page.said import short
 from hpsearch.reporting.formatting import network, number, visible

@@ -5,7 +5,7 @@ from math import isfinite
 
 from hpsearch.comparison.analysis.quality import quality
 from hpsearch.comparison.analysis.times import ArmTimes, optimizers, times
-from hpsearch.comparison.figures.look import arm_name, optimizer_name, target_text
+from hpsearch.comparison.figures.appearance import arm_name, optimizer_name, target_text
 from hpsearch.reporting.formatting import MetricFormat, duration, number, visible
 from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.page import Html, paragraph, section, table

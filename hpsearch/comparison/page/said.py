@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from hpsearch.comparison.analysis.measured import Spread
 from hpsearch.comparison.analysis.verdicts import Value
-from hpsearch.comparison.figures.look import gap_texts
+from hpsearch.comparison.figures.appearance import gap_texts
 from hpsearch.reporting.formatting import number
 from hpsearch.reporting.locales import Texts
 from hpsearch.statistics import Estimate

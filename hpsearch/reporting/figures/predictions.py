@@ -10,7 +10,7 @@ from hpsearch.reporting.figures.confusion import NONE, judge, rows_of
 from hpsearch.reporting.figures.style import LIGHT, SQUARE, axis, blank, number_ticks, rounded
 from hpsearch.reporting.formatting import SPACE, count, interval, number, sentence
 from hpsearch.reporting.tables import Frames
-from hpsearch.statistics.means import student_mean
+from hpsearch.statistics.estimates import student_mean
 from hpsearch.storage import StudyRecord
 
 ENOUGH = 10  # rows of a tenth, below which its mean error says nothing

@@ -1,4 +1,4 @@
-"""The Pareto front: answers that cannot be made better in one objective without being made worse in another."""
+"""The Pareto front: results that cannot be improved in one objective without getting worse in another."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,5 +20,7 @@ def on_front(values: npt.ArrayLike, maximize: Sequence[bool]) -> npt.NDArray[np.
     for row in np.lexsort(costs.T[::-1]):
         ahead = front[:size]
         if not (np.all(ahead <= costs[row], axis=1) & np.any(ahead < costs[row], axis=1)).any():
-            front[size], size, found[row] = costs[row], size + 1, True
+            front[size] = costs[row]
+            found[row] = True
+            size += 1
     return found

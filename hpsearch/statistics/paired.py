@@ -9,7 +9,7 @@ from math import exp, inf
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.statistics.resampling import (
+from hpsearch.statistics.estimates import (
     RESAMPLES,
     Array,
     Estimate,
@@ -18,8 +18,8 @@ from hpsearch.statistics.resampling import (
     numbers,
     percentile_interval,
     resampled,
+    wilson,
 )
-from hpsearch.statistics.shares import wilson
 from hpsearch.trial import derive_seed
 
 EXACT = 16  # pairs; 2^16 sign patterns are listed, more are drawn
@@ -81,17 +81,20 @@ def sign_flip_p(a: Sequence[float], b: Sequence[float], seed: int = 0, draws: in
 
     If the arms are alike, each pair could as well be swapped. All sign patterns are listed up to `EXACT` pairs; above, `draws` of
     them are drawn and the observed one added, so that p is never 0. Two infinities differ by 0; a difference that is infinite
-    outweighs all finite ones together.
+    outweighs all finite ones together. (`scipy.stats.permutation_test` knows no infinities, and would draw other samples.)
 
     Raises:
         ValueError: not pairs.
     """
     differences = _finite_differences(*_pairs(a, b))
-    count, size = len(differences), float(np.abs(differences).sum())
-    exact = count <= EXACT
-    signs = _all_signs(count) if exact else _drawn_signs(count, draws, seed)
-    extreme = int((np.abs(signs @ differences) >= abs(float(differences.sum())) - ROUNDING * size).sum())
-    return extreme / len(signs) if exact else (extreme + 1) / (draws + 1)
+    count = len(differences)
+    observed = abs(float(differences.sum()))
+    least = observed - ROUNDING * float(np.abs(differences).sum())
+    if count <= EXACT:
+        signs = _all_signs(count)
+        return int((np.abs(signs @ differences) >= least).sum()) / len(signs)
+    drawn = _drawn_signs(count, draws, seed)
+    return (int((np.abs(drawn @ differences) >= least).sum()) + 1) / (draws + 1)
 
 
 def _finite_differences(left: Array, right: Array) -> Array:
@@ -131,7 +134,8 @@ def holm(p_values: Sequence[float]) -> Array:
 
 
 def _pairs(a: Sequence[float], b: Sequence[float]) -> tuple[Array, Array]:
-    left, right = numbers(a), numbers(b)
+    left = numbers(a)
+    right = numbers(b)
     if len(left) != len(right):
         raise ValueError(f"expected pairs, not {len(left)} and {len(right)} values")
     return left, right

@@ -8,14 +8,14 @@ from typing import Literal
 
 import numpy as np
 
-from hpsearch.statistics.resampling import numbers
+from hpsearch.statistics.estimates import numbers
 
 HALF = 0.5  # of the seeds diverged: the cell counts as diverged
 LATE = 2.0  # times the best steps of the batch size
 
 
-class Cell(StrEnum):
-    """What became of the seeds of one (learning rate, batch size)."""
+class RateClass(StrEnum):
+    """The class of the seeds of one (learning rate, batch size)."""
 
     REACHED = "reached"
     LATE = "late"
@@ -23,22 +23,22 @@ class Cell(StrEnum):
     DIVERGED = "diverged"
 
 
-def classified(steps: Sequence[float], diverged_shares: Sequence[float]) -> tuple[Cell, ...]:
+def classified(steps: Sequence[float], diverged_shares: Sequence[float]) -> tuple[RateClass, ...]:
     """Return the class of each learning rate of one batch size, from its median steps (`inf`: never) and its share of diverged seeds.
 
     Diverged: half of the seeds or more. Late: later than twice the best of those that did not diverge.
     """
-    kept = [inf if share >= HALF else step for step, share in zip(steps, diverged_shares, strict=True)]
-    limit = LATE * min(kept, default=inf)
-    return tuple(_cell(step, share, limit) for step, share in zip(kept, diverged_shares, strict=True))
+    usable = [inf if share >= HALF else step for step, share in zip(steps, diverged_shares, strict=True)]
+    limit = LATE * min(usable, default=inf)
+    return tuple(_classify(step, share, limit) for step, share in zip(usable, diverged_shares, strict=True))
 
 
-def _cell(step: float, diverged_share: float, limit: float) -> Cell:
+def _classify(step: float, diverged_share: float, limit: float) -> RateClass:
     if diverged_share >= HALF:
-        return Cell.DIVERGED
+        return RateClass.DIVERGED
     if step == inf:
-        return Cell.NEVER
-    return Cell.LATE if step > limit else Cell.REACHED
+        return RateClass.NEVER
+    return RateClass.LATE if step > limit else RateClass.REACHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,6 @@ def edge(rates: Sequence[float], costs: Sequence[float]) -> Literal["low", "high
     """
     ordered = numbers(costs)[np.argsort(numbers(rates), kind="stable")]
     best = ordered.min()
-    low, high = (bool(end == best) for end in (ordered[0], ordered[-1]))
-    if low and high:
-        return "both"
-    return "low" if low else "high" if high else None
+    if ordered[0] == best:
+        return "both" if ordered[-1] == best else "low"
+    return "high" if ordered[-1] == best else None

@@ -1,0 +1,188 @@
+"""SGD, a mini-batch and gradient descent against each other, as numbers with intervals: what the verdicts follow from.
+
+All of them are of the first optimizer, plain SGD where it was compared. They are None where the record has too little.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf, isfinite
+
+from hpsearch.comparison.analysis.measured import Spread
+from hpsearch.comparison.analysis.noise import ArmVariability, variabilities
+from hpsearch.comparison.analysis.quality import PARTS, ArmQuality, quality
+from hpsearch.comparison.analysis.times import ENOUGH, ArmTimes, optimizers, regimes, times
+from hpsearch.comparison.analysis.tuning import rates
+from hpsearch.statistics import Estimate
+from hpsearch.statistics.paired import paired_difference, paired_ratio
+from hpsearch.storage import ArmRecord, ComparisonRecord
+
+HALF = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Steadiness:
+    """The variability of SGD and of GD per update, and per pass over the rows.
+
+    `one_pass` is None where SGD's runs ended too soon after the target; GD's passes are its updates.
+    """
+
+    one: ArmVariability
+    full: ArmVariability
+    one_pass: ArmVariability | None
+    full_pass: ArmVariability
+
+
+def three_sizes(record: ComparisonRecord) -> tuple[int, int, int] | None:
+    """Return the batch sizes 1, a mini-batch and the full batch; None where the comparison has not all three."""
+    sizes = regimes(record, optimizers(record)[0]) if record.arms else None
+    if sizes is None or sizes[0] != 1 or sizes[2] != record.rows:
+        return None
+    return sizes
+
+
+# ---- steadiness
+
+
+def steadiness(record: ComparisonRecord) -> Steadiness | None:
+    """Return the variability of SGD and of GD; None where one was measured on fewer than `ENOUGH` runs."""
+    sizes = three_sizes(record)
+    if sizes is None:
+        return None
+    found = {(item.batch_size, item.unit): item for item in variabilities(record, optimizers(record)[0])}
+    one = found.get((sizes[0], "updates"))
+    full = found.get((sizes[2], "updates"))
+    if one is None or full is None or not (_enough_runs(one) and _enough_runs(full)):
+        return None
+    full_pass = found.get((sizes[2], "epochs"), full)
+    return Steadiness(one, full, found.get((sizes[0], "epochs")), full_pass)
+
+
+def _enough_runs(item: ArmVariability) -> bool:
+    return item.deviation is not None and item.rising is not None and item.deviation.runs >= ENOUGH
+
+
+def steadiness_values(found: Steadiness) -> dict[str, Spread | int | None]:
+    """Return the values that a sentence about steadiness is filled with."""
+    passes = found.one_pass is not None
+    return {
+        "one_rising": found.one.rising,
+        "full_rising": found.full.rising,
+        "one_deviation": found.one.deviation,
+        "full_deviation": found.full.deviation,
+        "one_pass": found.one_pass.deviation if found.one_pass else None,
+        "full_pass": found.full_pass.deviation if passes else None,
+        "runs": found.full.deviation.runs if found.full.deviation else 0,
+    }
+
+
+def all_below(one: Spread | None, other: Spread | None) -> bool:
+    """Whether every run of one lies below every run of the other."""
+    return one is not None and other is not None and one.high < other.low
+
+
+# ---- times
+
+
+def three_times(record: ComparisonRecord) -> tuple[ArmTimes, ArmTimes, ArmTimes] | None:
+    """Return the times of SGD, the quickest mini-batch and GD.
+
+    None where one has fewer than `ENOUGH` runs, or no run of the mini-batch reached the target.
+    """
+    sizes = three_sizes(record)
+    if sizes is None:
+        return None
+    arms = {arm.batch_size: arm for arm in times(record) if arm.optimizer == optimizers(record)[0]}
+    if any(size not in arms or arms[size].runs < ENOUGH for size in sizes):
+        return None
+    one, mini, full = (arms[size] for size in sizes)
+    return (one, mini, full) if mini.reached else None
+
+
+def cost_ratio(arm: ArmTimes, other: ArmTimes, unit: str) -> Estimate | None:
+    """Return how many times as much of a unit one arm needs as the other, over the seeds that both have."""
+    if unit not in arm.costs or unit not in other.costs:
+        return None
+    ours = arm.by_seed(unit)
+    theirs = other.by_seed(unit)
+    seeds = sorted(ours.keys() & theirs.keys())
+    if not any(min(ours[seed], theirs[seed]) < inf for seed in seeds):
+        return None
+    return paired_ratio([ours[seed] for seed in seeds], [theirs[seed] for seed in seeds])
+
+
+# ---- learning rates
+
+
+def working_octaves(record: ComparisonRecord) -> tuple[float, float] | None:
+    """Return the widths, in octaves, of the learning rates that work for SGD and for GD."""
+    sizes = three_sizes(record)
+    if sizes is None:
+        return None
+    arms = [arm for arm in rates(record) if arm.optimizer == optimizers(record)[0]]
+    octaves = {arm.batch_size: arm.working.octaves for arm in arms if arm.working}
+    if sizes[0] not in octaves or sizes[2] not in octaves:
+        return None
+    return octaves[sizes[0]], octaves[sizes[2]]
+
+
+# ---- quality
+
+
+def reference_size(record: ComparisonRecord) -> int | None:
+    """Return the mini-batch nearest to 32, with which quality is compared."""
+    references = [arm.reference for arm in quality(record) if arm.optimizer == optimizers(record)[0]]
+    return references[0] if references else None
+
+
+def _full_batch(record: ComparisonRecord) -> ArmQuality | None:
+    """Return the quality of GD's networks."""
+    first = optimizers(record)[0]
+    arms = [arm for arm in quality(record) if arm.optimizer == first and arm.batch_size == record.rows]
+    return arms[0] if arms else None
+
+
+def better_than_full(record: ComparisonRecord, where: str) -> Estimate | None:
+    """Return how much better the mini-batch nearest to 32 is than GD: on "training" or "test" rows, or in a budget on validation rows."""
+    if not record.arms:
+        return None
+    if where in PARTS:
+        return _better_on(record, where)
+    full = _full_batch(record)
+    if full is None or full.runs < ENOUGH or where not in full.within:
+        return None
+    difference = full.within[where].difference  # of GD to the mini-batch
+    return _more_is_better(record, difference, -1) if difference else None
+
+
+def _better_on(record: ComparisonRecord, part: str) -> Estimate | None:
+    """Return the mean difference of the scores on a part of the data, over the seeds that both have."""
+    size = reference_size(record)
+    if size is None or size == record.rows:
+        return None
+    first = optimizers(record)[0]
+    scores = {arm.batch_size: _scores(arm, part) for arm in record.arms if arm.optimizer == first}
+    mini = scores.get(size, {})
+    full = scores.get(record.rows, {})
+    seeds = sorted(mini.keys() & full.keys())
+    if len(seeds) < ENOUGH or not all(isfinite(mini[seed]) and isfinite(full[seed]) for seed in seeds):
+        return None
+    return _more_is_better(record, paired_difference([mini[s] for s in seeds], [full[s] for s in seeds]), 1)
+
+
+def _scores(arm: ArmRecord, part: str) -> Mapping[int, float]:
+    """Return the metric of the best winner's runs on a part of the data, by seed."""
+    runs = arm.best.runs if arm.best else ()
+    return {run.number: float(run.scores[part]["metric"]) for run in runs if part in run.scores}
+
+
+def full_batch_saturated(record: ComparisonRecord) -> bool:
+    """Whether most of GD's runs had stopped to improve before their budget's end."""
+    full = _full_batch(record)
+    return full is not None and full.saturated > HALF
+
+
+def _more_is_better(record: ComparisonRecord, difference: Estimate, sign: int) -> Estimate:
+    """Return a difference of the metric so that more is better, times a sign."""
+    factor = sign if record.direction == "maximize" else -sign
+    low, high = sorted((factor * difference.low, factor * difference.high))
+    return Estimate(factor * difference.value, low, high)

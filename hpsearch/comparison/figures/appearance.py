@@ -1,0 +1,234 @@
+"""What the figures of a comparison share: colours and names of regimes, axes, numbers as text, intervals as error bars.
+
+SGD (batch size 1) is orange, gradient descent green, and mini-batches are blue, the darker the larger.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from math import isfinite, log, log2
+from typing import Any, TypeVar
+
+from hpsearch.comparison.analysis.measured import Spread
+from hpsearch.comparison.analysis.times import optimizers
+from hpsearch.reporting.figures.style import LIGHT, SERIES, axis, label, tick_text
+from hpsearch.reporting.formatting import MetricFormat, duration, number, readable, visible
+from hpsearch.reporting.locales import Texts
+from hpsearch.statistics import Estimate
+from hpsearch.storage import ComparisonRecord
+
+T = TypeVar("T")
+SHADES = ("smallest", "small", "some", "large", "largest")  # mini-batches, by their rank between 1 and the rows
+TICKS = 9  # at most, on an axis of batch sizes
+HOVER = "%{text}<extra></extra>"  # a mark's own text, without the trace's name
+MOMENT_COLORS = {"start": "soft", "middle": "running", "target": "out of memory", "end": "ink"}
+MOMENT_SYMBOLS = {"start": "circle", "middle": "square", "target": "diamond", "end": "circle"}
+
+
+# ---- names and colours
+
+
+def regime(batch_size: int, rows: int) -> str:
+    """Return "full" for gradient descent, "one" for SGD, "some" for a mini-batch."""
+    if batch_size >= rows:
+        return "full"
+    return "one" if batch_size <= 1 else "some"
+
+
+def regime_color(batch_size: int, rows: int) -> str:
+    """Return the light colour of a batch size on so many training rows."""
+    kind = regime(batch_size, rows)
+    if kind != "some":
+        return LIGHT[kind]
+    shade = int(len(SHADES) * log(batch_size) / log(rows))
+    return LIGHT[SHADES[min(len(SHADES) - 1, shade)]]
+
+
+def regime_name(batch_size: int, rows: int, texts: Texts, short: bool = False) -> str:
+    """Return what training with this batch size is called: gradient descent, SGD, or a mini-batch of so many rows."""
+    prefix = "short_" if short else ""
+    return texts(f"regime.{prefix}{regime(batch_size, rows)}", batch_size=number(batch_size))
+
+
+def arm_name(optimizer: str, batch_size: int, rows: int, texts: Texts) -> str:
+    """Return what an arm is called: its regime under plain gradient steps, else its batch size, since Adam on one row is no SGD."""
+    if optimizer == "sgd":
+        return regime_name(batch_size, rows, texts)
+    return texts("regime.other", batch_size=number(batch_size))
+
+
+def series_color(index: int) -> str:
+    """Return the colour of an optimizer by its index among those that were compared."""
+    return LIGHT[SERIES[index % len(SERIES)]]
+
+
+def optimizer_name(name: str) -> str:
+    """Return an optimizer's name as a label."""
+    return label(visible(readable(name), 30))
+
+
+def measured_optimizer(record: ComparisonRecord) -> str:
+    """Return the optimizer whose measurements are drawn: plain SGD where it was compared, else the first."""
+    return next(iter(optimizers(record)), "")
+
+
+def metric_name(record: ComparisonRecord, texts: Texts) -> str:
+    """Return the metric's name in the language, as it is where the language has none."""
+    key = f"metric.{record.data.get('metric') or ''}"
+    if texts.has(key):
+        return texts(key)
+    return label(MetricFormat.of(record).name)
+
+
+# ---- axes and bars
+
+
+def batch_axis(sizes: Iterable[int], title: str, **more: Any) -> dict[str, Any]:
+    """Return a logarithmic axis with ticks at the batch sizes, fewer where they would touch."""
+    ticks = _spaced(sorted(set(sizes)))
+    return axis(title, type="log", tickvals=ticks, ticktext=[number(size) for size in ticks], tickangle=0) | more
+
+
+def power_axis(title: str, **more: Any) -> dict[str, Any]:
+    """Return a logarithmic axis with ticks at powers of ten, for whatever range it is switched to."""
+    ticks = [10.0**power for power in range(-12, 13)]
+    return axis(title, type="log", tickvals=ticks, ticktext=[tick_text(tick) for tick in ticks]) | more
+
+
+def _spaced(sizes: Sequence[int]) -> list[int]:
+    """Return sizes at least a share of the axis apart, first and last included."""
+    if len(sizes) < 3:
+        return list(sizes)
+    gap = log2(sizes[-1] / sizes[0]) / TICKS
+    chosen = [sizes[0]]
+    for size in sizes[1:-1]:
+        if log2(size / chosen[-1]) >= gap and log2(sizes[-1] / size) >= gap:
+            chosen.append(size)
+    return [*chosen, sizes[-1]]
+
+
+def error_bars(
+    up: Sequence[float], down: Sequence[float], color: str, thickness: float = 1.2, width: int = 3
+) -> dict[str, Any]:
+    """Return error bars that reach so far above and below each mark."""
+    style = {"color": color, "thickness": thickness, "width": width}
+    return {"type": "data", "symmetric": False, "array": list(up), "arrayminus": list(down)} | style
+
+
+def range_bars(spreads: Sequence[Spread]) -> dict[str, Any]:
+    """Return error bars from the lowest to the highest run; an end that is infinite has none."""
+    up = [spread.high - spread.value if isfinite(spread.high) else 0.0 for spread in spreads]
+    down = [spread.value - spread.low if isfinite(spread.value) else 0.0 for spread in spreads]
+    return error_bars(up, down, LIGHT["soft"])
+
+
+# ---- numbers as text
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """Return a number with so many significant digits."""
+    return number(float(f"{value:.{digits}g}"))
+
+
+def brief(value: float | None) -> str:
+    """Return a number with three significant digits, whole from 100 on."""
+    if value is None or not isfinite(value):
+        return number(value)
+    if abs(value) >= 100:
+        return number(round(value))
+    return significant(value)
+
+
+def interval(estimate: Estimate, seconds: bool = False) -> tuple[str, str, str]:
+    """Return the texts of a value and its interval's ends; an end that nothing bounds is 0 or ∞."""
+    write = _duration if seconds else brief
+    return write(estimate.value), write(max(estimate.low, 0.0)), write(estimate.high)
+
+
+def _duration(value: float) -> str:
+    if not isfinite(value) or value == 0:
+        return number(value)
+    if value >= 0.1:
+        return duration(value)
+    return f"{significant(1000 * value, 2)}\u00a0ms"
+
+
+def spread_text(value: Spread | None) -> str:
+    """Return a mean and, where there are several runs, their range."""
+    if value is None:
+        return number(None)
+    if value.runs == 1 or value.low == value.high:
+        return brief(value.value)
+    return f"{brief(value.value)} ({brief(value.low)} – {brief(value.high)})"
+
+
+def spread_columns(name: str, value: Spread | None) -> dict[str, object]:
+    """Return the columns of a table that hold a mean over runs and its range."""
+    if value is None:
+        return {name: None, f"{name}_low": None, f"{name}_high": None}
+    return {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
+
+
+def target_text(record: ComparisonRecord, texts: Texts) -> str:
+    """Return what a run has to pass, with its direction: `accuracy above 95.0 %`."""
+    side = "above" if record.direction == "maximize" else "below"
+    value = MetricFormat.of(record).text(record.target)
+    return texts(f"metric.{side}", metric=metric_name(record, texts), value=value)
+
+
+def gap_texts(record: ComparisonRecord, gap: Estimate, texts: Texts) -> dict[str, str]:
+    """Return a difference of the metric, `value`, with the bare numbers of its interval's ends, `low` and `high`."""
+    metric = MetricFormat.of(record)
+    ends = {"low": _signed_gap(metric, gap.low), "high": _signed_gap(metric, gap.high)}
+    return {"value": gap_text(record, gap.value, texts), **ends}
+
+
+def gap_text(record: ComparisonRecord, value: float, texts: Texts) -> str:
+    """Return a signed difference of the metric; of percentages in points."""
+    metric = MetricFormat.of(record)
+    text = _signed_gap(metric, value)
+    if metric.percent and isfinite(value):
+        return texts("metric.points", value=text)
+    return text
+
+
+def _signed_gap(metric: MetricFormat, value: float) -> str:
+    if not isfinite(value) or not metric.percent:
+        return signed(number(float(value)))
+    return signed(f"{100 * value:.{metric.decimals}f}".replace("-", "−"))
+
+
+def signed(text: str) -> str:
+    """Return a number's text with its sign: `+0.3`; zero has none."""
+    digits = text.removeprefix("−")
+    if not digits.strip("0."):
+        return digits
+    return text if text.startswith("−") else f"+{text}"
+
+
+# ---- sentences
+
+
+def for_each_optimizer(record: ComparisonRecord, texts: Texts, write: Callable[[str], str]) -> str:
+    """Return a line for each optimizer, which begins with its name where several were compared; empty lines are left out."""
+    names = optimizers(record)
+    if len(names) == 1:
+        return write(names[0])
+    lines = {name: write(name) for name in names}
+    return "\n".join(
+        texts("reading.optimizer", optimizer=optimizer_name(name)) + line for name, line in lines.items() if line
+    )
+
+
+def by_optimizer(record: ComparisonRecord, find: Callable[[ComparisonRecord, str], Iterable[T]]) -> list[tuple[str, T]]:
+    """Return what `find` gives for each optimizer, each item with its optimizer's name."""
+    pairs = []
+    for name in optimizers(record):
+        pairs += [(name, item) for item in find(record, name)]
+    return pairs
+
+
+def measured_note(record: ComparisonRecord, texts: Texts, *parts: str) -> str:
+    """Return a note's sentences, and which optimizer's measurements are drawn where several were compared."""
+    only = ""
+    if len(optimizers(record)) > 1:
+        only = texts("measured.only", optimizer=optimizer_name(measured_optimizer(record)))
+    return " ".join(filter(None, [*parts, only]))

@@ -1,0 +1,246 @@
+"""Escape tests as estimates with intervals: how long a barrier holds, beside Kramers' law, and what nothing can leave."""
+
+from collections.abc import Sequence
+from math import isfinite
+from statistics import median
+from typing import Any
+
+import plotly.graph_objects as go
+
+from hpsearch.comparison.analysis.escape import Dead, EscapeTime, cells, dead, escape_times, pooled
+from hpsearch.comparison.figures.appearance import HOVER, brief, error_bars
+from hpsearch.comparison.figures.figure import Rows
+from hpsearch.comparison.figures.tiles import cell_rows, method_name
+from hpsearch.reporting.figures.style import LIGHT, axis, blank, log_axis, rounded
+from hpsearch.reporting.formatting import share
+from hpsearch.reporting.locales import Texts
+from hpsearch.statistics import Estimate
+from hpsearch.storage import ComparisonRecord
+
+SERIES = ("finished", "running", "out of memory", "stopped early", "ink")  # learning rates
+CLOSE = 2.0  # times Kramers' law
+WELL_BELOW = 3.0  # times: barrier by temperature, from which Kramers' law is expected to hold
+HALF = 0.5  # of the runs
+
+
+def _error_bars(estimates: Sequence[Estimate], color: str) -> dict[str, Any]:
+    """Return bars to the ends of the intervals; an infinite end has none."""
+    lengths = [estimate.high - estimate.value for estimate in estimates]
+    up = [length if isfinite(length) else 0.0 for length in lengths]
+    down = [estimate.value - estimate.low for estimate in estimates]
+    return error_bars(rounded(up), rounded(down), color)
+
+
+# ---- the barrier
+
+
+def draw_thermal(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
+    """Draw mean escape times against B/η with Kramers' law, SGD's filled and isotropic noise's open; None without any."""
+    times = escape_times(record)
+    if len(times) < 2:
+        return None
+    noisy_times = escape_times(record, "isotropic")
+    figure = blank(460)
+    for color, rate in zip(SERIES, sorted({time.cell.learning_rate for time in times}), strict=False):
+        own = [time for time in times if time.cell.learning_rate == rate]
+        noisy = [time for time in noisy_times if time.cell.learning_rate == rate]
+        name = texts("figure.escape_thermal.rate", rate=brief(rate))
+        figure.add_trace(_law(own, color, name))
+        figure.add_traces(_time_marks(own, color, "circle", name, texts))
+        for trace in _time_marks(noisy, color, "circle-open", name, texts):
+            figure.add_trace(trace.update(showlegend=False))
+    figure.add_traces(_legend(texts, any(not isfinite(time.mean.value) for time in times)))
+    heights = [_height(time) for time in times] + [time.kramers or 1.0 for time in times]
+    figure.update_xaxes(axis(texts("figure.escape_thermal.x"), rangemode="tozero"))
+    figure.update_yaxes(log_axis(min(heights), max(heights), texts("figure.escape_thermal.y")))
+    return figure.update_layout(meta={"note": texts("figure.escape_thermal.note")})
+
+
+def _height(time: EscapeTime) -> float:
+    """Return a mean time, or its lower bound where none escaped."""
+    mean = time.mean
+    return mean.value if isfinite(mean.value) else mean.low
+
+
+def _law(times: Sequence[EscapeTime], color: str, name: str) -> go.Scatter:
+    known = [time for time in times if time.kramers]
+    return go.Scatter(
+        x=[time.ratio for time in known],
+        y=rounded([time.kramers for time in known]),
+        mode="lines",
+        line={"color": LIGHT[color], "width": 1.5},
+        name=name,
+        legendgroup=name,
+        showlegend=False,
+        hoverinfo="skip",
+    )
+
+
+def _time_marks(times: Sequence[EscapeTime], color: str, symbol: str, name: str, texts: Texts) -> list[go.Scatter]:
+    """Return the escapes with their intervals; where none escaped, a ▲ at the lower bound."""
+    escaped = [time for time in times if isfinite(time.mean.value)]
+    censored = [time for time in times if not isfinite(time.mean.value)]
+    traces = []
+    if escaped:
+        trace = _marks(escaped, color, symbol, name, texts)
+        traces.append(trace.update(error_y=_error_bars([time.mean for time in escaped], LIGHT[color])))
+    if censored:
+        traces.append(_marks(censored, color, "triangle-up", name, texts).update(showlegend=False))
+    return traces
+
+
+def _marks(times: Sequence[EscapeTime], color: str, symbol: str, name: str, texts: Texts) -> go.Scatter:
+    return go.Scatter(
+        x=[time.ratio for time in times],
+        y=rounded([_height(time) for time in times]),
+        mode="markers",
+        marker={"color": LIGHT[color], "symbol": symbol, "size": 9},
+        name=name,
+        legendgroup=name,
+        showlegend=True,
+        text=[_time_hover(time, texts) for time in times],
+        hovertemplate=HOVER,
+    )
+
+
+def _time_hover(time: EscapeTime, texts: Texts) -> str:
+    key = "hover" if isfinite(time.mean.value) else "hover_censored"
+    return texts(
+        f"figure.escape_thermal.{key}",
+        optimizer=method_name(time.cell, texts),
+        rate=brief(time.cell.learning_rate),
+        escaped=brief(time.cell.counts["escaped"]),
+        seeds=brief(time.cell.seeds),
+        mean=brief(time.mean.value),
+        low=brief(time.mean.low),
+        high=brief(time.mean.high),
+        kramers=brief(time.kramers),
+    )
+
+
+def _legend(texts: Texts, censored: bool) -> list[go.Scatter]:
+    """Return legend entries for the kinds of marks; they draw nothing."""
+    symbols = {"sgd": "circle", "isotropic": "circle-open"}
+    if censored:
+        symbols["censored"] = "triangle-up"
+    line = {"color": LIGHT["soft"], "width": 1.5}
+    law = go.Scatter(x=[None], y=[None], mode="lines", line=line, name=texts("figure.escape_thermal.kramers"))
+    entries = [law]
+    for name, symbol in symbols.items():
+        marker = {"color": LIGHT["soft"], "symbol": symbol, "size": 9}
+        text = texts(f"figure.escape_thermal.{name}")
+        entries.append(go.Scatter(x=[None], y=[None], mode="markers", name=text, marker=marker))
+    return entries
+
+
+def read_thermal(record: ComparisonRecord, texts: Texts) -> str:
+    """Compare the times with Kramers' law, and say what gradient descent did."""
+    times = [time for time in escape_times(record) if time.kramers and isfinite(time.mean.value)]
+    if not times:
+        return texts("figure.escape_thermal.thin")
+    return " ".join([_agreement(record, times, texts), *_gradient_descent(record, times, texts)])
+
+
+def _agreement(record: ComparisonRecord, times: Sequence[EscapeTime], texts: Texts) -> str:
+    cold = [time for time in times if _barrier_by_temperature(record, time) >= WELL_BELOW]
+    ratios = [time.mean.value / time.kramers for time in cold or times if time.kramers]
+    middle = median(ratios)
+    key = "law" if 1 / CLOSE <= middle <= CLOSE else "off"
+    ends = {"low": brief(min(ratios)), "high": brief(max(ratios))}
+    return texts(f"figure.escape_thermal.{key}", middle=brief(middle), **ends, cells=brief(len(ratios)))
+
+
+def _barrier_by_temperature(record: ComparisonRecord, time: EscapeTime) -> float:
+    barrier = record.minima["thermal"].get("wells", {}).get("barrier") or 0.0
+    return float(barrier) / (time.cell.theory.get("temperature") or 1.0)
+
+
+def _gradient_descent(record: ComparisonRecord, times: Sequence[EscapeTime], texts: Texts) -> list[str]:
+    """Say how often gradient descent escaped at SGD's learning rates, and from which larger one on half of its runs did."""
+    rates = {time.cell.learning_rate for time in times}
+    descent = cells(record, "thermal", "gd", "bad", "longest")
+    parts = []
+    pooled_share = pooled([cell for cell in descent if cell.learning_rate in rates])
+    if pooled_share:
+        key = "gd_never" if pooled_share.value == 0 else "gd"
+        values = {"share": share(pooled_share.value), "high": f"{100 * pooled_share.high:.1f}"}
+        parts.append(texts(f"figure.escape_thermal.{key}", **values))
+    larger = [cell for cell in descent if cell.learning_rate not in rates]
+    leaving = [cell.learning_rate for cell in larger if cell.share("escaped") >= HALF]
+    if leaving:
+        parts.append(texts("figure.escape_thermal.larger", rate=brief(min(leaving))))
+    return parts
+
+
+def thermal_numbers(record: ComparisonRecord) -> Rows:
+    """Return all cells of the thermal test."""
+    return cell_rows(cells(record, "thermal", budget=""), ("temperature", "kramers"))
+
+
+# ---- the dead unit
+
+
+def draw_dead(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
+    """Draw the share of escapes by optimizer, from the dead start and from the live one; None where the test was not made."""
+    groups = list(reversed(dead(record)))
+    if not groups:
+        return None
+    figure = blank(110 + 34 * len(groups))
+    for start, color, symbol in (("dead", "edge", "square"), ("alive", "finished", "circle")):
+        rows = [row for row, group in enumerate(groups) if group.start == start]
+        trace = _share_marks(rows, groups, texts)
+        trace.update(name=texts(f"figure.escape_dead.{start}"))
+        figure.add_trace(trace.update(marker={"color": LIGHT[color], "symbol": symbol, "size": 11}))
+    names = [f"{_group_name(group, texts, 'short_')}  " for group in groups]
+    ticks = {"tickvals": list(range(len(groups))), "ticktext": names, "showgrid": False}
+    shares = {"tickformat": ".0%", "range": [-0.05, 1.05], "tickvals": [0, 0.5, 1], "tickangle": 0}
+    figure.update_xaxes(axis(texts("figure.escape_dead.x"), **shares))
+    figure.update_yaxes(axis("", tickfont={"color": LIGHT["ink"]}, **ticks))
+    return figure.update_layout(meta={"note": texts("figure.escape_dead.note")})
+
+
+def _group_name(group: Dead, texts: Texts, length: str = "") -> str:
+    return texts(f"method.{length}{group.method}", batch_size=brief(group.batch_size))
+
+
+def _share_marks(rows: Sequence[int], groups: Sequence[Dead], texts: Texts) -> go.Scatter:
+    shown = [groups[row] for row in rows]
+    return go.Scatter(
+        x=[group.escaped.value for group in shown],
+        y=list(rows),
+        mode="markers",
+        text=[_group_hover(group, texts) for group in shown],
+        error_x=_error_bars([group.escaped for group in shown], LIGHT["ink"]),
+        hovertemplate=HOVER,
+    )
+
+
+def _group_hover(group: Dead, texts: Texts) -> str:
+    counts = {"count": brief(group.count), "seeds": brief(group.seeds)}
+    bounds = {"high": f"{100 * group.escaped.high:.1f}", "low": f"{100 * group.escaped.low:.1f}"}
+    text = texts("figure.escape_dead.hover", optimizer=_group_name(group, texts), **counts)
+    return text + texts("figure.escape_dead.bound", **bounds)
+
+
+def read_dead(record: ComparisonRecord, texts: Texts) -> str:
+    """Say whether anything escaped from where no example has a gradient."""
+    groups = dead(record)
+    tested = [group for group in groups if group.start == "dead"]
+    control = [group for group in groups if group.start == "alive"]
+    if not tested:
+        return texts("figure.escape_dead.thin")
+    key = "some" if any(group.count for group in tested) else "none"
+    parts = [texts(f"figure.escape_dead.{key}", **_totals(tested))]
+    if control:
+        parts.append(texts("figure.escape_dead.control", **_totals(control)))
+    return " ".join(parts)
+
+
+def _totals(groups: Sequence[Dead]) -> dict[str, str]:
+    escapes = sum(group.count for group in groups)
+    return {"count": brief(escapes), "seeds": brief(sum(group.seeds for group in groups))}
+
+
+def dead_numbers(record: ComparisonRecord) -> Rows:
+    """Return all cells of the dead unit's test."""
+    return cell_rows(cells(record, "dead_relu", budget=""), ())

@@ -1,0 +1,211 @@
+"""Escape tests as maps of learning rate × batch size: the selection by instability, and a network with proven bad minima."""
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import plotly.graph_objects as go
+
+from hpsearch.comparison.analysis.escape import (
+    EscapeCell,
+    Teacher,
+    boundaries,
+    cells,
+    leaving_from,
+    lyapunov_agreement,
+    teacher,
+)
+from hpsearch.comparison.figures.appearance import brief
+from hpsearch.comparison.figures.figure import Rows, add_axes, lay_out_panels
+from hpsearch.comparison.figures.tiles import (
+    TILE_WIDTH,
+    batch_sizes_of,
+    cell_rows,
+    column_axis,
+    method_name,
+    rate_axis,
+    rates_of,
+    row_of,
+    tile_traces,
+)
+from hpsearch.reporting.figures.style import LIGHT, blank, rounded
+from hpsearch.reporting.formatting import share
+from hpsearch.reporting.locales import Texts
+from hpsearch.statistics import Estimate
+from hpsearch.storage import ComparisonRecord
+
+AGREES = 0.95  # of the cells, from which theory and runs are said to agree
+PANELS = {  # of the network's figure: method, start and budget
+    "sampled": ("sgd", "bad", "updates"),
+    "examples_panel": ("sgd", "bad", "examples"),
+    "isotropic": ("isotropic", "bad", "updates"),
+    "back": ("sgd", "good", "updates"),
+}
+
+
+# ---- instability
+
+
+def _instability_cells(record: ComparisonRecord) -> list[EscapeCell]:
+    return [cell for cell in cells(record, "instability", start="x = 1") if cell.method in ("sgd", "gd")]
+
+
+def draw_instability(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
+    """Draw the phase map of leaving x = 1 with both boundaries of theory; None where the test was not made."""
+    found = _instability_cells(record)
+    if not found:
+        return None
+    rates = rates_of(found)
+    columns = batch_sizes_of(found)
+    figure = blank(max(360, 130 + 18 * len(rates)), barmode="overlay")
+    figure.add_traces(tile_traces(found, rates, texts))
+    for name, dash in (("lyapunov", "solid"), ("mean_square", "dot")):
+        limits = {boundary.batch_size: getattr(boundary, name) for boundary in boundaries(record)}
+        trace = _boundary_trace([limits.get(size) for size in columns], rates)
+        line = {"color": LIGHT["ink"], "width": 2.5, "dash": dash}
+        figure.add_trace(trace.update(line=line, name=texts(f"figure.escape_instability.{name}")))
+    figure.update_xaxes(column_axis(found, texts("axis.batch_size"), texts))
+    figure.update_yaxes(rate_axis(rates, texts("axis.learning_rate")))
+    return figure.update_layout(meta={"note": texts("figure.escape_instability.note", seeds=brief(found[0].seeds))})
+
+
+def _boundary_trace(limits: Sequence[float | None], rates: Sequence[float]) -> go.Scatter:
+    """Return a step through the columns at the limit of each, left out where it lies beyond the rows."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for column, limit in enumerate(limits):
+        row = row_of(limit, rates) if limit is not None else None
+        if row is not None:
+            x += [column - 0.05, column + TILE_WIDTH + 0.05, None]
+            y += [row, row, None]
+    return go.Scatter(x=x, y=rounded(y), mode="lines", hoverinfo="skip")
+
+
+def read_instability(record: ComparisonRecord, texts: Texts) -> str:
+    """Say from which learning rate each batch size leaves, and how well the Lyapunov exponent predicts it."""
+    agreement = lyapunov_agreement(record)
+    if not agreement.cells:
+        return texts("figure.escape_instability.thin")
+    counts = {"agreeing": brief(agreement.agreeing), "cells": brief(agreement.cells)}
+    agrees = agreement.agreeing >= AGREES * agreement.cells
+    key = "agrees" if agrees else "differs"
+    parts = [texts(f"figure.escape_instability.{key}", **counts)]
+    leaving = _leaving(record, texts)
+    if leaving:
+        parts.append(texts("figure.escape_instability.leaves", leaves="; ".join(leaving)))
+    full = leaving_from(record, None)
+    if full:
+        parts.append(texts("figure.escape_instability.gd", rate=brief(full)))
+    else:
+        parts.append(texts("figure.escape_instability.gd_never"))
+    return " ".join(parts)
+
+
+def _leaving(record: ComparisonRecord, texts: Texts) -> list[str]:
+    """Say of the two smallest batch sizes from which learning rate they leave, and what theory predicts."""
+    theory = {boundary.batch_size: boundary.lyapunov for boundary in boundaries(record)}
+    parts = []
+    for size in batch_sizes_of(_instability_cells(record))[:2]:
+        rate = leaving_from(record, size)
+        if size is not None and rate:
+            predicted = theory.get(size)
+            key = "leaving" if predicted else "leaving_only"
+            values = {"batch_size": brief(size), "rate": brief(rate), "theory": brief(predicted)}
+            parts.append(texts(f"figure.escape_instability.{key}", **values))
+    return parts
+
+
+def instability_numbers(record: ComparisonRecord) -> Rows:
+    """Return all cells of the instability test."""
+    return cell_rows(cells(record, "instability", budget=""), ("exponent",))
+
+
+# ---- the network with bad minima
+
+
+def draw_teacher(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
+    """Draw what became of runs from the bad minima, with isotropic noise, and from the good ones; None without any."""
+    panels = {name: _panel_cells(record, *wanted) for name, wanted in PANELS.items()}
+    panels = {name: found for name, found in panels.items() if found}
+    if not panels:
+        return None
+    rates = rates_of(list(chain.from_iterable(panels.values())))
+    figure = blank(400, barmode="overlay")
+    in_legend: set[str] = set()
+    for panel, (name, found) in enumerate(panels.items()):
+        for trace in tile_traces(found, rates, texts, panel):
+            figure.add_trace(trace.update(showlegend=trace.legendgroup not in in_legend))
+            in_legend.add(trace.legendgroup)
+        title = f"<b>{texts(f'figure.escape_teacher.{name}')}</b>"
+        add_axes(figure, panel, column_axis(found, title, texts), _vertical_axis(rates, panel, texts))
+    first = next(iter(panels.values()))[0]
+    note = texts("figure.escape_teacher.note", updates=brief(first.updates))
+    return lay_out_panels(figure, len(panels), [note])
+
+
+def _panel_cells(record: ComparisonRecord, method: str, start: str, budget: str) -> list[EscapeCell]:
+    """Return a panel's cells, gradient descent from the same start beside them."""
+    own = cells(record, "teacher", method, start, budget)
+    if not own:
+        return []
+    return [*own, *cells(record, "teacher", "gd", start)]
+
+
+def _vertical_axis(rates: Sequence[float], panel: int, texts: Texts) -> dict[str, Any]:
+    title = texts("axis.learning_rate") if panel == 0 else ""
+    return rate_axis(rates, title) | {"tickfont": {"size": 10, "color": LIGHT["soft"]}}
+
+
+def read_teacher(record: ComparisonRecord, texts: Texts) -> str:
+    """Say how often descent gets stuck, whether sampling noise frees it, in which window, and what the controls did."""
+    found = teacher(record)
+    if found is None:
+        return texts("figure.escape_teacher.thin")
+    parts = [texts("figure.escape_teacher.stuck", starts=brief(found.starts), **_interval_texts(found.stuck))]
+    if found.descent:
+        stays = found.descent.value == 0
+        key = "descent_stays" if stays else "descent_leaves"
+        parts.append(texts(f"figure.escape_teacher.{key}", **_interval_texts(found.descent)))
+    if found.sgd:
+        window = brief(len(found.window))
+        key = _sgd_key(found, found.sgd)
+        parts.append(texts(f"figure.escape_teacher.{key}", **_cell_texts(found.sgd, texts), cells=window))
+    examples = teacher(record, "examples")
+    if examples and examples.sgd:
+        parts.append(texts("figure.escape_teacher.examples", **_cell_texts(examples.sgd, texts)))
+    return " ".join([*parts, *_controls(found, texts)])
+
+
+def _sgd_key(found: Teacher, sgd: EscapeCell) -> str:
+    if found.window:
+        return "window"
+    return "some" if sgd.counts["escaped"] else "never"
+
+
+def _controls(found: Teacher, texts: Texts) -> list[str]:
+    parts = []
+    for key, cell in (("noise", found.isotropic), ("larger", found.larger)):
+        if cell:
+            parts.append(texts(f"figure.escape_teacher.{key}", **_cell_texts(cell, texts)))
+    if found.back and found.sgd and found.sgd.counts["escaped"]:
+        parts.append(texts("figure.escape_teacher.good", share=share(found.back.share("stuck"))))
+    return parts
+
+
+def _cell_texts(cell: EscapeCell, texts: Texts) -> dict[str, str]:
+    return {
+        "optimizer": method_name(cell, texts),
+        "rate": brief(cell.learning_rate),
+        "diverged": share(cell.share("diverged")),
+        "other": share(cell.share("other")),
+        **_interval_texts(cell.escaped),
+    }
+
+
+def _interval_texts(estimate: Estimate) -> dict[str, str]:
+    return {"share": share(estimate.value), "low": share(estimate.low), "high": share(estimate.high)}
+
+
+def teacher_numbers(record: ComparisonRecord) -> Rows:
+    """Return all cells of the network's test."""
+    return cell_rows(cells(record, "teacher", budget=""), ())

@@ -1,0 +1,163 @@
+"""Estimates with their intervals: medians, means, shares and times, and the bootstrap that several come from (Efron 1979).
+
+The percentile bootstrap draws the seeds again with replacement, computes the statistic for each draw, and takes the middle 95 %.
+Ends are order statistics, never interpolated: between a number and infinity there is nothing to interpolate.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, floor, hypot, inf, sqrt
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import chdtri, ndtr, ndtri, stdtrit
+
+from hpsearch.trial import derive_seed
+
+Array: TypeAlias = NDArray[np.float64]
+RESAMPLES = 10_000
+TAIL = 0.025  # of a two-sided 95 % interval
+NORMAL_95 = float(ndtri(1 - TAIL))  # standard deviations
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value and its 95 % interval; infinite where something was never reached, or where one observation says nothing of the spread."""
+
+    value: float
+    low: float
+    high: float
+
+
+def numbers(values: ArrayLike) -> Array:
+    """Return values as floats [N].
+
+    Raises:
+        ValueError: there is none, or one is not a number.
+    """
+    array = np.asarray(values, np.float64)
+    if array.ndim != 1 or not array.size or np.isnan(array).any():
+        raise ValueError("expected a sequence of numbers, at least one and none of them NaN")
+    return array
+
+
+def resampled(count: int, resamples: int, *seed: int | str) -> NDArray[np.int64]:
+    """Return which of `count` observations each bootstrap sample holds [resamples, count], a function of the arguments alone."""
+    generator = np.random.default_rng(derive_seed("bootstrap", *seed, count))
+    return generator.integers(0, count, (resamples, count))
+
+
+def medians(values: Array) -> Array:
+    """Return the median along the last axis, where ±inf are values: between -inf and inf lies 0, so that swapping arms swaps signs."""
+    ordered = np.sort(values, axis=-1)
+    count = values.shape[-1]
+    low = ordered[..., (count - 1) // 2]
+    high = ordered[..., count // 2]
+    opposite = np.isinf(low) & np.isinf(high) & (low != high)
+    middle: Array = np.where(opposite, 0.0, (low + np.where(opposite, 0.0, high)) / 2)
+    return middle
+
+
+def expanded_tail(count: int) -> float:
+    """Return the tail that gives a bootstrapped mean of few values the width of Student's interval (Hesterberg 2015, §5.2)."""
+    return float(ndtr(sqrt(count / (count - 1)) * stdtrit(count - 1, TAIL)))
+
+
+def percentile_interval(
+    draws: Array, unknown: tuple[float, float] = (-inf, inf), tail: float = TAIL
+) -> tuple[float, float]:
+    """Return the middle 95 % of the draws [R]; a draw without an answer (NaN) counts as beyond either end of the interval."""
+    low, _ = middle(np.where(np.isnan(draws), unknown[0], draws), tail)
+    _, high = middle(np.where(np.isnan(draws), unknown[1], draws), tail)
+    return float(low), float(high)
+
+
+def middle(draws: Array, tail: float = TAIL) -> tuple[Array, Array]:
+    """Return the draws [R, ...] beyond which a share `tail` of them lies, at either end of the first axis."""
+    ordered = np.sort(draws, axis=0)
+    last = len(draws) - 1
+    return ordered[floor(tail * last)], ordered[ceil((1 - tail) * last)]
+
+
+def median_estimate(values: Sequence[float], seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
+    """Return the median over seeds with its percentile bootstrap interval; infinite values are values and are never dropped.
+
+    Of an even number of values it is the mean of the middle two, so infinite if one of them is. The interval can be no wider than
+    from the smallest to the largest value, hence covers less than 95 % for fewer than 6 values; one value alone bounds nothing.
+
+    Raises:
+        ValueError: there is no value, or one is NaN.
+    """
+    observed = numbers(values)
+    value = float(medians(observed))
+    if len(observed) == 1:
+        return Estimate(value, -inf, inf)
+    return Estimate(value, *percentile_interval(medians(observed[resampled(len(observed), resamples, "median", seed)])))
+
+
+def student_mean(values: Sequence[float], lowest: float = -inf, highest: float = inf) -> Estimate:
+    """Return the mean of runs that differ by chance alone, with Student's interval (Biometrika 1908), n - 1 degrees of freedom.
+
+    No value lies below `lowest` or above `highest`, so that neither do the ends; one run alone bounds nothing but that.
+
+    Raises:
+        ValueError: there is no value, or one is NaN.
+    """
+    given = numbers(values)
+    mean = float(given.mean())
+    if len(given) == 1:
+        return Estimate(mean, lowest, highest)
+    half = -float(stdtrit(len(given) - 1, TAIL)) * float(given.std(ddof=1)) / sqrt(len(given))
+    return Estimate(mean, max(lowest, mean - half), min(highest, mean + half))
+
+
+def difference(a: Estimate, b: Estimate) -> Estimate:
+    """Return a - b of two independent estimates, its interval recovered from theirs (MOVER; Zou & Donner 2008, eq 1).
+
+    Each end squares and adds up how far the two ends that could make it lie from their values; of two shares with Wilson's intervals
+    this is Newcombe's method 10 (1998).
+    """
+    value = a.value - b.value
+    low = value - hypot(a.value - a.low, b.high - b.value)
+    high = value + hypot(a.high - a.value, b.value - b.low)
+    return Estimate(value, low, high)
+
+
+def wilson(successes: float, count: int) -> Estimate:
+    """Return a share of `count` independent cases with Wilson's interval (JASA 1927); a tie may count as half a success.
+
+    Unlike a bootstrap of the cases it has a width where all or none of them succeeded. (`scipy.stats.binomtest` takes no half successes.)
+
+    Raises:
+        ValueError: there are no cases, or more successes than cases.
+    """
+    if count < 1 or not 0 <= successes <= count:
+        raise ValueError(f"expected 0 to {count} successes of at least one case, not {successes}")
+    share = successes / count
+    z2 = NORMAL_95**2 / count
+    centre = share + z2 / 2
+    half = NORMAL_95 * sqrt(share * (1 - share) / count + z2 / (4 * count))
+    return Estimate(share, max(0.0, (centre - half) / (1 + z2)), min(1.0, (centre + half) / (1 + z2)))
+
+
+def first_passage(times: Sequence[float], censored: Sequence[bool]) -> Estimate:
+    """Return the mean time to escape at a constant rate: total time watched / escapes, the censored maximum likelihood.
+
+    A run that did not escape counts with the time for which it was watched. The interval is Garwood's (1936) for the Poisson count
+    of escapes in the total time: at least 95 % where all are watched for the same time. Without an escape the value is infinite
+    and `low` the one-sided bound: a shorter mean time would have given an escape with a probability of 95 %.
+
+    Raises:
+        ValueError: the columns differ in length, or a time is not a positive finite number.
+    """
+    watched = numbers(times)
+    escapes = len(censored) - int(np.sum(censored))
+    if len(censored) != len(watched) or not np.all((watched > 0) & np.isfinite(watched)):
+        raise ValueError("expected one positive finite time, and whether it is censored, for each run")
+    total = float(watched.sum())
+    if not escapes:
+        return Estimate(inf, 2 * total / float(chdtri(2, 2 * TAIL)), inf)
+    low = 2 * total / float(chdtri(2 * escapes + 2, TAIL))
+    high = 2 * total / float(chdtri(2 * escapes, 1 - TAIL))
+    return Estimate(total / escapes, low, high)
