@@ -23,7 +23,7 @@ from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 from hpsearch.trial import History
 from tests.support import escapes
 from tests.support.comparisons import ROWS, comparison
-from tests.support.pages import prose
+from tests.support.prose import prose
 
 EN = Texts("en")
 MADE = {

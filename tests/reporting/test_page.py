@@ -19,7 +19,7 @@ from hpsearch.reporting.rendering import render, script_json
 from hpsearch.reporting.tables import frames
 from hpsearch.reporting.warnings import warnings
 from hpsearch.storage import StudyRecord
-from tests.support.pages import prose
+from tests.support.prose import prose
 from tests.support.records import DATA, confirmed, study, trials, unfinished
 
 

@@ -23,7 +23,7 @@ from hpsearch.reporting.selection import luck, marks, of_trials, why
 from hpsearch.reporting.tables import frames
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.results import looks, mean_of, networks_of, test_before, test_of
-from tests.support.pages import prose
+from tests.support.prose import prose
 from tests.support.records import confirmed, ensembled, of_earlier_version, study, unfinished
 
 test_of.__test__ = test_before.__test__ = False  # type: ignore[attr-defined]  # named after the rows, no tests
