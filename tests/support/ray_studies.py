@@ -49,7 +49,7 @@ class Noting(Cluster):
 
 
 def crew(start: Cluster, job: Job, share: float = 1) -> Noting:
-    made = Noting(start.ray, Share(0, share), print)
+    made = Noting(start.ray, Share(0, share))
     made.employ(job, DATA)
     return made
 
@@ -148,7 +148,7 @@ def joins(address: str, **environment: str) -> str:
     """What a process says that joins a cluster."""
     code = (
         "import sys; from hpsearch.training.workers.joining import join; from hpsearch.training.workers.cluster import Share\n"
-        "try:\n    cluster = join(sys.argv[1], Share(0, 1), print); print(cluster.room(), 'worker'); cluster.leave()\n"
+        "try:\n    cluster = join(sys.argv[1], Share(0, 1)); print(cluster.room(), 'worker'); cluster.leave()\n"
         "except Exception as error: print(type(error).__name__, error)"
     )
     command = [sys.executable, "-c", code, address]
@@ -203,12 +203,12 @@ def _titled(marker: str, other: bool) -> Data:
 def main(folder: Path, apart: bool) -> None:
     told: dict = {}
     before = children(os.getpid())
-    start = join("local", Share(0, 1), print)
+    start = join("local", Share(0, 1))
     told["listening"] = [
         line for line in subprocess.run(["ss", "-ltnH"], capture_output=True, text=True).stdout.splitlines() if line
     ]
     try:
-        Cluster(start.ray, Share(1, 1), print).room()
+        Cluster(start.ray, Share(1, 1)).room()
     except UserError as error:
         told["refused"] = str(error)
     training(start, told)
