@@ -29,7 +29,7 @@ from hpsearch.errors import UserError, listed, shown
 from hpsearch.model import Model
 from hpsearch.model.arrays import predictions
 from hpsearch.reporting.tables import TABLES
-from hpsearch.searching.arrays import Found, array_config, array_data, search_in_memory
+from hpsearch.searching.array_study import MemorySearch, array_config, array_data, search_in_memory
 from hpsearch.searching.full_training import refit_model
 from hpsearch.searching.run_options import RunOptions, prepare_engine
 from hpsearch.storage.results import mean_of
@@ -90,7 +90,7 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         """Return what counts where nothing else is asked for; None for the task's first."""
         return None
 
-    def _keep(self, found: Found) -> None:
+    def _keep(self, found: MemorySearch) -> None:
         result = found.record.result
         trial, fresh = found.record.trials[result["trial"]], mean_of(result)
         self.best_params_, self.best_value_ = dict(trial.params), float(fresh["value"] if fresh else trial.value)

@@ -30,9 +30,9 @@ from hpsearch.reporting.notebook import fragment
 from hpsearch.reporting.screen import Screen
 from hpsearch.reporting.selection import looked, of_trials, trials_of, why
 from hpsearch.reporting.tables import TABLES, frames
-from hpsearch.searching.arrays import array_config, array_data, run_interruptibly
+from hpsearch.searching.array_study import array_config, array_data, run_interruptibly
+from hpsearch.searching.opening import open_study
 from hpsearch.searching.run_options import RunOptions
-from hpsearch.searching.study import open_study
 from hpsearch.storage import ComparisonRecord, StudyRecord
 from hpsearch.storage.folders import STUDY_FILE, model_folder, study_file
 from hpsearch.storage.opening import load_study

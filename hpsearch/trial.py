@@ -25,6 +25,13 @@ def ranking_key(direction: str, value: float, loss: float | None, number: float)
     return (-value if direction == "maximize" else value), loss or 0.0, number
 
 
+def at_worst(value: float | None, worst: float, direction: Direction) -> float:
+    """Return a value, or the metric's `worst` where there is none or one beyond it, which would dwarf all other differences."""
+    if value is None:
+        return worst
+    return max(value, worst) if direction == "maximize" else min(value, worst)
+
+
 class Outcome(StrEnum):
     """How a training run ended."""
 

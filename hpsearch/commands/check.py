@@ -33,7 +33,7 @@ def call(options: argparse.Namespace) -> None:
     config = study_of(options)
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.probing import estimate
-    from hpsearch.searching.run_options import places_of, prepare_data, prepare_engine
+    from hpsearch.searching.run_options import max_concurrency, prepare_data, prepare_engine
 
     place = run_options_of(options, config.study.name)
     data = prepare_data(config, place)
@@ -42,7 +42,7 @@ def call(options: argparse.Namespace) -> None:
     with screen.logs(options.verbose):
         engine = prepare_engine(config, place, data)
         _show_space(screen, config)
-        _show_estimate(screen, config, estimate(config, data, engine, places_of(config, place, data)))
+        _show_estimate(screen, config, estimate(config, data, engine, max_concurrency(config, place, data)))
     screen.row("to run it", _command(options))
 
 

@@ -9,7 +9,7 @@ from hpsearch.commands.studies import add_again, search_of, url_of
 
 if TYPE_CHECKING:
     from hpsearch.reporting.screen import Screen
-    from hpsearch.searching.refit import Refitted
+    from hpsearch.searching.full_training import Refitted
 
 
 def add(commands: Any) -> None:
@@ -28,7 +28,7 @@ def call(options: argparse.Namespace) -> None:
     from hpsearch.files import make_folder
     from hpsearch.model import save_model
     from hpsearch.reporting.screen import Screen
-    from hpsearch.searching.refit import best_trial, count_scoring, refit_best
+    from hpsearch.searching.full_training import best_trial, count_scoring, refit_best
     from hpsearch.searching.run_options import RunOptions, prepare_data
     from hpsearch.searching.verify import prepare
     from hpsearch.training.engines import make_engine
@@ -39,7 +39,7 @@ def call(options: argparse.Namespace) -> None:
         make_folder(folder), url_of(options.study, Path(options.reports)), options.device, engine=options.engine
     )
     question = prepare(record, root=options.data_root, device=options.device, engine=None, file=options.data)
-    whole = prepare_data(question.config, run_options, whole=True)
+    whole = prepare_data(question.config, run_options, full=True)
     screen = Screen(whole.metric.name)
     engine = make_engine(options.engine, whole, precision=question.config.training.precision)
     refitted = refit_best(record, question.config, question.data, whole, engine)

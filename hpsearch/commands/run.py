@@ -42,8 +42,9 @@ def call(options: argparse.Namespace) -> None:
     """Run or continue a study, then make its report."""
     config = study_of(options)
     from hpsearch.reporting.screen import Screen
+    from hpsearch.searching.opening import open_study
     from hpsearch.searching.run_options import prepare_data, prepare_engine
-    from hpsearch.searching.study import open_study, run_study
+    from hpsearch.searching.study import run_study
 
     place = run_options_of(options, config.study.name)
     url, folder = place.storage, place.folder

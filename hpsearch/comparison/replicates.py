@@ -6,7 +6,7 @@ from typing import Any
 
 from optuna.distributions import IntDistribution
 
-from hpsearch.searching.replicate_seeds import fresh
+from hpsearch.searching.specifications import replicate
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Several
 from hpsearch.trial import TrainingRun, TrialSpec
@@ -23,7 +23,7 @@ class WinnerReplicates:
     ) -> None:
         stored = writer.previous_trials()
         finished = {number for number, trial in enumerate(stored) if trial.finished}
-        missing = [fresh(spec, study_seed, number) for number in range(seeds) if number not in finished]
+        missing = [replicate(spec, study_seed, number) for number in range(seeds) if number not in finished]
         self.writer = writer
         self.score = score
         self.worst = worst

@@ -16,9 +16,9 @@ from hpsearch.config import MinimaConfig, MinimaSection, StudyConfig
 from hpsearch.data.dataset import Data
 from hpsearch.errors import Stopped
 from hpsearch.progress import SILENT, Observer, PhaseProgress
+from hpsearch.searching.opening import open_writer
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.searching.stopping import stopping
-from hpsearch.searching.study import open_writer
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine
 

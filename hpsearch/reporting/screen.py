@@ -181,8 +181,9 @@ class Screen:
     def compare(self, verified: "Verified") -> None:
         """Print the comparison of a trial."""
         training, validation, metric = map(number, verified.gaps)
-        same = verified.recorded == verified.again
-        outcome = verified.recorded if same else f"{verified.recorded}; the reference: {verified.again}"
+        outcome = verified.recorded_outcome
+        if verified.reference_outcome != outcome:
+            outcome = f"{outcome}; the reference: {verified.reference_outcome}"
         self.console.print(
             f"{verified.number:>6} {verified.evaluations:>12} {training:>14} {validation:>16} {metric:>12}  {printable(outcome)}"
         )

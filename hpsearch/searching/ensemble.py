@@ -1,17 +1,17 @@
-"""One network or several together: the model that is kept is the one that predicts better on validation rows.
+"""One network or several together: the selected model is the one that predicts better on validation rows.
 
-A best of several runs is flattered by having been chosen, and the single network's most of all: the runs that were kept, and the seeds
-by which the winner won, cannot judge. So the hyperparameters of every candidate are trained on `SEEDS` further seeds, which chose
+A best of several runs looks better than it is because it was selected, and the single network's most of all: the stored runs, and the seeds
+by which the winner won, cannot judge. So the hyperparameters of every candidate are trained on `SEEDS` further seeds, which selected
 nothing. On each of them the single network's value is the metric of the winner's run, the ensemble's that of the mean of all the
-candidates' predictions: the winner's own run, the same rows, the same seed are in both.
+candidates' predictions: both include the winner's own run, on the same rows, from the same seed.
 
-The runs are of the kind that is kept. Where rows are divided once, that is a run of the search with the weights of its best evaluation,
-judged on the validation rows. With folds the kept networks are trained on all rows but the test rows, for a fixed number of passes; so
-each judging run trains on a fold's training rows for as many passes, its last weights predict the fold's validation rows, and a seed's
-value is the mean over the folds, as a trial's is: every row is predicted by a network that has not seen it.
+The judging runs are like those of the selected model. Where rows are divided once, that is a run of the search with the weights of its
+best evaluation, judged on the validation rows. With folds the selected networks train on all rows but the test rows, for a fixed number
+of passes. So each judging run trains on a fold's training rows for as many passes, its last weights predict the fold's validation rows,
+and a seed's value is the mean over the folds, as a trial's is: every row is predicted by a network that has not trained on it.
 
-The mean over the seeds decides, equal ones for the single network. That the hyperparameters were searched on the same validation rows
-flatters both values.
+The mean over the seeds decides, of equal ones for the single network. Both values are optimistic in one respect: the hyperparameters were
+searched on the same validation rows.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,49 +20,45 @@ from math import isclose, isfinite
 from typing import Any
 
 from hpsearch.data.dataset import Data
-from hpsearch.errors import Stopped
 from hpsearch.progress import Observer
-from hpsearch.searching.networks import longer, member
-from hpsearch.searching.replicate_seeds import fresh
-from hpsearch.searching.replicates import PERFECT, Network, counted, plain
-from hpsearch.searching.scoring import outputs_of, together
-from hpsearch.searching.stopping import stopping
+from hpsearch.searching.full_training import on_other_rows
+from hpsearch.searching.networks import member_of
+from hpsearch.searching.replicates import PERFECT, TrainedNetwork, plain_estimate
+from hpsearch.searching.scoring import mean_prediction, outputs_of
+from hpsearch.searching.specifications import replicate
+from hpsearch.searching.stopping import train_until_stopped
 from hpsearch.statistics import Estimate
-from hpsearch.statistics.estimates import student_mean
-from hpsearch.training import Engine, Several
-from hpsearch.trial import TrainingRun, TrialSpec, derive_seed
+from hpsearch.statistics.means import student_mean
+from hpsearch.training import Engine
+from hpsearch.trial import TrainingRun, TrialSpec, at_worst, derive_seed
 
 SEEDS = 3
 
-Choice = Mapping[
-    str, Any
-]  # candidates as [trial, seed]; which is kept, `single` or `ensemble`, the estimate of each; seeds and folds
+# The candidates as [trial, seed]; which is kept, `single` or `ensemble`; the estimate of each; the number of seeds and of folds.
+Choice = Mapping[str, Any]
 
 
-def known_choice(known: Mapping[str, Any], candidates: Sequence[Network]) -> Choice | None:
-    """Return how an earlier run judged the same candidates, None where none did."""
+def known_choice(known: Mapping[str, Any], candidates: Sequence[TrainedNetwork]) -> Choice | None:
+    """Return how an earlier process judged the same candidates, None where none did."""
     choice = known.get("choice")
-    return choice if choice and [*map(list, choice["candidates"])] == named(candidates) else None
+    if choice and [*map(list, choice["candidates"])] == named(candidates):
+        return dict(choice)
+    return None
 
 
-def named(networks: Sequence[Network]) -> list[list[int | None]]:
+def named(networks: Sequence[TrainedNetwork]) -> list[list[int | None]]:
     """Return which networks they are, as plain values: the trial and the fresh seed of each."""
     return [[network.trial, network.seed] for network in networks]
 
 
-def _better(ensemble: Estimate, single: Estimate, maximize: bool) -> bool:
-    """Whether the ensemble is better than the single network; not where they are equal up to rounding."""
-    return not isclose(ensemble.value, single.value, rel_tol=1e-9) and (ensemble.value > single.value) == maximize
-
-
 def judge_candidates(
-    candidates: Sequence[Network],
+    candidates: Sequence[TrainedNetwork],
     data: Data,
     study_seed: int,
     engine_for: Callable[[Data], Engine],
     observer: Observer,
 ) -> Choice:
-    """Train the candidates, the winner first, on further seeds, and return what one and what all of them are worth.
+    """Train the candidates, the winner first, on further seeds, and return the value of one and of all together.
 
     Raises:
         Stopped: a signal ended the training.
@@ -72,56 +68,65 @@ def judge_candidates(
     observer.announce(
         f"judging an ensemble of {len(candidates)} networks against one of them on {SEEDS} further seeds: {runs} runs"
     )
-    values = [_values(candidates, data, part, study_seed, engine_for, observer) for part in parts]  # [folds][2][seeds]
-    single, ensemble = (
-        [sum(value) / len(parts) for value in zip(*(fold[which] for fold in values), strict=True)] for which in (0, 1)
-    )
-    worst = float(data.summary["worst"])
-    ends = sorted((worst, PERFECT[data.metric.direction]))
-    one, all_ = student_mean(single, *ends), student_mean(ensemble, *ends)
+    single_values: list[list[float]] = [[] for _ in range(SEEDS)]  # by seed: of each fold
+    ensemble_values: list[list[float]] = [[] for _ in range(SEEDS)]
+    for part in parts:
+        for seed, pairs in enumerate(_judging_runs(candidates, data, part, study_seed, engine_for(part), observer)):
+            single_values[seed].append(_value(pairs[:1], part))
+            ensemble_values[seed].append(_value(pairs, part))
+    low, high = sorted((float(data.summary["worst"]), PERFECT[data.metric.direction]))
+    single = student_mean([sum(values) / len(parts) for values in single_values], low, high)
+    ensemble = student_mean([sum(values) / len(parts) for values in ensemble_values], low, high)
+    better = _better(ensemble, single, data.metric.direction == "maximize")
+    architectures = [network.spec.architecture for network in candidates]
     return {
         "candidates": named(candidates),
-        "parameters": sum(network.spec.architecture.parameters for network in candidates if network.spec.architecture),
-        "kept": "ensemble" if _better(all_, one, data.metric.direction == "maximize") else "single",
-        "single": plain(one),
-        "ensemble": plain(all_),
+        "parameters": sum(architecture.parameters for architecture in architectures if architecture),
+        "kept": "ensemble" if better else "single",
+        "single": plain_estimate(single),
+        "ensemble": plain_estimate(ensemble),
         "seeds": SEEDS,
         "folds": len(data.folds),
     }
 
 
-def _values(
-    candidates: Sequence[Network],
+Pairs = Sequence[tuple[TrainedNetwork, TrainingRun]]
+
+
+def _judging_runs(
+    candidates: Sequence[TrainedNetwork],
     data: Data,
     part: Data,
     study_seed: int,
-    engine_for: Callable[[Data], Engine],
+    engine: Engine,
     observer: Observer,
-) -> tuple[list[float], list[float]]:
-    """Return the values of the first candidate and of all together on each seed, on the validation rows of one part."""
+) -> list[Pairs]:
+    """Return the runs of the candidates on each further seed, trained on one part of the data."""
     specs = [_judging(network, data, part, study_seed, seed) for seed in range(SEEDS) for network in candidates]
-    source = Several([replace(spec, number=number) for number, spec in enumerate(specs)])
-    with stopping(source, observer) as status:
-        engine_for(part).run(source)
-    if status():
-        raise Stopped("stopped before one network and the ensemble were judged; every result is told", status())
-    width = len(candidates)
-    seeds = [[*zip(candidates, (source.runs[s * width + i] for i in range(width)), strict=True)] for s in range(SEEDS)]
-    return [_value(pairs[:1], part) for pairs in seeds], [_value(pairs, part) for pairs in seeds]
+    reason = "stopped before one network and the ensemble were judged; every result is stored"
+    runs = train_until_stopped(engine, specs, observer, reason)
+    count = len(candidates)
+    return [[*zip(candidates, runs[seed * count : (seed + 1) * count], strict=True)] for seed in range(SEEDS)]
 
 
-def _judging(network: Network, data: Data, part: Data, study_seed: int, number: int) -> TrialSpec:
-    """Return the run of a candidate on a further seed, as long as the kept one."""
-    spec = longer(network, data, part) if data.folds else network.spec
-    return replace(fresh(spec, derive_seed(study_seed, "judging"), number), rungs=(), fold=0)
+def _judging(network: TrainedNetwork, data: Data, part: Data, study_seed: int, number: int) -> TrialSpec:
+    """Return the run of a candidate on a further seed, as long as the selected one."""
+    spec = on_other_rows(network, data, part) if data.folds else network.spec
+    return replace(replicate(spec, derive_seed(study_seed, "judging"), number), rungs=(), fold=0)
 
 
-def _value(pairs: Sequence[tuple[Network, TrainingRun]], part: Data) -> float:
-    """Return the metric of the runs together on a part's validation rows; if one failed the worst there is."""
-    worst, direction = float(part.summary["worst"]), part.metric.direction
-    weights = [(network, run.weights) for network, run in pairs if run.weights is not None]
-    if len(weights) < len(pairs):
-        return worst
-    outputs = [outputs_of(member(network, own), part.validation.inputs) for network, own in weights]
-    value = part.metric_of(together(part, outputs), part.validation.targets)
-    return counted(value if isfinite(value) else None, direction, worst)
+def _value(pairs: Pairs, part: Data) -> float:
+    """Return the metric of the runs together on a part's validation rows; if one failed, the worst there is."""
+    worst = float(part.summary["worst"])
+    outputs = []
+    for network, run in pairs:
+        if run.weights is None:
+            return worst
+        outputs.append(outputs_of(member_of(network, run.weights), part.validation.inputs))
+    value = part.metric_of(mean_prediction(part, outputs), part.validation.targets)
+    return at_worst(value if isfinite(value) else None, worst, part.metric.direction)
+
+
+def _better(ensemble: Estimate, single: Estimate, maximize: bool) -> bool:
+    """Whether the ensemble is better than the single network; not where they are equal up to rounding."""
+    return not isclose(ensemble.value, single.value, rel_tol=1e-9) and (ensemble.value > single.value) == maximize

@@ -1,67 +1,104 @@
-"""The networks of a model trained once more, on all rows: nothing is held out any longer, since nothing is left to be chosen.
+"""Training on all rows but the test rows, once nothing is left to be selected on the validation rows.
 
-A run that is nobody's choice may be an unlucky one, its last weights above all where the learning rate is high to the end. One that fits
-the rows that it trained on worse than the network that was found, which has not seen all of them, is dropped.
+Nothing is held out to tell when to stop, so a run is as long as its best evaluation was late: as many passes over the rows, which are
+more now, and so more updates. The schedule of the learning rate spans this budget, and the last weights are kept.
+
+It happens after a cross-validation, whose runs have a network for each fold and none for the study (see `networks`); in the command
+`refit`, for the best trial; and in scikit-learn's estimators, for all networks of the selected model.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from statistics import fmean
+from typing import Any
 
 import torch
-from optuna.trial import FixedTrial
 
 from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data, Rows
-from hpsearch.errors import SearchFailed
+from hpsearch.errors import SearchFailed, UserError
 from hpsearch.model import Member, Model, model_of
-from hpsearch.searching.refit import passes_of, refit
-from hpsearch.searching.replicate_seeds import fresh
-from hpsearch.searching.scoring import outputs_of
-from hpsearch.searching.study import specification
+from hpsearch.model.provenance import provenance_of
+from hpsearch.searching.replicates import TrainedNetwork
+from hpsearch.searching.scoring import outputs_of, score_test
+from hpsearch.searching.specifications import recorded_specification, replicate
 from hpsearch.storage import StudyRecord
-from hpsearch.training import Engine
+from hpsearch.storage.records import TrialRecord
+from hpsearch.storage.results import looks
+from hpsearch.storage.writing import StudyWriter
+from hpsearch.training import Engine, train_all
+from hpsearch.trial import TrialSpec
 
 
-def refit_model(
-    model: Model, record: StudyRecord, config: StudyConfig, searched: Data, whole: Data, engine: Engine
-) -> Model:
-    """Return a model whose networks trained on the `whole` data, for as many passes as served each best on the `searched` ones.
-
-    The model itself comes back where one of these runs diverges, or where together they fit the rows worse than it does.
-    """
-    try:
-        members = [
-            _refitted(record, config, searched, whole, engine, *network) for network in record.result["networks"]
-        ]
-    except SearchFailed:
-        return model
-    if _error(members, whole, [whole.training]) > _error(
-        model.members, searched, [searched.training, searched.validation]
-    ):
-        return model
-    metrics, provenance = model.metrics, {**model.provenance, "made_by": "refit"}
-    return model_of(whole, members, metrics=metrics, provenance=provenance, class_kind=model.class_kind or None)
+def passes_of(spec: TrialSpec, evaluation: int, rows: int) -> float:
+    """Return the passes of a trial over its training rows up to an evaluation (from 1)."""
+    return spec.evaluate_at[evaluation - 1] * spec.batch_size / rows
 
 
-def _refitted(
+def for_passes(spec: TrialSpec, passes: float, rows: int) -> TrialSpec:
+    """Return a trial that makes so many passes over its training rows and is evaluated once, at the end, so that nothing ends it early."""
+    updates = max(1, round(passes * rows / spec.batch_size))
+    return replace(spec, evaluate_at=(updates,), rungs=(), patience=None, target=None)
+
+
+def on_other_rows(network: TrainedNetwork, data: Data, other: Data) -> TrialSpec:
+    """Return a network's run on other rows, for as many passes as it took to its best evaluation; a full batch is a full batch again."""
+    spec = network.spec
+    rows = len(other.training)
+    full_batch = spec.batch_size == len(data.training)
+    batch_size = rows if full_batch else min(spec.batch_size, rows)
+    passes = passes_of(spec, network.best, len(data.training))
+    return for_passes(replace(spec, batch_size=batch_size), passes, rows)
+
+
+def with_all_rows(data: Data) -> Data:
+    """Return data that train on all rows but the test rows, scaled as the first fold is, whose preprocessing goes with the model."""
+    return replace(data, training=joined(data.training, data.validation), folds=())
+
+
+def joined(*parts: Rows) -> Rows:
+    """Return the rows of several parts as one."""
+    return Rows(torch.cat([part.inputs for part in parts]), torch.cat([part.targets for part in parts]))
+
+
+@dataclass(frozen=True, slots=True)
+class FullRun:
+    """A network that trained on all rows, for `passes` over them, which are `updates`."""
+
+    spec: TrialSpec
+    member: Member
+    passes: float
+    updates: int
+
+
+def train_on_all_rows(
     record: StudyRecord,
     config: StudyConfig,
     searched: Data,
-    whole: Data,
+    full: Data,
     engine: Engine,
-    trial: int,
-    seed: int | None,
-) -> Member:
-    """Return one network: of a trial, on a fresh seed (None: the trial's own)."""
-    values = config.space.suggest(FixedTrial(dict(record.trials[trial].params)))
-    before, now = (specification(config, values, trial, data) for data in (searched, whole))
+    network: tuple[int, int | None],
+) -> FullRun:
+    """Train a network of a study (trial, fresh seed; None: the trial's own run) on the `full` data; `searched` are the search's.
+
+    Raises:
+        SearchFailed: the run gave no usable network.
+    """
+    trial, seed = network
+    params = record.trials[trial].params
+    before = recorded_specification(config, params, trial, searched)
+    spec = recorded_specification(config, params, trial, full)
+    if seed is not None:
+        spec = replace(replicate(spec, config.study.seed, seed), number=trial)
     passes = passes_of(before, _best_evaluation(record, trial, seed), len(searched.training))
-    spec = now if seed is None else replace(fresh(now, config.study.seed, seed), number=trial)
-    run = refit(spec, whole, passes, engine)
-    assert spec.architecture is not None
-    assert run.weights is not None
-    return Member(spec.architecture, run.weights, trial, spec.seed)
+    (run,) = train_all(engine, [for_passes(spec, passes, len(full.training))])
+    if run.weights is None:
+        reason = run.detail or run.outcome
+        raise SearchFailed(f"trial {trial} on {len(full.training):,} rows: {reason}. Refit another.")
+    assert spec.architecture is not None, "a search trains dense networks"
+    member = Member(spec.architecture, run.weights, trial, spec.seed)
+    return FullRun(spec, member, passes, run.history.update[-1])
 
 
 def _best_evaluation(record: StudyRecord, trial: int, seed: int | None) -> int:
@@ -71,8 +108,94 @@ def _best_evaluation(record: StudyRecord, trial: int, seed: int | None) -> int:
     return int(next(run["best"] for run in confirmed["runs"] if run["seed"] == seed))
 
 
-def _error(members: Sequence[Member], data: Data, parts: Sequence[Rows]) -> float:
+# ------------------------------------------------------------------ the command refit
+
+
+@dataclass(frozen=True, slots=True)
+class Refitted:
+    """The best trial's network, trained on `rows` rows; its model; its figures on the test rows, if there are any."""
+
+    spec: TrialSpec
+    rows: int
+    passes: float
+    updates: int
+    model: Model
+    test: Mapping[str, Any]
+
+
+def best_trial(record: StudyRecord) -> TrialRecord:
+    """Return the trial that a finished study selected.
+
+    Raises:
+        UserError: the study has no result yet.
+    """
+    number = record.result.get("trial")
+    if not isinstance(number, int) or number >= len(record.trials):
+        raise UserError(f"study '{record.name}' has no result yet. Run it to its end first.")
+    return record.trials[number]
+
+
+def refit_best(record: StudyRecord, config: StudyConfig, searched: Data, full: Data, engine: Engine) -> Refitted:
+    """Train the best trial on the `full` data (training and validation rows), and score the test rows; `searched` are the search's.
+
+    Raises:
+        UserError: the study has no result yet.
+        SearchFailed: the run gave no usable network.
+    """
+    trial = best_trial(record)
+    run = train_on_all_rows(record, config, searched, full, engine, (trial.number, None))
+    rows = len(full.training)
+    test = score_test(full, [run.member])
+    metrics = {"test": test, "rows": rows, "passes": run.passes, "updates": run.updates}
+    provenance = provenance_of(full, study=record.name, seed=config.study.seed, trials=[trial.number])
+    model = model_of(full, [run.member], metrics=metrics, provenance={**provenance, "made_by": "refit"})
+    return Refitted(run.spec, rows, run.passes, run.updates, model, test)
+
+
+def count_scoring(url: str, record: StudyRecord, refitted: Refitted, take_over: bool) -> int:
+    """Store in the study's result that its test rows were scored once more; return how often they were in all.
+
+    Raises:
+        UserError, StorageError: the study cannot be written.
+    """
+    count = looks(record.result) + bool(refitted.test)
+    metrics = dict(refitted.model.metrics)
+    writer = StudyWriter.open(url, record.name, record.direction, record.settings, record.data, take_over=take_over)
+    with closing(writer):
+        result = writer.read_attribute("result")
+        writer.write_attribute("result", {**result, "refit": metrics, "looks": count})
+    return count
+
+
+# ------------------------------------------------------------------ the estimators
+
+
+def refit_model(
+    model: Model, record: StudyRecord, config: StudyConfig, searched: Data, full: Data, engine: Engine
+) -> Model:
+    """Return a model whose networks trained on the `full` data; `searched` are the search's.
+
+    These runs were not selected, so one of them may be bad, its last weights above all where the learning rate is high to the end. The
+    model itself comes back where one of them diverges, or where together they fit the rows that they trained on worse than the model
+    does, which has not trained on all of them.
+    """
+    try:
+        runs = [
+            train_on_all_rows(record, config, searched, full, engine, (trial, seed))
+            for trial, seed in record.result["networks"]
+        ]
+    except SearchFailed:
+        return model
+    members = [run.member for run in runs]
+    error = _error(members, full, full.training)
+    if error > _error(model.members, searched, joined(searched.training, searched.validation)):
+        return model
+    provenance = {**model.provenance, "made_by": "refit"}
+    class_kind = model.class_kind or None
+    return model_of(full, members, metrics=model.metrics, provenance=provenance, class_kind=class_kind)
+
+
+def _error(members: Sequence[Member], data: Data, rows: Rows) -> float:
     """Return the networks' mean loss on rows, in the target's own units."""
-    rows = Rows(torch.cat([part.inputs for part in parts]), torch.cat([part.targets for part in parts]))
     losses = [data.score(outputs_of(member, rows.inputs), rows)[0] for member in members]
     return fmean(losses) * float(data.target_scale.square().mean())

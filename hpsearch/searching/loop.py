@@ -1,13 +1,14 @@
-"""The loop: the source that an engine pulls from. It proposes, hands out, takes answers, tells the storage, and knows when to stop.
+"""The search: the source that an engine pulls its trials from.
 
-One process proposes and tells (contract: one writer, pure workers). Trials that an earlier run finished are walked through with their
-stored answers; one that it left running is trained again under its own number; one that repeats earlier hyperparameters takes over
-that trial's result, since it would be the same run.
+It proposes trials, takes the engine's results, stores them, reveals them to the sampler, and knows when to stop. One process proposes
+and stores, and workers keep nothing. A trial that an earlier process finished is not trained again: its stored result is revealed when
+its turn comes. One that was left unfinished is trained again under its own number. A trial with the hyperparameters of an earlier one
+takes over that one's result, since it would be the same run.
 """
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from heapq import nsmallest
 from typing import Any
 
@@ -15,13 +16,13 @@ from optuna.trial import FixedTrial
 
 from hpsearch.errors import StorageError
 from hpsearch.progress import SILENT, Observer, SearchStatus
-from hpsearch.searching.sampler_view import SamplerView, TrialResult
+from hpsearch.searching.sampler_view import Proposal, SamplerView, TrialResult
 from hpsearch.searching.secondary_objectives import SecondaryObjectives
 from hpsearch.searching.utilisation import SlotUtilisation
 from hpsearch.storage.writing import PreviousTrial, StudyWriter
-from hpsearch.trial import Direction, History, Outcome, TrainingRun, TrialSpec, ranking_key
+from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec, at_worst, ranking_key
 
-COUNTED = {
+COUNTED_OUTCOMES = {
     "pruned": Outcome.PRUNED,
     "diverged": Outcome.DIVERGED,
     "out_of_memory": Outcome.OUT_OF_MEMORY,
@@ -29,9 +30,24 @@ COUNTED = {
 }
 
 
+@dataclass(slots=True)
+class InFlight:
+    """A proposed trial without a result; `repeats` are the trials with the same hyperparameters, which wait for its result."""
+
+    spec: TrialSpec
+    started: float
+    rungs: dict[int, float] = field(default_factory=dict)  # evaluation → metric
+    repeats: list[int] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the trial began."""
+        return time.monotonic() - self.started
+
+
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What is known of a trial that has ended: its run, its rungs (evaluation → metric), its values in objectives after the first."""
+class Completed:
+    """A trial with its result: its run, the metric at each rung, its values in the objectives after the first."""
 
     run: TrainingRun
     rungs: Mapping[int, float]
@@ -51,35 +67,42 @@ class Search:
         timeout: float | None,
         worst: float,
         observer: Observer = SILENT,
-        judge: SecondaryObjectives | None = None,
+        secondary: SecondaryObjectives | None = None,
     ) -> None:
-        self.view, self.writer, self.specify, self.worst, self.observer = view, writer, specify, worst, observer
-        self.judge = judge
-        self.total = min(trials, view.limit) if view.limit is not None else trials
-        self.timeout, self.started = timeout, time.monotonic()
+        self.view = view
+        self.writer = writer
+        self.specify = specify
+        self.total = trials if view.limit is None else min(trials, view.limit)
+        self.timeout = timeout
+        self.worst = worst
+        self.observer = observer
+        self.secondary = secondary
+        self.started = time.monotonic()
         self.stopping = False
-        self.idle = SlotUtilisation()
+        self.utilisation = SlotUtilisation()
         self.best: TrainingRun | None = None
         self.best_spec: TrialSpec | None = None
-        self._stored: list[PreviousTrial] = writer.previous_trials()
-        self.left = self.total - sum(
-            trial.finished for trial in self._stored[: self.total]
-        )  # trials to be told in this run
-        self.retrained = [n for n, trial in enumerate(self._stored) if not trial.finished]
+        self._previous: list[PreviousTrial] = writer.previous_trials()
         self._next = 0
-        self._specs: dict[int, TrialSpec] = {}
-        self._begun: dict[int, float] = {}
-        self._rungs: dict[int, dict[int, float]] = {}
-        self._first: dict[tuple[tuple[str, Any], ...], int] = {}  # parameters → the first trial that has them
-        self._answers: dict[int, Answer] = {}  # of each first trial
-        self._waiting: dict[int, list[int]] = {}  # first trial → trials that repeat it while it trains
-        self._counts = dict.fromkeys((*COUNTED, "done", "repeated", "trained"), 0)
+        self._in_flight: dict[int, InFlight] = {}
+        self._completed: dict[int, Completed] = {}  # those that repeat an earlier trial aside
+        self._first_with: dict[tuple[tuple[str, Any], ...], int] = {}  # parameters → the first trial that has them
+        self._counts = dict.fromkeys((*COUNTED_OUTCOMES, "done", "repeated", "trained"), 0)
 
-    def keep_told(self) -> None:
-        """Let every trial that was told before count, where fewer are asked for; before the first `take`."""
-        told = max((number for number, trial in enumerate(self._stored, 1) if trial.finished), default=0)
-        self.total = max(self.total, told)
-        self.left = self.total - sum(trial.finished for trial in self._stored[: self.total])
+    def include_previous_trials(self) -> None:
+        """Let every trial that was finished before count, where fewer are asked for; call it before the first `take`."""
+        finished = [number for number, trial in enumerate(self._previous, 1) if trial.finished]
+        self.total = max([self.total, *finished])
+
+    @property
+    def remaining(self) -> int:
+        """Trials that no earlier process finished."""
+        return self.total - sum(trial.finished for trial in self._previous[: self.total])
+
+    @property
+    def interrupted(self) -> list[int]:
+        """The numbers of the trials that an earlier process began and did not finish."""
+        return [number for number, trial in enumerate(self._previous) if not trial.finished]
 
     @property
     def status(self) -> SearchStatus:
@@ -94,143 +117,156 @@ class Search:
         )
 
     @property
-    def answers(self) -> Mapping[int, TrainingRun]:
-        """The runs told so far by number, weights aside; of trials with equal hyperparameters the first."""
-        return {number: answer.run for number, answer in self._answers.items()}
-
-    def leaders(self, most: int) -> list[tuple[TrainingRun, TrialSpec]]:
-        """Return at most so many of the best runs, best first and weights aside, with their trials; no two have equal hyperparameters."""
-        found = nsmallest(most, filter(_usable, self.answers.values()), key=self._rank)
-        params = ((run, self.view.trials[run.number].params) for run in found)
-        return [(run, self.specify(self.view.space.suggest(FixedTrial(given)), run.number)) for run, given in params]
+    def runs(self) -> Mapping[int, TrainingRun]:
+        """The runs so far by number, without weights; of trials with equal hyperparameters the first."""
+        return {number: trial.run for number, trial in self._completed.items()}
 
     @property
     def complete(self) -> bool:
-        """Whether every trial is told."""
+        """Whether every trial has a result."""
         return self._counts["done"] >= self.total
+
+    def leaders(self, count: int) -> list[tuple[TrainingRun, TrialSpec]]:
+        """Return the best runs, at most `count`, best first, without weights, each with its trial; no two have equal hyperparameters."""
+        best = nsmallest(count, filter(_usable, self.runs.values()), key=self._rank)
+        return [(run, self._respecify(run.number)) for run in best]
 
     def take(self, room: int) -> list[TrialSpec]:
         """Return at most `room` trials to train (see `TrialSource`)."""
         specs: list[TrialSpec] = []
-        while len(specs) < room and self._open():
-            if (spec := self._advance()) is not None:
+        while len(specs) < room and self._may_start():
+            spec = self._start_next()
+            if spec is not None:
                 specs.append(spec)
-        waits = self._next < self.total and not self.view.ready(self._next)
-        self.idle.look(room - len(specs) if waits else 0, room - len(specs) + len(self._specs))
+        free = room - len(specs)
+        waiting = self._next < self.total and not self.view.ready(self._next)
+        self.utilisation.record(idle=free if waiting else 0, slots=free + len(self._in_flight))
         return specs
 
     def prune(self, number: int, evaluation: int, metric: float) -> bool:
         """Report a rung's metric and ask the pruner (see `TrialSource`)."""
-        self._rungs[number][evaluation] = metric
+        self._in_flight[number].rungs[evaluation] = metric
         return self.view.prune(number, evaluation, metric)
 
     def wants(self, run: TrainingRun) -> bool:
-        """Want those of the best so far, and all where networks are judged by more than their metric (see `TrialSource`)."""
-        return self.judge is not None or self._better(run)
+        """Want the weights of the best run so far, and all where further objectives are measured on the network (see `TrialSource`)."""
+        return self.secondary is not None or self._better(run)
 
     def finish(self, run: TrainingRun) -> None:
-        """Take an engine's answer and tell it (see `TrialSource`)."""
+        """Take an engine's result and store it (see `TrialSource`)."""
+        trial = self._in_flight.pop(run.number)
+        seconds = trial.seconds
+        others = self.secondary.values(run, trial.spec) if self.secondary else ()
+        completed = Completed(run, trial.rungs, others)
         self._counts["trained"] += 1
-        rungs, spec = self._rungs.pop(run.number), self._specs.pop(run.number)
-        seconds = time.monotonic() - self._begun.pop(run.number)
-        answer = Answer(run, rungs, self.judge.values(run, spec) if self.judge else ())
-        self._tell(answer, spec, seconds, None)
-        self._answers[run.number] = replace(answer, run=replace(run, weights=None))
-        for repeat in self._waiting.pop(run.number, []):
-            self._repeat(repeat, run.number)
+        self._store(completed, trial.spec, seconds)
+        self._completed[run.number] = replace(completed, run=replace(run, weights=None))
+        for number in trial.repeats:
+            self._complete_repeat(number, run.number)
         self.observer.status(self.status)
 
-    def _open(self) -> bool:
-        """Whether another trial may start: not stopped, not all proposed, time left, and the results it depends on told."""
+    def _may_start(self) -> bool:
+        """Whether another trial may start: the results that it depends on are known, and it may be trained, or was before."""
+        if self._next >= self.total or not self.view.ready(self._next):
+            return False
+        if self._next < len(self._previous) and self._previous[self._next].finished:
+            return True
         time_left = self.timeout is None or time.monotonic() - self.started < self.timeout
-        known = self._next < len(self._stored) and self._stored[self._next].finished
-        may_train = time_left and not self.stopping
-        return self._next < self.total and self.view.ready(self._next) and (may_train or known)
+        return time_left and not self.stopping
 
-    def _advance(self) -> TrialSpec | None:
-        """Propose the next trial; return what is to be trained for it, if anything."""
-        number, self._next = self._next, self._next + 1
-        stored = self._stored[number] if number < len(self._stored) else None
-        proposal = self.view.propose(number, stored.params if stored else None)
-        if stored and dict(proposal.params) != dict(stored.params):
-            raise StorageError(
-                f"trial {number} cannot be proposed again as it is stored: the sampler now answers {dict(proposal.params)}. "
-                "Go on with the versions of optuna and cmaes that began the study, or start another (--name)."
-            )
+    def _start_next(self) -> TrialSpec | None:
+        """Propose the next trial; return it where it has to be trained."""
+        number = self._next
+        self._next += 1
+        previous = self._previous[number] if number < len(self._previous) else None
+        proposal = self._propose(number, previous)
         spec = self.specify(proposal.values, number)
-        key = tuple(sorted(proposal.params.items()))
-        first = self._first.setdefault(key, number)
-        if stored and stored.finished:
-            self._recall(number, stored, spec)
+        first = self._first_with.setdefault(tuple(sorted(proposal.params.items())), number)
+        if previous and previous.finished:
+            self._recall(number, previous, spec)
             return None
-        if stored is None:
+        if previous is None:
             self.writer.begin(number, proposal.params, proposal.distributions)
-        self._begun[number], self._rungs[number], self._specs[number] = time.monotonic(), {}, spec
-        if first != number:
-            self._take_over(number, first)
-            return None
-        return spec
-
-    def _recall(self, number: int, stored: PreviousTrial, spec: TrialSpec) -> None:
-        """Walk through a trial that an earlier run told."""
-        for evaluation, metric in sorted(stored.rungs.items()):
-            self.view.prune(number, evaluation, metric)
-        answer = Answer(_run(number, stored), stored.rungs, stored.values[1:])
-        repeats = stored.run.get("repeats")
-        self._counts["repeated"] += repeats is not None
-        if repeats is None:
-            self._answers[number] = answer
-        self._count(answer, spec)
-
-    def _take_over(self, number: int, first: int) -> None:
-        """Give a trial the result of the first one with its hyperparameters, now or once it is there."""
-        if first in self._answers:
-            self._repeat(number, first)
+        self._in_flight[number] = InFlight(spec, time.monotonic())
+        if first == number:
+            return spec
+        if first in self._completed:
+            self._complete_repeat(number, first)
             self.observer.status(self.status)
         else:
-            self._waiting.setdefault(first, []).append(number)
+            self._in_flight[first].repeats.append(number)
+        return None
 
-    def _repeat(self, number: int, first: int) -> None:
-        answer = self._answers[first]
-        run = replace(answer.run, number=number, detail=f"same hyperparameters as trial {first}")
-        for evaluation, metric in answer.rungs.items():
+    def _propose(self, number: int, previous: PreviousTrial | None) -> Proposal:
+        proposal = self.view.propose(number, previous.params if previous else None)
+        if previous and dict(proposal.params) != dict(previous.params):
+            raise StorageError(
+                f"trial {number} cannot be proposed again as it is stored: the sampler now proposes {dict(proposal.params)}. "
+                "Go on with the versions of optuna and cmaes that began the study, or start another (--name)."
+            )
+        return proposal
+
+    def _respecify(self, number: int) -> TrialSpec:
+        """Return a proposed trial again."""
+        params = self.view.trials[number].params
+        return self.specify(self.view.space.suggest(FixedTrial(dict(params))), number)
+
+    def _recall(self, number: int, previous: PreviousTrial, spec: TrialSpec) -> None:
+        """Take the stored result of a trial that an earlier process finished."""
+        for evaluation, metric in sorted(previous.rungs.items()):
             self.view.prune(number, evaluation, metric)
+        completed = Completed(_previous_run(number, previous), previous.rungs, previous.values[1:])
+        if previous.run.get("repeats") is None:
+            self._completed[number] = completed
+        else:
+            self._counts["repeated"] += 1
+        self._count(completed, spec)
+
+    def _complete_repeat(self, number: int, first: int) -> None:
+        """Give a trial the result of the first one with its hyperparameters."""
+        trial = self._in_flight.pop(number)
+        completed = self._completed[first]
+        for evaluation, metric in completed.rungs.items():
+            self.view.prune(number, evaluation, metric)
+        run = replace(completed.run, number=number, detail=f"same hyperparameters as trial {first}")
         self._counts["repeated"] += 1
-        seconds = time.monotonic() - self._begun.pop(number)
-        del self._rungs[number]
-        self._tell(replace(answer, run=run), self._specs.pop(number), seconds, first)
+        self._store(replace(completed, run=run), trial.spec, trial.seconds, repeats=first)
 
-    def _tell(self, answer: Answer, spec: TrialSpec, seconds: float, repeats: int | None) -> None:
-        """Tell the storage, then count."""
-        run = answer.run
-        self.writer.finish(run, self._value(run), answer.rungs, seconds, repeats, _folds(run), answer.others)
-        self._count(answer, spec)
+    def _store(self, completed: Completed, spec: TrialSpec, seconds: float, repeats: int | None = None) -> None:
+        run = completed.run
+        folds = {"folds": list(run.folds)} if run.folds else {}
+        value = self._stored_value(run)
+        self.writer.finish(run, value, completed.rungs, seconds, repeats, folds, completed.others)
+        self._count(completed, spec)
 
-    def _count(self, answer: Answer, spec: TrialSpec) -> None:
-        """Tell the view, count, keep the best."""
-        run = answer.run
-        self.view.tell(run.number, self._told(answer))
+    def _count(self, completed: Completed, spec: TrialSpec) -> None:
+        """Tell the sampler, count the trial, remember the best."""
+        run = completed.run
+        self.view.tell(run.number, self._sampler_result(completed))
         self._counts["done"] += 1
-        for name, outcome in COUNTED.items():
+        for name, outcome in COUNTED_OUTCOMES.items():
             self._counts[name] += run.outcome is outcome
         if self._better(run):
-            self.best, self.best_spec = run, spec
+            self.best = run
+            self.best_spec = spec
 
-    def _value(self, run: TrainingRun) -> float:
-        """Return what the storage is told: the best metric; of a pruned trial the last one; of a failed one the worst."""
+    def _stored_value(self, run: TrainingRun) -> float:
+        """Return the value for the storage: the best metric; of a pruned trial the last one; of a failed one the worst."""
         if run.value is None:
             return self.worst
         return run.history.metric[-1] if run.outcome is Outcome.PRUNED else run.value
 
-    def _told(self, answer: Answer) -> TrialResult:
-        """Return what the sampler learns: no value worse than the worst, which would dwarf all other differences."""
-        run, worst = answer.run, (self.worst, *(self.judge.worst if self.judge else ()))
-        directions = (self.view.direction, *self.view.others)
-        value, *others = map(_at_worst, (self._value(run), *answer.others), worst, directions)
-        return TrialResult(value, tuple(others), pruned=run.outcome is Outcome.PRUNED, failed=run.outcome.failed)
+    def _sampler_result(self, completed: Completed) -> TrialResult:
+        """Return the result for the sampler: no value worse than the worst, which would dwarf all other differences."""
+        run = completed.run
+        value = at_worst(self._stored_value(run), self.worst, self.view.direction)
+        worst = self.secondary.worst if self.secondary else ()
+        bounds = zip(completed.others, worst, self.view.others, strict=True)
+        others = tuple(at_worst(other, least, direction) for other, least, direction in bounds)
+        return TrialResult(value, others, pruned=run.outcome is Outcome.PRUNED, failed=run.outcome.failed)
 
     def _better(self, run: TrainingRun) -> bool:
-        """Whether a run is the best so far: by value, then by validation loss, then by number."""
+        """Whether a run is the best so far."""
         return _usable(run) and (self.best is None or self._rank(run) < self._rank(self.best))
 
     def _rank(self, run: TrainingRun) -> tuple[float, float, float]:
@@ -238,31 +274,23 @@ class Search:
         return ranking_key(self.view.direction, run.value, run.loss, run.number)
 
 
-def _at_worst(value: float, worst: float, direction: Direction) -> float:
-    return max(value, worst) if direction == "maximize" else min(value, worst)
-
-
 def _usable(run: TrainingRun) -> bool:
-    """Whether a run may be the best: it has a value, and was not ended for being behind."""
+    """Whether a run may be the best: it has a value, and no pruner ended it."""
     return run.value is not None and run.outcome is not Outcome.PRUNED
 
 
-def _folds(run: TrainingRun) -> Mapping[str, Any]:
-    """Return what is kept of a cross-validated trial beside its means."""
-    return {"folds": list(run.folds)} if run.folds else {}
-
-
-def _run(number: int, stored: PreviousTrial) -> TrainingRun:
-    """Return a stored trial as the run that it was, its weights aside."""
-    outcome = Outcome(stored.run["outcome"])
+def _previous_run(number: int, previous: PreviousTrial) -> TrainingRun:
+    """Return the run of a stored trial, without weights."""
+    outcome = Outcome(previous.run["outcome"])
+    columns = {name: tuple(column) for name, column in previous.run["history"].items()}
     return TrainingRun(
         number=number,
         outcome=outcome,
-        history=History(**{name: tuple(column) for name, column in stored.run["history"].items()}),
-        best=stored.run["best"],
-        value=None if outcome.failed else stored.run["value"],
-        loss=stored.run["validation_loss"],
-        detail=stored.run["detail"],
-        parameters=stored.run["parameters"],
-        folds=tuple(stored.run.get("folds", ())),
+        history=History(**columns),
+        best=previous.run["best"],
+        value=None if outcome.failed else previous.run["value"],
+        loss=previous.run["validation_loss"],
+        detail=previous.run["detail"],
+        parameters=previous.run["parameters"],
+        folds=tuple(previous.run.get("folds", ())),
     )

@@ -1,7 +1,7 @@
-"""The networks that a search leaves: at hand where this process or an earlier one kept their weights, else trained again exactly.
+"""The networks that a search selected: their weights are at hand where this process or an earlier one stored them, else trained again.
 
-A cross-validated run has a network for each fold and none for the study. There the chosen run is trained once more, on all rows that
-are not test rows, for as many passes over them as its best evaluation was late; the learning rate's schedule spans that budget.
+A cross-validated run has a network for each fold and none for the study. There the selected run is trained once more, on all rows but
+the test rows (see `full_training`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,22 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from hpsearch.data.dataset import Data, Rows
-from hpsearch.errors import SearchFailed, Stopped, StorageError
+from hpsearch.data.dataset import Data
+from hpsearch.errors import SearchFailed, StorageError
 from hpsearch.model import Member, load_model, model_of, save_model
 from hpsearch.model.provenance import provenance_of
 from hpsearch.progress import Observer
-from hpsearch.searching.replicates import Network, Start, Weights
-from hpsearch.searching.stopping import stopping
-from hpsearch.training import Engine, Several
-from hpsearch.trial import TrainingRun, TrialSpec
+from hpsearch.searching.full_training import on_other_rows, with_all_rows
+from hpsearch.searching.replicates import NetworkKey, TrainedNetwork, Weights
+from hpsearch.searching.stopping import train_until_stopped
+from hpsearch.training import Engine
+from hpsearch.trial import TrainingRun
 
 NAME = "best"  # of the model's files in the study's folder
 
 
-def kept_weights(folder: Path, data: Data, study: str) -> dict[Start, Weights]:
+def stored_weights(folder: Path, data: Data, study: str) -> dict[NetworkKey, Weights]:
     """Return the weights in the study's folder; none where the files are missing, damaged, or of other data or another study."""
     try:
         model = load_model(folder, NAME)
@@ -37,8 +36,8 @@ def kept_weights(folder: Path, data: Data, study: str) -> dict[Start, Weights]:
 
 
 def members_of(
-    networks: Sequence[Network],
-    at_hand: Mapping[Start, Weights],
+    networks: Sequence[TrainedNetwork],
+    at_hand: Mapping[NetworkKey, Weights],
     data: Data,
     engine_for: Callable[[Data], Engine],
     observer: Observer,
@@ -49,50 +48,33 @@ def members_of(
         SearchFailed: a run on all rows gave no usable network.
         Stopped: a signal ended the training.
     """
-    missing = [network for network in networks if network.start not in at_hand]
-    whole = _whole(data) if data.folds else data
-    specs = [longer(network, data, whole) if data.folds else network.spec for network in missing]
-    source = Several([replace(spec, number=number, rungs=()) for number, spec in enumerate(specs)])
+    weights = dict(at_hand)
+    missing = [network for network in networks if network.key not in at_hand]
     if missing:
-        with stopping(source, observer) as status:
-            engine_for(whole).run(source)
-        if status():
-            raise Stopped("stopped before the chosen network was trained; every result is told", status())
-    again = {network.start: _weights(network, source.runs[number]) for number, network in enumerate(missing)}
-    return [member(network, {**at_hand, **again}[network.start]) for network in networks]
+        rows = with_all_rows(data) if data.folds else data
+        specs = [on_other_rows(network, data, rows) if data.folds else network.spec for network in missing]
+        unpruned = [replace(spec, rungs=()) for spec in specs]
+        reason = "stopped before the selected network was trained; every result is stored"
+        runs = train_until_stopped(engine_for(rows), unpruned, observer, reason)
+        weights |= {network.key: _weights(network, run) for network, run in zip(missing, runs, strict=True)}
+    return [member_of(network, weights[network.key]) for network in networks]
 
 
-def _whole(data: Data) -> Data:
-    """Return data that train on all rows but the test rows, scaled as the first fold is, whose preprocessing goes with the model."""
-    first, second = data.training, data.validation
-    rows = Rows(torch.cat([first.inputs, second.inputs]), torch.cat([first.targets, second.targets]))
-    return replace(data, training=rows, folds=())
-
-
-def longer(network: Network, data: Data, other: Data) -> TrialSpec:
-    """Return a run on other rows, for as many passes over them as the run took to its best evaluation; the last weights are kept."""
-    spec, rows = network.spec, len(other.training)
-    batch_size = rows if spec.batch_size == len(data.training) else min(spec.batch_size, rows)
-    passes = spec.evaluate_at[network.best - 1] * spec.batch_size / len(data.training)
-    updates = max(1, round(passes * rows / batch_size))
-    return replace(spec, batch_size=batch_size, evaluate_at=(updates,), patience=None)
-
-
-def member(network: Network, weights: Weights) -> Member:
+def member_of(network: TrainedNetwork, weights: Weights) -> Member:
     """Return a network with its weights as a member of a model."""
     assert network.spec.architecture is not None, "a search trains dense networks"
     return Member(network.spec.architecture, weights, network.trial, network.spec.seed)
 
 
-def keep(
+def save_selected(
     folder: Path, data: Data, members: Sequence[Member], *, study: str, seed: int, metrics: Mapping[str, Any]
 ) -> None:
-    """Write `best.safetensors` and `best.json`: the networks with all that it takes to predict, and where they come from."""
+    """Write `best.safetensors` and `best.json`: the selected model with all that it takes to predict, and where it comes from."""
     provenance = provenance_of(data, study=study, seed=seed, trials=[member.trial for member in members])
     save_model(folder, NAME, model_of(data, members, metrics=metrics, provenance=provenance))
 
 
-def _weights(network: Network, run: TrainingRun) -> Weights:
+def _weights(network: TrainedNetwork, run: TrainingRun) -> Weights:
     if run.weights is None:
         raise SearchFailed(f"trial {network.trial}, trained once more: {run.detail or run.outcome}. Search on.")
     return run.weights

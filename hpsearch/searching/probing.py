@@ -18,7 +18,7 @@ from scipy.optimize import nnls
 
 from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data
-from hpsearch.searching.study import specification
+from hpsearch.searching.specifications import specification
 from hpsearch.space import Choice, SearchSpace
 from hpsearch.training import Engine, Several
 from hpsearch.training.devices import ARRAYS, workers

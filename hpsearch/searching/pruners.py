@@ -1,4 +1,4 @@
-"""Who ends a trial early: one row each over Optuna's pruners. All are asked at the rungs of the budget, the same for every trial."""
+"""The pruners, which end trials early: one row each, over Optuna's. All are asked at the rungs of the budget, the same for every trial."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from hpsearch.trial import Budget, derive_seed
 
 @dataclass(frozen=True, slots=True)
 class Pruner:
-    """`make` returns the pruner of a bracket; trials of one bracket are compared among themselves only."""
+    """A row of `PRUNERS`: `make` returns the pruner of a bracket; trials of one bracket are compared among themselves only."""
 
-    title: str
+    description: str
     make: Callable[[Budget, int], BasePruner]
     brackets: Callable[[Budget], int] = lambda budget: 1
 
@@ -24,7 +24,8 @@ class Pruner:
 
     def weights(self, budget: Budget) -> list[int]:
         """Return how many trials each bracket gets relative to the others (Li et al. 2018, algorithm 1)."""
-        count, factor = self.brackets(budget), budget.reduction_factor or 1
+        count = self.brackets(budget)
+        factor = budget.reduction_factor or 1
         return [-(-count * factor**s // (s + 1)) for s in reversed(range(count))]
 
 

@@ -1,10 +1,10 @@
 """`replay`: one recorded trial trained again exactly, its history compared with the record, its network kept this time.
 
 A cross-validated trial has a network for each fold and none of its own. Its folds are compared, and the network that is kept is trained
-once more as the search's last one is: on all rows that are not test rows, for as many passes as served the folds best.
+once more as the selected model is: on all rows but the test rows, for as many passes as were best for the folds.
 
 On the machine, versions and engine of the record the histories are equal bit for bit. Elsewhere they drift, since each rounds its sums
-in another order; whether a gap is that is told by a control, the same trial with a learning rate that is one rounding larger.
+in another order. A control says whether a gap is no more than that: the same trial with a learning rate that is one rounding larger.
 """
 
 from collections.abc import Callable
@@ -12,20 +12,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from optuna.trial import FixedTrial
 
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError
 from hpsearch.model import Model, model_of
 from hpsearch.model.provenance import provenance_of
 from hpsearch.progress import Observer
-from hpsearch.searching.networks import member, members_of
-from hpsearch.searching.refit import passes_of
-from hpsearch.searching.replicates import Network
-from hpsearch.searching.study import specification
-from hpsearch.searching.verify import COLUMNS, GROWN, Gaps, Question, largest_gaps
+from hpsearch.searching.full_training import passes_of
+from hpsearch.searching.networks import member_of, members_of
+from hpsearch.searching.replicates import TrainedNetwork
+from hpsearch.searching.specifications import recorded_specification
+from hpsearch.searching.verify import COLUMNS, GROWN, Gaps, RecordedStudy, largest_gaps
 from hpsearch.storage.records import StudyRecord, TrialRecord
-from hpsearch.training import Engine, Several
+from hpsearch.training import Engine, train_all
 from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
 
 EXACT, ROUNDING, DIFFERS = "equal bit for bit", "equal up to rounding, grown by training", "differs"
@@ -60,26 +59,26 @@ def find_trial(record: StudyRecord, number: int) -> TrialRecord:
     return trial
 
 
-def replay(record: StudyRecord, trial: TrialRecord, question: Question, engine: Engine) -> Replayed:
+def replay(record: StudyRecord, trial: TrialRecord, study: RecordedStudy, engine: Engine) -> Replayed:
     """Train a recorded trial again, to the rung where it was pruned if it was, and compare the whole history."""
-    config, data, history = question.config, question.data, trial.history
-    assert history is not None
-    spec = specification(config, config.space.suggest(FixedTrial(dict(trial.params))), trial.number, data)
-    until = history.evaluation[-1] if trial.outcome == Outcome.PRUNED and len(history) else None
-    run = _train(spec, engine, until)
-    gaps, control = largest_gaps(history, run.history), None
-    verdict = EXACT if _same(history, run.history) and trial.outcome == run.outcome else ""
-    if not verdict:
-        rounding = float(torch.finfo(data.training.inputs.dtype).eps)
-        nudged = _train(replace(spec, learning_rate=spec.learning_rate * (1 + rounding)), engine, until)
-        control = largest_gaps(run.history, nudged.history)
-        verdict = _judge(gaps, control, rounding)
-    return Replayed(spec, run, _shared(history, run.history), gaps, control, verdict)
+    history = trial.history
+    assert history is not None, "`find_trial` gives trials with a history"
+    spec = recorded_specification(study.config, trial.params, trial.number, study.data)
+    pruned_at = history.evaluation[-1] if trial.outcome == Outcome.PRUNED and len(history) else None
+    run = _train(spec, engine, pruned_at)
+    gaps = largest_gaps(history, run.history)
+    compared = len(set(history.evaluation) & set(run.history.evaluation))
+    if trial.outcome == run.outcome and _same(history, run.history):
+        return Replayed(spec, run, compared, gaps, None, EXACT)
+    rounding = float(torch.finfo(study.data.training.inputs.dtype).eps)
+    nudged = _train(replace(spec, learning_rate=spec.learning_rate * (1 + rounding)), engine, pruned_at)
+    control = largest_gaps(run.history, nudged.history)
+    return Replayed(spec, run, compared, gaps, control, _verdict(gaps, control, rounding))
 
 
 def model_again(
     record: StudyRecord,
-    question: Question,
+    study: RecordedStudy,
     replayed: Replayed,
     engine_for: Callable[[Data], Engine],
     observer: Observer,
@@ -90,44 +89,53 @@ def model_again(
         SearchFailed: on all rows it gave no usable network.
         Stopped: a signal ended the training.
     """
-    data, spec, run = question.data, replayed.spec, replayed.run
+    data, spec, run = study.data, replayed.spec, replayed.run
     if run.value is None or not run.best:
         return None
-    figures: dict[str, Any] = {"metric": data.metric.name, "direction": data.metric.direction, "validation": run.value}
-    figures |= {"validation_loss": run.loss, "evaluation": run.best}
+    metrics: dict[str, Any] = {
+        "metric": data.metric.name,
+        "direction": data.metric.direction,
+        "validation": run.value,
+        "validation_loss": run.loss,
+        "evaluation": run.best,
+    }
+    network = TrainedNetwork(run.number, None, spec, run.value, run.best)
     if data.folds:
-        found = members_of([Network(run.number, None, spec, run.value, run.best)], {}, data, engine_for, observer)
+        members = members_of([network], {}, data, engine_for, observer)
         rows = len(data.training) + len(data.validation)
-        figures |= {"refitted": True, "rows": rows, "passes": passes_of(spec, run.best, len(data.training))}
+        metrics |= {"refitted": True, "rows": rows, "passes": passes_of(spec, run.best, len(data.training))}
     else:
         assert run.weights is not None, "a trial with a value has a network"
-        found = [member(Network(run.number, None, spec, run.value, run.best), run.weights)]
-    provenance = provenance_of(data, study=record.name, seed=question.config.study.seed, trials=[run.number])
-    return model_of(data, found, metrics=figures, provenance={**provenance, "made_by": "replay"})
+        members = [member_of(network, run.weights)]
+    provenance = provenance_of(data, study=record.name, seed=study.config.study.seed, trials=[run.number])
+    return model_of(data, members, metrics=metrics, provenance={**provenance, "made_by": "replay"})
 
 
-def _train(spec: TrialSpec, engine: Engine, until: int | None) -> TrainingRun:
-    source = Several([spec], ask=lambda evaluation, metric: until is not None and evaluation >= until)
-    engine.run(source)
-    return source.runs[spec.number]
+def _train(spec: TrialSpec, engine: Engine, pruned_at: int | None) -> TrainingRun:
+    """Train a trial again, to the evaluation where the pruner ended it; None: none did."""
+
+    def pruned(evaluation: int, metric: float) -> bool:
+        return pruned_at is not None and evaluation >= pruned_at
+
+    (run,) = train_all(engine, [spec], ask=pruned)
+    return run
 
 
 def _same(recorded: History, again: History) -> bool:
     """Whether every number of the record, which is thinned where it was long, is in the new history, and both end alike."""
-    places = {evaluation: index for index, evaluation in enumerate(again.evaluation)}
     if not len(recorded) or not len(again):
         return len(recorded) == len(again)
-    return recorded.evaluation[-1] == again.evaluation[-1] and all(
-        getattr(recorded, name)[index] == getattr(again, name)[places[evaluation]]
-        for index, evaluation in enumerate(recorded.evaluation)
-        for name in ("update", *COLUMNS)
-    )
+    if recorded.evaluation[-1] != again.evaluation[-1]:
+        return False
+    indices = {evaluation: index for index, evaluation in enumerate(again.evaluation)}
+    for name in ("update", *COLUMNS):
+        before, now = getattr(recorded, name), getattr(again, name)
+        if any(before[i] != now[indices[evaluation]] for i, evaluation in enumerate(recorded.evaluation)):
+            return False
+    return True
 
 
-def _shared(recorded: History, again: History) -> int:
-    return len(set(recorded.evaluation) & set(again.evaluation))
-
-
-def _judge(gaps: Gaps, control: Gaps, rounding: float) -> str:
+def _verdict(gaps: Gaps, control: Gaps, rounding: float) -> str:
     """Return whether the losses are no further apart than rounding explains; the metric may step where they do not."""
-    return ROUNDING if max(gaps[:2]) <= max(FEW * rounding, GROWN * max(control[:2])) else DIFFERS
+    explained = max(FEW * rounding, GROWN * max(control[:2]))
+    return ROUNDING if max(gaps[:2]) <= explained else DIFFERS

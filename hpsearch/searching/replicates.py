@@ -1,12 +1,12 @@
-"""Confirmation: the best trials of a search are trained again on fresh seeds, and the best mean over them wins.
+"""Confirmation: the best trials of a search are trained again on fresh seeds, and the best mean over these replicates wins.
 
-The best value of a search is partly the luck of one seed on these validation rows, and the more trials there are the more of it (the
-winner's curse). Fresh runs were chosen by nobody, so their mean is an honest figure for the hyperparameters, but for the choice
-among the few that are confirmed. Of the winner's runs, the one in the search among them, the network with the best validation value is
-kept: that value is once more the best of several, hence optimistic; the mean is what to expect of the next run.
+The best value of a search is partly the luck of one seed on these validation rows, the more so the more trials there are (the winner's
+curse). Replicates were selected by nobody, so their mean is an honest figure for the hyperparameters, but for the selection among the
+few that are confirmed. Of the winner's runs, the one in the search included, the network with the best validation value is kept: that
+value is once more the best of several, hence optimistic; the mean is what to expect of the next run.
 
-Every run is told to the storage as it ends. Only seeds that all confirmed trials have are compared, so that a confirmation that was cut
-short is fair; one that goes on, with more seeds or trials, trains what is missing.
+Every replicate is stored as it ends. Only seeds that all confirmed trials have are compared, so that a confirmation that was cut short is
+fair; one that goes on, with more seeds or trials, trains the missing replicates.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,25 +18,25 @@ import torch
 
 from hpsearch.errors import Stopped
 from hpsearch.progress import SILENT, Observer, PhaseProgress
-from hpsearch.searching.replicate_seeds import fresh, initial_seed
+from hpsearch.searching.specifications import initial_seed, replicate
 from hpsearch.searching.stopping import stopping
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import student_mean
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine, Several
-from hpsearch.trial import Direction, TrainingRun, TrialSpec, ranking_key
+from hpsearch.trial import Direction, TrainingRun, TrialSpec, at_worst, ranking_key
 
 KEY = "confirmed:"  # and a trial's number: its runs on fresh seeds, in the storage
 PERFECT = {"maximize": 1.0, "minimize": 0.0}  # no metric has a better value
 
-Kept = Mapping[str, Any]  # what the storage has of a run: outcome, value, loss, best evaluation, detail
+StoredRun = Mapping[str, Any]  # a replicate as the storage has it: outcome, value, loss, best evaluation, detail
 Weights = Mapping[str, torch.Tensor]
-Start = tuple[int, int]  # a trial, and the seed of a run's initial weights: which network it is
+NetworkKey = tuple[int, int]  # a trial, and the seed of a run's initial weights
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
-    """A run that gave a network: of which trial, on which fresh seed (None: the trial's own run in the search).
+class TrainedNetwork:
+    """A run with a usable network: of a trial, on a fresh seed (None: the trial's own run in the search).
 
     `value` is the best on the validation rows, at the evaluation `best` (from 1).
     """
@@ -48,32 +48,37 @@ class Network:
     best: int
 
     @property
-    def start(self) -> Start:
-        """Which network it is."""
+    def key(self) -> NetworkKey:
+        """The trial and the seed of the initial weights, which identify the network."""
         return self.trial, self.spec.seed
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmed:
-    """A trial, its run in the search, its runs by fresh seed and their mean; neither of these where nothing was confirmed."""
+class ConfirmedTrial:
+    """A trial with its run in the search, its replicates by fresh seed and their mean; no replicates where nothing was confirmed."""
 
     spec: TrialSpec
-    found: TrainingRun
-    runs: Mapping[int, Kept]
+    search_run: TrainingRun
+    runs: Mapping[int, StoredRun]
     mean: Estimate | None
 
-    def best(self, study_seed: int, direction: Direction) -> Network:
+    def rank(self, direction: Direction) -> tuple[float, float, float]:
+        """Return the key that sorts the best mean first."""
+        assert self.mean is not None, "several trials are confirmed by their means"
+        return ranking_key(direction, self.mean.value, 0.0, 0)
+
+    def best(self, study_seed: int, direction: Direction) -> TrainedNetwork:
         """Return the run with the best validation value; of equals the one of the lowest loss, then of the lowest seed."""
-        assert self.found.value is not None, "a leader of the search has a value"
-        own = Network(self.found.number, None, self.spec, self.found.value, self.found.best)
+        assert self.search_run.value is not None, "a leader of the search has a value"
+        own = TrainedNetwork(self.search_run.number, None, self.spec, self.search_run.value, self.search_run.best)
         ranks: dict[int | None, tuple[float, float, float]] = {
-            None: ranking_key(direction, own.value, self.found.loss, inf)
+            None: ranking_key(direction, own.value, self.search_run.loss, inf)
         }
-        networks: dict[int | None, Network] = {None: own}
+        networks: dict[int | None, TrainedNetwork] = {None: own}
         for seed, run in self.runs.items():
             if run["value"] is not None:
-                spec = fresh(self.spec, study_seed, seed)
-                networks[seed] = Network(own.trial, seed, spec, run["value"], int(run["best"]))
+                spec = replicate(self.spec, study_seed, seed)
+                networks[seed] = TrainedNetwork(own.trial, seed, spec, run["value"], int(run["best"]))
                 ranks[seed] = ranking_key(direction, run["value"], run["loss"], seed)
         return networks[min(ranks, key=ranks.__getitem__)]
 
@@ -104,7 +109,7 @@ class Replicates:
         pairs = [(spec, seed) for seed in range(seeds) for spec in specs]
         self.runs = [(spec.number, seed) for spec, seed in pairs]  # by a run's number: its trial and its seed
         missing = [
-            replace(fresh(spec, study_seed, seed), number=number, rungs=())
+            replace(replicate(spec, study_seed, seed), number=number, rungs=())
             for number, (spec, seed) in enumerate(pairs)
             if seed not in self.results[spec.number]
         ]
@@ -116,7 +121,7 @@ class Replicates:
         """How many of the runs are done."""
         return PhaseProgress("training the best trials again on fresh seeds", self.done, len(self.runs))
 
-    def weights(self) -> dict[Start, Weights]:
+    def weights(self) -> dict[NetworkKey, Weights]:
         """Return the weights of each trial's best run of this process."""
         return {
             (trial, initial_seed(self.study_seed, run.number)): run.weights
@@ -155,57 +160,53 @@ class Replicates:
 
 
 def confirm(replicates: Replicates, engine: Engine, observer: Observer = SILENT) -> None:
-    """Train the runs that are missing, as far as the time goes.
+    """Train the missing replicates, as far as the time goes.
 
     Raises:
-        Stopped: a signal ended it; everything told is kept.
+        Stopped: a signal ended it; every result is stored.
     """
-    if not replicates.source.waiting:
+    source = replicates.source
+    if not source.waiting:
         return
-    before = f" ({replicates.done} of {len(replicates.runs)} were told before)" if replicates.done else ""
-    trials = "trial" if len(replicates.results) == 1 else f"{len(replicates.results)} trials"
-    observer.announce(f"training the best {trials} again on fresh seeds: {len(replicates.source.waiting)} runs{before}")
+    total = len(replicates.runs)
+    before = f" ({replicates.done} of {total} are stored)" if replicates.done else ""
+    count = len(replicates.results)
+    trials = "trial" if count == 1 else f"{count} trials"
+    observer.announce(f"training the best {trials} again on fresh seeds: {len(source.waiting)} runs{before}")
     observer.phase(replicates.progress)
-    with stopping(replicates.source, observer) as status:
-        engine.run(replicates.source)
+    with stopping(source, observer) as status:
+        engine.run(source)
     replicates.writer.flush()
     if status():
-        raise Stopped(f"stopped with {replicates.done} of {len(replicates.runs)} runs on fresh seeds told", status())
-    if replicates.done < len(replicates.runs):
+        raise Stopped(f"stopped: {replicates.done} of {total} runs on fresh seeds saved", status())
+    if replicates.done < total:
         observer.announce(
-            f"time is up: {replicates.done} of {len(replicates.runs)} runs on fresh seeds told; the same command goes on"
+            f"time is up: {replicates.done} of {total} runs on fresh seeds saved; the same command goes on"
         )
 
 
-def compare(
+def rank_confirmed(
     leaders: Sequence[tuple[TrainingRun, TrialSpec]], replicates: Replicates, direction: Direction, worst: float
-) -> list[Confirmed]:
-    """Return the confirmed trials, the best mean first, of equals the one that ranked higher in the search.
+) -> list[ConfirmedTrial]:
+    """Return the confirmed trials, the best mean first, of equal ones the one that ranked higher in the search.
 
-    A failed run counts with the metric's `worst` value, as in the search. Where no seed is whole, the search's best stands alone.
+    A failed run counts with the metric's `worst` value, as in the search. Where no seed is complete, the search's best is the only one.
     """
-    seeds = [
-        seed
-        for seed in sorted({s for _, s in replicates.runs})
-        if all(seed in runs for runs in replicates.results.values())
-    ]
+    asked = sorted({seed for _, seed in replicates.runs})
+    seeds = [seed for seed in asked if all(seed in runs for runs in replicates.results.values())]
     if not seeds:
-        (found, spec), *_ = leaders
-        return [Confirmed(spec, found, {}, None)]
-    made = []
-    for found, spec in leaders:
+        best_run, best_spec = leaders[0]
+        return [ConfirmedTrial(best_spec, best_run, {}, None)]
+    low, high = sorted((worst, PERFECT[direction]))
+    confirmed = []
+    for search_run, spec in leaders:
         runs = {seed: replicates.results[spec.number][seed] for seed in seeds}
-        values = [counted(run["value"], direction, worst) for run in runs.values()]
-        made.append(Confirmed(spec, found, runs, student_mean(values, *sorted((worst, PERFECT[direction])))))
-    return sorted(made, key=lambda trial: ranking_key(direction, trial.mean.value if trial.mean else worst, 0.0, 0))
+        values = [at_worst(run["value"], worst, direction) for run in runs.values()]
+        confirmed.append(ConfirmedTrial(spec, search_run, runs, student_mean(values, low, high)))
+    return sorted(confirmed, key=lambda trial: trial.rank(direction))
 
 
-def counted(value: float | None, direction: Direction, worst: float) -> float:
-    """Return what a run counts: no value worse than the metric's worst, which would dwarf all other differences."""
-    return worst if value is None else (max if direction == "maximize" else min)(value, worst)
-
-
-def plain(estimate: Estimate) -> dict[str, float | None]:
+def plain_estimate(estimate: Estimate) -> dict[str, float | None]:
     """Return an estimate as plain values; an end that is not bounded is None."""
     return {name: value if isfinite(value) else None for name, value in asdict(estimate).items()}
 
@@ -215,5 +216,5 @@ def _rank(run: TrainingRun, direction: Direction) -> tuple[float, float, float]:
     return ranking_key(direction, run.value, run.loss, run.number)
 
 
-def _stored(writer: StudyWriter, trial: int) -> dict[int, Kept]:
+def _stored(writer: StudyWriter, trial: int) -> dict[int, StoredRun]:
     return {int(seed): kept for seed, kept in writer.read_attribute(f"{KEY}{trial}").items()}

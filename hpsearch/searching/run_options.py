@@ -1,4 +1,4 @@
-"""Where a study runs and what it runs with: its data on a device, and an engine for them."""
+"""The options of a run, which change no result: its folder, its storage, its device; and its data and engine there."""
 
 import logging
 from collections.abc import Callable
@@ -27,12 +27,12 @@ LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """Where a study runs and is kept: its folder, its storage's URL, the device (None: CUDA where there is one).
+    """Where a study runs and is stored: its folder, its storage's URL, the device ("cpu", "cuda:1", "mps"; None: CUDA if there is one).
 
-    `engine` is a name of `ENGINES`; `parallel` how many trials are in flight (None: chosen). Neither changes what is proposed.
-    `devices` ("cuda:0,cuda:1", "all", "cpu,cpu") and `ray` (an address, or "local") train in workers; of a cluster each of them takes
-    `worker_gpus` (None: one where there are some) and `worker_cpus` (None: one). `patience` is how many seconds the storage may be
-    away; with `join` another process that runs the study is waited for.
+    `engine` is a name of `ENGINES`, `parallel` how many trials are in flight (None: chosen); neither changes what is proposed. With
+    `devices` ("cuda:0,cuda:1", "all", "cpu,cpu") or `ray` (an address, or "local") trials train in workers; in a cluster each worker
+    takes `worker_gpus` (None: one where there are some) and `worker_cpus` (None: one). `patience` is how many seconds the storage may
+    not answer; with `join` the run waits for another process that runs the study.
 
     Raises:
         UserError: no such engine; fewer than one trial in flight; no time; options that exclude each other.
@@ -65,18 +65,19 @@ class RunOptions:
 
     @property
     def own(self) -> "RunOptions":
-        """The place without its workers: this process, on the first of their devices."""
+        """The options without workers: this process, on the first of their devices."""
         device = several_devices(self.devices)[0] if self.devices is not None else self.device
         return replace(self, device=device, devices=None, ray=None, worker_gpus=None, worker_cpus=None)
 
     def trained_on(self, data: Data) -> str:
-        """Return in words where trials train."""
+        """Return a text that says where trials train."""
         if self.ray is not None:
             return "Ray's workers" if self.ray == "local" else f"the workers of Ray at {self.ray}"
         return self.devices if self.devices is not None else str(data.training.inputs.device)
 
 
 def _check_share(flag: str, amount: float | None, ray: str | None) -> None:
+    """Refuse an amount of GPUs or CPUs that no worker can take."""
     if amount is None:
         return
     if ray is None:
@@ -86,19 +87,19 @@ def _check_share(flag: str, amount: float | None, ray: str | None) -> None:
         raise UserError(f"{flag} {amount:g}: {part} expected, above 1 a whole number.")
 
 
-def prepare_data(config: StudyConfig, run_options: RunOptions, whole: bool = False) -> Data:
+def prepare_data(config: StudyConfig, run_options: RunOptions, full: bool = False) -> Data:
     """Load, split and standardise the study's data, on the device, in the study's precision.
 
-    `whole` trains on all rows but the test rows (the validation rows are the same): what a refit takes.
+    With `full` all rows but the test rows are training rows (the validation rows are the same): a refit trains on them.
 
     Raises:
-        UserError: there are no such data, or no such device or cluster: what keeps a study from beginning is told before it is made.
+        UserError: there are no such data, or no such device or cluster; it is raised before a study is made.
     """
     if run_options.ray is not None:
         from hpsearch.training.workers.joining import check_cluster
 
         check_cluster(run_options.ray)
-    return on_device(config, run_options, _loader(config, run_options.download, full=whole)())
+    return on_device(config, run_options, _loader(config, run_options.download, full=full)())
 
 
 def _loader(config: StudyConfig, download: bool, *, full: bool = False) -> Callable[[], Data]:
@@ -133,9 +134,10 @@ def on_device(config: StudyConfig, run_options: RunOptions, data: Data) -> Data:
     """Return data on the device, in the study's precision.
 
     Raises:
-        UserError: no such device, or one that has not this precision.
+        UserError: no such device, or one without this precision.
     """
-    device, precision = choose_device(run_options.own.device), config.training.precision
+    device = choose_device(run_options.own.device)
+    precision = config.training.precision
     if precision in ("tf32", "bfloat16") and (device.type != "cuda" or run_options.engine == "reference"):
         raise UserError(
             f"precision '{precision}' is the fused engine's on CUDA; here it is {run_options.engine} on {device}. Give float32 or float64."
@@ -144,23 +146,23 @@ def on_device(config: StudyConfig, run_options: RunOptions, data: Data) -> Data:
 
 
 def prepare_engine(config: StudyConfig, run_options: RunOptions, data: Data) -> Engine:
-    """Return the engine that a study asks for, with places for as many trials as are asked for, or fit.
+    """Return the engine of the run options, with slots for as many trials as they ask for, or as fit.
 
     Raises:
-        UserError: workers are asked for that there cannot be.
+        UserError: there cannot be the workers that are asked for.
     """
     if run_options.devices is not None or run_options.ray is not None:
         return _workers(config, run_options, data)
-    places = places_of(config, run_options, data)
-    LOGGER.info("%d %strials in flight at most, lag %d", places, "folds of " if data.folds else "", config.search.lag)
-    return make_engine(run_options.engine, data, places, config.training.precision)
+    slots = max_concurrency(config, run_options, data)
+    LOGGER.info("%d %strials in flight at most, lag %d", slots, "folds of " if data.folds else "", config.search.lag)
+    return make_engine(run_options.engine, data, slots, config.training.precision)
 
 
-def places_of(config: StudyConfig, run_options: RunOptions, data: Data) -> int:
-    """Return how many trials may be in flight: as many as are asked for, else as fit and as the study's lag lets begin.
+def max_concurrency(config: StudyConfig, run_options: RunOptions, data: Data) -> int:
+    """Return how many trials may be in flight: as many as are asked for, else as fit and as the study's lag allows.
 
-    Where the data have folds, each fold of a trial counts. On a CPU then whole trials are in flight, though it have fewer cores: their
-    folds train level, so that all of them are spared what would follow the trial's end, not the last one alone.
+    Where the data have folds, each fold of a trial counts. On a CPU complete trials are then in flight even with fewer cores: their folds
+    train side by side, so that when the trial ends early, all of its folds do.
     """
     folds = max(1, len(data.folds))
     fitting = default_places(data, config.space.largest(data.inputs, data.outputs))
@@ -170,7 +172,7 @@ def places_of(config: StudyConfig, run_options: RunOptions, data: Data) -> int:
 
 
 def _workers(config: StudyConfig, run_options: RunOptions, data: Data) -> Engine:
-    """Return the engine whose trials train on several devices or in a cluster."""
+    """Return the engine that trains on several devices or in a cluster."""
     from hpsearch.training.workers.pools import Settings, cluster_engine, devices_engine
 
     folds = max(1, len(data.folds))

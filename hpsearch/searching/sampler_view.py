@@ -1,7 +1,7 @@
-"""What sampler and pruner see: an Optuna study in memory whose results are revealed in the order of trial numbers.
+"""The study as sampler and pruner see it: an Optuna study in memory whose results are revealed in the order of trial numbers.
 
-Trial k is proposed knowing exactly the results of trials 0 … k - lag, and that those between are pending, however fast anyone trained
-them. So a search is a function of (study, seed, lag), and resuming is the same walk with stored answers in place of the engine.
+Trial k is proposed with exactly the results of trials 0 … k - lag known and those between pending, however fast they were trained. So a
+search is a function of (study, seed, lag). A resumed search makes the same proposals again, with stored results in place of the engine's.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,17 +16,17 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from hpsearch.searching.pruners import Pruner
 from hpsearch.searching.samplers import Sampler
-from hpsearch.searching.windowed_sampler import COMPARED, MEMORY, Leaders, WindowedSampler, seen
+from hpsearch.searching.windowed_sampler import COMPARED, MEMORY, Leaders, WindowedSampler, partial_study
 from hpsearch.space import SearchSpace
 from hpsearch.storage.optuna_internals import storage_of, trial_id
 from hpsearch.trial import Budget, Direction, derive_seed
 
-IDLE = RandomSampler(seed=0)  # in charge where nothing is sampled
+NO_SAMPLER = RandomSampler(seed=0)  # of the study while no sampler is asked
 
 
 @dataclass(frozen=True, slots=True)
 class TrialResult:
-    """A trial's result as the sampler learns it: a finite value, `others` in further objectives; `pruned`, `failed`: how it ended."""
+    """A trial's result for the sampler: a finite value, `others` in the objectives after the first, whether it was pruned or failed."""
 
     value: float
     others: tuple[float, ...] = ()
@@ -46,7 +46,7 @@ class Proposal:
 
 @dataclass
 class SamplerView:
-    """The sampler's side of a study."""
+    """A study as its sampler and its pruner see it."""
 
     name: str
     direction: Direction
@@ -59,7 +59,7 @@ class SamplerView:
     others: tuple[Direction, ...] = ()  # of the objectives after the first
     study: Study = field(init=False)
     trials: dict[int, Trial] = field(default_factory=dict)
-    told: dict[int, TrialResult] = field(default_factory=dict)
+    results: dict[int, TrialResult] = field(default_factory=dict)
     brackets: dict[int, int] = field(default_factory=dict)
     revealed: int = 0  # trials 0 … revealed - 1 are known to sampler and pruner
 
@@ -67,27 +67,30 @@ class SamplerView:
         self.study = optuna.create_study(study_name=self.name, directions=[self.direction, *self.others])
         self.leaders = Leaders((self.direction, *self.others))
         self.points = list(self.sampler.points(self.space)) if self.sampler.points else None
-        self.pruners = [self.pruner.make(self.budget, b) for b in range(self.pruner.brackets(self.budget))]
+        brackets = range(self.pruner.brackets(self.budget))
+        self.pruners = [self.pruner.make(self.budget, bracket) for bracket in brackets]
 
     @property
     def limit(self) -> int | None:
-        """Trials that there are to propose, where the sampler has an end (a grid)."""
+        """How many trials there are to propose, where the sampler has an end (a grid)."""
         return None if self.points is None else len(self.points)
 
     def ready(self, number: int) -> bool:
-        """Whether all results that a trial's proposal depends on are told."""
-        return all(known in self.told for known in range(self.revealed, number - self.lag + 1))
+        """Whether all results that a trial's proposal depends on are known."""
+        return all(known in self.results for known in range(self.revealed, number - self.lag + 1))
 
     def propose(self, number: int, stored: Mapping[str, Any] | None = None) -> Proposal:
-        """Return trial `number`; `stored` are its parameters where an earlier run proposed it already."""
+        """Return trial `number`; `stored` are its parameters where an earlier process proposed it already."""
         self._reveal(number - self.lag + 1)
-        given = stored if stored is not None else self._given(number)
-        if given is None or (stored is not None and number > 0 and self.sampler.replayed):
+        fixed = stored if stored is not None else self._fixed(number)
+        replayed = stored is not None and number > 0 and self.sampler.replayed
+        if fixed is None or replayed:
             self.study.sampler = self._sampler(number)
         else:
-            self.study.sampler = IDLE
-            self.study.enqueue_trial(dict(given))
-        trial = self.trials[number] = self.study.ask()
+            self.study.sampler = NO_SAMPLER
+            self.study.enqueue_trial(dict(fixed))
+        trial = self.study.ask()
+        self.trials[number] = trial
         values = self.space.suggest(trial)
         return Proposal(number, trial.params, trial.distributions, values)
 
@@ -95,42 +98,48 @@ class SamplerView:
         """Whether the pruner ends a trial at a rung, comparing it with what was known when it was proposed."""
         trial = self.trials[number]
         trial.report(metric, evaluation)
-        bracket, until = self._bracket(number), number - self.lag + 1
-        compared = [k for k in range(max(0, until - COMPARED), until) if self._bracket(k) == bracket]
-        *others, own = self._frozen([*compared, number])
-        return self.pruners[bracket].prune(seen(self.study, [*others, own]), own)
+        bracket = self._bracket(number)
+        known = number - self.lag + 1  # results, when the trial was proposed
+        compared = [k for k in range(max(0, known - COMPARED), known) if self._bracket(k) == bracket]
+        trials = self._frozen([*compared, number])
+        return self.pruners[bracket].prune(partial_study(self.study, trials), trials[-1])
 
-    def tell(self, number: int, told: TrialResult) -> None:
-        """Take a result, in any order; it is revealed when its number's turn has come."""
-        self.told[number] = told
+    def tell(self, number: int, result: TrialResult) -> None:
+        """Take a result, in any order of numbers; it is revealed in its turn."""
+        self.results[number] = result
 
     def _sampler(self, number: int) -> BaseSampler:
-        """Return the sampler of a trial, which in a long study sees what it is to remember."""
+        """Return the sampler of a trial; in a long study it sees a window of the results."""
         sampler = self.sampler.make(self.seed, derive_seed(self.seed, "sampler", number) % 2**32)
-        if not self.sampler.forgets or self.revealed <= MEMORY:
+        if not self.sampler.windowed or self.revealed <= MEMORY:
             return sampler
         pending = range(self.revealed, number)
-        return WindowedSampler(sampler, self._frozen([*self.leaders.recalled(self.revealed), *pending]))
+        window = [*self.leaders.window(self.revealed), *pending]
+        return WindowedSampler(sampler, self._frozen(window))
 
     def _frozen(self, numbers: Iterable[int]) -> list[FrozenTrial]:
         storage = storage_of(self.study)
         return [storage.get_trial(trial_id(self.trials[number])) for number in numbers]
 
-    def _given(self, number: int) -> Mapping[str, Any] | None:
-        """Return parameters that no sampler chooses: a grid's, and the known-good ones of the first trial."""
+    def _fixed(self, number: int) -> Mapping[str, Any] | None:
+        """Return the parameters of a trial that no sampler proposes: a grid's, and the known-good ones of the first trial."""
         if self.points is not None:
             return self.points[number]
         return self.space.defaults() if number == 0 else None
 
     def _reveal(self, until: int) -> None:
-        self.study.sampler = IDLE  # a sampler learns from the study's trials, not from the telling
+        self.study.sampler = NO_SAMPLER  # samplers learn from the study's trials, not from `tell`
         while self.revealed < until:
-            told, trial = self.told[self.revealed], self.trials[self.revealed]
-            trial.set_constraint("failed", 1.0 if told.failed else -1.0)
-            state = TrialState.PRUNED if told.pruned else TrialState.COMPLETE
-            self.study.tell(trial, None if told.pruned else [told.value, *told.others], state=state)
-            if not told.pruned and not told.failed:
-                self.leaders.add(self.revealed, (told.value, *told.others))
+            trial = self.trials[self.revealed]
+            result = self.results[self.revealed]
+            values = (result.value, *result.others)
+            trial.set_constraint("failed", 1.0 if result.failed else -1.0)
+            if result.pruned:
+                self.study.tell(trial, state=TrialState.PRUNED)
+            else:
+                self.study.tell(trial, values, state=TrialState.COMPLETE)
+            if not result.pruned and not result.failed:
+                self.leaders.add(self.revealed, values)
             self.revealed += 1
 
     def _bracket(self, number: int) -> int:

@@ -1,4 +1,4 @@
-"""Who proposes trials: one row each over Optuna's samplers.
+"""The samplers, which propose trials: one row each, over Optuna's.
 
 A fresh sampler is made for every trial, seeded from (study seed, trial number): Optuna does not store a sampler's random state, so a
 sampler that lives on would propose other trials after an interruption.
@@ -23,20 +23,20 @@ POPULATION = 20  # trials of a generation of NSGA-II: Optuna's 50 would leave a 
 
 @dataclass(frozen=True, slots=True)
 class Sampler:
-    """`make` returns the sampler of one trial from the study's seed and the trial's.
+    """A row of `SAMPLERS`: `make` returns the sampler of one trial from the study's seed and the trial's.
 
-    `points` lists the parameters of all trials beforehand (the grid); `replayed` marks a sampler that keeps its state in the trials:
-    a resumed search asks it again for the earlier trials, so that its state (CMA-ES pickles its own) never enters the storage;
-    `several` says whether it takes several objectives; `forgets` that of a long study it is shown the best results and the latest
-    (see `recalling`).
+    `points` lists the parameters of all trials beforehand (the grid). `replayed` marks a sampler that keeps its state in the trials: a
+    resumed search asks it again for the earlier trials, so that its state (CMA-ES pickles its own) never enters the storage.
+    `multi_objective` says whether it takes several objectives, `windowed` that in a long study it sees the best and the latest results
+    alone (see `windowed_sampler`).
     """
 
-    title: str
+    description: str
     make: Callable[[int, int], BaseSampler]
     points: Callable[[SearchSpace], Iterable[Mapping[str, Any]]] | None = None
     replayed: bool = False
-    several: bool = True
-    forgets: bool = False
+    multi_objective: bool = True
+    windowed: bool = False
 
 
 def _grid(space: SearchSpace) -> Iterator[Mapping[str, Any]]:
@@ -76,8 +76,8 @@ SAMPLERS: dict[str, Sampler] = {
     "random": Sampler("independent draws", lambda _, seed: RandomSampler(seed=seed)),
     "grid": Sampler("every point of a grid", lambda _, seed: RandomSampler(seed=seed), points=_grid),
     "qmc": Sampler("quasi-random, scrambled Sobol points", _quasi_random, replayed=True),
-    "tpe": Sampler("tree-structured Parzen estimator", lambda _, seed: TPESampler(seed=seed), forgets=True),
+    "tpe": Sampler("tree-structured Parzen estimator", lambda _, seed: TPESampler(seed=seed), windowed=True),
     "gp": Sampler("Gaussian process", _gaussian_process),
     "nsga2": Sampler("genetic algorithm NSGA-II", _genetic, replayed=True),
-    "cmaes": Sampler("covariance matrix adaptation", _evolution, replayed=True, several=False),
+    "cmaes": Sampler("covariance matrix adaptation", _evolution, replayed=True, multi_objective=False),
 }

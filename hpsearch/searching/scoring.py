@@ -1,4 +1,4 @@
-"""What networks are worth: their metric on rows, and with what interval; several predict together, by the mean of their predictions."""
+"""The metric of networks on rows, and its interval; several networks predict together, by the mean of their predictions."""
 
 from collections.abc import Sequence
 from math import isfinite
@@ -21,22 +21,29 @@ CHUNK = 8192  # rows at a time
 def score_test(data: Data, members: Sequence[Member], known: Sequence[Tensor] = ()) -> dict[str, Any]:
     """Return the metric on the test rows with its 95 % interval, of one network the loss too; nothing where there are no test rows.
 
-    `known` are the networks' outputs for these rows, where somebody has them.
+    `known` are the networks' outputs for these rows, where they were computed before.
     """
     if not len(data.test):
         return {}
     outputs = known or [outputs_of(member, data.test.inputs) for member in members]
-    predictions = together(data, outputs)
+    predictions = mean_prediction(data, outputs)
     metric = data.metric_of(predictions, data.test.targets)
     low, high = interval(data, predictions, metric)
-    figures = {name: _known(value) for name, value in (("value", metric), ("low", low), ("high", high))}
-    scored = {"metric": data.metric.name, **figures, "rows": len(data.test)}
-    return scored | ({"loss": data.score(outputs[0], data.test)[0]} if len(outputs) == 1 else {})
+    scored = {
+        "metric": data.metric.name,
+        "value": finite(metric),
+        "low": finite(low),
+        "high": finite(high),
+        "rows": len(data.test),
+    }
+    if len(outputs) == 1:
+        scored["loss"] = data.score(outputs[0], data.test)[0]
+    return scored
 
 
-def _known(value: float) -> float | None:
-    """Return a number, None for one that there is not: the area under a curve of one class, say."""
-    return value if isfinite(value) else None
+def finite(value: float | None) -> float | None:
+    """Return a number, None for one that is not finite: the area under a curve of one class, say."""
+    return value if value is not None and isfinite(value) else None
 
 
 def outputs_of(member: Member, inputs: Tensor) -> Tensor:
@@ -46,7 +53,7 @@ def outputs_of(member: Member, inputs: Tensor) -> Tensor:
         return torch.cat([network(chunk) for chunk in torch.split(inputs, CHUNK)])
 
 
-def together(data: Data, outputs: Sequence[Tensor]) -> Tensor:
+def mean_prediction(data: Data, outputs: Sequence[Tensor]) -> Tensor:
     """Return the mean of the predictions that the outputs [N, K] of several networks make."""
     return torch.stack([data.predict(one) for one in outputs]).mean(dim=0)
 

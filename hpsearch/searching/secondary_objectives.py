@@ -1,4 +1,4 @@
-"""What a trial is judged by besides its metric, where a study has several objectives; and whether all of it can be measured."""
+"""The objectives of a study after its first, which is the metric; and whether all of them can be measured."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from hpsearch.trial import Direction, TrainingRun, TrialSpec
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SecondaryObjectives:
-    """Gives a trial's values in the objectives after the first, on the validation rows of `data`."""
+    """The objectives after the first, measured on the validation rows of `data`; `worst` are the values of a failed trial."""
 
     objectives: tuple[Objective, ...]
     worst: tuple[float, ...]
@@ -32,23 +32,24 @@ class SecondaryObjectives:
         return tuple(objective.direction for objective in self.objectives)
 
     def values(self, run: TrainingRun, spec: TrialSpec) -> tuple[float, ...]:
-        """Return the values of a run with its weights; of one that failed the worst ones, as of a value that is no number."""
+        """Return the values of a run with its weights; the worst ones where it failed, or where a value is not finite."""
         if run.value is None:
             return self.worst
 
         @cache
         def outputs() -> torch.Tensor:
             assert spec.architecture is not None, "a search trains dense networks"
-            assert run.weights is not None, "it is measured while the network is there"
+            assert run.weights is not None, "a run is measured before its weights are dropped"
             network = Member(spec.architecture, run.weights, run.number, 0)
             return outputs_of(network, self.data.validation.inputs)
 
         values = [objective.of_run(run, self.data, outputs) for objective in self.objectives]
-        return tuple(v if isfinite(v) else worst for v, worst in zip(values, self.worst, strict=True))
+        pairs = zip(values, self.worst, strict=True)
+        return tuple(value if isfinite(value) else worst for value, worst in pairs)
 
 
-def judge_of(config: StudyConfig, data: Data) -> SecondaryObjectives | None:
-    """Return who judges a study's trials beside its metric; None where that is the only objective.
+def secondary_objectives(config: StudyConfig, data: Data) -> SecondaryObjectives | None:
+    """Return a study's objectives after the first; None where the metric is the only one.
 
     Raises:
         UserError: a metric does not fit the task, or has no value on the validation rows.
@@ -60,12 +61,14 @@ def judge_of(config: StudyConfig, data: Data) -> SecondaryObjectives | None:
         return None
     others = tuple(OBJECTIVES[name] for name in names[1:])
     largest = config.space.largest(data.inputs, data.outputs)
-    return SecondaryObjectives(others, tuple(objective.worst(data, largest) for objective in others), data)
+    worst = tuple(objective.worst(data, largest) for objective in others)
+    return SecondaryObjectives(others, worst, data)
 
 
 def _refuse_undefined(metrics: Iterable[Metric], data: Data) -> None:
     """Refuse a metric that has no value on the validation rows, whatever the network: every trial would fail."""
-    for part in (data.fold(number) for number in range(max(1, len(data.folds)))):
+    for number in range(max(1, len(data.folds))):
+        part = data.fold(number)
         rows = part.validation
         outputs = rows.inputs.new_zeros(len(rows), part.outputs)
         for metric in metrics:

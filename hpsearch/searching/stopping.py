@@ -4,13 +4,16 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
 from typing import NoReturn, Protocol
 
 from hpsearch.errors import Stopped
 from hpsearch.progress import Observer
+from hpsearch.training import Engine, Several
+from hpsearch.trial import TrainingRun, TrialSpec
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ENDING = (signal.SIGTERM, signal.SIGHUP)  # a scheduler's, who kills what does not end
@@ -60,6 +63,22 @@ def stopping(search: Stops, observer: Observer) -> Iterator[Callable[[], int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def train_until_stopped(
+    engine: Engine, specs: Sequence[TrialSpec], observer: Observer, reason: str
+) -> list[TrainingRun]:
+    """Train listed trials outside a search, whatever their numbers; return their runs in the order of the list.
+
+    Raises:
+        Stopped: a signal ended the training; `reason` is its message.
+    """
+    source = Several([replace(spec, number=index) for index, spec in enumerate(specs)])
+    with stopping(source, observer) as status:
+        engine.run(source)
+    if status():
+        raise Stopped(reason, status())
+    return [source.runs[index] for index in range(len(specs))]
 
 
 @contextmanager

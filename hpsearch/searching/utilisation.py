@@ -1,23 +1,28 @@
-"""What waiting for the lag costs: places for trials that stood empty because a result that the next proposal needs was not there."""
+"""What waiting for the lag costs: slots that stand empty because a result that the next proposal needs is not there yet."""
 
 import time
 
 
 class SlotUtilisation:
-    """Adds up place-seconds, from one look at the places to the next."""
+    """Adds up slot-seconds, from one record to the next."""
 
     def __init__(self) -> None:
-        self.at, self.idle, self.places = time.monotonic(), 0, 0
-        self.waited = self.total = 0.0
+        self.time = time.monotonic()
+        self.idle = 0
+        self.slots = 0
+        self.idle_seconds = 0.0
+        self.total_seconds = 0.0
 
-    def look(self, idle: int, places: int) -> None:
-        """Take down how many places stand empty from now on, of how many."""
+    def record(self, idle: int, slots: int) -> None:
+        """Record how many of how many slots stand empty from now on."""
         now = time.monotonic()
-        self.waited += self.idle * (now - self.at)
-        self.total += self.places * (now - self.at)
-        self.at, self.idle, self.places = now, idle, places
+        self.idle_seconds += self.idle * (now - self.time)
+        self.total_seconds += self.slots * (now - self.time)
+        self.time = now
+        self.idle = idle
+        self.slots = slots
 
     @property
-    def share(self) -> float:
-        """Idle place-seconds of all, up to the last look."""
-        return self.waited / self.total if self.total else 0.0
+    def idle_share(self) -> float:
+        """Share of the slot-seconds that were idle, up to the last record."""
+        return self.idle_seconds / self.total_seconds if self.total_seconds else 0.0

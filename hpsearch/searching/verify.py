@@ -1,4 +1,4 @@
-"""`verify`: trains recorded trials again with the reference engine and says how far the histories are apart, as a user's proof.
+"""`verify`: trains recorded trials again with the reference engine and measures how far the histories are apart, as a user's proof.
 
 Correct engines drift: each rounds its sums in another order, and training amplifies that; where it is unstable, a thousandfold an epoch,
 so that in float64 too 1e-16 becomes visible. So the same trials can be trained in float64 by engine and reference, beside a control:
@@ -11,19 +11,18 @@ from math import inf, nextafter
 from pathlib import Path
 
 import torch
-from optuna.trial import FixedTrial
 
 from hpsearch.config import StudyConfig, check_config
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError
 from hpsearch.searching.run_options import RunOptions, prepare_data
-from hpsearch.searching.study import specification
+from hpsearch.searching.specifications import recorded_specification
 from hpsearch.storage.fingerprint import describe_data_change
 from hpsearch.storage.records import StudyRecord, TrialRecord
-from hpsearch.training import Engine, Several
+from hpsearch.training import Engine, train_all
 from hpsearch.training.engines import make_engine
 from hpsearch.training.folds import train_alone
-from hpsearch.trial import History, TrainingRun, TrialSpec
+from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
 
 EQUAL = 1e-10  # losses that are no further apart are the same run
 GROWN = 100  # times the control's gap: rounding that grew differently
@@ -37,34 +36,35 @@ Gaps = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """One trial trained again: evaluations compared, the largest gap of each column of `COLUMNS`, the outcomes of both."""
+    """A trial trained again: how many evaluations were compared, the largest gap of each of `COLUMNS`, both outcomes."""
 
     number: int
     evaluations: int
     gaps: Gaps
-    recorded: str
-    again: str
+    recorded_outcome: str
+    reference_outcome: str
     exact: Gaps | None = None  # the same between the engine and the reference, both in float64
     control: Gaps | None = None  # and between the reference and the reference one rounding away
 
     @property
     def verdict(self) -> str:
-        """Return what the gaps in float64 mean: one of `VERDICTS`, or nothing where there are none."""
+        """What the gaps in float64 mean: one of `VERDICTS`, or nothing where there are none."""
         if self.exact is None or self.control is None:
             return ""
+        equal, grown, differs = VERDICTS
         losses = list(zip(self.exact[:2], self.control[:2], strict=True))
         if all(gap <= EQUAL for gap, _ in losses):
-            return VERDICTS[0]
-        return VERDICTS[1] if all(gap <= max(EQUAL, GROWN * control) for gap, control in losses) else VERDICTS[2]
+            return equal
+        return grown if all(gap <= max(EQUAL, GROWN * control) for gap, control in losses) else differs
 
 
 def choose_trials(record: StudyRecord, count: int) -> list[TrialRecord]:
-    """Return so many of the trials that were trained, evenly spread over the study.
+    """Return `count` of the trained trials, evenly spread over the study.
 
     Raises:
         UserError: fewer than one asked for, or none was trained.
     """
-    trained = [t for t in record.trials if t.history is not None and len(t.history) and t.repeats is None]
+    trained = [trial for trial in record.trials if trial.history and trial.repeats is None]
     if count < 1:
         raise UserError(f"--trials {count}: a number from 1 expected.")
     if not trained:
@@ -74,8 +74,8 @@ def choose_trials(record: StudyRecord, count: int) -> list[TrialRecord]:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What a comparison needs of a study: its settings, its data, and an engine with the data in float64, where that is asked for."""
+class RecordedStudy:
+    """A recorded study with its data, to train its trials again; `exact` is an engine with the data in float64, where that is asked for."""
 
     config: StudyConfig
     data: Data
@@ -84,18 +84,18 @@ class Question:
 
 def prepare(
     record: StudyRecord, *, root: str | None, device: str | None, engine: str | None, file: str | None = None
-) -> Question:
-    """Load a recorded study's data (from `root` or `file` where they have moved) and make the engine to compare in float64, if any.
+) -> RecordedStudy:
+    """Load a recorded study's data (from `root` or `file` where they have moved) and make the engine in float64, if one is asked for.
 
     Raises:
-        UserError: the data are not those of the study, or were at hand in Python alone; no such engine or device.
+        UserError: the data are not those of the study, or came from Python; no such engine or device.
     """
     if record.settings["data"].get("file") is None and record.data.get("source") in AT_HAND:
         raise UserError(
             f"study '{record.name}' was searched from Python, on data that no file holds, so it cannot be trained again here. "
             "Save its data as a file, and run that (run --data FILE)."
         )
-    moved = {name: run_options for name, run_options in (("root", root), ("file", file)) if run_options}
+    moved = {name: path for name, path in (("root", root), ("file", file)) if path}
     data_section = {**record.settings["data"], **moved}
     config = check_config({**record.settings, "data": data_section}, f"study '{record.name}'")
     data = prepare_data(config, RunOptions(Path(), "", device))
@@ -105,51 +105,44 @@ def prepare(
             "Give the old data (--data, --data-root)."
         )
     if engine is None:
-        return Question(config, data, None)
+        return RecordedStudy(config, data, None)
     double = data.to(data.training.inputs.device, torch.float64)
-    return Question(config, data, (make_engine(engine, double, len(double.folds) or None), double))
+    return RecordedStudy(config, data, (make_engine(engine, double, len(double.folds) or None), double))
 
 
-def verify(question: Question, trials: Sequence[TrialRecord]) -> Iterator[Verified]:
+def verify(study: RecordedStudy, trials: Sequence[TrialRecord]) -> Iterator[Verified]:
     """Yield each trial's comparison as it is done."""
     for trial in trials:
-        spec = _specification(question.config, trial, question.data)
         assert trial.history is not None
-        again = _reference(spec, question.data, len(trial.history) if trial.outcome == "pruned" else None)
-        yield Verified(
-            trial.number,
-            len(trial.history),
-            largest_gaps(trial.history, again.history),
-            trial.outcome,
-            str(again.outcome),
-            *(() if question.exact is None else _exact(spec, *question.exact, len(trial.history))),
-        )
+        evaluations = len(trial.history)
+        spec = recorded_specification(study.config, trial.params, trial.number, study.data)
+        run = _reference(spec, study.data, evaluations if trial.outcome == Outcome.PRUNED else None)
+        gaps = largest_gaps(trial.history, run.history)
+        exact, control = _exact(spec, *study.exact, evaluations) if study.exact else (None, None)
+        yield Verified(trial.number, evaluations, gaps, trial.outcome, str(run.outcome), exact, control)
 
 
 def largest_gaps(one: History, other: History, most: float = inf) -> Gaps:
     """Return the largest difference of each column of `COLUMNS`, over the evaluations up to `most` that both have."""
-    places = {evaluation: index for index, evaluation in enumerate(other.evaluation)}
-    shared = [(index, places[e]) for index, e in enumerate(one.evaluation) if e in places and e <= most]
-    a, b, c = (
-        max((abs(getattr(one, name)[i] - getattr(other, name)[j]) for i, j in shared), default=0.0) for name in COLUMNS
-    )
-    return a, b, c
+    indices = {evaluation: index for index, evaluation in enumerate(other.evaluation) if evaluation <= most}
+    shared = [(index, indices[value]) for index, value in enumerate(one.evaluation) if value in indices]
+
+    def gap(column: str) -> float:
+        first, second = getattr(one, column), getattr(other, column)
+        return max((abs(first[i] - second[j]) for i, j in shared), default=0.0)
+
+    return gap("training_loss"), gap("validation_loss"), gap("metric")
 
 
 def _exact(spec: TrialSpec, engine: Engine, data: Data, evaluations: int) -> tuple[Gaps, Gaps]:
     """Return the gaps of the engine and of the control from the reference, over as many evaluations as are recorded."""
-    source = Several([spec])
-    engine.run(source)
+    (run,) = train_all(engine, [spec])
     nudged = replace(spec, learning_rate=nextafter(spec.learning_rate, inf))
-    exact, control = (_reference(one, data, None).history for one in (spec, nudged))
-    engine_history = source.runs[spec.number].history
-    return largest_gaps(engine_history, exact, evaluations), largest_gaps(control, exact, evaluations)
+    reference = _reference(spec, data, None).history
+    control = _reference(nudged, data, None).history
+    return largest_gaps(run.history, reference, evaluations), largest_gaps(control, reference, evaluations)
 
 
 def _reference(spec: TrialSpec, data: Data, until: int | None) -> TrainingRun:
     """Train with the reference, to the evaluation where the recorded trial was pruned if it was."""
     return train_alone(spec, data, lambda evaluation, metric: evaluation == until)
-
-
-def _specification(config: StudyConfig, trial: TrialRecord, data: Data) -> TrialSpec:
-    return specification(config, config.space.suggest(FixedTrial(dict(trial.params))), trial.number, data)

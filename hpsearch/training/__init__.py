@@ -16,7 +16,7 @@ pruned and the finished, and takes again for the free places, until nothing is l
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Protocol
 
@@ -98,3 +98,12 @@ class Several:
             self.runs[run.number] = run
         else:
             self.on_finish(run)
+
+
+def train_all(
+    engine: Engine, specs: Sequence[TrialSpec], ask: Callable[[int, float], bool] = lambda evaluation, metric: False
+) -> list[TrainingRun]:
+    """Train listed trials outside a search, whatever their numbers; return their runs in the order of the list."""
+    source = Several([replace(spec, number=index) for index, spec in enumerate(specs)], ask=ask)
+    engine.run(source)
+    return [replace(source.runs[index], number=spec.number) for index, spec in enumerate(specs)]

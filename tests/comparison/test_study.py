@@ -20,7 +20,7 @@ from hpsearch.comparison.winners import best, common_target, fastest, reached
 from hpsearch.config import StudyConfig, check_config
 from hpsearch.errors import SearchFailed, Stopped, UserError
 from hpsearch.progress import PhaseProgress
-from hpsearch.searching.replicate_seeds import fresh
+from hpsearch.searching.specifications import replicate
 from hpsearch.searching.run_options import RunOptions, prepare_data, prepare_engine
 from hpsearch.storage import ComparisonRecord
 from hpsearch.storage.reading import read
@@ -220,7 +220,7 @@ def test_fresh_runs_are_paired() -> None:
     """Run k has the same seeds whatever the arm, and other ones than run k + 1 and than the tuning trials."""
     data = small_data()
     small, large = small_spec(data, batch_size=1), small_spec(data, batch_size=30, learning_rate=0.7)
-    a, b, c = fresh(small, 5, 0), fresh(large, 5, 0), fresh(small, 5, 1)
+    a, b, c = replicate(small, 5, 0), replicate(large, 5, 0), replicate(small, 5, 1)
     assert (a.seed, a.order_seed) == (b.seed, b.order_seed)
     assert len({a.seed, c.seed, small.seed}) == len({a.order_seed, c.order_seed, small.order_seed}) == 3
 

@@ -23,7 +23,7 @@ from hpsearch.model.single_member import alone
 from hpsearch.reporting.screen import Screen
 from hpsearch.searching import ensemble, finish
 from hpsearch.searching.ensemble import SEEDS
-from hpsearch.searching.replicate_seeds import fresh
+from hpsearch.searching.specifications import replicate
 from hpsearch.searching.replicates import Network, Replicates, compare, confirm
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.searching.scoring import score_test
@@ -371,7 +371,7 @@ def judged_by_hand(result: dict[str, Any], folder: Path, data: Data, asked: Stud
                     passes = spec.evaluate_at[evaluation - 1] * spec.batch_size / len(data.training)
                     rows = len(part.training)
                     spec = replace(spec, evaluate_at=(max(1, round(passes * rows / spec.batch_size)),))
-                judging = replace(fresh(spec, derive_seed(0, "judging"), seed), rungs=())
+                judging = replace(replicate(spec, derive_seed(0, "judging"), seed), rungs=())
                 again = train(judging, part, Several([]))
                 assert again is not None
                 networks.append(Member(spec.architecture, again.weights, trial, judging.seed))  # type: ignore[arg-type]
@@ -557,7 +557,7 @@ def test_with_folds_the_chosen_run_is_trained_once_more_on_all_rows(tmp_path: Pa
     parts = (data.training, data.validation)
     rows = Rows(torch.cat([part.inputs for part in parts]), torch.cat([part.targets for part in parts]))
     updates = max(1, round(spec.evaluate_at[best - 1] / len(data.training) * len(rows)))
-    order = spec.order_seed if kept is None else fresh(spec, 0, kept).order_seed
+    order = spec.order_seed if kept is None else replicate(spec, 0, kept).order_seed
     alone = train(
         replace(spec, evaluate_at=(updates,), order_seed=order), replace(data, training=rows, folds=()), Several([])
     )

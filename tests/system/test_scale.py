@@ -160,7 +160,7 @@ def test_a_pruner_is_shown_the_latest_trials(monkeypatch: pytest.MonkeyPatch) ->
         shown.append([trial.number for trial in trials])
         return study
 
-    monkeypatch.setattr(sampler_view, "seen", record)
+    monkeypatch.setattr(sampler_view, "partial_study", record)
     view.propose(40)
     view.prune(40, 1, 0.5)
     assert shown == [[*range(27, 37), 40]]
@@ -173,7 +173,7 @@ def test_a_sampler_recalls_the_best_and_the_latest() -> None:
     for number, value in enumerate(values):
         leaders.add(number, (value,))
     best = sorted(range(3000), key=lambda k: -values[k])[:LEADERS]
-    assert leaders.recalled(3000) == sorted({*best, *range(3000 - MEMORY + LEADERS, 3000)})
+    assert leaders.window(3000) == sorted({*best, *range(3000 - MEMORY + LEADERS, 3000)})
 
 
 def dominates(first: tuple[float, float], second: tuple[float, float]) -> bool:
@@ -199,7 +199,7 @@ def test_a_sampler_that_recalls_everything_is_the_sampler(monkeypatch: pytest.Mo
     monkeypatch.setattr(windowed_sampler, "MEMORY", 10_000)
     view = view_after(40)
     windowed = [propose_and_tell(view, number) for number in range(40, 46)]
-    assert SAMPLERS["tpe"].forgets
+    assert SAMPLERS["tpe"].windowed
     assert direct == windowed
 
 
@@ -253,4 +253,4 @@ def test_ten_thousand_trials_of_tpe_are_proposed_in_time(only_long: None) -> Non
 
 def test_only_samplers_whose_cost_grows_forget() -> None:
     """A sampler that is replayed keeps its state in all of its trials, so it never forgets."""
-    assert not any(row.forgets and row.replayed for row in SAMPLERS.values())
+    assert not any(row.windowed and row.replayed for row in SAMPLERS.values())

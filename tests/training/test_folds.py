@@ -21,7 +21,7 @@ from hpsearch.errors import UserError
 from hpsearch.reporting import _leaderboard, findings, trust
 from hpsearch.reporting.tables import frames, leaders
 from hpsearch.searching.run_options import RunOptions, places_of
-from hpsearch.searching.study import specification
+from hpsearch.searching.specifications import specification
 from hpsearch.searching.verify import Question, verify
 from hpsearch.storage.reading import _trials
 from hpsearch.storage.records import TrialRecord

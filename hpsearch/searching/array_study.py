@@ -1,4 +1,4 @@
-"""A study of arrays at hand, without a file: the settings of one that comes along, with what Python gives in their places."""
+"""A study of arrays, as Python gives them: the settings of a study that hpsearch brings, with Python's in their places."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -16,6 +16,7 @@ from hpsearch.data.splits import Split
 from hpsearch.errors import Stopped
 from hpsearch.model import Model, load_model
 from hpsearch.progress import Observer
+from hpsearch.searching.opening import OpenStudy, open_in_memory
 from hpsearch.searching.run_options import (
     RunOptions,
     on_device,
@@ -24,20 +25,20 @@ from hpsearch.searching.run_options import (
     split_options,
     task_options,
 )
-from hpsearch.searching.study import OpenStudy, open_in_memory, run_study
+from hpsearch.searching.study import run_study
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.reading import record_of
 
-Given = Mapping[str, Mapping[str, Any] | None]
+Tables = Mapping[str, Mapping[str, Any] | None]  # a study's tables by name; a key that is None is left as it is
 
 
-def array_config(default: str, given: Given, where: str) -> StudyConfig:
-    """Return the settings of a study that comes along, with the given tables' keys in their places; None leaves a key as it is.
+def array_config(default: str, given: Tables, where: str) -> StudyConfig:
+    """Return the settings of a study that hpsearch brings, the keys of the given tables in their places; None leaves a key as it is.
 
-    A space takes the place of the whole space. `where` stands before each problem.
+    A given space replaces the space. `where` stands before each error message.
 
     Raises:
-        UserError: every problem, a line each.
+        UserError: the settings are wrong; it lists every error, a line each.
     """
     raw = deepcopy(_settings(default))
     for name, table in given.items():
@@ -54,7 +55,7 @@ def array_config(default: str, given: Given, where: str) -> StudyConfig:
 def array_data(
     config: StudyConfig, run_options: RunOptions, inputs: Any, targets: Any, split: Split | None = None
 ) -> Data:
-    """Return arrays as the data of a study, on its device; `split` says which rows go where in place of the settings.
+    """Return arrays as the data of a study, on its device; with a `split` the settings do not decide which rows go where.
 
     Raises:
         UserError: they cannot be used, see `from_arrays`.
@@ -74,7 +75,7 @@ class Display(Observer, Protocol):
     """An observer that shows a study from its settings on: the screen."""
 
     def introduce(self, config: StudyConfig, data: Mapping[str, Any], device: str, folder: object) -> None:
-        """Say what is searched."""
+        """Show what is searched."""
         ...
 
     def live(self) -> AbstractContextManager[None]:
@@ -83,15 +84,15 @@ class Display(Observer, Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
-    """What a search found: the study as its storage has it, and the model to predict with."""
+class MemorySearch:
+    """A search in memory: the study as its storage has it, and the selected model."""
 
     record: StudyRecord
     model: Model
 
 
-def search_in_memory(config: StudyConfig, run_options: RunOptions, data: Data) -> Found:
-    """Run a study that nobody keeps and return what it found; the place's folder is used on the way.
+def search_in_memory(config: StudyConfig, run_options: RunOptions, data: Data) -> MemorySearch:
+    """Run a study whose storage ends with it and return its record and model; the folder of the run options is used on the way.
 
     Raises:
         SearchFailed: no trial gave a usable network.
@@ -101,11 +102,11 @@ def search_in_memory(config: StudyConfig, run_options: RunOptions, data: Data) -
         run_interruptibly(study, None)
         study.writer.flush()
         record = record_of(study.writer.storage, study.writer.study_id)
-    return Found(record, load_model(run_options.folder))
+    return MemorySearch(record, load_model(run_options.folder))
 
 
 def run_interruptibly(study: OpenStudy, display: Display | None) -> None:
-    """Run a study as the command does; a signal ends it as Python's own handler would, past whoever catches errors to go on.
+    """Run a study as the command does; a signal ends it as Python's own handlers do, past callers that catch errors to go on.
 
     Raises:
         KeyboardInterrupt: Ctrl-C.
@@ -116,9 +117,8 @@ def run_interruptibly(study: OpenStudy, display: Display | None) -> None:
         if display is None:
             run_study(study, engine)
             return
-        display.introduce(
-            study.config, study.data.summary, str(study.data.training.inputs.device), study.run_options.folder
-        )
+        device = str(study.data.training.inputs.device)
+        display.introduce(study.config, study.data.summary, device, study.run_options.folder)
         with display.live():
             run_study(study, engine, display)
     except Stopped as stopped:
