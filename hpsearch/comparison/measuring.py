@@ -11,7 +11,7 @@ from hpsearch.comparison.measurements.state import State, mean_loss
 from hpsearch.comparison.winners import reached
 from hpsearch.data.dataset import Data
 from hpsearch.progress import Observer, PhaseProgress
-from hpsearch.searching.replicate_seeds import fresh
+from hpsearch.searching.specifications import replicate
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training.devices import workers
 from hpsearch.training.network import DNN
@@ -90,7 +90,7 @@ def _jobs(winner: Winner, seed: int, runs: int) -> list[_Job]:
     measured = winner.writer.read_attribute("measured")
     trials = winner.writer.previous_trials()[:runs]
     return [
-        _Job(fresh(winner.spec, seed, number), history_of(trial.run), winner.writer, measured)
+        _Job(replicate(winner.spec, seed, number), history_of(trial.run), winner.writer, measured)
         for number, trial in enumerate(trials)
         if trial.finished
     ]

@@ -16,7 +16,7 @@ from hpsearch.comparison.measurements.landscape import Plane, barrier, principal
 from hpsearch.comparison.measuring import REFERENCE, Winner, history_of
 from hpsearch.comparison.winners import reached
 from hpsearch.data.dataset import Data, Rows
-from hpsearch.searching.replicate_seeds import fresh
+from hpsearch.searching.specifications import replicate
 from hpsearch.training.threads import one_thread
 from hpsearch.trial import Architecture
 
@@ -69,7 +69,7 @@ def _path(winner: Winner, data: Data, seed: int, target: float) -> _Path:
     updates = sorted({0, *(round(shown ** (k / (POINTS - 2))) for k in range(POINTS - 1))})
     stops = sorted({*updates, last})
     vectors = {}
-    for update, state, _ in replay(fresh(winner.spec, seed, 0), data, stops):
+    for update, state, _ in replay(replicate(winner.spec, seed, 0), data, stops):
         vectors[update] = state.vector(data.training).cpu()
     points = torch.stack([vectors[update] for update in updates])
     return _Path(winner.spec.batch_size, updates, points, vectors[last])

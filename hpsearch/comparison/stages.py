@@ -20,7 +20,9 @@ from hpsearch.errors import SearchFailed
 from hpsearch.model.provenance import versions
 from hpsearch.progress import PhaseProgress
 from hpsearch.searching.loop import Search
-from hpsearch.searching.study import make_search, make_view, specification
+from hpsearch.searching.opening import make_view
+from hpsearch.searching.specifications import recorded_specification
+from hpsearch.searching.study import make_search
 from hpsearch.storage.reading import WINNER
 from hpsearch.training import Engine, Several, TrialSource
 from hpsearch.training.devices import workers
@@ -68,8 +70,7 @@ def set_budgets(context: ComparisonContext, arms: list[Arm]) -> list[Arm]:
 
 def updates_in(seconds: float, arm: Arm, data: Data, engine: Engine) -> int:
     """Return how many updates of the arm's known-good trial the engine makes in so many seconds of training; at least one."""
-    space = arm.config.space
-    spec = specification(arm.config, space.suggest(FixedTrial(space.defaults())), 0, data)
+    spec = recorded_specification(arm.config, arm.config.space.defaults(), 0, data)
     count = 4
     while True:
         source = Several([replace(spec, learning_rate=TINY_RATE, evaluate_at=(count, 2 * count))])
@@ -115,7 +116,7 @@ def capped(search: Search, target: float, direction: Direction) -> Specify:
 
     def specify_capped(values: Mapping[str, Any], number: int) -> TrialSpec:
         spec = specify(values, number)
-        before = [run for earlier, run in search.answers.items() if earlier <= number - LAG]
+        before = [run for earlier, run in search.runs.items() if earlier <= number - LAG]
         cap = LATE * min((reached(run.history, target, direction) for run in before), default=inf)
         evaluations = [update for update in spec.evaluate_at if update <= cap]
         return replace(spec, evaluate_at=tuple(evaluations or spec.evaluate_at[:1]))
@@ -129,7 +130,7 @@ def capped(search: Search, target: float, direction: Direction) -> Specify:
 def choose(context: ComparisonContext, arms: list[Arm], searches: list[Search]) -> dict[str, Any]:
     """Return the plan of the comparison: its target, and the winners of each arm, as the storage keeps it."""
     compare = context.compare
-    runs = [search.answers for search in searches]
+    runs = [search.runs for search in searches]
     target = compare.target
     if target is None:
         target = common_target(runs, context.direction)
@@ -202,7 +203,7 @@ def train_replicates(
 
 def _open_winner(context: ComparisonContext, arm: Arm, search: Search, number: int) -> Winner:
     params = search.view.trials[number].params
-    spec = specification(arm.config, arm.config.space.suggest(FixedTrial(params)), number, context.data)
+    spec = recorded_specification(arm.config, params, number, context.data)
     settings = {**arm.config.settings(), "winner": {"trial": number, "params": dict(params)}}
     name = f"{arm.name}{WINNER}{number}"
     return Winner(name, spec, context.open(name, settings))

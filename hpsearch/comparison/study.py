@@ -65,7 +65,7 @@ def run_comparison(comparison: OpenComparison, engine: Engine, observer: Observe
         for _ in _stages(context, comparison.arms):
             context.writer.flush()
             if status():
-                raise Stopped("stopped; what was told is kept", status())
+                raise Stopped("stopped; every result so far is saved", status())
 
 
 def _stages(context: ComparisonContext, arms: list[Arm]) -> Iterator[None]:

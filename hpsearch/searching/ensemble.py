@@ -28,7 +28,7 @@ from hpsearch.searching.scoring import mean_prediction, outputs_of
 from hpsearch.searching.specifications import replicate
 from hpsearch.searching.stopping import train_until_stopped
 from hpsearch.statistics import Estimate
-from hpsearch.statistics.means import student_mean
+from hpsearch.statistics.estimates import student_mean
 from hpsearch.training import Engine
 from hpsearch.trial import TrainingRun, TrialSpec, at_worst, derive_seed
 

@@ -51,7 +51,7 @@ def stopping(search: Stops, observer: Observer) -> Iterator[Callable[[], int]]:
         _end_in_time(number)
         search.stopping = True
         again = " (Ctrl-C again: at once)" if number == signal.SIGINT else ""
-        observer.announce(f"stopping: trials in training are left as they are{again}")
+        observer.announce(f"stopping: unfinished trials will be trained again{again}")
 
     main = threading.current_thread() is threading.main_thread()
     before = {number: signal.signal(number, stop) for number in SIGNALS} if main else {}
@@ -121,7 +121,7 @@ def ending(grace: float) -> Iterator[None]:
             return
         command.told = True
         _end_in_time(number)
-        raise Stopped("stopped; what was told is kept", 128 + number)
+        raise Stopped("stopped; every result so far is saved", 128 + number)
 
     main = threading.current_thread() is threading.main_thread()
     before = {number: signal.signal(number, stop) for number in ENDING} if main else {}

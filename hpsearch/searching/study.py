@@ -38,9 +38,7 @@ def run_study(study: OpenStudy, engine: Engine, observer: Observer = SILENT) -> 
         Stopped: a signal ended it; every result so far is stored.
     """
     config = study.config
-    search = make_search(
-        config, study.view, study.writer, study.data, config.search.trials, observer, study.secondary
-    )
+    search = make_search(config, study.view, study.writer, study.data, config.search.trials, observer, study.secondary)
     search.include_previous_trials()
     for notice in _notices(config, study.run_options, search, study.data):
         observer.announce(notice)
@@ -50,11 +48,13 @@ def run_study(study: OpenStudy, engine: Engine, observer: Observer = SILENT) -> 
     _save_best(study, search)
     if status():
         done = search.status.done
-        raise Stopped(f"stopped: {done:,} of {search.total:,} trials saved; the same command goes on", status())
+        raise Stopped(f"stopped: {done:,} of {search.total:,} trials saved", status())
     observer.announce(_reason_of_end(search))
     idle = search.utilisation.idle_share
     if idle > NOTABLE_IDLE_SHARE:
-        observer.announce(f"{idle:.0%} of the slots were idle, waiting for results as search.lag = {config.search.lag} asks")
+        observer.announce(
+            f"{idle:.0%} of the slots were idle, waiting for results as search.lag = {config.search.lag} asks"
+        )
     result = _conclude(study, search, engine, observer)
     study.writer.complete = search.complete
     return result
@@ -214,9 +214,7 @@ def _confirm(
     leaders = search.leaders(max(1, asked.trials))
     seeds = asked.seeds if asked.trials else 0
     specs = [spec for _, spec in leaders]
-    replicates = Replicates(
-        specs, seeds, study.config.study.seed, study.writer, direction, _deadline(search), observer
-    )
+    replicates = Replicates(specs, seeds, study.config.study.seed, study.writer, direction, _deadline(search), observer)
     confirm(replicates, engine, observer)
     confirmed = rank_confirmed(leaders, replicates, direction, search.worst)
     count = len(confirmed)

@@ -17,9 +17,9 @@ from tempfile import TemporaryDirectory
 from hpsearch.config import StudyConfig, find_study, read_config
 from hpsearch.errors import masked
 from hpsearch.searching.loop import Search
+from hpsearch.searching.opening import make_view
 from hpsearch.searching.sampler_view import SamplerView, TrialResult
 from hpsearch.searching.samplers import SAMPLERS
-from hpsearch.searching.study import make_view
 from hpsearch.storage.opening import close_storage, open_existing
 from hpsearch.storage.urls import JOURNAL, sqlite_url
 from hpsearch.storage.writing import StudyWriter

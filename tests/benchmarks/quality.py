@@ -15,6 +15,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from hpsearch.statistics.comparing import paired_difference
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -25,9 +26,9 @@ from hpsearch.data.metrics import METRICS
 from hpsearch.data.options import SplitOptions, TaskOptions
 from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError
+from hpsearch.searching.opening import open_study
 from hpsearch.searching.run_options import RunOptions, prepare_engine
-from hpsearch.searching.study import open_study, run_study
-from hpsearch.statistics.paired import paired_difference
+from hpsearch.searching.study import run_study
 from hpsearch.storage.urls import sqlite_url
 
 TABLES = ("breast_cancer", "wine", "iris", "diabetes", "digits")

@@ -83,7 +83,7 @@ def test_same_command_continues(study: Path, capsys: pytest.CaptureFixture[str])
     first = trials(study)
     assert "nothing is trained" not in capsys.readouterr().out
     assert main(arguments(study, "-v")) == 0
-    assert "all 5 trials were told before: nothing is trained" in capsys.readouterr().out
+    assert "all 5 trials are stored: nothing is trained" in capsys.readouterr().out
     assert trials(study) == first
     assert main(arguments(study, "--trials", "7")) == 0
     assert trials(study)[:5] == first
@@ -402,7 +402,7 @@ def test_a_signal_before_there_is_a_study(study: Path, monkeypatch: pytest.Monke
     def terminate(*arguments: object) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr("hpsearch.searching.study.check_home", terminate)
+    monkeypatch.setattr("hpsearch.searching.opening.check_home", terminate)
     assert main(arguments(study)) == 143
 
 
@@ -422,7 +422,7 @@ def test_a_signal_that_breaks_a_transaction(
             except ValueError as error:
                 raise StorageError("storage: this session is in 'committed' state") from error
 
-    monkeypatch.setattr("hpsearch.searching.study.check_home", interrupted)
+    monkeypatch.setattr("hpsearch.searching.opening.check_home", interrupted)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         assert main(arguments(study)) == status

@@ -20,8 +20,8 @@ from hpsearch.comparison.winners import best, common_target, fastest, reached
 from hpsearch.config import StudyConfig, check_config
 from hpsearch.errors import SearchFailed, Stopped, UserError
 from hpsearch.progress import PhaseProgress
-from hpsearch.searching.specifications import replicate
 from hpsearch.searching.run_options import RunOptions, prepare_data, prepare_engine
+from hpsearch.searching.specifications import replicate
 from hpsearch.storage import ComparisonRecord
 from hpsearch.storage.reading import read
 from hpsearch.storage.urls import sqlite_url

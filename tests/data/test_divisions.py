@@ -199,7 +199,7 @@ def test_a_studys_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     raw = {"study": {"name": "s"}, "space": {"depth": 1, "width": 8}, "data": section}
     config = check_config({**raw, "training": {"class_weights": "balanced"}}, "s.toml")
     run_options = RunOptions(tmp_path, "", "cpu")
-    data, whole = prepare_data(config, run_options), prepare_data(config, run_options, whole=True)
+    data, whole = prepare_data(config, run_options), prepare_data(config, run_options, full=True)
     assert [column["name"] for column in data.preprocessing["columns"]] == ["row", "day", "gap"]
     assert data.preprocessing["reading"]["missing_values"] == ["4"]
     assert data.preprocessing["columns"][2]["indicator"]

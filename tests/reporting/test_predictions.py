@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hpsearch.statistics.means import student_mean
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import confusion_matrix, f1_score, log_loss, r2_score, roc_auc_score
 
@@ -29,11 +30,12 @@ from hpsearch.reporting.figures.search import ends_of
 from hpsearch.reporting.findings import numbers, warnings
 from hpsearch.reporting.formatting import SPACE, MetricFormat, hyperparameters, number, ranked, sentences
 from hpsearch.reporting.tables import frames, write
-from hpsearch.searching import finish, scoring
-from hpsearch.searching.predicted import POINTS, compared, predicted, sample, tenths_of
+from hpsearch.searching import result as result_module
+from hpsearch.searching import scoring
+from hpsearch.searching.opening import open_study
+from hpsearch.searching.row_predictions import POINTS, baseline_figures, predicted, sample, tenths_of
 from hpsearch.searching.run_options import RunOptions
-from hpsearch.searching.study import open_study, run_study
-from hpsearch.statistics.estimates import student_mean
+from hpsearch.searching.study import run_study
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.reading import read_study
 from hpsearch.storage.urls import sqlite_url
@@ -59,7 +61,7 @@ PAIRS = [(task, metric) for task, row in TASKS.items() for metric in row.metrics
 def test_the_baseline_reaches_what_scikit_learn_s_metrics_say(task: str, metric: str) -> None:
     """For every metric of every task the stored values are those of a dummy of scikit-learn's, scored by scikit-learn's metric."""
     data = measured(task, metric)
-    found = compared(data)
+    found = baseline_figures(data)
     for name, rows in (("validation", data.validation), ("test", data.test)):
         assert found[name] == pytest.approx(by_hand(data, metric, rows)), name
 
@@ -125,7 +127,7 @@ def test_with_folds_the_baseline_is_fitted_as_the_networks_are() -> None:
         task=TaskOptions(task="regression"),
         split=SplitOptions(folds=3),
     )
-    found = compared(data)
+    found = baseline_figures(data)
     parts = [data.fold(k) for k in range(3)]
     values = [by_hand(part, "rmse", part.validation) for part in parts]
     assert found["validation"] == pytest.approx(np.mean(values))
@@ -165,7 +167,7 @@ def test_the_confusion_matrix_is_scikit_learn_s(tmp_path: Path, monkeypatch: pyt
         return outputs_of(member, inputs)
 
     outputs_of = scoring.outputs_of
-    for module in (scoring, finish):
+    for module in (scoring, result_module):
         monkeypatch.setattr(module, "outputs_of", counted)
     data = small_data()
     record = run(tmp_path, data)

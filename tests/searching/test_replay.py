@@ -11,7 +11,7 @@ from hpsearch.cli import main
 from hpsearch.errors import UserError
 from hpsearch.model import load_model
 from hpsearch.searching.replay import DIFFERS, EXACT, ROUNDING, _same, find_trial, replay
-from hpsearch.searching.verify import Question, prepare
+from hpsearch.searching.verify import RecordedStudy, prepare
 from hpsearch.storage.attributes import verified, with_checksum
 from hpsearch.storage.reading import read_study
 from hpsearch.storage.records import StudyRecord, TrialRecord
@@ -55,11 +55,11 @@ def record(folder: Path) -> StudyRecord:
 
 
 @pytest.fixture(scope="module")
-def question(record: StudyRecord) -> Question:
+def question(record: StudyRecord) -> RecordedStudy:
     return prepare(record, root=None, device="cpu", engine=None)
 
 
-def test_every_trial_is_the_same_run_again(record: StudyRecord, question: Question) -> None:
+def test_every_trial_is_the_same_run_again(record: StudyRecord, question: RecordedStudy) -> None:
     """Finished and pruned trials give their whole history again, bit for bit, and end where they ended."""
     engine = make_engine("reference", question.data)
     pruned = 0
@@ -73,13 +73,13 @@ def test_every_trial_is_the_same_run_again(record: StudyRecord, question: Questi
     assert 0 < pruned < len(record.trials), "the study has both"
 
 
-def test_another_engine_is_equal_up_to_rounding(record: StudyRecord, question: Question) -> None:
+def test_another_engine_is_equal_up_to_rounding(record: StudyRecord, question: RecordedStudy) -> None:
     """An engine that sums in another order is not called different."""
     longest = max(record.trials, key=lambda trial: len(trial.history or ()))
     assert replay(record, longest, question, make_engine("fused", question.data)).verdict in (EXACT, ROUNDING)
 
 
-def test_another_learning_rate_is_seen(record: StudyRecord, question: Question) -> None:
+def test_another_learning_rate_is_seen(record: StudyRecord, question: RecordedStudy) -> None:
     """A record whose learning rate was one thousandth larger differs, and the control says that this is no rounding."""
     trial = record.trials[0]
     params = {**trial.params, "learning_rate": trial.params["learning_rate"] * 1.001}
@@ -203,6 +203,7 @@ def test_every_cross_validated_trial_that_has_a_value_leaves_a_network(folded: P
     assert first_fold == pytest.approx(record.data["rows"]["training"])
 
 
+@pytest.mark.filterwarnings("ignore:The value")  # of Optuna: the learning rate is outside of the space
 def test_a_failed_trial_leaves_none_and_says_so(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,13 +21,15 @@ from hpsearch.errors import Stopped
 from hpsearch.model import Member, load_model, model_of, predict
 from hpsearch.model.single_member import alone
 from hpsearch.reporting.screen import Screen
-from hpsearch.searching import ensemble, finish
+from hpsearch.searching import ensemble
+from hpsearch.searching import result as result_module
 from hpsearch.searching.ensemble import SEEDS
-from hpsearch.searching.specifications import replicate
-from hpsearch.searching.replicates import Network, Replicates, compare, confirm
+from hpsearch.searching.opening import open_study
+from hpsearch.searching.replicates import Replicates, TrainedNetwork, confirm, rank_confirmed
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.searching.scoring import score_test
-from hpsearch.searching.study import open_study, run_study, specification
+from hpsearch.searching.specifications import replicate, specification
+from hpsearch.searching.study import run_study
 from hpsearch.statistics import Estimate
 from hpsearch.storage.urls import sqlite_url
 from hpsearch.testing import CrashError, ScriptedEngine
@@ -70,11 +72,11 @@ def confirmed(stage: Stage, trials: int = 3, seeds: int = 5, script: Any = luck,
         confirm(runs, ScriptedEngine(script, "maximize", **engine))
     finally:
         runs.writer.flush()
-    return compare(leaders, runs, "maximize", 0.0)
+    return rank_confirmed(leaders, runs, "maximize", 0.0)
 
 
 def plain(trials: list[Any]) -> list[Any]:
-    return [(trial.found.number, trial.runs, trial.mean) for trial in trials]
+    return [(trial.search_run.number, trial.runs, trial.mean) for trial in trials]
 
 
 def test_leaders_are_the_best_trials_of_different_hyperparameters() -> None:
@@ -100,8 +102,8 @@ def test_the_best_mean_wins_and_not_the_luckiest_run() -> None:
         found = (trial.mean.value, trial.mean.low, trial.mean.high)
         assert found == pytest.approx((np.mean(values), max(low, 0.0), min(high, 1.0)))
     assert [t.mean.value for t in trials] == sorted((t.mean.value for t in trials), reverse=True)
-    best = max(trials, key=lambda trial: trial.found.value)
-    assert best.mean.value < best.found.value  # the winner's curse
+    best = max(trials, key=lambda trial: trial.search_run.value)
+    assert best.mean.value < best.search_run.value  # the winner's curse
     assert best is not trials[0]
 
 
@@ -152,13 +154,13 @@ def test_more_seeds_or_trials_train_the_missing_runs_alone() -> None:
 def test_a_run_that_fails_counts_as_the_worst() -> None:
     """A trial that diverges on a fresh seed has that run in its mean with the metric's worst value, and can lose by it."""
     trials = confirmed(searched())
-    loser, seed = trials[0].found.number, derive_seed(0, "fresh", 2)
+    loser, seed = trials[0].search_run.number, derive_seed(0, "fresh", 2)
 
     def script(spec: TrialSpec, evaluation: int) -> float:
         same = spec.seed == seed and spec.learning_rate == trials[0].spec.learning_rate
         return nan if same else luck(spec, evaluation)
 
-    again = {trial.found.number: trial for trial in confirmed(searched(), script=script)}
+    again = {trial.search_run.number: trial for trial in confirmed(searched(), script=script)}
     values = [run["value"] for run in again[loser].runs.values()]
     assert values[2] is None
     assert again[loser].runs[2]["outcome"] == "diverged"
@@ -178,18 +180,18 @@ def test_only_seeds_that_all_trials_have_are_compared() -> None:
     _, runs = source(stage, deadline=time.monotonic())
     observer = RecordingObserver()
     confirm(runs, ScriptedEngine(luck, "maximize"), observer)
-    assert "time is up: 7 of 15 runs on fresh seeds told; the same command goes on" in observer.sentences
-    assert [sorted(trial.runs) for trial in compare(leaders, runs, "maximize", 0.0)] == [[0, 1]] * 3
+    assert "time is up: 7 of 15 runs on fresh seeds saved; the same command goes on" in observer.sentences
+    assert [sorted(trial.runs) for trial in rank_confirmed(leaders, runs, "maximize", 0.0)] == [[0, 1]] * 3
     leaders, none = source(searched(), deadline=time.monotonic())
     confirm(none, ScriptedEngine(luck, "maximize"))
-    (alone,) = compare(leaders, none, "maximize", 0.0)
-    assert (alone.found, alone.runs, alone.mean) == (leaders[0][0], {}, None)
+    (alone,) = rank_confirmed(leaders, none, "maximize", 0.0)
+    assert (alone.search_run, alone.runs, alone.mean) == (leaders[0][0], {}, None)
 
 
 def test_of_the_winners_runs_the_best_validation_value_is_kept() -> None:
     """The network is that of the highest value of all its runs, that in the search among them; where a low value is better, the lowest."""
     for trial in confirmed(searched(), trials=5):
-        values = {None: trial.found.value, **{seed: run["value"] for seed, run in trial.runs.items()}}
+        values = {None: trial.search_run.value, **{seed: run["value"] for seed, run in trial.runs.items()}}
         network = trial.best(0, "maximize")
         assert network.value == max(value for value in values.values())
         assert values[network.seed] == network.value
@@ -290,7 +292,7 @@ def test_places_and_an_interruption_change_no_result(whole: tuple[Path, dict[str
         run(tmp_path, small_data(), config(), places=1, after_phase=stop)
     assert done == 3
     result, lines = run(tmp_path, small_data(), config(), places=1)
-    assert "training the best 2 trials again on fresh seeds: 3 runs (3 of 6 were told before)" in lines
+    assert "training the best 2 trials again on fresh seeds: 3 runs (3 of 6 are stored)" in lines
     assert without_device(result) == without_device(whole[1])
     file = (tmp_path / "best.safetensors").read_bytes()
     assert file == (whole[0] / "best.safetensors").read_bytes()
@@ -304,10 +306,10 @@ def test_a_signal_stops_the_confirmation(tmp_path: Path) -> None:
         if progress.done == 2:
             signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(Stopped, match="stopped with 2 of 6 runs on fresh seeds told") as stopped:
+    with pytest.raises(Stopped, match="stopped: 2 of 6 runs on fresh seeds saved") as stopped:
         run(tmp_path, small_data(), config(), places=1, after_phase=stop)
     assert stopped.value.status == 130
-    assert any("(2 of 6 were told before)" in line for line in run(tmp_path, small_data(), config())[1])
+    assert any("(2 of 6 are stored)" in line for line in run(tmp_path, small_data(), config())[1])
 
 
 def test_an_extended_confirmation_scores_again_only_for_another_network(tmp_path: Path) -> None:
@@ -413,7 +415,7 @@ def test_the_model_that_is_kept_alone_sees_the_test_rows(
         scored.append([member.trial for member in members])
         return score_test(data, members, outputs)
 
-    monkeypatch.setattr(finish, "score_test", score)
+    monkeypatch.setattr(result_module, "score_test", score)
     monkeypatch.setattr(ensemble, "_better", lambda *values: kept == "ensemble")
     data = small_data(task)
     result, _ = run(tmp_path, data, config(ensemble=2))
@@ -475,7 +477,7 @@ def test_equal_values_are_the_single_network_s() -> None:
 def test_a_failed_judging_run_counts_as_the_worst(tmp_path: Path) -> None:
     """Where a candidate diverges on a further seed, whoever needs it has the metric's worst value there."""
     data = small_data()
-    network = Network(
+    network = TrainedNetwork(
         0, None, specification(config(), config().space.suggest(FixedTrial(SPACE_POINT)), 0, data), 0.9, 3
     )
     good = train(network.spec, data, Several([]))
@@ -505,7 +507,7 @@ def test_when_the_time_is_up_one_network_is_kept(tmp_path: Path) -> None:
 def test_an_ensemble_of_more_than_is_confirmed_is_told(tmp_path: Path) -> None:
     """A line says so, and as many networks as there are predict together."""
     result, lines = run(tmp_path, small_data(), config(ensemble=9))
-    assert "confirm.ensemble = 9, but 2 confirmed: an ensemble is of so many" in lines
+    assert "ensemble reduced to the 2 confirmed networks (confirm.ensemble = 9)" in lines
     assert len(result["choice"]["candidates"]) == 2
     assert len(load_model(tmp_path).members) == len(result["networks"])
 

@@ -98,8 +98,8 @@ def test_fewer_trials_than_there_are() -> None:
     stage = Stage()
     best = stage.run(trials=16).best
     before = stage.trials()
-    search = stage.run(trials=4, keep_told=True)
-    assert (search.total, search.left, search.status.trained) == (16, 0, 0)
+    search = stage.run(trials=4, include_previous=True)
+    assert (search.total, search.remaining, search.status.trained) == (16, 0, 0)
     assert best is not None
     assert search.best is not None
     assert (search.best.number, search.best.value) == (best.number, best.value)
@@ -114,7 +114,7 @@ def test_interrupted_trial_is_trained_again() -> None:
     states = [trial[1] for trial in stage.trials()]
     assert states == [TrialState.COMPLETE, TrialState.COMPLETE, TrialState.RUNNING]
     search = stage.run(trials=5)
-    assert search.retrained == [2]
+    assert search.interrupted == [2]
     assert [trial[1] for trial in stage.trials()] == [TrialState.COMPLETE] * 5
 
 
@@ -223,6 +223,6 @@ def test_waits_for_results_that_a_proposal_depends_on() -> None:
 
 def test_waiting_for_the_lag_is_counted() -> None:
     """With more places than the lag lets be used, the share of idle ones is known; with as many as trials at hand it is none."""
-    crowded, alone = (Stage(lag=2).run(trials=12, room=room).idle for room in (6, 1))
-    assert 0.3 < crowded.share < 0.9  # 4 of 6 places wait
-    assert alone.share == 0
+    crowded, alone = (Stage(lag=2).run(trials=12, room=room).utilisation for room in (6, 1))
+    assert 0.3 < crowded.idle_share < 0.9  # 4 of 6 places wait
+    assert alone.idle_share == 0

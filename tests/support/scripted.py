@@ -48,10 +48,10 @@ class Stage:
 
     def __init__(self, storage: BaseStorage | None = None, **settings: Any) -> None:
         self.storage = storage or InMemoryStorage()
-        self.judge: SecondaryObjectives | None = settings.pop("judge", None)
-        self.others = self.judge.directions if self.judge else ()
+        self.secondary: SecondaryObjectives | None = settings.pop("secondary", None)
+        self.others = self.secondary.directions if self.secondary else ()
         self.budget = (
-            replace(BUDGET, reduction_factor=None) if self.judge else BUDGET
+            replace(BUDGET, reduction_factor=None) if self.secondary else BUDGET
         )  # several objectives have no rungs
         directions = [StudyDirection[direction.upper()] for direction in ("maximize", *self.others)]
         self.study_id = self.storage.create_new_study(directions, "stage")
@@ -82,15 +82,19 @@ class Stage:
             )
 
         writer = StudyWriter(WriterThread("memory", self.storage), self.study_id)
-        return Search(self.view(), writer, specify, trials=trials, timeout=timeout, worst=0.0, judge=self.judge)
+        return Search(self.view(), writer, specify, trials=trials, timeout=timeout, worst=0.0, secondary=self.secondary)
 
     def run(
-        self, trials: int = 24, script: Callable[[TrialSpec, int], float] = hill, keep_told: bool = False, **engine: Any
+        self,
+        trials: int = 24,
+        script: Callable[[TrialSpec, int], float] = hill,
+        include_previous: bool = False,
+        **engine: Any,
     ) -> Search:
         """Run the study to so many trials, or until the engine crashes; what was handed over is written."""
         search, folds = self.search(trials), self.settings["folds"]
-        if keep_told:
-            search.keep_told()
+        if include_previous:
+            search.include_previous_trials()
         source = FoldSource(search, [100] * folds, maximize=True) if folds else search
         try:
             ScriptedEngine(script, "maximize", **engine).run(source)

@@ -20,9 +20,9 @@ from hpsearch.data.dataset import Fold, Rows
 from hpsearch.errors import UserError
 from hpsearch.reporting import _leaderboard, findings, trust
 from hpsearch.reporting.tables import frames, leaders
-from hpsearch.searching.run_options import RunOptions, places_of
+from hpsearch.searching.run_options import RunOptions, max_concurrency
 from hpsearch.searching.specifications import specification
-from hpsearch.searching.verify import Question, verify
+from hpsearch.searching.verify import RecordedStudy, verify
 from hpsearch.storage.reading import _trials
 from hpsearch.storage.records import TrialRecord
 from hpsearch.testing import CrashError, ScriptedEngine
@@ -343,8 +343,8 @@ def test_a_lane_has_one_fold() -> None:
 def test_a_cpu_has_places_for_whole_trials() -> None:
     """The folds of a trial are in flight together, whatever the cores; what is asked for is obeyed."""
     config, data = config_of(), folded()
-    assert places_of(config, RunOptions(None, ""), data) % 3 == 0  # type: ignore[arg-type]
-    assert places_of(config, RunOptions(None, "", parallel=2), data) == 2  # type: ignore[arg-type]
+    assert max_concurrency(config, RunOptions(None, ""), data) % 3 == 0  # type: ignore[arg-type]
+    assert max_concurrency(config, RunOptions(None, "", parallel=2), data) == 2  # type: ignore[arg-type]
 
 
 def config_of(**tables: Any) -> Any:
@@ -362,7 +362,7 @@ def test_a_study_of_folds_can_be_verified(engine: str) -> None:
     spec = specification(config, config.space.suggest(FixedTrial(params)), 6, data)
     (run,) = trained([spec], data, engine).values()
     trial = TrialRecord(6, "complete", params, str(run.outcome), history=run.history)
-    question = Question(config, data, (make_engine(engine, data, 3), data))
+    question = RecordedStudy(config, data, (make_engine(engine, data, 3), data))
     (right,) = verify(question, [trial])
     assert max(right.gaps) < 1e-10
     assert (right.verdict, right.again) == ("equal", "finished")

@@ -121,7 +121,7 @@ def test_a_poison_trial_ends_in_its_outcome() -> None:
     stage = Stage(sampler="random", pruner="none", lag=12)
     crew = ThreadCrew(lambda: Deadly(hill, "maximize", room=4, seed=1), 2, 4)
     search = run_stage(stage, crew).search
-    ended = {run.number: run for run in search.answers.values()}
+    ended = {run.number: run for run in search.runs.values()}
     assert ended[5].outcome is Outcome.KILLED
     assert "3 workers died" in ended[5].detail
     assert [run.number for run in ended.values() if run.outcome is Outcome.KILLED] == [5]
@@ -146,7 +146,7 @@ def test_the_loss_of_a_machine_is_nobodys_fault() -> None:
         return hill(spec, evaluation)
 
     search = run_stage(Stage(lag=4), ThreadCrew(scripted(script), 1, charged=False), 6).search
-    assert search.answers[2].outcome in (Outcome.FINISHED, Outcome.DIVERGED)
+    assert search.runs[2].outcome in (Outcome.FINISHED, Outcome.DIVERGED)
 
 
 def test_only_wanted_weights_travel() -> None:
@@ -154,8 +154,8 @@ def test_only_wanted_weights_travel() -> None:
     stage, best, rises = Stage(sampler="random", pruner="none", lag=2), None, 0
     crew = ThreadCrew(scripted(), 1)
     search = run_stage(stage, crew).search
-    for number in sorted(search.answers):
-        run = search.answers[number]
+    for number in sorted(search.runs):
+        run = search.runs[number]
         if run.value is not None and (best is None or (-run.value, run.loss) < best):
             best, rises = (-run.value, run.loss), rises + 1
     assert crew.said["Sent"] == rises < 24
