@@ -61,9 +61,14 @@ class ForkedCommand:
             os.kill(self.process, number)
 
     def wait(self, seconds: float = 60) -> int:
-        """Wait for the end and return the exit status; fail when it takes longer."""
-        wait_until(lambda: self.status is not None, seconds)
-        return self.status or 0
+        """Wait for the end and return the exit status; kill the process and fail when it takes longer."""
+        try:
+            wait_until(lambda: self.status is not None, seconds)
+        except AssertionError:
+            self.send(signal.SIGKILL)
+            raise AssertionError(f"still running after {seconds} s: {self.output}") from None
+        assert self.status is not None
+        return self.status
 
     def wait_for_output(self, text: str, count: int = 1, seconds: float = 60) -> None:
         """Wait until it has printed a text so many times."""
