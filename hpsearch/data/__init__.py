@@ -1,11 +1,11 @@
-"""The data room: from a name or from arrays to tensors that are checked, split, standardised and ready to train on.
+"""Data sets: from a name, a file or arrays to tensors that are checked, split, standardised and ready to train on.
 
-`load` takes a row of `DATASETS`, `load_file` a table's file, `from_frame` and `from_arrays` what a Python user has at hand; all give
-one frozen `Data`. On the way, each step one module: `cells` reads arrays and the room `tables` files and frames, `targets` turns labels
-into numbers, `tasks` decides what is predicted and with which head, loss and `metrics`, `splits` draws the rows, `scaling` standardises
-them with the training rows' statistics only, `assemble` puts them together.
+`load` takes a row of `DATASETS`, `load_file` a file, `from_frame` and `from_arrays` what a Python user has at hand; all give one frozen
+`Data`. Each step is one module: `loaders` read a source, `cells` checks arrays, `columns` turns a table's columns into numbers, `targets`
+encodes labels, `tasks` decides what is predicted and with which head, loss and `metrics`, `splits` divides the rows, `scaling` standardises
+them by the training rows' statistics, and `assemble` puts all together.
 
-The public names are resolved when first used: the tables of names are there without torch, scikit-learn or torchvision.
+The public names are resolved when they are first used, so that the tables of names need neither torch, scikit-learn nor torchvision.
 """
 
 from importlib import import_module

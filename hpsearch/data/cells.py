@@ -40,16 +40,26 @@ def read_inputs(inputs: Any) -> Inputs:
     """
     array = to_array(inputs, "inputs")
     shape = _shape_of_one(array)
-    names = getattr(inputs, "columns", range(prod(shape))) if len(shape) == 1 else ()
-    columns = tuple(str(name) for name in names)
-    twice = [name for name, count in Counter(columns).items() if count > 1]
-    if twice:
-        raise UserError(f"inputs: {listed(twice)} names more than one column. Rename or drop the others.")
+    columns: tuple[str, ...] = ()
+    if len(shape) == 1:  # a table
+        columns = tuple(map(str, getattr(inputs, "columns", range(prod(shape)))))
+    refuse_repeated(columns, "inputs: ")
     values = array.reshape(len(array), -1)
     if values.dtype.kind not in NUMBERS:
         values = np.column_stack([to_numbers(values[:, i], label(columns, i)) for i in range(values.shape[1])])
     _check_finite(values, columns)
     return Inputs(values, shape, columns)
+
+
+def refuse_repeated(columns: Sequence[str], where: str = "") -> None:
+    """Refuse names that more than one column has; the error begins with `where`.
+
+    Raises:
+        UserError: there are some.
+    """
+    repeated = [name for name, count in Counter(columns).items() if count > 1]
+    if repeated:
+        raise UserError(f"{where}{listed(repeated)} names more than one column. Rename or drop the others.")
 
 
 def to_array(given: Any, what: str) -> Array:
@@ -58,14 +68,14 @@ def to_array(given: Any, what: str) -> Array:
         raise UserError(f"{what}: a sparse matrix, a dense array expected. Give {what}.toarray().")
     if hasattr(given, "detach"):  # a tensor
         given = given.detach().cpu()
-        given = (given.float() if given.is_floating_point() and given.element_size() < 4 else given).numpy()
+        is_half = given.is_floating_point() and given.element_size() < 4  # NumPy has no bfloat16
+        given = (given.float() if is_half else given).numpy()
     elif hasattr(given, "to_numpy"):  # a frame or a series
         given = given.to_numpy()
-    elif isinstance(given, np.ma.MaskedArray):  # NumPy would show what lies under the mask
+    elif isinstance(given, np.ma.MaskedArray) and np.ma.is_masked(given):  # NumPy would show what lies under the mask
         hidden = np.ma.getmaskarray(given)
-        given = given.data.astype(object if hidden.any() else given.dtype)
-        if hidden.any():
-            given[hidden] = None
+        given = given.data.astype(object)
+        given[hidden] = None
     try:
         array = np.asarray(given)
     except ValueError:
@@ -114,7 +124,7 @@ def _shape_of_one(array: Array) -> tuple[int, ...]:
         raise UserError(f"inputs: empty (shape {shape}). At least one row and one column are needed.")
     if array.ndim == 4 and shape[3] in (1, 3, 4) and shape[1] > 4:
         raise UserError(
-            f"inputs: shape {shape} has its channels last, [N, C, H, W] expected. Move the last axis to place 1."
+            f"inputs: shape {shape} has its channels last, [N, C, H, W] expected. Move the last axis to position 1."
         )
     return (1, *shape[1:]) if array.ndim == 3 else shape[1:]
 
@@ -127,7 +137,8 @@ def _check_finite(values: Array, columns: tuple[str, ...]) -> None:
         return
     column = int(bad.any(axis=0).argmax())
     row = int(bad[:, column].argmax())
-    count, others = int(bad[:, column].sum()), int(bad.any(axis=0).sum()) - 1
+    count = int(bad[:, column].sum())
+    others = int(bad.any(axis=0).sum()) - 1
     also = f" ({others} more column{'s' * (others != 1)} too)" if others else ""
     kind = "missing (NaN)" if np.isnan(values[row, column]) else "infinite"
     raise UserError(

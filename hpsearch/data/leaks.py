@@ -1,6 +1,6 @@
 """Columns that give the target away: what predicts exactly in the training rows is more often a copy of the answer than a finding.
 
-S. Kaufman, S. Rosset, C. Perlich, "Leakage in data mining", KDD 2011. Only what is certain is told: a column alone, in all rows.
+S. Kaufman, S. Rosset, C. Perlich, "Leakage in data mining", KDD 2011. Only what is certain is reported: a column alone, in all rows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,23 +30,25 @@ def leaks(columns: Sequence[Mapping[str, Any]], inputs: Array, targets: Array, c
     """
     if len(inputs) < FEW or (classes and np.bincount(targets)[np.unique(targets)].min() < RARE):
         return []
-    found, place = [], 0
+    names = []
+    start = 0
     for column in columns:
-        cells = _cells(column, inputs[:, place : place + width(column)])
-        place += width(column)
-        if cells is not None and _tells(cells, targets, classes, column["kind"] == "number"):
-            found.append(str(column["name"]))
-    return found
+        stop = start + width(column)
+        cells = _cells(column, inputs[:, start:stop])
+        start = stop
+        if cells is not None and _determines(cells, targets, classes, column["kind"] == "number"):
+            names.append(str(column["name"]))
+    return names
 
 
 def leak_notice(names: Sequence[str], of_file: bool) -> str:
     """Return the sentence on such columns; those of a file are dropped by a setting."""
-    one = len(names) == 1
     setting = " (--set data.columns.NAME=drop)" if of_file else ""
-    return (
-        f"Column{'s' * (not one)} {listed(names)} alone tell{'s' * one} the target exactly{'' if one else ', each of them'}. What is known "
-        f"only with the target gives the answer away and is of no use for new rows: drop {'it' if one else 'them'} then{setting}."
-    )
+    if len(names) == 1:
+        first, them = f"Column {listed(names)} alone tells the target exactly.", "it"
+    else:
+        first, them = f"Columns {listed(names)} alone tell the target exactly, each of them.", "them"
+    return f"{first} What is known only with the target gives the answer away and is of no use for new rows: drop {them} then{setting}."
 
 
 def _cells(column: Mapping[str, Any], block: Array) -> Array | None:
@@ -56,15 +58,15 @@ def _cells(column: Mapping[str, Any], block: Array) -> Array | None:
     return None if column["kind"] == "date" else block[:, 0]
 
 
-def _tells(cells: Array, targets: Array, classes: bool, number: bool) -> bool:
+def _determines(cells: Array, targets: Array, classes: bool, number: bool) -> bool:
     if classes and number and _apart(cells, targets):
         return True
     if not classes and targets.shape[1] > 1:
         return False
-    single = targets if classes else targets[:, 0]
-    if not classes and number and _straight(cells, single):
+    target = targets if classes else targets[:, 0]
+    if not classes and number and _straight(cells, target):
         return True
-    return _one_for_each(cells[:FIRST], single[:FIRST])[0] and all(_one_for_each(cells, single))
+    return _one_for_each(cells[:FIRST], target[:FIRST])[0] and all(_one_for_each(cells, target))
 
 
 def _apart(cells: Array, codes: Array) -> bool:
@@ -76,15 +78,17 @@ def _apart(cells: Array, codes: Array) -> bool:
 
 def _straight(cells: Array, values: Array) -> bool:
     """Whether numbers and targets lie on a straight line."""
-    a, b = cells - cells.mean(dtype=np.float64), values - values.mean()
-    spread = float(np.sqrt((a * a).sum() * (b * b).sum()))
-    return spread > 0 and abs(float((a * b).sum())) >= EXACT * spread
+    centred_cells = cells - cells.mean(dtype=np.float64)
+    centred_values = values - values.mean()
+    spread = float(np.sqrt(np.square(centred_cells).sum() * np.square(centred_values).sum()))
+    return spread > 0 and abs(float((centred_cells * centred_values).sum())) >= EXACT * spread
 
 
 def _one_for_each(cells: Array, targets: Array) -> tuple[bool, bool]:
     """Whether equal cells have equal targets, and whether cells come again often enough for that to say something."""
     order = np.argsort(cells, kind="stable")
-    cells, targets = cells[order], targets[order]
+    cells = cells[order]
+    targets = targets[order]
     starts = np.flatnonzero(np.concatenate(([True], cells[1:] != cells[:-1])))
     same = np.minimum.reduceat(targets, starts) == np.maximum.reduceat(targets, starts)
     return bool(same.all()), 1 < len(starts) <= len(cells) / 2

@@ -6,6 +6,7 @@ become a number in the hundreds. Columns that are constant in the training rows 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,10 @@ from hpsearch.errors import UserError, listed
 
 @dataclass(frozen=True, slots=True)
 class Scaled:
-    """Standardised inputs of each part, float32 [rows, F], the `shape` of one of them and what a reader should know.
+    """Standardised inputs of each part, float32 [rows, F], the `shape` of one input, and `notices` for a reader.
 
-    `preprocessing` makes such inputs of new rows; `folds` are (training, validation) of each fold, none where there is one division;
-    `columns` say what became of a table's columns.
+    `preprocessing` turns new rows into such inputs. `folds` are (training, validation) of each fold, none where rows are divided once.
+    `columns` summarise what a table's columns became.
     """
 
     training: Tensor
@@ -44,19 +45,21 @@ def scale_inputs(inputs: Inputs, split: Split) -> Scaled:
     names = inputs.columns
     if len(inputs.shape) == 1:
         inputs, notices = _drop_constant(inputs, split)
+        groups = len(inputs.columns)
     else:
         notices = _constant_channels(inputs, split)
-    groups = len(inputs.columns) if len(inputs.shape) == 1 else inputs.shape[0]
-    folds = [_scaled(inputs, groups, training, validation) for training, validation in split.divisions]
-    training, validation, mean, scale = folds[0]
+        groups = inputs.shape[0]
+    divisions = [_scaled(inputs, groups, training, validation) for training, validation in split.divisions]
+    training, validation, mean, scale = divisions[0]
+    folds = tuple(division[:2] for division in divisions)
     return Scaled(
         training,
         validation,
-        _finish(_part(inputs, split.test, groups), mean, scale, inputs),
-        inputs.shape,
-        notices,
-        _preprocessing(inputs, names, mean, scale),
-        tuple((rows, others) for rows, others, *_ in folds) if split.folds else (),
+        test=_finish(_part(inputs, split.test, groups), mean, scale, inputs),
+        shape=inputs.shape,
+        notices=notices,
+        preprocessing=_preprocessing(inputs, names, mean, scale),
+        folds=folds if split.folds else (),
     )
 
 
@@ -68,7 +71,8 @@ def scale_targets(targets: Array, rows: Array) -> tuple[Tensor, Tensor, Tensor]:
     """
     values = torch.from_numpy(targets)
     training = values[torch.from_numpy(rows)]  # [n, K]
-    mean, scale = training.mean(dim=0), training.std(dim=0, correction=0)
+    mean = training.mean(dim=0)
+    scale = training.std(dim=0, correction=0)
     if not bool(((scale > 0) & scale.isfinite()).all()):
         raise UserError(
             "target: constant, or too large to square, in the training rows. Check the target or give more rows."
@@ -86,7 +90,8 @@ def _scaled(inputs: Inputs, groups: int, training: Array, validation: Array) -> 
 
 def _preprocessing(inputs: Inputs, names: tuple[str, ...], mean: Tensor, scale: Tensor) -> dict[str, Any]:
     """Return what was fitted as plain values: a mean and a scale for each column, or each channel of images."""
-    means, scales = mean.flatten().tolist(), scale.flatten().tolist()
+    means = mean.flatten().tolist()
+    scales = scale.flatten().tolist()
     if len(inputs.shape) > 1:
         fitted = {"kind": "images", "version": 1, "shape": list(inputs.shape), "mean": means, "scale": scales}
         return {**fitted, "source": "arrays", "size": None, "divisor": 1}
@@ -94,8 +99,8 @@ def _preprocessing(inputs: Inputs, names: tuple[str, ...], mean: Tensor, scale: 
         {"name": name, "kind": "number", "fill": None, "indicator": False, "mean": [m], "scale": [s]}
         for name, m, s in zip(inputs.columns, means, scales, strict=True)
     ]
-    kept = set(inputs.columns)
-    dropped = [{"name": name, "reason": "constant"} for name in names if name not in kept]
+    used = set(inputs.columns)
+    dropped = [{"name": name, "reason": "constant"} for name in names if name not in used]
     head = {"kind": "table", "version": 1, "target": None, "reading": {}}
     return {**head, "columns": columns, "dropped": dropped}
 
@@ -114,7 +119,7 @@ def _statistics(training: Tensor) -> tuple[Tensor, Tensor]:
     centred = training - mean.to(training.dtype)
     scale = torch.linalg.vector_norm(centred, dim=(0, 2), keepdim=True, dtype=torch.float64)
     scale = scale / (training.shape[0] * training.shape[2]) ** 0.5
-    # What overflowed must not be divided away to 0: it becomes NaN and is found.
+    # A scale that overflowed would divide to 0: NaN instead is refused.
     return mean, scale.masked_fill(scale == 0, 1.0).masked_fill(scale.isinf(), torch.nan)
 
 
@@ -133,14 +138,14 @@ def _finish(part: Tensor, mean: Tensor, scale: Tensor, inputs: Inputs) -> Tensor
 def _drop_constant(inputs: Inputs, split: Split) -> tuple[Inputs, tuple[str, ...]]:
     training = inputs.values[split.seen]
     varies = training.min(axis=0) != training.max(axis=0)  # [F]
-    constant = [name for name, kept in zip(inputs.columns, varies, strict=True) if not kept]
+    constant = list(compress(inputs.columns, ~varies))
     if not constant:
         return inputs, ()
     if not varies.any():
         raise UserError("inputs: every column is constant in the training rows. Check the inputs.")
-    columns = tuple(name for name, kept in zip(inputs.columns, varies, strict=True) if kept)
-    many = f"Dropped {len(constant)} of {len(varies)} columns, constant in the training rows: {listed(constant)}."
-    return Inputs(inputs.values[:, varies], (len(columns),), columns), (many,)
+    columns = tuple(compress(inputs.columns, varies))
+    notice = f"Dropped {len(constant)} of {len(varies)} columns, constant in the training rows: {listed(constant)}."
+    return Inputs(inputs.values[:, varies], (len(columns),), columns), (notice,)
 
 
 def _constant_channels(inputs: Inputs, split: Split) -> tuple[str, ...]:
@@ -149,4 +154,6 @@ def _constant_channels(inputs: Inputs, split: Split) -> tuple[str, ...]:
     constant = np.flatnonzero(training.min(axis=(0, 2)) == training.max(axis=(0, 2)))
     if len(constant) == channels:
         raise UserError("inputs: every pixel of every training image has one value. Check the inputs.")
-    return (f"Constant channels, left as zeros: {', '.join(map(str, constant))}.",) if len(constant) else ()
+    if not len(constant):
+        return ()
+    return (f"Constant channels, left as zeros: {', '.join(map(str, constant))}.",)

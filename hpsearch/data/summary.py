@@ -18,16 +18,17 @@ from hpsearch.data.tasks import Task
 def digest_of(inputs: Any, labels: Array, split: Split) -> str:
     """Return the sha256 of the raw cells (types and shapes with them) and of the rows of each part, in hexadecimal."""
     digest = sha256()
-    if not isinstance(inputs, Inputs):
+    arrays = [labels, split.training, split.validation, split.test, *(rows for _, rows in split.folds)]
+    if isinstance(inputs, Inputs):
+        arrays.insert(0, inputs.values)
+    else:
         digest.update(inputs.digest())
-    values = [inputs.values] if isinstance(inputs, Inputs) else []
-    folds = [rows for _, rows in split.folds]
-    for array in (*values, labels, split.training, split.validation, split.test, *folds):
+    for array in arrays:
         digest.update(f"{array.dtype.str} {array.shape}\n".encode())
-        text = array.dtype.kind == "O"
-        digest.update(
-            dumps(array.tolist()).encode() if text else np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-        )
+        if array.dtype.kind == "O":  # text
+            digest.update(dumps(array.tolist()).encode())
+        else:
+            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
@@ -49,16 +50,23 @@ def describe(
 
 def question(task: Task, reason: str, metric: Metric, worst: float) -> dict[str, Any]:
     """Return what a summary says of the task and its metric."""
-    question = {"task": task.name, "task_reason": reason, "head": task.head_name, "loss": task.loss_name}
-    return {**question, "metric": metric.name, "direction": metric.direction, "worst": worst}
+    return {
+        "task": task.name,
+        "task_reason": reason,
+        "head": task.head_name,
+        "loss": task.loss_name,
+        "metric": metric.name,
+        "direction": metric.direction,
+        "worst": worst,
+    }
 
 
 def _sizes(scaled: Scaled, outputs: int, classes: tuple[str, ...], split: Split) -> dict[str, Any]:
     rows = {"training": len(split.training), "validation": len(split.validation), "test": len(split.test)}
-    rows |= {"folds": len(split.folds)} if split.folds else {}
-    inputs = scaled.training.shape[1]
+    if split.folds:
+        rows["folds"] = len(split.folds)
     return {
-        "inputs": inputs,
+        "inputs": scaled.training.shape[1],
         "shape": list(scaled.shape),
         "outputs": outputs,
         "classes": list(classes[:100]),
@@ -67,9 +75,13 @@ def _sizes(scaled: Scaled, outputs: int, classes: tuple[str, ...], split: Split)
 
 
 def _reading(raw: Raw, scaled: Scaled) -> dict[str, Any]:
-    """Return how a file was read and what became of its columns, where there is something to say."""
-    reading = {"reading": list(raw.reading)} if raw.reading else {}
-    return {**reading, **({"columns": [dict(column) for column in scaled.columns]} if scaled.columns else {})}
+    """Return how a file was read and what its columns became, for files and tables."""
+    summary: dict[str, Any] = {}
+    if raw.reading:
+        summary["reading"] = list(raw.reading)
+    if scaled.columns:
+        summary["columns"] = [dict(column) for column in scaled.columns]
+    return summary
 
 
 def _folds_notice(asked: Folds, split: Split) -> list[str]:

@@ -1,7 +1,7 @@
 """Targets: labels of any kind become class numbers from 0 or floating-point columns, or one line says why not.
 
-Class numbers follow the natural order of the labels (2 before 10), and the labels are kept as text, so that nothing downstream
-ever meets a negative, missing or odd label. (torch takes a label -100 as "ignore", and CUDA asserts on one that is too large.)
+Class numbers follow the natural order of the labels (2 before 10), and the labels are stored as text: training never meets a negative,
+missing or odd label. (torch ignores rows of label -100, and CUDA asserts on a label that is too large.)
 """
 
 import re
@@ -88,7 +88,8 @@ def read_targets(targets: Any) -> Array:
         UserError: empty, missing or infinite values, another number of dimensions, one-hot rows.
     """
     array = to_array(targets, "target")
-    array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
     if array.ndim not in (1, 2) or 0 in array.shape:
         raise UserError(
             f"target: shape {array.shape}, [rows] or [rows, columns] expected, neither empty. Give one target a row."
@@ -103,7 +104,7 @@ def read_targets(targets: Any) -> Array:
 
 
 def encode_classes(targets: Array, names: Sequence[str] = ()) -> Targets:
-    """Give the classes numbers from 0 in natural order; `names` are those of labels that count from 0 already.
+    """Give the classes numbers from 0 in natural order; labels that have `names` are such numbers already.
 
     Raises:
         UserError: fewer than 2 classes, or a label that has no name.
@@ -119,11 +120,11 @@ def encode_classes(targets: Array, names: Sequence[str] = ()) -> Targets:
             f"target: {len(texts):,} different values in {len(targets):,} rows ({listed(texts, 2)}) are too many to be classes. "
             "Give another target; if they are numbers, write them without letters or units."
         )
-    order = (
-        sorted(range(len(texts)), key=lambda i: _natural(texts[i])) if targets.dtype.kind == "O" else range(len(texts))
-    )
+    order = list(range(len(texts)))
+    if targets.dtype.kind == "O":
+        order.sort(key=lambda index: _natural(texts[index]))
     rank = np.empty(len(texts), dtype=np.int64)
-    rank[list(order)] = np.arange(len(texts))
+    rank[order] = np.arange(len(texts))
     return Targets(rank[codes.reshape(-1)], tuple(texts[i] for i in order))
 
 
@@ -196,9 +197,9 @@ def label_text(value: Any) -> str:
 
 def _natural(text: str) -> tuple[Any, ...]:
     """Return a key that sorts 'item2' before 'item10'; digits are compared as text, since a label may have thousands of them."""
-    parts = re.split(r"(\d+)", text)
-    digits = [part.lstrip("0") for part in parts[1::2]]
-    return (
-        *(x for pair in zip(parts[::2], [(len(d), d) for d in digits] + [(0, "")], strict=True) for x in pair),
-        text,
-    )
+    parts = re.split(r"(\d+)", text)  # words at even, digits at odd places
+    key: list[Any] = list(parts)
+    for place in range(1, len(parts), 2):
+        digits = parts[place].lstrip("0")
+        key[place] = (len(digits), digits)
+    return (*key, (0, ""), text)

@@ -1,4 +1,4 @@
-"""New rows for a model: read by the doors of the data room, as the rows were that it was trained on, a part of them at a time.
+"""New rows for a model: read by the loaders, as the rows were that it was trained on, a part of them at a time.
 
 A table's file is text in memory once; its numbers, inputs and predictions are never there but for `CHUNK` numbers of them, so that a
 million rows take no more memory than a few thousand.
@@ -126,7 +126,7 @@ def _part(given: Table | Array, start: int, stop: int) -> Table | Array:
         cells[start:stop] if isinstance(cells, np.ndarray) else cells.slice(start, stop - start)
         for cells in given.columns
     )
-    return replace(given, columns=tuple(columns), places=given.places[start:stop])
+    return replace(given, columns=tuple(columns), row_numbers=given.row_numbers[start:stop])
 
 
 def _array_targets(path: Path) -> Any:

@@ -1,6 +1,6 @@
-"""The room of tables: from a file or a pandas frame to columns of numbers, by rules that are stated.
+"""The columns of a table: from cells to columns of numbers, by rules that are stated.
 
-`reading` opens a file (`opening` its bytes, `dialect` its separator, header and decimal mark, `structure` its rows) and `frames` takes
-pandas and Parquet; both give one frozen `Table`. `kinds` says what each column is, `columns` reads cells into a matrix of numbers, and
-`preprocessing` turns those into a network's inputs. Text stays text until a column's kind is known, so nothing is guessed cell by cell.
+A loader gives one frozen `Table`, whose text stays text until a column's type is known: nothing is guessed cell by cell. `roles` takes the
+target aside, `column_types` and `column_selection` say what each column is, `reading` reads its cells as numbers by the rules of `parsing`
+and `dates`, `preprocessing` fits what fills and scales them, and `fitting` does all of this for the parts of a data set.
 """

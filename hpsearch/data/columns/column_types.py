@@ -113,9 +113,10 @@ def _plan_date(sample: ColumnSample) -> Entry | None:
     found = dates.find_format(sample.text)
     if found is None:
         return None
-    form, other = found
-    entry = _date_entry(sample, form, dates.read_days(sample.text, form)[0])
-    return {**entry, "note": f"read as {form}, {other} would fit too"} if other else entry
+    entry = _date_entry(sample, found.form, dates.read_days(sample.text, found.form)[0])
+    if found.other:
+        entry["note"] = f"read as {found.form}, {found.other} would fit too"
+    return entry
 
 
 def _date_entry(sample: ColumnSample, form: str, days: Array) -> Entry:

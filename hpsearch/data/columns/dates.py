@@ -1,7 +1,9 @@
 """Dates: one format for a column, found from its cells; a date is the days since 1970-01-01, its parts are functions of those alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import product
 from math import tau
 
 import numpy as np
@@ -31,27 +33,41 @@ EXAMPLE = datetime(2024, 12, 31, 18, 30)
 MICROSECONDS = 86_400_000_000  # in a day
 
 
-def find_format(cells: pa.Array) -> tuple[str, str | None] | None:
-    """Return the format of text cells, and the other one that would read them all as well; None where they are no dates."""
+@dataclass(frozen=True, slots=True)
+class DateFormat:
+    """The `form` that reads all cells of a column, and the `other` one that would read them as well, if there is one."""
+
+    form: str
+    other: str | None = None
+
+
+def find_format(cells: pa.Array) -> DateFormat | None:
+    """Return the format of text cells; None where they are no dates."""
     distinct = cells.filter(pa.array(~parsing.missing(cells))).unique()
     if not len(distinct):
         return None
-    first = distinct[0].as_py()
     for pattern, formats in FORMATS.items():
         if parsing.matches(distinct.slice(0, 1), pattern)[0]:
-            times = ("",) if formats == (ISO,) else TIMES
-            ends = [time for time in times if formats == (ISO,) or first.count(":") == time.count(":")]
-            fitting = [f + end for f in formats for end in ends if not _unread(distinct, f + end).any()]
-            return (fitting[0], fitting[1] if len(fitting) > 1 else None) if fitting else None
+            fitting = [form for form in _with_times(formats, distinct[0].as_py()) if not _unread(distinct, form).any()]
+            return DateFormat(*fitting[:2]) if fitting else None
     return None
+
+
+def _with_times(formats: Sequence[str], cell: str) -> list[str]:
+    """Return formats with the time of day that a cell has, by its number of colons."""
+    if formats == (ISO,):
+        return [ISO]
+    times = [time for time in TIMES if time.count(":") == cell.count(":")]
+    return [form + time for form, time in product(formats, times)]
 
 
 def expected(form: str) -> str:
     """Return what a cell of a format should be, by an example."""
-    return f"a date like {'2024-12-31' if form == ISO else f'{EXAMPLE:{form}}'}"
+    example = f"{EXAMPLE:%Y-%m-%d}" if form == ISO else f"{EXAMPLE:{form}}"
+    return f"a date like {example}"
 
 
-def ways(cells: pa.Array) -> dict[str, Array]:
+def rows_by_pattern(cells: pa.Array) -> dict[str, Array]:
     """Return in which rows [N] text cells look like dates, for each pattern of `FORMATS` that one has and that is no number's."""
     found = {pattern: parsing.matches(cells, pattern) for pattern in FORMATS if pattern != DIGITS}
     return {pattern: rows for pattern, rows in found.items() if rows.any()}
@@ -75,7 +91,7 @@ def days_of(times: Array) -> Array:
 def parts(timed: bool) -> list[str]:
     """Return the names of what a date becomes; those of the hour where the dates have one."""
     periods = [name for name in PERIODS if timed or name != "day"]
-    return ["days", *(f"{name}_{wave}" for name in periods for wave in ("sin", "cos"))]
+    return ["days", *(f"{name}_{wave}" for name, wave in product(periods, ("sin", "cos")))]
 
 
 def part(days: Array, name: str) -> Array:

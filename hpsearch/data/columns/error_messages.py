@@ -1,7 +1,7 @@
 """The line that says which cell of a column is not what is expected, and what may be done about it.
 
-What can be done depends on the door through which the table came: how a file is read can be set, a frame's cells are pandas' to change,
-and new rows for a network are read as its own were.
+What can be done depends on the table's origin: how a file is read can be set, a frame's cells can be changed with pandas, and new rows
+for a network are read as its training rows were.
 """
 
 import re
@@ -36,37 +36,41 @@ HINTS = {
 def misread(table: Table, name: str, expected: str, rows: Array, hint: str = "") -> UserError:
     """Return the error about the cells of a column in some rows (counted from 0), the first of which is shown."""
     cells = parsing.as_text(table.column(name))
-    cell, count = str(cells[int(rows[0])].as_py()), len(rows)
+    cell = str(cells[int(rows[0])].as_py())
+    count = len(rows)
     more = f" (and {count - 1:,} more cell{'s' * (count != 2)})" if count > 1 else ""
-    hint = hint or _known(table, cell) or _otherwise(table, name, expected, cells.take(pa.array(rows)))
+    hint = hint or _advice_by_form(table, cell) or _general_advice(table, name, expected, cells.take(pa.array(rows)))
     return UserError(
         f"column {shown(name)}: {table.where(int(rows[0]))} holds {shown(cell)}, {expected} expected{more}. {hint}."
     )
 
 
 def as_missing(table: Table, name: str, found: Sequence[str], expected: str = "a number") -> str:
-    """Return what makes texts missing cells, for whoever gave the table."""
-    if table.door == "file":
+    """Return what to write so that texts are read as missing cells."""
+    if table.origin == "file":
         each = " ".join(f"--missing-value {shown(text)}" for text in found)
         return f"missing_values = [{listed(found, FEW_TEXTS)}] reads them so ({each})"
     return f"pandas.{_converter(expected)}(frame[{shown(name)}], errors='coerce') makes them so"
 
 
-def _known(table: Table, cell: str) -> str:
+def _advice_by_form(table: Table, cell: str) -> str:
     """Return what to do about a cell whose form says what it is, or nothing."""
-    place = 0 if table.door == "file" else 1
+    place = 0 if table.origin == "file" else 1
     return next((hints[place] for pattern, hints in HINTS.items() if re.match(pattern, cell)), "")
 
 
-def _otherwise(table: Table, name: str, expected: str, cells: Any) -> str:
-    if table.door == "new":
+def _general_advice(table: Table, name: str, expected: str, cells: Any) -> str:
+    if table.origin == "new":
         return "Mend it, or leave the cell empty"
     found = cells.unique().to_pylist()
-    missing = f"Mend it; if it means a missing cell, {as_missing(table, name, found, expected)}"
+    advice = f"Mend it; if it means a missing cell, {as_missing(table, name, found, expected)}"
     if len(found) > FEW_TEXTS:
-        missing = "Mend those cells" + f": pandas.{_converter(expected)} finds them" * (table.door == "frame")
-    kind = "; or give the column another kind (columns)" if table.door == "file" else ""
-    return missing + kind
+        advice = "Mend those cells"
+        if table.origin == "frame":
+            advice += f": pandas.{_converter(expected)} finds them"
+    if table.origin == "file":
+        advice += "; or give the column another kind (columns)"
+    return advice
 
 
 def _converter(expected: str) -> str:
@@ -78,11 +82,13 @@ def among_numbers(table: Table, name: str, cells: Any, share: float) -> str:
     if found := parsing.unit(cells):
         return f"its cells are numbers with {shown(found)}: write the numbers alone, and the column is a number"
     values, other = parsing.numbers(cells, table.decimal)
-    known, strays = int((~np.isnan(values)).sum()), cells.filter(pa.array(other)).unique().to_pylist()
-    few = 0 < len(strays) <= FEW_TEXTS and known >= share * (known + int(other.sum()))
+    known = int((~np.isnan(values)).sum())
+    present = known + int(other.sum())
+    strays = cells.filter(pa.array(other)).unique().to_pylist()
+    few = 0 < len(strays) <= FEW_TEXTS and known >= share * present
     if not few or parsing.matches(cells, parsing.LEADING_ZEROS).any():
         return ""
-    part = known / (known + int(other.sum()))
+    part = known / present
     return (
         f"{part:.0%} of its cells are numbers, the others {listed(strays)}: if these mean a missing cell, "
         f"{as_missing(table, name, strays)}, and the column is a number"
@@ -91,16 +97,21 @@ def among_numbers(table: Table, name: str, cells: Any, share: float) -> str:
 
 def among_dates(table: Table, name: str, cells: Any, share: float) -> str:
     """Return the sentence on a column of texts that are mostly dates, written in several ways or beside a few other texts; else nothing."""
-    ways = dates.ways(cells)
-    dated = np.logical_or.reduce([*ways.values()]) if ways else np.zeros(len(cells), dtype=bool)  # [N]
+    by_pattern = dates.rows_by_pattern(cells)
+    if not by_pattern:
+        return ""
+    dated = np.logical_or.reduce([*by_pattern.values()])  # [N]
     other = ~dated & ~parsing.missing(cells)
     strays = cells.filter(pa.array(other)).unique().to_pylist()
-    if dated.sum() < share * (dated.sum() + other.sum()) or not dated.any() or len(strays) > FEW_TEXTS:
-        return ""
     part = dated.sum() / (dated.sum() + other.sum())
-    if len(ways) > 1:
-        firsts = listed([cells[int(rows.argmax())].as_py() for rows in ways.values()])
-        return f"{part:.0%} of its cells are dates, written in {len(ways)} ways ({firsts}): write them in one, and the column is a date"
+    if part < share or len(strays) > FEW_TEXTS:
+        return ""
+    if len(by_pattern) > 1:
+        firsts = listed([cells[int(rows.argmax())].as_py() for rows in by_pattern.values()])
+        return (
+            f"{part:.0%} of its cells are dates, written in {len(by_pattern)} ways ({firsts}): "
+            "write them in one, and the column is a date"
+        )
     if not strays:
         return "its cells look like dates, but some are none: mend these, and the column is a date"
     return (

@@ -1,18 +1,15 @@
-"""pandas frames and Parquet files as a `Table`: types are kept, through one conversion by Arrow."""
+"""pandas frames, arrays and Arrow columns as a `Table`: types are kept, through one conversion by Arrow."""
 
-from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hpsearch.data.cells import Array, to_array, to_numbers
+from hpsearch.data.cells import Array, refuse_repeated, to_array, to_numbers
 from hpsearch.data.columns.table import Cells, Table
-from hpsearch.data.loaders.csv_bytes import MEMORY_A_BYTE, memory
-from hpsearch.errors import UserError, listed, shown
+from hpsearch.errors import UserError, shown
 
 
 def table_of(frame: Any, source: str = "pandas frame") -> Table:
@@ -24,7 +21,7 @@ def table_of(frame: Any, source: str = "pandas frame") -> Table:
     names = [str(name) for name in frame.columns]
     check_names(names)
     columns = [_arrow(frame.iloc[:, place], name) for place, name in enumerate(names)]
-    return _table(names, columns, source, range(len(frame)), ())
+    return table_of_arrow(names, columns, source, range(len(frame)))
 
 
 def is_number_column(series: Any) -> bool:
@@ -38,7 +35,7 @@ def is_number_column(series: Any) -> bool:
 
 
 def table_of_array(inputs: Any) -> Table:
-    """Return numbers [N, F] as a table whose columns are called by their places and stay numbers.
+    """Return numbers [N, F] as a table whose columns are called by their numbers and stay numbers.
 
     Raises:
         UserError: images, or cells that are no numbers.
@@ -54,52 +51,28 @@ def table_of_array(inputs: Any) -> Table:
     return Table(names, columns, "arrays", range(len(values)), kinds=dict.fromkeys(names, "number"))
 
 
-def read_parquet(file: Path) -> Table:
-    """Return a Parquet file as a table; rows count from 1.
-
-    Raises:
-        UserError: it is damaged, too large, or has columns that are neither numbers, text, truth values nor dates.
-    """
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(file, page_checksum_verification=True) as opened:
-            parts = opened.metadata
-            size = sum(parts.row_group(group).total_byte_size for group in range(parts.num_row_groups))
-            size = max(size, parts.num_rows * parts.num_columns)  # a value that repeats takes no byte in the file
-            if size * MEMORY_A_BYTE > memory() * 2:
-                raise UserError(
-                    f"{size / 1e9:,.1f} GB are more than fits in this machine's memory. Take a sample of its rows."
-                )
-            table = opened.read()
-        table.validate(full=True)  # texts may be no UTF-8, offsets may lead nowhere
-    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"no readable Parquet file ({shown(str(error), 120)}). Fetch or write it again.") from None
-    table = table.select([name for name in table.column_names if not name.startswith("__index_level_")])
-    check_names(table.column_names)
-    return _table(table.column_names, table.columns, file.name, range(1, table.num_rows + 1), ("Parquet",))
-
-
 def check_names(names: Sequence[str]) -> None:
     """Refuse names that are empty, or that more than one column has.
 
     Raises:
         UserError: there are some.
     """
-    twice = [name for name, count in Counter(names).items() if count > 1]
     if "" in names:
         raise UserError(f"column {names.index('') + 1:,} has no name. Give it one, or say that there is no header.")
-    if twice:
-        raise UserError(f"{listed(twice)} names more than one column. Rename or drop the others.")
+    refuse_repeated(names)
 
 
-def _table(names: Sequence[str], columns: Sequence[Any], source: str, places: range, said: tuple[str, ...]) -> Table:
-    kinds = {n: "category" for n, c in zip(names, columns, strict=True) if pa.types.is_dictionary(c.type)}
-    cells = tuple(_cells(column, name) for name, column in zip(names, columns, strict=True))
-    reading = {"separator": None, "header": True, "encoding": None, "decimal": "."}
-    return Table(tuple(names), cells, source, places, reading=reading, sentences=said, kinds=kinds)
+def table_of_arrow(names: Sequence[str], columns: Sequence[Any], source: str, rows: range) -> Table:
+    """Return Arrow columns as a table, whose rows have these numbers."""
+    by_name = list(zip(names, columns, strict=True))
+    return Table(
+        tuple(names),
+        tuple(_cells(column, name) for name, column in by_name),
+        source,
+        rows,
+        reading={"separator": None, "header": True, "encoding": None, "decimal": "."},
+        kinds={name: "category" for name, column in by_name if pa.types.is_dictionary(column.type)},
+    )
 
 
 def _arrow(series: Any, name: str) -> Any:
@@ -114,8 +87,10 @@ def _arrow(series: Any, name: str) -> Any:
 
 def _cells(column: Any, name: str) -> Cells:
     """Return an Arrow column in one of the two forms that a table has."""
-    column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    column = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
     kind = column.type
     if pa.types.is_null(kind):
         return np.full(len(column), np.nan)

@@ -1,4 +1,4 @@
-"""Cells of text as numbers, dates and truth values: strict, vectorised, and by rules that hold for a column as a whole.
+"""Parse cells of text as numbers and truth values: strictly, vectorised, and by rules that hold for all cells of a column.
 
 An empty cell is missing. In a column whose other cells are all numbers or all dates, so are the `MISSING` texts; in a column of text "NA"
 is a text like any other. A number has no leading zeros (007 is a name), no thousands separators, and one decimal mark for a file.
@@ -46,15 +46,17 @@ def numbers(cells: Any, decimal: str) -> tuple[Array, Array]:
 
     A number too large for float64 is infinite; "inf" is no number.
     """
-    quick = _cast(cells) if decimal == "." else None
-    if quick is not None:
-        return quick, np.zeros(len(cells), dtype=bool)
-    ordinary = pc.replace_substring(cells, decimal, ".") if decimal != "." else cells
-    valid = _mask(pc.match_substring_regex(ordinary, NUMBER))
-    if decimal != ".":
-        valid &= ~_mask(pc.match_substring(cells, "."))
+    if decimal == ".":
+        cast = _cast(cells)
+        if cast is not None:
+            return cast, np.zeros(len(cells), dtype=bool)
+        with_point = cells
+        valid = matches(cells, NUMBER)
+    else:
+        with_point = pc.replace_substring(cells, decimal, ".")
+        valid = matches(with_point, NUMBER) & ~_mask(pc.match_substring(cells, "."))
     values = np.full(len(cells), np.nan)
-    values[valid] = _parsed(ordinary.filter(pa.array(valid)))
+    values[valid] = _parsed(with_point.filter(pa.array(valid)))
     return values, ~valid & ~missing(cells)
 
 
@@ -80,8 +82,10 @@ def matches(cells: Any, pattern: str) -> Array:
 def truth_pair(distinct: Sequence[str]) -> tuple[str, str] | None:
     """Return the pair (false, true) that the distinct texts are, as they are written, or None."""
     lower = {text.lower(): text for text in distinct}
-    pair = next((pair for pair in TRUTH if set(pair) == set(lower)), None)
-    return (lower[pair[0]], lower[pair[1]]) if pair and len(distinct) == 2 else None
+    for no, yes in TRUTH:
+        if len(distinct) == 2 and lower.keys() == {no, yes}:
+            return lower[no], lower[yes]
+    return None
 
 
 def positions(cells: Any, known: Sequence[str]) -> Array:
@@ -93,7 +97,7 @@ def positions(cells: Any, known: Sequence[str]) -> Array:
 
 
 def _cast(cells: Any) -> Array | None:
-    """Return cells as numbers where all of them are plain ones: the fast way for most columns."""
+    """Return cells as numbers where all of them are plain ones: fast, and enough for most columns."""
     try:
         cast = pc.cast(cells, pa.float64())
     except pa.ArrowInvalid:

@@ -1,7 +1,7 @@
-"""READ: the cells of a table as a matrix of numbers, by the preprocessing that a network carries.
+"""Read the cells of a table as a matrix of numbers, by the preprocessing of a network.
 
 A number is itself, a truth value 0 or 1, a date the days since 1970-01-01, a category its place among the known ones (their number for
-another text), a missing cell NaN. Which rows train plays no part here; `preprocessing` makes inputs of these numbers.
+another text), a missing cell NaN. `preprocessing` makes inputs of these numbers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,8 +28,8 @@ def read_columns(preprocessing: Mapping[str, Any], source: Any) -> Array:
     Raises:
         UserError: a column is missing; a cell is no number, no date, infinite, or missing where nothing takes its place.
     """
-    table = source if isinstance(source, Table) else _table(preprocessing, source)
-    missing_values = tuple((preprocessing.get("reading") or {}).get("missing_values") or ())
+    table = source if isinstance(source, Table) else _table_of(preprocessing, source)
+    missing_values = missing_values_of(preprocessing)
     entries = preprocessing["columns"]
     _check_names(table, entries)
     numbers = np.empty((len(table), len(entries)))
@@ -38,26 +38,34 @@ def read_columns(preprocessing: Mapping[str, Any], source: Any) -> Array:
     return numbers
 
 
+def missing_values_of(preprocessing: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the user's own texts for a missing cell."""
+    reading = preprocessing.get("reading") or {}
+    return tuple(reading.get("missing_values") or ())
+
+
 def _check_names(table: Table, entries: Sequence[Entry]) -> None:
     """Refuse rows without a column, and name the one that may be meant: none that is another column already."""
     known = {entry["name"] for entry in entries}
-    gone = [name for name in known if name not in table.names]
-    if gone and table.reading.get("header") is not False:
-        first = next(entry["name"] for entry in entries if entry["name"] in gone)
+    absent = [entry["name"] for entry in entries if entry["name"] not in table.names]
+    if absent and table.reading.get("header") is not False:
         others = [name for name in table.names if name not in known]
-        more = f" (and {len(gone) - 1:,} more)" if len(gone) > 1 else ""
-        what = f"{near} Columns" if (near := nearest(first, others)) else "Columns"
-        raise UserError(f"no column {shown(first)}{more}. {what}: {ends(table.names)}.")
+        more = f" (and {len(absent) - 1:,} more)" if len(absent) > 1 else ""
+        hint = f"{nearest(absent[0], others)} Columns: {ends(table.names)}.".lstrip()
+        raise UserError(f"no column {shown(absent[0])}{more}. {hint}")
 
 
 def read_column(entry: Entry, table: Table, missing_values: Sequence[str] = ()) -> Array:
     """Return one column's numbers [N]; see `read_columns`."""
-    kind, name = COLUMN_TYPES[entry["kind"]], entry["name"]
+    name = entry["name"]
+    column_type = COLUMN_TYPES[entry["kind"]]
     cells: Cells = table.column(name)
-    given = cells if isinstance(cells, np.ndarray) else parsing.plain(cells, missing_values)
-    values, other = kind.read(entry, given, table.decimal)
+    if not isinstance(cells, np.ndarray):
+        cells = parsing.plain(cells, missing_values)
+    values, other = column_type.read(entry, cells, table.decimal)
     if other.any():
-        expected = dates.expected(entry["format"]) if entry["kind"] == "date" else kind.expected
+        is_date = entry["kind"] == "date"
+        expected = dates.expected(entry["format"]) if is_date else column_type.expected
         raise misread(table, name, expected, np.flatnonzero(other))
     infinite = np.isinf(values)
     if infinite.any():
@@ -82,13 +90,14 @@ def missing_cells(table: Table, name: str, values: Array) -> UserError:
 
 def unused(preprocessing: Mapping[str, Any], source: Any) -> str | None:
     """Return the notice about columns of new rows that the network does not know, or None."""
-    names = source.names if isinstance(source, Table) else [str(name) for name in getattr(source, "columns", ())]
+    names = source.names if isinstance(source, Table) else map(str, getattr(source, "columns", ()))
     known = {entry["name"] for entry in (*preprocessing["columns"], *preprocessing.get("dropped", ()))}
-    extra = [name for name in names if name not in known and name != preprocessing.get("target")]
+    known.add(preprocessing.get("target"))
+    extra = [name for name in names if name not in known]
     return f"Columns that are not used: {listed(extra)}." if extra else None
 
 
-def _table(preprocessing: Mapping[str, Any], source: Any) -> Table:
+def _table_of(preprocessing: Mapping[str, Any], source: Any) -> Table:
     if hasattr(source, "columns") and hasattr(source, "iloc"):
         return table_of(source)
     values = np.asarray(source)
@@ -101,5 +110,5 @@ def _table(preprocessing: Mapping[str, Any], source: Any) -> Table:
         raise UserError(
             f"{values.shape[1]:,} columns without names, {meant('', [entry['name'] for entry in entries])} Give a frame with these."
         )
-    names = tuple(str(place) for place in range(values.shape[1]))
-    return Table(names, tuple(values[:, place] for place in range(values.shape[1])), "arrays", range(len(values)))
+    names = tuple(map(str, range(values.shape[1])))
+    return Table(names, tuple(values.T), "arrays", range(len(values)))

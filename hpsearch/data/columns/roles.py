@@ -1,4 +1,4 @@
-"""From a table and what is asked of it to a `Raw`: the target apart, groups and times as numbers, the other columns as inputs."""
+"""The role of each column of a table: the target, the group or time that divides the rows, all others inputs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -64,11 +64,10 @@ def read_target(table: Table, name: str | None, missing_values: tuple[str, ...])
         UserError: no such column, dates, missing or infinite cells, a few texts among numbers.
     """
     if name is None:
-        places = " The first line holds values, so that columns are called by their places." * (
-            table.reading.get("header") is False
-        )
+        numbered = table.reading.get("header") is False
+        why = " The first line holds values, so columns are called by their numbers." * numbered
         raise UserError(
-            f"no target: which column is predicted? Name it (--target COLUMN).{places} {meant('', table.names)}"
+            f"no target: which column is predicted? Name it (--target COLUMN).{why} {meant('', table.names)}"
         )
     cells = table.column(name, "target")
     if isinstance(cells, np.ndarray):
@@ -110,26 +109,29 @@ def _times(table: Table, name: str, missing_values: tuple[str, ...]) -> Array:
     """Return the time of each row [N] as a number: itself, or the days of a date."""
     cells: Cells = table.column(name, "time column")
     if isinstance(cells, np.ndarray):
-        values, other = dates.days_of(cells) if cells.dtype.kind == "M" else cells.astype(np.float64), None
+        values = dates.days_of(cells) if cells.dtype.kind == "M" else cells.astype(np.float64)
     else:
-        text = parsing.plain(cells, missing_values)
-        values, other = parsing.numbers(text, table.decimal)
-        found = dates.find_format(text) if other.any() else None
-        if found is not None and found[1]:
-            raise UserError(f"time {shown(name)}: {found[0]} and {found[1]} both fit. Write its dates as 2024-12-31.")
-        if found is not None:
-            values, other = dates.read_days(text, found[0])
-    if other is not None and other.any():
-        raise misread(
-            table,
-            name,
-            "a date or number (time)",
-            np.flatnonzero(other),
-            "A time is needed in every row: mend or drop those",
-        )
+        values = _times_of_texts(table, name, parsing.plain(cells, missing_values))
     if np.isnan(values).any():
         raise missing_cells(table, name, values)
     _refuse_infinite(table, name, values)
+    return values
+
+
+def _times_of_texts(table: Table, name: str, text: Any) -> Array:
+    values, other = parsing.numbers(text, table.decimal)
+    if not other.any():
+        return values
+    found = dates.find_format(text)
+    if found is not None:
+        if found.other:
+            raise UserError(
+                f"time {shown(name)}: {found.form} and {found.other} both fit. Write its dates as 2024-12-31."
+            )
+        values, other = dates.read_days(text, found.form)
+    if other.any():
+        advice = "A time is needed in every row: mend or drop those"
+        raise misread(table, name, "a date or number (time)", np.flatnonzero(other), advice)
     return values
 
 

@@ -19,25 +19,33 @@ Cells = Any
 class Table:
     """Columns by name, in the source's order.
 
-    `places` says where each row stands in the source: the number of its line in a text file, of its row in another; `place` is what
-    such a number is called. `reading` is how a file was read (`separator`, `header`, `encoding`, `decimal`), `sentences` the same in words
-    with the reasons; `kinds` are kinds that the source itself states (a pandas category), which no rule overrules. `door` says what can be
-    done about a cell: "file" (it can be read otherwise), "frame" (pandas can change it), "new" (rows for a network that reads as it does).
+    Attributes:
+        names: of the columns.
+        columns: their cells.
+        source: what people read of where the table comes from.
+        row_numbers: where each row stands in the source: the number of its line in a text file, of its row in another.
+        row_name: what such a number is called: "line" or "row".
+        reading: how a file was read: `separator`, `header`, `encoding`, `decimal`.
+        sentences: the same in words, with the reasons.
+        notices: sentences for the reader of a report.
+        kinds: types of columns that the source itself states (a pandas category), which no rule overrules.
+        origin: what can be done about a cell: "file" (it can be read otherwise), "frame" (pandas can change it), "new" (rows for a network,
+            which reads them as its own).
     """
 
     names: tuple[str, ...]
     columns: tuple[Cells, ...]
     source: str
-    places: Sequence[int]
-    place: str = "row"
+    row_numbers: Sequence[int]
+    row_name: str = "row"
     reading: Mapping[str, Any] = field(default_factory=dict)
     sentences: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     kinds: Mapping[str, str] = field(default_factory=dict)
-    door: str = "frame"
+    origin: str = "frame"
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.row_numbers)
 
     @property
     def decimal(self) -> str:
@@ -51,20 +59,22 @@ class Table:
             UserError: there is none.
         """
         if name not in self.names:
-            places = self.reading.get("header") is False
-            why = " The first line holds values, so that columns are called by their places (header = true: it holds names)."
-            raise UserError(f"no {what} {shown(name)}.{why * places} {meant(name, self.names)}")
+            numbered = self.reading.get("header") is False
+            why = (
+                " The first line holds values, so columns are called by their numbers (header = true: it holds names)."
+            )
+            raise UserError(f"no {what} {shown(name)}.{why * numbered} {meant(name, self.names)}")
         return self.columns[self.names.index(name)]
 
     def where(self, row: int) -> str:
         """Return how errors call a row, counted from 0 here."""
-        return f"{self.place} {self.places[row]:,}"
+        return f"{self.row_name} {self.row_numbers[row]:,}"
 
     def without(self, names: Iterable[str]) -> "Table":
         """Return the table without some of its columns."""
-        gone = set(names)
-        kept = [(n, c) for n, c in zip(self.names, self.columns, strict=True) if n not in gone]
-        return replace(self, names=tuple(n for n, _ in kept), columns=tuple(c for _, c in kept))
+        removed = set(names)
+        columns = {n: cells for n, cells in zip(self.names, self.columns, strict=True) if n not in removed}
+        return replace(self, names=tuple(columns), columns=tuple(columns.values()))
 
     def digest(self) -> str:
         """Return the sha256 of names and cells, however they lie in memory, in hexadecimal."""
@@ -77,20 +87,22 @@ class Table:
 
 
 def meant(name: str, names: Sequence[str]) -> str:
-    """Return which of the names may have been meant, and the first and the last of them (a target is often the last), escaped."""
-    return " ".join(filter(None, (nearest(name, names), f"Columns: {ends(names)}.")))
+    """Return which of the names may have been meant, and the first and the last of them (a target is often the last)."""
+    return f"{nearest(name, names)} Columns: {ends(names)}.".lstrip()
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
     """Return the question which of the names is meant, if one is near: equal but for capitals, alike, or one that begins alike."""
     known = [known for known in names[:1000] if len(known) <= 200]
     lower = name.lower()
-    near = (
-        [k for k in known if k.lower() == lower]
-        or get_close_matches(name[:200], known, n=1)
-        or [k for k in known if lower and (k.lower().startswith(lower) or lower.startswith(k.lower()))]
-    )
+    near = [candidate for candidate in known if candidate.lower() == lower]
+    near = near or get_close_matches(name[:200], known, n=1)
+    near = near or [candidate for candidate in known if lower and _begin_alike(candidate.lower(), lower)]
     return f"Did you mean {shown(near[0])}?" if near else ""
+
+
+def _begin_alike(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
 
 
 def ends(names: Sequence[str], most: int = 10) -> str:
@@ -127,4 +139,6 @@ def absent(cells: Array) -> Array:
     """Return which cells [N] of numbers or dates are missing."""
     if cells.dtype.kind == "M":
         return np.asarray(np.isnat(cells))
-    return np.asarray(np.isnan(cells)) if cells.dtype.kind == "f" else np.zeros(len(cells), dtype=bool)
+    if cells.dtype.kind == "f":
+        return np.asarray(np.isnan(cells))
+    return np.zeros(len(cells), dtype=bool)
