@@ -11,7 +11,7 @@ STRIDE = 1_000_000  # more trials than an arm has: engine's number = arm · STRI
 
 
 class RoundRobinSource:
-    """TrialQueue sources as one (a `TrialSource`): trial k of each, then trial k + 1 of each; runs end at `target` where there is one."""
+    """Several sources as one (a `TrialSource`): trial k of each, then trial k + 1 of each; runs end at `target` where there is one."""
 
     def __init__(
         self, sources: Sequence[TrialSource], course: Stops, target: float | None, told: Callable[[], None]

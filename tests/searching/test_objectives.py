@@ -1,4 +1,4 @@
-"""TrialQueue objectives: proposed, told, resumed and reported as one study, each figure against an independent calculation."""
+"""Several objectives: proposed, told, resumed and reported as one study, each figure against an independent calculation."""
 
 import re
 from dataclasses import replace

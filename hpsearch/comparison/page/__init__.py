@@ -95,12 +95,10 @@ def _claim(verdict: Verdict, record: ComparisonRecord, drawn: set[str], texts: T
         judgement=verdict.judgement,
         judgement_text=texts(f"judgement.{verdict.judgement}"),
         sentence=texts(key, **value_texts(verdict.values, record, texts)),
-        figures=[pieces.Link(_title(name, texts), f"#about-{name}") for name in verdict.figures if name in drawn],
+        figures=[
+            pieces.Link(texts(f"figure.{name}.title"), f"#about-{name}") for name in verdict.figures if name in drawn
+        ],
     )
-
-
-def _title(name: str, texts: Texts) -> str:
-    return texts(f"figure.{name}.title")
 
 
 def _warnings(record: ComparisonRecord, texts: Texts) -> pieces.Warnings | None:
@@ -123,7 +121,7 @@ def _figure(row: ComparisonFigure, record: ComparisonRecord, texts: Texts) -> pi
     drawn = row.draw(record, texts)
     return pieces.FigureSection(
         name=row.name,
-        title=_title(row.name, texts),
+        title=texts.get(f"figure.{row.name}.title", row.description),
         question=texts.get(f"figure.{row.name}.question", ""),
         reading=row.reading(record, texts).splitlines(),
         plot=None if drawn is None else figure_json(drawn),

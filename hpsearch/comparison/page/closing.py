@@ -6,9 +6,8 @@ from math import exp
 
 from hpsearch.comparison.analysis.times import optimizers, winner_of
 from hpsearch.comparison.analysis.tuning import UNFIT
-from hpsearch.comparison.figures.appearance import arm_name, optimizer_name
+from hpsearch.comparison.figures.appearance import arm_name, optimizer_name, significant
 from hpsearch.comparison.page.opening import budget
-from hpsearch.comparison.page.values import three_digits
 from hpsearch.reporting.formatting import number, visible
 from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.phrases import network
@@ -96,7 +95,7 @@ def _registered(record: ComparisonRecord, texts: Texts) -> str:
         numbers=number(registered["module_list"]["numbers"]),
         hidden=number(registered["plain_list"]["tensors"]),
         error=visible(registered.get("error", ""), 200),
-        moved=", ".join(three_digits(distance) for distance in registered["moved"]),
+        moved=", ".join(significant(distance) for distance in registered["moved"]),
     )
 
 
@@ -104,7 +103,7 @@ def _saturated(output: float = -6.0) -> dict[str, str]:
     """Return the gradients by an output that is far on the wrong side (target 1): of cross-entropy, p - 1, and of ½ (p - 1)²."""
     p = 1 / (1 + exp(-output))
     gradients = {"output": output, "entropy": p - 1, "squared": (p - 1) * p * (1 - p)}
-    return {name: three_digits(value) for name, value in gradients.items()}
+    return {name: significant(value) for name, value in gradients.items()}
 
 
 def protocol(record: ComparisonRecord, texts: Texts) -> Section:

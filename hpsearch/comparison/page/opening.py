@@ -5,8 +5,7 @@ from math import isfinite
 
 from hpsearch.comparison.analysis.quality import quality
 from hpsearch.comparison.analysis.times import ArmTimes, optimizers, times
-from hpsearch.comparison.figures.appearance import arm_name, optimizer_name, target_text
-from hpsearch.comparison.page.values import three_digits
+from hpsearch.comparison.figures.appearance import arm_name, optimizer_name, significant, target_text
 from hpsearch.reporting.formatting import MetricFormat, duration, number, visible
 from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.pieces import PageTable, Paragraph, Section
@@ -73,7 +72,7 @@ def glance(record: ComparisonRecord, texts: Texts) -> Section | None:
 def _row(arm: ArmTimes, score: Estimate | None, record: ComparisonRecord, texts: Texts) -> list[str]:
     return [
         arm_name(arm.optimizer, arm.batch_size, record.rows, texts),
-        three_digits(arm.learning_rate) if arm.learning_rate else "–",
+        significant(arm.learning_rate) if arm.learning_rate else "–",
         *(_cost(arm, unit, texts) for unit in UNITS),
         f"{arm.reached}/{arm.runs}",
         _score(score, MetricFormat.of(record), texts),
@@ -88,7 +87,7 @@ def _cost(arm: ArmTimes, unit: str, texts: Texts) -> str:
     def write(value: float) -> str:
         if not isfinite(value):
             return texts("page.never")
-        return duration(value) if unit == "seconds" else three_digits(value)
+        return duration(value) if unit == "seconds" else significant(value)
 
     median = arm.costs[unit].median
     return texts("page.interval", value=write(median.value), low=write(median.low), high=write(median.high))

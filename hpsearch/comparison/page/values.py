@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from hpsearch.comparison.analysis.measured import Spread
 from hpsearch.comparison.analysis.verdicts import Value
-from hpsearch.comparison.figures.appearance import gap_texts
+from hpsearch.comparison.figures.appearance import gap_texts, significant
 from hpsearch.reporting.formatting import number
 from hpsearch.reporting.locales import Texts
 from hpsearch.statistics import Estimate
@@ -45,7 +45,7 @@ def _text(name: str, value: Value, record: ComparisonRecord, texts: Texts) -> st
         return number(None)
     if isinstance(value, Estimate) and name in GAPS:
         return texts("page.interval", **gap_texts(record, value, texts))
-    write = percent if name in SHARES else three_digits
+    write = percent if name in SHARES else significant
     if not isinstance(value, Estimate | Spread):
         return number(value) if isinstance(value, int) else write(value)
     ends = {"value": write(value.value), "low": write(value.low), "high": write(value.high)}
@@ -68,8 +68,3 @@ def percent(value: float) -> str:
     """Return a share as a percentage of two digits."""
     digits = f"{100 * value:.0f}" if abs(value) >= 0.995 else f"{100 * value:.2g}"
     return f"{digits}\u00a0%"
-
-
-def three_digits(value: float) -> str:
-    """Return three significant digits: more than an interval over ten seeds can tell."""
-    return number(value, digits=3)

@@ -173,7 +173,7 @@ _ROWS = (
     ),
     Figure(
         name="pareto",
-        description="TrialQueue objectives over each other, with the Pareto front",
+        description="Several objectives over each other, with the Pareto front",
         table="pareto",
         draw=pareto.pareto,
         reading=pareto.pareto_reading,

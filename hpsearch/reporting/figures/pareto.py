@@ -1,4 +1,4 @@
-"""TrialQueue objectives: which trials are on the Pareto front, and what one objective costs in another."""
+"""Several objectives: which trials are on the Pareto front, and what one objective costs in another."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial

@@ -165,7 +165,7 @@ def _errors(record: StudyRecord, done: Frames) -> pd.DataFrame:
 
 
 REPLICATES = Table("confirmed", "The best trials on fresh seeds", CONFIRMED, _confirmed)
-OBJECTIVES = Table("pareto", "TrialQueue objectives", PARETO, _pareto, optional=True)
+OBJECTIVES = Table("pareto", "Several objectives", PARETO, _pareto, optional=True)
 CLASSES = Table("confusion", "Which classes are confused", CONFUSION, _confusion, optional=True)
 ROWS = Table("predictions", "Predicted and true values", PREDICTIONS, _predictions, optional=True)
 BINS = Table("errors", "Errors along the target", ERRORS, _errors, optional=True)

@@ -12,7 +12,7 @@ were known when the trial was proposed, so neither depends on who trains or answ
 than is worth it trains on; what it did after the evaluation where the trial ended is cut off (`truncated`).
 
 *A lost worker.* Its trials are trained again under their own numbers, before all others, by any worker that has room; evaluations that
-were reported are passed over. TrialQueue trials of one worker are suspects together, so a trial whose worker died twice is trained without
+were reported are passed over. Several trials of one worker are suspects together, so a trial whose worker died twice is trained without
 others beside it, and one whose worker dies a third time ends in its outcome (`Outcome.KILLED`). The loss of a machine, where Ray calls
 it one, is no trial's fault.
 

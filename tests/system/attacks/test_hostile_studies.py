@@ -150,7 +150,7 @@ def test_any_value_of_a_record_may_be_any_other(
     tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A value of another type anywhere in settings, data or result gives a report, or an error that says it cannot be made."""
-    monkeypatch.setattr("hpsearch.reporting.tables.importances", lambda record: ())
+    monkeypatch.setattr("hpsearch.reporting.tables.space.importances", lambda record: ())
     record = confirmed(study(24))
     cases: list[tuple[str, tuple[Any, ...], Any]] = []
     for attribute in ("settings", "data", "result"):
