@@ -117,7 +117,7 @@ def _train(spec: TrialSpec, engine: Engine, pruned_at: int | None) -> TrainingRu
     def pruned(evaluation: int, metric: float) -> bool:
         return pruned_at is not None and evaluation >= pruned_at
 
-    (run,) = train_all(engine, [spec], ask=pruned)
+    (run,) = train_all(engine, [spec], pruned)
     return run
 
 

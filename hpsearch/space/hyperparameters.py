@@ -1,6 +1,6 @@
 """`HYPERPARAMETERS`: the literal table of what may stand in a study's `[space]`, with ranges and known-good defaults."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -30,7 +30,7 @@ class Hyperparameter:
     high: float = inf
     open_low: bool = False
     open_high: bool = False
-    names: tuple[str, ...] = ()
+    names: Collection[str] = ()
     words: tuple[str, ...] = ()
 
     @property
@@ -59,7 +59,7 @@ class Hyperparameter:
 
 
 def _named(rows: Mapping[str, Any], default: str, meaning: str) -> Hyperparameter:
-    return Hyperparameter(str, default, meaning, names=tuple(rows))
+    return Hyperparameter(str, default, meaning, names=rows)
 
 
 HYPERPARAMETERS: dict[str, Hyperparameter] = {

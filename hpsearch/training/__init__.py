@@ -121,9 +121,9 @@ class TrialQueue:
 
 
 def train_all(
-    engine: Engine, specs: Sequence[TrialSpec], ask: Callable[[int, float], bool] = lambda evaluation, metric: False
+    engine: Engine, specs: Sequence[TrialSpec], prunes: Callable[[int, float], bool] = never_prune
 ) -> list[TrainingRun]:
     """Train listed trials outside a search, whatever their numbers; return their runs in the order of the list."""
-    source = TrialQueue([replace(spec, number=index) for index, spec in enumerate(specs)], prunes=ask)
+    source = TrialQueue([replace(spec, number=index) for index, spec in enumerate(specs)], prunes)
     engine.run(source)
     return [replace(source.runs[index], number=spec.number) for index, spec in enumerate(specs)]

@@ -29,7 +29,8 @@ def make_engine(
 ) -> Engine:
     """Return the engine of a name for these data, with at most `max_concurrency` trials in flight (None: as many as train at once).
 
-    Where the data have folds, each fold of a trial counts. Which engine trains and why is logged, once for each reason.
+    Where the data have folds, each fold of a trial counts. Which engine trains and why is logged, once for each reason; as a warning where
+    no other than the reference can train a trial.
 
     Raises:
         UserError: there is no such engine.
@@ -53,7 +54,8 @@ def single_fold_engine(name: str, data: Data, max_concurrency: int | None, preci
         line = f"{chosen.engine} engine, {chosen.reason}"
         if line not in logged:
             logged.add(line)
-            LOGGER.info(line)
+            left_to_reference = chosen.engine == "reference"  # much slower: worth a notice
+            LOGGER.log(logging.WARNING if left_to_reference else logging.INFO, line)
         return chosen
 
     return ConcurrentEngine(data, plan, max_concurrency=slots, threads=threads)

@@ -65,7 +65,11 @@ CONTESTANTS = {
         partial(run_engine, "reference"),
         together=False,
     ),
-    **{name: Contestant(title, partial(run_engine, name)) for name, title in ENGINES.items() if name != "reference"},
+    **{
+        name: Contestant(row.description, partial(run_engine, name))
+        for name, row in ENGINES.items()
+        if name != "reference"
+    },
     "jax": Contestant("JAX, vmap over the trials, scan over the updates, one compiled call", run_jax, mixed=False),
 }
 USUAL, REFERENCE = "usual loop", "reference"  # whom the others are compared with

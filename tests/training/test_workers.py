@@ -135,7 +135,7 @@ def test_a_poison_trial_ends_in_its_outcome() -> None:
 
     stage = Stage(sampler="random", pruner="none", lag=12)
     search, _ = run_stage(stage, ThreadWorkerPool(lambda: Deadly(hill, "maximize", room=4, seed=1), 2, 4))
-    ended = {run.number: run for run in search.answers.values()}
+    ended = {run.number: run for run in search.runs.values()}
     assert ended[5].outcome is Outcome.KILLED
     assert "3 workers died" in ended[5].detail
     assert [run.number for run in ended.values() if run.outcome is Outcome.KILLED] == [5]
@@ -160,7 +160,7 @@ def test_the_loss_of_a_machine_is_nobodys_fault() -> None:
         return hill(spec, evaluation)
 
     search, _ = run_stage(Stage(lag=4), ThreadWorkerPool(scripted(script), 1, charged=False), 6)
-    assert search.answers[2].outcome in (Outcome.FINISHED, Outcome.DIVERGED)
+    assert search.runs[2].outcome in (Outcome.FINISHED, Outcome.DIVERGED)
 
 
 def test_only_wanted_weights_travel() -> None:
@@ -169,8 +169,8 @@ def test_only_wanted_weights_travel() -> None:
     search, _ = run_stage(Stage(sampler="random", pruner="none", lag=2), pool)
     best: tuple[float, float] | None = None
     rises = 0
-    for number in sorted(search.answers):
-        run = search.answers[number]
+    for number in sorted(search.runs):
+        run = search.runs[number]
         if run.value is None or run.loss is None:
             continue
         if best is None or (-run.value, run.loss) < best:
@@ -182,11 +182,11 @@ def test_only_wanted_weights_travel() -> None:
 
 
 def test_slots_are_kept_full() -> None:
-    """Of 16 slots with trials of 0.25 s at least 90 % are busy from the first trial's start to the last one's, the last wave aside."""
+    """Of 16 slots with trials of half a second at least 90 % are busy until the last trial starts."""
     busy: list[tuple[float, float]] = []
     stage = Stage(sampler="random", pruner="none", lag=32)
-    run_stage(stage, ThreadWorkerPool(lambda: Sleeper(0.25, busy), 16), 128)
-    assert len(busy) == 128
+    run_stage(stage, ThreadWorkerPool(lambda: Sleeper(0.5, busy), 16), 96)
+    assert len(busy) == 96
     start = min(began for began, _ in busy)
     last_start = max(began for began, _ in busy)
     trained = sum(min(ended, last_start) - began for began, ended in busy)

@@ -103,7 +103,7 @@ class WorkersEngine:
 
     def _handle(self, dispatcher: Dispatcher, worker: int, event: Event) -> None:
         if isinstance(event, Logged):
-            self._log_once(event.line)
+            self._log_once(event.line, event.level)
         elif isinstance(event, Ready):
             self._log_once(f"worker {worker}: room for {event.slots} trial{'s' * (event.slots != 1)}")
         again = dispatcher.handle(worker, event)
@@ -119,10 +119,10 @@ class WorkersEngine:
         for worker in dispatcher.hung(passed, self.silence):
             self._handle(dispatcher, worker, self.pool.end(worker, f"no sign of life for {self.silence:g} s"))
 
-    def _log_once(self, line: str) -> None:
+    def _log_once(self, line: str, level: int = logging.INFO) -> None:
         if line not in self.logged:
             self.logged.add(line)
-            LOGGER.info(line)
+            LOGGER.log(level, line)
 
     def _send(self, dispatcher: Dispatcher) -> None:
         for worker, commands in dispatcher.commands().items():

@@ -51,9 +51,10 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """What a worker logs: which engine it trains with, and why."""
+    """What a worker logs, with logging's level: which engine it trains with, and why."""
 
     line: str
+    level: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,7 @@ class _LogSender(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send a record's message."""
-        self.send(Logged(record.getMessage()))
+        self.send(Logged(record.getMessage(), record.levelno))
 
 
 def _send_logs(send: Send) -> None:
