@@ -16,7 +16,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "activations": ("hpsearch.training.activations.ACTIVATIONS",),
     "initializations": ("hpsearch.training.initializations.INITIALIZATIONS",),
     "schedules": ("hpsearch.training.schedules.SCHEDULES",),
-    "figures": ("hpsearch.reporting.figures.FIGURES", "hpsearch.comparison.figures.COMPARED"),
+    "figures": ("hpsearch.reporting.figures.FIGURES", "hpsearch.comparison.figures.COMPARISON_FIGURES"),
 }
 
 
