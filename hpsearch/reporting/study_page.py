@@ -8,7 +8,7 @@ import pandas as pd
 from hpsearch.reporting import pieces
 from hpsearch.reporting.figures import FIGURES, Figure
 from hpsearch.reporting.figures.pareto import trade_off
-from hpsearch.reporting.formatting import MetricFormat, readable, visible
+from hpsearch.reporting.formatting import MetricFormat, readable, sentence, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.phrases import usable_trials
 from hpsearch.reporting.protocol import protocol, registered_modules
@@ -95,7 +95,7 @@ def _contents(record: StudyRecord, figures: list[Figure], texts: Texts) -> piece
 
 
 def _title(row: Figure, texts: Texts) -> str:
-    return texts.get(f"search.figure.{row.name}.title", row.description)
+    return texts.get(f"search.figure.{row.name}.title", sentence(row.description))
 
 
 def leaderboard(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> pieces.Section | None:

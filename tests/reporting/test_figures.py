@@ -14,7 +14,7 @@ from hpsearch.reporting.figures.points import at_edge, height, limits, thin
 from hpsearch.reporting.figures.style import color, label, log_ticks, tick_text
 from hpsearch.reporting.formatting import MetricFormat
 from hpsearch.reporting.tables import TABLES, frames
-from hpsearch.storage import StudyRecord
+from hpsearch.storage import StudyRecord, TrialRecord
 from tests.support.records import confirmed, study, trials, unfinished
 
 
@@ -108,17 +108,14 @@ def test_curves_that_are_not_finite_leave_gaps() -> None:
     """A loss that is nan or infinite on the way is no reason to fail; the page's JSON has none of it."""
     record = study(30)
     leader = record.result["trial"]
-    broken = tuple(
-        replace(
-            t, history=replace(t.history, validation_loss=(float("inf"), float("nan"), *t.history.validation_loss[2:]))
-        )
-        if t.number == leader and t.history
-        else replace(t, value=float("-inf"))
-        if t.number == 3
-        else t
-        for t in record.trials
-    )
-    record = replace(record, trials=broken)
+
+    def broken(trial: TrialRecord) -> TrialRecord:
+        if trial.number == leader and trial.history:
+            losses = (float("inf"), float("nan"), *trial.history.validation_loss[2:])
+            return replace(trial, history=replace(trial.history, validation_loss=losses))
+        return replace(trial, value=float("-inf")) if trial.number == 3 else trial
+
+    record = replace(record, trials=tuple(map(broken, record.trials)))
     html = page(record, frames(record))
     assert "NaN" not in html[html.index('id="figures"') : html.index('id="dark"')]
 
@@ -162,21 +159,25 @@ def test_a_failed_trial_is_drawn_on_the_edge() -> None:
 def test_what_lies_beyond_the_scale_has_its_own_mark(maximize: bool) -> None:
     """A poor value and a failure both stand on the edge; the poor one as an open triangle to its side, the failure as a cross."""
     sign = 1 if maximize else -1
-    made = tuple(
-        replace(t, value=sign * (0.0 if t.outcome == "diverged" else 0.2 if t.number < 3 else t.value or 0.0))
-        for t in study().trials
-    )
+
+    def changed(trial: TrialRecord) -> TrialRecord:
+        if trial.outcome == "diverged":
+            return replace(trial, value=0.0)
+        return replace(trial, value=sign * (0.2 if trial.number < 3 else trial.value or 0.0))
+
+    made = tuple(map(changed, study().trials))
     record = replace(study(), trials=made, direction="maximize" if maximize else "minimize", result={})
     tables = frames(record)
     for name in ("history", "axes"):
         figure = FIGURES[name].draw(tables, record)
+        assert figure is not None
         beyond = next(trace for trace in figure.data if trace.name == "off the scale")
         failed = next(trace for trace in figure.data if trace.name.startswith("diverged"))
         assert (beyond.marker.symbol, failed.marker.symbol) == (f"triangle-{'down' if maximize else 'up'}-open", "x")
-        numbers = {int(re.search(r"trial (\d+)", text)[1]) for text in beyond.text}
-        inside = [abs(t.value) for t in made if t.number not in numbers and t.outcome != "diverged"]
+        numbers = {int(number) for text in beyond.text for number in re.findall(r"<b>trial (\d+)", text)}
+        inside = [abs(t.value or 0.0) for t in made if t.number not in numbers and t.outcome != "diverged"]
         assert numbers >= {0, 1, 2}
-        assert all(abs(made[n].value) < min(inside) and made[n].outcome != "diverged" for n in numbers)
+        assert all(abs(made[n].value or 0.0) < min(inside) and made[n].outcome != "diverged" for n in numbers)
         note = f"{figure.layout.meta.get('note', '')}{figure.layout.meta['thinned']}"
         assert (
             f"On the {'lower' if maximize else 'upper'} edge: 5 trials that failed and {len(numbers)} trials whose"
@@ -187,12 +188,15 @@ def test_what_lies_beyond_the_scale_has_its_own_mark(maximize: bool) -> None:
 def test_the_band_of_learning_curves_lies_on_the_scale() -> None:
     """After the first fifth of the budget the band and the best trials' curves are whole, however poor the others are."""
     record = study()
-    made = tuple(
-        replace(t, history=replace(t.history, metric=tuple(m * (0.6 if t.number % 2 else 1) for m in t.history.metric)))
-        for t in record.trials
-    )
-    record = replace(record, trials=made)
+
+    def poorer(trial: TrialRecord) -> TrialRecord:
+        assert trial.history is not None
+        factor = 0.6 if trial.number % 2 else 1.0
+        return replace(trial, history=replace(trial.history, metric=tuple(factor * m for m in trial.history.metric)))
+
+    record = replace(record, trials=tuple(map(poorer, record.trials)))
     figure = FIGURES["curves"].draw(frames(record), record)
+    assert figure is not None
     low, high = figure.layout.yaxis.range
     late = [y for trace in figure.data for x, y in zip(trace.x, trace.y, strict=True) if x > 0.2]
     assert low < min(late) < 0.65
@@ -228,6 +232,7 @@ def test_confirmed_figure_shows_each_value_where_it_is() -> None:
     """Search values, runs, means and the test score at their values, intervals from end to end; failed runs and old studies draw none."""
     record = confirmed(study(), failed=True)
     figure = FIGURES["confirmed"].draw(frames(record), record)
+    assert figure is not None
     drawn = {trace.name: trace for trace in figure.data}
     rows = record.result["confirmed"]
     assert list(drawn["in the search"].x) == pytest.approx([row["search"] for row in rows], rel=1e-5)

@@ -88,11 +88,12 @@ def asked(path: Path) -> Iterator[tuple[list[str | None], ast.AST]]:
     inside = {id(part) for node in ast.walk(tree(path)) if isinstance(node, ast.JoinedStr) for part in node.values}
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.JoinedStr):
-            parts = [part.value if isinstance(part, ast.Constant) else None for part in node.values]
-            if isinstance(parts[0], str) and parts[0].partition(".")[0] in TABLES and "." in parts[0]:
+            parts = [str(part.value) if isinstance(part, ast.Constant) else None for part in node.values]
+            first = parts[0] or ""
+            if first.partition(".")[0] in TABLES and "." in first:
                 yield parts, node
         elif isinstance(node, ast.Constant) and id(node) not in inside and is_key(node.value):
-            yield [node.value], node
+            yield [str(node.value)], node
 
 
 @cache

@@ -14,7 +14,8 @@ from tests.support.comparisons import comparison
 from tests.support.prose import prose
 from tests.support.records import study
 
-DESCRIPTION = "Validation loss of every trial"
+DESCRIPTION = "validation loss of every trial"
+HEADING = "Validation loss of every trial"
 
 
 def draw(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
@@ -30,8 +31,8 @@ def test_a_figure_of_a_search_is_one_row(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(FIGURES, "loss", Figure("loss", DESCRIPTION, "trials", draw, read))
     record = study(3)
     html = page(record, frames(record))
-    assert f'<section id="about-loss"><h2>{DESCRIPTION}</h2><p>3 losses are drawn.</p>' in html
-    assert f'<a href="#about-loss">{DESCRIPTION}</a>' in html
+    assert f'<section id="about-loss"><h2>{HEADING}</h2><p>3 losses are drawn.</p>' in html
+    assert f'<a href="#about-loss">{HEADING}</a>' in html
     assert 'id="figure-loss"' in html
     assert '"loss":{"data":[{' in html
     assert "tables/trials.csv" in html[html.index('id="about-loss"') :]
@@ -47,7 +48,7 @@ def test_a_figure_of_a_comparison_is_one_row(monkeypatch: pytest.MonkeyPatch) ->
     """Likewise: heading, reading, drawing, and its numbers as a table."""
     row = ComparisonFigure(
         "sizes",
-        "The batch sizes",
+        "the batch sizes",
         lambda record, texts: go.Figure(go.Scatter(y=[arm.batch_size for arm in record.arms])),
         lambda record, texts: "Every batch size is drawn.",
         lambda record: [{"batch_size": arm.batch_size} for arm in record.arms],

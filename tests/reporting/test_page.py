@@ -219,7 +219,7 @@ def test_a_test_value_above_the_mean_is_told_with_its_own_interval() -> None:
     """The interval of a difference is given to the side that the sentence names: better by 0.4, between -1.8 and 1.3."""
     record = confirmed(study(), winner=0)
     gaps = record.result["gaps"] | {"test": {"value": -0.0037, "low": -0.0129, "high": 0.0181}}
-    seen = prose(made(replace(record, result=record.result | {"gaps": gaps})))
+    seen = prose(made(replace(record, result={**record.result, "gaps": gaps})))
     assert (
         "On the test rows it is 0.4 percentage points better than the mean over fresh seeds says (95 % interval of the difference "
         "−1.8 to 1.3)" in seen
@@ -243,18 +243,18 @@ def test_what_weakens_a_confirmation_is_told() -> None:
     """Failed runs, seeds that there was no time for, no time at all, and a mean that the test rows do not allow."""
     record = confirmed(study(), failed=True)
     assert any("1 of 5 runs of trial" in line for line in warnings(record, []))
-    short = replace(record, result=record.result | {"fresh": record.result["fresh"] | {"runs": 2}})
+    short = replace(record, result={**record.result, "fresh": record.result["fresh"] | {"runs": 2}})
     assert any("Time ran out after 2 of 5 fresh seeds" in line for line in warnings(short, []))
-    none = replace(record, result=record.result | {"fresh": None, "confirmed": []})
+    none = replace(record, result={**record.result, "fresh": None, "confirmed": []})
     assert any("No run on a fresh seed ended in time" in line for line in warnings(none, []))
-    far = replace(record, result=record.result | {"test": record.result["test"] | {"low": 0.90, "high": 0.95}})
+    far = replace(record, result={**record.result, "test": record.result["test"] | {"low": 0.90, "high": 0.95}})
     assert any("The mean over fresh seeds, 97.3\u00a0%, lies outside" in line for line in warnings(far, []))
 
 
 def test_without_test_rows_nothing_unbiased_is_known() -> None:
     """The page says that no test rows were held out, and shows no test score."""
     record = confirmed(study())
-    result = record.result | {"test": {}, "gaps": {"search": record.result["gaps"]["search"]}}
+    result = {**record.result, "test": {}, "gaps": {"search": record.result["gaps"]["search"]}}
     seen = prose(made(replace(record, result=result, data={**DATA, "rows": {**DATA["rows"], "test": 0}})))
     assert "No test rows were held out, so nothing unbiased is known" in seen
     assert "Test accuracy" not in seen

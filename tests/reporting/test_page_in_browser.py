@@ -19,7 +19,7 @@ from tests.support.records import DATA, confirmed, study, trials, unfinished
 
 CHROMIUM = Path("/usr/bin/chromium")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not there")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not there")]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
 
@@ -141,7 +141,7 @@ def test_confusions_are_squares_that_fit_and_names_stay_text(browser: Any, tmp_p
     table = [[30 if i == j else 1 for j in range(20)] for i in range(20)]
     said = {"rows": "test", "count": 980, "networks": 1, "classes": classes, "confusion": table}
     record = study(8)
-    record = replace(record, result=record.result | {"predicted": said})
+    record = replace(record, result={**record.result, "predicted": said})
     with Visit(browser, written(record, tmp_path), width) as visit:
         cells = (
             "[...document.querySelectorAll('#figure-confusion .shapelayer path')].map(p => p.getBoundingClientRect())"
@@ -172,7 +172,8 @@ def regression() -> StudyRecord:
     told |= {"tenths": tenths_of(true, made), "errors": {"half": 1e4, "most": 2e4}}
     record = confirmed(study(20))
     keys = ("search", "fresh", "confirmed", "gaps", "test")
-    result = record.result | {key: large(record.result[key]) for key in keys if key in record.result}
+    result = dict(record.result)
+    result.update({key: large(result[key]) for key in keys if key in result})
     data = {**record.data, "metric": "rmse", "task": "regression"}
     return replace(record, direction="minimize", data=data, result=result | {"predicted": told})
 

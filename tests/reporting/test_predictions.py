@@ -73,7 +73,7 @@ def by_hand(data: Data, metric: str, rows: Rows) -> float:
     """What one answer reaches, calculated without hpsearch's baseline."""
     training, true = known(data, data.training).ravel(), known(data, rows).ravel()
     if metric in ("rmse", "mae", "r2"):
-        answer = {"rmse": np.mean, "mae": np.median, "r2": np.mean}[metric](training)
+        answer = np.median(training) if metric == "mae" else np.mean(training)
         return {
             "rmse": float(np.sqrt(np.mean((true - answer) ** 2))),
             "mae": float(np.mean(np.abs(true - answer))),
@@ -82,7 +82,7 @@ def by_hand(data: Data, metric: str, rows: Rows) -> float:
     counts = np.bincount(training.astype(int), minlength=len(data.classes))
     top, classes = int(counts.argmax()), len(data.classes)
     if metric == "f1" and classes == 2:
-        return 2 * true.mean() / (1 + true.mean())  # always the second class: precision is its share, recall 1
+        return float(2 * true.mean() / (1 + true.mean()))  # always the second class: precision is its share, recall 1
     if metric == "f1":
         return float(f1_score(true, np.full(len(true), top), average="macro", zero_division=0))
     shares = np.tile(counts / counts.sum(), (len(true), 1))
@@ -161,6 +161,7 @@ def run(folder: Path, data: Data) -> StudyRecord:
     return read_study(run_options.storage, "rows")
 
 
+@pytest.mark.slow
 def test_the_confusion_matrix_is_scikit_learn_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The stored counts are those of the saved model's predictions for the test rows, which the network predicts once."""
     calls = []
@@ -230,7 +231,7 @@ def test_of_many_classes_the_most_frequent_confusions_are_told() -> None:
     assert told["pairs"][0] == ["7", "3", int(table[7, 3]), int(table[7].sum())]
     np.fill_diagonal(table, 0)
     assert [count for _, _, count, _ in told["pairs"]] == sorted(table.ravel().tolist(), reverse=True)[:20]
-    record = replace(study(30), result=study(30).result | {"predicted": told})
+    record = replace(study(30), result={**study(30).result, "predicted": told})
     assert FIGURES["pairs"].applies(record)
     figure = FIGURES["pairs"].draw(frames(record), record)
     assert figure is not None
@@ -249,7 +250,7 @@ def test_of_many_rows_a_stated_sample_is_kept() -> None:
         generator.normal(size=(16_000, 1)), generator.normal(size=16_000), task=TaskOptions(task="regression")
     )
     told = predicted(data, [torch.zeros(len(data.test), 1)])["predicted"]
-    record = replace(study(30), result=study(30).result | {"predicted": told})
+    record = replace(study(30), result={**study(30).result, "predicted": told})
     figure = FIGURES["predictions"].draw(frames(record), record)
     assert figure is not None
     assert f"2,000 of {len(data.test):,} test rows are drawn, chosen at random" in figure.layout.meta["thinned"]
@@ -264,7 +265,7 @@ def along(true: np.ndarray, made: np.ndarray) -> StudyRecord:
     """A study whose network predicted these values."""
     told = {"rows": "test", "count": len(true), "networks": 1, "targets": 1, "tenths": tenths_of(true, made)}
     points = [[float(a), float(b)] for a, b in zip(true, made, strict=True)]
-    return replace(study(30), result=study(30).result | {"predicted": told | {"points": points}})
+    return replace(study(30), result={**study(30).result, "predicted": told | {"points": points}})
 
 
 def test_errors_are_told_by_tenths_of_the_target() -> None:
@@ -278,7 +279,7 @@ def test_errors_are_told_by_tenths_of_the_target() -> None:
     assert figure is not None
     assert list(figure.data[0].y) == pytest.approx([row[4] for row in rows])
     reading = FIGURES["errors"].reading(frames(record), record).replace(SPACE, " ")
-    low, high = student_mean(20 - 0.5 * np.arange(10)), student_mean(0.5 * np.arange(90, 100) - 20)
+    low, high = student_mean([20 - 0.5 * k for k in range(10)]), student_mean([0.5 * k - 20 for k in range(90, 100)])
     assert reading == (
         f"For the lowest tenth of the targets the predictions are on average 17.8 too high (95 % interval {low.low:.3g} to "
         f"{low.high:.3g}). For the highest tenth of the targets the predictions are on average 27.2 too low (95 % interval "
@@ -309,7 +310,7 @@ def beaten(**test: Any) -> StudyRecord:
     """A study whose network has these figures on the test rows, beside a baseline of 90 %."""
     record = study(30)
     base = {"strategy": "most_frequent", "answer": EVIL, "validation": 0.9, "test": 0.9}
-    return replace(record, result=record.result | {"test": record.result["test"] | test, "baseline": base})
+    return replace(record, result={**record.result, "test": record.result["test"] | test, "baseline": base})
 
 
 @pytest.mark.parametrize(
@@ -335,7 +336,7 @@ def test_lower_is_better_where_the_metric_says_so() -> None:
     record = beaten(value=0.8, low=0.7, high=0.85)
     lower = replace(record, direction="minimize", data={**record.data, "metric": "rmse"})
     assert baseline_warning(lower, MetricFormat.of(lower)) == ""
-    near = replace(lower, result=lower.result | {"test": {"value": 0.8, "high": 0.95}})
+    near = replace(lower, result={**lower.result, "test": {"value": 0.8, "high": 0.95}})
     assert "may be no better" in baseline_warning(near, MetricFormat.of(near))
 
 
@@ -371,7 +372,7 @@ def test_what_the_baseline_does_is_said(strategy: str, answer: Any, said: str) -
 def confused(classes: list[str], table: list[list[int]]) -> StudyRecord:
     total = sum(map(sum, table))
     said = {"rows": "test", "count": total, "networks": 1, "classes": classes, "confusion": table}
-    return replace(study(30), result=study(30).result | {"predicted": said})
+    return replace(study(30), result={**study(30).result, "predicted": said})
 
 
 def test_the_confusion_figure_shows_each_count_and_its_class_names_are_inert(tmp_path: Path) -> None:

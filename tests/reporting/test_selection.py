@@ -93,7 +93,7 @@ def test_looks_at_the_test_rows_are_said_in_one_sentence(times: int, capsys: pyt
     """The same sentence, with the true number, is in the page, the notebook and the terminal."""
     record = confirmed(study())
     sentence = "The test rows were used once, by the selected model." if times == 1 else "used 3 times"
-    for said in told(replace(record, result=record.result | {"looks": times}), capsys):
+    for said in told(replace(record, result={**record.result, "looks": times}), capsys):
         assert said.count(sentence) == 1
 
 
@@ -145,7 +145,7 @@ def test_a_better_fresh_mean_is_not_called_optimism(capsys: pytest.CaptureFixtur
     """Where fresh seeds do better than the search's best, neither terminal nor page call that value optimistic."""
     record = confirmed(study(), winner=0)
     gaps = record.result["gaps"] | {"search": {"value": -0.004, "low": -0.009, "high": 0.001}}
-    html, _, terminal = told(replace(record, result=record.result | {"gaps": gaps}), capsys)
+    html, _, terminal = told(replace(record, result={**record.result, "gaps": gaps}), capsys)
     assert "optimistic" not in terminal
     assert "do 0.4 percentage points better than in the search (95 % interval of the difference −0.1 to 0.9)" in html
     assert "inflated by selection" not in html

@@ -4,6 +4,7 @@ A study of the handwritten digits with a space like ours: momentum exists only b
 median rule prunes, and later trials gather around the best one as a sampler's would.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from math import exp, log, log10
@@ -68,8 +69,10 @@ def _number(random: Random, domain: dict[str, Any], near: float | None) -> float
     into, back = (log, exp) if domain.get("log") else (float, float)
     low, high = into(domain["low"]), into(domain["high"])
     at = random.uniform(low, high) if near is None else random.gauss(into(near), 0.15 * (high - low))
-    value = back(min(max(at, low), high))
-    return round(value) if isinstance(domain["low"], int) else min(max(value, domain["low"]), domain["high"])
+    value: float = back(min(max(at, low), high))
+    if isinstance(domain["low"], int):
+        return round(value)
+    return float(min(max(value, domain["low"]), domain["high"]))
 
 
 def quality(params: dict[str, Any]) -> float:
@@ -80,7 +83,8 @@ def quality(params: dict[str, Any]) -> float:
     batch = {1: 0.02, 16: 0.002, 32: 0.0, 128: 0.008, "full": 0.06}[params["batch_size"]]
     activation = {"relu": 0.0, "gelu": 0.001, "tanh": 0.004, "sigmoid": 0.03}[params["activation"]]
     width = 0.012 * (log(256) - log(params["width"])) / log(16)
-    return 0.984 - 0.055 * rate**1.7 - depth - batch - activation - width - 0.05 * params["dropout"] ** 2
+    dropout = 0.05 * float(params["dropout"]) ** 2
+    return 0.984 - 0.055 * rate**1.7 - depth - batch - activation - width - dropout
 
 
 def history(random: Random, value: float, rate: float, batch: Any, count: int = EVALUATIONS) -> History:
@@ -132,16 +136,29 @@ def _trial(number: int, random: Random, params: dict[str, Any], rung: float) -> 
 
 def trials(count: int, seed: int = 0, places: int = 4) -> tuple[TrialRecord, ...]:
     """Return `count` ended trials, run `places` at a time."""
-    random, free, made = Random(seed), [0.0] * places, []  # noqa: S311 - no secret is drawn
+    random = Random(seed)  # noqa: S311 - no secret is drawn
+    free_from = [0.0] * places
+    made: list[TrialRecord] = []
     for number in range(count):
-        usable = sorted((t for t in made if t.state == "complete" and t.outcome != "diverged"), key=lambda t: -t.value)
+        usable = best_first(made)
         near = dict(usable[0].params) if usable and number > 15 and random.random() < 0.6 else None
-        rung = usable[len(usable) // 2].value if usable else 0.0
+        rung = value_of(usable[len(usable) // 2]) if usable else 0.0
         trial = _trial(number, random, draw(random, near), rung)
-        place = free.index(min(free))
-        made.append(replace(trial, started=free[place]))
-        free[place] += trial.seconds + 0.3
+        place = free_from.index(min(free_from))
+        made.append(replace(trial, started=free_from[place]))
+        free_from[place] += (trial.seconds or 0.0) + 0.3
     return tuple(made)
+
+
+def value_of(trial: TrialRecord) -> float:
+    """Return a trial's value, 0 where it has none."""
+    return trial.value or 0.0
+
+
+def best_first(made: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Return the trials that ended and did not diverge, by their values."""
+    usable = [trial for trial in made if trial.state == "complete" and trial.outcome != "diverged"]
+    return sorted(usable, key=value_of, reverse=True)
 
 
 def result(best: TrialRecord, distinct: int) -> dict[str, Any]:
@@ -207,30 +224,19 @@ def study(count: int = 64, seed: int = 0, name: str = "digits") -> StudyRecord:
 
 def confirmed(record: StudyRecord, *, winner: int = 1, failed: bool = False) -> StudyRecord:
     """Return the study with its three best trials trained again on five fresh seeds; the one at place `winner` has the best mean."""
-    leaders = sorted(
-        (t for t in record.trials if t.state == "complete" and t.outcome != "diverged"), key=lambda t: -(t.value or 0.0)
-    )[:3]
+    leaders = best_first(record.trials)[:3]
     order = [leaders[winner], *(trial for trial in leaders if trial is not leaders[winner])]
-    rows = []
-    for place, trial in enumerate(order):
-        values: list[float | None] = [round(0.972 - 0.004 * place + step / 270, 6) for step in (-1, 0, 0, 1, 2)]
-        mean = sum(value or 0.0 for value in values) / 5
-        runs = [
-            {"seed": seed, "outcome": "finished", "value": value, "loss": 0.1, "best": 30, "detail": ""}
-            for seed, value in enumerate(values)
-        ]
-        if failed and place == 0:
-            runs[0] |= {"outcome": "diverged", "value": None, "loss": None, "best": 0, "detail": "diverged at update 3"}
-        row = {"trial": trial.number, "search": trial.value, "value": mean, "low": mean - 0.006, "high": mean + 0.006}
-        rows.append(row | {"runs": runs})
-    first, top = rows[0], next(row for row in rows if row["trial"] == leaders[0].number)
-    gap = (leaders[0].value or 0.0) - top["value"]
-    result = record.result | {
+    rows = [_replicated(trial, place, failed=failed and place == 0) for place, trial in enumerate(order)]
+    first = rows[0]
+    top = next(row for row in rows if row["trial"] == leaders[0].number)
+    gap = value_of(leaders[0]) - top["value"]
+    result = {
+        **record.result,
         "trial": first["trial"],
         "seed": 4,
         "validation": first["runs"][4]["value"],
         "search": {"trial": leaders[0].number, "value": leaders[0].value},
-        "fresh": {name: first[name] for name in ("value", "low", "high")} | {"runs": 5, "asked": 5},
+        "fresh": {"value": first["value"], "low": first["low"], "high": first["high"], "runs": 5, "asked": 5},
         "confirmed": rows,
         "gaps": {
             "search": {"value": gap, "low": gap - 0.006, "high": gap + 0.006},
@@ -245,19 +251,42 @@ def confirmed(record: StudyRecord, *, winner: int = 1, failed: bool = False) -> 
     return replace(record, result=result, settings={**record.settings, "confirm": confirm})
 
 
+def _replicated(trial: TrialRecord, place: int, *, failed: bool) -> dict[str, Any]:
+    """Return a confirmed trial with its five runs, the mean lower with each place; the first run may have failed."""
+    values = [round(0.972 - 0.004 * place + step / 270, 6) for step in (-1, 0, 0, 1, 2)]
+    mean = sum(values) / 5
+    runs: list[dict[str, Any]] = [
+        {"seed": seed, "outcome": "finished", "value": value, "loss": 0.1, "best": 30, "detail": ""}
+        for seed, value in enumerate(values)
+    ]
+    if failed:
+        runs[0] |= {"outcome": "diverged", "value": None, "loss": None, "best": 0, "detail": "diverged at update 3"}
+    row = {"trial": trial.number, "search": trial.value, "value": mean, "low": mean - 0.006, "high": mean + 0.006}
+    return {**row, "runs": runs}
+
+
 def ensembled(record: StudyRecord, *, kept: bool = True) -> StudyRecord:
-    """Return a confirmed study whose three confirmed trials were judged together, and kept together or not."""
+    """Return a confirmed study whose three confirmed trials were judged together, and selected together or not."""
     made = confirmed(record)
     networks = [[row["trial"], 4] for row in made.result["confirmed"]]
-    single, ensemble = (
-        {"value": value, "low": value - 0.01, "high": value + 0.01}
-        for value in ((0.968, 0.979) if kept else (0.979, 0.968))
-    )
-    choice = {"candidates": networks, "kept": "ensemble" if kept else "single", "seeds": 3, "folds": 0}
-    choice |= {"single": single, "ensemble": ensemble, "parameters": 123_456}
-    more = {"networks": networks if kept else networks[:1], "choice": choice}
-    more |= {"validation": 0.979} if kept else {}
-    return replace(made, result=made.result | more)
+    choice = {
+        "candidates": networks,
+        "kept": "ensemble" if kept else "single",
+        "seeds": 3,
+        "folds": 0,
+        "single": estimate(0.968 if kept else 0.979),
+        "ensemble": estimate(0.979 if kept else 0.968),
+        "parameters": 123_456,
+    }
+    more: dict[str, Any] = {"networks": networks if kept else networks[:1], "choice": choice}
+    if kept:
+        more["validation"] = 0.979
+    return replace(made, result={**made.result, **more})
+
+
+def estimate(value: float) -> dict[str, float]:
+    """Return a mean with an interval of a percentage point to both sides."""
+    return {"value": value, "low": value - 0.01, "high": value + 0.01}
 
 
 def of_earlier_version(record: StudyRecord) -> StudyRecord:
@@ -267,7 +296,7 @@ def of_earlier_version(record: StudyRecord) -> StudyRecord:
     result = {key: value for key, value in made.result.items() if key not in ("choice", "looks")}
     together = {**made.result["test"], "value": 0.965, "low": 0.936, "high": 0.981}
     ensemble = {"trials": [trial for trial, _ in networks], "validation": None, "test": together}
-    return replace(made, result=result | {"networks": networks, "ensemble": ensemble, "scorings": 1})
+    return replace(made, result={**result, "networks": networks, "ensemble": ensemble, "scorings": 1})
 
 
 def unfinished(count: int = 12) -> StudyRecord:

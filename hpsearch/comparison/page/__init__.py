@@ -17,7 +17,7 @@ from hpsearch.comparison.page.values import value_texts
 from hpsearch.comparison.page.warnings import warnings
 from hpsearch.files import inert, make_folder, write_file
 from hpsearch.reporting import pieces
-from hpsearch.reporting.formatting import number, visible
+from hpsearch.reporting.formatting import number, sentence, visible
 from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.rendering import document, figure_json, reading_record
 from hpsearch.reporting.study_page import PREVIEW, SCRIPT_TEXTS
@@ -121,7 +121,7 @@ def _figure(row: ComparisonFigure, record: ComparisonRecord, texts: Texts) -> pi
     drawn = row.draw(record, texts)
     return pieces.FigureSection(
         name=row.name,
-        title=texts.get(f"figure.{row.name}.title", row.description),
+        title=texts.get(f"figure.{row.name}.title", sentence(row.description)),
         question=texts.get(f"figure.{row.name}.question", ""),
         reading=row.reading(record, texts).splitlines(),
         plot=None if drawn is None else figure_json(drawn),
