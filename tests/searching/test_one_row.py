@@ -1,10 +1,11 @@
 """A new sampler or pruner is one row of its table."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from optuna.pruners import PercentilePruner
-from optuna.samplers import PartialFixedSampler, RandomSampler
+from optuna.samplers import RandomSampler
 
 from hpsearch.config import check_config
 from hpsearch.searching.opening import open_study
@@ -19,14 +20,22 @@ from hpsearch.training.engines import make_engine
 from tests.support.small import small_data
 
 
+class LowestSampler(RandomSampler):
+    """Proposes the lowest value of each hyperparameter, of a choice the first."""
+
+    def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
+        choices = getattr(param_distribution, "choices", None)
+        return choices[0] if choices else param_distribution.low
+
+
 def searched(folder: Path, **search: str) -> StudyRecord:
     """Run a tiny study of real trials and return its record."""
     settings = {
         "study": {"name": "tiny"},
         "data": {"name": "small"},
-        "space": {"depth": [1, 2], "width": 4, "batch_size": 10, "learning_rate": {"min": 0.01, "max": 0.1}},
+        "space": {"depth": [1, 2], "width": 4, "batch_size": 10, "learning_rate": {"low": 0.01, "high": 0.1}},
         "training": {"epochs": 4},
-        "search": {"trials": 5, "sampler": "random", "pruner": "none", **search},
+        "search": {"trials": 5, "lag": 1, "sampler": "random", "pruner": "none", **search},
         "confirm": {"trials": 0},
     }
     config = check_config(settings, "test")
@@ -38,16 +47,13 @@ def searched(folder: Path, **search: str) -> StudyRecord:
 
 
 def test_a_sampler_is_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sampler of Optuna's that hpsearch does not have proposes the trials of a study once it has a row."""
-    row = Sampler(
-        "random draws at a learning rate of 0.05",
-        lambda study_seed, seed: PartialFixedSampler({"learning_rate": 0.05}, RandomSampler(seed=seed)),
-    )
-    monkeypatch.setitem(SAMPLERS, "fixed_rate", row)
-    record = searched(tmp_path, sampler="fixed_rate")
-    assert record.settings["search"]["sampler"] == "fixed_rate"
+    """A sampler that hpsearch does not have proposes the trials of a study once it has a row."""
+    row = Sampler("the lowest values", lambda study_seed, seed: LowestSampler(seed=seed))
+    monkeypatch.setitem(SAMPLERS, "lowest", row)
+    record = searched(tmp_path, sampler="lowest")
+    assert record.settings["search"]["sampler"] == "lowest"
     rates = [trial.params["learning_rate"] for trial in record.trials]
-    assert rates[1:] == [0.05] * 4  # the first trial has the known-good values of the space
+    assert rates[1:] == [0.01] * 4  # the first trial has the known-good values of the space
     assert record.result["trial"] in range(5)
 
 
