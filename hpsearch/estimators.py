@@ -27,7 +27,7 @@ from hpsearch.data.splits import Split, every_row, hold_out
 from hpsearch.data.tasks import TASKS, class_numbers, class_task
 from hpsearch.errors import UserError, listed, shown
 from hpsearch.model import Model
-from hpsearch.model.arrays import predictions
+from hpsearch.model.new_rows import predict_arrays
 from hpsearch.reporting.tables import TABLES
 from hpsearch.searching.array_study import MemorySearch, array_config, array_data, search_in_memory
 from hpsearch.searching.full_training import refit_model
@@ -116,7 +116,7 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         check_is_fitted(self)
         _refuse_sparse(X)
         checks = {"skip_check_array": True} if self._by_column else {"ensure_all_finite": "allow-nan"}
-        return predictions(self.model_, validate_data(self, X, reset=False, **checks))
+        return predict_arrays(self.model_, validate_data(self, X, reset=False, **checks))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

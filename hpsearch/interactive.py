@@ -22,8 +22,9 @@ from hpsearch.data.cells import to_array
 from hpsearch.errors import UserError, shown
 from hpsearch.files import folder_name, write_file
 from hpsearch.model import Model, load_model
-from hpsearch.model.arrays import labels_of, own_labels, predictions
-from hpsearch.model.single_member import model_named
+from hpsearch.model.models import labels_in, original_labels
+from hpsearch.model.new_rows import predict_arrays
+from hpsearch.model.saved import load_named_model
 from hpsearch.reporting import page, write_report
 from hpsearch.reporting.formatting import MetricFormat
 from hpsearch.reporting.notebook import fragment
@@ -121,7 +122,7 @@ class SearchResult:
 
         Warns of categories that training never saw.
         """
-        found = predictions(self.model, X, _warn)
+        found = predict_arrays(self.model, X, _warn)
         if self.labels is None:
             return found.reshape(len(found), *self._shape)
         labels: npt.NDArray[Any] = self.labels[found.argmax(axis=1)]
@@ -135,7 +136,7 @@ class SearchResult:
         """
         if self.labels is None:
             raise UserError("predict_proba: a regression has no classes. Use predict.")
-        return predictions(self.model, X, _warn)
+        return predict_arrays(self.model, X, _warn)
 
     def report(self, path: "str | Path | None" = None) -> Path:
         """Write the report and return the page's path: `report.html` in the folder `path`, or `path` itself if it ends in .html.
@@ -321,9 +322,9 @@ def load(
         raise UserError(f"{record.name!r} is a comparison, which has no best network. Give a search's name.")
     if not record.result:
         raise UserError(f"study {shown(record.name)} has no result yet. Run it to its end first.")
-    loaded = model_named(str(study), Path(reports), model)
+    loaded = load_named_model(str(study), Path(reports), model)
     shape = (len(loaded.target_mean),) if len(loaded.target_mean) > 1 else ()
-    labels = own_labels(loaded) if loaded.classes else None
+    labels = original_labels(loaded) if loaded.classes else None
     return SearchResult(record, loaded, folder, labels, _shape=shape, _storage=storage)
 
 
@@ -345,7 +346,7 @@ def _searched(
     if screen:
         screen.conclude(record, f"result.report() writes it; the study is in {folder}{GOES * temporary}")
     targets = to_array(y, "target")
-    labels = labels_of(data.classes, targets) if data.classes else None
+    labels = labels_in(data.classes, targets) if data.classes else None
     return SearchResult(record, load_model(folder), folder, labels, temporary, targets.shape[1:])
 
 

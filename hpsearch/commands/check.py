@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from hpsearch.config import StudyConfig
     from hpsearch.data.dataset import Data
     from hpsearch.reporting.screen import Screen
-    from hpsearch.searching.probing import Estimate
+    from hpsearch.searching.probing import StudyCost
 
 MEBI = 2**20  # bytes
 COLUMNS = 50  # of a table that are shown
@@ -100,7 +100,7 @@ def _show_space(screen: "Screen", config: "StudyConfig") -> None:
     screen.row("space", f"{listed}{within}")
 
 
-def _show_estimate(screen: "Screen", config: "StudyConfig", estimated: "Estimate") -> None:
+def _show_estimate(screen: "Screen", config: "StudyConfig", estimated: "StudyCost") -> None:
     screen.row("network", f"up to {estimated.largest:,} parameters")
     screen.row(
         "memory",
@@ -114,7 +114,7 @@ def _show_estimate(screen: "Screen", config: "StudyConfig", estimated: "Estimate
     )
 
 
-def _memory(estimated: "Estimate", config: "StudyConfig") -> str:
+def _memory(estimated: "StudyCost", config: "StudyConfig") -> str:
     """Return the memory of this process, where it is known, and of the data in it."""
     data = f"data in {config.training.precision}"
     if estimated.used is None:

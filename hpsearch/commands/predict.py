@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hpsearch.model import Model
-    from hpsearch.model.rows import NewRows
+    from hpsearch.model.new_rows import NewRows
     from hpsearch.reporting.screen import Screen
 
 
@@ -48,7 +48,7 @@ def call(options: argparse.Namespace) -> None:
     """Write the predictions, and print how good they are where the rows have their target."""
     source = Path(options.file)
     _check_output(options.output, source)
-    from hpsearch.model.rows import read_rows, unseen
+    from hpsearch.model.new_rows import read_rows, unseen_in_rows
     from hpsearch.reporting.screen import Screen
     from hpsearch.training.devices import choose_device
 
@@ -56,7 +56,7 @@ def call(options: argparse.Namespace) -> None:
     model = load_model(options)
     rows = read_rows(model, source)
     screen = Screen("", stderr=options.output == "-")
-    for notice in (*([rows.notice] if rows.notice else []), *unseen(rows)):
+    for notice in (*([rows.notice] if rows.notice else []), *unseen_in_rows(rows)):
         screen.row("notice", notice)
     kept = _kept(rows, options.keep)
     with _opened(options.output) as file:
@@ -103,25 +103,25 @@ def _written(
     """Write the predictions, and yield those that are to be judged."""
     from hpsearch.data.predictions_csv import write_predictions
     from hpsearch.files import inert
-    from hpsearch.model.rows import answers
+    from hpsearch.model.new_rows import predict_rows
 
     numbers = model.class_kind in ("integer", "number")
     cells = [label if numbers else inert(label) for label in model.classes]
     columns = len(model.classes) or len(model.target_mean)
-    for chunk in write_predictions(file, model.classes, cells, columns, answers(model, rows, device), kept):
+    for chunk in write_predictions(file, model.classes, cells, columns, predict_rows(model, rows, device), kept):
         if rows.targets is not None:
             yield chunk
 
 
 def _tell(screen: "Screen", model: "Model", rows: "NewRows", found: "Sequence[Tensor]") -> None:
     """Print how many rows were predicted, and how well."""
-    from hpsearch.model.evaluation import judge
+    from hpsearch.model.evaluation import evaluate
     from hpsearch.reporting.formatting import short
 
     show_model(screen, "predict", f"{_rows(len(rows))} with", model)
     if rows.targets is None:
         return
-    judged = judge(model, found, rows.targets, rows.decimal)
+    judged = evaluate(model, found, rows.targets, rows.decimal)
     if judged is None:
         screen.row("metric", "the target is there, but no row has one that the model knows")
         return

@@ -91,9 +91,9 @@ def load_model(options: argparse.Namespace) -> "Model":
         UserError: there is no such study or model; the message has those that there are.
         StorageError: a file is missing or damaged.
     """
-    from hpsearch.model.single_member import model_named
+    from hpsearch.model.saved import load_named_model
 
-    return model_named(options.study, Path(options.reports), model_name(options))
+    return load_named_model(options.study, Path(options.reports), model_name(options))
 
 
 def show_model(screen: "Screen", head: str, text: str, model: "Model") -> None:

@@ -17,7 +17,7 @@ from hpsearch.comparison.tuning import RoundRobinSource
 from hpsearch.comparison.winners import best, common_target, fastest, reached
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.errors import SearchFailed
-from hpsearch.model.provenance import versions
+from hpsearch.model.models import versions
 from hpsearch.progress import PhaseProgress
 from hpsearch.searching.loop import Search
 from hpsearch.searching.opening import make_view

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from hpsearch.searching.stopping import Stops
+from hpsearch.searching.stopping import Stoppable
 from hpsearch.training import TrialSource
 from hpsearch.trial import TrainingRun, TrialSpec
 
@@ -14,7 +14,7 @@ class RoundRobinSource:
     """Several sources as one (a `TrialSource`): trial k of each, then trial k + 1 of each; runs end at `target` where there is one."""
 
     def __init__(
-        self, sources: Sequence[TrialSource], course: Stops, target: float | None, told: Callable[[], None]
+        self, sources: Sequence[TrialSource], course: Stoppable, target: float | None, told: Callable[[], None]
     ) -> None:
         self.sources, self.course, self.target, self.told = sources, course, target, told
         self.next = 0

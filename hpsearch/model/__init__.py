@@ -1,10 +1,12 @@
 """The model room: what a search leaves to be used. Networks with all that turns rows into predictions, as two files without code.
 
-`saved` keeps a `Model` as weights (safetensors) and plain JSON; `predicting` turns inputs into predictions; `transform` is the
-preprocessing as a torch module, rebuilt from the JSON; `exporting` writes the whole as ONNX or as torch's own program.
+A `Model` (`models`) is saved as weights (safetensors) and plain JSON (`saved`). `pipeline` is the one torch module from a source's
+numbers to predictions; `new_rows` reads rows for it, `evaluation` measures its predictions, `exporting` writes it as ONNX or as
+torch's own program.
 """
 
-from hpsearch.model.predicting import predict
-from hpsearch.model.saved import Member, Model, load_model, model_of, save_model
+from hpsearch.model.models import Member, Model, model_of
+from hpsearch.model.pipeline import predict
+from hpsearch.model.saved import load_model, save_model
 
 __all__ = ["Member", "Model", "load_model", "model_of", "predict", "save_model"]

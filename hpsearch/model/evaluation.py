@@ -12,13 +12,13 @@ from torch import Tensor
 from hpsearch.data.columns import parsing
 from hpsearch.data.metrics import METRICS
 from hpsearch.data.tasks import TASKS
-from hpsearch.model.saved import Model
+from hpsearch.model.models import Model
 
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Evaluation:
     """A metric's value over `rows` rows; `left_out` have no target, or one that the model does not know."""
 
     metric: str
@@ -27,7 +27,7 @@ class Judged:
     left_out: int
 
 
-def judge(model: Model, chunks: Sequence[Tensor], targets: Any, decimal: str = ".") -> Judged | None:
+def evaluate(model: Model, chunks: Sequence[Tensor], targets: Any, decimal: str = ".") -> Evaluation | None:
     """Return how good predictions (chunks of [N, C] or [N, K]) are for targets (cells or numbers); None where no target is known."""
     task = TASKS[model.task]
     known, values = _codes(model, targets) if task.has_classes else _numbers(targets, decimal)
@@ -40,7 +40,7 @@ def judge(model: Model, chunks: Sequence[Tensor], targets: Any, decimal: str = "
         right = task.loss_targets(right)
     name = _metric(model.metrics, model.task)
     rows = int(used.sum())
-    return Judged(name, METRICS[name].compute(found, right), rows, len(known) - rows)
+    return Evaluation(name, METRICS[name].compute(found, right), rows, len(known) - rows)
 
 
 def _metric(figures: Mapping[str, Any], task: str) -> str:

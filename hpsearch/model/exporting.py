@@ -19,9 +19,10 @@ from torch import Tensor
 
 from hpsearch.errors import HpsearchError, UserError, look_up, shown
 from hpsearch.files import write_file
+from hpsearch.model.models import Model
 from hpsearch.model.onnx_file import ask_onnx, write_onnx
 from hpsearch.model.pipeline import InferencePipeline, plausible
-from hpsearch.model.saved import Model, describe, load_model, save_model
+from hpsearch.model.saved import describe, load_model, save_model
 from hpsearch.model.signature import Signature, of_answers, of_numbers
 
 CHECKED = 512  # plausible rows on which the written file is asked

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from hpsearch.model.saved import Model
+from hpsearch.model.models import Model, labels_of
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -22,27 +22,12 @@ ML_VERSION = 4  # the first in which LabelEncoder takes tensors
 TEXTS = ("category", "boolean")
 NUMBER = "class number"  # the value between the probabilities and their label
 RESERVED = {"", NUMBER, "prediction", "probabilities"}
-LABELS: dict[str, Any] = {
-    "text": np.str_,
-    "boolean": np.str_,
-    "integer": np.int64,
-    "number": np.float64,
-}  # of each class kind
-
 Array = npt.NDArray[Any]
 
 
 def has_text(model: Model) -> bool:
     """Whether a column of the source holds text."""
     return any(column["kind"] in TEXTS for column in model.preprocessing.get("columns", ()))
-
-
-def labels_of(model: Model) -> Array:
-    """Return the labels [C] as the file answers them: numbers where they are numbers that its type can hold, else text."""
-    try:
-        return np.array(model.classes).astype(LABELS[model.class_kind])
-    except OverflowError:
-        return np.array(model.classes)
 
 
 def add_front(proto: "ModelProto", model: Model) -> None:

@@ -18,9 +18,10 @@ from torch import Tensor
 
 from hpsearch.errors import HpsearchError, UserError
 from hpsearch.files import write_file
-from hpsearch.model.onnx_ends import add_back, add_front, feed, has_text, labels_of
+from hpsearch.model.models import Model, labels_of
+from hpsearch.model.onnx_ends import add_back, add_front, feed, has_text
 from hpsearch.model.pipeline import InferencePipeline, plausible
-from hpsearch.model.saved import Model, describe
+from hpsearch.model.saved import describe
 from hpsearch.model.signature import Signature, of_answers, of_columns, of_numbers
 
 if TYPE_CHECKING:

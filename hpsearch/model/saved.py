@@ -1,12 +1,12 @@
 """A model as two files: `NAME.safetensors`, the weights of its networks, and `NAME.json`, everything else as plain values.
 
-No pickle: neither file can hold code. The JSON carries the sha256 of the weights and is written last, so that a pair is one model or
-none; whatever is damaged, foreign or inconsistent is refused in one line before a network is made of it.
+No pickle: neither file can hold code. The JSON has the sha256 of the weights and is written last, so that a pair is one model or none.
+What is damaged, foreign or inconsistent is refused in one line before a network is made of it.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from hashlib import sha256
 from itertools import pairwise
 from math import isfinite
@@ -17,78 +17,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from hpsearch.data.dataset import Data
 from hpsearch.data.tasks import TASKS
 from hpsearch.errors import StorageError, shown
 from hpsearch.files import write_file
+from hpsearch.model.models import CLASS_KINDS, Member, Model, single_member
+from hpsearch.storage.folders import SINGLE, model_folder
 from hpsearch.training.activations import ACTIVATIONS
 from hpsearch.trial import Architecture
 
 FORMAT = 2
-UNSEALED = 1  # the format before the description had a checksum of its own
-CLASS_KINDS = ("text", "integer", "number", "boolean")
+FORMAT_WITHOUT_CHECKSUM = 1  # of the description
 LONGEST_JSON = 1 << 28  # bytes: a table of 100,000 categories has some millions
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Member:
-    """One network: its `weights` by the names of `DNN`'s state dict, the `trial` that they are of, and its `seed`."""
-
-    architecture: Architecture
-    weights: Mapping[str, Tensor]
-    trial: int
-    seed: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Model:
-    """Networks that predict together, and all that turns a source's rows into inputs and outputs into predictions.
-
-    `classes` are the labels as text by class number, none for regression, and `class_kind` (of `CLASS_KINDS`) what they were before;
-    `target_mean` and `target_scale` [K] undo the standardising of regression targets. `preprocessing` is `Data.preprocessing`;
-    `metrics` what the search measured; `provenance` where the model comes from. Both hold plain values.
-    """
-
-    members: tuple[Member, ...]
-    task: str
-    classes: tuple[str, ...]
-    class_kind: str
-    target_mean: tuple[float, ...]
-    target_scale: tuple[float, ...]
-    preprocessing: Mapping[str, Any]
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-
-
-def model_of(
-    data: Data,
-    members: Sequence[Member],
-    *,
-    metrics: Mapping[str, Any],
-    provenance: Mapping[str, Any],
-    class_kind: str | None = None,
-) -> Model:
-    """Return the model of networks that were trained on this data; `class_kind` is what the classes look like if left out."""
-    return Model(
-        tuple(members),
-        data.task.name,
-        data.classes,
-        class_kind or kind_of(data.classes),
-        tuple(data.target_mean.tolist()),
-        tuple(data.target_scale.tolist()),
-        data.preprocessing,
-        metrics,
-        provenance,
-    )
-
-
-def kind_of(classes: Sequence[str]) -> str:
-    """Return what labels were before they became text, as far as the text tells: `007` is text, `7` an integer."""
-    if set(classes) == {"False", "True"}:
-        return "boolean"
-    if classes and all(_written(label, int) for label in classes):
-        return "integer"
-    return "number" if classes and all(_written(label, float) for label in classes) else "text"
 
 
 def save_model(folder: Path, name: str, model: Model) -> None:
@@ -120,7 +59,7 @@ def load_model(folder: Path, name: str = "best") -> Model:
     """
     path = folder / f"{name}.json"
     described = _parsed(path, _content(path))
-    if described.get("format") not in (UNSEALED, FORMAT):
+    if described.get("format") not in (FORMAT_WITHOUT_CHECKSUM, FORMAT):
         raise StorageError(
             f"{path}: format {shown(described.get('format'))}, {FORMAT} expected. Read it with the hpsearch that wrote it."
         )
@@ -136,6 +75,17 @@ def load_model(folder: Path, name: str = "best") -> Model:
         return _model(described, load(content))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, SafetensorError) as error:
         raise StorageError(f"{path}: no model of hpsearch's ({_reason(error)}). Copy both files again.") from None
+
+
+def load_named_model(study: str, reports: Path, name: str) -> Model:
+    """Load a study's model by its name: "best", "single" (one network of the best), "refit" or "trial-N".
+
+    Raises:
+        UserError: there is no such study or model (which there are).
+        StorageError: a file is missing or damaged.
+    """
+    folder = model_folder(study, reports, name)
+    return single_member(load_model(folder)) if name == SINGLE else load_model(folder, name)
 
 
 def with_checksum(described: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,13 +112,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return None if isinstance(value, float) and not isfinite(value) else value
-
-
-def _written(label: str, kind: type[int] | type[float]) -> bool:
-    try:
-        return str(kind(label)) == label and isfinite(kind(label))
-    except (ValueError, OverflowError):
-        return False
 
 
 def _content(path: Path) -> bytes:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpsearch.errors import listed, shown
-from hpsearch.model.onnx_ends import labels_of
-from hpsearch.model.saved import Model
+from hpsearch.model.models import Model, labels_of
 
 MOST = 8  # categories that are listed in words; the model's description has them all
 LABELS = {"U": "string", "i": "int64", "f": "double"}  # their type by the kind of their array

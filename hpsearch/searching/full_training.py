@@ -19,7 +19,7 @@ from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.errors import SearchFailed, UserError
 from hpsearch.model import Member, Model, model_of
-from hpsearch.model.provenance import provenance_of
+from hpsearch.model.models import provenance_of
 from hpsearch.searching.replicates import TrainedNetwork
 from hpsearch.searching.scoring import outputs_of, score_test
 from hpsearch.searching.specifications import recorded_specification, replicate

@@ -12,7 +12,7 @@ from typing import Any
 from hpsearch.data.dataset import Data
 from hpsearch.errors import SearchFailed, StorageError
 from hpsearch.model import Member, load_model, model_of, save_model
-from hpsearch.model.provenance import provenance_of
+from hpsearch.model.models import provenance_of
 from hpsearch.progress import Observer
 from hpsearch.searching.full_training import on_other_rows, with_all_rows
 from hpsearch.searching.replicates import NetworkKey, TrainedNetwork, Weights

@@ -1,8 +1,8 @@
-"""A probe: what a study will take in time and memory, from a few of its trials trained for a moment.
+"""A probe: how much time and memory a study will take, estimated from a few of its trials that train for a moment.
 
-The probed trials train together, by the study's own engine, each a share of its updates; the share grows until that takes a moment.
-What a beginning, all updates and an evaluation of them cost is then the fit of these seconds, the first run, which compiles and warms
-up, left out. Nothing is told, kept or scored.
+The probed trials train together, by the study's own engine, each for a share of its updates; the share grows until that takes a moment.
+The costs of their start, of all their updates and of an evaluation are then fitted to these seconds. The first run, which compiles and
+warms up, does not count. Nothing is stored.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,27 +28,27 @@ PROBED = 8  # trials
 SMALLEST = 1e-5  # share of its updates that each trial makes at first, one at least
 GROWTH = 4  # of the share, from step to step
 MOMENT = 0.5  # seconds that the last step takes at least
-TOLD = 0.05  # seconds in which a trial is proposed and written down, whatever it trains; measured: 40 trials of one update in 2.1 s
+OVERHEAD = 0.05  # seconds in which a trial is proposed and stored; measured: 40 trials of one update in 2.1 s
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Seconds of the probed trials together: their `beginning`, all their `updates`, and each round of their `evaluations`."""
+    """Seconds of the probed trials together: their start, all their updates, one evaluation of each."""
 
-    beginning: float
+    start: float
     updates: float
     evaluation: float
 
-    def whole(self, evaluations: int) -> float:
-        """Return the seconds of whole trials, none of which ends early."""
-        return self.beginning + self.updates + self.evaluation * evaluations
+    def total(self, evaluations: int) -> float:
+        """Return the seconds of the trials with so many evaluations, none of which ends early."""
+        return self.start + self.updates + self.evaluation * evaluations
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class StudyCost:
     """What a study will take: `seconds` and `confirming` are (least, most), the most where no trial ends early."""
 
-    trial: float  # seconds of a whole trial, while others train beside it
+    trial: float  # seconds of a trial that does not end early, while others train beside it
     probed: int
     seconds: tuple[float, float]
     confirming: tuple[float, float]  # seconds of the fresh seeds after the search
@@ -59,28 +59,31 @@ class Estimate:
     used: int | None  # bytes of main memory that this process has used at most; None where that is not known
 
 
-def estimate(config: StudyConfig, data: Data, engine: Engine, places: int) -> Estimate:
-    """Train a few trials of a study for a moment and return what the whole will take."""
+def estimate(config: StudyConfig, data: Data, engine: Engine, slots: int) -> StudyCost:
+    """Train a few trials of a study for a moment and estimate what the study will take; `slots` trials are in flight."""
     specs = list(_specs(config, data))
-    trial = cost(engine, specs).whole(config.budget.evaluations) / len(specs)
-    least, confirm = shortest(config), config.confirm
-    runs = confirm.trials * confirm.seeds + (confirm.ensemble / len(data.folds) if data.folds else 0)
+    trial = cost(engine, specs).total(config.budget.evaluations) / len(specs)
+    least = shortest(config)
+    confirm = config.confirm
+    runs: float = confirm.trials * confirm.seeds
+    if data.folds:
+        runs += confirm.ensemble / len(data.folds)
     largest = config.space.largest(data.inputs, data.outputs)
-    return Estimate(
+    return StudyCost(
         trial=trial,
         probed=len(specs),
-        seconds=((least * trial + TOLD) * config.search.trials, (trial + TOLD) * config.search.trials),
+        seconds=((least * trial + OVERHEAD) * config.search.trials, (trial + OVERHEAD) * config.search.trials),
         confirming=(least * trial * runs, trial * runs),
-        workers=min(places, worker_threads(data)),
+        workers=min(slots, worker_threads(data)),
         largest=largest,
         data=_bytes(data),
-        networks=largest * ARRAYS_PER_TRIAL * data.training.inputs.element_size() * places,
+        networks=largest * ARRAYS_PER_TRIAL * data.training.inputs.element_size() * slots,
         used=peak_memory(),
     )
 
 
 def shortest(config: StudyConfig) -> float:
-    """Return the share of its evaluations after which a trial ends that never gets better, 1 where none ends early."""
+    """Return the share of its evaluations after which a trial that never gets better ends, 1 where none ends early."""
     budget = config.budget
     patience = budget.evaluations if budget.patience is None else budget.patience
     return min(1.0, (patience + 1) / budget.evaluations)
@@ -90,7 +93,8 @@ def cost(engine: Engine, specs: Sequence[TrialSpec]) -> Cost:
     """Return what trials cost that train together, from shorter forms of them."""
     _trained(engine, [_shortened(spec, SMALLEST) for spec in specs])  # compiles what there is to compile
     rows: list[tuple[float, float]] = []  # (share of the updates, evaluations of a trial)
-    share, seconds = SMALLEST, [0.0]
+    share = SMALLEST
+    seconds = [0.0]
     while len(rows) < 2 or (share < 1 and seconds[-1] < MOMENT):
         share = min(1.0, SMALLEST * GROWTH ** len(rows))
         short = [_shortened(spec, share) for spec in specs]
@@ -101,15 +105,15 @@ def cost(engine: Engine, specs: Sequence[TrialSpec]) -> Cost:
 
 
 def _fitted(rows: Sequence[tuple[float, float]], seconds: Sequence[float]) -> Cost:
-    """Return the costs, none negative, that come nearest to the seconds, as shares of each, of so many (updates, evaluations).
+    """Return the costs, none negative, that fit the seconds of steps of so many (updates, evaluations) best, in relative error.
 
-    Where every step evaluated once, a beginning cannot be told from an evaluation, and counts as one: the estimate is then rather too high.
+    Where every step evaluated once, a start cannot be told from an evaluation and counts as one: the estimate is then rather too high.
     """
     one = all(evaluations == 1 for _, evaluations in rows)
     columns = np.array([(0.0 if one else 1.0, *row) for row in rows])  # [steps, 3]
     weights = 1 / np.maximum(seconds, 1e-9)
-    found, _ = nnls(columns * weights[:, None], np.ones(len(rows)))
-    return Cost(*map(float, found))
+    start, updates, evaluation = nnls(columns * weights[:, None], np.ones(len(rows)))[0]
+    return Cost(float(start), float(updates), float(evaluation))
 
 
 def size(space: SearchSpace) -> tuple[int, list[str]]:
@@ -143,6 +147,7 @@ def _trained(engine: Engine, specs: Sequence[TrialSpec]) -> float:
 
 def _bytes(data: Data) -> int:
     """Return how many bytes the data's tensors take."""
-    rows = [data.training, data.validation, data.test]
-    rows += [part for fold in data.folds for part in (fold.training, fold.validation)]
-    return sum(tensor.nbytes for part in rows for tensor in (part.inputs, part.targets))
+    parts = [data.training, data.validation, data.test]
+    for fold in data.folds:
+        parts += [fold.training, fold.validation]
+    return sum(part.inputs.nbytes + part.targets.nbytes for part in parts)

@@ -16,7 +16,7 @@ import torch
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError
 from hpsearch.model import Model, model_of
-from hpsearch.model.provenance import provenance_of
+from hpsearch.model.models import provenance_of
 from hpsearch.progress import Observer
 from hpsearch.searching.full_training import passes_of
 from hpsearch.searching.networks import member_of, members_of

@@ -26,7 +26,7 @@ import torch
 
 from hpsearch.data.dataset import Data
 from hpsearch.model import Member
-from hpsearch.model.provenance import versions
+from hpsearch.model.models import versions
 from hpsearch.searching.ensemble import Choice, named
 from hpsearch.searching.replicates import ConfirmedTrial, TrainedNetwork, plain_estimate
 from hpsearch.searching.row_predictions import predicted, predicted_rows

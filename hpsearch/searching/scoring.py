@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hpsearch.data.dataset import Data
 from hpsearch.model import Member
-from hpsearch.model.predicting import network_of
+from hpsearch.model.pipeline import network_of
 from hpsearch.statistics.estimates import wilson
 from hpsearch.trial import derive_seed
 

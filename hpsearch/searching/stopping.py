@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 from hpsearch.errors import Stopped
 from hpsearch.platforms import ENDING_SIGNALS, STOPPING_SIGNALS, signal_main_thread
@@ -17,29 +17,29 @@ from hpsearch.training import Engine, TrialQueue
 from hpsearch.trial import TrainingRun, TrialSpec
 
 GRACE = 25.0  # seconds that a command has to end once it is asked to
-SOON = 0.01  # seconds until a signal that was swallowed comes again
+RESEND = 0.01  # seconds until a signal that was swallowed is sent again
 
 
 class _Command:
-    """A command that runs: the seconds that it has to end once it is asked to, whether it has, and whether it knows that it is to."""
+    """A running command: its seconds of grace, whether it has ended, and whether a signal has interrupted it."""
 
     def __init__(self, grace: float) -> None:
         self.grace = grace
-        self.over = threading.Event()
-        self.told = False
+        self.ended = threading.Event()
+        self.interrupted = False
 
 
 _commands: list[_Command] = []  # that run in this process: one, if any
 
 
-class Stops(Protocol):
-    """A search, or whatever else looks at `stopping` as it goes."""
+class Stoppable(Protocol):
+    """A search, or whatever else looks at `stopping` while it runs."""
 
     stopping: bool
 
 
 @contextmanager
-def stopping(search: Stops, observer: Observer) -> Iterator[Callable[[], int]]:
+def stopping(search: Stoppable, observer: Observer) -> Iterator[Callable[[], int]]:
     """Turn the first signal into a clean stop and a second Ctrl-C into an immediate one; yield the exit status so far."""
     received: list[int] = []
 
@@ -47,18 +47,17 @@ def stopping(search: Stops, observer: Observer) -> Iterator[Callable[[], int]]:
         received.append(number)
         if received.count(signal.SIGINT) > 1:
             raise KeyboardInterrupt
-        _end_in_time(number)
+        _exit_after_grace(number)
         search.stopping = True
         again = " (Ctrl-C again: at once)" if number == signal.SIGINT else ""
         observer.announce(f"stopping: unfinished trials will be trained again{again}")
 
-    main = threading.current_thread() is threading.main_thread()
-    before = {number: signal.signal(number, stop) for number in STOPPING_SIGNALS} if main else {}
+    before = _handle(STOPPING_SIGNALS, stop)
     try:
-        with _signals_again():
+        with _resent_signals():
             yield lambda: 128 + received[0] if received else 0
             if received.count(signal.SIGINT) > 1:
-                raise KeyboardInterrupt  # one that came in a callback, where Python swallows what is raised
+                raise KeyboardInterrupt  # the second came in a callback, where Python swallows exceptions
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -81,9 +80,10 @@ def train_until_stopped(
 
 
 @contextmanager
-def _signals_again() -> Iterator[None]:
-    """Send a signal again that came in a callback of the interpreter's (a weak reference's, a `__del__`), where Python swallows it."""
-    before, sent = sys.unraisablehook, []
+def _resent_signals() -> Iterator[None]:
+    """Send a signal again whose exception Python swallowed, in a callback of the interpreter (a weak reference's, a `__del__`)."""
+    before = sys.unraisablehook
+    timers: list[threading.Timer] = []
 
     def hook(unraisable: "sys.UnraisableHookArgs") -> None:
         lost = unraisable.exc_value
@@ -92,23 +92,23 @@ def _signals_again() -> Iterator[None]:
             return
         number = lost.status - 128 if isinstance(lost, Stopped) else signal.SIGINT
         for command in _commands:
-            command.told = False
-        again = threading.Timer(SOON, signal_main_thread, (number,))
-        sent.append(again)
-        again.start()
+            command.interrupted = False
+        timer = threading.Timer(RESEND, signal_main_thread, (number,))
+        timers.append(timer)
+        timer.start()
 
     sys.unraisablehook = hook
     try:
         yield
     finally:
         sys.unraisablehook = before
-        for again in sent:
-            again.cancel()
+        for timer in timers:
+            timer.cancel()
 
 
 @contextmanager
 def ending(grace: float) -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end a command within `grace` seconds: cleanly where `stopping` looks out, else where it stands.
+    """Let SIGTERM and SIGHUP end a command within `grace` seconds: cleanly inside `stopping`, elsewhere by an exception.
 
     Raises:
         Stopped: such a signal came outside `stopping`.
@@ -116,53 +116,61 @@ def ending(grace: float) -> Iterator[None]:
     command = _Command(grace)
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if command.told:
+        if command.interrupted:
             return
-        command.told = True
-        _end_in_time(number)
+        command.interrupted = True
+        _exit_after_grace(number)
         raise Stopped("stopped; every result so far is saved", 128 + number)
 
-    main = threading.current_thread() is threading.main_thread()
-    before = {number: signal.signal(number, stop) for number in ENDING_SIGNALS} if main else {}
+    before = _handle(ENDING_SIGNALS, stop)
     _commands.append(command)
     try:
-        with _signals_again():
+        with _resent_signals():
             yield
     except Exception as error:
-        if (signalled := _behind(error)) is not None:
+        signalled = _signal_behind(error)
+        if signalled is not None:
             raise signalled from None
         raise
     finally:
-        command.over.set()
+        command.ended.set()
         _commands.remove(command)
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _behind(error: BaseException | None) -> BaseException | None:
-    """Return the signal's exception that an error came of: one that is raised in the midst of a transaction breaks that."""
+def _signal_behind(error: BaseException | None) -> BaseException | None:
+    """Return the signal's exception that caused an error: raised inside a transaction, it breaks that."""
     while error is not None and not isinstance(error, Stopped | KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error
 
 
-def _end_in_time(number: int) -> None:
-    """End this process when the grace period is over and the command is not: what is told is written, or trained again."""
+def _exit_after_grace(number: int) -> None:
+    """End this process when the grace period is over and the command still runs; what is not stored is trained again."""
     if number not in ENDING_SIGNALS or not _commands:
         return
     command = _commands[-1]
 
     def end() -> None:
-        if not command.over.wait(command.grace):
+        if not command.ended.wait(command.grace):
             print("stopped at the end of the grace period; the same command goes on", file=sys.stderr, flush=True)
             os._exit(128 + number)
 
     threading.Thread(target=end, daemon=True).start()
 
 
+def _handle(numbers: Sequence[int], handler: Callable[[int, FrameType | None], None]) -> dict[int, Any]:
+    """Handle signals, and return the handlers before; only the main thread may."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    return {number: signal.signal(number, handler) for number in numbers}
+
+
 def leave(status: int) -> NoReturn:
-    """End the process; once a signal has ended its command, without a thread that still compiles a kernel (see `training.lanes`)."""
-    if status > 128 and any(not thread.daemon for thread in threading.enumerate() if thread != threading.main_thread()):
+    """End the process; after a signal without waiting for other threads, one of which may still compile a kernel."""
+    others = [thread for thread in threading.enumerate() if thread != threading.main_thread()]
+    if status > 128 and any(not thread.daemon for thread in others):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

@@ -44,7 +44,7 @@ def test_shares_of_a_training_give_the_seconds_of_the_whole(
     monkeypatch.setattr(probing, "perf_counter", lambda: engine.now)
     specs = [small_spec(small_data(), number=n, evaluate_at=tuple(range(250, 10_001, 250))) for n in range(2)]
     expected = begin + 2 * (update * 10_000 + evaluation * 40)
-    assert probing.cost(engine, specs).whole(40) == pytest.approx(expected)
+    assert probing.cost(engine, specs).total(40) == pytest.approx(expected)
 
 
 def test_a_long_training_is_not_trained_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +52,7 @@ def test_a_long_training_is_not_trained_to_its_end(monkeypatch: pytest.MonkeyPat
     engine = Clocked(0.25, 0.01, 0.5)
     monkeypatch.setattr(probing, "perf_counter", lambda: engine.now)
     specs = [small_spec(small_data(), evaluate_at=tuple(range(50_000, 1_000_001, 50_000)))]
-    whole = probing.cost(engine, specs).whole(20)
+    whole = probing.cost(engine, specs).total(20)
     assert engine.now < 10
     assert 0.25 + 10_000 + 20 * 0.5 <= whole <= 10_000 + 20 * 0.75 + 1e-6
 
@@ -61,7 +61,7 @@ def test_a_trial_of_one_update_is_timed_whole(monkeypatch: pytest.MonkeyPatch) -
     """A budget of a single update leaves nothing to extrapolate."""
     engine = Clocked(0.5, 0.25, 0.0)
     monkeypatch.setattr(probing, "perf_counter", lambda: engine.now)
-    assert probing.cost(engine, [small_spec(small_data(), evaluate_at=(1,))]).whole(1) == pytest.approx(0.75)
+    assert probing.cost(engine, [small_spec(small_data(), evaluate_at=(1,))]).total(1) == pytest.approx(0.75)
 
 
 def test_the_size_of_a_space() -> None:
@@ -76,9 +76,11 @@ def test_an_estimate_counts_trials_and_fresh_seeds() -> None:
     raw = {"data": {"name": "iris"}, "space": {"width": 8}, "training": {"epochs": 10, "patience": 4}}
     config = check_config({**raw, "search": {"trials": 10}, "confirm": {"trials": 2, "seeds": 5}}, "test")
     data = small_data()
-    found = probing.estimate(config, data, make_engine("reference", data), places=1)
+    found = probing.estimate(config, data, make_engine("reference", data), slots=1)
     assert 0 < found.trial < inf
-    assert found.seconds == pytest.approx((10 * (found.trial / 2 + probing.TOLD), 10 * (found.trial + probing.TOLD)))
+    assert found.seconds == pytest.approx(
+        (10 * (found.trial / 2 + probing.OVERHEAD), 10 * (found.trial + probing.OVERHEAD))
+    )
     assert found.confirming == pytest.approx((5 * found.trial, 10 * found.trial))
     assert found.data == sum(
         t.nbytes for p in (data.training, data.validation, data.test) for t in (p.inputs, p.targets)

@@ -20,9 +20,9 @@ from hpsearch.data.options import SplitOptions
 from hpsearch.data.transform import transform_of
 from hpsearch.errors import UserError
 from hpsearch.model import load_model, predict
-from hpsearch.model import rows as rows_module
-from hpsearch.model.evaluation import judge
-from hpsearch.model.rows import NewRows, answers, read_rows, unseen
+from hpsearch.model import new_rows as rows_module
+from hpsearch.model.evaluation import evaluate
+from hpsearch.model.new_rows import NewRows, predict_rows, read_rows, unseen_in_rows
 from hpsearch.storage.reading import read_study
 from tests.support.preprocessing import inputs_by_numpy
 
@@ -79,7 +79,7 @@ def test_predictions_are_those_of_the_trained_network(place: Path) -> None:
     data = load_file(place / "sales.csv", "kind", split=SplitOptions(folds="auto"))  # as the study of a table does
     model = load_model(place / "sales")
     expected = torch.cat([predict(model, part.inputs) for part in (data.training, data.validation, data.test)])
-    found = torch.cat(list(answers(model, read_rows(model, place / "sales.csv"))))
+    found = torch.cat(list(predict_rows(model, read_rows(model, place / "sales.csv"))))
     assert torch.allclose(found.sort(dim=0).values, expected.sort(dim=0).values, atol=1e-6)
     head, *rows = predicted(place, "sales.csv")
     assert head == ["prediction", "probability_=high", "probability_low"]
@@ -133,10 +133,10 @@ def test_columns_may_come_in_any_order_and_format(place: Path, capsys: pytest.Ca
 def test_rows_go_through_in_parts(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many rows go through at a time, each has its prediction, in order."""
     model = load_model(place / "sales")
-    whole = torch.cat(list(answers(model, read_rows(model, place / "sales.csv"))))
+    whole = torch.cat(list(predict_rows(model, read_rows(model, place / "sales.csv"))))
     monkeypatch.setattr(rows_module, "CHUNK", 1)
     monkeypatch.setattr(rows_module, "FEWEST", 7)
-    parts = list(answers(model, read_rows(model, place / "sales.csv")))
+    parts = list(predict_rows(model, read_rows(model, place / "sales.csv")))
     assert [len(part) for part in parts] == [7] * (ROWS // 7) + [ROWS % 7]
     assert torch.allclose(torch.cat(parts), whole, atol=1e-6)
 
@@ -204,7 +204,7 @@ def test_rare_and_unseen_categories_are_not_told_apart(tmp_path: Path) -> None:
     preprocessing = {"columns": [{"name": "city", "kind": "category", "categories": ["A"], "other": True}]}
     (tmp_path / "rows.csv").write_text("city,x\nB,1\nA,2\n")
     rows = NewRows(read_like(tmp_path / "rows.csv", {"reading": {}, **preprocessing}), preprocessing)
-    assert [*unseen(rows)] == [
+    assert [*unseen_in_rows(rows)] == [
         "Column 'city': 1 row has a value that was rare in training or never there, the first 'B' in line 2."
     ]
 
@@ -266,10 +266,10 @@ def test_numbers_are_predicted_in_the_targets_units(place: Path) -> None:
     )
     model = load_model(place / "prices")
     rows = read_rows(model, place / "prices.csv")
-    found = torch.cat(list(answers(model, rows)))
+    found = torch.cat(list(predict_rows(model, rows)))
     assert found.shape == (ROWS, 1)
     assert found.dtype == torch.float64
-    judged = judge(model, [found], rows.targets)
+    judged = evaluate(model, [found], rows.targets)
     assert judged is not None
     error = np.sqrt(np.mean((found[:, 0].numpy() - frame["price"].to_numpy()) ** 2))
     assert (judged.metric, judged.rows) == ("rmse", ROWS)

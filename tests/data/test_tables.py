@@ -21,7 +21,7 @@ from hpsearch.data.loaders.table_files import read_like, read_table
 from hpsearch.data.options import ReadOptions, SplitOptions
 from hpsearch.data.transform import transform_of
 from hpsearch.errors import UserError
-from hpsearch.model.saved import kind_of
+from hpsearch.model.models import kind_of
 from tests.support.options import flat
 
 ROWS = 120

@@ -14,8 +14,9 @@ from hpsearch.data import Data, from_arrays
 from hpsearch.data.options import TaskOptions
 from hpsearch.errors import StorageError
 from hpsearch.model import Member, Model, load_model, model_of, predict, save_model
-from hpsearch.model.predicting import CHUNK
-from hpsearch.model.saved import kind_of, with_checksum
+from hpsearch.model.models import kind_of
+from hpsearch.model.pipeline import CHUNK
+from hpsearch.model.saved import with_checksum
 from hpsearch.training import TrialQueue
 from hpsearch.training.network import DNN
 from hpsearch.training.reference import train

@@ -20,7 +20,7 @@ from hpsearch.data.metrics import METRICS
 from hpsearch.data.options import SplitOptions, TaskOptions
 from hpsearch.data.tasks import TASKS
 from hpsearch.model import load_model
-from hpsearch.model.predicting import predict
+from hpsearch.model.pipeline import predict
 from hpsearch.reporting import page
 from hpsearch.reporting.figures import FIGURES
 from hpsearch.reporting.figures.points import common_limits

@@ -19,7 +19,7 @@ from hpsearch.data import Data
 from hpsearch.data.dataset import Fold, Rows
 from hpsearch.errors import Stopped
 from hpsearch.model import Member, load_model, model_of, predict
-from hpsearch.model.single_member import alone
+from hpsearch.model.models import single_member
 from hpsearch.reporting.screen import Screen
 from hpsearch.searching import ensemble
 from hpsearch.searching import result as result_module
@@ -439,13 +439,13 @@ def test_the_single_network_of_an_ensemble_can_be_had(tmp_path: Path, monkeypatc
     data = small_data()
     run(tmp_path, data, config(ensemble=2))
     model = load_model(tmp_path)
-    one = alone(model)
+    one = single_member(model)
     first = predict(replace(model, members=model.members[:1]), data.test.inputs)
     assert torch.equal(predict(one, data.test.inputs), first)
     assert not torch.equal(predict(model, data.test.inputs), first)
     assert one.provenance["trials"] == [model.members[0].trial]
     assert {"test", "validation", "choice"} & set(one.metrics) == set()
-    assert alone(one) is one
+    assert single_member(one) is one
 
 
 def test_a_single_network_is_told_as_one_of_the_ensemble(
@@ -455,7 +455,7 @@ def test_a_single_network_is_told_as_one_of_the_ensemble(
     monkeypatch.setattr(ensemble, "_better", lambda *values: True)
     run(tmp_path, small_data(), config(ensemble=2))
     model = load_model(tmp_path)
-    show_model(Screen(""), "predict", "3 rows with", alone(model))
+    show_model(Screen(""), "predict", "3 rows with", single_member(model))
     said = capsys.readouterr().out
     assert f"3 rows with one network (trial {model.members[0].trial})\n" in said
     assert "It is the first network of an ensemble of 2 networks; the study keeps the ensemble." in said

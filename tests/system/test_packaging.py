@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from hpsearch import __version__
-from hpsearch.model import provenance
+from hpsearch.model import models
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -57,9 +57,9 @@ def test_the_oldest_versions_are_the_oldest_allowed() -> None:
 
 def test_a_model_knows_the_version_without_an_installation(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model's provenance has the version of the code that made it, which need not be installed."""
-    monkeypatch.setattr(provenance, "__version__", "9.9")
-    assert list(provenance.versions()) == ["hpsearch", "torch", "optuna", "numpy"]
-    assert provenance.versions()["hpsearch"] == "9.9"
+    monkeypatch.setattr(models, "__version__", "9.9")
+    assert list(models.versions()) == ["hpsearch", "torch", "optuna", "numpy"]
+    assert models.versions()["hpsearch"] == "9.9"
 
 
 @pytest.fixture(scope="module")

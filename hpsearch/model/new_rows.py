@@ -1,10 +1,10 @@
-"""New rows for a model: read by the loaders, as the rows were that it was trained on, a part of them at a time.
+"""New rows for a model, from files or from Python, read as the rows were that it was trained on; and its predictions of them.
 
-A table's file is text in memory once; its numbers, inputs and predictions are never there but for `CHUNK` numbers of them, so that a
-million rows take no more memory than a few thousand.
+A table's file is text in memory once. Its numbers, inputs and predictions are in memory for `CHUNK` numbers at a time, so that a million
+rows take no more memory than a few thousand.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from hpsearch.data.cells import read_inputs
 from hpsearch.data.columns import parsing
 from hpsearch.data.columns.column_types import Entry
 from hpsearch.data.columns.reading import read_column, read_columns, unused
@@ -22,9 +23,8 @@ from hpsearch.data.loaders.array_files import ENDS, read_array_file, read_inputs
 from hpsearch.data.loaders.new_images import image_files, read_images
 from hpsearch.data.loaders.table_files import read_like
 from hpsearch.errors import UserError, shown
+from hpsearch.model.models import Model
 from hpsearch.model.pipeline import InferencePipeline
-from hpsearch.model.saved import Model
-from hpsearch.model.unseen import unseen_categories
 
 CHUNK = 1 << 22  # numbers of the widest layer, or of the inputs, that are there at a time
 FEWEST = 256  # rows at a time
@@ -81,7 +81,7 @@ def read_rows(model: Model, path: Path) -> NewRows:
     return NewRows(table, preprocessing, cells, table.decimal, unused(preprocessing, table))
 
 
-def answers(model: Model, rows: NewRows, device: torch.device | str = "cpu") -> Iterator[Tensor]:
+def predict_rows(model: Model, rows: NewRows, device: torch.device | str = "cpu") -> Iterator[Tensor]:
     """Yield the predictions of the rows in order, on the CPU, some rows at a time: [n, C] or [n, K].
 
     Raises:
@@ -97,7 +97,50 @@ def answers(model: Model, rows: NewRows, device: torch.device | str = "cpu") -> 
             yield whole.predictor(inputs).cpu()
 
 
-def unseen(rows: NewRows) -> Iterator[str]:
+def predict_arrays(
+    model: Model, inputs: Any, warn: Callable[[str], None] = lambda sentence: None
+) -> npt.NDArray[np.float64]:
+    """Return a model's probabilities [N, C] or values [N, K] of inputs as they were searched on.
+
+    Computed in float64, so that a row's prediction does not depend on the rows beside it. `warn` gets a sentence for each column that
+    has categories which the model does not know.
+
+    Raises:
+        UserError: the inputs are not like those of the search.
+    """
+    numbers = numbers_of(model.preprocessing, inputs)
+    for sentence in unseen_categories(
+        model.preprocessing, lambda place, _: numbers[:, place], lambda _, row: f"in row {row}"
+    ):
+        warn(sentence)
+    with torch.no_grad():
+        return np.asarray(InferencePipeline(in_float64(model))(torch.from_numpy(numbers)).numpy(), dtype=np.float64)
+
+
+def numbers_of(preprocessing: Mapping[str, Any], inputs: Any) -> npt.NDArray[np.float64]:
+    """Return the numbers [N, P] of the columns that a model uses, by name from a frame and else by place; or images [N, C, H, W].
+
+    Raises:
+        UserError: a column is missing, or a cell or an image is not like those of the search.
+    """
+    if preprocessing["kind"] != "images":
+        return np.asarray(read_columns(preprocessing, inputs))
+    given = read_inputs(inputs)
+    if list(given.shape) != list(preprocessing["shape"]):
+        raise UserError(f"inputs: images of {given.shape}, {tuple(preprocessing['shape'])} expected.")
+    return given.values.reshape(-1, *given.shape).astype(np.float64)
+
+
+def in_float64(model: Model) -> Model:
+    """Return a model with its weights in float64, on the CPU."""
+    members = [
+        replace(member, weights={name: weights.cpu().double() for name, weights in member.weights.items()})
+        for member in model.members
+    ]
+    return replace(model, members=tuple(members))
+
+
+def unseen_in_rows(rows: NewRows) -> Iterator[str]:
     """Yield a sentence for each column in which rows have categories that the model does not know."""
     if not isinstance(rows.given, Table):
         return
@@ -109,6 +152,24 @@ def unseen(rows: NewRows) -> Iterator[str]:
         return f"{shown(text)} in {table.where(row)}"
 
     yield from unseen_categories(rows.preprocessing, lambda _, column: read_column(column, table, missing_values), name)
+
+
+def unseen_categories(
+    preprocessing: Mapping[str, Any], read: Callable[[int, Entry], Array], name: Callable[[Entry, int], str]
+) -> Iterator[str]:
+    """Yield a sentence for each column in which rows have categories that the model does not know.
+
+    `read` returns the numbers [N] of a column, by its place and itself; `name` the first such cell of a column, by its row.
+    """
+    for place, column in enumerate(preprocessing.get("columns", ())):
+        if column["kind"] != "category":
+            continue
+        other = read(place, column) == len(column["categories"])  # [N]
+        if count := int(other.sum()):
+            rows = "1 row has" if count == 1 else f"{count:,} rows have"
+            rare = "that was rare in training or never there" if column.get("other") else "that training never saw"
+            first = name(column, int(other.argmax()))
+            yield f"Column {shown(column['name'])}: {rows} a value {rare}, the first {first}."
 
 
 def _check(whole: InferencePipeline, inputs: Tensor) -> None:
