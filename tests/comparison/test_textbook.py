@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from hpsearch.comparison.measurements import descent
-from hpsearch.comparison.measurements.descent import PathOf, descend, starting_point, tuned_paths
+from hpsearch.comparison.measurements.descent import TunedPath, descend, starting_point, tuned_paths
 from hpsearch.comparison.measurements.textbook import (
     Problem,
     gradient,
@@ -208,7 +208,7 @@ def test_gradient_descent_is_tuned_by_the_closed_form() -> None:
     assert not found.edge
 
 
-def arrival(problem: Problem, found: PathOf, rate: float) -> float:
+def arrival(problem: Problem, found: TunedPath, rate: float) -> float:
     """The first kept update from which the loss stays near the minimum, each looked at by torch."""
     path = descend(problem, found.batch_size, rate, found.updates[-1], starting_point(problem), seed=4)
     losses = [

@@ -95,12 +95,15 @@ def _rates(record: ComparisonRecord, arm: ArmRecord) -> ArmRates | None:
         RateTrial(trial.number, rate, step, rate_class, None if failed(trial) else trial.value)
         for (rate, trial), step, rate_class in zip(pairs, steps, classified(steps, diverged), strict=True)
     )
+    tuned = None
+    if arm.fastest:
+        tuned = learning_rate(arm, arm.fastest.params)
     stable = stable_range(learning_rates, [step < inf for step in steps], diverged)
     return ArmRates(
         optimizer=arm.optimizer,
         batch_size=arm.batch_size,
         trials=trials,
-        tuned=learning_rate(arm, arm.fastest.params) if arm.fastest else None,
+        tuned=tuned,
         edge=edge(learning_rates, steps),
         stable=stable,
         working=_working(trials, stable) if stable else None,

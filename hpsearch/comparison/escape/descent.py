@@ -54,10 +54,13 @@ def sample_descent(
     start: Array, teacher: Array, key: Any, learning_rate: float, batch_size: int, marks: Array
 ) -> Array:
     """Return the weights [M, K, D] after `marks` updates of SGD, each on a fresh batch of x ~ N(0, I); NaN from where a run diverged."""
-    weights, gradient = start.copy(), np.empty_like(start)
-    inputs, active = np.empty(start.shape[1]), np.empty(max(start.shape[0], teacher.shape[0]))
+    weights = start.copy()
+    gradient = np.empty_like(start)
+    inputs = np.empty(start.shape[1])
+    active = np.empty(max(start.shape[0], teacher.shape[0]))
     kept = np.full((marks.size, *start.shape), np.nan)
-    drawn, width = 0, inputs.size + inputs.size % 2
+    drawn = 0
+    width = inputs.size + inputs.size % 2
     for update in range(1, np.max(marks) + 1):
         gradient[:, :] = 0.0
         for _ in range(batch_size):
@@ -75,7 +78,9 @@ def noisy_descent(
     start: Array, teacher: Array, key: Any, learning_rate: float, deviation: float, marks: Array
 ) -> Array:
     """Return the weights [M, K, D] after `marks` updates of GD whose gradient has Gaussian noise of this deviation in each weight."""
-    weights, gradient, noise = start.copy(), np.empty_like(start), np.zeros(start.size)
+    weights = start.copy()
+    gradient = np.empty_like(start)
+    noise = np.zeros(start.size)
     kept = np.full((marks.size, *start.shape), np.nan)
     for update in range(1, np.max(marks) + 1):
         slope(weights, teacher, gradient)
@@ -90,8 +95,11 @@ def noisy_descent(
 @compiled
 def noise_trace(weights: Array, teacher: Array, key: Any, examples: int) -> float:
     """Return tr Σ, the summed variance of one example's gradient at a stationary point, estimated from fresh examples."""
-    gradient, inputs, total = np.empty_like(weights), np.empty(weights.shape[1]), 0.0
-    active, width = np.empty(max(weights.shape[0], teacher.shape[0])), inputs.size + inputs.size % 2
+    gradient = np.empty_like(weights)
+    inputs = np.empty(weights.shape[1])
+    active = np.empty(max(weights.shape[0], teacher.shape[0]))
+    width = inputs.size + inputs.size % 2
+    total = 0.0
     for example in range(examples):
         gradient[:, :] = 0.0
         fill_normal(key, example * width, inputs)
@@ -118,7 +126,9 @@ def polish(
     GD runs until its gradient's norm is below `near`, or for `updates`; then damped Newton steps (Levenberg 1944), taken only where
     they lower the gradient's norm and do not raise the loss. Whether the end is a minimum, its Hessian tells.
     """
-    weights, gradient, second = start.copy(), np.empty_like(start), np.empty((start.size, start.size))
+    weights = start.copy()
+    gradient = np.empty_like(start)
+    second = np.empty((start.size, start.size))
     done = 0
     while True:
         loss = slope(weights, teacher, gradient)
@@ -126,16 +136,20 @@ def polish(
             break
         weights -= learning_rate * gradient
         done += 1
-    trial, damping, norm = np.empty_like(gradient), 1e-2, sqrt(np.sum(gradient**2))
+    moved_gradient = np.empty_like(gradient)
+    damping = 1e-2
+    norm = sqrt(np.sum(gradient**2))
     for _ in range(60):
         if not norm > 1e-13:
             break
         moved = newton_step(weights, teacher, gradient, second, min(damping, norm))
-        moved_loss = slope(moved, teacher, trial)
-        moved_norm = sqrt(np.sum(trial**2))
+        moved_loss = slope(moved, teacher, moved_gradient)
+        moved_norm = sqrt(np.sum(moved_gradient**2))
         if moved_loss < loss + ROUNDING and moved_norm < norm:
-            weights, loss, norm = moved, moved_loss, moved_norm
-            gradient[:, :] = trial
+            weights = moved
+            loss = moved_loss
+            norm = moved_norm
+            gradient[:, :] = moved_gradient
             damping /= 4
         else:
             damping *= 8

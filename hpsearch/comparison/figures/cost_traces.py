@@ -67,7 +67,8 @@ def _marks(unit: str, arms: list[ArmTimes], symbol: str, colors: list[str], hove
 
 def _legend(symbol: str, color: str, arm: ArmTimes, texts: Texts) -> str:
     if symbol == "circle":
-        return optimizer_name(arm.optimizer) if color else texts("legend.median")
+        median = texts("legend.median")
+        return optimizer_name(arm.optimizer) if color else median
     return texts("legend.never" if symbol == "triangle-up" else "legend.some")
 
 

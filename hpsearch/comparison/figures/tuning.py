@@ -59,7 +59,9 @@ def _panels(record: ComparisonRecord, arms: list[ArmTuning], texts: Texts) -> li
     panels = []
     for name in optimizers(record):
         if name in with_trials:
-            title = f"<br><b>{optimizer_name(name)}</b>" if len(with_trials) > 1 else ""
+            title = ""
+            if len(with_trials) > 1:
+                title = f"<br><b>{optimizer_name(name)}</b>"
             group = [arm for arm in arms if arm.optimizer == name]
             panels.append(_best_panel(record, group, title, texts))
             if any(arm.reaching for arm in group):

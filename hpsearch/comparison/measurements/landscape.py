@@ -87,7 +87,9 @@ def _axes(centred: Tensor, mixes: Tensor) -> Tensor:
 
 def _unit(vector: Tensor, rounding: float) -> Tensor:
     size = torch.linalg.vector_norm(vector)
-    return vector / size if size > rounding else torch.zeros_like(vector)
+    if size > rounding:
+        return vector / size
+    return torch.zeros_like(vector)
 
 
 def surface(
@@ -114,7 +116,8 @@ def _chunk_surface(
     losses = []
     with torch.no_grad():
         for b in y:
-            sums, weights = origin + b * second, later[0] + b * later[2]  # [N, H_1], [later P]
+            sums = origin + b * second  # [N, H_1]
+            weights = later[0] + b * later[2]  # [later P]
             losses.append(
                 [_rest(architecture, task, weights + a * later[1], sums + a * first, rows.targets) for a in x]
             )
