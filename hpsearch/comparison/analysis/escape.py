@@ -1,4 +1,4 @@
-"""What the escape tests of a record say: who left which minimum, how often, how soon, and what theory predicts.
+"""The escape tests of a record: which optimizers left which minimum, how often, how soon, and what theory predicts.
 
 The tests are `instability` (which of two global minima can be kept), `thermal` (a barrier that noise climbs), `teacher` (a network with
 proven bad minima) and `dead_relu` (nothing can escape). Each has cells: an optimizer (`method` "sgd", "gd", or "isotropic", GD with

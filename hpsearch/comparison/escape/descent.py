@@ -1,6 +1,6 @@
 """The student's updates as compiled loops: fresh batches (SGD), the whole distribution (GD) with or without isotropic noise, a polish.
 
-Names in shapes: K units, D inputs, M marks, the updates after which the weights are kept.
+Names in shapes: K units, D inputs, M marks (updates after which the weights are recorded).
 """
 
 from math import sqrt
@@ -41,11 +41,11 @@ def add_example(gradient: Array, weights: Array, teacher: Array, inputs: Array, 
 
 
 @inlined
-def keep(kept: Array, marks: Array, update: int, weights: Array) -> bool:
+def record(recorded: Array, marks: Array, update: int, weights: Array) -> bool:
     """Copy the weights to the slots whose mark is this update; return whether they are still finite and near."""
-    for place in range(marks.size):
-        if marks[place] == update:
-            kept[place] = weights
+    for i in range(marks.size):
+        if marks[i] == update:
+            recorded[i] = weights
     return bool(np.max(np.abs(weights)) < FAR)  # False for NaN
 
 
@@ -58,7 +58,7 @@ def sample_descent(
     gradient = np.empty_like(start)
     inputs = np.empty(start.shape[1])
     active = np.empty(max(start.shape[0], teacher.shape[0]))
-    kept = np.full((marks.size, *start.shape), np.nan)
+    recorded = np.full((marks.size, *start.shape), np.nan)
     drawn = 0
     width = inputs.size + inputs.size % 2
     for update in range(1, np.max(marks) + 1):
@@ -68,9 +68,9 @@ def sample_descent(
             drawn += width
             add_example(gradient, weights, teacher, inputs, active)
         weights -= learning_rate / batch_size * gradient
-        if not keep(kept, marks, update, weights):
+        if not record(recorded, marks, update, weights):
             break
-    return kept
+    return recorded
 
 
 @compiled
@@ -81,15 +81,15 @@ def noisy_descent(
     weights = start.copy()
     gradient = np.empty_like(start)
     noise = np.zeros(start.size)
-    kept = np.full((marks.size, *start.shape), np.nan)
+    recorded = np.full((marks.size, *start.shape), np.nan)
     for update in range(1, np.max(marks) + 1):
         slope(weights, teacher, gradient)
         if deviation > 0:
             fill_normal(key, update * (noise.size + 1), noise)
         weights -= learning_rate * (gradient + deviation * noise.reshape(start.shape))
-        if not keep(kept, marks, update, weights):
+        if not record(recorded, marks, update, weights):
             break
-    return kept
+    return recorded
 
 
 @compiled
@@ -124,7 +124,7 @@ def polish(
     """Return the stationary point that noise-free descent from `start` leads to, its loss, gradient norm and the updates of GD.
 
     GD runs until its gradient's norm is below `near`, or for `updates`; then damped Newton steps (Levenberg 1944), taken only where
-    they lower the gradient's norm and do not raise the loss. Whether the end is a minimum, its Hessian tells.
+    they lower the gradient's norm and do not raise the loss. The Hessian there shows whether it is a minimum.
     """
     weights = start.copy()
     gradient = np.empty_like(start)

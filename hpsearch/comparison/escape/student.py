@@ -48,7 +48,7 @@ def slope(weights: Array, teacher: Array, gradient: Array) -> float:
     gradient[:, :] = 0.5 * weights
     for i in range(weights.shape[0]):
         loss += 0.25 * np.sum(weights[i] ** 2)
-        for j in range(i + teacher.shape[0]):  # the units before, then the teacher's: one place to compile, not two
+        for j in range(i + teacher.shape[0]):  # the units before, then the teacher's: one loop to compile, not two
             own = j < i
             other, sign = (weights[j], 1.0) if own else (teacher[j - i], -1.0)
             a, b, angle, sine, cosine = pair(weights[i], other)

@@ -123,7 +123,7 @@ def lines(unit: str, record: ComparisonRecord, arms: list[ArmTimes], color: str,
         fit = scaling(record, arms[0].optimizer)
     if fit is None:
         return [_line(sizes, heights, "", color, "solid")]
-    fine = _between(sizes[0], sizes[-1])  # of batch sizes that were not reached the fit says nothing
+    fine = _between(sizes[0], sizes[-1])  # the fit says nothing beyond the batch sizes that reached the target
     traces = [_line(fine, _fitted_costs(unit, fit, fine, record.rows), texts("legend.fit"), color, "solid")]
     if len(optimizers(record)) > 1:
         return [traces[0].update(showlegend=False)]

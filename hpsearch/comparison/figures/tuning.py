@@ -26,7 +26,7 @@ from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 
 MANY = 5  # arms, above which the legend names three regimes only
-LEAST = 3  # trials, below which a curve says nothing
+LEAST = 3  # trials, below which there is no curve
 CLOSE = 0.1  # of the difference between one trial's expected metric and all trials'
 
 Panel = tuple[list[go.Scatter], dict[str, Any], dict[str, Any]]  # traces, horizontal and vertical axis

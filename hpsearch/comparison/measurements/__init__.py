@@ -5,6 +5,6 @@ all rows (noise scale, variance, angle); `curvature` has the largest eigenvalue 
 how steady a run was, and draw it; `textbook` is a problem of two weights on real data, whose loss surface can be drawn exactly, and
 `descent` the paths down it.
 
-Dropout is off in all of them: they measure the loss that is a function of weights and rows alone. They compute in the precision and
+Dropout is off in all of them: they measure the loss that is a function of only weights and rows. They compute in the precision and
 on the device of the rows, and no function depends on global random state.
 """

@@ -37,7 +37,7 @@ class NoiseScale:
 
 @dataclass(frozen=True, slots=True)
 class ExactNoise:
-    """The noise scale of the distribution that the rows were drawn from, and that of the rows taken as the whole population."""
+    """The noise scale of the distribution that the rows were drawn from, and that of the rows taken as the full population."""
 
     distribution: NoiseScale
     rows: NoiseScale
