@@ -1,7 +1,9 @@
-"""A comparison: gradient descent, mini-batches and SGD on one data set, each tuned with equal means, measured, and kept.
+"""A comparison: gradient descent, mini-batches and SGD on one data set, each tuned with the same budget, measured, and stored.
 
-`arms` says what is compared. `stages` train: `tuning` feeds all arms' searches to one engine, `winners` chooses, `fresh` trains the
-winners again on fresh seeds. `measuring` looks at some of those runs update by update (`looking`, at `moments` that all batch sizes share),
-`sharing` and `contours` at several together. `study` takes them in turn and keeps everything in one storage: a study for the whole, one
-for each arm's tuning, one for each winner's fresh seeds. A report is made from that storage alone.
+From the file to the verdicts: `study` opens the storage and goes through the stages. `arms` says what is compared. `stages` train: they
+set the budgets, tune every arm (`tuning` feeds all arms' searches to one engine), choose the winners (`winners`) and train those again
+on fresh seeds (`replicates`). `measuring` replays some of these runs and measures them (`instrumentation`, by the functions of
+`measurements`), `shared_plane` compares paths of several batch sizes, `escape` has tests of their own. Everything is in one storage: a
+study for the comparison, one for each arm's tuning, one for each winner's replicates. From it alone `analysis` computes numbers with
+intervals and verdicts, `figures` draws them, and `page` makes the report.
 """

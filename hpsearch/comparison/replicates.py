@@ -1,4 +1,4 @@
-"""A winner's runs on fresh seeds, each kept as a trial of its own study with what its network scores."""
+"""A winner's runs on fresh seeds, each stored as a trial of its own study with the scores of its network."""
 
 import time
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""What the screen says of a comparison: what is compared and how, and at the end the verdicts."""
+"""The terminal screen of a comparison: what is compared and how, and at the end the verdicts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,16 +23,17 @@ def introduce_comparison(
     notices: Sequence[str],
 ) -> None:
     """Print what is compared, on what, and how."""
-    compare, budget = config.compare, config.budget
-    assert compare is not None
+    compare = config.compare
+    assert compare is not None, "a comparison has a table [compare]"
     screen.introduce_data(data)
-    rows = data["rows"]["training"]
-    sizes = ", ".join(f"{b:,}" + " (full)" * (b == rows) for b in sorted({arm.batch_size for arm in arms}))
     optimizers = ", ".join(dict.fromkeys(arm.optimizer for arm in arms))
-    each = f"{compare.seconds:g} seconds" if compare.seconds else f"{budget.amount:,} {budget.unit}"
-    target = (
-        f"target {screen.metric} {compare.target:g}" if compare.target is not None else "target: chosen after tuning"
-    )
+    sizes = _batch_sizes(arms, data["rows"]["training"])
+    each = f"{config.budget.amount:,} {config.budget.unit}"
+    if compare.seconds:
+        each = f"{compare.seconds:g} seconds"
+    target = "target: chosen after tuning"
+    if compare.target is not None:
+        target = f"target {screen.metric} {compare.target:g}"
     screen.row("compare", f"batch sizes {sizes}; {optimizers}; {target}")
     screen.row(
         "means",
@@ -44,12 +45,18 @@ def introduce_comparison(
         screen.row("notice", notice)
 
 
+def _batch_sizes(arms: Sequence[Arm], rows: int) -> str:
+    """List the batch sizes, the full batch marked."""
+    sizes = sorted({arm.batch_size for arm in arms})
+    return ", ".join(f"{size:,} (full)" if size == rows else f"{size:,}" for size in sizes)
+
+
 def conclude_comparison(screen: Screen, record: ComparisonRecord, page: object, language: str) -> None:
     """Print the verdicts, and where the report is."""
     texts = Texts(language)
-    said = {judgement: texts(f"judgement.{judgement}") for judgement in Judgement}
-    width = max(map(cell_len, said.values())) + 2  # a Korean letter takes two places
+    words = {judgement: texts(f"judgement.{judgement}") for judgement in Judgement}
+    width = max(map(cell_len, words.values())) + 2  # a Korean letter is two cells wide
     for verdict in verdicts(record):
-        judgement = said[verdict.judgement]
+        judgement = words[verdict.judgement]
         screen.console.print(judgement + " " * (width - cell_len(judgement)) + texts(f"claim.{verdict.claim}"))
     screen.row("report", page)

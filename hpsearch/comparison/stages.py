@@ -13,7 +13,7 @@ from hpsearch.comparison.arms import LAG, Arm
 from hpsearch.comparison.context import ComparisonContext
 from hpsearch.comparison.measuring import Winner
 from hpsearch.comparison.replicates import WinnerReplicates
-from hpsearch.comparison.tuning import RoundRobinSource
+from hpsearch.comparison.round_robin import RoundRobinSource
 from hpsearch.comparison.winners import best, common_target, fastest, reached
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.errors import SearchFailed

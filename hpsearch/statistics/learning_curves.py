@@ -1,4 +1,4 @@
-"""What a run's learning curve says: when it reached a target and at what cost, and how good its network became.
+"""Numbers from a run's learning curve: when it reached a target and at what cost, and how good its network became.
 
 Columns are those of a history: one entry for each evaluation, nothing interpolated between them. An entry that is NaN is of a run that
 diverged there, and counts as no result. After Shallue et al. (JMLR 20(112), 2019) a target is reached where the metric is strictly

@@ -60,11 +60,11 @@ def stable_range(
 ) -> StableRange | None:
     """Return the stable learning rates of one batch size, or None where none that is stable reaches.
 
-    The highest is the last, going up, before half of the seeds or more diverge: a rate that works beyond one that diverges is luck.
+    The highest is the last, going up, before half of the seeds or more diverge; a rate beyond one that diverges works by chance.
     """
     rows = sorted(zip(rates, reached, diverged_shares, strict=True))
     stop = next((i for i, row in enumerate(rows) if row[2] >= HALF), len(rows))
-    lowest = next((rate for rate, there, _ in rows[:stop] if there), None)
+    lowest = next((rate for rate, reaches, _ in rows[:stop] if reaches), None)
     if lowest is None:
         return None
     highest = rows[stop - 1][0]

@@ -1,6 +1,6 @@
 """Two arms that share their seeds: a pair has the same split, initial weights and seed, so that what remains is the arms' difference.
 
-Costs may be infinite (never reached). A pair of two infinities does not say which arm is better; where a ratio is asked for it is left out.
+Costs may be infinite (never reached). A pair of two infinities does not show which arm is better; a ratio leaves it out.
 """
 
 from collections.abc import Sequence
@@ -36,10 +36,10 @@ def paired_ratio(a: Sequence[float], b: Sequence[float], seed: int = 0, resample
         ValueError: not pairs, a cost that is not positive, or no pair with a finite cost.
     """
     left, right = _pairs(a, b)
-    keep = np.isfinite(left) | np.isfinite(right)
-    if not keep.any() or min(left.min(), right.min()) <= 0:
+    usable = np.isfinite(left) | np.isfinite(right)
+    if not usable.any() or min(left.min(), right.min()) <= 0:
         raise ValueError("expected positive costs, and a finite one in at least one pair")
-    ratios = np.log(left[keep]) - np.log(right[keep])
+    ratios = np.log(left[usable]) - np.log(right[usable])
     value = exp(float(medians(ratios)))
     if len(ratios) == 1:
         return Estimate(value, 0.0, inf)

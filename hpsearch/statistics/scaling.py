@@ -23,7 +23,7 @@ from hpsearch.statistics.estimates import (
 )
 
 LEAST = 3  # batch sizes, for two unknowns
-MARGIN = 10  # octaves beyond the batch sizes; a B_crit that far out is 0 or infinite for all that the data say
+MARGIN = 10  # octaves beyond the batch sizes; a B_crit that far out is called 0 or infinite: the data cannot tell it from them
 CELLS = 8  # of the grid, per octave
 HALVINGS = 40
 

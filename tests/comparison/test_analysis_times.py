@@ -40,8 +40,9 @@ def history(updates: list[int], metric: list[float], seconds: list[float] | None
 def with_runs(record: ComparisonRecord, place: int, runs: list[TrialRecord]) -> ComparisonRecord:
     """The record with other runs of one arm's winner."""
     arms = list(record.arms)
-    assert arms[place].fastest is not None
-    winner = replace(arms[place].fastest, runs=tuple(runs))
+    fastest = arms[place].fastest
+    assert fastest is not None
+    winner = replace(fastest, runs=tuple(runs))
     arms[place] = replace(arms[place], fastest=winner, best=winner)
     return replace(record, arms=tuple(arms))
 

@@ -24,7 +24,7 @@ def whole_hessian(state: State, rows: Rows) -> Tensor:
         return state.task.loss(outputs, rows.targets)
 
     weights = tuple(state.weights.values())
-    blocks = torch.autograd.functional.hessian(loss, weights)
+    blocks = torch.autograd.functional.hessian(loss, weights)  # type: ignore[no-untyped-call]
     sizes = [weight.numel() for weight in weights]
     return torch.cat(
         [
@@ -41,7 +41,8 @@ def test_products_with_the_hessian(task: str, monkeypatch: pytest.MonkeyPatch) -
     state, rows = small_state(task)
     vector = torch.randn(state.architecture.parameters, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     product = curvature.hessian_product(state, rows, vector)
-    centre, step = state.vector(rows), 1e-5
+    centre = state.vector(rows)
+    step = 1e-5
     ahead, behind = (
         full_gradient(State(state.architecture, state.task, unflatten(centre + s * vector, state.architecture)), rows)
         for s in (step, -step)
@@ -101,7 +102,8 @@ def test_a_dead_network_is_flat() -> None:
     architecture = Architecture(1, (1,), 1)
     state = State(architecture, TASKS["regression"], unflatten(torch.tensor([0.0, -1.0, 1.0, 0.0]), architecture))
     found = curvature.sharpness(state, Rows(torch.ones(4, 1), torch.ones(4, 1)))
-    assert (found.value, found.converged) == (pytest.approx(2), True)
+    assert found.value == pytest.approx(2)
+    assert found.converged
 
 
 def test_the_edge_of_stability() -> None:

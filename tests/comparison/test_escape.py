@@ -168,11 +168,12 @@ def test_injected_noise_would_move_the_dead_unit() -> None:
     assert (ends != np.array(STARTS["dead"])).any(axis=1).all()
 
 
+@pytest.mark.slow
 def test_threads_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     """On one thread the same counts come out as on several, and again."""
     small = Settings(quick().instability, replace(quick().thermal, examples=20_000), quick().teacher, quick().dead_relu)
     several = run_all(small, told.append)
-    monkeypatch.setattr(cells.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
     alone = run_all(small, told.append)
     assert {t: a["cells"] for t, a in several.items()} == {t: a["cells"] for t, a in alone.items()}
 

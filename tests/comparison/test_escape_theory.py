@@ -45,7 +45,8 @@ def test_normal_numbers_are_normal() -> None:
 
 def test_batches_are_uniform_without_replacement() -> None:
     """Each of the 10 pairs out of 5 comes equally often, though every batch starts from what the last one left."""
-    values, counts = np.arange(5.0), dict.fromkeys(combinations(range(5), 2), 0)
+    values = np.arange(5.0)
+    counts = dict.fromkeys(combinations(range(5), 2), 0)
     for batch in range(20_000):
         streams.shuffle_front(np.uint64(3), 2 * batch, values, 2)
         counts[tuple(sorted(int(v) for v in values[:2]))] += 1  # type: ignore[index]
@@ -72,13 +73,13 @@ def test_the_student_loss_is_its_expectation(networks: tuple[np.ndarray, np.ndar
 def test_derivatives_are_finite_differences(networks: tuple[np.ndarray, np.ndarray]) -> None:
     """Gradient and Hessian equal central differences of loss and gradient."""
     weights, teacher = networks
-    gradient, hessian = np.empty(12), np.empty((12, 12))
+    gradient = np.empty(12)
+    hessian = np.empty((12, 12))
     for i in range(12):
-        step = np.zeros(12)
-        step[i] = 1e-5
-        step = step.reshape(4, 3)
+        step = 1e-5 * np.eye(12)[i].reshape(4, 3)
         up, down = (student.loss_and_gradient(weights + s * step, teacher) for s in (1, -1))
-        gradient[i], hessian[i] = (up[0] - down[0]) / 2e-5, ((up[1] - down[1]) / 2e-5).ravel()
+        gradient[i] = (up[0] - down[0]) / 2e-5
+        hessian[i] = ((up[1] - down[1]) / 2e-5).ravel()
     assert student.loss_and_gradient(weights, teacher)[1].ravel() == pytest.approx(gradient, abs=1e-8)
     assert student.hessian(weights, teacher) == pytest.approx(hessian, abs=1e-8)
 
@@ -86,7 +87,9 @@ def test_derivatives_are_finite_differences(networks: tuple[np.ndarray, np.ndarr
 def test_an_update_of_sgd_is_autograd_s() -> None:
     """Three updates on batches of 2 equal torch's on the same examples, drawn again by Python's integers."""
     generator = np.random.default_rng(2)
-    start, teacher, key = generator.normal(size=(4, 4)), generator.normal(size=(3, 4)), np.uint64(99)
+    start = generator.normal(size=(4, 4))
+    teacher = generator.normal(size=(3, 4))
+    key = np.uint64(99)
     weights = torch.tensor(start, requires_grad=True)
     for update in range(3):
         first = update * 8
@@ -183,11 +186,12 @@ def test_kramers_is_the_cold_limit_of_the_exact_time(good: bool) -> None:
     settings = ThermalSettings()
     low, _, high = thermal.wells()
     start, target = (low, high) if good else (high, low)
-    temperature, away = 0.05 * thermal.variance(16, settings), -np.sign(target - start)
+    temperature = 0.05 * thermal.variance(16, settings)
+    away = -np.sign(target - start)
 
     def inner(y: float) -> float:
         integral = quad(lambda z: exp(-thermal.energy(z) / temperature), away * 2.5, y)[0]
-        return exp(thermal.energy(y) / temperature) * abs(integral)
+        return exp(thermal.energy(y) / temperature) * abs(float(integral))
 
     exact = abs(quad(inner, start, target)[0]) / (0.1 * temperature)
     assert thermal.mean_passage(0.1, 16, settings, good) == pytest.approx(exact, rel=1e-4)
@@ -202,7 +206,8 @@ def test_kramers_is_the_cold_limit_of_the_exact_time(good: bool) -> None:
 def test_a_tally_counts_what_happened_within_the_budget() -> None:
     """A run that passed after the budget was stuck in it; time is summed up to the budget; half censored leaves no median."""
     arm = EscapeArm("sgd", "bad", 0.1, 2)
-    labels, times = np.array([ESCAPED, ESCAPED, DIVERGED, STUCK]), np.array([10, 70, 20, 100])
+    labels = np.array([ESCAPED, ESCAPED, DIVERGED, STUCK])
+    times = np.array([10, 70, 20, 100])
     cell = tally(arm, "updates", 50, labels, times, {"kramers": 1 / 3})
     assert (cell.escaped, cell.stuck, cell.diverged, cell.total_time, cell.median_time) == (
         1,

@@ -49,8 +49,8 @@ def censored(measured: bool) -> ComparisonRecord:
     def arm(one: ArmRecord) -> ArmRecord:
         assert one.fastest is not None
         seen = {
-            seed: kept | {"moments": {"start": 0, "end": 40}, "variability": {}, "batches": {}, "path": {}}
-            for seed, kept in one.fastest.measured.items()
+            seed: {**run, "moments": {"start": 0, "end": 40}, "variability": {}, "batches": {}, "path": {}}
+            for seed, run in one.fastest.measured.items()
         }
         return replace(one, fastest=replace(one.fastest, measured=seen if measured else {}))
 
@@ -78,7 +78,9 @@ def test_every_figure_says_something_of_every_record(
 ) -> None:
     """No record makes a figure fail; its words are whole, its JSON has no NaN or infinity, its columns are explained."""
     texts = Texts(language)
-    figure, said, rows = row.draw(record, texts), row.reading(record, texts), row.numbers(record)
+    figure = row.draw(record, texts)
+    said = row.reading(record, texts)
+    rows = row.numbers(record)
     assert said
     assert not re.search(r"[{}]|\bNone\b(?! of)|\bnan\b", said)
     assert texts(f"figure.{row.name}.question").endswith("?")
@@ -108,7 +110,8 @@ def test_korean_has_no_english_left() -> None:
 
 def test_languages_have_the_same_sentences() -> None:
     """Every sentence of these figures is there in both languages, with the same names in braces."""
-    english, korean = sentences("en"), sentences("ko")
+    english = sentences("en")
+    korean = sentences("ko")
     keys = [
         key for key in english if key.split(".")[1] in FIGURES or key.split(".")[0] in ("class", "method", "moment")
     ]
@@ -208,7 +211,7 @@ def test_a_loss_that_did_not_fall_is_a_mark_on_the_cap() -> None:
     arm = record.arms[0]
     assert arm.fastest is not None
     seen = {"rising": 0.5, "deviation": 0.3, "total_variation": None, "count": 100}
-    measured = {seed: kept | {"variability": {"updates": seen}} for seed, kept in arm.fastest.measured.items()}
+    measured = {seed: {**run, "variability": {"updates": seen}} for seed, run in arm.fastest.measured.items()}
     record = replace(record, arms=(replace(arm, fastest=replace(arm.fastest, measured=measured)), *record.arms[1:]))
     (mark,) = [trace for trace in drawn("variability", record).data if trace.marker.symbol == "triangle-up"]
     assert list(mark.x) == [1]
@@ -293,7 +296,8 @@ def test_the_textbook_s_frames_grow_the_paths() -> None:
     ways = [trace for trace in figure.data if trace.type == "scatter" and trace.mode == "lines+markers"]
     assert [trace.name for trace in ways] == ["SGD", "mini-batch 32", EN("regime.full")]
     assert all((trace.x[-1], trace.y[-1]) == (0, 0) for trace in ways)
-    first, last = figure.frames[0], figure.frames[-1]
+    first = figure.frames[0]
+    last = figure.frames[-1]
     assert [len(trace.x) for trace in first.data] == [1, 1, 1]
     assert [list(trace.x) for trace in last.data] == [list(trace.x) for trace in ways]
     assert [figure.data[i].name for i in first.traces] == [trace.name for trace in ways]

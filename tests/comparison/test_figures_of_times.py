@@ -28,7 +28,8 @@ from tests.support import comparisons
 TIMED = ("steps", "epochs", "seconds", "tradeoff", "curves", "loss_curves", "rates", "quality", "tuning")
 FIGURES = {row.name: row for row in COMPARISON_FIGURES if row.name in TIMED}
 made = cache(comparisons.comparison)
-EN, KO = Texts("en"), Texts("ko")
+EN = Texts("en")
+KO = Texts("ko")
 
 
 def said(name: str, record: ComparisonRecord, texts: Texts = EN) -> str:
@@ -83,7 +84,8 @@ def test_nothing_raises_and_all_is_said(row: ComparisonFigure) -> None:
     for name, record in {"whole": made(), "optimizers": made(optimizers=("sgd", "adam")), **thin()}.items():
         figure = row.draw(record, KO if name == "whole" else EN)
         shown = "" if figure is None else figure.to_json().replace("%{", "%")
-        english, korean = row.reading(record, EN), row.reading(record, KO)
+        english = row.reading(record, EN)
+        korean = row.reading(record, KO)
         for text in (english, korean, shown):
             assert not re.search(r"[{][a-z_]+[}]", text), name
         assert korean != english != "", name
@@ -99,7 +101,8 @@ def test_a_row_has_its_title_and_question(row: ComparisonFigure) -> None:
     for texts in (EN, KO):
         assert texts(f"figure.{row.name}.title")
         assert texts(f"figure.{row.name}.question").endswith("?")
-    english, korean = sentences("en"), sentences("ko")
+    english = sentences("en")
+    korean = sentences("ko")
     for key in (key for key in english if key.startswith((f"figure.{row.name}.", "legend.", "reading.", "axis."))):
         assert set(re.findall(r"\{(\w+)\}", english[key])) == set(re.findall(r"\{(\w+)\}", korean[key])), key
         assert english[key] != korean[key] or key == "reading.optimizer", key
@@ -144,8 +147,10 @@ def test_marks_are_medians_with_their_intervals() -> None:
 
 def test_perfect_scaling_and_the_fit() -> None:
     """The dashed line falls with slope -1 in updates and is level in epochs; the fit in epochs is the one in updates times B / rows."""
-    steps, epochs = traces("steps", made()), traces("epochs", made())
-    x, y = steps[EN("legend.perfect")]["x"], steps[EN("legend.perfect")]["y"]
+    steps = traces("steps", made())
+    epochs = traces("epochs", made())
+    x = steps[EN("legend.perfect")]["x"]
+    y = steps[EN("legend.perfect")]["y"]
     assert x[0] * y[0] == pytest.approx(x[-1] * y[-1], rel=1e-4)
     assert len(set(epochs[EN("legend.perfect")]["y"])) == 1
     fits = [found[EN("legend.fit")] for found in (steps, epochs)]

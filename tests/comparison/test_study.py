@@ -13,9 +13,9 @@ import torch
 
 from hpsearch.comparison.arms import make_arms
 from hpsearch.comparison.instrumentation import measure_run, measured_rows, plan_measurements
+from hpsearch.comparison.round_robin import STRIDE, RoundRobinSource
 from hpsearch.comparison.stages import updates_in
 from hpsearch.comparison.study import open_comparison, run_comparison
-from hpsearch.comparison.tuning import STRIDE, RoundRobinSource
 from hpsearch.comparison.winners import best, common_target, fastest, reached
 from hpsearch.config import StudyConfig, check_config
 from hpsearch.errors import SearchFailed, Stopped, UserError
@@ -144,7 +144,8 @@ def test_step_lengths_are_distances_between_weights(batch_size: int) -> None:
     spec = small_spec(data, batch_size=batch_size, optimizer="momentum", dropout=0.2)
     found = []
     for recorder in (CompiledRecorder(spec, data), TorchRecorder(spec, data)):
-        before, steps = recorder.weights(), []
+        before = recorder.weights()
+        steps = []
         for until in range(1, 6):
             (length,) = recorder.advance(until)
             after = recorder.weights()
@@ -185,7 +186,9 @@ class Listed:
     """A source of specifications that keeps what is finished."""
 
     def __init__(self, specs: list[Any]) -> None:
-        self.specs, self.finished, self.stopping = specs, [], False
+        self.specs = specs
+        self.finished: list[int] = []
+        self.stopping = False
 
     def take(self, room: int) -> list[Any]:
         taken, self.specs = self.specs[:room], self.specs[room:]
@@ -193,6 +196,9 @@ class Listed:
 
     def prune(self, number: int, evaluation: int, metric: float) -> bool:
         return number == 1
+
+    def wants(self, run: TrainingRun) -> bool:
+        return False
 
     def finish(self, run: TrainingRun) -> None:
         self.finished.append(run.number)
@@ -219,8 +225,11 @@ def test_sources_take_turns_and_get_their_own_answers() -> None:
 def test_fresh_runs_are_paired() -> None:
     """Run k has the same seeds whatever the arm, and other ones than run k + 1 and than the tuning trials."""
     data = small_data()
-    small, large = small_spec(data, batch_size=1), small_spec(data, batch_size=30, learning_rate=0.7)
-    a, b, c = replicate(small, 5, 0), replicate(large, 5, 0), replicate(small, 5, 1)
+    small = small_spec(data, batch_size=1)
+    large = small_spec(data, batch_size=30, learning_rate=0.7)
+    a = replicate(small, 5, 0)
+    b = replicate(large, 5, 0)
+    c = replicate(small, 5, 1)
     assert (a.seed, a.order_seed) == (b.seed, b.order_seed)
     assert len({a.seed, c.seed, small.seed}) == len({a.order_seed, c.order_seed, small.order_seed}) == 3
 
@@ -314,7 +323,8 @@ def test_large_data_are_looked_at_in_part(monkeypatch: pytest.MonkeyPatch) -> No
     data = small_data()
     assert measured_rows(data) is data.training
     monkeypatch.setattr("hpsearch.comparison.instrumentation.MEASURED_ROWS", 20)
-    one, other = measured_rows(data), measured_rows(data)
+    one = measured_rows(data)
+    other = measured_rows(data)
     assert len(one) == 20
     assert torch.equal(one.inputs, other.inputs)
 
@@ -368,6 +378,7 @@ def facts(record: ComparisonRecord) -> Any:
     ], record.shared
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_after", [3, 12, 18])
 def test_an_interrupted_comparison_goes_on_to_the_same_end(
     record: ComparisonRecord, tmp_path: Path, stop_after: int
@@ -378,6 +389,7 @@ def test_an_interrupted_comparison_goes_on_to_the_same_end(
     assert facts(run(tmp_path, config())) == facts(record)
 
 
+@pytest.mark.slow
 def test_more_trials_and_seeds_go_on(tmp_path: Path) -> None:
     """Trials and seeds are totals: a comparison that is asked for more keeps what it has."""
     few = run(tmp_path, config(compare={"trials": 2, "seeds": 2, "measured": 0}))
@@ -464,6 +476,7 @@ def test_two_batch_sizes_tell_the_noise_scale(record: ComparisonRecord) -> None:
         assert told["scale"] == (pytest.approx(trace / norm) if norm > 0 else None)
 
 
+@pytest.mark.slow
 def test_hopeless_trials_end_early_and_the_fastest_is_the_same(tmp_path: Path) -> None:
     """Tuned towards the target, no trial goes beyond twice the best two before it, and the same trial wins as with whole budgets."""
     means = {"batch_sizes": [16, "full"], "trials": 6, "seeds": 2, "measured": 0}
@@ -481,6 +494,7 @@ def test_hopeless_trials_end_early_and_the_fastest_is_the_same(tmp_path: Path) -
         assert any(len(a.history or ()) > len(b.history or ()) for a, b in zip(arm.trials, other.trials, strict=True))
 
 
+@pytest.mark.slow
 def test_a_capped_search_goes_on_to_the_same_end(tmp_path: Path) -> None:
     """What ends a trial early is decided by numbers: interrupted and with other places in flight, the trials are the same."""
     means = {"batch_sizes": [16, "full"], "trials": 6, "seeds": 2, "measured": 0, "tune_until": "target"}

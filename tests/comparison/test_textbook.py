@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from hpsearch.comparison.measurements import descent
-from hpsearch.comparison.measurements.descent import PathOf, descend, starting_point, tuned_paths
+from hpsearch.comparison.measurements.descent import TunedPath, descend, starting_point, tuned_paths
 from hpsearch.comparison.measurements.textbook import (
     Problem,
     gradient,
@@ -61,7 +61,8 @@ def explained(inputs: np.ndarray, targets: np.ndarray) -> float:
 def test_the_two_columns_explain_best(task: str) -> None:
     """The first column leaves the least of the target in a fit by itself, the second the least in a fit beside the first."""
     data = correlated(task)
-    inputs, targets = data.training.inputs.numpy(), data.training.targets.numpy().reshape(len(data.training))
+    inputs = data.training.inputs.numpy()
+    targets = data.training.targets.numpy().reshape(len(data.training))
     if task == "multiclass":
         targets = (targets == 1).astype(float)  # 55 % of the rows
     first = min(range(6), key=lambda column: explained(inputs[:, [column]], targets))
@@ -112,9 +113,10 @@ def test_loss_and_derivatives(task: str) -> None:
         value = torch_loss(problem, weights)
         assert float(loss(problem, point)) == pytest.approx(float(value.detach()))
         np.testing.assert_allclose(gradient(problem, point[None])[0], torch.autograd.grad(value, weights)[0].numpy())
-        exact = torch.autograd.functional.hessian(lambda w: torch_loss(problem, w), weights)
+        exact = torch.autograd.functional.hessian(lambda w: torch_loss(problem, w), weights)  # type: ignore[no-untyped-call]
         np.testing.assert_allclose(hessian(problem, point), exact.numpy(), rtol=1e-6)
-    x, y = [-1.0, 0.5, 2.0], [0.0, 3.0]
+    x = [-1.0, 0.5, 2.0]
+    y = [0.0, 3.0]
     expected = [[float(torch_loss(problem, torch.tensor([a, b], dtype=torch.float64))) for a in x] for b in y]
     np.testing.assert_allclose(loss_grid(problem, x, y), expected)
 
@@ -147,7 +149,9 @@ def test_separable_classes_have_a_minimum() -> None:
 def test_the_full_batch_is_gradient_descent() -> None:
     """On a quadratic the path of the full batch is w* + (I - ηH)ᵗ(w_0 - w*), and one rate above 2 / λ diverges without a warning."""
     problem = two_weight_problem(correlated("regression"))
-    best, curvature, start = minimum(problem), hessian(problem, np.zeros(2)), np.array([2.0, -1.0])
+    best = minimum(problem)
+    curvature = hessian(problem, np.zeros(2))
+    start = np.array([2.0, -1.0])
     path = descend(problem, len(problem), 0.1, 30, start, seed=0)
     assert path.shape == (31, 2)
     for update in (0, 1, 7, 30):
@@ -163,7 +167,8 @@ def test_batches_are_those_of_training(task: str, batch_size: int) -> None:
     problem = two_weight_problem(small_data(task))
     rows = Rows(torch.from_numpy(problem.inputs), torch.from_numpy(problem.targets))
     batches = Batches(rows, small_spec(small_data(task), order_seed=9, batch_size=batch_size))
-    weights, expected = torch.tensor([1.0, -2.0], dtype=torch.float64, requires_grad=True), []
+    weights = torch.tensor([1.0, -2.0], dtype=torch.float64, requires_grad=True)
+    expected = []
     for update in range(100):
         inputs, targets = batches[update]
         batch = replace(problem, inputs=inputs.numpy(), targets=targets.numpy())
@@ -208,7 +213,7 @@ def test_gradient_descent_is_tuned_by_the_closed_form() -> None:
     assert not found.edge
 
 
-def arrival(problem: Problem, found: PathOf, rate: float) -> float:
+def arrival(problem: Problem, found: TunedPath, rate: float) -> float:
     """The first kept update from which the loss stays near the minimum, each looked at by torch."""
     path = descend(problem, found.batch_size, rate, found.updates[-1], starting_point(problem), seed=4)
     losses = [

@@ -6,7 +6,7 @@ import inspect
 import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from math import floor, inf, log2, sqrt
 from statistics import fmean, median
@@ -58,7 +58,7 @@ def timed(steps: Mapping[int, Sequence[float]], seconds: Mapping[int, float]) ->
     record = base()
     for size in SIZES:
         histories = [_passing(step, seconds[size]) for step in steps[size]]
-        record = with_arm(record, size, lambda arm, made=histories: _fastest(arm, made))
+        record = with_arm(record, size, partial(_fastest, histories=histories))
     return record
 
 
@@ -139,7 +139,7 @@ def graded(
         ROWS: curve((EPOCHS // 2, EPOCHS), (0.6, 0.6), 1e-4, losses),
     }
     for size, scores in ((1, (0.7,) * 3), (32, mini), (ROWS, full)):
-        record = with_arm(record, size, lambda arm, s=size, own=scores: _best(arm, seen[s], part, own))
+        record = with_arm(record, size, partial(_best, seen=seen[size], part=part, scores=scores))
     return record
 
 
@@ -152,12 +152,15 @@ def _best(arm: ArmRecord, seen: History, part: str, scores: Sequence[float]) -> 
     return replace(arm, best=replace(arm.best, runs=runs))
 
 
-MINI, EQUAL = {32: (60, 60, 60)}, dict.fromkeys(SIZES, 1e-4)
-EITHER, LONG = (54, 60, 66), (600, 630, 660)
+MINI = {32: (60, 60, 60)}
+EQUAL = dict.fromkeys(SIZES, 1e-4)
+EITHER = (54, 60, 66)
+LONG = (600, 630, 660)
 STEEP = {**EQUAL, ROWS: 1e-2}  # an update of GD takes a hundred times as long
-UNEASY = {"deviation": (0.3, 0.5, 0.4), "rising": (0.4, 0.4, 0.4)}
-RISING = {"rising": (0.1, 0.12, 0.08)}
-AHEAD, BEHIND = ((0.95, 0.96, 0.97), (0.90, 0.92, 0.93)), ((0.90, 0.92, 0.93), (0.95, 0.96, 0.97))
+UNEASY: dict[str, Any] = {"deviation": (0.3, 0.5, 0.4), "rising": (0.4, 0.4, 0.4)}
+RISING: dict[str, Any] = {"rising": (0.1, 0.12, 0.08)}
+AHEAD = ((0.95, 0.96, 0.97), (0.90, 0.92, 0.93))
+BEHIND = ((0.90, 0.92, 0.93), (0.95, 0.96, 0.97))
 
 
 def stopped_at_the_target() -> ComparisonRecord:
@@ -288,7 +291,8 @@ def test_times_are_ratios_of_pairs() -> None:
     """What GD and SGD need by what the mini-batch needs, over pairs of one seed: median and interval by listing all samples."""
     steps = {1: (610, 700, 400), 32: (60, 80, 50), ROWS: (21, 25, 20)}
     record = timed(steps, {1: 1e-4, 32: 2e-4, ROWS: 3e-3})
-    slow, compromise = found("slow", record).values, found("compromise", record).values
+    slow = found("slow", record).values
+    compromise = found("compromise", record).values
     full = [a / b for a, b in zip(steps[ROWS], steps[32], strict=True)]
     one = [a / b for a, b in zip(steps[1], steps[32], strict=True)]
     assert numbers(slow["steps"]) == pytest.approx(three(full))
@@ -358,7 +362,8 @@ def test_escapes_are_counted() -> None:
 
 def test_differences_are_of_pairs() -> None:
     """What the mini-batch is ahead of GD: on test and training rows of its runs, on validation rows after equal epochs and updates."""
-    mini, full = (0.95, 0.91, 0.97), (0.90, 0.92, 0.94)
+    mini = (0.95, 0.91, 0.97)
+    full = (0.90, 0.92, 0.94)
     record = graded(mini, full, early=0.55, late=0.8)
     values = found("generalises", record).values
     assert numbers(values["test"]) == pytest.approx(mean_of_three([a - b for a, b in zip(mini, full, strict=True)]))
@@ -389,7 +394,8 @@ def as_error(record: Record) -> Record:
 def test_an_error_is_judged_as_its_accuracy_is(claim: str, reason: str) -> None:
     """With 1 - accuracy to be minimised every verdict and every value is what it was: ahead is ahead, whichever way the metric points."""
     record = CASES[claim, reason][1]()
-    one, other = found(claim, record), found(claim, as_error(record))
+    one = found(claim, record)
+    other = found(claim, as_error(record))
     assert (one.judgement, one.reason) == (other.judgement, other.reason)
     for name, value in one.values.items():
         turned = other.values[name]
@@ -457,7 +463,8 @@ def test_nothing_is_concluded_from_too_little(name: str) -> None:
 
 def test_plain_descent_is_judged() -> None:
     """Of several optimizers the claims are told of plain SGD, wherever it stands in the list."""
-    alone, both = comparison(measured=3), comparison(optimizers=("adam", "sgd"), measured=3)
+    alone = comparison(measured=3)
+    both = comparison(optimizers=("adam", "sgd"), measured=3)
     quick = replace(both, arms=tuple(diverged(a) if a.optimizer == "adam" else a for a in both.arms))
     for record in (both, quick):
         assert [(v.claim, v.judgement, v.values) for v in verdicts(record)] == [

@@ -21,6 +21,10 @@ from hpsearch.statistics.paired import (
 SIMULATIONS = 300
 
 
+def numbers(estimate: Estimate) -> tuple[float, float, float]:
+    return estimate.value, estimate.low, estimate.high
+
+
 def covers(estimate: Estimate, truth: float) -> bool:
     return estimate.low <= truth <= estimate.high
 
@@ -35,7 +39,8 @@ def test_wilson_equals_scipy(successes: int, count: int) -> None:
 
 def test_wilson_solves_its_equation() -> None:
     """With half a success for a tie the ends are where the share lies 1.96 standard errors away, which is Wilson's definition."""
-    found, z = wilson(6.5, 10), stats.norm.ppf(0.975)
+    found = wilson(6.5, 10)
+    z = stats.norm.ppf(0.975)
     for end in (found.low, found.high):
         assert abs(0.65 - end) == pytest.approx(z * sqrt(end * (1 - end) / 10))
 
@@ -49,7 +54,8 @@ def test_wilson_refuses_impossible_counts(successes: int, count: int) -> None:
 
 def test_first_passage_maximises_the_likelihood() -> None:
     """The mean escape time is where the censored exponential likelihood is greatest, found by a search over a grid."""
-    times, censored = [3.0, 10.0, 1.5, 10.0, 7.0], [False, True, False, True, False]
+    times = [3.0, 10.0, 1.5, 10.0, 7.0]
+    censored = [False, True, False, True, False]
     means = np.linspace(1, 40, 200_001)
     likelihood = -3 * np.log(means) - sum(times) / means
     assert first_passage(times, censored).value == pytest.approx(means[likelihood.argmax()], abs=2e-4)
@@ -57,8 +63,10 @@ def test_first_passage_maximises_the_likelihood() -> None:
 
 def test_first_passage_inverts_the_poisson_count() -> None:
     """The ends are the means under which so few, or so many, escapes in the total time have a probability of 2.5 %."""
-    times, censored = [3.0, 10.0, 1.5, 10.0, 7.0], [False, True, False, True, False]
-    total, found = sum(times), first_passage(times, censored)
+    times = [3.0, 10.0, 1.5, 10.0, 7.0]
+    censored = [False, True, False, True, False]
+    total = sum(times)
+    found = first_passage(times, censored)
     low = brentq(lambda mean: stats.poisson.cdf(3, total / mean) - 0.025, 0.1, 1e3)
     high = brentq(lambda mean: stats.poisson.sf(2, total / mean) - 0.025, 0.1, 1e3)
     assert (found.low, found.high) == pytest.approx((low, high))
@@ -119,7 +127,7 @@ def test_the_median_interval_is_that_of_all_resamples() -> None:
 def test_one_seed_bounds_nothing() -> None:
     """From one value there is no telling how much the next one differs."""
     assert median_estimate([5.0]) == Estimate(5, -inf, inf)
-    assert paired_ratio([4.0], [2.0]) == Estimate(pytest.approx(2), 0, inf)
+    assert numbers(paired_ratio([4.0], [2.0])) == pytest.approx((2, 0, inf))
     assert paired_difference([4.0], [2.0]) == Estimate(2, -inf, inf)
 
 
@@ -160,10 +168,11 @@ def test_resolution_is_the_gap_before() -> None:
 def test_a_ratio_is_between_arms_and_swaps() -> None:
     """An arm that always costs 1.5 times as much has this ratio exactly; swapping the arms inverts value and ends."""
     generator = np.random.default_rng(3)
-    b = generator.lognormal(0, 2, 11)
-    assert paired_ratio(1.5 * b, b) == Estimate(*[pytest.approx(1.5)] * 3)
-    a = generator.lognormal(0, 2, 11)
-    there, back = paired_ratio(a, b), paired_ratio(b, a)
+    b = generator.lognormal(0, 2, 11).tolist()
+    assert numbers(paired_ratio([1.5 * value for value in b], b)) == pytest.approx((1.5, 1.5, 1.5))
+    a = generator.lognormal(0, 2, 11).tolist()
+    there = paired_ratio(a, b)
+    back = paired_ratio(b, a)
     assert (back.value, back.low, back.high) == pytest.approx(
         (1 / there.value, 1 / there.high, 1 / there.low), rel=1e-9
     )
@@ -171,8 +180,9 @@ def test_a_ratio_is_between_arms_and_swaps() -> None:
 
 def test_a_ratio_with_infinite_costs() -> None:
     """Pairs that both never reached are left out; one that one arm alone reached counts for that arm, without bound."""
-    a, b = [2.0, 2.0, inf, inf, inf], [1.0, 1.0, 1.0, inf, inf]
-    assert paired_ratio(a, b) == Estimate(pytest.approx(2), pytest.approx(2), inf)
+    a = [2.0, 2.0, inf, inf, inf]
+    b = [1.0, 1.0, 1.0, inf, inf]
+    assert numbers(paired_ratio(a, b)) == pytest.approx((2, 2, inf))
     assert paired_ratio(a, b) == paired_ratio(a[:3], b[:3])
     assert paired_ratio([1.0, inf], [inf, 1.0]) == Estimate(1, 0, inf)
     with pytest.raises(ValueError, match="finite one"):
@@ -213,8 +223,10 @@ def test_a_difference_covers() -> None:
 
 def test_probability_of_improvement_counts_ties_half() -> None:
     """It is wins plus half of the ties, and swapping the arms gives the rest."""
-    a, b = [1.0, 2, 3, inf, 5, inf], [2.0, 2, 1, inf, 6, 7]
-    there, back = probability_of_improvement(a, b), probability_of_improvement(b, a)
+    a = [1.0, 2, 3, inf, 5, inf]
+    b = [2.0, 2, 1, inf, 6, 7]
+    there = probability_of_improvement(a, b)
+    back = probability_of_improvement(b, a)
     assert there.value == (2 + 0.5 * 2) / 6
     assert (back.value, back.low, back.high) == pytest.approx((1 - there.value, 1 - there.high, 1 - there.low))
 
@@ -247,13 +259,14 @@ def test_sign_flips_drawn_agree_with_all_listed() -> None:
         sums = {s: sums.get(s - d, 0) / 2 + sums.get(s + d, 0) / 2 for s in {t + e for t in sums for e in (d, -d)}}
     exact = sum(chance for total, chance in sums.items() if abs(total) >= abs(differences.sum()))
     assert 0.005 < exact < 0.5
-    found = sign_flip_p(differences, np.zeros(20))
+    found = sign_flip_p(differences.tolist(), [0.0] * 20)
     assert found == pytest.approx(exact, abs=4 * sqrt(exact / 100_000))
 
 
 def test_sign_flips_with_infinite_costs() -> None:
     """An infinite difference outweighs the finite ones, like a huge number; two infinities differ by nothing."""
-    a, b = [3.0, 2, inf, 5, inf, 1e-3], [1.0, 3, 1, inf, 2, 0]
+    a = [3.0, 2, inf, 5, inf, 1e-3]
+    b = [1.0, 3, 1, inf, 2, 0]
     assert sign_flip_p(a, b) == sign_flip_p([2, -1, 1e3, -1e3, 1e3, 1e-3], [0.0] * 6) == 34 / 64
     assert sign_flip_p([inf, 3.0, 3.0], [inf, 1.0, 1.0]) == sign_flip_p([3.0, 3.0], [1.0, 1.0]) == 0.5
     assert sign_flip_p([inf] * 6, [1.0] * 6) == 2 / 64

@@ -8,10 +8,10 @@ import pytest
 from scipy.optimize import least_squares
 
 from hpsearch.statistics.estimates import wilson
+from hpsearch.statistics.expected_best import expected_best, expected_best_interval, share_reaching
 from hpsearch.statistics.learning_curves import best_within, gap_at_loss, matched_level, saturated
 from hpsearch.statistics.learning_rates import RateClass, StableRange, classified, edge, stable_range
 from hpsearch.statistics.scaling import Hyperbola, fit_hyperbola
-from hpsearch.statistics.tuning import expected_best, expected_best_interval, share_reaching
 
 SIZES = [*(2**k for k in range(16)), 55_000]
 # Shallue et al. 2019, fig 3, top left, FC-1024×3 on MNIST with plain SGD: S(1) / S(B), digitised to about .05 octave.
@@ -22,10 +22,11 @@ CONVOLUTIONAL = {1: 39e3, 16: 3.4e3, 64: 1.1e3, 256: 519, 512: 388, 1024: 335, 4
 
 def by_scipy(sizes: list[int], steps: list[float]) -> tuple[float, float, float]:
     """Return S_min, B_crit and rms residual in octaves by scipy's least squares from a few starts."""
-    sizes_, octaves = np.array(sizes, float), np.log2(steps)
+    sizes_ = np.array(sizes, float)
+    octaves = np.log2(steps)
 
     def residuals(p: np.ndarray) -> np.ndarray:
-        return p[0] + np.log2(1 + 2 ** p[1] / sizes_) - octaves
+        return np.asarray(p[0] + np.log2(1 + 2 ** p[1] / sizes_) - octaves)
 
     starts = [least_squares(residuals, [5.0, x], xtol=1e-14, ftol=1e-14, gtol=1e-14) for x in (2.0, 8.0, 14.0)]
     best = min(starts, key=lambda found: found.cost)
@@ -77,7 +78,8 @@ def test_censored_batch_sizes_are_counted_not_fitted() -> None:
     """A batch size whose median never reached changes nothing but the count; fewer than three that did have no fit."""
     steps = noisy(5, 0.1)
     censored = [[inf] * 3 + row[3:] if i < 2 else row for i, row in enumerate(steps)]
-    found, without = fitted(SIZES, censored), fitted(SIZES[2:], steps[2:])
+    found = fitted(SIZES, censored)
+    without = fitted(SIZES[2:], steps[2:])
     assert (found.fitted, found.censored) == (15, 2)
     assert found.critical_batch_size.value == pytest.approx(without.critical_batch_size.value)
     assert found.rms_octaves == pytest.approx(without.rms_octaves)
@@ -97,9 +99,11 @@ def test_the_interval_is_that_of_paired_resamples() -> None:
         assert (estimate.low, estimate.high) == pytest.approx((every.min(), every.max()), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_interval_covers() -> None:
     """From ten seeds with a common share of their noise, the interval holds the true B_crit in about 95 % of simulations."""
-    generator, held = np.random.default_rng(3), 0
+    generator = np.random.default_rng(3)
+    held = 0
     curve = 400 * (1 + 255 / np.array(SIZES))
     for _ in range(200):
         octaves = generator.normal(0, 0.2, (17, 10)) + generator.normal(0, 0.3, (1, 10))
@@ -203,7 +207,8 @@ def test_the_expected_best_is_the_mean_over_all_subsets(maximize: bool) -> None:
 def test_the_expected_best_has_no_bias_and_dodges_is_low() -> None:
     """Over 2,000 searches of 20 uniform trials the mean is n / (n + 1); Dodge's formula is low by .02 of the range at n = 5 to 20."""
     draws = np.random.default_rng(9).uniform(0, 1, (2_000, 20))
-    n, j = np.arange(1, 21)[:, None], np.arange(1, 21)
+    n = np.arange(1, 21)[:, None]
+    j = np.arange(1, 21)
     dodge = np.sort(draws, axis=1) @ ((j / 20) ** n - ((j - 1) / 20) ** n).T
     ours = np.mean([expected_best(row, True) for row in draws], axis=0)
     truth = n[:, 0] / (n[:, 0] + 1)
@@ -216,7 +221,7 @@ def test_the_expected_best_has_no_bias_and_dodges_is_low() -> None:
 def test_many_trials_overflow_nothing() -> None:
     """With 1,500 trials the curve rises from the mean to the best, though C(1500, 750) is no float."""
     values = np.random.default_rng(10).normal(size=1_500)
-    curve = expected_best(values, True)
+    curve = expected_best(values.tolist(), True)
     assert np.all(np.diff(curve) >= 0)
     assert (curve[0], curve[-1]) == pytest.approx((values.mean(), values.max()))
 
@@ -233,13 +238,16 @@ def test_diverged_trials_take_part() -> None:
 
 def test_the_expected_best_interval_covers() -> None:
     """Over searches of 30 normal trials the interval of the best of 3 holds the truth, .846 σ, in about 95 %; minimising mirrors it."""
-    draws, held = np.random.default_rng(11).normal(0, 1, (200, 30)), 0
+    draws = np.random.default_rng(11).normal(0, 1, (200, 30))
+    held = 0
     for row in draws:
         curve = expected_best_interval(row, True, resamples=400)
         held += curve.low[2] <= 0.8463 <= curve.high[2]
     assert 0.89 <= held / 200 <= 0.99
-    up, down = expected_best_interval(draws[0], True), expected_best_interval(-draws[0], False)
-    assert (list(down.low), list(down.high)) == (pytest.approx(list(-up.high)), pytest.approx(list(-up.low)))
+    up = expected_best_interval(draws[0], True)
+    down = expected_best_interval(-draws[0], False)
+    assert list(down.low) == pytest.approx(list(-up.high))
+    assert list(down.high) == pytest.approx(list(-up.low))
 
 
 def test_the_share_reaching_is_wilsons() -> None:
@@ -251,7 +259,8 @@ def test_the_share_reaching_is_wilsons() -> None:
 
 def test_best_within_a_budget() -> None:
     """Only evaluations up to the limit count, the limit included; NaN is no result, and before the first there is none."""
-    updates, metric = [10, 20, 30, 40], [0.5, nan, 0.8, 0.9]
+    updates = [10, 20, 30, 40]
+    metric = [0.5, nan, 0.8, 0.9]
     assert [best_within(updates, metric, limit, True) for limit in (9, 10, 29, 30, 99)] == [None, 0.5, 0.5, 0.8, 0.9]
     assert best_within(updates, metric, 40, False) == 0.5
 

@@ -11,7 +11,8 @@ from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord, WinnerRec
 from hpsearch.trial import Budget, History
 
 ROWS = 1024
-S_MIN, CRITICAL = 20.0, 60.0  # updates to the target at large batches; the batch size where twice as many are needed
+S_MIN = 20.0
+CRITICAL = 60.0  # updates to the target at large batches; the batch size where twice as many are needed
 EPOCHS = 40
 RATES = tuple(2.0**k for k in range(-8, 4))
 BUDGET = Budget("epochs", EPOCHS, 20, resolution=0.02)
@@ -130,7 +131,8 @@ def _trial(number: int, rate: float, size: int, seed: int) -> TrialRecord:
     for evaluation, update in enumerate(updates, start=1):
         done = update / (steps(size) * slow)
         error = 0.012 + 0.888 * exp(-3.15 * done) + 0.002 * noise.normal() * min(1, done)
-        seconds, training_loss = update * (4e-6 + 1e-6 * size), 2.3 * exp(-2.2 * done) + 0.001
+        seconds = update * (4e-6 + 1e-6 * size)
+        training_loss = 2.3 * exp(-2.2 * done) + 0.001
         validation_loss = 2.3 * exp(-2.0 * done) + 0.1 + 0.01 * max(0, done - 3)
         rows.append((evaluation, update, update * size, seconds, training_loss, validation_loss, 1 - error))
     history = History(*map(tuple, zip(*rows, strict=True)))
@@ -154,7 +156,8 @@ def _trial(number: int, rate: float, size: int, seed: int) -> TrialRecord:
 def _measured(seed: int, size: int, rate: float) -> Mapping[str, Any]:
     """What `comparison.measuring` keeps of a run, in its form."""
     noise = np.random.default_rng([seed, size])
-    reached, last = round(steps(size)), BUDGET.evaluate_at(size, ROWS)[-1]
+    reached = round(steps(size))
+    last = BUDGET.evaluate_at(size, ROWS)[-1]
     marks = [0, *sorted({max(1, round(last ** (k / 7))) for k in range(8)})]
     scales = [20.0 * 1.6**k for k in range(len(marks))]
     return {

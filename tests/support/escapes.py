@@ -95,9 +95,9 @@ def thermal_rows() -> list[dict[str, Any]]:
         total = 1.5 * law * escaped if escaped else 4_000 * SEEDS
         for method in ("sgd", "isotropic"):
             temperature = 0.2 / size
-            extra = {"temperature": temperature, "kramers": law}
+            extra: dict[str, Any] = {"temperature": temperature, "kramers": law}
             rows.append(row(method, "bad", 0.1, size, "longest", escaped=escaped, total_time=total, **extra))
-    none = {"temperature": 0.0, "kramers": None}
+    none: dict[str, Any] = {"temperature": 0.0, "kramers": None}
     rows.append(row("gd", "bad", 0.1, "full", "longest", total_time=20_000, **none))
     return [*rows, row("gd", "bad", 2.0, "full", "longest", escaped=20, total_time=100, **none)]
 
@@ -105,7 +105,8 @@ def thermal_rows() -> list[dict[str, Any]]:
 def row(
     method: str, start: str, rate: float, size: int | str, budget: str = "updates", escaped: int = 0, **more: Any
 ) -> dict[str, Any]:
-    other, diverged = more.pop("other", 0), more.pop("diverged", 0)
+    other = more.pop("other", 0)
+    diverged = more.pop("diverged", 0)
     counts = {"escaped": escaped, "other": other, "diverged": diverged, "unresolved": 0}
     counts["stuck"] = SEEDS - escaped - other - diverged
     cell = {

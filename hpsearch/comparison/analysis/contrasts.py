@@ -34,7 +34,9 @@ class Steadiness:
 
 def three_sizes(record: ComparisonRecord) -> tuple[int, int, int] | None:
     """Return the batch sizes 1, a mini-batch and the full batch; None where the comparison has not all three."""
-    sizes = regimes(record, optimizers(record)[0]) if record.arms else None
+    if not record.arms:
+        return None
+    sizes = regimes(record, optimizers(record)[0])
     if sizes is None or sizes[0] != 1 or sizes[2] != record.rows:
         return None
     return sizes
@@ -151,7 +153,9 @@ def better_than_full(record: ComparisonRecord, where: str) -> Estimate | None:
     if full is None or full.runs < ENOUGH or where not in full.within:
         return None
     difference = full.within[where].difference  # of GD to the mini-batch
-    return _more_is_better(record, difference, -1) if difference else None
+    if difference is None:
+        return None
+    return _more_is_better(record, difference, -1)
 
 
 def _better_on(record: ComparisonRecord, part: str) -> Estimate | None:

@@ -1,4 +1,4 @@
-"""What the escape tests of a record say: who left which minimum, how often, how soon, and what theory predicts.
+"""The escape tests of a record: which optimizers left which minimum, how often, how soon, and what theory predicts.
 
 The tests are `instability` (which of two global minima can be kept), `thermal` (a barrier that noise climbs), `teacher` (a network with
 proven bad minima) and `dead_relu` (nothing can escape). Each has cells: an optimizer (`method` "sgd", "gd", or "isotropic", GD with
@@ -150,7 +150,9 @@ def _batch_size(stored: int | str) -> int | None:
 def pooled(group: Sequence[EscapeCell]) -> Estimate | None:
     """Return the share that escaped of all runs of some cells together, None without any."""
     seeds = sum(cell.seeds for cell in group)
-    return wilson(sum(cell.counts["escaped"] for cell in group), seeds) if seeds else None
+    if not seeds:
+        return None
+    return wilson(sum(cell.counts["escaped"] for cell in group), seeds)
 
 
 def most_escaped(group: Sequence[EscapeCell]) -> EscapeCell | None:
@@ -222,13 +224,15 @@ def teacher(record: ComparisonRecord, budget: str = "updates") -> Teacher | None
         sgd=best,
         isotropic=most_escaped(cells(record, "teacher", "isotropic", "bad")),
         larger=most_escaped([cell for cell in descent if cell.learning_rate not in rates]),
-        back=_same(cells(record, "teacher", "sgd", "good", budget), best) if best else None,
+        back=_same(cells(record, "teacher", "sgd", "good", budget), best),
         window=tuple(cell for cell in sgd if cell.share("escaped") >= HALF),
     )
 
 
-def _same(group: Sequence[EscapeCell], wanted: EscapeCell) -> EscapeCell | None:
+def _same(group: Sequence[EscapeCell], wanted: EscapeCell | None) -> EscapeCell | None:
     """Return the cell of a group at the learning rate and batch size of another cell."""
+    if wanted is None:
+        return None
     setting = (wanted.learning_rate, wanted.batch_size)
     return next((cell for cell in group if (cell.learning_rate, cell.batch_size) == setting), None)
 

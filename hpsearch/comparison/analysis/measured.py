@@ -75,7 +75,7 @@ def three_regimes(record: ComparisonRecord, optimizer: str, items: Sequence[T]) 
 
 def by_update(runs: Iterable[Sequence[Mapping[str, Any]]]) -> dict[int, list[Mapping[str, Any]]]:
     """Return the entries of runs at the updates that they share, by update; of runs that share fewer than `FEW`, those of the longest."""
-    tables = [{int(entry["update"]): entry for entry in run} for run in runs if run]
+    tables = [_by_update(run) for run in runs if run]
     if not tables:
         return {}
     shared = set.intersection(*map(set, tables))
@@ -83,6 +83,10 @@ def by_update(runs: Iterable[Sequence[Mapping[str, Any]]]) -> dict[int, list[Map
         tables = [max(tables, key=len)]
         shared = set(tables[0])
     return {update: [table[update] for table in tables] for update in sorted(shared)}
+
+
+def _by_update(run: Sequence[Mapping[str, Any]]) -> dict[int, Mapping[str, Any]]:
+    return {int(entry["update"]): entry for entry in run}
 
 
 def at_moment(measured: Mapping[str, Any], topic: str, moment: str) -> Mapping[str, Any] | None:

@@ -193,7 +193,9 @@ def two_batch(record: ComparisonRecord, optimizer: str) -> list[TwoBatch]:
     McCandlish et al. 2018, appendix A.1.
     """
     arm = _source(record, optimizer)
-    runs = [run for run in measured_runs(arm) if run.get("two_batch")] if arm else []
+    if arm is None:
+        return []
+    runs = [run for run in measured_runs(arm) if run.get("two_batch")]
     result = []
     for run in runs[:1]:
         for moment in MOMENTS:

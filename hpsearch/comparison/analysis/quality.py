@@ -104,7 +104,7 @@ def limits(record: ComparisonRecord) -> dict[str, Limit]:
 
     All means as many as the arm with the least of them had. There is no short one where no median run reached the target.
     """
-    lasts = [(arm, max(run.history.update[-1] for run in runs if run.history)) for arm, runs in _runs_of_arms(record)]
+    lasts = [(arm, _last_update(runs)) for arm, runs in _runs_of_arms(record)]
     if not lasts:
         return {}
     epochs = min(last * arm.batch_size / record.rows for arm, last in lasts)
@@ -113,6 +113,10 @@ def limits(record: ComparisonRecord) -> dict[str, Limit]:
     if short < epochs:
         return {"short": Limit(epochs=short), **budgets}
     return budgets
+
+
+def _last_update(runs: Sequence[TrialRecord]) -> int:
+    return max(run.history.update[-1] for run in runs if run.history)
 
 
 # ---- the metric within a budget
@@ -146,7 +150,7 @@ def _compare_sizes(values: Mapping[int, BySeed], maximize: bool) -> dict[int, Wi
     base = reference(list(values))
     pairs = {size: _pairs(seeds, values[base]) for size, seeds in values.items() if size != base}
     usable = {size: pair for size, pair in pairs.items() if _usable(*pair)}
-    p_values = dict(zip(usable, holm([sign_flip_p(*pair) for pair in usable.values()]), strict=True)) if usable else {}
+    p_values = _adjusted_p_values(usable)
     result = {}
     for size, seeds in values.items():
         metric = median_estimate(list(seeds.values()))
@@ -154,8 +158,16 @@ def _compare_sizes(values: Mapping[int, BySeed], maximize: bool) -> dict[int, Wi
         if size in usable:
             ours, theirs = usable[size]
             difference = paired_difference(ours, theirs)
-            result[size] = Within(metric, difference, float(p_values[size]), _better(ours, theirs, maximize))
+            result[size] = Within(metric, difference, p_values[size], _better(ours, theirs, maximize))
     return result
+
+
+def _adjusted_p_values(pairs: Mapping[int, tuple[list[float], list[float]]]) -> dict[int, float]:
+    """Return the p-value of each batch size, adjusted for their number."""
+    if not pairs:
+        return {}
+    adjusted = holm([sign_flip_p(ours, theirs) for ours, theirs in pairs.values()])
+    return dict(zip(pairs, map(float, adjusted), strict=True))
 
 
 def _pairs(a: BySeed, b: BySeed) -> tuple[list[float], list[float]]:

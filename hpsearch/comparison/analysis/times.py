@@ -181,13 +181,16 @@ def regimes(record: ComparisonRecord, optimizer: str) -> tuple[int, int, int] | 
     if len(arms) < ENOUGH:
         return None
     between = arms[1:-1]
-    quickest = min(between, key=_seconds)
-    middle = quickest if isfinite(_seconds(quickest)) else between[len(between) // 2]
+    middle = min(between, key=_seconds)
+    if not isfinite(_seconds(middle)):
+        middle = between[len(between) // 2]
     return arms[0].batch_size, middle.batch_size, arms[-1].batch_size
 
 
 def _seconds(arm: ArmTimes) -> float:
-    return arm.costs["seconds"].median.value if "seconds" in arm.costs else inf
+    if "seconds" not in arm.costs:
+        return inf
+    return arm.costs["seconds"].median.value
 
 
 def shallue_steps(batch_size: int, steps: float) -> dict[int, float]:

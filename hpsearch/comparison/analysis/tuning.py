@@ -1,4 +1,4 @@
-"""What an arm's tuning trials say: which learning rates work at each batch size, and how much tuning each arm needs.
+"""The tuning trials of an arm: which learning rates work at each batch size, and how much tuning each arm needs.
 
 A trial is one seed at one (learning rate, batch size); the classes and the range are those of `hpsearch.statistics.learning_rates`.
 For the expected best of n trials, trial 0 is left out: it is the known-good setting, put there by hand. The others come from a
@@ -12,8 +12,8 @@ from typing import Literal
 
 from hpsearch.comparison.analysis.times import learning_rate
 from hpsearch.statistics import Estimate
+from hpsearch.statistics.expected_best import BestCurve, expected_best_interval, share_reaching
 from hpsearch.statistics.learning_rates import RateClass, StableRange, classified, edge, stable_range
-from hpsearch.statistics.tuning import BestCurve, expected_best_interval, share_reaching
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 from hpsearch.trial import FAILED, Outcome
 
@@ -95,12 +95,15 @@ def _rates(record: ComparisonRecord, arm: ArmRecord) -> ArmRates | None:
         RateTrial(trial.number, rate, step, rate_class, None if failed(trial) else trial.value)
         for (rate, trial), step, rate_class in zip(pairs, steps, classified(steps, diverged), strict=True)
     )
+    tuned = None
+    if arm.fastest:
+        tuned = learning_rate(arm, arm.fastest.params)
     stable = stable_range(learning_rates, [step < inf for step in steps], diverged)
     return ArmRates(
         optimizer=arm.optimizer,
         batch_size=arm.batch_size,
         trials=trials,
-        tuned=learning_rate(arm, arm.fastest.params) if arm.fastest else None,
+        tuned=tuned,
         edge=edge(learning_rates, steps),
         stable=stable,
         working=_working(trials, stable) if stable else None,
@@ -108,7 +111,7 @@ def _rates(record: ComparisonRecord, arm: ArmRecord) -> ArmRates | None:
 
 
 def _trials_with_rates(arm: ArmRecord) -> list[tuple[float, TrialRecord]]:
-    """Return the trials that say something of their learning rate, by rate and number; one that did not fit into memory does not."""
+    """Return the trials whose outcome depends on their learning rate, by rate and number: none that did not fit into memory."""
     pairs = []
     for trial in arm.trials:
         rate = learning_rate(arm, trial.params)

@@ -55,7 +55,7 @@ FEW: Answer = (Judgement.THIN, "few", {})
 
 
 def verdicts(record: ComparisonRecord) -> list[Verdict]:
-    """Return the verdict on each claim, in the order of `CLAIMS`; of the escape tests alone only on those that they are about."""
+    """Return the verdict on each claim, in the order of `CLAIMS`; without arms only on those about the escape tests."""
     escape_only = bool(record.minima) and not record.arms
     result = []
     for claim, (judge, figures) in CLAIMS.items():

@@ -25,7 +25,7 @@ __all__ = ["Settings", "quick", "run_all", "sized"]
 
 
 def run_all(settings: Settings, show: Callable[[str], None]) -> dict[str, Any]:
-    """Run the four tests and return plain data by test: its result, its settings and the seconds it took; tell `show` of each."""
+    """Run the four tests and return plain data by test: its result, its settings and the seconds it took; `show` gets a line for each."""
     tests: dict[str, Callable[[], dict[str, Any]]] = {
         "instability": lambda: instability_test(settings.instability),
         "thermal": lambda: thermal_test(settings.thermal),

@@ -34,7 +34,8 @@ class EscapeArm:
 
     def examples_per_update(self, full: int) -> int:
         """Return the batch size as a number; the full batch has `full` examples."""
-        return full if isinstance(self.batch_size, str) else self.batch_size
+        size = self.batch_size
+        return full if isinstance(size, str) else size
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,8 @@ def columns(cells: Sequence[CellCounts]) -> dict[str, list[Any]]:
     rows = [cell.row() for cell in cells]
     if not rows:
         return {}
-    return {name: [_six_digits(row[name]) for row in rows] for name in rows[0]}
+    table = zip(*(row.values() for row in rows), strict=True)
+    return {name: list(map(_six_digits, values)) for name, values in zip(rows[0], table, strict=True)}
 
 
 def _six_digits(value: Any) -> Any:

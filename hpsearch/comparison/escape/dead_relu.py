@@ -54,9 +54,12 @@ def passages(
     updates: int,
 ) -> tuple[Array, Array]:
     """Return the update [S] at which a run first moves, and where a noise-free polish of its last point ends [S, 2]."""
-    times, ends, noise = np.full(stream.size, updates), np.empty((stream.size, 2)), np.zeros(2)
+    times = np.full(stream.size, updates)
+    ends = np.empty((stream.size, 2))
+    noise = np.zeros(2)
     for seed in range(stream.size):
-        values, w, b = inputs.copy(), start[0], start[1]
+        values = inputs.copy()
+        w, b = start
         for update in range(1, updates + 1):
             if batch_size < values.size:
                 shuffle_front(stream[seed], update * batch_size, values, batch_size)
@@ -108,13 +111,14 @@ def run(arm: EscapeArm, settings: DeadSettings) -> list[CellCounts]:
     budgets = {"updates": settings.updates, "examples": max(1, settings.examples // batch)}
     trace = noise_trace(inputs, start)
     share = (size - batch) / (batch * (size - 1))
+    noisy = arm.method == "isotropic"
     times, ends = passages(
         inputs,
         start,
         keys(settings.seeds, "dead", arm.method, arm.start, arm.learning_rate, batch),
         arm.learning_rate,
         batch if arm.method == "sgd" else size,
-        sqrt(trace * share / 2) if arm.method == "isotropic" else 0.0,
+        sqrt(trace * share / 2) if noisy else 0.0,
         max(budgets.values()),
     )
     found = labels(ends, start)

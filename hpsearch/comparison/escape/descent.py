@@ -1,6 +1,6 @@
 """The student's updates as compiled loops: fresh batches (SGD), the whole distribution (GD) with or without isotropic noise, a polish.
 
-Names in shapes: K units, D inputs, M marks, the updates after which the weights are kept.
+Names in shapes: K units, D inputs, M marks (updates after which the weights are recorded).
 """
 
 from math import sqrt
@@ -41,11 +41,11 @@ def add_example(gradient: Array, weights: Array, teacher: Array, inputs: Array, 
 
 
 @inlined
-def keep(kept: Array, marks: Array, update: int, weights: Array) -> bool:
+def record(recorded: Array, marks: Array, update: int, weights: Array) -> bool:
     """Copy the weights to the slots whose mark is this update; return whether they are still finite and near."""
-    for place in range(marks.size):
-        if marks[place] == update:
-            kept[place] = weights
+    for i in range(marks.size):
+        if marks[i] == update:
+            recorded[i] = weights
     return bool(np.max(np.abs(weights)) < FAR)  # False for NaN
 
 
@@ -54,10 +54,13 @@ def sample_descent(
     start: Array, teacher: Array, key: Any, learning_rate: float, batch_size: int, marks: Array
 ) -> Array:
     """Return the weights [M, K, D] after `marks` updates of SGD, each on a fresh batch of x ~ N(0, I); NaN from where a run diverged."""
-    weights, gradient = start.copy(), np.empty_like(start)
-    inputs, active = np.empty(start.shape[1]), np.empty(max(start.shape[0], teacher.shape[0]))
-    kept = np.full((marks.size, *start.shape), np.nan)
-    drawn, width = 0, inputs.size + inputs.size % 2
+    weights = start.copy()
+    gradient = np.empty_like(start)
+    inputs = np.empty(start.shape[1])
+    active = np.empty(max(start.shape[0], teacher.shape[0]))
+    recorded = np.full((marks.size, *start.shape), np.nan)
+    drawn = 0
+    width = inputs.size + inputs.size % 2
     for update in range(1, np.max(marks) + 1):
         gradient[:, :] = 0.0
         for _ in range(batch_size):
@@ -65,9 +68,9 @@ def sample_descent(
             drawn += width
             add_example(gradient, weights, teacher, inputs, active)
         weights -= learning_rate / batch_size * gradient
-        if not keep(kept, marks, update, weights):
+        if not record(recorded, marks, update, weights):
             break
-    return kept
+    return recorded
 
 
 @compiled
@@ -75,23 +78,28 @@ def noisy_descent(
     start: Array, teacher: Array, key: Any, learning_rate: float, deviation: float, marks: Array
 ) -> Array:
     """Return the weights [M, K, D] after `marks` updates of GD whose gradient has Gaussian noise of this deviation in each weight."""
-    weights, gradient, noise = start.copy(), np.empty_like(start), np.zeros(start.size)
-    kept = np.full((marks.size, *start.shape), np.nan)
+    weights = start.copy()
+    gradient = np.empty_like(start)
+    noise = np.zeros(start.size)
+    recorded = np.full((marks.size, *start.shape), np.nan)
     for update in range(1, np.max(marks) + 1):
         slope(weights, teacher, gradient)
         if deviation > 0:
             fill_normal(key, update * (noise.size + 1), noise)
         weights -= learning_rate * (gradient + deviation * noise.reshape(start.shape))
-        if not keep(kept, marks, update, weights):
+        if not record(recorded, marks, update, weights):
             break
-    return kept
+    return recorded
 
 
 @compiled
 def noise_trace(weights: Array, teacher: Array, key: Any, examples: int) -> float:
     """Return tr Σ, the summed variance of one example's gradient at a stationary point, estimated from fresh examples."""
-    gradient, inputs, total = np.empty_like(weights), np.empty(weights.shape[1]), 0.0
-    active, width = np.empty(max(weights.shape[0], teacher.shape[0])), inputs.size + inputs.size % 2
+    gradient = np.empty_like(weights)
+    inputs = np.empty(weights.shape[1])
+    active = np.empty(max(weights.shape[0], teacher.shape[0]))
+    width = inputs.size + inputs.size % 2
+    total = 0.0
     for example in range(examples):
         gradient[:, :] = 0.0
         fill_normal(key, example * width, inputs)
@@ -116,9 +124,11 @@ def polish(
     """Return the stationary point that noise-free descent from `start` leads to, its loss, gradient norm and the updates of GD.
 
     GD runs until its gradient's norm is below `near`, or for `updates`; then damped Newton steps (Levenberg 1944), taken only where
-    they lower the gradient's norm and do not raise the loss. Whether the end is a minimum, its Hessian tells.
+    they lower the gradient's norm and do not raise the loss. The Hessian there shows whether it is a minimum.
     """
-    weights, gradient, second = start.copy(), np.empty_like(start), np.empty((start.size, start.size))
+    weights = start.copy()
+    gradient = np.empty_like(start)
+    second = np.empty((start.size, start.size))
     done = 0
     while True:
         loss = slope(weights, teacher, gradient)
@@ -126,16 +136,20 @@ def polish(
             break
         weights -= learning_rate * gradient
         done += 1
-    trial, damping, norm = np.empty_like(gradient), 1e-2, sqrt(np.sum(gradient**2))
+    moved_gradient = np.empty_like(gradient)
+    damping = 1e-2
+    norm = sqrt(np.sum(gradient**2))
     for _ in range(60):
         if not norm > 1e-13:
             break
         moved = newton_step(weights, teacher, gradient, second, min(damping, norm))
-        moved_loss = slope(moved, teacher, trial)
-        moved_norm = sqrt(np.sum(trial**2))
+        moved_loss = slope(moved, teacher, moved_gradient)
+        moved_norm = sqrt(np.sum(moved_gradient**2))
         if moved_loss < loss + ROUNDING and moved_norm < norm:
-            weights, loss, norm = moved, moved_loss, moved_norm
-            gradient[:, :] = trial
+            weights = moved
+            loss = moved_loss
+            norm = moved_norm
+            gradient[:, :] = moved_gradient
             damping /= 4
         else:
             damping *= 8

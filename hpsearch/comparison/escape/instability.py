@@ -73,9 +73,13 @@ def mean_square_boundary(batch_size: int, size: int) -> float:
 @inlined
 def slope(y: float, weights: Array, count: int) -> float:
     """Return the mean gradient of the first `count` losses at x = 1 + y."""
-    x, total = 1.0 + y, 0.0
+    x = 1.0 + y
+    total = 0.0
     for i in range(count):
-        total += 2.0 * x if x * x < weights[i] * y * y else 2.0 * weights[i] * y
+        if x * x < weights[i] * y * y:
+            total += 2.0 * x
+        else:
+            total += 2.0 * weights[i] * y
     return total / count
 
 
@@ -95,10 +99,12 @@ def passages(
 
     A batch is drawn without replacement; the full batch with a `deviation` has Gaussian noise added to its gradient.
     """
-    times, ends = np.full(stream.size, updates), np.empty(stream.size)
+    times = np.full(stream.size, updates)
+    ends = np.empty(stream.size)
     noise = np.zeros(1)
     for seed in range(stream.size):
-        values, y = weights.copy(), start
+        values = weights.copy()
+        y = start
         for update in range(1, updates + 1):
             if batch_size < values.size:
                 shuffle_front(stream[seed], update * batch_size, values, batch_size)

@@ -40,7 +40,7 @@ class TeacherSettings:
     """Student and teacher of `units` rectified units and as many inputs; `starts` random networks, of which some get stuck.
 
     `good` of the others are the control. `step` is the learning rate of the descent that finds and polishes minima. `updates` and
-    `examples` are the two budgets of each run from a certified minimum; GD sees the whole distribution in each update. `unstable` are
+    `examples` are the two budgets of each run from a certified minimum; GD uses the full distribution in each update. `unstable` are
     GD's larger learning rates.
     """
 

@@ -19,7 +19,7 @@ S11, S27, S30, S31, S32 = (np.uint64(shift) for shift in (11, 27, 30, 31, 32))
 
 
 def keys(seeds: int, *parts: int | float | str) -> Array:
-    """Return one key for each seed [S], a function of the parts and of the seed's number alone."""
+    """Return one key for each seed [S], a function of only the parts and the seed's number."""
     return np.array([derive_seed(*map(str, parts), seed) for seed in range(seeds)], dtype=np.uint64)
 
 
@@ -55,7 +55,7 @@ def shuffle_front(key: Any, counter: int, values: Array, count: int) -> None:
 
     The order that the values come in does not matter, so that the next batch is drawn from what this one leaves.
     """
-    for place in range(count):
-        left = np.uint64(values.size - place)
-        chosen = place + np.int64(((bits(key, counter + place) >> S32) * left) >> S32)
-        values[place], values[chosen] = values[chosen], values[place]
+    for i in range(count):
+        left = np.uint64(values.size - i)
+        chosen = i + np.int64(((bits(key, counter + i) >> S32) * left) >> S32)
+        values[i], values[chosen] = values[chosen], values[i]

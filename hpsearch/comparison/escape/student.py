@@ -22,17 +22,21 @@ def pair(w: Array, v: Array) -> tuple[float, float, float, float, float]:
     ww, vv, wv = 0.0, 0.0, 0.0
     for d in range(w.size):
         ww, vv, wv = ww + w[d] * w[d], vv + v[d] * v[d], wv + w[d] * v[d]
-    along, across = wv / ww, 0.0
+    along = wv / ww
+    across = 0.0
     for d in range(w.size):
         across += (v[d] - along * w[d]) ** 2
-    length, other, across = sqrt(ww), sqrt(vv), sqrt(across)
+    length = sqrt(ww)
+    other = sqrt(vv)
+    across = sqrt(across)
     return length, other, atan2(across, wv / length), across / other, wv / (length * other)
 
 
 @inlined
 def add_gradient(gradient: Array, w: Array, v: Array, ratio: float, angle: float, sine: float, sign: float) -> None:
     """Add sign · ∂f(w, v) / ∂w = (sin θ ‖v‖/‖w‖ w + (π − θ) v) / 2π; `ratio` is ‖v‖/‖w‖."""
-    own, other = sign * sine * ratio / (2 * pi), sign * (pi - angle) / (2 * pi)
+    own = sign * sine * ratio / (2 * pi)
+    other = sign * (pi - angle) / (2 * pi)
     for d in range(w.size):
         gradient[d] += own * w[d] + other * v[d]
 
@@ -44,7 +48,7 @@ def slope(weights: Array, teacher: Array, gradient: Array) -> float:
     gradient[:, :] = 0.5 * weights
     for i in range(weights.shape[0]):
         loss += 0.25 * np.sum(weights[i] ** 2)
-        for j in range(i + teacher.shape[0]):  # the units before, then the teacher's: one place to compile, not two
+        for j in range(i + teacher.shape[0]):  # the units before, then the teacher's: one loop to compile, not two
             own = j < i
             other, sign = (weights[j], 1.0) if own else (teacher[j - i], -1.0)
             a, b, angle, sine, cosine = pair(weights[i], other)
@@ -75,7 +79,8 @@ def add_curvature(hessian: Array, w: Array, v: Array, at: int, across: int, sign
     ‖v‖ sin θ / (2π‖w‖) · (I − ŵŵᵀ + nnᵀ) and (ŵnᵀ + v̂mᵀ + (π − θ) I) / 2π. Parallel vectors leave only the last term.
     """
     a, b, angle, sine, cosine = pair(w, v)
-    size, safe = w.size, max(sine, 1e-12)
+    size = w.size
+    safe = max(sine, 1e-12)
     turned = 1.0 if sine > 1e-12 else 0.0
     for p in range(size):
         n_p = turned * (v[p] / b - cosine * w[p] / a) / safe

@@ -111,7 +111,7 @@ def arms(settings: TeacherSettings) -> list[EscapeArm]:
 
 
 def budgets(arm: EscapeArm, settings: TeacherSettings) -> dict[str, int]:
-    """Return the updates of both budgets. GD and isotropic noise see the whole distribution, so that no count of examples binds them."""
+    """Return the updates of both budgets. GD and isotropic noise use the full distribution, so that no count of examples limits them."""
     if arm.method != "sgd":
         return {"updates": settings.updates}
     return {"updates": settings.updates, "examples": max(1, settings.examples // int(arm.batch_size))}

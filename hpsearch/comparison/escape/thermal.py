@@ -127,10 +127,14 @@ def passages(
 
     A batch's gradient has the mean of `noise` [n] over it, drawn without replacement; the full batch has Gaussian noise of this deviation.
     """
-    times, ends = np.full(stream.size, updates), np.empty(stream.size)
-    side, normal, block = np.sign(target - start), np.zeros(64), 64
+    times = np.full(stream.size, updates)
+    ends = np.empty(stream.size)
+    side = np.sign(target - start)
+    block = 64
+    normal = np.zeros(64)
     for seed in range(stream.size):
-        values, w = noise.copy(), start
+        values = noise.copy()
+        w = start
         for update in range(1, updates + 1):
             push = 0.0
             if batch_size < values.size:
@@ -198,6 +202,7 @@ def run(arm: EscapeArm, settings: ThermalSettings) -> list[CellCounts]:
     size = settings.examples_in_sum
     batch = arm.examples_per_update(size)
     within = budgets(arm, settings)
+    noisy = arm.method == "isotropic"
     times, ends = passages(
         sum_noise(settings),
         start + NUDGE,
@@ -205,7 +210,7 @@ def run(arm: EscapeArm, settings: ThermalSettings) -> list[CellCounts]:
         keys(settings.seeds, "thermal", arm.method, arm.start, arm.learning_rate, batch),
         arm.learning_rate,
         batch if arm.method == "sgd" else size,
-        sqrt(variance(batch, settings)) if arm.method == "isotropic" else 0.0,
+        sqrt(variance(batch, settings)) if noisy else 0.0,
         within["longest"],
     )
     theory = predictions(arm, batch, settings)

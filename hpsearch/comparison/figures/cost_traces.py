@@ -67,7 +67,8 @@ def _marks(unit: str, arms: list[ArmTimes], symbol: str, colors: list[str], hove
 
 def _legend(symbol: str, color: str, arm: ArmTimes, texts: Texts) -> str:
     if symbol == "circle":
-        return optimizer_name(arm.optimizer) if color else texts("legend.median")
+        median = texts("legend.median")
+        return optimizer_name(arm.optimizer) if color else median
     return texts("legend.never" if symbol == "triangle-up" else "legend.some")
 
 
@@ -122,7 +123,7 @@ def lines(unit: str, record: ComparisonRecord, arms: list[ArmTimes], color: str,
         fit = scaling(record, arms[0].optimizer)
     if fit is None:
         return [_line(sizes, heights, "", color, "solid")]
-    fine = _between(sizes[0], sizes[-1])  # of batch sizes that were not reached the fit says nothing
+    fine = _between(sizes[0], sizes[-1])  # the fit says nothing beyond the batch sizes that reached the target
     traces = [_line(fine, _fitted_costs(unit, fit, fine, record.rows), texts("legend.fit"), color, "solid")]
     if len(optimizers(record)) > 1:
         return [traces[0].update(showlegend=False)]

@@ -54,7 +54,7 @@ def draw(name: str, record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     figure = blank(430)
     for one in curves:
         figure.add_traces(_traces(one, record, texts))
-    switch = [_option(unit, curves, texts) for unit in UNITS if all(one.axis(unit)[-1] > 0 for one in curves)]
+    switch = [_option(unit, curves, texts) for unit in UNITS if _known(unit, curves)]
     first = switch[0]
     for trace, x, y in zip(figure.data, first["x"], first["y"], strict=True):
         trace.update(x=x, y=y)
@@ -64,6 +64,11 @@ def draw(name: str, record: ComparisonRecord, texts: Texts) -> go.Figure | None:
         line = {"color": LIGHT["edge"], "width": 1.5, "dash": "dot"}
         figure.add_shape(type="line", xref="paper", x0=0, x1=1, y0=record.target, y1=record.target, line=line)
     return figure.update_layout(meta={"switch": switch, "note": _note(name, record, texts)})
+
+
+def _known(unit: str, curves: list[Curve]) -> bool:
+    """Whether all curves have an axis in a unit: there are no seconds where none were timed."""
+    return all(one.axis(unit)[-1] > 0 for one in curves)
 
 
 def _option(unit: str, curves: list[Curve], texts: Texts) -> dict[str, Any]:

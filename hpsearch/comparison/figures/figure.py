@@ -53,7 +53,7 @@ def add_axes(figure: go.Figure, panel: int, horizontal: Mapping[str, Any], verti
 
 
 def lay_out_panels(figure: go.Figure, panels: int, notes: Sequence[str]) -> go.Figure:
-    """Put the panels into one row, and tell the page how many there are: it arranges them for its width."""
+    """Put the panels into one row, and note their number for the page, which arranges them for its width."""
     for panel in range(panels):
         domain = [(panel + 0.14) / panels, (panel + 0.98) / panels]
         figure.update_layout({f"xaxis{axis_suffix(panel)}": {"domain": domain}})

@@ -15,6 +15,7 @@ from hpsearch.comparison.figures.appearance import (
     HOVER,
     arm_name,
     batch_axis,
+    brief,
     error_bars,
     for_each_optimizer,
     gap_texts,
@@ -135,8 +136,7 @@ def hover_text(record: ComparisonRecord, arm: ArmQuality, budget: str, texts: Te
 def budget_text(name: str, limit: Limit, texts: Texts) -> str:
     """Return what a budget is called, with its length."""
     amount = limit.updates if name == "updates" else limit.epochs
-    text = significant(amount) if amount < 100 else number(round(amount))
-    return texts(f"figure.quality.{name}", amount=text)
+    return texts(f"figure.quality.{name}", amount=brief(amount))
 
 
 def read(record: ComparisonRecord, texts: Texts) -> str:
@@ -158,7 +158,8 @@ def _sentences(record: ComparisonRecord, arms: list[ArmQuality], texts: Texts) -
     parts = [_budget_sentence(record, ends, budget, limit, texts) for budget, limit in budgets.items()]
     signs = {_sign(arms, budget) for budget in budgets} - {0}
     if signs:
-        parts.append(texts("figure.quality.depends" if len(signs) > 1 else "figure.quality.agrees"))
+        key = "depends" if len(signs) > 1 else "agrees"
+        parts.append(texts(f"figure.quality.{key}"))
     else:
         parts.append(texts("figure.quality.alike"))
     least_p = 2.0 ** (1 - min(arm.runs for arm in arms)) * (len(arms) - 1)  # that so few runs can give

@@ -133,7 +133,8 @@ def read_variability(record: ComparisonRecord, texts: Texts) -> str:
     passes = [one for one in found if one.unit == "epochs"]
     if len(updates) < 2:
         return texts("figure.variability.thin")
-    key = "steadier" if _rising(updates[-1]) < _rising(updates[0]) else "not_steadier"
+    steadier = _rising(updates[-1]) < _rising(updates[0])
+    key = "steadier" if steadier else "not_steadier"
     parts = [texts(f"figure.variability.{key}", **_ends_texts(record, texts, updates))]
     if len(passes) > 1:
         parts.append(texts("figure.variability.per_epoch", **_ends_texts(record, texts, passes)))

@@ -83,6 +83,9 @@ def _fit_line(record: ComparisonRecord, fit: Hyperbola, optimizer: str, color: s
 def _dots(record: ComparisonRecord, optimizer: str, color: str, texts: Texts) -> go.Scatter:
     """Return the batch sizes; `color` is the optimizer's, "" where they have the colours of their regimes."""
     arms = _reaching(record, optimizer)
+    name = texts("legend.median")
+    if color:
+        name = optimizer_name(optimizer)
     colors = [color or regime_color(arm.batch_size, record.rows) for arm in arms]
     return go.Scatter(
         x=rounded([arm.costs["steps"].median.value for arm in arms]),
@@ -94,7 +97,7 @@ def _dots(record: ComparisonRecord, optimizer: str, color: str, texts: Texts) ->
         hovertext=[_hover(record, arm, texts) for arm in arms],
         hovertemplate="%{hovertext}<extra></extra>",
         marker={"size": 10, "color": colors},
-        name=optimizer_name(optimizer) if color else texts("legend.median"),
+        name=name,
     )
 
 

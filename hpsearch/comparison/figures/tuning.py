@@ -26,7 +26,7 @@ from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 
 MANY = 5  # arms, above which the legend names three regimes only
-LEAST = 3  # trials, below which a curve says nothing
+LEAST = 3  # trials, below which there is no curve
 CLOSE = 0.1  # of the difference between one trial's expected metric and all trials'
 
 Panel = tuple[list[go.Scatter], dict[str, Any], dict[str, Any]]  # traces, horizontal and vertical axis
@@ -59,7 +59,9 @@ def _panels(record: ComparisonRecord, arms: list[ArmTuning], texts: Texts) -> li
     panels = []
     for name in optimizers(record):
         if name in with_trials:
-            title = f"<br><b>{optimizer_name(name)}</b>" if len(with_trials) > 1 else ""
+            title = ""
+            if len(with_trials) > 1:
+                title = f"<br><b>{optimizer_name(name)}</b>"
             group = [arm for arm in arms if arm.optimizer == name]
             panels.append(_best_panel(record, group, title, texts))
             if any(arm.reaching for arm in group):

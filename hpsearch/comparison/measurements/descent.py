@@ -6,6 +6,7 @@ start at one point, placed so that the steep and the flat direction hold the sam
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from math import inf, isfinite
 from typing import Any
 
@@ -29,15 +30,22 @@ from hpsearch.training.draws import batch_order
 RATES = tuple(2.0**power for power in range(-12, 11))
 DISTANCE = 3.0  # from the start to the minimum; weights are of standardised columns
 NEAR = 0.05  # of the loss between start and minimum: a path within this has arrived
-PASSES, LEAST, MOST = 20, 300, 5_000  # updates: those of so many passes, but no fewer and no more
+PASSES = 20  # over the rows, of a path
+LEAST = 300  # updates of a path
+MOST = 5_000
 POINTS = 300  # of a path, at which the loss is computed and which are drawn
+MINI_BATCH = 32
+BEYOND = 4  # times the updates to the minimum's neighbourhood that a path shows
+GRID = 61  # points of the surface, along each side
+MARGIN = 0.12  # of the paths' extent, around them
+DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class PathOf:
+class TunedPath:
     """The path of a batch size at its best learning rate.
 
-    `updates` are the numbers of the updates after which `path` (two weights each) and `losses` (over all rows) are kept, closer
+    `updates` are the numbers of the updates after which `path` (two weights each) and `losses` (over all rows) are recorded, closer
     together at first; `updates_to_near` is the first of them from which the loss stays within `NEAR` of the minimum up to the end, None
     where no learning rate gets there (then that of the lowest last loss is shown). `edge`: the best rate is the least or greatest tried.
     """
@@ -92,8 +100,8 @@ def _batches(rows: int, batch_size: int, seed: int) -> Iterator[npt.NDArray[np.i
         pass_ += 1
 
 
-def tuned_paths(problem: Problem, batch_sizes: Sequence[int], seed: int) -> list[PathOf]:
-    """Return the path of each batch size from one start, at the learning rate of `RATES` that comes near the minimum first.
+def tuned_paths(problem: Problem, batch_sizes: Sequence[int], seed: int) -> list[TunedPath]:
+    """Return the path of each batch size from one start, at the learning rate of `RATES` that first comes near the minimum.
 
     At one batch size fewest updates are fewest examples too. The budget grows with the passes that small batches save.
 
@@ -103,29 +111,33 @@ def tuned_paths(problem: Problem, batch_sizes: Sequence[int], seed: int) -> list
     for size in batch_sizes:
         if not 1 <= size <= len(problem):
             raise ValueError(f"batch size {size}: 1 to {len(problem)} expected, as there are so many rows")
-    start, least = starting_point(problem), float(loss(problem, minimum(problem)))
+    start = starting_point(problem)
+    least = float(loss(problem, minimum(problem)))
     near = least + NEAR * (float(loss(problem, start)) - least)
-    return [_tuned(problem, size, seed, start, near) for size in batch_sizes]
+    return [_tuned_path(problem, size, seed, start, near) for size in batch_sizes]
 
 
-def _tuned(problem: Problem, batch_size: int, seed: int, start: Array, near: float) -> PathOf:
+def _tuned_path(problem: Problem, batch_size: int, seed: int, start: Array, near: float) -> TunedPath:
     updates = int(np.clip(PASSES * len(problem) // batch_size, LEAST, MOST))
-    kept = np.unique(np.append(0, np.geomspace(1, updates, POINTS).round().astype(int)))  # [K]
-    paths = _descend(problem, batch_size, np.array(RATES), updates, start, seed)[kept]  # [K, L, 2]
+    recorded = np.unique(np.append(0, np.geomspace(1, updates, POINTS).round().astype(int)))  # [K]
+    paths = _descend(problem, batch_size, np.array(RATES), updates, start, seed)[recorded]  # [K, L, 2]
     losses = _losses(problem, paths)  # [K, L]
     arrivals = [_arrival(column <= near) for column in losses.T]
     best = min(range(len(RATES)), key=lambda rate: (arrivals[rate], losses[-1, rate]))
-    reached = arrivals[best] < len(kept)
-    first = int(kept[arrivals[best]]) if reached else None
-    return PathOf(
-        batch_size,
-        RATES[best],
-        tuple(kept.tolist()),
-        tuple((float(a), float(b)) for a, b in paths[:, best]),
-        tuple(losses[:, best].tolist()),
-        first,
-        None if first is None else first * batch_size,
-        best in (0, len(RATES) - 1),
+    updates_to_near = None
+    examples_to_near = None
+    if arrivals[best] < len(recorded):
+        updates_to_near = int(recorded[arrivals[best]])
+        examples_to_near = updates_to_near * batch_size
+    return TunedPath(
+        batch_size=batch_size,
+        learning_rate=RATES[best],
+        updates=tuple(recorded.tolist()),
+        path=tuple((float(a), float(b)) for a, b in paths[:, best]),
+        losses=tuple(losses[:, best].tolist()),
+        updates_to_near=updates_to_near,
+        examples_to_near=examples_to_near,
+        edge=best in (0, len(RATES) - 1),
     )
 
 
@@ -141,13 +153,6 @@ def _arrival(inside: npt.NDArray[np.bool_]) -> int:
     return int(outside[-1]) + 1 if len(outside) else 0
 
 
-MINI = 32
-BEYOND = 4  # times the updates to the minimum's neighbourhood that a path shows
-GRID = 61  # points of the surface, along each side
-MARGIN = 0.12  # of the paths' extent, around them
-DIGITS = 6
-
-
 def two_weights(data: Data, seed: int) -> dict[str, Any]:
     """Return the two-weight model of the training rows as plain values; empty where no two columns vary independently."""
     try:
@@ -155,9 +160,10 @@ def two_weights(data: Data, seed: int) -> dict[str, Any]:
     except UserError:
         return {}
     best = minimum(problem)
-    paths = tuned_paths(problem, sorted({1, min(MINI, len(problem)), len(problem)}), seed)
-    shown = [_path(path) for path in paths]
-    x, y = (_ticks(shown, axis, float(best[axis])) for axis in (0, 1))
+    paths = tuned_paths(problem, sorted({1, min(MINI_BATCH, len(problem)), len(problem)}), seed)
+    shown = [_plain_path(path) for path in paths]
+    x = _ticks(shown, 0, float(best[0]))
+    y = _ticks(shown, 1, float(best[1]))
     return {
         "columns": list(problem.columns),
         "rows": len(problem),
@@ -171,12 +177,14 @@ def two_weights(data: Data, seed: int) -> dict[str, Any]:
 
 
 def _surface(problem: Problem, x: Sequence[float], y: Sequence[float]) -> list[list[float | None]]:
-    return [[_short(value) for value in line] for line in loss_grid(problem, x, y)]
+    return [list(map(_short, line)) for line in loss_grid(problem, x, y)]
 
 
-def _path(path: PathOf) -> dict[str, Any]:
-    """Return a path as plain values, a while beyond its arrival: what follows would only hide how it came there."""
-    last = BEYOND * path.updates_to_near if path.updates_to_near else inf
+def _plain_path(path: TunedPath) -> dict[str, Any]:
+    """Return a path as plain values, until some time after its arrival: what follows would only hide how it came there."""
+    last = inf
+    if path.updates_to_near:
+        last = BEYOND * path.updates_to_near
     count = max(2, sum(update <= last for update in path.updates))
     path = replace(path, updates=path.updates[:count], path=path.path[:count], losses=path.losses[:count])
     points = [[_short(a), _short(b)] for a, b in path.path]
@@ -189,11 +197,14 @@ def _path(path: PathOf) -> dict[str, Any]:
 
 
 def _ticks(paths: Sequence[Mapping[str, Any]], axis: int, best: float) -> list[float]:
-    along = [best, *(point[axis] for path in paths for point in path["path"] if point[axis] is not None)]
+    points = chain.from_iterable(path["path"] for path in paths)
+    along = [best, *(point[axis] for point in points if point[axis] is not None)]
     low, high = np.percentile(along, [0.2, 99.8])  # a single far leap must not shrink the picture
     pad = MARGIN * float(high - low)
     return [float(f"{tick:.{DIGITS}g}") for tick in np.linspace(low - pad, high + pad, GRID)]
 
 
 def _short(value: float) -> float | None:
-    return float(f"{float(value):.{DIGITS}g}") if isfinite(value) else None
+    if not isfinite(value):
+        return None
+    return float(f"{float(value):.{DIGITS}g}")

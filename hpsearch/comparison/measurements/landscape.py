@@ -87,7 +87,10 @@ def _axes(centred: Tensor, mixes: Tensor) -> Tensor:
 
 def _unit(vector: Tensor, rounding: float) -> Tensor:
     size = torch.linalg.vector_norm(vector)
-    return vector / size if size > rounding else torch.zeros_like(vector)
+    if size <= rounding:
+        return torch.zeros_like(vector)
+    unit: Tensor = vector / size
+    return unit
 
 
 def surface(
@@ -108,13 +111,14 @@ def surface(
 def _chunk_surface(
     architecture: Architecture, task: Task, corners: Tensor, rows: Rows, x: Sequence[float], y: Sequence[float]
 ) -> list[list[float]]:
-    begin = Architecture(architecture.inputs, (), architecture.sizes[1])  # the first layer alone
+    begin = Architecture(architecture.inputs, (), architecture.sizes[1])  # only the first layer
     origin, first, second = (forward(begin, corner[: begin.parameters], rows.inputs)[1][0] for corner in corners)
     later = corners[:, begin.parameters :]
     losses = []
     with torch.no_grad():
         for b in y:
-            sums, weights = origin + b * second, later[0] + b * later[2]  # [N, H_1], [later P]
+            sums = origin + b * second  # [N, H_1]
+            weights = later[0] + b * later[2]  # [later P]
             losses.append(
                 [_rest(architecture, task, weights + a * later[1], sums + a * first, rows.targets) for a in x]
             )
@@ -138,7 +142,7 @@ def barrier(
 ) -> Barrier:
     """Return the barrier on the straight line between two networks' weights [P]: max of L((1-α)a + αb) - ((1-α)L(a) + αL(b)).
 
-    Goodfellow et al. 2015 (arXiv:1412.6544). Near 0, the two lie in one basin; a barrier on the line does not exclude a way round it.
+    Goodfellow et al. 2015 (arXiv:1412.6544). Near 0, the two lie in one basin; a barrier on the line does not exclude a path around it.
     """
     alphas = np.linspace(0, 1, points)
     losses = _losses(architecture, task, ((1 - a) * first + a * second for a in alphas.tolist()), rows)

@@ -3,6 +3,10 @@
 The simple noise scale is tr(Σ) / |G|², Σ the covariance of the rows' gradients and G their mean (McCandlish et al. 2018,
 arXiv:1812.06162, §2.2): far below it a batch's gradient is mostly noise, far above it rows are wasted. Two populations are meant:
 the distribution that the rows were drawn from (estimated without bias), and the rows themselves, as gradient descent sees them.
+
+A dense layer's gradient of one row is δ aᵀ (δ: the loss's derivative by the layer's sums, a: what enters the layer), so its squared
+norm is ‖δ‖²‖a‖², plus ‖δ‖² for the bias: the norms of all rows come from one pass, and no row's gradient is ever formed
+(Goodfellow 2015, arXiv:1510.01799).
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,7 +37,7 @@ class NoiseScale:
 
 @dataclass(frozen=True, slots=True)
 class ExactNoise:
-    """The noise scale of the distribution that the rows were drawn from, and that of the rows taken as the whole population."""
+    """The noise scale of the distribution that the rows were drawn from, and that of the rows taken as the full population."""
 
     distribution: NoiseScale
     rows: NoiseScale
@@ -57,96 +61,7 @@ class BatchNoise:
     expected_cosine: float
 
 
-def noise_scale(state: State, rows: Rows) -> ExactNoise:
-    """Return the exact noise scale over N rows (at least 2).
-
-    Of the distribution: tr(Σ) = (mean ‖g_i‖² - |Ḡ|²)·N/(N - 1), |G|² = |Ḡ|² - tr(Σ)/N (McCandlish et al. 2018, appendix A.1, with
-    batches of 1 and N). Of the rows: both without the correction.
-    """
-    count = len(rows)
-    norms = example_squared_norms(state, rows)
-    square = float(full_gradient(state, rows).square().sum())
-    trace = max(0.0, float(norms.mean()) - square)
-    unbiased = trace * count / (count - 1)
-    return ExactNoise(_ratio(unbiased, square - unbiased / count), _ratio(trace, square))
-
-
-def two_batch_noise(small_norms: Sequence[float], large_norms: Sequence[float], small: int, large: int) -> NoiseScale:
-    """Return the noise scale of the distribution from squared gradient norms of batches of two sizes, `small` < `large`.
-
-    Trace and squared norm are averaged apart and then divided, since a mean of ratios is biased (appendix A.1). Unbiased for
-    batches that share rows, and for batches without replacement from few rows, whose `noise_scale().distribution` it then estimates.
-    """
-    low, high = float(np.mean(small_norms)), float(np.mean(large_norms))
-    trace = (low - high) / (1 / small - 1 / large)
-    return _ratio(trace, (large * high - small * low) / (large - small))
-
-
-def _ratio(trace: float, squared_norm: float) -> NoiseScale:
-    return NoiseScale(trace, squared_norm, trace / squared_norm if squared_norm > 0 else inf)
-
-
-def gradient_variance(gradients: Tensor, full: Tensor) -> float:
-    """Return the mean squared distance of gradients [K, P] to the full one [P]: the trace of a batch gradient's covariance."""
-    return float((gradients - full).square().sum(1).mean())
-
-
-def expected_variance(trace: float, batch_size: int, rows: int | None = None) -> float:
-    """Return the variance of a batch's gradient: trace / B · (n - B) / (n - 1) without replacement from n rows, 0 for B = n.
-
-    `trace` is that of the rows (`ExactNoise.rows`), whose covariance divides by n. Without `rows`, fresh batches: trace / B.
-    """
-    return trace / batch_size * _correction(batch_size, rows)
-
-
-def _correction(batch_size: int, rows: int | None) -> float:
-    """Return the finite-population correction (Cochran 1977, theorem 2.2); a single row is always the full batch."""
-    return 1.0 if rows is None else (rows - batch_size) / max(1, rows - 1)
-
-
-def cosines(gradients: Tensor, full: Tensor) -> Tensor:
-    """Return the cosine [K] of the angle between each of gradients [K, P] and the full one [P]; 0 where one of them is 0."""
-    exact, other = gradients.double(), full.double()  # in float32, 100,000 parameters gave a cosine of 1.000004
-    similarity = F.cosine_similarity(exact, other[None], dim=1, eps=torch.finfo(other.dtype).tiny)
-    return similarity.clamp(-1, 1).to(full)
-
-
-def expected_cosine(scale: float, batch_size: int, rows: int | None = None) -> float:
-    """Return 1 / √(1 + scale / B · (n - B) / (n - 1)), about the mean cosine between a batch's gradient and the full one.
-
-    It takes ‖g_B‖² to be near its mean |G|² + tr(Σ_B) (McCandlish et al. 2018, eq. 2.10), as it is for larger batches. Where a few rows
-    hold most of the noise, as late in training, the mean cosine of small batches is higher: most rows are less noisy than the mean.
-    `scale` is that of the rows where `rows` is their number n, else of the distribution.
-    """
-    correction = _correction(batch_size, rows)
-    return 1 / sqrt(1 + scale / batch_size * correction) if correction else 1.0
-
-
-def batch_noise(state: State, rows: Rows, batch_sizes: Sequence[int], count: int, seed: int) -> list[BatchNoise]:
-    """Return variance and angle of `count` random batches of each size, in memory of a few gradients."""
-    full, exact = full_gradient(state, rows), noise_scale(state, rows).rows
-    return [_measure(state, rows, size, count, seed, full, exact) for size in batch_sizes]
-
-
-def _measure(
-    state: State, rows: Rows, batch_size: int, count: int, seed: int, full: Tensor, exact: NoiseScale
-) -> BatchNoise:
-    norms, distances, angles = [], [], []
-    for gradient in each_batch_gradient(state, rows, batch_size, count, seed):
-        norms.append(float(gradient.double().square().sum()))
-        distances.append(gradient_variance(gradient[None], full))
-        angles.append(float(cosines(gradient[None], full)))
-    low, high = np.quantile(angles, [0.05, 0.95])
-    return BatchNoise(
-        batch_size,
-        squared_norm=float(np.mean(norms)),
-        variance=float(np.mean(distances)),
-        expected_variance=expected_variance(exact.trace, batch_size, len(rows)),
-        cosine_mean=float(np.mean(angles)),
-        cosine_low=float(low),
-        cosine_high=float(high),
-        expected_cosine=expected_cosine(exact.scale, batch_size, len(rows)),
-    )
+# ---- gradients
 
 
 def full_gradient(state: State, rows: Rows) -> Tensor:
@@ -194,3 +109,110 @@ def each_batch(rows: Rows, batch_size: int, count: int, seed: int) -> Iterator[R
             continue
         chosen = torch.randperm(len(rows), generator=generator)[:batch_size].to(rows.inputs.device)
         yield Rows(rows.inputs[chosen], rows.targets[chosen])
+
+
+# ---- noise scale
+
+
+def noise_scale(state: State, rows: Rows) -> ExactNoise:
+    """Return the exact noise scale over N rows (at least 2).
+
+    Of the distribution: tr(Σ) = (mean ‖g_i‖² - |Ḡ|²)·N/(N - 1), |G|² = |Ḡ|² - tr(Σ)/N (McCandlish et al. 2018, appendix A.1, with
+    batches of 1 and N). Of the rows: both without the correction.
+    """
+    count = len(rows)
+    norms = example_squared_norms(state, rows)
+    square = float(full_gradient(state, rows).square().sum())
+    trace = max(0.0, float(norms.mean()) - square)
+    unbiased = trace * count / (count - 1)
+    return ExactNoise(_ratio(unbiased, square - unbiased / count), _ratio(trace, square))
+
+
+def two_batch_noise(small_norms: Sequence[float], large_norms: Sequence[float], small: int, large: int) -> NoiseScale:
+    """Return the noise scale of the distribution from squared gradient norms of batches of two sizes, `small` < `large`.
+
+    Trace and squared norm are averaged apart and then divided, since a mean of ratios is biased (appendix A.1). Unbiased for
+    batches that share rows, and for batches without replacement from few rows, whose `noise_scale().distribution` it then estimates.
+    """
+    low = float(np.mean(small_norms))
+    high = float(np.mean(large_norms))
+    trace = (low - high) / (1 / small - 1 / large)
+    return _ratio(trace, (large * high - small * low) / (large - small))
+
+
+def _ratio(trace: float, squared_norm: float) -> NoiseScale:
+    return NoiseScale(trace, squared_norm, trace / squared_norm if squared_norm > 0 else inf)
+
+
+# ---- batches against all rows
+
+
+def gradient_variance(gradients: Tensor, full: Tensor) -> float:
+    """Return the mean squared distance of gradients [K, P] to the full one [P]: the trace of a batch gradient's covariance."""
+    return float((gradients - full).square().sum(1).mean())
+
+
+def expected_variance(trace: float, batch_size: int, rows: int | None = None) -> float:
+    """Return the variance of a batch's gradient: trace / B · (n - B) / (n - 1) without replacement from n rows, 0 for B = n.
+
+    `trace` is that of the rows (`ExactNoise.rows`), whose covariance divides by n. Without `rows`, fresh batches: trace / B.
+    """
+    return trace / batch_size * _correction(batch_size, rows)
+
+
+def _correction(batch_size: int, rows: int | None) -> float:
+    """Return the finite-population correction (Cochran 1977, theorem 2.2); a single row is always the full batch."""
+    if rows is None:
+        return 1.0
+    return (rows - batch_size) / max(1, rows - 1)
+
+
+def cosines(gradients: Tensor, full: Tensor) -> Tensor:
+    """Return the cosine [K] of the angle between each of gradients [K, P] and the full one [P]; 0 where one of them is 0."""
+    exact = gradients.double()
+    other = full.double()  # in float32, 100,000 parameters gave a cosine of 1.000004
+    similarity = F.cosine_similarity(exact, other[None], dim=1, eps=torch.finfo(other.dtype).tiny)
+    return similarity.clamp(-1, 1).to(full)
+
+
+def expected_cosine(scale: float, batch_size: int, rows: int | None = None) -> float:
+    """Return 1 / √(1 + scale / B · (n - B) / (n - 1)), about the mean cosine between a batch's gradient and the full one.
+
+    It takes ‖g_B‖² to be near its mean |G|² + tr(Σ_B) (McCandlish et al. 2018, eq. 2.10), as it is for larger batches. Where a few rows
+    hold most of the noise, as late in training, the mean cosine of small batches is higher: most rows are less noisy than the mean.
+    `scale` is that of the rows where `rows` is their number n, else of the distribution.
+    """
+    correction = _correction(batch_size, rows)
+    if not correction:
+        return 1.0
+    return 1 / sqrt(1 + scale / batch_size * correction)
+
+
+def batch_noise(state: State, rows: Rows, batch_sizes: Sequence[int], count: int, seed: int) -> list[BatchNoise]:
+    """Return variance and angle of `count` random batches of each size, in memory of a few gradients."""
+    full = full_gradient(state, rows)
+    exact = noise_scale(state, rows).rows
+    return [_measure(state, rows, size, count, seed, full, exact) for size in batch_sizes]
+
+
+def _measure(
+    state: State, rows: Rows, batch_size: int, count: int, seed: int, full: Tensor, exact: NoiseScale
+) -> BatchNoise:
+    norms = []
+    distances = []
+    angles = []
+    for gradient in each_batch_gradient(state, rows, batch_size, count, seed):
+        norms.append(float(gradient.double().square().sum()))
+        distances.append(gradient_variance(gradient[None], full))
+        angles.append(float(cosines(gradient[None], full)))
+    low, high = np.quantile(angles, [0.05, 0.95])
+    return BatchNoise(
+        batch_size,
+        squared_norm=float(np.mean(norms)),
+        variance=float(np.mean(distances)),
+        expected_variance=expected_variance(exact.trace, batch_size, len(rows)),
+        cosine_mean=float(np.mean(angles)),
+        cosine_low=float(low),
+        cosine_high=float(high),
+        expected_cosine=expected_cosine(exact.scale, batch_size, len(rows)),
+    )

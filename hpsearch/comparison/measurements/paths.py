@@ -1,4 +1,4 @@
-"""How steady a run was, and how straight its path: from losses on fixed rows after each update, and from the updates' lengths.
+"""How steady a run was, and how direct its path: from losses on fixed rows after each update, and from the updates' lengths.
 
 The loss of the batches themselves must not be used: at small batch sizes it varies because each is measured on other rows.
 """
@@ -45,14 +45,16 @@ def variability(losses: Sequence[float]) -> Variability:
     values = np.asarray(losses, dtype=np.float64)  # [T + 1]
     if len(values) < 2:
         raise ValueError(f"{len(values)} losses: at least 2 expected, one before and one after an update")
-    changes, fall = np.diff(values), values[0] - values[-1]
+    changes = np.diff(values)
+    fall = values[0] - values[-1]
     total = float(np.abs(changes).sum() / fall) if fall > 0 else inf
     return Variability(float((changes > 0).mean()), _deviation(values), total)
 
 
 def _deviation(losses: np.ndarray) -> float:
-    usable = len(losses) > 2 and bool(((losses > 0) & np.isfinite(losses)).all())
-    return float(np.diff(np.log(losses)).std(ddof=1)) if usable else nan
+    if len(losses) <= 2 or not ((losses > 0) & np.isfinite(losses)).all():
+        return nan
+    return float(np.diff(np.log(losses)).std(ddof=1))
 
 
 def path_efficiency(start: Tensor, end: Tensor, step_norms: Sequence[float]) -> RunPath:

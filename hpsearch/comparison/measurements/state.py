@@ -39,7 +39,8 @@ def flatten(weights: Mapping[str, Tensor]) -> Tensor:
 
 def unflatten(vector: Tensor, architecture: Architecture) -> dict[str, Tensor]:
     """Return the weights by name, as `DNN.load_state_dict` takes them: views of the vector [P]."""
-    weights, start = {}, 0
+    weights = {}
+    start = 0
     for layer, (inputs, units) in enumerate(pairwise(architecture.sizes)):
         for name, shape in (("weight", (units, inputs)), ("bias", (units,))):
             count = torch.Size(shape).numel()

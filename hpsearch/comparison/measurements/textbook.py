@@ -69,20 +69,21 @@ def _one_target(data: Data) -> Array:
 
 def _best_pair(inputs: Array, targets: Array, name: str) -> tuple[int, int]:
     """Return two columns of inputs [N, F]: the residuals' correlation, once the first is taken out, is the partial correlation."""
-    first, left = _strongest(inputs, targets)
+    first, any_varies = _strongest(inputs, targets)
     taken = np.column_stack([np.ones(len(inputs)), inputs[:, first]])  # [N, 2]
     both = np.column_stack([inputs, targets])  # [N, F + 1]
     rest = both - taken @ np.linalg.lstsq(taken, both, rcond=None)[0]
     varies = rest[:, :-1].std(0) > 1e-6 * inputs.std(0)
-    second, right = _strongest(np.where(varies, rest[:, :-1], 0.0), rest[:, -1])
-    if not (left and right):
+    second, another_varies = _strongest(np.where(varies, rest[:, :-1], 0.0), rest[:, -1])
+    if not (any_varies and another_varies):
         raise UserError(f"data '{name}': two inputs that vary independently are needed to draw a loss of two weights.")
     return first, second
 
 
 def _strongest(inputs: Array, targets: Array) -> tuple[int, bool]:
     """Return the column of inputs [N, F] with the largest absolute correlation with targets [N], and whether any varies."""
-    inputs, targets = inputs - inputs.mean(0), targets - targets.mean()
+    inputs = inputs - inputs.mean(0)
+    targets = targets - targets.mean()
     sizes = np.linalg.norm(inputs, axis=0)  # [F]
     varies = sizes > 1e-9 * max(1.0, sizes.max())
     strength = np.where(varies, np.abs(targets @ inputs) / np.where(varies, sizes, 1.0), -1.0)
@@ -107,15 +108,18 @@ def gradient(problem: Problem, weights: Array, rows: npt.NDArray[np.intp] | slic
     """Return the gradient [L, 2] of the mean loss over some rows at weights [L, 2]; the penalty is in every row's loss."""
     inputs = problem.inputs[rows]  # [B, 2]
     sums = weights @ inputs.T + problem.offset  # [L, B]
-    deltas = expit(sums) - problem.targets[rows] if problem.logistic else 2 * (sums - problem.targets[rows])
+    targets = problem.targets[rows]
+    deltas = expit(sums) - targets if problem.logistic else 2 * (sums - targets)
     slopes: Array = deltas @ inputs / len(inputs) + problem.penalty * weights
     return slopes
 
 
 def hessian(problem: Problem, point: Array) -> Array:
     """Return the Hessian [2, 2] of the loss at a point [2]."""
-    shares = expit(problem.inputs @ point + problem.offset)
-    weight = shares * (1 - shares) if problem.logistic else np.full(len(problem), 2.0)  # [N]
+    weight = np.full(len(problem), 2.0)  # [N]
+    if problem.logistic:
+        shares = expit(problem.inputs @ point + problem.offset)
+        weight = shares * (1 - shares)
     matrix: Array = (problem.inputs.T * weight) @ problem.inputs / len(problem) + problem.penalty * np.eye(2)
     return matrix
 

@@ -1,4 +1,4 @@
-"""Tuning: the searches of all arms, fed to one engine in turn, so that its places stay full and all arms go on at one pace."""
+"""Several trial sources fed to one engine in turn, so that its slots stay full and all sources progress at one pace."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -7,29 +7,36 @@ from hpsearch.searching.stopping import Stoppable
 from hpsearch.training import TrialSource
 from hpsearch.trial import TrainingRun, TrialSpec
 
-STRIDE = 1_000_000  # more trials than an arm has: engine's number = arm · STRIDE + trial
+STRIDE = 1_000_000  # more trials than a source has: engine's number = source · STRIDE + trial
 
 
 class RoundRobinSource:
-    """Several sources as one (a `TrialSource`): trial k of each, then trial k + 1 of each; runs end at `target` where there is one."""
+    """Several sources as one (a `TrialSource`): trial k of each, then trial k + 1 of each; runs end at `target` where there is one.
+
+    `stops` says when to stop, `on_finish` is called after each run.
+    """
 
     def __init__(
-        self, sources: Sequence[TrialSource], course: Stoppable, target: float | None, told: Callable[[], None]
+        self, sources: Sequence[TrialSource], stops: Stops, target: float | None, on_finish: Callable[[], None]
     ) -> None:
-        self.sources, self.course, self.target, self.told = sources, course, target, told
+        self.sources = sources
+        self.stops = stops
+        self.target = target
+        self.on_finish = on_finish
         self.next = 0
 
     @property
     def stopping(self) -> bool:
         """Whether to drop what is in flight (see `TrialSource`)."""
-        return self.course.stopping
+        return self.stops.stopping
 
     def take(self, room: int) -> list[TrialSpec]:
         """Return at most `room` trials, one of each source in turn (see `TrialSource`)."""
         taken: list[TrialSpec] = []
-        empty = 0
+        empty = 0  # sources in a row that had no trial
         while len(taken) < room and empty < len(self.sources):
-            index, self.next = self.next, (self.next + 1) % len(self.sources)
+            index = self.next
+            self.next = (index + 1) % len(self.sources)
             specs = self.sources[index].take(1)
             empty = 0 if specs else empty + 1
             taken += [replace(spec, number=index * STRIDE + spec.number, target=self.target) for spec in specs]
@@ -49,4 +56,4 @@ class RoundRobinSource:
         """Hand a run to its own source (see `TrialSource`)."""
         index, own = divmod(run.number, STRIDE)
         self.sources[index].finish(replace(run, number=own))
-        self.told()
+        self.on_finish()
