@@ -111,7 +111,7 @@ def test_tables_are_read_again_as_they_were(tmp_path: Path) -> None:
 
 
 def same(value: object, again: object) -> bool:
-    return bool(pandas.isna(again)) if value in (None, "") else value == again  # type: ignore[call-overload]
+    return bool(pandas.isna(again)) if value in (None, "") else value == again
 
 
 @pytest.mark.parametrize("record", [whole(), tuning(), escaping(), comparison(arms=())], ids=range(4))
