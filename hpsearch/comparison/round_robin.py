@@ -17,7 +17,7 @@ class RoundRobinSource:
     """
 
     def __init__(
-        self, sources: Sequence[TrialSource], stops: Stops, target: float | None, on_finish: Callable[[], None]
+        self, sources: Sequence[TrialSource], stops: Stoppable, target: float | None, on_finish: Callable[[], None]
     ) -> None:
         self.sources = sources
         self.stops = stops
