@@ -68,9 +68,19 @@ def test_crash_before_the_replacing_leaves_the_old_file(
 def test_synced_before_it_takes_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The content is on the disk before the name points to it."""
     order: list[str] = []
-    sync, replace = os.fsync, Path.replace
-    monkeypatch.setattr(os, "fsync", lambda file: (order.append("sync"), sync(file)))
-    monkeypatch.setattr(Path, "replace", lambda path, to: (order.append("replace"), replace(path, to)))
+    real_fsync = os.fsync
+    real_replace = Path.replace
+
+    def fsync(file: int) -> None:
+        order.append("sync")
+        real_fsync(file)
+
+    def replace(path: Path, to: Path) -> Path:
+        order.append("replace")
+        return real_replace(path, to)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", replace)
     write_file(tmp_path / "file", "x")
     assert order == ["sync", "replace"]
 

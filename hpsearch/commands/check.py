@@ -106,12 +106,11 @@ def _show_estimate(screen: "Screen", config: "StudyConfig", estimated: "Estimate
         "memory",
         f"{_memory(estimated, config)}; networks in training take at most {estimated.networks / MEBI:,.0f} MiB more",
     )
-    screen.row(
-        "time",
-        f"{_range(estimated.seconds)} for {config.search.trials:,} trials, {estimated.workers} at a time "
-        f"({estimated.probed} of them probed: {estimated.trial:.2g} s each, all in all), "
-        f"then {_range(estimated.confirming)} of fresh seeds; the most where no trial ends early",
-    )
+    trials = f"{config.search.trials:,} trials, {estimated.workers} at a time"
+    probed = f"{estimated.probed} of them probed: {estimated.trial:.2g} s each, all in all"
+    seeds = f"{_range(estimated.confirming)} of fresh seeds"
+    time = f"{_range(estimated.seconds)} for {trials} ({probed}), then {seeds}"
+    screen.row("time", f"{time}; the most where no trial ends early")
 
 
 def _memory(estimated: "Estimate", config: "StudyConfig") -> str:

@@ -9,6 +9,9 @@ from hpsearch.commands.settings import overrides, run_options_of
 from hpsearch.errors import SearchFailed, Stopped, UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hpsearch.config import MinimaConfig, StudyConfig
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.run_options import RunOptions
     from hpsearch.storage import ComparisonRecord
@@ -41,24 +44,52 @@ def call(options: argparse.Namespace) -> None:
     from hpsearch.config import MinimaConfig, read_comparison
     from hpsearch.reporting.locales import Texts
 
-    Texts(options.lang)  # there is such a language, else it is told before anything is trained
+    Texts(options.lang)  # an unknown language is refused before anything is trained
     config, notices = read_comparison(options.study, overrides(options))
+    run_options = run_options_of(options, config.study.name)
+    if isinstance(config, MinimaConfig):
+        screen = _run_escape_tests(config, run_options)
+    else:
+        screen = _run_arms(config, run_options, notices, options)
+    from hpsearch.comparison.screen import conclude_comparison
+
+    record, page = _write_page(run_options, config.study.name, options.lang)
+    conclude_comparison(screen, record, page, options.lang)
+
+
+def _run_escape_tests(config: "MinimaConfig", run_options: "RunOptions") -> "Screen":
+    """Run a study of the escape tests alone.
+
+    Raises:
+        UserError: it is to train in workers.
+    """
+    from hpsearch.comparison.study import run_minima
+    from hpsearch.reporting.screen import Screen
+
+    if run_options.devices is not None or run_options.ray is not None:
+        raise UserError("escape tests train in this process alone. Leave --devices and --ray out.")
+    screen = Screen("")
+    screen.row("compare", f"escape tests: {config.minima.seeds} runs in each cell, {config.minima.starts} networks")
+    screen.row("folder", run_options.folder)
+    with screen.live():
+        run_minima(config, run_options, screen)
+    return screen
+
+
+def _run_arms(
+    config: "StudyConfig", run_options: "RunOptions", notices: "Sequence[str]", options: argparse.Namespace
+) -> "Screen":
+    """Tune and train each arm; the page of a comparison that was stopped is made too.
+
+    Raises:
+        Stopped: a signal ended it.
+        SearchFailed: no trial gave a usable network.
+    """
     from hpsearch.comparison.screen import introduce_comparison
-    from hpsearch.comparison.study import open_comparison, run_comparison, run_minima
+    from hpsearch.comparison.study import open_comparison, run_comparison
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.run_options import prepare_data, prepare_engine
 
-    run_options = run_options_of(options, config.study.name)
-    if isinstance(config, MinimaConfig):
-        if run_options.devices is not None or run_options.ray is not None:
-            raise UserError("escape tests train in this process alone. Leave --devices and --ray out.")
-        screen = Screen("")
-        screen.row("compare", f"escape tests: {config.minima.seeds} runs in each cell, {config.minima.starts} networks")
-        screen.row("folder", run_options.folder)
-        with screen.live():
-            run_minima(config, run_options, screen)
-        _conclude(run_options, config.study.name, screen, options.lang)
-        return
     data = prepare_data(config, run_options)
     screen = Screen(data.metric.name)
     with screen.logs(options.verbose), open_comparison(config, run_options, data) as opened:
@@ -69,21 +100,13 @@ def call(options: argparse.Namespace) -> None:
             with screen.live():
                 run_comparison(opened, engine, screen)
         except (Stopped, SearchFailed):
-            _compared(run_options, config.study.name, options.lang)
+            _write_page(run_options, config.study.name, options.lang)
             raise
-    _conclude(run_options, config.study.name, screen, options.lang)
+    return screen
 
 
-def _conclude(run_options: "RunOptions", name: str, screen: "Screen", language: str) -> None:
-    """Make a comparison's report, and print the verdicts."""
-    from hpsearch.comparison.screen import conclude_comparison
-
-    record, page = _compared(run_options, name, language)
-    conclude_comparison(screen, record, page, language)
-
-
-def _compared(run_options: "RunOptions", name: str, language: str) -> "tuple[ComparisonRecord, Path]":
-    """Make a comparison's report from its storage alone."""
+def _write_page(run_options: "RunOptions", name: str, language: str) -> "tuple[ComparisonRecord, Path]":
+    """Write a comparison's page from its storage alone; return what was read, and the page's path."""
     from hpsearch.comparison.page import write_comparison
     from hpsearch.storage import ComparisonRecord
     from hpsearch.storage.reading import read

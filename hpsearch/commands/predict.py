@@ -56,21 +56,23 @@ def call(options: argparse.Namespace) -> None:
     model = load_model(options)
     rows = read_rows(model, source)
     screen = Screen("", stderr=options.output == "-")
-    for notice in (*([rows.notice] if rows.notice else []), *unseen(rows)):
+    if rows.notice:
+        screen.row("notice", rows.notice)
+    for notice in unseen(rows):
         screen.row("notice", notice)
-    kept = _kept(rows, options.keep)
-    with _opened(options.output) as file:
-        judged = list(_written(model, rows, file, str(device), kept))
-    _tell(screen, model, rows, judged)
+    kept = _kept_columns(rows, options.keep)
+    with _open_output(options.output) as file:
+        predictions = list(_write(model, rows, file, str(device), kept))
+    _show_result(screen, model, rows, predictions)
     if options.output != "-":
         screen.row("written", options.output)
 
 
 def _check_output(output: str, source: Path) -> None:
-    """Refuse an output that cannot be, before anything is read."""
-    path = Path(output)
+    """Refuse an output that cannot be written, before anything is read."""
     if output == "-":
         return
+    path = Path(output)
     if path.exists() and source.exists() and path.samefile(source):
         raise UserError(f"{output}: the predictions would take the place of the rows. Give another -o.")
     if path.is_dir():
@@ -79,8 +81,8 @@ def _check_output(output: str, source: Path) -> None:
         raise UserError(f"{shown(str(path.parent))}: no such folder. Make it, or give another -o.")
 
 
-def _kept(rows: "NewRows", asked: Sequence[str]) -> "Mapping[str, Any]":
-    """Return the columns that are copied into the output; what is no column's name is several, with commas between.
+def _kept_columns(rows: "NewRows", asked: Sequence[str]) -> "Mapping[str, Any]":
+    """Return the columns that are copied into the output; a text that is no column's name is split at its commas.
 
     Raises:
         UserError: no such column, or rows that have none.
@@ -93,14 +95,16 @@ def _kept(rows: "NewRows", asked: Sequence[str]) -> "Mapping[str, Any]":
     if not isinstance(rows.given, Table):
         raise UserError("--keep: only a table has columns. Leave it out.")
     known = set(rows.given.names)
-    several = ([text] if text in known else [part.strip() for part in text.split(",")] for text in asked)
-    return kept_columns(rows.given, [*dict.fromkeys(name for names in several for name in names)])
+    names: list[str] = []
+    for text in asked:
+        names += [text] if text in known else [part.strip() for part in text.split(",")]
+    return kept_columns(rows.given, list(dict.fromkeys(names)))
 
 
-def _written(
+def _write(
     model: "Model", rows: "NewRows", file: BinaryIO, device: str, kept: "Mapping[str, Any]"
 ) -> "Iterator[Tensor]":
-    """Write the predictions, and yield those that are to be judged."""
+    """Write the predictions, and yield them where the rows have targets."""
     from hpsearch.data.predictions_csv import write_predictions
     from hpsearch.files import inert
     from hpsearch.model.rows import answers
@@ -113,7 +117,7 @@ def _written(
             yield chunk
 
 
-def _tell(screen: "Screen", model: "Model", rows: "NewRows", found: "Sequence[Tensor]") -> None:
+def _show_result(screen: "Screen", model: "Model", rows: "NewRows", predictions: "Sequence[Tensor]") -> None:
     """Print how many rows were predicted, and how well."""
     from hpsearch.model.evaluation import judge
     from hpsearch.reporting.formatting import short
@@ -121,7 +125,7 @@ def _tell(screen: "Screen", model: "Model", rows: "NewRows", found: "Sequence[Te
     show_model(screen, "predict", f"{_rows(len(rows))} with", model)
     if rows.targets is None:
         return
-    judged = judge(model, found, rows.targets, rows.decimal)
+    judged = judge(model, predictions, rows.targets, rows.decimal)
     if judged is None:
         screen.row("metric", "the target is there, but no row has one that the model knows")
         return
@@ -134,8 +138,8 @@ def _rows(count: int) -> str:
 
 
 @contextmanager
-def _opened(output: str) -> Iterator[BinaryIO]:
-    """Open the output: a file that is there whole or not at all, or the standard output, whose reader may leave early."""
+def _open_output(output: str) -> Iterator[BinaryIO]:
+    """Open the output: a file, which appears complete or not at all, or the standard output, whose reader may leave early."""
     from hpsearch.files import replacing
 
     if output != "-":

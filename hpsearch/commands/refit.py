@@ -32,7 +32,7 @@ def call(options: argparse.Namespace) -> None:
     from hpsearch.training.engines import make_engine
 
     record, folder = read_search(options)
-    best_trial(record)  # there is one, else it is told before anything is loaded
+    best_trial(record)  # raises before anything is loaded if there is none
     run_options = RunOptions(
         make_folder(folder), url_of(options.study, Path(options.reports)), options.device, engine=options.engine
     )
@@ -43,18 +43,19 @@ def call(options: argparse.Namespace) -> None:
     refitted = refit_best(record, question.config, question.data, whole, engine)
     looks = count_scoring(run_options.storage, record, refitted, options.take_over)
     save_model(folder, "refit", refitted.model)
-    _tell(screen, refitted, looks)
+    _show_result(screen, refitted, looks)
     screen.row("model", folder / "refit.safetensors")
     _, page = write_page(run_options.storage, record.name, folder)  # it says how often the test rows were used
     screen.row("report", page)
 
 
-def _tell(screen: "Screen", refitted: "Refitted", looks: int) -> None:
+def _show_result(screen: "Screen", refitted: "Refitted", looks: int) -> None:
     """Print what was trained, how long, and what the test rows say."""
     from hpsearch.reporting.formatting import interval, short
     from hpsearch.reporting.selection import uses_of_test_rows
 
-    spec, test = refitted.spec, refitted.test
+    spec = refitted.spec
+    test = refitted.test
     screen.row(
         "refit",
         f"trial {spec.number} on {refitted.rows:,} rows, training and validation: {refitted.passes:.4g} passes as at its best "

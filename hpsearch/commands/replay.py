@@ -38,25 +38,24 @@ def call(options: argparse.Namespace) -> None:
     trial = find_trial(record, options.trial)
     question = prepare(record, root=options.data_root, device=options.device, engine=None, file=options.data)
     screen = Screen(question.data.metric.name)
-    device, repeats = question.data.training.inputs.device, trial.number != options.trial
-    screen.row(
-        "replay", f"trial {options.trial}" + f", which took over trial {trial.number}," * repeats + f" on {device}"
-    )
+    device = question.data.training.inputs.device
+    repeated = f", which took over trial {trial.number}," if trial.number != options.trial else ""
+    screen.row("replay", f"trial {options.trial}{repeated} on {device}")
 
     def engine_for(data: "Data") -> "Engine":
         return make_engine(options.engine, data, precision=question.config.training.precision)
 
     replayed = replay(record, trial, question, engine_for(question.data))
-    _tell(screen, trial, replayed)
+    _show_result(screen, trial, replayed)
     model = model_again(record, question, replayed, engine_for, screen)
-    _keep(screen, folder, f"trial-{options.trial}", model, replayed.run.outcome)
+    _save(screen, folder, f"trial-{options.trial}", model, replayed.run.outcome)
     if replayed.verdict == DIFFERS:
         raise HpsearchError(
             f"trial {options.trial} is further from its record than rounding explains. Take the versions and --engine of the record."
         )
 
 
-def _keep(screen: "Screen", folder: "Path", name: str, model: "Model | None", outcome: str) -> None:
+def _save(screen: "Screen", folder: "Path", name: str, model: "Model | None", outcome: str) -> None:
     """Write the model and say what its network trained on, or that there is none."""
     from hpsearch.files import make_folder
     from hpsearch.model import save_model
@@ -75,20 +74,20 @@ def _keep(screen: "Screen", folder: "Path", name: str, model: "Model | None", ou
     screen.row("model", folder / f"{name}.safetensors")
 
 
-def _tell(screen: "Screen", trial: "TrialRecord", replayed: "Replayed") -> None:
+def _show_result(screen: "Screen", trial: "TrialRecord", replayed: "Replayed") -> None:
     """Print the outcome, and how far the histories are apart."""
     from hpsearch.reporting.formatting import short
     from hpsearch.searching.verify import COLUMNS
 
-    run, names = replayed.run, [name.replace("_", " ") for name in COLUMNS]
+    run = replayed.run
+    names = [name.replace("_", " ") for name in COLUMNS]
     before = "" if run.outcome == trial.outcome else f"; recorded: {trial.outcome}"
     value = "" if run.value is None else f", {screen.metric} {short(run.value)} at evaluation {run.best}"
     screen.row("outcome", f"{run.outcome}{value}{before}")
     screen.row("history", f"{replayed.verdict} over {replayed.evaluations} evaluations")
     for head, gaps in (("gap", replayed.gaps), ("control", replayed.control)):
         if gaps is not None and (any(gaps) or replayed.control is not None):
-            screen.row(
-                head, "at most " + ", ".join(f"{name} {short(gap)}" for name, gap in zip(names, gaps, strict=True))
-            )
+            largest = [f"{name} {short(gap)}" for name, gap in zip(names, gaps, strict=True)]
+            screen.row(head, f"at most {', '.join(largest)}")
     if replayed.control is not None:
         screen.row("", "control: the same trial, its learning rate one rounding larger")

@@ -21,8 +21,8 @@ def add(commands: Any) -> None:
     run.add_argument("--trials", type=int, metavar="N", help="trials in all, earlier runs of the study included")
     run.add_argument("--timeout", type=float, metavar="S", help="start no trial after S seconds")
     run.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
-    run.add_argument("--sampler", help="who proposes trials: {samplers}")
-    run.add_argument("--pruner", help="who ends trials early: {pruners}")
+    run.add_argument("--sampler", help="{samplers}: who proposes trials")
+    run.add_argument("--pruner", help="{pruners}: who ends trials early")
     add_training(run)
     add_workers(run)
     run.add_argument(

@@ -1,7 +1,6 @@
 """The tables of what a study may name, one or more for each kind; they are imported when they are asked for."""
 
 from importlib import import_module
-from typing import Any
 
 from hpsearch.errors import look_up
 
@@ -11,7 +10,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "metrics": ("hpsearch.data.metrics.METRICS",),
     "samplers": ("hpsearch.searching.samplers.SAMPLERS",),
     "pruners": ("hpsearch.searching.pruners.PRUNERS",),
-    "engines": ("hpsearch.training.engines.ENGINES",),
+    "engines": ("hpsearch.training.engine_names.ENGINES",),
     "optimizers": ("hpsearch.training.optimizers.OPTIMIZERS",),
     "activations": ("hpsearch.training.activations.ACTIVATIONS",),
     "initializations": ("hpsearch.training.initializations.INITIALIZATIONS",),
@@ -31,9 +30,5 @@ def descriptions_of(kind: str) -> dict[str, str]:
         module, _, table = path.rpartition(".")
         rows = getattr(import_module(module), table)
         named = rows if isinstance(rows, dict) else {row.name: row for row in rows}
-        descriptions |= {name: _line(row) for name, row in named.items()}
+        descriptions |= {name: row.description for name, row in named.items()}
     return descriptions
-
-
-def _line(row: Any) -> str:
-    return str(row if isinstance(row, str) else getattr(row, "description", getattr(row, "title", "")))

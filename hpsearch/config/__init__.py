@@ -1,7 +1,7 @@
 """`StudyConfig`: a study's TOML file as checked values.
 
 Every problem of a file is told at once, each in a line: `FILE: KEY: what is wrong. What to do.` `sections` says what may stand in a file,
-`reading` reads one, `comparing` one that is compared, `problems` puts what is wrong into words.
+`conflicts` what may not stand in it together, `reading` reads one, `comparing` one that is compared, `messages` words the problems.
 """
 
 from hpsearch.config.comparing import read_comparison

@@ -7,25 +7,32 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hpsearch.config.problems import findings, line_of, told
+from hpsearch.config.messages import error_of, lines_of
 from hpsearch.config.reading import (
     STUDIES,
+    Overrides,
+    check_overridden,
     find_study,
     is_data,
-    overridden,
+    override,
     parse,
-    take_places,
 )
 from hpsearch.config.sections import MinimaConfig, StudyConfig
 from hpsearch.data.loaders.datasets import DATASETS
 from hpsearch.errors import UserError, shown, suggestion
 
 LEFT_OUT = (  # of a search's study, when it is compared
-    *("search.sampler", "search.pruner", "search.trials", "search.timeout", "search.reduction_factor", "search.lag"),
+    "search.sampler",
+    "search.pruner",
+    "search.trials",
+    "search.timeout",
+    "search.reduction_factor",
+    "search.lag",
     "data.folds",
-    *("training.patience", "training.evaluations"),  # patience counts evaluations, which lie closer together here
+    "training.patience",  # it counts evaluations, which lie closer together in a comparison
+    "training.evaluations",
 )
-PLAIN: dict[str, Any] = {  # what is compared on a data set of which only the name is given
+DEFAULT_SPACE: dict[str, Any] = {  # of a comparison on a data set of which only the name is given
     "depth": 2,
     "width": 64,
     "optimizer": "sgd",
@@ -33,37 +40,43 @@ PLAIN: dict[str, Any] = {  # what is compared on a data set of which only the na
 }
 
 
-def read_comparison(
-    name: str, overrides: Sequence[tuple[str, Any]] = ()
-) -> tuple[StudyConfig | MinimaConfig, list[str]]:
+def read_comparison(name: str, overrides: Overrides = ()) -> tuple[StudyConfig | MinimaConfig, list[str]]:
     """Read and check a comparison: a file, one of hpsearch's own (with or without its `compare-`), or a data set's name.
 
-    A search's study is compared too; what a comparison decides itself is left out of it. Returned with it: a line on what was.
-    A file with a table [minima] and no data is a study of the escape tests alone.
+    A search's study is compared too: what a comparison decides itself is left out of it, and a notice says what. A file with a
+    table [minima] and no data is a study of the escape tests alone.
 
     Raises:
         UserError: every problem, a line each.
     """
     path = _find_comparison(name)
-    raw = parse(path) if path else {"data": {"name": name}, "space": dict(PLAIN)}
-    called = path.stem if path else f"compare-{name}"
-    notices: list[str] = []
+    if path is None:
+        raw: dict[str, Any] = {"data": {"name": name}, "space": dict(DEFAULT_SPACE)}
+        default_name = f"compare-{name}"
+        where = f"data set '{name}'"
+    else:
+        raw = parse(path)
+        default_name = path.stem
+        where = str(path)
     if "minima" in raw and "data" not in raw:
-        return _check_minima(raw, str(path), take_places(raw, called, overrides)), notices
+        return _check_minima(raw, where, override(raw, default_name, overrides)), []
+    notices = []
     if "compare" not in raw:
         raw["compare"] = {}
-        if gone := [key for key in LEFT_OUT if _drop(raw, key)]:
-            notices.append(f"left out, since every run of a comparison trains alike and to its end: {', '.join(gone)}")
-        called = called if called.startswith("compare-") else f"compare-{called}"
-    return overridden(raw, called, str(path or f"data set '{name}'"), overrides), notices
+        dropped = [key for key in LEFT_OUT if _drop(raw, key)]
+        if dropped:
+            notices.append(
+                f"left out, since every run of a comparison trains alike and to its end: {', '.join(dropped)}"
+            )
+        default_name = f"compare-{default_name.removeprefix('compare-')}"
+    return check_overridden(raw, default_name, where, overrides), notices
 
 
 def _check_minima(raw: Mapping[str, Any], where: str, overridden: Sequence[str]) -> MinimaConfig:
     try:
         return MinimaConfig.model_validate(raw)
     except ValidationError as error:
-        problems = dict.fromkeys(map(line_of, findings(error.errors())))
-        raise UserError("\n".join(told(problem, where, overridden) for problem in problems)) from None
+        raise error_of(lines_of(error), where, overridden) from None
 
 
 def _find_comparison(name: str) -> Path | None:

@@ -9,31 +9,23 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hpsearch.config.problems import conflicts, findings, line_of, printed, told
+from hpsearch.config.conflicts import conflicts
+from hpsearch.config.messages import error_of, escaped, lines_of
 from hpsearch.config.sections import UNITS, StudyConfig
 from hpsearch.errors import UserError, shown, suggestion
 from hpsearch.space import HYPERPARAMETERS, SearchSpace
 from hpsearch.space.reading import read_space
 
+Raw = dict[str, Any]  # a study's plain values, as its file has them
+Overrides = Sequence[tuple[str, Any]]
+
 PACKAGE = Path(__file__).parents[1]
-STUDIES = next(
-    folder for folder in (PACKAGE / "studies", PACKAGE.parent / "studies") if folder.is_dir()
-)  # wheel, checkout
-OF_DATA = (
-    ".csv",
-    ".csv.gz",
-    ".tsv",
-    ".tsv.gz",
-    ".parquet",
-    ".pq",
-    ".npz",
-    ".npy",
-    ".xlsx",
-    ".xls",
-)  # how such files end
-INSTEAD: Mapping[
+IN_WHEEL = PACKAGE / "studies"
+STUDIES = IN_WHEEL if IN_WHEEL.is_dir() else PACKAGE.parent / "studies"
+DATA_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".pq", ".npz", ".npy", ".xlsx", ".xls")
+REPLACED: Mapping[
     tuple[str, str], Sequence[str]
-] = {  # of the study `table`: what gives way where a file says one of these
+] = {  # key of the study `table` → keys of the file that it gives way to
     ("data", "folds"): ("validation", "time"),
     ("training", "epochs"): UNITS,
     ("search", "pruner"): ("objectives",),  # trials of several have none
@@ -57,15 +49,15 @@ def find_study(name: str) -> Path:
     known = {file.stem: file for file in sorted(STUDIES.glob("*.toml"))}
     if name in known:
         return known[name]
-    images = " Is it a folder of images by class? Then --data names it." if _is_folder(name) else ""
+    hint = " Is it a folder of images by class? Then --data names it." if _is_folder(name) else ""
     raise UserError(
-        f"no study {shown(name)}: neither a file nor one of hpsearch's own.{images} {suggestion(name, known)}"
+        f"no study {shown(name)}: neither a file nor one of hpsearch's own.{hint} {suggestion(name, known)}"
     )
 
 
 def is_data(name: str) -> bool:
     """Whether a name is that of a table's or arrays' file."""
-    return name.lower().endswith(OF_DATA)
+    return name.lower().endswith(DATA_SUFFIXES)
 
 
 def _is_folder(name: str) -> bool:
@@ -79,15 +71,15 @@ def is_study(name: str) -> bool:
     return name.endswith(".toml") or (STUDIES / f"{name}.toml").is_file()
 
 
-def read_config(path: Path, overrides: Sequence[tuple[str, Any]] = (), called: str | None = None) -> StudyConfig:
+def read_config(path: Path, overrides: Overrides = (), default_name: str | None = None) -> StudyConfig:
     """Read and check a study's file; `overrides` are (dotted key, value) pairs that take the place of what it says.
 
-    `called` names a study that has no name; the file's if left out.
+    `default_name` is that of a study that has no name; by default the file's.
 
     Raises:
         UserError: every problem, a line each; or the file is a comparison's.
     """
-    config = overridden(parse(path), called or path.stem, str(path), overrides)
+    config = check_overridden(parse(path), default_name or path.stem, str(path), overrides)
     if config.compare:
         raise UserError(
             f"{path}: a comparison (it has a table [compare]). Run it with: python -m hpsearch compare {path}"
@@ -95,59 +87,72 @@ def read_config(path: Path, overrides: Sequence[tuple[str, Any]] = (), called: s
     return config
 
 
-def overridden(raw: dict[str, Any], called: str, where: str, overrides: Sequence[tuple[str, Any]]) -> StudyConfig:
-    """Check plain values after overrides took their places."""
-    keys = take_places(raw, called, overrides)
-    if any(f"training.{unit}" in keys for unit in UNITS):  # takes the place of the file's budget in another unit
-        raw["training"] = {k: v for k, v in raw["training"].items() if k not in UNITS or f"training.{k}" in keys}
-    for given, other in (("file", "name"), ("name", "file")):  # the one takes the place of the other
-        if f"data.{given}" in keys and f"data.{other}" not in keys:
-            raw["data"].pop(other, None)
-    return check_config(_of_a_table(raw), where, keys)
-
-
-def _of_a_table(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return a study of a file as data that says nothing of a space, with what it leaves open as in the study `table`: as `run --data`."""
-    data = raw.get("data")
-    if not isinstance(data, dict) or "file" not in data or "space" in raw or "compare" in raw:
-        return raw
-    table = parse(STUDIES / "table.toml")
-    for (section, key), others in INSTEAD.items():
-        given = raw.get(section)
-        if isinstance(given, dict) and any(other in given for other in others):
-            table[section].pop(key, None)
-    merged = {name: {**table.get(name, {}), **section} for name, section in raw.items() if isinstance(section, dict)}
-    return {**table, **raw, **merged}
-
-
-def take_places(raw: dict[str, Any], called: str, overrides: Sequence[tuple[str, Any]]) -> list[str]:
-    """Name a study that has no name, put overrides in their places, and return their keys in full."""
-    raw.setdefault("study", {}).setdefault("name", called) if isinstance(raw.get("study", {}), dict) else None
-    return [_override(raw, key, value) for key, value in overrides]
-
-
-def check_config(
-    raw: Mapping[str, Any], where: str, overridden: Sequence[str] = (), *, at_hand: bool = False
-) -> StudyConfig:
-    """Check the plain values of a study; `where` stands before each problem, save those of keys that the command line overrode.
-
-    Data `at_hand` are arrays or a frame, whose columns can be asked for without a file.
+def check_overridden(raw: Raw, default_name: str, where: str, overrides: Overrides) -> StudyConfig:
+    """Override plain values of a study, and check them.
 
     Raises:
         UserError: every problem, a line each.
     """
-    spaces = raw.get("space", {})
-    space, problems = (
-        read_space(spaces) if isinstance(spaces, Mapping) else (SearchSpace({}), ["space: expected a table"])
-    )
+    keys = override(raw, default_name, overrides)
+    units = [unit for unit in UNITS if f"training.{unit}" in keys]
+    if units:  # they replace the file's budget, which may be in another unit
+        for unit in UNITS:
+            if unit not in units:
+                raw["training"].pop(unit, None)
+    for given, other in (("file", "name"), ("name", "file")):
+        if f"data.{given}" in keys and f"data.{other}" not in keys:
+            raw["data"].pop(other, None)
+    return check_config(_with_table_defaults(raw), where, keys)
+
+
+def override(raw: Raw, default_name: str, overrides: Overrides) -> list[str]:
+    """Put overrides into plain values, a name for a study that has none, and return the overridden keys in full."""
+    study = raw.setdefault("study", {})
+    if isinstance(study, dict):
+        study.setdefault("name", default_name)
+    return [_override(raw, key, value) for key, value in overrides]
+
+
+def check_config(
+    raw: Mapping[str, Any], where: str, overridden: Sequence[str] = (), *, in_memory: bool = False
+) -> StudyConfig:
+    """Check the plain values of a study; `where` stands before each problem, save those of `overridden` keys.
+
+    Data `in_memory` are arrays or a frame, whose columns can be named without a file.
+
+    Raises:
+        UserError: every problem, a line each.
+    """
+    table = raw.get("space", {})
+    if isinstance(table, Mapping):
+        space, problems = read_space(table)
+    else:
+        space, problems = SearchSpace({}), ["space: expected a table"]
     try:
         config = StudyConfig.model_validate({**raw, "space": space})
-        problems += conflicts(config, at_hand)
     except ValidationError as error:
-        problems = [*dict.fromkeys(map(line_of, findings(error.errors()))), *problems]
+        raise error_of([*lines_of(error), *problems], where, overridden) from None
+    problems += conflicts(config, in_memory=in_memory)
     if problems:
-        raise UserError("\n".join(told(problem, where, overridden) for problem in problems))
+        raise error_of(problems, where, overridden)
     return config
+
+
+def _with_table_defaults(raw: Raw) -> Raw:
+    """Return a study of a file of data without a space with what it leaves open from the study `table`, as `run --data` does."""
+    data = raw.get("data")
+    if not isinstance(data, dict) or "file" not in data or "space" in raw or "compare" in raw:
+        return raw
+    defaults = parse(STUDIES / "table.toml")
+    for (section, key), replacing in REPLACED.items():
+        given = raw.get(section)
+        if isinstance(given, dict) and any(other in given for other in replacing):
+            defaults[section].pop(key, None)
+    merged = {**defaults, **raw}
+    for name, section in raw.items():
+        if isinstance(section, dict):
+            merged[name] = {**defaults.get(name, {}), **section}
+    return merged
 
 
 def parse_value(text: str) -> Any:
@@ -183,23 +188,28 @@ def parse(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: {error.strerror}. Give the path of a readable study file.") from None
 
 
-def _override(raw: dict[str, Any], key: str, value: Any) -> str:
+def _override(raw: Raw, key: str, value: Any) -> str:
     """Put a value at a dotted key and return it in full; a hyperparameter's name alone means the one in `[space]`."""
-    parts = key.split(".") if key.split(".", maxsplit=1)[0] in StudyConfig.model_fields else ["space", *key.split(".")]
+    parts = key.split(".")
+    if parts[0] not in StudyConfig.model_fields:
+        parts.insert(0, "space")
     if parts[0] == "space" and len(parts) > 1 and parts[1] not in HYPERPARAMETERS:
-        known = [*HYPERPARAMETERS, *(section for section in StudyConfig.model_fields if section != "space")]
-        raise UserError(f"--set {printed(key)}: unknown key. {suggestion(key.split('.', maxsplit=1)[0], known)}")
+        sections = [section for section in StudyConfig.model_fields if section != "space"]
+        hint = suggestion(key.split(".", maxsplit=1)[0], [*HYPERPARAMETERS, *sections])
+        raise UserError(f"--set {escaped(key)}: unknown key. {hint}")
     table: Any = raw
-    for number, parent in enumerate(parts[:-1], start=1):
-        table = table.setdefault(parent, {})
+    for depth, name in enumerate(parts[:-1], start=1):
+        table = table.setdefault(name, {})
         if not isinstance(table, dict):
-            whole, example = ".".join(parts[:number]), "'{ low = ..., high = ... }'" if _is_number(parent) else "VALUE"
+            path = ".".join(parts[:depth])
+            example = "'{ low = ..., high = ... }'" if _is_number(name) else "VALUE"
             raise UserError(
-                f"--set {key}: {whole} is {shown(table)} in the study, not a table. Set it whole: --set {whole}={example}."
+                f"--set {key}: {path} is {shown(table)} in the study, not a table. Set it whole: --set {path}={example}."
             )
     table[parts[-1]] = value
     return ".".join(parts)
 
 
 def _is_number(name: str) -> bool:
+    """Whether a name is that of a numeric hyperparameter."""
     return name in HYPERPARAMETERS and HYPERPARAMETERS[name].kind is not str

@@ -10,10 +10,7 @@ from hpsearch.space import SearchSpace
 from hpsearch.trial import UNSAID, Budget
 
 UNITS = ("epochs", "updates", "examples")
-SAMPLED = (
-    "qmc",
-    "random",
-)  # samplers whose proposals know nothing of results: what tuning would give with fewer trials can be told
+SAMPLED = ("qmc", "random")  # samplers that ignore results: so what tuning with fewer trials would have given is known
 
 
 def _known_task(name: str) -> str:
@@ -108,9 +105,12 @@ class SearchSection(Section):
     @classmethod
     def _first_objective(cls, raw: Any) -> Any:
         """Take the first of several objectives for the metric."""
-        named = raw.get("objectives") if isinstance(raw, dict) and raw.get("metric") is None else None
-        first = named[0] if isinstance(named, list) and named else None
-        return {**raw, "metric": first} if isinstance(first, str) else raw
+        if not isinstance(raw, dict) or raw.get("metric") is not None:
+            return raw
+        objectives = raw.get("objectives")
+        if isinstance(objectives, list) and objectives and isinstance(objectives[0], str):
+            return {**raw, "metric": objectives[0]}
+        return raw
 
 
 class ConfirmSection(Section):
@@ -184,27 +184,35 @@ class StudyConfig(BaseModel):
     @property
     def budget(self) -> Budget:
         """The budget of each trial."""
-        units = {unit: getattr(self.training, unit) for unit in UNITS}
-        unit, amount = next(((u, a) for u, a in units.items() if a), UNSAID)
-        evaluations = self.training.evaluations or (min(amount, 100) if unit == "epochs" else 20)
-        factor = None if self.search.pruner == "none" else self.search.reduction_factor
-        resolution = self.compare.resolution if self.compare else None
-        return Budget(unit, amount, evaluations, self.training.patience, factor, resolution)
+        unit, amount = UNSAID
+        for given in UNITS:
+            if getattr(self.training, given):
+                unit, amount = given, getattr(self.training, given)
+                break
+        return Budget(
+            unit=unit,
+            amount=amount,
+            evaluations=self.training.evaluations or (min(amount, 100) if unit == "epochs" else 20),
+            patience=self.training.patience,
+            reduction_factor=None if self.search.pruner == "none" else self.search.reduction_factor,
+            resolution=self.compare.resolution if self.compare else None,
+        )
 
     @property
     def folds(self) -> int | Literal["auto"] | None:
         """The folds of the data; "auto" is for a search whose objectives after the first are not measured on rows."""
-        plain = not self.compare and not any(
-            name in OBJECTIVES and OBJECTIVES[name].of_rows for name in (self.search.objectives or ())[1:]
-        )
-        return self.data.folds if self.data.folds != "auto" or plain else None
+        if self.data.folds != "auto":
+            return self.data.folds
+        others = (self.search.objectives or [])[1:]
+        on_rows = any(name in OBJECTIVES and OBJECTIVES[name].of_rows for name in others)
+        return None if self.compare or on_rows else "auto"
 
     def settings(self) -> dict[str, Any]:
         """Return the study as plain values, tables and keys as in its file: what the storage keeps."""
-        names = ["study", "data", "training", "search", "confirm", "compare", "minima"]
-        plain = {name: getattr(self, name).model_dump() for name in names if getattr(self, name) is not None}
+        sections = {name: getattr(self, name) for name in type(self).model_fields if name != "space"}
+        plain = {name: section.model_dump() for name, section in sections.items() if section is not None}
         if self.compare:
-            plain["search"] = {"sampler": self.tuner, "metric": self.search.metric}  # it decides the rest
+            plain["search"] = {"sampler": self.tuner, "metric": self.search.metric}  # a comparison decides the rest
             del plain["confirm"]
         return {**plain, "space": self.space.plain()}
 

@@ -49,7 +49,7 @@ def array_config(default: str, given: Tables, where: str) -> StudyConfig:
         if any(unit in keys for unit in UNITS):  # the file's budget may be in another unit
             raw[name] = {key: value for key, value in raw[name].items() if key not in UNITS}
         raw[name] = {**raw.get(name, {}), **keys}
-    return check_config(raw, where, at_hand=True)
+    return check_config(raw, where, in_memory=True)
 
 
 def array_data(

@@ -24,7 +24,9 @@ class Choice:
 
     def suggest(self, trial: Suggests, name: str) -> Any:
         """Return the trial's value."""
-        return self.values[0] if self.constant else trial.suggest_categorical(name, self.values)
+        if self.constant:
+            return self.values[0]
+        return trial.suggest_categorical(name, self.values)
 
     @property
     def constant(self) -> bool:
@@ -35,10 +37,10 @@ class Choice:
         """Return the choice nearest to a value; among names, the value itself or the first."""
         if value in self.values:
             return value
-        numbers = [v for v in self.values if not isinstance(v, str)]
+        numbers = [choice for choice in self.values if not isinstance(choice, str)]
         if isinstance(value, str) or not numbers:
             return self.values[0]
-        return min(numbers, key=lambda v: abs(v - value))
+        return min(numbers, key=lambda number: abs(number - value))
 
     def points(self) -> tuple[Value, ...]:
         """Return the points of a grid."""
@@ -72,13 +74,18 @@ class Integer:
         """Return the points of a grid: every step, or the powers of two of a logarithmic range and its ends."""
         if not self.log:
             return range(self.low, self.high + 1, self.step)
-        powers = (2**i for i in range(self.high.bit_length()))
-        return tuple(sorted({self.low, self.high, *(p for p in powers if self.low < p < self.high)}))
+        powers = [2**exponent for exponent in range(self.high.bit_length())]
+        inside = [power for power in powers if self.low < power < self.high]
+        return tuple(dict.fromkeys((self.low, *inside, self.high)))
 
     def plain(self) -> dict[str, Any]:
         """Return the domain as a study's file writes it."""
-        shape = {"log": True} if self.log else {"step": self.step} if self.step != 1 else {}
-        return {"low": self.low, "high": self.high, **shape}
+        plain: dict[str, Any] = {"low": self.low, "high": self.high}
+        if self.log:
+            plain["log"] = True
+        elif self.step != 1:
+            plain["step"] = self.step
+        return plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +107,24 @@ class Real:
         return min(max(float(value), self.low), self.high)
 
     def points(self) -> tuple[float, ...]:
-        """Return the points of a grid, or none where their number was not said."""
-        low, high = (log(self.low), log(self.high)) if self.log else (self.low, self.high)
-        inner = [low + (high - low) * i / (self.grid - 1) for i in range(1, self.grid - 1)]
-        ends = [self.low, *(self.nearest(exp(x) if self.log else x) for x in inner), self.high]
-        return tuple(dict.fromkeys(ends[: self.grid]))  # rounding may have made two points of a narrow range one
+        """Return the points of a grid, or none where their number is not stated."""
+        points = [self.low, *self._inner_points(), self.high]
+        return tuple(dict.fromkeys(points[: self.grid]))  # rounding may have made two points of a narrow range one
+
+    def _inner_points(self) -> list[float]:
+        low = log(self.low) if self.log else self.low
+        high = log(self.high) if self.log else self.high
+        spaced = [low + (high - low) * i / (self.grid - 1) for i in range(1, self.grid - 1)]
+        return [self.nearest(exp(value) if self.log else value) for value in spaced]
 
     def plain(self) -> dict[str, Any]:
         """Return the domain as a study's file writes it."""
-        shape = {**({"log": True} if self.log else {}), **({"grid": self.grid} if self.grid else {})}
-        return {"low": self.low, "high": self.high, **shape}
+        plain: dict[str, Any] = {"low": self.low, "high": self.high}
+        if self.log:
+            plain["log"] = True
+        if self.grid:
+            plain["grid"] = self.grid
+        return plain
 
 
 Domain = Choice | Integer | Real

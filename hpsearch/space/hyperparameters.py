@@ -37,25 +37,30 @@ class Hyperparameter:
     def bounds(self) -> str:
         """The range of numbers (and the words) in words, for an error."""
         number = "a whole number" if self.kind is int else "a number"
-        below, above = ">" if self.open_low else "≥", "<" if self.open_high else "≤"
+        low = f"{'>' if self.open_low else '≥'} {self.low:,}"
+        high = f"{'<' if self.open_high else '≤'} {self.high:,}"
         words = "".join(f", or '{word}'" for word in self.words)
-        return f"{number} {below} {self.low:,} and {above} {self.high:,}{words}"
+        return f"{number} {low} and {high}{words}"
 
     def problem(self, value: object) -> str | None:
         """Return what is wrong with a value, or None."""
         if isinstance(value, list | dict):
             return f"is {shown(value)}; expected a single value"
         if self.kind is str:
-            return None if value in self.names else f"is unknown: {shown(value)}. {suggestion(str(value), self.names)}"
-        return None if value in self.words or self._fits(value) else f"is {shown(value)}; expected {self.bounds}"
+            known = value in self.names
+            return None if known else f"is unknown: {shown(value)}. {suggestion(str(value), self.names)}"
+        fits = value in self.words or self._fits(value)
+        return None if fits else f"is {shown(value)}; expected {self.bounds}"
 
     def _fits(self, value: object) -> bool:
         """Whether a value is a number of the kind and in the range; NaN is in none."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
-        above = value > self.low if self.open_low else value >= self.low
-        below = value < self.high if self.open_high else value <= self.high
-        return above and below and (self.kind is float or value == int(value))
+        if not self.low <= value <= self.high:
+            return False
+        if (self.open_low and value == self.low) or (self.open_high and value == self.high):
+            return False
+        return self.kind is float or value == int(value)
 
 
 def _named(rows: Mapping[str, Any], default: str, meaning: str) -> Hyperparameter:
@@ -86,11 +91,4 @@ HYPERPARAMETERS: dict[str, Hyperparameter] = {
 }
 
 COEFFICIENTS = {name for row in OPTIMIZERS.values() for name in row.coefficients}
-NETWORK = (
-    "depth",
-    "width",
-    "taper",
-    "activation",
-    "dropout",
-    "initialization",
-)  # what a network of one's own decides itself
+NETWORK = ("depth", "width", "taper", "activation", "dropout", "initialization")  # what a user's own network decides

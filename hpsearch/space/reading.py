@@ -1,4 +1,4 @@
-"""From the `[space]` of a study's file to a `SearchSpace`: every value checked, every problem told at once."""
+"""From the `[space]` of a study's file to a `SearchSpace`: every value is checked, and all problems are listed at once."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,6 @@ from hpsearch.space.domains import Choice, Domain, Integer, Real
 from hpsearch.space.hyperparameters import COEFFICIENTS, HYPERPARAMETERS, Hyperparameter
 from hpsearch.training.optimizers import OPTIMIZERS
 
-RANGE = {"low", "high", "log"}
 LARGEST_GRID = 10_000  # points of one range
 
 
@@ -22,12 +21,13 @@ def read_space(raw: Mapping[str, Any]) -> tuple[SearchSpace, list[str]]:
         if name not in HYPERPARAMETERS:
             problems.append(f"space.{name}: unknown key. {suggestion(name, HYPERPARAMETERS)}")
             continue
-        found = list(_problems(name, HYPERPARAMETERS[name], value))
-        problems += [f"space.{name}{problem}" for problem in found]
-        if not found:
+        own_problems = list(_problems(name, HYPERPARAMETERS[name], value))
+        problems += [f"space.{name}{problem}" for problem in own_problems]
+        if not own_problems:
             domains[name] = _domain(HYPERPARAMETERS[name], value)
     width = raw.get("width")
-    space = SearchSpace(domains, per_layer=isinstance(width, Mapping) and bool(width.get("per_layer")))
+    per_layer = isinstance(width, Mapping) and bool(width.get("per_layer"))
+    space = SearchSpace(domains, per_layer)
     return space, problems or list(_conflicts(space))
 
 
@@ -47,19 +47,18 @@ def _list_problems(row: Hyperparameter, values: list[Any]) -> Iterator[str]:
     problems = [f" {problem}" for problem in map(row.problem, values) if problem]
     yield from dict.fromkeys(problems)
     if not problems and len(set(values)) < len(values):
-        yield f" lists a value twice: {shown(Counter(values).most_common(1)[0][0])}. Give each once"
+        twice, _ = Counter(values).most_common(1)[0]
+        yield f" lists a value twice: {shown(twice)}. Give each once"
 
 
 def _table_problems(name: str, row: Hyperparameter, table: Mapping[str, Any]) -> Iterator[str]:
-    known = {"values"} if "values" in table else RANGE | {"step" if row.kind is int else "grid"}
-    known |= {"per_layer"} if name == "width" else set()
+    known = _known_keys(name, row, table)
     unknown = [key for key in table if key not in known]
-    yield from (f".{key}: unknown key. {suggestion(key, known)}" for key in unknown)
-    yield from (
-        f".{key} is {shown(table[key])}; expected true or false"
-        for key in ("log", "per_layer")
-        if key in table and not isinstance(table[key], bool)
-    )
+    for key in unknown:
+        yield f".{key}: unknown key. {suggestion(key, known)}"
+    for key in ("log", "per_layer"):
+        if key in table and not isinstance(table[key], bool):
+            yield f".{key} is {shown(table[key])}; expected true or false"
     if "values" in table and not isinstance(table["values"], list):
         yield f".values is {shown(table['values'])}; expected a list"
     elif "values" in table:
@@ -68,24 +67,25 @@ def _table_problems(name: str, row: Hyperparameter, table: Mapping[str, Any]) ->
         yield from _range_problems(row, table)
 
 
+def _known_keys(name: str, row: Hyperparameter, table: Mapping[str, Any]) -> set[str]:
+    known = {"values"} if "values" in table else {"low", "high", "log", "step" if row.kind is int else "grid"}
+    if name == "width":
+        known.add("per_layer")
+    return known
+
+
 def _range_problems(row: Hyperparameter, table: Mapping[str, Any]) -> Iterator[str]:
     if row.kind is str:
         yield f" is a name, not a range. Give a list of: {', '.join(row.names)}"
         return
-    if missing := [key for key in ("low", "high") if key not in table]:
-        yield f" is a range without '{missing[0]}'. Write {{ low = ..., high = ... }}"
-        return
-    low, high = table["low"], table["high"]
-    wrong = [
-        f".{key} {row.problem(value) or f'is {shown(value)}; the ends of a range are numbers'}"
-        for key, value in (("low", low), ("high", high))
-        if isinstance(value, str) or row.problem(value)
-    ]
-    yield from wrong
-    if not wrong and low > high:
-        yield f" is reversed: low = {low} is above high = {high}. Swap them"
-    if not wrong and table.get("log") and low <= 0:
-        yield f" is logarithmic from low = {low}; expected low > 0. Raise 'low' or drop 'log'"
+    for key in ("low", "high"):
+        if key not in table:
+            yield f" is a range without '{key}'. Write {{ low = ..., high = ... }}"
+            return
+    wrong_ends = [problem for key in ("low", "high") if (problem := _end_problem(row, key, table[key]))]
+    yield from wrong_ends
+    if not wrong_ends:
+        yield from _order_problems(table["low"], table["high"], table.get("log"))
     for key in ("step", "grid"):
         if key in table and not (type(table[key]) is int and 1 <= table[key] <= LARGEST_GRID):
             yield f".{key} is {shown(table[key])}; expected a whole number ≥ 1 and ≤ {LARGEST_GRID:,}"
@@ -93,19 +93,40 @@ def _range_problems(row: Hyperparameter, table: Mapping[str, Any]) -> Iterator[s
         yield " has both 'log' and 'step'. Drop one"
 
 
+def _end_problem(row: Hyperparameter, key: str, value: Any) -> str:
+    """Return what is wrong with an end of a range, nothing if it is a number of the hyperparameter's."""
+    if problem := row.problem(value):
+        return f".{key} {problem}"
+    if isinstance(value, str):
+        return f".{key} is {shown(value)}; the ends of a range are numbers"
+    return ""
+
+
+def _order_problems(low: float, high: float, log: object) -> Iterator[str]:
+    if low > high:
+        yield f" is reversed: low = {low} is above high = {high}. Swap them"
+    if log and low <= 0:
+        yield f" is logarithmic from low = {low}; expected low > 0. Raise 'low' or drop 'log'"
+
+
 def _domain(row: Hyperparameter, value: Any) -> Domain:
-    if isinstance(value, list):
-        return Choice(tuple(item if isinstance(item, str) else row.kind(item) for item in value))
-    if not isinstance(value, Mapping):
-        return _domain(row, [value])
-    if "values" in value:
-        return _domain(row, value["values"])
-    low, high, log = row.kind(value["low"]), row.kind(value["high"]), value.get("log", False)
-    step = value.get("step", 1)
-    high = low + (high - low) // step * step if row.kind is int else high  # the last step
+    """Return the domain of values that have no problem."""
+    if isinstance(value, Mapping):
+        return _domain(row, value["values"]) if "values" in value else _range(row, value)
+    values = value if isinstance(value, list) else [value]
+    return Choice(tuple(item if isinstance(item, str) else row.kind(item) for item in values))
+
+
+def _range(row: Hyperparameter, table: Mapping[str, Any]) -> Domain:
+    low = row.kind(table["low"])
+    high = row.kind(table["high"])
+    log = table.get("log", False)
+    step = table.get("step", 1)
+    if row.kind is int:
+        high = low + (high - low) // step * step  # the last step
     if low == high:
         return Choice((low,))
-    return Integer(low, high, log, step) if row.kind is int else Real(low, high, log, value.get("grid", 0))
+    return Integer(low, high, log, step) if row.kind is int else Real(low, high, log, table.get("grid", 0))
 
 
 def _conflicts(space: SearchSpace) -> Iterator[str]:

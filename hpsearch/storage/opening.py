@@ -97,6 +97,7 @@ def open_for_reading(url: str) -> Iterator[BaseStorage]:
 @contextmanager
 def creation_lock(url: str) -> Iterator[None]:
     """Let one process at a time create or open a storage that is a file, since its tables are not made in one step."""
+    check_url(url)
     file = local_file(url)
     if file is None:
         yield

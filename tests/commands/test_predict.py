@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -324,7 +325,11 @@ def test_a_study_is_exported(name: str, place: Path, capsys: pytest.CaptureFixtu
 
 def test_one_mistake_does_not_decide_the_decimal_mark(tmp_path: Path) -> None:
     """In new rows with decimal commas the one cell that is no number is told, not the good ones beside it; and a name that may be meant."""
-    preprocessing = {"kind": "table", "reading": {}, "columns": [{"name": "area", "kind": "number", "fill": 1.0}]}
+    preprocessing: dict[str, Any] = {
+        "kind": "table",
+        "reading": {},
+        "columns": [{"name": "area", "kind": "number", "fill": 1.0}],
+    }
     (tmp_path / "rows.csv").write_text("area;garage\n58,82;yes\nabc;no\n61,2;no\n")
     with pytest.raises(UserError, match=r"line 3 holds 'abc', a number expected\. "):
         read_columns(preprocessing, read_like(tmp_path / "rows.csv", preprocessing))

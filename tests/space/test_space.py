@@ -84,6 +84,7 @@ def test_nearest_and_points_are_inside(domain: Domain, value: float) -> None:
         if isinstance(domain, Choice):
             assert inside in domain.values
         else:
+            assert not isinstance(inside, str)
             assert domain.low <= inside <= domain.high
             assert isinstance(domain, Real) or (inside - domain.low) % domain.step == 0
 

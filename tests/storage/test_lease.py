@@ -57,7 +57,11 @@ def test_what_is_no_ticket_is_none() -> None:
     storage = InMemoryStorage()
     tickets = lease.tickets_of(storage, "s")
     storage.create_new_trial(tickets)
-    for attributes in ({"token": 1, "after": "", "holder": {}}, {"token": "x", "after": None, "holder": {}}):
+    wrong: list[dict[str, Any]] = [
+        {"token": 1, "after": "", "holder": {}},
+        {"token": "x", "after": None, "holder": {}},
+    ]
+    for attributes in wrong:
         storage.create_new_trial(tickets, optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=attributes))
     assert lease.current(storage, tickets) is None
 

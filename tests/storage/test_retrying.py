@@ -69,7 +69,7 @@ def flaky_commits(storage: RDBStorage, seed: int, said: list[str]) -> Iterator[N
             said.append("after")
             raise sqlite3.OperationalError("database is locked")
 
-    storage.engine.dialect.do_commit = commit  # type: ignore[method-assign]
+    storage.engine.dialect.do_commit = commit  # type: ignore[method-assign,assignment]
     try:
         yield
     finally:
@@ -217,7 +217,7 @@ def test_the_errors_of_redis_and_grpc_are_known() -> None:
     """The clients' own errors are told apart: a server that is away from one that refuses."""
     redis, grpc = pytest.importorskip("redis"), pytest.importorskip("grpc")
 
-    class Answer(grpc.RpcError):
+    class Answer(grpc.RpcError):  # type: ignore[name-defined,misc]
         def __init__(self, code: Any) -> None:
             self.code = lambda: code
 

@@ -5,11 +5,13 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 import sqlalchemy
-from optuna.storages import InMemoryStorage
+from optuna.distributions import BaseDistribution
+from optuna.storages import InMemoryStorage, RDBStorage
 from optuna.trial import TrialState
 
 from hpsearch.errors import StorageError, UserError, masked
@@ -20,13 +22,13 @@ from hpsearch.storage.urls import sqlite_url
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.trial import History, Outcome, TrainingRun
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "study": {"name": "s", "seed": 0, "question": ""},
     "space": {"depth": {"low": 1, "high": 3}},
     "search": {"trials": 4},
 }
-DATA = {"name": "digits", "hash": "abc", "rows": {"training": 10}}
-DEPTH = {"depth": optuna.distributions.IntDistribution(1, 3)}
+DATA: dict[str, Any] = {"name": "digits", "hash": "abc", "rows": {"training": 10}}
+DEPTH: dict[str, BaseDistribution] = {"depth": optuna.distributions.IntDistribution(1, 3)}
 
 
 def run_of(number: int, outcome: Outcome = Outcome.FINISHED) -> TrainingRun:
@@ -125,7 +127,8 @@ def test_a_trial_is_told_in_two_transactions(url: str) -> None:
     writer = StudyWriter.open(url, "s", "maximize", SETTINGS, DATA)
     writer.begin(0, {"depth": 1}, DEPTH)
     writer.flush()
-    commits = []
+    commits: list[Any] = []
+    assert isinstance(writer.storage, RDBStorage)
     sqlalchemy.event.listen(writer.storage.engine, "commit", commits.append)
     writer.finish(long_run(0, 100), 0.75, {1: 0.0, 7: 0.5}, 1.5, None)
     writer.flush()
@@ -173,7 +176,7 @@ def test_default_is_a_rollback_journal(url: str, tmp_path: Path) -> None:
         ({}, {"hash": "def"}, "the data changed since the study began .*as many rows"),
     ],
 )
-def test_changed_study_is_refused(url: str, settings: dict, data: dict, shown: str) -> None:
+def test_changed_study_is_refused(url: str, settings: dict[str, Any], data: dict[str, Any], shown: str) -> None:
     """A changed space, seed or data set under one name is refused with the difference, and nothing is written."""
     written(url)
     before = read_study(url)
@@ -331,9 +334,12 @@ def test_processes_that_start_together(url: str) -> None:
         f"try: StudyWriter.open({url!r}, 's', 'maximize', {SETTINGS!r}, {DATA!r}); print('holds', flush=True); sys.stdin.read()\n"
         "except UserError as error: print(error, flush=True)"
     )
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    processes = [subprocess.Popen([sys.executable, "-c", code], **pipes) for _ in range(4)]
-    first = [process.stdout.readline() for process in processes]
+    pipe = subprocess.PIPE
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        for _ in range(4)
+    ]
+    first = [process.stdout.readline() for process in processes if process.stdout]
     errors = [process.communicate()[1] for process in processes]
     assert sorted("holds" in line for line in first) == [False, False, False, True]
     assert sum("another process runs this study" in line for line in first) == 3

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -286,7 +287,7 @@ def test_a_journal_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     before = file.read_bytes()
 
     class FullDisk(io.FileIO):
-        def write(self, content: bytes) -> int:
+        def write(self, content: Any, /) -> int:
             if self.tell() > len(before):
                 raise OSError(28, "No space left on device")
             return super().write(content[:5])
