@@ -75,7 +75,7 @@ class ReferenceTrial:
         self.optimizer.param_groups[0]["lr"] = learning_rate
         self.optimizer.zero_grad()
         loss = self.loss(self.forward(rows, draws.Noise(self.spec.order_seed, update)), targets)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.optimizer.step()
         return loss.detach()
 

@@ -27,11 +27,11 @@ from hpsearch.data.splits import hold_out
 from hpsearch.errors import UserError
 from hpsearch.estimators import weighted
 
-SMALL = {"trials": 2, "epochs": 12, "confirm": 0, "random_state": 0}
+SMALL: dict[str, Any] = {"trials": 2, "epochs": 12, "confirm": 0, "random_state": 0}
 
 
 @pytest.mark.filterwarnings("ignore")  # the checks feed what deserves warnings, and look at those that they care for
-@parametrize_with_checks([DNNClassifier(**SMALL), DNNRegressor(**SMALL)])
+@parametrize_with_checks([DNNClassifier(**SMALL), DNNRegressor(**SMALL)])  # type: ignore[untyped-decorator]
 def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
     """All checks of scikit-learn pass; the one of its array API skips itself unless SCIPY_ARRAY_API is set before SciPy is imported."""
     check(estimator)

@@ -26,7 +26,7 @@ from hpsearch.storage.reading import read_study
 IRIS = load_iris(as_frame=True)
 NAMES = IRIS.target_names[IRIS.target]
 SPACE = {"depth": 1, "width": {"low": 8, "high": 16}, "learning_rate": {"low": 0.01, "high": 0.1, "log": True}}
-QUICK = {"trials": 3, "training": {"epochs": 10}}
+QUICK: dict[str, Any] = {"trials": 3, "training": {"epochs": 10}}
 
 
 @pytest.fixture(scope="module")

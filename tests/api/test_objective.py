@@ -1,10 +1,14 @@
 """`Objective` in plain Optuna: its samplers, pruners, storages, conditional spaces, and networks of one's own."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import optuna
 import pandas as pd
 import pytest
 import torch
+from optuna.study import StudyDirection
 from torch import nn
 
 from hpsearch import Objective
@@ -22,16 +26,18 @@ SPACE = {
 SHORT = {"epochs": 4}
 
 
-def objective(task: str = "multiclass", **changes: object) -> Objective:
-    return Objective(small_data(task, torch.float32), **{"space": SPACE, "training": SHORT, "device": "cpu", **changes})
+def objective(task: str = "multiclass", **changes: Any) -> Objective:
+    settings: dict[str, Any] = {"space": SPACE, "training": SHORT, "device": "cpu", **changes}
+    return Objective(small_data(task, torch.float32), **settings)
 
 
 @pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
 def test_plain_optuna_optimizes_it(task: str) -> None:
     """A study of plain Optuna runs it for every task; conditional parameters exist only where they apply."""
     function = objective(task)
-    sampler, pruner = optuna.samplers.TPESampler(seed=1), optuna.pruners.NopPruner()
-    study = optuna.create_study(direction=function.direction, sampler=sampler, pruner=pruner)
+    direction = StudyDirection[function.direction.upper()]
+    sampler = optuna.samplers.TPESampler(seed=1)
+    study = optuna.create_study(direction=direction, sampler=sampler, pruner=optuna.pruners.NopPruner())
     study.optimize(function, n_trials=12)
     assert len(study.trials) == 12
     for trial in study.trials:
@@ -99,7 +105,7 @@ def test_wrong_direction_is_refused() -> None:
         optuna.create_study(direction="maximize").optimize(objective("regression"), n_trials=1)
 
 
-def test_storage_and_resume(tmp_path) -> None:
+def test_storage_and_resume(tmp_path: Path) -> None:
     """It runs on a storage of Optuna's and goes on where the study was."""
     url = f"sqlite:///{tmp_path}/own.db"
     for _ in range(2):
@@ -119,7 +125,7 @@ def convolution(trial: optuna.Trial, shape: tuple[int, ...], outputs: int) -> nn
 def test_network_of_ones_own() -> None:
     """`build` gets the trial, the inputs' shape and the outputs; hpsearch's own architecture is then not asked for."""
     function = Objective("digits", {"batch_size": [128]}, build=convolution, training={"epochs": 3}, device="cpu")
-    values = []
+    values: list[float] = []
     for _ in range(2):
         torch.manual_seed(len(values))
         study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
@@ -135,7 +141,9 @@ class Trap(nn.Module):
         self.layers = [nn.Linear(5, 4), nn.Linear(4, outputs)]
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        return self.layers[1](self.layers[0](inputs))
+        for layer in self.layers:
+            inputs = layer(inputs)
+        return inputs
 
 
 @pytest.mark.parametrize(
@@ -146,7 +154,7 @@ class Trap(nn.Module):
         (lambda trial, shape, outputs: None, "expected a torch.nn.Module"),
     ],
 )
-def test_unusable_networks_are_refused(build, message: str) -> None:
+def test_unusable_networks_are_refused(build: Any, message: str) -> None:
     """A network that hides its layers in a list, has other outputs, or is none, is refused with what to do."""
     with pytest.raises(UserError, match=message):
         optuna.create_study(direction="maximize").optimize(objective(build=build), n_trials=1)
@@ -160,7 +168,7 @@ def test_unusable_networks_are_refused(build, message: str) -> None:
         ({"device": "cuda:99"}, "CUDA devices"),
     ],
 )
-def test_unusable_settings_are_refused(changes: dict, message: str) -> None:
+def test_unusable_settings_are_refused(changes: dict[str, Any], message: str) -> None:
     """Unknown keys and devices are refused at once."""
     with pytest.raises(UserError, match=message):
         objective(**changes)

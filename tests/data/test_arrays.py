@@ -37,7 +37,8 @@ a, b, c = np.zeros(4), np.ones(3), np.full(2, 2.0)
 )
 def test_names(tmp_path: Path, names: tuple[str, str], target: str | None) -> None:
     """Inputs and targets are found by the names that people give them, or by the target's."""
-    np.savez_compressed(tmp_path / "d.npz", **dict(zip(names, (X, Y), strict=True)))
+    arrays: dict[str, Any] = dict(zip(names, (X, Y), strict=True))
+    np.savez_compressed(tmp_path / "d.npz", **arrays)
     raw = read_array_file(tmp_path / "d.npz", target)
     assert np.array_equal(raw.inputs, X)
     assert np.array_equal(raw.targets, Y)
@@ -56,13 +57,15 @@ def test_target_among_several(tmp_path: Path) -> None:
 def test_parts(tmp_path: Path, form: str, target: bool | None) -> None:
     """Parts by name give the last rows as test rows; validation rows join the training rows where there are test rows."""
     labels = form.replace("x", "y").replace("X", "y").replace("images", "labels")
-    parts = {form.format("train"): A, labels.format("train"): a, form.format("test"): B, labels.format("test"): b}
+    parts: dict[str, Any] = {form.format("train"): A, labels.format("train"): a}
+    parts |= {form.format("test"): B, labels.format("test"): b}
     name = labels.format("train") if target else None
     np.savez(tmp_path / "d.npz", **parts)
     raw = read_array_file(tmp_path / "d.npz", name)
     assert (raw.inputs[:, 0].tolist(), raw.targets.tolist()) == ([1] * 4 + [2] * 3, [0] * 4 + [1] * 3)
     assert (raw.given_test, raw.notices) == (3, ())
-    np.savez(tmp_path / "d.npz", **parts, **{form.format("val"): C, labels.format("val"): c})
+    parts |= {form.format("val"): C, labels.format("val"): c}
+    np.savez(tmp_path / "d.npz", **parts)
     raw = read_array_file(tmp_path / "d.npz", name)
     assert raw.inputs[:, 0].tolist() == [1] * 4 + [3] * 2 + [2] * 3
     assert raw.given_test == 3

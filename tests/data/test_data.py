@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -187,10 +188,15 @@ def test_predictions_are_in_original_units() -> None:
 
 def test_seed_decides_the_split() -> None:
     """One seed gives one split; another gives another; the test rows depend on neither validation size nor cap."""
-    make = lambda **options: from_arrays(table(), labels(), **flat(**options))  # noqa: E731
+
+    def make(**options: Any) -> Data:
+        return from_arrays(table(), labels(), **flat(**options))
+
+    def raw(data: Data) -> torch.Tensor:
+        return data.test.inputs[:, 0] - data.test.inputs[0, 0]
+
     assert same(make(seed=3), make(seed=3))
     assert not same(make(seed=3), make(seed=4))
-    raw = lambda data: data.test.inputs[:, 0] - data.test.inputs[0, 0]  # noqa: E731
     few, many = raw(make(validation=10)), raw(make(validation=60, rows=50))
     assert torch.allclose(few / few[1], many / many[1], atol=1e-4)
 

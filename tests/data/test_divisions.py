@@ -1,6 +1,7 @@
 """How rows are divided: by group, by time, in folds, without test rows, whole; and what classes weigh."""
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from sklearn.utils.class_weight import compute_class_weight
 
 from hpsearch.config import check_config
-from hpsearch.data import from_arrays, from_frame, load
+from hpsearch.data import Data, from_arrays, from_frame, load
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
 from hpsearch.data.splits import Constraints, split_rows
 from hpsearch.errors import UserError
@@ -31,7 +32,7 @@ def table(rows: int = 200) -> pd.DataFrame:
     )
 
 
-def rows_of(data: object, part: str) -> list[int]:
+def rows_of(data: Data, part: str) -> list[int]:
     """Return which rows of the table a part holds, by the column that tells them."""
     column = data.preprocessing["columns"][0]
     values = getattr(data, part).inputs[:, 0].double() * column["scale"][0] + column["mean"][0]
@@ -131,10 +132,11 @@ def test_folds_of_arrays() -> None:
 
 def test_full() -> None:
     """A full split trains on all rows but the same test rows, is fitted on them, and validates on the same rows."""
-    for make in (
+    makers: list[Callable[..., Data]] = [
         lambda **options: from_frame(table(), "y", **flat(**options)),
         lambda **options: from_arrays(table()[["row", "x"]].to_numpy(), table().y, **flat(**options)),
-    ):
+    ]
+    for make in makers:
         data, full = make(), make(full=True)
         assert len(full.training) == len(data.training) + len(data.validation)
         assert torch.equal(full.training.inputs, full.validation.inputs)
@@ -149,10 +151,12 @@ def test_class_weights() -> None:
     labels = np.array(["a"] * 150 + ["b"] * 40 + ["c"] * 10)
     data = from_arrays(table()[["row", "x"]].to_numpy(), labels, task=TaskOptions(class_weights="balanced"))
     codes = data.training.targets.numpy()
+    assert data.class_weights is not None
     expected = compute_class_weight("balanced", classes=np.arange(3), y=codes)
     assert np.allclose(data.class_weights.numpy(), expected)
     assert data.class_weights[codes].mean() == pytest.approx(1, abs=1e-6)
     binary = from_arrays(table()[["row", "x"]].to_numpy(), labels == "a", task=TaskOptions(class_weights="balanced"))
+    assert binary.class_weights is not None
     assert binary.class_weights.shape == (2,)
     assert from_arrays(table()[["row", "x"]].to_numpy(), labels).class_weights is None
 
@@ -203,6 +207,7 @@ def test_a_studys_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [column["name"] for column in data.preprocessing["columns"]] == ["row", "day", "gap"]
     assert data.preprocessing["reading"]["missing_values"] == ["4"]
     assert data.preprocessing["columns"][2]["indicator"]
+    assert data.class_weights is not None
     assert data.class_weights.shape == (3,)
     assert len(whole.training) == len(data.training) + len(data.validation)
     folded = check_config({**raw, "data": {"file": "t.data", "target": "y", "folds": 3}}, "s.toml")

@@ -82,11 +82,15 @@ def test_class_names(tmp_path: Path) -> None:
 
 
 def unlink(*names: str) -> Callable[[Path], None]:
-    return lambda raw: [(raw / name).unlink() for name in names] and None
+    def damage(raw: Path) -> None:
+        for name in names:
+            (raw / name).unlink()
+
+    return damage
 
 
-def rename(old: str, new: str) -> Callable[[Path], None]:
-    return lambda raw: (raw / old).rename(raw / new) and None
+def rename(old: str, new: str) -> Callable[[Path], object]:
+    return lambda raw: (raw / old).rename(raw / new)
 
 
 def compress(raw: Path) -> None:
@@ -100,8 +104,8 @@ def cut(raw: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
 
 
-def fill(name: str, content: bytes) -> Callable[[Path], None]:
-    return lambda raw: (raw / name).write_bytes(content) and None
+def fill(name: str, content: bytes) -> Callable[[Path], object]:
+    return lambda raw: (raw / name).write_bytes(content)
 
 
 def other_case(raw: Path) -> None:
@@ -113,7 +117,7 @@ def up(raw: Path) -> None:
     raw.rename(raw.parents[1] / "raw")
 
 
-DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "one missing": (unlink(MNIST_FILES[1]), "train-labels-idx1-ubyte missing in .*raw. Add --download"),
     "all missing": (unlink(*MNIST_FILES), "t10k-labels-idx1-ubyte missing in .*Add --download"),
     "compressed": (compress, "They are there compressed: gunzip train-images-idx3-ubyte.gz .* in that folder"),

@@ -154,7 +154,7 @@ def exchange(data: bytearray, draw: random.Random) -> None:
 
 def cells(data: bytearray, draw: random.Random) -> None:
     """Replace whole cells, which leaves the table's form sound."""
-    rows = [row.split(b",") for row in data.split(b"\n")]
+    rows = [row.split(b",") for row in bytes(data).split(b"\n")]
     for _ in range(draw.choice([1, 5, 60])):
         row = draw.choice(rows)
         row[draw.randrange(len(row))] = draw.choice([*PIECES[16:], b"", b"?"])

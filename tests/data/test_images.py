@@ -228,7 +228,7 @@ def postscript(root: Path) -> None:
     (root / "cats/03.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EOF\n")
 
 
-def bomb(side: int) -> Callable[[Path], None]:
+def bomb(side: int) -> Callable[[Path], object]:
     """A PNG of a few bytes that says it has side × side pixels."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
@@ -236,7 +236,7 @@ def bomb(side: int) -> Callable[[Path], None]:
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0))
     png = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
-    return lambda root: (root / "cats/03.png").write_bytes(png) and None
+    return lambda root: (root / "cats/03.png").write_bytes(png)
 
 
 def floats(root: Path) -> None:
@@ -277,7 +277,7 @@ def other_test(root: Path) -> None:
     pictures(root / "test", ("cats", "birds"))
 
 
-DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut": (cut, r"cats/03.png' cannot be read as an image \(.*\), and 1 more of them neither. Replace or remove"),
     "text": (text, r"cats/03.png' cannot be read as an image \(not of a known format, or cut off\)\. Replace"),
     "PostScript": (postscript, r"cats/03.png' cannot be read as an image \(not of a known format"),

@@ -56,7 +56,7 @@ def test_texts_among_numbers_are_named(tmp_path: Path, numbers: Any, share: floa
 
 def days(form: str) -> list[str]:
     """A day for each row in a form of its own."""
-    return pd.date_range("2024-01-01", periods=ROWS).strftime(form).tolist()
+    return [*pd.date_range("2024-01-01", periods=ROWS).strftime(form)]
 
 
 def test_dates_written_in_two_ways_are_named(tmp_path: Path) -> None:

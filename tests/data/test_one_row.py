@@ -12,6 +12,7 @@ from hpsearch.data import DATASETS, METRICS
 from hpsearch.data.loaders.datasets import NamedData
 from hpsearch.data.metrics import Metric
 from hpsearch.data.raw import Raw
+from hpsearch.storage import StudyRecord
 from hpsearch.storage.reading import read
 
 ROWS = 60
@@ -63,6 +64,7 @@ def test_a_data_set_is_one_row(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     few = ["--trials", "2", "--set", "training.epochs=2", "--set", "confirm.trials=0"]
     assert main(["run", "--name", "signs", "--data", "signs", *few]) == 0
     record = read(f"sqlite:///{tmp_path}/reports/signs/study.db", None)
+    assert isinstance(record, StudyRecord)
     assert record.data["title"] == "Signs"
     assert record.data["classes"] == ["negative", "positive"]
     assert len(record.trials) == 2

@@ -327,8 +327,9 @@ def test_many_categories() -> None:
 
 def test_ambiguous_dates(tmp_path: Path) -> None:
     """Day and month are told apart by the data; where both would fit the day comes first, and a notice says so."""
-    for pattern, form in (("{d:02d}/03/2024", "%d/%m/%Y"), ("03/{d:02d}/2024", "%m/%d/%Y"), ("{d}.3.2024", "%d.%m.%Y")):
-        path = write(tmp_path, rows_of(lambda i, p=pattern: f"{p.format(d=i % 28 + 1)},{i % 7},{i * i}"))
+    for pattern, form in (("{:02d}/03/2024", "%d/%m/%Y"), ("03/{:02d}/2024", "%m/%d/%Y"), ("{}.3.2024", "%d.%m.%Y")):
+        days = [pattern.format(i % 28 + 1) for i in range(40)]
+        path = write(tmp_path, rows_of(lambda i: f"{days[i]},{i % 7},{i * i}"))  # noqa: B023
         assert load_file(path, "y").preprocessing["columns"][0]["format"] == form
     path = write(tmp_path, rows_of(lambda i: f"{i % 9 + 1:02d}/{i % 7 + 1:02d}/2024,{i % 7},{i * i}"))
     data = load_file(path, "y")
@@ -349,7 +350,7 @@ def test_without_header(tmp_path: Path) -> None:
 
 def test_reading_new_rows(sales: Path, tmp_path: Path) -> None:
     """New rows may have other columns and another form; what is missing or wrong in them is told in one line."""
-    kept = load_file(sales, "price").preprocessing
+    kept = dict(load_file(sales, "price").preprocessing)
     new = frame().drop(columns="price").assign(more=1)
     new.iloc[:, ::-1].to_csv(tmp_path / "new.csv", sep=";", decimal=",", index=False)
     table = read_like(tmp_path / "new.csv", kept)

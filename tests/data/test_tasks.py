@@ -83,6 +83,7 @@ def test_losses_are_stable() -> None:
     logit = torch.tensor([[1000.0]], requires_grad=True)
     loss = TASKS["binary"].loss(logit, torch.zeros(1, 1))
     loss.backward()
+    assert logit.grad is not None
     assert (float(loss.detach()), float(logit.grad)) == (1000, 1)
     assert float(TASKS["multiclass"].loss(torch.tensor([[1000.0, -1000.0]]), torch.tensor([1]))) == 2000
 

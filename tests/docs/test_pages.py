@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 import tests.benchmarks.__main__ as benchmarks
 from hpsearch import cli
@@ -91,6 +92,8 @@ def test_settings_exist() -> None:
     for page in [README, *PAGES]:
         for table, key in re.findall(r"`\[(\w+)\] (\w+)", read(page)):
             section = StudyConfig.model_fields[table].annotation
+            assert isinstance(section, type)
+            assert issubclass(section, BaseModel)
             assert key in section.model_fields, f"{page.name}: [{table}] {key}"
 
 

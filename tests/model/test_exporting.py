@@ -65,7 +65,7 @@ def ask(path: Path, feed: dict[str, Any]) -> list[Any]:
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra 'export'")
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     assert session.get_outputs()[0].name == "prediction"
-    return session.run(None, feed)
+    return list(session.run(None, feed))
 
 
 def test_an_onnx_file_takes_raw_columns(tmp_path: Path) -> None:

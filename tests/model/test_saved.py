@@ -74,7 +74,7 @@ def test_several_members_predict_their_mean(task: str, tmp_path: Path) -> None:
     save_model(tmp_path, "best", made)
     loaded = load_model(tmp_path)
     alone = [predict(replace(made, members=(member,)), data.test.inputs).double() for member in made.members]
-    assert torch.allclose(predict(loaded, data.test.inputs).double(), sum(alone) / 3, rtol=1e-6)
+    assert torch.allclose(predict(loaded, data.test.inputs).double(), torch.stack(alone).sum(0) / 3, rtol=1e-6)
     assert [member.trial for member in loaded.members] == [1, 2, 3]
 
 

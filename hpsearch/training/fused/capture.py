@@ -32,7 +32,7 @@ class CudaGraph:
     """A CUDA graph, warmed up and recorded on a stream of its own, replayed on the current one."""
 
     def __init__(self, device: torch.device) -> None:
-        self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self.stream = torch.cuda.Stream(device)
         self.graph = torch.cuda.CUDAGraph()
 
     def warm_up(self, function: Callable[[], None]) -> None:
