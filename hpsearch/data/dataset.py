@@ -45,8 +45,8 @@ class Rows:
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> "Rows":
         """Return the rows on a device; floating-point tensors get the type, class numbers stay int64."""
-        targets = self.targets.to(device, dtype if self.targets.is_floating_point() else None)
-        return Rows(self.inputs.to(device, dtype), targets)
+        own_dtype = dtype if self.targets.is_floating_point() else self.targets.dtype
+        return Rows(self.inputs.to(device, dtype), self.targets.to(device, own_dtype))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +123,9 @@ class Data:
     @property
     def row_weights(self) -> Tensor | None:
         """The weight of each training row in the loss, [N]; None where all weigh alike."""
-        return None if self.class_weights is None else self.class_weights[class_numbers(self.training.targets)]
+        if self.class_weights is None:
+            return None
+        return self.class_weights[class_numbers(self.training.targets)]
 
     @property
     def inputs(self) -> int:
@@ -169,6 +171,7 @@ class Data:
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> "Data":
         """Return the data on a device, floating-point tensors of one type."""
+        weights = self.class_weights
         return replace(
             self,
             training=self.training.to(device, dtype),
@@ -177,9 +180,11 @@ class Data:
             target_mean=self.target_mean.to(device),
             target_scale=self.target_scale.to(device),
             folds=tuple(fold.to(device, dtype) for fold in self.folds),
-            class_weights=None if self.class_weights is None else self.class_weights.to(device, dtype),
+            class_weights=None if weights is None else weights.to(device, dtype),
         )
 
     def original(self, values: Tensor) -> Tensor:
         """Return standardised targets in their own units, float64; classes as they are."""
-        return values if self.classes else values * self.target_scale + self.target_mean
+        if self.classes:
+            return values
+        return values * self.target_scale + self.target_mean

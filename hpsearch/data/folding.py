@@ -25,24 +25,32 @@ def fold_rows(
     _check(pool, codes, classes, groups, folds)
     splitter = _splitter(codes is not None, groups is not None, folds, int(stream(seed, "folds").randint(2**31)))
     labels = None if codes is None else codes[pool]
-    found = splitter.split(np.zeros((len(pool), 1)), labels, None if groups is None else groups[pool])
-    divided = tuple((pool[training], pool[validation]) for training, validation in found)
+    pool_groups = None if groups is None else groups[pool]
+    folds_of_pool = splitter.split(np.zeros((len(pool), 1)), labels, pool_groups)
+    divided = tuple((pool[training], pool[validation]) for training, validation in folds_of_pool)
     if codes is not None:
         for number, parts in enumerate(divided):
             _check_classes(number, codes, parts, classes)
     return divided
 
 
-def folds_for(asked: Folds, pool: Array, codes: Array | None, groups: Array | None, may: bool) -> int | None:
-    """Return how many folds a pool is divided into; "auto" divides few rows, where one division would decide by chance, if it `may`.
+def folds_for(asked: Folds, pool: Array, codes: Array | None, groups: Array | None, may_fold: bool) -> int | None:
+    """Return how many folds a pool is divided into, None for none.
 
-    So many rows, and of each class, and groups that every fold can have its share, are needed for it.
+    "auto" divides few rows, where one division would decide by chance, if it `may_fold`, and if there are enough rows, rows of each class,
+    and groups for every fold.
     """
+    if asked is None:
+        return None
     if asked != "auto":
-        return None if asked is None else int(asked)
-    classes = [] if codes is None else np.bincount(codes[pool]).tolist()
-    enough = min([len(pool), *classes, *([] if groups is None else [len(np.unique(groups[pool]))])]) >= 2 * AUTOMATIC
-    return AUTOMATIC if may and enough and len(pool) <= FEW else None
+        return int(asked)
+    counts = [len(pool)]
+    if codes is not None:
+        counts += np.bincount(codes[pool]).tolist()
+    if groups is not None:
+        counts.append(len(np.unique(groups[pool])))
+    enough = min(counts) >= 2 * AUTOMATIC
+    return AUTOMATIC if may_fold and enough and len(pool) <= FEW else None
 
 
 def _splitter(by_class: bool, by_group: bool, folds: int, seed: int) -> Any:
@@ -62,9 +70,13 @@ def _check(pool: Array, codes: Array | None, classes: Sequence[str], groups: Arr
         raise UserError(f"folds {shown(folds)}: a whole number from 2 expected.")
     if 2 * folds > len(pool):
         raise UserError(f"folds {folds}: only {len(pool):,} rows, and each needs 2. Ask for fewer folds.")
-    if groups is not None and (count := len(np.unique(groups[pool]))) < folds:
-        raise UserError(f"folds {folds}: only {count:,} groups, and each needs one. Ask for fewer folds.")
-    for code, rows in enumerate(np.bincount(codes[pool], minlength=len(classes)).tolist() if codes is not None else ()):
+    if groups is not None:
+        count = len(np.unique(groups[pool]))
+        if count < folds:
+            raise UserError(f"folds {folds}: only {count:,} groups, and each needs one. Ask for fewer folds.")
+    if codes is None:
+        return
+    for code, rows in enumerate(np.bincount(codes[pool], minlength=len(classes)).tolist()):
         if rows < folds:
             raise UserError(
                 f"folds {folds}: class {shown(classes[code])} has {rows} row{'s' * (rows != 1)} besides the test rows, "

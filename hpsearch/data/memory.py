@@ -11,14 +11,14 @@ GROUP = Path("/sys/fs/cgroup")  # what a container may use
 
 def available() -> int | None:
     """Return the bytes that are free for this process, None where the system does not say."""
-    found = []
+    limits = []
     with suppress(OSError, ValueError, StopIteration):
         lines = MEMINFO.read_text().splitlines()
-        found.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]))
+        limits.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]))
     with suppress(OSError, ValueError):  # "max" where there is no limit
-        limit = int((GROUP / "memory.max").read_text())
-        found.append(max(0, limit - int((GROUP / "memory.current").read_text())))
-    return min(found, default=None)
+        group_limit = int((GROUP / "memory.max").read_text())
+        limits.append(max(0, group_limit - int((GROUP / "memory.current").read_text())))
+    return min(limits, default=None)
 
 
 def check_memory(needed: int, what: str, advice: str) -> None:

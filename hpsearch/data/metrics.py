@@ -1,7 +1,7 @@
-"""Metrics: what a search makes better, as a literal table of rows. A new metric is one row.
+"""Metrics: what a search optimises, as a literal table of rows. A new metric is one row.
 
 Each is computed from predictions *after* the head (probabilities for classes, original units for regression), like the function of
-scikit-learn that it is tested against; several target columns are averaged with equal weight. `worst` is what the sampler is told for
+scikit-learn that it is tested against; several target columns are averaged with equal weight. `worst` is what the sampler gets for
 a trial that failed: finite, and no better than any sane network, yet near enough to real values not to ruin a sampler's scale.
 
 A class that rows lack: balanced accuracy and the area under the ROC curve leave it out, and so does the macro F1 where no row is taken
@@ -48,7 +48,9 @@ class Metric:
 
 def labels(predictions: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Return the classes that rows are taken for and those that they have: numbers [N], or truth values [N, 1] of two classes."""
-    return (predictions.argmax(dim=1), targets) if targets.dim() == 1 else (predictions >= 0.5, targets >= 0.5)
+    if targets.dim() == 1:
+        return predictions.argmax(dim=1), targets
+    return predictions >= 0.5, targets >= 0.5
 
 
 def _accuracy(predictions: Tensor, targets: Tensor) -> float:
@@ -97,12 +99,10 @@ def _log_loss(predictions: Tensor, targets: Tensor) -> float:
     """Clip at the precision of the predictions, as scikit-learn does: a certain and wrong prediction costs 15.9 in float32."""
     import torch
 
-    several = targets.dim() == 1
-    right = (
-        predictions.gather(1, targets[:, None])
-        if several
-        else torch.where(targets >= 0.5, predictions, 1 - predictions)
-    )
+    if targets.dim() == 1:
+        right = predictions.gather(1, targets[:, None])
+    else:
+        right = torch.where(targets >= 0.5, predictions, 1 - predictions)
     tiny = torch.finfo(predictions.dtype).eps
     return float(-right.clamp(tiny, 1 - tiny).double().log().mean())
 

@@ -1,4 +1,4 @@
-"""Objectives: what a study of several makes better at once, as a literal table: every metric, and the size of the network.
+"""Objectives: what a study can optimise at once, as a literal table: every metric, and the size of the network.
 
 The first objective of a study is its metric, which training tracks and by which the best network is chosen. The others are computed
 once, when a trial ends, of the network at its best evaluation. Importing this module does not import torch.
@@ -26,7 +26,7 @@ class Objective:
     """A row of `OBJECTIVES`.
 
     `of_run(run, data, outputs)` is its value for a run that has not failed; `outputs()` computes the network's raw outputs [N, ...] for
-    the validation rows of the data, where they are asked for. `worst(data, largest)` is what is told for a failed trial, `largest` being
+    the validation rows of the data, where they are asked for. `worst(data, largest)` is the value of a failed trial, `largest` being
     the parameters of the largest network of the space. `of_rows`: it is measured on validation rows, and so has one value a fold.
     """
 

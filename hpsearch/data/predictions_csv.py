@@ -45,13 +45,14 @@ def write_predictions(
     file.write(head.getvalue().encode())
     plain = not any(SPECIAL & set(cell) for cell in cells) and not any(map(_has_special, kept.values()))
     options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="none" if plain else "needed")
-    known, start = pa.array(cells, pa.string()), 0
+    labels = pa.array(cells, pa.string())
+    start = 0
     with pyarrow.csv.CSVWriter(file, schema, write_options=options) as writer:
         for chunk in chunks:
             values = chunk.numpy()
             arrays = [pa.array(column) for column in np.ascontiguousarray(values.T)]
             if cells:
-                arrays.insert(0, known.take(pa.array(values.argmax(axis=1))))
+                arrays.insert(0, labels.take(pa.array(values.argmax(axis=1))))
             arrays = [*(column.slice(start, len(values)) for column in kept.values()), *arrays]
             start += len(values)
             typed = [array.cast(field.type) for array, field in zip(arrays, schema, strict=True)]
@@ -71,10 +72,11 @@ def kept_columns(table: Table, names: Sequence[str]) -> dict[str, pa.Array]:
 def _inert(cells: pa.Array, decimal: str) -> pa.Array:
     """Return text whose cells are as `inert` makes them, but for numbers, whose sign is no formula."""
     begins = pc.match_substring_regex(cells, f"^[{re.escape(''.join(FORMULAS))}]")
-    other = parsing.numbers(cells, decimal)[1] if pc.any(begins).as_py() else np.zeros(len(cells), dtype=bool)
-    risky = pc.and_(pc.fill_null(begins, False), pa.array(other))
-    inert_cells = pc.if_else(risky, pc.binary_join_element_wise("'", cells, ""), cells)
-    return pc.replace_substring(pc.replace_substring(inert_cells, "\r\n", "\n"), "\r", "\n")
+    if pc.any(begins).as_py():
+        _, other = parsing.numbers(cells, decimal)
+        risky = pc.and_(pc.fill_null(begins, False), pa.array(other))
+        cells = pc.if_else(risky, pc.binary_join_element_wise("'", cells, ""), cells)
+    return pc.replace_substring(pc.replace_substring(cells, "\r\n", "\n"), "\r", "\n")
 
 
 def _has_special(cells: pa.Array) -> bool:
@@ -83,13 +85,14 @@ def _has_special(cells: pa.Array) -> bool:
 
 def _schema(kept: Iterable[str], classes: Sequence[str], columns: int) -> pa.Schema:
     if classes:
-        made = [("prediction", pa.string()), *((f"probability_{label}", pa.float32()) for label in classes)]
+        predicted = {"prediction": pa.string(), **{f"probability_{label}": pa.float32() for label in classes}}
+    elif columns == 1:
+        predicted = {"prediction": pa.float64()}
     else:
-        names = ["prediction"] if columns == 1 else [f"prediction_{number}" for number in range(1, columns + 1)]
-        made = [(name, pa.float64()) for name in names]
+        predicted = {f"prediction_{number}": pa.float64() for number in range(1, columns + 1)}
     for name in kept:
-        if name in dict(made):
+        if name in predicted:
             raise UserError(
                 f"--keep: {shown(name)} is what a column of the predictions is called. Rename it, or keep others."
             )
-    return pa.schema([*((name, pa.string()) for name in kept), *made])
+    return pa.schema([*((name, pa.string()) for name in kept), *predicted.items()])

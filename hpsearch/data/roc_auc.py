@@ -11,7 +11,8 @@ from torch import Tensor
 def areas(scores: Tensor, hits: Tensor) -> Tensor:
     """Return the areas [C] of scores [C, N], where `hits` [C, N] are the rows that should be high; NaN if these are all or none."""
     values, order = scores.contiguous().sort(dim=1)
-    ranks, hits = _ranks(values), hits.gather(1, order)
+    ranks = _ranks(values)
+    hits = hits.gather(1, order)
     count = hits.sum(dim=1).double()  # [C]
     above = (ranks * hits).sum(dim=1) - count * (count + 1) / 2  # pairs in the right order
     return above / (count * (scores.shape[1] - count))

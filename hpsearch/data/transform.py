@@ -1,15 +1,16 @@
 """The preprocessing as one torch module, built from its JSON: training, `predict` and exported files all use it.
 
-Every input of a table is one of a few things (`PARTS`): a number of a column with missing ones filled, whether it was missing, the sine
-or cosine of a date's place in a year, week or day, whether a column's code is a certain one. So the whole transform is a selection
+Every input of a table is of one of a few kinds (`INPUT_KINDS`): a number of a column with missing ones filled, whether it was missing,
+the sine or cosine of a date's place in a year, week or day, whether a column's code is a certain one. So the whole transform is a selection
 of columns for each of these and one standardising, whatever the number of columns; `torch.export` and ONNX can carry it.
 
-N rows, P columns of the source, F inputs, p inputs of one part. Numbers are as reading gives them: 0 or 1 for a boolean, a code for a
+N rows, P columns of the source, F inputs, p inputs of one kind. Numbers are as reading gives them: 0 or 1 for a boolean, a code for a
 category, days since 1970 for a date, NaN where a cell is missing.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from math import prod, tau
 from typing import Any
 
@@ -22,7 +23,7 @@ PERIODS = {"year": 365.2425, "week": 7.0, "day": 1.0}  # days: a date's season, 
 MISSING = -1.0  # the code of a missing category, since NaN equals nothing
 
 # What an input can be: (filled [N, p], missing [N, p], value [p]) → [N, p], float64.
-PARTS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+INPUT_KINDS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "number": lambda filled, missing, value: filled,
     "missing": lambda filled, missing, value: missing.double(),
     "sin": lambda filled, missing, value: torch.sin(_angle(filled, value)),
@@ -34,11 +35,11 @@ TAU = torch.tensor(tau, dtype=torch.float64)  # a tensor, since a number of the 
 
 
 @dataclass(frozen=True, slots=True)
-class InputPart:
-    """One input: a part (of `PARTS`) of a column, the value that the part takes, and the standardising (x - mean) / scale."""
+class Input:
+    """One input: a kind (of `INPUT_KINDS`) of a column, the value that the kind takes, and the standardising (x - mean) / scale."""
 
     column: int
-    part: str
+    kind: str
     value: float = 0.0
     mean: float = 0.0
     scale: float = 1.0
@@ -57,34 +58,34 @@ class TableTransform(nn.Module):
         columns = preprocessing["columns"]
         if not columns:
             raise ValueError("no columns")
-        entries = [entry for index, column in enumerate(columns) for entry in _parts_of(index, column)]
-        fills = [MISSING if column["kind"] == "category" else column["fill"] or 0.0 for column in columns]
-        chosen = {part: [i for i, entry in enumerate(entries) if entry.part == part] for part in PARTS}
-        self.inputs = len(entries)
-        self.names = [columns[entry.column]["name"] for entry in entries]  # of each input's column
-        self.parts = [part for part in PARTS if chosen[part]]
-        order = torch.tensor(
-            [place for part in self.parts for place in chosen[part]]
-        )  # the parts' inputs, one after another
-        self.register_buffer("fills", _numbers(fills))  # [P]
-        self.register_buffer("places", order.argsort())  # [F]: where among them each input lies
-        self.register_buffer("mean", _numbers(entry.mean for entry in entries))  # [F]
-        self.register_buffer("scale", _numbers(entry.scale for entry in entries))  # [F]
-        for part in self.parts:
-            self.register_buffer(f"{part}_columns", torch.tensor([entries[i].column for i in chosen[part]]))  # [p]
-            self.register_buffer(f"{part}_values", _numbers(entries[i].value for i in chosen[part]))  # [p]
+        inputs = list(chain.from_iterable(_inputs_of(index, column) for index, column in enumerate(columns)))
+        kinds = {input_.kind for input_ in inputs}
+        self.inputs = len(inputs)
+        self.names = [columns[input_.column]["name"] for input_ in inputs]  # of each input's column
+        self.kinds = [kind for kind in INPUT_KINDS if kind in kinds]
+        self.register_buffer("fills", _numbers(map(_fill, columns)))  # [P]
+        self.register_buffer("mean", _numbers(input_.mean for input_ in inputs))  # [F]
+        self.register_buffer("scale", _numbers(input_.scale for input_ in inputs))  # [F]
+        order: list[int] = []  # of the inputs when those of one kind follow those of another
+        for kind in self.kinds:
+            places = [place for place, input_ in enumerate(inputs) if input_.kind == kind]
+            order += places
+            self.register_buffer(f"{kind}_columns", torch.tensor([inputs[place].column for place in places]))  # [p]
+            self.register_buffer(f"{kind}_values", _numbers(inputs[place].value for place in places))  # [p]
+        self.register_buffer("places", torch.tensor(order).argsort())  # [F]: where in that order each input lies
 
     def forward(self, numbers: Tensor) -> Tensor:
         """Return inputs [N, F] of numbers [N, P]."""
         numbers = numbers.double()
         missing = numbers.isnan()  # [N, P]
         filled = torch.where(missing, self.fills, numbers)  # [N, P]
-        found = []
-        for part in self.parts:
-            columns, values = self.get_buffer(f"{part}_columns"), self.get_buffer(f"{part}_values")
-            chosen = filled.index_select(1, columns), missing.index_select(1, columns)  # [N, p] each
-            found.append(PARTS[part](*chosen, values))  # [N, p]
-        inputs = torch.cat(found, dim=1).index_select(1, self.places)  # [N, F]
+        blocks = []
+        for kind in self.kinds:
+            columns = self.get_buffer(f"{kind}_columns")  # [p]
+            values = self.get_buffer(f"{kind}_values")  # [p]
+            compute = INPUT_KINDS[kind]
+            blocks.append(compute(filled.index_select(1, columns), missing.index_select(1, columns), values))  # [N, p]
+        inputs = torch.cat(blocks, dim=1).index_select(1, self.places)  # [N, F]
         return ((inputs - self.mean) / self.scale).float()
 
 
@@ -114,9 +115,12 @@ def transform_of(preprocessing: Mapping[str, Any]) -> nn.Module:
     Raises:
         StorageError: the preprocessing is not of this version, or damaged.
     """
-    kind, version = preprocessing.get("kind"), preprocessing.get("version")
+    kind = preprocessing.get("kind")
+    version = preprocessing.get("version")
     if kind not in TRANSFORMS or version != 1:
-        what = f"preprocessing of kind {shown(kind)}, version {shown(version)}" if preprocessing else "no preprocessing"
+        what = "no preprocessing"
+        if preprocessing:
+            what = f"preprocessing of kind {shown(kind)}, version {shown(version)}"
         raise StorageError(f"the model carries {what}, so it cannot read rows. Run its study again with this version.")
     try:
         return TRANSFORMS[kind](preprocessing)
@@ -124,19 +128,24 @@ def transform_of(preprocessing: Mapping[str, Any]) -> nn.Module:
         raise StorageError(f"the model's preprocessing is damaged: {error!r}. Copy its files again.") from None
 
 
-def _parts_of(index: int, column: Mapping[str, Any]) -> Iterator[InputPart]:
+def _fill(column: Mapping[str, Any]) -> float:
+    """Return the number that takes the place of a missing cell."""
+    return MISSING if column["kind"] == "category" else column["fill"] or 0.0
+
+
+def _inputs_of(index: int, column: Mapping[str, Any]) -> Iterator[Input]:
     """Yield a column's inputs in order."""
     if column["kind"] == "category":
-        count = len(column["categories"])
-        yield from (InputPart(index, "code", code) for code in range(count + bool(column.get("other"))))
+        codes = len(column["categories"]) + bool(column.get("other"))
+        yield from (Input(index, "code", code) for code in range(codes))
         if column.get("missing"):
-            yield InputPart(index, "code", MISSING)
+            yield Input(index, "code", MISSING)
         return
-    parts = [_part(name) for name in column.get("parts", ["days"])]
+    kinds = [_date_part(name) for name in column.get("parts", ["days"])]
     if column.get("indicator"):
-        parts.append(("missing", 0.0))
-    for (part, value), mean, scale in zip(parts, column["mean"], column["scale"], strict=True):
-        yield InputPart(index, part, value, mean, scale)
+        kinds.append(("missing", 0.0))
+    for (kind, value), mean, scale in zip(kinds, column["mean"], column["scale"], strict=True):
+        yield Input(index, kind, value, mean, scale)
 
 
 def _angle(days: Tensor, period: Tensor) -> Tensor:
@@ -145,13 +154,13 @@ def _angle(days: Tensor, period: Tensor) -> Tensor:
     return TAU * (turns - turns.floor())
 
 
-def _part(name: str) -> tuple[str, float]:
-    """Return the part that a date's JSON names, and its period."""
+def _date_part(name: str) -> tuple[str, float]:
+    """Return the kind of input that a part of a date is, and its period: of "week_sin" ("sin", 7.0)."""
     if name == "days":
         return "number", 0.0
-    period, turn = name.rsplit("_", 1)
-    return turn, PERIODS[period]
+    period, wave = name.rsplit("_", 1)
+    return wave, PERIODS[period]
 
 
-def _numbers(values: Sequence[float] | Iterator[float]) -> Tensor:
+def _numbers(values: Iterable[float]) -> Tensor:
     return torch.tensor(list(values), dtype=torch.float64)

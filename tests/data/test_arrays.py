@@ -106,7 +106,7 @@ def test_images(tmp_path: Path) -> None:
     raw = read_array_file(tmp_path / "d.npz")
     assert np.array_equal(raw.inputs, np.moveaxis(pixels, 3, 1))
     assert raw.images == {"source": "arrays", "size": None, "divisor": 1}
-    assert raw.notices == ("Channels are the last axis of (60, 8, 8, 3): moved to place 1.",)
+    assert raw.notices == ("Channels are the last axis of (60, 8, 8, 3): moved to position 1.",)
     data = assemble(raw, "d", "d", TaskOptions(), SplitOptions())
     assert (data.shape, data.classes) == ((3, 8, 8), ("0", "1", "2"))
     assert [images_of_arrays(pixels * scale)["divisor"] for scale in (1.0, 1 / 255, 1 / 256)] == [1, 255, 255]

@@ -12,7 +12,7 @@ import pandas
 
 from hpsearch.data.cells import Array
 from hpsearch.data.loaders.array_headers import check_archive, check_single, explained
-from hpsearch.data.loaders.array_names import Parts, choose, inputs_of
+from hpsearch.data.loaders.array_names import Parts, choose_arrays, inputs_of
 from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError, shown
 
@@ -51,14 +51,14 @@ def images_of_arrays(values: Array) -> dict[str, Any]:
 
     Their scale is known by their type: truth values and floats in [0, 1] are bytes divided by 255, everything else bytes as they are.
     """
-    unit = values.dtype.kind == "b" or (
-        values.dtype.kind == "f" and values.size > 0 and bool(values.min() >= 0 and values.max() <= 1)
-    )
-    return {"source": "arrays", "size": None, "divisor": 255 if unit else 1}
+    in_unit_range = values.dtype.kind == "b"
+    if values.dtype.kind == "f" and values.size > 0:
+        in_unit_range = bool(values.min() >= 0 and values.max() <= 1)
+    return {"source": "arrays", "size": None, "divisor": 255 if in_unit_range else 1}
 
 
 def _named(path: Path, target: str | None) -> Raw:
-    parts = choose(check_archive(path), target)
+    parts = choose_arrays(check_archive(path), target)
     inputs, targets, given_test = _gathered(path, parts)
     notices = (
         (f"The rows of {parts.training[1][0]!r} joined those of {parts.training[0][0]!r}.",)
@@ -84,11 +84,9 @@ def _gathered(path: Path, parts: Parts) -> tuple[Array, Array, int]:
                 f"{shown(pair[which])} {arrays[which].shape}" for pair, arrays in zip(pairs, read, strict=True)
             )
             raise UserError(f"parts of different shapes: {shapes}. Give all parts rows of one shape.")
-    return (
-        np.concatenate([inputs for inputs, _ in read]),
-        np.concatenate([targets for _, targets in read]),
-        len(read[-1][1]) if parts.test else 0,
-    )
+    inputs = np.concatenate([arrays[0] for arrays in read])
+    targets = np.concatenate([arrays[1] for arrays in read])
+    return inputs, targets, len(read[-1][1]) if parts.test else 0
 
 
 def _single(path: Path, target: str | None) -> Raw:
@@ -118,7 +116,7 @@ def _column(values: Array, number: int, path: Path) -> Raw:
 
 def _raw(inputs: Array, targets: Array, path: Path, given_test: int = 0, notices: tuple[str, ...] = ()) -> Raw:
     if inputs.ndim == 4 and inputs.shape[3] in (1, 3, 4) and inputs.shape[1] > 4:
-        notices += (f"Channels are the last axis of {inputs.shape}: moved to place 1.",)
+        notices += (f"Channels are the last axis of {inputs.shape}: moved to position 1.",)
         inputs = inputs.transpose(0, 3, 1, 2)
     images = images_of_arrays(inputs) if inputs.ndim in (3, 4) else {}
     return Raw(inputs, targets, _source(path), given_test=given_test, images=images, notices=notices)

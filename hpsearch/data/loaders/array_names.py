@@ -5,6 +5,7 @@ X, y · x_train, y_train, x_test, y_test (Keras) · train_images, train_labels, 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from hpsearch.errors import UserError, listed, shown, suggestion
 
@@ -28,31 +29,45 @@ class Parts:
     test: tuple[str, str] | None = None
 
 
-def choose(names: Sequence[str], target: str | None) -> Parts:
+def choose_arrays(names: Sequence[str], target: str | None) -> Parts:
     """Return which arrays are used; `target` names that of the targets.
 
     Raises:
         UserError: no array of that name, or names that say nothing.
     """
-    plain = {name.lower(): name for name in reversed(names)}
-    for found in _conventional(plain, [pair for pair in PAIRS if target is None or _means(target, pair[1])]):
-        return found
-    if target is not None:
-        wanted = target if target in names else plain.get(target.lower())
-        if wanted is None:
-            raise UserError(f"no array {shown(target)}. {suggestion(target, filter(str.isprintable, names))}")
-        others = [name for name in names if name != wanted]
-        inputs = others if len(others) == 1 else [plain[x] for x, _ in PAIRS if x in plain and plain[x] != wanted]
-        if inputs:
-            return Parts(((inputs[0], wanted),))
-    raise UserError(
-        f"arrays {listed(names)}: unclear which are inputs and targets. Name them X and y, or x_train, y_train, x_test and y_test."
-    )
+    by_lower = _by_lower(names)
+    pairs = [pair for pair in PAIRS if target is None or _means(target, pair[1])]
+    parts = next(_conventional(by_lower, pairs), None) or _beside_target(names, target)
+    if parts is None:
+        raise UserError(
+            f"arrays {listed(names)}: unclear which are inputs and targets. Name them X and y, or x_train, y_train, x_test and y_test."
+        )
+    return parts
+
+
+def _by_lower(names: Sequence[str]) -> dict[str, str]:
+    """Return names by their lower case; of several the first."""
+    return {name.lower(): name for name in reversed(names)}
 
 
 def _means(target: str, name: str) -> bool:
-    """Whether the targets that are asked for are those of a conventional name, alone or of the training rows."""
+    """Whether the targets that are asked for are those of a conventional name, by itself or of the training rows."""
     return target.lower() in (name, *(form.format(name=name, part="train") for form in FORMS))
+
+
+def _beside_target(names: Sequence[str], target: str | None) -> Parts | None:
+    """Return the targets of that name, and the only other array, or the first with a conventional name of inputs."""
+    if target is None:
+        return None
+    by_lower = _by_lower(names)
+    targets = target if target in names else by_lower.get(target.lower())
+    if targets is None:
+        raise UserError(f"no array {shown(target)}. {suggestion(target, filter(str.isprintable, names))}")
+    others = [name for name in names if name != targets]
+    if len(others) != 1:
+        conventional = [by_lower[x] for x, _ in PAIRS if x in by_lower]
+        others = [name for name in conventional if name != targets]
+    return Parts(((others[0], targets),)) if others else None
 
 
 def inputs_of(names: Sequence[str]) -> str:
@@ -61,33 +76,38 @@ def inputs_of(names: Sequence[str]) -> str:
     Raises:
         UserError: names that say nothing.
     """
-    plain = {name.lower(): name for name in reversed(names)}
-    found = names[0] if len(names) == 1 else next((plain[x] for x, _ in PAIRS if x in plain), None)
-    if found is None:
-        raise UserError(f"arrays {listed(names)}: unclear which are the inputs. Name them X.")
-    return found
+    if len(names) == 1:
+        return names[0]
+    by_lower = _by_lower(names)
+    for x, _ in PAIRS:
+        if x in by_lower:
+            return by_lower[x]
+    raise UserError(f"arrays {listed(names)}: unclear which are the inputs. Name them X.")
 
 
-def _conventional(plain: Mapping[str, str], pairs: Sequence[tuple[str, str]]) -> Iterator[Parts]:
+def _conventional(by_lower: Mapping[str, str], pairs: Sequence[tuple[str, str]]) -> Iterator[Parts]:
     """Yield what names of convention say: those with parts first."""
-    for form in FORMS:
-        for pair in pairs:
-            if (training := _part(plain, form, pair, ("train",))) is None:
-                continue
-            validation, test = _part(plain, form, pair, VALIDATION), _part(plain, form, pair, ("test",))
-            if test is None:
-                yield Parts((training,), validation)
-            else:
-                yield Parts((training, validation) if validation else (training,), test)
+    for form, pair in product(FORMS, pairs):
+        training = _part(by_lower, form, pair, ("train",))
+        if training is None:
+            continue
+        validation = _part(by_lower, form, pair, VALIDATION)
+        test = _part(by_lower, form, pair, ("test",))
+        if test is None:
+            yield Parts((training,), validation)
+        else:
+            yield Parts((training, validation) if validation else (training,), test)
     for x, y in pairs:
-        if x in plain and y in plain:
-            yield Parts(((plain[x], plain[y]),))
+        if x in by_lower and y in by_lower:
+            yield Parts(((by_lower[x], by_lower[y]),))
 
 
-def _part(plain: Mapping[str, str], form: str, pair: tuple[str, str], parts: Sequence[str]) -> tuple[str, str] | None:
+def _part(
+    by_lower: Mapping[str, str], form: str, pair: tuple[str, str], parts: Sequence[str]
+) -> tuple[str, str] | None:
     """Return the arrays of a part, by any of its names."""
     for part in parts:
         x, y = (form.format(name=name, part=part) for name in pair)
-        if x in plain and y in plain:
-            return plain[x], plain[y]
+        if x in by_lower and y in by_lower:
+            return by_lower[x], by_lower[y]
     return None

@@ -1,7 +1,7 @@
 """The rows of a text table: where each begins, and that all have the same number of cells, before any of it is taken for data.
 
-A reader that forgives (a short row filled up, a quote that swallows the rest of the file) gives wrong data in silence. So the bytes are
-looked at first: quotes open and close a whole cell (RFC 4180; one inside is written twice), every row has as many separators.
+A lenient reader (a short row filled up, a quote that swallows the rest of the file) gives wrong data in silence. So the bytes are checked
+first: quotes open and close a full cell (RFC 4180; one inside is written twice), every row has as many separators.
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,12 @@ import numpy as np
 from hpsearch.data.cells import Array
 from hpsearch.errors import UserError, shown
 
-NEWLINE, QUOTE = ord("\n"), ord('"')
+NEWLINE = ord("\n")
+QUOTE = ord('"')
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class RowBounds:
     """How many `cells` a row has, the `lines` on which rows begin (from 1), and the `longest` row in bytes."""
 
     cells: int
@@ -24,7 +25,7 @@ class Rows:
     longest: int
 
 
-def find_rows(content: bytes, separator: str) -> Rows:
+def find_rows(content: bytes, separator: str) -> RowBounds:
     r"""Return the rows of UTF-8 text that ends in \n; empty lines are none.
 
     Raises:
@@ -38,9 +39,12 @@ def find_rows(content: bytes, separator: str) -> Rows:
     cells = np.diff(np.searchsorted(marks, ends), prepend=0) + 1
     full = ends > starts
     lines = _lines(letters, starts, inside)
-    kept = range(1, len(ends) + 1) if lines is None and full.all() else _plain(lines, full)
-    _check_lengths(cells[full], kept, separator)
-    return Rows(int(cells[full][0]), kept, int((ends - starts).max()) + 1)
+    lines_of_rows: Sequence[int] = range(1, len(ends) + 1)
+    if lines is not None or not full.all():
+        numbers = np.arange(1, len(ends) + 1) if lines is None else lines
+        lines_of_rows = numbers[full].tolist()
+    _check_lengths(cells[full], lines_of_rows, separator)
+    return RowBounds(int(cells[full][0]), lines_of_rows, int((ends - starts).max()) + 1)
 
 
 def _inside_quotes(letters: Array, separator: int) -> Array:
@@ -68,8 +72,9 @@ def _inside_quotes(letters: Array, separator: int) -> Array:
     return inside
 
 
-def _outside(found: Array, inside: Array | None) -> Array:
-    return np.flatnonzero(found if inside is None else found & ~inside)
+def _outside(marks: Array, inside: Array | None) -> Array:
+    """Return the positions of marks that are not inside quotes."""
+    return np.flatnonzero(marks if inside is None else marks & ~inside)
 
 
 def _line(letters: Array, place: int) -> int:
@@ -81,11 +86,6 @@ def _lines(letters: Array, starts: Array, inside: Array | None) -> Array | None:
     if inside is None or not bool((inside & (letters == NEWLINE)).any()):
         return None
     return np.searchsorted(np.flatnonzero(letters == NEWLINE), starts) + 1
-
-
-def _plain(lines: Array | None, full: Array) -> Sequence[int]:
-    found = np.flatnonzero(full) + 1 if lines is None else lines[full]
-    return [int(line) for line in found]
 
 
 def _check_lengths(cells: Array, lines: Sequence[int], separator: str) -> None:

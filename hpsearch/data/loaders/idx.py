@@ -1,4 +1,4 @@
-"""IDX files: MNIST's format, checked before torchvision reads it, because torchvision's own words for bad files say too little.
+"""IDX files: MNIST's format, checked before torchvision reads it, since torchvision's own errors say too little.
 
 A file is two zero bytes, a type, the number of dimensions, each dimension's size as a big-endian 32-bit integer, and the values.
 Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits", section "File formats".
@@ -72,7 +72,8 @@ def _absence(root: Path, kind: str, missing: list[Path]) -> str:
     """Return one line on what is missing, what is there instead and what to do."""
     names = ", ".join(path.name for path in missing)
     wanted = root / kind / "raw"
-    return f"{names} missing in {wanted}. {_advice(root, kind, missing) or f'Add --download to fetch the files into {root}.'}"
+    advice = _advice(root, kind, missing) or f"Add --download to fetch the files into {root}."
+    return f"{names} missing in {wanted}. {advice}"
 
 
 def _advice(root: Path, kind: str, missing: list[Path]) -> str:
@@ -84,11 +85,11 @@ def _advice(root: Path, kind: str, missing: list[Path]) -> str:
     if packed:
         return f"They are there compressed: gunzip {' '.join(packed)} in that folder."
     other = _other_case(first.parent, root)
-    if other:
+    if other is not None:
         return f"Found {other}, a folder of another case: rename it to {first.parent.relative_to(root)}."
-    spelled = [path.name for path in _listing(first.parent) if _plain(path.name) == _plain(first.name)]
-    if spelled:
-        return f"Found {spelled[0]} there: rename it to {first.name}."
+    similar = [path.name for path in _listing(first.parent) if _without_dots(path.name) == _without_dots(first.name)]
+    if similar:
+        return f"Found {similar[0]} there: rename it to {first.name}."
     if (root / "raw" / first.name).is_file() or (root / first.name).is_file():
         return f"Found files in {root} itself: pass the folder that holds {kind}/raw as --data-root."
     return ""
@@ -109,5 +110,5 @@ def _listing(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
-def _plain(name: str) -> str:
+def _without_dots(name: str) -> str:
     return name.casefold().replace(".", "-")

@@ -41,7 +41,7 @@ def read_image_folder(folder: Path, size: int | None = None) -> Raw:
         UserError: no images, fewer than two classes, a class without images, damaged images, links that leave the folder, too many for
             the memory.
     """
-    training, test, notices = _found(folder)
+    training, test, notices = _find_parts(folder)
     files = [file for file, _ in [*training, *test]]
     headers = read_headers(files)
     sizes = {(header.height, header.width) for header in headers}
@@ -66,26 +66,29 @@ def find_images(folder: Path) -> tuple[list[Path], list[Path]]:
     images: list[Path] = []
     others: list[Path] = []
     for file in sorted(_files(folder)):
-        (images if file.suffix.lower() in FORMATS and file.is_file() else others).append(file)
+        is_image = file.suffix.lower() in FORMATS and file.is_file()
+        (images if is_image else others).append(file)
     return images, others
 
 
-def _found(folder: Path) -> tuple[Labelled, Labelled, tuple[str, ...]]:
+def _find_parts(folder: Path) -> tuple[Labelled, Labelled, tuple[str, ...]]:
     """Return training rows, test rows and what a reader should know."""
     parts = _parts(folder)
     if parts is None:
         labelled, ignored = _classes(folder)
-        return _checked(labelled, [], folder), [], _ignored(ignored)
-    read = {part: _classes(place) for part, place in parts.items()}
-    given = "test" if "test" in read else "val"
-    training = [*read["train"][0], *(read.get("val", ([], 0))[0] if given == "test" else [])]
-    test = read.get(given, ([], 0))[0]
-    notices = _ignored(sum(count for _, count in read.values()))
-    if given == "test" and "val" in read:
-        notices += (
-            f"The images of {parts['val'].name} joined those of {parts['train'].name}; validation rows are drawn of both.",
-        )
-    return _checked(training, test, folder), test, notices
+        _check_classes(labelled, [], folder)
+        return labelled, [], _ignored_notice(ignored)
+    read = {part: _classes(path) for part, path in parts.items()}
+    training, validation, test = (read.get(part, ([], 0))[0] for part in ("train", "val", "test"))
+    notices = _ignored_notice(sum(ignored for _, ignored in read.values()))
+    if "test" not in read:
+        test = validation
+    elif "val" in read:
+        training = training + validation
+        names = f"{parts['val'].name} joined those of {parts['train'].name}"
+        notices += (f"The images of {names}; validation rows are drawn of both.",)
+    _check_classes(training, test, folder)
+    return training, test, notices
 
 
 def _parts(folder: Path) -> dict[str, Path] | None:
@@ -97,35 +100,39 @@ def _parts(folder: Path) -> dict[str, Path] | None:
 
 def _classes(folder: Path) -> tuple[Labelled, int]:
     """Return the images of a folder with their classes, and how many other files there are."""
-    labelled, others = [], 0
-    for place in _subfolders(folder):
-        images, rest = find_images(place)
+    labelled: Labelled = []
+    ignored = sum(path.is_file() for path in folder.iterdir() if not path.name.startswith("."))
+    for class_folder in _subfolders(folder):
+        images, others = find_images(class_folder)
         if not images:
-            raise UserError(f"class folder {shown(str(place), 300)} holds no images ({KINDS}). Add some or remove it.")
-        labelled += [(image, _label(place)) for image in images]
-        others += len(rest)
+            raise UserError(
+                f"class folder {shown(str(class_folder), 300)} holds no images ({KINDS}). Add some or remove it."
+            )
+        label = _label(class_folder)
+        labelled += [(image, label) for image in images]
+        ignored += len(others)
     if not labelled:
         loose, _ = find_images(folder)
         what = f"{len(loose):,} images, but no folder for a class" if loose else "no images"
         raise UserError(
             f"{shown(str(folder), 300)} holds {what}. Expected: a folder for each class with its images ({KINDS}) in it."
         )
-    return labelled, others + sum(place.is_file() for place in folder.iterdir() if not place.name.startswith("."))
+    return labelled, ignored
 
 
-def _checked(training: Labelled, test: Labelled, folder: Path) -> Labelled:
-    """Return the training rows, if they have classes to tell apart, and the test rows, if there are any, the same ones."""
-    known, tested = {label for _, label in training}, {label for _, label in test}
+def _check_classes(training: Labelled, test: Labelled, folder: Path) -> None:
+    """Refuse training rows of one class, and test rows of other classes than the training rows have."""
+    known = {label for _, label in training}
+    tested = {label for _, label in test}
     if len(known) < 2:
         raise UserError(
             f"{shown(str(folder), 300)} holds 1 class ({listed([*known])}), at least 2 needed. Give a folder for each class."
         )
-    if test and known != tested:
-        where, absent = ("training", tested - known) if tested - known else ("test", known - tested)
-        raise UserError(
-            f"class {listed(sorted(absent))} has no {where} images in {shown(str(folder), 300)}. Add some or remove it."
-        )
-    return training
+    for part, absent in (("training", tested - known), ("test", known - tested)):
+        if test and absent:
+            raise UserError(
+                f"class {listed(sorted(absent))} has no {part} images in {shown(str(folder), 300)}. Add some or remove it."
+            )
 
 
 def _label(folder: Path) -> str:
@@ -135,7 +142,7 @@ def _label(folder: Path) -> str:
     return folder.name
 
 
-def _ignored(count: int) -> tuple[str, ...]:
+def _ignored_notice(count: int) -> tuple[str, ...]:
     if not count:
         return ()
     return (

@@ -26,19 +26,17 @@ def read_images(preprocessing: Mapping[str, Any], given: Any) -> Array:
     """
     channels, height, width = (int(length) for length in preprocessing["shape"])
     path = Path(given) if isinstance(given, str | Path) else None
-    if path is not None and path.suffix.lower() not in ENDS:
-        values = read_pixels(image_files(path), (channels, height, width))
+    if path is None:
+        values = _fitting(to_array(given, "images"), (channels, height, width))
+    elif path.suffix.lower() in ENDS:
+        values = _fitting(read_inputs_file(path), (channels, height, width))
     else:
-        values = _fitting(
-            to_array(given, "images") if path is None else read_inputs_file(path), (channels, height, width)
-        )
-    if values.dtype == np.uint8:
-        return (
-            values
-            if preprocessing["divisor"] == 1
-            else (values / np.float32(preprocessing["divisor"])).astype(np.float32)
-        )
-    return values.astype(np.float32)
+        values = read_pixels(image_files(path), (channels, height, width))
+    if values.dtype != np.uint8:
+        return values.astype(np.float32)
+    if preprocessing["divisor"] == 1:
+        return values
+    return (values / np.float32(preprocessing["divisor"])).astype(np.float32)
 
 
 def image_files(path: Path) -> list[Path]:
@@ -47,13 +45,15 @@ def image_files(path: Path) -> list[Path]:
     Raises:
         UserError: there are none.
     """
-    one = path.is_file() and path.suffix.lower() in FORMATS
-    found = find_images(path)[0] if path.is_dir() else [path] * one
-    if not found:
+    if path.is_dir():
+        images, _ = find_images(path)
+    else:
+        images = [path] if path.is_file() and path.suffix.lower() in FORMATS else []
+    if not images:
         raise UserError(
             f"no images in {shown(str(path), 300)}. Give a folder of images, an image, or an array (.npz, .npy)."
         )
-    return found
+    return images
 
 
 def _fitting(values: Array, shape: tuple[int, int, int]) -> Array:
@@ -68,8 +68,10 @@ def _fitting(values: Array, shape: tuple[int, int, int]) -> Array:
         raise UserError(
             f"images: {kind}, numbers [N, {channels}, {height}, {width}] expected. Give images as the network was trained on."
         )
-    if values.dtype.kind == "f" and not (finite := np.isfinite(values).reshape(len(values), -1).all(axis=1)).all():
-        raise UserError(
-            f"images: missing or infinite values, the first in image {int((~finite).argmax())}. Drop that image."
-        )
+    if values.dtype.kind == "f":
+        finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)  # [N]
+        if not finite.all():
+            raise UserError(
+                f"images: missing or infinite values, the first in image {int((~finite).argmax())}. Drop that image."
+            )
     return values

@@ -31,7 +31,7 @@ WORKERS = 4  # PIL decodes outside of Python's lock
 COPIES = 6  # bytes in use for each byte of pixels: the pixels, and float32 inputs on their way
 
 Shape = tuple[int, int, int]
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def read_headers(files: Sequence[Path]) -> list[Header]:
     Raises:
         UserError: files that are no images of `FORMATS`, or have too many pixels.
     """
-    return _each(_header, files)
+    return _of_each(_header, files)
 
 
 def read_pixels(files: Sequence[Path], shape: Shape) -> Array:
@@ -65,16 +65,15 @@ def read_pixels(files: Sequence[Path], shape: Shape) -> Array:
     """
     check_pixels(len(files), shape)
     values = np.empty((len(files), *shape), dtype=np.uint8)
-    places = {file: number for number, file in enumerate(files)}
+    numbers = {file: number for number, file in enumerate(files)}
 
     def read(file: Path) -> None:
         with _open(file) as image:
-            image.draft(
-                None, (3 * shape[2], 3 * shape[1])
-            )  # a JPEG much too large is decoded at a fraction of its size
-            values[places[file]] = to_pixels(ImageOps.exif_transpose(image), shape)
+            # A JPEG that is much too large is decoded at a fraction of its size.
+            image.draft(None, (3 * shape[2], 3 * shape[1]))
+            values[numbers[file]] = to_pixels(ImageOps.exif_transpose(image), shape)
 
-    _each(read, files)
+    _of_each(read, files)
     return values
 
 
@@ -140,10 +139,10 @@ def _header(file: Path) -> Header:
         return Header(image.width, image.height, image.mode in GREY)
 
 
-def _each(read: Callable[[Path], Answer], files: Sequence[Path]) -> list[Answer]:
+def _of_each(read: Callable[[Path], Result], files: Sequence[Path]) -> list[Result]:
     """Return what `read` makes of each file, or say which of them are damaged."""
 
-    def attempt(file: Path) -> Answer | _Damage:
+    def attempt(file: Path) -> Result | _Damage:
         try:
             return read(file)
         except Exception as error:  # a damaged file can make PIL raise almost anything
@@ -152,14 +151,14 @@ def _each(read: Callable[[Path], Answer], files: Sequence[Path]) -> list[Answer]
     with warnings.catch_warnings(), ThreadPoolExecutor(WORKERS) as pool:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        answers = list(pool.map(attempt, files))
-    damaged = [(file, answer) for file, answer in zip(files, answers, strict=True) if isinstance(answer, _Damage)]
+        results = list(pool.map(attempt, files))
+    damaged = [(file, result) for file, result in zip(files, results, strict=True) if isinstance(result, _Damage)]
     if damaged:
-        raise UserError(_complaint(damaged))
-    return [answer for answer in answers if not isinstance(answer, _Damage)]
+        raise UserError(_damage_message(damaged))
+    return [result for result in results if not isinstance(result, _Damage)]
 
 
-def _complaint(damaged: list[tuple[Path, Any]]) -> str:
+def _damage_message(damaged: list[tuple[Path, Any]]) -> str:
     file, damage = damaged[0]
     also = f", and {len(damaged) - 1:,} more of them neither" if len(damaged) > 1 else ""
     return f"{shown(str(file), 300)} cannot be read as an image ({damage.reason}){also}. Replace or remove what is damaged."

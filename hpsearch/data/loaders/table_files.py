@@ -18,7 +18,7 @@ from hpsearch.data.columns.frames import check_names, table_of_arrow
 from hpsearch.data.columns.table import Table
 from hpsearch.data.loaders.csv_bytes import MEMORY_A_BYTE, decode, find_file, memory, read_bytes
 from hpsearch.data.loaders.csv_dialect import SEPARATORS, find_decimal, find_header, find_separator
-from hpsearch.data.loaders.csv_rows import Rows, find_rows
+from hpsearch.data.loaders.csv_rows import RowBounds, find_rows
 from hpsearch.data.options import ReadOptions
 from hpsearch.errors import UserError, shown
 
@@ -140,7 +140,7 @@ def _begins(file: Path, start: bytes) -> bool:
         raise UserError(f"{error.strerror}. Give a file that can be read.") from None
 
 
-def _columns(content: bytes, separator: str, rows: Rows) -> list[Any]:
+def _columns(content: bytes, separator: str, rows: RowBounds) -> list[Any]:
     """Return the cells of each column as text, the first line with them."""
     if rows.cells > MOST_COLUMNS or rows.longest > LONGEST_ROW:
         raise UserError(
