@@ -66,8 +66,10 @@ def number(value: object, digits: int = 4) -> str:
 def _integer(value: int) -> str:
     if abs(value) < 10**15:
         text = f"{value:,}"
+    elif abs(value) < 10**300:
+        text = f"{value:.3e}"
     else:
-        text = f"{value:.3e}" if abs(value) < 10**300 else "more than 10³⁰⁰"
+        text = "more than 10³⁰⁰"
     return text.replace("-", "−")
 
 
@@ -98,7 +100,9 @@ def fixed(value: float, places: int) -> str:
 
 def short(value: object, more: int = 0) -> str:
     """Return a number to four significant digits and so many more as terminals have it, anything else as it is."""
-    return f"{value + 0.0:.{4 + more}g}" if isinstance(value, float) else str(value)  # -0.0 + 0.0 is 0.0
+    if isinstance(value, float):
+        return f"{value + 0.0:.{4 + more}g}"
+    return str(value)  # -0.0 + 0.0 is 0.0
 
 
 def apart(low: float, high: float, write: Callable[[float, int], str]) -> tuple[str, str]:
@@ -112,7 +116,9 @@ def interval(low: float | None, high: float | None, write: Callable[[float, int]
     if low is None or high is None:
         return " to ".join("–" if end is None else write(end, 0) for end in (low, high))
     first, second = apart(low, high, write)
-    return f"{first} to {second}" if first != second else f"{first} alone, since nothing varied"
+    if first != second:
+        return f"{first} to {second}"
+    return f"{first} alone, since nothing varied"
 
 
 def duration(seconds: float | None) -> str:
@@ -126,7 +132,9 @@ def duration(seconds: float | None) -> str:
     hours, minutes_left = divmod(minutes, 60)
     if hours:
         return f"{hours:,}{SPACE}h {minutes_left}{SPACE}min"
-    return f"{minutes}{SPACE}min {rest}{SPACE}s" if rest else f"{minutes}{SPACE}min"
+    if rest:
+        return f"{minutes}{SPACE}min {rest}{SPACE}s"
+    return f"{minutes}{SPACE}min"
 
 
 def share(value: float) -> str:
@@ -222,7 +230,9 @@ class MetricFormat:
     def between(self, low: float | None, high: float | None) -> str:
         """Return an interval with its unit once, `95.1 to 96.5 %`; an end that is not bounded is –."""
         ends = interval(low, high, self._written)
-        return ends.replace(f"{SPACE}%", "", 1) if ends.count(f"{SPACE}%") > 1 else ends
+        if ends.count(f"{SPACE}%") > 1:
+            return ends.replace(f"{SPACE}%", "", 1)
+        return ends
 
     def distinct(self, first: float, second: float) -> tuple[str, str]:
         """Return two values with enough digits to tell them apart."""
@@ -233,7 +243,9 @@ class MetricFormat:
         return interval(low, high, self._difference)
 
     def _difference(self, value: float, more: int) -> str:
-        return fixed(100 * value, self.decimals + more) if self.percent else _real(float(value), more=more)
+        if self.percent:
+            return fixed(100 * value, self.decimals + more)
+        return _real(float(value), more=more)
 
     def better(self, first: float, second: float) -> bool:
         """Whether the first value is better than the second."""

@@ -72,7 +72,10 @@ def _course(record: StudyRecord, texts: Texts) -> Course | None:
         corners.append(at(trial, leading))
         leading = better(leading, value)
         corners.append(at(trial, leading))
-    selected = {trial for mark in marks(record) if mark.selected for trial in mark.trials} if record.result else set()
+    if record.result:
+        selected = {trial for mark in marks(record) if mark.selected for trial in mark.trials}
+    else:
+        selected = set()
     rings = [at(trial, value) for trial, value in values.items() if trial in selected]
     title = texts("search.notebook.course", metric=metric.name, interval=metric.between(low, high))
     caption = {0: "caption", 1: "caption_ring"}.get(len(rings), "caption_rings")

@@ -31,7 +31,9 @@ def network(widths: Iterable[int], activation: str, texts: Texts = ENGLISH) -> s
         return texts("search.phrase.linear")
     units = sizes[0] if len(set(sizes)) == 1 else texts.listing(sizes)
     layers = texts("search.phrase.layers", layers=texts.count("hidden_layer", len(sizes)), units=units)
-    return f"{layers}, {visible(activation, 40)}" if activation else layers
+    if activation:
+        return f"{layers}, {visible(activation, 40)}"
+    return layers
 
 
 def setting(name: str, value: Any, texts: Texts = ENGLISH) -> str:
@@ -53,5 +55,7 @@ def domain(given: Any, texts: Texts = ENGLISH) -> str:
         return ", ".join(parts)
     if isinstance(given, list | tuple):
         *first, last = [number(choice) for choice in given] or [""]
-        return texts("search.domain.choices", first=", ".join(first), last=last) if first else last
+        if first:
+            return texts("search.domain.choices", first=", ".join(first), last=last)
+        return last
     return texts("search.domain.fixed", value=number(given))

@@ -60,7 +60,9 @@ def _budget(training: Mapping[str, Any], texts: Texts) -> str:
 def _folds(record: StudyRecord, texts: Texts) -> str:
     """Say how a study with folds was done, "" without folds."""
     folds = max((len(trial.folds) for trial in record.trials), default=0)
-    return texts("search.protocol.folds_text", folds=folds) if folds else ""
+    if folds:
+        return texts("search.protocol.folds_text", folds=folds)
+    return ""
 
 
 def _sampler(search: Mapping[str, Any], texts: Texts) -> str:

@@ -78,13 +78,19 @@ def space_of(record: StudyRecord) -> dict[str, Any]:
     A width per layer (`width_1`, `width_2`, ...) has the domain of `width`.
     """
     space = record.settings.get("space")
-    domains = {name: _domain_of(given) for name, given in space.items()} if isinstance(space, Mapping) else {}
+    if isinstance(space, Mapping):
+        domains = {name: _domain_of(given) for name, given in space.items()}
+    else:
+        domains = {}
     layers = [name for name in _names_in_trials(record) if WIDTH_OF_A_LAYER.fullmatch(name)]
     if not layers or "width" not in domains:
         return domains
     expanded: dict[str, Any] = {}
     for name, domain in domains.items():
-        own = sorted(layers, key=lambda layer: (len(layer), layer)) if name == "width" else [name]
+        if name == "width":
+            own = sorted(layers, key=lambda layer: (len(layer), layer))
+        else:
+            own = [name]
         expanded |= dict.fromkeys(own, domain)
     return expanded
 

@@ -31,7 +31,10 @@ def document(page: Page) -> str:
     """Return a page as one HTML document that loads nothing."""
     plots = page.plots
     scripts = [plotly_script(), _file("page.js")] if plots else []
-    values = {"figures": plots, "dark": _dark_colors(), "texts": page.script_texts} if plots else {}
+    if plots:
+        values = {"figures": plots, "dark": _dark_colors(), "texts": page.script_texts}
+    else:
+        values = {}
     return (
         _environment()
         .get_template("page.html")
@@ -133,7 +136,9 @@ def _json_value(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_json_value(inner) for inner in value]
     value = value.item() if hasattr(value, "item") else value
-    return None if isinstance(value, float) and not isfinite(value) else value
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    return value
 
 
 @contextmanager

@@ -133,7 +133,10 @@ class Screen:
         """Print the data set: its task, its inputs, its rows."""
         rows = ", ".join(f"{count:,} {part}" for part, count in data["rows"].items())
         shape = " × ".join(map(str, data["shape"]))
-        classes = f" into {data['outputs']} classes" if data["classes"] and data["outputs"] > 1 else ""
+        if data["classes"] and data["outputs"] > 1:
+            classes = f" into {data['outputs']} classes"
+        else:
+            classes = ""
         self.row("data", f"{data['title']}: {data['task']}{classes}, inputs {shape}, rows {rows}")
 
     def conclude(self, record: "StudyRecord", page: object) -> None:

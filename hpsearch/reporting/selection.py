@@ -75,8 +75,9 @@ def off_front(record: StudyRecord, texts: Texts = ENGLISH) -> str:
     if better is None:
         return ""
     several = len(trials_of(record.result)) > 1
+    key = "off_front_ensemble" if several else "off_front"
     return texts(
-        "search.selection.off_front_ensemble" if several else "search.selection.off_front",
+        f"search.selection.{key}",
         trial=own.number,
         better=better.number,
         reason=_reason(record, own, better, texts),
@@ -143,7 +144,9 @@ def marks(record: StudyRecord, texts: Texts = ENGLISH) -> list[Mark]:
     best = (record.result.get("search") or {}).get("trial", first.number if first else None)
     selected = tuple(dict.fromkeys(trials_of(record.result)))
     if not selected:
-        return [] if best is None else [Mark(texts("search.mark.best_so_far"), (best,), selected=True)]
+        if best is None:
+            return []
+        return [Mark(texts("search.mark.best_so_far"), (best,), selected=True)]
     if len(selected) == 1:
         name = texts("search.mark.selected")
     else:

@@ -81,7 +81,9 @@ def _result(record: StudyRecord, texts: Texts) -> pieces.Result:
 def _warnings(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Warnings | None:
     edges = [row for row in tables["hyperparameters"].to_dict("records") if row["edge"]]
     found = warnings(record, edges, texts)
-    return pieces.Warnings(texts("page.note"), found) if found else None
+    if found:
+        return pieces.Warnings(texts("page.note"), found)
+    return None
 
 
 def _contents(record: StudyRecord, figures: list[Figure], texts: Texts) -> pieces.Contents | None:
@@ -105,7 +107,10 @@ def leaderboard(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> 
         return None
     metric, leader = MetricFormat.of(record), best(record)
     numbers = board["trial"].tolist()
-    chosen = numbers.index(leader.number) if leader and leader.number in numbers else -1
+    if leader and leader.number in numbers:
+        chosen = numbers.index(leader.number)
+    else:
+        chosen = -1
     names = {
         "value": metric.name,
         "standard_error": texts("search.leaderboard.standard_error"),
@@ -169,7 +174,9 @@ def _numbers(name: str, record: StudyRecord, tables: Frames, texts: Texts) -> pi
 
 def _meaning(table: str, column: Any, texts: Texts) -> str:
     meaning = texts.get(f"search.column.{table}.{column.name}", column.meaning)
-    return texts("search.numbers.with_unit", meaning=meaning, unit=column.unit) if column.unit else meaning
+    if column.unit:
+        return texts("search.numbers.with_unit", meaning=meaning, unit=column.unit)
+    return meaning
 
 
 def _parameters(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Section | None:

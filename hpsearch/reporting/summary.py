@@ -71,7 +71,10 @@ def _task(record: StudyRecord, texts: Texts) -> str:
         return ""
     classes = number(data.get("outputs"))
     known = texts.has(f"search.task.{task}")
-    kind = texts(f"search.task.{task}", classes=classes) if known else f"{sentence(visible(task, 40))}."
+    if known:
+        kind = texts(f"search.task.{task}", classes=classes)
+    else:
+        kind = f"{sentence(visible(task, 40))}."
     sentences = [kind]
     if data.get("task_reason"):
         sentences.append(f"{sentence(visible(data['task_reason'], 300)).rstrip('.')}.")
@@ -93,7 +96,10 @@ def _head_and_loss(record: StudyRecord, texts: Texts) -> str:
         parts.append(texts("search.asked.head", head=visible(data["head"], 60)))
     if data.get("loss"):
         balanced = settings_of(record, "training").get("class_weights") == "balanced"
-        key = "search.asked.balanced_loss" if balanced else "search.asked.loss"
+        if balanced:
+            key = "search.asked.balanced_loss"
+        else:
+            key = "search.asked.loss"
         parts.append(texts(key, loss=visible(data["loss"], 60)))
     return f"{sentence(texts.listing(parts))}." if parts else ""
 
@@ -131,7 +137,10 @@ def _described(record: StudyRecord, leader: TrialRecord, texts: Texts) -> str:
     optimizer = params.pop("optimizer", None)
     trained = texts.listing([setting(name, value, texts) for name, value in params.items()])
     if optimizer:
-        key = "search.result.trained_with" if trained else "search.result.trained"
+        if trained:
+            key = "search.result.trained_with"
+        else:
+            key = "search.result.trained"
         trained = texts(key, optimizer=visible(optimizer, 40), settings=trained)
     return "; ".join(filter(None, [", ".join(layers), trained]))
 
@@ -172,7 +181,9 @@ def _ensemble_values(record: StudyRecord, trials: list[int], texts: Texts) -> li
     members = texts("search.result.mean_of_predictions", trials=texts.listing(map(str, trials)))
     values = [Value(texts("search.result.model"), networks, members), *_scores(record, texts)]
     parameters = (record.result.get("choice") or {}).get("parameters")
-    return [*values, _size(parameters, texts)] if parameters else values
+    if parameters:
+        return [*values, _size(parameters, texts)]
+    return values
 
 
 def _size(parameters: int, texts: Texts) -> Value:

@@ -84,7 +84,8 @@ def _expectation(record: StudyRecord, texts: Texts) -> str:
     if test_of(record.result):
         return texts("search.trust.expect", uses=uses_of_test_rows(record.result, texts)).strip()
     held_out = (record.data.get("rows") or {}).get("test") != 0
-    return texts("search.trust.not_tested" if held_out else "search.trust.no_test_rows")
+    key = "not_tested" if held_out else "no_test_rows"
+    return texts(f"search.trust.{key}")
 
 
 def mean_remark(metric: MetricFormat, mean: Mapping[str, Any], seeds: str, texts: Texts) -> str:

@@ -94,7 +94,9 @@ def _edges(record: StudyRecord, edges: Sequence[Mapping[str, Any]], texts: Texts
 
 def _repeats(record: StudyRecord, texts: Texts) -> str:
     repeated = sum(trial.repeats is not None for trial in record.trials)
-    return texts("search.warning.repeats", trials=texts.count("trial", repeated)) if repeated else ""
+    if repeated:
+        return texts("search.warning.repeats", trials=texts.count("trial", repeated))
+    return ""
 
 
 def _ties(record: StudyRecord, texts: Texts) -> str:
@@ -110,7 +112,10 @@ def _ties(record: StudyRecord, texts: Texts) -> str:
     near = sum(usable(trial) and top - (trial.value or 0.0) <= error for trial in leaders[1:])
     if not near:
         return ""
-    others = texts("search.warning.one_other") if near == 1 else texts("search.warning.others", trials=f"{near:,}")
+    if near == 1:
+        others = texts("search.warning.one_other")
+    else:
+        others = texts("search.warning.others", trials=f"{near:,}")
     values = {"others": others, "error": metric.gap(error, 0)}
     if first.standard_error:
         return texts("search.warning.tied_folds", folds=len(first.folds), **values)

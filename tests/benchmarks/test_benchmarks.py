@@ -134,6 +134,7 @@ def test_a_trial_that_does_not_finish_is_told(data: dict[str, Data], monkeypatch
         Cell("MNIST", 8, "adam", "equal", 2, "auto").run(data["MNIST"], 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("batch_size", [7, 60])
 def test_jax_trains_what_the_reference_trains(optimizer: str, batch_size: int, data: dict[str, Data]) -> None:
@@ -154,6 +155,7 @@ def test_jax_trains_what_the_reference_trains(optimizer: str, batch_size: int, d
             np.testing.assert_allclose(bias[number], run.weights[f"layers.{layer}.bias"], rtol=0, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_jax_is_measured_where_it_is_asked_for(tmp_path: Path) -> None:
     """`--vs jax` adds a cell for each number of equal trials, and JAX's version."""
     pytest.importorskip("jax", reason="jax comes with the extra 'bench'")
@@ -454,6 +456,7 @@ def test_contestants_have_titles() -> None:
     assert cells.REFERENCE in CONTESTANTS
 
 
+@pytest.mark.slow
 def test_tables_beside_scikit_learn() -> None:
     """Each contestant's metric is that of scikit-learn's own call on the same rows, and the table has a row for each data set."""
     from tests.benchmarks.quality import quality, rounds
@@ -473,6 +476,7 @@ def test_no_rounds_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--rounds 0: a number from 1 expected." in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_overhead_is_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Proposals, storages and the places of a simulated cluster come out as a table, and nothing is left in a storage."""
     for name, value in {"KNOWN": (15,), "PROPOSALS": 2, "STORED": 2, "PLACES": 4, "SECONDS": 0.05, "WAVES": 2}.items():
@@ -490,6 +494,7 @@ def test_overhead_is_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert all(0 < share <= 100 for share in shares)
 
 
+@pytest.mark.slow
 def test_workers_are_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """One worker and two have their turns, and the efficiency is that of their seconds."""
     monkeypatch.setattr(scaling, "UPDATES", 3)

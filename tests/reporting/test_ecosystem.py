@@ -13,7 +13,7 @@ import pytest
 
 from hpsearch.cli import main
 from hpsearch.reporting.tracking import LOGS
-from hpsearch.reporting.tracking.runs import figures
+from hpsearch.reporting.tracking.runs import scores
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.reading import read_study
 
@@ -205,7 +205,7 @@ def test_failed_trials_have_no_value(record: StudyRecord) -> None:
     from dataclasses import replace
 
     diverged = replace(record.trials[0], outcome="diverged", value=0.0)
-    assert figures(record, record.trials[0]).keys() - figures(record, diverged).keys() == {"best_accuracy"}
+    assert scores(record, record.trials[0]).keys() - scores(record, diverged).keys() == {"best_accuracy"}
 
 
 @pytest.mark.skipif(importlib.util.find_spec("mlflow") is None, reason="mlflow is not installed (856 MB)")

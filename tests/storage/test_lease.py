@@ -105,8 +105,8 @@ def _race(url: str, many: int, rounds: int) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-@pytest.mark.parametrize("many", [2, 4])
-@pytest.mark.parametrize("kind", ["sqlite", "journal", "postgres"])
+@pytest.mark.parametrize("many", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["sqlite", "journal", pytest.param("postgres", marks=pytest.mark.slow)])
 def test_races(kind: str, many: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """Of two or four processes that take over at one moment exactly one wins, on every kind of storage (with --long 20 rounds each)."""
     rounds = 20 if request.config.getoption("--long") else 2
@@ -134,6 +134,7 @@ def _open(url: str, start: Any, said: Any) -> None:
     writer.close()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_many_begin_one_study_in_a_fresh_database(request: pytest.FixtureRequest) -> None:
     """Four processes that find a database without tables make one study together: one writes, the others are told (--long: 20 rounds)."""

@@ -91,7 +91,10 @@ def unbroken() -> list[tuple[Any, ...]]:
     return stage.trials()
 
 
-@pytest.mark.parametrize(("kind", "seed"), [*(("memory", seed) for seed in range(6)), ("journal", 6)])
+@pytest.mark.parametrize(
+    ("kind", "seed"),
+    [*(("memory", seed) for seed in range(6)), pytest.param("journal", 6, marks=pytest.mark.slow)],
+)
 def test_a_flaky_storage(kind: str, seed: int, unbroken: list[Any], tmp_path: Path) -> None:
     """With every fourth call failing, before or after the deed, the study is trial by trial the one of a storage that never fails."""
     said: list[str] = []
@@ -253,6 +256,7 @@ def _write(server: Server, name: str, stop: Callable[[], None], retry: StorageRe
     return [trial.state for trial in record.trials]
 
 
+@pytest.mark.slow
 def test_postgres_is_restarted(server: Server) -> None:
     """A restart of PostgreSQL in the middle of a study costs nothing: each trial once, each told once."""
     said: list[str] = []
@@ -266,6 +270,7 @@ def test_postgres_is_restarted(server: Server) -> None:
     assert any("storage answers again" in sentence for sentence in said)
 
 
+@pytest.mark.slow
 def test_postgres_is_away(server: Server, request: pytest.FixtureRequest) -> None:
     """Nor does an absence of some seconds (with --long of ten)."""
     seconds = 10 if request.config.getoption("--long") else 2
@@ -278,6 +283,7 @@ def test_postgres_is_away(server: Server, request: pytest.FixtureRequest) -> Non
     assert _write(server, "away", stop, StorageRetry(60)) == ["complete"] * 40
 
 
+@pytest.mark.slow
 def test_postgres_stays_away(server: Server) -> None:
     """After the budget the study ends with a storage error; once the server is back, the study goes on where it was."""
     writer = StudyWriter.open(

@@ -91,6 +91,7 @@ def opened(url: str, name: str, **more: object) -> StudyWriter:
     return StudyWriter.open(url, name, "maximize", SETTINGS, DATA, **more)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_run_resume_report(url: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command runs a study, goes on with it, and makes its report, from any storage; Optuna sees an ordinary study."""
     file = tmp_path / "mine.toml"

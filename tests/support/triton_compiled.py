@@ -66,7 +66,8 @@ def check_compiled(architecture: int, batch_size: int, task: str, dtype: torch.d
     assert len(forms["cubin"]) > 0
     found = [word for word in ("tf32", "mma", "cp.async", "ld.global.nc") if word in forms["ptx"]]
     assert found == []
-    assert forms["ttgir"].count("ttg.barrier") == BARRIERS
+    barriers = forms["ttgir"].count("ttg.barrier") + forms["ttgir"].count("gpu.barrier")  # until Triton 3.6 the latter
+    assert barriers == BARRIERS
 
 
 CHECKS: dict[str, Callable[[], None]] = {

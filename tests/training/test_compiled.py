@@ -128,6 +128,7 @@ def test_a_diverged_window_ends_at_once(batch_size: int) -> None:
     assert torch.isnan(losses_seen[first + 1 :]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 10, "full"])
 def test_neighbours_places_and_workers_change_no_bit(batch_size: int | str) -> None:
     """In float32 a trial's run is the same alone, beside others that diverge, and whoever trains it on how many cores."""
@@ -186,6 +187,7 @@ print(json.dumps([[run.training_loss, run.validation_loss] for run in runs]))
 """
 
 
+@pytest.mark.slow
 def test_just_compiled_or_from_disk_is_one_code(tmp_path: Path) -> None:
     """A process that compiles the kernels and one that finds them on disk train every activation and batch size to the same bits."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}

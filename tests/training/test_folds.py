@@ -214,6 +214,7 @@ def by_fold(spec: TrialSpec, evaluation: int) -> float:
     return hill(spec, evaluation) * (0.9 + 0.1 * spec.fold) + 0.01 * ((evaluation * (spec.fold + 2)) % 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pruner", "sampler"), [("median", "random"), ("halving", "tpe")])
 def test_the_order_in_which_folds_end_changes_nothing(pruner: str, sampler: str) -> None:
     """With folds that advance in any order, in any number of places, the same trials have the same results, histories and folds."""

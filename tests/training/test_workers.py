@@ -181,6 +181,7 @@ def test_only_wanted_weights_travel() -> None:
     assert search.best.weights is not None
 
 
+@pytest.mark.slow
 def test_slots_are_kept_full() -> None:
     """Of 16 slots with trials of half a second at least 90 % are busy until the last trial starts."""
     busy: list[tuple[float, float]] = []
@@ -237,6 +238,7 @@ def pids_of(engine: WorkersEngine) -> list[int]:
     return engine.pool.pids()
 
 
+@pytest.mark.slow
 def test_processes_train_as_this_one_does(pair: WorkersEngine) -> None:
     """Two processes give the runs of the reference in this one, weights included, bit for bit."""
     specs = specs_with_rungs(small_data(), 5)
@@ -247,6 +249,7 @@ def test_processes_train_as_this_one_does(pair: WorkersEngine) -> None:
     assert all(equal(here[number], there.runs[number]) for number in here)
 
 
+@pytest.mark.slow
 def test_processes_prune_and_are_used_again(pair: WorkersEngine) -> None:
     """The same processes train a second batch of trials, and those that are ended at a rung end there."""
     source = TrialQueue(specs_with_rungs(small_data(), 4), prunes=lambda evaluation, metric: evaluation == 2)
@@ -265,6 +268,7 @@ def assert_all_reported_once(source: WatchedSource, queue: TrialQueue) -> None:
     assert len(source.rungs) == len(set(source.rungs)) == 8
 
 
+@pytest.mark.slow
 def test_a_killed_process_costs_nothing(pair: WorkersEngine) -> None:
     """A worker killed with signal 9 between two evaluations is replaced, and every run is what it would have been."""
     queue = TrialQueue(specs_with_rungs(small_data(), 4))
@@ -283,6 +287,7 @@ def test_a_killed_process_costs_nothing(pair: WorkersEngine) -> None:
     assert not set(victims) & set(pids_of(pair))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seconds", "silence", "lost"), [(0.7, 60.0, False), (60.0, 2.5, True)])
 def test_a_stopped_process_reports_nothing_twice(
     pair: WorkersEngine, monkeypatch: pytest.MonkeyPatch, seconds: float, silence: float, lost: bool
@@ -327,6 +332,7 @@ def test_only_workers_with_trials_can_hang() -> None:
     assert books.hung(1.0, 2.5) == []
 
 
+@pytest.mark.slow
 def test_a_trial_that_kills_its_process_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """A trial that has each of its processes killed ends in its outcome (here at the second); the others are trained."""
     monkeypatch.setattr(dispatcher, "MAX_DEATHS", 2)
@@ -342,6 +348,7 @@ def test_a_trial_that_kills_its_process_ends(monkeypatch: pytest.MonkeyPatch) ->
     assert pool.begun == 3
 
 
+@pytest.mark.slow
 def test_workers_that_do_not_start_end_the_study(monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine that no worker can build ends in one line with the reason, not in a loop."""
     monkeypatch.setattr(start_attempts, "MAX_ATTEMPTS", 1)
@@ -366,6 +373,7 @@ def test_starts_are_tried_three_times() -> None:
     assert attempts.exhausted
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 @pytest.mark.parametrize(("sent", "status", "devices"), [(signal.SIGINT, 130, "cpu,cpu"), (signal.SIGKILL, -9, "cpu")])
 def test_nothing_is_left_behind(tmp_path: Path, sent: int, status: int, devices: str) -> None:
@@ -412,6 +420,7 @@ trials = 5
 """
 
 
+@pytest.mark.slow
 def test_folds_train_in_processes() -> None:
     """Cross-validated trials whose folds train in a process are those of this one."""
     rows = torch.randn(40, 3, generator=torch.Generator().manual_seed(1)).numpy()

@@ -52,12 +52,14 @@ def study_cluster(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "results.json").read_text()) | {"apart": possible}
 
 
+@pytest.mark.slow
 def test_a_cluster_trains_as_this_process_does(results: dict[str, Any]) -> None:
     """Two actors give the runs of the reference in one process, weights included, and prune at the same evaluations."""
     assert results["equal"] == [True] * 5
     assert results["pruned"] == [["pruned", 2]] * 3
 
 
+@pytest.mark.slow
 def test_a_killed_actor_costs_nothing(results: dict[str, Any]) -> None:
     """An actor killed with signal 9 between two evaluations is replaced, every run is what it would have been, and no rung told twice."""
     assert results["survived"] == [True] * 3
@@ -65,16 +67,19 @@ def test_a_killed_actor_costs_nothing(results: dict[str, Any]) -> None:
     assert "training again" in " ".join(results["lines"])
 
 
+@pytest.mark.slow
 def test_named_data_are_loaded_by_the_worker(results: dict[str, Any]) -> None:
     """An actor loads a data set by its name where that gives the study's data, and takes the writer's where it gives others."""
     assert results["named"] == ["loaded", "sent"]
 
 
+@pytest.mark.slow
 def test_a_cluster_without_gpus_says_so(results: dict[str, Any]) -> None:
     """A worker that takes a GPU of a cluster that has none is refused in a line that says what there is."""
     assert "a worker takes 1 GPU and 1 CPU, and no machine of the cluster has them (0 GPU, 2 CPU)" in results["refused"]
 
 
+@pytest.mark.slow
 def test_it_listens_on_loopback(results: dict[str, Any]) -> None:
     """In its own network namespace nothing of the cluster listens elsewhere; without one there is nothing to be learned."""
     if not results["apart"]:
@@ -83,6 +88,7 @@ def test_it_listens_on_loopback(results: dict[str, Any]) -> None:
     assert all("127.0.0.1" in line or "[::1]" in line for line in results["listening"])
 
 
+@pytest.mark.slow
 def test_nothing_is_left(results: dict[str, Any]) -> None:
     """Once the engine is gone, so is every process of the cluster that it started."""
     assert results["left"] == []
@@ -143,6 +149,7 @@ def test_a_cluster_that_answers_anybody_is_refused(closed: bool) -> None:
         server.stop(0).wait()
 
 
+@pytest.mark.slow
 def test_heads_with_and_without_a_token(results: dict[str, Any]) -> None:
     """Of Ray's own heads one that wants a token is joined by whoever has it, and by nobody else; an open one by nobody."""
     if not results["apart"]:
@@ -152,12 +159,14 @@ def test_heads_with_and_without_a_token(results: dict[str, Any]) -> None:
     assert "answers without a token" in results["open"]
 
 
+@pytest.mark.slow
 def test_a_trial_that_kills_its_actor_ends(results: dict[str, Any]) -> None:
     """A trial that has each of its actors killed ends in its outcome (here at the second); the others are trained."""
     assert results["poison"] == ["finished", "killed its worker", "finished"]
     assert "2 workers died training it, the last one nothing else" in results["killed"]
 
 
+@pytest.mark.slow
 def test_a_stopped_actor_tells_nothing_twice(results: dict[str, Any]) -> None:
     """An actor that is stopped with a trial in it is lost after the stated time; continued, it is heard no more, and every run is right."""
     assert results["stopped"] == [True] * 3

@@ -103,12 +103,16 @@ def _claim(verdict: Verdict, record: ComparisonRecord, drawn: set[str], texts: T
 
 def _warnings(record: ComparisonRecord, texts: Texts) -> pieces.Warnings | None:
     found = warnings(record, texts)
-    return pieces.Warnings(texts("page.note"), found) if found else None
+    if found:
+        return pieces.Warnings(texts("page.note"), found)
+    return None
 
 
 def _applies(row: ComparisonFigure, record: ComparisonRecord) -> bool:
     """Whether a figure belongs to what was asked: the escape tests, a comparison on data, or both."""
-    return bool(record.minima if row.name.startswith("escape_") else record.arms)
+    if row.name.startswith("escape_"):
+        return bool(record.minima)
+    return bool(record.arms)
 
 
 def _contents(drawn: Sequence[pieces.FigureSection], closing: Sequence[pieces.Section]) -> pieces.Contents:

@@ -53,7 +53,9 @@ def _end(trial: TrialRecord, record: ComparisonRecord) -> str:
         return "diverged"
     if trial.outcome in UNFIT:
         return "memory"
-    return "reached" if record.passed(trial) < float("inf") else "complete"
+    if record.passed(trial) < float("inf"):
+        return "reached"
+    return "complete"
 
 
 def checks(record: ComparisonRecord, texts: Texts) -> Section | None:
@@ -84,7 +86,9 @@ def _output(record: ComparisonRecord, texts: Texts) -> str:
         loss=texts(f"cost.{str(data['loss']).replace(' ', '_')}"),
     )
     reason = f"check.reason_{data['task']}"
-    return f"{text} {texts(reason, **_saturated())}" if texts.has(reason) else text
+    if texts.has(reason):
+        return f"{text} {texts(reason, **_saturated())}"
+    return text
 
 
 def _registered(record: ComparisonRecord, texts: Texts) -> str:
@@ -160,14 +164,18 @@ def _data(record: ComparisonRecord, texts: Texts) -> str:
 def _tuning(record: ComparisonRecord, texts: Texts) -> str:
     compare, sampler = record.settings["compare"], record.settings["search"]["sampler"]
     text = texts("protocol.tuning_said", trials=number(compare["trials"]), sampler=sampler)
-    return f"{text} {texts('protocol.capped')}" if compare.get("tune_until") == "target" else text
+    if compare.get("tune_until") == "target":
+        return f"{text} {texts('protocol.capped')}"
+    return text
 
 
 def _budget(record: ComparisonRecord, texts: Texts) -> str:
     patience = record.settings["training"].get("patience")
     resolution = f"{100 * record.settings['compare']['resolution']:g}\u00a0%"
     text = texts("protocol.budget_said", budget=budget(record, texts), resolution=resolution)
-    return f"{text} {texts('protocol.patience', patience=number(patience))}" if patience else text
+    if patience:
+        return f"{text} {texts('protocol.patience', patience=number(patience))}"
+    return text
 
 
 def _space(record: ComparisonRecord) -> str:

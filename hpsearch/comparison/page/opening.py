@@ -34,7 +34,10 @@ def introduction(record: ComparisonRecord, texts: Texts) -> Iterator[str]:
     trials, seeds = number(compare["trials"]), number(compare["seeds"])
     yield texts("page.asked_tuned", trials=trials, seeds=seeds, budget=budget(record, texts))
     if record.target is not None:
-        key = "page.asked_target" if record.target_given else "page.asked_target_chosen"
+        if record.target_given:
+            key = "page.asked_target"
+        else:
+            key = "page.asked_target_chosen"
         yield texts(key, target=target_text(record, texts))
 
 

@@ -66,5 +66,8 @@ def _ratio(ratio: float, ends: Mapping[str, str], texts: Texts) -> str:
 
 def percent(value: float) -> str:
     """Return a share as a percentage of two digits."""
-    digits = f"{100 * value:.0f}" if abs(value) >= 0.995 else f"{100 * value:.2g}"
+    if abs(value) >= 0.995:
+        digits = f"{100 * value:.0f}"
+    else:
+        digits = f"{100 * value:.2g}"
     return f"{digits}\u00a0%"

@@ -35,7 +35,9 @@ def warnings(record: ComparisonRecord, texts: Texts) -> list[str]:
 def _arm_name(arm: ArmRecord | ArmTimes, record: ComparisonRecord, texts: Texts) -> str:
     regime = regime_name(arm.batch_size, record.rows, texts, short=True)
     several = len(optimizers(record)) > 1
-    return f"{optimizer_name(arm.optimizer)}: {regime}" if several else regime
+    if several:
+        return f"{optimizer_name(arm.optimizer)}: {regime}"
+    return regime
 
 
 def _tuning(record: ComparisonRecord, names: Names) -> Iterator[Pitfall]:

@@ -190,7 +190,10 @@ def _below(panel: Panel) -> dict[str, Any]:
     """Return the horizontal axis of one panel."""
     scale, ticks = panel.scale, panel.scale.ticks(5)
     low, high = scale.axis_ends()
-    margin = 0.6 if scale.categories else max(0.05 * (high - low) or 0.5, scale.spread)
+    if scale.categories:
+        margin = 0.6
+    else:
+        margin = max(0.05 * (high - low) or 0.5, scale.spread)
     names = [text for _, text in ticks]
     own = axis(
         f"<b>{name_label(panel.name)}</b>",

@@ -160,7 +160,8 @@ def _limits(rows: Sequence[Row], metric: MetricFormat) -> tuple[float, float]:
 def confirmed_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say what the search's best value owed to luck, which network was selected, and what is known of it."""
     if not record.result.get("confirmed"):
-        return texts("search.figure.confirmed.none" if record.result else "search.figure.confirmed.later")
+        key = "none" if record.result else "later"
+        return texts(f"search.figure.confirmed.{key}")
     metric = MetricFormat.of(record)
     parts = (_luck(record, metric, texts), _selected(record, metric, texts), _tested(record, metric, texts))
     return " ".join(filter(None, parts))
@@ -172,8 +173,9 @@ def _luck(record: StudyRecord, metric: MetricFormat, texts: Texts) -> str:
     if not gap or gap["value"] is None:
         return ""
     inflated = gap["value"] > 0 and gap["low"] is not None and gap["low"] > 0
+    key = "inflated" if inflated else "no_luck"
     return texts(
-        "search.figure.confirmed.inflated" if inflated else "search.figure.confirmed.no_luck",
+        f"search.figure.confirmed.{key}",
         trial=record.result["search"]["trial"],
         difference=_difference(gap, metric, texts("search.figure.confirmed.in_search"), texts),
         of=usable_trials(record, texts),
@@ -189,7 +191,10 @@ def _difference(gap: dict[str, float | None], metric: MetricFormat, other: str, 
     text = texts(f"search.figure.confirmed.{key}", gap=metric.gap(value, 0), other=other)
     if low == high:
         return text
-    ends = (low, high) if value >= 0 else (_negative(high), _negative(low))
+    if value >= 0:
+        ends = (low, high)
+    else:
+        ends = (_negative(high), _negative(low))
     return texts("search.figure.confirmed.difference", text=text, interval=metric.differences(*ends))
 
 

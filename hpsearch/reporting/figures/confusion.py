@@ -124,8 +124,9 @@ def confusion_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLIS
 
 def _mistake(row: Row, texts: Texts) -> str:
     """Say how often one class is taken for another."""
+    key = "mistake_one" if row["rows"] == 1 else "mistake"
     return texts(
-        "search.figure.confusion.mistake_one" if row["rows"] == 1 else "search.figure.confusion.mistake",
+        f"search.figure.confusion.{key}",
         rows=f"{row['rows']:,}",
         of=texts.count("row", row["of"]),
         true=visible(row["true"], 40),

@@ -26,7 +26,9 @@ QUARTILES = (0.25, 0.5, 0.75)
 def _curve(trial: TrialRecord | None) -> History | None:
     """Return a trial's history where it has two points or more."""
     history = trial.history if trial else None
-    return history if history is not None and len(history) > 1 else None
+    if history is not None and len(history) > 1:
+        return history
+    return None
 
 
 def _leaders(record: StudyRecord) -> list[TrialRecord]:
@@ -73,7 +75,10 @@ def curves(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Fi
     figure.update_xaxes(_budget_axis(texts))
     ends, beyond = _span(leaders, quartiles, budget, metric)
     figure.update_yaxes(value_axis(metric, ends, texts("search.points.validation", metric=label(metric.name))))
-    note = texts(f"search.figure.curves.begin_{'below' if metric.maximize else 'above'}") if beyond else ""
+    if beyond:
+        note = texts(f"search.figure.curves.begin_{'below' if metric.maximize else 'above'}")
+    else:
+        note = ""
     return figure.update_layout(meta={"note": note})
 
 
@@ -149,7 +154,8 @@ def curves_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) 
     leader, metric = best(record), MetricFormat.of(record)
     history = _curve(leader)
     if history is None or leader is None or leader.value is None:
-        return texts("search.figure.curves.no_curve" if _leaders(record) else "search.figure.curves.no_curves")
+        key = "no_curve" if _leaders(record) else "no_curves"
+        return texts(f"search.figure.curves.{key}")
     sentences = []
     gained = _gained_most(history, leader.value)
     if gained is not None:
@@ -222,7 +228,10 @@ def losses_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) 
     values = history.validation_loss
     lowest = min(range(len(values)), key=values.__getitem__)
     at = share(history.evaluation[lowest] / _budget(frames))
-    rise = values[-1] / values[lowest] - 1 if values[lowest] > 0 else 0.0
+    if values[lowest] > 0:
+        rise = values[-1] / values[lowest] - 1
+    else:
+        rise = 0.0
     if lowest < len(values) - 1 and rise > 0.05:
         return texts("search.figure.losses.over_fitting", trial=leader.number, share=at, rise=share(rise))
     before = values[-1 - len(values) // 5]

@@ -136,7 +136,9 @@ def _axes(frames: Frames, texts: Texts) -> list[TraceAxis]:
         part = progress[progress["axis"] == name]
         if not len(part) or part["position"].max() <= 0:
             continue
-        key, length = unit(float(part["position"].max())) if name == "seconds" else (name, 1.0)
+        key, length = name, 1.0
+        if name == "seconds":
+            key, length = unit(float(part["position"].max()))
         positions = [float(value) / length for value in part["position"]]
         axes.append(
             TraceAxis(
@@ -188,4 +190,5 @@ def _second_half(record: StudyRecord, ended: Sequence[TrialRecord], best: float,
     early = max(first) if metric.maximize else min(first)
     if metric.better(best, early):
         return texts("search.figure.history.improved", gap=metric.gap(best, early))
-    return texts("search.figure.history.enough" if len(ended) >= ENOUGH else "search.figure.history.nothing_better")
+    key = "enough" if len(ended) >= ENOUGH else "nothing_better"
+    return texts(f"search.figure.history.{key}")

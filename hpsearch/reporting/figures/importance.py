@@ -67,8 +67,9 @@ def importance_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLI
         return f"{sentence(unknown[0]['note'])}."
     first, *rest = known
     rivals = [readable(row["hyperparameter"], 40) for row in rest if row["high"] >= first["low"]]
+    key = "rivals" if rivals else "clear"
     text = texts(
-        "search.figure.importance.rivals" if rivals else "search.figure.importance.clear",
+        f"search.figure.importance.{key}",
         name=readable(first["hyperparameter"], 40).capitalize(),
         share=share(first["importance"]),
         interval=shares(first["low"], first["high"]),

@@ -77,10 +77,11 @@ def _points(
     name: str, group: Sequence[TrialRecord], objectives: Sequence[MetricFormat], ends: Ends, texts: Texts
 ) -> go.Scatter:
     on = name == "front"
+    with_line = on and len(objectives) == 2
     return go.Scatter(
         x=rounded([trial.values[1] for trial in group]),
         y=rounded([height(trial, ends, objectives[0]) for trial in group]),
-        mode="lines+markers" if on and len(objectives) == 2 else "markers",
+        mode="lines+markers" if with_line else "markers",
         name=texts(f"search.figure.pareto.{name}"),
         text=[_point_label(trial, objectives, texts) for trial in group],
         hovertemplate="%{text}<extra></extra>",
@@ -178,9 +179,14 @@ def _nearby(trials: Sequence[TrialRecord], objectives: Sequence[MetricFormat], p
     else:
         values = texts("search.figure.pareto.value", other=other.name, own=other.text(own), its=other.text(its))
     gap = metric.gap(choice.values[0], leader.values[0])
-    key = "level" if choice.values[0] == leader.values[0] else "within"
+    if choice.values[0] == leader.values[0]:
+        key = "level"
+    else:
+        key = "within"
     return texts(f"search.figure.pareto.{key}", gap=gap, values=values, trial=choice.number, **named)
 
 
 def _part(ratio: float, texts: Texts) -> str:
-    return share(ratio) if ratio >= 0.01 else texts("search.figure.pareto.tiny")
+    if ratio >= 0.01:
+        return share(ratio)
+    return texts("search.figure.pareto.tiny")

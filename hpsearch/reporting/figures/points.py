@@ -49,7 +49,9 @@ def common_limits(record: StudyRecord, metric: MetricFormat) -> Ends:
 def edge_height(ends: Ends, metric: MetricFormat) -> float:
     """Return the height of the strip for what failed or lies off the scale, at the worse end."""
     bottom, top = ends
-    return bottom + 0.035 * (top - bottom) if metric.maximize else top - 0.035 * (top - bottom)
+    if metric.maximize:
+        return bottom + 0.035 * (top - bottom)
+    return top - 0.035 * (top - bottom)
 
 
 def at_edge(trial: TrialRecord, ends: Ends, metric: MetricFormat) -> bool:
@@ -75,7 +77,10 @@ def role(trial: TrialRecord, ends: Ends, metric: MetricFormat) -> str:
 def marker(role: str, metric: MetricFormat, size: float, opacity: float) -> dict[str, Any]:
     """Return the marker of a role; that of a value off the scale is an open triangle that points to where the value lies."""
     if role == BEYOND:
-        symbol = "triangle-down-open" if metric.maximize else "triangle-up-open"
+        if metric.maximize:
+            symbol = "triangle-down-open"
+        else:
+            symbol = "triangle-up-open"
         return {"color": LIGHT["soft"], "symbol": symbol, "size": size + 1, "line": {"width": 1.5}}
     symbol = SYMBOLS.get(role, "hexagon")
     return {"color": color(role), "symbol": symbol, "size": size, "opacity": opacity, "line": {"width": 0}}
@@ -83,7 +88,9 @@ def marker(role: str, metric: MetricFormat, size: float, opacity: float) -> dict
 
 def role_text(role: str, texts: Texts) -> str:
     """Return a role's name in the legend; an outcome is called as the storage has it."""
-    return texts("search.points.beyond") if role == BEYOND else label(role or texts("search.points.ended"), 30)
+    if role == BEYOND:
+        return texts("search.points.beyond")
+    return label(role or texts("search.points.ended"), 30)
 
 
 def trial_points(role: str, group: Sequence[TrialRecord], ends: Ends, metric: MetricFormat, texts: Texts) -> go.Scatter:
@@ -146,7 +153,9 @@ def thin(trials: list[TrialRecord], most: int, metric: MetricFormat) -> list[Tri
 
 def thinned(drawn: int, of: int, texts: Texts) -> str:
     """Return the note under a figure that does not draw every trial, "" where it does."""
-    return texts("search.points.thinned", drawn=f"{drawn:,}", of=f"{of:,}") if drawn < of else ""
+    if drawn < of:
+        return texts("search.points.thinned", drawn=f"{drawn:,}", of=f"{of:,}")
+    return ""
 
 
 def mark_color(mark: Mark) -> str:

@@ -42,11 +42,15 @@ class Scale:
 
     def position(self, value: Any) -> float:
         """Return where the value lies on the axis (a number on a logarithmic one stays itself)."""
-        return float(self.categories.index(str(value)) if self.categories else value)
+        if self.categories:
+            return float(self.categories.index(str(value)))
+        return float(value)
 
     def axis_ends(self) -> tuple[float, float]:
         """Return the ends as plotly wants them: of a logarithmic axis the powers of ten."""
-        return (log10(self.low), log10(self.high)) if self.log else (self.low, self.high)
+        if self.log:
+            return (log10(self.low), log10(self.high))
+        return (self.low, self.high)
 
     def fraction(self, value: Any) -> float:
         """Return where the value lies between the low end, 0, and the high end, 1."""
@@ -64,7 +68,10 @@ class Scale:
             return named[:: 1 + len(named) // MOST_CATEGORIES]
         if self.log:
             return [(tick, tick_text(tick)) for tick in log_ticks(self.low, self.high, most)]
-        ends = [self.low, self.high] if self.low < self.high else [self.low]
+        if self.low < self.high:
+            ends = [self.low, self.high]
+        else:
+            ends = [self.low]
         return [(end, number(float(f"{end:.4g}"))) for end in ends]
 
 

@@ -40,7 +40,10 @@ def size(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figu
     on_scale = [trial for trial in drawn if role(trial, ends, metric) != BEYOND]
     off_scale = [trial for trial in drawn if role(trial, ends, metric) == BEYOND]
     for drawn_as, group in (("finished", on_scale), (BEYOND, off_scale)):
-        name = role_text(BEYOND, texts) if drawn_as == BEYOND else texts("search.points.to_the_end")
+        if drawn_as == BEYOND:
+            name = role_text(BEYOND, texts)
+        else:
+            name = texts("search.points.to_the_end")
         points = trial_points(drawn_as, group, ends, metric, texts)
         figure.add_trace(points.update(x=[trial.parameters for trial in group], name=name, showlegend=bool(group)))
     figure.add_trace(_frontier_line(trials, ends, metric, texts))

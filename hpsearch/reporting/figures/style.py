@@ -106,7 +106,10 @@ def axis(title: str = "", **more: Any) -> dict[str, Any]:
 def value_axis(metric: MetricFormat, limits: tuple[float, float], title: str = "") -> dict[str, Any]:
     """Return the axis of the study's metric over the limits."""
     narrow = abs(limits[1] - limits[0]) < 0.05
-    form = {"tickformat": ".1%" if narrow else ".0%"} if metric.percent else number_ticks(*limits)
+    if metric.percent:
+        form = {"tickformat": ".1%" if narrow else ".0%"}
+    else:
+        form = number_ticks(*limits)
     return axis(title, range=list(within(limits, metric)), nticks=7) | form
 
 
@@ -119,7 +122,9 @@ def number_ticks(low: float, high: float) -> dict[str, Any]:
 
 def within(ends: tuple[float, float], metric: MetricFormat) -> tuple[float, float]:
     """Return limits that leave out what a metric cannot be: below 0 and above 100 %."""
-    return (max(0.0, ends[0]), min(1.0, ends[1])) if metric.percent else ends
+    if metric.percent:
+        return (max(0.0, ends[0]), min(1.0, ends[1]))
+    return ends
 
 
 def log_ticks(low: float, high: float, most: int = 6) -> list[float]:

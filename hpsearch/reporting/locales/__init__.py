@@ -43,7 +43,9 @@ class Texts:
     def listing(self, items: Iterable[str]) -> str:
         """Return `a, b and c`."""
         *first, last = list(items) or [""]
-        return self("search.listing", first=", ".join(first), last=last) if first else last
+        if first:
+            return self("search.listing", first=", ".join(first), last=last)
+        return last
 
 
 ENGLISH = Texts()

@@ -110,8 +110,14 @@ def _tensor(layer: Mapping[str, Any]) -> Row:
 
 def _hyperparameter(row: Row) -> Row:
     fixed = row["domain"].startswith("fixed")
-    value = row["domain"].removeprefix("fixed at ") if fixed else _value(row["best"])
-    setter = "the study's author: one value" if fixed else "the search, on the validation rows"
+    if fixed:
+        value = row["domain"].removeprefix("fixed at ")
+    else:
+        value = _value(row["best"])
+    if fixed:
+        setter = "the study's author: one value"
+    else:
+        setter = "the search, on the validation rows"
     name = row["hyperparameter"]
     return {"kind": "hyperparameter", "name": name, "value": value, "count": 1, "set_by": setter}
 

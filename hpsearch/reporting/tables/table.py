@@ -62,7 +62,9 @@ def _dtype(rows: Sequence[Row], column: str) -> str:
 
 def plain(value: Any) -> Any:
     """Return numbers and text as they are, anything else as text."""
-    return value if value is None or type(value) in (int, float, str) else str(value)
+    if value is None or type(value) in (int, float, str):
+        return value
+    return str(value)
 
 
 def end_of(trial: TrialRecord) -> float:

@@ -200,7 +200,10 @@ def _timeline(record: StudyRecord, done: Frames) -> pd.DataFrame:
     rows = []
     for trial in sorted(started, key=lambda trial: (trial.started, trial.number)):
         start = trial.started or 0.0
-        end = end_of(trial) if trial.seconds is not None else max(now, start)
+        if trial.seconds is not None:
+            end = end_of(trial)
+        else:
+            end = max(now, start)
         place = next((i for i, until in enumerate(free_from) if until <= start + 1e-9), len(free_from))
         free_from[place : place + 1] = [end]
         row = {"trial": trial.number, "outcome": trial.outcome or trial.state, "place": place + 1}

@@ -64,7 +64,9 @@ def _remove(path: Path) -> None:
 def leaders(tables: Frames) -> pd.DataFrame:
     """Return the leaderboard as readers see it: without what only a cross-validation has where there was none."""
     board = tables["leaderboard"]
-    return board.drop(columns="standard_error") if board["standard_error"].isna().all() else board
+    if board["standard_error"].isna().all():
+        return board.drop(columns="standard_error")
+    return board
 
 
 def _csv(table: pd.DataFrame) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hpsearch.errors import UserError
 from hpsearch.files import make_folder
-from hpsearch.reporting.tracking.runs import figures, points, told
+from hpsearch.reporting.tracking.runs import ended_trials, points, scores
 from hpsearch.storage import StudyRecord, TrialRecord
 
 TRIAL = "hpsearch.trial"  # the tag that says which trial a run is
@@ -29,7 +29,7 @@ def write(record: StudyRecord, folder: Path) -> int:
     client = MlflowClient(f"sqlite:///{make_folder(folder).absolute()}/mlflow.db")
     experiment = _experiment(client, record.name, folder)
     known = {run.data.tags.get(TRIAL) for run in client.search_runs([experiment], max_results=MOST)}
-    trials = [trial for trial in told(record) if str(trial.number) not in known]
+    trials = [trial for trial in ended_trials(record) if str(trial.number) not in known]
     begun = time.time() - max((_end(trial) for trial in trials), default=0.0)
     for trial in trials:
         _log(client, experiment, record, trial, begun)
@@ -49,7 +49,7 @@ def _log(client: Any, experiment: str, record: StudyRecord, trial: TrialRecord, 
     started, ended = (int(1000 * (begun + seconds)) for seconds in (trial.started or 0.0, _end(trial)))
     run = client.create_run(experiment, start_time=started, run_name=f"trial {trial.number}").info.run_id
     metrics = [Metric(name, value, ended, update) for name, update, value in points(record, trial)]
-    metrics += [Metric(name, value, ended, 0) for name, value in figures(record, trial).items()]
+    metrics += [Metric(name, value, ended, 0) for name, value in scores(record, trial).items()]
     client.log_batch(run, metrics=metrics, params=[Param(name, str(value)) for name, value in trial.params.items()])
     client.set_tag(run, "outcome", trial.outcome)
     client.set_tag(run, TRIAL, str(trial.number))

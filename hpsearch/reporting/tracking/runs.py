@@ -7,7 +7,7 @@ from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.trial import FAILED
 
 
-def told(record: StudyRecord) -> list[TrialRecord]:
+def ended_trials(record: StudyRecord) -> list[TrialRecord]:
     """Return the trials that have ended; the others can still change."""
     return [trial for trial in record.trials if trial.history is not None]
 
@@ -24,10 +24,13 @@ def points(record: StudyRecord, trial: TrialRecord) -> Iterator[tuple[str, int, 
         yield from ((name, u, v) for u, v in zip(trial.history.update, values, strict=True) if isfinite(v))
 
 
-def figures(record: StudyRecord, trial: TrialRecord) -> dict[str, float]:
+def scores(record: StudyRecord, trial: TrialRecord) -> dict[str, float]:
     """Return what a trial is compared by: its value, its size, its time; a failed trial has no value."""
     failed = trial.outcome in FAILED
-    value = {} if failed or trial.value is None else {f"best_{metric_of(record)}": trial.value}
+    if failed or trial.value is None:
+        value = {}
+    else:
+        value = {f"best_{metric_of(record)}": trial.value}
     return {**value, "parameters": float(trial.parameters or 0), "seconds": trial.seconds or 0.0}
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hpsearch.errors import UserError
 from hpsearch.files import make_folder
-from hpsearch.reporting.tracking.runs import figures, points, told
+from hpsearch.reporting.tracking.runs import ended_trials, points, scores
 from hpsearch.storage import StudyRecord
 
 
@@ -19,7 +19,7 @@ def write(record: StudyRecord, folder: Path) -> int:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise UserError("TensorBoard is not installed. Install it: pip install 'hpsearch[tensorboard]'.") from None
-    trials = told(record)
+    trials = ended_trials(record)
     for trial in trials:
         place = make_folder(folder / f"trial-{trial.number:05}")
         for before in place.glob("events.out.tfevents.*"):
@@ -27,5 +27,5 @@ def write(record: StudyRecord, folder: Path) -> int:
         with SummaryWriter(str(place)) as writer:
             for name, update, value in points(record, trial):
                 writer.add_scalar(name, value, update)
-            writer.add_hparams(dict(trial.params), figures(record, trial), run_name=".")
+            writer.add_hparams(dict(trial.params), scores(record, trial), run_name=".")
     return len(trials)
