@@ -42,7 +42,7 @@ def call(options: argparse.Namespace) -> None:
     model = load_model(options)
     exported = export(model, options.format, path)
     screen = Screen("")
-    unit = "standard deviations of the target" if not model.classes else "of a probability"
+    unit = "of a probability" if model.classes else "standard deviations of the target"
     show_model(screen, "export", f"{exported.path} ({exported.path.stat().st_size:,} bytes):", model)
     screen.row(
         "check", f"largest difference from torch {short(exported.difference)} {unit}, over {exported.rows:,} made rows"

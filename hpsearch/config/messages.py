@@ -82,6 +82,8 @@ def _expected(schema: Mapping[str, Any]) -> str:
         return repr(schema["const"])
     if schema["type"] == "array":
         return f"a list, not empty, of: {_expected(schema['items'])}"
-    length = f" of {schema['minLength']} to {schema['maxLength']} characters" if "maxLength" in schema else ""
+    length = ""
+    if "maxLength" in schema:
+        length = f" of {schema['minLength']} to {schema['maxLength']} characters"
     limits = [f"{sign} {schema[limit]:,}" for limit, sign in LIMITS.items() if limit in schema]
     return f"{TYPES[schema['type']]}{length} {' and '.join(limits)}".strip()

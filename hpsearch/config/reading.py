@@ -49,7 +49,9 @@ def find_study(name: str) -> Path:
     known = {file.stem: file for file in sorted(STUDIES.glob("*.toml"))}
     if name in known:
         return known[name]
-    hint = " Is it a folder of images by class? Then --data names it." if _is_folder(name) else ""
+    hint = ""
+    if _is_folder(name):
+        hint = " Is it a folder of images by class? Then --data names it."
     raise UserError(
         f"no study {shown(name)}: neither a file nor one of hpsearch's own.{hint} {suggestion(name, known)}"
     )
@@ -182,7 +184,8 @@ def parse(path: Path) -> dict[str, Any]:
             f"{path}: not UTF-8 text (byte {error.start}). Save it as UTF-8, or give another file."
         ) from None
     except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error).split(";")[0]
+        deep = isinstance(error, RecursionError)
+        reason = "nested too deeply" if deep else str(error).split(";")[0]
         raise UserError(f"{path}: not readable as TOML: {reason}. Mend the file.") from None
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}. Give the path of a readable study file.") from None

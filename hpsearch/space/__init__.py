@@ -118,7 +118,9 @@ class SearchSpace:
 
         A batch size above the rows is the full batch.
         """
-        batch_size = rows if values["batch_size"] == "full" else min(int(values["batch_size"]), rows)
+        batch_size = rows
+        if values["batch_size"] != "full":
+            batch_size = min(int(values["batch_size"]), rows)
         return TrialSpec(
             number=number,
             seed=derive_seed(seed, "trial", number),

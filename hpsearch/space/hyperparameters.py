@@ -47,10 +47,12 @@ class Hyperparameter:
         if isinstance(value, list | dict):
             return f"is {shown(value)}; expected a single value"
         if self.kind is str:
-            known = value in self.names
-            return None if known else f"is unknown: {shown(value)}. {suggestion(str(value), self.names)}"
-        fits = value in self.words or self._fits(value)
-        return None if fits else f"is {shown(value)}; expected {self.bounds}"
+            if value in self.names:
+                return None
+            return f"is unknown: {shown(value)}. {suggestion(str(value), self.names)}"
+        if value in self.words or self._fits(value):
+            return None
+        return f"is {shown(value)}; expected {self.bounds}"
 
     def _fits(self, value: object) -> bool:
         """Whether a value is a number of the kind and in the range; NaN is in none."""

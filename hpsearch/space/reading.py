@@ -68,7 +68,10 @@ def _table_problems(name: str, row: Hyperparameter, table: Mapping[str, Any]) ->
 
 
 def _known_keys(name: str, row: Hyperparameter, table: Mapping[str, Any]) -> set[str]:
-    known = {"values"} if "values" in table else {"low", "high", "log", "step" if row.kind is int else "grid"}
+    if "values" in table:
+        known = {"values"}
+    else:
+        known = {"low", "high", "log", "step" if row.kind is int else "grid"}
     if name == "width":
         known.add("per_layer")
     return known
@@ -111,8 +114,10 @@ def _order_problems(low: float, high: float, log: object) -> Iterator[str]:
 
 def _domain(row: Hyperparameter, value: Any) -> Domain:
     """Return the domain of values that have no problem."""
+    if isinstance(value, Mapping) and "values" not in value:
+        return _range(row, value)
     if isinstance(value, Mapping):
-        return _domain(row, value["values"]) if "values" in value else _range(row, value)
+        return _domain(row, value["values"])
     values = value if isinstance(value, list) else [value]
     return Choice(tuple(item if isinstance(item, str) else row.kind(item) for item in values))
 
@@ -126,7 +131,9 @@ def _range(row: Hyperparameter, table: Mapping[str, Any]) -> Domain:
         high = low + (high - low) // step * step  # the last step
     if low == high:
         return Choice((low,))
-    return Integer(low, high, log, step) if row.kind is int else Real(low, high, log, table.get("grid", 0))
+    if row.kind is int:
+        return Integer(low, high, log, step)
+    return Real(low, high, log, table.get("grid", 0))
 
 
 def _conflicts(space: SearchSpace) -> Iterator[str]:

@@ -192,5 +192,8 @@ def _explained(error: Exception, url: str) -> StorageError:
 
 def _text_of(error: Exception) -> str:
     details = getattr(error, "details", None)  # of a gRPC proxy's error
-    text = str(details()) if _is_grpc(error) and callable(details) else str(cause_of(error))
+    if _is_grpc(error) and callable(details):
+        text = str(details())
+    else:
+        text = str(cause_of(error))
     return text or type(error).__name__

@@ -86,7 +86,8 @@ def join_lease(
 
     def completion() -> dict[str, Any]:
         table = read_table(storage.get_study_user_attrs(study_id), "complete")
-        return table if table.get("settings") == settings_checksum(settings) else {}
+        same = table.get("settings") == settings_checksum(settings)
+        return table if same else {}
 
     held = wait_for_lease(storage, name, retry, lambda: bool(completion()))
     if held is None:

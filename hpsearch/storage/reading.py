@@ -160,7 +160,8 @@ def _is_part(attributes: Mapping[str, Any]) -> bool:
 
 
 def _direction(storage: BaseStorage, study_id: int) -> str:
-    return "maximize" if storage.get_study_directions(study_id)[0] == StudyDirection.MAXIMIZE else "minimize"
+    first, *_ = storage.get_study_directions(study_id)
+    return "maximize" if first == StudyDirection.MAXIMIZE else "minimize"
 
 
 def _objectives(storage: BaseStorage, study_id: int, settings: Mapping[str, Any]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What a study's storage says, as frozen values without Optuna: the only input of tables, figures and the report."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
@@ -46,7 +47,9 @@ class TrialRecord:
 
         A rough figure: folds share training rows, and no estimate from one cross-validation is unbiased (Bengio & Grandvalet 2004).
         """
-        return stdev(self.folds) / len(self.folds) ** 0.5 if len(self.folds) > 1 else None
+        if len(self.folds) < 2:
+            return None
+        return stdev(self.folds) / math.sqrt(len(self.folds))
 
     def rank(self, direction: str) -> tuple[float, float, float]:
         """Return the key that sorts the best trial first, as the search ranks them."""
