@@ -18,6 +18,7 @@ from sklearn.model_selection import train_test_split
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from hpsearch.data import Data
+from hpsearch.data.options import Size, SplitOptions
 from hpsearch.errors import UserError
 from hpsearch.training import TrialQueue
 from hpsearch.training.engines import ENGINES
@@ -350,8 +351,12 @@ def test_the_table_fits_a_page(data: dict[str, Data], capsys: pytest.CaptureFixt
 
 def test_mnist_is_measured_where_its_folder_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a folder there is one data set, MNIST itself, with few validation rows."""
-    asked: list[tuple[str, str, int]] = []
-    monkeypatch.setattr(workload, "load", lambda name, root, validation: asked.append((name, root, validation)))
+    asked: list[tuple[str, str, Size]] = []
+
+    def load(name: str, root: str, split: SplitOptions) -> None:
+        asked.append((name, root, split.validation))
+
+    monkeypatch.setattr(workload, "load", load)
     assert bench_data("folder").keys() == {"MNIST"}
     assert asked == [("mnist", "folder", workload.SPARE)]
 

@@ -78,8 +78,8 @@ OURS = [
     ("--name=\x1b[31m", "study.name is '\\x1b[31m'; expected 1 to 200 characters that print."),
     # devices
     ("--device cuda:99", "device 'cuda:99': this machine has"),
-    ("--device tpu", "device 'tpu': not a device. Give cpu, cuda or cuda:0."),
-    ("--device meta", "device 'meta': hpsearch trains on cpu and cuda. Give one of them."),
+    ("--device tpu", "device 'tpu': not a device. Give cpu, cuda, cuda:0 or mps."),
+    ("--device meta", "device 'meta': hpsearch trains on cpu, cuda and mps. Give one of them."),
     ("--device cuda:-1", "device 'cuda:-1': not a device."),
     ("--device=", "device '': not a device."),
     # data

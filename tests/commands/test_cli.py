@@ -380,7 +380,7 @@ def test_a_signal_before_there_is_a_study(study: Path, monkeypatch: pytest.Monke
     def terminate(*arguments: object) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr("hpsearch.searching.opening.check_home", terminate)
+    monkeypatch.setattr("hpsearch.searching.opening.check_location", terminate)
     assert main(arguments(study)) == 143
 
 
@@ -400,7 +400,7 @@ def test_a_signal_that_breaks_a_transaction(
             except ValueError as error:
                 raise StorageError("storage: this session is in 'committed' state") from error
 
-    monkeypatch.setattr("hpsearch.searching.opening.check_home", interrupted)
+    monkeypatch.setattr("hpsearch.searching.opening.check_location", interrupted)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         assert main(arguments(study)) == status
@@ -460,7 +460,7 @@ except Stopped as stopped:
 def test_a_swallowed_interrupt_ends_all_the_same() -> None:
     """A signal that comes in a callback, where Python ignores what is raised, ends search and command, without a traceback."""
     done = subprocess.run([sys.executable, "-c", SWALLOWED], capture_output=True, text=True, timeout=40)
-    assert done.stdout.splitlines()[1:] == ["search ended True", "command ended", "ended by 129"]
+    assert done.stdout.splitlines() == ["search ended True", "command ended", "ended by 129"]
     assert done.stderr == ""
 
 

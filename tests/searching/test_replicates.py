@@ -451,14 +451,14 @@ def test_the_single_network_of_an_ensemble_can_be_had(tmp_path: Path, monkeypatc
 def test_a_single_network_is_told_as_one_of_the_ensemble(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Commands say of `--model single` that the ensemble is what is kept, without the values that chose it; of the ensemble why it is."""
+    """Commands say of `--model single` that the ensemble is selected, without the values that chose it; of the ensemble why it is."""
     monkeypatch.setattr(ensemble, "_better", lambda *values: True)
     run(tmp_path, small_data(), config(ensemble=2))
     model = load_model(tmp_path)
     show_model(Screen(""), "predict", "3 rows with", single_member(model))
     said = capsys.readouterr().out
     assert f"3 rows with one network (trial {model.members[0].trial})\n" in said
-    assert "It is the first network of an ensemble of 2 networks; the study keeps the ensemble." in said
+    assert "This is the first network of an ensemble of 2 networks; the study's selected model is the ensemble." in said
     assert "together reach" not in said
     show_model(Screen(""), "predict", "3 rows with", model)
     assert "the ensemble is selected." in capsys.readouterr().out
