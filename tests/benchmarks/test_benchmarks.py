@@ -351,7 +351,7 @@ def test_the_table_fits_a_page(data: dict[str, Data], capsys: pytest.CaptureFixt
 def test_mnist_is_measured_where_its_folder_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a folder there is one data set, MNIST itself, with few validation rows."""
     asked: list[tuple[str, str, int]] = []
-    monkeypatch.setattr(workload, "load", lambda name, root, validation: asked.append((name, root, validation)))
+    monkeypatch.setattr(workload, "load", lambda name, root, split: asked.append((name, root, split.validation)))
     assert bench_data("folder").keys() == {"MNIST"}
     assert asked == [("mnist", "folder", workload.SPARE)]
 

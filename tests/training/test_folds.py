@@ -372,7 +372,7 @@ def test_a_study_of_folds_can_be_verified(engine: str) -> None:
     question = RecordedStudy(config, data, (make_engine(engine, data, 3), data))
     (right,) = verify(question, [trial])
     assert max(right.gaps) < 1e-10
-    assert (right.verdict, right.again) == ("equal", "finished")
+    assert (right.verdict, right.reference_outcome) == ("equal", "finished")
     (wrong,) = verify(question, [replace(trial, history=by_hand(spec, data)[1].history)])
     assert max(wrong.gaps) > 1e-3
 
