@@ -29,7 +29,6 @@ from tests.benchmarks import (
     CONTESTANTS,
     Scope,
     bench,
-    cells,
     contestants,
     machine,
     measuring,
@@ -223,7 +222,8 @@ def test_rounds_are_interleaved(data: dict[str, Data], monkeypatch: pytest.Monke
         return float(updates)
 
     monkeypatch.setattr(Cell, "run", run)
-    once, said = bench_cells(SMALL, data), []
+    once = bench_cells(SMALL, data)
+    said: list[str] = []
     measured = measuring.measure(data, once, 3, said.append)
     assert len(set(once)) == len(once)
     assert visits[-6 * len(once) :: 2] == list(measured.microseconds) * 3  # two runs a visit
@@ -453,7 +453,7 @@ def test_contestants_have_titles() -> None:
     """Every contestant says in the caption what it is, and every engine of ours is one."""
     assert set(OWN) < CONTESTANTS.keys()
     assert all(contestant.title for contestant in CONTESTANTS.values())
-    assert cells.REFERENCE in CONTESTANTS
+    assert contestants.REFERENCE in CONTESTANTS
 
 
 @pytest.mark.slow
