@@ -114,7 +114,7 @@ class Objective:
                 f"{'higher' if self.direction == 'maximize' else 'lower'}. Use create_study(direction='{self.direction}')."
             )
 
-    def _specification(self, trial: optuna.Trial) -> TrialSpec:
+    def _specification(self, trial: optuna.trial.BaseTrial) -> TrialSpec:
         budget = self.config.budget
         spec = self.config.space.specification(
             self.config.space.suggest(trial, custom_network=self.build is not None),

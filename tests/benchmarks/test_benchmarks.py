@@ -18,7 +18,7 @@ from sklearn.model_selection import train_test_split
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from hpsearch.data import Data
-from hpsearch.data.options import Size, SplitOptions
+from hpsearch.data.options import Size
 from hpsearch.errors import UserError
 from hpsearch.training import TrialQueue
 from hpsearch.training.engines import ENGINES
@@ -30,7 +30,6 @@ from tests.benchmarks import (
     CONTESTANTS,
     Scope,
     bench,
-    cells,
     contestants,
     machine,
     measuring,
@@ -224,7 +223,8 @@ def test_rounds_are_interleaved(data: dict[str, Data], monkeypatch: pytest.Monke
         return float(updates)
 
     monkeypatch.setattr(Cell, "run", run)
-    once, said = bench_cells(SMALL, data), []
+    once = bench_cells(SMALL, data)
+    said: list[str] = []
     measured = measuring.measure(data, once, 3, said.append)
     assert len(set(once)) == len(once)
     assert visits[-6 * len(once) :: 2] == list(measured.microseconds) * 3  # two runs a visit
@@ -352,11 +352,7 @@ def test_the_table_fits_a_page(data: dict[str, Data], capsys: pytest.CaptureFixt
 def test_mnist_is_measured_where_its_folder_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a folder there is one data set, MNIST itself, with few validation rows."""
     asked: list[tuple[str, str, Size]] = []
-
-    def load(name: str, root: str, split: SplitOptions) -> None:
-        asked.append((name, root, split.validation))
-
-    monkeypatch.setattr(workload, "load", load)
+    monkeypatch.setattr(workload, "load", lambda name, root, split: asked.append((name, root, split.validation)))
     assert bench_data("folder").keys() == {"MNIST"}
     assert asked == [("mnist", "folder", workload.SPARE)]
 
@@ -458,7 +454,7 @@ def test_contestants_have_titles() -> None:
     """Every contestant says in the caption what it is, and every engine of ours is one."""
     assert set(OWN) < CONTESTANTS.keys()
     assert all(contestant.title for contestant in CONTESTANTS.values())
-    assert cells.REFERENCE in CONTESTANTS
+    assert contestants.REFERENCE in CONTESTANTS
 
 
 @pytest.mark.slow

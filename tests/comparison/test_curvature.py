@@ -24,7 +24,7 @@ def whole_hessian(state: State, rows: Rows) -> Tensor:
         return state.task.loss(outputs, rows.targets)
 
     weights = tuple(state.weights.values())
-    blocks = torch.autograd.functional.hessian(loss, weights)  # type: ignore[no-untyped-call]
+    blocks = torch.autograd.functional.hessian(loss, weights)
     sizes = [weight.numel() for weight in weights]
     return torch.cat(
         [

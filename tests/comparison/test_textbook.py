@@ -113,7 +113,7 @@ def test_loss_and_derivatives(task: str) -> None:
         value = torch_loss(problem, weights)
         assert float(loss(problem, point)) == pytest.approx(float(value.detach()))
         np.testing.assert_allclose(gradient(problem, point[None])[0], torch.autograd.grad(value, weights)[0].numpy())
-        exact = torch.autograd.functional.hessian(lambda w: torch_loss(problem, w), weights)  # type: ignore[no-untyped-call]
+        exact = torch.autograd.functional.hessian(lambda w: torch_loss(problem, w), weights)
         np.testing.assert_allclose(hessian(problem, point), exact.numpy(), rtol=1e-6)
     x = [-1.0, 0.5, 2.0]
     y = [0.0, 3.0]

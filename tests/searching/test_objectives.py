@@ -36,7 +36,7 @@ from hpsearch.searching.secondary_objectives import SecondaryObjectives, seconda
 from hpsearch.searching.specifications import specification
 from hpsearch.searching.study import run_study
 from hpsearch.statistics.pareto import on_front
-from hpsearch.storage import StudyRecord
+from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.storage.reading import read_study, record_of
 from hpsearch.testing import CrashError
 from hpsearch.training import TrialQueue
@@ -303,11 +303,13 @@ def _single(metric: str) -> dict[str, Any]:
 def several(objectives: dict[str, str], trials: int = 64) -> StudyRecord:
     """A finished study whose trials have values in all objectives: the third falls with the number of layers."""
     record = study(trials)
-    known = tuple(
-        replace(t, values=(t.value, float(t.parameters or 0), 1 - t.params["depth"] / 10)[: len(objectives)])
-        for t in record.trials
-    )
-    return replace(record, trials=known, objectives=objectives)
+
+    def with_values(trial: TrialRecord) -> TrialRecord:
+        assert trial.value is not None
+        values = (trial.value, float(trial.parameters or 0), 1 - trial.params["depth"] / 10)
+        return replace(trial, values=values[: len(objectives)])
+
+    return replace(record, trials=tuple(map(with_values, record.trials)), objectives=objectives)
 
 
 TWO = {"accuracy": "maximize", "parameters": "minimize"}

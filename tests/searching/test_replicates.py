@@ -554,7 +554,7 @@ def test_with_folds_the_chosen_run_is_trained_once_more_on_all_rows(tmp_path: Pa
     with open_study(config(), run_options, data) as study:
         (stored,) = (t for n, t in enumerate(study.writer.previous_trials()) if n == result["trial"])
     best = best or stored.run["best"]
-    values = config().space.suggest(FixedTrial(stored.params))
+    values = config().space.suggest(FixedTrial(dict(stored.params)))
     spec = replace(specification(config(), values, result["trial"], data), seed=member.seed)
     parts = (data.training, data.validation)
     rows = Rows(torch.cat([part.inputs for part in parts]), torch.cat([part.targets for part in parts]))
@@ -564,5 +564,6 @@ def test_with_folds_the_chosen_run_is_trained_once_more_on_all_rows(tmp_path: Pa
         replace(spec, evaluate_at=(updates,), order_seed=order), replace(data, training=rows, folds=()), TrialQueue([])
     )
     assert alone is not None
+    assert alone.weights is not None
     for name, tensor in alone.weights.items():
         torch.testing.assert_close(member.weights[name], tensor, rtol=1e-9, atol=1e-9)

@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 from hpsearch.searching.sampler_view import SamplerView
 from hpsearch.space import Choice, Real, SearchSpace
 from hpsearch.testing import CrashError, ScriptedEngine
-from hpsearch.trial import Budget
+from hpsearch.trial import Budget, TrialSpec
 from tests.support import scripted
 from tests.support.observers import RecordingObserver
 from tests.support.scripted import SMALL, SPACE, Stage, hill
@@ -151,7 +151,7 @@ def test_repeated_hyperparameters_take_over_the_result() -> None:
     """In a space of six points later trials repeat earlier ones: trained once, told every time, and said so."""
     trained: list[int] = []
 
-    def script(spec, evaluation):
+    def script(spec: TrialSpec, evaluation: int) -> float:
         trained.append(spec.number) if evaluation == 1 else None
         return hill(spec, evaluation)
 
@@ -190,13 +190,15 @@ def test_pruner_saves_evaluations_and_keeps_the_best() -> None:
     best = {}
     for pruner in count:
 
-        def script(spec, evaluation, pruner=pruner):
+        def script(spec: TrialSpec, evaluation: int, pruner: str = pruner) -> float:
             count[pruner] += 1
             return hill(spec, evaluation)
 
-        best[pruner] = Stage(sampler="random", pruner=pruner).run(trials=40, script=script).best
+        found = Stage(sampler="random", pruner=pruner).run(trials=40, script=script).best
+        assert found is not None
+        best[pruner] = found.value
     assert count["median"] < 0.8 * count["none"]
-    assert best["median"].value == best["none"].value
+    assert best["median"] == best["none"]
 
 
 def test_ties_are_broken_by_loss_then_number() -> None:

@@ -84,7 +84,8 @@ def quality(params: dict[str, Any]) -> float:
     activation = {"relu": 0.0, "gelu": 0.001, "tanh": 0.004, "sigmoid": 0.03}[params["activation"]]
     width = 0.012 * (log(256) - log(params["width"])) / log(16)
     dropout = 0.05 * float(params["dropout"]) ** 2
-    return 0.984 - 0.055 * rate**1.7 - depth - batch - activation - width - dropout
+    misfit: float = 0.055 * rate**1.7
+    return 0.984 - misfit - depth - batch - activation - width - dropout
 
 
 def history(random: Random, value: float, rate: float, batch: Any, count: int = EVALUATIONS) -> History:

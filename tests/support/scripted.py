@@ -77,7 +77,8 @@ class Stage:
         """A search of so many trials in all."""
 
         def specify(values: Any, number: int) -> TrialSpec:
-            return self.settings["space"].specification(
+            space: SearchSpace = self.settings["space"]
+            return space.specification(
                 values, number=number, seed=self.settings["seed"], budget=self.budget, inputs=4, outputs=2, rows=100
             )
 

@@ -162,10 +162,12 @@ def test_float32_is_near() -> None:
 
 def test_kernels_release_the_lock_and_are_kept() -> None:
     """Kernels run without the interpreter's lock, so that trials train side by side, and their machine code is kept on disk."""
-    assert kernel.train.targetoptions["nogil"]
+    dispatcher: Any = kernel.train
+    config: Any = numba.config
+    assert dispatcher.targetoptions["nogil"]
     CompiledTrial(small_spec(small_data()), small_data()).advance(lambda: False)
-    assert kernel.train.stats.cache_path
-    assert numba.config.DISABLE_JIT == 0
+    assert dispatcher.stats.cache_path
+    assert config.DISABLE_JIT == 0
 
 
 COLD_OR_WARM = """

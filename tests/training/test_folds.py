@@ -57,11 +57,19 @@ def folded(task: str = "multiclass", dtype: torch.dtype = torch.float64) -> Data
     folds = []
     for number, held_out in enumerate(np.array_split(np.random.default_rng(3).permutation(len(inputs))[:-4], 3)):
         trains = torch.from_numpy(np.setdiff1d(np.arange(len(inputs)), held_out)[: len(inputs) - 21 + number])
-        rows = [Rows(inputs[chosen], targets[chosen]) for chosen in (trains, torch.from_numpy(held_out))]
-        folds.append(Fold(*rows, data.target_mean + number, data.target_scale * (1 + number / 10)))
+        training, validation = (
+            Rows(inputs[chosen], targets[chosen]) for chosen in (trains, torch.from_numpy(held_out))
+        )
+        folds.append(Fold(training, validation, data.target_mean + number, data.target_scale * (1 + number / 10)))
     first = folds[0]
-    scaled = {"target_mean": first.target_mean, "target_scale": first.target_scale}
-    return replace(data, training=first.training, validation=first.validation, folds=tuple(folds), **scaled)
+    return replace(
+        data,
+        training=first.training,
+        validation=first.validation,
+        folds=tuple(folds),
+        target_mean=first.target_mean,
+        target_scale=first.target_scale,
+    )
 
 
 def by_hand(spec: TrialSpec, data: Data) -> list[TrainingRun]:
@@ -372,7 +380,7 @@ def test_a_study_of_folds_can_be_verified(engine: str) -> None:
     question = RecordedStudy(config, data, (make_engine(engine, data, 3), data))
     (right,) = verify(question, [trial])
     assert max(right.gaps) < 1e-10
-    assert (right.verdict, right.again) == ("equal", "finished")
+    assert (right.verdict, right.reference_outcome) == ("equal", "finished")
     (wrong,) = verify(question, [replace(trial, history=by_hand(spec, data)[1].history)])
     assert max(wrong.gaps) > 1e-3
 
@@ -412,12 +420,14 @@ def test_the_report_tells_the_spread_over_folds() -> None:
     """The best value is told as a mean ± its standard error, which is a column of the best trials; without folds there is none."""
     record = study(30)
     spread = (-0.02, 0.0, 0.02, 0.01, -0.01)
-    usable = [trial.outcome in ("finished", "stopped early") for trial in record.trials]
-    trials = tuple(
-        replace(trial, folds=tuple(trial.value + s for s in spread) if fits else ())
-        for trial, fits in zip(record.trials, usable, strict=True)
-    )
-    crossed = replace(record, trials=trials)
+
+    def with_folds(trial: TrialRecord) -> TrialRecord:
+        if trial.outcome not in ("finished", "stopped early"):
+            return trial
+        assert trial.value is not None
+        return replace(trial, folds=tuple(trial.value + s for s in spread))
+
+    crossed = replace(record, trials=tuple(map(with_folds, record.trials)))
     tables = frames(crossed)
     board = leaders(tables)
     assert board["standard_error"].to_numpy() == pytest.approx(np.full(len(board), sem(spread)))

@@ -92,6 +92,7 @@ def test_leavers_change_nothing() -> None:
                 (history.validation_loss[evaluation], history.metric[evaluation]), abs=1e-10
             )
         lane.drop(leaving)
+    assert windows is not None
     assert sorted(windows) == [7, 8]
     assert sizes == [10, 10, 7, 2]
     alone = FusedGroup([specs[7]], data)
@@ -115,6 +116,7 @@ def test_diverging_neighbour_changes_no_bit(diverging: int) -> None:
         for number in {0, 1, 2, 3} - {diverging}:
             assert torch.equal(windows[number].losses, expected[number].losses)
             assert windows[number].score == expected[number].score
+    assert windows is not None
     assert not torch.isfinite(windows[diverging].losses).any()
     for number in {0, 1, 2, 3} - {diverging}:
         pairs = zip(lanes[0].weights(number).values(), lanes[1].weights(number).values(), strict=True)
@@ -197,7 +199,7 @@ class RecordingGraph(TorchDispatchMode):
     """A graph on the CPU: keeps the operations of a function, with the tensors they read and wrote, and does them again in place."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's is without annotations
         self.warm_ups = self.captures = self.replays = 0
         self.calls: list[tuple[Any, Any, Any, Any]] = []
         self.before: list[tuple[torch.Tensor, torch.Tensor]] = []

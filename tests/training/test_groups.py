@@ -43,6 +43,9 @@ class Bench:
         self.rungs.append((number, evaluation))
         return self.prunes.get(number) == evaluation
 
+    def wants(self, run: TrainingRun) -> bool:
+        return True
+
     def finish(self, run: TrainingRun) -> None:
         self.flying.discard(run.number)
         self.runs[run.number] = run

@@ -28,10 +28,14 @@ def test_outputs_are_raw() -> None:
     """The network ends in a linear layer: its outputs are not squeezed by sigmoid or softmax."""
     network = DNN.initialized(Architecture(6, (), 3), seed=1)
     inputs = torch.randn(4, 6, dtype=torch.float64)
-    torch.testing.assert_close(network(inputs), inputs @ network.layers[0].weight.T)
+    (layer,) = network.layers
+    assert isinstance(layer, nn.Linear)
+    torch.testing.assert_close(network(inputs), inputs @ layer.weight.T)
 
 
 class Hidden(nn.Module):
+    again: list[nn.Module]
+
     def __init__(self, container: object) -> None:
         super().__init__()
         self.first = nn.Linear(2, 2)

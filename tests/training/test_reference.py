@@ -1,7 +1,9 @@
 """The reference engine: the specification of training, against torch written out by hand."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +20,8 @@ from hpsearch.training.schedules import SCHEDULES
 from hpsearch.trial import Outcome, TrainingRun, TrialSpec
 from tests.support.small import small_data, small_spec
 
-BY_HAND = {  # the same updates, spelled as a reader of torch's documentation would
+# the same updates, spelled as a reader of torch's documentation would
+BY_HAND: dict[str, Callable[[Iterator[nn.Parameter]], torch.optim.Optimizer]] = {
     "sgd": lambda p: torch.optim.SGD(p, lr=0.1),
     "momentum": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9),
     "nesterov": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True),
@@ -54,6 +57,7 @@ def by_hand(spec: TrialSpec, task: str) -> tuple[list[float], nn.Sequential]:
         nn.Linear(5, a), activation(), nn.Linear(a, b), activation(), nn.Linear(b, architecture.outputs)
     ).double()
     for layer, weight in zip(network[::2], draws.initial_weights(architecture, spec.seed), strict=True):
+        assert isinstance(layer, nn.Linear)
         layer.weight.data.copy_(weight)
         layer.bias.data.zero_()
     optimizer = BY_HAND[spec.optimizer](network.parameters())
@@ -97,6 +101,8 @@ def test_weights_are_those_of_the_best_evaluation() -> None:
     data = small_data()
     spec = small_spec(data, learning_rate=1.0, evaluate_at=tuple(range(1, 41)))
     run = trained(spec)
+    assert spec.architecture is not None
+    assert run.weights is not None
     network = DNN(spec.architecture).double()
     network.load_state_dict(run.weights)
     with torch.no_grad():
@@ -135,7 +141,9 @@ def test_coefficients_and_decay_reach_the_update() -> None:
     data = small_data()
     for name, row in OPTIMIZERS.items():
         plain = trained(small_spec(data, optimizer=name)).history.validation_loss
-        for changes in [{"weight_decay": 0.1}, *({"coefficients": {c: v * 0.5}} for c, v in row.coefficients.items())]:
+        halved = ({"coefficients": {c: v * 0.5}} for c, v in row.coefficients.items())
+        every: list[dict[str, Any]] = [{"weight_decay": 0.1}, *halved]
+        for changes in every:
             changed = trained(small_spec(data, optimizer=name, **changes)).history.validation_loss
             assert changed != plain, (name, changes)
 
@@ -149,6 +157,8 @@ def test_a_run_is_a_function_of_its_specification() -> None:
     trained(small_spec(small_data(), seed=1, batch_size=7))
     again = trained(spec)
     assert first.history.validation_loss == again.history.validation_loss
+    assert first.weights is not None
+    assert again.weights is not None
     assert all(torch.equal(first.weights[name], again.weights[name]) for name in first.weights)
 
 
@@ -279,6 +289,9 @@ def test_engine_trains_what_the_source_has() -> None:
 
         def prune(self, number: int, evaluation: int, metric: float) -> bool:
             return False
+
+        def wants(self, run: TrainingRun) -> bool:
+            return True
 
         def finish(self, run: TrainingRun) -> None:
             self.runs.append(run)

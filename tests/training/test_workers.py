@@ -386,6 +386,7 @@ def test_nothing_is_left_behind(tmp_path: Path, sent: int, status: int, devices:
         stderr=subprocess.PIPE,
         text=True,
     )
+    assert process.stdout is not None
     for line in process.stdout:
         if "room for" in line:
             break

@@ -31,7 +31,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         kept = shared / "ray.json"
         if not kept.exists():
             kept.write_text(json.dumps(study_cluster(folder)))
-        return json.loads(kept.read_text())
+        found: dict[str, Any] = json.loads(kept.read_text())
+        return found
 
 
 def study_cluster(folder: Path) -> dict[str, Any]:
@@ -49,7 +50,8 @@ def study_cluster(folder: Path) -> dict[str, Any]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(folder)}
     ended = subprocess.run(command, capture_output=True, text=True, timeout=400, env=environment)
     assert ended.returncode == 0, ended.stderr[-3000:]
-    return json.loads((folder / "results.json").read_text()) | {"apart": possible}
+    found: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    return found | {"apart": possible}
 
 
 @pytest.mark.slow
@@ -130,16 +132,15 @@ def test_a_cluster_that_answers_anybody_is_refused(closed: bool) -> None:
     """A head that answers a call without a token is not joined; one that demands it passes."""
     grpc = pytest.importorskip("grpc")
 
-    class Head(grpc.GenericRpcHandler):
-        def service(self, details):
-            def answer(request, context):
-                if closed:
-                    context.abort(grpc.StatusCode.UNAUTHENTICATED, "InvalidAuthToken")
-                return b""
+    def answer(request: Any, context: Any) -> bytes:
+        if closed:
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, "InvalidAuthToken")
+        return b""
 
-            return grpc.unary_unary_rpc_method_handler(answer) if details.method == ray_connection.PING else None
-
-    server = grpc.server(ThreadPoolExecutor(1), handlers=[Head()])
+    _, service, method = ray_connection.PING.split("/")
+    methods = {method: grpc.unary_unary_rpc_method_handler(answer)}
+    head = grpc.method_handlers_generic_handler(service, methods)
+    server = grpc.server(ThreadPoolExecutor(1), handlers=[head])
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     try:
