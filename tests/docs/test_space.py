@@ -29,7 +29,7 @@ def test_the_page_knows_the_values(name: str) -> None:
     """Names are all that there are; numbers at the ends of a range are taken or refused as the page says."""
     row, said = HYPERPARAMETERS[name], ROWS[name][0]
     if row.kind is str:
-        assert tuple(said.split(", ")) == row.names
+        assert said.split(", ") == [*row.names]
         return
     assert said.startswith("whole number" if row.kind is int else "number")
     low_sign, low, high_sign, high = re.findall(r"([≥>]) (\S+) and ([≤<]) ([\d,e+]*\d)", said)[0]
