@@ -109,8 +109,9 @@ def _write_page(run_options: "RunOptions", name: str, language: str) -> "tuple[C
     """Write a comparison's page from its storage alone; return what was read, and the page's path."""
     from hpsearch.comparison.page import write_comparison
     from hpsearch.storage import ComparisonRecord
+    from hpsearch.storage.failures import StorageRetry
     from hpsearch.storage.reading import read
 
-    record = read(run_options.storage, name)
+    record = StorageRetry(run_options.patience).call(lambda: read(run_options.storage, name))
     assert isinstance(record, ComparisonRecord), "it was opened as one"
     return record, write_comparison(record, run_options.folder, language)

@@ -59,17 +59,20 @@ def read_search(options: argparse.Namespace) -> "tuple[StudyRecord, Path]":
     return record, folder_of(options.study, reports)
 
 
-def write_page(url: str, name: str | None, folder: Path) -> "tuple[StudyRecord, Path]":
+def write_page(url: str, name: str | None, folder: Path, patience: float = 0) -> "tuple[StudyRecord, Path]":
     """Write the page of a search from its storage alone; return what was read, and the page's path.
+
+    A storage that is away is waited for, at most `patience` seconds.
 
     Raises:
         UserError: there is no such study.
         StorageError: the storage cannot be read, or the page cannot be written.
     """
     from hpsearch.reporting import write_report
+    from hpsearch.storage.failures import StorageRetry
     from hpsearch.storage.reading import read_study
 
-    record = read_study(url, name)
+    record = StorageRetry(patience).call(lambda: read_study(url, name))
     return record, write_report(record, folder)
 
 

@@ -57,5 +57,5 @@ def call(options: argparse.Namespace) -> None:
         with suppress(UserError):  # it was stopped before there was a study
             write_page(run_options.storage, config.study.name, folder)
         raise
-    record, page = write_page(run_options.storage, config.study.name, folder)
+    record, page = write_page(run_options.storage, config.study.name, folder, run_options.patience)
     screen.conclude(record, page)

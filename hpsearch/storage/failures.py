@@ -102,9 +102,9 @@ def is_transient(error: BaseException) -> bool:
 
 
 def cause_of(error: BaseException) -> BaseException:
-    """Return what lies behind an error of Optuna's own."""
-    if isinstance(error, optuna.exceptions.StorageInternalError) and error.__cause__ is not None:
-        return error.__cause__
+    """Return what lies behind an error of Optuna's or our own."""
+    while isinstance(error, optuna.exceptions.StorageInternalError | StorageError) and error.__cause__ is not None:
+        error = error.__cause__
     return error
 
 

@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 
 from hpsearch.errors import StorageError
 from hpsearch.storage import failures, lease
-from hpsearch.storage.failures import StorageRetry, is_transient
+from hpsearch.storage.failures import StorageRetry, is_transient, storage_errors
 from hpsearch.storage.journals import FileJournal
 from hpsearch.storage.opening import close_storage, open_storage
 from hpsearch.storage.reading import read_study
@@ -214,6 +214,19 @@ def _raise(error: Exception) -> None:
 def test_what_is_waited_for(error: Exception, waits: bool) -> None:
     """A storage that is away or busy is waited for; a full disk, a wrong password and mistakes are told at once."""
     assert is_transient(error) is waits
+
+
+def test_a_storage_that_is_away_for_the_report_is_waited_for() -> None:
+    """A failure that was made one line for the user is still known as the storage's absence, so that the report is written later."""
+    answers = iter([sqlalchemy.exc.OperationalError("", {}, Exception("the database system is starting up")), None])
+
+    def read() -> str:
+        with storage_errors("postgresql://localhost/studies"):
+            if error := next(answers):
+                raise error
+        return "the study"
+
+    assert StorageRetry(5).call(read) == "the study"
 
 
 def test_the_errors_of_redis_and_grpc_are_known() -> None:

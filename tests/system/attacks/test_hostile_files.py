@@ -65,7 +65,7 @@ def test_an_archive_that_declares_too_much(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["csv.gz", "parquet"])
 def test_a_table_that_unpacks_into_too_much(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table of a few kilobytes that unpacks into more than the memory takes is refused."""
-    for module in ("hpsearch.data.loaders.csv_bytes", "hpsearch.data.columns.frames"):
+    for module in ("hpsearch.data.loaders.csv_bytes", "hpsearch.data.loaders.table_files"):
         monkeypatch.setattr(f"{module}.memory", lambda: 2_000_000)
     file = tmp_path / f"x.{suffix}"
     if suffix == "csv.gz":
