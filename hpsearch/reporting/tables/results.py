@@ -110,7 +110,7 @@ CONFUSION = (
     Column("predicted", "", "the class that the selected model took them for"),
     Column("rows", "count", "rows of this class that were taken for that one"),
     Column("of", "count", "all rows of this class"),
-    Column("share", "share", "rows divided by of"),
+    Column("share", "share", "`rows` divided by `of`"),
 )
 
 
