@@ -244,6 +244,7 @@ def test_folds() -> None:
     assert model.best_value_ == pytest.approx(model.trials_["value"].min())
 
 
+@pytest.mark.slow
 def test_an_interrupt_goes_through() -> None:
     """Ctrl-C ends a cross-validation at once as KeyboardInterrupt, which no procedure takes for a failed fit."""
     code = """

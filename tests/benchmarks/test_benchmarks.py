@@ -311,6 +311,7 @@ def test_figures_follow_from_the_times(data: dict[str, Data]) -> None:
     assert found[4]["trained_by"] == "fused"
 
 
+@pytest.mark.slow
 def test_table_and_json_have_every_cell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command prints one row for each cell and writes the same cells with positive figures, and says where it measured."""
     file = tmp_path / "bench.json"

@@ -217,6 +217,7 @@ def start(study: Path, **environment: str) -> subprocess.Popen[str]:
     raise AssertionError(process.communicate()[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_cleanly(study: Path, number: int, status: int) -> None:
     """Ctrl-C and SIGTERM end with their status and the command to go on, no traceback, also while a kernel is compiled (no cache)."""
@@ -229,6 +230,7 @@ def test_signals_end_cleanly(study: Path, number: int, status: int) -> None:
     assert read_study(f"sqlite:///{study.parent}/out/flowers/study.db").trials[0].state == "running"
 
 
+@pytest.mark.slow
 def test_kill_9_loses_nothing(study: Path) -> None:
     """After kill -9 the same command ends with the trials of an unbroken run, and none is left running."""
     main(arguments(study))
@@ -245,6 +247,7 @@ def test_kill_9_loses_nothing(study: Path) -> None:
     assert trials(study) == unbroken
 
 
+@pytest.mark.slow
 def test_second_run_of_a_study_is_told(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """While a study runs, a second run of it is refused with the process that holds it."""
     process = start(study)

@@ -60,6 +60,7 @@ def networks() -> tuple[np.ndarray, np.ndarray]:
     return generator.normal(size=(4, 3)), generator.normal(size=(2, 3))
 
 
+@pytest.mark.slow
 def test_the_student_loss_is_its_expectation(networks: tuple[np.ndarray, np.ndarray]) -> None:
     """The closed-form loss equals a sample mean of ½ (student − teacher)² within four standard errors."""
     weights, teacher = networks

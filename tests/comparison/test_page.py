@@ -74,6 +74,7 @@ def escaping() -> Record:
 # ------------------------------------------------------------------ what is written
 
 
+@pytest.mark.slow
 def test_the_page_and_a_table_for_each_figure_are_written(tmp_path: Path) -> None:
     """The page, below 8 MB, and one CSV for each figure that has rows; another language is another page; twice gives the same bytes."""
     path = write_comparison(whole(), tmp_path / "new" / "folder")

@@ -36,6 +36,7 @@ def run(page: Path, folder: Path) -> dict[str, Any]:
     return run_path(str(file))
 
 
+@pytest.mark.slow
 def test_the_readme_s_program(folder: Path) -> None:
     """`search` gives a model of the table, and `Objective` a study of Optuna's."""
     made = run(README, folder)
@@ -65,6 +66,7 @@ def test_the_objective_page_s_programs(folder: Path) -> None:
     assert str(refused.value) in " ".join(read(DOCS / "objective.md").split())
 
 
+@pytest.mark.slow
 def test_the_onnx_program_gives_hpsearch_s_predictions(folder: Path) -> None:
     """A date, a category and a missing number, put in as the program does, are predicted as `predict` does from a file."""
     pytest.importorskip("onnxruntime", reason="needs the extra 'export'")

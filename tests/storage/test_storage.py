@@ -327,6 +327,7 @@ def test_study_is_chosen_by_name(url: str) -> None:
         read_study(url, "other")
 
 
+@pytest.mark.slow
 def test_processes_that_start_together(url: str) -> None:
     """Of four processes that start one fresh study at once, one writes and the others are told; none crashes."""
     code = (

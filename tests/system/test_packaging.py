@@ -95,6 +95,7 @@ def test_the_sdist_is_small(built: Path) -> None:
     assert sdist.stat().st_size < 3_000_000
 
 
+@pytest.mark.slow
 def test_the_command_ends_as_the_module(tmp_path: Path) -> None:
     """The command that pip installs ends with the exit status of `python -m hpsearch`."""
     script = "import sys; sys.argv[0] = 'hpsearch'; from hpsearch.__main__ import run; sys.exit(run())"
