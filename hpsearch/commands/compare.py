@@ -53,7 +53,7 @@ def call(options: argparse.Namespace) -> None:
         screen = _run_arms(config, run_options, notices, options)
     from hpsearch.comparison.screen import conclude_comparison
 
-    record, page = _write_page(run_options, config.study.name, options.lang)
+    record, page = _write_page(run_options, config.study.name, options.lang, run_options.patience)
     conclude_comparison(screen, record, page, options.lang)
 
 
@@ -105,13 +105,18 @@ def _run_arms(
     return screen
 
 
-def _write_page(run_options: "RunOptions", name: str, language: str) -> "tuple[ComparisonRecord, Path]":
-    """Write a comparison's page from its storage alone; return what was read, and the page's path."""
+def _write_page(
+    run_options: "RunOptions", name: str, language: str, patience: float = 0
+) -> "tuple[ComparisonRecord, Path]":
+    """Write a comparison's page from its storage alone; return what was read, and the page's path.
+
+    A storage that is away is waited for, at most `patience` seconds: none after a signal.
+    """
     from hpsearch.comparison.page import write_comparison
     from hpsearch.storage import ComparisonRecord
     from hpsearch.storage.failures import StorageRetry
     from hpsearch.storage.reading import read
 
-    record = StorageRetry(run_options.patience).call(lambda: read(run_options.storage, name))
+    record = StorageRetry(patience).call(lambda: read(run_options.storage, name))
     assert isinstance(record, ComparisonRecord), "it was opened as one"
     return record, write_comparison(record, run_options.folder, language)

@@ -19,7 +19,6 @@ from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 
 REFERENCE = 32
 ROUNDING = 1e-9  # relative, of a number of updates
-BUDGETS = ("short", "full", "updates")
 PARTS = ("training", "validation", "test")
 
 Runs = list[tuple[ArmRecord, list[TrialRecord]]]  # the ended runs of each arm's best winner
