@@ -112,6 +112,12 @@ class SearchSection(Section):
             return {**raw, "metric": objectives[0]}
         return raw
 
+    @property
+    def secondary_of_rows(self) -> list[str]:
+        """The objectives after the first that are measured on rows."""
+        secondary = (self.objectives or [])[1:]
+        return [name for name in secondary if name in OBJECTIVES and OBJECTIVES[name].of_rows]
+
 
 class ConfirmSection(Section):
     """What happens once the search is done: its best `trials` are trained again on fresh `seeds`, and the best mean of them wins.
@@ -203,9 +209,7 @@ class StudyConfig(BaseModel):
         """The folds of the data; "auto" is for a search whose objectives after the first are not measured on rows."""
         if self.data.folds != "auto":
             return self.data.folds
-        others = (self.search.objectives or [])[1:]
-        on_rows = any(name in OBJECTIVES and OBJECTIVES[name].of_rows for name in others)
-        return None if self.compare or on_rows else "auto"
+        return None if self.compare or self.search.secondary_of_rows else "auto"
 
     def settings(self) -> dict[str, Any]:
         """Return the study as plain values, tables and keys as in its file: what the storage keeps."""

@@ -1,17 +1,49 @@
-"""Settings that are valid each for itself and cannot stand together, as lines: KEY: what is wrong. What to do."""
+"""What is wrong with a study's file, as lines: KEY: what is given, what is expected, what to do.
 
-from collections.abc import Iterator
+`conflicts` finds settings that are valid each for itself and cannot stand together; `lines_of` words what pydantic finds.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, get_args
 
-from hpsearch.config.sections import SAMPLED, UNITS, CompareSection, DataSection, SearchSection, StudyConfig
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from hpsearch.config.sections import SAMPLED, UNITS, CompareSection, DataSection, StudyConfig
 from hpsearch.data.metrics import METRICS
 from hpsearch.data.objectives import OBJECTIVES
 from hpsearch.data.tasks import TASKS
-from hpsearch.errors import shown, suggestion
+from hpsearch.errors import UserError, shown, suggestion
 
 KEYS_OF_FILES = ("target", "separator", "header", "encoding", "decimal")
 KEYS_OF_TABLES = ("group", "time", "columns", "missing_values")
+TYPES = {"object": "a table", "integer": "a whole number", "number": "a number", "string": "text"}
+LIMITS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+
+
+def error_of(problems: Iterable[str], where: str, overridden: Sequence[str]) -> UserError:
+    """Return the error of all problems, each with where it is: the file, or the command line that overrode these keys."""
+    lines = []
+    for problem in problems:
+        place = where
+        if problem.startswith(tuple(overridden)):
+            place = "command line"
+        lines.append(escaped(f"{place}: {problem.rstrip('.')}."))
+    return UserError("\n".join(lines))
+
+
+def escaped(text: str) -> str:
+    """Return text whose control characters are escaped."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def is_folder(name: str) -> bool:
+    """Whether a name is that of a folder."""
+    with suppress(OSError, ValueError):  # a name that no folder can have
+        return bool(name) and Path(name).is_dir()
+    return False
 
 
 def conflicts(config: StudyConfig, *, in_memory: bool = False) -> Iterator[str]:
@@ -37,12 +69,12 @@ def _source_conflicts(data: DataSection, in_memory: bool) -> Iterator[str]:
     if data.file is None and data.name is None:
         yield "data.name: missing. Give the name of a data set, or a file (data.file, --data FILE)"
     if data.file is None:
-        for key in KEYS_OF_FILES if in_memory else KEYS_OF_FILES + KEYS_OF_TABLES:
-            if getattr(data, key):
+        for key in KEYS_OF_FILES + KEYS_OF_TABLES:
+            if getattr(data, key) and not (in_memory and key in KEYS_OF_TABLES):
                 yield f"data.{key}: only a file has it. Give data.file"
-    elif data.size and not _is_folder(data.file):
+    elif data.size and not is_folder(data.file):
         yield "data.size: only images have one, and this is no folder. Give a folder of images, or remove it"
-    elif data.target and _is_folder(data.file):
+    elif data.target and is_folder(data.file):
         yield "data.target: the classes of images are their folders' names. Remove it"
 
 
@@ -54,12 +86,6 @@ def _split_conflicts(data: DataSection) -> Iterator[str]:
         yield "data.group, data.time: rows are divided by the one or the other. Keep one"
     if data.time and isinstance(data.folds, int):
         yield "data.folds: with a time column the earliest rows train and the latest validate. Remove it"
-
-
-def _is_folder(name: str) -> bool:
-    with suppress(OSError):  # a name that is too long for one
-        return Path(name).is_dir()
-    return False
 
 
 def _objective_conflicts(config: StudyConfig) -> Iterator[str]:
@@ -75,7 +101,7 @@ def _objective_conflicts(config: StudyConfig) -> Iterator[str]:
     if first in OBJECTIVES and first not in METRICS:
         yield f"search.objectives: '{first}' is the first, which training tracks. Put a metric before it"
     if isinstance(config.data.folds, int):
-        for name in _measured_on_rows(search):
+        for name in search.secondary_of_rows:
             yield f"search.objectives: with folds only the first is measured on rows. Remove {shown(name)}"
     if search.pruner != "none":
         yield "search.pruner: a trial of several objectives is compared at its end only. Give pruner none"
@@ -83,11 +109,6 @@ def _objective_conflicts(config: StudyConfig) -> Iterator[str]:
         yield "search.metric: the first of search.objectives is the metric. Remove it"
     if len(set(objectives)) < len(objectives):
         yield "search.objectives names one twice. Give each once"
-
-
-def _measured_on_rows(search: SearchSection) -> list[str]:
-    others = (search.objectives or [])[1:]
-    return [name for name in others if name in OBJECTIVES and OBJECTIVES[name].of_rows]
 
 
 def _comparison_conflicts(config: StudyConfig, compare: CompareSection) -> Iterator[str]:
@@ -121,3 +142,65 @@ def _grid_conflicts(config: StudyConfig, compare: CompareSection) -> Iterator[st
     for name in compare.space:
         if name not in optimizers:
             yield f"compare.space.{name}: the comparison has no such optimizer. {suggestion(name, optimizers)}"
+
+
+def lines_of(error: ValidationError) -> list[str]:
+    """Return pydantic's findings as our lines, each once."""
+    return list(dict.fromkeys(_line_of(detail) for detail in _distinct_findings(error.errors())))
+
+
+def _distinct_findings(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Return unknown keys first; a key that is missing because it is misspelt is one finding, not two."""
+    unknown = [detail for detail in details if detail["type"] == "extra_forbidden"]
+
+    def is_misspelt(missing: ErrorDetails) -> bool:
+        *table, name = missing["loc"]
+        same_table = [detail for detail in unknown if [*detail["loc"][:-1]] == table]
+        return any(f"Did you mean '{name}'?" in _line_of(detail) for detail in same_table)
+
+    rest = [detail for detail in details if detail not in unknown]
+    return unknown + [detail for detail in rest if detail["type"] != "missing" or not is_misspelt(detail)]
+
+
+def _line_of(detail: ErrorDetails) -> str:
+    """Return pydantic's finding as our line: KEY: what is wrong, what is expected."""
+    section, *keys = (str(part) for part in detail["loc"][:2])
+    path = ".".join((section, *keys))
+    model = _section(section)
+    if detail["type"] == "extra_forbidden":
+        known = model.model_fields if keys else StudyConfig.model_fields
+        return f"{path}: unknown key. {suggestion(keys[0] if keys else section, known)}"
+    if detail["type"] == "missing":
+        return f"{path}: missing. {'Give it' if keys else f'Add a table [{section}]'}"
+    if not keys:
+        return f"{section} is {shown(detail['input'])}; expected a table"
+    expected = _expected(model.model_json_schema()["properties"][keys[0]])
+    return f"{path} is {shown(detail['input'])}; expected {expected}"
+
+
+def _section(name: str) -> type[BaseModel]:
+    """Return the model of a table of the file."""
+    field = StudyConfig.model_fields.get(name)
+    if field is None:
+        return StudyConfig
+    for kind in (field.annotation, *get_args(field.annotation)):  # one that may be absent is a union
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+    return StudyConfig
+
+
+def _expected(schema: Mapping[str, Any]) -> str:
+    """Return in words what the JSON schema of a key takes."""
+    if "anyOf" in schema:
+        return ", or ".join(_expected(option) for option in schema["anyOf"] if option != {"type": "null"})
+    if "enum" in schema:
+        return " or ".join(repr(value) for value in schema["enum"])
+    if "const" in schema:
+        return repr(schema["const"])
+    if schema["type"] == "array":
+        return f"a list, not empty, of: {_expected(schema['items'])}"
+    length = ""
+    if "maxLength" in schema:
+        length = f" of {schema['minLength']} to {schema['maxLength']} characters"
+    limits = [f"{sign} {schema[limit]:,}" for limit, sign in LIMITS.items() if limit in schema]
+    return f"{TYPES[schema['type']]}{length} {' and '.join(limits)}".strip()
