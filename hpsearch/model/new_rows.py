@@ -20,7 +20,7 @@ from hpsearch.data.columns.column_types import Entry
 from hpsearch.data.columns.reading import read_column, read_columns, unused
 from hpsearch.data.columns.table import Table
 from hpsearch.data.loaders.array_files import ENDS, read_array_file, read_inputs_file
-from hpsearch.data.loaders.new_images import image_files, read_images
+from hpsearch.data.loaders.image_folder import image_files, read_images
 from hpsearch.data.loaders.table_files import read_like
 from hpsearch.errors import UserError, shown
 from hpsearch.model.models import Model
