@@ -50,7 +50,8 @@ def read_array_file(path: Path, target: str | None = None) -> Raw:
         UserError: no file, damaged, objects or records in it, more than memory holds, no targets.
     """
     with _explained(path):
-        return _several(path, target) if path.suffix.lower() == ".npz" else _single(path, target)
+        read = _several if path.suffix.lower() == ".npz" else _single
+        return read(path, target)
 
 
 def read_inputs_file(path: Path) -> Array:
@@ -81,14 +82,16 @@ def _several(path: Path, target: str | None) -> Raw:
     pairs = _choose_arrays(_check_archive(path), target)
     read = [_read(path, pair) for pair in pairs]
     _check_shapes(pairs, read)
-    if len(pairs) == 1:
-        return _raw(*read[0], path)
+    inputs, targets = read[0]
+    given_test = 0
+    if len(read) > 1:
+        inputs = np.concatenate([x for x, _ in read])
+        targets = np.concatenate([y for _, y in read])
+        given_test = len(read[-1][1])
     notices: tuple[str, ...] = ()
-    if len(pairs) == len(PARTS):
+    if len(read) == len(PARTS):
         notices = (f"The rows of {pairs[1][0]!r} joined those of {pairs[0][0]!r}.",)
-    inputs = np.concatenate([inputs for inputs, _ in read])
-    targets = np.concatenate([targets for _, targets in read])
-    return _raw(inputs, targets, path, len(read[-1][1]), notices)
+    return _raw(inputs, targets, path, given_test, notices)
 
 
 def _check_shapes(pairs: Sequence[Pair], read: Sequence[Sequence[Array]]) -> None:
@@ -188,7 +191,9 @@ def _part(by_lower: Mapping[str, str], form: str, pair: Pair, words: Sequence[st
 
 def _beside_target(names: Sequence[str], target: str) -> list[Pair]:
     """Return the targets of that name, and the only other array, or the first with a conventional name of inputs."""
-    targets = target if target in names else _by_lower(names).get(target.lower())
+    targets: str | None = target
+    if target not in names:
+        targets = _by_lower(names).get(target.lower())
     if targets is None:
         raise UserError(f"no array {shown(target)}. {suggestion(target, filter(str.isprintable, names))}")
     others = [name for name in names if name != targets]
@@ -243,8 +248,9 @@ def _check_archive(path: Path) -> list[str]:
 
 def _check_header(file: IO[bytes], size: int, what: str) -> None:
     """Refuse an array of `size` bytes that is not plain, whole and small enough, by what its header declares."""
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    read = np.lib.format.read_array_header_2_0
+    if np.lib.format.read_magic(file) == (1, 0):
+        read = np.lib.format.read_array_header_1_0
     lengths, _, dtype = read(file, max_header_size=LARGEST_HEADER)
     shape = tuple(map(int, lengths))
     declared = file.tell() + prod(shape) * dtype.itemsize
@@ -264,7 +270,8 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        raise UserError(str(error) if str(error).startswith("file ") else f"{where}: {error}") from None
+        named = str(error).startswith("file ")
+        raise UserError(str(error) if named else f"{where}: {error}") from None
     except MemoryError:
         raise UserError(f"{where}: out of memory. Save fewer rows or a smaller type.") from None
     except OSError as error:

@@ -55,11 +55,7 @@ class RowBounds:
 
 
 def find_file(path: str | Path) -> Path:
-    """Return the path of a file that can be read.
-
-    Raises:
-        UserError: a web address, a directory, no such file, or no file at all (a pipe, a device).
-    """
+    """Return the path of a file; refuse a web address, a directory, no such file, or no file at all (a pipe, a device)."""
     given = os.fspath(path)
     if "://" in given[:20]:
         raise UserError(f"{shown(given)} is a web address, only local files are read. Download it first.")
@@ -81,11 +77,7 @@ def find_file(path: str | Path) -> Path:
 
 
 def read_bytes(file: Path) -> bytes:
-    """Return a file's bytes, those within a gzip.
-
-    Raises:
-        UserError: it is empty, no text, damaged, cannot be read, or would not fit in this machine's memory.
-    """
+    """Return a file's bytes, those within a gzip; refuse one that is empty, no text, damaged, or larger than this machine's memory."""
     limit = memory() // MEMORY_A_BYTE
     try:
         if file.stat().st_size > limit:
@@ -104,11 +96,7 @@ def read_bytes(file: Path) -> bytes:
 
 
 def decode(content: bytes, encoding: str | None) -> tuple[bytes, str, str]:
-    r"""Return bytes as UTF-8 whose lines end in \n, the encoding, and why it is that one.
-
-    Raises:
-        UserError: no such encoding, bytes that it has not, or NUL bytes.
-    """
+    r"""Return bytes as UTF-8 whose lines end in \n, the encoding, and why it is that one; refuse bytes that it has not, and NUL."""
     if encoding is None:
         text, encoding, reason = _find_encoding(content)
     else:
@@ -126,13 +114,11 @@ def decode(content: bytes, encoding: str | None) -> tuple[bytes, str, str]:
 
 
 def find_rows(content: bytes, separator: str) -> RowBounds:
-    r"""Return the rows of UTF-8 text that ends in \n; empty lines are none.
-
-    Raises:
-        UserError: a quote that stays open or stands inside a cell, rows of different lengths.
-    """
+    r"""Return the rows of UTF-8 text that ends in \n; empty lines are none. Refuse wrong quotes, and rows of different lengths."""
     letters = np.frombuffer(content, dtype=np.uint8)
-    outside = ~_inside_quotes(content, ord(separator)) if b'"' in content else True
+    outside: Array | bool = True
+    if b'"' in content:
+        outside = ~_inside_quotes(content, ord(separator))
     newlines = letters == NEWLINE
     ends = np.flatnonzero(newlines & outside)  # [rows, empty lines with them]
     starts = np.concatenate(([0], ends[:-1] + 1))
@@ -230,7 +216,8 @@ def _check_lengths(cells: Array, lines: Sequence[int], separator: str) -> None:
     wrong = np.flatnonzero(cells != cells[0])
     if len(wrong):
         row = int(wrong[0])
-        more = f" (and {len(wrong) - 1:,} more lines)" if len(wrong) > 1 else ""
+        others = len(wrong) - 1
+        more = f" (and {others:,} more lines)" if others else ""
         raise UserError(
             f"line {lines[row]:,} has {cells[row]:,} cell{'s' * int(cells[row] != 1)}, line {lines[0]:,} has {cells[0]:,}{more}; "
             f"the separator is {shown(separator)}. Mend that line, or give another separator."

@@ -19,11 +19,7 @@ LOOKED_AT_CELLS = 10_000  # of each column, for the decimal mark
 
 
 def find_separator(content: bytes, given: str | None) -> tuple[str, str]:
-    """Return the separator and why: the one with which most of the first lines have the same number of cells, two at least.
-
-    Raises:
-        UserError: one that cannot separate, or only one column.
-    """
+    """Return the separator and why: the one with which most of the first lines have the same number of cells, two at least."""
     if given is not None:
         if len(given) != 1 or not given.isascii() or given in '"\n\r\0' or given.isalnum():
             raise UserError(f"separator {shown(given)}: one of , ; | or a tab expected.")
@@ -69,8 +65,7 @@ def find_decimal(
 ) -> tuple[str, str]:
     """Return the decimal mark and why: a comma where a column has numbers with one, and no column numbers with a point.
 
-    Raises:
-        UserError: not one of the two; or commas that may be decimal marks or thousands separators.
+    Commas that may be decimal marks or thousands separators are refused.
     """
     if given is not None:
         if given not in (".", ","):

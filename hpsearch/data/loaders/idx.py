@@ -15,6 +15,7 @@ from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError
 
 BYTES_OF_TYPE = {0x08: 1, 0x09: 1, 0x0B: 2, 0x0C: 4, 0x0D: 4, 0x0E: 8}
+GZIP = b"\x1f\x8b"  # how a gzip begins
 REPLACE = "Delete the damaged file and add --download to fetch it again, or copy a sound one there."
 
 
@@ -71,7 +72,7 @@ def _check_files(root: Path, kind: str, files: tuple[str, ...], download: bool) 
 
 
 def _refuse_legacy(processed: Path) -> None:
-    legacy = sorted(path.name for path in processed.glob("*.pt")) if processed.is_dir() else []
+    legacy = sorted(path.name for path in processed.glob("*.pt"))
     if legacy:
         raise UserError(
             f"{processed} holds legacy files ({', '.join(legacy[:3])}), which torchvision would unpickle, and that can run code. "
@@ -90,8 +91,8 @@ def _rows(path: Path) -> int:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}. Check its permissions.") from None
     if start[:2] != b"\x00\x00" or start[2:3] == b"" or start[2] not in BYTES_OF_TYPE or not 1 <= dimensions <= 3:
-        packed = " It is gzip data: gunzip it." if start[:2] == b"\x1f\x8b" else ""
-        raise UserError(f"{path} is no IDX file (it begins with {start.hex() or 'nothing'}).{packed or ' ' + REPLACE}")
+        advice = "It is gzip data: gunzip it." if start[:2] == GZIP else REPLACE
+        raise UserError(f"{path} is no IDX file (it begins with {start.hex() or 'nothing'}). {advice}")
     shape = [int.from_bytes(header[i : i + 4], "big") for i in range(0, 4 * dimensions, 4)]
     expected = 4 + 4 * dimensions + prod(shape) * BYTES_OF_TYPE[start[2]]
     if size != expected:

@@ -26,6 +26,7 @@ from hpsearch.data.loaders.pixels import (
     read_headers,
     read_pixels,
     resized_notice,
+    shown_path,
     without_colour,
 )
 from hpsearch.data.raw import Raw
@@ -103,7 +104,7 @@ def image_files(path: Path) -> list[Path]:
         images = [path]
     if not images:
         raise UserError(
-            f"no images in {shown(str(path), 300)}. Give a folder of images, an image, or an array (.npz, .npy)."
+            f"no images in {shown_path(path)}. Give a folder of images, an image, or an array (.npz, .npy)."
         )
     return images
 
@@ -177,10 +178,10 @@ def _classes(folder: Path) -> tuple[Labelled, int]:
         images, others = _find_images(class_folder)
         if not images:
             raise UserError(
-                f"class folder {shown(str(class_folder), 300)} holds no images ({KINDS}). Add some or remove it."
+                f"class folder {shown_path(class_folder)} holds no images ({KINDS}). Add some or remove it."
             )
         if not class_folder.name.isprintable():
-            raise UserError(f"class folder {shown(str(class_folder), 300)}: its name does not print. Rename it.")
+            raise UserError(f"class folder {shown_path(class_folder)}: its name does not print. Rename it.")
         labelled += [(image, class_folder.name) for image in images]
         ignored += others
     if not labelled:
@@ -189,7 +190,7 @@ def _classes(folder: Path) -> tuple[Labelled, int]:
         if loose:
             what = f"{len(loose):,} images, but no folder for a class"
         raise UserError(
-            f"{shown(str(folder), 300)} holds {what}. Expected: a folder for each class with its images ({KINDS}) in it."
+            f"{shown_path(folder)} holds {what}. Expected: a folder for each class with its images ({KINDS}) in it."
         )
     return labelled, ignored
 
@@ -200,25 +201,24 @@ def _check_classes(training: Labelled, test: Labelled, folder: Path) -> None:
     tested = {label for _, label in test}
     if len(known) < 2:
         raise UserError(
-            f"{shown(str(folder), 300)} holds 1 class ({listed([*known])}), at least 2 needed. Give a folder for each class."
+            f"{shown_path(folder)} holds 1 class ({listed([*known])}), at least 2 needed. Give a folder for each class."
         )
     for part, absent in (("training", tested - known), ("test", known - tested)):
         if test and absent:
             raise UserError(
-                f"class {listed(sorted(absent))} has no {part} images in {shown(str(folder), 300)}. Add some or remove it."
+                f"class {listed(sorted(absent))} has no {part} images in {shown_path(folder)}. Add some or remove it."
             )
 
 
 def _subfolders(folder: Path) -> list[Path]:
     try:
-        inside = sorted(
-            place for place in folder.iterdir() if not place.name.startswith(".") and place.name != "__MACOSX"
-        )
+        inside = sorted(folder.iterdir())
     except OSError as error:
         raise UserError(
-            f"folder {shown(str(folder), 300)}: {error.strerror}. Give a folder of images that can be read."
+            f"folder {shown_path(folder)}: {error.strerror}. Give a folder of images that can be read."
         ) from None
-    return [_contained(place, folder) for place in inside if place.is_dir()]
+    named = [place for place in inside if not place.name.startswith(".") and place.name != "__MACOSX"]
+    return [_contained(place, folder) for place in named if place.is_dir()]
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -233,9 +233,9 @@ def _files(folder: Path) -> Iterator[Path]:
 def _contained(path: Path, folder: Path) -> Path:
     """Return a path, if it is no link that leaves the folder, nor one to a folder, which would not be followed."""
     if path.is_symlink() and (path.is_dir() or not path.resolve().is_relative_to(folder.resolve())):
-        raise UserError(f"{shown(str(path), 300)} is a link that leaves its folder. Put the files themselves there.")
+        raise UserError(f"{shown_path(path)} is a link that leaves its folder. Put the files themselves there.")
     return path
 
 
 def _refuse(error: OSError) -> None:
-    raise UserError(f"{shown(str(error.filename), 300)}: {error.strerror}. Give a folder of images that can be read.")
+    raise UserError(f"{shown_path(error.filename)}: {error.strerror}. Give a folder of images that can be read.")

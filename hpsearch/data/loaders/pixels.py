@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -49,20 +49,12 @@ class _Damage:
 
 
 def read_headers(files: Sequence[Path]) -> list[Header]:
-    """Return the headers of image files.
-
-    Raises:
-        UserError: files that are no images of `FORMATS`, or have too many pixels.
-    """
+    """Return the headers of image files; refuse those that are no images of `FORMATS`, or have too many pixels."""
     return _of_each(_header, files)
 
 
 def read_pixels(files: Sequence[Path], shape: Shape) -> Array:
-    """Return image files as bytes [N, C, H, W].
-
-    Raises:
-        UserError: files that cannot be decoded, or more than memory holds.
-    """
+    """Return image files as bytes [N, C, H, W]; refuse those that cannot be decoded, and more than memory holds."""
     check_pixels(len(files), shape)
     values = np.empty((len(files), *shape), dtype=np.uint8)
     numbers = {file: number for number, file in enumerate(files)}
@@ -79,25 +71,20 @@ def read_pixels(files: Sequence[Path], shape: Shape) -> Array:
 
 def check_pixels(count: int, shape: Shape) -> None:
     """Refuse more images than memory holds."""
-    size = f"{shape[2]}×{shape[1]} pixels"
-    check_memory(
-        COPIES * count * int(np.prod(shape)), f"{count:,} images of {size}", "Give a smaller size (data.size)."
-    )
+    needed = COPIES * count * int(np.prod(shape))
+    check_memory(needed, f"{count:,} images of {shape[2]}×{shape[1]} pixels", "Give a smaller size (data.size).")
 
 
 def to_pixels(image: Image.Image, shape: Shape) -> Array:
-    """Return one image as bytes of the shape [C, H, W].
-
-    Raises:
-        ValueError: it has 32 bits for a channel.
-    """
+    """Return one image as bytes of the shape [C, H, W]; a ValueError refuses 32 bits for a channel."""
     if image.mode in ("I", "F"):
         raise ValueError("32 bits for a channel, 8 or 16 expected")
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))  # PIL would cut at 255
     if shape[0] == 3 or image.mode not in GREY:
         image = image.convert("RGB")
-    image = image.convert("L") if shape[0] == 1 else image
+    if shape[0] == 1:
+        image = image.convert("L")
     if image.size != (shape[2], shape[1]):
         image = image.resize((shape[2], shape[1]), Image.Resampling.BILINEAR)
     values = np.asarray(image)  # [H, W] or [H, W, 3]
@@ -124,6 +111,11 @@ def resized_notice(sizes: set[tuple[int, int]], to: tuple[int, int]) -> tuple[st
     (height, width), *others = sorted(sizes, key=lambda size: size[0] * size[1])
     largest = f" to {others[-1][1]}×{others[-1][0]}" if others else ""
     return (f"Images of {width}×{height}{largest} pixels resized to {to[1]}×{to[0]} (set data.size for another size).",)
+
+
+def shown_path(path: Path) -> str:
+    """Return a path as an error shows it."""
+    return shown(str(path), 300)
 
 
 def _open(file: Path) -> Image.Image:
@@ -154,14 +146,13 @@ def _of_each(read: Callable[[Path], Result], files: Sequence[Path]) -> list[Resu
         results = list(pool.map(attempt, files))
     damaged = [(file, result) for file, result in zip(files, results, strict=True) if isinstance(result, _Damage)]
     if damaged:
-        raise UserError(_damage_message(damaged))
+        file, damage = damaged[0]
+        others = len(damaged) - 1
+        more = f", and {others:,} more of them neither" if others else ""
+        raise UserError(
+            f"{shown_path(file)} cannot be read as an image ({damage.reason}){more}. Replace or remove what is damaged."
+        )
     return [result for result in results if not isinstance(result, _Damage)]
-
-
-def _damage_message(damaged: list[tuple[Path, Any]]) -> str:
-    file, damage = damaged[0]
-    also = f", and {len(damaged) - 1:,} more of them neither" if len(damaged) > 1 else ""
-    return f"{shown(str(file), 300)} cannot be read as an image ({damage.reason}){also}. Replace or remove what is damaged."
 
 
 def _reason(error: Exception) -> str:

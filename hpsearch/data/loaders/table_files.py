@@ -71,7 +71,7 @@ def read_table(path: str | Path, options: ReadOptions = ReadOptions(), expected:
             f"encoding {encoding}: {why_encoding}",
             f"decimal mark '{decimal}': {why_decimal}",
         ),
-        notices=() if options.encoding else _encoding_notice(encoding, why_encoding),
+        notices=_encoding_notice(encoding, why_encoding, asked=options.encoding is not None),
         origin="file",
     )
 
@@ -172,6 +172,7 @@ def _names(first: Sequence[str], header: bool) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _encoding_notice(encoding: str, reason: str) -> tuple[str, ...]:
+def _encoding_notice(encoding: str, reason: str, *, asked: bool) -> tuple[str, ...]:
     """Return the notice of an encoding that may not be the right one."""
-    return (f"Read as {encoding}, since {reason}.",) if encoding in ("cp1252", "latin-1") else ()
+    guessed = encoding in ("cp1252", "latin-1") and not asked
+    return (f"Read as {encoding}, since {reason}.",) if guessed else ()

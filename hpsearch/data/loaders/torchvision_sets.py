@@ -82,11 +82,7 @@ def source_of(kind: str) -> str:
 
 
 def open_both(kind: str, **arguments: Any) -> tuple[Any, Any]:
-    """Return the training and the test part of one of torchvision's data sets.
-
-    Raises:
-        UserError: files are missing, damaged, or could not be fetched.
-    """
+    """Return the training and the test part of one of torchvision's data sets; refuse files that are missing or damaged."""
     return _open_part(kind, train=True, **arguments), _open_part(kind, train=False, **arguments)
 
 
