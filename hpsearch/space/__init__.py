@@ -12,8 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpsearch.errors import UserError
-from hpsearch.space.domains import Choice, Domain, Integer, Real, Suggests, Value
-from hpsearch.space.hyperparameters import COEFFICIENTS, HYPERPARAMETERS, NETWORK
+from hpsearch.space.hyperparameters import (
+    COEFFICIENTS,
+    HYPERPARAMETERS,
+    NETWORK,
+    Choice,
+    Domain,
+    Integer,
+    Real,
+    Suggests,
+    Value,
+)
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.trial import Architecture, Budget, TrialSpec, derive_seed
 
@@ -96,7 +105,7 @@ class SearchSpace:
     def _is_point(self, values: Mapping[str, Any]) -> bool:
         """Whether values lie on the grid."""
         varied = {name: value for name, value in values.items() if _row(name) in self.domains}
-        return all(value in self.domain(_row(name)).points() for name, value in varied.items())
+        return all(value in self.domains[_row(name)].points() for name, value in varied.items())
 
     def _points(self) -> Iterator[dict[str, Any]]:
         """Walk the tree of choices depth first: where a value is not chosen yet, the walk branches into all points of its domain."""
@@ -121,11 +130,15 @@ class SearchSpace:
         batch_size = rows
         if values["batch_size"] != "full":
             batch_size = min(int(values["batch_size"]), rows)
+        architecture = None
+        if "depth" in values:
+            form = (values["activation"], float(values["dropout"]), values["initialization"])
+            architecture = Architecture(inputs, _widths(values), outputs, *form)
         return TrialSpec(
             number=number,
             seed=derive_seed(seed, "trial", number),
             order_seed=seed,
-            architecture=_architecture(values, inputs, outputs) if "depth" in values else None,
+            architecture=architecture,
             optimizer=values["optimizer"],
             learning_rate=float(values["learning_rate"]),
             batch_size=batch_size,
@@ -148,7 +161,9 @@ class SearchSpace:
         plain = {name: domain.plain() for name, domain in self.domains.items()}
         if self.per_layer:
             width = self.domains["width"]
-            table = {"values": list(width.points())} if isinstance(width, Choice) else width.plain()
+            table = width.plain()
+            if isinstance(width, Choice):
+                table = {"values": list(width.values)}
             plain["width"] = {**table, "per_layer": True}
         return plain
 
@@ -187,12 +202,6 @@ def _largest(domain: Domain) -> int:
 def _row(name: str) -> str:
     """Return the hyperparameter of a parameter: that of `width_3` is `width`."""
     return "width" if name.startswith("width_") else name
-
-
-def _architecture(values: Mapping[str, Any], inputs: int, outputs: int) -> Architecture:
-    return Architecture(
-        inputs, _widths(values), outputs, values["activation"], float(values["dropout"]), values["initialization"]
-    )
 
 
 def _widths(values: Mapping[str, Any]) -> tuple[int, ...]:
