@@ -56,16 +56,15 @@ def conflicts(config: StudyConfig, *, in_memory: bool = False) -> Iterator[str]:
     task = TASKS.get(config.data.task or "")
     if config.training.class_weights != "none" and task and not task.has_classes:
         yield "training.class_weights: a regression has no classes to weigh. Remove it"
-    yield from _source_conflicts(config.data, in_memory)
-    yield from _split_conflicts(config.data)
+    yield from _data_conflicts(config.data, in_memory)
     yield from _objective_conflicts(config)
     if config.compare:
         yield from _comparison_conflicts(config, config.compare)
-        yield from _grid_conflicts(config, config.compare)
+        yield from _space_conflicts(config, config.compare)
 
 
-def _source_conflicts(data: DataSection, in_memory: bool) -> Iterator[str]:
-    """Yield what is wrong with where the data come from."""
+def _data_conflicts(data: DataSection, in_memory: bool) -> Iterator[str]:
+    """Yield what is wrong with where the data come from, and with which rows go where."""
     if data.file is None and data.name is None:
         yield "data.name: missing. Give the name of a data set, or a file (data.file, --data FILE)"
     if data.file is None:
@@ -76,10 +75,6 @@ def _source_conflicts(data: DataSection, in_memory: bool) -> Iterator[str]:
         yield "data.size: only images have one, and this is no folder. Give a folder of images, or remove it"
     elif data.target and is_folder(data.file):
         yield "data.target: the classes of images are their folders' names. Remove it"
-
-
-def _split_conflicts(data: DataSection) -> Iterator[str]:
-    """Yield what is wrong with which rows go where."""
     if isinstance(data.folds, int) and data.validation is not None:
         yield "data.validation: with folds each of them validates in turn. Keep one of the two"
     if data.group and data.time:
@@ -134,7 +129,7 @@ def _comparison_conflicts(config: StudyConfig, compare: CompareSection) -> Itera
         yield "compare.tune_until is 'target', but there is none. Give compare.target"
 
 
-def _grid_conflicts(config: StudyConfig, compare: CompareSection) -> Iterator[str]:
+def _space_conflicts(config: StudyConfig, compare: CompareSection) -> Iterator[str]:
     """Yield what is wrong with the optimizers and batch sizes that are compared."""
     if compare.batch_sizes and "batch_size" in config.space.domains:
         yield "space.batch_size: the batch sizes stand in compare.batch_sizes already. Keep one"

@@ -277,14 +277,10 @@ def _put(raw: Raw, key: str, value: Any) -> str:
         table = table.setdefault(name, {})
         if not isinstance(table, dict):
             path = ".".join(parts[:depth])
-            example = "'{ low = ..., high = ... }'" if _is_number(name) else "VALUE"
+            is_number = name in HYPERPARAMETERS and HYPERPARAMETERS[name].kind is not str
+            example = "'{ low = ..., high = ... }'" if is_number else "VALUE"
             raise UserError(
                 f"--set {key}: {path} is {shown(table)} in the study, not a table. Set it whole: --set {path}={example}."
             )
     table[parts[-1]] = value
     return ".".join(parts)
-
-
-def _is_number(name: str) -> bool:
-    """Whether a name is that of a numeric hyperparameter."""
-    return name in HYPERPARAMETERS and HYPERPARAMETERS[name].kind is not str

@@ -195,12 +195,13 @@ class StudyConfig(BaseModel):
             if getattr(self.training, given):
                 unit, amount = given, getattr(self.training, given)
                 break
+        prunes = self.search.pruner != "none"
         return Budget(
             unit=unit,
             amount=amount,
             evaluations=self.training.evaluations or (min(amount, 100) if unit == "epochs" else 20),
             patience=self.training.patience,
-            reduction_factor=None if self.search.pruner == "none" else self.search.reduction_factor,
+            reduction_factor=self.search.reduction_factor if prunes else None,
             resolution=self.compare.resolution if self.compare else None,
         )
 
@@ -223,4 +224,5 @@ class StudyConfig(BaseModel):
     @property
     def tuner(self) -> str:
         """Who proposes the trials of a comparison."""
-        return self.search.sampler if self.search.sampler in SAMPLED else SAMPLED[0]
+        sampler = self.search.sampler
+        return sampler if sampler in SAMPLED else SAMPLED[0]

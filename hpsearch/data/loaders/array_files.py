@@ -63,8 +63,11 @@ def read_inputs_file(path: Path) -> Array:
     with _explained(path):
         if path.suffix.lower() == ".npy":
             return _load(path)
-        name = _inputs_of(_check_archive(path))
-        return _read(path, (name,))[0]
+        names = _check_archive(path)
+        inputs = names if len(names) == 1 else _conventional_inputs(names)
+        if not inputs:
+            raise UserError(f"arrays {listed(names)}: unclear which are the inputs. Name them X.")
+        return _read(path, inputs[:1])[0]
 
 
 def images_of_arrays(values: Array) -> dict[str, Any]:
@@ -207,15 +210,7 @@ def _conventional_inputs(names: Sequence[str]) -> list[str]:
     return [by_lower[x] for x, _ in PAIRS if x in by_lower]
 
 
-def _inputs_of(names: Sequence[str]) -> str:
-    """Return the array that is the inputs, where only those are wanted."""
-    inputs = names if len(names) == 1 else _conventional_inputs(names)
-    if not inputs:
-        raise UserError(f"arrays {listed(names)}: unclear which are the inputs. Name them X.")
-    return inputs[0]
-
-
-def _read(path: Path, names: tuple[str, ...]) -> list[Array]:
+def _read(path: Path, names: Sequence[str]) -> list[Array]:
     with np.load(path, allow_pickle=False) as archive:
         return [archive[name] for name in names]
 

@@ -74,8 +74,8 @@ def _raw(inputs: Any, targets: Any, read: ReadOptions) -> Raw:
     from hpsearch.data.columns.frames import table_of, table_of_array
     from hpsearch.data.columns.roles import assign_roles
 
-    table = table_of(inputs) if hasattr(inputs, "iloc") else table_of_array(inputs)
-    return assign_roles(table, None, _refusing(read), targets)
+    to_table = table_of if hasattr(inputs, "iloc") else table_of_array
+    return assign_roles(to_table(inputs), None, _refusing(read), targets)
 
 
 def _refusing(read: ReadOptions) -> ReadOptions:

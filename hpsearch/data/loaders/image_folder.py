@@ -23,8 +23,8 @@ from hpsearch.data.loaders.pixels import (
     FORMATS,
     Shape,
     common_size,
-    read_headers,
     read_pixels,
+    read_sizes,
     resized_notice,
     shown_path,
     without_colour,
@@ -51,10 +51,9 @@ def read_image_folder(folder: Path, size: int | None = None) -> Raw:
     training, test, notices = _find_parts(folder)
     rows = [*training, *test]
     files = [file for file, _ in rows]
-    headers = read_headers(files)
-    sizes = {(header.height, header.width) for header in headers}
+    sizes, grey = read_sizes(files)
     to = common_size(sizes, size)
-    channels = 1 if all(header.grey for header in headers) else 3
+    channels = 1 if grey else 3
     return Raw(
         without_colour(read_pixels(files, (channels, *to))),
         np.array([label for _, label in rows], dtype=object),

@@ -35,22 +35,22 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
-    """What an image file says of itself before it is decoded: pixels across and down, and whether it has no colour."""
-
-    width: int
-    height: int
-    grey: bool
-
-
-@dataclass(frozen=True, slots=True)
 class _Damage:
     reason: str
 
 
-def read_headers(files: Sequence[Path]) -> list[Header]:
-    """Return the headers of image files; refuse those that are no images of `FORMATS`, or have too many pixels."""
-    return _of_each(_header, files)
+def read_sizes(files: Sequence[Path]) -> tuple[set[tuple[int, int]], bool]:
+    """Return the (height, width) that image files declare, and whether all of them are grey.
+
+    Files that are no images of `FORMATS`, or have too many pixels, are refused.
+    """
+
+    def read(file: Path) -> tuple[tuple[int, int], bool]:
+        with _open(file) as image:
+            return (image.height, image.width), image.mode in GREY
+
+    declared = _of_each(read, files)
+    return {size for size, _ in declared}, all(grey for _, grey in declared)
 
 
 def read_pixels(files: Sequence[Path], shape: Shape) -> Array:
@@ -124,11 +124,6 @@ def _open(file: Path) -> Image.Image:
         image.close()
         raise ValueError(f"{image.width:,}×{image.height:,} pixels are too many")
     return image
-
-
-def _header(file: Path) -> Header:
-    with _open(file) as image:
-        return Header(image.width, image.height, image.mode in GREY)
 
 
 def _of_each(read: Callable[[Path], Result], files: Sequence[Path]) -> list[Result]:
