@@ -152,7 +152,7 @@ def parse_value(text: str) -> Any:
     """Return the value of a `--set KEY=VALUE`: TOML where it is TOML, else the text itself."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         return text
 
 

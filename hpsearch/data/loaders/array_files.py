@@ -15,7 +15,6 @@ from typing import IO, Any
 from zipfile import ZipFile
 
 import numpy as np
-import pandas
 
 from hpsearch.data.cells import Array
 from hpsearch.data.memory import check_memory
@@ -131,6 +130,8 @@ def _column(values: Array, number: int, path: Path) -> Raw:
         raise UserError(
             f"target {number}: shape {values.shape} has no such column. Give a number from 0, or a file of targets."
         )
+    import pandas
+
     frame = pandas.DataFrame(values)
     return Raw(frame.drop(columns=frame.columns[number]), values[:, number], _source(path))
 

@@ -1,15 +1,12 @@
-"""Data in a file: `load_file` for tables, arrays and folders of images."""
+"""Data in a file: `load_file` for tables, arrays and folders of images. What reads one kind is imported once such a file is read."""
 
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from hpsearch.data.assemble import LONGEST_NAME, assemble, prefixed_errors
-from hpsearch.data.columns.roles import assign_roles
 from hpsearch.data.dataset import Data
 from hpsearch.data.loaders.array_files import ENDS, read_array_file
-from hpsearch.data.loaders.image_folder import read_image_folder
-from hpsearch.data.loaders.table_files import read_table
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
 from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError, shown
@@ -60,6 +57,9 @@ def _is_arrays(path: Path) -> bool:
 def _raw_of_table(path: str | Path, target: str | None, read: ReadOptions) -> Raw:
     if read.size is not None:
         raise UserError(f"size {read.size}: a table has no images. Leave it out.")
+    from hpsearch.data.columns.roles import assign_roles
+    from hpsearch.data.loaders.table_files import read_table
+
     named = (target, read.group, read.time, *read.columns)
     table = read_table(path, read, expected=[column for column in named if column is not None])
     return assign_roles(table, target, replace(read, missing=read.missing or "median"))
@@ -72,6 +72,8 @@ def _raw_of_arrays(path: str | Path, target: str | None, read: ReadOptions) -> R
     if path.is_dir() and target is not None:
         raise UserError(f"target {shown(target)}: the class of an image is its folder's name. Leave the target out.")
     if path.is_dir():
+        from hpsearch.data.loaders.image_folder import read_image_folder
+
         return read_image_folder(path, read.size)
     if read.size is not None:
         raise UserError(f"size {read.size}: arrays are taken as they are. Leave it out.")
