@@ -65,7 +65,9 @@ def find_study(name: str) -> Path:
     known = _own_studies()
     if name in known:
         return known[name]
-    hint = " Is it a folder of images by class? Then --data names it." if is_folder(name) else ""
+    hint = ""
+    if is_folder(name):
+        hint = " Is it a folder of images by class? Then --data names it."
     raise UserError(
         f"no study {shown(name)}: neither a file nor one of hpsearch's own.{hint} {suggestion(name, known)}"
     )

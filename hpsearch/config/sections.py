@@ -210,7 +210,9 @@ class StudyConfig(BaseModel):
         """The folds of the data; "auto" is for a search whose objectives after the first are not measured on rows."""
         if self.data.folds != "auto":
             return self.data.folds
-        return None if self.compare or self.search.secondary_of_rows else "auto"
+        if self.compare or self.search.secondary_of_rows:
+            return None
+        return "auto"
 
     def settings(self) -> dict[str, Any]:
         """Return the study as plain values, tables and keys as in its file: what the storage keeps."""

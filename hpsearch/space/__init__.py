@@ -73,7 +73,14 @@ class SearchSpace:
                 yield point
 
     def _values(self, choose: Choose, custom_network: bool = False) -> dict[str, Any]:
-        """Return a value for each hyperparameter, those that vary as `choose` has them.
+        """Return a value for each hyperparameter, those that vary as `choose` has them."""
+        values: dict[str, Any] = {}
+        for name, domain in self._parameters(values, custom_network):
+            values[name] = choose(name, domain)
+        return values
+
+    def _parameters(self, values: Mapping[str, Any], custom_network: bool = False) -> Iterator[tuple[str, Domain]]:
+        """Yield the parameters with their domains; before the next one is asked for, `values` has to have that of the last one.
 
         Parameters that every trial has come first, then those that depend on them. A network of the user's own has none of `NETWORK`.
         """
@@ -82,17 +89,17 @@ class SearchSpace:
             left_out |= {*NETWORK}
         if self.per_layer:
             left_out.add("width")
-        values = {name: choose(name, self.domain(name)) for name in HYPERPARAMETERS if name not in left_out}
-        optimizer = OPTIMIZERS[str(values["optimizer"])]
-        if "learning_rate" not in self.domains:
-            values["learning_rate"] = optimizer.learning_rate
-        for name in optimizer.coefficients:
+        for name in HYPERPARAMETERS:
+            if name == "learning_rate" and name not in self.domains:
+                yield name, Choice((OPTIMIZERS[values["optimizer"]].learning_rate,))
+            elif name not in left_out:
+                yield name, self.domain(name)
+        for name in OPTIMIZERS[values["optimizer"]].coefficients:
             if name in self.domains:
-                values[name] = choose(name, self.domains[name])
+                yield name, self.domains[name]
         if self.per_layer and not custom_network:
             for layer in range(1, int(values["depth"]) + 1):
-                values[f"width_{layer}"] = choose(f"width_{layer}", self.domain("width"))
-        return values
+                yield f"width_{layer}", self.domain("width")
 
     def _known_good(self, name: str, domain: Domain) -> Value:
         """Return the value of a domain that is nearest to the default of its hyperparameter, or of the optimizer for it."""
@@ -115,10 +122,12 @@ class SearchSpace:
             if chosen is None:
                 branches.pop()
                 continue
-            try:
-                yield self._values(_among(chosen))
-            except _UndecidedError as undecided:
-                branches.append(_extended(chosen, undecided.name, undecided.domain))
+            undecided = (parameter for parameter in self._parameters(chosen) if parameter[0] not in chosen)
+            parameter = next(undecided, None)
+            if parameter is None:
+                yield chosen
+            else:
+                branches.append(_extended(chosen, *parameter))
 
     def specification(
         self, values: Mapping[str, Any], *, number: int, seed: int, budget: Budget, inputs: int, outputs: int, rows: int
@@ -166,26 +175,6 @@ class SearchSpace:
                 table = {"values": list(width.values)}
             plain["width"] = {**table, "per_layer": True}
         return plain
-
-
-class _UndecidedError(Exception):
-    """A value is asked for that is not chosen yet."""
-
-    def __init__(self, name: str, domain: Domain) -> None:
-        super().__init__(name)
-        self.name = name
-        self.domain = domain
-
-
-def _among(chosen: Mapping[str, Any]) -> Choose:
-    """Return a function that gives the chosen values, and raises `_UndecidedError` for any other."""
-
-    def choose(name: str, domain: Domain) -> Any:
-        if name not in chosen:
-            raise _UndecidedError(name, domain)
-        return chosen[name]
-
-    return choose
 
 
 def _extended(chosen: Mapping[str, Any], name: str, domain: Domain) -> Iterator[dict[str, Any]]:

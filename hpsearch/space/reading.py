@@ -122,7 +122,9 @@ def _order_problems(low: float, high: float, log: object) -> Iterator[str]:
 def _domain(row: Hyperparameter, value: Any) -> Domain:
     """Return the domain of values that have no problem."""
     if isinstance(value, Mapping):
-        return _domain(row, value["values"]) if "values" in value else _range(row, value)
+        if "values" not in value:
+            return _range(row, value)
+        value = value["values"]
     values = value if isinstance(value, list) else [value]
     return Choice(tuple(item if isinstance(item, str) else row.kind(item) for item in values))
 

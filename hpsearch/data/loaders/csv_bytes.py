@@ -57,22 +57,21 @@ class RowBounds:
 def find_file(path: str | Path) -> Path:
     """Return the path of a file; refuse a web address, a directory, no such file, or no file at all (a pipe, a device)."""
     given = os.fspath(path)
+    name = shown(given, 200)
     if "://" in given[:20]:
         raise UserError(f"{shown(given)} is a web address, only local files are read. Download it first.")
     try:
         file = Path(given).expanduser()
         mode = file.stat().st_mode
     except FileNotFoundError:
-        raise UserError(
-            f"no file {shown(given, 200)}. Check the path; it begins in {shown(str(Path.cwd()), 200)}."
-        ) from None
+        raise UserError(f"no file {name}. Check the path; it begins in {shown(str(Path.cwd()), 200)}.") from None
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{shown(given, 200)}: {reason}. Check the path.") from None
+        raise UserError(f"{name}: {reason}. Check the path.") from None
     if file.is_dir():
-        raise UserError(f"{shown(given, 200)} is a directory, a file expected. Give the path of one table.")
+        raise UserError(f"{name} is a directory, a file expected. Give the path of one table.")
     if not S_ISREG(mode):
-        raise UserError(f"{shown(given, 200)} is no ordinary file. Save the table in one.")
+        raise UserError(f"{name} is no ordinary file. Save the table in one.")
     return file
 
 

@@ -91,7 +91,9 @@ def _rows(path: Path) -> int:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}. Check its permissions.") from None
     if start[:2] != b"\x00\x00" or start[2:3] == b"" or start[2] not in BYTES_OF_TYPE or not 1 <= dimensions <= 3:
-        advice = "It is gzip data: gunzip it." if start[:2] == GZIP else REPLACE
+        advice = REPLACE
+        if start[:2] == GZIP:
+            advice = "It is gzip data: gunzip it."
         raise UserError(f"{path} is no IDX file (it begins with {start.hex() or 'nothing'}). {advice}")
     shape = [int.from_bytes(header[i : i + 4], "big") for i in range(0, 4 * dimensions, 4)]
     expected = 4 + 4 * dimensions + prod(shape) * BYTES_OF_TYPE[start[2]]

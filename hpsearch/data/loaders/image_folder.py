@@ -163,7 +163,7 @@ def _find_parts(folder: Path) -> tuple[Labelled, Labelled, tuple[str, ...]]:
 def _parts(folder: Path) -> dict[str, Path]:
     """Return the folders of the parts; where the sub-folders are classes, the folder itself is that of the training rows."""
     inside = _subfolders(folder)
-    parts = {PARTS[place.name.lower()]: place for place in inside if place.name.lower() in PARTS}
+    parts = {PARTS[path.name.lower()]: path for path in inside if path.name.lower() in PARTS}
     if "train" not in parts or len(parts) < len(inside):
         return {"train": folder}
     return parts
@@ -216,8 +216,8 @@ def _subfolders(folder: Path) -> list[Path]:
         raise UserError(
             f"folder {shown_path(folder)}: {error.strerror}. Give a folder of images that can be read."
         ) from None
-    named = [place for place in inside if not place.name.startswith(".") and place.name != "__MACOSX"]
-    return [_contained(place, folder) for place in named if place.is_dir()]
+    visible = [path for path in inside if not path.name.startswith(".") and path.name != "__MACOSX"]
+    return [_contained(path, folder) for path in visible if path.is_dir()]
 
 
 def _files(folder: Path) -> Iterator[Path]:

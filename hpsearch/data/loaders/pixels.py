@@ -99,9 +99,11 @@ def without_colour(values: Array) -> Array:
 
 def common_size(sizes: set[tuple[int, int]], size: int | None) -> tuple[int, int]:
     """Return height and width for images of these (height, width): `size` squared, else their common one, else `SIDE` squared."""
-    if size is None and len(sizes) == 1 and max(one := next(iter(sizes))) <= LARGEST_KEPT:
-        return one
-    return (size or SIDE, size or SIDE)
+    if size is None and len(sizes) == 1:
+        (common,) = sizes
+        if max(common) <= LARGEST_KEPT:
+            return common
+    return size or SIDE, size or SIDE
 
 
 def resized_notice(sizes: set[tuple[int, int]], to: tuple[int, int]) -> tuple[str, ...]:

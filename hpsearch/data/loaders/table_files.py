@@ -47,33 +47,7 @@ def read_table(path: str | Path, options: ReadOptions = ReadOptions(), expected:
     file = find_file(path)
     if _is_parquet(file):
         return _read_parquet(file)
-    content, encoding, why_encoding = decode(read_bytes(file), options.encoding)
-    separator, why_separator = find_separator(content, options.separator)
-    rows = find_rows(content, separator)
-    columns = _columns(content, separator, rows)
-    first = [cells[0].as_py() for cells in columns]
-    header, why_header = find_header(first, options.header, expected)
-    names = _names(first, header)
-    columns = [pc.utf8_trim_whitespace(cells.slice(1 if header else 0)) for cells in columns]
-    if not len(columns[0]):
-        raise UserError("only a line of names, no rows. Give a table with rows.")
-    decimal, why_decimal = find_decimal(columns, names, options.decimal, separator)
-    return Table(
-        names,
-        tuple(columns),
-        file.name,
-        row_numbers=rows.lines[1:] if header else rows.lines,
-        row_name="line",
-        reading={"separator": separator, "header": header, "encoding": encoding, "decimal": decimal},
-        sentences=(
-            f"separator {SEPARATORS.get(separator, separator)}: {why_separator}",
-            f"the first line holds {'names' if header else 'values'}: {why_header}",
-            f"encoding {encoding}: {why_encoding}",
-            f"decimal mark '{decimal}': {why_decimal}",
-        ),
-        notices=_encoding_notice(encoding, why_encoding, asked=options.encoding is not None),
-        origin="file",
-    )
+    return _read_text(file, options, expected)
 
 
 def read_like(path: str | Path, preprocessing: dict[str, Any]) -> Table:
@@ -137,6 +111,36 @@ def _check_size(metadata: Any) -> None:
     size = max(stored, metadata.num_rows * metadata.num_columns)  # a value that repeats takes no byte in the file
     if size * MEMORY_A_BYTE > memory() * 2:
         raise UserError(f"{size / 1e9:,.1f} GB are more than fits in this machine's memory. Take a sample of its rows.")
+
+
+def _read_text(file: Path, options: ReadOptions, expected: Sequence[str]) -> Table:
+    content, encoding, why_encoding = decode(read_bytes(file), options.encoding)
+    separator, why_separator = find_separator(content, options.separator)
+    rows = find_rows(content, separator)
+    columns = _columns(content, separator, rows)
+    first = [cells[0].as_py() for cells in columns]
+    header, why_header = find_header(first, options.header, expected)
+    names = _names(first, header)
+    columns = [pc.utf8_trim_whitespace(cells.slice(1 if header else 0)) for cells in columns]
+    if not len(columns[0]):
+        raise UserError("only a line of names, no rows. Give a table with rows.")
+    decimal, why_decimal = find_decimal(columns, names, options.decimal, separator)
+    return Table(
+        names,
+        tuple(columns),
+        file.name,
+        row_numbers=rows.lines[1:] if header else rows.lines,
+        row_name="line",
+        reading={"separator": separator, "header": header, "encoding": encoding, "decimal": decimal},
+        sentences=(
+            f"separator {SEPARATORS.get(separator, separator)}: {why_separator}",
+            f"the first line holds {'names' if header else 'values'}: {why_header}",
+            f"encoding {encoding}: {why_encoding}",
+            f"decimal mark '{decimal}': {why_decimal}",
+        ),
+        notices=_encoding_notice(encoding, why_encoding, asked=options.encoding is not None),
+        origin="file",
+    )
 
 
 def _columns(content: bytes, separator: str, rows: RowBounds) -> list[Any]:

@@ -119,7 +119,9 @@ def _advice(kind: str, reason: str, download: bool | None) -> str:
 def _parts(kind: str, root: Path | None, download: bool) -> list[Any]:
     """Return the parts of a set, the training rows first; of several the last are the test rows."""
     arguments = _arguments(kind)
-    fixed: dict[str, Any] = {"root": required_folder(root)} if "root" in arguments else {}
+    fixed: dict[str, Any] = {}
+    if "root" in arguments:
+        fixed["root"] = required_folder(root)
     if "download" in arguments:  # two sets fetch their files unless this is False
         fixed["download"] = download
     if "train" in arguments:
