@@ -174,13 +174,12 @@ def _line_of(detail: ErrorDetails) -> str:
 
 
 def _section(name: str) -> type[BaseModel]:
-    """Return the model of a table of the file."""
+    """Return the model of a table of the file, or of the file itself for another name."""
     field = StudyConfig.model_fields.get(name)
-    if field is None:
-        return StudyConfig
-    for kind in (field.annotation, *get_args(field.annotation)):  # one that may be absent is a union
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            return kind
+    if field is not None:
+        for kind in (field.annotation, *get_args(field.annotation)):  # one that may be absent is a union
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                return kind
     return StudyConfig
 
 

@@ -54,11 +54,7 @@ def read_array_file(path: Path, target: str | None = None) -> Raw:
 
 
 def read_inputs_file(path: Path) -> Array:
-    """Return the inputs alone of an .npz or .npy file.
-
-    Raises:
-        UserError: see `read_array_file`.
-    """
+    """Return the inputs alone of an .npz or .npy file; a UserError refuses what `read_array_file` refuses."""
     with _explained(path):
         if path.suffix.lower() == ".npy":
             return _load(path)

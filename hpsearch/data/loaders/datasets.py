@@ -77,11 +77,7 @@ def emnist(root: Path | None, download: bool) -> Raw:
 
 
 def cifar10(root: Path | None, download: bool) -> Raw:
-    """Return CIFAR-10. Its files are pickles, which run code when read; torchvision's constructor checks their MD5 before that.
-
-    Raises:
-        UserError: no folder, files that are missing or not the published ones, a download that failed.
-    """
+    """Return CIFAR-10. Its files are pickles, which run code when read; torchvision's constructor checks their MD5 before that."""
     import numpy as np
 
     from hpsearch.data.loaders.torchvision_sets import open_both, required_folder, source_of

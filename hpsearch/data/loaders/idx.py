@@ -28,11 +28,7 @@ def idx_images(
     classes: tuple[str, ...] = (),
     options: Mapping[str, str] | None = None,
 ) -> Raw:
-    """Return images that torchvision's MNIST and its kin read from ROOT/KIND/raw, after the files have been checked.
-
-    Raises:
-        UserError: no folder, legacy files, files that are missing or damaged, a download that failed.
-    """
+    """Return images that torchvision's MNIST and its kin read from ROOT/KIND/raw, after the files have been checked."""
     import torch
 
     from hpsearch.data.loaders.torchvision_sets import open_both, required_folder, source_of

@@ -91,11 +91,7 @@ def read_images(preprocessing: Mapping[str, Any], given: Any) -> Array:
 
 
 def image_files(path: Path) -> list[Path]:
-    """Return the image files of a folder, or the one that is given, in the order in which `read_images` reads them.
-
-    Raises:
-        UserError: there are none.
-    """
+    """Return the image files of a folder, or the one that is given, in the order of `read_images`; a UserError says that there are none."""
     images: list[Path] = []
     if path.is_dir():
         images, _ = _find_images(path)

@@ -51,11 +51,7 @@ def read_table(path: str | Path, options: ReadOptions = ReadOptions(), expected:
 
 
 def read_like(path: str | Path, preprocessing: dict[str, Any]) -> Table:
-    """Return a file of new rows for a network whose table was read before: with or without header as that one, the rest found afresh.
-
-    Raises:
-        UserError: see `read_table`.
-    """
+    """Return a file of new rows for a network whose table was read before: with or without header as that one, the rest found afresh."""
     header = preprocessing.get("reading", {}).get("header")
     expected = [column["name"] for column in preprocessing["columns"]]
     table = replace(read_table(path, ReadOptions(header=header), expected), origin="new")
