@@ -8,6 +8,7 @@
 """
 
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -105,8 +106,11 @@ def _write_program(model: Model, path: Path) -> Signature:
 
 
 def _ask_program(model: Model, path: Path, rows: Tensor) -> Tensor:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given buffer is not writable")  # said by torch 2.11 of its own reading
+        program = torch.export.load(path)
     with torch.no_grad():
-        answers: Tensor = torch.export.load(path).module()(rows)
+        answers: Tensor = program.module()(rows)
     return answers
 
 

@@ -9,8 +9,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
+from math import pi
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -99,6 +100,7 @@ def _core(model: Model) -> "ModelProto":
             input_names=["images" if image else "numbers"],
             output_names=["probabilities" if model.classes else "prediction"],
             dynamic_shapes=({0: torch.export.Dim("rows")},),
+            custom_translation_table={torch.ops.aten.cos.default: _cosine},
         )
     assert program is not None
     proto: ModelProto = program.model_proto
@@ -106,6 +108,15 @@ def _core(model: Model) -> "ModelProto":
         item.ClearField("metadata_props")
         item.ClearField("doc_string")
     return proto
+
+
+def _cosine(angle: Any) -> Any:
+    """Write the cosine of a float64 as a sine a quarter later: onnxruntime has `Cos` for float64 from 1.30 on only."""
+    from onnx import numpy_helper
+    from onnxscript import opset18
+
+    quarter = opset18.Constant(value=numpy_helper.from_array(np.array(pi / 2)))
+    return opset18.Sin(opset18.Add(angle, quarter))
 
 
 @contextmanager
