@@ -1,12 +1,12 @@
-"""Cells: whatever a user hands over (arrays, tensors, frames, lists) becomes plain NumPy arrays, or one line says why not.
+"""Cells: what a loader gives, and how it (arrays, tensors, frames, lists) becomes plain NumPy arrays, or one line says why not.
 
 Nothing is guessed: text is not parsed into numbers, and missing or infinite cells are named by column and first row (rows count
 from 0). pandas and torch objects are recognised by their methods, so this module needs neither.
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import isnan, prod
 from numbers import Real
 from typing import Any
@@ -18,6 +18,36 @@ from hpsearch.errors import UserError, listed, shown
 
 Array = npt.NDArray[Any]
 NUMBERS = "biuf"  # NumPy's kinds: truth values, integers, unsigned integers, floats
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Inputs and targets as a source gives them, before anything of them is checked or interpreted.
+
+    Attributes:
+        inputs: anything that `read_inputs` reads, or the `TableInputs` of a table.
+        targets: anything that `read_targets` reads.
+        source: what people read of where they come from.
+        classes: names of labels that count from 0; without it the labels themselves are the names.
+        given_test: so many of the last rows are the source's own test rows.
+        groups: numbers [N], equal for rows that stay in one part.
+        times: numbers [N] by which rows are ordered.
+        reading: sentences on how a file was read.
+        images: empty for a table; else where images come from (`source`), the side in pixels that they were resized to (`size`, None: they
+            were not), and the `divisor` that puts an image file's bytes on their scale (see `new_images`).
+        notices: sentences for the reader of a report.
+    """
+
+    inputs: Any
+    targets: Any
+    source: str
+    classes: tuple[str, ...] = ()
+    given_test: int = 0
+    groups: Array | None = None
+    times: Array | None = None
+    reading: tuple[str, ...] = ()
+    images: Mapping[str, Any] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

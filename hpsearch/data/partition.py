@@ -1,35 +1,31 @@
-"""Drawing: the rows of one part out of those that are left, at random, by whole groups, or the latest ones.
+"""Drawing: the rows of one part out of those that are left, at random, by whole groups, or the latest ones; or of each fold.
 
 At random, every class takes its share of each part by largest remainders and at least one row, so that parts are exactly as large as
 asked and a rare class is missing nowhere. Groups are drawn several times, and the draw is kept whose size, then whose classes, are
-nearest to what was asked.
+nearest to what was asked. Folds are scikit-learn's, with classes in equal shares and groups whole.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
 from hpsearch.data.cells import Array
-from hpsearch.data.options import Size
+from hpsearch.data.options import Folds, Size
 from hpsearch.errors import UserError, shown
 
 SHARE = 0.15  # of all rows, for validation and for test rows each
 FEWEST_ROWS_OF_A_PART = 2  # a spread needs two
 STREAMS = {"test": 0, "validation": 1, "training": 2, "folds": 3}
 DRAWS = 64  # of groups, of which the best is kept
+AUTOMATIC_FOLDS = 5
+MOST_ROWS_FOLDED = 2_000  # up to which there are folds by default
+
+Division = tuple[Array, Array]  # training and validation rows
 
 
-class Drawer(Protocol):
-    """Takes rows for a part."""
-
-    def part(self, name: str, pool: Array, size: Size, total: int) -> Array:
-        """Return rows of the pool, ascending; a share (`size` below 1) is of `total` rows."""
-        ...
-
-
-def stream(seed: int, name: str) -> np.random.RandomState:
+def _stream(seed: int, name: str) -> np.random.RandomState:
     """Return the random numbers of a part; NumPy promises never to change those of RandomState."""
     return np.random.RandomState(np.random.MT19937(np.random.SeedSequence([int(seed), STREAMS[name]])))
 
@@ -45,16 +41,19 @@ class Shuffled:
     def part(self, name: str, pool: Array, size: Size, total: int) -> Array:
         """Return rows of the pool, ascending, each class in its share; a share is of `total` rows."""
         fewest = max(FEWEST_ROWS_OF_A_PART, 0 if self.codes is None else self.classes)
-        rows = rows_of(name, size, len(pool), total, fewest)
+        rows = _rows_of(name, size, len(pool), total, fewest)
         if rows < fewest:
-            why = f"{self.classes} classes need one row each" if self.classes == fewest else f"{fewest} needed"
+            why = f"{fewest} needed"
+            if self.classes == fewest:
+                why = f"{self.classes} classes need one row each"
             raise UserError(f"{name} {rows:,}: too few rows, {why}. Ask for more.")
-        draw = stream(self.seed, name)
+        draw = _stream(self.seed, name)
         if self.codes is None:
             return np.sort(draw.permutation(pool)[:rows])
         members = [pool[self.codes[pool] == code] for code in range(self.classes)]
         shares = _allocate(np.array([len(rows) for rows in members]), rows)
-        return np.sort(np.concatenate([draw.permutation(rows)[:n] for rows, n in zip(members, shares, strict=True)]))
+        drawn = [draw.permutation(rows)[:share] for rows, share in zip(members, shares, strict=True)]
+        return np.sort(np.concatenate(drawn))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ class ByGroup:
 
     def part(self, name: str, pool: Array, size: Size, total: int) -> Array:
         """Return rows of the pool, ascending: as near to the size as groups allow, leaving some for the other parts."""
-        rows = rows_of(name, size, len(pool), total, FEWEST_ROWS_OF_A_PART)
+        rows = _rows_of(name, size, len(pool), total, FEWEST_ROWS_OF_A_PART)
         numbers, members, counts = np.unique(self.groups[pool], return_inverse=True, return_counts=True)
         others = 2 if name == "test" else 1
         if len(numbers) <= others:
@@ -76,7 +75,7 @@ class ByGroup:
                 f"{len(numbers)} group{'s' * (len(numbers) != 1)} for the {name} rows and {others} other part{'s' * (others != 1)}, "
                 "each needs one at least. Leave 'group' out, or give more groups."
             )
-        draw = stream(self.seed, name)
+        draw = _stream(self.seed, name)
         draws = [_nearest(draw.permutation(len(numbers)), counts, rows, len(numbers) - others) for _ in range(DRAWS)]
         best = min(draws, key=lambda chosen: self._distance(chosen[members], pool, rows))
         return np.asarray(pool[best[members]])
@@ -100,7 +99,7 @@ class ByTime:
 
     def part(self, name: str, pool: Array, size: Size, total: int) -> Array:
         """Return the latest rows of the pool, ascending by number: as near to the size as equal times allow."""
-        rows = rows_of(name, size, len(pool), total, FEWEST_ROWS_OF_A_PART)
+        rows = _rows_of(name, size, len(pool), total, FEWEST_ROWS_OF_A_PART)
         order = pool[np.argsort(self.times[pool], kind="stable")]
         times = self.times[order]
         edges = np.flatnonzero(times[1:] != times[:-1]) + 1  # where another time begins
@@ -111,15 +110,14 @@ class ByTime:
         return np.sort(order[edges[np.abs(len(pool) - rows - edges).argmin()] :])
 
 
-def rows_of(part: str, size: Size, left: int, total: int, fewest: int) -> int:
-    """Return a part's number of rows from a share or a number; a share gives no fewer than `fewest`.
+Drawer = Shuffled | ByGroup | ByTime
 
-    Raises:
-        UserError: neither, or no row would be left.
-    """
+
+def _rows_of(part: str, size: Size, left: int, total: int, fewest: int) -> int:
+    """Return a part's number of rows from a share or a number; a share gives no fewer than `fewest`."""
     size = SHARE if size is None else size
-    number = isinstance(size, int | float | np.number) and not isinstance(size, bool)
-    if not number or not (0 < size < 1 or (size >= 1 and float(size).is_integer())):
+    is_number = isinstance(size, int | float | np.number) and not isinstance(size, bool)
+    if not is_number or not (0 < size < 1 or (size >= 1 and float(size).is_integer())):
         raise UserError(f"{part} {shown(size)}: a share between 0 and 1, or a number of rows from 1, expected.")
     rows = max(round(size * total), fewest) if size < 1 else int(size)
     if rows >= left:
@@ -130,7 +128,8 @@ def rows_of(part: str, size: Size, left: int, total: int, fewest: int) -> int:
 def _nearest(order: Array, counts: Array, rows: int, most: int) -> Array:
     """Return which groups [G] together are near `rows`: in random order while they fit, then those that fill the gap."""
     taken = np.zeros(len(order), dtype=bool)
-    taken[order[: min(int(np.searchsorted(np.cumsum(counts[order]), rows, side="right")), most)]] = True
+    fitting = int(np.searchsorted(np.cumsum(counts[order]), rows, side="right"))
+    taken[order[: min(fitting, most)]] = True
     if not taken.any():  # all are larger than what was asked
         taken[order[counts[order].argmin()]] = True
     gap = rows - int(counts[taken].sum())
@@ -141,11 +140,11 @@ def _nearest(order: Array, counts: Array, rows: int, most: int) -> Array:
     return taken
 
 
-def _fillers(order: Array, counts: Array, taken: Array, gap: int) -> Iterator[int]:
-    """Yield groups that may fill a gap, those that fit before those that go beyond, the nearest first of each."""
+def _fillers(order: Array, counts: Array, taken: Array, gap: int) -> Array:
+    """Return groups that may fill a gap, those that fit before those that go beyond, the nearest first of each."""
     left = order[~taken[order]]
     distance = np.abs(counts[left] - gap)
-    yield from (int(group) for group in left[np.lexsort((distance, counts[left] > gap))][:1000])
+    return left[np.lexsort((distance, counts[left] > gap))][:1000]
 
 
 def _allocate(counts: Array, size: int) -> list[int]:
@@ -156,4 +155,90 @@ def _allocate(counts: Array, size: int) -> list[int]:
         taken[np.argmax(np.where(taken < counts, ideal - taken, -np.inf))] += 1
     while taken.sum() > size:
         taken[np.argmin(np.where(taken > 1, ideal - taken, np.inf))] -= 1
-    return [int(n) for n in taken]
+    return list(map(int, taken))
+
+
+def fold_rows(
+    pool: Array, codes: Array | None, classes: Sequence[str], groups: Array | None, folds: int, seed: int
+) -> tuple[Division, ...]:
+    """Return the division of each of the folds of a pool, rows ascending; by class where there are class numbers.
+
+    Raises:
+        UserError: fewer rows, rows of a class, or groups than folds; a class that is missing in a fold.
+    """
+    _check_folds(pool, codes, classes, groups, folds)
+    splitter = _splitter(codes is not None, groups is not None, folds, int(_stream(seed, "folds").randint(2**31)))
+    labels = None if codes is None else codes[pool]
+    pool_groups = None if groups is None else groups[pool]
+    folds_of_pool = splitter.split(np.zeros((len(pool), 1)), labels, pool_groups)
+    divided = tuple((pool[training], pool[validation]) for training, validation in folds_of_pool)
+    if codes is not None:
+        for number, division in enumerate(divided):
+            _check_classes(number, codes, division, classes)
+    return divided
+
+
+def folds_for(asked: Folds, pool: Array, codes: Array | None, groups: Array | None, may_fold: bool) -> int | None:
+    """Return how many folds a pool is divided into, None for none.
+
+    "auto" divides few rows, where one division would decide by chance, if it `may_fold`, and if there are enough rows, rows of each class,
+    and groups for every fold.
+    """
+    if asked is None:
+        return None
+    if asked != "auto":
+        return int(asked)
+    counts = [len(pool)]
+    if codes is not None:
+        counts += np.bincount(codes[pool]).tolist()
+    if groups is not None:
+        counts.append(len(np.unique(groups[pool])))
+    enough = min(counts) >= 2 * AUTOMATIC_FOLDS
+    few = len(pool) <= MOST_ROWS_FOLDED
+    return AUTOMATIC_FOLDS if may_fold and enough and few else None
+
+
+def _splitter(by_class: bool, by_group: bool, folds: int, seed: int) -> Any:
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+
+    kinds = {
+        (False, False): KFold,
+        (True, False): StratifiedKFold,
+        (False, True): GroupKFold,
+        (True, True): StratifiedGroupKFold,
+    }
+    return kinds[by_class, by_group](folds, shuffle=True, random_state=seed)
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _check_folds(pool: Array, codes: Array | None, classes: Sequence[str], groups: Array | None, folds: int) -> None:
+    if not is_whole(folds) or folds < 2:
+        raise UserError(f"folds {shown(folds)}: a whole number from 2 expected.")
+    if 2 * folds > len(pool):
+        raise UserError(f"folds {folds}: only {len(pool):,} rows, and each needs 2. Ask for fewer folds.")
+    if groups is not None:
+        count = len(np.unique(groups[pool]))
+        if count < folds:
+            raise UserError(f"folds {folds}: only {count:,} groups, and each needs one. Ask for fewer folds.")
+    if codes is None:
+        return
+    for code, rows in enumerate(np.bincount(codes[pool], minlength=len(classes)).tolist()):
+        if rows < folds:
+            raise UserError(
+                f"folds {folds}: class {shown(classes[code])} has {rows} row{'s' * (rows != 1)} besides the test rows, "
+                "and each fold needs one. Ask for fewer folds, add rows of it or drop it."
+            )
+
+
+def _check_classes(number: int, codes: Array, division: Division, classes: Sequence[str]) -> None:
+    for part, rows in zip(("training", "validation"), division, strict=True):
+        lacking = np.setdiff1d(np.arange(len(classes)), codes[rows])
+        if len(lacking):
+            raise UserError(
+                f"class {shown(classes[lacking[0]])} is missing in the {part} rows of fold {number}: its rows lie in too few groups. "
+                "Ask for fewer folds, or leave 'group' out."
+            )

@@ -143,14 +143,6 @@ def encode_values(targets: Array) -> Targets:
     return Targets(values, ())
 
 
-def class_weights_of(codes: Array, classes: int) -> Array:
-    """Return balanced weights [C] of classes by their numbers [N]: N / (C · N_c), whose mean over the rows is 1.
-
-    G. King, L. Zeng, "Logistic regression in rare events data", Political Analysis 9 (2001), section 4.2; as scikit-learn's "balanced".
-    """
-    return np.asarray(len(codes) / (classes * np.bincount(codes, minlength=classes).astype(np.float64)))
-
-
 def _objects(array: Array) -> Array:
     """Return an array of objects as numbers where all are, else as text."""
     cells = array.astype(object)

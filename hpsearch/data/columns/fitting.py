@@ -83,25 +83,22 @@ def scale_table(table_inputs: TableInputs, split: Split) -> Scaled:
         reasons = listed([f"{one['name']} ({one['reason']})" for one in dropped])
         raise UserError(f"no column is left as input: {reasons}. Check the table, or give columns a kind.")
     table = table_inputs.table
-    columns = [read_column(entry, table, table_inputs.missing_values) for entry in entries]
-    numbers = np.stack(columns, axis=1)  # [N, columns]
+    cells = [read_column(entry, table, table_inputs.missing_values) for entry in entries]
+    numbers = np.stack(cells, axis=1)  # [N, columns]
     if table_inputs.missing == "refuse":
         _refuse_missing(table, entries, numbers)
     entries = _with_indicators(entries, numbers[split.seen])
     fitted = [fit(entries, numbers[training], table_inputs.missing) for training, _ in split.divisions]
-    folds = [
-        (apply(columns, numbers[training]), apply(columns, numbers[validation]))
-        for columns, (training, validation) in zip(fitted, split.divisions, strict=True)
-    ]
-    training, validation = folds[0]
+    divisions = []
+    for columns, (training, validation) in zip(fitted, split.divisions, strict=True):
+        divisions.append((apply(columns, numbers[training]), apply(columns, numbers[validation])))
+    test = apply(fitted[0], numbers[split.test])
     return Scaled(
-        training,
-        validation,
-        apply(fitted[0], numbers[split.test]),
-        shape=(training.shape[1],),
+        tuple(divisions),
+        test,
+        shape=(test.shape[1],),
         notices=(*table.notices, *_notices(entries, dropped, numbers, table_inputs.missing)),
         preprocessing=_preprocessing(table_inputs, fitted[0], dropped),
-        folds=tuple(folds) if split.folds else (),
         columns=tuple(_column_summaries(entries, dropped, numbers)),
     )
 

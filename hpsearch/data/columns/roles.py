@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from hpsearch.data.cells import Array
+from hpsearch.data.cells import Array, Raw
 from hpsearch.data.columns import dates, parsing
 from hpsearch.data.columns.column_types import FEW_VALUES
 from hpsearch.data.columns.error_messages import misread
@@ -14,7 +14,6 @@ from hpsearch.data.columns.fitting import TableInputs
 from hpsearch.data.columns.reading import missing_cells
 from hpsearch.data.columns.table import Cells, Table, absent, meant
 from hpsearch.data.options import ReadOptions
-from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError, shown
 
 MOSTLY_TARGET = 0.5  # of the cells are many different numbers: the other texts are no classes beside them

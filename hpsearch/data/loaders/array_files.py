@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pandas
 
-from hpsearch.data.cells import Array
+from hpsearch.data.cells import Array, Raw
 from hpsearch.data.loaders.array_headers import check_archive, check_single, explained
 from hpsearch.data.loaders.array_names import Parts, choose_arrays, inputs_of
-from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError, shown
 
 ENDS = (".npz", ".npy")

@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 from hpsearch.data.assemble import assemble, prefixed_errors
+from hpsearch.data.cells import Raw
 from hpsearch.data.dataset import Data
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
-from hpsearch.data.raw import Raw
 
 
 def from_arrays(

@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from hpsearch.data.assemble import LONGEST_NAME, assemble, prefixed_errors
+from hpsearch.data.cells import Raw
 from hpsearch.data.columns.roles import assign_roles
 from hpsearch.data.dataset import Data
 from hpsearch.data.loaders.table_files import read_table
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
-from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError, shown
 
 

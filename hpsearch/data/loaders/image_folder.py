@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hpsearch.data.cells import Raw
 from hpsearch.data.loaders.pixels import (
     FORMATS,
     common_size,
@@ -22,7 +23,6 @@ from hpsearch.data.loaders.pixels import (
     resized_notice,
     without_colour,
 )
-from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError, listed, shown
 
 PARTS = {"train": "train", "training": "train", "test": "test", "val": "val", "valid": "val", "validation": "val"}

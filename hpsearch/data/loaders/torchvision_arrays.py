@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from hpsearch.data.cells import Raw
 from hpsearch.data.loaders.idx import check_idx_files
 from hpsearch.data.loaders.torchvision_opener import open_part, required_folder, source_of
-from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError
 
 

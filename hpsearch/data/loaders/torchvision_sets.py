@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from hpsearch.data.cells import Array
+from hpsearch.data.cells import Array, Raw
 from hpsearch.data.loaders.pixels import (
     check_pixels,
     common_size,
@@ -25,7 +25,6 @@ from hpsearch.data.loaders.pixels import (
     without_colour,
 )
 from hpsearch.data.loaders.torchvision_opener import open_part, required_folder, source_of
-from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError, normalized, shown
 
 CHECKED = ("CIFAR10", "CIFAR100")  # unpickle, once the MD5 of each file is the published one
