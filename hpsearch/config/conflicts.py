@@ -5,8 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from hpsearch.config.sections import SAMPLED, UNITS, CompareSection, DataSection, SearchSection, StudyConfig
-from hpsearch.data.metrics import METRICS
-from hpsearch.data.objectives import OBJECTIVES
+from hpsearch.data.metrics import METRICS, OBJECTIVES
 from hpsearch.data.tasks import TASKS
 from hpsearch.errors import shown, suggestion
 

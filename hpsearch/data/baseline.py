@@ -20,7 +20,7 @@ def strategy_of(data: Data) -> str:
     """Return scikit-learn's name of the strategy for the metric.
 
     The F1 of two classes is that of the second one, so "constant" answers it always: "never" would have an F1 of 0, which any network
-    beats. TrialQueue classes have a mean of F1s, for which the most frequent class is best.
+    beats. Several classes have a mean of F1s, for which the most frequent class is best.
     """
     strategy = data.metric.baseline
     if strategy == "constant" and data.outputs > 1:

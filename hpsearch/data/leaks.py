@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.data.cells import Array
-from hpsearch.data.columns.preprocessing import width
+from hpsearch.data.transform import width
 from hpsearch.errors import listed
 
 EXACT = 0.99995  # of a correlation: what rounding to four digits leaves of a copy

@@ -93,7 +93,8 @@ def split_rows(
     folds = folds_for(options.folds, left, codes, constraints.groups, may_fold)
     if folds is None:
         validation = drawer.part("validation", left, options.validation, len(pool))
-        divisions = ((np.setdiff1d(left, validation, assume_unique=True), validation),)
+        training = np.setdiff1d(left, validation, assume_unique=True)
+        divisions: tuple[Division, ...] = ((training, validation),)
     else:
         divisions = fold_rows(left, codes, classes, constraints.groups, folds, options.seed)
     capper = Shuffled(codes, len(classes), options.seed)

@@ -128,9 +128,18 @@ def transform_of(preprocessing: Mapping[str, Any]) -> nn.Module:
         raise StorageError(f"the model's preprocessing is damaged: {error!r}. Copy its files again.") from None
 
 
+def width(column: Mapping[str, Any]) -> int:
+    """Return how many inputs a column becomes."""
+    if column["kind"] == "category":
+        return len(column["categories"]) + int(column["other"]) + int(column["missing"])
+    return len(column.get("parts", ["days"])) + int(column["indicator"])
+
+
 def _fill(column: Mapping[str, Any]) -> float:
     """Return the number that takes the place of a missing cell."""
-    return MISSING if column["kind"] == "category" else column["fill"] or 0.0
+    if column["kind"] == "category":
+        return MISSING
+    return column["fill"] or 0.0
 
 
 def _inputs_of(index: int, column: Mapping[str, Any]) -> Iterator[Input]:

@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hpsearch.data.columns import parsing
-from hpsearch.data.columns.dates import FORMATS
 from hpsearch.errors import UserError, shown
 
 SEPARATORS = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma"}  # of equals the first: a comma may be decimal
@@ -106,13 +105,13 @@ def _is_value(cell: str) -> bool:
     one = pa.array([cell], pa.string())
     plain = pc.replace_substring(one, ",", ".")
     return bool(parsing.matches(plain, parsing.NUMBER)[0]) or any(
-        parsing.matches(one, pattern)[0] for pattern in FORMATS
+        parsing.matches(one, pattern)[0] for pattern in parsing.FORMATS
     )
 
 
 def _numbers_with(cells: pa.Array, decimal: str) -> bool:
     """Whether the cells are numbers with this decimal mark, in one of them at least."""
-    part = parsing.plain(cells.slice(0, LOOKED_AT_CELLS))
+    part = parsing.with_nulls(cells.slice(0, LOOKED_AT_CELLS))
     if not bool(pc.any(pc.match_substring(part, decimal)).as_py()):
         return False
     values, other = parsing.numbers(part, decimal)
@@ -120,6 +119,6 @@ def _numbers_with(cells: pa.Array, decimal: str) -> bool:
 
 
 def _thousands(cells: pa.Array) -> bool:
-    part = parsing.plain(cells.slice(0, LOOKED_AT_CELLS))
+    part = parsing.with_nulls(cells.slice(0, LOOKED_AT_CELLS))
     commas = part.filter(pc.fill_null(pc.match_substring(part, ","), False))
     return bool(parsing.matches(commas, parsing.THOUSANDS).all())

@@ -14,8 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from hpsearch.data.columns import parsing
-from hpsearch.data.columns.frames import check_names, table_of_arrow
-from hpsearch.data.columns.table import Table
+from hpsearch.data.columns.table import Table, check_names, table_of_arrow
 from hpsearch.data.loaders.csv_bytes import MEMORY_A_BYTE, decode, find_file, memory, read_bytes
 from hpsearch.data.loaders.csv_dialect import SEPARATORS, find_decimal, find_header, find_separator
 from hpsearch.data.loaders.csv_rows import RowBounds, find_rows
@@ -128,7 +127,7 @@ def _unread(table: Table, entries: Sequence[dict[str, Any]], decimal: str) -> in
         if entry["kind"] == "number" and entry["name"] in table.names:
             cells = table.column(entry["name"])
             if isinstance(cells, pa.Array):
-                unread += int(parsing.numbers(parsing.plain(cells), decimal)[1].sum())
+                unread += int(parsing.numbers(parsing.with_nulls(cells), decimal)[1].sum())
     return unread
 
 
