@@ -58,7 +58,9 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
     folds = _folds(scaled, targets, task, split)
     first = folds[0]
     outputs = task.outputs(first.target_mean.numel(), len(targets.classes))
-    known = first.training.targets if targets.classes else torch.from_numpy(targets.values[split.training])
+    known = torch.from_numpy(targets.values[split.training])  # in their own units
+    if targets.classes:
+        known = first.training.targets
     summary = {
         "name": name,
         "title": title,
@@ -70,7 +72,7 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
         "loss": task.loss_name,
         "metric": metric.name,
         "direction": metric.direction,
-        "worst": metric.worst(known),  # the value of a trial that failed, in the targets' own units
+        "worst": metric.worst(known),
         **_sizes(scaled, outputs, targets, split),
         **_reading(raw, scaled),
         "notices": _notices(raw, scaled, targets, split, options),
@@ -97,7 +99,8 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
 
 def _read(raw: Raw) -> tuple[Any, Array]:
     """Return checked inputs (a `TableInputs` as it is) and targets, one of each for a row."""
-    inputs = raw.inputs if hasattr(raw.inputs, "digest") else read_inputs(raw.inputs)
+    is_table = hasattr(raw.inputs, "digest")
+    inputs = raw.inputs if is_table else read_inputs(raw.inputs)
     labels = read_targets(raw.targets)
     if len(inputs) != len(labels):
         raise UserError(

@@ -33,8 +33,9 @@ def baseline(data: Data, training: Rows, rows: Rows) -> Baseline:
 
     The answer is a class's label, or a number for each target [K]; None where it is every class's share of the training rows.
     """
-    fit = _class_baseline if data.task.has_classes else _value_baseline
-    return fit(data, training, rows)
+    if data.task.has_classes:
+        return _class_baseline(data, training, rows)
+    return _value_baseline(data, training, rows)
 
 
 def _value_baseline(data: Data, training: Rows, rows: Rows) -> Baseline:
@@ -53,7 +54,8 @@ def _class_baseline(data: Data, training: Rows, rows: Rows) -> Baseline:
     model.fit(np.zeros((len(known), 1)), known)
     shares = np.zeros((len(rows), len(data.classes)))  # [N, C]
     shares[:, model.classes_] = model.predict_proba(np.zeros((len(rows), 1)))
-    answer = None if strategy == "prior" else data.classes[int(shares[0].argmax())]
+    likeliest = data.classes[int(shares[0].argmax())]
+    answer = None if strategy == "prior" else likeliest
     return answer, data.task.undo_decode(torch.from_numpy(shares).to(rows.targets.device))
 
 

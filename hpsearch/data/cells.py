@@ -82,11 +82,7 @@ def read_inputs(inputs: Any) -> Inputs:
 
 
 def refuse_repeated(columns: Sequence[str], where: str = "") -> None:
-    """Refuse names that more than one column has; the error begins with `where`.
-
-    Raises:
-        UserError: there are some.
-    """
+    """Refuse names that more than one column has; the error begins with `where`."""
     repeated = [name for name, count in Counter(columns).items() if count > 1]
     if repeated:
         raise UserError(f"{where}{listed(repeated)} names more than one column. Rename or drop the others.")
@@ -110,12 +106,14 @@ def to_array(given: Any, what: str) -> Array:
         array = np.asarray(given)
     except ValueError:
         raise UserError(f"{what}: rows of different lengths. Give every row the same number of columns.") from None
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def label(columns: Sequence[str], index: int) -> str:
     """Return how errors call a column; images have none."""
-    return f"column {shown(columns[index])}" if columns else f"value {index}"
+    if columns:
+        return f"column {shown(columns[index])}"
+    return f"value {index}"
 
 
 def to_numbers(cells: Array, where: str) -> Array:
@@ -148,7 +146,7 @@ def _shape_of_one(array: Array) -> tuple[int, ...]:
     """Return the shape of one input: (F,) of a table, (channels, height, width) of an image."""
     shape = array.shape
     if array.ndim not in (2, 3, 4):
-        advice = " For one column give inputs.reshape(-1, 1)." if array.ndim == 1 else ""
+        advice = " For one column give inputs.reshape(-1, 1)." * (array.ndim == 1)
         raise UserError(f"inputs: shape {shape}, [rows, columns], [N, H, W] or [N, C, H, W] expected.{advice}")
     if 0 in shape:
         raise UserError(f"inputs: empty (shape {shape}). At least one row and one column are needed.")
@@ -169,8 +167,9 @@ def _check_finite(values: Array, columns: tuple[str, ...]) -> None:
     row = int(bad[:, column].argmax())
     count = int(bad[:, column].sum())
     others = int(bad.any(axis=0).sum()) - 1
-    also = f" ({others} more column{'s' * (others != 1)} too)" if others else ""
-    kind = "missing (NaN)" if np.isnan(values[row, column]) else "infinite"
+    also = f" ({others} more column{'s' * (others != 1)} too)" * bool(others)
+    is_missing = np.isnan(values[row, column])
+    kind = "missing (NaN)" if is_missing else "infinite"
     raise UserError(
         f"inputs: {label(columns, column)} has {count} missing or infinite cell{'s' * (count != 1)}{also}, the first, {kind}, in row "
         f"{row}. Fill those cells or drop those rows or columns."

@@ -87,7 +87,9 @@ def _f1(predictions: Tensor, targets: Tensor) -> float:
     table = confusion(predictions, targets)
     involved = table.sum(dim=0) + table.sum(dim=1)  # [C], rows of a class and rows taken for it
     scores = 2 * table.diagonal() / involved.clamp(min=1)
-    return float(scores[1] if targets.dim() == 2 else scores[involved > 0].mean())
+    if targets.dim() == 2:
+        return float(scores[1])
+    return float(scores[involved > 0].mean())
 
 
 def _area_under_curve(predictions: Tensor, targets: Tensor) -> float:

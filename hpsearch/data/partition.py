@@ -31,17 +31,32 @@ def _stream(seed: int, name: str) -> np.random.RandomState:
 
 
 @dataclass(frozen=True, slots=True)
-class Shuffled:
-    """Rows at random: from which classes (None: without), how many those are, with which seed."""
+class Drawer:
+    """Draws the rows of a part, with a seed: those of each of the `classes` by their `codes` [N] (None: without classes).
+
+    With `groups` [N] whole ones are drawn, so that no part knows rows of another's groups; with `times` [N] the latest rows are taken.
+    """
 
     codes: Array | None
     classes: int
     seed: int
+    groups: Array | None = None
+    times: Array | None = None
 
     def part(self, name: str, pool: Array, size: Size, total: int) -> Array:
-        """Return rows of the pool, ascending, each class in its share; a share is of `total` rows."""
-        fewest = max(FEWEST_ROWS_OF_A_PART, 0 if self.codes is None else self.classes)
-        rows = _rows_of(name, size, len(pool), total, fewest)
+        """Return rows of the pool, ascending, as near to the size as groups or times allow; a share is of `total` rows."""
+        if self.times is not None:
+            return _latest(self.times, name, pool, _rows_of(name, size, len(pool), total, FEWEST_ROWS_OF_A_PART))
+        if self.groups is not None:
+            rows = _rows_of(name, size, len(pool), total, FEWEST_ROWS_OF_A_PART)
+            return self._whole_groups(self.groups[pool], name, pool, rows)
+        fewest = FEWEST_ROWS_OF_A_PART
+        if self.codes is not None:
+            fewest = max(fewest, self.classes)
+        return self._shuffled(name, pool, _rows_of(name, size, len(pool), total, fewest), fewest)
+
+    def _shuffled(self, name: str, pool: Array, rows: int, fewest: int) -> Array:
+        """Return rows at random, each class in its share."""
         if rows < fewest:
             why = f"{fewest} needed"
             if self.classes == fewest:
@@ -55,20 +70,9 @@ class Shuffled:
         drawn = [draw.permutation(rows)[:share] for rows, share in zip(members, shares, strict=True)]
         return np.sort(np.concatenate(drawn))
 
-
-@dataclass(frozen=True, slots=True)
-class ByGroup:
-    """Whole groups at random, so that no part knows rows of another's groups."""
-
-    groups: Array
-    codes: Array | None
-    classes: int
-    seed: int
-
-    def part(self, name: str, pool: Array, size: Size, total: int) -> Array:
-        """Return rows of the pool, ascending: as near to the size as groups allow, leaving some for the other parts."""
-        rows = _rows_of(name, size, len(pool), total, FEWEST_ROWS_OF_A_PART)
-        numbers, members, counts = np.unique(self.groups[pool], return_inverse=True, return_counts=True)
+    def _whole_groups(self, groups: Array, name: str, pool: Array, rows: int) -> Array:
+        """Return groups [len(pool)] at random, leaving some for the other parts."""
+        numbers, members, counts = np.unique(groups, return_inverse=True, return_counts=True)
         others = 2 if name == "test" else 1
         if len(numbers) <= others:
             raise UserError(
@@ -91,26 +95,14 @@ class ByGroup:
         return lacking, size, float(np.abs(drawn / max(drawn.sum(), 1) - every / every.sum()).sum())
 
 
-@dataclass(frozen=True, slots=True)
-class ByTime:
-    """The latest rows; those of one time stay together."""
-
-    times: Array
-
-    def part(self, name: str, pool: Array, size: Size, total: int) -> Array:
-        """Return the latest rows of the pool, ascending by number: as near to the size as equal times allow."""
-        rows = _rows_of(name, size, len(pool), total, FEWEST_ROWS_OF_A_PART)
-        order = pool[np.argsort(self.times[pool], kind="stable")]
-        times = self.times[order]
-        edges = np.flatnonzero(times[1:] != times[:-1]) + 1  # where another time begins
-        if len(edges) == 0:
-            raise UserError(
-                f"all {len(pool):,} rows left for the {name} part and others have one time. Leave 'time' out."
-            )
-        return np.sort(order[edges[np.abs(len(pool) - rows - edges).argmin()] :])
-
-
-Drawer = Shuffled | ByGroup | ByTime
+def _latest(times: Array, name: str, pool: Array, rows: int) -> Array:
+    """Return the latest rows of the pool, those of one time together, ascending by number."""
+    order = pool[np.argsort(times[pool], kind="stable")]
+    ordered = times[order]
+    edges = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1  # where another time begins
+    if len(edges) == 0:
+        raise UserError(f"all {len(pool):,} rows left for the {name} part and others have one time. Leave 'time' out.")
+    return np.sort(order[edges[np.abs(len(pool) - rows - edges).argmin()] :])
 
 
 def _rows_of(part: str, size: Size, left: int, total: int, fewest: int) -> int:
@@ -161,11 +153,7 @@ def _allocate(counts: Array, size: int) -> list[int]:
 def fold_rows(
     pool: Array, codes: Array | None, classes: Sequence[str], groups: Array | None, folds: int, seed: int
 ) -> tuple[Division, ...]:
-    """Return the division of each of the folds of a pool, rows ascending; by class where there are class numbers.
-
-    Raises:
-        UserError: fewer rows, rows of a class, or groups than folds; a class that is missing in a fold.
-    """
+    """Return the division of each of the folds of a pool, rows ascending; by class where there are class numbers."""
     _check_folds(pool, codes, classes, groups, folds)
     splitter = _splitter(codes is not None, groups is not None, folds, int(_stream(seed, "folds").randint(2**31)))
     labels = None if codes is None else codes[pool]

@@ -35,11 +35,7 @@ class Scaled:
 
 
 def scale_inputs(inputs: Inputs, split: Split) -> Scaled:
-    """Standardise the parts of inputs by the training rows' mean and standard deviation (of the population, as scikit-learn's).
-
-    Raises:
-        UserError: every column is constant, or a value is too large for float32.
-    """
+    """Standardise the parts of inputs by the training rows' mean and standard deviation (of the population, as scikit-learn's)."""
     names = inputs.columns
     if len(inputs.shape) == 1:
         inputs, notices = _drop_constant(inputs, split)
@@ -63,11 +59,7 @@ def scale_inputs(inputs: Inputs, split: Split) -> Scaled:
 
 
 def scale_targets(targets: Array, rows: Array) -> tuple[Tensor, Tensor, Tensor]:
-    """Return float64 targets [N, K] standardised by the training `rows`, and their mean and scale [K].
-
-    Raises:
-        UserError: a column does not vary in the training rows.
-    """
+    """Return float64 targets [N, K] standardised by the training `rows`, and their mean and scale [K]."""
     values = torch.from_numpy(targets)
     training = values[torch.from_numpy(rows)]  # [n, K]
     mean = training.mean(dim=0)

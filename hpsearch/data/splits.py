@@ -12,17 +12,7 @@ import numpy as np
 
 from hpsearch.data.cells import Array
 from hpsearch.data.options import Size, SplitOptions
-from hpsearch.data.partition import (
-    FEWEST_ROWS_OF_A_PART,
-    ByGroup,
-    ByTime,
-    Division,
-    Drawer,
-    Shuffled,
-    fold_rows,
-    folds_for,
-    is_whole,
-)
+from hpsearch.data.partition import FEWEST_ROWS_OF_A_PART, Division, Drawer, fold_rows, folds_for, is_whole
 from hpsearch.errors import UserError, shown
 
 FEWEST_ROWS = 10
@@ -85,7 +75,7 @@ def split_rows(
         UserError: too few rows, a part that leaves none for another, a class that is missing in a part.
     """
     _check(count, options, constraints.given_test)
-    drawer = _drawer(codes, len(classes), options.seed, constraints)
+    drawer = Drawer(codes, len(classes), options.seed, constraints.groups, constraints.times)
     pool = np.arange(count - constraints.given_test)
     test = _test_rows(drawer, pool, count, options)
     left = np.setdiff1d(pool, test, assume_unique=True)
@@ -97,7 +87,7 @@ def split_rows(
         divisions: tuple[Division, ...] = ((training, validation),)
     else:
         divisions = fold_rows(left, codes, classes, constraints.groups, folds, options.seed)
-    capper = Shuffled(codes, len(classes), options.seed)
+    capper = Drawer(codes, len(classes), options.seed)
     capped = tuple((_capped(capper, training, options.rows), validation) for training, validation in divisions)
     split = Split(capped, test)
     _check_parts(split, codes, classes, constraints)
@@ -105,14 +95,6 @@ def split_rows(
         rows = np.union1d(split.training, split.validation)
         return Split(((rows, rows),), test)
     return split
-
-
-def _drawer(codes: Array | None, classes: int, seed: int, constraints: Constraints) -> Drawer:
-    if constraints.times is not None:
-        return ByTime(constraints.times)
-    if constraints.groups is not None:
-        return ByGroup(constraints.groups, codes, classes, seed)
-    return Shuffled(codes, classes, seed)
 
 
 def _test_rows(drawer: Drawer, pool: Array, count: int, options: SplitOptions) -> Array:
@@ -212,8 +194,9 @@ def every_row(count: int) -> Split:
 def _only_one_notice(count: int) -> str:
     if not count:
         return ""
-    alone = "is alone of its class" if count == 1 else "are alone of their classes"
-    return f"{_many(count)} {alone}: not held out"
+    if count == 1:
+        return "1 row is alone of its class: not held out"
+    return f"{_many(count)} are alone of their classes: not held out"
 
 
 def _many(rows: int) -> str:

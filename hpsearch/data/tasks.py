@@ -92,7 +92,7 @@ def _torch_loss(name: str, reduction: str = "mean") -> Loss:
 def _infer_regression(facts: TargetFacts) -> str:
     if facts.columns > 1:
         return f"{facts.columns} numbers are predicted by one network"
-    if facts.has_fractions:
+    if facts.kind == "numbers with fractions":
         return "a number is predicted"
     if facts.are_measurements:
         return f"with only {facts.rows / facts.distinct:.1f} rows for each a number is predicted, not a class"
@@ -100,7 +100,7 @@ def _infer_regression(facts: TargetFacts) -> str:
 
 
 def _regression_needs(facts: TargetFacts) -> str:
-    return "numbers" if facts.is_text else ""
+    return "numbers" if facts.kind == "text" else ""
 
 
 def _encode_values(targets: npt.NDArray[Any], class_names: Sequence[str]) -> Targets:
@@ -116,7 +116,7 @@ def _encode_classes(targets: npt.NDArray[Any], class_names: Sequence[str]) -> Ta
 
 
 def _infer_binary(facts: TargetFacts) -> str:
-    return "one of two classes is predicted" if facts.distinct == 2 else ""
+    return "one of two classes is predicted" * (facts.distinct == 2)
 
 
 def _binary_needs(facts: TargetFacts) -> str:
@@ -124,8 +124,8 @@ def _binary_needs(facts: TargetFacts) -> str:
 
 
 def _class_needs(facts: TargetFacts) -> str:
-    usable = facts.columns == 1 and not facts.has_fractions
-    return "" if usable else "one column of classes (text or whole numbers)"
+    usable = facts.columns == 1 and facts.kind != "numbers with fractions"
+    return "one column of classes (text or whole numbers)" * (not usable)
 
 
 def _binary_row_losses(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -140,7 +140,8 @@ def _both_classes(predictions: Tensor) -> Tensor:
 
 
 def _infer_multiclass(facts: TargetFacts) -> str:
-    order = "; their order plays no part (task 'regression' predicts a number instead)" if facts.are_whole else ""
+    is_number = facts.kind == "whole numbers"
+    order = "; their order plays no part (task 'regression' predicts a number instead)" * is_number
     return f"one of several classes is predicted{order}"
 
 

@@ -1,6 +1,6 @@
 """What becomes of a column: a type of `COLUMN_TYPES`, or nothing. `DROPPED` has the reasons for nothing, each with its sentence."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,13 +36,7 @@ class Dropped:
 
 
 def choose_type(sample: ColumnSample, forced: str | None) -> Entry | Dropped:
-    """Return a column's entry, or why it is dropped.
-
-    Raises:
-        UserError: the forced type does not fit the cells, or most cells are numbers or dates and some are not.
-    """
-    if forced == "drop":
-        return Dropped("asked", DROPPED["asked"])
+    """Return a column's entry, or why it is dropped."""
     constant = _constant(sample)
     if constant:
         return Dropped("constant", constant)
@@ -57,7 +51,9 @@ def choose_type(sample: ColumnSample, forced: str | None) -> Entry | Dropped:
     dropped = _identifier_or_text(sample)
     if dropped is not None:
         return Dropped(dropped.reason, _joined(dropped.note, mixed))
-    return {**entry, "note": _joined(entry.get("note", ""), mixed)} if mixed else entry
+    if mixed:
+        return {**entry, "note": _joined(entry.get("note", ""), mixed)}
+    return entry
 
 
 def _joined(*notes: str) -> str:
@@ -83,16 +79,17 @@ def _constant(sample: ColumnSample) -> str:
     """Return what all cells are, where they are one thing; else nothing."""
     if sample.is_text:
         distinct = sample.text.unique()
-        return _all_cells(distinct[0].as_py()) if len(distinct) == 1 else ""
-    missing = absent(sample.cells)
-    if missing.all():
-        return _all_cells(None)
-    varies = missing.any() or bool((sample.cells != sample.cells[0]).any())
-    return "" if varies else _all_cells(sample.cells[0])
-
-
-def _all_cells(value: object) -> str:
-    return "all cells are empty" if value is None else f"all cells are {shown(str(value))}"
+        only = distinct[0].as_py()
+        varies = len(distinct) > 1
+    else:
+        missing = absent(sample.cells)
+        only = None if missing.all() else sample.cells[0]
+        varies = only is not None and bool(missing.any() or (sample.cells != only).any())
+    if varies:
+        return ""
+    if only is None:
+        return "all cells are empty"
+    return f"all cells are {shown(str(only))}"
 
 
 def _counting(sample: ColumnSample, entry: Entry) -> Dropped | None:
@@ -136,15 +133,12 @@ def _among_numbers(sample: ColumnSample) -> str:
         return f"its cells are numbers with {shown(unit)}: write the numbers alone, and the column is a number"
     values, other = parsing.numbers(cells, sample.table.decimal)
     known = int((~np.isnan(values)).sum())
-    present = known + int(other.sum())
+    part = known / max(1, known + int(other.sum()))
     strays = cells.filter(pa.array(other)).unique().to_pylist()
-    few = 0 < len(strays) <= FEW_TEXTS and known >= MOST * present
+    few = 0 < len(strays) <= FEW_TEXTS and part >= MOST
     if not few or parsing.matches(cells, parsing.LEADING_ZEROS).any():
         return ""
-    return (
-        f"{known / present:.0%} of its cells are numbers, the others {listed(strays)}: if these mean a missing cell, "
-        f"{as_missing(sample.table, sample.name, strays)}, and the column is a number"
-    )
+    return _beside_strays(sample, part, "number", strays)
 
 
 def _among_dates(sample: ColumnSample, share: float) -> str:
@@ -167,7 +161,12 @@ def _among_dates(sample: ColumnSample, share: float) -> str:
         )
     if not strays:
         return "its cells look like dates, but some are none: mend these, and the column is a date"
+    return _beside_strays(sample, part, "date", strays)
+
+
+def _beside_strays(sample: ColumnSample, part: float, what: str, strays: Sequence[str]) -> str:
+    """Return the sentence on a column of which a part are numbers or dates, beside a few other texts."""
     return (
-        f"{part:.0%} of its cells are dates, the others {listed(strays)}: if these mean a missing cell, "
-        f"{as_missing(sample.table, sample.name, strays, 'a date')}, and the column is a date"
+        f"{part:.0%} of its cells are {what}s, the others {listed(strays)}: if these mean a missing cell, "
+        f"{as_missing(sample.table, sample.name, strays, f'a {what}')}, and the column is a {what}"
     )

@@ -107,8 +107,9 @@ def _read_typed(cells: Array, kinds: str, convert: Callable[[Array], Array]) -> 
 
 def _plan_date(sample: ColumnSample) -> Entry | None:
     if not sample.is_text:
-        is_date = sample.cells.dtype.kind == "M"
-        return _date_entry(sample, parsing.ISO, parsing.days_of(sample.cells)) if is_date else None
+        if sample.cells.dtype.kind != "M":
+            return None
+        return _date_entry(sample, parsing.ISO, parsing.days_of(sample.cells))
     formats = parsing.date_formats(sample.text)
     if not formats:
         return None
@@ -135,8 +136,7 @@ def _read_date(entry: Entry, cells: Any, decimal: str) -> tuple[Array, Array]:
 def _plan_boolean(sample: ColumnSample) -> Entry | None:
     if not sample.is_text:
         return None
-    distinct = sample.text.drop_null().unique()
-    pair = parsing.truth_pair(distinct.to_pylist()) if len(distinct) == 2 else None
+    pair = parsing.truth_pair(sample.text.drop_null().unique())
     if pair is None:
         return None
     return {"name": sample.name, "kind": "boolean", "false": pair[0], "true": pair[1]}
@@ -154,8 +154,8 @@ def _plan_category(sample: ColumnSample) -> Entry:
     counts = pc.value_counts(text.drop_null())
     counted = zip(counts.field("counts").to_pylist(), counts.field("values").to_pylist(), strict=True)
     texts = [value for _, value in sorted(counted, key=lambda pair: (-pair[0], pair[1]))]  # the most frequent first
-    kept = texts if len(texts) <= MOST_CATEGORIES else texts[: MOST_CATEGORIES - 1]
-    other = len(kept) < len(texts)
+    other = len(texts) > MOST_CATEGORIES
+    kept = texts[: MOST_CATEGORIES - 1] if other else texts
     entry = {
         "name": sample.name,
         "kind": "category",

@@ -37,7 +37,7 @@ def misread(table: Table, name: str, expected: str, rows: Array, hint: str = "")
     cells = parsing.as_text(table.column(name)).take(pa.array(rows))
     first = str(cells[0].as_py())
     others = len(rows) - 1
-    more = f" (and {others:,} more cell{'s' * (others != 1)})" if others else ""
+    more = f" (and {others:,} more cell{'s' * (others != 1)})" * bool(others)
     hint = hint or _advice_by_form(table, first) or _general_advice(table, name, expected, cells.unique().to_pylist())
     return UserError(
         f"column {shown(name)}: {table.where(int(rows[0]))} holds {shown(first)}, {expected} expected{more}. {hint}."
@@ -54,11 +54,7 @@ def missing_cells(table: Table, name: str, missing: Array, advice: str) -> UserE
 
 
 def refuse_infinite(table: Table, name: str, values: Array, expected: str = "") -> None:
-    """Refuse a column of numbers [N] that has an infinite one.
-
-    Raises:
-        UserError: it has.
-    """
+    """Refuse a column of numbers [N] that has an infinite one."""
     infinite = np.isinf(values)
     if infinite.any():
         where = table.where(int(infinite.argmax()))
@@ -95,4 +91,5 @@ def _general_advice(table: Table, name: str, expected: str, texts: Sequence[str]
 
 
 def _converter(expected: str) -> str:
-    return "to_datetime" if expected.startswith("a date") else "to_numeric"
+    is_date = expected.startswith("a date")
+    return "to_datetime" if is_date else "to_numeric"

@@ -13,7 +13,7 @@ then one for a missing cell (`missing`), 0 or 1.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import compress
+from itertools import compress, islice
 from math import tau
 from typing import Any
 
@@ -37,6 +37,7 @@ VERSION = 1
 ROWS_AT_ONCE = 65_536
 FILLS = ("median", "mean", "refuse")
 FEWEST_MISSING = 5  # rows with a missing cell from which on an input says so: from fewer nothing is learned of it
+SUMMARY = ("name", "kind", "inputs", "missing", "note")  # of a column
 MOST_SUMMARIES = 500  # columns of a summary
 MOST_NOTICES = 20  # of one kind
 
@@ -65,16 +66,12 @@ class TableInputs:
 
 
 def scale_table(table_inputs: TableInputs, split: Split) -> Scaled:
-    """Return a table's inputs for each part and fold, standardised, with the preprocessing that makes them.
-
-    Raises:
-        UserError: a column or kind that there is not, cells that do not fit their column, missing cells that are refused, no column left.
-    """
+    """Return a table's inputs for each part and fold, standardised, with the preprocessing that makes them."""
     _check(table_inputs)
     table = table_inputs.table
     entries, dropped = _choose_types(table_inputs, split.seen)
     if not entries:
-        reasons = listed([f"{one['name']} ({one['reason']})" for one in dropped])
+        reasons = listed([f"{name} ({why.reason})" for name, why in dropped.items()])
         raise UserError(f"no column is left as input: {reasons}. Check the table, or give columns a kind.")
     cells = [read_column(entry, table, table_inputs.missing_values) for entry in entries]
     numbers = np.stack(cells, axis=1)  # [N, columns]
@@ -103,7 +100,8 @@ def _check(table_inputs: TableInputs) -> None:
     kinds = (*COLUMN_TYPES, "drop")
     for name, kind in table_inputs.forced.items():
         if name not in names:
-            why = "it is the target." if name == table_inputs.target else meant(name, names)
+            is_target = name == table_inputs.target
+            why = "it is the target." if is_target else meant(name, names)
             raise UserError(f"columns: no input column {shown(name)}: {why}")
         if kind not in kinds:
             raise UserError(f"columns: unknown kind {shown(kind)} for {shown(name)}. {suggestion(str(kind), kinds)}")
@@ -112,20 +110,20 @@ def _check(table_inputs: TableInputs) -> None:
         raise UserError(f"unknown missing {shown(missing)}. {suggestion(str(missing), FILLS)}")
 
 
-def _choose_types(table_inputs: TableInputs, rows: Array) -> tuple[list[Entry], list[dict[str, str]]]:
-    """Return the entries of the columns that are used, and the columns that are not, with reasons."""
+def _choose_types(table_inputs: TableInputs, rows: Array) -> tuple[list[Entry], dict[str, Dropped]]:
+    """Return the entries of the columns that are used, and why the others are not, by name."""
     entries: list[Entry] = []
-    dropped: list[dict[str, str]] = []
+    dropped: dict[str, Dropped] = {}
     table = table_inputs.table
     for name, cells in zip(table.names, table.columns, strict=True):
-        reason = table_inputs.excluded.get(name)
-        if reason is not None and name not in table_inputs.forced:
-            dropped.append({"name": name, "reason": reason, "note": DROPPED[reason]})
+        forced = table_inputs.forced.get(name)
+        reason = "asked" if forced == "drop" else table_inputs.excluded.get(name)
+        if reason is not None and forced in (None, "drop"):
+            dropped[name] = Dropped(reason, DROPPED[reason])
             continue
-        sample = ColumnSample(name, cells.take(rows), rows, table, table_inputs.missing_values)
-        chosen = choose_type(sample, table_inputs.forced.get(name))
+        chosen = choose_type(ColumnSample(name, cells.take(rows), rows, table, table_inputs.missing_values), forced)
         if isinstance(chosen, Dropped):
-            dropped.append({"name": name, "reason": chosen.reason, "note": chosen.note})
+            dropped[name] = chosen
         else:
             entries.append(chosen)
     return entries, dropped
@@ -136,8 +134,10 @@ def _with_indicators(entries: Sequence[Entry], numbers: Array) -> list[Entry]:
     counts = np.isnan(numbers).sum(axis=0)  # [columns]
     marked = []
     for entry, count in zip(entries, counts, strict=True):
-        indicator = {} if entry["kind"] == "category" else {"indicator": bool(count >= FEWEST_MISSING)}
-        marked.append({**entry, **indicator})
+        if entry["kind"] == "category":
+            marked.append(entry)
+        else:
+            marked.append({**entry, "indicator": bool(count >= FEWEST_MISSING)})
     return marked
 
 
@@ -175,7 +175,8 @@ def _fit_group(entries: Sequence[Entry], numbers: Array, missing: str) -> None:
         scale = scaler.scale_[index :: len(entries)].tolist()
         if not np.isfinite([*mean, *scale]).all():
             raise _too_large(entry["name"])
-        entry["fill"] = None if missing == "refuse" else float(filler.statistics_[index])
+        if missing != "refuse":
+            entry["fill"] = float(filler.statistics_[index])
         entry["mean"] = [*mean, 0.0] if entry["indicator"] else mean
         entry["scale"] = [*scale, 1.0] if entry["indicator"] else scale
 
@@ -209,25 +210,21 @@ def _too_large(name: str) -> UserError:
     )
 
 
-def _preprocessing(
-    table_inputs: TableInputs, fitted: list[Entry], dropped: Sequence[Mapping[str, str]]
-) -> dict[str, Any]:
+def _preprocessing(table_inputs: TableInputs, fitted: list[Entry], dropped: Mapping[str, Dropped]) -> dict[str, Any]:
     return {
         "kind": "table",
         "version": VERSION,
         "target": table_inputs.target,
         "reading": {**table_inputs.table.reading, "missing_values": list(table_inputs.missing_values)},
         "columns": fitted,
-        "dropped": [{"name": one["name"], "reason": one["reason"]} for one in dropped],
+        "dropped": [{"name": name, "reason": why.reason} for name, why in dropped.items()],
     }
 
 
-def _notices(
-    entries: Sequence[Entry], dropped: Sequence[Mapping[str, str]], numbers: Array, missing: str
-) -> Iterator[str]:
+def _notices(entries: Sequence[Entry], dropped: Mapping[str, Dropped], numbers: Array, missing: str) -> Iterator[str]:
     """Yield what a reader should know: which columns are not used, how missing cells are filled, how columns were read."""
-    for one in dropped[:MOST_NOTICES]:
-        yield f"Column {shown(one['name'])} is not used ({one['reason']}): {one['note']}."
+    for name, why in islice(dropped.items(), MOST_NOTICES):
+        yield f"Column {shown(name)} is not used ({why.reason}): {why.note}."
     if len(dropped) > MOST_NOTICES:
         yield f"{len(dropped) - MOST_NOTICES:,} more columns are not used."
     yield from _missing_notices(entries, numbers, missing)
@@ -242,8 +239,10 @@ def _missing_notices(entries: Sequence[Entry], numbers: Array, missing: str) -> 
     filled = [entry for entry in incomplete if entry["kind"] != "category"]
     if filled:
         unmarked = [entry["name"] for entry in filled if not entry["indicator"]]
-        where = ", and an input says where" if len(unmarked) < len(filled) else ""
-        rare = f" (not of {listed(unmarked)}: fewer than {FEWEST_MISSING} rows)" if where and unmarked else ""
+        where = ", and an input says where" * (len(unmarked) < len(filled))
+        rare = ""
+        if where and unmarked:
+            rare = f" (not of {listed(unmarked)}: fewer than {FEWEST_MISSING} rows)"
         yield f"{_missing_in(filled)}: the training rows' {missing} takes the place of a number{where}{rare}."
     categories = [entry for entry in incomplete if entry["kind"] == "category"]
     if categories:
@@ -255,14 +254,12 @@ def _missing_in(entries: Sequence[Entry]) -> str:
     return f"Missing cells in {len(entries)} column{'s' * (len(entries) != 1)} ({names})"
 
 
-def _column_summaries(
-    entries: Sequence[Entry], dropped: Sequence[Mapping[str, str]], numbers: Array
-) -> list[dict[str, Any]]:
+def _column_summaries(entries: Sequence[Entry], dropped: Mapping[str, Dropped], numbers: Array) -> list[dict[str, Any]]:
     """Return what a report says of each column, of the first ones if there are many."""
     missing = np.isnan(numbers).sum(axis=0).tolist()
-    used = [
-        {"name": e["name"], "kind": e["kind"], "inputs": width(e), "missing": count, "note": e.get("note", "")}
-        for e, count in zip(entries, missing, strict=True)
+    rows = [
+        (entry["name"], entry["kind"], width(entry), count, entry.get("note", ""))
+        for entry, count in zip(entries, missing, strict=True)
     ]
-    unused = [{"name": d["name"], "kind": "dropped", "inputs": 0, "missing": 0, "note": d["reason"]} for d in dropped]
-    return [*used, *unused][:MOST_SUMMARIES]
+    rows += [(name, "dropped", 0, 0, why.reason) for name, why in dropped.items()]
+    return [dict(zip(SUMMARY, row, strict=True)) for row in rows[:MOST_SUMMARIES]]

@@ -100,11 +100,13 @@ def matches(cells: Any, pattern: str) -> Array:
     return _mask(pc.match_substring_regex(cells, pattern))
 
 
-def truth_pair(distinct: Sequence[str]) -> tuple[str, str] | None:
+def truth_pair(distinct: pa.Array) -> tuple[str, str] | None:
     """Return the pair (false, true) that the distinct texts are, as they are written, or None."""
-    lower = {text.lower(): text for text in distinct}
+    if len(distinct) != 2:
+        return None
+    lower = {text.lower(): text for text in distinct.to_pylist()}
     for no, yes in TRUTH:
-        if len(distinct) == 2 and lower.keys() == {no, yes}:
+        if lower.keys() == {no, yes}:
             return lower[no], lower[yes]
     return None
 
@@ -125,21 +127,22 @@ def date_formats(cells: pa.Array) -> list[str]:
     first = distinct[0].as_py()
     for pattern, formats in FORMATS.items():
         if matches(distinct.slice(0, 1), pattern)[0]:
-            timed = formats if pattern == ISO_CELL else _with_time(formats, first)
+            timed = [_with_time(form, first) for form in formats]
             return [form for form in timed if not np.isnan(_days_of_distinct(distinct, form)).any()]
     return []
 
 
-def _with_time(formats: Sequence[str], cell: str) -> list[str]:
-    """Return formats with the time of day that a cell has."""
-    time = TIMES.get(cell.count(":"))
-    return [] if time is None else [form + time for form in formats]
+def _with_time(form: str, cell: str) -> str:
+    """Return a format with the time of day that a cell has."""
+    if form == ISO:
+        return form
+    return form + TIMES.get(cell.count(":"), " %H:%M:%S")
 
 
 def date_example(form: str) -> str:
     """Return what a cell of a format should be, by an example."""
-    example = f"{EXAMPLE:%Y-%m-%d}" if form == ISO else f"{EXAMPLE:{form}}"
-    return f"a date like {example}"
+    written = "%Y-%m-%d" if form == ISO else form
+    return f"a date like {EXAMPLE:{written}}"
 
 
 def rows_by_date_pattern(cells: pa.Array) -> dict[str, Array]:

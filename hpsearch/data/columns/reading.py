@@ -29,7 +29,7 @@ def read_columns(preprocessing: Mapping[str, Any], source: Any) -> Array:
     Raises:
         UserError: a column is missing; a cell is no number, no date, infinite, or missing where nothing takes its place.
     """
-    table = source if isinstance(source, Table) else _table_of(preprocessing, source)
+    table = _table_of(preprocessing, source)
     missing_values = (preprocessing.get("reading") or {}).get("missing_values") or ()
     entries = preprocessing["columns"]
     _check_names(table, entries)
@@ -45,7 +45,7 @@ def _check_names(table: Table, entries: Sequence[Entry]) -> None:
     absent = [entry["name"] for entry in entries if entry["name"] not in table.names]
     if absent and table.reading.get("header") is not False:
         others = [name for name in table.names if name not in known]
-        more = f" (and {len(absent) - 1:,} more)" if len(absent) > 1 else ""
+        more = f" (and {len(absent) - 1:,} more)" * (len(absent) > 1)
         hint = f"{nearest(absent[0], others)} Columns: {ends(table.names)}.".lstrip()
         raise UserError(f"no column {shown(absent[0])}{more}. {hint}")
 
@@ -59,8 +59,9 @@ def read_column(entry: Entry, table: Table, missing_values: Sequence[str] = ()) 
         cells = parsing.with_nulls(cells, missing_values)
     values, other = column_type.read(entry, cells, table.decimal)
     if other.any():
-        is_date = entry["kind"] == "date"
-        expected = parsing.date_example(entry["format"]) if is_date else column_type.expected
+        expected = column_type.expected
+        if entry["kind"] == "date":
+            expected = parsing.date_example(entry["format"])
         raise misread(table, name, expected, np.flatnonzero(other))
     refuse_infinite(table, name, values, ", a finite one expected")
     if entry.get("fill", 0) is None:
@@ -69,11 +70,7 @@ def read_column(entry: Entry, table: Table, missing_values: Sequence[str] = ()) 
 
 
 def refuse_missing(table: Table, name: str, values: Array) -> None:
-    """Refuse a column of numbers [N] in which a cell is missing (NaN).
-
-    Raises:
-        UserError: one is.
-    """
+    """Refuse a column of numbers [N] in which a cell is missing (NaN)."""
     missing = np.isnan(values)
     if missing.any():
         raise missing_cells(table, name, missing, FILL_THEM)
@@ -85,10 +82,14 @@ def unused(preprocessing: Mapping[str, Any], source: Any) -> str | None:
     known = {entry["name"] for entry in (*preprocessing["columns"], *preprocessing.get("dropped", ()))}
     known.add(preprocessing.get("target"))
     extra = [name for name in names if name not in known]
-    return f"Columns that are not used: {listed(extra)}." if extra else None
+    if not extra:
+        return None
+    return f"Columns that are not used: {listed(extra)}."
 
 
 def _table_of(preprocessing: Mapping[str, Any], source: Any) -> Table:
+    if isinstance(source, Table):
+        return source
     if hasattr(source, "columns") and hasattr(source, "iloc"):
         return table_of(source)
     values = np.asarray(source)

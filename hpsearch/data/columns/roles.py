@@ -37,13 +37,13 @@ def assign_roles(table: Table, target: str | None, options: ReadOptions, targets
         raise UserError("only one column. Give a table with a target and at least one other column.")
     named = {"group": options.group, "time": options.time}
     excluded = {name: role for role, name in named.items() if name is not None}
-    groups = None if options.group is None else _groups(inputs, options.group, missing_values)
+    groups = _groups(inputs, options.group, missing_values)
     return Raw(
         TableInputs(inputs, target, options.columns, options.missing or "refuse", missing_values, excluded),
         targets,
         table.source,
         groups=groups,
-        times=None if options.time is None else _times(inputs, options.time, missing_values),
+        times=_times(inputs, options.time, missing_values),
         reading=table.sentences,
         notices=_group_notice(options.group, groups),
     )
@@ -94,15 +94,19 @@ def _typed_target(table: Table, name: str, cells: Array) -> Array:
     return cells
 
 
-def _groups(table: Table, name: str, missing_values: tuple[str, ...]) -> Array:
-    """Return a number for the group of each row [N]."""
+def _groups(table: Table, name: str | None, missing_values: tuple[str, ...]) -> Array | None:
+    """Return a number for the group of each row [N]; None without a column of groups."""
+    if name is None:
+        return None
     text = parsing.with_nulls(parsing.as_text(table.column(name, "group column")), missing_values)
     _refuse_absent(table, name, np.asarray(pc.is_null(text)))
     return np.asarray(text.dictionary_encode().indices.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
-def _times(table: Table, name: str, missing_values: tuple[str, ...]) -> Array:
-    """Return the time of each row [N] as a number: itself, or the days of a date."""
+def _times(table: Table, name: str | None, missing_values: tuple[str, ...]) -> Array | None:
+    """Return the time of each row [N] as a number: itself, or the days of a date; None without a column of times."""
+    if name is None:
+        return None
     cells = table.column(name, "time column")
     if not isinstance(cells, np.ndarray):
         values = _times_of_texts(table, name, parsing.with_nulls(cells, missing_values))

@@ -100,7 +100,8 @@ def _bytes(cells: Cells) -> Iterable[bytes]:
     _, offsets, letters = full.buffers()
     ends = np.frombuffer(offsets, dtype=np.int32)[full.offset : full.offset + len(full) + 1]
     yield np.diff(ends).tobytes()
-    yield b"" if letters is None else letters.slice(ends[0], ends[-1] - ends[0]).to_pybytes()
+    if letters is not None:
+        yield letters.slice(ends[0], ends[-1] - ends[0]).to_pybytes()
 
 
 def meant(name: str, names: Sequence[str]) -> str:
@@ -181,11 +182,7 @@ def table_of_arrow(names: Sequence[str], columns: Sequence[Any], source: str, ro
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Refuse names that are empty, or that more than one column has.
-
-    Raises:
-        UserError: there are some.
-    """
+    """Refuse names that are empty, or that more than one column has."""
     if "" in names:
         raise UserError(f"column {names.index('') + 1:,} has no name. Give it one, or say that there is no header.")
     refuse_repeated(names)
