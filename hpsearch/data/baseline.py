@@ -4,8 +4,6 @@ scikit-learn's `DummyClassifier` and `DummyRegressor` give it. Which answer is t
 of `METRICS` names the strategy.
 """
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -48,22 +46,15 @@ def _value_baseline(data: Data, training: Rows, rows: Rows) -> Baseline:
 
 
 def _class_baseline(data: Data, training: Rows, rows: Rows) -> Baseline:
+    from sklearn.dummy import DummyClassifier
+
     strategy = strategy_of(data)
     known = class_numbers(training.targets).cpu().numpy()  # [N]
-    model = _classifier(strategy, has_second_class=bool((known == 1).any()))
-    model.fit(np.zeros((len(known), 1)), known)
+    if strategy == "constant" and not (known == 1).any():  # scikit-learn refuses a constant that no training row has
+        strategy = "most_frequent"
+    model = DummyClassifier(strategy=strategy, constant=1).fit(np.zeros((len(known), 1)), known)
     shares = np.zeros((len(rows), len(data.classes)))  # [N, C]
     shares[:, model.classes_] = model.predict_proba(np.zeros((len(rows), 1)))
     likeliest = data.classes[int(shares[0].argmax())]
     answer = None if strategy == "prior" else likeliest
     return answer, data.task.undo_decode(torch.from_numpy(shares).to(rows.targets.device))
-
-
-def _classifier(strategy: str, has_second_class: bool) -> Any:
-    from sklearn.dummy import DummyClassifier
-
-    if strategy != "constant":
-        return DummyClassifier(strategy=strategy)
-    if not has_second_class:  # scikit-learn refuses a constant that no training row has
-        return DummyClassifier(strategy="most_frequent")
-    return DummyClassifier(strategy="constant", constant=1)

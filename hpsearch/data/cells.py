@@ -168,8 +168,8 @@ def _check_finite(values: Array, columns: tuple[str, ...]) -> None:
     count = int(bad[:, column].sum())
     others = int(bad.any(axis=0).sum()) - 1
     also = f" ({others} more column{'s' * (others != 1)} too)" * bool(others)
-    is_missing = np.isnan(values[row, column])
-    kind = "missing (NaN)" if is_missing else "infinite"
+    is_nan = np.isnan(values[row, column])
+    kind = "missing (NaN)" if is_nan else "infinite"
     raise UserError(
         f"inputs: {label(columns, column)} has {count} missing or infinite cell{'s' * (count != 1)}{also}, the first, {kind}, in row "
         f"{row}. Fill those cells or drop those rows or columns."

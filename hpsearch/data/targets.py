@@ -86,11 +86,7 @@ def read_targets(targets: Any) -> Array:
 
 
 def encode_classes(targets: Array, names: Sequence[str] = ()) -> Targets:
-    """Give the classes numbers from 0 in natural order; labels that have `names` are such numbers already.
-
-    Raises:
-        UserError: fewer than 2 classes, or a label that has no name.
-    """
+    """Give the classes numbers from 0 in natural order; labels that have `names` are such numbers already."""
     distinct, codes = np.unique(targets, return_inverse=True)
     if names:
         return _named(targets.astype(np.int64), distinct, tuple(names))
@@ -110,11 +106,7 @@ def encode_classes(targets: Array, names: Sequence[str] = ()) -> Targets:
 
 
 def encode_values(targets: Array) -> Targets:
-    """Return targets as float64 columns [N, K].
-
-    Raises:
-        UserError: a column does not vary.
-    """
+    """Return targets as float64 columns [N, K], each of which varies."""
     values = targets.astype(np.float64).reshape(len(targets), -1)
     for index in np.flatnonzero(values.min(axis=0) == values.max(axis=0)):
         which = f"column {index}" if values.shape[1] > 1 else "its value"

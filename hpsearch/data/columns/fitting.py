@@ -117,7 +117,9 @@ def _choose_types(table_inputs: TableInputs, rows: Array) -> tuple[list[Entry], 
     table = table_inputs.table
     for name, cells in zip(table.names, table.columns, strict=True):
         forced = table_inputs.forced.get(name)
-        reason = "asked" if forced == "drop" else table_inputs.excluded.get(name)
+        reason = table_inputs.excluded.get(name)
+        if forced == "drop":
+            reason = "asked"
         if reason is not None and forced in (None, "drop"):
             dropped[name] = Dropped(reason, DROPPED[reason])
             continue

@@ -78,10 +78,10 @@ def refuse_missing(table: Table, name: str, values: Array) -> None:
 
 def unused(preprocessing: Mapping[str, Any], source: Any) -> str | None:
     """Return the notice about columns of new rows that the network does not know, or None."""
-    names = source.names if isinstance(source, Table) else map(str, getattr(source, "columns", ()))
+    columns = source.names if isinstance(source, Table) else getattr(source, "columns", ())
     known = {entry["name"] for entry in (*preprocessing["columns"], *preprocessing.get("dropped", ()))}
     known.add(preprocessing.get("target"))
-    extra = [name for name in names if name not in known]
+    extra = [name for name in map(str, columns) if name not in known]
     if not extra:
         return None
     return f"Columns that are not used: {listed(extra)}."

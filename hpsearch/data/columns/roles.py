@@ -31,7 +31,7 @@ def assign_roles(table: Table, target: str | None, options: ReadOptions, targets
     if options.group is not None and options.time is not None:
         raise UserError("group and time: rows are divided by the one or the other. Leave one out.")
     if targets is None:
-        targets = read_target(table, target, missing_values)
+        targets = _read_target(table, target, missing_values)
     inputs = table.without(target)
     if not inputs.names:
         raise UserError("only one column. Give a table with a target and at least one other column.")
@@ -57,12 +57,8 @@ def _group_notice(name: str | None, groups: Array | None) -> tuple[str, ...]:
     )
 
 
-def read_target(table: Table, name: str | None, missing_values: tuple[str, ...]) -> Array:
-    """Return the target's cells [N] as numbers where all are numbers, else as text.
-
-    Raises:
-        UserError: no such column, dates, missing or infinite cells, a few texts among numbers.
-    """
+def _read_target(table: Table, name: str | None, missing_values: tuple[str, ...]) -> Array:
+    """Return the target's cells [N] as numbers where all are numbers, else as text; a few texts among numbers are refused."""
     if name is None:
         numbered = table.reading.get("header") is False
         why = " The first line holds values, so columns are called by their numbers." * numbered

@@ -19,6 +19,8 @@ from hpsearch.errors import UserError, listed, shown
 # One column: a NumPy array of numbers or datetime64[us] (missing: NaN, NaT), or a pyarrow array of text (missing: null or empty).
 Cells = Any
 
+MOST_NAMES = 11  # of columns in an error
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -123,11 +125,11 @@ def _begin_alike(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one)
 
 
-def ends(names: Sequence[str], most: int = 10) -> str:
+def ends(names: Sequence[str]) -> str:
     """Return the names, of many the first ones and the last."""
-    if len(names) <= most + 1:
-        return listed(names, most + 1)
-    return f"{', '.join(map(shown, names[: most - 1]))} … {shown(names[-1])} ({len(names):,} in all)"
+    if len(names) <= MOST_NAMES:
+        return listed(names, MOST_NAMES)
+    return f"{', '.join(map(shown, names[:9]))} … {shown(names[-1])} ({len(names):,} in all)"
 
 
 def absent(cells: Array) -> Array:
