@@ -28,6 +28,7 @@ from hpsearch.data.columns.column_selection import DROPPED, Dropped, choose_type
 from hpsearch.data.columns.column_types import COLUMN_TYPES, ColumnSample, Entry
 from hpsearch.data.columns.reading import read_column, refuse_missing
 from hpsearch.data.columns.table import Table, meant
+from hpsearch.data.options import ReadOptions
 from hpsearch.data.scaling import Scaled
 from hpsearch.data.splits import Split
 from hpsearch.data.transform import PERIODS, TableTransform, width
@@ -44,18 +45,11 @@ MOST_NOTICES = 20  # of one kind
 
 @dataclass(frozen=True, slots=True)
 class TableInputs:
-    """A table without its target, and what was asked of its columns.
-
-    `forced` gives columns a kind, or "drop"; `missing` is one of `FILLS`; `excluded` are columns that are no inputs, with the reason (a row
-    of `DROPPED`).
-    """
+    """A table without its target, and how its columns are read."""
 
     table: Table
     target: str | None
-    forced: Mapping[str, str]
-    missing: str
-    missing_values: tuple[str, ...]
-    excluded: Mapping[str, str]
+    options: ReadOptions
 
     def __len__(self) -> int:
         return len(self.table)
@@ -67,19 +61,21 @@ class TableInputs:
 
 def scale_table(table_inputs: TableInputs, split: Split) -> Scaled:
     """Return a table's inputs for each part and fold, standardised, with the preprocessing that makes them."""
-    _check(table_inputs)
     table = table_inputs.table
-    entries, dropped = _choose_types(table_inputs, split.seen)
+    options = table_inputs.options
+    missing = options.missing or "refuse"
+    _check(table_inputs, missing)
+    entries, dropped = _choose_types(table, options, split.seen)
     if not entries:
         reasons = listed([f"{name} ({why.reason})" for name, why in dropped.items()])
         raise UserError(f"no column is left as input: {reasons}. Check the table, or give columns a kind.")
-    cells = [read_column(entry, table, table_inputs.missing_values) for entry in entries]
+    cells = [read_column(entry, table, options.missing_values) for entry in entries]
     numbers = np.stack(cells, axis=1)  # [N, columns]
-    if table_inputs.missing == "refuse":
+    if missing == "refuse":
         for entry, values in zip(entries, numbers.T, strict=True):
             refuse_missing(table, entry["name"], values)
     entries = _with_indicators(entries, numbers[split.seen])
-    fitted = [_fit(entries, numbers[training], table_inputs.missing) for training, _ in split.divisions]
+    fitted = [_fit(entries, numbers[training], missing) for training, _ in split.divisions]
     divisions = []
     for columns, (training, validation) in zip(fitted, split.divisions, strict=True):
         divisions.append((_apply(columns, numbers[training]), _apply(columns, numbers[validation])))
@@ -88,42 +84,42 @@ def scale_table(table_inputs: TableInputs, split: Split) -> Scaled:
         tuple(divisions),
         test,
         shape=(test.shape[1],),
-        notices=(*table.notices, *_notices(entries, dropped, numbers, table_inputs.missing)),
+        notices=(*table.notices, *_notices(entries, dropped, numbers, missing)),
         preprocessing=_preprocessing(table_inputs, fitted[0], dropped),
         columns=tuple(_column_summaries(entries, dropped, numbers)),
     )
 
 
-def _check(table_inputs: TableInputs) -> None:
+def _check(table_inputs: TableInputs, missing: str) -> None:
     """Refuse options that do not fit the table."""
     names = table_inputs.table.names
     kinds = (*COLUMN_TYPES, "drop")
-    for name, kind in table_inputs.forced.items():
+    for name, kind in table_inputs.options.columns.items():
         if name not in names:
             is_target = name == table_inputs.target
             why = "it is the target." if is_target else meant(name, names)
             raise UserError(f"columns: no input column {shown(name)}: {why}")
         if kind not in kinds:
             raise UserError(f"columns: unknown kind {shown(kind)} for {shown(name)}. {suggestion(str(kind), kinds)}")
-    missing = table_inputs.missing
     if missing not in FILLS:
         raise UserError(f"unknown missing {shown(missing)}. {suggestion(str(missing), FILLS)}")
 
 
-def _choose_types(table_inputs: TableInputs, rows: Array) -> tuple[list[Entry], dict[str, Dropped]]:
+def _choose_types(table: Table, options: ReadOptions, rows: Array) -> tuple[list[Entry], dict[str, Dropped]]:
     """Return the entries of the columns that are used, and why the others are not, by name."""
     entries: list[Entry] = []
     dropped: dict[str, Dropped] = {}
-    table = table_inputs.table
+    excluded = {options.group: "group", options.time: "time"}
+    missing_values = tuple(options.missing_values)
     for name, cells in zip(table.names, table.columns, strict=True):
-        forced = table_inputs.forced.get(name)
-        reason = table_inputs.excluded.get(name)
+        forced = options.columns.get(name)
+        reason = excluded.get(name)
         if forced == "drop":
             reason = "asked"
         if reason is not None and forced in (None, "drop"):
             dropped[name] = Dropped(reason, DROPPED[reason])
             continue
-        chosen = choose_type(ColumnSample(name, cells.take(rows), rows, table, table_inputs.missing_values), forced)
+        chosen = choose_type(ColumnSample(name, cells.take(rows), rows, table, missing_values), forced)
         if isinstance(chosen, Dropped):
             dropped[name] = chosen
         else:
@@ -217,7 +213,7 @@ def _preprocessing(table_inputs: TableInputs, fitted: list[Entry], dropped: Mapp
         "kind": "table",
         "version": VERSION,
         "target": table_inputs.target,
-        "reading": {**table_inputs.table.reading, "missing_values": list(table_inputs.missing_values)},
+        "reading": {**table_inputs.table.reading, "missing_values": list(table_inputs.options.missing_values)},
         "columns": fitted,
         "dropped": [{"name": name, "reason": why.reason} for name, why in dropped.items()],
     }

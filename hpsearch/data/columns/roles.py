@@ -1,6 +1,7 @@
 """The role of each column of a table: the target, the group or time that divides the rows, all others inputs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ def assign_roles(table: Table, target: str | None, options: ReadOptions, targets
         UserError: no such column, no other column than the target, missing cells in target, group or time.
     """
     missing_values = _checked_texts(options.missing_values)
+    options = replace(options, missing_values=missing_values)
     if options.group is not None and options.time is not None:
         raise UserError("group and time: rows are divided by the one or the other. Leave one out.")
     if targets is None:
@@ -35,11 +37,9 @@ def assign_roles(table: Table, target: str | None, options: ReadOptions, targets
     inputs = table.without(target)
     if not inputs.names:
         raise UserError("only one column. Give a table with a target and at least one other column.")
-    named = {"group": options.group, "time": options.time}
-    excluded = {name: role for role, name in named.items() if name is not None}
     groups = _groups(inputs, options.group, missing_values)
     return Raw(
-        TableInputs(inputs, target, options.columns, options.missing or "refuse", missing_values, excluded),
+        TableInputs(inputs, target, options),
         targets,
         table.source,
         groups=groups,
