@@ -32,13 +32,13 @@ def _stream(seed: int, name: str) -> np.random.RandomState:
 
 @dataclass(frozen=True, slots=True)
 class Drawer:
-    """Draws the rows of a part, with a seed: those of each of the `classes` by their `codes` [N] (None: without classes).
+    """Draws the rows of a part, or of folds, with a seed: rows of each of the `classes` by their `codes` [N] (None: without classes).
 
     With `groups` [N] whole ones are drawn, so that no part knows rows of another's groups; with `times` [N] the latest rows are taken.
     """
 
     codes: Array | None
-    classes: int
+    classes: Sequence[str]
     seed: int
     groups: Array | None = None
     times: Array | None = None
@@ -52,20 +52,20 @@ class Drawer:
             return self._whole_groups(self.groups[pool], name, pool, rows)
         fewest = FEWEST_ROWS_OF_A_PART
         if self.codes is not None:
-            fewest = max(fewest, self.classes)
+            fewest = max(fewest, len(self.classes))
         return self._shuffled(name, pool, _rows_of(name, size, len(pool), total, fewest), fewest)
 
     def _shuffled(self, name: str, pool: Array, rows: int, fewest: int) -> Array:
         """Return rows at random, each class in its share."""
         if rows < fewest:
             why = f"{fewest} needed"
-            if self.classes == fewest:
-                why = f"{self.classes} classes need one row each"
+            if len(self.classes) == fewest:
+                why = f"{fewest} classes need one row each"
             raise UserError(f"{name} {rows:,}: too few rows, {why}. Ask for more.")
         draw = _stream(self.seed, name)
         if self.codes is None:
             return np.sort(draw.permutation(pool)[:rows])
-        members = [pool[self.codes[pool] == code] for code in range(self.classes)]
+        members = [pool[self.codes[pool] == code] for code in range(len(self.classes))]
         shares = _allocate(np.array([len(rows) for rows in members]), rows)
         drawn = [draw.permutation(rows)[:share] for rows, share in zip(members, shares, strict=True)]
         return np.sort(np.concatenate(drawn))
@@ -89,10 +89,88 @@ class Drawer:
         size = abs(int(chosen.sum()) - rows)
         if self.codes is None:
             return 0, size, 0.0
-        every = np.bincount(self.codes[pool], minlength=self.classes)
-        drawn = np.bincount(self.codes[pool][chosen], minlength=self.classes)
+        every = np.bincount(self.codes[pool], minlength=len(self.classes))
+        drawn = np.bincount(self.codes[pool][chosen], minlength=len(self.classes))
         lacking = int((drawn == 0).sum() + (drawn == every).sum())
         return lacking, size, float(np.abs(drawn / max(drawn.sum(), 1) - every / every.sum()).sum())
+
+    def folds(self, asked: Folds, pool: Array, may_fold: bool) -> tuple[Division, ...]:
+        """Return the division of each of the folds of a pool, rows ascending, by class where there are class numbers; none for no folds.
+
+        "auto" divides few rows, where one division would decide by chance, if it `may_fold`, and if there are enough rows, rows of each
+        class, and groups for every fold.
+        """
+        if asked is None or (asked == "auto" and not (may_fold and self._are_few_enough(pool))):
+            return ()
+        count = AUTOMATIC_FOLDS if asked == "auto" else asked
+        self._check_folds(pool, count)
+        labels = None if self.codes is None else self.codes[pool]
+        groups = None if self.groups is None else self.groups[pool]
+        folds = self._splitter(count).split(np.zeros((len(pool), 1)), labels, groups)
+        divisions = tuple((pool[training], pool[validation]) for training, validation in folds)
+        for number, division in enumerate(divisions):
+            self._check_classes(number, division)
+        return divisions
+
+    def _are_few_enough(self, pool: Array) -> bool:
+        counts = [len(pool)]
+        if self.codes is not None:
+            counts += np.bincount(self.codes[pool]).tolist()
+        if self.groups is not None:
+            counts.append(len(np.unique(self.groups[pool])))
+        return len(pool) <= MOST_ROWS_FOLDED and min(counts) >= 2 * AUTOMATIC_FOLDS
+
+    def _splitter(self, folds: int) -> Any:
+        from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+
+        splitters = {
+            (False, False): KFold,
+            (True, False): StratifiedKFold,
+            (False, True): GroupKFold,
+            (True, True): StratifiedGroupKFold,
+        }
+        splitter = splitters[self.codes is not None, self.groups is not None]
+        return splitter(folds, shuffle=True, random_state=int(_stream(self.seed, "folds").randint(2**31)))
+
+    def _check_folds(self, pool: Array, folds: int) -> None:
+        if not is_whole(folds) or folds < 2:
+            raise UserError(f"folds {shown(folds)}: a whole number from 2 expected.")
+        if 2 * folds > len(pool):
+            raise UserError(f"folds {folds}: only {len(pool):,} rows, and each needs 2. Ask for fewer folds.")
+        if self.groups is not None:
+            count = len(np.unique(self.groups[pool]))
+            if count < folds:
+                raise UserError(f"folds {folds}: only {count:,} groups, and each needs one. Ask for fewer folds.")
+        if self.codes is None:
+            return
+        counts = np.bincount(self.codes[pool], minlength=len(self.classes)).tolist()
+        for label, rows in zip(self.classes, counts, strict=True):
+            if rows < folds:
+                raise UserError(
+                    f"folds {folds}: class {shown(label)} has {rows} row{'s' * (rows != 1)} besides the test rows, "
+                    "and each fold needs one. Ask for fewer folds, add rows of it or drop it."
+                )
+
+    def _check_classes(self, number: int, division: Division) -> None:
+        for part, rows in zip(("training", "validation"), division, strict=True):
+            lacking = self.lacking(rows)
+            if lacking is not None:
+                raise UserError(
+                    f"class {shown(self.classes[lacking])} is missing in the {part} rows of fold {number}: its rows lie in too few groups. "
+                    "Ask for fewer folds, or leave 'group' out."
+                )
+
+    def lacking(self, rows: Array) -> int | None:
+        """Return the number of the first class that some rows lack, None where they lack none."""
+        if self.codes is None:
+            return None
+        lacking = np.setdiff1d(np.arange(len(self.classes)), self.codes[rows])
+        return int(lacking[0]) if len(lacking) else None
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _latest(times: Array, name: str, pool: Array, rows: int) -> Array:
@@ -148,85 +226,3 @@ def _allocate(counts: Array, size: int) -> list[int]:
     while taken.sum() > size:
         taken[np.argmin(np.where(taken > 1, ideal - taken, np.inf))] -= 1
     return list(map(int, taken))
-
-
-def fold_rows(
-    pool: Array, codes: Array | None, classes: Sequence[str], groups: Array | None, folds: int, seed: int
-) -> tuple[Division, ...]:
-    """Return the division of each of the folds of a pool, rows ascending; by class where there are class numbers."""
-    _check_folds(pool, codes, classes, groups, folds)
-    splitter = _splitter(codes is not None, groups is not None, folds, int(_stream(seed, "folds").randint(2**31)))
-    labels = None if codes is None else codes[pool]
-    pool_groups = None if groups is None else groups[pool]
-    folds_of_pool = splitter.split(np.zeros((len(pool), 1)), labels, pool_groups)
-    divided = tuple((pool[training], pool[validation]) for training, validation in folds_of_pool)
-    if codes is not None:
-        for number, division in enumerate(divided):
-            _check_classes(number, codes, division, classes)
-    return divided
-
-
-def folds_for(asked: Folds, pool: Array, codes: Array | None, groups: Array | None, may_fold: bool) -> int | None:
-    """Return how many folds a pool is divided into, None for none.
-
-    "auto" divides few rows, where one division would decide by chance, if it `may_fold`, and if there are enough rows, rows of each class,
-    and groups for every fold.
-    """
-    if asked is None:
-        return None
-    if asked != "auto":
-        return int(asked)
-    counts = [len(pool)]
-    if codes is not None:
-        counts += np.bincount(codes[pool]).tolist()
-    if groups is not None:
-        counts.append(len(np.unique(groups[pool])))
-    enough = min(counts) >= 2 * AUTOMATIC_FOLDS
-    few = len(pool) <= MOST_ROWS_FOLDED
-    return AUTOMATIC_FOLDS if may_fold and enough and few else None
-
-
-def _splitter(by_class: bool, by_group: bool, folds: int, seed: int) -> Any:
-    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
-
-    kinds = {
-        (False, False): KFold,
-        (True, False): StratifiedKFold,
-        (False, True): GroupKFold,
-        (True, True): StratifiedGroupKFold,
-    }
-    return kinds[by_class, by_group](folds, shuffle=True, random_state=seed)
-
-
-def is_whole(value: object) -> bool:
-    """Whether a value is a whole number."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
-def _check_folds(pool: Array, codes: Array | None, classes: Sequence[str], groups: Array | None, folds: int) -> None:
-    if not is_whole(folds) or folds < 2:
-        raise UserError(f"folds {shown(folds)}: a whole number from 2 expected.")
-    if 2 * folds > len(pool):
-        raise UserError(f"folds {folds}: only {len(pool):,} rows, and each needs 2. Ask for fewer folds.")
-    if groups is not None:
-        count = len(np.unique(groups[pool]))
-        if count < folds:
-            raise UserError(f"folds {folds}: only {count:,} groups, and each needs one. Ask for fewer folds.")
-    if codes is None:
-        return
-    for code, rows in enumerate(np.bincount(codes[pool], minlength=len(classes)).tolist()):
-        if rows < folds:
-            raise UserError(
-                f"folds {folds}: class {shown(classes[code])} has {rows} row{'s' * (rows != 1)} besides the test rows, "
-                "and each fold needs one. Ask for fewer folds, add rows of it or drop it."
-            )
-
-
-def _check_classes(number: int, codes: Array, division: Division, classes: Sequence[str]) -> None:
-    for part, rows in zip(("training", "validation"), division, strict=True):
-        lacking = np.setdiff1d(np.arange(len(classes)), codes[rows])
-        if len(lacking):
-            raise UserError(
-                f"class {shown(classes[lacking[0]])} is missing in the {part} rows of fold {number}: its rows lie in too few groups. "
-                "Ask for fewer folds, or leave 'group' out."
-            )

@@ -12,7 +12,7 @@ import numpy as np
 
 from hpsearch.data.cells import Array
 from hpsearch.data.options import Size, SplitOptions
-from hpsearch.data.partition import FEWEST_ROWS_OF_A_PART, Division, Drawer, fold_rows, folds_for, is_whole
+from hpsearch.data.partition import FEWEST_ROWS_OF_A_PART, Division, Drawer, is_whole
 from hpsearch.errors import UserError, shown
 
 FEWEST_ROWS = 10
@@ -75,22 +75,19 @@ def split_rows(
         UserError: too few rows, a part that leaves none for another, a class that is missing in a part.
     """
     _check(count, options, constraints.given_test)
-    drawer = Drawer(codes, len(classes), options.seed, constraints.groups, constraints.times)
+    drawer = Drawer(codes, classes, options.seed, constraints.groups, constraints.times)
     pool = np.arange(count - constraints.given_test)
     test = _test_rows(drawer, pool, count, options)
     left = np.setdiff1d(pool, test, assume_unique=True)
     may_fold = options.validation is None and constraints.times is None
-    folds = folds_for(options.folds, left, codes, constraints.groups, may_fold)
-    if folds is None:
+    divisions = drawer.folds(options.folds, left, may_fold)
+    if not divisions:
         validation = drawer.part("validation", left, options.validation, len(pool))
-        training = np.setdiff1d(left, validation, assume_unique=True)
-        divisions: tuple[Division, ...] = ((training, validation),)
-    else:
-        divisions = fold_rows(left, codes, classes, constraints.groups, folds, options.seed)
-    capper = Drawer(codes, len(classes), options.seed)
+        divisions = ((np.setdiff1d(left, validation, assume_unique=True), validation),)
+    capper = Drawer(codes, classes, options.seed)
     capped = tuple((_capped(capper, training, options.rows), validation) for training, validation in divisions)
     split = Split(capped, test)
-    _check_parts(split, codes, classes, constraints)
+    _check_parts(split, drawer)
     if options.full:
         rows = np.union1d(split.training, split.validation)
         return Split(((rows, rows),), test)
@@ -126,7 +123,7 @@ def _check(count: int, options: SplitOptions, given_test: int) -> None:
         raise UserError(f"rows {shown(options.rows)}: a number of training rows from 1 expected.")
 
 
-def _check_parts(split: Split, codes: Array | None, classes: Sequence[str], constraints: Constraints) -> None:
+def _check_parts(split: Split, drawer: Drawer) -> None:
     parts = {"training": split.training, "validation": split.validation}
     if len(split.test):
         parts["test"] = split.test
@@ -135,25 +132,23 @@ def _check_parts(split: Split, codes: Array | None, classes: Sequence[str], cons
             raise UserError(
                 f"{len(rows)} {part} row, at least {FEWEST_ROWS_OF_A_PART} needed. Give more rows or smaller parts."
             )
-        if codes is not None:
-            _check_classes(part, rows, codes, classes, constraints)
+        lacking = drawer.lacking(rows)
+        if lacking is not None:
+            raise _lacks_class(part, lacking, drawer)
 
 
-def _check_classes(part: str, rows: Array, codes: Array, classes: Sequence[str], constraints: Constraints) -> None:
-    """Refuse a part in which a class is missing: what it cannot show, it cannot measure."""
-    lacking = np.setdiff1d(np.arange(len(classes)), codes[rows])
-    if not len(lacking):
-        return
-    name = shown(classes[lacking[0]])
-    count = int((codes == lacking[0]).sum())
-    if constraints.times is not None or constraints.groups is not None:
-        divided = "group" if constraints.times is None else "time"
-        raise UserError(
+def _lacks_class(part: str, lacking: int, drawer: Drawer) -> UserError:
+    """Return the error about a part in which a class is missing: what it cannot show, it cannot measure."""
+    name = shown(drawer.classes[lacking])
+    count = int(np.sum(drawer.codes == lacking))
+    if drawer.times is not None or drawer.groups is not None:
+        divided = "group" if drawer.times is None else "time"
+        return UserError(
             f"class {name}: none of its {count:,} rows is in the {part} part, rows being divided by {divided}. "
             f"Ask for other sizes, drop the class, or leave '{divided}' out."
         )
-    numbers = all(label.lstrip("-").isdigit() for label in classes)
-    raise UserError(
+    numbers = all(label.lstrip("-").isdigit() for label in drawer.classes)
+    return UserError(
         f"class {name} has {count} row{'s' * (count != 1)}, too few for the {part} part: training, validation "
         f"and test need at least one each. Add rows of it or drop it{', or choose task regression' * numbers}."
     )
