@@ -13,6 +13,7 @@ from torch import Tensor
 from hpsearch.data.cells import Array, Inputs, Raw, read_inputs
 from hpsearch.data.dataset import Data, Fold, Rows
 from hpsearch.data.leaks import leak_notice, leaks
+from hpsearch.data.metrics import Metric
 from hpsearch.data.options import SplitOptions, TaskOptions
 from hpsearch.data.scaling import Scaled, scale_inputs, scale_targets
 from hpsearch.data.splits import Constraints, Split, split_rows
@@ -58,21 +59,13 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
     folds = _folds(scaled, targets, task, split)
     first = folds[0]
     outputs = task.outputs(first.target_mean.numel(), len(targets.classes))
-    known = torch.from_numpy(targets.values[split.training])  # in their own units
-    if targets.classes:
-        known = first.training.targets
     summary = {
         "name": name,
         "title": title,
         "source": raw.source,
         "hash": _digest(inputs, labels, split),
-        "task": task.name,
-        "task_reason": reason,
-        "head": task.head_name,
-        "loss": task.loss_name,
-        "metric": metric.name,
-        "direction": metric.direction,
-        "worst": metric.worst(known),
+        **_question(task, reason, metric),
+        "worst": metric.worst(_own_units(targets, first, split)),
         **_sizes(scaled, outputs, targets, split),
         **_reading(raw, scaled),
         "notices": _notices(raw, scaled, targets, split, options),
@@ -120,10 +113,9 @@ def _scaled(inputs: Any, split: Split) -> Scaled:
 def _folds(scaled: Scaled, targets: Targets, task: Task, split: Split) -> tuple[Fold, ...]:
     """Return each division of the rows; a split without folds has one."""
     folds = []
-    for inputs, (training, validation) in zip(scaled.divisions, split.divisions, strict=True):
+    for (own, others), (training, validation) in zip(scaled.divisions, split.divisions, strict=True):
         values, mean, scale = _loss_targets(targets, task, training)
-        own, others = (_rows(part, values, rows) for part, rows in zip(inputs, (training, validation), strict=True))
-        folds.append(Fold(own, others, mean, scale))
+        folds.append(Fold(_rows(own, values, training), _rows(others, values, validation), mean, scale))
     return tuple(folds)
 
 
@@ -170,6 +162,25 @@ def _digest(inputs: Any, labels: Array, split: Split) -> str:
         else:
             digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
+
+
+def _question(task: Task, reason: str, metric: Metric) -> dict[str, Any]:
+    """Return what is predicted, why, and by which metric it is judged."""
+    return {
+        "task": task.name,
+        "task_reason": reason,
+        "head": task.head_name,
+        "loss": task.loss_name,
+        "metric": metric.name,
+        "direction": metric.direction,
+    }
+
+
+def _own_units(targets: Targets, first: Fold, split: Split) -> Tensor:
+    """Return the training rows' targets as a metric takes them: class numbers, or values that are not standardised."""
+    if targets.classes:
+        return first.training.targets
+    return torch.from_numpy(targets.values[split.training])
 
 
 def _sizes(scaled: Scaled, outputs: int, targets: Targets, split: Split) -> dict[str, Any]:

@@ -78,10 +78,10 @@ def _preprocessing(inputs: Inputs, names: tuple[str, ...], mean: Tensor, scale: 
     if len(inputs.shape) > 1:
         fitted = {"kind": "images", "version": 1, "shape": list(inputs.shape), "mean": means, "scale": scales}
         return {**fitted, "source": "arrays", "size": None, "divisor": 1}
-    columns = [
-        {"name": name, "kind": "number", "fill": None, "indicator": False, "mean": [m], "scale": [s]}
-        for name, m, s in zip(inputs.columns, means, scales, strict=True)
-    ]
+    columns = []
+    for name, center, spread in zip(inputs.columns, means, scales, strict=True):
+        fitted = {"fill": None, "indicator": False, "mean": [center], "scale": [spread]}
+        columns.append({"name": name, "kind": "number", **fitted})
     used = set(inputs.columns)
     dropped = [{"name": name, "reason": "constant"} for name in names if name not in used]
     head = {"kind": "table", "version": 1, "target": None, "reading": {}}

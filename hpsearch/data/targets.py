@@ -169,7 +169,7 @@ def label_text(value: Any) -> str:
 
 def _natural(text: str) -> tuple[Any, ...]:
     """Return a key that sorts 'item2' before 'item10'; digits are compared as text, since a label may have thousands of them."""
-    parts = re.split(r"(\d+)", text)  # words at even, digits at odd places
+    parts = re.split(r"(\d+)", text)  # words and digits in turn
     key: list[Any] = list(parts)
     for index in range(1, len(parts), 2):
         digits = parts[index].lstrip("0")

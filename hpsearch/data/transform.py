@@ -68,10 +68,10 @@ class TableTransform(nn.Module):
         self.register_buffer("scale", _numbers(input_.scale for input_ in inputs))  # [F]
         order: list[int] = []  # of the inputs when those of one kind follow those of another
         for kind in self.kinds:
-            places = [place for place, input_ in enumerate(inputs) if input_.kind == kind]
-            order += places
-            self.register_buffer(f"{kind}_columns", torch.tensor([inputs[place].column for place in places]))  # [p]
-            self.register_buffer(f"{kind}_values", _numbers(inputs[place].value for place in places))  # [p]
+            alike = [index for index, input_ in enumerate(inputs) if input_.kind == kind]
+            order += alike
+            self.register_buffer(f"{kind}_columns", torch.tensor([inputs[index].column for index in alike]))  # [p]
+            self.register_buffer(f"{kind}_values", _numbers(inputs[index].value for index in alike))  # [p]
         self.register_buffer("places", torch.tensor(order).argsort())  # [F]: where in that order each input lies
 
     def forward(self, numbers: Tensor) -> Tensor:

@@ -255,9 +255,8 @@ def _missing_in(entries: Sequence[Entry]) -> str:
 def _column_summaries(entries: Sequence[Entry], dropped: Mapping[str, Dropped], numbers: Array) -> list[dict[str, Any]]:
     """Return what a report says of each column, of the first ones if there are many."""
     missing = np.isnan(numbers).sum(axis=0).tolist()
-    rows = [
-        (entry["name"], entry["kind"], width(entry), count, entry.get("note", ""))
-        for entry, count in zip(entries, missing, strict=True)
-    ]
+    rows = []
+    for entry, count in zip(entries, missing, strict=True):
+        rows.append((entry["name"], entry["kind"], width(entry), count, entry.get("note", "")))
     rows += [(name, "dropped", 0, 0, why.reason) for name, why in dropped.items()]
     return [dict(zip(SUMMARY, row, strict=True)) for row in rows[:MOST_SUMMARIES]]
