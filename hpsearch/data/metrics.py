@@ -110,24 +110,13 @@ def _areas(scores: Tensor, hits: Tensor) -> Tensor:
     It is the chance that a row of the class has a higher score than another row, ties counting half: Mann and Whitney's (1947) statistic
     over the number of pairs, computed from ranks, with no loop over thresholds or classes.
     """
-    values, order = scores.contiguous().sort(dim=1)
-    ranks = _ranks(values)
-    hits = hits.gather(1, order)
+    import torch
+    from scipy.stats import rankdata
+
+    ranks = torch.from_numpy(rankdata(scores.cpu().numpy(), axis=1)).to(hits.device)  # [C, N]
     count = hits.sum(dim=1).double()  # [C]
     above = (ranks * hits).sum(dim=1) - count * (count + 1) / 2  # pairs in the right order
     return above / (count * (scores.shape[1] - count))
-
-
-def _ranks(values: Tensor) -> Tensor:
-    """Return the ranks [C, N] of sorted values, from 1, equal ones having the mean of theirs."""
-    import torch
-
-    index = torch.arange(values.shape[1], device=values.device)
-    edge = torch.ones_like(values[:, :1], dtype=torch.bool)
-    differs = values[:, 1:] != values[:, :-1]  # [C, N - 1]
-    first = torch.where(torch.cat([edge, differs], dim=1), index, 0).cummax(dim=1).values
-    last = torch.where(torch.cat([differs, edge], dim=1), index, len(index) - 1).flip(1).cummin(dim=1).values.flip(1)
-    return (first + last).double() / 2 + 1
 
 
 def _log_loss(predictions: Tensor, targets: Tensor) -> float:
