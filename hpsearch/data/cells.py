@@ -34,7 +34,7 @@ class Raw:
         times: numbers [N] by which rows are ordered.
         reading: sentences on how a file was read.
         images: empty for a table; else where images come from (`source`), the side in pixels that they were resized to (`size`, None: they
-            were not), and the `divisor` that puts an image file's bytes on their scale (see `new_images`).
+            were not), and the `divisor` that puts an image file's bytes on their scale (see `read_images`).
         notices: sentences for the reader of a report.
     """
 
