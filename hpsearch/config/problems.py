@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from hpsearch.config.sections import SAMPLED, UNITS, CompareSection, DataSection, StudyConfig
 from hpsearch.data.metrics import METRICS
-from hpsearch.data.objectives import OBJECTIVES
+from hpsearch.data.metrics import OBJECTIVES
 from hpsearch.data.tasks import TASKS
 from hpsearch.errors import UserError, shown, suggestion
 

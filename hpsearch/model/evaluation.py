@@ -59,7 +59,7 @@ def _codes(model: Model, targets: Any) -> tuple[Array, Array]:
 
 def _numbers(targets: Any, decimal: str) -> tuple[Array, Array]:
     """Return which rows have numbers, and the numbers [N, K]."""
-    values = targets if isinstance(targets, np.ndarray) else parsing.numbers(parsing.plain(targets), decimal)[0]
+    values = targets if isinstance(targets, np.ndarray) else parsing.numbers(parsing.with_nulls(targets), decimal)[0]
     columns: Array = values.astype(np.float64).reshape(len(values), -1)
     known: Array = np.isfinite(columns).min(axis=1)
     return known, columns

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
-from hpsearch.data.objectives import OBJECTIVES
+from hpsearch.data.metrics import OBJECTIVES
 from hpsearch.reporting.formatting import MetricFormat, duration, printable, short
 from hpsearch.reporting.phrases import all_trials, network, usable_trials
 from hpsearch.reporting.selection import luck, of_trials, trials_of, uses_of_test_rows, why

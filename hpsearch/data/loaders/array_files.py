@@ -18,7 +18,7 @@ import numpy as np
 
 from hpsearch.data.cells import Array
 from hpsearch.data.memory import check_memory
-from hpsearch.data.raw import Raw
+from hpsearch.data.cells import Raw
 from hpsearch.errors import UserError, listed, shown, suggestion
 
 ENDS = (".npz", ".npy")

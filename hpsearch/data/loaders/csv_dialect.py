@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hpsearch.data.columns import parsing
-from hpsearch.data.columns.dates import FORMATS
+from hpsearch.data.columns.parsing import FORMATS
 from hpsearch.errors import UserError, shown
 
 SEPARATORS = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma"}  # of equals the first: a comma may be decimal
@@ -71,7 +71,7 @@ def find_decimal(
         if given not in (".", ","):
             raise UserError(f"decimal {shown(given)}: '.' or ',' expected.")
         return given, "as given"
-    parts = [parsing.plain(cells.slice(0, LOOKED_AT_CELLS)) for cells in columns]
+    parts = [parsing.with_nulls(cells.slice(0, LOOKED_AT_CELLS)) for cells in columns]
     with_comma = {name: part for name, part in zip(names, parts, strict=True) if _are_numbers_with(part, ",")}
     if not with_comma or any(_are_numbers_with(part, ".") for part in parts):
         if separator == ",":

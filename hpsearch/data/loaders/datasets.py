@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from hpsearch.data.loaders.idx import idx_images
 from hpsearch.data.options import SplitOptions, TaskOptions
-from hpsearch.data.raw import Raw
+from hpsearch.data.cells import Raw
 from hpsearch.errors import UserError, look_up, normalized
 
 if TYPE_CHECKING:

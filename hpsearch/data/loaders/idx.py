@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 
-from hpsearch.data.raw import Raw
+from hpsearch.data.cells import Raw
 from hpsearch.errors import UserError
 
 BYTES_OF_TYPE = {0x08: 1, 0x09: 1, 0x0B: 2, 0x0C: 4, 0x0D: 4, 0x0E: 8}

@@ -29,7 +29,7 @@ from hpsearch.data.loaders.pixels import (
     shown_path,
     without_colour,
 )
-from hpsearch.data.raw import Raw
+from hpsearch.data.cells import Raw
 from hpsearch.errors import UserError, listed, shown
 
 PARTS = {"train": "train", "training": "train", "test": "test", "val": "val", "valid": "val", "validation": "val"}

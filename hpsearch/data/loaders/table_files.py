@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from hpsearch.data.columns import parsing
-from hpsearch.data.columns.frames import check_names, table_of_arrow
+from hpsearch.data.columns.table import check_names, table_of_arrow
 from hpsearch.data.columns.table import Table
 from hpsearch.data.loaders.csv_bytes import (
     MEMORY_A_BYTE,
@@ -69,7 +69,7 @@ def _unread(table: Table, entries: Sequence[dict[str, Any]], decimal: str) -> in
         if entry["kind"] == "number" and entry["name"] in table.names:
             cells = table.column(entry["name"])
             if isinstance(cells, pa.Array):
-                unread += int(parsing.numbers(parsing.plain(cells), decimal)[1].sum())
+                unread += int(parsing.numbers(parsing.with_nulls(cells), decimal)[1].sum())
     return unread
 
 
