@@ -2,10 +2,9 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hpsearch.commands.options import add_common, add_language, add_training, add_workers
-from hpsearch.commands.settings import overrides, run_options_of
+from hpsearch.commands.options import add_language, add_reports, add_training, add_workers, overrides, run_options_of
 from hpsearch.errors import SearchFailed, Stopped, UserError
 
 if TYPE_CHECKING:
@@ -17,26 +16,24 @@ if TYPE_CHECKING:
     from hpsearch.storage import ComparisonRecord
 
 
-def add(commands: Any) -> None:
-    """Add the command to the parser."""
-    compare = commands.add_parser("compare", help="compare gradient descent, mini-batches and SGD, each tuned alike")
-    compare.add_argument(
+def add(command: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    command.add_argument(
         "study",
         nargs="?",
         default="compare-digits",
         help="a TOML file, a comparison that comes along, or a data set's name (default: compare-digits)",
     )
-    compare.add_argument("--name", help="the comparison's name and folder (default: the file's name)")
-    compare.add_argument("--batch-sizes", metavar="LIST", help="the regimes, e.g. 1,32,full")
-    compare.add_argument("--target", type=float, metavar="X", help="the validation metric to be passed")
-    compare.add_argument("--trials", type=int, metavar="N", help="settings tried at each batch size")
-    compare.add_argument("--seeds", type=int, metavar="N", help="fresh seeds on which each winner is trained again")
-    compare.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
-    add_training(compare)
-    add_workers(compare)
-    add_language(compare)
-    add_common(compare)
-    compare.set_defaults(call=call)
+    command.add_argument("--name", help="the comparison's name and folder (default: the file's name)")
+    command.add_argument("--batch-sizes", metavar="LIST", help="the regimes, e.g. 1,32,full")
+    command.add_argument("--target", type=float, metavar="X", help="the validation metric to be passed")
+    command.add_argument("--trials", type=int, metavar="N", help="settings tried at each batch size")
+    command.add_argument("--seeds", type=int, metavar="N", help="fresh seeds on which each winner is trained again")
+    command.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
+    add_training(command)
+    add_workers(command)
+    add_language(command)
+    add_reports(command)
 
 
 def call(options: argparse.Namespace) -> None:

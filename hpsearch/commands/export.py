@@ -2,9 +2,9 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hpsearch.commands.options import add_common, add_model
+from hpsearch.commands.options import add_model, add_reports
 from hpsearch.commands.recorded import load_model, model_name, show_model
 from hpsearch.storage.folders import folder_of
 
@@ -16,14 +16,12 @@ LISTED = 24  # inputs that are listed on the screen
 HELP = "onnx, pt2 (torch.export) or safetensors (default: onnx)"
 
 
-def add(commands: Any) -> None:
-    """Add the command to the parser."""
-    export = commands.add_parser("export", help="write a study's model as ONNX, pt2 or safetensors, and check it")
-    add_model(export)
-    export.add_argument("--format", default="onnx", metavar="NAME", help=HELP)
-    export.add_argument("-o", "--output", metavar="FILE", help="the file (default: the study's name, in this folder)")
-    add_common(export)
-    export.set_defaults(call=call)
+def add(command: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    add_model(command)
+    command.add_argument("--format", default="onnx", metavar="NAME", help=HELP)
+    command.add_argument("-o", "--output", metavar="FILE", help="the file (default: the study's name, in this folder)")
+    add_reports(command)
 
 
 def call(options: argparse.Namespace) -> None:
@@ -42,11 +40,12 @@ def call(options: argparse.Namespace) -> None:
     model = load_model(options)
     exported = export(model, options.format, path)
     screen = Screen("")
-    unit = "of a probability" if model.classes else "standard deviations of the target"
     show_model(screen, "export", f"{exported.path} ({exported.path.stat().st_size:,} bytes):", model)
-    screen.row(
-        "check", f"largest difference from torch {short(exported.difference)} {unit}, over {exported.rows:,} made rows"
-    )
+    unit = "standard deviations of the target"
+    if model.classes:
+        unit = "of a probability"
+    difference = f"{short(exported.difference)} {unit}"
+    screen.row("check", f"largest difference from torch {difference}, over {exported.rows:,} made rows")
     if exported.signature:
         _show_signature(screen, exported.signature)
 

@@ -4,19 +4,15 @@ import argparse
 import re
 import sys
 from importlib.resources import files
-from typing import Any
 
 from hpsearch.errors import look_up
 
 COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)  # marks for the tests, of no use to a reader
 
 
-def add(commands: Any) -> None:
-    """Add the command to the parser."""
-    command = commands.add_parser("help", help="list the topics of the documentation, or show one")
+def add(command: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
     command.add_argument("topic", nargs="?", metavar="TOPIC", help="what to read about (default: list the topics)")
-    command.add_argument("--debug", action="store_true", help="show tracebacks")
-    command.set_defaults(call=call)
 
 
 def call(options: argparse.Namespace) -> None:

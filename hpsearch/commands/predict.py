@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from hpsearch.commands.options import add_common, add_model
+from hpsearch.commands.options import add_model, add_reports
 from hpsearch.commands.recorded import load_model, show_model
 from hpsearch.errors import UserError, shown
 
@@ -20,28 +20,26 @@ if TYPE_CHECKING:
     from hpsearch.reporting.screen import Screen
 
 
-def add(commands: Any) -> None:
-    """Add the command to the parser."""
-    predict = commands.add_parser("predict", help="predict new rows with a study's model")
-    add_model(predict)
-    predict.add_argument(
+def add(command: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    add_model(command)
+    command.add_argument(
         "file",
         metavar="FILE",
         help="the rows: CSV, TSV, Parquet, NPZ, NPY, a folder of images; as the study's data were",
     )
-    predict.add_argument(
+    command.add_argument(
         "-o", "--output", default="predictions.csv", metavar="FILE", help="CSV; - prints it (default: predictions.csv)"
     )
-    predict.add_argument(
+    command.add_argument(
         "--keep",
         action="append",
         default=[],
         metavar="COLUMNS",
         help="columns of FILE that are copied into the output, e.g. id or id,name",
     )
-    predict.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default: cpu)")
-    add_common(predict)
-    predict.set_defaults(call=call)
+    command.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default: cpu)")
+    add_reports(command)
 
 
 def call(options: argparse.Namespace) -> None:
@@ -94,10 +92,12 @@ def _kept_columns(rows: "NewRows", asked: Sequence[str]) -> "Mapping[str, Any]":
         return {}
     if not isinstance(rows.given, Table):
         raise UserError("--keep: only a table has columns. Leave it out.")
-    known = set(rows.given.names)
     names: list[str] = []
     for text in asked:
-        names += [text] if text in known else [part.strip() for part in text.split(",")]
+        if text in rows.given.names:
+            names.append(text)
+        else:
+            names += [part.strip() for part in text.split(",")]
     return kept_columns(rows.given, list(dict.fromkeys(names)))
 
 
@@ -129,8 +129,10 @@ def _show_result(screen: "Screen", model: "Model", rows: "NewRows", predictions:
     if judged is None:
         screen.row("metric", "the target is there, but no row has one that the model knows")
         return
-    left = f" ({judged.left_out:,} without a target that is known left out)" if judged.left_out else ""
-    screen.row("metric", f"{judged.metric} {short(judged.value)} on {_rows(judged.rows)}{left}")
+    text = f"{judged.metric} {short(judged.value)} on {_rows(judged.rows)}"
+    if judged.left_out:
+        text += f" ({judged.left_out:,} without a target that is known left out)"
+    screen.row("metric", text)
 
 
 def _rows(count: int) -> str:

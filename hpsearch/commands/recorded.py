@@ -25,7 +25,9 @@ def url_of(source: str, reports: Path) -> str:
     """
     from hpsearch.storage.urls import sqlite_url
 
-    return source if "://" in source else sqlite_url(study_file(source, reports))
+    if "://" in source:
+        return source
+    return sqlite_url(study_file(source, reports))
 
 
 def read_record(source: str, name: str | None, reports: Path) -> "StudyRecord | ComparisonRecord":

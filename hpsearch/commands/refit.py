@@ -2,9 +2,9 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hpsearch.commands.options import add_common, add_retraining, add_take_over
+from hpsearch.commands.options import add_reports, add_retraining, add_take_over
 from hpsearch.commands.recorded import read_search, url_of, write_page
 
 if TYPE_CHECKING:
@@ -12,13 +12,11 @@ if TYPE_CHECKING:
     from hpsearch.searching.full_training import Refitted
 
 
-def add(commands: Any) -> None:
-    """Add the command to the parser."""
-    refit = commands.add_parser("refit", help="train the best trial again, on training and validation rows together")
-    add_retraining(refit)
-    add_take_over(refit)
-    add_common(refit)
-    refit.set_defaults(call=call)
+def add(command: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    add_retraining(command)
+    add_take_over(command)
+    add_reports(command)
 
 
 def call(options: argparse.Namespace) -> None:
@@ -56,16 +54,14 @@ def _show_result(screen: "Screen", refitted: "Refitted", looks: int) -> None:
 
     spec = refitted.spec
     test = refitted.test
-    screen.row(
-        "refit",
-        f"trial {spec.number} on {refitted.rows:,} rows, training and validation: {refitted.passes:.4g} passes as at its best "
-        f"evaluation, {refitted.updates:,} updates, {spec.schedule} learning rate over them",
-    )
+    rows = f"{refitted.rows:,} rows, training and validation"
+    passes = f"{refitted.passes:.4g} passes as at its best evaluation"
+    rate = f"{refitted.updates:,} updates, {spec.schedule} learning rate over them"
+    screen.row("refit", f"trial {spec.number} on {rows}: {passes}, {rate}")
     if not test:
         screen.row("test", "no rows were held out")
         return
-    screen.row(
-        "test",
-        f"{test['metric']} {short(test['value'])} (95 % interval {interval(test['low'], test['high'], short)}, {test['rows']:,} rows)",
-    )
+    ends = interval(test["low"], test["high"], short)
+    score = f"{test['metric']} {short(test['value'])}"
+    screen.row("test", f"{score} (95 % interval {ends}, {test['rows']:,} rows)")
     screen.row("", uses_of_test_rows({"looks": looks}))

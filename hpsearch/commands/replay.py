@@ -1,9 +1,9 @@
 """`replay`: one trial trained again exactly, compared with its record, and kept."""
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hpsearch.commands.options import add_common, add_retraining
+from hpsearch.commands.options import add_reports, add_retraining
 from hpsearch.commands.recorded import read_search
 from hpsearch.errors import HpsearchError
 
@@ -18,13 +18,11 @@ if TYPE_CHECKING:
     from hpsearch.training import Engine
 
 
-def add(commands: Any) -> None:
-    """Add the command to the parser."""
-    replay = commands.add_parser("replay", help="train one trial again exactly, compare it with its record, keep it")
-    add_retraining(replay)
-    replay.add_argument("trial", type=int, metavar="TRIAL", help="the trial's number")
-    add_common(replay)
-    replay.set_defaults(call=call)
+def add(command: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    add_retraining(command)
+    command.add_argument("trial", type=int, metavar="TRIAL", help="the trial's number")
+    add_reports(command)
 
 
 def call(options: argparse.Namespace) -> None:
@@ -39,8 +37,10 @@ def call(options: argparse.Namespace) -> None:
     question = prepare(record, root=options.data_root, device=options.device, engine=None, file=options.data)
     screen = Screen(question.data.metric.name)
     device = question.data.training.inputs.device
-    repeated = f", which took over trial {trial.number}," if trial.number != options.trial else ""
-    screen.row("replay", f"trial {options.trial}{repeated} on {device}")
+    name = f"trial {options.trial}"
+    if trial.number != options.trial:
+        name += f", which took over trial {trial.number},"
+    screen.row("replay", f"{name} on {device}")
 
     def engine_for(data: "Data") -> "Engine":
         return make_engine(options.engine, data, precision=question.config.training.precision)
@@ -65,11 +65,9 @@ def _save(screen: "Screen", folder: "Path", name: str, model: "Model | None", ou
         return
     figures = model.metrics
     if "passes" in figures:
-        screen.row(
-            "network",
-            f"trained once more, as the search's last one is: on all {figures['rows']:,} rows but the test rows, for the "
-            f"{figures['passes']:.4g} passes that served the folds best",
-        )
+        rows = f"on all {figures['rows']:,} rows but the test rows"
+        passes = f"for the {figures['passes']:.4g} passes that served the folds best"
+        screen.row("network", f"trained once more, as the search's last one is: {rows}, {passes}")
     save_model(make_folder(folder), name, model)
     screen.row("model", folder / f"{name}.safetensors")
 
@@ -81,9 +79,12 @@ def _show_result(screen: "Screen", trial: "TrialRecord", replayed: "Replayed") -
 
     run = replayed.run
     names = [name.replace("_", " ") for name in COLUMNS]
-    before = "" if run.outcome == trial.outcome else f"; recorded: {trial.outcome}"
-    value = "" if run.value is None else f", {screen.metric} {short(run.value)} at evaluation {run.best}"
-    screen.row("outcome", f"{run.outcome}{value}{before}")
+    outcome = str(run.outcome)
+    if run.value is not None:
+        outcome += f", {screen.metric} {short(run.value)} at evaluation {run.best}"
+    if run.outcome != trial.outcome:
+        outcome += f"; recorded: {trial.outcome}"
+    screen.row("outcome", outcome)
     screen.row("history", f"{replayed.verdict} over {replayed.evaluations} evaluations")
     for head, gaps in (("gap", replayed.gaps), ("control", replayed.control)):
         if gaps is not None and (any(gaps) or replayed.control is not None):

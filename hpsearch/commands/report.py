@@ -3,21 +3,18 @@
 import argparse
 import gc
 from pathlib import Path
-from typing import Any
 
-from hpsearch.commands.options import add_common, add_language
+from hpsearch.commands.options import add_language, add_reports
 from hpsearch.commands.recorded import read_record
 from hpsearch.errors import UserError
 
 
-def add(commands: Any) -> None:
-    """Add the command to the parser."""
-    report = commands.add_parser("report", help="rebuild a study's report from its storage")
-    report.add_argument("source", metavar="NAME_OR_STORAGE", help="a study's name, or the URL of its storage")
-    report.add_argument("--study", metavar="NAME", help="the study, where the storage has several")
-    add_language(report)
-    add_common(report)
-    report.set_defaults(call=call)
+def add(command: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    command.add_argument("source", metavar="NAME_OR_STORAGE", help="a study's name, or the URL of its storage")
+    command.add_argument("--study", metavar="NAME", help="the study, where the storage has several")
+    add_language(command)
+    add_reports(command)
 
 
 def call(options: argparse.Namespace) -> None:
