@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpsearch.commands.options import add_model, add_reports
-from hpsearch.commands.recorded import load_model, model_name, show_model
+from hpsearch.commands.recorded import show_model
 from hpsearch.storage.folders import folder_of
 
 if TYPE_CHECKING:
@@ -28,16 +28,18 @@ def call(options: argparse.Namespace) -> None:
     """Write the file, and print how far its answers are from torch's."""
     from hpsearch.errors import look_up
     from hpsearch.model.exporting import FORMATS, check_place, export
+    from hpsearch.model.saved import load_named_model
     from hpsearch.reporting.formatting import short
     from hpsearch.reporting.screen import Screen
 
-    chosen = model_name(options)
     suffix = look_up(FORMATS, options.format, "format").suffix
     folder = folder_of(options.study, Path(options.reports))
-    name = folder.resolve().name + (f"-{chosen}" if chosen != "best" else "")
+    name = folder.resolve().name
+    if options.model != "best":
+        name += f"-{options.model}"
     path = Path(options.output or f"{name}{suffix}")
     check_place(options.format, path)
-    model = load_model(options)
+    model = load_named_model(options.study, Path(options.reports), options.model)
     exported = export(model, options.format, path)
     screen = Screen("")
     show_model(screen, "export", f"{exported.path} ({exported.path.stat().st_size:,} bytes):", model)

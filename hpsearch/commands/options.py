@@ -1,12 +1,13 @@
 """The options that several commands have, and what becomes of them: a study's settings, and where and how it runs."""
 
 import argparse
+import re
 from dataclasses import fields
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.errors import UserError
+from hpsearch.errors import UserError, shown
 from hpsearch.searching.stopping import GRACE
 
 if TYPE_CHECKING:
@@ -152,6 +153,7 @@ def add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument("study", metavar="STUDY", help="a study's name, or the folder that holds its model")
     command.add_argument(
         "--model",
+        type=_model_name,
         default="best",
         metavar="NAME",
         help="best, single (one network where best is an ensemble), refit, or trial-N after `replay` (default: best)",
@@ -223,6 +225,13 @@ def _setting(text: str) -> tuple[str, Any]:
     if not equals or not key:
         raise UserError(f"--set {text}: expected KEY=VALUE, for example --set learning_rate.high=0.3.")
     return key.strip(), parse_value(value)
+
+
+def _model_name(text: str) -> str:
+    """Read the name of a model."""
+    if not re.fullmatch(r"best|single|refit|trial-\d{1,9}", text):
+        raise argparse.ArgumentTypeError(f"{shown(text)}: best, single, refit or trial-N expected")
+    return text
 
 
 def _seconds(text: str) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hpsearch.commands.options import add_model, add_reports
-from hpsearch.commands.recorded import load_model, show_model
+from hpsearch.commands.recorded import show_model
 from hpsearch.errors import UserError, shown
 
 if TYPE_CHECKING:
@@ -47,11 +47,12 @@ def call(options: argparse.Namespace) -> None:
     source = Path(options.file)
     _check_output(options.output, source)
     from hpsearch.model.new_rows import read_rows, unseen_in_rows
+    from hpsearch.model.saved import load_named_model
     from hpsearch.reporting.screen import Screen
     from hpsearch.training.devices import choose_device
 
     device = choose_device(options.device)
-    model = load_model(options)
+    model = load_named_model(options.study, Path(options.reports), options.model)
     rows = read_rows(model, source)
     screen = Screen("", stderr=options.output == "-")
     if rows.notice:
@@ -119,7 +120,7 @@ def _write(
 
 def _show_result(screen: "Screen", model: "Model", rows: "NewRows", predictions: "Sequence[Tensor]") -> None:
     """Print how many rows were predicted, and how well."""
-    from hpsearch.model.evaluation import evaluate
+    from hpsearch.model.new_rows import evaluate
     from hpsearch.reporting.formatting import short
 
     show_model(screen, "predict", f"{_rows(len(rows))} with", model)

@@ -1,11 +1,10 @@
 """What commands on a stored study share: the study that is meant, its record, its models, its page."""
 
 import argparse
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import UserError
 from hpsearch.storage.folders import folder_of, study_file
 
 if TYPE_CHECKING:
@@ -76,29 +75,6 @@ def write_page(url: str, name: str | None, folder: Path, patience: float = 0) ->
 
     record = StorageRetry(patience).call(lambda: read_study(url, name))
     return record, write_report(record, folder)
-
-
-def model_name(options: argparse.Namespace) -> str:
-    """Return the name of the model that the options ask for.
-
-    Raises:
-        UserError: it is no name of a model.
-    """
-    if not re.fullmatch(r"best|single|refit|trial-\d{1,9}", options.model):
-        raise UserError(f"--model {shown(options.model)}: best, single, refit or trial-N expected.")
-    return str(options.model)
-
-
-def load_model(options: argparse.Namespace) -> "Model":
-    """Load the model that the options ask for.
-
-    Raises:
-        UserError: there is no such study or model; the message has those that there are.
-        StorageError: a file is missing or damaged.
-    """
-    from hpsearch.model.saved import load_named_model
-
-    return load_named_model(options.study, Path(options.reports), model_name(options))
 
 
 def show_model(screen: "Screen", head: str, text: str, model: "Model") -> None:

@@ -53,14 +53,13 @@ def export(model: Model, name: str, path: Path) -> Exported:
     """
     row = look_up(FORMATS, name, "format")
     check_place(name, path)
-    whole = InferencePipeline(model)  # first: it refuses a model without preprocessing
+    pipeline = InferencePipeline(model)  # first: it refuses a model without preprocessing
     rows = plausible(model, CHECKED)
-    with torch.no_grad():
-        expected = whole(rows)
     with TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
         beside = Path(folder) / path.name
         signature = row.write(model, beside)
-        difference = largest_difference(model, expected, row.ask(model, beside, rows))
+        with torch.no_grad():
+            difference = _largest_difference(model, pipeline(rows), row.ask(model, beside, rows))
         if not difference <= TOLERANCE:  # NaN neither
             raise HpsearchError(
                 f"{path}: its predictions differ from torch's by {difference:.2g}. Please report this study."
@@ -86,7 +85,7 @@ def check_place(name: str, path: Path) -> None:
         raise UserError(f"{shown(str(path.parent))}: no such folder. Make it, or give another -o.")
 
 
-def largest_difference(model: Model, expected: Tensor, found: Tensor) -> float:
+def _largest_difference(model: Model, expected: Tensor, found: Tensor) -> float:
     """Return the largest difference of two predictions: of probabilities, or of values in standard deviations of the target."""
     if expected.shape != found.shape:
         return float("inf")
@@ -105,8 +104,7 @@ def _write_program(model: Model, path: Path) -> Signature:
 
 
 def _ask_program(model: Model, path: Path, rows: Tensor) -> Tensor:
-    with torch.no_grad():
-        answers: Tensor = torch.export.load(path).module()(rows)
+    answers: Tensor = torch.export.load(path).module()(rows)
     return answers
 
 
@@ -115,8 +113,7 @@ def _write_files(model: Model, path: Path) -> None:
 
 
 def _ask_files(model: Model, path: Path, rows: Tensor) -> Tensor:
-    with torch.no_grad():
-        answers: Tensor = InferencePipeline(load_model(path.parent, path.stem))(rows)
+    answers: Tensor = InferencePipeline(load_model(path.parent, path.stem))(rows)
     return answers
 
 
