@@ -85,7 +85,9 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
 
         def data_of(split: Split | None) -> Data:
             data = array_data(config, run_options, inputs, targets, split)
-            return data if weights is None else weighted(data, weights, self.metric is None)
+            if weights is None:
+                return data
+            return weighted(data, weights, self.metric is None)
 
         with TemporaryDirectory(prefix="hpsearch-") as folder:
             run_options = RunOptions(Path(folder), "", self.device)

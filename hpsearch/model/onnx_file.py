@@ -221,16 +221,15 @@ def _feed(model: Model, names: Sequence[str], rows: Tensor) -> dict[str, Array]:
     if not _has_text(model):
         return {names[0]: rows.numpy()}
     columns = model.preprocessing["columns"]
-    inputs = {}
-    for name, column, numbers in zip(names, columns, rows.numpy().T, strict=True):
-        cells = _texts(column, numbers) if column["kind"] in TEXT_KINDS else numbers
-        inputs[name] = cells[:, None]
-    return inputs
+    cells = [_cells(column, numbers) for column, numbers in zip(columns, rows.numpy().T, strict=True)]
+    return {name: column[:, None] for name, column in zip(names, cells, strict=True)}
 
 
-def _texts(column: Mapping[str, Any], codes: Array) -> Array:
-    """Return a column's texts [N] of its codes [N]."""
+def _cells(column: Mapping[str, Any], numbers: Array) -> Array:
+    """Return a column's cells [N]: of one of text the texts of its codes."""
+    if column["kind"] not in TEXT_KINDS:
+        return numbers
     known = known_texts(column)
     unseen = max(known, key=len) + "?"
     texts = [*known, unseen]
-    return np.array(["" if np.isnan(code) else texts[int(code)] for code in codes], dtype=object)
+    return np.array(["" if np.isnan(code) else texts[int(code)] for code in numbers], dtype=object)

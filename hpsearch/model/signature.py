@@ -70,9 +70,9 @@ def of_answers(model: Model, *, labelled: bool) -> tuple[Port, ...]:
         units = "the predicted numbers, in the target's units"
         return (Port("prediction", "double", _shape("rows", len(model.target_mean)), units),)
     order = f"a probability for each class, in this order: {listed(model.classes, MOST)}"
-    weights = model.members[0].weights.values()
-    number = "double" if any(tensor.dtype == torch.float64 for tensor in weights) else "float"
-    probabilities = Port("probabilities", number, _shape("rows", len(model.classes)), order)
+    dtypes = {weight.dtype for weight in model.members[0].weights.values()}
+    kind = "double" if torch.float64 in dtypes else "float"
+    probabilities = Port("probabilities", kind, _shape("rows", len(model.classes)), order)
     if not labelled:
         return (probabilities,)
     label = LABEL_TYPES[labels_of(model).dtype.kind]
