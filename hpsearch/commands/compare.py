@@ -55,11 +55,7 @@ def call(options: argparse.Namespace) -> None:
 
 
 def _run_escape_tests(config: "MinimaConfig", run_options: "RunOptions") -> "Screen":
-    """Run a study of the escape tests alone.
-
-    Raises:
-        UserError: it is to train in workers.
-    """
+    """Run a study of the escape tests alone."""
     from hpsearch.comparison.study import run_minima
     from hpsearch.reporting.screen import Screen
 
@@ -76,12 +72,7 @@ def _run_escape_tests(config: "MinimaConfig", run_options: "RunOptions") -> "Scr
 def _run_arms(
     config: "StudyConfig", run_options: "RunOptions", notices: "Sequence[str]", options: argparse.Namespace
 ) -> "Screen":
-    """Tune and train each arm; the page of a comparison that was stopped is made too.
-
-    Raises:
-        Stopped: a signal ended it.
-        SearchFailed: no trial gave a usable network.
-    """
+    """Tune and train each arm; the page of a comparison that was stopped or failed is made too."""
     from hpsearch.comparison.screen import introduce_comparison
     from hpsearch.comparison.study import open_comparison, run_comparison
     from hpsearch.reporting.screen import Screen

@@ -16,11 +16,7 @@ def add(command: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace) -> None:
-    """Show a page, or the list of topics.
-
-    Raises:
-        UserError: there is no page of this name.
-    """
+    """Show a page, or the list of topics."""
     pages = read_pages()
     if options.topic is None:
         _list_topics(pages)

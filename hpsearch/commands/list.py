@@ -29,11 +29,7 @@ def add(command: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace) -> None:
-    """Print the rows of a kind's tables, a line each, or the kinds.
-
-    Raises:
-        UserError: there is no such kind.
-    """
+    """Print the rows of a kind's tables, a line each, or the kinds."""
     if options.kind is None:
         print("\n".join(TABLES))
         print("\nWhat there is of a kind: python -m hpsearch list KIND.")

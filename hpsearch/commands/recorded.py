@@ -1,4 +1,7 @@
-"""What commands on a stored study share: the study that is meant, its record, its models, its page."""
+"""What commands on a stored study share: the study that is meant, its record, its page, its model in words.
+
+A study that is not there is a UserError, which has those that there are; a storage that cannot be read is a StorageError.
+"""
 
 import argparse
 from pathlib import Path
@@ -17,11 +20,7 @@ if TYPE_CHECKING:
 
 
 def url_of(source: str, reports: Path) -> str:
-    """Return the URL of a study's storage, given its URL, its name or its folder.
-
-    Raises:
-        UserError: there is no such study; the message has those that there are.
-    """
+    """Return the URL of a study's storage, given its URL, its name or its folder."""
     from hpsearch.storage.urls import sqlite_url
 
     if "://" in source:
@@ -30,24 +29,14 @@ def url_of(source: str, reports: Path) -> str:
 
 
 def read_record(source: str, name: str | None, reports: Path) -> "StudyRecord | ComparisonRecord":
-    """Read a study or a comparison, given the URL of its storage, its name or its folder.
-
-    Raises:
-        UserError: there is no such study.
-        StorageError: the storage cannot be read.
-    """
+    """Read a study or a comparison, given the URL of its storage, its name or its folder."""
     from hpsearch.storage.reading import read
 
     return read(url_of(source, reports), name)
 
 
 def read_search(options: argparse.Namespace) -> "tuple[StudyRecord, Path]":
-    """Read a search, and return its folder too.
-
-    Raises:
-        UserError: there is no such study, or it is a comparison.
-        StorageError: the storage cannot be read.
-    """
+    """Read a search, and return its folder too; a comparison is refused."""
     from hpsearch.files import folder_name
     from hpsearch.storage import ComparisonRecord
 
@@ -64,10 +53,6 @@ def write_page(url: str, name: str | None, folder: Path, patience: float = 0) ->
     """Write the page of a search from its storage alone; return what was read, and the page's path.
 
     A storage that is away is waited for, at most `patience` seconds.
-
-    Raises:
-        UserError: there is no such study.
-        StorageError: the storage cannot be read, or the page cannot be written.
     """
     from hpsearch.reporting import write_report
     from hpsearch.storage.failures import StorageRetry
