@@ -1,13 +1,12 @@
 """`check`: what `run` would do with the same arguments, without training: the data as they are read, the space, time and memory."""
 
 import argparse
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.commands.options import add_data, add_reports, add_training, read_study, run_options_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from hpsearch.config import StudyConfig
     from hpsearch.data.dataset import Data
     from hpsearch.reporting.screen import Screen
@@ -78,7 +77,7 @@ def _show_data(screen: "Screen", config: "StudyConfig", data: "Data") -> None:
     screen.introduce_search(config)
 
 
-def _column(column: "Mapping[str, Any]", notices: "Sequence[str]") -> str:
+def _column(column: Mapping[str, Any], notices: Sequence[str]) -> str:
     """Return a line on a column; its note is left out where a notice says the same."""
     inputs = f"{column['inputs']} input{'s' * (column['inputs'] != 1)}"
     line = f"{column['name']}: {column['kind']}, {inputs}"

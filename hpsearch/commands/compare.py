@@ -1,19 +1,18 @@
 """`compare`: batch sizes tuned alike, from a file or a data set to the verdicts."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpsearch.commands.options import add_language, add_reports, add_training, add_workers, overrides, run_options_of
 from hpsearch.errors import SearchFailed, Stopped, UserError
+from hpsearch.storage import ComparisonRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from hpsearch.config import MinimaConfig, StudyConfig
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.run_options import RunOptions
-    from hpsearch.storage import ComparisonRecord
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -70,7 +69,7 @@ def _run_escape_tests(config: "MinimaConfig", run_options: "RunOptions") -> "Scr
 
 
 def _run_arms(
-    config: "StudyConfig", run_options: "RunOptions", notices: "Sequence[str]", options: argparse.Namespace
+    config: "StudyConfig", run_options: "RunOptions", notices: Sequence[str], options: argparse.Namespace
 ) -> "Screen":
     """Tune and train each arm; the page of a comparison that was stopped or failed is made too."""
     from hpsearch.comparison.screen import introduce_comparison
@@ -95,13 +94,12 @@ def _run_arms(
 
 def _write_page(
     run_options: "RunOptions", name: str, language: str, patience: float = 0
-) -> "tuple[ComparisonRecord, Path]":
+) -> tuple[ComparisonRecord, Path]:
     """Write a comparison's page from its storage alone; return what was read, and the page's path.
 
     A storage that is away is waited for, at most `patience` seconds: none after a signal.
     """
     from hpsearch.comparison.page import write_comparison
-    from hpsearch.storage import ComparisonRecord
     from hpsearch.storage.failures import StorageRetry
     from hpsearch.storage.reading import read
 

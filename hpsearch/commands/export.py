@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hpsearch.commands.options import add_model, add_reports
 from hpsearch.commands.recorded import show_model
+from hpsearch.errors import look_up
 from hpsearch.storage.folders import folder_of
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def call(options: argparse.Namespace) -> None:
     """Write the file, and print how far its answers are from torch's."""
-    from hpsearch.errors import look_up
     from hpsearch.model.exporting import FORMATS, check_place, export
     from hpsearch.model.saved import load_named_model
     from hpsearch.reporting.formatting import short

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hpsearch.commands.options import add_reports, add_stored_study
 from hpsearch.commands.recorded import read_search
+from hpsearch.errors import look_up
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -19,7 +20,6 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def call(options: argparse.Namespace) -> None:
     """Write the study and print how to look at it."""
-    from hpsearch.errors import look_up
     from hpsearch.reporting.formatting import printable
     from hpsearch.reporting.tracking import LOGS
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import UserError, shown
+from hpsearch.files import folder_name
 from hpsearch.searching.stopping import GRACE
+from hpsearch.storage.folders import STUDY_FILE
 
 if TYPE_CHECKING:
     from hpsearch.config import StudyConfig
@@ -198,9 +200,7 @@ def overrides(options: argparse.Namespace) -> list[tuple[str, Any]]:
 
 def run_options_of(options: argparse.Namespace, name: str) -> "RunOptions":
     """Return where and how a study of this name runs."""
-    from hpsearch.files import folder_name
     from hpsearch.searching.run_options import RunOptions
-    from hpsearch.storage.folders import STUDY_FILE
     from hpsearch.storage.urls import sqlite_url
 
     folder = Path(options.reports) / folder_name(name)

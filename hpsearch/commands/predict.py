@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from hpsearch.commands.options import add_model, add_reports
 from hpsearch.commands.recorded import show_model
 from hpsearch.errors import UserError, shown
+from hpsearch.files import inert, replacing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,7 +81,7 @@ def _check_output(output: str, source: Path) -> None:
         raise UserError(f"{shown(str(path.parent))}: no such folder. Make it, or give another -o.")
 
 
-def _kept_columns(rows: "NewRows", asked: Sequence[str]) -> "Mapping[str, Any]":
+def _kept_columns(rows: "NewRows", asked: Sequence[str]) -> Mapping[str, Any]:
     """Return the columns that are copied into the output; a text that is no column's name is split at its commas.
 
     Raises:
@@ -102,12 +103,9 @@ def _kept_columns(rows: "NewRows", asked: Sequence[str]) -> "Mapping[str, Any]":
     return kept_columns(rows.given, list(dict.fromkeys(names)))
 
 
-def _write(
-    model: "Model", rows: "NewRows", file: BinaryIO, device: str, kept: "Mapping[str, Any]"
-) -> "Iterator[Tensor]":
+def _write(model: "Model", rows: "NewRows", file: BinaryIO, device: str, kept: Mapping[str, Any]) -> "Iterator[Tensor]":
     """Write the predictions, and yield them where the rows have targets."""
     from hpsearch.data.predictions_csv import write_predictions
-    from hpsearch.files import inert
     from hpsearch.model.new_rows import predict_rows
 
     numbers = model.class_kind in ("integer", "number")
@@ -143,8 +141,6 @@ def _rows(count: int) -> str:
 @contextmanager
 def _open_output(output: str) -> Iterator[BinaryIO]:
     """Open the output: a file, which appears complete or not at all, or the standard output, whose reader may leave early."""
-    from hpsearch.files import replacing
-
     if output != "-":
         with replacing(Path(output)) as file:
             yield file

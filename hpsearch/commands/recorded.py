@@ -4,19 +4,18 @@ A study that is not there is a UserError, which has those that there are; a stor
 """
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import UserError
+from hpsearch.files import folder_name
+from hpsearch.storage import ComparisonRecord, StudyRecord
 from hpsearch.storage.folders import folder_of, study_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
     from hpsearch.model import Model
     from hpsearch.reporting.screen import Screen
-    from hpsearch.storage import ComparisonRecord, StudyRecord
 
 
 def url_of(source: str, reports: Path) -> str:
@@ -28,18 +27,15 @@ def url_of(source: str, reports: Path) -> str:
     return sqlite_url(study_file(source, reports))
 
 
-def read_record(source: str, name: str | None, reports: Path) -> "StudyRecord | ComparisonRecord":
+def read_record(source: str, name: str | None, reports: Path) -> StudyRecord | ComparisonRecord:
     """Read a study or a comparison, given the URL of its storage, its name or its folder."""
     from hpsearch.storage.reading import read
 
     return read(url_of(source, reports), name)
 
 
-def read_search(options: argparse.Namespace) -> "tuple[StudyRecord, Path]":
+def read_search(options: argparse.Namespace) -> tuple[StudyRecord, Path]:
     """Read a search, and return its folder too; a comparison is refused."""
-    from hpsearch.files import folder_name
-    from hpsearch.storage import ComparisonRecord
-
     reports = Path(options.reports)
     record = read_record(options.study, options.name, reports)
     if isinstance(record, ComparisonRecord):
@@ -49,7 +45,7 @@ def read_search(options: argparse.Namespace) -> "tuple[StudyRecord, Path]":
     return record, folder_of(options.study, reports)
 
 
-def write_page(url: str, name: str | None, folder: Path, patience: float = 0) -> "tuple[StudyRecord, Path]":
+def write_page(url: str, name: str | None, folder: Path, patience: float = 0) -> tuple[StudyRecord, Path]:
     """Write the page of a search from its storage alone; return what was read, and the page's path.
 
     A storage that is away is waited for, at most `patience` seconds.
@@ -71,7 +67,7 @@ def show_model(screen: "Screen", head: str, text: str, model: "Model") -> None:
         screen.row("", reason)
 
 
-def _reason(figures: "Mapping[str, Any]") -> str:
+def _reason(figures: Mapping[str, Any]) -> str:
     """Return why these networks predict, or that one was taken from an ensemble; "" where there was no choice."""
     from hpsearch.reporting.formatting import MetricFormat
     from hpsearch.reporting.selection import first_of, why

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hpsearch.commands.options import add_reports, add_retraining, add_take_over
 from hpsearch.commands.recorded import read_search, url_of, write_page
+from hpsearch.files import make_folder
 
 if TYPE_CHECKING:
     from hpsearch.reporting.screen import Screen
@@ -21,7 +22,6 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def call(options: argparse.Namespace) -> None:
     """Train, score the test rows once more, and write `refit.safetensors`, `refit.json` and the report again."""
-    from hpsearch.files import make_folder
     from hpsearch.model import save_model
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.full_training import best_trial, count_scoring, refit_best

@@ -1,15 +1,15 @@
 """`replay`: one trial trained again exactly, compared with its record, and kept."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpsearch.commands.options import add_reports, add_retraining
 from hpsearch.commands.recorded import read_search
 from hpsearch.errors import HpsearchError
+from hpsearch.files import make_folder
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from hpsearch.data.dataset import Data
     from hpsearch.model import Model
     from hpsearch.reporting.screen import Screen
@@ -55,9 +55,8 @@ def call(options: argparse.Namespace) -> None:
         )
 
 
-def _save(screen: "Screen", folder: "Path", name: str, model: "Model | None", outcome: str) -> None:
+def _save(screen: "Screen", folder: Path, name: str, model: "Model | None", outcome: str) -> None:
     """Write the model and say what its network trained on, or that there is none."""
-    from hpsearch.files import make_folder
     from hpsearch.model import save_model
 
     if model is None:

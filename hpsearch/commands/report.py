@@ -7,6 +7,8 @@ from pathlib import Path
 from hpsearch.commands.options import add_language, add_reports
 from hpsearch.commands.recorded import read_record
 from hpsearch.errors import UserError
+from hpsearch.files import folder_name
+from hpsearch.storage import ComparisonRecord
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -20,10 +22,8 @@ def add(command: argparse.ArgumentParser) -> None:
 def call(options: argparse.Namespace) -> None:
     """Make the report."""
     from hpsearch.comparison.page import write_comparison
-    from hpsearch.files import folder_name
     from hpsearch.reporting import write_report
     from hpsearch.reporting.locales import Texts
-    from hpsearch.storage import ComparisonRecord
 
     Texts(options.lang)
     reports = Path(options.reports)

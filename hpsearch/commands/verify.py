@@ -6,6 +6,7 @@ from pathlib import Path
 from hpsearch.commands.options import add_device, add_reports
 from hpsearch.commands.recorded import read_record
 from hpsearch.errors import HpsearchError, UserError
+from hpsearch.storage import ComparisonRecord
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -24,7 +25,6 @@ def call(options: argparse.Namespace) -> None:
     """Train recorded trials again and print how far they are apart."""
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.verify import choose_trials, prepare, verify
-    from hpsearch.storage import ComparisonRecord
     from hpsearch.training.engine_names import engine_name
 
     record = read_record(options.study, options.name, Path(options.reports))

@@ -186,7 +186,7 @@ def _part(given: Table | Array, start: int, stop: int) -> Table | Array:
         return given[start:stop]
     rows = np.arange(start, stop)
     columns = tuple(take(cells, rows) for cells in given.columns)
-    return replace(given, columns=columns, row_numbers=given.row_numbers[rows])
+    return replace(given, columns=columns, row_numbers=given.row_numbers[start:stop])
 
 
 def _array_targets(path: Path) -> Any:
