@@ -74,7 +74,7 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
     _default_metric: ClassVar[str | None] = None  # None: the task's first
 
     def _search(self, inputs: Any, targets: Array, task: str, weights: Array | None = None) -> None:
-        """Search and keep what is found; `targets` are class numbers or values, `weights` those of the classes."""
+        """Search and keep the result; `targets` are class numbers or values, `weights` those of the classes."""
         seed = int(check_random_state(self.random_state).randint(LARGEST_SEED))
         config = array_config("table", self._settings(task, seed), type(self).__name__)
         split = None
@@ -92,12 +92,12 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         with TemporaryDirectory(prefix="hpsearch-") as folder:
             run_options = RunOptions(Path(folder), "", self.device)
             data = data_of(split)
-            found = search_in_memory(config, run_options, data)
-            self._keep(found)
+            result = search_in_memory(config, run_options, data)
+            self._keep(result)
             if self.refit and split is not None:  # with folds the networks have trained on all rows already
                 every = data_of(every_row(len(targets)))
                 engine = prepare_engine(config, run_options, every)
-                self.model_ = refit_model(found.model, found.record, config, data, every, engine)
+                self.model_ = refit_model(result.model, result.record, config, data, every, engine)
         if notice:
             warnings.warn(f"{type(self).__name__}: {notice}.", stacklevel=3)
 
@@ -113,14 +113,14 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
             "confirm": {"trials": self.confirm, "ensemble": self.ensemble},
         }
 
-    def _keep(self, found: MemorySearch) -> None:
-        record = found.record
+    def _keep(self, result: MemorySearch) -> None:
+        record = result.record
         trial = record.trials[record.result["trial"]]
         fresh = mean_of(record.result)
         self.best_params_ = dict(trial.params)
         self.best_value_ = float(fresh["value"] if fresh else trial.value)
         self.trials_ = TABLES["trials"].build(record, {})
-        self.model_ = found.model
+        self.model_ = result.model
 
     def _read(self, X: Any, y: Any, **checks: Any) -> tuple[Any, Array]:
         """Check inputs and targets as scikit-learn does; a frame with text, categories or dates stays one, to be read by its columns."""

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     import optuna
     import pandas as pd
 
-GOES = ", a temporary folder that goes with this result: save(FOLDER), or search with a name, keeps it"
+TEMPORARY = ", a temporary folder that goes with this result: save(FOLDER), or search with a name, keeps it"
 IMAGES = 3  # dimensions of inputs from which on they are images
 
 
@@ -183,7 +183,7 @@ class SearchResult:
 
     @property
     def _place(self) -> str:
-        return f"{self.folder}{GOES * self.temporary}"
+        return f"{self.folder}{TEMPORARY * self.temporary}"
 
 
 def search(
@@ -348,7 +348,7 @@ def _search(
             raise
     record = read_study(run_options.storage, config.study.name)
     if screen:
-        screen.conclude(record, f"result.report() writes it; the study is in {folder}{GOES * temporary}")
+        screen.conclude(record, f"result.report() writes it; the study is in {folder}{TEMPORARY * temporary}")
     targets = to_array(y, "target")
     labels = labels_in(data.classes, targets) if data.classes else None
     return SearchResult(record, load_model(folder), folder, labels, temporary, targets.shape[1:])

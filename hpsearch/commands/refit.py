@@ -34,20 +34,20 @@ def call(options: argparse.Namespace) -> None:
     run_options = RunOptions(
         make_folder(folder), url_of(options.study, Path(options.reports)), options.device, engine=options.engine
     )
-    question = prepare(record, root=options.data_root, device=options.device, engine=None, file=options.data)
-    whole = prepare_data(question.config, run_options, full=True)
-    screen = Screen(whole.metric.name)
-    engine = make_engine(options.engine, whole, precision=question.config.training.precision)
-    refitted = refit_best(record, question.config, question.data, whole, engine)
-    looks = count_scoring(run_options.storage, record, refitted, options.take_over)
+    study = prepare(record, root=options.data_root, device=options.device, engine=None, file=options.data)
+    full = prepare_data(study.config, run_options, full=True)
+    screen = Screen(full.metric.name)
+    engine = make_engine(options.engine, full, precision=study.config.training.precision)
+    refitted = refit_best(record, study.config, study.data, full, engine)
+    uses = count_scoring(run_options.storage, record, refitted, options.take_over)
     save_model(folder, "refit", refitted.model)
-    _show_result(screen, refitted, looks)
+    _show_result(screen, refitted, uses)
     screen.row("model", folder / "refit.safetensors")
     _, page = write_page(run_options.storage, record.name, folder)  # it says how often the test rows were used
     screen.row("report", page)
 
 
-def _show_result(screen: "Screen", refitted: "Refitted", looks: int) -> None:
+def _show_result(screen: "Screen", refitted: "Refitted", uses: int) -> None:
     """Print what was trained, how long, and what the test rows say."""
     from hpsearch.reporting.formatting import interval, short
     from hpsearch.reporting.selection import uses_of_test_rows
@@ -64,4 +64,4 @@ def _show_result(screen: "Screen", refitted: "Refitted", looks: int) -> None:
     ends = interval(test["low"], test["high"], short)
     score = f"{test['metric']} {short(test['value'])}"
     screen.row("test", f"{score} (95 % interval {ends}, {test['rows']:,} rows)")
-    screen.row("", uses_of_test_rows({"looks": looks}))
+    screen.row("", uses_of_test_rows({"looks": uses}))

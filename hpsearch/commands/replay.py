@@ -34,20 +34,20 @@ def call(options: argparse.Namespace) -> None:
 
     record, folder = read_search(options)
     trial = find_trial(record, options.trial)
-    question = prepare(record, root=options.data_root, device=options.device, engine=None, file=options.data)
-    screen = Screen(question.data.metric.name)
-    device = question.data.training.inputs.device
+    study = prepare(record, root=options.data_root, device=options.device, engine=None, file=options.data)
+    screen = Screen(study.data.metric.name)
+    device = study.data.training.inputs.device
     name = f"trial {options.trial}"
     if trial.number != options.trial:
         name += f", which took over trial {trial.number},"
     screen.row("replay", f"{name} on {device}")
 
     def engine_for(data: "Data") -> "Engine":
-        return make_engine(options.engine, data, precision=question.config.training.precision)
+        return make_engine(options.engine, data, precision=study.config.training.precision)
 
-    replayed = replay(record, trial, question, engine_for(question.data))
+    replayed = replay(record, trial, study, engine_for(study.data))
     _show_result(screen, trial, replayed)
-    model = model_again(record, question, replayed, engine_for, screen)
+    model = model_again(record, study, replayed, engine_for, screen)
     _save(screen, folder, f"trial-{options.trial}", model, replayed.run.outcome)
     if replayed.verdict == DIFFERS:
         raise HpsearchError(

@@ -33,11 +33,11 @@ def call(options: argparse.Namespace) -> None:
     trials = choose_trials(record, options.trials)
     engine_name(options.engine)
     engine = options.engine if options.float64 else None
-    question = prepare(record, root=options.data_root, device=options.device, engine=engine)
-    screen = Screen(question.data.metric.name)
-    screen.introduce_verification(record, len(trials), str(question.data.training.inputs.device))
+    study = prepare(record, root=options.data_root, device=options.device, engine=engine)
+    screen = Screen(study.data.metric.name)
+    screen.introduce_verification(record, len(trials), str(study.data.training.inputs.device))
     done = []
-    for verified in verify(question, trials):
+    for verified in verify(study, trials):
         screen.compare(verified)
         done.append(verified)
     screen.conclude_verification(done)
