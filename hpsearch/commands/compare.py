@@ -2,10 +2,10 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpsearch.commands.options import add_language, add_reports, add_training, add_workers, overrides, run_options_of
+from hpsearch.commands.recorded import write_page
 from hpsearch.errors import SearchFailed, Stopped, UserError
 from hpsearch.storage import ComparisonRecord
 
@@ -49,7 +49,9 @@ def call(options: argparse.Namespace) -> None:
         screen = _run_arms(config, run_options, notices, options)
     from hpsearch.comparison.screen import conclude_comparison
 
-    record, page = _write_page(run_options, config.study.name, options.lang, run_options.patience)
+    name = config.study.name
+    record, page = write_page(run_options.storage, name, run_options.folder, options.lang, run_options.patience)
+    assert isinstance(record, ComparisonRecord), "it was opened as one"
     conclude_comparison(screen, record, page, options.lang)
 
 
@@ -87,22 +89,6 @@ def _run_arms(
             with screen.live():
                 run_comparison(opened, engine, screen)
         except (Stopped, SearchFailed):
-            _write_page(run_options, config.study.name, options.lang)
+            write_page(run_options.storage, config.study.name, run_options.folder, options.lang)
             raise
     return screen
-
-
-def _write_page(
-    run_options: "RunOptions", name: str, language: str, patience: float = 0
-) -> tuple[ComparisonRecord, Path]:
-    """Write a comparison's page from its storage alone; return what was read, and the page's path.
-
-    A storage that is away is waited for, at most `patience` seconds: none after a signal.
-    """
-    from hpsearch.comparison.page import write_comparison
-    from hpsearch.storage.failures import StorageRetry
-    from hpsearch.storage.reading import read
-
-    record = StorageRetry(patience).call(lambda: read(run_options.storage, name))
-    assert isinstance(record, ComparisonRecord), "it was opened as one"
-    return record, write_comparison(record, run_options.folder, language)

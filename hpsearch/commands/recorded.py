@@ -45,17 +45,31 @@ def read_search(options: argparse.Namespace) -> tuple[StudyRecord, Path]:
     return record, folder_of(options.study, reports)
 
 
-def write_page(url: str, name: str | None, folder: Path, patience: float = 0) -> tuple[StudyRecord, Path]:
-    """Write the page of a search from its storage alone; return what was read, and the page's path.
+def write_page(
+    url: str, name: str, folder: Path, language: str = "en", patience: float = 0
+) -> tuple[StudyRecord | ComparisonRecord, Path]:
+    """Write the page of a search or a comparison from its storage alone; return what was read, and the page's path.
 
-    A storage that is away is waited for, at most `patience` seconds.
+    A storage that is away is waited for, at most `patience` seconds: none after a signal.
     """
-    from hpsearch.reporting import write_report
     from hpsearch.storage.failures import StorageRetry
-    from hpsearch.storage.reading import read_study
+    from hpsearch.storage.reading import read
 
-    record = StorageRetry(patience).call(lambda: read_study(url, name))
-    return record, write_report(record, folder)
+    record = StorageRetry(patience).call(lambda: read(url, name))
+    return record, write_page_of(record, folder, language)
+
+
+def write_page_of(record: StudyRecord | ComparisonRecord, folder: Path, language: str) -> Path:
+    """Write the page of what was read, and return its path; that of a search is in English."""
+    if isinstance(record, ComparisonRecord):
+        from hpsearch.comparison.page import write_comparison
+
+        return write_comparison(record, folder, language)
+    from hpsearch.reporting import write_report
+
+    if language != "en":
+        raise UserError(f"--lang {language}: a search's report is in English; a comparison's comes in other languages.")
+    return write_report(record, folder)
 
 
 def show_model(screen: "Screen", head: str, text: str, model: "Model") -> None:

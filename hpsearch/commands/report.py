@@ -5,10 +5,8 @@ import gc
 from pathlib import Path
 
 from hpsearch.commands.options import add_language, add_reports
-from hpsearch.commands.recorded import read_record
-from hpsearch.errors import UserError
+from hpsearch.commands.recorded import read_record, write_page_of
 from hpsearch.files import folder_name
-from hpsearch.storage import ComparisonRecord
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -21,8 +19,6 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def call(options: argparse.Namespace) -> None:
     """Make the report."""
-    from hpsearch.comparison.page import write_comparison
-    from hpsearch.reporting import write_report
     from hpsearch.reporting.locales import Texts
 
     Texts(options.lang)
@@ -30,12 +26,4 @@ def call(options: argparse.Namespace) -> None:
     record = read_record(options.source, options.study, reports)
     gc.freeze()  # the record stays to the end of the process; looking for cycles in it again and again takes a third of the time
     folder = reports / folder_name(record.name if "://" in options.source else options.source)
-    if isinstance(record, ComparisonRecord):
-        page = write_comparison(record, folder, options.lang)
-    elif options.lang == "en":
-        page = write_report(record, folder)
-    else:
-        raise UserError(
-            f"--lang {options.lang}: a search's report is in English; a comparison's comes in other languages."
-        )
-    print(f"report {page}")
+    print(f"report {write_page_of(record, folder, options.lang)}")

@@ -6,6 +6,7 @@ from contextlib import suppress
 from hpsearch.commands.options import add_data, add_reports, add_training, add_workers, read_study, run_options_of
 from hpsearch.commands.recorded import write_page
 from hpsearch.errors import CompletedElsewhere, SearchFailed, Stopped, UserError
+from hpsearch.storage import StudyRecord
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -53,5 +54,6 @@ def call(options: argparse.Namespace) -> None:
         with suppress(UserError):  # it was stopped before there was a study
             write_page(run_options.storage, config.study.name, folder)
         raise
-    record, page = write_page(run_options.storage, config.study.name, folder, run_options.patience)
+    record, page = write_page(run_options.storage, config.study.name, folder, patience=run_options.patience)
+    assert isinstance(record, StudyRecord), "it was opened as one"
     screen.conclude(record, page)
