@@ -138,7 +138,7 @@ class SearchResult:
             raise UserError("predict_proba: a regression has no classes. Use predict.")
         return predict_arrays(self.model, X, _warn)
 
-    def report(self, path: "str | Path | None" = None) -> Path:
+    def report(self, path: str | Path | None = None) -> Path:
         """Write the report and return the page's path: `report.html` in the folder `path`, or `path` itself if it ends in .html.
 
         Without a path it lies in the study's folder. That of a search without a name is temporary, as its path says: page and folder are
@@ -150,7 +150,7 @@ class SearchResult:
         write_file(target, page(self.record, frames(self.record)))
         return target
 
-    def save(self, folder: "str | Path") -> Path:
+    def save(self, folder: str | Path) -> Path:
         """Copy the study (storage, best network, report if there is one) to a new folder and return its path.
 
         Raises:
@@ -211,7 +211,7 @@ def search(
     seeds: int | None = None,
     ensemble: int = 1,
     name: str | None = None,
-    reports: "str | Path" = "reports",
+    reports: str | Path = "reports",
     timeout: float | None = None,
     seed: int = 0,
     device: str | None = None,
@@ -301,7 +301,7 @@ def _listed(names: Sequence[str] | None) -> Any:
 
 
 def load(
-    study: "str | Path", *, reports: "str | Path" = "reports", model: str = "best", storage: str | None = None
+    study: str | Path, *, reports: str | Path = "reports", model: str = "best", storage: str | None = None
 ) -> SearchResult:
     """Return a study that was searched before, by any program or command, as `search` returns its own.
 

@@ -48,7 +48,7 @@ class Objective:
 
     def __init__(
         self,
-        data: "str | tuple[Any, Any] | Data",
+        data: str | tuple[Any, Any] | Data,
         space: Mapping[str, Any] | None = None,
         *,
         build: Build | None = None,
@@ -165,7 +165,7 @@ def _config(data: Any, space: Mapping[str, Any] | None, training: Mapping[str, A
 
 
 def _data(
-    data: "str | tuple[Any, Any] | Data",
+    data: str | tuple[Any, Any] | Data,
     missing: str | None,
     task: TaskOptions,
     seed: int,

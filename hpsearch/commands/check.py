@@ -1,6 +1,8 @@
 """`check`: what `run` would do with the same arguments, without training: the data as they are read, the space, time and memory."""
 
 import argparse
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -128,9 +130,6 @@ def _range(seconds: tuple[float, float]) -> str:
 
 def _command(options: argparse.Namespace) -> str:
     """Return the command that runs what was checked."""
-    import shlex
-    import sys
-
     given = sys.argv[2:] if sys.argv[1:2] == ["check"] else []
     if options.study is None and options.source in given:
         given.insert(given.index(options.source), "--data")
