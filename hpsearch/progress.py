@@ -57,8 +57,17 @@ class Observer(Protocol):
         """Show the state of a phase, after each of its steps."""
 
 
-class SilentObserver(Observer):
-    """An observer that shows nothing, as the protocol's own methods do."""
+class SilentObserver:
+    """An observer that shows nothing."""
+
+    def announce(self, sentence: str) -> None:
+        """Show nothing."""
+
+    def status(self, status: SearchStatus) -> None:
+        """Show nothing."""
+
+    def phase(self, progress: PhaseProgress) -> None:
+        """Show nothing."""
 
 
 SILENT = SilentObserver()
