@@ -12,8 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from hpsearch.config.sections import SAMPLED, UNITS, CompareSection, DataSection, StudyConfig
-from hpsearch.data.metrics import METRICS
-from hpsearch.data.metrics import OBJECTIVES
+from hpsearch.data.metrics import METRICS, OBJECTIVES
 from hpsearch.data.tasks import TASKS
 from hpsearch.errors import UserError, shown, suggestion
 

@@ -16,9 +16,8 @@ from zipfile import ZipFile
 
 import numpy as np
 
-from hpsearch.data.cells import Array
+from hpsearch.data.cells import Array, Raw
 from hpsearch.data.memory import check_memory
-from hpsearch.data.cells import Raw
 from hpsearch.errors import UserError, listed, shown, suggestion
 
 ENDS = (".npz", ".npy")

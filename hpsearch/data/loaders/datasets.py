@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpsearch.data.cells import Raw
 from hpsearch.data.loaders.idx import idx_images
 from hpsearch.data.options import SplitOptions, TaskOptions
-from hpsearch.data.cells import Raw
 from hpsearch.errors import UserError, look_up, normalized
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from hpsearch.data.assemble import LONGEST_NAME, assemble, prefixed_errors
+from hpsearch.data.cells import Raw
 from hpsearch.data.dataset import Data
 from hpsearch.data.loaders.array_files import ENDS, read_array_file
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
-from hpsearch.data.cells import Raw
 from hpsearch.errors import UserError, shown
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.data.cells import NUMBERS, Array, to_array
+from hpsearch.data.cells import NUMBERS, Array, Raw, to_array
 from hpsearch.data.loaders.array_files import ENDS, read_inputs_file
 from hpsearch.data.loaders.pixels import (
     FORMATS,
@@ -29,7 +29,6 @@ from hpsearch.data.loaders.pixels import (
     shown_path,
     without_colour,
 )
-from hpsearch.data.cells import Raw
 from hpsearch.errors import UserError, listed, shown
 
 PARTS = {"train": "train", "training": "train", "test": "test", "val": "val", "valid": "val", "validation": "val"}

@@ -14,8 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from hpsearch.data.columns import parsing
-from hpsearch.data.columns.table import check_names, table_of_arrow
-from hpsearch.data.columns.table import Table
+from hpsearch.data.columns.table import Table, check_names, table_of_arrow
 from hpsearch.data.loaders.csv_bytes import (
     MEMORY_A_BYTE,
     RowBounds,

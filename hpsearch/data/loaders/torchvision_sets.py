@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from hpsearch.data.cells import Array
+from hpsearch.data.cells import Array, Raw
 from hpsearch.data.loaders.pixels import check_pixels, common_size, resized_notice, to_pixels, without_colour
-from hpsearch.data.cells import Raw
 from hpsearch.errors import UserError, normalized, shown
 
 CHECKED = ("CIFAR10", "CIFAR100")  # unpickle, once the MD5 of each file is the published one
