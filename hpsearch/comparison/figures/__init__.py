@@ -11,10 +11,9 @@ from hpsearch.comparison.figures import (
     escape_intervals,
     escape_maps,
     gradient_noise,
-    noise_scale,
+    over_updates,
     quality,
     rates,
-    sharpness,
     steadiness,
     textbook,
     tradeoff,
@@ -76,11 +75,7 @@ COMPARISON_FIGURES: tuple[ComparisonFigure, ...] = (
         partial(curves.numbers, "loss_curves"),
     ),
     ComparisonFigure(
-        "rates",
-        "what became of each learning rate at each batch size",
-        rates.draw,
-        rates.read,
-        rates.numbers,
+        "rates", "what became of each learning rate at each batch size", rates.draw, rates.read, rates.numbers
     ),
     ComparisonFigure(
         "variance",
@@ -141,9 +136,9 @@ COMPARISON_FIGURES: tuple[ComparisonFigure, ...] = (
     ComparisonFigure(
         "noise_scale",
         "the noise scale during training, beside the batch sizes used",
-        noise_scale.draw,
-        noise_scale.read,
-        noise_scale.numbers,
+        over_updates.draw_noise_scale,
+        over_updates.read_noise_scale,
+        over_updates.noise_scale_numbers,
     ),
     ComparisonFigure(
         "trajectories",
@@ -162,9 +157,9 @@ COMPARISON_FIGURES: tuple[ComparisonFigure, ...] = (
     ComparisonFigure(
         "sharpness",
         "the sharpness during training, beside the stability limit",
-        sharpness.draw,
-        sharpness.read,
-        sharpness.numbers,
+        over_updates.draw_sharpness,
+        over_updates.read_sharpness,
+        over_updates.sharpness_numbers,
     ),
     ComparisonFigure(
         "quality",
@@ -174,10 +169,6 @@ COMPARISON_FIGURES: tuple[ComparisonFigure, ...] = (
         quality.numbers,
     ),
     ComparisonFigure(
-        "tuning",
-        "the expected best metric by the number of tuning trials",
-        tuning.draw,
-        tuning.read,
-        tuning.numbers,
+        "tuning", "the expected best metric by the number of tuning trials", tuning.draw, tuning.read, tuning.numbers
     ),
 )

@@ -9,20 +9,26 @@ import plotly.graph_objects as go
 from hpsearch.comparison.analysis.measured import Spread
 from hpsearch.comparison.analysis.noise import ArmPath, ArmVariability, paths, variabilities
 from hpsearch.comparison.figures.appearance import (
-    HOVER,
-    batch_axis,
     brief,
     by_optimizer,
     measured_note,
     measured_optimizer,
-    range_bars,
     regime_color,
     regime_name,
     spread_columns,
     spread_text,
 )
-from hpsearch.comparison.figures.figure import Rows, add_axes, in_panel, lay_out_panels
-from hpsearch.reporting.figures.style import LIGHT, axis, blank, log_axis, rounded
+from hpsearch.comparison.figures.figure import (
+    Mark,
+    Panel,
+    Rows,
+    batch_axis,
+    colors_of,
+    mark_trace,
+    panel_plot,
+    range_bars,
+)
+from hpsearch.reporting.figures.style import LIGHT, axis, log_axis
 from hpsearch.reporting.formatting import sentence, share
 from hpsearch.reporting.locales import Texts
 from hpsearch.storage import ComparisonRecord
@@ -31,26 +37,18 @@ UNITS = {"updates": "circle", "epochs": "diamond-open"}
 MOMENTS = {"target": "circle", "end": "diamond-open"}
 VARIABILITY_MEASURES = ("rising", "deviation", "total_variation")
 PATH_MEASURES = ("efficiency", "length", "distance")
+SHARES: dict[str, Any] = {"tickformat": ".0%", "rangemode": "tozero"}  # how an axis shows them
 
 
-def _dots(
-    record: ComparisonRecord, sizes: Sequence[int], values: Sequence[Spread], symbol: str, hover: Sequence[str]
-) -> go.Scatter:
+def _dots(marks: Sequence[Mark], ranges: Sequence[Spread], symbol: str) -> go.Scatter:
     """Return a line through dots in their regimes' colours, with the range of the runs."""
-    return go.Scatter(
-        x=list(sizes),
-        y=rounded([value.value for value in values]),
+    return mark_trace(
+        marks,
         mode="lines+markers",
-        text=list(hover),
-        hovertemplate=HOVER,
         line={"color": LIGHT["edge"], "width": 1.2, "dash": "dot" if "open" in symbol else "solid"},
-        marker={"color": [regime_color(size, record.rows) for size in sizes], "symbol": symbol, "size": 10},
-        error_y=range_bars(values),
+        marker={"color": colors_of(marks), "symbol": symbol, "size": 10},
+        error_y=range_bars(ranges),
     )
-
-
-def _share_axis() -> dict[str, Any]:
-    return axis(tickformat=".0%", rangemode="tozero")
 
 
 # ---- variability
@@ -61,28 +59,25 @@ def draw_variability(record: ComparisonRecord, texts: Texts) -> go.Figure | None
     found = variabilities(record, measured_optimizer(record))
     if not found:
         return None
-    figure = blank(400)
-    for panel, measure in enumerate(VARIABILITY_MEASURES):
-        _add_variability_panel(figure, record, texts, panel, measure, found)
-    note = measured_note(record, texts, texts("figure.variability.note"))
-    return lay_out_panels(figure, len(VARIABILITY_MEASURES), [note])
+    panels = [_variability_panel(record, texts, found, measure) for measure in VARIABILITY_MEASURES]
+    return panel_plot(400, panels, measured_note(record, texts, texts("figure.variability.note")))
 
 
-def _add_variability_panel(
-    figure: go.Figure, record: ComparisonRecord, texts: Texts, panel: int, measure: str, found: Sequence[ArmVariability]
-) -> None:
-    """Draw one panel. A logarithmic axis cannot show 0, which is left to the table, nor infinity, which is a ▲ at the top."""
-    pairs = [(one, one.measure(measure)) for one in found]
-    known = [(one, spread) for one, spread in pairs if spread is not None]
+def _variability_panel(record: ComparisonRecord, texts: Texts, found: Sequence[ArmVariability], measure: str) -> Panel:
+    """Return one panel. A logarithmic axis cannot show 0, which is left to the table, nor infinity, which is a ▲ at the top."""
+    first = measure == VARIABILITY_MEASURES[0]
+    known = [(one, spread) for one in found if (spread := one.measure(measure)) is not None]
     heights = [spread.value for _, spread in known if isfinite(spread.value) and spread.value > 0]
     cap = 2 * max(heights, default=1.0)
+    traces = []
     for unit in UNITS:
         for trace in _unit_traces(record, texts, [pair for pair in known if pair[0].unit == unit], cap):
-            shown = panel == 0 and trace.mode != "markers"
-            figure.add_trace(in_panel(trace, panel).update(legendgroup=unit, showlegend=shown))
+            listed = first and trace.mode != "markers"
+            traces.append(trace.update(legendgroup=unit, showlegend=listed))
     horizontal = batch_axis({one.batch_size for one in found}, f"<b>{texts(f'figure.variability.{measure}')}</b>")
-    vertical = log_axis(min(heights, default=0.1) / 1.5, cap, most=5)
-    add_axes(figure, panel, horizontal, _share_axis() if measure == "rising" else vertical)
+    if measure == "rising":
+        return Panel(traces, horizontal, axis(**SHARES))
+    return Panel(traces, horizontal, log_axis(min(heights, default=0.1) / 1.5, cap, most=5))
 
 
 def _unit_traces(
@@ -105,21 +100,21 @@ def _unit_traces(
 def _variability_dots(
     record: ComparisonRecord, texts: Texts, pairs: Sequence[tuple[ArmVariability, Spread]], symbol: str
 ) -> go.Scatter:
-    sizes = [one.batch_size for one, _ in pairs]
-    hover = [_variability_hover(record, texts, one) for one, _ in pairs]
-    return _dots(record, sizes, [spread for _, spread in pairs], symbol, hover)
-
-
-def _variability_hover(record: ComparisonRecord, texts: Texts, one: ArmVariability) -> str:
-    return texts(
-        "figure.variability.hover",
-        regime=regime_name(one.batch_size, record.rows, texts),
-        unit=texts(f"figure.variability.{one.unit}"),
-        rising=_rising_text(one),
-        deviation=spread_text(one.deviation),
-        total=spread_text(one.total_variation),
-        steps=brief(one.steps),
-    )
+    marks = []
+    ranges = []
+    for one, spread in pairs:
+        text = texts(
+            "figure.variability.hover",
+            regime=regime_name(one.batch_size, record.rows, texts),
+            unit=texts(f"figure.variability.{one.unit}"),
+            rising=_rising_text(one),
+            deviation=spread_text(one.deviation),
+            total=spread_text(one.total_variation),
+            steps=brief(one.steps),
+        )
+        marks.append(Mark(one.batch_size, spread.value, text, regime_color(one.batch_size, record.rows)))
+        ranges.append(spread)
+    return _dots(marks, ranges, symbol)
 
 
 def _rising_text(one: ArmVariability) -> str:
@@ -157,14 +152,13 @@ def _ends_texts(record: ComparisonRecord, texts: Texts, found: Sequence[ArmVaria
 
 def variability_numbers(record: ComparisonRecord) -> Rows:
     """Return the variability of every measured arm."""
-    return [
-        {"optimizer": name, "batch_size": one.batch_size, "unit": one.unit, "steps": one.steps}
-        | spread_columns("rising", one.rising)
-        | spread_columns("deviation", one.deviation)
-        | spread_columns("total_variation", one.total_variation)
-        | {"measured_runs": one.rising.runs if one.rising else 0}
-        for name, one in by_optimizer(record, variabilities)
-    ]
+    rows = []
+    for name, one in by_optimizer(record, variabilities):
+        row = {"optimizer": name, "batch_size": one.batch_size, "unit": one.unit, "steps": one.steps}
+        for measure in VARIABILITY_MEASURES:
+            row |= spread_columns(measure, one.measure(measure))
+        rows.append(row | {"measured_runs": one.rising.runs if one.rising else 0})
+    return rows
 
 
 # ---- paths
@@ -175,42 +169,46 @@ def draw_path(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     found = paths(record, measured_optimizer(record))
     if not found:
         return None
-    figure = blank(400)
-    for panel, measure in enumerate(PATH_MEASURES):
-        for moment, symbol in MOMENTS.items():
+    sizes = {path.batch_size for path in found}
+    panels = []
+    for measure in PATH_MEASURES:
+        traces = []
+        for moment in MOMENTS:
             own = [path for path in found if path.moment == moment]
             if own:
-                trace = _path_dots(record, texts, own, measure, symbol)
-                figure.add_trace(in_panel(trace, panel).update(legendgroup=moment, showlegend=panel == 0))
-        horizontal = batch_axis({path.batch_size for path in found}, f"<b>{texts(f'figure.path.{measure}')}</b>")
-        add_axes(figure, panel, horizontal, _path_axis(found, measure))
-    return lay_out_panels(figure, len(PATH_MEASURES), [measured_note(record, texts, texts("figure.path.note"))])
+                trace = _path_dots(record, texts, own, measure)
+                traces.append(trace.update(legendgroup=moment, showlegend=not panels))
+        horizontal = batch_axis(sizes, f"<b>{texts(f'figure.path.{measure}')}</b>")
+        panels.append(Panel(traces, horizontal, _path_axis(found, measure)))
+    return panel_plot(400, panels, measured_note(record, texts, texts("figure.path.note")))
 
 
 def _path_axis(found: Sequence[ArmPath], measure: str) -> dict[str, Any]:
     if measure == "efficiency":
-        return _share_axis()
+        return axis(**SHARES)
     values = [path.measure(measure).value for path in found]
     positive = [value for value in values if value > 0]
     return log_axis(min(positive, default=1.0) / 1.5, 1.5 * max(positive, default=1.0), most=5)
 
 
-def _path_dots(record: ComparisonRecord, texts: Texts, own: Sequence[ArmPath], measure: str, symbol: str) -> go.Scatter:
-    sizes = [path.batch_size for path in own]
-    hover = [_path_hover(record, texts, path) for path in own]
-    dots = _dots(record, sizes, [path.measure(measure) for path in own], symbol, hover)
-    return dots.update(name=texts(f"figure.path.{own[0].moment}"))
-
-
-def _path_hover(record: ComparisonRecord, texts: Texts, path: ArmPath) -> str:
-    return texts(
-        "figure.path.hover",
-        regime=regime_name(path.batch_size, record.rows, texts),
-        moment=texts(f"figure.path.{path.moment}"),
-        efficiency=share(path.efficiency.value),
-        length=spread_text(path.length),
-        distance=spread_text(path.distance),
-    )
+def _path_dots(record: ComparisonRecord, texts: Texts, own: Sequence[ArmPath], measure: str) -> go.Scatter:
+    moment = own[0].moment
+    moment_name = texts(f"figure.path.{moment}")
+    marks = []
+    ranges = []
+    for path in own:
+        text = texts(
+            "figure.path.hover",
+            regime=regime_name(path.batch_size, record.rows, texts),
+            moment=moment_name,
+            efficiency=share(path.efficiency.value),
+            length=spread_text(path.length),
+            distance=spread_text(path.distance),
+        )
+        spread = path.measure(measure)
+        marks.append(Mark(path.batch_size, spread.value, text, regime_color(path.batch_size, record.rows)))
+        ranges.append(spread)
+    return _dots(marks, ranges, MOMENTS[moment]).update(name=moment_name)
 
 
 def read_path(record: ComparisonRecord, texts: Texts) -> str:
@@ -237,11 +235,10 @@ def read_path(record: ComparisonRecord, texts: Texts) -> str:
 
 def path_numbers(record: ComparisonRecord) -> Rows:
     """Return how direct every measured arm's paths were, and how far they led."""
-    return [
-        {"optimizer": name, "batch_size": path.batch_size, "moment": path.moment}
-        | spread_columns("efficiency", path.efficiency)
-        | spread_columns("length", path.length)
-        | spread_columns("distance", path.distance)
-        | {"measured_runs": path.distance.runs}
-        for name, path in by_optimizer(record, paths)
-    ]
+    rows = []
+    for name, path in by_optimizer(record, paths):
+        row = {"optimizer": name, "batch_size": path.batch_size, "moment": path.moment}
+        for measure in PATH_MEASURES:
+            row |= spread_columns(measure, path.measure(measure))
+        rows.append(row | {"measured_runs": path.distance.runs})
+    return rows

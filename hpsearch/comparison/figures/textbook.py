@@ -6,9 +6,9 @@ from typing import Any
 import plotly.graph_objects as go
 
 from hpsearch.comparison.analysis.trajectories import DrawnPath, Textbook, textbook
-from hpsearch.comparison.figures.appearance import HOVER, brief, regime_color, regime_name
-from hpsearch.comparison.figures.figure import Rows, contours
-from hpsearch.reporting.figures.style import LIGHT, axis, blank, rounded
+from hpsearch.comparison.figures.appearance import brief, regime_color, regime_name
+from hpsearch.comparison.figures.figure import Mark, Rows, contours, mark_trace, plot
+from hpsearch.reporting.figures.style import LIGHT, axis, rounded
 from hpsearch.reporting.locales import Texts
 from hpsearch.storage import ComparisonRecord
 
@@ -22,21 +22,19 @@ def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     found = textbook(record)
     if found is None:
         return None
-    figure = blank(600, margin={"l": 62, "r": 22, "t": 10, "b": 120})
     hover = texts("figure.textbook.hover_loss", loss="%{text}") + "<extra></extra>"
-    figure.add_trace(contours(found.x, found.y, found.loss, texts("axis.loss"), hover))
-    figure.add_trace(_minimum(found, texts))
-    figure.add_trace(_start(found, texts))
-    paths = [thin_path(path) for path in found.paths]
-    for path in paths:
-        figure.add_trace(_path_trace(path, found, texts))
-    figure.update_xaxes(axis(texts("figure.textbook.x"), range=[found.x[0], found.x[-1]], showgrid=False))
-    figure.update_yaxes(axis(texts("figure.textbook.y"), range=[found.y[0], found.y[-1]], showgrid=False))
+    background = [contours(found.x, found.y, found.loss, texts("axis.loss"), hover), *_ends(found, texts)]
+    paths = list(map(_thin_path, found.paths))
+    lines = [_path_trace(path, found, texts) for path in paths]
+    horizontal = axis(texts("figure.textbook.x"), range=[found.x[0], found.x[-1]], showgrid=False)
+    vertical = axis(texts("figure.textbook.y"), range=[found.y[0], found.y[-1]], showgrid=False)
+    margin = {"l": 62, "r": 22, "t": 10, "b": 120}
+    figure = plot(600, [*background, *lines], horizontal, vertical, margin=margin)
     _animate(figure, paths, texts)
     return figure.update_layout(meta={"note": texts("figure.textbook.note", rows=brief(found.rows))})
 
 
-def thin_path(path: DrawnPath) -> DrawnPath:
+def _thin_path(path: DrawnPath) -> DrawnPath:
     """Return a path with at most `POINTS` of its points, first and last among them."""
     last = len(path.updates) - 1
     if last < POINTS:
@@ -60,53 +58,46 @@ def _path_trace(path: DrawnPath, found: Textbook, texts: Texts) -> go.Scatter:
     color = regime_color(path.batch_size, found.rows)
     regime = regime_name(path.batch_size, found.rows, texts)
     rate = brief(path.learning_rate)
-    hover = [
-        texts("figure.textbook.hover", regime=regime, update=brief(update), loss=brief(loss), rate=rate)
-        for update, loss in zip(path.updates, path.losses, strict=True)
-    ]
-    return go.Scatter(
-        x=list(path.x),
-        y=list(path.y),
-        mode="lines+markers",
-        name=regime,
-        text=hover,
-        hovertemplate=HOVER,
-        line={"color": color, "width": 2},
-        marker={"color": color, "size": 4},
-    )
+    marks = []
+    for x, y, update, loss in zip(path.x, path.y, path.updates, path.losses, strict=True):
+        text = texts("figure.textbook.hover", regime=regime, update=brief(update), loss=brief(loss), rate=rate)
+        marks.append(Mark(x, y, text))
+    style = {"line": {"color": color, "width": 2}, "marker": {"color": color, "size": 4}}
+    return mark_trace(marks, mode="lines+markers", name=regime, **style)
 
 
-def _minimum(found: Textbook, texts: Texts) -> go.Scatter:
-    marker = {"color": LIGHT["ink"], "symbol": "cross", "size": 11}
-    return _mark(*found.minimum, marker, texts("figure.textbook.minimum"))
-
-
-def _start(found: Textbook, texts: Texts) -> go.Scatter:
+def _ends(found: Textbook, texts: Texts) -> list[go.Scatter]:
+    """Return the minimum, and the start that all paths share."""
+    ink = LIGHT["ink"]
+    cross = {"color": ink, "symbol": "cross", "size": 11}
+    circle = {"color": ink, "symbol": "circle-open", "size": 13, "line": {"width": 2, "color": ink}}
     first = found.paths[0]
-    marker = {"color": LIGHT["ink"], "symbol": "circle-open", "size": 13, "line": {"width": 2, "color": LIGHT["ink"]}}
-    return _mark(first.x[0], first.y[0], marker, texts("figure.textbook.start"))
+    return [
+        _mark(*found.minimum, cross, texts("figure.textbook.minimum")),
+        _mark(first.x[0], first.y[0], circle, texts("figure.textbook.start")),
+    ]
 
 
 def _mark(x: float, y: float, marker: dict[str, Any], name: str) -> go.Scatter:
     return go.Scatter(x=rounded([x]), y=rounded([y]), mode="markers", marker=marker, name=name, hoverinfo="skip")
 
 
-def frame_updates(last: int) -> list[int]:
-    """Return the updates of the frames: 0, then evenly on a logarithmic scale up to the last."""
-    return sorted({0, *(round(last ** (i / (FRAMES - 2))) for i in range(FRAMES - 1))})
-
-
 def _animate(figure: go.Figure, paths: list[DrawnPath], texts: Texts) -> None:
     """Add frames that hold nothing but the paths up to an update, a button that plays them, and a slider."""
-    updates = frame_updates(max(path.updates[-1] for path in paths))
+    last = max(path.updates[-1] for path in paths)
+    evenly = [round(last ** (i / (FRAMES - 2))) for i in range(FRAMES - 1)]  # in the logarithm
+    updates = sorted({0, *evenly})
     traces = list(range(len(figure.data) - len(paths), len(figure.data)))
     figure.frames = [go.Frame(name=str(update), data=_frame(paths, update), traces=traces) for update in updates]
     figure.update_layout(updatemenus=[_button(texts)], sliders=[_slider(updates, texts)])
 
 
 def _frame(paths: list[DrawnPath], update: int) -> list[go.Scatter]:
-    ends = [(path, path.points_until(update)) for path in paths]
-    return [go.Scatter(x=list(path.x[:end]), y=list(path.y[:end])) for path, end in ends]
+    traces = []
+    for path in paths:
+        end = path.points_until(update)
+        traces.append(go.Scatter(x=list(path.x[:end]), y=list(path.y[:end])))
+    return traces
 
 
 def _button(texts: Texts) -> dict[str, Any]:

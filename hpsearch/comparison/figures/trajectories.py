@@ -1,6 +1,5 @@
 """Where runs went, in one plane for all, and the loss between their ends."""
 
-from collections.abc import Sequence
 from math import isfinite
 
 import plotly.graph_objects as go
@@ -8,13 +7,11 @@ import plotly.graph_objects as go
 from hpsearch.comparison.analysis.times import optimizers
 from hpsearch.comparison.analysis.trajectories import (
     BarrierBetween,
-    SharedPlane,
     Trajectory,
     barriers,
     shared_plane,
 )
 from hpsearch.comparison.figures.appearance import (
-    HOVER,
     brief,
     by_optimizer,
     measured_note,
@@ -22,8 +19,8 @@ from hpsearch.comparison.figures.appearance import (
     regime_color,
     regime_name,
 )
-from hpsearch.comparison.figures.figure import Rows, contours
-from hpsearch.reporting.figures.style import LIGHT, axis, blank, rounded
+from hpsearch.comparison.figures.figure import Mark, Rows, contours, mark_trace, plot
+from hpsearch.reporting.figures.style import LIGHT, axis, rounded
 from hpsearch.reporting.formatting import share
 from hpsearch.reporting.locales import Texts
 from hpsearch.storage import ComparisonRecord
@@ -40,31 +37,26 @@ def draw_trajectories(record: ComparisonRecord, texts: Texts) -> go.Figure | Non
     plane = shared_plane(record, measured_optimizer(record))
     if plane is None:
         return None
-    figure = blank(520)
     hover = texts("figure.trajectories.hover_loss", loss="%{text}") + "<extra></extra>"
-    figure.add_trace(contours(plane.x, plane.y, plane.loss, texts("axis.loss"), hover))
+    traces = [contours(plane.x, plane.y, plane.loss, texts("axis.loss"), hover)]
     for path in plane.trajectories:
-        figure.add_traces(path_traces(path, record, texts))
+        traces += _path_traces(path, record, texts)
     first, second = map(share, plane.shares)
-    figure.update_xaxes(axis(texts("figure.trajectories.x", share=first), showgrid=False))
-    figure.update_yaxes(axis(texts("figure.trajectories.y", share=second), showgrid=False))
-    return figure.update_layout(meta={"note": measured_note(record, texts, texts("figure.trajectories.note"))})
+    horizontal = axis(texts("figure.trajectories.x", share=first), showgrid=False)
+    vertical = axis(texts("figure.trajectories.y", share=second), showgrid=False)
+    note = measured_note(record, texts, texts("figure.trajectories.note"))
+    return plot(520, traces, horizontal, vertical, meta={"note": note})
 
 
-def path_traces(path: Trajectory, record: ComparisonRecord, texts: Texts) -> list[go.Scatter]:
+def _path_traces(path: Trajectory, record: ComparisonRecord, texts: Texts) -> list[go.Scatter]:
     """Return a path with its points, and its end; the start is the same for all and marked by an open circle."""
     color = regime_color(path.batch_size, record.rows)
     regime = regime_name(path.batch_size, record.rows, texts)
-    line = go.Scatter(
-        x=rounded(list(path.x)),
-        y=rounded(list(path.y)),
-        mode="lines+markers",
-        name=regime,
-        text=[texts("figure.trajectories.hover", regime=regime, update=brief(update)) for update in path.updates],
-        hovertemplate=HOVER,
-        line={"color": color, "width": 2},
-        marker={"color": color, "size": 4},
-    )
+    marks = []
+    for x, y, update in zip(rounded(list(path.x)), path.y, path.updates, strict=True):
+        marks.append(Mark(x, y, texts("figure.trajectories.hover", regime=regime, update=brief(update))))
+    style = {"line": {"color": color, "width": 2}, "marker": {"color": color, "size": 4}}
+    line = mark_trace(marks, mode="lines+markers", name=regime, **style)
     edge = {"color": LIGHT["surface"], "width": 1}
     ends = go.Scatter(
         x=[path.x[0], path.x[-1]],
@@ -102,17 +94,10 @@ def trajectory_numbers(record: ComparisonRecord) -> Rows:
     rows = []
     for name in optimizers(record):
         plane = shared_plane(record, name)
-        if plane is not None:
-            rows += _point_rows(name, plane)
-    return rows
-
-
-def _point_rows(optimizer: str, plane: SharedPlane) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
-    for path in plane.trajectories:
-        for update, x, y in zip(path.updates, path.x, path.y, strict=True):
-            row = {"optimizer": optimizer, "batch_size": path.batch_size, "update": update}
-            rows.append(row | {"first_component": x, "second_component": y})
+        for path in plane.trajectories if plane else ():
+            for update, x, y in zip(path.updates, path.x, path.y, strict=True):
+                row = {"optimizer": name, "batch_size": path.batch_size, "update": update}
+                rows.append(row | {"first_component": x, "second_component": y})
     return rows
 
 
@@ -124,31 +109,24 @@ def draw_barrier(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     found = barriers(record, measured_optimizer(record))
     if not found:
         return None
-    figure = blank(390)
-    for color, barrier in zip(BARRIER_COLORS, found, strict=False):
-        figure.add_trace(_barrier_trace(record, texts, barrier, color))
-    figure.update_xaxes(axis(texts("figure.barrier.x"), tickvals=[0, 0.25, 0.5, 0.75, 1], range=[-0.02, 1.02]))
-    figure.update_yaxes(axis(texts("axis.loss"), rangemode="tozero"))
-    return figure.update_layout(meta={"note": measured_note(record, texts, texts("figure.barrier.note"))})
+    traces = []
+    for role, barrier in zip(BARRIER_COLORS, found, strict=False):
+        traces.append(_barrier_trace(record, texts, barrier, LIGHT[role]))
+    horizontal = axis(texts("figure.barrier.x"), tickvals=[0, 0.25, 0.5, 0.75, 1], range=[-0.02, 1.02])
+    vertical = axis(texts("axis.loss"), rangemode="tozero")
+    note = measured_note(record, texts, texts("figure.barrier.note"))
+    return plot(390, traces, horizontal, vertical, meta={"note": note})
 
 
 def _barrier_trace(record: ComparisonRecord, texts: Texts, barrier: BarrierBetween, color: str) -> go.Scatter:
     name = _pair_name(record, texts, barrier)
     height = brief(barrier.height)
-    hover = [
-        texts("figure.barrier.hover", pair=name, alpha=f"{alpha:.2f}", loss=brief(loss), height=height)
-        for alpha, loss in zip(barrier.alphas, barrier.losses, strict=True)
-    ]
-    return go.Scatter(
-        x=list(barrier.alphas),
-        y=rounded([loss if isfinite(loss) else None for loss in barrier.losses]),
-        mode="lines+markers",
-        name=name,
-        text=hover,
-        line={"color": LIGHT[color], "width": 2.2},
-        marker={"color": LIGHT[color], "size": 5},
-        hovertemplate=HOVER,
-    )
+    marks = []
+    for alpha, loss in zip(barrier.alphas, barrier.losses, strict=True):
+        text = texts("figure.barrier.hover", pair=name, alpha=f"{alpha:.2f}", loss=brief(loss), height=height)
+        marks.append(Mark(alpha, loss if isfinite(loss) else None, text))
+    style = {"line": {"color": color, "width": 2.2}, "marker": {"color": color, "size": 5}}
+    return mark_trace(marks, mode="lines+markers", name=name, **style)
 
 
 def _pair_name(record: ComparisonRecord, texts: Texts, barrier: BarrierBetween) -> str:
@@ -160,39 +138,21 @@ def read_barrier(record: ComparisonRecord, texts: Texts) -> str:
     found = barriers(record, measured_optimizer(record))
     if not found:
         return texts("figure.barrier.thin")
-    separate = [barrier for barrier in found if barrier.separate]
-    joined = [barrier for barrier in found if not barrier.separate]
-    parts = []
-    if separate:
-        parts.append(texts("figure.barrier.separate", pairs=_heights(record, texts, separate)))
-    if joined:
-        parts.append(texts("figure.barrier.none", pairs=_heights(record, texts, joined)))
+    heights: dict[str, list[str]] = {"separate": [], "none": []}
+    for barrier in found:
+        ends = {"first": brief(barrier.losses[0]), "second": brief(barrier.losses[-1])}
+        pair = _pair_name(record, texts, barrier)
+        text = texts("figure.barrier.height", pair=pair, height=brief(barrier.height), **ends)
+        heights["separate" if barrier.separate else "none"].append(text)
+    parts = [texts(f"figure.barrier.{key}", pairs="; ".join(of_key)) for key, of_key in heights.items() if of_key]
     return " ".join(parts)
-
-
-def _heights(record: ComparisonRecord, texts: Texts, found: Sequence[BarrierBetween]) -> str:
-    return "; ".join(
-        texts(
-            "figure.barrier.height",
-            pair=_pair_name(record, texts, barrier),
-            height=brief(barrier.height),
-            first=brief(barrier.losses[0]),
-            second=brief(barrier.losses[-1]),
-        )
-        for barrier in found
-    )
 
 
 def barrier_numbers(record: ComparisonRecord) -> Rows:
     """Return the barriers between ends of runs."""
-    return [
-        {
-            "optimizer": name,
-            "batch_size": barrier.batch_sizes[0],
-            "other_batch_size": barrier.batch_sizes[1],
-            "barrier": barrier.height,
-            "loss": barrier.losses[0],
-            "other_loss": barrier.losses[-1],
-        }
-        for name, barrier in by_optimizer(record, barriers)
-    ]
+    rows = []
+    for name, barrier in by_optimizer(record, barriers):
+        size, other = barrier.batch_sizes
+        row = {"optimizer": name, "batch_size": size, "other_batch_size": other, "barrier": barrier.height}
+        rows.append(row | {"loss": barrier.losses[0], "other_loss": barrier.losses[-1]})
+    return rows

@@ -9,21 +9,42 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hpsearch.comparison.analysis.verdicts import Verdict, verdicts
+from hpsearch.comparison.analysis.measured import Spread
+from hpsearch.comparison.analysis.verdicts import Value, Verdict, verdicts
 from hpsearch.comparison.figures import COMPARISON_FIGURES, ComparisonFigure
+from hpsearch.comparison.figures.appearance import gap_texts, percent, significant
+from hpsearch.comparison.figures.figure import Rows
 from hpsearch.comparison.page.closing import checks, protocol, runs_table
-from hpsearch.comparison.page.opening import glance, introduction
-from hpsearch.comparison.page.values import value_texts
-from hpsearch.comparison.page.warnings import warnings
+from hpsearch.comparison.page.opening import glance, introduction, warnings
 from hpsearch.files import inert, make_folder, write_file
 from hpsearch.reporting import pieces
 from hpsearch.reporting.formatting import number, sentence, visible
 from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.rendering import document, figure_json, reading_record
 from hpsearch.reporting.study_page import PREVIEW, SCRIPT_TEXTS
+from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 
-Row = Mapping[str, object]
+SHARES = frozenset(  # read as percentages; the spread of a logarithm is about a relative change
+    {
+        "one_rising",
+        "full_rising",
+        "one_deviation",
+        "full_deviation",
+        "one_pass",
+        "full_pass",
+        "sgd",
+        "gd",
+        "isotropic",
+        "stuck",
+    }
+)
+GAPS = frozenset({"test", "equal_epochs", "equal_updates", "difference"})  # differences of the metric
+RATIOS = frozenset({"steps", "epochs", "seconds", "one", "full"})  # how many times as much
+FRACTIONS = dict(
+    enumerate(("half", "third", "quarter", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"), start=2)
+)
+NEAR = 0.15  # relative distance from 1/k at which a ratio is called about 1/k
 
 
 def write_comparison(record: ComparisonRecord, folder: Path, language: str = "en") -> Path:
@@ -57,10 +78,11 @@ def page(record: ComparisonRecord, texts: Texts) -> str:
     drawn = [figure for figure in figures if figure.plot is not None]
     closing = [piece for piece in (runs_table(record, texts), checks(record, texts), protocol(record, texts)) if piece]
     settings = record.settings.get("study", {})
+    cautions = warnings(record, texts)
     content = [
         _verdicts(record, {figure.name for figure in drawn}, texts),
         glance(record, texts),
-        _warnings(record, texts),
+        pieces.Warnings(texts("page.note"), cautions) if cautions else None,
         _contents(drawn, closing),
         *figures,
         *closing,
@@ -101,11 +123,36 @@ def _claim(verdict: Verdict, record: ComparisonRecord, drawn: set[str], texts: T
     )
 
 
-def _warnings(record: ComparisonRecord, texts: Texts) -> pieces.Warnings | None:
-    found = warnings(record, texts)
-    if found:
-        return pieces.Warnings(texts("page.note"), found)
-    return None
+def value_texts(values: Mapping[str, Value], record: ComparisonRecord, texts: Texts) -> dict[str, str]:
+    """Return values as they stand in a sentence.
+
+    An estimate has its interval, a share is in percent, a difference of the metric in points, a small ratio a fraction.
+    """
+    return {name: _text(name, value, record, texts) for name, value in values.items()}
+
+
+def _text(name: str, value: Value, record: ComparisonRecord, texts: Texts) -> str:
+    if value is None:
+        return number(None)
+    if isinstance(value, Estimate) and name in GAPS:
+        return texts("page.interval", **gap_texts(record, value, texts))
+    write = percent if name in SHARES else significant
+    if not isinstance(value, Estimate | Spread):
+        return number(value) if isinstance(value, int) else write(value)
+    ends = {"value": write(value.value), "low": write(value.low), "high": write(value.high)}
+    if name in RATIOS:
+        return _ratio(value.value, ends, texts)
+    return texts("page.interval", **ends)
+
+
+def _ratio(ratio: float, ends: Mapping[str, str], texts: Texts) -> str:
+    """Return `3.1 (3 to 3.2) times` or `about a third (0.32, 0.28 to 0.35)`."""
+    parts = round(1 / ratio) if ratio > 0 else 0
+    if parts < 2 or abs(ratio * parts - 1) > NEAR:
+        return texts("ratio.times", **ends)
+    if parts in FRACTIONS:
+        return texts(f"ratio.{FRACTIONS[parts]}", **ends)
+    return texts("ratio.part", parts=number(parts), **ends)
 
 
 def _applies(row: ComparisonFigure, record: ComparisonRecord) -> bool:
@@ -154,7 +201,7 @@ def _cell(value: object, texts: Texts) -> str:
     return number(value)
 
 
-def _csv(rows: Sequence[Row]) -> str:
+def _csv(rows: Rows) -> str:
     file = io.StringIO()
     writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
     writer.writeheader()
