@@ -3,8 +3,6 @@
 To add a figure, write its functions in a file here, its row below, and its sentences (`figure.NAME.…`) in `hpsearch.reporting.locales`.
 """
 
-from functools import partial
-
 from hpsearch.comparison.figures import (
     costs,
     curves,
@@ -32,27 +30,9 @@ COMPARISON_FIGURES: tuple[ComparisonFigure, ...] = (
         textbook.read,
         textbook.numbers,
     ),
-    ComparisonFigure(
-        "steps",
-        "updates to the target by batch size, with the fitted hyperbola",
-        partial(costs.draw, "steps"),
-        partial(costs.read, "steps"),
-        partial(costs.numbers, "steps"),
-    ),
-    ComparisonFigure(
-        "epochs",
-        "epochs to the target by batch size",
-        partial(costs.draw, "epochs"),
-        partial(costs.read, "epochs"),
-        partial(costs.numbers, "epochs"),
-    ),
-    ComparisonFigure(
-        "seconds",
-        "seconds to the target by batch size",
-        partial(costs.draw, "seconds"),
-        partial(costs.read, "seconds"),
-        partial(costs.numbers, "seconds"),
-    ),
+    costs.figure("steps", "updates to the target by batch size, with the fitted hyperbola"),
+    costs.figure("epochs", "epochs to the target by batch size"),
+    costs.figure("seconds", "seconds to the target by batch size"),
     ComparisonFigure(
         "tradeoff",
         "examples against updates to the target, with the critical batch size",
@@ -60,20 +40,8 @@ COMPARISON_FIGURES: tuple[ComparisonFigure, ...] = (
         tradeoff.read,
         tradeoff.numbers,
     ),
-    ComparisonFigure(
-        "curves",
-        "the metric by updates, epochs and seconds",
-        partial(curves.draw, "curves"),
-        partial(curves.read, "curves"),
-        partial(curves.numbers, "curves"),
-    ),
-    ComparisonFigure(
-        "loss_curves",
-        "the validation loss by updates, epochs and seconds",
-        partial(curves.draw, "loss_curves"),
-        partial(curves.read, "loss_curves"),
-        partial(curves.numbers, "loss_curves"),
-    ),
+    curves.figure("curves", "the metric by updates, epochs and seconds"),
+    curves.figure("loss_curves", "the validation loss by updates, epochs and seconds"),
     ComparisonFigure(
         "rates", "what became of each learning rate at each batch size", rates.draw, rates.read, rates.numbers
     ),

@@ -5,6 +5,7 @@ of an arm's runs did not. Updates and epochs carry the fitted S = S_min (1 + B_c
 """
 
 from collections.abc import Sequence
+from functools import partial
 from math import inf, isfinite, log2, log10
 from typing import Any
 
@@ -23,6 +24,7 @@ from hpsearch.comparison.figures.appearance import (
     target_text,
 )
 from hpsearch.comparison.figures.figure import (
+    ComparisonFigure,
     Mark,
     Rows,
     batch_axis,
@@ -43,6 +45,11 @@ ROOM = 1.5  # times, beyond the marks
 FINE = 8  # points of a fitted curve, per octave
 
 
+def figure(unit: str, description: str) -> ComparisonFigure:
+    """Return the figure of the costs in one unit."""
+    return ComparisonFigure(unit, description, partial(_draw, unit), partial(_read, unit), partial(_numbers, unit))
+
+
 def _arms(record: ComparisonRecord, unit: str) -> list[ArmTimes]:
     return [arm for arm in times(record) if unit in arm.costs]
 
@@ -55,7 +62,7 @@ def _reaching(arms: Sequence[ArmTimes], unit: str) -> list[ArmTimes]:
 # ---- the drawing
 
 
-def draw(unit: str, record: ComparisonRecord, texts: Texts) -> go.Figure | None:
+def _draw(unit: str, record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw the costs in one unit, a line for each optimizer; None for fewer than two arms."""
     arms = _arms(record, unit)
     if len(arms) < 2:
@@ -224,7 +231,7 @@ def _between(low: float, high: float) -> list[float]:
 # ---- the reading
 
 
-def read(unit: str, record: ComparisonRecord, texts: Texts) -> str:
+def _read(unit: str, record: ComparisonRecord, texts: Texts) -> str:
     """Say which batch size needs the least and which the most, for each optimizer, and where the fit puts the critical batch size."""
     arms = _arms(record, unit)
     if len(arms) < 2:
@@ -274,7 +281,7 @@ def _fitted(fit: Hyperbola, texts: Texts) -> str:
     return texts(f"figure.steps.{key}", value=value, low=low, high=high, floor=floor, residual=residual)
 
 
-def numbers(unit: str, record: ComparisonRecord) -> Rows:
+def _numbers(unit: str, record: ComparisonRecord) -> Rows:
     """Return a row for each arm."""
     return [_row(unit, arm) for arm in _arms(record, unit)]
 

@@ -4,6 +4,7 @@ The page switches the horizontal axis, since the answer to "which is faster?" ch
 """
 
 from bisect import bisect_right
+from functools import partial
 from itertools import chain
 from math import isfinite
 from typing import Any
@@ -22,7 +23,7 @@ from hpsearch.comparison.figures.appearance import (
     significant,
     target_text,
 )
-from hpsearch.comparison.figures.figure import Rows, plot, power_axis
+from hpsearch.comparison.figures.figure import ComparisonFigure, Rows, plot, power_axis
 from hpsearch.reporting.figures.style import LIGHT, log_axis, rounded, value_axis
 from hpsearch.reporting.formatting import MetricFormat, number
 from hpsearch.reporting.locales import Texts
@@ -33,6 +34,11 @@ POINTS = 90  # of a curve, evenly in the logarithm of the updates
 MOST_CURVES = 3
 RISEN = 1.1  # times its lowest: a loss that ends there rose again
 COLUMN = {"curves": "metric", "loss_curves": "validation_loss"}
+
+
+def figure(name: str, description: str) -> ComparisonFigure:
+    """Return the figure of one kind of curves."""
+    return ComparisonFigure(name, description, partial(_draw, name), partial(_read, name), partial(_numbers, name))
 
 
 def _shown_curves(name: str, record: ComparisonRecord) -> list[Curve]:
@@ -46,7 +52,7 @@ def _shown_curves(name: str, record: ComparisonRecord) -> list[Curve]:
     return [one for one in found if one is not None]
 
 
-def draw(name: str, record: ComparisonRecord, texts: Texts) -> go.Figure | None:
+def _draw(name: str, record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw the medians and their bands; None for fewer than two arms."""
     curves = _shown_curves(name, record)
     if len(curves) < 2:
@@ -137,7 +143,7 @@ def _note(name: str, record: ComparisonRecord, texts: Texts) -> str:
     return " ".join(notes)
 
 
-def read(name: str, record: ComparisonRecord, texts: Texts) -> str:
+def _read(name: str, record: ComparisonRecord, texts: Texts) -> str:
     """Say which of the three reaches the target first in each unit; of the loss, how low it fell and where it ended."""
     curves = _shown_curves(name, record)
     if len(curves) < 2:
@@ -179,7 +185,7 @@ def _loss_sentence(one: Curve, record: ComparisonRecord, texts: Texts) -> str:
     return texts(f"figure.loss_curves.{key}", name=arm_name(one, record, texts), **values)
 
 
-def numbers(name: str, record: ComparisonRecord) -> Rows:
+def _numbers(name: str, record: ComparisonRecord) -> Rows:
     """Return a row for each evaluation that is drawn."""
     rows = []
     for one in _shown_curves(name, record):

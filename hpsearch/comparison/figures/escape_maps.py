@@ -130,7 +130,7 @@ def draw_teacher(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
         return None
     everywhere = list(chain.from_iterable(found.values()))
     rates = rates_of(everywhere)
-    panels = []
+    panels: list[Panel] = []
     traces: list[go.Bar] = []
     for name, group in found.items():
         horizontal = column_axis(group, f"<b>{texts(f'figure.escape_teacher.{name}')}</b>", texts)

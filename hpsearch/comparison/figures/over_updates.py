@@ -4,17 +4,16 @@ Updates are on a logarithmic axis, where update 0 is drawn left of update 1, wit
 that were used and the critical one; beside the sharpness, the limit of stability.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from math import inf, isfinite
-from typing import Any
+from typing import Any, TypeVar
 
 import plotly.graph_objects as go
 
 from hpsearch.comparison.analysis.curvature import SharpnessCurve, sharpness_curves
 from hpsearch.comparison.analysis.measured import three_regimes
 from hpsearch.comparison.analysis.noise import ScaleCurve, scale_curves, two_batch
-from hpsearch.comparison.analysis.times import scaling
 from hpsearch.comparison.figures.appearance import (
     brief,
     by_optimizer,
@@ -27,15 +26,22 @@ from hpsearch.comparison.figures.appearance import (
     spread_text,
 )
 from hpsearch.comparison.figures.figure import Mark, Rows, line_trace, mark_trace, plot, range_bars
+from hpsearch.comparison.figures.tradeoff import bounded_fit
 from hpsearch.reporting.figures.style import LIGHT, log_axis
 from hpsearch.reporting.formatting import sentence
 from hpsearch.reporting.locales import Texts
-from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 
+T = TypeVar("T", ScaleCurve, SharpnessCurve)
 START = 0.4  # where update 0 is drawn
 RISING = 2.0  # times the first noise scale, from which it is said to rise
 NEAR = 0.8  # of the stability limit, from which a run is called near it
+
+
+def _three(record: ComparisonRecord, find: Callable[[ComparisonRecord, str], list[T]]) -> list[T]:
+    """Return the curves of three batch sizes of the optimizer whose measurements are drawn."""
+    optimizer = measured_optimizer(record)
+    return three_regimes(record, optimizer, find(record, optimizer))
 
 
 def _position(update: int) -> float:
@@ -63,14 +69,9 @@ def _list_first(figure: go.Figure, name: str) -> None:
 # ---- the noise scale
 
 
-def _scale_curves(record: ComparisonRecord) -> list[ScaleCurve]:
-    optimizer = measured_optimizer(record)
-    return three_regimes(record, optimizer, scale_curves(record, optimizer))
-
-
 def draw_noise_scale(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw the noise scale over updates, the batch sizes used, and the critical batch size; None where nothing was measured."""
-    curves = _scale_curves(record)
+    curves = _three(record, scale_curves)
     points = list(chain.from_iterable(curve.points for curve in curves))
     known = [point.scale.value for point in points if isfinite(point.scale.value)]
     if not known:
@@ -90,7 +91,7 @@ def draw_noise_scale(record: ComparisonRecord, texts: Texts) -> go.Figure | None
 
 def _batch_size_lines(record: ComparisonRecord, texts: Texts, sizes: Sequence[int], last: int) -> list[go.Scatter]:
     """Return a horizontal line at each batch size that was used."""
-    lines = []
+    lines: list[go.Scatter] = []
     for size in sorted(set(sizes)):
         line = {"color": regime_color(size, record.rows), "width": 1, "dash": "dot"}
         legend = {"name": texts("figure.noise_scale.used"), "legendgroup": "used", "showlegend": not lines}
@@ -123,9 +124,10 @@ def _scale_traces(record: ComparisonRecord, texts: Texts, curve: ScaleCurve, cap
 
 def _add_critical_batch_size(figure: go.Figure, record: ComparisonRecord, texts: Texts) -> None:
     """Draw the interval of the critical batch size as a band, and the value as a dashed line with a legend entry."""
-    critical = _critical_batch_size(record)
-    if critical is None:
+    fit = bounded_fit(record, measured_optimizer(record))
+    if fit is None:
         return
+    critical = fit.critical_batch_size
     end = max(max(trace.x) for trace in figure.data)
     if isfinite(critical.high) and critical.low > 0:
         filled = {"fillcolor": LIGHT["band"], "line": {"width": 0}, "layer": "below"}
@@ -137,17 +139,9 @@ def _add_critical_batch_size(figure: go.Figure, record: ComparisonRecord, texts:
     figure.add_trace(go.Scatter(x=[START, end], y=y, mode="lines", line=line, name=name, hoverinfo="skip"))
 
 
-def _critical_batch_size(record: ComparisonRecord) -> Estimate | None:
-    """Return the fitted critical batch size, None where there is no fit, or it ran out of the data's range."""
-    fit = scaling(record, measured_optimizer(record))
-    if fit is None or not 0 < fit.critical_batch_size.value < inf:
-        return None
-    return fit.critical_batch_size
-
-
 def read_noise_scale(record: ComparisonRecord, texts: Texts) -> str:
     """Say how the noise scale rises in a run, how it compares with the batch sizes, and with the critical one."""
-    curves = _scale_curves(record)
+    curves = _three(record, scale_curves)
     if not curves:
         return texts("figure.noise_scale.thin")
     curve = curves[len(curves) // 2] if len(curves) > 2 else curves[-1]
@@ -158,10 +152,10 @@ def read_noise_scale(record: ComparisonRecord, texts: Texts) -> str:
     if at_target:
         parts.append(texts("figure.noise_scale.target", scale=spread_text(at_target)))
     scale = at_target.value if at_target else last
-    critical = _critical_batch_size(record)
-    if critical is not None and isfinite(scale):
-        value, low, high = interval(critical)
-        ratio = brief(scale / critical.value)
+    fit = bounded_fit(record, measured_optimizer(record))
+    if fit is not None and isfinite(scale):
+        value, low, high = interval(fit.critical_batch_size)
+        ratio = brief(scale / fit.critical_batch_size.value)
         parts.append(texts("figure.noise_scale.against", critical=value, low=low, high=high, ratio=ratio))
     return " ".join([*parts, *_two_batch(record, texts)])
 
@@ -200,14 +194,9 @@ def noise_scale_numbers(record: ComparisonRecord) -> Rows:
 # ---- the sharpness
 
 
-def _sharpness_curves(record: ComparisonRecord) -> list[SharpnessCurve]:
-    optimizer = measured_optimizer(record)
-    return three_regimes(record, optimizer, sharpness_curves(record, optimizer))
-
-
 def draw_sharpness(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw the sharpness over updates with each run's stability limit; None where nothing was measured."""
-    curves = _sharpness_curves(record)
+    curves = _three(record, sharpness_curves)
     points = list(chain.from_iterable(curve.points for curve in curves))
     heights = [point.value.value for point in points if point.value.value > 0]
     if not heights:
@@ -260,7 +249,7 @@ def _limit_line(record: ComparisonRecord, texts: Texts, curve: SharpnessCurve, l
 
 def read_sharpness(record: ComparisonRecord, texts: Texts) -> str:
     """Say which batch sizes came near the limit of stability and which stayed below."""
-    curves = _sharpness_curves(record)
+    curves = _three(record, sharpness_curves)
     if not curves:
         return texts("figure.sharpness.thin")
     if any(curve.limit is None for curve in curves):

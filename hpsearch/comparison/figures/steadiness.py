@@ -1,13 +1,14 @@
 """How steady a run's loss was after the target, and how direct its path: against the batch size."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Any
 
 import plotly.graph_objects as go
 
 from hpsearch.comparison.analysis.measured import Spread
-from hpsearch.comparison.analysis.noise import ArmPath, ArmVariability, paths, variabilities
+from hpsearch.comparison.analysis.noise import ArmVariability, paths, variabilities
 from hpsearch.comparison.figures.appearance import (
     brief,
     by_optimizer,
@@ -37,18 +38,71 @@ UNITS = {"updates": "circle", "epochs": "diamond-open"}
 MOMENTS = {"target": "circle", "end": "diamond-open"}
 VARIABILITY_MEASURES = ("rising", "deviation", "total_variation")
 PATH_MEASURES = ("efficiency", "length", "distance")
-SHARES: dict[str, Any] = {"tickformat": ".0%", "rangemode": "tozero"}  # how an axis shows them
+LEAST = {"variability": 0.1, "path": 1.0}  # height that an axis shows where none is known
+ROOM = {"variability": 2.0, "path": 1.5}  # times the greatest height, above it
 
 
-def _dots(marks: Sequence[Mark], ranges: Sequence[Spread], symbol: str) -> go.Scatter:
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is drawn of a batch size in one group (a unit or a moment): its measures, the first a share, and its hover text."""
+
+    batch_size: int
+    group: str
+    text: str
+    measures: Mapping[str, Spread | None]
+
+
+def _measure_panels(
+    record: ComparisonRecord, texts: Texts, name: str, symbols: Mapping[str, str], cases: Sequence[Case]
+) -> list[Panel]:
+    """Return a panel for each measure, in it a line for each group.
+
+    A logarithmic axis cannot show 0, which is left to the table, nor infinity, which is a ▲ at the top.
+    """
+    panels: list[Panel] = []
+    for measure in cases[0].measures:
+        spreads = [case.measures[measure] for case in cases]
+        heights = [spread.value for spread in spreads if spread and isfinite(spread.value) and spread.value > 0]
+        cap = ROOM[name] * max(heights, default=1.0)
+        traces = []
+        for group, symbol in symbols.items():
+            finite, infinite = _marks(record, [case for case in cases if case.group == group], measure, cap)
+            if finite:
+                legend = {"name": texts(f"figure.{name}.{group}"), "showlegend": not panels}
+                traces.append(_dots(finite, symbol, legendgroup=group, **legend))
+            if infinite:
+                legend = {"name": texts("figure.variability.infinite"), "showlegend": False}
+                traces.append(_dots(infinite, "triangle-up", mode="markers", legendgroup=group, **legend))
+        title = f"<b>{texts(f'figure.{name}.{measure}')}</b>"
+        vertical = log_axis(min(heights, default=LEAST[name]) / 1.5, cap, most=5)
+        if not panels:
+            vertical = axis(tickformat=".0%", rangemode="tozero")
+        panels.append(Panel(traces, batch_axis({case.batch_size for case in cases}, title), vertical))
+    return panels
+
+
+def _marks(
+    record: ComparisonRecord, cases: Sequence[Case], measure: str, cap: float
+) -> tuple[dict[Mark, Spread], dict[Mark, Spread]]:
+    """Return the marks of a measure with their ranges: the finite ones, and those at the cap for the infinite ones."""
+    finite = {}
+    infinite = {}
+    for case in cases:
+        spread = case.measures[measure]
+        color = regime_color(case.batch_size, record.rows)
+        if spread and isfinite(spread.value):
+            finite[Mark(case.batch_size, spread.value, case.text, color)] = spread
+        elif spread:
+            infinite[Mark(case.batch_size, cap, case.text, color)] = Spread(cap, cap, cap, spread.runs)
+    return finite, infinite
+
+
+def _dots(marks: Mapping[Mark, Spread], symbol: str, **style: Any) -> go.Scatter:
     """Return a line through dots in their regimes' colours, with the range of the runs."""
-    return mark_trace(
-        marks,
-        mode="lines+markers",
-        line={"color": LIGHT["edge"], "width": 1.2, "dash": "dot" if "open" in symbol else "solid"},
-        marker={"color": colors_of(marks), "symbol": symbol, "size": 10},
-        error_y=range_bars(ranges),
-    )
+    line = {"color": LIGHT["edge"], "width": 1.2, "dash": "dot" if "open" in symbol else "solid"}
+    marker = {"color": colors_of(list(marks)), "symbol": symbol, "size": 10}
+    bars = range_bars(marks.values())
+    return mark_trace(list(marks), **{"mode": "lines+markers"} | style, line=line, marker=marker, error_y=bars)
 
 
 # ---- variability
@@ -56,53 +110,8 @@ def _dots(marks: Sequence[Mark], ranges: Sequence[Spread], symbol: str) -> go.Sc
 
 def draw_variability(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw the share of rising steps, the deviation of Δ log L and the total variation, per update and per pass; None without any."""
-    found = variabilities(record, measured_optimizer(record))
-    if not found:
-        return None
-    panels = [_variability_panel(record, texts, found, measure) for measure in VARIABILITY_MEASURES]
-    return panel_plot(400, panels, measured_note(record, texts, texts("figure.variability.note")))
-
-
-def _variability_panel(record: ComparisonRecord, texts: Texts, found: Sequence[ArmVariability], measure: str) -> Panel:
-    """Return one panel. A logarithmic axis cannot show 0, which is left to the table, nor infinity, which is a ▲ at the top."""
-    first = measure == VARIABILITY_MEASURES[0]
-    known = [(one, spread) for one in found if (spread := one.measure(measure)) is not None]
-    heights = [spread.value for _, spread in known if isfinite(spread.value) and spread.value > 0]
-    cap = 2 * max(heights, default=1.0)
-    traces = []
-    for unit in UNITS:
-        for trace in _unit_traces(record, texts, [pair for pair in known if pair[0].unit == unit], cap):
-            listed = first and trace.mode != "markers"
-            traces.append(trace.update(legendgroup=unit, showlegend=listed))
-    horizontal = batch_axis({one.batch_size for one in found}, f"<b>{texts(f'figure.variability.{measure}')}</b>")
-    if measure == "rising":
-        return Panel(traces, horizontal, axis(**SHARES))
-    return Panel(traces, horizontal, log_axis(min(heights, default=0.1) / 1.5, cap, most=5))
-
-
-def _unit_traces(
-    record: ComparisonRecord, texts: Texts, pairs: Sequence[tuple[ArmVariability, Spread]], cap: float
-) -> list[go.Scatter]:
-    """Return the finite values of one unit as dots, the infinite ones as ▲ at the top."""
-    finite = [pair for pair in pairs if isfinite(pair[1].value)]
-    infinite = [(one, Spread(cap, cap, cap, spread.runs)) for one, spread in pairs if not isfinite(spread.value)]
-    traces = []
-    if finite:
-        unit = finite[0][0].unit
-        trace = _variability_dots(record, texts, finite, UNITS[unit])
-        traces.append(trace.update(name=texts(f"figure.variability.{unit}")))
-    if infinite:
-        trace = _variability_dots(record, texts, infinite, "triangle-up")
-        traces.append(trace.update(name=texts("figure.variability.infinite"), mode="markers"))
-    return traces
-
-
-def _variability_dots(
-    record: ComparisonRecord, texts: Texts, pairs: Sequence[tuple[ArmVariability, Spread]], symbol: str
-) -> go.Scatter:
-    marks = []
-    ranges = []
-    for one, spread in pairs:
+    cases = []
+    for one in variabilities(record, measured_optimizer(record)):
         text = texts(
             "figure.variability.hover",
             regime=regime_name(one.batch_size, record.rows, texts),
@@ -112,9 +121,12 @@ def _variability_dots(
             total=spread_text(one.total_variation),
             steps=brief(one.steps),
         )
-        marks.append(Mark(one.batch_size, spread.value, text, regime_color(one.batch_size, record.rows)))
-        ranges.append(spread)
-    return _dots(marks, ranges, symbol)
+        measures = {name: one.measure(name) for name in VARIABILITY_MEASURES}
+        cases.append(Case(one.batch_size, one.unit, text, measures))
+    if not cases:
+        return None
+    panels = _measure_panels(record, texts, "variability", UNITS, cases)
+    return panel_plot(400, panels, measured_note(record, texts, texts("figure.variability.note")))
 
 
 def _rising_text(one: ArmVariability) -> str:
@@ -166,49 +178,22 @@ def variability_numbers(record: ComparisonRecord) -> Rows:
 
 def draw_path(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw how direct paths were, how long, and how far they led, up to the target and to the end; None without any."""
-    found = paths(record, measured_optimizer(record))
-    if not found:
-        return None
-    sizes = {path.batch_size for path in found}
-    panels = []
-    for measure in PATH_MEASURES:
-        traces = []
-        for moment in MOMENTS:
-            own = [path for path in found if path.moment == moment]
-            if own:
-                trace = _path_dots(record, texts, own, measure)
-                traces.append(trace.update(legendgroup=moment, showlegend=not panels))
-        horizontal = batch_axis(sizes, f"<b>{texts(f'figure.path.{measure}')}</b>")
-        panels.append(Panel(traces, horizontal, _path_axis(found, measure)))
-    return panel_plot(400, panels, measured_note(record, texts, texts("figure.path.note")))
-
-
-def _path_axis(found: Sequence[ArmPath], measure: str) -> dict[str, Any]:
-    if measure == "efficiency":
-        return axis(**SHARES)
-    values = [path.measure(measure).value for path in found]
-    positive = [value for value in values if value > 0]
-    return log_axis(min(positive, default=1.0) / 1.5, 1.5 * max(positive, default=1.0), most=5)
-
-
-def _path_dots(record: ComparisonRecord, texts: Texts, own: Sequence[ArmPath], measure: str) -> go.Scatter:
-    moment = own[0].moment
-    moment_name = texts(f"figure.path.{moment}")
-    marks = []
-    ranges = []
-    for path in own:
+    cases = []
+    for path in paths(record, measured_optimizer(record)):
         text = texts(
             "figure.path.hover",
             regime=regime_name(path.batch_size, record.rows, texts),
-            moment=moment_name,
+            moment=texts(f"figure.path.{path.moment}"),
             efficiency=share(path.efficiency.value),
             length=spread_text(path.length),
             distance=spread_text(path.distance),
         )
-        spread = path.measure(measure)
-        marks.append(Mark(path.batch_size, spread.value, text, regime_color(path.batch_size, record.rows)))
-        ranges.append(spread)
-    return _dots(marks, ranges, MOMENTS[moment]).update(name=moment_name)
+        measures = {name: path.measure(name) for name in PATH_MEASURES}
+        cases.append(Case(path.batch_size, path.moment, text, measures))
+    if not cases:
+        return None
+    panels = _measure_panels(record, texts, "path", MOMENTS, cases)
+    return panel_plot(400, panels, measured_note(record, texts, texts("figure.path.note")))
 
 
 def read_path(record: ComparisonRecord, texts: Texts) -> str:

@@ -28,14 +28,12 @@ from hpsearch.storage import ComparisonRecord
 POINTS = 80
 
 
-def _bounded_fits(record: ComparisonRecord) -> dict[str, Hyperbola]:
-    """Return the fits with a finite, positive critical batch size, by optimizer: without one there is no trade-off to draw."""
-    fits = {}
-    for name in optimizers(record):
-        fit = scaling(record, name)
-        if fit is not None and 0 < fit.critical_batch_size.value < inf:
-            fits[name] = fit
-    return fits
+def bounded_fit(record: ComparisonRecord, optimizer: str) -> Hyperbola | None:
+    """Return an optimizer's fit, None without a finite, positive critical batch size."""
+    fit = scaling(record, optimizer)
+    if fit is None or not 0 < fit.critical_batch_size.value < inf:
+        return None
+    return fit
 
 
 def _reaching(record: ComparisonRecord, optimizer: str) -> list[ArmTimes]:
@@ -52,12 +50,13 @@ def _examples(arm: ArmTimes) -> float:
 
 def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw each optimizer's batch sizes and its fit; None where no optimizer has a fit with a finite critical batch size."""
-    fits = _bounded_fits(record)
-    if not fits:
+    fits = {name: bounded_fit(record, name) for name in optimizers(record)}
+    found = [(name, fit) for name, fit in fits.items() if fit]
+    if not found:
         return None
     traces: list[go.Scatter] = []
-    for index, (name, fit) in enumerate(fits.items()):
-        color = series_color(index) if len(fits) > 1 else ""
+    for index, (name, fit) in enumerate(found):
+        color = series_color(index) if len(found) > 1 else ""
         arms = _reaching(record, name)
         first = index == 0
         traces.append(_fit_line(fit, arms, color or LIGHT["soft"], texts).update(showlegend=first))
@@ -125,13 +124,14 @@ def _hover(record: ComparisonRecord, arm: ArmTimes, texts: Texts) -> str:
 
 def read(record: ComparisonRecord, texts: Texts) -> str:
     """Say what each optimizer's least costs are, and the batch size at which both are twice that."""
-    fits = _bounded_fits(record)
-    if not fits:
+    if not any(bounded_fit(record, name) for name in optimizers(record)):
         return texts("figure.tradeoff.nothing")
-    return for_each_optimizer(record, texts, lambda name: _sentence(fits[name], texts) if name in fits else "")
+    return for_each_optimizer(record, texts, lambda name: _sentence(bounded_fit(record, name), texts))
 
 
-def _sentence(fit: Hyperbola, texts: Texts) -> str:
+def _sentence(fit: Hyperbola | None, texts: Texts) -> str:
+    if fit is None:
+        return ""
     value, low, high = interval(fit.critical_batch_size)
     ends = {"steps": number(round(fit.s_min.value)), "examples": number(round(fit.e_min.value))}
     return texts("figure.tradeoff.main", value=value, low=low, high=high, **ends)
