@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from math import isfinite, log
 from typing import Protocol, TypeVar
 
-from hpsearch.comparison.analysis.measured import Spread
+from hpsearch.comparison.analysis.measured import HasBatchSize, Spread
 from hpsearch.comparison.analysis.times import optimizers
 from hpsearch.reporting.figures.style import LIGHT, SERIES, label
 from hpsearch.reporting.formatting import MetricFormat, duration, number, readable, visible
@@ -20,16 +20,12 @@ MOMENT_COLORS = {"start": "soft", "middle": "running", "target": "out of memory"
 MOMENT_SYMBOLS = {"start": "circle", "middle": "square", "target": "diamond", "end": "circle"}
 
 
-class OfArm(Protocol):
+class OfArm(HasBatchSize, Protocol):
     """Whatever belongs to one arm: to an optimizer and a batch size."""
 
     @property
     def optimizer(self) -> str:
         """The optimizer's name."""
-
-    @property
-    def batch_size(self) -> int:
-        """Rows of an update."""
 
 
 T = TypeVar("T")
@@ -66,6 +62,11 @@ def arm_name(arm: OfArm, record: ComparisonRecord, texts: Texts) -> str:
     if arm.optimizer == "sgd":
         return regime_name(arm.batch_size, record.rows, texts)
     return texts("regime.other", batch_size=number(arm.batch_size))
+
+
+def sizes_of(items: Iterable[HasBatchSize]) -> set[int]:
+    """Return the batch sizes of arms, or of whatever belongs to one."""
+    return {item.batch_size for item in items}
 
 
 def of_optimizer(arms: Iterable[A], optimizer: str) -> list[A]:
@@ -162,27 +163,17 @@ def target_text(record: ComparisonRecord, texts: Texts) -> str:
 def gap_texts(record: ComparisonRecord, gap: Estimate, texts: Texts) -> dict[str, str]:
     """Return a difference of the metric, `value`, with the bare numbers of its interval's ends, `low` and `high`."""
     metric = MetricFormat.of(record)
-    ends = {"low": _signed_gap(metric, gap.low), "high": _signed_gap(metric, gap.high)}
-    return {"value": gap_text(record, gap.value, texts), **ends}
-
-
-def gap_text(record: ComparisonRecord, value: float, texts: Texts) -> str:
-    """Return a signed difference of the metric; of percentages in points."""
-    metric = MetricFormat.of(record)
-    text = _signed_gap(metric, value)
-    if metric.percent and isfinite(value):
-        return texts("metric.points", value=text)
-    return text
+    value = _signed_gap(metric, gap.value)
+    if metric.percent and isfinite(gap.value):
+        value = texts("metric.points", value=value)
+    return {"value": value, "low": _signed_gap(metric, gap.low), "high": _signed_gap(metric, gap.high)}
 
 
 def _signed_gap(metric: MetricFormat, value: float) -> str:
-    if not isfinite(value) or not metric.percent:
-        return signed(number(float(value)))
-    return signed(f"{100 * value:.{metric.decimals}f}".replace("-", "−"))
-
-
-def signed(text: str) -> str:
-    """Return a number's text with its sign: `+0.3`; zero has none."""
+    """Return a difference with its sign, of percentages in points: `+0.3`; zero has no sign."""
+    text = number(float(value))
+    if isfinite(value) and metric.percent:
+        text = f"{100 * value:.{metric.decimals}f}".replace("-", "−")
     digits = text.removeprefix("−")
     if not digits.strip("0."):
         return digits

@@ -21,6 +21,7 @@ from hpsearch.comparison.figures.appearance import (
     regime_color,
     series_color,
     significant,
+    sizes_of,
     target_text,
 )
 from hpsearch.comparison.figures.figure import (
@@ -30,8 +31,8 @@ from hpsearch.comparison.figures.figure import (
     batch_axis,
     colors_of,
     interval_bars,
-    line_trace,
     mark_trace,
+    plain_trace,
     plot,
 )
 from hpsearch.reporting.figures.style import LIGHT, log_axis, rounded
@@ -59,6 +60,10 @@ def _reaching(arms: Sequence[ArmTimes], unit: str) -> list[ArmTimes]:
     return [arm for arm in arms if isfinite(arm.costs[unit].median.value)]
 
 
+def _medians(arms: Sequence[ArmTimes], unit: str) -> list[float]:
+    return [arm.costs[unit].median.value for arm in arms]
+
+
 # ---- the drawing
 
 
@@ -77,7 +82,7 @@ def _draw(unit: str, record: ComparisonRecord, texts: Texts) -> go.Figure | None
     if any(arm.reached < arm.runs for arm in arms):
         traces.append(_budget_end(unit, arms, texts))
     low, high = _limits(unit, arms)
-    horizontal = batch_axis([arm.batch_size for arm in arms], texts("axis.batch_size"))
+    horizontal = batch_axis(sizes_of(arms), texts("axis.batch_size"))
     title = texts(f"figure.{unit}.y", target=target_text(record, texts))
     vertical = log_axis(low, high, title, range=[log10(low), log10(high)])
     return plot(430, traces, horizontal, vertical, meta={"note": _note(unit, arms, record, texts)})
@@ -119,7 +124,7 @@ def _mark_traces(
     some = [arm for arm in reaching if arm.reached < arm.runs]
     traces = []
     if reaching:
-        heights = [arm.costs[unit].median.value for arm in reaching]
+        heights = _medians(reaching, unit)
         marks = _marks(unit, record, reaching, heights, color, texts)
         name = optimizer_name(arms[0].optimizer) if color else texts("legend.median")
         bars = _intervals(unit, reaching, color or LIGHT["ink"])
@@ -174,10 +179,9 @@ def _hover(unit: str, arm: ArmTimes, record: ComparisonRecord, texts: Texts) -> 
 
 
 def _budget_end(unit: str, arms: list[ArmTimes], texts: Texts) -> go.Scatter:
-    caps = {arm.batch_size: arm.costs[unit].cap for arm in arms}
-    sizes = sorted(caps)
+    caps = {arm.batch_size: arm.costs[unit].cap for arm in sorted(arms, key=lambda arm: arm.batch_size)}
     line = {"color": LIGHT["edge"], "width": 1.5, "dash": "dot"}
-    return line_trace(sizes, [caps[size] for size in sizes], line=line, name=texts("legend.cap"))
+    return plain_trace(list(caps), list(caps.values()), line=line, name=texts("legend.cap"))
 
 
 def _lines(unit: str, record: ComparisonRecord, arms: list[ArmTimes], color: str, texts: Texts) -> list[go.Scatter]:
@@ -186,7 +190,7 @@ def _lines(unit: str, record: ComparisonRecord, arms: list[ArmTimes], color: str
     if len(reaching) < 2:
         return []
     sizes = [float(arm.batch_size) for arm in reaching]
-    heights = [arm.costs[unit].median.value for arm in reaching]
+    heights = _medians(reaching, unit)
     fit = None
     if unit != "seconds":
         fit = scaling(record, arms[0].optimizer)
@@ -219,7 +223,7 @@ def _published(batch_size: int, steps: float, rows: int, texts: Texts) -> go.Sca
 
 def _line(x: list[float], y: list[float], name: str, color: str, dash: str) -> go.Scatter:
     line = {"color": color, "width": 2 if dash == "solid" else 1.5, "dash": dash}
-    return line_trace(rounded(x), y, line=line, name=name, showlegend=bool(name))
+    return plain_trace(rounded(x), y, line=line, name=name, showlegend=bool(name))
 
 
 def _between(low: float, high: float) -> list[float]:
@@ -259,14 +263,15 @@ def _sentences(unit: str, record: ComparisonRecord, arms: list[ArmTimes], texts:
 
 def _extremes(unit: str, record: ComparisonRecord, arms: list[ArmTimes], texts: Texts) -> str:
     """Compare the arm of the least cost with that of the most."""
-    least = min(arms, key=lambda arm: arm.costs[unit].median.value)
-    most = max(arms, key=lambda arm: arm.costs[unit].median.value)
+    medians = _medians(arms, unit)
+    least = arms[medians.index(min(medians))]
+    most = arms[medians.index(max(medians))]
     values: dict[str, str] = {}
     for end, arm in (("least", least), ("most", most)):
         value, low, high = interval(arm.costs[unit].median, unit == "seconds")
         values[end] = arm_name(arm, record, texts)
         values |= {f"{end}_value": value, f"{end}_low": low, f"{end}_high": high}
-    ratio = most.costs[unit].median.value / least.costs[unit].median.value
+    ratio = max(medians) / min(medians)
     key = "one" if least is most else "main"
     return texts(f"figure.{unit}.{key}", ratio=significant(ratio, 2), **values)
 

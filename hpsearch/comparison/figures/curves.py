@@ -21,6 +21,7 @@ from hpsearch.comparison.figures.appearance import (
     optimizer_name,
     regime_color,
     significant,
+    sizes_of,
     target_text,
 )
 from hpsearch.comparison.figures.figure import ComparisonFigure, Rows, plot, power_axis
@@ -150,7 +151,7 @@ def _read(name: str, record: ComparisonRecord, texts: Texts) -> str:
         return texts("reading.nothing")
     if name == "loss_curves":
         return " ".join(_loss_sentence(one, record, texts) for one in curves)
-    sizes = {one.batch_size for one in curves}
+    sizes = sizes_of(curves)
     arms = [arm for arm in of_optimizer(times(record), curves[0].optimizer) if arm.batch_size in sizes]
     if all(not isfinite(arm.costs["steps"].median.value) for arm in arms):
         return texts("reading.unreached", target=target_text(record, texts))

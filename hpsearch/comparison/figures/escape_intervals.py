@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from hpsearch.comparison.analysis.escape import Dead, EscapeTime, cells, dead, escape_times, pooled
 from hpsearch.comparison.figures.appearance import brief
-from hpsearch.comparison.figures.figure import Mark, Rows, interval_bars, line_trace, mark_trace, plot
+from hpsearch.comparison.figures.figure import Mark, Rows, interval_bars, mark_trace, plain_trace, plot
 from hpsearch.comparison.figures.tiles import cell_rows, method_name
 from hpsearch.reporting.figures.style import LIGHT, axis, log_axis
 from hpsearch.reporting.formatting import share
@@ -37,8 +37,8 @@ def draw_thermal(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
         name = texts("figure.escape_thermal.rate", rate=brief(rate))
         color = LIGHT[role]
         traces.append(_law(own, color, name))
-        traces += _time_marks(own, color, "circle", name, texts)
-        for trace in _time_marks(noisy, color, "circle-open", name, texts):
+        traces += _time_traces(own, color, "circle", name, texts)
+        for trace in _time_traces(noisy, color, "circle-open", name, texts):
             traces.append(trace.update(showlegend=False))
     traces += _legend(texts, any(not isfinite(time.mean.value) for time in times))
     heights = [_height(time) for time in times] + [time.kramers or 1.0 for time in times]
@@ -57,27 +57,31 @@ def _law(times: Sequence[EscapeTime], color: str, name: str) -> go.Scatter:
     known = [time for time in times if time.kramers]
     x = [time.ratio for time in known]
     y = [time.kramers for time in known]
-    return line_trace(x, y, line={"color": color, "width": 1.5}, name=name, legendgroup=name, showlegend=False)
+    line = {"color": color, "width": 1.5}
+    return plain_trace(x, y, line=line, name=name, legendgroup=name, showlegend=False)
 
 
-def _time_marks(times: Sequence[EscapeTime], color: str, symbol: str, name: str, texts: Texts) -> list[go.Scatter]:
+def _time_traces(times: Sequence[EscapeTime], color: str, symbol: str, name: str, texts: Texts) -> list[go.Scatter]:
     """Return the escapes with their intervals; where none escaped, a ▲ at the lower bound."""
-    escaped = [time for time in times if isfinite(time.mean.value)]
-    censored = [time for time in times if not isfinite(time.mean.value)]
+    escaped = []
+    means = []
+    censored = []
+    for time in times:
+        mark = Mark(time.ratio, _height(time), _time_hover(time, texts))
+        if isfinite(time.mean.value):
+            escaped.append(mark)
+            means.append(time.mean)
+        else:
+            censored.append(mark)
     traces = []
-    if escaped:
-        trace = _marks(escaped, color, symbol, name, texts)
-        bars = interval_bars([time.mean for time in escaped], color, thickness=1.2, width=3)
-        traces.append(trace.update(error_y=bars))
-    if censored:
-        traces.append(_marks(censored, color, "triangle-up", name, texts).update(showlegend=False))
-    return traces
-
-
-def _marks(times: Sequence[EscapeTime], color: str, symbol: str, name: str, texts: Texts) -> go.Scatter:
-    marks = [Mark(time.ratio, _height(time), _time_hover(time, texts)) for time in times]
     marker = {"color": color, "symbol": symbol, "size": 9}
-    return mark_trace(marks, marker=marker, name=name, legendgroup=name, showlegend=True)
+    if escaped:
+        style = {"marker": marker, "error_y": interval_bars(means, color, thickness=1.2, width=3)}
+        traces.append(mark_trace(escaped, name=name, legendgroup=name, showlegend=True, **style))
+    if censored:
+        marker = marker | {"symbol": "triangle-up"}
+        traces.append(mark_trace(censored, name=name, legendgroup=name, showlegend=False, marker=marker))
+    return traces
 
 
 def _time_hover(time: EscapeTime, texts: Texts) -> str:

@@ -15,7 +15,7 @@ from hpsearch.comparison.analysis.escape import (
     teacher,
 )
 from hpsearch.comparison.figures.appearance import brief
-from hpsearch.comparison.figures.figure import Panel, Rows, in_panel, line_trace, list_once, panel_plot, plot
+from hpsearch.comparison.figures.figure import Panel, Rows, in_panel, list_once, panel_plot, plain_trace, plot
 from hpsearch.comparison.figures.tiles import (
     TILE_WIDTH,
     batch_sizes_of,
@@ -60,7 +60,7 @@ def draw_instability(record: ComparisonRecord, texts: Texts) -> go.Figure | None
         limits = {boundary.batch_size: getattr(boundary, name) for boundary in boundaries(record)}
         x, y = _boundary(list(map(limits.get, batch_sizes_of(found))), rates)
         line = {"color": LIGHT["ink"], "width": 2.5, "dash": dash}
-        traces.append(line_trace(x, y, line=line, name=texts(f"figure.escape_instability.{name}")))
+        traces.append(plain_trace(x, y, line=line, name=texts(f"figure.escape_instability.{name}")))
     horizontal = column_axis(found, texts("axis.batch_size"), texts)
     vertical = rate_axis(rates, texts("axis.learning_rate"))
     note = texts("figure.escape_instability.note", seeds=brief(found[0].seeds))

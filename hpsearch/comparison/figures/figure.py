@@ -69,9 +69,9 @@ def colors_of(marks: Sequence[Mark]) -> list[str]:
     return [mark.color for mark in marks]
 
 
-def line_trace(x: Sequence[float | None], y: Sequence[float | None], **style: Any) -> go.Scatter:
-    """Return a line that says nothing to the pointer; `style` holds its `line` and its `name`."""
-    return go.Scatter(x=list(x), y=rounded(list(y)), mode="lines", hoverinfo="skip", **style)
+def plain_trace(x: Sequence[float | None], y: Sequence[float | None], **style: Any) -> go.Scatter:
+    """Return a line that says nothing to the pointer, or marks with `mode`; `style` holds its `line` or `marker`, and its `name`."""
+    return go.Scatter(x=list(x), y=rounded(list(y)), hoverinfo="skip", **{"mode": "lines"} | style)
 
 
 def interval_bars(estimates: Iterable[Estimate], color: str, thickness: float = 1.5, width: int = 4) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from hpsearch.comparison.figures.appearance import (
     measured_note,
     measured_optimizer,
     regime_name,
+    sizes_of,
 )
-from hpsearch.comparison.figures.figure import Mark, Rows, batch_axis, interval_bars, line_trace, mark_trace, plot
+from hpsearch.comparison.figures.figure import Mark, Rows, batch_axis, interval_bars, mark_trace, plain_trace, plot
 from hpsearch.reporting.figures.style import LIGHT, axis, log_axis
 from hpsearch.reporting.formatting import sentence
 from hpsearch.reporting.locales import Texts
@@ -32,10 +33,6 @@ def _at(found: Sequence[BatchGradients], moment: str) -> list[BatchGradients]:
     return [one for one in found if one.moment == moment]
 
 
-def _sizes(found: Sequence[BatchGradients]) -> list[int]:
-    return [one.batch_size for one in found]
-
-
 def _marks(marks: Sequence[Mark], moment: str, name: str) -> go.Scatter:
     marker = {"color": LIGHT[MOMENT_COLORS[moment]], "symbol": MOMENT_SYMBOLS[moment], "size": 9}
     return mark_trace(marks, marker=marker, name=name, legendgroup=moment)
@@ -43,7 +40,7 @@ def _marks(marks: Sequence[Mark], moment: str, name: str) -> go.Scatter:
 
 def _line(found: Sequence[BatchGradients], y: Sequence[float | None], color: str, dash: str, name: str) -> go.Scatter:
     line = {"color": LIGHT[color], "width": 1.6, "dash": dash}
-    return line_trace(_sizes(found), y, line=line, name=name, showlegend=bool(name))
+    return plain_trace([one.batch_size for one in found], y, line=line, name=name, showlegend=bool(name))
 
 
 def _note(record: ComparisonRecord, texts: Texts, note: str) -> str:
@@ -62,7 +59,7 @@ def draw_variance(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw the variance of batch gradients at each moment; None without batches of two sizes that have some."""
     found = batch_gradients(record, measured_optimizer(record))
     varying = [one for one in found if not one.vanishes]
-    if len(set(_sizes(varying))) < 2:
+    if len(sizes_of(varying)) < 2:
         return None
     heights = [one.variance for one in varying if one.variance]
     heights += [one.unlimited_variance for one in found if one.unlimited_variance]
@@ -70,7 +67,7 @@ def draw_variance(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     traces = []
     for moment in MOMENTS:
         traces += _variance_traces(record, texts, _at(found, moment), floor)
-    horizontal = batch_axis(_sizes(found), texts("axis.batch_size"))
+    horizontal = batch_axis(sizes_of(found), texts("axis.batch_size"))
     vertical = log_axis(floor, max(heights), texts("figure.variance.y"))
     return plot(430, traces, horizontal, vertical, meta={"note": _note(record, texts, texts("figure.variance.note"))})
 
@@ -122,7 +119,7 @@ def read_variance(record: ComparisonRecord, texts: Texts) -> str:
     """Say how the variance falls with the batch size, and whether theory predicts it."""
     found = batch_gradients(record, measured_optimizer(record))
     varying = [one for one in found if not one.vanishes and one.expected_variance > 0]
-    if len(set(_sizes(varying))) < 2:
+    if len(sizes_of(varying)) < 2:
         return texts("figure.variance.thin")
     parts = [_fall(varying, texts)]
     full = [one for one in found if one.batch_size >= record.rows]
@@ -168,7 +165,7 @@ def variance_numbers(record: ComparisonRecord) -> Rows:
 def draw_angle(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw the cosine between batch gradients and the full one; None without batches of two sizes."""
     found = batch_gradients(record, measured_optimizer(record))
-    if len(set(_sizes(found))) < 2:
+    if len(sizes_of(found)) < 2:
         return None
     traces = []
     for moment in MOMENTS:
@@ -176,7 +173,7 @@ def draw_angle(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     low = min(0.0, *(one.cosine_low for one in found))
     ticks = {cos(radians(angle)): angle for angle in ANGLES}
     labels = [f"{cosine:.2f} = {angle}°" for cosine, angle in ticks.items()]
-    horizontal = batch_axis(_sizes(found), texts("axis.batch_size"))
+    horizontal = batch_axis(sizes_of(found), texts("axis.batch_size"))
     vertical = axis(texts("figure.angle.y"), tickvals=list(ticks), ticktext=labels, range=[low - 0.03, 1.04])
     return plot(430, traces, horizontal, vertical, meta={"note": _note(record, texts, texts("figure.angle.note"))})
 
@@ -225,7 +222,7 @@ def _angle_hover(record: ComparisonRecord, texts: Texts, one: BatchGradients) ->
 def read_angle(record: ComparisonRecord, texts: Texts) -> str:
     """Say how far the smallest batches point off the full gradient, early and late."""
     found = batch_gradients(record, measured_optimizer(record))
-    if len(set(_sizes(found))) < 2:
+    if len(sizes_of(found)) < 2:
         return texts("figure.angle.thin")
     first = found[0]
     late = _at(found, found[-1].moment)

@@ -25,7 +25,7 @@ from hpsearch.comparison.figures.appearance import (
     spread_columns,
     spread_text,
 )
-from hpsearch.comparison.figures.figure import Mark, Rows, line_trace, mark_trace, plot, range_bars
+from hpsearch.comparison.figures.figure import Mark, Rows, mark_trace, plain_trace, plot, range_bars
 from hpsearch.comparison.figures.tradeoff import bounded_fit
 from hpsearch.reporting.figures.style import LIGHT, log_axis
 from hpsearch.reporting.formatting import sentence
@@ -95,7 +95,7 @@ def _batch_size_lines(record: ComparisonRecord, texts: Texts, sizes: Sequence[in
     for size in sorted(set(sizes)):
         line = {"color": regime_color(size, record.rows), "width": 1, "dash": "dot"}
         legend = {"name": texts("figure.noise_scale.used"), "legendgroup": "used", "showlegend": not lines}
-        lines.append(line_trace([START, float(last)], [size, size], line=line, **legend))
+        lines.append(plain_trace([START, float(last)], [size, size], line=line, **legend))
     return lines
 
 
@@ -244,7 +244,7 @@ def _limit_line(record: ComparisonRecord, texts: Texts, curve: SharpnessCurve, l
     last = float(max(curve.points[-1].update, 1))
     line = {"color": regime_color(curve.batch_size, record.rows), "width": 1.6, "dash": "dot"}
     name = texts("figure.sharpness.limit")
-    return line_trace([START, last], [limit, limit], line=line, name=name, legendgroup="limit")
+    return plain_trace([START, last], [limit, limit], line=line, name=name, legendgroup="limit")
 
 
 def read_sharpness(record: ComparisonRecord, texts: Texts) -> str:

@@ -21,6 +21,7 @@ from hpsearch.comparison.figures.appearance import (
     optimizer_name,
     regime_color,
     significant,
+    sizes_of,
 )
 from hpsearch.comparison.figures.figure import (
     Mark,
@@ -31,6 +32,7 @@ from hpsearch.comparison.figures.figure import (
     interval_bars,
     mark_trace,
     panel_plot,
+    plain_trace,
 )
 from hpsearch.reporting.figures.style import LIGHT, axis
 from hpsearch.reporting.formatting import MetricFormat, number
@@ -56,7 +58,7 @@ def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
         title = _budget_text(budget, budgets[budget], texts)
         if len(optimizers(record)) > 1:
             title = f"{optimizer_name(name)}, {title}"
-        horizontal = batch_axis([arm.batch_size for arm in group], f"<b>{title}</b>")
+        horizontal = batch_axis(sizes_of(group), f"<b>{title}</b>")
         panels.append(Panel(traces, horizontal, axis(nticks=6) | look))
     if not panels:
         return None
@@ -87,14 +89,9 @@ def _traces(record: ComparisonRecord, arms: list[ArmQuality], budget: str, texts
 
 def _reference(arms: list[ArmQuality], texts: Texts) -> go.Scatter:
     sizes = [arm.batch_size for arm in arms if arm.batch_size == arm.reference]
-    return go.Scatter(
-        x=sizes,
-        y=[0] * len(sizes),
-        mode="markers",
-        name=texts("figure.quality.reference", size=number(arms[0].reference)),
-        hoverinfo="skip",
-        marker={"symbol": "line-ew-open", "size": 18, "color": LIGHT["ink"], "line": {"width": 2}},
-    )
+    name = texts("figure.quality.reference", size=number(arms[0].reference))
+    marker = {"symbol": "line-ew-open", "size": 18, "color": LIGHT["ink"], "line": {"width": 2}}
+    return plain_trace(sizes, [0] * len(sizes), mode="markers", name=name, marker=marker)
 
 
 def _dots(

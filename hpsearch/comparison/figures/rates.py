@@ -17,6 +17,7 @@ from hpsearch.comparison.figures.appearance import (
     of_optimizer,
     optimizer_name,
     significant,
+    sizes_of,
     target_text,
 )
 from hpsearch.comparison.figures.figure import (
@@ -25,9 +26,9 @@ from hpsearch.comparison.figures.figure import (
     axis_suffix,
     batch_axis,
     in_panel,
-    line_trace,
     list_once,
     mark_trace,
+    plain_trace,
     power_axis,
 )
 from hpsearch.reporting.figures.style import LIGHT, blank, rounded
@@ -54,7 +55,7 @@ def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
         return None
     groups = {name: of_optimizer(arms, name) for name in optimizers(record)}
     groups = {name: group for name, group in groups.items() if group}
-    sizes = {arm.batch_size for arm in arms}
+    sizes = sizes_of(arms)
     figure = blank(130 + 34 * min(len(sizes), MOST_SIZES) + 40)
     traces = []
     for panel, (name, group) in enumerate(groups.items()):
@@ -105,7 +106,7 @@ def _working_ranges(arms: list[ArmRates], texts: Texts) -> go.Scatter:
             x += [arm.working.lowest, arm.working.highest, None]
             y += [arm.batch_size, arm.batch_size, None]
     line = {"color": LIGHT["band"], "width": 16}
-    return line_trace(rounded(x), y, line=line, name=texts("figure.rates.working"))
+    return plain_trace(rounded(x), y, line=line, name=texts("figure.rates.working"))
 
 
 def _hover(arm: ArmRates, trial: RateTrial, record: ComparisonRecord, texts: Texts) -> str:
@@ -124,14 +125,9 @@ def _hover(arm: ArmRates, trial: RateTrial, record: ComparisonRecord, texts: Tex
 
 def _rings(arms: list[ArmRates], symbol: str, color: str, name: str) -> go.Scatter:
     """Return rings around the tuned rates."""
-    return go.Scatter(
-        x=rounded([arm.tuned for arm in arms]),
-        y=[arm.batch_size for arm in arms],
-        mode="markers",
-        name=name,
-        hoverinfo="skip",
-        marker={"color": color, "symbol": symbol, "size": 15, "line": {"width": 2, "color": color}},
-    )
+    marker = {"color": color, "symbol": symbol, "size": 15, "line": {"width": 2, "color": color}}
+    x = rounded([arm.tuned for arm in arms])
+    return plain_trace(x, [arm.batch_size for arm in arms], mode="markers", name=name, marker=marker)
 
 
 def _switch(traces: list[go.Scatter], texts: Texts) -> list[dict[str, Any]]:

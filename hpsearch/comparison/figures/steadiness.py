@@ -16,6 +16,7 @@ from hpsearch.comparison.figures.appearance import (
     measured_optimizer,
     regime_color,
     regime_name,
+    sizes_of,
     spread_columns,
     spread_text,
 )
@@ -77,7 +78,7 @@ def _measure_panels(
         vertical = log_axis(min(heights, default=LEAST[name]) / 1.5, cap, most=5)
         if not panels:
             vertical = axis(tickformat=".0%", rangemode="tozero")
-        panels.append(Panel(traces, batch_axis({case.batch_size for case in cases}, title), vertical))
+        panels.append(Panel(traces, batch_axis(sizes_of(cases), title), vertical))
     return panels
 
 
@@ -200,7 +201,7 @@ def read_path(record: ComparisonRecord, texts: Texts) -> str:
     """Compare how direct the paths of the smallest and the largest batch size to the target were, and how far they led."""
     found = paths(record, measured_optimizer(record))
     own = [path for path in found if path.moment == "target"] or found
-    if len({path.batch_size for path in own}) < 2:
+    if len(sizes_of(own)) < 2:
         return texts("figure.path.thin")
     small = own[0]
     large = own[-1]

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from hpsearch.comparison.analysis.trajectories import DrawnPath, Textbook, textbook
 from hpsearch.comparison.figures.appearance import brief, regime_color, regime_name
-from hpsearch.comparison.figures.figure import Mark, Rows, contours, mark_trace, plot
+from hpsearch.comparison.figures.figure import Mark, Rows, contours, mark_trace, plain_trace, plot
 from hpsearch.reporting.figures.style import LIGHT, axis, rounded
 from hpsearch.reporting.locales import Texts
 from hpsearch.storage import ComparisonRecord
@@ -72,14 +72,13 @@ def _ends(found: Textbook, texts: Texts) -> list[go.Scatter]:
     cross = {"color": ink, "symbol": "cross", "size": 11}
     circle = {"color": ink, "symbol": "circle-open", "size": 13, "line": {"width": 2, "color": ink}}
     first = found.paths[0]
+    x, y = found.minimum
+    minimum = {"marker": cross, "name": texts("figure.textbook.minimum")}
+    start = {"marker": circle, "name": texts("figure.textbook.start")}
     return [
-        _mark(*found.minimum, cross, texts("figure.textbook.minimum")),
-        _mark(first.x[0], first.y[0], circle, texts("figure.textbook.start")),
+        plain_trace(rounded([x]), [y], mode="markers", **minimum),
+        plain_trace(rounded([first.x[0]]), [first.y[0]], mode="markers", **start),
     ]
-
-
-def _mark(x: float, y: float, marker: dict[str, Any], name: str) -> go.Scatter:
-    return go.Scatter(x=rounded([x]), y=rounded([y]), mode="markers", marker=marker, name=name, hoverinfo="skip")
 
 
 def _animate(figure: go.Figure, paths: list[DrawnPath], texts: Texts) -> None:

@@ -18,7 +18,7 @@ from hpsearch.comparison.figures.appearance import (
     regime_color,
     series_color,
 )
-from hpsearch.comparison.figures.figure import Rows, line_trace, plot
+from hpsearch.comparison.figures.figure import Rows, plain_trace, plot
 from hpsearch.reporting.figures.style import LIGHT, log_axis, rounded
 from hpsearch.reporting.formatting import number
 from hpsearch.reporting.locales import Texts
@@ -80,7 +80,7 @@ def _fit_line(fit: Hyperbola, arms: list[ArmTimes], color: str, texts: Texts) ->
         size = low * (high / low) ** (i / (POINTS - 1))
         x.append(fit.steps(size))
         y.append(fit.steps(size) * size)
-    return line_trace(rounded(x), y, line={"color": color, "width": 2}, name=texts("legend.fit"))
+    return plain_trace(rounded(x), y, line={"color": color, "width": 2}, name=texts("legend.fit"))
 
 
 def _dots(record: ComparisonRecord, arms: list[ArmTimes], color: str, texts: Texts) -> go.Scatter:
@@ -107,14 +107,10 @@ def _knee(fit: Hyperbola, texts: Texts) -> go.Scatter:
     """Return a ring at the critical batch size."""
     critical = fit.critical_batch_size.value
     ink = LIGHT["ink"]
-    return go.Scatter(
-        x=rounded([fit.steps(critical)]),
-        y=rounded([fit.steps(critical) * critical]),
-        mode="markers",
-        marker={"color": ink, "symbol": "circle-open", "size": 15, "line": {"width": 2, "color": ink}},
-        name=texts("legend.critical"),
-        hoverinfo="skip",
-    )
+    steps = fit.steps(critical)
+    marker = {"color": ink, "symbol": "circle-open", "size": 15, "line": {"width": 2, "color": ink}}
+    name = texts("legend.critical")
+    return plain_trace(rounded([steps]), [steps * critical], mode="markers", marker=marker, name=name)
 
 
 def _hover(record: ComparisonRecord, arm: ArmTimes, texts: Texts) -> str:

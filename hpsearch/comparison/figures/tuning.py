@@ -13,6 +13,7 @@ from hpsearch.comparison.figures.appearance import (
     of_optimizer,
     optimizer_name,
     regime_color,
+    sizes_of,
     target_text,
 )
 from hpsearch.comparison.figures.figure import (
@@ -22,9 +23,9 @@ from hpsearch.comparison.figures.figure import (
     batch_axis,
     colors_of,
     interval_bars,
-    line_trace,
     mark_trace,
     panel_plot,
+    plain_trace,
 )
 from hpsearch.reporting.figures.style import LIGHT, axis, value_axis
 from hpsearch.reporting.formatting import MetricFormat, number, share
@@ -76,7 +77,7 @@ def _list_lines_once(panels: list[Panel]) -> None:
 
 def _best_panel(record: ComparisonRecord, arms: list[ArmTuning], title: str, texts: Texts) -> Panel:
     """Return the panel of expected bests; intervals of three regimes only, since more of them hide each other."""
-    banded = set(regimes(record, arms[0].optimizer) or [arm.batch_size for arm in arms[:3]])
+    banded = set(regimes(record, arms[0].optimizer) or sizes_of(arms[:3]))
     traces = [_band(arm, record, texts) for arm in arms if arm.batch_size in banded]
     for arm in arms:
         listed = len(arms) <= MANY or arm.batch_size in banded
@@ -100,7 +101,7 @@ def _band(arm: ArmTuning, record: ComparisonRecord, texts: Texts) -> go.Scatter:
     y = [*map(float, arm.best.low), *map(float, arm.best.high[::-1])]
     color = regime_color(arm.batch_size, record.rows)
     style = {"fill": "toself", "fillcolor": color, "opacity": 0.15, "line": {"width": 0}}
-    return line_trace(counts + counts[::-1], y, name=_name(arm, record, texts), **style)
+    return plain_trace(counts + counts[::-1], y, name=_name(arm, record, texts), **style)
 
 
 def _line(arm: ArmTuning, record: ComparisonRecord, texts: Texts, listed: bool) -> go.Scatter:
@@ -128,7 +129,7 @@ def _share_panel(record: ComparisonRecord, arms: list[ArmTuning], title: str, te
         shares.append(reaching)
     marker = {"color": colors_of(marks), "size": 10}
     dots = mark_trace(marks, showlegend=False, marker=marker, error_y=interval_bars(shares, LIGHT["ink"]))
-    horizontal = batch_axis([arm.batch_size for arm in arms], f"{texts('figure.tuning.x_share')}{title}")
+    horizontal = batch_axis(sizes_of(arms), f"{texts('figure.tuning.x_share')}{title}")
     return Panel([dots], horizontal, axis(range=[-0.03, 1.03], tickformat=".0%"))
 
 

@@ -6,7 +6,7 @@ from math import exp
 
 from hpsearch.comparison.analysis.times import optimizers, winner_of
 from hpsearch.comparison.analysis.tuning import UNFIT
-from hpsearch.comparison.figures.appearance import arm_name, optimizer_name, significant
+from hpsearch.comparison.figures.appearance import arm_name, optimizer_name, significant, sizes_of
 from hpsearch.comparison.page.opening import budget, data_title, row_counts
 from hpsearch.reporting.formatting import number, visible
 from hpsearch.reporting.locales import Texts
@@ -132,7 +132,7 @@ def _compared(record: ComparisonRecord, texts: Texts) -> dict[str, str]:
     """Return the facts of a comparison on data."""
     compare = record.settings["compare"]
     shape = record.made.get("architecture", {})
-    sizes = sorted({arm.batch_size for arm in record.arms})
+    sizes = sorted(sizes_of(record.arms))
     until = texts(f"protocol.until_{compare.get('train_until', 'budget')}")
     return {
         "data": texts(

@@ -17,6 +17,7 @@ from hpsearch.comparison.figures.appearance import (
     percent,
     regime_name,
     significant,
+    sizes_of,
     target_text,
 )
 from hpsearch.reporting.formatting import MetricFormat, duration, number, visible
@@ -155,7 +156,7 @@ def _tuning(record: ComparisonRecord, texts: Texts) -> Iterator[Pitfall]:
     counts = [sum(trial.state == "complete" for trial in arm.trials) for arm in record.arms]
     if len(set(counts)) > 1:
         yield "unequal", {"least": number(min(counts)), "most": number(max(counts))}
-    sizes = {arm.batch_size for arm in record.arms}
+    sizes = sizes_of(record.arms)
     if record.rows not in sizes:
         yield "no_full", {}
     if 1 not in sizes:
