@@ -126,7 +126,9 @@ def _mark_traces(
     if reaching:
         heights = _medians(reaching, unit)
         marks = _marks(unit, record, reaching, heights, color, texts)
-        name = optimizer_name(arms[0].optimizer) if color else texts("legend.median")
+        name = texts("legend.median")
+        if color:
+            name = optimizer_name(arms[0].optimizer)
         bars = _intervals(unit, reaching, color or LIGHT["ink"])
         traces.append(mark_trace(marks, name=name, marker={"color": colors_of(marks), "size": 10}, error_y=bars))
     for group, symbol, name in ((never, "triangle-up", "never"), (some, "triangle-up-open", "some")):
@@ -197,21 +199,28 @@ def _lines(unit: str, record: ComparisonRecord, arms: list[ArmTimes], color: str
     if fit is None:
         return [_line(sizes, heights, "", color, "solid")]
     fine = _between(sizes[0], sizes[-1])  # the fit says nothing beyond the batch sizes that reached the target
-    traces = [_line(fine, _fitted_costs(unit, fit, fine, record.rows), texts("legend.fit"), color, "solid")]
+    fitted, perfect = _scaled(unit, fit, fine, heights[0], record.rows)
+    line = _line(fine, fitted, texts("legend.fit"), color, "solid")
     if len(optimizers(record)) > 1:
-        return [traces[0].update(showlegend=False)]
-    perfect = [heights[0] * (sizes[0] / size if unit == "steps" else 1.0) for size in fine]
-    traces.append(_line(fine, perfect, texts("legend.perfect"), LIGHT["edge"], "dash"))
+        return [line.update(showlegend=False)]
+    traces = [line, _line(fine, perfect, texts("legend.perfect"), LIGHT["edge"], "dash")]
     if unit == "steps" and record.data.get("name") == "mnist":
         traces.append(_published(int(sizes[0]), heights[0], record.rows, texts))
     return traces
 
 
-def _fitted_costs(unit: str, fit: Hyperbola, sizes: Sequence[float], rows: int) -> list[float]:
-    """Return the fitted cost at each batch size: updates, or updates times the epochs of one."""
-    if unit == "steps":
-        return [fit.steps(size) for size in sizes]
-    return [fit.steps(size) * (size / rows) for size in sizes]
+def _scaled(unit: str, fit: Hyperbola, sizes: list[float], height: float, rows: int) -> tuple[list[float], list[float]]:
+    """Return the fitted costs at the batch sizes, and those of perfect scaling from the height of the first."""
+    fitted = []
+    perfect = []
+    for size in sizes:
+        if unit == "steps":
+            fitted.append(fit.steps(size))
+            perfect.append(height * (sizes[0] / size))
+        else:
+            fitted.append(fit.steps(size) * (size / rows))
+            perfect.append(height)
+    return fitted, perfect
 
 
 def _published(batch_size: int, steps: float, rows: int, texts: Texts) -> go.Scatter:
@@ -288,20 +297,11 @@ def _fitted(fit: Hyperbola, texts: Texts) -> str:
 
 def _numbers(unit: str, record: ComparisonRecord) -> Rows:
     """Return a row for each arm."""
-    return [_row(unit, arm) for arm in _arms(record, unit)]
-
-
-def _row(unit: str, arm: ArmTimes) -> dict[str, object]:
-    cost = arm.costs[unit]
-    return {
-        "optimizer": arm.optimizer,
-        "batch_size": arm.batch_size,
-        "learning_rate": arm.learning_rate,
-        f"median_{unit}": cost.median.value,
-        "low": cost.median.low,
-        "high": cost.median.high,
-        "runs": arm.runs,
-        "reached": arm.reached,
-        f"budget_{unit}": cost.cap,
-        "resolution": arm.resolution,
-    }
+    rows = []
+    for arm in _arms(record, unit):
+        cost = arm.costs[unit]
+        row = {"optimizer": arm.optimizer, "batch_size": arm.batch_size, "learning_rate": arm.learning_rate}
+        row |= {f"median_{unit}": cost.median.value, "low": cost.median.low, "high": cost.median.high}
+        row |= {"runs": arm.runs, "reached": arm.reached, f"budget_{unit}": cost.cap, "resolution": arm.resolution}
+        rows.append(row)
+    return rows

@@ -67,7 +67,8 @@ def write_comparison(record: ComparisonRecord, folder: Path, language: str = "en
     make_folder(folder / "tables")
     for name, content in tables.items():
         write_file(folder / "tables" / f"{name}.csv", content)
-    path = folder / ("report.html" if language == "en" else f"report.{language}.html")
+    suffix = "" if language == "en" else f".{language}"
+    path = folder / f"report{suffix}.html"
     write_file(path, html)
     return path
 
@@ -78,16 +79,14 @@ def page(record: ComparisonRecord, texts: Texts) -> str:
     drawn = [figure for figure in figures if figure.plot is not None]
     closing = [piece for piece in (runs_table(record, texts), checks(record, texts), protocol(record, texts)) if piece]
     settings = record.settings.get("study", {})
+    claims = [_claim(verdict, record, {figure.name for figure in drawn}, texts) for verdict in verdicts(record)]
+    content: list[object] = [pieces.Verdicts(texts("page.verdicts"), texts("page.verdicts_said"), claims)]
+    content.append(glance(record, texts))
     cautions = warnings(record, texts)
-    content = [
-        _verdicts(record, {figure.name for figure in drawn}, texts),
-        glance(record, texts),
-        pieces.Warnings(texts("page.note"), cautions) if cautions else None,
-        _contents(drawn, closing),
-        *figures,
-        *closing,
-        pieces.Footer(texts("page.footer", date=record.as_of)),
-    ]
+    if cautions:
+        content.append(pieces.Warnings(texts("page.note"), cautions))
+    content += [_contents(drawn, closing), *figures, *closing]
+    content.append(pieces.Footer(texts("page.footer", date=record.as_of)))
     return document(
         pieces.Page(
             window=texts("page.window", name=visible(record.name, 100)),
@@ -102,24 +101,17 @@ def page(record: ComparisonRecord, texts: Texts) -> str:
     )
 
 
-def _verdicts(record: ComparisonRecord, drawn: set[str], texts: Texts) -> pieces.Verdicts:
-    """Return the claims with their verdicts: the first thing on the page."""
-    claims = [_claim(verdict, record, drawn, texts) for verdict in verdicts(record)]
-    return pieces.Verdicts(texts("page.verdicts"), texts("page.verdicts_said"), claims)
-
-
 def _claim(verdict: Verdict, record: ComparisonRecord, drawn: set[str], texts: Texts) -> pieces.Claim:
     key = f"verdict.{verdict.claim}.{verdict.reason}"
     if not texts.has(key):
         key = f"verdict.{verdict.reason}"
+    shown = [name for name in verdict.figures if name in drawn]
     return pieces.Claim(
         text=texts(f"claim.{verdict.claim}"),
         judgement=verdict.judgement,
         judgement_text=texts(f"judgement.{verdict.judgement}"),
         sentence=texts(key, **value_texts(verdict.values, record, texts)),
-        figures=[
-            pieces.Link(texts(f"figure.{name}.title"), f"#about-{name}") for name in verdict.figures if name in drawn
-        ],
+        figures=[pieces.Link(texts(f"figure.{name}.title"), f"#about-{name}") for name in shown],
     )
 
 

@@ -131,7 +131,10 @@ def protocol(record: ComparisonRecord, texts: Texts) -> Section:
 def _compared(record: ComparisonRecord, texts: Texts) -> dict[str, str]:
     """Return the facts of a comparison on data."""
     compare = record.settings["compare"]
-    shape = record.made.get("architecture", {})
+    shape = record.made.get("architecture")
+    made = "–"
+    if shape:
+        made = network(shape["widths"], shape["activation"], texts)
     sizes = sorted(sizes_of(record.arms))
     until = texts(f"protocol.until_{compare.get('train_until', 'budget')}")
     return {
@@ -141,7 +144,7 @@ def _compared(record: ComparisonRecord, texts: Texts) -> dict[str, str]:
             hash=str(record.data.get("hash", ""))[:12],
             **row_counts(record),
         ),
-        "network": network(shape["widths"], shape["activation"], texts) if shape else "–",
+        "network": made,
         "arms": f"{', '.join(map(optimizer_name, optimizers(record)))}; {', '.join(map(number, sizes))}",
         "space": _space(record),
         "tuning": _tuning(record, texts),

@@ -48,8 +48,8 @@ def introduction(record: ComparisonRecord, texts: Texts) -> Iterator[str]:
     runs = {"trials": number(compare["trials"]), "seeds": number(compare["seeds"])}
     yield texts("page.asked_tuned", budget=budget(record, texts), **runs)
     if record.target is not None:
-        key = "asked_target" if record.target_given else "asked_target_chosen"
-        yield texts(f"page.{key}", target=target_text(record, texts))
+        chosen = "" if record.target_given else "_chosen"
+        yield texts(f"page.asked_target{chosen}", target=target_text(record, texts))
 
 
 def data_title(record: ComparisonRecord, most: int) -> str:
@@ -137,11 +137,12 @@ def warnings(record: ComparisonRecord, texts: Texts) -> list[str]:
 
 
 def _names(arms: Iterable[OfArm], record: ComparisonRecord, texts: Texts) -> str:
-    several = len(optimizers(record)) > 1
     names = []
     for arm in arms:
-        regime = regime_name(arm.batch_size, record.rows, texts, short=True)
-        names.append(f"{optimizer_name(arm.optimizer)}: {regime}" if several else regime)
+        name = regime_name(arm.batch_size, record.rows, texts, short=True)
+        if len(optimizers(record)) > 1:
+            name = f"{optimizer_name(arm.optimizer)}: {name}"
+        names.append(name)
     return ", ".join(names)
 
 
