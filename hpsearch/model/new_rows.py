@@ -18,7 +18,7 @@ from hpsearch.data.cells import read_inputs
 from hpsearch.data.columns import parsing
 from hpsearch.data.columns.column_types import Entry
 from hpsearch.data.columns.reading import read_column, read_columns, unused
-from hpsearch.data.columns.table import Table, take
+from hpsearch.data.columns.table import Table
 from hpsearch.data.loaders.array_files import ENDS, read_array_file, read_inputs_file
 from hpsearch.data.loaders.image_folder import image_files, read_images
 from hpsearch.data.loaders.table_files import read_like
@@ -184,8 +184,7 @@ def _refuse_infinite(pipeline: InferencePipeline, inputs: Tensor) -> None:
 def _part(given: Table | Array, start: int, stop: int) -> Table | Array:
     if not isinstance(given, Table):
         return given[start:stop]
-    rows = np.arange(start, stop)
-    columns = tuple(take(cells, rows) for cells in given.columns)
+    columns = tuple(cells[start:stop] for cells in given.columns)  # Arrow's columns take slices as arrays do
     return replace(given, columns=columns, row_numbers=given.row_numbers[start:stop])
 
 
