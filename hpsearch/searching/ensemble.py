@@ -24,7 +24,7 @@ from hpsearch.progress import Observer
 from hpsearch.searching.full_training import on_other_rows
 from hpsearch.searching.networks import member_of
 from hpsearch.searching.replicates import PERFECT, TrainedNetwork, plain_estimate
-from hpsearch.searching.scoring import mean_prediction, outputs_of
+from hpsearch.searching.scoring import mean_prediction, outputs_of, parts_of
 from hpsearch.searching.specifications import replicate
 from hpsearch.searching.stopping import train_until_stopped
 from hpsearch.statistics import Estimate
@@ -63,7 +63,7 @@ def judge_candidates(
     Raises:
         Stopped: a signal ended the training.
     """
-    parts = [data.fold(number) for number in range(max(1, len(data.folds)))]
+    parts = parts_of(data)
     runs = len(candidates) * SEEDS * len(parts)
     observer.announce(
         f"judging an ensemble of {len(candidates)} networks against one of them on {SEEDS} further seeds: {runs} runs"

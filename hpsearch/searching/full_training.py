@@ -24,6 +24,7 @@ from hpsearch.searching.replicates import TrainedNetwork
 from hpsearch.searching.scoring import outputs_of, score_test
 from hpsearch.searching.specifications import recorded_specification, replicate
 from hpsearch.storage import StudyRecord
+from hpsearch.storage.fingerprint import Fingerprint
 from hpsearch.storage.records import TrialRecord
 from hpsearch.storage.results import looks
 from hpsearch.storage.writing import StudyWriter
@@ -160,7 +161,8 @@ def count_scoring(url: str, record: StudyRecord, refitted: Refitted, take_over: 
     """
     count = looks(record.result) + bool(refitted.test)
     metrics = dict(refitted.model.metrics)
-    writer = StudyWriter.open(url, record.name, record.direction, record.settings, record.data, take_over=take_over)
+    study = Fingerprint(record.name, (record.direction,), record.settings, record.data)
+    writer = StudyWriter.open(url, study, take_over=take_over)
     with closing(writer):
         result = writer.read_attribute("result")
         writer.write_attribute("result", {**result, "refit": metrics, "looks": count})

@@ -23,7 +23,7 @@ from hpsearch.data.baseline import baseline, strategy_of
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.data.metrics import confusion, labels
 from hpsearch.searching.full_training import joined
-from hpsearch.searching.scoring import finite, mean_prediction
+from hpsearch.searching.scoring import finite, mean_prediction, parts_of
 from hpsearch.trial import derive_seed
 
 MOST_CLASSES = 20  # of which every pair is counted
@@ -54,7 +54,7 @@ def predicted(data: Data, outputs: Sequence[Tensor]) -> dict[str, Any]:
 
 def baseline_figures(data: Data) -> dict[str, Any]:
     """Return what the trivial predictor reaches: on validation rows fitted as a trial is, on test rows as the selected model is."""
-    parts = [data.fold(number) for number in range(max(1, len(data.folds)))]
+    parts = parts_of(data)
     values = []
     for part in parts:
         _, predictions = baseline(part, part.training, part.validation)

@@ -18,7 +18,7 @@ from hpsearch.searching.replicates import ConfirmedTrial, Replicates, TrainedNet
 from hpsearch.searching.result import make_result, test_scores
 from hpsearch.searching.run_options import RunOptions, prepare_engine
 from hpsearch.searching.sampler_view import SamplerView
-from hpsearch.searching.secondary_objectives import SecondaryObjectives
+from hpsearch.searching.scoring import Objectives
 from hpsearch.searching.specifications import specification
 from hpsearch.searching.stopping import stopping
 from hpsearch.storage.writing import StudyWriter
@@ -38,7 +38,7 @@ def run_study(study: OpenStudy, engine: Engine, observer: Observer = SILENT) -> 
         Stopped: a signal ended it; every result so far is stored.
     """
     config = study.config
-    search = make_search(config, study.view, study.writer, study.data, config.search.trials, observer, study.secondary)
+    search = make_search(config, study.view, study.writer, study.objectives, config.search.trials, observer)
     search.include_previous_trials()
     for notice in _notices(config, study.run_options, search, study.data):
         observer.announce(notice)
@@ -64,26 +64,17 @@ def make_search(
     config: StudyConfig,
     view: SamplerView,
     writer: StudyWriter,
-    data: Data,
+    objectives: Objectives,
     trials: int,
     observer: Observer = SILENT,
-    secondary: SecondaryObjectives | None = None,
 ) -> Search:
     """Return the search of a study that is open."""
 
     def specify(values: Mapping[str, Any], number: int) -> TrialSpec:
-        return specification(config, values, number, data)
+        return specification(config, values, number, objectives.data)
 
-    return Search(
-        view,
-        writer,
-        specify,
-        trials=trials,
-        timeout=config.search.timeout,
-        worst=float(data.summary["worst"]),
-        observer=observer,
-        secondary=secondary,
-    )
+    timeout = config.search.timeout
+    return Search(view, writer, specify, objectives=objectives, trials=trials, timeout=timeout, observer=observer)
 
 
 def _notices(config: StudyConfig, run_options: RunOptions, search: Search, data: Data) -> Iterator[str]:
@@ -216,7 +207,7 @@ def _confirm(
     specs = [spec for _, spec in leaders]
     replicates = Replicates(specs, seeds, study.config.study.seed, study.writer, direction, _deadline(search), observer)
     confirm(replicates, engine, observer)
-    confirmed = rank_confirmed(leaders, replicates, direction, search.worst)
+    confirmed = rank_confirmed(leaders, replicates, direction, search.objectives.worst)
     count = len(confirmed)
     if count < asked.ensemble:
         networks = "network" if count == 1 else "networks"

@@ -14,6 +14,7 @@ from hpsearch.errors import CompletedElsewhere
 from hpsearch.storage import lease
 from hpsearch.storage.attributes import CHECKSUM, read_table, with_checksum
 from hpsearch.storage.failures import StorageRetry, is_transient
+from hpsearch.storage.fingerprint import Fingerprint
 from hpsearch.storage.lease import Ticket
 
 POLL = 2.0  # seconds between looks at the holder
@@ -75,9 +76,7 @@ def take_lease(storage: BaseStorage, name: str, retry: StorageRetry, *, take_ove
     return HeldLease(*retry.call(lambda: lease.acquire(storage, name, token, take_over=take_over)))
 
 
-def join_lease(
-    storage: BaseStorage, study_id: int, name: str, settings: Mapping[str, Any], retry: StorageRetry
-) -> HeldLease:
+def join_lease(storage: BaseStorage, study_id: int, study: Fingerprint, retry: StorageRetry) -> HeldLease:
     """Wait for the lease of a study while another process runs it.
 
     Raises:
@@ -86,12 +85,12 @@ def join_lease(
 
     def completion() -> dict[str, Any]:
         table = read_table(storage.get_study_user_attrs(study_id), "complete")
-        same = table.get("settings") == settings_checksum(settings)
+        same = table.get("settings") == settings_checksum(study.settings)
         return table if same else {}
 
-    held = wait_for_lease(storage, name, retry, lambda: bool(completion()))
+    held = wait_for_lease(storage, study.name, retry, lambda: bool(completion()))
     if held is None:
-        raise CompletedElsewhere(f"study '{name}' is complete (by {retry.call(completion).get('by')})")
+        raise CompletedElsewhere(f"study '{study.name}' is complete (by {retry.call(completion).get('by')})")
     return held
 
 

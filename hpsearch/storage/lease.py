@@ -19,14 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage, GrpcStorageProxy
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpsearch.errors import StorageError, UserError
 from hpsearch.platforms import is_running
-from hpsearch.storage.optuna_internals import trial_id
+from hpsearch.storage.optuna_internals import create_study_once, trial_id
 
 PREFIX = "lease of "  # of the name of the study of a study's tickets
 BEAT = 10.0  # seconds between two signs of life
@@ -82,10 +81,7 @@ def tickets_of(storage: BaseStorage, name: str) -> int:
     try:
         return storage.get_study_id_from_name(PREFIX + name)
     except KeyError:
-        try:
-            return storage.create_new_study([StudyDirection.MAXIMIZE], PREFIX + name)
-        except DuplicatedStudyError:  # another process made it just now
-            return storage.get_study_id_from_name(PREFIX + name)
+        return create_study_once(storage, PREFIX + name, [StudyDirection.MAXIMIZE])
 
 
 def current(storage: BaseStorage, tickets: int) -> Ticket | None:

@@ -15,8 +15,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from hpsearch.errors import StorageError
-from hpsearch.storage.optuna_internals import create_trial_once, write_trial_details
-from hpsearch.storage.trial_rows import foreign_trial
+from hpsearch.storage.optuna_internals import create_trial_once, foreign_trial, write_trial_details
 from hpsearch.trial import History
 
 CURVE_LENGTH = 100  # evaluations of a learning curve that are stored: a few kilobytes a trial

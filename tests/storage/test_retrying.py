@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,9 @@ from hpsearch.storage.reading import read_study
 from hpsearch.storage.urls import sqlite_url
 from hpsearch.storage.writer_thread import WriterThread
 from hpsearch.storage.writing import StudyWriter
-from tests.storage.test_storage import DATA, DEPTH, SETTINGS, run_of
 from tests.support.scripted import Stage
 from tests.support.servers import Server, postgres
+from tests.support.stored import DEPTH, FINGERPRINT, run_of
 
 RATE = 0.25  # of calls that fail, half of them after the deed
 
@@ -255,7 +256,7 @@ def server() -> Iterator[Server]:
 
 def _write(server: Server, name: str, stop: Callable[[], None], retry: StorageRetry) -> list[str]:
     """Write 40 trials while the server ends and starts in the middle of it; return the states that are stored."""
-    writer = StudyWriter.open(server.url, name, "maximize", SETTINGS, DATA, retry=retry)
+    writer = StudyWriter.open(server.url, replace(FINGERPRINT, name=name), retry=retry)
     outage = threading.Timer(0.2, stop)
     outage.start()
     for number in range(40):
@@ -299,9 +300,8 @@ def test_postgres_is_away(server: Server, request: pytest.FixtureRequest) -> Non
 @pytest.mark.slow
 def test_postgres_stays_away(server: Server) -> None:
     """After the budget the study ends with a storage error; once the server is back, the study goes on where it was."""
-    writer = StudyWriter.open(
-        server.url, "gone", "maximize", SETTINGS, DATA, retry=StorageRetry(0.5, lambda line: None)
-    )
+    gone = replace(FINGERPRINT, name="gone")
+    writer = StudyWriter.open(server.url, gone, retry=StorageRetry(0.5, lambda line: None))
     writer.begin(0, {"depth": 1}, DEPTH)
     writer.flush()
     server.stop()
@@ -309,6 +309,6 @@ def test_postgres_stays_away(server: Server) -> None:
     with pytest.raises(StorageError, match="Check that it can be reached"):
         writer.close()
     server.start()
-    again = StudyWriter.open(server.url, "gone", "maximize", SETTINGS, DATA)
+    again = StudyWriter.open(server.url, gone)
     assert len(again.previous_trials()) == 1
     again.close()
