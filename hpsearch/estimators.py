@@ -32,7 +32,6 @@ from hpsearch.reporting.tables import TABLES
 from hpsearch.searching.array_study import MemorySearch, array_config, array_data, search_in_memory
 from hpsearch.searching.full_training import refit_model
 from hpsearch.searching.run_options import RunOptions, prepare_engine
-from hpsearch.storage.results import mean_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,8 +91,8 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
 
     def _keep(self, found: MemorySearch) -> None:
         result = found.record.result
-        trial, fresh = found.record.trials[result["trial"]], mean_of(result)
-        self.best_params_, self.best_value_ = dict(trial.params), float(fresh["value"] if fresh else trial.value)
+        trial, fresh = found.record.trials[result["trial"]], found.record.selected.mean
+        self.best_params_, self.best_value_ = dict(trial.params), float(fresh.value if fresh else trial.value)
         self.trials_, self.model_ = TABLES["trials"].build(found.record, {}), found.model
 
     def _read(self, X: Any, y: Any, **checks: Any) -> tuple[Any, Array]:

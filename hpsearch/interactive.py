@@ -29,7 +29,7 @@ from hpsearch.reporting import page, write_report
 from hpsearch.reporting.formatting import MetricFormat
 from hpsearch.reporting.notebook import fragment
 from hpsearch.reporting.screen import Screen
-from hpsearch.reporting.selection import of_trials, trials_of, uses_of_test_rows, why
+from hpsearch.reporting.selection import of_trials, uses_of_test_rows, why
 from hpsearch.reporting.tables import TABLES, frames
 from hpsearch.searching.array_study import array_config, array_data, run_interruptibly
 from hpsearch.searching.opening import open_study
@@ -38,7 +38,6 @@ from hpsearch.storage import ComparisonRecord, StudyRecord
 from hpsearch.storage.folders import STUDY_FILE, model_folder, study_file
 from hpsearch.storage.opening import load_study
 from hpsearch.storage.reading import read, read_study
-from hpsearch.storage.results import mean_of, networks_of, test_of
 from hpsearch.storage.urls import sqlite_url
 
 if TYPE_CHECKING:
@@ -96,15 +95,15 @@ class SearchResult:
     def best(self) -> Best:
         """The chosen network's hyperparameters and figures."""
         result = self.record.result
-        trial, mean, test = self.record.trials[result["trial"]], mean_of(result), test_of(result)
+        trial, mean, test = self.record.trials[result["trial"]], self.record.selected.mean, self.record.selected.test
         return Best(
             trial.number,
             dict(trial.params),
             MetricFormat.of(self.record).name,
             float(trial.value or 0.0),
-            Estimate(mean["value"], mean["low"], mean["high"], mean["runs"]) if mean else None,
-            Estimate(test["value"], test["low"], test["high"], test["rows"]) if test else None,
-            len(networks_of(result)),
+            Estimate(mean.value, mean.low, mean.high, mean.count) if mean else None,
+            Estimate(test.value, test.low, test.high, test.count) if test else None,
+            len(self.record.selected.networks),
         )
 
     @property
@@ -173,8 +172,12 @@ class SearchResult:
             ("on test rows", best.test, "{:,} rows"),
         ]
         told = [f"  {where}: {_told(figure, metric, of)}" for where, figure, of in figures if figure]
-        kept, result = of_trials(trials_of(self.record.result)), self.record.result
-        said = [f"  {line}" for line in (why(result.get("choice"), metric), uses_of_test_rows(result)) if line]
+        kept, result = of_trials(self.record.selected.trials), self.record.result
+        said = [
+            f"  {line}"
+            for line in (why(result.get("choice"), metric), uses_of_test_rows(self.record.selected.looks))
+            if line
+        ]
         head = f"SearchResult: {kept} of {len(self.record.trials):,} trials, {metric.name}"
         return "\n".join([head, *told, *said, f"  in {self.folder}{GOES * self.temporary}"])
 

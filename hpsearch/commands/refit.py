@@ -68,4 +68,4 @@ def _show_result(screen: "Screen", refitted: "Refitted", looks: int) -> None:
         "test",
         f"{test['metric']} {short(test['value'])} (95 % interval {interval(test['low'], test['high'], short)}, {test['rows']:,} rows)",
     )
-    screen.row("", uses_of_test_rows({"looks": looks}))
+    screen.row("", uses_of_test_rows(looks))

@@ -26,7 +26,6 @@ from hpsearch.searching.specifications import recorded_specification, replicate
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.fingerprint import Fingerprint
 from hpsearch.storage.records import TrialRecord
-from hpsearch.storage.results import looks
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine, train_all
 from hpsearch.trial import TrialSpec
@@ -159,7 +158,7 @@ def count_scoring(url: str, record: StudyRecord, refitted: Refitted, take_over: 
     Raises:
         UserError, StorageError: the study cannot be written.
     """
-    count = looks(record.result) + bool(refitted.test)
+    count = record.selected.looks + bool(refitted.test)
     metrics = dict(refitted.model.metrics)
     study = Fingerprint(record.name, (record.direction,), record.settings, record.data)
     writer = StudyWriter.open(url, study, take_over=take_over)
@@ -184,7 +183,7 @@ def refit_model(
     try:
         runs = [
             train_on_all_rows(record, config, searched, full, engine, (trial, seed))
-            for trial, seed in record.result["networks"]
+            for trial, seed in record.selected.networks
         ]
     except SearchFailed:
         return model

@@ -33,7 +33,7 @@ from hpsearch.searching.row_predictions import predicted, predicted_rows
 from hpsearch.searching.scoring import outputs_of, score_test
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import difference
-from hpsearch.storage.results import looks, test_before
+from hpsearch.storage.records import StudyResult
 from hpsearch.training.network import DNN, registration
 from hpsearch.trial import Direction
 
@@ -44,8 +44,9 @@ def test_scores(
     known: Mapping[str, Any], data: Data, networks: Sequence[TrainedNetwork], members: Sequence[Member]
 ) -> dict[str, Any]:
     """Return the figures on the test rows: the stored ones where an earlier process scored the same networks, else by scoring them now."""
-    count = looks(known)
-    before = test_before(known, named(networks))
+    selected = StudyResult.of(known)
+    count = selected.looks
+    before = selected.tested.get(tuple((network.trial, network.seed) for network in networks))
     if before is None:
         outputs = [outputs_of(member, predicted_rows(data).inputs) for member in members]
         scores = {"test": score_test(data, members, outputs), **predicted(data, outputs)}
