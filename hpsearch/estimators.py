@@ -30,7 +30,7 @@ from hpsearch.model import Model
 from hpsearch.model.new_rows import predict_arrays
 from hpsearch.reporting.tables import TABLES
 from hpsearch.searching.array_study import MemorySearch, array_config, array_data, search_in_memory
-from hpsearch.searching.full_training import refit_model
+from hpsearch.searching.networks import refit_model
 from hpsearch.searching.run_options import RunOptions, prepare_engine
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from hpsearch.commands.recorded import read_search, url_of, write_page
 
 if TYPE_CHECKING:
     from hpsearch.reporting.screen import Screen
-    from hpsearch.searching.full_training import Refitted
+    from hpsearch.searching.networks import Refitted
 
 
 def add(commands: Any) -> None:
@@ -26,9 +26,9 @@ def call(options: argparse.Namespace) -> None:
     from hpsearch.files import make_folder
     from hpsearch.model import save_model
     from hpsearch.reporting.screen import Screen
-    from hpsearch.searching.full_training import best_trial, count_scoring, refit_best
+    from hpsearch.searching.networks import best_trial, count_scoring, refit_best
+    from hpsearch.searching.replay import prepare
     from hpsearch.searching.run_options import RunOptions, prepare_data
-    from hpsearch.searching.verify import prepare
     from hpsearch.training.engines import make_engine
 
     record, folder = read_search(options)

@@ -26,7 +26,7 @@ def add(commands: Any) -> None:
 def call(options: argparse.Namespace) -> None:
     """Train recorded trials again and print how far they are apart."""
     from hpsearch.reporting.screen import Screen
-    from hpsearch.searching.verify import choose_trials, prepare, verify
+    from hpsearch.searching.replay import choose_trials, prepare, verify
     from hpsearch.storage import ComparisonRecord
     from hpsearch.training.engine_names import engine_name
 

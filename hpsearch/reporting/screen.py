@@ -19,7 +19,7 @@ from hpsearch.reporting.trust import always, baseline_warning, beside
 if TYPE_CHECKING:
     from hpsearch.config import StudyConfig
     from hpsearch.progress import PhaseProgress, SearchStatus
-    from hpsearch.searching.verify import Verified
+    from hpsearch.searching.replay import Verified
     from hpsearch.storage import StudyRecord
     from hpsearch.storage.records import Score
 

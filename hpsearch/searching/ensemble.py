@@ -21,8 +21,7 @@ from typing import Any
 
 from hpsearch.data.dataset import Data
 from hpsearch.progress import Observer
-from hpsearch.searching.full_training import on_other_rows
-from hpsearch.searching.networks import member_of
+from hpsearch.searching.networks import member_of, on_other_rows
 from hpsearch.searching.replicates import PERFECT, TrainedNetwork, plain_estimate
 from hpsearch.searching.scoring import mean_prediction, outputs_of, parts_of
 from hpsearch.searching.specifications import replicate
@@ -111,7 +110,7 @@ def _judging_runs(
 
 def _judging(network: TrainedNetwork, data: Data, part: Data, study_seed: int, number: int) -> TrialSpec:
     """Return the run of a candidate on a further seed, as long as the selected one."""
-    spec = on_other_rows(network, data, part) if data.folds else network.spec
+    spec = on_other_rows(network, data, part)
     return replace(replicate(spec, derive_seed(study_seed, "judging"), number), rungs=(), fold=0)
 
 

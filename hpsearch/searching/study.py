@@ -8,11 +8,12 @@ from typing import Any
 from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data
 from hpsearch.errors import SearchFailed, Stopped, shown
-from hpsearch.model import Member
+from hpsearch.model import Member, model_of, save_model
+from hpsearch.model.models import provenance_of
 from hpsearch.progress import SILENT, Observer
 from hpsearch.searching.ensemble import Choice, judge_candidates, known_choice
 from hpsearch.searching.loop import Search
-from hpsearch.searching.networks import member_of, members_of, save_selected, stored_weights
+from hpsearch.searching.networks import member_of, members_of, stored_weights
 from hpsearch.searching.opening import OpenStudy
 from hpsearch.searching.replicates import ConfirmedTrial, Replicates, TrainedNetwork, confirm, rank_confirmed
 from hpsearch.searching.result import make_result, test_scores
@@ -21,6 +22,7 @@ from hpsearch.searching.sampler_view import SamplerView
 from hpsearch.searching.scoring import Objectives
 from hpsearch.searching.specifications import specification
 from hpsearch.searching.stopping import stopping
+from hpsearch.storage.folders import BEST
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine
 from hpsearch.training.engines import will_compile
@@ -134,15 +136,13 @@ def _save_best(study: OpenStudy, search: Search) -> None:
 
 
 def _save_selected(study: OpenStudy, members: Sequence[Member], metrics: Mapping[str, Any]) -> None:
-    config, metric = study.config, study.data.metric
-    save_selected(
-        study.run_options.folder,
-        study.data,
-        members,
-        study=config.study.name,
-        seed=config.study.seed,
-        metrics={"metric": metric.name, "direction": metric.direction, **metrics},
-    )
+    """Write `best.safetensors` and `best.json`: the model with all that it takes to predict, and where it comes from."""
+    section = study.config.study
+    data = study.data
+    trials = [member.trial for member in members]
+    provenance = provenance_of(data, study=section.name, seed=section.seed, trials=trials)
+    metrics = {"metric": data.metric.name, "direction": data.metric.direction, **metrics}
+    save_model(study.run_options.folder, BEST, model_of(data, members, metrics=metrics, provenance=provenance))
 
 
 def _conclude(study: OpenStudy, search: Search, engine: Engine, observer: Observer) -> dict[str, Any]:

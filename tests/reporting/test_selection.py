@@ -1,7 +1,9 @@
 """What is said of the model that is kept: which it is, why, how often the test rows were used; in page, terminal, notebook and figures."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from math import nan
+from typing import Any
 
 import pytest
 
@@ -110,7 +112,7 @@ def test_what_the_earlier_version_wrote_is_read(capsys: pytest.CaptureFixture[st
     assert "Test accuracy 96.5 %" in html
     assert "accuracy 0.9650" in terminal
     assert StudyResult.of({**record.result, "scorings": 2}).looks == 3
-    results = ({}, study().result, {"test": {}})
+    results: list[Mapping[str, Any]] = [{}, study().result, {"test": {}}]
     assert [StudyResult.of(result).looks for result in results] == [0, 1, 0]
 
 
