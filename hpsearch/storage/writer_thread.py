@@ -14,7 +14,7 @@ from optuna.storages import BaseStorage
 
 from hpsearch.storage import lease
 from hpsearch.storage.failures import StorageRetry, storage_errors
-from hpsearch.storage.held_lease import HeldLease
+from hpsearch.storage.lease import HeldLease
 from hpsearch.storage.opening import close_storage
 
 Result = TypeVar("Result")
@@ -74,8 +74,7 @@ class WriterThread:
         try:
             self.flush()
             if self.lease is not None:
-                held = self.lease
-                self.call(lambda: held.release(self.storage))
+                self.call(self.lease.release)
         finally:
             self._tasks.put(None)
             self._thread.join(5)
@@ -102,7 +101,7 @@ class WriterThread:
     def _write(self, task: Callable[[], None]) -> None:
         def write() -> None:
             if self.lease is not None:
-                self.lease.renew(self.storage)
+                self.lease.renew()
             task()
 
         self.call(write)

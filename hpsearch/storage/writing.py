@@ -14,7 +14,7 @@ from hpsearch.errors import StorageError
 from hpsearch.storage.attributes import PREFIX, RUN, read_run, read_table, trial_facts, with_checksum
 from hpsearch.storage.failures import StorageRetry, reading_errors
 from hpsearch.storage.fingerprint import Fingerprint, check_fingerprint, find_or_create, write_fingerprint
-from hpsearch.storage.held_lease import join_lease, settings_checksum, take_lease
+from hpsearch.storage.lease import join_lease, settings_checksum, take_lease
 from hpsearch.storage.opening import close_storage, creation_lock, open_storage
 from hpsearch.storage.optuna_internals import TrialRow, read_trials
 from hpsearch.storage.reading import history_of

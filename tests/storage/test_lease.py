@@ -14,9 +14,9 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import TrialState
 
 from hpsearch.errors import StorageError
-from hpsearch.storage import held_lease, lease
+from hpsearch.storage import lease
 from hpsearch.storage.failures import StorageRetry
-from hpsearch.storage.held_lease import HolderMonitor, wait_for_lease
+from hpsearch.storage.lease import HeldLease, HolderMonitor, wait_for_lease
 from hpsearch.storage.opening import close_storage, open_storage
 from hpsearch.storage.writing import StudyWriter
 from tests.support.servers import postgres
@@ -207,7 +207,7 @@ def test_a_silent_holder_elsewhere_is_replaced_after_the_time_out() -> None:
     assert last is not None
     answer = _waits(storage, [], timeout=0.4)
     for beats in range(1, 11):
-        lease.beat(storage, tickets, last, beats)
+        HeldLease(storage, tickets, last).beat(beats)
         time.sleep(0.1)
     stopped = time.monotonic()
     ticket = answer().ticket
@@ -233,8 +233,8 @@ def test_a_writer_that_slept_writes_nothing_more(monkeypatch: pytest.MonkeyPatch
     slept.flush()
     other = StudyWriter.open(url, FINGERPRINT, take_over=True)
     other.previous_trials()
-    now = held_lease._now()
-    monkeypatch.setattr(held_lease, "_now", lambda: now + 1000)
+    now = lease._now()
+    monkeypatch.setattr(lease, "_now", lambda: now + 1000)
     slept.begin(1, {"depth": 2}, DEPTH)
     with pytest.raises(StorageError, match="another process took this study over"):
         slept.close()

@@ -128,13 +128,13 @@ def test_a_flaky_lease(seed: int) -> None:
     plain = InMemoryStorage()
     storage: Any = Flaky(plain, seed)
     retry = StorageRetry()
-    tickets, ticket = retry.call(lambda: lease.acquire(storage, "s", f"token {seed}"))
+    held = retry.call(lambda: lease.acquire(storage, "s", f"token {seed}"))
     for beats in range(1, 6):
-        retry.call(lambda: lease.beat(storage, tickets, ticket, beats))  # noqa: B023
-    last = lease.current(plain, tickets)
+        retry.call(lambda: held.beat(beats))  # noqa: B023
+    last = lease.current(plain, held.tickets)
     assert last is not None
     assert (last.token, last.beats) == (f"token {seed}", 5)
-    retry.call(lambda: lease.release(storage, tickets, ticket))
+    retry.call(held.release)
     assert plain.get_all_studies() == []
 
 

@@ -215,9 +215,9 @@ def test_holder_on_another_machine_is_taken_over_by_word_only() -> None:
     storage.create_new_trial(tickets, optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=elsewhere))
     with pytest.raises(UserError, match="elsewhere"):
         lease.acquire(storage, "s", "b")
-    _, ticket = lease.acquire(storage, "s", "b", take_over=True)
-    assert lease.current(storage, tickets) == ticket
-    lease.release(storage, tickets, ticket)
+    held = lease.acquire(storage, "s", "b", take_over=True)
+    assert lease.current(storage, tickets) == held.ticket
+    held.release()
     assert storage.get_all_studies() == []
 
 
