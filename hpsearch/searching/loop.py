@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from heapq import nsmallest
+from math import inf
 from typing import Any
 
 from optuna.trial import FixedTrial
@@ -99,9 +100,9 @@ class Search:
         self.specify = specify
         self.objectives = objectives
         self.total = trials if view.limit is None else min(trials, view.limit)
-        self.timeout = timeout
         self.observer = observer
         self.started = time.monotonic()
+        self.deadline = self.started + (inf if timeout is None else timeout)  # after which nothing new begins
         self.stopping = False
         self.utilisation = SlotUtilisation()
         self.best: TrainingRun | None = None
@@ -196,8 +197,7 @@ class Search:
         previous = self._previous.get(self._next)
         if previous is not None and previous.finished:
             return True
-        time_left = self.timeout is None or time.monotonic() - self.started < self.timeout
-        return time_left and not self.stopping
+        return time.monotonic() < self.deadline and not self.stopping
 
     def _start_next(self) -> TrialSpec | None:
         """Propose the next trial; return it where it has to be trained."""

@@ -169,7 +169,9 @@ def confirm(replicates: Replicates, engine: Engine, observer: Observer = SILENT)
     if not source.waiting:
         return
     total = len(replicates.runs)
-    before = f" ({replicates.done} of {total} are stored)" if replicates.done else ""
+    before = ""
+    if replicates.done:
+        before = f" ({replicates.done} of {total} are stored)"
     count = len(replicates.results)
     trials = "trial" if count == 1 else f"{count} trials"
     observer.announce(f"training the best {trials} again on fresh seeds: {len(source.waiting)} runs{before}")

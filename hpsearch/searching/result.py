@@ -145,14 +145,16 @@ def _gaps(mean: Estimate | None, best: ConfirmedTrial, test: Mapping[str, Any], 
 
 def _ahead(a: Estimate, b: Estimate, direction: Direction) -> Estimate:
     """Return how much better a is than b: above where the metric is to be high, below where it is to be low."""
-    return difference(a, b) if direction == "maximize" else difference(b, a)
+    if direction == "maximize":
+        return difference(a, b)
+    return difference(b, a)
 
 
 def _estimate(known: Mapping[str, float | None]) -> Estimate:
     """Return an estimate of plain values; its missing ends are not bounded."""
-    value, low, high = known["value"], known["low"], known["high"]
-    assert value is not None
-    return Estimate(value, -inf if low is None else low, inf if high is None else high)
+    low, high = known["low"], known["high"]
+    assert known["value"] is not None
+    return Estimate(known["value"], -inf if low is None else low, inf if high is None else high)
 
 
 def _layers(network: TrainedNetwork) -> list[dict[str, Any]]:

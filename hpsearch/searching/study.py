@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from math import inf
 from typing import Any
 
 from hpsearch.config import StudyConfig
@@ -128,7 +127,8 @@ def _reason_of_end(search: Search) -> str:
 
 def _save_best(study: OpenStudy, search: Search) -> None:
     """Save the search's best network until it is confirmed, where this process trained it; an earlier one's is in its file."""
-    best, spec = search.best, search.best_spec
+    best = search.best
+    spec = search.best_spec
     if best is None or spec is None or best.weights is None or best.value is None:
         return
     network = TrainedNetwork(best.number, None, spec, best.value, best.best)
@@ -148,18 +148,23 @@ def _save_selected(study: OpenStudy, members: Sequence[Member], metrics: Mapping
 def _conclude(study: OpenStudy, search: Search, engine: Engine, observer: Observer) -> dict[str, Any]:
     """Confirm the best trials, select the model, and return the result; only what is not known yet is trained or scored."""
     _refuse_no_network(search)
-    config, data, writer = study.config, study.data, study.writer
+    config = study.config
+    data = study.data
 
     def engine_for(rows: Data) -> Engine:
-        return engine if rows is data else prepare_engine(config, study.run_options.own, rows)
+        if rows is data:
+            return engine
+        return prepare_engine(config, study.run_options.own, rows)
 
     replicates, confirmed = _confirm(study, search, engine, observer)
     candidates = [
         trial.best(config.study.seed, data.metric.direction) for trial in confirmed[: config.confirm.ensemble]
     ]
-    known = writer.read_attribute("result")
+    known = study.writer.read_attribute("result")
     choice = _choose(study, search, candidates, known, engine_for, observer)
-    networks = candidates if choice and choice["kept"] == "ensemble" else candidates[:1]
+    networks = candidates[:1]
+    if choice and choice["kept"] == "ensemble":
+        networks = candidates
     stored = stored_weights(study.run_options.folder, data, config.study.name)
     members = members_of(networks, {**stored, **replicates.weights()}, data, engine_for, observer)
     scores = test_scores(known, data, networks, members)
@@ -167,7 +172,7 @@ def _conclude(study: OpenStudy, search: Search, engine: Engine, observer: Observ
     result = make_result(confirmed, best, config.confirm.seeds, networks, choice, data, scores)
     if result != known or [*stored] != [network.key for network in networks]:
         _save_selected(study, members, {key: result[key] for key in MODEL_METRICS if key in result})
-        writer.write_attribute("result", result)
+        study.writer.write_attribute("result", result)
     return result
 
 
@@ -184,17 +189,12 @@ def _choose(
         return None
     if before := known_choice(known, candidates):
         return before
-    if time.monotonic() >= _deadline(search):
+    if time.monotonic() >= search.deadline:
         observer.announce(
             "time is up: one network is kept, since no ensemble was judged against it; the same command goes on"
         )
         return None
     return judge_candidates(candidates, study.data, study.config.study.seed, engine_for, observer)
-
-
-def _deadline(search: Search) -> float:
-    """Return the time after which nothing new begins."""
-    return inf if search.timeout is None else search.started + search.timeout
 
 
 def _confirm(
@@ -205,7 +205,7 @@ def _confirm(
     leaders = search.leaders(max(1, asked.trials))
     seeds = asked.seeds if asked.trials else 0
     specs = [spec for _, spec in leaders]
-    replicates = Replicates(specs, seeds, study.config.study.seed, study.writer, direction, _deadline(search), observer)
+    replicates = Replicates(specs, seeds, study.config.study.seed, study.writer, direction, search.deadline, observer)
     confirm(replicates, engine, observer)
     confirmed = rank_confirmed(leaders, replicates, direction, search.objectives.worst)
     count = len(confirmed)
@@ -217,11 +217,11 @@ def _confirm(
 
 def _refuse_no_network(search: Search) -> None:
     """Raise SearchFailed where no trial gave a network."""
-    done, failed = search.status.done, search.status.failed
+    done = search.status.done
     if not done:
         raise SearchFailed("the time was up before the first trial ended. Give a longer --timeout.")
     if search.best is None:
         raise SearchFailed(
-            f"none of {done} trials gave a usable network ({failed} diverged, ran out of memory or killed their workers). "
+            f"none of {done} trials gave a usable network ({search.status.failed} diverged, ran out of memory or killed their workers). "
             "Lower the upper end of learning_rate, or give a longer budget."
         )

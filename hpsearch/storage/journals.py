@@ -24,9 +24,7 @@ from hpsearch.storage.optuna_internals import redis_backend
 CONNECT_TIMEOUT = 10  # seconds that a Redis server has to accept a connection
 ANSWER_TIMEOUT = 30  # seconds that it has to answer
 BLOCK = 65_536  # bytes
-Lock = (
-    JournalFileOpenLock if os.name == "nt" else JournalFileSymlinkLock
-)  # a symbolic link needs a privilege on Windows
+LOCKS = {"nt": JournalFileOpenLock}  # a symbolic link needs a privilege on Windows
 
 
 class FileJournal(BaseJournalBackend):
@@ -35,7 +33,7 @@ class FileJournal(BaseJournalBackend):
     def __init__(self, file: Path) -> None:
         self.file = file
         self.reader = JournalFileBackend(str(file))
-        self.lock = Lock(str(file))
+        self.lock = LOCKS.get(os.name, JournalFileSymlinkLock)(str(file))
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """Yield the operations from a number on; an incomplete last line is left out."""

@@ -294,7 +294,9 @@ def _claim(storage: BaseStorage, name: str, last: Ticket | None, retry: StorageR
     token = uuid.uuid4().hex
     tickets = retry.call(lambda: tickets_of(storage, name))
     ticket = retry.call(lambda: claim(storage, tickets, last, token))
-    return None if ticket is None else HeldLease(storage, tickets, ticket)
+    if ticket is None:
+        return None
+    return HeldLease(storage, tickets, ticket)
 
 
 def _token(ticket: Ticket | None) -> str:

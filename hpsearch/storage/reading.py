@@ -149,16 +149,19 @@ def _is_part(attributes: Mapping[str, Any]) -> bool:
 
 
 def _direction(storage: BaseStorage, study_id: int) -> str:
-    first, *_ = storage.get_study_directions(study_id)
-    return "maximize" if first == StudyDirection.MAXIMIZE else "minimize"
+    if storage.get_study_directions(study_id)[0] == StudyDirection.MAXIMIZE:
+        return "maximize"
+    return "minimize"
 
 
 def _objectives(storage: BaseStorage, study_id: int, settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the directions of several objectives by name; none where there is one, or where the settings do not name them all."""
     directions = [direction.name.lower() for direction in storage.get_study_directions(study_id)]
     search = settings.get("search")
-    names = search.get("objectives") if isinstance(search, dict) else None
-    if len(directions) < 2 or not isinstance(names, list):
+    if len(directions) < 2 or not isinstance(search, dict):
+        return {}
+    names = search.get("objectives")
+    if not isinstance(names, list):
         return {}
     known = [str(name) for name in names if str(name) in OBJECTIVES]
     if len(set(known)) != len(directions) or len(known) != len(names):
@@ -212,7 +215,9 @@ def _text(value: object) -> str:
 
 
 def _count(value: object) -> int | None:
-    return value if _is_count(value) else None
+    if type(value) is int and 0 <= value < LARGEST:
+        return value
+    return None
 
 
 def _number(value: object) -> float | None:
@@ -242,10 +247,6 @@ def history_of(columns: object) -> History | None:
         if not types <= {int, float}:
             return None
     return History(**{name: tuple(column) for name, column in columns.items()})
-
-
-def _is_count(value: object) -> TypeGuard[int]:
-    return type(value) is int and 0 <= value < LARGEST
 
 
 def _is_number(value: object) -> TypeGuard[float]:

@@ -133,10 +133,12 @@ def _stored_networks(stored: Mapping[str, Any]) -> tuple[Network, ...]:
 
 
 def _stored_mean(stored: Mapping[str, Any], networks: int) -> Score | None:
+    if networks < 2:
+        return Score.of(stored.get("fresh") or {}, "runs")
     choice = stored.get("choice")
-    if networks > 1:
-        return Score.of({**choice["ensemble"], "runs": choice["seeds"]}, "runs") if choice else None
-    return Score.of(stored.get("fresh") or {}, "runs")
+    if not choice:
+        return None
+    return Score.of({**choice["ensemble"], "runs": choice["seeds"]}, "runs")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

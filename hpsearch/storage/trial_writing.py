@@ -39,8 +39,10 @@ def begin_trial(storage: BaseStorage, study_id: int, number: int, trial: FrozenT
     Raises:
         UserError: another trial has this number, or the next one to be created has another.
     """
-    create = create_trial_once if isinstance(storage, RDBStorage) else _create_trial
-    trial_id, created = create(storage, study_id, number, trial)  # type: ignore[arg-type]
+    if isinstance(storage, RDBStorage):
+        trial_id, created = create_trial_once(storage, study_id, number, trial)
+    else:
+        trial_id, created = _create_trial(storage, study_id, number, trial)
     stored = trial if created else storage.get_trial(trial_id)
     if stored.params != trial.params or stored.state is not trial.state:
         raise foreign_trial(number)
