@@ -29,7 +29,7 @@ from hpsearch.searching.stopping import train_until_stopped
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import student_mean
 from hpsearch.training import Engine
-from hpsearch.trial import TrainingRun, TrialSpec, at_worst, derive_seed
+from hpsearch.trial import TrainingRun, at_worst, derive_seed
 
 SEEDS = 3
 
@@ -100,18 +100,16 @@ def _judging_runs(
     engine: Engine,
     observer: Observer,
 ) -> list[Pairs]:
-    """Return the runs of the candidates on each further seed, trained on one part of the data."""
-    specs = [_judging(network, data, part, study_seed, seed) for seed in range(SEEDS) for network in candidates]
+    """Return the runs of the candidates on each further seed, trained on one part of the data for as long as the selected ones."""
+    specs = []
+    for seed in range(SEEDS):
+        for network in candidates:
+            spec = replicate(on_other_rows(network, data, part), derive_seed(study_seed, "judging"), seed)
+            specs.append(replace(spec, rungs=(), fold=0))
     reason = "stopped before one network and the ensemble were judged; every result is stored"
     runs = train_until_stopped(engine, specs, observer, reason)
     count = len(candidates)
     return [[*zip(candidates, runs[seed * count : (seed + 1) * count], strict=True)] for seed in range(SEEDS)]
-
-
-def _judging(network: TrainedNetwork, data: Data, part: Data, study_seed: int, number: int) -> TrialSpec:
-    """Return the run of a candidate on a further seed, as long as the selected one."""
-    spec = on_other_rows(network, data, part)
-    return replace(replicate(spec, derive_seed(study_seed, "judging"), number), rungs=(), fold=0)
 
 
 def _value(pairs: Pairs, part: Data) -> float:

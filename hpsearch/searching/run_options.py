@@ -23,6 +23,10 @@ from hpsearch.training.engines import engine_name, make_engine
 from hpsearch.training.folds import FoldEngine
 
 LOGGER = logging.getLogger(__name__)
+WORKER_SHARES = {  # what a worker takes of a cluster: the least, and in words
+    "--worker-gpus": (0.0, "a part or several of them"),
+    "--worker-cpus": (0.01, "0.01 or more"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +92,7 @@ def _check_share(flag: str, amount: float | None, ray: str | None) -> None:
         return
     if ray is None:
         raise UserError(f"{flag} {amount:g}: what a worker takes of a cluster. Give --ray too, or leave it out.")
-    least = 0.01
-    part = "0.01 or more"
-    if flag == "--worker-gpus":
-        least = 0.0
-        part = "a part or several of them"
+    least, part = WORKER_SHARES[flag]
     if not least <= amount < 10_000 or (amount > 1 and amount != int(amount)):
         raise UserError(f"{flag} {amount:g}: {part} expected, above 1 a whole number.")
 

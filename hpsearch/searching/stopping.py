@@ -17,7 +17,7 @@ from hpsearch.training import Engine, TrialQueue
 from hpsearch.trial import TrainingRun, TrialSpec
 
 GRACE = 25.0  # seconds that a command has to end once it is asked to
-AGAIN = {signal.SIGINT: " (Ctrl-C again: at once)"}
+AGAIN = {int(signal.SIGINT): " (Ctrl-C again: at once)"}
 RESEND = 0.01  # seconds until a signal that was swallowed is sent again
 
 
