@@ -106,7 +106,6 @@ class Search:
         self.stopping = False
         self.utilisation = SlotUtilisation()
         self.best: TrainingRun | None = None
-        self.best_spec: TrialSpec | None = None
         self._previous = dict(enumerate(writer.previous_trials()))
         self._next = 0
         self._in_flight: dict[int, InFlight] = {}
@@ -155,7 +154,12 @@ class Search:
     def leaders(self, count: int) -> list[tuple[TrainingRun, TrialSpec]]:
         """Return the best runs, at most `count`, best first, without weights, each with its trial; no two have equal hyperparameters."""
         best = nsmallest(count, filter(_usable, self.runs.values()), key=self._rank)
-        return [(run, self._respecify(run.number)) for run in best]
+        return [(run, self.spec_of(run.number)) for run in best]
+
+    def spec_of(self, number: int) -> TrialSpec:
+        """Return a trial that was proposed before."""
+        params = self.view.trials[number].params
+        return self.specify(self.view.space.suggest(FixedTrial(dict(params))), number)
 
     def take(self, room: int) -> list[TrialSpec]:
         """Return at most `room` trials to train (see `TrialSource`)."""
@@ -184,7 +188,7 @@ class Search:
         seconds = trial.seconds
         completed = Completed(run, trial.rungs, self.objectives.other_values(run, trial.spec))
         self._counts["trained"] += 1
-        self._store(completed, trial.spec, seconds)
+        self._store(completed, seconds)
         self._completed[run.number] = replace(completed, run=replace(run, weights=None))
         for number in trial.repeats:
             self._complete_repeat(number, run.number)
@@ -205,11 +209,11 @@ class Search:
         self._next += 1
         previous = self._previous.get(number)
         proposal = self._propose(number, previous)
-        spec = self.specify(proposal.values, number)
         first = self._first_with.setdefault(tuple(sorted(proposal.params.items())), number)
         if previous and previous.finished:
-            self._recall(number, previous, spec)
+            self._recall(number, previous)
             return None
+        spec = self.specify(proposal.values, number)
         if previous is None:
             self.writer.begin(number, proposal.params, proposal.distributions)
         self._in_flight[number] = InFlight(spec, time.monotonic())
@@ -231,12 +235,7 @@ class Search:
             )
         return proposal
 
-    def _respecify(self, number: int) -> TrialSpec:
-        """Return a proposed trial again."""
-        params = self.view.trials[number].params
-        return self.specify(self.view.space.suggest(FixedTrial(dict(params))), number)
-
-    def _recall(self, number: int, previous: PreviousTrial, spec: TrialSpec) -> None:
+    def _recall(self, number: int, previous: PreviousTrial) -> None:
         """Take the stored result of a trial that an earlier process finished."""
         for evaluation, metric in sorted(previous.rungs.items()):
             self.view.prune(number, evaluation, metric)
@@ -245,7 +244,7 @@ class Search:
             self._completed[number] = completed
         else:
             self._counts["repeated"] += 1
-        self._count(completed, spec)
+        self._count(completed)
 
     def _complete_repeat(self, number: int, first: int) -> None:
         """Give a trial the result of the first one with its hyperparameters."""
@@ -255,16 +254,15 @@ class Search:
             self.view.prune(number, evaluation, metric)
         run = replace(completed.run, number=number, detail=f"same hyperparameters as trial {first}")
         self._counts["repeated"] += 1
-        self._store(replace(completed, run=run), trial.spec, trial.seconds, repeats=first)
+        self._store(replace(completed, run=run), trial.seconds, repeats=first)
 
-    def _store(self, completed: Completed, spec: TrialSpec, seconds: float, repeats: int | None = None) -> None:
+    def _store(self, completed: Completed, seconds: float, repeats: int | None = None) -> None:
         run = completed.run
-        folds = {"folds": list(run.folds)} if run.folds else {}
         value = self._stored_value(run)
-        self.writer.finish(run, value, completed.rungs, seconds, repeats, folds, completed.others)
-        self._count(completed, spec)
+        self.writer.finish(run, value, completed.rungs, seconds, repeats, others=completed.others)
+        self._count(completed)
 
-    def _count(self, completed: Completed, spec: TrialSpec) -> None:
+    def _count(self, completed: Completed) -> None:
         """Tell the sampler, count the trial, remember the best."""
         run = completed.run
         self.view.tell(run.number, self._sampler_result(completed))
@@ -273,7 +271,6 @@ class Search:
             self._counts[name] += run.outcome is outcome
         if self._better(run):
             self.best = run
-            self.best_spec = spec
 
     def _stored_value(self, run: TrainingRun) -> float:
         """Return the value for the storage: the best metric; of a pruned trial the last one; of a failed one the worst."""

@@ -128,10 +128,9 @@ def _reason_of_end(search: Search) -> str:
 def _save_best(study: OpenStudy, search: Search) -> None:
     """Save the search's best network until it is confirmed, where this process trained it; an earlier one's is in its file."""
     best = search.best
-    spec = search.best_spec
-    if best is None or spec is None or best.weights is None or best.value is None:
+    if best is None or best.weights is None or best.value is None:
         return
-    network = TrainedNetwork(best.number, None, spec, best.value, best.best)
+    network = TrainedNetwork(best.number, None, search.spec_of(best.number), best.value, best.best)
     _save_selected(study, [member_of(network, best.weights)], {"validation": best.value})
 
 

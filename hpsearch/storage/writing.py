@@ -198,6 +198,8 @@ class StudyWriter:
             "history": history.columns(),
             **more,
         }
+        if run.folds:
+            details["folds"] = list(run.folds)
         curve = intermediate_values(history, rungs)
         trial = _finished_trial(run, self._params.pop(run.number), details, [value, *others], curve)
         self.thread.submit(lambda: finish_trial(self.storage, self._ids[run.number], trial))
