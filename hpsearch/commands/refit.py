@@ -54,12 +54,13 @@ def _show_result(screen: "Screen", refitted: "Refitted", looks: int) -> None:
     from hpsearch.reporting.formatting import interval, short
     from hpsearch.reporting.selection import uses_of_test_rows
 
-    spec = refitted.spec
-    test = refitted.test
+    run = refitted.run
+    metrics = refitted.model.metrics
+    test = metrics["test"]
     screen.row(
         "refit",
-        f"trial {spec.number} on {refitted.rows:,} rows, training and validation: {refitted.passes:.4g} passes as at its best "
-        f"evaluation, {refitted.updates:,} updates, {spec.schedule} learning rate over them",
+        f"trial {run.spec.number} on {metrics['rows']:,} rows, training and validation: {run.passes:.4g} passes as at its best "
+        f"evaluation, {run.updates:,} updates, {run.spec.schedule} learning rate over them",
     )
     if not test:
         screen.row("test", "no rows were held out")

@@ -13,7 +13,6 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import torch
 
@@ -30,7 +29,7 @@ from hpsearch.searching.stopping import train_until_stopped
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.fingerprint import Fingerprint
 from hpsearch.storage.folders import BEST
-from hpsearch.storage.records import TrialRecord
+from hpsearch.storage.records import Network, TrialRecord
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine, train_all
 from hpsearch.trial import TrialSpec
@@ -133,7 +132,7 @@ def train_on_all_rows(
     searched: Data,
     full: Data,
     engine: Engine,
-    network: tuple[int, int | None],
+    network: Network,
 ) -> FullRun:
     """Train a network of a study (trial, fresh seed; None: the trial's own run) on the `full` data; `searched` are the search's.
 
@@ -168,14 +167,10 @@ def _best_evaluation(record: StudyRecord, trial: int, seed: int | None) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Refitted:
-    """The best trial's network, trained on `rows` rows; its model; its figures on the test rows, if there are any."""
+    """The best trial's run on training and validation rows, and its model, whose metrics have the figures on the test rows, if any."""
 
-    spec: TrialSpec
-    rows: int
-    passes: float
-    updates: int
+    run: FullRun
     model: Model
-    test: Mapping[str, Any]
 
 
 def best_trial(record: StudyRecord) -> TrialRecord:
@@ -199,12 +194,15 @@ def refit_best(record: StudyRecord, config: StudyConfig, searched: Data, full: D
     """
     trial = best_trial(record)
     run = train_on_all_rows(record, config, searched, full, engine, (trial.number, None))
-    rows = len(full.training)
-    test = score_test(full, [run.member])
-    metrics = {"test": test, "rows": rows, "passes": run.passes, "updates": run.updates}
+    metrics = {
+        "test": score_test(full, [run.member]),
+        "rows": len(full.training),
+        "passes": run.passes,
+        "updates": run.updates,
+    }
     provenance = provenance_of(full, study=record.name, seed=config.study.seed, trials=[trial.number])
     model = model_of(full, [run.member], metrics=metrics, provenance={**provenance, "made_by": "refit"})
-    return Refitted(run.spec, rows, run.passes, run.updates, model, test)
+    return Refitted(run, model)
 
 
 def count_scoring(url: str, record: StudyRecord, refitted: Refitted, take_over: bool) -> int:
@@ -213,11 +211,10 @@ def count_scoring(url: str, record: StudyRecord, refitted: Refitted, take_over: 
     Raises:
         UserError, StorageError: the study cannot be written.
     """
-    count = record.selected.looks + bool(refitted.test)
     metrics = dict(refitted.model.metrics)
+    count = record.selected.looks + bool(metrics["test"])
     study = Fingerprint(record.name, (record.direction,), record.settings, record.data)
-    writer = StudyWriter.open(url, study, take_over=take_over)
-    with closing(writer):
+    with closing(StudyWriter.open(url, study, take_over=take_over)) as writer:
         result = writer.read_attribute("result")
         writer.write_attribute("result", {**result, "refit": metrics, "looks": count})
     return count
@@ -236,10 +233,8 @@ def refit_model(
     does, which has not trained on all of them.
     """
     try:
-        runs = [
-            train_on_all_rows(record, config, searched, full, engine, (trial, seed))
-            for trial, seed in record.selected.networks
-        ]
+        networks = record.selected.networks
+        runs = [train_on_all_rows(record, config, searched, full, engine, network) for network in networks]
     except SearchFailed:
         return model
     members = [run.member for run in runs]

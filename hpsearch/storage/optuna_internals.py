@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.distributions import json_to_distribution
 from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages.journal import BaseJournalBackend, JournalRedisBackend, JournalStorage
@@ -43,6 +43,9 @@ class TrialRow:
     def values(self) -> tuple[float, ...]:
         """The values in the order of the objectives; none before the trial has ended."""
         return tuple(self.values_by_objective[objective] for objective in sorted(self.values_by_objective))
+
+
+_distribution = lru_cache(maxsize=1000)(json_to_distribution)  # a study has few, so each is parsed once
 
 
 def trial_id(trial: BaseTrial | FrozenTrial) -> int:
@@ -139,22 +142,19 @@ def read_trials(storage: BaseStorage, study_id: int, key: str) -> list[TrialRow]
     Raises:
         StorageError: what is stored is no study's, or a trial is missing.
     """
+    rows: list[TrialRow] = []
     if isinstance(storage, RDBStorage):
-        rows = list(_read_database(storage, study_id, key))
+        last = -1
+        while batch := _read_batch(storage, study_id, key, last):
+            rows += batch.values()
+            last = max(batch)
     else:
-        rows = [_row_of(trial, key) for trial in storage.get_all_trials(study_id, deepcopy=False)]
+        rows += [_row_of(trial, key) for trial in storage.get_all_trials(study_id, deepcopy=False)]
     if [row.number for row in rows] != list(range(len(rows))):
         raise StorageError(
             "storage damaged: there are gaps in the trials' numbers. It was not changed; restore a copy."
         )
     return rows
-
-
-def _read_database(storage: RDBStorage, study_id: int, key: str) -> Iterator[TrialRow]:
-    last = -1
-    while rows := _read_batch(storage, study_id, key, last):
-        yield from rows.values()
-        last = max(rows)
 
 
 def _row_of(trial: FrozenTrial, key: str) -> TrialRow:
@@ -248,12 +248,6 @@ def _read_cells(
     if condition is not None:
         query = query.where(condition)
     yield from connection.execute(query.order_by(*inspect(table).primary_key)).all()
-
-
-@lru_cache(maxsize=1000)
-def _distribution(content: str) -> BaseDistribution:
-    """Return a stored distribution; a study has few, so each is parsed once."""
-    return json_to_distribution(content)
 
 
 def _json_or_none(content: str) -> Any:
