@@ -16,7 +16,7 @@ from hpsearch.searching.networks import member_of, members_of, stored_weights
 from hpsearch.searching.opening import OpenStudy
 from hpsearch.searching.replicates import ConfirmedTrial, Replicates, TrainedNetwork, confirm, rank_confirmed
 from hpsearch.searching.result import make_result, test_scores
-from hpsearch.searching.run_options import RunOptions, prepare_engine
+from hpsearch.searching.run_options import prepare_engine
 from hpsearch.searching.sampler_view import SamplerView
 from hpsearch.searching.scoring import Objectives
 from hpsearch.searching.specifications import specification
@@ -41,7 +41,7 @@ def run_study(study: OpenStudy, engine: Engine, observer: Observer = SILENT) -> 
     config = study.config
     search = make_search(config, study.view, study.writer, study.objectives, config.search.trials, observer)
     search.include_previous_trials()
-    for notice in _notices(config, study.run_options, search, study.data):
+    for notice in _notices(study, search):
         observer.announce(notice)
     with stopping(search, observer) as status:
         engine.run(search)
@@ -78,19 +78,21 @@ def make_search(
     return Search(view, writer, specify, objectives=objectives, trials=trials, timeout=timeout, observer=observer)
 
 
-def _notices(config: StudyConfig, run_options: RunOptions, search: Search, data: Data) -> Iterator[str]:
+def _notices(study: OpenStudy, search: Search) -> Iterator[str]:
     """Yield what the user should know before the first trial."""
+    config = study.config
+    run_options = study.run_options
     if run_options.folder.name != config.study.name:
         yield (
             f"study {shown(config.study.name)} is kept in {run_options.folder}: a folder's name is of a-z, 0-9, _ and -, "
             "at most 64 of them"
         )
-    rows = len(data.training.inputs)
+    rows = len(study.data.training.inputs)
     large = [b for b in config.space.domain("batch_size").points() if not isinstance(b, str) and b > rows]
     if large:
         yield f"batch size {', '.join(map(str, large))} is above the {rows:,} training rows: trained as the full batch"
-    folds = max(1, len(data.folds))
-    if data.folds:
+    folds = max(1, len(study.data.folds))
+    if study.data.folds:
         yield (
             f"every trial trains on {folds} folds, and its value is their mean; epochs are passes over a fold's training rows, "
             "the updates those of the first fold"
@@ -100,18 +102,19 @@ def _notices(config: StudyConfig, run_options: RunOptions, search: Search, data:
             f"at most {config.search.lag * folds} of {run_options.parallel} slots can be in use: a trial is proposed once all "
             f"results up to search.lag = {config.search.lag} before it are known (a study begun with a larger lag fills more)"
         )
-    yield from _before_training(config, run_options, search, data)
+    yield from _before_training(study, search)
 
 
-def _before_training(config: StudyConfig, run_options: RunOptions, search: Search, data: Data) -> Iterator[str]:
-    if search.total > config.search.trials:
-        yield f"the study has {search.total:,} trials, more than the {config.search.trials:,} asked for: all of them stay and count"
+def _before_training(study: OpenStudy, search: Search) -> Iterator[str]:
+    asked = study.config.search.trials
+    if search.total > asked:
+        yield f"the study has {search.total:,} trials, more than the {asked:,} asked for: all of them stay and count"
     if interrupted := search.interrupted:
         trials = ", ".join(f"#{number}" for number in interrupted)
         yield f"training {len(interrupted)} interrupted trial{'s' * (len(interrupted) > 1)} ({trials}) again"
     if not search.remaining:
         yield f"all {search.total:,} trials are stored: nothing is trained"
-    elif will_compile(run_options.engine, data):
+    elif will_compile(study.run_options.engine, study.data):
         yield "compiling kernels for this machine (once; ~10 s)"
 
 

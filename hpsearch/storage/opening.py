@@ -78,20 +78,12 @@ def close_storage(storage: BaseStorage) -> None:
 
 
 def load_study(url: str, name: str) -> optuna.Study:
-    """Return a stored study as Optuna's own functions take it.
-
-    Raises:
-        UserError, StorageError: see `open_storage`.
-    """
+    """Return a stored study as Optuna's own functions take it; it may fail as `open_storage` may."""
     return optuna.load_study(study_name=name, storage=open_storage(url, read_only=True))
 
 
 def open_existing(url: str) -> BaseStorage:
-    """Open a storage that exists, to work on it.
-
-    Raises:
-        UserError, StorageError: see `open_storage`.
-    """
+    """Open a storage that exists, to work on it; it may fail as `open_storage` may."""
     with open_for_reading(url) as storage:
         storage.get_all_studies()  # raises now if it is no storage, or too old a one
     return open_storage(url)

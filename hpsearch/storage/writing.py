@@ -60,6 +60,9 @@ class StudyWriter:
 
     `curve_length` is the most evaluations of a learning curve to store. `complete` is to be set once the study is, so that processes
     that wait for its lease end.
+
+    Raises:
+        StorageError: of every method, if the storage cannot be used, is damaged, or a write failed.
     """
 
     def __init__(self, thread: WriterThread, study_id: int, curve_length: int = CURVE_LENGTH) -> None:
@@ -85,7 +88,6 @@ class StudyWriter:
 
         Raises:
             UserError: the study is another one under the same name, or another process runs it.
-            StorageError: the storage cannot be used.
             CompletedElsewhere: another process completed the very study while this one waited.
         """
         retry = retry or StorageRetry()
@@ -119,7 +121,6 @@ class StudyWriter:
 
         Raises:
             UserError: the part is another study under the same name.
-            StorageError: the storage cannot be used.
         """
         storage = self.storage
         retry = self.thread.retry
@@ -130,11 +131,7 @@ class StudyWriter:
         return StudyWriter(self.thread, study_id, curve_length)
 
     def previous_trials(self) -> list[PreviousTrial]:
-        """Return the trials of earlier runs, in the order of their numbers.
-
-        Raises:
-            StorageError: the storage cannot be read, or is damaged.
-        """
+        """Return the trials of earlier runs, in the order of their numbers."""
         with reading_errors(self.thread.url):
             rows = self.thread.retry.call(lambda: read_trials(self.storage, self.study_id, RUN))
             attributes = self._attributes()
@@ -143,11 +140,7 @@ class StudyWriter:
             return [_previous_trial(row, attributes) for row in rows]
 
     def read_attribute(self, key: str) -> dict[str, Any]:
-        """Return the table that is stored with the study under a key, empty where there is none.
-
-        Raises:
-            StorageError: the storage cannot be read, or is damaged.
-        """
+        """Return the table that is stored with the study under a key, empty where there is none."""
         with reading_errors(self.thread.url):
             return read_table(self._attributes(), key)
 
@@ -205,19 +198,11 @@ class StudyWriter:
         self.thread.submit(lambda: finish_trial(self.storage, self._ids[run.number], trial))
 
     def flush(self) -> None:
-        """Wait until all is written.
-
-        Raises:
-            StorageError: a write failed.
-        """
+        """Wait until all is written."""
         self.thread.flush()
 
     def close(self) -> None:
-        """Write what is left, give the lease back and close the storage.
-
-        Raises:
-            StorageError: a write failed.
-        """
+        """Write what is left, give the lease back and close the storage."""
         lease = self.thread.lease
         try:
             if self.complete and lease is not None:
