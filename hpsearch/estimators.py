@@ -33,9 +33,8 @@ from hpsearch.model.models import with_weights
 from hpsearch.model.new_rows import predict_arrays
 from hpsearch.reporting.tables import TABLES
 from hpsearch.searching.array_study import MemorySearch, array_config, array_data, search_in_memory
-from hpsearch.searching.full_training import refit_model
+from hpsearch.searching.networks import refit_model
 from hpsearch.searching.run_options import RunOptions, prepare_engine
-from hpsearch.storage.results import mean_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,9 +115,9 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
     def _keep(self, result: MemorySearch) -> None:
         record = result.record
         trial = record.trials[record.result["trial"]]
-        fresh = mean_of(record.result)
+        fresh = record.selected.mean
         self.best_params_ = dict(trial.params)
-        self.best_value_ = float(fresh["value"] if fresh else trial.value)
+        self.best_value_ = float(fresh.value if fresh else trial.value)
         self.trials_ = TABLES["trials"].build(record, {})
         self.model_ = result.model
 

@@ -29,7 +29,7 @@ from hpsearch.reporting import page, write_report
 from hpsearch.reporting.formatting import MetricFormat
 from hpsearch.reporting.notebook import fragment
 from hpsearch.reporting.screen import Screen
-from hpsearch.reporting.selection import of_trials, trials_of, uses_of_test_rows, why
+from hpsearch.reporting.selection import of_trials, uses_of_test_rows, why
 from hpsearch.reporting.tables import TABLES, frames
 from hpsearch.searching.array_study import array_config, array_data, run_interruptibly
 from hpsearch.searching.opening import open_study
@@ -38,7 +38,7 @@ from hpsearch.storage import ComparisonRecord, StudyRecord
 from hpsearch.storage.folders import STUDY_FILE, model_folder, study_file
 from hpsearch.storage.opening import load_study
 from hpsearch.storage.reading import read, read_study
-from hpsearch.storage.results import mean_of, networks_of, test_of
+from hpsearch.storage.records import Score
 from hpsearch.storage.urls import sqlite_url
 
 if TYPE_CHECKING:
@@ -97,14 +97,15 @@ class SearchResult:
         """The chosen network's hyperparameters and figures."""
         result = self.record.result
         trial = self.record.trials[result["trial"]]
+        selected = self.record.selected
         return Best(
             trial=trial.number,
             hyperparameters=dict(trial.params),
             metric=MetricFormat.of(self.record).name,
             value=float(trial.value or 0.0),
-            mean=_estimate(mean_of(result), "runs"),
-            test=_estimate(test_of(result), "rows"),
-            networks=len(networks_of(result)),
+            mean=_estimate(selected.mean),
+            test=_estimate(selected.test),
+            networks=len(selected.networks),
         )
 
     @property
@@ -168,14 +169,15 @@ class SearchResult:
         metric = MetricFormat.of(self.record)
         trials = f"{len(self.record.trials):,}"
         lines = [
-            f"SearchResult: {of_trials(trials_of(result))} of {trials} trials, {metric.name}",
+            f"SearchResult: {of_trials(self.record.selected.trials)} of {trials} trials, {metric.name}",
             f"in the search: {metric.text(best.value)} (trial {best.trial} of {trials})",
         ]
         if best.mean:
             lines.append(f"on fresh seeds: {_text(best.mean, metric, f'mean of {best.mean.count:,} runs')}")
         if best.test:
             lines.append(f"on test rows: {_text(best.test, metric, f'{best.test.count:,} rows')}")
-        lines += [why(result.get("choice"), metric), uses_of_test_rows(result), f"in {self._place}"]
+        choice = why(result.get("choice"), metric)
+        lines += [choice, uses_of_test_rows(self.record.selected.looks), f"in {self._place}"]
         return "\n  ".join(line for line in lines if line)
 
     def _repr_html_(self) -> str:
@@ -359,11 +361,11 @@ def _warn(sentence: str) -> None:
     warnings.warn(sentence, UserWarning, stacklevel=4)
 
 
-def _estimate(score: Mapping[str, Any] | None, count: str) -> Estimate | None:
-    """Return a score of a study's result as an estimate; `count` is the key of what it is taken from."""
-    if not score:
+def _estimate(score: Score | None) -> Estimate | None:
+    """Return a score of a study's result as an estimate."""
+    if score is None:
         return None
-    return Estimate(score["value"], score["low"], score["high"], score[count])
+    return Estimate(score.value, score.low, score.high, score.count)
 
 
 def _text(estimate: Estimate, metric: MetricFormat, basis: str) -> str:

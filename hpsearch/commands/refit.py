@@ -10,7 +10,7 @@ from hpsearch.files import make_folder
 
 if TYPE_CHECKING:
     from hpsearch.reporting.screen import Screen
-    from hpsearch.searching.full_training import Refitted
+    from hpsearch.searching.networks import Refitted
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -24,9 +24,9 @@ def call(options: argparse.Namespace) -> None:
     """Train, score the test rows once more, and write `refit.safetensors`, `refit.json` and the report again."""
     from hpsearch.model import save_model
     from hpsearch.reporting.screen import Screen
-    from hpsearch.searching.full_training import best_trial, count_scoring, refit_best
+    from hpsearch.searching.networks import best_trial, count_scoring, refit_best
+    from hpsearch.searching.replay import prepare
     from hpsearch.searching.run_options import RunOptions, prepare_data
-    from hpsearch.searching.verify import prepare
     from hpsearch.training.engines import make_engine
 
     record, folder = read_search(options)
@@ -52,11 +52,13 @@ def _show_result(screen: "Screen", refitted: "Refitted", uses: int) -> None:
     from hpsearch.reporting.formatting import interval, short
     from hpsearch.reporting.selection import uses_of_test_rows
 
-    spec = refitted.spec
-    test = refitted.test
-    rows = f"{refitted.rows:,} rows, training and validation"
-    passes = f"{refitted.passes:.4g} passes as at its best evaluation"
-    rate = f"{refitted.updates:,} updates, {spec.schedule} learning rate over them"
+    run = refitted.run
+    spec = run.spec
+    metrics = refitted.model.metrics
+    test = metrics["test"]
+    rows = f"{metrics['rows']:,} rows, training and validation"
+    passes = f"{run.passes:.4g} passes as at its best evaluation"
+    rate = f"{run.updates:,} updates, {spec.schedule} learning rate over them"
     screen.row("refit", f"trial {spec.number} on {rows}: {passes}, {rate}")
     if not test:
         screen.row("test", "no rows were held out")
@@ -64,4 +66,4 @@ def _show_result(screen: "Screen", refitted: "Refitted", uses: int) -> None:
     ends = interval(test["low"], test["high"], short)
     score = f"{test['metric']} {short(test['value'])}"
     screen.row("test", f"{score} (95 % interval {ends}, {test['rows']:,} rows)")
-    screen.row("", uses_of_test_rows({"looks": uses}))
+    screen.row("", uses_of_test_rows(uses))

@@ -28,8 +28,7 @@ def add(command: argparse.ArgumentParser) -> None:
 def call(options: argparse.Namespace) -> None:
     """Train the trial again, say how far it is from its record, and write `trial-N.safetensors` and `trial-N.json`."""
     from hpsearch.reporting.screen import Screen
-    from hpsearch.searching.replay import DIFFERS, find_trial, model_again, replay
-    from hpsearch.searching.verify import prepare
+    from hpsearch.searching.replay import DIFFERS, find_trial, model_again, prepare, replay
     from hpsearch.training.engines import make_engine
 
     record, folder = read_search(options)
@@ -74,7 +73,7 @@ def _save(screen: "Screen", folder: Path, name: str, model: "Model | None", outc
 def _show_result(screen: "Screen", trial: "TrialRecord", replayed: "Replayed") -> None:
     """Print the outcome, and how far the histories are apart."""
     from hpsearch.reporting.formatting import short
-    from hpsearch.searching.verify import COLUMNS
+    from hpsearch.searching.replay import COLUMNS
 
     run = replayed.run
     names = [name.replace("_", " ") for name in COLUMNS]

@@ -8,6 +8,7 @@ from hpsearch.config import CompareSection, StudyConfig
 from hpsearch.data.dataset import Data
 from hpsearch.progress import Observer
 from hpsearch.searching.run_options import RunOptions
+from hpsearch.storage.fingerprint import Fingerprint
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine
 from hpsearch.trial import Direction
@@ -43,4 +44,5 @@ class ComparisonContext:
     def open(self, name: str, settings: Mapping[str, Any]) -> StudyWriter:
         """Open a part of the comparison, under the lease of the comparison."""
         part = {**settings, "part_of": self.config.study.name}
-        return self.writer.open_part(name, self.direction, part, self.data.summary, curve_length=CURVE_LENGTH)
+        study = Fingerprint(name, (self.direction,), part, self.data.summary)
+        return self.writer.open_part(study, curve_length=CURVE_LENGTH)

@@ -21,6 +21,7 @@ from hpsearch.model.models import versions
 from hpsearch.progress import PhaseProgress
 from hpsearch.searching.loop import Search
 from hpsearch.searching.opening import make_view
+from hpsearch.searching.scoring import Objectives
 from hpsearch.searching.specifications import recorded_specification, specification
 from hpsearch.searching.study import make_search
 from hpsearch.storage.reading import WINNER
@@ -103,7 +104,7 @@ def tune(context: ComparisonContext, arms: list[Arm]) -> list[Search]:
 def _open_search(context: ComparisonContext, arm: Arm) -> Search:
     writer = context.open(arm.name, arm.config.settings())
     view = make_view(arm.config, context.direction)
-    return make_search(arm.config, view, writer, context.data, context.compare.trials)
+    return make_search(arm.config, view, writer, Objectives(context.data), context.compare.trials)
 
 
 def capped(search: Search, target: float, direction: Direction) -> Specify:

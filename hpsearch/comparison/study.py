@@ -19,6 +19,7 @@ from hpsearch.progress import SILENT, Observer, PhaseProgress
 from hpsearch.searching.opening import open_writer
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.searching.stopping import stopping
+from hpsearch.storage.fingerprint import Fingerprint
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine
 
@@ -46,8 +47,8 @@ def open_comparison(config: StudyConfig, run_options: RunOptions, data: Data) ->
         UserError, StorageError: it cannot start.
     """
     arms = make_arms(config, len(data.training))
-    direction = data.metric.direction
-    with open_writer(run_options, config.study.name, direction, config.settings(), data.summary) as writer:
+    study = Fingerprint(config.study.name, (data.metric.direction,), config.settings(), data.summary)
+    with open_writer(run_options, study) as writer:
         yield OpenComparison(config, run_options, data, arms, writer)
 
 
@@ -136,5 +137,5 @@ def run_minima(config: MinimaConfig, run_options: RunOptions, observer: Observer
     Raises:
         UserError, StorageError: it cannot start.
     """
-    with open_writer(run_options, config.study.name, "minimize", config.settings(), {}) as writer:
+    with open_writer(run_options, Fingerprint(config.study.name, ("minimize",), config.settings(), {})) as writer:
         _test_escapes(writer, config.minima, observer)

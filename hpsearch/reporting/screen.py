@@ -13,15 +13,15 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from hpsearch.data.metrics import OBJECTIVES
 from hpsearch.reporting.formatting import MetricFormat, duration, printable, short
 from hpsearch.reporting.phrases import all_trials, network, usable_trials
-from hpsearch.reporting.selection import luck, of_trials, trials_of, uses_of_test_rows, why
+from hpsearch.reporting.selection import luck, of_trials, uses_of_test_rows, why
 from hpsearch.reporting.trust import always, baseline_warning, beside
-from hpsearch.storage.results import mean_of, test_of
 
 if TYPE_CHECKING:
     from hpsearch.config import StudyConfig
     from hpsearch.progress import PhaseProgress, SearchStatus
-    from hpsearch.searching.verify import Verified
+    from hpsearch.searching.replay import Verified
     from hpsearch.storage import StudyRecord
+    from hpsearch.storage.records import Score
 
 PAUSE = 5.0  # seconds between plain lines, new bests aside
 COUNTS = ("pruned", "diverged", "out_of_memory", "killed", "repeated")
@@ -148,11 +148,11 @@ class Screen:
         size = f"{result['parameters']:,} parameters"
         self.row("winner", f"trial {best.number} of {all_trials(record)}: {layers}; {size}")
         self.row("", ", ".join(f"{name} {short(value)}" for name, value in best.params.items()))
-        self.row("selected", of_trials(trials_of(result)))
+        self.row("selected", of_trials(record.selected.trials))
         self._more(why(result.get("choice"), metric))
         self.row("validation", _validated(record, metric))
-        self.row("test", _tested(test_of(result), metric))
-        self._more(uses_of_test_rows(result))
+        self.row("test", _tested(record.selected.test, metric))
+        self._more(uses_of_test_rows(record.selected.looks))
         self._baseline(record, metric)
         self.row("report", page)
 
@@ -232,24 +232,24 @@ class LogHandler(logging.Handler):
 
 def _validated(record: "StudyRecord", metric: MetricFormat) -> str:
     """Return the selected model's mean over fresh seeds beside the search's best value, or that value if there is no mean."""
-    result, mean, trials = record.result, mean_of(record.result), usable_trials(record)
+    result, mean, trials = record.result, record.selected.mean, usable_trials(record)
     if not mean:
         best = (result.get("search") or {}).get("value", result["validation"])
         return (
             f"{metric.name} {metric.text(best)} (the search's best of {trials}; the best of many tends to be too good)"
         )
     ends = ""
-    if mean["low"] is not None:
-        ends = f", 95 % interval {metric.between(mean['low'], mean['high'])}"
-    fresh = f"{metric.name} {metric.text(mean['value'])} on fresh seeds (mean of {mean['runs']}{ends})"
+    if mean.low is not None:
+        ends = f", 95 % interval {metric.between(mean.low, mean.high)}"
+    fresh = f"{metric.name} {metric.text(mean.value)} on fresh seeds (mean of {mean.count}{ends})"
     best = metric.text(result["search"]["value"])
     return f"{fresh}; the search's best was {best} (best of {trials}, {luck(result, metric)})"
 
 
-def _tested(test: Mapping[str, Any], metric: MetricFormat) -> str:
+def _tested(test: "Score | None", metric: MetricFormat) -> str:
     if not test:
         return "no test rows were held out: nothing unbiased is known"
     ends = ""
-    if test["low"] is not None:
-        ends = f"95 % interval {metric.between(test['low'], test['high'])}, "
-    return f"{metric.name} {metric.text(test['value'])} ({ends}{test['rows']:,} rows)"
+    if test.low is not None:
+        ends = f"95 % interval {metric.between(test.low, test.high)}, "
+    return f"{metric.name} {metric.text(test.value)} ({ends}{test.count:,} rows)"

@@ -12,7 +12,6 @@ from hpsearch.reporting.formatting import MetricFormat
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import ranked, with_all_objectives
 from hpsearch.storage import StudyRecord, TrialRecord
-from hpsearch.storage.results import looks, networks_of
 
 MOST = 8  # trials that are named
 ROUNDING = 1e-9  # a gap below which two values are one
@@ -33,11 +32,6 @@ def of_trials(trials: Sequence[int], texts: Texts = ENGLISH) -> str:
     if len(trials) > MOST:
         named.append(texts("search.selection.others"))
     return texts("search.selection.of_trials", model=model(len(trials), texts), trials=texts.listing(named))
-
-
-def trials_of(result: Mapping[str, Any]) -> list[int]:
-    """Return the trial of each network of the selected model, the single network's first."""
-    return [trial for trial, _ in networks_of(result) if trial is not None]
 
 
 def why(choice: Mapping[str, Any] | None, metric: MetricFormat, texts: Texts = ENGLISH) -> str:
@@ -66,7 +60,7 @@ def first_of(networks: int, texts: Texts = ENGLISH) -> str:
 def off_front(record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say that the selected trial is not on the Pareto front, which trial is better, and why it was selected; "" where it is on it."""
     trials = with_all_objectives(record)
-    selected = trials_of(record.result)[:1]
+    selected = record.selected.trials[:1]
     own = next((trial for trial in trials if [trial.number] == selected), None)
     if own is None:
         return ""
@@ -74,7 +68,7 @@ def off_front(record: StudyRecord, texts: Texts = ENGLISH) -> str:
     better = next((trial for trial in trials if _dominates(trial, own, objectives)), None)
     if better is None:
         return ""
-    several = len(trials_of(record.result)) > 1
+    several = record.selected.is_ensemble
     key = "off_front_ensemble" if several else "off_front"
     return texts(
         f"search.selection.{key}",
@@ -108,9 +102,8 @@ def _reason(record: StudyRecord, own: TrialRecord, better: TrialRecord, texts: T
     return texts("search.selection.by_both_means", metric=metric.name, mean=mean, trial=better.number, other=other)
 
 
-def uses_of_test_rows(result: Mapping[str, Any], texts: Texts = ENGLISH) -> str:
+def uses_of_test_rows(times: int, texts: Texts = ENGLISH) -> str:
     """Say how often the test rows were used, and what that does to their value; "" where they never were."""
-    times = looks(result)
     if times == 0:
         return ""
     if times == 1:
@@ -142,7 +135,7 @@ def marks(record: StudyRecord, texts: Texts = ENGLISH) -> list[Mark]:
     """Return what figures mark: the selected trials and the search's best where it is another; before that the best so far."""
     first = next(iter(ranked(record)), None)
     best = (record.result.get("search") or {}).get("trial", first.number if first else None)
-    selected = tuple(dict.fromkeys(trials_of(record.result)))
+    selected = tuple(dict.fromkeys(record.selected.trials))
     if not selected:
         if best is None:
             return []

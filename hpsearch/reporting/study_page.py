@@ -14,7 +14,7 @@ from hpsearch.reporting.phrases import usable_trials
 from hpsearch.reporting.protocol import protocol, registered_modules
 from hpsearch.reporting.ranking import best, ranked
 from hpsearch.reporting.rendering import document, figure_json
-from hpsearch.reporting.selection import model, off_front, trials_of, why
+from hpsearch.reporting.selection import model, off_front, why
 from hpsearch.reporting.summary import best_network, introduction, result_values, settings_of
 from hpsearch.reporting.tables import TABLES, Frames
 from hpsearch.reporting.tables.writing import cells, leaders
@@ -68,7 +68,7 @@ def _result(record: StudyRecord, texts: Texts) -> pieces.Result:
         return pieces.Result(texts("search.result.title"), [pieces.Paragraph(texts(f"search.result.{key}"), "best")])
     title = texts("search.result.best_so_far")
     if record.result:
-        title = texts("search.result.selected", model=model(len(trials_of(record.result)), texts))
+        title = texts("search.result.selected", model=model(len(record.selected.networks), texts))
     summary = [
         pieces.Paragraph(network, "best"),
         pieces.Paragraph(why(record.result.get("choice"), MetricFormat.of(record), texts)),
@@ -131,7 +131,7 @@ def _leaders_text(record: StudyRecord, texts: Texts) -> str:
     text = texts(f"search.leaderboard.{key}", trials=usable_trials(record, texts))
     if not record.result.get("fresh"):
         return text
-    networks = len(trials_of(record.result))
+    networks = len(record.selected.networks)
     key = "selected_first" if networks > 1 else "selected"
     return f"{text} {texts(f'search.leaderboard.{key}', networks=networks)}"
 

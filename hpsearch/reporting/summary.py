@@ -14,10 +14,9 @@ from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.phrases import all_trials, network, setting, usable_trials
 from hpsearch.reporting.pieces import Value
 from hpsearch.reporting.ranking import best, space_of
-from hpsearch.reporting.selection import of_trials, trials_of
+from hpsearch.reporting.selection import of_trials
 from hpsearch.reporting.trust import always, beside, mean_remark
 from hpsearch.storage import StudyRecord, TrialRecord
-from hpsearch.storage.results import mean_of, test_of
 
 OF_THE_NETWORK = re.compile(r"depth|width|width_\d+|activation|initialization|taper")  # said by the network's shape
 MOST_LAYERS = 100
@@ -117,7 +116,7 @@ def best_network(record: StudyRecord, texts: Texts = ENGLISH) -> str:
     if leader is None:
         return ""
     described = _described(record, leader, texts)
-    trials = trials_of(record.result)
+    trials = record.selected.trials
     if len(trials) > 1:
         ensemble = sentence(of_trials(trials, texts))
         return texts("search.result.ensemble", ensemble=ensemble, first=described)
@@ -163,7 +162,7 @@ def _shape(record: StudyRecord, leader: TrialRecord) -> Mapping[str, Any]:
 
 def result_values(record: StudyRecord, texts: Texts = ENGLISH) -> list[Value]:
     """Return the numbers of the result: test, baseline, validation, size, trial."""
-    leader, trials = best(record), trials_of(record.result)
+    leader, trials = best(record), record.selected.trials
     if leader is None:
         return []
     if len(trials) > 1:
@@ -197,27 +196,27 @@ def _scores(record: StudyRecord, texts: Texts) -> list[Value]:
 
 
 def _test(record: StudyRecord, texts: Texts) -> Value | None:
-    metric, test = MetricFormat.of(record), test_of(record.result)
+    metric, test = MetricFormat.of(record), record.selected.test
     if not test:
         return None
     remarks = []
-    low, high = test.get("low"), test.get("high")
+    low, high = test.low, test.high
     if low is not None and high is not None:
         remarks.append(texts("search.trust.interval", interval=metric.between(low, high)))
-    if test.get("rows"):
-        remarks.append(texts.count("row", test["rows"]).replace(" ", SPACE))
+    if test.count:
+        remarks.append(texts.count("row", test.count).replace(" ", SPACE))
     name = texts("search.result.test", metric=metric.name)
-    return Value(sentence(name), metric.text(test.get("value")), ", ".join(remarks))
+    return Value(sentence(name), metric.text(test.value), ", ".join(remarks))
 
 
 def _validation(record: StudyRecord, texts: Texts) -> Value | None:
     """Return the mean over fresh seeds, else the search's best value; an ensemble that was not judged has neither."""
-    metric, mean = MetricFormat.of(record), mean_of(record.result)
-    several = len(trials_of(record.result)) > 1
+    metric, mean = MetricFormat.of(record), record.selected.mean
+    several = record.selected.is_ensemble
     name = sentence(texts("search.result.validation", metric=metric.name))
     if mean:
         remark = mean_remark(metric, mean, "further" if several else "fresh", texts)
-        return Value(name, metric.text(mean["value"]), remark)
+        return Value(name, metric.text(mean.value), remark)
     leader = best(record)
     if several or leader is None:
         return None

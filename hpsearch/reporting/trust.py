@@ -4,7 +4,7 @@ Standard library only.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from hpsearch.reporting.formatting import SPACE, MetricFormat, number, visible
@@ -13,7 +13,7 @@ from hpsearch.reporting.phrases import usable_trials
 from hpsearch.reporting.ranking import best, ranked
 from hpsearch.reporting.selection import uses_of_test_rows
 from hpsearch.storage import StudyRecord
-from hpsearch.storage.results import mean_of, networks_of, test_of
+from hpsearch.storage.records import Score
 
 SHOWN = 3  # targets whose means are named
 
@@ -50,11 +50,11 @@ def _over_folds(record: StudyRecord, texts: Texts) -> str:
 def _search_and_replicates(record: StudyRecord, texts: Texts) -> list[str]:
     """Say the search's best value, what the same hyperparameters reach on fresh seeds, and what the test rows say."""
     metric, result = MetricFormat.of(record), record.result
-    searched, fresh, test = result["search"], result["fresh"], test_of(result)
+    searched, fresh, test = result["search"], result["fresh"], record.selected.test
     own = next((trial for trial in result["confirmed"] if trial["trial"] == searched["trial"]), fresh)
     values = {"value": metric.text(searched["value"]), "mean": _estimate(metric, own, texts)}
     if test:
-        values["test"] = _estimate(metric, test, texts)
+        values["test"] = _estimate(metric, asdict(test), texts)
     kind = _kind(record)
     if searched["trial"] == result["trial"]:
         return [texts(f"search.searched.{kind}", **values)]
@@ -64,7 +64,7 @@ def _search_and_replicates(record: StudyRecord, texts: Texts) -> list[str]:
 
 def _kind(record: StudyRecord) -> str:
     """Return which sentence fits: of one network or an ensemble, tested or not."""
-    ensemble, tested = len(networks_of(record.result)) > 1, bool(test_of(record.result))
+    ensemble, tested = record.selected.is_ensemble, record.selected.test is not None
     if ensemble:
         return "tested_ensemble" if tested else "ensemble"
     return "tested" if tested else "plain"
@@ -81,19 +81,19 @@ def _estimate(metric: MetricFormat, estimate: Mapping[str, Any], texts: Texts) -
 
 
 def _expectation(record: StudyRecord, texts: Texts) -> str:
-    if test_of(record.result):
-        return texts("search.trust.expect", uses=uses_of_test_rows(record.result, texts)).strip()
+    if record.selected.test:
+        return texts("search.trust.expect", uses=uses_of_test_rows(record.selected.looks, texts)).strip()
     held_out = (record.data.get("rows") or {}).get("test") != 0
     key = "not_tested" if held_out else "no_test_rows"
     return texts(f"search.trust.{key}")
 
 
-def mean_remark(metric: MetricFormat, mean: Mapping[str, Any], seeds: str, texts: Texts) -> str:
+def mean_remark(metric: MetricFormat, mean: Score, seeds: str, texts: Texts) -> str:
     """Return what a mean over `fresh` or `further` seeds is over, with its interval."""
-    remark = texts("search.trust.mean_over", seeds=texts.count(f"{seeds}_seed", mean["runs"]).replace(" ", SPACE))
-    if mean.get("low") is None or mean.get("high") is None:
+    remark = texts("search.trust.mean_over", seeds=texts.count(f"{seeds}_seed", mean.count).replace(" ", SPACE))
+    if mean.low is None or mean.high is None:
         return remark
-    return f"{remark}, {texts('search.trust.interval', interval=metric.between(mean['low'], mean['high']))}"
+    return f"{remark}, {texts('search.trust.interval', interval=metric.between(mean.low, mean.high))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +110,13 @@ class Beside:
 def beside(record: StudyRecord) -> Beside | None:
     """Return the selected model beside the baseline: on the test rows, else on the validation rows; None where that was not stored."""
     result, baseline = record.result, record.result.get("baseline") or {}
-    test = test_of(result)
+    test = record.selected.test
     rows = "test" if test else "validation"
-    own = test or mean_of(result) or {"value": result.get("validation")}
-    value, other = own.get("value"), baseline.get(rows)
-    if value is None or other is None:
+    own = test or record.selected.mean or Score(result.get("validation"), None, None, None)
+    other = baseline.get(rows)
+    if own.value is None or other is None:
         return None
-    return Beside(rows, value, own.get("low"), own.get("high"), other)
+    return Beside(rows, own.value, own.low, own.high, other)
 
 
 def always(record: StudyRecord, texts: Texts = ENGLISH) -> str:

@@ -7,11 +7,9 @@ from hpsearch.reporting.formatting import MetricFormat, number, readable, share
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.phrases import usable_trials
 from hpsearch.reporting.ranking import ended, ranked, usable
-from hpsearch.reporting.selection import trials_of
 from hpsearch.reporting.summary import settings_of
 from hpsearch.reporting.trust import baseline_warning
 from hpsearch.storage import StudyRecord
-from hpsearch.storage.results import mean_of, test_of
 
 FEW = 20  # usable trials
 LOST = 0.3  # share of failed trials that is worth a warning
@@ -142,11 +140,13 @@ def _replicates(record: StudyRecord, texts: Texts) -> list[str]:
 def _optimism(record: StudyRecord, texts: Texts) -> str:
     """Say where the validation value, or its mean over fresh seeds, lies outside the test rows' interval."""
     metric, result = MetricFormat.of(record), record.result
-    test, fresh = test_of(result), mean_of(result)
-    value, low, high = fresh.get("value", result.get("validation")), test.get("low"), test.get("high")
+    test, fresh = record.selected.test, record.selected.mean
+    if test is None:
+        return ""
+    value, low, high = fresh.value if fresh else result.get("validation"), test.low, test.high
     if value is None or low is None or high is None or low <= value <= high:
         return ""
-    if len(trials_of(result)) > 1 and not fresh:  # an ensemble that was never scored on validation rows
+    if record.selected.is_ensemble and not fresh:  # an ensemble that was never scored on validation rows
         return ""
     what = texts(
         "search.warning.mean" if fresh else "search.warning.value", metric=metric.name, value=metric.text(value)

@@ -21,16 +21,15 @@ from typing import Any
 
 from hpsearch.data.dataset import Data
 from hpsearch.progress import Observer
-from hpsearch.searching.full_training import on_other_rows
-from hpsearch.searching.networks import member_of
+from hpsearch.searching.networks import member_of, on_other_rows
 from hpsearch.searching.replicates import PERFECT, TrainedNetwork, plain_estimate
-from hpsearch.searching.scoring import mean_prediction, outputs_of
+from hpsearch.searching.scoring import mean_prediction, outputs_of, parts_of
 from hpsearch.searching.specifications import replicate
 from hpsearch.searching.stopping import train_until_stopped
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import student_mean
 from hpsearch.training import Engine
-from hpsearch.trial import TrainingRun, TrialSpec, at_worst, derive_seed
+from hpsearch.trial import TrainingRun, at_worst, derive_seed
 
 SEEDS = 3
 
@@ -63,7 +62,7 @@ def judge_candidates(
     Raises:
         Stopped: a signal ended the training.
     """
-    parts = [data.fold(number) for number in range(max(1, len(data.folds)))]
+    parts = parts_of(data)
     runs = len(candidates) * SEEDS * len(parts)
     observer.announce(
         f"judging an ensemble of {len(candidates)} networks against one of them on {SEEDS} further seeds: {runs} runs"
@@ -101,18 +100,16 @@ def _judging_runs(
     engine: Engine,
     observer: Observer,
 ) -> list[Pairs]:
-    """Return the runs of the candidates on each further seed, trained on one part of the data."""
-    specs = [_judging(network, data, part, study_seed, seed) for seed in range(SEEDS) for network in candidates]
+    """Return the runs of the candidates on each further seed, trained on one part of the data for as long as the selected ones."""
+    specs = []
+    for seed in range(SEEDS):
+        for network in candidates:
+            spec = replicate(on_other_rows(network, data, part), derive_seed(study_seed, "judging"), seed)
+            specs.append(replace(spec, rungs=(), fold=0))
     reason = "stopped before one network and the ensemble were judged; every result is stored"
     runs = train_until_stopped(engine, specs, observer, reason)
     count = len(candidates)
     return [[*zip(candidates, runs[seed * count : (seed + 1) * count], strict=True)] for seed in range(SEEDS)]
-
-
-def _judging(network: TrainedNetwork, data: Data, part: Data, study_seed: int, number: int) -> TrialSpec:
-    """Return the run of a candidate on a further seed, as long as the selected one."""
-    spec = on_other_rows(network, data, part) if data.folds else network.spec
-    return replace(replicate(spec, derive_seed(study_seed, "judging"), number), rungs=(), fold=0)
 
 
 def _value(pairs: Pairs, part: Data) -> float:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from heapq import nsmallest
+from math import inf
 from typing import Any
 
 from optuna.trial import FixedTrial
@@ -17,8 +18,7 @@ from optuna.trial import FixedTrial
 from hpsearch.errors import StorageError
 from hpsearch.progress import SILENT, Observer, SearchStatus
 from hpsearch.searching.sampler_view import Proposal, SamplerView, TrialResult
-from hpsearch.searching.secondary_objectives import SecondaryObjectives
-from hpsearch.searching.utilisation import SlotUtilisation
+from hpsearch.searching.scoring import Objectives
 from hpsearch.storage.writing import PreviousTrial, StudyWriter
 from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec, at_worst, ranking_key
 
@@ -54,6 +54,33 @@ class Completed:
     others: tuple[float, ...] = ()
 
 
+class SlotUtilisation:
+    """What waiting for the lag costs: slot-seconds without a trial because a result that its proposal needs is not there yet."""
+
+    def __init__(self) -> None:
+        self.time = time.monotonic()
+        self.idle = 0
+        self.slots = 0
+        self.idle_seconds = 0.0
+        self.total_seconds = 0.0
+
+    def record(self, idle: int, slots: int) -> None:
+        """Record how many of how many slots stand empty from now on."""
+        now = time.monotonic()
+        self.idle_seconds += self.idle * (now - self.time)
+        self.total_seconds += self.slots * (now - self.time)
+        self.time = now
+        self.idle = idle
+        self.slots = slots
+
+    @property
+    def idle_share(self) -> float:
+        """Share of the slot-seconds that were idle, up to the last record."""
+        if not self.total_seconds:
+            return 0.0
+        return self.idle_seconds / self.total_seconds
+
+
 class Search:
     """A study in progress: the `TrialSource` of an engine."""
 
@@ -63,26 +90,23 @@ class Search:
         writer: StudyWriter,
         specify: Callable[[Mapping[str, Any], int], TrialSpec],
         *,
+        objectives: Objectives,
         trials: int,
         timeout: float | None,
-        worst: float,
         observer: Observer = SILENT,
-        secondary: SecondaryObjectives | None = None,
     ) -> None:
         self.view = view
         self.writer = writer
         self.specify = specify
+        self.objectives = objectives
         self.total = trials if view.limit is None else min(trials, view.limit)
-        self.timeout = timeout
-        self.worst = worst
         self.observer = observer
-        self.secondary = secondary
         self.started = time.monotonic()
+        self.deadline = self.started + (inf if timeout is None else timeout)  # after which nothing new begins
         self.stopping = False
         self.utilisation = SlotUtilisation()
         self.best: TrainingRun | None = None
-        self.best_spec: TrialSpec | None = None
-        self._previous: list[PreviousTrial] = writer.previous_trials()
+        self._previous = dict(enumerate(writer.previous_trials()))
         self._next = 0
         self._in_flight: dict[int, InFlight] = {}
         self._completed: dict[int, Completed] = {}  # those that repeat an earlier trial aside
@@ -91,18 +115,19 @@ class Search:
 
     def include_previous_trials(self) -> None:
         """Let every trial that was finished before count, where fewer are asked for; call it before the first `take`."""
-        finished = [number for number, trial in enumerate(self._previous, 1) if trial.finished]
-        self.total = max([self.total, *finished])
+        finished = [number for number, trial in self._previous.items() if trial.finished]
+        if finished:
+            self.total = max(self.total, finished[-1] + 1)
 
     @property
     def remaining(self) -> int:
         """Trials that no earlier process finished."""
-        return self.total - sum(trial.finished for trial in self._previous[: self.total])
+        return self.total - sum(trial.finished for number, trial in self._previous.items() if number < self.total)
 
     @property
     def interrupted(self) -> list[int]:
         """The numbers of the trials that an earlier process began and did not finish."""
-        return [number for number, trial in enumerate(self._previous) if not trial.finished]
+        return [number for number, trial in self._previous.items() if not trial.finished]
 
     @property
     def status(self) -> SearchStatus:
@@ -129,7 +154,12 @@ class Search:
     def leaders(self, count: int) -> list[tuple[TrainingRun, TrialSpec]]:
         """Return the best runs, at most `count`, best first, without weights, each with its trial; no two have equal hyperparameters."""
         best = nsmallest(count, filter(_usable, self.runs.values()), key=self._rank)
-        return [(run, self._respecify(run.number)) for run in best]
+        return [(run, self.spec_of(run.number)) for run in best]
+
+    def spec_of(self, number: int) -> TrialSpec:
+        """Return a trial that was proposed before."""
+        params = self.view.trials[number].params
+        return self.specify(self.view.space.suggest(FixedTrial(dict(params))), number)
 
     def take(self, room: int) -> list[TrialSpec]:
         """Return at most `room` trials to train (see `TrialSource`)."""
@@ -150,16 +180,15 @@ class Search:
 
     def wants(self, run: TrainingRun) -> bool:
         """Want the weights of the best run so far, and all where further objectives are measured on the network (see `TrialSource`)."""
-        return self.secondary is not None or self._better(run)
+        return bool(self.objectives.others) or self._better(run)
 
     def finish(self, run: TrainingRun) -> None:
         """Take an engine's result and store it (see `TrialSource`)."""
         trial = self._in_flight.pop(run.number)
         seconds = trial.seconds
-        others = self.secondary.values(run, trial.spec) if self.secondary else ()
-        completed = Completed(run, trial.rungs, others)
+        completed = Completed(run, trial.rungs, self.objectives.other_values(run, trial.spec))
         self._counts["trained"] += 1
-        self._store(completed, trial.spec, seconds)
+        self._store(completed, seconds)
         self._completed[run.number] = replace(completed, run=replace(run, weights=None))
         for number in trial.repeats:
             self._complete_repeat(number, run.number)
@@ -169,22 +198,22 @@ class Search:
         """Whether another trial may start: the results that it depends on are known, and it may be trained, or was before."""
         if self._next >= self.total or not self.view.ready(self._next):
             return False
-        if self._next < len(self._previous) and self._previous[self._next].finished:
+        previous = self._previous.get(self._next)
+        if previous is not None and previous.finished:
             return True
-        time_left = self.timeout is None or time.monotonic() - self.started < self.timeout
-        return time_left and not self.stopping
+        return time.monotonic() < self.deadline and not self.stopping
 
     def _start_next(self) -> TrialSpec | None:
         """Propose the next trial; return it where it has to be trained."""
         number = self._next
         self._next += 1
-        previous = self._previous[number] if number < len(self._previous) else None
+        previous = self._previous.get(number)
         proposal = self._propose(number, previous)
-        spec = self.specify(proposal.values, number)
         first = self._first_with.setdefault(tuple(sorted(proposal.params.items())), number)
         if previous and previous.finished:
-            self._recall(number, previous, spec)
+            self._recall(number, previous)
             return None
+        spec = self.specify(proposal.values, number)
         if previous is None:
             self.writer.begin(number, proposal.params, proposal.distributions)
         self._in_flight[number] = InFlight(spec, time.monotonic())
@@ -206,12 +235,7 @@ class Search:
             )
         return proposal
 
-    def _respecify(self, number: int) -> TrialSpec:
-        """Return a proposed trial again."""
-        params = self.view.trials[number].params
-        return self.specify(self.view.space.suggest(FixedTrial(dict(params))), number)
-
-    def _recall(self, number: int, previous: PreviousTrial, spec: TrialSpec) -> None:
+    def _recall(self, number: int, previous: PreviousTrial) -> None:
         """Take the stored result of a trial that an earlier process finished."""
         for evaluation, metric in sorted(previous.rungs.items()):
             self.view.prune(number, evaluation, metric)
@@ -220,7 +244,7 @@ class Search:
             self._completed[number] = completed
         else:
             self._counts["repeated"] += 1
-        self._count(completed, spec)
+        self._count(completed)
 
     def _complete_repeat(self, number: int, first: int) -> None:
         """Give a trial the result of the first one with its hyperparameters."""
@@ -230,16 +254,15 @@ class Search:
             self.view.prune(number, evaluation, metric)
         run = replace(completed.run, number=number, detail=f"same hyperparameters as trial {first}")
         self._counts["repeated"] += 1
-        self._store(replace(completed, run=run), trial.spec, trial.seconds, repeats=first)
+        self._store(replace(completed, run=run), trial.seconds, repeats=first)
 
-    def _store(self, completed: Completed, spec: TrialSpec, seconds: float, repeats: int | None = None) -> None:
+    def _store(self, completed: Completed, seconds: float, repeats: int | None = None) -> None:
         run = completed.run
-        folds = {"folds": list(run.folds)} if run.folds else {}
         value = self._stored_value(run)
-        self.writer.finish(run, value, completed.rungs, seconds, repeats, folds, completed.others)
-        self._count(completed, spec)
+        self.writer.finish(run, value, completed.rungs, seconds, repeats, others=completed.others)
+        self._count(completed)
 
-    def _count(self, completed: Completed, spec: TrialSpec) -> None:
+    def _count(self, completed: Completed) -> None:
         """Tell the sampler, count the trial, remember the best."""
         run = completed.run
         self.view.tell(run.number, self._sampler_result(completed))
@@ -248,20 +271,20 @@ class Search:
             self._counts[name] += run.outcome is outcome
         if self._better(run):
             self.best = run
-            self.best_spec = spec
 
     def _stored_value(self, run: TrainingRun) -> float:
         """Return the value for the storage: the best metric; of a pruned trial the last one; of a failed one the worst."""
         if run.value is None:
-            return self.worst
-        return run.history.metric[-1] if run.outcome is Outcome.PRUNED else run.value
+            return self.objectives.worst
+        if run.outcome is Outcome.PRUNED:
+            return run.history.metric[-1]
+        return run.value
 
     def _sampler_result(self, completed: Completed) -> TrialResult:
         """Return the result for the sampler: no value worse than the worst, which would dwarf all other differences."""
         run = completed.run
-        value = at_worst(self._stored_value(run), self.worst, self.view.direction)
-        worst = self.secondary.worst if self.secondary else ()
-        bounds = zip(completed.others, worst, self.view.others, strict=True)
+        value = at_worst(self._stored_value(run), self.objectives.worst, self.view.direction)
+        bounds = zip(completed.others, self.objectives.worst_others, self.view.others, strict=True)
         others = tuple(at_worst(other, least, direction) for other, least, direction in bounds)
         return TrialResult(value, others, pruned=run.outcome is Outcome.PRUNED, failed=run.outcome.failed)
 

@@ -1,32 +1,44 @@
 """The networks that a search selected: their weights are at hand where this process or an earlier one stored them, else trained again.
 
-A cross-validated run has a network for each fold and none for the study. There the selected run is trained once more, on all rows but
-the test rows (see `full_training`).
+Once nothing is left to be selected on the validation rows, a network can train on all rows but the test rows. Nothing is held out then to
+tell when to stop, so such a run is as long as its best evaluation was late: as many passes over the rows, which are more now, and so more
+updates. The schedule of the learning rate spans this budget, and the last weights are kept.
+
+It happens after a cross-validation, whose runs have a network for each fold and none for the study; in the command `refit`, for the best
+trial; and in scikit-learn's estimators, for all networks of the selected model.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from statistics import fmean
 
-from hpsearch.data.dataset import Data
-from hpsearch.errors import SearchFailed, StorageError
-from hpsearch.model import Member, load_model, model_of, save_model
+import torch
+
+from hpsearch.config import StudyConfig
+from hpsearch.data.dataset import Data, Rows
+from hpsearch.errors import SearchFailed, StorageError, UserError
+from hpsearch.model import Member, Model, load_model, model_of
 from hpsearch.model.models import provenance_of
 from hpsearch.progress import Observer
-from hpsearch.searching.full_training import on_other_rows, with_all_rows
 from hpsearch.searching.replicates import NetworkKey, TrainedNetwork, Weights
+from hpsearch.searching.scoring import outputs_of, score_test
+from hpsearch.searching.specifications import recorded_specification, replicate
 from hpsearch.searching.stopping import train_until_stopped
-from hpsearch.training import Engine
-from hpsearch.trial import TrainingRun
-
-NAME = "best"  # of the model's files in the study's folder
+from hpsearch.storage import StudyRecord
+from hpsearch.storage.fingerprint import Fingerprint
+from hpsearch.storage.folders import BEST
+from hpsearch.storage.records import Network, TrialRecord
+from hpsearch.storage.writing import StudyWriter
+from hpsearch.training import Engine, train_all
+from hpsearch.trial import TrialSpec
 
 
 def stored_weights(folder: Path, data: Data, study: str) -> dict[NetworkKey, Weights]:
     """Return the weights in the study's folder; none where the files are missing, damaged, or of other data or another study."""
     try:
-        model = load_model(folder, NAME)
+        model = load_model(folder, BEST)
     except StorageError:
         return {}
     source = model.provenance.get("data") or {}
@@ -52,11 +64,13 @@ def members_of(
     missing = [network for network in networks if network.key not in at_hand]
     if missing:
         rows = with_all_rows(data) if data.folds else data
-        specs = [on_other_rows(network, data, rows) if data.folds else network.spec for network in missing]
-        unpruned = [replace(spec, rungs=()) for spec in specs]
+        specs = [replace(on_other_rows(network, data, rows), rungs=()) for network in missing]
         reason = "stopped before the selected network was trained; every result is stored"
-        runs = train_until_stopped(engine_for(rows), unpruned, observer, reason)
-        weights |= {network.key: _weights(network, run) for network, run in zip(missing, runs, strict=True)}
+        runs = train_until_stopped(engine_for(rows), specs, observer, reason)
+        for network, run in zip(missing, runs, strict=True):
+            if run.weights is None:
+                raise SearchFailed(f"trial {network.trial}, trained once more: {run.detail or run.outcome}. Search on.")
+            weights[network.key] = run.weights
     return [member_of(network, weights[network.key]) for network in networks]
 
 
@@ -66,15 +80,173 @@ def member_of(network: TrainedNetwork, weights: Weights) -> Member:
     return Member(network.spec.architecture, weights, network.trial, network.spec.seed)
 
 
-def save_selected(
-    folder: Path, data: Data, members: Sequence[Member], *, study: str, seed: int, metrics: Mapping[str, Any]
-) -> None:
-    """Write `best.safetensors` and `best.json`: the selected model with all that it takes to predict, and where it comes from."""
-    provenance = provenance_of(data, study=study, seed=seed, trials=[member.trial for member in members])
-    save_model(folder, NAME, model_of(data, members, metrics=metrics, provenance=provenance))
+def passes_of(spec: TrialSpec, evaluation: int, rows: int) -> float:
+    """Return the passes of a trial over its training rows up to an evaluation (from 1)."""
+    return spec.evaluate_at[evaluation - 1] * spec.batch_size / rows
 
 
-def _weights(network: TrainedNetwork, run: TrainingRun) -> Weights:
+def for_passes(spec: TrialSpec, passes: float, rows: int) -> TrialSpec:
+    """Return a trial that makes so many passes over its training rows and is evaluated once, at the end, so that nothing ends it early."""
+    updates = max(1, round(passes * rows / spec.batch_size))
+    return replace(spec, evaluate_at=(updates,), rungs=(), patience=None, target=None)
+
+
+def on_other_rows(network: TrainedNetwork, data: Data, other: Data) -> TrialSpec:
+    """Return a network's run on other rows, for as many passes as it took to its best evaluation; a full batch is a full batch again.
+
+    Where the data were divided once, `other` are the very rows that the network trained on, and so the run is its own.
+    """
+    spec = network.spec
+    if not data.folds:
+        return spec
+    rows = len(other.training)
+    full_batch = spec.batch_size == len(data.training)
+    batch_size = rows if full_batch else min(spec.batch_size, rows)
+    passes = passes_of(spec, network.best, len(data.training))
+    return for_passes(replace(spec, batch_size=batch_size), passes, rows)
+
+
+def with_all_rows(data: Data) -> Data:
+    """Return data that train on all rows but the test rows, scaled as the first fold is, whose preprocessing goes with the model."""
+    return replace(data, training=joined(data.training, data.validation), folds=())
+
+
+def joined(*parts: Rows) -> Rows:
+    """Return the rows of several parts as one."""
+    return Rows(torch.cat([part.inputs for part in parts]), torch.cat([part.targets for part in parts]))
+
+
+@dataclass(frozen=True, slots=True)
+class FullRun:
+    """A network that trained on all rows, for `passes` over them, which are `updates`."""
+
+    spec: TrialSpec
+    member: Member
+    passes: float
+    updates: int
+
+
+def train_on_all_rows(
+    record: StudyRecord,
+    config: StudyConfig,
+    searched: Data,
+    full: Data,
+    engine: Engine,
+    network: Network,
+) -> FullRun:
+    """Train a network of a study (trial, fresh seed; None: the trial's own run) on the `full` data; `searched` are the search's.
+
+    Raises:
+        SearchFailed: the run gave no usable network.
+    """
+    trial, seed = network
+    params = record.trials[trial].params
+    before = recorded_specification(config, params, trial, searched)
+    spec = recorded_specification(config, params, trial, full)
+    if seed is not None:
+        spec = replace(replicate(spec, config.study.seed, seed), number=trial)
+    passes = passes_of(before, _best_evaluation(record, trial, seed), len(searched.training))
+    (run,) = train_all(engine, [for_passes(spec, passes, len(full.training))])
     if run.weights is None:
-        raise SearchFailed(f"trial {network.trial}, trained once more: {run.detail or run.outcome}. Search on.")
-    return run.weights
+        reason = run.detail or run.outcome
+        raise SearchFailed(f"trial {trial} on {len(full.training):,} rows: {reason}. Refit another.")
+    assert spec.architecture is not None, "a search trains dense networks"
+    member = Member(spec.architecture, run.weights, trial, spec.seed)
+    return FullRun(spec, member, passes, run.history.update[-1])
+
+
+def _best_evaluation(record: StudyRecord, trial: int, seed: int | None) -> int:
+    if seed is None:
+        return record.trials[trial].best_evaluation
+    (confirmed,) = [entry for entry in record.result["confirmed"] if entry["trial"] == trial]
+    return int(next(run["best"] for run in confirmed["runs"] if run["seed"] == seed))
+
+
+# ------------------------------------------------------------------ the command refit
+
+
+@dataclass(frozen=True, slots=True)
+class Refitted:
+    """The best trial's run on training and validation rows, and its model, whose metrics have the figures on the test rows, if any."""
+
+    run: FullRun
+    model: Model
+
+
+def best_trial(record: StudyRecord) -> TrialRecord:
+    """Return the trial that a finished study selected.
+
+    Raises:
+        UserError: the study has no result yet.
+    """
+    number = record.result.get("trial")
+    if not isinstance(number, int) or number >= len(record.trials):
+        raise UserError(f"study '{record.name}' has no result yet. Run it to its end first.")
+    return record.trials[number]
+
+
+def refit_best(record: StudyRecord, config: StudyConfig, searched: Data, full: Data, engine: Engine) -> Refitted:
+    """Train the best trial on the `full` data (training and validation rows), and score the test rows; `searched` are the search's.
+
+    Raises:
+        UserError: the study has no result yet.
+        SearchFailed: the run gave no usable network.
+    """
+    trial = best_trial(record)
+    run = train_on_all_rows(record, config, searched, full, engine, (trial.number, None))
+    metrics = {
+        "test": score_test(full, [run.member]),
+        "rows": len(full.training),
+        "passes": run.passes,
+        "updates": run.updates,
+    }
+    provenance = provenance_of(full, study=record.name, seed=config.study.seed, trials=[trial.number])
+    model = model_of(full, [run.member], metrics=metrics, provenance={**provenance, "made_by": "refit"})
+    return Refitted(run, model)
+
+
+def count_scoring(url: str, record: StudyRecord, refitted: Refitted, take_over: bool) -> int:
+    """Store in the study's result that its test rows were scored once more; return how often they were in all.
+
+    Raises:
+        UserError, StorageError: the study cannot be written.
+    """
+    metrics = dict(refitted.model.metrics)
+    count = record.selected.looks + bool(metrics["test"])
+    study = Fingerprint(record.name, (record.direction,), record.settings, record.data)
+    with closing(StudyWriter.open(url, study, take_over=take_over)) as writer:
+        result = writer.read_attribute("result")
+        writer.write_attribute("result", {**result, "refit": metrics, "looks": count})
+    return count
+
+
+# ------------------------------------------------------------------ the estimators
+
+
+def refit_model(
+    model: Model, record: StudyRecord, config: StudyConfig, searched: Data, full: Data, engine: Engine
+) -> Model:
+    """Return a model whose networks trained on the `full` data; `searched` are the search's.
+
+    These runs were not selected, so one of them may be bad, its last weights above all where the learning rate is high to the end. The
+    model itself comes back where one of them diverges, or where together they fit the rows that they trained on worse than the model
+    does, which has not trained on all of them.
+    """
+    try:
+        networks = record.selected.networks
+        runs = [train_on_all_rows(record, config, searched, full, engine, network) for network in networks]
+    except SearchFailed:
+        return model
+    members = [run.member for run in runs]
+    error = _error(members, full, full.training)
+    if error > _error(model.members, searched, joined(searched.training, searched.validation)):
+        return model
+    provenance = {**model.provenance, "made_by": "refit"}
+    class_kind = model.class_kind or None
+    return model_of(full, members, metrics=model.metrics, provenance=provenance, class_kind=class_kind)
+
+
+def _error(members: Sequence[Member], data: Data, rows: Rows) -> float:
+    """Return the networks' mean loss on rows, in the target's own units."""
+    losses = [data.score(outputs_of(member, rows.inputs), rows)[0] for member in members]
+    return fmean(losses) * float(data.target_scale.square().mean())

@@ -1,10 +1,9 @@
 """Opening a study: whatever can be refused is refused here, before anything is shown or trained."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data
@@ -14,8 +13,9 @@ from hpsearch.searching.pruners import PRUNERS
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.searching.sampler_view import SamplerView
 from hpsearch.searching.samplers import SAMPLERS
-from hpsearch.searching.secondary_objectives import SecondaryObjectives, secondary_objectives
+from hpsearch.searching.scoring import Objectives, study_objectives
 from hpsearch.storage.failures import StorageRetry
+from hpsearch.storage.fingerprint import Fingerprint
 from hpsearch.storage.folders import LOCATION_FILE, STUDY_FILE
 from hpsearch.storage.urls import check_location, location_note
 from hpsearch.storage.writing import StudyWriter
@@ -29,9 +29,9 @@ class OpenStudy:
     config: StudyConfig
     run_options: RunOptions
     data: Data
+    objectives: Objectives
     view: SamplerView
     writer: StudyWriter
-    secondary: SecondaryObjectives | None = None
 
 
 @contextmanager
@@ -42,12 +42,10 @@ def open_study(config: StudyConfig, run_options: RunOptions, data: Data) -> Iter
         UserError, StorageError: it cannot start.
         CompletedElsewhere: another process completed it while this one waited.
     """
-    secondary = secondary_objectives(config, data)
-    others = secondary.directions if secondary else ()
-    direction = data.metric.direction
-    view = make_view(config, direction, others)
-    with open_writer(run_options, config.study.name, direction, config.settings(), data.summary, others) as writer:
-        yield OpenStudy(config, run_options, data, view, writer, secondary)
+    objectives = study_objectives(config, data)
+    view = make_view(config, *objectives.directions)
+    with open_writer(run_options, _fingerprint(config, data, objectives)) as writer:
+        yield OpenStudy(config, run_options, data, objectives, view, writer)
 
 
 @contextmanager
@@ -57,48 +55,34 @@ def open_in_memory(config: StudyConfig, run_options: RunOptions, data: Data) -> 
     Raises:
         UserError: it cannot start.
     """
-    secondary = secondary_objectives(config, data)
-    others = secondary.directions if secondary else ()
-    direction = data.metric.direction
-    view = make_view(config, direction, others)
-    writer = StudyWriter.in_memory(config.study.name, direction, config.settings(), data.summary, others=others)
-    with closing(writer):
-        yield OpenStudy(config, run_options, data, view, writer, secondary)
+    objectives = study_objectives(config, data)
+    view = make_view(config, *objectives.directions)
+    with closing(StudyWriter.in_memory(_fingerprint(config, data, objectives))) as writer:
+        yield OpenStudy(config, run_options, data, objectives, view, writer)
+
+
+def _fingerprint(config: StudyConfig, data: Data, objectives: Objectives) -> Fingerprint:
+    return Fingerprint(config.study.name, objectives.directions, config.settings(), data.summary)
 
 
 @contextmanager
-def open_writer(
-    run_options: RunOptions,
-    name: str,
-    direction: str,
-    settings: Mapping[str, Any],
-    data: Mapping[str, Any],
-    others: Sequence[str] = (),
-) -> Iterator[StudyWriter]:
+def open_writer(run_options: RunOptions, study: Fingerprint) -> Iterator[StudyWriter]:
     """Open the storage of a study under its lease, and the study's folder, whose report and models are this study's alone.
 
     Raises:
         UserError, StorageError: they cannot be opened.
         CompletedElsewhere: another process completed the study while this one waited.
     """
-    own = location_note(run_options.folder, run_options.storage)
-    check_location(run_options.folder, run_options.storage)
+    folder = run_options.folder
+    url = run_options.storage
+    own = location_note(folder, url)
+    check_location(folder, url)
     if own == STUDY_FILE:
-        make_folder(run_options.folder)
+        make_folder(folder)
     retry = StorageRetry(run_options.patience)
-    writer = StudyWriter.open(
-        run_options.storage,
-        name,
-        direction,
-        settings,
-        data,
-        take_over=run_options.take_over,
-        join=run_options.join,
-        others=others,
-        retry=retry,
-    )
+    writer = StudyWriter.open(url, study, take_over=run_options.take_over, join=run_options.join, retry=retry)
     with closing(writer):
-        write_file(make_folder(run_options.folder) / LOCATION_FILE, own)
+        write_file(make_folder(folder) / LOCATION_FILE, own)
         try:
             yield writer
         except KeyboardInterrupt:
@@ -106,7 +90,7 @@ def open_writer(
             raise
 
 
-def make_view(config: StudyConfig, direction: Direction, others: tuple[Direction, ...] = ()) -> SamplerView:
+def make_view(config: StudyConfig, direction: Direction, *others: Direction) -> SamplerView:
     """Return the sampler's view of a study; `others` are the directions of the objectives after the first.
 
     Raises:

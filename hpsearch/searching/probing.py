@@ -85,8 +85,9 @@ def estimate(config: StudyConfig, data: Data, engine: Engine, slots: int) -> Stu
 def shortest(config: StudyConfig) -> float:
     """Return the share of its evaluations after which a trial that never gets better ends, 1 where none ends early."""
     budget = config.budget
-    patience = budget.evaluations if budget.patience is None else budget.patience
-    return min(1.0, (patience + 1) / budget.evaluations)
+    if budget.patience is None:
+        return 1.0
+    return min(1.0, (budget.patience + 1) / budget.evaluations)
 
 
 def cost(engine: Engine, specs: Sequence[TrialSpec]) -> Cost:

@@ -1,35 +1,173 @@
-"""`replay`: one recorded trial trained again exactly, its history compared with the record, its network kept this time.
+"""Recorded trials trained again: `verify` compares their histories with the reference engine's, `replay` keeps the network of one.
 
-A cross-validated trial has a network for each fold and none of its own. Its folds are compared, and the network that is kept is trained
-once more as the selected model is: on all rows but the test rows, for as many passes as were best for the folds.
+On the machine, versions and engine of the record a replayed history is equal bit for bit. Elsewhere correct engines drift: each rounds its
+sums in another order, and training amplifies that; where it is unstable, a thousandfold an epoch, so that in float64 too 1e-16 becomes
+visible. A control says whether a gap is no more than that: the same trial with a learning rate that is one rounding larger. `verify` can
+train its trials in float64 by engine and reference, beside such a control: an engine that is right is about as far away as that.
 
-On the machine, versions and engine of the record the histories are equal bit for bit. Elsewhere they drift, since each rounds its sums
-in another order. A control says whether a gap is no more than that: the same trial with a learning rate that is one rounding larger.
+A cross-validated trial has a network for each fold and none of its own. Its folds are compared, and the network that `replay` keeps is
+trained once more as the selected model is: on all rows but the test rows, for as many passes as were best for the folds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import inf, nextafter
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from hpsearch.config import StudyConfig, check_config
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError
 from hpsearch.model import Model, model_of
 from hpsearch.model.models import provenance_of
 from hpsearch.progress import Observer
-from hpsearch.searching.full_training import passes_of
-from hpsearch.searching.networks import member_of, members_of
+from hpsearch.searching.networks import member_of, members_of, passes_of
 from hpsearch.searching.replicates import TrainedNetwork
+from hpsearch.searching.run_options import RunOptions, prepare_data
 from hpsearch.searching.specifications import recorded_specification
-from hpsearch.searching.verify import COLUMNS, GROWN, Gaps, RecordedStudy, largest_gaps
+from hpsearch.storage.fingerprint import describe_data_change
 from hpsearch.storage.records import StudyRecord, TrialRecord
 from hpsearch.training import Engine, train_all
+from hpsearch.training.engines import make_engine
+from hpsearch.training.folds import train_trial
 from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
 
-EXACT, ROUNDING, DIFFERS = "equal bit for bit", "equal up to rounding, grown by training", "differs"
-
+EQUAL = 1e-10  # losses that are no further apart are the same run
+GROWN = 100  # times the control's gap: rounding that grew differently
 FEW = 10  # roundings of one that no training has grown
+VERDICTS = ("equal", "rounding, grown by training", "differs")
+EXACT, ROUNDING, DIFFERS = "equal bit for bit", "equal up to rounding, grown by training", "differs"
+AT_HAND = ("arrays", "pandas frame")  # sources of data that came from Python
+COLUMNS = ("training_loss", "validation_loss", "metric")
+
+Gaps = tuple[float, float, float]  # the largest difference in each of `COLUMNS`
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedStudy:
+    """A recorded study with its data, to train its trials again; `exact` is an engine with the data in float64, where that is asked for."""
+
+    config: StudyConfig
+    data: Data
+    exact: tuple[Engine, Data] | None
+
+
+def prepare(
+    record: StudyRecord, *, root: str | None, device: str | None, engine: str | None, file: str | None = None
+) -> RecordedStudy:
+    """Load a recorded study's data (from `root` or `file` where they have moved) and make the engine in float64, if one is asked for.
+
+    Raises:
+        UserError: the data are not those of the study, or came from Python; no such engine or device.
+    """
+    if record.settings["data"].get("file") is None and record.data.get("source") in AT_HAND:
+        raise UserError(
+            f"study '{record.name}' was searched from Python, on data that no file holds, so it cannot be trained again here. "
+            "Save its data as a file, and run that (run --data FILE)."
+        )
+    moved = {name: path for name, path in (("root", root), ("file", file)) if path}
+    data_section = {**record.settings["data"], **moved}
+    config = check_config({**record.settings, "data": data_section}, f"study '{record.name}'")
+    data = prepare_data(config, RunOptions(Path(), "", device))
+    if data.summary["hash"] != record.data.get("hash"):
+        raise UserError(
+            f"study '{record.name}': {describe_data_change(record.data, data.summary, config.data.file)}. "
+            "Give the old data (--data, --data-root)."
+        )
+    if engine is None:
+        return RecordedStudy(config, data, None)
+    double = data.to(data.training.inputs.device, torch.float64)
+    return RecordedStudy(config, data, (make_engine(engine, double, len(double.folds) or None), double))
+
+
+def largest_gaps(one: History, other: History, most: float = inf) -> Gaps:
+    """Return the largest difference of each column of `COLUMNS`, over the evaluations up to `most` that both have."""
+    indices = {evaluation: index for index, evaluation in enumerate(other.evaluation) if evaluation <= most}
+    shared = [(index, indices[value]) for index, value in enumerate(one.evaluation) if value in indices]
+
+    def gap(column: str) -> float:
+        first = getattr(one, column)
+        second = getattr(other, column)
+        return max((abs(first[i] - second[j]) for i, j in shared), default=0.0)
+
+    return gap("training_loss"), gap("validation_loss"), gap("metric")
+
+
+# ------------------------------------------------------------------ the command verify
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A trial trained again: how many evaluations were compared, the largest gap of each of `COLUMNS`, both outcomes."""
+
+    number: int
+    evaluations: int
+    gaps: Gaps
+    recorded_outcome: str
+    reference_outcome: str
+    exact: Gaps | None = None  # the same between the engine and the reference, both in float64
+    control: Gaps | None = None  # and between the reference and the reference one rounding away
+
+    @property
+    def verdict(self) -> str:
+        """What the gaps in float64 mean: one of `VERDICTS`, or nothing where there are none."""
+        if self.exact is None or self.control is None:
+            return ""
+        equal, grown, differs = VERDICTS
+        losses = list(zip(self.exact[:2], self.control[:2], strict=True))
+        if all(gap <= EQUAL for gap, _ in losses):
+            return equal
+        if all(gap <= max(EQUAL, GROWN * control) for gap, control in losses):
+            return grown
+        return differs
+
+
+def choose_trials(record: StudyRecord, count: int) -> list[TrialRecord]:
+    """Return `count` of the trained trials, evenly spread over the study.
+
+    Raises:
+        UserError: fewer than one asked for, or none was trained.
+    """
+    trained = [trial for trial in record.trials if trial.history and trial.repeats is None]
+    if count < 1:
+        raise UserError(f"--trials {count}: a number from 1 expected.")
+    if not trained:
+        raise UserError(f"study '{record.name}' has no trained trial yet. Run it first.")
+    count = min(count, len(trained))
+    return [trained[i * (len(trained) - 1) // max(1, count - 1)] for i in range(count)]
+
+
+def verify(study: RecordedStudy, trials: Sequence[TrialRecord]) -> Iterator[Verified]:
+    """Yield each trial's comparison as it is done."""
+    for trial in trials:
+        assert trial.history is not None
+        evaluations = len(trial.history)
+        spec = recorded_specification(study.config, trial.params, trial.number, study.data)
+        run = _reference(spec, study.data, evaluations if trial.outcome == Outcome.PRUNED else None)
+        gaps = largest_gaps(trial.history, run.history)
+        in_float64: tuple[Gaps, ...] = ()
+        if study.exact:
+            in_float64 = _exact(spec, *study.exact, evaluations)
+        yield Verified(trial.number, evaluations, gaps, trial.outcome, str(run.outcome), *in_float64)
+
+
+def _exact(spec: TrialSpec, engine: Engine, data: Data, evaluations: int) -> tuple[Gaps, Gaps]:
+    """Return the gaps of the engine and of the control from the reference, over as many evaluations as are recorded."""
+    (run,) = train_all(engine, [spec])
+    nudged = replace(spec, learning_rate=nextafter(spec.learning_rate, inf))
+    reference = _reference(spec, data, None).history
+    control = _reference(nudged, data, None).history
+    return largest_gaps(run.history, reference, evaluations), largest_gaps(control, reference, evaluations)
+
+
+def _reference(spec: TrialSpec, data: Data, until: int | None) -> TrainingRun:
+    """Train with the reference, to the evaluation where the recorded trial was pruned if it was."""
+    return train_trial(spec, data, lambda evaluation, metric: evaluation == until)
+
+
+# ------------------------------------------------------------------ the command replay
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +191,8 @@ def find_trial(record: StudyRecord, number: int) -> TrialRecord:
     if not 0 <= number < len(record.trials):
         raise UserError(f"study '{record.name}' has no trial {number}: give one from 0 to {len(record.trials) - 1}.")
     trial = record.trials[number]
-    trial = trial if trial.repeats is None else record.trials[trial.repeats]
+    if trial.repeats is not None:
+        trial = record.trials[trial.repeats]
     if trial.history is None or not trial.outcome:
         raise UserError(f"trial {number} of study '{record.name}' was not trained to its end. Run the study first.")
     return trial
@@ -64,7 +203,9 @@ def replay(record: StudyRecord, trial: TrialRecord, study: RecordedStudy, engine
     history = trial.history
     assert history is not None, "`find_trial` gives trials with a history"
     spec = recorded_specification(study.config, trial.params, trial.number, study.data)
-    pruned_at = history.evaluation[-1] if trial.outcome == Outcome.PRUNED and len(history) else None
+    pruned_at = None
+    if trial.outcome == Outcome.PRUNED and len(history):
+        pruned_at = history.evaluation[-1]
     run = _train(spec, engine, pruned_at)
     gaps = largest_gaps(history, run.history)
     compared = len(set(history.evaluation) & set(run.history.evaluation))
@@ -89,7 +230,8 @@ def model_again(
         SearchFailed: on all rows it gave no usable network.
         Stopped: a signal ended the training.
     """
-    data, spec, run = study.data, replayed.spec, replayed.run
+    data = study.data
+    run = replayed.run
     if run.value is None or not run.best:
         return None
     metrics: dict[str, Any] = {
@@ -99,11 +241,11 @@ def model_again(
         "validation_loss": run.loss,
         "evaluation": run.best,
     }
-    network = TrainedNetwork(run.number, None, spec, run.value, run.best)
+    network = TrainedNetwork(run.number, None, replayed.spec, run.value, run.best)
     if data.folds:
         members = members_of([network], {}, data, engine_for, observer)
         rows = len(data.training) + len(data.validation)
-        metrics |= {"refitted": True, "rows": rows, "passes": passes_of(spec, run.best, len(data.training))}
+        metrics |= {"refitted": True, "rows": rows, "passes": passes_of(replayed.spec, run.best, len(data.training))}
     else:
         assert run.weights is not None, "a trial with a value has a network"
         members = [member_of(network, run.weights)]
@@ -129,7 +271,8 @@ def _same(recorded: History, again: History) -> bool:
         return False
     indices = {evaluation: index for index, evaluation in enumerate(again.evaluation)}
     for name in ("update", *COLUMNS):
-        before, now = getattr(recorded, name), getattr(again, name)
+        before = getattr(recorded, name)
+        now = getattr(again, name)
         if any(before[i] != now[indices[evaluation]] for i, evaluation in enumerate(recorded.evaluation)):
             return False
     return True

@@ -71,16 +71,14 @@ class ConfirmedTrial:
         """Return the run with the best validation value; of equals the one of the lowest loss, then of the lowest seed."""
         assert self.search_run.value is not None, "a leader of the search has a value"
         own = TrainedNetwork(self.search_run.number, None, self.spec, self.search_run.value, self.search_run.best)
-        ranks: dict[int | None, tuple[float, float, float]] = {
-            None: ranking_key(direction, own.value, self.search_run.loss, inf)
-        }
-        networks: dict[int | None, TrainedNetwork] = {None: own}
+        ranked = [(ranking_key(direction, own.value, self.search_run.loss, inf), own)]
         for seed, run in self.runs.items():
             if run["value"] is not None:
                 spec = replicate(self.spec, study_seed, seed)
-                networks[seed] = TrainedNetwork(own.trial, seed, spec, run["value"], int(run["best"]))
-                ranks[seed] = ranking_key(direction, run["value"], run["loss"], seed)
-        return networks[min(ranks, key=ranks.__getitem__)]
+                network = TrainedNetwork(own.trial, seed, spec, run["value"], int(run["best"]))
+                ranked.append((ranking_key(direction, run["value"], run["loss"], seed), network))
+        _, best = min(ranked, key=lambda pair: pair[0])
+        return best
 
 
 class Replicates:
@@ -146,13 +144,11 @@ class Replicates:
         }
         stored = {str(number): result for number, result in sorted(self.results[trial].items())}
         self.writer.write_attribute(f"{KEY}{trial}", stored)
-        self._keep_weights(trial, replace(run, number=seed))
+        if run.weights is not None and self._leads(trial, replace(run, number=seed)):
+            weights = {name: tensor.cpu() for name, tensor in run.weights.items()}
+            self.best[trial] = replace(run, number=seed, weights=weights)
         self.done += 1
         self.observer.phase(self.progress)
-
-    def _keep_weights(self, trial: int, run: TrainingRun) -> None:
-        if run.weights is not None and self._leads(trial, run):
-            self.best[trial] = replace(run, weights={name: tensor.cpu() for name, tensor in run.weights.items()})
 
     def _leads(self, trial: int, run: TrainingRun) -> bool:
         """Whether no run of the trial in this process was better."""
@@ -169,7 +165,9 @@ def confirm(replicates: Replicates, engine: Engine, observer: Observer = SILENT)
     if not source.waiting:
         return
     total = len(replicates.runs)
-    before = f" ({replicates.done} of {total} are stored)" if replicates.done else ""
+    before = ""
+    if replicates.done:
+        before = f" ({replicates.done} of {total} are stored)"
     count = len(replicates.results)
     trials = "trial" if count == 1 else f"{count} trials"
     observer.announce(f"training the best {trials} again on fresh seeds: {len(source.waiting)} runs{before}")

@@ -12,9 +12,17 @@
     refitted          whether the networks were trained once more, on all rows but the test rows, as after a cross-validation
     test              the selected model's figures on the test rows; no other model is scored there. `looks` counts how often a model was
                       scored on them, models that were selected earlier and refits included
-    baseline          what the trivial predictor reaches; `predicted`: the selected model's predictions (see `row_predictions`)
+    baseline          what the trivial predictor reaches: `strategy` (scikit-learn's name), `answer`, and the metric on `validation` and
+                      `test` rows
+    predicted         the selected model's predictions of single rows. `rows`: which ones, `count`: how many, `networks`: how many predict
+                      together. Of up to 20 classes `classes` and `confusion`: rows by true class (outer) and predicted class (inner).
+                      Of more classes `right`, and `pairs`: the most frequent confusions, [true, predicted, rows, rows of the true
+                      class]. Of numbers `points`: [true, predicted] of at most 2,000 rows; `targets`: how many there are, the first is
+                      shown; `errors`: half and nine tenths of the rows are no farther off; `tenths`: see `tenths_of`
 
-An interval that is not bounded has None for an end.
+An interval that is not bounded has None for an end. `predicted` and `baseline` say where the model is wrong, and whether it is better than
+one answer for every row. Their rows are the test rows, where there are none the validation rows. After a cross-validation the networks
+have trained on the validation rows too: without test rows nothing is said of them then.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,21 +30,31 @@ from dataclasses import asdict
 from math import inf
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from torch import Tensor
 
-from hpsearch.data.dataset import Data
+from hpsearch.data.baseline import baseline, strategy_of
+from hpsearch.data.dataset import Data, Rows
+from hpsearch.data.metrics import confusion, labels
 from hpsearch.model import Member
 from hpsearch.model.models import versions
 from hpsearch.searching.ensemble import Choice, named
+from hpsearch.searching.networks import joined
 from hpsearch.searching.replicates import ConfirmedTrial, TrainedNetwork, plain_estimate
-from hpsearch.searching.row_predictions import predicted, predicted_rows
-from hpsearch.searching.scoring import outputs_of, score_test
+from hpsearch.searching.scoring import finite, mean_prediction, outputs_of, parts_of, score_test
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import difference
-from hpsearch.storage.results import looks, test_before
+from hpsearch.storage.records import StudyResult
 from hpsearch.training.network import DNN, registration
-from hpsearch.trial import Direction
+from hpsearch.trial import Direction, derive_seed
 
+MOST_CLASSES = 20  # of which every pair is counted
+PAIRS = 20
+POINTS = 2_000
+FEWEST_ROWS = 50  # below which tenths of them say nothing
+Array = npt.NDArray[Any]
 SCORED = ("test", "refit", "baseline", "predicted")  # of the result, that the test rows gave
 
 
@@ -44,8 +62,9 @@ def test_scores(
     known: Mapping[str, Any], data: Data, networks: Sequence[TrainedNetwork], members: Sequence[Member]
 ) -> dict[str, Any]:
     """Return the figures on the test rows: the stored ones where an earlier process scored the same networks, else by scoring them now."""
-    count = looks(known)
-    before = test_before(known, named(networks))
+    selected = StudyResult.of(known)
+    count = selected.looks
+    before = selected.tested.get(tuple((network.trial, network.seed) for network in networks))
     if before is None:
         outputs = [outputs_of(member, predicted_rows(data).inputs) for member in members]
         scores = {"test": score_test(data, members, outputs), **predicted(data, outputs)}
@@ -69,8 +88,11 @@ def make_result(
     kept = networks[0]
     architecture = kept.spec.architecture
     assert architecture is not None, "a search trains dense networks"
-    together = choice["ensemble"] if choice and choice["kept"] == "ensemble" else None
-    mean = _estimate(together) if together else winner.mean
+    together = None
+    mean = winner.mean
+    if choice and choice["kept"] == "ensemble":
+        together = choice["ensemble"]
+        mean = _estimate(together)
     fresh = None
     if winner.mean is not None:
         fresh = {**plain_estimate(winner.mean), "runs": len(winner.runs), "asked": asked}
@@ -123,14 +145,16 @@ def _gaps(mean: Estimate | None, best: ConfirmedTrial, test: Mapping[str, Any], 
 
 def _ahead(a: Estimate, b: Estimate, direction: Direction) -> Estimate:
     """Return how much better a is than b: above where the metric is to be high, below where it is to be low."""
-    return difference(a, b) if direction == "maximize" else difference(b, a)
+    if direction == "maximize":
+        return difference(a, b)
+    return difference(b, a)
 
 
 def _estimate(known: Mapping[str, float | None]) -> Estimate:
     """Return an estimate of plain values; its missing ends are not bounded."""
-    value, low, high = known["value"], known["low"], known["high"]
-    assert value is not None
-    return Estimate(value, -inf if low is None else low, inf if high is None else high)
+    low, high = known["low"], known["high"]
+    assert known["value"] is not None
+    return Estimate(known["value"], -inf if low is None else low, inf if high is None else high)
 
 
 def _layers(network: TrainedNetwork) -> list[dict[str, Any]]:
@@ -138,3 +162,100 @@ def _layers(network: TrainedNetwork) -> list[dict[str, Any]]:
     with torch.device("meta"):
         tensors = DNN(network.spec.architecture).state_dict()
     return [{"name": name, "shape": list(tensor.shape), "count": tensor.numel()} for name, tensor in tensors.items()]
+
+
+# ------------------------------------------------------------------ predictions of single rows
+
+
+def predicted_rows(data: Data) -> Rows:
+    """Return the rows to predict: the test rows; without any, the validation rows where the networks did not train on them."""
+    if len(data.test) or data.folds:
+        return data.test
+    return data.validation
+
+
+def predicted(data: Data, outputs: Sequence[Tensor]) -> dict[str, Any]:
+    """Return `baseline` and `predicted`; `outputs` [N, ...] are those of each network for `predicted_rows`."""
+    rows = predicted_rows(data)
+    if not len(rows):
+        return {"baseline": baseline_figures(data)}
+    predictions = mean_prediction(data, outputs)
+    describe = _classes if data.classes else _numbers
+    details = describe(data, predictions, rows)
+    part = "test" if len(data.test) else "validation"
+    figures = {"rows": part, "count": len(rows), "networks": len(outputs), **details}
+    return {"baseline": baseline_figures(data), "predicted": figures}
+
+
+def baseline_figures(data: Data) -> dict[str, Any]:
+    """Return what the trivial predictor reaches: on validation rows fitted as a trial is, on test rows as the selected model is."""
+    parts = parts_of(data)
+    values = []
+    for part in parts:
+        _, predictions = baseline(part, part.training, part.validation)
+        values.append(part.metric_of(predictions, part.validation.targets))
+    training = data.training
+    if data.folds:
+        training = joined(data.training, data.validation)
+    rows = data.test if len(data.test) else data.validation
+    answer, predictions = baseline(data, training, rows)
+    test = None
+    if len(data.test):
+        test = data.metric_of(predictions, rows.targets)
+    validation = finite(float(np.mean(values)))
+    return {"strategy": strategy_of(data), "answer": answer, "validation": validation, "test": finite(test)}
+
+
+def _classes(data: Data, predictions: Tensor, rows: Rows) -> dict[str, Any]:
+    if len(data.classes) <= MOST_CLASSES:
+        table = confusion(predictions, rows.targets).long().tolist()
+        return {"classes": list(data.classes), "confusion": table}
+    taken, known = (numbers.flatten().long().cpu() for numbers in labels(predictions, rows.targets))  # [N]
+    classes = len(data.classes)
+    wrong = (known * classes + taken)[taken != known]
+    codes, counts = np.unique(wrong.numpy(), return_counts=True)
+    rows_of = known.bincount(minlength=classes).tolist()
+    pairs = []
+    for index in np.argsort(-counts, kind="stable")[:PAIRS]:
+        true, other = divmod(int(codes[index]), classes)
+        pairs.append([data.classes[true], data.classes[other], int(counts[index]), rows_of[true]])
+    return {"right": int((taken == known).sum()), "pairs": pairs}
+
+
+def _numbers(data: Data, predictions: Tensor, rows: Rows) -> dict[str, Any]:
+    true = data.original(rows.targets)[:, 0].cpu().double().numpy()  # [N]
+    predicted = predictions[:, 0].cpu().double().numpy()
+    chosen = sample(len(true))
+    points = [[_short(a), _short(b)] for a, b in zip(true[chosen], predicted[chosen], strict=True)]
+    half, most = np.quantile(np.abs(predicted - true), [0.5, 0.9]).tolist()
+    return {
+        "targets": predictions.shape[1],
+        "points": points,
+        "errors": {"half": finite(half), "most": finite(most)},
+        "tenths": tenths_of(true, predicted),
+    }
+
+
+def sample(rows: int) -> Array:
+    """Return the numbers of the rows whose points are kept: all, or a random choice that depends on their number alone."""
+    if rows <= POINTS:
+        return np.arange(rows)
+    return np.sort(np.random.default_rng(derive_seed("predicted", rows) % 2**32).choice(rows, POINTS, replace=False))
+
+
+def tenths_of(true: Array, predicted: Array) -> list[list[float | None]]:
+    """Return ten groups of rows by their true value [N], each as [from, to, rows, 10 %, 50 % and 90 % quantile of predicted minus true]."""
+    if len(true) < FEWEST_ROWS:
+        return []
+    groups = np.array_split(np.argsort(true, kind="stable"), 10)
+    tenths = []
+    for group in groups:
+        low, middle, high = np.quantile((predicted - true)[group], [0.1, 0.5, 0.9])
+        ends = [_short(true[group[0]]), _short(true[group[-1]]), len(group)]
+        tenths.append([*ends, _short(low), _short(middle), _short(high)])
+    return tenths
+
+
+def _short(value: float) -> float | None:
+    """Return six significant digits, all that a figure can show."""
+    return finite(float(f"{value:.6g}"))

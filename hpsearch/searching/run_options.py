@@ -23,6 +23,10 @@ from hpsearch.training.engines import engine_name, make_engine
 from hpsearch.training.folds import FoldEngine
 
 LOGGER = logging.getLogger(__name__)
+WORKER_SHARES = {  # what a worker takes of a cluster: the least, and in words
+    "--worker-gpus": (0.0, "a part or several of them"),
+    "--worker-cpus": (0.01, "0.01 or more"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +70,20 @@ class RunOptions:
     @property
     def own(self) -> "RunOptions":
         """The options without workers: this process, on the first of their devices."""
-        device = several_devices(self.devices)[0] if self.devices is not None else self.device
+        device = self.device
+        if self.devices is not None:
+            device = several_devices(self.devices)[0]
         return replace(self, device=device, devices=None, ray=None, worker_gpus=None, worker_cpus=None)
 
     def trained_on(self, data: Data) -> str:
         """Return a text that says where trials train."""
+        if self.ray == "local":
+            return "Ray's workers"
         if self.ray is not None:
-            return "Ray's workers" if self.ray == "local" else f"the workers of Ray at {self.ray}"
-        return self.devices if self.devices is not None else str(data.training.inputs.device)
+            return f"the workers of Ray at {self.ray}"
+        if self.devices is not None:
+            return self.devices
+        return str(data.training.inputs.device)
 
 
 def _check_share(flag: str, amount: float | None, ray: str | None) -> None:
@@ -82,7 +92,7 @@ def _check_share(flag: str, amount: float | None, ray: str | None) -> None:
         return
     if ray is None:
         raise UserError(f"{flag} {amount:g}: what a worker takes of a cluster. Give --ray too, or leave it out.")
-    least, part = (0.0, "a part or several of them") if flag == "--worker-gpus" else (0.01, "0.01 or more")
+    least, part = WORKER_SHARES[flag]
     if not least <= amount < 10_000 or (amount > 1 and amount != int(amount)):
         raise UserError(f"{flag} {amount:g}: {part} expected, above 1 a whole number.")
 
@@ -173,10 +183,13 @@ def _workers(config: StudyConfig, run_options: RunOptions, data: Data) -> Engine
     from hpsearch.training.workers.engine import WorkerSettings, cluster_engine, devices_engine
 
     folds = max(1, len(data.folds))
+    parameters = None
+    if not run_options.parallel:
+        parameters = config.space.largest(data.inputs, data.outputs)
     settings = WorkerSettings(
         engine=run_options.engine,
         precision=config.training.precision,
-        parameters=None if run_options.parallel else config.space.largest(data.inputs, data.outputs),
+        parameters=parameters,
         max_concurrency=run_options.parallel or config.search.lag * folds,
     )
     if run_options.devices is not None:

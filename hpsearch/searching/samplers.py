@@ -28,7 +28,7 @@ class Sampler:
     `points` lists the parameters of all trials beforehand (the grid). `replayed` marks a sampler that keeps its state in the trials: a
     resumed search asks it again for the earlier trials, so that its state (CMA-ES pickles its own) never enters the storage.
     `multi_objective` says whether it takes several objectives, `windowed` that in a long study it sees the best and the latest results
-    alone (see `windowed_sampler`).
+    alone (see `sampler_view`).
     """
 
     description: str

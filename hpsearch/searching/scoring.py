@@ -1,6 +1,11 @@
-"""The metric of networks on rows, and its interval; several networks predict together, by the mean of their predictions."""
+"""The metric of networks on rows, and its interval; several networks predict together, by the mean of their predictions.
 
-from collections.abc import Sequence
+And the objectives of a study: the metric, which training tracks, and others, which are measured on the network when it has been trained.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
 from math import isfinite
 from typing import Any
 
@@ -8,11 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data
+from hpsearch.data.metrics import METRICS, OBJECTIVES, Metric, Objective
+from hpsearch.data.tasks import choose_metric
+from hpsearch.errors import UserError
 from hpsearch.model import Member
 from hpsearch.model.pipeline import network_of
 from hpsearch.statistics.estimates import wilson
-from hpsearch.trial import derive_seed
+from hpsearch.trial import Direction, TrainingRun, TrialSpec, derive_seed
 
 RESAMPLES = 1_000
 CHUNK = 8192  # rows at a time
@@ -29,7 +38,7 @@ def score_test(data: Data, members: Sequence[Member], known: Sequence[Tensor] = 
     predictions = mean_prediction(data, outputs)
     metric = data.metric_of(predictions, data.test.targets)
     low, high = interval(data, predictions, metric)
-    scored = {
+    scored: dict[str, Any] = {
         "metric": data.metric.name,
         "value": finite(metric),
         "low": finite(low),
@@ -56,6 +65,11 @@ def outputs_of(member: Member, inputs: Tensor) -> Tensor:
 def mean_prediction(data: Data, outputs: Sequence[Tensor]) -> Tensor:
     """Return the mean of the predictions that the outputs [N, K] of several networks make."""
     return torch.stack([data.predict(one) for one in outputs]).mean(dim=0)
+
+
+def parts_of(data: Data) -> list[Data]:
+    """Return the data of each fold; data that are divided once are their own only part."""
+    return [data.fold(number) for number in range(max(1, len(data.folds)))]
 
 
 def interval(data: Data, predictions: Tensor, metric: float) -> tuple[float, float]:
@@ -85,6 +99,73 @@ def _resample(data: Data, generator: np.random.Generator) -> Tensor:
     if not data.metric.by_class:
         return torch.from_numpy(generator.integers(0, rows, rows))
     codes = data.test.targets.flatten().long().cpu().numpy()
-    order, counts = np.argsort(codes, kind="stable"), np.bincount(codes)
+    order = np.argsort(codes, kind="stable")
+    counts = np.bincount(codes)
     starts = np.repeat(np.cumsum(counts) - counts, counts)
     return torch.from_numpy(order[starts + generator.integers(0, np.repeat(counts, counts))])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Objectives:
+    """What a search is for: the metric of its data, and `others`, measured on the validation rows.
+
+    `worst_others` are the values of a failed trial in the others.
+    """
+
+    data: Data
+    others: tuple[Objective, ...] = ()
+    worst_others: tuple[float, ...] = ()
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """What is better in each objective, the metric's first."""
+        return self.data.metric.direction, *(objective.direction for objective in self.others)
+
+    @property
+    def worst(self) -> float:
+        """The metric of a failed trial."""
+        return float(self.data.summary["worst"])
+
+    def other_values(self, run: TrainingRun, spec: TrialSpec) -> tuple[float, ...]:
+        """Return the others' values of a run with its weights; the worst ones where it failed, or where a value is not finite."""
+        if run.value is None:
+            return self.worst_others
+
+        @cache
+        def outputs() -> Tensor:
+            assert spec.architecture is not None, "a search trains dense networks"
+            assert run.weights is not None, "a run is measured before its weights are dropped"
+            network = Member(spec.architecture, run.weights, run.number, 0)
+            return outputs_of(network, self.data.validation.inputs)
+
+        values = [objective.of_run(run, self.data, outputs) for objective in self.others]
+        pairs = zip(values, self.worst_others, strict=True)
+        return tuple(value if isfinite(value) else worst for value, worst in pairs)
+
+
+def study_objectives(config: StudyConfig, data: Data) -> Objectives:
+    """Return a study's objectives.
+
+    Raises:
+        UserError: a metric does not fit the task, or has no value on the validation rows.
+    """
+    names = config.search.objectives or []
+    metrics = [choose_metric(data.task, name) for name in names if name in METRICS]
+    _refuse_undefined({data.metric, *metrics}, data)
+    others = tuple(OBJECTIVES[name] for name in names[1:])
+    largest = config.space.largest(data.inputs, data.outputs)
+    return Objectives(data, others, tuple(objective.worst(data, largest) for objective in others))
+
+
+def _refuse_undefined(metrics: Iterable[Metric], data: Data) -> None:
+    """Refuse a metric that has no value on the validation rows, whatever the network: every trial would fail."""
+    for part in parts_of(data):
+        rows = part.validation
+        outputs = rows.inputs.new_zeros(len(rows), part.outputs)
+        for metric in metrics:
+            if not isfinite(part.measure(metric, outputs, rows.targets)):
+                of_fold = " of a fold" if data.folds else ""
+                raise UserError(
+                    f"metric '{metric.name}' has no value on the {len(rows):,} validation rows{of_fold}: they are "
+                    "all of one class. Divide the rows otherwise, or give another metric."
+                )

@@ -17,6 +17,7 @@ from hpsearch.training import Engine, TrialQueue
 from hpsearch.trial import TrainingRun, TrialSpec
 
 GRACE = 25.0  # seconds that a command has to end once it is asked to
+AGAIN = {int(signal.SIGINT): " (Ctrl-C again: at once)"}
 RESEND = 0.01  # seconds until a signal that was swallowed is sent again
 
 
@@ -49,8 +50,7 @@ def stopping(search: Stoppable, observer: Observer) -> Iterator[Callable[[], int
             raise KeyboardInterrupt
         _exit_after_grace(number)
         search.stopping = True
-        again = " (Ctrl-C again: at once)" if number == signal.SIGINT else ""
-        observer.announce(f"stopping: unfinished trials will be trained again{again}")
+        observer.announce("stopping: unfinished trials will be trained again" + AGAIN.get(number, ""))
 
     before = _handle(STOPPING_SIGNALS, stop)
     try:
@@ -90,7 +90,9 @@ def _resent_signals() -> Iterator[None]:
         if not isinstance(lost, KeyboardInterrupt | Stopped):
             before(unraisable)
             return
-        number = lost.status - 128 if isinstance(lost, Stopped) else signal.SIGINT
+        number = int(signal.SIGINT)
+        if isinstance(lost, Stopped):
+            number = lost.status - 128
         for command in _commands:
             command.interrupted = False
         timer = threading.Timer(RESEND, signal_main_thread, (number,))

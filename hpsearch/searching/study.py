@@ -2,25 +2,26 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from math import inf
 from typing import Any
 
 from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data
 from hpsearch.errors import SearchFailed, Stopped, shown
-from hpsearch.model import Member
+from hpsearch.model import Member, model_of, save_model
+from hpsearch.model.models import provenance_of
 from hpsearch.progress import SILENT, Observer
 from hpsearch.searching.ensemble import Choice, judge_candidates, known_choice
 from hpsearch.searching.loop import Search
-from hpsearch.searching.networks import member_of, members_of, save_selected, stored_weights
+from hpsearch.searching.networks import member_of, members_of, stored_weights
 from hpsearch.searching.opening import OpenStudy
 from hpsearch.searching.replicates import ConfirmedTrial, Replicates, TrainedNetwork, confirm, rank_confirmed
 from hpsearch.searching.result import make_result, test_scores
-from hpsearch.searching.run_options import RunOptions, prepare_engine
+from hpsearch.searching.run_options import prepare_engine
 from hpsearch.searching.sampler_view import SamplerView
-from hpsearch.searching.secondary_objectives import SecondaryObjectives
+from hpsearch.searching.scoring import Objectives
 from hpsearch.searching.specifications import specification
 from hpsearch.searching.stopping import stopping
+from hpsearch.storage.folders import BEST
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine
 from hpsearch.training.engines import will_compile
@@ -38,9 +39,9 @@ def run_study(study: OpenStudy, engine: Engine, observer: Observer = SILENT) -> 
         Stopped: a signal ended it; every result so far is stored.
     """
     config = study.config
-    search = make_search(config, study.view, study.writer, study.data, config.search.trials, observer, study.secondary)
+    search = make_search(config, study.view, study.writer, study.objectives, config.search.trials, observer)
     search.include_previous_trials()
-    for notice in _notices(config, study.run_options, search, study.data):
+    for notice in _notices(study, search):
         observer.announce(notice)
     with stopping(search, observer) as status:
         engine.run(search)
@@ -64,41 +65,34 @@ def make_search(
     config: StudyConfig,
     view: SamplerView,
     writer: StudyWriter,
-    data: Data,
+    objectives: Objectives,
     trials: int,
     observer: Observer = SILENT,
-    secondary: SecondaryObjectives | None = None,
 ) -> Search:
     """Return the search of a study that is open."""
 
     def specify(values: Mapping[str, Any], number: int) -> TrialSpec:
-        return specification(config, values, number, data)
+        return specification(config, values, number, objectives.data)
 
-    return Search(
-        view,
-        writer,
-        specify,
-        trials=trials,
-        timeout=config.search.timeout,
-        worst=float(data.summary["worst"]),
-        observer=observer,
-        secondary=secondary,
-    )
+    timeout = config.search.timeout
+    return Search(view, writer, specify, objectives=objectives, trials=trials, timeout=timeout, observer=observer)
 
 
-def _notices(config: StudyConfig, run_options: RunOptions, search: Search, data: Data) -> Iterator[str]:
+def _notices(study: OpenStudy, search: Search) -> Iterator[str]:
     """Yield what the user should know before the first trial."""
+    config = study.config
+    run_options = study.run_options
     if run_options.folder.name != config.study.name:
         yield (
             f"study {shown(config.study.name)} is kept in {run_options.folder}: a folder's name is of a-z, 0-9, _ and -, "
             "at most 64 of them"
         )
-    rows = len(data.training.inputs)
+    rows = len(study.data.training.inputs)
     large = [b for b in config.space.domain("batch_size").points() if not isinstance(b, str) and b > rows]
     if large:
         yield f"batch size {', '.join(map(str, large))} is above the {rows:,} training rows: trained as the full batch"
-    folds = max(1, len(data.folds))
-    if data.folds:
+    folds = max(1, len(study.data.folds))
+    if study.data.folds:
         yield (
             f"every trial trains on {folds} folds, and its value is their mean; epochs are passes over a fold's training rows, "
             "the updates those of the first fold"
@@ -108,18 +102,19 @@ def _notices(config: StudyConfig, run_options: RunOptions, search: Search, data:
             f"at most {config.search.lag * folds} of {run_options.parallel} slots can be in use: a trial is proposed once all "
             f"results up to search.lag = {config.search.lag} before it are known (a study begun with a larger lag fills more)"
         )
-    yield from _before_training(config, run_options, search, data)
+    yield from _before_training(study, search)
 
 
-def _before_training(config: StudyConfig, run_options: RunOptions, search: Search, data: Data) -> Iterator[str]:
-    if search.total > config.search.trials:
-        yield f"the study has {search.total:,} trials, more than the {config.search.trials:,} asked for: all of them stay and count"
+def _before_training(study: OpenStudy, search: Search) -> Iterator[str]:
+    asked = study.config.search.trials
+    if search.total > asked:
+        yield f"the study has {search.total:,} trials, more than the {asked:,} asked for: all of them stay and count"
     if interrupted := search.interrupted:
         trials = ", ".join(f"#{number}" for number in interrupted)
         yield f"training {len(interrupted)} interrupted trial{'s' * (len(interrupted) > 1)} ({trials}) again"
     if not search.remaining:
         yield f"all {search.total:,} trials are stored: nothing is trained"
-    elif will_compile(run_options.engine, data):
+    elif will_compile(study.run_options.engine, study.data):
         yield "compiling kernels for this machine (once; ~10 s)"
 
 
@@ -135,40 +130,43 @@ def _reason_of_end(search: Search) -> str:
 
 def _save_best(study: OpenStudy, search: Search) -> None:
     """Save the search's best network until it is confirmed, where this process trained it; an earlier one's is in its file."""
-    best, spec = search.best, search.best_spec
-    if best is None or spec is None or best.weights is None or best.value is None:
+    best = search.best
+    if best is None or best.weights is None or best.value is None:
         return
-    network = TrainedNetwork(best.number, None, spec, best.value, best.best)
+    network = TrainedNetwork(best.number, None, search.spec_of(best.number), best.value, best.best)
     _save_selected(study, [member_of(network, best.weights)], {"validation": best.value})
 
 
 def _save_selected(study: OpenStudy, members: Sequence[Member], metrics: Mapping[str, Any]) -> None:
-    config, metric = study.config, study.data.metric
-    save_selected(
-        study.run_options.folder,
-        study.data,
-        members,
-        study=config.study.name,
-        seed=config.study.seed,
-        metrics={"metric": metric.name, "direction": metric.direction, **metrics},
-    )
+    """Write `best.safetensors` and `best.json`: the model with all that it takes to predict, and where it comes from."""
+    section = study.config.study
+    data = study.data
+    trials = [member.trial for member in members]
+    provenance = provenance_of(data, study=section.name, seed=section.seed, trials=trials)
+    metrics = {"metric": data.metric.name, "direction": data.metric.direction, **metrics}
+    save_model(study.run_options.folder, BEST, model_of(data, members, metrics=metrics, provenance=provenance))
 
 
 def _conclude(study: OpenStudy, search: Search, engine: Engine, observer: Observer) -> dict[str, Any]:
     """Confirm the best trials, select the model, and return the result; only what is not known yet is trained or scored."""
     _refuse_no_network(search)
-    config, data, writer = study.config, study.data, study.writer
+    config = study.config
+    data = study.data
 
     def engine_for(rows: Data) -> Engine:
-        return engine if rows is data else prepare_engine(config, study.run_options.own, rows)
+        if rows is data:
+            return engine
+        return prepare_engine(config, study.run_options.own, rows)
 
     replicates, confirmed = _confirm(study, search, engine, observer)
     candidates = [
         trial.best(config.study.seed, data.metric.direction) for trial in confirmed[: config.confirm.ensemble]
     ]
-    known = writer.read_attribute("result")
+    known = study.writer.read_attribute("result")
     choice = _choose(study, search, candidates, known, engine_for, observer)
-    networks = candidates if choice and choice["kept"] == "ensemble" else candidates[:1]
+    networks = candidates[:1]
+    if choice and choice["kept"] == "ensemble":
+        networks = candidates
     stored = stored_weights(study.run_options.folder, data, config.study.name)
     members = members_of(networks, {**stored, **replicates.weights()}, data, engine_for, observer)
     scores = test_scores(known, data, networks, members)
@@ -176,7 +174,7 @@ def _conclude(study: OpenStudy, search: Search, engine: Engine, observer: Observ
     result = make_result(confirmed, best, config.confirm.seeds, networks, choice, data, scores)
     if result != known or [*stored] != [network.key for network in networks]:
         _save_selected(study, members, {key: result[key] for key in MODEL_METRICS if key in result})
-        writer.write_attribute("result", result)
+        study.writer.write_attribute("result", result)
     return result
 
 
@@ -193,17 +191,12 @@ def _choose(
         return None
     if before := known_choice(known, candidates):
         return before
-    if time.monotonic() >= _deadline(search):
+    if time.monotonic() >= search.deadline:
         observer.announce(
             "time is up: one network is kept, since no ensemble was judged against it; the same command goes on"
         )
         return None
     return judge_candidates(candidates, study.data, study.config.study.seed, engine_for, observer)
-
-
-def _deadline(search: Search) -> float:
-    """Return the time after which nothing new begins."""
-    return inf if search.timeout is None else search.started + search.timeout
 
 
 def _confirm(
@@ -214,9 +207,9 @@ def _confirm(
     leaders = search.leaders(max(1, asked.trials))
     seeds = asked.seeds if asked.trials else 0
     specs = [spec for _, spec in leaders]
-    replicates = Replicates(specs, seeds, study.config.study.seed, study.writer, direction, _deadline(search), observer)
+    replicates = Replicates(specs, seeds, study.config.study.seed, study.writer, direction, search.deadline, observer)
     confirm(replicates, engine, observer)
-    confirmed = rank_confirmed(leaders, replicates, direction, search.worst)
+    confirmed = rank_confirmed(leaders, replicates, direction, search.objectives.worst)
     count = len(confirmed)
     if count < asked.ensemble:
         networks = "network" if count == 1 else "networks"
@@ -226,11 +219,11 @@ def _confirm(
 
 def _refuse_no_network(search: Search) -> None:
     """Raise SearchFailed where no trial gave a network."""
-    done, failed = search.status.done, search.status.failed
+    done = search.status.done
     if not done:
         raise SearchFailed("the time was up before the first trial ended. Give a longer --timeout.")
     if search.best is None:
         raise SearchFailed(
-            f"none of {done} trials gave a usable network ({failed} diverged, ran out of memory or killed their workers). "
+            f"none of {done} trials gave a usable network ({search.status.failed} diverged, ran out of memory or killed their workers). "
             "Lower the upper end of learning_rate, or give a longer budget."
         )

@@ -13,7 +13,7 @@ from zlib import crc32
 from optuna.storages import BaseStorage
 
 from hpsearch.errors import StorageError, shown
-from hpsearch.storage.trial_rows import TrialRow
+from hpsearch.storage.optuna_internals import TrialRow
 
 SCHEMA = 2  # from 2 on everything has a checksum
 PREFIX = "hpsearch:"

@@ -95,7 +95,9 @@ def check_pages(file: Path, mode: str) -> None:
         StorageError: they are not.
         sqlite3.Error: the file cannot be opened.
     """
-    pragma = "integrity_check" if file.stat().st_size <= THOROUGH else "quick_check"
+    pragma = "integrity_check"
+    if file.stat().st_size > THOROUGH:
+        pragma = "quick_check"
     try:
         with closing(_connect(file, mode)) as connection:
             connection.text_factory = partial(str, encoding="utf-8", errors="replace")

@@ -5,17 +5,18 @@ A hash says that the data changed; the rows and columns of both may say how.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from hpsearch.errors import StorageError, UserError, shown
 from hpsearch.storage.attributes import PREFIX, SCHEMA, check_identity, identity, read_table, with_checksum
+from hpsearch.storage.optuna_internals import create_study_once
 
 MAY_CHANGE = {  # settings that may differ from run to run
     "study.question",
@@ -35,41 +36,45 @@ NO_EFFECT: tuple[Any, ...] = (None, [], "none", False)  # values of a setting th
 NAMES_SHOWN = 3  # of columns
 
 
-def find_or_create(storage: BaseStorage, name: str, directions: Sequence[str]) -> int:
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What a study is: its name, the direction of each objective, its settings as its file says, its data as they are summed up."""
+
+    name: str
+    directions: tuple[str, ...]  # the metric's first
+    settings: Mapping[str, Any]
+    data: Mapping[str, Any]
+
+
+def find_or_create(storage: BaseStorage, study: Fingerprint) -> int:
     """Return the storage's id of a study, created where it is missing.
 
     Raises:
         StorageError: it is there under another name than it was given.
     """
     try:
-        return storage.get_study_id_from_name(name)
+        return storage.get_study_id_from_name(study.name)
     except KeyError:
-        _refuse_renamed(storage, name)
-        try:
-            return storage.create_new_study([StudyDirection[direction.upper()] for direction in directions], name)
-        except DuplicatedStudyError:  # another process made it just now
-            return storage.get_study_id_from_name(name)
+        _refuse_renamed(storage, study.name)
+        directions = [StudyDirection[direction.upper()] for direction in study.directions]
+        return create_study_once(storage, study.name, directions)
 
 
-def write_fingerprint(
-    storage: BaseStorage, study_id: int, settings: Mapping[str, Any], data: Mapping[str, Any]
-) -> None:
+def write_fingerprint(storage: BaseStorage, study_id: int, study: Fingerprint) -> None:
     """Write what differs of a study's schema, data, identity and settings; the settings come last and make it a study of hpsearch's."""
     stored = storage.get_study_user_attrs(study_id)
     attributes = {
         "schema": stored.get(f"{PREFIX}schema", SCHEMA),  # an early version's study keeps its own
-        "data": with_checksum(data, "data"),
+        "data": with_checksum(study.data, "data"),
         "identity": with_checksum(identity(storage, study_id), "identity"),
-        "settings": with_checksum(settings, "settings"),
+        "settings": with_checksum(study.settings, "settings"),
     }
     for key, value in attributes.items():
         if stored.get(PREFIX + key) != value:
             storage.set_study_user_attr(study_id, PREFIX + key, value)
 
 
-def check_fingerprint(
-    storage: BaseStorage, study_id: int, name: str, settings: Mapping[str, Any], data: Mapping[str, Any]
-) -> None:
+def check_fingerprint(storage: BaseStorage, study_id: int, study: Fingerprint) -> None:
     """Refuse a study of this name that is another one, or not hpsearch's.
 
     Raises:
@@ -77,13 +82,15 @@ def check_fingerprint(
         StorageError: it is damaged.
     """
     attributes = storage.get_study_user_attrs(study_id)
+    foreign_states = None  # no trial of a study that hpsearch did not make is its own
     if f"{PREFIX}settings" in attributes:
         check_identity(storage, study_id, attributes)
-        _refuse_changes(name, attributes, settings, data)
-    elif storage.get_all_trials(study_id, deepcopy=False):
-        raise _foreign_trials(name)
-    if storage.get_all_trials(study_id, deepcopy=False, states=(TrialState.WAITING,)):
-        raise _foreign_trials(name)
+        _refuse_changes(study, attributes)
+        foreign_states = (TrialState.WAITING,)
+    if storage.get_all_trials(study_id, deepcopy=False, states=foreign_states):
+        raise UserError(
+            f"study '{study.name}' has trials that hpsearch did not make. Give the study another name (--name)."
+        )
 
 
 def describe_data_change(before: Mapping[str, Any], now: Mapping[str, Any], file: str | None) -> str:
@@ -102,26 +109,20 @@ def _refuse_renamed(storage: BaseStorage, name: str) -> None:
             )
 
 
-def _foreign_trials(name: str) -> UserError:
-    return UserError(f"study '{name}' has trials that hpsearch did not make. Give the study another name (--name).")
-
-
-def _refuse_changes(
-    name: str, attributes: Mapping[str, Any], settings: Mapping[str, Any], data: Mapping[str, Any]
-) -> None:
+def _refuse_changes(study: Fingerprint, attributes: Mapping[str, Any]) -> None:
     stored_data = read_table(attributes, "data")
     old = dict(_flat(read_table(attributes, "settings")))
-    new = dict(_flat(settings))
+    new = dict(_flat(study.settings))
     changes = [key for key in sorted(old.keys() | new.keys()) if _differs(key, old, new)]
     if changes:  # with other settings the rows are divided otherwise, and their hash says nothing more
         differences = "; ".join(f"{key} was {old.get(key)!r}, now {new.get(key)!r}" for key in changes)
         raise UserError(
-            f"study '{name}' exists and differs: {differences}. Give it another name (--name) or the old settings."
+            f"study '{study.name}' exists and differs: {differences}. Give it another name (--name) or the old settings."
         )
-    if stored_data.get("hash") != data.get("hash"):
-        change = describe_data_change(stored_data, data, new.get("data.file"))
+    if stored_data.get("hash") != study.data.get("hash"):
+        change = describe_data_change(stored_data, study.data, new.get("data.file"))
         raise UserError(
-            f"study '{name}': {change}. Give the study another name (--name) for the new data, or the old data back to go on."
+            f"study '{study.name}': {change}. Give the study another name (--name) for the new data, or the old data back to go on."
         )
 
 
@@ -170,8 +171,10 @@ def _names(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMES_SHOWN:,} more" if len(names) > NAMES_SHOWN else ""
-    return ", ".join(shown(name) for name in names[:NAMES_SHOWN]) + more
+    listed = ", ".join(shown(name) for name in names[:NAMES_SHOWN])
+    if len(names) > NAMES_SHOWN:
+        listed += f" and {len(names) - NAMES_SHOWN:,} more"
+    return listed
 
 
 def _modification_time(file: str | None) -> str:

@@ -99,7 +99,9 @@ def _known(source: str, studies: Sequence[str]) -> str:
     if not studies:
         return "There are no studies. Run one first, or say where they are kept (reports)."
     near = get_close_matches(source[:200], studies, n=1)
-    more = f" and {len(studies) - LISTED:,} more" if len(studies) > LISTED else ""
+    more = ""
+    if len(studies) > LISTED:
+        more = f" and {len(studies) - LISTED:,} more"
     nearest = f"Did you mean {shown(near[0])}? " if near else ""
     names = ", ".join(shown(name) for name in studies[:LISTED])
     return f"{nearest}There: {names}{more}."

@@ -11,26 +11,31 @@ clock, is gone. No two machines' clocks are compared.
 """
 
 import os
+import random
 import socket
 import time
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage, GrpcStorageProxy
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from hpsearch.errors import StorageError, UserError
+from hpsearch.errors import CompletedElsewhere, StorageError, UserError
 from hpsearch.platforms import is_running
-from hpsearch.storage.optuna_internals import trial_id
+from hpsearch.storage.attributes import CHECKSUM, read_table, with_checksum
+from hpsearch.storage.failures import StorageRetry, is_transient
+from hpsearch.storage.fingerprint import Fingerprint
+from hpsearch.storage.optuna_internals import create_study_once, trial_id
 
 PREFIX = "lease of "  # of the name of the study of a study's tickets
 BEAT = 10.0  # seconds between two signs of life
 TIMEOUT = 60.0  # seconds of silence after which a holder on another machine is gone
+POLL = 2.0  # seconds between looks at the holder
 NOBODY = ""  # whom the first ticket comes after
 
 
@@ -64,14 +69,9 @@ def holder() -> dict[str, Any]:
     }
 
 
-def local(holder: Mapping[str, Any]) -> bool:
-    """Whether a process is (or was) on this machine and in this container, where its end can be noticed."""
-    return holder.get("host") == socket.gethostname() and holder.get("space") == _pid_namespace()
-
-
 def alive(holder: Mapping[str, Any]) -> bool:
-    """Whether a process may still write: another machine's always may, one of this machine's if it runs."""
-    if not local(holder):
+    """Whether a process may still write: one of another machine or container always may, one of this one if it runs."""
+    if holder.get("host") != socket.gethostname() or holder.get("space") != _pid_namespace():
         return True
     here = holder.get("boot") == _read("/proc/sys/kernel/random/boot_id")
     return here and _start_time(holder.get("pid")) == holder.get("started")
@@ -82,10 +82,7 @@ def tickets_of(storage: BaseStorage, name: str) -> int:
     try:
         return storage.get_study_id_from_name(PREFIX + name)
     except KeyError:
-        try:
-            return storage.create_new_study([StudyDirection.MAXIMIZE], PREFIX + name)
-        except DuplicatedStudyError:  # another process made it just now
-            return storage.get_study_id_from_name(PREFIX + name)
+        return create_study_once(storage, PREFIX + name, [StudyDirection.MAXIMIZE])
 
 
 def current(storage: BaseStorage, tickets: int) -> Ticket | None:
@@ -118,8 +115,75 @@ def claim(storage: BaseStorage, tickets: int, last: Ticket | None, token: str) -
     return taken if _token(taken) == token else None
 
 
-def acquire(storage: BaseStorage, name: str, token: str, *, take_over: bool = False) -> tuple[int, Ticket]:
-    """Take the lease of a study at once; return the id of the tickets' study, and the ticket (see `claim`).
+class HeldLease:
+    """The lease in this process's hands: its ticket in the study `tickets` of a storage, and when it was last renewed."""
+
+    def __init__(self, storage: BaseStorage, tickets: int, ticket: Ticket) -> None:
+        self.storage = storage
+        self.tickets = tickets
+        self.ticket = ticket
+        self.beats = ticket.beats
+        self.renewed = _now()
+
+    def renew(self) -> None:
+        """Show that this process lives, if the last time is `BEAT` seconds ago.
+
+        Raises:
+            StorageError: another process took the lease over, as it may where this one was suspended for long.
+        """
+        if _now() - self.renewed < BEAT:
+            return
+        self.beat(self.beats + 1)
+        self.beats += 1
+        self.renewed = _now()
+
+    def beat(self, beats: int) -> None:
+        """Write a sign of life.
+
+        Raises:
+            StorageError: the lease is another process's by now.
+        """
+        try:
+            last = current(self.storage, self.tickets)
+        except KeyError:  # whoever took over has ended too
+            last = None
+        if last is None or last.token != self.ticket.token:
+            by = f": {last.who}" if last else ""
+            raise StorageError(
+                f"another process took this study over{by}. This one ends; the results so far are stored."
+            )
+        self.storage.set_trial_user_attr(self.ticket.id, "beats", beats)
+
+    def release(self) -> None:
+        """Give the lease back, if it is still this ticket's: the tickets go, which happens at once or not at all.
+
+        Where they cannot (another one was drawn at that moment, or a gRPC proxy's clients would go on to see them) this one is marked.
+        """
+        with suppress(KeyError):  # they are gone
+            last = current(self.storage, self.tickets)
+            if last is None or last.token != self.ticket.token or not last.held:
+                return
+            if not isinstance(self.storage, GrpcStorageProxy):
+                self.storage.delete_study(self.tickets)
+                current(self.storage, self.tickets)
+            self.storage.set_trial_state_values(self.ticket.id, TrialState.COMPLETE, [0.0])
+
+
+# ------------------------------------------------------------------ taking it at once
+
+
+def take_lease(storage: BaseStorage, name: str, retry: StorageRetry, *, take_over: bool) -> HeldLease:
+    """Take the lease of a study at once.
+
+    Raises:
+        UserError: another process holds it, and this one is not to `take_over`.
+    """
+    token = uuid.uuid4().hex
+    return retry.call(lambda: acquire(storage, name, token, take_over=take_over))
+
+
+def acquire(storage: BaseStorage, name: str, token: str, *, take_over: bool = False) -> HeldLease:
+    """Take the lease of a study at once, by a `token` of this process (see `claim`).
 
     Raises:
         UserError: another process holds it.
@@ -129,46 +193,110 @@ def acquire(storage: BaseStorage, name: str, token: str, *, take_over: bool = Fa
             tickets = tickets_of(storage, name)
             last = current(storage, tickets)
             if last is not None and last.token == token:
-                return tickets, last
+                return HeldLease(storage, tickets, last)
             if last is not None and held(last) and not take_over:
                 raise UserError(
                     f"another process runs this study: {last.who}. Wait for it or stop it; --join waits and takes over when it is "
                     "gone, --take-over writes all the same."
                 )
             if (ticket := claim(storage, tickets, last, token)) is not None:
-                return tickets, ticket
+                return HeldLease(storage, tickets, ticket)
             take_over = False  # from the one that was there, not from whoever was faster
 
 
-def beat(storage: BaseStorage, tickets: int, ticket: Ticket, beats: int) -> None:
-    """Show that the holder lives.
+# ------------------------------------------------------------------ waiting until its holder is gone
+
+
+@dataclass(slots=True)
+class HolderMonitor:
+    """For how long a holder on another machine has been silent, on this process's clock."""
+
+    last_beat: tuple[str, int] | None = None  # token and beats
+    since: float = 0.0
+
+    def silence(self, ticket: Ticket) -> float:
+        """Return the seconds since the holder's last beat that was seen."""
+        beat = (ticket.token, ticket.beats)
+        if beat != self.last_beat:
+            self.last_beat = beat
+            self.since = time.monotonic()
+        return time.monotonic() - self.since
+
+    def reset(self) -> None:
+        """Begin anew: time in which the storage is away does not count, since a holder cannot beat either."""
+        self.last_beat = None
+
+
+def join_lease(storage: BaseStorage, study_id: int, study: Fingerprint, retry: StorageRetry) -> HeldLease:
+    """Wait for the lease of a study while another process runs it.
 
     Raises:
-        StorageError: the lease is another process's by now.
+        CompletedElsewhere: the study is complete, with these very settings.
     """
+
+    def completion() -> dict[str, Any]:
+        table = read_table(storage.get_study_user_attrs(study_id), "complete")
+        same = table.get("settings") == settings_checksum(study.settings)
+        return table if same else {}
+
+    own = wait_for_lease(storage, study.name, retry, lambda: bool(completion()))
+    if own is None:
+        raise CompletedElsewhere(f"study '{study.name}' is complete (by {retry.call(completion).get('by')})")
+    return own
+
+
+def settings_checksum(settings: Mapping[str, Any]) -> int:
+    """Return the checksum by which a completed study's settings are compared."""
+    return int(with_checksum(settings)[CHECKSUM])
+
+
+def wait_for_lease(
+    storage: BaseStorage,
+    name: str,
+    retry: StorageRetry,
+    is_complete: Callable[[], bool],
+    *,
+    timeout: float = TIMEOUT,
+    poll: float = POLL,
+) -> HeldLease | None:
+    """Return the lease of a study once its holder is gone, or None if the study is complete by then."""
+    monitor = HolderMonitor()
+    announced = ""
+    while True:
+        with suppress(KeyError):  # the tickets were deleted meanwhile: the last holder ended
+            last = retry.call(lambda: _last_ticket(storage, name, monitor))
+            if last is None or not held(last) or monitor.silence(last) > timeout:
+                if retry.call(is_complete):
+                    return None
+                own = _claim(storage, name, last, retry)
+                if own is not None:
+                    return own
+                continue
+            if announced != last.token:
+                retry.announce(f"waiting: another process runs this study ({last.who}); this one takes over if it dies")
+                announced = last.token
+            time.sleep(poll * random.uniform(0.5, 1))  # noqa: S311
+
+
+def _last_ticket(storage: BaseStorage, name: str, monitor: HolderMonitor) -> Ticket | None:
     try:
-        last = current(storage, tickets)
-    except KeyError:  # whoever took over has ended too
-        last = None
-    if last is None or last.token != ticket.token:
-        by = f": {last.who}" if last else ""
-        raise StorageError(f"another process took this study over{by}. This one ends; the results so far are stored.")
-    storage.set_trial_user_attr(ticket.id, "beats", beats)
+        return current(storage, storage.get_study_id_from_name(PREFIX + name))
+    except KeyError:  # nobody runs it
+        return None
+    except Exception as error:
+        if is_transient(error):
+            monitor.reset()
+        raise
 
 
-def release(storage: BaseStorage, tickets: int, ticket: Ticket) -> None:
-    """Give the lease back, if it is still this ticket's: the tickets go, which happens at once or not at all.
-
-    Where they cannot (another one was drawn at that moment, or a gRPC proxy's clients would go on to see them) this one is marked.
-    """
-    with suppress(KeyError):  # they are gone
-        last = current(storage, tickets)
-        if last is None or last.token != ticket.token or not last.held:
-            return
-        if not isinstance(storage, GrpcStorageProxy):
-            storage.delete_study(tickets)
-            current(storage, tickets)
-        storage.set_trial_state_values(ticket.id, TrialState.COMPLETE, [0.0])
+def _claim(storage: BaseStorage, name: str, last: Ticket | None, retry: StorageRetry) -> HeldLease | None:
+    """Claim the lease after its last ticket; None where another process was faster."""
+    token = uuid.uuid4().hex
+    tickets = retry.call(lambda: tickets_of(storage, name))
+    ticket = retry.call(lambda: claim(storage, tickets, last, token))
+    if ticket is None:
+        return None
+    return HeldLease(storage, tickets, ticket)
 
 
 def _token(ticket: Ticket | None) -> str:
@@ -177,11 +305,7 @@ def _token(ticket: Ticket | None) -> str:
 
 def _ticket(trial: FrozenTrial) -> Ticket | None:
     """Return a trial as a ticket, None where it is none."""
-    drawn = trial.user_attrs
-    token = drawn.get("token")
-    after = drawn.get("after")
-    drawer = drawn.get("holder")
-    beats = drawn.get("beats")
+    token, after, drawer, beats = (trial.user_attrs.get(key) for key in ("token", "after", "holder", "beats"))
     if not (isinstance(token, str) and isinstance(after, str) and isinstance(drawer, dict)):
         return None
     count = beats if isinstance(beats, int) else 0
@@ -211,3 +335,10 @@ def _start_time(pid: object) -> str:
     if not fields and not Path("/proc/self").exists():
         return "running" if is_running(pid) else ""
     return fields[19] if len(fields) > 19 and fields[0] != "Z" else ""
+
+
+def _now() -> float:
+    """Return seconds that go on while the machine sleeps."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()

@@ -6,22 +6,46 @@ twenty intermediate values are one transaction here and twenty there, each of wh
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC
 from functools import lru_cache
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.distributions import json_to_distribution
+from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages.journal import BaseJournalBackend, JournalRedisBackend, JournalStorage
-from optuna.trial import BaseTrial, FrozenTrial
+from optuna.study import StudyDirection
+from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
-from hpsearch.errors import StorageError
-from hpsearch.storage.trial_rows import TrialRow, foreign_trial
+from hpsearch.errors import StorageError, UserError
 
 BATCH = 1000  # trials that are read at once, so that a study's writer never waits long
 SPECIAL_NUMBERS = {"INF_POS": float("inf"), "INF_NEG": float("-inf"), "NAN": float("nan")}  # by Optuna's names for them
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRow:
+    """A trial as it is stored: `id` is the storage's own, `attributes` has the one that hpsearch writes, whatever its value is."""
+
+    id: int
+    number: int
+    state: TrialState
+    started: float | None  # seconds since 1970
+    params: dict[str, Any] = field(default_factory=dict)
+    values_by_objective: dict[int, float] = field(default_factory=dict)
+    intermediate_values: dict[int, float] = field(default_factory=dict)  # by evaluation
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The values in the order of the objectives; none before the trial has ended."""
+        return tuple(self.values_by_objective[objective] for objective in sorted(self.values_by_objective))
+
+
+_distribution = lru_cache(maxsize=1000)(json_to_distribution)  # a study has few, so each is parsed once
 
 
 def trial_id(trial: BaseTrial | FrozenTrial) -> int:
@@ -57,6 +81,19 @@ def table_names() -> set[str]:
     from optuna.storages._rdb.models import BaseModel
 
     return {*BaseModel.metadata.tables}
+
+
+def create_study_once(storage: BaseStorage, name: str, directions: Sequence[StudyDirection]) -> int:
+    """Return the storage's id of a study that was missing, which another process may have made just now."""
+    try:
+        return storage.create_new_study(directions, name)
+    except DuplicatedStudyError:
+        return storage.get_study_id_from_name(name)
+
+
+def foreign_trial(number: int) -> UserError:
+    """Return the error of a trial that is not the one that hpsearch would write under its number."""
+    return UserError(f"another program wrote trial {number} into this study. Give hpsearch a study of its own.")
 
 
 def create_trial_once(storage: RDBStorage, study_id: int, number: int, trial: FrozenTrial) -> tuple[int, bool]:
@@ -99,23 +136,29 @@ def write_trial_details(
             storage._set_trial_attr_without_commit(session, TrialSystemAttributeModel, trial_id, key, value)
 
 
-def read_trials(storage: BaseStorage, study_id: int, key: str) -> Iterator[TrialRow]:
-    """Yield a study's trials in the order of their numbers, each with its user attribute `key` if it has ended.
+def read_trials(storage: BaseStorage, study_id: int, key: str) -> list[TrialRow]:
+    """Return a study's trials in the order of their numbers, each with its user attribute `key` if it has ended.
 
     Raises:
-        StorageError: what is stored is no study's.
+        StorageError: what is stored is no study's, or a trial is missing.
     """
-    if not isinstance(storage, RDBStorage):
-        for trial in storage.get_all_trials(study_id, deepcopy=False):
-            yield _row_of(trial, key)
-        return
-    last = -1
-    while rows := _read_batch(storage, study_id, key, last):
-        yield from rows.values()
-        last = max(rows)
+    rows: list[TrialRow] = []
+    if isinstance(storage, RDBStorage):
+        last = -1
+        while batch := _read_batch(storage, study_id, key, last):
+            rows += batch.values()
+            last = max(batch)
+    else:
+        rows += [_row_of(trial, key) for trial in storage.get_all_trials(study_id, deepcopy=False)]
+    if [row.number for row in rows] != list(range(len(rows))):
+        raise StorageError(
+            "storage damaged: there are gaps in the trials' numbers. It was not changed; restore a copy."
+        )
+    return rows
 
 
 def _row_of(trial: FrozenTrial, key: str) -> TrialRow:
+    start = trial.datetime_start
     attributes = {}
     if trial.state.is_finished() and key in trial.user_attrs:
         attributes[key] = trial.user_attrs[key]
@@ -123,7 +166,7 @@ def _row_of(trial: FrozenTrial, key: str) -> TrialRow:
         id=trial_id(trial),
         number=trial.number,
         state=trial.state,
-        started=trial.datetime_start.timestamp() if trial.datetime_start else None,
+        started=None if start is None else start.timestamp(),
         params=trial.params,
         values_by_objective=dict(enumerate(trial.values or ())),
         intermediate_values=trial.intermediate_values,
@@ -205,12 +248,6 @@ def _read_cells(
     if condition is not None:
         query = query.where(condition)
     yield from connection.execute(query.order_by(*inspect(table).primary_key)).all()
-
-
-@lru_cache(maxsize=1000)
-def _distribution(content: str) -> BaseDistribution:
-    """Return a stored distribution; a study has few, so each is parsed once."""
-    return json_to_distribution(content)
 
 
 def _json_or_none(content: str) -> Any:

@@ -1,7 +1,9 @@
 """From a storage to a `StudyRecord`. Reading never writes, and never trusts what it reads to be more than JSON."""
 
+import gc
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeGuard
 
 from optuna.storages import BaseStorage
@@ -9,24 +11,11 @@ from optuna.study import StudyDirection
 
 from hpsearch.data.metrics import OBJECTIVES
 from hpsearch.errors import UserError, masked, suggestion
-from hpsearch.storage.attributes import (
-    PREFIX,
-    RUN,
-    check_identity,
-    read_run,
-    read_table,
-)
+from hpsearch.storage.attributes import PREFIX, RUN, check_identity, read_run, read_table
 from hpsearch.storage.lease import PREFIX as LEASE
 from hpsearch.storage.opening import open_for_reading
-from hpsearch.storage.optuna_internals import read_trials
-from hpsearch.storage.records import (
-    ArmRecord,
-    ComparisonRecord,
-    StudyRecord,
-    TrialRecord,
-    WinnerRecord,
-)
-from hpsearch.storage.trial_rows import TrialRow, check_numbers, without_garbage_collection
+from hpsearch.storage.optuna_internals import TrialRow, read_trials
+from hpsearch.storage.records import ArmRecord, ComparisonRecord, StudyRecord, TrialRecord, WinnerRecord
 from hpsearch.storage.trial_writing import rung_values
 from hpsearch.trial import History
 
@@ -160,16 +149,19 @@ def _is_part(attributes: Mapping[str, Any]) -> bool:
 
 
 def _direction(storage: BaseStorage, study_id: int) -> str:
-    first, *_ = storage.get_study_directions(study_id)
-    return "maximize" if first == StudyDirection.MAXIMIZE else "minimize"
+    if storage.get_study_directions(study_id)[0] == StudyDirection.MAXIMIZE:
+        return "maximize"
+    return "minimize"
 
 
 def _objectives(storage: BaseStorage, study_id: int, settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the directions of several objectives by name; none where there is one, or where the settings do not name them all."""
     directions = [direction.name.lower() for direction in storage.get_study_directions(study_id)]
     search = settings.get("search")
-    names = search.get("objectives") if isinstance(search, dict) else None
-    if len(directions) < 2 or not isinstance(names, list):
+    if len(directions) < 2 or not isinstance(search, dict):
+        return {}
+    names = search.get("objectives")
+    if not isinstance(names, list):
         return {}
     known = [str(name) for name in names if str(name) in OBJECTIVES]
     if len(set(known)) != len(directions) or len(known) != len(names):
@@ -178,11 +170,22 @@ def _objectives(storage: BaseStorage, study_id: int, settings: Mapping[str, Any]
 
 
 def _trials(storage: BaseStorage, study_id: int, attributes: Mapping[str, Any]) -> tuple[TrialRecord, ...]:
-    with without_garbage_collection():
-        rows = list(read_trials(storage, study_id, RUN))
-        check_numbers(rows)
+    with _without_garbage_collection():
+        rows = read_trials(storage, study_id, RUN)
         first_start = min((row.started for row in rows if row.started is not None), default=0.0)
         return tuple(_trial(row, first_start, read_run(row, attributes)) for row in rows)
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Pause Python's search for cycles of objects: a study has none, and the search takes half the time of reading one."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _trial(row: TrialRow, first_start: float, run: Mapping[str, Any]) -> TrialRecord:
@@ -212,7 +215,9 @@ def _text(value: object) -> str:
 
 
 def _count(value: object) -> int | None:
-    return value if _is_count(value) else None
+    if type(value) is int and 0 <= value < LARGEST:
+        return value
+    return None
 
 
 def _number(value: object) -> float | None:
@@ -242,10 +247,6 @@ def history_of(columns: object) -> History | None:
         if not types <= {int, float}:
             return None
     return History(**{name: tuple(column) for name, column in columns.items()})
-
-
-def _is_count(value: object) -> TypeGuard[int]:
-    return type(value) is int and 0 <= value < LARGEST
 
 
 def _is_number(value: object) -> TypeGuard[float]:

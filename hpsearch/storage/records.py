@@ -56,6 +56,91 @@ class TrialRecord:
         return ranking_key(direction, self.value or 0.0, self.validation_loss, self.number)
 
 
+Network = tuple[int, int | None]  # a trial, and the fresh seed of its run; None: its run in the search
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The selected model's metric on some rows with its 95 % interval, over `count` rows or runs; an end that is not known is None."""
+
+    value: Any  # a number, None where the metric is not finite
+    low: float | None
+    high: float | None
+    count: Any
+
+    @classmethod
+    def of(cls, table: Mapping[str, Any], count: str) -> "Score | None":
+        """Return a stored table as a score, its number of rows or runs being under the key `count`; None if it is empty."""
+        if not table:
+            return None
+        return cls(table.get("value"), table.get("low"), table.get("high"), table.get(count))
+
+
+@dataclass(frozen=True, slots=True)
+class StudyResult:
+    """What the result of a study says of the model that it selected, whichever version of hpsearch wrote it.
+
+    `networks` are those of the model, the single network first; none without a result. `test` is its score on the test rows, `mean` its
+    mean on the validation rows over seeds that nobody chose, None where they are not known. `looks` counts how often the test rows were
+    used. `tested` has all figures that they gave, by the networks that were scored.
+
+    Since `choice` is stored, an ensemble is selected only where validation rows prefer it to the single network. An earlier version
+    selected an ensemble wherever one was asked for, had its test figures in `ensemble` beside the single network's in `test`, and counted
+    the two as one of its `scorings`.
+    """
+
+    networks: tuple[Network, ...] = ()
+    test: Score | None = None
+    mean: Score | None = None
+    looks: int = 0
+    tested: Mapping[tuple[Network, ...], Mapping[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> "StudyResult":
+        """Return the result that a study's storage has as a table, empty until the search ends."""
+        networks = _stored_networks(stored)
+        single = stored.get("test") or {}
+        together = (stored.get("ensemble") or {}).get("test")
+        tested = {networks: together or single}
+        if "choice" not in stored:
+            tested = {networks[:1]: single, **tested}
+        once = int(stored.get("scorings", bool(single))) + bool(together)
+        return cls(
+            networks=networks,
+            test=Score.of(tested[networks], "rows"),
+            mean=_stored_mean(stored, len(networks)),
+            looks=int(stored.get("looks", once)),
+            tested=tested,
+        )
+
+    @property
+    def trials(self) -> list[int]:
+        """The trial of each network, the single network's first."""
+        return [trial for trial, _ in self.networks]
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether several networks predict together."""
+        return len(self.networks) > 1
+
+
+def _stored_networks(stored: Mapping[str, Any]) -> tuple[Network, ...]:
+    if known := stored.get("networks"):
+        return tuple((trial, seed) for trial, seed in known)
+    if "trial" in stored:
+        return ((stored["trial"], stored.get("seed")),)
+    return ()
+
+
+def _stored_mean(stored: Mapping[str, Any], networks: int) -> Score | None:
+    if networks < 2:
+        return Score.of(stored.get("fresh") or {}, "runs")
+    choice = stored.get("choice")
+    if not choice:
+        return None
+    return Score.of({**choice["ensemble"], "runs": choice["seeds"]}, "runs")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class StudyRecord:
     """A study as the storage has it: `settings` as its file says, `data` as the data room sums it up, `result` the confirmed best.
@@ -63,7 +148,8 @@ class StudyRecord:
     It is equal to itself alone, so that what is derived from its trials can be kept by it.
 
     `settings` has the tables study (name, question, seed), data, space, training, search. `result` is empty until the search ends.
-    `objectives` are the directions of several objectives by name, the first being the metric; none where that is the only one.
+    `selected` is what it says of the selected model. `objectives` are the directions of several objectives by name, the first being the
+    metric; none where that is the only one.
     """
 
     name: str
@@ -74,6 +160,10 @@ class StudyRecord:
     trials: tuple[TrialRecord, ...]
     as_of: str  # local time of the reading, YYYY-MM-DD HH:MM
     objectives: Mapping[str, str] = field(default_factory=dict)
+    selected: StudyResult = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "selected", StudyResult.of(self.result))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from hpsearch.errors import StorageError
-from hpsearch.storage.optuna_internals import create_trial_once, write_trial_details
-from hpsearch.storage.trial_rows import foreign_trial
+from hpsearch.storage.optuna_internals import create_trial_once, foreign_trial, write_trial_details
 from hpsearch.trial import History
 
 CURVE_LENGTH = 100  # evaluations of a learning curve that are stored: a few kilobytes a trial
@@ -40,8 +39,10 @@ def begin_trial(storage: BaseStorage, study_id: int, number: int, trial: FrozenT
     Raises:
         UserError: another trial has this number, or the next one to be created has another.
     """
-    create = create_trial_once if isinstance(storage, RDBStorage) else _create_trial
-    trial_id, created = create(storage, study_id, number, trial)  # type: ignore[arg-type]
+    if isinstance(storage, RDBStorage):
+        trial_id, created = create_trial_once(storage, study_id, number, trial)
+    else:
+        trial_id, created = _create_trial(storage, study_id, number, trial)
     stored = trial if created else storage.get_trial(trial_id)
     if stored.params != trial.params or stored.state is not trial.state:
         raise foreign_trial(number)

@@ -14,14 +14,18 @@ from optuna.storages import BaseStorage
 
 from hpsearch.storage import lease
 from hpsearch.storage.failures import StorageRetry, storage_errors
-from hpsearch.storage.held_lease import HeldLease
+from hpsearch.storage.lease import HeldLease
 from hpsearch.storage.opening import close_storage
 
 Result = TypeVar("Result")
 
 
 class WriterThread:
-    """The only thread that writes to an open storage, under a lease if it has one."""
+    """The only thread that writes to an open storage, under a lease if it has one.
+
+    Raises:
+        StorageError: of every method, once a write has failed.
+    """
 
     def __init__(
         self, url: str, storage: BaseStorage, retry: StorageRetry | None = None, lease: HeldLease | None = None
@@ -36,29 +40,17 @@ class WriterThread:
         self._thread.start()
 
     def submit(self, task: Callable[[], None]) -> None:
-        """Have a task done after those before it.
-
-        Raises:
-            StorageError: a write failed before.
-        """
+        """Have a task done after those before it."""
         self._raise_error()
         self._tasks.put(task)
 
     def call(self, function: Callable[[], Result]) -> Result:
-        """Return what a function returns, in the calling thread, tried again while the storage is away.
-
-        Raises:
-            StorageError: the storage failed.
-        """
+        """Return what a function returns, in the calling thread, tried again while the storage is away."""
         with storage_errors(self.url):
             return self.retry.call(function)
 
     def flush(self) -> None:
-        """Wait until all that was submitted is written.
-
-        Raises:
-            StorageError: a write failed.
-        """
+        """Wait until all that was submitted is written."""
         done = threading.Event()
         self._tasks.put(done.set)
         while not done.wait(0.2) and self._error is None:
@@ -66,16 +58,11 @@ class WriterThread:
         self._raise_error()
 
     def close(self) -> None:
-        """Write what is left, give the lease back, end the thread and close the storage.
-
-        Raises:
-            StorageError: a write failed.
-        """
+        """Write what is left, give the lease back, end the thread and close the storage."""
         try:
             self.flush()
             if self.lease is not None:
-                held = self.lease
-                self.call(lambda: held.release(self.storage))
+                self.call(self.lease.release)
         finally:
             self._tasks.put(None)
             self._thread.join(5)
@@ -102,7 +89,7 @@ class WriterThread:
     def _write(self, task: Callable[[], None]) -> None:
         def write() -> None:
             if self.lease is not None:
-                self.lease.renew(self.storage)
+                self.lease.renew()
             task()
 
         self.call(write)

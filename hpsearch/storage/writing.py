@@ -13,12 +13,11 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from hpsearch.errors import StorageError
 from hpsearch.storage.attributes import PREFIX, RUN, read_run, read_table, trial_facts, with_checksum
 from hpsearch.storage.failures import StorageRetry, reading_errors
-from hpsearch.storage.fingerprint import check_fingerprint, find_or_create, write_fingerprint
-from hpsearch.storage.held_lease import join_lease, settings_checksum, take_lease
+from hpsearch.storage.fingerprint import Fingerprint, check_fingerprint, find_or_create, write_fingerprint
+from hpsearch.storage.lease import join_lease, settings_checksum, take_lease
 from hpsearch.storage.opening import close_storage, creation_lock, open_storage
-from hpsearch.storage.optuna_internals import read_trials
+from hpsearch.storage.optuna_internals import TrialRow, read_trials
 from hpsearch.storage.reading import history_of
-from hpsearch.storage.trial_rows import TrialRow, check_numbers
 from hpsearch.storage.trial_writing import (
     CURVE_LENGTH,
     FinishedTrial,
@@ -61,6 +60,9 @@ class StudyWriter:
 
     `curve_length` is the most evaluations of a learning curve to store. `complete` is to be set once the study is, so that processes
     that wait for its lease end.
+
+    Raises:
+        StorageError: of every method, if the storage cannot be used, is damaged, or a write failed.
     """
 
     def __init__(self, thread: WriterThread, study_id: int, curve_length: int = CURVE_LENGTH) -> None:
@@ -76,98 +78,69 @@ class StudyWriter:
     def open(
         cls,
         url: str,
-        name: str,
-        direction: str,
-        settings: Mapping[str, Any],
-        data: Mapping[str, Any],
+        study: Fingerprint,
         *,
-        others: Sequence[str] = (),
         take_over: bool = False,
         join: bool = False,
         retry: StorageRetry | None = None,
     ) -> "StudyWriter":
         """Open a study, created where it is missing, and take its lease; with `join` wait while another process runs the study.
 
-        `direction` is the metric's, `others` are those of the objectives after it.
-
         Raises:
             UserError: the study is another one under the same name, or another process runs it.
-            StorageError: the storage cannot be used.
             CompletedElsewhere: another process completed the very study while this one waited.
         """
         retry = retry or StorageRetry()
         with creation_lock(url), reading_errors(url):
             storage = open_storage(url)
-            study_id = retry.call(lambda: find_or_create(storage, name, [direction, *others]))
+            study_id = retry.call(lambda: find_or_create(storage, study))
         try:
             with reading_errors(url):
-                retry.call(lambda: check_fingerprint(storage, study_id, name, settings, data))
+                retry.call(lambda: check_fingerprint(storage, study_id, study))
                 if join and not take_over:
-                    held = join_lease(storage, study_id, name, settings, retry)
-                    retry.call(
-                        lambda: check_fingerprint(storage, study_id, name, settings, data)
-                    )  # it may be another now
+                    held = join_lease(storage, study_id, study, retry)
+                    retry.call(lambda: check_fingerprint(storage, study_id, study))  # it may be another now
                 else:
-                    held = take_lease(storage, name, retry, take_over=take_over)
-                retry.call(lambda: write_fingerprint(storage, study_id, settings, data))
+                    held = take_lease(storage, study.name, retry, take_over=take_over)
+                retry.call(lambda: write_fingerprint(storage, study_id, study))
         except BaseException:
             close_storage(storage)
             raise
         return cls(WriterThread(url, storage, retry, held), study_id)
 
     @classmethod
-    def in_memory(
-        cls,
-        name: str,
-        direction: str,
-        settings: Mapping[str, Any],
-        data: Mapping[str, Any],
-        *,
-        others: Sequence[str] = (),
-    ) -> "StudyWriter":
+    def in_memory(cls, study: Fingerprint) -> "StudyWriter":
         """Return a new study that no other process can see and that ends with this one, so that it needs no lease."""
         storage = InMemoryStorage()
-        study_id = find_or_create(storage, name, [direction, *others])
-        write_fingerprint(storage, study_id, settings, data)
+        study_id = find_or_create(storage, study)
+        write_fingerprint(storage, study_id, study)
         return cls(WriterThread("memory", storage), study_id)
 
-    def open_part(
-        self, name: str, direction: str, settings: Mapping[str, Any], data: Mapping[str, Any], *, curve_length: int
-    ) -> "StudyWriter":
+    def open_part(self, part: Fingerprint, *, curve_length: int) -> "StudyWriter":
         """Open a part of this comparison, a study in the same storage and under the same lease.
 
         Raises:
             UserError: the part is another study under the same name.
-            StorageError: the storage cannot be used.
         """
         storage = self.storage
         retry = self.thread.retry
         with reading_errors(self.thread.url):
-            study_id = retry.call(lambda: find_or_create(storage, name, [direction]))
-            retry.call(lambda: check_fingerprint(storage, study_id, name, settings, data))
-            retry.call(lambda: write_fingerprint(storage, study_id, settings, data))
+            study_id = retry.call(lambda: find_or_create(storage, part))
+            retry.call(lambda: check_fingerprint(storage, study_id, part))
+            retry.call(lambda: write_fingerprint(storage, study_id, part))
         return StudyWriter(self.thread, study_id, curve_length)
 
     def previous_trials(self) -> list[PreviousTrial]:
-        """Return the trials of earlier runs, in the order of their numbers.
-
-        Raises:
-            StorageError: the storage cannot be read, or is damaged.
-        """
+        """Return the trials of earlier runs, in the order of their numbers."""
         with reading_errors(self.thread.url):
-            rows = self.thread.retry.call(lambda: list(read_trials(self.storage, self.study_id, RUN)))
+            rows = self.thread.retry.call(lambda: read_trials(self.storage, self.study_id, RUN))
             attributes = self._attributes()
-            check_numbers(rows)
             self._ids = {row.number: row.id for row in rows}
             self._params = {row.number: row.params for row in rows if not row.state.is_finished()}
             return [_previous_trial(row, attributes) for row in rows]
 
     def read_attribute(self, key: str) -> dict[str, Any]:
-        """Return the table that is stored with the study under a key, empty where there is none.
-
-        Raises:
-            StorageError: the storage cannot be read, or is damaged.
-        """
+        """Return the table that is stored with the study under a key, empty where there is none."""
         with reading_errors(self.thread.url):
             return read_table(self._attributes(), key)
 
@@ -218,24 +191,18 @@ class StudyWriter:
             "history": history.columns(),
             **more,
         }
+        if run.folds:
+            details["folds"] = list(run.folds)
         curve = intermediate_values(history, rungs)
         trial = _finished_trial(run, self._params.pop(run.number), details, [value, *others], curve)
         self.thread.submit(lambda: finish_trial(self.storage, self._ids[run.number], trial))
 
     def flush(self) -> None:
-        """Wait until all is written.
-
-        Raises:
-            StorageError: a write failed.
-        """
+        """Wait until all is written."""
         self.thread.flush()
 
     def close(self) -> None:
-        """Write what is left, give the lease back and close the storage.
-
-        Raises:
-            StorageError: a write failed.
-        """
+        """Write what is left, give the lease back and close the storage."""
         lease = self.thread.lease
         try:
             if self.complete and lease is not None:
@@ -259,7 +226,9 @@ def _finished_trial(
     values: Sequence[float],
     curve: Mapping[int, float],
 ) -> FinishedTrial:
-    state = TrialState.PRUNED if run.outcome is Outcome.PRUNED else TrialState.COMPLETE
+    state = TrialState.COMPLETE
+    if run.outcome is Outcome.PRUNED:
+        state = TrialState.PRUNED
     attributes = {
         RUN: with_checksum(details, trial_facts(params, state.name, values, curve)),
         "outcome": str(run.outcome),  # this and the next are for people who look into Optuna's dashboard

@@ -20,12 +20,15 @@ from hpsearch.searching.loop import Search
 from hpsearch.searching.opening import make_view
 from hpsearch.searching.sampler_view import SamplerView, TrialResult
 from hpsearch.searching.samplers import SAMPLERS
+from hpsearch.searching.scoring import Objectives
+from hpsearch.storage.fingerprint import Fingerprint
 from hpsearch.storage.opening import close_storage, open_existing
 from hpsearch.storage.urls import JOURNAL, sqlite_url
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import TrialSource
 from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
 from tests.benchmarks.rows import Row
+from tests.support.small import small_data
 
 KNOWN = (500, 10_000)  # results that a proposal is made from
 PROPOSALS = 20  # timed ones, of which the median is shown
@@ -81,7 +84,8 @@ def stored(url: str) -> float:
     """Return the seconds of a trial that is begun and told, the default study's hyperparameters with a learning curve and rungs."""
     config, name = _config("random"), f"bench {uuid.uuid4().hex}"
     view, told = make_view(config, "maximize"), [_run(number, 0.5, EVALUATIONS) for number in range(STORED)]
-    with closing(StudyWriter.open(url, name, view.direction, config.settings(), {"name": "none"})) as writer:
+    study = Fingerprint(name, (view.direction,), config.settings(), {"name": "none"})
+    with closing(StudyWriter.open(url, study)) as writer:
         began = time.monotonic()
         for run in told:
             proposal = view.propose(run.number)
@@ -106,8 +110,10 @@ def busy(sampler: str) -> float:
         sizes = {"inputs": INPUTS, "outputs": OUTPUTS, "rows": TRAINING}
         return config.space.specification(values, number=number, seed=0, budget=config.budget, **sizes)
 
-    with closing(StudyWriter.in_memory("bench", view.direction, config.settings(), {"name": "none"})) as writer:
-        search = Search(view, writer, specify, trials=trials, timeout=None, worst=0.0)  # type: ignore[arg-type]
+    study = Fingerprint("bench", (view.direction,), config.settings(), {"name": "none"})
+    with closing(StudyWriter.in_memory(study)) as writer:
+        objectives = Objectives(small_data())
+        search = Search(view, writer, specify, objectives=objectives, trials=trials, timeout=None)  # type: ignore[arg-type]
         began = time.monotonic()
         _Cluster(PLACES, SECONDS).run(search)
     return trials * SECONDS / (PLACES * (time.monotonic() - began))

@@ -338,7 +338,7 @@ def test_verify_that_cannot_be(
 
 def test_verdicts() -> None:
     """A gap is equal, as far as rounding grows, or told as a difference; without float64 there is no verdict."""
-    from hpsearch.searching.verify import Verified
+    from hpsearch.searching.replay import Verified
 
     def verdict(gap: float, control: float) -> str:
         return Verified(0, 9, (0, 0, 0), "finished", "finished", (gap, gap, 0), (control, control, 0)).verdict

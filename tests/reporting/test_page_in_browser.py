@@ -13,7 +13,7 @@ import pytest
 from hpsearch.reporting import write_report
 from hpsearch.reporting.figures import FIGURES
 from hpsearch.reporting.notebook import fragment
-from hpsearch.searching.row_predictions import tenths_of
+from hpsearch.searching.result import tenths_of
 from hpsearch.storage import StudyRecord
 from tests.support.records import DATA, confirmed, study, trials, unfinished
 

@@ -35,7 +35,7 @@ from hpsearch.reporting.warnings import warnings
 from hpsearch.searching import result as result_module
 from hpsearch.searching import scoring
 from hpsearch.searching.opening import open_study
-from hpsearch.searching.row_predictions import POINTS, baseline_figures, predicted, sample, tenths_of
+from hpsearch.searching.result import POINTS, baseline_figures, predicted, sample, tenths_of
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.searching.study import run_study
 from hpsearch.statistics.estimates import student_mean

@@ -1,7 +1,9 @@
 """What is said of the model that is kept: which it is, why, how often the test rows were used; in page, terminal, notebook and figures."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from math import nan
+from typing import Any
 
 import pytest
 
@@ -22,11 +24,9 @@ from hpsearch.reporting.screen import Screen
 from hpsearch.reporting.selection import luck, marks, of_trials, why
 from hpsearch.reporting.tables import frames
 from hpsearch.storage import StudyRecord
-from hpsearch.storage.results import looks, mean_of, networks_of, test_before, test_of
+from hpsearch.storage.records import Score, StudyResult
 from tests.support.prose import prose
 from tests.support.records import confirmed, ensembled, of_earlier_version, study, unfinished
-
-test_of.__test__ = test_before.__test__ = False  # type: ignore[attr-defined]  # named after the rows, no tests
 
 
 def screen(record: StudyRecord, capsys: pytest.CaptureFixture[str]) -> str:
@@ -100,30 +100,34 @@ def test_looks_at_the_test_rows_are_said_in_one_sentence(times: int, capsys: pyt
 def test_what_the_earlier_version_wrote_is_read(capsys: pytest.CaptureFixture[str]) -> None:
     """Its ensemble is what it kept, unjudged; the headline has that one's test value; single network and ensemble were two looks."""
     record = of_earlier_version(study())
-    assert len(networks_of(record.result)) == 3
-    assert test_of(record.result)["value"] == 0.965
-    assert mean_of(record.result) == {}
-    assert looks(record.result) == 2
+    assert len(record.selected.networks) == 3
+    assert record.selected.test is not None
+    assert record.selected.test.value == 0.965
+    assert record.selected.mean is None
+    assert record.selected.looks == 2
     html, notebook, terminal = told(record, capsys)
     for said in (html, notebook, terminal):
         assert "used 2 times" in said
         assert "further seeds" not in said
     assert "Test accuracy 96.5 %" in html
     assert "accuracy 0.9650" in terminal
-    assert looks({**record.result, "scorings": 2}) == 3
-    assert (looks({}), looks(study().result), looks({"test": {}})) == (0, 1, 0)
+    assert StudyResult.of({**record.result, "scorings": 2}).looks == 3
+    results: list[Mapping[str, Any]] = [{}, study().result, {"test": {}}]
+    assert [StudyResult.of(result).looks for result in results] == [0, 1, 0]
 
 
 def test_a_value_that_is_known_takes_no_other_look() -> None:
     """Of the earlier version both values are known; of this one the kept model's alone; of other networks none."""
     old, new = of_earlier_version(study()).result, ensembled(study()).result
     for result in (old, new):
-        assert test_before(result, result["networks"]) == test_of(result)
-        assert test_before(result, [[99, None]]) is None
-        assert test_before(result, result["networks"][:2]) is None
-    assert test_before(old, old["networks"][:1]) == old["test"]
-    assert test_before(new, new["networks"][:1]) is None
-    assert test_before({}, [[0, None]]) is None
+        selected = StudyResult.of(result)
+        assert Score.of(selected.tested[selected.networks], "rows") == selected.test
+        assert ((99, None),) not in selected.tested
+        assert selected.networks[:2] not in selected.tested
+    first = StudyResult.of(old).networks[:1]
+    assert StudyResult.of(old).tested[first] == old["test"]
+    assert StudyResult.of(new).networks[:1] not in StudyResult.of(new).tested
+    assert ((0, None),) not in StudyResult.of({}).tested
 
 
 def test_luck_is_said_as_the_numbers_have_it() -> None:

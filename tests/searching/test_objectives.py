@@ -31,7 +31,7 @@ from hpsearch.reporting.tables import frames
 from hpsearch.searching.opening import make_view, open_in_memory, open_study
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.searching.samplers import SAMPLERS
-from hpsearch.searching.secondary_objectives import SecondaryObjectives, secondary_objectives
+from hpsearch.searching.scoring import Objectives, study_objectives
 from hpsearch.searching.specifications import specification
 from hpsearch.searching.study import run_study
 from hpsearch.statistics.pareto import on_front
@@ -49,7 +49,7 @@ from tests.support.small import small_data
 LENGTH = Objective(
     "length", "maximize", lambda run, data, outputs: float(len(run.history)) - run.parameters % 7, lambda data, n: -9.0
 )
-SECONDARY = SecondaryObjectives((OBJECTIVES["parameters"], LENGTH), (70_000.0, -9.0), small_data())
+SEVERAL = Objectives(small_data(), (OBJECTIVES["parameters"], LENGTH), (70_000.0, -9.0))
 
 
 def dominated(values: np.ndarray, maximize: list[bool]) -> list[bool]:
@@ -72,12 +72,12 @@ def test_front_is_what_no_pair_dominates(maximize: list[bool], levels: int) -> N
 @pytest.mark.parametrize("sampler", ["random", "qmc", "tpe", "nsga2"])
 def test_places_and_interruptions_change_nothing(sampler: str) -> None:
     """With three objectives the same trials come out with one place, with four, and after interruptions at any evaluation."""
-    whole = Stage(sampler=sampler, secondary=SECONDARY)
+    whole = Stage(sampler=sampler, objectives=SEVERAL)
     whole.run(trials=60)
-    crowd = Stage(sampler=sampler, secondary=SECONDARY)
+    crowd = Stage(sampler=sampler, objectives=SEVERAL)
     crowd.run(trials=60, room=4, seed=1)
     assert crowd.trials() == whole.trials()
-    broken = Stage(sampler=sampler, secondary=SECONDARY)
+    broken = Stage(sampler=sampler, objectives=SEVERAL)
     for crash in (0, 17, 131, 2, 244):
         with pytest.raises(CrashError):
             broken.run(trials=60, room=3, seed=crash, crash_after=crash)
@@ -88,7 +88,7 @@ def test_places_and_interruptions_change_nothing(sampler: str) -> None:
 
 def test_gaussian_process_resumes_exactly() -> None:
     """The Gaussian process takes several objectives, and proposes the same trials after an interruption."""
-    whole, broken = Stage(sampler="gp", secondary=SECONDARY), Stage(sampler="gp", secondary=SECONDARY)
+    whole, broken = Stage(sampler="gp", objectives=SEVERAL), Stage(sampler="gp", objectives=SEVERAL)
     whole.run(trials=13)
     with pytest.raises(CrashError):
         broken.run(trials=13, crash_after=95)
@@ -109,10 +109,10 @@ def test_genetic_algorithm_takes_one_objective_too(pruner: str) -> None:
 
 def test_samplers_see_all_objectives() -> None:
     """TPE and NSGA-II propose other trials where only the second objective differs: it reaches them."""
-    flat = SecondaryObjectives((replace(LENGTH, of_run=lambda run, data, outputs: 0.0),), (-9.0,), small_data())
-    varied = SecondaryObjectives((LENGTH,), (-9.0,), small_data())
+    flat = Objectives(small_data(), (replace(LENGTH, of_run=lambda run, data, outputs: 0.0),), (-9.0,))
+    varied = Objectives(small_data(), (LENGTH,), (-9.0,))
     for sampler in ("tpe", "nsga2"):
-        stages = [Stage(sampler=sampler, secondary=secondary) for secondary in (flat, varied)]
+        stages = [Stage(sampler=sampler, objectives=objectives) for objectives in (flat, varied)]
         for stage in stages:
             stage.run(trials=50)
         proposed = [[trial[3] for trial in stage.trials()] for stage in stages]
@@ -121,7 +121,7 @@ def test_samplers_see_all_objectives() -> None:
 
 def test_failed_trials_are_told_the_worst_of_each() -> None:
     """A diverged trial is complete, with the worst value in every objective and a broken constraint; it never becomes the best."""
-    stage = Stage(sampler="random", seed=3, secondary=SECONDARY)
+    stage = Stage(sampler="random", seed=3, objectives=SEVERAL)
     search = stage.run(trials=40)
     lost = [trial for trial in stage.trials() if trial[5].get("failed", -1) > 0]
     assert lost
@@ -134,7 +134,7 @@ def test_failed_trials_are_told_the_worst_of_each() -> None:
 
 def test_repeats_take_over_all_values() -> None:
     """A trial with the hyperparameters of an earlier one has its value in every objective, also after a resumption."""
-    stage = Stage(sampler="random", space=SMALL, secondary=SECONDARY)
+    stage = Stage(sampler="random", space=SMALL, objectives=SEVERAL)
     stage.run(trials=6)
     stage.run(trials=20, room=3)
     values: dict[str, set[tuple[float, ...]]] = {}
@@ -146,8 +146,8 @@ def test_repeats_take_over_all_values() -> None:
 
 def test_values_beyond_the_worst_reach_the_sampler_as_the_worst() -> None:
     """A value worse than the stated worst is stored as it is and told as the worst."""
-    low = SecondaryObjectives((replace(LENGTH, of_run=lambda run, data, outputs: -1e9),), (-9.0,), small_data())
-    stage = Stage(sampler="random", secondary=low)
+    low = Objectives(small_data(), (replace(LENGTH, of_run=lambda run, data, outputs: -1e9),), (-9.0,))
+    stage = Stage(sampler="random", objectives=low)
     search = stage.run(trials=6)
     assert {trial[2][1] for trial in stage.trials() if trial[5]["failed"] < 0} == {-1e9}
     assert {told.others for told in search.view.results.values()} == {(-9.0,)}
@@ -276,23 +276,23 @@ def test_the_first_objective_is_the_metric() -> None:
 def test_objectives_that_the_data_cannot_have() -> None:
     """A metric of another task, a sampler of one objective, and a metric without a value on rows of one class, are refused."""
     with pytest.raises(UserError, match="metric 'rmse' does not fit a binary task"):
-        secondary_objectives(config_of(search={"objectives": ["accuracy", "rmse"]}), small_data("binary"))
+        study_objectives(config_of(search={"objectives": ["accuracy", "rmse"]}), small_data("binary"))
     able = ", ".join(name for name in SAMPLERS if name != "cmaes")
     with pytest.raises(
         UserError,
         match=f"sampler 'cmaes' takes one objective, search.objectives names 2. Choose one of: {able}.",
     ):
-        make_view(config_of(search={"sampler": "cmaes"}), "maximize", ("minimize",))
+        make_view(config_of(search={"sampler": "cmaes"}), "maximize", "minimize")
     data = small_data("binary")
     ones = replace(data, validation=Rows(data.validation.inputs, torch.ones_like(data.validation.targets)))
     with pytest.raises(
         UserError, match="metric 'roc_auc' has no value on the 9 validation rows: they are all of one class"
     ):
-        secondary_objectives(config_of(search={"objectives": ["accuracy", "roc_auc"]}), ones)
+        study_objectives(config_of(search={"objectives": ["accuracy", "roc_auc"]}), ones)
     single = check_config(_single("roc_auc"), "study.toml")
     with pytest.raises(UserError, match="metric 'roc_auc' has no value"):
-        secondary_objectives(single, replace(ones, metric=METRICS["roc_auc"]))
-    assert secondary_objectives(single, replace(data, metric=METRICS["roc_auc"])) is None
+        study_objectives(single, replace(ones, metric=METRICS["roc_auc"]))
+    assert study_objectives(single, replace(data, metric=METRICS["roc_auc"])).others == ()
 
 
 def _single(metric: str) -> dict[str, Any]:
@@ -448,4 +448,4 @@ def _worst(data: Data) -> float:
 
 def test_script_has_no_weights() -> None:
     """The scripted engine's runs know their parameters, so that a study of several objectives can be rehearsed with it."""
-    assert Stage(secondary=SECONDARY).run(trials=3, script=hill).status.done == 3
+    assert Stage(objectives=SEVERAL).run(trials=3, script=hill).status.done == 3

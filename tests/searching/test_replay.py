@@ -10,8 +10,7 @@ import torch
 from hpsearch.cli import main
 from hpsearch.errors import UserError
 from hpsearch.model import load_model
-from hpsearch.searching.replay import DIFFERS, EXACT, ROUNDING, _same, find_trial, replay
-from hpsearch.searching.verify import RecordedStudy, prepare
+from hpsearch.searching.replay import DIFFERS, EXACT, ROUNDING, RecordedStudy, _same, find_trial, prepare, replay
 from hpsearch.storage.attributes import verified, with_checksum
 from hpsearch.storage.reading import read_study
 from hpsearch.storage.records import StudyRecord, TrialRecord

@@ -14,13 +14,13 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import TrialState
 
 from hpsearch.errors import StorageError
-from hpsearch.storage import held_lease, lease
+from hpsearch.storage import lease
 from hpsearch.storage.failures import StorageRetry
-from hpsearch.storage.held_lease import HolderMonitor, wait_for_lease
+from hpsearch.storage.lease import HeldLease, HolderMonitor, wait_for_lease
 from hpsearch.storage.opening import close_storage, open_storage
 from hpsearch.storage.writing import StudyWriter
-from tests.storage.test_storage import DATA, DEPTH, SETTINGS
 from tests.support.servers import postgres
+from tests.support.stored import DEPTH, FINGERPRINT
 
 PROCESSES = multiprocessing.get_context("fork")
 
@@ -125,7 +125,7 @@ def test_races(kind: str, many: int, tmp_path: Path, request: pytest.FixtureRequ
 def _open(url: str, start: Any, said: Any) -> None:
     start.wait()
     try:
-        writer = StudyWriter.open(url, "s", "maximize", SETTINGS, DATA)
+        writer = StudyWriter.open(url, FINGERPRINT)
     except Exception as error:  # every kind is told
         said.put(f"{type(error).__name__}: {error}")
         return
@@ -207,7 +207,7 @@ def test_a_silent_holder_elsewhere_is_replaced_after_the_time_out() -> None:
     assert last is not None
     answer = _waits(storage, [], timeout=0.4)
     for beats in range(1, 11):
-        lease.beat(storage, tickets, last, beats)
+        HeldLease(storage, tickets, last).beat(beats)
         time.sleep(0.1)
     stopped = time.monotonic()
     ticket = answer().ticket
@@ -228,13 +228,13 @@ def test_time_in_which_the_storage_is_away_does_not_count() -> None:
 def test_a_writer_that_slept_writes_nothing_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A process that was stopped for long finds its lease taken before it writes, and ends; the new holder's study is untouched."""
     url = f"sqlite:///{tmp_path}/study.db"
-    slept = StudyWriter.open(url, "s", "maximize", SETTINGS, DATA)
+    slept = StudyWriter.open(url, FINGERPRINT)
     slept.begin(0, {"depth": 1}, DEPTH)
     slept.flush()
-    other = StudyWriter.open(url, "s", "maximize", SETTINGS, DATA, take_over=True)
+    other = StudyWriter.open(url, FINGERPRINT, take_over=True)
     other.previous_trials()
-    now = held_lease._now()
-    monkeypatch.setattr(held_lease, "_now", lambda: now + 1000)
+    now = lease._now()
+    monkeypatch.setattr(lease, "_now", lambda: now + 1000)
     slept.begin(1, {"depth": 2}, DEPTH)
     with pytest.raises(StorageError, match="another process took this study over"):
         slept.close()
@@ -245,7 +245,7 @@ def test_a_writer_that_slept_writes_nothing_more(monkeypatch: pytest.MonkeyPatch
 def test_a_writer_beats(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A writer that has nothing to write still shows that it lives."""
     monkeypatch.setattr(lease, "BEAT", 0.05)
-    writer = StudyWriter.open(f"sqlite:///{tmp_path}/study.db", "s", "maximize", SETTINGS, DATA)
+    writer = StudyWriter.open(f"sqlite:///{tmp_path}/study.db", FINGERPRINT)
     assert writer.thread.lease is not None
     until = time.monotonic() + 20
     last = None

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,14 @@ from optuna.trial import TrialState
 from hpsearch.errors import StorageError
 from hpsearch.storage import failures, lease
 from hpsearch.storage.failures import StorageRetry, is_transient, storage_errors
-from hpsearch.storage.journals import FileJournal
-from hpsearch.storage.opening import close_storage, open_storage
+from hpsearch.storage.opening import FileJournal, close_storage, open_storage
 from hpsearch.storage.reading import read_study
 from hpsearch.storage.urls import sqlite_url
 from hpsearch.storage.writer_thread import WriterThread
 from hpsearch.storage.writing import StudyWriter
-from tests.storage.test_storage import DATA, DEPTH, SETTINGS, run_of
 from tests.support.scripted import Stage
 from tests.support.servers import Server, postgres
+from tests.support.stored import DEPTH, FINGERPRINT, run_of
 
 RATE = 0.25  # of calls that fail, half of them after the deed
 
@@ -127,13 +127,13 @@ def test_a_flaky_lease(seed: int) -> None:
     plain = InMemoryStorage()
     storage: Any = Flaky(plain, seed)
     retry = StorageRetry()
-    tickets, ticket = retry.call(lambda: lease.acquire(storage, "s", f"token {seed}"))
+    held = retry.call(lambda: lease.acquire(storage, "s", f"token {seed}"))
     for beats in range(1, 6):
-        retry.call(lambda: lease.beat(storage, tickets, ticket, beats))  # noqa: B023
-    last = lease.current(plain, tickets)
+        retry.call(lambda: held.beat(beats))  # noqa: B023
+    last = lease.current(plain, held.tickets)
     assert last is not None
     assert (last.token, last.beats) == (f"token {seed}", 5)
-    retry.call(lambda: lease.release(storage, tickets, ticket))
+    retry.call(held.release)
     assert plain.get_all_studies() == []
 
 
@@ -255,7 +255,7 @@ def server() -> Iterator[Server]:
 
 def _write(server: Server, name: str, stop: Callable[[], None], retry: StorageRetry) -> list[str]:
     """Write 40 trials while the server ends and starts in the middle of it; return the states that are stored."""
-    writer = StudyWriter.open(server.url, name, "maximize", SETTINGS, DATA, retry=retry)
+    writer = StudyWriter.open(server.url, replace(FINGERPRINT, name=name), retry=retry)
     outage = threading.Timer(0.2, stop)
     outage.start()
     for number in range(40):
@@ -299,9 +299,8 @@ def test_postgres_is_away(server: Server, request: pytest.FixtureRequest) -> Non
 @pytest.mark.slow
 def test_postgres_stays_away(server: Server) -> None:
     """After the budget the study ends with a storage error; once the server is back, the study goes on where it was."""
-    writer = StudyWriter.open(
-        server.url, "gone", "maximize", SETTINGS, DATA, retry=StorageRetry(0.5, lambda line: None)
-    )
+    gone = replace(FINGERPRINT, name="gone")
+    writer = StudyWriter.open(server.url, gone, retry=StorageRetry(0.5, lambda line: None))
     writer.begin(0, {"depth": 1}, DEPTH)
     writer.flush()
     server.stop()
@@ -309,6 +308,6 @@ def test_postgres_stays_away(server: Server) -> None:
     with pytest.raises(StorageError, match="Check that it can be reached"):
         writer.close()
     server.start()
-    again = StudyWriter.open(server.url, "gone", "maximize", SETTINGS, DATA)
+    again = StudyWriter.open(server.url, gone)
     assert len(again.previous_trials()) == 1
     again.close()

@@ -4,38 +4,25 @@ import os
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 import sqlalchemy
-from optuna.distributions import BaseDistribution
 from optuna.storages import InMemoryStorage, RDBStorage
 from optuna.trial import TrialState
 
 from hpsearch.errors import StorageError, UserError, masked
 from hpsearch.storage import lease
+from hpsearch.storage.fingerprint import Fingerprint
 from hpsearch.storage.opening import open_storage
 from hpsearch.storage.reading import read_study
 from hpsearch.storage.urls import sqlite_url
 from hpsearch.storage.writing import StudyWriter
-from hpsearch.trial import History, Outcome, TrainingRun
-
-SETTINGS: dict[str, Any] = {
-    "study": {"name": "s", "seed": 0, "question": ""},
-    "space": {"depth": {"low": 1, "high": 3}},
-    "search": {"trials": 4},
-}
-DATA: dict[str, Any] = {"name": "digits", "hash": "abc", "rows": {"training": 10}}
-DEPTH: dict[str, BaseDistribution] = {"depth": optuna.distributions.IntDistribution(1, 3)}
-
-
-def run_of(number: int, outcome: Outcome = Outcome.FINISHED) -> TrainingRun:
-    history = History((1, 2), (5, 10), (50, 100), (0.1, 0.2), (0.9, 0.5), (0.8, 0.6), (0.5, 0.75))
-    if outcome.failed:
-        return TrainingRun(number, outcome, history, detail="diverged at update 7 (loss = nan)", parameters=9)
-    return TrainingRun(number, outcome, history, 2, 0.75, 0.6, "", 9, {})
+from hpsearch.trial import Outcome
+from tests.support.stored import DATA, DEPTH, FINGERPRINT, SETTINGS, long_run, run_of
 
 
 @pytest.fixture
@@ -45,7 +32,7 @@ def url(tmp_path: Path) -> str:
 
 def written(url: str) -> None:
     """A study with a finished, a pruned, a diverged and a running trial."""
-    writer = StudyWriter.open(url, "s", "maximize", SETTINGS, DATA)
+    writer = StudyWriter.open(url, FINGERPRINT)
     outcomes = (Outcome.FINISHED, Outcome.PRUNED, Outcome.DIVERGED)
     for number in range(4):
         writer.begin(number, {"depth": 1 + number % 3}, DEPTH)
@@ -96,20 +83,13 @@ def test_optuna_reads_it(url: str) -> None:
     assert study.trials[0].user_attrs["parameters"] == 9
 
 
-def long_run(number: int, evaluations: int) -> TrainingRun:
-    steps = range(1, evaluations + 1)
-    curve = tuple(1 - 1 / step for step in steps)
-    history = History(*(tuple(steps) for _ in range(3)), *(curve for _ in range(4)))
-    return TrainingRun(number, Outcome.FINISHED, history, evaluations, curve[-1], curve[-1], "", 9, {})
-
-
 @pytest.mark.parametrize("form", ["sqlite", "journal"])
 @pytest.mark.parametrize("evaluations", [2, 20, 21, 1000])
 def test_learning_curves(tmp_path: Path, form: str, evaluations: int) -> None:
     """Optuna sees at most 20 evaluations of a curve, first, last and rungs among them; what was a rung is still known."""
     url, run = f"{form}:///{tmp_path}/study.db", long_run(0, evaluations)
     rungs = {evaluation: run.history.metric[evaluation - 1] for evaluation in (1, 7, 333) if evaluation < evaluations}
-    writer = StudyWriter.open(url, "s", "maximize", SETTINGS, DATA)
+    writer = StudyWriter.open(url, FINGERPRINT)
     writer.begin(0, {"depth": 1}, DEPTH)
     writer.finish(run, 0.75, rungs, 1.5, None)
     writer.flush()
@@ -124,7 +104,7 @@ def test_learning_curves(tmp_path: Path, form: str, evaluations: int) -> None:
 
 def test_a_trial_is_told_in_two_transactions(url: str) -> None:
     """On a database the details of a trial are one transaction and its state is another, however long its curve is."""
-    writer = StudyWriter.open(url, "s", "maximize", SETTINGS, DATA)
+    writer = StudyWriter.open(url, FINGERPRINT)
     writer.begin(0, {"depth": 1}, DEPTH)
     writer.flush()
     commits: list[Any] = []
@@ -181,7 +161,7 @@ def test_changed_study_is_refused(url: str, settings: dict[str, Any], data: dict
     written(url)
     before = read_study(url)
     with pytest.raises(UserError, match=shown):
-        StudyWriter.open(url, "s", "maximize", {**SETTINGS, **settings}, {**DATA, **data})
+        StudyWriter.open(url, replace(FINGERPRINT, settings={**SETTINGS, **settings}, data={**DATA, **data}))
     assert read_study(url).settings == before.settings
 
 
@@ -189,41 +169,42 @@ def test_trials_question_and_timeout_may_change(url: str) -> None:
     """More trials, another question or time limit are the same study."""
     written(url)
     changed = {**SETTINGS, "search": {"trials": 99}, "study": {**SETTINGS["study"], "question": "why?"}}
-    StudyWriter.open(url, "s", "maximize", changed, DATA).close()
+    StudyWriter.open(url, replace(FINGERPRINT, settings=changed)).close()
     assert read_study(url).settings == changed
 
 
 def test_a_study_of_an_earlier_version_goes_on(url: str) -> None:
     """Settings that did not exist when a study was made change nothing by their defaults, and do by any other value."""
     old = {"data": {"name": "digits"}, "search": {"trials": 3}}
-    StudyWriter.open(url, "s", "maximize", old, {"hash": "h"}).close()
+    StudyWriter.open(url, Fingerprint("s", ("maximize",), old, {"hash": "h"})).close()
     newer = {"data": {"name": "digits", "missing_values": [], "file": None}, "search": {"trials": 3}}
     weights = {**newer, "training": {"class_weights": "balanced"}}
-    StudyWriter.open(url, "s", "maximize", {**newer, "training": {"class_weights": "none"}}, {"hash": "h"}).close()
+    unweighted = {**newer, "training": {"class_weights": "none"}}
+    StudyWriter.open(url, Fingerprint("s", ("maximize",), unweighted, {"hash": "h"})).close()
     with pytest.raises(UserError, match=r"training\.class_weights was 'none', now 'balanced'"):
-        StudyWriter.open(url, "s", "maximize", weights, {"hash": "h"})
+        StudyWriter.open(url, Fingerprint("s", ("maximize",), weights, {"hash": "h"}))
 
 
 def test_foreign_study_is_refused(url: str) -> None:
     """A study with trials of another program is not written into."""
     optuna.create_study(storage=url, study_name="s").add_trial(optuna.trial.create_trial(value=1.0))
     with pytest.raises(UserError, match="did not make"):
-        StudyWriter.open(url, "s", "maximize", SETTINGS, DATA)
+        StudyWriter.open(url, FINGERPRINT)
 
 
 def test_second_writer_is_told_who_holds_the_study(url: str) -> None:
     """While a process writes, another is refused with host, pid and time; once it has died the study is taken over."""
     code = (
-        "import sys, json; from hpsearch.storage.writing import StudyWriter;"
-        f"w = StudyWriter.open({url!r}, 's', 'maximize', {SETTINGS!r}, {DATA!r}); print('held', flush=True); sys.stdin.read()"
+        "import sys, json; from hpsearch.storage.writing import *;"
+        f"w = StudyWriter.open({url!r}, {FINGERPRINT!r}); print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
         with pytest.raises(UserError, match=rf"process {holder.pid}"):
-            StudyWriter.open(url, "s", "maximize", SETTINGS, DATA)
+            StudyWriter.open(url, FINGERPRINT)
         holder.kill()
-    StudyWriter.open(url, "s", "maximize", SETTINGS, DATA).close()
+    StudyWriter.open(url, FINGERPRINT).close()
 
 
 def test_holder_on_another_machine_is_taken_over_by_word_only() -> None:
@@ -234,9 +215,9 @@ def test_holder_on_another_machine_is_taken_over_by_word_only() -> None:
     storage.create_new_trial(tickets, optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=elsewhere))
     with pytest.raises(UserError, match="elsewhere"):
         lease.acquire(storage, "s", "b")
-    _, ticket = lease.acquire(storage, "s", "b", take_over=True)
-    assert lease.current(storage, tickets) == ticket
-    lease.release(storage, tickets, ticket)
+    held = lease.acquire(storage, "s", "b", take_over=True)
+    assert lease.current(storage, tickets) == held.ticket
+    held.release()
     assert storage.get_all_studies() == []
 
 
@@ -266,7 +247,7 @@ def test_damaged_file_is_told_and_left_alone(url: str, tmp_path: Path) -> None:
 
 def test_write_that_fails_reaches_the_caller(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A failed write is raised at the next call, as a storage error, and nothing is written after it."""
-    writer = StudyWriter.open(url, "s", "maximize", SETTINGS, DATA)
+    writer = StudyWriter.open(url, FINGERPRINT)
     writer.begin(0, {"depth": 1}, DEPTH)
     writer.flush()
 
@@ -331,8 +312,8 @@ def test_study_is_chosen_by_name(url: str) -> None:
 def test_processes_that_start_together(url: str) -> None:
     """Of four processes that start one fresh study at once, one writes and the others are told; none crashes."""
     code = (
-        "import sys; from hpsearch.errors import UserError; from hpsearch.storage.writing import StudyWriter\n"
-        f"try: StudyWriter.open({url!r}, 's', 'maximize', {SETTINGS!r}, {DATA!r}); print('holds', flush=True); sys.stdin.read()\n"
+        "import sys; from hpsearch.errors import UserError; from hpsearch.storage.writing import *\n"
+        f"try: StudyWriter.open({url!r}, {FINGERPRINT!r}); print('holds', flush=True); sys.stdin.read()\n"
         "except UserError as error: print(error, flush=True)"
     )
     pipe = subprocess.PIPE
@@ -353,5 +334,5 @@ def test_torn_journal_goes_on(tmp_path: Path) -> None:
     written(url)
     file = tmp_path / "study.log"
     file.write_bytes(file.read_bytes()[:-9])
-    StudyWriter.open(url, "s", "maximize", SETTINGS, DATA).close()
+    StudyWriter.open(url, FINGERPRINT).close()
     assert len(read_study(url).trials) == 4

@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,13 @@ from optuna.storages import BaseStorage
 from hpsearch.cli import main
 from hpsearch.errors import CompletedElsewhere, StorageError, UserError
 from hpsearch.storage.failures import StorageRetry
-from hpsearch.storage.journals import FileJournal
-from hpsearch.storage.opening import close_storage, open_storage
+from hpsearch.storage.opening import FileJournal, close_storage, open_storage
 from hpsearch.storage.reading import read_study
 from hpsearch.storage.urls import sqlite_url
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.trial import Outcome
-from tests.storage.test_storage import DATA, DEPTH, SETTINGS, long_run, run_of
 from tests.support.servers import grpc, mysql, postgres, redis
+from tests.support.stored import DATA, DEPTH, FINGERPRINT, SETTINGS, long_run, run_of
 
 SERVERS = {
     "postgres": (postgres, "psycopg"),
@@ -88,7 +88,7 @@ def name() -> str:
 
 
 def opened(url: str, name: str, **more: object) -> StudyWriter:
-    return StudyWriter.open(url, name, "maximize", SETTINGS, DATA, **more)  # type: ignore[arg-type]
+    return StudyWriter.open(url, replace(FINGERPRINT, name=name), **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
@@ -191,7 +191,7 @@ def test_who_waits_for_a_complete_study_ends(url: str, name: str) -> None:
     with pytest.raises(CompletedElsewhere, match=rf"study '{name}' is complete \(by .*, process \d+"):
         opened(url, name, join=True)
     more = {**SETTINGS, "search": {"trials": 9}}
-    StudyWriter.open(url, name, "maximize", more, DATA, join=True).close()
+    StudyWriter.open(url, replace(FINGERPRINT, name=name, settings=more), join=True).close()
 
 
 def test_a_number_that_another_program_took(url: str, name: str) -> None:

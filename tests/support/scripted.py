@@ -13,13 +13,14 @@ from hpsearch.searching.loop import Search
 from hpsearch.searching.pruners import PRUNERS
 from hpsearch.searching.sampler_view import SamplerView
 from hpsearch.searching.samplers import SAMPLERS
-from hpsearch.searching.secondary_objectives import SecondaryObjectives
+from hpsearch.searching.scoring import Objectives
 from hpsearch.space import Choice, Integer, Real, SearchSpace
 from hpsearch.storage.writer_thread import WriterThread
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.testing import ScriptedEngine
 from hpsearch.training.folds import FoldSource
 from hpsearch.trial import Budget, TrialSpec
+from tests.support.small import small_data
 
 SPACE = SearchSpace(
     {
@@ -48,12 +49,11 @@ class Stage:
 
     def __init__(self, storage: BaseStorage | None = None, **settings: Any) -> None:
         self.storage = storage or InMemoryStorage()
-        self.secondary: SecondaryObjectives | None = settings.pop("secondary", None)
-        self.others = self.secondary.directions if self.secondary else ()
-        self.budget = (
-            replace(BUDGET, reduction_factor=None) if self.secondary else BUDGET
-        )  # several objectives have no rungs
-        directions = [StudyDirection[direction.upper()] for direction in ("maximize", *self.others)]
+        self.objectives: Objectives = settings.pop("objectives", None) or Objectives(small_data())
+        self.budget = BUDGET
+        if self.objectives.others:
+            self.budget = replace(BUDGET, reduction_factor=None)  # several objectives have no rungs
+        directions = [StudyDirection[direction.upper()] for direction in self.objectives.directions]
         self.study_id = self.storage.create_new_study(directions, "stage")
         self.settings = {
             "sampler": "tpe",
@@ -69,8 +69,9 @@ class Stage:
         """A fresh view, as a process that starts has it."""
         s = self.settings
         sampler, pruner = SAMPLERS[s["sampler"]], PRUNERS[s["pruner"]]
+        direction, *others = self.objectives.directions
         return SamplerView(
-            "stage", "maximize", s["space"], self.budget, s["seed"], s["lag"], sampler, pruner, self.others
+            "stage", direction, s["space"], self.budget, s["seed"], s["lag"], sampler, pruner, tuple(others)
         )
 
     def search(self, trials: int, timeout: float | None = None) -> Search:
@@ -83,7 +84,7 @@ class Stage:
             )
 
         writer = StudyWriter(WriterThread("memory", self.storage), self.study_id)
-        return Search(self.view(), writer, specify, trials=trials, timeout=timeout, worst=0.0, secondary=self.secondary)
+        return Search(self.view(), writer, specify, objectives=self.objectives, trials=trials, timeout=timeout)
 
     def run(
         self,

@@ -20,10 +20,9 @@ from sqlalchemy import event
 from hpsearch.reporting import page, ranking
 from hpsearch.reporting.tables import frames
 from hpsearch.reporting.tables.trials import MOST_EVALUATIONS
-from hpsearch.searching import sampler_view, windowed_sampler
-from hpsearch.searching.sampler_view import SamplerView, TrialResult
+from hpsearch.searching import sampler_view
+from hpsearch.searching.sampler_view import LEADERS, MEMORY, Leaders, SamplerView, TrialResult, WindowedSampler
 from hpsearch.searching.samplers import SAMPLERS
-from hpsearch.searching.windowed_sampler import LEADERS, MEMORY, Leaders, WindowedSampler
 from hpsearch.storage import optuna_internals
 from hpsearch.storage.opening import open_storage
 from hpsearch.storage.reading import read_study, record_of
@@ -199,7 +198,7 @@ def test_a_sampler_that_recalls_everything_is_the_sampler(monkeypatch: pytest.Mo
     view = view_after(40)
     direct = [propose_and_tell(view, number) for number in range(40, 46)]
     monkeypatch.setattr(sampler_view, "MEMORY", 0)
-    monkeypatch.setattr(windowed_sampler, "MEMORY", 10_000)
+    monkeypatch.setattr(Leaders, "window", lambda leaders, revealed: [*range(revealed)])
     view = view_after(40)
     windowed = [propose_and_tell(view, number) for number in range(40, 46)]
     assert SAMPLERS["tpe"].windowed
@@ -208,9 +207,8 @@ def test_a_sampler_that_recalls_everything_is_the_sampler(monkeypatch: pytest.Mo
 
 def test_a_long_search_is_the_same_after_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a memory of 20 results, 70 trials at once and 33 + 37 that end in another order are the same."""
-    for module in (sampler_view, windowed_sampler):
-        monkeypatch.setattr(module, "MEMORY", 20)
-    monkeypatch.setattr(windowed_sampler, "LEADERS", 5)
+    monkeypatch.setattr(sampler_view, "MEMORY", 20)
+    monkeypatch.setattr(sampler_view, "LEADERS", 5)
     uninterrupted = Stage()
     uninterrupted.run(70)
     interrupted = Stage()

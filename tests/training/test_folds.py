@@ -26,9 +26,9 @@ from hpsearch.reporting.tables import frames
 from hpsearch.reporting.tables.writing import leaders
 from hpsearch.reporting.trust import honesty
 from hpsearch.reporting.warnings import warnings
+from hpsearch.searching.replay import RecordedStudy, verify
 from hpsearch.searching.run_options import RunOptions, max_concurrency
 from hpsearch.searching.specifications import specification
-from hpsearch.searching.verify import RecordedStudy, verify
 from hpsearch.storage.reading import _trials
 from hpsearch.storage.records import TrialRecord
 from hpsearch.testing import CrashError, ScriptedEngine

@@ -12,10 +12,9 @@ from hpsearch.reporting.figures.style import LIGHT, axis, blank, label, rounded,
 from hpsearch.reporting.formatting import MetricFormat
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.phrases import usable_trials
-from hpsearch.reporting.selection import marked, trials_of
+from hpsearch.reporting.selection import marked
 from hpsearch.reporting.tables import Frames
 from hpsearch.storage import StudyRecord
-from hpsearch.storage.results import mean_of, networks_of
 
 MOST = 12  # trials that are drawn
 HEIGHT = 58  # pixels of a line
@@ -81,11 +80,11 @@ def _lines(rows: Sequence[Row], record: StudyRecord) -> list[Line]:
 
 
 def _is_ensemble(record: StudyRecord) -> bool:
-    return len(networks_of(record.result)) > 1
+    return record.selected.is_ensemble
 
 
 def _name(line: Line, record: StudyRecord, texts: Texts) -> str:
-    networks = len(networks_of(record.result))
+    networks = len(record.selected.networks)
     if line.tested:
         return texts("search.figure.confirmed.tested_line")
     if line.trial is None:
@@ -204,7 +203,7 @@ def _negative(value: float | None) -> float | None:
 
 def _selected(record: StudyRecord, metric: MetricFormat, texts: Texts) -> str:
     """Say which of its runs the selected network is."""
-    result, several = record.result, len(trials_of(record.result)) > 1
+    result, several = record.result, record.selected.is_ensemble
     if result.get("refitted"):
         key = "refitted_ensemble" if several else "refitted"
         return texts(f"search.figure.confirmed.{key}", trial=result["trial"])
@@ -222,7 +221,7 @@ def _selected(record: StudyRecord, metric: MetricFormat, texts: Texts) -> str:
 def _tested(record: StudyRecord, metric: MetricFormat, texts: Texts) -> str:
     """Say how the test value compares with the mean over seeds."""
     gap = record.result.get("gaps", {}).get("test")
-    if not gap or gap["value"] is None or not mean_of(record.result):
+    if not gap or gap["value"] is None or not record.selected.mean:
         return ""
     kind = "ensemble" if _is_ensemble(record) else "network"
     mean = texts(f"search.figure.confirmed.mean_of_{kind}")

@@ -26,7 +26,6 @@ from hpsearch.reporting.formatting import MetricFormat
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.phrases import usable_trials
 from hpsearch.reporting.ranking import ranked, with_value
-from hpsearch.reporting.selection import trials_of
 from hpsearch.reporting.tables import Frames
 from hpsearch.storage import StudyRecord, TrialRecord
 
@@ -170,7 +169,7 @@ def history_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH)
     if len(ended) < 2 or leader is None or leader.value is None:
         return texts("search.points.two_needed")
     values = {"value": metric.text(leader.value), "trial": leader.number, "of": usable_trials(record, texts)}
-    selected = trials_of(record.result)[:1]
+    selected = record.selected.trials[:1]
     if selected in ([], [leader.number]):
         sentences = [texts("search.figure.history.best", **values)]
     else:

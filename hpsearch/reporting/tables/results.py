@@ -1,6 +1,7 @@
 """Tables of a result: the best trials on fresh seeds, several objectives, and the predictions of single rows."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -9,7 +10,6 @@ from hpsearch.reporting.ranking import with_all_objectives
 from hpsearch.reporting.tables.table import OUTCOME, TRIAL, Column, Frames, Row, Table, frame
 from hpsearch.statistics.pareto import on_front
 from hpsearch.storage import StudyRecord, TrialRecord
-from hpsearch.storage.results import networks_of, test_of
 
 CONFIRMED = (
     Column("trial", "", "the trial's number; empty for the ensemble"),
@@ -37,16 +37,16 @@ def _confirmed(record: StudyRecord, done: Frames) -> pd.DataFrame:
         rows += _of_trial(trial, selected=(result.get("trial"), result.get("seed")))
     if not rows:
         return frame(CONFIRMED, rows)
-    is_ensemble = len(networks_of(result)) > 1
+    is_ensemble = record.selected.is_ensemble
     if choice:
         ensemble = choice["ensemble"]
         mean = _scored(None, "mean", ensemble["value"], ensemble, selected=is_ensemble)
         rows.append(mean | {"runs": choice["seeds"]})
-    test = test_of(result)
+    test = record.selected.test
     if test:
         seed = None if is_ensemble else result.get("seed")
         trial = None if is_ensemble else result["trial"]
-        rows.append(_scored(trial, "test rows", test["value"], test, seed=seed, selected=True))
+        rows.append(_scored(trial, "test rows", test.value, asdict(test), seed=seed, selected=True))
     return frame(CONFIRMED, rows)
 
 

@@ -18,8 +18,8 @@ from hpsearch.storage.opening import close_storage
 from hpsearch.storage.reading import read_study
 from hpsearch.storage.urls import sqlite_url
 from hpsearch.storage.writing import StudyWriter
-from tests.storage.test_storage import DATA, DEPTH, SETTINGS, run_of
 from tests.support.cli_studies import TRIALS, CliStudy
+from tests.support.stored import DEPTH, FINGERPRINT, run_of
 
 
 def cut(content: bytes, draws: random.Random) -> bytes:
@@ -53,7 +53,7 @@ def damaged(content: bytes, draws: random.Random) -> bytes:
 def study_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a study of twelve trials and return its SQLite file."""
     file = tmp_path_factory.mktemp("sound") / "study.db"
-    writer = StudyWriter.open(sqlite_url(file), "s", "maximize", SETTINGS, DATA)
+    writer = StudyWriter.open(sqlite_url(file), FINGERPRINT)
     for number in range(TRIALS):
         writer.begin(number, {"depth": 1 + number % 3}, DEPTH)
         writer.finish(run_of(number), 0.75, {1: 0.5}, 1.5, None)
@@ -71,7 +71,7 @@ def read(file: Path) -> dict[str, Any]:
 
 def reopened(file: Path) -> list[Any]:
     """Return what a resumed run reads."""
-    writer = StudyWriter.open(sqlite_url(file), "s", "maximize", SETTINGS, DATA)
+    writer = StudyWriter.open(sqlite_url(file), FINGERPRINT)
     try:
         return [(t.params, t.state, t.values, t.rungs, t.run) for t in writer.previous_trials()]
     finally:

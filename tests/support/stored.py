@@ -1,0 +1,34 @@
+"""A small study as the tests of storages write it: what it is, its one hyperparameter, and runs of its trials."""
+
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+
+from hpsearch.storage.fingerprint import Fingerprint
+from hpsearch.trial import History, Outcome, TrainingRun
+
+SETTINGS: dict[str, Any] = {
+    "study": {"name": "s", "seed": 0, "question": ""},
+    "space": {"depth": {"low": 1, "high": 3}},
+    "search": {"trials": 4},
+}
+DATA: dict[str, Any] = {"name": "digits", "hash": "abc", "rows": {"training": 10}}
+FINGERPRINT = Fingerprint("s", ("maximize",), SETTINGS, DATA)
+DEPTH: dict[str, BaseDistribution] = {"depth": optuna.distributions.IntDistribution(1, 3)}
+
+
+def run_of(number: int, outcome: Outcome = Outcome.FINISHED) -> TrainingRun:
+    """A run of two evaluations."""
+    history = History((1, 2), (5, 10), (50, 100), (0.1, 0.2), (0.9, 0.5), (0.8, 0.6), (0.5, 0.75))
+    if outcome.failed:
+        return TrainingRun(number, outcome, history, detail="diverged at update 7 (loss = nan)", parameters=9)
+    return TrainingRun(number, outcome, history, 2, 0.75, 0.6, "", 9, {})
+
+
+def long_run(number: int, evaluations: int) -> TrainingRun:
+    """A run of so many evaluations."""
+    steps = range(1, evaluations + 1)
+    curve = tuple(1 - 1 / step for step in steps)
+    history = History(*(tuple(steps) for _ in range(3)), *(curve for _ in range(4)))
+    return TrainingRun(number, Outcome.FINISHED, history, evaluations, curve[-1], curve[-1], "", 9, {})
