@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from math import exp, inf
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hpsearch.statistics.estimates import (
     RESAMPLES,
@@ -91,9 +90,10 @@ def sign_flip_p(a: Sequence[float], b: Sequence[float], seed: int = 0, draws: in
     observed = abs(float(differences.sum()))
     least = observed - ROUNDING * float(np.abs(differences).sum())
     if count <= EXACT:
-        signs = _all_signs(count)
+        signs = 1 - 2 * (np.arange(2**count)[:, None] >> np.arange(count) & 1)  # [2^N, N]
         return int((np.abs(signs @ differences) >= least).sum()) / len(signs)
-    drawn = _drawn_signs(count, draws, seed)
+    generator = np.random.default_rng(derive_seed("sign flips", seed, count))
+    drawn = (1 - 2 * generator.integers(0, 2, (draws, count), dtype=np.int8)).astype(np.int8)  # [draws, N]
     return (int((np.abs(drawn @ differences) >= least).sum()) + 1) / (draws + 1)
 
 
@@ -101,23 +101,9 @@ def _finite_differences(left: Array, right: Array) -> Array:
     finite = np.isfinite(left) & np.isfinite(right)
     differences = np.where(finite, np.where(finite, left, 0.0) - np.where(finite, right, 0.0), 0.0)
     beyond = 4 * float(np.abs(differences).sum()) or 1.0
-    found: Array = np.where(finite, differences, beyond * (_infinite(left) - _infinite(right)))
+    sides = np.sign(left) * np.isinf(left) - np.sign(right) * np.isinf(right)  # of the infinities
+    found: Array = np.where(finite, differences, beyond * sides)
     return found
-
-
-def _infinite(values: Array) -> Array:
-    """Return the sign of infinite values, 0 for the others."""
-    return np.sign(values) * np.isinf(values)
-
-
-def _all_signs(count: int) -> NDArray[np.int64]:
-    """Return every pattern of -1 and 1 [2^N, N]."""
-    return 1 - 2 * (np.arange(2**count)[:, None] >> np.arange(count) & 1)
-
-
-def _drawn_signs(count: int, draws: int, seed: int) -> NDArray[np.int8]:
-    generator = np.random.default_rng(derive_seed("sign flips", seed, count))
-    return (1 - 2 * generator.integers(0, 2, (draws, count), dtype=np.int8)).astype(np.int8)
 
 
 def holm(p_values: Sequence[float]) -> Array:

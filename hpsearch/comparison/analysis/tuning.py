@@ -1,6 +1,6 @@
 """The tuning trials of an arm: which learning rates work at each batch size, and how much tuning each arm needs.
 
-A trial is one seed at one (learning rate, batch size); the classes and the range are those of `hpsearch.statistics.learning_rates`.
+A trial is one seed at one (learning rate, batch size); the classes and the range are those of `hpsearch.statistics.tuning`.
 For the expected best of n trials, trial 0 is left out: it is the known-good setting, put there by hand. The others come from a
 quasi-random sequence; their order is taken as exchangeable, which understates the best of the first few a little, since such a
 sequence spreads them evenly.
@@ -12,8 +12,16 @@ from typing import Literal
 
 from hpsearch.comparison.analysis.times import learning_rate
 from hpsearch.statistics import Estimate
-from hpsearch.statistics.expected_best import BestCurve, expected_best_interval, share_reaching
-from hpsearch.statistics.learning_rates import RateClass, StableRange, classified, edge, stable_range
+from hpsearch.statistics.tuning import (
+    BestCurve,
+    RateClass,
+    StableRange,
+    classified,
+    edge,
+    expected_best_interval,
+    share_reaching,
+    stable_range,
+)
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 from hpsearch.trial import FAILED, Outcome
 
