@@ -8,6 +8,7 @@ from typing import Any
 
 from hpsearch.comparison.instrumentation import measure_run, plan_measurements
 from hpsearch.comparison.measurements.state import State, mean_loss
+from hpsearch.comparison.replicates import Winner
 from hpsearch.comparison.winners import reached
 from hpsearch.data.dataset import Data
 from hpsearch.progress import Observer, PhaseProgress
@@ -19,15 +20,6 @@ from hpsearch.trial import Direction, History, TrialSpec
 
 REFERENCE = 32  # the batch size nearest to it is where batches of all sizes are drawn
 MEASURING = "measuring runs update by update"
-
-
-@dataclass(frozen=True, slots=True)
-class Winner:
-    """An arm's winner: its name, its specification and the study of its runs on fresh seeds."""
-
-    name: str
-    spec: TrialSpec
-    writer: StudyWriter
 
 
 @dataclass(frozen=True, slots=True)

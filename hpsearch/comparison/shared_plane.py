@@ -13,7 +13,8 @@ import torch
 
 from hpsearch.comparison.instrumentation import measured_rows, replay
 from hpsearch.comparison.measurements.landscape import Plane, barrier, principal_plane, surface
-from hpsearch.comparison.measuring import REFERENCE, Winner, history_of
+from hpsearch.comparison.measuring import REFERENCE, history_of
+from hpsearch.comparison.replicates import Winner
 from hpsearch.comparison.winners import reached
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.searching.specifications import replicate

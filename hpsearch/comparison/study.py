@@ -9,9 +9,10 @@ from hpsearch.comparison.arms import Arm, make_arms
 from hpsearch.comparison.context import ComparisonContext
 from hpsearch.comparison.escape import run_all, sized
 from hpsearch.comparison.measurements.descent import two_weights
-from hpsearch.comparison.measuring import Winner, measure
+from hpsearch.comparison.measuring import measure
+from hpsearch.comparison.replicates import Winner, train_replicates
 from hpsearch.comparison.shared_plane import compare_paths
-from hpsearch.comparison.stages import choose, set_budgets, train_replicates, tune
+from hpsearch.comparison.stages import choose, set_budgets, tune
 from hpsearch.config import MinimaConfig, MinimaSection, StudyConfig
 from hpsearch.data.dataset import Data
 from hpsearch.errors import Stopped

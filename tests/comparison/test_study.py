@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from hpsearch.comparison.arms import make_arms
+from hpsearch.comparison.context import STRIDE, RoundRobinSource
 from hpsearch.comparison.instrumentation import measure_run, measured_rows, plan_measurements
-from hpsearch.comparison.round_robin import STRIDE, RoundRobinSource
 from hpsearch.comparison.stages import updates_in
 from hpsearch.comparison.study import open_comparison, run_comparison
 from hpsearch.comparison.winners import best, common_target, fastest, reached

@@ -26,6 +26,7 @@ class HasBatchSize(Protocol):
 
 
 T = TypeVar("T", bound=HasBatchSize)
+Entry = Mapping[str, Any]  # one stored measurement
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,10 @@ class Spread:
     runs: int
 
 
-def spread(values: Sequence[float]) -> Spread | None:
-    """Return the mean and the range of one value a run; None without any."""
-    if not values:
-        return None
-    return Spread(sum(values) / len(values), min(values), max(values), len(values))
+def spread(values: Iterable[float]) -> Spread:
+    """Return the mean and the range of one value a run, of at least one."""
+    given = list(map(float, values))
+    return Spread(sum(given) / len(given), min(given), max(given), len(given))
 
 
 def measured_arms(record: ComparisonRecord, optimizer: str) -> list[ArmRecord]:
@@ -51,7 +51,7 @@ def measured_arms(record: ComparisonRecord, optimizer: str) -> list[ArmRecord]:
     return sorted(arms, key=lambda arm: arm.batch_size)
 
 
-def measured_runs(arm: ArmRecord) -> list[Mapping[str, Any]]:
+def measured_runs(arm: ArmRecord) -> list[Entry]:
     """Return what was measured of the runs of an arm's fastest winner, in the order of their seeds."""
     if arm.fastest is None:
         return []
@@ -73,9 +73,9 @@ def three_regimes(record: ComparisonRecord, optimizer: str, items: Sequence[T]) 
     return [*ordered[:1], *between[:1], *ordered[1:][-1:]]
 
 
-def by_update(runs: Iterable[Sequence[Mapping[str, Any]]]) -> dict[int, list[Mapping[str, Any]]]:
+def by_update(runs: Iterable[Sequence[Entry]]) -> dict[int, list[Entry]]:
     """Return the entries of runs at the updates that they share, by update; of runs that share fewer than `FEW`, those of the longest."""
-    tables = [_by_update(run) for run in runs if run]
+    tables = [{int(entry["update"]): entry for entry in run} for run in runs if run]
     if not tables:
         return {}
     shared = set.intersection(*map(set, tables))
@@ -85,20 +85,26 @@ def by_update(runs: Iterable[Sequence[Mapping[str, Any]]]) -> dict[int, list[Map
     return {update: [table[update] for table in tables] for update in sorted(shared)}
 
 
-def _by_update(run: Sequence[Mapping[str, Any]]) -> dict[int, Mapping[str, Any]]:
-    return {int(entry["update"]): entry for entry in run}
+def entries_on(run: Entry, topic: str, *names: str) -> list[Entry]:
+    """Return a run's entries on a topic ("noise", "sharpness") that have these values."""
+    return [entry for entry in run.get(topic, []) if all(entry.get(name) is not None for name in names)]
 
 
-def at_moment(measured: Mapping[str, Any], topic: str, moment: str) -> Mapping[str, Any] | None:
-    """Return a run's entry on a topic ("noise", "sharpness") at a named moment, None where it did not get there."""
+def at_moment(measured: Entry, topic: str, moment: str, *names: str) -> Entry | None:
+    """Return a run's entry on a topic at a named moment, None where it did not get there."""
     update = measured.get("moments", {}).get(moment)
-    return next((entry for entry in measured.get(topic, []) if entry["update"] == update), None)
+    return next((entry for entry in entries_on(measured, topic, *names) if entry["update"] == update), None)
 
 
-def entries_at(arm: ArmRecord, topic: str, moment: str) -> list[Mapping[str, Any]]:
-    """Return the entries of an arm's runs on a topic at a named moment, of the runs that got there."""
-    entries = [at_moment(run, topic, moment) for run in measured_runs(arm)]
-    return [entry for entry in entries if entry is not None]
+def by_moment(arm: ArmRecord, topic: str, moments: Sequence[str], *names: str) -> dict[str, list[Entry]]:
+    """Return the entries of an arm's runs on a topic at named moments, of the runs that got there; without the moments of none."""
+    result: dict[str, list[Entry]] = {}
+    for moment in moments:
+        for run in measured_runs(arm):
+            entry = at_moment(run, topic, moment, *names)
+            if entry is not None:
+                result.setdefault(moment, []).append(entry)
+    return result
 
 
 def or_infinite(value: float | None) -> float:

@@ -99,22 +99,23 @@ def _rates(record: ComparisonRecord, arm: ArmRecord) -> ArmRates | None:
     learning_rates = [rate for rate, _ in pairs]
     diverged = [float(failed(trial)) for _, trial in pairs]
     steps = [inf if failed(trial) else record.passed(trial) for _, trial in pairs]
-    trials = tuple(
-        RateTrial(trial.number, rate, step, rate_class, None if failed(trial) else trial.value)
-        for (rate, trial), step, rate_class in zip(pairs, steps, classified(steps, diverged), strict=True)
-    )
-    tuned = None
-    if arm.fastest:
-        tuned = learning_rate(arm, arm.fastest.params)
+    trials = []
+    for (rate, trial), step, rate_class in zip(pairs, steps, classified(steps, diverged), strict=True):
+        value = None if failed(trial) else trial.value
+        trials.append(RateTrial(trial.number, rate, step, rate_class, value))
     stable = stable_range(learning_rates, [step < inf for step in steps], diverged)
+    working = None
+    if stable:
+        below = [trial.learning_rate for trial in trials if trial.steps < inf and trial.learning_rate <= stable.highest]
+        working = WorkingRange(min(below), max(below))
     return ArmRates(
         optimizer=arm.optimizer,
         batch_size=arm.batch_size,
-        trials=trials,
-        tuned=tuned,
+        trials=tuple(trials),
+        tuned=learning_rate(arm, arm.fastest.params) if arm.fastest else None,
         edge=edge(learning_rates, steps),
         stable=stable,
-        working=_working(trials, stable) if stable else None,
+        working=working,
     )
 
 
@@ -126,12 +127,6 @@ def _trials_with_rates(arm: ArmRecord) -> list[tuple[float, TrialRecord]]:
         if rate and trial.state == "complete" and trial.outcome not in UNFIT:
             pairs.append((rate, trial))
     return sorted(pairs, key=lambda pair: (pair[0], pair[1].number))
-
-
-def _working(trials: tuple[RateTrial, ...], stable: StableRange) -> WorkingRange:
-    reached = [trial.learning_rate for trial in trials if trial.steps < inf]
-    below = [rate for rate in reached if rate <= stable.highest]
-    return WorkingRange(min(below), max(below))
 
 
 def tuning(record: ComparisonRecord) -> list[ArmTuning]:

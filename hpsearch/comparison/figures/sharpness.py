@@ -5,8 +5,8 @@ from itertools import chain
 
 import plotly.graph_objects as go
 
-from hpsearch.comparison.analysis.curvature import SharpnessCurve, sharpness_curves
 from hpsearch.comparison.analysis.measured import three_regimes
+from hpsearch.comparison.analysis.stability import SharpnessCurve, sharpness_curves
 from hpsearch.comparison.figures.appearance import (
     brief,
     by_optimizer,

@@ -7,7 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from hpsearch.comparison.analysis.measured import Spread
-from hpsearch.comparison.analysis.noise import ArmPath, ArmVariability, paths, variabilities
+from hpsearch.comparison.analysis.stability import ArmPath, ArmVariability, paths, variabilities
 from hpsearch.comparison.figures.appearance import (
     HOVER,
     batch_axis,
