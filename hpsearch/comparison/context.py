@@ -7,7 +7,6 @@ from typing import Any
 from hpsearch.config import CompareSection, StudyConfig
 from hpsearch.data.dataset import Data
 from hpsearch.progress import Observer, PhaseProgress
-from hpsearch.searching.run_options import RunOptions
 from hpsearch.searching.stopping import Stoppable
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine, TrialSource
@@ -22,7 +21,6 @@ class ComparisonContext:
     """What every stage of a comparison works with; `stopping` is set by a signal."""
 
     config: StudyConfig
-    run_options: RunOptions
     data: Data
     engine: Engine
     writer: StudyWriter

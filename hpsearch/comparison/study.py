@@ -33,7 +33,6 @@ class OpenComparison:
     """A comparison that may begin: its storage is open under its lease."""
 
     config: StudyConfig
-    run_options: RunOptions
     data: Data
     arms: list[Arm]
     writer: StudyWriter
@@ -49,7 +48,7 @@ def open_comparison(config: StudyConfig, run_options: RunOptions, data: Data) ->
     arms = make_arms(config, len(data.training))
     direction = data.metric.direction
     with open_writer(run_options, config.study.name, direction, config.settings(), data.summary) as writer:
-        yield OpenComparison(config, run_options, data, arms, writer)
+        yield OpenComparison(config, data, arms, writer)
 
 
 def run_comparison(comparison: OpenComparison, engine: Engine, observer: Observer = SILENT) -> None:
@@ -59,9 +58,7 @@ def run_comparison(comparison: OpenComparison, engine: Engine, observer: Observe
         SearchFailed: no trial of any batch size gave a usable network.
         Stopped: a signal ended it; every finished trial is stored.
     """
-    context = ComparisonContext(
-        comparison.config, comparison.run_options, comparison.data, engine, comparison.writer, observer
-    )
+    context = ComparisonContext(comparison.config, comparison.data, engine, comparison.writer, observer)
     with stopping(context, observer) as status:
         for _ in _stages(context, comparison.arms):
             context.writer.flush()
@@ -79,7 +76,7 @@ def _stages(context: ComparisonContext, arms: list[Arm]) -> Iterator[None]:
     yield
     winners = train_replicates(context, arms, searches, plan)
     yield
-    _measure(context, winners, plan["target"])
+    measure(context, winners, plan["target"])
     yield
     _compare_paths(context, winners, plan["target"])
     yield
@@ -90,27 +87,13 @@ def _stages(context: ComparisonContext, arms: list[Arm]) -> Iterator[None]:
     yield
 
 
-def _measure(context: ComparisonContext, winners: list[Winner], target: float) -> None:
-    """Measure some of the fastest winners' runs, update by update."""
-    measure(
-        winners,
-        context.data,
-        seed=context.config.study.seed,
-        runs=context.compare.measured,
-        target=target,
-        observer=context.observer,
-        stopping=lambda: context.stopping,
-    )
-
-
 def _compare_paths(context: ComparisonContext, winners: list[Winner], target: float) -> None:
     """Compare runs of different batch sizes with each other, unless that is done for these winners."""
     names = [winner.name for winner in winners]
     if not context.compare.measured or context.writer.read_attribute("shared_of").get("winners") == names:
         return
     context.observer.phase(PhaseProgress(PATHS, 0, 1))
-    seed = context.config.study.seed
-    planes = compare_paths(winners, context.data, seed=seed, target=target, stopping=lambda: context.stopping)
+    planes = compare_paths(context, winners, target)
     if planes is not None:
         context.writer.write_attribute("shared", planes)
         context.writer.write_attribute("shared_of", {"winners": names})

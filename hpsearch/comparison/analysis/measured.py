@@ -4,7 +4,7 @@ There are few such runs, so a mean over them stands beside their range, which is
 compared at the updates at which all of them were measured.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Protocol, TypeVar
@@ -13,7 +13,7 @@ from hpsearch.comparison.analysis.times import regimes
 from hpsearch.storage import ArmRecord, ComparisonRecord
 
 REGIMES = 3
-REFERENCE = 32  # the batch size that stands for mini-batches is the one nearest to it, as in the plane of shared paths
+REFERENCE = 32  # the batch size that stands for mini-batches is the one nearest to it
 FEW = 3  # updates that runs must have in common, else the run that was measured most often stands for all
 
 
@@ -26,6 +26,7 @@ class HasBatchSize(Protocol):
 
 
 T = TypeVar("T", bound=HasBatchSize)
+Item = TypeVar("Item")
 Entry = Mapping[str, Any]  # one stored measurement
 
 
@@ -59,17 +60,18 @@ def measured_runs(arm: ArmRecord) -> list[Entry]:
 
 
 def three_regimes(record: ComparisonRecord, optimizer: str, items: Sequence[T]) -> list[T]:
-    """Return the items of the three regimes of `times`, as far as they were measured.
-
-    Where one of them was not: those of the smallest batch size, the one between nearest to `REFERENCE`, and the largest, as far as there
-    are.
-    """
+    """Return the items of the three regimes of `times`; where one was not measured: the smallest, a middle and the largest batch size."""
     wanted = regimes(record, optimizer) or ()
-    ordered = sorted(items, key=lambda item: item.batch_size)
-    chosen = [item for item in ordered if item.batch_size in wanted]
-    if len(chosen) == REGIMES:
-        return chosen
-    between = sorted(ordered[1:-1], key=lambda item: abs(item.batch_size - REFERENCE))
+    chosen = [item for item in items if item.batch_size in wanted]
+    if len(chosen) < REGIMES:
+        return smallest_middle_largest(items, lambda item: item.batch_size)
+    return sorted(chosen, key=lambda item: item.batch_size)
+
+
+def smallest_middle_largest(items: Iterable[Item], size: Callable[[Item], int]) -> list[Item]:
+    """Return the items of the smallest batch size, the one between nearest to `REFERENCE`, and the largest, as far as there are."""
+    ordered = sorted(items, key=size)
+    between = sorted(ordered[1:-1], key=lambda item: abs(size(item) - REFERENCE))
     return [*ordered[:1], *between[:1], *ordered[1:][-1:]]
 
 
