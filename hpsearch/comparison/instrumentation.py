@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from hpsearch.comparison.arms import reached
 from hpsearch.comparison.measurements.noise import batch_noise, noise_scale, two_batch_noise
 from hpsearch.comparison.measurements.stability import path_efficiency, sharpness, variability
 from hpsearch.comparison.measurements.state import State, mean_loss
-from hpsearch.comparison.winners import reached
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.training import draws
 from hpsearch.training.recording import make_recorder

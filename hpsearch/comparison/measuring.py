@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from hpsearch.comparison.arms import reached
 from hpsearch.comparison.context import ComparisonContext
 from hpsearch.comparison.instrumentation import measure_run, plan_measurements
 from hpsearch.comparison.measurements.state import State, mean_loss
 from hpsearch.comparison.replicates import Winner
-from hpsearch.comparison.winners import reached
 from hpsearch.data.dataset import Data
 from hpsearch.progress import PhaseProgress
 from hpsearch.searching.specifications import replicate

@@ -53,7 +53,6 @@ class WinnerReplicates:
         self.training[spec.number] = (spec, time.monotonic())
 
     def _finish(self, run: TrainingRun) -> None:
-        """Store a run with what its network scores."""
         spec, started = self.training.pop(run.number)
         seconds = time.monotonic() - started
         value = float(self.data.summary["worst"]) if run.value is None else run.value

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from hpsearch.comparison.analysis.measured import smallest_middle_largest
+from hpsearch.comparison.arms import reached
 from hpsearch.comparison.context import ComparisonContext
 from hpsearch.comparison.instrumentation import measured_rows, replay
 from hpsearch.comparison.measurements.landscape import Plane, barrier, principal_plane, surface
 from hpsearch.comparison.measuring import history_of
 from hpsearch.comparison.replicates import Winner
-from hpsearch.comparison.winners import reached
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.searching.specifications import replicate
 from hpsearch.training.devices import one_thread

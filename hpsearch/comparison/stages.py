@@ -7,9 +7,8 @@ from typing import Any
 
 from optuna.trial import FixedTrial
 
-from hpsearch.comparison.arms import LAG, Arm
+from hpsearch.comparison.arms import LAG, Arm, best, common_target, fastest, reached
 from hpsearch.comparison.context import ComparisonContext, train_together
-from hpsearch.comparison.winners import best, common_target, fastest, reached
 from hpsearch.data.dataset import Data
 from hpsearch.errors import SearchFailed
 from hpsearch.model.models import versions

@@ -147,7 +147,6 @@ def reference_size(record: ComparisonRecord) -> int | None:
 
 
 def _full_batch(record: ComparisonRecord) -> ArmQuality | None:
-    """Return the quality of GD's networks."""
     arms = of_first(record, quality(record))
     return arms.get(record.rows) if arms else None
 

@@ -142,7 +142,10 @@ def tuning(record: ComparisonRecord) -> list[ArmTuning]:
 
 def _tuning(record: ComparisonRecord, arm: ArmRecord) -> ArmTuning | None:
     trials = [trial for trial in arm.trials if trial.number > 0 and trial.state == "complete"]
-    values = [_usable_value(trial) for trial in trials]
+    values = []
+    for trial in trials:
+        usable = not failed(trial) and trial.value is not None and isfinite(trial.value)
+        values.append(trial.value if usable else None)
     if all(value is None for value in values):
         return None
     reaching = None
@@ -150,10 +153,3 @@ def _tuning(record: ComparisonRecord, arm: ArmRecord) -> ArmTuning | None:
         reaching = share_reaching([not failed(trial) and record.passed(trial) < inf for trial in trials])
     best = expected_best_interval(values, record.direction == "maximize")
     return ArmTuning(arm.optimizer, arm.batch_size, len(trials), best, reaching)
-
-
-def _usable_value(trial: TrialRecord) -> float | None:
-    """Return the metric of a trial with a usable network."""
-    if failed(trial) or trial.value is None or not isfinite(trial.value):
-        return None
-    return trial.value
