@@ -3,7 +3,7 @@
 Costs may be infinite (never reached). A pair of two infinities does not show which arm is better; a ratio leaves it out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import exp, inf
 
 import numpy as np
@@ -23,6 +23,12 @@ from hpsearch.trial import derive_seed
 
 EXACT = 16  # pairs; 2^16 sign patterns are listed, more are drawn
 ROUNDING = 1e-9  # relative; sums that differ by less are equal
+
+
+def seed_pairs(a: Mapping[int, float], b: Mapping[int, float]) -> tuple[list[float], list[float]]:
+    """Return the values of two arms by seed as pairs: of the seeds that both have, in their order."""
+    common = sorted(a.keys() & b.keys())
+    return [a[seed] for seed in common], [b[seed] for seed in common]
 
 
 def paired_ratio(a: Sequence[float], b: Sequence[float], seed: int = 0, resamples: int = RESAMPLES) -> Estimate:

@@ -1,4 +1,4 @@
-"""What the trials of a search say: which learning rates work, how much tuning an optimizer needs, and which trials are on the front.
+"""What the trials of a search say: which learning rates work, and how much tuning an optimizer needs.
 
 The expected best of n trials is only for trials drawn independently (random search): the best of n that a sampler with memory proposes
 is not the best of any n.
@@ -11,7 +11,6 @@ from math import inf, log2
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from hpsearch.statistics.estimates import RESAMPLES, Array, Estimate, middle, numbers, resampled, wilson
 
@@ -166,25 +165,3 @@ def _weights(count: int) -> Array:
     steps = np.maximum(j - n, 0) / (j - 1)  # [n, j - 1], of j into j - 1
     factors = np.hstack([steps, n / count])
     return np.cumprod(factors[:, ::-1], axis=1)[:, ::-1]
-
-
-# ---- the front
-
-
-def on_front(values: npt.ArrayLike, maximize: Sequence[bool]) -> npt.NDArray[np.bool_]:
-    """Return which rows of values [N, K] no other row dominates; `maximize` [K] says where higher is better.
-
-    A row dominates another if it is at least as good in every objective and better in one (Pareto 1906); equal rows are on it together.
-    In lexicographic order a row can only be dominated by one before it, so each is compared with the front so far.
-    """
-    costs = np.where(maximize, -1.0, 1.0) * np.asarray(values, dtype=np.float64).reshape(-1, len(maximize))  # [N, K]
-    found = np.zeros(len(costs), dtype=bool)
-    front = np.empty_like(costs)
-    size = 0
-    for row in np.lexsort(costs.T[::-1]):
-        ahead = front[:size]
-        if not (np.all(ahead <= costs[row], axis=1) & np.any(ahead < costs[row], axis=1)).any():
-            front[size] = costs[row]
-            found[row] = True
-            size += 1
-    return found

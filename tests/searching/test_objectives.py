@@ -35,7 +35,7 @@ from hpsearch.searching.samplers import SAMPLERS
 from hpsearch.searching.secondary_objectives import SecondaryObjectives, secondary_objectives
 from hpsearch.searching.specifications import specification
 from hpsearch.searching.study import run_study
-from hpsearch.statistics.tuning import on_front
+from hpsearch.statistics.pareto import on_front
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.storage.reading import read_study, record_of
 from hpsearch.testing import CrashError

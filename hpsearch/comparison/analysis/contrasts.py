@@ -5,7 +5,7 @@ All of them are of the first optimizer, plain SGD where it was compared. They ar
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from math import inf, isfinite
+from math import isfinite
 from typing import TypeVar
 
 from hpsearch.comparison.analysis.measured import Spread
@@ -14,7 +14,7 @@ from hpsearch.comparison.analysis.stability import variabilities
 from hpsearch.comparison.analysis.times import ENOUGH, ArmTimes, optimizers, regimes, times
 from hpsearch.comparison.analysis.tuning import ArmRates, rates
 from hpsearch.statistics import Estimate
-from hpsearch.statistics.paired import paired_difference, paired_ratio
+from hpsearch.statistics.paired import paired_difference, paired_ratio, seed_pairs
 from hpsearch.storage import ArmRecord, ComparisonRecord
 
 HALF = 0.5
@@ -114,12 +114,10 @@ def cost_ratio(arm: ArmTimes, other: ArmTimes, unit: str) -> Estimate | None:
     """Return how many times as much of a unit one arm needs as the other, over the seeds that both have."""
     if unit not in arm.costs or unit not in other.costs:
         return None
-    ours = arm.by_seed(unit)
-    theirs = other.by_seed(unit)
-    seeds = sorted(ours.keys() & theirs.keys())
-    if not any(min(ours[seed], theirs[seed]) < inf for seed in seeds):
+    ours, theirs = seed_pairs(arm.by_seed(unit), other.by_seed(unit))
+    if not any(isfinite(min(pair)) for pair in zip(ours, theirs, strict=True)):
         return None
-    return paired_ratio([ours[seed] for seed in seeds], [theirs[seed] for seed in seeds])
+    return paired_ratio(ours, theirs)
 
 
 # ---- learning rates
@@ -169,18 +167,16 @@ def _better_on(record: ComparisonRecord, part: str) -> Estimate | None:
     size = reference_size(record)
     if size is None or size == record.rows:
         return None
-    scores = {arm_size: _scores(arm, part) for arm_size, arm in of_first(record, record.arms).items()}
-    mini = scores.get(size, {})
-    full = scores.get(record.rows, {})
-    seeds = sorted(mini.keys() & full.keys())
-    if len(seeds) < ENOUGH or not all(isfinite(mini[seed]) and isfinite(full[seed]) for seed in seeds):
+    arms = of_first(record, record.arms)
+    mini, full = seed_pairs(_scores(arms.get(size), part), _scores(arms.get(record.rows), part))
+    if len(mini) < ENOUGH or not all(map(isfinite, [*mini, *full])):
         return None
-    return _more_is_better(record, paired_difference([mini[s] for s in seeds], [full[s] for s in seeds]), 1)
+    return _more_is_better(record, paired_difference(mini, full), 1)
 
 
-def _scores(arm: ArmRecord, part: str) -> Mapping[int, float]:
+def _scores(arm: ArmRecord | None, part: str) -> Mapping[int, float]:
     """Return the metric of the best winner's runs on a part of the data, by seed."""
-    runs = arm.best.runs if arm.best else ()
+    runs = arm.best.runs if arm and arm.best else ()
     return {run.number: float(run.scores[part]["metric"]) for run in runs if part in run.scores}
 
 

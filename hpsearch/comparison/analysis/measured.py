@@ -46,6 +46,11 @@ def spread(values: Iterable[float]) -> Spread:
     return Spread(sum(given) / len(given), min(given), max(given), len(given))
 
 
+def column(entries: Iterable[Entry], name: str) -> list[float]:
+    """Return a value of each entry that has it."""
+    return [float(entry[name]) for entry in entries if entry.get(name) is not None]
+
+
 def measured_arms(record: ComparisonRecord, optimizer: str) -> list[ArmRecord]:
     """Return the arms of an optimizer that have measured runs, smallest batch size first."""
     arms = [arm for arm in record.arms if arm.optimizer == optimizer and measured_runs(arm)]

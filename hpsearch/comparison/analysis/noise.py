@@ -16,6 +16,7 @@ from hpsearch.comparison.analysis.measured import (
     at_moment,
     by_moment,
     by_update,
+    column,
     entries_on,
     measured_arms,
     measured_runs,
@@ -181,16 +182,16 @@ def scale_curves(record: ComparisonRecord, optimizer: str) -> list[ScaleCurve]:
 
 
 def _mean_loss(entries: Sequence[Entry]) -> float | None:
-    losses = [float(entry["loss"]) for entry in entries if entry.get("loss") is not None]
+    losses = column(entries, "loss")
     return sum(losses) / len(losses) if losses else None
 
 
 def _pooled(entries: Sequence[Entry]) -> Spread:
     """Return the ratio of the means (McCandlish et al. 2018, appendix A.1), and the range of the runs' own ratios."""
-    own = [_ratio(entry["trace"], entry["squared_norm"]) for entry in entries]
-    trace = sum(entry["trace"] for entry in entries)
-    squared_norm = sum(entry["squared_norm"] for entry in entries)
-    return Spread(_ratio(trace, squared_norm), min(own), max(own), len(own))
+    traces = column(entries, "trace")
+    squared_norms = column(entries, "squared_norm")
+    own = list(map(_ratio, traces, squared_norms))
+    return Spread(_ratio(sum(traces), sum(squared_norms)), min(own), max(own), len(own))
 
 
 def _ratio(trace: float, squared_norm: float) -> float:

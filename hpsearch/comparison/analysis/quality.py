@@ -13,7 +13,7 @@ from hpsearch.comparison.analysis.times import ended, histories, learning_rate, 
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import median_estimate
 from hpsearch.statistics.learning_curves import best_within, gap_at_loss, matched_level, saturated
-from hpsearch.statistics.paired import holm, paired_difference, probability_of_improvement, sign_flip_p
+from hpsearch.statistics.paired import holm, paired_difference, probability_of_improvement, seed_pairs, sign_flip_p
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 
 REFERENCE = 32
@@ -143,10 +143,8 @@ def _compare_sizes(values: Mapping[int, BySeed], maximize: bool) -> dict[int, Wi
     base = reference(list(values))
     pairs = {}
     for size, seeds in values.items():
-        common = sorted(seeds.keys() & values[base].keys())
-        ours = [seeds[seed] for seed in common]
-        theirs = [values[base][seed] for seed in common]
-        if size != base and len(common) > 1 and all(map(isfinite, [*ours, *theirs])):
+        ours, theirs = seed_pairs(seeds, values[base])
+        if size != base and len(ours) > 1 and all(map(isfinite, [*ours, *theirs])):
             pairs[size] = (ours, theirs)
     p_values: dict[int, float] = {}
     if pairs:

@@ -7,12 +7,14 @@ arXiv:2103.00065, §2, §3 and appendix B); small batches stay below. Optimizers
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from hpsearch.comparison.analysis.measured import (
     Entry,
     Spread,
     by_moment,
     by_update,
+    column,
     entries_on,
     measured_arms,
     measured_runs,
@@ -78,14 +80,14 @@ def variabilities(record: ComparisonRecord, optimizer: str) -> list[ArmVariabili
 
 
 def _variability(arm: ArmRecord, unit: str, entries: Sequence[Entry]) -> ArmVariability:
-    known = [entry["deviation"] for entry in entries if entry["deviation"] is not None]
+    deviations = column(entries, "deviation")
     return ArmVariability(
         arm.batch_size,
         unit,
-        rising=spread([entry["rising"] for entry in entries]),
-        deviation=spread(known) if known else None,
+        rising=spread(column(entries, "rising")),
+        deviation=spread(deviations) if deviations else None,
         total_variation=spread([or_infinite(entry["total_variation"]) for entry in entries]),
-        steps=max(int(entry["count"]) for entry in entries),
+        steps=int(max(column(entries, "count"))),
     )
 
 
@@ -156,12 +158,12 @@ def sharpness_curves(record: ComparisonRecord, optimizer: str) -> list[Sharpness
 
 def _mean_point(entries: Sequence[Entry]) -> SharpnessAt:
     """Return the sharpness of runs at a moment that each reached at its own update, at their mean update."""
-    return _point(round(sum(entry["update"] for entry in entries) / len(entries)), entries)
+    return _point(round(fmean(column(entries, "update"))), entries)
 
 
 def _point(update: int, entries: Sequence[Entry]) -> SharpnessAt:
-    value = spread([entry["value"] for entry in entries])
-    return SharpnessAt(update, value, all(entry.get("converged", True) for entry in entries))
+    converged = all(entry.get("converged", True) for entry in entries)
+    return SharpnessAt(update, spread(column(entries, "value")), converged)
 
 
 def stability_limit(arm: ArmRecord, winner: WinnerRecord) -> float | None:

@@ -105,8 +105,7 @@ def learning_rate(arm: ArmRecord, params: Mapping[str, object]) -> float | None:
 
 def times(record: ComparisonRecord) -> list[ArmTimes]:
     """Return the arms whose winner was trained again, in the record's order; none while there is no target."""
-    result = [_times(record, arm) for arm in record.arms]
-    return [arm for arm in result if arm is not None]
+    return list(filter(None, (_times(record, arm) for arm in record.arms)))
 
 
 def _times(record: ComparisonRecord, arm: ArmRecord) -> ArmTimes | None:

@@ -88,8 +88,7 @@ def rates(record: ComparisonRecord) -> list[ArmRates]:
     """Return the arms that have a tuning trial that ended, in the record's order; none while there is no target."""
     if record.target is None:
         return []
-    result = [_rates(record, arm) for arm in record.arms]
-    return [arm for arm in result if arm is not None]
+    return list(filter(None, (_rates(record, arm) for arm in record.arms)))
 
 
 def _rates(record: ComparisonRecord, arm: ArmRecord) -> ArmRates | None:
@@ -136,8 +135,7 @@ def tuning(record: ComparisonRecord) -> list[ArmTuning]:
     """
     if record.settings.get("compare", {}).get("tune_until") == "target":
         return []
-    result = [_tuning(record, arm) for arm in record.arms]
-    return [arm for arm in result if arm is not None]
+    return list(filter(None, (_tuning(record, arm) for arm in record.arms)))
 
 
 def _tuning(record: ComparisonRecord, arm: ArmRecord) -> ArmTuning | None:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from hpsearch.reporting.ranking import with_all_objectives
 from hpsearch.reporting.tables.table import OUTCOME, TRIAL, Column, Frames, Row, Table, frame
-from hpsearch.statistics.tuning import on_front
+from hpsearch.statistics.pareto import on_front
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.storage.results import networks_of, test_of
 
