@@ -55,7 +55,8 @@ class WinnerReplicates:
     def _finish(self, run: TrainingRun) -> None:
         spec, started = self.training.pop(run.number)
         seconds = time.monotonic() - started
-        value = float(self.data.summary["worst"]) if run.value is None else run.value
+        worst = float(self.data.summary["worst"])
+        value = worst if run.value is None else run.value
         self.writer.finish(run, value, {}, seconds, None, scores(spec, run, self.data))
         self.done += 1
 

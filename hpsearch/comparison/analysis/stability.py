@@ -176,7 +176,9 @@ def stability_limit(arm: ArmRecord, winner: WinnerRecord) -> float | None:
         return None
     fixed = arm.settings.get("space", {}).get("momentum")
     momentum = winner.params.get("momentum", fixed)
-    beta = float(momentum) if isinstance(momentum, int | float) else MOMENTUM
+    beta = MOMENTUM
+    if isinstance(momentum, int | float):
+        beta = float(momentum)
     limits = {
         "sgd": 2 / rate,
         "momentum": (2 + 2 * beta) / rate,

@@ -103,6 +103,9 @@ def _rates(record: ComparisonRecord, arm: ArmRecord) -> ArmRates | None:
         value = None if failed(trial) else trial.value
         trials.append(RateTrial(trial.number, rate, step, rate_class, value))
     stable = stable_range(learning_rates, [step < inf for step in steps], diverged)
+    tuned = None
+    if arm.fastest:
+        tuned = learning_rate(arm, arm.fastest.params)
     working = None
     if stable:
         below = [trial.learning_rate for trial in trials if trial.steps < inf and trial.learning_rate <= stable.highest]
@@ -111,7 +114,7 @@ def _rates(record: ComparisonRecord, arm: ArmRecord) -> ArmRates | None:
         optimizer=arm.optimizer,
         batch_size=arm.batch_size,
         trials=tuple(trials),
-        tuned=learning_rate(arm, arm.fastest.params) if arm.fastest else None,
+        tuned=tuned,
         edge=edge(learning_rates, steps),
         stable=stable,
         working=working,

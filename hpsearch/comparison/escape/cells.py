@@ -87,8 +87,8 @@ def tally(
     total_time = None
     if times is not None:
         labels = np.where(times <= updates, labels, STUCK)
-        escape_times = np.where(labels == ESCAPED, times, np.inf)
-        median_time = finite(float(np.median(escape_times))) if times.size else None
+        if times.size:
+            median_time = finite(float(np.median(np.where(labels == ESCAPED, times, np.inf))))
         total_time = int(np.minimum(times, updates).sum())
     counts: list[int] = np.bincount(labels, minlength=5).tolist()
     return CellCounts(

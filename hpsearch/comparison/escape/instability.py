@@ -180,7 +180,9 @@ def labels(ends: Array, bad: bool) -> Array:
     at_one = np.abs(ends) < 1e-6
     at_zero = np.abs(ends + 1) < 1e-6
     far = ~(np.abs(ends) < FAR)
-    return classes(at_one, at_zero, far) if bad else classes(at_zero, at_one, far)
+    if bad:
+        return classes(at_one, at_zero, far)
+    return classes(at_zero, at_one, far)
 
 
 def instability_test(settings: InstabilitySettings) -> dict[str, Any]:
