@@ -1,21 +1,20 @@
-"""What every stage of a comparison works with."""
+"""What every stage of a comparison works with, and how several trial sources are fed to its one engine."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hpsearch.config import CompareSection, StudyConfig
 from hpsearch.data.dataset import Data
-from hpsearch.progress import Observer
-from hpsearch.searching.run_options import RunOptions
+from hpsearch.progress import Observer, PhaseProgress
+from hpsearch.searching.stopping import Stoppable
 from hpsearch.storage.fingerprint import Fingerprint
 from hpsearch.storage.writing import StudyWriter
-from hpsearch.training import Engine
-from hpsearch.trial import Direction
+from hpsearch.training import Engine, TrialSource
+from hpsearch.trial import Direction, TrainingRun, TrialSpec
 
-CURVE_LENGTH = (
-    100_000  # evaluations of a learning curve that are stored: all, since the time to a target is read from them
-)
+CURVE_LENGTH = 100_000  # evaluations of a stored learning curve: all, since the time to a target is read from them
+STRIDE = 1_000_000  # more trials than a source has: engine's number = source · STRIDE + trial
 
 
 @dataclass(eq=False)
@@ -23,7 +22,6 @@ class ComparisonContext:
     """What every stage of a comparison works with; `stopping` is set by a signal."""
 
     config: StudyConfig
-    run_options: RunOptions
     data: Data
     engine: Engine
     writer: StudyWriter
@@ -46,3 +44,69 @@ class ComparisonContext:
         part = {**settings, "part_of": self.config.study.name}
         study = Fingerprint(name, (self.direction,), part, self.data.summary)
         return self.writer.open_part(study, curve_length=CURVE_LENGTH)
+
+
+class RoundRobinSource:
+    """Several sources as one (a `TrialSource`): trial k of each, then trial k + 1 of each; runs end at `target` where there is one.
+
+    `stops` says when to stop, `on_finish` is called after each run.
+    """
+
+    def __init__(
+        self, sources: Sequence[TrialSource], stops: Stoppable, target: float | None, on_finish: Callable[[], None]
+    ) -> None:
+        self.sources = sources
+        self.stops = stops
+        self.target = target
+        self.on_finish = on_finish
+        self.next = 0
+
+    @property
+    def stopping(self) -> bool:
+        """Whether to drop what is in flight (see `TrialSource`)."""
+        return self.stops.stopping
+
+    def take(self, room: int) -> list[TrialSpec]:
+        """Return at most `room` trials, one of each source in turn (see `TrialSource`)."""
+        taken: list[TrialSpec] = []
+        empty = 0  # sources in a row that had no trial
+        while len(taken) < room and empty < len(self.sources):
+            index = self.next
+            self.next = (index + 1) % len(self.sources)
+            specs = self.sources[index].take(1)
+            empty = 0 if specs else empty + 1
+            taken += [replace(spec, number=index * STRIDE + spec.number, target=self.target) for spec in specs]
+        return taken
+
+    def prune(self, number: int, evaluation: int, metric: float) -> bool:
+        """Ask the trial's own source (see `TrialSource`)."""
+        index, own = divmod(number, STRIDE)
+        return self.sources[index].prune(own, evaluation, metric)
+
+    def wants(self, run: TrainingRun) -> bool:
+        """Ask the run's own source (see `TrialSource`)."""
+        index, own = divmod(run.number, STRIDE)
+        return self.sources[index].wants(replace(run, number=own))
+
+    def finish(self, run: TrainingRun) -> None:
+        """Hand a run to its own source (see `TrialSource`)."""
+        index, own = divmod(run.number, STRIDE)
+        self.sources[index].finish(replace(run, number=own))
+        self.on_finish()
+
+
+def train_together(
+    context: ComparisonContext,
+    phase: str,
+    sources: Sequence[TrialSource],
+    done: Callable[[], int],
+    total: int,
+    target: float | None,
+) -> None:
+    """Train what several sources ask for, in turn, on the one engine."""
+
+    def show() -> None:
+        context.observer.phase(PhaseProgress(phase, done(), total))
+
+    context.engine.run(RoundRobinSource(sources, context, target, show))
+    show()

@@ -12,11 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hpsearch.comparison.measurements.curvature import sharpness
+from hpsearch.comparison.arms import reached
 from hpsearch.comparison.measurements.noise import batch_noise, noise_scale, two_batch_noise
-from hpsearch.comparison.measurements.paths import path_efficiency, variability
+from hpsearch.comparison.measurements.stability import path_efficiency, sharpness, variability
 from hpsearch.comparison.measurements.state import State, mean_loss
-from hpsearch.comparison.winners import reached
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.training import draws
 from hpsearch.training.recording import make_recorder
@@ -124,8 +123,7 @@ def measure_run(
         if update in plan.named.values():
             weights[update] = vector
         if update in plan.marks and isfinite(losses[update]):
-            _add_noise(result, update, state, rows, losses[update], full=len(rows) == len(data.training))
-            _add_sharpness(result, update, state, rows)
+            _add_mark(result, update, state, rows, losses[update], full=len(rows) == len(data.training))
             _add_batches(result, plan, update, state, data.training, batch_sizes)
     result["variability"] = _variability(plan, losses)
     result["path"] = _paths(plan, weights, lengths)
@@ -133,20 +131,16 @@ def measure_run(
     return plain
 
 
-def _add_noise(result: dict[str, Any], update: int, state: State, rows: Rows, loss: float, full: bool) -> None:
-    """Measure the noise scale at one update; `full` where the rows are all training rows."""
+def _add_mark(result: dict[str, Any], update: int, state: State, rows: Rows, loss: float, full: bool) -> None:
+    """Measure noise scale and curvature at one update; `full` where the rows are all training rows."""
     noise = noise_scale(state, rows)
     entry = {"update": update, "loss": loss, **asdict(noise.distribution)}
     if full:
         entry["scale_of_rows"] = noise.rows.scale
     result["noise"].append(entry)
-
-
-def _add_sharpness(result: dict[str, Any], update: int, state: State, rows: Rows) -> None:
-    """Measure the curvature at one update."""
     curvature = sharpness(state, rows)
-    entry = {"value": curvature.value, "products": curvature.products, "converged": curvature.converged}
-    result["sharpness"].append({"update": update, **entry})
+    found = {"value": curvature.value, "products": curvature.products, "converged": curvature.converged}
+    result["sharpness"].append({"update": update, **found})
 
 
 def _add_batches(

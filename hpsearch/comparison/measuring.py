@@ -1,16 +1,18 @@
 """Measuring: some runs of each arm's fastest winner are trained again side by side, measured on the way, and the results stored."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from hpsearch.comparison.arms import reached
+from hpsearch.comparison.context import ComparisonContext
 from hpsearch.comparison.instrumentation import measure_run, plan_measurements
 from hpsearch.comparison.measurements.state import State, mean_loss
-from hpsearch.comparison.winners import reached
+from hpsearch.comparison.replicates import Winner
 from hpsearch.data.dataset import Data
-from hpsearch.progress import Observer, PhaseProgress
+from hpsearch.progress import PhaseProgress
 from hpsearch.searching.specifications import replicate
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training.devices import begin_worker, one_thread, worker_threads
@@ -19,15 +21,6 @@ from hpsearch.trial import Direction, History, TrialSpec
 
 REFERENCE = 32  # the batch size nearest to it is where batches of all sizes are drawn
 MEASURING = "measuring runs update by update"
-
-
-@dataclass(frozen=True, slots=True)
-class Winner:
-    """An arm's winner: its name, its specification and the study of its runs on fresh seeds."""
-
-    name: str
-    spec: TrialSpec
-    writer: StudyWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,31 +43,28 @@ class _Job:
         self.writer.write_attribute("measured", self.measured)
 
 
-def measure(
-    winners: Sequence[Winner],
-    data: Data,
-    *,
-    seed: int,
-    runs: int,
-    target: float,
-    observer: Observer,
-    stopping: Callable[[], bool],
-) -> None:
-    """Measure the first `runs` runs of each winner, those that are not measured yet."""
+def measure(context: ComparisonContext, winners: Sequence[Winner], target: float) -> None:
+    """Measure the first runs of each winner, those that are not measured yet."""
+    data = context.data
     jobs: list[_Job] = []
     for winner in winners:
-        jobs += _jobs(winner, seed, runs)
-    loss = _loss_at_target([job.history for job in jobs], target, data.metric.direction)
+        jobs += _jobs(winner, context.config.study.seed, context.compare.measured)
+    loss = _loss_at_target([job.history for job in jobs], target, context.direction)
     sizes = sorted({winner.spec.batch_size for winner in winners})
     reference = min(sizes, key=lambda size: abs(size - REFERENCE), default=0)
 
     def run(job: _Job) -> dict[str, Any] | None:
+        if context.stopping:
+            return None
+        start = _initial_loss(job.spec, data)
+        losses = (start, loss or start)
+        plan = plan_measurements(job.spec, job.history, target, context.direction, losses, len(data.training))
         drawn_sizes = sizes if job.spec.batch_size == reference else ()
-        return _measure(job, data, target, loss, drawn_sizes, stopping)
+        return measure_run(job.spec, data, plan, drawn_sizes, lambda: context.stopping)
 
     todo = [job for job in jobs if not job.done]
     done = len(jobs) - len(todo)
-    observer.phase(PhaseProgress(MEASURING, done, len(jobs)))
+    context.observer.phase(PhaseProgress(MEASURING, done, len(jobs)))
     with one_thread(data), ThreadPoolExecutor(worker_threads(data), initializer=begin_worker, initargs=(data,)) as pool:
         futures = {pool.submit(run, job): job for job in todo}
         for future in as_completed(futures):
@@ -82,7 +72,7 @@ def measure(
             if result is not None:
                 futures[future].store(result)
             done += 1
-            observer.phase(PhaseProgress(MEASURING, done, len(jobs)))
+            context.observer.phase(PhaseProgress(MEASURING, done, len(jobs)))
 
 
 def _jobs(winner: Winner, seed: int, runs: int) -> list[_Job]:
@@ -108,17 +98,6 @@ def _loss_at_target(histories: Sequence[History], target: float, direction: Dire
         if update in history.update:
             losses.append(history.validation_loss[history.update.index(int(update))])
     return median(losses) if losses else None
-
-
-def _measure(
-    job: _Job, data: Data, target: float, loss: float | None, sizes: Sequence[int], stopping: Callable[[], bool]
-) -> dict[str, Any] | None:
-    if stopping():
-        return None
-    start = _initial_loss(job.spec, data)
-    losses = (start, loss or start)
-    plan = plan_measurements(job.spec, job.history, target, data.metric.direction, losses, len(data.training))
-    return measure_run(job.spec, data, plan, sizes, stopping)
 
 
 def _initial_loss(spec: TrialSpec, data: Data) -> float:

@@ -1,32 +1,47 @@
-"""A winner's runs on fresh seeds, each stored as a trial of its own study with the scores of its network."""
+"""The winners' runs on fresh seeds, each stored as a trial of its winner's own study with the scores of its network."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import torch
 from optuna.distributions import IntDistribution
 
-from hpsearch.searching.specifications import replicate
+from hpsearch.comparison.arms import Arm
+from hpsearch.comparison.context import ComparisonContext, train_together
+from hpsearch.comparison.stages import ArmPlan
+from hpsearch.data.dataset import Data, Rows
+from hpsearch.searching.loop import Search
+from hpsearch.searching.specifications import recorded_specification, replicate
+from hpsearch.storage.reading import WINNER
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import TrialQueue
+from hpsearch.training.network import DNN
 from hpsearch.trial import TrainingRun, TrialSpec
 
 SEEDS = IntDistribution(0, 1_000_000)
-Score = Callable[[TrialSpec, TrainingRun], Mapping[str, Any]]
+CHUNK = 8192  # rows that are predicted at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Winner:
+    """An arm's winner: its name, its specification and the study of its runs on fresh seeds."""
+
+    name: str
+    spec: TrialSpec
+    writer: StudyWriter
 
 
 class WinnerReplicates:
-    """A winner's runs on fresh seeds; `source` gives an engine those that are missing, `score` looks at each finished run's network."""
+    """A winner's runs on fresh seeds; `source` gives an engine those that are missing."""
 
-    def __init__(
-        self, spec: TrialSpec, study_seed: int, seeds: int, writer: StudyWriter, score: Score, worst: float
-    ) -> None:
-        stored = writer.previous_trials()
+    def __init__(self, winner: Winner, study_seed: int, seeds: int, data: Data) -> None:
+        stored = winner.writer.previous_trials()
         finished = {number for number, trial in enumerate(stored) if trial.finished}
-        missing = [replicate(spec, study_seed, number) for number in range(seeds) if number not in finished]
-        self.writer = writer
-        self.score = score
-        self.worst = worst
+        missing = [replicate(winner.spec, study_seed, number) for number in range(seeds) if number not in finished]
+        self.writer = winner.writer
+        self.data = data
         self.stored = len(stored)
         self.done = seeds - len(missing)
         self.training: dict[int, tuple[TrialSpec, float]] = {}  # by number, with the time of its begin
@@ -38,9 +53,59 @@ class WinnerReplicates:
         self.training[spec.number] = (spec, time.monotonic())
 
     def _finish(self, run: TrainingRun) -> None:
-        """Store a run with what its network scores."""
         spec, started = self.training.pop(run.number)
         seconds = time.monotonic() - started
-        value = self.worst if run.value is None else run.value
-        self.writer.finish(run, value, {}, seconds, None, self.score(spec, run))
+        worst = float(self.data.summary["worst"])
+        value = worst if run.value is None else run.value
+        self.writer.finish(run, value, {}, seconds, None, scores(spec, run, self.data))
         self.done += 1
+
+
+def train_replicates(
+    context: ComparisonContext, arms: list[Arm], searches: list[Search], plan: Mapping[str, Any]
+) -> list[Winner]:
+    """Train the winners on fresh seeds; return the fastest of each arm."""
+    compare = context.compare
+    fastest_winners: list[Winner] = []
+    replicates: list[WinnerReplicates] = []
+    for arm, search in zip(arms, searches, strict=True):
+        chosen = ArmPlan(**plan["arms"][arm.name])
+        for number in chosen.numbers:
+            winner = _open_winner(context, arm, search, number)
+            replicates.append(WinnerReplicates(winner, context.config.study.seed, compare.seeds, context.data))
+            if number == chosen.fastest:
+                fastest_winners.append(winner)
+    target = plan["target"] if compare.train_until == "target" else None
+    train_together(
+        context,
+        "training the winners on fresh seeds",
+        [winner.source for winner in replicates],
+        lambda: sum(winner.done for winner in replicates),
+        len(replicates) * compare.seeds,
+        target,
+    )
+    return fastest_winners
+
+
+def _open_winner(context: ComparisonContext, arm: Arm, search: Search, number: int) -> Winner:
+    params = search.view.trials[number].params
+    spec = recorded_specification(arm.config, params, number, context.data)
+    settings = {**arm.config.settings(), "winner": {"trial": number, "params": dict(params)}}
+    name = f"{arm.name}{WINNER}{number}"
+    return Winner(name, spec, context.open(name, settings))
+
+
+def scores(spec: TrialSpec, run: TrainingRun, data: Data) -> dict[str, Any]:
+    """Return loss and metric on training and test rows of a run's best network: the only use of the test rows."""
+    if run.weights is None or spec.architecture is None:
+        return {}
+    network = DNN(spec.architecture).to(data.test.inputs.device, data.test.inputs.dtype)
+    network.load_state_dict(dict(run.weights))
+    return {"training": _score(network, data.training, data), "test": _score(network, data.test, data)}
+
+
+@torch.no_grad()
+def _score(network: DNN, rows: Rows, data: Data) -> dict[str, float]:
+    outputs = torch.cat([network(chunk) for chunk in torch.split(rows.inputs, CHUNK)])
+    loss, metric = data.score(outputs, rows)
+    return {"loss": loss, "metric": metric}

@@ -27,7 +27,9 @@ def introduce_comparison(
     assert compare is not None, "a comparison has a table [compare]"
     screen.introduce_data(data)
     optimizers = ", ".join(dict.fromkeys(arm.optimizer for arm in arms))
-    sizes = _batch_sizes(arms, data["rows"]["training"])
+    rows = data["rows"]["training"]
+    ascending = sorted({arm.batch_size for arm in arms})
+    sizes = ", ".join(f"{size:,} (full)" if size == rows else f"{size:,}" for size in ascending)
     each = f"{config.budget.amount:,} {config.budget.unit}"
     if compare.seconds:
         each = f"{compare.seconds:g} seconds"
@@ -43,12 +45,6 @@ def introduce_comparison(
     screen.row("folder", folder)
     for notice in (*notices, *data["notices"]):
         screen.row("notice", notice)
-
-
-def _batch_sizes(arms: Sequence[Arm], rows: int) -> str:
-    """List the batch sizes, the full batch marked."""
-    sizes = sorted({arm.batch_size for arm in arms})
-    return ", ".join(f"{size:,} (full)" if size == rows else f"{size:,}" for size in sizes)
 
 
 def conclude_comparison(screen: Screen, record: ComparisonRecord, page: object, language: str) -> None:

@@ -3,7 +3,7 @@
 The runs are those of the smallest, a middle and the largest batch size on the same seed, so that they begin at the same weights.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from hpsearch.comparison.analysis.measured import smallest_middle_largest
+from hpsearch.comparison.arms import reached
+from hpsearch.comparison.context import ComparisonContext
 from hpsearch.comparison.instrumentation import measured_rows, replay
 from hpsearch.comparison.measurements.landscape import Plane, barrier, principal_plane, surface
-from hpsearch.comparison.measuring import REFERENCE, Winner, history_of
-from hpsearch.comparison.winners import reached
+from hpsearch.comparison.measuring import history_of
+from hpsearch.comparison.replicates import Winner
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.searching.specifications import replicate
 from hpsearch.training.devices import one_thread
@@ -37,28 +40,22 @@ class _Path:
     end: torch.Tensor
 
 
-def compare_paths(
-    winners: Sequence[Winner], data: Data, *, seed: int, target: float, stopping: Callable[[], bool]
-) -> dict[str, Any] | None:
-    """Return, by optimizer, the plane with its paths and the barriers; None where `stopping` asks to stop."""
+def compare_paths(context: ComparisonContext, winners: Sequence[Winner], target: float) -> dict[str, Any] | None:
+    """Return, by optimizer, the plane with its paths and the barriers; None where a signal asks to stop."""
+    data = context.data
+    seed = context.config.study.seed
     result: dict[str, Any] = {}
     for optimizer in dict.fromkeys(winner.spec.optimizer for winner in winners):
-        chosen = _three_sizes([winner for winner in winners if winner.spec.optimizer == optimizer])
+        own = [winner for winner in winners if winner.spec.optimizer == optimizer]
+        chosen = smallest_middle_largest(own, lambda winner: winner.spec.batch_size)
         if len(chosen) < 2:
             continue
         with one_thread(data):
             paths = [_path(winner, data, seed, target) for winner in chosen]
-            if stopping():
+            if context.stopping:
                 return None
             result[optimizer] = _planes_and_barriers(chosen, paths, data)
     return result
-
-
-def _three_sizes(winners: Sequence[Winner]) -> list[Winner]:
-    """Return the winners of the smallest, a middle and the largest batch size, as far as there are."""
-    ordered = sorted(winners, key=lambda winner: winner.spec.batch_size)
-    between = sorted(ordered[1:-1], key=lambda winner: abs(winner.spec.batch_size - REFERENCE))
-    return [*ordered[:1], *between[:1], *ordered[1:][-1:]]
 
 
 def _path(winner: Winner, data: Data, seed: int, target: float) -> _Path:

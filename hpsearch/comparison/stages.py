@@ -1,40 +1,31 @@
-"""The stages that train: budgets, tuning, the choice of winners, replicates. Each continues where an earlier process ended."""
+"""The stages up to the winners: budgets, tuning, the choice. Each continues where an earlier process ended."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from math import inf
 from typing import Any
 
-import torch
 from optuna.trial import FixedTrial
 
-from hpsearch.comparison.arms import LAG, Arm
-from hpsearch.comparison.context import ComparisonContext
-from hpsearch.comparison.measuring import Winner
-from hpsearch.comparison.replicates import WinnerReplicates
-from hpsearch.comparison.round_robin import RoundRobinSource
-from hpsearch.comparison.winners import best, common_target, fastest, reached
-from hpsearch.data.dataset import Data, Rows
+from hpsearch.comparison.arms import LAG, Arm, best, common_target, fastest, reached
+from hpsearch.comparison.context import ComparisonContext, train_together
+from hpsearch.data.dataset import Data
 from hpsearch.errors import SearchFailed
 from hpsearch.model.models import versions
 from hpsearch.progress import PhaseProgress
 from hpsearch.searching.loop import Search
 from hpsearch.searching.opening import make_view
-from hpsearch.searching.scoring import Objectives
-from hpsearch.searching.specifications import recorded_specification, specification
+from hpsearch.searching.specifications import specification
 from hpsearch.searching.study import make_search
-from hpsearch.storage.reading import WINNER
-from hpsearch.training import Engine, TrialQueue, TrialSource
+from hpsearch.training import Engine, TrialQueue
 from hpsearch.training.devices import worker_threads
-from hpsearch.training.network import DNN, registration
+from hpsearch.training.network import registration
 from hpsearch.trial import Direction, TrainingRun, TrialSpec
 
 TIMED_SECONDS = 0.25  # of training, from which an update's time is known well enough
 TIMED_UPDATES = 100_000  # at most
 TINY_RATE = 1e-9  # a learning rate that never diverges: time does not depend on it
 LATE = 2.0  # times the updates of the best trial before it, after which a trial cannot be the fastest
-CHUNK = 8192  # rows that are predicted at a time
 
 Specify = Callable[[Mapping[str, Any], int], TrialSpec]
 
@@ -92,19 +83,17 @@ def tune(context: ComparisonContext, arms: list[Arm]) -> list[Search]:
     compare = context.compare
     total = len(arms) * compare.trials
     context.observer.phase(PhaseProgress("tuning", 0, total))
-    searches = [_open_search(context, arm) for arm in arms]
+    searches = []
+    for arm in arms:
+        writer = context.open(arm.name, arm.config.settings())
+        view = make_view(arm.config, context.direction)
+        searches.append(make_search(arm.config, view, writer, context.data, compare.trials))
     target = compare.target if compare.tune_until == "target" else None
     if target is not None:
         for search in searches:
             search.specify = capped(search, target, context.direction)
-    _train(context, "tuning", searches, lambda: sum(search.status.done for search in searches), total, target)
+    train_together(context, "tuning", searches, lambda: sum(search.status.done for search in searches), total, target)
     return searches
-
-
-def _open_search(context: ComparisonContext, arm: Arm) -> Search:
-    writer = context.open(arm.name, arm.config.settings())
-    view = make_view(arm.config, context.direction)
-    return make_search(arm.config, view, writer, Objectives(context.data), context.compare.trials)
 
 
 def capped(search: Search, target: float, direction: Direction) -> Specify:
@@ -149,9 +138,7 @@ def choose(context: ComparisonContext, arms: list[Arm], searches: list[Search]) 
 def _choose_winners(context: ComparisonContext, runs: Mapping[int, TrainingRun], target: float) -> ArmPlan:
     quickest = fastest(runs, target, context.direction)
     if context.compare.tune_until == "target" and quickest is not None:
-        return ArmPlan(
-            quickest, quickest
-        )  # trials ended at the target: the best metric would be that of the first to pass it
+        return ArmPlan(quickest, quickest)  # trials ended at the target: the best metric is of the first to pass it
     return ArmPlan(quickest, best(runs, context.direction))
 
 
@@ -172,81 +159,3 @@ def _description(
         "parameters": architecture.parameters,
         "registered": registration(architecture),
     }
-
-
-# ---- replicates
-
-
-def train_replicates(
-    context: ComparisonContext, arms: list[Arm], searches: list[Search], plan: Mapping[str, Any]
-) -> list[Winner]:
-    """Train the winners on fresh seeds; return the fastest of each arm."""
-    compare = context.compare
-    fastest_winners: list[Winner] = []
-    replicates: list[WinnerReplicates] = []
-    for arm, search in zip(arms, searches, strict=True):
-        chosen = ArmPlan(**plan["arms"][arm.name])
-        for number in chosen.numbers:
-            winner = _open_winner(context, arm, search, number)
-            replicates.append(_replicates(context, winner))
-            if number == chosen.fastest:
-                fastest_winners.append(winner)
-    target = plan["target"] if compare.train_until == "target" else None
-    _train(
-        context,
-        "training the winners on fresh seeds",
-        [winner.source for winner in replicates],
-        lambda: sum(winner.done for winner in replicates),
-        len(replicates) * compare.seeds,
-        target,
-    )
-    return fastest_winners
-
-
-def _open_winner(context: ComparisonContext, arm: Arm, search: Search, number: int) -> Winner:
-    params = search.view.trials[number].params
-    spec = recorded_specification(arm.config, params, number, context.data)
-    settings = {**arm.config.settings(), "winner": {"trial": number, "params": dict(params)}}
-    name = f"{arm.name}{WINNER}{number}"
-    return Winner(name, spec, context.open(name, settings))
-
-
-def _replicates(context: ComparisonContext, winner: Winner) -> WinnerReplicates:
-    score = partial(scores, data=context.data)
-    worst = float(context.data.summary["worst"])
-    seed = context.config.study.seed
-    return WinnerReplicates(winner.spec, seed, context.compare.seeds, winner.writer, score, worst)
-
-
-def scores(spec: TrialSpec, run: TrainingRun, data: Data) -> dict[str, Any]:
-    """Return loss and metric on training and test rows of a run's best network: the only use of the test rows."""
-    if run.weights is None or spec.architecture is None:
-        return {}
-    network = DNN(spec.architecture).to(data.test.inputs.device, data.test.inputs.dtype)
-    network.load_state_dict(dict(run.weights))
-    return {"training": _score(network, data.training, data), "test": _score(network, data.test, data)}
-
-
-@torch.no_grad()
-def _score(network: DNN, rows: Rows, data: Data) -> dict[str, float]:
-    outputs = torch.cat([network(chunk) for chunk in torch.split(rows.inputs, CHUNK)])
-    loss, metric = data.score(outputs, rows)
-    return {"loss": loss, "metric": metric}
-
-
-def _train(
-    context: ComparisonContext,
-    phase: str,
-    sources: list[Search] | list[TrialQueue],
-    done: Callable[[], int],
-    total: int,
-    target: float | None,
-) -> None:
-    """Train what several sources ask for, in turn, on the one engine."""
-
-    def show() -> None:
-        context.observer.phase(PhaseProgress(phase, done(), total))
-
-    together: TrialSource = RoundRobinSource(sources, context, target, show)
-    context.engine.run(together)
-    show()

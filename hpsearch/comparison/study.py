@@ -9,9 +9,10 @@ from hpsearch.comparison.arms import Arm, make_arms
 from hpsearch.comparison.context import ComparisonContext
 from hpsearch.comparison.escape import run_all, sized
 from hpsearch.comparison.measurements.descent import two_weights
-from hpsearch.comparison.measuring import Winner, measure
+from hpsearch.comparison.measuring import measure
+from hpsearch.comparison.replicates import Winner, train_replicates
 from hpsearch.comparison.shared_plane import compare_paths
-from hpsearch.comparison.stages import choose, set_budgets, train_replicates, tune
+from hpsearch.comparison.stages import choose, set_budgets, tune
 from hpsearch.config import MinimaConfig, MinimaSection, StudyConfig
 from hpsearch.data.dataset import Data
 from hpsearch.errors import Stopped
@@ -33,7 +34,6 @@ class OpenComparison:
     """A comparison that may begin: its storage is open under its lease."""
 
     config: StudyConfig
-    run_options: RunOptions
     data: Data
     arms: list[Arm]
     writer: StudyWriter
@@ -49,7 +49,7 @@ def open_comparison(config: StudyConfig, run_options: RunOptions, data: Data) ->
     arms = make_arms(config, len(data.training))
     study = Fingerprint(config.study.name, (data.metric.direction,), config.settings(), data.summary)
     with open_writer(run_options, study) as writer:
-        yield OpenComparison(config, run_options, data, arms, writer)
+        yield OpenComparison(config, data, arms, writer)
 
 
 def run_comparison(comparison: OpenComparison, engine: Engine, observer: Observer = SILENT) -> None:
@@ -59,9 +59,7 @@ def run_comparison(comparison: OpenComparison, engine: Engine, observer: Observe
         SearchFailed: no trial of any batch size gave a usable network.
         Stopped: a signal ended it; every finished trial is stored.
     """
-    context = ComparisonContext(
-        comparison.config, comparison.run_options, comparison.data, engine, comparison.writer, observer
-    )
+    context = ComparisonContext(comparison.config, comparison.data, engine, comparison.writer, observer)
     with stopping(context, observer) as status:
         for _ in _stages(context, comparison.arms):
             context.writer.flush()
@@ -79,7 +77,7 @@ def _stages(context: ComparisonContext, arms: list[Arm]) -> Iterator[None]:
     yield
     winners = train_replicates(context, arms, searches, plan)
     yield
-    _measure(context, winners, plan["target"])
+    measure(context, winners, plan["target"])
     yield
     _compare_paths(context, winners, plan["target"])
     yield
@@ -90,27 +88,13 @@ def _stages(context: ComparisonContext, arms: list[Arm]) -> Iterator[None]:
     yield
 
 
-def _measure(context: ComparisonContext, winners: list[Winner], target: float) -> None:
-    """Measure some of the fastest winners' runs, update by update."""
-    measure(
-        winners,
-        context.data,
-        seed=context.config.study.seed,
-        runs=context.compare.measured,
-        target=target,
-        observer=context.observer,
-        stopping=lambda: context.stopping,
-    )
-
-
 def _compare_paths(context: ComparisonContext, winners: list[Winner], target: float) -> None:
     """Compare runs of different batch sizes with each other, unless that is done for these winners."""
     names = [winner.name for winner in winners]
     if not context.compare.measured or context.writer.read_attribute("shared_of").get("winners") == names:
         return
     context.observer.phase(PhaseProgress(PATHS, 0, 1))
-    seed = context.config.study.seed
-    planes = compare_paths(winners, context.data, seed=seed, target=target, stopping=lambda: context.stopping)
+    planes = compare_paths(context, winners, target)
     if planes is not None:
         context.writer.write_attribute("shared", planes)
         context.writer.write_attribute("shared_of", {"winners": names})

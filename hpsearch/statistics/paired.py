@@ -3,11 +3,10 @@
 Costs may be infinite (never reached). A pair of two infinities does not show which arm is better; a ratio leaves it out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import exp, inf
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hpsearch.statistics.estimates import (
     RESAMPLES,
@@ -24,6 +23,12 @@ from hpsearch.trial import derive_seed
 
 EXACT = 16  # pairs; 2^16 sign patterns are listed, more are drawn
 ROUNDING = 1e-9  # relative; sums that differ by less are equal
+
+
+def seed_pairs(a: Mapping[int, float], b: Mapping[int, float]) -> tuple[list[float], list[float]]:
+    """Return the values of two arms by seed as pairs: of the seeds that both have, in their order."""
+    common = sorted(a.keys() & b.keys())
+    return [a[seed] for seed in common], [b[seed] for seed in common]
 
 
 def paired_ratio(a: Sequence[float], b: Sequence[float], seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
@@ -91,9 +96,10 @@ def sign_flip_p(a: Sequence[float], b: Sequence[float], seed: int = 0, draws: in
     observed = abs(float(differences.sum()))
     least = observed - ROUNDING * float(np.abs(differences).sum())
     if count <= EXACT:
-        signs = _all_signs(count)
+        signs = 1 - 2 * (np.arange(2**count)[:, None] >> np.arange(count) & 1)  # [2^N, N]
         return int((np.abs(signs @ differences) >= least).sum()) / len(signs)
-    drawn = _drawn_signs(count, draws, seed)
+    generator = np.random.default_rng(derive_seed("sign flips", seed, count))
+    drawn = (1 - 2 * generator.integers(0, 2, (draws, count), dtype=np.int8)).astype(np.int8)  # [draws, N]
     return (int((np.abs(drawn @ differences) >= least).sum()) + 1) / (draws + 1)
 
 
@@ -101,23 +107,9 @@ def _finite_differences(left: Array, right: Array) -> Array:
     finite = np.isfinite(left) & np.isfinite(right)
     differences = np.where(finite, np.where(finite, left, 0.0) - np.where(finite, right, 0.0), 0.0)
     beyond = 4 * float(np.abs(differences).sum()) or 1.0
-    found: Array = np.where(finite, differences, beyond * (_infinite(left) - _infinite(right)))
+    sides = np.sign(left) * np.isinf(left) - np.sign(right) * np.isinf(right)  # of the infinities
+    found: Array = np.where(finite, differences, beyond * sides)
     return found
-
-
-def _infinite(values: Array) -> Array:
-    """Return the sign of infinite values, 0 for the others."""
-    return np.sign(values) * np.isinf(values)
-
-
-def _all_signs(count: int) -> NDArray[np.int64]:
-    """Return every pattern of -1 and 1 [2^N, N]."""
-    return 1 - 2 * (np.arange(2**count)[:, None] >> np.arange(count) & 1)
-
-
-def _drawn_signs(count: int, draws: int, seed: int) -> NDArray[np.int8]:
-    generator = np.random.default_rng(derive_seed("sign flips", seed, count))
-    return (1 - 2 * generator.integers(0, 2, (draws, count), dtype=np.int8)).astype(np.int8)
 
 
 def holm(p_values: Sequence[float]) -> Array:

@@ -1,7 +1,6 @@
 """The Pareto front: results that cannot be improved in one objective without getting worse in another."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,7 @@ def on_front(values: npt.ArrayLike, maximize: Sequence[bool]) -> npt.NDArray[np.
     """
     costs = np.where(maximize, -1.0, 1.0) * np.asarray(values, dtype=np.float64).reshape(-1, len(maximize))  # [N, K]
     found = np.zeros(len(costs), dtype=bool)
-    front: npt.NDArray[Any] = np.empty_like(costs)
+    front = np.empty_like(costs)
     size = 0
     for row in np.lexsort(costs.T[::-1]):
         ahead = front[:size]

@@ -12,15 +12,7 @@ from math import inf
 
 import numpy as np
 
-from hpsearch.statistics.estimates import (
-    RESAMPLES,
-    Array,
-    Estimate,
-    medians,
-    numbers,
-    percentile_interval,
-    resampled,
-)
+from hpsearch.statistics.estimates import RESAMPLES, Array, Estimate, medians, numbers, percentile_interval, resampled
 
 LEAST = 3  # batch sizes, for two unknowns
 MARGIN = 10  # octaves beyond the batch sizes; a B_crit that far out is called 0 or infinite: the data cannot tell it from them

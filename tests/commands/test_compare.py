@@ -9,11 +9,11 @@ import pytest
 
 from hpsearch.cli import main
 from hpsearch.comparison.analysis.verdicts import CLAIMS
-from hpsearch.comparison.escape import quick
 from hpsearch.reporting.locales import sentences
 from hpsearch.storage import ComparisonRecord
 from hpsearch.storage.reading import read
 from hpsearch.storage.urls import sqlite_url
+from tests.support.escape_sizes import quick
 
 TINY = ("--trials", "2", "--seeds", "2", "--set", "training.epochs=2", "--set", "compare.measured=1", "--device", "cpu")
 THREE = ("--batch-sizes", "1, 16,full", "--target", "0.5")

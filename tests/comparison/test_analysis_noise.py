@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from scipy.stats import binomtest, chi2
 
-from hpsearch.comparison.analysis.curvature import sharpness_curves
 from hpsearch.comparison.analysis.escape import (
     cells,
     dead,
@@ -17,14 +16,8 @@ from hpsearch.comparison.analysis.escape import (
     teacher,
 )
 from hpsearch.comparison.analysis.measured import by_update, measured_arms, measured_runs, three_regimes
-from hpsearch.comparison.analysis.noise import (
-    batch_gradients,
-    drawn_from,
-    paths,
-    scale_curves,
-    two_batch,
-    variabilities,
-)
+from hpsearch.comparison.analysis.noise import batch_gradients, drawn_from, scale_curves, two_batch
+from hpsearch.comparison.analysis.stability import paths, sharpness_curves, variabilities
 from hpsearch.comparison.analysis.trajectories import barriers, shared_plane, textbook
 from hpsearch.storage import ArmRecord, ComparisonRecord
 from tests.support import escapes

@@ -9,7 +9,7 @@ import pytest
 
 from hpsearch.comparison.analysis.quality import limits, quality, reference
 from hpsearch.comparison.analysis.tuning import WorkingRange, rates, tuning
-from hpsearch.statistics.learning_rates import RateClass
+from hpsearch.statistics.tuning import RateClass
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord, WinnerRecord
 from tests.comparison.test_analysis_times import history
 from tests.support import comparisons

@@ -6,9 +6,9 @@ from math import inf, log2
 import numpy as np
 import pytest
 
-from hpsearch.comparison.analysis.curves import curve
 from hpsearch.comparison.analysis.times import (
     SHALLUE_MNIST,
+    curve,
     learning_rate,
     regimes,
     scaling,

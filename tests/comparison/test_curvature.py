@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hpsearch.comparison.measurements import curvature
+from hpsearch.comparison.measurements import stability
 from hpsearch.comparison.measurements import state as states
 from hpsearch.comparison.measurements.noise import full_gradient
 from hpsearch.comparison.measurements.state import State, unflatten
@@ -40,7 +40,7 @@ def test_products_with_the_hessian(task: str, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(states, "CHUNK", 10)
     state, rows = small_state(task)
     vector = torch.randn(state.architecture.parameters, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    product = curvature.hessian_product(state, rows, vector)
+    product = stability.hessian_product(state, rows, vector)
     centre = state.vector(rows)
     step = 1e-5
     ahead, behind = (
@@ -57,10 +57,10 @@ def test_the_upper_end_of_the_spectrum(task: str, widths: tuple[int, ...]) -> No
     """The sharpness is NumPy's largest eigenvalue of the whole Hessian, and its vector the eigenvector, of length 1."""
     state, rows = small_state(task, widths=widths)
     exact = np.linalg.eigvalsh(whole_hessian(state, rows).numpy())
-    found = curvature.sharpness(state, rows, tolerance=1e-6)
+    found = stability.sharpness(state, rows, tolerance=1e-6)
     assert found.converged
     assert found.value == pytest.approx(exact[-1], rel=1e-9)
-    rest = curvature.hessian_product(state, rows, found.vector) - found.value * found.vector
+    rest = stability.hessian_product(state, rows, found.vector) - found.value * found.vector
     assert float(torch.linalg.vector_norm(found.vector)) == pytest.approx(1)
     assert float(torch.linalg.vector_norm(rest)) <= 1e-6 * abs(found.value) + 1e-12
 
@@ -70,7 +70,7 @@ def test_the_default_tolerance_is_cheap_and_enough() -> None:
     state, rows = small_state("multiclass", widths=(8, 6), rows=60)
     exact = np.linalg.eigvalsh(whole_hessian(state, rows).numpy())[-1]
     for seed in range(5):
-        found = curvature.sharpness(state, rows, seed=seed)
+        found = stability.sharpness(state, rows, seed=seed)
         assert found.converged
         assert found.products <= 15 < state.architecture.parameters
         assert found.value == pytest.approx(exact, rel=1e-3)
@@ -80,8 +80,8 @@ def test_running_out_of_products_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     """Where the products run out, the best value so far comes with the word that it did not converge: a bound from inside."""
     state, rows = small_state("multiclass")
     exact = np.linalg.eigvalsh(whole_hessian(state, rows).numpy())[-1]
-    monkeypatch.setattr(curvature, "PRODUCTS", 3)
-    found = curvature.sharpness(state, rows, tolerance=1e-9)
+    monkeypatch.setattr(stability, "PRODUCTS", 3)
+    found = stability.sharpness(state, rows, tolerance=1e-9)
     assert (found.products, found.converged) == (3, False)
     assert found.value < exact
 
@@ -94,14 +94,14 @@ def test_largest_means_algebraic() -> None:
     rows = Rows(torch.ones(1, 1).double(), torch.zeros(1, 1).double())
     exact = np.linalg.eigvalsh(whole_hessian(state, rows).numpy())
     assert abs(exact[0]) > exact[-1] > 0
-    assert curvature.sharpness(state, rows).value == pytest.approx(exact[-1], rel=1e-4)
+    assert stability.sharpness(state, rows).value == pytest.approx(exact[-1], rel=1e-4)
 
 
 def test_a_dead_network_is_flat() -> None:
     """A network that no row reaches has curvature in its last bias alone, whose second derivative of a squared error is 2."""
     architecture = Architecture(1, (1,), 1)
     state = State(architecture, TASKS["regression"], unflatten(torch.tensor([0.0, -1.0, 1.0, 0.0]), architecture))
-    found = curvature.sharpness(state, Rows(torch.ones(4, 1), torch.ones(4, 1)))
+    found = stability.sharpness(state, Rows(torch.ones(4, 1), torch.ones(4, 1)))
     assert found.value == pytest.approx(2)
     assert found.converged
 
@@ -109,7 +109,7 @@ def test_a_dead_network_is_flat() -> None:
 def test_the_edge_of_stability() -> None:
     """On a quadratic, gradient descent shrinks the steepest direction where the edge ratio is below 1, and blows it up above."""
     state, rows = small_state("regression", widths=())
-    steep = curvature.sharpness(state, rows, tolerance=1e-8)
+    steep = stability.sharpness(state, rows, tolerance=1e-8)
     best = torch.linalg.lstsq(torch.nn.functional.pad(rows.inputs, (0, 1), value=1.0), rows.targets).solution  # [6, 2]
     minimum = torch.cat([best[:5].T.reshape(-1), best[5]])
     for ratio in (0.95, 1.05):

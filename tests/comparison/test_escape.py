@@ -1,6 +1,9 @@
 """The escape tests themselves, at a small size: what must escape does, what must not does not, and the counts are honest."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from functools import cache
 from math import sqrt
@@ -9,25 +12,27 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hpsearch.comparison.escape import Settings, cells, quick, run_all
+from hpsearch.comparison.escape import TESTS, Settings, cells, run_all
 from hpsearch.comparison.escape.cells import DIVERGED, ESCAPED, OTHER, STUCK
 from hpsearch.comparison.escape.dead_relu import STARTS, example_inputs, passages
-from hpsearch.comparison.escape.descent import polish
-from hpsearch.comparison.escape.settings import TeacherSettings
 from hpsearch.comparison.escape.streams import keys
-from hpsearch.comparison.escape.teacher import descend, label, teacher_test
+from hpsearch.comparison.escape.student import polish
+from hpsearch.comparison.escape.teacher import TeacherSettings, descend, label, teacher_test
+from tests.support.escape_sizes import quick
 
 CLASSES = ("escaped", "stuck", "other", "diverged", "unresolved")
-told: list[str] = []
+IN_PLAIN_PYTHON = (
+    "import json; from hpsearch.comparison.escape import run_all; from tests.support.escape_sizes import tiny"
+)
 
 
 @cache
-def answers() -> dict[str, Any]:
-    return run_all(quick(), told.append)
+def answer(test: str) -> dict[str, Any]:
+    return TESTS[test](getattr(quick(), test))
 
 
 def rows(test: str, **wanted: Any) -> list[dict[str, Any]]:
-    table = answers()[test]["cells"]
+    table = answer(test)["cells"]
     found = [dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True)]
     chosen = [row for row in found if all(row[name] == value for name, value in wanted.items())]
     assert chosen
@@ -36,12 +41,18 @@ def rows(test: str, **wanted: Any) -> list[dict[str, Any]]:
 
 def test_all_is_plain_data() -> None:
     """The answer is strict JSON and small, each test was told of, and each cell's classes add up to its seeds."""
-    assert set(answers()) == {"instability", "thermal", "teacher", "dead_relu"}
+    code = f"{IN_PLAIN_PYTHON}; told = []; print(json.dumps([run_all(tiny(), told.append), told], allow_nan=False))"
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}  # to compile takes ten times as long as to run
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    out = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    found, told = json.loads(out)
+    assert set(found) == {"instability", "thermal", "teacher", "dead_relu"}
     assert len(told) >= 4
-    for test, answer in answers().items():
-        assert len(json.dumps(answer, allow_nan=False)) < 60_000
-        assert answer["seconds"] > 0
-        assert all(sum(row[name] for name in CLASSES) == row["seeds"] for row in rows(test))
+    for result in found.values():
+        table = result["cells"]
+        assert len(json.dumps(result)) < 360 * len(table["seeds"])
+        assert result["seconds"] > 0
+        assert [sum(counts) for counts in zip(*(table[name] for name in CLASSES), strict=True)] == table["seeds"]
 
 
 def test_runs_leave_exactly_where_the_exponent_is_positive() -> None:
@@ -78,7 +89,7 @@ def test_gd_climbs_no_barrier() -> None:
     """From the certified bad minimum GD goes nowhere, at the learning rates of SGD and at larger ones that are stable."""
     for row in rows("thermal", method="gd", start="bad", budget="longest"):
         assert (row["stuck"], row["updates"]) == (row["seeds"], 1_000_000)
-    certificate = answers()["thermal"]["certificate"]
+    certificate = answer("thermal")["certificate"]
     assert certificate["gradient"] < 1e-8
     assert min(certificate["curvature"], certificate["above"]) > 0.1
 
@@ -116,9 +127,9 @@ def test_gd_minima_are_certified() -> None:
 def test_a_network_without_bad_minima_gives_empty_cells() -> None:
     """Two units have no bad minimum that GD finds, so that every cell of a bad start counts nobody, and says so."""
     settings = replace(quick().teacher, units=2, starts=4, updates=10, examples=20)
-    answer = teacher_test(settings)
-    assert (answer["minima"]["global"], answer["minima"]["spurious"]) == (4, 0)
-    table = answer["cells"]
+    found = teacher_test(settings)
+    assert (found["minima"]["global"], found["minima"]["spurious"]) == (4, 0)
+    table = found["cells"]
     assert {seeds for seeds, start in zip(table["seeds"], table["start"], strict=True) if start == "bad"} == {0}
 
 
@@ -172,9 +183,9 @@ def test_injected_noise_would_move_the_dead_unit() -> None:
 def test_threads_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     """On one thread the same counts come out as on several, and again."""
     small = Settings(quick().instability, replace(quick().thermal, examples=20_000), quick().teacher, quick().dead_relu)
-    several = run_all(small, told.append)
+    several = run_all(small, lambda line: None)
     monkeypatch.setattr("os.cpu_count", lambda: 1)
-    alone = run_all(small, told.append)
+    alone = run_all(small, lambda line: None)
     assert {t: a["cells"] for t, a in several.items()} == {t: a["cells"] for t, a in alone.items()}
 
 

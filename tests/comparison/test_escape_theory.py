@@ -9,9 +9,9 @@ import torch
 from scipy.integrate import quad
 from scipy.stats import chisquare, kstest
 
-from hpsearch.comparison.escape import descent, instability, streams, student, thermal
+from hpsearch.comparison.escape import instability, streams, student, thermal
 from hpsearch.comparison.escape.cells import DIVERGED, ESCAPED, STUCK, EscapeArm, columns, tally
-from hpsearch.comparison.escape.settings import ThermalSettings
+from hpsearch.comparison.escape.thermal import ThermalSettings
 
 MASK = 2**64 - 1
 
@@ -102,19 +102,19 @@ def test_an_update_of_sgd_is_autograd_s() -> None:
         error = (inputs @ weights.T).relu().sum(1) - (inputs @ torch.tensor(teacher).T).relu().sum(1)
         (gradient,) = torch.autograd.grad((error**2 / 2).mean(), weights)
         weights = (weights - 0.1 * gradient).detach().requires_grad_()
-    found = descent.sample_descent(start, teacher, key, 0.1, 2, np.array([3, 1]))
+    found = student.sample_descent(start, teacher, key, 0.1, 2, np.array([3, 1]))
     assert found[0] == pytest.approx(weights.detach().numpy(), abs=1e-12)
 
 
 def test_the_noise_trace_is_the_variance(networks: tuple[np.ndarray, np.ndarray]) -> None:
     """At a stationary point the trace equals the summed variance of autograd's per-example gradients on other examples."""
     _, teacher = networks
-    weights = descent.polish(np.array([[0.3, 0.2, 0.1]]), teacher, 0.3, 5_000, 1e-10)[0]
+    weights = student.polish(np.array([[0.3, 0.2, 0.1]]), teacher, 0.3, 5_000, 1e-10)[0]
     inputs = np.random.default_rng(5).normal(size=(200_000, 3))
     value = inputs @ weights[0]
     error = np.maximum(value, 0) - np.maximum(inputs @ teacher.T, 0).sum(1)
     expected = (inputs * (error * (value > 0))[:, None]).var(axis=0).sum()
-    assert descent.noise_trace(weights, teacher, np.uint64(1), 200_000) == pytest.approx(expected, rel=0.03)
+    assert student.noise_trace(weights, teacher, np.uint64(1), 200_000) == pytest.approx(expected, rel=0.03)
 
 
 @pytest.mark.parametrize(("batch_size", "lyapunov", "mean_square"), [(1, 0.559, 0.552), (2, 0.866, 0.714)])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hpsearch.comparison.escape import quick, run_all
+from hpsearch.comparison.escape import run_all
 from hpsearch.comparison.figures import COMPARISON_FIGURES
 from hpsearch.comparison.measurements.descent import two_weights
 from hpsearch.comparison.page import write_comparison
@@ -18,6 +18,7 @@ from hpsearch.storage import ComparisonRecord
 from tests.comparison.test_page import MADE, hostile
 from tests.reporting.test_page_in_browser import EVIL, Visit, browser, pytestmark  # noqa: F401
 from tests.support.comparisons import comparison
+from tests.support.escape_sizes import quick
 
 PNG = b"\x89PNG\r\n\x1a\n"
 DRAWN = ".scatterlayer path, .barlayer path, .heatmaplayer image, .contourlayer path, .shapelayer path"

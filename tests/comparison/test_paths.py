@@ -10,7 +10,7 @@ from torch import Tensor
 from hpsearch.comparison.measurements import landscape
 from hpsearch.comparison.measurements import state as states
 from hpsearch.comparison.measurements.landscape import Plane
-from hpsearch.comparison.measurements.paths import path_efficiency, variability
+from hpsearch.comparison.measurements.stability import path_efficiency, variability
 from hpsearch.comparison.measurements.state import State, flatten, unflatten
 from hpsearch.data import TASKS, Rows
 from hpsearch.trial import Architecture

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from hpsearch.comparison.arms import make_arms
+from hpsearch.comparison.arms import best, common_target, fastest, make_arms, reached
+from hpsearch.comparison.context import STRIDE, RoundRobinSource
 from hpsearch.comparison.instrumentation import measure_run, measured_rows, plan_measurements
-from hpsearch.comparison.round_robin import STRIDE, RoundRobinSource
 from hpsearch.comparison.stages import updates_in
 from hpsearch.comparison.study import open_comparison, run_comparison
-from hpsearch.comparison.winners import best, common_target, fastest, reached
 from hpsearch.config import StudyConfig, check_config
 from hpsearch.errors import SearchFailed, Stopped, UserError
 from hpsearch.progress import PhaseProgress

@@ -8,10 +8,18 @@ import pytest
 from scipy.optimize import least_squares
 
 from hpsearch.statistics.estimates import wilson
-from hpsearch.statistics.expected_best import expected_best, expected_best_interval, share_reaching
 from hpsearch.statistics.learning_curves import best_within, gap_at_loss, matched_level, saturated
-from hpsearch.statistics.learning_rates import RateClass, StableRange, classified, edge, stable_range
 from hpsearch.statistics.scaling import Hyperbola, fit_hyperbola
+from hpsearch.statistics.tuning import (
+    RateClass,
+    StableRange,
+    classified,
+    edge,
+    expected_best,
+    expected_best_interval,
+    share_reaching,
+    stable_range,
+)
 
 SIZES = [*(2**k for k in range(16)), 55_000]
 # Shallue et al. 2019, fig 3, top left, FC-1024×3 on MNIST with plain SGD: S(1) / S(B), digitised to about .05 octave.

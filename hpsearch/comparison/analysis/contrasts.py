@@ -3,33 +3,30 @@
 All of them are of the first optimizer, plain SGD where it was compared. They are None where the record has too little.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from math import inf, isfinite
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from math import isfinite
+from typing import TypeVar
 
 from hpsearch.comparison.analysis.measured import Spread
-from hpsearch.comparison.analysis.noise import ArmVariability, variabilities
 from hpsearch.comparison.analysis.quality import PARTS, ArmQuality, quality
+from hpsearch.comparison.analysis.stability import variabilities
 from hpsearch.comparison.analysis.times import ENOUGH, ArmTimes, optimizers, regimes, times
-from hpsearch.comparison.analysis.tuning import rates
+from hpsearch.comparison.analysis.tuning import ArmRates, rates
 from hpsearch.statistics import Estimate
-from hpsearch.statistics.paired import paired_difference, paired_ratio
+from hpsearch.statistics.paired import paired_difference, paired_ratio, seed_pairs
 from hpsearch.storage import ArmRecord, ComparisonRecord
 
 HALF = 0.5
+T = TypeVar("T", ArmTimes, ArmRates, ArmQuality, ArmRecord)
 
 
-@dataclass(frozen=True, slots=True)
-class Steadiness:
-    """The variability of SGD and of GD per update, and per pass over the rows.
-
-    `one_pass` is None where SGD's runs ended too soon after the target; GD's passes are its updates.
-    """
-
-    one: ArmVariability
-    full: ArmVariability
-    one_pass: ArmVariability | None
-    full_pass: ArmVariability
+def of_first(record: ComparisonRecord, items: Iterable[T]) -> dict[int, T]:
+    """Return the first optimizer's items by batch size; none where there are no arms."""
+    if not record.arms:
+        return {}
+    first = optimizers(record)[0]
+    return {item.batch_size: item for item in items if item.optimizer == first}
 
 
 def three_sizes(record: ComparisonRecord) -> tuple[int, int, int] | None:
@@ -45,6 +42,31 @@ def three_sizes(record: ComparisonRecord) -> tuple[int, int, int] | None:
 # ---- steadiness
 
 
+@dataclass(frozen=True, slots=True)
+class Steadiness:
+    """The variability of SGD (`one`) and of GD (`full`): the share of rising updates, and the deviation per update and per pass.
+
+    `one_pass` and `full_pass` are None where SGD's runs ended too soon after the target; GD's passes are its updates.
+    """
+
+    one_rising: Spread
+    full_rising: Spread
+    one_deviation: Spread
+    full_deviation: Spread
+    one_pass: Spread | None
+    full_pass: Spread | None
+    runs: int
+
+    @property
+    def full_below(self) -> bool:
+        """Whether the loss of every run of GD varies less than that of every run of SGD."""
+        return self.full_deviation.high < self.one_deviation.low
+
+    def values(self) -> dict[str, Spread | int | None]:
+        """Return the values that a sentence about steadiness is filled with."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
 def steadiness(record: ComparisonRecord) -> Steadiness | None:
     """Return the variability of SGD and of GD; None where one was measured on fewer than `ENOUGH` runs."""
     sizes = three_sizes(record)
@@ -53,33 +75,21 @@ def steadiness(record: ComparisonRecord) -> Steadiness | None:
     found = {(item.batch_size, item.unit): item for item in variabilities(record, optimizers(record)[0])}
     one = found.get((sizes[0], "updates"))
     full = found.get((sizes[2], "updates"))
-    if one is None or full is None or not (_enough_runs(one) and _enough_runs(full)):
+    if not (one and one.deviation and full and full.deviation):
         return None
+    if min(one.deviation.runs, full.deviation.runs) < ENOUGH:
+        return None
+    one_pass = found.get((sizes[0], "epochs"))
     full_pass = found.get((sizes[2], "epochs"), full)
-    return Steadiness(one, full, found.get((sizes[0], "epochs")), full_pass)
-
-
-def _enough_runs(item: ArmVariability) -> bool:
-    return item.deviation is not None and item.rising is not None and item.deviation.runs >= ENOUGH
-
-
-def steadiness_values(found: Steadiness) -> dict[str, Spread | int | None]:
-    """Return the values that a sentence about steadiness is filled with."""
-    passes = found.one_pass is not None
-    return {
-        "one_rising": found.one.rising,
-        "full_rising": found.full.rising,
-        "one_deviation": found.one.deviation,
-        "full_deviation": found.full.deviation,
-        "one_pass": found.one_pass.deviation if found.one_pass else None,
-        "full_pass": found.full_pass.deviation if passes else None,
-        "runs": found.full.deviation.runs if found.full.deviation else 0,
-    }
-
-
-def all_below(one: Spread | None, other: Spread | None) -> bool:
-    """Whether every run of one lies below every run of the other."""
-    return one is not None and other is not None and one.high < other.low
+    return Steadiness(
+        one_rising=one.rising,
+        full_rising=full.rising,
+        one_deviation=one.deviation,
+        full_deviation=full.deviation,
+        one_pass=one_pass.deviation if one_pass else None,
+        full_pass=full_pass.deviation if one_pass else None,
+        runs=full.deviation.runs,
+    )
 
 
 # ---- times
@@ -93,7 +103,7 @@ def three_times(record: ComparisonRecord) -> tuple[ArmTimes, ArmTimes, ArmTimes]
     sizes = three_sizes(record)
     if sizes is None:
         return None
-    arms = {arm.batch_size: arm for arm in times(record) if arm.optimizer == optimizers(record)[0]}
+    arms = of_first(record, times(record))
     if any(size not in arms or arms[size].runs < ENOUGH for size in sizes):
         return None
     one, mini, full = (arms[size] for size in sizes)
@@ -104,12 +114,10 @@ def cost_ratio(arm: ArmTimes, other: ArmTimes, unit: str) -> Estimate | None:
     """Return how many times as much of a unit one arm needs as the other, over the seeds that both have."""
     if unit not in arm.costs or unit not in other.costs:
         return None
-    ours = arm.by_seed(unit)
-    theirs = other.by_seed(unit)
-    seeds = sorted(ours.keys() & theirs.keys())
-    if not any(min(ours[seed], theirs[seed]) < inf for seed in seeds):
+    ours, theirs = seed_pairs(arm.by_seed(unit), other.by_seed(unit))
+    if not any(isfinite(min(pair)) for pair in zip(ours, theirs, strict=True)):
         return None
-    return paired_ratio([ours[seed] for seed in seeds], [theirs[seed] for seed in seeds])
+    return paired_ratio(ours, theirs)
 
 
 # ---- learning rates
@@ -120,8 +128,8 @@ def working_octaves(record: ComparisonRecord) -> tuple[float, float] | None:
     sizes = three_sizes(record)
     if sizes is None:
         return None
-    arms = [arm for arm in rates(record) if arm.optimizer == optimizers(record)[0]]
-    octaves = {arm.batch_size: arm.working.octaves for arm in arms if arm.working}
+    arms = of_first(record, rates(record))
+    octaves = {size: arm.working.octaves for size, arm in arms.items() if arm.working}
     if sizes[0] not in octaves or sizes[2] not in octaves:
         return None
     return octaves[sizes[0]], octaves[sizes[2]]
@@ -132,21 +140,17 @@ def working_octaves(record: ComparisonRecord) -> tuple[float, float] | None:
 
 def reference_size(record: ComparisonRecord) -> int | None:
     """Return the mini-batch nearest to 32, with which quality is compared."""
-    references = [arm.reference for arm in quality(record) if arm.optimizer == optimizers(record)[0]]
-    return references[0] if references else None
+    arms = of_first(record, quality(record))
+    return next((arm.reference for arm in arms.values()), None)
 
 
 def _full_batch(record: ComparisonRecord) -> ArmQuality | None:
-    """Return the quality of GD's networks."""
-    first = optimizers(record)[0]
-    arms = [arm for arm in quality(record) if arm.optimizer == first and arm.batch_size == record.rows]
-    return arms[0] if arms else None
+    arms = of_first(record, quality(record))
+    return arms.get(record.rows) if arms else None
 
 
 def better_than_full(record: ComparisonRecord, where: str) -> Estimate | None:
     """Return how much better the mini-batch nearest to 32 is than GD: on "training" or "test" rows, or in a budget on validation rows."""
-    if not record.arms:
-        return None
     if where in PARTS:
         return _better_on(record, where)
     full = _full_batch(record)
@@ -163,19 +167,16 @@ def _better_on(record: ComparisonRecord, part: str) -> Estimate | None:
     size = reference_size(record)
     if size is None or size == record.rows:
         return None
-    first = optimizers(record)[0]
-    scores = {arm.batch_size: _scores(arm, part) for arm in record.arms if arm.optimizer == first}
-    mini = scores.get(size, {})
-    full = scores.get(record.rows, {})
-    seeds = sorted(mini.keys() & full.keys())
-    if len(seeds) < ENOUGH or not all(isfinite(mini[seed]) and isfinite(full[seed]) for seed in seeds):
+    arms = of_first(record, record.arms)
+    mini, full = seed_pairs(_scores(arms.get(size), part), _scores(arms.get(record.rows), part))
+    if len(mini) < ENOUGH or not all(map(isfinite, [*mini, *full])):
         return None
-    return _more_is_better(record, paired_difference([mini[s] for s in seeds], [full[s] for s in seeds]), 1)
+    return _more_is_better(record, paired_difference(mini, full), 1)
 
 
-def _scores(arm: ArmRecord, part: str) -> Mapping[int, float]:
+def _scores(arm: ArmRecord | None, part: str) -> Mapping[int, float]:
     """Return the metric of the best winner's runs on a part of the data, by seed."""
-    runs = arm.best.runs if arm.best else ()
+    runs = arm.best.runs if arm and arm.best else ()
     return {run.number: float(run.scores[part]["metric"]) for run in runs if part in run.scores}
 
 

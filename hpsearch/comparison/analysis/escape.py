@@ -119,11 +119,12 @@ def cells(
 ) -> list[EscapeCell]:
     """Return the cells of a test within a budget ("" for all), of one method and start where they are given."""
     columns = record.minima.get(test, {}).get("cells", {})
-    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    result = [_cell(row) for row in rows if row["seeds"]]
-    for name, wanted in (("method", method), ("start", start), ("budget", budget)):
-        if wanted:
-            result = [cell for cell in result if getattr(cell, name) == wanted]
+    wanted = {"method": method, "start": start, "budget": budget}
+    result = []
+    for values in zip(*columns.values(), strict=True):
+        row = dict(zip(columns, values, strict=True))
+        if row["seeds"] and all(value in ("", row[name]) for name, value in wanted.items()):
+            result.append(_cell(row))
     return result
 
 
@@ -149,10 +150,9 @@ def _batch_size(stored: int | str) -> int | None:
 
 def pooled(group: Sequence[EscapeCell]) -> Estimate | None:
     """Return the share that escaped of all runs of some cells together, None without any."""
-    seeds = sum(cell.seeds for cell in group)
-    if not seeds:
+    if not group:
         return None
-    return wilson(sum(cell.counts["escaped"] for cell in group), seeds)
+    return wilson(sum(cell.counts["escaped"] for cell in group), sum(cell.seeds for cell in group))
 
 
 def most_escaped(group: Sequence[EscapeCell]) -> EscapeCell | None:
@@ -195,14 +195,12 @@ def escape_times(record: ComparisonRecord, method: str = "sgd", start: str = "ba
     """Return the mean times of the thermal test's cells within their longest budgets, by learning rate and batch size."""
     found = [cell for cell in cells(record, "thermal", method, start, "longest") if cell.total_time]
     ordered = sorted(found, key=lambda cell: (cell.learning_rate, cell.batch_size or 0))
-    return [EscapeTime(cell, _mean_time(cell), cell.theory.get("kramers")) for cell in ordered]
-
-
-def _mean_time(cell: EscapeCell) -> Estimate:
-    """Return the censored estimate, which depends on the runs' times through their sum alone."""
-    mean = (cell.total_time or 0.0) / cell.seeds
-    escaped = cell.counts["escaped"]
-    return first_passage([mean] * cell.seeds, [number >= escaped for number in range(cell.seeds)])
+    result = []
+    for cell in ordered:
+        times = [(cell.total_time or 0.0) / cell.seeds] * cell.seeds  # the estimate depends on their sum alone
+        censored = [number >= cell.counts["escaped"] for number in range(cell.seeds)]
+        result.append(EscapeTime(cell, first_passage(times, censored), cell.theory.get("kramers")))
+    return result
 
 
 # ---- the network with bad minima, and the dead unit
@@ -217,6 +215,11 @@ def teacher(record: ComparisonRecord, budget: str = "updates") -> Teacher | None
     best = most_escaped(sgd)
     descent = cells(record, "teacher", "gd", "bad")
     rates = {cell.learning_rate for cell in sgd}
+    back = None
+    if best is not None:
+        good = cells(record, "teacher", "sgd", "good", budget)
+        setting = (best.learning_rate, best.batch_size)
+        back = next((cell for cell in good if (cell.learning_rate, cell.batch_size) == setting), None)
     return Teacher(
         starts=int(minima["starts"]),
         stuck=wilson(int(minima["spurious"]), int(minima["starts"])),
@@ -224,17 +227,9 @@ def teacher(record: ComparisonRecord, budget: str = "updates") -> Teacher | None
         sgd=best,
         isotropic=most_escaped(cells(record, "teacher", "isotropic", "bad")),
         larger=most_escaped([cell for cell in descent if cell.learning_rate not in rates]),
-        back=_same(cells(record, "teacher", "sgd", "good", budget), best),
+        back=back,
         window=tuple(cell for cell in sgd if cell.share("escaped") >= HALF),
     )
-
-
-def _same(group: Sequence[EscapeCell], wanted: EscapeCell | None) -> EscapeCell | None:
-    """Return the cell of a group at the learning rate and batch size of another cell."""
-    if wanted is None:
-        return None
-    setting = (wanted.learning_rate, wanted.batch_size)
-    return next((cell for cell in group if (cell.learning_rate, cell.batch_size) == setting), None)
 
 
 def dead(record: ComparisonRecord) -> list[Dead]:

@@ -4,7 +4,7 @@ There are few such runs, so a mean over them stands beside their range, which is
 compared at the updates at which all of them were measured.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Protocol, TypeVar
@@ -13,7 +13,7 @@ from hpsearch.comparison.analysis.times import regimes
 from hpsearch.storage import ArmRecord, ComparisonRecord
 
 REGIMES = 3
-REFERENCE = 32  # the batch size that stands for mini-batches is the one nearest to it, as in the plane of shared paths
+REFERENCE = 32  # the batch size that stands for mini-batches is the one nearest to it
 FEW = 3  # updates that runs must have in common, else the run that was measured most often stands for all
 
 
@@ -26,6 +26,8 @@ class HasBatchSize(Protocol):
 
 
 T = TypeVar("T", bound=HasBatchSize)
+Item = TypeVar("Item")
+Entry = Mapping[str, Any]  # one stored measurement
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +40,15 @@ class Spread:
     runs: int
 
 
-def spread(values: Sequence[float]) -> Spread | None:
-    """Return the mean and the range of one value a run; None without any."""
-    if not values:
-        return None
-    return Spread(sum(values) / len(values), min(values), max(values), len(values))
+def spread(values: Iterable[float]) -> Spread:
+    """Return the mean and the range of one value a run, of at least one."""
+    given = list(map(float, values))
+    return Spread(sum(given) / len(given), min(given), max(given), len(given))
+
+
+def column(entries: Iterable[Entry], name: str) -> list[float]:
+    """Return a value of each entry that has it."""
+    return [float(entry[name]) for entry in entries if entry.get(name) is not None]
 
 
 def measured_arms(record: ComparisonRecord, optimizer: str) -> list[ArmRecord]:
@@ -51,7 +57,7 @@ def measured_arms(record: ComparisonRecord, optimizer: str) -> list[ArmRecord]:
     return sorted(arms, key=lambda arm: arm.batch_size)
 
 
-def measured_runs(arm: ArmRecord) -> list[Mapping[str, Any]]:
+def measured_runs(arm: ArmRecord) -> list[Entry]:
     """Return what was measured of the runs of an arm's fastest winner, in the order of their seeds."""
     if arm.fastest is None:
         return []
@@ -59,23 +65,24 @@ def measured_runs(arm: ArmRecord) -> list[Mapping[str, Any]]:
 
 
 def three_regimes(record: ComparisonRecord, optimizer: str, items: Sequence[T]) -> list[T]:
-    """Return the items of the three regimes of `times`, as far as they were measured.
-
-    Where one of them was not: those of the smallest batch size, the one between nearest to `REFERENCE`, and the largest, as far as there
-    are.
-    """
+    """Return the items of the three regimes of `times`; where one was not measured: the smallest, a middle and the largest batch size."""
     wanted = regimes(record, optimizer) or ()
-    ordered = sorted(items, key=lambda item: item.batch_size)
-    chosen = [item for item in ordered if item.batch_size in wanted]
-    if len(chosen) == REGIMES:
-        return chosen
-    between = sorted(ordered[1:-1], key=lambda item: abs(item.batch_size - REFERENCE))
+    chosen = [item for item in items if item.batch_size in wanted]
+    if len(chosen) < REGIMES:
+        return smallest_middle_largest(items, lambda item: item.batch_size)
+    return sorted(chosen, key=lambda item: item.batch_size)
+
+
+def smallest_middle_largest(items: Iterable[Item], size: Callable[[Item], int]) -> list[Item]:
+    """Return the items of the smallest batch size, the one between nearest to `REFERENCE`, and the largest, as far as there are."""
+    ordered = sorted(items, key=size)
+    between = sorted(ordered[1:-1], key=lambda item: abs(size(item) - REFERENCE))
     return [*ordered[:1], *between[:1], *ordered[1:][-1:]]
 
 
-def by_update(runs: Iterable[Sequence[Mapping[str, Any]]]) -> dict[int, list[Mapping[str, Any]]]:
+def by_update(runs: Iterable[Sequence[Entry]]) -> dict[int, list[Entry]]:
     """Return the entries of runs at the updates that they share, by update; of runs that share fewer than `FEW`, those of the longest."""
-    tables = [_by_update(run) for run in runs if run]
+    tables = [{int(entry["update"]): entry for entry in run} for run in runs if run]
     if not tables:
         return {}
     shared = set.intersection(*map(set, tables))
@@ -85,20 +92,26 @@ def by_update(runs: Iterable[Sequence[Mapping[str, Any]]]) -> dict[int, list[Map
     return {update: [table[update] for table in tables] for update in sorted(shared)}
 
 
-def _by_update(run: Sequence[Mapping[str, Any]]) -> dict[int, Mapping[str, Any]]:
-    return {int(entry["update"]): entry for entry in run}
+def entries_on(run: Entry, topic: str, *names: str) -> list[Entry]:
+    """Return a run's entries on a topic ("noise", "sharpness") that have these values."""
+    return [entry for entry in run.get(topic, []) if all(entry.get(name) is not None for name in names)]
 
 
-def at_moment(measured: Mapping[str, Any], topic: str, moment: str) -> Mapping[str, Any] | None:
-    """Return a run's entry on a topic ("noise", "sharpness") at a named moment, None where it did not get there."""
+def at_moment(measured: Entry, topic: str, moment: str, *names: str) -> Entry | None:
+    """Return a run's entry on a topic at a named moment, None where it did not get there."""
     update = measured.get("moments", {}).get(moment)
-    return next((entry for entry in measured.get(topic, []) if entry["update"] == update), None)
+    return next((entry for entry in entries_on(measured, topic, *names) if entry["update"] == update), None)
 
 
-def entries_at(arm: ArmRecord, topic: str, moment: str) -> list[Mapping[str, Any]]:
-    """Return the entries of an arm's runs on a topic at a named moment, of the runs that got there."""
-    entries = [at_moment(run, topic, moment) for run in measured_runs(arm)]
-    return [entry for entry in entries if entry is not None]
+def by_moment(arm: ArmRecord, topic: str, moments: Sequence[str], *names: str) -> dict[str, list[Entry]]:
+    """Return the entries of an arm's runs on a topic at named moments, of the runs that got there; without the moments of none."""
+    result: dict[str, list[Entry]] = {}
+    for moment in moments:
+        for run in measured_runs(arm):
+            entry = at_moment(run, topic, moment, *names)
+            if entry is not None:
+                result.setdefault(moment, []).append(entry)
+    return result
 
 
 def or_infinite(value: float | None) -> float:

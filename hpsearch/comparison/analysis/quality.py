@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, log2
 
-from hpsearch.comparison.analysis.curves import worst_metric
-from hpsearch.comparison.analysis.times import ended, learning_rate, times
+from hpsearch.comparison.analysis.times import ended, histories, learning_rate, times, worst_metric
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import median_estimate
 from hpsearch.statistics.learning_curves import best_within, gap_at_loss, matched_level, saturated
-from hpsearch.statistics.paired import holm, paired_difference, probability_of_improvement, sign_flip_p
+from hpsearch.statistics.paired import holm, paired_difference, probability_of_improvement, seed_pairs, sign_flip_p
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 
 REFERENCE = 32
@@ -76,21 +75,21 @@ def quality(record: ComparisonRecord) -> list[ArmQuality]:
         return []
     runs = _runs_of_arms(record)
     compared = {budget: _compared(record, runs, limit) for budget, limit in limits(record).items()}
-    level = _matched_level(runs)
+    losses: list[Sequence[float]] = []
+    for _, own in runs:
+        losses += [history.training_loss for history in histories(own)]
+    level = matched_level(losses)
     result = []
-    for index, (arm, own) in enumerate(runs):
-        within = {budget: columns[index] for budget, columns in compared.items()}
-        result.append(_quality(arm, own, reference(_sizes(runs, arm.optimizer)), within, level))
+    for arm, own in runs:
+        within = {budget: arms[arm.optimizer, arm.batch_size] for budget, arms in compared.items()}
+        base = reference([other.batch_size for other, _ in runs if other.optimizer == arm.optimizer])
+        result.append(_quality(arm, own, base, within, level))
     return result
 
 
 def _runs_of_arms(record: ComparisonRecord) -> Runs:
     found = [(arm, ended(arm.best.runs)) for arm in record.arms if arm.best]
     return [(arm, runs) for arm, runs in found if runs]
-
-
-def _sizes(runs: Runs, optimizer: str) -> list[int]:
-    return [arm.batch_size for arm, _ in runs if arm.optimizer == optimizer]
 
 
 def reference(sizes: Sequence[int]) -> int:
@@ -103,7 +102,7 @@ def limits(record: ComparisonRecord) -> dict[str, Limit]:
 
     All means as many as the arm with the least of them had. There is no short one where no median run reached the target.
     """
-    lasts = [(arm, _last_update(runs)) for arm, runs in _runs_of_arms(record)]
+    lasts = [(arm, max(one.update[-1] for one in histories(runs))) for arm, runs in _runs_of_arms(record)]
     if not lasts:
         return {}
     epochs = min(last * arm.batch_size / record.rows for arm, last in lasts)
@@ -114,23 +113,18 @@ def limits(record: ComparisonRecord) -> dict[str, Limit]:
     return budgets
 
 
-def _last_update(runs: Sequence[TrialRecord]) -> int:
-    return max(run.history.update[-1] for run in runs if run.history)
-
-
 # ---- the metric within a budget
 
 
-def _compared(record: ComparisonRecord, runs: Runs, limit: Limit) -> list[Within]:
-    """Return every arm's metric within a budget, compared with the reference of its optimizer."""
-    maximize = record.direction == "maximize"
-    values = [(arm, _best_by_seed(record, arm, own, limit)) for arm, own in runs]
-    compared: dict[tuple[str, int], Within] = {}
+def _compared(record: ComparisonRecord, runs: Runs, limit: Limit) -> dict[tuple[str, int], Within]:
+    """Return the metric within a budget, by optimizer and batch size, compared with the reference of the optimizer."""
+    result = {}
     for optimizer in dict.fromkeys(arm.optimizer for arm, _ in runs):
-        by_size = {arm.batch_size: seeds for arm, seeds in values if arm.optimizer == optimizer}
-        for size, within in _compare_sizes(by_size, maximize).items():
-            compared[optimizer, size] = within
-    return [compared[arm.optimizer, arm.batch_size] for arm, _ in runs]
+        own = [(arm, ended_runs) for arm, ended_runs in runs if arm.optimizer == optimizer]
+        values = {arm.batch_size: _best_by_seed(record, arm, ended_runs, limit) for arm, ended_runs in own}
+        for size, within in _compare_sizes(values, record.direction == "maximize").items():
+            result[optimizer, size] = within
+    return result
 
 
 def _best_by_seed(record: ComparisonRecord, arm: ArmRecord, runs: Sequence[TrialRecord], limit: Limit) -> BySeed:
@@ -145,45 +139,27 @@ def _best_by_seed(record: ComparisonRecord, arm: ArmRecord, runs: Sequence[Trial
 
 
 def _compare_sizes(values: Mapping[int, BySeed], maximize: bool) -> dict[int, Within]:
-    """Compare each batch size of one optimizer with the reference."""
+    """Compare each batch size of one optimizer with the reference, over the seeds that both have."""
     base = reference(list(values))
-    pairs = {size: _pairs(seeds, values[base]) for size, seeds in values.items() if size != base}
-    usable = {size: pair for size, pair in pairs.items() if _usable(*pair)}
-    p_values = _adjusted_p_values(usable)
+    pairs = {}
+    for size, seeds in values.items():
+        ours, theirs = seed_pairs(seeds, values[base])
+        if size != base and len(ours) > 1 and all(map(isfinite, [*ours, *theirs])):
+            pairs[size] = (ours, theirs)
+    p_values: dict[int, float] = {}
+    if pairs:
+        adjusted = holm([sign_flip_p(*pair) for pair in pairs.values()])
+        p_values = dict(zip(pairs, adjusted.tolist(), strict=True))
     result = {}
     for size, seeds in values.items():
         metric = median_estimate(list(seeds.values()))
         result[size] = Within(metric, None, None, None)
-        if size in usable:
-            ours, theirs = usable[size]
-            difference = paired_difference(ours, theirs)
-            result[size] = Within(metric, difference, p_values[size], _better(ours, theirs, maximize))
+        if size in pairs:
+            ours, theirs = pairs[size]
+            costs = (theirs, ours) if maximize else (ours, theirs)  # the better one costs less
+            better = probability_of_improvement(*costs)
+            result[size] = Within(metric, paired_difference(ours, theirs), p_values[size], better)
     return result
-
-
-def _adjusted_p_values(pairs: Mapping[int, tuple[list[float], list[float]]]) -> dict[int, float]:
-    """Return the p-value of each batch size, adjusted for their number."""
-    if not pairs:
-        return {}
-    adjusted = holm([sign_flip_p(ours, theirs) for ours, theirs in pairs.values()])
-    return dict(zip(pairs, map(float, adjusted), strict=True))
-
-
-def _pairs(a: BySeed, b: BySeed) -> tuple[list[float], list[float]]:
-    """Return the values of the seeds that both have."""
-    common = sorted(a.keys() & b.keys())
-    return [a[seed] for seed in common], [b[seed] for seed in common]
-
-
-def _usable(ours: list[float], theirs: list[float]) -> bool:
-    return len(ours) > 1 and all(map(isfinite, [*ours, *theirs]))
-
-
-def _better(ours: list[float], theirs: list[float], maximize: bool) -> Estimate:
-    """Return the probability that a run is better than its pair; ties count half."""
-    if maximize:
-        return probability_of_improvement(theirs, ours)
-    return probability_of_improvement(ours, theirs)
 
 
 # ---- the ends of the runs
@@ -193,39 +169,22 @@ def _quality(
     arm: ArmRecord, runs: list[TrialRecord], reference_size: int, within: Mapping[str, Within], level: float | None
 ) -> ArmQuality:
     assert arm.best is not None, "arms without a best winner were left out"
-    histories = [run.history for run in runs if run.history]
+    known = histories(runs)
+    gaps = []
+    if level is not None:
+        gaps = [gap_at_loss(history.training_loss, history.validation_loss, level) for history in known]
+    finite = [gap for gap in gaps if gap is not None and isfinite(gap)]
+    scores = {part: [float(run.scores[part]["metric"]) for run in runs if part in run.scores] for part in PARTS}
+    scores["validation"] = [run.value for run in runs if run.value is not None]
     return ArmQuality(
         optimizer=arm.optimizer,
         batch_size=arm.batch_size,
         learning_rate=learning_rate(arm, arm.best.params),
         runs=len(runs),
         reference=reference_size,
-        saturated=sum(saturated(h.update, h.validation_loss) for h in histories) / len(histories),
-        scores=_scores(runs),
+        saturated=sum(saturated(one.update, one.validation_loss) for one in known) / len(known),
+        scores={part: median_estimate(values) for part, values in scores.items() if values},
         within=within,
-        gap=None if level is None else _gap(runs, level),
+        gap=median_estimate(finite) if finite else None,
         level=level,
     )
-
-
-def _matched_level(runs: Runs) -> float | None:
-    """Return the training loss that all runs of all arms reach."""
-    losses: list[Sequence[float]] = []
-    for _, own in runs:
-        losses += [run.history.training_loss for run in own if run.history]
-    return matched_level(losses)
-
-
-def _gap(runs: Sequence[TrialRecord], level: float) -> Estimate | None:
-    """Return the median validation loss less training loss where runs reach a training loss."""
-    histories = [run.history for run in runs if run.history]
-    gaps = [gap_at_loss(history.training_loss, history.validation_loss, level) for history in histories]
-    known = [gap for gap in gaps if gap is not None and isfinite(gap)]
-    return median_estimate(known) if known else None
-
-
-def _scores(runs: Sequence[TrialRecord]) -> dict[str, Estimate]:
-    """Return the median metric of the best networks by part of the data, of the runs that have it."""
-    values = {part: [float(run.scores[part]["metric"]) for run in runs if part in run.scores] for part in PARTS}
-    values["validation"] = [run.value for run in runs if run.value is not None]
-    return {part: median_estimate(found) for part, found in values.items() if found}

@@ -1,11 +1,11 @@
-"""How soon each batch size reaches the target, in updates, epochs and seconds, from the winner's runs on fresh seeds.
+"""How soon each batch size reaches the target, in updates, epochs and seconds, and its learning curve: the winner's runs on fresh seeds.
 
 After Shallue et al. (JMLR 20(112), 2019) and McCandlish et al. (arXiv:1812.06162): the same runs counted in three units. A run that never
 reached the target is infinite in all of them. Seconds are updates times the median seconds of one update, so that evaluations and
 the warm-up cost nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import inf, isfinite, log2
@@ -18,6 +18,11 @@ from hpsearch.statistics.estimates import median_estimate
 from hpsearch.statistics.learning_curves import resolution, step_seconds
 from hpsearch.statistics.scaling import Hyperbola, fit_hyperbola
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord, WinnerRecord
+from hpsearch.trial import History
+
+# Cached: figures, readings and verdicts of one report all ask for them.
+_median_estimate = lru_cache(maxsize=1024)(median_estimate)
+_fit_hyperbola = lru_cache(maxsize=64)(fit_hyperbola)
 
 UNITS = ("steps", "epochs", "seconds")
 ENOUGH = 3  # seeds, below which nothing is concluded
@@ -87,6 +92,11 @@ def ended(runs: Sequence[TrialRecord]) -> list[TrialRecord]:
     return sorted((run for run in runs if run.state == "complete" and run.history), key=lambda run: run.number)
 
 
+def histories(runs: Iterable[TrialRecord]) -> list[History]:
+    """Return the histories of the runs that left one."""
+    return [run.history for run in runs if run.history]
+
+
 def learning_rate(arm: ArmRecord, params: Mapping[str, object]) -> float | None:
     """Return a trial's learning rate, the arm's fixed one where it was not searched, None where neither is a number."""
     value = params.get("learning_rate", arm.settings.get("space", {}).get("learning_rate"))
@@ -95,8 +105,7 @@ def learning_rate(arm: ArmRecord, params: Mapping[str, object]) -> float | None:
 
 def times(record: ComparisonRecord) -> list[ArmTimes]:
     """Return the arms whose winner was trained again, in the record's order; none while there is no target."""
-    result = [_times(record, arm) for arm in record.arms]
-    return [arm for arm in result if arm is not None]
+    return list(filter(None, (_times(record, arm) for arm in record.arms)))
 
 
 def _times(record: ComparisonRecord, arm: ArmRecord) -> ArmTimes | None:
@@ -104,12 +113,13 @@ def _times(record: ComparisonRecord, arm: ArmRecord) -> ArmTimes | None:
     if winner is None or record.target is None:
         return None
     runs = ended(winner.runs)
-    cap = max((run.history.update[-1] for run in [*arm.trials, *runs] if run.history), default=0)
+    cap = max((history.update[-1] for history in histories([*arm.trials, *runs])), default=0)
     if not runs or not cap:
         return None
     steps = [record.passed(run) for run in runs]
     scales = {"steps": 1.0, "epochs": arm.batch_size / record.rows, "seconds": seconds_per_update(runs)}
-    gaps = [gap for gap in map(_resolution, runs, steps) if gap is not None]
+    reaching = [(history, step) for history, step in zip(histories(runs), steps, strict=True) if step < inf]
+    gaps = [resolution(history.update, step) for history, step in reaching]
     return ArmTimes(
         optimizer=arm.optimizer,
         batch_size=arm.batch_size,
@@ -121,29 +131,16 @@ def _times(record: ComparisonRecord, arm: ArmRecord) -> ArmTimes | None:
     )
 
 
-def _resolution(run: TrialRecord, step: float) -> float | None:
-    """Return how coarsely a run's reaching update is known, None where it reached nothing."""
-    if run.history is None or step == inf:
-        return None
-    return resolution(run.history.update, step)
-
-
 def _cost(steps: Sequence[float], scale: float, cap: int) -> Cost:
     """Return a cost in a unit that is so many times a step: the interval's ends are order statistics, so they scale with it."""
-    in_steps = _median(tuple(steps))
+    in_steps = _median_estimate(tuple(steps))
     scaled = Estimate(in_steps.value * scale, in_steps.low * scale, in_steps.high * scale)
     return Cost(tuple(step * scale for step in steps), scaled, cap * scale)
 
 
-@lru_cache(maxsize=1024)
-def _median(steps: tuple[float, ...]) -> Estimate:
-    """Return the median of the seeds, cached as the fit is."""
-    return median_estimate(steps)
-
-
 def seconds_per_update(runs: Sequence[TrialRecord]) -> float | None:
     """Return the median over runs of the seconds of one update, None where nothing was timed."""
-    known = [step_seconds(run.history.update, run.history.seconds) for run in runs if run.history]
+    known = [step_seconds(history.update, history.seconds) for history in histories(runs)]
     return median(known) if known else None
 
 
@@ -158,18 +155,11 @@ def scaling(record: ComparisonRecord, optimizer: str) -> Hyperbola | None:
     common = sorted(set.intersection(*(set(arm.seeds) for arm in arms)))
     if not common:
         return None
-    return _fit(tuple(arm.batch_size for arm in arms), tuple(_steps_of(arm, common) for arm in arms))
-
-
-def _steps_of(arm: ArmTimes, seeds: Sequence[int]) -> tuple[float, ...]:
-    steps = arm.by_seed("steps")
-    return tuple(steps[seed] for seed in seeds)
-
-
-@lru_cache(maxsize=64)
-def _fit(batch_sizes: tuple[int, ...], steps: tuple[tuple[float, ...], ...]) -> Hyperbola | None:
-    """Return the fit, cached: figures, readings and verdicts of one report all ask for it."""
-    return fit_hyperbola(batch_sizes, steps)
+    rows = []
+    for arm in arms:
+        steps = arm.by_seed("steps")
+        rows.append(tuple(steps[seed] for seed in common))
+    return _fit_hyperbola(tuple(arm.batch_size for arm in arms), tuple(rows))
 
 
 def regimes(record: ComparisonRecord, optimizer: str) -> tuple[int, int, int] | None:
@@ -199,3 +189,69 @@ def shallue_steps(batch_size: int, steps: float) -> dict[int, float]:
     speeds = [log2(speed) for speed in SHALLUE_MNIST.values()]
     here = float(np.interp(log2(batch_size), sizes, speeds))
     return {size: steps * float(2.0**here) / speed for size, speed in SHALLUE_MNIST.items()}
+
+
+# ---- learning curves
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One arm's curve, a value at each evaluation; `low` to `high` holds the middle half of the seeds.
+
+    A run that ended sooner keeps its last value; one that diverged has the worst metric, or an infinite loss, from there on.
+    """
+
+    optimizer: str
+    batch_size: int
+    runs: int
+    updates: tuple[int, ...]
+    epochs: tuple[float, ...]
+    seconds: tuple[float, ...]
+    median: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    def axis(self, unit: str) -> tuple[float, ...]:
+        """Return the evaluations in a unit: "updates", "epochs" or "seconds"."""
+        values: tuple[float, ...] = getattr(self, unit)
+        return values
+
+
+def curve(record: ComparisonRecord, arm: ArmRecord, column: str = "metric") -> Curve | None:
+    """Return the curve of one of `COLUMNS` of a history, None where the arm has no run that ended."""
+    winner = winner_of(arm)
+    runs = ended(winner.runs) if winner else []
+    if not runs:
+        return None
+    updates = max((history.update for history in histories(runs)), key=len)
+    failed = worst_metric(record) if column == "metric" else inf
+    values = np.array([_extended(run, column, len(updates), failed) for run in runs])  # [N, E]
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0, method="inverted_cdf").tolist()
+    seconds = seconds_per_update(runs) or 0.0
+    return Curve(
+        optimizer=arm.optimizer,
+        batch_size=arm.batch_size,
+        runs=len(runs),
+        updates=updates,
+        epochs=tuple(update * arm.batch_size / record.rows for update in updates),
+        seconds=tuple(update * seconds for update in updates),
+        median=tuple(middle),
+        low=tuple(low),
+        high=tuple(high),
+    )
+
+
+def worst_metric(record: ComparisonRecord) -> float:
+    """Return the metric's worst value, which a run that diverged has."""
+    given = record.data.get("worst")
+    if given is not None:
+        return float(given)
+    return -inf if record.direction == "maximize" else inf
+
+
+def _extended(run: TrialRecord, column: str, length: int, failed: float) -> list[float]:
+    """Return a run's values at `length` evaluations."""
+    values: list[float] = list(getattr(run.history, column))[:length]
+    values = [value if isfinite(value) else failed for value in values]
+    last = failed if run.outcome == "diverged" else values[-1]
+    return values + [last] * (length - len(values))

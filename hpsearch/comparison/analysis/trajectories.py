@@ -7,7 +7,7 @@ model has two weights, so that its loss can be drawn exactly (`hpsearch.comparis
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import compress, pairwise
 from math import dist, isfinite
 from typing import Any
 
@@ -32,8 +32,7 @@ class Trajectory:
     @property
     def distance(self) -> float:
         """How far the end lies from the start, in the plane."""
-        points = list(zip(self.x, self.y, strict=True))
-        return dist(points[0], points[-1])
+        return dist((self.x[0], self.y[0]), (self.x[-1], self.y[-1]))
 
     @property
     def length(self) -> float:
@@ -83,31 +82,26 @@ def shared_plane(record: ComparisonRecord, optimizer: str) -> SharedPlane | None
 
 
 def _trajectory(path: Mapping[str, Any]) -> Trajectory:
-    points = zip(path["updates"], path["x"], path["y"], strict=True)
-    finite = [point for point in points if None not in point]
-    return Trajectory(
-        batch_size=int(path["batch_size"]),
-        updates=tuple(update for update, _, _ in finite),
-        x=tuple(x for _, x, _ in finite),
-        y=tuple(y for _, _, y in finite),
-    )
+    updates, x, y = _finite_columns(path["updates"], path["x"], path["y"])
+    return Trajectory(int(path["batch_size"]), updates, x, y)
+
+
+def _finite_columns(*columns: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Return the columns without the points at which one of them is not finite."""
+    finite = [all(value is not None and isfinite(value) for value in point) for point in zip(*columns, strict=True)]
+    return [tuple(compress(column, finite)) for column in columns]
 
 
 def barriers(record: ComparisonRecord, optimizer: str) -> list[BarrierBetween]:
     """Return the barriers between the ends of an optimizer's runs, as far as there are."""
     stored = record.shared.get(optimizer, {}).get("barriers", [])
-    return [_barrier(entry) for entry in stored if entry["alphas"]]
-
-
-def _barrier(entry: Mapping[str, Any]) -> BarrierBetween:
-    first, second = entry["batch_sizes"]
-    losses: Sequence[Any] = entry["losses"]
-    return BarrierBetween(
-        batch_sizes=(int(first), int(second)),
-        height=or_infinite(entry["height"]),
-        alphas=tuple(float(alpha) for alpha in entry["alphas"]),
-        losses=tuple(map(or_infinite, losses)),
-    )
+    result = []
+    for entry in stored:
+        first, second = entry["batch_sizes"]
+        losses = tuple(map(or_infinite, entry["losses"]))
+        if losses:
+            result.append(BarrierBetween((first, second), or_infinite(entry["height"]), tuple(entry["alphas"]), losses))
+    return result
 
 
 # ---- the textbook's model
@@ -169,20 +163,15 @@ def textbook(record: ComparisonRecord) -> Textbook | None:
 
 
 def _drawn_path(path: Mapping[str, Any]) -> DrawnPath:
-    points = zip(path["updates"], path["path"], path["losses"], strict=True)
-    finite = [(update, x, y, loss) for update, (x, y), loss in points if _all_finite(x, y, loss)]
+    updates, x, y, losses = _finite_columns(path["updates"], *zip(*path["path"], strict=True), path["losses"])
     return DrawnPath(
         batch_size=int(path["batch_size"]),
         learning_rate=float(path["learning_rate"]),
-        updates=tuple(point[0] for point in finite),
-        x=tuple(point[1] for point in finite),
-        y=tuple(point[2] for point in finite),
-        losses=tuple(point[3] for point in finite),
+        updates=updates,
+        x=x,
+        y=y,
+        losses=losses,
         updates_to_near=path["updates_to_near"],
         examples_to_near=path["examples_to_near"],
         edge=bool(path["edge"]),
     )
-
-
-def _all_finite(*values: float | None) -> bool:
-    return all(value is not None and isfinite(value) for value in values)

@@ -1,6 +1,6 @@
 """The tuning trials of an arm: which learning rates work at each batch size, and how much tuning each arm needs.
 
-A trial is one seed at one (learning rate, batch size); the classes and the range are those of `hpsearch.statistics.learning_rates`.
+A trial is one seed at one (learning rate, batch size); the classes and the range are those of `hpsearch.statistics.tuning`.
 For the expected best of n trials, trial 0 is left out: it is the known-good setting, put there by hand. The others come from a
 quasi-random sequence; their order is taken as exchangeable, which understates the best of the first few a little, since such a
 sequence spreads them evenly.
@@ -12,8 +12,16 @@ from typing import Literal
 
 from hpsearch.comparison.analysis.times import learning_rate
 from hpsearch.statistics import Estimate
-from hpsearch.statistics.expected_best import BestCurve, expected_best_interval, share_reaching
-from hpsearch.statistics.learning_rates import RateClass, StableRange, classified, edge, stable_range
+from hpsearch.statistics.tuning import (
+    BestCurve,
+    RateClass,
+    StableRange,
+    classified,
+    edge,
+    expected_best_interval,
+    share_reaching,
+    stable_range,
+)
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 from hpsearch.trial import FAILED, Outcome
 
@@ -80,8 +88,7 @@ def rates(record: ComparisonRecord) -> list[ArmRates]:
     """Return the arms that have a tuning trial that ended, in the record's order; none while there is no target."""
     if record.target is None:
         return []
-    result = [_rates(record, arm) for arm in record.arms]
-    return [arm for arm in result if arm is not None]
+    return list(filter(None, (_rates(record, arm) for arm in record.arms)))
 
 
 def _rates(record: ComparisonRecord, arm: ArmRecord) -> ArmRates | None:
@@ -91,22 +98,26 @@ def _rates(record: ComparisonRecord, arm: ArmRecord) -> ArmRates | None:
     learning_rates = [rate for rate, _ in pairs]
     diverged = [float(failed(trial)) for _, trial in pairs]
     steps = [inf if failed(trial) else record.passed(trial) for _, trial in pairs]
-    trials = tuple(
-        RateTrial(trial.number, rate, step, rate_class, None if failed(trial) else trial.value)
-        for (rate, trial), step, rate_class in zip(pairs, steps, classified(steps, diverged), strict=True)
-    )
+    trials = []
+    for (rate, trial), step, rate_class in zip(pairs, steps, classified(steps, diverged), strict=True):
+        value = None if failed(trial) else trial.value
+        trials.append(RateTrial(trial.number, rate, step, rate_class, value))
+    stable = stable_range(learning_rates, [step < inf for step in steps], diverged)
     tuned = None
     if arm.fastest:
         tuned = learning_rate(arm, arm.fastest.params)
-    stable = stable_range(learning_rates, [step < inf for step in steps], diverged)
+    working = None
+    if stable:
+        below = [trial.learning_rate for trial in trials if trial.steps < inf and trial.learning_rate <= stable.highest]
+        working = WorkingRange(min(below), max(below))
     return ArmRates(
         optimizer=arm.optimizer,
         batch_size=arm.batch_size,
-        trials=trials,
+        trials=tuple(trials),
         tuned=tuned,
         edge=edge(learning_rates, steps),
         stable=stable,
-        working=_working(trials, stable) if stable else None,
+        working=working,
     )
 
 
@@ -120,12 +131,6 @@ def _trials_with_rates(arm: ArmRecord) -> list[tuple[float, TrialRecord]]:
     return sorted(pairs, key=lambda pair: (pair[0], pair[1].number))
 
 
-def _working(trials: tuple[RateTrial, ...], stable: StableRange) -> WorkingRange:
-    reached = [trial.learning_rate for trial in trials if trial.steps < inf]
-    below = [rate for rate in reached if rate <= stable.highest]
-    return WorkingRange(min(below), max(below))
-
-
 def tuning(record: ComparisonRecord) -> list[ArmTuning]:
     """Return the arms with at least one trial that ended in a usable network, trial 0 aside, in the record's order.
 
@@ -133,13 +138,15 @@ def tuning(record: ComparisonRecord) -> list[ArmTuning]:
     """
     if record.settings.get("compare", {}).get("tune_until") == "target":
         return []
-    result = [_tuning(record, arm) for arm in record.arms]
-    return [arm for arm in result if arm is not None]
+    return list(filter(None, (_tuning(record, arm) for arm in record.arms)))
 
 
 def _tuning(record: ComparisonRecord, arm: ArmRecord) -> ArmTuning | None:
     trials = [trial for trial in arm.trials if trial.number > 0 and trial.state == "complete"]
-    values = [_usable_value(trial) for trial in trials]
+    values = []
+    for trial in trials:
+        usable = not failed(trial) and trial.value is not None and isfinite(trial.value)
+        values.append(trial.value if usable else None)
     if all(value is None for value in values):
         return None
     reaching = None
@@ -147,10 +154,3 @@ def _tuning(record: ComparisonRecord, arm: ArmRecord) -> ArmTuning | None:
         reaching = share_reaching([not failed(trial) and record.passed(trial) < inf for trial in trials])
     best = expected_best_interval(values, record.direction == "maximize")
     return ArmTuning(arm.optimizer, arm.batch_size, len(trials), best, reaching)
-
-
-def _usable_value(trial: TrialRecord) -> float | None:
-    """Return the metric of a trial with a usable network."""
-    if failed(trial) or trial.value is None or not isfinite(trial.value):
-        return None
-    return trial.value

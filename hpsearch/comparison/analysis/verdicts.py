@@ -9,13 +9,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from hpsearch.comparison.analysis.contrasts import (
-    all_below,
     better_than_full,
     cost_ratio,
     full_batch_saturated,
     reference_size,
     steadiness,
-    steadiness_values,
     three_times,
     working_octaves,
 )
@@ -71,10 +69,10 @@ def stable(record: ComparisonRecord) -> Answer:
     found = steadiness(record)
     if found is None:
         return FEW
-    values = steadiness_values(found)
-    if not all_below(found.full.deviation, found.one.deviation):
+    values = found.values()
+    if not found.full_below:
         return Judgement.UNSUPPORTED, "restless", values
-    if found.full.rising is not None and found.full.rising.value <= SMOOTH:
+    if found.full_rising.value <= SMOOTH:
         return Judgement.HOLDS, "smooth", values
     return Judgement.CONDITION, "edge", values
 
@@ -111,8 +109,8 @@ def unsteady(record: ComparisonRecord) -> Answer:
     if found is None or octaves is None:
         return FEW
     one, full = octaves
-    values: dict[str, Value] = {**steadiness_values(found), "one_octaves": one, "full_octaves": full}
-    if not all_below(found.full.deviation, found.one.deviation):
+    values: dict[str, Value] = {**found.values(), "one_octaves": one, "full_octaves": full}
+    if not found.full_below:
         return Judgement.UNSUPPORTED, "steady", values
     if one < full - OCTAVE:
         return Judgement.HOLDS, "both", values
@@ -218,9 +216,10 @@ def generalises(record: ComparisonRecord) -> Answer:
     return Judgement.UNSUPPORTED, "alike", values
 
 
-CLAIMS: dict[
-    str, tuple[Callable[[ComparisonRecord], Answer], tuple[str, ...]]
-] = {  # the rule, and the figures that show it
+Judge = Callable[[ComparisonRecord], Answer]
+
+# The rule of each claim, and the figures that show it.
+CLAIMS: dict[str, tuple[Judge, tuple[str, ...]]] = {
     "stable": (stable, ("variability", "angle", "sharpness")),
     "slow": (slow, ("steps", "epochs", "seconds", "curves")),
     "unsteady": (unsteady, ("variability", "rates")),

@@ -6,37 +6,56 @@ learning rates, GD with isotropic noise of the same total variance, the opposite
 decided after a noise-free polish; divergence is a class of its own; budgets are equal in updates, and again in examples.
 
 `instability`: which of two global minima is stable at a batch size (selection). `thermal`: a barrier that noise climbs (Kramers' law).
-`teacher`: a network with proven bad minima. `dead_relu`: the case that nothing can escape. `student` and `descent` hold the network's
-closed form and its updates; `streams` gives the random numbers, `cells` the counts.
+`teacher`: a network with proven bad minima. `dead_relu`: the case that nothing can escape. `student` holds the network's
+closed form and its updates, `streams` gives the random numbers, `cells` the counts.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import Any
 
-from hpsearch.comparison.escape.dead_relu import dead_relu_test
-from hpsearch.comparison.escape.instability import instability_test
-from hpsearch.comparison.escape.settings import Settings, quick, sized
-from hpsearch.comparison.escape.teacher import teacher_test
-from hpsearch.comparison.escape.thermal import thermal_test
+from hpsearch.comparison.escape.dead_relu import DeadSettings, dead_relu_test
+from hpsearch.comparison.escape.instability import InstabilitySettings, instability_test
+from hpsearch.comparison.escape.teacher import TeacherSettings, teacher_test
+from hpsearch.comparison.escape.thermal import ThermalSettings, thermal_test
 
-__all__ = ["Settings", "quick", "run_all", "sized"]
+TESTS: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "instability": instability_test,
+    "thermal": thermal_test,
+    "teacher": teacher_test,
+    "dead_relu": dead_relu_test,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The sizes of all four tests."""
+
+    instability: InstabilitySettings = field(default_factory=InstabilitySettings)
+    thermal: ThermalSettings = field(default_factory=ThermalSettings)
+    teacher: TeacherSettings = field(default_factory=TeacherSettings)
+    dead_relu: DeadSettings = field(default_factory=DeadSettings)
+
+
+def sized(seeds: int, starts: int) -> Settings:
+    """Return the usual grids with so many runs in each cell of the one-dimensional tests, and so many networks of the student."""
+    return Settings(
+        InstabilitySettings(seeds=seeds),
+        ThermalSettings(seeds=seeds),
+        TeacherSettings(starts=starts),
+        DeadSettings(seeds=seeds),
+    )
 
 
 def run_all(settings: Settings, show: Callable[[str], None]) -> dict[str, Any]:
     """Run the four tests and return plain data by test: its result, its settings and the seconds it took; `show` gets a line for each."""
-    tests: dict[str, Callable[[], dict[str, Any]]] = {
-        "instability": lambda: instability_test(settings.instability),
-        "thermal": lambda: thermal_test(settings.thermal),
-        "teacher": lambda: teacher_test(settings.teacher),
-        "dead_relu": lambda: dead_relu_test(settings.dead_relu),
-    }
     results = {}
-    for name, test in tests.items():
+    for name, test in TESTS.items():
+        own = getattr(settings, name)
         begin = perf_counter()
-        result = test()
+        result = test(own)
         seconds = perf_counter() - begin
-        results[name] = result | {"settings": asdict(getattr(settings, name)), "seconds": round(seconds, 3)}
+        results[name] = result | {"settings": asdict(own), "seconds": round(seconds, 3)}
         show(f"{name}: {len(result['cells']['seeds'])} cells in {seconds:.1f} s")
     return results

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import chain
+from math import isfinite
 from typing import Any, TypeVar
 
 import numpy as np
@@ -36,6 +37,11 @@ class EscapeArm:
         """Return the batch size as a number; the full batch has `full` examples."""
         size = self.batch_size
         return full if isinstance(size, str) else size
+
+
+def classes(at_start: Array, at_target: Array, far: Array) -> Array:
+    """Return the class [S] of polished ends that are where the run began, at the minimum of the other kind, far from both, or neither."""
+    return np.select([at_start, at_target, far], [STUCK, ESCAPED, DIVERGED], UNRESOLVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,8 @@ def tally(
     total_time = None
     if times is not None:
         labels = np.where(times <= updates, labels, STUCK)
-        median_time = _median_time(np.where(labels == ESCAPED, times, np.inf))
+        if times.size:
+            median_time = finite(float(np.median(np.where(labels == ESCAPED, times, np.inf))))
         total_time = int(np.minimum(times, updates).sum())
     counts: list[int] = np.bincount(labels, minlength=5).tolist()
     return CellCounts(
@@ -100,12 +107,9 @@ def tally(
     )
 
 
-def _median_time(times: Array) -> float | None:
-    """Return the median of times [S] that are infinite for runs that did not escape; None where it is infinite."""
-    if not times.size:
-        return None
-    median = float(np.median(times))
-    return median if np.isfinite(median) else None
+def finite(value: float) -> float | None:
+    """Return a number, None where it is infinite."""
+    return value if isfinite(value) else None
 
 
 def columns(cells: Sequence[CellCounts]) -> dict[str, list[Any]]:

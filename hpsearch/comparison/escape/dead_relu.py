@@ -7,23 +7,13 @@ is broken. The loss at the start is far above the reachable 0 (w = 1, b = 0), an
 start whose unit is on is the positive control. Names in shapes: S seeds, N examples.
 """
 
+from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
 import numpy as np
 
-from hpsearch.comparison.escape.cells import (
-    DIVERGED,
-    ESCAPED,
-    FULL,
-    STUCK,
-    UNRESOLVED,
-    CellCounts,
-    EscapeArm,
-    run_arms,
-    tally,
-)
-from hpsearch.comparison.escape.settings import DeadSettings
+from hpsearch.comparison.escape.cells import FULL, CellCounts, EscapeArm, classes, run_arms, tally
 from hpsearch.comparison.escape.streams import fill_normal, keys, shuffle_front
 from hpsearch.training.compiled.jit import Array, compiled, inlined
 from hpsearch.trial import derive_seed
@@ -32,14 +22,28 @@ STARTS = {"dead": (-1.0, -0.5), "alive": (0.5, 0.5)}
 FAR = 1e3
 
 
+@dataclass(frozen=True, slots=True)
+class DeadSettings:
+    """Learning rates × batch sizes of the case that no optimizer can leave."""
+
+    seeds: int = 100
+    examples_in_sum: int = 64
+    learning_rates: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0)
+    batch_sizes: tuple[int, ...] = (1, 4, 16)
+    updates: int = 1_000
+    examples: int = 4_000
+
+
 @inlined
 def slopes(w: float, b: float, inputs: Array, count: int) -> tuple[float, float]:
     """Return the mean gradient in w and in b of the first `count` losses."""
-    in_w, in_b = 0.0, 0.0
+    in_w = 0.0
+    in_b = 0.0
     for i in range(count):
         value = w * inputs[i] + b
         residual = value - inputs[i] if value > 0 else 0.0
-        in_w, in_b = in_w + residual * inputs[i], in_b + residual
+        in_w += residual * inputs[i]
+        in_b += residual
     return in_w / count, in_b / count
 
 
@@ -66,14 +70,16 @@ def passages(
             if deviation > 0:
                 fill_normal(stream[seed], 2 * update, noise)
             in_w, in_b = slopes(w, b, values, batch_size)
-            w, b = w - learning_rate * (in_w + deviation * noise[0]), b - learning_rate * (in_b + deviation * noise[1])
+            w -= learning_rate * (in_w + deviation * noise[0])
+            b -= learning_rate * (in_b + deviation * noise[1])
             if (w, b) != start:
                 times[seed] = min(times[seed], update)
             if not max(abs(w), abs(b)) < FAR:
                 break
         for _ in range(4000):
             in_w, in_b = slopes(w, b, values, values.size)
-            w, b = w - 0.5 * in_w, b - 0.5 * in_b
+            w -= 0.5 * in_w
+            b -= 0.5 * in_b
         ends[seed] = w, b
     return times, ends
 
@@ -129,8 +135,7 @@ def labels(ends: Array, start: tuple[float, float]) -> Array:
     """Return the class [S] of polished ends [S, 2]: at the good minimum, where the run began, or neither."""
     good = np.abs(ends - np.array([1.0, 0.0])).max(axis=1) < 1e-6
     at_start = (ends == np.array(start)).all(axis=1)
-    gone = ~(np.abs(ends).max(axis=1) < FAR)
-    return np.select([at_start, good, gone], [STUCK, ESCAPED, DIVERGED], UNRESOLVED)
+    return classes(at_start, good, ~(np.abs(ends).max(axis=1) < FAR))
 
 
 def dead_relu_test(settings: DeadSettings) -> dict[str, Any]:

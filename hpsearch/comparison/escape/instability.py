@@ -8,6 +8,7 @@ for almost every run, exactly if E log |1 − ηh_B| > 0 (the Lyapunov exponent)
 more. The state is y = x − 1, so that distances far below the rounding of 1 stay numbers. Names in shapes: S seeds.
 """
 
+from dataclasses import dataclass
 from itertools import pairwise
 from math import inf, log, sqrt
 from typing import Any
@@ -16,18 +17,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import hypergeom
 
-from hpsearch.comparison.escape.cells import (
-    DIVERGED,
-    ESCAPED,
-    FULL,
-    STUCK,
-    UNRESOLVED,
-    CellCounts,
-    EscapeArm,
-    run_arms,
-    tally,
-)
-from hpsearch.comparison.escape.settings import InstabilitySettings
+from hpsearch.comparison.escape.cells import FULL, CellCounts, EscapeArm, classes, finite, run_arms, tally
 from hpsearch.comparison.escape.streams import fill_normal, keys, shuffle_front
 from hpsearch.training.compiled.jit import Array, compiled, inlined
 
@@ -36,6 +26,18 @@ HIGH = 1.9  # and of the other
 NUDGE = 1e-5  # the distance from the minimum at the start
 GONE = 1e-200  # a distance from the minimum so small that a run stays there
 FAR = 1e6  # a distance from which nothing comes back
+
+
+@dataclass(frozen=True, slots=True)
+class InstabilitySettings:
+    """Learning rates × batch sizes of the selection test; `updates` and `examples` are the two budgets of a run."""
+
+    seeds: int = 100
+    examples_in_sum: int = 100
+    learning_rates: tuple[float, ...] = tuple(round(0.05 * i, 2) for i in range(1, 23))
+    batch_sizes: tuple[int, ...] = (1, 2, 3, 4, 6, 8, 16, 32)
+    updates: int = 2_000
+    examples: int = 20_000
 
 
 # ---- theory
@@ -163,7 +165,7 @@ def run(arm: EscapeArm, settings: InstabilitySettings) -> list[CellCounts]:
         max(budgets.values()),
     )
     predicted = exponent(arm.learning_rate, batch, size) if bad else inf
-    theory = {"exponent": predicted if np.isfinite(predicted) else None}
+    theory = {"exponent": finite(predicted)}
     found = labels(ends, bad)
     return [tally(arm, budget, updates, found, times, theory) for budget, updates in budgets.items()]
 
@@ -177,21 +179,18 @@ def labels(ends: Array, bad: bool) -> Array:
     """Return the class [S] of polished ends y; `bad` runs began at x = 1."""
     at_one = np.abs(ends) < 1e-6
     at_zero = np.abs(ends + 1) < 1e-6
-    at_own = at_one if bad else at_zero
-    at_other = at_zero if bad else at_one
-    return np.select([at_own, at_other, ~(np.abs(ends) < FAR)], [STUCK, ESCAPED, DIVERGED], UNRESOLVED)
+    far = ~(np.abs(ends) < FAR)
+    if bad:
+        return classes(at_one, at_zero, far)
+    return classes(at_zero, at_one, far)
 
 
 def instability_test(settings: InstabilitySettings) -> dict[str, Any]:
     """Return the counts of all arms beside the exact boundaries by batch size; "x = 1" is what a run of the map may leave."""
     size = settings.examples_in_sum
-    boundaries = [_boundaries(batch, size) for batch in (*settings.batch_sizes, size)]
+    boundaries = []
+    for batch in (*settings.batch_sizes, size):
+        label = batch if batch < size else FULL
+        theory = {"lyapunov": lyapunov_boundary(batch, size), "mean_square": mean_square_boundary(batch, size)}
+        boundaries.append({"batch_size": label, **theory})
     return {"cells": run_arms(lambda arm: run(arm, settings), arms(settings)), "boundaries": boundaries}
-
-
-def _boundaries(batch: int, size: int) -> dict[str, Any]:
-    return {
-        "batch_size": batch if batch < size else FULL,
-        "lyapunov": lyapunov_boundary(batch, size),
-        "mean_square": mean_square_boundary(batch, size),
-    }

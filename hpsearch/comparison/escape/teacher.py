@@ -9,7 +9,7 @@ is polished by noise-free descent, certified again and classified: the good mini
 
 from dataclasses import dataclass
 from itertools import product
-from math import isfinite, sqrt
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -23,14 +23,13 @@ from hpsearch.comparison.escape.cells import (
     UNRESOLVED,
     CellCounts,
     EscapeArm,
+    finite,
     parallel,
     run_arms,
     tally,
 )
-from hpsearch.comparison.escape.descent import noise_trace, noisy_descent, polish, sample_descent
-from hpsearch.comparison.escape.settings import TeacherSettings
 from hpsearch.comparison.escape.streams import keys
-from hpsearch.comparison.escape.student import sharpness
+from hpsearch.comparison.escape.student import noise_trace, noisy_descent, polish, sample_descent, sharpness
 from hpsearch.training.compiled.jit import Array
 from hpsearch.trial import derive_seed
 
@@ -41,6 +40,26 @@ TRACE_EXAMPLES = 20_000
 POLISH_UPDATES = 30_000  # of GD in a polish, at most
 START_NORM = 1e-6  # gradient norm at which GD from a random start stops and Newton's method begins
 END_NORM = 1e-4  # likewise from the end of a run
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherSettings:
+    """Student and teacher of `units` rectified units and as many inputs; `starts` random networks, of which some get stuck.
+
+    `good` of the others are the control. `step` is the learning rate of the descent that finds and polishes minima. `updates` and
+    `examples` are the two budgets of each run from a certified minimum; GD uses the full distribution in each update. `unstable` are
+    GD's larger learning rates.
+    """
+
+    units: int = 10
+    starts: int = 120
+    good: int = 10
+    step: float = 0.5
+    learning_rates: tuple[float, ...] = (0.01, 0.03, 0.06, 0.1, 0.2, 0.3, 0.6)
+    unstable: tuple[float, ...] = (0.64, 0.66, 0.68, 0.7, 1.0)
+    batch_sizes: tuple[int, ...] = (1, 4, 16, 64)
+    updates: int = 1_000
+    examples: int = 16_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,21 +176,18 @@ def summary(minima: list[Minimum]) -> dict[str, Any]:
     for minimum in minima:
         groups.setdefault((minimum.kind, round(minimum.loss, 7)), []).append(minimum)
     kinds = [minimum.kind for minimum in minima]
-    return {
-        "starts": len(minima),
-        **{kind: kinds.count(kind) for kind in ("global", "spurious", "uncertified")},
-        "kinds": [_group_summary(kind, loss, groups[kind, loss]) for kind, loss in sorted(groups)],
-    }
+    counts = {kind: kinds.count(kind) for kind in ("global", "spurious", "uncertified")}
+    rows = [_group_summary(kind, loss, groups[kind, loss]) for kind, loss in sorted(groups)]
+    return {"starts": len(minima), **counts, "kinds": rows}
 
 
 def _group_summary(kind: str, loss: float, group: list[Minimum]) -> dict[str, Any]:
     highest = float(np.median([minimum.highest for minimum in group]))
-    largest_norm = max(minimum.norm for minimum in group)
     return {
         "kind": kind,
         "loss": loss,
         "count": len(group),
-        "largest_norm": largest_norm if isfinite(largest_norm) else None,
+        "largest_norm": finite(max(minimum.norm for minimum in group)),
         "lowest_eigenvalue": float(np.median([minimum.lowest for minimum in group])),
         "highest_eigenvalue": highest,
         "stable_below": 2 / highest,

@@ -10,24 +10,14 @@ variance σ²/B · (n − B)/(n − 1), which acts as a temperature T = η/2 tim
 so log τ grows as B/η. In one dimension Gaussian noise of equal variance must obey the same law. Names in shapes: S seeds, n losses.
 """
 
+from dataclasses import dataclass
 from math import exp, inf, pi, sqrt
 from typing import Any
 
 import numpy as np
 from scipy.integrate import cumulative_trapezoid, trapezoid
 
-from hpsearch.comparison.escape.cells import (
-    DIVERGED,
-    ESCAPED,
-    FULL,
-    STUCK,
-    UNRESOLVED,
-    CellCounts,
-    EscapeArm,
-    run_arms,
-    tally,
-)
-from hpsearch.comparison.escape.settings import ThermalSettings
+from hpsearch.comparison.escape.cells import FULL, CellCounts, EscapeArm, classes, finite, run_arms, tally
 from hpsearch.comparison.escape.streams import fill_normal, keys, shuffle_front
 from hpsearch.training.compiled.jit import Array, compiled, inlined
 from hpsearch.trial import derive_seed
@@ -36,6 +26,26 @@ TILT = 0.12
 COLDEST = 1e-3  # below it an escape takes more than 1e60 updates, and exponentials overflow
 NUDGE = 1e-5  # the distance from the minimum at the start, so that an unstable one can be left
 FAR = 1e3
+
+
+@dataclass(frozen=True, slots=True)
+class ThermalSettings:
+    """Learning rates × ratios batch size / learning rate, the axis of Kramers' law; `unstable` are GD's larger learning rates.
+
+    A run ends at its first passage, after `updates`, or after `examples`, whichever comes first; `equal_updates` and
+    `equal_examples` are the two budgets within which all arms are compared.
+    """
+
+    seeds: int = 100
+    examples_in_sum: int = 1_000
+    deviation: float = 4.0
+    learning_rates: tuple[float, ...] = (0.02, 0.04, 0.1)
+    ratios: tuple[int, ...] = (50, 100, 200, 300, 400, 500)
+    unstable: tuple[float, ...] = (0.5, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0)
+    updates: int = 1_000_000
+    examples: int = 4_000_000
+    equal_updates: int = 20_000
+    equal_examples: int = 400_000
 
 
 # ---- theory
@@ -94,12 +104,10 @@ def mean_passage(learning_rate: float, batch_size: int, settings: ThermalSetting
 def predictions(arm: EscapeArm, batch: int, settings: ThermalSettings) -> dict[str, float | None]:
     """Return an arm's temperature, Kramers' time and the exact one of the diffusion; None where they are infinite."""
     good = arm.start == "good"
-    kramers_time = kramers(arm.learning_rate, batch, settings, good)
-    diffusion_time = mean_passage(arm.learning_rate, batch, settings, good)
     return {
         "temperature": temperature(arm.learning_rate, batch, settings),
-        "kramers": kramers_time if kramers_time < inf else None,
-        "diffusion": diffusion_time if diffusion_time < inf else None,
+        "kramers": finite(kramers(arm.learning_rate, batch, settings, good)),
+        "diffusion": finite(mean_passage(arm.learning_rate, batch, settings, good)),
     }
 
 
@@ -222,7 +230,7 @@ def labels(ends: Array, start: float, target: float) -> Array:
     """Return the class [S] of polished ends."""
     at_start = np.abs(ends - start) < 1e-6
     at_target = np.abs(ends - target) < 1e-6
-    return np.select([at_start, at_target, ~(np.abs(ends) < FAR)], [STUCK, ESCAPED, DIVERGED], UNRESOLVED)
+    return classes(at_start, at_target, ~(np.abs(ends) < FAR))
 
 
 def thermal_test(settings: ThermalSettings) -> dict[str, Any]:

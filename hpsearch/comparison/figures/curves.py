@@ -11,8 +11,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from hpsearch.comparison.analysis.curves import Curve, curve
-from hpsearch.comparison.analysis.times import ENOUGH, ArmTimes, optimizers, regimes, times
+from hpsearch.comparison.analysis.times import ENOUGH, ArmTimes, Curve, curve, optimizers, regimes, times
 from hpsearch.comparison.analysis.times import UNITS as COSTS
 from hpsearch.comparison.figures.appearance import (
     arm_name,

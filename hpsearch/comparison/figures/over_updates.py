@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 import plotly.graph_objects as go
 
-from hpsearch.comparison.analysis.curvature import SharpnessCurve, sharpness_curves
 from hpsearch.comparison.analysis.measured import three_regimes
 from hpsearch.comparison.analysis.noise import ScaleCurve, scale_curves, two_batch
+from hpsearch.comparison.analysis.stability import SharpnessCurve, sharpness_curves
 from hpsearch.comparison.figures.appearance import (
     brief,
     by_optimizer,

@@ -34,7 +34,7 @@ from hpsearch.comparison.figures.figure import (
 from hpsearch.reporting.figures.style import LIGHT, blank, rounded
 from hpsearch.reporting.formatting import MetricFormat, number
 from hpsearch.reporting.locales import Texts
-from hpsearch.statistics.learning_rates import RateClass
+from hpsearch.statistics.tuning import RateClass
 from hpsearch.storage import ComparisonRecord
 
 STYLES = {  # colour and symbol

@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from hpsearch.comparison.analysis.measured import Spread
-from hpsearch.comparison.analysis.noise import ArmVariability, paths, variabilities
+from hpsearch.comparison.analysis.stability import ArmVariability, paths, variabilities
 from hpsearch.comparison.figures.appearance import (
     brief,
     by_optimizer,

@@ -121,7 +121,8 @@ def _tuned_path(problem: Problem, batch_size: int, seed: int, start: Array, near
     updates = int(np.clip(PASSES * len(problem) // batch_size, LEAST, MOST))
     recorded = np.unique(np.append(0, np.geomspace(1, updates, POINTS).round().astype(int)))  # [K]
     paths = _descend(problem, batch_size, np.array(RATES), updates, start, seed)[recorded]  # [K, L, 2]
-    losses = _losses(problem, paths)  # [K, L]
+    with np.errstate(over="ignore", invalid="ignore"):
+        losses = np.nan_to_num(loss(problem, paths), nan=np.inf, posinf=np.inf)  # [K, L]
     arrivals = [_arrival(column <= near) for column in losses.T]
     best = min(range(len(RATES)), key=lambda rate: (arrivals[rate], losses[-1, rate]))
     updates_to_near = None
@@ -139,12 +140,6 @@ def _tuned_path(problem: Problem, batch_size: int, seed: int, start: Array, near
         examples_to_near=examples_to_near,
         edge=best in (0, len(RATES) - 1),
     )
-
-
-def _losses(problem: Problem, paths: Array) -> Array:
-    """Return the loss [K, L] at each point of paths [K, L, 2], infinite where they diverged."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.nan_to_num(loss(problem, paths), nan=np.inf, posinf=np.inf)
 
 
 def _arrival(inside: npt.NDArray[np.bool_]) -> int:
@@ -170,14 +165,10 @@ def two_weights(data: Data, seed: int) -> dict[str, Any]:
         "logistic": problem.logistic,
         "x": x,
         "y": y,
-        "loss": _surface(problem, x, y),
+        "loss": [list(map(_short, line)) for line in loss_grid(problem, x, y)],
         "minimum": [_short(value) for value in best],
         "paths": shown,
     }
-
-
-def _surface(problem: Problem, x: Sequence[float], y: Sequence[float]) -> list[list[float | None]]:
-    return [list(map(_short, line)) for line in loss_grid(problem, x, y)]
 
 
 def _plain_path(path: TunedPath) -> dict[str, Any]:

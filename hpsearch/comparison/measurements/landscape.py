@@ -5,7 +5,7 @@ A plane is that of the two principal components of the paths: random planes show
 slice without one proves nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -133,10 +133,6 @@ def _rest(architecture: Architecture, task: Task, vector: Tensor, sums: Tensor, 
     return float(loss_at(rest, task, vector, Rows(ACTIVATIONS[architecture.activation](sums), targets)))
 
 
-def _losses(architecture: Architecture, task: Task, points: Iterable[Tensor], rows: Rows) -> list[float]:
-    return [mean_loss(architecture, task, point.to(rows.inputs), rows) for point in points]
-
-
 def barrier(
     architecture: Architecture, task: Task, first: Tensor, second: Tensor, rows: Rows, points: int = 25
 ) -> Barrier:
@@ -145,7 +141,8 @@ def barrier(
     Goodfellow et al. 2015 (arXiv:1412.6544). Near 0, the two lie in one basin; a barrier on the line does not exclude a path around it.
     """
     alphas = np.linspace(0, 1, points)
-    losses = _losses(architecture, task, ((1 - a) * first + a * second for a in alphas.tolist()), rows)
+    line = ((1 - a) * first + a * second for a in alphas.tolist())
+    losses = [mean_loss(architecture, task, point.to(rows.inputs), rows) for point in line]
     between = (1 - alphas) * losses[0] + alphas * losses[-1]
     height = max(0.0, float((np.array(losses) - between).max()))
     return Barrier(height, tuple(alphas.tolist()), tuple(losses))

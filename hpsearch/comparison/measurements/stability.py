@@ -1,5 +1,6 @@
-"""Curvature of the loss at given weights: the upper end of the Hessian's spectrum, found by products with vectors.
+"""How steady a run was, how direct its path, and how sharp the loss is where it is: stability, as the loss and its curvature show it.
 
+The loss of the batches themselves must not be used for steadiness: at small batch sizes it varies because each is measured on other rows.
 Gradient descent with learning rate η is stable along a direction of curvature λ where η λ / 2 < 1; trained on, a network's largest
 curvature rises to 2 / η and hovers there, the edge of stability (Cohen et al. 2021, arXiv:2103.00065).
 
@@ -7,7 +8,9 @@ Lanczos' method is written out. At the same tolerance `scipy.sparse.linalg.eigsh
 this one took 5 to 8 for the same four digits: it may stop after any product, and it has a best value where they run out.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf, nan
 
 import numpy as np
 import torch
@@ -19,6 +22,64 @@ from hpsearch.data.dataset import Rows
 from hpsearch.training import draws
 
 PRODUCTS = 50  # Hessian products, at most
+
+
+# ---- variability and path
+
+
+@dataclass(frozen=True, slots=True)
+class Variability:
+    """How a loss moved from update to update.
+
+    `rising` is the share of updates that raised it, `deviation` the standard deviation of Δ log L, `total_variation` Σ|ΔL| divided by
+    the fall L_0 - L_T: 1 where it only fell, infinite where it did not fall at all.
+    """
+
+    rising: float
+    deviation: float
+    total_variation: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunPath:
+    """How far a run went (`distance` from start to end), along which `length`, and `efficiency`, their ratio: 1 for a straight line."""
+
+    distance: float
+    length: float
+    efficiency: float
+
+
+def variability(losses: Sequence[float]) -> Variability:
+    """Return the variability of losses on fixed rows: at the start, then after each update.
+
+    The deviation is that of a sample, NaN for fewer than two updates or where a loss is not a positive number.
+
+    Raises:
+        ValueError: fewer than two losses.
+    """
+    values = np.asarray(losses, dtype=np.float64)  # [T + 1]
+    if len(values) < 2:
+        raise ValueError(f"{len(values)} losses: at least 2 expected, one before and one after an update")
+    changes = np.diff(values)
+    fall = values[0] - values[-1]
+    total = float(np.abs(changes).sum() / fall) if fall > 0 else inf
+    deviation = nan
+    if len(values) > 2 and ((values > 0) & np.isfinite(values)).all():
+        deviation = float(np.diff(np.log(values)).std(ddof=1))
+    return Variability(float((changes > 0).mean()), deviation, total)
+
+
+def path_efficiency(start: Tensor, end: Tensor, step_norms: Sequence[float]) -> RunPath:
+    """Return the path from `start` [P] to `end` [P] by updates of these lengths; the efficiency is NaN where nothing moved.
+
+    Keskar et al. 2016 (arXiv:1609.04836, §3) compare the distances that small and large batches travel.
+    """
+    distance = float(torch.linalg.vector_norm(end.double() - start.double()))
+    length = float(np.sum(step_norms))
+    return RunPath(distance, length, distance / length if length > 0 else nan)
+
+
+# ---- sharpness
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +122,10 @@ def sharpness(state: State, rows: Rows, tolerance: float = 1e-2, seed: int = 0) 
         diagonal.append(float(product @ basis[-1]))
         product = _orthogonal(_orthogonal(product, basis), basis)
         beside.append(float(torch.linalg.vector_norm(product)))
-        value, mix = _largest(diagonal, beside[:-1])
+        last = len(diagonal) - 1
+        spectrum = eigh_tridiagonal(np.array(diagonal), np.array(beside[:-1]), select="i", select_range=(last, last))
+        value = float(spectrum[0][0])
+        mix = spectrum[1][:, 0]
         converged = len(basis) == count or beside[-1] * abs(mix[-1]) <= tolerance * abs(value)
         if converged or len(basis) == PRODUCTS:
             vector = torch.from_numpy(mix).to(first) @ torch.stack(basis)
@@ -73,10 +137,3 @@ def _orthogonal(vector: Tensor, basis: list[Tensor]) -> Tensor:
     for other in basis:
         vector = vector - (vector @ other) * other
     return vector
-
-
-def _largest(diagonal: list[float], beside: list[float]) -> tuple[float, np.ndarray]:
-    """Return the largest eigenvalue of a tridiagonal matrix and its unit vector."""
-    index = len(diagonal) - 1
-    values, vectors = eigh_tridiagonal(np.array(diagonal), np.array(beside), select="i", select_range=(index, index))
-    return float(values[0]), vectors[:, 0]
