@@ -28,7 +28,7 @@ def call(options: argparse.Namespace) -> None:
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.verify import choose_trials, prepare, verify
     from hpsearch.storage import ComparisonRecord
-    from hpsearch.training.engine_names import engine_name
+    from hpsearch.training import engine_name
 
     record = read_record(options.study, options.name, Path(options.reports))
     if isinstance(record, ComparisonRecord):

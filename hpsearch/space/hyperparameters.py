@@ -7,8 +7,7 @@ from typing import Any
 
 from hpsearch.errors import shown, suggestion
 from hpsearch.space.domains import Value
-from hpsearch.training.activations import ACTIVATIONS
-from hpsearch.training.initializations import INITIALIZATIONS
+from hpsearch.training.layers import ACTIVATIONS, INITIALIZATIONS
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.training.schedules import SCHEDULES
 

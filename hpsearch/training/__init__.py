@@ -15,9 +15,9 @@ pruned and the finished ones, and takes again for the free slots, until nothing 
 
 Adding a row
 ------------
-An optimizer is a row of `optimizers.OPTIMIZERS`, an activation of `activations.ACTIVATIONS`, a schedule of `schedules.SCHEDULES`, an
-initialization of `initializations.INITIALIZATIONS`. A row is enough: an engine that does not know it leaves the trial to the next one
-that can train it (`engines`), and the reference engine can train them all.
+An optimizer is a row of `optimizers.OPTIMIZERS`, a schedule of `schedules.SCHEDULES`, an activation of `layers.ACTIVATIONS`, an
+initialization of `layers.INITIALIZATIONS`. A row is enough: an engine that does not know it leaves the trial to the next one that can
+train it (`engines`), and the reference engine can train them all.
 """
 
 import time
@@ -26,7 +26,35 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Protocol
 
+from hpsearch.errors import look_up
 from hpsearch.trial import TrainingRun, TrialSpec
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRow:
+    """An engine that a user can choose."""
+
+    description: str
+
+
+ENGINES: dict[str, EngineRow] = {
+    "auto": EngineRow("the fastest for each trial's device, batch size and network (the default)"),
+    "reference": EngineRow("one trial at a time in plain torch: the specification of training"),
+    "fused": EngineRow("trials of one batch size as one batched computation; a CUDA graph of it on a GPU"),
+    "compiled": EngineRow("a compiled kernel for each trial, its weights staying in a core's cache"),
+}
+FORMER_NAMES = {"resident": "compiled"}
+
+
+def engine_name(name: str) -> str:
+    """Return the name in `ENGINES` of an engine; a former name is understood.
+
+    Raises:
+        UserError: there is no such engine.
+    """
+    name = FORMER_NAMES.get(name, name)
+    look_up(ENGINES, name, "engine")
+    return name
 
 
 class TrialSource(Protocol):
@@ -35,23 +63,18 @@ class TrialSource(Protocol):
     @property
     def stopping(self) -> bool:
         """Whether to drop what is in flight; read before every update."""
-        ...
 
     def take(self, room: int) -> Sequence[TrialSpec]:
         """Return at most `room` trials to train; none where all are taken, or where results must come first."""
-        ...
 
     def prune(self, number: int, evaluation: int, metric: float) -> bool:
         """Report the metric at a rung; True tells the engine to end the trial there."""
-        ...
 
     def wants(self, run: TrainingRun) -> bool:
         """Whether a finished run's weights are of use; an engine that has them on another machine asks before it fetches them."""
-        ...
 
     def finish(self, run: TrainingRun) -> None:
         """Take a finished run."""
-        ...
 
 
 class Engine(Protocol):
@@ -59,7 +82,6 @@ class Engine(Protocol):
 
     def run(self, source: TrialSource) -> None:
         """Train until the source has nothing left."""
-        ...
 
 
 def never_prune(evaluation: int, metric: float) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hpsearch.training.initializations import INITIALIZATIONS
+from hpsearch.training.layers import INITIALIZATIONS
 from hpsearch.trial import Architecture, derive_seed
 
 BITS = 0xFFFFFFFF

@@ -14,11 +14,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Protocol
+
+import torch
 
 from hpsearch.data.dataset import Data
 from hpsearch.training import TrialSource
-from hpsearch.training.devices import begin_worker, free_memory, one_thread, out_of_memory
+from hpsearch.training.devices import begin_worker, device_of, free_memory, one_thread, out_of_memory
+from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.training.progress import Progress, Weights, Window, out_of_memory_run
 from hpsearch.trial import TrialSpec
 
@@ -34,15 +38,63 @@ class TrialGroup(Protocol):
 
     def advance(self, stopping: Callable[[], bool]) -> Windows:
         """Train every trial to its next evaluation; return each one's window by its number, None where `stopping` said so."""
-        ...
 
     def weights(self, number: int) -> Weights:
         """Return a copy of a trial's weights as they are now, by their names in `DNN`."""
-        ...
 
     def drop(self, numbers: Collection[int]) -> None:
         """Forget trials that have ended; at least one stays."""
-        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine can train; None: no limit.
+
+    `engine` is how messages call it. `package` has to be installed. All of these engines train dense networks whose optimizer has a
+    formula; what none of them can train is left to the reference engine, which can train everything.
+    """
+
+    engine: str
+    device_types: Collection[str]
+    tasks: Collection[str]
+    activations: Collection[str] | None = None
+    dtypes: Collection[torch.dtype] = (torch.float32, torch.float64)
+    class_weights: bool = True
+    max_batch_size: int | None = None
+    max_outputs: int | None = None
+    package: str | None = None
+
+    def obstacle(self, spec: TrialSpec, data: Data) -> str | None:
+        """Return why the engine cannot train a trial, in words; None where it can."""
+        return next(self._obstacles(spec, data), None)
+
+    def _obstacles(self, spec: TrialSpec, data: Data) -> Iterator[str]:
+        network = spec.architecture
+        if network is None:
+            yield "a network of one's own trains in the reference engine"
+            return
+        if self.package is not None and find_spec(self.package) is None:
+            yield f"{self.package.capitalize()} is not installed"
+        device_type = device_of(data).type
+        if device_type not in self.device_types:
+            yield f"{self.engine} does not train on {device_type}"
+        if self.max_batch_size is not None and spec.batch_size > self.max_batch_size:
+            yield f"batch size {spec.batch_size:,} is above {self.max_batch_size}"
+        if OPTIMIZERS[spec.optimizer].formula is None:
+            yield f"the optimizer '{spec.optimizer}' has no formula"
+        if self.activations is not None and network.activation not in self.activations:
+            yield f"{self.engine} has no activation '{network.activation}'"
+        if data.task.name not in self.tasks:
+            yield f"{self.engine} has no task '{data.task.name}'"
+        if data.class_weights is not None and not self.class_weights:
+            yield f"{self.engine} has no class weights"
+        if self.max_outputs is not None and network.outputs > self.max_outputs:
+            yield f"{network.outputs:,} outputs are above {self.max_outputs:,}"
+        if data.training.inputs.dtype not in self.dtypes:
+            yield f"{self.engine} has no {data.training.inputs.dtype}"
+
+
+OpenGroup = Callable[[Sequence[TrialSpec], Data], TrialGroup]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +104,8 @@ class Plan:
     engine: str
     reason: str
     size: int
-    open: Callable[[Sequence[TrialSpec], Data], TrialGroup]
+    open: OpenGroup
+    capabilities: Capabilities | None = None  # of the engine; None: it can train everything
 
 
 @dataclass(eq=False)

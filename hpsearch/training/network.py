@@ -11,7 +11,7 @@ from torch import nn
 
 from hpsearch.errors import UserError
 from hpsearch.training import draws
-from hpsearch.training.activations import ACTIVATIONS
+from hpsearch.training.layers import ACTIVATIONS
 from hpsearch.trial import Architecture
 
 

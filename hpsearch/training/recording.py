@@ -24,11 +24,9 @@ class Recorder(Protocol):
 
     def advance(self, until: int) -> Floats:
         """Train to an update (from 0, never backwards); return the Euclidean length of each step [updates], NaN after divergence."""
-        ...
 
     def weights(self) -> Weights:
         """Return a copy of the weights as they are now, by their names in `DNN`."""
-        ...
 
 
 def make_recorder(spec: TrialSpec, data: Data) -> Recorder:

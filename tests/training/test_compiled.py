@@ -18,12 +18,12 @@ import torch
 from hpsearch.data import Data, from_arrays
 from hpsearch.data.tasks import TASKS
 from hpsearch.training import TrialQueue
-from hpsearch.training.activations import ACTIVATIONS
 from hpsearch.training.compiled import activations, kernel, losses
 from hpsearch.training.compiled.elementary import erf, exp, tanh
 from hpsearch.training.compiled.group import CompiledTrial
 from hpsearch.training.compiled.jit import compiled
 from hpsearch.training.engines import make_engine
+from hpsearch.training.layers import ACTIVATIONS
 from hpsearch.training.reference import train
 from hpsearch.trial import Outcome
 from tests.support.cohorts import assert_equal, cohort, trained, varied_spec
@@ -176,7 +176,7 @@ import torch
 from tests.support.cohorts import varied_spec
 from tests.support.small import small_data
 from hpsearch.training import TrialQueue
-from hpsearch.training.activations import ACTIVATIONS
+from hpsearch.training.layers import ACTIVATIONS
 from hpsearch.training.engines import make_engine
 data = small_data(dtype=torch.float32)
 sizes = (1, 10, len(data.training))

@@ -11,7 +11,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from hpsearch.errors import UserError
 from hpsearch.training import TrialQueue
-from hpsearch.training.activations import ACTIVATIONS
 from hpsearch.training.fused.activations import SLOPES
 from hpsearch.training.fused.capture import WARM_UP, Repeated
 from hpsearch.training.fused.cohort import MAX_SUMS
@@ -19,6 +18,7 @@ from hpsearch.training.fused.group import FusedGroup
 from hpsearch.training.fused.layout import Layout, Rectangle, ordered
 from hpsearch.training.fused.precision import PRECISIONS, Products
 from hpsearch.training.groups import ConcurrentEngine, Plan
+from hpsearch.training.layers import ACTIVATIONS
 from hpsearch.training.optimizers import OPTIMIZERS
 from tests.support.cohorts import TASKS, assert_equal, assert_parity, cohort, reference, trained, varied_spec
 from tests.support.small import small_data

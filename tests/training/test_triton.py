@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from hpsearch.errors import UserError
-from hpsearch.training import capabilities
+from hpsearch.training import groups
 from hpsearch.training.compiled.triton import group as triton_group
 from hpsearch.training.compiled.triton.group import CAPABILITIES, TritonGroup
 from tests.support import triton_compiled, triton_interpreted
@@ -74,7 +74,7 @@ def test_obstacles_are_named() -> None:
 
 def test_without_triton(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Triton the kernel can train nothing, and the group says what to do."""
-    monkeypatch.setattr(capabilities, "find_spec", lambda name: None)
+    monkeypatch.setattr(groups, "find_spec", lambda name: None)
     monkeypatch.setattr(triton_group, "find_spec", lambda name: None)
     spec = varied_spec(small_data(), 0, batch_size=1)
     assert CAPABILITIES.obstacle(spec, small_data()) == "Triton is not installed"

@@ -11,10 +11,10 @@ import torch
 
 from hpsearch.data.dataset import Data
 from hpsearch.training import draws
-from hpsearch.training.capabilities import Capabilities
 from hpsearch.training.compiled import activations, kernel, losses
 from hpsearch.training.compiled.single_row import PART, train_single_row
 from hpsearch.training.compiled.updates import make_rule
+from hpsearch.training.groups import Capabilities
 from hpsearch.training.progress import Weights, Window
 from hpsearch.training.schedules import step_table
 from hpsearch.trial import Architecture, TrialSpec

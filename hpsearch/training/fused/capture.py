@@ -17,15 +17,12 @@ class Graph(Protocol):
 
     def warm_up(self, function: Callable[[], None]) -> None:
         """Run the function."""
-        ...
 
     def capture(self, function: Callable[[], None]) -> None:
         """Record the function without running it."""
-        ...
 
     def replay(self) -> None:
         """Run what was recorded."""
-        ...
 
 
 class CudaGraph:

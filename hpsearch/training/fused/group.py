@@ -6,13 +6,13 @@ from time import perf_counter
 import torch
 
 from hpsearch.data.dataset import Data
-from hpsearch.training.capabilities import Capabilities
 from hpsearch.training.devices import device_of
 from hpsearch.training.fused.capture import Graph, Repeated, graph_on
 from hpsearch.training.fused.cohort import Cohort
 from hpsearch.training.fused.layout import ordered
 from hpsearch.training.fused.losses import LOSSES
 from hpsearch.training.fused.precision import Products
+from hpsearch.training.groups import Capabilities
 from hpsearch.training.progress import Weights, Window
 from hpsearch.trial import TrialSpec
 

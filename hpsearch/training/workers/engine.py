@@ -33,7 +33,6 @@ class WorkerPool(Protocol):
 
     def open(self) -> None:
         """Start workers, where there are none."""
-        ...
 
     def events(self, seconds: float) -> Sequence[tuple[int, Event]]:
         """Return the workers' events, each with its worker's number, waiting for at most so long; replace workers that are gone.
@@ -43,23 +42,18 @@ class WorkerPool(Protocol):
         Raises:
             UserError: no worker can be started.
         """
-        ...
 
     def command(self, worker: int, commands: Commands) -> None:
         """Send commands to a worker; nothing happens where it is gone."""
-        ...
 
     def end(self, worker: int, reason: str) -> Lost:
         """End a worker that hangs; nothing that it sent or may send is read any more."""
-        ...
 
     def close(self) -> None:
         """End all workers at once."""
-        ...
 
     def disconnect(self) -> None:
         """Release what the pool holds beside its workers, such as the connection to a cluster."""
-        ...
 
 
 class WorkersEngine:

@@ -18,9 +18,9 @@ import torch
 
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError
-from hpsearch.training import Engine
+from hpsearch.training import Engine, engine_name
 from hpsearch.training.devices import default_concurrency
-from hpsearch.training.engines import engine_name, single_fold_engine
+from hpsearch.training.engines import single_fold_engine
 from hpsearch.training.progress import Weights
 from hpsearch.training.workers.messages import (
     Commands,

@@ -13,11 +13,11 @@ import torch
 
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError
-from hpsearch.training.capabilities import Capabilities
 from hpsearch.training.compiled import losses
 from hpsearch.training.compiled.activations import CODES
 from hpsearch.training.compiled.triton import tables
 from hpsearch.training.compiled.triton.tables import Launch
+from hpsearch.training.groups import Capabilities
 from hpsearch.training.progress import Weights, Window
 from hpsearch.trial import TrialSpec
 

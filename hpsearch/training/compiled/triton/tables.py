@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from hpsearch.training import draws
-from hpsearch.training.activations import ACTIVATIONS
 from hpsearch.training.compiled.activations import CODES
 from hpsearch.training.compiled.updates import Rule, make_rule
+from hpsearch.training.layers import ACTIVATIONS
 from hpsearch.training.progress import Weights
 from hpsearch.training.schedules import step_table
 from hpsearch.trial import Architecture, TrialSpec
