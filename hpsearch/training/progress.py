@@ -1,6 +1,6 @@
 """The bookkeeping of a run, one code for every engine: history, best evaluation, and when a run ends."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 
@@ -10,6 +10,15 @@ from hpsearch.training import TrialSource
 from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
 
 Weights = Mapping[str, torch.Tensor]
+
+
+def named_weights(layers: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> Weights:
+    """Return copies of the layers' weights [units, inputs] and biases [units], by their names in `DNN`."""
+    copies: dict[str, torch.Tensor] = {}
+    for layer, (weight, bias) in enumerate(layers):
+        copies[f"layers.{layer}.weight"] = weight.clone(memory_format=torch.contiguous_format)
+        copies[f"layers.{layer}.bias"] = bias.clone()
+    return copies
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from hpsearch.data import Data, from_arrays
 from hpsearch.data.tasks import TASKS
 from hpsearch.training import TrialQueue
 from hpsearch.training.compiled import activations, kernel, losses
-from hpsearch.training.compiled.elementary import erf, exp, tanh
+from hpsearch.training.compiled.activations import erf, exp, tanh
 from hpsearch.training.compiled.group import CompiledTrial
 from hpsearch.training.compiled.jit import compiled
 from hpsearch.training.engines import make_engine

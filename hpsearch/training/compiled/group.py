@@ -13,9 +13,9 @@ from hpsearch.data.dataset import Data
 from hpsearch.training import draws
 from hpsearch.training.compiled import activations, kernel, losses
 from hpsearch.training.compiled.single_row import PART, train_single_row
-from hpsearch.training.compiled.updates import make_rule
 from hpsearch.training.groups import Capabilities
-from hpsearch.training.progress import Weights, Window
+from hpsearch.training.optimizers import make_rule
+from hpsearch.training.progress import Weights, Window, named_weights
 from hpsearch.training.schedules import step_table
 from hpsearch.trial import Architecture, TrialSpec
 
@@ -82,16 +82,7 @@ class CompiledTrial:
 
     def weights(self, number: int) -> Weights:
         """Return a copy of the weights as they are now (see `TrialGroup`)."""
-        flat = torch.from_numpy(self.state.weights)
-        copies: dict[str, torch.Tensor] = {}
-        for layer, (inputs, units) in enumerate(pairwise(self.architecture.sizes)):
-            start = int(self.network.weights[layer])
-            bias_start = start + inputs * units
-            weight = flat[start:bias_start]
-            weight = weight.view(units, inputs) if self.single_row else weight.view(inputs, units).t()
-            copies[f"layers.{layer}.weight"] = weight.clone(memory_format=torch.contiguous_format)
-            copies[f"layers.{layer}.bias"] = flat[bias_start : bias_start + units].clone()
-        return copies
+        return named_weights(self._layers(self.state.weights))
 
     def drop(self, numbers: Collection[int]) -> None:
         """Do nothing: the only trial stays (see `TrialGroup`)."""
@@ -136,22 +127,24 @@ class CompiledTrial:
     def _transposed(self) -> Floats:
         """Return weights that lie [units, inputs] as matrix products take them."""
         flat = self.state.weights.copy()
-        for start, (inputs, units) in zip(self.network.weights, pairwise(self.architecture.sizes), strict=True):
-            weight = flat[start : start + inputs * units]
-            weight[:] = weight.reshape(units, inputs).T.reshape(-1)
+        in_order = layers_of(torch.from_numpy(flat), self.architecture)
+        for (new, _), (old, _) in zip(in_order, self._layers(self.state.weights), strict=True):
+            new.copy_(old)
         return flat
+
+    def _layers(self, weights: Floats) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        return layers_of(torch.from_numpy(weights), self.architecture, by_unit=self.single_row)
 
     def _state(self) -> kernel.State:
         count = self.architecture.parameters
         weights = np.zeros(count, self.dtype)
-        drawn = draws.initial_weights(self.architecture, self.spec.seed)
-        for start, weight in zip(self.network.weights, drawn, strict=True):
-            in_order = weight if self.single_row else weight.t()
-            weights[start : start + weight.numel()] = in_order.numpy().reshape(-1)
-        gradient = np.zeros(count, self.dtype)
-        first = np.zeros(count if self.rule.first else 0, self.dtype)
-        second = np.zeros(count if self.rule.second else 0, self.dtype)
-        return kernel.State(weights, gradient, first, second)
+        draws.draw_layers(self._layers(weights), self.spec)
+        return kernel.State(
+            weights=weights,
+            gradient=np.zeros(count, self.dtype),
+            first=np.zeros(count if self.rule.first else 0, self.dtype),
+            second=np.zeros(count if self.rule.second else 0, self.dtype),
+        )
 
     def _scratch(self) -> kernel.Scratch:
         units = sum(self.architecture.sizes[1:])
@@ -164,6 +157,24 @@ class CompiledTrial:
             deltas=np.empty(self.chunk * units, self.dtype),
             part=np.empty(part, self.dtype),
         )
+
+
+def layers_of(
+    flat: torch.Tensor, architecture: Architecture, by_unit: bool = False
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Return weight [units, inputs] and bias [units] of each layer, as views into a trial's numbers [P].
+
+    A weight lies there as [inputs, units], or `by_unit` as it is returned.
+    """
+    layers: list[tuple[torch.Tensor, torch.Tensor]] = []
+    start = 0
+    for inputs, units in pairwise(architecture.sizes):
+        bias = start + inputs * units
+        weight = flat[start:bias]
+        weight = weight.view(units, inputs) if by_unit else weight.view(inputs, units).t()
+        layers.append((weight, flat[bias : bias + units]))
+        start = bias + units
+    return layers
 
 
 def _network(architecture: Architecture, task: str, chunk: int) -> kernel.Network:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hpsearch.training.compiled.activations import activate
 from hpsearch.training.compiled.jit import Array, compiled, inlined
 from hpsearch.training.compiled.losses import MULTICLASS, loss_and_gradient
-from hpsearch.training.compiled.updates import Rule, distance, update_weights
+from hpsearch.training.optimizers import Rule
 
 CHUNK = 256
 Integers = npt.NDArray[np.int64]
@@ -142,6 +142,52 @@ def gathered(inputs: Array, chosen: Array, in_order: bool, copy: Array) -> Any:
         for i in range(width):
             target[i] = source[i]
     return block
+
+
+@inlined
+def update_weights(
+    rule: Rule, step: float, scale: float, shrink: float, weights: Array, gradient: Array, first: Array, second: Array
+) -> None:
+    """Update `weights` [P] and moments by their gradient, by the formula of `optimizers.Update` in one pass over the numbers.
+
+    `first` and `second` are empty where the rule has none.
+    """
+    t = weights.dtype.type
+    decay, step, scale, shrink, epsilon = t(rule.decay), t(step), t(scale), t(shrink), t(rule.epsilon)
+    first_keep, first_take, through = t(rule.first_keep), t(rule.first_take), t(rule.through)
+    second_keep, second_take, direct = t(rule.second_keep), t(rule.second_take), t(rule.direct)
+    if rule.first and rule.second:
+        for i in range(weights.size):
+            g = gradient[i] + decay * weights[i]
+            first[i] = first_keep * first[i] + first_take * g
+            second[i] = second_keep * second[i] + second_take * g * g
+            divisor = np.sqrt(second[i]) * scale + epsilon
+            weights[i] = shrink * weights[i] - step * (direct * g + through * first[i]) / divisor
+    elif rule.first:
+        for i in range(weights.size):
+            g = gradient[i] + decay * weights[i]
+            first[i] = first_keep * first[i] + first_take * g
+            weights[i] = shrink * weights[i] - step * (direct * g + through * first[i])
+    elif rule.second:
+        for i in range(weights.size):
+            g = gradient[i] + decay * weights[i]
+            second[i] = second_keep * second[i] + second_take * g * g
+            divisor = np.sqrt(second[i]) * scale + epsilon
+            weights[i] = shrink * weights[i] - step * direct * g / divisor
+    else:
+        for i in range(weights.size):
+            g = gradient[i] + decay * weights[i]
+            weights[i] = shrink * weights[i] - step * direct * g
+
+
+@inlined
+def distance(one: Array, other: Array) -> float:
+    """Return the Euclidean distance of two arrays [P], added up in double precision."""
+    total = 0.0
+    for i in range(one.size):
+        step = float(one[i] - other[i])
+        total += step * step
+    return float(np.sqrt(total))
 
 
 @compiled

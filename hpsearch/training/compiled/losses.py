@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from hpsearch.training.compiled.elementary import exp
+from hpsearch.training.compiled.activations import exp
 from hpsearch.training.compiled.jit import Array, inlined
 
 CODES = {"regression": 0, "binary": 1, "multiclass": 2}

@@ -10,9 +10,9 @@ import numpy as np
 
 from hpsearch.training.compiled.activations import activate
 from hpsearch.training.compiled.jit import Array, compiled, inlined
-from hpsearch.training.compiled.kernel import Network, Rows, Scratch, State, hashed, silence
+from hpsearch.training.compiled.kernel import Network, Rows, Scratch, State, distance, hashed, silence, update_weights
 from hpsearch.training.compiled.losses import MULTICLASS, loss_and_gradient
-from hpsearch.training.compiled.updates import Rule, distance, update_weights
+from hpsearch.training.optimizers import Rule
 
 PART = 2048  # numbers of a gradient that are written down at a time, to stay in the nearest cache
 
