@@ -22,8 +22,8 @@ from tests.support.small import small_data
 from tests.support.triton_trials import GROUPS, assert_triton_parity, diverging_group, mixed_group, report
 
 if find_spec("triton"):
-    from hpsearch.training.compiled.triton.forward import keep
     from hpsearch.training.compiled.triton.language import hashed, kernel, log1p, tanh, tl
+    from hpsearch.training.compiled.triton.network import keep
 
     @kernel()
     def elementary(x: tl.tensor, y: tl.tensor, z: tl.tensor, h: tl.tensor, count: tl.constexpr) -> None:

@@ -16,7 +16,7 @@ from hpsearch.data import Data
 from hpsearch.errors import UserError
 from hpsearch.training import TrialQueue, groups
 from hpsearch.training.compiled.triton import group as triton_group
-from hpsearch.training.fused.losses import LOSSES
+from hpsearch.training.fused.network import LOSSES
 from hpsearch.training.groups import ConcurrentEngine
 from hpsearch.training.network import DNN
 from hpsearch.training.recording import TorchRecorder

@@ -12,9 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from hpsearch.errors import UserError
 from hpsearch.training import TrialQueue
 from hpsearch.training.fused.activations import SLOPES
-from hpsearch.training.fused.capture import WARM_UP, Repeated
 from hpsearch.training.fused.cohort import MAX_SUMS
-from hpsearch.training.fused.group import FusedGroup
+from hpsearch.training.fused.group import WARM_UP, FusedGroup, Repeated
 from hpsearch.training.fused.layout import Layout, Rectangle, ordered
 from hpsearch.training.fused.precision import PRECISIONS, Products
 from hpsearch.training.groups import ConcurrentEngine, Plan
@@ -62,7 +61,7 @@ def test_parts_of_a_batch_add_up(monkeypatch: pytest.MonkeyPatch, batch_size: in
 
 def test_blocks_of_updates_are_one_window(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables for 2 updates at a time, over several passes with rows left over, are the reference's run."""
-    monkeypatch.setattr("hpsearch.training.fused.feed.UPDATES", 2)
+    monkeypatch.setattr("hpsearch.training.fused.cohort.UPDATES", 2)
     assert_parity(cohort(batch_size=11, evaluate_at=(7, 14, 20)))
 
 

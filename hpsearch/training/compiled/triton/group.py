@@ -15,10 +15,11 @@ from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError
 from hpsearch.training.compiled import losses
 from hpsearch.training.compiled.activations import CODES
+from hpsearch.training.compiled.group import layers_of
 from hpsearch.training.compiled.triton import tables
 from hpsearch.training.compiled.triton.tables import Launch
 from hpsearch.training.groups import Capabilities
-from hpsearch.training.progress import Weights, Window
+from hpsearch.training.progress import Weights, Window, named_weights
 from hpsearch.trial import TrialSpec
 
 CAPABILITIES = Capabilities(
@@ -83,7 +84,7 @@ class TritonGroup:
     def weights(self, number: int) -> Weights:
         """Return a copy of a trial's weights as they are now (see `TrialGroup`)."""
         trial = next(trial for trial, spec in enumerate(self.specs) if spec.number == number)
-        return tables.named(self._flat(trial), self.specs[trial].dense_architecture)
+        return named_weights(layers_of(self._flat(trial), self.specs[trial].dense_architecture))
 
     def drop(self, numbers: Collection[int]) -> None:
         """Forget trials that have ended (see `TrialGroup`); the next `advance` packs, where a lack of memory is handled."""
