@@ -84,34 +84,23 @@ class Engine(Protocol):
         """Train until the source has nothing left."""
 
 
-def never_prune(evaluation: int, metric: float) -> bool:
-    """Let a trial go on at every rung."""
-    return False
-
-
-def ignore_begin(spec: TrialSpec) -> None:
-    """Do nothing as a trial begins."""
-
-
-def want_weights(run: TrainingRun) -> bool:
-    """Want the weights of every run."""
-    return True
+Prunes = Callable[[int, float], bool]  # evaluation, metric → whether the trial ends there
 
 
 @dataclass(eq=False)
 class TrialQueue:
     """A source of listed trials, outside a search.
 
-    `prunes(evaluation, metric)` decides at a rung whether a trial ends there. `on_begin` gets every trial that is taken. `on_finish` gets
-    every run; without it `runs` collects them by trial number, weights included. `wanted` says whether the weights of a run are of use.
-    No trial begins after the `deadline` (of `time.monotonic`).
+    `prunes` decides at a rung whether a trial ends there (None: never). `on_begin` gets every trial that is taken. `on_finish` gets every
+    run; without it `runs` collects them by trial number, weights included. `wanted` says whether the weights of a run are of use (None:
+    always). No trial begins after the `deadline` (of `time.monotonic`).
     """
 
     waiting: Sequence[TrialSpec] = ()
-    prunes: Callable[[int, float], bool] = never_prune
-    on_begin: Callable[[TrialSpec], None] = ignore_begin
+    prunes: Prunes | None = None
+    on_begin: Callable[[TrialSpec], None] | None = None
     on_finish: Callable[[TrainingRun], None] | None = None
-    wanted: Callable[[TrainingRun], bool] = want_weights
+    wanted: Callable[[TrainingRun], bool] | None = None
     deadline: float = inf
     stopping: bool = False
     runs: dict[int, TrainingRun] = field(default_factory=dict)
@@ -122,17 +111,18 @@ class TrialQueue:
             return []
         taken = self.waiting[:room]
         self.waiting = self.waiting[room:]
-        for spec in taken:
-            self.on_begin(spec)
+        if self.on_begin is not None:
+            for spec in taken:
+                self.on_begin(spec)
         return taken
 
     def prune(self, number: int, evaluation: int, metric: float) -> bool:
         """Ask `prunes` at a rung."""
-        return self.prunes(evaluation, metric)
+        return self.prunes is not None and self.prunes(evaluation, metric)
 
     def wants(self, run: TrainingRun) -> bool:
         """Ask whether the weights are of use."""
-        return self.wanted(run)
+        return self.wanted is None or self.wanted(run)
 
     def finish(self, run: TrainingRun) -> None:
         """Collect a run, or hand it on."""
@@ -142,9 +132,7 @@ class TrialQueue:
             self.on_finish(run)
 
 
-def train_all(
-    engine: Engine, specs: Sequence[TrialSpec], prunes: Callable[[int, float], bool] = never_prune
-) -> list[TrainingRun]:
+def train_all(engine: Engine, specs: Sequence[TrialSpec], prunes: Prunes | None = None) -> list[TrainingRun]:
     """Train listed trials outside a search, whatever their numbers; return their runs in the order of the list."""
     source = TrialQueue([replace(spec, number=index) for index, spec in enumerate(specs)], prunes)
     engine.run(source)

@@ -1,7 +1,7 @@
 """The bookkeeping of a run, one code for every engine: history, best evaluation, and when a run ends."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
 import torch
@@ -32,6 +32,12 @@ class Window:
     losses: torch.Tensor
     score: tuple[float, float]
     seconds: float
+
+
+def recorded_window(history: History, index: int) -> Window:
+    """Return what a history has at an evaluation, counted from 0, as the window that gives it again."""
+    losses = torch.tensor([history.training_loss[index]], dtype=torch.float64)
+    return Window(losses, (history.validation_loss[index], history.metric[index]), history.seconds[index])
 
 
 class Progress:
@@ -77,19 +83,10 @@ class Progress:
 
     def run(self, outcome: Outcome, detail: str = "") -> TrainingRun:
         """Return the run; a failed one has no value and no weights."""
+        run = TrainingRun(self.spec.number, outcome, self.history, detail=detail, parameters=self.parameters)
         if outcome.failed:
-            return TrainingRun(self.spec.number, outcome, self.history, detail=detail, parameters=self.parameters)
-        return TrainingRun(
-            self.spec.number,
-            outcome,
-            self.history,
-            self.best,
-            self.value,
-            self.loss,
-            detail,
-            self.parameters,
-            self.weights,
-        )
+            return run
+        return replace(run, best=self.best, value=self.value, loss=self.loss, weights=self.weights)
 
     def _best_so_far(self, loss: float, metric: float) -> bool:
         """Whether an evaluation is the best so far; on few rows metrics are often equal, and then the loss decides."""

@@ -96,25 +96,18 @@ class CompiledTrial:
         work = 3 * size * self.architecture.parameters
         count = min(until - self.done, per_pass - index, max(1, int(CALL_WORK / work)))
         order = draws.batch_order_array(self.spec.order_seed, size, pass_, rows)
-        train = train_single_row if self.single_row else kernel.train
-        before = np.empty_like(self.state.weights) if lengths.size else self.state.weights[:0]
-        return int(
-            train(
-                self.network,
-                self.state,
-                self.scratch,
-                self.rows,
-                order[index * size : (index + count) * size],
-                size,
-                self.rule,
-                step_table(self.spec, self.done, self.done + count),
-                draws.noise_seed(self.spec.order_seed),
-                self.done,
-                losses[:count],
-                lengths[:count],
-                before,
-            )
+        feed = kernel.Feed(
+            order=order[index * size : (index + count) * size],
+            batch_size=size,
+            steps=step_table(self.spec, self.done, self.done + count),
+            noise_seed=draws.noise_seed(self.spec.order_seed),
+            update=self.done,
+            losses=losses[:count],
+            norms=lengths[:count],
+            before=np.empty_like(self.state.weights) if lengths.size else self.state.weights[:0],
         )
+        train = train_single_row if self.single_row else kernel.train
+        return int(train(self.network, self.state, self.scratch, self.rows, self.rule, feed))
 
     def _outputs(self) -> Floats:
         """Return the raw outputs [N, K] of the validation rows."""
@@ -190,11 +183,11 @@ def _network(architecture: Architecture, task: str, chunk: int) -> kernel.Networ
     )
 
 
-def _rows(data: Data, dtype: Any) -> kernel.Rows:
+def _rows(data: Data, dtype: Any) -> losses.Rows:
     targets = data.training.targets.numpy()
     weights = data.row_weights
     labels = targets.ndim == 1
-    return kernel.Rows(
+    return losses.Rows(
         inputs=data.training.inputs.numpy(),
         targets=np.empty((0, 0), dtype) if labels else targets,
         labels=targets if labels else np.empty(0, np.int64),
