@@ -9,7 +9,8 @@ from hpsearch.data.dataset import Data
 from hpsearch.training import Engine, engine_name
 from hpsearch.training.devices import device_of, worker_threads
 from hpsearch.training.folds import FoldEngine
-from hpsearch.training.groups import ConcurrentEngine, OpenGroup, Plan, TrialGroup
+from hpsearch.training.groups import ConcurrentEngine, OpenGroup, Plan
+from hpsearch.training.progress import TrialGroup
 from hpsearch.training.reference import ReferenceEngine, ReferenceTrial
 from hpsearch.trial import TrialSpec
 

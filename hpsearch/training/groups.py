@@ -15,7 +15,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Protocol
 
 import torch
 
@@ -23,27 +22,12 @@ from hpsearch.data.dataset import Data
 from hpsearch.training import TrialSource
 from hpsearch.training.devices import begin_worker, device_of, free_memory, one_thread, out_of_memory
 from hpsearch.training.optimizers import OPTIMIZERS
-from hpsearch.training.progress import Progress, Weights, Window, out_of_memory_run
+from hpsearch.training.progress import Evaluations, Progress, TrialGroup, Window, Windows, out_of_memory_run
 from hpsearch.trial import TrialSpec
 
 POLL_SECONDS = 0.1  # after which the loop sees that it is to stop
 STOP_SECONDS = 2.0  # that a thread has to see it
 REFILL_SHARE = 1 / 8  # of the slots that are free before new groups are opened
-
-Windows = Mapping[int, Window] | None
-
-
-class TrialGroup(Protocol):
-    """Trials that train side by side; all have one fold, one order of batches and the same evaluations, and start together."""
-
-    def advance(self, stopping: Callable[[], bool]) -> Windows:
-        """Train every trial to its next evaluation; return each one's window by its number, None where `stopping` said so."""
-
-    def weights(self, number: int) -> Weights:
-        """Return a copy of a trial's weights as they are now, by their names in `DNN`."""
-
-    def drop(self, numbers: Collection[int]) -> None:
-        """Forget trials that have ended; at least one stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +96,9 @@ class Plan:
 class InFlight:
     """A group in training, with the bookkeeping of its trials."""
 
-    group: TrialGroup | None  # None until a thread has opened it
+    evaluations: Evaluations | None  # None until a thread has opened the group
     plan: Plan
     progress: dict[int, Progress]
-    evaluations: int = 0  # that the group has done; fewer than a history has after a group was opened again
     future: "Future[Windows] | None" = field(default=None, repr=False)
 
     @property
@@ -127,9 +110,9 @@ class InFlight:
     def work_left(self) -> int:
         """About how many multiply-adds are left."""
         spec = self.first_spec
-        done = spec.evaluate_at[self.evaluations - 1] if self.evaluations else 0
+        updates = self.evaluations.updates if self.evaluations else 0
         parameters = sum(progress.parameters for progress in self.progress.values())
-        return (spec.updates - done) * spec.batch_size * parameters
+        return (spec.updates - updates) * spec.batch_size * parameters
 
 
 class ConcurrentEngine:
@@ -196,10 +179,11 @@ class ConcurrentEngine:
 
     def _advance(self, entry: InFlight, stopping: Callable[[], bool]) -> Windows:
         """Train a group to the next evaluation (on a thread of the pool)."""
-        if entry.group is None:
+        if entry.evaluations is None:
             specs = [progress.spec for progress in entry.progress.values()]
-            entry.group = entry.plan.open(specs, self.data.fold(specs[0].fold))
-        return entry.group.advance(stopping)
+            group = entry.plan.open(specs, self.data.fold(specs[0].fold))
+            entry.evaluations = Evaluations(group, specs[0].evaluate_at)
+        return entry.evaluations.advance(stopping)
 
     def _complete(self, entry: InFlight, source: TrialSource) -> list[InFlight]:
         """Take a group's windows; return what goes on."""
@@ -222,29 +206,28 @@ class ConcurrentEngine:
 
     def _record(self, entry: InFlight, windows: Mapping[int, Window], source: TrialSource) -> None:
         """Record every trial's window, and drop the trials whose runs end."""
-        assert entry.group is not None
-        entry.evaluations += 1
         ended = [number for number, window in windows.items() if self._ends(entry, number, window, source)]
         for number in ended:
             del entry.progress[number]
         if ended and entry.progress:
-            entry.group.drop(ended)
+            assert entry.evaluations is not None
+            entry.evaluations.group.drop(ended)
 
     def _ends(self, entry: InFlight, number: int, window: Window, source: TrialSource) -> bool:
         """Record a window of one trial; True where its run ends."""
         progress = entry.progress[number]
-        group = entry.group
-        assert group is not None
-        if len(progress.history) >= entry.evaluations:
-            return False  # recorded before memory ran out
-        run = progress.record(window, lambda: group.weights(number), source)
+        evaluations = entry.evaluations
+        assert evaluations is not None
+        if len(progress.history) >= evaluations.done:
+            return False  # recorded before memory ran out and the group was opened again
+        run = progress.record(window, lambda: evaluations.group.weights(number), source)
         if run is not None:
             source.finish(run)
         return run is not None
 
     def _halve(self, entry: InFlight, source: TrialSource) -> list[InFlight]:
         """Open a group that did not fit again as two; a trial that was the only one ends."""
-        entry.group = None
+        entry.evaluations = None
         free_memory(self.data)
         members = list(entry.progress.items())
         spec = entry.first_spec

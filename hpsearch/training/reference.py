@@ -12,7 +12,7 @@ from hpsearch.training import TrialSource, draws
 from hpsearch.training.devices import device_of, free_memory, one_thread, out_of_memory
 from hpsearch.training.network import DNN
 from hpsearch.training.optimizers import OPTIMIZERS
-from hpsearch.training.progress import Progress, Weights, Window, out_of_memory_run
+from hpsearch.training.progress import Evaluations, Progress, Score, Stopping, Weights, out_of_memory_run
 from hpsearch.training.schedules import learning_rates
 from hpsearch.trial import TrainingRun, TrialSpec
 
@@ -79,28 +79,34 @@ class ReferenceTrial:
         self.batches = Batches(data.training, spec)
         self.loss = data.trained_task.loss
         self.done = 0  # updates
-        self.evaluations = 0
         self.seconds = 0.0
-        self.score = (0.0, 0.0)
 
     @property
     def parameters(self) -> int:
         """Trainable numbers of the network, and those that are not trained."""
         return sum(parameter.numel() for parameter in self.network.parameters())
 
-    def advance(self, stopping: Callable[[], bool]) -> Mapping[int, Window] | None:
-        """Train to the next evaluation (see `TrialGroup`)."""
-        until = self.spec.evaluate_at[self.evaluations]
-        trains = until > self.done
+    def train(self, until: int, stopping: Stopping) -> Mapping[int, torch.Tensor] | None:
+        """Train to an update (see `TrialGroup`)."""
         start = _clock(self.device)
-        losses = self._train(until, stopping)
-        if losses is None:
-            return None
+        losses = self.data.training.inputs.new_empty(until - self.done)
+        rates = learning_rates(self.spec, self.done, until).tolist()
+        self.network.train()
+        for index, rate in enumerate(rates):
+            if stopping():
+                return None
+            losses[index] = self.update(self.done + index, rate)
+        self.done = until
         self.seconds += _clock(self.device) - start
-        if trains:
-            self.score = self._score()
-        self.evaluations += 1
-        return {self.spec.number: Window(losses, self.score, self.seconds)}
+        return {self.spec.number: losses}
+
+    def scores(self) -> Mapping[int, Score]:
+        """Return loss and metric on the validation rows (see `TrialGroup`)."""
+        rows = self.data.validation
+        self.network.eval()
+        with torch.no_grad():
+            outputs = torch.cat([self.forward(part, None) for part in torch.split(rows.inputs, EVALUATED)])
+        return {self.spec.number: self.data.score(outputs, rows)}
 
     def weights(self, number: int) -> Weights:
         """Return a copy of the weights as they are now (see `TrialGroup`)."""
@@ -119,26 +125,6 @@ class ReferenceTrial:
         self.optimizer.step()
         return loss.detach()
 
-    def _train(self, until: int, stopping: Callable[[], bool]) -> torch.Tensor | None:
-        """Train to an update; return the losses [updates], None where `stopping` said so."""
-        losses = self.data.training.inputs.new_empty(until - self.done)
-        rates = learning_rates(self.spec, self.done, until).tolist()
-        self.network.train()
-        for index, rate in enumerate(rates):
-            if stopping():
-                return None
-            losses[index] = self.update(self.done + index, rate)
-        self.done = until
-        return losses
-
-    def _score(self) -> tuple[float, float]:
-        """Return loss and metric on the validation rows."""
-        rows = self.data.validation
-        self.network.eval()
-        with torch.no_grad():
-            outputs = torch.cat([self.forward(part, None) for part in torch.split(rows.inputs, EVALUATED)])
-        return self.data.score(outputs, rows)
-
 
 def train(spec: TrialSpec, data: Data, source: TrialSource, network: nn.Module | None = None) -> TrainingRun | None:
     """Train one network to the end of its budget, or until it stops early, diverges or is pruned; None if it is dropped.
@@ -147,9 +133,10 @@ def train(spec: TrialSpec, data: Data, source: TrialSource, network: nn.Module |
     """
     trial = ReferenceTrial(spec, data, network)
     progress = Progress(spec, data.metric.direction == "maximize", trial.parameters)
+    evaluations = Evaluations(trial, spec.evaluate_at)
     run = None
     while run is None:
-        windows = trial.advance(lambda: source.stopping)
+        windows = evaluations.advance(lambda: source.stopping)
         if windows is None:
             return None
         run = progress.record(windows[spec.number], lambda: trial.weights(spec.number), source)

@@ -116,8 +116,8 @@ def test_cuda_has_no_races(batch_size: int) -> None:
     shapes = [(3,), (100, 300), (2, 2, 2), (257, 65, 33), ()]
     settings = {"batch_size": batch_size, "evaluate_at": (300,), "dropout": 0.1}
     specs = [varied_spec(data, number, widths=shapes[number % 5], **settings) for number in range(40)]
-    first, *others = [TritonGroup(specs, data).advance(lambda: False) for _ in range(4)]
+    first, *others = [TritonGroup(specs, data).train(300, lambda: False) for _ in range(4)]
     assert first is not None
-    for windows in others:
-        assert windows is not None
-        assert all(torch.equal(windows[number].losses, first[number].losses) for number in first)
+    for losses in others:
+        assert losses is not None
+        assert all(torch.equal(losses[number], first[number]) for number in first)

@@ -1,6 +1,6 @@
 """`CompiledTrial`: a trial's arrays, and the way from a `TrialSpec` to the kernel and back."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from itertools import pairwise
 from time import perf_counter
 from typing import Any
@@ -15,7 +15,7 @@ from hpsearch.training.compiled import activations, kernel, losses
 from hpsearch.training.compiled.single_row import PART, train_single_row
 from hpsearch.training.groups import Capabilities
 from hpsearch.training.optimizers import make_rule
-from hpsearch.training.progress import Weights, Window, named_weights
+from hpsearch.training.progress import Score, Stopping, Weights, named_weights
 from hpsearch.training.schedules import step_table
 from hpsearch.trial import Architecture, TrialSpec
 
@@ -44,29 +44,14 @@ class CompiledTrial:
         self.state = self._state()
         self.scratch = self._scratch()
         self.done = 0  # updates
-        self.evaluations = 0
         self.seconds = 0.0
-        self.score = (0.0, 0.0)
 
-    def advance(self, stopping: Callable[[], bool]) -> Mapping[int, Window] | None:
-        """Train to the next evaluation (see `TrialGroup`)."""
-        until = self.spec.evaluate_at[self.evaluations]
-        trains = until > self.done
-        start = perf_counter()
-        losses = self.train(until, stopping)
-        if losses is None:
-            return None
-        self.seconds += perf_counter() - start
-        if trains:
-            self.score = self.data.score(torch.from_numpy(self._outputs()), self.data.validation)
-        self.evaluations += 1
-        return {self.spec.number: Window(torch.from_numpy(losses), self.score, self.seconds)}
-
-    def train(self, until: int, stopping: Callable[[], bool], lengths: Floats = NO_LENGTHS) -> Floats | None:
-        """Train to an update; return the losses [updates] on the way, NaN after one that is not finite, None where `stopping` said so.
+    def train(self, until: int, stopping: Stopping, lengths: Floats = NO_LENGTHS) -> Mapping[int, torch.Tensor] | None:
+        """Train to an update (see `TrialGroup`); the losses after one that is not finite are NaN.
 
         `lengths` [updates], where given, is filled with how far each update moved the weights (Euclidean).
         """
+        start = perf_counter()
         first = self.done
         losses = np.full(until - first, np.nan)
         while self.done < until:
@@ -78,7 +63,17 @@ class CompiledTrial:
             if not np.isfinite(losses[index + count - 1]):
                 break
         self.done = until
-        return losses
+        self.seconds += perf_counter() - start
+        return {self.spec.number: torch.from_numpy(losses)}
+
+    def scores(self) -> Mapping[int, Score]:
+        """Return loss and metric on the validation rows (see `TrialGroup`)."""
+        rows = self.data.validation
+        inputs = rows.inputs.numpy()
+        outputs = np.empty((len(inputs), self.architecture.outputs), self.dtype)
+        weights = self._transposed() if self.single_row else self.state.weights
+        kernel.predict(self.network, weights, inputs, self.scratch, outputs)
+        return {self.spec.number: self.data.score(torch.from_numpy(outputs), rows)}
 
     def weights(self, number: int) -> Weights:
         """Return a copy of the weights as they are now (see `TrialGroup`)."""
@@ -108,14 +103,6 @@ class CompiledTrial:
         )
         train = train_single_row if self.single_row else kernel.train
         return int(train(self.network, self.state, self.scratch, self.rows, self.rule, feed))
-
-    def _outputs(self) -> Floats:
-        """Return the raw outputs [N, K] of the validation rows."""
-        inputs = self.data.validation.inputs.numpy()
-        outputs = np.empty((len(inputs), self.architecture.outputs), self.dtype)
-        weights = self._transposed() if self.single_row else self.state.weights
-        kernel.predict(self.network, weights, inputs, self.scratch, outputs)
-        return outputs
 
     def _transposed(self) -> Floats:
         """Return weights that lie [units, inputs] as matrix products take them."""

@@ -18,7 +18,7 @@ from hpsearch.training.fused.layout import ordered
 from hpsearch.training.fused.network import LOSSES
 from hpsearch.training.fused.precision import Products
 from hpsearch.training.groups import Capabilities
-from hpsearch.training.progress import Weights, Window, named_weights
+from hpsearch.training.progress import Score, Stopping, Weights, named_weights
 from hpsearch.trial import TrialSpec
 
 CAPABILITIES = Capabilities("the fused engine", device_types=("cpu", "cuda"), tasks=LOSSES)
@@ -111,31 +111,27 @@ class FusedGroup:
         self.graph = graph
         self.device = device_of(data)
         self.products = Products(precision, self.device)
-        self.evaluate_at = specs[0].evaluate_at
-        self.evaluations = 0
         self.done = 0  # updates
         self.seconds = 0.0
-        self.scores: dict[int, tuple[float, float]] = {}
         self.dropped: set[int] = set()
         self.cohort = self._cohort(specs)
         self.cohort.draw()
 
-    def advance(self, stopping: Callable[[], bool]) -> Mapping[int, Window] | None:
-        """Train every trial to its next evaluation (see `TrialGroup`)."""
-        until = self.evaluate_at[self.evaluations]
-        trains = until > self.done
+    def train(self, until: int, stopping: Stopping) -> Mapping[int, torch.Tensor] | None:
+        """Train every trial to an update (see `TrialGroup`)."""
         with torch.no_grad(), self.products.scoped():
             self._pack()
             losses = self._train(until, stopping)  # [updates, T]
-            if losses is None:
-                return None
-            if trains:
-                self.scores = self._scores()
-        self.evaluations += 1
-        return {
-            number: Window(losses[:, trial].clone(), self.scores[number], self.seconds)
-            for trial, number in self._staying()
-        }
+        if losses is None:
+            return None
+        return {number: losses[:, trial].clone() for trial, number in self._staying()}
+
+    def scores(self) -> Mapping[int, Score]:
+        """Return loss and metric on the validation rows (see `TrialGroup`)."""
+        rows = self.data.validation
+        with torch.no_grad(), self.products.scoped():
+            outputs = self.cohort.outputs(rows.inputs)  # [T, C, rows]
+        return {number: self.data.score(outputs[trial].T, rows) for trial, number in self._staying()}
 
     def weights(self, number: int) -> Weights:
         """Return a copy of a trial's weights as they are now (see `TrialGroup`)."""
@@ -143,7 +139,7 @@ class FusedGroup:
         return named_weights(self.cohort.network.weights.of(trial))
 
     def drop(self, numbers: Collection[int]) -> None:
-        """Forget trials that have ended (see `TrialGroup`). The next `advance` packs, where a lack of memory is handled."""
+        """Forget trials that have ended (see `TrialGroup`). The next `train` packs, where a lack of memory is handled."""
         self.dropped.update(numbers)
 
     def _staying(self) -> list[tuple[int, int]]:
@@ -165,7 +161,7 @@ class FusedGroup:
         self.cohort.take_over(before)
         self.dropped.clear()
 
-    def _train(self, until: int, stopping: Callable[[], bool]) -> torch.Tensor | None:
+    def _train(self, until: int, stopping: Stopping) -> torch.Tensor | None:
         """Train to an update; return the losses [updates, T] on the host."""
         start = perf_counter()
         feed = self.cohort.feed
@@ -182,9 +178,3 @@ class FusedGroup:
         losses = torch.cat(blocks).cpu()  # waits for the device
         self.seconds += (perf_counter() - start) / len(self._staying())
         return losses
-
-    def _scores(self) -> dict[int, tuple[float, float]]:
-        """Return loss and metric on the validation rows by trial number."""
-        rows = self.data.validation
-        outputs = self.cohort.outputs(rows.inputs)  # [T, C, rows]
-        return {number: self.data.score(outputs[trial].T, rows) for trial, number in self._staying()}
