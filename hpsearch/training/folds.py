@@ -169,10 +169,7 @@ class FoldEngine:
 
 
 def train_trial(
-    spec: TrialSpec,
-    data: Data,
-    prunes: Prunes | None = None,
-    build: Callable[[], nn.Module] | None = None,
+    spec: TrialSpec, data: Data, prunes: Prunes | None = None, build: Callable[[], nn.Module] | None = None
 ) -> TrainingRun:
     """Train one trial with the reference, on every fold of the data.
 

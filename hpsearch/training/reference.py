@@ -34,8 +34,6 @@ class Batches:
         self.count = len(rows)
         self.per_pass = self.count // spec.batch_size
         self.per_block = max(1, BLOCK // spec.batch_size)
-        self._pass = -1  # the pass that `_order` [N] belongs to
-        self._order = torch.empty(0, dtype=torch.long)
         self._block = (-1, -1)  # the pass and the block that are gathered
         self._gathered = (rows.inputs, rows.targets)
 
@@ -47,18 +45,16 @@ class Batches:
         pass_, index = divmod(update, self.per_pass)
         block, offset = divmod(index, self.per_block)
         if self._block != (pass_, block):
-            self._gathered = self._gather(pass_, block * self.per_block * size)
+            stop = min(update - offset + self.per_block, (pass_ + 1) * self.per_pass)
+            self._gathered = self._gather(update - offset, stop)
             self._block = (pass_, block)
         inputs, targets = self._gathered
         batch = slice(offset * size, (offset + 1) * size)
         return inputs[batch], targets[batch]
 
-    def _gather(self, pass_: int, start: int) -> tuple[torch.Tensor, torch.Tensor]:
-        if self._pass != pass_:
-            order = draws.batch_order(self.spec.order_seed, self.spec.batch_size, pass_, self.count)
-            self._order = order.to(self.rows.inputs.device)
-            self._pass = pass_
-        chosen = self._order[start : start + self.per_block * self.spec.batch_size]
+    def _gather(self, start: int, stop: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the rows of updates start … stop - 1, all of one pass."""
+        chosen = draws.batch_rows(self.spec, start, stop, self.count).flatten().to(self.rows.inputs.device)
         return self.rows.inputs.index_select(0, chosen), self.rows.targets.index_select(0, chosen)
 
 
