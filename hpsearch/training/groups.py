@@ -22,7 +22,7 @@ from hpsearch.data.dataset import Data
 from hpsearch.training import TrialSource
 from hpsearch.training.devices import begin_worker, device_of, free_memory, one_thread, out_of_memory
 from hpsearch.training.optimizers import OPTIMIZERS
-from hpsearch.training.progress import Evaluations, Progress, TrialGroup, Window, Windows, out_of_memory_run
+from hpsearch.training.progress import Evaluations, Progress, Stopping, TrialGroup, Window, Windows, out_of_memory_run
 from hpsearch.trial import TrialSpec
 
 POLL_SECONDS = 0.1  # after which the loop sees that it is to stop
@@ -177,7 +177,7 @@ class ConcurrentEngine:
             if entry.future is None:
                 entry.future = pool.submit(self._advance, entry, lambda: source.stopping)
 
-    def _advance(self, entry: InFlight, stopping: Callable[[], bool]) -> Windows:
+    def _advance(self, entry: InFlight, stopping: Stopping) -> Windows:
         """Train a group to the next evaluation (on a thread of the pool)."""
         if entry.evaluations is None:
             specs = [progress.spec for progress in entry.progress.values()]

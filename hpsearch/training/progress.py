@@ -26,10 +26,7 @@ def named_weights(layers: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> Weight
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What a trial did since its previous evaluation.
-
-    `losses` [updates] are those of its batches, `seconds` the time in training so far.
-    """
+    """What a trial did since its previous evaluation: the losses [updates] of its batches; `seconds` is the time in training so far."""
 
     losses: torch.Tensor
     score: Score

@@ -45,15 +45,16 @@ class Batches:
         pass_, index = divmod(update, self.per_pass)
         block, offset = divmod(index, self.per_block)
         if self._block != (pass_, block):
-            stop = min(update - offset + self.per_block, (pass_ + 1) * self.per_pass)
-            self._gathered = self._gather(update - offset, stop)
+            self._gathered = self._gather(update - offset)
             self._block = (pass_, block)
         inputs, targets = self._gathered
         batch = slice(offset * size, (offset + 1) * size)
         return inputs[batch], targets[batch]
 
-    def _gather(self, start: int, stop: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the rows of updates start … stop - 1, all of one pass."""
+    def _gather(self, start: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the rows of a block of updates, which ends with its pass."""
+        end_of_pass = (start // self.per_pass + 1) * self.per_pass
+        stop = min(start + self.per_block, end_of_pass)
         chosen = draws.batch_rows(self.spec, start, stop, self.count).flatten().to(self.rows.inputs.device)
         return self.rows.inputs.index_select(0, chosen), self.rows.targets.index_select(0, chosen)
 

@@ -21,11 +21,14 @@ ROOT_HALF = np.sqrt(0.5)
 DENSITY = 1 / np.sqrt(2 * np.pi)  # of the normal distribution at 0
 
 
-LOG2_E, LN2_HIGH, LN2_LOW = 1.44269504, 0.693359375, -2.12194440e-4
+LOG2_E = 1.44269504
+LN2_HIGH = 0.693359375
+LN2_LOW = -2.12194440e-4
 # Cephes' expf: e^r = 1 + r + r² p(r) for |r| ≤ ln 2 / 2
 EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
 # Rational minimax approximations x p(x²) / q(x²), those of Eigen and XLA
-TANH_LIMIT, ERF_LIMIT = 7.90531110763549805, 3.8325066
+TANH_LIMIT = 7.90531110763549805
+ERF_LIMIT = 3.8325066
 TANH_P = (
     -2.76076847742355e-16,
     2.00018790482477e-13,
