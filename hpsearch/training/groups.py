@@ -168,8 +168,7 @@ class ConcurrentEngine:
         return [InFlight(None, plan, {spec.number: self._progress(spec) for spec in part}) for part in parts]
 
     def _progress(self, spec: TrialSpec) -> Progress:
-        assert spec.architecture is not None, "groups train dense networks; others train in the reference engine"
-        return Progress(spec, self.maximize, spec.architecture.parameters)
+        return Progress(spec, self.maximize, spec.dense_architecture.parameters)
 
     def _submit(self, pool: ThreadPoolExecutor, in_flight: Sequence[InFlight], source: TrialSource) -> None:
         """Have threads train the groups that wait, the longest first, so that cores end together."""

@@ -180,8 +180,7 @@ def _network(spec: TrialSpec, data: Data, own: nn.Module | None) -> tuple[nn.Mod
     if own is not None:
         network = own.to(device, dtype)
         return network, lambda rows, noise: network(rows.reshape(-1, *data.shape))
-    assert spec.architecture is not None, "without a network of one's own there is an architecture"
-    dense = DNN.initialized(spec.architecture, spec.seed)
+    dense = DNN.initialized(spec.dense_architecture, spec.seed)
     dense = dense.to(dtype).to(device)  # first the type: Apple's GPU has no float64
     return dense, dense
 
