@@ -14,10 +14,10 @@ TABLES: dict[str, tuple[str, ...]] = {  # of each kind, one or more
     "metrics": ("hpsearch.data.metrics.METRICS",),
     "samplers": ("hpsearch.searching.samplers.SAMPLERS",),
     "pruners": ("hpsearch.searching.pruners.PRUNERS",),
-    "engines": ("hpsearch.training.engine_names.ENGINES",),
+    "engines": ("hpsearch.training.ENGINES",),
     "optimizers": ("hpsearch.training.optimizers.OPTIMIZERS",),
-    "activations": ("hpsearch.training.activations.ACTIVATIONS",),
-    "initializations": ("hpsearch.training.initializations.INITIALIZATIONS",),
+    "activations": ("hpsearch.training.layers.ACTIVATIONS",),
+    "initializations": ("hpsearch.training.layers.INITIALIZATIONS",),
     "schedules": ("hpsearch.training.schedules.SCHEDULES",),
     "figures": ("hpsearch.reporting.figures.FIGURES", "hpsearch.comparison.figures.COMPARISON_FIGURES"),
 }

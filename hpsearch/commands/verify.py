@@ -25,7 +25,7 @@ def call(options: argparse.Namespace) -> None:
     """Train recorded trials again and print how far they are apart."""
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.replay import choose_trials, prepare, verify
-    from hpsearch.training.engine_names import engine_name
+    from hpsearch.training import engine_name
 
     record = read_record(options.study, options.name, Path(options.reports))
     if isinstance(record, ComparisonRecord):

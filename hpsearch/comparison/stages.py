@@ -15,6 +15,7 @@ from hpsearch.model.models import versions
 from hpsearch.progress import PhaseProgress
 from hpsearch.searching.loop import Search
 from hpsearch.searching.opening import make_view
+from hpsearch.searching.scoring import Objectives
 from hpsearch.searching.specifications import specification
 from hpsearch.searching.study import make_search
 from hpsearch.training import Engine, TrialQueue
@@ -87,7 +88,7 @@ def tune(context: ComparisonContext, arms: list[Arm]) -> list[Search]:
     for arm in arms:
         writer = context.open(arm.name, arm.config.settings())
         view = make_view(arm.config, context.direction)
-        searches.append(make_search(arm.config, view, writer, context.data, compare.trials))
+        searches.append(make_search(arm.config, view, writer, Objectives(context.data), compare.trials))
     target = compare.target if compare.tune_until == "target" else None
     if target is not None:
         for search in searches:

@@ -22,7 +22,7 @@ from hpsearch.errors import StorageError, shown
 from hpsearch.files import write_file
 from hpsearch.model.models import CLASS_KINDS, Member, Model, single_member
 from hpsearch.storage.folders import SINGLE, model_folder
-from hpsearch.training.activations import ACTIVATIONS
+from hpsearch.training.layers import ACTIVATIONS
 from hpsearch.trial import Architecture
 
 FORMAT = 2

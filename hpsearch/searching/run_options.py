@@ -17,9 +17,9 @@ from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
 from hpsearch.data.splits import Split
 from hpsearch.errors import UserError
 from hpsearch.storage.failures import RETRY_SECONDS
-from hpsearch.training import Engine
+from hpsearch.training import Engine, engine_name
 from hpsearch.training.devices import check_precision, choose_device, default_concurrency, several_devices
-from hpsearch.training.engines import engine_name, make_engine
+from hpsearch.training.engines import make_engine
 from hpsearch.training.folds import FoldEngine
 
 LOGGER = logging.getLogger(__name__)

@@ -9,8 +9,7 @@ from math import exp, inf, log
 from typing import Any, Protocol
 
 from hpsearch.errors import shown, suggestion
-from hpsearch.training.activations import ACTIVATIONS
-from hpsearch.training.initializations import INITIALIZATIONS
+from hpsearch.training.layers import ACTIVATIONS, INITIALIZATIONS
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.training.schedules import SCHEDULES
 

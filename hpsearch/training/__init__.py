@@ -15,9 +15,9 @@ pruned and the finished ones, and takes again for the free slots, until nothing 
 
 Adding a row
 ------------
-An optimizer is a row of `optimizers.OPTIMIZERS`, an activation of `activations.ACTIVATIONS`, a schedule of `schedules.SCHEDULES`, an
-initialization of `initializations.INITIALIZATIONS`. A row is enough: an engine that does not know it leaves the trial to the next one
-that can train it (`engines`), and the reference engine can train them all.
+An optimizer is a row of `optimizers.OPTIMIZERS`, a schedule of `schedules.SCHEDULES`, an activation of `layers.ACTIVATIONS`, an
+initialization of `layers.INITIALIZATIONS`. A row is enough: an engine that does not know it leaves the trial to the next one that can
+train it (`engines`), and the reference engine can train them all.
 """
 
 import time
@@ -26,7 +26,35 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Protocol
 
+from hpsearch.errors import look_up
 from hpsearch.trial import TrainingRun, TrialSpec
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRow:
+    """An engine that a user can choose."""
+
+    description: str
+
+
+ENGINES: dict[str, EngineRow] = {
+    "auto": EngineRow("the fastest for each trial's device, batch size and network (the default)"),
+    "reference": EngineRow("one trial at a time in plain torch: the specification of training"),
+    "fused": EngineRow("trials of one batch size as one batched computation; a CUDA graph of it on a GPU"),
+    "compiled": EngineRow("a compiled kernel for each trial, its weights staying in a core's cache"),
+}
+FORMER_NAMES = {"resident": "compiled"}
+
+
+def engine_name(name: str) -> str:
+    """Return the name in `ENGINES` of an engine; a former name is understood.
+
+    Raises:
+        UserError: there is no such engine.
+    """
+    name = FORMER_NAMES.get(name, name)
+    look_up(ENGINES, name, "engine")
+    return name
 
 
 class TrialSource(Protocol):
@@ -35,23 +63,18 @@ class TrialSource(Protocol):
     @property
     def stopping(self) -> bool:
         """Whether to drop what is in flight; read before every update."""
-        ...
 
     def take(self, room: int) -> Sequence[TrialSpec]:
         """Return at most `room` trials to train; none where all are taken, or where results must come first."""
-        ...
 
     def prune(self, number: int, evaluation: int, metric: float) -> bool:
         """Report the metric at a rung; True tells the engine to end the trial there."""
-        ...
 
     def wants(self, run: TrainingRun) -> bool:
         """Whether a finished run's weights are of use; an engine that has them on another machine asks before it fetches them."""
-        ...
 
     def finish(self, run: TrainingRun) -> None:
         """Take a finished run."""
-        ...
 
 
 class Engine(Protocol):
@@ -59,37 +82,25 @@ class Engine(Protocol):
 
     def run(self, source: TrialSource) -> None:
         """Train until the source has nothing left."""
-        ...
 
 
-def never_prune(evaluation: int, metric: float) -> bool:
-    """Let a trial go on at every rung."""
-    return False
-
-
-def ignore_begin(spec: TrialSpec) -> None:
-    """Do nothing as a trial begins."""
-
-
-def want_weights(run: TrainingRun) -> bool:
-    """Want the weights of every run."""
-    return True
+Prunes = Callable[[int, float], bool]  # evaluation, metric → whether the trial ends there
 
 
 @dataclass(eq=False)
 class TrialQueue:
     """A source of listed trials, outside a search.
 
-    `prunes(evaluation, metric)` decides at a rung whether a trial ends there. `on_begin` gets every trial that is taken. `on_finish` gets
-    every run; without it `runs` collects them by trial number, weights included. `wanted` says whether the weights of a run are of use.
-    No trial begins after the `deadline` (of `time.monotonic`).
+    `prunes` decides at a rung whether a trial ends there (None: never). `on_begin` gets every trial that is taken. `on_finish` gets every
+    run; without it `runs` collects them by trial number, weights included. `wanted` says whether the weights of a run are of use (None:
+    always). No trial begins after the `deadline` (of `time.monotonic`).
     """
 
     waiting: Sequence[TrialSpec] = ()
-    prunes: Callable[[int, float], bool] = never_prune
-    on_begin: Callable[[TrialSpec], None] = ignore_begin
+    prunes: Prunes | None = None
+    on_begin: Callable[[TrialSpec], None] | None = None
     on_finish: Callable[[TrainingRun], None] | None = None
-    wanted: Callable[[TrainingRun], bool] = want_weights
+    wanted: Callable[[TrainingRun], bool] | None = None
     deadline: float = inf
     stopping: bool = False
     runs: dict[int, TrainingRun] = field(default_factory=dict)
@@ -100,17 +111,18 @@ class TrialQueue:
             return []
         taken = self.waiting[:room]
         self.waiting = self.waiting[room:]
-        for spec in taken:
-            self.on_begin(spec)
+        if self.on_begin is not None:
+            for spec in taken:
+                self.on_begin(spec)
         return taken
 
     def prune(self, number: int, evaluation: int, metric: float) -> bool:
         """Ask `prunes` at a rung."""
-        return self.prunes(evaluation, metric)
+        return self.prunes is not None and self.prunes(evaluation, metric)
 
     def wants(self, run: TrainingRun) -> bool:
         """Ask whether the weights are of use."""
-        return self.wanted(run)
+        return self.wanted is None or self.wanted(run)
 
     def finish(self, run: TrainingRun) -> None:
         """Collect a run, or hand it on."""
@@ -120,9 +132,7 @@ class TrialQueue:
             self.on_finish(run)
 
 
-def train_all(
-    engine: Engine, specs: Sequence[TrialSpec], prunes: Callable[[int, float], bool] = never_prune
-) -> list[TrainingRun]:
+def train_all(engine: Engine, specs: Sequence[TrialSpec], prunes: Prunes | None = None) -> list[TrainingRun]:
     """Train listed trials outside a search, whatever their numbers; return their runs in the order of the list."""
     source = TrialQueue([replace(spec, number=index) for index, spec in enumerate(specs)], prunes)
     engine.run(source)

@@ -5,6 +5,7 @@ Three streams: initial weights by (trial seed, layer); batch order by (study see
 see the same batches and the same noise, and none depends on its neighbours.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -14,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hpsearch.training.initializations import INITIALIZATIONS
-from hpsearch.trial import Architecture, derive_seed
+from hpsearch.training.layers import INITIALIZATIONS
+from hpsearch.trial import Architecture, TrialSpec, derive_seed
 
 BITS = 0xFFFFFFFF
 Integers = TypeVar("Integers", int, torch.Tensor)
@@ -35,6 +36,13 @@ def initial_weights(architecture: Architecture, seed: int) -> list[torch.Tensor]
     return weights
 
 
+def draw_layers(layers: Iterable[tuple[torch.Tensor, torch.Tensor]], spec: TrialSpec) -> None:
+    """Write a trial's initial weights to its layers, weight [units, inputs] and bias of each; biases stay what they are."""
+    drawn = initial_weights(spec.dense_architecture, spec.seed)
+    for (weight, _), values in zip(layers, drawn, strict=True):
+        weight.copy_(values)
+
+
 def batch_order(order_seed: int, batch_size: int, pass_: int, rows: int) -> torch.Tensor:
     """Return the order [rows] in which a pass visits the training rows; a full batch needs no order and gets the natural one."""
     if batch_size == rows:
@@ -48,6 +56,20 @@ def batch_order_array(order_seed: int, batch_size: int, pass_: int, rows: int) -
     order = batch_order(order_seed, batch_size, pass_, rows).numpy()
     order.flags.writeable = False
     return order
+
+
+def batch_rows(spec: TrialSpec, start: int, stop: int, rows: int) -> torch.Tensor:
+    """Return the row numbers [stop - start, B] of the batches of updates start … stop - 1, which may lie in several passes."""
+    size = spec.batch_size
+    per_pass = rows // size
+    parts = [torch.empty(0, dtype=torch.int64)]
+    while start < stop:
+        pass_, index = divmod(start, per_pass)
+        taken = min(stop - start, per_pass - index)
+        order = batch_order_array(spec.order_seed, size, pass_, rows)
+        parts.append(torch.from_numpy(order[index * size : (index + taken) * size].copy()))
+        start += taken
+    return torch.cat(parts).view(-1, size)
 
 
 def hashed(x: Integers) -> Integers:

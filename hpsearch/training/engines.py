@@ -1,32 +1,24 @@
 """Which engine trains a trial, and why. Search, tables and report do not know which it was."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 
 from hpsearch.data.dataset import Data
-from hpsearch.training import Engine
-from hpsearch.training.capabilities import Capabilities
+from hpsearch.training import Engine, engine_name
 from hpsearch.training.devices import device_of, worker_threads
-from hpsearch.training.engine_names import ENGINES, engine_name
 from hpsearch.training.folds import FoldEngine
-from hpsearch.training.groups import ConcurrentEngine, Plan, TrialGroup
+from hpsearch.training.groups import ConcurrentEngine, OpenGroup, Plan
+from hpsearch.training.progress import TrialGroup
 from hpsearch.training.reference import ReferenceEngine, ReferenceTrial
 from hpsearch.trial import TrialSpec
-
-__all__ = ["ENGINES", "choose", "engine_name", "make_engine", "single_fold_engine", "will_compile"]
-
 
 LOGGER = logging.getLogger(__name__)
 CAPTURED = "many trials as one captured step: a GPU waits for launches otherwise"
 
 
-def make_engine(
-    name: str,
-    data: Data,
-    max_concurrency: int | None = None,
-    precision: str = "float32",
-) -> Engine:
+def make_engine(name: str, data: Data, max_concurrency: int | None = None, precision: str = "float32") -> Engine:
     """Return the engine of a name for these data, with at most `max_concurrency` trials in flight (None: as many as train at once).
 
     Where the data have folds, each fold of a trial counts. Which engine trains and why is logged, once for each reason; as a warning where
@@ -71,30 +63,22 @@ def will_compile(name: str, data: Data) -> bool:
     return not is_cached(predict)
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """An engine that may train a trial: what it can train (None: everything), and how."""
-
-    capabilities: Capabilities | None
-    plan: Plan
-
-
 def choose(name: str, spec: TrialSpec, data: Data, max_concurrency: int, precision: str) -> Plan:
-    """Return how a trial is to train: by the first candidate that can train it. The last one, the reference, always can."""
+    """Return how a trial is to train: by the first engine that can train it. The last one, the reference, always can."""
     obstacle = None
-    for candidate in _candidates(engine_name(name), data, max_concurrency, precision):
-        next_obstacle = candidate.capabilities.obstacle(spec, data) if candidate.capabilities else None
+    for plan in _plans(engine_name(name), data, max_concurrency, precision):
+        next_obstacle = plan.capabilities.obstacle(spec, data) if plan.capabilities else None
         if next_obstacle is not None:
             obstacle = next_obstacle
         elif obstacle is not None:
-            return replace(candidate.plan, reason=f"since {obstacle}")
+            return replace(plan, reason=f"since {obstacle}")
         else:
-            return candidate.plan
+            return plan
     raise AssertionError("the reference can train every trial")
 
 
-def _candidates(name: str, data: Data, max_concurrency: int, precision: str) -> Iterator[Candidate]:
-    """Yield the engines that a name stands for on the data's device, the best one first."""
+def _plans(name: str, data: Data, max_concurrency: int, precision: str) -> Iterator[Plan]:
+    """Yield how the engines that a name stands for train on the data's device, the best one first."""
     cuda = device_of(data).type == "cuda"
     cohort_size = -(-max_concurrency // worker_threads(data))
     if name == "compiled" and cuda:
@@ -103,38 +87,34 @@ def _candidates(name: str, data: Data, max_concurrency: int, precision: str) -> 
         yield _compiled()
     # `auto` leaves out the compiled kernel for CUDA: it has not been timed on a GPU yet
     yield _fused(cohort_size, precision, "as asked" if name == "fused" else CAPTURED)
-    yield Candidate(None, Plan("reference", "one trial at a time", 1, _open_reference))
+    yield Plan("reference", "one trial at a time", 1, _group_of_one(ReferenceTrial))
 
 
-def _compiled() -> Candidate:
+def _compiled() -> Plan:
     from hpsearch.training.compiled.group import CAPABILITIES, CompiledTrial  # numba takes half a second to import
 
-    def open_trial(specs: Sequence[TrialSpec], data: Data) -> TrialGroup:
-        (spec,) = specs
-        return CompiledTrial(spec, data)
-
     reason = "a trial a core, unpadded: on a CPU ahead of batched trials at every size"
-    return Candidate(CAPABILITIES, Plan("compiled", reason, 1, open_trial))
+    return Plan("compiled", reason, 1, _group_of_one(CompiledTrial), CAPABILITIES)
 
 
-def _triton(cohort_size: int) -> Candidate:
+def _triton(cohort_size: int) -> Plan:
     from hpsearch.training.compiled.triton.group import CAPABILITIES, TritonGroup
 
-    reason = "a block of threads for each trial, as asked"
-    return Candidate(CAPABILITIES, Plan("compiled", reason, cohort_size, TritonGroup))
+    return Plan("compiled", "a block of threads for each trial, as asked", cohort_size, TritonGroup, CAPABILITIES)
 
 
-def _fused(cohort_size: int, precision: str, reason: str) -> Candidate:
+def _fused(cohort_size: int, precision: str, reason: str) -> Plan:
     from hpsearch.training.fused.group import CAPABILITIES, FusedGroup
 
     products = "float32" if precision == "float64" else precision  # the data's type says float64
+    return Plan("fused", reason, cohort_size, partial(FusedGroup, precision=products), CAPABILITIES)
+
+
+def _group_of_one(open_trial: Callable[[TrialSpec, Data], TrialGroup]) -> OpenGroup:
+    """Return how a group is opened that is one trial."""
 
     def open_group(specs: Sequence[TrialSpec], data: Data) -> TrialGroup:
-        return FusedGroup(specs, data, products)
+        (spec,) = specs
+        return open_trial(spec, data)
 
-    return Candidate(CAPABILITIES, Plan("fused", reason, cohort_size, open_group))
-
-
-def _open_reference(specs: Sequence[TrialSpec], data: Data) -> TrialGroup:
-    (spec,) = specs
-    return ReferenceTrial(spec, data)
+    return open_group

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from hpsearch.data.dataset import Data
-from hpsearch.training import Engine, TrialQueue, TrialSource, never_prune
+from hpsearch.training import Engine, Prunes, TrialQueue, TrialSource
 from hpsearch.training.progress import Progress, Window
 from hpsearch.training.reference import train_safely
 from hpsearch.trial import Outcome, TrainingRun, TrialSpec
@@ -169,10 +169,7 @@ class FoldEngine:
 
 
 def train_trial(
-    spec: TrialSpec,
-    data: Data,
-    prunes: Callable[[int, float], bool] = never_prune,
-    build: Callable[[], nn.Module] | None = None,
+    spec: TrialSpec, data: Data, prunes: Prunes | None = None, build: Callable[[], nn.Module] | None = None
 ) -> TrainingRun:
     """Train one trial with the reference, on every fold of the data.
 

@@ -14,35 +14,71 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from importlib.util import find_spec
+
+import torch
 
 from hpsearch.data.dataset import Data
 from hpsearch.training import TrialSource
-from hpsearch.training.devices import begin_worker, free_memory, one_thread, out_of_memory
-from hpsearch.training.progress import Progress, Weights, Window, out_of_memory_run
+from hpsearch.training.devices import begin_worker, device_of, free_memory, one_thread, out_of_memory
+from hpsearch.training.optimizers import OPTIMIZERS
+from hpsearch.training.progress import Evaluations, Progress, Stopping, TrialGroup, Window, Windows, out_of_memory_run
 from hpsearch.trial import TrialSpec
 
 POLL_SECONDS = 0.1  # after which the loop sees that it is to stop
 STOP_SECONDS = 2.0  # that a thread has to see it
 REFILL_SHARE = 1 / 8  # of the slots that are free before new groups are opened
 
-Windows = Mapping[int, Window] | None
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine can train; None: no limit.
+
+    `engine` is how messages call it. `package` has to be installed. All of these engines train dense networks whose optimizer has a
+    formula; what none of them can train is left to the reference engine, which can train everything.
+    """
+
+    engine: str
+    device_types: Collection[str]
+    tasks: Collection[str]
+    activations: Collection[str] | None = None
+    dtypes: Collection[torch.dtype] = (torch.float32, torch.float64)
+    class_weights: bool = True
+    max_batch_size: int | None = None
+    max_outputs: int | None = None
+    package: str | None = None
+
+    def obstacle(self, spec: TrialSpec, data: Data) -> str | None:
+        """Return why the engine cannot train a trial, in words; None where it can."""
+        return next(self._obstacles(spec, data), None)
+
+    def _obstacles(self, spec: TrialSpec, data: Data) -> Iterator[str]:
+        network = spec.architecture
+        if network is None:
+            yield "a network of one's own trains in the reference engine"
+            return
+        if self.package is not None and find_spec(self.package) is None:
+            yield f"{self.package.capitalize()} is not installed"
+        device_type = device_of(data).type
+        if device_type not in self.device_types:
+            yield f"{self.engine} does not train on {device_type}"
+        if self.max_batch_size is not None and spec.batch_size > self.max_batch_size:
+            yield f"batch size {spec.batch_size:,} is above {self.max_batch_size}"
+        if OPTIMIZERS[spec.optimizer].formula is None:
+            yield f"the optimizer '{spec.optimizer}' has no formula"
+        if self.activations is not None and network.activation not in self.activations:
+            yield f"{self.engine} has no activation '{network.activation}'"
+        if data.task.name not in self.tasks:
+            yield f"{self.engine} has no task '{data.task.name}'"
+        if data.class_weights is not None and not self.class_weights:
+            yield f"{self.engine} has no class weights"
+        if self.max_outputs is not None and network.outputs > self.max_outputs:
+            yield f"{network.outputs:,} outputs are above {self.max_outputs:,}"
+        if data.training.inputs.dtype not in self.dtypes:
+            yield f"{self.engine} has no {data.training.inputs.dtype}"
 
 
-class TrialGroup(Protocol):
-    """Trials that train side by side; all have one fold, one order of batches and the same evaluations, and start together."""
-
-    def advance(self, stopping: Callable[[], bool]) -> Windows:
-        """Train every trial to its next evaluation; return each one's window by its number, None where `stopping` said so."""
-        ...
-
-    def weights(self, number: int) -> Weights:
-        """Return a copy of a trial's weights as they are now, by their names in `DNN`."""
-        ...
-
-    def drop(self, numbers: Collection[int]) -> None:
-        """Forget trials that have ended; at least one stays."""
-        ...
+OpenGroup = Callable[[Sequence[TrialSpec], Data], TrialGroup]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +88,17 @@ class Plan:
     engine: str
     reason: str
     size: int
-    open: Callable[[Sequence[TrialSpec], Data], TrialGroup]
+    open: OpenGroup
+    capabilities: Capabilities | None = None  # of the engine; None: it can train everything
 
 
 @dataclass(eq=False)
 class InFlight:
     """A group in training, with the bookkeeping of its trials."""
 
-    group: TrialGroup | None  # None until a thread has opened it
+    evaluations: Evaluations | None  # None until a thread has opened the group
     plan: Plan
     progress: dict[int, Progress]
-    evaluations: int = 0  # that the group has done; fewer than a history has after a group was opened again
     future: "Future[Windows] | None" = field(default=None, repr=False)
 
     @property
@@ -74,9 +110,9 @@ class InFlight:
     def work_left(self) -> int:
         """About how many multiply-adds are left."""
         spec = self.first_spec
-        done = spec.evaluate_at[self.evaluations - 1] if self.evaluations else 0
+        updates = self.evaluations.updates if self.evaluations else 0
         parameters = sum(progress.parameters for progress in self.progress.values())
-        return (spec.updates - done) * spec.batch_size * parameters
+        return (spec.updates - updates) * spec.batch_size * parameters
 
 
 class ConcurrentEngine:
@@ -132,8 +168,7 @@ class ConcurrentEngine:
         return [InFlight(None, plan, {spec.number: self._progress(spec) for spec in part}) for part in parts]
 
     def _progress(self, spec: TrialSpec) -> Progress:
-        assert spec.architecture is not None, "groups train dense networks; others train in the reference engine"
-        return Progress(spec, self.maximize, spec.architecture.parameters)
+        return Progress(spec, self.maximize, spec.dense_architecture.parameters)
 
     def _submit(self, pool: ThreadPoolExecutor, in_flight: Sequence[InFlight], source: TrialSource) -> None:
         """Have threads train the groups that wait, the longest first, so that cores end together."""
@@ -141,12 +176,13 @@ class ConcurrentEngine:
             if entry.future is None:
                 entry.future = pool.submit(self._advance, entry, lambda: source.stopping)
 
-    def _advance(self, entry: InFlight, stopping: Callable[[], bool]) -> Windows:
+    def _advance(self, entry: InFlight, stopping: Stopping) -> Windows:
         """Train a group to the next evaluation (on a thread of the pool)."""
-        if entry.group is None:
+        if entry.evaluations is None:
             specs = [progress.spec for progress in entry.progress.values()]
-            entry.group = entry.plan.open(specs, self.data.fold(specs[0].fold))
-        return entry.group.advance(stopping)
+            group = entry.plan.open(specs, self.data.fold(specs[0].fold))
+            entry.evaluations = Evaluations(group, specs[0].evaluate_at)
+        return entry.evaluations.advance(stopping)
 
     def _complete(self, entry: InFlight, source: TrialSource) -> list[InFlight]:
         """Take a group's windows; return what goes on."""
@@ -169,29 +205,28 @@ class ConcurrentEngine:
 
     def _record(self, entry: InFlight, windows: Mapping[int, Window], source: TrialSource) -> None:
         """Record every trial's window, and drop the trials whose runs end."""
-        assert entry.group is not None
-        entry.evaluations += 1
         ended = [number for number, window in windows.items() if self._ends(entry, number, window, source)]
         for number in ended:
             del entry.progress[number]
         if ended and entry.progress:
-            entry.group.drop(ended)
+            assert entry.evaluations is not None
+            entry.evaluations.group.drop(ended)
 
     def _ends(self, entry: InFlight, number: int, window: Window, source: TrialSource) -> bool:
         """Record a window of one trial; True where its run ends."""
         progress = entry.progress[number]
-        group = entry.group
-        assert group is not None
-        if len(progress.history) >= entry.evaluations:
-            return False  # recorded before memory ran out
-        run = progress.record(window, lambda: group.weights(number), source)
+        evaluations = entry.evaluations
+        assert evaluations is not None
+        if len(progress.history) >= evaluations.done:
+            return False  # recorded before memory ran out and the group was opened again
+        run = progress.record(window, lambda: evaluations.group.weights(number), source)
         if run is not None:
             source.finish(run)
         return run is not None
 
     def _halve(self, entry: InFlight, source: TrialSource) -> list[InFlight]:
         """Open a group that did not fit again as two; a trial that was the only one ends."""
-        entry.group = None
+        entry.evaluations = None
         free_memory(self.data)
         members = list(entry.progress.items())
         spec = entry.first_spec

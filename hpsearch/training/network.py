@@ -11,7 +11,7 @@ from torch import nn
 
 from hpsearch.errors import UserError
 from hpsearch.training import draws
-from hpsearch.training.activations import ACTIVATIONS
+from hpsearch.training.layers import ACTIVATIONS
 from hpsearch.trial import Architecture
 
 
@@ -77,7 +77,8 @@ def _moved(network: DNN, architecture: Architecture) -> list[float]:
     """Return how far each layer of the network moves in ten updates on random rows, its output layer alone being registered."""
     *_, last = network.layers
     partly = nn.Module()
-    partly.hidden, partly.output = list(network.layers)[:-1], last  # type: ignore[assignment]
+    partly.hidden = list(network.layers)[:-1]  # type: ignore[assignment]
+    partly.output = last
     before = [layer.weight.detach().clone() for layer in network.layers]  # type: ignore[operator]
     rows = torch.randn(8, architecture.inputs, generator=draws.generator("registration"), dtype=torch.float64)
     optimizer = torch.optim.Adam(partly.parameters(), lr=0.01)  # its steps are bounded, whatever the network

@@ -7,7 +7,9 @@ torch, so that a study's file is checked before torch is imported.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hpsearch.trial import TrialSpec
 
 if TYPE_CHECKING:
     import torch
@@ -196,3 +198,34 @@ OPTIMIZERS: dict[str, Optimizer] = {
         fused=True,
     ),
 }
+
+
+class Rule(NamedTuple):
+    """A trial's `Update` and its weight decay as plain numbers, as engines that write the update again take them."""
+
+    first: bool
+    second: bool
+    decay: float
+    first_keep: float
+    first_take: float
+    second_keep: float
+    second_take: float
+    direct: float
+    through: float
+    epsilon: float
+
+
+COEFFICIENTS = Rule._fields[2:]
+
+
+def make_rule(spec: TrialSpec) -> Rule:
+    """Return the rule of a trial, whose optimizer has a formula."""
+    update = OPTIMIZERS[spec.optimizer].update(spec.coefficients)
+    decay = 0.0 if update.decoupled else spec.weight_decay
+    shared = (float(getattr(update, name)) for name in Rule._fields[3:])
+    return Rule(update.first, update.second, decay, *shared)
+
+
+def coefficient_row(rule: Rule) -> list[float]:
+    """Return the `COEFFICIENTS` for tables of many trials: epsilon is 1 without a second moment, so that the divisor is."""
+    return list(rule[2:]) if rule.second else [*rule[2:-1], 1.0]

@@ -1,8 +1,9 @@
-"""The bookkeeping of a run, one code for every engine: history, best evaluation, and when a run ends."""
+"""The bookkeeping of a run, one code for every engine: its way from evaluation to evaluation, its history, and when it ends."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import isfinite
+from typing import Protocol
 
 import torch
 
@@ -10,19 +11,79 @@ from hpsearch.training import TrialSource
 from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
 
 Weights = Mapping[str, torch.Tensor]
+Score = tuple[float, float]  # the loss and the metric on the validation rows
+Stopping = Callable[[], bool]
+
+
+def named_weights(layers: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> Weights:
+    """Return copies of the layers' weights [units, inputs] and biases [units], by their names in `DNN`."""
+    copies: dict[str, torch.Tensor] = {}
+    for layer, (weight, bias) in enumerate(layers):
+        copies[f"layers.{layer}.weight"] = weight.clone(memory_format=torch.contiguous_format)
+        copies[f"layers.{layer}.bias"] = bias.clone()
+    return copies
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What a trial did since its previous evaluation.
-
-    `losses` [updates] are those of its batches, `score` the loss and the metric on the validation rows, `seconds` the time in training
-    so far.
-    """
+    """What a trial did since its previous evaluation: the losses [updates] of its batches; `seconds` is the time in training so far."""
 
     losses: torch.Tensor
-    score: tuple[float, float]
+    score: Score
     seconds: float
+
+
+Windows = Mapping[int, Window] | None
+
+
+class TrialGroup(Protocol):
+    """Trials that train side by side; all have one fold, one order of batches and the same evaluations, and start together.
+
+    `seconds` is the time in training so far, each trial's share of it.
+    """
+
+    seconds: float
+
+    def train(self, until: int, stopping: Stopping) -> Mapping[int, torch.Tensor] | None:
+        """Train every trial to an update; return each one's losses [updates] by its number, None where `stopping` said so."""
+
+    def scores(self) -> Mapping[int, Score]:
+        """Return each trial's score by its number."""
+
+    def weights(self, number: int) -> Weights:
+        """Return a copy of a trial's weights as they are now, by their names in `DNN`."""
+
+    def drop(self, numbers: Collection[int]) -> None:
+        """Forget trials that have ended; at least one stays."""
+
+
+class Evaluations:
+    """A group on its way from evaluation to evaluation, which come after these numbers of updates; `done` of them are done."""
+
+    def __init__(self, group: TrialGroup, evaluate_at: Sequence[int]) -> None:
+        self.group = group
+        self.evaluate_at = evaluate_at
+        self.done = 0
+        self.updates = 0
+        self.scores: Mapping[int, Score] = {}
+
+    def advance(self, stopping: Stopping) -> Windows:
+        """Train every trial to its next evaluation; return each one's window by its number, None where `stopping` said so."""
+        until = self.evaluate_at[self.done]
+        losses = self.group.train(until, stopping)
+        if losses is None:
+            return None
+        if until > self.updates:
+            self.scores = self.group.scores()
+        self.updates = until
+        self.done += 1
+        return {number: Window(own, self.scores[number], self.group.seconds) for number, own in losses.items()}
+
+
+def recorded_window(history: History, index: int) -> Window:
+    """Return what a history has at an evaluation, counted from 0, as the window that gives it again."""
+    losses = torch.tensor([history.training_loss[index]], dtype=torch.float64)
+    return Window(losses, (history.validation_loss[index], history.metric[index]), history.seconds[index])
 
 
 class Progress:
@@ -68,19 +129,10 @@ class Progress:
 
     def run(self, outcome: Outcome, detail: str = "") -> TrainingRun:
         """Return the run; a failed one has no value and no weights."""
+        run = TrainingRun(self.spec.number, outcome, self.history, detail=detail, parameters=self.parameters)
         if outcome.failed:
-            return TrainingRun(self.spec.number, outcome, self.history, detail=detail, parameters=self.parameters)
-        return TrainingRun(
-            self.spec.number,
-            outcome,
-            self.history,
-            self.best,
-            self.value,
-            self.loss,
-            detail,
-            self.parameters,
-            self.weights,
-        )
+            return run
+        return replace(run, best=self.best, value=self.value, loss=self.loss, weights=self.weights)
 
     def _best_so_far(self, loss: float, metric: float) -> bool:
         """Whether an evaluation is the best so far; on few rows metrics are often equal, and then the loss decides."""

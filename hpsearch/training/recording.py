@@ -4,41 +4,14 @@ A run is a function of (specification, data, precision), so what is measured her
 the compiled engine's own machine code trains, bit for bit; elsewhere, and what that engine cannot train, plain torch.
 """
 
-from typing import Protocol
-
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from hpsearch.data.dataset import Data
 from hpsearch.training.progress import Weights
 from hpsearch.training.reference import ReferenceTrial
-from hpsearch.training.schedules import learning_rates
+from hpsearch.training.schedules import Floats, learning_rates
 from hpsearch.trial import TrialSpec
-
-Floats = npt.NDArray[np.float64]
-
-
-class Recorder(Protocol):
-    """A trial in training."""
-
-    def advance(self, until: int) -> Floats:
-        """Train to an update (from 0, never backwards); return the Euclidean length of each step [updates], NaN after divergence."""
-        ...
-
-    def weights(self) -> Weights:
-        """Return a copy of the weights as they are now, by their names in `DNN`."""
-        ...
-
-
-def make_recorder(spec: TrialSpec, data: Data) -> Recorder:
-    """Return the recorder of a trial."""
-    if data.training.inputs.device.type == "cpu":
-        from hpsearch.training.compiled.group import CAPABILITIES
-
-        if CAPABILITIES.obstacle(spec, data) is None:
-            return CompiledRecorder(spec, data)
-    return TorchRecorder(spec, data)
 
 
 class CompiledRecorder:
@@ -50,13 +23,13 @@ class CompiledRecorder:
         self.trial = CompiledTrial(spec, data)
 
     def advance(self, until: int) -> Floats:
-        """Train to an update (see `Recorder`)."""
+        """Train to an update (from 0, never backwards); return the Euclidean length of each step [updates], NaN after divergence."""
         lengths = np.full(until - self.trial.done, np.nan)
         self.trial.train(until, lambda: False, lengths)
         return lengths
 
     def weights(self) -> Weights:
-        """Return a copy of the weights (see `Recorder`)."""
+        """Return a copy of the weights as they are now, by their names in `DNN`."""
         return self.trial.weights(self.trial.spec.number)
 
 
@@ -67,7 +40,7 @@ class TorchRecorder:
         self.trial = ReferenceTrial(spec, data)
 
     def advance(self, until: int) -> Floats:
-        """Train to an update (see `Recorder`)."""
+        """Train to an update (see `CompiledRecorder`)."""
         start = self.trial.done
         lengths = np.full(until - start, np.nan)
         for index, rate in enumerate(learning_rates(self.trial.spec, start, until).tolist()):
@@ -80,7 +53,7 @@ class TorchRecorder:
         return lengths
 
     def weights(self) -> Weights:
-        """Return a copy of the weights (see `Recorder`)."""
+        """Return a copy of the weights (see `CompiledRecorder`)."""
         return self.trial.weights(self.trial.spec.number)
 
     def _distance(self, before: list[torch.Tensor]) -> float:
@@ -90,3 +63,13 @@ class TorchRecorder:
             for parameter, old in zip(self.trial.network.parameters(), before, strict=True)
         ]
         return float(torch.stack(squares).sum().sqrt())
+
+
+def make_recorder(spec: TrialSpec, data: Data) -> CompiledRecorder | TorchRecorder:
+    """Return the recorder of a trial."""
+    if data.training.inputs.device.type == "cpu":
+        from hpsearch.training.compiled.group import CAPABILITIES
+
+        if CAPABILITIES.obstacle(spec, data) is None:
+            return CompiledRecorder(spec, data)
+    return TorchRecorder(spec, data)

@@ -7,19 +7,56 @@ from time import perf_counter
 import torch
 from torch import nn
 
-from hpsearch.data.dataset import Data
+from hpsearch.data.dataset import Data, Rows
 from hpsearch.training import TrialSource, draws
-from hpsearch.training.batches import Batches
 from hpsearch.training.devices import device_of, free_memory, one_thread, out_of_memory
 from hpsearch.training.network import DNN
 from hpsearch.training.optimizers import OPTIMIZERS
-from hpsearch.training.progress import Progress, Weights, Window, out_of_memory_run
+from hpsearch.training.progress import Evaluations, Progress, Score, Stopping, Weights, out_of_memory_run
 from hpsearch.training.schedules import learning_rates
 from hpsearch.trial import TrainingRun, TrialSpec
 
 EVALUATED = 8192  # validation rows at a time
+BLOCK = 8192  # rows gathered at a time: few calls at batch size 1, no second copy of the data set
 
 Forward = Callable[[torch.Tensor, draws.Noise | None], torch.Tensor]
+
+
+class Batches:
+    """The batches of a trial, as slices of tensors on the device; `batches[update]` is inputs [B, F] and targets [B, ...].
+
+    A pass visits the rows in a fresh order, in batches of exactly B; rows that do not fill a last batch wait for another pass.
+    """
+
+    def __init__(self, rows: Rows, spec: TrialSpec) -> None:
+        self.rows = rows
+        self.spec = spec
+        self.count = len(rows)
+        self.per_pass = self.count // spec.batch_size
+        self.per_block = max(1, BLOCK // spec.batch_size)
+        self._block = (-1, -1)  # the pass and the block that are gathered
+        self._gathered = (rows.inputs, rows.targets)
+
+    def __getitem__(self, update: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the batch of an update; the full batch is the rows themselves."""
+        size = self.spec.batch_size
+        if size == self.count:
+            return self.rows.inputs, self.rows.targets
+        pass_, index = divmod(update, self.per_pass)
+        block, offset = divmod(index, self.per_block)
+        if self._block != (pass_, block):
+            self._gathered = self._gather(update - offset)
+            self._block = (pass_, block)
+        inputs, targets = self._gathered
+        batch = slice(offset * size, (offset + 1) * size)
+        return inputs[batch], targets[batch]
+
+    def _gather(self, start: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the rows of a block of updates, which ends with its pass."""
+        end_of_pass = (start // self.per_pass + 1) * self.per_pass
+        stop = min(start + self.per_block, end_of_pass)
+        chosen = draws.batch_rows(self.spec, start, stop, self.count).flatten().to(self.rows.inputs.device)
+        return self.rows.inputs.index_select(0, chosen), self.rows.targets.index_select(0, chosen)
 
 
 class ReferenceTrial:
@@ -39,28 +76,34 @@ class ReferenceTrial:
         self.batches = Batches(data.training, spec)
         self.loss = data.trained_task.loss
         self.done = 0  # updates
-        self.evaluations = 0
         self.seconds = 0.0
-        self.score = (0.0, 0.0)
 
     @property
     def parameters(self) -> int:
         """Trainable numbers of the network, and those that are not trained."""
         return sum(parameter.numel() for parameter in self.network.parameters())
 
-    def advance(self, stopping: Callable[[], bool]) -> Mapping[int, Window] | None:
-        """Train to the next evaluation (see `TrialGroup`)."""
-        until = self.spec.evaluate_at[self.evaluations]
-        trains = until > self.done
+    def train(self, until: int, stopping: Stopping) -> Mapping[int, torch.Tensor] | None:
+        """Train to an update (see `TrialGroup`)."""
         start = _clock(self.device)
-        losses = self._train(until, stopping)
-        if losses is None:
-            return None
+        losses = self.data.training.inputs.new_empty(until - self.done)
+        rates = learning_rates(self.spec, self.done, until).tolist()
+        self.network.train()
+        for index, rate in enumerate(rates):
+            if stopping():
+                return None
+            losses[index] = self.update(self.done + index, rate)
+        self.done = until
         self.seconds += _clock(self.device) - start
-        if trains:
-            self.score = self._score()
-        self.evaluations += 1
-        return {self.spec.number: Window(losses, self.score, self.seconds)}
+        return {self.spec.number: losses}
+
+    def scores(self) -> Mapping[int, Score]:
+        """Return loss and metric on the validation rows (see `TrialGroup`)."""
+        rows = self.data.validation
+        self.network.eval()
+        with torch.no_grad():
+            outputs = torch.cat([self.forward(part, None) for part in torch.split(rows.inputs, EVALUATED)])
+        return {self.spec.number: self.data.score(outputs, rows)}
 
     def weights(self, number: int) -> Weights:
         """Return a copy of the weights as they are now (see `TrialGroup`)."""
@@ -79,26 +122,6 @@ class ReferenceTrial:
         self.optimizer.step()
         return loss.detach()
 
-    def _train(self, until: int, stopping: Callable[[], bool]) -> torch.Tensor | None:
-        """Train to an update; return the losses [updates], None where `stopping` said so."""
-        losses = self.data.training.inputs.new_empty(until - self.done)
-        rates = learning_rates(self.spec, self.done, until).tolist()
-        self.network.train()
-        for index, rate in enumerate(rates):
-            if stopping():
-                return None
-            losses[index] = self.update(self.done + index, rate)
-        self.done = until
-        return losses
-
-    def _score(self) -> tuple[float, float]:
-        """Return loss and metric on the validation rows."""
-        rows = self.data.validation
-        self.network.eval()
-        with torch.no_grad():
-            outputs = torch.cat([self.forward(part, None) for part in torch.split(rows.inputs, EVALUATED)])
-        return self.data.score(outputs, rows)
-
 
 def train(spec: TrialSpec, data: Data, source: TrialSource, network: nn.Module | None = None) -> TrainingRun | None:
     """Train one network to the end of its budget, or until it stops early, diverges or is pruned; None if it is dropped.
@@ -107,9 +130,10 @@ def train(spec: TrialSpec, data: Data, source: TrialSource, network: nn.Module |
     """
     trial = ReferenceTrial(spec, data, network)
     progress = Progress(spec, data.metric.direction == "maximize", trial.parameters)
+    evaluations = Evaluations(trial, spec.evaluate_at)
     run = None
     while run is None:
-        windows = trial.advance(lambda: source.stopping)
+        windows = evaluations.advance(lambda: source.stopping)
         if windows is None:
             return None
         run = progress.record(windows[spec.number], lambda: trial.weights(spec.number), source)
@@ -156,8 +180,7 @@ def _network(spec: TrialSpec, data: Data, own: nn.Module | None) -> tuple[nn.Mod
     if own is not None:
         network = own.to(device, dtype)
         return network, lambda rows, noise: network(rows.reshape(-1, *data.shape))
-    assert spec.architecture is not None, "without a network of one's own there is an architecture"
-    dense = DNN.initialized(spec.architecture, spec.seed)
+    dense = DNN.initialized(spec.dense_architecture, spec.seed)
     dense = dense.to(dtype).to(device)  # first the type: Apple's GPU has no float64
     return dense, dense
 

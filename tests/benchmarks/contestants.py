@@ -6,8 +6,8 @@ from functools import partial
 
 from hpsearch.data import Data
 from hpsearch.errors import UserError
-from hpsearch.training import TrialQueue
-from hpsearch.training.engines import ENGINES, make_engine
+from hpsearch.training import ENGINES, TrialQueue
+from hpsearch.training.engines import make_engine
 from hpsearch.trial import Outcome, TrialSpec
 from tests.benchmarks.machine import clock
 from tests.benchmarks.usual import usual_loop

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from hpsearch.data import Data
-from hpsearch.training.batches import Batches
+from hpsearch.training.reference import Batches
 from tests.benchmarks.cells import Cell
 from tests.benchmarks.contestants import REFERENCE
 from tests.benchmarks.machine import matrix_peak

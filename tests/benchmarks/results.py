@@ -7,7 +7,8 @@ from statistics import fmean, median
 from typing import Any
 
 from hpsearch.data import Data
-from hpsearch.training.engines import ENGINES, choose
+from hpsearch.training import ENGINES
+from hpsearch.training.engines import choose
 from tests.benchmarks.cells import Cell
 from tests.benchmarks.contestants import CONTESTANTS, REFERENCE, RIVALS, USUAL
 from tests.benchmarks.machine import describe, matrix_size

@@ -8,7 +8,7 @@ import torch
 
 from hpsearch.errors import StorageError, UserError, look_up, shown
 from hpsearch.files import write_file
-from hpsearch.training.engines import ENGINES
+from hpsearch.training import ENGINES
 from hpsearch.training.optimizers import OPTIMIZERS
 from tests.benchmarks.contestants import RIVALS
 from tests.benchmarks.workload import COHORTS

@@ -20,8 +20,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from hpsearch.data import Data
 from hpsearch.data.options import Size
 from hpsearch.errors import UserError
-from hpsearch.training import TrialQueue
-from hpsearch.training.engines import ENGINES
+from hpsearch.training import ENGINES, TrialQueue
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.training.reference import ReferenceEngine
 from hpsearch.trial import Architecture, History, Outcome, TrainingRun, TrialSpec

@@ -17,7 +17,7 @@ from hpsearch.comparison.measurements.noise import (
 )
 from hpsearch.comparison.measurements.state import State, flatten, forward, mean_loss, unflatten
 from hpsearch.data import TASKS, Rows
-from hpsearch.training.activations import ACTIVATIONS
+from hpsearch.training.layers import ACTIVATIONS
 from hpsearch.trial import Architecture
 from tests.support.states import TASK_NAMES, network_of, small_state
 

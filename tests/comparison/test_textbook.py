@@ -26,7 +26,7 @@ from hpsearch.comparison.measurements.textbook import (
 from hpsearch.data import Data, Rows, from_arrays
 from hpsearch.data.options import TaskOptions
 from hpsearch.errors import UserError
-from hpsearch.training.batches import Batches
+from hpsearch.training.reference import Batches
 from tests.support.small import small_data, small_spec
 from tests.support.states import TASK_NAMES
 

@@ -10,11 +10,12 @@ import torch
 
 from hpsearch.data import Data
 from hpsearch.training import TrialQueue
-from hpsearch.training.activations import ACTIVATIONS
 from hpsearch.training.compiled.group import CompiledTrial
 from hpsearch.training.fused.group import FusedGroup
-from hpsearch.training.groups import ConcurrentEngine, Plan, TrialGroup
+from hpsearch.training.groups import ConcurrentEngine, Plan
+from hpsearch.training.layers import ACTIVATIONS
 from hpsearch.training.optimizers import OPTIMIZERS
+from hpsearch.training.progress import TrialGroup
 from hpsearch.training.reference import train
 from hpsearch.training.schedules import SCHEDULES
 from hpsearch.trial import TrainingRun, TrialSpec

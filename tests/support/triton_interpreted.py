@@ -16,14 +16,15 @@ import torch
 from hpsearch.training import draws
 from hpsearch.training.compiled.triton import group as triton_group
 from hpsearch.training.compiled.triton.group import TritonGroup
+from hpsearch.training.progress import Evaluations
 from hpsearch.trial import Outcome
 from tests.support.cohorts import reference, varied_spec
 from tests.support.small import small_data
 from tests.support.triton_trials import GROUPS, assert_triton_parity, diverging_group, mixed_group, report
 
 if find_spec("triton"):
-    from hpsearch.training.compiled.triton.forward import keep
     from hpsearch.training.compiled.triton.language import hashed, kernel, log1p, tanh, tl
+    from hpsearch.training.compiled.triton.network import keep
 
     @kernel()
     def elementary(x: tl.tensor, y: tl.tensor, z: tl.tensor, h: tl.tensor, count: tl.constexpr) -> None:
@@ -70,7 +71,8 @@ def check_divergence() -> None:
 def check_end_of_a_diverged_window() -> None:
     tame = [replace(spec, evaluate_at=(4,), learning_rate=0.01) for spec in diverging_group()]
     wild = [tame[0], replace(tame[1], learning_rate=1e90), tame[2]]
-    expected, windows = (TritonGroup(specs, small_data("regression")).advance(lambda: False) for specs in (tame, wild))
+    groups = [TritonGroup(specs, small_data("regression")) for specs in (tame, wild)]
+    expected, windows = (Evaluations(group, (4,)).advance(lambda: False) for group in groups)
     assert expected is not None
     assert windows is not None
     finite = torch.isfinite(windows[1].losses).tolist()
@@ -91,7 +93,7 @@ def check_stopping() -> None:
         return len(asked) == 2
 
     group = TritonGroup([varied_spec(small_data(), 0, widths=(2,), batch_size=3, evaluate_at=(9,))], small_data())
-    assert group.advance(stopping) is None
+    assert group.train(9, stopping) is None
     assert len(asked) == 2
     assert group.done == 2
 
@@ -99,11 +101,11 @@ def check_stopping() -> None:
 def check_float32() -> None:
     task = GROUPS[1][0]
     specs = mixed_group(1, evaluate_at=(2,))[:3]
-    windows = TritonGroup(specs, small_data(task, torch.float32)).advance(lambda: False)
-    assert windows is not None
+    losses = TritonGroup(specs, small_data(task, torch.float32)).train(2, lambda: False)
+    assert losses is not None
     for spec in specs:
         loss = reference(spec, task).history.training_loss[0]
-        assert abs(float(windows[spec.number].losses.mean()) - loss) < 1e-4 * max(1, abs(loss))
+        assert abs(float(losses[spec.number].mean()) - loss) < 1e-4 * max(1, abs(loss))
 
 
 def check_elementary() -> None:

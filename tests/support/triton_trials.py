@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
-from hpsearch.training.activations import ACTIVATIONS
 from hpsearch.training.compiled.triton.group import TritonGroup
 from hpsearch.training.groups import Plan
+from hpsearch.training.layers import ACTIVATIONS
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.trial import TrialSpec
 from tests.support.cohorts import TASKS, assert_equal, reference, train_with, varied_spec

@@ -14,9 +14,9 @@ from hpsearch.comparison.measurements.state import State, mean_loss
 from hpsearch.config import check_config
 from hpsearch.data import Data
 from hpsearch.errors import UserError
-from hpsearch.training import TrialQueue, capabilities
+from hpsearch.training import TrialQueue, groups
 from hpsearch.training.compiled.triton import group as triton_group
-from hpsearch.training.fused.losses import LOSSES
+from hpsearch.training.fused.network import LOSSES
 from hpsearch.training.groups import ConcurrentEngine
 from hpsearch.training.network import DNN
 from hpsearch.training.recording import TorchRecorder
@@ -180,7 +180,7 @@ def test_a_regression_has_no_classes() -> None:
 
 def test_the_gpu_kernel_leaves_them_to_the_fused_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel for a GPU says that it has no class weights, so that the fused engine trains such a study."""
-    monkeypatch.setattr(capabilities, "find_spec", lambda name: SimpleNamespace())
+    monkeypatch.setattr(groups, "find_spec", lambda name: SimpleNamespace())
     spec = small_spec(small_data())
     assert triton_group.CAPABILITIES.obstacle(spec, small_data()) is None
     assert (

@@ -18,12 +18,12 @@ import torch
 from hpsearch.data import Data, from_arrays
 from hpsearch.data.tasks import TASKS
 from hpsearch.training import TrialQueue
-from hpsearch.training.activations import ACTIVATIONS
 from hpsearch.training.compiled import activations, kernel, losses
-from hpsearch.training.compiled.elementary import erf, exp, tanh
+from hpsearch.training.compiled.activations import erf, exp, tanh
 from hpsearch.training.compiled.group import CompiledTrial
 from hpsearch.training.compiled.jit import compiled
 from hpsearch.training.engines import make_engine
+from hpsearch.training.layers import ACTIVATIONS
 from hpsearch.training.reference import train
 from hpsearch.trial import Outcome
 from tests.support.cohorts import assert_equal, cohort, trained, varied_spec
@@ -110,7 +110,7 @@ def test_stopping_is_heard_between_calls(monkeypatch: pytest.MonkeyPatch) -> Non
         asked.append(True)
         return len(asked) == 3
 
-    assert CompiledTrial(small_spec(small_data(), evaluate_at=(50,)), small_data()).advance(stopping) is None
+    assert CompiledTrial(small_spec(small_data()), small_data()).train(50, stopping) is None
     assert len(asked) == 3
 
 
@@ -120,9 +120,9 @@ def test_a_diverged_window_ends_at_once(batch_size: int) -> None:
     spec = small_spec(
         small_data("regression"), activation="relu", learning_rate=1e60, batch_size=batch_size, evaluate_at=(40,)
     )
-    windows = CompiledTrial(spec, small_data("regression")).advance(lambda: False)
-    assert windows is not None
-    losses_seen = windows[3].losses
+    seen = CompiledTrial(spec, small_data("regression")).train(40, lambda: False)
+    assert seen is not None
+    losses_seen = seen[3]
     first = int((~torch.isfinite(losses_seen)).to(torch.uint8).argmax())
     assert 0 < first < 39
     assert torch.isnan(losses_seen[first + 1 :]).all()
@@ -165,7 +165,7 @@ def test_kernels_release_the_lock_and_are_kept() -> None:
     dispatcher: Any = kernel.train
     config: Any = numba.config
     assert dispatcher.targetoptions["nogil"]
-    CompiledTrial(small_spec(small_data()), small_data()).advance(lambda: False)
+    CompiledTrial(small_spec(small_data()), small_data()).train(5, lambda: False)
     assert dispatcher.stats.cache_path
     assert config.DISABLE_JIT == 0
 
@@ -176,7 +176,7 @@ import torch
 from tests.support.cohorts import varied_spec
 from tests.support.small import small_data
 from hpsearch.training import TrialQueue
-from hpsearch.training.activations import ACTIVATIONS
+from hpsearch.training.layers import ACTIVATIONS
 from hpsearch.training.engines import make_engine
 data = small_data(dtype=torch.float32)
 sizes = (1, 10, len(data.training))

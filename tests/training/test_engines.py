@@ -14,10 +14,10 @@ from torch import nn
 
 from hpsearch.data import Data
 from hpsearch.errors import UserError
-from hpsearch.training import TrialQueue
+from hpsearch.training import ENGINES, TrialQueue, engine_name
 from hpsearch.training.compiled.jit import is_cached
 from hpsearch.training.devices import check_precision, choose_device, default_concurrency, worker_threads
-from hpsearch.training.engines import ENGINES, choose, engine_name, make_engine, will_compile
+from hpsearch.training.engines import choose, make_engine, will_compile
 from hpsearch.training.network import DNN
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.trial import Outcome, TrialSpec
@@ -89,7 +89,7 @@ def test_a_cpu_has_a_slot_for_each_core() -> None:
 
 def chosen(name: str, data: Data, device: str, monkeypatch: pytest.MonkeyPatch, optimizer: str = "adam") -> str:
     """Return which engine trains a trial, and why, were the data on a device."""
-    for module in ("engines", "capabilities", "devices"):
+    for module in ("engines", "groups", "devices"):
         monkeypatch.setattr(f"hpsearch.training.{module}.device_of", lambda data: torch.device(device))
     plan = choose(name, small_spec(data, optimizer=optimizer), data, 8, "float32")
     return f"{plan.engine}: {plan.reason}"
@@ -111,7 +111,7 @@ def chosen(name: str, data: Data, device: str, monkeypatch: pytest.MonkeyPatch, 
 )
 def test_the_choice_by_device(name: str, device: str, choice: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each name stands for an engine on each device; what no other engine can train is left to the reference."""
-    monkeypatch.setattr("hpsearch.training.capabilities.find_spec", lambda package: object())
+    monkeypatch.setattr("hpsearch.training.groups.find_spec", lambda package: object())
     assert chosen(name, small_data(), device, monkeypatch).startswith(choice)
 
 
@@ -154,7 +154,7 @@ def test_training_on_apples_gpu_is_the_references(monkeypatch: pytest.MonkeyPatc
     expected = reference_runs(specs, data)
     waits: list[bool] = []
     with monkeypatch.context() as patch:
-        for module in ("engines", "capabilities", "devices", "reference"):
+        for module in ("engines", "groups", "devices", "reference"):
             patch.setattr(f"hpsearch.training.{module}.device_of", lambda data: torch.device("mps"))
         patch.setattr("hpsearch.training.reference._network", _network_on_cpu)
         patch.setattr(torch.mps, "synchronize", lambda: waits.append(True))

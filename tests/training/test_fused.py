@@ -11,15 +11,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from hpsearch.errors import UserError
 from hpsearch.training import TrialQueue
-from hpsearch.training.activations import ACTIVATIONS
 from hpsearch.training.fused.activations import SLOPES
-from hpsearch.training.fused.capture import WARM_UP, Repeated
 from hpsearch.training.fused.cohort import MAX_SUMS
-from hpsearch.training.fused.group import FusedGroup
+from hpsearch.training.fused.group import WARM_UP, FusedGroup, Repeated
 from hpsearch.training.fused.layout import Layout, Rectangle, ordered
 from hpsearch.training.fused.precision import PRECISIONS, Products
 from hpsearch.training.groups import ConcurrentEngine, Plan
+from hpsearch.training.layers import ACTIVATIONS
 from hpsearch.training.optimizers import OPTIMIZERS
+from hpsearch.training.progress import Evaluations
 from tests.support.cohorts import TASKS, assert_equal, assert_parity, cohort, reference, trained, varied_spec
 from tests.support.small import small_data
 
@@ -62,7 +62,7 @@ def test_parts_of_a_batch_add_up(monkeypatch: pytest.MonkeyPatch, batch_size: in
 
 def test_blocks_of_updates_are_one_window(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables for 2 updates at a time, over several passes with rows left over, are the reference's run."""
-    monkeypatch.setattr("hpsearch.training.fused.feed.UPDATES", 2)
+    monkeypatch.setattr("hpsearch.training.fused.cohort.UPDATES", 2)
     assert_parity(cohort(batch_size=11, evaluate_at=(7, 14, 20)))
 
 
@@ -80,9 +80,9 @@ def test_leavers_change_nothing() -> None:
     """Trials that leave midway, before and after the cohort is packed anew, change no loss, score or weight of those that stay."""
     specs, data = cohort(trials=10), small_data()
     lane, leavers = FusedGroup(specs, data), [[0], [5, 9], [1, 2, 3, 4, 6]]
-    sizes = []
+    evaluations, sizes = Evaluations(lane, specs[0].evaluate_at), []
     for evaluation, leaving in enumerate([*leavers, []]):
-        windows = lane.advance(lambda: False)
+        windows = evaluations.advance(lambda: False)
         assert windows is not None
         sizes.append(len(lane.cohort.specs))
         for number, window in windows.items():
@@ -96,8 +96,7 @@ def test_leavers_change_nothing() -> None:
     assert sorted(windows) == [7, 8]
     assert sizes == [10, 10, 7, 2]
     alone = FusedGroup([specs[7]], data)
-    for _ in range(4):
-        alone.advance(lambda: False)
+    alone.train(specs[7].evaluate_at[-1], lambda: False)
     for name, weight in alone.weights(7).items():
         torch.testing.assert_close(lane.weights(7)[name], weight, atol=1e-10, rtol=1e-10)
 
@@ -109,8 +108,9 @@ def test_diverging_neighbour_changes_no_bit(diverging: int) -> None:
     tame = [varied_spec(small_data("regression"), n, widths=shapes[n], dropout=0.2, batch_size=7) for n in range(4)]
     wild = [replace(spec, learning_rate=1e200) if spec.number == diverging else spec for spec in tame]
     lanes = [FusedGroup(specs, small_data("regression")) for specs in (tame, wild)]
+    pair = [Evaluations(lane, tame[0].evaluate_at) for lane in lanes]
     for _ in range(4):
-        expected, windows = (lane.advance(lambda: False) for lane in lanes)
+        expected, windows = (evaluations.advance(lambda: False) for evaluations in pair)
         assert expected is not None
         assert windows is not None
         for number in {0, 1, 2, 3} - {diverging}:
@@ -141,8 +141,8 @@ def test_padding_stays_zero(activation: str) -> None:
     specs = cohort(trials=8, activation=activation, weight_decay=0.1, dropout=0.2)
     lane = FusedGroup(specs, small_data())
     assert lane.cohort.layout.widths == [16, 24, 8, 8]
-    for _ in range(4):
-        lane.advance(lambda: False)
+    for until in specs[0].evaluate_at:
+        lane.train(until, lambda: False)
     assert not any(bool(buffer.any()) for buffer in padding(lane))
 
 
@@ -150,15 +150,16 @@ def test_epsilon_that_rounds_to_zero_leaves_padding_alone() -> None:
     """An epsilon below the smallest float32 does not divide padding by zero."""
     specs = [varied_spec(small_data(), n, optimizer="adam", coefficients={"epsilon": 1e-60}) for n in range(3)]
     lane = FusedGroup(specs, small_data(dtype=torch.float32))
-    lane.advance(lambda: False)
+    lane.train(specs[0].evaluate_at[0], lambda: False)
     assert not any(bool(buffer.any()) for buffer in padding(lane))
 
 
 def test_trials_share_the_time() -> None:
     """Every trial has the same seconds, more at each evaluation, and together they are no more than what passed."""
-    lane, start, before = FusedGroup(cohort(), small_data()), perf_counter(), 0.0
+    specs, start, before = cohort(), perf_counter(), 0.0
+    evaluations = Evaluations(FusedGroup(specs, small_data()), specs[0].evaluate_at)
     for _ in range(4):
-        windows = lane.advance(lambda: False)
+        windows = evaluations.advance(lambda: False)
         assert windows is not None
         (seconds,) = {window.seconds for window in windows.values()}
         assert before < seconds <= (perf_counter() - start) / 9
@@ -173,7 +174,7 @@ def test_stopping_returns_nothing() -> None:
         asked.append(True)
         return len(asked) == 3
 
-    assert FusedGroup(cohort(), small_data()).advance(stopping) is None
+    assert FusedGroup(cohort(), small_data()).train(10, stopping) is None
     assert len(asked) == 3
 
 
@@ -286,9 +287,9 @@ def test_float32_is_near() -> None:
     exact = trained(cohort())
     for precision, bound in [("float32", 1e-4), ("tf32", 1e-4), ("bfloat16", 0.05)]:
         lane = FusedGroup(cohort(), small_data(dtype=torch.float32), precision)
-        windows = lane.advance(lambda: False)
-        assert windows is not None
-        drifts = [abs(float(w.losses.mean()) - exact[n].history.training_loss[0]) for n, w in windows.items()]
+        losses = lane.train(cohort()[0].evaluate_at[0], lambda: False)
+        assert losses is not None
+        drifts = [abs(float(own.mean()) - exact[n].history.training_loss[0]) for n, own in losses.items()]
         assert 0 < sorted(drifts)[len(drifts) // 2] < bound
         assert all(weight.dtype == torch.float32 for weight in lane.weights(0).values())
 

@@ -8,7 +8,6 @@ import torch
 
 from hpsearch.data import Data
 from hpsearch.training.groups import ConcurrentEngine, Plan
-from hpsearch.training.progress import Window
 from hpsearch.trial import Outcome, TrainingRun, TrialSpec
 from tests.support.small import small_data, small_spec
 
@@ -62,15 +61,20 @@ class FakeLane:
 
     def __init__(self, specs: list[TrialSpec], bench: Bench) -> None:
         self.numbers, self.bench, self.evaluation = [spec.number for spec in specs], bench, 0
+        self.seconds = 0.0
         bench.sizes.append(len(specs))
 
-    def advance(self, stopping: Callable[[], bool]) -> Mapping[int, Window] | None:
+    def train(self, until: int, stopping: Callable[[], bool]) -> Mapping[int, torch.Tensor] | None:
         if stopping():
             return None
         self.evaluation += 1
         if self.evaluation == self.bench.fails_at and len(self.numbers) > self.bench.fits:
             raise RuntimeError(EXHAUSTED)
-        return {n: Window(torch.ones(1), (1.0, n + self.evaluation / 10), float(self.evaluation)) for n in self.numbers}
+        self.seconds += 1.0
+        return {n: torch.ones(1) for n in self.numbers}
+
+    def scores(self) -> Mapping[int, tuple[float, float]]:
+        return {n: (1.0, n + self.evaluation / 10) for n in self.numbers}
 
     def weights(self, number: int) -> Mapping[str, torch.Tensor]:
         return {"number": torch.tensor(number)}
@@ -140,7 +144,7 @@ def test_a_bug_passes_through() -> None:
     """Any other error of a lane reaches the caller."""
 
     class Broken(FakeLane):
-        def advance(self, stopping: Callable[[], bool]) -> Mapping[int, Window] | None:
+        def train(self, until: int, stopping: Callable[[], bool]) -> Mapping[int, torch.Tensor] | None:
             raise RuntimeError("shapes cannot be multiplied")
 
     def opened(specs: Sequence[TrialSpec], data: Data) -> Broken:

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 import hpsearch
-from hpsearch.training import TrialQueue
-from hpsearch.training.activations import ACTIVATIONS, Activation
-from hpsearch.training.engines import ENGINES, make_engine
-from hpsearch.training.initializations import INITIALIZATIONS, Initialization
+from hpsearch.training import ENGINES, TrialQueue
+from hpsearch.training.engines import make_engine
+from hpsearch.training.layers import ACTIVATIONS, INITIALIZATIONS, Activation, Initialization
 from hpsearch.training.optimizers import OPTIMIZERS, Optimizer
 from hpsearch.training.schedules import SCHEDULES, Floats, Schedule
 from tests.support.cohorts import assert_equal

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpsearch.training import TrialQueue
-from hpsearch.training.activations import ACTIVATIONS
+from hpsearch.training.layers import ACTIVATIONS
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.training.reference import train
 from hpsearch.training.schedules import SCHEDULES

@@ -10,12 +10,10 @@ import torch
 from torch import nn
 
 from hpsearch.training import TrialQueue, draws
-from hpsearch.training.activations import ACTIVATIONS
-from hpsearch.training.batches import Batches
-from hpsearch.training.initializations import INITIALIZATIONS
+from hpsearch.training.layers import ACTIVATIONS, INITIALIZATIONS
 from hpsearch.training.network import DNN
 from hpsearch.training.optimizers import OPTIMIZERS
-from hpsearch.training.reference import ReferenceEngine, train, train_safely
+from hpsearch.training.reference import Batches, ReferenceEngine, train, train_safely
 from hpsearch.training.schedules import SCHEDULES
 from hpsearch.trial import Outcome, TrainingRun, TrialSpec
 from tests.support.small import small_data, small_spec
@@ -193,7 +191,7 @@ def test_blocks_do_not_change_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gathering rows in small blocks gives the batches that one block gives."""
     spec = small_spec(small_data(), batch_size=4, evaluate_at=(30,))
     whole = trained(spec).history
-    monkeypatch.setattr("hpsearch.training.batches.BLOCK", 8)
+    monkeypatch.setattr("hpsearch.training.reference.BLOCK", 8)
     assert trained(spec).history.validation_loss == whole.validation_loss
 
 

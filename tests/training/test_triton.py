@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from hpsearch.errors import UserError
-from hpsearch.training import capabilities
+from hpsearch.training import groups
 from hpsearch.training.compiled.triton import group as triton_group
 from hpsearch.training.compiled.triton.group import CAPABILITIES, TritonGroup
 from tests.support import triton_compiled, triton_interpreted
@@ -74,7 +74,7 @@ def test_obstacles_are_named() -> None:
 
 def test_without_triton(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Triton the kernel can train nothing, and the group says what to do."""
-    monkeypatch.setattr(capabilities, "find_spec", lambda name: None)
+    monkeypatch.setattr(groups, "find_spec", lambda name: None)
     monkeypatch.setattr(triton_group, "find_spec", lambda name: None)
     spec = varied_spec(small_data(), 0, batch_size=1)
     assert CAPABILITIES.obstacle(spec, small_data()) == "Triton is not installed"
@@ -116,8 +116,8 @@ def test_cuda_has_no_races(batch_size: int) -> None:
     shapes = [(3,), (100, 300), (2, 2, 2), (257, 65, 33), ()]
     settings = {"batch_size": batch_size, "evaluate_at": (300,), "dropout": 0.1}
     specs = [varied_spec(data, number, widths=shapes[number % 5], **settings) for number in range(40)]
-    first, *others = [TritonGroup(specs, data).advance(lambda: False) for _ in range(4)]
+    first, *others = [TritonGroup(specs, data).train(300, lambda: False) for _ in range(4)]
     assert first is not None
-    for windows in others:
-        assert windows is not None
-        assert all(torch.equal(windows[number].losses, first[number].losses) for number in first)
+    for losses in others:
+        assert losses is not None
+        assert all(torch.equal(losses[number], first[number]) for number in first)

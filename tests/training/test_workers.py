@@ -26,7 +26,7 @@ from hpsearch.training import TrialQueue
 from hpsearch.training.devices import several_devices
 from hpsearch.training.engines import make_engine
 from hpsearch.training.folds import FoldEngine
-from hpsearch.training.workers import dispatcher, start_attempts, worker
+from hpsearch.training.workers import dispatcher, worker
 from hpsearch.training.workers.dispatcher import truncated
 from hpsearch.training.workers.engine import WorkersEngine, WorkerSettings, devices_engine
 from hpsearch.training.workers.local_pool import LocalPool
@@ -351,7 +351,7 @@ def test_a_trial_that_kills_its_process_ends(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.slow
 def test_workers_that_do_not_start_end_the_study(monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine that no worker can build ends in one line with the reason, not in a loop."""
-    monkeypatch.setattr(start_attempts, "MAX_ATTEMPTS", 1)
+    monkeypatch.setattr(worker, "MAX_ATTEMPTS", 1)
     pool = LocalPool([Job(build_nothing, "cpu", torch.float64, 1, "")], small_data())
     with pytest.raises(
         UserError, match=r"--devices: no worker starts, cpu: 'RuntimeError: no driver .*Give other devices"
@@ -362,7 +362,7 @@ def test_workers_that_do_not_start_end_the_study(monkeypatch: pytest.MonkeyPatch
 
 def test_starts_are_tried_three_times() -> None:
     """A worker that dies before it is ready is given up after the third attempt, and a ready one starts the count anew."""
-    attempts = start_attempts.StartAttempts()
+    attempts = worker.StartAttempts()
     attempts.fail("a")
     assert not attempts.due
     attempts.retry_at = 0.0

@@ -15,7 +15,7 @@ from torch import Tensor
 from hpsearch.comparison.measurements.state import chunks, forward, loss_at, mean_loss
 from hpsearch.data.dataset import Rows
 from hpsearch.data.tasks import Task
-from hpsearch.training.activations import ACTIVATIONS
+from hpsearch.training.layers import ACTIVATIONS
 from hpsearch.trial import Architecture
 
 COLUMNS = 65_536  # of the paths, taken to float64 at a time

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hpsearch.data.dataset import Rows
 from hpsearch.data.tasks import Task
-from hpsearch.training.activations import ACTIVATIONS
+from hpsearch.training.layers import ACTIVATIONS
 from hpsearch.trial import Architecture
 
 CHUNK = 4096  # rows at a time: memory does not grow with the data

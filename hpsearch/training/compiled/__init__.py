@@ -2,8 +2,8 @@
 
 On a CPU small networks wait for calls, not for arithmetic, and padding them to equal shapes wastes the arithmetic that there is. So each
 trial has a core and its own shapes; matrix products are BLAS's, all between them is one pass of compiled code (numba). `group` goes from
-a `TrialSpec` to the kernel and back, `kernel` trains on batches, `single_row` on batches of one row, `updates`, `activations` and
-`losses` are their parts, `elementary` are functions that vectorise, `jit` says how all of this is compiled.
+a `TrialSpec` to the kernel and back, `kernel` trains on batches, `single_row` on batches of one row, `activations` and `losses` are
+their parts, `jit` says how all of this is compiled.
 
 On a GPU a trial has a block of threads (`triton`), for batches of a few rows.
 """

@@ -1,6 +1,6 @@
 """`CompiledTrial`: a trial's arrays, and the way from a `TrialSpec` to the kernel and back."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from itertools import pairwise
 from time import perf_counter
 from typing import Any
@@ -11,11 +11,11 @@ import torch
 
 from hpsearch.data.dataset import Data
 from hpsearch.training import draws
-from hpsearch.training.capabilities import Capabilities
 from hpsearch.training.compiled import activations, kernel, losses
 from hpsearch.training.compiled.single_row import PART, train_single_row
-from hpsearch.training.compiled.updates import make_rule
-from hpsearch.training.progress import Weights, Window
+from hpsearch.training.groups import Capabilities
+from hpsearch.training.optimizers import make_rule
+from hpsearch.training.progress import Score, Stopping, Weights, named_weights
 from hpsearch.training.schedules import step_table
 from hpsearch.trial import Architecture, TrialSpec
 
@@ -44,29 +44,14 @@ class CompiledTrial:
         self.state = self._state()
         self.scratch = self._scratch()
         self.done = 0  # updates
-        self.evaluations = 0
         self.seconds = 0.0
-        self.score = (0.0, 0.0)
 
-    def advance(self, stopping: Callable[[], bool]) -> Mapping[int, Window] | None:
-        """Train to the next evaluation (see `TrialGroup`)."""
-        until = self.spec.evaluate_at[self.evaluations]
-        trains = until > self.done
-        start = perf_counter()
-        losses = self.train(until, stopping)
-        if losses is None:
-            return None
-        self.seconds += perf_counter() - start
-        if trains:
-            self.score = self.data.score(torch.from_numpy(self._outputs()), self.data.validation)
-        self.evaluations += 1
-        return {self.spec.number: Window(torch.from_numpy(losses), self.score, self.seconds)}
-
-    def train(self, until: int, stopping: Callable[[], bool], lengths: Floats = NO_LENGTHS) -> Floats | None:
-        """Train to an update; return the losses [updates] on the way, NaN after one that is not finite, None where `stopping` said so.
+    def train(self, until: int, stopping: Stopping, lengths: Floats = NO_LENGTHS) -> Mapping[int, torch.Tensor] | None:
+        """Train to an update (see `TrialGroup`); the losses after one that is not finite are NaN.
 
         `lengths` [updates], where given, is filled with how far each update moved the weights (Euclidean).
         """
+        start = perf_counter()
         first = self.done
         losses = np.full(until - first, np.nan)
         while self.done < until:
@@ -78,20 +63,21 @@ class CompiledTrial:
             if not np.isfinite(losses[index + count - 1]):
                 break
         self.done = until
-        return losses
+        self.seconds += perf_counter() - start
+        return {self.spec.number: torch.from_numpy(losses)}
+
+    def scores(self) -> Mapping[int, Score]:
+        """Return loss and metric on the validation rows (see `TrialGroup`)."""
+        rows = self.data.validation
+        inputs = rows.inputs.numpy()
+        outputs = np.empty((len(inputs), self.architecture.outputs), self.dtype)
+        weights = self._transposed() if self.single_row else self.state.weights
+        kernel.predict(self.network, weights, inputs, self.scratch, outputs)
+        return {self.spec.number: self.data.score(torch.from_numpy(outputs), rows)}
 
     def weights(self, number: int) -> Weights:
         """Return a copy of the weights as they are now (see `TrialGroup`)."""
-        flat = torch.from_numpy(self.state.weights)
-        copies: dict[str, torch.Tensor] = {}
-        for layer, (inputs, units) in enumerate(pairwise(self.architecture.sizes)):
-            start = int(self.network.weights[layer])
-            bias_start = start + inputs * units
-            weight = flat[start:bias_start]
-            weight = weight.view(units, inputs) if self.single_row else weight.view(inputs, units).t()
-            copies[f"layers.{layer}.weight"] = weight.clone(memory_format=torch.contiguous_format)
-            copies[f"layers.{layer}.bias"] = flat[bias_start : bias_start + units].clone()
-        return copies
+        return named_weights(self._layers(self.state.weights))
 
     def drop(self, numbers: Collection[int]) -> None:
         """Do nothing: the only trial stays (see `TrialGroup`)."""
@@ -105,53 +91,40 @@ class CompiledTrial:
         work = 3 * size * self.architecture.parameters
         count = min(until - self.done, per_pass - index, max(1, int(CALL_WORK / work)))
         order = draws.batch_order_array(self.spec.order_seed, size, pass_, rows)
-        train = train_single_row if self.single_row else kernel.train
-        before = np.empty_like(self.state.weights) if lengths.size else self.state.weights[:0]
-        return int(
-            train(
-                self.network,
-                self.state,
-                self.scratch,
-                self.rows,
-                order[index * size : (index + count) * size],
-                size,
-                self.rule,
-                step_table(self.spec, self.done, self.done + count),
-                draws.noise_seed(self.spec.order_seed),
-                self.done,
-                losses[:count],
-                lengths[:count],
-                before,
-            )
+        feed = kernel.Feed(
+            order=order[index * size : (index + count) * size],
+            batch_size=size,
+            steps=step_table(self.spec, self.done, self.done + count),
+            noise_seed=draws.noise_seed(self.spec.order_seed),
+            update=self.done,
+            losses=losses[:count],
+            norms=lengths[:count],
+            before=np.empty_like(self.state.weights) if lengths.size else self.state.weights[:0],
         )
-
-    def _outputs(self) -> Floats:
-        """Return the raw outputs [N, K] of the validation rows."""
-        inputs = self.data.validation.inputs.numpy()
-        outputs = np.empty((len(inputs), self.architecture.outputs), self.dtype)
-        weights = self._transposed() if self.single_row else self.state.weights
-        kernel.predict(self.network, weights, inputs, self.scratch, outputs)
-        return outputs
+        train = train_single_row if self.single_row else kernel.train
+        return int(train(self.network, self.state, self.scratch, self.rows, self.rule, feed))
 
     def _transposed(self) -> Floats:
         """Return weights that lie [units, inputs] as matrix products take them."""
         flat = self.state.weights.copy()
-        for start, (inputs, units) in zip(self.network.weights, pairwise(self.architecture.sizes), strict=True):
-            weight = flat[start : start + inputs * units]
-            weight[:] = weight.reshape(units, inputs).T.reshape(-1)
+        in_order = layers_of(torch.from_numpy(flat), self.architecture)
+        for (new, _), (old, _) in zip(in_order, self._layers(self.state.weights), strict=True):
+            new.copy_(old)
         return flat
+
+    def _layers(self, weights: Floats) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        return layers_of(torch.from_numpy(weights), self.architecture, by_unit=self.single_row)
 
     def _state(self) -> kernel.State:
         count = self.architecture.parameters
         weights = np.zeros(count, self.dtype)
-        drawn = draws.initial_weights(self.architecture, self.spec.seed)
-        for start, weight in zip(self.network.weights, drawn, strict=True):
-            in_order = weight if self.single_row else weight.t()
-            weights[start : start + weight.numel()] = in_order.numpy().reshape(-1)
-        gradient = np.zeros(count, self.dtype)
-        first = np.zeros(count if self.rule.first else 0, self.dtype)
-        second = np.zeros(count if self.rule.second else 0, self.dtype)
-        return kernel.State(weights, gradient, first, second)
+        draws.draw_layers(self._layers(weights), self.spec)
+        return kernel.State(
+            weights=weights,
+            gradient=np.zeros(count, self.dtype),
+            first=np.zeros(count if self.rule.first else 0, self.dtype),
+            second=np.zeros(count if self.rule.second else 0, self.dtype),
+        )
 
     def _scratch(self) -> kernel.Scratch:
         units = sum(self.architecture.sizes[1:])
@@ -164,6 +137,24 @@ class CompiledTrial:
             deltas=np.empty(self.chunk * units, self.dtype),
             part=np.empty(part, self.dtype),
         )
+
+
+def layers_of(
+    flat: torch.Tensor, architecture: Architecture, by_unit: bool = False
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Return weight [units, inputs] and bias [units] of each layer, as views into a trial's numbers [P].
+
+    A weight lies there as [inputs, units], or `by_unit` as it is returned.
+    """
+    layers: list[tuple[torch.Tensor, torch.Tensor]] = []
+    start = 0
+    for inputs, units in pairwise(architecture.sizes):
+        bias = start + inputs * units
+        weight = flat[start:bias]
+        weight = weight.view(units, inputs) if by_unit else weight.view(inputs, units).t()
+        layers.append((weight, flat[bias : bias + units]))
+        start = bias + units
+    return layers
 
 
 def _network(architecture: Architecture, task: str, chunk: int) -> kernel.Network:
@@ -179,11 +170,11 @@ def _network(architecture: Architecture, task: str, chunk: int) -> kernel.Networ
     )
 
 
-def _rows(data: Data, dtype: Any) -> kernel.Rows:
+def _rows(data: Data, dtype: Any) -> losses.Rows:
     targets = data.training.targets.numpy()
     weights = data.row_weights
     labels = targets.ndim == 1
-    return kernel.Rows(
+    return losses.Rows(
         inputs=data.training.inputs.numpy(),
         targets=np.empty((0, 0), dtype) if labels else targets,
         labels=targets if labels else np.empty(0, np.int64),

@@ -13,8 +13,6 @@ Array = npt.NDArray[Any]
 
 # Sums may be reordered (else no reduction is vectorised); NaN and infinity stay, since divergence is told by them.
 FAST = {"reassoc", "contract", "arcp", "nsz"}
-
-
 # "numpy": a division by zero gives infinity; a check of each division would keep loops from being vectorised
 OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FAST, "error_model": "numpy"}
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from hpsearch.training.compiled.activations import activate
 from hpsearch.training.compiled.jit import Array, compiled, inlined
-from hpsearch.training.compiled.losses import MULTICLASS, loss_and_gradient
-from hpsearch.training.compiled.updates import Rule, distance, update_weights
+from hpsearch.training.compiled.losses import MULTICLASS, Rows, loss_and_gradient
+from hpsearch.training.optimizers import Rule
 
 CHUNK = 256
 Integers = npt.NDArray[np.int64]
@@ -50,13 +50,21 @@ class Scratch(NamedTuple):
     part: Array
 
 
-class Rows(NamedTuple):
-    """The training rows: inputs [N, F]; targets [N, K] and labels [N], one of which is used; weights [N] in the loss, or none."""
+class Feed(NamedTuple):
+    """What a call trains with: `order` [batches · B] of the rows, `steps` [batches, 3] of `step_table`; it writes `losses` [batches].
 
-    inputs: Array
-    targets: Array
-    labels: Integers
-    weights: Array
+    `update` is the number of the first update. `norms` [batches] takes the length of each update's step, `before` [P] is its scratch;
+    both are empty where nobody asks.
+    """
+
+    order: Array
+    batch_size: int
+    steps: Array
+    noise_seed: int
+    update: int
+    losses: Array
+    norms: Array
+    before: Array
 
 
 @inlined
@@ -70,7 +78,8 @@ def hashed(x: Any) -> Any:
 @inlined
 def silence(values: Array, slopes: Array, units: int, start: int, key: int, threshold: int, rate: float) -> None:
     """Apply the dropout of `draws.Noise` to activations and slopes [n · units] of rows `start` … of the batch."""
-    zero, scale = values.dtype.type(0), values.dtype.type(1 / (1 - rate))
+    zero = values.dtype.type(0)
+    scale = values.dtype.type(1 / (1 - rate))
     for row in range(values.size // units):
         salt = hashed(np.uint32(start + row) ^ key)
         for unit in range(units):
@@ -81,17 +90,24 @@ def silence(values: Array, slopes: Array, units: int, start: int, key: int, thre
 
 
 @inlined
+def layer_of(network: Network, layer: int) -> Any:
+    """Return a layer's inputs and units, and where its weights and its activations begin."""
+    return network.sizes[layer], network.sizes[layer + 1], network.weights[layer], network.activations[layer]
+
+
+@inlined
 def forward(network: Network, weights: Array, inputs: Array, scratch: Scratch, start: int, noise: Any) -> None:
     """Fill the scratch with activations and slopes of inputs [n, F]; the last layer's values are its products, bias not added.
 
     `noise` are the dropout's 32 bits of this update; `start` is the first row's place in the batch, below zero to evaluate.
     """
-    n, last = inputs.shape[0], network.sizes.size - 2
+    n = inputs.shape[0]
+    last = network.sizes.size - 2
     below = inputs
     for layer in range(last + 1):
-        a, b = network.sizes[layer], network.sizes[layer + 1]
-        at, to = network.weights[layer], network.activations[layer]
-        values, slopes = scratch.values[to : to + n * b], scratch.slopes[to : to + n * b]
+        a, b, at, to = layer_of(network, layer)
+        values = scratch.values[to : to + n * b]
+        slopes = scratch.slopes[to : to + n * b]
         product = values.reshape(n, b)
         np.dot(below, weights[at : at + a * b].reshape(a, b), product)
         if layer < last:
@@ -105,11 +121,12 @@ def forward(network: Network, weights: Array, inputs: Array, scratch: Scratch, s
 @inlined
 def backward(network: Network, weights: Array, gradient: Array, inputs: Array, scratch: Scratch) -> None:
     """Write the gradient [P] of inputs [n, F] whose output gradients lie in the scratch where the outputs were."""
-    n, layer = inputs.shape[0], network.sizes.size - 2
+    n = inputs.shape[0]
+    layer = network.sizes.size - 2
     to = network.activations[layer]
     delta = scratch.values[to : to + n * network.sizes[layer + 1]]
     while True:
-        a, b, at = network.sizes[layer], network.sizes[layer + 1], network.weights[layer]
+        a, b, at, _ = layer_of(network, layer)
         bias = gradient[at + a * b : at + (a + 1) * b]
         bias[:] = 0
         for row in range(n):
@@ -133,77 +150,104 @@ def backward(network: Network, weights: Array, gradient: Array, inputs: Array, s
 @inlined
 def gathered(inputs: Array, chosen: Array, in_order: bool, copy: Array) -> Any:
     """Return the chosen [n] of inputs [N, F] as one block: a slice where they are in the rows' order, else a copy in `copy`."""
-    n, width = chosen.size, inputs.shape[1]
+    n = chosen.size
+    width = inputs.shape[1]
     if in_order:
         return inputs[chosen[0] : chosen[0] + n]
     block = copy[: n * width].reshape(n, width)
     for row in range(n):
-        source, target = inputs[chosen[row]], block[row]
+        source = inputs[chosen[row]]
+        target = block[row]
         for i in range(width):
             target[i] = source[i]
     return block
 
 
-@compiled
-def train(
-    network: Network,
-    state: State,
-    scratch: Scratch,
-    rows: Rows,
-    order: Array,
-    batch_size: int,
-    rule: Rule,
-    steps: Array,
-    noise_seed: int,
-    update: int,
-    losses: Array,
-    norms: Array,
-    before: Array,
-) -> int:
-    """Train through the batches that `order` [batches · B] lists, update numbers from `update` on; return how many were done.
+@inlined
+def update_weights(
+    rule: Rule, step: float, scale: float, shrink: float, weights: Array, gradient: Array, first: Array, second: Array
+) -> None:
+    """Update `weights` [P] and moments by their gradient, by the formula of `optimizers.Update` in one pass over the numbers.
 
-    `steps` [batches, 3] are the rows of `steps.step_table`. It ends after the first loss that is not finite. `norms` [batches] takes the
-    length of each update's step, `before` [P] is its scratch; both are empty where nobody asks.
+    `first` and `second` are empty where the rule has none.
     """
-    last = network.sizes.size - 2
-    to, outputs, at = network.activations[last], network.sizes[last + 1], network.weights[last]
-    bias_at = at + network.sizes[last] * outputs
+    t = weights.dtype.type
+    decay, step, scale, shrink, epsilon = t(rule.decay), t(step), t(scale), t(shrink), t(rule.epsilon)
+    first_keep, first_take, through = t(rule.first_keep), t(rule.first_take), t(rule.through)
+    second_keep, second_take, direct = t(rule.second_keep), t(rule.second_take), t(rule.direct)
+    if rule.first and rule.second:
+        for i in range(weights.size):
+            g = gradient[i] + decay * weights[i]
+            first[i] = first_keep * first[i] + first_take * g
+            second[i] = second_keep * second[i] + second_take * g * g
+            divisor = np.sqrt(second[i]) * scale + epsilon
+            weights[i] = shrink * weights[i] - step * (direct * g + through * first[i]) / divisor
+    elif rule.first:
+        for i in range(weights.size):
+            g = gradient[i] + decay * weights[i]
+            first[i] = first_keep * first[i] + first_take * g
+            weights[i] = shrink * weights[i] - step * (direct * g + through * first[i])
+    elif rule.second:
+        for i in range(weights.size):
+            g = gradient[i] + decay * weights[i]
+            second[i] = second_keep * second[i] + second_take * g * g
+            divisor = np.sqrt(second[i]) * scale + epsilon
+            weights[i] = shrink * weights[i] - step * direct * g / divisor
+    else:
+        for i in range(weights.size):
+            g = gradient[i] + decay * weights[i]
+            weights[i] = shrink * weights[i] - step * direct * g
+
+
+@inlined
+def distance(one: Array, other: Array) -> float:
+    """Return the Euclidean distance of two arrays [P], added up in double precision."""
+    total = 0.0
+    for i in range(one.size):
+        step = float(one[i] - other[i])
+        total += step * step
+    return float(np.sqrt(total))
+
+
+@compiled
+def train(network: Network, state: State, scratch: Scratch, rows: Rows, rule: Rule, feed: Feed) -> int:
+    """Train through the batches of a feed; return how many were done: it ends after the first loss that is not finite."""
+    hidden, outputs, at, to = layer_of(network, network.sizes.size - 2)
+    bias_at = at + hidden * outputs
+    batch_size = feed.batch_size
     share = 1.0 / (batch_size if network.loss == MULTICLASS else batch_size * outputs)
-    for index in range(losses.size):
-        noise = hashed(np.uint32(np.uint32(update + index) ^ np.uint32(noise_seed)))
+    for index in range(feed.losses.size):
+        noise = hashed(np.uint32(np.uint32(feed.update + index) ^ np.uint32(feed.noise_seed)))
         loss = 0.0
         for start in range(0, batch_size, CHUNK):
             n = min(CHUNK, batch_size - start)
-            chosen = order[index * batch_size + start : index * batch_size + start + n]
+            chosen = feed.order[index * batch_size + start : index * batch_size + start + n]
             inputs = gathered(rows.inputs, chosen, batch_size == rows.inputs.shape[0], scratch.inputs)
             forward(network, state.weights, inputs, scratch, start, noise)
             values = scratch.values[to : to + n * outputs]
             bias = state.weights[bias_at : bias_at + outputs]
-            loss += loss_and_gradient(
-                network.loss, values, outputs, bias, rows.targets, rows.labels, rows.weights, chosen, share
-            )
+            loss += loss_and_gradient(network.loss, values, outputs, bias, rows, chosen, share)
             gradient = state.gradient if start == 0 else scratch.part
             backward(network, state.weights, gradient, inputs, scratch)
             if start > 0:
                 for i in range(gradient.size):
                     state.gradient[i] += gradient[i]
-        losses[index] = loss
+        feed.losses[index] = loss
         if not np.isfinite(loss):
             return index + 1
-        before[:] = state.weights[: before.size]
-        step, scale, shrink = steps[index]
+        feed.before[:] = state.weights[: feed.before.size]
+        step, scale, shrink = feed.steps[index]
         update_weights(rule, step, scale, shrink, state.weights, state.gradient, state.first, state.second)
-        if norms.size:
-            norms[index] = distance(state.weights, before)
-    return losses.size
+        if feed.norms.size:
+            feed.norms[index] = distance(state.weights, feed.before)
+    return feed.losses.size
 
 
 @compiled
 def predict(network: Network, weights: Array, inputs: Array, scratch: Scratch, outputs: Array) -> None:
     """Write the raw outputs [N, K] of inputs [N, F]."""
-    last = network.sizes.size - 2
-    to, units = network.activations[last], network.sizes[last + 1]
-    bias_at = network.weights[last] + network.sizes[last] * units
+    hidden, units, at, to = layer_of(network, network.sizes.size - 2)
+    bias_at = at + hidden * units
     for start in range(0, inputs.shape[0], CHUNK):
         part = inputs[start : start + CHUNK]
         forward(network, weights, part, scratch, -1, np.uint32(0))

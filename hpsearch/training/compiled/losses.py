@@ -1,13 +1,25 @@
 """Losses, compiled: the loss of some rows, and its gradient in place of the outputs. Rows by their names in `TASKS`."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
-from hpsearch.training.compiled.elementary import exp
+import numpy as np
+import numpy.typing as npt
+
+from hpsearch.training.compiled.activations import exp
 from hpsearch.training.compiled.jit import Array, inlined
 
 CODES = {"regression": 0, "binary": 1, "multiclass": 2}
 REGRESSION, BINARY, MULTICLASS = CODES.values()
+
+
+class Rows(NamedTuple):
+    """The training rows: inputs [N, F]; targets [N, K] and labels [N], one of which is used; weights [N] in the loss, or none."""
+
+    inputs: Array
+    targets: Array
+    labels: npt.NDArray[np.int64]
+    weights: Array
 
 
 @inlined
@@ -44,34 +56,26 @@ def _cross_entropy(row: Array, label: int, share: float) -> Any:
 
 @inlined
 def loss_and_gradient(
-    code: int,
-    outputs: Array,
-    units: int,
-    bias: Array,
-    targets: Array,
-    labels: Array,
-    weights: Array,
-    rows: Array,
-    share: float,
+    code: int, outputs: Array, units: int, bias: Array, rows: Rows, chosen: Array, share: float
 ) -> float:
-    """Return the loss of rows and leave its gradient in `outputs` [n · units], to which `bias` is added first.
+    """Return the loss of the chosen [n] rows and leave its gradient in `outputs` [n · units], to which `bias` is added first.
 
-    `targets` [N, units] and `labels` [N] are those of all rows (one of the two is used), as are the `weights` [N] of their losses (empty
-    where all weigh alike), `rows` [n] the numbers of these, `share` one over the numbers that the loss is the mean of.
+    `share` is one over the numbers that the loss is the mean of.
     """
-    loss, equal = 0.0, type(outputs[0])(share)
-    for index in range(rows.size):
+    loss = 0.0
+    equal = type(outputs[0])(share)
+    for index in range(chosen.size):
         row = outputs[index * units : (index + 1) * units]
-        part = equal * weights[rows[index]] if weights.size else equal
+        part = equal * rows.weights[chosen[index]] if rows.weights.size else equal
         for unit in range(units):
             row[unit] += bias[unit]
         if code == MULTICLASS:
-            loss += _cross_entropy(row, labels[rows[index]], part)
+            loss += _cross_entropy(row, rows.labels[chosen[index]], part)
             continue
         for unit in range(units):
             if code == BINARY:
-                value, row[unit] = _binary_cross_entropy(row[unit], targets[rows[index], unit], part)
+                value, row[unit] = _binary_cross_entropy(row[unit], rows.targets[chosen[index], unit], part)
             else:
-                value, row[unit] = _squared_error(row[unit], targets[rows[index], unit], part)
+                value, row[unit] = _squared_error(row[unit], rows.targets[chosen[index], unit], part)
             loss += value
     return loss

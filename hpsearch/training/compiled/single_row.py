@@ -10,9 +10,19 @@ import numpy as np
 
 from hpsearch.training.compiled.activations import activate
 from hpsearch.training.compiled.jit import Array, compiled, inlined
-from hpsearch.training.compiled.kernel import Network, Rows, Scratch, State, hashed, silence
-from hpsearch.training.compiled.losses import MULTICLASS, loss_and_gradient
-from hpsearch.training.compiled.updates import Rule, distance, update_weights
+from hpsearch.training.compiled.kernel import (
+    Feed,
+    Network,
+    Scratch,
+    State,
+    distance,
+    hashed,
+    layer_of,
+    silence,
+    update_weights,
+)
+from hpsearch.training.compiled.losses import MULTICLASS, Rows, loss_and_gradient
+from hpsearch.training.optimizers import Rule
 
 PART = 2048  # numbers of a gradient that are written down at a time, to stay in the nearest cache
 
@@ -31,7 +41,8 @@ def multiply(inputs: Array, weights: Array, outputs: Array) -> None:
             s3 += rows[3 * a + i] * inputs[i]
         outputs[unit], outputs[unit + 1], outputs[unit + 2], outputs[unit + 3] = s0, s1, s2, s3
     for unit in range(b - b % 4, b):
-        row, total = weights[unit * a : (unit + 1) * a], type(inputs[0])(0)
+        row = weights[unit * a : (unit + 1) * a]
+        total = type(inputs[0])(0)
         for i in range(a):
             total += row[i] * inputs[i]
         outputs[unit] = total
@@ -48,7 +59,8 @@ def gather(delta: Array, weights: Array, below: Array) -> None:
         for i in range(a):
             below[i] += (d0 * rows[i] + d1 * rows[a + i]) + (d2 * rows[2 * a + i] + d3 * rows[3 * a + i])
     for unit in range(b - b % 4, b):
-        row, slope = weights[unit * a : (unit + 1) * a], delta[unit]
+        row = weights[unit * a : (unit + 1) * a]
+        slope = delta[unit]
         for i in range(a):
             below[i] += slope * row[i]
 
@@ -58,7 +70,8 @@ def descend(step: float, keep: float, inputs: Array, delta: Array, weights: Arra
     """Update weights [b · a] by plain descent: each is kept in part, and loses `step` times its gradient."""
     a = inputs.size
     for unit in range(delta.size):
-        row, slope = weights[unit * a : (unit + 1) * a], step * delta[unit]
+        row = weights[unit * a : (unit + 1) * a]
+        slope = step * delta[unit]
         if slope != 0 or keep != 1:
             for i in range(a):
                 row[i] = keep * row[i] - slope * inputs[i]
@@ -70,7 +83,9 @@ def learn(rule: Rule, steps: Array, inputs: Array, delta: Array, state: State, a
 
     `part` is scratch, for one row at least.
     """
-    a, b, t = inputs.size, delta.size, type(delta[0])
+    a = inputs.size
+    b = delta.size
+    t = type(delta[0])
     step, scale, shrink = steps
     weights, first, second = state.weights, state.first, state.second
     if rule.first or rule.second:
@@ -80,12 +95,15 @@ def learn(rule: Rule, steps: Array, inputs: Array, delta: Array, state: State, a
             for unit in range(count):
                 for i in range(a):
                     part[unit * a + i] = delta[start + unit] * inputs[i]
-            low, high, size = at + start * a, at + (start + count) * a, count * a
-            update_weights(rule, step, scale, shrink, weights[low:high], part[:size], first[low:high], second[low:high])
+            low = at + start * a
+            high = low + count * a
+            gradient = part[: count * a]
+            update_weights(rule, step, scale, shrink, weights[low:high], gradient, first[low:high], second[low:high])
     else:
         descent = rule.direct * step
         descend(t(descent), t(shrink - descent * rule.decay), inputs, delta, weights[at : at + a * b])
-    low, high = at + a * b, at + (a + 1) * b
+    low = at + a * b
+    high = low + b
     update_weights(rule, step, scale, shrink, weights[low:high], delta, first[low:high], second[low:high])
 
 
@@ -95,9 +113,9 @@ def forward(network: Network, weights: Array, inputs: Array, scratch: Scratch, n
     last = network.sizes.size - 2
     below = inputs
     for layer in range(last + 1):
-        a, b = network.sizes[layer], network.sizes[layer + 1]
-        at, to = network.weights[layer], network.activations[layer]
-        values, slopes = scratch.values[to : to + b], scratch.slopes[to : to + b]
+        a, b, at, to = layer_of(network, layer)
+        values = scratch.values[to : to + b]
+        slopes = scratch.slopes[to : to + b]
         multiply(below, weights[at : at + a * b], values)
         if layer < last:
             activate(network.activation, values, slopes, weights[at + a * b : at + (a + 1) * b])
@@ -114,7 +132,8 @@ def backward(network: Network, rule: Rule, steps: Array, state: State, inputs: A
     to = network.activations[last]
     delta = scratch.values[to : to + network.sizes[last + 1]]
     for layer in range(last, 0, -1):
-        a, low, at = network.sizes[layer], network.activations[layer - 1], network.weights[layer]
+        a, _, at, _ = layer_of(network, layer)
+        low = network.activations[layer - 1]
         below = scratch.deltas[low : low + a]
         gather(delta, state.weights[at : at + a * delta.size], below)
         learn(rule, steps, scratch.values[low : low + a], delta, state, at, scratch.part)
@@ -125,39 +144,23 @@ def backward(network: Network, rule: Rule, steps: Array, state: State, inputs: A
 
 
 @compiled
-def train_single_row(
-    network: Network,
-    state: State,
-    scratch: Scratch,
-    rows: Rows,
-    order: Array,
-    batch_size: int,
-    rule: Rule,
-    steps: Array,
-    noise_seed: int,
-    update: int,
-    losses: Array,
-    norms: Array,
-    before: Array,
-) -> int:
+def train_single_row(network: Network, state: State, scratch: Scratch, rows: Rows, rule: Rule, feed: Feed) -> int:
     """Train as `kernel.train` does, with batches of one row."""
-    last = network.sizes.size - 2
-    units = network.sizes[last + 1]
-    to, bias_at = network.activations[last], network.weights[last] + network.sizes[last] * units
+    hidden, units, at, to = layer_of(network, network.sizes.size - 2)
+    bias_at = at + hidden * units
     share = 1.0 / (1 if network.loss == MULTICLASS else units)
-    for index in range(losses.size):
-        noise = hashed(np.uint32(np.uint32(update + index) ^ np.uint32(noise_seed)))
-        chosen = order[index : index + 1]
+    for index in range(feed.losses.size):
+        noise = hashed(np.uint32(np.uint32(feed.update + index) ^ np.uint32(feed.noise_seed)))
+        chosen = feed.order[index : index + 1]
         inputs = rows.inputs[chosen[0]]
         forward(network, state.weights, inputs, scratch, noise)
-        outputs, bias = scratch.values[to : to + units], state.weights[bias_at : bias_at + units]
-        losses[index] = loss_and_gradient(
-            network.loss, outputs, units, bias, rows.targets, rows.labels, rows.weights, chosen, share
-        )
-        if not np.isfinite(losses[index]):
+        outputs = scratch.values[to : to + units]
+        bias = state.weights[bias_at : bias_at + units]
+        feed.losses[index] = loss_and_gradient(network.loss, outputs, units, bias, rows, chosen, share)
+        if not np.isfinite(feed.losses[index]):
             return index + 1
-        before[:] = state.weights[: before.size]
-        backward(network, rule, steps[index], state, inputs, scratch)
-        if norms.size:
-            norms[index] = distance(state.weights, before)
-    return losses.size
+        feed.before[:] = state.weights[: feed.before.size]
+        backward(network, rule, feed.steps[index], state, inputs, scratch)
+        if feed.norms.size:
+            feed.norms[index] = distance(state.weights, feed.before)
+    return feed.losses.size

@@ -12,8 +12,8 @@ from math import pi, sqrt
 import torch
 
 from hpsearch.training import draws
-from hpsearch.training.activations import ACTIVATIONS
 from hpsearch.training.fused.layout import Layout
+from hpsearch.training.layers import ACTIVATIONS
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 

@@ -4,22 +4,25 @@ The step reads and writes tensors only: no number of an update passes through Py
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
+import numpy as np
 import torch
 
-from hpsearch.data.dataset import Data
+from hpsearch.data.dataset import Data, Rows
 from hpsearch.training import draws
 from hpsearch.training.fused.activations import Activations, Dropout
-from hpsearch.training.fused.feed import Feed
 from hpsearch.training.fused.layout import Layout, Parameters, copy_trial
-from hpsearch.training.fused.losses import LOSSES
-from hpsearch.training.fused.network import Network
+from hpsearch.training.fused.network import LOSSES, Network
 from hpsearch.training.fused.precision import Products
 from hpsearch.training.fused.update import CohortUpdate
+from hpsearch.training.schedules import step_table
 from hpsearch.trial import TrialSpec
 
 # sums of units that are computed at a time; a larger batch goes in parts: a CPU has caches, a GPU wants large products
 MAX_SUMS = {"cpu": 2**22, "cuda": 2**26}
+UPDATES = 1024  # of a block of the feed, at most
+ROWS = 2**20  # of a block's batches, at most
 
 
 class Cohort:
@@ -46,10 +49,7 @@ class Cohort:
     def draw(self) -> None:
         """Set every trial's initial weights."""
         for trial, spec in enumerate(self.specs):
-            own = self.network.weights.of(trial)
-            drawn = draws.initial_weights(spec.dense_architecture, spec.seed)
-            for (weight, _), values in zip(own, drawn, strict=True):
-                weight.copy_(values)
+            draws.draw_layers(self.network.weights.of(trial), spec)
 
     def take_over(self, other: "Cohort") -> None:
         """Go on from the state of these trials in another cohort."""
@@ -96,3 +96,68 @@ def _parts(batch: torch.Tensor, layout: Layout) -> list[slice]:
     count = -(-rows * layout.numbers // MAX_SUMS[batch.device.type])
     size = -(-rows // min(max(count, 1), rows))
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
+
+
+class Feed:
+    """What changes from update to update, as tables on the device; a counter on the device is the row of the next update.
+
+    `steps` [K, T, 3], `keys` of dropout [K, layers], `indices` of rows [K, B], `losses` [K, T]. A table holds a block of K updates, so that
+    a window of any length needs little memory, and is written in place: a recorded step reads from the same addresses every time.
+    """
+
+    def __init__(self, specs: Sequence[TrialSpec], rows: Rows, layers: int) -> None:
+        self.specs = specs
+        self.rows = rows
+        self.batch_size = specs[0].batch_size
+        assert len({spec.order_seed for spec in specs}) == 1, "the trials of a cohort belong to one study"
+        longest = max(b - a for a, b in pairwise((0, *specs[0].evaluate_at)))
+        self.updates = max(1, min(longest, UPDATES, ROWS // self.batch_size))
+        like = rows.inputs
+        integers = like.new_zeros(0, dtype=torch.long)
+        self.counter = integers.new_zeros(1)
+        self.steps = like.new_zeros(self.updates, len(specs), 3)
+        self.losses = like.new_zeros(self.updates, len(specs))
+        self.keys = integers.new_zeros(self.updates, layers)
+        self.full = self.batch_size == len(rows)
+        self.indices = integers.new_zeros(0 if self.full else self.updates, self.batch_size)
+
+    def load(self, start: int, stop: int) -> None:
+        """Write the tables of updates start … stop - 1, a block at most, and begin with the first of them."""
+        tables = np.stack([step_table(spec, start, stop) for spec in self.specs], axis=1)
+        _upload(torch.from_numpy(tables), self.steps[: stop - start])
+        updates = torch.arange(start, stop)
+        seed = draws.noise_seed(self.specs[0].order_seed)
+        keys = [draws.noise_key(seed, updates, layer) for layer in range(self.keys.shape[1])]
+        if keys:
+            _upload(torch.stack(keys, dim=1), self.keys[: stop - start])
+        if not self.full:
+            chosen = draws.batch_rows(self.specs[0], start, stop, len(self.rows))
+            _upload(chosen, self.indices[: stop - start])
+        self.counter.zero_()
+
+    def batch(self, part: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return inputs [B, I] and targets [B, ...] of a part of the update's batch."""
+        inputs, targets = self.rows.inputs, self.rows.targets
+        if self.full:
+            return inputs[part], targets[part]
+        index = self.indices.index_select(0, self.counter)[0, part]
+        return inputs.index_select(0, index), targets.index_select(0, index)
+
+    def key(self, layer: int) -> torch.Tensor:
+        """Return the update's dropout key [] of a layer."""
+        return self.keys.index_select(0, self.counter)[0, layer]
+
+    def table(self) -> torch.Tensor:
+        """Return the update's step, scale and shrink [T, 3]."""
+        return self.steps.index_select(0, self.counter)[0]
+
+    def end(self, losses: torch.Tensor) -> None:
+        """Keep the update's losses [T], and go on to the next update."""
+        self.losses.index_copy_(0, self.counter, losses.unsqueeze(0))
+        self.counter.add_(1)
+
+
+def _upload(values: torch.Tensor, target: torch.Tensor) -> None:
+    """Copy to the device without waiting for it."""
+    values = values.to(target.dtype)
+    target.copy_(values.pin_memory() if target.is_cuda else values, non_blocking=True)

@@ -1,23 +1,93 @@
-"""The group of the fused engine: drives a cohort from evaluation to evaluation, and packs it anew where enough trials have left."""
+"""The group of the fused engine: drives a cohort from evaluation to evaluation, and packs it anew where enough trials have left.
+
+On a GPU, where launching takes longer than computing, the cohort's step is recorded once and replayed without Python. A CUDA graph is the
+sequence of kernels that a function launched, with their addresses. So it replays a function of the device's state alone; that the step is
+one, a test proves without a GPU.
+"""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from time import perf_counter
+from typing import Protocol
 
 import torch
 
 from hpsearch.data.dataset import Data
-from hpsearch.training.capabilities import Capabilities
 from hpsearch.training.devices import device_of
-from hpsearch.training.fused.capture import Graph, Repeated, graph_on
 from hpsearch.training.fused.cohort import Cohort
 from hpsearch.training.fused.layout import ordered
-from hpsearch.training.fused.losses import LOSSES
+from hpsearch.training.fused.network import LOSSES
 from hpsearch.training.fused.precision import Products
-from hpsearch.training.progress import Weights, Window
+from hpsearch.training.groups import Capabilities
+from hpsearch.training.progress import Score, Stopping, Weights, named_weights
 from hpsearch.trial import TrialSpec
 
 CAPABILITIES = Capabilities("the fused engine", device_types=("cpu", "cuda"), tasks=LOSSES)
 REPACK_SHARE = 1 / 4  # of a cohort that has left: worth packing the others anew, and another recording of the step
+WARM_UP = 3  # runs before the recording, in which libraries set themselves up
+
+
+class Graph(Protocol):
+    """A recorder of what a function does on a device."""
+
+    def warm_up(self, function: Callable[[], None]) -> None:
+        """Run the function."""
+
+    def capture(self, function: Callable[[], None]) -> None:
+        """Record the function without running it."""
+
+    def replay(self) -> None:
+        """Run what was recorded."""
+
+
+class CudaGraph:
+    """A CUDA graph, warmed up and recorded on a stream of its own, replayed on the current one."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.stream = torch.cuda.Stream(device)
+        self.graph = torch.cuda.CUDAGraph()
+
+    def warm_up(self, function: Callable[[], None]) -> None:
+        """Run the function on the stream of the recording, after all before it and before all after it."""
+        current = torch.cuda.current_stream(self.stream.device)
+        self.stream.wait_stream(current)
+        with torch.cuda.stream(self.stream):
+            function()
+        current.wait_stream(self.stream)
+
+    def capture(self, function: Callable[[], None]) -> None:
+        """Record the function; other threads may use the device meanwhile."""
+        with torch.cuda.graph(self.graph, stream=self.stream, capture_error_mode="thread_local"):
+            function()
+
+    def replay(self) -> None:
+        """Launch all of it at once."""
+        self.graph.replay()
+
+
+def graph_on(device: torch.device) -> Graph | None:
+    """Return a recorder for the device, None where there is none."""
+    return CudaGraph(device) if device.type == "cuda" else None
+
+
+class Repeated:
+    """A function of the device's state that is run again and again: as it is, or recorded after its first runs."""
+
+    def __init__(self, function: Callable[[], None], graph: Graph | None) -> None:
+        self.function = function
+        self.graph = graph
+        self.runs = 0
+
+    def __call__(self) -> None:
+        """Run once more."""
+        if self.graph is None:
+            self.function()
+        elif self.runs < WARM_UP:
+            self.graph.warm_up(self.function)
+        else:
+            if self.runs == WARM_UP:
+                self.graph.capture(self.function)
+            self.graph.replay()
+        self.runs += 1
 
 
 class FusedGroup:
@@ -41,43 +111,35 @@ class FusedGroup:
         self.graph = graph
         self.device = device_of(data)
         self.products = Products(precision, self.device)
-        self.evaluate_at = specs[0].evaluate_at
-        self.evaluations = 0
         self.done = 0  # updates
         self.seconds = 0.0
-        self.scores: dict[int, tuple[float, float]] = {}
         self.dropped: set[int] = set()
         self.cohort = self._cohort(specs)
         self.cohort.draw()
 
-    def advance(self, stopping: Callable[[], bool]) -> Mapping[int, Window] | None:
-        """Train every trial to its next evaluation (see `TrialGroup`)."""
-        until = self.evaluate_at[self.evaluations]
-        trains = until > self.done
+    def train(self, until: int, stopping: Stopping) -> Mapping[int, torch.Tensor] | None:
+        """Train every trial to an update (see `TrialGroup`)."""
         with torch.no_grad(), self.products.scoped():
             self._pack()
             losses = self._train(until, stopping)  # [updates, T]
-            if losses is None:
-                return None
-            if trains:
-                self.scores = self._scores()
-        self.evaluations += 1
-        return {
-            number: Window(losses[:, trial].clone(), self.scores[number], self.seconds)
-            for trial, number in self._staying()
-        }
+        if losses is None:
+            return None
+        return {number: losses[:, trial].clone() for trial, number in self._staying()}
+
+    def scores(self) -> Mapping[int, Score]:
+        """Return loss and metric on the validation rows (see `TrialGroup`)."""
+        rows = self.data.validation
+        with torch.no_grad(), self.products.scoped():
+            outputs = self.cohort.outputs(rows.inputs)  # [T, C, rows]
+        return {number: self.data.score(outputs[trial].T, rows) for trial, number in self._staying()}
 
     def weights(self, number: int) -> Weights:
         """Return a copy of a trial's weights as they are now (see `TrialGroup`)."""
         trial = next(trial for trial, other in self._staying() if other == number)
-        copies: dict[str, torch.Tensor] = {}
-        for layer, (weight, bias) in enumerate(self.cohort.network.weights.of(trial)):
-            copies[f"layers.{layer}.weight"] = weight.clone()
-            copies[f"layers.{layer}.bias"] = bias.clone()
-        return copies
+        return named_weights(self.cohort.network.weights.of(trial))
 
     def drop(self, numbers: Collection[int]) -> None:
-        """Forget trials that have ended (see `TrialGroup`). The next `advance` packs, where a lack of memory is handled."""
+        """Forget trials that have ended (see `TrialGroup`). The next `train` packs, where a lack of memory is handled."""
         self.dropped.update(numbers)
 
     def _staying(self) -> list[tuple[int, int]]:
@@ -99,7 +161,7 @@ class FusedGroup:
         self.cohort.take_over(before)
         self.dropped.clear()
 
-    def _train(self, until: int, stopping: Callable[[], bool]) -> torch.Tensor | None:
+    def _train(self, until: int, stopping: Stopping) -> torch.Tensor | None:
         """Train to an update; return the losses [updates, T] on the host."""
         start = perf_counter()
         feed = self.cohort.feed
@@ -116,9 +178,3 @@ class FusedGroup:
         losses = torch.cat(blocks).cpu()  # waits for the device
         self.seconds += (perf_counter() - start) / len(self._staying())
         return losses
-
-    def _scores(self) -> dict[int, tuple[float, float]]:
-        """Return loss and metric on the validation rows by trial number."""
-        rows = self.data.validation
-        outputs = self.cohort.outputs(rows.inputs)  # [T, C, rows]
-        return {number: self.data.score(outputs[trial].T, rows) for trial, number in self._staying()}

@@ -5,15 +5,13 @@ moments zero, and so has its change: its denominator is epsilon.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 
 from hpsearch.training.fused.layout import Layout, Parameters
-from hpsearch.training.optimizers import OPTIMIZERS, Update
+from hpsearch.training.optimizers import COEFFICIENTS, Rule, coefficient_row, make_rule
 from hpsearch.trial import TrialSpec
-
-COEFFICIENTS = ("decay", "first_keep", "first_take", "second_keep", "second_take", "direct", "through", "epsilon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +42,12 @@ class CohortUpdate:
     """The optimizers of a cohort, with their moments."""
 
     def __init__(self, specs: Sequence[TrialSpec], layout: Layout, weights: Parameters, gradients: Parameters) -> None:
-        rows = [OPTIMIZERS[spec.optimizer].update(spec.coefficients) for spec in specs]
-        self.terms = _terms(specs, rows)
+        rules = [make_rule(spec) for spec in specs]
+        self.terms = _terms(specs, rules)
         like = weights.first
         self.firsts = Parameters(layout, like if self.terms.first else like.to("meta"))
         self.seconds = Parameters(layout, like if self.terms.second else like.to("meta"))
-        table = like.new_tensor([_coefficients(spec, row) for spec, row in zip(specs, rows, strict=True)])
+        table = like.new_tensor([coefficient_row(rule) for rule in rules])
         epsilon = table[:, -1]
         epsilon.clamp_(min=torch.finfo(like.dtype).tiny)  # one that rounds to 0 must not divide padding by 0
         self.pieces = list(_pieces(layout, table, (weights, gradients, self.firsts, self.seconds)))
@@ -87,24 +85,15 @@ class CohortUpdate:
         return change.addcmul_(piece.firsts, step * c["through"]) if terms.through else change
 
 
-def _terms(specs: Sequence[TrialSpec], rows: Sequence[Update]) -> Terms:
-    decays = [(row.decoupled, spec.weight_decay != 0) for row, spec in zip(rows, specs, strict=True)]
+def _terms(specs: Sequence[TrialSpec], rules: Sequence[Rule]) -> Terms:
     return Terms(
-        decay=(False, True) in decays,
-        shrink=(True, True) in decays,
-        first=any(row.first for row in rows),
-        second=any(row.second for row in rows),
-        direct=any(row.direct for row in rows),
-        through=any(row.through for row in rows),
+        decay=any(rule.decay for rule in rules),
+        shrink=any(spec.weight_decay and not rule.decay for spec, rule in zip(specs, rules, strict=True)),
+        first=any(rule.first for rule in rules),
+        second=any(rule.second for rule in rules),
+        direct=any(rule.direct for rule in rules),
+        through=any(rule.through for rule in rules),
     )
-
-
-def _coefficients(spec: TrialSpec, row: Update) -> list[float]:
-    """Return the numbers of `COEFFICIENTS`; without a second moment the denominator is 1."""
-    values = asdict(row)
-    values["decay"] = 0.0 if row.decoupled else spec.weight_decay
-    values["epsilon"] = row.epsilon if row.second else 1.0
-    return [values[name] for name in COEFFICIENTS]
 
 
 def _pieces(layout: Layout, table: torch.Tensor, buffers: Sequence[Parameters]) -> Iterator[Piece]:

@@ -4,13 +4,12 @@ Nothing here knows of processes: a pool's events go in, commands come out.
 """
 
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import torch
 
 from hpsearch.training import TrialQueue, TrialSource
-from hpsearch.training.progress import Progress, Window
+from hpsearch.training.progress import Progress, recorded_window
 from hpsearch.training.workers.messages import (
     Commands,
     Event,
@@ -76,11 +75,7 @@ class WorkerState:
     def commands(self) -> Commands:
         """Return what it is to be told, once."""
         commands = Commands(
-            tuple(self.train),
-            tuple(self.end),
-            tuple(self.send_weights),
-            tuple(self.drop_weights),
-            self.acknowledged,
+            tuple(self.train), tuple(self.end), tuple(self.send_weights), tuple(self.drop_weights), self.acknowledged
         )
         for waiting in (self.train, self.end, self.send_weights, self.drop_weights):
             waiting.clear()
@@ -220,10 +215,8 @@ def truncated(run: TrainingRun, spec: TrialSpec, end: int, maximize: bool) -> Tr
     """Return a run as it was when the search ended it at an evaluation, whatever the worker did after it."""
     progress = Progress(spec, maximize, run.parameters)
     source = TrialQueue(prunes=lambda evaluation, metric: evaluation == end)
-    for entry in _entries(run.history):
-        losses = torch.tensor([entry["training_loss"]], dtype=torch.float64)
-        window = Window(losses, (entry["validation_loss"], entry["metric"]), entry["seconds"])
-        pruned = progress.record(window, dict, source)
+    for index in range(len(run.history)):
+        pruned = progress.record(recorded_window(run.history, index), dict, source)
         if pruned is not None:
             return replace(pruned, weights=None)
     raise AssertionError("a trial reports an evaluation before it is ended there")
@@ -234,9 +227,3 @@ def killed(spec: TrialSpec, reason: str) -> TrainingRun:
     parameters = spec.architecture.parameters if spec.architecture else 0
     detail = f"{MAX_DEATHS} workers died training it, the last one nothing else: {reason}"
     return TrainingRun(spec.number, Outcome.KILLED, History(), detail=detail, parameters=parameters)
-
-
-def _entries(history: History) -> Iterable[dict[str, float]]:
-    columns = history.columns()
-    for entry in zip(*columns.values(), strict=True):
-        yield dict(zip(columns, entry, strict=True))

@@ -23,9 +23,7 @@ from hpsearch.training.workers.worker import Job, build_engine
 LOGGER = logging.getLogger(__name__)
 SILENCE = 60.0  # seconds without a sign of life after which a worker that holds trials counts as lost
 WAIT = 0.1  # seconds after which a signal is looked at
-MAX_STEP = (
-    1.0  # seconds that count between two checks for silent workers: while the coordinator stood still it read nothing
-)
+MAX_STEP = 1.0  # seconds of silence between two checks, at most: while the coordinator stood still it read nothing
 
 
 class WorkerPool(Protocol):
@@ -33,7 +31,6 @@ class WorkerPool(Protocol):
 
     def open(self) -> None:
         """Start workers, where there are none."""
-        ...
 
     def events(self, seconds: float) -> Sequence[tuple[int, Event]]:
         """Return the workers' events, each with its worker's number, waiting for at most so long; replace workers that are gone.
@@ -43,23 +40,18 @@ class WorkerPool(Protocol):
         Raises:
             UserError: no worker can be started.
         """
-        ...
 
     def command(self, worker: int, commands: Commands) -> None:
         """Send commands to a worker; nothing happens where it is gone."""
-        ...
 
     def end(self, worker: int, reason: str) -> Lost:
         """End a worker that hangs; nothing that it sent or may send is read any more."""
-        ...
 
     def close(self) -> None:
         """End all workers at once."""
-        ...
 
     def disconnect(self) -> None:
         """Release what the pool holds beside its workers, such as the connection to a cluster."""
-        ...
 
 
 class WorkersEngine:
@@ -69,12 +61,7 @@ class WorkersEngine:
     for `silence` seconds is ended, and its trials are trained again elsewhere.
     """
 
-    def __init__(
-        self,
-        pool: WorkerPool,
-        data: Data,
-        silence: float = SILENCE,
-    ) -> None:
+    def __init__(self, pool: WorkerPool, data: Data, silence: float = SILENCE) -> None:
         self.pool = pool
         self.silence = silence
         self.maximize = data.metric.direction == "maximize"
@@ -158,10 +145,7 @@ class WorkerSettings:
 
 
 def devices_engine(
-    devices: Sequence[str],
-    data: Data,
-    settings: WorkerSettings,
-    cores: int | None = None,
+    devices: Sequence[str], data: Data, settings: WorkerSettings, cores: int | None = None
 ) -> WorkersEngine:
     """Return the engine with a worker on each of these devices; those on the CPU share its cores, or have `cores` each."""
     on_cpu = sum(device == "cpu" for device in devices)

@@ -29,8 +29,7 @@ from hpsearch.training.workers.messages import (
     Started,
     serialize,
 )
-from hpsearch.training.workers.start_attempts import StartAttempts
-from hpsearch.training.workers.worker import Job, RemoteSource, work
+from hpsearch.training.workers.worker import Job, RemoteSource, StartAttempts, work
 
 SPAWN = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
 ALIVE_SECONDS = 1.0  # after which a worker with nothing to say sends that it is there

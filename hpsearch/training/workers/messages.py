@@ -18,6 +18,9 @@ from hpsearch.data.tasks import TASKS
 from hpsearch.trial import TrainingRun, TrialSpec
 
 Array = npt.NDArray[np.generic]
+Division = tuple[
+    Array, ...
+]  # inputs and targets of the training and of the validation rows, the target's mean and scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,24 +108,12 @@ Event = Started | Ready | Alive | Logged | RungReported | RunFinished | WeightsS
 
 
 @dataclass(frozen=True, slots=True)
-class SerializedRows:
-    """A division of the data: training and validation rows, and the target's mean and scale."""
-
-    inputs: Array
-    targets: Array
-    validation_inputs: Array
-    validation_targets: Array
-    target_mean: Array
-    target_scale: Array
-
-
-@dataclass(frozen=True, slots=True)
 class SerializedDataset:
     """A `Data` as NumPy arrays; task and metric are named, since their functions are found in the tables at the other end."""
 
     task: str
     metric: str
-    divisions: tuple[SerializedRows, ...]  # the data's own, then those of the folds
+    divisions: tuple[Division, ...]  # the data's own, then those of the folds
     class_weights: Array | None
     plain: Mapping[str, Any]  # the fields of `Data` that are plain values
 
@@ -135,7 +126,7 @@ def serialize(data: Data) -> SerializedDataset:
     return SerializedDataset(
         task=data.task.name,
         metric=data.metric.name,
-        divisions=tuple(map(_serialize_rows, parts)),
+        divisions=tuple(map(_division, parts)),
         class_weights=None if data.class_weights is None else _array(data.class_weights),
         plain=plain,
     )
@@ -178,24 +169,15 @@ def tensors_of(arrays: Mapping[str, Array], device: torch.device) -> dict[str, T
     return {name: _tensor(array).to(device) for name, array in arrays.items()}
 
 
-def _serialize_rows(part: Data | Fold) -> SerializedRows:
-    return SerializedRows(
-        inputs=_array(part.training.inputs),
-        targets=_array(part.training.targets),
-        validation_inputs=_array(part.validation.inputs),
-        validation_targets=_array(part.validation.targets),
-        target_mean=_array(part.target_mean),
-        target_scale=_array(part.target_scale),
-    )
+def _division(part: Data | Fold) -> Division:
+    training = (part.training.inputs, part.training.targets)
+    validation = (part.validation.inputs, part.validation.targets)
+    return tuple(map(_array, (*training, *validation, part.target_mean, part.target_scale)))
 
 
-def _fold(rows: SerializedRows) -> Fold:
-    return Fold(
-        Rows(_tensor(rows.inputs), _tensor(rows.targets)),
-        Rows(_tensor(rows.validation_inputs), _tensor(rows.validation_targets)),
-        _tensor(rows.target_mean),
-        _tensor(rows.target_scale),
-    )
+def _fold(division: Division) -> Fold:
+    inputs, targets, validation_inputs, validation_targets, mean, scale = map(_tensor, division)
+    return Fold(Rows(inputs, targets), Rows(validation_inputs, validation_targets), mean, scale)
 
 
 def _array(tensor: Tensor) -> Array:

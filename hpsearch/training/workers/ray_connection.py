@@ -88,11 +88,7 @@ def _check_address(address: str) -> None:
 
 
 def _refuse_open(address: str) -> None:
-    """Refuse a cluster that answers without a token: whoever reaches it runs code on its machines.
-
-    Raises:
-        UserError: it answers.
-    """
+    """Refuse a cluster that answers without a token: whoever reaches it runs code on its machines."""
     import grpc
 
     with grpc.insecure_channel(address) as channel:
@@ -107,11 +103,7 @@ def _refuse_open(address: str) -> None:
 
 
 def _require_token() -> None:
-    """Authenticate with a token; Ray reads the mode as it is imported.
-
-    Raises:
-        UserError: authentication is switched off.
-    """
+    """Authenticate with a token, unless that is switched off; Ray reads the mode as it is imported."""
     if os.environ.setdefault("RAY_AUTH_MODE", "token") != "token":
         raise UserError(
             f"RAY_AUTH_MODE={os.environ['RAY_AUTH_MODE']}: whoever reaches such a cluster runs code on it. "

@@ -27,8 +27,7 @@ from hpsearch.training.workers.messages import (
     Started,
     serialize,
 )
-from hpsearch.training.workers.start_attempts import StartAttempts
-from hpsearch.training.workers.worker import Job, RemoteSource, work
+from hpsearch.training.workers.worker import Job, RemoteSource, StartAttempts, work
 
 LOGGER = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0  # between looks at the cluster's machines

@@ -18,9 +18,9 @@ import torch
 
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError
-from hpsearch.training import Engine
+from hpsearch.training import Engine, engine_name
 from hpsearch.training.devices import default_concurrency
-from hpsearch.training.engines import engine_name, single_fold_engine
+from hpsearch.training.engines import single_fold_engine
 from hpsearch.training.progress import Weights
 from hpsearch.training.workers.messages import (
     Commands,
@@ -41,6 +41,8 @@ from hpsearch.trial import TrainingRun, TrialSpec
 
 WAITING_SHARE = 0.05  # of its time that a worker may wait for answers while it has something to train
 MIN_WAIT = 0.01  # seconds that it may wait in any case
+MAX_ATTEMPTS = 3
+PAUSE = 1.0  # seconds before the second attempt, twice as long before the third
 
 Send = Callable[[Event], None]
 Build = Callable[[Data], tuple[Engine, int]]  # an engine for the data, and its slots
@@ -60,6 +62,35 @@ class Job:
     cores: int
     hash: str
     load: Callable[[], Data] | None = None
+
+
+@dataclass(eq=False)
+class StartAttempts:
+    """The failed starts of a worker since one was ready last: it starts again, a little later each time, until it is given up."""
+
+    failed: int = 0
+    reason: str = ""
+    retry_at: float = 0.0
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether there is no further attempt."""
+        return self.failed >= MAX_ATTEMPTS
+
+    @property
+    def due(self) -> bool:
+        """Whether a worker may be started now."""
+        return not self.exhausted and time.monotonic() >= self.retry_at
+
+    def fail(self, reason: str) -> None:
+        """Record that a worker died before it was ready."""
+        self.failed += 1
+        self.reason = reason
+        self.retry_at = time.monotonic() + PAUSE * self.failed
+
+    def succeed(self) -> None:
+        """Record that a worker is ready."""
+        self.failed = 0
 
 
 def build_engine(name: str, precision: str, parameters: int | None, max_slots: int, data: Data) -> tuple[Engine, int]:

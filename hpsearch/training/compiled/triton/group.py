@@ -4,7 +4,7 @@ At batch sizes of a few rows a step is too little work for a GPU, however many t
 more than the operation. Here one launch trains all trials of a group through many updates: unpadded, none waiting for another.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.util import find_spec
 from time import perf_counter
 from typing import Any
@@ -13,12 +13,13 @@ import torch
 
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError
-from hpsearch.training.capabilities import Capabilities
 from hpsearch.training.compiled import losses
 from hpsearch.training.compiled.activations import CODES
+from hpsearch.training.compiled.group import layers_of
 from hpsearch.training.compiled.triton import tables
 from hpsearch.training.compiled.triton.tables import Launch
-from hpsearch.training.progress import Weights, Window
+from hpsearch.training.groups import Capabilities
+from hpsearch.training.progress import Score, Stopping, Weights, named_weights
 from hpsearch.trial import TrialSpec
 
 CAPABILITIES = Capabilities(
@@ -55,38 +56,37 @@ class TritonGroup:
         self.data = data
         self.like = data.training.inputs
         self.constants = _constants(specs[0], data)
-        self.evaluations = 0
         self.done = 0  # updates
         self.seconds = 0.0
-        self.scores: dict[int, tuple[float, float]] = {}
         self.dropped: set[int] = set()
         self.updates = FIRST_UPDATES  # of the next launch
         self._use_state(tables.initial(self.specs, self.like))
         self._run(tables.launch(self.specs, self.like, 0, 0, len(data.training)))  # compiles, and trains nothing
 
-    def advance(self, stopping: Callable[[], bool]) -> Mapping[int, Window] | None:
-        """Train every trial to its next evaluation (see `TrialGroup`)."""
+    def train(self, until: int, stopping: Stopping) -> Mapping[int, torch.Tensor] | None:
+        """Train every trial to an update (see `TrialGroup`)."""
         self._pack()
-        until = self.specs[0].evaluate_at[self.evaluations]
-        trains = until > self.done
         losses = self._train(until, stopping)  # [updates, T]
         if losses is None:
             return None
-        if trains:
-            self.scores = {spec.number: self._score(trial) for trial, spec in enumerate(self.specs)}
-        self.evaluations += 1
-        return {
-            spec.number: Window(losses[:, trial].clone(), self.scores[spec.number], self.seconds)
-            for trial, spec in enumerate(self.specs)
-        }
+        return {spec.number: losses[:, trial].clone() for trial, spec in enumerate(self.specs)}
+
+    def scores(self) -> Mapping[int, Score]:
+        """Return loss and metric on the validation rows (see `TrialGroup`)."""
+        rows = self.data.validation
+        scores: dict[int, Score] = {}
+        for trial, spec in enumerate(self.specs):
+            outputs = tables.outputs(self._flat(trial), spec.dense_architecture, rows.inputs)
+            scores[spec.number] = self.data.score(outputs, rows)
+        return scores
 
     def weights(self, number: int) -> Weights:
         """Return a copy of a trial's weights as they are now (see `TrialGroup`)."""
         trial = next(trial for trial, spec in enumerate(self.specs) if spec.number == number)
-        return tables.named(self._flat(trial), self.specs[trial].dense_architecture)
+        return named_weights(layers_of(self._flat(trial), self.specs[trial].dense_architecture))
 
     def drop(self, numbers: Collection[int]) -> None:
-        """Forget trials that have ended (see `TrialGroup`); the next `advance` packs, where a lack of memory is handled."""
+        """Forget trials that have ended (see `TrialGroup`); the next `train` packs, where a lack of memory is handled."""
         self.dropped.update(numbers)
 
     def _pack(self) -> None:
@@ -109,7 +109,7 @@ class TritonGroup:
         layers = tables.layers(self.specs).to(device)
         self.trials = self.kernel.Trials(integers, numbers, layers)
 
-    def _train(self, until: int, stopping: Callable[[], bool]) -> torch.Tensor | None:
+    def _train(self, until: int, stopping: Stopping) -> torch.Tensor | None:
         """Train to an update; return the losses [updates, T] on the host."""
         start = perf_counter()
         losses = [self.like.new_empty(0, len(self.specs))]
@@ -153,12 +153,6 @@ class TritonGroup:
     def _flat(self, trial: int) -> torch.Tensor:
         flat: torch.Tensor = self.state.weights[tables.weight_parts(self.specs)[trial]]
         return flat
-
-    def _score(self, trial: int) -> tuple[float, float]:
-        """Return loss and metric on the validation rows."""
-        rows = self.data.validation
-        outputs = tables.outputs(self._flat(trial), self.specs[trial].dense_architecture, rows.inputs)
-        return self.data.score(outputs, rows)
 
 
 def _kernel() -> Any:

@@ -10,10 +10,12 @@ barrier that ended an earlier one: values in the update before; slopes, which be
 
 from typing import Any, NamedTuple
 
-from hpsearch.training.compiled.triton.backward import backward, read_rule
-from hpsearch.training.compiled.triton.forward import forward, gather
-from hpsearch.training.compiled.triton.language import compiled, hashed, kernel, layer_of, tl
-from hpsearch.training.compiled.triton.losses import loss_and_gradient
+from hpsearch.training.compiled import losses
+from hpsearch.training.compiled.triton.language import compiled, hashed, kernel, layer_of, log1p, tile, tl
+from hpsearch.training.compiled.triton.network import backward, forward, gather, read_rule
+
+BINARY = tl.constexpr(losses.BINARY)
+MULTICLASS = tl.constexpr(losses.MULTICLASS)
 
 
 class State(NamedTuple):
@@ -65,6 +67,67 @@ def describe(integers: tl.tensor, scale: tl.tensor) -> tl.tuple:
     dropout = (tl.load(integers + 2).to(tl.uint32), tl.load(scale))
     seed = tl.load(integers + 3).to(tl.uint32)
     return depth, code, dropout, seed, tl.load(integers + 4) > 0, tl.load(integers + 5) > 0
+
+
+@compiled
+def _squared_error(outputs: tl.tensor, targets: tl.tensor) -> tl.tuple:
+    error = outputs - targets
+    return error * error, 2.0 * error
+
+
+@compiled
+def _binary_cross_entropy(outputs: tl.tensor, targets: tl.tensor) -> tl.tuple:
+    small = tl.exp(-tl.abs(outputs))
+    loss = tl.where(outputs > 0.0, outputs, 0.0) - outputs * targets + log1p(small)
+    probability = tl.where(outputs >= 0.0, 1.0, small) / (1.0 + small)
+    return loss, probability - targets
+
+
+@compiled
+def _cross_entropy(outputs: tl.tensor, labels: tl.tensor, units: tl.tensor, count: tl.tensor) -> tl.tuple:
+    """Return losses [rows] and gradients [rows, units] of outputs [rows, units], the first `count` of which are classes."""
+    known = units[None, :] < count
+    most = tl.max(tl.where(known, outputs, float("-inf")), axis=1)
+    powers = tl.where(known, tl.exp(outputs - most[:, None]), 0.0)
+    total = tl.sum(powers, axis=1)
+    truth = (units[None, :] == labels[:, None]).to(outputs.dtype)
+    right = tl.sum(tl.where(truth > 0.0, outputs - most[:, None], 0.0), axis=1)
+    return tl.log(total) - right, powers / total[:, None] - truth
+
+
+@compiled
+def loss_and_gradient(
+    task: tl.constexpr,
+    share: tl.tensor,
+    targets: tl.tensor,
+    chosen: tl.tensor,
+    layer: tl.tuple,
+    scratch: tl.tuple,
+    n: tl.tensor,
+    batch: tl.constexpr,
+    output_tile: tl.constexpr,
+) -> tl.tensor:
+    """Return the batch's loss, and leave its gradient where the outputs' slopes would lie.
+
+    `targets` are those of all rows: class numbers [N], or [N, outputs]; `chosen` [R] are the numbers of the batch's rows.
+    """
+    _, outputs, _, _, here = layer
+    unit = tl.arange(0, output_tile)
+    to, mask = tile(n, unit, batch, outputs)
+    values = tl.load(scratch.activations + here + to, mask=mask, other=0.0)
+    if task == MULTICLASS:
+        row_losses, gradient = _cross_entropy(values, tl.load(targets + chosen), unit, outputs)
+        loss = tl.where(unit[None, :] == 0, row_losses[:, None], 0.0)
+    else:
+        known = tl.load(targets + chosen[:, None] * outputs + unit[None, :], mask=mask, other=0.0)
+        if task == BINARY:
+            loss, gradient = _binary_cross_entropy(values, known)
+        else:
+            loss, gradient = _squared_error(values, known)
+    total = tl.sum(tl.where(mask, loss, 0.0))
+    tl.store(scratch.slopes + here + to, gradient * share, mask=mask)
+    tl.debug_barrier()
+    return total * share
 
 
 @kernel("updates", "first_update")

@@ -12,26 +12,19 @@ import numpy as np
 import torch
 
 from hpsearch.training import draws
-from hpsearch.training.activations import ACTIVATIONS
 from hpsearch.training.compiled.activations import CODES
-from hpsearch.training.compiled.updates import Rule, make_rule
-from hpsearch.training.progress import Weights
+from hpsearch.training.compiled.group import layers_of
+from hpsearch.training.layers import ACTIVATIONS
+from hpsearch.training.optimizers import coefficient_row, make_rule
 from hpsearch.training.schedules import step_table
 from hpsearch.trial import Architecture, TrialSpec
 
 EVALUATED = 8192  # validation rows at a time
-COEFFICIENTS = Rule._fields[2:]  # decay, first_keep, first_take, second_keep, second_take, direct, through, epsilon
 
 
 def weight_parts(specs: Sequence[TrialSpec]) -> list[slice]:
     """Return where each trial's weights lie among those of all."""
     ends = accumulate((spec.dense_architecture.parameters for spec in specs), initial=0)
-    return [slice(start, stop) for start, stop in pairwise(ends)]
-
-
-def layer_parts(network: Architecture) -> list[slice]:
-    """Return where each layer's weights and bias lie among those of its trial."""
-    ends = accumulate(((a + 1) * b for a, b in pairwise(network.sizes)), initial=0)
     return [slice(start, stop) for start, stop in pairwise(ends)]
 
 
@@ -61,15 +54,11 @@ def integers(specs: Sequence[TrialSpec]) -> torch.Tensor:
 
 
 def numbers(specs: Sequence[TrialSpec], share: float) -> torch.Tensor:
-    """Return the update's coefficients, dropout's scale and the losses' `share` [T, 10]; without a second moment the divisor is 1."""
+    """Return the update's coefficients, dropout's scale and the losses' `share` [T, 10]."""
     rows: list[list[float]] = []
     for spec in specs:
-        rule = make_rule(spec)
-        if not rule.second:
-            rule = rule._replace(epsilon=1.0)
-        coefficients = [getattr(rule, name) for name in COEFFICIENTS]
         dropout_scale = 1 / (1 - spec.dense_architecture.dropout)
-        rows.append([*coefficients, dropout_scale, share])
+        rows.append([*coefficient_row(make_rule(spec)), dropout_scale, share])
     return torch.tensor(rows, dtype=torch.float64)
 
 
@@ -105,23 +94,8 @@ def launch(specs: Sequence[TrialSpec], like: torch.Tensor, start: int, count: in
     """Return the tables of a launch on the device of `like` and in its type, on their way there."""
     steps = np.stack([step_table(spec, start, start + count) for spec in specs], axis=1)
     steps = steps.astype(np.float32 if like.dtype == torch.float32 else np.float64)
-    batches = _batches(specs[0], start, count, rows)
+    batches = draws.batch_rows(specs[0], start, start + count, rows)
     return Launch(start, count, _upload(torch.from_numpy(steps), like.device), _upload(batches, like.device))
-
-
-def _batches(spec: TrialSpec, start: int, count: int, rows: int) -> torch.Tensor:
-    """Return the row numbers [count, B] of batches that may lie in several passes."""
-    size = spec.batch_size
-    parts = [torch.empty(0, dtype=torch.int64)]
-    per_pass = rows // size
-    while count:
-        pass_, index = divmod(start, per_pass)
-        taken = min(count, per_pass - index)
-        order = draws.batch_order_array(spec.order_seed, size, pass_, rows)
-        parts.append(torch.from_numpy(order[index * size : (index + taken) * size].copy()))
-        start += taken
-        count -= taken
-    return torch.cat(parts).view(-1, size)
 
 
 def _upload(table: torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -133,10 +107,9 @@ def initial(specs: Sequence[TrialSpec], like: torch.Tensor) -> list[torch.Tensor
     """Return weights as drawn and moments of zero [P], and that all trials are alive [T], on the device of `like`."""
     weights = torch.zeros(weight_parts(specs)[-1].stop, dtype=like.dtype)
     for spec, part in zip(specs, weight_parts(specs), strict=True):
-        drawn = draws.initial_weights(spec.dense_architecture, spec.seed)
-        for (weight, _), values in zip(layers_of(weights[part], spec.dense_architecture), drawn, strict=True):
-            weight.copy_(values.t())
-    first, second = like.new_zeros(len(weights)), like.new_zeros(len(weights))
+        draws.draw_layers(layers_of(weights[part], spec.dense_architecture), spec)
+    first = like.new_zeros(len(weights))
+    second = like.new_zeros(len(weights))
     alive = like.new_ones(len(specs), dtype=torch.int32)
     return [weights.to(like.device), first, second, alive]
 
@@ -149,22 +122,6 @@ def packed(state: Sequence[torch.Tensor], specs: Sequence[TrialSpec], staying: S
     return [*packed_flat, alive[list(staying)]]
 
 
-def layers_of(flat: torch.Tensor, network: Architecture) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Return weight [a, b] and bias [b] of each layer, as views into a trial's numbers."""
-    shapes = pairwise(network.sizes)
-    parts = [flat[part] for part in layer_parts(network)]
-    return [(part[: a * b].view(a, b), part[a * b :]) for part, (a, b) in zip(parts, shapes, strict=True)]
-
-
-def named(flat: torch.Tensor, network: Architecture) -> Weights:
-    """Return copies of a trial's weights by their names in `DNN`."""
-    weights = {}
-    for layer, (weight, bias) in enumerate(layers_of(flat, network)):
-        weights[f"layers.{layer}.weight"] = weight.t().clone(memory_format=torch.contiguous_format)
-        weights[f"layers.{layer}.bias"] = bias.clone()
-    return weights
-
-
 def outputs(flat: torch.Tensor, network: Architecture, inputs: torch.Tensor) -> torch.Tensor:
     """Return a trial's raw outputs [n, K] of inputs [n, F]."""
     return torch.cat([_outputs(flat, network, rows) for rows in torch.split(inputs, EVALUATED)])
@@ -173,5 +130,5 @@ def outputs(flat: torch.Tensor, network: Architecture, inputs: torch.Tensor) -> 
 def _outputs(flat: torch.Tensor, network: Architecture, hidden: torch.Tensor) -> torch.Tensor:
     *below, (weight, bias) = layers_of(flat, network)
     for weights, biases in below:
-        hidden = ACTIVATIONS[network.activation](torch.addmm(biases, hidden, weights))
-    return torch.addmm(bias, hidden, weight)
+        hidden = ACTIVATIONS[network.activation](torch.addmm(biases, hidden, weights.t()))
+    return torch.addmm(bias, hidden, weight.t())
