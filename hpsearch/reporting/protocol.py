@@ -5,7 +5,7 @@ from typing import Any
 
 from hpsearch.reporting.formatting import duration, number, sentences, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
-from hpsearch.reporting.summary import settings_of
+from hpsearch.reporting.ranking import settings_of
 from hpsearch.storage import StudyRecord
 from hpsearch.trial import UNSAID
 

@@ -72,16 +72,18 @@ def _names_in_trials(record: StudyRecord) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for trial in record.trials for name in trial.params))
 
 
+def settings_of(record: StudyRecord, name: str) -> Mapping[str, Any]:
+    """Return one table of the study's settings, {} where it has none."""
+    table = record.settings.get(name)
+    return table if isinstance(table, Mapping) else {}
+
+
 def space_of(record: StudyRecord) -> dict[str, Any]:
     """Return each hyperparameter's domain as {low, high, ...}, a list of at least two choices, or a plain value.
 
     A width per layer (`width_1`, `width_2`, ...) has the domain of `width`.
     """
-    space = record.settings.get("space")
-    if isinstance(space, Mapping):
-        domains = {name: _domain_of(given) for name, given in space.items()}
-    else:
-        domains = {}
+    domains = {name: _domain_of(given) for name, given in settings_of(record, "space").items()}
     layers = [name for name in _names_in_trials(record) if WIDTH_OF_A_LAYER.fullmatch(name)]
     if not layers or "width" not in domains:
         return domains

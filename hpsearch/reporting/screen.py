@@ -12,8 +12,16 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from hpsearch.data.objectives import OBJECTIVES
 from hpsearch.reporting.formatting import MetricFormat, duration, printable, short
-from hpsearch.reporting.phrases import all_trials, network, usable_trials
-from hpsearch.reporting.selection import luck, of_trials, trials_of, uses_of_test_rows, why
+from hpsearch.reporting.selection import (
+    all_trials,
+    luck,
+    network,
+    of_trials,
+    trials_of,
+    usable_trials,
+    uses_of_test_rows,
+    why,
+)
 from hpsearch.reporting.trust import always, baseline_warning, beside
 from hpsearch.storage.results import mean_of, test_of
 

@@ -1,14 +1,14 @@
-"""The selected model in sentences: what it is, why it was selected, how often the test rows were used; and the trials that figures mark.
+"""The selected model and the trials in sentences: how many there are, what a network is, why it was selected, which trials figures mark.
 
 Page, figures, terminal, notebook and the commands on a model all take their sentences from here. A sentence is made from the numbers of
 the result, and left out where they are missing. Standard library only.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hpsearch.reporting.formatting import MetricFormat
+from hpsearch.reporting.formatting import MetricFormat, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import ranked, with_all_objectives
 from hpsearch.storage import StudyRecord, TrialRecord
@@ -16,6 +16,32 @@ from hpsearch.storage.results import looks, networks_of
 
 MOST = 8  # trials that are named
 ROUNDING = 1e-9  # a gap below which two values are one
+
+
+def usable_trials(record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Return how many trials are usable: `9 usable trials`."""
+    return texts.count("usable_trial", len(ranked(record)))
+
+
+def all_trials(record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Return how many trials there are, and how many of them are usable where they differ: `10 trials, 9 of them usable`."""
+    trials = texts.count("trial", len(record.trials))
+    usable = len(ranked(record))
+    if usable == len(record.trials):
+        return trials
+    return texts("search.phrase.of_them_usable", trials=trials, usable=f"{usable:,}")
+
+
+def network(widths: Iterable[int], activation: str, texts: Texts = ENGLISH) -> str:
+    """Return an architecture in words: `2 hidden layers of 96 units, relu`."""
+    sizes = [f"{size:,}" for size in widths]
+    if not sizes:
+        return texts("search.phrase.linear")
+    units = sizes[0] if len(set(sizes)) == 1 else texts.listing(sizes)
+    layers = texts("search.phrase.layers", layers=texts.count("hidden_layer", len(sizes)), units=units)
+    if activation:
+        return f"{layers}, {visible(activation, 40)}"
+    return layers
 
 
 def model(networks: int, texts: Texts = ENGLISH) -> str:

@@ -10,16 +10,14 @@ from hpsearch.reporting.figures import FIGURES, Figure
 from hpsearch.reporting.figures.pareto import trade_off
 from hpsearch.reporting.formatting import MetricFormat, readable, sentence, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
-from hpsearch.reporting.phrases import usable_trials
 from hpsearch.reporting.protocol import protocol, registered_modules
-from hpsearch.reporting.ranking import best, ranked
+from hpsearch.reporting.ranking import best, ranked, settings_of
 from hpsearch.reporting.rendering import document, figure_json
-from hpsearch.reporting.selection import model, off_front, trials_of, why
-from hpsearch.reporting.summary import best_network, introduction, result_values, settings_of
+from hpsearch.reporting.selection import model, off_front, trials_of, usable_trials, why
+from hpsearch.reporting.summary import best_network, introduction, result_values
 from hpsearch.reporting.tables import TABLES, Frames
 from hpsearch.reporting.tables.writing import cells, leaders
-from hpsearch.reporting.trust import honesty
-from hpsearch.reporting.warnings import warnings
+from hpsearch.reporting.trust import honesty, warnings
 from hpsearch.storage import StudyRecord
 
 MOST_COLUMNS = 100  # of the data's that the page lists

@@ -5,28 +5,22 @@ Every sentence is made from the record's numbers; where a number is missing the 
 
 import re
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from hpsearch.data.metrics import METRICS
 from hpsearch.data.tasks import TASKS
-from hpsearch.reporting.formatting import SPACE, MetricFormat, number, sentence, visible
+from hpsearch.reporting.formatting import SPACE, MetricFormat, number, readable, sentence, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
-from hpsearch.reporting.phrases import all_trials, network, setting, usable_trials
 from hpsearch.reporting.pieces import Value
-from hpsearch.reporting.ranking import best, space_of
-from hpsearch.reporting.selection import of_trials, trials_of
+from hpsearch.reporting.ranking import best, settings_of, space_of
+from hpsearch.reporting.selection import all_trials, network, of_trials, trials_of, usable_trials
 from hpsearch.reporting.trust import always, beside, mean_remark
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.storage.results import mean_of, test_of
 
 OF_THE_NETWORK = re.compile(r"depth|width|width_\d+|activation|initialization|taper")  # said by the network's shape
 MOST_LAYERS = 100
-
-
-def settings_of(record: StudyRecord, name: str) -> Mapping[str, Any]:
-    """Return one table of the study's settings, {} where it has none."""
-    table = record.settings.get(name)
-    return table if isinstance(table, Mapping) else {}
 
 
 def introduction(record: StudyRecord, texts: Texts = ENGLISH) -> list[str]:
@@ -133,9 +127,9 @@ def _described(record: StudyRecord, leader: TrialRecord, texts: Texts) -> str:
         params = {name: value for name, value in params.items() if not OF_THE_NETWORK.fullmatch(name)}
         layers.append(network(shape["widths"], str(shape.get("activation") or ""), texts))
         if "dropout" in params:
-            layers.append(setting("dropout", params.pop("dropout"), texts))
+            layers.append(_setting("dropout", params.pop("dropout"), texts))
     optimizer = params.pop("optimizer", None)
-    trained = texts.listing([setting(name, value, texts) for name, value in params.items()])
+    trained = texts.listing([_setting(name, value, texts) for name, value in params.items()])
     if optimizer:
         if trained:
             key = "search.result.trained_with"
@@ -143,6 +137,14 @@ def _described(record: StudyRecord, leader: TrialRecord, texts: Texts) -> str:
             key = "search.result.trained"
         trained = texts(key, optimizer=visible(optimizer, 40), settings=trained)
     return "; ".join(filter(None, [", ".join(layers), trained]))
+
+
+def _setting(name: str, value: Any, texts: Texts) -> str:
+    """Return a hyperparameter and its value, short: `learning rate 0.0028`."""
+    if name == "batch_size" and value == "full":
+        return texts("search.phrase.full_batches")
+    is_finite = isinstance(value, float) and isfinite(value)
+    return f"{readable(name, 60)} {number(value, digits=2) if is_finite else number(value)}"
 
 
 def _shape(record: StudyRecord, leader: TrialRecord) -> Mapping[str, Any]:

@@ -15,20 +15,8 @@ from typing import Protocol
 
 import plotly.graph_objects as go
 
-from hpsearch.reporting.figures import (
-    axes,
-    confirmed,
-    confusion,
-    curves,
-    history,
-    importance,
-    parallel,
-    pareto,
-    predictions,
-    size,
-    timeline,
-)
-from hpsearch.reporting.figures.confusion import predicted_of
+from hpsearch.reporting.figures import axes, confirmed, curves, history, importance, parallel, pareto, predictions
+from hpsearch.reporting.figures.predictions import predicted_of
 from hpsearch.reporting.figures.style import DARK, LIGHT
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.tables import TABLES, Frames
@@ -94,16 +82,16 @@ _ROWS = (
         name="confusion",
         description="how many rows of each class are taken for each class",
         table="confusion",
-        draw=confusion.confusion,
-        reading=confusion.confusion_reading,
+        draw=predictions.confusion,
+        reading=predictions.confusion_reading,
         applies=lambda record: "classes" in predicted_of(record),
     ),
     Figure(
         name="pairs",
         description="the most frequent confusions of many classes",
         table="confusion",
-        draw=confusion.pairs,
-        reading=confusion.pairs_reading,
+        draw=predictions.pairs,
+        reading=predictions.pairs_reading,
         applies=lambda record: "pairs" in predicted_of(record),
     ),
     Figure(
@@ -168,8 +156,8 @@ _ROWS = (
         name="size",
         description="values over the number of parameters",
         table="trials",
-        draw=size.size,
-        reading=size.size_reading,
+        draw=pareto.size,
+        reading=pareto.size_reading,
     ),
     Figure(
         name="pareto",
@@ -183,8 +171,8 @@ _ROWS = (
         name="timeline",
         description="when each trial ran",
         table="timeline",
-        draw=timeline.timeline,
-        reading=timeline.timeline_reading,
+        draw=history.timeline,
+        reading=history.timeline_reading,
     ),
 )
 FIGURES: dict[str, Figure] = {figure.name: figure for figure in _ROWS}

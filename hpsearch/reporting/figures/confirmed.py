@@ -8,11 +8,10 @@ from typing import Any
 import plotly.graph_objects as go
 
 from hpsearch.reporting.figures.points import bold_trial, thinned
-from hpsearch.reporting.figures.style import LIGHT, axis, blank, label, rounded, value_axis
+from hpsearch.reporting.figures.style import LIGHT, axis, blank, error_bars, hover, label, rounded, value_axis
 from hpsearch.reporting.formatting import MetricFormat
 from hpsearch.reporting.locales import ENGLISH, Texts
-from hpsearch.reporting.phrases import usable_trials
-from hpsearch.reporting.selection import marked, trials_of
+from hpsearch.reporting.selection import marked, trials_of, usable_trials
 from hpsearch.reporting.tables import Frames
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.results import mean_of, networks_of
@@ -102,20 +101,18 @@ def _points(what: str, group: Sequence[Row], lines: Sequence[Line], metric: Metr
     below = BELOW if what == "mean" else 0.0
     heights = [lines.index(Line(row["trial"], what == "test rows")) + below for row in group]
     trace = go.Scatter(
-        x=rounded([row["value"] for row in group]),
+        x=rounded(row["value"] for row in group),
         y=rounded(_apart(group, heights) if what == "fresh seed" else heights),
         mode="markers",
         name=texts(f"search.figure.confirmed.{what.replace(' ', '_')}"),
         marker=MARKS[what],
         cliponaxis=False,
-        text=[_point_label(row, metric, texts) for row in group],
-        hovertemplate="%{text}<extra></extra>",
+        **hover(_point_label(row, metric, texts) for row in group),
     )
     if what in WITH_INTERVAL:
-        above = rounded([_distance(row["value_high"], row["value"]) for row in group])
-        under = rounded([_distance(row["value"], row["value_low"]) for row in group])
-        bars = {"type": "data", "symmetric": False, "array": above, "arrayminus": under}
-        trace.update(error_x=bars | {"thickness": 2, "width": 5, "color": MARKS[what]["color"]})
+        above = [_distance(row["value_high"], row["value"]) for row in group]
+        under = [_distance(row["value"], row["value_low"]) for row in group]
+        trace.update(error_x=error_bars(above, under, thickness=2, width=5, color=MARKS[what]["color"]))
     return trace
 
 
@@ -191,15 +188,9 @@ def _difference(gap: dict[str, float | None], metric: MetricFormat, other: str, 
     text = texts(f"search.figure.confirmed.{key}", gap=metric.gap(value, 0), other=other)
     if low == high:
         return text
-    if value >= 0:
-        ends = (low, high)
-    else:
-        ends = (_negative(high), _negative(low))
-    return texts("search.figure.confirmed.difference", text=text, interval=metric.differences(*ends))
-
-
-def _negative(value: float | None) -> float | None:
-    return None if value is None else -value
+    if value < 0:  # the interval of a difference to the other side
+        low, high = (None if end is None else -end for end in (high, low))
+    return texts("search.figure.confirmed.difference", text=text, interval=metric.differences(low, high))
 
 
 def _selected(record: StudyRecord, metric: MetricFormat, texts: Texts) -> str:

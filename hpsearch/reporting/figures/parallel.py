@@ -4,18 +4,18 @@ Drawn with ordinary lines: plotly's own parallel coordinates need WebGL, which c
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
 
-from hpsearch.reporting.figures.points import mark_color, marked_trials, thin, thinned
-from hpsearch.reporting.figures.scale import Scale, scale_of
+from hpsearch.reporting.figures.points import Scale, mark_color, marked_trials, scale_of, spread, thin, thinned
 from hpsearch.reporting.figures.style import LIGHT, axis, blank, label, name_label, rounded
 from hpsearch.reporting.formatting import MetricFormat, readable, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
-from hpsearch.reporting.phrases import usable_trials
 from hpsearch.reporting.ranking import hyperparameters, ranked
+from hpsearch.reporting.selection import usable_trials
 from hpsearch.reporting.tables import Frames
 from hpsearch.storage import StudyRecord, TrialRecord
 
@@ -29,7 +29,6 @@ LINES = 300
 NAMES = 14  # hyperparameters
 FEWEST = 5  # trials
 MISSING = -0.18  # height of a line where the trial lacks the hyperparameter
-GOLDEN = 0.618034  # the fractional parts of its multiples are spread evenly
 TAG = {"bgcolor": LIGHT["surface"], "opacity": 0.88, "borderpad": 1}
 
 
@@ -44,20 +43,18 @@ class Space:
 
     def heights(self, trial: TrialRecord) -> list[float]:
         """Return a trial's height on every axis, the metric's last."""
-        spread = ((trial.number * GOLDEN) % 1 - 0.5) * 0.05  # parts lines through one category
-        return [self._height(name, trial, spread) for name in self.scales] + [self._value(trial)]
+        value = 1.0
+        if self.best != self.worst:
+            value = ((trial.value or 0.0) - self.worst) / (self.best - self.worst)
+        return [self._height(name, trial) for name in self.scales] + [value]
 
-    def _height(self, name: str, trial: TrialRecord, spread: float) -> float:
+    def _height(self, name: str, trial: TrialRecord) -> float:
+        aside = spread(trial) * 0.05  # parts lines through one category
         if name not in trial.params:
-            return MISSING + spread
+            return MISSING + aside
         scale = self.scales[name]
-        at = scale.fraction(trial.params[name])
-        return at + spread if scale.categories else at
-
-    def _value(self, trial: TrialRecord) -> float:
-        if self.best == self.worst:
-            return 1.0
-        return ((trial.value or 0.0) - self.worst) / (self.best - self.worst)
+        at = scale.fraction(scale.position(trial.params[name]))
+        return at + aside if scale.categories else at
 
 
 def parallel(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
@@ -80,15 +77,13 @@ def parallel(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.
     for mark, own in marked_trials(record, texts):
         line = {"color": mark_color(mark), "width": 3.2, "dash": "solid" if mark.selected else "dash"}
         figure.add_trace(_lines(own, space, mark.name, line))
-    incomplete = [i for i, name in enumerate(names) if any(name not in trial.params for trial in order)]
-    for i in incomplete:
-        small = {"size": 11, "color": LIGHT["soft"]}
-        none = texts("search.figure.parallel.none")
-        figure.add_annotation(x=i, y=MISSING, text=none, showarrow=False, font=small, **TAG)
-    _draw_axes(figure, space)
+    missing = _missing(order, names, texts)
+    poles = [_pole(at) for at in range(len(names) + 1)]
+    # All at once: plotly checks every annotation again whenever one is added.
+    notes = [*missing, *_labels(space)]
+    figure.update_layout(annotations=notes, shapes=poles, legend={"traceorder": "reversed"})
     figure.update_xaxes(axis(visible=False, range=[-0.25, len(names) + 0.25]))
-    figure.update_yaxes(axis(visible=False, range=[-0.24 if incomplete else -0.08, 1.06]))
-    figure.update_layout(legend={"traceorder": "reversed"})
+    figure.update_yaxes(axis(visible=False, range=[-0.24 if missing else -0.08, 1.06]))
     columns = len(names) + 1
     turned = {"below": 92 * columns, "height": 84 * columns + 60}
     return figure.update_layout(meta={"turned": turned, "thinned": thinned(len(order), len(trials), texts)})
@@ -105,28 +100,44 @@ def _lines(group: Sequence[TrialRecord], space: Space, name: str, line: Mapping[
     return go.Scatter(x=x, y=rounded(y), mode="lines", opacity=0.9, hoverinfo="skip", name=name, line=line)
 
 
-def _draw_axes(figure: go.Figure, space: Space) -> None:
-    """Draw the vertical axes with their names and ticks, the metric's last."""
-    titles = [name_label(name, 16).replace(" ", "<br>", 1) for name in space.scales]
-    ticks = [_ticks(scale) for scale in space.scales.values()]
-    titles.append(f"<b>{label(space.metric.name, 16)}</b>")
+def _note(at: int, height: float, text: str, size: int, color: str, **more: str) -> dict[str, Any]:
+    """Return a text at a pole."""
+    font = {"color": LIGHT[color], "size": size}
+    return {"x": at, "y": height, "text": text, "showarrow": False, "font": font, **TAG, **more}
+
+
+def _missing(trials: Sequence[TrialRecord], names: Sequence[str], texts: Texts) -> list[dict[str, Any]]:
+    """Return the texts below the hyperparameters that some trials lack."""
+    none = texts("search.figure.parallel.none")
+    notes = []
+    for at, name in enumerate(names):
+        if any(name not in trial.params for trial in trials):
+            notes.append(_note(at, MISSING, none, 11, "soft"))
+    return notes
+
+
+def _pole(at: int) -> dict[str, Any]:
+    """Return the line of a vertical axis."""
+    line = {"color": LIGHT["edge"], "width": 1}
+    return {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "line": line, "layer": "below"}
+
+
+def _labels(space: Space) -> Iterator[dict[str, Any]]:
+    """Yield the names and the ticks of the vertical axes, the metric's last."""
+    at = 0
+    for at, (name, scale) in enumerate(space.scales.items()):
+        ticks = [(scale.fraction(position), text) for position, text in scale.ticks(5)]
+        yield from _labels_at(at, name_label(name, 16).replace(" ", "<br>", 1), ticks)
     ends = [(0.0, space.metric.text(space.worst)), (1.0, space.metric.text(space.best))]
-    ticks.append(ends if space.worst != space.best else ends[1:])
-    for i, (title, marks) in enumerate(zip(titles, ticks, strict=True)):
-        line = {"color": LIGHT["edge"], "width": 1}
-        figure.add_shape(type="line", x0=i, x1=i, y0=0, y1=1, line=line, layer="below")
-        bold = {"color": LIGHT["ink"], "size": 12}
-        figure.add_annotation(x=i, y=0, yref="paper", yanchor="top", text=title, showarrow=False, font=bold, **TAG)
-        for at, text in marks:
-            small = {"size": 11, "color": LIGHT["ink"]}
-            figure.add_annotation(x=i, y=at, text=text, showarrow=False, font=small, **TAG)
+    if space.worst == space.best:
+        ends = ends[1:]
+    yield from _labels_at(at + 1, f"<b>{label(space.metric.name, 16)}</b>", ends)
 
 
-def _ticks(scale: Scale) -> list[tuple[float, str]]:
-    """Return the heights of a scale's ticks with their texts."""
-    if not scale.categories:
-        return [(scale.fraction(at), text) for at, text in scale.ticks(5)]
-    return [(scale.fraction(scale.categories[int(at)]), text) for at, text in scale.ticks(5)]
+def _labels_at(at: int, title: str, ticks: Sequence[tuple[float, str]]) -> Iterator[dict[str, Any]]:
+    yield _note(at, 0, title, 12, "ink", yref="paper", yanchor="top")
+    for height, text in ticks:
+        yield _note(at, height, text, 11, "ink")
 
 
 def parallel_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
