@@ -20,7 +20,7 @@ TABLES: dict[str, tuple[str, ...]] = {
 
 
 def descriptions_of(kind: str) -> dict[str, str]:
-    """Return a line on each row of a kind's tables, by name.
+    """Return a line on each row of a kind's tables, by name; a search and a comparison may have figures of one name.
 
     Raises:
         UserError: there is no such kind.
@@ -30,5 +30,7 @@ def descriptions_of(kind: str) -> dict[str, str]:
         module, _, table = path.rpartition(".")
         rows = getattr(import_module(module), table)
         named = rows if isinstance(rows, dict) else {row.name: row for row in rows}
-        descriptions |= {name: row.description for name, row in named.items()}
+        for name, row in named.items():
+            known = descriptions.get(name)
+            descriptions[name] = f"{known}; of a comparison: {row.description}" if known else row.description
     return descriptions

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from math import isfinite
 from typing import Any
 
@@ -33,10 +34,9 @@ def _ranked(record: StudyRecord) -> tuple[TrialRecord, ...]:
 def best(record: StudyRecord) -> TrialRecord | None:
     """Return the trial that the search selected; while it runs, the best so far."""
     number = record.result.get("trial")
-    if number is not None:
-        for trial in record.trials:
-            if trial.number == number:
-                return trial
+    for trial in record.trials:
+        if trial.number == number:
+            return trial
     return next(iter(_ranked(record)), None)
 
 
@@ -69,7 +69,7 @@ def close_to(trials: Sequence[TrialRecord], metric: MetricFormat) -> float:
 @lru_cache(maxsize=2)
 def _names_in_trials(record: StudyRecord) -> tuple[str, ...]:
     """Return the names of all hyperparameters that the trials have, in the order in which they first occur."""
-    return tuple(dict.fromkeys(name for trial in record.trials for name in trial.params))
+    return tuple(dict.fromkeys(chain.from_iterable(trial.params for trial in record.trials)))
 
 
 def settings_of(record: StudyRecord, name: str) -> Mapping[str, Any]:
@@ -89,10 +89,7 @@ def space_of(record: StudyRecord) -> dict[str, Any]:
         return domains
     expanded: dict[str, Any] = {}
     for name, domain in domains.items():
-        if name == "width":
-            own = sorted(layers, key=lambda layer: (len(layer), layer))
-        else:
-            own = [name]
+        own = sorted(layers, key=lambda layer: (len(layer), layer)) if name == "width" else [name]
         expanded |= dict.fromkeys(own, domain)
     return expanded
 

@@ -36,16 +36,15 @@ def _data(record: StudyRecord, texts: Texts) -> str:
     title = visible(data.get("title") or data.get("name") or texts("search.asked.untitled"), 200)
     if not rows:
         return f"{title}."
-    parts = [
-        texts("search.asked.part", rows=f"{amount:,}", part=texts.get(f"search.rows.{name}", name))
-        for name, amount in rows.items()
-    ]
+    parts = []
+    for name, amount in rows.items():
+        parts.append(texts("search.asked.part", rows=f"{amount:,}", part=texts.get(f"search.rows.{name}", name)))
     split = texts.listing(parts)
     if folds:
         split = texts("search.asked.first_fold", split=split, folds=number(folds))
-    inputs = _inputs(data, texts)
     if not any(rows.values()):
         return f"{title}; {split}."
+    inputs = _inputs(data, texts)
     return texts("search.asked.data", title=title, rows=f"{sum(rows.values()):,}", inputs=inputs, split=split)
 
 
@@ -63,13 +62,9 @@ def _task(record: StudyRecord, texts: Texts) -> str:
     task = data.get("task")
     if not task:
         return ""
-    classes = number(data.get("outputs"))
-    known = texts.has(f"search.task.{task}")
-    if known:
-        kind = texts(f"search.task.{task}", classes=classes)
-    else:
-        kind = f"{sentence(visible(task, 40))}."
-    sentences = [kind]
+    sentences = [f"{sentence(visible(task, 40))}."]
+    if texts.has(f"search.task.{task}"):
+        sentences = [texts(f"search.task.{task}", classes=number(data.get("outputs")))]
     if data.get("task_reason"):
         sentences.append(f"{sentence(visible(data['task_reason'], 300)).rstrip('.')}.")
     head_and_loss = _head_and_loss(record, texts)
@@ -90,11 +85,8 @@ def _head_and_loss(record: StudyRecord, texts: Texts) -> str:
         parts.append(texts("search.asked.head", head=visible(data["head"], 60)))
     if data.get("loss"):
         balanced = settings_of(record, "training").get("class_weights") == "balanced"
-        if balanced:
-            key = "search.asked.balanced_loss"
-        else:
-            key = "search.asked.loss"
-        parts.append(texts(key, loss=visible(data["loss"], 60)))
+        key = "balanced_loss" if balanced else "loss"
+        parts.append(texts(f"search.asked.{key}", loss=visible(data["loss"], 60)))
     return f"{sentence(texts.listing(parts))}." if parts else ""
 
 
@@ -131,11 +123,8 @@ def _described(record: StudyRecord, leader: TrialRecord, texts: Texts) -> str:
     optimizer = params.pop("optimizer", None)
     trained = texts.listing([_setting(name, value, texts) for name, value in params.items()])
     if optimizer:
-        if trained:
-            key = "search.result.trained_with"
-        else:
-            key = "search.result.trained"
-        trained = texts(key, optimizer=visible(optimizer, 40), settings=trained)
+        key = "trained_with" if trained else "trained"
+        trained = texts(f"search.result.{key}", optimizer=visible(optimizer, 40), settings=trained)
     return "; ".join(filter(None, [", ".join(layers), trained]))
 
 
@@ -194,8 +183,8 @@ def _size(parameters: int, texts: Texts) -> Value:
 
 def _scores(record: StudyRecord, texts: Texts) -> list[Value]:
     """Return the test score and the validation score, each with the baseline beside it where that is known on the same rows."""
-    test, validation, baseline = _test(record, texts), _validation(record, texts), _baseline(record, texts)
-    return [value for value in (test, baseline, validation) if value is not None]
+    values = (_test(record, texts), _baseline(record, texts), _validation(record, texts))
+    return [value for value in values if value is not None]
 
 
 def _test(record: StudyRecord, texts: Texts) -> Value | None:

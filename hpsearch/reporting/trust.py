@@ -179,15 +179,11 @@ def warnings(record: StudyRecord, edges: Sequence[Mapping[str, Any]], texts: Tex
     return [line for line in found if line]
 
 
-def _count_ended(record: StudyRecord) -> int:
-    return sum(ended(trial) for trial in record.trials)
-
-
 def _unfinished(record: StudyRecord, texts: Texts) -> str:
     if record.result:
         return ""
-    running = sum(trial.state == "running" for trial in record.trials)
-    amount = _count_ended(record)
+    running = [trial.state for trial in record.trials].count("running")
+    amount = sum(map(ended, record.trials))
     wanted = settings_of(record, "search").get("trials")
     values = {"date": record.as_of, "ended": f"{amount:,}", "running": texts.count("running", running)}
     if not isinstance(wanted, int):
@@ -198,7 +194,8 @@ def _unfinished(record: StudyRecord, texts: Texts) -> str:
 
 
 def _few(record: StudyRecord, texts: Texts) -> str:
-    amount, trained = _count_ended(record), len(ranked(record))
+    amount = sum(map(ended, record.trials))
+    trained = len(ranked(record))
     if amount == 1 and not trained:
         return texts("search.warning.none_of_one")
     if amount and not trained:
@@ -220,15 +217,11 @@ def _failed(record: StudyRecord, texts: Texts) -> str:
 
 def _edges(record: StudyRecord, edges: Sequence[Mapping[str, Any]], texts: Texts) -> list[str]:
     which = "selected" if record.result else "best"
-    return [
-        texts(
-            f"search.warning.edge_{which}_{row['edge']}",
-            name=readable(row["hyperparameter"], 60),
-            value=number(row["best"]),
-            domain=row["domain"],
-        )
-        for row in edges
-    ]
+    found = []
+    for row in edges:
+        name, value = readable(row["hyperparameter"], 60), number(row["best"])
+        found.append(texts(f"search.warning.edge_{which}_{row['edge']}", name=name, value=value, domain=row["domain"]))
+    return found
 
 
 def _repeats(record: StudyRecord, texts: Texts) -> str:
@@ -251,10 +244,7 @@ def _ties(record: StudyRecord, texts: Texts) -> str:
     near = sum(usable(trial) and top - (trial.value or 0.0) <= error for trial in leaders[1:])
     if not near:
         return ""
-    if near == 1:
-        others = texts("search.warning.one_other")
-    else:
-        others = texts("search.warning.others", trials=f"{near:,}")
+    others = texts(f"search.warning.{'one_other' if near == 1 else 'others'}", trials=f"{near:,}")
     values = {"others": others, "error": metric.gap(error, 0)}
     if first.standard_error:
         return texts("search.warning.tied_folds", folds=len(first.folds), **values)
@@ -269,7 +259,7 @@ def _replicates(record: StudyRecord, texts: Texts) -> list[str]:
         return [texts("search.warning.no_replicate")] if missing else []
     winner = record.result["confirmed"][0]
     found = []
-    failed = sum(run["value"] is None for run in winner["runs"])
+    failed = [run["value"] for run in winner["runs"]].count(None)
     if failed:
         runs = texts.count("run", len(winner["runs"]))
         found.append(texts("search.warning.failed_replicates", failed=failed, runs=runs, trial=winner["trial"]))
@@ -287,12 +277,9 @@ def _optimism(record: StudyRecord, texts: Texts) -> str:
         return ""
     if len(trials_of(result)) > 1 and not fresh:  # an ensemble that was never scored on validation rows
         return ""
-    what = texts(
-        "search.warning.mean" if fresh else "search.warning.value", metric=metric.name, value=metric.text(value)
-    )
+    kind = "mean" if fresh else "value"
+    what = texts(f"search.warning.{kind}", metric=metric.name, value=metric.text(value))
     values = {"what": what, "interval": metric.between(low, high)}
     if not (metric.better(value, low) and metric.better(value, high)):
         return texts("search.warning.worse_than_test", **values)
-    if fresh:
-        return texts("search.warning.mean_above_test", **values)
-    return texts("search.warning.value_above_test", trials=usable_trials(record, texts), **values)
+    return texts(f"search.warning.{kind}_above_test", trials=usable_trials(record, texts), **values)
