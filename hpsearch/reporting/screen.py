@@ -125,7 +125,8 @@ class Screen:
 
     def introduce_search(self, config: "StudyConfig", more: str = "") -> None:
         """Print how it is searched."""
-        budget, search = config.budget, config.search
+        budget = config.budget
+        search = config.search
         patience = f" (patience {budget.patience})" if budget.patience else ""
         self.row(
             "search",
@@ -149,7 +150,8 @@ class Screen:
 
     def conclude(self, record: "StudyRecord", page: object) -> None:
         """Print the selected model and why it was selected, its scores and where the report is."""
-        result, best = record.result, record.trials[record.result["trial"]]
+        result = record.result
+        best = record.trials[record.result["trial"]]
         metric = MetricFormat.of(record).for_terminal
         shape = result["architecture"]
         layers = network(shape["widths"], shape["activation"])
@@ -240,7 +242,9 @@ class LogHandler(logging.Handler):
 
 def _validated(record: "StudyRecord", metric: MetricFormat) -> str:
     """Return the selected model's mean over fresh seeds beside the search's best value, or that value if there is no mean."""
-    result, mean, trials = record.result, mean_of(record.result), usable_trials(record)
+    result = record.result
+    mean = mean_of(record.result)
+    trials = usable_trials(record)
     if not mean:
         best = (result.get("search") or {}).get("value", result["validation"])
         return (

@@ -1,7 +1,7 @@
 """The selected model and the trials in sentences: how many there are, what a network is, why it was selected, which trials figures mark.
 
 Page, figures, terminal, notebook and the commands on a model all take their sentences from here. A sentence is made from the numbers of
-the result, and left out where they are missing. Standard library only.
+the result, and left out where they are missing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +11,7 @@ from typing import Any
 from hpsearch.reporting.formatting import MetricFormat, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import ranked, with_all_objectives
+from hpsearch.statistics.pareto import on_front
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.storage.results import looks, networks_of
 
@@ -96,26 +97,14 @@ def off_front(record: StudyRecord, texts: Texts = ENGLISH) -> str:
     own = next((trial for trial in trials if [trial.number] == selected), None)
     if own is None:
         return ""
-    objectives = MetricFormat.objectives(record)
-    better = next((trial for trial in trials if _dominates(trial, own, objectives)), None)
+    maximize = [better == "maximize" for better in record.objectives.values()]
+    dominating = (trial for trial in trials if not on_front([trial.values, own.values], maximize)[1])
+    better = next(dominating, None)
     if better is None:
         return ""
-    several = len(trials_of(record.result)) > 1
-    key = "off_front_ensemble" if several else "off_front"
-    return texts(
-        f"search.selection.{key}",
-        trial=own.number,
-        better=better.number,
-        reason=_reason(record, own, better, texts),
-    )
-
-
-def _dominates(trial: TrialRecord, other: TrialRecord, objectives: Sequence[MetricFormat]) -> bool:
-    """Whether a trial is at least as good as another in every objective, and better in one."""
-    both = list(zip(objectives, trial.values, other.values, strict=True))
-    worse_in_one = any(objective.better(theirs, own) for objective, own, theirs in both)
-    better_in_one = any(objective.better(own, theirs) for objective, own, theirs in both)
-    return better_in_one and not worse_in_one
+    key = "off_front_ensemble" if len(trials_of(record.result)) > 1 else "off_front"
+    reason = _reason(record, own, better, texts)
+    return texts(f"search.selection.{key}", trial=own.number, better=better.number, reason=reason)
 
 
 def _reason(record: StudyRecord, own: TrialRecord, better: TrialRecord, texts: Texts) -> str:

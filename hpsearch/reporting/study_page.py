@@ -98,7 +98,8 @@ def leaderboard(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> 
     board = leaders(tables)
     if not len(board):
         return None
-    metric, leader = MetricFormat.of(record), best(record)
+    metric = MetricFormat.of(record)
+    leader = best(record)
     numbers = board["trial"].tolist()
     chosen = -1
     if leader and leader.number in numbers:
@@ -148,7 +149,8 @@ def _figure(row: Figure, record: StudyRecord, tables: Frames, texts: Texts) -> p
 
 def _numbers(name: str, record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Numbers:
     """Return the table behind a figure: its first rows, what its columns mean, and the file with all of them."""
-    table, metric = tables[name], MetricFormat.of(record)
+    table = tables[name]
+    metric = MetricFormat.of(record)
     head = list(table.columns)
     first = pieces.PageTable(head, cells(table.head(PREVIEW), metric), _numeric(table, head))
     before = texts("search.numbers.file")

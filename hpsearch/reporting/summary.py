@@ -154,7 +154,8 @@ def _shape(record: StudyRecord, leader: TrialRecord) -> Mapping[str, Any]:
 
 def result_values(record: StudyRecord, texts: Texts = ENGLISH) -> list[Value]:
     """Return the numbers of the result: test, baseline, validation, size, trial."""
-    leader, trials = best(record), trials_of(record.result)
+    leader = best(record)
+    trials = trials_of(record.result)
     if leader is None:
         return []
     if len(trials) > 1:
@@ -188,7 +189,8 @@ def _scores(record: StudyRecord, texts: Texts) -> list[Value]:
 
 
 def _test(record: StudyRecord, texts: Texts) -> Value | None:
-    metric, test = MetricFormat.of(record), test_of(record.result)
+    metric = MetricFormat.of(record)
+    test = test_of(record.result)
     if not test:
         return None
     remarks = []
@@ -203,7 +205,8 @@ def _test(record: StudyRecord, texts: Texts) -> Value | None:
 
 def _validation(record: StudyRecord, texts: Texts) -> Value | None:
     """Return the mean over fresh seeds, else the search's best value; an ensemble that was not judged has neither."""
-    metric, mean = MetricFormat.of(record), mean_of(record.result)
+    metric = MetricFormat.of(record)
+    mean = mean_of(record.result)
     several = len(trials_of(record.result)) > 1
     name = sentence(texts("search.result.validation", metric=metric.name))
     if mean:
@@ -217,7 +220,8 @@ def _validation(record: StudyRecord, texts: Texts) -> Value | None:
 
 
 def _baseline(record: StudyRecord, texts: Texts) -> Value | None:
-    metric, both = MetricFormat.of(record), beside(record)
+    metric = MetricFormat.of(record)
+    both = beside(record)
     if both is None:
         return None
     name = texts(f"search.result.baseline_{both.rows}", metric=metric.name)

@@ -38,7 +38,8 @@ def honesty(record: StudyRecord, texts: Texts = ENGLISH) -> str:
 
 def _over_folds(record: StudyRecord, texts: Texts) -> str:
     """Say that the best value is a mean over folds, and how sure that makes it."""
-    metric, leader = MetricFormat.of(record), best(record)
+    metric = MetricFormat.of(record)
+    leader = best(record)
     if leader is None or leader.standard_error is None:
         return ""
     return texts(
@@ -53,8 +54,11 @@ def _over_folds(record: StudyRecord, texts: Texts) -> str:
 
 def _search_and_replicates(record: StudyRecord, texts: Texts) -> list[str]:
     """Say the search's best value, what the same hyperparameters reach on fresh seeds, and what the test rows say."""
-    metric, result = MetricFormat.of(record), record.result
-    searched, fresh, test = result["search"], result["fresh"], test_of(result)
+    metric = MetricFormat.of(record)
+    result = record.result
+    searched = result["search"]
+    fresh = result["fresh"]
+    test = test_of(result)
     own = next((trial for trial in result["confirmed"] if trial["trial"] == searched["trial"]), fresh)
     values = {"value": metric.text(searched["value"]), "mean": _estimate(metric, own, texts)}
     if test:
@@ -68,7 +72,8 @@ def _search_and_replicates(record: StudyRecord, texts: Texts) -> list[str]:
 
 def _kind(record: StudyRecord) -> str:
     """Return which sentence fits: of one network or an ensemble, tested or not."""
-    ensemble, tested = len(networks_of(record.result)) > 1, bool(test_of(record.result))
+    ensemble = len(networks_of(record.result)) > 1
+    tested = bool(test_of(record.result))
     if ensemble:
         return "tested_ensemble" if tested else "ensemble"
     return "tested" if tested else "plain"
@@ -76,7 +81,9 @@ def _kind(record: StudyRecord) -> str:
 
 def _estimate(metric: MetricFormat, estimate: Mapping[str, Any], texts: Texts) -> str:
     """Return a value with its interval."""
-    value, low, high = metric.text(estimate["value"]), estimate.get("low"), estimate.get("high")
+    value = metric.text(estimate["value"])
+    low = estimate.get("low")
+    high = estimate.get("high")
     if low is None or high is None:
         return value
     if low == high:
@@ -113,11 +120,13 @@ class Beside:
 
 def beside(record: StudyRecord) -> Beside | None:
     """Return the selected model beside the baseline: on the test rows, else on the validation rows; None where that was not stored."""
-    result, baseline = record.result, record.result.get("baseline") or {}
+    result = record.result
+    baseline = record.result.get("baseline") or {}
     test = test_of(result)
     rows = "test" if test else "validation"
     own = test or mean_of(result) or {"value": result.get("validation")}
-    value, other = own.get("value"), baseline.get(rows)
+    value = own.get("value")
+    other = baseline.get(rows)
     if value is None or other is None:
         return None
     return Beside(rows, value, own.get("low"), own.get("high"), other)
@@ -126,7 +135,8 @@ def beside(record: StudyRecord) -> Beside | None:
 def always(record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say what the trivial predictor does: `always saying 'yes'`."""
     baseline = record.result["baseline"]
-    strategy, answer = baseline["strategy"], baseline["answer"]
+    strategy = baseline["strategy"]
+    answer = baseline["answer"]
     if strategy == "prior":
         return texts("search.baseline.prior")
     if strategy not in ("mean", "median"):
@@ -219,7 +229,8 @@ def _edges(record: StudyRecord, edges: Sequence[Mapping[str, Any]], texts: Texts
     which = "selected" if record.result else "best"
     found = []
     for row in edges:
-        name, value = readable(row["hyperparameter"], 60), number(row["best"])
+        name = readable(row["hyperparameter"], 60)
+        value = number(row["best"])
         found.append(texts(f"search.warning.edge_{which}_{row['edge']}", name=name, value=value, domain=row["domain"]))
     return found
 
@@ -233,7 +244,8 @@ def _repeats(record: StudyRecord, texts: Texts) -> str:
 
 def _ties(record: StudyRecord, texts: Texts) -> str:
     """Say how many trials the validation rows cannot tell from the best."""
-    metric, leaders = MetricFormat.of(record), ranked(record)
+    metric = MetricFormat.of(record)
+    leaders = ranked(record)
     rows = (record.data.get("rows") or {}).get("validation") or 0
     if not metric.percent or not rows or len(leaders) < 2:
         return ""
@@ -270,9 +282,13 @@ def _replicates(record: StudyRecord, texts: Texts) -> list[str]:
 
 def _optimism(record: StudyRecord, texts: Texts) -> str:
     """Say where the validation value, or its mean over fresh seeds, lies outside the test rows' interval."""
-    metric, result = MetricFormat.of(record), record.result
-    test, fresh = test_of(result), mean_of(result)
-    value, low, high = fresh.get("value", result.get("validation")), test.get("low"), test.get("high")
+    metric = MetricFormat.of(record)
+    result = record.result
+    test = test_of(result)
+    fresh = mean_of(result)
+    value = fresh.get("value", result.get("validation"))
+    low = test.get("low")
+    high = test.get("high")
     if value is None or low is None or high is None or low <= value <= high:
         return ""
     if len(trials_of(result)) > 1 and not fresh:  # an ensemble that was never scored on validation rows

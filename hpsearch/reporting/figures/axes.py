@@ -174,7 +174,8 @@ def _medians(panel: Panel, trials: Sequence[TrialRecord]) -> go.Scatter | None:
 
 def _below(panel: Panel) -> dict[str, Any]:
     """Return the horizontal axis of one panel."""
-    scale, ticks = panel.scale, panel.scale.ticks(5)
+    scale = panel.scale
+    ticks = panel.scale.ticks(5)
     low, high = scale.axis_ends()
     if scale.categories:
         margin = 0.6

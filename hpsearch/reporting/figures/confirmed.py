@@ -2,8 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
@@ -32,8 +31,7 @@ WITH_INTERVAL = ("mean", "test rows")
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """What one line of the figure shows: a trial (None: the ensemble), on validation rows or on test rows."""
 
     trial: int | None
@@ -45,7 +43,8 @@ def confirmed(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go
     rows = _drawn(frames)
     if not rows:
         return None
-    metric, lines = MetricFormat.of(record), _lines(rows, record)
+    metric = MetricFormat.of(record)
+    lines = _lines(rows, record)
     figure = blank(120 + HEIGHT * len(lines))
     for what in MARKS:
         group = [row for row in rows if row["what"] == what and row["value"] is not None]
@@ -181,7 +180,9 @@ def _luck(record: StudyRecord, metric: MetricFormat, texts: Texts) -> str:
 
 def _difference(gap: dict[str, float | None], metric: MetricFormat, other: str, texts: Texts) -> str:
     """Return how much worse or better the more honest value is than another, with the interval of the difference to that side."""
-    low, value, high = gap["low"], gap["value"] or 0.0, gap["high"]
+    low = gap["low"]
+    value = gap["value"] or 0.0
+    high = gap["high"]
     key = "same"
     if value:
         key = "worse" if value > 0 else "better"
@@ -195,13 +196,16 @@ def _difference(gap: dict[str, float | None], metric: MetricFormat, other: str, 
 
 def _selected(record: StudyRecord, metric: MetricFormat, texts: Texts) -> str:
     """Say which of its runs the selected network is."""
-    result, several = record.result, len(trials_of(record.result)) > 1
+    result = record.result
+    several = len(trials_of(record.result)) > 1
     if result.get("refitted"):
         key = "refitted_ensemble" if several else "refitted"
         return texts(f"search.figure.confirmed.{key}", trial=result["trial"])
     if several:
         return texts("search.figure.confirmed.members")
-    value, mean, seed = result["validation"], result["fresh"]["value"], result.get("seed")
+    value = result["validation"]
+    mean = result["fresh"]["value"]
+    seed = result.get("seed")
     key = "ahead" if metric.better(value, mean) else "not_ahead"
     run = texts("search.figure.confirmed.run_in_search")
     if seed is not None:

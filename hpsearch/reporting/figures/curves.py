@@ -45,16 +45,19 @@ def _budget(frames: Frames) -> int:
 
 def curves(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
     """Draw the validation metric over the budget: the selected and the best trials, and the middle half of the others."""
-    metric, leaders = MetricFormat.of(record), _leaders(record)
+    metric = MetricFormat.of(record)
+    leaders = _leaders(record)
     if not leaders:
         return None
-    figure, budget = blank(420), _budget(frames)
+    figure = blank(420)
+    budget = _budget(frames)
     quartiles = _quartiles(frames, record, leaders)
     if quartiles is not None:
         _add_band(figure, quartiles, budget, texts)
     colors = {mark.trials[0]: mark_color(mark) for mark in reversed(marks(record))}
     for rank, trial in reversed(list(enumerate(leaders))):
-        name, mark = texts("search.points.trial", trial=trial.number), marked(record, trial.number, texts)
+        name = texts("search.points.trial", trial=trial.number)
+        mark = marked(record, trial.number, texts)
         if mark:
             name = f"{name}, {mark}"
         line = {"color": colors.get(trial.number, LIGHT[SERIES[rank]]), "width": 3 if rank == 0 else 1.5}
@@ -135,7 +138,8 @@ def _span(
 
 def curves_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say when the best trial came close to its best, and what the band leaves out."""
-    leader, metric = best(record), MetricFormat.of(record)
+    leader = best(record)
+    metric = MetricFormat.of(record)
     history = _curve(leader)
     if history is None or leader is None or leader.value is None:
         key = "no_curve" if _leaders(record) else "no_curves"
@@ -170,7 +174,8 @@ def losses(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Fi
     history = _curve(leader)
     if history is None or leader is None:
         return None
-    figure, budget = blank(360), _budget(frames)
+    figure = blank(360)
+    budget = _budget(frames)
     for part, values, color, dash in (
         ("training", history.training_loss, "diverged", "dot"),
         ("validation", history.validation_loss, "finished", "solid"),

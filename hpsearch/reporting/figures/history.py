@@ -1,7 +1,6 @@
 """The course of the search: every trial's value and the best so far, over trials, examples or time; and when each trial ran."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
@@ -36,32 +35,6 @@ BARS = 600
 LABELS = 8  # numbers along the vertical axis of the bars
 
 
-@dataclass(frozen=True, slots=True)
-class TraceAxis:
-    """One horizontal axis that the page can switch to.
-
-    Attributes:
-        label: the text of its button.
-        title: its title.
-        positions: where each trial lies, by number.
-        best: the corners of the line of the best value so far.
-        x: the positions of every trace, in the order of the traces.
-        y: their heights.
-    """
-
-    label: str
-    title: str
-    positions: dict[int, float]
-    best: list[tuple[float, float]]
-    x: list[list[Any]] = field(default_factory=list)
-    y: list[list[Any]] = field(default_factory=list)
-
-    def add(self, x: Sequence[Any], y: Sequence[Any]) -> None:
-        """Add a trace."""
-        self.x.append(rounded(x))
-        self.y.append(list(y))
-
-
 def unit(longest: float) -> tuple[str, float]:
     """Return the unit of time that suits the longest of some seconds, and its length in seconds."""
     return next((name, length) for name, above, length in UNITS if longest >= above)
@@ -69,35 +42,29 @@ def unit(longest: float) -> tuple[str, float]:
 
 def history(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
     """Draw every trial's value and the best so far; the page switches the horizontal axis."""
-    valued, heights = with_value(record), Heights.common(record)
+    valued = with_value(record)
+    heights = Heights.common(record)
     if not ranked(record) or len(valued) < 2:
         return None
     trials = thin(valued, MOST, heights.metric)
     figure = blank(430, xaxis_title_text=texts("search.figure.history.trial_axis"))
-    axes = _axes(frames, texts)
-    for role, group in _grouped(trials, heights).items():
-        _add(figure, trial_points(role, group, heights, texts), axes, group)
-    marked = [own for _, own in marked_trials(record, texts)]
-    for ring, own in zip(rings(record, lambda trial: trial.number, heights, texts), marked, strict=True):
-        _add(figure, ring, axes, own)
+    groups = _grouped(trials, heights)
+    drawn = list(groups.values())
+    figure.add_traces([trial_points(role, group, heights, texts) for role, group in groups.items()])
+    for (_, own), ring in zip(
+        marked_trials(record, texts), rings(record, lambda trial: trial.number, heights, texts), strict=True
+    ):
+        figure.add_trace(ring)
+        drawn.append(own)
+    switch = [_option(name, frames, figure.data, drawn, texts) for name in _axes(frames)]
     line = {"color": LIGHT["ink"], "width": 2, "shape": "hv"}
     figure.add_trace(go.Scatter(mode="lines", name=texts("search.mark.best_so_far"), hoverinfo="skip", line=line))
-    for option in axes:
-        option.add([x for x, _ in option.best], rounded(y for _, y in option.best))
-    for trace, x, y in zip(figure.data, axes[0].x, axes[0].y, strict=True):
+    for trace, x, y in zip(figure.data, switch[0]["x"], switch[0]["y"], strict=True):
         trace.update(x=x, y=y)
     figure.update_yaxes(heights.axis(texts))
-    switch = [{"label": option.label, "title": option.title, "x": option.x, "y": option.y} for option in axes]
     note = edge_note(trials, heights, texts)
     meta = {"switch": switch, "note": note, "thinned": thinned(len(trials), len(valued), texts)}
     return figure.update_layout(meta=meta)
-
-
-def _add(figure: go.Figure, trace: go.Scatter, axes: Sequence[TraceAxis], trials: Sequence[TrialRecord]) -> None:
-    """Add a trace of trials to the figure and to each axis."""
-    figure.add_trace(trace)
-    for option in axes:
-        option.add([option.positions.get(trial.number) for trial in trials], trace.y)
 
 
 def _grouped(trials: Sequence[TrialRecord], heights: Heights) -> dict[str, list[TrialRecord]]:
@@ -109,26 +76,31 @@ def _grouped(trials: Sequence[TrialRecord], heights: Heights) -> dict[str, list[
     return {name: groups[name] for name in [*order, BEYOND] if name in groups}
 
 
-def _axes(frames: Frames, texts: Texts) -> list[TraceAxis]:
-    """Return the horizontal axes that the record allows."""
-    progress, axes = frames["progress"], []
-    for name in AXES:
-        part = progress[progress["axis"] == name]
-        if not len(part) or part["position"].max() <= 0:
-            continue
-        key, length = name, 1.0
-        if name == "seconds":
-            key, length = unit(float(part["position"].max()))
-        positions = (part["position"].astype(float) / length).tolist()
-        axes.append(
-            TraceAxis(
-                texts(f"search.figure.history.{name}_button"),
-                texts(f"search.figure.history.{key}_axis"),
-                dict(zip(part["trial"], positions, strict=True)),
-                _corners(positions, part["best"].tolist()),
-            )
-        )
-    return axes
+def _axes(frames: Frames) -> list[str]:
+    """Return the names of the horizontal axes that the record allows."""
+    longest = frames["progress"].groupby("axis")["position"].max()
+    return [name for name in AXES if longest.get(name, 0) > 0]
+
+
+def _option(
+    name: str, frames: Frames, traces: Sequence[go.Scatter], drawn: Sequence[Sequence[TrialRecord]], texts: Texts
+) -> dict[str, Any]:
+    """Return what the page needs to switch to a horizontal axis: the positions in all traces, then those of the best so far."""
+    part = frames["progress"][frames["progress"]["axis"] == name]
+    key = name
+    length = 1.0
+    if name == "seconds":
+        key, length = unit(float(part["position"].max()))
+    positions = (part["position"].astype(float) / length).tolist()
+    known = dict(zip(part["trial"], positions, strict=True))
+    best = _corners(positions, part["best"].tolist())
+    x = [rounded(known.get(trial.number) for trial in group) for group in drawn]
+    return {
+        "label": texts(f"search.figure.history.{name}_button"),
+        "title": texts(f"search.figure.history.{key}_axis"),
+        "x": [*x, rounded(at for at, _ in best)],
+        "y": [*(list(trace.y) for trace in traces), rounded(value for _, value in best)],
+    }
 
 
 def _corners(across: Sequence[float], up: Sequence[float | None]) -> list[tuple[float, float]]:
@@ -145,7 +117,8 @@ def _corners(across: Sequence[float], up: Sequence[float | None]) -> list[tuple[
 
 def history_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say when the best was found and what the second half of the search still brought."""
-    metric, ended = MetricFormat.of(record), with_value(record)
+    metric = MetricFormat.of(record)
+    ended = with_value(record)
     leader = next(iter(ranked(record)), None)
     if len(ended) < 2 or leader is None or leader.value is None:
         return texts("search.points.two_needed")
@@ -220,7 +193,8 @@ def timeline_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH
         return texts("search.figure.timeline.few")
     lines = int(table["place"].max())
     key = "parallel" if lines > 1 else "serial"
-    trials, wall = texts.count("trial", len(table)), duration(table["end"].max())
+    trials = texts.count("trial", len(table))
+    wall = duration(table["end"].max())
     text = texts(f"search.figure.timeline.{key}", trials=trials, time=wall, most=lines)
     spent = []
     for outcome in ("pruned", "diverged"):

@@ -59,7 +59,8 @@ class Space:
 
 def parallel(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
     """Draw each usable trial as a line through its hyperparameters, the best and the selected ones in front."""
-    metric, trials = MetricFormat.of(record), ranked(record)
+    metric = MetricFormat.of(record)
+    trials = ranked(record)
     names = hyperparameters(record)[:NAMES]
     if len(trials) < FEWEST or len(names) < 2:
         return None
@@ -142,7 +143,8 @@ def _labels_at(at: int, title: str, ticks: Sequence[tuple[float, str]]) -> Itera
 
 def parallel_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say which choices the best tenth has in common."""
-    trials, names = ranked(record), hyperparameters(record)
+    trials = ranked(record)
+    names = hyperparameters(record)
     if len(trials) < FEWEST or len(names) < 2:
         return texts("search.figure.parallel.few")
     top = trials[: max(3, len(trials) // 10)]

@@ -95,15 +95,18 @@ def frontier(trials: Sequence[TrialRecord], metric: MetricFormat) -> list[TrialR
 
 def size_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say which smaller network comes close to the best."""
-    metric, trials = MetricFormat.of(record), _sized(record)
+    metric = MetricFormat.of(record)
+    trials = _sized(record)
     if len(set(map(_size, trials))) < 2:
         return texts("search.figure.size.few")
-    leader, close = trials[0], close_to(trials, metric)
+    leader = trials[0]
+    close = close_to(trials, metric)
     top = leader.value or 0.0
     near = [trial for trial in trials if abs((trial.value or 0.0) - top) <= close]
     smallest = min(near, key=_size)
     if smallest is leader:
-        gap, parameters = metric.gap(close, 0), f"{leader.parameters:,}"
+        gap = metric.gap(close, 0)
+        parameters = f"{leader.parameters:,}"
         return texts("search.figure.size.none", gap=gap, best=leader.number, parameters=parameters)
     return texts(
         "search.figure.size.smaller",
@@ -117,10 +120,12 @@ def size_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) ->
 
 def pareto(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
     """Draw the first objective over the second, with a line through the front; a third one is the colour."""
-    trials, objectives = with_all_objectives(record), MetricFormat.objectives(record)
+    trials = with_all_objectives(record)
+    objectives = MetricFormat.objectives(record)
     if len(objectives) < 2 or len(trials) < 2:
         return None
-    figure, heights = blank(430), Heights.common(record)
+    figure = blank(430)
+    heights = Heights.common(record)
     groups = _groups(frames, trials, heights.metric)
     for name, group in groups.items():
         figure.add_trace(_points(name, group, objectives, heights, texts))
@@ -234,7 +239,8 @@ def pareto_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) 
 
 def trade_off(record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say, for each objective after the first, which trial near the best has the best value in it; "" where there is no other."""
-    trials, objectives = with_all_objectives(record), MetricFormat.objectives(record)
+    trials = with_all_objectives(record)
+    objectives = MetricFormat.objectives(record)
     if not trials:
         return ""
     return " ".join(_nearby(trials, objectives, place, texts) for place in range(1, len(objectives)))
@@ -242,7 +248,9 @@ def trade_off(record: StudyRecord, texts: Texts = ENGLISH) -> str:
 
 def _nearby(trials: Sequence[TrialRecord], objectives: Sequence[MetricFormat], place: int, texts: Texts) -> str:
     """Say which trial near the best is best in the objective at `place`."""
-    metric, other, leader = objectives[0], objectives[place], trials[0]
+    metric = objectives[0]
+    other = objectives[place]
+    leader = trials[0]
     close = close_to(trials, metric)
     near = [trial for trial in trials if abs(trial.values[0] - leader.values[0]) <= close]
     sign = -1 if other.maximize else 1

@@ -46,7 +46,8 @@ def predicted_of(record: StudyRecord) -> dict[str, Any]:
 
 def confusion(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
     """Draw one cell for each true and each predicted class, the deeper the larger its share of the true class's rows."""
-    rows, classes = frames["confusion"].to_dict("records"), predicted_of(record).get("classes")
+    rows = frames["confusion"].to_dict("records")
+    classes = predicted_of(record).get("classes")
     if not rows or classes is None:
         return None
     figure = blank(max(300, min(HIGHEST, 110 + CELL * len(classes))))
@@ -169,7 +170,8 @@ def pairs(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Fig
 
 def pairs_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say how many rows are right, and what is confused most often."""
-    predicted, rows = predicted_of(record), frames["confusion"].to_dict("records")
+    predicted = predicted_of(record)
+    rows = frames["confusion"].to_dict("records")
     if "pairs" not in predicted:
         return texts("search.predicted.not_stored")
     text = _right(record, predicted["right"], texts)
@@ -306,7 +308,8 @@ def _direction(name: str, errors: Sequence[float], texts: Texts) -> str:
     side = "high" if sign > 0 else "low"
     low, high = sorted((sign * mean.low, sign * mean.high))
     chance = "_chance" if mean.low <= 0 <= mean.high else ""
-    gap, ends = _digits(abs(mean.value), 0), interval(low, high, _digits)
+    gap = _digits(abs(mean.value), 0)
+    ends = interval(low, high, _digits)
     return texts(f"search.figure.errors.{side}{chance}", tenth=tenth, gap=gap, interval=ends)
 
 

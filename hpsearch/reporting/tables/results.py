@@ -32,7 +32,8 @@ def _confirmed(record: StudyRecord, done: Frames) -> pd.DataFrame:
 
     An ensemble has no trial; its mean is there where it was judged.
     """
-    result, choice = record.result, record.result.get("choice")
+    result = record.result
+    choice = record.result.get("choice")
     rows: list[Row] = []
     for trial in result.get("confirmed") or []:
         rows += _of_trial(trial, selected=(result.get("trial"), result.get("seed")))
@@ -53,7 +54,8 @@ def _confirmed(record: StudyRecord, done: Frames) -> pd.DataFrame:
 
 def _of_trial(trial: Mapping[str, Any], selected: tuple[int | None, int | None]) -> list[Row]:
     """Return a confirmed trial's rows; `selected` is the trial and the seed of the selected network."""
-    number, runs = trial["trial"], trial["runs"]
+    number = trial["trial"]
+    runs = trial["runs"]
     rows: list[Row] = [_scored(number, "search", trial["search"], selected=selected == (number, None))]
     for run in runs:
         seed = run["seed"]

@@ -45,7 +45,9 @@ HYPERPARAMETERS = (
 
 
 def _hyperparameters(record: StudyRecord, done: Frames) -> pd.DataFrame:
-    space, leader, searched = space_of(record), best(record), hyperparameters(record)
+    space = space_of(record)
+    leader = best(record)
+    searched = hyperparameters(record)
     importance = {row["hyperparameter"]: row for row in done["importance"].to_dict("records")}
     rows = []
     for name in dict.fromkeys([*searched, *space]):
