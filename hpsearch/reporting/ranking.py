@@ -20,13 +20,9 @@ def usable(trial: TrialRecord) -> bool:
     return ended and trial.value is not None and isfinite(trial.value)
 
 
-def ranked(record: StudyRecord) -> list[TrialRecord]:
-    """Return the usable trials without repeats, best first; trials of one value in the order of their validation loss."""
-    return list(_ranked(record))
-
-
 @lru_cache(maxsize=2)
-def _ranked(record: StudyRecord) -> tuple[TrialRecord, ...]:
+def ranked(record: StudyRecord) -> tuple[TrialRecord, ...]:
+    """Return the usable trials without repeats, best first; trials of one value in the order of their validation loss."""
     trials = [trial for trial in record.trials if usable(trial) and trial.repeats is None]
     return tuple(sorted(trials, key=lambda trial: trial.rank(record.direction)))
 
@@ -37,7 +33,7 @@ def best(record: StudyRecord) -> TrialRecord | None:
     for trial in record.trials:
         if trial.number == number:
             return trial
-    return next(iter(_ranked(record)), None)
+    return next(iter(ranked(record)), None)
 
 
 def ended(trial: TrialRecord) -> bool:
@@ -89,7 +85,9 @@ def space_of(record: StudyRecord) -> dict[str, Any]:
         return domains
     expanded: dict[str, Any] = {}
     for name, domain in domains.items():
-        own = sorted(layers, key=lambda layer: (len(layer), layer)) if name == "width" else [name]
+        own = [name]
+        if name == "width":
+            own = sorted(layers, key=lambda layer: (len(layer), layer))
         expanded |= dict.fromkeys(own, domain)
     return expanded
 

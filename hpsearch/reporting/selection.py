@@ -102,7 +102,8 @@ def off_front(record: StudyRecord, texts: Texts = ENGLISH) -> str:
     better = next(dominating, None)
     if better is None:
         return ""
-    key = "off_front_ensemble" if len(trials_of(record.result)) > 1 else "off_front"
+    several = len(trials_of(record.result)) > 1
+    key = "off_front_ensemble" if several else "off_front"
     reason = _reason(record, own, better, texts)
     return texts(f"search.selection.{key}", trial=own.number, better=better.number, reason=reason)
 

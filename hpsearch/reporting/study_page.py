@@ -1,6 +1,7 @@
 """The page of a search: what was asked, what came out, what to beware of, then the evidence under the questions that it answers."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -30,6 +31,7 @@ def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> str:
     figures = [row for row in FIGURES.values() if record.trials and row.applies(record)]
     sections = [_figure(row, record, tables, texts) for row in figures]
     settings = settings_of(record, "study")
+    columns = pieces.Link("tables/columns.csv", "tables/columns.csv", texts("search.footer.columns"))
     content = [
         _result(record, texts),
         _warnings(record, tables, texts),
@@ -41,7 +43,7 @@ def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> str:
         _columns(record, texts),
         _outcomes(record, tables, texts),
         pieces.Section("protocol", texts("search.protocol.title"), [pieces.Facts(protocol(record, texts))]),
-        _footer(record, texts),
+        pieces.Footer(texts("search.footer.text", date=record.as_of), columns),
     ]
     return document(
         pieces.Page(
@@ -137,14 +139,15 @@ def _numeric(table: pd.DataFrame, head: list[str]) -> list[str]:
 def _figure(row: Figure, record: StudyRecord, tables: Frames, texts: Texts) -> pieces.FigureSection:
     drawn = row.draw(tables, record, texts)
     reading = row.reading(tables, record, texts)
-    return pieces.FigureSection(
+    section = pieces.FigureSection(
         name=row.name,
         title=texts.get(f"search.figure.{row.name}.title", sentence(row.description)),
         question=texts.get(f"search.figure.{row.name}.question", ""),
         reading=[reading] if reading else [],
-        plot=None if drawn is None else figure_json(drawn),
-        numbers=None if drawn is None else _numbers(row.table, record, tables, texts),
     )
+    if drawn is None:
+        return section
+    return replace(section, plot=figure_json(drawn), numbers=_numbers(row.table, record, tables, texts))
 
 
 def _numbers(name: str, record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Numbers:
@@ -250,8 +253,3 @@ def _outcomes(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Secti
     head = [texts(f"search.outcomes.{name}") for name in ("outcome", "trials", "meaning")]
     contents = [pieces.Paragraph(usable, "ask"), pieces.PageTable(head, cells(table), head[1:2])]
     return pieces.Section("outcomes", texts("search.outcomes.title"), contents)
-
-
-def _footer(record: StudyRecord, texts: Texts) -> pieces.Footer:
-    link = pieces.Link("tables/columns.csv", "tables/columns.csv", texts("search.footer.columns"))
-    return pieces.Footer(texts("search.footer.text", date=record.as_of), link)

@@ -74,7 +74,11 @@ def _task(record: StudyRecord, texts: Texts) -> str:
             sentences.append(TASKS[task].reason)
     if data.get("metric"):
         better = "higher" if data.get("direction") == "maximize" else "lower"
-        sentences.append(texts(f"search.asked.{better}", metric=_metric_title(record)))
+        metric = METRICS.get(str(data["metric"]))
+        name = MetricFormat.of(record).name
+        if metric:
+            name = metric.title[0].lower() + metric.title[1:]
+        sentences.append(texts(f"search.asked.{better}", metric=name))
     return " ".join(sentences)
 
 
@@ -88,13 +92,6 @@ def _head_and_loss(record: StudyRecord, texts: Texts) -> str:
         key = "balanced_loss" if balanced else "loss"
         parts.append(texts(f"search.asked.{key}", loss=visible(data["loss"], 60)))
     return f"{sentence(texts.listing(parts))}." if parts else ""
-
-
-def _metric_title(record: StudyRecord) -> str:
-    metric = METRICS.get(str(record.data.get("metric")))
-    if metric is None:
-        return MetricFormat.of(record).name
-    return metric.title[0].lower() + metric.title[1:]
 
 
 def best_network(record: StudyRecord, texts: Texts = ENGLISH) -> str:

@@ -32,8 +32,12 @@ def honesty(record: StudyRecord, texts: Texts = ENGLISH) -> str:
         sentences += _search_and_replicates(record, texts)
     elif usable > 1:
         sentences.append(texts("search.trust.best_of_many", trials=usable_trials(record, texts)))
-    sentences.append(_expectation(record, texts))
-    return " ".join(filter(None, sentences))
+    if test_of(record.result):
+        expectation = texts("search.trust.expect", uses=uses_of_test_rows(record.result, texts))
+    else:
+        held_out = (record.data.get("rows") or {}).get("test") != 0
+        expectation = texts(f"search.trust.{'not_tested' if held_out else 'no_test_rows'}")
+    return " ".join(filter(None, [*sentences, expectation.strip()]))
 
 
 def _over_folds(record: StudyRecord, texts: Texts) -> str:
@@ -89,14 +93,6 @@ def _estimate(metric: MetricFormat, estimate: Mapping[str, Any], texts: Texts) -
     if low == high:
         return texts("search.trust.nothing_varied", value=value)
     return texts("search.trust.varied", value=value, interval=metric.between(low, high))
-
-
-def _expectation(record: StudyRecord, texts: Texts) -> str:
-    if test_of(record.result):
-        return texts("search.trust.expect", uses=uses_of_test_rows(record.result, texts)).strip()
-    held_out = (record.data.get("rows") or {}).get("test") != 0
-    key = "not_tested" if held_out else "no_test_rows"
-    return texts(f"search.trust.{key}")
 
 
 def mean_remark(metric: MetricFormat, mean: Mapping[str, Any], seeds: str, texts: Texts) -> str:

@@ -15,11 +15,11 @@ from typing import Protocol
 
 import plotly.graph_objects as go
 
-from hpsearch.reporting.figures import axes, confirmed, curves, history, importance, parallel, pareto, predictions
-from hpsearch.reporting.figures.predictions import predicted_of
+from hpsearch.reporting.figures import axes, confirmed, curves, history, hyperparameters, pareto, predictions
 from hpsearch.reporting.figures.style import DARK, LIGHT
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.tables import TABLES, Frames
+from hpsearch.reporting.tables.results import predicted_of
 from hpsearch.storage import StudyRecord
 
 __all__ = ["DARK", "FIGURES", "LIGHT", "Figure"]
@@ -128,15 +128,15 @@ _ROWS = (
         name="importance",
         description="each hyperparameter's importance with its interval",
         table="importance",
-        draw=importance.importance,
-        reading=importance.importance_reading,
+        draw=hyperparameters.importance,
+        reading=hyperparameters.importance_reading,
     ),
     Figure(
         name="parallel",
         description="each trial as a line through its hyperparameters",
         table="trials",
-        draw=parallel.parallel,
-        reading=parallel.parallel_reading,
+        draw=hyperparameters.parallel,
+        reading=hyperparameters.parallel_reading,
     ),
     Figure(
         name="curves",

@@ -131,7 +131,8 @@ def pareto(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Fi
         figure.add_trace(_points(name, group, objectives, heights, texts))
 
     def across(trial: TrialRecord) -> float | None:
-        return trial.values[1] if len(trial.values) == len(objectives) else None
+        is_complete = len(trial.values) == len(objectives)
+        return trial.values[1] if is_complete else None
 
     figure.add_traces(list(rings(record, across, heights, texts)))
     figure.update_xaxes(_across([trial.values[1] for trial in trials], objectives[1], texts))
@@ -265,8 +266,10 @@ def _nearby(trials: Sequence[TrialRecord], objectives: Sequence[MetricFormat], p
     else:
         values = texts("search.figure.pareto.value", other=other.name, own=other.text(own), its=other.text(its))
     if other.integer and its:
-        part = share(own / its) if own / its >= 0.01 else texts("search.figure.pareto.tiny")
+        is_tiny = own / its < 0.01
+        part = texts("search.figure.pareto.tiny") if is_tiny else share(own / its)
         values = texts("search.figure.pareto.part", values=values, part=part)
-    key = "level" if choice.values[0] == leader.values[0] else "within"
+    is_level = choice.values[0] == leader.values[0]
+    key = "level" if is_level else "within"
     gap = metric.gap(choice.values[0], leader.values[0])
     return texts(f"search.figure.pareto.{key}", gap=gap, values=values, trial=choice.number, **named)

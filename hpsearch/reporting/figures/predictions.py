@@ -25,6 +25,7 @@ from hpsearch.reporting.figures.style import (
 from hpsearch.reporting.formatting import interval, number, share, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.tables import Frames
+from hpsearch.reporting.tables.results import predicted_of
 from hpsearch.statistics.estimates import student_mean
 from hpsearch.storage import StudyRecord
 
@@ -37,11 +38,6 @@ ENOUGH = 10  # rows of a bin, below which its mean error says nothing
 TICKS = 7
 
 Row = dict[str, Any]
-
-
-def predicted_of(record: StudyRecord) -> dict[str, Any]:
-    """Return what the storage has of the predictions of single rows, {} without them."""
-    return record.result.get("predicted") or {}
 
 
 def confusion(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:

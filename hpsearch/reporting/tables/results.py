@@ -118,13 +118,14 @@ CONFUSION = (
 )
 
 
-def _predicted(record: StudyRecord) -> Mapping[str, Any]:
+def predicted_of(record: StudyRecord) -> dict[str, Any]:
+    """Return what the storage has of the predictions of single rows, {} without them."""
     return record.result.get("predicted") or {}
 
 
 def _confusion(record: StudyRecord, done: Frames) -> pd.DataFrame:
     """Return how many rows of each class were taken for each class; of many classes the most frequent confusions only."""
-    predicted = _predicted(record)
+    predicted = predicted_of(record)
     classes = predicted.get("classes") or []
     cells: list[Any] = []
     for label, counts in zip(classes, predicted.get("confusion") or [], strict=True):
@@ -147,7 +148,7 @@ PREDICTIONS = (
 def _predictions(record: StudyRecord, done: Frames) -> pd.DataFrame:
     """Return single rows of a regression: the target's value and the selected model's, as far as both are numbers."""
     rows = []
-    for true, made in _predicted(record).get("points") or []:
+    for true, made in predicted_of(record).get("points") or []:
         if true is not None and made is not None:
             rows.append({"true": float(true), "predicted": float(made), "error": float(made) - float(true)})
     return frame(PREDICTIONS, rows)
@@ -166,7 +167,7 @@ ERRORS = (
 def _errors(record: StudyRecord, done: Frames) -> pd.DataFrame:
     """Return a regression's errors in bins of a tenth of the rows each, ordered by the target."""
     names = [column.name for column in ERRORS]
-    bins = _predicted(record).get("tenths") or []
+    bins = predicted_of(record).get("tenths") or []
     return frame(ERRORS, [dict(zip(names, values, strict=True)) for values in bins])
 
 

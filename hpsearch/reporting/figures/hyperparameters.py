@@ -1,4 +1,4 @@
-"""The good combinations: each usable trial as a line through its hyperparameters (parallel coordinates).
+"""The hyperparameters together: how much each one mattered, and the good combinations (parallel coordinates).
 
 Drawn with ordinary lines: plotly's own parallel coordinates need WebGL, which compiles code at run time, and the page forbids that.
 """
@@ -11,8 +11,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from hpsearch.reporting.figures.points import Scale, mark_color, marked_trials, scale_of, spread, thin, thinned
-from hpsearch.reporting.figures.style import LIGHT, axis, blank, label, name_label, rounded
-from hpsearch.reporting.formatting import MetricFormat, readable, visible
+from hpsearch.reporting.figures.style import LIGHT, axis, bars, blank, error_bars, label, name_label, rounded
+from hpsearch.reporting.formatting import MetricFormat, readable, sentence, share, shares, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import hyperparameters, ranked
 from hpsearch.reporting.selection import usable_trials
@@ -25,11 +25,59 @@ BINS = (  # colour, width and name of the lines, and the share of the trials, wo
     ("finished", 1.3, "best_quarter", 0.9),
     ("stopped early", 2.0, "best_tenth", 1.0),
 )
+IMPORTANCES = 24  # bars
 LINES = 300
 NAMES = 14  # hyperparameters
 FEWEST = 5  # trials
 MISSING = -0.18  # height of a line where the trial lacks the hyperparameter
 TAG = {"bgcolor": LIGHT["surface"], "opacity": 0.88, "borderpad": 1}
+
+
+def importance(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
+    """Draw each hyperparameter's share of the importance with its interval."""
+    table = frames["importance"]
+    known = table[table["importance"].notna()][:IMPORTANCES][::-1]
+    if not len(known):
+        return None
+    figure = blank(90 + 34 * len(known), bargap=0.45)
+    above, below = known["high"] - known["importance"], known["importance"] - known["low"]
+    interval = error_bars(above, below, color=LIGHT["ink"], thickness=1.5, width=4)
+    labels = map(_bar_label, known["hyperparameter"], known["importance"], known["low"], known["high"])
+    figure.add_trace(bars(known["importance"], labels, marker={"color": LIGHT["third"]}, error_x=interval))
+    figure.update_xaxes(axis(texts("search.figure.importance.axis"), tickformat=".0%", rangemode="tozero"))
+    names = [f"{name_label(name, 22)}  " for name in known["hyperparameter"]]
+    dark = {"color": LIGHT["ink"]}
+    figure.update_yaxes(axis(tickvals=list(range(len(names))), ticktext=names, showgrid=False, tickfont=dark))
+    return figure
+
+
+def _bar_label(name: str, value: float, low: float, high: float) -> str:
+    return f"<b>{name_label(name)}</b><br>{share(value)}, {shares(low, high)}"
+
+
+def importance_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Name the hyperparameters that mattered most, if their intervals allow it."""
+    table = frames["importance"]
+    if not len(table):
+        return texts("search.figure.importance.nothing")
+    known = table["importance"].notna()
+    if not known.any():
+        return f"{sentence(table['note'].iloc[0])}."
+    first, *rest = table[known].to_dict("records")
+    rivals = [readable(row["hyperparameter"], 40) for row in rest if row["high"] >= first["low"]]
+    text = texts(
+        f"search.figure.importance.{'rivals' if rivals else 'clear'}",
+        name=readable(first["hyperparameter"], 40).capitalize(),
+        share=share(first["importance"]),
+        interval=shares(first["low"], first["high"]),
+        rivals=texts.listing(rivals),
+    )
+    left_out = table[~known]
+    if not len(left_out):
+        return text
+    pairs = zip(left_out["hyperparameter"], left_out["note"], strict=True)
+    names = texts.listing([f"{readable(name, 40)} ({note})" for name, note in pairs])
+    return f"{text} {texts('search.figure.importance.left_out', names=names)}"
 
 
 @dataclass(frozen=True, slots=True)
