@@ -13,7 +13,7 @@ from hpsearch.reporting.figures.points import (
     bold_trial,
     edge_note,
     marked_trials,
-    rings,
+    rings_of,
     thin,
     thinned,
     trial_points,
@@ -51,10 +51,8 @@ def history(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.F
     groups = _grouped(trials, heights)
     drawn = list(groups.values())
     figure.add_traces([trial_points(role, group, heights, texts) for role, group in groups.items()])
-    for (_, own), ring in zip(
-        marked_trials(record, texts), rings(record, lambda trial: trial.number, heights, texts), strict=True
-    ):
-        figure.add_trace(ring)
+    for mark, own in marked_trials(record, texts):
+        figure.add_trace(rings_of(mark, own, lambda trial: trial.number, heights))
         drawn.append(own)
     switch = [_option(name, frames, figure.data, drawn, texts) for name in _axes(frames)]
     line = {"color": LIGHT["ink"], "width": 2, "shape": "hv"}

@@ -197,21 +197,26 @@ def marked_trials(record: StudyRecord, texts: Texts) -> Iterator[tuple[Mark, lis
 
 
 def rings(record: StudyRecord, across: Position, heights: Heights, texts: Texts) -> Iterator[go.Scatter]:
-    """Yield one trace for each mark: rings around its trials, the search's best in a larger one, so that both are seen on one point."""
+    """Yield the rings of every mark."""
     for mark, trials in marked_trials(record, texts):
-        drawn = [trial for trial in trials if across(trial) is not None]
-        line = {"width": 2.5 if mark.selected else 1.5, "color": mark_color(mark)}
-        size = 14 if mark.selected else 18
-        yield go.Scatter(
-            x=rounded(map(across, drawn)),
-            y=rounded(map(heights.height, drawn)),
-            mode="markers",
-            name=mark.name,
-            legendgroup=mark.name,
-            hoverinfo="skip",
-            cliponaxis=False,
-            marker={"color": mark_color(mark), "size": size, "symbol": "circle-open", "line": line},
-        )
+        yield rings_of(mark, trials, across, heights)
+
+
+def rings_of(mark: Mark, trials: Iterable[TrialRecord], across: Position, heights: Heights) -> go.Scatter:
+    """Return rings around a mark's trials, the search's best in a larger one, so that both are seen on one point."""
+    drawn = [trial for trial in trials if across(trial) is not None]
+    line = {"width": 2.5 if mark.selected else 1.5, "color": mark_color(mark)}
+    size = 14 if mark.selected else 18
+    return go.Scatter(
+        x=rounded(map(across, drawn)),
+        y=rounded(map(heights.height, drawn)),
+        mode="markers",
+        name=mark.name,
+        legendgroup=mark.name,
+        hoverinfo="skip",
+        cliponaxis=False,
+        marker={"color": mark_color(mark), "size": size, "symbol": "circle-open", "line": line},
+    )
 
 
 @lru_cache(maxsize=64)
