@@ -1,15 +1,21 @@
-"""The command line: parse, call, print."""
+"""The command line: parse, call, print.
+
+argparse is kept, with our errors and our tables: a refusal is one line, and where a help text has the name of a kind in braces, as
+`{samplers}`, the names of its table take its place when the help is shown, so that no list is written twice.
+"""
 
 import argparse
+import re
 import shlex
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NoReturn
 
 from hpsearch import __version__
 from hpsearch.commands import COMMANDS
-from hpsearch.commands.parser import Parser
-from hpsearch.errors import HpsearchError, Stopped, UserError, masked
+from hpsearch.errors import HpsearchError, Stopped, UserError, masked, shortened, shown, suggestion
 from hpsearch.searching.stopping import GRACE, ending
 
 EPILOG = """studies that come along: digits (the default; embedded data), mnist; comparisons: compare-digits, compare-mnist,
@@ -20,41 +26,30 @@ examples:
   python -m hpsearch run my-study.toml --set learning_rate.high=0.3 --set search.sampler=random
   python -m hpsearch compare
   python -m hpsearch report digits"""
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
-    root = Parser(
-        prog="python -m hpsearch",
-        description="Hyperparameter search for deep neural networks: a data set in, the best network and a report out.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    root.add_argument("--version", action="version", version=__version__)
-    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add(commands)
-    return root
+TYPES = {"int": "a whole number", "float": "a number"}
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 done, 2 the user's input, 3 storage, 4 every trial failed, 128 + signal."""
+    given = sys.argv[1:] if arguments is None else arguments
+    asked = next((argument for argument in given if not argument.startswith("-")), "")
     try:
-        options = parser().parse_args(arguments)
+        options = parser(asked).parse_args(given)
     except UserError as error:
         return refuse(error)
     try:
         with ending(getattr(options, "grace", GRACE)):
             options.call(options)
     except Stopped as stopped:
-        print(f"{stopped}; to go on: {_again(arguments)}", file=sys.stderr)
+        print(f"{stopped}; to go on: {_again(given)}", file=sys.stderr)
         return stopped.status
     except HpsearchError as error:
         if options.debug:
             print(masked(traceback.format_exc()), file=sys.stderr, end="")
         return refuse(error)
     except KeyboardInterrupt:
-        print(f"stopped at once; to go on: {_again(arguments)}", file=sys.stderr)
+        print(f"stopped at once; to go on: {_again(given)}", file=sys.stderr)
         return 130
     return 0
 
@@ -68,7 +63,91 @@ def refuse(error: HpsearchError) -> int:
     return error.status
 
 
-def _again(arguments: Sequence[str] | None) -> str:
+def _again(given: Sequence[str]) -> str:
     """Return the command to go on with; a password in it is left out, since screens are seen and logs are kept."""
-    given = sys.argv[1:] if arguments is None else arguments
     return shlex.join(["python", "-m", "hpsearch", *map(masked, given)])
+
+
+def parser(asked: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the command line, with the options of the command that is asked for; without one those of all commands."""
+    root = Parser(
+        prog="python -m hpsearch",
+        description="Hyperparameter search for deep neural networks: a data set in, the best network and a report out.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    root.add_argument("--version", action="version", version=__version__)
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, purpose in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose)
+        if asked in (name, None):
+            _add_options(command, name)
+    return root
+
+
+def _add_options(command: argparse.ArgumentParser, name: str) -> None:
+    """Add a command's options, and what it does, from its module."""
+    module = import_module(f"hpsearch.commands.{name}")
+    module.add(command)
+    command.add_argument("--debug", action="store_true", help="show tracebacks")
+    command.set_defaults(call=module.call)
+
+
+def _names(match: re.Match[str]) -> str:
+    """Return the names of a kind's tables."""
+    from hpsearch.commands.list import descriptions_of
+
+    return ", ".join(descriptions_of(match[1]))
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser, of the whole command line or of one command, that raises where argparse would print its usage and exit."""
+
+    def format_help(self) -> str:
+        """Return the help, the names of tables filled in."""
+        for action in self._actions:
+            if action.help:
+                action.help = PLACEHOLDER.sub(_names, action.help)
+        return super().format_help()
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse, in our words where argparse's message is known.
+
+        Raises:
+            UserError: always.
+        """
+        match = re.fullmatch(r"(?:argument (\S+): )?(.*)", message, re.DOTALL)
+        name, problem = match.groups() if match else ("", message)
+        raise UserError(self._reworded(name or "", problem))
+
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Parse, and refuse what is left over; a command's parser does so for its own options.
+
+        Raises:
+            UserError: an unknown option, or an argument too many.
+        """
+        options, rest = super().parse_known_args(args, namespace)
+        if rest and rest[0].startswith("-"):
+            hint = suggestion(rest[0].split("=")[0], self._option_string_actions)
+            raise UserError(f"unknown option {shown(rest[0])}. {hint}")
+        if rest:
+            raise UserError(f"one argument too many: {shown(rest[0])}. See {self.prog} --help.")
+        return options, rest
+
+    def _reworded(self, name: str, problem: str) -> str:
+        """Return one of argparse's messages in our words, one that is not known as it is."""
+        if match := re.fullmatch(r"invalid (int|float) value: (.*)", problem, re.DOTALL):
+            return f"{name} {shortened(match[2])}: {TYPES[match[1]]} expected."
+        if match := re.fullmatch(r"invalid choice: .(.*). \(choose from .*\)", problem, re.DOTALL):
+            return f"unknown command {shown(match[1])}. {suggestion(match[1], self._commands())}"
+        if match := re.fullmatch(r"the following arguments are required: (.*)", problem):
+            commands = self._commands()
+            known = f" Known: {', '.join(commands)}." if commands else ""
+            return f"{match[1]} is missing.{known} See {self.prog} --help."
+        if problem == "expected one argument":
+            return f"{name}: a value expected."
+        return f"{name} {problem}.".strip()
+
+    def _commands(self) -> list[str]:
+        """Return the names of the commands, where this is the whole command line's parser."""
+        return sorted(name for action in self._actions if isinstance(action.choices, dict) for name in action.choices)

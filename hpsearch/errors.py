@@ -65,13 +65,20 @@ def shown(value: object, longest: int = LONGEST) -> str:
         text = repr(value)
     except ValueError:  # Python refuses to write a whole number of more than 4,300 digits
         text = "a number of thousands of digits"
+    return shortened(text, longest)
+
+
+def shortened(text: str, longest: int = LONGEST) -> str:
+    """Return at most so many characters of a text."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def listed(values: Sequence[object], most: int = 5) -> str:
     """Return the first values as an error shows them, and how many more there are."""
-    rest = f" and {len(values) - most} more" if len(values) > most else ""
-    return ", ".join(shown(value) for value in values[:most]) + rest
+    first = ", ".join(shown(value) for value in values[:most])
+    if len(values) > most:
+        return f"{first} and {len(values) - most} more"
+    return first
 
 
 def masked(text: str) -> str:
@@ -124,9 +131,12 @@ def normalized(name: str) -> str:
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return `Did you mean 'x'? Known: x, y.` for a name that is not known."""
     names = sorted(known)
+    listing = f"Known: {', '.join(names)}."
+    near = get_close_matches(name, names, n=1, cutoff=0.6)
     usual = USUAL.get(normalized(name))
-    near = [usual] if usual in names else get_close_matches(name, names, n=1, cutoff=0.6)
-    return (f"Did you mean '{near[0]}'? " if near else "") + f"Known: {', '.join(names)}."
+    if usual in names:
+        near = [usual]
+    return f"Did you mean '{near[0]}'? {listing}" if near else listing
 
 
 def look_up(rows: Mapping[str, Row], name: str, what: str) -> Row:

@@ -7,10 +7,11 @@ whoever wants a test score keeps rows back before, as `cross_val_score` does.
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor
 
 from hpsearch.data.cells import NUMBERS
 from hpsearch.data.dataset import Data, check_weights
@@ -27,6 +29,7 @@ from hpsearch.data.splits import Split, every_row, hold_out
 from hpsearch.data.tasks import TASKS, class_numbers, class_task
 from hpsearch.errors import UserError, listed, shown
 from hpsearch.model import Model
+from hpsearch.model.models import with_weights
 from hpsearch.model.new_rows import predict_arrays
 from hpsearch.reporting.tables import TABLES
 from hpsearch.searching.array_study import MemorySearch, array_config, array_data, search_in_memory
@@ -43,71 +46,95 @@ LARGEST_SEED = 2**31 - 1
 SMALLEST_TABLE = 2  # rows
 
 
+@dataclass(eq=False, repr=False)
 class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """What both have: a search in `fit`, what it leaves, and predictions with it."""
+    """What both have: parameters, a search in `fit`, what it leaves, and predictions with it."""
 
-    best_params_: dict[str, Any]
-    best_value_: float
-    trials_: "pd.DataFrame"
-    model_: Model
-    n_features_in_: int
-    feature_names_in_: npt.NDArray[np.object_]
+    trials: int = 20
+    space: Mapping[str, Any] | None = None
+    _: KW_ONLY
+    epochs: int | None = 40
+    patience: int | None = 12
+    metric: str | None = None
+    validation: float = 0.15
+    folds: int | None = None
+    confirm: int = 3
+    ensemble: int = 1
+    refit: bool = True
+    timeout: float | None = None
+    random_state: Any = None
+    device: str | None = None
+
+    best_params_: dict[str, Any] = field(init=False)
+    best_value_: float = field(init=False)
+    trials_: "pd.DataFrame" = field(init=False)
+    model_: Model = field(init=False)
+    n_features_in_: int = field(init=False)
+    feature_names_in_: npt.NDArray[np.object_] = field(init=False)
+    _default_metric: ClassVar[str | None] = None  # None: the task's first
 
     def _search(self, inputs: Any, targets: Array, task: str, weights: Array | None = None) -> None:
-        """Search and keep what is found; `targets` are class numbers or values, `weights` those of the classes."""
+        """Search and keep the result; `targets` are class numbers or values, `weights` those of the classes."""
         seed = int(check_random_state(self.random_state).randint(LARGEST_SEED))
         config = array_config("table", self._settings(task, seed), type(self).__name__)
-        codes = targets if TASKS[task].has_classes else None
-        split, notice = (None, "") if self.folds else hold_out(codes, len(targets), self.validation, seed)
+        split = None
+        notice = ""
+        if not self.folds:
+            codes = targets if TASKS[task].has_classes else None
+            split, notice = hold_out(codes, len(targets), self.validation, seed)
 
         def data_of(split: Split | None) -> Data:
-            return weighted(array_data(config, run_options, inputs, targets, split), weights, self.metric is None)
+            data = array_data(config, run_options, inputs, targets, split)
+            if weights is None:
+                return data
+            return weighted(data, weights, self.metric is None)
 
         with TemporaryDirectory(prefix="hpsearch-") as folder:
             run_options = RunOptions(Path(folder), "", self.device)
             data = data_of(split)
-            found = search_in_memory(config, run_options, data)
-            self._keep(found)
+            result = search_in_memory(config, run_options, data)
+            self._keep(result)
             if self.refit and split is not None:  # with folds the networks have trained on all rows already
-                whole = data_of(every_row(len(targets)))
-                engine = prepare_engine(config, run_options, whole)
-                self.model_ = refit_model(found.model, found.record, config, data, whole, engine)
+                every = data_of(every_row(len(targets)))
+                engine = prepare_engine(config, run_options, every)
+                self.model_ = refit_model(result.model, result.record, config, data, every, engine)
         if notice:
             warnings.warn(f"{type(self).__name__}: {notice}.", stacklevel=3)
 
     def _settings(self, task: str, seed: int) -> dict[str, Mapping[str, Any] | None]:
         """Return the parameters as the tables of a study."""
+        metric = self.metric or self._default_metric
         return {
             "study": {"name": type(self).__name__, "seed": seed},
             "data": {"name": "arrays", "task": task, "missing": "median", "test": 0, "folds": self.folds},
             "space": self.space,
             "training": {"epochs": self.epochs, "patience": self.patience},
-            "search": {"trials": self.trials, "timeout": self.timeout, "metric": self.metric or self._metric()},
+            "search": {"trials": self.trials, "timeout": self.timeout, "metric": metric},
             "confirm": {"trials": self.confirm, "ensemble": self.ensemble},
         }
 
-    def _metric(self) -> str | None:
-        """Return what counts where nothing else is asked for; None for the task's first."""
-        return None
-
-    def _keep(self, found: MemorySearch) -> None:
-        result = found.record.result
-        trial, fresh = found.record.trials[result["trial"]], mean_of(result)
-        self.best_params_, self.best_value_ = dict(trial.params), float(fresh["value"] if fresh else trial.value)
-        self.trials_, self.model_ = TABLES["trials"].build(found.record, {}), found.model
+    def _keep(self, result: MemorySearch) -> None:
+        record = result.record
+        trial = record.trials[record.result["trial"]]
+        fresh = mean_of(record.result)
+        self.best_params_ = dict(trial.params)
+        self.best_value_ = float(fresh["value"] if fresh else trial.value)
+        self.trials_ = TABLES["trials"].build(record, {})
+        self.model_ = result.model
 
     def _read(self, X: Any, y: Any, **checks: Any) -> tuple[Any, Array]:
         """Check inputs and targets as scikit-learn does; a frame with text, categories or dates stays one, to be read by its columns."""
         _refuse_sparse(X)
         self._by_column = _has_other_columns(X)
         if not self._by_column:
-            read: tuple[Array, Array] = validate_data(
-                self, X, y, ensure_min_samples=SMALLEST_TABLE, ensure_all_finite="allow-nan", **checks
-            )
+            checks |= {"ensure_min_samples": SMALLEST_TABLE, "ensure_all_finite": "allow-nan"}
+            read: tuple[Array, Array] = validate_data(self, X, y, **checks)
             return read
         validate_data(self, X, y, skip_check_array=True)
-        several = checks.get("multi_output", False)
-        targets = check_array(y, ensure_2d=False, dtype=None) if several else column_or_1d(y, warn=True)
+        if checks.get("multi_output"):
+            targets = check_array(y, ensure_2d=False, dtype=None)
+        else:
+            targets = column_or_1d(y, warn=True)
         check_consistent_length(X, targets)
         return X, targets
 
@@ -115,7 +142,9 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         """Return the model's probabilities [N, C] or values [N, K]."""
         check_is_fitted(self)
         _refuse_sparse(X)
-        checks = {"skip_check_array": True} if self._by_column else {"ensure_all_finite": "allow-nan"}
+        checks: dict[str, Any] = {"ensure_all_finite": "allow-nan"}
+        if self._by_column:
+            checks = {"skip_check_array": True}
         return predict_arrays(self.model_, validate_data(self, X, reset=False, **checks))
 
     def __sklearn_tags__(self) -> Any:
@@ -126,14 +155,19 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
     def __getstate__(self) -> dict[str, Any]:
         """Return the state with weights as NumPy arrays."""
         state: dict[str, Any] = super().__getstate__()
-        return {**state, "model_": _with_weights(state["model_"], torch.Tensor.numpy)} if "model_" in state else state
+        if "model_" not in state:
+            return state
+        return {**state, "model_": with_weights(state["model_"], torch.Tensor.numpy)}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         """Take a state back; arrays that lie in a file that cannot be written are copied."""
-        back = {"model_": _with_weights(state["model_"], torch.tensor)} if "model_" in state else {}
-        super().__setstate__({**state, **back})
+        state = dict(state)
+        if "model_" in state:
+            state["model_"] = with_weights(state["model_"], torch.tensor)
+        super().__setstate__(state)
 
 
+@dataclass(eq=False, repr=False)
 class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
     """A deep network that classifies, its hyperparameters searched in `fit`.
 
@@ -175,44 +209,10 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
         SearchFailed: no trial gave a usable network.
     """
 
-    classes_: Array
-
-    def __init__(
-        self,
-        trials: int = 20,
-        space: Mapping[str, Any] | None = None,
-        *,
-        epochs: int | None = 40,
-        patience: int | None = 12,
-        metric: str | None = None,
-        validation: float = 0.15,
-        folds: int | None = None,
-        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
-        confirm: int = 3,
-        ensemble: int = 1,
-        refit: bool = True,
-        timeout: float | None = None,
-        random_state: Any = None,
-        device: str | None = None,
-    ) -> None:
-        self.trials = trials
-        self.space = space
-        self.epochs = epochs
-        self.patience = patience
-        self.metric = metric
-        self.validation = validation
-        self.folds = folds
-        self.class_weight = class_weight
-        self.confirm = confirm
-        self.ensemble = ensemble
-        self.refit = refit
-        self.timeout = timeout
-        self.random_state = random_state
-        self.device = device
-
-    def _metric(self) -> str:
-        """On few rows accuracies are often equal, and the log loss still tells networks apart."""
-        return "log_loss"
+    _: KW_ONLY
+    class_weight: Mapping[Any, float] | Literal["balanced"] | None = None
+    classes_: Array = field(init=False)
+    _default_metric: ClassVar[str] = "log_loss"  # on few rows accuracies are often equal; it still tells networks apart
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
         """Search the best network for inputs [N, F] and one class of each row [N]."""
@@ -275,37 +275,6 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
         SearchFailed: no trial gave a usable network.
     """
 
-    def __init__(
-        self,
-        trials: int = 20,
-        space: Mapping[str, Any] | None = None,
-        *,
-        epochs: int | None = 40,
-        patience: int | None = 12,
-        metric: str | None = None,
-        validation: float = 0.15,
-        folds: int | None = None,
-        confirm: int = 3,
-        ensemble: int = 1,
-        refit: bool = True,
-        timeout: float | None = None,
-        random_state: Any = None,
-        device: str | None = None,
-    ) -> None:
-        self.trials = trials
-        self.space = space
-        self.epochs = epochs
-        self.patience = patience
-        self.metric = metric
-        self.validation = validation
-        self.folds = folds
-        self.confirm = confirm
-        self.ensemble = ensemble
-        self.refit = refit
-        self.timeout = timeout
-        self.random_state = random_state
-        self.device = device
-
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
         """Search the best network for inputs [N, F] and one number of each row [N], or several [N, K]."""
         inputs, targets = self._read(X, y, multi_output=True, y_numeric=True)
@@ -324,27 +293,28 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
         return tags
 
 
-def weighted(data: Data, weights: Array | None, judged: bool) -> Data:
+def weighted(data: Data, weights: Array, judged: bool) -> Data:
     """Return data whose classes are weighed in the loss, and where `judged` in the log loss that networks are compared by.
 
     Weights have the mean 1 over the training rows, so that they do not change the step size.
     """
-    if weights is None:
-        return data
     each = torch.as_tensor(weights).to(data.training.inputs)  # [C]
     data = replace(data, class_weights=each / each[class_numbers(data.training.targets)].mean())
     if not judged:
         return data
+    loss = partial(_weighted_log_loss, each.double())
+    return replace(data, metric=replace(data.metric, title="Log loss, classes weighed", compute=loss))
 
-    def compute(predictions: torch.Tensor, targets: torch.Tensor) -> float:
-        numbers = class_numbers(targets)
-        both = predictions if targets.dim() == 1 else torch.cat([1 - predictions, predictions], dim=1)  # [N, C]
-        tiny = torch.finfo(both.dtype).eps
-        right = both.gather(1, numbers[:, None])[:, 0].clamp(tiny, 1 - tiny).double().log()  # [N]
-        shares = each.double()[numbers]
-        return float(-(shares * right).sum() / shares.sum())
 
-    return replace(data, metric=replace(data.metric, title="Log loss, classes weighed", compute=compute))
+def _weighted_log_loss(weights: Tensor, predictions: Tensor, targets: Tensor) -> float:
+    """Return the log loss of probabilities [N, C] (binary: [N, 1]), each row weighed as its class [C] is."""
+    if targets.dim() > 1:
+        predictions = torch.cat([1 - predictions, predictions], dim=1)  # [N, 2]
+    numbers = class_numbers(targets)  # [N]
+    tiny = torch.finfo(predictions.dtype).eps
+    right = predictions.gather(1, numbers[:, None])[:, 0].clamp(tiny, 1 - tiny).double().log()  # [N]
+    shares = weights[numbers]
+    return float(-(shares * right).sum() / shares.sum())
 
 
 def _weights_of(asked: Any, classes: Array, targets: Array) -> Floats:
@@ -368,8 +338,3 @@ def _refuse_sparse(X: Any) -> None:
 def _has_other_columns(X: Any) -> bool:
     """Whether inputs are a pandas frame with columns that are no numbers."""
     return hasattr(X, "iloc") and any(getattr(kind, "kind", "O") not in NUMBERS for kind in getattr(X, "dtypes", ()))
-
-
-def _with_weights(model: Model, change: Any) -> Model:
-    members = tuple(replace(m, weights={name: change(w) for name, w in m.weights.items()}) for m in model.members)
-    return replace(model, members=members)

@@ -59,8 +59,10 @@ def make_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        kind = StorageError if error.errno in (ENOSPC, EDQUOT) else UserError
-        raise kind(f"{path}: {error.strerror}. Choose another folder (--reports DIR).") from error
+        message = f"{path}: {error.strerror}. Choose another folder (--reports DIR)."
+        if error.errno in (ENOSPC, EDQUOT):
+            raise StorageError(message) from error
+        raise UserError(message) from error
     write_file(path / ".writable", b"")
     (path / ".writable").unlink(missing_ok=True)  # another process may make the same folder
     return path
@@ -85,4 +87,6 @@ def inert(value: Any) -> Any:
     """
     if not isinstance(value, str):
         return value
-    return (f"'{value}" if value.startswith(FORMULAS) else value).replace("\r\n", "\n").replace("\r", "\n")
+    if value.startswith(FORMULAS):
+        value = f"'{value}"
+    return value.replace("\r\n", "\n").replace("\r", "\n")

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     import optuna
     import pandas as pd
 
-GOES = ", a temporary folder that goes with this result: save(FOLDER), or search with a name, keeps it"
+TEMPORARY = ", a temporary folder that goes with this result: save(FOLDER), or search with a name, keeps it"
 IMAGES = 3  # dimensions of inputs from which on they are images
 
 
@@ -96,15 +96,15 @@ class SearchResult:
     def best(self) -> Best:
         """The chosen network's hyperparameters and figures."""
         result = self.record.result
-        trial, mean, test = self.record.trials[result["trial"]], mean_of(result), test_of(result)
+        trial = self.record.trials[result["trial"]]
         return Best(
-            trial.number,
-            dict(trial.params),
-            MetricFormat.of(self.record).name,
-            float(trial.value or 0.0),
-            Estimate(mean["value"], mean["low"], mean["high"], mean["runs"]) if mean else None,
-            Estimate(test["value"], test["low"], test["high"], test["rows"]) if test else None,
-            len(networks_of(result)),
+            trial=trial.number,
+            hyperparameters=dict(trial.params),
+            metric=MetricFormat.of(self.record).name,
+            value=float(trial.value or 0.0),
+            mean=_estimate(mean_of(result), "runs"),
+            test=_estimate(test_of(result), "rows"),
+            networks=len(networks_of(result)),
         )
 
     @property
@@ -122,10 +122,10 @@ class SearchResult:
 
         Warns of categories that training never saw.
         """
-        found = predict_arrays(self.model, X, _warn)
+        predictions = predict_arrays(self.model, X, _warn)
         if self.labels is None:
-            return found.reshape(len(found), *self._shape)
-        labels: npt.NDArray[Any] = self.labels[found.argmax(axis=1)]
+            return predictions.reshape(len(predictions), *self._shape)
+        labels: npt.NDArray[Any] = self.labels[predictions.argmax(axis=1)]
         return labels
 
     def predict_proba(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -138,18 +138,19 @@ class SearchResult:
             raise UserError("predict_proba: a regression has no classes. Use predict.")
         return predict_arrays(self.model, X, _warn)
 
-    def report(self, path: "str | Path | None" = None) -> Path:
+    def report(self, path: str | Path | None = None) -> Path:
         """Write the report and return the page's path: `report.html` in the folder `path`, or `path` itself if it ends in .html.
 
         Without a path it lies in the study's folder. That of a search without a name is temporary, as its path says: page and folder are
         gone once the result is. Give a path, or search with a name, to keep the page.
         """
-        if path is not None and Path(path).suffix == ".html":
-            write_file(Path(path), page(self.record, frames(self.record)))
-            return Path(path)
-        return write_report(self.record, self.folder if path is None else Path(path))
+        target = self.folder if path is None else Path(path)
+        if path is None or target.suffix != ".html":
+            return write_report(self.record, target)
+        write_file(target, page(self.record, frames(self.record)))
+        return target
 
-    def save(self, folder: "str | Path") -> Path:
+    def save(self, folder: str | Path) -> Path:
         """Copy the study (storage, best network, report if there is one) to a new folder and return its path.
 
         Raises:
@@ -162,25 +163,27 @@ class SearchResult:
         return target
 
     def __repr__(self) -> str:
-        best, metric = self.best, MetricFormat.of(self.record)
-        figures = [
-            (
-                "in the search",
-                Estimate(best.value, None, None, len(self.record.trials)),
-                f"trial {best.trial} of {{:,}}",
-            ),
-            ("on fresh seeds", best.mean, "mean of {:,} runs"),
-            ("on test rows", best.test, "{:,} rows"),
+        best = self.best
+        result = self.record.result
+        metric = MetricFormat.of(self.record)
+        trials = f"{len(self.record.trials):,}"
+        lines = [
+            f"SearchResult: {of_trials(trials_of(result))} of {trials} trials, {metric.name}",
+            f"in the search: {metric.text(best.value)} (trial {best.trial} of {trials})",
         ]
-        told = [f"  {where}: {_told(figure, metric, of)}" for where, figure, of in figures if figure]
-        kept, result = of_trials(trials_of(self.record.result)), self.record.result
-        said = [f"  {line}" for line in (why(result.get("choice"), metric), uses_of_test_rows(result)) if line]
-        head = f"SearchResult: {kept} of {len(self.record.trials):,} trials, {metric.name}"
-        return "\n".join([head, *told, *said, f"  in {self.folder}{GOES * self.temporary}"])
+        if best.mean:
+            lines.append(f"on fresh seeds: {_text(best.mean, metric, f'mean of {best.mean.count:,} runs')}")
+        if best.test:
+            lines.append(f"on test rows: {_text(best.test, metric, f'{best.test.count:,} rows')}")
+        lines += [why(result.get("choice"), metric), uses_of_test_rows(result), f"in {self._place}"]
+        return "\n  ".join(line for line in lines if line)
 
     def _repr_html_(self) -> str:
-        where = f"<small>In {escape(str(self.folder))}{escape(GOES * self.temporary)}</small>"
-        return f"{fragment(self.record)}<p>{where}</p>"
+        return f"{fragment(self.record)}<p><small>In {escape(self._place)}</small></p>"
+
+    @property
+    def _place(self) -> str:
+        return f"{self.folder}{TEMPORARY * self.temporary}"
 
 
 def search(
@@ -208,7 +211,7 @@ def search(
     seeds: int | None = None,
     ensemble: int = 1,
     name: str | None = None,
-    reports: "str | Path" = "reports",
+    reports: str | Path = "reports",
     timeout: float | None = None,
     seed: int = 0,
     device: str | None = None,
@@ -281,10 +284,10 @@ def search(
     }
     config = array_config("digits" if images else "table", given, "search")
     if name:
-        return _searched(config, Path(reports) / folder_name(name), device, X, y, verbose, temporary=False)
+        return _search(config, Path(reports) / folder_name(name), device, X, y, verbose, temporary=False)
     own = Path(mkdtemp(prefix="hpsearch-temporary-"))
     try:
-        result = _searched(config, own / folder_name(config.study.name), device, X, y, verbose, temporary=True)
+        result = _search(config, own / folder_name(config.study.name), device, X, y, verbose, temporary=True)
     except BaseException:
         rmtree(own, ignore_errors=True)
         raise
@@ -293,12 +296,12 @@ def search(
 
 
 def _listed(names: Sequence[str] | None) -> Any:
-    """Return names as a study's file has them; what is no sequence of names is left to be told."""
+    """Return names as a study's file has them; what is no sequence of names is refused later."""
     return list(names) if isinstance(names, list | tuple) else names
 
 
 def load(
-    study: "str | Path", *, reports: "str | Path" = "reports", model: str = "best", storage: str | None = None
+    study: str | Path, *, reports: str | Path = "reports", model: str = "best", storage: str | None = None
 ) -> SearchResult:
     """Return a study that was searched before, by any program or command, as `search` returns its own.
 
@@ -323,12 +326,13 @@ def load(
     if not record.result:
         raise UserError(f"study {shown(record.name)} has no result yet. Run it to its end first.")
     loaded = load_named_model(str(study), Path(reports), model)
-    shape = (len(loaded.target_mean),) if len(loaded.target_mean) > 1 else ()
+    columns = len(loaded.target_mean)
+    shape = (columns,) if columns > 1 else ()
     labels = original_labels(loaded) if loaded.classes else None
     return SearchResult(record, loaded, folder, labels, _shape=shape, _storage=storage)
 
 
-def _searched(
+def _search(
     config: StudyConfig, folder: Path, device: str | None, X: Any, y: Any, verbose: bool, *, temporary: bool
 ) -> SearchResult:
     """Run or continue the study of a folder."""
@@ -344,7 +348,7 @@ def _searched(
             raise
     record = read_study(run_options.storage, config.study.name)
     if screen:
-        screen.conclude(record, f"result.report() writes it; the study is in {folder}{GOES * temporary}")
+        screen.conclude(record, f"result.report() writes it; the study is in {folder}{TEMPORARY * temporary}")
     targets = to_array(y, "target")
     labels = labels_in(data.classes, targets) if data.classes else None
     return SearchResult(record, load_model(folder), folder, labels, temporary, targets.shape[1:])
@@ -355,8 +359,16 @@ def _warn(sentence: str) -> None:
     warnings.warn(sentence, UserWarning, stacklevel=4)
 
 
-def _told(figure: Estimate, metric: MetricFormat, of: str) -> str:
-    """Return a figure in words, with its interval where it is bounded."""
-    bounded = figure.low is not None and figure.high is not None
-    interval = f", 95 % interval {metric.between(figure.low, figure.high)}" if bounded else ""
-    return f"{metric.text(figure.value)} ({of.format(figure.count)}{interval})"
+def _estimate(score: Mapping[str, Any] | None, count: str) -> Estimate | None:
+    """Return a score of a study's result as an estimate; `count` is the key of what it is taken from."""
+    if not score:
+        return None
+    return Estimate(score["value"], score["low"], score["high"], score[count])
+
+
+def _text(estimate: Estimate, metric: MetricFormat, basis: str) -> str:
+    """Return an estimate as text: its value, what it is taken from, its interval where it is bounded."""
+    if estimate.low is None or estimate.high is None:
+        return f"{metric.text(estimate.value)} ({basis})"
+    interval = metric.between(estimate.low, estimate.high)
+    return f"{metric.text(estimate.value)} ({basis}, 95 % interval {interval})"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import optuna
@@ -47,7 +48,7 @@ class Objective:
 
     def __init__(
         self,
-        data: "str | tuple[Any, Any] | Data",
+        data: str | tuple[Any, Any] | Data,
         space: Mapping[str, Any] | None = None,
         *,
         build: Build | None = None,
@@ -97,7 +98,7 @@ class Objective:
             trial.report(metric, evaluation)
             return trial.should_prune()
 
-        run = train_trial(spec, self.data, ask, (lambda: self._built(trial)) if self.build else None)
+        run = train_trial(spec, self.data, ask, partial(self._network, trial) if self.build else None)
         trial.set_user_attr("outcome", str(run.outcome))
         trial.set_user_attr("detail", run.detail)
         trial.set_user_attr("parameters", run.parameters)
@@ -107,17 +108,21 @@ class Objective:
         return self.worst if run.value is None else run.value
 
     def _check_direction(self, trial: optuna.Trial) -> None:
-        study = getattr(trial, "study", None)
-        if study is not None and study.direction.name.lower() != self.direction:
-            raise UserError(
-                f"the study has direction '{study.direction.name.lower()}', but {self.data.metric.name} is better when it is "
-                f"{'higher' if self.direction == 'maximize' else 'lower'}. Use create_study(direction='{self.direction}')."
-            )
+        study = getattr(trial, "study", None)  # a fixed trial has none
+        if study is None or study.direction.name.lower() == self.direction:
+            return
+        given = f"the study has direction '{study.direction.name.lower()}'"
+        better = "higher" if self.direction == "maximize" else "lower"
+        raise UserError(
+            f"{given}, but {self.data.metric.name} is better when it is {better}. "
+            f"Use create_study(direction='{self.direction}')."
+        )
 
     def _specification(self, trial: optuna.trial.BaseTrial) -> TrialSpec:
         budget = self.config.budget
-        spec = self.config.space.specification(
-            self.config.space.suggest(trial, custom_network=self.build is not None),
+        space = self.config.space
+        spec = space.specification(
+            space.suggest(trial, custom_network=self.build is not None),
             number=trial.number,
             seed=self.config.study.seed,
             budget=budget,
@@ -127,7 +132,7 @@ class Objective:
         )
         return replace(spec, rungs=tuple(range(1, budget.evaluations)))
 
-    def _built(self, trial: optuna.Trial) -> nn.Module:
+    def _network(self, trial: optuna.Trial) -> nn.Module:
         assert self.build is not None
         network = self.build(trial, self.data.shape, self.data.outputs)
         if not isinstance(network, nn.Module):
@@ -142,26 +147,25 @@ class Objective:
         with torch.no_grad():
             shape = tuple(network.float().eval()(rows).shape)
         network.train(training)
-        if shape != (2, self.data.outputs):
-            raise UserError(
-                f"{type(network).__name__} maps 2 inputs of shape {self.data.shape} to {shape}; expected (2, {self.data.outputs}): "
-                "raw outputs, one row each."
-            )
+        expected = (2, self.data.outputs)
+        if shape != expected:
+            given = f"{type(network).__name__} maps 2 inputs of shape {self.data.shape} to {shape}"
+            raise UserError(f"{given}; expected {expected}: raw outputs, one row each.")
 
 
 def _config(data: Any, space: Mapping[str, Any] | None, training: Mapping[str, Any] | None, seed: int) -> StudyConfig:
     default = read_config(find_study("digits"))
-    raw = {
-        "study": {"seed": seed},
-        "data": {"name": data if isinstance(data, str) else "data"},
-        "space": default.space.plain() if space is None else dict(space),
-        "training": dict(training) if training is not None else default.training.model_dump(),
-    }
+    if space is None:
+        space = default.space.plain()
+    if training is None:
+        training = default.training.model_dump()
+    name = data if isinstance(data, str) else "data"
+    raw = {"study": {"seed": seed}, "data": {"name": name}, "space": dict(space), "training": dict(training)}
     return check_config(raw, "Objective")
 
 
 def _data(
-    data: "str | tuple[Any, Any] | Data",
+    data: str | tuple[Any, Any] | Data,
     missing: str | None,
     task: TaskOptions,
     seed: int,

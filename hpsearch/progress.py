@@ -49,15 +49,12 @@ class Observer(Protocol):
 
     def announce(self, sentence: str) -> None:
         """Show a sentence."""
-        ...
 
     def status(self, status: SearchStatus) -> None:
         """Show the state of the search, after each trial."""
-        ...
 
     def phase(self, progress: PhaseProgress) -> None:
         """Show the state of a phase, after each of its steps."""
-        ...
 
 
 class SilentObserver:

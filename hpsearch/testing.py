@@ -26,7 +26,10 @@ class ScriptedEngine:
     def __init__(
         self, script: Script, direction: Direction, *, room: int = 1, seed: int = 0, crash_after: int | None = None
     ) -> None:
-        self.script, self.direction, self.room, self.crash_after = script, direction, room, crash_after
+        self.script = script
+        self.direction = direction
+        self.room = room
+        self.crash_after = crash_after
         self.random = random.Random(seed)  # noqa: S311
 
     def run(self, source: TrialSource) -> None:
@@ -35,9 +38,8 @@ class ScriptedEngine:
         evaluations = 0
         while not source.stopping:
             for spec in source.take(self.room - len(flying)):
-                flying[spec.number] = Progress(
-                    spec, self.direction == "maximize", spec.architecture.parameters if spec.architecture else 1
-                )
+                parameters = spec.architecture.parameters if spec.architecture else 1
+                flying[spec.number] = Progress(spec, self.direction == "maximize", parameters)
             if not flying:
                 return
             if evaluations == self.crash_after:

@@ -29,7 +29,9 @@ def at_worst(value: float | None, worst: float, direction: Direction) -> float:
     """Return a value, or the metric's `worst` where there is none or one beyond it, which would dwarf all other differences."""
     if value is None:
         return worst
-    return max(value, worst) if direction == "maximize" else min(value, worst)
+    if direction == "maximize":
+        return max(value, worst)
+    return min(value, worst)
 
 
 class Outcome(StrEnum):
@@ -89,8 +91,6 @@ class Architecture:
 
 
 FINEST = 200  # evaluations of a pass over the rows, at most, where a budget asks for a resolution
-
-
 UNSAID = ("epochs", 20)  # what a trial trains for where a study does not say
 
 
@@ -114,10 +114,8 @@ class Budget:
 
     def updates(self, batch_size: int, rows: int) -> int:
         """Return the weight updates that the budget buys with this batch size on so many training rows; at least one."""
-        examples = {"epochs": self.amount * rows, "examples": self.amount, "updates": self.amount * batch_size}[
-            self.unit
-        ]
-        return max(1, -(-examples // batch_size))
+        examples = {"epochs": self.amount * rows, "examples": self.amount, "updates": self.amount * batch_size}
+        return max(1, -(-examples[self.unit] // batch_size))
 
     def evaluate_at(self, batch_size: int, rows: int) -> tuple[int, ...]:
         """Return the update after which each evaluation comes; equal neighbours where there are fewer updates than evaluations."""
@@ -129,18 +127,24 @@ class Budget:
     @property
     def rungs(self) -> tuple[int, ...]:
         """Evaluations at which a pruner is asked, in order; the last evaluation is none, since nothing would be saved."""
-        rungs, rung = [], self.evaluations
-        while self.reduction_factor and (rung := rung // self.reduction_factor) >= 1:
+        if not self.reduction_factor:
+            return ()
+        rungs = []
+        rung = self.evaluations // self.reduction_factor
+        while rung >= 1:
             rungs.append(rung)
+            rung //= self.reduction_factor
         return tuple(reversed(rungs))
 
 
 def _growing(last: int, step: int, share: float) -> tuple[int, ...]:
     """Return updates up to the last one, `step` apart or by a share of the updates so far, whichever is more."""
-    found = [0]
-    while found[-1] < last:
-        found.append(min(last, max(found[-1] + step, int(found[-1] * (1 + share)))))
-    return tuple(found[1:])
+    updates = []
+    update = 0
+    while update < last:
+        update = min(last, max(update + step, int(update * (1 + share))))
+        updates.append(update)
+    return tuple(updates)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,14 @@
 """`check`: what `run` would do with the same arguments, without training: the data as they are read, the space, time and memory."""
 
 import argparse
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.commands.options import add_common, add_data, add_training
-from hpsearch.commands.settings import read_study, run_options_of
+from hpsearch.commands.options import add_data, add_reports, add_training, read_study, run_options_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from hpsearch.config import StudyConfig
     from hpsearch.data.dataset import Data
     from hpsearch.reporting.screen import Screen
@@ -18,17 +18,15 @@ MEBI = 2**20  # bytes
 COLUMNS = 50  # of a table that are shown
 
 
-def add(commands: Any) -> None:
-    """Add the command to the parser."""
-    check = commands.add_parser("check", help="say what run would do with your data, without training")
-    check.add_argument("source", nargs="?", help="your data, or a study's file or name (default: digits)")
-    add_data(check)
-    check.add_argument("--trials", type=int, metavar="N", help="trials in all")
-    check.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
-    check.add_argument("--name", help="the study's name")
-    add_training(check)
-    add_common(check)
-    check.set_defaults(call=call)
+def add(command: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    command.add_argument("source", nargs="?", help="your data, or a study's file or name (default: digits)")
+    add_data(command)
+    command.add_argument("--trials", type=int, metavar="N", help="trials in all")
+    command.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
+    command.add_argument("--name", help="the study's name")
+    add_training(command)
+    add_reports(command)
 
 
 def call(options: argparse.Namespace) -> None:
@@ -81,7 +79,7 @@ def _show_data(screen: "Screen", config: "StudyConfig", data: "Data") -> None:
     screen.introduce_search(config)
 
 
-def _column(column: "Mapping[str, Any]", notices: "Sequence[str]") -> str:
+def _column(column: Mapping[str, Any], notices: Sequence[str]) -> str:
     """Return a line on a column; its note is left out where a notice says the same."""
     inputs = f"{column['inputs']} input{'s' * (column['inputs'] != 1)}"
     line = f"{column['name']}: {column['kind']}, {inputs}"
@@ -95,17 +93,18 @@ def _show_space(screen: "Screen", config: "StudyConfig") -> None:
     from hpsearch.searching.probing import size
 
     combinations, ranges = size(config.space)
-    listed = f"{combinations:,} combinations of the lists" if combinations > 1 else "no lists"
-    within = f", each with ranges of {', '.join(ranges)}" if ranges else ""
-    screen.row("space", f"{listed}{within}")
+    text = "no lists"
+    if combinations > 1:
+        text = f"{combinations:,} combinations of the lists"
+    if ranges:
+        text += f", each with ranges of {', '.join(ranges)}"
+    screen.row("space", text)
 
 
 def _show_estimate(screen: "Screen", config: "StudyConfig", estimated: "StudyCost") -> None:
     screen.row("network", f"up to {estimated.largest:,} parameters")
-    screen.row(
-        "memory",
-        f"{_memory(estimated, config)}; networks in training take at most {estimated.networks / MEBI:,.0f} MiB more",
-    )
+    networks = f"networks in training take at most {estimated.networks / MEBI:,.0f} MiB more"
+    screen.row("memory", f"{_memory(estimated, config)}; {networks}")
     trials = f"{config.search.trials:,} trials, {estimated.workers} at a time"
     probed = f"{estimated.probed} of them probed: {estimated.trial:.2g} s each, all in all"
     seeds = f"{_range(estimated.confirming)} of fresh seeds"
@@ -131,9 +130,6 @@ def _range(seconds: tuple[float, float]) -> str:
 
 def _command(options: argparse.Namespace) -> str:
     """Return the command that runs what was checked."""
-    import shlex
-    import sys
-
     given = sys.argv[2:] if sys.argv[1:2] == ["check"] else []
     if options.study is None and options.source in given:
         given.insert(given.index(options.source), "--data")

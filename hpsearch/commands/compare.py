@@ -1,42 +1,38 @@
 """`compare`: batch sizes tuned alike, from a file or a data set to the verdicts."""
 
 import argparse
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from hpsearch.commands.options import add_common, add_language, add_training, add_workers
-from hpsearch.commands.settings import overrides, run_options_of
+from hpsearch.commands.options import add_language, add_reports, add_training, add_workers, overrides, run_options_of
+from hpsearch.commands.recorded import write_page
 from hpsearch.errors import SearchFailed, Stopped, UserError
+from hpsearch.storage import ComparisonRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from hpsearch.config import MinimaConfig, StudyConfig
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.run_options import RunOptions
-    from hpsearch.storage import ComparisonRecord
 
 
-def add(commands: Any) -> None:
-    """Add the command to the parser."""
-    compare = commands.add_parser("compare", help="compare gradient descent, mini-batches and SGD, each tuned alike")
-    compare.add_argument(
+def add(command: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    command.add_argument(
         "study",
         nargs="?",
         default="compare-digits",
         help="a TOML file, a comparison that comes along, or a data set's name (default: compare-digits)",
     )
-    compare.add_argument("--name", help="the comparison's name and folder (default: the file's name)")
-    compare.add_argument("--batch-sizes", metavar="LIST", help="the regimes, e.g. 1,32,full")
-    compare.add_argument("--target", type=float, metavar="X", help="the validation metric to be passed")
-    compare.add_argument("--trials", type=int, metavar="N", help="settings tried at each batch size")
-    compare.add_argument("--seeds", type=int, metavar="N", help="fresh seeds on which each winner is trained again")
-    compare.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
-    add_training(compare)
-    add_workers(compare)
-    add_language(compare)
-    add_common(compare)
-    compare.set_defaults(call=call)
+    command.add_argument("--name", help="the comparison's name and folder (default: the file's name)")
+    command.add_argument("--batch-sizes", metavar="LIST", help="the regimes, e.g. 1,32,full")
+    command.add_argument("--target", type=float, metavar="X", help="the validation metric to be passed")
+    command.add_argument("--trials", type=int, metavar="N", help="settings tried at each batch size")
+    command.add_argument("--seeds", type=int, metavar="N", help="fresh seeds on which each winner is trained again")
+    command.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
+    add_training(command)
+    add_workers(command)
+    add_language(command)
+    add_reports(command)
 
 
 def call(options: argparse.Namespace) -> None:
@@ -53,16 +49,14 @@ def call(options: argparse.Namespace) -> None:
         screen = _run_arms(config, run_options, notices, options)
     from hpsearch.comparison.screen import conclude_comparison
 
-    record, page = _write_page(run_options, config.study.name, options.lang, run_options.patience)
+    name = config.study.name
+    record, page = write_page(run_options.storage, name, run_options.folder, options.lang, run_options.patience)
+    assert isinstance(record, ComparisonRecord), "it was opened as one"
     conclude_comparison(screen, record, page, options.lang)
 
 
 def _run_escape_tests(config: "MinimaConfig", run_options: "RunOptions") -> "Screen":
-    """Run a study of the escape tests alone.
-
-    Raises:
-        UserError: it is to train in workers.
-    """
+    """Run a study of the escape tests alone."""
     from hpsearch.comparison.study import run_minima
     from hpsearch.reporting.screen import Screen
 
@@ -77,14 +71,9 @@ def _run_escape_tests(config: "MinimaConfig", run_options: "RunOptions") -> "Scr
 
 
 def _run_arms(
-    config: "StudyConfig", run_options: "RunOptions", notices: "Sequence[str]", options: argparse.Namespace
+    config: "StudyConfig", run_options: "RunOptions", notices: Sequence[str], options: argparse.Namespace
 ) -> "Screen":
-    """Tune and train each arm; the page of a comparison that was stopped is made too.
-
-    Raises:
-        Stopped: a signal ended it.
-        SearchFailed: no trial gave a usable network.
-    """
+    """Tune and train each arm; the page of a comparison that was stopped or failed is made too."""
     from hpsearch.comparison.screen import introduce_comparison
     from hpsearch.comparison.study import open_comparison, run_comparison
     from hpsearch.reporting.screen import Screen
@@ -100,23 +89,6 @@ def _run_arms(
             with screen.live():
                 run_comparison(opened, engine, screen)
         except (Stopped, SearchFailed):
-            _write_page(run_options, config.study.name, options.lang)
+            write_page(run_options.storage, config.study.name, run_options.folder, options.lang)
             raise
     return screen
-
-
-def _write_page(
-    run_options: "RunOptions", name: str, language: str, patience: float = 0
-) -> "tuple[ComparisonRecord, Path]":
-    """Write a comparison's page from its storage alone; return what was read, and the page's path.
-
-    A storage that is away is waited for, at most `patience` seconds: none after a signal.
-    """
-    from hpsearch.comparison.page import write_comparison
-    from hpsearch.storage import ComparisonRecord
-    from hpsearch.storage.failures import StorageRetry
-    from hpsearch.storage.reading import read
-
-    record = StorageRetry(patience).call(lambda: read(run_options.storage, name))
-    assert isinstance(record, ComparisonRecord), "it was opened as one"
-    return record, write_comparison(record, run_options.folder, language)

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from hpsearch.commands.options import add_common
+from hpsearch.commands.options import add_reports
 from hpsearch.commands.recorded import url_of
 from hpsearch.errors import UserError, masked
 
@@ -15,13 +15,11 @@ HOST = "127.0.0.1"
 LOCAL = (HOST, "localhost")
 
 
-def add(commands: Any) -> None:
-    """Add the command to the parser."""
-    dashboard = commands.add_parser("dashboard", help="show a study in optuna-dashboard, on this machine")
-    dashboard.add_argument("study", metavar="STUDY", help="a study's name, its folder, or the URL of its storage")
-    dashboard.add_argument("--port", type=int, default=8080, metavar="P", help="default: 8080; 0 for any free one")
-    add_common(dashboard)
-    dashboard.set_defaults(call=call)
+def add(command: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    command.add_argument("study", metavar="STUDY", help="a study's name, its folder, or the URL of its storage")
+    command.add_argument("--port", type=int, default=8080, metavar="P", help="default: 8080; 0 for any free one")
+    add_reports(command)
 
 
 def call(options: argparse.Namespace) -> None:

@@ -2,10 +2,11 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hpsearch.commands.options import add_common, add_model
-from hpsearch.commands.recorded import load_model, model_name, show_model
+from hpsearch.commands.options import add_model, add_reports
+from hpsearch.commands.recorded import show_model
+from hpsearch.errors import look_up
 from hpsearch.storage.folders import folder_of
 
 if TYPE_CHECKING:
@@ -16,37 +17,37 @@ LISTED = 24  # inputs that are listed on the screen
 HELP = "onnx, pt2 (torch.export) or safetensors (default: onnx)"
 
 
-def add(commands: Any) -> None:
-    """Add the command to the parser."""
-    export = commands.add_parser("export", help="write a study's model as ONNX, pt2 or safetensors, and check it")
-    add_model(export)
-    export.add_argument("--format", default="onnx", metavar="NAME", help=HELP)
-    export.add_argument("-o", "--output", metavar="FILE", help="the file (default: the study's name, in this folder)")
-    add_common(export)
-    export.set_defaults(call=call)
+def add(command: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    add_model(command)
+    command.add_argument("--format", default="onnx", metavar="NAME", help=HELP)
+    command.add_argument("-o", "--output", metavar="FILE", help="the file (default: the study's name, in this folder)")
+    add_reports(command)
 
 
 def call(options: argparse.Namespace) -> None:
     """Write the file, and print how far its answers are from torch's."""
-    from hpsearch.errors import look_up
     from hpsearch.model.exporting import FORMATS, check_place, export
+    from hpsearch.model.saved import load_named_model
     from hpsearch.reporting.formatting import short
     from hpsearch.reporting.screen import Screen
 
-    chosen = model_name(options)
     suffix = look_up(FORMATS, options.format, "format").suffix
     folder = folder_of(options.study, Path(options.reports))
-    name = folder.resolve().name + (f"-{chosen}" if chosen != "best" else "")
+    name = folder.resolve().name
+    if options.model != "best":
+        name += f"-{options.model}"
     path = Path(options.output or f"{name}{suffix}")
     check_place(options.format, path)
-    model = load_model(options)
+    model = load_named_model(options.study, Path(options.reports), options.model)
     exported = export(model, options.format, path)
     screen = Screen("")
-    unit = "of a probability" if model.classes else "standard deviations of the target"
     show_model(screen, "export", f"{exported.path} ({exported.path.stat().st_size:,} bytes):", model)
-    screen.row(
-        "check", f"largest difference from torch {short(exported.difference)} {unit}, over {exported.rows:,} made rows"
-    )
+    unit = "standard deviations of the target"
+    if model.classes:
+        unit = "of a probability"
+    difference = f"{short(exported.difference)} {unit}"
+    screen.row("check", f"largest difference from torch {difference}, over {exported.rows:,} made rows")
     if exported.signature:
         _show_signature(screen, exported.signature)
 

@@ -4,27 +4,19 @@ import argparse
 import re
 import sys
 from importlib.resources import files
-from typing import Any
 
 from hpsearch.errors import look_up
 
 COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)  # marks for the tests, of no use to a reader
 
 
-def add(commands: Any) -> None:
-    """Add the command to the parser."""
-    command = commands.add_parser("help", help="list the topics of the documentation, or show one")
+def add(command: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
     command.add_argument("topic", nargs="?", metavar="TOPIC", help="what to read about (default: list the topics)")
-    command.add_argument("--debug", action="store_true", help="show tracebacks")
-    command.set_defaults(call=call)
 
 
 def call(options: argparse.Namespace) -> None:
-    """Show a page, or the list of topics.
-
-    Raises:
-        UserError: there is no page of this name.
-    """
+    """Show a page, or the list of topics."""
     pages = read_pages()
     if options.topic is None:
         _list_topics(pages)

@@ -2,27 +2,24 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from hpsearch.commands.options import add_common, add_stored_study
+from hpsearch.commands.options import add_reports, add_stored_study
 from hpsearch.commands.recorded import read_search
+from hpsearch.errors import look_up
 
 
-def add(commands: Any) -> None:
-    """Add the command to the parser."""
-    log = commands.add_parser("log", help="write a recorded study for TensorBoard or MLflow")
-    add_stored_study(log)
-    log.add_argument("--to", required=True, metavar="TOOL", help="tensorboard, mlflow")
-    log.add_argument(
+def add(command: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    add_stored_study(command)
+    command.add_argument("--to", required=True, metavar="TOOL", help="tensorboard, mlflow")
+    command.add_argument(
         "--dir", metavar="DIR", help="where to write (default: a folder of the tool's name in the study's)"
     )
-    add_common(log)
-    log.set_defaults(call=call)
+    add_reports(command)
 
 
 def call(options: argparse.Namespace) -> None:
     """Write the study and print how to look at it."""
-    from hpsearch.errors import look_up
     from hpsearch.reporting.formatting import printable
     from hpsearch.reporting.tracking import LOGS
 

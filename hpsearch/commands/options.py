@@ -1,17 +1,46 @@
-"""The options that several commands have."""
+"""The options that several commands have, and what becomes of them: a study's settings, and where and how it runs."""
 
 import argparse
+import re
+from dataclasses import fields
 from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from hpsearch.errors import UserError, shown
+from hpsearch.files import folder_name
 from hpsearch.searching.stopping import GRACE
+from hpsearch.storage.folders import STUDY_FILE
+
+if TYPE_CHECKING:
+    from hpsearch.config import StudyConfig
+    from hpsearch.searching.run_options import RunOptions
+
+SETTINGS = {  # option → the setting that it overrides
+    "name": "study.name",
+    "seed": "study.seed",
+    "data_root": "data.root",
+    "data": "data.file",
+    "task": "data.task",
+    "missing_values": "data.missing_values",
+    "folds": "data.folds",
+    "metric": "search.metric",
+    "precision": "training.precision",
+    "timeout": "search.timeout",
+    "sampler": "search.sampler",
+    "pruner": "search.pruner",
+    "seeds": "compare.seeds",
+    "batch_sizes": "compare.batch_sizes",
+}
+SETTINGS_OF_RUN = {"trials": "search.trials", "target": "data.target"}
+SETTINGS_OF_COMPARE = {"trials": "compare.trials", "target": "compare.target"}
 
 
-def add_common(command: argparse.ArgumentParser) -> None:
-    """Add the options that every command on a study has."""
+def add_reports(command: argparse.ArgumentParser) -> None:
+    """Add the folder in which a command finds studies."""
     command.add_argument(
         "--reports", default="reports", metavar="DIR", help="where studies are kept (default: reports)"
     )
-    command.add_argument("--debug", action="store_true", help="show tracebacks")
 
 
 def add_training(command: argparse.ArgumentParser) -> None:
@@ -32,6 +61,7 @@ def add_training(command: argparse.ArgumentParser) -> None:
     add_take_over(command)
     command.add_argument(
         "--storage-patience",
+        dest="patience",
         type=float,
         default=600.0,
         metavar="S",
@@ -125,10 +155,83 @@ def add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument("study", metavar="STUDY", help="a study's name, or the folder that holds its model")
     command.add_argument(
         "--model",
+        type=_model_name,
         default="best",
         metavar="NAME",
         help="best, single (one network where best is an ensemble), refit, or trial-N after `replay` (default: best)",
     )
+
+
+def read_study(options: argparse.Namespace) -> "StudyConfig":
+    """Return the study that the options ask for: of a file, or `table` where only data are given, or else `digits`.
+
+    Raises:
+        UserError: every problem, a line each.
+    """
+    from hpsearch.config import find_study, read_config
+
+    if options.study is None and options.data:
+        name = Path(options.data).name.split(".")[0]
+        return read_config(find_study("table"), overrides(options), name)
+    study = "digits" if options.study is None else options.study
+    return read_config(find_study(study), overrides(options))
+
+
+def overrides(options: argparse.Namespace) -> list[tuple[str, Any]]:
+    """Return the settings that override the file's, as (dotted key, value) pairs.
+
+    Raises:
+        UserError: a --set without key or value.
+    """
+    from hpsearch.config import parse_value
+
+    settings = SETTINGS | SETTINGS_OF_RUN
+    if options.command == "compare":
+        settings = SETTINGS | SETTINGS_OF_COMPARE
+    given = {setting: getattr(options, option, None) for option, setting in settings.items()}
+    if _is_data_set(given["data.file"]):
+        given["data.name"] = given.pop("data.file")
+    if given["compare.batch_sizes"] is not None:
+        sizes = given["compare.batch_sizes"].split(",")
+        given["compare.batch_sizes"] = [parse_value(size.strip()) for size in sizes]
+    pairs = [(key, value) for key, value in given.items() if value is not None]
+    return pairs + [_setting(text) for text in options.set]
+
+
+def run_options_of(options: argparse.Namespace, name: str) -> "RunOptions":
+    """Return where and how a study of this name runs."""
+    from hpsearch.searching.run_options import RunOptions
+    from hpsearch.storage.urls import sqlite_url
+
+    folder = Path(options.reports) / folder_name(name)
+    known = {field.name for field in fields(RunOptions)}
+    given = {option: value for option, value in vars(options).items() if option in known}
+    if options.storage is None:
+        given["storage"] = sqlite_url(folder.absolute() / STUDY_FILE)
+    return RunOptions(folder, **given)
+
+
+def _is_data_set(name: str | None) -> bool:
+    """Whether a name is that of a data set, and of no file."""
+    from hpsearch.data.loaders.datasets import DATASETS
+
+    return name in DATASETS and not Path(str(name)).exists()
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    from hpsearch.config import parse_value
+
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UserError(f"--set {text}: expected KEY=VALUE, for example --set learning_rate.high=0.3.")
+    return key.strip(), parse_value(value)
+
+
+def _model_name(text: str) -> str:
+    """Read the name of a model."""
+    if not re.fullmatch(r"best|single|refit|trial-\d{1,9}", text):
+        raise argparse.ArgumentTypeError(f"{shown(text)}: best, single, refit or trial-N expected")
+    return text
 
 
 def _seconds(text: str) -> float:

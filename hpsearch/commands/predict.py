@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from hpsearch.commands.options import add_common, add_model
-from hpsearch.commands.recorded import load_model, show_model
+from hpsearch.commands.options import add_model, add_reports
+from hpsearch.commands.recorded import show_model
 from hpsearch.errors import UserError, shown
+from hpsearch.files import inert, replacing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,28 +21,26 @@ if TYPE_CHECKING:
     from hpsearch.reporting.screen import Screen
 
 
-def add(commands: Any) -> None:
-    """Add the command to the parser."""
-    predict = commands.add_parser("predict", help="predict new rows with a study's model")
-    add_model(predict)
-    predict.add_argument(
+def add(command: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    add_model(command)
+    command.add_argument(
         "file",
         metavar="FILE",
         help="the rows: CSV, TSV, Parquet, NPZ, NPY, a folder of images; as the study's data were",
     )
-    predict.add_argument(
+    command.add_argument(
         "-o", "--output", default="predictions.csv", metavar="FILE", help="CSV; - prints it (default: predictions.csv)"
     )
-    predict.add_argument(
+    command.add_argument(
         "--keep",
         action="append",
         default=[],
         metavar="COLUMNS",
         help="columns of FILE that are copied into the output, e.g. id or id,name",
     )
-    predict.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default: cpu)")
-    add_common(predict)
-    predict.set_defaults(call=call)
+    command.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default: cpu)")
+    add_reports(command)
 
 
 def call(options: argparse.Namespace) -> None:
@@ -49,11 +48,12 @@ def call(options: argparse.Namespace) -> None:
     source = Path(options.file)
     _check_output(options.output, source)
     from hpsearch.model.new_rows import read_rows, unseen_in_rows
+    from hpsearch.model.saved import load_named_model
     from hpsearch.reporting.screen import Screen
     from hpsearch.training.devices import choose_device
 
     device = choose_device(options.device)
-    model = load_model(options)
+    model = load_named_model(options.study, Path(options.reports), options.model)
     rows = read_rows(model, source)
     screen = Screen("", stderr=options.output == "-")
     if rows.notice:
@@ -81,7 +81,7 @@ def _check_output(output: str, source: Path) -> None:
         raise UserError(f"{shown(str(path.parent))}: no such folder. Make it, or give another -o.")
 
 
-def _kept_columns(rows: "NewRows", asked: Sequence[str]) -> "Mapping[str, Any]":
+def _kept_columns(rows: "NewRows", asked: Sequence[str]) -> Mapping[str, Any]:
     """Return the columns that are copied into the output; a text that is no column's name is split at its commas.
 
     Raises:
@@ -94,19 +94,18 @@ def _kept_columns(rows: "NewRows", asked: Sequence[str]) -> "Mapping[str, Any]":
         return {}
     if not isinstance(rows.given, Table):
         raise UserError("--keep: only a table has columns. Leave it out.")
-    known = set(rows.given.names)
     names: list[str] = []
     for text in asked:
-        names += [text] if text in known else [part.strip() for part in text.split(",")]
+        if text in rows.given.names:
+            names.append(text)
+        else:
+            names += [part.strip() for part in text.split(",")]
     return kept_columns(rows.given, list(dict.fromkeys(names)))
 
 
-def _write(
-    model: "Model", rows: "NewRows", file: BinaryIO, device: str, kept: "Mapping[str, Any]"
-) -> "Iterator[Tensor]":
+def _write(model: "Model", rows: "NewRows", file: BinaryIO, device: str, kept: Mapping[str, Any]) -> "Iterator[Tensor]":
     """Write the predictions, and yield them where the rows have targets."""
     from hpsearch.data.predictions_csv import write_predictions
-    from hpsearch.files import inert
     from hpsearch.model.new_rows import predict_rows
 
     numbers = model.class_kind in ("integer", "number")
@@ -119,7 +118,7 @@ def _write(
 
 def _show_result(screen: "Screen", model: "Model", rows: "NewRows", predictions: "Sequence[Tensor]") -> None:
     """Print how many rows were predicted, and how well."""
-    from hpsearch.model.evaluation import evaluate
+    from hpsearch.model.new_rows import evaluate
     from hpsearch.reporting.formatting import short
 
     show_model(screen, "predict", f"{_rows(len(rows))} with", model)
@@ -129,8 +128,10 @@ def _show_result(screen: "Screen", model: "Model", rows: "NewRows", predictions:
     if judged is None:
         screen.row("metric", "the target is there, but no row has one that the model knows")
         return
-    left = f" ({judged.left_out:,} without a target that is known left out)" if judged.left_out else ""
-    screen.row("metric", f"{judged.metric} {short(judged.value)} on {_rows(judged.rows)}{left}")
+    text = f"{judged.metric} {short(judged.value)} on {_rows(judged.rows)}"
+    if judged.left_out:
+        text += f" ({judged.left_out:,} without a target that is known left out)"
+    screen.row("metric", text)
 
 
 def _rows(count: int) -> str:
@@ -140,8 +141,6 @@ def _rows(count: int) -> str:
 @contextmanager
 def _open_output(output: str) -> Iterator[BinaryIO]:
     """Open the output: a file, which appears complete or not at all, or the standard output, whose reader may leave early."""
-    from hpsearch.files import replacing
-
     if output != "-":
         with replacing(Path(output)) as file:
             yield file

@@ -1,55 +1,41 @@
-"""What commands on a stored study share: the study that is meant, its record, its models, its page."""
+"""What commands on a stored study share: the study that is meant, its record, its page, its model in words.
+
+A study that is not there is a UserError, which has those that there are; a storage that cannot be read is a StorageError.
+"""
 
 import argparse
-import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import UserError
+from hpsearch.files import folder_name
+from hpsearch.storage import ComparisonRecord, StudyRecord
 from hpsearch.storage.folders import folder_of, study_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
     from hpsearch.model import Model
     from hpsearch.reporting.screen import Screen
-    from hpsearch.storage import ComparisonRecord, StudyRecord
 
 
 def url_of(source: str, reports: Path) -> str:
-    """Return the URL of a study's storage, given its URL, its name or its folder.
-
-    Raises:
-        UserError: there is no such study; the message has those that there are.
-    """
+    """Return the URL of a study's storage, given its URL, its name or its folder."""
     from hpsearch.storage.urls import sqlite_url
 
-    return source if "://" in source else sqlite_url(study_file(source, reports))
+    if "://" in source:
+        return source
+    return sqlite_url(study_file(source, reports))
 
 
-def read_record(source: str, name: str | None, reports: Path) -> "StudyRecord | ComparisonRecord":
-    """Read a study or a comparison, given the URL of its storage, its name or its folder.
-
-    Raises:
-        UserError: there is no such study.
-        StorageError: the storage cannot be read.
-    """
+def read_record(source: str, name: str | None, reports: Path) -> StudyRecord | ComparisonRecord:
+    """Read a study or a comparison, given the URL of its storage, its name or its folder."""
     from hpsearch.storage.reading import read
 
     return read(url_of(source, reports), name)
 
 
-def read_search(options: argparse.Namespace) -> "tuple[StudyRecord, Path]":
-    """Read a search, and return its folder too.
-
-    Raises:
-        UserError: there is no such study, or it is a comparison.
-        StorageError: the storage cannot be read.
-    """
-    from hpsearch.files import folder_name
-    from hpsearch.storage import ComparisonRecord
-
+def read_search(options: argparse.Namespace) -> tuple[StudyRecord, Path]:
+    """Read a search, and return its folder too; a comparison is refused."""
     reports = Path(options.reports)
     record = read_record(options.study, options.name, reports)
     if isinstance(record, ComparisonRecord):
@@ -59,44 +45,31 @@ def read_search(options: argparse.Namespace) -> "tuple[StudyRecord, Path]":
     return record, folder_of(options.study, reports)
 
 
-def write_page(url: str, name: str | None, folder: Path, patience: float = 0) -> "tuple[StudyRecord, Path]":
-    """Write the page of a search from its storage alone; return what was read, and the page's path.
+def write_page(
+    url: str, name: str, folder: Path, language: str = "en", patience: float = 0
+) -> tuple[StudyRecord | ComparisonRecord, Path]:
+    """Write the page of a search or a comparison from its storage alone; return what was read, and the page's path.
 
-    A storage that is away is waited for, at most `patience` seconds.
-
-    Raises:
-        UserError: there is no such study.
-        StorageError: the storage cannot be read, or the page cannot be written.
+    A storage that is away is waited for, at most `patience` seconds: none after a signal.
     """
-    from hpsearch.reporting import write_report
     from hpsearch.storage.failures import StorageRetry
-    from hpsearch.storage.reading import read_study
+    from hpsearch.storage.reading import read
 
-    record = StorageRetry(patience).call(lambda: read_study(url, name))
-    return record, write_report(record, folder)
-
-
-def model_name(options: argparse.Namespace) -> str:
-    """Return the name of the model that the options ask for.
-
-    Raises:
-        UserError: it is no name of a model.
-    """
-    if not re.fullmatch(r"best|single|refit|trial-\d{1,9}", options.model):
-        raise UserError(f"--model {shown(options.model)}: best, single, refit or trial-N expected.")
-    return str(options.model)
+    record = StorageRetry(patience).call(lambda: read(url, name))
+    return record, write_page_of(record, folder, language)
 
 
-def load_model(options: argparse.Namespace) -> "Model":
-    """Load the model that the options ask for.
+def write_page_of(record: StudyRecord | ComparisonRecord, folder: Path, language: str) -> Path:
+    """Write the page of what was read, and return its path; that of a search is in English."""
+    if isinstance(record, ComparisonRecord):
+        from hpsearch.comparison.page import write_comparison
 
-    Raises:
-        UserError: there is no such study or model; the message has those that there are.
-        StorageError: a file is missing or damaged.
-    """
-    from hpsearch.model.saved import load_named_model
+        return write_comparison(record, folder, language)
+    from hpsearch.reporting import write_report
 
-    return load_named_model(options.study, Path(options.reports), model_name(options))
+    if language != "en":
+        raise UserError(f"--lang {language}: a search's report is in English; a comparison's comes in other languages.")
+    return write_report(record, folder)
 
 
 def show_model(screen: "Screen", head: str, text: str, model: "Model") -> None:
@@ -108,7 +81,7 @@ def show_model(screen: "Screen", head: str, text: str, model: "Model") -> None:
         screen.row("", reason)
 
 
-def _reason(figures: "Mapping[str, Any]") -> str:
+def _reason(figures: Mapping[str, Any]) -> str:
     """Return why these networks predict, or that one was taken from an ensemble; "" where there was no choice."""
     from hpsearch.reporting.formatting import MetricFormat
     from hpsearch.reporting.selection import first_of, why

@@ -2,28 +2,26 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hpsearch.commands.options import add_common, add_retraining, add_take_over
+from hpsearch.commands.options import add_reports, add_retraining, add_take_over
 from hpsearch.commands.recorded import read_search, url_of, write_page
+from hpsearch.files import make_folder
 
 if TYPE_CHECKING:
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.full_training import Refitted
 
 
-def add(commands: Any) -> None:
-    """Add the command to the parser."""
-    refit = commands.add_parser("refit", help="train the best trial again, on training and validation rows together")
-    add_retraining(refit)
-    add_take_over(refit)
-    add_common(refit)
-    refit.set_defaults(call=call)
+def add(command: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    add_retraining(command)
+    add_take_over(command)
+    add_reports(command)
 
 
 def call(options: argparse.Namespace) -> None:
     """Train, score the test rows once more, and write `refit.safetensors`, `refit.json` and the report again."""
-    from hpsearch.files import make_folder
     from hpsearch.model import save_model
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.full_training import best_trial, count_scoring, refit_best
@@ -36,36 +34,34 @@ def call(options: argparse.Namespace) -> None:
     run_options = RunOptions(
         make_folder(folder), url_of(options.study, Path(options.reports)), options.device, engine=options.engine
     )
-    question = prepare(record, root=options.data_root, device=options.device, engine=None, file=options.data)
-    whole = prepare_data(question.config, run_options, full=True)
-    screen = Screen(whole.metric.name)
-    engine = make_engine(options.engine, whole, precision=question.config.training.precision)
-    refitted = refit_best(record, question.config, question.data, whole, engine)
-    looks = count_scoring(run_options.storage, record, refitted, options.take_over)
+    study = prepare(record, root=options.data_root, device=options.device, engine=None, file=options.data)
+    full = prepare_data(study.config, run_options, full=True)
+    screen = Screen(full.metric.name)
+    engine = make_engine(options.engine, full, precision=study.config.training.precision)
+    refitted = refit_best(record, study.config, study.data, full, engine)
+    uses = count_scoring(run_options.storage, record, refitted, options.take_over)
     save_model(folder, "refit", refitted.model)
-    _show_result(screen, refitted, looks)
+    _show_result(screen, refitted, uses)
     screen.row("model", folder / "refit.safetensors")
     _, page = write_page(run_options.storage, record.name, folder)  # it says how often the test rows were used
     screen.row("report", page)
 
 
-def _show_result(screen: "Screen", refitted: "Refitted", looks: int) -> None:
+def _show_result(screen: "Screen", refitted: "Refitted", uses: int) -> None:
     """Print what was trained, how long, and what the test rows say."""
     from hpsearch.reporting.formatting import interval, short
     from hpsearch.reporting.selection import uses_of_test_rows
 
     spec = refitted.spec
     test = refitted.test
-    screen.row(
-        "refit",
-        f"trial {spec.number} on {refitted.rows:,} rows, training and validation: {refitted.passes:.4g} passes as at its best "
-        f"evaluation, {refitted.updates:,} updates, {spec.schedule} learning rate over them",
-    )
+    rows = f"{refitted.rows:,} rows, training and validation"
+    passes = f"{refitted.passes:.4g} passes as at its best evaluation"
+    rate = f"{refitted.updates:,} updates, {spec.schedule} learning rate over them"
+    screen.row("refit", f"trial {spec.number} on {rows}: {passes}, {rate}")
     if not test:
         screen.row("test", "no rows were held out")
         return
-    screen.row(
-        "test",
-        f"{test['metric']} {short(test['value'])} (95 % interval {interval(test['low'], test['high'], short)}, {test['rows']:,} rows)",
-    )
-    screen.row("", uses_of_test_rows({"looks": looks}))
+    ends = interval(test["low"], test["high"], short)
+    score = f"{test['metric']} {short(test['value'])}"
+    screen.row("test", f"{score} (95 % interval {ends}, {test['rows']:,} rows)")
+    screen.row("", uses_of_test_rows({"looks": uses}))

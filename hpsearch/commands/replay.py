@@ -1,15 +1,15 @@
 """`replay`: one trial trained again exactly, compared with its record, and kept."""
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hpsearch.commands.options import add_common, add_retraining
+from hpsearch.commands.options import add_reports, add_retraining
 from hpsearch.commands.recorded import read_search
 from hpsearch.errors import HpsearchError
+from hpsearch.files import make_folder
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from hpsearch.data.dataset import Data
     from hpsearch.model import Model
     from hpsearch.reporting.screen import Screen
@@ -18,13 +18,11 @@ if TYPE_CHECKING:
     from hpsearch.training import Engine
 
 
-def add(commands: Any) -> None:
-    """Add the command to the parser."""
-    replay = commands.add_parser("replay", help="train one trial again exactly, compare it with its record, keep it")
-    add_retraining(replay)
-    replay.add_argument("trial", type=int, metavar="TRIAL", help="the trial's number")
-    add_common(replay)
-    replay.set_defaults(call=call)
+def add(command: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    add_retraining(command)
+    command.add_argument("trial", type=int, metavar="TRIAL", help="the trial's number")
+    add_reports(command)
 
 
 def call(options: argparse.Namespace) -> None:
@@ -36,18 +34,20 @@ def call(options: argparse.Namespace) -> None:
 
     record, folder = read_search(options)
     trial = find_trial(record, options.trial)
-    question = prepare(record, root=options.data_root, device=options.device, engine=None, file=options.data)
-    screen = Screen(question.data.metric.name)
-    device = question.data.training.inputs.device
-    repeated = f", which took over trial {trial.number}," if trial.number != options.trial else ""
-    screen.row("replay", f"trial {options.trial}{repeated} on {device}")
+    study = prepare(record, root=options.data_root, device=options.device, engine=None, file=options.data)
+    screen = Screen(study.data.metric.name)
+    device = study.data.training.inputs.device
+    name = f"trial {options.trial}"
+    if trial.number != options.trial:
+        name += f", which took over trial {trial.number},"
+    screen.row("replay", f"{name} on {device}")
 
     def engine_for(data: "Data") -> "Engine":
-        return make_engine(options.engine, data, precision=question.config.training.precision)
+        return make_engine(options.engine, data, precision=study.config.training.precision)
 
-    replayed = replay(record, trial, question, engine_for(question.data))
+    replayed = replay(record, trial, study, engine_for(study.data))
     _show_result(screen, trial, replayed)
-    model = model_again(record, question, replayed, engine_for, screen)
+    model = model_again(record, study, replayed, engine_for, screen)
     _save(screen, folder, f"trial-{options.trial}", model, replayed.run.outcome)
     if replayed.verdict == DIFFERS:
         raise HpsearchError(
@@ -55,9 +55,8 @@ def call(options: argparse.Namespace) -> None:
         )
 
 
-def _save(screen: "Screen", folder: "Path", name: str, model: "Model | None", outcome: str) -> None:
+def _save(screen: "Screen", folder: Path, name: str, model: "Model | None", outcome: str) -> None:
     """Write the model and say what its network trained on, or that there is none."""
-    from hpsearch.files import make_folder
     from hpsearch.model import save_model
 
     if model is None:
@@ -65,11 +64,9 @@ def _save(screen: "Screen", folder: "Path", name: str, model: "Model | None", ou
         return
     figures = model.metrics
     if "passes" in figures:
-        screen.row(
-            "network",
-            f"trained once more, as the search's last one is: on all {figures['rows']:,} rows but the test rows, for the "
-            f"{figures['passes']:.4g} passes that served the folds best",
-        )
+        rows = f"on all {figures['rows']:,} rows but the test rows"
+        passes = f"for the {figures['passes']:.4g} passes that served the folds best"
+        screen.row("network", f"trained once more, as the search's last one is: {rows}, {passes}")
     save_model(make_folder(folder), name, model)
     screen.row("model", folder / f"{name}.safetensors")
 
@@ -81,9 +78,12 @@ def _show_result(screen: "Screen", trial: "TrialRecord", replayed: "Replayed") -
 
     run = replayed.run
     names = [name.replace("_", " ") for name in COLUMNS]
-    before = "" if run.outcome == trial.outcome else f"; recorded: {trial.outcome}"
-    value = "" if run.value is None else f", {screen.metric} {short(run.value)} at evaluation {run.best}"
-    screen.row("outcome", f"{run.outcome}{value}{before}")
+    outcome = str(run.outcome)
+    if run.value is not None:
+        outcome += f", {screen.metric} {short(run.value)} at evaluation {run.best}"
+    if run.outcome != trial.outcome:
+        outcome += f"; recorded: {trial.outcome}"
+    screen.row("outcome", outcome)
     screen.row("history", f"{replayed.verdict} over {replayed.evaluations} evaluations")
     for head, gaps in (("gap", replayed.gaps), ("control", replayed.control)):
         if gaps is not None and (any(gaps) or replayed.control is not None):

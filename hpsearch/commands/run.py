@@ -2,34 +2,31 @@
 
 import argparse
 from contextlib import suppress
-from typing import Any
 
-from hpsearch.commands.options import add_common, add_data, add_training, add_workers
+from hpsearch.commands.options import add_data, add_reports, add_training, add_workers, read_study, run_options_of
 from hpsearch.commands.recorded import write_page
-from hpsearch.commands.settings import read_study, run_options_of
 from hpsearch.errors import CompletedElsewhere, SearchFailed, Stopped, UserError
+from hpsearch.storage import StudyRecord
 
 
-def add(commands: Any) -> None:
-    """Add the command to the parser."""
-    run = commands.add_parser("run", help="run a study, or continue it")
-    run.add_argument(
+def add(command: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    command.add_argument(
         "study", nargs="?", help="a TOML file, or a study that comes along (default: table with --data, else digits)"
     )
-    add_data(run)
-    run.add_argument("--name", help="the study's name and folder (default: the file's name)")
-    run.add_argument("--trials", type=int, metavar="N", help="trials in all, earlier runs of the study included")
-    run.add_argument("--timeout", type=float, metavar="S", help="start no trial after S seconds")
-    run.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
-    run.add_argument("--sampler", help="{samplers}: who proposes trials")
-    run.add_argument("--pruner", help="{pruners}: who ends trials early")
-    add_training(run)
-    add_workers(run)
-    run.add_argument(
+    add_data(command)
+    command.add_argument("--name", help="the study's name and folder (default: the file's name)")
+    command.add_argument("--trials", type=int, metavar="N", help="trials in all, earlier runs of the study included")
+    command.add_argument("--timeout", type=float, metavar="S", help="start no trial after S seconds")
+    command.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
+    command.add_argument("--sampler", help="{samplers}: who proposes trials")
+    command.add_argument("--pruner", help="{pruners}: who ends trials early")
+    add_training(command)
+    add_workers(command)
+    command.add_argument(
         "--join", action="store_true", help="while another process runs the study, wait; take over if it dies"
     )
-    add_common(run)
-    run.set_defaults(call=call)
+    add_reports(command)
 
 
 def call(options: argparse.Namespace) -> None:
@@ -57,5 +54,6 @@ def call(options: argparse.Namespace) -> None:
         with suppress(UserError):  # it was stopped before there was a study
             write_page(run_options.storage, config.study.name, folder)
         raise
-    record, page = write_page(run_options.storage, config.study.name, folder, run_options.patience)
+    record, page = write_page(run_options.storage, config.study.name, folder, patience=run_options.patience)
+    assert isinstance(record, StudyRecord), "it was opened as one"
     screen.conclude(record, page)

@@ -1,4 +1,4 @@
-"""From a study's file to checked values. This is the only reader of `studies/`."""
+"""From a file to checked values: a study of a search, or of a comparison. This is the only reader of `studies/`."""
 
 import shlex
 import tomllib
@@ -9,26 +9,42 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hpsearch.config.conflicts import conflicts
-from hpsearch.config.messages import error_of, escaped, lines_of
-from hpsearch.config.sections import UNITS, StudyConfig
+from hpsearch.config.problems import conflicts, error_of, escaped, is_folder, lines_of
+from hpsearch.config.sections import UNITS, MinimaConfig, StudyConfig
+from hpsearch.data.loaders.datasets import DATASETS
 from hpsearch.errors import UserError, shown, suggestion
 from hpsearch.space import HYPERPARAMETERS, SearchSpace
 from hpsearch.space.reading import read_space
 
 Raw = dict[str, Any]  # a study's plain values, as its file has them
-Overrides = Sequence[tuple[str, Any]]
+Overrides = Sequence[tuple[str, Any]]  # dotted keys and values that take the place of what a file says
 
 PACKAGE = Path(__file__).parents[1]
-IN_WHEEL = PACKAGE / "studies"
-STUDIES = IN_WHEEL if IN_WHEEL.is_dir() else PACKAGE.parent / "studies"
+STUDIES = PACKAGE / "studies"  # in the wheel
+if not STUDIES.is_dir():
+    STUDIES = PACKAGE.parent / "studies"
 DATA_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".pq", ".npz", ".npy", ".xlsx", ".xls")
-REPLACED: Mapping[
-    tuple[str, str], Sequence[str]
-] = {  # key of the study `table` → keys of the file that it gives way to
+REPLACED = {  # key of the study `table` → keys of the file that it gives way to
     ("data", "folds"): ("validation", "time"),
     ("training", "epochs"): UNITS,
     ("search", "pruner"): ("objectives",),  # trials of several have none
+}
+LEFT_OUT = (  # of a search's study, when it is compared
+    "search.sampler",
+    "search.pruner",
+    "search.trials",
+    "search.timeout",
+    "search.reduction_factor",
+    "search.lag",
+    "data.folds",
+    "training.patience",  # it counts evaluations, which lie closer together in a comparison
+    "training.evaluations",
+)
+DEFAULT_SPACE: Raw = {  # of a comparison on a data set of which only the name is given
+    "depth": 2,
+    "width": 64,
+    "optimizer": "sgd",
+    "learning_rate": {"low": 1e-3, "high": 10.0, "log": True},
 }
 LARGEST_FILE = 1_000_000  # bytes; no study's file is longer
 
@@ -39,33 +55,22 @@ def find_study(name: str) -> Path:
     Raises:
         UserError: there is neither.
     """
-    if is_data(name):
+    if _is_data(name):
         raise UserError(
             f"{shown(name)} is a data file, not a study. Give it so: --data {shlex.quote(name)} --target COLUMN."
         )
     with suppress(OSError):  # a name that is too long for a file is no file
         if Path(name).is_file():
             return Path(name)
-    known = {file.stem: file for file in sorted(STUDIES.glob("*.toml"))}
+    known = _own_studies()
     if name in known:
         return known[name]
     hint = ""
-    if _is_folder(name):
+    if is_folder(name):
         hint = " Is it a folder of images by class? Then --data names it."
     raise UserError(
         f"no study {shown(name)}: neither a file nor one of hpsearch's own.{hint} {suggestion(name, known)}"
     )
-
-
-def is_data(name: str) -> bool:
-    """Whether a name is that of a table's or arrays' file."""
-    return name.lower().endswith(DATA_SUFFIXES)
-
-
-def _is_folder(name: str) -> bool:
-    with suppress(OSError, ValueError):  # a name that no folder can have
-        return bool(name) and Path(name).is_dir()
-    return False
 
 
 def is_study(name: str) -> bool:
@@ -81,7 +86,7 @@ def read_config(path: Path, overrides: Overrides = (), default_name: str | None 
     Raises:
         UserError: every problem, a line each; or the file is a comparison's.
     """
-    config = check_overridden(parse(path), default_name or path.stem, str(path), overrides)
+    config = _check_overridden(parse(path), default_name or path.stem, str(path), overrides)
     if config.compare:
         raise UserError(
             f"{path}: a comparison (it has a table [compare]). Run it with: python -m hpsearch compare {path}"
@@ -89,30 +94,35 @@ def read_config(path: Path, overrides: Overrides = (), default_name: str | None 
     return config
 
 
-def check_overridden(raw: Raw, default_name: str, where: str, overrides: Overrides) -> StudyConfig:
-    """Override plain values of a study, and check them.
+def read_comparison(name: str, overrides: Overrides = ()) -> tuple[StudyConfig | MinimaConfig, list[str]]:
+    """Read and check a comparison: a file, one of hpsearch's own (with or without its `compare-`), or a data set's name.
+
+    A search's study is compared too: what a comparison decides itself is left out of it, and a notice says what. A file with a
+    table [minima] and no data is a study of the escape tests alone.
 
     Raises:
         UserError: every problem, a line each.
     """
-    keys = override(raw, default_name, overrides)
-    units = [unit for unit in UNITS if f"training.{unit}" in keys]
-    if units:  # they replace the file's budget, which may be in another unit
-        for unit in UNITS:
-            if unit not in units:
-                raw["training"].pop(unit, None)
-    for given, other in (("file", "name"), ("name", "file")):
-        if f"data.{given}" in keys and f"data.{other}" not in keys:
-            raw["data"].pop(other, None)
-    return check_config(_with_table_defaults(raw), where, keys)
-
-
-def override(raw: Raw, default_name: str, overrides: Overrides) -> list[str]:
-    """Put overrides into plain values, a name for a study that has none, and return the overridden keys in full."""
-    study = raw.setdefault("study", {})
-    if isinstance(study, dict):
-        study.setdefault("name", default_name)
-    return [_override(raw, key, value) for key, value in overrides]
+    path = _find_comparison(name)
+    if path is None:
+        raw: Raw = {"data": {"name": name}, "space": dict(DEFAULT_SPACE)}
+        default_name = name
+        where = f"data set '{name}'"
+    else:
+        raw = parse(path)
+        default_name = path.stem
+        where = str(path)
+    if "minima" in raw and "data" not in raw:
+        keys = _override(raw, default_name, overrides)
+        return _check_minima(raw, where, keys), []
+    if "compare" in raw:
+        return _check_overridden(raw, default_name, where, overrides), []
+    raw["compare"] = {}
+    dropped = [key for key in LEFT_OUT if _drop(raw, key)]
+    config = _check_overridden(raw, f"compare-{default_name.removeprefix('compare-')}", where, overrides)
+    if not dropped:
+        return config, []
+    return config, [f"left out, since every run of a comparison trains alike and to its end: {', '.join(dropped)}"]
 
 
 def check_config(
@@ -140,28 +150,11 @@ def check_config(
     return config
 
 
-def _with_table_defaults(raw: Raw) -> Raw:
-    """Return a study of a file of data without a space with what it leaves open from the study `table`, as `run --data` does."""
-    data = raw.get("data")
-    if not isinstance(data, dict) or "file" not in data or "space" in raw or "compare" in raw:
-        return raw
-    defaults = parse(STUDIES / "table.toml")
-    for (section, key), replacing in REPLACED.items():
-        given = raw.get(section)
-        if isinstance(given, dict) and any(other in given for other in replacing):
-            defaults[section].pop(key, None)
-    merged = {**defaults, **raw}
-    for name, section in raw.items():
-        if isinstance(section, dict):
-            merged[name] = {**defaults.get(name, {}), **section}
-    return merged
-
-
 def parse_value(text: str) -> Any:
     """Return the value of a `--set KEY=VALUE`: TOML where it is TOML, else the text itself."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         return text
 
 
@@ -191,7 +184,88 @@ def parse(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: {error.strerror}. Give the path of a readable study file.") from None
 
 
-def _override(raw: Raw, key: str, value: Any) -> str:
+def _is_data(name: str) -> bool:
+    """Whether a name is that of a table's or arrays' file."""
+    return name.lower().endswith(DATA_SUFFIXES)
+
+
+def _own_studies() -> dict[str, Path]:
+    return {file.stem: file for file in sorted(STUDIES.glob("*.toml"))}
+
+
+def _find_comparison(name: str) -> Path | None:
+    """Return the file of a comparison, None for a data set's name."""
+    known = _own_studies()
+    if f"compare-{name}" in known:
+        return find_study(f"compare-{name}")
+    if _is_data(name):
+        raise UserError(
+            f"{shown(name)} is a data file, not a comparison. Name it in a study's file (data.file, data.target), and compare that."
+        )
+    with suppress(OSError):
+        if name in known or Path(name).is_file():
+            return find_study(name)
+    if name in DATASETS:
+        return None
+    raise UserError(
+        f"nothing to compare is called {shown(name)}: no file, study or data set. {suggestion(name, {*known, *DATASETS})}"
+    )
+
+
+def _check_minima(raw: Raw, where: str, overridden: Sequence[str]) -> MinimaConfig:
+    try:
+        return MinimaConfig.model_validate(raw)
+    except ValidationError as error:
+        raise error_of(lines_of(error), where, overridden) from None
+
+
+def _drop(raw: Raw, key: str) -> bool:
+    """Remove a dotted key, and return whether it was there."""
+    section, name = key.split(".")
+    table = raw.get(section)
+    return isinstance(table, dict) and table.pop(name, None) is not None
+
+
+def _check_overridden(raw: Raw, default_name: str, where: str, overrides: Overrides) -> StudyConfig:
+    """Override plain values of a study, and check them."""
+    keys = _override(raw, default_name, overrides)
+    units = [unit for unit in UNITS if f"training.{unit}" in keys]
+    if units:  # they replace the file's budget, which may be in another unit
+        for unit in UNITS:
+            if unit not in units:
+                raw["training"].pop(unit, None)
+    for given, other in (("file", "name"), ("name", "file")):
+        if f"data.{given}" in keys and f"data.{other}" not in keys:
+            raw["data"].pop(other, None)
+    return check_config(_with_table_defaults(raw), where, keys)
+
+
+def _with_table_defaults(raw: Raw) -> Raw:
+    """Return a study of a file of data without a space with what it leaves open from the study `table`, as `run --data` does."""
+    data = raw.get("data")
+    if not isinstance(data, dict) or "file" not in data or "space" in raw or "compare" in raw:
+        return raw
+    defaults = parse(STUDIES / "table.toml")
+    for (section, key), replacing in REPLACED.items():
+        given = raw.get(section)
+        if isinstance(given, dict) and any(other in given for other in replacing):
+            defaults[section].pop(key, None)
+    merged = {**defaults, **raw}
+    for name, section in raw.items():
+        if isinstance(section, dict):
+            merged[name] = {**defaults.get(name, {}), **section}
+    return merged
+
+
+def _override(raw: Raw, default_name: str, overrides: Overrides) -> list[str]:
+    """Put overrides into plain values, a name for a study that has none, and return the overridden keys in full."""
+    study = raw.setdefault("study", {})
+    if isinstance(study, dict):
+        study.setdefault("name", default_name)
+    return [_put(raw, key, value) for key, value in overrides]
+
+
+def _put(raw: Raw, key: str, value: Any) -> str:
     """Put a value at a dotted key and return it in full; a hyperparameter's name alone means the one in `[space]`."""
     parts = key.split(".")
     if parts[0] not in StudyConfig.model_fields:
@@ -205,14 +279,10 @@ def _override(raw: Raw, key: str, value: Any) -> str:
         table = table.setdefault(name, {})
         if not isinstance(table, dict):
             path = ".".join(parts[:depth])
-            example = "'{ low = ..., high = ... }'" if _is_number(name) else "VALUE"
+            is_number = name in HYPERPARAMETERS and HYPERPARAMETERS[name].kind is not str
+            example = "'{ low = ..., high = ... }'" if is_number else "VALUE"
             raise UserError(
                 f"--set {key}: {path} is {shown(table)} in the study, not a table. Set it whole: --set {path}={example}."
             )
     table[parts[-1]] = value
     return ".".join(parts)
-
-
-def _is_number(name: str) -> bool:
-    """Whether a name is that of a numeric hyperparameter."""
-    return name in HYPERPARAMETERS and HYPERPARAMETERS[name].kind is not str

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
-from hpsearch.data.objectives import OBJECTIVES
+from hpsearch.data.metrics import OBJECTIVES
 from hpsearch.data.tasks import TASKS
 from hpsearch.space import SearchSpace
 from hpsearch.trial import UNSAID, Budget
@@ -112,6 +112,12 @@ class SearchSection(Section):
             return {**raw, "metric": objectives[0]}
         return raw
 
+    @property
+    def secondary_of_rows(self) -> list[str]:
+        """The objectives after the first that are measured on rows."""
+        secondary = (self.objectives or [])[1:]
+        return [name for name in secondary if name in OBJECTIVES and OBJECTIVES[name].of_rows]
+
 
 class ConfirmSection(Section):
     """What happens once the search is done: its best `trials` are trained again on fresh `seeds`, and the best mean of them wins.
@@ -189,12 +195,13 @@ class StudyConfig(BaseModel):
             if getattr(self.training, given):
                 unit, amount = given, getattr(self.training, given)
                 break
+        prunes = self.search.pruner != "none"
         return Budget(
             unit=unit,
             amount=amount,
             evaluations=self.training.evaluations or (min(amount, 100) if unit == "epochs" else 20),
             patience=self.training.patience,
-            reduction_factor=None if self.search.pruner == "none" else self.search.reduction_factor,
+            reduction_factor=self.search.reduction_factor if prunes else None,
             resolution=self.compare.resolution if self.compare else None,
         )
 
@@ -203,9 +210,9 @@ class StudyConfig(BaseModel):
         """The folds of the data; "auto" is for a search whose objectives after the first are not measured on rows."""
         if self.data.folds != "auto":
             return self.data.folds
-        others = (self.search.objectives or [])[1:]
-        on_rows = any(name in OBJECTIVES and OBJECTIVES[name].of_rows for name in others)
-        return None if self.compare or on_rows else "auto"
+        if self.compare or self.search.secondary_of_rows:
+            return None
+        return "auto"
 
     def settings(self) -> dict[str, Any]:
         """Return the study as plain values, tables and keys as in its file: what the storage keeps."""
@@ -219,4 +226,5 @@ class StudyConfig(BaseModel):
     @property
     def tuner(self) -> str:
         """Who proposes the trials of a comparison."""
-        return self.search.sampler if self.search.sampler in SAMPLED else SAMPLED[0]
+        sampler = self.search.sampler
+        return sampler if sampler in SAMPLED else SAMPLED[0]

@@ -1,28 +1,29 @@
 """From what a loader gives to `Data`: decide the task, encode the targets, split, standardise, hash, and describe all that in a summary."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from hashlib import sha256
+from json import dumps
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from hpsearch.data.cells import Array, Inputs, read_inputs
+from hpsearch.data.cells import Array, Inputs, Raw, read_inputs
 from hpsearch.data.dataset import Data, Fold, Rows
 from hpsearch.data.leaks import leak_notice, leaks
 from hpsearch.data.metrics import Metric
 from hpsearch.data.options import SplitOptions, TaskOptions
-from hpsearch.data.raw import Raw
 from hpsearch.data.scaling import Scaled, scale_inputs, scale_targets
 from hpsearch.data.splits import Constraints, Split, split_rows
-from hpsearch.data.summary import describe, digest_of, question
-from hpsearch.data.targets import Targets, class_weights_of, read_targets
+from hpsearch.data.targets import Targets, read_targets
 from hpsearch.data.tasks import Task, choose_metric, infer_task
 from hpsearch.errors import UserError, shown, suggestion
 
 LONGEST_NAME = 200
 WEIGHTS = ("none", "balanced")
+MOST_CLASSES = 100  # of a summary
 
 
 @contextmanager
@@ -58,14 +59,16 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
     folds = _folds(scaled, targets, task, split)
     first = folds[0]
     outputs = task.outputs(first.target_mean.numel(), len(targets.classes))
-    notices = (*raw.notices, *_several_notice(targets), *_leak_notice(raw, scaled, targets, split))
     summary = {
         "name": name,
         "title": title,
         "source": raw.source,
-        "hash": digest_of(inputs, labels, split),
-        **question(task, reason, metric, _worst(metric, targets, first, split)),
-        **describe(replace(raw, notices=notices), scaled, outputs, targets.classes, split, options),
+        "hash": _digest(inputs, labels, split),
+        **_question(task, reason, metric),
+        "worst": metric.worst(_own_units(targets, first, split)),
+        **_sizes(scaled, outputs, targets, split),
+        **_reading(raw, scaled),
+        "notices": _notices(raw, scaled, targets, split, options),
     }
     return Data(
         name=name,
@@ -83,13 +86,14 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
         summary=summary,
         preprocessing={**scaled.preprocessing, **raw.images},
         folds=folds if split.folds else (),
-        class_weights=_class_weights(asked.class_weights, codes, targets.classes, split),
+        class_weights=_class_weights(asked.class_weights, targets, split),
     )
 
 
 def _read(raw: Raw) -> tuple[Any, Array]:
     """Return checked inputs (a `TableInputs` as it is) and targets, one of each for a row."""
-    inputs = raw.inputs if hasattr(raw.inputs, "digest") else read_inputs(raw.inputs)
+    is_table = hasattr(raw.inputs, "digest")
+    inputs = raw.inputs if is_table else read_inputs(raw.inputs)
     labels = read_targets(raw.targets)
     if len(inputs) != len(labels):
         raise UserError(
@@ -106,38 +110,12 @@ def _scaled(inputs: Any, split: Split) -> Scaled:
     return scale_table(inputs, split)
 
 
-def _worst(metric: Metric, targets: Targets, first: Fold, split: Split) -> float:
-    """Return the value of a trial that failed, from the training rows' targets in their own units."""
-    if targets.classes:
-        return metric.worst(first.training.targets)
-    return metric.worst(torch.from_numpy(targets.values[split.training]))
-
-
-def _several_notice(targets: Targets) -> list[str]:
-    """Say that one network predicts several numbers: who meant one target gave a column too many."""
-    columns = 1 if targets.classes else targets.values.shape[1]
-    if columns == 1:
-        return []
-    return [f"The target has {columns} columns: one network predicts all of them as numbers (regression)."]
-
-
-def _leak_notice(raw: Raw, scaled: Scaled, targets: Targets, split: Split) -> list[str]:
-    if scaled.preprocessing.get("kind") != "table":
-        return []
-    known = targets.values[split.training]
-    names = leaks(scaled.preprocessing["columns"], scaled.training.numpy(), known, bool(targets.classes))
-    of_file = getattr(getattr(raw.inputs, "table", None), "origin", "") == "file"
-    return [leak_notice(names, of_file)] if names else []
-
-
 def _folds(scaled: Scaled, targets: Targets, task: Task, split: Split) -> tuple[Fold, ...]:
     """Return each division of the rows; a split without folds has one."""
-    inputs = scaled.folds or ((scaled.training, scaled.validation),)
     folds = []
-    for (training_inputs, validation_inputs), (training, validation) in zip(inputs, split.divisions, strict=True):
+    for (own, others), (training, validation) in zip(scaled.divisions, split.divisions, strict=True):
         values, mean, scale = _loss_targets(targets, task, training)
-        own = _rows(training_inputs, values, training)
-        folds.append(Fold(own, _rows(validation_inputs, values, validation), mean, scale))
+        folds.append(Fold(_rows(own, values, training), _rows(others, values, validation), mean, scale))
     return tuple(folds)
 
 
@@ -154,11 +132,109 @@ def _loss_targets(targets: Targets, task: Task, training: Array) -> tuple[Tensor
     return task.loss_targets(codes), torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
 
 
-def _class_weights(name: str, codes: Array | None, classes: Sequence[str], split: Split) -> Tensor | None:
+def _class_weights(name: str, targets: Targets, split: Split) -> Tensor | None:
+    """Return the weights [C] that are asked for. Balanced are N / (C · N_c), whose mean over the training rows is 1.
+
+    G. King, L. Zeng, "Logistic regression in rare events data", Political Analysis 9 (2001), section 4.2; as scikit-learn's "balanced".
+    """
     if name not in WEIGHTS:
         raise UserError(f"unknown class weights {shown(name)}. {suggestion(str(name), WEIGHTS)}")
     if name == "none":
         return None
-    if codes is None:
+    if not targets.classes:
         raise UserError("class weights: a regression has no classes. Leave class_weights out.")
-    return torch.from_numpy(class_weights_of(codes[split.training], len(classes))).to(torch.float32)
+    counts = np.bincount(targets.values[split.training], minlength=len(targets.classes))
+    return torch.from_numpy(len(split.training) / (len(counts) * counts.astype(np.float64))).to(torch.float32)
+
+
+def _digest(inputs: Any, labels: Array, split: Split) -> str:
+    """Return the sha256 of the raw cells (types and shapes with them) and of the rows of each part, in hexadecimal."""
+    digest = sha256()
+    arrays = [labels, split.training, split.validation, split.test, *(rows for _, rows in split.folds)]
+    if isinstance(inputs, Inputs):
+        arrays.insert(0, inputs.values)
+    else:
+        digest.update(inputs.digest())
+    for array in arrays:
+        digest.update(f"{array.dtype.str} {array.shape}\n".encode())
+        if array.dtype.kind == "O":  # text
+            digest.update(dumps(array.tolist()).encode())
+        else:
+            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def _question(task: Task, reason: str, metric: Metric) -> dict[str, Any]:
+    """Return what is predicted, why, and by which metric it is judged."""
+    return {
+        "task": task.name,
+        "task_reason": reason,
+        "head": task.head_name,
+        "loss": task.loss_name,
+        "metric": metric.name,
+        "direction": metric.direction,
+    }
+
+
+def _own_units(targets: Targets, first: Fold, split: Split) -> Tensor:
+    """Return the training rows' targets as a metric takes them: class numbers, or values that are not standardised."""
+    if targets.classes:
+        return first.training.targets
+    return torch.from_numpy(targets.values[split.training])
+
+
+def _sizes(scaled: Scaled, outputs: int, targets: Targets, split: Split) -> dict[str, Any]:
+    rows = {"training": len(split.training), "validation": len(split.validation), "test": len(split.test)}
+    if split.folds:
+        rows["folds"] = len(split.folds)
+    return {
+        "inputs": scaled.test.shape[1],
+        "shape": list(scaled.shape),
+        "outputs": outputs,
+        "classes": list(targets.classes[:MOST_CLASSES]),
+        "rows": rows,
+    }
+
+
+def _reading(raw: Raw, scaled: Scaled) -> dict[str, Any]:
+    """Return how a file was read and what its columns became, for files and tables."""
+    reading: dict[str, Any] = {}
+    if raw.reading:
+        reading["reading"] = list(raw.reading)
+    if scaled.columns:
+        reading["columns"] = [dict(column) for column in scaled.columns]
+    return reading
+
+
+def _notices(raw: Raw, scaled: Scaled, targets: Targets, split: Split, options: SplitOptions) -> list[str]:
+    """Return what a reader should know of how the data were read, columns used and rows divided."""
+    notices = list(raw.notices)
+    columns = 1 if targets.classes else targets.values.shape[1]
+    if columns > 1:  # who meant one target gave a column too many
+        notices.append(f"The target has {columns} columns: one network predicts all of them as numbers (regression).")
+    notices += [*_leak_notice(raw, scaled, targets, split), *scaled.notices]
+    if options.folds == "auto" and split.folds:
+        rows = len(split.training) + len(split.validation)
+        notices.append(
+            f"Cross-validated on {len(split.folds)} folds, since one division of {rows:,} rows would decide by chance."
+        )
+    return [*notices, *_cap_notice(options, len(split.training))]
+
+
+def _leak_notice(raw: Raw, scaled: Scaled, targets: Targets, split: Split) -> list[str]:
+    if scaled.preprocessing.get("kind") != "table":
+        return []
+    known = targets.values[split.training]
+    training, _ = scaled.divisions[0]
+    names = leaks(scaled.preprocessing["columns"], training.numpy(), known, bool(targets.classes))
+    of_file = getattr(getattr(raw.inputs, "table", None), "origin", "") == "file"
+    return [leak_notice(names, of_file)] if names else []
+
+
+def _cap_notice(options: SplitOptions, used: int) -> list[str]:
+    asked = options.rows
+    if asked is None or options.full:
+        return []
+    if used == asked:
+        return [f"Training rows capped at {asked:,}."]
+    return [f"{asked:,} training rows asked for, all {used:,} used."]

@@ -4,8 +4,6 @@ scikit-learn's `DummyClassifier` and `DummyRegressor` give it. Which answer is t
 of `METRICS` names the strategy.
 """
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -20,7 +18,7 @@ def strategy_of(data: Data) -> str:
     """Return scikit-learn's name of the strategy for the metric.
 
     The F1 of two classes is that of the second one, so "constant" answers it always: "never" would have an F1 of 0, which any network
-    beats. TrialQueue classes have a mean of F1s, for which the most frequent class is best.
+    beats. Several classes have a mean of F1s, for which the most frequent class is best.
     """
     strategy = data.metric.baseline
     if strategy == "constant" and data.outputs > 1:
@@ -33,8 +31,9 @@ def baseline(data: Data, training: Rows, rows: Rows) -> Baseline:
 
     The answer is a class's label, or a number for each target [K]; None where it is every class's share of the training rows.
     """
-    fit = _class_baseline if data.task.has_classes else _value_baseline
-    return fit(data, training, rows)
+    if data.task.has_classes:
+        return _class_baseline(data, training, rows)
+    return _value_baseline(data, training, rows)
 
 
 def _value_baseline(data: Data, training: Rows, rows: Rows) -> Baseline:
@@ -47,21 +46,15 @@ def _value_baseline(data: Data, training: Rows, rows: Rows) -> Baseline:
 
 
 def _class_baseline(data: Data, training: Rows, rows: Rows) -> Baseline:
-    strategy = strategy_of(data)
-    known = class_numbers(training.targets).cpu().numpy()  # [N]
-    model = _classifier(strategy, has_second_class=bool((known == 1).any()))
-    model.fit(np.zeros((len(known), 1)), known)
-    shares = np.zeros((len(rows), len(data.classes)))  # [N, C]
-    shares[:, model.classes_] = model.predict_proba(np.zeros((len(rows), 1)))
-    answer = None if strategy == "prior" else data.classes[int(shares[0].argmax())]
-    return answer, data.task.undo_decode(torch.from_numpy(shares).to(rows.targets.device))
-
-
-def _classifier(strategy: str, has_second_class: bool) -> Any:
     from sklearn.dummy import DummyClassifier
 
-    if strategy != "constant":
-        return DummyClassifier(strategy=strategy)
-    if not has_second_class:  # scikit-learn refuses a constant that no training row has
-        return DummyClassifier(strategy="most_frequent")
-    return DummyClassifier(strategy="constant", constant=1)
+    strategy = strategy_of(data)
+    known = class_numbers(training.targets).cpu().numpy()  # [N]
+    if strategy == "constant" and not (known == 1).any():  # scikit-learn refuses a constant that no training row has
+        strategy = "most_frequent"
+    model = DummyClassifier(strategy=strategy, constant=1).fit(np.zeros((len(known), 1)), known)
+    shares = np.zeros((len(rows), len(data.classes)))  # [N, C]
+    shares[:, model.classes_] = model.predict_proba(np.zeros((len(rows), 1)))
+    likeliest = data.classes[int(shares[0].argmax())]
+    answer = None if strategy == "prior" else likeliest
+    return answer, data.task.undo_decode(torch.from_numpy(shares).to(rows.targets.device))

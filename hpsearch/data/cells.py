@@ -1,12 +1,12 @@
-"""Cells: whatever a user hands over (arrays, tensors, frames, lists) becomes plain NumPy arrays, or one line says why not.
+"""Cells: what a loader gives, and how it (arrays, tensors, frames, lists) becomes plain NumPy arrays, or one line says why not.
 
 Nothing is guessed: text is not parsed into numbers, and missing or infinite cells are named by column and first row (rows count
 from 0). pandas and torch objects are recognised by their methods, so this module needs neither.
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import isnan, prod
 from numbers import Real
 from typing import Any
@@ -18,6 +18,36 @@ from hpsearch.errors import UserError, listed, shown
 
 Array = npt.NDArray[Any]
 NUMBERS = "biuf"  # NumPy's kinds: truth values, integers, unsigned integers, floats
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Inputs and targets as a source gives them, before anything of them is checked or interpreted.
+
+    Attributes:
+        inputs: anything that `read_inputs` reads, or the `TableInputs` of a table.
+        targets: anything that `read_targets` reads.
+        source: what people read of where they come from.
+        classes: names of labels that count from 0; without it the labels themselves are the names.
+        given_test: so many of the last rows are the source's own test rows.
+        groups: numbers [N], equal for rows that stay in one part.
+        times: numbers [N] by which rows are ordered.
+        reading: sentences on how a file was read.
+        images: empty for a table; else where images come from (`source`), the side in pixels that they were resized to (`size`, None: they
+            were not), and the `divisor` that puts an image file's bytes on their scale (see `read_images`).
+        notices: sentences for the reader of a report.
+    """
+
+    inputs: Any
+    targets: Any
+    source: str
+    classes: tuple[str, ...] = ()
+    given_test: int = 0
+    groups: Array | None = None
+    times: Array | None = None
+    reading: tuple[str, ...] = ()
+    images: Mapping[str, Any] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +82,7 @@ def read_inputs(inputs: Any) -> Inputs:
 
 
 def refuse_repeated(columns: Sequence[str], where: str = "") -> None:
-    """Refuse names that more than one column has; the error begins with `where`.
-
-    Raises:
-        UserError: there are some.
-    """
+    """Refuse names that more than one column has; the error begins with `where`."""
     repeated = [name for name, count in Counter(columns).items() if count > 1]
     if repeated:
         raise UserError(f"{where}{listed(repeated)} names more than one column. Rename or drop the others.")
@@ -80,12 +106,14 @@ def to_array(given: Any, what: str) -> Array:
         array = np.asarray(given)
     except ValueError:
         raise UserError(f"{what}: rows of different lengths. Give every row the same number of columns.") from None
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def label(columns: Sequence[str], index: int) -> str:
     """Return how errors call a column; images have none."""
-    return f"column {shown(columns[index])}" if columns else f"value {index}"
+    if columns:
+        return f"column {shown(columns[index])}"
+    return f"value {index}"
 
 
 def to_numbers(cells: Array, where: str) -> Array:
@@ -118,7 +146,7 @@ def _shape_of_one(array: Array) -> tuple[int, ...]:
     """Return the shape of one input: (F,) of a table, (channels, height, width) of an image."""
     shape = array.shape
     if array.ndim not in (2, 3, 4):
-        advice = " For one column give inputs.reshape(-1, 1)." if array.ndim == 1 else ""
+        advice = " For one column give inputs.reshape(-1, 1)." * (array.ndim == 1)
         raise UserError(f"inputs: shape {shape}, [rows, columns], [N, H, W] or [N, C, H, W] expected.{advice}")
     if 0 in shape:
         raise UserError(f"inputs: empty (shape {shape}). At least one row and one column are needed.")
@@ -139,8 +167,9 @@ def _check_finite(values: Array, columns: tuple[str, ...]) -> None:
     row = int(bad[:, column].argmax())
     count = int(bad[:, column].sum())
     others = int(bad.any(axis=0).sum()) - 1
-    also = f" ({others} more column{'s' * (others != 1)} too)" if others else ""
-    kind = "missing (NaN)" if np.isnan(values[row, column]) else "infinite"
+    also = f" ({others} more column{'s' * (others != 1)} too)" * bool(others)
+    is_nan = np.isnan(values[row, column])
+    kind = "missing (NaN)" if is_nan else "infinite"
     raise UserError(
         f"inputs: {label(columns, column)} has {count} missing or infinite cell{'s' * (count != 1)}{also}, the first, {kind}, in row "
         f"{row}. Fill those cells or drop those rows or columns."

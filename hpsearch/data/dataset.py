@@ -17,11 +17,7 @@ from hpsearch.errors import UserError, shown
 
 
 def check_weights(weights: Mapping[Any, float]) -> None:
-    """Refuse weights of classes in the loss that would turn it round, or leave a class out.
-
-    Raises:
-        UserError: one is no finite number > 0.
-    """
+    """Refuse weights of classes in the loss that would turn it round, or leave a class out: any that is no finite number > 0."""
     for label, weight in weights.items():
         if not (isfinite(weight) and weight > 0):
             raise UserError(
@@ -45,8 +41,10 @@ class Rows:
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> "Rows":
         """Return the rows on a device; floating-point tensors get the type, class numbers stay int64."""
-        own_dtype = dtype if self.targets.is_floating_point() else self.targets.dtype
-        return Rows(self.inputs.to(device, dtype), self.targets.to(device, own_dtype))
+        targets = self.targets.to(device)
+        if targets.is_floating_point():
+            targets = targets.to(dtype)
+        return Rows(self.inputs.to(device, dtype), targets)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,7 +116,9 @@ class Data:
     @property
     def trained_task(self) -> Task:
         """The task with the loss that is trained on: rows weighted by their class, where classes have weights."""
-        return self.task if self.class_weights is None else weighted(self.task, self.class_weights)
+        if self.class_weights is None:
+            return self.task
+        return weighted(self.task, self.class_weights)
 
     @property
     def row_weights(self) -> Tensor | None:

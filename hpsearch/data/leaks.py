@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.data.cells import Array
-from hpsearch.data.columns.preprocessing import width
+from hpsearch.data.transform import width
 from hpsearch.errors import listed
 
 EXACT = 0.99995  # of a correlation: what rounding to four digits leaves of a copy
@@ -20,7 +20,7 @@ FIRST = 1_000  # rows that are looked at before all
 
 
 def leaks(columns: Sequence[Mapping[str, Any]], inputs: Array, targets: Array, classes: bool) -> list[str]:
-    """Return the names of the columns from which alone the targets are known exactly.
+    """Return the names of the columns from which alone the targets are known exactly; none of several targets.
 
     Args:
         columns: of a table's preprocessing, in the order of the inputs.
@@ -30,25 +30,27 @@ def leaks(columns: Sequence[Mapping[str, Any]], inputs: Array, targets: Array, c
     """
     if len(inputs) < FEW or (classes and np.bincount(targets)[np.unique(targets)].min() < RARE):
         return []
+    if not classes and targets.shape[1] > 1:
+        return []
+    target = targets.reshape(len(targets))
     names = []
     start = 0
     for column in columns:
         stop = start + width(column)
         cells = _cells(column, inputs[:, start:stop])
         start = stop
-        if cells is not None and _determines(cells, targets, classes, column["kind"] == "number"):
+        if cells is not None and _determines(cells, target, classes, column["kind"] == "number"):
             names.append(str(column["name"]))
     return names
 
 
 def leak_notice(names: Sequence[str], of_file: bool) -> str:
     """Return the sentence on such columns; those of a file are dropped by a setting."""
-    setting = " (--set data.columns.NAME=drop)" if of_file else ""
+    setting = " (--set data.columns.NAME=drop)" * of_file
+    advice = "What is known only with the target gives the answer away and is of no use for new rows: drop"
     if len(names) == 1:
-        first, them = f"Column {listed(names)} alone tells the target exactly.", "it"
-    else:
-        first, them = f"Columns {listed(names)} alone tell the target exactly, each of them.", "them"
-    return f"{first} What is known only with the target gives the answer away and is of no use for new rows: drop {them} then{setting}."
+        return f"Column {listed(names)} alone tells the target exactly. {advice} it then{setting}."
+    return f"Columns {listed(names)} alone tell the target exactly, each of them. {advice} them then{setting}."
 
 
 def _cells(column: Mapping[str, Any], block: Array) -> Array | None:
@@ -58,13 +60,9 @@ def _cells(column: Mapping[str, Any], block: Array) -> Array | None:
     return None if column["kind"] == "date" else block[:, 0]
 
 
-def _determines(cells: Array, targets: Array, classes: bool, number: bool) -> bool:
-    if classes and number and _apart(cells, targets):
-        return True
-    if not classes and targets.shape[1] > 1:
-        return False
-    target = targets if classes else targets[:, 0]
-    if not classes and number and _straight(cells, target):
+def _determines(cells: Array, target: Array, classes: bool, is_number: bool) -> bool:
+    in_order = _apart if classes else _straight
+    if is_number and in_order(cells, target):
         return True
     return _one_for_each(cells[:FIRST], target[:FIRST])[0] and all(_one_for_each(cells, target))
 

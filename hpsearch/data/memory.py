@@ -22,15 +22,13 @@ def available() -> int | None:
 
 
 def check_memory(needed: int, what: str, advice: str) -> None:
-    """Refuse what would not fit.
-
-    Raises:
-        UserError: `what` needs more bytes than there are free ones.
-    """
+    """Refuse `what` where it needs more bytes than are free."""
     free = available()
     if free is not None and needed > free:
         raise UserError(f"{what} would need about {_size(needed)} of memory, {_size(free)} are free. {advice}")
 
 
 def _size(count: int) -> str:
-    return f"{count / 1e9:,.1f} GB" if count >= 1e8 else f"{count / 1e6:,.1f} MB"
+    if count >= 1e8:
+        return f"{count / 1e9:,.1f} GB"
+    return f"{count / 1e6:,.1f} MB"

@@ -1,6 +1,6 @@
-"""Metrics: what a search optimises, as a literal table of rows. A new metric is one row.
+"""Metrics and objectives: what a search optimises, as literal tables of rows. A new metric is one row, and an objective with it.
 
-Each is computed from predictions *after* the head (probabilities for classes, original units for regression), like the function of
+A metric is computed from predictions *after* the head (probabilities for classes, original units for regression), like the function of
 scikit-learn that it is tested against; several target columns are averaged with equal weight. `worst` is what the sampler gets for
 a trial that failed: finite, and no better than any sane network, yet near enough to real values not to ruin a sampler's scale.
 
@@ -8,7 +8,10 @@ A class that rows lack: balanced accuracy and the area under the ROC curve leave
 for it either. The area of rows that are all of one class is NaN, as scikit-learn's.
 
 Shapes: predictions and targets of regression and of binary tasks are [N, K] and [N, 1]; multiclass predictions are [N, C] and targets
-[N], class numbers from 0. Importing this module does not import torch.
+[N], class numbers from 0.
+
+The first objective of a study is its metric, which training tracks and by which the best network is chosen. The others are computed
+once, when a trial ends, of the network at its best evaluation. Importing this module does not import torch.
 """
 
 from __future__ import annotations
@@ -18,8 +21,14 @@ from dataclasses import dataclass
 from math import log
 from typing import TYPE_CHECKING, Literal
 
+from hpsearch.trial import Direction, TrainingRun
+
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from hpsearch.data.dataset import Data
+
+Outputs = Callable[[], "Tensor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,7 @@ class Metric:
     name: str
     title: str
     description: str
-    direction: Literal["maximize", "minimize"]
+    direction: Direction
     predicts: Literal["values", "classes"]
     compute: Callable[[Tensor, Tensor], float]
     worst: Callable[[Tensor], float]
@@ -78,21 +87,36 @@ def _f1(predictions: Tensor, targets: Tensor) -> float:
     table = confusion(predictions, targets)
     involved = table.sum(dim=0) + table.sum(dim=1)  # [C], rows of a class and rows taken for it
     scores = 2 * table.diagonal() / involved.clamp(min=1)
-    return float(scores[1] if targets.dim() == 2 else scores[involved > 0].mean())
+    if targets.dim() == 2:
+        return float(scores[1])
+    return float(scores[involved > 0].mean())
 
 
 def _area_under_curve(predictions: Tensor, targets: Tensor) -> float:
     """Of several classes each against the rest, all with equal weight (macro average)."""
     import torch
 
-    from hpsearch.data.roc_auc import areas
-
     if bool(predictions.isnan().any()):
         return float("nan")
     if targets.dim() == 2:
-        return float(areas(predictions.T, targets.T >= 0.5).mean())
+        return float(_areas(predictions.T, targets.T >= 0.5).mean())
     classes = torch.arange(predictions.shape[1], device=targets.device)
-    return float(areas(predictions.T, targets == classes[:, None]).nanmean())
+    return float(_areas(predictions.T, targets == classes[:, None]).nanmean())
+
+
+def _areas(scores: Tensor, hits: Tensor) -> Tensor:
+    """Return the areas [C] of scores [C, N], where `hits` [C, N] are the rows that should be high; NaN if these are all or none.
+
+    It is the chance that a row of the class has a higher score than another row, ties counting half: Mann and Whitney's (1947) statistic
+    over the number of pairs, computed from ranks, with no loop over thresholds or classes.
+    """
+    import torch
+    from scipy.stats import rankdata
+
+    ranks = torch.from_numpy(rankdata(scores.cpu().numpy(), axis=1)).to(hits.device)  # [C, N]
+    count = hits.sum(dim=1).double()  # [C]
+    above = (ranks * hits).sum(dim=1) - count * (count + 1) / 2  # pairs in the right order
+    return above / (count * (scores.shape[1] - count))
 
 
 def _log_loss(predictions: Tensor, targets: Tensor) -> float:
@@ -141,15 +165,6 @@ def _ten_times_guessing(targets: Tensor) -> float:
     return 10 * log(2 if targets.dim() == 2 else max(2, int(targets.max()) + 1))
 
 
-def _zero(targets: Tensor) -> float:
-    return 0.0
-
-
-def _twice_the_spread(targets: Tensor) -> float:
-    """-1 is twice the squared error of the best constant, whose own is 0; a lower value would drown a Gaussian process's scale."""
-    return -1.0
-
-
 METRICS = {
     "accuracy": Metric(
         name="accuracy",
@@ -158,7 +173,7 @@ METRICS = {
         direction="maximize",
         predicts="classes",
         compute=_accuracy,
-        worst=_zero,
+        worst=lambda targets: 0.0,
         baseline="most_frequent",
         is_share=True,
     ),
@@ -169,7 +184,7 @@ METRICS = {
         direction="maximize",
         predicts="classes",
         compute=_balanced_accuracy,
-        worst=_zero,
+        worst=lambda targets: 0.0,
         baseline="most_frequent",
         by_class=True,
         is_share=True,
@@ -181,7 +196,7 @@ METRICS = {
         direction="maximize",
         predicts="classes",
         compute=_f1,
-        worst=_zero,
+        worst=lambda targets: 0.0,
         baseline="constant",
         by_class=True,
         short_title="F1",
@@ -193,7 +208,7 @@ METRICS = {
         direction="maximize",
         predicts="classes",
         compute=_area_under_curve,
-        worst=_zero,
+        worst=lambda targets: 0.0,
         baseline="prior",
         by_class=True,
         short_title="ROC AUC",
@@ -237,8 +252,46 @@ METRICS = {
         direction="maximize",
         predicts="values",
         compute=_determination,
-        worst=_twice_the_spread,
+        # Twice the squared error of the best constant, whose own is 0; a lower value would drown a Gaussian process's scale.
+        worst=lambda targets: -1.0,
         baseline="mean",
         short_title="R²",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A row of `OBJECTIVES`.
+
+    `of_run(run, data, outputs)` is its value for a run that has not failed; `outputs()` computes the network's raw outputs [N, ...] for
+    the validation rows of the data, where they are asked for. `worst(data, largest)` is the value of a failed trial, `largest` being
+    the parameters of the largest network of the space. `of_rows`: it is measured on validation rows, and so has one value a fold.
+    """
+
+    name: str
+    direction: Direction
+    of_run: Callable[[TrainingRun, Data, Outputs], float]
+    worst: Callable[[Data, int], float]
+    of_rows: bool = True
+
+
+def _objective(metric: Metric) -> Objective:
+    return Objective(
+        metric.name,
+        metric.direction,
+        lambda run, data, outputs: data.measure(metric, outputs(), data.validation.targets),
+        lambda data, largest: metric.worst(data.original(data.training.targets)),
+    )
+
+
+OBJECTIVES: dict[str, Objective] = {
+    **{name: _objective(metric) for name, metric in METRICS.items()},
+    "parameters": Objective(
+        "parameters",
+        "minimize",
+        lambda run, data, outputs: float(run.parameters),
+        lambda data, largest: float(largest),
+        of_rows=False,
     ),
 }

@@ -20,8 +20,6 @@ from hpsearch.data.columns.table import Table
 from hpsearch.errors import UserError, shown
 from hpsearch.files import FORMULAS, inert
 
-SPECIAL = frozenset('",\r\n')  # characters for which a cell needs quotes
-
 
 def write_predictions(
     file: BinaryIO,
@@ -43,9 +41,9 @@ def write_predictions(
     head = StringIO()
     csv.writer(head, lineterminator="\n").writerow(map(inert, schema.names))
     file.write(head.getvalue().encode())
-    plain = not any(SPECIAL & set(cell) for cell in cells) and not any(map(_has_special, kept.values()))
-    options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="none" if plain else "needed")
     labels = pa.array(cells, pa.string())
+    needs_quotes = any(map(_has_special, (labels, *kept.values())))
+    options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed" if needs_quotes else "none")
     start = 0
     with pyarrow.csv.CSVWriter(file, schema, write_options=options) as writer:
         for chunk in chunks:

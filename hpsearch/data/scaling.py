@@ -20,55 +20,46 @@ from hpsearch.errors import UserError, listed
 
 @dataclass(frozen=True, slots=True)
 class Scaled:
-    """Standardised inputs of each part, float32 [rows, F], the `shape` of one input, and `notices` for a reader.
+    """Standardised inputs, float32 [rows, F]: (training, validation) of each division of a split, and the test rows'.
 
-    `preprocessing` turns new rows into such inputs. `folds` are (training, validation) of each fold, none where rows are divided once.
-    `columns` summarise what a table's columns became.
+    `shape` is that of one input, `preprocessing` turns new rows into such inputs, `notices` are for a reader, and `columns` summarise
+    what a table's columns became.
     """
 
-    training: Tensor
-    validation: Tensor
+    divisions: tuple[tuple[Tensor, Tensor], ...]
     test: Tensor
     shape: tuple[int, ...]
     notices: tuple[str, ...]
     preprocessing: Mapping[str, Any]
-    folds: tuple[tuple[Tensor, Tensor], ...] = ()
     columns: tuple[Mapping[str, Any], ...] = ()
 
 
 def scale_inputs(inputs: Inputs, split: Split) -> Scaled:
-    """Standardise the parts of inputs by the training rows' mean and standard deviation (of the population, as scikit-learn's).
-
-    Raises:
-        UserError: every column is constant, or a value is too large for float32.
-    """
+    """Standardise the parts of inputs by the training rows' mean and standard deviation (of the population, as scikit-learn's)."""
     names = inputs.columns
     if len(inputs.shape) == 1:
         inputs, notices = _drop_constant(inputs, split)
-        groups = len(inputs.columns)
     else:
         notices = _constant_channels(inputs, split)
-        groups = inputs.shape[0]
-    divisions = [_scaled(inputs, groups, training, validation) for training, validation in split.divisions]
-    training, validation, mean, scale = divisions[0]
-    folds = tuple(division[:2] for division in divisions)
+    divisions = []
+    fitted = []
+    for training, validation in split.divisions:
+        values = _part(inputs, training)
+        mean, scale = _statistics(values)
+        others = _part(inputs, validation)
+        divisions.append((_finish(values, mean, scale, inputs), _finish(others, mean, scale, inputs)))
+        fitted.append((mean, scale))
     return Scaled(
-        training,
-        validation,
-        test=_finish(_part(inputs, split.test, groups), mean, scale, inputs),
+        tuple(divisions),
+        test=_finish(_part(inputs, split.test), *fitted[0], inputs),
         shape=inputs.shape,
         notices=notices,
-        preprocessing=_preprocessing(inputs, names, mean, scale),
-        folds=folds if split.folds else (),
+        preprocessing=_preprocessing(inputs, names, *fitted[0]),
     )
 
 
 def scale_targets(targets: Array, rows: Array) -> tuple[Tensor, Tensor, Tensor]:
-    """Return float64 targets [N, K] standardised by the training `rows`, and their mean and scale [K].
-
-    Raises:
-        UserError: a column does not vary in the training rows.
-    """
+    """Return float64 targets [N, K] standardised by the training `rows`, and their mean and scale [K]."""
     values = torch.from_numpy(targets)
     training = values[torch.from_numpy(rows)]  # [n, K]
     mean = training.mean(dim=0)
@@ -80,14 +71,6 @@ def scale_targets(targets: Array, rows: Array) -> tuple[Tensor, Tensor, Tensor]:
     return (values - mean) / scale, mean, scale
 
 
-def _scaled(inputs: Inputs, groups: int, training: Array, validation: Array) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return training and validation inputs of one division, and the mean and scale [1, G, 1] of its training rows."""
-    values = _part(inputs, training, groups)  # [N, G, P]
-    mean, scale = _statistics(values)
-    others = _part(inputs, validation, groups)
-    return _finish(values, mean, scale, inputs), _finish(others, mean, scale, inputs), mean, scale
-
-
 def _preprocessing(inputs: Inputs, names: tuple[str, ...], mean: Tensor, scale: Tensor) -> dict[str, Any]:
     """Return what was fitted as plain values: a mean and a scale for each column, or each channel of images."""
     means = mean.flatten().tolist()
@@ -95,21 +78,22 @@ def _preprocessing(inputs: Inputs, names: tuple[str, ...], mean: Tensor, scale: 
     if len(inputs.shape) > 1:
         fitted = {"kind": "images", "version": 1, "shape": list(inputs.shape), "mean": means, "scale": scales}
         return {**fitted, "source": "arrays", "size": None, "divisor": 1}
-    columns = [
-        {"name": name, "kind": "number", "fill": None, "indicator": False, "mean": [m], "scale": [s]}
-        for name, m, s in zip(inputs.columns, means, scales, strict=True)
-    ]
+    columns = []
+    for name, center, spread in zip(inputs.columns, means, scales, strict=True):
+        fitted = {"fill": None, "indicator": False, "mean": [center], "scale": [spread]}
+        columns.append({"name": name, "kind": "number", **fitted})
     used = set(inputs.columns)
     dropped = [{"name": name, "reason": "constant"} for name in names if name not in used]
     head = {"kind": "table", "version": 1, "target": None, "reading": {}}
     return {**head, "columns": columns, "dropped": dropped}
 
 
-def _part(inputs: Inputs, rows: Array, groups: int) -> Tensor:
-    """Return a copy of rows, as float32 where that is exact (pixels), else float64: [rows, groups, values of a group]."""
+def _part(inputs: Inputs, rows: Array) -> Tensor:
+    """Return a copy of rows, as float32 where that is exact (pixels), else float64: [rows, columns or channels, values of one]."""
     values = inputs.values[rows]
     exact = values.dtype.itemsize == 1
     numbers = torch.from_numpy(values).to(torch.float32 if exact else torch.float64)
+    groups = inputs.shape[0]
     return numbers.reshape(len(rows), groups, values.shape[1] // groups)
 
 

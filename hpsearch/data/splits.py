@@ -1,8 +1,8 @@
-"""Splits: which rows train, which validate, which test; drawn with a seed, classes in equal shares (see `drawing`).
+"""Splits: which rows train, which validate, which test; drawn with a seed, classes in equal shares (see `partition`).
 
 Test rows are drawn first, from a stream of their own: they depend on the seed and their number only, not on the validation rows or on a
 cap of the training rows. Rows of one group stay in one part; with a time, the earliest rows train and the latest test. Folds divide
-all rows but the test rows, and each validates in turn (see `folding`).
+all rows but the test rows, and each validates in turn.
 """
 
 from collections.abc import Sequence
@@ -11,15 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hpsearch.data.cells import Array
-from hpsearch.data.folding import fold_rows, folds_for
 from hpsearch.data.options import Size, SplitOptions
-from hpsearch.data.partition import (
-    FEWEST_ROWS_OF_A_PART,
-    ByGroup,
-    ByTime,
-    Drawer,
-    Shuffled,
-)
+from hpsearch.data.partition import FEWEST_ROWS_OF_A_PART, Division, Drawer, is_whole
 from hpsearch.errors import UserError, shown
 
 FEWEST_ROWS = 10
@@ -28,26 +21,33 @@ NO_ROWS = np.arange(0)
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Row numbers of each part, ascending and disjoint, int64.
+    """Row numbers of each part, ascending, int64: (training, validation) of each division, several in a cross-validation, and `test`.
 
-    `folds` are (training, validation) of each division of a cross-validation, the first one's being `training` and `validation`. A
-    `full` split trains on all rows but the test rows, and its validation rows are the same.
+    Parts are disjoint, but for a split that trains on all rows but the test rows: its validation rows are the same.
     """
 
-    training: Array
-    validation: Array
+    divisions: tuple[Division, ...]
     test: Array
-    folds: tuple[tuple[Array, Array], ...] = ()
 
     @property
-    def divisions(self) -> tuple[tuple[Array, Array], ...]:
-        """(training, validation) of each division, one where there are no folds."""
-        return self.folds or ((self.training, self.validation),)
+    def training(self) -> Array:
+        """The training rows of the first division."""
+        return self.divisions[0][0]
+
+    @property
+    def validation(self) -> Array:
+        """The validation rows of the first division."""
+        return self.divisions[0][1]
+
+    @property
+    def folds(self) -> tuple[Division, ...]:
+        """The divisions of a cross-validation; none where rows are divided once."""
+        return self.divisions if len(self.divisions) > 1 else ()
 
     @property
     def seen(self) -> Array:
-        """The rows that say what the columns are: the training rows, or of all folds together."""
-        return np.unique(np.concatenate([rows for rows, _ in self.folds])) if self.folds else self.training
+        """The rows that say what the columns are: the training rows of all divisions together."""
+        return np.unique(np.concatenate([training for training, _ in self.divisions]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,40 +75,31 @@ def split_rows(
         UserError: too few rows, a part that leaves none for another, a class that is missing in a part.
     """
     _check(count, options, constraints.given_test)
-    drawer = _drawer(codes, len(classes), options.seed, constraints)
+    drawer = Drawer(codes, classes, options.seed, constraints.groups, constraints.times)
     pool = np.arange(count - constraints.given_test)
-    test = _test_rows(drawer, pool, count, options, constraints.given_test)
+    test = _test_rows(drawer, pool, count, options)
     left = np.setdiff1d(pool, test, assume_unique=True)
     may_fold = options.validation is None and constraints.times is None
-    folds_asked = folds_for(options.folds, left, codes, constraints.groups, may_fold)
-    folds: tuple[tuple[Array, Array], ...] = ()
-    if folds_asked is None:
+    divisions = drawer.folds(options.folds, left, may_fold)
+    if not divisions:
         validation = drawer.part("validation", left, options.validation, len(pool))
-        training = np.setdiff1d(left, validation, assume_unique=True)
-    else:
-        folds = fold_rows(left, codes, classes, constraints.groups, folds_asked, options.seed)
-        training, validation = folds[0]
-    capper = Shuffled(codes, len(classes), options.seed)
-    training = _capped(capper, training, options.rows)
-    folds = tuple((_capped(capper, rows, options.rows), others) for rows, others in folds)
-    split = Split(training, validation, test, folds)
-    _check_parts(split, codes, classes, constraints)
-    return _full(split) if options.full else split
+        divisions = ((np.setdiff1d(left, validation, assume_unique=True), validation),)
+    capper = Drawer(codes, classes, options.seed)
+    capped = tuple((_capped(capper, training, options.rows), validation) for training, validation in divisions)
+    split = Split(capped, test)
+    _check_parts(split, drawer)
+    if options.full:
+        rows = np.union1d(split.training, split.validation)
+        return Split(((rows, rows),), test)
+    return split
 
 
-def _drawer(codes: Array | None, classes: int, seed: int, constraints: Constraints) -> Drawer:
-    if constraints.times is not None:
-        return ByTime(constraints.times)
-    if constraints.groups is not None:
-        return ByGroup(constraints.groups, codes, classes, seed)
-    return Shuffled(codes, classes, seed)
-
-
-def _test_rows(drawer: Drawer, pool: Array, count: int, options: SplitOptions, given_test: int) -> Array:
-    if given_test:
+def _test_rows(drawer: Drawer, pool: Array, count: int, options: SplitOptions) -> Array:
+    if len(pool) < count:  # the data set brings its own
         return np.arange(len(pool), count)
-    none = isinstance(options.test, int) and not isinstance(options.test, bool) and options.test == 0
-    return pool[:0] if none else drawer.part("test", pool, options.test, len(pool))
+    if type(options.test) is int and options.test == 0:
+        return NO_ROWS
+    return drawer.part("test", pool, options.test, len(pool))
 
 
 def _capped(drawer: Drawer, training: Array, most: int | None) -> Array:
@@ -117,15 +108,10 @@ def _capped(drawer: Drawer, training: Array, most: int | None) -> Array:
     return drawer.part("training", training, int(most), len(training))
 
 
-def _full(split: Split) -> Split:
-    rows = np.union1d(split.training, split.validation)
-    return Split(rows, rows, split.test)
-
-
 def _check(count: int, options: SplitOptions, given_test: int) -> None:
     if count < FEWEST_ROWS:
         raise UserError(f"{count} row{'s' * (count != 1)}, at least {FEWEST_ROWS} needed. Give more rows.")
-    if not _is_whole(options.seed) or options.seed < 0:
+    if not is_whole(options.seed) or options.seed < 0:
         raise UserError(f"seed {shown(options.seed)}: a whole number from 0 expected.")
     if given_test and options.test is not None:
         raise UserError(
@@ -133,41 +119,39 @@ def _check(count: int, options: SplitOptions, given_test: int) -> None:
         )
     if isinstance(options.folds, int) and options.validation is not None:
         raise UserError("validation: with folds each of them validates in turn. Leave one of the two out.")
-    if options.rows is not None and (not _is_whole(options.rows) or options.rows < 1):
+    if options.rows is not None and (not is_whole(options.rows) or options.rows < 1):
         raise UserError(f"rows {shown(options.rows)}: a number of training rows from 1 expected.")
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
-def _check_parts(split: Split, codes: Array | None, classes: Sequence[str], constraints: Constraints) -> None:
+def _check_parts(split: Split, drawer: Drawer) -> None:
     parts = {"training": split.training, "validation": split.validation}
-    for part, rows in (parts | ({"test": split.test} if len(split.test) else {})).items():
+    if len(split.test):
+        parts["test"] = split.test
+    for part, rows in parts.items():
         if len(rows) < FEWEST_ROWS_OF_A_PART:
             raise UserError(
                 f"{len(rows)} {part} row, at least {FEWEST_ROWS_OF_A_PART} needed. Give more rows or smaller parts."
             )
-        if codes is not None:
-            _check_classes(part, codes[rows], codes, classes, constraints)
+        lacking = drawer.lacking(rows)
+        if lacking is not None:
+            raise _lacks_class(part, lacking, drawer)
 
 
-def _check_classes(part: str, codes: Array, all_codes: Array, classes: Sequence[str], constraints: Constraints) -> None:
-    """Refuse a part in which a class is missing: what it cannot show, it cannot measure."""
-    for code, rows in enumerate(np.bincount(codes, minlength=len(classes)).tolist()):
-        if rows == 0:
-            count = int((all_codes == code).sum())
-            numbers = all(name.lstrip("-").isdigit() for name in classes)
-            divided = "time" if constraints.times is not None else "group"
-            if constraints.times is not None or constraints.groups is not None:
-                raise UserError(
-                    f"class {shown(classes[code])}: none of its {count:,} rows is in the {part} part, rows being divided by {divided}. "
-                    f"Ask for other sizes, drop the class, or leave '{divided}' out."
-                )
-            raise UserError(
-                f"class {shown(classes[code])} has {count} row{'s' * (count != 1)}, too few for the {part} part: training, validation "
-                f"and test need at least one each. Add rows of it or drop it{', or choose task regression' * numbers}."
-            )
+def _lacks_class(part: str, lacking: int, drawer: Drawer) -> UserError:
+    """Return the error about a part in which a class is missing: what it cannot show, it cannot measure."""
+    name = shown(drawer.classes[lacking])
+    count = int(np.sum(drawer.codes == lacking))
+    if drawer.times is not None or drawer.groups is not None:
+        divided = "group" if drawer.times is None else "time"
+        return UserError(
+            f"class {name}: none of its {count:,} rows is in the {part} part, rows being divided by {divided}. "
+            f"Ask for other sizes, drop the class, or leave '{divided}' out."
+        )
+    numbers = all(label.lstrip("-").isdigit() for label in drawer.classes)
+    return UserError(
+        f"class {name} has {count} row{'s' * (count != 1)}, too few for the {part} part: training, validation "
+        f"and test need at least one each. Add rows of it or drop it{', or choose task regression' * numbers}."
+    )
 
 
 def hold_out(codes: Array | None, count: int, validation: Size, seed: int) -> tuple[Split, str]:
@@ -188,24 +172,26 @@ def hold_out(codes: Array | None, count: int, validation: Size, seed: int) -> tu
     pool = rows[~only_one]
     if len(pool) < FEWEST_ROWS:
         return every_row(count), f"{_many(len(pool))} to hold out from: all rows both train and validate"
-    _, renumbered = np.unique(numbers[pool], return_inverse=True)
-    names = [str(number) for number in range(int(renumbered.max()) + 1)]
+    labels, renumbered = np.unique(numbers[pool], return_inverse=True)
+    names = list(map(str, range(len(labels))))
     options = SplitOptions(seed, validation, test=0)
     drawn = split_rows(None if codes is None else renumbered, len(pool), names, options)
     training = np.sort(np.concatenate([rows[only_one], pool[drawn.training]]))
-    return Split(training, pool[drawn.validation], NO_ROWS), _only_one_notice(int(only_one.sum()))
+    return Split(((training, pool[drawn.validation]),), NO_ROWS), _only_one_notice(int(only_one.sum()))
 
 
 def every_row(count: int) -> Split:
     """Return the division in which all rows both train and validate."""
     rows = np.arange(count)
-    return Split(rows, rows, NO_ROWS)
+    return Split(((rows, rows),), NO_ROWS)
 
 
 def _only_one_notice(count: int) -> str:
     if not count:
         return ""
-    return f"{_many(count)} {'is alone of its class' if count == 1 else 'are alone of their classes'}: not held out"
+    if count == 1:
+        return "1 row is alone of its class: not held out"
+    return f"{_many(count)} are alone of their classes: not held out"
 
 
 def _many(rows: int) -> str:

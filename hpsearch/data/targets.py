@@ -7,7 +7,7 @@ missing or odd label. (torch ignores rows of label -100, and CUDA asserts on a l
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,12 +18,8 @@ from hpsearch.errors import UserError, listed, shown
 MANY_VALUES = 20
 
 # What targets can hold, as the report words it.
-TEXT = "text"
-TRUTH_VALUES = "truth values"
-WHOLE_NUMBERS = "whole numbers"
-FRACTIONS = "numbers with fractions"
-SEVERAL_COLUMNS = "several columns of numbers"
-KINDS_BY_DTYPE = {"O": TEXT, "b": TRUTH_VALUES, "f": FRACTIONS}
+Kind = Literal["text", "truth values", "whole numbers", "numbers with fractions", "several columns of numbers"]
+KINDS_BY_DTYPE: dict[str, Kind] = {"O": "text", "b": "truth values", "f": "numbers with fractions"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,35 +34,21 @@ class Targets:
 class TargetFacts:
     """What decides the task: the kind of targets, how many `rows` and `columns`, and how many `distinct` values (of one column)."""
 
-    kind: str
+    kind: Kind
     rows: int
     columns: int
     distinct: int
 
     @property
-    def is_text(self) -> bool:
-        """Whether labels are text."""
-        return self.kind == TEXT
-
-    @property
-    def are_whole(self) -> bool:
-        """Whether targets are whole numbers, in one column."""
-        return self.kind == WHOLE_NUMBERS
-
-    @property
-    def has_fractions(self) -> bool:
-        """Whether targets are numbers with fractions, in one column."""
-        return self.kind == FRACTIONS
-
-    @property
     def are_measurements(self) -> bool:
         """Whether whole numbers are too many, with too few rows for each, to be classes."""
-        return self.are_whole and self.distinct > MANY_VALUES and self.rows < MANY_VALUES * self.distinct
+        many = self.distinct > MANY_VALUES and self.rows < MANY_VALUES * self.distinct
+        return many and self.kind == "whole numbers"
 
     @property
     def sentence(self) -> str:
         """The facts as the rest of a sentence that begins with "The"."""
-        if self.kind in (FRACTIONS, SEVERAL_COLUMNS):
+        if self.kind in ("numbers with fractions", "several columns of numbers"):
             return f"target holds {self.kind}"
         return f"target holds {self.kind} with {self.distinct:,} distinct value{'s' * (self.distinct != 1)}"
 
@@ -74,10 +56,10 @@ class TargetFacts:
 def facts_of(targets: Array) -> TargetFacts:
     """Return the facts of targets [N] or [N, K] that decide the task."""
     if targets.ndim == 2:
-        return TargetFacts(SEVERAL_COLUMNS, rows=len(targets), columns=targets.shape[1], distinct=0)
-    kind = KINDS_BY_DTYPE.get(targets.dtype.kind, WHOLE_NUMBERS)
-    if kind == FRACTIONS and bool(np.all(targets == np.floor(targets))):
-        kind = WHOLE_NUMBERS
+        return TargetFacts("several columns of numbers", rows=len(targets), columns=targets.shape[1], distinct=0)
+    kind = KINDS_BY_DTYPE.get(targets.dtype.kind, "whole numbers")
+    if kind == "numbers with fractions" and bool(np.all(targets == np.floor(targets))):
+        kind = "whole numbers"
     return TargetFacts(kind, rows=len(targets), columns=1, distinct=len(np.unique(targets)))
 
 
@@ -96,19 +78,15 @@ def read_targets(targets: Any) -> Array:
         )
     if array.dtype.kind not in NUMBERS:
         array = _objects(array)
-    missing = ~np.isfinite(array) if array.dtype.kind == "f" else np.zeros(array.shape, dtype=bool)
-    _refuse_missing(missing)
+    if array.dtype.kind == "f":
+        _refuse_missing(~np.isfinite(array))
     if array.ndim == 2:
         _check_columns(array)
     return array
 
 
 def encode_classes(targets: Array, names: Sequence[str] = ()) -> Targets:
-    """Give the classes numbers from 0 in natural order; labels that have `names` are such numbers already.
-
-    Raises:
-        UserError: fewer than 2 classes, or a label that has no name.
-    """
+    """Give the classes numbers from 0 in natural order; labels that have `names` are such numbers already."""
     distinct, codes = np.unique(targets, return_inverse=True)
     if names:
         return _named(targets.astype(np.int64), distinct, tuple(names))
@@ -123,17 +101,12 @@ def encode_classes(targets: Array, names: Sequence[str] = ()) -> Targets:
     order = list(range(len(texts)))
     if targets.dtype.kind == "O":
         order.sort(key=lambda index: _natural(texts[index]))
-    rank = np.empty(len(texts), dtype=np.int64)
-    rank[order] = np.arange(len(texts))
-    return Targets(rank[codes.reshape(-1)], tuple(texts[i] for i in order))
+    rank = np.argsort(order)
+    return Targets(rank[codes.reshape(-1)], tuple(texts[index] for index in order))
 
 
 def encode_values(targets: Array) -> Targets:
-    """Return targets as float64 columns [N, K].
-
-    Raises:
-        UserError: a column does not vary.
-    """
+    """Return targets as float64 columns [N, K], each of which varies."""
     values = targets.astype(np.float64).reshape(len(targets), -1)
     for index in np.flatnonzero(values.min(axis=0) == values.max(axis=0)):
         which = f"column {index}" if values.shape[1] > 1 else "its value"
@@ -141,14 +114,6 @@ def encode_values(targets: Array) -> Targets:
             f"target: {which} is {values[0, index]:g} in all rows. A constant needs no network; check the target."
         )
     return Targets(values, ())
-
-
-def class_weights_of(codes: Array, classes: int) -> Array:
-    """Return balanced weights [C] of classes by their numbers [N]: N / (C · N_c), whose mean over the rows is 1.
-
-    G. King, L. Zeng, "Logistic regression in rare events data", Political Analysis 9 (2001), section 4.2; as scikit-learn's "balanced".
-    """
-    return np.asarray(len(codes) / (classes * np.bincount(codes, minlength=classes).astype(np.float64)))
 
 
 def _objects(array: Array) -> Array:
@@ -159,8 +124,13 @@ def _objects(array: Array) -> Array:
         numbers = np.array(cells.tolist())
         if numbers.dtype.kind in NUMBERS:  # else whole numbers of more than 64 bits: labels, kept as text
             return numbers
-    texts = [cell.decode(errors="replace") if isinstance(cell, bytes) else str(cell) for cell in cells.flat]
-    return np.array(texts, dtype=object).reshape(array.shape)
+    return np.array([_text(cell) for cell in cells.flat], dtype=object).reshape(array.shape)
+
+
+def _text(cell: Any) -> str:
+    if isinstance(cell, bytes):
+        return cell.decode(errors="replace")
+    return str(cell)
 
 
 def _refuse_missing(missing: Array) -> None:
@@ -192,14 +162,16 @@ def _named(labels: Array, distinct: Array, names: tuple[str, ...]) -> Targets:
 
 def label_text(value: Any) -> str:
     """Return the text that a label is known by: `1` of 1 and of 1.0."""
-    return str(int(value)) if isinstance(value, np.number) else str(value)
+    if isinstance(value, np.number):
+        value = int(value)
+    return str(value)
 
 
 def _natural(text: str) -> tuple[Any, ...]:
     """Return a key that sorts 'item2' before 'item10'; digits are compared as text, since a label may have thousands of them."""
-    parts = re.split(r"(\d+)", text)  # words at even, digits at odd places
+    parts = re.split(r"(\d+)", text)  # words and digits in turn
     key: list[Any] = list(parts)
-    for place in range(1, len(parts), 2):
-        digits = parts[place].lstrip("0")
-        key[place] = (len(digits), digits)
+    for index in range(1, len(parts), 2):
+        digits = parts[index].lstrip("0")
+        key[index] = (len(digits), digits)
     return (*key, (0, ""), text)

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 Loss = Callable[["Tensor", "Tensor"], "Tensor"]
 
 
+def _as_is(tensor: Tensor) -> Tensor:
+    return tensor
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """A row of `TASKS`.
@@ -47,20 +51,20 @@ class Task:
     name: str
     title: str
     description: str
+    reason: str
     predicts: Literal["values", "classes"]
     infers: Callable[[TargetFacts], str]
     needs: Callable[[TargetFacts], str]
     encode: Callable[[npt.NDArray[Any], Sequence[str]], Targets]
-    loss_targets: Callable[[Tensor], Tensor]
     outputs: Callable[[int, int], int]
     loss_name: str
     loss: Loss
-    row_losses: Loss | None
     head_name: str
     head: Callable[[Tensor], Tensor]
-    decode: Callable[[Tensor], Tensor]
-    undo_decode: Callable[[Tensor], Tensor]
-    reason: str
+    loss_targets: Callable[[Tensor], Tensor] = _as_is
+    row_losses: Loss | None = None
+    decode: Callable[[Tensor], Tensor] = _as_is
+    undo_decode: Callable[[Tensor], Tensor] = _as_is
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -71,10 +75,6 @@ class Task:
     def has_classes(self) -> bool:
         """Whether each row has a class."""
         return self.predicts == "classes"
-
-
-def _as_is(tensor: Tensor) -> Tensor:
-    return tensor
 
 
 def _torch_loss(name: str, reduction: str = "mean") -> Loss:
@@ -92,7 +92,7 @@ def _torch_loss(name: str, reduction: str = "mean") -> Loss:
 def _infer_regression(facts: TargetFacts) -> str:
     if facts.columns > 1:
         return f"{facts.columns} numbers are predicted by one network"
-    if facts.has_fractions:
+    if facts.kind == "numbers with fractions":
         return "a number is predicted"
     if facts.are_measurements:
         return f"with only {facts.rows / facts.distinct:.1f} rows for each a number is predicted, not a class"
@@ -100,7 +100,7 @@ def _infer_regression(facts: TargetFacts) -> str:
 
 
 def _regression_needs(facts: TargetFacts) -> str:
-    return "numbers" if facts.is_text else ""
+    return "numbers" if facts.kind == "text" else ""
 
 
 def _encode_values(targets: npt.NDArray[Any], class_names: Sequence[str]) -> Targets:
@@ -116,7 +116,7 @@ def _encode_classes(targets: npt.NDArray[Any], class_names: Sequence[str]) -> Ta
 
 
 def _infer_binary(facts: TargetFacts) -> str:
-    return "one of two classes is predicted" if facts.distinct == 2 else ""
+    return "one of two classes is predicted" * (facts.distinct == 2)
 
 
 def _binary_needs(facts: TargetFacts) -> str:
@@ -124,8 +124,8 @@ def _binary_needs(facts: TargetFacts) -> str:
 
 
 def _class_needs(facts: TargetFacts) -> str:
-    usable = facts.columns == 1 and not facts.has_fractions
-    return "" if usable else "one column of classes (text or whole numbers)"
+    usable = facts.columns == 1 and facts.kind != "numbers with fractions"
+    return "one column of classes (text or whole numbers)" * (not usable)
 
 
 def _binary_row_losses(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -140,7 +140,8 @@ def _both_classes(predictions: Tensor) -> Tensor:
 
 
 def _infer_multiclass(facts: TargetFacts) -> str:
-    order = "; their order plays no part (task 'regression' predicts a number instead)" if facts.are_whole else ""
+    is_number = facts.kind == "whole numbers"
+    order = "; their order plays no part (task 'regression' predicts a number instead)" * is_number
     return f"one of several classes is predicted{order}"
 
 
@@ -157,11 +158,8 @@ TASKS = {
         outputs=lambda columns, classes: columns,
         loss_name="squared error",
         loss=_torch_loss("mse_loss"),
-        row_losses=None,
         head_name="linear",
         head=_as_is,
-        decode=_as_is,
-        undo_decode=_as_is,
         reason="A linear output can take every real value, and the squared error is the negative log-likelihood of a target "
         "scattered normally around it, so the output learns the target's mean.",
     ),
@@ -193,15 +191,12 @@ TASKS = {
         infers=_infer_multiclass,
         needs=_class_needs,
         encode=_encode_classes,
-        loss_targets=_as_is,
         outputs=lambda columns, classes: classes,
         loss_name="cross-entropy",
         loss=_torch_loss("cross_entropy"),
         row_losses=_torch_loss("cross_entropy", "none"),
         head_name="softmax",
         head=lambda outputs: outputs.softmax(dim=-1),
-        decode=_as_is,
-        undo_decode=_as_is,
         reason="The softmax turns one logit for each class into probabilities that sum to one, and the cross-entropy is their "
         "negative log-likelihood; together their gradient is prediction minus target, which does not fade while the network is wrong.",
     ),

@@ -68,10 +68,10 @@ class TableTransform(nn.Module):
         self.register_buffer("scale", _numbers(input_.scale for input_ in inputs))  # [F]
         order: list[int] = []  # of the inputs when those of one kind follow those of another
         for kind in self.kinds:
-            places = [place for place, input_ in enumerate(inputs) if input_.kind == kind]
-            order += places
-            self.register_buffer(f"{kind}_columns", torch.tensor([inputs[place].column for place in places]))  # [p]
-            self.register_buffer(f"{kind}_values", _numbers(inputs[place].value for place in places))  # [p]
+            alike = [index for index, input_ in enumerate(inputs) if input_.kind == kind]
+            order += alike
+            self.register_buffer(f"{kind}_columns", torch.tensor([inputs[index].column for index in alike]))  # [p]
+            self.register_buffer(f"{kind}_values", _numbers(inputs[index].value for index in alike))  # [p]
         self.register_buffer("places", torch.tensor(order).argsort())  # [F]: where in that order each input lies
 
     def forward(self, numbers: Tensor) -> Tensor:
@@ -128,9 +128,18 @@ def transform_of(preprocessing: Mapping[str, Any]) -> nn.Module:
         raise StorageError(f"the model's preprocessing is damaged: {error!r}. Copy its files again.") from None
 
 
+def width(column: Mapping[str, Any]) -> int:
+    """Return how many inputs a column becomes."""
+    if column["kind"] == "category":
+        return len(column["categories"]) + int(column["other"]) + int(column["missing"])
+    return len(column.get("parts", ["days"])) + int(column["indicator"])
+
+
 def _fill(column: Mapping[str, Any]) -> float:
     """Return the number that takes the place of a missing cell."""
-    return MISSING if column["kind"] == "category" else column["fill"] or 0.0
+    if column["kind"] == "category":
+        return MISSING
+    return column["fill"] or 0.0
 
 
 def _inputs_of(index: int, column: Mapping[str, Any]) -> Iterator[Input]:

@@ -8,6 +8,7 @@
 """
 
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -53,14 +54,13 @@ def export(model: Model, name: str, path: Path) -> Exported:
     """
     row = look_up(FORMATS, name, "format")
     check_place(name, path)
-    whole = InferencePipeline(model)  # first: it refuses a model without preprocessing
+    pipeline = InferencePipeline(model)  # first: it refuses a model without preprocessing
     rows = plausible(model, CHECKED)
-    with torch.no_grad():
-        expected = whole(rows)
     with TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
         beside = Path(folder) / path.name
         signature = row.write(model, beside)
-        difference = largest_difference(model, expected, row.ask(model, beside, rows))
+        with torch.no_grad():
+            difference = _largest_difference(model, pipeline(rows), row.ask(model, beside, rows))
         if not difference <= TOLERANCE:  # NaN neither
             raise HpsearchError(
                 f"{path}: its predictions differ from torch's by {difference:.2g}. Please report this study."
@@ -86,7 +86,7 @@ def check_place(name: str, path: Path) -> None:
         raise UserError(f"{shown(str(path.parent))}: no such folder. Make it, or give another -o.")
 
 
-def largest_difference(model: Model, expected: Tensor, found: Tensor) -> float:
+def _largest_difference(model: Model, expected: Tensor, found: Tensor) -> float:
     """Return the largest difference of two predictions: of probabilities, or of values in standard deviations of the target."""
     if expected.shape != found.shape:
         return float("inf")
@@ -105,8 +105,10 @@ def _write_program(model: Model, path: Path) -> Signature:
 
 
 def _ask_program(model: Model, path: Path, rows: Tensor) -> Tensor:
-    with torch.no_grad():
-        answers: Tensor = torch.export.load(path).module()(rows)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given buffer is not writable")  # said by torch 2.11 of its own reading
+        program = torch.export.load(path)
+    answers: Tensor = program.module()(rows)
     return answers
 
 
@@ -115,8 +117,7 @@ def _write_files(model: Model, path: Path) -> None:
 
 
 def _ask_files(model: Model, path: Path, rows: Tensor) -> Tensor:
-    with torch.no_grad():
-        answers: Tensor = InferencePipeline(load_model(path.parent, path.stem))(rows)
+    answers: Tensor = InferencePipeline(load_model(path.parent, path.stem))(rows)
     return answers
 
 

@@ -1,6 +1,6 @@
 """A model: the networks that a search selected, with all that it takes to predict, and where they come from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -79,7 +79,9 @@ def kind_of(classes: Sequence[str]) -> str:
         return "boolean"
     if classes and all(_written(label, int) for label in classes):
         return "integer"
-    return "number" if classes and all(_written(label, float) for label in classes) else "text"
+    if classes and all(_written(label, float) for label in classes):
+        return "number"
+    return "text"
 
 
 def _written(label: str, kind: type[int] | type[float]) -> bool:
@@ -122,6 +124,15 @@ def single_member(model: Model) -> Model:
     first = model.members[0]
     provenance = {**model.provenance, "trials": [first.trial]}
     return replace(model, members=(first,), metrics=known, provenance=provenance)
+
+
+def with_weights(model: Model, change: Callable[[Any], Any]) -> Model:
+    """Return a model with each of its weights changed."""
+    members = []
+    for member in model.members:
+        weights = {name: change(weight) for name, weight in member.weights.items()}
+        members.append(replace(member, weights=weights))
+    return replace(model, members=tuple(members))
 
 
 def provenance_of(data: Data, *, study: str, seed: int, trials: Sequence[int]) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""New rows for a model, from files or from Python, read as the rows were that it was trained on; and its predictions of them.
+"""New rows for a model, from files or from Python, read as the rows were that it was trained on; its predictions, and how good they are.
 
 A table's file is text in memory once. Its numbers, inputs and predictions are in memory for `CHUNK` numbers at a time, so that a million
 rows take no more memory than a few thousand.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,12 @@ from hpsearch.data.columns.column_types import Entry
 from hpsearch.data.columns.reading import read_column, read_columns, unused
 from hpsearch.data.columns.table import Table
 from hpsearch.data.loaders.array_files import ENDS, read_array_file, read_inputs_file
-from hpsearch.data.loaders.new_images import image_files, read_images
+from hpsearch.data.loaders.image_folder import image_files, read_images
 from hpsearch.data.loaders.table_files import read_like
+from hpsearch.data.metrics import METRICS
+from hpsearch.data.tasks import TASKS
 from hpsearch.errors import UserError, shown
-from hpsearch.model.models import Model
+from hpsearch.model.models import Model, with_weights
 from hpsearch.model.pipeline import InferencePipeline
 
 CHUNK = 1 << 22  # numbers of the widest layer, or of the inputs, that are there at a time
@@ -55,11 +57,9 @@ class NewRows:
             UserError: a cell is no number, no date, infinite, or missing where nothing takes its place.
         """
         part = _part(self.given, start, stop)
-        return torch.from_numpy(
-            np.ascontiguousarray(
-                part if self.preprocessing["kind"] == "images" else read_columns(self.preprocessing, part)
-            )
-        )
+        if self.preprocessing["kind"] != "images":
+            part = read_columns(self.preprocessing, part)
+        return torch.from_numpy(np.ascontiguousarray(part))
 
 
 def read_rows(model: Model, path: Path) -> NewRows:
@@ -77,7 +77,9 @@ def read_rows(model: Model, path: Path) -> NewRows:
         return NewRows(read_inputs_file(path), preprocessing, _array_targets(path))
     table = read_like(path, dict(preprocessing))
     target = preprocessing.get("target")
-    cells = table.columns[table.names.index(target)] if target in table.names else None
+    cells = None
+    if target in table.names:
+        cells = table.columns[table.names.index(target)]
     return NewRows(table, preprocessing, cells, table.decimal, unused(preprocessing, table))
 
 
@@ -87,14 +89,15 @@ def predict_rows(model: Model, rows: NewRows, device: torch.device | str = "cpu"
     Raises:
         UserError: a cell cannot be read, or is too large for float32 once it is standardised.
     """
-    whole = InferencePipeline(model).to(device)
+    pipeline = InferencePipeline(model).to(device)
     widest = max(max(member.architecture.sizes) for member in model.members)
     step = max(FEWEST, CHUNK // widest)
     for start in range(0, len(rows), step):
         with torch.no_grad():
-            inputs = whole.transform(rows.numbers(start, min(start + step, len(rows))).to(device))  # [n, F]
-            _check(whole, inputs)
-            yield whole.predictor(inputs).cpu()
+            numbers = rows.numbers(start, min(start + step, len(rows))).to(device)
+            inputs = pipeline.transform(numbers)  # [n, F]
+            _refuse_infinite(pipeline, inputs)
+            yield pipeline.predictor(inputs).cpu()
 
 
 def predict_arrays(
@@ -109,12 +112,12 @@ def predict_arrays(
         UserError: the inputs are not like those of the search.
     """
     numbers = numbers_of(model.preprocessing, inputs)
-    for sentence in unseen_categories(
-        model.preprocessing, lambda place, _: numbers[:, place], lambda _, row: f"in row {row}"
-    ):
+    unseen = _unseen_categories(model.preprocessing, lambda place, _: numbers[:, place], lambda _, row: f"in row {row}")
+    for sentence in unseen:
         warn(sentence)
+    pipeline = InferencePipeline(with_weights(model, lambda weights: weights.cpu().double()))
     with torch.no_grad():
-        return np.asarray(InferencePipeline(in_float64(model))(torch.from_numpy(numbers)).numpy(), dtype=np.float64)
+        return np.asarray(pipeline(torch.from_numpy(numbers)).numpy(), dtype=np.float64)
 
 
 def numbers_of(preprocessing: Mapping[str, Any], inputs: Any) -> npt.NDArray[np.float64]:
@@ -131,15 +134,6 @@ def numbers_of(preprocessing: Mapping[str, Any], inputs: Any) -> npt.NDArray[np.
     return given.values.reshape(-1, *given.shape).astype(np.float64)
 
 
-def in_float64(model: Model) -> Model:
-    """Return a model with its weights in float64, on the CPU."""
-    members = [
-        replace(member, weights={name: weights.cpu().double() for name, weights in member.weights.items()})
-        for member in model.members
-    ]
-    return replace(model, members=tuple(members))
-
-
 def unseen_in_rows(rows: NewRows) -> Iterator[str]:
     """Yield a sentence for each column in which rows have categories that the model does not know."""
     if not isinstance(rows.given, Table):
@@ -151,10 +145,12 @@ def unseen_in_rows(rows: NewRows) -> Iterator[str]:
         text = str(parsing.as_text(table.column(column["name"])[row : row + 1])[0])
         return f"{shown(text)} in {table.where(row)}"
 
-    yield from unseen_categories(rows.preprocessing, lambda _, column: read_column(column, table, missing_values), name)
+    yield from _unseen_categories(
+        rows.preprocessing, lambda _, column: read_column(column, table, missing_values), name
+    )
 
 
-def unseen_categories(
+def _unseen_categories(
     preprocessing: Mapping[str, Any], read: Callable[[int, Entry], Array], name: Callable[[Entry, int], str]
 ) -> Iterator[str]:
     """Yield a sentence for each column in which rows have categories that the model does not know.
@@ -167,27 +163,29 @@ def unseen_categories(
         other = read(place, column) == len(column["categories"])  # [N]
         if count := int(other.sum()):
             rows = "1 row has" if count == 1 else f"{count:,} rows have"
-            rare = "that was rare in training or never there" if column.get("other") else "that training never saw"
+            rare = "that training never saw"
+            if column.get("other"):
+                rare = "that was rare in training or never there"
             first = name(column, int(other.argmax()))
             yield f"Column {shown(column['name'])}: {rows} a value {rare}, the first {first}."
 
 
-def _check(whole: InferencePipeline, inputs: Tensor) -> None:
+def _refuse_infinite(pipeline: InferencePipeline, inputs: Tensor) -> None:
     wrong = ~inputs.isfinite().all(dim=0)  # [F]
-    if bool(wrong.any()):
-        names = getattr(whole.transform, "names", [])
-        where = f"column {shown(names[int(wrong.int().argmax())])}" if names else "an image"
-        raise UserError(f"{where} has values too large for float32 after standardising. Check the rows.")
+    if not bool(wrong.any()):
+        return
+    where = "an image"
+    names = getattr(pipeline.transform, "names", [])
+    if names:
+        where = f"column {shown(names[int(wrong.int().argmax())])}"
+    raise UserError(f"{where} has values too large for float32 after standardising. Check the rows.")
 
 
 def _part(given: Table | Array, start: int, stop: int) -> Table | Array:
     if not isinstance(given, Table):
         return given[start:stop]
-    columns = (
-        cells[start:stop] if isinstance(cells, np.ndarray) else cells.slice(start, stop - start)
-        for cells in given.columns
-    )
-    return replace(given, columns=tuple(columns), row_numbers=given.row_numbers[start:stop])
+    columns = tuple(cells[start:stop] for cells in given.columns)  # Arrow's columns take slices as arrays do
+    return replace(given, columns=columns, row_numbers=given.row_numbers[start:stop])
 
 
 def _array_targets(path: Path) -> Any:
@@ -206,4 +204,59 @@ def _image_targets(model: Model, path: Path) -> Any:
     if path.suffix.lower() in ENDS:
         return _array_targets(path)
     folders = [file.parent.name for file in image_files(path)]
-    return np.array(folders, dtype=object) if set(folders) <= set(model.classes) else None
+    if not set(folders) <= set(model.classes):
+        return None
+    return np.array(folders, dtype=object)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The value of the search's metric over `rows` rows; `left_out` have no target, or one that the model does not know."""
+
+    metric: str
+    value: float
+    rows: int
+    left_out: int
+
+
+def evaluate(model: Model, chunks: Sequence[Tensor], targets: Any, decimal: str = ".") -> Evaluation | None:
+    """Return how good predictions (chunks of [N, C] or [N, K]) are for targets (cells or numbers); None where no target is known."""
+    task = TASKS[model.task]
+    if task.has_classes:
+        known, values = _codes(model, targets)
+    else:
+        known, values = _numbers(targets, decimal)
+    used = torch.from_numpy(known)
+    if not bool(used.any()):
+        return None
+    predictions = task.undo_decode(torch.cat(list(chunks))[used])
+    right = torch.from_numpy(values)[used]
+    if task.has_classes:
+        right = task.loss_targets(right)
+    name = _metric(model.metrics, model.task)
+    rows = int(used.sum())
+    return Evaluation(name, METRICS[name].compute(predictions, right), rows, len(known) - rows)
+
+
+def _metric(figures: Mapping[str, Any], task: str) -> str:
+    """Return the metric that the model was chosen by, the task's first where nothing says which."""
+    known = TASKS[task].metrics
+    test = figures.get("test")
+    name = figures.get("metric") or (test.get("metric") if isinstance(test, dict) else None)
+    return name if name in known else known[0]
+
+
+def _codes(model: Model, targets: Any) -> tuple[Array, Array]:
+    """Return which rows have a class that is known, and the class numbers [N]."""
+    codes = parsing.positions(parsing.as_text(targets), model.classes)
+    known = ~np.isnan(codes) & (codes < len(model.classes))
+    return known, np.where(known, codes, 0).astype(np.int64)
+
+
+def _numbers(targets: Any, decimal: str) -> tuple[Array, Array]:
+    """Return which rows have numbers, and the numbers [N, K]."""
+    if not isinstance(targets, np.ndarray):
+        targets = parsing.numbers(parsing.with_nulls(targets), decimal)[0]
+    columns: Array = targets.astype(np.float64).reshape(len(targets), -1)
+    known: Array = np.isfinite(columns).min(axis=1)
+    return known, columns

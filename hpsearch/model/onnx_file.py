@@ -1,33 +1,41 @@
 """A model as one ONNX file, raw columns in and labels out.
 
-torch exports the part that computes, numbers [N, P] → predictions; `onnx_ends` puts columns of text before it, and labels behind it.
+torch exports the part that computes: numbers [N, P] → predictions. Where a table has text, each column becomes an input [N, 1] of its own
+name. A text is looked up (`ai.onnx.ml.LabelEncoder`) and becomes the column's code, then all columns are joined to the numbers. After the
+predictions the number of the most probable class becomes its label.
 """
 
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
+from math import pi
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from hpsearch.errors import HpsearchError, UserError
 from hpsearch.files import write_file
 from hpsearch.model.models import Model, labels_of
-from hpsearch.model.onnx_ends import add_back, add_front, feed, has_text
 from hpsearch.model.pipeline import InferencePipeline, plausible
 from hpsearch.model.saved import describe
-from hpsearch.model.signature import Signature, of_answers, of_columns, of_numbers
+from hpsearch.model.signature import TEXT_KINDS, Signature, known_texts, of_answers, of_columns, of_numbers
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import ModelProto, NodeProto
 
 LARGEST = 2_000_000_000  # bytes: what one file can hold (protobuf's limit)
+ML = "ai.onnx.ml"
+ML_VERSION = 4  # the first in which LabelEncoder takes tensors
+NUMBER = "class number"  # the value between the probabilities and their label
+RESERVED = {"", NUMBER, "prediction", "probabilities"}
+Array = npt.NDArray[Any]
 
 
 def write_onnx(model: Model, path: Path) -> Signature:
@@ -39,30 +47,19 @@ def write_onnx(model: Model, path: Path) -> Signature:
     from onnx import helper
 
     proto = _core(model)
-    if has_text(model):
-        add_front(proto, model)
+    if _has_text(model):
+        _add_columns(proto, model)
     if model.classes:
-        add_back(proto, model)
+        _add_labels(proto, model)
+    if _has_text(model) or model.classes:
+        proto.opset_import.append(helper.make_opsetid(ML, ML_VERSION))
     signature = _documented(proto, model)
     described = {**describe(model), **signature.plain()}
     helper.set_model_props(proto, {name: json.dumps(value) for name, value in described.items()})
-    if proto.ByteSize() > LARGEST:
-        raise UserError(
-            f"{path}: {proto.ByteSize():,} bytes, {LARGEST:,} at most in one ONNX file. Choose --format pt2."
-        )
+    size = proto.ByteSize()
+    if size > LARGEST:
+        raise UserError(f"{path}: {size:,} bytes, {LARGEST:,} at most in one ONNX file. Choose --format pt2.")
     write_file(path, proto.SerializeToString(deterministic=True))
-    return signature
-
-
-def _documented(proto: "ModelProto", model: Model) -> Signature:
-    """Write into a file what its inputs and outputs hold, and return it."""
-    names = [given.name for given in proto.graph.input]
-    inputs = of_columns(model, names) if has_text(model) else of_numbers(model, names[0])
-    signature = Signature(inputs, of_answers(model, labelled=True))
-    holds = {port.name: port.holds for port in (*signature.inputs, *signature.outputs)}
-    for value in (*proto.graph.input, *proto.graph.output):
-        value.doc_string = holds[value.name]
-    proto.doc_string = signature.text()
     return signature
 
 
@@ -75,16 +72,20 @@ def ask_onnx(model: Model, path: Path, rows: Tensor) -> Tensor:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    names = [given.name for given in session.get_inputs()]
-    answers = dict(
-        zip((o.name for o in session.get_outputs()), session.run(None, feed(model, names, rows)), strict=True)
-    )
+    inputs = [given.name for given in session.get_inputs()]
+    outputs = [given.name for given in session.get_outputs()]
+    answers = dict(zip(outputs, session.run(None, _feed(model, inputs, rows)), strict=True))
     if not model.classes:
         return torch.from_numpy(answers["prediction"])
     labels = labels_of(model)[answers["probabilities"].argmax(axis=1)]
     if not np.array_equal(answers["prediction"], labels):
         raise HpsearchError(f"{path}: its labels are not those of its probabilities. Please report this study.")
     return torch.from_numpy(answers["probabilities"])
+
+
+def _has_text(model: Model) -> bool:
+    """Whether a column of the source holds text."""
+    return any(column["kind"] in TEXT_KINDS for column in model.preprocessing.get("columns", ()))
 
 
 def _core(model: Model) -> "ModelProto":
@@ -99,6 +100,7 @@ def _core(model: Model) -> "ModelProto":
             input_names=["images" if image else "numbers"],
             output_names=["probabilities" if model.classes else "prediction"],
             dynamic_shapes=({0: torch.export.Dim("rows")},),
+            custom_translation_table={torch.ops.aten.cos.default: _cosine},
         )
     assert program is not None
     proto: ModelProto = program.model_proto
@@ -106,6 +108,15 @@ def _core(model: Model) -> "ModelProto":
         item.ClearField("metadata_props")
         item.ClearField("doc_string")
     return proto
+
+
+def _cosine(angle: Any) -> Any:
+    """Write the cosine of a float64 as a sine a quarter later: onnxruntime has `Cos` for float64 from 1.30 on only."""
+    from onnx import numpy_helper
+    from onnxscript import opset18
+
+    quarter = opset18.Constant(value=numpy_helper.from_array(np.array(pi / 2)))
+    return opset18.Sin(opset18.Add(angle, quarter))
 
 
 @contextmanager
@@ -118,3 +129,118 @@ def _quiet() -> Iterator[None]:
             yield
         finally:
             logging.disable(logging.NOTSET)
+
+
+def _add_columns(proto: "ModelProto", model: Model) -> None:
+    """Put named columns [N, 1] in the place of the numbers [N, P]."""
+    from onnx import TensorProto, helper
+
+    columns = model.preprocessing["columns"]
+    empty = ["", *model.preprocessing.get("reading", {}).get("missing_values", ())]
+    inputs = []
+    lookups = []
+    joined = []
+    for name, column in zip(_input_names(proto, columns), columns, strict=True):
+        if column["kind"] in TEXT_KINDS:
+            inputs.append(helper.make_tensor_value_info(name, TensorProto.STRING, ["rows", 1]))
+            lookups.append(_lookup(name, column, empty))
+            joined.append(_code(name))
+        else:
+            inputs.append(helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["rows", 1]))
+            joined.append(name)
+    join = helper.make_node("Concat", joined, ["numbers"], axis=1)
+    _replace(proto.graph.input, inputs)
+    _replace(proto.graph.node, [*lookups, join, *proto.graph.node])
+
+
+def _input_names(proto: "ModelProto", columns: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the columns' names, each with a `_` or more behind it where the name means something else to the graph."""
+    taken = {name for node in proto.graph.node for name in (*node.input, *node.output)} | RESERVED
+    names: list[str] = []
+    for column in columns:
+        name = column["name"]
+        while name in taken or _code(name) in taken:
+            name += "_"
+        names.append(name)
+        taken |= {name, _code(name)}
+    return names
+
+
+def _code(name: str) -> str:
+    return f"{name}/code"
+
+
+def _lookup(name: str, column: Mapping[str, Any], empty: Sequence[str]) -> "NodeProto":
+    """Return what turns texts into codes: `empty` ones are NaN, an unseen category is one more than the last, an unseen boolean NaN."""
+    known = known_texts(column)
+    codes = dict.fromkeys(empty, np.nan) | {text: float(code) for code, text in enumerate(known)}
+    unseen = float(len(known))
+    if column["kind"] == "boolean":  # in any case of letters
+        codes |= {form(text): codes[text] for text in known for form in (str.lower, str.upper, str.capitalize)}
+        unseen = np.nan
+    return _encoder(name, _code(name), list(codes), np.array([*codes.values()]), np.array([unseen]))
+
+
+def _add_labels(proto: "ModelProto", model: Model) -> None:
+    """Put the label of the largest probability [N] beside the probabilities."""
+    from onnx import helper
+
+    labels = labels_of(model)
+    most = helper.make_node("ArgMax", ["probabilities"], [NUMBER], axis=1, keepdims=0)
+    encoder = _encoder(NUMBER, "prediction", np.arange(len(labels)), labels, labels[:1])
+    kind = helper.np_dtype_to_tensor_dtype(_as_objects(labels).dtype)
+    proto.graph.node.extend([most, encoder])
+    proto.graph.output.insert(0, helper.make_tensor_value_info("prediction", kind, ["rows"]))
+
+
+def _encoder(given: str, answer: str, keys: Any, values: Array, default: Array) -> "NodeProto":
+    from onnx import helper, numpy_helper
+
+    tensors = {"keys_tensor": np.array(keys), "values_tensor": values, "default_tensor": default}
+    attributes = {name: numpy_helper.from_array(_as_objects(array), name) for name, array in tensors.items()}
+    return helper.make_node("LabelEncoder", [given], [answer], domain=ML, **attributes)
+
+
+def _as_objects(array: Array) -> Array:
+    """Return text as objects, which is how onnx takes it; numbers as they are."""
+    return array.astype(object) if array.dtype.kind == "U" else array
+
+
+def _replace(repeated: Any, items: Sequence[Any]) -> None:
+    copies = [type(item).FromString(item.SerializeToString()) for item in items]
+    del repeated[:]
+    repeated.extend(copies)
+
+
+def _documented(proto: "ModelProto", model: Model) -> Signature:
+    """Write into a file what its inputs and outputs hold, and return it."""
+    names = [given.name for given in proto.graph.input]
+    if _has_text(model):
+        inputs = of_columns(model, names)
+    else:
+        inputs = of_numbers(model, names[0])
+    signature = Signature(inputs, of_answers(model, labelled=True))
+    holds = {port.name: port.holds for port in (*signature.inputs, *signature.outputs)}
+    for value in (*proto.graph.input, *proto.graph.output):
+        value.doc_string = holds[value.name]
+    proto.doc_string = signature.text()
+    return signature
+
+
+def _feed(model: Model, names: Sequence[str], rows: Tensor) -> dict[str, Array]:
+    """Return a source's numbers as a file's inputs of these names: codes as texts, nothing for what is missing."""
+    if not _has_text(model):
+        return {names[0]: rows.numpy()}
+    columns = model.preprocessing["columns"]
+    cells = [_cells(column, numbers) for column, numbers in zip(columns, rows.numpy().T, strict=True)]
+    return {name: column[:, None] for name, column in zip(names, cells, strict=True)}
+
+
+def _cells(column: Mapping[str, Any], numbers: Array) -> Array:
+    """Return a column's cells [N]: of one of text the texts of its codes."""
+    if column["kind"] not in TEXT_KINDS:
+        return numbers
+    known = known_texts(column)
+    unseen = max(known, key=len) + "?"
+    texts = [*known, unseen]
+    return np.array(["" if np.isnan(code) else texts[int(code)] for code in numbers], dtype=object)

@@ -67,7 +67,8 @@ class InferencePipeline(nn.Module):
         super().__init__()
         self.transform = transform_of(model.preprocessing)
         self.predictor = Predictor(model)
-        given, taken = self.transform.inputs, model.members[0].architecture.inputs
+        given = self.transform.inputs
+        taken = model.members[0].architecture.inputs
         if given != taken:
             raise StorageError(
                 f"the model's preprocessing gives {given} inputs, its network takes {taken}. Copy its files again."
@@ -84,7 +85,7 @@ def predict(model: Model, inputs: Tensor, device: torch.device | str | None = No
 
     The rows go through the networks in chunks, on `device` (that of the inputs if left out); several networks' predictions are averaged.
     """
-    device = torch.device(device) if device is not None else inputs.device
+    device = inputs.device if device is None else torch.device(device)
     predictor = Predictor(model).to(device)
     with torch.no_grad():
         chunks = [predictor(chunk.to(device)).cpu() for chunk in torch.split(inputs, CHUNK)]
@@ -107,8 +108,11 @@ def plausible(model: Model, rows: int, seed: int = 0) -> Tensor:
 
 def _drawn(column: Mapping[str, Any], rows: int, generator: torch.Generator) -> Tensor:
     """Return a column's numbers [rows]."""
-    if column["kind"] in ("category", "boolean"):
-        codes = len(column["categories"]) + 1 if column["kind"] == "category" else 2
-        return torch.randint(0, codes, (rows,), generator=generator).double()
-    mean, spread = float(column["mean"][0]), float(column["scale"][0])  # a date's are those of its days
+    if column["kind"] == "boolean":
+        return torch.randint(0, 2, (rows,), generator=generator).double()
+    if column["kind"] == "category":
+        unseen = len(column["categories"])
+        return torch.randint(0, unseen + 1, (rows,), generator=generator).double()
+    mean = float(column["mean"][0])  # a date's is that of its days
+    spread = float(column["scale"][0])
     return mean + spread * torch.randn(rows, generator=generator, dtype=torch.float64)

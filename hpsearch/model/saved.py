@@ -36,19 +36,16 @@ def save_model(folder: Path, name: str, model: Model) -> None:
     Raises:
         StorageError: the disk is full, the folder read-only or missing.
     """
-    several = len(model.members) > 1
-    tensors = {
-        f"members.{number}.{key}" if several else key: tensor.detach().cpu().contiguous()
-        for number, member in enumerate(model.members)
-        for key, tensor in member.weights.items()
-    }
+    tensors = {}
+    for prefix, member in zip(_prefixes(len(model.members)), model.members, strict=True):
+        for key, tensor in member.weights.items():
+            tensors[prefix + key] = tensor.detach().cpu().contiguous()
     label = json.dumps({"format": FORMAT, "model": name})
     weights = save(tensors, {"hpsearch": label})  # one entry: several are written in a random order
     write_file(folder / f"{name}.safetensors", weights)
     head = {"format": FORMAT, "weights": f"{name}.safetensors", "sha256": sha256(weights).hexdigest()}
-    write_file(
-        folder / f"{name}.json", json.dumps(with_checksum(head | describe(model)), indent=1, allow_nan=False) + "\n"
-    )
+    described = with_checksum(head | describe(model))
+    write_file(folder / f"{name}.json", json.dumps(described, indent=1, allow_nan=False) + "\n")
 
 
 def load_model(folder: Path, name: str = "best") -> Model:
@@ -59,11 +56,12 @@ def load_model(folder: Path, name: str = "best") -> Model:
     """
     path = folder / f"{name}.json"
     described = _parsed(path, _content(path))
-    if described.get("format") not in (FORMAT_WITHOUT_CHECKSUM, FORMAT):
+    found = described.get("format")
+    if found not in (FORMAT_WITHOUT_CHECKSUM, FORMAT):
         raise StorageError(
-            f"{path}: format {shown(described.get('format'))}, {FORMAT} expected. Read it with the hpsearch that wrote it."
+            f"{path}: format {shown(found)}, {FORMAT} expected. Read it with the hpsearch that wrote it."
         )
-    if described["format"] == FORMAT and with_checksum(described) != described:
+    if found == FORMAT and with_checksum(described) != described:
         raise StorageError(f"{path}: damaged, its checksum differs. Copy both files again.")
     weights = folder / f"{name}.safetensors"
     content = _content(weights)
@@ -85,7 +83,9 @@ def load_named_model(study: str, reports: Path, name: str) -> Model:
         StorageError: a file is missing or damaged.
     """
     folder = model_folder(study, reports, name)
-    return single_member(load_model(folder)) if name == SINGLE else load_model(folder, name)
+    if name == SINGLE:
+        return single_member(load_model(folder))
+    return load_model(folder, name)
 
 
 def with_checksum(described: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,10 +100,8 @@ def describe(model: Model) -> dict[str, Any]:
         {"trial": member.trial, "seed": member.seed, "architecture": asdict(member.architecture)}
         for member in model.members
     ]
-    return {
-        field.name: _plain(members if field.name == "members" else getattr(model, field.name))
-        for field in fields(model)
-    }
+    described = {field.name: getattr(model, field.name) for field in fields(model)}
+    return {name: _plain(value) for name, value in {**described, "members": members}.items()}
 
 
 def _plain(value: Any) -> Any:
@@ -111,7 +109,9 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not isfinite(value) else value
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    return value
 
 
 def _content(path: Path) -> bytes:
@@ -137,13 +137,11 @@ def _parsed(path: Path, content: bytes) -> dict[str, Any]:
 
 def _model(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Model:
     """Return the model that both files hold; whatever is not as it was written raises."""
-    several = len(described["members"]) > 1
-    members = tuple(
-        _member(entry, tensors, f"members.{number}." if several else "")
-        for number, entry in enumerate(described["members"])
-    )
+    entries = described["members"]
+    prefixes = _prefixes(len(entries))
+    members = [_member(entry, tensors, prefix) for entry, prefix in zip(entries, prefixes, strict=True)]
     model = Model(
-        members,
+        tuple(members),
         described["task"],
         tuple(described["classes"]),
         described["class_kind"],
@@ -155,13 +153,22 @@ def _model(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Model
     return model
 
 
+def _prefixes(members: int) -> list[str]:
+    """Return what stands before the names of each member's weights; nothing where there is one."""
+    if members == 1:
+        return [""]
+    return [f"members.{number}." for number in range(members)]
+
+
 def _member(entry: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str) -> Member:
     given = entry["architecture"]
     architecture = Architecture(**{**given, "widths": tuple(given["widths"])})
     weights = {}
     for layer, (inputs, outputs) in enumerate(pairwise(architecture.sizes)):
-        for key, shape in ((f"layers.{layer}.weight", (outputs, inputs)), (f"layers.{layer}.bias", (outputs,))):
-            weights[key] = tensor = tensors[prefix + key]
+        shapes = {f"layers.{layer}.weight": (outputs, inputs), f"layers.{layer}.bias": (outputs,)}
+        for key, shape in shapes.items():
+            tensor = tensors[prefix + key]
+            weights[key] = tensor
             if tensor.shape != shape or not tensor.is_floating_point():
                 raise ValueError(f"{prefix}{key} is {list(tensor.shape)}, {list(shape)} expected")
     return Member(architecture, weights, int(entry["trial"]), int(entry["seed"]))
@@ -190,5 +197,7 @@ def _check(model: Model, tensors: int) -> None:
 
 
 def _reason(error: Exception) -> str:
-    text = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+    text = str(error)
+    if isinstance(error, KeyError):
+        text = f"{error} is missing"
     return " ".join(text.split())[:200]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
-from hpsearch.data.objectives import OBJECTIVES
+from hpsearch.data.metrics import OBJECTIVES
 from hpsearch.reporting.formatting import MetricFormat, duration, printable, short
 from hpsearch.reporting.selection import (
     all_trials,

@@ -9,8 +9,7 @@ import torch
 
 from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data
-from hpsearch.data.metrics import METRICS, Metric
-from hpsearch.data.objectives import OBJECTIVES, Objective
+from hpsearch.data.metrics import METRICS, OBJECTIVES, Metric, Objective
 from hpsearch.data.tasks import choose_metric
 from hpsearch.errors import UserError
 from hpsearch.model import Member

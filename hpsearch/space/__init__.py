@@ -12,8 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpsearch.errors import UserError
-from hpsearch.space.domains import Choice, Domain, Integer, Real, Suggests, Value
-from hpsearch.space.hyperparameters import COEFFICIENTS, HYPERPARAMETERS, NETWORK
+from hpsearch.space.hyperparameters import (
+    COEFFICIENTS,
+    HYPERPARAMETERS,
+    NETWORK,
+    Choice,
+    Domain,
+    Integer,
+    Real,
+    Suggests,
+    Value,
+)
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.trial import Architecture, Budget, TrialSpec, derive_seed
 
@@ -64,7 +73,14 @@ class SearchSpace:
                 yield point
 
     def _values(self, choose: Choose, custom_network: bool = False) -> dict[str, Any]:
-        """Return a value for each hyperparameter, those that vary as `choose` has them.
+        """Return a value for each hyperparameter, those that vary as `choose` has them."""
+        values: dict[str, Any] = {}
+        for name, domain in self._parameters(values, custom_network):
+            values[name] = choose(name, domain)
+        return values
+
+    def _parameters(self, values: Mapping[str, Any], custom_network: bool = False) -> Iterator[tuple[str, Domain]]:
+        """Yield the parameters with their domains; before the next one is asked for, `values` has to have that of the last one.
 
         Parameters that every trial has come first, then those that depend on them. A network of the user's own has none of `NETWORK`.
         """
@@ -73,17 +89,17 @@ class SearchSpace:
             left_out |= {*NETWORK}
         if self.per_layer:
             left_out.add("width")
-        values = {name: choose(name, self.domain(name)) for name in HYPERPARAMETERS if name not in left_out}
-        optimizer = OPTIMIZERS[str(values["optimizer"])]
-        if "learning_rate" not in self.domains:
-            values["learning_rate"] = optimizer.learning_rate
-        for name in optimizer.coefficients:
+        for name in HYPERPARAMETERS:
+            if name == "learning_rate" and name not in self.domains:
+                yield name, Choice((OPTIMIZERS[values["optimizer"]].learning_rate,))
+            elif name not in left_out:
+                yield name, self.domain(name)
+        for name in OPTIMIZERS[values["optimizer"]].coefficients:
             if name in self.domains:
-                values[name] = choose(name, self.domains[name])
+                yield name, self.domains[name]
         if self.per_layer and not custom_network:
             for layer in range(1, int(values["depth"]) + 1):
-                values[f"width_{layer}"] = choose(f"width_{layer}", self.domain("width"))
-        return values
+                yield f"width_{layer}", self.domain("width")
 
     def _known_good(self, name: str, domain: Domain) -> Value:
         """Return the value of a domain that is nearest to the default of its hyperparameter, or of the optimizer for it."""
@@ -96,7 +112,7 @@ class SearchSpace:
     def _is_point(self, values: Mapping[str, Any]) -> bool:
         """Whether values lie on the grid."""
         varied = {name: value for name, value in values.items() if _row(name) in self.domains}
-        return all(value in self.domain(_row(name)).points() for name, value in varied.items())
+        return all(value in self.domains[_row(name)].points() for name, value in varied.items())
 
     def _points(self) -> Iterator[dict[str, Any]]:
         """Walk the tree of choices depth first: where a value is not chosen yet, the walk branches into all points of its domain."""
@@ -106,10 +122,12 @@ class SearchSpace:
             if chosen is None:
                 branches.pop()
                 continue
-            try:
-                yield self._values(_among(chosen))
-            except _UndecidedError as undecided:
-                branches.append(_extended(chosen, undecided.name, undecided.domain))
+            undecided = (parameter for parameter in self._parameters(chosen) if parameter[0] not in chosen)
+            parameter = next(undecided, None)
+            if parameter is None:
+                yield chosen
+            else:
+                branches.append(_extended(chosen, *parameter))
 
     def specification(
         self, values: Mapping[str, Any], *, number: int, seed: int, budget: Budget, inputs: int, outputs: int, rows: int
@@ -121,11 +139,15 @@ class SearchSpace:
         batch_size = rows
         if values["batch_size"] != "full":
             batch_size = min(int(values["batch_size"]), rows)
+        architecture = None
+        if "depth" in values:
+            form = (values["activation"], float(values["dropout"]), values["initialization"])
+            architecture = Architecture(inputs, _widths(values), outputs, *form)
         return TrialSpec(
             number=number,
             seed=derive_seed(seed, "trial", number),
             order_seed=seed,
-            architecture=_architecture(values, inputs, outputs) if "depth" in values else None,
+            architecture=architecture,
             optimizer=values["optimizer"],
             learning_rate=float(values["learning_rate"]),
             batch_size=batch_size,
@@ -148,29 +170,11 @@ class SearchSpace:
         plain = {name: domain.plain() for name, domain in self.domains.items()}
         if self.per_layer:
             width = self.domains["width"]
-            table = {"values": list(width.points())} if isinstance(width, Choice) else width.plain()
+            table = width.plain()
+            if isinstance(width, Choice):
+                table = {"values": list(width.values)}
             plain["width"] = {**table, "per_layer": True}
         return plain
-
-
-class _UndecidedError(Exception):
-    """A value is asked for that is not chosen yet."""
-
-    def __init__(self, name: str, domain: Domain) -> None:
-        super().__init__(name)
-        self.name = name
-        self.domain = domain
-
-
-def _among(chosen: Mapping[str, Any]) -> Choose:
-    """Return a function that gives the chosen values, and raises `_UndecidedError` for any other."""
-
-    def choose(name: str, domain: Domain) -> Any:
-        if name not in chosen:
-            raise _UndecidedError(name, domain)
-        return chosen[name]
-
-    return choose
 
 
 def _extended(chosen: Mapping[str, Any], name: str, domain: Domain) -> Iterator[dict[str, Any]]:
@@ -187,12 +191,6 @@ def _largest(domain: Domain) -> int:
 def _row(name: str) -> str:
     """Return the hyperparameter of a parameter: that of `width_3` is `width`."""
     return "width" if name.startswith("width_") else name
-
-
-def _architecture(values: Mapping[str, Any], inputs: int, outputs: int) -> Architecture:
-    return Architecture(
-        inputs, _widths(values), outputs, values["activation"], float(values["dropout"]), values["initialization"]
-    )
 
 
 def _widths(values: Mapping[str, Any]) -> tuple[int, ...]:

@@ -6,8 +6,15 @@ from typing import Any
 
 from hpsearch.errors import shown, suggestion
 from hpsearch.space import SearchSpace
-from hpsearch.space.domains import Choice, Domain, Integer, Real
-from hpsearch.space.hyperparameters import COEFFICIENTS, HYPERPARAMETERS, Hyperparameter
+from hpsearch.space.hyperparameters import (
+    COEFFICIENTS,
+    HYPERPARAMETERS,
+    Choice,
+    Domain,
+    Hyperparameter,
+    Integer,
+    Real,
+)
 from hpsearch.training.optimizers import OPTIMIZERS
 
 LARGEST_GRID = 10_000  # points of one range
@@ -114,10 +121,10 @@ def _order_problems(low: float, high: float, log: object) -> Iterator[str]:
 
 def _domain(row: Hyperparameter, value: Any) -> Domain:
     """Return the domain of values that have no problem."""
-    if isinstance(value, Mapping) and "values" not in value:
-        return _range(row, value)
     if isinstance(value, Mapping):
-        return _domain(row, value["values"])
+        if "values" not in value:
+            return _range(row, value)
+        value = value["values"]
     values = value if isinstance(value, list) else [value]
     return Choice(tuple(item if isinstance(item, str) else row.kind(item) for item in values))
 

@@ -7,7 +7,7 @@ from typing import Any, TypeGuard
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 
-from hpsearch.data.objectives import OBJECTIVES
+from hpsearch.data.metrics import OBJECTIVES
 from hpsearch.errors import UserError, masked, suggestion
 from hpsearch.storage.attributes import (
     PREFIX,

@@ -4,8 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from hpsearch.cli import refuse
-from hpsearch.commands.parser import Parser
+from hpsearch.cli import Parser, refuse
 from hpsearch.errors import HpsearchError
 
 

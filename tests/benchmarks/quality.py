@@ -21,9 +21,9 @@ from rich.table import Table
 
 from hpsearch.config import find_study, read_config
 from hpsearch.data.assemble import assemble
+from hpsearch.data.cells import Raw
 from hpsearch.data.metrics import METRICS
 from hpsearch.data.options import SplitOptions, TaskOptions
-from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError
 from hpsearch.searching.opening import open_study
 from hpsearch.searching.run_options import RunOptions, prepare_engine

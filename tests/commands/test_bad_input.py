@@ -262,7 +262,7 @@ def test_reports_where_no_folder_can_be(command: str, folder: str, place: Path, 
     assert "--reports DIR" in lines[0]
 
 
-KNOWN = ", ".join(sorted(command.__name__.rpartition(".")[2] for command in COMMANDS))
+KNOWN = ", ".join(sorted(COMMANDS))
 PARSER = [
     ("", f"COMMAND is missing. Known: {KNOWN}. See python -m hpsearch --help."),
     ("frobnicate", f"unknown command 'frobnicate'. Known: {KNOWN}."),

@@ -48,3 +48,17 @@ def test_help_waits_for_nothing() -> None:
     script = "import sys; from hpsearch.cli import main; main(['help', 'data']); print(*sys.modules)"
     shown = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
     assert not HEAVY & set(shown.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(("arguments", "entered"), [(["--help"], set()), (["help"], {"help"}), (["rum"], set())])
+def test_a_command_imports_no_other(arguments: list[str], entered: set[str]) -> None:
+    """Of the commands only the module of the one that is asked for is imported; the list of commands needs none."""
+    script = f"""
+import atexit, sys
+from hpsearch.cli import main
+atexit.register(lambda: print(*sys.modules))
+main({arguments})
+"""
+    shown = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    modules = shown.splitlines()[-1].split()
+    assert {name.split(".")[2] for name in modules if name.startswith("hpsearch.commands.")} == entered

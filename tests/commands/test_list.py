@@ -3,7 +3,7 @@
 import pytest
 
 from hpsearch.cli import main, parser
-from hpsearch.commands.tables import TABLES, descriptions_of
+from hpsearch.commands.list import TABLES, descriptions_of
 
 
 def test_the_kinds_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,8 +22,7 @@ from hpsearch.data.transform import transform_of
 from hpsearch.errors import UserError
 from hpsearch.model import load_model, predict
 from hpsearch.model import new_rows as rows_module
-from hpsearch.model.evaluation import evaluate
-from hpsearch.model.new_rows import NewRows, predict_rows, read_rows, unseen_in_rows
+from hpsearch.model.new_rows import NewRows, evaluate, predict_rows, read_rows, unseen_in_rows
 from hpsearch.storage.reading import read_study
 from tests.support.preprocessing import inputs_by_numpy
 

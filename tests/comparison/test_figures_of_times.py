@@ -9,15 +9,8 @@ import pytest
 
 from hpsearch.comparison.analysis.times import times as arm_times
 from hpsearch.comparison.figures import COMPARISON_FIGURES, ComparisonFigure, tuning
-from hpsearch.comparison.figures.appearance import (
-    batch_axis,
-    gap_texts,
-    interval,
-    power_axis,
-    regime_color,
-    regime_name,
-    target_text,
-)
+from hpsearch.comparison.figures.appearance import gap_texts, interval, regime_color, regime_name, target_text
+from hpsearch.comparison.figures.figure import batch_axis, power_axis
 from hpsearch.reporting.figures.style import DARK, LIGHT
 from hpsearch.reporting.locales import Texts, sentences
 from hpsearch.statistics import Estimate

@@ -16,7 +16,7 @@ import pytest
 from hpsearch.comparison.figures import COMPARISON_FIGURES
 from hpsearch.comparison.page import page, write_comparison
 from hpsearch.comparison.page.closing import protocol, runs_table
-from hpsearch.comparison.page.warnings import warnings
+from hpsearch.comparison.page.opening import warnings
 from hpsearch.reporting.locales import LANGUAGES, Texts, sentences
 from hpsearch.reporting.rendering import figure_json, render
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord

@@ -16,7 +16,7 @@ import pytest
 from scipy import stats
 
 from hpsearch.comparison.analysis.verdicts import CLAIMS, Verdict, verdicts
-from hpsearch.comparison.page.values import value_texts
+from hpsearch.comparison.page import value_texts
 from hpsearch.reporting.locales import LANGUAGES, Texts, sentences
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 from hpsearch.trial import History

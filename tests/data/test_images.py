@@ -18,8 +18,7 @@ from torchvision.transforms.v2 import functional as transforms
 from hpsearch.data import memory
 from hpsearch.data.assemble import assemble
 from hpsearch.data.loaders.files import load_file
-from hpsearch.data.loaders.image_folder import read_image_folder
-from hpsearch.data.loaders.new_images import image_files, read_images
+from hpsearch.data.loaders.image_folder import image_files, read_image_folder, read_images
 from hpsearch.data.loaders.pixels import FORMATS, to_pixels
 from hpsearch.data.options import SplitOptions, TaskOptions
 from hpsearch.errors import UserError

@@ -9,9 +9,9 @@ from torch import Tensor
 import hpsearch
 from hpsearch.cli import main
 from hpsearch.data import DATASETS, METRICS
+from hpsearch.data.cells import Raw
 from hpsearch.data.loaders.datasets import NamedData
 from hpsearch.data.metrics import Metric
-from hpsearch.data.raw import Raw
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.reading import read
 

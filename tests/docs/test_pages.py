@@ -13,8 +13,7 @@ from pydantic import BaseModel
 
 import tests.benchmarks.__main__ as benchmarks
 from hpsearch import cli
-from hpsearch.config.comparing import read_comparison
-from hpsearch.config.reading import read_config
+from hpsearch.config.reading import read_comparison, read_config
 from hpsearch.config.sections import StudyConfig
 from tests.support.pages import DOCS, GUIDES, PAGES, README, ROOT, blocks, name_of, read, spans
 

@@ -17,6 +17,9 @@ from hpsearch.model.signature import lines, of_columns, of_numbers
 from hpsearch.training.network import DNN
 from hpsearch.trial import Architecture
 
+# torch 2.11's own reading of a pt2 file, which some tests call as a user would.
+pytestmark = pytest.mark.filterwarnings("ignore:The given buffer is not writable")
+
 COLUMNS = [
     {"name": "age", "kind": "number", "fill": 38.5, "indicator": True, "mean": [40.0, 0.1], "scale": [10.0, 0.3]},
     {"name": "city", "kind": "category", "categories": ["Aachen", "Berlin", "=x"], "other": True, "missing": True},

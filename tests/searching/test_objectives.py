@@ -17,8 +17,7 @@ from optuna.trial import FixedTrial, TrialState
 from hpsearch.config import StudyConfig, check_config
 from hpsearch.data import Data, Rows
 from hpsearch.data.dataset import Fold
-from hpsearch.data.metrics import METRICS
-from hpsearch.data.objectives import OBJECTIVES, Objective
+from hpsearch.data.metrics import METRICS, OBJECTIVES, Objective
 from hpsearch.errors import UserError
 from hpsearch.reporting import page
 from hpsearch.reporting.figures import FIGURES

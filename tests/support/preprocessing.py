@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hpsearch.data.columns import dates
+from hpsearch.data.columns.fitting import date_part
 
 Array = npt.NDArray[Any]
 
@@ -24,7 +24,7 @@ def scaled(entry: Mapping[str, Any], cells: Array) -> Array:
     """Return the inputs [N, inputs] of a number, truth value or date."""
     missing = np.isnan(cells)
     filled = np.where(missing, 0.0 if entry["fill"] is None else entry["fill"], cells)
-    values = [dates.part(filled, name) for name in entry.get("parts", ["days"])]
+    values = [date_part(filled, name) for name in entry.get("parts", ["days"])]
     if entry["indicator"]:
         values.append(missing.astype(np.float64))
     return np.asarray((np.stack(values, axis=1) - np.array(entry["mean"])) / np.array(entry["scale"]))

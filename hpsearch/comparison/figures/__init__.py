@@ -3,20 +3,16 @@
 To add a figure, write its functions in a file here, its row below, and its sentences (`figure.NAME.…`) in `hpsearch.reporting.locales`.
 """
 
-from functools import partial
-
 from hpsearch.comparison.figures import (
     costs,
     curves,
     escape_intervals,
     escape_maps,
     gradient_noise,
-    noise_scale,
+    over_updates,
     quality,
     rates,
-    sharpness,
     steadiness,
-    textbook,
     tradeoff,
     trajectories,
     tuning,
@@ -29,31 +25,13 @@ COMPARISON_FIGURES: tuple[ComparisonFigure, ...] = (
     ComparisonFigure(
         "textbook",
         "paths of SGD, a mini-batch and gradient descent on the loss of a model with two weights",
-        textbook.draw,
-        textbook.read,
-        textbook.numbers,
+        trajectories.draw_textbook,
+        trajectories.read_textbook,
+        trajectories.textbook_numbers,
     ),
-    ComparisonFigure(
-        "steps",
-        "updates to the target by batch size, with the fitted hyperbola",
-        partial(costs.draw, "steps"),
-        partial(costs.read, "steps"),
-        partial(costs.numbers, "steps"),
-    ),
-    ComparisonFigure(
-        "epochs",
-        "epochs to the target by batch size",
-        partial(costs.draw, "epochs"),
-        partial(costs.read, "epochs"),
-        partial(costs.numbers, "epochs"),
-    ),
-    ComparisonFigure(
-        "seconds",
-        "seconds to the target by batch size",
-        partial(costs.draw, "seconds"),
-        partial(costs.read, "seconds"),
-        partial(costs.numbers, "seconds"),
-    ),
+    costs.figure("steps", "updates to the target by batch size, with the fitted hyperbola"),
+    costs.figure("epochs", "epochs to the target by batch size"),
+    costs.figure("seconds", "seconds to the target by batch size"),
     ComparisonFigure(
         "tradeoff",
         "examples against updates to the target, with the critical batch size",
@@ -61,26 +39,10 @@ COMPARISON_FIGURES: tuple[ComparisonFigure, ...] = (
         tradeoff.read,
         tradeoff.numbers,
     ),
+    curves.figure("curves", "the metric by updates, epochs and seconds"),
+    curves.figure("loss_curves", "the validation loss by updates, epochs and seconds"),
     ComparisonFigure(
-        "curves",
-        "the metric by updates, epochs and seconds",
-        partial(curves.draw, "curves"),
-        partial(curves.read, "curves"),
-        partial(curves.numbers, "curves"),
-    ),
-    ComparisonFigure(
-        "loss_curves",
-        "the validation loss by updates, epochs and seconds",
-        partial(curves.draw, "loss_curves"),
-        partial(curves.read, "loss_curves"),
-        partial(curves.numbers, "loss_curves"),
-    ),
-    ComparisonFigure(
-        "rates",
-        "what became of each learning rate at each batch size",
-        rates.draw,
-        rates.read,
-        rates.numbers,
+        "rates", "what became of each learning rate at each batch size", rates.draw, rates.read, rates.numbers
     ),
     ComparisonFigure(
         "variance",
@@ -141,9 +103,9 @@ COMPARISON_FIGURES: tuple[ComparisonFigure, ...] = (
     ComparisonFigure(
         "noise_scale",
         "the noise scale during training, beside the batch sizes used",
-        noise_scale.draw,
-        noise_scale.read,
-        noise_scale.numbers,
+        over_updates.draw_noise_scale,
+        over_updates.read_noise_scale,
+        over_updates.noise_scale_numbers,
     ),
     ComparisonFigure(
         "trajectories",
@@ -162,9 +124,9 @@ COMPARISON_FIGURES: tuple[ComparisonFigure, ...] = (
     ComparisonFigure(
         "sharpness",
         "the sharpness during training, beside the stability limit",
-        sharpness.draw,
-        sharpness.read,
-        sharpness.numbers,
+        over_updates.draw_sharpness,
+        over_updates.read_sharpness,
+        over_updates.sharpness_numbers,
     ),
     ComparisonFigure(
         "quality",
@@ -174,10 +136,6 @@ COMPARISON_FIGURES: tuple[ComparisonFigure, ...] = (
         quality.numbers,
     ),
     ComparisonFigure(
-        "tuning",
-        "the expected best metric by the number of tuning trials",
-        tuning.draw,
-        tuning.read,
-        tuning.numbers,
+        "tuning", "the expected best metric by the number of tuning trials", tuning.draw, tuning.read, tuning.numbers
     ),
 )

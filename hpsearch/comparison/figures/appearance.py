@@ -1,26 +1,35 @@
-"""What the figures of a comparison share: colours and names of regimes, axes, numbers as text, intervals as error bars.
+"""How the figures of a comparison name and colour what they show: regimes, arms, optimizers, and numbers as text.
 
 SGD (batch size 1) is orange, gradient descent green, and mini-batches are blue, the darker the larger.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from math import isfinite, log, log2
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable
+from math import isfinite, log
+from typing import Protocol, TypeVar
 
-from hpsearch.comparison.analysis.measured import Spread
+from hpsearch.comparison.analysis.measured import HasBatchSize, Spread
 from hpsearch.comparison.analysis.times import optimizers
-from hpsearch.reporting.figures.style import LIGHT, SERIES, axis, label, tick_text
+from hpsearch.reporting.figures.style import LIGHT, SERIES, label
 from hpsearch.reporting.formatting import MetricFormat, duration, number, readable, visible
 from hpsearch.reporting.locales import Texts
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 
-T = TypeVar("T")
 SHADES = ("smallest", "small", "some", "large", "largest")  # mini-batches, by their rank between 1 and the rows
-TICKS = 9  # at most, on an axis of batch sizes
-HOVER = "%{text}<extra></extra>"  # a mark's own text, without the trace's name
 MOMENT_COLORS = {"start": "soft", "middle": "running", "target": "out of memory", "end": "ink"}
 MOMENT_SYMBOLS = {"start": "circle", "middle": "square", "target": "diamond", "end": "circle"}
+
+
+class OfArm(HasBatchSize, Protocol):
+    """Whatever belongs to one arm: to an optimizer and a batch size."""
+
+    @property
+    def optimizer(self) -> str:
+        """The optimizer's name."""
+
+
+T = TypeVar("T")
+A = TypeVar("A", bound=OfArm)
 
 
 # ---- names and colours
@@ -48,11 +57,21 @@ def regime_name(batch_size: int, rows: int, texts: Texts, short: bool = False) -
     return texts(f"regime.{prefix}{regime(batch_size, rows)}", batch_size=number(batch_size))
 
 
-def arm_name(optimizer: str, batch_size: int, rows: int, texts: Texts) -> str:
+def arm_name(arm: OfArm, record: ComparisonRecord, texts: Texts) -> str:
     """Return what an arm is called: its regime under plain gradient steps, else its batch size, since Adam on one row is no SGD."""
-    if optimizer == "sgd":
-        return regime_name(batch_size, rows, texts)
-    return texts("regime.other", batch_size=number(batch_size))
+    if arm.optimizer == "sgd":
+        return regime_name(arm.batch_size, record.rows, texts)
+    return texts("regime.other", batch_size=number(arm.batch_size))
+
+
+def sizes_of(items: Iterable[HasBatchSize]) -> set[int]:
+    """Return the batch sizes of arms, or of whatever belongs to one."""
+    return {item.batch_size for item in items}
+
+
+def of_optimizer(arms: Iterable[A], optimizer: str) -> list[A]:
+    """Return the arms of one optimizer."""
+    return [arm for arm in arms if arm.optimizer == optimizer]
 
 
 def series_color(index: int) -> str:
@@ -78,54 +97,21 @@ def metric_name(record: ComparisonRecord, texts: Texts) -> str:
     return label(MetricFormat.of(record).name)
 
 
-# ---- axes and bars
-
-
-def batch_axis(sizes: Iterable[int], title: str, **more: Any) -> dict[str, Any]:
-    """Return a logarithmic axis with ticks at the batch sizes, fewer where they would touch."""
-    ticks = _spaced(sorted(set(sizes)))
-    return axis(title, type="log", tickvals=ticks, ticktext=[number(size) for size in ticks], tickangle=0) | more
-
-
-def power_axis(title: str, **more: Any) -> dict[str, Any]:
-    """Return a logarithmic axis with ticks at powers of ten, for whatever range it is switched to."""
-    ticks = [10.0**power for power in range(-12, 13)]
-    return axis(title, type="log", tickvals=ticks, ticktext=[tick_text(tick) for tick in ticks]) | more
-
-
-def _spaced(sizes: Sequence[int]) -> list[int]:
-    """Return sizes at least a share of the axis apart, first and last included."""
-    if len(sizes) < 3:
-        return list(sizes)
-    gap = log2(sizes[-1] / sizes[0]) / TICKS
-    chosen = [sizes[0]]
-    for size in sizes[1:-1]:
-        if log2(size / chosen[-1]) >= gap and log2(sizes[-1] / size) >= gap:
-            chosen.append(size)
-    return [*chosen, sizes[-1]]
-
-
-def error_bars(
-    up: Sequence[float], down: Sequence[float], color: str, thickness: float = 1.2, width: int = 3
-) -> dict[str, Any]:
-    """Return error bars that reach so far above and below each mark."""
-    style = {"color": color, "thickness": thickness, "width": width}
-    return {"type": "data", "symmetric": False, "array": list(up), "arrayminus": list(down)} | style
-
-
-def range_bars(spreads: Sequence[Spread]) -> dict[str, Any]:
-    """Return error bars from the lowest to the highest run; an end that is infinite has none."""
-    up = [spread.high - spread.value if isfinite(spread.high) else 0.0 for spread in spreads]
-    down = [spread.value - spread.low if isfinite(spread.value) else 0.0 for spread in spreads]
-    return error_bars(up, down, LIGHT["soft"])
-
-
 # ---- numbers as text
 
 
 def significant(value: float, digits: int = 3) -> str:
     """Return a number with so many significant digits."""
     return number(float(f"{value:.{digits}g}"))
+
+
+def percent(value: float) -> str:
+    """Return a share as a percentage of two digits."""
+    if abs(value) >= 0.995:
+        digits = f"{100 * value:.0f}"
+    else:
+        digits = f"{100 * value:.2g}"
+    return f"{digits}\u00a0%"
 
 
 def brief(value: float | None) -> str:
@@ -177,27 +163,17 @@ def target_text(record: ComparisonRecord, texts: Texts) -> str:
 def gap_texts(record: ComparisonRecord, gap: Estimate, texts: Texts) -> dict[str, str]:
     """Return a difference of the metric, `value`, with the bare numbers of its interval's ends, `low` and `high`."""
     metric = MetricFormat.of(record)
-    ends = {"low": _signed_gap(metric, gap.low), "high": _signed_gap(metric, gap.high)}
-    return {"value": gap_text(record, gap.value, texts), **ends}
-
-
-def gap_text(record: ComparisonRecord, value: float, texts: Texts) -> str:
-    """Return a signed difference of the metric; of percentages in points."""
-    metric = MetricFormat.of(record)
-    text = _signed_gap(metric, value)
-    if metric.percent and isfinite(value):
-        return texts("metric.points", value=text)
-    return text
+    value = _signed_gap(metric, gap.value)
+    if metric.percent and isfinite(gap.value):
+        value = texts("metric.points", value=value)
+    return {"value": value, "low": _signed_gap(metric, gap.low), "high": _signed_gap(metric, gap.high)}
 
 
 def _signed_gap(metric: MetricFormat, value: float) -> str:
-    if not isfinite(value) or not metric.percent:
-        return signed(number(float(value)))
-    return signed(f"{100 * value:.{metric.decimals}f}".replace("-", "−"))
-
-
-def signed(text: str) -> str:
-    """Return a number's text with its sign: `+0.3`; zero has none."""
+    """Return a difference with its sign, of percentages in points: `+0.3`; zero has no sign."""
+    text = number(float(value))
+    if isfinite(value) and metric.percent:
+        text = f"{100 * value:.{metric.decimals}f}".replace("-", "−")
     digits = text.removeprefix("−")
     if not digits.strip("0."):
         return digits

@@ -4,54 +4,88 @@ A median run that never reached the target is a triangle on the line of the budg
 of an arm's runs did not. Updates and epochs carry the fitted S = S_min (1 + B_crit / B) and perfect scaling beside it.
 """
 
-from math import inf, isfinite, log10
+from collections.abc import Sequence
+from functools import partial
+from math import inf, isfinite, log2, log10
+from typing import Any
 
 import plotly.graph_objects as go
 
-from hpsearch.comparison.analysis.times import ENOUGH, ArmTimes, optimizers, scaling, times
+from hpsearch.comparison.analysis.times import ENOUGH, ArmTimes, optimizers, scaling, shallue_steps, times
 from hpsearch.comparison.figures.appearance import (
     arm_name,
-    batch_axis,
     for_each_optimizer,
     interval,
+    of_optimizer,
+    optimizer_name,
+    regime_color,
     series_color,
     significant,
+    sizes_of,
     target_text,
 )
-from hpsearch.comparison.figures.cost_traces import budget_end, lines, marks
-from hpsearch.comparison.figures.figure import Rows
-from hpsearch.reporting.figures.style import LIGHT, blank, log_axis
+from hpsearch.comparison.figures.figure import (
+    ComparisonFigure,
+    Mark,
+    Rows,
+    batch_axis,
+    colors_of,
+    interval_bars,
+    mark_trace,
+    plain_trace,
+    plot,
+)
+from hpsearch.reporting.figures.style import LIGHT, log_axis, rounded
 from hpsearch.reporting.formatting import number, share
 from hpsearch.reporting.locales import Texts
+from hpsearch.statistics import Estimate
 from hpsearch.statistics.scaling import Hyperbola
 from hpsearch.storage import ComparisonRecord
 
 ROOM = 1.5  # times, beyond the marks
+FINE = 8  # points of a fitted curve, per octave
 
 
-def arms_of(record: ComparisonRecord, unit: str) -> list[ArmTimes]:
-    """Return the arms whose cost is known in the unit."""
+def figure(unit: str, description: str) -> ComparisonFigure:
+    """Return the figure of the costs in one unit."""
+    return ComparisonFigure(unit, description, partial(_draw, unit), partial(_read, unit), partial(_numbers, unit))
+
+
+def _arms(record: ComparisonRecord, unit: str) -> list[ArmTimes]:
     return [arm for arm in times(record) if unit in arm.costs]
 
 
-def draw(unit: str, record: ComparisonRecord, texts: Texts) -> go.Figure | None:
+def _reaching(arms: Sequence[ArmTimes], unit: str) -> list[ArmTimes]:
+    """Return the arms whose median run reached the target."""
+    return [arm for arm in arms if isfinite(arm.costs[unit].median.value)]
+
+
+def _medians(arms: Sequence[ArmTimes], unit: str) -> list[float]:
+    return [arm.costs[unit].median.value for arm in arms]
+
+
+# ---- the drawing
+
+
+def _draw(unit: str, record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw the costs in one unit, a line for each optimizer; None for fewer than two arms."""
-    arms = arms_of(record, unit)
+    arms = _arms(record, unit)
     if len(arms) < 2:
         return None
-    figure = blank(430)
     names = optimizers(record)
+    traces = []
     for index, name in enumerate(names):
-        group = [arm for arm in arms if arm.optimizer == name]
+        group = of_optimizer(arms, name)
         color = series_color(index) if len(names) > 1 else ""
-        figure.add_traces(lines(unit, record, group, color or LIGHT["soft"], texts))
-        figure.add_traces(marks(unit, record, group, color, texts))
-    figure.add_traces(budget_end(unit, arms, texts))
+        traces += _lines(unit, record, group, color or LIGHT["soft"], texts)
+        traces += _mark_traces(unit, record, group, color, texts)
+    if any(arm.reached < arm.runs for arm in arms):
+        traces.append(_budget_end(unit, arms, texts))
     low, high = _limits(unit, arms)
+    horizontal = batch_axis(sizes_of(arms), texts("axis.batch_size"))
     title = texts(f"figure.{unit}.y", target=target_text(record, texts))
-    figure.update_xaxes(batch_axis([arm.batch_size for arm in arms], texts("axis.batch_size")))
-    figure.update_yaxes(log_axis(low, high, title, range=[log10(low), log10(high)]))
-    return figure.update_layout(meta={"note": _note(unit, arms, record, texts)})
+    vertical = log_axis(low, high, title, range=[log10(low), log10(high)])
+    return plot(430, traces, horizontal, vertical, meta={"note": _note(unit, arms, record, texts)})
 
 
 def _limits(unit: str, arms: list[ArmTimes]) -> tuple[float, float]:
@@ -78,57 +112,180 @@ def _note(unit: str, arms: list[ArmTimes], record: ComparisonRecord, texts: Text
     return " ".join(notes)
 
 
-def read(unit: str, record: ComparisonRecord, texts: Texts) -> str:
-    """Say which batch size needs the least and which the most, for each optimizer, and where the fit puts the critical batch size."""
-    arms = arms_of(record, unit)
-    if len(arms) < 2:
-        return texts("reading.nothing")
-    return for_each_optimizer(
-        record,
-        texts,
-        lambda name: _sentences(unit, record, [arm for arm in arms if arm.optimizer == name], texts),
+def _mark_traces(
+    unit: str, record: ComparisonRecord, arms: list[ArmTimes], color: str, texts: Texts
+) -> list[go.Scatter]:
+    """Return the medians with their intervals, then triangles at the budget's end: filled where no median run reached the target.
+
+    `color` is the optimizer's, "" where the marks have the colours of their regimes.
+    """
+    reaching = _reaching(arms, unit)
+    never = [arm for arm in arms if arm not in reaching]
+    some = [arm for arm in reaching if arm.reached < arm.runs]
+    traces = []
+    if reaching:
+        heights = _medians(reaching, unit)
+        marks = _marks(unit, record, reaching, heights, color, texts)
+        name = texts("legend.median")
+        if color:
+            name = optimizer_name(arms[0].optimizer)
+        bars = _intervals(unit, reaching, color or LIGHT["ink"])
+        traces.append(mark_trace(marks, name=name, marker={"color": colors_of(marks), "size": 10}, error_y=bars))
+    for group, symbol, name in ((never, "triangle-up", "never"), (some, "triangle-up-open", "some")):
+        if group:
+            marks = _marks(unit, record, group, [arm.costs[unit].cap for arm in group], color, texts)
+            marker = {"color": colors_of(marks), "symbol": symbol, "size": 12}
+            traces.append(mark_trace(marks, name=texts(f"legend.{name}"), marker=marker))
+    return traces
+
+
+def _marks(
+    unit: str, record: ComparisonRecord, arms: list[ArmTimes], heights: list[float], color: str, texts: Texts
+) -> list[Mark]:
+    marks = []
+    for arm, height in zip(arms, heights, strict=True):
+        own = color or regime_color(arm.batch_size, record.rows)
+        marks.append(Mark(arm.batch_size, height, _hover(unit, arm, record, texts), own))
+    return marks
+
+
+def _intervals(unit: str, arms: list[ArmTimes], color: str) -> dict[str, Any]:
+    """Return the intervals; an infinite end is drawn to the end of the budget, that of a single run not at all."""
+    drawn = []
+    for arm in arms:
+        cost = arm.costs[unit]
+        middle = cost.median.value
+        if cost.median.low > -inf:
+            drawn.append(Estimate(middle, cost.median.low, min(cost.median.high, cost.cap)))
+        else:
+            drawn.append(Estimate(middle, middle, middle))
+    return interval_bars(drawn, color)
+
+
+def _hover(unit: str, arm: ArmTimes, record: ComparisonRecord, texts: Texts) -> str:
+    value, low, high = interval(arm.costs[unit].median, unit == "seconds")
+    return texts(
+        f"figure.{unit}.hover",
+        name=arm_name(arm, record, texts),
+        optimizer=optimizer_name(arm.optimizer),
+        value=value,
+        low=low,
+        high=high,
+        reached=number(arm.reached),
+        runs=number(arm.runs),
+        rate=number(arm.learning_rate),
     )
 
 
+# ---- the lines behind the marks
+
+
+def _budget_end(unit: str, arms: list[ArmTimes], texts: Texts) -> go.Scatter:
+    caps = {arm.batch_size: arm.costs[unit].cap for arm in sorted(arms, key=lambda arm: arm.batch_size)}
+    line = {"color": LIGHT["edge"], "width": 1.5, "dash": "dot"}
+    return plain_trace(list(caps), list(caps.values()), line=line, name=texts("legend.cap"))
+
+
+def _lines(unit: str, record: ComparisonRecord, arms: list[ArmTimes], color: str, texts: Texts) -> list[go.Scatter]:
+    """Return the lines behind an optimizer's marks: joined medians, or the fit, perfect scaling and the published curve."""
+    reaching = _reaching(arms, unit)
+    if len(reaching) < 2:
+        return []
+    sizes = [float(arm.batch_size) for arm in reaching]
+    heights = _medians(reaching, unit)
+    fit = None
+    if unit != "seconds":
+        fit = scaling(record, arms[0].optimizer)
+    if fit is None:
+        return [_line(sizes, heights, "", color, "solid")]
+    fine = _between(sizes[0], sizes[-1])  # the fit says nothing beyond the batch sizes that reached the target
+    fitted, perfect = _scaled(unit, fit, fine, heights[0], record.rows)
+    line = _line(fine, fitted, texts("legend.fit"), color, "solid")
+    if len(optimizers(record)) > 1:
+        return [line.update(showlegend=False)]
+    traces = [line, _line(fine, perfect, texts("legend.perfect"), LIGHT["edge"], "dash")]
+    if unit == "steps" and record.data.get("name") == "mnist":
+        traces.append(_published(int(sizes[0]), heights[0], record.rows, texts))
+    return traces
+
+
+def _scaled(unit: str, fit: Hyperbola, sizes: list[float], height: float, rows: int) -> tuple[list[float], list[float]]:
+    """Return the fitted costs at the batch sizes, and those of perfect scaling from the height of the first."""
+    fitted = []
+    perfect = []
+    for size in sizes:
+        if unit == "steps":
+            fitted.append(fit.steps(size))
+            perfect.append(height * (sizes[0] / size))
+        else:
+            fitted.append(fit.steps(size) * (size / rows))
+            perfect.append(height)
+    return fitted, perfect
+
+
+def _published(batch_size: int, steps: float, rows: int, texts: Texts) -> go.Scatter:
+    """Return the published curve through a batch size's steps, up to the full batch."""
+    curve = shallue_steps(batch_size, steps)
+    shown = {float(size): steps for size, steps in curve.items() if size <= max(rows, 1)}
+    return _line(list(shown), list(shown.values()), texts("legend.shallue"), LIGHT["pruned"], "dashdot")
+
+
+def _line(x: list[float], y: list[float], name: str, color: str, dash: str) -> go.Scatter:
+    line = {"color": color, "width": 2 if dash == "solid" else 1.5, "dash": dash}
+    return plain_trace(rounded(x), y, line=line, name=name, showlegend=bool(name))
+
+
+def _between(low: float, high: float) -> list[float]:
+    """Return batch sizes from one to another, evenly in octaves."""
+    count = 2 + round(FINE * log2(high / low))
+    return [low * (high / low) ** (i / (count - 1)) for i in range(count)]
+
+
+# ---- the reading
+
+
+def _read(unit: str, record: ComparisonRecord, texts: Texts) -> str:
+    """Say which batch size needs the least and which the most, for each optimizer, and where the fit puts the critical batch size."""
+    arms = _arms(record, unit)
+    if len(arms) < 2:
+        return texts("reading.nothing")
+    return for_each_optimizer(record, texts, lambda name: _sentences(unit, record, of_optimizer(arms, name), texts))
+
+
 def _sentences(unit: str, record: ComparisonRecord, arms: list[ArmTimes], texts: Texts) -> str:
-    reaching = [arm for arm in arms if isfinite(arm.costs[unit].median.value)]
+    reaching = _reaching(arms, unit)
     if not reaching:
         return texts("reading.unreached", target=target_text(record, texts))
     if min(arm.runs for arm in arms) < ENOUGH:
         return texts("reading.few", seeds=number(ENOUGH))
     parts = [_extremes(unit, record, reaching, texts)]
-    missing = [arm_name(arm.optimizer, arm.batch_size, record.rows, texts) for arm in arms if arm not in reaching]
+    missing = [arm_name(arm, record, texts) for arm in arms if arm not in reaching]
     if missing:
         parts.append(texts("reading.censored", names=", ".join(missing)))
-    if unit == "steps":
-        parts += _fit_sentences(scaling(record, arms[0].optimizer), texts)
+    fit = scaling(record, arms[0].optimizer)
+    if unit == "steps" and fit is not None:
+        parts.append(_fitted(fit, texts))
+        if fit.censored:
+            parts.append(texts("figure.steps.unfitted"))
     return " ".join(parts)
 
 
 def _extremes(unit: str, record: ComparisonRecord, arms: list[ArmTimes], texts: Texts) -> str:
     """Compare the arm of the least cost with that of the most."""
-    least = min(arms, key=lambda arm: arm.costs[unit].median.value)
-    most = max(arms, key=lambda arm: arm.costs[unit].median.value)
+    medians = _medians(arms, unit)
+    least = arms[medians.index(min(medians))]
+    most = arms[medians.index(max(medians))]
     values: dict[str, str] = {}
     for end, arm in (("least", least), ("most", most)):
         value, low, high = interval(arm.costs[unit].median, unit == "seconds")
-        values[end] = arm_name(arm.optimizer, arm.batch_size, record.rows, texts)
+        values[end] = arm_name(arm, record, texts)
         values |= {f"{end}_value": value, f"{end}_low": low, f"{end}_high": high}
-    ratio = most.costs[unit].median.value / least.costs[unit].median.value
+    ratio = max(medians) / min(medians)
     key = "one" if least is most else "main"
     return texts(f"figure.{unit}.{key}", ratio=significant(ratio, 2), **values)
 
 
-def _fit_sentences(fit: Hyperbola | None, texts: Texts) -> list[str]:
-    if fit is None:
-        return []
-    sentences = [fitted(fit, texts)]
-    if fit.censored:
-        sentences.append(texts("figure.steps.unfitted"))
-    return sentences
-
-
-def fitted(fit: Hyperbola, texts: Texts) -> str:
+def _fitted(fit: Hyperbola, texts: Texts) -> str:
     """Say what a fit means: the critical batch size, or that the batch sizes do not show one."""
     critical = fit.critical_batch_size
     value, low, high = interval(critical)
@@ -138,20 +295,13 @@ def fitted(fit: Hyperbola, texts: Texts) -> str:
     return texts(f"figure.steps.{key}", value=value, low=low, high=high, floor=floor, residual=residual)
 
 
-def numbers(unit: str, record: ComparisonRecord) -> Rows:
+def _numbers(unit: str, record: ComparisonRecord) -> Rows:
     """Return a row for each arm."""
-    return [
-        {
-            "optimizer": arm.optimizer,
-            "batch_size": arm.batch_size,
-            "learning_rate": arm.learning_rate,
-            f"median_{unit}": arm.costs[unit].median.value,
-            "low": arm.costs[unit].median.low,
-            "high": arm.costs[unit].median.high,
-            "runs": arm.runs,
-            "reached": arm.reached,
-            f"budget_{unit}": arm.costs[unit].cap,
-            "resolution": arm.resolution,
-        }
-        for arm in arms_of(record, unit)
-    ]
+    rows = []
+    for arm in _arms(record, unit):
+        cost = arm.costs[unit]
+        row = {"optimizer": arm.optimizer, "batch_size": arm.batch_size, "learning_rate": arm.learning_rate}
+        row |= {f"median_{unit}": cost.median.value, "low": cost.median.low, "high": cost.median.high}
+        row |= {"runs": arm.runs, "reached": arm.reached, f"budget_{unit}": cost.cap, "resolution": arm.resolution}
+        rows.append(row)
+    return rows

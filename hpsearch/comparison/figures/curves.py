@@ -4,6 +4,7 @@ The page switches the horizontal axis, since the answer to "which is faster?" ch
 """
 
 from bisect import bisect_right
+from functools import partial
 from itertools import chain
 from math import isfinite
 from typing import Any
@@ -16,14 +17,15 @@ from hpsearch.comparison.analysis.times import UNITS as COSTS
 from hpsearch.comparison.figures.appearance import (
     arm_name,
     metric_name,
+    of_optimizer,
     optimizer_name,
-    power_axis,
     regime_color,
     significant,
+    sizes_of,
     target_text,
 )
-from hpsearch.comparison.figures.figure import Rows
-from hpsearch.reporting.figures.style import LIGHT, blank, log_axis, rounded, value_axis
+from hpsearch.comparison.figures.figure import ComparisonFigure, Rows, plot, power_axis
+from hpsearch.reporting.figures.style import LIGHT, log_axis, rounded, value_axis
 from hpsearch.reporting.formatting import MetricFormat, number
 from hpsearch.reporting.locales import Texts
 from hpsearch.storage import ComparisonRecord
@@ -35,10 +37,15 @@ RISEN = 1.1  # times its lowest: a loss that ends there rose again
 COLUMN = {"curves": "metric", "loss_curves": "validation_loss"}
 
 
-def shown_curves(name: str, record: ComparisonRecord) -> list[Curve]:
+def figure(name: str, description: str) -> ComparisonFigure:
+    """Return the figure of one kind of curves."""
+    return ComparisonFigure(name, description, partial(_draw, name), partial(_read, name), partial(_numbers, name))
+
+
+def _shown_curves(name: str, record: ComparisonRecord) -> list[Curve]:
     """Return the curves of the first optimizer's regimes; of all its arms where there are fewer than three."""
     first = next(iter(optimizers(record)), "")
-    arms = [arm for arm in record.arms if arm.optimizer == first]
+    arms = of_optimizer(record.arms, first)
     sizes = regimes(record, first)
     if sizes is not None:
         arms = [arm for arm in arms if arm.batch_size in sizes]
@@ -46,20 +53,17 @@ def shown_curves(name: str, record: ComparisonRecord) -> list[Curve]:
     return [one for one in found if one is not None]
 
 
-def draw(name: str, record: ComparisonRecord, texts: Texts) -> go.Figure | None:
+def _draw(name: str, record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw the medians and their bands; None for fewer than two arms."""
-    curves = shown_curves(name, record)
+    curves = _shown_curves(name, record)
     if len(curves) < 2:
         return None
-    figure = blank(430)
-    for one in curves:
-        figure.add_traces(_traces(one, record, texts))
     switch = [_option(unit, curves, texts) for unit in UNITS if _known(unit, curves)]
     first = switch[0]
+    traces = chain.from_iterable(_traces(one, record, texts) for one in curves)
+    figure = plot(430, traces, power_axis(first["title"]), _vertical_axis(name, record, curves, texts))
     for trace, x, y in zip(figure.data, first["x"], first["y"], strict=True):
         trace.update(x=x, y=y)
-    figure.update_xaxes(power_axis(first["title"]))
-    figure.update_yaxes(_vertical_axis(name, record, curves, texts))
     if name == "curves" and record.target is not None:
         line = {"color": LIGHT["edge"], "width": 1.5, "dash": "dot"}
         figure.add_shape(type="line", xref="paper", x0=0, x1=1, y0=record.target, y1=record.target, line=line)
@@ -76,9 +80,9 @@ def _option(unit: str, curves: list[Curve], texts: Texts) -> dict[str, Any]:
     x: list[list[float]] = []
     y: list[list[float]] = []
     for one in curves:
-        for points in (_band_points(one, unit), _median_points(one, unit)):
-            x.append(rounded([across for across, _ in points]))
-            y.append(rounded([height for _, height in points]))
+        for across, heights in (_band(one, unit), _median(one, unit)):
+            x.append(rounded(across))
+            y.append(rounded(heights))
     return {"label": texts(f"figure.curves.{unit}"), "title": texts(f"figure.curves.{unit}_axis"), "x": x, "y": y}
 
 
@@ -89,23 +93,29 @@ def _shown_evaluations(one: Curve) -> list[int]:
     return sorted({max(0, bisect_right(one.updates, mark) - 1) for mark in marks})
 
 
-def _band_points(one: Curve, unit: str) -> list[tuple[float, float]]:
-    """Return the outline of the band: the lower ends forth, the upper ends back, where both are finite."""
-    x = one.axis(unit)
-    inside = [i for i in _shown_evaluations(one) if isfinite(one.low[i]) and isfinite(one.high[i])]
-    forth = [(x[i], one.low[i]) for i in inside]
-    back = [(x[i], one.high[i]) for i in reversed(inside)]
-    return forth + back
+def _band(one: Curve, unit: str) -> tuple[list[float], list[float]]:
+    """Return x and y of the band's outline: the lower ends forth, the upper ends back, where both are finite."""
+    axis = one.axis(unit)
+    x = []
+    low = []
+    high = []
+    for i in _shown_evaluations(one):
+        if isfinite(one.low[i]) and isfinite(one.high[i]):
+            x.append(axis[i])
+            low.append(one.low[i])
+            high.append(one.high[i])
+    return x + x[::-1], low + high[::-1]
 
 
-def _median_points(one: Curve, unit: str) -> list[tuple[float, float]]:
-    x = one.axis(unit)
-    return [(x[i], one.median[i]) for i in _shown_evaluations(one) if isfinite(one.median[i])]
+def _median(one: Curve, unit: str) -> tuple[list[float], list[float]]:
+    axis = one.axis(unit)
+    shown = [i for i in _shown_evaluations(one) if isfinite(one.median[i])]
+    return [axis[i] for i in shown], [one.median[i] for i in shown]
 
 
 def _traces(one: Curve, record: ComparisonRecord, texts: Texts) -> list[go.Scatter]:
     color = regime_color(one.batch_size, record.rows)
-    name = arm_name(one.optimizer, one.batch_size, record.rows, texts)
+    name = arm_name(one, record, texts)
     band = go.Scatter(mode="lines", fill="toself", fillcolor=color, opacity=0.2, line={"width": 0}, hoverinfo="skip")
     line = go.Scatter(mode="lines", name=name, line={"color": color, "width": 2.5})
     line.update(hovertemplate=texts("figure.curves.hover", name=name, x="%{x:.4~g}", y="%{y:.4~g}") + "<extra></extra>")
@@ -134,15 +144,15 @@ def _note(name: str, record: ComparisonRecord, texts: Texts) -> str:
     return " ".join(notes)
 
 
-def read(name: str, record: ComparisonRecord, texts: Texts) -> str:
+def _read(name: str, record: ComparisonRecord, texts: Texts) -> str:
     """Say which of the three reaches the target first in each unit; of the loss, how low it fell and where it ended."""
-    curves = shown_curves(name, record)
+    curves = _shown_curves(name, record)
     if len(curves) < 2:
         return texts("reading.nothing")
     if name == "loss_curves":
         return " ".join(_loss_sentence(one, record, texts) for one in curves)
-    sizes = {one.batch_size for one in curves}
-    arms = [arm for arm in times(record) if arm.optimizer == curves[0].optimizer and arm.batch_size in sizes]
+    sizes = sizes_of(curves)
+    arms = [arm for arm in of_optimizer(times(record), curves[0].optimizer) if arm.batch_size in sizes]
     if all(not isfinite(arm.costs["steps"].median.value) for arm in arms):
         return texts("reading.unreached", target=target_text(record, texts))
     if min(one.runs for one in curves) < ENOUGH:
@@ -151,19 +161,17 @@ def read(name: str, record: ComparisonRecord, texts: Texts) -> str:
 
 
 def _first_to_target(arms: list[ArmTimes], record: ComparisonRecord, texts: Texts) -> str:
-    known = set.intersection(*(set(arm.costs) for arm in arms))
-    names = {unit: _quickest(unit, arms, record, texts) for unit in COSTS if unit in known}
+    names = {}
+    for unit in COSTS:
+        if all(unit in arm.costs for arm in arms):
+            costs = [arm.costs[unit].median.value for arm in arms]
+            names[unit] = arm_name(arms[costs.index(min(costs))], record, texts)
     if "seconds" not in names:
         key = "untimed"
     else:
         same = len(set(names.values())) == 1
         key = "same" if same else "differ"
     return texts(f"figure.curves.{key}", target=target_text(record, texts), **names)
-
-
-def _quickest(unit: str, arms: list[ArmTimes], record: ComparisonRecord, texts: Texts) -> str:
-    first = min(arms, key=lambda arm: arm.costs[unit].median.value)
-    return arm_name(first.optimizer, first.batch_size, record.rows, texts)
 
 
 def _loss_sentence(one: Curve, record: ComparisonRecord, texts: Texts) -> str:
@@ -175,14 +183,13 @@ def _loss_sentence(one: Curve, record: ComparisonRecord, texts: Texts) -> str:
     else:
         key = "rises" if last > RISEN * lowest else "falls"
     values = {"lowest": number(float(lowest)), "epochs": significant(epochs), "last": number(float(last))}
-    name = arm_name(one.optimizer, one.batch_size, record.rows, texts)
-    return texts(f"figure.loss_curves.{key}", name=name, **values)
+    return texts(f"figure.loss_curves.{key}", name=arm_name(one, record, texts), **values)
 
 
-def numbers(name: str, record: ComparisonRecord) -> Rows:
+def _numbers(name: str, record: ComparisonRecord) -> Rows:
     """Return a row for each evaluation that is drawn."""
     rows = []
-    for one in shown_curves(name, record):
+    for one in _shown_curves(name, record):
         rows += [_row(one, i, COLUMN[name]) for i in _shown_evaluations(one)]
     return rows
 

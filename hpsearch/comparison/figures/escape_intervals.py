@@ -3,32 +3,22 @@
 from collections.abc import Sequence
 from math import isfinite
 from statistics import median
-from typing import Any
 
 import plotly.graph_objects as go
 
 from hpsearch.comparison.analysis.escape import Dead, EscapeTime, cells, dead, escape_times, pooled
-from hpsearch.comparison.figures.appearance import HOVER, brief, error_bars
-from hpsearch.comparison.figures.figure import Rows
+from hpsearch.comparison.figures.appearance import brief
+from hpsearch.comparison.figures.figure import Mark, Rows, interval_bars, mark_trace, plain_trace, plot
 from hpsearch.comparison.figures.tiles import cell_rows, method_name
-from hpsearch.reporting.figures.style import LIGHT, axis, blank, log_axis, rounded
+from hpsearch.reporting.figures.style import LIGHT, axis, log_axis
 from hpsearch.reporting.formatting import share
 from hpsearch.reporting.locales import Texts
-from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 
 SERIES = ("finished", "running", "out of memory", "stopped early", "ink")  # learning rates
 CLOSE = 2.0  # times Kramers' law
 WELL_BELOW = 3.0  # times: barrier by temperature, from which Kramers' law is expected to hold
 HALF = 0.5  # of the runs
-
-
-def _error_bars(estimates: Sequence[Estimate], color: str) -> dict[str, Any]:
-    """Return bars to the ends of the intervals; an infinite end has none."""
-    lengths = [estimate.high - estimate.value for estimate in estimates]
-    up = [length if isfinite(length) else 0.0 for length in lengths]
-    down = [estimate.value - estimate.low for estimate in estimates]
-    return error_bars(rounded(up), rounded(down), color)
 
 
 # ---- the barrier
@@ -40,20 +30,21 @@ def draw_thermal(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     if len(times) < 2:
         return None
     noisy_times = escape_times(record, "isotropic")
-    figure = blank(460)
-    for color, rate in zip(SERIES, sorted({time.cell.learning_rate for time in times}), strict=False):
+    traces = []
+    for role, rate in zip(SERIES, sorted({time.cell.learning_rate for time in times}), strict=False):
         own = [time for time in times if time.cell.learning_rate == rate]
         noisy = [time for time in noisy_times if time.cell.learning_rate == rate]
         name = texts("figure.escape_thermal.rate", rate=brief(rate))
-        figure.add_trace(_law(own, color, name))
-        figure.add_traces(_time_marks(own, color, "circle", name, texts))
-        for trace in _time_marks(noisy, color, "circle-open", name, texts):
-            figure.add_trace(trace.update(showlegend=False))
-    figure.add_traces(_legend(texts, any(not isfinite(time.mean.value) for time in times)))
+        color = LIGHT[role]
+        traces.append(_law(own, color, name))
+        traces += _time_traces(own, color, "circle", name, texts)
+        for trace in _time_traces(noisy, color, "circle-open", name, texts):
+            traces.append(trace.update(showlegend=False))
+    traces += _legend(texts, any(not isfinite(time.mean.value) for time in times))
     heights = [_height(time) for time in times] + [time.kramers or 1.0 for time in times]
-    figure.update_xaxes(axis(texts("figure.escape_thermal.x"), rangemode="tozero"))
-    figure.update_yaxes(log_axis(min(heights), max(heights), texts("figure.escape_thermal.y")))
-    return figure.update_layout(meta={"note": texts("figure.escape_thermal.note")})
+    horizontal = axis(texts("figure.escape_thermal.x"), rangemode="tozero")
+    vertical = log_axis(min(heights), max(heights), texts("figure.escape_thermal.y"))
+    return plot(460, traces, horizontal, vertical, meta={"note": texts("figure.escape_thermal.note")})
 
 
 def _height(time: EscapeTime) -> float:
@@ -64,43 +55,33 @@ def _height(time: EscapeTime) -> float:
 
 def _law(times: Sequence[EscapeTime], color: str, name: str) -> go.Scatter:
     known = [time for time in times if time.kramers]
-    return go.Scatter(
-        x=[time.ratio for time in known],
-        y=rounded([time.kramers for time in known]),
-        mode="lines",
-        line={"color": LIGHT[color], "width": 1.5},
-        name=name,
-        legendgroup=name,
-        showlegend=False,
-        hoverinfo="skip",
-    )
+    x = [time.ratio for time in known]
+    y = [time.kramers for time in known]
+    line = {"color": color, "width": 1.5}
+    return plain_trace(x, y, line=line, name=name, legendgroup=name, showlegend=False)
 
 
-def _time_marks(times: Sequence[EscapeTime], color: str, symbol: str, name: str, texts: Texts) -> list[go.Scatter]:
+def _time_traces(times: Sequence[EscapeTime], color: str, symbol: str, name: str, texts: Texts) -> list[go.Scatter]:
     """Return the escapes with their intervals; where none escaped, a ▲ at the lower bound."""
-    escaped = [time for time in times if isfinite(time.mean.value)]
-    censored = [time for time in times if not isfinite(time.mean.value)]
+    escaped = []
+    means = []
+    censored = []
+    for time in times:
+        mark = Mark(time.ratio, _height(time), _time_hover(time, texts))
+        if isfinite(time.mean.value):
+            escaped.append(mark)
+            means.append(time.mean)
+        else:
+            censored.append(mark)
     traces = []
+    marker = {"color": color, "symbol": symbol, "size": 9}
     if escaped:
-        trace = _marks(escaped, color, symbol, name, texts)
-        traces.append(trace.update(error_y=_error_bars([time.mean for time in escaped], LIGHT[color])))
+        style = {"marker": marker, "error_y": interval_bars(means, color, thickness=1.2, width=3)}
+        traces.append(mark_trace(escaped, name=name, legendgroup=name, showlegend=True, **style))
     if censored:
-        traces.append(_marks(censored, color, "triangle-up", name, texts).update(showlegend=False))
+        marker = marker | {"symbol": "triangle-up"}
+        traces.append(mark_trace(censored, name=name, legendgroup=name, showlegend=False, marker=marker))
     return traces
-
-
-def _marks(times: Sequence[EscapeTime], color: str, symbol: str, name: str, texts: Texts) -> go.Scatter:
-    return go.Scatter(
-        x=[time.ratio for time in times],
-        y=rounded([_height(time) for time in times]),
-        mode="markers",
-        marker={"color": LIGHT[color], "symbol": symbol, "size": 9},
-        name=name,
-        legendgroup=name,
-        showlegend=True,
-        text=[_time_hover(time, texts) for time in times],
-        hovertemplate=HOVER,
-    )
 
 
 def _time_hover(time: EscapeTime, texts: Texts) -> str:
@@ -174,7 +155,7 @@ def _gradient_descent(record: ComparisonRecord, times: Sequence[EscapeTime], tex
 
 def thermal_numbers(record: ComparisonRecord) -> Rows:
     """Return all cells of the thermal test."""
-    return cell_rows(cells(record, "thermal", budget=""), ("temperature", "kramers"))
+    return cell_rows(cells(record, "thermal", budget=""), "temperature", "kramers")
 
 
 # ---- the dead unit
@@ -185,41 +166,36 @@ def draw_dead(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     groups = list(reversed(dead(record)))
     if not groups:
         return None
-    figure = blank(110 + 34 * len(groups))
+    traces = []
     for start, color, symbol in (("dead", "edge", "square"), ("alive", "finished", "circle")):
-        rows = [row for row, group in enumerate(groups) if group.start == start]
-        trace = _share_marks(rows, groups, texts)
-        trace.update(name=texts(f"figure.escape_dead.{start}"))
-        figure.add_trace(trace.update(marker={"color": LIGHT[color], "symbol": symbol, "size": 11}))
+        trace = _share_marks(start, groups, texts).update(name=texts(f"figure.escape_dead.{start}"))
+        traces.append(trace.update(marker={"color": LIGHT[color], "symbol": symbol, "size": 11}))
     names = [f"{_group_name(group, texts, 'short_')}  " for group in groups]
     ticks = {"tickvals": list(range(len(groups))), "ticktext": names, "showgrid": False}
     shares = {"tickformat": ".0%", "range": [-0.05, 1.05], "tickvals": [0, 0.5, 1], "tickangle": 0}
-    figure.update_xaxes(axis(texts("figure.escape_dead.x"), **shares))
-    figure.update_yaxes(axis("", tickfont={"color": LIGHT["ink"]}, **ticks))
-    return figure.update_layout(meta={"note": texts("figure.escape_dead.note")})
+    horizontal = axis(texts("figure.escape_dead.x"), **shares)
+    vertical = axis("", tickfont={"color": LIGHT["ink"]}, **ticks)
+    height = 110 + 34 * len(groups)
+    return plot(height, traces, horizontal, vertical, meta={"note": texts("figure.escape_dead.note")})
 
 
 def _group_name(group: Dead, texts: Texts, length: str = "") -> str:
     return texts(f"method.{length}{group.method}", batch_size=brief(group.batch_size))
 
 
-def _share_marks(rows: Sequence[int], groups: Sequence[Dead], texts: Texts) -> go.Scatter:
-    shown = [groups[row] for row in rows]
-    return go.Scatter(
-        x=[group.escaped.value for group in shown],
-        y=list(rows),
-        mode="markers",
-        text=[_group_hover(group, texts) for group in shown],
-        error_x=_error_bars([group.escaped for group in shown], LIGHT["ink"]),
-        hovertemplate=HOVER,
-    )
-
-
-def _group_hover(group: Dead, texts: Texts) -> str:
-    counts = {"count": brief(group.count), "seeds": brief(group.seeds)}
-    bounds = {"high": f"{100 * group.escaped.high:.1f}", "low": f"{100 * group.escaped.low:.1f}"}
-    text = texts("figure.escape_dead.hover", optimizer=_group_name(group, texts), **counts)
-    return text + texts("figure.escape_dead.bound", **bounds)
+def _share_marks(start: str, groups: Sequence[Dead], texts: Texts) -> go.Scatter:
+    """Return the shares from one start, each at its group's row."""
+    marks = []
+    shares = []
+    for row, group in enumerate(groups):
+        if group.start == start:
+            counts = {"count": brief(group.count), "seeds": brief(group.seeds)}
+            bounds = {"high": f"{100 * group.escaped.high:.1f}", "low": f"{100 * group.escaped.low:.1f}"}
+            text = texts("figure.escape_dead.hover", optimizer=_group_name(group, texts), **counts)
+            text += texts("figure.escape_dead.bound", **bounds)
+            marks.append(Mark(group.escaped.value, row, text))
+            shares.append(group.escaped)
+    return mark_trace(marks, error_x=interval_bars(shares, LIGHT["ink"], thickness=1.2, width=3))
 
 
 def read_dead(record: ComparisonRecord, texts: Texts) -> str:
@@ -243,4 +219,4 @@ def _totals(groups: Sequence[Dead]) -> dict[str, str]:
 
 def dead_numbers(record: ComparisonRecord) -> Rows:
     """Return all cells of the dead unit's test."""
-    return cell_rows(cells(record, "dead_relu", budget=""), ())
+    return cell_rows(cells(record, "dead_relu", budget=""))

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any
 
 import plotly.graph_objects as go
 
@@ -16,7 +15,7 @@ from hpsearch.comparison.analysis.escape import (
     teacher,
 )
 from hpsearch.comparison.figures.appearance import brief
-from hpsearch.comparison.figures.figure import Rows, add_axes, lay_out_panels
+from hpsearch.comparison.figures.figure import Panel, Rows, in_panel, list_once, panel_plot, plain_trace, plot
 from hpsearch.comparison.figures.tiles import (
     TILE_WIDTH,
     batch_sizes_of,
@@ -28,7 +27,7 @@ from hpsearch.comparison.figures.tiles import (
     row_of,
     tile_traces,
 )
-from hpsearch.reporting.figures.style import LIGHT, blank, rounded
+from hpsearch.reporting.figures.style import LIGHT
 from hpsearch.reporting.formatting import share
 from hpsearch.reporting.locales import Texts
 from hpsearch.statistics import Estimate
@@ -56,21 +55,21 @@ def draw_instability(record: ComparisonRecord, texts: Texts) -> go.Figure | None
     if not found:
         return None
     rates = rates_of(found)
-    columns = batch_sizes_of(found)
-    figure = blank(max(360, 130 + 18 * len(rates)), barmode="overlay")
-    figure.add_traces(tile_traces(found, rates, texts))
+    traces = [in_panel(trace, 0) for trace in tile_traces(found, rates, texts)]
     for name, dash in (("lyapunov", "solid"), ("mean_square", "dot")):
         limits = {boundary.batch_size: getattr(boundary, name) for boundary in boundaries(record)}
-        trace = _boundary_trace([limits.get(size) for size in columns], rates)
+        x, y = _boundary(list(map(limits.get, batch_sizes_of(found))), rates)
         line = {"color": LIGHT["ink"], "width": 2.5, "dash": dash}
-        figure.add_trace(trace.update(line=line, name=texts(f"figure.escape_instability.{name}")))
-    figure.update_xaxes(column_axis(found, texts("axis.batch_size"), texts))
-    figure.update_yaxes(rate_axis(rates, texts("axis.learning_rate")))
-    return figure.update_layout(meta={"note": texts("figure.escape_instability.note", seeds=brief(found[0].seeds))})
+        traces.append(plain_trace(x, y, line=line, name=texts(f"figure.escape_instability.{name}")))
+    horizontal = column_axis(found, texts("axis.batch_size"), texts)
+    vertical = rate_axis(rates, texts("axis.learning_rate"))
+    note = texts("figure.escape_instability.note", seeds=brief(found[0].seeds))
+    height = max(360, 130 + 18 * len(rates))
+    return plot(height, traces, horizontal, vertical, barmode="overlay", meta={"note": note})
 
 
-def _boundary_trace(limits: Sequence[float | None], rates: Sequence[float]) -> go.Scatter:
-    """Return a step through the columns at the limit of each, left out where it lies beyond the rows."""
+def _boundary(limits: Sequence[float | None], rates: Sequence[float]) -> tuple[list[float | None], list[float | None]]:
+    """Return x and y of a step through the columns at the limit of each, left out where it lies beyond the rows."""
     x: list[float | None] = []
     y: list[float | None] = []
     for column, limit in enumerate(limits):
@@ -78,7 +77,7 @@ def _boundary_trace(limits: Sequence[float | None], rates: Sequence[float]) -> g
         if row is not None:
             x += [column - 0.05, column + TILE_WIDTH + 0.05, None]
             y += [row, row, None]
-    return go.Scatter(x=x, y=rounded(y), mode="lines", hoverinfo="skip")
+    return x, y
 
 
 def read_instability(record: ComparisonRecord, texts: Texts) -> str:
@@ -117,7 +116,7 @@ def _leaving(record: ComparisonRecord, texts: Texts) -> list[str]:
 
 def instability_numbers(record: ComparisonRecord) -> Rows:
     """Return all cells of the instability test."""
-    return cell_rows(cells(record, "instability", budget=""), ("exponent",))
+    return cell_rows(cells(record, "instability", budget=""), "exponent")
 
 
 # ---- the network with bad minima
@@ -125,22 +124,23 @@ def instability_numbers(record: ComparisonRecord) -> Rows:
 
 def draw_teacher(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw what became of runs from the bad minima, with isotropic noise, and from the good ones; None without any."""
-    panels = {name: _panel_cells(record, *wanted) for name, wanted in PANELS.items()}
-    panels = {name: found for name, found in panels.items() if found}
-    if not panels:
+    found = {name: _panel_cells(record, *wanted) for name, wanted in PANELS.items()}
+    found = {name: group for name, group in found.items() if group}
+    if not found:
         return None
-    rates = rates_of(list(chain.from_iterable(panels.values())))
-    figure = blank(400, barmode="overlay")
-    in_legend: set[str] = set()
-    for panel, (name, found) in enumerate(panels.items()):
-        for trace in tile_traces(found, rates, texts, panel):
-            figure.add_trace(trace.update(showlegend=trace.legendgroup not in in_legend))
-            in_legend.add(trace.legendgroup)
-        title = f"<b>{texts(f'figure.escape_teacher.{name}')}</b>"
-        add_axes(figure, panel, column_axis(found, title, texts), _vertical_axis(rates, panel, texts))
-    first = next(iter(panels.values()))[0]
-    note = texts("figure.escape_teacher.note", updates=brief(first.updates))
-    return lay_out_panels(figure, len(panels), [note])
+    everywhere = list(chain.from_iterable(found.values()))
+    rates = rates_of(everywhere)
+    panels: list[Panel] = []
+    traces: list[go.Bar] = []
+    for name, group in found.items():
+        horizontal = column_axis(group, f"<b>{texts(f'figure.escape_teacher.{name}')}</b>", texts)
+        title = "" if panels else texts("axis.learning_rate")
+        vertical = rate_axis(rates, title) | {"tickfont": {"size": 10, "color": LIGHT["soft"]}}
+        panels.append(Panel(tile_traces(group, rates, texts), horizontal, vertical))
+        traces += panels[-1].traces
+    list_once(traces)
+    note = texts("figure.escape_teacher.note", updates=brief(everywhere[0].updates))
+    return panel_plot(400, panels, note, barmode="overlay")
 
 
 def _panel_cells(record: ComparisonRecord, method: str, start: str, budget: str) -> list[EscapeCell]:
@@ -149,11 +149,6 @@ def _panel_cells(record: ComparisonRecord, method: str, start: str, budget: str)
     if not own:
         return []
     return [*own, *cells(record, "teacher", "gd", start)]
-
-
-def _vertical_axis(rates: Sequence[float], panel: int, texts: Texts) -> dict[str, Any]:
-    title = texts("axis.learning_rate") if panel == 0 else ""
-    return rate_axis(rates, title) | {"tickfont": {"size": 10, "color": LIGHT["soft"]}}
 
 
 def read_teacher(record: ComparisonRecord, texts: Texts) -> str:
@@ -167,19 +162,15 @@ def read_teacher(record: ComparisonRecord, texts: Texts) -> str:
         key = "descent_stays" if stays else "descent_leaves"
         parts.append(texts(f"figure.escape_teacher.{key}", **_interval_texts(found.descent)))
     if found.sgd:
+        key = "some" if found.sgd.counts["escaped"] else "never"
+        if found.window:
+            key = "window"
         window = brief(len(found.window))
-        key = _sgd_key(found, found.sgd)
         parts.append(texts(f"figure.escape_teacher.{key}", **_cell_texts(found.sgd, texts), cells=window))
     examples = teacher(record, "examples")
     if examples and examples.sgd:
         parts.append(texts("figure.escape_teacher.examples", **_cell_texts(examples.sgd, texts)))
     return " ".join([*parts, *_controls(found, texts)])
-
-
-def _sgd_key(found: Teacher, sgd: EscapeCell) -> str:
-    if found.window:
-        return "window"
-    return "some" if sgd.counts["escaped"] else "never"
 
 
 def _controls(found: Teacher, texts: Texts) -> list[str]:
@@ -208,4 +199,4 @@ def _interval_texts(estimate: Estimate) -> dict[str, str]:
 
 def teacher_numbers(record: ComparisonRecord) -> Rows:
     """Return all cells of the network's test."""
-    return cell_rows(cells(record, "teacher", budget=""), ())
+    return cell_rows(cells(record, "teacher", budget=""))

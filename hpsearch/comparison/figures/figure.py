@@ -1,18 +1,24 @@
-"""`ComparisonFigure`, a figure of a comparison's report, and the parts that several figures are built from: panels and contours."""
+"""What the figures of a comparison are built from: a figure of the report, traces of marks and lines, bars, axes, panels, contours."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from math import isfinite, log10
-from typing import Any
+from math import isfinite, log2, log10
+from typing import Any, TypeVar
 
 import plotly.graph_objects as go
 
-from hpsearch.reporting.figures.style import LIGHT, log_ticks, tick_text
+from hpsearch.comparison.analysis.measured import Spread
+from hpsearch.reporting.figures.style import LIGHT, axis, blank, log_ticks, rounded, tick_text
+from hpsearch.reporting.formatting import number
 from hpsearch.reporting.locales import Texts
+from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 
+T = TypeVar("T", go.Scatter, go.Bar)
 Rows = Sequence[Mapping[str, object]]
+HOVER = "%{text}<extra></extra>"  # a mark's own text, without the trace's name
+TICKS = 9  # at most, on an axis of batch sizes
 PANEL = 320  # pixels of height
 LEVELS = 14  # of contours
 CLEAR = "rgba(120,132,150,0)"
@@ -34,6 +40,138 @@ class ComparisonFigure:
     numbers: Callable[[ComparisonRecord], Rows]
 
 
+# ---- traces
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A mark of a trace: where it stands (y is None for a gap), the text that it shows to the pointer, and its own colour."""
+
+    x: float
+    y: float | None
+    text: str
+    color: str = ""
+
+
+def mark_trace(marks: Sequence[Mark], **style: Any) -> go.Scatter:
+    """Return a trace of marks; `style` says how they look: `marker`, and `mode` where lines join them."""
+    return go.Scatter(
+        x=[mark.x for mark in marks],
+        y=rounded([mark.y for mark in marks]),
+        text=[mark.text for mark in marks],
+        hovertemplate=HOVER,
+        **{"mode": "markers"} | style,
+    )
+
+
+def colors_of(marks: Sequence[Mark]) -> list[str]:
+    """Return the colour of each mark."""
+    return [mark.color for mark in marks]
+
+
+def plain_trace(x: Sequence[float | None], y: Sequence[float | None], **style: Any) -> go.Scatter:
+    """Return a line that says nothing to the pointer, or marks with `mode`; `style` holds its `line` or `marker`, and its `name`."""
+    return go.Scatter(x=list(x), y=rounded(list(y)), hoverinfo="skip", **{"mode": "lines"} | style)
+
+
+def interval_bars(estimates: Iterable[Estimate], color: str, thickness: float = 1.5, width: int = 4) -> dict[str, Any]:
+    """Return error bars to the ends of intervals."""
+    up = []
+    down = []
+    for estimate in estimates:
+        up.append(estimate.high - estimate.value)
+        down.append(estimate.value - estimate.low)
+    return _error_bars(rounded(up), rounded(down), color, thickness, width)
+
+
+def range_bars(spreads: Iterable[Spread]) -> dict[str, Any]:
+    """Return error bars from the lowest to the highest run; an end that is infinite has none."""
+    up = []
+    down = []
+    for spread in spreads:
+        up.append(spread.high - spread.value if isfinite(spread.high) else 0.0)
+        down.append(spread.value - spread.low if isfinite(spread.value) else 0.0)
+    return _error_bars(up, down, LIGHT["soft"], thickness=1.2, width=3)
+
+
+def _error_bars(up: list[float], down: list[float], color: str, thickness: float, width: int) -> dict[str, Any]:
+    style = {"color": color, "thickness": thickness, "width": width}
+    return {"type": "data", "symmetric": False, "array": up, "arrayminus": down} | style
+
+
+def list_once(traces: Sequence[T]) -> Sequence[T]:
+    """Return traces of which the legend lists each name once."""
+    listed: set[str] = set()
+    for trace in traces:
+        trace.update(showlegend=trace.name not in listed)
+        listed.add(trace.name)
+    return traces
+
+
+# ---- axes
+
+
+def batch_axis(sizes: Iterable[int], title: str, **more: Any) -> dict[str, Any]:
+    """Return a logarithmic axis with ticks at the batch sizes, fewer where they would touch."""
+    ticks = _spaced(sorted(set(sizes)))
+    return axis(title, type="log", tickvals=ticks, ticktext=list(map(number, ticks)), tickangle=0) | more
+
+
+def power_axis(title: str, **more: Any) -> dict[str, Any]:
+    """Return a logarithmic axis with ticks at powers of ten, for whatever range it is switched to."""
+    ticks = [10.0**power for power in range(-12, 13)]
+    return axis(title, type="log", tickvals=ticks, ticktext=list(map(tick_text, ticks))) | more
+
+
+def _spaced(sizes: Sequence[int]) -> list[int]:
+    """Return sizes at least a share of the axis apart, first and last included."""
+    if len(sizes) < 3:
+        return list(sizes)
+    gap = log2(sizes[-1] / sizes[0]) / TICKS
+    chosen = [sizes[0]]
+    for size in sizes[1:-1]:
+        if log2(size / chosen[-1]) >= gap and log2(sizes[-1] / size) >= gap:
+            chosen.append(size)
+    return [*chosen, sizes[-1]]
+
+
+# ---- whole figures
+
+
+def plot(
+    height: int, traces: Iterable[Any], horizontal: Mapping[str, Any], vertical: Mapping[str, Any], **layout: Any
+) -> go.Figure:
+    """Return a figure of one panel."""
+    figure = blank(height)
+    figure.add_traces(list(traces))
+    figure.update_xaxes(horizontal)
+    figure.update_yaxes(vertical)
+    return figure.update_layout(**layout)
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One of the panels of a figure: its traces and its axes."""
+
+    traces: Sequence[Any]
+    horizontal: Mapping[str, Any]
+    vertical: Mapping[str, Any]
+
+
+def panel_plot(height: int, panels: Sequence[Panel], *notes: str, **layout: Any) -> go.Figure:
+    """Return a figure of panels in one row, with their number for the page, which arranges them for its width."""
+    figure = blank(height, **layout)
+    for place, panel in enumerate(panels):
+        suffix = axis_suffix(place)
+        figure.add_traces([in_panel(trace, place) for trace in panel.traces])
+        below = {**panel.horizontal, "anchor": f"y{suffix}", "automargin": False, "tickangle": 0}
+        figure.update_layout({f"xaxis{suffix}": below, f"yaxis{suffix}": {**panel.vertical, "anchor": f"x{suffix}"}})
+    for place in range(len(panels)):
+        domain = [(place + 0.14) / len(panels), (place + 0.98) / len(panels)]
+        figure.update_layout({f"xaxis{axis_suffix(place)}": {"domain": domain}})
+    return figure.update_layout(meta={"panels": len(panels), "panel": PANEL, "note": " ".join(filter(None, notes))})
+
+
 def axis_suffix(panel: int) -> str:
     """Return what plotly appends to the names of a panel's axes; panels are counted from 0."""
     return "" if panel == 0 else str(panel + 1)
@@ -45,19 +183,7 @@ def in_panel(trace: Any, panel: int) -> Any:
     return trace.update(xaxis=f"x{suffix}", yaxis=f"y{suffix}")
 
 
-def add_axes(figure: go.Figure, panel: int, horizontal: Mapping[str, Any], vertical: Mapping[str, Any]) -> None:
-    """Give a panel its axes."""
-    suffix = axis_suffix(panel)
-    below = {**horizontal, "anchor": f"y{suffix}", "automargin": False, "tickangle": 0}
-    figure.update_layout({f"xaxis{suffix}": below, f"yaxis{suffix}": {**vertical, "anchor": f"x{suffix}"}})
-
-
-def lay_out_panels(figure: go.Figure, panels: int, notes: Sequence[str]) -> go.Figure:
-    """Put the panels into one row, and note their number for the page, which arranges them for its width."""
-    for panel in range(panels):
-        domain = [(panel + 0.14) / panels, (panel + 0.98) / panels]
-        figure.update_layout({f"xaxis{axis_suffix(panel)}": {"domain": domain}})
-    return figure.update_layout(meta={"panels": panels, "panel": PANEL, "note": " ".join(filter(None, notes))})
+# ---- contours
 
 
 def contours(
@@ -72,7 +198,7 @@ def contours(
     high = max(known)
     ticks = log_ticks(low, high, 5)
     step = (log10(high / low) or 1.0) / LEVELS
-    scale = {"tickvals": [log10(tick) for tick in ticks], "ticktext": [tick_text(tick) for tick in ticks], "xpad": 4}
+    scale = {"tickvals": list(map(log10, ticks)), "ticktext": list(map(tick_text, ticks)), "xpad": 4}
     return go.Contour(
         x=list(x),
         y=list(y),

@@ -8,21 +8,20 @@ import plotly.graph_objects as go
 
 from hpsearch.comparison.analysis.noise import MOMENTS, BatchGradients, batch_gradients, drawn_from
 from hpsearch.comparison.figures.appearance import (
-    HOVER,
     MOMENT_COLORS,
     MOMENT_SYMBOLS,
-    batch_axis,
     brief,
     by_optimizer,
-    error_bars,
     measured_note,
     measured_optimizer,
     regime_name,
+    sizes_of,
 )
-from hpsearch.comparison.figures.figure import Rows
-from hpsearch.reporting.figures.style import LIGHT, axis, blank, log_axis, rounded
+from hpsearch.comparison.figures.figure import Mark, Rows, batch_axis, interval_bars, mark_trace, plain_trace, plot
+from hpsearch.reporting.figures.style import LIGHT, axis, log_axis
 from hpsearch.reporting.formatting import sentence
 from hpsearch.reporting.locales import Texts
+from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 
 FLOOR = 4  # times below the lowest variance lie the marks of those that are 0
@@ -34,29 +33,14 @@ def _at(found: Sequence[BatchGradients], moment: str) -> list[BatchGradients]:
     return [one for one in found if one.moment == moment]
 
 
-def _sizes(found: Sequence[BatchGradients]) -> list[int]:
-    return [one.batch_size for one in found]
-
-
-def _marks(found: Sequence[BatchGradients], y: Sequence[float], hover: Sequence[str], name: str) -> go.Scatter:
-    """Return marks at batches of one moment."""
-    moment = found[0].moment
-    return go.Scatter(
-        x=_sizes(found),
-        y=rounded(list(y)),
-        mode="markers",
-        name=name,
-        legendgroup=moment,
-        text=list(hover),
-        hovertemplate=HOVER,
-        marker={"color": LIGHT[MOMENT_COLORS[moment]], "symbol": MOMENT_SYMBOLS[moment], "size": 9},
-    )
+def _marks(marks: Sequence[Mark], moment: str, name: str) -> go.Scatter:
+    marker = {"color": LIGHT[MOMENT_COLORS[moment]], "symbol": MOMENT_SYMBOLS[moment], "size": 9}
+    return mark_trace(marks, marker=marker, name=name, legendgroup=moment)
 
 
 def _line(found: Sequence[BatchGradients], y: Sequence[float | None], color: str, dash: str, name: str) -> go.Scatter:
     line = {"color": LIGHT[color], "width": 1.6, "dash": dash}
-    shown = {"mode": "lines", "line": line, "name": name, "showlegend": bool(name), "hoverinfo": "skip"}
-    return go.Scatter(x=_sizes(found), y=rounded(list(y)), **shown)
+    return plain_trace([one.batch_size for one in found], y, line=line, name=name, showlegend=bool(name))
 
 
 def _note(record: ComparisonRecord, texts: Texts, note: str) -> str:
@@ -75,17 +59,17 @@ def draw_variance(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw the variance of batch gradients at each moment; None without batches of two sizes that have some."""
     found = batch_gradients(record, measured_optimizer(record))
     varying = [one for one in found if not one.vanishes]
-    if len(set(_sizes(varying))) < 2:
+    if len(sizes_of(varying)) < 2:
         return None
     heights = [one.variance for one in varying if one.variance]
     heights += [one.unlimited_variance for one in found if one.unlimited_variance]
-    figure = blank(430)
     floor = min(heights) / FLOOR
+    traces = []
     for moment in MOMENTS:
-        figure.add_traces(_variance_traces(record, texts, _at(found, moment), floor))
-    figure.update_xaxes(batch_axis(_sizes(found), texts("axis.batch_size")))
-    figure.update_yaxes(log_axis(floor, max(heights), texts("figure.variance.y")))
-    return figure.update_layout(meta={"note": _note(record, texts, texts("figure.variance.note"))})
+        traces += _variance_traces(record, texts, _at(found, moment), floor)
+    horizontal = batch_axis(sizes_of(found), texts("axis.batch_size"))
+    vertical = log_axis(floor, max(heights), texts("figure.variance.y"))
+    return plot(430, traces, horizontal, vertical, meta={"note": _note(record, texts, texts("figure.variance.note"))})
 
 
 def _variance_traces(
@@ -96,20 +80,26 @@ def _variance_traces(
         return []
     moment = found[0].moment
     in_legend = moment == "start"
-    unlimited = [one.unlimited_variance for one in found]
-    expected = [one.expected_variance or None for one in found]
-    varying = [one for one in found if not one.vanishes]
-    vanishing = [one for one in found if one.vanishes]
+    unlimited = []
+    expected = []
+    varying = []
+    vanishing = []
+    for one in found:
+        unlimited.append(one.unlimited_variance)
+        expected.append(one.expected_variance or None)
+        text = _variance_hover(record, texts, one)
+        if one.vanishes:
+            vanishing.append(Mark(one.batch_size, floor, text))
+        else:
+            varying.append(Mark(one.batch_size, one.variance, text))
     traces = [
         _line(found, unlimited, "edge", "dot", texts("figure.variance.slope") if in_legend else ""),
         _line(found, expected, MOMENT_COLORS[moment], "solid", texts("figure.variance.theory") if in_legend else ""),
     ]
     if varying:
-        hover = [_variance_hover(record, texts, one) for one in varying]
-        traces.append(_marks(varying, [one.variance for one in varying], hover, texts(f"moment.{moment}")))
+        traces.append(_marks(varying, moment, texts(f"moment.{moment}")))
     if vanishing:
-        hover = [_variance_hover(record, texts, one) for one in vanishing]
-        zeros = _marks(vanishing, [floor] * len(vanishing), hover, texts("figure.variance.zero"))
+        zeros = _marks(vanishing, moment, texts("figure.variance.zero"))
         traces.append(zeros.update(showlegend=in_legend, marker={"symbol": "triangle-down", "size": 11}))
     return traces
 
@@ -129,7 +119,7 @@ def read_variance(record: ComparisonRecord, texts: Texts) -> str:
     """Say how the variance falls with the batch size, and whether theory predicts it."""
     found = batch_gradients(record, measured_optimizer(record))
     varying = [one for one in found if not one.vanishes and one.expected_variance > 0]
-    if len(set(_sizes(varying))) < 2:
+    if len(sizes_of(varying)) < 2:
         return texts("figure.variance.thin")
     parts = [_fall(varying, texts)]
     full = [one for one in found if one.batch_size >= record.rows]
@@ -161,18 +151,12 @@ def _fall(varying: Sequence[BatchGradients], texts: Texts) -> str:
 
 def variance_numbers(record: ComparisonRecord) -> Rows:
     """Return the variance of batch gradients by moment and batch size."""
-    return [
-        {
-            "optimizer": name,
-            "moment": one.moment,
-            "batch_size": one.batch_size,
-            "variance": one.variance,
-            "expected_variance": one.expected_variance,
-            "unlimited_variance": one.unlimited_variance,
-            "batches": one.count,
-        }
-        for name, one in by_optimizer(record, batch_gradients)
-    ]
+    rows = []
+    for name, one in by_optimizer(record, batch_gradients):
+        row = {"optimizer": name, "moment": one.moment, "batch_size": one.batch_size, "variance": one.variance}
+        row |= {"expected_variance": one.expected_variance, "unlimited_variance": one.unlimited_variance}
+        rows.append(row | {"batches": one.count})
+    return rows
 
 
 # ---- angle
@@ -181,19 +165,17 @@ def variance_numbers(record: ComparisonRecord) -> Rows:
 def draw_angle(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw the cosine between batch gradients and the full one; None without batches of two sizes."""
     found = batch_gradients(record, measured_optimizer(record))
-    if len(set(_sizes(found))) < 2:
+    if len(sizes_of(found)) < 2:
         return None
-    figure = blank(430)
+    traces = []
     for moment in MOMENTS:
-        figure.add_traces(_angle_traces(record, texts, _at(found, moment)))
+        traces += _angle_traces(record, texts, _at(found, moment))
     low = min(0.0, *(one.cosine_low for one in found))
-    ticks = {
-        "tickvals": [cos(radians(angle)) for angle in ANGLES],
-        "ticktext": [f"{cos(radians(angle)):.2f} = {angle}°" for angle in ANGLES],
-    }
-    figure.update_xaxes(batch_axis(_sizes(found), texts("axis.batch_size")))
-    figure.update_yaxes(axis(texts("figure.angle.y"), **ticks, range=[low - 0.03, 1.04]))
-    return figure.update_layout(meta={"note": _note(record, texts, texts("figure.angle.note"))})
+    ticks = {cos(radians(angle)): angle for angle in ANGLES}
+    labels = [f"{cosine:.2f} = {angle}°" for cosine, angle in ticks.items()]
+    horizontal = batch_axis(sizes_of(found), texts("axis.batch_size"))
+    vertical = axis(texts("figure.angle.y"), tickvals=list(ticks), ticktext=labels, range=[low - 0.03, 1.04])
+    return plot(430, traces, horizontal, vertical, meta={"note": _note(record, texts, texts("figure.angle.note"))})
 
 
 def _angle_traces(record: ComparisonRecord, texts: Texts, found: Sequence[BatchGradients]) -> list[go.Scatter]:
@@ -202,21 +184,26 @@ def _angle_traces(record: ComparisonRecord, texts: Texts, found: Sequence[BatchG
     moment = found[0].moment
     color = MOMENT_COLORS[moment]
     name = texts("figure.angle.theory") if moment == "start" else ""
-    theory = _line(found, [one.expected_cosine for one in found], color, "solid", name)
-    hover = [_angle_hover(record, texts, one) for one in found]
-    marks = _marks(found, [one.cosine for one in found], hover, texts(f"moment.{moment}"))
-    up = rounded([max(0.0, one.cosine_high - one.cosine) for one in found])
-    down = rounded([max(0.0, one.cosine - one.cosine_low) for one in found])
-    return [theory, marks.update(error_y=error_bars(up, down, LIGHT[color]))]
+    marks = []
+    intervals = []
+    for one in found:
+        marks.append(Mark(one.batch_size, one.cosine, _angle_hover(record, texts, one)))
+        low = min(one.cosine, one.cosine_low)
+        intervals.append(Estimate(one.cosine, low, max(one.cosine, one.cosine_high)))
+    bars = interval_bars(intervals, LIGHT[color], thickness=1.2, width=3)
+    return [
+        _line(found, [one.expected_cosine for one in found], color, "solid", name),
+        _marks(marks, moment, texts(f"moment.{moment}")).update(error_y=bars),
+    ]
 
 
-def angle(cosine: float) -> float:
+def _angle(cosine: float) -> float:
     """Return the angle of a cosine in degrees; rounding may leave a cosine beyond 1."""
     return degrees(acos(max(-1.0, min(1.0, cosine))))
 
 
 def _angle_text(cosine: float) -> str:
-    return f"{angle(cosine):.0f}"
+    return f"{_angle(cosine):.0f}"
 
 
 def _angle_hover(record: ComparisonRecord, texts: Texts, one: BatchGradients) -> str:
@@ -235,21 +222,21 @@ def _angle_hover(record: ComparisonRecord, texts: Texts, one: BatchGradients) ->
 def read_angle(record: ComparisonRecord, texts: Texts) -> str:
     """Say how far the smallest batches point off the full gradient, early and late."""
     found = batch_gradients(record, measured_optimizer(record))
-    if len(set(_sizes(found))) < 2:
+    if len(sizes_of(found)) < 2:
         return texts("figure.angle.thin")
     first = found[0]
     late = _at(found, found[-1].moment)
     last = late[0]
     last_moment = texts(f"moment.{last.moment}")
     key = "once" if first.moment == last.moment else "small"
-    angles = {"first": _angle_text(first.cosine), "last": _angle_text(last.cosine)}
     text = texts(
         f"figure.angle.{key}",
         small=sentence(regime_name(first.batch_size, record.rows, texts)),
         first_moment=texts(f"moment.{first.moment}"),
         last_moment=last_moment,
+        first=_angle_text(first.cosine),
+        last=_angle_text(last.cosine),
         expected=_angle_text(last.expected_cosine),
-        **angles,
     )
     inner = [one for one in late if first.batch_size < one.batch_size < record.rows]
     if not inner:
@@ -260,17 +247,9 @@ def read_angle(record: ComparisonRecord, texts: Texts) -> str:
 
 def angle_numbers(record: ComparisonRecord) -> Rows:
     """Return the cosine to the full gradient by moment and batch size."""
-    return [
-        {
-            "optimizer": name,
-            "moment": one.moment,
-            "batch_size": one.batch_size,
-            "cosine": one.cosine,
-            "cosine_low": one.cosine_low,
-            "cosine_high": one.cosine_high,
-            "expected_cosine": one.expected_cosine,
-            "angle": angle(one.cosine),
-            "batches": one.count,
-        }
-        for name, one in by_optimizer(record, batch_gradients)
-    ]
+    rows = []
+    for name, one in by_optimizer(record, batch_gradients):
+        row = {"optimizer": name, "moment": one.moment, "batch_size": one.batch_size, "cosine": one.cosine}
+        row |= {"cosine_low": one.cosine_low, "cosine_high": one.cosine_high, "expected_cosine": one.expected_cosine}
+        rows.append(row | {"angle": _angle(one.cosine), "batches": one.count})
+    return rows

@@ -12,20 +12,29 @@ import plotly.graph_objects as go
 from hpsearch.comparison.analysis.quality import ArmQuality, Limit, Within, limits, quality
 from hpsearch.comparison.analysis.times import ENOUGH, optimizers
 from hpsearch.comparison.figures.appearance import (
-    HOVER,
     arm_name,
-    batch_axis,
     brief,
-    error_bars,
     for_each_optimizer,
     gap_texts,
     metric_name,
+    of_optimizer,
     optimizer_name,
     regime_color,
     significant,
+    sizes_of,
 )
-from hpsearch.comparison.figures.figure import Rows, add_axes, in_panel, lay_out_panels
-from hpsearch.reporting.figures.style import LIGHT, axis, blank, rounded
+from hpsearch.comparison.figures.figure import (
+    Mark,
+    Panel,
+    Rows,
+    batch_axis,
+    colors_of,
+    interval_bars,
+    mark_trace,
+    panel_plot,
+    plain_trace,
+)
+from hpsearch.reporting.figures.style import LIGHT, axis
 from hpsearch.reporting.formatting import MetricFormat, number
 from hpsearch.reporting.locales import Texts
 from hpsearch.statistics import Estimate
@@ -38,102 +47,82 @@ def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw the differences, a panel for each optimizer and budget; None where nothing can be compared."""
     arms = quality(record)
     budgets = limits(record)
-    panels = _panels(record, arms)
-    if not panels:
-        return None
-    figure = blank(360)
-    for panel, (name, budget) in enumerate(panels):
-        group = [arm for arm in arms if arm.optimizer == name]
-        for trace in _traces(record, group, budget, texts):
-            figure.add_trace(in_panel(trace.update(showlegend=panel == 0 and bool(trace.name)), panel))
-        title = budget_text(budget, budgets[budget], texts)
+    metric = MetricFormat.of(record)
+    look = {"tickformat": "+.1%" if metric.percent else "+~g", "zeroline": True, "zerolinecolor": LIGHT["edge"]}
+    panels: list[Panel] = []
+    for name, budget in _comparable(record, arms):
+        group = of_optimizer(arms, name)
+        traces = _traces(record, group, budget, texts)
+        for trace in traces:
+            trace.update(showlegend=not panels)
+        title = _budget_text(budget, budgets[budget], texts)
         if len(optimizers(record)) > 1:
             title = f"{optimizer_name(name)}, {title}"
-        horizontal = batch_axis([arm.batch_size for arm in group], f"<b>{title}</b>")
-        add_axes(figure, panel, horizontal, _vertical_axis(record))
-    better = "higher" if MetricFormat.of(record).maximize else "lower"
-    notes = [texts("figure.quality.note"), texts(f"figure.quality.{better}")]
-    return lay_out_panels(figure, len(panels), notes)
+        horizontal = batch_axis(sizes_of(group), f"<b>{title}</b>")
+        panels.append(Panel(traces, horizontal, axis(nticks=6) | look))
+    if not panels:
+        return None
+    better = "higher" if metric.maximize else "lower"
+    return panel_plot(360, panels, texts("figure.quality.note"), texts(f"figure.quality.{better}"))
 
 
-def _panels(record: ComparisonRecord, arms: list[ArmQuality]) -> list[tuple[str, str]]:
+def _comparable(record: ComparisonRecord, arms: list[ArmQuality]) -> list[tuple[str, str]]:
     """Return each optimizer and budget in which an arm can be compared with the reference."""
-    budgets = limits(record)
-    compared = [(arm, budget) for arm, budget in product(arms, budgets) if arm.within[budget].difference]
-    found = {(arm.optimizer, budget) for arm, budget in compared}
-    return [pair for pair in product(optimizers(record), budgets) if pair in found]
-
-
-def _vertical_axis(record: ComparisonRecord) -> dict[str, object]:
-    tick_format = "+.1%" if MetricFormat.of(record).percent else "+~g"
-    return axis(nticks=6) | {"tickformat": tick_format, "zeroline": True, "zerolinecolor": LIGHT["edge"]}
+    pairs = []
+    for name, budget in product(optimizers(record), limits(record)):
+        if any(arm.within[budget].difference for arm in of_optimizer(arms, name)):
+            pairs.append((name, budget))
+    return pairs
 
 
 def _traces(record: ComparisonRecord, arms: list[ArmQuality], budget: str, texts: Texts) -> list[go.Scatter]:
     """Return a mark at the reference, and the differences: filled where they are significant."""
-    filled: list[ArmQuality] = []
-    open_: list[ArmQuality] = []
-    for arm in arms:
-        within = arm.within[budget]
-        if within.difference:
-            significant_ = (within.p or 0.0) < LEVEL
-            (filled if significant_ else open_).append(arm)
+    compared = [arm for arm in arms if arm.within[budget].difference]
+    filled = [arm for arm in compared if (arm.within[budget].p or 0.0) < LEVEL]
+    open_ = [arm for arm in compared if arm not in filled]
     return [
         _reference(arms, texts),
-        _dots(record, filled, budget, "circle", texts).update(name=texts("figure.quality.significant")),
-        _dots(record, open_, budget, "circle-open", texts).update(name=texts("figure.quality.insignificant")),
+        _dots(record, filled, budget, texts, symbol="circle", name=texts("figure.quality.significant")),
+        _dots(record, open_, budget, texts, symbol="circle-open", name=texts("figure.quality.insignificant")),
     ]
 
 
 def _reference(arms: list[ArmQuality], texts: Texts) -> go.Scatter:
     sizes = [arm.batch_size for arm in arms if arm.batch_size == arm.reference]
-    return go.Scatter(
-        x=sizes,
-        y=[0] * len(sizes),
-        mode="markers",
-        name=texts("figure.quality.reference", size=number(arms[0].reference)),
-        hoverinfo="skip",
-        marker={"symbol": "line-ew-open", "size": 18, "color": LIGHT["ink"], "line": {"width": 2}},
-    )
+    name = texts("figure.quality.reference", size=number(arms[0].reference))
+    marker = {"symbol": "line-ew-open", "size": 18, "color": LIGHT["ink"], "line": {"width": 2}}
+    return plain_trace(sizes, [0] * len(sizes), mode="markers", name=name, marker=marker)
 
 
-def _gap(arm: ArmQuality, budget: str) -> Estimate:
-    gap = arm.within[budget].difference
-    assert gap is not None, "only differences are drawn"
-    return gap
+def _dots(
+    record: ComparisonRecord, arms: list[ArmQuality], budget: str, texts: Texts, *, symbol: str, name: str
+) -> go.Scatter:
+    marks = []
+    gaps = []
+    for arm in arms:
+        gap = arm.within[budget].difference
+        assert gap is not None, "only differences are drawn"
+        gaps.append(gap)
+        color = regime_color(arm.batch_size, record.rows)
+        marks.append(Mark(arm.batch_size, gap.value, _hover(record, arm, budget, gap, texts), color))
+    marker = {"symbol": symbol, "size": 10, "color": colors_of(marks)}
+    return mark_trace(marks, name=name, marker=marker, error_y=interval_bars(gaps, LIGHT["ink"]))
 
 
-def _dots(record: ComparisonRecord, arms: list[ArmQuality], budget: str, symbol: str, texts: Texts) -> go.Scatter:
-    gaps = [_gap(arm, budget) for arm in arms]
-    up = rounded([gap.high - gap.value for gap in gaps])
-    down = rounded([gap.value - gap.low for gap in gaps])
-    colors = [regime_color(arm.batch_size, record.rows) for arm in arms]
-    return go.Scatter(
-        x=[arm.batch_size for arm in arms],
-        y=rounded([gap.value for gap in gaps]),
-        mode="markers",
-        text=[hover_text(record, arm, budget, texts) for arm in arms],
-        hovertemplate=HOVER,
-        marker={"symbol": symbol, "size": 10, "color": colors},
-        error_y=error_bars(up, down, LIGHT["ink"], thickness=1.5, width=4),
-    )
-
-
-def hover_text(record: ComparisonRecord, arm: ArmQuality, budget: str, texts: Texts) -> str:
-    """Return the hover text of an arm's dot."""
+def _hover(record: ComparisonRecord, arm: ArmQuality, budget: str, gap: Estimate, texts: Texts) -> str:
     within = arm.within[budget]
     return texts(
         "figure.quality.hover",
-        name=arm_name(arm.optimizer, arm.batch_size, record.rows, texts),
+        name=arm_name(arm, record, texts),
         metric=metric_name(record, texts),
         median=MetricFormat.of(record).text(within.metric.value),
-        **gap_texts(record, _gap(arm, budget), texts),
+        **gap_texts(record, gap, texts),
         p=significant(within.p or 0.0, 2),
         rate=number(arm.learning_rate),
     )
 
 
-def budget_text(name: str, limit: Limit, texts: Texts) -> str:
+def _budget_text(name: str, limit: Limit, texts: Texts) -> str:
     """Return what a budget is called, with its length."""
     amount = limit.updates if name == "updates" else limit.epochs
     return texts(f"figure.quality.{name}", amount=brief(amount))
@@ -143,13 +132,11 @@ def read(record: ComparisonRecord, texts: Texts) -> str:
     """Say for each budget how the smallest and the largest batch size compare with the reference, and whether the sign depends on it."""
     arms = quality(record)
     few = texts("reading.few", seeds=number(ENOUGH))
-    if not _panels(record, arms):
+    if not _comparable(record, arms):
         return texts("reading.nothing") if len(arms) < 2 else few
     if min(arm.runs for arm in arms) < ENOUGH:
         return few
-    return for_each_optimizer(
-        record, texts, lambda name: _sentences(record, [arm for arm in arms if arm.optimizer == name], texts)
-    )
+    return for_each_optimizer(record, texts, lambda name: _sentences(record, of_optimizer(arms, name), texts))
 
 
 def _sentences(record: ComparisonRecord, arms: list[ArmQuality], texts: Texts) -> str:
@@ -173,23 +160,19 @@ def _budget_sentence(record: ComparisonRecord, ends: list[ArmQuality], budget: s
     for arm in ends:
         gap = arm.within[budget].difference
         if gap is not None:
-            name = arm_name(arm.optimizer, arm.batch_size, record.rows, texts)
+            name = arm_name(arm, record, texts)
             parts.append(texts("figure.quality.end", name=name, **gap_texts(record, gap, texts)))
     if not parts:
         return ""
-    return texts("figure.quality.budget", budget=budget_text(budget, limit, texts), ends=", ".join(parts))
+    return texts("figure.quality.budget", budget=_budget_text(budget, limit, texts), ends=", ".join(parts))
 
 
 def _sign(arms: list[ArmQuality], budget: str) -> int:
     """Return which end has the better networks: 1 the largest batch size, -1 the smallest, 0 where their intervals meet."""
-    first = _interval(arms[0], budget)
-    last = _interval(arms[-1], budget)
+    zero = Estimate(0.0, 0.0, 0.0)  # the reference's difference to itself
+    first = arms[0].within[budget].difference or zero
+    last = arms[-1].within[budget].difference or zero
     return (last.low > first.high) - (last.high < first.low)
-
-
-def _interval(arm: ArmQuality, budget: str) -> Estimate:
-    """Return the difference to the reference, which is 0 for the reference itself."""
-    return arm.within[budget].difference or Estimate(0.0, 0.0, 0.0)
 
 
 def numbers(record: ComparisonRecord) -> Rows:

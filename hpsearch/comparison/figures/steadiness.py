@@ -1,28 +1,36 @@
 """How steady a run's loss was after the target, and how direct its path: against the batch size."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Any
 
 import plotly.graph_objects as go
 
 from hpsearch.comparison.analysis.measured import Spread
-from hpsearch.comparison.analysis.noise import ArmPath, ArmVariability, paths, variabilities
+from hpsearch.comparison.analysis.noise import ArmVariability, paths, variabilities
 from hpsearch.comparison.figures.appearance import (
-    HOVER,
-    batch_axis,
     brief,
     by_optimizer,
     measured_note,
     measured_optimizer,
-    range_bars,
     regime_color,
     regime_name,
+    sizes_of,
     spread_columns,
     spread_text,
 )
-from hpsearch.comparison.figures.figure import Rows, add_axes, in_panel, lay_out_panels
-from hpsearch.reporting.figures.style import LIGHT, axis, blank, log_axis, rounded
+from hpsearch.comparison.figures.figure import (
+    Mark,
+    Panel,
+    Rows,
+    batch_axis,
+    colors_of,
+    mark_trace,
+    panel_plot,
+    range_bars,
+)
+from hpsearch.reporting.figures.style import LIGHT, axis, log_axis
 from hpsearch.reporting.formatting import sentence, share
 from hpsearch.reporting.locales import Texts
 from hpsearch.storage import ComparisonRecord
@@ -31,26 +39,71 @@ UNITS = {"updates": "circle", "epochs": "diamond-open"}
 MOMENTS = {"target": "circle", "end": "diamond-open"}
 VARIABILITY_MEASURES = ("rising", "deviation", "total_variation")
 PATH_MEASURES = ("efficiency", "length", "distance")
+LEAST = {"variability": 0.1, "path": 1.0}  # height that an axis shows where none is known
+ROOM = {"variability": 2.0, "path": 1.5}  # times the greatest height, above it
 
 
-def _dots(
-    record: ComparisonRecord, sizes: Sequence[int], values: Sequence[Spread], symbol: str, hover: Sequence[str]
-) -> go.Scatter:
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is drawn of a batch size in one group (a unit or a moment): its measures, the first a share, and its hover text."""
+
+    batch_size: int
+    group: str
+    text: str
+    measures: Mapping[str, Spread | None]
+
+
+def _measure_panels(
+    record: ComparisonRecord, texts: Texts, name: str, symbols: Mapping[str, str], cases: Sequence[Case]
+) -> list[Panel]:
+    """Return a panel for each measure, in it a line for each group.
+
+    A logarithmic axis cannot show 0, which is left to the table, nor infinity, which is a ▲ at the top.
+    """
+    panels: list[Panel] = []
+    for measure in cases[0].measures:
+        spreads = [case.measures[measure] for case in cases]
+        heights = [spread.value for spread in spreads if spread and isfinite(spread.value) and spread.value > 0]
+        cap = ROOM[name] * max(heights, default=1.0)
+        traces = []
+        for group, symbol in symbols.items():
+            finite, infinite = _marks(record, [case for case in cases if case.group == group], measure, cap)
+            if finite:
+                legend = {"name": texts(f"figure.{name}.{group}"), "showlegend": not panels}
+                traces.append(_dots(finite, symbol, legendgroup=group, **legend))
+            if infinite:
+                legend = {"name": texts("figure.variability.infinite"), "showlegend": False}
+                traces.append(_dots(infinite, "triangle-up", mode="markers", legendgroup=group, **legend))
+        title = f"<b>{texts(f'figure.{name}.{measure}')}</b>"
+        vertical = log_axis(min(heights, default=LEAST[name]) / 1.5, cap, most=5)
+        if not panels:
+            vertical = axis(tickformat=".0%", rangemode="tozero")
+        panels.append(Panel(traces, batch_axis(sizes_of(cases), title), vertical))
+    return panels
+
+
+def _marks(
+    record: ComparisonRecord, cases: Sequence[Case], measure: str, cap: float
+) -> tuple[dict[Mark, Spread], dict[Mark, Spread]]:
+    """Return the marks of a measure with their ranges: the finite ones, and those at the cap for the infinite ones."""
+    finite = {}
+    infinite = {}
+    for case in cases:
+        spread = case.measures[measure]
+        color = regime_color(case.batch_size, record.rows)
+        if spread and isfinite(spread.value):
+            finite[Mark(case.batch_size, spread.value, case.text, color)] = spread
+        elif spread:
+            infinite[Mark(case.batch_size, cap, case.text, color)] = Spread(cap, cap, cap, spread.runs)
+    return finite, infinite
+
+
+def _dots(marks: Mapping[Mark, Spread], symbol: str, **style: Any) -> go.Scatter:
     """Return a line through dots in their regimes' colours, with the range of the runs."""
-    return go.Scatter(
-        x=list(sizes),
-        y=rounded([value.value for value in values]),
-        mode="lines+markers",
-        text=list(hover),
-        hovertemplate=HOVER,
-        line={"color": LIGHT["edge"], "width": 1.2, "dash": "dot" if "open" in symbol else "solid"},
-        marker={"color": [regime_color(size, record.rows) for size in sizes], "symbol": symbol, "size": 10},
-        error_y=range_bars(values),
-    )
-
-
-def _share_axis() -> dict[str, Any]:
-    return axis(tickformat=".0%", rangemode="tozero")
+    line = {"color": LIGHT["edge"], "width": 1.2, "dash": "dot" if "open" in symbol else "solid"}
+    marker = {"color": colors_of(list(marks)), "symbol": symbol, "size": 10}
+    bars = range_bars(marks.values())
+    return mark_trace(list(marks), **{"mode": "lines+markers"} | style, line=line, marker=marker, error_y=bars)
 
 
 # ---- variability
@@ -58,68 +111,23 @@ def _share_axis() -> dict[str, Any]:
 
 def draw_variability(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw the share of rising steps, the deviation of Δ log L and the total variation, per update and per pass; None without any."""
-    found = variabilities(record, measured_optimizer(record))
-    if not found:
+    cases = []
+    for one in variabilities(record, measured_optimizer(record)):
+        text = texts(
+            "figure.variability.hover",
+            regime=regime_name(one.batch_size, record.rows, texts),
+            unit=texts(f"figure.variability.{one.unit}"),
+            rising=_rising_text(one),
+            deviation=spread_text(one.deviation),
+            total=spread_text(one.total_variation),
+            steps=brief(one.steps),
+        )
+        measures = {name: one.measure(name) for name in VARIABILITY_MEASURES}
+        cases.append(Case(one.batch_size, one.unit, text, measures))
+    if not cases:
         return None
-    figure = blank(400)
-    for panel, measure in enumerate(VARIABILITY_MEASURES):
-        _add_variability_panel(figure, record, texts, panel, measure, found)
-    note = measured_note(record, texts, texts("figure.variability.note"))
-    return lay_out_panels(figure, len(VARIABILITY_MEASURES), [note])
-
-
-def _add_variability_panel(
-    figure: go.Figure, record: ComparisonRecord, texts: Texts, panel: int, measure: str, found: Sequence[ArmVariability]
-) -> None:
-    """Draw one panel. A logarithmic axis cannot show 0, which is left to the table, nor infinity, which is a ▲ at the top."""
-    pairs = [(one, one.measure(measure)) for one in found]
-    known = [(one, spread) for one, spread in pairs if spread is not None]
-    heights = [spread.value for _, spread in known if isfinite(spread.value) and spread.value > 0]
-    cap = 2 * max(heights, default=1.0)
-    for unit in UNITS:
-        for trace in _unit_traces(record, texts, [pair for pair in known if pair[0].unit == unit], cap):
-            shown = panel == 0 and trace.mode != "markers"
-            figure.add_trace(in_panel(trace, panel).update(legendgroup=unit, showlegend=shown))
-    horizontal = batch_axis({one.batch_size for one in found}, f"<b>{texts(f'figure.variability.{measure}')}</b>")
-    vertical = log_axis(min(heights, default=0.1) / 1.5, cap, most=5)
-    add_axes(figure, panel, horizontal, _share_axis() if measure == "rising" else vertical)
-
-
-def _unit_traces(
-    record: ComparisonRecord, texts: Texts, pairs: Sequence[tuple[ArmVariability, Spread]], cap: float
-) -> list[go.Scatter]:
-    """Return the finite values of one unit as dots, the infinite ones as ▲ at the top."""
-    finite = [pair for pair in pairs if isfinite(pair[1].value)]
-    infinite = [(one, Spread(cap, cap, cap, spread.runs)) for one, spread in pairs if not isfinite(spread.value)]
-    traces = []
-    if finite:
-        unit = finite[0][0].unit
-        trace = _variability_dots(record, texts, finite, UNITS[unit])
-        traces.append(trace.update(name=texts(f"figure.variability.{unit}")))
-    if infinite:
-        trace = _variability_dots(record, texts, infinite, "triangle-up")
-        traces.append(trace.update(name=texts("figure.variability.infinite"), mode="markers"))
-    return traces
-
-
-def _variability_dots(
-    record: ComparisonRecord, texts: Texts, pairs: Sequence[tuple[ArmVariability, Spread]], symbol: str
-) -> go.Scatter:
-    sizes = [one.batch_size for one, _ in pairs]
-    hover = [_variability_hover(record, texts, one) for one, _ in pairs]
-    return _dots(record, sizes, [spread for _, spread in pairs], symbol, hover)
-
-
-def _variability_hover(record: ComparisonRecord, texts: Texts, one: ArmVariability) -> str:
-    return texts(
-        "figure.variability.hover",
-        regime=regime_name(one.batch_size, record.rows, texts),
-        unit=texts(f"figure.variability.{one.unit}"),
-        rising=_rising_text(one),
-        deviation=spread_text(one.deviation),
-        total=spread_text(one.total_variation),
-        steps=brief(one.steps),
-    )
+    panels = _measure_panels(record, texts, "variability", UNITS, cases)
+    return panel_plot(400, panels, measured_note(record, texts, texts("figure.variability.note")))
 
 
 def _rising_text(one: ArmVariability) -> str:
@@ -157,14 +165,13 @@ def _ends_texts(record: ComparisonRecord, texts: Texts, found: Sequence[ArmVaria
 
 def variability_numbers(record: ComparisonRecord) -> Rows:
     """Return the variability of every measured arm."""
-    return [
-        {"optimizer": name, "batch_size": one.batch_size, "unit": one.unit, "steps": one.steps}
-        | spread_columns("rising", one.rising)
-        | spread_columns("deviation", one.deviation)
-        | spread_columns("total_variation", one.total_variation)
-        | {"measured_runs": one.rising.runs if one.rising else 0}
-        for name, one in by_optimizer(record, variabilities)
-    ]
+    rows = []
+    for name, one in by_optimizer(record, variabilities):
+        row = {"optimizer": name, "batch_size": one.batch_size, "unit": one.unit, "steps": one.steps}
+        for measure in VARIABILITY_MEASURES:
+            row |= spread_columns(measure, one.measure(measure))
+        rows.append(row | {"measured_runs": one.rising.runs if one.rising else 0})
+    return rows
 
 
 # ---- paths
@@ -172,52 +179,29 @@ def variability_numbers(record: ComparisonRecord) -> Rows:
 
 def draw_path(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw how direct paths were, how long, and how far they led, up to the target and to the end; None without any."""
-    found = paths(record, measured_optimizer(record))
-    if not found:
+    cases = []
+    for path in paths(record, measured_optimizer(record)):
+        text = texts(
+            "figure.path.hover",
+            regime=regime_name(path.batch_size, record.rows, texts),
+            moment=texts(f"figure.path.{path.moment}"),
+            efficiency=share(path.efficiency.value),
+            length=spread_text(path.length),
+            distance=spread_text(path.distance),
+        )
+        measures = {name: path.measure(name) for name in PATH_MEASURES}
+        cases.append(Case(path.batch_size, path.moment, text, measures))
+    if not cases:
         return None
-    figure = blank(400)
-    for panel, measure in enumerate(PATH_MEASURES):
-        for moment, symbol in MOMENTS.items():
-            own = [path for path in found if path.moment == moment]
-            if own:
-                trace = _path_dots(record, texts, own, measure, symbol)
-                figure.add_trace(in_panel(trace, panel).update(legendgroup=moment, showlegend=panel == 0))
-        horizontal = batch_axis({path.batch_size for path in found}, f"<b>{texts(f'figure.path.{measure}')}</b>")
-        add_axes(figure, panel, horizontal, _path_axis(found, measure))
-    return lay_out_panels(figure, len(PATH_MEASURES), [measured_note(record, texts, texts("figure.path.note"))])
-
-
-def _path_axis(found: Sequence[ArmPath], measure: str) -> dict[str, Any]:
-    if measure == "efficiency":
-        return _share_axis()
-    values = [path.measure(measure).value for path in found]
-    positive = [value for value in values if value > 0]
-    return log_axis(min(positive, default=1.0) / 1.5, 1.5 * max(positive, default=1.0), most=5)
-
-
-def _path_dots(record: ComparisonRecord, texts: Texts, own: Sequence[ArmPath], measure: str, symbol: str) -> go.Scatter:
-    sizes = [path.batch_size for path in own]
-    hover = [_path_hover(record, texts, path) for path in own]
-    dots = _dots(record, sizes, [path.measure(measure) for path in own], symbol, hover)
-    return dots.update(name=texts(f"figure.path.{own[0].moment}"))
-
-
-def _path_hover(record: ComparisonRecord, texts: Texts, path: ArmPath) -> str:
-    return texts(
-        "figure.path.hover",
-        regime=regime_name(path.batch_size, record.rows, texts),
-        moment=texts(f"figure.path.{path.moment}"),
-        efficiency=share(path.efficiency.value),
-        length=spread_text(path.length),
-        distance=spread_text(path.distance),
-    )
+    panels = _measure_panels(record, texts, "path", MOMENTS, cases)
+    return panel_plot(400, panels, measured_note(record, texts, texts("figure.path.note")))
 
 
 def read_path(record: ComparisonRecord, texts: Texts) -> str:
     """Compare how direct the paths of the smallest and the largest batch size to the target were, and how far they led."""
     found = paths(record, measured_optimizer(record))
     own = [path for path in found if path.moment == "target"] or found
-    if len({path.batch_size for path in own}) < 2:
+    if len(sizes_of(own)) < 2:
         return texts("figure.path.thin")
     small = own[0]
     large = own[-1]
@@ -237,11 +221,10 @@ def read_path(record: ComparisonRecord, texts: Texts) -> str:
 
 def path_numbers(record: ComparisonRecord) -> Rows:
     """Return how direct every measured arm's paths were, and how far they led."""
-    return [
-        {"optimizer": name, "batch_size": path.batch_size, "moment": path.moment}
-        | spread_columns("efficiency", path.efficiency)
-        | spread_columns("length", path.length)
-        | spread_columns("distance", path.distance)
-        | {"measured_runs": path.distance.runs}
-        for name, path in by_optimizer(record, paths)
-    ]
+    rows = []
+    for name, path in by_optimizer(record, paths):
+        row = {"optimizer": name, "batch_size": path.batch_size, "moment": path.moment}
+        for measure in PATH_MEASURES:
+            row |= spread_columns(measure, path.measure(measure))
+        rows.append(row | {"measured_runs": path.distance.runs})
+    return rows

@@ -7,8 +7,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from hpsearch.comparison.analysis.escape import CLASSES, EscapeCell
-from hpsearch.comparison.figures.appearance import HOVER, brief
-from hpsearch.comparison.figures.figure import Rows, in_panel
+from hpsearch.comparison.figures.appearance import brief
+from hpsearch.comparison.figures.figure import HOVER, Rows
 from hpsearch.reporting.figures.style import LIGHT, axis, rounded
 from hpsearch.reporting.formatting import share
 from hpsearch.reporting.locales import Texts
@@ -36,51 +36,45 @@ def rates_of(cells: Sequence[EscapeCell]) -> list[float]:
     return sorted({cell.learning_rate for cell in cells})
 
 
-def tile_traces(cells: Sequence[EscapeCell], rates: Sequence[float], texts: Texts, panel: int = 0) -> list[go.Bar]:
+def tile_traces(cells: Sequence[EscapeCell], rates: Sequence[float], texts: Texts) -> list[go.Bar]:
     """Return one trace for each class that occurs; a cell is drawn from its column to column + `TILE_WIDTH`, at its row."""
     columns = batch_sizes_of(cells)
     traces = []
     for name in CLASSES:
         occurring = [cell for cell in cells if cell.counts[name]]
         if occurring:
-            traces.append(in_panel(_bars(occurring, name, columns, rates, texts), panel))
+            traces.append(_bars(occurring, name, columns, rates, texts))
     return traces
 
 
 def _bars(
     cells: Sequence[EscapeCell], name: str, columns: list[int | None], rates: Sequence[float], texts: Texts
 ) -> go.Bar:
+    starts = []
+    widths = []
+    for cell in cells:
+        share_before = sum(cell.share(other) for other in CLASSES[: CLASSES.index(name)])
+        starts.append(columns.index(cell.batch_size) + TILE_WIDTH * share_before)
+        widths.append(TILE_WIDTH * cell.share(name))
     pattern = {"shape": PATTERNS[name], "size": 5, "solidity": 0.3, "fillmode": "overlay", "fgcolor": LIGHT["surface"]}
     return go.Bar(
         orientation="h",
-        base=rounded([columns.index(cell.batch_size) + TILE_WIDTH * _share_before(cell, name) for cell in cells]),
-        x=rounded([TILE_WIDTH * cell.share(name) for cell in cells]),
+        base=rounded(starts),
+        x=rounded(widths),
         y=[rates.index(cell.learning_rate) for cell in cells],
         width=TILE_HEIGHT,
         name=texts(f"class.{name}"),
         legendgroup=name,
-        text=[cell_text(cell, texts) for cell in cells],
+        text=[_hover(cell, texts) for cell in cells],
         textposition="none",
         hovertemplate=HOVER,
         marker={"color": LIGHT[COLORS[name]], "line": {"width": 0}, "pattern": pattern},
     )
 
 
-def _share_before(cell: EscapeCell, name: str) -> float:
-    """Return the share of runs in the classes that are drawn left of one."""
-    return sum(cell.share(other) for other in CLASSES[: CLASSES.index(name)])
-
-
-def cell_text(cell: EscapeCell, texts: Texts) -> str:
-    """Return a cell's hover text: its optimizer, learning rate, and the share of each class."""
-    lines = [
-        texts(
-            "class.cell",
-            optimizer=method_name(cell, texts),
-            rate=brief(cell.learning_rate),
-            seeds=brief(cell.seeds),
-        )
-    ]
+def _hover(cell: EscapeCell, texts: Texts) -> str:
+    rate = brief(cell.learning_rate)
+    lines = [texts("class.cell", optimizer=method_name(cell, texts), rate=rate, seeds=brief(cell.seeds))]
     for name in CLASSES:
         if cell.counts[name]:
             of_class = {"share": share(cell.share(name)), "count": brief(cell.counts[name])}
@@ -102,8 +96,8 @@ def column_axis(cells: Sequence[EscapeCell], title: str, texts: Texts) -> dict[s
 
 def rate_axis(rates: Sequence[float], title: str) -> dict[str, Any]:
     """Return the vertical axis of a map: every learning rate is a row, at most a dozen of them have a tick."""
-    rows = range(0, len(rates), -(-len(rates) // RATE_TICKS))
-    ticks = {"tickvals": list(rows), "ticktext": [brief(rates[row]) for row in rows]}
+    step = -(-len(rates) // RATE_TICKS)
+    ticks = {"tickvals": list(range(0, len(rates), step)), "ticktext": list(map(brief, rates[::step]))}
     return axis(title, range=[-0.6, len(rates) - 0.4], showgrid=False, **ticks)
 
 
@@ -115,22 +109,20 @@ def row_of(rate: float, rates: Sequence[float]) -> float | None:
     return None
 
 
-def cell_rows(cells: Sequence[EscapeCell], theory: Sequence[str]) -> Rows:
+def cell_rows(cells: Sequence[EscapeCell], *theory: str) -> Rows:
     """Return one row for each cell: what ran, how its runs ended, the interval of the escapes, and what theory predicts."""
-    return [_cell_row(cell, theory) for cell in cells]
-
-
-def _cell_row(cell: EscapeCell, theory: Sequence[str]) -> dict[str, object]:
-    escaped = cell.escaped
-    row: dict[str, object] = {
-        "method": cell.method,
-        "start": cell.start,
-        "rate": cell.learning_rate,
-        "batch_size": cell.batch_size,
-        "budget": cell.budget,
-        "budget_steps": cell.updates,
-        "seeds": cell.seeds,
-    }
-    row |= {f"runs_{name}": cell.counts[name] for name in CLASSES}
-    row |= {"escaped_share": escaped.value, "escaped_low": escaped.low, "escaped_high": escaped.high}
-    return row | {name: cell.theory.get(name) for name in theory}
+    rows = []
+    for cell in cells:
+        row: dict[str, object] = {
+            "method": cell.method,
+            "start": cell.start,
+            "rate": cell.learning_rate,
+            "batch_size": cell.batch_size,
+            "budget": cell.budget,
+            "budget_steps": cell.updates,
+            "seeds": cell.seeds,
+        }
+        row |= {f"runs_{name}": cell.counts[name] for name in CLASSES}
+        row |= {"escaped_share": cell.escaped.value, "escaped_low": cell.escaped.low, "escaped_high": cell.escaped.high}
+        rows.append(row | {name: cell.theory.get(name) for name in theory})
+    return rows

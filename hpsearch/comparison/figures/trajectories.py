@@ -1,20 +1,26 @@
-"""Where runs went, in one plane for all, and the loss between their ends."""
+"""Where runs went: down the loss of two weights, in one plane for all, and the loss between their ends.
+
+The model with two weights is the textbook's picture on real data: its loss is exact, and the reader may replay the paths down it.
+"""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isfinite
+from typing import Any
 
 import plotly.graph_objects as go
 
 from hpsearch.comparison.analysis.times import optimizers
 from hpsearch.comparison.analysis.trajectories import (
     BarrierBetween,
-    SharedPlane,
+    DrawnPath,
+    Textbook,
     Trajectory,
     barriers,
     shared_plane,
+    textbook,
 )
 from hpsearch.comparison.figures.appearance import (
-    HOVER,
     brief,
     by_optimizer,
     measured_note,
@@ -22,14 +28,159 @@ from hpsearch.comparison.figures.appearance import (
     regime_color,
     regime_name,
 )
-from hpsearch.comparison.figures.figure import Rows, contours
-from hpsearch.reporting.figures.style import LIGHT, axis, blank, rounded
+from hpsearch.comparison.figures.figure import Mark, Rows, contours, mark_trace, plain_trace, plot
+from hpsearch.reporting.figures.style import LIGHT, axis, rounded
 from hpsearch.reporting.formatting import share
 from hpsearch.reporting.locales import Texts
 from hpsearch.storage import ComparisonRecord
 
 BARRIER_COLORS = ("ink", "out of memory", "running", "edge")
+FRAMES = 26  # of the replay
+POINTS = 100  # of a replayed path, at most
+MILLISECONDS = 110  # a frame
 MOST = 0.5  # of the paths' variance, from which the plane is said to hold most of it
+
+
+def _path_line(marks: Sequence[Mark], color: str, name: str) -> go.Scatter:
+    style = {"line": {"color": color, "width": 2}, "marker": {"color": color, "size": 4}}
+    return mark_trace(marks, mode="lines+markers", name=name, **style)
+
+
+# ---- the textbook's model
+
+
+def draw_textbook(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
+    """Draw the paths in full over the loss; frames grow them update by update. None where there is no such model."""
+    found = textbook(record)
+    if found is None:
+        return None
+    hover = texts("figure.textbook.hover_loss", loss="%{text}") + "<extra></extra>"
+    background = [contours(found.x, found.y, found.loss, texts("axis.loss"), hover), *_ends(found, texts)]
+    paths = list(map(_thinned, found.paths))
+    lines = [_textbook_path(path, found, texts) for path in paths]
+    horizontal = axis(texts("figure.textbook.x"), range=[found.x[0], found.x[-1]], showgrid=False)
+    vertical = axis(texts("figure.textbook.y"), range=[found.y[0], found.y[-1]], showgrid=False)
+    margin = {"l": 62, "r": 22, "t": 10, "b": 120}
+    figure = plot(600, [*background, *lines], horizontal, vertical, margin=margin)
+    _animate(figure, paths, texts)
+    return figure.update_layout(meta={"note": texts("figure.textbook.note", rows=brief(found.rows))})
+
+
+def _thinned(path: DrawnPath) -> DrawnPath:
+    """Return a path with at most `POINTS` of its points, first and last among them."""
+    last = len(path.updates) - 1
+    chosen = sorted({round(i * last / (POINTS - 1)) for i in range(POINTS)})
+    return replace(
+        path,
+        updates=tuple(path.updates[i] for i in chosen),
+        x=tuple(_four_digits(path.x[i]) for i in chosen),
+        y=tuple(_four_digits(path.y[i]) for i in chosen),
+        losses=tuple(path.losses[i] for i in chosen),
+    )
+
+
+def _four_digits(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+def _textbook_path(path: DrawnPath, found: Textbook, texts: Texts) -> go.Scatter:
+    color = regime_color(path.batch_size, found.rows)
+    regime = regime_name(path.batch_size, found.rows, texts)
+    rate = brief(path.learning_rate)
+    marks = []
+    for x, y, update, loss in zip(path.x, path.y, path.updates, path.losses, strict=True):
+        text = texts("figure.textbook.hover", regime=regime, update=brief(update), loss=brief(loss), rate=rate)
+        marks.append(Mark(x, y, text))
+    return _path_line(marks, color, regime)
+
+
+def _ends(found: Textbook, texts: Texts) -> list[go.Scatter]:
+    """Return the minimum, and the start that all paths share."""
+    ink = LIGHT["ink"]
+    cross = {"color": ink, "symbol": "cross", "size": 11}
+    circle = {"color": ink, "symbol": "circle-open", "size": 13, "line": {"width": 2, "color": ink}}
+    first = found.paths[0]
+    x, y = found.minimum
+    minimum = {"marker": cross, "name": texts("figure.textbook.minimum")}
+    start = {"marker": circle, "name": texts("figure.textbook.start")}
+    return [
+        plain_trace(rounded([x]), [y], mode="markers", **minimum),
+        plain_trace(rounded([first.x[0]]), [first.y[0]], mode="markers", **start),
+    ]
+
+
+def _animate(figure: go.Figure, paths: list[DrawnPath], texts: Texts) -> None:
+    """Add frames that hold nothing but the paths up to an update, a button that plays them, and a slider."""
+    last = max(path.updates[-1] for path in paths)
+    evenly = [round(last ** (i / (FRAMES - 2))) for i in range(FRAMES - 1)]  # in the logarithm
+    updates = sorted({0, *evenly})
+    traces = list(range(len(figure.data) - len(paths), len(figure.data)))
+    figure.frames = [go.Frame(name=str(update), data=_frame(paths, update), traces=traces) for update in updates]
+    figure.update_layout(updatemenus=[_button(texts)], sliders=[_slider(updates, texts)])
+
+
+def _frame(paths: list[DrawnPath], update: int) -> list[go.Scatter]:
+    traces = []
+    for path in paths:
+        end = path.points_until(update)
+        traces.append(go.Scatter(x=list(path.x[:end]), y=list(path.y[:end])))
+    return traces
+
+
+def _button(texts: Texts) -> dict[str, Any]:
+    frame = {"duration": MILLISECONDS, "redraw": False}
+    options = {"frame": frame, "transition": {"duration": 0}, "fromcurrent": False, "mode": "immediate"}
+    button = {"label": texts("figure.textbook.play"), "method": "animate", "args": [None, options]}
+    colors = {"bgcolor": LIGHT["surface"], "bordercolor": LIGHT["edge"], "font": {"color": LIGHT["ink"]}}
+    position = {"x": 0, "xanchor": "left", "y": 0, "yanchor": "top", "pad": {"t": 58}}
+    return {"buttons": [button], "type": "buttons", **position, **colors, "showactive": False}
+
+
+def _slider(updates: list[int], texts: Texts) -> dict[str, Any]:
+    options = {"frame": {"duration": 0, "redraw": False}, "transition": {"duration": 0}, "mode": "immediate"}
+    steps = [{"label": brief(at), "method": "animate", "args": [[str(at)], options]} for at in updates]
+    font = {"color": LIGHT["ink"], "size": 13}
+    current = {"prefix": texts("figure.textbook.slider"), "font": font, "xanchor": "right"}
+    position = {"x": 0.28, "len": 0.72, "y": 0, "yanchor": "top", "pad": {"t": 48}}
+    ticks = {"ticklen": 0, "minorticklen": 0}
+    colors = {"bgcolor": LIGHT["grid"], "activebgcolor": LIGHT["edge"], "bordercolor": LIGHT["edge"]}
+    hidden = {"color": "rgba(0,0,0,0)", "size": 1}  # the labels of steps would overlap; the current one is shown above
+    slider = {"active": len(updates) - 1, "steps": steps, "currentvalue": current, "font": hidden}
+    return slider | position | ticks | colors
+
+
+def read_textbook(record: ComparisonRecord, texts: Texts) -> str:
+    """Say how many updates and how many examples each needed to come near the minimum."""
+    found = textbook(record)
+    if found is None:
+        return texts("figure.textbook.thin")
+    arrivals = [_arrival(path, found, texts) for path in found.paths]
+    parts = [texts("figure.textbook.arrivals", arrivals="; ".join(arrivals))]
+    edges = [regime_name(path.batch_size, found.rows, texts) for path in found.paths if path.edge]
+    if edges:
+        parts.append(texts("figure.textbook.edge", regimes=", ".join(edges)))
+    return " ".join(parts)
+
+
+def _arrival(path: DrawnPath, found: Textbook, texts: Texts) -> str:
+    key = "never" if path.updates_to_near is None else "arrival"
+    return texts(
+        f"figure.textbook.{key}",
+        regime=regime_name(path.batch_size, found.rows, texts),
+        updates=brief(path.updates_to_near),
+        examples=brief(path.examples_to_near),
+        rate=brief(path.learning_rate),
+    )
+
+
+def textbook_numbers(record: ComparisonRecord) -> Rows:
+    """Return what each path needed to come near the minimum."""
+    found = textbook(record)
+    rows = []
+    for path in found.paths if found else ():
+        row = {"batch_size": path.batch_size, "rate": path.learning_rate, "updates_to_near": path.updates_to_near}
+        rows.append(row | {"examples_to_near": path.examples_to_near, "last_loss": path.losses[-1]})
+    return rows
 
 
 # ---- paths in one plane
@@ -40,31 +191,25 @@ def draw_trajectories(record: ComparisonRecord, texts: Texts) -> go.Figure | Non
     plane = shared_plane(record, measured_optimizer(record))
     if plane is None:
         return None
-    figure = blank(520)
     hover = texts("figure.trajectories.hover_loss", loss="%{text}") + "<extra></extra>"
-    figure.add_trace(contours(plane.x, plane.y, plane.loss, texts("axis.loss"), hover))
+    traces = [contours(plane.x, plane.y, plane.loss, texts("axis.loss"), hover)]
     for path in plane.trajectories:
-        figure.add_traces(path_traces(path, record, texts))
+        traces += _path_traces(path, record, texts)
     first, second = map(share, plane.shares)
-    figure.update_xaxes(axis(texts("figure.trajectories.x", share=first), showgrid=False))
-    figure.update_yaxes(axis(texts("figure.trajectories.y", share=second), showgrid=False))
-    return figure.update_layout(meta={"note": measured_note(record, texts, texts("figure.trajectories.note"))})
+    horizontal = axis(texts("figure.trajectories.x", share=first), showgrid=False)
+    vertical = axis(texts("figure.trajectories.y", share=second), showgrid=False)
+    note = measured_note(record, texts, texts("figure.trajectories.note"))
+    return plot(520, traces, horizontal, vertical, meta={"note": note})
 
 
-def path_traces(path: Trajectory, record: ComparisonRecord, texts: Texts) -> list[go.Scatter]:
+def _path_traces(path: Trajectory, record: ComparisonRecord, texts: Texts) -> list[go.Scatter]:
     """Return a path with its points, and its end; the start is the same for all and marked by an open circle."""
     color = regime_color(path.batch_size, record.rows)
     regime = regime_name(path.batch_size, record.rows, texts)
-    line = go.Scatter(
-        x=rounded(list(path.x)),
-        y=rounded(list(path.y)),
-        mode="lines+markers",
-        name=regime,
-        text=[texts("figure.trajectories.hover", regime=regime, update=brief(update)) for update in path.updates],
-        hovertemplate=HOVER,
-        line={"color": color, "width": 2},
-        marker={"color": color, "size": 4},
-    )
+    marks = []
+    for x, y, update in zip(rounded(list(path.x)), path.y, path.updates, strict=True):
+        marks.append(Mark(x, y, texts("figure.trajectories.hover", regime=regime, update=brief(update))))
+    line = _path_line(marks, color, regime)
     edge = {"color": LIGHT["surface"], "width": 1}
     ends = go.Scatter(
         x=[path.x[0], path.x[-1]],
@@ -86,15 +231,15 @@ def read_trajectories(record: ComparisonRecord, texts: Texts) -> str:
     held = sum(plane.shares)
     key = "most" if held >= MOST else "little"
     parts = [texts(f"figure.trajectories.{key}", share=share(held))]
-    detours = [_detour(path, record, texts) for path in plane.trajectories if path.distance > 0]
+    detours = []
+    for path in plane.trajectories:
+        if path.distance > 0:
+            regime = regime_name(path.batch_size, record.rows, texts)
+            detour = brief(path.length / path.distance)
+            detours.append(texts("figure.trajectories.detour", regime=regime, detour=detour))
     if detours:
         parts.append(texts("figure.trajectories.detours", detours="; ".join(detours)))
     return " ".join(parts)
-
-
-def _detour(path: Trajectory, record: ComparisonRecord, texts: Texts) -> str:
-    regime = regime_name(path.batch_size, record.rows, texts)
-    return texts("figure.trajectories.detour", regime=regime, detour=brief(path.length / path.distance))
 
 
 def trajectory_numbers(record: ComparisonRecord) -> Rows:
@@ -102,17 +247,10 @@ def trajectory_numbers(record: ComparisonRecord) -> Rows:
     rows = []
     for name in optimizers(record):
         plane = shared_plane(record, name)
-        if plane is not None:
-            rows += _point_rows(name, plane)
-    return rows
-
-
-def _point_rows(optimizer: str, plane: SharedPlane) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
-    for path in plane.trajectories:
-        for update, x, y in zip(path.updates, path.x, path.y, strict=True):
-            row = {"optimizer": optimizer, "batch_size": path.batch_size, "update": update}
-            rows.append(row | {"first_component": x, "second_component": y})
+        for path in plane.trajectories if plane else ():
+            for update, x, y in zip(path.updates, path.x, path.y, strict=True):
+                row = {"optimizer": name, "batch_size": path.batch_size, "update": update}
+                rows.append(row | {"first_component": x, "second_component": y})
     return rows
 
 
@@ -124,31 +262,24 @@ def draw_barrier(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     found = barriers(record, measured_optimizer(record))
     if not found:
         return None
-    figure = blank(390)
-    for color, barrier in zip(BARRIER_COLORS, found, strict=False):
-        figure.add_trace(_barrier_trace(record, texts, barrier, color))
-    figure.update_xaxes(axis(texts("figure.barrier.x"), tickvals=[0, 0.25, 0.5, 0.75, 1], range=[-0.02, 1.02]))
-    figure.update_yaxes(axis(texts("axis.loss"), rangemode="tozero"))
-    return figure.update_layout(meta={"note": measured_note(record, texts, texts("figure.barrier.note"))})
+    traces = []
+    for role, barrier in zip(BARRIER_COLORS, found, strict=False):
+        traces.append(_barrier_trace(record, texts, barrier, LIGHT[role]))
+    horizontal = axis(texts("figure.barrier.x"), tickvals=[0, 0.25, 0.5, 0.75, 1], range=[-0.02, 1.02])
+    vertical = axis(texts("axis.loss"), rangemode="tozero")
+    note = measured_note(record, texts, texts("figure.barrier.note"))
+    return plot(390, traces, horizontal, vertical, meta={"note": note})
 
 
 def _barrier_trace(record: ComparisonRecord, texts: Texts, barrier: BarrierBetween, color: str) -> go.Scatter:
     name = _pair_name(record, texts, barrier)
     height = brief(barrier.height)
-    hover = [
-        texts("figure.barrier.hover", pair=name, alpha=f"{alpha:.2f}", loss=brief(loss), height=height)
-        for alpha, loss in zip(barrier.alphas, barrier.losses, strict=True)
-    ]
-    return go.Scatter(
-        x=list(barrier.alphas),
-        y=rounded([loss if isfinite(loss) else None for loss in barrier.losses]),
-        mode="lines+markers",
-        name=name,
-        text=hover,
-        line={"color": LIGHT[color], "width": 2.2},
-        marker={"color": LIGHT[color], "size": 5},
-        hovertemplate=HOVER,
-    )
+    marks = []
+    for alpha, loss in zip(barrier.alphas, barrier.losses, strict=True):
+        text = texts("figure.barrier.hover", pair=name, alpha=f"{alpha:.2f}", loss=brief(loss), height=height)
+        marks.append(Mark(alpha, loss if isfinite(loss) else None, text))
+    style = {"line": {"color": color, "width": 2.2}, "marker": {"color": color, "size": 5}}
+    return mark_trace(marks, mode="lines+markers", name=name, **style)
 
 
 def _pair_name(record: ComparisonRecord, texts: Texts, barrier: BarrierBetween) -> str:
@@ -160,39 +291,21 @@ def read_barrier(record: ComparisonRecord, texts: Texts) -> str:
     found = barriers(record, measured_optimizer(record))
     if not found:
         return texts("figure.barrier.thin")
-    separate = [barrier for barrier in found if barrier.separate]
-    joined = [barrier for barrier in found if not barrier.separate]
-    parts = []
-    if separate:
-        parts.append(texts("figure.barrier.separate", pairs=_heights(record, texts, separate)))
-    if joined:
-        parts.append(texts("figure.barrier.none", pairs=_heights(record, texts, joined)))
+    heights: dict[str, list[str]] = {"separate": [], "none": []}
+    for barrier in found:
+        ends = {"first": brief(barrier.losses[0]), "second": brief(barrier.losses[-1])}
+        pair = _pair_name(record, texts, barrier)
+        text = texts("figure.barrier.height", pair=pair, height=brief(barrier.height), **ends)
+        heights["separate" if barrier.separate else "none"].append(text)
+    parts = [texts(f"figure.barrier.{key}", pairs="; ".join(of_key)) for key, of_key in heights.items() if of_key]
     return " ".join(parts)
-
-
-def _heights(record: ComparisonRecord, texts: Texts, found: Sequence[BarrierBetween]) -> str:
-    return "; ".join(
-        texts(
-            "figure.barrier.height",
-            pair=_pair_name(record, texts, barrier),
-            height=brief(barrier.height),
-            first=brief(barrier.losses[0]),
-            second=brief(barrier.losses[-1]),
-        )
-        for barrier in found
-    )
 
 
 def barrier_numbers(record: ComparisonRecord) -> Rows:
     """Return the barriers between ends of runs."""
-    return [
-        {
-            "optimizer": name,
-            "batch_size": barrier.batch_sizes[0],
-            "other_batch_size": barrier.batch_sizes[1],
-            "barrier": barrier.height,
-            "loss": barrier.losses[0],
-            "other_loss": barrier.losses[-1],
-        }
-        for name, barrier in by_optimizer(record, barriers)
-    ]
+    rows = []
+    for name, barrier in by_optimizer(record, barriers):
+        size, other = barrier.batch_sizes
+        row = {"optimizer": name, "batch_size": size, "other_batch_size": other, "barrier": barrier.height}
+        rows.append(row | {"loss": barrier.losses[0], "other_loss": barrier.losses[-1]})
+    return rows

@@ -9,21 +9,42 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hpsearch.comparison.analysis.verdicts import Verdict, verdicts
+from hpsearch.comparison.analysis.measured import Spread
+from hpsearch.comparison.analysis.verdicts import Value, Verdict, verdicts
 from hpsearch.comparison.figures import COMPARISON_FIGURES, ComparisonFigure
+from hpsearch.comparison.figures.appearance import gap_texts, percent, significant
+from hpsearch.comparison.figures.figure import Rows
 from hpsearch.comparison.page.closing import checks, protocol, runs_table
-from hpsearch.comparison.page.opening import glance, introduction
-from hpsearch.comparison.page.values import value_texts
-from hpsearch.comparison.page.warnings import warnings
+from hpsearch.comparison.page.opening import glance, introduction, warnings
 from hpsearch.files import inert, make_folder, write_file
 from hpsearch.reporting import pieces
 from hpsearch.reporting.formatting import number, sentence, visible
 from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.rendering import document, figure_json, reading_record
 from hpsearch.reporting.study_page import PREVIEW, SCRIPT_TEXTS
+from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 
-Row = Mapping[str, object]
+SHARES = frozenset(  # read as percentages; the spread of a logarithm is about a relative change
+    {
+        "one_rising",
+        "full_rising",
+        "one_deviation",
+        "full_deviation",
+        "one_pass",
+        "full_pass",
+        "sgd",
+        "gd",
+        "isotropic",
+        "stuck",
+    }
+)
+GAPS = frozenset({"test", "equal_epochs", "equal_updates", "difference"})  # differences of the metric
+RATIOS = frozenset({"steps", "epochs", "seconds", "one", "full"})  # how many times as much
+FRACTIONS = dict(
+    enumerate(("half", "third", "quarter", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"), start=2)
+)
+NEAR = 0.15  # relative distance from 1/k at which a ratio is called about 1/k
 
 
 def write_comparison(record: ComparisonRecord, folder: Path, language: str = "en") -> Path:
@@ -46,7 +67,8 @@ def write_comparison(record: ComparisonRecord, folder: Path, language: str = "en
     make_folder(folder / "tables")
     for name, content in tables.items():
         write_file(folder / "tables" / f"{name}.csv", content)
-    path = folder / ("report.html" if language == "en" else f"report.{language}.html")
+    suffix = "" if language == "en" else f".{language}"
+    path = folder / f"report{suffix}.html"
     write_file(path, html)
     return path
 
@@ -57,15 +79,14 @@ def page(record: ComparisonRecord, texts: Texts) -> str:
     drawn = [figure for figure in figures if figure.plot is not None]
     closing = [piece for piece in (runs_table(record, texts), checks(record, texts), protocol(record, texts)) if piece]
     settings = record.settings.get("study", {})
-    content = [
-        _verdicts(record, {figure.name for figure in drawn}, texts),
-        glance(record, texts),
-        _warnings(record, texts),
-        _contents(drawn, closing),
-        *figures,
-        *closing,
-        pieces.Footer(texts("page.footer", date=record.as_of)),
-    ]
+    claims = [_claim(verdict, record, {figure.name for figure in drawn}, texts) for verdict in verdicts(record)]
+    content: list[object] = [pieces.Verdicts(texts("page.verdicts"), texts("page.verdicts_said"), claims)]
+    content.append(glance(record, texts))
+    cautions = warnings(record, texts)
+    if cautions:
+        content.append(pieces.Warnings(texts("page.note"), cautions))
+    content += [_contents(drawn, closing), *figures, *closing]
+    content.append(pieces.Footer(texts("page.footer", date=record.as_of)))
     return document(
         pieces.Page(
             window=texts("page.window", name=visible(record.name, 100)),
@@ -80,32 +101,50 @@ def page(record: ComparisonRecord, texts: Texts) -> str:
     )
 
 
-def _verdicts(record: ComparisonRecord, drawn: set[str], texts: Texts) -> pieces.Verdicts:
-    """Return the claims with their verdicts: the first thing on the page."""
-    claims = [_claim(verdict, record, drawn, texts) for verdict in verdicts(record)]
-    return pieces.Verdicts(texts("page.verdicts"), texts("page.verdicts_said"), claims)
-
-
 def _claim(verdict: Verdict, record: ComparisonRecord, drawn: set[str], texts: Texts) -> pieces.Claim:
     key = f"verdict.{verdict.claim}.{verdict.reason}"
     if not texts.has(key):
         key = f"verdict.{verdict.reason}"
+    shown = [name for name in verdict.figures if name in drawn]
     return pieces.Claim(
         text=texts(f"claim.{verdict.claim}"),
         judgement=verdict.judgement,
         judgement_text=texts(f"judgement.{verdict.judgement}"),
         sentence=texts(key, **value_texts(verdict.values, record, texts)),
-        figures=[
-            pieces.Link(texts(f"figure.{name}.title"), f"#about-{name}") for name in verdict.figures if name in drawn
-        ],
+        figures=[pieces.Link(texts(f"figure.{name}.title"), f"#about-{name}") for name in shown],
     )
 
 
-def _warnings(record: ComparisonRecord, texts: Texts) -> pieces.Warnings | None:
-    found = warnings(record, texts)
-    if found:
-        return pieces.Warnings(texts("page.note"), found)
-    return None
+def value_texts(values: Mapping[str, Value], record: ComparisonRecord, texts: Texts) -> dict[str, str]:
+    """Return values as they stand in a sentence.
+
+    An estimate has its interval, a share is in percent, a difference of the metric in points, a small ratio a fraction.
+    """
+    return {name: _text(name, value, record, texts) for name, value in values.items()}
+
+
+def _text(name: str, value: Value, record: ComparisonRecord, texts: Texts) -> str:
+    if value is None:
+        return number(None)
+    if isinstance(value, Estimate) and name in GAPS:
+        return texts("page.interval", **gap_texts(record, value, texts))
+    write = percent if name in SHARES else significant
+    if not isinstance(value, Estimate | Spread):
+        return number(value) if isinstance(value, int) else write(value)
+    ends = {"value": write(value.value), "low": write(value.low), "high": write(value.high)}
+    if name in RATIOS:
+        return _ratio(value.value, ends, texts)
+    return texts("page.interval", **ends)
+
+
+def _ratio(ratio: float, ends: Mapping[str, str], texts: Texts) -> str:
+    """Return `3.1 (3 to 3.2) times` or `about a third (0.32, 0.28 to 0.35)`."""
+    parts = round(1 / ratio) if ratio > 0 else 0
+    if parts < 2 or abs(ratio * parts - 1) > NEAR:
+        return texts("ratio.times", **ends)
+    if parts in FRACTIONS:
+        return texts(f"ratio.{FRACTIONS[parts]}", **ends)
+    return texts("ratio.part", parts=number(parts), **ends)
 
 
 def _applies(row: ComparisonFigure, record: ComparisonRecord) -> bool:
@@ -154,7 +193,7 @@ def _cell(value: object, texts: Texts) -> str:
     return number(value)
 
 
-def _csv(rows: Sequence[Row]) -> str:
+def _csv(rows: Rows) -> str:
     file = io.StringIO()
     writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
     writer.writeheader()

@@ -6,8 +6,8 @@ from math import exp
 
 from hpsearch.comparison.analysis.times import optimizers, winner_of
 from hpsearch.comparison.analysis.tuning import UNFIT
-from hpsearch.comparison.figures.appearance import arm_name, optimizer_name, significant
-from hpsearch.comparison.page.opening import budget
+from hpsearch.comparison.figures.appearance import arm_name, optimizer_name, significant, sizes_of
+from hpsearch.comparison.page.opening import budget, data_title, row_counts
 from hpsearch.reporting.formatting import number, visible
 from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.pieces import Facts, PageTable, Paragraph, Section
@@ -28,7 +28,7 @@ def runs_table(record: ComparisonRecord, texts: Texts) -> Section | None:
 
 
 def _rows(arm: ArmRecord, record: ComparisonRecord, texts: Texts) -> list[list[str]]:
-    name = arm_name(arm.optimizer, arm.batch_size, record.rows, texts)
+    name = arm_name(arm, record, texts)
     if len(optimizers(record)) > 1:
         name = f"{optimizer_name(arm.optimizer)}, {name}"
     return [[name, texts(f"runs.{kind}"), *_counts(trials, record)] for kind, trials in _groups(arm) if trials]
@@ -99,7 +99,7 @@ def _registered(record: ComparisonRecord, texts: Texts) -> str:
         numbers=number(registered["module_list"]["numbers"]),
         hidden=number(registered["plain_list"]["tensors"]),
         error=visible(registered.get("error", ""), 200),
-        moved=", ".join(significant(distance) for distance in registered["moved"]),
+        moved=", ".join(map(significant, registered["moved"])),
     )
 
 
@@ -116,29 +116,35 @@ def protocol(record: ComparisonRecord, texts: Texts) -> Section:
     if record.arms:
         rows |= _compared(record, texts)
     if record.arms and record.made:
-        device, slots = record.made["device"], number(record.made["places"])
-        rows["device"] = texts("protocol.device_said", device=device, places=slots)
+        slots = number(record.made["places"])
+        rows["device"] = texts("protocol.device_said", device=record.made["device"], places=slots)
         rows["versions"] = ", ".join(f"{name} {version}" for name, version in record.made["versions"].items())
     if record.minima:
-        rows["minima"] = texts("protocol.minima_said", **_sizes(record))
+        asked = record.minima.get("asked", {})
+        sizes = {name: number(asked.get(name, 0)) for name in ("seeds", "starts")}
+        rows["minima"] = texts("protocol.minima_said", **sizes)
     rows["again"] = f"python -m hpsearch compare … --name {visible(record.name, 60)}"
     facts = Facts([(texts(f"protocol.{name}"), text) for name, text in rows.items()])
     return Section("protocol", texts("page.protocol"), [facts])
 
 
-def _sizes(record: ComparisonRecord) -> dict[str, str]:
-    asked = record.minima.get("asked", {})
-    return {name: number(asked.get(name, 0)) for name in ("seeds", "starts")}
-
-
 def _compared(record: ComparisonRecord, texts: Texts) -> dict[str, str]:
     """Return the facts of a comparison on data."""
-    compare, shape = record.settings["compare"], record.made.get("architecture", {})
-    sizes = sorted({arm.batch_size for arm in record.arms})
+    compare = record.settings["compare"]
+    shape = record.made.get("architecture")
+    made = "–"
+    if shape:
+        made = network(shape["widths"], shape["activation"], texts)
+    sizes = sorted(sizes_of(record.arms))
     until = texts(f"protocol.until_{compare.get('train_until', 'budget')}")
     return {
-        "data": _data(record, texts),
-        "network": network(shape["widths"], shape["activation"], texts) if shape else "–",
+        "data": texts(
+            "protocol.data_said",
+            name=data_title(record, 100),
+            hash=str(record.data.get("hash", ""))[:12],
+            **row_counts(record),
+        ),
+        "network": made,
         "arms": f"{', '.join(map(optimizer_name, optimizers(record)))}; {', '.join(map(number, sizes))}",
         "space": _space(record),
         "tuning": _tuning(record, texts),
@@ -149,20 +155,9 @@ def _compared(record: ComparisonRecord, texts: Texts) -> dict[str, str]:
     }
 
 
-def _data(record: ComparisonRecord, texts: Texts) -> str:
-    data = record.data
-    return texts(
-        "protocol.data_said",
-        name=visible(data.get("title") or data["name"], 100),
-        training=number(data["rows"]["training"]),
-        validation=number(data["rows"]["validation"]),
-        test=number(data["rows"]["test"]),
-        hash=str(data.get("hash", ""))[:12],
-    )
-
-
 def _tuning(record: ComparisonRecord, texts: Texts) -> str:
-    compare, sampler = record.settings["compare"], record.settings["search"]["sampler"]
+    compare = record.settings["compare"]
+    sampler = record.settings["search"]["sampler"]
     text = texts("protocol.tuning_said", trials=number(compare["trials"]), sampler=sampler)
     if compare.get("tune_until") == "target":
         return f"{text} {texts('protocol.capped')}"

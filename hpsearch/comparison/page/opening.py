@@ -1,20 +1,40 @@
-"""The beginning of a comparison's page: what was compared, and the regimes at a glance."""
+"""The beginning of a comparison's page: what was compared, the regimes at a glance, and what to beware of.
 
-from collections.abc import Iterator
+Each pitfall that the comparison fell into is found in its record.
+"""
+
+from collections.abc import Iterable, Iterator
 from math import isfinite
 
+from hpsearch.comparison.analysis.measured import measured_runs
 from hpsearch.comparison.analysis.quality import quality
 from hpsearch.comparison.analysis.times import ArmTimes, optimizers, times
-from hpsearch.comparison.figures.appearance import arm_name, optimizer_name, significant, target_text
+from hpsearch.comparison.analysis.tuning import failed, rates
+from hpsearch.comparison.figures.appearance import (
+    OfArm,
+    arm_name,
+    optimizer_name,
+    percent,
+    regime_name,
+    significant,
+    sizes_of,
+    target_text,
+)
 from hpsearch.reporting.formatting import MetricFormat, duration, number, visible
 from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.pieces import PageTable, Paragraph, Section
 from hpsearch.statistics import Estimate
-from hpsearch.storage import ComparisonRecord
+from hpsearch.storage import ArmRecord, ComparisonRecord
 
 COLUMNS = ("regime", "rate", "updates", "epochs", "seconds", "reached", "test")
 UNITS = ("steps", "epochs", "seconds")
 EPOCHS = 20  # of a run whose budget the study does not give
+SEEDS = 10  # from which a bootstrap of the median keeps to its 95 %
+MEASURED = 3
+RESOLUTION = 0.02  # of the updates to the target
+VALIDATION_ROWS = 1000
+
+Pitfall = tuple[str, dict[str, str]]  # the key of its sentence, and the values that fill it
 
 
 def introduction(record: ComparisonRecord, texts: Texts) -> Iterator[str]:
@@ -23,22 +43,24 @@ def introduction(record: ComparisonRecord, texts: Texts) -> Iterator[str]:
         if record.minima:
             yield texts("page.asked_minima")
         return
-    data, rows, compare = record.data, record.data["rows"], record.settings["compare"]
-    yield texts(
-        "page.asked_data",
-        title=visible(data.get("title") or data["name"], 200),
-        training=number(rows["training"]),
-        validation=number(rows["validation"]),
-        test=number(rows["test"]),
-    )
-    trials, seeds = number(compare["trials"]), number(compare["seeds"])
-    yield texts("page.asked_tuned", trials=trials, seeds=seeds, budget=budget(record, texts))
+    compare = record.settings["compare"]
+    yield texts("page.asked_data", title=data_title(record, 200), **row_counts(record))
+    runs = {"trials": number(compare["trials"]), "seeds": number(compare["seeds"])}
+    yield texts("page.asked_tuned", budget=budget(record, texts), **runs)
     if record.target is not None:
-        if record.target_given:
-            key = "page.asked_target"
-        else:
-            key = "page.asked_target_chosen"
-        yield texts(key, target=target_text(record, texts))
+        chosen = "" if record.target_given else "_chosen"
+        yield texts(f"page.asked_target{chosen}", target=target_text(record, texts))
+
+
+def data_title(record: ComparisonRecord, most: int) -> str:
+    """Return what the data set is called, cut to `most` characters."""
+    return visible(record.data.get("title") or record.data["name"], most)
+
+
+def row_counts(record: ComparisonRecord) -> dict[str, str]:
+    """Return the numbers of training, validation and test rows as texts."""
+    rows = record.data["rows"]
+    return {part: number(rows[part]) for part in ("training", "validation", "test")}
 
 
 def budget(record: ComparisonRecord, texts: Texts) -> str:
@@ -56,14 +78,14 @@ def glance(record: ComparisonRecord, texts: Texts) -> Section | None:
     arms = times(record)
     if not arms:
         return None
-    several = len(optimizers(record)) > 1
     head = [texts(f"glance.{name}") for name in COLUMNS]
+    numeric = head[1:]
     scores = {(arm.optimizer, arm.batch_size): arm.scores.get("test") for arm in quality(record)}
     rows = [_row(arm, scores.get((arm.optimizer, arm.batch_size)), record, texts) for arm in arms]
-    numeric = head[1:]
-    if several:
-        head = [texts("glance.optimizer"), *head]
-        rows = [[optimizer_name(arm.optimizer), *row] for arm, row in zip(arms, rows, strict=True)]
+    if len(optimizers(record)) > 1:
+        head.insert(0, texts("glance.optimizer"))
+        for arm, row in zip(arms, rows, strict=True):
+            row.insert(0, optimizer_name(arm.optimizer))
     contents = [
         Paragraph(texts("glance.question"), "ask"),
         PageTable(head, rows, numeric),
@@ -74,7 +96,7 @@ def glance(record: ComparisonRecord, texts: Texts) -> Section | None:
 
 def _row(arm: ArmTimes, score: Estimate | None, record: ComparisonRecord, texts: Texts) -> list[str]:
     return [
-        arm_name(arm.optimizer, arm.batch_size, record.rows, texts),
+        arm_name(arm, record, texts),
         significant(arm.learning_rate) if arm.learning_rate else "–",
         *(_cost(arm, unit, texts) for unit in UNITS),
         f"{arm.reached}/{arm.runs}",
@@ -99,5 +121,85 @@ def _cost(arm: ArmTimes, unit: str, texts: Texts) -> str:
 def _score(estimate: Estimate | None, metric: MetricFormat, texts: Texts) -> str:
     if estimate is None:
         return "–"
-    value, low, high = metric.text(estimate.value), metric.text(estimate.low), metric.text(estimate.high)
-    return texts("page.interval", value=value, low=low, high=high)
+    ends = {"low": metric.text(estimate.low), "high": metric.text(estimate.high)}
+    return texts("page.interval", value=metric.text(estimate.value), **ends)
+
+
+# ---- what to beware of
+
+
+def warnings(record: ComparisonRecord, texts: Texts) -> list[str]:
+    """Return the warnings of a comparison, the gravest first."""
+    if not record.arms:
+        return []
+    pitfalls = [*_tuning(record, texts), *_replicates(record, texts), *_reach(record)]
+    return [texts(f"caution.{key}", **values) for key, values in pitfalls]
+
+
+def _names(arms: Iterable[OfArm], record: ComparisonRecord, texts: Texts) -> str:
+    names = []
+    for arm in arms:
+        name = regime_name(arm.batch_size, record.rows, texts, short=True)
+        if len(optimizers(record)) > 1:
+            name = f"{optimizer_name(arm.optimizer)}: {name}"
+        names.append(name)
+    return ", ".join(names)
+
+
+def _tuning(record: ComparisonRecord, texts: Texts) -> Iterator[Pitfall]:
+    """Yield the pitfalls of what was tried."""
+    at_edge = {(arm.optimizer, arm.batch_size) for arm in rates(record) if arm.edge and arm.tuned is not None}
+    edge = [arm for arm in record.arms if (arm.optimizer, arm.batch_size) in at_edge]
+    if edge:
+        yield "edge", {"names": _names(edge, record, texts)}
+    if record.target is not None and not record.target_given:
+        yield "chosen", {}
+    counts = [sum(trial.state == "complete" for trial in arm.trials) for arm in record.arms]
+    if len(set(counts)) > 1:
+        yield "unequal", {"least": number(min(counts)), "most": number(max(counts))}
+    sizes = sizes_of(record.arms)
+    if record.rows not in sizes:
+        yield "no_full", {}
+    if 1 not in sizes:
+        yield "no_one", {}
+
+
+def _replicates(record: ComparisonRecord, texts: Texts) -> Iterator[Pitfall]:
+    """Yield the pitfalls of the runs on fresh seeds."""
+    arms = times(record)
+    seeds = min((arm.runs for arm in arms), default=SEEDS)
+    if seeds < SEEDS:
+        yield "few_seeds", {"seeds": number(seeds), "enough": number(SEEDS)}
+    if record.target is not None:
+        no_winner = [arm for arm in record.arms if arm.trials and arm.fastest is None]
+        if no_winner:
+            yield "no_winner", {"names": _names(no_winner, record, texts)}
+    censored = [arm for arm in arms if 0 < arm.reached < arm.runs]
+    if censored:
+        yield "censored", {"names": _names(censored, record, texts)}
+    diverged = [arm for arm in record.arms if _any_failed(arm)]
+    if diverged:
+        yield "diverged", {"names": _names(diverged, record, texts)}
+    coarse = [arm for arm in arms if arm.resolution is not None and arm.resolution > RESOLUTION * 1.001]
+    if coarse:
+        worst = max(arm.resolution or 0.0 for arm in coarse)
+        shares = {"share": percent(worst), "wanted": percent(RESOLUTION)}
+        yield "coarse", {"names": _names(coarse, record, texts), **shares}
+    if record.settings["compare"].get("train_until") == "target":
+        yield "cut", {}
+
+
+def _any_failed(arm: ArmRecord) -> bool:
+    winners = [winner for winner in (arm.fastest, arm.best) if winner]
+    return any(failed(run) for winner in winners for run in winner.runs)
+
+
+def _reach(record: ComparisonRecord) -> Iterator[Pitfall]:
+    """Yield what limits how far the results reach."""
+    runs = min((len(measured_runs(arm)) for arm in record.arms if arm.fastest), default=0)
+    if runs < MEASURED:
+        yield "few_measured", {"runs": number(runs), "enough": number(MEASURED)}
+    rows = int(record.data["rows"]["validation"])
+    if rows < VALIDATION_ROWS:
+        yield "small_validation", {"rows": number(rows)}
+    yield "one_split", {}

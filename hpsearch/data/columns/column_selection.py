@@ -1,16 +1,17 @@
 """What becomes of a column: a type of `COLUMN_TYPES`, or nothing. `DROPPED` has the reasons for nothing, each with its sentence."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from hpsearch.data.columns import parsing
 from hpsearch.data.columns.column_types import COLUMN_TYPES, MOST_CATEGORIES, ColumnSample, Entry
-from hpsearch.data.columns.error_messages import among_dates, among_numbers, misread
+from hpsearch.data.columns.error_messages import FEW_TEXTS, as_missing, misread
 from hpsearch.data.columns.table import absent
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import UserError, listed, shown
 
 LONG_TEXT = 40  # characters
 MOST = 0.5  # of the cells are numbers or dates: what the few other texts mean is worth a question
@@ -35,37 +36,28 @@ class Dropped:
 
 
 def choose_type(sample: ColumnSample, forced: str | None) -> Entry | Dropped:
-    """Return a column's entry, or why it is dropped.
-
-    Raises:
-        UserError: the forced type does not fit the cells, or most cells are numbers or dates and some are not.
-    """
-    if forced == "drop":
-        return Dropped("asked", DROPPED["asked"])
+    """Return a column's entry, or why it is dropped."""
     constant = _constant(sample)
-    if constant is not None:
+    if constant:
         return Dropped("constant", constant)
     stated = forced or sample.table.kinds.get(sample.name)
     if stated is not None:
         return _forced(sample, stated)
     plans = (column_type.plan(sample) for column_type in COLUMN_TYPES.values())
     entry = next(plan for plan in plans if plan is not None)  # every column can be a category
-    mixed = _mixed_note(sample) if entry["kind"] == "category" else ""
-    dropped = _identifier(sample, entry) or _free_text(sample, entry)
+    if entry["kind"] != "category":
+        return _counting(sample, entry) or entry
+    mixed = _among_numbers(sample) or _among_dates(sample, MOST)
+    dropped = _identifier_or_text(sample)
     if dropped is not None:
         return Dropped(dropped.reason, _joined(dropped.note, mixed))
-    return {**entry, "note": _joined(entry.get("note", ""), mixed)} if mixed else entry
+    if mixed:
+        return {**entry, "note": _joined(entry.get("note", ""), mixed)}
+    return entry
 
 
 def _joined(*notes: str) -> str:
     return "; ".join(filter(None, notes))
-
-
-def _mixed_note(sample: ColumnSample) -> str:
-    """Return what keeps a column of texts from being numbers or dates, where most of its cells are."""
-    return among_numbers(sample.table, sample.name, sample.text, MOST) or among_dates(
-        sample.table, sample.name, sample.text, MOST
-    )
 
 
 def _forced(sample: ColumnSample, name: str) -> Entry:
@@ -77,36 +69,31 @@ def _forced(sample: ColumnSample, name: str) -> Entry:
     if name == "number" and sample.is_text:
         rows = sample.rows[parsing.numbers(sample.text, sample.table.decimal)[1]]
     if name == "date" and sample.is_text:
-        why = among_dates(sample.table, sample.name, sample.text, 0)
+        why = _among_dates(sample, 0)
         if why:
             raise UserError(f"column {shown(sample.name)} (kind date): {why}.")
     raise misread(sample.table, sample.name, f"{column_type.expected} (kind {name})", rows)
 
 
-def _constant(sample: ColumnSample) -> str | None:
-    """Return what all cells are, where they are one thing."""
+def _constant(sample: ColumnSample) -> str:
+    """Return what all cells are, where they are one thing; else nothing."""
     if sample.is_text:
         distinct = sample.text.unique()
-        if len(distinct) > 1:
-            return None
-        return _all_cells(distinct[0].as_py())
-    missing = absent(sample.cells)
-    if missing.all():
-        return _all_cells(None)
-    if missing.any() or not bool((sample.cells == sample.cells[0]).all()):
-        return None
-    return _all_cells(sample.cells[0])
+        only = distinct[0].as_py()
+        varies = len(distinct) > 1
+    else:
+        missing = absent(sample.cells)
+        only = None if missing.all() else sample.cells[0]
+        varies = only is not None and bool(missing.any() or (sample.cells != only).any())
+    if varies:
+        return ""
+    if only is None:
+        return "all cells are empty"
+    return f"all cells are {shown(str(only))}"
 
 
-def _all_cells(value: object) -> str:
-    return "all cells are empty" if value is None else f"all cells are {shown(str(value))}"
-
-
-def _identifier(sample: ColumnSample, entry: Entry) -> Dropped | None:
-    """Return why a column names rows: texts that are all distinct, numbers that count rows, distinct whole numbers called an id."""
-    if entry["kind"] == "category":
-        distinct = sample.text.drop_null().unique()
-        return Dropped("identifier", "every row has another text") if len(distinct) == len(sample.rows) else None
+def _counting(sample: ColumnSample, entry: Entry) -> Dropped | None:
+    """Return why a column of numbers names rows: it counts them, or has distinct whole numbers and is called an id."""
     if entry["kind"] != "number":
         return None
     cells = sample.text if sample.is_text else sample.cells
@@ -125,14 +112,61 @@ def _is_called_identifier(name: str) -> bool:
     return first in NAMES_OF_IDENTIFIERS or first.endswith("_id")
 
 
-def _free_text(sample: ColumnSample, entry: Entry) -> Dropped | None:
-    """Return why a category's texts are free text: many distinct ones that hardly come again, or long ones."""
-    if entry["kind"] != "category" or sample.table.kinds.get(sample.name):
-        return None
+def _identifier_or_text(sample: ColumnSample) -> Dropped | None:
+    """Return why texts are no categories: all are distinct, or they are free text, long or many that hardly come again."""
     distinct = sample.text.drop_null().unique()
+    if len(distinct) == len(sample.rows):
+        return Dropped("identifier", "every row has another text")
     if len(distinct) <= MOST_CATEGORIES:
         return None
     is_long = pc.mean(pc.utf8_length(distinct)).as_py() > LONG_TEXT
     if is_long or 2 * len(distinct) > len(sample.rows):
         return Dropped("text", f"{len(distinct):,} distinct texts in {len(sample.rows):,} rows")
     return None
+
+
+def _among_numbers(sample: ColumnSample) -> str:
+    """Return the sentence on a column of texts that are numbers with a unit, or mostly numbers beside a few texts; else nothing."""
+    cells = sample.text
+    unit = parsing.unit(cells)
+    if unit:
+        return f"its cells are numbers with {shown(unit)}: write the numbers alone, and the column is a number"
+    values, other = parsing.numbers(cells, sample.table.decimal)
+    known = int((~np.isnan(values)).sum())
+    part = known / max(1, known + int(other.sum()))
+    strays = cells.filter(pa.array(other)).unique().to_pylist()
+    few = 0 < len(strays) <= FEW_TEXTS and part >= MOST
+    if not few or parsing.matches(cells, parsing.LEADING_ZEROS).any():
+        return ""
+    return _beside_strays(sample, part, "number", strays)
+
+
+def _among_dates(sample: ColumnSample, share: float) -> str:
+    """Return the sentence on a column of texts that are mostly dates, written in several ways or beside a few other texts; else nothing."""
+    cells = sample.text
+    by_pattern = parsing.rows_by_date_pattern(cells)
+    if not by_pattern:
+        return ""
+    dated = np.logical_or.reduce([*by_pattern.values()])  # [N]
+    other = ~dated & ~parsing.missing(cells)
+    strays = cells.filter(pa.array(other)).unique().to_pylist()
+    part = dated.sum() / (dated.sum() + other.sum())
+    if part < share or len(strays) > FEW_TEXTS:
+        return ""
+    if len(by_pattern) > 1:
+        firsts = listed([cells[int(rows.argmax())].as_py() for rows in by_pattern.values()])
+        return (
+            f"{part:.0%} of its cells are dates, written in {len(by_pattern)} ways ({firsts}): "
+            "write them in one, and the column is a date"
+        )
+    if not strays:
+        return "its cells look like dates, but some are none: mend these, and the column is a date"
+    return _beside_strays(sample, part, "date", strays)
+
+
+def _beside_strays(sample: ColumnSample, part: float, what: str, strays: Sequence[str]) -> str:
+    """Return the sentence on a column of which a part are numbers or dates, beside a few other texts."""
+    return (
+        f"{part:.0%} of its cells are {what}s, the others {listed(strays)}: if these mean a missing cell, "
+        f"{as_missing(sample.table, sample.name, strays, f'a {what}')}, and the column is a {what}"
+    )

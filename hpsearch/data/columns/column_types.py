@@ -7,15 +7,17 @@ is the column's type; a new type is one row.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 
-from hpsearch.data.cells import Array
-from hpsearch.data.columns import dates, parsing
+from hpsearch.data.cells import NUMBERS, Array
+from hpsearch.data.columns import parsing
 from hpsearch.data.columns.error_messages import misread
-from hpsearch.data.columns.table import Cells, Table, absent, take
+from hpsearch.data.columns.table import Cells, Table, absent
+from hpsearch.data.transform import PERIODS
 
 MOST_CATEGORIES = 50
 MOSTLY = 0.9  # of the cells are numbers or dates: the others are taken for mistakes
@@ -42,102 +44,102 @@ class ColumnSample:
     @property
     def text(self) -> Any:
         """The cells as text, empty ones null."""
-        return parsing.plain(parsing.as_text(self.cells), self.missing_values)
+        return parsing.with_nulls(parsing.as_text(self.cells), self.missing_values)
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnType:
-    """A row of `COLUMN_TYPES`: what becomes of such a column and why, and the functions that recognise and read it.
+    """A row of `COLUMN_TYPES`: the functions that recognise and read such a column; `expected` says in an error what its cells should be.
 
-    `read(entry, cells, decimal)` gives numbers [N] (NaN: missing) and which cells [N] cannot be read so; `expected` says in an error
-    what they should be.
+    `read(entry, cells, decimal)` gives numbers [N] (NaN: missing) and which cells [N] cannot be read so.
     """
 
-    title: str
-    reason: str
     expected: str
     plan: Callable[[ColumnSample], Entry | None]
     read: Callable[[Entry, Any, str], tuple[Array, Array]]
 
 
-def sample_of(table: Table, name: str, rows: Array, missing_values: tuple[str, ...]) -> ColumnSample:
-    """Return a column in some rows."""
-    return ColumnSample(name, take(table.column(name), rows), rows, table, missing_values)
-
-
-def distinct_texts(sample: ColumnSample) -> list[tuple[str, int]]:
-    """Return a column's texts and how often each occurs, the most frequent first, equals by their letters."""
-    counts = pc.value_counts(sample.text.drop_null())
-    found = zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True)
-    return sorted(found, key=lambda pair: (-pair[1], pair[0]))
+def mostly_numbers(values: Array, other: Array, share: float) -> bool:
+    """Whether many different numbers [N] (NaN: none) are at least a share of the cells that are there; `other` [N] are no numbers."""
+    known = ~np.isnan(values)
+    enough = known.sum() >= share * (known.sum() + other.sum())
+    return bool(enough) and len(np.unique(values[known])) > FEW_VALUES
 
 
 def _plan_number(sample: ColumnSample) -> Entry | None:
+    entry = {"name": sample.name, "kind": "number"}
     if not sample.is_text:
-        return {"name": sample.name, "kind": "number"} if sample.cells.dtype.kind in "biuf" else None
+        return entry if sample.cells.dtype.kind in NUMBERS else None
     values, other = parsing.numbers(sample.text, sample.table.decimal)
     if not other.any():
-        return {"name": sample.name, "kind": "number"}
+        return entry
+    if parsing.matches(sample.text, parsing.LEADING_ZEROS).any():  # 01067 among 10115: names, not numbers
+        return None
     known = ~np.isnan(values)
-    mostly = known.sum() >= MOSTLY * (known.sum() + other.sum()) and len(np.unique(values[known])) > FEW_VALUES
     infinite = known.any() and bool(parsing.matches(sample.text.filter(other), parsing.INFINITE).all())
-    codes = parsing.matches(sample.text, parsing.LEADING_ZEROS).any()  # 01067 among 10115: names, not numbers
-    if not codes and (mostly or infinite or _has_thousands(sample, known | other)):
+    if infinite or mostly_numbers(values, other, MOSTLY) or _has_thousands(sample, known | other):
         raise misread(sample.table, sample.name, "a number", sample.rows[other])
     return None
 
 
 def _has_thousands(sample: ColumnSample, full: Array) -> bool:
     """Whether a column would be numbers but for separators of thousands, which are then reported as mistakes."""
-    plain = sample.text
+    text = sample.text
     if sample.table.decimal == ",":  # exchange comma and point
         for old, new in ((".", ";"), (",", "."), (";", ",")):
-            plain = pc.replace_substring(plain, old, new)
-    thousands = parsing.matches(plain, parsing.THOUSANDS)
-    return bool(thousands.any()) and not (full & ~thousands & ~parsing.matches(plain, parsing.NUMBER)).any()
+            text = pc.replace_substring(text, old, new)
+    thousands = parsing.matches(text, parsing.THOUSANDS)
+    return bool(thousands.any()) and not (full & ~thousands & ~parsing.matches(text, parsing.NUMBER)).any()
 
 
 def _read_number(entry: Entry, cells: Any, decimal: str) -> tuple[Array, Array]:
     if isinstance(cells, np.ndarray):
-        usable = cells.dtype.kind in "biuf"
-        values = cells.astype(np.float64) if usable else np.full(len(cells), np.nan)
-        return values, np.full(len(cells), not usable) & ~absent(cells)
+        return _read_typed(cells, NUMBERS, lambda numbers: numbers.astype(np.float64))
     return parsing.numbers(cells, decimal)
+
+
+def _read_typed(cells: Array, kinds: str, convert: Callable[[Array], Array]) -> tuple[Array, Array]:
+    """Read cells that are one of NumPy's kinds; of any other, those that are there cannot be read."""
+    if cells.dtype.kind in kinds:
+        return convert(cells), np.zeros(len(cells), dtype=bool)
+    return np.full(len(cells), np.nan), ~absent(cells)
 
 
 def _plan_date(sample: ColumnSample) -> Entry | None:
     if not sample.is_text:
         if sample.cells.dtype.kind != "M":
             return None
-        return _date_entry(sample, dates.ISO, dates.days_of(sample.cells))
-    found = dates.find_format(sample.text)
-    if found is None:
+        return _date_entry(sample, parsing.ISO, parsing.days_of(sample.cells))
+    formats = parsing.date_formats(sample.text)
+    if not formats:
         return None
-    entry = _date_entry(sample, found.form, dates.read_days(sample.text, found.form)[0])
-    if found.other:
-        entry["note"] = f"read as {found.form}, {found.other} would fit too"
+    entry = _date_entry(sample, formats[0], parsing.read_days(sample.text, formats[0])[0])
+    if len(formats) > 1:
+        entry["note"] = f"read as {formats[0]}, {formats[1]} would fit too"
     return entry
 
 
 def _date_entry(sample: ColumnSample, form: str, days: Array) -> Entry:
+    """Return the entry of dates: the days, and sine and cosine of each period, that of the day where they have an hour."""
     timed = bool((np.nan_to_num(days) % 1 != 0).any())
-    return {"name": sample.name, "kind": "date", "format": form, "parts": dates.parts(timed)}
+    periods = [name for name in PERIODS if timed or name != "day"]
+    parts = ["days", *map("_".join, product(periods, ("sin", "cos")))]
+    return {"name": sample.name, "kind": "date", "format": form, "parts": parts}
 
 
 def _read_date(entry: Entry, cells: Any, decimal: str) -> tuple[Array, Array]:
     if isinstance(cells, np.ndarray):
-        usable = cells.dtype.kind == "M"
-        values = dates.days_of(cells) if usable else np.full(len(cells), np.nan)
-        return values, np.full(len(cells), not usable) & ~absent(cells)
-    return dates.read_days(cells, entry["format"])
+        return _read_typed(cells, "M", parsing.days_of)
+    return parsing.read_days(cells, entry["format"])
 
 
 def _plan_boolean(sample: ColumnSample) -> Entry | None:
     if not sample.is_text:
         return None
-    distinct = sample.text.drop_null().unique()
-    pair = parsing.truth_pair(distinct.to_pylist()) if len(distinct) == 2 else None
-    return None if pair is None else {"name": sample.name, "kind": "boolean", "false": pair[0], "true": pair[1]}
+    pair = parsing.truth_pair(sample.text.drop_null().unique())
+    if pair is None:
+        return None
+    return {"name": sample.name, "kind": "boolean", "false": pair[0], "true": pair[1]}
 
 
 def _read_boolean(entry: Entry, cells: Any, decimal: str) -> tuple[Array, Array]:
@@ -148,13 +150,22 @@ def _read_boolean(entry: Entry, cells: Any, decimal: str) -> tuple[Array, Array]
 
 
 def _plan_category(sample: ColumnSample) -> Entry:
-    counted = distinct_texts(sample)
-    many = len(counted) > MOST_CATEGORIES
-    kept = counted[: MOST_CATEGORIES - 1] if many else counted
-    missing = bool(sample.text.null_count)
-    entry = {"categories": sorted(text for text, _ in kept), "other": many, "missing": missing}
-    note = {"note": f"the {len(kept)} most frequent of {len(counted):,} values, the others together"} if many else {}
-    return {"name": sample.name, "kind": "category", **entry, **note}
+    text = sample.text
+    counts = pc.value_counts(text.drop_null())
+    counted = zip(counts.field("counts").to_pylist(), counts.field("values").to_pylist(), strict=True)
+    texts = [value for _, value in sorted(counted, key=lambda pair: (-pair[0], pair[1]))]  # the most frequent first
+    other = len(texts) > MOST_CATEGORIES
+    kept = texts[: MOST_CATEGORIES - 1] if other else texts
+    entry = {
+        "name": sample.name,
+        "kind": "category",
+        "categories": sorted(kept),
+        "other": other,
+        "missing": bool(text.null_count),
+    }
+    if other:
+        entry["note"] = f"the {len(kept)} most frequent of {len(texts):,} values, the others together"
+    return entry
 
 
 def _read_category(entry: Entry, cells: Any, decimal: str) -> tuple[Array, Array]:
@@ -162,32 +173,12 @@ def _read_category(entry: Entry, cells: Any, decimal: str) -> tuple[Array, Array
 
 
 COLUMN_TYPES: Mapping[str, ColumnType] = {
-    "number": ColumnType(
-        "Number",
-        "All its cells are numbers: it is standardised by the training rows' mean and deviation.",
-        "a number",
-        _plan_number,
-        _read_number,
-    ),
-    "date": ColumnType(
-        "Date",
-        "All its cells are dates: the days since 1970 say how things change, sine and cosine of the year and the week what comes again.",
-        "a date",
-        _plan_date,
-        _read_date,
-    ),
-    "boolean": ColumnType(
-        "Truth value",
-        "It has two values that mean no and yes: one input is enough.",
-        "one of the column's two values",
-        _plan_boolean,
-        _read_boolean,
-    ),
-    "category": ColumnType(
-        "Category",
-        "Its cells are texts that come again, without an order: each has an input of its own (one-hot).",
-        "a text",
-        _plan_category,
-        _read_category,
-    ),
+    # All its cells are numbers: it is standardised by the training rows' mean and deviation.
+    "number": ColumnType("a number", _plan_number, _read_number),
+    # All its cells are dates: the days since 1970 say how things change, sine and cosine of the year and the week what comes again.
+    "date": ColumnType("a date", _plan_date, _read_date),
+    # It has two values that mean no and yes: one input is enough.
+    "boolean": ColumnType("one of the column's two values", _plan_boolean, _read_boolean),
+    # Its cells are texts that come again, without an order: each has an input of its own (one-hot).
+    "category": ColumnType("a text", _plan_category, _read_category),
 }

@@ -1,24 +1,25 @@
 """The role of each column of a table: the target, the group or time that divides the rows, all others inputs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 
-from hpsearch.data.cells import Array
-from hpsearch.data.columns import dates, parsing
-from hpsearch.data.columns.column_types import FEW_VALUES
-from hpsearch.data.columns.error_messages import misread
+from hpsearch.data.cells import Array, Raw
+from hpsearch.data.columns import parsing
+from hpsearch.data.columns.column_types import mostly_numbers
+from hpsearch.data.columns.error_messages import misread, missing_cells, refuse_infinite
 from hpsearch.data.columns.fitting import TableInputs
-from hpsearch.data.columns.reading import missing_cells
-from hpsearch.data.columns.table import Cells, Table, absent, meant
+from hpsearch.data.columns.reading import refuse_missing
+from hpsearch.data.columns.table import Table, absent, meant
 from hpsearch.data.options import ReadOptions
-from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError, shown
 
 MOSTLY_TARGET = 0.5  # of the cells are many different numbers: the other texts are no classes beside them
 EXACT = 2**53  # whole numbers up to here are exact in float64
+NEEDED = "; a target, group or time is needed in every row. Drop those rows."
 
 
 def assign_roles(table: Table, target: str | None, options: ReadOptions, targets: Any = None) -> Raw:
@@ -28,22 +29,21 @@ def assign_roles(table: Table, target: str | None, options: ReadOptions, targets
         UserError: no such column, no other column than the target, missing cells in target, group or time.
     """
     missing_values = _checked_texts(options.missing_values)
+    options = replace(options, missing_values=missing_values)
     if options.group is not None and options.time is not None:
         raise UserError("group and time: rows are divided by the one or the other. Leave one out.")
     if targets is None:
-        targets = read_target(table, target, missing_values)
-    inputs = table.without([] if target is None else [target])
+        targets = _read_target(table, target, missing_values)
+    inputs = table.without(target)
     if not inputs.names:
         raise UserError("only one column. Give a table with a target and at least one other column.")
-    named = {"group": options.group, "time": options.time}
-    excluded = {name: role for role, name in named.items() if name is not None}
-    groups = None if options.group is None else _groups(inputs, options.group, missing_values)
+    groups = _groups(inputs, options.group, missing_values)
     return Raw(
-        TableInputs(inputs, target, options.columns, options.missing or "refuse", missing_values, excluded),
+        TableInputs(inputs, target, options),
         targets,
         table.source,
         groups=groups,
-        times=None if options.time is None else _times(inputs, options.time, missing_values),
+        times=_times(inputs, options.time, missing_values),
         reading=table.sentences,
         notices=_group_notice(options.group, groups),
     )
@@ -57,12 +57,8 @@ def _group_notice(name: str | None, groups: Array | None) -> tuple[str, ...]:
     )
 
 
-def read_target(table: Table, name: str | None, missing_values: tuple[str, ...]) -> Array:
-    """Return the target's cells [N] as numbers where all are numbers, else as text.
-
-    Raises:
-        UserError: no such column, dates, missing or infinite cells, a few texts among numbers.
-    """
+def _read_target(table: Table, name: str | None, missing_values: tuple[str, ...]) -> Array:
+    """Return the target's cells [N] as numbers where all are numbers, else as text; a few texts among numbers are refused."""
     if name is None:
         numbered = table.reading.get("header") is False
         why = " The first line holds values, so columns are called by their numbers." * numbered
@@ -72,49 +68,50 @@ def read_target(table: Table, name: str | None, missing_values: tuple[str, ...])
     cells = table.column(name, "target")
     if isinstance(cells, np.ndarray):
         return _typed_target(table, name, cells)
-    text = parsing.plain(cells, missing_values)
-    _refuse_missing(table, name, np.asarray(pc.is_null(text)))
+    text = parsing.with_nulls(cells, missing_values)
+    _refuse_absent(table, name, np.asarray(pc.is_null(text)))
     values, other = parsing.numbers(text, table.decimal)
-    known = ~np.isnan(values)
     if not other.any():
-        _refuse_missing(table, name, ~known)
-        _refuse_infinite(table, name, values)
-        exact = bool((np.abs(values) < EXACT).all() or (values != np.floor(values)).any())
-        return values if exact else text.to_numpy(zero_copy_only=False).astype(object)
-    zeros = parsing.matches(text, parsing.LEADING_ZEROS).any()
-    mostly = known.sum() >= MOSTLY_TARGET * (known.sum() + other.sum()) and len(np.unique(values[known])) > FEW_VALUES
-    if mostly and not zeros:
-        raise misread(
-            table, name, "a number", np.flatnonzero(other), "A target is needed in every row: mend or drop those"
-        )
+        _refuse_absent(table, name, np.isnan(values))
+        refuse_infinite(table, name, values)
+        if (np.abs(values) < EXACT).all() or (values != np.floor(values)).any():
+            return values
+    elif mostly_numbers(values, other, MOSTLY_TARGET) and not parsing.matches(text, parsing.LEADING_ZEROS).any():
+        advice = "A target is needed in every row: mend or drop those"
+        raise misread(table, name, "a number", np.flatnonzero(other), advice)
     return np.asarray(text.to_numpy(zero_copy_only=False), dtype=object)
 
 
 def _typed_target(table: Table, name: str, cells: Array) -> Array:
     if cells.dtype.kind == "M":
         raise UserError(f"target {shown(name)} holds dates; numbers or classes expected. Give another target.")
-    _refuse_missing(table, name, absent(cells))
-    _refuse_infinite(table, name, cells)
+    _refuse_absent(table, name, absent(cells))
+    refuse_infinite(table, name, cells)
     return cells
 
 
-def _groups(table: Table, name: str, missing_values: tuple[str, ...]) -> Array:
-    """Return a number for the group of each row [N]."""
-    text = parsing.plain(parsing.as_text(table.column(name, "group column")), missing_values)
-    _refuse_missing(table, name, np.asarray(pc.is_null(text)))
+def _groups(table: Table, name: str | None, missing_values: tuple[str, ...]) -> Array | None:
+    """Return a number for the group of each row [N]; None without a column of groups."""
+    if name is None:
+        return None
+    text = parsing.with_nulls(parsing.as_text(table.column(name, "group column")), missing_values)
+    _refuse_absent(table, name, np.asarray(pc.is_null(text)))
     return np.asarray(text.dictionary_encode().indices.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
-def _times(table: Table, name: str, missing_values: tuple[str, ...]) -> Array:
-    """Return the time of each row [N] as a number: itself, or the days of a date."""
-    cells: Cells = table.column(name, "time column")
-    if isinstance(cells, np.ndarray):
-        values = dates.days_of(cells) if cells.dtype.kind == "M" else cells.astype(np.float64)
+def _times(table: Table, name: str | None, missing_values: tuple[str, ...]) -> Array | None:
+    """Return the time of each row [N] as a number: itself, or the days of a date; None without a column of times."""
+    if name is None:
+        return None
+    cells = table.column(name, "time column")
+    if not isinstance(cells, np.ndarray):
+        values = _times_of_texts(table, name, parsing.with_nulls(cells, missing_values))
+    elif cells.dtype.kind == "M":
+        values = parsing.days_of(cells)
     else:
-        values = _times_of_texts(table, name, parsing.plain(cells, missing_values))
-    if np.isnan(values).any():
-        raise missing_cells(table, name, values)
-    _refuse_infinite(table, name, values)
+        values = cells.astype(np.float64)
+    refuse_missing(table, name, values)
+    refuse_infinite(table, name, values)
     return values
 
 
@@ -122,32 +119,20 @@ def _times_of_texts(table: Table, name: str, text: Any) -> Array:
     values, other = parsing.numbers(text, table.decimal)
     if not other.any():
         return values
-    found = dates.find_format(text)
-    if found is not None:
-        if found.other:
-            raise UserError(
-                f"time {shown(name)}: {found.form} and {found.other} both fit. Write its dates as 2024-12-31."
-            )
-        values, other = dates.read_days(text, found.form)
+    formats = parsing.date_formats(text)
+    if len(formats) > 1:
+        raise UserError(f"time {shown(name)}: {' and '.join(formats)} both fit. Write its dates as 2024-12-31.")
+    if formats:
+        values, other = parsing.read_days(text, formats[0])
     if other.any():
         advice = "A time is needed in every row: mend or drop those"
         raise misread(table, name, "a date or number (time)", np.flatnonzero(other), advice)
     return values
 
 
-def _refuse_missing(table: Table, name: str, gone: Array) -> None:
-    if gone.any():
-        count = int(gone.sum())
-        raise UserError(
-            f"column {shown(name)} has {count:,} missing cell{'s' * (count != 1)}, the first in {table.where(int(gone.argmax()))}; "
-            "a target, group or time is needed in every row. Drop those rows."
-        )
-
-
-def _refuse_infinite(table: Table, name: str, values: Array) -> None:
-    if values.dtype.kind == "f" and np.isinf(values).any():
-        row = int(np.isinf(values).argmax())
-        raise UserError(f"column {shown(name)}: {table.where(row)} holds an infinite number. Drop or replace it.")
+def _refuse_absent(table: Table, name: str, missing: Array) -> None:
+    if missing.any():
+        raise missing_cells(table, name, missing, NEEDED)
 
 
 def _checked_texts(missing_values: Sequence[str]) -> tuple[str, ...]:

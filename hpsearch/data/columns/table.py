@@ -1,4 +1,7 @@
-"""A table as it was read: names, columns and where each row stands in its source. Nothing of it is interpreted yet."""
+"""A table as it was read: names, columns and where each row stands in its source. Nothing of it is interpreted yet.
+
+pandas frames and Arrow columns become one through a single conversion by Arrow, which keeps their types; arrays are one already.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,12 +10,16 @@ from hashlib import sha256
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from hpsearch.data.cells import Array
+from hpsearch.data.cells import Array, refuse_repeated, to_array, to_numbers
 from hpsearch.errors import UserError, listed, shown
 
 # One column: a NumPy array of numbers or datetime64[us] (missing: NaN, NaT), or a pyarrow array of text (missing: null or empty).
 Cells = Any
+
+MOST_NAMES = 11  # of columns in an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +65,22 @@ class Table:
         Raises:
             UserError: there is none.
         """
-        if name not in self.names:
-            numbered = self.reading.get("header") is False
+        if name in self.names:
+            return self.columns[self.names.index(name)]
+        why = ""
+        if self.reading.get("header") is False:
             why = (
                 " The first line holds values, so columns are called by their numbers (header = true: it holds names)."
             )
-            raise UserError(f"no {what} {shown(name)}.{why * numbered} {meant(name, self.names)}")
-        return self.columns[self.names.index(name)]
+        raise UserError(f"no {what} {shown(name)}.{why} {meant(name, self.names)}")
 
     def where(self, row: int) -> str:
         """Return how errors call a row, counted from 0 here."""
         return f"{self.row_name} {self.row_numbers[row]:,}"
 
-    def without(self, names: Iterable[str]) -> "Table":
-        """Return the table without some of its columns."""
-        removed = set(names)
-        columns = {n: cells for n, cells in zip(self.names, self.columns, strict=True) if n not in removed}
+    def without(self, name: str | None) -> "Table":
+        """Return the table without one of its columns."""
+        columns = {own: cells for own, cells in zip(self.names, self.columns, strict=True) if own != name}
         return replace(self, names=tuple(columns), columns=tuple(columns.values()))
 
     def digest(self) -> str:
@@ -84,6 +91,19 @@ class Table:
             for part in _bytes(cells):
                 total.update(part)
         return total.hexdigest()
+
+
+def _bytes(cells: Cells) -> Iterable[bytes]:
+    if isinstance(cells, np.ndarray):
+        yield cells.dtype.str.encode()
+        yield cells.tobytes()
+        return
+    full = pc.fill_null(cells, "")
+    _, offsets, letters = full.buffers()
+    ends = np.frombuffer(offsets, dtype=np.int32)[full.offset : full.offset + len(full) + 1]
+    yield np.diff(ends).tobytes()
+    if letters is not None:
+        yield letters.slice(ends[0], ends[-1] - ends[0]).to_pybytes()
 
 
 def meant(name: str, names: Sequence[str]) -> str:
@@ -105,34 +125,11 @@ def _begin_alike(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one)
 
 
-def ends(names: Sequence[str], most: int = 10) -> str:
+def ends(names: Sequence[str]) -> str:
     """Return the names, of many the first ones and the last."""
-    if len(names) <= most + 1:
-        return listed(names, most + 1)
-    return f"{', '.join(map(shown, names[: most - 1]))} … {shown(names[-1])} ({len(names):,} in all)"
-
-
-def _bytes(cells: Cells) -> Iterable[bytes]:
-    if isinstance(cells, np.ndarray):
-        yield cells.dtype.str.encode()
-        yield cells.tobytes()
-        return
-    import pyarrow.compute as pc
-
-    full = pc.fill_null(cells, "")
-    _, offsets, letters = full.buffers()
-    ends = np.frombuffer(offsets, dtype=np.int32)[full.offset : full.offset + len(full) + 1]
-    yield np.diff(ends).tobytes()
-    yield b"" if letters is None else letters.slice(ends[0], ends[-1] - ends[0]).to_pybytes()
-
-
-def take(cells: Cells, rows: Array) -> Cells:
-    """Return the cells of some rows."""
-    if isinstance(cells, np.ndarray):
-        return cells[rows]
-    import pyarrow as pa
-
-    return cells.take(pa.array(rows))
+    if len(names) <= MOST_NAMES:
+        return listed(names, MOST_NAMES)
+    return f"{', '.join(map(shown, names[:9]))} … {shown(names[-1])} ({len(names):,} in all)"
 
 
 def absent(cells: Array) -> Array:
@@ -142,3 +139,105 @@ def absent(cells: Array) -> Array:
     if cells.dtype.kind == "f":
         return np.asarray(np.isnan(cells))
     return np.zeros(len(cells), dtype=bool)
+
+
+def table_of(frame: Any, source: str = "pandas frame") -> Table:
+    """Return a pandas frame as a table; rows count from 0, as in arrays.
+
+    Raises:
+        UserError: columns of one name, or with cells that are neither numbers, text, truth values nor dates.
+    """
+    names = [str(name) for name in frame.columns]
+    check_names(names)
+    columns = [_arrow(frame.iloc[:, index], name) for index, name in enumerate(names)]
+    return table_of_arrow(names, columns, source, range(len(frame)))
+
+
+def table_of_array(inputs: Any) -> Table:
+    """Return numbers [N, F] as a table whose columns are called by their numbers and stay numbers.
+
+    Raises:
+        UserError: images, or cells that are no numbers.
+    """
+    array = to_array(inputs, "inputs")
+    if array.ndim != 2 or 0 in array.shape:
+        raise UserError(
+            f"inputs: shape {array.shape}, [rows, columns] expected, neither empty, where columns are asked for."
+        )
+    values = np.column_stack([to_numbers(array[:, i], f"column {shown(str(i))}") for i in range(array.shape[1])])
+    names = tuple(map(str, range(values.shape[1])))
+    columns = tuple(np.ascontiguousarray(column, dtype=np.float64) for column in values.T)
+    return Table(names, columns, "arrays", range(len(values)), kinds=dict.fromkeys(names, "number"))
+
+
+def table_of_arrow(names: Sequence[str], columns: Sequence[Any], source: str, rows: range) -> Table:
+    """Return Arrow columns as a table, whose rows have these numbers."""
+    by_name = list(zip(names, columns, strict=True))
+    return Table(
+        tuple(names),
+        tuple(_cells(column, name) for name, column in by_name),
+        source,
+        rows,
+        reading={"separator": None, "header": True, "encoding": None, "decimal": "."},
+        kinds={name: "category" for name, column in by_name if pa.types.is_dictionary(column.type)},
+    )
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuse names that are empty, or that more than one column has."""
+    if "" in names:
+        raise UserError(f"column {names.index('') + 1:,} has no name. Give it one, or say that there is no header.")
+    refuse_repeated(names)
+
+
+def is_number_column(series: Any) -> bool:
+    """Whether a frame's column is numbers, truth values or missing cells, which need no kind."""
+    from pandas.api.types import infer_dtype, is_bool_dtype, is_numeric_dtype
+
+    if is_numeric_dtype(series.dtype) or is_bool_dtype(series.dtype):
+        return True
+    numbers = ("floating", "integer", "mixed-integer-float", "boolean", "decimal", "complex", "empty")
+    return series.dtype == object and infer_dtype(series, skipna=True) in numbers
+
+
+def _arrow(series: Any, name: str) -> Any:
+    try:
+        return pa.array(series, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        what = " and ".join(sorted({type(cell).__name__ for cell in series.head(1000)})[:4])
+        raise UserError(
+            f"column {shown(name)} holds {what} mixed, one kind of numbers, text, truth values or dates expected. Convert or drop it."
+        ) from None
+
+
+def _cells(column: Any, name: str) -> Cells:
+    """Return an Arrow column in one of the two forms that a table has."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    kind = column.type
+    if pa.types.is_null(kind):
+        return np.full(len(column), np.nan)
+    if pa.types.is_boolean(kind):
+        return pc.if_else(column, "True", "False")  # as Python and pandas write them; null where it is missing
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view():
+        return pc.utf8_trim_whitespace(column.cast(pa.string()))
+    if pa.types.is_temporal(kind) and not (pa.types.is_time(kind) or pa.types.is_duration(kind)):
+        return _times(column, name)
+    if pa.types.is_integer(kind) and not column.null_count:
+        return column.to_numpy(zero_copy_only=False)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        cast = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        return np.array(cast, dtype=np.float64)
+    raise UserError(
+        f"column {shown(name)} holds {shown(str(kind))}; numbers, text, truth values or dates expected. Convert or drop it."
+    )
+
+
+def _times(column: Any, name: str) -> Array:
+    try:
+        exact = column.cast(pa.timestamp("us", tz=getattr(column.type, "tz", None)), safe=False)
+        return np.asarray(exact.cast(pa.timestamp("us")).to_numpy(zero_copy_only=False)).astype("datetime64[us]")
+    except pa.ArrowException:
+        raise UserError(f"column {shown(name)} has a date out of range. Drop those rows.") from None

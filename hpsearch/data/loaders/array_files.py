@@ -1,49 +1,67 @@
 """Arrays in files: NumPy's .npz (several by name) and .npy (one), never as pickles.
 
-`array_headers` looks at what a file declares, `array_names` says which arrays are the inputs and which the targets.
+A file's headers declare types and shapes before a byte of an array is unpacked. By them alone objects (pickles, which run code when read),
+records, and what does not fit into memory are refused. Which arrays are inputs and which targets, the names say that people give them:
+X, y · x_train, y_train, x_test, y_test (Keras) · train_images, train_labels, … (MedMNIST) · inputs, targets · data, target · images, labels
 """
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import product
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from zipfile import ZipFile
 
 import numpy as np
-import pandas
 
-from hpsearch.data.cells import Array
-from hpsearch.data.loaders.array_headers import check_archive, check_single, explained
-from hpsearch.data.loaders.array_names import Parts, choose_arrays, inputs_of
-from hpsearch.data.raw import Raw
-from hpsearch.errors import UserError, shown
+from hpsearch.data.cells import Array, Raw
+from hpsearch.data.memory import check_memory
+from hpsearch.errors import UserError, listed, shown, suggestion
 
 ENDS = (".npz", ".npy")
+LARGEST_HEADER = 10_000  # bytes, NumPy's own limit
+WORKING = 8  # bytes for each number beside the array itself: the float64 copy that is standardised
+
+Pair = tuple[str, str]  # names of an array of inputs and of its targets
+PAIRS: tuple[Pair, ...] = (
+    ("x", "y"),
+    ("inputs", "targets"),
+    ("data", "target"),
+    ("images", "labels"),
+    ("features", "labels"),
+    ("data", "labels"),
+)
+FORMS = ("{name}_{part}", "{part}_{name}")
+PARTS = (("train",), ("val", "valid", "validation"), ("test",))
 
 
 def read_array_file(path: Path, target: str | None = None) -> Raw:
     """Return the inputs and targets of an .npz or .npy file.
 
     Args:
-        path: an .npz with arrays named by convention (see `array_names`), or an .npy of inputs.
+        path: an .npz with arrays named by convention, or an .npy of inputs.
         target: the name of an .npz's array of targets; of an .npy's targets the file beside it, or the number of their column.
 
     Raises:
         UserError: no file, damaged, objects or records in it, more than memory holds, no targets.
     """
-    with explained(path):
-        return _named(path, target) if path.suffix.lower() == ".npz" else _single(path, target)
+    with _explained(path):
+        read = _several if path.suffix.lower() == ".npz" else _single
+        return read(path, target)
 
 
 def read_inputs_file(path: Path) -> Array:
-    """Return the inputs alone of an .npz or .npy file.
-
-    Raises:
-        UserError: see `read_array_file`.
-    """
-    with explained(path):
+    """Return the inputs alone of an .npz or .npy file; a UserError refuses what `read_array_file` refuses."""
+    with _explained(path):
         if path.suffix.lower() == ".npy":
             return _load(path)
-        name = inputs_of(check_archive(path))
-        return _read(path, (name,))[0]
+        names = _check_archive(path)
+        inputs = names if len(names) == 1 else _conventional_inputs(names)
+        if not inputs:
+            raise UserError(f"arrays {listed(names)}: unclear which are the inputs. Name them X.")
+        return _read(path, inputs[:1])[0]
 
 
 def images_of_arrays(values: Array) -> dict[str, Any]:
@@ -57,36 +75,33 @@ def images_of_arrays(values: Array) -> dict[str, Any]:
     return {"source": "arrays", "size": None, "divisor": 255 if in_unit_range else 1}
 
 
-def _named(path: Path, target: str | None) -> Raw:
-    parts = choose_arrays(check_archive(path), target)
-    inputs, targets, given_test = _gathered(path, parts)
-    notices = (
-        (f"The rows of {parts.training[1][0]!r} joined those of {parts.training[0][0]!r}.",)
-        if parts.training[1:]
-        else ()
-    )
+def _several(path: Path, target: str | None) -> Raw:
+    pairs = _choose_arrays(_check_archive(path), target)
+    read = [_read(path, pair) for pair in pairs]
+    _check_shapes(pairs, read)
+    inputs, targets = read[0]
+    given_test = 0
+    if len(read) > 1:
+        inputs = np.concatenate([x for x, _ in read])
+        targets = np.concatenate([y for _, y in read])
+        given_test = len(read[-1][1])
+    notices: tuple[str, ...] = ()
+    if len(read) == len(PARTS):
+        notices = (f"The rows of {pairs[1][0]!r} joined those of {pairs[0][0]!r}.",)
     return _raw(inputs, targets, path, given_test, notices)
 
 
-def _gathered(path: Path, parts: Parts) -> tuple[Array, Array, int]:
-    """Return inputs, targets, and how many of the last rows are test rows."""
-    pairs = [*parts.training, *([parts.test] if parts.test else [])]
-    read = [_read(path, pair) for pair in pairs]
+def _check_shapes(pairs: Sequence[Pair], read: Sequence[Sequence[Array]]) -> None:
+    """Refuse inputs and targets of different lengths, and parts whose rows have different shapes."""
     for (x, y), (inputs, targets) in zip(pairs, read, strict=True):
         if inputs.ndim == 0 or targets.ndim == 0 or len(inputs) != len(targets):
             shapes = f"{shown(x)} has shape {inputs.shape}, {shown(y)} {targets.shape}"
             raise UserError(f"{shapes}. Give one target for each row.")
-    if len(read) == 1:
-        return read[0][0], read[0][1], 0
     for which in (0, 1):
-        if len({arrays[which].shape[1:] for arrays in read}) > 1:
-            shapes = ", ".join(
-                f"{shown(pair[which])} {arrays[which].shape}" for pair, arrays in zip(pairs, read, strict=True)
-            )
+        by_name = {pair[which]: arrays[which].shape for pair, arrays in zip(pairs, read, strict=True)}
+        if len({shape[1:] for shape in by_name.values()}) > 1:
+            shapes = ", ".join(f"{shown(name)} {shape}" for name, shape in by_name.items())
             raise UserError(f"parts of different shapes: {shapes}. Give all parts rows of one shape.")
-    inputs = np.concatenate([arrays[0] for arrays in read])
-    targets = np.concatenate([arrays[1] for arrays in read])
-    return inputs, targets, len(read[-1][1]) if parts.test else 0
 
 
 def _single(path: Path, target: str | None) -> Raw:
@@ -100,7 +115,7 @@ def _single(path: Path, target: str | None) -> Raw:
     beside = path.parent / target
     if beside.suffix.lower() != ".npy":
         raise UserError(f"target {shown(target)}: an .npy file beside it expected, or the number of a column.")
-    with explained(beside):
+    with _explained(beside):
         return _raw(inputs, _load(beside), path)
 
 
@@ -110,6 +125,8 @@ def _column(values: Array, number: int, path: Path) -> Raw:
         raise UserError(
             f"target {number}: shape {values.shape} has no such column. Give a number from 0, or a file of targets."
         )
+    import pandas
+
     frame = pandas.DataFrame(values)
     return Raw(frame.drop(columns=frame.columns[number]), values[:, number], _source(path))
 
@@ -126,13 +143,132 @@ def _source(path: Path) -> str:
     return f"file {shown(path.name)}"
 
 
-def _read(path: Path, names: tuple[str, ...]) -> list[Array]:
+def _choose_arrays(names: Sequence[str], target: str | None) -> list[Pair]:
+    """Return the arrays of each part, the training rows first; of several parts the last are the test rows."""
+    pairs = _by_convention(names, target)
+    if not pairs and target is not None:
+        pairs = _beside_target(names, target)
+    if not pairs:
+        raise UserError(
+            f"arrays {listed(names)}: unclear which are inputs and targets. Name them X and y, or x_train, y_train, x_test and y_test."
+        )
+    return pairs
+
+
+def _by_convention(names: Sequence[str], target: str | None) -> list[Pair]:
+    """Return the arrays of each part by names of convention: those with parts first. There may be none."""
+    by_lower = _by_lower(names)
+    pairs = [pair for pair in PAIRS if target is None or _means(target, pair[1])]
+    for form, pair in product(FORMS, pairs):
+        parts = [_part(by_lower, form, pair, words) for words in PARTS]
+        if parts[0] is not None:
+            return [part for part in parts if part is not None]
+    for x, y in pairs:
+        if x in by_lower and y in by_lower:
+            return [(by_lower[x], by_lower[y])]
+    return []
+
+
+def _by_lower(names: Sequence[str]) -> dict[str, str]:
+    """Return names by their lower case; of several the first."""
+    return {name.lower(): name for name in reversed(names)}
+
+
+def _means(target: str, name: str) -> bool:
+    """Whether the targets that are asked for are those of a conventional name, by itself or of the training rows."""
+    return target.lower() in (name, *(form.format(name=name, part="train") for form in FORMS))
+
+
+def _part(by_lower: Mapping[str, str], form: str, pair: Pair, words: Sequence[str]) -> Pair | None:
+    """Return the arrays of a part, by any of its names."""
+    for word in words:
+        x, y = (form.format(name=name, part=word) for name in pair)
+        if x in by_lower and y in by_lower:
+            return by_lower[x], by_lower[y]
+    return None
+
+
+def _beside_target(names: Sequence[str], target: str) -> list[Pair]:
+    """Return the targets of that name, and the only other array, or the first with a conventional name of inputs."""
+    targets: str | None = target
+    if target not in names:
+        targets = _by_lower(names).get(target.lower())
+    if targets is None:
+        raise UserError(f"no array {shown(target)}. {suggestion(target, filter(str.isprintable, names))}")
+    others = [name for name in names if name != targets]
+    if len(others) != 1:
+        others = [name for name in _conventional_inputs(names) if name != targets]
+    return [(others[0], targets)] if others else []
+
+
+def _conventional_inputs(names: Sequence[str]) -> list[str]:
+    by_lower = _by_lower(names)
+    return [by_lower[x] for x, _ in PAIRS if x in by_lower]
+
+
+def _read(path: Path, names: Sequence[str]) -> list[Array]:
     with np.load(path, allow_pickle=False) as archive:
         return [archive[name] for name in names]
 
 
 def _load(path: Path) -> Array:
     """Return the array of an .npy file, once its header has passed."""
-    check_single(path)
+    with path.open("rb") as file:
+        _check_header(file, path.stat().st_size, shown(path.name))
     array: Array = np.load(path, allow_pickle=False)
     return array
+
+
+def _check_archive(path: Path) -> list[str]:
+    """Return the names of the arrays, once their headers have passed."""
+    names = []
+    total = 0
+    with ZipFile(path) as archive:
+        for entry in archive.infolist():
+            if not entry.filename.endswith(".npy"):
+                raise UserError(f"{shown(entry.filename)} in it is no array. Save the arrays with numpy.savez.")
+            names.append(entry.filename.removesuffix(".npy"))
+            total += entry.file_size
+            with archive.open(entry) as file:
+                _check_header(file, entry.file_size, shown(names[-1]))
+    if not names:
+        raise UserError("no arrays in it. Save some with numpy.savez.")
+    check_memory(total, "its arrays", "Save fewer rows or a smaller type.")
+    return names
+
+
+def _check_header(file: IO[bytes], size: int, what: str) -> None:
+    """Refuse an array of `size` bytes that is not plain, whole and small enough, by what its header declares."""
+    read = np.lib.format.read_array_header_2_0
+    if np.lib.format.read_magic(file) == (1, 0):
+        read = np.lib.format.read_array_header_1_0
+    lengths, _, dtype = read(file, max_header_size=LARGEST_HEADER)
+    shape = tuple(map(int, lengths))
+    declared = file.tell() + prod(shape) * dtype.itemsize
+    if dtype.hasobject:
+        raise UserError(f"{what} holds Python objects, which are not read: they could run code. Save numbers or text.")
+    if dtype.names or dtype.kind == "V":
+        raise UserError(f"{what} holds records, one type of number expected. Save a plain array, or the table as CSV.")
+    if declared != size:
+        raise UserError(f"{what} is damaged: {size:,} bytes, {declared:,} expected from its header. Save it again.")
+    check_memory(declared + WORKING * prod(shape), f"{what} {shape}", "Save fewer rows or a smaller type.")
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what NumPy and zipfile say of a bad file into one line that names it."""
+    where = f"file {shown(str(path), 300)}"
+    try:
+        yield
+    except UserError as error:
+        named = str(error).startswith("file ")
+        raise UserError(str(error) if named else f"{where}: {error}") from None
+    except MemoryError:
+        raise UserError(f"{where}: out of memory. Save fewer rows or a smaller type.") from None
+    except OSError as error:
+        raise UserError(f"{where}: {error.strerror or 'damaged'}. Give a file that can be read.") from None
+    except Exception as error:  # a damaged file can make its readers raise almost anything
+        reason = shown(" ".join(str(error).split()), 120)
+        raise UserError(
+            f"{where}: damaged, or no {path.suffix.lower()} file ({reason}). Save it again with numpy."
+        ) from None

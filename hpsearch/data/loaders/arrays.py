@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 from hpsearch.data.assemble import assemble, prefixed_errors
+from hpsearch.data.cells import Raw
 from hpsearch.data.dataset import Data
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
-from hpsearch.data.raw import Raw
 
 
 def from_arrays(
@@ -59,8 +59,8 @@ def from_frame(
     Raises:
         UserError: something cannot be used; one line says what, where, and what to do.
     """
-    from hpsearch.data.columns.frames import table_of
     from hpsearch.data.columns.roles import assign_roles
+    from hpsearch.data.columns.table import table_of
 
     with prefixed_errors(name):
         raw = assign_roles(table_of(frame), target, _refusing(read))
@@ -71,11 +71,11 @@ def _raw(inputs: Any, targets: Any, read: ReadOptions) -> Raw:
     asked = read.group is not None or read.time is not None or read.columns or read.missing is not None
     if not asked and not _has_other_cells(inputs):
         return Raw(inputs, targets, "arrays")
-    from hpsearch.data.columns.frames import table_of, table_of_array
     from hpsearch.data.columns.roles import assign_roles
+    from hpsearch.data.columns.table import table_of, table_of_array
 
-    table = table_of(inputs) if hasattr(inputs, "iloc") else table_of_array(inputs)
-    return assign_roles(table, None, _refusing(read), targets)
+    to_table = table_of if hasattr(inputs, "iloc") else table_of_array
+    return assign_roles(to_table(inputs), None, _refusing(read), targets)
 
 
 def _refusing(read: ReadOptions) -> ReadOptions:
@@ -87,6 +87,6 @@ def _has_other_cells(inputs: Any) -> bool:
     """Whether a frame has columns that are no numbers; arrays have none, or are refused."""
     if not hasattr(inputs, "iloc") or not hasattr(inputs, "dtypes"):
         return False
-    from hpsearch.data.columns.frames import is_number_column
+    from hpsearch.data.columns.table import is_number_column
 
     return not all(is_number_column(inputs.iloc[:, index]) for index in range(inputs.shape[1]))

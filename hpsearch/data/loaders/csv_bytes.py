@@ -1,12 +1,22 @@
-"""The bytes of a text file, as UTF-8 with plain line ends: looked at before they are read, so that what is no table is told as that."""
+"""The bytes of a text table: UTF-8 with plain line ends and rows of equal length, before any of it is taken for data.
+
+What is no table is told as that. A lenient reader (a short row filled up, a quote that swallows the rest of the file) gives wrong data in
+silence. So the bytes are checked first: quotes open and close a full cell (RFC 4180; one inside is written twice), every row has as many
+separators.
+"""
 
 import codecs
 import gzip
 import os
 import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
 
+import numpy as np
+
+from hpsearch.data.cells import Array
 from hpsearch.errors import UserError, shown
 
 # How files begin that are no text, and what to do with them.
@@ -31,40 +41,42 @@ MARKS = {  # a longer mark stands before a shorter one that begins alike
     codecs.BOM_UTF16_BE: "utf-16",
 }
 MEMORY_A_BYTE = 12  # bytes of memory that a byte of a text file takes until it is an input; measured: 9.5
+NEWLINE = ord("\n")
+QUOTE = ord('"')
+
+
+@dataclass(frozen=True, slots=True)
+class RowBounds:
+    """How many `cells` a row has, the `lines` on which rows begin (from 1), and the `longest` row in bytes."""
+
+    cells: int
+    lines: Sequence[int]
+    longest: int
 
 
 def find_file(path: str | Path) -> Path:
-    """Return the path of a file that can be read.
-
-    Raises:
-        UserError: a web address, a directory, no such file, or no file at all (a pipe, a device).
-    """
+    """Return the path of a file; refuse a web address, a directory, no such file, or no file at all (a pipe, a device)."""
     given = os.fspath(path)
+    name = shown(given, 200)
     if "://" in given[:20]:
         raise UserError(f"{shown(given)} is a web address, only local files are read. Download it first.")
     try:
         file = Path(given).expanduser()
         mode = file.stat().st_mode
     except FileNotFoundError:
-        raise UserError(
-            f"no file {shown(given, 200)}. Check the path; it begins in {shown(str(Path.cwd()), 200)}."
-        ) from None
+        raise UserError(f"no file {name}. Check the path; it begins in {shown(str(Path.cwd()), 200)}.") from None
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{shown(given, 200)}: {reason}. Check the path.") from None
+        raise UserError(f"{name}: {reason}. Check the path.") from None
     if file.is_dir():
-        raise UserError(f"{shown(given, 200)} is a directory, a file expected. Give the path of one table.")
+        raise UserError(f"{name} is a directory, a file expected. Give the path of one table.")
     if not S_ISREG(mode):
-        raise UserError(f"{shown(given, 200)} is no ordinary file. Save the table in one.")
+        raise UserError(f"{name} is no ordinary file. Save the table in one.")
     return file
 
 
 def read_bytes(file: Path) -> bytes:
-    """Return a file's bytes, those within a gzip.
-
-    Raises:
-        UserError: it is empty, no text, damaged, cannot be read, or would not fit in this machine's memory.
-    """
+    """Return a file's bytes, those within a gzip; refuse one that is empty, no text, damaged, or larger than this machine's memory."""
     limit = memory() // MEMORY_A_BYTE
     try:
         if file.stat().st_size > limit:
@@ -83,19 +95,40 @@ def read_bytes(file: Path) -> bytes:
 
 
 def decode(content: bytes, encoding: str | None) -> tuple[bytes, str, str]:
-    r"""Return bytes as UTF-8 whose lines end in \n, the encoding, and why it is that one.
-
-    Raises:
-        UserError: no such encoding, bytes that it has not, or NUL bytes.
-    """
-    text, name, reason = _found(content) if encoding is None else (_decoded(content, encoding), encoding, "as given")
+    r"""Return bytes as UTF-8 whose lines end in \n, the encoding, and why it is that one; refuse bytes that it has not, and NUL."""
+    if encoding is None:
+        text, encoding, reason = _find_encoding(content)
+    else:
+        text = _decoded(content, encoding)
+        reason = "as given"
     if text is not None:
         content = text.encode()
     content = content.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    if (place := content.find(b"\0")) >= 0:
-        line = content.count(b"\n", 0, place) + 1
+    if (position := content.find(b"\0")) >= 0:
+        line = _line_of(content, position)
         raise UserError(f"line {line:,} has a NUL byte, so this is no text. Save the table as UTF-8 text.")
-    return content, name, reason
+    if not content.endswith(b"\n"):
+        content += b"\n"
+    return content, encoding, reason
+
+
+def find_rows(content: bytes, separator: str) -> RowBounds:
+    r"""Return the rows of UTF-8 text that ends in \n; empty lines are none. Refuse wrong quotes, and rows of different lengths."""
+    letters = np.frombuffer(content, dtype=np.uint8)
+    outside: Array | bool = True
+    if b'"' in content:
+        outside = ~_inside_quotes(content, ord(separator))
+    newlines = letters == NEWLINE
+    ends = np.flatnonzero(newlines & outside)  # [rows, empty lines with them]
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    separators = np.flatnonzero((letters == ord(separator)) & outside)
+    cells = np.diff(np.searchsorted(separators, ends), prepend=0) + 1
+    full = ends > starts
+    lines: Sequence[int] = range(1, len(ends) + 1)
+    if len(ends) < np.count_nonzero(newlines) or not full.all():
+        lines = (np.searchsorted(np.flatnonzero(newlines), starts) + 1)[full].tolist()
+    _check_lengths(cells[full], lines, separator)
+    return RowBounds(int(cells[full][0]), lines, int((ends - starts).max()) + 1)
 
 
 def memory() -> int:
@@ -106,7 +139,7 @@ def memory() -> int:
         return 2**34
 
 
-def _found(content: bytes) -> tuple[str | None, str, str]:
+def _find_encoding(content: bytes) -> tuple[str | None, str, str]:
     """Return the text (None: the bytes are UTF-8 already), its encoding and the reason."""
     for mark, name in MARKS.items():
         if content.startswith(mark):
@@ -115,7 +148,7 @@ def _found(content: bytes) -> tuple[str | None, str, str]:
         content.decode("utf-8")
         return None, "utf-8", "all its bytes are valid UTF-8"
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
+        line = _line_of(content, error.start)
     try:
         return content.decode("cp1252"), "cp1252", f"line {line:,} is not UTF-8"
     except UnicodeDecodeError:
@@ -125,13 +158,18 @@ def _found(content: bytes) -> tuple[str | None, str, str]:
 def _decoded(content: bytes, encoding: str) -> str:
     try:
         return content.decode(encoding)
-    except (LookupError, ValueError) as error:
-        if isinstance(error, UnicodeDecodeError):
-            line = content.count(b"\n", 0, error.start) + 1
-            raise UserError(
-                f"not {encoding}: byte {error.start:,} (about line {line:,}) does not fit. Give another encoding."
-            ) from None
+    except UnicodeDecodeError as error:
+        line = _line_of(content, error.start)
+        raise UserError(
+            f"not {encoding}: byte {error.start:,} (about line {line:,}) does not fit. Give another encoding."
+        ) from None
+    except (LookupError, ValueError):
         raise UserError(f"unknown encoding {shown(encoding)}. Give utf-8, utf-16, cp1252 or latin-1.") from None
+
+
+def _line_of(content: bytes, position: int) -> int:
+    """Return the line of a byte, from 1."""
+    return content.count(b"\n", 0, position) + 1
 
 
 def _unpacked(file: Path, limit: int) -> bytes:
@@ -149,3 +187,37 @@ def _too_large(what: str, limit: int) -> UserError:
     return UserError(
         f"{what} more than fits in this machine's memory (a text file of about {limit / 1e9:,.1f} GB). Take a sample of its rows."
     )
+
+
+def _inside_quotes(content: bytes, separator: int) -> Array:
+    """Return which bytes lie within quotes, the opening one with them; refuse quotes that stay open or stand inside a cell."""
+    letters = np.frombuffer(content, dtype=np.uint8)
+    quotes = letters == QUOTE
+    inside = np.bitwise_xor.accumulate(quotes.view(np.uint8)).view(bool)
+    positions = np.flatnonzero(quotes)
+    opening = inside[positions]
+    edges = np.array([separator, NEWLINE, QUOTE], dtype=np.uint8)
+    before = np.isin(letters[positions - 1], edges) | (positions == 0)
+    after = np.isin(letters[np.minimum(positions + 1, len(letters) - 1)], edges)
+    wrong = positions[np.where(opening, ~before, ~after)]
+    if len(wrong):
+        line = _line_of(content, int(wrong[0]))
+        raise UserError(
+            f'line {line:,} has a quote (") inside a cell. Put such a cell in quotes and write the one inside twice: "5"" pipe".'
+        )
+    if inside[-1]:
+        line = _line_of(content, int(positions[opening][-1]))
+        raise UserError(f'the quote (") that opens in line {line:,} is never closed. Close or remove it.')
+    return inside
+
+
+def _check_lengths(cells: Array, lines: Sequence[int], separator: str) -> None:
+    wrong = np.flatnonzero(cells != cells[0])
+    if len(wrong):
+        row = int(wrong[0])
+        others = len(wrong) - 1
+        more = f" (and {others:,} more lines)" if others else ""
+        raise UserError(
+            f"line {lines[row]:,} has {cells[row]:,} cell{'s' * int(cells[row] != 1)}, line {lines[0]:,} has {cells[0]:,}{more}; "
+            f"the separator is {shown(separator)}. Mend that line, or give another separator."
+        )

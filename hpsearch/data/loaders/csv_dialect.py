@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hpsearch.data.columns import parsing
-from hpsearch.data.columns.dates import FORMATS
+from hpsearch.data.columns.parsing import FORMATS
 from hpsearch.errors import UserError, shown
 
 SEPARATORS = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma"}  # of equals the first: a comma may be decimal
@@ -19,11 +19,7 @@ LOOKED_AT_CELLS = 10_000  # of each column, for the decimal mark
 
 
 def find_separator(content: bytes, given: str | None) -> tuple[str, str]:
-    """Return the separator and why: the one with which most of the first lines have the same number of cells, two at least.
-
-    Raises:
-        UserError: one that cannot separate, or only one column.
-    """
+    """Return the separator and why: the one with which most of the first lines have the same number of cells, two at least."""
     if given is not None:
         if len(given) != 1 or not given.isascii() or given in '"\n\r\0' or given.isalnum():
             raise UserError(f"separator {shown(given)}: one of , ; | or a tab expected.")
@@ -48,9 +44,9 @@ def find_header(first: Sequence[str], given: bool | None, expected: Sequence[str
     """Return whether the first line holds names, and why; `expected` are names that are asked for."""
     if given is not None:
         return given, "as given"
-    if list(first) == [str(place) for place in range(len(first))]:
+    if list(first) == column_numbers(len(first)):
         return True, "it counts the columns"
-    named = [name for name in expected if name in first and not _is_place(name, len(first))]
+    named = [name for name in expected if name in first and not _is_column_number(name, len(first))]
     if named:
         return True, f"it has {shown(named[0])}"
     value = next((cell for cell in first if _is_value(cell)), None)
@@ -59,25 +55,32 @@ def find_header(first: Sequence[str], given: bool | None, expected: Sequence[str
     return True, "its cells are texts and no values"
 
 
+def column_numbers(count: int) -> list[str]:
+    """Return the names of columns that have none: "0", "1" and so on."""
+    return [str(number) for number in range(count)]
+
+
 def find_decimal(
     columns: Sequence[pa.Array], names: Sequence[str], given: str | None, separator: str
 ) -> tuple[str, str]:
     """Return the decimal mark and why: a comma where a column has numbers with one, and no column numbers with a point.
 
-    Raises:
-        UserError: not one of the two; or commas that may be decimal marks or thousands separators.
+    Commas that may be decimal marks or thousands separators are refused.
     """
     if given is not None:
         if given not in (".", ","):
             raise UserError(f"decimal {shown(given)}: '.' or ',' expected.")
         return given, "as given"
-    with_comma = [name for name, cells in zip(names, columns, strict=True) if _numbers_with(cells, ",")]
-    if not with_comma or any(_numbers_with(cells, ".") for cells in columns):
-        return ".", "no column has numbers with commas only" if separator != "," else "the comma separates cells"
-    certain = [name for name in with_comma if not _thousands(columns[names.index(name)])]
+    parts = [parsing.with_nulls(cells.slice(0, LOOKED_AT_CELLS)) for cells in columns]
+    with_comma = {name: part for name, part in zip(names, parts, strict=True) if _are_numbers_with(part, ",")}
+    if not with_comma or any(_are_numbers_with(part, ".") for part in parts):
+        if separator == ",":
+            return ".", "the comma separates cells"
+        return ".", "no column has numbers with commas only"
+    certain = [name for name, part in with_comma.items() if not _are_thousands(part)]
     if not certain:
         raise UserError(
-            f"column {shown(with_comma[0])}: the comma may be a decimal mark or separate thousands (1,234). "
+            f"column {shown(next(iter(with_comma)))}: the comma may be a decimal mark or separate thousands (1,234). "
             "Give decimal ',' or '.'; without thousands separators if it is '.'."
         )
     return ",", f"column {shown(certain[0])} has numbers with a comma"
@@ -97,29 +100,29 @@ def _agreement(counts: Sequence[int]) -> float:
     return lines / len(counts) if number else 0.0
 
 
-def _is_place(name: str, columns: int) -> bool:
+def _is_column_number(name: str, columns: int) -> bool:
     """Whether a name may be that of a column without one, which a cell of the first line may equal by chance."""
     return name.isdecimal() and len(name) < 9 and int(name) < columns
 
 
 def _is_value(cell: str) -> bool:
-    one = pa.array([cell], pa.string())
-    plain = pc.replace_substring(one, ",", ".")
-    return bool(parsing.matches(plain, parsing.NUMBER)[0]) or any(
-        parsing.matches(one, pattern)[0] for pattern in FORMATS
-    )
+    """Whether a cell is a number, with either decimal mark, or a date."""
+    text = pa.array([cell], pa.string())
+    with_point = pc.replace_substring(text, ",", ".")
+    if parsing.matches(with_point, parsing.NUMBER)[0]:
+        return True
+    return any(parsing.matches(text, pattern)[0] for pattern in FORMATS)
 
 
-def _numbers_with(cells: pa.Array, decimal: str) -> bool:
+def _are_numbers_with(cells: pa.Array, decimal: str) -> bool:
     """Whether the cells are numbers with this decimal mark, in one of them at least."""
-    part = parsing.plain(cells.slice(0, LOOKED_AT_CELLS))
-    if not bool(pc.any(pc.match_substring(part, decimal)).as_py()):
+    if not bool(pc.any(pc.match_substring(cells, decimal)).as_py()):
         return False
-    values, other = parsing.numbers(part, decimal)
+    values, other = parsing.numbers(cells, decimal)
     return not other.any() and not bool(np.isnan(values).all())
 
 
-def _thousands(cells: pa.Array) -> bool:
-    part = parsing.plain(cells.slice(0, LOOKED_AT_CELLS))
-    commas = part.filter(pc.fill_null(pc.match_substring(part, ","), False))
+def _are_thousands(cells: pa.Array) -> bool:
+    """Whether every cell with a comma may be a number with thousands separators."""
+    commas = cells.filter(pc.fill_null(pc.match_substring(cells, ","), False))
     return bool(parsing.matches(commas, parsing.THOUSANDS).all())

@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpsearch.data.loaders.torchvision_arrays import cifar10, idx_images, idx_letters
+from hpsearch.data.cells import Raw
+from hpsearch.data.loaders.idx import idx_images
 from hpsearch.data.options import SplitOptions, TaskOptions
-from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError, look_up, normalized
 
 if TYPE_CHECKING:
@@ -68,6 +68,30 @@ def embedded(
     inputs = bunch.data.reshape(-1, *shape) if shape else bunch.data
     classes = tuple(str(name) for name in getattr(bunch, "target_names", ()))
     return Raw(inputs, bunch.target, f"scikit-learn {sklearn.__version__}, {function}", classes)
+
+
+def emnist(root: Path | None, download: bool) -> Raw:
+    """Return EMNIST upright: its files hold every image transposed."""
+    raw = idx_images("EMNIST", root, download, files=EMNIST_FILES, options={"split": "balanced"})
+    return replace(raw, inputs=raw.inputs.transpose(1, 2))
+
+
+def cifar10(root: Path | None, download: bool) -> Raw:
+    """Return CIFAR-10. Its files are pickles, which run code when read; torchvision's constructor checks their MD5 before that."""
+    import numpy as np
+
+    from hpsearch.data.loaders.torchvision_sets import open_both, required_folder, source_of
+
+    folder = required_folder(root)
+    batches = folder / "cifar-10-batches-py"
+    if not download and not batches.is_dir():
+        raise UserError(
+            f"no folder {batches}. Pass the folder that holds cifar-10-batches-py, or add --download to fetch it."
+        )
+    training, test = open_both("CIFAR10", root=folder, download=download)
+    images = np.concatenate((training.data, test.data)).transpose(0, 3, 1, 2)  # [N, H, W, C] → [N, C, H, W]
+    labels = training.targets + test.targets
+    return Raw(images, labels, source_of("CIFAR10"), tuple(training.classes), given_test=len(test.data))
 
 
 DATASETS = {
@@ -134,14 +158,14 @@ DATASETS = {
         "EMNIST balanced letters and digits",
         "folder",
         "112,800 and 18,800 test images of 28×28 grey pixels, 47 characters (G. Cohen and others 2017).",
-        partial(idx_letters, "EMNIST", files=EMNIST_FILES, options={"split": "balanced"}),
+        emnist,
         5_000,
     ),
     "cifar10": NamedData(
         "CIFAR-10",
         "folder",
         "50,000 and 10,000 test images of 32×32 pixels in 3 colours, 10 things (A. Krizhevsky 2009).",
-        partial(cifar10, "CIFAR10"),
+        cifar10,
         5_000,
     ),
 }

@@ -1,15 +1,14 @@
-"""Data in a file: `load_file` for tables, arrays and folders of images."""
+"""Data in a file: `load_file` for tables, arrays and folders of images. What reads one kind is imported once such a file is read."""
 
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from hpsearch.data.assemble import LONGEST_NAME, assemble, prefixed_errors
-from hpsearch.data.columns.roles import assign_roles
+from hpsearch.data.cells import Raw
 from hpsearch.data.dataset import Data
-from hpsearch.data.loaders.table_files import read_table
+from hpsearch.data.loaders.array_files import ENDS, read_array_file
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
-from hpsearch.data.raw import Raw
 from hpsearch.errors import UserError, shown
 
 
@@ -43,46 +42,45 @@ def load_file(
     """
     name = _name_of(Path(path)) if name is None else name
     with prefixed_errors(name):
-        reader = _raw_of_arrays if is_arrays(Path(path)) else _raw_of_table
-        raw = reader(path, target, read)
+        read_raw = _raw_of_arrays if _is_arrays(Path(path)) else _raw_of_table
+        raw = read_raw(path, target, read)
     return assemble(raw, name, title or name, task, split)
 
 
-def is_arrays(path: Path) -> bool:
+def _is_arrays(path: Path) -> bool:
     """Whether a path is no table: a folder (of images), or a file of NumPy's."""
     with suppress(OSError, ValueError):  # `read_table` reports a name that no file can have
-        return path.is_dir() or path.suffix.lower() in (".npz", ".npy")
+        return path.is_dir() or path.suffix.lower() in ENDS
     return False
 
 
 def _raw_of_table(path: str | Path, target: str | None, read: ReadOptions) -> Raw:
     if read.size is not None:
         raise UserError(f"size {read.size}: a table has no images. Leave it out.")
+    from hpsearch.data.columns.roles import assign_roles
+    from hpsearch.data.loaders.table_files import read_table
+
     named = (target, read.group, read.time, *read.columns)
     table = read_table(path, read, expected=[column for column in named if column is not None])
     return assign_roles(table, target, replace(read, missing=read.missing or "median"))
 
 
 def _raw_of_arrays(path: str | Path, target: str | None, read: ReadOptions) -> Raw:
+    path = Path(path)
     if read.of_table:
         raise UserError(f"{', '.join(read.of_table)}: only a table has columns and cells. Leave it out.")
-    if Path(path).is_dir():
-        return _raw_of_images(Path(path), target, read.size)
+    if path.is_dir() and target is not None:
+        raise UserError(f"target {shown(target)}: the class of an image is its folder's name. Leave the target out.")
+    if path.is_dir():
+        from hpsearch.data.loaders.image_folder import read_image_folder
+
+        return read_image_folder(path, read.size)
     if read.size is not None:
         raise UserError(f"size {read.size}: arrays are taken as they are. Leave it out.")
-    from hpsearch.data.loaders.array_files import read_array_file
-
-    return read_array_file(Path(path), target)
-
-
-def _raw_of_images(folder: Path, target: str | None, size: int | None) -> Raw:
-    if target is not None:
-        raise UserError(f"target {shown(target)}: the class of an image is its folder's name. Leave the target out.")
-    from hpsearch.data.loaders.image_folder import read_image_folder
-
-    return read_image_folder(folder, size)
+    return read_array_file(path, target)
 
 
 def _name_of(path: Path) -> str:
     """Return a file's name where it can be shown, else "table"."""
-    return path.name if path.name.isprintable() and 0 < len(path.name) <= LONGEST_NAME else "table"
+    can_be_shown = path.name.isprintable() and 0 < len(path.name) <= LONGEST_NAME
+    return path.name if can_be_shown else "table"

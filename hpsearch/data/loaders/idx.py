@@ -7,39 +7,68 @@ Nothing is unpickled here or later: torchvision prefers legacy files ROOT/KIND/p
 loads them with `weights_only=False`, which runs whatever code they hold; a folder that has them is refused.
 """
 
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 
+from hpsearch.data.cells import Raw
 from hpsearch.errors import UserError
 
 BYTES_OF_TYPE = {0x08: 1, 0x09: 1, 0x0B: 2, 0x0C: 4, 0x0D: 4, 0x0E: 8}
+GZIP = b"\x1f\x8b"  # how a gzip begins
+REPLACE = "Delete the damaged file and add --download to fetch it again, or copy a sound one there."
 
 
-def check_idx_files(root: Path, kind: str, files: tuple[str, ...], download: bool) -> bool:
-    """Check ROOT/KIND/raw/FILE for images and labels in turn; return whether all are there (else they are to be fetched).
+def idx_images(
+    kind: str,
+    root: Path | None,
+    download: bool,
+    *,
+    files: tuple[str, ...],
+    classes: tuple[str, ...] = (),
+    options: Mapping[str, str] | None = None,
+) -> Raw:
+    """Return images that torchvision's MNIST and its kin read from ROOT/KIND/raw, after the files have been checked."""
+    import torch
 
-    Raises:
-        UserError: legacy files, a file that is damaged, or missing while nothing may be fetched.
-    """
+    from hpsearch.data.loaders.torchvision_sets import open_both, required_folder, source_of
+
+    folder = required_folder(root)
+    complete = _check_files(folder, kind, files, download)
+    training, test = open_both(kind, root=folder, download=not complete, **(options or {}))
+    labels = torch.cat((training.targets, test.targets))
+    if labels.dim() == 2:  # QMNIST's further columns say who wrote the digit
+        labels = labels[:, 0]
+    return Raw(
+        torch.cat((training.data, test.data)),
+        labels,
+        source_of(kind),
+        classes or tuple(training.classes),
+        given_test=len(test.data),
+    )
+
+
+def _check_files(root: Path, kind: str, files: tuple[str, ...], download: bool) -> bool:
+    """Check ROOT/KIND/raw/FILE for images and labels in turn; return whether all are there (else they are to be fetched)."""
     _refuse_legacy(root / kind / "processed")
     paths = [root / kind / "raw" / file for file in files]
     missing = [path for path in paths if not path.is_file()]
     if missing and not download:
-        raise UserError(_absence(root, kind, missing))
+        names = ", ".join(path.name for path in missing)
+        raise UserError(f"{names} missing in {root / kind / 'raw'}. {_advice(root, kind, missing)}")
     rows = {path: _rows(path) for path in paths if path not in missing}
+    if missing:
+        return False
     for images, labels in zip(paths[::2], paths[1::2], strict=True):
-        if not missing and rows[images] != rows[labels]:
+        if rows[images] != rows[labels]:
             raise UserError(
                 f"{images} has {rows[images]:,} images, but {labels.name} {rows[labels]:,} labels. {REPLACE}"
             )
-    return not missing
-
-
-REPLACE = "Delete the damaged file and add --download to fetch it again, or copy a sound one there."
+    return True
 
 
 def _refuse_legacy(processed: Path) -> None:
-    legacy = sorted(path.name for path in processed.glob("*.pt")) if processed.is_dir() else []
+    legacy = sorted(path.name for path in processed.glob("*.pt"))
     if legacy:
         raise UserError(
             f"{processed} holds legacy files ({', '.join(legacy[:3])}), which torchvision would unpickle, and that can run code. "
@@ -58,8 +87,10 @@ def _rows(path: Path) -> int:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}. Check its permissions.") from None
     if start[:2] != b"\x00\x00" or start[2:3] == b"" or start[2] not in BYTES_OF_TYPE or not 1 <= dimensions <= 3:
-        packed = " It is gzip data: gunzip it." if start[:2] == b"\x1f\x8b" else ""
-        raise UserError(f"{path} is no IDX file (it begins with {start.hex() or 'nothing'}).{packed or ' ' + REPLACE}")
+        advice = REPLACE
+        if start[:2] == GZIP:
+            advice = "It is gzip data: gunzip it."
+        raise UserError(f"{path} is no IDX file (it begins with {start.hex() or 'nothing'}). {advice}")
     shape = [int.from_bytes(header[i : i + 4], "big") for i in range(0, 4 * dimensions, 4)]
     expected = 4 + 4 * dimensions + prod(shape) * BYTES_OF_TYPE[start[2]]
     if size != expected:
@@ -68,16 +99,8 @@ def _rows(path: Path) -> int:
     return shape[0]
 
 
-def _absence(root: Path, kind: str, missing: list[Path]) -> str:
-    """Return one line on what is missing, what is there instead and what to do."""
-    names = ", ".join(path.name for path in missing)
-    wanted = root / kind / "raw"
-    advice = _advice(root, kind, missing) or f"Add --download to fetch the files into {root}."
-    return f"{names} missing in {wanted}. {advice}"
-
-
 def _advice(root: Path, kind: str, missing: list[Path]) -> str:
-    """Return what to do about files that are there in another form or place, or nothing."""
+    """Return what to do about missing files, which may be there in another form or place."""
     first = missing[0]
     if not root.is_dir():
         return f"There is no folder {root}: pass another --data-root, or add --download to fetch the files into it."
@@ -92,7 +115,7 @@ def _advice(root: Path, kind: str, missing: list[Path]) -> str:
         return f"Found {similar[0]} there: rename it to {first.name}."
     if (root / "raw" / first.name).is_file() or (root / first.name).is_file():
         return f"Found files in {root} itself: pass the folder that holds {kind}/raw as --data-root."
-    return ""
+    return f"Add --download to fetch the files into {root}."
 
 
 def _other_case(wanted: Path, root: Path) -> Path | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -35,34 +35,26 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
-    """What an image file says of itself before it is decoded: pixels across and down, and whether it has no colour."""
-
-    width: int
-    height: int
-    grey: bool
-
-
-@dataclass(frozen=True, slots=True)
 class _Damage:
     reason: str
 
 
-def read_headers(files: Sequence[Path]) -> list[Header]:
-    """Return the headers of image files.
+def read_sizes(files: Sequence[Path]) -> tuple[set[tuple[int, int]], bool]:
+    """Return the (height, width) that image files declare, and whether all of them are grey.
 
-    Raises:
-        UserError: files that are no images of `FORMATS`, or have too many pixels.
+    Files that are no images of `FORMATS`, or have too many pixels, are refused.
     """
-    return _of_each(_header, files)
+
+    def read(file: Path) -> tuple[tuple[int, int], bool]:
+        with _open(file) as image:
+            return (image.height, image.width), image.mode in GREY
+
+    declared = _of_each(read, files)
+    return {size for size, _ in declared}, all(grey for _, grey in declared)
 
 
 def read_pixels(files: Sequence[Path], shape: Shape) -> Array:
-    """Return image files as bytes [N, C, H, W].
-
-    Raises:
-        UserError: files that cannot be decoded, or more than memory holds.
-    """
+    """Return image files as bytes [N, C, H, W]; refuse those that cannot be decoded, and more than memory holds."""
     check_pixels(len(files), shape)
     values = np.empty((len(files), *shape), dtype=np.uint8)
     numbers = {file: number for number, file in enumerate(files)}
@@ -79,25 +71,20 @@ def read_pixels(files: Sequence[Path], shape: Shape) -> Array:
 
 def check_pixels(count: int, shape: Shape) -> None:
     """Refuse more images than memory holds."""
-    size = f"{shape[2]}×{shape[1]} pixels"
-    check_memory(
-        COPIES * count * int(np.prod(shape)), f"{count:,} images of {size}", "Give a smaller size (data.size)."
-    )
+    needed = COPIES * count * int(np.prod(shape))
+    check_memory(needed, f"{count:,} images of {shape[2]}×{shape[1]} pixels", "Give a smaller size (data.size).")
 
 
 def to_pixels(image: Image.Image, shape: Shape) -> Array:
-    """Return one image as bytes of the shape [C, H, W].
-
-    Raises:
-        ValueError: it has 32 bits for a channel.
-    """
+    """Return one image as bytes of the shape [C, H, W]; a ValueError refuses 32 bits for a channel."""
     if image.mode in ("I", "F"):
         raise ValueError("32 bits for a channel, 8 or 16 expected")
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))  # PIL would cut at 255
     if shape[0] == 3 or image.mode not in GREY:
         image = image.convert("RGB")
-    image = image.convert("L") if shape[0] == 1 else image
+    if shape[0] == 1:
+        image = image.convert("L")
     if image.size != (shape[2], shape[1]):
         image = image.resize((shape[2], shape[1]), Image.Resampling.BILINEAR)
     values = np.asarray(image)  # [H, W] or [H, W, 3]
@@ -112,9 +99,11 @@ def without_colour(values: Array) -> Array:
 
 def common_size(sizes: set[tuple[int, int]], size: int | None) -> tuple[int, int]:
     """Return height and width for images of these (height, width): `size` squared, else their common one, else `SIDE` squared."""
-    if size is None and len(sizes) == 1 and max(one := next(iter(sizes))) <= LARGEST_KEPT:
-        return one
-    return (size or SIDE, size or SIDE)
+    if size is None and len(sizes) == 1:
+        (common,) = sizes
+        if max(common) <= LARGEST_KEPT:
+            return common
+    return size or SIDE, size or SIDE
 
 
 def resized_notice(sizes: set[tuple[int, int]], to: tuple[int, int]) -> tuple[str, ...]:
@@ -126,17 +115,17 @@ def resized_notice(sizes: set[tuple[int, int]], to: tuple[int, int]) -> tuple[st
     return (f"Images of {width}×{height}{largest} pixels resized to {to[1]}×{to[0]} (set data.size for another size).",)
 
 
+def shown_path(path: Path) -> str:
+    """Return a path as an error shows it."""
+    return shown(str(path), 300)
+
+
 def _open(file: Path) -> Image.Image:
     image = Image.open(file, formats=sorted({*FORMATS.values()}))
     if image.width * image.height > (Image.MAX_IMAGE_PIXELS or np.inf):
         image.close()
         raise ValueError(f"{image.width:,}×{image.height:,} pixels are too many")
     return image
-
-
-def _header(file: Path) -> Header:
-    with _open(file) as image:
-        return Header(image.width, image.height, image.mode in GREY)
 
 
 def _of_each(read: Callable[[Path], Result], files: Sequence[Path]) -> list[Result]:
@@ -154,14 +143,13 @@ def _of_each(read: Callable[[Path], Result], files: Sequence[Path]) -> list[Resu
         results = list(pool.map(attempt, files))
     damaged = [(file, result) for file, result in zip(files, results, strict=True) if isinstance(result, _Damage)]
     if damaged:
-        raise UserError(_damage_message(damaged))
+        file, damage = damaged[0]
+        others = len(damaged) - 1
+        more = f", and {others:,} more of them neither" if others else ""
+        raise UserError(
+            f"{shown_path(file)} cannot be read as an image ({damage.reason}){more}. Replace or remove what is damaged."
+        )
     return [result for result in results if not isinstance(result, _Damage)]
-
-
-def _damage_message(damaged: list[tuple[Path, Any]]) -> str:
-    file, damage = damaged[0]
-    also = f", and {len(damaged) - 1:,} more of them neither" if len(damaged) > 1 else ""
-    return f"{shown(str(file), 300)} cannot be read as an image ({damage.reason}){also}. Replace or remove what is damaged."
 
 
 def _reason(error: Exception) -> str:

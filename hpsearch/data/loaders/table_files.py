@@ -1,7 +1,7 @@
 """From a file to a `Table`: CSV, TSV and Parquet.
 
-Arrow's reader reads text as text (17 times as fast as pandas', measured), after `csv_rows` has checked every row. What the file leaves open
-(separator, header, encoding, decimal mark) is inferred, and stated with its reason.
+Arrow's reader reads text as text (17 times as fast as pandas', measured), after `csv_bytes` has checked every row. What the file leaves
+open (separator, header, encoding, decimal mark) is inferred, and stated with its reason.
 """
 
 from collections.abc import Sequence
@@ -14,11 +14,17 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from hpsearch.data.columns import parsing
-from hpsearch.data.columns.frames import check_names, table_of_arrow
-from hpsearch.data.columns.table import Table
-from hpsearch.data.loaders.csv_bytes import MEMORY_A_BYTE, decode, find_file, memory, read_bytes
-from hpsearch.data.loaders.csv_dialect import SEPARATORS, find_decimal, find_header, find_separator
-from hpsearch.data.loaders.csv_rows import RowBounds, find_rows
+from hpsearch.data.columns.table import Table, check_names, table_of_arrow
+from hpsearch.data.loaders.csv_bytes import (
+    MEMORY_A_BYTE,
+    RowBounds,
+    decode,
+    find_file,
+    find_rows,
+    memory,
+    read_bytes,
+)
+from hpsearch.data.loaders.csv_dialect import SEPARATORS, column_numbers, find_decimal, find_header, find_separator
 from hpsearch.data.options import ReadOptions
 from hpsearch.errors import UserError, shown
 
@@ -38,10 +44,72 @@ def read_table(path: str | Path, options: ReadOptions = ReadOptions(), expected:
         UserError: the file cannot be read as a table; one line says where and why.
     """
     file = find_file(path)
-    if _begins(file, b"PAR1") or file.suffix.lower() in (".parquet", ".pq"):
-        return replace(read_parquet(file), origin="file")
+    if _is_parquet(file):
+        return _read_parquet(file)
+    return _read_text(file, options, expected)
+
+
+def read_like(path: str | Path, preprocessing: dict[str, Any]) -> Table:
+    """Return a file of new rows for a network whose table was read before: with or without header as that one, the rest found afresh."""
+    header = preprocessing.get("reading", {}).get("header")
+    expected = [column["name"] for column in preprocessing["columns"]]
+    table = replace(read_table(path, ReadOptions(header=header), expected), origin="new")
+    other = "," if table.decimal == "." else "."
+    unread = _unread(table, preprocessing["columns"], table.decimal)
+    if not unread or _unread(table, preprocessing["columns"], other) >= unread:
+        return table
+    return replace(table, reading={**table.reading, "decimal": other})
+
+
+def _unread(table: Table, entries: Sequence[dict[str, Any]], decimal: str) -> int:
+    """Return how many cells of a network's numbers are none with this decimal mark: a single mistake must not decide which it is."""
+    unread = 0
+    for entry in entries:
+        if entry["kind"] == "number" and entry["name"] in table.names:
+            cells = table.column(entry["name"])
+            if isinstance(cells, pa.Array):
+                unread += int(parsing.numbers(parsing.with_nulls(cells), decimal)[1].sum())
+    return unread
+
+
+def _is_parquet(file: Path) -> bool:
+    """Whether a file is Parquet, by its first bytes or by its name."""
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(4)
+    except OSError as error:
+        raise UserError(f"{error.strerror}. Give a file that can be read.") from None
+    return start == b"PAR1" or file.suffix.lower() in (".parquet", ".pq")
+
+
+def _read_parquet(file: Path) -> Table:
+    """Return a Parquet file as a table; rows count from 1."""
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(file, page_checksum_verification=True) as opened:
+            _check_size(opened.metadata)
+            table = opened.read()
+        table.validate(full=True)  # texts may be no UTF-8, offsets may lead nowhere
+    except UserError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        raise UserError(f"no readable Parquet file ({shown(str(error), 120)}). Fetch or write it again.") from None
+    table = table.select([name for name in table.column_names if not name.startswith("__index_level_")])
+    check_names(table.column_names)
+    read = table_of_arrow(table.column_names, table.columns, file.name, range(1, table.num_rows + 1))
+    return replace(read, sentences=("Parquet",), origin="file")
+
+
+def _check_size(metadata: Any) -> None:
+    stored = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+    size = max(stored, metadata.num_rows * metadata.num_columns)  # a value that repeats takes no byte in the file
+    if size * MEMORY_A_BYTE > memory() * 2:
+        raise UserError(f"{size / 1e9:,.1f} GB are more than fits in this machine's memory. Take a sample of its rows.")
+
+
+def _read_text(file: Path, options: ReadOptions, expected: Sequence[str]) -> Table:
     content, encoding, why_encoding = decode(read_bytes(file), options.encoding)
-    content = content if content.endswith(b"\n") else content + b"\n"
     separator, why_separator = find_separator(content, options.separator)
     rows = find_rows(content, separator)
     columns = _columns(content, separator, rows)
@@ -70,76 +138,6 @@ def read_table(path: str | Path, options: ReadOptions = ReadOptions(), expected:
     )
 
 
-def _encoding_notice(encoding: str, reason: str, *, asked: bool) -> tuple[str, ...]:
-    guessed = encoding in ("cp1252", "latin-1") and not asked
-    return (f"Read as {encoding}, since {reason}.",) if guessed else ()
-
-
-def read_parquet(file: Path) -> Table:
-    """Return a Parquet file as a table; rows count from 1.
-
-    Raises:
-        UserError: it is damaged, too large, or has columns that are neither numbers, text, truth values nor dates.
-    """
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(file, page_checksum_verification=True) as opened:
-            _check_size(opened.metadata)
-            table = opened.read()
-        table.validate(full=True)  # texts may be no UTF-8, offsets may lead nowhere
-    except UserError:
-        raise
-    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        raise UserError(f"no readable Parquet file ({shown(str(error), 120)}). Fetch or write it again.") from None
-    table = table.select([name for name in table.column_names if not name.startswith("__index_level_")])
-    check_names(table.column_names)
-    read = table_of_arrow(table.column_names, table.columns, file.name, range(1, table.num_rows + 1))
-    return replace(read, sentences=("Parquet",))
-
-
-def _check_size(metadata: Any) -> None:
-    stored = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
-    size = max(stored, metadata.num_rows * metadata.num_columns)  # a value that repeats takes no byte in the file
-    if size * MEMORY_A_BYTE > memory() * 2:
-        raise UserError(f"{size / 1e9:,.1f} GB are more than fits in this machine's memory. Take a sample of its rows.")
-
-
-def read_like(path: str | Path, preprocessing: dict[str, Any]) -> Table:
-    """Return a file of new rows for a network whose table was read before: with or without header as that one, the rest found afresh.
-
-    Raises:
-        UserError: see `read_table`.
-    """
-    header = preprocessing.get("reading", {}).get("header")
-    expected = [column["name"] for column in preprocessing["columns"]]
-    table = replace(read_table(path, ReadOptions(header=header), expected), origin="new")
-    other = "," if table.decimal == "." else "."
-    unread = _unread(table, preprocessing["columns"], table.decimal)
-    if not unread or _unread(table, preprocessing["columns"], other) >= unread:
-        return table
-    return replace(table, reading={**table.reading, "decimal": other})
-
-
-def _unread(table: Table, entries: Sequence[dict[str, Any]], decimal: str) -> int:
-    """Return how many cells of a network's numbers are none with this decimal mark: a single mistake must not decide which it is."""
-    unread = 0
-    for entry in entries:
-        if entry["kind"] == "number" and entry["name"] in table.names:
-            cells = table.column(entry["name"])
-            if isinstance(cells, pa.Array):
-                unread += int(parsing.numbers(parsing.plain(cells), decimal)[1].sum())
-    return unread
-
-
-def _begins(file: Path, start: bytes) -> bool:
-    try:
-        with file.open("rb") as opened:
-            return opened.read(len(start)) == start
-    except OSError as error:
-        raise UserError(f"{error.strerror}. Give a file that can be read.") from None
-
-
 def _columns(content: bytes, separator: str, rows: RowBounds) -> list[Any]:
     """Return the cells of each column as text, the first line with them."""
     if rows.cells > MOST_COLUMNS or rows.longest > LONGEST_ROW:
@@ -147,12 +145,12 @@ def _columns(content: bytes, separator: str, rows: RowBounds) -> list[Any]:
             f"rows of {rows.cells:,} cells and up to {rows.longest:,} bytes; at most {MOST_COLUMNS:,} cells expected. "
             "Is this the right separator? Give another."
         )
-    names = [str(place) for place in range(rows.cells)]
-    block = max(2**24, 2 * rows.longest)
+    names = column_numbers(rows.cells)
+    block = min(max(2**24, 2 * rows.longest), 2**31 - 1)
     try:
         read = pyarrow.csv.read_csv(
             pa.BufferReader(content),
-            pyarrow.csv.ReadOptions(column_names=names, block_size=min(block, 2**31 - 1), use_threads=False),
+            pyarrow.csv.ReadOptions(column_names=names, block_size=block, use_threads=False),
             pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=True),
             pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
         )
@@ -165,9 +163,15 @@ def _columns(content: bytes, separator: str, rows: RowBounds) -> list[Any]:
 
 def _names(first: Sequence[str], header: bool) -> tuple[str, ...]:
     if not header:
-        return tuple(str(place) for place in range(len(first)))
+        return tuple(column_numbers(len(first)))
     names = [name.strip() for name in first]
     if not names[0] and all(names[1:]):
         names[0] = "unnamed"  # pandas writes a frame's index so
     check_names(names)
     return tuple(names)
+
+
+def _encoding_notice(encoding: str, reason: str, *, asked: bool) -> tuple[str, ...]:
+    """Return the notice of an encoding that may not be the right one."""
+    guessed = encoding in ("cp1252", "latin-1") and not asked
+    return (f"Read as {encoding}, since {reason}.",) if guessed else ()

@@ -7,6 +7,7 @@ unpickle unchecked is refused, by a look at its source, since later versions of 
 import inspect
 import re
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from numbers import Integral
@@ -16,16 +17,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from hpsearch.data.cells import Array
-from hpsearch.data.loaders.pixels import (
-    check_pixels,
-    common_size,
-    resized_notice,
-    to_pixels,
-    without_colour,
-)
-from hpsearch.data.loaders.torchvision_opener import open_part, required_folder, source_of
-from hpsearch.data.raw import Raw
+from hpsearch.data.cells import Array, Raw
+from hpsearch.data.loaders.pixels import check_pixels, common_size, resized_notice, to_pixels, without_colour
 from hpsearch.errors import UserError, normalized, shown
 
 CHECKED = ("CIFAR10", "CIFAR100")  # unpickle, once the MD5 of each file is the published one
@@ -58,50 +51,106 @@ def read_set(kind: str, root: Path | None, download: bool, size: int | None = No
     Raises:
         UserError: its items are not (image, class), it would run pickled code, it needs more arguments, no folder, missing files.
     """
-    training, test = _parts(kind, root, download)
-    parts = [*training, *([test] if test is not None else [])]
+    parts = _parts(kind, root, download)
     values, labels, sizes = _collect(kind, parts, size)
     to = values.shape[2:]
-    targets, classes = _classes(labels, getattr(training[0], "classes", ()))
+    targets, classes = _classes(labels, getattr(parts[0], "classes", ()))
     return Raw(
         without_colour(values),
         targets,
         source_of(kind),
         classes,
-        given_test=len(test) if test is not None else 0,
+        given_test=len(parts[-1]) if len(parts) > 1 else 0,
         images={"source": "torchvision", "size": None if sizes == {to} else to[0], "divisor": 1},
         notices=resized_notice(sizes, to),
     )
 
 
-def _parts(kind: str, root: Path | None, download: bool) -> tuple[list[Any], Any]:
-    """Return the parts that are searched on, and the test part or None."""
+def required_folder(root: Path | None) -> Path:
+    """Return the folder of a data set's files, which has to be given."""
+    if root is None:
+        raise UserError("its files are read from a folder. Pass --data-root DIR (in Python: root=DIR).")
+    return root
+
+
+def source_of(kind: str) -> str:
+    """Return where one of torchvision's data sets comes from."""
+    import torchvision
+
+    return f"torchvision {torchvision.__version__}, {kind}"
+
+
+def open_both(kind: str, **arguments: Any) -> tuple[Any, Any]:
+    """Return the training and the test part of one of torchvision's data sets; refuse files that are missing or damaged."""
+    return _open_part(kind, train=True, **arguments), _open_part(kind, train=False, **arguments)
+
+
+def _open_part(kind: str, **arguments: Any) -> Any:
+    """Return `torchvision.datasets.KIND(**arguments)`, None where the data set has no part of that name."""
+    from torchvision import datasets
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy 2.4 warns of how old files spell a type
+            return getattr(datasets, kind)(**arguments)
+    except Exception as error:  # damaged files make their readers raise almost anything
+        if re.search("unknown (value|split)", str(error), re.IGNORECASE):
+            return None
+        reason = shown(" ".join(str(error).split()) or type(error).__name__, 300)
+        raise UserError(_advice(kind, reason, arguments.get("download"))) from None
+
+
+def _advice(kind: str, reason: str, download: bool | None) -> str:
+    """Return the error on a part that cannot be opened; `download` is None where torchvision cannot fetch the files."""
+    if download:
+        return (
+            f"torchvision's {kind}: could not fetch the files: {reason}. Try again, or copy the published files there."
+        )
+    unreadable = f"torchvision's {kind} cannot be read: {reason}."
+    if download is None:
+        return f"{unreadable} Copy the published files there."
+    return (
+        f"{unreadable} Files are missing or not the published ones (by their MD5). "
+        "Add --download to fetch them; delete damaged ones first."
+    )
+
+
+def _parts(kind: str, root: Path | None, download: bool) -> list[Any]:
+    """Return the parts of a set, the training rows first; of several the last are the test rows."""
     arguments = _arguments(kind)
-    fixed: dict[str, Any] = {"root": required_folder(root)} if "root" in arguments else {}
+    fixed: dict[str, Any] = {}
+    if "root" in arguments:
+        fixed["root"] = required_folder(root)
     if "download" in arguments:  # two sets fetch their files unless this is False
         fixed["download"] = download
     if "train" in arguments:
-        return [open_part(kind, **fixed, train=True)], open_part(kind, **fixed, train=False)
+        return [part for part in open_both(kind, **fixed) if part is not None]
     if "split" in arguments:
         return _parts_by_split(kind, fixed)
-    return [open_part(kind, **fixed)], None
+    return [_open_part(kind, **fixed)]
 
 
-def _parts_by_split(kind: str, fixed: Mapping[str, Any]) -> tuple[list[Any], Any]:
+def _parts_by_split(kind: str, fixed: Mapping[str, Any]) -> list[Any]:
     """Return the parts of a set by its names of splits: validation images join the training ones if there are test images."""
-
-    def first(splits: Iterable[str]) -> tuple[str, Any]:
-        parts = ((split, open_part(kind, **fixed, split=split)) for split in splits)
-        return next(((split, part) for split, part in parts if part is not None), ("", None))
-
-    name, training = first(TRAINING)
-    test_name, test = first(TEST)
+    name, training = _first_part(kind, fixed, TRAINING)
+    test_name, test = _first_part(kind, fixed, TEST)
     if training is None:
         raise UserError(f"torchvision's {kind} has no part for training. Choose another data set.")
-    if name != "train" or test_name != "test":
-        return [training], test
-    _, validation = first(VALIDATION)
-    return [training] if validation is None else [training, validation], test
+    parts = [training]
+    if name == "train" and test_name == "test":
+        _, validation = _first_part(kind, fixed, VALIDATION)
+        parts.append(validation)
+    parts.append(test)
+    return [part for part in parts if part is not None]
+
+
+def _first_part(kind: str, fixed: Mapping[str, Any], splits: Iterable[str]) -> tuple[str, Any]:
+    """Return the first of these splits that there is, and its images."""
+    for split in splits:
+        part = _open_part(kind, **fixed, split=split)
+        if part is not None:
+            return split, part
+    return "", None
 
 
 def _arguments(kind: str) -> Mapping[str, inspect.Parameter]:
