@@ -41,7 +41,7 @@ def call(options: argparse.Namespace) -> None:
 
 
 def descriptions_of(kind: str) -> dict[str, str]:
-    """Return a line on each row of a kind's tables, by name.
+    """Return a line on each row of a kind's tables, by name; a search and a comparison may have figures of one name.
 
     Raises:
         UserError: there is no such kind.
@@ -52,5 +52,7 @@ def descriptions_of(kind: str) -> dict[str, str]:
         rows = getattr(import_module(module), table)
         if not isinstance(rows, dict):
             rows = {row.name: row for row in rows}
-        descriptions |= {name: row.description for name, row in rows.items()}
+        for name, row in rows.items():
+            known = descriptions.get(name)
+            descriptions[name] = f"{known}; of a comparison: {row.description}" if known else row.description
     return descriptions

@@ -107,8 +107,11 @@ def short(value: object, more: int = 0) -> str:
 
 def apart(low: float, high: float, write: Callable[[float, int], str]) -> tuple[str, str]:
     """Return two numbers as `write(number, more digits)` has them, with as many digits more as it takes to tell them apart."""
-    ends = ((write(low, more), write(high, more)) for more in range(MORE))
-    return next((pair for pair in ends if pair[0] != pair[1]), (write(low, 0), write(high, 0)))
+    for more in range(MORE):
+        first, second = write(low, more), write(high, more)
+        if first != second:
+            return first, second
+    return write(low, 0), write(high, 0)
 
 
 def interval(low: float | None, high: float | None, write: Callable[[float, int], str]) -> str:
@@ -194,12 +197,10 @@ class MetricFormat:
     @classmethod
     def objectives(cls, record: StudyRecord) -> "tuple[MetricFormat, ...]":
         """Return the objectives of a study, the metric first: that alone where there are no others."""
-        main = cls.of(record)
-        others = [
-            cls.named(name, better == "maximize", main.decimals, name == "parameters")
-            for name, better in [*record.objectives.items()][1:]
-        ]
-        return main, *others
+        found = [cls.of(record)]
+        for name, better in [*record.objectives.items()][1:]:
+            found.append(cls.named(name, better == "maximize", found[0].decimals, name == "parameters"))
+        return tuple(found)
 
     def text(self, value: float | None, decimals: int | None = None) -> str:
         """Return a value of the metric, `97.4 %` or four digits."""
@@ -223,9 +224,8 @@ class MetricFormat:
             return number(float(gap))
         if 0 < round(100 * gap, 9) < 0.5 * 10**-self.decimals:
             return f"less than {10**-self.decimals:g} percentage points"
-        return (
-            f"{fixed(100 * gap, self.decimals)} percentage point{'' if round(100 * gap, self.decimals) == 1 else 's'}"
-        )
+        plural = "" if round(100 * gap, self.decimals) == 1 else "s"
+        return f"{fixed(100 * gap, self.decimals)} percentage point{plural}"
 
     def between(self, low: float | None, high: float | None) -> str:
         """Return an interval with its unit once, `95.1 to 96.5 %`; an end that is not bounded is –."""

@@ -57,7 +57,9 @@ def _course(record: StudyRecord, texts: Texts) -> Course | None:
     values = {trial.number: trial.value for trial in record.trials if usable(trial) and trial.value is not None}
     if len(values) < 2:
         return None
-    low, high, last = min(values.values()), max(values.values()), max(values)
+    low = min(values.values())
+    high = max(values.values())
+    last = max(values)
 
     def at(trial: int, value: float) -> Point:
         up = (value - low) / ((high - low) or 1.0)

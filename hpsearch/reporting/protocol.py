@@ -5,7 +5,7 @@ from typing import Any
 
 from hpsearch.reporting.formatting import duration, number, sentences, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
-from hpsearch.reporting.summary import settings_of
+from hpsearch.reporting.ranking import settings_of
 from hpsearch.storage import StudyRecord
 from hpsearch.trial import UNSAID
 
@@ -13,7 +13,8 @@ from hpsearch.trial import UNSAID
 def protocol(record: StudyRecord, texts: Texts = ENGLISH) -> list[tuple[str, str]]:
     """Return how the study was done; a pair without a value does not apply to it."""
     study, training, search = (settings_of(record, name) for name in ("study", "training", "search"))
-    data, result = record.data, record.result
+    data = record.data
+    result = record.result
     rows = {
         "trials": _trials(search, texts),
         "budget": _budget(training, texts),
@@ -40,7 +41,8 @@ def _given(table: Mapping[str, Any], name: str) -> str:
 
 
 def _trials(search: Mapping[str, Any], texts: Texts) -> str:
-    trials, timeout = number(search.get("trials")), search.get("timeout")
+    trials = number(search.get("trials"))
+    timeout = search.get("timeout")
     if not isinstance(timeout, int | float):
         return trials
     return texts("search.protocol.timeout", trials=trials, time=duration(float(timeout)))
@@ -73,7 +75,8 @@ def _sampler(search: Mapping[str, Any], texts: Texts) -> str:
 
 
 def _replicates(confirm: Mapping[str, Any], texts: Texts) -> str:
-    trials, ensemble = confirm.get("trials"), confirm.get("ensemble")
+    trials = confirm.get("trials")
+    ensemble = confirm.get("ensemble")
     if not isinstance(trials, int):
         return ""
     text = texts("search.protocol.none")
@@ -95,7 +98,8 @@ def registered_modules(record: StudyRecord, texts: Texts = ENGLISH) -> str:
     registered = record.result.get("registered")
     if not isinstance(registered, Mapping):
         return ""
-    modules, plain = registered["module_list"], registered["plain_list"]
+    modules = registered["module_list"]
+    plain = registered["plain_list"]
     moved = [number(float(distance), digits=3) for distance in registered["moved"]]
     return texts(
         "search.parameters.registered",

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from math import isfinite
 from typing import Any
 
@@ -19,13 +20,9 @@ def usable(trial: TrialRecord) -> bool:
     return ended and trial.value is not None and isfinite(trial.value)
 
 
-def ranked(record: StudyRecord) -> list[TrialRecord]:
-    """Return the usable trials without repeats, best first; trials of one value in the order of their validation loss."""
-    return list(_ranked(record))
-
-
 @lru_cache(maxsize=2)
-def _ranked(record: StudyRecord) -> tuple[TrialRecord, ...]:
+def ranked(record: StudyRecord) -> tuple[TrialRecord, ...]:
+    """Return the usable trials without repeats, best first; trials of one value in the order of their validation loss."""
     trials = [trial for trial in record.trials if usable(trial) and trial.repeats is None]
     return tuple(sorted(trials, key=lambda trial: trial.rank(record.direction)))
 
@@ -33,11 +30,10 @@ def _ranked(record: StudyRecord) -> tuple[TrialRecord, ...]:
 def best(record: StudyRecord) -> TrialRecord | None:
     """Return the trial that the search selected; while it runs, the best so far."""
     number = record.result.get("trial")
-    if number is not None:
-        for trial in record.trials:
-            if trial.number == number:
-                return trial
-    return next(iter(_ranked(record)), None)
+    for trial in record.trials:
+        if trial.number == number:
+            return trial
+    return next(iter(ranked(record)), None)
 
 
 def ended(trial: TrialRecord) -> bool:
@@ -69,7 +65,13 @@ def close_to(trials: Sequence[TrialRecord], metric: MetricFormat) -> float:
 @lru_cache(maxsize=2)
 def _names_in_trials(record: StudyRecord) -> tuple[str, ...]:
     """Return the names of all hyperparameters that the trials have, in the order in which they first occur."""
-    return tuple(dict.fromkeys(name for trial in record.trials for name in trial.params))
+    return tuple(dict.fromkeys(chain.from_iterable(trial.params for trial in record.trials)))
+
+
+def settings_of(record: StudyRecord, name: str) -> Mapping[str, Any]:
+    """Return one table of the study's settings, {} where it has none."""
+    table = record.settings.get(name)
+    return table if isinstance(table, Mapping) else {}
 
 
 def space_of(record: StudyRecord) -> dict[str, Any]:
@@ -77,20 +79,15 @@ def space_of(record: StudyRecord) -> dict[str, Any]:
 
     A width per layer (`width_1`, `width_2`, ...) has the domain of `width`.
     """
-    space = record.settings.get("space")
-    if isinstance(space, Mapping):
-        domains = {name: _domain_of(given) for name, given in space.items()}
-    else:
-        domains = {}
+    domains = {name: _domain_of(given) for name, given in settings_of(record, "space").items()}
     layers = [name for name in _names_in_trials(record) if WIDTH_OF_A_LAYER.fullmatch(name)]
     if not layers or "width" not in domains:
         return domains
     expanded: dict[str, Any] = {}
     for name, domain in domains.items():
+        own = [name]
         if name == "width":
             own = sorted(layers, key=lambda layer: (len(layer), layer))
-        else:
-            own = [name]
         expanded |= dict.fromkeys(own, domain)
     return expanded
 

@@ -29,12 +29,12 @@ HOSTILE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, 
 
 def document(page: Page) -> str:
     """Return a page as one HTML document that loads nothing."""
-    plots = page.plots
-    scripts = [plotly_script(), _file("page.js")] if plots else []
-    if plots:
-        values = {"figures": plots, "dark": _dark_colors(), "texts": page.script_texts}
-    else:
-        values = {}
+    scripts: list[str] = []
+    values: dict[str, Any] = {}
+    if page.plots:
+        scripts = [plotly_script(), _file("page.js")]
+        dark = dict(zip(LIGHT.values(), DARK.values(), strict=True))  # each light colour with its twin
+        values = {"figures": page.plots, "dark": dark, "texts": page.script_texts}
     return (
         _environment()
         .get_template("page.html")
@@ -92,11 +92,6 @@ def plotly_script() -> str:
     from plotly.offline import get_plotlyjs
 
     return str(get_plotlyjs())
-
-
-def _dark_colors() -> dict[str, str]:
-    """Return light colour → dark colour."""
-    return {LIGHT[name]: DARK[name] for name in LIGHT}
 
 
 def script_json(value: Any) -> Markup:

@@ -12,8 +12,15 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from hpsearch.data.metrics import OBJECTIVES
 from hpsearch.reporting.formatting import MetricFormat, duration, printable, short
-from hpsearch.reporting.phrases import all_trials, network, usable_trials
-from hpsearch.reporting.selection import luck, of_trials, uses_of_test_rows, why
+from hpsearch.reporting.selection import (
+    all_trials,
+    luck,
+    network,
+    of_trials,
+    usable_trials,
+    uses_of_test_rows,
+    why,
+)
 from hpsearch.reporting.trust import always, baseline_warning, beside
 
 if TYPE_CHECKING:
@@ -117,7 +124,8 @@ class Screen:
 
     def introduce_search(self, config: "StudyConfig", more: str = "") -> None:
         """Print how it is searched."""
-        budget, search = config.budget, config.search
+        budget = config.budget
+        search = config.search
         patience = f" (patience {budget.patience})" if budget.patience else ""
         self.row(
             "search",
@@ -141,7 +149,8 @@ class Screen:
 
     def conclude(self, record: "StudyRecord", page: object) -> None:
         """Print the selected model and why it was selected, its scores and where the report is."""
-        result, best = record.result, record.trials[record.result["trial"]]
+        result = record.result
+        best = record.trials[record.result["trial"]]
         metric = MetricFormat.of(record).for_terminal
         shape = result["architecture"]
         layers = network(shape["widths"], shape["activation"])
@@ -232,7 +241,9 @@ class LogHandler(logging.Handler):
 
 def _validated(record: "StudyRecord", metric: MetricFormat) -> str:
     """Return the selected model's mean over fresh seeds beside the search's best value, or that value if there is no mean."""
-    result, mean, trials = record.result, record.selected.mean, usable_trials(record)
+    result = record.result
+    mean = record.selected.mean
+    trials = usable_trials(record)
     if not mean:
         best = (result.get("search") or {}).get("value", result["validation"])
         return (

@@ -1,20 +1,47 @@
-"""The selected model in sentences: what it is, why it was selected, how often the test rows were used; and the trials that figures mark.
+"""The selected model and the trials in sentences: how many there are, what a network is, why it was selected, which trials figures mark.
 
 Page, figures, terminal, notebook and the commands on a model all take their sentences from here. A sentence is made from the numbers of
-the result, and left out where they are missing. Standard library only.
+the result, and left out where they are missing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hpsearch.reporting.formatting import MetricFormat
+from hpsearch.reporting.formatting import MetricFormat, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import ranked, with_all_objectives
+from hpsearch.statistics.pareto import on_front
 from hpsearch.storage import StudyRecord, TrialRecord
 
 MOST = 8  # trials that are named
 ROUNDING = 1e-9  # a gap below which two values are one
+
+
+def usable_trials(record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Return how many trials are usable: `9 usable trials`."""
+    return texts.count("usable_trial", len(ranked(record)))
+
+
+def all_trials(record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Return how many trials there are, and how many of them are usable where they differ: `10 trials, 9 of them usable`."""
+    trials = texts.count("trial", len(record.trials))
+    usable = len(ranked(record))
+    if usable == len(record.trials):
+        return trials
+    return texts("search.phrase.of_them_usable", trials=trials, usable=f"{usable:,}")
+
+
+def network(widths: Iterable[int], activation: str, texts: Texts = ENGLISH) -> str:
+    """Return an architecture in words: `2 hidden layers of 96 units, relu`."""
+    sizes = [f"{size:,}" for size in widths]
+    if not sizes:
+        return texts("search.phrase.linear")
+    units = sizes[0] if len(set(sizes)) == 1 else texts.listing(sizes)
+    layers = texts("search.phrase.layers", layers=texts.count("hidden_layer", len(sizes)), units=units)
+    if activation:
+        return f"{layers}, {visible(activation, 40)}"
+    return layers
 
 
 def model(networks: int, texts: Texts = ENGLISH) -> str:
@@ -64,26 +91,15 @@ def off_front(record: StudyRecord, texts: Texts = ENGLISH) -> str:
     own = next((trial for trial in trials if [trial.number] == selected), None)
     if own is None:
         return ""
-    objectives = MetricFormat.objectives(record)
-    better = next((trial for trial in trials if _dominates(trial, own, objectives)), None)
+    maximize = [better == "maximize" for better in record.objectives.values()]
+    dominating = (trial for trial in trials if not on_front([trial.values, own.values], maximize)[1])
+    better = next(dominating, None)
     if better is None:
         return ""
     several = record.selected.is_ensemble
     key = "off_front_ensemble" if several else "off_front"
-    return texts(
-        f"search.selection.{key}",
-        trial=own.number,
-        better=better.number,
-        reason=_reason(record, own, better, texts),
-    )
-
-
-def _dominates(trial: TrialRecord, other: TrialRecord, objectives: Sequence[MetricFormat]) -> bool:
-    """Whether a trial is at least as good as another in every objective, and better in one."""
-    both = list(zip(objectives, trial.values, other.values, strict=True))
-    worse_in_one = any(objective.better(theirs, own) for objective, own, theirs in both)
-    better_in_one = any(objective.better(own, theirs) for objective, own, theirs in both)
-    return better_in_one and not worse_in_one
+    reason = _reason(record, own, better, texts)
+    return texts(f"search.selection.{key}", trial=own.number, better=better.number, reason=reason)
 
 
 def _reason(record: StudyRecord, own: TrialRecord, better: TrialRecord, texts: Texts) -> str:

@@ -1,6 +1,7 @@
 """The page of a search: what was asked, what came out, what to beware of, then the evidence under the questions that it answers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -10,16 +11,14 @@ from hpsearch.reporting.figures import FIGURES, Figure
 from hpsearch.reporting.figures.pareto import trade_off
 from hpsearch.reporting.formatting import MetricFormat, readable, sentence, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
-from hpsearch.reporting.phrases import usable_trials
 from hpsearch.reporting.protocol import protocol, registered_modules
-from hpsearch.reporting.ranking import best, ranked
+from hpsearch.reporting.ranking import best, ranked, settings_of
 from hpsearch.reporting.rendering import document, figure_json
-from hpsearch.reporting.selection import model, off_front, why
-from hpsearch.reporting.summary import best_network, introduction, result_values, settings_of
+from hpsearch.reporting.selection import model, off_front, usable_trials, why
+from hpsearch.reporting.summary import best_network, introduction, result_values
 from hpsearch.reporting.tables import TABLES, Frames
 from hpsearch.reporting.tables.writing import cells, leaders
-from hpsearch.reporting.trust import honesty
-from hpsearch.reporting.warnings import warnings
+from hpsearch.reporting.trust import honesty, warnings
 from hpsearch.storage import StudyRecord
 
 MOST_COLUMNS = 100  # of the data's that the page lists
@@ -30,22 +29,21 @@ SCRIPT_TEXTS = ("switch", "save", "failed")  # what the page's script says
 def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> str:
     """Return the report as one HTML document."""
     figures = [row for row in FIGURES.values() if record.trials and row.applies(record)]
+    sections = [_figure(row, record, tables, texts) for row in figures]
     settings = settings_of(record, "study")
-    closing = [
+    columns = pieces.Link("tables/columns.csv", "tables/columns.csv", texts("search.footer.columns"))
+    content = [
+        _result(record, texts),
+        _warnings(record, tables, texts),
+        _contents(record, sections, texts),
+        leaderboard(record, tables, texts),
+        *sections,
         _parameters(record, tables, texts),
         _hyperparameters(record, tables, texts),
         _columns(record, texts),
         _outcomes(record, tables, texts),
-        _protocol(record, texts),
-    ]
-    content = [
-        _result(record, texts),
-        _warnings(record, tables, texts),
-        _contents(record, figures, texts),
-        leaderboard(record, tables, texts),
-        *(_figure(row, record, tables, texts) for row in figures),
-        *closing,
-        _footer(record, texts),
+        pieces.Section("protocol", texts("search.protocol.title"), [pieces.Facts(protocol(record, texts))]),
+        pieces.Footer(texts("search.footer.text", date=record.as_of), columns),
     ]
     return document(
         pieces.Page(
@@ -79,25 +77,22 @@ def _result(record: StudyRecord, texts: Texts) -> pieces.Result:
 
 
 def _warnings(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Warnings | None:
-    edges = [row for row in tables["hyperparameters"].to_dict("records") if row["edge"]]
-    found = warnings(record, edges, texts)
+    table = tables["hyperparameters"]
+    found = warnings(record, table[table["edge"] != ""].to_dict("records"), texts)
     if found:
         return pieces.Warnings(texts("page.note"), found)
     return None
 
 
-def _contents(record: StudyRecord, figures: list[Figure], texts: Texts) -> pieces.Contents | None:
+def _contents(record: StudyRecord, sections: Sequence[pieces.FigureSection], texts: Texts) -> pieces.Contents | None:
     if not record.trials:
         return None
-    anchors = {"leaderboard": texts("search.contents.leaderboard")}
-    anchors |= {f"about-{row.name}": _title(row, texts) for row in figures}
-    closing = ("parameters", "space", "columns", "outcomes", "protocol")
-    anchors |= {name: texts(f"search.contents.{name}") for name in closing if name != "columns" or _has_columns(record)}
-    return pieces.Contents([pieces.Link(title, f"#{anchor}") for anchor, title in anchors.items()])
-
-
-def _title(row: Figure, texts: Texts) -> str:
-    return texts.get(f"search.figure.{row.name}.title", sentence(row.description))
+    links = [pieces.Link(texts("search.contents.leaderboard"), "#leaderboard")]
+    links += [pieces.Link(section.title, f"#about-{section.name}") for section in sections]
+    for name in ("parameters", "space", "columns", "outcomes", "protocol"):
+        if name != "columns" or _data_columns(record):
+            links.append(pieces.Link(texts(f"search.contents.{name}"), f"#{name}"))
+    return pieces.Contents(links)
 
 
 def leaderboard(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> pieces.Section | None:
@@ -105,12 +100,12 @@ def leaderboard(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> 
     board = leaders(tables)
     if not len(board):
         return None
-    metric, leader = MetricFormat.of(record), best(record)
+    metric = MetricFormat.of(record)
+    leader = best(record)
     numbers = board["trial"].tolist()
+    chosen = -1
     if leader and leader.number in numbers:
         chosen = numbers.index(leader.number)
-    else:
-        chosen = -1
     names = {
         "value": metric.name,
         "standard_error": texts("search.leaderboard.standard_error"),
@@ -144,19 +139,21 @@ def _numeric(table: pd.DataFrame, head: list[str]) -> list[str]:
 def _figure(row: Figure, record: StudyRecord, tables: Frames, texts: Texts) -> pieces.FigureSection:
     drawn = row.draw(tables, record, texts)
     reading = row.reading(tables, record, texts)
-    return pieces.FigureSection(
+    section = pieces.FigureSection(
         name=row.name,
-        title=_title(row, texts),
+        title=texts.get(f"search.figure.{row.name}.title", sentence(row.description)),
         question=texts.get(f"search.figure.{row.name}.question", ""),
         reading=[reading] if reading else [],
-        plot=None if drawn is None else figure_json(drawn),
-        numbers=None if drawn is None else _numbers(row.table, record, tables, texts),
     )
+    if drawn is None:
+        return section
+    return replace(section, plot=figure_json(drawn), numbers=_numbers(row.table, record, tables, texts))
 
 
 def _numbers(name: str, record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Numbers:
     """Return the table behind a figure: its first rows, what its columns mean, and the file with all of them."""
-    table, metric = tables[name], MetricFormat.of(record)
+    table = tables[name]
+    metric = MetricFormat.of(record)
     head = list(table.columns)
     first = pieces.PageTable(head, cells(table.head(PREVIEW), metric), _numeric(table, head))
     before = texts("search.numbers.file")
@@ -180,13 +177,12 @@ def _meaning(table: str, column: Any, texts: Texts) -> str:
 
 
 def _parameters(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Section | None:
-    rows = tables["parameters"].to_dict("records")
-    if not rows:
+    table = tables["parameters"]
+    if not len(table):
         return None
-    learned = [row for row in rows if row["kind"] == "parameter"]
-    chosen = [row for row in rows if row["kind"] == "hyperparameter"]
-    parts = [_learned(learned, texts)] if learned else []
-    parts.append(_chosen(chosen, texts))
+    learned = table[table["kind"] == "parameter"]
+    parts = [_learned(learned, texts)] if len(learned) else []
+    parts.append(_chosen(table[table["kind"] == "hyperparameter"], texts))
     contents = [
         pieces.Paragraph(texts("search.parameters.introduction"), "ask"),
         pieces.SideBySide(parts),
@@ -196,24 +192,20 @@ def _parameters(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Sec
     return pieces.Section("parameters", texts("search.parameters.title"), contents)
 
 
-def _learned(rows: list[Mapping[str, Any]], texts: Texts) -> pieces.Part:
+def _learned(table: pd.DataFrame, texts: Texts) -> pieces.Part:
     """Return the tensors, with how many numbers they hold together."""
     head = [texts(f"search.parameters.{name}") for name in ("tensor", "shape", "numbers")]
-    total = f"{sum(row['count'] for row in rows):,}"
-    body = [[row["name"], row["value"], f"{row['count']:,}"] for row in rows]
+    total = f"{table['count'].sum():,}"
+    body = cells(table[["name", "value", "count"]])
     body.append([texts("search.parameters.together"), "", total])
     return pieces.Part(texts("search.parameters.learned", total=total), pieces.PageTable(head, body, head[1:]))
 
 
-def _chosen(rows: list[Mapping[str, Any]], texts: Texts) -> pieces.Part:
+def _chosen(table: pd.DataFrame, texts: Texts) -> pieces.Part:
     head = [texts(f"search.parameters.{name}") for name in ("name", "value", "set_by")]
-    body = [[readable(row["name"], 60), row["value"], _setter(row["set_by"])] for row in rows]
-    return pieces.Part(texts("search.parameters.chosen", total=len(rows)), pieces.PageTable(head, body))
-
-
-def _setter(text: str) -> str:
-    """Return who sets a value, without from which rows."""
-    return text.partition(":")[0].partition(",")[0]
+    setters = table["set_by"].str.split("[:,]", n=1).str[0]  # without from which rows
+    body = list(zip([readable(name, 60) for name in table["name"]], table["value"], setters, strict=True))
+    return pieces.Part(texts("search.parameters.chosen", total=len(table)), pieces.PageTable(head, body))
 
 
 def _hyperparameters(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Section | None:
@@ -222,22 +214,15 @@ def _hyperparameters(record: StudyRecord, tables: Frames, texts: Texts) -> piece
         return None
     third = "selected" if record.result else "best"
     head = [texts(f"search.space.{name}") for name in ("hyperparameter", "allowed", third, "edge")]
-    rows = cells(table[["hyperparameter", "domain", "best", "edge"]])
-    body = [[readable(name, 60), domain, value or _fixed(domain), edge] for name, domain, value, edge in rows]
+    body = cells(table[["hyperparameter", "domain", "best", "edge"]])
+    for row in body:
+        row[0] = readable(row[0], 60)
+        row[2] = row[2] or row[1].partition("fixed at ")[2] or "–"
     return pieces.Section("space", texts("search.space.title"), [pieces.PageTable(head, body)])
-
-
-def _fixed(domain: str) -> str:
-    """Return the value of a hyperparameter that the study fixed."""
-    return domain.partition("fixed at ")[2] or "–"
 
 
 def _data_columns(record: StudyRecord) -> list[Mapping[str, Any]]:
     return [column for column in record.data.get("columns") or [] if isinstance(column, Mapping)]
-
-
-def _has_columns(record: StudyRecord) -> bool:
-    return bool(_data_columns(record))
 
 
 def _columns(record: StudyRecord, texts: Texts) -> pieces.Section | None:
@@ -268,12 +253,3 @@ def _outcomes(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Secti
     head = [texts(f"search.outcomes.{name}") for name in ("outcome", "trials", "meaning")]
     contents = [pieces.Paragraph(usable, "ask"), pieces.PageTable(head, cells(table), head[1:2])]
     return pieces.Section("outcomes", texts("search.outcomes.title"), contents)
-
-
-def _protocol(record: StudyRecord, texts: Texts) -> pieces.Section:
-    return pieces.Section("protocol", texts("search.protocol.title"), [pieces.Facts(protocol(record, texts))])
-
-
-def _footer(record: StudyRecord, texts: Texts) -> pieces.Footer:
-    link = pieces.Link("tables/columns.csv", "tables/columns.csv", texts("search.footer.columns"))
-    return pieces.Footer(texts("search.footer.text", date=record.as_of), link)

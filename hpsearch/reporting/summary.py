@@ -5,27 +5,21 @@ Every sentence is made from the record's numbers; where a number is missing the 
 
 import re
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from hpsearch.data.metrics import METRICS
 from hpsearch.data.tasks import TASKS
-from hpsearch.reporting.formatting import SPACE, MetricFormat, number, sentence, visible
+from hpsearch.reporting.formatting import SPACE, MetricFormat, number, readable, sentence, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
-from hpsearch.reporting.phrases import all_trials, network, setting, usable_trials
 from hpsearch.reporting.pieces import Value
-from hpsearch.reporting.ranking import best, space_of
-from hpsearch.reporting.selection import of_trials
+from hpsearch.reporting.ranking import best, settings_of, space_of
+from hpsearch.reporting.selection import all_trials, network, of_trials, usable_trials
 from hpsearch.reporting.trust import always, beside, mean_remark
 from hpsearch.storage import StudyRecord, TrialRecord
 
 OF_THE_NETWORK = re.compile(r"depth|width|width_\d+|activation|initialization|taper")  # said by the network's shape
 MOST_LAYERS = 100
-
-
-def settings_of(record: StudyRecord, name: str) -> Mapping[str, Any]:
-    """Return one table of the study's settings, {} where it has none."""
-    table = record.settings.get(name)
-    return table if isinstance(table, Mapping) else {}
 
 
 def introduction(record: StudyRecord, texts: Texts = ENGLISH) -> list[str]:
@@ -41,16 +35,15 @@ def _data(record: StudyRecord, texts: Texts) -> str:
     title = visible(data.get("title") or data.get("name") or texts("search.asked.untitled"), 200)
     if not rows:
         return f"{title}."
-    parts = [
-        texts("search.asked.part", rows=f"{amount:,}", part=texts.get(f"search.rows.{name}", name))
-        for name, amount in rows.items()
-    ]
+    parts = []
+    for name, amount in rows.items():
+        parts.append(texts("search.asked.part", rows=f"{amount:,}", part=texts.get(f"search.rows.{name}", name)))
     split = texts.listing(parts)
     if folds:
         split = texts("search.asked.first_fold", split=split, folds=number(folds))
-    inputs = _inputs(data, texts)
     if not any(rows.values()):
         return f"{title}; {split}."
+    inputs = _inputs(data, texts)
     return texts("search.asked.data", title=title, rows=f"{sum(rows.values()):,}", inputs=inputs, split=split)
 
 
@@ -68,13 +61,9 @@ def _task(record: StudyRecord, texts: Texts) -> str:
     task = data.get("task")
     if not task:
         return ""
-    classes = number(data.get("outputs"))
-    known = texts.has(f"search.task.{task}")
-    if known:
-        kind = texts(f"search.task.{task}", classes=classes)
-    else:
-        kind = f"{sentence(visible(task, 40))}."
-    sentences = [kind]
+    sentences = [f"{sentence(visible(task, 40))}."]
+    if texts.has(f"search.task.{task}"):
+        sentences = [texts(f"search.task.{task}", classes=number(data.get("outputs")))]
     if data.get("task_reason"):
         sentences.append(f"{sentence(visible(data['task_reason'], 300)).rstrip('.')}.")
     head_and_loss = _head_and_loss(record, texts)
@@ -84,7 +73,11 @@ def _task(record: StudyRecord, texts: Texts) -> str:
             sentences.append(TASKS[task].reason)
     if data.get("metric"):
         better = "higher" if data.get("direction") == "maximize" else "lower"
-        sentences.append(texts(f"search.asked.{better}", metric=_metric_title(record)))
+        metric = METRICS.get(str(data["metric"]))
+        name = MetricFormat.of(record).name
+        if metric:
+            name = metric.title[0].lower() + metric.title[1:]
+        sentences.append(texts(f"search.asked.{better}", metric=name))
     return " ".join(sentences)
 
 
@@ -95,19 +88,9 @@ def _head_and_loss(record: StudyRecord, texts: Texts) -> str:
         parts.append(texts("search.asked.head", head=visible(data["head"], 60)))
     if data.get("loss"):
         balanced = settings_of(record, "training").get("class_weights") == "balanced"
-        if balanced:
-            key = "search.asked.balanced_loss"
-        else:
-            key = "search.asked.loss"
-        parts.append(texts(key, loss=visible(data["loss"], 60)))
+        key = "balanced_loss" if balanced else "loss"
+        parts.append(texts(f"search.asked.{key}", loss=visible(data["loss"], 60)))
     return f"{sentence(texts.listing(parts))}." if parts else ""
-
-
-def _metric_title(record: StudyRecord) -> str:
-    metric = METRICS.get(str(record.data.get("metric")))
-    if metric is None:
-        return MetricFormat.of(record).name
-    return metric.title[0].lower() + metric.title[1:]
 
 
 def best_network(record: StudyRecord, texts: Texts = ENGLISH) -> str:
@@ -132,16 +115,21 @@ def _described(record: StudyRecord, leader: TrialRecord, texts: Texts) -> str:
         params = {name: value for name, value in params.items() if not OF_THE_NETWORK.fullmatch(name)}
         layers.append(network(shape["widths"], str(shape.get("activation") or ""), texts))
         if "dropout" in params:
-            layers.append(setting("dropout", params.pop("dropout"), texts))
+            layers.append(_setting("dropout", params.pop("dropout"), texts))
     optimizer = params.pop("optimizer", None)
-    trained = texts.listing([setting(name, value, texts) for name, value in params.items()])
+    trained = texts.listing([_setting(name, value, texts) for name, value in params.items()])
     if optimizer:
-        if trained:
-            key = "search.result.trained_with"
-        else:
-            key = "search.result.trained"
-        trained = texts(key, optimizer=visible(optimizer, 40), settings=trained)
+        key = "trained_with" if trained else "trained"
+        trained = texts(f"search.result.{key}", optimizer=visible(optimizer, 40), settings=trained)
     return "; ".join(filter(None, [", ".join(layers), trained]))
+
+
+def _setting(name: str, value: Any, texts: Texts) -> str:
+    """Return a hyperparameter and its value, short: `learning rate 0.0028`."""
+    if name == "batch_size" and value == "full":
+        return texts("search.phrase.full_batches")
+    is_finite = isinstance(value, float) and isfinite(value)
+    return f"{readable(name, 60)} {number(value, digits=2) if is_finite else number(value)}"
 
 
 def _shape(record: StudyRecord, leader: TrialRecord) -> Mapping[str, Any]:
@@ -162,7 +150,8 @@ def _shape(record: StudyRecord, leader: TrialRecord) -> Mapping[str, Any]:
 
 def result_values(record: StudyRecord, texts: Texts = ENGLISH) -> list[Value]:
     """Return the numbers of the result: test, baseline, validation, size, trial."""
-    leader, trials = best(record), record.selected.trials
+    leader = best(record)
+    trials = record.selected.trials
     if leader is None:
         return []
     if len(trials) > 1:
@@ -191,12 +180,13 @@ def _size(parameters: int, texts: Texts) -> Value:
 
 def _scores(record: StudyRecord, texts: Texts) -> list[Value]:
     """Return the test score and the validation score, each with the baseline beside it where that is known on the same rows."""
-    test, validation, baseline = _test(record, texts), _validation(record, texts), _baseline(record, texts)
-    return [value for value in (test, baseline, validation) if value is not None]
+    values = (_test(record, texts), _baseline(record, texts), _validation(record, texts))
+    return [value for value in values if value is not None]
 
 
 def _test(record: StudyRecord, texts: Texts) -> Value | None:
-    metric, test = MetricFormat.of(record), record.selected.test
+    metric = MetricFormat.of(record)
+    test = record.selected.test
     if not test:
         return None
     remarks = []
@@ -211,7 +201,8 @@ def _test(record: StudyRecord, texts: Texts) -> Value | None:
 
 def _validation(record: StudyRecord, texts: Texts) -> Value | None:
     """Return the mean over fresh seeds, else the search's best value; an ensemble that was not judged has neither."""
-    metric, mean = MetricFormat.of(record), record.selected.mean
+    metric = MetricFormat.of(record)
+    mean = record.selected.mean
     several = record.selected.is_ensemble
     name = sentence(texts("search.result.validation", metric=metric.name))
     if mean:
@@ -225,7 +216,8 @@ def _validation(record: StudyRecord, texts: Texts) -> Value | None:
 
 
 def _baseline(record: StudyRecord, texts: Texts) -> Value | None:
-    metric, both = MetricFormat.of(record), beside(record)
+    metric = MetricFormat.of(record)
+    both = beside(record)
     if both is None:
         return None
     name = texts(f"search.result.baseline_{both.rows}", metric=metric.name)

@@ -1,21 +1,25 @@
 """What a result is worth, in sentences: the search's best value, the mean over fresh seeds, the test rows, the trivial predictor.
 
+`warnings` are what a careful reader would object to it, each with its numbers.
+
 Standard library only.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hpsearch.reporting.formatting import SPACE, MetricFormat, number, visible
+from hpsearch.reporting.formatting import SPACE, MetricFormat, number, readable, share, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
-from hpsearch.reporting.phrases import usable_trials
-from hpsearch.reporting.ranking import best, ranked
-from hpsearch.reporting.selection import uses_of_test_rows
+from hpsearch.reporting.ranking import best, ended, ranked, settings_of, usable
+from hpsearch.reporting.selection import usable_trials, uses_of_test_rows
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.records import Score
 
 SHOWN = 3  # targets whose means are named
+FEW = 20  # usable trials
+LOST = 0.3  # share of failed trials that is worth a warning
+OUTCOMES = ("diverged", "out of memory", "killed its worker")
 
 
 def honesty(record: StudyRecord, texts: Texts = ENGLISH) -> str:
@@ -28,13 +32,18 @@ def honesty(record: StudyRecord, texts: Texts = ENGLISH) -> str:
         sentences += _search_and_replicates(record, texts)
     elif usable > 1:
         sentences.append(texts("search.trust.best_of_many", trials=usable_trials(record, texts)))
-    sentences.append(_expectation(record, texts))
-    return " ".join(filter(None, sentences))
+    if record.selected.test:
+        expectation = texts("search.trust.expect", uses=uses_of_test_rows(record.selected.looks, texts))
+    else:
+        held_out = (record.data.get("rows") or {}).get("test") != 0
+        expectation = texts(f"search.trust.{'not_tested' if held_out else 'no_test_rows'}")
+    return " ".join(filter(None, [*sentences, expectation.strip()]))
 
 
 def _over_folds(record: StudyRecord, texts: Texts) -> str:
     """Say that the best value is a mean over folds, and how sure that makes it."""
-    metric, leader = MetricFormat.of(record), best(record)
+    metric = MetricFormat.of(record)
+    leader = best(record)
     if leader is None or leader.standard_error is None:
         return ""
     return texts(
@@ -49,8 +58,11 @@ def _over_folds(record: StudyRecord, texts: Texts) -> str:
 
 def _search_and_replicates(record: StudyRecord, texts: Texts) -> list[str]:
     """Say the search's best value, what the same hyperparameters reach on fresh seeds, and what the test rows say."""
-    metric, result = MetricFormat.of(record), record.result
-    searched, fresh, test = result["search"], result["fresh"], record.selected.test
+    metric = MetricFormat.of(record)
+    result = record.result
+    searched = result["search"]
+    fresh = result["fresh"]
+    test = record.selected.test
     own = next((trial for trial in result["confirmed"] if trial["trial"] == searched["trial"]), fresh)
     values = {"value": metric.text(searched["value"]), "mean": _estimate(metric, own, texts)}
     if test:
@@ -64,7 +76,8 @@ def _search_and_replicates(record: StudyRecord, texts: Texts) -> list[str]:
 
 def _kind(record: StudyRecord) -> str:
     """Return which sentence fits: of one network or an ensemble, tested or not."""
-    ensemble, tested = record.selected.is_ensemble, record.selected.test is not None
+    ensemble = record.selected.is_ensemble
+    tested = record.selected.test is not None
     if ensemble:
         return "tested_ensemble" if tested else "ensemble"
     return "tested" if tested else "plain"
@@ -72,20 +85,14 @@ def _kind(record: StudyRecord) -> str:
 
 def _estimate(metric: MetricFormat, estimate: Mapping[str, Any], texts: Texts) -> str:
     """Return a value with its interval."""
-    value, low, high = metric.text(estimate["value"]), estimate.get("low"), estimate.get("high")
+    value = metric.text(estimate["value"])
+    low = estimate.get("low")
+    high = estimate.get("high")
     if low is None or high is None:
         return value
     if low == high:
         return texts("search.trust.nothing_varied", value=value)
     return texts("search.trust.varied", value=value, interval=metric.between(low, high))
-
-
-def _expectation(record: StudyRecord, texts: Texts) -> str:
-    if record.selected.test:
-        return texts("search.trust.expect", uses=uses_of_test_rows(record.selected.looks, texts)).strip()
-    held_out = (record.data.get("rows") or {}).get("test") != 0
-    key = "not_tested" if held_out else "no_test_rows"
-    return texts(f"search.trust.{key}")
 
 
 def mean_remark(metric: MetricFormat, mean: Score, seeds: str, texts: Texts) -> str:
@@ -109,7 +116,8 @@ class Beside:
 
 def beside(record: StudyRecord) -> Beside | None:
     """Return the selected model beside the baseline: on the test rows, else on the validation rows; None where that was not stored."""
-    result, baseline = record.result, record.result.get("baseline") or {}
+    result = record.result
+    baseline = record.result.get("baseline") or {}
     test = record.selected.test
     rows = "test" if test else "validation"
     own = test or record.selected.mean or Score(result.get("validation"), None, None, None)
@@ -122,7 +130,8 @@ def beside(record: StudyRecord) -> Beside | None:
 def always(record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say what the trivial predictor does: `always saying 'yes'`."""
     baseline = record.result["baseline"]
-    strategy, answer = baseline["strategy"], baseline["answer"]
+    strategy = baseline["strategy"]
+    answer = baseline["answer"]
     if strategy == "prior":
         return texts("search.baseline.prior")
     if strategy not in ("mean", "median"):
@@ -151,3 +160,139 @@ def baseline_warning(record: StudyRecord, metric: MetricFormat, texts: Texts = E
     if worse_end is None or metric.better(worse_end, both.baseline):
         return ""
     return texts("search.baseline.unsure", interval=metric.between(both.low, both.high), **values)
+
+
+def warnings(record: StudyRecord, edges: Sequence[Mapping[str, Any]], texts: Texts = ENGLISH) -> list[str]:
+    """Return the warnings, the most basic ones first.
+
+    Args:
+        record: the study.
+        edges: the rows of the table of hyperparameters that lie at an edge of their range.
+        texts: the sentences' language.
+    """
+    found = [
+        _unfinished(record, texts),
+        _few(record, texts),
+        _failed(record, texts),
+        *_edges(record, edges, texts),
+        _repeats(record, texts),
+        _ties(record, texts),
+        *_replicates(record, texts),
+        _optimism(record, texts),
+        baseline_warning(record, MetricFormat.of(record), texts),
+    ]
+    return [line for line in found if line]
+
+
+def _unfinished(record: StudyRecord, texts: Texts) -> str:
+    if record.result:
+        return ""
+    running = [trial.state for trial in record.trials].count("running")
+    amount = sum(map(ended, record.trials))
+    wanted = settings_of(record, "search").get("trials")
+    values = {"date": record.as_of, "ended": f"{amount:,}", "running": texts.count("running", running)}
+    if not isinstance(wanted, int):
+        return texts("search.warning.running", **values)
+    if amount >= wanted and not running and settings_of(record, "confirm").get("trials"):
+        return texts("search.warning.replicating", date=record.as_of)
+    return texts("search.warning.running_of", wanted=f"{wanted:,}", **values)
+
+
+def _few(record: StudyRecord, texts: Texts) -> str:
+    amount = sum(map(ended, record.trials))
+    trained = len(ranked(record))
+    if amount == 1 and not trained:
+        return texts("search.warning.none_of_one")
+    if amount and not trained:
+        return texts("search.warning.none", trials=texts.count("ended_trial", amount))
+    if 0 < trained < FEW:
+        return texts("search.warning.few", trials=usable_trials(record, texts))
+    return ""
+
+
+def _failed(record: StudyRecord, texts: Texts) -> str:
+    outcomes = [trial.outcome for trial in record.trials if ended(trial)]
+    for outcome in OUTCOMES:
+        lost = outcomes.count(outcome)
+        if lost > LOST * len(outcomes):
+            key = f"search.warning.{outcome.replace(' ', '_')}"
+            return texts(key, share=share(lost / len(outcomes)), trials=f"{lost:,}")
+    return ""
+
+
+def _edges(record: StudyRecord, edges: Sequence[Mapping[str, Any]], texts: Texts) -> list[str]:
+    which = "selected" if record.result else "best"
+    found = []
+    for row in edges:
+        name = readable(row["hyperparameter"], 60)
+        value = number(row["best"])
+        found.append(texts(f"search.warning.edge_{which}_{row['edge']}", name=name, value=value, domain=row["domain"]))
+    return found
+
+
+def _repeats(record: StudyRecord, texts: Texts) -> str:
+    repeated = sum(trial.repeats is not None for trial in record.trials)
+    if repeated:
+        return texts("search.warning.repeats", trials=texts.count("trial", repeated))
+    return ""
+
+
+def _ties(record: StudyRecord, texts: Texts) -> str:
+    """Say how many trials the validation rows cannot tell from the best."""
+    metric = MetricFormat.of(record)
+    leaders = ranked(record)
+    rows = (record.data.get("rows") or {}).get("validation") or 0
+    if not metric.percent or not rows or len(leaders) < 2:
+        return ""
+    first = leaders[0]
+    top = first.value or 0.0
+    share_right = min(max(top, 0.5 / rows), 1 - 0.5 / rows)
+    error = first.standard_error or (share_right * (1 - share_right) / rows) ** 0.5
+    near = sum(usable(trial) and top - (trial.value or 0.0) <= error for trial in leaders[1:])
+    if not near:
+        return ""
+    others = texts(f"search.warning.{'one_other' if near == 1 else 'others'}", trials=f"{near:,}")
+    values = {"others": others, "error": metric.gap(error, 0)}
+    if first.standard_error:
+        return texts("search.warning.tied_folds", folds=len(first.folds), **values)
+    return texts("search.warning.tied_rows", rows=f"{rows:,}", **values)
+
+
+def _replicates(record: StudyRecord, texts: Texts) -> list[str]:
+    """Say what weakens the runs on fresh seeds: none, failed ones, fewer than were asked for."""
+    fresh = record.result.get("fresh")
+    if not fresh:
+        missing = record.result and settings_of(record, "confirm").get("trials")
+        return [texts("search.warning.no_replicate")] if missing else []
+    winner = record.result["confirmed"][0]
+    found = []
+    failed = [run["value"] for run in winner["runs"]].count(None)
+    if failed:
+        runs = texts.count("run", len(winner["runs"]))
+        found.append(texts("search.warning.failed_replicates", failed=failed, runs=runs, trial=winner["trial"]))
+    if fresh["runs"] < fresh["asked"]:
+        found.append(texts("search.warning.few_replicates", runs=fresh["runs"], wanted=fresh["asked"]))
+    return found
+
+
+def _optimism(record: StudyRecord, texts: Texts) -> str:
+    """Say where the validation value, or its mean over fresh seeds, lies outside the test rows' interval."""
+    metric = MetricFormat.of(record)
+    result = record.result
+    test = record.selected.test
+    fresh = record.selected.mean
+    if test is None:
+        return ""
+    value = fresh.value if fresh else result.get("validation")
+    low = test.low
+    high = test.high
+    if value is None or low is None or high is None or low <= value <= high:
+        return ""
+    if record.selected.is_ensemble and not fresh:  # an ensemble that was never scored on validation rows
+        return ""
+    kind = "mean" if fresh else "value"
+    what = texts(f"search.warning.{kind}", metric=metric.name, value=metric.text(value))
+    values = {"what": what, "interval": metric.between(low, high)}
+    if not (metric.better(value, low) and metric.better(value, high)):
+        return texts("search.warning.worse_than_test", **values)
+    return texts(f"search.warning.{kind}_above_test", trials=usable_trials(record, texts), **values)

@@ -23,6 +23,13 @@ def test_each_row_has_a_line(kind: str, capsys: pytest.CaptureFixture[str]) -> N
     assert all(line[start - 2 : start] == "  " and line[start] != " " for line in lines)
 
 
+def test_figures_of_one_name_are_both_listed() -> None:
+    """Search and comparison each have a figure `curves`: its line says what either shows."""
+    shown = descriptions_of("figures")["curves"]
+    assert shown.startswith("learning curves of the best trials")
+    assert shown.endswith("; of a comparison: the metric by updates, epochs and seconds")
+
+
 def test_an_unknown_kind_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     """A kind that does not exist is told with the nearest that does."""
     assert main(["list", "sampler"]) == 2

@@ -12,8 +12,7 @@ import optuna
 import pytest
 
 from hpsearch.cli import main
-from hpsearch.reporting.tracking import LOGS
-from hpsearch.reporting.tracking.runs import scores
+from hpsearch.reporting.tracking import LOGS, scores
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.reading import read_study
 

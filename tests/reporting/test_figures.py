@@ -10,7 +10,7 @@ import pytest
 from hpsearch.reporting import page
 from hpsearch.reporting.figures import DARK, FIGURES, LIGHT
 from hpsearch.reporting.figures.axes import staggered
-from hpsearch.reporting.figures.points import at_edge, height, limits, thin
+from hpsearch.reporting.figures.points import Heights, thin
 from hpsearch.reporting.figures.style import color, label, log_ticks, tick_text
 from hpsearch.reporting.formatting import MetricFormat
 from hpsearch.reporting.tables import TABLES, frames
@@ -149,10 +149,11 @@ def test_a_failed_trial_is_drawn_on_the_edge() -> None:
     """The worst value that a sampler was told would squeeze the scale; the trial stands on the strip instead."""
     record = study()
     metric = MetricFormat.of(record)
-    ends = limits([t.value for t in record.trials if t.outcome == "finished" and t.value is not None], metric)
+    heights = Heights.of([trial for trial in record.trials if trial.outcome == "finished"], metric)
     lost = next(trial for trial in record.trials if trial.outcome == "diverged")
-    assert at_edge(lost, ends, metric)
-    assert ends[0] < height(lost, ends, metric) < ends[0] + 0.05 * (ends[1] - ends[0])
+    low, high = heights.ends
+    assert heights.at_edge(lost)
+    assert low < heights.height(lost) < low + 0.05 * (high - low)
 
 
 @pytest.mark.parametrize("maximize", [True, False])

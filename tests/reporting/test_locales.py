@@ -27,6 +27,7 @@ READERS = sorted(
         COMPARISON / "screen.py",
         *REPORTING.glob("[!r]*.py"),  # all but rendering.py and ranking.py, which say nothing
         REPORTING / "locales" / "__init__.py",
+        REPORTING / "tables" / "space.py",
         *REPORTING.glob("figures/*.py"),
     }
 )
@@ -46,7 +47,7 @@ ELSEWHERE = {
     "page": ["reporting/study_page.py"],
     "search": [
         "data/tasks.py",
-        "reporting/figures/confusion.py",
+        "reporting/figures/predictions.py",
         "reporting/figures/confirmed.py",
         "reporting/figures/history.py",
         "reporting/selection.py",

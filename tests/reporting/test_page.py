@@ -17,7 +17,7 @@ from hpsearch.reporting.locales import ENGLISH
 from hpsearch.reporting.pieces import Link, PageTable, Paragraph
 from hpsearch.reporting.rendering import render, script_json
 from hpsearch.reporting.tables import frames
-from hpsearch.reporting.warnings import warnings
+from hpsearch.reporting.trust import warnings
 from hpsearch.storage import StudyRecord
 from tests.support.prose import prose
 from tests.support.records import DATA, confirmed, study, trials, unfinished

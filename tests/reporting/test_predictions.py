@@ -23,15 +23,13 @@ from hpsearch.model import load_model
 from hpsearch.model.pipeline import predict
 from hpsearch.reporting import page
 from hpsearch.reporting.figures import FIGURES
-from hpsearch.reporting.figures.points import common_limits
-from hpsearch.reporting.figures.scale import scale_of
+from hpsearch.reporting.figures.points import Heights, scale_of
 from hpsearch.reporting.formatting import SPACE, MetricFormat, number, sentences
 from hpsearch.reporting.ranking import hyperparameters, ranked
 from hpsearch.reporting.summary import result_values
 from hpsearch.reporting.tables import frames
 from hpsearch.reporting.tables.writing import write
-from hpsearch.reporting.trust import always, baseline_warning, beside
-from hpsearch.reporting.warnings import warnings
+from hpsearch.reporting.trust import always, baseline_warning, beside, warnings
 from hpsearch.searching import result as result_module
 from hpsearch.searching import scoring
 from hpsearch.searching.opening import open_study
@@ -451,7 +449,7 @@ def test_values_of_pruned_trials_do_not_stretch_the_scale_of_sizes() -> None:
     figure = FIGURES["size"].draw(frames(record), record)
     assert figure is not None
     values = sorted(t.value or 0.0 for t in ranked(record))
-    assert figure.layout.yaxis.range[0] > common_limits(record, MetricFormat.of(record))[0]
+    assert figure.layout.yaxis.range[0] > Heights.common(record).ends[0]
     assert figure.layout.yaxis.range[0] >= values[0] - (values[-1] - values[0])
 
 

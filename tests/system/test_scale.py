@@ -99,11 +99,11 @@ def test_twice_the_trials_are_twice_the_work_of_the_tables(url: str, monkeypatch
 
 def test_what_a_page_derives_from_all_trials_is_derived_once() -> None:
     """Tables and page sort a study's trials once and collect their hyperparameters' names once."""
-    for cached in (ranking._ranked, ranking._names_in_trials):
+    for cached in (ranking.ranked, ranking._names_in_trials):
         cached.cache_clear()
     record = study(40)
     page(record, frames(record))
-    for cached in (ranking._ranked, ranking._names_in_trials):
+    for cached in (ranking.ranked, ranking._names_in_trials):
         assert cached.cache_info().misses == 1
         assert cached.cache_info().hits > 5
 

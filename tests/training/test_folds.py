@@ -24,8 +24,7 @@ from hpsearch.reporting.study_page import leaderboard
 from hpsearch.reporting.summary import introduction
 from hpsearch.reporting.tables import frames
 from hpsearch.reporting.tables.writing import leaders
-from hpsearch.reporting.trust import honesty
-from hpsearch.reporting.warnings import warnings
+from hpsearch.reporting.trust import honesty, warnings
 from hpsearch.searching.replay import RecordedStudy, verify
 from hpsearch.searching.run_options import RunOptions, max_concurrency
 from hpsearch.searching.specifications import specification

@@ -10,8 +10,8 @@ from hpsearch.comparison.figures.appearance import arm_name, optimizer_name, sig
 from hpsearch.comparison.page.opening import budget, data_title, row_counts
 from hpsearch.reporting.formatting import number, visible
 from hpsearch.reporting.locales import Texts
-from hpsearch.reporting.phrases import network
 from hpsearch.reporting.pieces import Facts, PageTable, Paragraph, Section
+from hpsearch.reporting.selection import network
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 
 ENDS = ("reached", "complete", "diverged", "memory")

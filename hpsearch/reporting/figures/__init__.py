@@ -15,23 +15,11 @@ from typing import Protocol
 
 import plotly.graph_objects as go
 
-from hpsearch.reporting.figures import (
-    axes,
-    confirmed,
-    confusion,
-    curves,
-    history,
-    importance,
-    parallel,
-    pareto,
-    predictions,
-    size,
-    timeline,
-)
-from hpsearch.reporting.figures.confusion import predicted_of
+from hpsearch.reporting.figures import axes, confirmed, curves, history, hyperparameters, pareto, predictions
 from hpsearch.reporting.figures.style import DARK, LIGHT
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.tables import TABLES, Frames
+from hpsearch.reporting.tables.results import predicted_of
 from hpsearch.storage import StudyRecord
 
 __all__ = ["DARK", "FIGURES", "LIGHT", "Figure"]
@@ -94,16 +82,16 @@ _ROWS = (
         name="confusion",
         description="how many rows of each class are taken for each class",
         table="confusion",
-        draw=confusion.confusion,
-        reading=confusion.confusion_reading,
+        draw=predictions.confusion,
+        reading=predictions.confusion_reading,
         applies=lambda record: "classes" in predicted_of(record),
     ),
     Figure(
         name="pairs",
         description="the most frequent confusions of many classes",
         table="confusion",
-        draw=confusion.pairs,
-        reading=confusion.pairs_reading,
+        draw=predictions.pairs,
+        reading=predictions.pairs_reading,
         applies=lambda record: "pairs" in predicted_of(record),
     ),
     Figure(
@@ -140,15 +128,15 @@ _ROWS = (
         name="importance",
         description="each hyperparameter's importance with its interval",
         table="importance",
-        draw=importance.importance,
-        reading=importance.importance_reading,
+        draw=hyperparameters.importance,
+        reading=hyperparameters.importance_reading,
     ),
     Figure(
         name="parallel",
         description="each trial as a line through its hyperparameters",
         table="trials",
-        draw=parallel.parallel,
-        reading=parallel.parallel_reading,
+        draw=hyperparameters.parallel,
+        reading=hyperparameters.parallel_reading,
     ),
     Figure(
         name="curves",
@@ -168,8 +156,8 @@ _ROWS = (
         name="size",
         description="values over the number of parameters",
         table="trials",
-        draw=size.size,
-        reading=size.size_reading,
+        draw=pareto.size,
+        reading=pareto.size_reading,
     ),
     Figure(
         name="pareto",
@@ -183,8 +171,8 @@ _ROWS = (
         name="timeline",
         description="when each trial ran",
         table="timeline",
-        draw=timeline.timeline,
-        reading=timeline.timeline_reading,
+        draw=history.timeline,
+        reading=history.timeline_reading,
     ),
 )
 FIGURES: dict[str, Figure] = {figure.name: figure for figure in _ROWS}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from statistics import median
 from typing import Any
 
@@ -10,21 +10,20 @@ import plotly.graph_objects as go
 
 from hpsearch.reporting.figures.points import (
     BEYOND,
-    Ends,
+    Heights,
+    Scale,
     bold_trial,
-    common_limits,
     edge_note,
-    height,
     marker,
     rings,
-    role,
     role_text,
+    scale_of,
+    spread,
     thin,
     thinned,
 )
-from hpsearch.reporting.figures.scale import Scale, scale_of
-from hpsearch.reporting.figures.style import LIGHT, axis, blank, label, name_label, rounded, value_axis
-from hpsearch.reporting.formatting import MetricFormat, number, readable
+from hpsearch.reporting.figures.style import LIGHT, axis, blank, hover, label, name_label, rounded, value_axis
+from hpsearch.reporting.formatting import number, readable
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import hyperparameters, ranked, space_of, usable, with_value
 from hpsearch.reporting.tables import Frames
@@ -32,12 +31,12 @@ from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.trial import FAILED
 
 PANEL = 230  # pixels high; page.js lays the panels out anew for narrow screens
+COLUMNS = 3
 PANELS = 24
 POINTS = 4000  # in all panels together
 ROLES = ("finished", "pruned", "diverged", BEYOND)
 LABELS = 229  # pixels that the narrowest panel of page.js leaves to the labels of its choices
 CHARACTER = 6  # pixels of a label's character, about
-GOLDEN = 0.618034  # the fractional parts of its multiples are spread evenly
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +46,18 @@ class Panel:
     name: str
     tag: str
     scale: Scale
-    ends: Ends
-    metric: MetricFormat
+    heights: Heights
     texts: Texts
 
     def x(self, trial: TrialRecord) -> float | None:
         """Return where a trial is drawn; equal values are spread into strips by the trial's number. None: it has no value."""
         if self.name not in trial.params:
             return None
-        spread = ((trial.number * GOLDEN) % 1 - 0.5) * self.scale.spread
-        return self.scale.position(trial.params[self.name]) + spread
-
-    def y(self, trial: TrialRecord) -> float:
-        """Return the height at which a trial is drawn."""
-        return height(trial, self.ends, self.metric)
+        return self.scale.position(trial.params[self.name]) + spread(trial) * self.scale.spread
 
     def role(self, trial: TrialRecord) -> str:
         """Return as what a trial is drawn: all failures look alike here, and so do all that trained to their end."""
-        own = role(trial, self.ends, self.metric)
+        own = self.heights.role(trial)
         if own in FAILED:
             return "diverged"
         return own if own in ROLES else "finished"
@@ -72,75 +65,68 @@ class Panel:
 
 def axes(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
     """Draw one small panel for each hyperparameter."""
-    metric, ended = MetricFormat.of(record), with_value(record)
-    present = {name for trial in ended for name in trial.params}
+    ended = with_value(record)
+    present = set[str]().union(*(trial.params for trial in ended))
     names = [name for name in hyperparameters(record) if name in present][:PANELS]
     if len(ended) < 2 or not names or not ranked(record):
         return None
-    trials, ends = thin(ended, max(150, POINTS // len(names)), metric), common_limits(record, metric)
-    figure = blank(PANEL)
-    for i, name in enumerate(names):
-        panel = Panel(name, _tag(i), scale_of(name, record), ends, metric, texts)
-        _draw(figure, panel, trials, record)
-    notes = [thinned(len(trials), len(ended), texts), edge_note(trials, ends, metric, texts)]
+    heights = Heights.common(record)
+    trials = thin(ended, max(150, POINTS // len(names)), heights.metric)
+    panels = [
+        Panel(name, str(i + 1) if i else "", scale_of(name, record), heights, texts) for i, name in enumerate(names)
+    ]
+    figure = blank(PANEL * -(-len(panels) // COLUMNS) + 40)
+    # All at once: plotly checks every line again whenever one is added.
+    figure.update_layout(shapes=list(chain.from_iterable(map(_ends, panels))))
+    layout: dict[str, Any] = {}
+    named: set[str] = set()
+    for i, panel in enumerate(panels):
+        across, down = _place(i, len(panels))
+        upright = value_axis(heights.metric, heights.ends) | {"nticks": 5, "anchor": f"x{panel.tag}", "domain": down}
+        layout |= {f"xaxis{panel.tag}": _below(panel) | {"domain": across}, f"yaxis{panel.tag}": upright}
+        for trace in _traces(panel, trials, record):
+            first = trace.legendgroup not in named  # each group of traces is once in the legend
+            figure.add_trace(trace.update(showlegend=first, xaxis=f"x{panel.tag}", yaxis=f"y{panel.tag}"))
+            named.add(trace.legendgroup)
+    notes = [thinned(len(trials), len(ended), texts), edge_note(trials, heights, texts)]
     if len(hyperparameters(record)) > PANELS:
         notes.append(texts("search.figure.axes.first", panels=PANELS))
-    note = " ".join(filter(None, notes))
-    figure.update_layout(meta={"panels": len(names), "panel": PANEL, "thinned": note})
-    return arrange(figure, len(names), 3)
+    meta = {"panels": len(names), "panel": PANEL, "thinned": " ".join(filter(None, notes))}
+    return figure.update_layout(layout, meta=meta)
 
 
-def _tag(panel: int) -> str:
-    return "" if panel == 0 else str(panel + 1)
-
-
-def arrange(figure: go.Figure, panels: int, columns: int) -> go.Figure:
-    """Lay panels out in columns; page.js does the same for the width that there is."""
-    rows = -(-panels // columns)
-    for i in range(panels):
-        row, column = divmod(i, columns)
-        across = [(column + 0.14) / columns, (column + 0.98) / columns]
-        down = [1 - (row + 0.76) / rows, 1 - (row + 0.04) / rows]
-        figure.update_layout({f"xaxis{_tag(i)}": {"domain": across}, f"yaxis{_tag(i)}": {"domain": down}})
-    return figure.update_layout(height=PANEL * rows + 40)
-
-
-def _draw(figure: go.Figure, panel: Panel, trials: Sequence[TrialRecord], record: StudyRecord) -> None:
-    """Draw one panel: the trials by role, medians of choices, the marked trials' rings, the ends of the range."""
-    having = [trial for trial in trials if panel.name in trial.params]
-    known = {trace.legendgroup for trace in figure.data}
-    for trace in _traces(panel, having, record):
-        trace.update(showlegend=trace.legendgroup not in known, xaxis=f"x{panel.tag}", yaxis=f"y{panel.tag}")
-        figure.add_trace(trace)
-    upright = value_axis(panel.metric, panel.ends) | {"nticks": 5, "anchor": f"x{panel.tag}"}
-    figure.update_layout({f"xaxis{panel.tag}": _below(panel), f"yaxis{panel.tag}": upright})
-    _draw_ends(figure, panel)
+def _place(panel: int, panels: int) -> tuple[list[float], list[float]]:
+    """Return from where to where a panel goes across and down; page.js does the same for the width that there is."""
+    rows = -(-panels // COLUMNS)
+    row, column = divmod(panel, COLUMNS)
+    across = [(column + 0.14) / COLUMNS, (column + 0.98) / COLUMNS]
+    return across, [1 - (row + 0.76) / rows, 1 - (row + 0.04) / rows]
 
 
 def _traces(panel: Panel, trials: Sequence[TrialRecord], record: StudyRecord) -> Iterator[go.Scatter]:
-    for role_ in ROLES:
-        group = [trial for trial in trials if panel.role(trial) == role_]
+    """Yield the traces of a panel: the trials by role, medians of choices, the marked trials' rings."""
+    having = [trial for trial in trials if panel.name in trial.params]
+    for role in ROLES:
+        group = [trial for trial in having if panel.role(trial) == role]
         if group:
-            yield _dots(panel, role_, group)
-    medians = _medians(panel, trials)
+            yield _dots(panel, role, group)
+    medians = _medians(panel, having)
     if medians is not None:
         yield medians
-    yield from rings(record, panel.x, panel.y, panel.texts)
+    yield from rings(record, panel.x, panel.heights, panel.texts)
 
 
-def _draw_ends(figure: go.Figure, panel: Panel) -> None:
-    """Draw the ends of a numeric range as dotted lines."""
-    if panel.scale.categories:
-        return
+def _ends(panel: Panel) -> Iterator[dict[str, Any]]:
+    """Yield the ends of a numeric range as dotted lines."""
     for end in ("low", "high"):
         at = panel.scale.domain.get(end)
-        if at is not None:
-            refs = {"xref": f"x{panel.tag}", "yref": f"y{panel.tag} domain"}
+        if at is not None and not panel.scale.categories:
             line = {"color": LIGHT["edge"], "width": 1, "dash": "dot"}
-            figure.add_shape(type="line", x0=at, x1=at, y0=0, y1=1, line=line, **refs)
+            refs = {"xref": f"x{panel.tag}", "yref": f"y{panel.tag} domain"}
+            yield {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "line": line, **refs}
 
 
-def _dots(panel: Panel, role_: str, group: Sequence[TrialRecord]) -> go.Scatter:
+def _dots(panel: Panel, role: str, group: Sequence[TrialRecord]) -> go.Scatter:
     texts = panel.texts
     names = {
         "finished": texts("search.points.to_the_end"),
@@ -148,23 +134,23 @@ def _dots(panel: Panel, role_: str, group: Sequence[TrialRecord]) -> go.Scatter:
         BEYOND: role_text(BEYOND, texts),
     }
     return go.Scatter(
-        x=rounded([panel.x(trial) for trial in group]),
-        y=rounded([panel.y(trial) for trial in group]),
+        x=rounded(map(panel.x, group)),
+        y=rounded(map(panel.heights.height, group)),
         mode="markers",
-        name=names.get(role_, role_),
-        legendgroup=role_,
+        name=names.get(role, role),
+        legendgroup=role,
         cliponaxis=False,
-        text=[_point_label(panel, trial) for trial in group],
-        hovertemplate="%{text}<extra></extra>",
-        marker=marker(role_, panel.metric, 6, 0.7),
+        marker=marker(role, panel.heights.metric, 6, 0.7),
+        **hover(_point_label(panel, trial) for trial in group),
     )
 
 
 def _point_label(panel: Panel, trial: TrialRecord) -> str:
+    metric = panel.heights.metric
     head = f"{bold_trial(trial.number, panel.texts)}, {label(trial.outcome)}"
     lines = [head, f"{name_label(panel.name)} {label(number(trial.params[panel.name]), 30)}"]
     if trial.outcome not in FAILED:
-        lines.append(f"{label(panel.metric.name)} {panel.metric.text(trial.value)}")
+        lines.append(f"{label(metric.name)} {metric.text(trial.value)}")
     return "<br>".join(lines)
 
 
@@ -188,7 +174,8 @@ def _medians(panel: Panel, trials: Sequence[TrialRecord]) -> go.Scatter | None:
 
 def _below(panel: Panel) -> dict[str, Any]:
     """Return the horizontal axis of one panel."""
-    scale, ticks = panel.scale, panel.scale.ticks(5)
+    scale = panel.scale
+    ticks = panel.scale.ticks(5)
     low, high = scale.axis_ends()
     if scale.categories:
         margin = 0.6
@@ -240,5 +227,5 @@ def axes_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) ->
 
 
 def _edge(row: dict[str, Any], texts: Texts) -> str:
-    values = {"name": readable(row["hyperparameter"], 40), "value": number(row["best"]), "domain": row["domain"]}
-    return texts(f"search.figure.axes.{row['edge']}_edge", **values)
+    name = readable(row["hyperparameter"], 40)
+    return texts(f"search.figure.axes.{row['edge']}_edge", name=name, value=number(row["best"]), domain=row["domain"])

@@ -2,17 +2,15 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
 from hpsearch.reporting.figures.points import bold_trial, thinned
-from hpsearch.reporting.figures.style import LIGHT, axis, blank, label, rounded, value_axis
+from hpsearch.reporting.figures.style import LIGHT, axis, blank, error_bars, hover, label, rounded, value_axis
 from hpsearch.reporting.formatting import MetricFormat
 from hpsearch.reporting.locales import ENGLISH, Texts
-from hpsearch.reporting.phrases import usable_trials
-from hpsearch.reporting.selection import marked
+from hpsearch.reporting.selection import marked, usable_trials
 from hpsearch.reporting.tables import Frames
 from hpsearch.storage import StudyRecord
 
@@ -32,8 +30,7 @@ WITH_INTERVAL = ("mean", "test rows")
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """What one line of the figure shows: a trial (None: the ensemble), on validation rows or on test rows."""
 
     trial: int | None
@@ -45,7 +42,8 @@ def confirmed(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go
     rows = _drawn(frames)
     if not rows:
         return None
-    metric, lines = MetricFormat.of(record), _lines(rows, record)
+    metric = MetricFormat.of(record)
+    lines = _lines(rows, record)
     figure = blank(120 + HEIGHT * len(lines))
     for what in MARKS:
         group = [row for row in rows if row["what"] == what and row["value"] is not None]
@@ -101,20 +99,18 @@ def _points(what: str, group: Sequence[Row], lines: Sequence[Line], metric: Metr
     below = BELOW if what == "mean" else 0.0
     heights = [lines.index(Line(row["trial"], what == "test rows")) + below for row in group]
     trace = go.Scatter(
-        x=rounded([row["value"] for row in group]),
+        x=rounded(row["value"] for row in group),
         y=rounded(_apart(group, heights) if what == "fresh seed" else heights),
         mode="markers",
         name=texts(f"search.figure.confirmed.{what.replace(' ', '_')}"),
         marker=MARKS[what],
         cliponaxis=False,
-        text=[_point_label(row, metric, texts) for row in group],
-        hovertemplate="%{text}<extra></extra>",
+        **hover(_point_label(row, metric, texts) for row in group),
     )
     if what in WITH_INTERVAL:
-        above = rounded([_distance(row["value_high"], row["value"]) for row in group])
-        under = rounded([_distance(row["value"], row["value_low"]) for row in group])
-        bars = {"type": "data", "symmetric": False, "array": above, "arrayminus": under}
-        trace.update(error_x=bars | {"thickness": 2, "width": 5, "color": MARKS[what]["color"]})
+        above = [_distance(row["value_high"], row["value"]) for row in group]
+        under = [_distance(row["value"], row["value_low"]) for row in group]
+        trace.update(error_x=error_bars(above, under, thickness=2, width=5, color=MARKS[what]["color"]))
     return trace
 
 
@@ -183,33 +179,32 @@ def _luck(record: StudyRecord, metric: MetricFormat, texts: Texts) -> str:
 
 def _difference(gap: dict[str, float | None], metric: MetricFormat, other: str, texts: Texts) -> str:
     """Return how much worse or better the more honest value is than another, with the interval of the difference to that side."""
-    low, value, high = gap["low"], gap["value"] or 0.0, gap["high"]
+    low = gap["low"]
+    value = gap["value"] or 0.0
+    high = gap["high"]
     key = "same"
     if value:
         key = "worse" if value > 0 else "better"
     text = texts(f"search.figure.confirmed.{key}", gap=metric.gap(value, 0), other=other)
     if low == high:
         return text
-    if value >= 0:
-        ends = (low, high)
-    else:
-        ends = (_negative(high), _negative(low))
-    return texts("search.figure.confirmed.difference", text=text, interval=metric.differences(*ends))
-
-
-def _negative(value: float | None) -> float | None:
-    return None if value is None else -value
+    if value < 0:  # the interval of a difference to the other side
+        low, high = (None if end is None else -end for end in (high, low))
+    return texts("search.figure.confirmed.difference", text=text, interval=metric.differences(low, high))
 
 
 def _selected(record: StudyRecord, metric: MetricFormat, texts: Texts) -> str:
     """Say which of its runs the selected network is."""
-    result, several = record.result, record.selected.is_ensemble
+    result = record.result
+    several = record.selected.is_ensemble
     if result.get("refitted"):
         key = "refitted_ensemble" if several else "refitted"
         return texts(f"search.figure.confirmed.{key}", trial=result["trial"])
     if several:
         return texts("search.figure.confirmed.members")
-    value, mean, seed = result["validation"], result["fresh"]["value"], result.get("seed")
+    value = result["validation"]
+    mean = result["fresh"]["value"]
+    seed = result.get("seed")
     key = "ahead" if metric.better(value, mean) else "not_ahead"
     run = texts("search.figure.confirmed.run_in_search")
     if seed is not None:

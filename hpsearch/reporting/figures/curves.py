@@ -1,10 +1,10 @@
 """Figures of training itself: learning curves of the best against the rest, and the losses of the best trial."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import inf, isfinite
+from math import inf
 from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from hpsearch.reporting.figures.points import Ends, bold_trial, mark_color
@@ -45,41 +45,39 @@ def _budget(frames: Frames) -> int:
 
 def curves(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
     """Draw the validation metric over the budget: the selected and the best trials, and the middle half of the others."""
-    metric, leaders = MetricFormat.of(record), _leaders(record)
+    metric = MetricFormat.of(record)
+    leaders = _leaders(record)
     if not leaders:
         return None
     figure = blank(420)
-    budget, quartiles = _budget(frames), _quartiles(frames, record)
+    budget = _budget(frames)
+    quartiles = _quartiles(frames, record, leaders)
     if quartiles is not None:
         _add_band(figure, quartiles, budget, texts)
-    colors = {number: mark_color(mark) for mark in reversed(marks(record)) for number in mark.trials[:1]}
+    colors = {mark.trials[0]: mark_color(mark) for mark in reversed(marks(record))}
     for rank, trial in reversed(list(enumerate(leaders))):
-        color = colors.get(trial.number, LIGHT[SERIES[rank]])
-        name = ", ".join(
-            filter(None, [texts("search.points.trial", trial=trial.number), marked(record, trial.number, texts)])
-        )
-        line = {"color": color, "width": 3 if rank == 0 else 1.5}
-        template = f"{bold_trial(trial.number, texts)}<br>{_of_budget(texts)}<br>%{{y:.4~g}}<extra></extra>"
+        name = texts("search.points.trial", trial=trial.number)
+        mark = marked(record, trial.number, texts)
+        if mark:
+            name = f"{name}, {mark}"
+        line = {"color": colors.get(trial.number, LIGHT[SERIES[rank]]), "width": 3 if rank == 0 else 1.5}
         history = trial.history or History()
-        figure.add_trace(
-            go.Scatter(
-                x=rounded([evaluation / budget for evaluation in history.evaluation]),
-                y=rounded(list(history.metric)),
-                mode="lines",
-                name=name,
-                legendrank=rank,
-                line=line,
-                hovertemplate=template,
-            )
-        )
+        head = f"{bold_trial(trial.number, texts)}<br>{_of_budget(texts)}"
+        figure.add_trace(_line(history, history.metric, budget, head, name=name, legendrank=rank, line=line))
     figure.update_xaxes(_budget_axis(texts))
     ends, beyond = _span(leaders, quartiles, budget, metric)
     figure.update_yaxes(value_axis(metric, ends, texts("search.points.validation", metric=label(metric.name))))
+    note = ""
     if beyond:
         note = texts(f"search.figure.curves.begin_{'below' if metric.maximize else 'above'}")
-    else:
-        note = ""
     return figure.update_layout(meta={"note": note})
+
+
+def _line(history: History, values: Sequence[float], budget: int, head: str, **look: Any) -> go.Scatter:
+    """Return a learning curve over the share of the budget; `head` is the first part of what shows where the reader points."""
+    template = f"{head}<br>%{{y:.4~g}}<extra></extra>"
+    x = rounded(evaluation / budget for evaluation in history.evaluation)
+    return go.Scatter(x=x, y=rounded(values), mode="lines", hovertemplate=template, **look)
 
 
 def _of_budget(texts: Texts) -> str:
@@ -92,11 +90,11 @@ def _budget_axis(texts: Texts) -> dict[str, Any]:
     return axis(texts("search.figure.curves.budget"), tickformat=".0%", range=[0, 1], tickvals=quarters)
 
 
-def _quartiles(frames: Frames, record: StudyRecord) -> Any:
-    """Return the others' quartiles at each evaluation that enough of them reached: a data frame, or None for too few."""
-    leaders = {trial.number for trial in _leaders(record)}
+def _quartiles(frames: Frames, record: StudyRecord, leaders: Sequence[TrialRecord]) -> pd.DataFrame | None:
+    """Return the others' quartiles at each evaluation that enough of them reached; None for too few."""
+    drawn = {trial.number for trial in leaders}
     candidates = [trial for trial in record.trials if trial.outcome not in FAILED and trial.repeats is None]
-    others = [trial.number for trial in candidates if trial.number not in leaders]
+    others = {trial.number for trial in candidates} - drawn
     table = frames["curves"]
     groups = table[table["trial"].isin(others)].groupby("evaluation")["metric"]
     if not len(groups):
@@ -105,9 +103,9 @@ def _quartiles(frames: Frames, record: StudyRecord) -> Any:
     return quartiles if len(quartiles) > 1 else None
 
 
-def _add_band(figure: go.Figure, quartiles: Any, budget: int, texts: Texts) -> None:
-    x = rounded([float(evaluation) / budget for evaluation in quartiles.index])
-    low, middle, high = (rounded([float(value) for value in quartiles[share_]]) for share_ in QUARTILES)
+def _add_band(figure: go.Figure, quartiles: pd.DataFrame, budget: int, texts: Texts) -> None:
+    x = rounded((quartiles.index.astype(float) / budget).tolist())
+    low, middle, high = (rounded(quartiles[share_].tolist()) for share_ in QUARTILES)
     quiet = {"x": x, "mode": "lines", "hoverinfo": "skip", "legendrank": 900}
     figure.add_trace(go.Scatter(y=low, line={"width": 0, "color": LIGHT["pale"]}, showlegend=False, **quiet))
     filled = {"fill": "tonexty", "fillcolor": LIGHT["band"], "line": {"width": 0, "color": LIGHT["band"]}}
@@ -116,42 +114,32 @@ def _add_band(figure: go.Figure, quartiles: Any, budget: int, texts: Texts) -> N
     figure.add_trace(go.Scatter(y=middle, name=texts("search.figure.curves.median"), line=dashed, **quiet))
 
 
-@dataclass(frozen=True, slots=True)
-class _Point:
-    """A value at an evaluation."""
-
-    evaluation: float
-    value: float
-
-
-def _points(leaders: Sequence[TrialRecord], quartiles: Any) -> list[_Point]:
-    """Return the finite points of all lines and of the band."""
-    points: list[_Point] = []
-    for trial in leaders:
-        history = trial.history or History()
-        points += map(_Point, history.evaluation, history.metric)
-    if quartiles is not None:
-        for share_ in QUARTILES:
-            points += map(_Point, quartiles.index, map(float, quartiles[share_]))
-    return [point for point in points if isfinite(point.value)]
-
-
-def _span(leaders: Sequence[TrialRecord], quartiles: Any, budget: int, metric: MetricFormat) -> tuple[Ends, bool]:
+def _span(
+    leaders: Sequence[TrialRecord], quartiles: pd.DataFrame | None, budget: int, metric: MetricFormat
+) -> tuple[Ends, bool]:
     """Return limits that hold all lines and the band after the first fifth of training, and whether something before lies beyond.
 
     The beginning is far from the rest and would squeeze it.
     """
-    points = _points(leaders, quartiles) or [_Point(1, 0.0), _Point(1, 1.0)]
-    late = [point.value for point in points if point.evaluation > EARLY * budget]
-    shown = late or [point.value for point in points]
-    pad = 0.06 * (max(shown) - min(shown)) or max(abs(shown[0]) * 0.02, 1e-6)
-    low, high = within((min(shown) - pad, max(shown) + pad), metric)
-    return (low, high), any(not low <= point.value <= high for point in points)
+    curves = [pd.Series(trial.history.metric, trial.history.evaluation) for trial in leaders if trial.history]
+    if quartiles is not None:
+        curves += [quartiles[share_] for share_ in QUARTILES]
+    points = pd.concat(curves)
+    points = points[points.abs() < inf]
+    if not len(points):
+        points = pd.Series([0.0, 1.0], [1, 1])
+    late = points[points.index > EARLY * budget]
+    shown = late if len(late) else points
+    least, most = float(shown.min()), float(shown.max())
+    pad = 0.06 * (most - least) or max(abs(float(shown.iloc[0])) * 0.02, 1e-6)
+    low, high = within((least - pad, most + pad), metric)
+    return (low, high), bool(((points < low) | (points > high)).any())
 
 
 def curves_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say when the best trial came close to its best, and what the band leaves out."""
-    leader, metric = best(record), MetricFormat.of(record)
+    leader = best(record)
+    metric = MetricFormat.of(record)
     history = _curve(leader)
     if history is None or leader is None or leader.value is None:
         key = "no_curve" if _leaders(record) else "no_curves"
@@ -186,18 +174,16 @@ def losses(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Fi
     history = _curve(leader)
     if history is None or leader is None:
         return None
-    figure, budget = blank(360), _budget(frames)
-    x = rounded([evaluation / budget for evaluation in history.evaluation])
+    figure = blank(360)
+    budget = _budget(frames)
     for part, values, color, dash in (
         ("training", history.training_loss, "diverged", "dot"),
         ("validation", history.validation_loss, "finished", "solid"),
     ):
         name = texts(f"search.figure.losses.{part}")
-        template = f"{name}<br>{_of_budget(texts)}<br>%{{y:.4~g}}<extra></extra>"
         line = {"color": LIGHT[color], "width": 2, "dash": dash}
-        figure.add_trace(
-            go.Scatter(x=x, y=rounded(list(values)), mode="lines", name=name, line=line, hovertemplate=template)
-        )
+        head = f"{name}<br>{_of_budget(texts)}"
+        figure.add_trace(_line(history, values, budget, head, name=name, line=line))
     figure.update_xaxes(_budget_axis(texts))
     figure.update_yaxes(_loss_axis([*history.training_loss, *history.validation_loss], texts))
     if leader.best_evaluation:

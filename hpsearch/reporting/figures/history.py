@@ -1,31 +1,28 @@
-"""The course of the search: every trial's value and the best so far, over trials, examples or time."""
+"""The course of the search: every trial's value and the best so far, over trials, examples or time; and when each trial ran."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from hpsearch.reporting.figures.points import (
     BEYOND,
-    Ends,
-    common_limits,
+    Heights,
+    bold_trial,
     edge_note,
-    height,
     marked_trials,
-    rings,
-    role,
+    rings_of,
     thin,
     thinned,
     trial_points,
 )
-from hpsearch.reporting.figures.style import LIGHT, SYMBOLS, blank, label, rounded, value_axis
-from hpsearch.reporting.formatting import MetricFormat
+from hpsearch.reporting.figures.style import LIGHT, SYMBOLS, axis, bars, blank, color, label, rounded
+from hpsearch.reporting.formatting import MetricFormat, duration, share
 from hpsearch.reporting.locales import ENGLISH, Texts
-from hpsearch.reporting.phrases import usable_trials
 from hpsearch.reporting.ranking import ranked, with_value
+from hpsearch.reporting.selection import usable_trials
 from hpsearch.reporting.tables import Frames
 from hpsearch.storage import StudyRecord, TrialRecord
 
@@ -34,41 +31,8 @@ FEW = 10  # ended trials, below which halves are not compared
 ENOUGH = 30  # ended trials, before a second half without progress says something
 UNITS = (("hours", 7200.0, 3600.0), ("minutes", 180.0, 60.0), ("seconds", 0.0, 1.0))  # name, used from, seconds
 AXES = ("trial", "examples", "seconds")
-
-
-@dataclass(frozen=True, slots=True)
-class TraceAxis:
-    """One horizontal axis that the page can switch to.
-
-    Attributes:
-        label: the text of its button.
-        title: its title.
-        positions: where each trial lies, by number.
-        best: the corners of the line of the best value so far.
-        x: the positions of every trace, in the order of the traces.
-        y: their heights.
-    """
-
-    label: str
-    title: str
-    positions: dict[int, float]
-    best: list[tuple[float, float]]
-    x: list[list[Any]] = field(default_factory=list)
-    y: list[list[Any]] = field(default_factory=list)
-
-    def add(self, trials: Sequence[int], heights: Sequence[Any]) -> None:
-        """Add a trace of trials."""
-        self.x.append(rounded([self.positions.get(number) for number in trials]))
-        self.y.append(list(heights))
-
-    def add_best(self) -> None:
-        """Add the line of the best value so far."""
-        self.x.append(rounded([x for x, _ in self.best]))
-        self.y.append(rounded([float(y) for _, y in self.best]))
-
-    def option(self) -> dict[str, Any]:
-        """Return what the page needs to switch to this axis."""
-        return {"label": self.label, "title": self.title, "x": self.x, "y": self.y}
+BARS = 600
+LABELS = 8  # numbers along the vertical axis of the bars
 
 
 def unit(longest: float) -> tuple[str, float]:
@@ -78,81 +42,68 @@ def unit(longest: float) -> tuple[str, float]:
 
 def history(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
     """Draw every trial's value and the best so far; the page switches the horizontal axis."""
-    metric, valued = MetricFormat.of(record), with_value(record)
+    valued = with_value(record)
+    heights = Heights.common(record)
     if not ranked(record) or len(valued) < 2:
         return None
-    trials, ends = thin(valued, MOST, metric), common_limits(record, metric)
+    trials = thin(valued, MOST, heights.metric)
     figure = blank(430, xaxis_title_text=texts("search.figure.history.trial_axis"))
-    axes = _axes(frames, texts)
-    for drawn_as, group in _grouped(trials, ends, metric).items():
-        points = trial_points(drawn_as, group, ends, metric, texts)
-        _add(figure, points, axes, [trial.number for trial in group])
-    up = partial(height, ends=ends, metric=metric)
-    marked = {mark.name: [trial.number for trial in own] for mark, own in marked_trials(record, texts)}
-    for ring in rings(record, lambda trial: trial.number, up, texts):
-        _add(figure, ring, axes, marked[ring.name])
-    figure.add_trace(_best_line(texts))
-    for axis in axes:
-        axis.add_best()
-    for trace, x, y in zip(figure.data, axes[0].x, axes[0].y, strict=True):
-        trace.update(x=x, y=y)
-    figure.update_yaxes(value_axis(metric, ends, texts("search.points.validation", metric=label(metric.name))))
-    note = edge_note(trials, ends, metric, texts)
-    switch = [axis.option() for axis in axes]
-    return figure.update_layout(
-        meta={"switch": switch, "note": note, "thinned": thinned(len(trials), len(valued), texts)}
-    )
-
-
-def _add(figure: go.Figure, trace: go.Scatter, axes: Sequence[TraceAxis], trials: Sequence[int]) -> None:
-    """Add a trace of trials to the figure and to each axis."""
-    figure.add_trace(trace)
-    for axis in axes:
-        axis.add(trials, trace.y)
-
-
-def _best_line(texts: Texts) -> go.Scatter:
+    groups = _grouped(trials, heights)
+    drawn = list(groups.values())
+    figure.add_traces([trial_points(role, group, heights, texts) for role, group in groups.items()])
+    for mark, own in marked_trials(record, texts):
+        figure.add_trace(rings_of(mark, own, lambda trial: trial.number, heights))
+        drawn.append(own)
+    switch = [_option(name, frames, figure.data, drawn, texts) for name in _axes(frames)]
     line = {"color": LIGHT["ink"], "width": 2, "shape": "hv"}
-    return go.Scatter(mode="lines", name=texts("search.mark.best_so_far"), hoverinfo="skip", line=line)
+    figure.add_trace(go.Scatter(mode="lines", name=texts("search.mark.best_so_far"), hoverinfo="skip", line=line))
+    for trace, x, y in zip(figure.data, switch[0]["x"], switch[0]["y"], strict=True):
+        trace.update(x=x, y=y)
+    figure.update_yaxes(heights.axis(texts))
+    note = edge_note(trials, heights, texts)
+    meta = {"switch": switch, "note": note, "thinned": thinned(len(trials), len(valued), texts)}
+    return figure.update_layout(meta=meta)
 
 
-def _grouped(trials: Sequence[TrialRecord], ends: Ends, metric: MetricFormat) -> dict[str, list[TrialRecord]]:
+def _grouped(trials: Sequence[TrialRecord], heights: Heights) -> dict[str, list[TrialRecord]]:
     """Return the trials by what they are drawn as, known outcomes first and what lies off the scale last."""
-    groups: dict[str, list[TrialRecord]] = {name: [] for name in SYMBOLS}
-    beyond: list[TrialRecord] = []
+    groups: dict[str, list[TrialRecord]] = {}
     for trial in trials:
-        own = role(trial, ends, metric)
-        group = beyond if own == BEYOND else groups.setdefault(own, [])
-        group.append(trial)
-    groups[BEYOND] = beyond
-    return {name: group for name, group in groups.items() if group}
+        groups.setdefault(heights.role(trial), []).append(trial)
+    order = [name for name in dict.fromkeys([*SYMBOLS, *groups]) if name != BEYOND]
+    return {name: groups[name] for name in [*order, BEYOND] if name in groups}
 
 
-def _axes(frames: Frames, texts: Texts) -> list[TraceAxis]:
-    """Return the horizontal axes that the record allows."""
-    progress, axes = frames["progress"], []
-    for name in AXES:
-        part = progress[progress["axis"] == name]
-        if not len(part) or part["position"].max() <= 0:
-            continue
-        key, length = name, 1.0
-        if name == "seconds":
-            key, length = unit(float(part["position"].max()))
-        positions = [float(value) / length for value in part["position"]]
-        axes.append(
-            TraceAxis(
-                texts(f"search.figure.history.{name}_button"),
-                texts(f"search.figure.history.{key}_axis"),
-                dict(zip(part["trial"], positions, strict=True)),
-                _corners(zip(positions, part["best"].tolist(), strict=True)),
-            )
-        )
-    return axes
+def _axes(frames: Frames) -> list[str]:
+    """Return the names of the horizontal axes that the record allows."""
+    longest = frames["progress"].groupby("axis")["position"].max()
+    return [name for name in AXES if longest.get(name, 0) > 0]
 
 
-def _corners(points: Iterable[tuple[float, float | None]]) -> list[tuple[float, float]]:
+def _option(
+    name: str, frames: Frames, traces: Sequence[go.Scatter], drawn: Sequence[Sequence[TrialRecord]], texts: Texts
+) -> dict[str, Any]:
+    """Return what the page needs to switch to a horizontal axis: the positions in all traces, then those of the best so far."""
+    part = frames["progress"][frames["progress"]["axis"] == name]
+    key = name
+    length = 1.0
+    if name == "seconds":
+        key, length = unit(float(part["position"].max()))
+    positions = (part["position"].astype(float) / length).tolist()
+    known = dict(zip(part["trial"], positions, strict=True))
+    best = _corners(positions, part["best"].tolist())
+    x = [rounded(known.get(trial.number) for trial in group) for group in drawn]
+    return {
+        "label": texts(f"search.figure.history.{name}_button"),
+        "title": texts(f"search.figure.history.{key}_axis"),
+        "x": [*x, rounded(at for at, _ in best)],
+        "y": [*(list(trace.y) for trace in traces), rounded(value for _, value in best)],
+    }
+
+
+def _corners(across: Sequence[float], up: Sequence[float | None]) -> list[tuple[float, float]]:
     """Return the points of a line of steps at which its height changes, and the last one: all that it takes to draw it."""
-    line = [(x, y) for x, y in points if y is not None and isfinite(y)]
+    line = [(x, float(y)) for x, y in zip(across, up, strict=True) if y is not None and isfinite(y)]
     corners = []
     height = None
     for x, y in line:
@@ -164,19 +115,18 @@ def _corners(points: Iterable[tuple[float, float | None]]) -> list[tuple[float, 
 
 def history_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say when the best was found and what the second half of the search still brought."""
-    metric, ended = MetricFormat.of(record), with_value(record)
+    metric = MetricFormat.of(record)
+    ended = with_value(record)
     leader = next(iter(ranked(record)), None)
     if len(ended) < 2 or leader is None or leader.value is None:
         return texts("search.points.two_needed")
-    values = {"value": metric.text(leader.value), "trial": leader.number, "of": usable_trials(record, texts)}
-    selected = record.selected.trials[:1]
-    if selected in ([], [leader.number]):
-        sentences = [texts("search.figure.history.best", **values)]
-    else:
-        sentences = [texts("search.figure.history.best_not_selected", selected=selected[0], **values)]
-    if len(ended) >= FEW:
-        sentences.append(_second_half(record, ended, leader.value, texts))
-    return " ".join(sentences)
+    selected = next(iter(record.selected.trials), leader.number)
+    key = "best" if selected == leader.number else "best_not_selected"
+    values = {"value": metric.text(leader.value), "trial": leader.number, "selected": selected}
+    text = texts(f"search.figure.history.{key}", of=usable_trials(record, texts), **values)
+    if len(ended) < FEW:
+        return text
+    return f"{text} {_second_half(record, ended, leader.value, texts)}"
 
 
 def _second_half(record: StudyRecord, ended: Sequence[TrialRecord], best: float, texts: Texts) -> str:
@@ -191,3 +141,64 @@ def _second_half(record: StudyRecord, ended: Sequence[TrialRecord], best: float,
         return texts("search.figure.history.improved", gap=metric.gap(best, early))
     key = "enough" if len(ended) >= ENOUGH else "nothing_better"
     return texts(f"search.figure.history.{key}")
+
+
+def timeline(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
+    """Draw each trial as a bar over wall time."""
+    table = frames["timeline"]
+    if len(table) < 2 or not any(table["end"] > table["start"]):
+        return None
+    name, length = unit(table["end"].max())
+    lines = int(table["place"].max())
+    drawn = table[:: -(-len(table) // BARS)]
+    figure = blank(min(460, 120 + 22 * lines), barmode="overlay", bargap=0.18)
+    present = set(drawn["outcome"])
+    for outcome in dict.fromkeys([*SYMBOLS, *sorted(present)]):
+        if outcome in present:
+            figure.add_trace(_bars(outcome, drawn[drawn["outcome"] == outcome], length, texts))
+    figure.update_xaxes(axis(texts(f"search.figure.history.{name}_axis"), rangemode="tozero"))
+    every = max(1, -(-lines // LABELS))
+    upright = {"range": [lines + 0.6, 0.4], "tick0": 1, "dtick": every, "showgrid": False}
+    figure.update_yaxes(axis(texts("search.figure.timeline.side"), **upright))
+    note = ""
+    if len(drawn) < len(table):
+        note = texts("search.figure.timeline.thinned", drawn=f"{len(drawn):,}", of=f"{len(table):,}")
+    return figure.update_layout(meta={"thinned": note})
+
+
+def _bars(outcome: str, rows: pd.DataFrame, length: float, texts: Texts) -> go.Bar:
+    seconds = rows["end"] - rows["start"]
+    labels = []
+    for number, lasted in zip(rows["trial"], seconds, strict=True):
+        labels.append(f"{bold_trial(number, texts)}, {label(outcome)}<br>{duration(lasted)}")
+    return bars(
+        (seconds / length).tolist(),
+        labels,
+        name=label(outcome, 30),
+        base=rounded((rows["start"] / length).tolist()),
+        y=rows["place"].tolist(),
+        width=0.8,
+        marker={"color": color(outcome), "line": {"color": LIGHT["surface"], "width": 1}},
+    )
+
+
+def timeline_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Say how long the search took, how many trials ran at once, and what the lost ones cost."""
+    table = frames["timeline"]
+    seconds = table["end"] - table["start"]
+    busy = sum(seconds.tolist())
+    if len(table) < 2 or busy <= 0:
+        return texts("search.figure.timeline.few")
+    lines = int(table["place"].max())
+    key = "parallel" if lines > 1 else "serial"
+    trials = texts.count("trial", len(table))
+    wall = duration(table["end"].max())
+    text = texts(f"search.figure.timeline.{key}", trials=trials, time=wall, most=lines)
+    spent = []
+    for outcome in ("pruned", "diverged"):
+        lost = sum(seconds[table["outcome"] == outcome].tolist())
+        if lost:
+            spent.append(texts(f"search.figure.timeline.spent_{outcome}", share=share(lost / busy)))
+    if not spent:
+        return text
+    return f"{text} {texts('search.figure.timeline.spent', parts=texts.listing(spent))}"

@@ -1,56 +1,146 @@
-"""Several objectives: which trials are on the Pareto front, and what one objective costs in another."""
+"""What a good value costs: over the number of parameters with the best network of each size, and several objectives with their front."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from math import log10
 from typing import Any
 
 import plotly.graph_objects as go
 
 from hpsearch.reporting.figures.points import (
-    Ends,
-    Position,
-    common_limits,
-    height,
+    BEYOND,
+    Heights,
+    edge_note,
     limits,
     rings,
+    role_text,
     thin,
     thinned,
     trial_label,
+    trial_points,
 )
-from hpsearch.reporting.figures.style import LIGHT, axis, blank, label, log_axis, rounded, value_axis
+from hpsearch.reporting.figures.style import LIGHT, axis, blank, hover, label, log_axis, rounded, value_axis
 from hpsearch.reporting.formatting import MetricFormat, number, share
 from hpsearch.reporting.locales import ENGLISH, Texts
-from hpsearch.reporting.ranking import close_to, with_all_objectives
+from hpsearch.reporting.ranking import close_to, ranked, with_all_objectives
 from hpsearch.reporting.selection import off_front
 from hpsearch.reporting.tables import Frames
 from hpsearch.storage import StudyRecord, TrialRecord
 
-MOST = 600  # trials beside the front that are drawn
+MOST = 600  # trials that are drawn, those on the front of several objectives aside
 WIDE = 5.0  # times the smallest value, from which an axis is logarithmic
 SHADES = ("smallest", "small", "large", "largest")
 
 Groups = Mapping[str, Sequence[TrialRecord]]  # the trials on the front, and the others
 
 
+def size(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
+    """Draw values over the number of parameters, and the best network of each size."""
+    trials = _sized(record)
+    sizes = [_size(trial) for trial in trials]
+    if len(set(sizes)) < 2:
+        return None
+    # Pruned trials are not drawn here, so their values must not stretch the scale.
+    heights = Heights.of(trials, MetricFormat.of(record))
+    drawn = thin(sorted(trials, key=lambda trial: trial.number), MOST, heights.metric)
+    figure = blank(380)
+    names = {"finished": texts("search.points.to_the_end"), BEYOND: role_text(BEYOND, texts)}
+    for role, name in names.items():
+        group = [trial for trial in drawn if (heights.role(trial) == BEYOND) == (role == BEYOND)]
+        points = trial_points(role, group, heights, texts)
+        figure.add_trace(points.update(x=list(map(_size, group)), name=name, showlegend=bool(group)))
+    figure.add_trace(_frontier_line(trials, heights, texts))
+    figure.add_traces(list(rings(record, lambda trial: trial.parameters, heights, texts)))
+    low, high = min(sizes), max(sizes)
+    pad = 0.04 * (log10(high) - log10(low))
+    ends = [log10(low) - pad, log10(high) + pad]
+    figure.update_xaxes(log_axis(low, high, texts("search.figure.size.axis"), range=ends))
+    figure.update_yaxes(heights.axis(texts))
+    note = edge_note(drawn, heights, texts)
+    return figure.update_layout(meta={"note": note, "thinned": thinned(len(drawn), len(trials), texts)})
+
+
+def _sized(record: StudyRecord) -> list[TrialRecord]:
+    return [trial for trial in ranked(record) if trial.parameters]
+
+
+def _size(trial: TrialRecord) -> int:
+    return trial.parameters or 1
+
+
+def _frontier_line(trials: Sequence[TrialRecord], heights: Heights, texts: Texts) -> go.Scatter:
+    front = frontier(trials, heights.metric)
+    return go.Scatter(
+        x=list(map(_size, front)),
+        y=rounded(map(heights.height, front)),
+        mode="lines+markers",
+        name=texts("search.figure.size.frontier"),
+        hoverinfo="skip",
+        cliponaxis=False,
+        line={"color": LIGHT["ink"], "width": 1.5, "shape": "hv"},
+        marker={"color": LIGHT["ink"], "size": 9, "symbol": "circle-open", "line": {"width": 1.5}},
+    )
+
+
+def frontier(trials: Sequence[TrialRecord], metric: MetricFormat) -> list[TrialRecord]:
+    """Return the trials that no smaller network beats, smallest first."""
+    sign = -1.0 if metric.maximize else 1.0
+    front: list[TrialRecord] = []
+    for trial in sorted(trials, key=lambda trial: (trial.parameters or 0, sign * (trial.value or 0.0))):
+        if trial.value is None:
+            continue
+        if not front or metric.better(trial.value, front[-1].value or 0.0):
+            front.append(trial)
+    return front
+
+
+def size_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Say which smaller network comes close to the best."""
+    metric = MetricFormat.of(record)
+    trials = _sized(record)
+    if len(set(map(_size, trials))) < 2:
+        return texts("search.figure.size.few")
+    leader = trials[0]
+    close = close_to(trials, metric)
+    top = leader.value or 0.0
+    near = [trial for trial in trials if abs((trial.value or 0.0) - top) <= close]
+    smallest = min(near, key=_size)
+    if smallest is leader:
+        gap = metric.gap(close, 0)
+        parameters = f"{leader.parameters:,}"
+        return texts("search.figure.size.none", gap=gap, best=leader.number, parameters=parameters)
+    return texts(
+        "search.figure.size.smaller",
+        trial=smallest.number,
+        parameters=f"{smallest.parameters:,}",
+        times=number(_size(leader) / _size(smallest), digits=2),
+        best=leader.number,
+        gap=metric.gap(top, smallest.value or 0.0),
+    )
+
+
 def pareto(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
     """Draw the first objective over the second, with a line through the front; a third one is the colour."""
-    trials, objectives = with_all_objectives(record), MetricFormat.objectives(record)
+    trials = with_all_objectives(record)
+    objectives = MetricFormat.objectives(record)
     if len(objectives) < 2 or len(trials) < 2:
         return None
-    first, second, *more = objectives
-    figure, ends = blank(430), common_limits(record, first)
-    groups = _groups(frames, trials, first)
+    figure = blank(430)
+    heights = Heights.common(record)
+    groups = _groups(frames, trials, heights.metric)
     for name, group in groups.items():
-        figure.add_trace(_points(name, group, objectives, ends, texts))
-    up = partial(height, ends=ends, metric=first)
-    for ring in rings(record, _second_value(objectives), up, texts):
-        figure.add_trace(ring)
-    figure.update_xaxes(_across([trial.values[1] for trial in trials], second, texts))
-    figure.update_yaxes(value_axis(first, ends, texts("search.points.validation", metric=label(first.name))))
+        figure.add_trace(_points(name, group, objectives, heights, texts))
+
+    def across(trial: TrialRecord) -> float | None:
+        is_complete = len(trial.values) == len(objectives)
+        return trial.values[1] if is_complete else None
+
+    figure.add_traces(list(rings(record, across, heights, texts)))
+    figure.update_xaxes(_across([trial.values[1] for trial in trials], objectives[1], texts))
+    figure.update_yaxes(heights.axis(texts))
     drawn = sum(map(len, groups.values()))
     figure.update_layout(meta={"thinned": thinned(drawn, len(trials), texts), "note": _note(objectives, texts)})
-    if more:
-        _color_by_third(figure, groups, more[0])
+    if len(objectives) > 2:
+        _color_by_third(figure, groups, objectives[2])
     return figure
 
 
@@ -59,8 +149,9 @@ def _groups(frames: Frames, trials: Sequence[TrialRecord], metric: MetricFormat)
     front = _front(frames)
     on = [trial for trial in trials if trial.number in front]
     others = thin([trial for trial in trials if trial.number not in front], MOST, metric)
-    groups = {"others": others, "front": on}
-    return {name: sorted(group, key=lambda trial: trial.values[1]) for name, group in groups.items()}
+    for group in (others, on):
+        group.sort(key=lambda trial: trial.values[1])
+    return {"others": others, "front": on}
 
 
 def _front(frames: Frames) -> set[int]:
@@ -68,23 +159,16 @@ def _front(frames: Frames) -> set[int]:
     return set(table.loc[table["front"] == "yes", "trial"])
 
 
-def _second_value(objectives: Sequence[MetricFormat]) -> Position:
-    """Return where a trial is on the second axis, None where it has no value in each objective."""
-    return lambda trial: trial.values[1] if len(trial.values) == len(objectives) else None
-
-
 def _points(
-    name: str, group: Sequence[TrialRecord], objectives: Sequence[MetricFormat], ends: Ends, texts: Texts
+    name: str, group: Sequence[TrialRecord], objectives: Sequence[MetricFormat], heights: Heights, texts: Texts
 ) -> go.Scatter:
     on = name == "front"
     with_line = on and len(objectives) == 2
     return go.Scatter(
-        x=rounded([trial.values[1] for trial in group]),
-        y=rounded([height(trial, ends, objectives[0]) for trial in group]),
+        x=rounded(trial.values[1] for trial in group),
+        y=rounded(map(heights.height, group)),
         mode="lines+markers" if with_line else "markers",
         name=texts(f"search.figure.pareto.{name}"),
-        text=[_point_label(trial, objectives, texts) for trial in group],
-        hovertemplate="%{text}<extra></extra>",
         cliponaxis=False,
         line={"color": LIGHT["ink"], "width": 1.5, "shape": "vh" if objectives[1].maximize else "hv"},
         marker={
@@ -94,15 +178,17 @@ def _points(
             "symbol": "circle",
             "line": {"width": 0},
         },
+        **hover(_point_label(trial, objectives, texts) for trial in group),
     )
 
 
 def _point_label(trial: TrialRecord, objectives: Sequence[MetricFormat], texts: Texts) -> str:
     """Return what a trial's point says: its values in every objective, then its hyperparameters."""
     head, value, *settings = trial_label(trial, objectives[0], texts).split("<br>")
-    rest = zip(objectives[1:], trial.values[1:], strict=True)
-    others = [f"{label(objective.name)} {objective.text(other)}" for objective, other in rest]
-    return "<br>".join([head, value, *others, *settings])
+    lines = [head, value]
+    for objective, other in zip(objectives[1:], trial.values[1:], strict=True):
+        lines.append(f"{label(objective.name)} {objective.text(other)}")
+    return "<br>".join([*lines, *settings])
 
 
 def _across(values: Sequence[float], objective: MetricFormat, texts: Texts) -> dict[str, Any]:
@@ -110,7 +196,7 @@ def _across(values: Sequence[float], objective: MetricFormat, texts: Texts) -> d
     name = label(objective.name)
     if not objective.integer:
         title = texts("search.points.validation", metric=name)
-        return value_axis(objective, limits(list(values), objective), title)
+        return value_axis(objective, limits(values, objective), title)
     low, high = min(values), max(values)
     if high > WIDE * low > 0:
         return log_axis(low, high, texts("search.figure.pareto.log_axis", name=name))
@@ -125,7 +211,7 @@ def _color_by_third(figure: go.Figure, groups: Groups, objective: MetricFormat) 
     scale = {"colorscale": shades, "cmin": min(values), "cmax": max(values), "colorbar": bar}
     for trace, (name, group) in zip(figure.data, groups.items(), strict=False):  # the marks come after them
         ring = {"width": 2 if name == "front" else 0, "color": LIGHT["ink"]}
-        colors = rounded([trial.values[2] for trial in group])
+        colors = rounded(trial.values[2] for trial in group)
         trace.update(marker={**scale, "color": colors, "line": ring})
 
 
@@ -154,7 +240,8 @@ def pareto_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) 
 
 def trade_off(record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say, for each objective after the first, which trial near the best has the best value in it; "" where there is no other."""
-    trials, objectives = with_all_objectives(record), MetricFormat.objectives(record)
+    trials = with_all_objectives(record)
+    objectives = MetricFormat.objectives(record)
     if not trials:
         return ""
     return " ".join(_nearby(trials, objectives, place, texts) for place in range(1, len(objectives)))
@@ -162,31 +249,27 @@ def trade_off(record: StudyRecord, texts: Texts = ENGLISH) -> str:
 
 def _nearby(trials: Sequence[TrialRecord], objectives: Sequence[MetricFormat], place: int, texts: Texts) -> str:
     """Say which trial near the best is best in the objective at `place`."""
-    metric, other, leader = objectives[0], objectives[place], trials[0]
+    metric = objectives[0]
+    other = objectives[place]
+    leader = trials[0]
     close = close_to(trials, metric)
     near = [trial for trial in trials if abs(trial.values[0] - leader.values[0]) <= close]
     sign = -1 if other.maximize else 1
     choice = min(near, key=lambda trial: sign * trial.values[place])  # of equal ones the first, the best in the metric
+    own, its = choice.values[place], leader.values[place]
     named = {"metric": metric.name, "best": leader.number, "other": other.name}
-    if choice.values[place] == leader.values[place]:
+    if own == its:
         key = "no_fewer" if other.integer else "no_better"
         return texts(f"search.figure.pareto.{key}", gap=metric.gap(close, 0), **named)
-    own, its = choice.values[place], leader.values[place]
     if other.integer:
         values = texts("search.figure.pareto.count", other=other.name, own=number(round(own)), its=other.text(its))
-        if its:
-            values = texts("search.figure.pareto.part", values=values, part=_part(own / its, texts))
     else:
         values = texts("search.figure.pareto.value", other=other.name, own=other.text(own), its=other.text(its))
+    if other.integer and its:
+        is_tiny = own / its < 0.01
+        part = texts("search.figure.pareto.tiny") if is_tiny else share(own / its)
+        values = texts("search.figure.pareto.part", values=values, part=part)
+    is_level = choice.values[0] == leader.values[0]
+    key = "level" if is_level else "within"
     gap = metric.gap(choice.values[0], leader.values[0])
-    if choice.values[0] == leader.values[0]:
-        key = "level"
-    else:
-        key = "within"
     return texts(f"search.figure.pareto.{key}", gap=gap, values=values, trial=choice.number, **named)
-
-
-def _part(ratio: float, texts: Texts) -> str:
-    if ratio >= 0.01:
-        return share(ratio)
-    return texts("search.figure.pareto.tiny")

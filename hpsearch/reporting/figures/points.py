@@ -1,31 +1,47 @@
-"""Trials as points: at which height and with which symbol they are drawn, what their labels say, and the rings around the marked ones.
+"""Trials as points: where they are drawn, with which symbol, what their labels say, and the rings around the marked ones.
 
 The axis of the metric shows the best nine tenths of the values. A strip at its worse end holds the rest: trials that failed, and values
 off the scale.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from math import floor, isfinite
+from dataclasses import dataclass
+from functools import lru_cache
+from math import floor, isfinite, log, log10
 from typing import Any
 
 import plotly.graph_objects as go
 
-from hpsearch.reporting.figures.style import LIGHT, SYMBOLS, color, label, name_label, rounded, within
+from hpsearch.reporting.figures.style import (
+    LIGHT,
+    SYMBOLS,
+    color,
+    hover,
+    label,
+    log_ticks,
+    name_label,
+    rounded,
+    tick_text,
+    value_axis,
+    within,
+)
 from hpsearch.reporting.formatting import MetricFormat, number
 from hpsearch.reporting.locales import Texts
-from hpsearch.reporting.ranking import with_value
+from hpsearch.reporting.ranking import space_of, with_value
 from hpsearch.reporting.selection import Mark, marks
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.trial import FAILED
 
 BEYOND = "off the scale"  # a value that the axis leaves out, drawn on the edge
 HYPERPARAMETERS = 14  # in a point's label
+MOST_CATEGORIES = 13  # that are labelled
+GOLDEN = 0.618034  # the fractional parts of its multiples are spread evenly
 
 Ends = tuple[float, float]
 Position = Callable[[TrialRecord], Any]  # where a trial is drawn on one axis, None where it is not
 
 
-def limits(values: Sequence[float], metric: MetricFormat) -> Ends:
+def limits(values: Iterable[float], metric: MetricFormat) -> Ends:
     """Return a range that shows the best nine tenths of the values and leaves a strip at the worse end for the rest."""
     ordered = sorted(values, reverse=metric.maximize) or [0.0, 1.0]
     top, low = ordered[0], ordered[min(len(ordered) - 1, floor(0.9 * len(ordered)))]
@@ -35,52 +51,60 @@ def limits(values: Sequence[float], metric: MetricFormat) -> Ends:
     return within((worse, better) if metric.maximize else (better, worse), metric)
 
 
-def limits_of(trials: Iterable[TrialRecord], metric: MetricFormat) -> Ends:
-    """Return the limits of the metric's axis for some trials."""
-    values = [trial.value for trial in trials if trial.outcome not in FAILED and trial.value is not None]
-    return limits([value for value in values if isfinite(value)], metric)
+@dataclass(frozen=True, slots=True)
+class Heights:
+    """The metric's axis of a figure: its ends, and as what and at which height a trial is drawn on it."""
 
+    metric: MetricFormat
+    ends: Ends
 
-def common_limits(record: StudyRecord, metric: MetricFormat) -> Ends:
-    """Return the limits of the metric's axis that all figures of single trials share."""
-    return limits_of(with_value(record), metric)
+    @classmethod
+    def of(cls, trials: Iterable[TrialRecord], metric: MetricFormat) -> "Heights":
+        """Return the axis for some trials."""
+        values = [trial.value for trial in trials if trial.outcome not in FAILED and trial.value is not None]
+        return cls(metric, limits(filter(isfinite, values), metric))
 
+    @classmethod
+    def common(cls, record: StudyRecord) -> "Heights":
+        """Return the axis that all figures of single trials share."""
+        return cls.of(with_value(record), MetricFormat.of(record))
 
-def edge_height(ends: Ends, metric: MetricFormat) -> float:
-    """Return the height of the strip for what failed or lies off the scale, at the worse end."""
-    bottom, top = ends
-    if metric.maximize:
-        return bottom + 0.035 * (top - bottom)
-    return top - 0.035 * (top - bottom)
+    @property
+    def edge(self) -> float:
+        """The height of the strip for what failed or lies off the scale, at the worse end."""
+        bottom, top = self.ends
+        if self.metric.maximize:
+            return bottom + 0.035 * (top - bottom)
+        return top - 0.035 * (top - bottom)
 
+    def at_edge(self, trial: TrialRecord) -> bool:
+        """Whether a trial is drawn in the strip at the worse end."""
+        if trial.outcome in FAILED or trial.value is None:
+            return True
+        return not self.metric.better(trial.value, self.edge)
 
-def at_edge(trial: TrialRecord, ends: Ends, metric: MetricFormat) -> bool:
-    """Whether a trial is drawn in the strip at the worse end."""
-    if trial.outcome in FAILED or trial.value is None:
-        return True
-    return not metric.better(trial.value, edge_height(ends, metric))
+    def height(self, trial: TrialRecord) -> float:
+        """Return the height at which a trial is drawn."""
+        if trial.value is None or self.at_edge(trial):
+            return self.edge
+        return trial.value
 
+    def role(self, trial: TrialRecord) -> str:
+        """Return as what a trial is drawn: its outcome, or `BEYOND` where its value lies off the scale."""
+        if trial.outcome not in FAILED and self.at_edge(trial):
+            return BEYOND
+        return trial.outcome
 
-def height(trial: TrialRecord, ends: Ends, metric: MetricFormat) -> float:
-    """Return the height at which a trial is drawn."""
-    if trial.value is None or at_edge(trial, ends, metric):
-        return edge_height(ends, metric)
-    return trial.value
-
-
-def role(trial: TrialRecord, ends: Ends, metric: MetricFormat) -> str:
-    """Return as what a trial is drawn: its outcome, or `BEYOND` where its value lies off the scale."""
-    beyond = trial.outcome not in FAILED and at_edge(trial, ends, metric)
-    return BEYOND if beyond else trial.outcome
+    def axis(self, texts: Texts) -> dict[str, Any]:
+        """Return the vertical axis with its title."""
+        return value_axis(self.metric, self.ends, texts("search.points.validation", metric=label(self.metric.name)))
 
 
 def marker(role: str, metric: MetricFormat, size: float, opacity: float) -> dict[str, Any]:
     """Return the marker of a role; that of a value off the scale is an open triangle that points to where the value lies."""
     if role == BEYOND:
-        if metric.maximize:
-            symbol = "triangle-down-open"
-        else:
-            symbol = "triangle-up-open"
+        side = "down" if metric.maximize else "up"
+        symbol = f"triangle-{side}-open"
         return {"color": LIGHT["soft"], "symbol": symbol, "size": size + 1, "line": {"width": 1.5}}
     symbol = SYMBOLS.get(role, "hexagon")
     return {"color": color(role), "symbol": symbol, "size": size, "opacity": opacity, "line": {"width": 0}}
@@ -93,16 +117,15 @@ def role_text(role: str, texts: Texts) -> str:
     return label(role or texts("search.points.ended"), 30)
 
 
-def trial_points(role: str, group: Sequence[TrialRecord], ends: Ends, metric: MetricFormat, texts: Texts) -> go.Scatter:
+def trial_points(role: str, group: Sequence[TrialRecord], heights: Heights, texts: Texts) -> go.Scatter:
     """Return the points of trials of one role, without their horizontal positions."""
     return go.Scatter(
-        y=rounded([height(trial, ends, metric) for trial in group]),
+        y=rounded(map(heights.height, group)),
         mode="markers",
         name=role_text(role, texts),
         cliponaxis=False,  # a mark at 100 % lies on the edge
-        text=[trial_label(trial, metric, texts) for trial in group],
-        hovertemplate="%{text}<extra></extra>",
-        marker=marker(role, metric, 8, 0.85),
+        marker=marker(role, heights.metric, 8, 0.85),
+        **hover(trial_label(trial, heights.metric, texts) for trial in group),
     )
 
 
@@ -113,9 +136,10 @@ def trial_label(trial: TrialRecord, metric: MetricFormat, texts: Texts) -> str:
         value = label(trial.detail or ending)
     else:
         value = f"{label(metric.name)} {metric.text(trial.value)}"
-    settings = list(trial.params.items())[:HYPERPARAMETERS]
-    lines = [f"{name_label(name)} {label(number(value), 30)}" for name, value in settings]
-    return "<br>".join([f"{bold_trial(trial.number, texts)}, {label(ending)}", value, *lines])
+    lines = [f"{bold_trial(trial.number, texts)}, {label(ending)}", value]
+    for name, setting in list(trial.params.items())[:HYPERPARAMETERS]:
+        lines.append(f"{name_label(name)} {label(number(setting), 30)}")
+    return "<br>".join(lines)
 
 
 def bold_trial(number: int, texts: Texts) -> str:
@@ -123,10 +147,10 @@ def bold_trial(number: int, texts: Texts) -> str:
     return f"<b>{texts('search.points.trial', trial=number)}</b>"
 
 
-def edge_note(trials: Sequence[TrialRecord], ends: Ends, metric: MetricFormat, texts: Texts) -> str:
+def edge_note(trials: Sequence[TrialRecord], heights: Heights, texts: Texts) -> str:
     """Return what the marks on the edge of a figure are, "" where there is none."""
     failed = sum(trial.outcome in FAILED for trial in trials)
-    beyond = sum(role(trial, ends, metric) == BEYOND for trial in trials)
+    beyond = list(map(heights.role, trials)).count(BEYOND)
     parts = []
     if failed:
         parts.append(texts("search.points.failed", trials=texts.count("trial", failed)))
@@ -134,7 +158,7 @@ def edge_note(trials: Sequence[TrialRecord], ends: Ends, metric: MetricFormat, t
         parts.append(texts("search.points.values_beyond", trials=texts.count("trial", beyond)))
     if not parts:
         return ""
-    edge = "lower" if metric.maximize else "upper"
+    edge = "lower" if heights.metric.maximize else "upper"
     return texts(f"search.points.{edge}_edge", marks=texts.listing(parts))
 
 
@@ -163,27 +187,101 @@ def mark_color(mark: Mark) -> str:
     return LIGHT["first" if mark.selected else "ink"]
 
 
-def marked_trials(record: StudyRecord, texts: Texts) -> list[tuple[Mark, list[TrialRecord]]]:
-    """Return the marks with their trials; trials without a value are left out."""
+def marked_trials(record: StudyRecord, texts: Texts) -> Iterator[tuple[Mark, list[TrialRecord]]]:
+    """Yield the marks with their trials; trials without a value are left out."""
     known = {trial.number: trial for trial in record.trials if trial.value is not None}
-    pairs = [(mark, [known[number] for number in mark.trials if number in known]) for mark in marks(record, texts)]
-    return [(mark, trials) for mark, trials in pairs if trials]
+    for mark in marks(record, texts):
+        trials = [known[number] for number in mark.trials if number in known]
+        if trials:
+            yield mark, trials
 
 
-def rings(record: StudyRecord, across: Position, up: Position, texts: Texts) -> Iterator[go.Scatter]:
-    """Yield one trace for each mark: rings around its trials, the search's best in a larger one, so that both are seen on one point."""
+def rings(record: StudyRecord, across: Position, heights: Heights, texts: Texts) -> Iterator[go.Scatter]:
+    """Yield the rings of every mark."""
     for mark, trials in marked_trials(record, texts):
-        positions = [(across(trial), up(trial)) for trial in trials]
-        positions = [position for position in positions if None not in position]
-        line = {"width": 2.5 if mark.selected else 1.5, "color": mark_color(mark)}
-        size = 14 if mark.selected else 18
-        yield go.Scatter(
-            x=rounded([x for x, _ in positions]),
-            y=rounded([y for _, y in positions]),
-            mode="markers",
-            name=mark.name,
-            legendgroup=mark.name,
-            hoverinfo="skip",
-            cliponaxis=False,
-            marker={"color": mark_color(mark), "size": size, "symbol": "circle-open", "line": line},
-        )
+        yield rings_of(mark, trials, across, heights)
+
+
+def rings_of(mark: Mark, trials: Iterable[TrialRecord], across: Position, heights: Heights) -> go.Scatter:
+    """Return rings around a mark's trials, the search's best in a larger one, so that both are seen on one point."""
+    drawn = [trial for trial in trials if across(trial) is not None]
+    line = {"width": 2.5 if mark.selected else 1.5, "color": mark_color(mark)}
+    size = 14 if mark.selected else 18
+    return go.Scatter(
+        x=rounded(map(across, drawn)),
+        y=rounded(map(heights.height, drawn)),
+        mode="markers",
+        name=mark.name,
+        legendgroup=mark.name,
+        hoverinfo="skip",
+        cliponaxis=False,
+        marker={"color": mark_color(mark), "size": size, "symbol": "circle-open", "line": line},
+    )
+
+
+@lru_cache(maxsize=64)
+def scale_of(name: str, record: StudyRecord) -> "Scale":
+    """Return the scale of a hyperparameter, made once a study: it looks at every trial."""
+    return Scale(name, record)
+
+
+class Scale:
+    """Where a hyperparameter's values lie on an axis: numbers as they are (or their logarithm), categories at 0, 1, 2, ..."""
+
+    def __init__(self, name: str, record: StudyRecord) -> None:
+        given = space_of(record).get(name)
+        values = [trial.params[name] for trial in record.trials if name in trial.params]
+        self.domain = given if isinstance(given, dict) and "low" in given else {}
+        self.categories: list[str] = []
+        self.log = False
+        if isinstance(given, list) or not all(map(_numeric, values)):
+            choices = given if isinstance(given, list) else []
+            self.categories = list(dict.fromkeys(map(str, [*choices, *values])))
+            self.low, self.high = 0.0, float(len(self.categories) - 1)
+            self.spread = 0.5  # how far apart equal values are drawn
+            return
+        ends = [*values, *(self.domain[key] for key in ("low", "high") if key in self.domain)] or [0, 1]
+        self.low, self.high = float(min(ends)), float(max(ends))
+        self.log = bool(self.domain.get("log")) and self.low > 0
+        integers = all(isinstance(value, int) for value in values)
+        few = integers and not self.log and self.high - self.low <= 10
+        self.spread = 0.3 if few else 0.0
+
+    def position(self, value: Any) -> float:
+        """Return where the value lies on the axis (a number on a logarithmic one stays itself)."""
+        if self.categories:
+            return float(self.categories.index(str(value)))
+        return float(value)
+
+    def axis_ends(self) -> Ends:
+        """Return the ends as plotly wants them: of a logarithmic axis the powers of ten."""
+        if self.log:
+            return log10(self.low), log10(self.high)
+        return self.low, self.high
+
+    def fraction(self, position: float) -> float:
+        """Return where a position lies between the low end, 0, and the high end, 1."""
+        if self.low == self.high:
+            return 0.5
+        if self.log:
+            return (log(position) - log(self.low)) / (log(self.high) - log(self.low))
+        return (position - self.low) / (self.high - self.low)
+
+    def ticks(self, most: int) -> list[tuple[float, str]]:
+        """Return positions and their texts."""
+        if self.categories:
+            named = [(float(i), label(name, 12)) for i, name in enumerate(self.categories)]
+            return named[:: 1 + len(named) // MOST_CATEGORIES]
+        if self.log:
+            return [(tick, tick_text(tick)) for tick in log_ticks(self.low, self.high, most)]
+        ends = sorted({self.low, self.high})
+        return [(end, number(float(f"{end:.4g}"))) for end in ends]
+
+
+def _numeric(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def spread(trial: TrialRecord) -> float:
+    """Return where a trial of several at one place is drawn beside it, -0.5 to 0.5, the same in every figure."""
+    return (trial.number * GOLDEN) % 1 - 0.5

@@ -1,21 +1,177 @@
-"""How far off the selected model's numbers are: predicted against true values, and the errors from the lowest targets to the highest."""
+"""What the selected model says of single rows: which classes it takes for which, and how far off its numbers are.
+
+The cells of a confusion matrix are plain rectangles and not plotly's heat map, so that they follow the reader's colours as all else does.
+"""
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
+from operator import itemgetter
 from typing import Any
 
 import plotly.graph_objects as go
 
-from hpsearch.reporting.figures.confusion import model_of, predicted_of, rows_of
-from hpsearch.reporting.figures.style import LIGHT, SQUARE, axis, blank, number_ticks, rounded
-from hpsearch.reporting.formatting import interval, number
+from hpsearch.reporting.figures.style import (
+    LIGHT,
+    SQUARE,
+    axis,
+    bars,
+    blank,
+    error_bars,
+    hover,
+    label,
+    number_ticks,
+    rounded,
+)
+from hpsearch.reporting.formatting import interval, number, share, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.tables import Frames
+from hpsearch.reporting.tables.results import predicted_of
 from hpsearch.statistics.estimates import student_mean
 from hpsearch.storage import StudyRecord
 
+CELL = 52  # pixels, where there is room
+HIGHEST = 640
+DEEPEST = 0.55  # opacity, that numbers can be read on
+LABEL = 16  # characters of a class
+SIZES = ((6, 13), (12, 11), (20, 9))  # up to so many classes: the size of the numbers
 ENOUGH = 10  # rows of a bin, below which its mean error says nothing
 TICKS = 7
+
+Row = dict[str, Any]
+
+
+def confusion(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
+    """Draw one cell for each true and each predicted class, the deeper the larger its share of the true class's rows."""
+    rows = frames["confusion"].to_dict("records")
+    classes = predicted_of(record).get("classes")
+    if not rows or classes is None:
+        return None
+    figure = blank(max(300, min(HIGHEST, 110 + CELL * len(classes))))
+    pairs = [divmod(i, len(classes)) for i in range(len(rows))]  # (true, predicted)
+    cells = [_cell(*pair, row["share"]) for pair, row in zip(pairs, rows, strict=True) if row["rows"]]
+    figure.update_layout(shapes=cells)  # all at once: plotly checks every shape again whenever one is added
+    size = next(size for most, size in SIZES if len(classes) <= most)
+    figure.add_trace(
+        go.Scatter(
+            x=[other for _, other in pairs],
+            y=[true for true, _ in pairs],
+            mode="text",
+            text=[f"{row['rows']:,}" if row["rows"] else "" for row in rows],
+            textfont={"size": size, "color": LIGHT["ink"]},
+            hovertext=[_cell_label(row, texts) for row in rows],
+            hovertemplate="%{hovertext}<extra></extra>",
+            showlegend=False,
+        )
+    )
+    ticks = {"tickvals": [*range(len(classes))], "ticktext": [label(name, LABEL) for name in classes]}
+    across = {"range": [-0.5, len(classes) - 0.5], "constrain": "domain", "constraintoward": "left"}
+    down = {"range": [len(classes) - 0.5, -0.5], "scaleanchor": "x", "constrain": "domain", "constraintoward": "top"}
+    figure.update_xaxes(axis(texts("search.figure.confusion.predicted"), showgrid=False, **ticks, **across))
+    figure.update_yaxes(axis(texts("search.figure.confusion.true"), showgrid=False, **ticks, **down))
+    return figure.update_layout(meta={"note": texts("search.figure.confusion.note"), "square": SQUARE})
+
+
+def _cell(true: int, other: int, part: float) -> dict[str, Any]:
+    """Return the rectangle of a true and a predicted class."""
+    corners = {"x0": other - 0.48, "x1": other + 0.48, "y0": true - 0.48, "y1": true + 0.48}
+    color = LIGHT["finished" if true == other else "diverged"]
+    depth = round(DEEPEST * (0.15 + 0.85 * part), 3)
+    look = {"type": "rect", "layer": "below", "fillcolor": color, "opacity": depth, "line": {"width": 0}}
+    return look | corners
+
+
+def _cell_label(row: Row, texts: Texts) -> str:
+    true, other = f"<b>{label(row['true'], 40)}</b>", f"<b>{label(row['predicted'], 40)}</b>"
+    head = texts("search.figure.confusion.taken", true=true, other=other)
+    if not row["of"]:
+        return f"{head}<br>{texts.count('row', row['rows'])}"
+    amounts = texts("search.figure.confusion.of_rows", rows=f"{row['rows']:,}", of=f"{row['of']:,}")
+    return f"{head}<br>{amounts}"
+
+
+def rows_of(record: StudyRecord, texts: Texts) -> str:
+    """Say which rows were predicted: the test rows, or the validation rows where there are none."""
+    predicted = predicted_of(record)
+    if predicted["rows"] == "test":
+        return texts("search.predicted.test", rows=texts.count("test_row", predicted["count"]))
+    return texts("search.predicted.validation", rows=texts.count("validation_row", predicted["count"]))
+
+
+def model_of(record: StudyRecord, texts: Texts) -> str:
+    """Say what predicted the rows."""
+    networks = predicted_of(record)["networks"]
+    if networks == 1:
+        return texts("search.predicted.network")
+    return texts("search.predicted.ensemble", networks=networks)
+
+
+def _right(record: StudyRecord, right: int, texts: Texts) -> str:
+    """Say how many rows are taken for the right class."""
+    return texts(
+        "search.figure.confusion.right",
+        rows=rows_of(record, texts),
+        right=f"{right:,}",
+        share=share(right / predicted_of(record)["count"]),
+        model=model_of(record, texts),
+    )
+
+
+def confusion_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Say how many rows are right, what is confused most often, and which class fares worst."""
+    rows = frames["confusion"].to_dict("records")
+    if not rows or "classes" not in predicted_of(record):
+        return texts("search.predicted.not_stored")
+    right = [row for row in rows if row["true"] == row["predicted"]]
+    wrong = [row for row in rows if row["true"] != row["predicted"]]
+    text = _right(record, sum(row["rows"] for row in right), texts)
+    most = max(wrong, key=itemgetter("rows"), default=None)
+    if most is None or not most["rows"]:
+        return text
+    worst = min((row for row in right if row["of"]), key=itemgetter("share"))
+    of = texts.count("row", worst["of"])
+    recall = texts("search.figure.confusion.recall", share=share(worst["share"]), of=of)
+    if not worst["rows"]:
+        recall = texts("search.figure.confusion.no_recall", of=of)
+    least = texts("search.figure.confusion.least", name=visible(worst["true"], 40), recall=recall)
+    return f"{text} {_mistake(most, texts)} {least}"
+
+
+def _mistake(row: Row, texts: Texts) -> str:
+    """Say how often one class is taken for another."""
+    key = "mistake_one" if row["rows"] == 1 else "mistake"
+    return texts(
+        f"search.figure.confusion.{key}",
+        rows=f"{row['rows']:,}",
+        of=texts.count("row", row["of"]),
+        true=visible(row["true"], 40),
+        other=visible(row["predicted"], 40),
+    )
+
+
+def pairs(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
+    """Draw the most frequent confusions as bars, the most frequent on top."""
+    rows = frames["confusion"].to_dict("records")
+    if not rows or "pairs" not in predicted_of(record):
+        return None
+    figure = blank(90 + 26 * len(rows), bargap=0.35)
+    names = [f"{label(row['true'], LABEL)} → {label(row['predicted'], LABEL)}  " for row in rows]
+    labels = [_cell_label(row, texts) for row in rows]
+    figure.add_trace(bars([row["rows"] for row in rows], labels, marker={"color": LIGHT["diverged"]}))
+    figure.update_xaxes(axis(texts("search.figure.pairs.axis"), rangemode="tozero", nticks=7, tickformat=",d"))
+    dark = {"color": LIGHT["ink"]}
+    ends = [len(rows) - 0.5, -0.5]
+    figure.update_yaxes(axis(tickvals=[*range(len(rows))], ticktext=names, range=ends, showgrid=False, tickfont=dark))
+    return figure.update_layout(meta={"note": texts("search.figure.pairs.note")})
+
+
+def pairs_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Say how many rows are right, and what is confused most often."""
+    predicted = predicted_of(record)
+    rows = frames["confusion"].to_dict("records")
+    if "pairs" not in predicted:
+        return texts("search.predicted.not_stored")
+    text = _right(record, predicted["right"], texts)
+    return f"{text} {_mistake(rows[0], texts)}" if rows else text
 
 
 def predictions(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
@@ -40,8 +196,7 @@ def predictions(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> 
             mode="markers",
             name=texts(f"search.figure.predictions.{predicted['rows']}_rows"),
             marker={"color": LIGHT["finished"], "size": size, "opacity": 0.55, "line": {"width": 0}},
-            text=[_point_label(a, b, texts) for a, b in zip(true, made, strict=True)],
-            hovertemplate="%{text}<extra></extra>",
+            **hover(_point_label(a, b, texts) for a, b in zip(true, made, strict=True)),
         )
     )
     square = {"range": ends, "constrain": "domain", "nticks": TICKS, **number_ticks(*ends)}
@@ -81,39 +236,40 @@ def predictions_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGL
 
 def errors(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
     """Draw each bin of the rows: the median error, and the 10th to 90th percentile of the errors."""
-    rows = frames["errors"].dropna().to_dict("records")
-    if not rows:
+    table = frames["errors"].dropna()
+    if not len(table):
         return None
     figure = blank(360)
-    middle = [(row["low"] + row["high"]) / 2 for row in rows]
-    above = rounded([row["error_high"] - row["error"] for row in rows])
-    below = rounded([row["error"] - row["error_low"] for row in rows])
-    bars = {"type": "data", "symmetric": False, "array": above, "arrayminus": below}
+    middle = ((table["low"] + table["high"]) / 2).tolist()
     figure.add_trace(
         go.Scatter(
             x=rounded(middle),
-            y=rounded([row["error"] for row in rows]),
+            y=rounded(table["error"]),
             mode="markers",
             name=texts("search.figure.errors.median"),
             marker={"color": LIGHT["finished"], "size": 9, "line": {"width": 0}},
-            error_y=bars | {"color": LIGHT["finished"], "thickness": 1.5, "width": 4},
-            text=[_bin_label(row, texts) for row in rows],
-            hovertemplate="%{text}<extra></extra>",
+            error_y=error_bars(
+                table["error_high"] - table["error"],
+                table["error"] - table["error_low"],
+                color=LIGHT["finished"],
+                thickness=1.5,
+                width=4,
+            ),
             showlegend=True,
+            **hover(_bin_label(row, texts) for row in table.to_dict("records")),
         )
     )
     figure.add_hline(y=0, line={"color": LIGHT["ink"], "width": 1, "dash": "dash"})
     true = texts("search.figure.predictions.true")
     figure.update_xaxes(axis(true, nticks=TICKS, **number_ticks(middle[0], middle[-1])))
-    reach = number_ticks(min(row["error_low"] for row in rows), max(row["error_high"] for row in rows))
+    reach = number_ticks(table["error_low"].min(), table["error_high"].max())
     figure.update_yaxes(axis(texts("search.figure.errors.axis"), nticks=TICKS, **reach))
     return figure.update_layout(meta={"note": texts("search.figure.errors.note")})
 
 
-def _bin_label(row: dict[str, Any], texts: Texts) -> str:
-    names = ("low", "high", "error", "error_low", "error_high")
-    values = {name: number(row[name]) for name in names}
-    return texts("search.figure.errors.hover", rows=texts.count("row", row["rows"]), **values)
+def _bin_label(row: Row, texts: Texts) -> str:
+    values = {name: number(value) for name, value in row.items()}
+    return texts("search.figure.errors.hover", **values | {"rows": texts.count("row", row["rows"])})
 
 
 def errors_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
@@ -148,7 +304,8 @@ def _direction(name: str, errors: Sequence[float], texts: Texts) -> str:
     side = "high" if sign > 0 else "low"
     low, high = sorted((sign * mean.low, sign * mean.high))
     chance = "_chance" if mean.low <= 0 <= mean.high else ""
-    gap, ends = _digits(abs(mean.value), 0), interval(low, high, _digits)
+    gap = _digits(abs(mean.value), 0)
+    ends = interval(low, high, _digits)
     return texts(f"search.figure.errors.{side}{chance}", tenth=tenth, gap=gap, interval=ends)
 
 

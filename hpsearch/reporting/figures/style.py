@@ -5,6 +5,7 @@ reader's screen is dark. Both are after Okabe and Ito (2008) and told apart by c
 text that came from outside goes through `label`, since plotly reads tags in its labels.
 """
 
+from collections.abc import Iterable
 from html import escape
 from math import ceil, floor, log10
 from typing import Any
@@ -151,6 +152,24 @@ def log_axis(low: float, high: float, title: str = "", most: int = 6, **more: An
     return axis(title, type="log", tickvals=ticks, ticktext=[tick_text(tick) for tick in ticks]) | more
 
 
-def rounded(values: list[Any]) -> list[Any]:
+def hover(texts: Iterable[str]) -> dict[str, Any]:
+    """Return what a trace shows where the reader points: a text for each of its points."""
+    return {"text": list(texts), "hovertemplate": "%{text}<extra></extra>"}
+
+
+def error_bars(above: Iterable[float], below: Iterable[float], **look: Any) -> dict[str, Any]:
+    """Return the bars from each point to the ends of its interval, which lie so far above and below."""
+    ends = {"array": rounded(above), "arrayminus": rounded(below)}
+    return {"type": "data", "symmetric": False} | ends | look
+
+
+def bars(lengths: Iterable[float], texts: Iterable[str], **look: Any) -> go.Bar:
+    """Return horizontal bars, the first at height 0 where `look` has no `y`, with the texts that show where the reader points."""
+    lengths = rounded(lengths)
+    look = {"y": list(range(len(lengths)))} | look
+    return go.Bar(orientation="h", x=lengths, textposition="none", **hover(texts), **look)
+
+
+def rounded(values: Iterable[Any]) -> list[Any]:
     """Return numbers with six significant digits: all that a figure can show, in a third of the bytes."""
     return [float(f"{value:.6g}") if isinstance(value, float) else value for value in values]

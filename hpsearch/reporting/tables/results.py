@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import repeat
 from typing import Any
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pandas as pd
 from hpsearch.reporting.ranking import with_all_objectives
 from hpsearch.reporting.tables.table import OUTCOME, TRIAL, Column, Frames, Row, Table, frame
 from hpsearch.statistics.pareto import on_front
-from hpsearch.storage import StudyRecord, TrialRecord
+from hpsearch.storage import StudyRecord
 
 CONFIRMED = (
     Column("trial", "", "the trial's number; empty for the ensemble"),
@@ -31,7 +32,8 @@ def _confirmed(record: StudyRecord, done: Frames) -> pd.DataFrame:
 
     An ensemble has no trial; its mean is there where it was judged.
     """
-    result, choice = record.result, record.result.get("choice")
+    result = record.result
+    choice = record.result.get("choice")
     rows: list[Row] = []
     for trial in result.get("confirmed") or []:
         rows += _of_trial(trial, selected=(result.get("trial"), result.get("seed")))
@@ -52,7 +54,8 @@ def _confirmed(record: StudyRecord, done: Frames) -> pd.DataFrame:
 
 def _of_trial(trial: Mapping[str, Any], selected: tuple[int | None, int | None]) -> list[Row]:
     """Return a confirmed trial's rows; `selected` is the trial and the seed of the selected network."""
-    number, runs = trial["trial"], trial["runs"]
+    number = trial["trial"]
+    runs = trial["runs"]
     rows: list[Row] = [_scored(number, "search", trial["search"], selected=selected == (number, None))]
     for run in runs:
         seed = run["seed"]
@@ -72,9 +75,10 @@ def _scored(
     selected: bool = False,
 ) -> dict[str, Any]:
     """Return one row; `ends` has the ends of its interval."""
-    low, high = ((ends or {}).get(end) for end in ("low", "high"))
-    row = {"trial": trial, "what": what, "seed": seed, "value": value, "value_low": low, "value_high": high}
-    return row | {"kept": "yes" if selected else None}
+    row = {"trial": trial, "what": what, "seed": seed, "value": value, "kept": "yes" if selected else None}
+    if ends:
+        row |= {"value_low": ends.get("low"), "value_high": ends.get("high")}
+    return row
 
 
 PARETO = (
@@ -92,17 +96,17 @@ def _pareto(record: StudyRecord, done: Frames) -> pd.DataFrame:
     """Return each usable trial's values in several objectives, those on the front first; no row where there is one objective."""
     if not record.objectives:
         return frame(PARETO, [])
-    trials, maximize = with_all_objectives(record), [better == "maximize" for better in record.objectives.values()]
-    front = on_front([trial.values for trial in trials], maximize)
-    pairs = sorted(zip(trials, front, strict=True), key=lambda pair: not pair[1])
-    rows = [{"trial": trial.number, **_values(record, trial), "front": "yes" if on else None} for trial, on in pairs]
+    trials = with_all_objectives(record)
+    front = on_front(
+        [trial.values for trial in trials], [better == "maximize" for better in record.objectives.values()]
+    )
+    rows = []
+    for trial, on in sorted(zip(trials, front, strict=True), key=lambda pair: not pair[1]):
+        row = {"trial": trial.number, **dict(zip(record.objectives, trial.values, strict=True))}
+        if "parameters" in row:
+            row["parameters"] = round(row["parameters"])  # a count is an integer
+        rows.append(row | {"front": "yes" if on else None})
     return frame(PARETO, rows, record.objectives)
-
-
-def _values(record: StudyRecord, trial: TrialRecord) -> dict[str, float | int]:
-    """Return a trial's values in several objectives by name; a count is an integer."""
-    named = zip(record.objectives, trial.values, strict=True)
-    return {name: round(value) if name == "parameters" else value for name, value in named}
 
 
 CONFUSION = (
@@ -114,17 +118,18 @@ CONFUSION = (
 )
 
 
-def _predicted(record: StudyRecord) -> Mapping[str, Any]:
+def predicted_of(record: StudyRecord) -> dict[str, Any]:
+    """Return what the storage has of the predictions of single rows, {} without them."""
     return record.result.get("predicted") or {}
 
 
 def _confusion(record: StudyRecord, done: Frames) -> pd.DataFrame:
     """Return how many rows of each class were taken for each class; of many classes the most frequent confusions only."""
-    predicted = _predicted(record)
+    predicted = predicted_of(record)
     classes = predicted.get("classes") or []
     cells: list[Any] = []
     for label, counts in zip(classes, predicted.get("confusion") or [], strict=True):
-        cells += [(label, other, amount, sum(counts)) for other, amount in zip(classes, counts, strict=True)]
+        cells += zip(repeat(label), classes, counts, repeat(sum(counts)), strict=False)
     cells += predicted.get("pairs") or []
     return frame(CONFUSION, [_cell(*cell) for cell in cells])
 
@@ -142,9 +147,11 @@ PREDICTIONS = (
 
 def _predictions(record: StudyRecord, done: Frames) -> pd.DataFrame:
     """Return single rows of a regression: the target's value and the selected model's, as far as both are numbers."""
-    points = [point for point in _predicted(record).get("points") or [] if None not in point]
-    pairs = [(float(true), float(made)) for true, made in points]
-    return frame(PREDICTIONS, [{"true": true, "predicted": made, "error": made - true} for true, made in pairs])
+    rows = []
+    for true, made in predicted_of(record).get("points") or []:
+        if true is not None and made is not None:
+            rows.append({"true": float(true), "predicted": float(made), "error": float(made) - float(true)})
+    return frame(PREDICTIONS, rows)
 
 
 ERRORS = (
@@ -159,8 +166,8 @@ ERRORS = (
 
 def _errors(record: StudyRecord, done: Frames) -> pd.DataFrame:
     """Return a regression's errors in bins of a tenth of the rows each, ordered by the target."""
-    names = ("low", "high", "rows", "error_low", "error", "error_high")
-    bins = _predicted(record).get("tenths") or []
+    names = [column.name for column in ERRORS]
+    bins = predicted_of(record).get("tenths") or []
     return frame(ERRORS, [dict(zip(names, values, strict=True)) for values in bins])
 
 

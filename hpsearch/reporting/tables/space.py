@@ -1,14 +1,16 @@
 """Tables of the search space: each hyperparameter's importance and range, and what training learns beside what is chosen before."""
 
 from collections.abc import Mapping
-from math import isfinite, isnan, log
+from dataclasses import asdict
+from math import isfinite, log
+from operator import itemgetter
 from typing import Any
 
 import pandas as pd
 
 from hpsearch.reporting.formatting import number
 from hpsearch.reporting.importance import importances
-from hpsearch.reporting.phrases import domain
+from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import best, hyperparameters, space_of
 from hpsearch.reporting.tables.table import Column, Frames, Row, Table, frame, plain
 from hpsearch.storage import StudyRecord
@@ -26,18 +28,8 @@ IMPORTANCE = (
 
 
 def _importance(record: StudyRecord, done: Frames) -> pd.DataFrame:
-    rows = [
-        {
-            "hyperparameter": one.name,
-            "importance": one.share,
-            "low": one.low,
-            "high": one.high,
-            "trials": one.trials,
-            "note": one.note,
-        }
-        for one in importances(record)
-    ]
-    return frame(IMPORTANCE, sorted(rows, key=lambda row: -(row["importance"] or 0.0)))
+    found = sorted(importances(record), key=lambda one: -(one.share or 0.0))
+    return frame(IMPORTANCE, [asdict(one) | {"hyperparameter": one.name, "importance": one.share} for one in found])
 
 
 HYPERPARAMETERS = (
@@ -53,16 +45,35 @@ HYPERPARAMETERS = (
 
 
 def _hyperparameters(record: StudyRecord, done: Frames) -> pd.DataFrame:
-    space, leader, searched = space_of(record), best(record), hyperparameters(record)
+    space = space_of(record)
+    leader = best(record)
+    searched = hyperparameters(record)
     importance = {row["hyperparameter"]: row for row in done["importance"].to_dict("records")}
     rows = []
-    for name in searched + [name for name in space if name not in searched]:
+    for name in dict.fromkeys([*searched, *space]):
         value = plain(leader.params.get(name)) if leader else None
-        known = importance.get(name, {})
-        row = {"hyperparameter": name, "domain": domain(space[name]) if name in space else "", "best": value}
-        row["edge"] = edge(space.get(name), value)
-        rows.append(row | {key: known[key] for key in ("importance", "low", "high", "note") if key in known})
+        row = {"hyperparameter": name, "domain": "", "best": value, "edge": edge(space.get(name), value)}
+        if name in space:
+            row["domain"] = domain(space[name])
+        rows.append(importance.get(name, {}) | row)
     return frame(HYPERPARAMETERS, rows)
+
+
+def domain(given: Any, texts: Texts = ENGLISH) -> str:
+    """Return a hyperparameter's domain, as the study's TOML file gives it, in words."""
+    if isinstance(given, Mapping) and "low" in given and "high" in given:
+        parts = [texts("search.domain.range", low=number(given["low"]), high=number(given["high"]))]
+        if given.get("step"):
+            parts.append(texts("search.domain.step", step=number(given["step"])))
+        if given.get("log"):
+            parts.append(texts("search.domain.log"))
+        return ", ".join(parts)
+    if isinstance(given, list | tuple):
+        *first, last = [number(choice) for choice in given] or [""]
+        if first:
+            return texts("search.domain.choices", first=", ".join(first), last=last)
+        return last
+    return texts("search.domain.fixed", value=number(given))
 
 
 def edge(given: Any, value: Any) -> str:
@@ -96,35 +107,32 @@ def _parameters(record: StudyRecord, done: Frames) -> pd.DataFrame:
     """Return the tensors that training learns, then the hyperparameters of the best trial."""
     rows = [_tensor(layer) for layer in record.result.get("layers") or []]
     if best(record):
-        chosen = [_hyperparameter(row) for row in done["hyperparameters"].to_dict("records")]
-        rows += [row for row in chosen if row["value"] != ""]
+        rows += filter(itemgetter("value"), map(_hyperparameter, done["hyperparameters"].to_dict("records")))
     return frame(PARAMETERS, rows)
 
 
 def _tensor(layer: Mapping[str, Any]) -> Row:
-    shape = " × ".join(str(side) for side in layer.get("shape") or [])
+    shape = " × ".join(map(str, layer.get("shape") or []))
     setter = "training: the optimizer, from the training rows"
-    row = {"kind": "parameter", "name": layer.get("name"), "value": shape, "count": layer.get("count")}
-    return row | {"set_by": setter}
+    return {
+        "kind": "parameter",
+        "name": layer.get("name"),
+        "value": shape,
+        "count": layer.get("count"),
+        "set_by": setter,
+    }
 
 
 def _hyperparameter(row: Row) -> Row:
-    fixed = row["domain"].startswith("fixed")
-    if fixed:
+    value = row["best"]
+    setter = "the search, on the validation rows"
+    if row["domain"].startswith("fixed"):
         value = row["domain"].removeprefix("fixed at ")
-    else:
-        value = _value(row["best"])
-    if fixed:
         setter = "the study's author: one value"
     else:
-        setter = "the search, on the validation rows"
+        value = "" if pd.isna(value) else number(value)
     name = row["hyperparameter"]
     return {"kind": "hyperparameter", "name": name, "value": value, "count": 1, "set_by": setter}
-
-
-def _value(value: Any) -> str:
-    missing = value is None or (isinstance(value, float) and isnan(value))
-    return "" if missing else number(value)
 
 
 IMPORTANCES = Table("importance", "Importance of the hyperparameters", IMPORTANCE, _importance)

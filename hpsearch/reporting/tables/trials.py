@@ -1,7 +1,9 @@
 """Tables of the trials: all of them, the best, their curves, the course of the search, their times and their outcomes."""
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
 import pandas as pd
@@ -54,54 +56,41 @@ def column(name: str) -> str:
     return f"{name} (hyperparameter)" if name in taken else name
 
 
-def _params(names: Sequence[str], trial: TrialRecord) -> dict[str, Any]:
-    return {column(name): plain(trial.params.get(name)) for name in names}
+def _row(trial: TrialRecord, names: Sequence[str]) -> dict[str, Any]:
+    """Return what the tables have of a trial, with the hyperparameters of these names."""
+    return {
+        "trial": trial.number,
+        "outcome": trial.outcome or trial.state,
+        "value": trial.value,
+        "standard_error": trial.standard_error,
+        **{column(name): plain(trial.params.get(name)) for name in names},
+        "validation_loss": trial.validation_loss,
+        "best_evaluation": trial.best_evaluation or None,
+        "evaluations": len(trial.history) if trial.history else None,
+        "examples": _examples(trial),
+        "parameters": trial.parameters,
+        "started": trial.started,
+        "seconds": trial.seconds,
+        "repeats": trial.repeats,
+        "detail": trial.detail,
+    }
 
 
 def _examples(trial: TrialRecord) -> int:
     """Return the examples trained; a repeat trained none."""
     if not trial.history or trial.repeats is not None:
         return 0
-    return trial.history.examples[-1] if len(trial.history) else 0
+    return trial.history.examples[-1]
 
 
 def _trials(record: StudyRecord, done: Frames) -> pd.DataFrame:
     names = hyperparameters(record)
-    rows = [
-        {
-            "trial": trial.number,
-            "outcome": trial.outcome or trial.state,
-            "value": trial.value,
-            **_params(names, trial),
-            "validation_loss": trial.validation_loss,
-            "best_evaluation": trial.best_evaluation or None,
-            "evaluations": len(trial.history) if trial.history else None,
-            "examples": _examples(trial),
-            "parameters": trial.parameters,
-            "started": trial.started,
-            "seconds": trial.seconds,
-            "repeats": trial.repeats,
-            "detail": trial.detail,
-        }
-        for trial in record.trials
-    ]
-    return frame(TRIALS, rows, map(column, names))
+    return frame(TRIALS, [_row(trial, names) for trial in record.trials], map(column, names))
 
 
 def _leaderboard(record: StudyRecord, done: Frames) -> pd.DataFrame:
     names = hyperparameters(record)
-    rows = [
-        {
-            "rank": rank,
-            "trial": trial.number,
-            "value": trial.value,
-            "standard_error": trial.standard_error,
-            **_params(names, trial),
-            "parameters": trial.parameters,
-            "seconds": trial.seconds,
-        }
-        for rank, trial in enumerate(ranked(record)[:LEADERS], 1)
-    ]
+    rows = [_row(trial, names) | {"rank": rank} for rank, trial in enumerate(ranked(record)[:LEADERS], 1)]
     return frame(LEADERBOARD, rows, map(column, names))
 
 
@@ -159,23 +148,20 @@ def _progress(record: StudyRecord, done: Frames) -> pd.DataFrame:
     ended = [trial for trial in record.trials if trial.value is not None and trial.state != "running"]
     timed = [trial for trial in ended if trial.started is not None and trial.seconds is not None]
     timed.sort(key=end_of)
-    examples = []
-    total = 0
-    for trial in timed or ended:
-        total += _examples(trial)
-        examples.append((total, trial))
-    rows = _steps(record, "trial", [(trial.number, trial) for trial in ended])
-    rows += _steps(record, "examples", examples)
-    rows += _steps(record, "seconds", [(end_of(trial), trial) for trial in timed])
+    in_time = timed or ended
+    totals = list(accumulate(map(_examples, in_time)))
+    rows = _steps(record, "trial", ended, [trial.number for trial in ended])
+    rows += _steps(record, "examples", in_time, totals)
+    rows += _steps(record, "seconds", timed, list(map(end_of, timed)))
     return frame(PROGRESS, rows)
 
 
-def _steps(record: StudyRecord, axis: str, points: Sequence[tuple[float, TrialRecord]]) -> list[Row]:
+def _steps(record: StudyRecord, axis: str, trials: Sequence[TrialRecord], positions: Sequence[float]) -> list[Row]:
     """Return each trial's value and the best so far along one axis."""
     metric = MetricFormat.of(record)
     best: float | None = None
     rows: list[Row] = []
-    for position, trial in points:
+    for trial, position in zip(trials, positions, strict=True):
         if usable(trial) and trial.value is not None and (best is None or metric.better(trial.value, best)):
             best = trial.value
         row = {"axis": axis, "position": float(position), "trial": trial.number, "outcome": trial.outcome}
@@ -200,10 +186,7 @@ def _timeline(record: StudyRecord, done: Frames) -> pd.DataFrame:
     rows = []
     for trial in sorted(started, key=lambda trial: (trial.started, trial.number)):
         start = trial.started or 0.0
-        if trial.seconds is not None:
-            end = end_of(trial)
-        else:
-            end = max(now, start)
+        end = max(now, start) if trial.seconds is None else end_of(trial)
         place = next((i for i, until in enumerate(free_from) if until <= start + 1e-9), len(free_from))
         free_from[place : place + 1] = [end]
         row = {"trial": trial.number, "outcome": trial.outcome or trial.state, "place": place + 1}
@@ -221,14 +204,13 @@ OUTCOMES = (OUTCOME, Column("trials", "count", "trials with it"), Column("meanin
 
 
 def _outcomes(record: StudyRecord, done: Frames) -> pd.DataFrame:
-    names = [trial.outcome or trial.state for trial in record.trials]
+    counts = Counter(trial.outcome or trial.state for trial in record.trials)
     meanings = {outcome.value: outcome.meaning for outcome in Outcome} | STATES
-    known = [name for name in meanings if name in names]
-    unknown = sorted(set(names) - set(known))
-    rows = [
-        {"outcome": name, "trials": names.count(name), "meaning": meanings.get(name, "not known to this version")}
-        for name in [*known, *unknown]
-    ]
+    rows: list[Row] = []
+    for name in dict.fromkeys([*meanings, *sorted(counts)]):
+        if name in counts:
+            meaning = meanings.get(name, "not known to this version")
+            rows.append({"outcome": name, "trials": counts[name], "meaning": meaning})
     return frame(OUTCOMES, rows)
 
 

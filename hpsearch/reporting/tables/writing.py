@@ -1,6 +1,5 @@
 """Tables as files: CSV, the leaderboard as Markdown, and cells as text that is pleasant to read."""
 
-from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -34,24 +33,19 @@ def write(tables: Frames, folder: Path, metric: MetricFormat | None = None) -> l
 
     """
     make_folder(folder)
-    left_out = {name for name, table in tables.items() if TABLES[name].optional and not len(table)}
-    for name in left_out:
-        _remove(folder / f"{name}.csv")
-    files = {f"{name}.csv": _csv(table) for name, table in tables.items() if name not in left_out}
-    files["columns.csv"] = _csv(_meanings(left_out))
+    files = {}
+    meanings: list[tuple[str, ...]] = []
+    for name, table in tables.items():
+        if TABLES[name].optional and not len(table):
+            _remove(folder / f"{name}.csv")
+            continue
+        files[f"{name}.csv"] = _csv(table)
+        meanings += [(name, column.name, column.unit, column.meaning) for column in TABLES[name].columns]
+    files["columns.csv"] = _csv(pd.DataFrame(meanings, columns=["table", "column", "unit", "meaning"]))
     files["leaderboard.md"] = markdown(leaders(tables), metric)
     for name, content in files.items():
         write_file(folder / name, content.encode("utf-8", "backslashreplace"))  # a name may hold half a character
     return [folder / name for name in files]
-
-
-def _meanings(left_out: set[str]) -> pd.DataFrame:
-    """Return what the columns mean, a row for each."""
-    rows = []
-    for table in TABLES.values():
-        if table.name not in left_out:
-            rows += [(table.name, column.name, column.unit, column.meaning) for column in table.columns]
-    return pd.DataFrame(rows, columns=["table", "column", "unit", "meaning"])
 
 
 def _remove(path: Path) -> None:
@@ -74,7 +68,7 @@ def _csv(table: pd.DataFrame) -> str:
     safe = table.rename(columns=inert)
     for i, name in enumerate(table.columns):
         if table[name].dtype.kind in "OUT":
-            safe.isetitem(i, pd.Series([inert(value) for value in table[name]], index=table.index, dtype="object"))
+            safe.isetitem(i, pd.Series(map(inert, table[name]), index=table.index, dtype="object"))
     return str(safe.to_csv(index=False, lineterminator="\n"))
 
 
@@ -102,7 +96,7 @@ def cells(table: pd.DataFrame, metric: MetricFormat | None = None) -> list[list[
 
 
 def _cell_text(name: str, value: Any, metric: MetricFormat | None) -> str:
-    if value is None or value is pd.NA or (isinstance(value, float) and isnan(value)):
+    if pd.isna(value):
         return ""
     if name in METRIC_COLUMNS and metric and isinstance(value, int | float):
         return metric.text(float(value), 2)

@@ -1,0 +1,208 @@
+"""The hyperparameters together: how much each one mattered, and the good combinations (parallel coordinates).
+
+Drawn with ordinary lines: plotly's own parallel coordinates need WebGL, which compiles code at run time, and the page forbids that.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from hpsearch.reporting.figures.points import Scale, mark_color, marked_trials, scale_of, spread, thin, thinned
+from hpsearch.reporting.figures.style import LIGHT, axis, bars, blank, error_bars, label, name_label, rounded
+from hpsearch.reporting.formatting import MetricFormat, readable, sentence, share, shares, visible
+from hpsearch.reporting.locales import ENGLISH, Texts
+from hpsearch.reporting.ranking import hyperparameters, ranked
+from hpsearch.reporting.selection import usable_trials
+from hpsearch.reporting.tables import Frames
+from hpsearch.storage import StudyRecord, TrialRecord
+
+BINS = (  # colour, width and name of the lines, and the share of the trials, worst first, at which the bin ends
+    ("pale", 0.7, "worse_half", 0.5),
+    ("fourth", 1.0, "best_half", 0.75),
+    ("finished", 1.3, "best_quarter", 0.9),
+    ("stopped early", 2.0, "best_tenth", 1.0),
+)
+IMPORTANCES = 24  # bars
+LINES = 300
+NAMES = 14  # hyperparameters
+FEWEST = 5  # trials
+MISSING = -0.18  # height of a line where the trial lacks the hyperparameter
+TAG = {"bgcolor": LIGHT["surface"], "opacity": 0.88, "borderpad": 1}
+
+
+def importance(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
+    """Draw each hyperparameter's share of the importance with its interval."""
+    table = frames["importance"]
+    known = table[table["importance"].notna()][:IMPORTANCES][::-1]
+    if not len(known):
+        return None
+    figure = blank(90 + 34 * len(known), bargap=0.45)
+    above, below = known["high"] - known["importance"], known["importance"] - known["low"]
+    interval = error_bars(above, below, color=LIGHT["ink"], thickness=1.5, width=4)
+    labels = map(_bar_label, known["hyperparameter"], known["importance"], known["low"], known["high"])
+    figure.add_trace(bars(known["importance"], labels, marker={"color": LIGHT["third"]}, error_x=interval))
+    figure.update_xaxes(axis(texts("search.figure.importance.axis"), tickformat=".0%", rangemode="tozero"))
+    names = [f"{name_label(name, 22)}  " for name in known["hyperparameter"]]
+    dark = {"color": LIGHT["ink"]}
+    figure.update_yaxes(axis(tickvals=list(range(len(names))), ticktext=names, showgrid=False, tickfont=dark))
+    return figure
+
+
+def _bar_label(name: str, value: float, low: float, high: float) -> str:
+    return f"<b>{name_label(name)}</b><br>{share(value)}, {shares(low, high)}"
+
+
+def importance_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Name the hyperparameters that mattered most, if their intervals allow it."""
+    table = frames["importance"]
+    if not len(table):
+        return texts("search.figure.importance.nothing")
+    known = table["importance"].notna()
+    if not known.any():
+        return f"{sentence(table['note'].iloc[0])}."
+    first, *rest = table[known].to_dict("records")
+    rivals = [readable(row["hyperparameter"], 40) for row in rest if row["high"] >= first["low"]]
+    text = texts(
+        f"search.figure.importance.{'rivals' if rivals else 'clear'}",
+        name=readable(first["hyperparameter"], 40).capitalize(),
+        share=share(first["importance"]),
+        interval=shares(first["low"], first["high"]),
+        rivals=texts.listing(rivals),
+    )
+    left_out = table[~known]
+    if not len(left_out):
+        return text
+    pairs = zip(left_out["hyperparameter"], left_out["note"], strict=True)
+    names = texts.listing([f"{readable(name, 40)} ({note})" for name, note in pairs])
+    return f"{text} {texts('search.figure.importance.left_out', names=names)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The hyperparameters side by side, each with its scale, and the metric with its worst and best value at the end."""
+
+    scales: Mapping[str, Scale]
+    metric: MetricFormat
+    worst: float
+    best: float
+
+    def heights(self, trial: TrialRecord) -> list[float]:
+        """Return a trial's height on every axis, the metric's last."""
+        value = 1.0
+        if self.best != self.worst:
+            value = ((trial.value or 0.0) - self.worst) / (self.best - self.worst)
+        return [self._height(name, trial) for name in self.scales] + [value]
+
+    def _height(self, name: str, trial: TrialRecord) -> float:
+        aside = spread(trial) * 0.05  # parts lines through one category
+        if name not in trial.params:
+            return MISSING + aside
+        scale = self.scales[name]
+        at = scale.fraction(scale.position(trial.params[name]))
+        return at + aside if scale.categories else at
+
+
+def parallel(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
+    """Draw each usable trial as a line through its hyperparameters, the best and the selected ones in front."""
+    metric = MetricFormat.of(record)
+    trials = ranked(record)
+    names = hyperparameters(record)[:NAMES]
+    if len(trials) < FEWEST or len(names) < 2:
+        return None
+    drawn = {trial.number for trial in thin(sorted(trials, key=lambda trial: trial.number), LINES, metric)}
+    order = [trial for trial in reversed(trials) if trial.number in drawn]  # the worst first
+    scales = {name: scale_of(name, record) for name in names}
+    space = Space(scales, metric, order[0].value or 0.0, order[-1].value or 0.0)
+    figure = blank(430).update_layout(margin={"l": 44, "r": 44, "t": 10, "b": 56}, hovermode=False)
+    start = 0
+    for color, width, name, until in BINS:
+        end = round(until * len(order))
+        line = {"color": LIGHT[color], "width": width}
+        figure.add_trace(_lines(order[start:end], space, texts(f"search.figure.parallel.{name}"), line))
+        start = end
+    for mark, own in marked_trials(record, texts):
+        line = {"color": mark_color(mark), "width": 3.2, "dash": "solid" if mark.selected else "dash"}
+        figure.add_trace(_lines(own, space, mark.name, line))
+    missing = _missing(order, names, texts)
+    poles = [_pole(at) for at in range(len(names) + 1)]
+    # All at once: plotly checks every annotation again whenever one is added.
+    notes = [*missing, *_labels(space)]
+    figure.update_layout(annotations=notes, shapes=poles, legend={"traceorder": "reversed"})
+    figure.update_xaxes(axis(visible=False, range=[-0.25, len(names) + 0.25]))
+    figure.update_yaxes(axis(visible=False, range=[-0.24 if missing else -0.08, 1.06]))
+    columns = len(names) + 1
+    turned = {"below": 92 * columns, "height": 84 * columns + 60}
+    return figure.update_layout(meta={"turned": turned, "thinned": thinned(len(order), len(trials), texts)})
+
+
+def _lines(group: Sequence[TrialRecord], space: Space, name: str, line: Mapping[str, object]) -> go.Scatter:
+    """Return one trace with a line for each trial, gaps between them."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for trial in group:
+        heights = space.heights(trial)
+        x += [*map(float, range(len(heights))), None]
+        y += [*(round(height, 4) for height in heights), None]
+    return go.Scatter(x=x, y=rounded(y), mode="lines", opacity=0.9, hoverinfo="skip", name=name, line=line)
+
+
+def _note(at: int, height: float, text: str, size: int, color: str, **more: str) -> dict[str, Any]:
+    """Return a text at a pole."""
+    font = {"color": LIGHT[color], "size": size}
+    return {"x": at, "y": height, "text": text, "showarrow": False, "font": font, **TAG, **more}
+
+
+def _missing(trials: Sequence[TrialRecord], names: Sequence[str], texts: Texts) -> list[dict[str, Any]]:
+    """Return the texts below the hyperparameters that some trials lack."""
+    none = texts("search.figure.parallel.none")
+    notes = []
+    for at, name in enumerate(names):
+        if any(name not in trial.params for trial in trials):
+            notes.append(_note(at, MISSING, none, 11, "soft"))
+    return notes
+
+
+def _pole(at: int) -> dict[str, Any]:
+    """Return the line of a vertical axis."""
+    line = {"color": LIGHT["edge"], "width": 1}
+    return {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "line": line, "layer": "below"}
+
+
+def _labels(space: Space) -> Iterator[dict[str, Any]]:
+    """Yield the names and the ticks of the vertical axes, the metric's last."""
+    at = 0
+    for at, (name, scale) in enumerate(space.scales.items()):
+        ticks = [(scale.fraction(position), text) for position, text in scale.ticks(5)]
+        yield from _labels_at(at, name_label(name, 16).replace(" ", "<br>", 1), ticks)
+    ends = [(0.0, space.metric.text(space.worst)), (1.0, space.metric.text(space.best))]
+    if space.worst == space.best:
+        ends = ends[1:]
+    yield from _labels_at(at + 1, f"<b>{label(space.metric.name, 16)}</b>", ends)
+
+
+def _labels_at(at: int, title: str, ticks: Sequence[tuple[float, str]]) -> Iterator[dict[str, Any]]:
+    yield _note(at, 0, title, 12, "ink", yref="paper", yanchor="top")
+    for height, text in ticks:
+        yield _note(at, height, text, 11, "ink")
+
+
+def parallel_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Say which choices the best tenth has in common."""
+    trials = ranked(record)
+    names = hyperparameters(record)
+    if len(trials) < FEWEST or len(names) < 2:
+        return texts("search.figure.parallel.few")
+    top = trials[: max(3, len(trials) // 10)]
+    shared = []
+    for name in names:
+        values = [str(trial.params.get(name, "none")) for trial in top]
+        ((common, having),) = Counter(values).most_common(1)
+        if len(scale_of(name, record).categories) > 1 and having >= 0.75 * len(values):
+            shared.append(f"{readable(name, 40)} {visible(common, 24)}")
+    counts = {"top": texts.count("trial", len(top)), "of": usable_trials(record, texts)}
+    if not shared:
+        return texts("search.figure.parallel.nothing_shared", **counts)
+    return texts("search.figure.parallel.shared", shared=texts.listing(shared), **counts)
