@@ -18,7 +18,13 @@ from hpsearch.errors import UserError, shown, suggestion
 
 KEYS_OF_FILES = ("target", "separator", "header", "encoding", "decimal")
 KEYS_OF_TABLES = ("group", "time", "columns", "missing_values")
-TYPES = {"object": "a table", "integer": "a whole number", "number": "a number", "string": "text"}
+TYPES = {
+    "object": "a table",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "string": "text",
+}
 LIMITS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
 

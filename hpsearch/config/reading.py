@@ -165,11 +165,12 @@ def parse(path: Path) -> dict[str, Any]:
         UserError: it cannot be read, or is no TOML.
     """
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise UserError(
-                f"{path}: {path.stat().st_size:,} bytes are too many for a study's file. Is this the right file?"
-            )
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise UserError(f"{path}: {size:,} bytes are too many for a study's file. Is this the right file?")
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except UserError:  # a ValueError too, which the last but one would wrap
+        raise
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path}: not valid TOML: {error}. Mend that line.") from None
     except UnicodeDecodeError as error:

@@ -3,7 +3,7 @@
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -339,6 +339,25 @@ def test_overrides_that_are_wrong_name_themselves(key: str, value: Any, line: st
         return
     (only,) = told(find_study("digits"), (key, value))
     assert only[: len(line)] == line
+
+
+@pytest.mark.parametrize("value", [3, -0.5, True, "no such thing", [], [[1]], {"a": {"b": 1}}])
+def test_a_value_of_a_wrong_type_is_told_for_every_key(tmp_path: Path, value: Any) -> None:
+    """Whatever a key of any section holds, the study is read or the mistake is told as a line: every type has its words."""
+    study = write(tmp_path, SMALL)
+    sections = {name: field.annotation for name, field in StudyConfig.model_fields.items() if name != "space"}
+    for name, annotation in sections.items():
+        section = next(kind for kind in (annotation, *get_args(annotation)) if hasattr(kind, "model_fields"))
+        for key in section.model_fields:
+            with suppress(UserError):
+                read_config(study, [(f"{name}.{key}", value)])
+
+
+def test_a_file_that_is_too_large_is_one_sentence(tmp_path: Path) -> None:
+    """A file of megabytes is refused by its size alone, not as broken TOML."""
+    large = write(tmp_path, "x" * 1_000_001)
+    with pytest.raises(UserError, match=r"bytes are too many for a study's file\. Is this the right file\?$"):
+        read_config(large, [])
 
 
 def test_a_constant_says_how_to_make_it_a_range(tmp_path: Path) -> None:
