@@ -71,6 +71,20 @@ def test_machine_code_is_found_on_disk(tmp_path: Path, monkeypatch: pytest.Monke
     assert not is_cached(twice)
 
 
+def test_machine_code_of_older_sources_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code from before a change of any source of its folder is not read, not even to see that it is old: it may name what is gone."""
+    source = "from hpsearch.training.compiled.jit import compiled\n@compiled\ndef thrice(x):\n    return 3 * x\n"
+    (tmp_path / "small.py").write_text(source)
+    (tmp_path / "part.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert import_module("small").thrice(3) == 9
+    index = next(tmp_path.rglob("*.nbi"))
+    index.write_bytes(index.read_bytes()[:20] + b"no pickle")
+    os.utime(tmp_path / "part.py", (time() + 60, time() + 60))
+    monkeypatch.delitem(sys.modules, "small")
+    assert import_module("small").thrice(3) == 9
+
+
 @pytest.mark.parametrize("cached", [False, True])
 def test_compiling_is_foreseen(monkeypatch: pytest.MonkeyPatch, cached: bool) -> None:
     """The engines that have compiled kernels are about to compile where none is cached; the others never."""

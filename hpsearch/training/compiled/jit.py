@@ -1,6 +1,7 @@
 """How numba compiles the kernels: without the interpreter's lock, cached on disk, sums in any order, NaN kept."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -20,17 +21,45 @@ OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FAST, "error_model": "nump
 def compiled(function: Function) -> Function:
     """Compile a function that Python calls, when it is first called, once for each type of its arguments."""
     try:
-        return cast("Function", numba.njit(cache=True, **OPTIONS)(function))
+        made = numba.njit(cache=True, **OPTIONS)(function)
     except RuntimeError:  # no folder for machine code can be written to
         return cast("Function", numba.njit(**OPTIONS)(function))
+    _drop_stale_code(made)
+    return cast("Function", made)
 
 
 def is_cached(function: Callable[..., Any]) -> bool:
     """Whether machine code of a compiled function lies on disk, as new as its source."""
+    newest = _newest_source(function)
+    return any(index.stat().st_mtime > newest for index in _indices(function))
+
+
+def _drop_stale_code(function: Callable[..., Any]) -> None:
+    """Delete what lies on disk from before the last change of a source beside the function's.
+
+    Numba compares with the function's own file alone, although parts of other files are in the code, and unpickles before it compares,
+    which fails where a class of an argument has another name by now.
+    """
+    newest = _newest_source(function)
+    for index in _indices(function):
+        with suppress(OSError):  # another process was faster, or the folder is read-only
+            if index.stat().st_mtime < newest:
+                index.unlink()
+
+
+def _indices(function: Callable[..., Any]) -> list[Path]:
+    """Return numba's lists of a compiled function's machine code."""
     folder = cast("Any", function).stats.cache_path
+    if folder is None:
+        return []
     source = Path(function.__code__.co_filename)
-    indices = Path(folder).glob(f"{source.stem}.{function.__name__}-*.nbi") if folder else ()
-    return any(index.stat().st_mtime > source.stat().st_mtime for index in indices)
+    return list(Path(folder).glob(f"{source.stem}.{function.__name__}-*.nbi"))
+
+
+def _newest_source(function: Callable[..., Any]) -> float:
+    """Return when a source in the function's folder was last changed, in seconds since 1970."""
+    sources = Path(function.__code__.co_filename).parent.glob("*.py")
+    return max(source.stat().st_mtime for source in sources)
 
 
 def inlined(function: Function) -> Function:
