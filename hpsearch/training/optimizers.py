@@ -197,6 +197,12 @@ OPTIMIZERS: dict[str, Optimizer] = {
         formula=_adagrad,
         fused=True,
     ),
+    "radam": Optimizer(
+        "RAdam",
+        1e-3,
+        "Adam that scales its step by how well the gradient's size is known yet (Liu et al. 2020)",
+        ADAM,
+    ),
 }
 
 

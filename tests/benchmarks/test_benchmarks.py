@@ -21,7 +21,6 @@ from hpsearch.data import Data
 from hpsearch.data.options import Size
 from hpsearch.errors import UserError
 from hpsearch.training import ENGINES, TrialQueue
-from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.training.reference import ReferenceEngine
 from hpsearch.trial import Architecture, History, Outcome, TrainingRun, TrialSpec
 from tests import benchmarks as package
@@ -44,6 +43,7 @@ from tests.benchmarks.results import results
 from tests.benchmarks.table import table
 from tests.benchmarks.usual import usual_network
 from tests.benchmarks.workload import bench_data, operations
+from tests.support.cohorts import WITH_FORMULA
 
 OWN = ("reference", "auto", "fused", "compiled")
 SMALL = Scope(batch_sizes=(4, None), trials=(2, 3), optimizers=("sgd",))
@@ -134,7 +134,7 @@ def test_a_trial_that_does_not_finish_is_told(data: dict[str, Data], monkeypatch
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", WITH_FORMULA)
 @pytest.mark.parametrize("batch_size", [7, 60])
 def test_jax_trains_what_the_reference_trains(optimizer: str, batch_size: int, data: dict[str, Data]) -> None:
     """In float64 JAX's weights after several passes are the reference's: the same networks, batches and optimizer."""

@@ -15,12 +15,11 @@ import torch
 from hpsearch.training.compiled.triton.group import TritonGroup
 from hpsearch.training.groups import Plan
 from hpsearch.training.layers import ACTIVATIONS
-from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.trial import TrialSpec
-from tests.support.cohorts import TASKS, assert_equal, reference, train_with, varied_spec
+from tests.support.cohorts import TASKS, WITH_FORMULA, assert_equal, reference, train_with, varied_spec
 from tests.support.small import small_data
 
-PAIRS = list(product(OPTIMIZERS, ACTIVATIONS))  # dealt to the groups of all tasks and batch sizes
+PAIRS = list(product(WITH_FORMULA, ACTIVATIONS))  # dealt to the groups of all tasks and batch sizes
 GROUPS = list(product(TASKS, [1, 3, 16]))
 EVALUATE_AT = {1: (1, 1, 2), 3: (1, 2), 16: (1, 3)}  # by batch size
 WIDTHS = [(9,), (4, 17), (), (8, 1), (3, 5, 4)]

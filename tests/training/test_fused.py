@@ -18,13 +18,21 @@ from hpsearch.training.fused.layout import Layout, Rectangle, ordered
 from hpsearch.training.fused.precision import PRECISIONS, Products
 from hpsearch.training.groups import ConcurrentEngine, Plan
 from hpsearch.training.layers import ACTIVATIONS
-from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.training.progress import Evaluations
-from tests.support.cohorts import TASKS, assert_equal, assert_parity, cohort, reference, trained, varied_spec
+from tests.support.cohorts import (
+    TASKS,
+    WITH_FORMULA,
+    assert_equal,
+    assert_parity,
+    cohort,
+    reference,
+    trained,
+    varied_spec,
+)
 from tests.support.small import small_data
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", WITH_FORMULA)
 def test_one_optimizer_needs_no_terms_of_others(optimizer: str) -> None:
     """A cohort of one optimizer, where other optimizers' terms are left out, and one trial alone are the reference's runs."""
     specs = cohort(trials=5, optimizer=optimizer)

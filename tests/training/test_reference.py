@@ -27,6 +27,7 @@ BY_HAND: dict[str, Callable[[Iterator[nn.Parameter]], torch.optim.Optimizer]] = 
     "adam": lambda p: torch.optim.Adam(p, lr=0.1, betas=(0.9, 0.999), eps=1e-8),
     "adamw": lambda p: torch.optim.AdamW(p, lr=0.1, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0),
     "adagrad": lambda p: torch.optim.Adagrad(p, lr=0.1, eps=1e-10),
+    "radam": lambda p: torch.optim.RAdam(p, lr=0.1, betas=(0.9, 0.999), eps=1e-8),
 }
 MODULES = {
     "relu": nn.ReLU,
