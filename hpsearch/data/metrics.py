@@ -92,6 +92,15 @@ def _f1(predictions: Tensor, targets: Tensor) -> float:
     return float(scores[involved > 0].mean())
 
 
+def _matthews(predictions: Tensor, targets: Tensor) -> float:
+    """Return the correlation of taken and known classes (Matthews 1975; Gorodkin 2004 for several); 0 where one of them does not vary."""
+    table = confusion(predictions, targets)
+    rows, taken, known = table.sum(), table.sum(dim=0), table.sum(dim=1)  # [], [C], [C]
+    spread = (rows**2 - taken.square().sum()) * (rows**2 - known.square().sum())
+    shared = rows * table.diagonal().sum() - (taken * known).sum()
+    return float(shared / spread.sqrt()) if spread > 0 else 0.0
+
+
 def _area_under_curve(predictions: Tensor, targets: Tensor) -> float:
     """Of several classes each against the rest, all with equal weight (macro average)."""
     import torch
@@ -200,6 +209,18 @@ METRICS = {
         baseline="constant",
         by_class=True,
         short_title="F1",
+    ),
+    "mcc": Metric(
+        name="mcc",
+        title="Matthews correlation coefficient",
+        description="correlation of the classes that rows are taken for and those that they have: 1 is exact, 0 as guessing",
+        direction="maximize",
+        predicts="classes",
+        compute=_matthews,
+        worst=lambda targets: -1.0,
+        baseline="most_frequent",
+        by_class=True,
+        short_title="MCC",
     ),
     "roc_auc": Metric(
         name="roc_auc",

@@ -57,6 +57,9 @@ def scikit_learns(name: str, predictions: Tensor, targets: Tensor) -> float:
         if name == "f1":
             average = "macro" if several else "binary"
             return float(sklearn.metrics.f1_score(known, taken, average=average, zero_division=0))
+        if name == "mcc":
+            return float(sklearn.metrics.matthews_corrcoef(known, taken))
+        assert name == "roc_auc"
         if not several:
             return float(sklearn.metrics.roc_auc_score(known, given[:, 0]))
         present = np.unique(known)
@@ -92,10 +95,10 @@ def test_a_missing_class(name: str, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize(("columns", "targets"), [(1, torch.ones(200, 1)), (5, torch.ones(200).long())])
 def test_one_class_only(columns: int, targets: Tensor) -> None:
-    """Of rows that are all of one class the area is NaN, without an error or a warning; the two others are scikit-learn's."""
+    """Of rows that are all of one class the area is NaN, without an error or a warning; the others are scikit-learn's."""
     given = chances("random", columns, torch.float32)
     assert isnan(METRICS["roc_auc"].compute(given, targets))
-    for name in ("balanced_accuracy", "f1"):
+    for name in ("balanced_accuracy", "f1", "mcc"):
         expected = scikit_learns(name, given, targets)
         assert METRICS[name].compute(given, targets) == pytest.approx(expected, rel=1e-12)
 
@@ -186,8 +189,8 @@ def test_interval_of_rare_classes() -> None:
 
 
 def test_worst_is_finite() -> None:
-    """What is told for a failed trial is 0, the lowest that each of them can be."""
-    assert {METRICS[name].worst(labels(5)) for name in BY_CLASS} == {0.0}
+    """What is told for a failed trial is the lowest that each of them can be: -1 for the correlation, else 0."""
+    assert {name: METRICS[name].worst(labels(5)) for name in BY_CLASS} == dict.fromkeys(BY_CLASS, 0.0) | {"mcc": -1.0}
 
 
 def test_a_metric_without_a_value() -> None:
