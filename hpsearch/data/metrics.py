@@ -2,7 +2,8 @@
 
 A metric is computed from predictions *after* the head (probabilities for classes, original units for regression), like the function of
 scikit-learn that it is tested against; several target columns are averaged with equal weight. `worst` is what the sampler gets for
-a trial that failed: finite, and no better than any sane network, yet near enough to real values not to ruin a sampler's scale.
+a trial that failed: finite, and no better than any sane network, yet near enough to real values not to ruin a sampler's scale: 0 for
+a share, -1 for R² and correlations.
 
 A class that rows lack: balanced accuracy and the area under the ROC curve leave it out, and so does the macro F1 where no row is taken
 for it either. The area of rows that are all of one class is NaN, as scikit-learn's.

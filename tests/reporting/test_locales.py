@@ -38,7 +38,7 @@ ELSEWHERE = {
     "figure": [
         "comparison/analysis/tuning.py",
         "comparison/analysis/noise.py",
-        "statistics/learning_rates.py",
+        "statistics/tuning.py",
         "comparison/analysis/quality.py",
     ],
     "claim": ["comparison/analysis/verdicts.py"],

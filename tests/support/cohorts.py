@@ -33,10 +33,10 @@ def varied_spec(data: Data, number: int, **changes: Any) -> TrialSpec:
         "number": number,
         "seed": 100 + number,
         "widths": WIDTHS[number % 8],
-        "activation": list(ACTIVATIONS)[number % 6],
+        "activation": [*ACTIVATIONS][number % len(ACTIVATIONS)],
         "dropout": (0.0, 0.0, 0.3)[number % 3],
         "optimizer": optimizer,
-        "schedule": list(SCHEDULES)[number % 5],
+        "schedule": [*SCHEDULES][number % len(SCHEDULES)],
         "learning_rate": OPTIMIZERS[optimizer].learning_rate,
         "weight_decay": (0.0, 0.02)[number % 2],
     }

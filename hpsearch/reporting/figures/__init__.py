@@ -2,7 +2,8 @@
 
 A figure is a row of `FIGURES`. `draw` makes it from the tables and the record, or returns None where there is too little to draw;
 `reading` says in words what it shows, with the numbers, or why there is none. To add a figure, write the two functions and a row; its
-heading and its question are the sentences `search.figure.NAME.title` and `.question` of the locales, where they have them.
+heading and its question are the sentences `search.figure.NAME.title` and `.question` of `locales/en.toml`, which other languages may
+lack. Traces are `Scatter` and `Bar`, all that the page's part of plotly draws, and colours those of `style`.
 
 `layout.meta` holds what the page needs besides: `switch` (other horizontal axes), `panels` (small ones that the page lays out for its
 width), `turned` (pixels below which the horizontal axis runs down the page, and how high the figure is then), `square` (pixels by which
