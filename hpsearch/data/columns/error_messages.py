@@ -24,7 +24,7 @@ HINTS = {
         "Write numbers without separators of thousands",
     ),
     r"^[+-]?\d+,\d+$": (
-        "If the comma is a decimal mark, give decimal ',' (--decimal ,)",
+        "If the comma is a decimal mark, write a point as in the other cells",
         "If the comma is a decimal mark, write a point",
     ),
     parsing.INFINITE: ("Give a finite number or an empty cell",) * 2,

@@ -122,7 +122,9 @@ def check_lengths(rows: Rows, separator: str) -> None:
     others = len(wrong) - 1
     more = f" (and {others:,} more lines)" if others else ""
     hint = "Mend that line, or give another separator (--separator)."
-    if (rows.cells[row:] == 1).all():
+    if (rows.cells[1:] == rows.cells[1]).all():
+        hint = f"Complete line {rows.lines[0]:,}; if it stands above the table, remove it; or give another separator (--separator)."
+    elif (rows.cells[row:] == 1).all():
         hint = "If it is a note below the table, remove it; else give another separator (--separator)."
     raise UserError(
         f"line {rows.lines[row]:,} has {rows.cells[row]:,} cell{'s' * int(rows.cells[row] != 1)}, "

@@ -76,14 +76,15 @@ def _first_lines(content: bytes) -> list[str]:
 
 
 def _are_aligned(lines: Sequence[str], best: str | None) -> bool:
-    """Whether spaces separate cells: no other mark does, or the comma does and is then a decimal mark in all of them."""
+    """Whether spaces separate cells: no other mark does, or the comma does and is a decimal mark wherever it stands."""
     if best not in (None, ",") or not splits_by_spaces(lines):
         return False
     if best is None:
         return True
-    by_spaces = [cell for line in lines[1:] for cell in line.split()]
-    by_comma = [cell.strip() for line in lines[1:] for cell in line.split(",")]
-    return all(map(number_marks.is_number, by_spaces)) and not all(map(number_marks.is_number, by_comma))
+    cells = [cell for line in lines[1:] for cell in line.split()]
+    if not all(number_marks.is_number(cell) for cell in cells if "," in cell):
+        return False
+    return all("  " in line or line.startswith(" ") for line in lines) or all(map(number_marks.is_number, cells))
 
 
 def _agreement(counts: Sequence[int]) -> float:

@@ -123,9 +123,7 @@ def _find_other(content: bytes, line: int) -> _Found:
         found = _Found(content.decode("cp1252"), "cp1252", f"line {line:,} is not UTF-8")
     except UnicodeDecodeError:
         found = _Found(content.decode("latin-1"), "latin-1", f"line {line:,} is neither UTF-8 nor cp1252")
-    notice = (
-        f"Read as {found.encoding}, since {found.why}. Give another encoding if letters look wrong: --encoding cp1251."
-    )
+    notice = f"Read as {found.encoding}, since {found.why}. Give another if letters look wrong: --encoding cp1251 (gbk, shift_jis, …)."
     return _Found(found.text, found.encoding, found.why, notice)
 
 

@@ -59,7 +59,7 @@ def find_layout(
         rows = find_rows(content, separator)
     except UserError:
         content, rows = _without_spaces(content, separator)
-        notes.append("spaces before a quote: left out")
+        notes.append("spaces beside a quote: left out")
     layout = _without_titles(Layout(content, separator, rows, tuple(notes)), expected, is_names)
     layout = _with_equal_header(layout, is_names)
     check_lengths(layout.rows, separator)
@@ -73,15 +73,21 @@ def splits_by_spaces(lines: Sequence[str]) -> bool:
 
 
 def _without_runs(content: bytes) -> tuple[bytes, str]:
-    """Return text whose cells are separated by single spaces, or else by tabs in place of one or more spaces."""
-    try:
-        rows = find_rows(content, SPACES)
-        if (rows.cells == rows.cells[0]).all() and rows.cells[0] > 1:
-            return content, SPACES
-    except UserError:
-        pass
+    """Return text with a tab in place of one or more spaces; with single spaces where only these give rows of equal length."""
     lines = [line.strip(b" \t") for line in content.split(b"\n")]
-    return RUN.sub(lambda found: found[1] or b"\t", b"\n".join(lines)), TAB
+    with_tabs = RUN.sub(lambda found: found[1] or b"\t", b"\n".join(lines))
+    if _is_even(content, SPACES) and not _is_even(with_tabs, TAB):
+        return content, SPACES
+    return with_tabs, TAB
+
+
+def _is_even(content: bytes, separator: str) -> bool:
+    """Whether all rows have the same number of cells, two at least."""
+    try:
+        cells = find_rows(content, separator).cells
+    except UserError:
+        return False
+    return bool(len(cells)) and bool(cells[0] > 1) and bool((cells == cells[0]).all())
 
 
 def _without_spaces(content: bytes, separator: str) -> tuple[bytes, Rows]:

@@ -6,7 +6,7 @@ other columns, and what they leave open by the user. Cells that need it are writ
 so that all that follows knows one way of writing a number.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hpsearch.data.assumptions import option
+from hpsearch.data.cells import Array
 from hpsearch.data.columns import parsing
+from hpsearch.data.columns.error_messages import FEW_TEXTS
 from hpsearch.errors import UserError, shown
 
 DECIMALS = (".", ",")
@@ -22,7 +24,7 @@ THOUSANDS = (",", ".", " ", "'", "_")  # a space of any width, an apostrophe of 
 NO_THOUSANDS = "none"
 LOOKED_AT = 10_000  # cells of a column, before all of it
 VOTES = 0.5  # of a column's cells are numbers: it may say which mark is the decimal one
-MOSTLY = 0.9  # of a column's cells are numbers: they are written anew
+MOSTLY = 0.9  # of a column's cells are numbers: they are written anew, whatever the others are
 
 SPACES = "\u00a0\u2002-\u200a\u202f"
 APOSTROPHES = "\u2019\u2018\u02bc\u00b4`"
@@ -195,7 +197,9 @@ class Rewritten:
     thousands: str = ""
 
 
-def rewritten(cells: Any, marks: Marks, decimal: str, *, new: bool = False) -> Rewritten:
+def rewritten(
+    cells: Any, marks: Marks, decimal: str, *, missing_values: Sequence[str] = (), new: bool = False
+) -> Rewritten:
     """Return text cells with each number that has `marks` in plain form with the file's decimal mark.
 
     Cells of which too few are numbers stay as they are, as do those that are all in parentheses: these count, and take nothing away. In
@@ -205,11 +209,9 @@ def rewritten(cells: Any, marks: Marks, decimal: str, *, new: bool = False) -> R
     if decimal == "." == marks.decimal and parsing.are_plain(cells):
         return as_given
     bare = _bare(cells)
-    full = ~parsing.missing(parsing.with_nulls(cells))
+    full = ~parsing.missing(parsing.with_nulls(cells, missing_values))
     fits = parsing.matches(bare, marks.pattern) & full
-    if not new and fits.sum() < MOSTLY * full.sum():
-        return as_given
-    if not new and parsing.matches(cells, IN_PARENTHESES)[full].all():
+    if not new and not _are_numbers(cells, full, fits):
         return as_given
     plain = bare
     for mark in marks.thousands:
@@ -220,6 +222,14 @@ def rewritten(cells: Any, marks: Marks, decimal: str, *, new: bool = False) -> R
     changed = pc.fill_null(pc.not_equal(plain, cells), False)
     example, thousands = _example(cells.filter(changed), bare.filter(changed), marks)
     return Rewritten(plain, marks.decimal, example, thousands)
+
+
+def _are_numbers(cells: Any, full: Array, fits: Array) -> bool:
+    """Whether a column is one of numbers but for a few texts, given which cells are there and which are numbers; not all in parentheses."""
+    share = fits.sum() / max(1, full.sum())
+    if share < VOTES or parsing.matches(cells, IN_PARENTHESES)[full].all():
+        return False
+    return bool(share >= MOSTLY) or len(cells.filter(pa.array(full & ~fits)).unique()) <= FEW_TEXTS
 
 
 def _example(cells: Any, bare: Any, marks: Marks) -> tuple[str, str]:

@@ -129,7 +129,7 @@ class _Numbers:
         grouped = [name for name, column in self.changed.items() if column.thousands]
         if grouped:
             marks = dict.fromkeys(self.changed[name].thousands for name in grouped)
-            found = ", ".join(f"'{mark}'" for mark in marks)
+            found = ", ".join(map(shown, marks))
             yield Assumption("thousands", found, f"in {self._shown(grouped)}", option("thousands", NO_THOUSANDS))
         else:
             yield Assumption(
@@ -183,7 +183,13 @@ def _read_numbers(
         if own is None and trained is not None and usual == decision.decimal:
             own = trained.decimal_of(name)
         known = trained is not None and trained.is_number(name)
-        column = rewritten(columns[name], marks[own or decision.decimal], decision.decimal, new=known)
+        column = rewritten(
+            columns[name],
+            marks[own or decision.decimal],
+            decision.decimal,
+            missing_values=options.missing_values,
+            new=known,
+        )
         if column.example:
             found[name] = column.cells
             changed[name] = column
