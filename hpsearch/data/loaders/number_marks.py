@@ -123,7 +123,8 @@ def evidence_of(cells: Any, marks: Mapping[str, Marks]) -> Evidence:
     first = _counted(cells.slice(0, LOOKED_AT), marks)
     if len(cells) <= LOOKED_AT or first.share < VOTES:
         return first
-    plain = first.decimal == "." and first.share == 1 and parsing.are_plain(cells)
+    is_open = first.decimal is None and first.either
+    plain = not is_open and first.share == 1 and parsing.are_plain(cells)
     return first if plain else _counted(cells, marks)
 
 

@@ -24,6 +24,7 @@ from hpsearch.data.loaders.csv_layout import Layout, find_layout, take_directive
 from hpsearch.data.loaders.number_marks import (
     MOSTLY,
     NO_THOUSANDS,
+    VOTES,
     Decision,
     Evidence,
     Rewritten,
@@ -183,6 +184,8 @@ def _read_numbers(
         if own is None and trained is not None and usual == decision.decimal:
             own = trained.decimal_of(name)
         known = trained is not None and trained.is_number(name)
+        if not known and evidence[name].share < VOTES:
+            continue
         column = rewritten(
             columns[name],
             marks[own or decision.decimal],
