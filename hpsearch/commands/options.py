@@ -23,6 +23,11 @@ SETTINGS = {  # option → the setting that it overrides
     "data": "data.file",
     "task": "data.task",
     "missing_values": "data.missing_values",
+    "separator": "data.separator",
+    "header": "data.header",
+    "encoding": "data.encoding",
+    "decimal": "data.decimal",
+    "thousands": "data.thousands",
     "folds": "data.folds",
     "metric": "search.metric",
     "precision": "training.precision",
@@ -32,6 +37,7 @@ SETTINGS = {  # option → the setting that it overrides
     "seeds": "compare.seeds",
     "batch_sizes": "compare.batch_sizes",
 }
+MARKS = {"tab": "\t", "\\t": "\t", "space": " ", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2019": "'"}
 SETTINGS_OF_RUN = {"trials": "search.trials", "target": "data.target"}
 SETTINGS_OF_COMPARE = {"trials": "compare.trials", "target": "compare.target"}
 
@@ -118,6 +124,12 @@ def add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument("--target", metavar="COLUMN", help="the column of --data that is predicted")
     command.add_argument("--task", help="{tasks} (default: what the target looks like)")
     command.add_argument("--metric", help="what a trial is judged by: {metrics}")
+    add_reading(command)
+    command.add_argument("--folds", type=int, metavar="K", help="cross-validate every trial on K folds")
+
+
+def add_reading(command: argparse.ArgumentParser) -> None:
+    """Add the options of how a table's file is read; each is found in the file where it is left out."""
     command.add_argument(
         "--missing-value",
         action="append",
@@ -125,7 +137,18 @@ def add_data(command: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help="a text that means a missing cell, besides the empty one and NA (may be given several times)",
     )
-    command.add_argument("--folds", type=int, metavar="K", help="cross-validate every trial on K folds")
+    command.add_argument(
+        "--separator",
+        type=_mark,
+        metavar="MARK",
+        help="what separates cells: , ; | a tab, or a space for any number of them",
+    )
+    command.add_argument("--header", type=_yes_or_no, metavar="yes|no", help="whether the first line holds names")
+    command.add_argument("--encoding", metavar="NAME", help="utf-8, utf-16, cp1252, cp1251, …")
+    command.add_argument("--decimal", metavar="MARK", help="the decimal mark: . or ,")
+    command.add_argument(
+        "--thousands", type=_mark, metavar="MARK", help="what separates thousands: , . ' _ a space, or none"
+    )
 
 
 def add_language(command: argparse.ArgumentParser) -> None:
@@ -232,6 +255,18 @@ def _model_name(text: str) -> str:
     if not re.fullmatch(r"best|single|refit|trial-\d{1,9}", text):
         raise argparse.ArgumentTypeError(f"{shown(text)}: best, single, refit or trial-N expected")
     return text
+
+
+def _mark(text: str) -> str:
+    """Read a separator; one that is hard to type has a name."""
+    return MARKS.get(text, text)
+
+
+def _yes_or_no(text: str) -> bool:
+    """Read yes or no."""
+    if text.lower() not in ("yes", "no", "true", "false"):
+        raise argparse.ArgumentTypeError(f"{shown(text)}: yes or no expected")
+    return text.lower() in ("yes", "true")
 
 
 def _seconds(text: str) -> float:

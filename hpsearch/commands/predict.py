@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from hpsearch.commands.options import add_model, add_reports
+from hpsearch.commands.options import add_model, add_reading, add_reports
 from hpsearch.commands.recorded import show_model
 from hpsearch.errors import UserError, shown
 from hpsearch.files import inert, replacing
@@ -16,6 +16,7 @@ from hpsearch.files import inert, replacing
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from hpsearch.data.options import ReadOptions
     from hpsearch.model import Model
     from hpsearch.model.new_rows import NewRows
     from hpsearch.reporting.screen import Screen
@@ -39,6 +40,7 @@ def add(command: argparse.ArgumentParser) -> None:
         metavar="COLUMNS",
         help="columns of FILE that are copied into the output, e.g. id or id,name",
     )
+    add_reading(command)
     command.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default: cpu)")
     add_reports(command)
 
@@ -54,10 +56,10 @@ def call(options: argparse.Namespace) -> None:
 
     device = choose_device(options.device)
     model = load_named_model(options.study, Path(options.reports), options.model)
-    rows = read_rows(model, source)
+    rows = read_rows(model, source, _read_options(options))
     screen = Screen("", stderr=options.output == "-")
-    if rows.notice:
-        screen.row("notice", rows.notice)
+    for notice in rows.notices:
+        screen.row("notice", notice)
     for notice in unseen_in_rows(rows):
         screen.row("notice", notice)
     kept = _kept_columns(rows, options.keep)
@@ -66,6 +68,20 @@ def call(options: argparse.Namespace) -> None:
     _show_result(screen, model, rows, predictions)
     if options.output != "-":
         screen.row("written", options.output)
+
+
+def _read_options(options: argparse.Namespace) -> "ReadOptions":
+    """Return how the rows are read, where the options say it."""
+    from hpsearch.data.options import ReadOptions
+
+    return ReadOptions(
+        missing_values=options.missing_values or (),
+        separator=options.separator,
+        header=options.header,
+        encoding=options.encoding,
+        decimal=options.decimal,
+        thousands=options.thousands,
+    )
 
 
 def _check_output(output: str, source: Path) -> None:

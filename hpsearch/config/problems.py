@@ -16,7 +16,7 @@ from hpsearch.data.metrics import METRICS, OBJECTIVES
 from hpsearch.data.tasks import TASKS
 from hpsearch.errors import UserError, shown, suggestion
 
-KEYS_OF_FILES = ("target", "separator", "header", "encoding", "decimal")
+KEYS_OF_FILES = ("target", "separator", "header", "encoding", "decimal", "thousands")
 KEYS_OF_TABLES = ("group", "time", "columns", "missing_values")
 TYPES = {
     "object": "a table",

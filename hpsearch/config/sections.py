@@ -67,6 +67,7 @@ class DataSection(Section):
     header: bool | None = None
     encoding: str | None = None
     decimal: Literal[".", ","] | None = None
+    thousands: Literal[",", ".", " ", "'", "_", "none"] | None = None
     size: Annotated[int, Field(ge=1, le=4_096)] | None = None
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hpsearch.data.assumptions import of_columns
 from hpsearch.data.cells import Array, Inputs, Raw, read_inputs
 from hpsearch.data.dataset import Data, Fold, Rows
 from hpsearch.data.leaks import leak_notice, leaks
@@ -199,10 +200,12 @@ def _sizes(scaled: Scaled, outputs: int, targets: Targets, split: Split) -> dict
 def _reading(raw: Raw, scaled: Scaled) -> dict[str, Any]:
     """Return how a file was read and what its columns became, for files and tables."""
     reading: dict[str, Any] = {}
-    if raw.reading:
-        reading["reading"] = list(raw.reading)
-    if scaled.columns:
-        reading["columns"] = [dict(column) for column in scaled.columns]
+    columns = [dict(column) for column in scaled.columns]
+    assumed = [*raw.reading, *of_columns(columns, of_file=_of_file(raw))]
+    if assumed:
+        reading["reading"] = [assumption.sentence for assumption in assumed]
+    if columns:
+        reading["columns"] = columns
     return reading
 
 
@@ -227,8 +230,12 @@ def _leak_notice(raw: Raw, scaled: Scaled, targets: Targets, split: Split) -> li
     known = targets.values[split.training]
     training, _ = scaled.divisions[0]
     names = leaks(scaled.preprocessing["columns"], training.numpy(), known, bool(targets.classes))
-    of_file = getattr(getattr(raw.inputs, "table", None), "origin", "") == "file"
-    return [leak_notice(names, of_file)] if names else []
+    return [leak_notice(names, _of_file(raw))] if names else []
+
+
+def _of_file(raw: Raw) -> bool:
+    """Whether a table was read from a file."""
+    return getattr(getattr(raw.inputs, "table", None), "origin", "") == "file"
 
 
 def _cap_notice(options: SplitOptions, used: int) -> list[str]:

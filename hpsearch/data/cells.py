@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hpsearch.data.assumptions import Assumption
 from hpsearch.errors import UserError, listed, shown
 
 Array = npt.NDArray[Any]
@@ -32,7 +33,7 @@ class Raw:
         given_test: so many of the last rows are the source's own test rows.
         groups: numbers [N], equal for rows that stay in one part.
         times: numbers [N] by which rows are ordered.
-        reading: sentences on how a file was read.
+        reading: what was assumed in reading it.
         images: empty for a table; else where images come from (`source`), the side in pixels that they were resized to (`size`, None: they
             were not), and the `divisor` that puts an image file's bytes on their scale (see `read_images`).
         notices: sentences for the reader of a report.
@@ -45,7 +46,7 @@ class Raw:
     given_test: int = 0
     groups: Array | None = None
     times: Array | None = None
-    reading: tuple[str, ...] = ()
+    reading: tuple[Assumption, ...] = ()
     images: Mapping[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
 

@@ -65,10 +65,12 @@ class ReadOptions:
         columns: a type of `COLUMN_TYPES` for columns by name, or "drop".
         missing: what takes the place of a missing number: "median", "mean"; "refuse" refuses missing cells.
         missing_values: texts that mean a missing cell, besides the usual.
-        separator: what separates the cells of a text file; found if left out, as are `header`, `encoding` and `decimal`.
+        separator: what separates the cells of a text file; found if left out, as are `header`, `encoding`, `decimal` and
+            `thousands`.
         header: whether the first line of a text file holds the columns' names; without one they are called "0", "1", …
         encoding: of a text file, as Python calls it.
         decimal: the decimal mark of a text file, "." or ",".
+        thousands: what separates thousands in a text file: ",", ".", " ", "'" or "_" (any form of a space or an apostrophe), or "none".
         size: the side in pixels that images of a folder, or of torchvision's, are resized to.
     """
 
@@ -81,6 +83,7 @@ class ReadOptions:
     header: bool | None = None
     encoding: str | None = None
     decimal: str | None = None
+    thousands: str | None = None
     size: int | None = None
 
     @property

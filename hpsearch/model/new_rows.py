@@ -23,6 +23,7 @@ from hpsearch.data.loaders.array_files import ENDS, read_array_file, read_inputs
 from hpsearch.data.loaders.image_folder import image_files, read_images
 from hpsearch.data.loaders.table_files import read_like
 from hpsearch.data.metrics import METRICS
+from hpsearch.data.options import ReadOptions
 from hpsearch.data.tasks import TASKS
 from hpsearch.errors import UserError, shown
 from hpsearch.model.models import Model, with_weights
@@ -38,14 +39,14 @@ Array = npt.NDArray[Any]
 class NewRows:
     """Rows that are read and not yet numbers: a `Table`, or an array [N, ...]; the cells of their target, where they are there.
 
-    `decimal` is the mark of the target's numbers; `notice` says what a reader should know, None where there is nothing.
+    `decimal` is the mark of the target's numbers; `notices` say what a reader should know.
     """
 
     given: Table | Array
     preprocessing: Mapping[str, Any]
     targets: Any = None
     decimal: str = "."
-    notice: str | None = None
+    notices: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.given)
@@ -62,8 +63,8 @@ class NewRows:
         return torch.from_numpy(np.ascontiguousarray(part))
 
 
-def read_rows(model: Model, path: Path) -> NewRows:
-    """Open a file or a folder of new rows: CSV, TSV, Parquet, NPY, NPZ, images.
+def read_rows(model: Model, path: Path, options: ReadOptions = ReadOptions()) -> NewRows:
+    """Open a file or a folder of new rows: CSV, TSV, Parquet, NPY, NPZ, images; `options` say how a text file is read.
 
     Raises:
         UserError: it cannot be read as the rows were that the model was trained on.
@@ -71,16 +72,30 @@ def read_rows(model: Model, path: Path) -> NewRows:
     preprocessing = model.preprocessing
     if not path.exists():
         raise UserError(f"{shown(str(path))}: no such file or folder. Give the rows to predict.")
+    if options.of_table and (preprocessing["kind"] == "images" or path.suffix.lower() in ENDS):
+        raise UserError(f"{', '.join(options.of_table)}: only a table has columns and cells. Leave it out.")
     if preprocessing["kind"] == "images":
         return NewRows(read_images(preprocessing, path), preprocessing, _image_targets(model, path))
     if path.suffix.lower() in ENDS:
         return NewRows(read_inputs_file(path), preprocessing, _array_targets(path))
-    table = read_like(path, dict(preprocessing))
+    preprocessing = with_missing_values(preprocessing, options.missing_values)
+    table = read_like(path, preprocessing, options)
     target = preprocessing.get("target")
     cells = None
     if target in table.names:
         cells = table.columns[table.names.index(target)]
-    return NewRows(table, preprocessing, cells, table.decimal, unused(preprocessing, table))
+    more = unused(preprocessing, table)
+    notices = (*table.notices, more) if more else table.notices
+    return NewRows(table, preprocessing, cells, table.decimal, notices)
+
+
+def with_missing_values(preprocessing: Mapping[str, Any], texts: Sequence[str]) -> Mapping[str, Any]:
+    """Return a table's preprocessing with more texts that mean a missing cell."""
+    if not texts:
+        return preprocessing
+    reading = preprocessing.get("reading") or {}
+    missing_values = [*reading.get("missing_values", ()), *texts]
+    return {**preprocessing, "reading": {**reading, "missing_values": missing_values}}
 
 
 def predict_rows(model: Model, rows: NewRows, device: torch.device | str = "cpu") -> Iterator[Tensor]:

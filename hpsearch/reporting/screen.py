@@ -117,6 +117,8 @@ class Screen:
     def introduce(self, config: "StudyConfig", data: Mapping[str, Any], device: str, folder: object) -> None:
         """Print what is searched, on what, and how."""
         self.introduce_data(data)
+        for sentence in data.get("reading") or ():
+            self.row("read", sentence)
         self.introduce_search(config, f", on {device}")
         self.row("folder", folder)
         for notice in data["notices"]:

@@ -458,7 +458,7 @@ REFUSED: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "too large to square": (rows_of(lambda i: f"{i}e200,u,{i * i}"), {}, "column 'a' has values too large for float32"),
     "thousands": (
         rows_of(lambda i: f'"{i + 1},234",u,{i}.5' if i % 9 == 5 else line(i)),
-        {"separator": ","},
+        {"separator": ",", "thousands": "none"},
         "column 'a': line .* holds '.*,234', a number expected.*without separators of thousands",
     ),
     "decimal or thousands": (

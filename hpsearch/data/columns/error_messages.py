@@ -19,9 +19,12 @@ FEW_TEXTS = 5  # that a column of numbers may have for missing cells; more are n
 
 # What a cell may be that is no number, and what to do then: in a file, and elsewhere.
 HINTS = {
-    parsing.THOUSANDS: ("Write numbers without separators of thousands",) * 2,
+    parsing.THOUSANDS: (
+        "Write numbers without separators of thousands, or name it (--thousands ,)",
+        "Write numbers without separators of thousands",
+    ),
     r"^[+-]?\d+,\d+$": (
-        "If the comma is a decimal mark, give decimal ',' (--set data.decimal=,)",
+        "If the comma is a decimal mark, write a point as in the other cells",
         "If the comma is a decimal mark, write a point",
     ),
     parsing.INFINITE: ("Give a finite number or an empty cell",) * 2,

@@ -22,6 +22,7 @@ TRUTH = (("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"))  # compared w
 
 NUMBER = r"^[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?$"
 THOUSANDS = r"^[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?$"
+LONG_NAME = r"^[+-]?\d{16,}$"
 LEADING_ZEROS = r"^[+-]?0\d+$"
 UNIT = r"^(?:[$€£¥]\s?)?[+-]?\d[\d.,]*(?:\s?(?:[$€£¥%‰]|°?[A-Za-zµ]{1,3}))?$"
 INFINITE = r"(?i)^[+-]?inf(?:inity)?$"
@@ -79,6 +80,11 @@ def numbers(cells: Any, decimal: str) -> tuple[Array, Array]:
     values = np.full(len(cells), np.nan)
     values[valid] = _parsed(with_point.filter(pa.array(valid)))
     return values, ~valid & ~missing(cells)
+
+
+def are_plain(cells: Any) -> bool:
+    """Whether all text cells that are there are numbers as Python writes them."""
+    return _cast(with_nulls(cells)) is not None
 
 
 def unit(cells: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
+from hpsearch.data.assumptions import of_missing
 from hpsearch.data.cells import Array, Raw
 from hpsearch.data.columns import parsing
 from hpsearch.data.columns.column_types import mostly_numbers
@@ -18,7 +19,8 @@ from hpsearch.data.options import ReadOptions
 from hpsearch.errors import UserError, shown
 
 MOSTLY_TARGET = 0.5  # of the cells are many different numbers: the other texts are no classes beside them
-EXACT = 2**53  # whole numbers up to here are exact in float64
+EXACT = 2**53  # whole numbers up to here are exact in float64; longer ones that are written out are names
+FEWEST_ROWS = 2  # of a class, on average
 NEEDED = "; a target, group or time is needed in every row. Drop those rows."
 
 
@@ -44,7 +46,7 @@ def assign_roles(table: Table, target: str | None, options: ReadOptions, targets
         table.source,
         groups=groups,
         times=_times(inputs, options.time, missing_values),
-        reading=table.sentences,
+        reading=(*table.assumptions, of_missing(missing_values, of_file=table.origin == "file")),
         notices=_group_notice(options.group, groups),
     )
 
@@ -74,12 +76,18 @@ def _read_target(table: Table, name: str | None, missing_values: tuple[str, ...]
     if not other.any():
         _refuse_absent(table, name, np.isnan(values))
         refuse_infinite(table, name, values)
-        if (np.abs(values) < EXACT).all() or (values != np.floor(values)).any():
+        if (np.abs(values) < EXACT).all() or (values != np.floor(values)).any() or not _are_names(text):
             return values
     elif mostly_numbers(values, other, MOSTLY_TARGET) and not parsing.matches(text, parsing.LEADING_ZEROS).any():
         advice = "A target is needed in every row: mend or drop those"
         raise misread(table, name, "a number", np.flatnonzero(other), advice)
     return np.asarray(text.to_numpy(zero_copy_only=False), dtype=object)
+
+
+def _are_names(text: Any) -> bool:
+    """Whether whole numbers that float64 does not hold exactly are classes: written out, and each in many rows."""
+    distinct = len(text.unique())
+    return bool(parsing.matches(text, parsing.LONG_NAME).any()) and distinct * FEWEST_ROWS <= len(text)
 
 
 def _typed_target(table: Table, name: str, cells: Array) -> Array:

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hpsearch.data.assumptions import Assumption
 from hpsearch.data.cells import Array, refuse_repeated, to_array, to_numbers
 from hpsearch.errors import UserError, listed, shown
 
@@ -32,8 +33,9 @@ class Table:
         source: what people read of where the table comes from.
         row_numbers: where each row stands in the source: the number of its line in a text file, of its row in another.
         row_name: what such a number is called: "line" or "row".
-        reading: how a file was read: `separator`, `header`, `encoding`, `decimal`.
-        sentences: the same in words, with the reasons.
+        reading: how a file was read: `separator`, `header`, `encoding`, `decimal`; and, where they matter, `thousands` as given and
+            `numbers`, the marks of columns whose numbers were not plain.
+        assumptions: the same in words, with the reasons, and what says otherwise.
         notices: sentences for the reader of a report.
         kinds: types of columns that the source itself states (a pandas category), which no rule overrules.
         origin: what can be done about a cell: "file" (it can be read otherwise), "frame" (pandas can change it), "new" (rows for a network,
@@ -46,7 +48,7 @@ class Table:
     row_numbers: Sequence[int]
     row_name: str = "row"
     reading: Mapping[str, Any] = field(default_factory=dict)
-    sentences: tuple[str, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
     notices: tuple[str, ...] = ()
     kinds: Mapping[str, str] = field(default_factory=dict)
     origin: str = "frame"

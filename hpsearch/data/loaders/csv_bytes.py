@@ -1,11 +1,10 @@
-"""The bytes of a text table: UTF-8 with plain line ends and rows of equal length, before any of it is taken for data.
+"""The bytes of a text table: rows whose quotes are sound and whose lengths are equal, before any of it is taken for data.
 
 What is no table is told as that. A lenient reader (a short row filled up, a quote that swallows the rest of the file) gives wrong data in
 silence. So the bytes are checked first: quotes open and close a full cell (RFC 4180; one inside is written twice), every row has as many
 separators.
 """
 
-import codecs
 import gzip
 import os
 import zlib
@@ -33,25 +32,27 @@ SIGNATURES = {
     b"\xfd7zXZ": "compressed by xz. Unpack it, or compress it by gzip",
     b"\x28\xb5\x2f\xfd": "compressed by zstd. Unpack it, or compress it by gzip",
 }
-MARKS = {  # a longer mark stands before a shorter one that begins alike
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
 MEMORY_A_BYTE = 12  # bytes of memory that a byte of a text file takes until it is an input; measured: 9.5
 NEWLINE = ord("\n")
 QUOTE = ord('"')
 
 
 @dataclass(frozen=True, slots=True)
-class RowBounds:
-    """How many `cells` a row has, the `lines` on which rows begin (from 1), and the `longest` row in bytes."""
+class Rows:
+    """The rows of a text: how many `cells` each has, the line on which it begins (from 1), and its bytes from `starts` to `ends`."""
 
-    cells: int
+    cells: Array
     lines: Sequence[int]
-    longest: int
+    starts: Array
+    ends: Array
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    @property
+    def longest(self) -> int:
+        """The bytes of the longest row."""
+        return int((self.ends - self.starts).max()) + 1
 
 
 def find_file(path: str | Path) -> Path:
@@ -94,26 +95,8 @@ def read_bytes(file: Path) -> bytes:
     return content
 
 
-def decode(content: bytes, encoding: str | None) -> tuple[bytes, str, str]:
-    r"""Return bytes as UTF-8 whose lines end in \n, the encoding, and why it is that one; refuse bytes that it has not, and NUL."""
-    if encoding is None:
-        text, encoding, reason = _find_encoding(content)
-    else:
-        text = _decoded(content, encoding)
-        reason = "as given"
-    if text is not None:
-        content = text.encode()
-    content = content.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    if (position := content.find(b"\0")) >= 0:
-        line = _line_of(content, position)
-        raise UserError(f"line {line:,} has a NUL byte, so this is no text. Save the table as UTF-8 text.")
-    if not content.endswith(b"\n"):
-        content += b"\n"
-    return content, encoding, reason
-
-
-def find_rows(content: bytes, separator: str) -> RowBounds:
-    r"""Return the rows of UTF-8 text that ends in \n; empty lines are none. Refuse wrong quotes, and rows of different lengths."""
+def find_rows(content: bytes, separator: str) -> Rows:
+    r"""Return the rows of UTF-8 text that ends in \n; empty lines are none. Refuse wrong quotes."""
     letters = np.frombuffer(content, dtype=np.uint8)
     outside: Array | bool = True
     if b'"' in content:
@@ -127,8 +110,26 @@ def find_rows(content: bytes, separator: str) -> RowBounds:
     lines: Sequence[int] = range(1, len(ends) + 1)
     if len(ends) < np.count_nonzero(newlines) or not full.all():
         lines = (np.searchsorted(np.flatnonzero(newlines), starts) + 1)[full].tolist()
-    _check_lengths(cells[full], lines, separator)
-    return RowBounds(int(cells[full][0]), lines, int((ends - starts).max()) + 1)
+    return Rows(cells[full], lines, starts[full], ends[full])
+
+
+def check_lengths(rows: Rows, separator: str) -> None:
+    """Refuse rows of different lengths."""
+    wrong = np.flatnonzero(rows.cells != rows.cells[0])
+    if not len(wrong):
+        return
+    row = int(wrong[0])
+    others = len(wrong) - 1
+    more = f" (and {others:,} more lines)" if others else ""
+    hint = "Mend that line, or give another separator (--separator)."
+    if (rows.cells[1:] == rows.cells[1]).all():
+        hint = f"Complete line {rows.lines[0]:,}; if it stands above the table, remove it; or give another separator (--separator)."
+    elif (rows.cells[row:] == 1).all():
+        hint = "If it is a note below the table, remove it; else give another separator (--separator)."
+    raise UserError(
+        f"line {rows.lines[row]:,} has {rows.cells[row]:,} cell{'s' * int(rows.cells[row] != 1)}, "
+        f"line {rows.lines[0]:,} has {rows.cells[0]:,}{more}; the separator is {shown(separator)}. {hint}"
+    )
 
 
 def memory() -> int:
@@ -139,35 +140,7 @@ def memory() -> int:
         return 2**34
 
 
-def _find_encoding(content: bytes) -> tuple[str | None, str, str]:
-    """Return the text (None: the bytes are UTF-8 already), its encoding and the reason."""
-    for mark, name in MARKS.items():
-        if content.startswith(mark):
-            return _decoded(content, name), name, "its byte order mark says so"
-    try:
-        content.decode("utf-8")
-        return None, "utf-8", "all its bytes are valid UTF-8"
-    except UnicodeDecodeError as error:
-        line = _line_of(content, error.start)
-    try:
-        return content.decode("cp1252"), "cp1252", f"line {line:,} is not UTF-8"
-    except UnicodeDecodeError:
-        return content.decode("latin-1"), "latin-1", f"line {line:,} is neither UTF-8 nor cp1252"
-
-
-def _decoded(content: bytes, encoding: str) -> str:
-    try:
-        return content.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = _line_of(content, error.start)
-        raise UserError(
-            f"not {encoding}: byte {error.start:,} (about line {line:,}) does not fit. Give another encoding."
-        ) from None
-    except (LookupError, ValueError):
-        raise UserError(f"unknown encoding {shown(encoding)}. Give utf-8, utf-16, cp1252 or latin-1.") from None
-
-
-def _line_of(content: bytes, position: int) -> int:
+def line_of(content: bytes, position: int) -> int:
     """Return the line of a byte, from 1."""
     return content.count(b"\n", 0, position) + 1
 
@@ -201,23 +174,11 @@ def _inside_quotes(content: bytes, separator: int) -> Array:
     after = np.isin(letters[np.minimum(positions + 1, len(letters) - 1)], edges)
     wrong = positions[np.where(opening, ~before, ~after)]
     if len(wrong):
-        line = _line_of(content, int(wrong[0]))
+        line = line_of(content, int(wrong[0]))
         raise UserError(
             f'line {line:,} has a quote (") inside a cell. Put such a cell in quotes and write the one inside twice: "5"" pipe".'
         )
     if inside[-1]:
-        line = _line_of(content, int(positions[opening][-1]))
+        line = line_of(content, int(positions[opening][-1]))
         raise UserError(f'the quote (") that opens in line {line:,} is never closed. Close or remove it.')
     return inside
-
-
-def _check_lengths(cells: Array, lines: Sequence[int], separator: str) -> None:
-    wrong = np.flatnonzero(cells != cells[0])
-    if len(wrong):
-        row = int(wrong[0])
-        others = len(wrong) - 1
-        more = f" (and {others:,} more lines)" if others else ""
-        raise UserError(
-            f"line {lines[row]:,} has {cells[row]:,} cell{'s' * int(cells[row] != 1)}, line {lines[0]:,} has {cells[0]:,}{more}; "
-            f"the separator is {shown(separator)}. Mend that line, or give another separator."
-        )

@@ -1,21 +1,21 @@
-"""How a text table is written: its separator, whether it has a line of names, its decimal mark; found with a reason, or given."""
+"""How a text table is written: its separator, and whether it has a line of names; found with a reason, or given."""
 
 import re
 from collections import Counter
 from collections.abc import Sequence
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from hpsearch.data.columns import parsing
 from hpsearch.data.columns.parsing import FORMATS
+from hpsearch.data.loaders import number_marks
+from hpsearch.data.loaders.csv_layout import SPACES, splits_by_spaces
 from hpsearch.errors import UserError, shown
 
 SEPARATORS = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma"}  # of equals the first: a comma may be decimal
+NAMES = {**SEPARATORS, SPACES: "spaces"}
 LOOKED_AT = 100  # lines
 LEAST_AGREEMENT = 0.5  # of the lines; text with commas in it has less
-LOOKED_AT_CELLS = 10_000  # of each column, for the decimal mark
 
 
 def find_separator(content: bytes, given: str | None) -> tuple[str, str]:
@@ -27,15 +27,17 @@ def find_separator(content: bytes, given: str | None) -> tuple[str, str]:
     lines = _first_lines(content)
     scores = {mark: _agreement([line.count(mark) for line in lines]) for mark in SEPARATORS}
     best = max(scores, key=lambda mark: scores[mark])
+    if _are_aligned(lines, best if scores[best] else None):
+        return SPACES, f"they separate the same number of cells in the first {len(lines):,} lines"
     if 0 < scores[best] < LEAST_AGREEMENT:
         raise UserError(
             f"no table: only {scores[best]:.0%} of the first {len(lines):,} lines have the same number of cells, whatever separates them. "
-            "Give a table, or its separator."
+            "Give a table, or its separator (--separator)."
         )
     if scores[best] == 0:
         raise UserError(
             "only one column: no comma, semicolon, tab or bar separates cells in most lines. "
-            "Give the separator, and a table with a target and at least one other column."
+            "Give the separator (--separator), and a table with a target and at least one other column."
         )
     return best, f"{scores[best]:.0%} of the first {len(lines):,} lines have the same number of cells with it"
 
@@ -60,38 +62,29 @@ def column_numbers(count: int) -> list[str]:
     return [str(number) for number in range(count)]
 
 
-def find_decimal(
-    columns: Sequence[pa.Array], names: Sequence[str], given: str | None, separator: str
-) -> tuple[str, str]:
-    """Return the decimal mark and why: a comma where a column has numbers with one, and no column numbers with a point.
-
-    Commas that may be decimal marks or thousands separators are refused.
-    """
-    if given is not None:
-        if given not in (".", ","):
-            raise UserError(f"decimal {shown(given)}: '.' or ',' expected.")
-        return given, "as given"
-    parts = [parsing.with_nulls(cells.slice(0, LOOKED_AT_CELLS)) for cells in columns]
-    with_comma = {name: part for name, part in zip(names, parts, strict=True) if _are_numbers_with(part, ",")}
-    if not with_comma or any(_are_numbers_with(part, ".") for part in parts):
-        if separator == ",":
-            return ".", "the comma separates cells"
-        return ".", "no column has numbers with commas only"
-    certain = [name for name, part in with_comma.items() if not _are_thousands(part)]
-    if not certain:
-        raise UserError(
-            f"column {shown(next(iter(with_comma)))}: the comma may be a decimal mark or separate thousands (1,234). "
-            "Give decimal ',' or '.'; without thousands separators if it is '.'."
-        )
-    return ",", f"column {shown(certain[0])} has numbers with a comma"
+def may_be_names(cells: Sequence[str]) -> bool:
+    """Whether cells can be a line of names: each has one, none twice, and none is a value."""
+    return all(cells) and len(set(cells)) == len(cells) and not any(map(_is_value, cells))
 
 
 def _first_lines(content: bytes) -> list[str]:
-    """Return the first rows, what stands in quotes taken out."""
+    """Return the first rows, a letter in place of what stands in quotes."""
     start = content[:1_000_000].decode(errors="replace")
-    rows = re.sub(r'"(?:[^"]|"")*"', "", start).split("\n")
+    rows = re.sub(r'"(?:[^"]|"")*"', "q", start).split("\n")
     complete = rows[:-1] if len(rows) > 1 else rows
     return [row for row in complete if row][:LOOKED_AT] or rows[:1]
+
+
+def _are_aligned(lines: Sequence[str], best: str | None) -> bool:
+    """Whether spaces separate cells: no other mark does, or the comma does and is a decimal mark wherever it stands."""
+    if best not in (None, ",") or not splits_by_spaces(lines):
+        return False
+    if best is None:
+        return True
+    cells = [cell for line in lines[1:] for cell in line.split()]
+    if not all(number_marks.is_number(cell) for cell in cells if "," in cell):
+        return False
+    return all("  " in line or line.startswith(" ") for line in lines) or all(map(number_marks.is_number, cells))
 
 
 def _agreement(counts: Sequence[int]) -> float:
@@ -107,22 +100,7 @@ def _is_column_number(name: str, columns: int) -> bool:
 
 def _is_value(cell: str) -> bool:
     """Whether a cell is a number, with either decimal mark, or a date."""
-    text = pa.array([cell], pa.string())
-    with_point = pc.replace_substring(text, ",", ".")
-    if parsing.matches(with_point, parsing.NUMBER)[0]:
+    if number_marks.is_number(cell):
         return True
+    text = pa.array([cell], pa.string())
     return any(parsing.matches(text, pattern)[0] for pattern in FORMATS)
-
-
-def _are_numbers_with(cells: pa.Array, decimal: str) -> bool:
-    """Whether the cells are numbers with this decimal mark, in one of them at least."""
-    if not bool(pc.any(pc.match_substring(cells, decimal)).as_py()):
-        return False
-    values, other = parsing.numbers(cells, decimal)
-    return not other.any() and not bool(np.isnan(values).all())
-
-
-def _are_thousands(cells: pa.Array) -> bool:
-    """Whether every cell with a comma may be a number with thousands separators."""
-    commas = cells.filter(pc.fill_null(pc.match_substring(cells, ","), False))
-    return bool(parsing.matches(commas, parsing.THOUSANDS).all())

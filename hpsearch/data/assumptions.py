@@ -1,0 +1,75 @@
+"""What the reader of a source assumed, each with its reason and with what says otherwise: one list for `check`, `run` and the report."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from shlex import quote
+from typing import Any
+
+from hpsearch.errors import listed, shortened
+
+LONGEST = 280  # characters of a line
+MOST_NAMES = 8  # of columns in a line
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """One thing that was assumed: what it is, what was found, and why; `otherwise` is the option that says otherwise, as it is typed."""
+
+    what: str
+    found: str = ""
+    why: str = ""
+    otherwise: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The assumption as one line."""
+        head = " ".join(filter(None, (self.what, self.found)))
+        line = ": ".join(filter(None, (head, self.why)))
+        if not self.otherwise:
+            return shortened(line, LONGEST)
+        return f"{shortened(line, LONGEST - len(self.otherwise))} (otherwise: {self.otherwise})"
+
+
+def option(name: str, value: str) -> str:
+    """Return an option of the command line with its value, as it is typed in a shell."""
+    return f"--{name} {quote(value)}"
+
+
+def of_columns(columns: Sequence[Mapping[str, Any]], *, of_file: bool) -> list[Assumption]:
+    """Return what was assumed of a table's columns (see `fitting.SUMMARY`): the kind of each, and which are left out and why."""
+    by_kind: dict[str, list[str]] = {}
+    for column in columns:
+        by_kind.setdefault(str(column["kind"]), []).append(_described(column))
+    dropped = by_kind.pop("dropped", [])
+    otherwise = "--set data.columns.NAME=KIND" if of_file else "columns={'NAME': 'KIND'}"
+    found = []
+    if by_kind:
+        kinds = ", ".join(f"{kind} ({listed_names(names)})" for kind, names in by_kind.items())
+        found.append(Assumption("kinds", "", kinds, otherwise))
+    if dropped:
+        found.append(Assumption("left out", "", listed_names(dropped), otherwise))
+    return found
+
+
+def listed_names(names: Sequence[str]) -> str:
+    """Return names (some with what is said of them), the first of many."""
+    first = ", ".join(shortened(name, 60) for name in names[:MOST_NAMES])
+    if len(names) > MOST_NAMES:
+        return f"{first} and {len(names) - MOST_NAMES:,} more"
+    return first
+
+
+def of_missing(missing_values: Sequence[str], *, of_file: bool) -> Assumption:
+    """Return which texts are taken for missing cells."""
+    own = f", in any column {listed(missing_values)}" if missing_values else ""
+    otherwise = "--missing-value TEXT" if of_file else "missing_values=['TEXT']"
+    return Assumption(
+        "missing cells", "", f"the empty ones, in numbers and dates also NA, NaN, null, ?, -{own}", otherwise
+    )
+
+
+def _described(column: Mapping[str, Any]) -> str:
+    name = f"'{column['name']}'"
+    if column["kind"] == "dropped":
+        return f"{name} ({column['note']})"
+    return name
