@@ -111,7 +111,7 @@ def _choose_types(table: Table, options: ReadOptions, rows: Array) -> tuple[list
     dropped: dict[str, Dropped] = {}
     excluded = {options.group: "group", options.time: "time"}
     missing_values = tuple(options.missing_values)
-    for name, cells in zip(table.names, table.columns, strict=True):
+    for name in table.names:
         forced = options.columns.get(name)
         reason = excluded.get(name)
         if forced == "drop":
@@ -119,7 +119,8 @@ def _choose_types(table: Table, options: ReadOptions, rows: Array) -> tuple[list
         if reason is not None and forced in (None, "drop"):
             dropped[name] = Dropped(reason, DROPPED[reason])
             continue
-        chosen = choose_type(ColumnSample(name, cells.take(rows), rows, table, missing_values), forced)
+        cells = table.column(name).take(rows)
+        chosen = choose_type(ColumnSample(name, cells, rows, table, missing_values), forced)
         if isinstance(chosen, Dropped):
             dropped[name] = chosen
         else:
