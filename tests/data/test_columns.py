@@ -1,4 +1,4 @@
-"""What the columns of a table mean: names with dots, columns that cannot be read, names of identifiers."""
+"""What the columns of a table mean: names with dots, columns that cannot be read, cells of new rows, identifiers."""
 
 import re
 import shlex
@@ -13,8 +13,12 @@ import pytest
 from hpsearch.commands.options import overrides
 from hpsearch.config import find_study, read_config
 from hpsearch.data import Data, from_frame, load_file
-from hpsearch.data.options import ReadOptions
+from hpsearch.data.columns.reading import read_columns
+from hpsearch.data.columns.table import table_of
+from hpsearch.data.loaders.table_files import read_like
+from hpsearch.data.options import ReadOptions, SplitOptions
 from hpsearch.errors import UserError
+from hpsearch.model.unfamiliar import unfamiliar_cells
 
 DRAW = np.random.RandomState(0)
 ROWS = 120
@@ -68,7 +72,9 @@ def test_a_name_with_dots_in_a_study(tmp_path: Path, line: str) -> None:
 def unreadable() -> pd.DataFrame:
     """Return a table with columns that no network can read."""
     frame = pd.DataFrame({"x": X, "y": Y})
-    return frame.assign(tags=[[1, i] for i in range(ROWS)], place=[{"lat": 1.5}] * ROWS, blob=b"\xff", lasts=pd.Timedelta("1h"))
+    return frame.assign(
+        tags=[[1, i] for i in range(ROWS)], place=[{"lat": 1.5}] * ROWS, blob=b"\xff", lasts=pd.Timedelta("1h")
+    )
 
 
 @pytest.mark.parametrize("name", ["tags", "place", "blob", "lasts"])
@@ -85,3 +91,118 @@ def test_a_column_that_cannot_be_read_is_refused_unless_it_is_dropped(tmp_path: 
     read = ReadOptions(columns={name: "drop"})
     for data in (load_file(path, "y", read=read), from_frame(frame, "y", read=read)):
         assert [column["name"] for column in data.preprocessing["columns"]] == ["x"]
+
+
+def test_arrays_with_missing_cells_in_a_file(tmp_path: Path) -> None:
+    """An array's missing cells are refused with the option that fills them, and filled as a table's are; test rows stay test rows."""
+    inputs = DRAW.normal(size=(ROWS, 3))
+    inputs[::7, 1] = np.nan
+    np.savez(tmp_path / "t.npz", X=inputs, y=Y)
+    with pytest.raises(UserError, match=r"--set data\.missing=median"):
+        load_file(tmp_path / "t.npz", None)
+    data = load_file(tmp_path / "t.npz", None, read=ReadOptions(missing="median", columns={"2": "drop"}))
+    assert [(column["name"], column["indicator"]) for column in data.preprocessing["columns"]] == [
+        ("0", False),
+        ("1", True),
+    ]
+    assert data.training.inputs.isfinite().all()
+    np.savez(tmp_path / "p.npz", x_train=inputs, y_train=Y, x_test=inputs[:20], y_test=Y[:20])
+    assert len(load_file(tmp_path / "p.npz", None, read=ReadOptions(missing="mean")).test) == 20
+    with pytest.raises(UserError, match="decimal: only a table has"):
+        load_file(tmp_path / "t.npz", None, read=ReadOptions(decimal=","))
+
+
+TRUTHS = {  # cells of new rows → what they are read as, NaN for missing
+    "words": (["True", "false", "TRUE", "yes", "n"], [1, 0, 1, 1, 0]),
+    "digits": (["1", "0", "1", "0", "1"], [1, 0, 1, 0, 1]),
+    "numbers": ([1.0, 0.0, np.nan, 1.0, 0.0], [1, 0, np.nan, 1, 0]),
+    "truth values": ([True, False, True, False, True], [1, 0, 1, 0, 1]),
+    "a third text": (["True", "maybe", "", "False", "1"], [1, np.nan, np.nan, 0, 1]),
+    "a third number": ([1, 2, 0, 1, 0], [1, np.nan, 0, 1, 0]),
+}
+
+
+@pytest.mark.parametrize("case", TRUTHS)
+def test_truth_values_of_new_rows(tmp_path: Path, case: str) -> None:
+    """A column of True and False reads 1 and 0 and other words for them; a third value is read as missing, and told where rows are."""
+    kept = load_file(write(tmp_path, vip=np.arange(ROWS) % 2 == 0), "y").preprocessing
+    cells, expected = TRUTHS[case]
+    frame = pd.DataFrame({"x": 0.5, "vip": cells})
+    np.testing.assert_array_equal(read_columns(kept, frame)[:, 1], np.array(expected, dtype=float))
+    told = [sentence for sentence in unfamiliar_cells(kept, table_of(frame)) if "never saw" in sentence]
+    assert len(told) == case.startswith("a third")
+    assert all("in row 1; read as missing" in sentence for sentence in told)
+
+
+def test_true_and_false_for_one_and_zero(tmp_path: Path) -> None:
+    """A column of 1 and 0 reads True and False; one of other numbers refuses them."""
+    kept = load_file(write(tmp_path, vip=np.arange(ROWS) % 2, age=np.arange(ROWS) % 7), "y").preprocessing
+    frame = pd.DataFrame({"x": 0.5, "vip": [True, False, True], "age": 3})
+    assert read_columns(kept, frame)[:, 1].tolist() == [1, 0, 1]
+    with pytest.raises(UserError, match="'age': row 0 holds 'True', a number expected"):
+        read_columns(kept, frame.assign(age=frame.vip))
+
+
+def test_a_third_truth_value_among_the_test_rows(tmp_path: Path) -> None:
+    """A third value that only rows outside training have is missing there, and a notice says so."""
+    cells = np.where(np.arange(ROWS) % 2 == 0, "yes", "no").astype(object)
+    split = load_file(write(tmp_path, vip=cells, k=np.arange(ROWS) ** 2), "y").preprocessing
+    assert split["columns"][1]["kind"] == "boolean"
+    for row in range(ROWS):
+        other = cells.copy()
+        other[row] = "maybe"
+        data = load_file(write(tmp_path, vip=other), "y")
+        if kinds(data)["vip"] == "boolean":
+            notice = "Column 'vip': 1 cell outside the training rows holds neither 'no' nor 'yes': read as missing."
+            assert notice in data.summary["notices"]
+            return
+    raise AssertionError("every row trains")
+
+
+def test_cells_that_are_unlike_those_of_training_are_counted(tmp_path: Path) -> None:
+    """Of each column of new rows it is told how many cells are missing, unseen and out of the range, with the first of them."""
+    frame = pd.DataFrame({"x": X, "z": np.arange(ROWS) % 9, "city": np.array(["A", "B", "C"])[np.arange(ROWS) % 3]})
+    frame["day"] = pd.date_range("2024-01-01", periods=ROWS).strftime("%Y-%m-%d")
+    frame["gap"] = np.where(np.arange(ROWS) % 4 == 0, np.nan, X[::-1])
+    frame.assign(y=Y).to_csv(tmp_path / "t.csv", index=False)
+    kept = load_file(tmp_path / "t.csv", "y", split=SplitOptions(test=0, folds=None)).preprocessing
+    new = pd.DataFrame(
+        {
+            "x": [None, "0.1", "99", "-98"],
+            "z": [None] * 4,
+            "city": ["A", None, "Z", "Y"],
+            "day": ["2024-02-01", "1999-12-31", "2024-02-03", ""],
+            "gap": [None, "0.1", "0.1", "0.1"],
+        }
+    )
+    new.to_csv(tmp_path / "new.csv", index=False)
+    table = read_like(tmp_path / "new.csv", dict(kept))
+    x, z, _, day, gap = kept["columns"]
+    fill = {entry["name"]: entry["fill"] for entry in (x, z, gap)}
+    days = [str(np.datetime64("1970-01-01") + int(number)) for number in (*day["range"], day["fill"])]
+    assert [*unfamiliar_cells(kept, table)] == [
+        f"Column 'x': 1 of 4 cells is missing, as none was in training; {fill['x']:.6g} takes the place.",
+        f"Column 'x': 2 rows have a value outside the range of training, {x['range'][0]:.6g} to {x['range'][1]:.6g}, the first '99' in line 4.",
+        f"Column 'z': 4 of 4 cells are missing, as none was in training; {fill['z']:.6g} takes the place.",
+        "Column 'city': 1 of 4 cells is missing, as none was in training; taken for none of its categories.",
+        "Column 'city': 2 rows have a value that training never saw, the first 'Z' in line 4.",
+        f"Column 'day': 1 of 4 cells is missing, as none was in training; {days[2]} takes the place.",
+        f"Column 'day': 1 row has a value outside the range of training, {days[0]} to {days[1]}, the first '1999-12-31' in line 3.",
+        f"Column 'gap': 1 of 4 cells is missing; {fill['gap']:.6g} takes the place.",
+    ]
+    assert [sentence.split("'")[1] for sentence in unfamiliar_cells(kept, table, rare_only=True)] == [
+        "x",
+        "z",
+        "city",
+        "city",
+        "day",
+    ]
+
+
+def test_a_model_of_an_early_version_says_what_it_knows() -> None:
+    """Where a model does not have its columns' ranges, nothing is said of them, nor that training had no missing cells."""
+    entry = {"name": "x", "kind": "number", "fill": 0.5, "indicator": False, "mean": [0.0], "scale": [1.0]}
+    table = table_of(pd.DataFrame({"x": [1e9, None]}))
+    assert [*unfamiliar_cells({"columns": [entry]}, table)] == [
+        "Column 'x': 1 of 2 cells is missing; 0.5 takes the place."
+    ]

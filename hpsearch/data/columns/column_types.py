@@ -95,7 +95,12 @@ def _has_thousands(sample: ColumnSample, full: Array) -> bool:
 def _read_number(entry: Entry, cells: Any, decimal: str) -> tuple[Array, Array]:
     if isinstance(cells, np.ndarray):
         return _read_typed(cells, NUMBERS, lambda numbers: numbers.astype(np.float64))
-    return parsing.numbers(cells, decimal)
+    values, other = parsing.numbers(cells, decimal)
+    if other.any() and entry.get("range") == [0, 1]:  # True and False for the 1 and 0 of the training rows
+        truth, unread = _read_boolean({"false": "false", "true": "true"}, cells, decimal)
+        if not unread.any():
+            return truth, unread
+    return values, other
 
 
 def _read_typed(cells: Array, kinds: str, convert: Callable[[Array], Array]) -> tuple[Array, Array]:
@@ -143,10 +148,14 @@ def _plan_boolean(sample: ColumnSample) -> Entry | None:
 
 
 def _read_boolean(entry: Entry, cells: Any, decimal: str) -> tuple[Array, Array]:
-    known = [entry["false"].lower(), entry["true"].lower()]
-    values = parsing.positions(pc.utf8_lower(parsing.as_text(cells)), known)
-    other = values == len(known)
-    return np.where(other, np.nan, values), other
+    if isinstance(cells, np.ndarray):
+        known = np.isin(cells, (0, 1)) if cells.dtype.kind in NUMBERS else np.zeros(len(cells), dtype=bool)
+        return np.where(known, cells, np.nan), ~known & ~absent(cells)
+    words = parsing.truth_words(entry)
+    values = parsing.positions(pc.utf8_lower(cells), [*words[0], *words[1]])
+    count = len(words[0])
+    other = values == count + len(words[1])
+    return np.where(other | np.isnan(values), np.nan, values >= count), other
 
 
 def _plan_category(sample: ColumnSample) -> Entry:

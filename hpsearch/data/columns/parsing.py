@@ -19,6 +19,7 @@ from hpsearch.data.columns.table import Cells
 
 MISSING = ("NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "?", "-", ".")  # beside the empty cell
 TRUTH = (("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"))  # compared without case; 0 and 1 are numbers
+DIGITS_OF_TRUTH = (("0", "0.0"), ("1", "1.0"))  # which new rows may have for them
 
 NUMBER = r"^[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?$"
 THOUSANDS = r"^[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?$"
@@ -109,6 +110,16 @@ def truth_pair(distinct: pa.Array) -> tuple[str, str] | None:
         if lower.keys() == {no, yes}:
             return lower[no], lower[yes]
     return None
+
+
+def truth_words(entry: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Return all that a column of truth values reads as false and as true, in lower case: how one writes them, others may."""
+    words = []
+    for own, alike, digits in zip(
+        (entry["false"], entry["true"]), zip(*TRUTH, strict=True), DIGITS_OF_TRUTH, strict=True
+    ):
+        words.append(list(dict.fromkeys((own.lower(), *alike, *digits))))
+    return words[0], words[1]
 
 
 def positions(cells: Any, known: Sequence[str]) -> Array:

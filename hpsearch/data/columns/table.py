@@ -173,18 +173,19 @@ def table_of(frame: Any, source: str = "pandas frame") -> Table:
 
 
 def table_of_array(inputs: Any) -> Table:
-    """Return numbers [N, F] as a table whose columns are called by their numbers and stay numbers.
+    """Return numbers [N, F] as a table whose columns are called by their numbers (or as a frame's are) and stay numbers.
 
     Raises:
         UserError: images, or cells that are no numbers.
     """
+    given = getattr(inputs, "columns", None)
     array = to_array(inputs, "inputs")
     if array.ndim != 2 or 0 in array.shape:
         raise UserError(
             f"inputs: shape {array.shape}, [rows, columns] expected, neither empty, where columns are asked for."
         )
     values = np.column_stack([to_numbers(array[:, i], f"column {shown(str(i))}") for i in range(array.shape[1])])
-    names = tuple(map(str, range(values.shape[1])))
+    names = tuple(map(str, range(values.shape[1]) if given is None else given))
     columns = tuple(np.ascontiguousarray(column, dtype=np.float64) for column in values.T)
     return Table(names, columns, "arrays", range(len(values)), kinds=dict.fromkeys(names, "number"))
 
