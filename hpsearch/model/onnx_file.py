@@ -29,7 +29,7 @@ from hpsearch.model.saved import describe
 from hpsearch.model.signature import TEXT_KINDS, Signature, known_texts, of_answers, of_columns, of_numbers
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import ModelProto, NodeProto
 
 LARGEST = 2_000_000_000  # bytes: what one file can hold (protobuf's limit)
 ML_VERSION = 4  # the first in which LabelEncoder takes tensors
@@ -139,7 +139,7 @@ def _add_columns(proto: "ModelProto", model: Model) -> None:
     columns = model.preprocessing["columns"]
     empty = ["", *model.preprocessing.get("reading", {}).get("missing_values", ())]
     inputs = []
-    lookups = []
+    lookups: list[NodeProto] = []
     joined = []
     names = _input_names(proto, columns)
     prefix = _prefix(names)

@@ -3,16 +3,19 @@
 import re
 import shlex
 from argparse import Namespace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from hpsearch.commands.options import overrides
 from hpsearch.config import find_study, read_config
 from hpsearch.data import Data, from_frame, load_file
+from hpsearch.data.columns.dates import date_formats
 from hpsearch.data.columns.reading import read_columns
 from hpsearch.data.columns.table import table_of
 from hpsearch.data.loaders.table_files import read_like
@@ -206,3 +209,85 @@ def test_a_model_of_an_early_version_says_what_it_knows() -> None:
     assert [*unfamiliar_cells({"columns": [entry]}, table)] == [
         "Column 'x': 1 of 2 cells is missing; 0.5 takes the place."
     ]
+
+
+STARTS = [datetime(2023, 1, 3, 0, 5, 6) + timedelta(days=17 * i, hours=5 * i) for i in range(ROWS)]
+WRITTEN: dict[str, Any] = {  # how a date is written → (a function that writes it, to the day or the second)
+    "US with AM and PM": (lambda at: f"{at:%m/%d/%Y %I:%M:%S %p}", "s"),
+    "small letters": (lambda at: f"{at:%m/%d/%Y %I:%M:%S %p}".lower().lstrip("0"), "s"),
+    "with points": (lambda at: f"{at:%d.%m.%Y %I:%M:%S} {'ap'[at.hour >= 12]}.m.", "s"),
+    "month in words": (lambda at: f"{at:%B} {at.day}, {at.year}", "D"),
+    "month in short": (lambda at: f"{at:%b %d, %Y}", "D"),
+    "month with a point": (lambda at: f"{at:%b}. {at.day} {at.year}", "D"),
+    "day before it": (lambda at: f"{at.day} {at:%B %Y}", "D"),
+    "ordinal": (lambda at: f"{at:%B} {at.day}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(at.day, 'th') }, {at.year}", "D"),
+    "day of the week": (lambda at: f"{at:%A, %B %d, %Y %I:%M:%S %p}", "s"),
+    "letter": (lambda at: f"{at:%a, %d %b %Y %H:%M:%S} GMT", "s"),
+    "letter with a zone": (lambda at: f"{at + timedelta(hours=1):%a, %d %b %Y %H:%M:%S} +0100", "s"),
+    "C": (lambda at: at.ctime(), "s"),
+    "Oracle": (lambda at: f"{at:%d-%b-%y}".upper(), "D"),
+    "SAS": (lambda at: f"{at:%d%b%Y}".upper(), "D"),
+    "points": (lambda at: f"{at:%Y.%m.%d %H:%M:%S}", "s"),
+    "no zeros": (lambda at: f"{at.year}-{at.month}-{at.day}", "D"),
+    "UTC": (lambda at: f"{at:%Y-%m-%d %H:%M:%S} UTC", "s"),
+    "zone": (lambda at: f"{at + timedelta(hours=1):%Y-%m-%d %H:%M:%S} +0100", "s"),
+    "zone with half an hour": (lambda at: f"{at - timedelta(hours=3.5):%Y-%m-%dT%H:%M:%S,000}-03:30", "s"),
+    "years of two digits": (lambda at: f"{at:%m/%d/%y}", "D"),
+    "German years of two digits": (lambda at: f"{at:%d.%m.%y}", "D"),
+    "years of two digits first": (lambda at: f"{at:%y-%m-%d %H:%M:%S}", "s"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRITTEN)
+def test_dates_however_they_are_written(tmp_path: Path, case: str) -> None:
+    """Dates are the days since 1970 in UTC, whatever their marks, words and zones, in training and in new rows alike."""
+    form, exact = WRITTEN[case]
+    moments = np.array(STARTS, dtype=f"datetime64[{exact}]").astype("datetime64[us]")
+    cells = [form(at) for at in STARTS]
+    data = load_file(write(tmp_path, day=cells), "y")
+    assert kinds(data)["day"] == "date"
+    numbers = read_columns(data.preprocessing, pd.DataFrame({"x": X, "day": cells}))[:, 1]
+    np.testing.assert_array_equal(numbers, moments.astype(np.int64) / 86_400e6)
+
+
+def test_what_is_no_date_stays_text() -> None:
+    """Hours, days and months that are none, words that begin as months do, and half-written dates are no dates."""
+    for cell in ("2023-13-01", "2023-02-30", "2023-01-03 25:00", "01/03/2023 13:05 PM", "01/03/2023 0:05 AM", "Marching 3 2023",
+                 "March", "12:30", "2023-01", "1.2.3.4", "10-11-12-13", "3 Foo 2023", "2023-01-03 10:61"):  # fmt: skip
+        assert date_formats(pa.array([cell])) == [], cell
+
+
+def test_two_readings_of_a_date_are_told_with_the_option_for_the_other(tmp_path: Path) -> None:
+    """Where day and month may change places the notice has the option that does it; as a time such a column is a question."""
+    cells = [f"{i % 12 + 1:02d}/{i % 9 + 1:02d}/2024" for i in range(ROWS)]
+    path = write(tmp_path, day=cells)
+    data = load_file(path, "y")
+    notice = next(text for text in data.summary["notices"] if "would fit too" in text)
+    columns = settings_of(notice, path)
+    assert columns == {"day": "date:%m/%d/%Y"}
+    other = load_file(path, "y", read=ReadOptions(columns=columns))
+    assert [one.preprocessing["columns"][1]["format"] for one in (data, other)] == ["%d/%m/%Y", "%m/%d/%Y"]
+    frame = pd.DataFrame({"x": 0.5, "day": ["02/01/2024"]})
+    january = [read_columns(one.preprocessing, frame)[0, 1] - 19_723 for one in (data, other)]
+    assert january == [1, 31]
+    with pytest.raises(UserError, match="%d/%m/%Y and %m/%d/%Y both fit.* --set data.columns.day=date:%d/%m/%Y or "):
+        load_file(path, "y", read=ReadOptions(time="day"))
+    assert load_file(path, "y", read=ReadOptions(time="day", columns=columns)).inputs
+    with pytest.raises(UserError, match="'day': line 14 holds '01/04/2024'|a date like 2024/12 expected"):
+        load_file(path, "y", read=ReadOptions(columns={"day": "date:%Y/%m"}))
+
+
+def test_years_of_two_digits_are_told(tmp_path: Path) -> None:
+    """Which century two digits mean is said, and how cells that are versions stay text."""
+    data = load_file(write(tmp_path, version=[f"{i % 9 + 1}.{i % 12 + 1}.{i % 20 + 10}" for i in range(ROWS)]), "y")
+    notice = next(text for text in data.summary["notices"] if "'version'" in text)
+    assert "years of two digits are 1969 to 2068" in notice
+    assert "--set data.columns.version=category" in notice
+
+
+@pytest.mark.parametrize("form", ["{}. Januar 2023", "2023-W{:02d}", "2023-01-01 10:{:02d} CET"])
+def test_dates_that_are_not_read_name_those_that_are(tmp_path: Path, form: str) -> None:
+    """A column that is dropped and may hold dates is told which dates are read."""
+    data = load_file(write(tmp_path, day=[form.format(i) for i in range(ROWS)]), "y")
+    assert kinds(data)["day"] == "dropped"
+    assert any("'day'" in text and "as 2024-12-31, 31.12.2024" in text for text in data.summary["notices"])

@@ -334,7 +334,10 @@ def test_ambiguous_dates(tmp_path: Path) -> None:
     path = write(tmp_path, rows_of(lambda i: f"{i % 9 + 1:02d}/{i % 7 + 1:02d}/2024,{i % 7},{i * i}"))
     data = load_file(path, "y")
     assert data.preprocessing["columns"][0]["format"] == "%d/%m/%Y"
-    assert "Column 'a': read as %d/%m/%Y, %m/%d/%Y would fit too." in data.summary["notices"]
+    option = "--set data.columns.a=date:%m/%d/%Y"
+    assert f"Column 'a': read as %d/%m/%Y, %m/%d/%Y would fit too ({option})." in data.summary["notices"]
+    other = load_file(path, "y", read=ReadOptions(columns={"a": "date:%m/%d/%Y"})).preprocessing["columns"][0]
+    assert other["format"] == "%m/%d/%Y"
 
 
 def test_without_header(tmp_path: Path) -> None:

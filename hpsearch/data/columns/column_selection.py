@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hpsearch.data.columns import parsing
-from hpsearch.data.columns.column_types import COLUMN_TYPES, MOST_CATEGORIES, ColumnSample, Entry
+from hpsearch.data.columns import dates, parsing
+from hpsearch.data.columns.column_types import COLUMN_TYPES, MOST_CATEGORIES, ColumnSample, Entry, plan_date_as
 from hpsearch.data.columns.error_messages import FEW_TEXTS, as_missing, misread
 from hpsearch.data.columns.table import absent
 from hpsearch.errors import UserError, listed, shown
@@ -50,6 +50,7 @@ def choose_type(sample: ColumnSample, forced: str | None) -> Entry | Dropped:
     mixed = _among_numbers(sample) or _among_dates(sample, MOST)
     dropped = _identifier_or_text(sample)
     if dropped is not None:
+        mixed = mixed or _perhaps_dates(sample)
         return Dropped(dropped.reason, _joined(dropped.note, mixed))
     if mixed:
         return {**entry, "note": _joined(entry.get("note", ""), mixed)}
@@ -61,6 +62,9 @@ def _joined(*notes: str) -> str:
 
 
 def _forced(sample: ColumnSample, name: str) -> Entry:
+    name, _, form = name.partition(":")
+    if form:
+        return plan_date_as(sample, form)
     column_type = COLUMN_TYPES[name]
     entry = column_type.plan(sample)
     if entry is not None:
@@ -144,7 +148,7 @@ def _among_numbers(sample: ColumnSample) -> str:
 def _among_dates(sample: ColumnSample, share: float) -> str:
     """Return the sentence on a column of texts that are mostly dates, written in several ways or beside a few other texts; else nothing."""
     cells = sample.text
-    by_pattern = parsing.rows_by_date_pattern(cells)
+    by_pattern = dates.rows_by_date_pattern(cells)
     if not by_pattern:
         return ""
     dated = np.logical_or.reduce([*by_pattern.values()])  # [N]
@@ -160,8 +164,13 @@ def _among_dates(sample: ColumnSample, share: float) -> str:
             "write them in one, and the column is a date"
         )
     if not strays:
-        return "its cells look like dates, but some are none: mend these, and the column is a date"
+        return f"its cells look like dates, but some are none that is read: write them as {dates.READ}, and the column is a date"
     return _beside_strays(sample, part, "date", strays)
+
+
+def _perhaps_dates(sample: ColumnSample) -> str:
+    """Return which dates are read, where a column that is dropped may have others; else nothing."""
+    return f"if its cells are dates, write them as {dates.READ}" * dates.may_be_dates(sample.text)
 
 
 def _beside_strays(sample: ColumnSample, part: float, what: str, strays: Sequence[str]) -> str:

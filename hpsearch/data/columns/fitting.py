@@ -98,7 +98,7 @@ def _check(table_inputs: TableInputs, missing: str) -> None:
             is_target = name == table_inputs.target
             why = "it is the target." if is_target else meant(name, names)
             raise UserError(f"columns: no input column {shown(name)}: {why}")
-        if kind not in kinds:
+        if kind not in kinds and not str(kind).startswith("date:%"):
             raise UserError(f"columns: unknown kind {shown(kind)} for {shown(name)}. {suggestion(str(kind), kinds)}")
     if missing not in FILLS:
         raise UserError(f"unknown missing {shown(missing)}. {suggestion(str(missing), FILLS)}")

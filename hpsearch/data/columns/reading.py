@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.data.cells import NUMBERS, Array
-from hpsearch.data.columns import parsing
+from hpsearch.data.columns import dates, parsing
 from hpsearch.data.columns.column_types import COLUMN_TYPES, Entry
 from hpsearch.data.columns.error_messages import misread, missing_cells, refuse_infinite
 from hpsearch.data.columns.table import Table, ends, meant, nearest, table_of
@@ -69,7 +69,7 @@ def read_cells(entry: Entry, table: Table, missing_values: Sequence[str] = ()) -
     elif other.any() and not (can_miss and entry["kind"] == "boolean"):
         expected = column_type.expected
         if entry["kind"] == "date":
-            expected = parsing.date_example(entry["format"])
+            expected = dates.date_example(entry["format"])
         raise misread(table, name, expected, np.flatnonzero(other))
     refuse_infinite(table, name, values, ", a finite one expected")
     if not can_miss:

@@ -69,7 +69,8 @@ class Table:
             UserError: there is none, or it cannot be read.
         """
         if name in self.refused:
-            raise UserError(f"{self.refused[name]}{self._drop_option(name) * (what == 'column')}.")
+            option = f" ({self.column_option(name, 'drop')})" * (what == "column")
+            raise UserError(f"{self.refused[name]}{option}.")
         if name in self.names:
             return self.columns[self.names.index(name)]
         why = ""
@@ -79,11 +80,11 @@ class Table:
             )
         raise UserError(f"no {what} {shown(name)}.{why} {meant(name, self.names)}")
 
-    def _drop_option(self, name: str) -> str:
-        """Return the option that drops a column, as it is given where the table comes from."""
-        if self.origin == "file":
-            return f" ({column_setting(name, 'drop')})"
-        return f" (columns={{{shown(name)}: 'drop'}})" * (self.origin == "frame")
+    def column_option(self, name: str, kind: str) -> str:
+        """Return the option that gives a column a kind, as it is given where the table comes from."""
+        if self.origin == "frame":
+            return f"columns={{{shown(name)}: {shown(kind)}}}"
+        return column_setting(name, kind)
 
     def where(self, row: int) -> str:
         """Return how errors call a row, counted from 0 here."""

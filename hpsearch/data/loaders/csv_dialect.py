@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hpsearch.data.columns import parsing
-from hpsearch.data.columns.parsing import FORMATS
+from hpsearch.data.columns.dates import rows_by_date_pattern
 from hpsearch.errors import UserError, shown
 
 SEPARATORS = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma"}  # of equals the first: a comma may be decimal
@@ -111,7 +111,7 @@ def _is_value(cell: str) -> bool:
     with_point = pc.replace_substring(text, ",", ".")
     if parsing.matches(with_point, parsing.NUMBER)[0]:
         return True
-    return any(parsing.matches(text, pattern)[0] for pattern in FORMATS)
+    return bool(rows_by_date_pattern(text))
 
 
 def _are_numbers_with(cells: pa.Array, decimal: str) -> bool:
