@@ -291,3 +291,44 @@ def test_dates_that_are_not_read_name_those_that_are(tmp_path: Path, form: str) 
     data = load_file(write(tmp_path, day=[form.format(i) for i in range(ROWS)]), "y")
     assert kinds(data)["day"] == "dropped"
     assert any("'day'" in text and "as 2024-12-31, 31.12.2024" in text for text in data.summary["notices"])
+
+
+NAMES = (
+    "id", "ID", "CustomerID", "customerId", "customer_id", "customer-id", "customerid", "userId", "userid", "order_no", "Order No.",
+    "orderNo", "OrderNumber", "invoice_number", "PassengerId", "Unnamed: 0", "id_cliente", "IdProducto", "Kundennummer", "Kunden-Nr",
+    "kundenid", "row index", "SSN", "UserID:int", "#", "patient_key", "XMLId", "Id2Key", "No",
+)  # fmt: skip
+OTHERS = (
+    "paid",
+    "grid",
+    "acid",
+    "humid",
+    "valid",
+    "amount",
+    "number_of_rooms",
+    "idle",
+    "keyboard",
+    "note",
+    "piano",
+    "volcano",
+    "x",
+    "Größe",
+)
+
+
+@pytest.mark.parametrize("name", [*NAMES, *OTHERS])
+def test_names_of_identifiers(tmp_path: Path, name: str) -> None:
+    """Distinct whole numbers under the name of an identifier are left out, with the option that keeps them; others are inputs."""
+    path = write(tmp_path, **{name: DRAW.permutation(9 * ROWS)[:ROWS] + 4711, "z": X[::-1]})
+    data = load_file(path, "y")
+    assert kinds(data)[name] == ("dropped" if name in NAMES else "number")
+    if name in NAMES:
+        notice = next(text for text in data.summary["notices"] if "distinct whole numbers" in text)
+        columns = settings_of(notice.replace(" keeps it", ""), path)
+        assert kinds(load_file(path, "y", read=ReadOptions(columns=columns)))[name] == "number"
+
+
+def test_an_identifiers_name_alone_is_none(tmp_path: Path) -> None:
+    """Numbers that come again, or have fractions, are inputs whatever their name."""
+    data = load_file(write(tmp_path, CustomerID=np.arange(ROWS) // 2 * 7, order_no=X[::-1] * 3), "y")
+    assert [*kinds(data).values()] == ["number"] * 3

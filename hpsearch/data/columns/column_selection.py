@@ -9,13 +9,13 @@ import pyarrow.compute as pc
 
 from hpsearch.data.columns import dates, parsing
 from hpsearch.data.columns.column_types import COLUMN_TYPES, MOST_CATEGORIES, ColumnSample, Entry, plan_date_as
+from hpsearch.data.columns.identifiers import names_rows
 from hpsearch.data.columns.error_messages import FEW_TEXTS, as_missing, misread
 from hpsearch.data.columns.table import absent
 from hpsearch.errors import UserError, listed, shown
 
 LONG_TEXT = 40  # characters
 MOST = 0.5  # of the cells are numbers or dates: what the few other texts mean is worth a question
-NAMES_OF_IDENTIFIERS = ("id", "index", "uuid", "guid", "unnamed")
 
 DROPPED: Mapping[str, str] = {
     "constant": "it has one value, from which nothing can be learned",
@@ -106,14 +106,10 @@ def _counting(sample: ColumnSample, entry: Entry) -> Dropped | None:
         return None
     if len(np.unique(values - sample.rows)) == 1:
         return Dropped("identifier", "it counts the rows")
-    if _is_called_identifier(sample.name) and len(np.unique(values)) == len(values):
-        return Dropped("identifier", f"distinct whole numbers called {shown(sample.name)}")
+    if names_rows(sample.name) and len(np.unique(values)) == len(values):
+        option = sample.table.column_option(sample.name, "number")
+        return Dropped("identifier", f"distinct whole numbers called {shown(sample.name)} ({option} keeps it)")
     return None
-
-
-def _is_called_identifier(name: str) -> bool:
-    first = name.lower().replace(" ", "_").split(":")[0]
-    return first in NAMES_OF_IDENTIFIERS or first.endswith("_id")
 
 
 def _identifier_or_text(sample: ColumnSample) -> Dropped | None:
