@@ -7,6 +7,7 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hpsearch.data.options import COLUMN_SETTING
 from hpsearch.errors import UserError, shown
 from hpsearch.files import folder_name
 from hpsearch.searching.stopping import GRACE
@@ -244,7 +245,8 @@ def _is_data_set(name: str | None) -> bool:
 def _setting(text: str) -> tuple[str, Any]:
     from hpsearch.config import parse_value
 
-    key, equals, value = text.partition("=")
+    parted = text.rpartition("=") if text.startswith(COLUMN_SETTING) else text.partition("=")  # `a=b` may name a column
+    key, equals, value = parted
     if not equals or not key:
         raise UserError(f"--set {text}: expected KEY=VALUE, for example --set learning_rate.high=0.3.")
     return key.strip(), parse_value(value)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from hpsearch.config.problems import conflicts, error_of, escaped, is_folder, lines_of
 from hpsearch.config.sections import UNITS, MinimaConfig, StudyConfig
 from hpsearch.data.loaders.datasets import DATASETS
+from hpsearch.data.options import COLUMN_SETTING
 from hpsearch.errors import UserError, shown, suggestion
 from hpsearch.space import HYPERPARAMETERS, SearchSpace
 from hpsearch.space.reading import read_space
@@ -266,9 +267,19 @@ def _override(raw: Raw, default_name: str, overrides: Overrides) -> list[str]:
     return [_put(raw, key, value) for key, value in overrides]
 
 
+def _key_parts(key: str) -> list[str]:
+    """Return the parts of a dotted key; a column's name is one part, whatever dots it has, with or without TOML's quotes."""
+    if not key.startswith(COLUMN_SETTING):
+        return key.split(".")
+    name = key.removeprefix(COLUMN_SETTING)
+    if len(name) > 2 and name[0] == name[-1] and name[0] in "\"'":
+        name = name[1:-1]
+    return [*COLUMN_SETTING.rstrip(".").split("."), name]
+
+
 def _put(raw: Raw, key: str, value: Any) -> str:
     """Put a value at a dotted key and return it in full; a hyperparameter's name alone means the one in `[space]`."""
-    parts = key.split(".")
+    parts = _key_parts(key)
     if parts[0] not in StudyConfig.model_fields:
         parts.insert(0, "space")
     if parts[0] == "space" and len(parts) > 1 and parts[1] not in HYPERPARAMETERS:

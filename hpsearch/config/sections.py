@@ -1,8 +1,9 @@
 """The tables of a study's file as checked values: unknown keys are errors, and nothing is converted in silence."""
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
 
 from hpsearch.data.metrics import OBJECTIVES
 from hpsearch.data.tasks import TASKS
@@ -11,6 +12,15 @@ from hpsearch.trial import UNSAID, Budget
 
 UNITS = ("epochs", "updates", "examples")
 SAMPLED = ("qmc", "random")  # samplers that ignore results: so what tuning with fewer trials would have given is known
+
+
+def _flat(tables: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of tables in each other by their dotted keys."""
+    for name, value in tables.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
 
 
 def _known_task(name: str) -> str:
@@ -69,6 +79,12 @@ class DataSection(Section):
     decimal: Literal[".", ","] | None = None
     thousands: Literal[",", ".", " ", "'", "_", "none"] | None = None
     size: Annotated[int, Field(ge=1, le=4_096)] | None = None
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _names_with_dots(cls, raw: Any) -> Any:
+        """Take `columns.Sepal.Length`, which TOML reads as tables in each other, for the column Sepal.Length."""
+        return dict(_flat(raw)) if isinstance(raw, dict) else raw
 
 
 class TrainingSection(Section):

@@ -1,6 +1,6 @@
 """From what a loader gives to `Data`: decide the task, encode the targets, split, standardise, hash, and describe all that in a summary."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from json import dumps
@@ -18,6 +18,7 @@ from hpsearch.data.metrics import Metric
 from hpsearch.data.options import SplitOptions, TaskOptions
 from hpsearch.data.scaling import Scaled, scale_inputs, scale_targets
 from hpsearch.data.splits import Constraints, Split, split_rows
+from hpsearch.data.target_looks import looks_of
 from hpsearch.data.targets import Targets, read_targets
 from hpsearch.data.tasks import Task, choose_metric, infer_task
 from hpsearch.errors import UserError, shown, suggestion
@@ -52,10 +53,12 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
     inputs, labels = _read(raw)
     task, reason = infer_task(labels, asked.task, len(raw.classes))
     metric = choose_metric(task, asked.metric)
-    targets = task.encode(labels, raw.classes)
-    codes = targets.values if targets.classes else None
-    constraints = Constraints(raw.groups, raw.times, raw.given_test)
-    split = options.split or split_rows(codes, len(labels), targets.classes, options, constraints)
+    looks = tuple(looks_of(labels)) if task.has_classes else ()
+    with _prefixed_by(looks):
+        targets = task.encode(labels, raw.classes)
+        codes = targets.values if targets.classes else None
+        constraints = Constraints(raw.groups, raw.times, raw.given_test)
+        split = options.split or split_rows(codes, len(labels), targets.classes, options, constraints)
     scaled = _scaled(inputs, split)
     folds = _folds(scaled, targets, task, split)
     first = folds[0]
@@ -69,7 +72,7 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
         "worst": metric.worst(_own_units(targets, first, split)),
         **_sizes(scaled, outputs, targets, split),
         **_reading(raw, scaled),
-        "notices": _notices(raw, scaled, targets, split, options),
+        "notices": [*looks, *_notices(raw, scaled, targets, split, options)],
     }
     return Data(
         name=name,
@@ -89,6 +92,17 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
         folds=folds if split.folds else (),
         class_weights=_class_weights(asked.class_weights, targets, split),
     )
+
+
+@contextmanager
+def _prefixed_by(looks: Sequence[str]) -> Iterator[None]:
+    """Let an error about classes begin with what the target's texts look like, where they look like something else."""
+    try:
+        yield
+    except UserError as error:
+        if not looks:
+            raise
+        raise UserError(f"{' '.join(looks)} As classes: {error}") from None
 
 
 def _read(raw: Raw) -> tuple[Any, Array]:

@@ -171,7 +171,10 @@ def _check_finite(values: Array, columns: tuple[str, ...]) -> None:
     also = f" ({others} more column{'s' * (others != 1)} too)" * bool(others)
     is_nan = np.isnan(values[row, column])
     kind = "missing (NaN)" if is_nan else "infinite"
+    advice = "Fill those cells or drop"
+    if is_nan and columns:
+        advice = "Give missing 'median' (--set data.missing=median), or drop"
     raise UserError(
         f"inputs: {label(columns, column)} has {count} missing or infinite cell{'s' * (count != 1)}{also}, the first, {kind}, in row "
-        f"{row}. Fill those cells or drop those rows or columns."
+        f"{row}. {advice} those rows or columns."
     )

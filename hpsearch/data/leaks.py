@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from hpsearch.data.cells import Array
+from hpsearch.data.options import column_setting
 from hpsearch.data.transform import width
 from hpsearch.errors import listed
 
 EXACT = 0.99995  # of a correlation: what rounding to four digits leaves of a copy
 FEW = 20  # rows, and 5 of each class: with fewer a column fits by chance
 RARE = 5
+MOST_SETTINGS = 5  # columns whose setting is told
 FIRST = 1_000  # rows that are looked at before all
 
 
@@ -46,7 +48,8 @@ def leaks(columns: Sequence[Mapping[str, Any]], inputs: Array, targets: Array, c
 
 def leak_notice(names: Sequence[str], of_file: bool) -> str:
     """Return the sentence on such columns; those of a file are dropped by a setting."""
-    setting = " (--set data.columns.NAME=drop)" * of_file
+    settings = " ".join(column_setting(name, "drop") for name in names[:MOST_SETTINGS])
+    setting = f" ({settings})" * of_file
     advice = "What is known only with the target gives the answer away and is of no use for new rows: drop"
     if len(names) == 1:
         return f"Column {listed(names)} alone tells the target exactly. {advice} it then{setting}."

@@ -6,12 +6,15 @@ as they are. Importing this module imports nothing heavy.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from hpsearch.data.splits import Split
+
+COLUMN_SETTING = "data.columns."  # before a column's name, which may have dots itself
 
 Size = float | int | None
 Folds = int | Literal["auto"] | None
@@ -91,3 +94,8 @@ class ReadOptions:
         """Names of the options that are given and that only a table has."""
         given = [option.name for option in fields(self) if option.name != "size"]
         return [name for name in given if getattr(self, name)]
+
+
+def column_setting(name: str, kind: str) -> str:
+    """Return the option of the command line that gives a column a kind, as it can be pasted into a shell."""
+    return f"--set {shlex.quote(f'{COLUMN_SETTING}{name}={kind}')}"

@@ -54,7 +54,7 @@ def scale_inputs(inputs: Inputs, split: Split) -> Scaled:
         test=_finish(_part(inputs, split.test), *fitted[0], inputs),
         shape=inputs.shape,
         notices=notices,
-        preprocessing=_preprocessing(inputs, names, *fitted[0]),
+        preprocessing=_preprocessing(inputs, names, *fitted[0], split.training),
     )
 
 
@@ -71,16 +71,20 @@ def scale_targets(targets: Array, rows: Array) -> tuple[Tensor, Tensor, Tensor]:
     return (values - mean) / scale, mean, scale
 
 
-def _preprocessing(inputs: Inputs, names: tuple[str, ...], mean: Tensor, scale: Tensor) -> dict[str, Any]:
+def _preprocessing(
+    inputs: Inputs, names: tuple[str, ...], mean: Tensor, scale: Tensor, training: Array
+) -> dict[str, Any]:
     """Return what was fitted as plain values: a mean and a scale for each column, or each channel of images."""
     means = mean.flatten().tolist()
     scales = scale.flatten().tolist()
     if len(inputs.shape) > 1:
         fitted = {"kind": "images", "version": 1, "shape": list(inputs.shape), "mean": means, "scale": scales}
         return {**fitted, "source": "arrays", "size": None, "divisor": 1}
+    values = inputs.values[training]
+    ranges = np.stack([values.min(axis=0), values.max(axis=0)], axis=1).astype(np.float64).tolist()
     columns = []
-    for name, center, spread in zip(inputs.columns, means, scales, strict=True):
-        fitted = {"fill": None, "indicator": False, "mean": [center], "scale": [spread]}
+    for name, center, spread, limits in zip(inputs.columns, means, scales, ranges, strict=True):
+        fitted = {"fill": None, "indicator": False, "mean": [center], "scale": [spread], "range": limits}
         columns.append({"name": name, "kind": "number", **fitted})
     used = set(inputs.columns)
     dropped = [{"name": name, "reason": "constant"} for name in names if name not in used]

@@ -16,8 +16,7 @@ from torch import Tensor
 
 from hpsearch.data.cells import read_inputs
 from hpsearch.data.columns import parsing
-from hpsearch.data.columns.column_types import Entry
-from hpsearch.data.columns.reading import read_column, read_columns, unused
+from hpsearch.data.columns.reading import read_columns, table_for, unused
 from hpsearch.data.columns.table import Table
 from hpsearch.data.loaders.array_files import ENDS, read_array_file, read_inputs_file
 from hpsearch.data.loaders.image_folder import image_files, read_images
@@ -28,6 +27,7 @@ from hpsearch.data.tasks import TASKS
 from hpsearch.errors import UserError, shown
 from hpsearch.model.models import Model, with_weights
 from hpsearch.model.pipeline import InferencePipeline
+from hpsearch.model.unfamiliar import unfamiliar_cells
 
 CHUNK = 1 << 22  # numbers of the widest layer, or of the inputs, that are there at a time
 FEWEST = 256  # rows at a time
@@ -121,15 +121,17 @@ def predict_arrays(
     """Return a model's probabilities [N, C] or values [N, K] of inputs as they were searched on.
 
     Computed in float64, so that a row's prediction does not depend on the rows beside it. `warn` gets a sentence for each column that
-    has categories which the model does not know.
+    has categories which the model does not know, or missing cells where training had none.
 
     Raises:
         UserError: the inputs are not like those of the search.
     """
-    numbers = numbers_of(model.preprocessing, inputs)
-    unseen = _unseen_categories(model.preprocessing, lambda place, _: numbers[:, place], lambda _, row: f"in row {row}")
-    for sentence in unseen:
-        warn(sentence)
+    given = model.preprocessing
+    if given["kind"] != "images":
+        inputs = table_for(given, inputs)
+        for sentence in unfamiliar_cells(given, inputs, rare_only=True):
+            warn(sentence)
+    numbers = numbers_of(given, inputs)
     pipeline = InferencePipeline(with_weights(model, lambda weights: weights.cpu().double()))
     with torch.no_grad():
         return np.asarray(pipeline(torch.from_numpy(numbers)).numpy(), dtype=np.float64)
@@ -150,39 +152,9 @@ def numbers_of(preprocessing: Mapping[str, Any], inputs: Any) -> npt.NDArray[np.
 
 
 def unseen_in_rows(rows: NewRows) -> Iterator[str]:
-    """Yield a sentence for each column in which rows have categories that the model does not know."""
-    if not isinstance(rows.given, Table):
-        return
-    table = rows.given
-    missing_values = tuple((rows.preprocessing.get("reading") or {}).get("missing_values") or ())
-
-    def name(column: Entry, row: int) -> str:
-        text = str(parsing.as_text(table.column(column["name"])[row : row + 1])[0])
-        return f"{shown(text)} in {table.where(row)}"
-
-    yield from _unseen_categories(
-        rows.preprocessing, lambda _, column: read_column(column, table, missing_values), name
-    )
-
-
-def _unseen_categories(
-    preprocessing: Mapping[str, Any], read: Callable[[int, Entry], Array], name: Callable[[Entry, int], str]
-) -> Iterator[str]:
-    """Yield a sentence for each column in which rows have categories that the model does not know.
-
-    `read` returns the numbers [N] of a column, by its place and itself; `name` the first such cell of a column, by its row.
-    """
-    for place, column in enumerate(preprocessing.get("columns", ())):
-        if column["kind"] != "category":
-            continue
-        other = read(place, column) == len(column["categories"])  # [N]
-        if count := int(other.sum()):
-            rows = "1 row has" if count == 1 else f"{count:,} rows have"
-            rare = "that training never saw"
-            if column.get("other"):
-                rare = "that was rare in training or never there"
-            first = name(column, int(other.argmax()))
-            yield f"Column {shown(column['name'])}: {rows} a value {rare}, the first {first}."
+    """Yield what a reader should know of a table's cells that are unlike those of training; see `unfamiliar_cells`."""
+    if rows.preprocessing.get("kind") != "images":
+        yield from unfamiliar_cells(rows.preprocessing, table_for(rows.preprocessing, rows.given))
 
 
 def _refuse_infinite(pipeline: InferencePipeline, inputs: Tensor) -> None:

@@ -1,8 +1,8 @@
 """A model as one ONNX file, raw columns in and labels out.
 
 torch exports the part that computes: numbers [N, P] → predictions. Where a table has text, each column becomes an input [N, 1] of its own
-name. A text is looked up (`ai.onnx.ml.LabelEncoder`) and becomes the column's code, then all columns are joined to the numbers. After the
-predictions the number of the most probable class becomes its label.
+name. A text becomes the column's code (`onnx_text`), then all columns are joined to the numbers. After the predictions the number of the
+most probable class becomes its label.
 """
 
 import json
@@ -23,6 +23,7 @@ from torch import Tensor
 from hpsearch.errors import HpsearchError, UserError
 from hpsearch.files import write_file
 from hpsearch.model.models import Model, labels_of
+from hpsearch.model.onnx_text import ML, OPSET, as_objects, code_nodes, encoder
 from hpsearch.model.pipeline import InferencePipeline, plausible
 from hpsearch.model.saved import describe
 from hpsearch.model.signature import TEXT_KINDS, Signature, known_texts, of_answers, of_columns, of_numbers
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 LARGEST = 2_000_000_000  # bytes: what one file can hold (protobuf's limit)
-ML = "ai.onnx.ml"
 ML_VERSION = 4  # the first in which LabelEncoder takes tensors
 NUMBER = "class number"  # the value between the probabilities and their label
+PADDED = ("{}", " {}", "{}\t ")  # how texts are fed to a file that is checked
 RESERVED = {"", NUMBER, "prediction", "probabilities"}
 Array = npt.NDArray[Any]
 
@@ -138,19 +139,24 @@ def _add_columns(proto: "ModelProto", model: Model) -> None:
     columns = model.preprocessing["columns"]
     empty = ["", *model.preprocessing.get("reading", {}).get("missing_values", ())]
     inputs = []
-    lookups = []
+    lookups: list[NodeProto] = []
     joined = []
-    for name, column in zip(_input_names(proto, columns), columns, strict=True):
+    names = _input_names(proto, columns)
+    prefix = _prefix(names)
+    for place, (name, column) in enumerate(zip(names, columns, strict=True)):
         if column["kind"] in TEXT_KINDS:
             inputs.append(helper.make_tensor_value_info(name, TensorProto.STRING, ["rows", 1]))
-            lookups.append(_lookup(name, column, empty))
-            joined.append(_code(name))
+            joined.append(f"{prefix} {place}")
+            lookups += code_nodes(name, column, empty, joined[-1], joined[-1])
         else:
             inputs.append(helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["rows", 1]))
             joined.append(name)
     join = helper.make_node("Concat", joined, ["numbers"], axis=1)
     _replace(proto.graph.input, inputs)
     _replace(proto.graph.node, [*lookups, join, *proto.graph.node])
+    for opset in proto.opset_import:
+        if not opset.domain:
+            opset.version = max(opset.version, OPSET)
 
 
 def _input_names(proto: "ModelProto", columns: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -159,26 +165,19 @@ def _input_names(proto: "ModelProto", columns: Iterable[Mapping[str, Any]]) -> l
     names: list[str] = []
     for column in columns:
         name = column["name"]
-        while name in taken or _code(name) in taken:
+        while name in taken:
             name += "_"
         names.append(name)
-        taken |= {name, _code(name)}
+        taken.add(name)
     return names
 
 
-def _code(name: str) -> str:
-    return f"{name}/code"
-
-
-def _lookup(name: str, column: Mapping[str, Any], empty: Sequence[str]) -> "NodeProto":
-    """Return what turns texts into codes: `empty` ones are NaN, an unseen category is one more than the last, an unseen boolean NaN."""
-    known = known_texts(column)
-    codes = dict.fromkeys(empty, np.nan) | {text: float(code) for code, text in enumerate(known)}
-    unseen = float(len(known))
-    if column["kind"] == "boolean":  # in any case of letters
-        codes |= {form(text): codes[text] for text in known for form in (str.lower, str.upper, str.capitalize)}
-        unseen = np.nan
-    return _encoder(name, _code(name), list(codes), np.array([*codes.values()]), np.array([unseen]))
+def _prefix(names: Iterable[str]) -> str:
+    """Return what the names of the values between texts and codes begin with, and no input's."""
+    prefix = "code"
+    while any(name.startswith(prefix) for name in names):
+        prefix += "_"
+    return prefix
 
 
 def _add_labels(proto: "ModelProto", model: Model) -> None:
@@ -187,23 +186,10 @@ def _add_labels(proto: "ModelProto", model: Model) -> None:
 
     labels = labels_of(model)
     most = helper.make_node("ArgMax", ["probabilities"], [NUMBER], axis=1, keepdims=0)
-    encoder = _encoder(NUMBER, "prediction", np.arange(len(labels)), labels, labels[:1])
-    kind = helper.np_dtype_to_tensor_dtype(_as_objects(labels).dtype)
-    proto.graph.node.extend([most, encoder])
+    label = encoder(NUMBER, "prediction", np.arange(len(labels)), labels, labels[:1])
+    kind = helper.np_dtype_to_tensor_dtype(as_objects(labels).dtype)
+    proto.graph.node.extend([most, label])
     proto.graph.output.insert(0, helper.make_tensor_value_info("prediction", kind, ["rows"]))
-
-
-def _encoder(given: str, answer: str, keys: Any, values: Array, default: Array) -> "NodeProto":
-    from onnx import helper, numpy_helper
-
-    tensors = {"keys_tensor": np.array(keys), "values_tensor": values, "default_tensor": default}
-    attributes = {name: numpy_helper.from_array(_as_objects(array), name) for name, array in tensors.items()}
-    return helper.make_node("LabelEncoder", [given], [answer], domain=ML, **attributes)
-
-
-def _as_objects(array: Array) -> Array:
-    """Return text as objects, which is how onnx takes it; numbers as they are."""
-    return array.astype(object) if array.dtype.kind == "U" else array
 
 
 def _replace(repeated: Any, items: Sequence[Any]) -> None:
@@ -237,10 +223,11 @@ def _feed(model: Model, names: Sequence[str], rows: Tensor) -> dict[str, Array]:
 
 
 def _cells(column: Mapping[str, Any], numbers: Array) -> Array:
-    """Return a column's cells [N]: of one of text the texts of its codes."""
+    """Return a column's cells [N]: of one of text the texts of its codes, some of them with blanks as a file may have."""
     if column["kind"] not in TEXT_KINDS:
         return numbers
     known = known_texts(column)
     unseen = max(known, key=len) + "?"
     texts = [*known, unseen]
-    return np.array(["" if np.isnan(code) else texts[int(code)] for code in numbers], dtype=object)
+    cells = ["" if np.isnan(code) else texts[int(code)] for code in numbers]
+    return np.array([PADDED[place % len(PADDED)].format(cell) for place, cell in enumerate(cells)], dtype=object)

@@ -14,6 +14,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
+from hpsearch.data.options import COLUMN_SETTING, column_setting
 from hpsearch.errors import StorageError, UserError, shown
 from hpsearch.storage.attributes import PREFIX, SCHEMA, check_identity, identity, read_table, with_checksum
 from hpsearch.storage.optuna_internals import create_study_once
@@ -34,6 +35,7 @@ MAY_CHANGE = {  # settings that may differ from run to run
 }
 NO_EFFECT: tuple[Any, ...] = (None, [], "none", False)  # values of a setting that an earlier version did not have
 NAMES_SHOWN = 3  # of columns
+RESTORED = {"dropped": "drop"}  # what a column's kind in a summary is called as a setting, where that differs
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +116,36 @@ def _refuse_changes(study: Fingerprint, attributes: Mapping[str, Any]) -> None:
     old = dict(_flat(read_table(attributes, "settings")))
     new = dict(_flat(study.settings))
     changes = [key for key in sorted(old.keys() | new.keys()) if _differs(key, old, new)]
+    reread = _reread_columns(stored_data, study.data)
+    if not reread:  # the kinds that columns had before may be stated now
+        changes = [key for key in changes if not key.startswith(COLUMN_SETTING) or key in old]
     if changes:  # with other settings the rows are divided otherwise, and their hash says nothing more
         differences = "; ".join(f"{key} was {old.get(key)!r}, now {new.get(key)!r}" for key in changes)
         raise UserError(
             f"study '{study.name}' exists and differs: {differences}. Give it another name (--name) or the old settings."
+        )
+    if reread and stored_data.get("hash") == study.data.get("hash"):
+        was = "; ".join(f"{shown(name)} was {kind}" for name, kind in reread.items())
+        options = " ".join(column_setting(name, RESTORED.get(kind, kind)) for name, kind in reread.items())
+        raise UserError(
+            f"study '{study.name}': this version reads columns otherwise ({was}). Give {options} to go on, or the study another name (--name)."
         )
     if stored_data.get("hash") != study.data.get("hash"):
         change = describe_data_change(stored_data, study.data, new.get("data.file"))
         raise UserError(
             f"study '{study.name}': {change}. Give the study another name (--name) for the new data, or the old data back to go on."
         )
+
+
+def _reread_columns(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
+    """Return the columns that become other inputs than they did, with the kinds they had; none where it is not known."""
+    known = {column["name"]: (column["kind"], column["inputs"]) for column in now.get("columns") or ()}
+    reread = {}
+    for column in before.get("columns") or ():
+        name = column["name"]
+        if name in known and known[name] != (column["kind"], column["inputs"]):
+            reread[str(name)] = str(column["kind"])
+    return reread
 
 
 def _differs(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

@@ -334,7 +334,8 @@ def test_unseen_categories_are_warned_of() -> None:
     """Rows with a category that training never saw are predicted, with a warning that names the column and the first row."""
     table = pd.DataFrame({"x": np.arange(90.0), "city": ["Aachen", "Berlin", "Essen"] * 30})
     result = hpsearch.search(table, np.arange(90) % 2, trials=1, training={"epochs": 2}, space=SPACE)
-    with pytest.warns(
-        UserWarning, match=r"Column 'city': 1 row has a value that training never saw, the first in row 1"
+    with (
+        pytest.warns(UserWarning, match=r"'city': 1 row has a value that training never saw, the first '\?!' in row 1"),
+        pytest.warns(UserWarning, match="'city': 1 of 3 cells is missing, as none was in training"),
     ):
         assert len(result.predict(table.head(3).assign(city=["Aachen", "?!", None]))) == 3

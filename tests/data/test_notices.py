@@ -147,7 +147,7 @@ def test_a_column_that_tells_the_target(tmp_path: Path, case: str) -> None:
     frame.to_csv(path, index=False)
     options: dict[str, Any] = {"test": 0, "validation": 5}
     assert told(from_frame(frame, "y", **flat(**options)), "'c' alone tells the target exactly") == leak
-    assert told(load_file(path, "y", **flat(**options)), "'c'", "--set data.columns.NAME=drop") == leak
+    assert told(load_file(path, "y", **flat(**options)), "'c'", "--set data.columns.c=drop") == leak
 
 
 def test_few_rows_and_rare_classes_tell_nothing() -> None:

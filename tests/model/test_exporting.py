@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from hpsearch.data.columns.reading import read_columns
 from hpsearch.errors import HpsearchError, StorageError, UserError
 from hpsearch.model import Member, Model, exporting, load_model
 from hpsearch.model.exporting import FORMATS, export
 from hpsearch.model.pipeline import InferencePipeline, plausible
-from hpsearch.model.signature import lines, of_columns, of_numbers
+from hpsearch.model.signature import Port, lines, of_columns, of_numbers
 from hpsearch.training.network import DNN
 from hpsearch.trial import Architecture
 
@@ -95,6 +97,49 @@ def test_an_onnx_file_takes_raw_columns(tmp_path: Path) -> None:
         expected = InferencePipeline(made)(codes[:count])
         np.testing.assert_allclose(probabilities, expected, atol=1e-6)
         assert labels.tolist() == [made.classes[i] for i in expected.argmax(1)]
+
+
+BLANKS = [("", ""), (" ", ""), ("", "   "), ("\t", "\r\n"), ("\u00a0", "\u3000 ")]
+ODD = {
+    "reading": {"missing_values": ["k.A."]},
+    "columns": [
+        {"name": "code 0", "kind": "category", "categories": ["New  York", "New York", "a.b*(c", "é|x\\d"], "other": False, "missing": True},
+        {**COLUMNS[2], "name": "code", "false": "False", "true": "True"},
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "after"), BLANKS)
+def test_an_onnx_file_reads_texts_as_a_table_is_read(before: str, after: str, tmp_path: Path) -> None:
+    """Blanks around a text change nothing, and blanks in it do; truth values come in any spelling: in the file as in the model."""
+    onnx = pytest.importorskip("onnx", reason="needs the extra 'export'")
+    architecture = Architecture(6, (8,), 3)
+    weights = DNN.initialized(architecture, 1).float().state_dict()
+    made = replace(
+        model("table", "multiclass"),
+        members=(Member(architecture, weights, 1, 1),),
+        preprocessing={**TABLE, **ODD},
+    )
+    path = tmp_path / "it.onnx"
+    _, truth = [port.name for port in onnx_inputs(made, path)]
+    cities = ["New York", "New  York", "New   York", "new york", "a.b*(c", "aXb*(c", "é|x\\d", "é", "", "k.A."]
+    truths = ["true", "False", "YES", "n", "1", "0", "1.0", "maybe", "", "k.A."]
+    padded = {name: [before + cell + after for cell in cells] for name, cells in (("code 0", cities), ("code", truths))}
+    feed = {"code 0": padded["code 0"], truth: padded["code"]}
+    _, found = ask(path, {name: np.array(cells, dtype=object)[:, None] for name, cells in feed.items()})
+    frame = pd.DataFrame(padded)
+    numbers = torch.from_numpy(read_columns(made.preprocessing, frame))
+    np.testing.assert_allclose(found, InferencePipeline(made)(numbers), atol=1e-6)
+    assert numbers[:, 0].nan_to_num(-1).tolist() == [1, 0, 4, 4, 2, 4, 3, 4, -1, -1]
+    assert numbers[:, 1].nan_to_num(-1).tolist() == [1, 0, 1, 0, 1, 0, 1, -1, -1, -1]
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+
+
+def onnx_inputs(made: Model, path: Path) -> tuple[Port, ...]:
+    """Export a model, and return what its file takes."""
+    signature = export(made, "onnx", path).signature
+    assert signature is not None
+    return signature.inputs
 
 
 def test_integer_labels_come_back_as_integers(tmp_path: Path) -> None:

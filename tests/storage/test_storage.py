@@ -165,6 +165,24 @@ def test_changed_study_is_refused(url: str, settings: dict[str, Any], data: dict
     assert read_study(url).settings == before.settings
 
 
+def test_columns_that_are_read_otherwise_by_this_version(url: str) -> None:
+    """A study whose columns now become other inputs goes on with the kinds they had, which the refusal names, and not without."""
+    columns = [("Order.No", "number", 1), ("day", "dropped", 0), ("x", "number", 1)]
+    before = {**DATA, "columns": [dict(zip(("name", "kind", "inputs"), column, strict=True)) for column in columns]}
+    now = [("Order.No", "dropped", 0), ("day", "date", 5), ("x", "number", 1)]
+    after = {**DATA, "columns": [dict(zip(("name", "kind", "inputs"), column, strict=True)) for column in now]}
+    StudyWriter.open(url, replace(FINGERPRINT, data=before)).close()
+    options = r"Give --set data.columns.Order.No=number --set data.columns.day=drop to go on"
+    with pytest.raises(
+        UserError, match=rf"reads columns otherwise \('Order.No' was number; 'day' was dropped\)\. {options}"
+    ):
+        StudyWriter.open(url, replace(FINGERPRINT, data=after))
+    kinds = {"data": {**SETTINGS.get("data", {}), "columns": {"Order.No": "number", "day": "drop"}}}
+    StudyWriter.open(url, replace(FINGERPRINT, settings={**SETTINGS, **kinds}, data=before)).close()
+    with pytest.raises(UserError, match=r"differs: data\.columns\.Order\.No was 'number', now None"):
+        StudyWriter.open(url, replace(FINGERPRINT, data=after))
+
+
 def test_trials_question_and_timeout_may_change(url: str) -> None:
     """More trials, another question or time limit are the same study."""
     written(url)

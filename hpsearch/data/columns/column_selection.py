@@ -7,15 +7,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hpsearch.data.columns import parsing
-from hpsearch.data.columns.column_types import COLUMN_TYPES, MOST_CATEGORIES, ColumnSample, Entry
+from hpsearch.data.columns import dates, parsing
+from hpsearch.data.columns.column_types import COLUMN_TYPES, MOST_CATEGORIES, ColumnSample, Entry, plan_date_as
 from hpsearch.data.columns.error_messages import FEW_TEXTS, as_missing, misread
+from hpsearch.data.columns.identifiers import names_rows
 from hpsearch.data.columns.table import absent
 from hpsearch.errors import UserError, listed, shown
 
 LONG_TEXT = 40  # characters
 MOST = 0.5  # of the cells are numbers or dates: what the few other texts mean is worth a question
-NAMES_OF_IDENTIFIERS = ("id", "index", "uuid", "guid", "unnamed")
 
 DROPPED: Mapping[str, str] = {
     "constant": "it has one value, from which nothing can be learned",
@@ -50,6 +50,7 @@ def choose_type(sample: ColumnSample, forced: str | None) -> Entry | Dropped:
     mixed = _among_numbers(sample) or _among_dates(sample, MOST)
     dropped = _identifier_or_text(sample)
     if dropped is not None:
+        mixed = mixed or _perhaps_dates(sample)
         return Dropped(dropped.reason, _joined(dropped.note, mixed))
     if mixed:
         return {**entry, "note": _joined(entry.get("note", ""), mixed)}
@@ -61,6 +62,9 @@ def _joined(*notes: str) -> str:
 
 
 def _forced(sample: ColumnSample, name: str) -> Entry:
+    name, _, form = name.partition(":")
+    if form:
+        return plan_date_as(sample, form)
     column_type = COLUMN_TYPES[name]
     entry = column_type.plan(sample)
     if entry is not None:
@@ -102,14 +106,10 @@ def _counting(sample: ColumnSample, entry: Entry) -> Dropped | None:
         return None
     if len(np.unique(values - sample.rows)) == 1:
         return Dropped("identifier", "it counts the rows")
-    if _is_called_identifier(sample.name) and len(np.unique(values)) == len(values):
-        return Dropped("identifier", f"distinct whole numbers called {shown(sample.name)}")
+    if names_rows(sample.name) and len(np.unique(values)) == len(values):
+        option = sample.table.column_option(sample.name, "number")
+        return Dropped("identifier", f"distinct whole numbers called {shown(sample.name)} ({option} keeps it)")
     return None
-
-
-def _is_called_identifier(name: str) -> bool:
-    first = name.lower().replace(" ", "_").split(":")[0]
-    return first in NAMES_OF_IDENTIFIERS or first.endswith("_id")
 
 
 def _identifier_or_text(sample: ColumnSample) -> Dropped | None:
@@ -144,7 +144,7 @@ def _among_numbers(sample: ColumnSample) -> str:
 def _among_dates(sample: ColumnSample, share: float) -> str:
     """Return the sentence on a column of texts that are mostly dates, written in several ways or beside a few other texts; else nothing."""
     cells = sample.text
-    by_pattern = parsing.rows_by_date_pattern(cells)
+    by_pattern = dates.rows_by_date_pattern(cells)
     if not by_pattern:
         return ""
     dated = np.logical_or.reduce([*by_pattern.values()])  # [N]
@@ -160,8 +160,13 @@ def _among_dates(sample: ColumnSample, share: float) -> str:
             "write them in one, and the column is a date"
         )
     if not strays:
-        return "its cells look like dates, but some are none: mend these, and the column is a date"
+        return f"its cells look like dates, but some are none that is read: write them as {dates.READ}, and the column is a date"
     return _beside_strays(sample, part, "date", strays)
+
+
+def _perhaps_dates(sample: ColumnSample) -> str:
+    """Return which dates are read, where a column that is dropped may have others; else nothing."""
+    return f"if its cells are dates, write them as {dates.READ}" * dates.may_be_dates(sample.text)
 
 
 def _beside_strays(sample: ColumnSample, part: float, what: str, strays: Sequence[str]) -> str:

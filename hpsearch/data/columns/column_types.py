@@ -5,7 +5,7 @@ column is not of this type; `read` turns the cells of any rows into one number e
 is the column's type; a new type is one row.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from hpsearch.data.cells import NUMBERS, Array
-from hpsearch.data.columns import parsing
+from hpsearch.data.columns import dates, parsing
 from hpsearch.data.columns.error_messages import misread
 from hpsearch.data.columns.table import Cells, Table, absent
 from hpsearch.data.transform import PERIODS
@@ -95,7 +95,12 @@ def _has_thousands(sample: ColumnSample, full: Array) -> bool:
 def _read_number(entry: Entry, cells: Any, decimal: str) -> tuple[Array, Array]:
     if isinstance(cells, np.ndarray):
         return _read_typed(cells, NUMBERS, lambda numbers: numbers.astype(np.float64))
-    return parsing.numbers(cells, decimal)
+    values, other = parsing.numbers(cells, decimal)
+    if other.any() and entry.get("range") == [0, 1]:  # True and False for the 1 and 0 of the training rows
+        truth, unread = _read_boolean({"false": "false", "true": "true"}, cells, decimal)
+        if not unread.any():
+            return truth, unread
+    return values, other
 
 
 def _read_typed(cells: Array, kinds: str, convert: Callable[[Array], Array]) -> tuple[Array, Array]:
@@ -109,14 +114,40 @@ def _plan_date(sample: ColumnSample) -> Entry | None:
     if not sample.is_text:
         if sample.cells.dtype.kind != "M":
             return None
-        return _date_entry(sample, parsing.ISO, parsing.days_of(sample.cells))
-    formats = parsing.date_formats(sample.text)
+        return _date_entry(sample, dates.ISO, dates.days_of(sample.cells))
+    formats = dates.date_formats(sample.text)
     if not formats:
         return None
-    entry = _date_entry(sample, formats[0], parsing.read_days(sample.text, formats[0])[0])
-    if len(formats) > 1:
-        entry["note"] = f"read as {formats[0]}, {formats[1]} would fit too"
-    return entry
+    entry = _date_entry(sample, formats[0], dates.read_days(sample.text, formats[0])[0])
+    note = _other_readings(sample, formats)
+    return {**entry, "note": note} if note else entry
+
+
+def _other_readings(sample: ColumnSample, formats: Sequence[str]) -> str:
+    """Return what else a column of dates may mean, with the options that say so; nothing where there is one reading."""
+    notes = []
+    for other in formats[1:]:
+        option = sample.table.column_option(sample.name, f"date:{other}")
+        notes.append(f"{other} would fit too ({option})")
+    if "%y" in formats[0]:
+        years = "years of two digits are 1969 to 2068"
+        text = sample.table.column_option(sample.name, "category")
+        notes.append(f"{years}; if these are no dates: {text}")
+    return ", ".join([f"read as {formats[0]}", *notes]) if notes else ""
+
+
+def plan_date_as(sample: ColumnSample, form: str) -> Entry:
+    """Return the entry of a column of dates in a format that the user gives.
+
+    Raises:
+        UserError: a cell is no such date.
+    """
+    if not sample.is_text:
+        raise misread(sample.table, sample.name, "a date as text (kind date with a format)", sample.rows[:1])
+    days, other = dates.read_days(sample.text, form)
+    if other.any():
+        raise misread(sample.table, sample.name, dates.date_example(form), sample.rows[other])
+    return _date_entry(sample, form, days)
 
 
 def _date_entry(sample: ColumnSample, form: str, days: Array) -> Entry:
@@ -129,8 +160,8 @@ def _date_entry(sample: ColumnSample, form: str, days: Array) -> Entry:
 
 def _read_date(entry: Entry, cells: Any, decimal: str) -> tuple[Array, Array]:
     if isinstance(cells, np.ndarray):
-        return _read_typed(cells, "M", parsing.days_of)
-    return parsing.read_days(cells, entry["format"])
+        return _read_typed(cells, "M", dates.days_of)
+    return dates.read_days(cells, entry["format"])
 
 
 def _plan_boolean(sample: ColumnSample) -> Entry | None:
@@ -143,10 +174,14 @@ def _plan_boolean(sample: ColumnSample) -> Entry | None:
 
 
 def _read_boolean(entry: Entry, cells: Any, decimal: str) -> tuple[Array, Array]:
-    known = [entry["false"].lower(), entry["true"].lower()]
-    values = parsing.positions(pc.utf8_lower(parsing.as_text(cells)), known)
-    other = values == len(known)
-    return np.where(other, np.nan, values), other
+    if isinstance(cells, np.ndarray):
+        known = np.isin(cells, (0, 1)) if cells.dtype.kind in NUMBERS else np.zeros(len(cells), dtype=bool)
+        return np.where(known, cells, np.nan), ~known & ~absent(cells)
+    words = parsing.truth_words(entry)
+    values = parsing.positions(pc.utf8_lower(cells), [*words[0], *words[1]])
+    count = len(words[0])
+    other = values == count + len(words[1])
+    return np.where(other | np.isnan(values), np.nan, values >= count), other
 
 
 def _plan_category(sample: ColumnSample) -> Entry:

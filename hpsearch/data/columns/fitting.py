@@ -26,7 +26,7 @@ from torch import Tensor
 from hpsearch.data.cells import Array
 from hpsearch.data.columns.column_selection import DROPPED, Dropped, choose_type
 from hpsearch.data.columns.column_types import COLUMN_TYPES, ColumnSample, Entry
-from hpsearch.data.columns.reading import read_column, refuse_missing
+from hpsearch.data.columns.reading import read_cells
 from hpsearch.data.columns.table import Table, meant
 from hpsearch.data.options import ReadOptions
 from hpsearch.data.scaling import Scaled
@@ -69,11 +69,10 @@ def scale_table(table_inputs: TableInputs, split: Split) -> Scaled:
     if not entries:
         reasons = listed([f"{name} ({why.reason})" for name, why in dropped.items()])
         raise UserError(f"no column is left as input: {reasons}. Check the table, or give columns a kind.")
-    cells = [read_column(entry, table, options.missing_values) for entry in entries]
-    numbers = np.stack(cells, axis=1)  # [N, columns]
-    if missing == "refuse":
-        for entry, values in zip(entries, numbers.T, strict=True):
-            refuse_missing(table, entry["name"], values)
+    refused = {"fill": None} if missing == "refuse" else {}
+    cells = [read_cells({**entry, **refused}, table, options.missing_values) for entry in entries]
+    numbers = np.stack([values for values, _ in cells], axis=1)  # [N, columns]
+    unknown = np.stack([other for _, other in cells], axis=1)  # [N, columns]
     entries = _with_indicators(entries, numbers[split.seen])
     fitted = [_fit(entries, numbers[training], missing) for training, _ in split.divisions]
     divisions = []
@@ -84,7 +83,7 @@ def scale_table(table_inputs: TableInputs, split: Split) -> Scaled:
         tuple(divisions),
         test,
         shape=(test.shape[1],),
-        notices=(*table.notices, *_notices(entries, dropped, numbers, missing)),
+        notices=(*table.notices, *_notices(entries, dropped, numbers, missing), *_unknown_truths(entries, unknown)),
         preprocessing=_preprocessing(table_inputs, fitted[0], dropped),
         columns=tuple(_column_summaries(entries, dropped, numbers)),
     )
@@ -99,7 +98,7 @@ def _check(table_inputs: TableInputs, missing: str) -> None:
             is_target = name == table_inputs.target
             why = "it is the target." if is_target else meant(name, names)
             raise UserError(f"columns: no input column {shown(name)}: {why}")
-        if kind not in kinds:
+        if kind not in kinds and not str(kind).startswith("date:%"):
             raise UserError(f"columns: unknown kind {shown(kind)} for {shown(name)}. {suggestion(str(kind), kinds)}")
     if missing not in FILLS:
         raise UserError(f"unknown missing {shown(missing)}. {suggestion(str(missing), FILLS)}")
@@ -111,7 +110,7 @@ def _choose_types(table: Table, options: ReadOptions, rows: Array) -> tuple[list
     dropped: dict[str, Dropped] = {}
     excluded = {options.group: "group", options.time: "time"}
     missing_values = tuple(options.missing_values)
-    for name, cells in zip(table.names, table.columns, strict=True):
+    for name in table.names:
         forced = options.columns.get(name)
         reason = excluded.get(name)
         if forced == "drop":
@@ -119,7 +118,8 @@ def _choose_types(table: Table, options: ReadOptions, rows: Array) -> tuple[list
         if reason is not None and forced in (None, "drop"):
             dropped[name] = Dropped(reason, DROPPED[reason])
             continue
-        chosen = choose_type(ColumnSample(name, cells.take(rows), rows, table, missing_values), forced)
+        cells = table.column(name).take(rows)
+        chosen = choose_type(ColumnSample(name, cells, rows, table, missing_values), forced)
         if isinstance(chosen, Dropped):
             dropped[name] = chosen
         else:
@@ -168,7 +168,10 @@ def _fit_group(entries: Sequence[Entry], numbers: Array, missing: str) -> None:
     if "parts" in entries[0]:
         values = np.concatenate([date_part(values, part) for part in entries[0]["parts"]], axis=1)
     scaler = StandardScaler().fit(values)  # [parts × columns], the first part of all columns first
+    gaps = np.isnan(numbers).sum(axis=0)  # [columns]
     for index, entry in enumerate(entries):
+        entry["missing"] = int(gaps[index])
+        entry["range"] = _range(numbers[:, index])
         mean = scaler.mean_[index :: len(entries)].tolist()
         scale = scaler.scale_[index :: len(entries)].tolist()
         if not np.isfinite([*mean, *scale]).all():
@@ -177,6 +180,12 @@ def _fit_group(entries: Sequence[Entry], numbers: Array, missing: str) -> None:
             entry["fill"] = float(filler.statistics_[index])
         entry["mean"] = [*mean, 0.0] if entry["indicator"] else mean
         entry["scale"] = [*scale, 1.0] if entry["indicator"] else scale
+
+
+def _range(numbers: Array) -> list[float] | None:
+    """Return the least and the largest number of a column [N], None where all are missing."""
+    there = numbers[~np.isnan(numbers)]
+    return [float(there.min()), float(there.max())] if len(there) else None
 
 
 def date_part(days: Array, name: str) -> Array:
@@ -245,6 +254,14 @@ def _missing_notices(entries: Sequence[Entry], numbers: Array, missing: str) -> 
     categories = [entry for entry in incomplete if entry["kind"] == "category"]
     if categories:
         yield f"{_missing_in(categories)}: a missing category is one of its own."
+
+
+def _unknown_truths(entries: Sequence[Entry], unknown: Array) -> Iterator[str]:
+    """Yield which columns of truth values have another one, which can only be in rows that no type is found from."""
+    for entry, count in zip(entries, unknown.sum(axis=0).tolist(), strict=True):
+        if count and entry["kind"] == "boolean":
+            pair = f"{shown(entry['false'])} nor {shown(entry['true'])}"
+            yield f"Column {shown(entry['name'])}: {count:,} cell{'s' * (count != 1)} outside the training rows {'holds' if count == 1 else 'hold'} neither {pair}: read as missing."
 
 
 def _missing_in(entries: Sequence[Entry]) -> str:

@@ -1,16 +1,13 @@
-"""Parse cells of text as numbers, truth values and dates: strictly, vectorised, and by rules that hold for all cells of a column.
+"""Parse cells of text as numbers and truth values: strictly, vectorised, and by rules that hold for all cells of a column (`dates` too).
 
 An empty cell is missing. In a column whose other cells are all numbers or all dates, so are the `MISSING` texts; in a column of text "NA"
-is a text like any other. A number has no leading zeros (007 is a name), no thousands separators, and one decimal mark for a file. Dates
-have one format for a column, found from its cells; a date is the days since 1970-01-01.
+is a text like any other. A number has no leading zeros (007 is a name), no thousands separators, and one decimal mark for a file.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,6 +16,7 @@ from hpsearch.data.columns.table import Cells
 
 MISSING = ("NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "?", "-", ".")  # beside the empty cell
 TRUTH = (("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"))  # compared without case; 0 and 1 are numbers
+DIGITS_OF_TRUTH = (("0", "0.0"), ("1", "1.0"))  # which new rows may have for them
 
 NUMBER = r"^[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?$"
 THOUSANDS = r"^[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?$"
@@ -26,24 +24,6 @@ LONG_NAME = r"^[+-]?\d{16,}$"
 LEADING_ZEROS = r"^[+-]?0\d+$"
 UNIT = r"^(?:[$€£¥]\s?)?[+-]?\d[\d.,]*(?:\s?(?:[$€£¥%‰]|°?[A-Za-zµ]{1,3}))?$"
 INFINITE = r"(?i)^[+-]?inf(?:inity)?$"
-
-ISO = "ISO8601"
-ISO_CELL = r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?$"
-DIGITS = r"^\d{8}$"  # by force only: they are numbers
-# The pattern that a cell has, and the formats it may mean; the first that reads all cells is taken.
-FORMATS: Mapping[str, tuple[str, ...]] = {
-    ISO_CELL: (ISO,),
-    DIGITS: ("%Y%m%d",),
-    r"^\d{4}/\d{1,2}/\d{1,2}": ("%Y/%m/%d",),
-    r"^\d{1,2}\.\d{1,2}\.\d{4}": ("%d.%m.%Y",),
-    r"^\d{1,2}/\d{1,2}/\d{4}": ("%d/%m/%Y", "%m/%d/%Y"),
-    r"^\d{1,2}-\d{1,2}-\d{4}": ("%d-%m-%Y", "%m-%d-%Y"),
-    r"^\d{1,2} [A-Za-z]{3} \d{4}": ("%d %b %Y",),
-    r"^\d{1,2}-[A-Za-z]{3}-\d{4}": ("%d-%b-%Y",),
-}
-TIMES = {0: "", 1: " %H:%M", 2: " %H:%M:%S"}  # by the colons of a cell
-EXAMPLE = datetime(2024, 12, 31, 18, 30)
-MICROSECONDS = 86_400_000_000  # in a day
 
 
 def with_nulls(cells: Cells, missing_values: Sequence[str] = ()) -> Any:
@@ -117,70 +97,22 @@ def truth_pair(distinct: pa.Array) -> tuple[str, str] | None:
     return None
 
 
+def truth_words(entry: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Return all that a column of truth values reads as false and as true, in lower case: how one writes them, others may."""
+    words = []
+    for own, alike, digits in zip(
+        (entry["false"], entry["true"]), zip(*TRUTH, strict=True), DIGITS_OF_TRUTH, strict=True
+    ):
+        words.append(list(dict.fromkeys((own.lower(), *alike, *digits))))
+    return words[0], words[1]
+
+
 def positions(cells: Any, known: Sequence[str]) -> Array:
     """Return each text's position among the known ones as float64 [N]; NaN for missing, len(known) for another text."""
     indices = pc.fill_null(pc.index_in(cells, value_set=pa.array(known, pa.string())), len(known))
     values = indices.to_numpy(zero_copy_only=False).astype(np.float64)
     values[_mask(pc.is_null(cells))] = np.nan
     return np.asarray(values)
-
-
-def date_formats(cells: pa.Array) -> list[str]:
-    """Return the formats that read all of the text cells, at most two; none where they are no dates."""
-    distinct = cells.filter(pa.array(~missing(cells))).unique()
-    if not len(distinct):
-        return []
-    first = distinct[0].as_py()
-    for pattern, formats in FORMATS.items():
-        if matches(distinct.slice(0, 1), pattern)[0]:
-            timed = [_with_time(form, first) for form in formats]
-            return [form for form in timed if not np.isnan(_days_of_distinct(distinct, form)).any()]
-    return []
-
-
-def _with_time(form: str, cell: str) -> str:
-    """Return a format with the time of day that a cell has."""
-    if form == ISO:
-        return form
-    return form + TIMES.get(cell.count(":"), " %H:%M:%S")
-
-
-def date_example(form: str) -> str:
-    """Return what a cell of a format should be, by an example."""
-    written = "%Y-%m-%d" if form == ISO else form
-    return f"a date like {EXAMPLE:{written}}"
-
-
-def rows_by_date_pattern(cells: pa.Array) -> dict[str, Array]:
-    """Return in which rows [N] text cells look like dates, for each pattern of `FORMATS` that one has and that is no number's."""
-    by_pattern = {pattern: matches(cells, pattern) for pattern in FORMATS if pattern != DIGITS}
-    return {pattern: rows for pattern, rows in by_pattern.items() if rows.any()}
-
-
-def read_days(cells: pa.Array, form: str) -> tuple[Array, Array]:
-    """Return text cells as days since 1970-01-01 [N] (UTC; NaN where there is no date), and which are neither a date nor missing [N]."""
-    encoded = cells.dictionary_encode()
-    values = np.append(_days_of_distinct(encoded.dictionary, form), np.nan)
-    codes = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(zero_copy_only=False)
-    days = values[codes]
-    return days, np.isnan(days) & ~missing(cells)
-
-
-def days_of(times: Array) -> Array:
-    """Return datetime64 as days since 1970-01-01, NaT as NaN."""
-    exact = times.astype("datetime64[us]")
-    return np.where(np.isnat(exact), np.nan, exact.astype(np.int64) / MICROSECONDS)
-
-
-def _days_of_distinct(distinct: pa.Array, form: str) -> Array:
-    cells = np.array(distinct.to_numpy(zero_copy_only=False), dtype=object)
-    if form == ISO:
-        cells[~matches(distinct, ISO_CELL)] = None
-    try:
-        read = pd.to_datetime(pd.Series(cells, dtype=object), format=form, errors="coerce", utc=True)
-    except (ValueError, OverflowError, TypeError):
-        return np.full(len(cells), np.nan)
-    return days_of(read.dt.tz_localize(None).to_numpy())
 
 
 def _cast(cells: Any) -> Array | None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.data.cells import NUMBERS, Array
-from hpsearch.data.columns import parsing
+from hpsearch.data.columns import dates, parsing
 from hpsearch.data.columns.column_types import COLUMN_TYPES, Entry
 from hpsearch.data.columns.error_messages import misread, missing_cells, refuse_infinite
 from hpsearch.data.columns.table import Table, ends, meant, nearest, table_of
@@ -29,7 +29,7 @@ def read_columns(preprocessing: Mapping[str, Any], source: Any) -> Array:
     Raises:
         UserError: a column is missing; a cell is no number, no date, infinite, or missing where nothing takes its place.
     """
-    table = _table_of(preprocessing, source)
+    table = table_for(preprocessing, source)
     missing_values = (preprocessing.get("reading") or {}).get("missing_values") or ()
     entries = preprocessing["columns"]
     _check_names(table, entries)
@@ -52,21 +52,29 @@ def _check_names(table: Table, entries: Sequence[Entry]) -> None:
 
 def read_column(entry: Entry, table: Table, missing_values: Sequence[str] = ()) -> Array:
     """Return one column's numbers [N]; see `read_columns`."""
+    return read_cells(entry, table, missing_values)[0]
+
+
+def read_cells(entry: Entry, table: Table, missing_values: Sequence[str] = ()) -> tuple[Array, Array]:
+    """Return one column's numbers [N], and which cells [N] hold a category or a truth value that it does not know (NaN of the latter)."""
     name = entry["name"]
     column_type = COLUMN_TYPES[entry["kind"]]
     cells = table.column(name)
     if not isinstance(cells, np.ndarray):
         cells = parsing.with_nulls(cells, missing_values)
     values, other = column_type.read(entry, cells, table.decimal)
-    if other.any():
+    can_miss = entry.get("fill", 0) is not None
+    if entry["kind"] == "category":
+        other = values == len(entry["categories"])
+    elif other.any() and not (can_miss and entry["kind"] == "boolean"):
         expected = column_type.expected
         if entry["kind"] == "date":
-            expected = parsing.date_example(entry["format"])
+            expected = dates.date_example(entry["format"])
         raise misread(table, name, expected, np.flatnonzero(other))
     refuse_infinite(table, name, values, ", a finite one expected")
-    if entry.get("fill", 0) is None:
+    if not can_miss:
         refuse_missing(table, name, values)
-    return values
+    return values, other
 
 
 def refuse_missing(table: Table, name: str, values: Array) -> None:
@@ -87,7 +95,8 @@ def unused(preprocessing: Mapping[str, Any], source: Any) -> str | None:
     return f"Columns that are not used: {listed(extra)}."
 
 
-def _table_of(preprocessing: Mapping[str, Any], source: Any) -> Table:
+def table_for(preprocessing: Mapping[str, Any], source: Any) -> Table:
+    """Return new rows as a table; see `read_columns`."""
     if isinstance(source, Table):
         return source
     if hasattr(source, "columns") and hasattr(source, "iloc"):

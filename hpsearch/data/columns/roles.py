@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from hpsearch.data.assumptions import of_missing
 from hpsearch.data.cells import Array, Raw
-from hpsearch.data.columns import parsing
+from hpsearch.data.columns import dates, parsing
 from hpsearch.data.columns.column_types import mostly_numbers
 from hpsearch.data.columns.error_messages import misread, missing_cells, refuse_infinite
 from hpsearch.data.columns.fitting import TableInputs
@@ -45,7 +45,7 @@ def assign_roles(table: Table, target: str | None, options: ReadOptions, targets
         targets,
         table.source,
         groups=groups,
-        times=_times(inputs, options.time, missing_values),
+        times=_times(inputs, options, missing_values),
         reading=(*table.assumptions, of_missing(missing_values, of_file=table.origin == "file")),
         notices=_group_notice(options.group, groups),
     )
@@ -107,15 +107,17 @@ def _groups(table: Table, name: str | None, missing_values: tuple[str, ...]) -> 
     return np.asarray(text.dictionary_encode().indices.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
-def _times(table: Table, name: str | None, missing_values: tuple[str, ...]) -> Array | None:
+def _times(table: Table, options: ReadOptions, missing_values: tuple[str, ...]) -> Array | None:
     """Return the time of each row [N] as a number: itself, or the days of a date; None without a column of times."""
+    name = options.time
     if name is None:
         return None
     cells = table.column(name, "time column")
     if not isinstance(cells, np.ndarray):
-        values = _times_of_texts(table, name, parsing.with_nulls(cells, missing_values))
+        form = options.columns.get(name, "").partition(":")[2]
+        values = _times_of_texts(table, name, parsing.with_nulls(cells, missing_values), form)
     elif cells.dtype.kind == "M":
-        values = parsing.days_of(cells)
+        values = dates.days_of(cells)
     else:
         values = cells.astype(np.float64)
     refuse_missing(table, name, values)
@@ -123,15 +125,17 @@ def _times(table: Table, name: str | None, missing_values: tuple[str, ...]) -> A
     return values
 
 
-def _times_of_texts(table: Table, name: str, text: Any) -> Array:
+def _times_of_texts(table: Table, name: str, text: Any, form: str) -> Array:
     values, other = parsing.numbers(text, table.decimal)
-    if not other.any():
+    if not other.any() and not form:
         return values
-    formats = parsing.date_formats(text)
+    formats = [form] if form else dates.date_formats(text)
     if len(formats) > 1:
-        raise UserError(f"time {shown(name)}: {' and '.join(formats)} both fit. Write its dates as 2024-12-31.")
+        both = " and ".join(formats[:2])
+        choices = " or ".join(table.column_option(name, f"date:{one}") for one in formats[:2])
+        raise UserError(f"time {shown(name)}: {both} both fit. Write its dates as 2024-12-31, or say which: {choices}.")
     if formats:
-        values, other = parsing.read_days(text, formats[0])
+        values, other = dates.read_days(text, formats[0])
     if other.any():
         advice = "A time is needed in every row: mend or drop those"
         raise misread(table, name, "a date or number (time)", np.flatnonzero(other), advice)

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from hpsearch.data.assumptions import Assumption
 from hpsearch.data.cells import Array, refuse_repeated, to_array, to_numbers
+from hpsearch.data.options import column_setting
 from hpsearch.errors import UserError, listed, shown
 
 # One column: a NumPy array of numbers or datetime64[us] (missing: NaN, NaT), or a pyarrow array of text (missing: null or empty).
@@ -40,6 +41,7 @@ class Table:
         kinds: types of columns that the source itself states (a pandas category), which no rule overrules.
         origin: what can be done about a cell: "file" (it can be read otherwise), "frame" (pandas can change it), "new" (rows for a network,
             which reads them as its own).
+        refused: why columns cannot be read, by name: one that is not asked for may hold anything.
     """
 
     names: tuple[str, ...]
@@ -52,6 +54,7 @@ class Table:
     notices: tuple[str, ...] = ()
     kinds: Mapping[str, str] = field(default_factory=dict)
     origin: str = "frame"
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.row_numbers)
@@ -65,8 +68,11 @@ class Table:
         """Return a column by its name.
 
         Raises:
-            UserError: there is none.
+            UserError: there is none, or it cannot be read.
         """
+        if name in self.refused:
+            option = f" ({self.column_option(name, 'drop')})" * (what == "column")
+            raise UserError(f"{self.refused[name]}{option}.")
         if name in self.names:
             return self.columns[self.names.index(name)]
         why = ""
@@ -75,6 +81,12 @@ class Table:
                 " The first line holds values, so columns are called by their numbers (header = true: it holds names)."
             )
         raise UserError(f"no {what} {shown(name)}.{why} {meant(name, self.names)}")
+
+    def column_option(self, name: str, kind: str) -> str:
+        """Return the option that gives a column a kind, as it is given where the table comes from."""
+        if self.origin == "frame":
+            return f"columns={{{shown(name)}: {shown(kind)}}}"
+        return column_setting(name, kind)
 
     def where(self, row: int) -> str:
         """Return how errors call a row, counted from 0 here."""
@@ -147,27 +159,36 @@ def table_of(frame: Any, source: str = "pandas frame") -> Table:
     """Return a pandas frame as a table; rows count from 0, as in arrays.
 
     Raises:
-        UserError: columns of one name, or with cells that are neither numbers, text, truth values nor dates.
+        UserError: columns of one name. One with cells that are neither numbers, text, truth values nor dates is refused where it is used.
     """
     names = [str(name) for name in frame.columns]
     check_names(names)
-    columns = [_arrow(frame.iloc[:, index], name) for index, name in enumerate(names)]
-    return table_of_arrow(names, columns, source, range(len(frame)))
+    columns = []
+    refused = {}
+    for index, name in enumerate(names):
+        try:
+            columns.append(_arrow(frame.iloc[:, index], name))
+        except UserError as error:
+            columns.append(pa.nulls(len(frame)))
+            refused[name] = str(error)
+    table = table_of_arrow(names, columns, source, range(len(frame)))
+    return replace(table, refused={**table.refused, **refused})
 
 
 def table_of_array(inputs: Any) -> Table:
-    """Return numbers [N, F] as a table whose columns are called by their numbers and stay numbers.
+    """Return numbers [N, F] as a table whose columns are called by their numbers (or as a frame's are) and stay numbers.
 
     Raises:
         UserError: images, or cells that are no numbers.
     """
+    given = getattr(inputs, "columns", None)
     array = to_array(inputs, "inputs")
     if array.ndim != 2 or 0 in array.shape:
         raise UserError(
             f"inputs: shape {array.shape}, [rows, columns] expected, neither empty, where columns are asked for."
         )
     values = np.column_stack([to_numbers(array[:, i], f"column {shown(str(i))}") for i in range(array.shape[1])])
-    names = tuple(map(str, range(values.shape[1])))
+    names = tuple(map(str, range(values.shape[1]) if given is None else given))
     columns = tuple(np.ascontiguousarray(column, dtype=np.float64) for column in values.T)
     return Table(names, columns, "arrays", range(len(values)), kinds=dict.fromkeys(names, "number"))
 
@@ -175,13 +196,22 @@ def table_of_array(inputs: Any) -> Table:
 def table_of_arrow(names: Sequence[str], columns: Sequence[Any], source: str, rows: range) -> Table:
     """Return Arrow columns as a table, whose rows have these numbers."""
     by_name = list(zip(names, columns, strict=True))
+    cells = []
+    refused = {}
+    for name, column in by_name:
+        try:
+            cells.append(_cells(column, name))
+        except UserError as error:
+            cells.append(np.full(len(column), np.nan))
+            refused[name] = str(error)
     return Table(
         tuple(names),
-        tuple(_cells(column, name) for name, column in by_name),
+        tuple(cells),
         source,
         rows,
         reading={"separator": None, "header": True, "encoding": None, "decimal": "."},
         kinds={name: "category" for name, column in by_name if pa.types.is_dictionary(column.type)},
+        refused=refused,
     )
 
 
@@ -208,7 +238,7 @@ def _arrow(series: Any, name: str) -> Any:
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         what = " and ".join(sorted({type(cell).__name__ for cell in series.head(1000)})[:4])
         raise UserError(
-            f"column {shown(name)} holds {what} mixed, one kind of numbers, text, truth values or dates expected. Convert or drop it."
+            f"column {shown(name)} holds {what} mixed, one kind of numbers, text, truth values or dates expected. Convert or drop it"
         ) from None
 
 
@@ -233,7 +263,7 @@ def _cells(column: Any, name: str) -> Cells:
         cast = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         return np.array(cast, dtype=np.float64)
     raise UserError(
-        f"column {shown(name)} holds {shown(str(kind))}; numbers, text, truth values or dates expected. Convert or drop it."
+        f"column {shown(name)} holds {shown(str(kind))}; numbers, text, truth values or dates expected. Convert or drop it"
     )
 
 
@@ -242,4 +272,4 @@ def _times(column: Any, name: str) -> Array:
         exact = column.cast(pa.timestamp("us", tz=getattr(column.type, "tz", None)), safe=False)
         return np.asarray(exact.cast(pa.timestamp("us")).to_numpy(zero_copy_only=False)).astype("datetime64[us]")
     except pa.ArrowException:
-        raise UserError(f"column {shown(name)} has a date out of range. Drop those rows.") from None
+        raise UserError(f"column {shown(name)} has a date out of range. Drop those rows, or drop it") from None

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from hpsearch.data.columns import parsing
-from hpsearch.data.columns.parsing import FORMATS
+from hpsearch.data.columns.dates import rows_by_date_pattern
 from hpsearch.data.loaders import number_marks
 from hpsearch.data.loaders.csv_layout import SPACES, splits_by_spaces
 from hpsearch.errors import UserError, shown
@@ -102,5 +101,4 @@ def _is_value(cell: str) -> bool:
     """Whether a cell is a number, with either decimal mark, or a date."""
     if number_marks.is_number(cell):
         return True
-    text = pa.array([cell], pa.string())
-    return any(parsing.matches(text, pattern)[0] for pattern in FORMATS)
+    return bool(rows_by_date_pattern(pa.array([cell], pa.string())))

@@ -11,6 +11,8 @@ from hpsearch.data.loaders.array_files import ENDS, read_array_file
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
 from hpsearch.errors import UserError, shown
 
+OF_ARRAYS = ("group", "time", "columns", "missing")  # options of columns, which arrays have as well
+
 
 def load_file(
     path: str | Path,
@@ -67,8 +69,9 @@ def _raw_of_table(path: str | Path, target: str | None, read: ReadOptions) -> Ra
 
 def _raw_of_arrays(path: str | Path, target: str | None, read: ReadOptions) -> Raw:
     path = Path(path)
-    if read.of_table:
-        raise UserError(f"{', '.join(read.of_table)}: only a table has columns and cells. Leave it out.")
+    asked = [name for name in read.of_table if path.is_dir() or name not in OF_ARRAYS]
+    if asked:
+        raise UserError(f"{', '.join(asked)}: only a table has columns and cells. Leave it out.")
     if path.is_dir() and target is not None:
         raise UserError(f"target {shown(target)}: the class of an image is its folder's name. Leave the target out.")
     if path.is_dir():
@@ -77,7 +80,18 @@ def _raw_of_arrays(path: str | Path, target: str | None, read: ReadOptions) -> R
         return read_image_folder(path, read.size)
     if read.size is not None:
         raise UserError(f"size {read.size}: arrays are taken as they are. Leave it out.")
-    return read_array_file(path, target)
+    raw = read_array_file(path, target)
+    return _by_columns(raw, read) if read.of_table else raw
+
+
+def _by_columns(raw: Raw, read: ReadOptions) -> Raw:
+    """Return arrays [N, F] whose columns are read as a table's, since an option concerns them."""
+    from hpsearch.data.columns.roles import assign_roles
+    from hpsearch.data.columns.table import table_of_array
+
+    table = replace(table_of_array(raw.inputs), source=raw.source)
+    asked = replace(read, missing=read.missing or "refuse")
+    return replace(assign_roles(table, None, asked, raw.targets), given_test=raw.given_test, notices=raw.notices)
 
 
 def _name_of(path: Path) -> str:
