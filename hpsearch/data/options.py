@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from hpsearch.data.splits import Split
 
 Size = float | int | None
+Validation = float | int | Literal["given"] | None
+OF_IMAGES = ("size", "parts", "background")
 Folds = int | Literal["auto"] | None
 
 
@@ -38,7 +40,7 @@ class SplitOptions:
 
     Attributes:
         seed: decides which rows go where.
-        validation: a share of the rows that are not given test rows, or a number of rows; 0.15 if left out.
+        validation: a share of the rows that are not given test rows, or a number of rows; 0.15 if left out; "given": the source's own.
         test: likewise; 0 for no test rows.
         rows: at most so many training rows, classes in equal shares.
         folds: divide all rows but the test rows in so many parts, each of which validates in turn; "auto": 5 for few rows.
@@ -47,7 +49,7 @@ class SplitOptions:
     """
 
     seed: int = 0
-    validation: Size = None
+    validation: Validation = None
     test: Size = None
     rows: int | None = None
     folds: Folds = None
@@ -57,7 +59,7 @@ class SplitOptions:
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How a source is read. All but `size` concern the columns and cells of a table.
+    """How a source is read. All but those of `OF_IMAGES` concern the columns and cells of a table.
 
     Attributes:
         group: the column whose equal cells keep rows in one part; it is no input.
@@ -70,6 +72,8 @@ class ReadOptions:
         encoding: of a text file, as Python calls it.
         decimal: the decimal mark of a text file, "." or ",".
         size: the side in pixels that images of a folder, or of torchvision's, are resized to.
+        parts: what sub-folders of a folder of images are, by name: "train", "validation", "test", "drop", or "class"; found if left out.
+        background: what transparent images of a folder are laid over, "white" or "black"; left out, their colours are taken as they are.
     """
 
     group: str | None = None
@@ -82,9 +86,16 @@ class ReadOptions:
     encoding: str | None = None
     decimal: str | None = None
     size: int | None = None
+    parts: Mapping[str, str] | None = None
+    background: str | None = None
 
     @property
     def of_table(self) -> list[str]:
         """Names of the options that are given and that only a table has."""
-        given = [option.name for option in fields(self) if option.name != "size"]
+        given = [option.name for option in fields(self) if option.name not in OF_IMAGES]
         return [name for name in given if getattr(self, name)]
+
+    @property
+    def of_images(self) -> list[str]:
+        """Names of the options that are given and that only images have."""
+        return [name for name in OF_IMAGES if getattr(self, name)]

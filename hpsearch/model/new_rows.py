@@ -19,6 +19,7 @@ from hpsearch.data.columns import parsing
 from hpsearch.data.columns.column_types import Entry
 from hpsearch.data.columns.reading import read_column, read_columns, unused
 from hpsearch.data.columns.table import Table
+from hpsearch.data.image_scale import arrays_on_scale
 from hpsearch.data.loaders.array_files import ENDS, read_array_file, read_inputs_file
 from hpsearch.data.loaders.image_folder import image_files, read_images
 from hpsearch.data.loaders.table_files import read_like
@@ -131,7 +132,7 @@ def numbers_of(preprocessing: Mapping[str, Any], inputs: Any) -> npt.NDArray[np.
     given = read_inputs(inputs)
     if list(given.shape) != list(preprocessing["shape"]):
         raise UserError(f"inputs: images of {given.shape}, {tuple(preprocessing['shape'])} expected.")
-    return given.values.reshape(-1, *given.shape).astype(np.float64)
+    return arrays_on_scale(given.values, preprocessing).reshape(-1, *given.shape).astype(np.float64)
 
 
 def unseen_in_rows(rows: NewRows) -> Iterator[str]:

@@ -50,7 +50,9 @@ def test_one_part(tmp_path: Path) -> None:
     resized = [np.asarray(image.resize((32, 32), Image.Resampling.BILINEAR)).transpose(2, 0, 1) for image, _ in theirs]
     assert np.array_equal(raw.inputs, resized)
     assert list(raw.targets) == [label for _, label in theirs]
-    assert raw.images == {"source": "torchvision", "size": 32, "divisor": 1}
+    assert {key: raw.images[key] for key in ("source", "size", "divisor", "bits")} == {
+        **{"source": "torchvision", "size": 32, "divisor": 1, "bits": 8}
+    }
     assert raw.notices == ("Images of 70×70 pixels resized to 32×32 (set data.size for another size).",)
     assert load("EuroSAT", root=tmp_path, size=16).shape == (3, 16, 16)
 

@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from hpsearch.data.cells import Array, Raw
+from hpsearch.data.image_scale import scale_of
 from hpsearch.data.loaders.pixels import check_pixels, common_size, resized_notice, to_pixels, without_colour
 from hpsearch.errors import UserError, normalized, shown
 
@@ -61,7 +62,7 @@ def read_set(kind: str, root: Path | None, download: bool, size: int | None = No
         source_of(kind),
         classes,
         given_test=len(parts[-1]) if len(parts) > 1 else 0,
-        images={"source": "torchvision", "size": None if sizes == {to} else to[0], "divisor": 1},
+        images={"source": "torchvision", "size": None if sizes == {to} else to[0], **scale_of(values)},
         notices=resized_notice(sizes, to),
     )
 
