@@ -19,6 +19,7 @@ from hpsearch.data.columns import parsing
 from hpsearch.data.columns.column_types import Entry
 from hpsearch.data.columns.reading import read_column, read_columns, unused
 from hpsearch.data.columns.table import Table
+from hpsearch.data.given import new_rows
 from hpsearch.data.image_scale import arrays_on_scale
 from hpsearch.data.loaders.array_files import ENDS, read_array_file, read_inputs_file
 from hpsearch.data.loaders.image_folder import image_files, read_images
@@ -127,6 +128,7 @@ def numbers_of(preprocessing: Mapping[str, Any], inputs: Any) -> npt.NDArray[np.
     Raises:
         UserError: a column is missing, or a cell or an image is not like those of the search.
     """
+    inputs = new_rows(inputs)
     if preprocessing["kind"] != "images":
         return np.asarray(read_columns(preprocessing, inputs))
     given = read_inputs(inputs)

@@ -109,7 +109,7 @@ def is_deep(image: Image.Image) -> bool:
     """Whether an image, not yet decoded, has 16 bits a channel."""
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):  # PIL has 32 bits for the latter
         return True
-    return image.format == "PNG" and any(";16" in str(tile[3]) for tile in image.tile)
+    return image.format == "PNG" and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
 
 
 def _upright(image: Image.Image) -> tuple[int, int]:
@@ -165,9 +165,9 @@ def _alpha(image: Image.Image) -> Image.Image | None:
 
 def _is_hidden(image: Image.Image, alpha: Image.Image) -> bool:
     """Whether an image is drawn by its transparency alone: without that it is one colour."""
-    low, high = alpha.getextrema()
-    colours = image.convert("RGBA").convert("RGB").getextrema()
-    return low != high and all(darkest == lightest for darkest, lightest in colours)
+    opacity = np.asarray(alpha)  # [H, W]
+    colours = np.asarray(image.convert("RGBA"))[..., :3].reshape(-1, 3)
+    return bool((opacity != opacity[0, 0]).any() and (colours == colours[0]).all())
 
 
 def _refuse_hidden(files: Sequence[Path], hidden: Array) -> None:
