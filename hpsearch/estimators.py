@@ -342,9 +342,12 @@ def _given(X: Any, y: Any) -> tuple[Any, Any]:
                 "y: the name of a column, one target of each row expected. Give frame[name], and X without it."
             )
         return X, y
-    if np.ndim(X) == 1 and np.ndim(y) > 1 and np.shape(y)[1] > 1:
-        shapes = f"X of shape {np.shape(X)} and y of shape {np.shape(y)}"
-        raise UserError(f"{shapes} look swapped. Give fit(X, y); for one input X.reshape(-1, 1).")
+    if not hasattr(X, "iloc") and np.asarray(X).ndim == 1:
+        shape = np.asarray(y).shape
+        if len(shape) > 1 and shape[1] > 1:
+            raise UserError(
+                f"X of one dimension and y of shape {shape} look swapped. Give fit(X, y); for one input X.reshape(-1, 1)."
+            )
     return X, y
 
 

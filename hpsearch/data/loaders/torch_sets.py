@@ -9,7 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, SubsetRandomSampler
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    RandomSampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    default_collate,
+)
 
 from hpsearch.data.cells import Array, is_missing
 from hpsearch.data.memory import available
@@ -26,6 +33,8 @@ def read_set(given: Any) -> tuple[Array, Array]:
     Raises:
         UserError: its items are no (input, target), differ in shape, or are more than memory holds; the loader draws rows by weight.
     """
+    if isinstance(given, DataLoader) and given.batch_sampler is None and _length(given.dataset) is None:
+        given = given.dataset  # a stream that is not batched
     if isinstance(given, DataLoader):
         batches, count = _of_loader(given), _length(given.dataset)
     else:
@@ -80,7 +89,8 @@ def _in_order(loader: Any) -> Any:
     """Return a loader that gives the same rows in the data set's order."""
     if _length(loader.dataset) is None:
         return loader
-    options: dict[str, Any] = {"batch_size": loader.batch_size or BATCH, "collate_fn": loader.collate_fn}
+    collate = default_collate if loader.batch_sampler is None else loader.collate_fn
+    options: dict[str, Any] = {"batch_size": loader.batch_size or BATCH, "collate_fn": collate}
     batched = loader.batch_sampler
     if type(batched) not in (BatchSampler, type(None)):
         raise UserError(f"inputs: a DataLoader with a {type(batched).__name__}. Give its data set (loader.dataset).")
@@ -99,7 +109,7 @@ def _pair(item: Any) -> tuple[Any, Any]:
         return item[0], item[1]
     content = type(item).__name__
     if isinstance(item, list | tuple):
-        content = f"({', '.join(type(value).__name__ for value in item)})"
+        content = f"({', '.join(type(value).__name__ for value in item[:4])}{', …' * (len(item) > 4)})"
     elif isinstance(item, dict):
         content = f"a dict of {', '.join(shown(key) for key in list(item)[:5])}"
     raise UserError(f"inputs: a data set whose items are {content}, (input, target) expected. Give pairs.")
