@@ -18,7 +18,7 @@ from hpsearch.storage.databases import CONNECT_TIMEOUT, open_database, open_sqli
 from hpsearch.storage.failures import reading_errors, storage_errors
 from hpsearch.storage.journals import FileJournal, RedisJournal
 from hpsearch.storage.optuna_internals import journal_backend
-from hpsearch.storage.urls import GRPC, JOURNAL, REDIS, check_url, local_file, proxy_address
+from hpsearch.storage.urls import GRPC, JOURNAL, REDIS, absolute_hint, check_url, local_file, proxy_address
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -120,7 +120,9 @@ def _check_file(file: Path, url: str, must_exist: bool) -> None:
 
 def _check_folder(file: Path, url: str) -> None:
     if not file.parent.is_dir():
-        raise UserError(f"storage {url}: there is no folder {file.parent}. Make it, or give another URL.")
+        raise UserError(
+            f"storage {url}: there is no folder {file.parent}. {absolute_hint(url, file)}Make it, or give another URL."
+        )
 
 
 def _redis(url: str) -> JournalStorage:
