@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from contextlib import suppress
 from dataclasses import fields
 from math import inf
 from pathlib import Path
@@ -170,10 +171,10 @@ def read_study(options: argparse.Namespace) -> "StudyConfig":
     Raises:
         UserError: every problem, a line each.
     """
-    from hpsearch.config import find_study, is_study, read_config
+    from hpsearch.config import find_study, read_config
 
-    if options.study is not None and not options.data and not is_study(options.study) and _data_set(options.study):
-        options.data = options.study  # run wine
+    if not options.data and (data_set := _data_set_alone(options.study)) is not None:
+        options.data = data_set  # run wine
         options.study = None
     if options.study is None and options.data:
         name = Path(options.data).name.split(".")[0]
@@ -217,13 +218,24 @@ def run_options_of(options: argparse.Namespace, name: str) -> "RunOptions":
     return RunOptions(folder, **given)
 
 
+def _data_set_alone(name: str | None) -> str | None:
+    """Return the name of a data set that is given in place of a study, None where it is a study's."""
+    from hpsearch.config import is_study
+
+    with suppress(OSError):  # a name that is too long for a file is no study's
+        if name is not None and is_study(name):
+            return None
+    return _data_set(name)
+
+
 def _data_set(name: str | None) -> str | None:
     """Return the name of a data set as it is known, None where a name is that of a file, or of nothing."""
     from hpsearch.data.loaders.datasets import find_name
 
-    if name is None or Path(name).exists():
-        return None
-    return find_name(name)
+    with suppress(OSError):  # a name that is too long for a file is that of nothing
+        if name is not None and not Path(name).exists():
+            return find_name(name)
+    return None
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -75,7 +75,8 @@ def test_estimators() -> None:
     assert np.array_equal(model.predict_proba(inputs), other.predict_proba(pa.Table.from_pandas(plain)))
     assert list(other.feature_names_in_) == ["a", "cut"]
     assert DNNRegressor(**FITTED).fit(FRAME["a"], FRAME["price"]).predict(FRAME["a"]).shape == (80,)
-    for labels in (np.where(A > 0, "a", None), pd.array(np.where(A > 0, "a", None), dtype="string")):
+    some = np.array(["a" if a > 0 else None for a in A], dtype=object)
+    for labels in (some, pd.array(some, dtype="string")):
         with pytest.raises(UserError, match=r"target: .* missing labels, the first in row"):
             DNNClassifier(**FITTED).fit(inputs, labels)
     with pytest.raises(UserError, match="target: labels of several kinds"):

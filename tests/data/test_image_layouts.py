@@ -60,18 +60,19 @@ def test_a_division_is_used(tmp_path: Path, training: str, test: str, form: str)
     assert data.classes == ("cat", "dog")
     assert len(data.test) == 24
     assert (shades(data, "training"), shades(data, "validation"), shades(data, "test")) == ({0}, {0}, {2})
-    assert any(training in sentence and "trains" in sentence for sentence in data.summary["reading"])
+    assert any(training in notice and "trains" in notice for notice in data.summary["notices"])
 
 
 def test_validation_images_validate_where_that_is_asked(tmp_path: Path) -> None:
     """Images of a validation folder join the training ones, with a notice that has the option; with it they alone validate."""
     root = divided(tmp_path / "p", {"train": "train", "dev": "validation", "test": "test"})
     joined = load_file(root, None)
-    assert "--set data.validation=given" in joined.summary["notices"][0]
+    assert joined.summary["notices"][0] == "Divided as its folders are: 'dev' validates, 'test' tests, 'train' trains."
+    assert "--set data.validation=given" in joined.summary["notices"][1]
     data = load_file(root, None, split=SplitOptions(validation="given"))
     assert (shades(data, "training"), shades(data, "validation"), shades(data, "test")) == ({0}, {1}, {2})
     assert data.summary["rows"] == {"training": 24, "validation": 24, "test": 24}
-    assert data.summary["notices"] == []
+    assert data.summary["notices"] == joined.summary["notices"][:1]
     for file in (root / "dev").rglob("*.png"):
         file.unlink()
     with pytest.raises(UserError, match=r"class folder '.*dev/cat' holds no images"):
@@ -140,7 +141,7 @@ def test_classes_called_like_parts(tmp_path: Path) -> None:
         grey(tmp_path / "p" / name, 40)
     raw = read_image_folder(tmp_path / "p")
     assert sorted(set(raw.targets)) == ["bus", "car", "train"]
-    assert (raw.reading, raw.notices) == ((), ())
+    assert raw.notices == ()
 
 
 def test_folders_within_classes_are_said(tmp_path: Path) -> None:

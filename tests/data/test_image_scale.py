@@ -116,7 +116,9 @@ def test_a_model_of_deep_arrays_reads_deep_pictures(tmp_path: Path) -> None:
         read_images(scale, dim[None])
 
 
-SCALES = {  # pictures of the training → of files that show the same, and of ones on another scale
+SCALES: dict[
+    str, tuple[Array, Array | None, Array | None]
+] = {  # pictures of the training → of files that show the same, and of ones on another scale
     "bytes": (BYTES, BYTES, None),
     "unit": (BYTES / 255, BYTES, DEEP),
     "truth": (BYTES > 127, 255 * (BYTES > 127).astype(np.uint8), DEEP),

@@ -202,8 +202,9 @@ def test_refused(tmp_path: Path, name: str, message: str) -> None:
     assert str(caught.value).isprintable()
 
 
-def test_folder_is_needed() -> None:
+def test_folder_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A set with files needs a folder; nothing is fetched unasked, even by the two sets that would."""
+    monkeypatch.setenv("XDG_CACHE_HOME", "nowhere")
     with pytest.raises(UserError, match=r"data 'SVHN': its files are read from a folder. Pass --data-root DIR"):
         load("svhn")
     with pytest.raises(UserError, match="SEMEION cannot be read"):

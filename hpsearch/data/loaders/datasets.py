@@ -97,7 +97,7 @@ def cifar10(root: Path | None, download: bool) -> Raw:
         source_of("CIFAR10"),
         tuple(training.classes),
         given_test=len(test.data),
-        reading=where_read(root),
+        notices=where_read(root),
     )
 
 

@@ -45,7 +45,7 @@ def idx_images(
         source_of(kind),
         classes or tuple(training.classes),
         given_test=len(test.data),
-        reading=where_read(root),
+        notices=where_read(root),
     )
 
 

@@ -80,7 +80,6 @@ def read_image_folder(folder: Path, read: ReadOptions = ReadOptions(), *, keep_v
         f"folder of images {shown(folder.resolve().name)}",
         given_test=len(test),
         given_validation=given_validation,
-        reading=layout.sentences,
         images={
             "source": "folder",
             "size": None if looks.sizes == {to} else to[0],

@@ -36,13 +36,12 @@ WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 class Layout:
     """Folders of one class each by part ("train", "validation", "test"); `passed` are the folders above them.
 
-    `names` are the parts' names; `sentences` say what was found, `notices` what could be meant otherwise.
+    `names` are the parts' names; `notices` say what was found, and what could be meant otherwise.
     """
 
     parts: Mapping[str, Sequence[ClassFolder]]
     passed: tuple[Path, ...]
     names: Mapping[str, str] = field(default_factory=dict)
-    sentences: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
 
 
@@ -90,7 +89,7 @@ def _inner(folder: Path, subfolders: Subfolders) -> tuple[Path, tuple[str, ...]]
         inside = below
     if inner == folder:
         return folder, ()
-    return inner, (f"images of {shown(inner.relative_to(folder).as_posix())}, the only folder there",)
+    return inner, (f"Images are those of {shown(inner.relative_to(folder).as_posix())}, the only folder there.",)
 
 
 def _check_asked(asked: Mapping[str, str], inside: Sequence[Path]) -> None:
@@ -158,7 +157,7 @@ def _divided(roles: Mapping[Path, str | None], subfolders: Subfolders, sentences
         if not parts[role]:
             raise _flat(path)
     said = ", ".join(f"{shown(name)} {_verb(role)}" for role, name in names.items())
-    return Layout(parts, tuple(passed), names, (*sentences, f"divided as its folders are: {said}"))
+    return Layout(parts, tuple(passed), names, (*sentences, f"Divided as its folders are: {said}."))
 
 
 def _verb(role: str) -> str:
@@ -193,12 +192,12 @@ def _classes_outside(folder: Path, inside: Sequence[Path], subfolders: Subfolder
         for inner in inners:
             parts.setdefault(str(part_of(inner.name)), []).append((inner, path.name))
     said = {str(part_of(name)): name for name in names}
-    sentence = f"divided as the folders within each class are: {', '.join(f'{shown(n)} {_verb(r)}' for r, n in sorted(said.items()))}"
+    sentence = f"Divided as the folders within each class are: {', '.join(f'{shown(n)} {_verb(r)}' for r, n in sorted(said.items()))}."
     return Layout(parts, tuple(inside), said, (sentence,))
 
 
 def _classes(folder: Path, inside: Sequence[Path], sentences: tuple[str, ...], notices: tuple[str, ...] = ()) -> Layout:
-    return Layout({"train": [(path, path.name) for path in inside]}, (folder,), {}, sentences, notices)
+    return Layout({"train": [(path, path.name) for path in inside]}, (folder,), {}, (*sentences, *notices))
 
 
 def _nested_notice(inside: Sequence[Path], subfolders: Subfolders) -> tuple[str, ...]:

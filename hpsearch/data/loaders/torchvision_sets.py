@@ -62,10 +62,9 @@ def read_set(kind: str, root: Path | None, download: bool, size: int | None = No
         targets,
         source_of(kind),
         classes,
-        reading=where_read(root) if "root" in _arguments(kind) else (),
         given_test=len(parts[-1]) if len(parts) > 1 else 0,
         images={"source": "torchvision", "size": None if sizes == {to} else to[0], **scale_of(values)},
-        notices=resized_notice(sizes, to),
+        notices=(*resized_notice(sizes, to), *(where_read(root) if "root" in _arguments(kind) else ())),
     )
 
 
@@ -100,7 +99,7 @@ def where_read(root: Path | None) -> tuple[str, ...]:
     return (
         ()
         if root is not None
-        else (f"files in {cache_folder()}, where --download keeps them (--data-root DIR: another folder)",)
+        else (f"Files are those in {cache_folder()}, where --download keeps them (--data-root DIR: another folder).",)
     )
 
 
