@@ -98,7 +98,7 @@ def parts(root: Path, asked: Mapping[str, str]) -> tuple[Sequence[str], int, int
 def test_an_unknown_third_folder_is_asked(tmp_path: Path) -> None:
     """Beside a division a folder that is no part by its name is refused with both readings, and each option does what it says."""
     root = divided(tmp_path / "p", {"train": "train", "test": "test", "extra": "train"})
-    with pytest.raises(UserError, match=r"'extra' is, is unclear.*data\.parts\.extra=train .*data\.parts\.extra=class"):
+    with pytest.raises(UserError, match=r"'extra' like none.*data\.parts\.extra=train .*data\.parts\.extra=class"):
         load_file(root, None)
     assert parts(root, {"extra": "train"}) == (["cat", "dog"], 72, 24)
     assert parts(root, {"extra": "drop"}) == (["cat", "dog"], 48, 24)
@@ -110,7 +110,7 @@ def test_a_flat_third_folder_is_asked(tmp_path: Path) -> None:
     """Unlabelled images beside a division (as of a competition) are refused too, and can be left out."""
     root = divided(tmp_path / "p", {"train": "train", "test": "test"})
     grey(root / "pred.1", 0)
-    with pytest.raises(UserError, match=r"'pred.1' is, is unclear") as caught:
+    with pytest.raises(UserError, match=r"'pred.1' like none") as caught:
         load_file(root, None)
     assert option("pred.1", "train") in str(caught.value)
     assert parts(root, {"pred.1": "drop"}) == (["cat", "dog"], 48, 24)
@@ -130,7 +130,7 @@ def test_a_flat_test_folder_names_the_option(tmp_path: Path) -> None:
 def test_parts_without_a_training_part(tmp_path: Path) -> None:
     """Folders called as parts none of which trains are no classes in silence."""
     root = divided(tmp_path / "p", {"test": "test", "val": "validation"})
-    with pytest.raises(UserError, match=r"none trains by its name.*--set data.parts.test=train"):
+    with pytest.raises(UserError, match=r"none of them trains by its name.*--set data.parts.test=train"):
         load_file(root, None)
     assert parts(root, {"test": "train"}) == (["cat", "dog"], 48, 24)
 

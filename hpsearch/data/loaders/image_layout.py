@@ -113,20 +113,18 @@ def _are_parts(
     if not named or not (repeated or (is_complete and len(named) > 1)):
         return False
     unknown = [path.name for path, role in roles.items() if role is None]
-    why = f"what {listed(unknown)} is, is unclear"
+    parts = listed([path.name for path in named])
+    same = f" (the same folders {listed(repeated)} in several)" if repeated else ""
+    other = f"{listed(unknown)} like none"
     if "train" not in named.values():
         unknown = [*unknown, *(path.name for path in named)]
-        why = "none trains by its name"
-    parts = listed([path.name for path in named])
-    same = (
-        f" hold the same folders ({listed(repeated)}), and" if repeated else " are called as parts of a division, but"
-    )
-    raise UserError(f"{shown_path(folder)}: {parts} and others{same} {why}. {_options(unknown)}")
+        other = "but none of them trains by its name"
+    raise UserError(f"{shown_path(folder)}: {parts} look like parts{same}, {other}. {_options(unknown)}")
 
 
 def _options(unknown: Sequence[str]) -> str:
     role = option(unknown[0], "train")
-    return f"Say it: {role} (or validation, test, drop); if all are classes: {option(unknown[0], 'class')}."
+    return f"Say what it is: {role} (or validation, test, drop); if all are classes: {option(unknown[0], 'class')}."
 
 
 def option(name: str, role: str) -> str:
