@@ -25,6 +25,7 @@ from torch import Tensor
 
 from hpsearch.data.cells import NUMBERS
 from hpsearch.data.dataset import Data, check_weights
+from hpsearch.data.given import as_given, check_labels, new_rows, refuse_missing_labels
 from hpsearch.data.splits import Split, every_row, hold_out
 from hpsearch.data.tasks import TASKS, class_numbers, class_task
 from hpsearch.errors import UserError, listed, shown
@@ -124,6 +125,7 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
     def _read(self, X: Any, y: Any, **checks: Any) -> tuple[Any, Array]:
         """Check inputs and targets as scikit-learn does; a frame with text, categories or dates stays one, to be read by its columns."""
         _refuse_sparse(X)
+        X, y = _given(X, y)
         self._by_column = _has_other_columns(X)
         if not self._by_column:
             checks |= {"ensure_min_samples": SMALLEST_TABLE, "ensure_all_finite": "allow-nan"}
@@ -141,6 +143,7 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         """Return the model's probabilities [N, C] or values [N, K]."""
         check_is_fitted(self)
         _refuse_sparse(X)
+        X = new_rows(X) if _is_other_frame(X) else X
         checks: dict[str, Any] = {"ensure_all_finite": "allow-nan"}
         if self._by_column:
             checks = {"skip_check_array": True}
@@ -170,8 +173,8 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
 class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
     """A deep network that classifies, its hyperparameters searched in `fit`.
 
-    `X` is an array or a list of numbers, missing ones as NaN, or a pandas frame, whose columns may hold text, categories, truth values and
-    dates too. Every parameter is checked in `fit`.
+    `X` is an array or a list of numbers, missing ones as NaN, or a frame (pandas, polars, Arrow), whose columns may hold text, categories,
+    truth values and dates too. Every parameter is checked in `fit`.
 
     Args:
         trials: networks that the search tries.
@@ -215,7 +218,9 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
         """Search the best network for inputs [N, F] and one class of each row [N]."""
+        refuse_missing_labels(y)
         inputs, targets = self._read(X, y)
+        check_labels(targets)
         check_classification_targets(targets)
         self.classes_, codes = np.unique(targets, return_inverse=True)
         if len(self.classes_) < 2:
@@ -240,8 +245,8 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
 class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
     """A deep network that predicts numbers, its hyperparameters searched in `fit`.
 
-    `X` is an array or a list of numbers, missing ones as NaN, or a pandas frame, whose columns may hold text, categories, truth values and
-    dates too. Every parameter is checked in `fit`.
+    `X` is an array or a list of numbers, missing ones as NaN, or a frame (pandas, polars, Arrow), whose columns may hold text, categories,
+    truth values and dates too. Every parameter is checked in `fit`.
 
     Args:
         trials: networks that the search tries.
@@ -325,6 +330,32 @@ def _weights_of(asked: Any, classes: Array, targets: Array) -> Floats:
         raise UserError(f"class_weight {shown(asked)}: {expected}. Give one of these.") from None
     check_weights(dict(zip(classes.tolist(), weights.tolist(), strict=True)))
     return weights
+
+
+def _given(X: Any, y: Any) -> tuple[Any, Any]:
+    """Return frames of other libraries, series and rows as dicts as pandas frames; scikit-learn checks all else."""
+    if _is_other_frame(X):
+        X, y = as_given(X, y)
+        if isinstance(y, str):
+            raise UserError(
+                "y: the name of a column, one target of each row expected. Give frame[name], and X without it."
+            )
+        return X, y
+    if not hasattr(X, "iloc") and np.asarray(X).ndim == 1:
+        shape = np.asarray(y).shape
+        if len(shape) > 1 and shape[1] > 1:
+            raise UserError(
+                f"X of one dimension and y of shape {shape} look swapped. Give fit(X, y); for one input X.reshape(-1, 1)."
+            )
+    return X, y
+
+
+def _is_other_frame(X: Any) -> bool:
+    """Whether inputs have names, but are no pandas frame: of another library, a series, rows as dicts."""
+    if hasattr(X, "iloc"):
+        return bool(X.ndim == 1)
+    rows = isinstance(X, list | tuple) and len(X) > 0 and all(isinstance(row, Mapping) for row in X)
+    return rows or isinstance(X, Mapping) or hasattr(X, "__arrow_c_stream__")
 
 
 def _refuse_sparse(X: Any) -> None:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from hpsearch.config import StudyConfig
 from hpsearch.data.cells import to_array
+from hpsearch.data.given import as_given
 from hpsearch.errors import UserError, shown
 from hpsearch.files import folder_name, write_file
 from hpsearch.model import Model, load_model
@@ -189,8 +190,8 @@ class SearchResult:
 
 
 def search(
-    X: npt.ArrayLike,
-    y: npt.ArrayLike,
+    X: Any,
+    y: Any = None,
     *,
     trials: int = 50,
     space: Mapping[str, Any] | None = None,
@@ -198,7 +199,7 @@ def search(
     metric: str | None = None,
     objectives: Sequence[str] | None = None,
     task: str | None = None,
-    validation: float | None = None,
+    validation: Any = None,
     test: float | None = None,
     rows: int | None = None,
     folds: int | Literal["auto"] | None = None,
@@ -222,8 +223,9 @@ def search(
     """Search the best network for inputs and targets, and return what was found.
 
     Args:
-        X: a table [N, F] (an array, a tensor, or a pandas frame) or images [N, H, W] or [N, C, H, W].
-        y: one target of each row [N], or several numbers for regression [N, K].
+        X: a table [N, F] (an array, a tensor, a frame of pandas, polars or Arrow, a list of dicts) or images [N, H, W] or [N, C, H, W];
+            or a torch `Dataset` or `DataLoader` of (input, target), which is read once into memory.
+        y: one target of each row [N], or several numbers for regression [N, K]; or the name of its column in a frame X.
         trials: trials in all, those of an earlier call with this name included.
         space: what may vary, as a study's `[space]`; by default that of the study `table`, for images of `digits`.
         training: a study's `[training]`: epochs, patience, precision, class_weights, ...
@@ -231,6 +233,7 @@ def search(
         objectives: several figures to be made better at once, metrics or "parameters"; the first is the metric. No pruner then.
         task: "regression", "binary" or "multiclass"; inferred from the targets by default.
         validation: share or number of rows that networks are compared on; by default cross-validation for few rows of a table, else 0.15.
+            Or rows of your own: (Xv, yv), a `Dataset` or `DataLoader`, or a frame that holds the column y.
         test: likewise of rows that the model that is kept is scored on, and no other; 0 for none.
         rows: at most so many training rows.
         folds: parts of a cross-validation in place of `validation`; "auto": 5 for up to 2,000 rows.
@@ -256,13 +259,15 @@ def search(
         SearchFailed: no trial gave a usable network.
         KeyboardInterrupt: Ctrl-C; a named study keeps what was told.
     """
-    images = np.ndim(X) >= IMAGES
+    inputs, targets = as_given(X, y)
+    images = np.ndim(inputs) >= IMAGES
+    own_rows = None if validation is None or np.isscalar(validation) else validation
     given: dict[str, Mapping[str, Any] | None] = {
         "study": {"name": name or "search", "seed": seed},
         "data": {
             "name": name or "search",
             "task": task,
-            "validation": validation,
+            "validation": validation if own_rows is None else "given",
             "test": test,
             "rows": rows,
             "folds": folds,
@@ -286,10 +291,13 @@ def search(
     }
     config = array_config("digits" if images else "table", given, "search")
     if name:
-        return _search(config, Path(reports) / folder_name(name), device, X, y, verbose, temporary=False)
+        return _search(
+            config, Path(reports) / folder_name(name), device, (inputs, targets, own_rows), verbose, temporary=False
+        )
     own = Path(mkdtemp(prefix="hpsearch-temporary-"))
     try:
-        result = _search(config, own / folder_name(config.study.name), device, X, y, verbose, temporary=True)
+        folder = own / folder_name(config.study.name)
+        result = _search(config, folder, device, (inputs, targets, own_rows), verbose, temporary=True)
     except BaseException:
         rmtree(own, ignore_errors=True)
         raise
@@ -335,11 +343,18 @@ def load(
 
 
 def _search(
-    config: StudyConfig, folder: Path, device: str | None, X: Any, y: Any, verbose: bool, *, temporary: bool
+    config: StudyConfig,
+    folder: Path,
+    device: str | None,
+    given: tuple[Any, Any, Any],
+    verbose: bool,
+    *,
+    temporary: bool,
 ) -> SearchResult:
-    """Run or continue the study of a folder."""
+    """Run or continue the study of a folder; `given` are inputs, targets and validation rows of one's own."""
+    inputs, targets, own_rows = given
     run_options = RunOptions(folder, sqlite_url(folder.absolute() / STUDY_FILE), device)
-    data = array_data(config, run_options, X, y)
+    data = array_data(config, run_options, inputs, targets, validation=own_rows)
     screen = Screen(data.metric.name) if verbose else None
     with open_study(config, run_options, data) as study:
         try:
@@ -351,9 +366,12 @@ def _search(
     record = read_study(run_options.storage, config.study.name)
     if screen:
         screen.conclude(record, f"result.report() writes it; the study is in {folder}{TEMPORARY * temporary}")
-    targets = to_array(y, "target")
+    model = load_model(folder)
+    if isinstance(targets, str):  # a column's name
+        return SearchResult(record, model, folder, original_labels(model) if data.classes else None, temporary)
+    targets = to_array(targets, "target")
     labels = labels_in(data.classes, targets) if data.classes else None
-    return SearchResult(record, load_model(folder), folder, labels, temporary, targets.shape[1:])
+    return SearchResult(record, model, folder, labels, temporary, targets.shape[1:])
 
 
 def _warn(sentence: str) -> None:

@@ -28,7 +28,9 @@ class Objective:
         study = optuna.create_study(direction=objective.direction)
         study.optimize(objective, n_trials=20)
 
-    `data` is the name of a data set, a pair of arrays (inputs [N, ...], targets [N]), or a `Data`. `space` is what a study's `[space]`
+    `data` is the name of a data set, a pair (inputs [N, ...] as arrays or a frame, targets [N] or their column's name), a torch `Dataset`
+    or `DataLoader` of (input, target), read once into memory, or a `Data`. `validation` are rows of your own to compare networks on,
+    likewise a pair, a `Dataset` or a `DataLoader`; or a share or number of rows. `space` is what a study's `[space]`
     may say, as a dict; without one, the default study's. `training` is a study's `[training]`: epochs, patience, precision, ...
 
     `missing` says what takes the place of a missing number in arrays: "median", "mean"; they are refused without it.
@@ -48,7 +50,7 @@ class Objective:
 
     def __init__(
         self,
-        data: str | tuple[Any, Any] | Data,
+        data: Any,
         space: Mapping[str, Any] | None = None,
         *,
         build: Build | None = None,
@@ -56,6 +58,7 @@ class Objective:
         metric: str | None = None,
         task: str | None = None,
         missing: str | None = None,
+        validation: Any = None,
         seed: int = 0,
         device: str | None = None,
         root: str | None = None,
@@ -63,7 +66,7 @@ class Objective:
     ) -> None:
         self.config = _config(data, space, training, seed)
         self.build = build
-        loaded = _data(data, missing, TaskOptions(task, metric), seed, root, download)
+        loaded = _data(data, missing, TaskOptions(task, metric), seed, root, download, validation)
         precision = self.config.training.precision
         if precision not in ("float32", "float64"):
             raise UserError(f"precision '{precision}' is the fused engine's. Give Objective float32 or float64.")
@@ -165,19 +168,24 @@ def _config(data: Any, space: Mapping[str, Any] | None, training: Mapping[str, A
 
 
 def _data(
-    data: str | tuple[Any, Any] | Data,
+    data: Any,
     missing: str | None,
     task: TaskOptions,
     seed: int,
     root: str | None,
     download: bool,
+    validation: Any = None,
 ) -> Data:
     if isinstance(data, Data | str) and missing is not None:
         raise UserError("missing: arrays alone are filled here. Leave it out.")
+    own_rows = None if validation is None or isinstance(validation, float | int) else validation
+    if (isinstance(data, str) and own_rows is not None) or (isinstance(data, Data) and validation is not None):
+        raise UserError("validation: only arrays, frames and torch sets take rows beside them. Leave it out.")
     if isinstance(data, Data):
         return data
-    split = SplitOptions(seed)
+    split = SplitOptions(seed, validation if own_rows is None else None)
     if isinstance(data, str):
         return load(data, root=root, download=download, task=task, split=split)
-    inputs, targets = data
-    return from_arrays(inputs, targets, name="data", task=task, split=split, read=ReadOptions(missing=missing))
+    inputs, targets = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
+    read = ReadOptions(missing=missing)
+    return from_arrays(inputs, targets, validation=own_rows, name="data", task=task, split=split, read=read)

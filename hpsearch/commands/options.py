@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from contextlib import suppress
 from dataclasses import fields
 from math import inf
 from pathlib import Path
@@ -60,7 +61,9 @@ def add_training(command: argparse.ArgumentParser) -> None:
     command.add_argument("--precision", help="float32, float64; on CUDA also tf32, bfloat16 (default: float32)")
     command.add_argument("-v", "--verbose", action="store_true", help="say which engine trains what, and why")
     command.add_argument("--data-root", metavar="DIR", help="folder of the data set's files, e.g. DIR/MNIST/raw")
-    command.add_argument("--download", action="store_true", help="let torchvision download what is missing")
+    command.add_argument(
+        "--download", action="store_true", help="let torchvision download what is missing, to --data-root or a cache"
+    )
     command.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="any other setting, e.g. learning_rate.high=0.3"
     )
@@ -194,6 +197,9 @@ def read_study(options: argparse.Namespace) -> "StudyConfig":
     """
     from hpsearch.config import find_study, read_config
 
+    if not options.data and (data_set := _data_set_alone(options.study)) is not None:
+        options.data = data_set  # run wine
+        options.study = None
     if options.study is None and options.data:
         name = Path(options.data).name.split(".")[0]
         return read_config(find_study("table"), overrides(options), name)
@@ -213,8 +219,9 @@ def overrides(options: argparse.Namespace) -> list[tuple[str, Any]]:
     if options.command == "compare":
         settings = SETTINGS | SETTINGS_OF_COMPARE
     given = {setting: getattr(options, option, None) for option, setting in settings.items()}
-    if _is_data_set(given["data.file"]):
-        given["data.name"] = given.pop("data.file")
+    if (data_set := _data_set(given["data.file"])) is not None:
+        del given["data.file"]
+        given["data.name"] = data_set
     if given["compare.batch_sizes"] is not None:
         sizes = given["compare.batch_sizes"].split(",")
         given["compare.batch_sizes"] = [parse_value(size.strip()) for size in sizes]
@@ -235,11 +242,24 @@ def run_options_of(options: argparse.Namespace, name: str) -> "RunOptions":
     return RunOptions(folder, **given)
 
 
-def _is_data_set(name: str | None) -> bool:
-    """Whether a name is that of a data set, and of no file."""
-    from hpsearch.data.loaders.datasets import DATASETS
+def _data_set_alone(name: str | None) -> str | None:
+    """Return the name of a data set that is given in place of a study, None where it is a study's."""
+    from hpsearch.config import is_study
 
-    return name in DATASETS and not Path(str(name)).exists()
+    with suppress(OSError):  # a name that is too long for a file is no study's
+        if name is not None and is_study(name):
+            return None
+    return _data_set(name)
+
+
+def _data_set(name: str | None) -> str | None:
+    """Return the name of a data set as it is known, None where a name is that of a file, or of nothing."""
+    from hpsearch.data.loaders.datasets import find_name
+
+    with suppress(OSError):  # a name that is too long for a file is that of nothing
+        if name is not None and not Path(name).exists():
+            return find_name(name)
+    return None
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -12,7 +12,9 @@ from hpsearch.storage import StudyRecord
 def add(command: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     command.add_argument(
-        "study", nargs="?", help="a TOML file, or a study that comes along (default: table with --data, else digits)"
+        "study",
+        nargs="?",
+        help="a TOML file, a study that comes along, or a data set's name (default: table with --data, else digits)",
     )
     add_data(command)
     command.add_argument("--name", help="the study's name and folder (default: the file's name)")

@@ -18,6 +18,7 @@ from hpsearch.errors import UserError, shown, suggestion
 
 KEYS_OF_FILES = ("target", "separator", "header", "encoding", "decimal", "thousands")
 KEYS_OF_TABLES = ("group", "time", "columns", "missing_values")
+KEYS_OF_IMAGES = ("size", "parts", "background")
 TYPES = {
     "object": "a table",
     "integer": "a whole number",
@@ -73,11 +74,11 @@ def _data_conflicts(data: DataSection, in_memory: bool) -> Iterator[str]:
     if data.file is None and data.name is None:
         yield "data.name: missing. Give the name of a data set, or a file (data.file, --data FILE)"
     if data.file is None:
-        for key in KEYS_OF_FILES + KEYS_OF_TABLES:
+        for key in (*KEYS_OF_FILES, *KEYS_OF_TABLES, *KEYS_OF_IMAGES[1:]):
             if getattr(data, key) and not (in_memory and key in KEYS_OF_TABLES):
                 yield f"data.{key}: only a file has it. Give data.file"
-    elif data.size and not is_folder(data.file):
-        yield "data.size: only images have one, and this is no folder. Give a folder of images, or remove it"
+    elif (only := [key for key in KEYS_OF_IMAGES if getattr(data, key)]) and not is_folder(data.file):
+        yield f"data.{only[0]}: only images have one, and this is no folder. Give a folder of images, or remove it"
     elif data.target and is_folder(data.file):
         yield "data.target: the classes of images are their folders' names. Remove it"
     if isinstance(data.folds, int) and data.validation is not None:

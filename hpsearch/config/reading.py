@@ -70,7 +70,7 @@ def find_study(name: str) -> Path:
     if is_folder(name):
         hint = " Is it a folder of images by class? Then --data names it."
     raise UserError(
-        f"no study {shown(name)}: neither a file nor one of hpsearch's own.{hint} {suggestion(name, known)}"
+        f"no study {shown(name)}: neither a file, nor one of hpsearch's own, nor a data set.{hint} {suggestion(name, {*known, *DATASETS})}"
     )
 
 

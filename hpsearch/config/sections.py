@@ -56,7 +56,8 @@ class DataSection(Section):
     divides all rows but the test rows in so many parts, each of which validates in turn ("auto": 5 for up to 2,000 rows). Rows of
     one `group` stay in one part; with a `time` column the earliest rows train and the latest test. `columns` gives columns a kind
     by force (`COLUMN_TYPES`, or "drop"); `missing` says what takes the place of a missing number, `missing_values` which texts mean one
-    besides the usual; `size` is the side of images in pixels.
+    besides the usual; `size` is the side of images in pixels. `validation` = "given": the source's own validation rows; `parts` says what
+    sub-folders of images are, `background` what transparent images are laid over.
     """
 
     name: Name | None = None
@@ -64,7 +65,7 @@ class DataSection(Section):
     target: Annotated[str, Field(min_length=1)] | None = None
     root: str | None = None
     task: TaskName | None = None
-    validation: Share | Positive | None = None
+    validation: Share | Positive | Literal["given"] | None = None
     test: Share | Annotated[int, Field(ge=0, le=10**12)] | None = None
     rows: Positive | None = None
     folds: Annotated[int, Field(ge=2, le=100)] | Literal["auto"] | None = None
@@ -79,6 +80,8 @@ class DataSection(Section):
     decimal: Literal[".", ","] | None = None
     thousands: Literal[",", ".", " ", "'", "_", "none"] | None = None
     size: Annotated[int, Field(ge=1, le=4_096)] | None = None
+    parts: dict[str, Literal["train", "validation", "test", "drop", "class"]] | None = None
+    background: Literal["white", "black"] | None = None
 
     @field_validator("columns", mode="before")
     @classmethod

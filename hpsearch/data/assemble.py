@@ -1,6 +1,6 @@
 """From what a loader gives to `Data`: decide the task, encode the targets, split, standardise, hash, and describe all that in a summary."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from json import dumps
@@ -13,6 +13,7 @@ from torch import Tensor
 from hpsearch.data.assumptions import of_columns
 from hpsearch.data.cells import Array, Inputs, Raw, read_inputs
 from hpsearch.data.dataset import Data, Fold, Rows
+from hpsearch.data.image_scale import scale_of
 from hpsearch.data.leaks import leak_notice, leaks
 from hpsearch.data.metrics import Metric
 from hpsearch.data.options import SplitOptions, TaskOptions
@@ -57,7 +58,7 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
     with _prefixed_by(looks):
         targets = task.encode(labels, raw.classes)
         codes = targets.values if targets.classes else None
-        constraints = Constraints(raw.groups, raw.times, raw.given_test)
+        constraints = Constraints(raw.groups, raw.times, raw.given_test, raw.given_validation)
         split = options.split or split_rows(codes, len(labels), targets.classes, options, constraints)
     scaled = _scaled(inputs, split)
     folds = _folds(scaled, targets, task, split)
@@ -88,7 +89,7 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
         target_mean=first.target_mean,
         target_scale=first.target_scale,
         summary=summary,
-        preprocessing={**scaled.preprocessing, **raw.images},
+        preprocessing={**scaled.preprocessing, **_images(raw, inputs)},
         folds=folds if split.folds else (),
         class_weights=_class_weights(asked.class_weights, targets, split),
     )
@@ -115,6 +116,13 @@ def _read(raw: Raw) -> tuple[Any, Array]:
             f"{len(inputs):,} rows of inputs, but {len(labels):,} of targets. Give one target for each row."
         )
     return inputs, labels
+
+
+def _images(raw: Raw, inputs: Any) -> Mapping[str, Any]:
+    """Return what a model keeps of images besides how they are standardised; arrays say their scale themselves."""
+    if raw.images or not isinstance(inputs, Inputs) or len(inputs.shape) == 1:
+        return raw.images
+    return scale_of(inputs.values)
 
 
 def _scaled(inputs: Any, split: Split) -> Scaled:

@@ -31,11 +31,12 @@ class Raw:
         source: what people read of where they come from.
         classes: names of labels that count from 0; without it the labels themselves are the names.
         given_test: so many of the last rows are the source's own test rows.
+        given_validation: so many rows before those are the source's own validation rows.
         groups: numbers [N], equal for rows that stay in one part.
         times: numbers [N] by which rows are ordered.
         reading: what was assumed in reading it.
-        images: empty for a table; else where images come from (`source`), the side in pixels that they were resized to (`size`, None: they
-            were not), and the `divisor` that puts an image file's bytes on their scale (see `read_images`).
+        images: empty for a table and for arrays; else where images come from (`source`), the side in pixels that they were resized to
+            (`size`, None: they were not), and what `image_scale` says of their scale.
         notices: sentences for the reader of a report.
     """
 
@@ -44,6 +45,7 @@ class Raw:
     source: str
     classes: tuple[str, ...] = ()
     given_test: int = 0
+    given_validation: int = 0
     groups: Array | None = None
     times: Array | None = None
     reading: tuple[Assumption, ...] = ()

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 COLUMN_SETTING = "data.columns."  # before a column's name, which may have dots itself
 
 Size = float | int | None
+Validation = float | int | Literal["given"] | None
+OF_IMAGES = ("size", "parts", "background")
 Folds = int | Literal["auto"] | None
 
 
@@ -41,7 +43,7 @@ class SplitOptions:
 
     Attributes:
         seed: decides which rows go where.
-        validation: a share of the rows that are not given test rows, or a number of rows; 0.15 if left out.
+        validation: a share of the rows that are not given test rows, or a number of rows; 0.15 if left out; "given": the source's own.
         test: likewise; 0 for no test rows.
         rows: at most so many training rows, classes in equal shares.
         folds: divide all rows but the test rows in so many parts, each of which validates in turn; "auto": 5 for few rows.
@@ -50,7 +52,7 @@ class SplitOptions:
     """
 
     seed: int = 0
-    validation: Size = None
+    validation: Validation = None
     test: Size = None
     rows: int | None = None
     folds: Folds = None
@@ -60,7 +62,7 @@ class SplitOptions:
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How a source is read. All but `size` concern the columns and cells of a table.
+    """How a source is read. All but those of `OF_IMAGES` concern the columns and cells of a table.
 
     Attributes:
         group: the column whose equal cells keep rows in one part; it is no input.
@@ -75,6 +77,8 @@ class ReadOptions:
         decimal: the decimal mark of a text file, "." or ",".
         thousands: what separates thousands in a text file: ",", ".", " ", "'" or "_" (any form of a space or an apostrophe), or "none".
         size: the side in pixels that images of a folder, or of torchvision's, are resized to.
+        parts: what sub-folders of a folder of images are, by name: "train", "validation", "test", "drop", or "class"; found if left out.
+        background: what transparent images of a folder are laid over, "white" or "black"; left out, their colours are taken as they are.
     """
 
     group: str | None = None
@@ -88,12 +92,19 @@ class ReadOptions:
     decimal: str | None = None
     thousands: str | None = None
     size: int | None = None
+    parts: Mapping[str, str] | None = None
+    background: str | None = None
 
     @property
     def of_table(self) -> list[str]:
         """Names of the options that are given and that only a table has."""
-        given = [option.name for option in fields(self) if option.name != "size"]
+        given = [option.name for option in fields(self) if option.name not in OF_IMAGES]
         return [name for name in given if getattr(self, name)]
+
+    @property
+    def of_images(self) -> list[str]:
+        """Names of the options that are given and that only images have."""
+        return [name for name in OF_IMAGES if getattr(self, name)]
 
 
 def column_setting(name: str, kind: str) -> str:

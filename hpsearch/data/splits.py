@@ -54,12 +54,14 @@ class Split:
 class Constraints:
     """What the data themselves say of the division: numbers [N] of groups that stay together, or times [N] that order the rows.
 
-    `given_test` rows at the end are the data set's own test rows, and no others are drawn.
+    `given_test` rows at the end are the data set's own test rows, and no others are drawn; the `given_validation` rows before them are its
+    own validation rows, which are no others where validation is "given".
     """
 
     groups: Array | None = None
     times: Array | None = None
     given_test: int = 0
+    given_validation: int = 0
 
 
 def split_rows(
@@ -74,14 +76,18 @@ def split_rows(
     Raises:
         UserError: too few rows, a part that leaves none for another, a class that is missing in a part.
     """
-    _check(count, options, constraints.given_test)
+    _check(count, options, constraints)
     drawer = Drawer(codes, classes, options.seed, constraints.groups, constraints.times)
-    pool = np.arange(count - constraints.given_test)
-    test = _test_rows(drawer, pool, count, options)
+    given = constraints.given_validation
+    pool = np.arange(count - constraints.given_test - given)
+    test = _test_rows(drawer, pool, count, options, given)
     left = np.setdiff1d(pool, test, assume_unique=True)
     may_fold = options.validation is None and constraints.times is None
-    divisions = drawer.folds(options.folds, left, may_fold)
+    divisions: tuple[Division, ...] = ((left, np.arange(len(pool), len(pool) + given)),)
+    if options.validation != "given":
+        divisions = drawer.folds(options.folds, left, may_fold)
     if not divisions:
+        assert options.validation != "given"
         validation = drawer.part("validation", left, options.validation, len(pool))
         divisions = ((np.setdiff1d(left, validation, assume_unique=True), validation),)
     capper = Drawer(codes, classes, options.seed)
@@ -94,9 +100,10 @@ def split_rows(
     return split
 
 
-def _test_rows(drawer: Drawer, pool: Array, count: int, options: SplitOptions) -> Array:
-    if len(pool) < count:  # the data set brings its own
-        return np.arange(len(pool), count)
+def _test_rows(drawer: Drawer, pool: Array, count: int, options: SplitOptions, given_validation: int) -> Array:
+    first = len(pool) + given_validation
+    if first < count:  # the data set brings its own
+        return np.arange(first, count)
     if type(options.test) is int and options.test == 0:
         return NO_ROWS
     return drawer.part("test", pool, options.test, len(pool))
@@ -108,7 +115,8 @@ def _capped(drawer: Drawer, training: Array, most: int | None) -> Array:
     return drawer.part("training", training, int(most), len(training))
 
 
-def _check(count: int, options: SplitOptions, given_test: int) -> None:
+def _check(count: int, options: SplitOptions, constraints: Constraints) -> None:
+    given_test = constraints.given_test
     if count < FEWEST_ROWS:
         raise UserError(f"{count} row{'s' * (count != 1)}, at least {FEWEST_ROWS} needed. Give more rows.")
     if not is_whole(options.seed) or options.seed < 0:
@@ -117,10 +125,26 @@ def _check(count: int, options: SplitOptions, given_test: int) -> None:
         raise UserError(
             f"test {options.test}: this data set brings {given_test:,} test rows of its own. Leave 'test' out."
         )
+    _check_given(options, constraints)
     if isinstance(options.folds, int) and options.validation is not None:
         raise UserError("validation: with folds each of them validates in turn. Leave one of the two out.")
     if options.rows is not None and (not is_whole(options.rows) or options.rows < 1):
         raise UserError(f"rows {shown(options.rows)}: a number of training rows from 1 expected.")
+
+
+def _check_given(options: SplitOptions, constraints: Constraints) -> None:
+    """Refuse validation rows that should be given and are not, or are given beside another division of the rows."""
+    if options.validation != "given":
+        return
+    if not constraints.given_validation:
+        raise UserError(
+            "validation 'given': the data bring no validation rows. Give a share (0.15) or a number of rows."
+        )
+    for name, value in (("group", constraints.groups), ("time", constraints.times)):
+        if value is not None:
+            raise UserError(
+                f"validation: rows are given, so that {name!r} cannot divide them. Leave one of the two out."
+            )
 
 
 def _check_parts(split: Split, drawer: Drawer) -> None:

@@ -18,6 +18,8 @@ from hpsearch.data.cells import read_inputs
 from hpsearch.data.columns import parsing
 from hpsearch.data.columns.reading import read_columns, table_for, unused
 from hpsearch.data.columns.table import Table
+from hpsearch.data.given import new_rows
+from hpsearch.data.image_scale import arrays_on_scale
 from hpsearch.data.loaders.array_files import ENDS, read_array_file, read_inputs_file
 from hpsearch.data.loaders.image_folder import image_files, read_images
 from hpsearch.data.loaders.table_files import read_like
@@ -143,12 +145,13 @@ def numbers_of(preprocessing: Mapping[str, Any], inputs: Any) -> npt.NDArray[np.
     Raises:
         UserError: a column is missing, or a cell or an image is not like those of the search.
     """
+    inputs = new_rows(inputs)
     if preprocessing["kind"] != "images":
         return np.asarray(read_columns(preprocessing, inputs))
     given = read_inputs(inputs)
     if list(given.shape) != list(preprocessing["shape"]):
         raise UserError(f"inputs: images of {given.shape}, {tuple(preprocessing['shape'])} expected.")
-    return given.values.reshape(-1, *given.shape).astype(np.float64)
+    return arrays_on_scale(given.values, preprocessing).reshape(-1, *given.shape).astype(np.float64)
 
 
 def unseen_in_rows(rows: NewRows) -> Iterator[str]:

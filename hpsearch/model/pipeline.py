@@ -100,7 +100,8 @@ def plausible(model: Model, rows: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     given = model.preprocessing
     if given["kind"] == "images":
-        pixels: Tensor = torch.randint(0, 256, (rows, *given["shape"]), generator=generator)
+        largest = int(given["range"][1]) if given.get("bits") == 16 else 255
+        pixels: Tensor = torch.randint(0, largest + 1, (rows, *given["shape"]), generator=generator)
         return pixels.double() / float(given["divisor"])
     numbers = torch.stack([_drawn(column, rows, generator) for column in given["columns"]], dim=1)  # [rows, P]
     return numbers.masked_fill(torch.rand(numbers.shape, generator=generator) < MISSING_SHARE, torch.nan)

@@ -143,7 +143,7 @@ def known_texts(column: Mapping[str, Any]) -> list[str]:
 def _pixels(given: Mapping[str, Any]) -> str:
     pixels = "channels, rows and columns of pixels"
     if given.get("source", "arrays") != "arrays":
-        return f"{pixels}, from 0 to 255"
+        return f"{pixels}, from 0 to {65_535 if given.get('bits') == 16 else 255}"
     unit = " (0 to 1)" if given["divisor"] != 1 else ""
     return f"{pixels}, on the scale of the images of the search{unit}"
 

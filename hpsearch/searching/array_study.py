@@ -53,9 +53,17 @@ def array_config(default: str, given: Tables, where: str) -> StudyConfig:
 
 
 def array_data(
-    config: StudyConfig, run_options: RunOptions, inputs: Any, targets: Any, split: Split | None = None
+    config: StudyConfig,
+    run_options: RunOptions,
+    inputs: Any,
+    targets: Any,
+    split: Split | None = None,
+    *,
+    validation: Any = None,
 ) -> Data:
     """Return arrays as the data of a study, on its device; with a `split` the settings do not decide which rows go where.
+
+    `validation` are validation rows of their own, see `from_arrays`.
 
     Raises:
         UserError: they cannot be used, see `from_arrays`.
@@ -63,6 +71,7 @@ def array_data(
     data = from_arrays(
         inputs,
         targets,
+        validation=validation,
         name=config.data.name or "arrays",
         task=task_options(config),
         split=split_options(config, split=split),

@@ -32,7 +32,7 @@ from hpsearch.errors import UserError
 from hpsearch.storage.databases import CONNECT_TIMEOUT, open_database, open_sqlite
 from hpsearch.storage.failures import reading_errors, storage_errors
 from hpsearch.storage.optuna_internals import journal_backend, redis_backend
-from hpsearch.storage.urls import GRPC, JOURNAL, REDIS, check_url, local_file, proxy_address
+from hpsearch.storage.urls import GRPC, JOURNAL, REDIS, absolute_hint, check_url, local_file, proxy_address
 
 ANSWER_TIMEOUT = 30  # seconds that a Redis server has to answer
 BLOCK = 65_536  # bytes in which the end of a journal is read
@@ -130,7 +130,9 @@ def _check_file(file: Path, url: str, must_exist: bool) -> None:
 
 def _check_folder(file: Path, url: str) -> None:
     if not file.parent.is_dir():
-        raise UserError(f"storage {url}: there is no folder {file.parent}. Make it, or give another URL.")
+        raise UserError(
+            f"storage {url}: there is no folder {file.parent}. {absolute_hint(url, file)}Make it, or give another URL."
+        )
 
 
 def _redis(url: str) -> JournalStorage:

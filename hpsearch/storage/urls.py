@@ -30,6 +30,15 @@ def local_file(url: str) -> Path | None:
     return None
 
 
+def absolute_hint(url: str, file: Path) -> str:
+    """Return the URL of the absolute path, where a relative one without its folder (three slashes) was meant so."""
+    absolute = Path("/", file)
+    if file.is_absolute() or not absolute.parent.is_dir():
+        return ""
+    scheme = url.partition("://")[0]
+    return f"For the absolute path write four slashes: {scheme}:///{absolute}. "
+
+
 def check_url(url: str) -> None:
     """Refuse what cannot be a storage's URL, before anything is made.
 
@@ -41,6 +50,12 @@ def check_url(url: str) -> None:
         raise UserError(f"storage '{masked(url)}': not a URL. {example}.")
     if url.rstrip("/") in ("sqlite:", "journal:") or ":memory:" in url:
         raise UserError(f"storage {masked(url)}: names no file, so nothing would be kept. {example}.")
+    if url.startswith("journal://") and not url.startswith(JOURNAL):
+        path = url.removeprefix("journal://")
+        raise UserError(
+            f"storage {masked(url)}: two slashes. Write three for a path from here ({JOURNAL}{path}), four for an absolute one "
+            f"({JOURNAL}/{path})."
+        )
     if url.startswith(GRPC):
         proxy_address(url)
     elif not url.startswith((JOURNAL, *REDIS)):

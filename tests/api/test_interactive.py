@@ -205,7 +205,19 @@ def test_verbose_is_the_command_s_screen(capsys: pytest.CaptureFixture[str]) -> 
 
 NEVER = {  # keys of a study that a search from Python has not
     "study": {"question"},
-    "data": {"file", "target", "root", "separator", "header", "encoding", "decimal", "thousands", "size"},  # of files
+    "data": {
+        "file",
+        "target",
+        "root",
+        "separator",
+        "header",
+        "encoding",
+        "decimal",
+        "thousands",
+        "size",
+        "parts",
+        "background",
+    },  # of files
     "training": {*TrainingSection.model_fields},  # given as a table, `training`
     "search": {"lag", "reduction_factor"},
     "confirm": set(),

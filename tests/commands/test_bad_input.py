@@ -10,14 +10,16 @@ import pytest
 from hpsearch.cli import main
 from hpsearch.commands import COMMANDS
 from hpsearch.config import STUDIES
+from hpsearch.data import DATASETS
 
 Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in an empty folder, so that whatever is written is seen."""
+    """Work in an empty folder and without a cache, so that whatever is written is seen."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "no-cache"))
     return tmp_path
 
 
@@ -32,18 +34,18 @@ def refused(arguments: list[str], capsys: Capture) -> tuple[int, list[str]]:
     return status, lines
 
 
-KNOWN = ", ".join(sorted(file.stem for file in STUDIES.glob("*.toml")))
+KNOWN = ", ".join(sorted({*(file.stem for file in STUDIES.glob("*.toml")), *DATASETS}))
 OURS = [
     # where and how
-    ("nosuch", f"no study 'nosuch': neither a file nor one of hpsearch's own. Known: {KNOWN}."),
-    ("digit", "no study 'digit': neither a file nor one of hpsearch's own. Did you mean 'digits'?"),
+    ("nosuch", f"no study 'nosuch': neither a file, nor one of hpsearch's own, nor a data set. Known: {KNOWN}."),
+    ("digit", "no study 'digit': neither a file, nor one of hpsearch's own, nor a data set. Did you mean 'digits'?"),
     ("", "no study '': neither a file"),
     ("/dev/null", "no study '/dev/null'"),
-    ("x" * 600, "neither a file nor one of hpsearch's own"),
+    ("x" * 600, "neither a file, nor one of hpsearch's own, nor a data set"),
     ("a\nb", "no study 'a\\nb'"),
     ("\udcff\x1b[2J", "no study '\\udcff\\x1b[2J'"),
     ("my.csv", "'my.csv' is a data file, not a study. Give it so: --data my.csv --target COLUMN."),
-    ("..", "no study '..': neither a file nor one of hpsearch's own. Is it a folder of images by class? Then --data names it."),
+    ("..", "no study '..': neither a file, nor one of hpsearch's own, nor a data set. Is it a folder of images by class?"),
     # settings
     ("--set learning_rate.lo=1", "space.learning_rate.lo: unknown key. Did you mean 'low'?"),
     ("--set space.learning_rate=0", "space.learning_rate is 0; expected a number > 0"),

@@ -104,7 +104,7 @@ def test_rungs_only_for_a_pruner(tmp_path: Path) -> None:
         ("data = 3", "data is 3; expected a table."),
         ("[[study]]\nname='x'\n" + SMALL, "study is [{'name': 'x'}]; expected a table."),
         ("space = []\n" + SMALL, "space: expected a table."),
-        (SMALL + "row = 3", "data.row: unknown key. Did you mean 'rows'? Known: columns, decimal,"),
+        (SMALL + "row = 3", "data.row: unknown key. Did you mean 'rows'? Known: background, columns,"),
         (
             SMALL + "[traning]",
             "traning: unknown key. Did you mean 'training'? Known: compare, confirm, data, minima, search, space, study, training.",

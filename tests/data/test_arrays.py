@@ -11,7 +11,8 @@ import pytest
 
 from hpsearch.data import memory
 from hpsearch.data.assemble import assemble
-from hpsearch.data.loaders.array_files import images_of_arrays, read_array_file, read_inputs_file
+from hpsearch.data.image_scale import scale_of
+from hpsearch.data.loaders.array_files import read_array_file, read_inputs_file
 from hpsearch.data.loaders.files import load_file
 from hpsearch.data.options import SplitOptions, TaskOptions
 from hpsearch.errors import UserError
@@ -69,7 +70,11 @@ def test_parts(tmp_path: Path, form: str, target: bool | None) -> None:
     raw = read_array_file(tmp_path / "d.npz", name)
     assert raw.inputs[:, 0].tolist() == [1] * 4 + [3] * 2 + [2] * 3
     assert raw.given_test == 3
-    assert raw.notices == (f"The rows of '{form.format('val')}' joined those of '{form.format('train')}'.",)
+    joined = f"The rows of '{form.format('val')}' joined those of '{form.format('train')}'"
+    assert raw.notices == (f"{joined} (--set data.validation=given: they alone validate).",)
+    kept = read_array_file(tmp_path / "d.npz", name, keep_validation=True)
+    assert (kept.given_validation, kept.given_test, kept.notices) == (2, 3, ())
+    assert np.array_equal(kept.inputs, raw.inputs)
 
 
 def test_own_test_rows_are_kept_apart(tmp_path: Path) -> None:
@@ -105,13 +110,13 @@ def test_images(tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", images=pixels, labels=Y[:, None])
     raw = read_array_file(tmp_path / "d.npz")
     assert np.array_equal(raw.inputs, np.moveaxis(pixels, 3, 1))
-    assert raw.images == {"source": "arrays", "size": None, "divisor": 1}
     assert raw.notices == ("Channels are the last axis of (60, 8, 8, 3): moved to position 1.",)
     data = assemble(raw, "d", "d", TaskOptions(), SplitOptions())
     assert (data.shape, data.classes) == ((3, 8, 8), ("0", "1", "2"))
-    assert [images_of_arrays(pixels * scale)["divisor"] for scale in (1.0, 1 / 255, 1 / 256)] == [1, 255, 255]
-    assert images_of_arrays(pixels > 9)["divisor"] == 255
-    assert images_of_arrays(-(pixels / 255))["divisor"] == 1
+    assert [data.preprocessing[key] for key in ("source", "size", "divisor", "bits")] == ["arrays", None, 1, 8]
+    assert [scale_of(pixels * scale)["divisor"] for scale in (1.0, 1 / 255, 1 / 256)] == [1, 255, 255]
+    assert scale_of(pixels > 9)["divisor"] == 255
+    assert scale_of(-(pixels / 255))["divisor"] == 1
 
 
 class Trap:

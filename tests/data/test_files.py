@@ -152,16 +152,19 @@ def test_damaged_files(tmp_path: Path, damage: str) -> None:
     assert str(caught.value).isprintable()
 
 
-def test_no_folder(tmp_path: Path) -> None:
-    """Data sets with files say which option gives the folder, and when it is not there."""
+def test_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data sets with files say which option gives the folder, and when it is not there; what is to be fetched has a cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
     for name, row in DATASETS.items():
         if row.kind == "folder":
-            for download in (False, True):
-                with pytest.raises(UserError, match=f"data '{name}': .*Pass --data-root DIR"):
-                    load(name, download=download)
+            with pytest.raises(UserError, match=f"data '{name}': .*Pass --data-root DIR"):
+                load(name)
             with pytest.raises(UserError, match="--download"):
                 load(name, root=tmp_path / "nothing")
     assert not (tmp_path / "nothing").exists()
+    assert not (tmp_path / "none").exists()
+    with pytest.raises(UserError, match="could not fetch the files"):
+        load("mnist", download=True)
 
 
 class Trap:

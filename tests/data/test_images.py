@@ -20,7 +20,7 @@ from hpsearch.data.assemble import assemble
 from hpsearch.data.loaders.files import load_file
 from hpsearch.data.loaders.image_folder import image_files, read_image_folder, read_images
 from hpsearch.data.loaders.pixels import FORMATS, to_pixels
-from hpsearch.data.options import SplitOptions, TaskOptions
+from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
 from hpsearch.errors import UserError
 
 random = np.random.default_rng(0)
@@ -49,7 +49,8 @@ def test_equal_to_torchvision(tmp_path: Path) -> None:
     assert np.array_equal(raw.inputs, [np.asarray(image).transpose(2, 0, 1) for image, _ in theirs])
     assert list(raw.targets) == [theirs.classes[label] for _, label in theirs]
     assert (raw.inputs.dtype, raw.inputs.shape) == (np.uint8, (9, 3, 7, 9))
-    assert raw.images == {"source": "folder", "size": None, "divisor": 1}
+    scale = {"divisor": 1, "bits": 8, "range": [raw.inputs.min(), raw.inputs.max()]}
+    assert raw.images == {"source": "folder", "size": None, **scale}
     assert (raw.notices, raw.given_test) == ((), 0)
     assert set(IMG_EXTENSIONS) == set(FORMATS)
 
@@ -60,7 +61,7 @@ def test_resized_like_torchvision(tmp_path: Path, size: int | None) -> None:
     for name in ("a", "b"):
         picture(tmp_path / name / "0.png", (100, 80, 3))
         picture(tmp_path / name / "1.png", (50, 70, 3))
-    raw, side = read_image_folder(tmp_path, size), size or 32
+    raw, side = read_image_folder(tmp_path, ReadOptions(size=size)), size or 32
     theirs = [np.asarray(transforms.resize(image, [side, side], antialias=True)) for image, _ in ImageFolder(tmp_path)]
     assert np.array_equal(raw.inputs, np.stack(theirs).transpose(0, 3, 1, 2))
     assert raw.images["size"] == side
@@ -94,7 +95,7 @@ def test_grey_is_one_channel(tmp_path: Path) -> None:
 
 
 def test_kinds_of_pixels(tmp_path: Path) -> None:
-    """Sixteen bits keep their high byte, black and white is 0 and 255, transparency is dropped, and phones' images stand upright."""
+    """Sixteen bits are kept and eight spread over them, black and white are 0 and 255, alpha is dropped, phones' images stand upright."""
     deep = random.integers(0, 65536, (8, 8)).astype(np.uint16)
     (tmp_path / "a").mkdir()
     Image.fromarray(deep).save(tmp_path / "a/16.png")
@@ -102,11 +103,16 @@ def test_kinds_of_pixels(tmp_path: Path) -> None:
     Image.fromarray(bits).save(tmp_path / "a/1.png")
     clear = picture(tmp_path / "b/alpha.png", (8, 8, 4))
     turned = picture(tmp_path / "b/turned.png", exif=bytes(_turned()))
-    one, sixteen, alpha, upright = read_image_folder(tmp_path).inputs
-    assert np.array_equal(sixteen[0], deep >> 8)
-    assert np.array_equal(one[0], 255 * bits)
-    assert np.array_equal(alpha, clear[:, :, :3].transpose(2, 0, 1))
-    assert np.array_equal(upright, np.rot90(turned, -1).transpose(2, 0, 1))
+    raw = read_image_folder(tmp_path)
+    one, sixteen, alpha, upright = raw.inputs
+    assert np.array_equal(sixteen[0], deep)
+    assert np.array_equal(one[0], 65_535 * bits)
+    assert np.array_equal(alpha, clear[:, :, :3].transpose(2, 0, 1) * np.uint16(257))
+    assert np.array_equal(upright, np.rot90(turned, -1).transpose(2, 0, 1) * np.uint16(257))
+    assert raw.notices[0].startswith(
+        f"1 image has 16 bits a channel, with values up to {deep.max():,}, 3 others have 8"
+    )
+    assert raw.notices[1].startswith("1 image is transparent in part: colours are taken as if they were opaque")
 
 
 def _turned() -> bytes:
@@ -133,7 +139,8 @@ def test_parts(tmp_path: Path, parts: tuple[str, ...], training: int, test: int,
     data = assemble(raw, "p", "p", TaskOptions(), SplitOptions())
     assert len(data.training) + len(data.validation) == (training if test else training - len(data.test))
     assert (data.shape, data.classes) == ((3, 8, 8), ("cats", "dogs"))
-    assert bool(raw.notices) == notice
+    assert raw.notices[0].startswith("Divided as its folders are: ")
+    assert (len(raw.notices) > 1) == notice
     if test:
         own = np.stack([np.asarray(Image.open(file)) for file in image_files(tmp_path / parts[-1])]).transpose(
             0, 3, 1, 2
@@ -171,7 +178,7 @@ def test_what_is_no_image_is_passed_over(tmp_path: Path) -> None:
 def test_new_images(tmp_path: Path) -> None:
     """New images, as files or arrays, come in the shape and on the scale of the images that were trained on."""
     pictures(tmp_path, rows=3, shape=(40, 30, 3))
-    read, files = read_image_folder(tmp_path, 16).inputs, image_files(tmp_path)
+    read, files = read_image_folder(tmp_path, ReadOptions(size=16)).inputs, image_files(tmp_path)
     trained = {"kind": "images", "version": 1, "shape": [3, 16, 16], "source": "folder", "size": 16, "divisor": 1}
     assert [file.name for file in files] == ["00.png", "01.png", "02.png"] * 2
     assert np.array_equal(read_images(trained, tmp_path), read)

@@ -50,7 +50,9 @@ def test_one_part(tmp_path: Path) -> None:
     resized = [np.asarray(image.resize((32, 32), Image.Resampling.BILINEAR)).transpose(2, 0, 1) for image, _ in theirs]
     assert np.array_equal(raw.inputs, resized)
     assert list(raw.targets) == [label for _, label in theirs]
-    assert raw.images == {"source": "torchvision", "size": 32, "divisor": 1}
+    assert {key: raw.images[key] for key in ("source", "size", "divisor", "bits")} == {
+        **{"source": "torchvision", "size": 32, "divisor": 1, "bits": 8}
+    }
     assert raw.notices == ("Images of 70×70 pixels resized to 32×32 (set data.size for another size).",)
     assert load("EuroSAT", root=tmp_path, size=16).shape == (3, 16, 16)
 
@@ -200,8 +202,9 @@ def test_refused(tmp_path: Path, name: str, message: str) -> None:
     assert str(caught.value).isprintable()
 
 
-def test_folder_is_needed() -> None:
+def test_folder_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A set with files needs a folder; nothing is fetched unasked, even by the two sets that would."""
+    monkeypatch.setenv("XDG_CACHE_HOME", "nowhere")
     with pytest.raises(UserError, match=r"data 'SVHN': its files are read from a folder. Pass --data-root DIR"):
         load("svhn")
     with pytest.raises(UserError, match="SEMEION cannot be read"):

@@ -100,8 +100,10 @@ STUDY_BLOCKS = [(page, block) for page in [README, *PAGES] for block in blocks(p
 
 
 @pytest.mark.parametrize(("page", "block"), STUDY_BLOCKS, ids=[page.stem for page, _ in STUDY_BLOCKS])
-def test_studies_are_valid(page: Path, block: str, tmp_path: Path) -> None:
+def test_studies_are_valid(page: Path, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each TOML block of a page is a study's file."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pictures").mkdir()
     file = tmp_path / "shown.toml"
     file.write_text(block, encoding="utf-8")
     config = read_comparison(str(file))[0] if "[compare]" in block else read_config(file)

@@ -234,12 +234,25 @@ def is_number_column(series: Any) -> bool:
 
 def _arrow(series: Any, name: str) -> Any:
     try:
-        return pa.array(series, from_pandas=True)
+        return pa.array(_plain(series), from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         what = " and ".join(sorted({type(cell).__name__ for cell in series.head(1000)})[:4])
         raise UserError(
             f"column {shown(name)} holds {what} mixed, one kind of numbers, text, truth values or dates expected. Convert or drop it"
         ) from None
+
+
+def _plain(series: Any) -> Any:
+    """Return a column as Arrow has it: intervals (of `pandas.cut`) as the texts that pandas shows, periods as their first day."""
+    kind = series.dtype
+    inside = getattr(getattr(kind, "categories", None), "dtype", None)
+    if str(inside).startswith(("interval", "period")):
+        return series.cat.rename_categories([str(category) for category in kind.categories])
+    if str(kind).startswith("interval"):
+        return series.astype(str).where(series.notna(), None)
+    if str(kind).startswith("period"):
+        return series.dt.to_timestamp()
+    return series
 
 
 def _cells(column: Any, name: str) -> Cells:

@@ -8,10 +8,11 @@ X, y · x_train, y_train, x_test, y_test (Keras) · train_images, train_labels, 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import product
 from math import prod
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from zipfile import ZipFile
 
 import numpy as np
@@ -37,19 +38,22 @@ FORMS = ("{name}_{part}", "{part}_{name}")
 PARTS = (("train",), ("val", "valid", "validation"), ("test",))
 
 
-def read_array_file(path: Path, target: str | None = None) -> Raw:
+def read_array_file(path: Path, target: str | None = None, *, keep_validation: bool = False) -> Raw:
     """Return the inputs and targets of an .npz or .npy file.
 
     Args:
         path: an .npz with arrays named by convention, or an .npy of inputs.
         target: the name of an .npz's array of targets; of an .npy's targets the file beside it, or the number of their column.
+        keep_validation: an .npz's validation rows are the validation rows; otherwise they join the training rows, or are the test rows
+            where there are no others.
 
     Raises:
         UserError: no file, damaged, objects or records in it, more than memory holds, no targets.
     """
     with _explained(path):
-        read = _several if path.suffix.lower() == ".npz" else _single
-        return read(path, target)
+        if path.suffix.lower() == ".npz":
+            return _several(path, target, keep_validation=keep_validation)
+        return _single(path, target)
 
 
 def read_inputs_file(path: Path) -> Array:
@@ -64,18 +68,7 @@ def read_inputs_file(path: Path) -> Array:
         return _read(path, inputs[:1])[0]
 
 
-def images_of_arrays(values: Array) -> dict[str, Any]:
-    """Return what `Raw.images` says of images [N, H, W] or [N, C, H, W] that came as arrays.
-
-    Their scale is known by their type: truth values and floats in [0, 1] are bytes divided by 255, everything else bytes as they are.
-    """
-    in_unit_range = values.dtype.kind == "b"
-    if values.dtype.kind == "f" and values.size > 0:
-        in_unit_range = bool(values.min() >= 0 and values.max() <= 1)
-    return {"source": "arrays", "size": None, "divisor": 255 if in_unit_range else 1}
-
-
-def _several(path: Path, target: str | None) -> Raw:
+def _several(path: Path, target: str | None, *, keep_validation: bool) -> Raw:
     pairs = _choose_arrays(_check_archive(path), target)
     read = [_read(path, pair) for pair in pairs]
     _check_shapes(pairs, read)
@@ -86,9 +79,19 @@ def _several(path: Path, target: str | None) -> Raw:
         targets = np.concatenate([y for _, y in read])
         given_test = len(read[-1][1])
     notices: tuple[str, ...] = ()
-    if len(read) == len(PARTS):
-        notices = (f"The rows of {pairs[1][0]!r} joined those of {pairs[0][0]!r}.",)
-    return _raw(inputs, targets, path, given_test, notices)
+    given_validation = 0
+    if keep_validation and len(read) > 1 and _is_validation(pairs[1]):
+        given_validation = len(read[1][1])
+        given_test = given_test if len(read) == len(PARTS) else 0
+    elif len(read) == len(PARTS):
+        own = "--set data.validation=given: they alone validate"
+        notices = (f"The rows of {pairs[1][0]!r} joined those of {pairs[0][0]!r} ({own}).",)
+    raw = _raw(inputs, targets, path, given_test, notices)
+    return replace(raw, given_validation=given_validation)
+
+
+def _is_validation(pair: Pair) -> bool:
+    return any(word in pair[0].lower().split("_") for word in PARTS[1])
 
 
 def _check_shapes(pairs: Sequence[Pair], read: Sequence[Sequence[Array]]) -> None:
@@ -135,8 +138,7 @@ def _raw(inputs: Array, targets: Array, path: Path, given_test: int = 0, notices
     if inputs.ndim == 4 and inputs.shape[3] in (1, 3, 4) and inputs.shape[1] > 4:
         notices += (f"Channels are the last axis of {inputs.shape}: moved to position 1.",)
         inputs = inputs.transpose(0, 3, 1, 2)
-    images = images_of_arrays(inputs) if inputs.ndim in (3, 4) else {}
-    return Raw(inputs, targets, _source(path), given_test=given_test, images=images, notices=notices)
+    return Raw(inputs, targets, _source(path), given_test=given_test, notices=notices)
 
 
 def _source(path: Path) -> str:

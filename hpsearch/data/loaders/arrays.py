@@ -6,27 +6,31 @@ from typing import Any
 from hpsearch.data.assemble import assemble, prefixed_errors
 from hpsearch.data.cells import Raw
 from hpsearch.data.dataset import Data
+from hpsearch.data.given import as_given, as_inputs, is_torch_set, joined
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
+from hpsearch.errors import UserError, shown
 
 
 def from_arrays(
     inputs: Any,
-    targets: Any,
+    targets: Any = None,
     *,
+    validation: Any = None,
     name: str = "arrays",
     title: str | None = None,
     task: TaskOptions = TaskOptions(),
     split: SplitOptions = SplitOptions(),
     read: ReadOptions = ReadOptions(),
 ) -> Data:
-    """Return NumPy arrays, tensors, pandas frames or lists as `Data`, float32 on the CPU.
+    """Return NumPy arrays, tensors, frames (pandas, polars, Arrow), lists, or a torch `Dataset` as `Data`, float32 on the CPU.
 
     Numbers without missing cells are standardised as they are. A frame with other columns (text, categories, dates) is read as a table;
     so is any for which one of `group`, `time`, `columns`, `missing` is given, an array's columns being called "0", "1", …
 
     Args:
-        inputs: a table [N, F], or images [N, H, W] or [N, C, H, W].
-        targets: one of each row [N], or several numbers for regression [N, K].
+        inputs: a table [N, F], or images [N, H, W] or [N, C, H, W]; or a torch `Dataset` or `DataLoader` of (input, target).
+        targets: one of each row [N], or several numbers for regression [N, K]; or the name of its column in a frame.
+        validation: rows of your own to compare networks on: (inputs, targets), a `Dataset`, or a frame that holds its target.
         name: 1 to 200 printable characters.
         title: what people read; the name if left out.
         task: what is predicted.
@@ -37,7 +41,12 @@ def from_arrays(
         UserError: something cannot be used; one line says what, where, and what to do.
     """
     with prefixed_errors(name):
-        raw = _raw(inputs, targets, read)
+        inputs, targets = as_given(inputs, targets)
+        count = 0
+        if validation is not None:
+            inputs, targets, count = _with_validation(inputs, targets, validation)
+            split = replace(split, validation="given")
+        raw = replace(_raw(inputs, targets, read), given_validation=count)
     return assemble(raw, name, title or name, task, split)
 
 
@@ -51,7 +60,7 @@ def from_frame(
     split: SplitOptions = SplitOptions(),
     read: ReadOptions = ReadOptions(),
 ) -> Data:
-    """Return a pandas frame that holds its target as `Data`, float32 on the CPU.
+    """Return a frame (pandas, polars, Arrow) that holds its target as `Data`, float32 on the CPU.
 
     Columns may hold numbers, text, categories, truth values or dates. The options are those of `from_arrays`; missing cells are refused
     unless `missing` says how they are filled.
@@ -59,15 +68,43 @@ def from_frame(
     Raises:
         UserError: something cannot be used; one line says what, where, and what to do.
     """
-    from hpsearch.data.columns.roles import assign_roles
-    from hpsearch.data.columns.table import table_of
-
     with prefixed_errors(name):
-        raw = assign_roles(table_of(frame), target, _refusing(read))
+        frame = as_inputs(frame)
+        raw = _raw_of_frame(frame, target, read)
     return assemble(raw, name, title or name, task, split)
 
 
+def _raw_of_frame(frame: Any, target: str, read: ReadOptions) -> Raw:
+    from hpsearch.data.columns.roles import assign_roles
+    from hpsearch.data.columns.table import table_of
+
+    return assign_roles(table_of(frame), target, _refusing(read))
+
+
+def _with_validation(inputs: Any, targets: Any, validation: Any) -> tuple[Any, Any, int]:
+    """Return inputs and targets with the validation rows behind the others, and how many they are."""
+    own: tuple[Any, Any] = (validation, None)
+    if isinstance(validation, tuple) and len(validation) == 2:
+        own = validation
+    elif not is_torch_set(validation) and not isinstance(targets, str):
+        raise UserError(
+            "validation: (X, y) of rows of your own, a share or a number of rows expected. Give one of these."
+        )
+    if isinstance(targets, str) and own[1] is None:
+        own = (own[0], targets)
+    others, labels = as_given(*own)
+    count = len(others)
+    inputs = joined(inputs, others, "inputs")
+    if isinstance(targets, str):
+        if labels != targets:
+            raise UserError(f"validation: the target is column {shown(targets)}. Give a frame that holds it.")
+        return inputs, targets, count
+    return inputs, joined(targets, labels, "target"), count
+
+
 def _raw(inputs: Any, targets: Any, read: ReadOptions) -> Raw:
+    if isinstance(targets, str):
+        return _raw_of_frame(inputs, targets, read)
     asked = read.group is not None or read.time is not None or read.columns or read.missing is not None
     if not asked and not _has_other_cells(inputs):
         return Raw(inputs, targets, "arrays")

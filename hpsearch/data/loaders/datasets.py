@@ -80,9 +80,9 @@ def cifar10(root: Path | None, download: bool) -> Raw:
     """Return CIFAR-10. Its files are pickles, which run code when read; torchvision's constructor checks their MD5 before that."""
     import numpy as np
 
-    from hpsearch.data.loaders.torchvision_sets import open_both, required_folder, source_of
+    from hpsearch.data.loaders.torchvision_sets import open_both, required_folder, source_of, where_read
 
-    folder = required_folder(root)
+    folder = required_folder(root, download=download)
     batches = folder / "cifar-10-batches-py"
     if not download and not batches.is_dir():
         raise UserError(
@@ -91,7 +91,14 @@ def cifar10(root: Path | None, download: bool) -> Raw:
     training, test = open_both("CIFAR10", root=folder, download=download)
     images = np.concatenate((training.data, test.data)).transpose(0, 3, 1, 2)  # [N, H, W, C] → [N, C, H, W]
     labels = training.targets + test.targets
-    return Raw(images, labels, source_of("CIFAR10"), tuple(training.classes), given_test=len(test.data))
+    return Raw(
+        images,
+        labels,
+        source_of("CIFAR10"),
+        tuple(training.classes),
+        given_test=len(test.data),
+        notices=where_read(root),
+    )
 
 
 DATASETS = {
@@ -204,6 +211,18 @@ def load(
     if split.validation is None and not isinstance(split.folds, int):
         split = replace(split, validation=row.validation)
     return assemble(raw, name, row.title, task, split)
+
+
+def find_name(name: str) -> str | None:
+    """Return a data set's name as `DATASETS` or torchvision spells it, None where neither has it; only letters and digits count."""
+    own = {key.replace("_", ""): key for key in DATASETS}
+    if normalized(name) in own:
+        return own[normalized(name)]
+    if not name.isidentifier():
+        return None
+    from hpsearch.data.loaders.torchvision_sets import find_set
+
+    return find_set(name)
 
 
 def _find(name: str, size: int | None) -> tuple[str, NamedData]:

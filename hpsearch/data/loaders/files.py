@@ -44,8 +44,10 @@ def load_file(
     """
     name = _name_of(Path(path)) if name is None else name
     with prefixed_errors(name):
-        read_raw = _raw_of_arrays if _is_arrays(Path(path)) else _raw_of_table
-        raw = read_raw(path, target, read)
+        if _is_arrays(Path(path)):
+            raw = _raw_of_arrays(path, target, read, keep_validation=split.validation == "given")
+        else:
+            raw = _raw_of_table(path, target, read)
     return assemble(raw, name, title or name, task, split)
 
 
@@ -57,8 +59,8 @@ def _is_arrays(path: Path) -> bool:
 
 
 def _raw_of_table(path: str | Path, target: str | None, read: ReadOptions) -> Raw:
-    if read.size is not None:
-        raise UserError(f"size {read.size}: a table has no images. Leave it out.")
+    if read.of_images:
+        raise UserError(f"{', '.join(read.of_images)}: a table has no images. Leave it out.")
     from hpsearch.data.columns.roles import assign_roles
     from hpsearch.data.loaders.table_files import read_table
 
@@ -67,7 +69,7 @@ def _raw_of_table(path: str | Path, target: str | None, read: ReadOptions) -> Ra
     return assign_roles(table, target, replace(read, missing=read.missing or "median"))
 
 
-def _raw_of_arrays(path: str | Path, target: str | None, read: ReadOptions) -> Raw:
+def _raw_of_arrays(path: str | Path, target: str | None, read: ReadOptions, *, keep_validation: bool) -> Raw:
     path = Path(path)
     asked = [name for name in read.of_table if path.is_dir() or name not in OF_ARRAYS]
     if asked:
@@ -77,10 +79,10 @@ def _raw_of_arrays(path: str | Path, target: str | None, read: ReadOptions) -> R
     if path.is_dir():
         from hpsearch.data.loaders.image_folder import read_image_folder
 
-        return read_image_folder(path, read.size)
-    if read.size is not None:
-        raise UserError(f"size {read.size}: arrays are taken as they are. Leave it out.")
-    raw = read_array_file(path, target)
+        return read_image_folder(path, read, keep_validation=keep_validation)
+    if read.of_images:
+        raise UserError(f"{', '.join(read.of_images)}: arrays are taken as they are. Leave it out.")
+    raw = read_array_file(path, target, keep_validation=keep_validation)
     return _by_columns(raw, read) if read.of_table else raw
 
 
@@ -91,7 +93,8 @@ def _by_columns(raw: Raw, read: ReadOptions) -> Raw:
 
     table = replace(table_of_array(raw.inputs), source=raw.source)
     asked = replace(read, missing=read.missing or "refuse")
-    return replace(assign_roles(table, None, asked, raw.targets), given_test=raw.given_test, notices=raw.notices)
+    made = assign_roles(table, None, asked, raw.targets)
+    return replace(made, given_test=raw.given_test, given_validation=raw.given_validation, notices=raw.notices)
 
 
 def _name_of(path: Path) -> str:

@@ -31,9 +31,9 @@ def idx_images(
     """Return images that torchvision's MNIST and its kin read from ROOT/KIND/raw, after the files have been checked."""
     import torch
 
-    from hpsearch.data.loaders.torchvision_sets import open_both, required_folder, source_of
+    from hpsearch.data.loaders.torchvision_sets import open_both, required_folder, source_of, where_read
 
-    folder = required_folder(root)
+    folder = required_folder(root, download=download)
     complete = _check_files(folder, kind, files, download)
     training, test = open_both(kind, root=folder, download=not complete, **(options or {}))
     labels = torch.cat((training.targets, test.targets))
@@ -45,6 +45,7 @@ def idx_images(
         source_of(kind),
         classes or tuple(training.classes),
         given_test=len(test.data),
+        notices=where_read(root),
     )
 
 

@@ -5,7 +5,8 @@
                                    pictures/test/cats/3.png …
 
 With `train` there are test rows: those of `test`, else of `val`; where there are both, `val` joins the training rows, of which the
-validation rows are drawn by seed like everywhere. Hidden files are passed over, links that leave the folder are refused.
+validation rows are drawn by seed like everywhere, or is the validation rows where that is asked for. `image_layout` knows other layouts
+and names. Hidden files are passed over, links that leave the folder are refused.
 
 New images for a trained network lie in a folder in any way, or in an array. They are read as those were that it was trained on.
 """
@@ -18,48 +19,74 @@ from typing import Any
 import numpy as np
 
 from hpsearch.data.cells import NUMBERS, Array, Raw, to_array
+from hpsearch.data.image_scale import arrays_on_scale, files_on_scale, scale_of
 from hpsearch.data.loaders.array_files import ENDS, read_inputs_file
+from hpsearch.data.loaders.image_layout import Layout, find_layout
 from hpsearch.data.loaders.pixels import (
     FORMATS,
     Shape,
     common_size,
+    look_at,
     read_pixels,
-    read_sizes,
     resized_notice,
     shown_path,
     without_colour,
 )
+from hpsearch.data.options import ReadOptions
 from hpsearch.errors import UserError, listed, shown
 
-PARTS = {"train": "train", "training": "train", "test": "test", "val": "val", "valid": "val", "validation": "val"}
 KINDS = ", ".join(sorted(end[1:] for end in FORMATS))
 
 Labelled = list[tuple[Path, str]]  # image files with their classes
 
 
-def read_image_folder(folder: Path, size: int | None = None) -> Raw:
-    """Return the images of a folder as bytes [N, C, H, W], with their classes' names as targets.
+def read_image_folder(folder: Path, read: ReadOptions = ReadOptions(), *, keep_validation: bool = False) -> Raw:
+    """Return the images of a folder as bytes [N, C, H, W], with their classes' names as targets; 16 bits where the files have them.
 
     Images keep their common size where all have one of at most 64 pixels; otherwise, or where a `size` (pixels) is asked for, they become
     squares. C is 1 where no image has colour, else 3.
 
+    Args:
+        folder: see above.
+        read: `size`, `parts` (see `image_layout`) and `background` (of transparent images).
+        keep_validation: the folder's validation images are the validation rows; otherwise they join the training rows, or are the test
+            rows where there are no others.
+
     Raises:
         UserError: no images, fewer than two classes, a class without images, damaged images, links that leave the folder, too many for
-            the memory.
+            the memory, a layout with more than one reading.
     """
-    training, test, notices = _find_parts(folder)
-    rows = [*training, *test]
-    files = [file for file, _ in rows]
-    sizes, grey = read_sizes(files)
-    to = common_size(sizes, size)
-    channels = 1 if grey else 3
+    layout = find_layout(folder, _subfolders, read.parts)
+    _check_layout(layout, folder)
+    training, validation, test = _find_parts(layout)
+    notices = [*layout.notices, *_ignored_notice(layout)]
+    if keep_validation:
+        _check_classes(training, validation, folder, "validation")
+    elif test and validation:
+        training = training + validation
+        notices.append(_joined_notice(layout))
+    else:
+        test = test or validation
+    _check_classes(training, test, folder, "test")
+    given_validation = len(validation) * keep_validation
+    rows = [*training, *validation[:given_validation], *test]
+    looks = look_at([file for file, _ in rows])
+    to = common_size(looks.sizes, read.size)
+    pixels = read_pixels(looks.files, (looks.channels, *to), deep=looks.any_deep, background=read.background)
+    values = without_colour(pixels.values)
     return Raw(
-        without_colour(read_pixels(files, (channels, *to))),
+        values,
         np.array([label for _, label in rows], dtype=object),
         f"folder of images {shown(folder.resolve().name)}",
         given_test=len(test),
-        images={"source": "folder", "size": None if sizes == {to} else to[0], "divisor": 1},
-        notices=(*notices, *resized_notice(sizes, to)),
+        given_validation=given_validation,
+        images={
+            "source": "folder",
+            "size": None if looks.sizes == {to} else to[0],
+            **scale_of(values),
+            **({"background": read.background} if read.background else {}),
+        },
+        notices=(*notices, *resized_notice(looks.sizes, to), *looks.notices(values), *pixels.notices),
     )
 
 
@@ -77,16 +104,20 @@ def read_images(preprocessing: Mapping[str, Any], given: Any) -> Array:
     channels, height, width = (int(length) for length in preprocessing["shape"])
     shape = (channels, height, width)
     if not isinstance(given, str | Path):
-        values = _fitting(to_array(given, "images"), shape)
+        values = arrays_on_scale(_fitting(to_array(given, "images"), shape), preprocessing)
     elif Path(given).suffix.lower() in ENDS:
-        values = _fitting(read_inputs_file(Path(given)), shape)
+        values = arrays_on_scale(_fitting(read_inputs_file(Path(given)), shape), preprocessing)
     else:
-        values = read_pixels(image_files(Path(given)), shape)
-    if values.dtype != np.uint8:
-        return values.astype(np.float32)
-    if preprocessing["divisor"] == 1:
-        return values
-    return (values / np.float32(preprocessing["divisor"])).astype(np.float32)
+        values = _read_new(image_files(Path(given)), shape, preprocessing)
+    return values if values.dtype == np.uint8 else values.astype(np.float32)
+
+
+def _read_new(files: list[Path], shape: Shape, preprocessing: Mapping[str, Any]) -> Array:
+    """Return new image files' pixels on the scale of those that were trained on."""
+    looks = look_at(files)
+    pixels = read_pixels(files, shape, deep=looks.any_deep, background=preprocessing.get("background"))
+    looks.notices(pixels.values)  # refuses a mix
+    return files_on_scale(pixels.values, preprocessing)
 
 
 def image_files(path: Path) -> list[Path]:
@@ -135,72 +166,70 @@ def _is_image(file: Path) -> bool:
     return file.suffix.lower() in FORMATS and file.is_file()
 
 
-def _find_parts(folder: Path) -> tuple[Labelled, Labelled, tuple[str, ...]]:
-    """Return training rows, test rows and what a reader should know."""
-    parts = _parts(folder)
-    read = {part: _classes(path) for part, path in parts.items()}
-    training, validation, test = (read.get(part, ([], 0))[0] for part in ("train", "val", "test"))
-    ignored = sum(others for _, others in read.values())
-    notices = []
-    if ignored:
-        files = f"{ignored:,} file{'s' * (ignored > 1)}"
-        notices.append(f"Ignored {files} that are no images by their names, or lie in no class's folder.")
-    if "test" not in read:
-        test = validation
-    elif "val" in read:
-        training = training + validation
-        names = f"{parts['val'].name} joined those of {parts['train'].name}"
-        notices.append(f"The images of {names}; validation rows are drawn of both.")
-    _check_classes(training, test, folder)
-    return training, test, tuple(notices)
+def _find_parts(layout: Layout) -> tuple[Labelled, Labelled, Labelled]:
+    """Return training, validation and test rows."""
+    training, validation, test = (
+        [row for folder, label in layout.parts.get(part, ()) for row in _class_images(folder, label)]
+        for part in ("train", "validation", "test")
+    )
+    return training, validation, test
 
 
-def _parts(folder: Path) -> dict[str, Path]:
-    """Return the folders of the parts; where the sub-folders are classes, the folder itself is that of the training rows."""
-    inside = _subfolders(folder)
-    parts = {PARTS[path.name.lower()]: path for path in inside if path.name.lower() in PARTS}
-    if "train" not in parts or len(parts) < len(inside):
-        return {"train": folder}
-    return parts
+def _class_images(folder: Path, label: str) -> Labelled:
+    """Return the images of a class's folder."""
+    images, _ = _find_images(folder)
+    if not images:
+        raise UserError(f"class folder {shown_path(folder)} holds no images ({KINDS}). Add some or remove it.")
+    if not label.isprintable():
+        raise UserError(f"class folder {shown_path(folder)}: its name does not print. Rename it.")
+    return [(image, label) for image in images]
 
 
-def _classes(folder: Path) -> tuple[Labelled, int]:
-    """Return the images of a folder with their classes, and how many other files there are."""
-    labelled: Labelled = []
-    ignored = sum(path.is_file() for path in folder.iterdir() if not path.name.startswith("."))
-    for class_folder in _subfolders(folder):
-        images, others = _find_images(class_folder)
-        if not images:
-            raise UserError(
-                f"class folder {shown_path(class_folder)} holds no images ({KINDS}). Add some or remove it."
-            )
-        if not class_folder.name.isprintable():
-            raise UserError(f"class folder {shown_path(class_folder)}: its name does not print. Rename it.")
-        labelled += [(image, class_folder.name) for image in images]
-        ignored += others
-    if not labelled:
-        loose, _ = _find_images(folder)
-        what = "no images"
-        if loose:
-            what = f"{len(loose):,} images, but no folder for a class"
-        raise UserError(
-            f"{shown_path(folder)} holds {what}. Expected: a folder for each class with its images ({KINDS}) in it."
-        )
-    return labelled, ignored
+def _check_layout(layout: Layout, folder: Path) -> None:
+    """Refuse a folder without a folder for a class."""
+    if any(layout.parts.values()):
+        return
+    loose, _ = _find_images(folder)
+    what = "no images"
+    if loose:
+        what = f"{len(loose):,} images, but no folder for a class"
+    raise UserError(
+        f"{shown_path(folder)} holds {what}. Expected: a folder for each class with its images ({KINDS}) in it."
+    )
 
 
-def _check_classes(training: Labelled, test: Labelled, folder: Path) -> None:
-    """Refuse training rows of one class, and test rows of other classes than the training rows have."""
+def _ignored_notice(layout: Layout) -> tuple[str, ...]:
+    """Return the notice about files that are passed over, if there are some."""
+    ignored = sum(_count_files(path) for path in layout.passed)
+    ignored += sum(_find_images(folder)[1] for folders in layout.parts.values() for folder, _ in folders)
+    if not ignored:
+        return ()
+    files = f"{ignored:,} file{'s' * (ignored > 1)}"
+    return (f"Ignored {files} that are no images by their names, or lie in no class's folder.",)
+
+
+def _count_files(folder: Path) -> int:
+    return sum(path.is_file() for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _joined_notice(layout: Layout) -> str:
+    names = f"{layout.names['validation']} joined those of {layout.names['train']}"
+    own = "--set data.validation=given: they alone validate"
+    return f"The images of {names}; validation rows are drawn of both ({own})."
+
+
+def _check_classes(training: Labelled, others: Labelled, folder: Path, part: str) -> None:
+    """Refuse training rows of one class, and rows of another part with other classes than the training rows have."""
     known = {label for _, label in training}
-    tested = {label for _, label in test}
+    tested = {label for _, label in others}
     if len(known) < 2:
         raise UserError(
             f"{shown_path(folder)} holds 1 class ({listed([*known])}), at least 2 needed. Give a folder for each class."
         )
-    for part, absent in (("training", tested - known), ("test", known - tested)):
-        if test and absent:
+    for lacking, absent in (("training", tested - known), (part, known - tested)):
+        if others and absent:
             raise UserError(
-                f"class {listed(sorted(absent))} has no {part} images in {shown_path(folder)}. Add some or remove it."
+                f"class {listed(sorted(absent))} has no {lacking} images in {shown_path(folder)}. Add some or remove it."
             )
 
 

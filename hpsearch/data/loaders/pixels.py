@@ -1,13 +1,14 @@
 """Pixels: image files become one array of bytes, all of one shape, or one line names those that are damaged.
 
 PIL reads the formats of `FORMATS` and no others (some of its readers start programs), within its own limit of pixels an image. Images
-are turned upright, made grey or RGB, and resized bilinearly with antialiasing, as torchvision's `Resize` does; transparency is dropped.
+are turned upright, made grey or RGB, and resized bilinearly with antialiasing, as torchvision's `Resize` does; transparency is dropped,
+or laid over a background. Images of 16 bits keep them where `read_pixels` is asked to.
 
 Shapes: an image [C, H, W], several [N, C, H, W]; C is 1 (grey) or 3 (RGB).
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from hpsearch.data.cells import Array
+from hpsearch.data.image_scale import FULL, PART, SPREAD
 from hpsearch.data.memory import check_memory
 from hpsearch.errors import UserError, shown
 
@@ -25,6 +27,9 @@ FORMATS = {  # the end of a file's name → PIL's format; the names are torchvis
     **{".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"},
 }
 GREY = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L")  # PIL's modes without colour
+ORIENTATION = 0x0112  # EXIF's tag
+LYING = (5, 6, 7, 8)  # its values of images whose height is their width once they are upright
+LUMA = np.array((0.299, 0.587, 0.114), dtype=np.float32)  # of red, green, blue: ITU-R BT.601, as PIL has it
 LARGEST_KEPT = 64  # pixels; images of one size up to this keep it
 SIDE = 32  # pixels; of all others, where no size is asked for
 WORKERS = 4  # PIL decodes outside of Python's lock
@@ -39,39 +44,202 @@ class _Damage:
     reason: str
 
 
-def read_sizes(files: Sequence[Path]) -> tuple[set[tuple[int, int]], bool]:
-    """Return the (height, width) that image files declare, and whether all of them are grey.
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What image files declare: the (height, width) of them, whether all are grey, which [N] have 16 bits a channel."""
 
-    Files that are no images of `FORMATS`, or have too many pixels, are refused.
-    """
+    files: tuple[Path, ...]
+    sizes: frozenset[tuple[int, int]]
+    grey: bool
+    deep: tuple[bool, ...]
 
-    def read(file: Path) -> tuple[tuple[int, int], bool]:
+    @property
+    def channels(self) -> int:
+        """Channels of an image."""
+        return 1 if self.grey else 3
+
+    @property
+    def any_deep(self) -> bool:
+        """Whether an image has 16 bits a channel."""
+        return any(self.deep)
+
+    def notices(self, values: Array) -> tuple[str, ...]:
+        """Return the notice that images have 16 bits a channel, some or all; `values` [N, …] are their pixels.
+
+        Raises:
+            UserError: some have 8 bits, and it is unclear how the others' range compares.
+        """
+        if not self.any_deep:
+            return ()
+        count = sum(self.deep)
+        largest = int(values[np.array(self.deep)].max())
+        which = "1 image has" if count == 1 else f"{count:,} images have"
+        said = f"{which} 16 bits a channel, with values up to {largest:,}"
+        if count == len(self.deep):
+            return (f"{said}: kept as they are.",)
+        others = f"{len(self.deep) - count:,} others have 8"
+        if largest < PART:
+            raise UserError(f"{said}, {others}: unclear how they compare. Save all images with the same bits.")
+        return (f"{said}, {others}: theirs are spread over 16 (times {SPREAD}).",)
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """Images [N, C, H, W], uint8 or (of 16 bits) uint16, and what a reader should know of them."""
+
+    values: Array
+    notices: tuple[str, ...]
+
+
+def look_at(files: Sequence[Path]) -> Looks:
+    """Return what image files declare; files that are no images of `FORMATS`, or have too many pixels, are refused."""
+
+    def read(file: Path) -> tuple[tuple[int, int], bool, bool]:
         with _open(file) as image:
-            return (image.height, image.width), image.mode in GREY
+            deep = is_deep(image)
+            grey = image.mode in GREY or (deep and image.mode == "I")
+            return _upright(image), grey, deep
 
     declared = _of_each(read, files)
-    return {size for size, _ in declared}, all(grey for _, grey in declared)
+    sizes = frozenset(size for size, _, _ in declared)
+    return Looks(tuple(files), sizes, all(grey for _, grey, _ in declared), tuple(deep for _, _, deep in declared))
 
 
-def read_pixels(files: Sequence[Path], shape: Shape) -> Array:
-    """Return image files as bytes [N, C, H, W]; refuse those that cannot be decoded, and more than memory holds."""
-    check_pixels(len(files), shape)
-    values = np.empty((len(files), *shape), dtype=np.uint8)
+def is_deep(image: Image.Image) -> bool:
+    """Whether an image, not yet decoded, has 16 bits a channel."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):  # PIL has 32 bits for the latter
+        return True
+    return image.format == "PNG" and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+
+
+def _upright(image: Image.Image) -> tuple[int, int]:
+    """Return height and width of an image once it stands upright."""
+    if image.getexif().get(ORIENTATION, 1) in LYING:
+        return image.width, image.height
+    return image.height, image.width
+
+
+def read_pixels(files: Sequence[Path], shape: Shape, *, deep: bool = False, background: str | None = None) -> Pixels:
+    """Return image files as bytes [N, C, H, W], or with 16 bits where they are `deep`.
+
+    Transparent images are laid over a `background` ("white", "black"); without one their colours are taken as they are.
+
+    Raises:
+        UserError: images that cannot be decoded, that are one colour without a background, or more than memory holds.
+    """
+    check_pixels(len(files), shape, deep=deep)
+    values = np.empty((len(files), *shape), dtype=np.uint16 if deep else np.uint8)
+    transparent = np.zeros(len(files), dtype=bool)
+    hidden = np.zeros(len(files), dtype=bool)
     numbers = {file: number for number, file in enumerate(files)}
 
     def read(file: Path) -> None:
+        number = numbers[file]
         with _open(file) as image:
+            in_full = deep and is_deep(image)  # before the image is decoded
             # A JPEG that is much too large is decoded at a fraction of its size.
             image.draft(None, (3 * shape[2], 3 * shape[1]))
-            values[numbers[file]] = to_pixels(ImageOps.exif_transpose(image), shape)
+            alpha = _alpha(image)
+            if alpha is not None:
+                transparent[number] = True
+                hidden[number] = background is None and _is_hidden(image, alpha)
+            if in_full:
+                values[number] = _deep_pixels(file, image, shape, background)
+                return
+            upright = ImageOps.exif_transpose(_over(image, alpha, background))
+            values[number] = to_pixels(upright, shape).astype(values.dtype) * (SPREAD if deep else 1)
 
     _of_each(read, files)
-    return values
+    _refuse_hidden(files, hidden)
+    return Pixels(values, _transparent_notice(int(transparent.sum()), background))
 
 
-def check_pixels(count: int, shape: Shape) -> None:
+def _alpha(image: Image.Image) -> Image.Image | None:
+    """Return how opaque an image's pixels are, None where all are."""
+    has_alpha = image.mode in ("RGBA", "LA", "La", "PA", "RGBa") or "transparency" in image.info
+    if not has_alpha or image.mode.startswith("I"):
+        return None
+    alpha = image.convert("RGBA").getchannel("A")
+    return None if alpha.getextrema() == (255, 255) else alpha
+
+
+def _is_hidden(image: Image.Image, alpha: Image.Image) -> bool:
+    """Whether an image is drawn by its transparency alone: without that it is one colour."""
+    opacity = np.asarray(alpha)  # [H, W]
+    colours = np.asarray(image.convert("RGBA"))[..., :3].reshape(-1, 3)
+    return bool((opacity != opacity[0, 0]).any() and (colours == colours[0]).all())
+
+
+def _refuse_hidden(files: Sequence[Path], hidden: Array) -> None:
+    if hidden.any():
+        first = shown_path(files[int(hidden.argmax())])
+        raise UserError(
+            f"{int(hidden.sum()):,} images are drawn by their transparency alone ({first} first), one colour without a background. "
+            "Give a study one (--set data.background=white, or black), or save them opaque."
+        )
+
+
+def _over(image: Image.Image, alpha: Image.Image | None, background: str | None) -> Image.Image:
+    if alpha is None or background is None:
+        return image
+    under = Image.new("RGBA", image.size, background)
+    laid = Image.alpha_composite(under, image.convert("RGBA"))
+    is_grey = image.mode in GREY
+    flat = laid.convert("RGB")
+    flat = flat.getchannel("R") if is_grey else flat
+    flat.info = dict(image.info)
+    flat.getexif().update(image.getexif())
+    return flat
+
+
+def _transparent_notice(count: int, background: str | None) -> tuple[str, ...]:
+    if not count:
+        return ()
+    images = "1 image is" if count == 1 else f"{count:,} images are"
+    if background:
+        return (f"{images} transparent in part: laid over {background}.",)
+    other = "--set data.background=white (or black) lays them over one"
+    return (f"{images} transparent in part: colours are taken as if they were opaque ({other}).",)
+
+
+def _deep_pixels(file: Path, image: Image.Image, shape: Shape, background: str | None) -> Array:
+    """Return one image of 16 bits a channel as [C, H, W] uint16."""
+    orientation = image.getexif().get(ORIENTATION, 1)
+    channels = _channels(file, image, background)  # [1 or 3, H, W]
+    if len(channels) == 3 and shape[0] == 1:
+        channels = np.tensordot(LUMA, channels, axes=1)[None]
+    resized = [_resized(channel, orientation, shape) for channel in channels]
+    return np.stack(resized * (shape[0] // len(resized)))
+
+
+def _channels(file: Path, image: Image.Image, background: str | None) -> Array:
+    """Return the channels [1 or 3, H, W] of an image of 16 bits; PIL would keep the high byte of coloured ones alone."""
+    if image.mode.startswith("I"):
+        return np.asarray(image).astype(np.float32)[None]
+    from torchvision.io import ImageReadMode, decode_image, read_file
+
+    decoded = decode_image(read_file(str(file)), ImageReadMode.UNCHANGED).numpy().astype(np.float32)
+    count = 1 if len(decoded) <= 2 else 3
+    colours: Array = decoded[:count]
+    if background is None or len(decoded) == count:
+        return colours
+    opaque = decoded[count] / FULL[16]  # [H, W]
+    under = FULL[16] if background == "white" else 0
+    return np.asarray(colours * opaque + under * (1 - opaque))
+
+
+def _resized(channel: Array, orientation: int, shape: Shape) -> Array:
+    image = Image.fromarray(channel.astype(np.float32))
+    image.getexif()[ORIENTATION] = orientation
+    image = ImageOps.exif_transpose(image)
+    if image.size != (shape[2], shape[1]):
+        image = image.resize((shape[2], shape[1]), Image.Resampling.BILINEAR)
+    return np.asarray(image).round().clip(0, FULL[16]).astype(np.uint16)
+
+
+def check_pixels(count: int, shape: Shape, *, deep: bool = False) -> None:
     """Refuse more images than memory holds."""
-    needed = COPIES * count * int(np.prod(shape))
+    needed = COPIES * (1 + deep) * count * int(np.prod(shape))
     check_memory(needed, f"{count:,} images of {shape[2]}×{shape[1]} pixels", "Give a smaller size (data.size).")
 
 
@@ -97,7 +265,7 @@ def without_colour(values: Array) -> Array:
     return values[:, :1].copy() if grey else values
 
 
-def common_size(sizes: set[tuple[int, int]], size: int | None) -> tuple[int, int]:
+def common_size(sizes: Set[tuple[int, int]], size: int | None) -> tuple[int, int]:
     """Return height and width for images of these (height, width): `size` squared, else their common one, else `SIDE` squared."""
     if size is None and len(sizes) == 1:
         (common,) = sizes
@@ -106,7 +274,7 @@ def common_size(sizes: set[tuple[int, int]], size: int | None) -> tuple[int, int
     return size or SIDE, size or SIDE
 
 
-def resized_notice(sizes: set[tuple[int, int]], to: tuple[int, int]) -> tuple[str, ...]:
+def resized_notice(sizes: Set[tuple[int, int]], to: tuple[int, int]) -> tuple[str, ...]:
     """Return the notice that images of these (height, width) were resized, if they were."""
     if sizes == {to}:
         return ()

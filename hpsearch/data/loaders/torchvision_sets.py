@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from numbers import Integral
+from os import environ
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from hpsearch.data.cells import Array, Raw
+from hpsearch.data.image_scale import scale_of
 from hpsearch.data.loaders.pixels import check_pixels, common_size, resized_notice, to_pixels, without_colour
 from hpsearch.errors import UserError, normalized, shown
 
@@ -61,16 +63,44 @@ def read_set(kind: str, root: Path | None, download: bool, size: int | None = No
         source_of(kind),
         classes,
         given_test=len(parts[-1]) if len(parts) > 1 else 0,
-        images={"source": "torchvision", "size": None if sizes == {to} else to[0], "divisor": 1},
-        notices=resized_notice(sizes, to),
+        images={"source": "torchvision", "size": None if sizes == {to} else to[0], **scale_of(values)},
+        notices=(*resized_notice(sizes, to), *(where_read(root) if "root" in _arguments(kind) else ())),
     )
 
 
-def required_folder(root: Path | None) -> Path:
-    """Return the folder of a data set's files, which has to be given."""
-    if root is None:
-        raise UserError("its files are read from a folder. Pass --data-root DIR (in Python: root=DIR).")
-    return root
+def required_folder(root: Path | None, *, download: bool = False) -> Path:
+    """Return the folder of a data set's files: the one that is given, else the cache, to fetch them to or where they were before.
+
+    Raises:
+        UserError: none is given, nothing was fetched before, and nothing is to be.
+    """
+    if root is not None:
+        return root
+    cache = cache_folder()
+    if not download and not cache.is_dir():
+        raise UserError(
+            "its files are read from a folder. Pass --data-root DIR (in Python: root=DIR), or --download (download=True) to fetch them "
+            f"to {cache}."
+        )
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{cache}: {error.strerror}. Pass --data-root DIR (in Python: root=DIR).") from None
+    return cache
+
+
+def cache_folder() -> Path:
+    """Return the folder in which files are kept where none is given: in that of the system's caches."""
+    return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "hpsearch")
+
+
+def where_read(root: Path | None) -> tuple[str, ...]:
+    """Return the sentence that says where files are, if that was not given."""
+    return (
+        ()
+        if root is not None
+        else (f"Files are those in {cache_folder()}, where --download keeps them (--data-root DIR: another folder).",)
+    )
 
 
 def source_of(kind: str) -> str:
@@ -120,7 +150,7 @@ def _parts(kind: str, root: Path | None, download: bool) -> list[Any]:
     arguments = _arguments(kind)
     fixed: dict[str, Any] = {}
     if "root" in arguments:
-        fixed["root"] = required_folder(root)
+        fixed["root"] = required_folder(root, download=download)
     if "download" in arguments:  # two sets fetch their files unless this is False
         fixed["download"] = download
     if "train" in arguments:
