@@ -23,6 +23,7 @@ SETTINGS = {  # option → the setting that it overrides
     "data": "data.file",
     "task": "data.task",
     "missing_values": "data.missing_values",
+    "drop_rows": "data.drop_rows",
     "folds": "data.folds",
     "metric": "search.metric",
     "precision": "training.precision",
@@ -115,7 +116,7 @@ def add_data(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="your data: CSV, TSV, Parquet, NPZ, NPY, a folder of images by class; or a data set's name",
     )
-    command.add_argument("--target", metavar="COLUMN", help="the column of --data that is predicted")
+    command.add_argument("--target", metavar="COLUMN", help="the column of --data that is predicted, or several: a,b")
     command.add_argument("--task", help="{tasks} (default: what the target looks like)")
     command.add_argument("--metric", help="what a trial is judged by: {metrics}")
     command.add_argument(
@@ -124,6 +125,13 @@ def add_data(command: argparse.ArgumentParser) -> None:
         dest="missing_values",
         metavar="TEXT",
         help="a text that means a missing cell, besides the empty one and NA (may be given several times)",
+    )
+    command.add_argument(
+        "--drop-rows",
+        action="append",
+        dest="drop_rows",
+        metavar="WHICH",
+        help="drop rows: missing-target (no target), rare-classes (too few rows for every part); may be given several times",
     )
     command.add_argument("--folds", type=int, metavar="K", help="cross-validate every trial on K folds")
 
@@ -191,6 +199,8 @@ def overrides(options: argparse.Namespace) -> list[tuple[str, Any]]:
     given = {setting: getattr(options, option, None) for option, setting in settings.items()}
     if _is_data_set(given["data.file"]):
         given["data.name"] = given.pop("data.file")
+    if given["data.drop_rows"] is not None:
+        given["data.drop_rows"] = [name.strip() for text in given["data.drop_rows"] for name in text.split(",")]
     if given["compare.batch_sizes"] is not None:
         sizes = given["compare.batch_sizes"].split(",")
         given["compare.batch_sizes"] = [parse_value(size.strip()) for size in sizes]

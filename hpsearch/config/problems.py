@@ -17,7 +17,7 @@ from hpsearch.data.tasks import TASKS
 from hpsearch.errors import UserError, shown, suggestion
 
 KEYS_OF_FILES = ("target", "separator", "header", "encoding", "decimal")
-KEYS_OF_TABLES = ("group", "time", "columns", "missing_values")
+KEYS_OF_TABLES = ("group", "time", "columns", "missing_values", "drop_rows")
 TYPES = {"object": "a table", "integer": "a whole number", "number": "a number", "string": "text"}
 LIMITS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
@@ -54,7 +54,7 @@ def conflicts(config: StudyConfig, *, in_memory: bool = False) -> Iterator[str]:
         yield f"study.name is {shown(name)}; expected 1 to 200 characters that print. Give another name (--name)"
     task = TASKS.get(config.data.task or "")
     if config.training.class_weights != "none" and task and not task.has_classes:
-        yield "training.class_weights: a regression has no classes to weigh. Remove it"
+        yield f"training.class_weights: {task.noun} has no classes to weigh. Remove it"
     yield from _data_conflicts(config.data, in_memory)
     yield from _objective_conflicts(config)
     if config.compare:

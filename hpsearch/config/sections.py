@@ -46,12 +46,13 @@ class DataSection(Section):
     divides all rows but the test rows in so many parts, each of which validates in turn ("auto": 5 for up to 2,000 rows). Rows of
     one `group` stay in one part; with a `time` column the earliest rows train and the latest test. `columns` gives columns a kind
     by force (`COLUMN_TYPES`, or "drop"); `missing` says what takes the place of a missing number, `missing_values` which texts mean one
-    besides the usual; `size` is the side of images in pixels.
+    besides the usual; `size` is the side of images in pixels. Several columns may be the `target`. `drop_rows` drops rows without a target,
+    and those of classes that are too rare to be in every part.
     """
 
     name: Name | None = None
     file: Annotated[str, Field(min_length=1, max_length=4_096)] | None = None
-    target: Annotated[str, Field(min_length=1)] | None = None
+    target: Annotated[str, Field(min_length=1)] | Annotated[list[str], Field(min_length=1)] | None = None
     root: str | None = None
     task: TaskName | None = None
     validation: Share | Positive | None = None
@@ -63,6 +64,7 @@ class DataSection(Section):
     columns: dict[str, str] = {}
     missing: Literal["median", "mean", "refuse"] | None = None
     missing_values: list[str] = []
+    drop_rows: list[Literal["missing-target", "rare-classes"]] = []
     separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     header: bool | None = None
     encoding: str | None = None

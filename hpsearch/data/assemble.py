@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hpsearch.data.cells import Array, Inputs, Raw, read_inputs
 from hpsearch.data.dataset import Data, Fold, Rows
+from hpsearch.data.dropping import without_rows
 from hpsearch.data.leaks import leak_notice, leaks
 from hpsearch.data.metrics import Metric
 from hpsearch.data.options import SplitOptions, TaskOptions
@@ -19,7 +20,7 @@ from hpsearch.data.scaling import Scaled, scale_inputs, scale_targets
 from hpsearch.data.splits import Constraints, Split, split_rows
 from hpsearch.data.targets import Targets, read_targets
 from hpsearch.data.tasks import Task, choose_metric, infer_task
-from hpsearch.errors import UserError, shown, suggestion
+from hpsearch.errors import UserError, listed, shown, suggestion
 
 LONGEST_NAME = 200
 WEIGHTS = ("none", "balanced")
@@ -48,6 +49,7 @@ def assemble(raw: Raw, name: str, title: str, task: TaskOptions, split: SplitOpt
 
 
 def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: SplitOptions) -> Data:
+    raw = without_rows(raw, asked, options)
     inputs, labels = _read(raw)
     task, reason = infer_task(labels, asked.task, len(raw.classes))
     metric = choose_metric(task, asked.metric)
@@ -68,8 +70,11 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
         "worst": metric.worst(_own_units(targets, first, split)),
         **_sizes(scaled, outputs, targets, split),
         **_reading(raw, scaled),
-        "notices": _notices(raw, scaled, targets, split, options),
+        "notices": _notices(raw, scaled, targets, task, split, options),
     }
+    names = _label_names(raw, targets, task)
+    if names:
+        summary["labels"] = list(names[:MOST_CLASSES])
     return Data(
         name=name,
         title=title,
@@ -86,14 +91,22 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
         summary=summary,
         preprocessing={**scaled.preprocessing, **raw.images},
         folds=folds if split.folds else (),
-        class_weights=_class_weights(asked.class_weights, targets, split),
+        class_weights=_class_weights(asked.class_weights, targets, task, split),
+        labels=names,
     )
+
+
+def _label_names(raw: Raw, targets: Targets, task: Task) -> tuple[str, ...]:
+    """Return the names of the labels; their numbers where they have none."""
+    if task.predicts != "labels":
+        return ()
+    return raw.target_names or tuple(map(str, range(targets.values.shape[1])))
 
 
 def _read(raw: Raw) -> tuple[Any, Array]:
     """Return checked inputs (a `TableInputs` as it is) and targets, one of each for a row."""
-    is_table = hasattr(raw.inputs, "digest")
-    inputs = raw.inputs if is_table else read_inputs(raw.inputs)
+    is_read = hasattr(raw.inputs, "digest") or isinstance(raw.inputs, Inputs)
+    inputs = raw.inputs if is_read else read_inputs(raw.inputs)
     labels = read_targets(raw.targets)
     if len(inputs) != len(labels):
         raise UserError(
@@ -125,14 +138,15 @@ def _rows(inputs: Tensor, values: Tensor, rows: Array) -> Rows:
 
 def _loss_targets(targets: Targets, task: Task, training: Array) -> tuple[Tensor, Tensor, Tensor]:
     """Return all targets as the loss takes them, and the mean and scale by which the `training` rows standardise them."""
-    if not targets.classes:
+    if task.standardises:
         values, mean, scale = scale_targets(targets.values, training)
         return task.loss_targets(values), mean, scale
-    codes = torch.from_numpy(targets.values)
-    return task.loss_targets(codes), torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
+    known = torch.from_numpy(targets.values)
+    columns = 1 if targets.classes else known.shape[1]
+    return task.loss_targets(known), torch.zeros(columns, dtype=torch.float64), torch.ones(columns, dtype=torch.float64)
 
 
-def _class_weights(name: str, targets: Targets, split: Split) -> Tensor | None:
+def _class_weights(name: str, targets: Targets, task: Task, split: Split) -> Tensor | None:
     """Return the weights [C] that are asked for. Balanced are N / (C · N_c), whose mean over the training rows is 1.
 
     G. King, L. Zeng, "Logistic regression in rare events data", Political Analysis 9 (2001), section 4.2; as scikit-learn's "balanced".
@@ -142,7 +156,7 @@ def _class_weights(name: str, targets: Targets, split: Split) -> Tensor | None:
     if name == "none":
         return None
     if not targets.classes:
-        raise UserError("class weights: a regression has no classes. Leave class_weights out.")
+        raise UserError(f"class weights: {task.noun} has no classes. Leave class_weights out.")
     counts = np.bincount(targets.values[split.training], minlength=len(targets.classes))
     return torch.from_numpy(len(split.training) / (len(counts) * counts.astype(np.float64))).to(torch.float32)
 
@@ -206,12 +220,12 @@ def _reading(raw: Raw, scaled: Scaled) -> dict[str, Any]:
     return reading
 
 
-def _notices(raw: Raw, scaled: Scaled, targets: Targets, split: Split, options: SplitOptions) -> list[str]:
+def _notices(
+    raw: Raw, scaled: Scaled, targets: Targets, task: Task, split: Split, options: SplitOptions
+) -> list[str]:
     """Return what a reader should know of how the data were read, columns used and rows divided."""
     notices = list(raw.notices)
-    columns = 1 if targets.classes else targets.values.shape[1]
-    if columns > 1:  # who meant one target gave a column too many
-        notices.append(f"The target has {columns} columns: one network predicts all of them as numbers (regression).")
+    notices += _columns_notice(raw, targets, task, split)
     notices += [*_leak_notice(raw, scaled, targets, split), *scaled.notices]
     if options.folds == "auto" and split.folds:
         rows = len(split.training) + len(split.validation)
@@ -219,6 +233,26 @@ def _notices(raw: Raw, scaled: Scaled, targets: Targets, split: Split, options: 
             f"Cross-validated on {len(split.folds)} folds, since one division of {rows:,} rows would decide by chance."
         )
     return [*notices, *_cap_notice(options, len(split.training))]
+
+
+def _columns_notice(raw: Raw, targets: Targets, task: Task, split: Split) -> list[str]:
+    """Return what several target columns are taken for: who meant one target gave a column too many."""
+    columns = 1 if targets.classes else targets.values.shape[1]
+    if columns == 1:
+        return []
+    if task.predicts == "values":
+        return [f"The target has {columns} columns: one network predicts all of them as numbers (regression)."]
+    names = _label_names(raw, targets, task)
+    notices = [
+        f"The target has {columns} columns of 0 and 1: one network predicts them as labels, any number a row (multilabel); "
+        'as numbers: task = "regression" (--task regression).'
+    ]
+    parts = {"training": split.training, "validation": split.validation, "test": split.test}
+    for part, rows in parts.items():
+        few = [name for name, rate in zip(names, targets.values[rows].T, strict=True) if rate.min() == rate.max()]
+        if len(rows) and few:
+            notices.append(f"In the {part} rows all are alike in {listed(few)}: nothing is learned or measured of it there.")
+    return notices
 
 
 def _leak_notice(raw: Raw, scaled: Scaled, targets: Targets, split: Split) -> list[str]:

@@ -1,13 +1,16 @@
 """The trivial predictor beside which a network is judged: one answer for every row, fitted on the training rows alone.
 
-scikit-learn's `DummyClassifier` and `DummyRegressor` give it. Which answer is the best that knows no input depends on the metric: its row
+scikit-learn's `DummyClassifier` and `DummyRegressor` give it, of labels `LABEL_STRATEGIES`. Which answer is the best that knows no input depends on the metric: its row
 of `METRICS` names the strategy.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from hpsearch.data.cells import Array
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.data.tasks import class_numbers
 
@@ -29,10 +32,13 @@ def strategy_of(data: Data) -> str:
 def baseline(data: Data, training: Rows, rows: Rows) -> Baseline:
     """Return the answer and its predictions for `rows`, as `Data.predict` gives them ([N, K] or [N, C], float64).
 
-    The answer is a class's label, or a number for each target [K]; None where it is every class's share of the training rows.
+    The answer is a class's label, the labels of every row, or a number for each target [K]; None where it is every class's share of the
+    training rows.
     """
     if data.task.has_classes:
         return _class_baseline(data, training, rows)
+    if data.labels:
+        return _label_baseline(data, training, rows)
     return _value_baseline(data, training, rows)
 
 
@@ -43,6 +49,38 @@ def _value_baseline(data: Data, training: Rows, rows: Rows) -> Baseline:
     model = DummyRegressor(strategy=strategy_of(data)).fit(np.zeros((len(known), 1)), known)
     predicted = np.asarray(model.predict(np.zeros((len(rows), 1)))).reshape(len(rows), -1)
     return np.ravel(model.constant_).tolist(), torch.from_numpy(predicted).to(rows.targets.device)
+
+
+def _label_baseline(data: Data, training: Rows, rows: Rows) -> Baseline:
+    """Give every row the same labels: those that are best for the metric."""
+    known = training.targets.cpu().double().numpy()  # [N, L]
+    given = LABEL_STRATEGIES[data.metric.baseline](known)  # [L], truth values
+    names = [name for name, has in zip(data.labels, given, strict=True) if has]
+    answer = ", ".join(names) or "none of the labels"
+    return answer, torch.from_numpy(np.tile(given.astype(np.float64), (len(rows), 1))).to(rows.targets.device)
+
+
+def _frequent_labels(known: Array) -> Array:
+    """Return so many of the most frequent labels that the micro F1 of the training rows is the highest."""
+    shares = known.mean(axis=0)  # [L]
+    order = np.argsort(-shares, kind="stable")
+    f1 = 2 * np.cumsum(shares[order]) / (np.arange(1, len(order) + 1) + shares.sum())
+    given = np.zeros(len(order), dtype=bool)
+    given[order[: int(f1.argmax()) + 1]] = True
+    return given
+
+
+def _most_frequent_row(known: Array) -> Array:
+    rows, counts = np.unique(known, axis=0, return_counts=True)
+    return np.asarray(rows[counts.argmax()] > 0)
+
+
+LABEL_STRATEGIES: dict[str, Callable[[Array], Array]] = {
+    "every_label": lambda known: np.ones(known.shape[1], dtype=bool),
+    "frequent_labels": _frequent_labels,
+    "most_frequent_row": _most_frequent_row,
+    "majority": lambda known: np.asarray(known.mean(axis=0) > 0.5),
+}
 
 
 def _class_baseline(data: Data, training: Rows, rows: Rows) -> Baseline:

@@ -6,7 +6,7 @@ from 0). pandas and torch objects are recognised by their methods, so this modul
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isnan, prod
 from numbers import Real
 from typing import Any
@@ -36,6 +36,8 @@ class Raw:
         images: empty for a table; else where images come from (`source`), the side in pixels that they were resized to (`size`, None: they
             were not), and the `divisor` that puts an image file's bytes on their scale (see `read_images`).
         notices: sentences for the reader of a report.
+        target_names: of several target columns, where they have some.
+        drop_rows: which rows are to take no part, of `DROPS`.
     """
 
     inputs: Any
@@ -48,6 +50,8 @@ class Raw:
     reading: tuple[str, ...] = ()
     images: Mapping[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    target_names: tuple[str, ...] = ()
+    drop_rows: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,10 @@ class Inputs:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def take(self, rows: Array) -> "Inputs":
+        """Return some of the rows."""
+        return replace(self, values=self.values[rows])
 
 
 def read_inputs(inputs: Any) -> Inputs:

@@ -30,7 +30,7 @@ def check_weights(weights: Mapping[Any, float]) -> None:
 class Rows:
     """Rows of one part: `inputs` [N, F], standardised; `targets` as the task's loss takes them.
 
-    Regression: [N, K], standardised. Binary: [N, 1], 0 or 1. Multiclass: [N] int64.
+    Regression: [N, K], standardised. Binary: [N, 1], 0 or 1. Multiclass: [N] int64. Multilabel: [N, L], 0 or 1.
     """
 
     inputs: Tensor
@@ -77,7 +77,8 @@ class Data:
 
     `preprocessing` is what turned a source's columns or images into inputs, fitted on the training rows, as plain JSON values: a saved
     network carries it. `folds` are the divisions of a cross-validation, the first one's rows being `training` and `validation`; there
-    are none where one division is enough. `class_weights` [C] multiply each class's part of the loss; None weighs all rows alike.
+    are none where one division is enough. `class_weights` [C] multiply each class's part of the loss; None weighs all rows alike. `labels`
+    are the names of the labels of a multilabel task.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Data:
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     folds: tuple[Fold, ...] = ()
     class_weights: Tensor | None = None
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that class weights fit.
@@ -106,7 +108,7 @@ class Data:
         if self.class_weights is None:
             return
         if not self.classes:
-            raise UserError("training.class_weights: a regression has no classes to weigh. Remove it.")
+            raise UserError(f"training.class_weights: {self.task.noun} has no classes to weigh. Remove it.")
         if self.class_weights.shape != (len(self.classes),):
             raise ValueError(
                 f"class weights of shape {tuple(self.class_weights.shape)}: [{len(self.classes)}] expected"

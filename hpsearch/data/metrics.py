@@ -7,8 +7,8 @@ a trial that failed: finite, and no better than any sane network, yet near enoug
 A class that rows lack: balanced accuracy and the area under the ROC curve leave it out, and so does the macro F1 where no row is taken
 for it either. The area of rows that are all of one class is NaN, as scikit-learn's.
 
-Shapes: predictions and targets of regression and of binary tasks are [N, K] and [N, 1]; multiclass predictions are [N, C] and targets
-[N], class numbers from 0.
+Shapes: predictions and targets of regression and of binary tasks are [N, K] and [N, 1], of multilabel ones [N, L]; multiclass predictions
+are [N, C] and targets [N], class numbers from 0.
 
 The first objective of a study is its metric, which training tracks and by which the best network is chosen. The others are computed
 once, when a trial ends, of the network at its best evaluation. Importing this module does not import torch.
@@ -36,22 +36,24 @@ class Metric:
     """A row of `METRICS`: `compute(predictions, targets)` on any rows, `worst(targets)` from the training rows; both give floats.
 
     `predicts` says which tasks have it: those of `TASKS` with the same word. `baseline` is the strategy of the best predictor that sees no
-    input: one of scikit-learn's `DummyClassifier` or `DummyRegressor`; "constant" is always the second of two classes.
+    input: one of scikit-learn's `DummyClassifier` or `DummyRegressor` ("constant" is always the second of two classes), of labels one of
+    `LABEL_STRATEGIES`.
 
     One that is `by_class` depends on which classes its rows have: where rows are drawn again, each class keeps its number of rows.
-    One that `is_share` is written in percent. `short_title` is for axes and tables; the name where there is none.
+    One that `is_share` is written in percent; one that `counts_rows` is the share of rows that are right. `short_title` is for axes and tables; the name where there is none.
     """
 
     name: str
     title: str
     description: str
     direction: Direction
-    predicts: Literal["values", "classes"]
+    predicts: Literal["values", "classes", "labels"]
     compute: Callable[[Tensor, Tensor], float]
     worst: Callable[[Tensor], float]
     baseline: str
     by_class: bool = False
     is_share: bool = False
+    counts_rows: bool = False
     short_title: str = ""
 
 
@@ -152,6 +154,42 @@ def _determination(predictions: Tensor, targets: Tensor) -> float:
     return float(torch.where(varies | error.isnan(), 1 - error / spread, constant).mean())
 
 
+def label_counts(predictions: Tensor, targets: Tensor) -> Tensor:
+    """Return for each label the rows that have it not or have it, by whether they were taken for it: [L, 2, 2], the known first, float64."""
+    import torch
+
+    taken = (predictions >= 0.5).double()
+    known = (targets >= 0.5).double()
+    both = (known * taken).sum(dim=0)  # [L]
+    only_known = (known * (1 - taken)).sum(dim=0)
+    only_taken = ((1 - known) * taken).sum(dim=0)
+    neither = ((1 - known) * (1 - taken)).sum(dim=0)
+    return torch.stack([neither, only_taken, only_known, both], dim=1).view(-1, 2, 2)
+
+
+def _label_f1(hits: Tensor, misses: Tensor) -> Tensor:
+    """Return the F1 of so many hits, and rows that were missed or wrongly taken; 0 where there are none of either."""
+    return 2 * hits / (2 * hits + misses).clamp(min=1)
+
+
+def _f1_micro(predictions: Tensor, targets: Tensor) -> float:
+    counts = label_counts(predictions, targets).sum(dim=0)
+    return float(_label_f1(counts[1, 1], counts[0, 1] + counts[1, 0]))
+
+
+def _f1_macro(predictions: Tensor, targets: Tensor) -> float:
+    counts = label_counts(predictions, targets)
+    return float(_label_f1(counts[:, 1, 1], counts[:, 0, 1] + counts[:, 1, 0]).mean())
+
+
+def _subset_accuracy(predictions: Tensor, targets: Tensor) -> float:
+    return float(((predictions >= 0.5) == (targets >= 0.5)).all(dim=1).double().mean())
+
+
+def _label_accuracy(predictions: Tensor, targets: Tensor) -> float:
+    return float(((predictions >= 0.5) == (targets >= 0.5)).double().mean())
+
+
 def _ten_times_constant_rmse(targets: Tensor) -> float:
     return 10 * _root_mean_squared_error(targets.double().mean(dim=0), targets)
 
@@ -176,6 +214,7 @@ METRICS = {
         worst=lambda targets: 0.0,
         baseline="most_frequent",
         is_share=True,
+        counts_rows=True,
     ),
     "balanced_accuracy": Metric(
         name="balanced_accuracy",
@@ -256,6 +295,50 @@ METRICS = {
         worst=lambda targets: -1.0,
         baseline="mean",
         short_title="R²",
+    ),
+    "f1_micro": Metric(
+        name="f1_micro",
+        title="Micro F1",
+        description="harmonic mean of precision and recall over all rows and labels together",
+        direction="maximize",
+        predicts="labels",
+        compute=_f1_micro,
+        worst=lambda targets: 0.0,
+        baseline="frequent_labels",
+    ),
+    "f1_macro": Metric(
+        name="f1_macro",
+        title="Macro F1",
+        description="harmonic mean of precision and recall of a label, mean over the labels; 0 for one that no row has or is taken for",
+        direction="maximize",
+        predicts="labels",
+        compute=_f1_macro,
+        worst=lambda targets: 0.0,
+        baseline="every_label",
+    ),
+    "subset_accuracy": Metric(
+        name="subset_accuracy",
+        title="Subset accuracy",
+        description="share of rows whose labels are all right",
+        direction="maximize",
+        predicts="labels",
+        compute=_subset_accuracy,
+        worst=lambda targets: 0.0,
+        baseline="most_frequent_row",
+        is_share=True,
+        counts_rows=True,
+    ),
+    "label_accuracy": Metric(
+        name="label_accuracy",
+        title="Mean accuracy of a label",
+        description="share of right labels, mean over the labels (1 less the Hamming loss)",
+        direction="maximize",
+        predicts="labels",
+        compute=_label_accuracy,
+        worst=lambda targets: 0.0,
+        baseline="majority",
+        is_share=True,
+        short_title="label accuracy",
     ),
 }
 

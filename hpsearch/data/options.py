@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from hpsearch.data.splits import Split
 
 Size = float | int | None
+DROPS = ("missing-target", "rare-classes")  # rows that take no part where that is asked for
+OF_EVERY_SOURCE = ("size", "drop_rows")  # options for reading that not only tables have
 Folds = int | Literal["auto"] | None
 
 
@@ -57,7 +59,7 @@ class SplitOptions:
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How a source is read. All but `size` concern the columns and cells of a table.
+    """How a source is read. All but those `OF_EVERY_SOURCE` concern the columns and cells of a table.
 
     Attributes:
         group: the column whose equal cells keep rows in one part; it is no input.
@@ -70,6 +72,7 @@ class ReadOptions:
         encoding: of a text file, as Python calls it.
         decimal: the decimal mark of a text file, "." or ",".
         size: the side in pixels that images of a folder, or of torchvision's, are resized to.
+        drop_rows: of `DROPS`: "missing-target" drops rows without a target, "rare-classes" those of classes with too few rows for every part.
     """
 
     group: str | None = None
@@ -82,9 +85,15 @@ class ReadOptions:
     encoding: str | None = None
     decimal: str | None = None
     size: int | None = None
+    drop_rows: Sequence[str] = ()
 
     @property
     def of_table(self) -> list[str]:
         """Names of the options that are given and that only a table has."""
-        given = [option.name for option in fields(self) if option.name != "size"]
+        given = [option.name for option in fields(self) if option.name not in OF_EVERY_SOURCE]
         return [name for name in given if getattr(self, name)]
+
+
+def drop_hint(name: str) -> str:
+    """Return how rows of a kind are dropped, in a study's file or Python, and on the command line."""
+    return f'drop_rows = ["{name}"] (--drop-rows {name})'

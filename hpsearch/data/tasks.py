@@ -3,7 +3,8 @@
 A network gives raw outputs (logits). The loss works on those, where it is numerically stable; the head turns them into predictions:
 values or probabilities. `infer_task` picks the row from the targets. Importing this module imports neither torch nor NumPy.
 
-Shapes: regression outputs and targets [N, K]; binary outputs and targets [N, 1]; multiclass outputs [N, C], targets [N].
+Shapes: regression outputs and targets [N, K]; binary outputs and targets [N, 1]; multiclass outputs [N, C], targets [N]; multilabel
+outputs and targets [N, L].
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Task:
     title: str
     description: str
     reason: str
-    predicts: Literal["values", "classes"]
+    predicts: Literal["values", "classes", "labels"]
     infers: Callable[[TargetFacts], str]
     needs: Callable[[TargetFacts], str]
     encode: Callable[[npt.NDArray[Any], Sequence[str]], Targets]
@@ -70,6 +71,16 @@ class Task:
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics that fit; the first is the default."""
         return tuple(name for name, metric in METRICS.items() if metric.predicts == self.predicts)
+
+    @property
+    def noun(self) -> str:
+        """The task as errors call it."""
+        return "a regression" if self.name == "regression" else f"a {self.name} task"
+
+    @property
+    def standardises(self) -> bool:
+        """Whether targets are standardised for training."""
+        return self.predicts == "values"
 
     @property
     def has_classes(self) -> bool:
@@ -90,6 +101,8 @@ def _torch_loss(name: str, reduction: str = "mean") -> Loss:
 
 
 def _infer_regression(facts: TargetFacts) -> str:
+    if facts.kind == "several columns of 0 and 1":
+        return ""
     if facts.columns > 1:
         return f"{facts.columns} numbers are predicted by one network"
     if facts.kind == "numbers with fractions":
@@ -139,7 +152,18 @@ def _both_classes(predictions: Tensor) -> Tensor:
     return torch.cat([1 - predictions, predictions], dim=1)
 
 
+def _infer_multilabel(facts: TargetFacts) -> str:
+    several = f"for each of {facts.columns} labels it is predicted whether a row has it; task 'regression' predicts numbers instead"
+    return several * (facts.kind == "several columns of 0 and 1")
+
+
+def _multilabel_needs(facts: TargetFacts) -> str:
+    return "several columns of 0 and 1" * (facts.kind != "several columns of 0 and 1")
+
+
 def _infer_multiclass(facts: TargetFacts) -> str:
+    if facts.columns > 1:
+        return ""
     is_number = facts.kind == "whole numbers"
     order = "; their order plays no part (task 'regression' predicts a number instead)" * is_number
     return f"one of several classes is predicted{order}"
@@ -200,6 +224,23 @@ TASKS = {
         reason="The softmax turns one logit for each class into probabilities that sum to one, and the cross-entropy is their "
         "negative log-likelihood; together their gradient is prediction minus target, which does not fade while the network is wrong.",
     ),
+    "multilabel": Task(
+        name="multilabel",
+        title="Multi-label classification",
+        description="classification: each row has any number of several labels",
+        predicts="labels",
+        infers=_infer_multilabel,
+        needs=_multilabel_needs,
+        encode=_encode_values,
+        loss_targets=lambda values: values.float(),
+        outputs=lambda columns, classes: columns,
+        loss_name="binary cross-entropy, mean over the labels",
+        loss=_torch_loss("binary_cross_entropy_with_logits"),
+        head_name="sigmoid",
+        head=lambda outputs: outputs.sigmoid(),
+        reason="Each sigmoid turns one logit into the probability that a row has its label, whatever others it has, and the cross-entropy "
+        "is that probability's negative log-likelihood; its mean over the labels gives each of them the same weight.",
+    ),
 }
 
 
@@ -243,7 +284,7 @@ def choose_metric(task: Task, name: str | None) -> Metric:
 def infer_task(targets: npt.NDArray[Any], asked: str | None = None, named_classes: int = 0) -> tuple[Task, str]:
     """Return the task of targets ([N] or [N, K], numbers or objects that are text) and one sentence that says why.
 
-    The rule: numbers with fractions and several target columns → regression. Text, truth values and whole numbers (floats without
+    The rule: several target columns of 0 and 1 → multilabel. Numbers with fractions and other target columns → regression. Text, truth values and whole numbers (floats without
     fractions too) are classes: 2 distinct values → binary, more → multiclass; but whole numbers with more than 20 distinct values
     and on average fewer than 20 rows for each → regression. `asked` names the task instead;
     a data set that names its classes (`named_classes` of them) has classes.
@@ -251,12 +292,14 @@ def infer_task(targets: npt.NDArray[Any], asked: str | None = None, named_classe
     Raises:
         UserError: no such task, or one that these targets cannot have.
     """
-    from hpsearch.data.targets import facts_of
+    from hpsearch.data.targets import facts_of, refuse_one_hot
 
     if asked is None and named_classes:
         return class_task(named_classes), f"The data set names its {named_classes} classes."
     facts = facts_of(targets)
     if asked is None:
+        if facts.columns > 1:
+            refuse_one_hot(targets)
         claims = ((task, task.infers(facts)) for task in TASKS.values())
         task, conclusion = next(claim for claim in claims if claim[1])
         return task, f"The {facts.sentence}, so {conclusion}."

@@ -37,7 +37,8 @@ class Model:
 
     `classes` are the labels as text by class number, none for regression, and `class_kind` (of `CLASS_KINDS`) what they were before;
     `target_mean` and `target_scale` [K] undo the standardising of regression targets. `preprocessing` is `Data.preprocessing`;
-    `metrics` what the search measured; `provenance` where the model comes from. Both hold plain values.
+    `metrics` what the search measured; `provenance` where the model comes from. Both hold plain values. `labels` names those of a
+    multilabel task.
     """
 
     members: tuple[Member, ...]
@@ -49,6 +50,7 @@ class Model:
     preprocessing: Mapping[str, Any]
     metrics: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
 
 
 def model_of(
@@ -70,6 +72,7 @@ def model_of(
         data.preprocessing,
         metrics,
         provenance,
+        data.labels,
     )
 
 

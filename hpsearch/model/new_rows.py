@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
@@ -18,7 +19,8 @@ from hpsearch.data.cells import read_inputs
 from hpsearch.data.columns import parsing
 from hpsearch.data.columns.column_types import Entry
 from hpsearch.data.columns.reading import read_column, read_columns, unused
-from hpsearch.data.columns.table import Table
+from hpsearch.data.columns.roles import TRUTHS
+from hpsearch.data.columns.table import Table, target_names
 from hpsearch.data.loaders.array_files import ENDS, read_array_file, read_inputs_file
 from hpsearch.data.loaders.image_folder import image_files, read_images
 from hpsearch.data.loaders.table_files import read_like
@@ -76,11 +78,28 @@ def read_rows(model: Model, path: Path) -> NewRows:
     if path.suffix.lower() in ENDS:
         return NewRows(read_inputs_file(path), preprocessing, _array_targets(path))
     table = read_like(path, dict(preprocessing))
-    target = preprocessing.get("target")
-    cells = None
-    if target in table.names:
-        cells = table.columns[table.names.index(target)]
+    cells = _target_cells(table, target_names(preprocessing.get("target")))
     return NewRows(table, preprocessing, cells, table.decimal, unused(preprocessing, table))
+
+
+def _target_cells(table: Table, names: Sequence[str]) -> Any:
+    """Return the cells of the target, of several columns their numbers [N, K]; None where the table lacks one."""
+    if not names or not set(names) <= set(table.names):
+        return None
+    if len(names) == 1:
+        return table.column(names[0])
+    return np.column_stack([_label_numbers(table.column(name), table.decimal) for name in names])
+
+
+def _label_numbers(cells: Any, decimal: str) -> Array:
+    """Return a column of several targets as numbers [N]: truth values are 0 and 1, what is neither is NaN."""
+    if isinstance(cells, np.ndarray):
+        return cells.astype(np.float64)
+    numbers: Array = np.array(parsing.numbers(parsing.with_nulls(cells), decimal)[0])
+    lower = np.array(pc.fill_null(pc.utf8_lower(cells), "").to_pylist(), dtype=object)
+    for text, value in TRUTHS.items():
+        numbers[lower == text] = value
+    return numbers
 
 
 def predict_rows(model: Model, rows: NewRows, device: torch.device | str = "cpu") -> Iterator[Tensor]:
@@ -222,6 +241,8 @@ class Evaluation:
 def evaluate(model: Model, chunks: Sequence[Tensor], targets: Any, decimal: str = ".") -> Evaluation | None:
     """Return how good predictions (chunks of [N, C] or [N, K]) are for targets (cells or numbers); None where no target is known."""
     task = TASKS[model.task]
+    if model.labels and np.ndim(targets) == 1:
+        return None  # one column of several
     if task.has_classes:
         known, values = _codes(model, targets)
     else:

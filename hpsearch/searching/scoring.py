@@ -79,7 +79,7 @@ def interval(data: Data, predictions: Tensor, metric: float) -> tuple[float, flo
     is NaN do not count; if all are, so is the interval.
     """
     rows = len(predictions)
-    if data.metric.is_share and not data.metric.by_class:
+    if data.metric.counts_rows:
         share = wilson(round(metric * rows), rows)
         return share.low, share.high
     generator = np.random.default_rng(derive_seed("bootstrap", rows) % 2**32)

@@ -1,5 +1,6 @@
 """Data that a Python user has at hand: `from_arrays` for inputs and targets apart, `from_frame` for a frame that holds its target."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +27,7 @@ def from_arrays(
 
     Args:
         inputs: a table [N, F], or images [N, H, W] or [N, C, H, W].
-        targets: one of each row [N], or several numbers for regression [N, K].
+        targets: one of each row [N], several numbers for regression [N, K], or labels of 0 and 1 [N, L]; a frame names its labels.
         name: 1 to 200 printable characters.
         title: what people read; the name if left out.
         task: what is predicted.
@@ -43,7 +44,7 @@ def from_arrays(
 
 def from_frame(
     frame: Any,
-    target: str,
+    target: str | Sequence[str],
     *,
     name: str = "frame",
     title: str | None = None,
@@ -68,14 +69,21 @@ def from_frame(
 
 
 def _raw(inputs: Any, targets: Any, read: ReadOptions) -> Raw:
+    names = _names_of(targets)
     asked = read.group is not None or read.time is not None or read.columns or read.missing is not None
     if not asked and not _has_other_cells(inputs):
-        return Raw(inputs, targets, "arrays")
+        return Raw(inputs, targets, "arrays", target_names=names, drop_rows=read.drop_rows)
     from hpsearch.data.columns.roles import assign_roles
     from hpsearch.data.columns.table import table_of, table_of_array
 
     to_table = table_of if hasattr(inputs, "iloc") else table_of_array
-    return assign_roles(to_table(inputs), None, _refusing(read), targets)
+    return replace(assign_roles(to_table(inputs), None, _refusing(read), targets), target_names=names)
+
+
+def _names_of(targets: Any) -> tuple[str, ...]:
+    """Return the names of the columns of targets [N, K] that are a frame, none of others."""
+    columns = getattr(targets, "columns", ())
+    return tuple(map(str, columns)) if len(columns) > 1 else ()
 
 
 def _refusing(read: ReadOptions) -> ReadOptions:

@@ -1,5 +1,6 @@
 """Data in a file: `load_file` for tables, arrays and folders of images. What reads one kind is imported once such a file is read."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +10,12 @@ from hpsearch.data.cells import Raw
 from hpsearch.data.dataset import Data
 from hpsearch.data.loaders.array_files import ENDS, read_array_file
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import UserError, listed, shown
 
 
 def load_file(
     path: str | Path,
-    target: str | None,
+    target: str | Sequence[str] | None,
     *,
     name: str | None = None,
     title: str | None = None,
@@ -30,7 +31,8 @@ def load_file(
 
     Args:
         path: a file or a folder; see `read_table`, `read_array_file` and `read_image_folder`.
-        target: the column that is predicted, or the array of targets; None for images, whose folders are their classes.
+        target: the column that is predicted, several of them ("a,b" or a list), or the array of targets; None for images, whose folders
+            are their classes.
         name: 1 to 200 printable characters; the file's name if left out.
         title: what people read; the name if left out.
         task: what is predicted.
@@ -54,18 +56,18 @@ def _is_arrays(path: Path) -> bool:
     return False
 
 
-def _raw_of_table(path: str | Path, target: str | None, read: ReadOptions) -> Raw:
+def _raw_of_table(path: str | Path, target: str | Sequence[str] | None, read: ReadOptions) -> Raw:
     if read.size is not None:
         raise UserError(f"size {read.size}: a table has no images. Leave it out.")
-    from hpsearch.data.columns.roles import assign_roles
+    from hpsearch.data.columns.roles import assign_roles, target_columns
     from hpsearch.data.loaders.table_files import read_table
 
-    named = (target, read.group, read.time, *read.columns)
+    named = (*target_columns(target, ()), read.group, read.time, *read.columns)
     table = read_table(path, read, expected=[column for column in named if column is not None])
     return assign_roles(table, target, replace(read, missing=read.missing or "median"))
 
 
-def _raw_of_arrays(path: str | Path, target: str | None, read: ReadOptions) -> Raw:
+def _raw_of_arrays(path: str | Path, target: str | Sequence[str] | None, read: ReadOptions) -> Raw:
     path = Path(path)
     if read.of_table:
         raise UserError(f"{', '.join(read.of_table)}: only a table has columns and cells. Leave it out.")
@@ -74,10 +76,12 @@ def _raw_of_arrays(path: str | Path, target: str | None, read: ReadOptions) -> R
     if path.is_dir():
         from hpsearch.data.loaders.image_folder import read_image_folder
 
-        return read_image_folder(path, read.size)
+        return replace(read_image_folder(path, read.size), drop_rows=read.drop_rows)
     if read.size is not None:
         raise UserError(f"size {read.size}: arrays are taken as they are. Leave it out.")
-    return read_array_file(path, target)
+    if target is not None and not isinstance(target, str):
+        raise UserError(f"target {listed(target)}: one array of targets expected. Give its name.")
+    return replace(read_array_file(path, target), drop_rows=read.drop_rows)
 
 
 def _name_of(path: Path) -> str:

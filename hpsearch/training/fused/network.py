@@ -123,11 +123,12 @@ def _squared_error(outputs: torch.Tensor, targets: torch.Tensor, rows: int, weig
 
 
 def _binary_cross_entropy(outputs: torch.Tensor, targets: torch.Tensor, rows: int, weights: Weights) -> Pair:
-    known = targets.T.expand_as(outputs)  # [1, B] → [T, 1, B]
-    losses = F.binary_cross_entropy_with_logits(outputs, known, reduction="none")  # [T, 1, B]
+    known = targets.T.expand_as(outputs)  # [C, B] → [T, C, B]
+    losses = F.binary_cross_entropy_with_logits(outputs, known, reduction="none")  # [T, C, B]
     errors = outputs.sigmoid().sub_(known)
     losses, errors = _weighted(losses, errors, targets, weights)
-    return losses.sum((1, 2)).div_(rows), errors.div_(rows)
+    numbers = rows * outputs.shape[1]
+    return losses.sum((1, 2)).div_(numbers), errors.div_(numbers)
 
 
 def _cross_entropy(outputs: torch.Tensor, targets: torch.Tensor, rows: int, weights: Weights) -> Pair:
@@ -153,4 +154,5 @@ LOSSES: dict[str, Loss] = {
     "regression": _squared_error,
     "binary": _binary_cross_entropy,
     "multiclass": _cross_entropy,
+    "multilabel": _binary_cross_entropy,
 }
