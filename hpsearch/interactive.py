@@ -211,6 +211,7 @@ def search(
     missing: str = "median",
     missing_values: Sequence[str] | None = None,
     drop_rows: Sequence[str] | None = None,
+    sample_weight: npt.ArrayLike | str | None = None,
     sampler: str | None = None,
     pruner: str | None = None,
     confirm: int | None = None,
@@ -244,6 +245,8 @@ def search(
         missing: what takes the place of a missing number, "median", "mean" or "refuse"; an input then says where it was missing.
         missing_values: texts that mean a missing cell, besides the usual.
         drop_rows: "missing-target" drops rows without a target, "rare-classes" those of classes with too few rows for every part.
+        sample_weight: how much each row counts in loss and metrics, on validation and test rows too: a number from 0 for each [N], or the
+            name of the column of X that has it, which is no input then.
         sampler: who proposes trials, a name of `SAMPLERS`; "tpe" by default.
         pruner: who ends trials early, a name of `PRUNERS`; "median" by default.
         confirm: so many of the best trials are trained again on fresh seeds, and the best mean wins; 0 for the best trial as it is.
@@ -277,6 +280,7 @@ def search(
             "missing": None if images else missing,
             "missing_values": _listed(missing_values),
             "drop_rows": _listed(drop_rows),
+            "weight": sample_weight if isinstance(sample_weight, str) else None,
         },
         "space": space,
         "training": training,
@@ -291,11 +295,13 @@ def search(
         "confirm": {"trials": confirm, "seeds": seeds, "ensemble": ensemble},
     }
     config = array_config("digits" if images else "table", given, "search")
+    weights = None if isinstance(sample_weight, str) else sample_weight
+    given_data = (X, y, weights)
     if name:
-        return _search(config, Path(reports) / folder_name(name), device, X, y, verbose, temporary=False)
+        return _search(config, Path(reports) / folder_name(name), device, given_data, verbose, temporary=False)
     own = Path(mkdtemp(prefix="hpsearch-temporary-"))
     try:
-        result = _search(config, own / folder_name(config.study.name), device, X, y, verbose, temporary=True)
+        result = _search(config, own / folder_name(config.study.name), device, given_data, verbose, temporary=True)
     except BaseException:
         rmtree(own, ignore_errors=True)
         raise
@@ -341,11 +347,18 @@ def load(
 
 
 def _search(
-    config: StudyConfig, folder: Path, device: str | None, X: Any, y: Any, verbose: bool, *, temporary: bool
+    config: StudyConfig,
+    folder: Path,
+    device: str | None,
+    given: tuple[Any, Any, Any],
+    verbose: bool,
+    *,
+    temporary: bool,
 ) -> SearchResult:
-    """Run or continue the study of a folder."""
+    """Run or continue the study of a folder; `given` are inputs, targets and weights."""
+    X, y, weights = given
     run_options = RunOptions(folder, sqlite_url(folder.absolute() / STUDY_FILE), device)
-    data = array_data(config, run_options, X, y)
+    data = array_data(config, run_options, X, y, weights=weights)
     screen = Screen(data.metric.name) if verbose else None
     with open_study(config, run_options, data) as study:
         try:

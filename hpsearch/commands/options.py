@@ -24,6 +24,7 @@ SETTINGS = {  # option → the setting that it overrides
     "task": "data.task",
     "missing_values": "data.missing_values",
     "drop_rows": "data.drop_rows",
+    "weight": "data.weight",
     "folds": "data.folds",
     "metric": "search.metric",
     "precision": "training.precision",
@@ -132,6 +133,9 @@ def add_data(command: argparse.ArgumentParser) -> None:
         dest="drop_rows",
         metavar="WHICH",
         help="drop rows: missing-target (no target), rare-classes (too few rows for every part); may be given several times",
+    )
+    command.add_argument(
+        "--weight", metavar="COLUMN", help="the column that says how much a row counts in loss and metrics"
     )
     command.add_argument("--folds", type=int, metavar="K", help="cross-validate every trial on K folds")
 

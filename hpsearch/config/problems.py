@@ -17,7 +17,7 @@ from hpsearch.data.tasks import TASKS
 from hpsearch.errors import UserError, shown, suggestion
 
 KEYS_OF_FILES = ("target", "separator", "header", "encoding", "decimal")
-KEYS_OF_TABLES = ("group", "time", "columns", "missing_values", "drop_rows")
+KEYS_OF_TABLES = ("group", "time", "columns", "missing_values", "drop_rows", "weight")
 TYPES = {"object": "a table", "integer": "a whole number", "number": "a number", "string": "text"}
 LIMITS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
@@ -120,6 +120,8 @@ def _comparison_conflicts(config: StudyConfig, compare: CompareSection) -> Itera
             yield f"search.{key}: {reason}. {hint}"
     if config.folds:
         yield "data.folds: not for comparisons: every batch size trains on one division of the rows. Remove it"
+    if config.data.weight:
+        yield "data.weight: a comparison weighs all rows alike. Remove it"
     if config.training.evaluations:
         yield "training.evaluations: a comparison evaluates by compare.resolution. Remove it"
     if compare.seconds and any(getattr(config.training, unit) for unit in UNITS):

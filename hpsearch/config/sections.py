@@ -47,7 +47,7 @@ class DataSection(Section):
     one `group` stay in one part; with a `time` column the earliest rows train and the latest test. `columns` gives columns a kind
     by force (`COLUMN_TYPES`, or "drop"); `missing` says what takes the place of a missing number, `missing_values` which texts mean one
     besides the usual; `size` is the side of images in pixels. Several columns may be the `target`. `drop_rows` drops rows without a target,
-    and those of classes that are too rare to be in every part.
+    and those of classes that are too rare to be in every part. The column `weight` says how much a row counts in loss and metrics.
     """
 
     name: Name | None = None
@@ -64,6 +64,7 @@ class DataSection(Section):
     columns: dict[str, str] = {}
     missing: Literal["median", "mean", "refuse"] | None = None
     missing_values: list[str] = []
+    weight: str | None = None
     drop_rows: list[Literal["missing-target", "rare-classes"]] = []
     separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     header: bool | None = None

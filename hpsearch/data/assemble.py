@@ -1,6 +1,6 @@
 """From what a loader gives to `Data`: decide the task, encode the targets, split, standardise, hash, and describe all that in a summary."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from json import dumps
@@ -20,9 +20,11 @@ from hpsearch.data.scaling import Scaled, scale_inputs, scale_targets
 from hpsearch.data.splits import Constraints, Split, split_rows
 from hpsearch.data.targets import Targets, read_targets
 from hpsearch.data.tasks import Task, choose_metric, infer_task
+from hpsearch.data.weights import check_row_weights, read_weights, scaled_weights, weights_notice
 from hpsearch.errors import UserError, listed, shown, suggestion
 
 LONGEST_NAME = 200
+Weigher = Callable[[Array], Tensor | None]  # training rows → weights of all rows [N]
 WEIGHTS = ("none", "balanced")
 MOST_CLASSES = 100  # of a summary
 
@@ -57,15 +59,21 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
     codes = targets.values if targets.classes else None
     constraints = Constraints(raw.groups, raw.times, raw.given_test)
     split = options.split or split_rows(codes, len(labels), targets.classes, options, constraints)
+    weights = None
+    if raw.weights is not None:
+        weights = read_weights(raw.weights, len(labels))
+        check_row_weights(weights, inputs, split)
+    class_weights = _class_weights(asked.class_weights, targets, task, split)
+    weigh = _weigher(weights, targets, class_weights)
     scaled = _scaled(inputs, split)
-    folds = _folds(scaled, targets, task, split)
+    folds = _folds(scaled, targets, task, split, weigh)
     first = folds[0]
     outputs = task.outputs(first.target_mean.numel(), len(targets.classes))
     summary = {
         "name": name,
         "title": title,
         "source": raw.source,
-        "hash": _digest(inputs, labels, split),
+        "hash": _digest(inputs, labels, split, weights),
         **_question(task, reason, metric),
         "worst": metric.worst(_own_units(targets, first, split)),
         **_sizes(scaled, outputs, targets, split),
@@ -75,6 +83,8 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
     names = _label_names(raw, targets, task)
     if names:
         summary["labels"] = list(names[:MOST_CLASSES])
+    if weights is not None:
+        summary["notices"].append(weights_notice(weights, raw.weighted_by))
     return Data(
         name=name,
         title=title,
@@ -82,7 +92,7 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
         metric=metric,
         training=first.training,
         validation=first.validation,
-        test=_rows(scaled.test, _loss_targets(targets, task, split.training)[0], split.test),
+        test=_rows(scaled.test, _loss_targets(targets, task, split.training)[0], split.test, weigh(split.training)),
         shape=scaled.shape,
         outputs=outputs,
         classes=targets.classes,
@@ -91,7 +101,7 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
         summary=summary,
         preprocessing={**scaled.preprocessing, **raw.images},
         folds=folds if split.folds else (),
-        class_weights=_class_weights(asked.class_weights, targets, task, split),
+        class_weights=class_weights,
         labels=names,
     )
 
@@ -123,17 +133,28 @@ def _scaled(inputs: Any, split: Split) -> Scaled:
     return scale_table(inputs, split)
 
 
-def _folds(scaled: Scaled, targets: Targets, task: Task, split: Split) -> tuple[Fold, ...]:
+def _weigher(weights: Array | None, targets: Targets, class_weights: Tensor | None) -> Weigher:
+    """Return what gives the weights of all rows [N], scaled by some training rows; None where all rows weigh alike."""
+    if weights is None:
+        return lambda training: None
+    return lambda training: scaled_weights(weights, torch.from_numpy(targets.values), class_weights, training)
+
+
+def _folds(scaled: Scaled, targets: Targets, task: Task, split: Split, weigh: Weigher) -> tuple[Fold, ...]:
     """Return each division of the rows; a split without folds has one."""
     folds = []
     for (own, others), (training, validation) in zip(scaled.divisions, split.divisions, strict=True):
         values, mean, scale = _loss_targets(targets, task, training)
-        folds.append(Fold(_rows(own, values, training), _rows(others, values, validation), mean, scale))
+        weights = weigh(training)
+        parts = _rows(own, values, training, weights), _rows(others, values, validation, weights)
+        folds.append(Fold(*parts, mean, scale))
     return tuple(folds)
 
 
-def _rows(inputs: Tensor, values: Tensor, rows: Array) -> Rows:
-    return Rows(inputs, values[torch.from_numpy(rows)])
+def _rows(inputs: Tensor, values: Tensor, rows: Array, weights: Tensor | None) -> Rows:
+    chosen = torch.from_numpy(rows)
+    own = None if weights is None else weights[chosen].float()
+    return Rows(inputs, values[chosen], own)
 
 
 def _loss_targets(targets: Targets, task: Task, training: Array) -> tuple[Tensor, Tensor, Tensor]:
@@ -161,10 +182,12 @@ def _class_weights(name: str, targets: Targets, task: Task, split: Split) -> Ten
     return torch.from_numpy(len(split.training) / (len(counts) * counts.astype(np.float64))).to(torch.float32)
 
 
-def _digest(inputs: Any, labels: Array, split: Split) -> str:
-    """Return the sha256 of the raw cells (types and shapes with them) and of the rows of each part, in hexadecimal."""
+def _digest(inputs: Any, labels: Array, split: Split, weights: Array | None) -> str:
+    """Return the sha256 of the raw cells (types and shapes with them), of the rows of each part, and of weights, in hexadecimal."""
     digest = sha256()
     arrays = [labels, split.training, split.validation, split.test, *(rows for _, rows in split.folds)]
+    if weights is not None:
+        arrays.append(weights)
     if isinstance(inputs, Inputs):
         arrays.insert(0, inputs.values)
     else:
@@ -220,9 +243,7 @@ def _reading(raw: Raw, scaled: Scaled) -> dict[str, Any]:
     return reading
 
 
-def _notices(
-    raw: Raw, scaled: Scaled, targets: Targets, task: Task, split: Split, options: SplitOptions
-) -> list[str]:
+def _notices(raw: Raw, scaled: Scaled, targets: Targets, task: Task, split: Split, options: SplitOptions) -> list[str]:
     """Return what a reader should know of how the data were read, columns used and rows divided."""
     notices = list(raw.notices)
     notices += _columns_notice(raw, targets, task, split)
@@ -251,7 +272,9 @@ def _columns_notice(raw: Raw, targets: Targets, task: Task, split: Split) -> lis
     for part, rows in parts.items():
         few = [name for name, rate in zip(names, targets.values[rows].T, strict=True) if rate.min() == rate.max()]
         if len(rows) and few:
-            notices.append(f"In the {part} rows all are alike in {listed(few)}: nothing is learned or measured of it there.")
+            notices.append(
+                f"In the {part} rows all are alike in {listed(few)}: nothing is learned or measured of it there."
+            )
     return notices
 
 

@@ -38,6 +38,7 @@ class Raw:
         notices: sentences for the reader of a report.
         target_names: of several target columns, where they have some.
         drop_rows: which rows are to take no part, of `DROPS`.
+        weights: how much each row counts [N], None: all alike; `weighted_by` says in words where they come from.
     """
 
     inputs: Any
@@ -52,6 +53,8 @@ class Raw:
     notices: tuple[str, ...] = ()
     target_names: tuple[str, ...] = ()
     drop_rows: Sequence[str] = ()
+    weights: Any = None
+    weighted_by: str = "the weights that were given"
 
 
 @dataclass(frozen=True, slots=True)

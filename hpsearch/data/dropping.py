@@ -13,6 +13,7 @@ from hpsearch.data.options import DROPS, SplitOptions, TaskOptions
 from hpsearch.data.partition import SHARE
 from hpsearch.data.targets import label_text, read_targets
 from hpsearch.data.tasks import TASKS, infer_task
+from hpsearch.data.weights import read_weights
 from hpsearch.errors import UserError, listed, look_up, shown, suggestion
 
 MOST_NAMED = 5  # classes in a notice
@@ -32,6 +33,8 @@ def without_rows(raw: Raw, asked: TaskOptions, options: SplitOptions) -> Raw:
     raw = replace(raw, inputs=inputs, targets=to_array(raw.targets, "target"))
     if len(inputs) != len(raw.targets):
         return raw  # refused later, in words of its own
+    if raw.weights is not None:
+        raw = replace(raw, weights=read_weights(raw.weights, len(inputs)))
     if "missing-target" in raw.drop_rows:
         raw = _without_missing(raw)
     if "rare-classes" in raw.drop_rows:
@@ -138,6 +141,7 @@ def _taken(raw: Raw, rows: Array, notice: str) -> Raw:
         targets=raw.targets[rows],
         groups=take(raw.groups),
         times=take(raw.times),
+        weights=take(raw.weights),
         given_test=int((rows >= len(raw.targets) - raw.given_test).sum()),
         notices=(*raw.notices, notice),
     )

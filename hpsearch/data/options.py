@@ -73,6 +73,7 @@ class ReadOptions:
         decimal: the decimal mark of a text file, "." or ",".
         size: the side in pixels that images of a folder, or of torchvision's, are resized to.
         drop_rows: of `DROPS`: "missing-target" drops rows without a target, "rare-classes" those of classes with too few rows for every part.
+        weight: the column that says how much a row counts in loss and metrics; it is no input.
     """
 
     group: str | None = None
@@ -86,6 +87,7 @@ class ReadOptions:
     decimal: str | None = None
     size: int | None = None
     drop_rows: Sequence[str] = ()
+    weight: str | None = None
 
     @property
     def of_table(self) -> list[str]:

@@ -19,7 +19,14 @@ from hpsearch.errors import UserError, listed, shown
 MANY_VALUES = 20
 
 # What targets can hold, as the report words it.
-Kind = Literal["text", "truth values", "whole numbers", "numbers with fractions", "several columns of numbers", "several columns of 0 and 1"]
+Kind = Literal[
+    "text",
+    "truth values",
+    "whole numbers",
+    "numbers with fractions",
+    "several columns of numbers",
+    "several columns of 0 and 1",
+]
 KINDS_BY_DTYPE: dict[str, Kind] = {"O": "text", "b": "truth values", "f": "numbers with fractions"}
 
 
@@ -75,7 +82,7 @@ def refuse_one_hot(targets: Array) -> None:
     if are_labels(targets) and bool(np.all(targets.sum(axis=1) == 1)):
         raise UserError(
             "target: one-hot rows (each has exactly one 1), which can mean two things. As one class a row: give one column of class "
-            "numbers, targets.argmax(1). As labels of which a row may have several: task = \"multilabel\" (--task multilabel)."
+            'numbers, targets.argmax(1). As labels of which a row may have several: task = "multilabel" (--task multilabel).'
         )
 
 

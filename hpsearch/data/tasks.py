@@ -40,7 +40,7 @@ class Task:
     `outputs(columns, classes)` is how many outputs a network needs.
 
     Training: `loss(outputs, targets)` is the mean over rows (and target columns), a scalar tensor with a gradient;
-    `row_losses(outputs, targets)` are those of a task of classes before the mean, [N], None where rows have no class.
+    `row_losses(outputs, targets)` are those of each row before the mean, [N].
 
     Decoding: `head(outputs)` gives the predictions, from which metrics are computed; `decode(predictions)` gives one column for each class
     [N, C] (values stay as they are), and `undo_decode` takes that back.
@@ -60,10 +60,10 @@ class Task:
     outputs: Callable[[int, int], int]
     loss_name: str
     loss: Loss
+    row_losses: Loss
     head_name: str
     head: Callable[[Tensor], Tensor]
     loss_targets: Callable[[Tensor], Tensor] = _as_is
-    row_losses: Loss | None = None
     decode: Callable[[Tensor], Tensor] = _as_is
     undo_decode: Callable[[Tensor], Tensor] = _as_is
 
@@ -98,6 +98,12 @@ def _torch_loss(name: str, reduction: str = "mean") -> Loss:
         return losses
 
     return loss
+
+
+def _mean_of_columns(name: str) -> Loss:
+    """Return the losses [N] of rows that have several numbers [N, K] each."""
+    each = _torch_loss(name, "none")
+    return lambda outputs, targets: each(outputs, targets).mean(dim=1)
 
 
 def _infer_regression(facts: TargetFacts) -> str:
@@ -141,10 +147,6 @@ def _class_needs(facts: TargetFacts) -> str:
     return "one column of classes (text or whole numbers)" * (not usable)
 
 
-def _binary_row_losses(outputs: Tensor, targets: Tensor) -> Tensor:
-    return _torch_loss("binary_cross_entropy_with_logits", "none")(outputs, targets).squeeze(1)
-
-
 def _both_classes(predictions: Tensor) -> Tensor:
     """Return the probabilities of both classes [N, 2] from that of the second [N, 1]."""
     import torch
@@ -182,6 +184,7 @@ TASKS = {
         outputs=lambda columns, classes: columns,
         loss_name="squared error",
         loss=_torch_loss("mse_loss"),
+        row_losses=_mean_of_columns("mse_loss"),
         head_name="linear",
         head=_as_is,
         reason="A linear output can take every real value, and the squared error is the negative log-likelihood of a target "
@@ -199,7 +202,7 @@ TASKS = {
         outputs=lambda columns, classes: 1,
         loss_name="binary cross-entropy",
         loss=_torch_loss("binary_cross_entropy_with_logits"),
-        row_losses=_binary_row_losses,
+        row_losses=_mean_of_columns("binary_cross_entropy_with_logits"),
         head_name="sigmoid",
         head=lambda outputs: outputs.sigmoid(),
         decode=_both_classes,
@@ -236,6 +239,7 @@ TASKS = {
         outputs=lambda columns, classes: columns,
         loss_name="binary cross-entropy, mean over the labels",
         loss=_torch_loss("binary_cross_entropy_with_logits"),
+        row_losses=_mean_of_columns("binary_cross_entropy_with_logits"),
         head_name="sigmoid",
         head=lambda outputs: outputs.sigmoid(),
         reason="Each sigmoid turns one logit into the probability that a row has its label, whatever others it has, and the cross-entropy "
@@ -254,17 +258,23 @@ def class_numbers(targets: Tensor) -> Tensor:
     return targets.flatten().long()
 
 
-def weighted(task: Task, weights: Tensor) -> Task:
-    """Return a task of classes whose loss is the mean over rows of weight times loss, the weights [C] being those of the classes.
+def mean_loss(task: Task, outputs: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
+    """Return the loss that is trained on: the mean over rows of weight [N] times loss; None weighs all rows alike.
 
     The mean divides by the number of rows, not by their weights as torch's losses do: a batch of one row would else have none.
     """
-    row_losses = task.row_losses
-    if row_losses is None:
+    if weights is None:
+        return task.loss(outputs, targets)
+    return (weights * task.row_losses(outputs, targets)).mean()
+
+
+def weighted(task: Task, weights: Tensor) -> Task:
+    """Return a task of classes whose loss is `mean_loss` with the weights [C] of the classes."""
+    if not task.has_classes:
         raise ValueError(f"a {task.name} task has no classes to weigh")
 
     def loss(outputs: Tensor, targets: Tensor) -> Tensor:
-        return (weights[class_numbers(targets)] * row_losses(outputs, targets)).mean()
+        return mean_loss(task, outputs, targets, weights[class_numbers(targets)])
 
     return replace(task, loss=loss)
 

@@ -53,7 +53,12 @@ def array_config(default: str, given: Tables, where: str) -> StudyConfig:
 
 
 def array_data(
-    config: StudyConfig, run_options: RunOptions, inputs: Any, targets: Any, split: Split | None = None
+    config: StudyConfig,
+    run_options: RunOptions,
+    inputs: Any,
+    targets: Any,
+    split: Split | None = None,
+    weights: Any = None,
 ) -> Data:
     """Return arrays as the data of a study, on its device; with a `split` the settings do not decide which rows go where.
 
@@ -67,6 +72,7 @@ def array_data(
         task=task_options(config),
         split=split_options(config, split=split),
         read=read_options(config),
+        weights=weights,
     )
     return on_device(config, run_options, data)
 

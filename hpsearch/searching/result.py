@@ -193,7 +193,7 @@ def baseline_figures(data: Data) -> dict[str, Any]:
     values = []
     for part in parts:
         _, predictions = baseline(part, part.training, part.validation)
-        values.append(part.metric_of(predictions, part.validation.targets))
+        values.append(part.metric_of(predictions, part.validation))
     training = data.training
     if data.folds:
         training = joined(data.training, data.validation)
@@ -201,7 +201,7 @@ def baseline_figures(data: Data) -> dict[str, Any]:
     answer, predictions = baseline(data, training, rows)
     test = None
     if len(data.test):
-        test = data.metric_of(predictions, rows.targets)
+        test = data.metric_of(predictions, rows)
     validation = finite(float(np.mean(values)))
     return {"strategy": strategy_of(data), "answer": answer, "validation": validation, "test": finite(test)}
 

@@ -113,7 +113,7 @@ def _choose_types(table: Table, options: ReadOptions, rows: Array) -> tuple[list
     """Return the entries of the columns that are used, and why the others are not, by name."""
     entries: list[Entry] = []
     dropped: dict[str, Dropped] = {}
-    excluded = {options.group: "group", options.time: "time"}
+    excluded = {options.group: "group", options.time: "time", options.weight: "weight"}
     missing_values = tuple(options.missing_values)
     for name, cells in zip(table.names, table.columns, strict=True):
         forced = options.columns.get(name)

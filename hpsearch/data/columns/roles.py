@@ -55,6 +55,8 @@ def assign_roles(table: Table, target: Target, options: ReadOptions, targets: An
         notices=_group_notice(options.group, groups),
         target_names=names if len(names) > 1 else (),
         drop_rows=options.drop_rows,
+        weights=_weights(inputs, options.weight, missing_values),
+        weighted_by=f"column {shown(options.weight)}",
     )
 
 
@@ -178,6 +180,21 @@ def _times_of_texts(table: Table, name: str, text: Any) -> Array:
         advice = "A time is needed in every row: mend or drop those"
         raise misread(table, name, "a date or number (time)", np.flatnonzero(other), advice)
     return values
+
+
+def _weights(table: Table, name: str | None, missing_values: tuple[str, ...]) -> Array | None:
+    """Return the weight of each row [N], NaN where it is missing; None without a column of weights."""
+    if name is None:
+        return None
+    cells = table.column(name, "weight column")
+    if not isinstance(cells, np.ndarray):
+        values, other = parsing.numbers(parsing.with_nulls(cells, missing_values), table.decimal)
+        if other.any():
+            raise misread(table, name, "a number from 0 (weight)", np.flatnonzero(other), "Mend or drop those rows")
+        return np.asarray(values)
+    if cells.dtype.kind == "M":
+        raise UserError(f"weight {shown(name)} holds dates; numbers from 0 expected. Give another column.")
+    return cells.astype(np.float64)
 
 
 def _refuse_absent(table: Table, name: str, missing: Array, needed: str = NEEDED) -> None:

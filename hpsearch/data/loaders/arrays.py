@@ -8,6 +8,7 @@ from hpsearch.data.assemble import assemble, prefixed_errors
 from hpsearch.data.cells import Raw
 from hpsearch.data.dataset import Data
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
+from hpsearch.errors import UserError
 
 
 def from_arrays(
@@ -19,6 +20,7 @@ def from_arrays(
     task: TaskOptions = TaskOptions(),
     split: SplitOptions = SplitOptions(),
     read: ReadOptions = ReadOptions(),
+    weights: Any = None,
 ) -> Data:
     """Return NumPy arrays, tensors, pandas frames or lists as `Data`, float32 on the CPU.
 
@@ -33,12 +35,17 @@ def from_arrays(
         task: what is predicted.
         split: which rows train, validate and test.
         read: how columns are read; missing cells are refused unless `missing` says how they are filled.
+        weights: how much each row counts in loss and metrics [N]; all alike if left out.
 
     Raises:
         UserError: something cannot be used; one line says what, where, and what to do.
     """
     with prefixed_errors(name):
         raw = _raw(inputs, targets, read)
+        if weights is not None and read.weight is not None:
+            raise UserError("weights and a column of weights: rows have one weight each. Give one of the two.")
+        if weights is not None:
+            raw = replace(raw, weights=weights, weighted_by="sample_weight")
     return assemble(raw, name, title or name, task, split)
 
 
@@ -71,6 +78,7 @@ def from_frame(
 def _raw(inputs: Any, targets: Any, read: ReadOptions) -> Raw:
     names = _names_of(targets)
     asked = read.group is not None or read.time is not None or read.columns or read.missing is not None
+    asked = asked or read.weight is not None
     if not asked and not _has_other_cells(inputs):
         return Raw(inputs, targets, "arrays", target_names=names, drop_rows=read.drop_rows)
     from hpsearch.data.columns.roles import assign_roles

@@ -62,7 +62,7 @@ def _raw_of_table(path: str | Path, target: str | Sequence[str] | None, read: Re
     from hpsearch.data.columns.roles import assign_roles, target_columns
     from hpsearch.data.loaders.table_files import read_table
 
-    named = (*target_columns(target, ()), read.group, read.time, *read.columns)
+    named = (*target_columns(target, ()), read.group, read.time, read.weight, *read.columns)
     table = read_table(path, read, expected=[column for column in named if column is not None])
     return assign_roles(table, target, replace(read, missing=read.missing or "median"))
 

@@ -10,7 +10,12 @@ from hpsearch.training.compiled.activations import exp
 from hpsearch.training.compiled.jit import Array, inlined
 
 REGRESSION, BINARY, MULTICLASS = range(3)
-CODES = {"regression": REGRESSION, "binary": BINARY, "multiclass": MULTICLASS, "multilabel": BINARY}  # of several columns
+CODES = {
+    "regression": REGRESSION,
+    "binary": BINARY,
+    "multiclass": MULTICLASS,
+    "multilabel": BINARY,
+}  # of several columns
 
 
 class Rows(NamedTuple):
