@@ -356,9 +356,9 @@ def _search(
     temporary: bool,
 ) -> SearchResult:
     """Run or continue the study of a folder; `given` are inputs, targets and weights."""
-    X, y, weights = given
+    inputs, targets, weights = given
     run_options = RunOptions(folder, sqlite_url(folder.absolute() / STUDY_FILE), device)
-    data = array_data(config, run_options, X, y, weights=weights)
+    data = array_data(config, run_options, inputs, targets, weights=weights)
     screen = Screen(data.metric.name) if verbose else None
     with open_study(config, run_options, data) as study:
         try:
@@ -370,7 +370,7 @@ def _search(
     record = read_study(run_options.storage, config.study.name)
     if screen:
         screen.conclude(record, f"result.report() writes it; the study is in {folder}{TEMPORARY * temporary}")
-    targets = to_array(y, "target")
+    targets = to_array(targets, "target")
     labels = labels_in(data.classes, targets) if data.classes else None
     return SearchResult(record, load_model(folder), folder, labels, temporary, targets.shape[1:])
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from hpsearch.data.cells import Array, Raw, is_missing, read_inputs, to_array
+from hpsearch.data.cells import Array, Raw, read_inputs, to_array
 from hpsearch.data.options import DROPS, SplitOptions, TaskOptions
 from hpsearch.data.partition import SHARE
-from hpsearch.data.targets import label_text, read_targets
+from hpsearch.data.targets import label_text, missing_targets, read_targets
 from hpsearch.data.tasks import TASKS, infer_task
 from hpsearch.data.weights import read_weights
-from hpsearch.errors import UserError, listed, look_up, shown, suggestion
+from hpsearch.errors import UserError, look_up, shown, suggestion
 
 MOST_NAMED = 5  # classes in a notice
 
@@ -59,17 +59,6 @@ def _without_missing(raw: Raw) -> Raw:
         raise UserError(f"target: missing in all {count:,} rows. Give another target.")
     notice = f"{_rows(count)} of {len(missing):,} dropped: no target (drop_rows missing-target)."
     return _taken(raw, np.flatnonzero(~missing), notice)
-
-
-def missing_targets(targets: Array) -> Array:
-    """Return in which rows [N] a target is missing, of targets [N] or [N, K]."""
-    if targets.dtype.kind == "O":
-        cells = np.array([is_missing(cell) for cell in targets.flat], dtype=bool).reshape(targets.shape)
-    elif targets.dtype.kind == "f":
-        cells = np.isnan(targets)
-    else:
-        cells = np.zeros(targets.shape, dtype=bool)
-    return np.asarray(cells.reshape(len(targets), -1).any(axis=1))
 
 
 def _without_rare(raw: Raw, asked: TaskOptions, options: SplitOptions) -> Raw:

@@ -48,7 +48,8 @@ class Metric:
     `LABEL_STRATEGIES`.
 
     One that is `by_class` depends on which classes its rows have: where rows are drawn again, each class keeps its number of rows.
-    One that `is_share` is written in percent; one that `counts_rows` is the share of rows that are right. `short_title` is for axes and tables; the name where there is none.
+    One that `is_share` is written in percent; one that `counts_rows` is the share of rows that are right. `short_title` is for axes and
+    tables; the name where there is none.
     """
 
     name: str

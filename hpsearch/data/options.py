@@ -72,7 +72,7 @@ class ReadOptions:
         encoding: of a text file, as Python calls it.
         decimal: the decimal mark of a text file, "." or ",".
         size: the side in pixels that images of a folder, or of torchvision's, are resized to.
-        drop_rows: of `DROPS`: "missing-target" drops rows without a target, "rare-classes" those of classes with too few rows for every part.
+        drop_rows: of `DROPS`: "missing-target" drops rows without a target, "rare-classes" those of classes with too few rows.
         weight: the column that says how much a row counts in loss and metrics; it is no input.
     """
 

@@ -150,6 +150,17 @@ def _objects(array: Array) -> Array:
     return np.array([_text(cell) for cell in cells.flat], dtype=object).reshape(array.shape)
 
 
+def missing_targets(targets: Array) -> Array:
+    """Return in which rows [N] a target is missing, of targets [N] or [N, K]."""
+    if targets.dtype.kind == "O":
+        cells = np.array([is_missing(cell) for cell in targets.flat], dtype=bool).reshape(targets.shape)
+    elif targets.dtype.kind == "f":
+        cells = np.isnan(targets)
+    else:
+        cells = np.zeros(targets.shape, dtype=bool)
+    return np.asarray(cells.reshape(len(targets), -1).any(axis=1))
+
+
 def _text(cell: Any) -> str:
     if isinstance(cell, bytes):
         return cell.decode(errors="replace")

@@ -294,10 +294,10 @@ def choose_metric(task: Task, name: str | None) -> Metric:
 def infer_task(targets: npt.NDArray[Any], asked: str | None = None, named_classes: int = 0) -> tuple[Task, str]:
     """Return the task of targets ([N] or [N, K], numbers or objects that are text) and one sentence that says why.
 
-    The rule: several target columns of 0 and 1 → multilabel. Numbers with fractions and other target columns → regression. Text, truth values and whole numbers (floats without
-    fractions too) are classes: 2 distinct values → binary, more → multiclass; but whole numbers with more than 20 distinct values
-    and on average fewer than 20 rows for each → regression. `asked` names the task instead;
-    a data set that names its classes (`named_classes` of them) has classes.
+    The rule: several target columns of 0 and 1 → multilabel. Numbers with fractions and other target columns → regression.
+    Text, truth values and whole numbers (floats without fractions too) are classes: 2 distinct values → binary, more → multiclass;
+    but whole numbers with more than 20 distinct values and on average fewer than 20 rows for each → regression. `asked` names the task
+    instead; a data set that names its classes (`named_classes` of them) has classes.
 
     Raises:
         UserError: no such task, or one that these targets cannot have.

@@ -1,7 +1,7 @@
 """Weights of rows: how much each counts in the loss and in the metrics, on validation and test rows too.
 
-In the loss they have the mean 1 over the training rows (times the weights of classes, where these are asked for), so that they do not change
-the step size. A weighted metric is that of scikit-learn with `sample_weight`.
+In the loss they have the mean 1 over the training rows (times the weights of classes, where these are asked for), so that they do not
+change the step size. A weighted metric is that of scikit-learn with `sample_weight`.
 """
 
 from typing import Any

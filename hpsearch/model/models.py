@@ -13,7 +13,7 @@ from torch import Tensor
 from hpsearch import __version__
 from hpsearch.data.cells import Array
 from hpsearch.data.dataset import Data
-from hpsearch.data.targets import label_text
+from hpsearch.data.targets import label_text, missing_targets
 from hpsearch.trial import Architecture
 
 LABEL_TYPES: dict[str, Any] = {"text": np.str_, "boolean": np.str_, "integer": np.int64, "number": np.float64}
@@ -110,8 +110,8 @@ def original_labels(model: Model) -> Array:
 
 
 def labels_in(classes: tuple[str, ...], targets: Array) -> Array:
-    """Return the labels of classes (their texts, by class number) as the targets have them."""
-    known = {label_text(value): value for value in np.unique(targets)}
+    """Return the labels of classes (their texts, by class number) as the targets have them; some of these may be missing."""
+    known = {label_text(value): value for value in np.unique(targets[~missing_targets(targets)])}
     return np.array([known[text] for text in classes], dtype=targets.dtype)
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
@@ -19,7 +18,7 @@ from hpsearch.data.cells import read_inputs
 from hpsearch.data.columns import parsing
 from hpsearch.data.columns.column_types import Entry
 from hpsearch.data.columns.reading import read_column, read_columns, unused
-from hpsearch.data.columns.roles import TRUTHS
+from hpsearch.data.columns.roles import label_numbers
 from hpsearch.data.columns.table import Table, target_names
 from hpsearch.data.loaders.array_files import ENDS, read_array_file, read_inputs_file
 from hpsearch.data.loaders.image_folder import image_files, read_images
@@ -88,18 +87,7 @@ def _target_cells(table: Table, names: Sequence[str]) -> Any:
         return None
     if len(names) == 1:
         return table.column(names[0])
-    return np.column_stack([_label_numbers(table.column(name), table.decimal) for name in names])
-
-
-def _label_numbers(cells: Any, decimal: str) -> Array:
-    """Return a column of several targets as numbers [N]: truth values are 0 and 1, what is neither is NaN."""
-    if isinstance(cells, np.ndarray):
-        return cells.astype(np.float64)
-    numbers: Array = np.array(parsing.numbers(parsing.with_nulls(cells), decimal)[0])
-    lower = np.array(pc.fill_null(pc.utf8_lower(cells), "").to_pylist(), dtype=object)
-    for text, value in TRUTHS.items():
-        numbers[lower == text] = value
-    return numbers
+    return np.column_stack([label_numbers(table.column(name), table.decimal) for name in names])
 
 
 def predict_rows(model: Model, rows: NewRows, device: torch.device | str = "cpu") -> Iterator[Tensor]:

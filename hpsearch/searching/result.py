@@ -18,8 +18,9 @@
                       together. Of up to 20 classes `classes` and `confusion`: rows by true class (outer) and predicted class (inner).
                       Of more classes `right`, and `pairs`: the most frequent confusions, [true, predicted, rows, rows of the true
                       class]. Of several labels `labels` and `label_counts`: rows without and with each, by whether they were taken
-                      for it: [neither, wrongly taken, missed, both]. Of numbers `points`: [true, predicted] of at most 2,000 rows; `targets`: how many there are, the first is
-                      shown; `errors`: half and nine tenths of the rows are no farther off; `tenths`: see `tenths_of`
+                      for it: [neither, wrongly taken, missed, both]. Of numbers `points`: [true, predicted] of at most 2,000
+                      rows; `targets`: how many there are, the first is shown; `errors`: half and nine tenths of the rows are
+                      no farther off; `tenths`: see `tenths_of`
 
 An interval that is not bounded has None for an end. `predicted` and `baseline` say where the model is wrong, and whether it is better than
 one answer for every row. Their rows are the test rows, where there are none the validation rows. After a cross-validation the networks

@@ -102,6 +102,17 @@ def _group_notice(name: str | None, groups: Array | None) -> tuple[str, ...]:
     )
 
 
+def label_numbers(cells: Any, decimal: str) -> Array:
+    """Return a column of several targets as numbers [N]: truth values are 0 and 1, what is neither is NaN."""
+    if isinstance(cells, np.ndarray):
+        return cells.astype(np.float64)
+    numbers: Array = np.array(parsing.numbers(parsing.with_nulls(cells), decimal)[0])
+    lower = np.array(pc.fill_null(pc.utf8_lower(cells), "").to_pylist(), dtype=object)
+    for text, value in TRUTHS.items():
+        numbers[lower == text] = value
+    return numbers
+
+
 def _read_target(table: Table, name: str | None, missing_values: tuple[str, ...], may_lack: bool) -> Array:
     """Return the target's cells [N] as numbers where all are numbers, else as text; a few texts among numbers are refused.
 

@@ -4,7 +4,8 @@ Units come before rows ([trials, units, rows]), so that the product with the inp
 padded layers, and collected from them, by whole rows of memory.
 
 A loss, one row for each task, takes outputs [T, C, B], the targets of B rows that all trials share, the size of the whole batch, of which
-these may be a part, and the weights [B] of the rows, by which each one's loss is multiplied (None where all weigh alike). Losses [T] and gradients [T, C, B] of the parts add up to the batch's.
+these may be a part, and the weights [B] of the rows, by which each one's loss is multiplied (None where all weigh alike). Losses [T]
+and gradients [T, C, B] of the parts add up to the batch's.
 """
 
 from collections.abc import Callable
