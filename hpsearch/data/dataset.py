@@ -160,11 +160,11 @@ class Data:
 
     def measure(self, metric: Metric, outputs: Tensor, rows: Rows) -> float:
         """Return any metric of the task, of raw outputs for rows."""
-        return metric.compute(self.predict(outputs.detach()), self.original(rows.targets), rows.weights)
+        return metric.of(self.predict(outputs.detach()), self.original(rows.targets), rows.weights)
 
     def metric_of(self, predictions: Tensor, rows: Rows) -> float:
         """Return the metric of predictions, as `predict` gives them, for rows."""
-        return self.metric.compute(predictions, self.original(rows.targets), rows.weights)
+        return self.metric.of(predictions, self.original(rows.targets), rows.weights)
 
     def fold(self, number: int) -> "Data":
         """Return the data of one fold: its rows and its scaling of the target in place of the first one's.

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import log
-from typing import TYPE_CHECKING, Literal, Optional, Protocol
+from typing import TYPE_CHECKING, Literal, Optional
 
 from hpsearch.trial import Direction, TrainingRun
 
@@ -32,16 +32,11 @@ Outputs = Callable[[], "Tensor"]
 Weights = Optional["Tensor"]  # of rows [N]; None: all alike
 
 
-class Compute(Protocol):
-    """Computes a metric of predictions for targets; `weights` [N] say how much each row counts, None: all alike."""
-
-    def __call__(self, predictions: Tensor, targets: Tensor, weights: Weights = None, /) -> float:
-        """Return the metric."""
-
-
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A row of `METRICS`: `compute(predictions, targets, weights)` on any rows, `worst(targets)` from the training rows; both give floats.
+    """A row of `METRICS`: `compute(predictions, targets)` on any rows, `worst(targets)` from the training rows; both give floats.
+
+    Where rows have weights [N], `compute` gets them as a third argument (see `of`).
 
     `predicts` says which tasks have it: those of `TASKS` with the same word. `baseline` is the strategy of the best predictor that sees no
     input: one of scikit-learn's `DummyClassifier` or `DummyRegressor` ("constant" is always the second of two classes), of labels one of
@@ -57,13 +52,19 @@ class Metric:
     description: str
     direction: Direction
     predicts: Literal["values", "classes", "labels"]
-    compute: Compute
+    compute: Callable[..., float]
     worst: Callable[[Tensor], float]
     baseline: str
     by_class: bool = False
     is_share: bool = False
     counts_rows: bool = False
     short_title: str = ""
+
+    def of(self, predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
+        """Return the metric of predictions for targets, rows weighing as their weights [N] say (None: all alike)."""
+        if weights is None:
+            return self.compute(predictions, targets)
+        return self.compute(predictions, targets, weights)
 
 
 def _mean(values: Tensor, weights: Weights) -> float:

@@ -147,7 +147,9 @@ def _model(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Model
         described["class_kind"],
         tuple(map(float, described["target_mean"])),
         tuple(map(float, described["target_scale"])),
-        *(dict(described[name]) for name in ("preprocessing", "metrics", "provenance")),
+        dict(described["preprocessing"]),
+        dict(described["metrics"]),
+        dict(described["provenance"]),
         tuple(map(str, described.get("labels", ()))),
     )
     _check(model, len(tensors))

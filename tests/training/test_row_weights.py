@@ -1,7 +1,7 @@
 """Weights of rows: the loss against torch's own, and every engine against the reference."""
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import pytest
 import torch
@@ -10,10 +10,10 @@ from torch.nn import functional as F
 from hpsearch.data import Data
 from hpsearch.training import TrialQueue, groups
 from hpsearch.training.compiled.triton import group as triton_group
-from hpsearch.training.groups import ConcurrentEngine
+from hpsearch.training.groups import ConcurrentEngine, Plan
 from hpsearch.training.reference import train
 from hpsearch.training.workers.messages import deserialize, serialize
-from hpsearch.trial import TrainingRun
+from hpsearch.trial import TrainingRun, TrialSpec
 from tests.support.cohorts import TASKS, assert_equal, cohort, plan_of
 from tests.support.small import small_data, small_spec
 
@@ -138,11 +138,15 @@ def test_equal_weights_change_nothing(engine: str, task: str) -> None:
         if plan is None:
             run = train(spec, each, source)
         else:
-            ConcurrentEngine(each, lambda spec, plan=plan: plan, max_concurrency=1, threads=1).run(source)
+            ConcurrentEngine(each, partial(_same, plan), max_concurrency=1, threads=1).run(source)
             run = source.runs[spec.number]
         assert run is not None
         runs.append(run)
     assert_equal(*runs)
+
+
+def _same(plan: Plan, spec: TrialSpec) -> Plan:
+    return plan
 
 
 def test_workers_get_them() -> None:
