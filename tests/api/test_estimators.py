@@ -39,10 +39,11 @@ REPEATED = dict.fromkeys(
 @parametrize_with_checks(  # type: ignore[untyped-decorator]
     [DNNClassifier(**SMALL), DNNRegressor(**SMALL)], expected_failed_checks=lambda estimator: REPEATED
 )
-    [DNNClassifier(**SMALL), DNNRegressor(**SMALL)], expected_failed_checks=lambda estimator: REPEATED
-)  # type: ignore[untyped-decorator]
 def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
-    """All checks of scikit-learn pass, but those that take a weight of 2 for two rows; the one of its array API skips itself unless SCIPY_ARRAY_API is set before SciPy is imported."""
+    """All checks of scikit-learn pass, but those that take a weight of 2 for two rows.
+
+    The one of its array API skips itself unless SCIPY_ARRAY_API is set before SciPy is imported.
+    """
     check(estimator)
 
 
