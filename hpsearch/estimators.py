@@ -218,6 +218,7 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Self:
         """Search the best network for inputs [N, F] and one class of each row [N], which may have a weight each [N]."""
+        _refuse_labels(y)
         inputs, targets = self._read(X, y)
         check_classification_targets(targets)
         self.classes_, codes = np.unique(targets, return_inverse=True)
@@ -336,6 +337,16 @@ def _weights_of(asked: Any, classes: Array, targets: Array) -> Floats:
         raise UserError(f"class_weight {shown(asked)}: {expected}. Give one of these.") from None
     check_weights(dict(zip(classes.tolist(), weights.tolist(), strict=True)))
     return weights
+
+
+def _refuse_labels(y: Any) -> None:
+    """Refuse several columns of targets, which are labels and no classes."""
+    shape = getattr(y, "shape", None) or np.shape(y)
+    if len(shape) == 2 and shape[1] > 1:
+        raise UserError(
+            f"y: shape {tuple(shape)}, one class a row [N] expected. Labels of which a row may have several are searched by "
+            "hpsearch.search(X, y); numbers by DNNRegressor."
+        )
 
 
 def _refuse_sparse(X: Any) -> None:

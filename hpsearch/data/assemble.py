@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hpsearch.data.cells import Array, Inputs, Raw, read_inputs
+from hpsearch.data.cells import Array, Inputs, Raw, read_inputs, refuse_repeated
 from hpsearch.data.dataset import Data, Fold, Rows
 from hpsearch.data.dropping import without_rows
 from hpsearch.data.leaks import leak_notice, leaks
@@ -110,6 +110,7 @@ def _label_names(raw: Raw, targets: Targets, task: Task) -> tuple[str, ...]:
     """Return the names of the labels; their numbers where they have none."""
     if task.predicts != "labels":
         return ()
+    refuse_repeated(raw.target_names, "target: ")
     return raw.target_names or tuple(map(str, range(targets.values.shape[1])))
 
 

@@ -53,6 +53,7 @@ from hpsearch.training.network import DNN, registration
 from hpsearch.trial import Direction, derive_seed
 
 MOST_CLASSES = 20  # of which every pair is counted
+MOST_LABELS = 100  # that are counted, each by itself
 PAIRS = 20
 POINTS = 2_000
 FEWEST_ROWS = 50  # below which tenths of them say nothing
@@ -228,7 +229,7 @@ def _details(data: Data, predictions: Tensor, rows: Rows) -> dict[str, Any]:
         return _classes(data, predictions, rows)
     if data.labels:
         counts = label_counts(predictions, rows.targets).long().flatten(1)  # [L, 4]
-        return {"labels": list(data.labels), "label_counts": counts.tolist()}
+        return {"labels": list(data.labels[:MOST_LABELS]), "label_counts": counts[:MOST_LABELS].tolist()}
     return _numbers(data, predictions, rows)
 
 

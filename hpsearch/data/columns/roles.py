@@ -42,6 +42,8 @@ def assign_roles(table: Table, target: Target, options: ReadOptions, targets: An
     elif targets is None:
         targets = _read_target(table, names[0] if names else None, missing_values, may_lack)
     inputs = table.without(*names)
+    if options.weight is not None and options.weight in names:
+        raise UserError(f"weight {shown(options.weight)}: it is the target. Give another column.")
     if not inputs.names:
         raise UserError("only one column. Give a table with a target and at least one other column.")
     groups = _groups(inputs, options.group, missing_values)
