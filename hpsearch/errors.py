@@ -106,6 +106,8 @@ USUAL = {  # what else people call something → what it is called here; a new n
     **dict.fromkeys(("balanced", "bacc", "balancedaccuracyscore"), "balanced_accuracy"),
     **dict.fromkeys(("fscore", "f1score", "f1macro"), "f1"),
     **dict.fromkeys(("matthews", "matthewscorrcoef", "phi"), "mcc"),
+    **dict.fromkeys(("multi", "multinomial"), "multiclass"),
+    **dict.fromkeys(("labels", "tags", "multioutput", "multilabelindicator"), "multilabel"),
     **dict.fromkeys(("swish",), "silu"),
     **dict.fromkeys(("logistic",), "sigmoid"),
     **dict.fromkeys(("lrelu", "prelu"), "leaky_relu"),

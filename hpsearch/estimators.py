@@ -28,6 +28,7 @@ from hpsearch.data.dataset import Data, check_weights
 from hpsearch.data.given import as_given, check_labels, new_rows, refuse_missing_labels
 from hpsearch.data.splits import Split, every_row, hold_out
 from hpsearch.data.tasks import TASKS, class_numbers, class_task
+from hpsearch.data.weights import read_weights
 from hpsearch.errors import UserError, listed, shown
 from hpsearch.model import Model
 from hpsearch.model.models import with_weights
@@ -73,8 +74,10 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
     feature_names_in_: npt.NDArray[np.object_] = field(init=False)
     _default_metric: ClassVar[str | None] = None  # None: the task's first
 
-    def _search(self, inputs: Any, targets: Array, task: str, weights: Array | None = None) -> None:
+    def _search(self, inputs: Any, targets: Array, task: str, sample_weight: Any, weights: Array | None = None) -> None:
         """Search and keep the result; `targets` are class numbers or values, `weights` those of the classes."""
+        if sample_weight is not None:
+            sample_weight = read_weights(sample_weight, len(targets))
         seed = int(check_random_state(self.random_state).randint(LARGEST_SEED))
         config = array_config("table", self._settings(task, seed), type(self).__name__)
         split = None
@@ -84,7 +87,7 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
             split, notice = hold_out(codes, len(targets), self.validation, seed)
 
         def data_of(split: Split | None) -> Data:
-            data = array_data(config, run_options, inputs, targets, split)
+            data = array_data(config, run_options, inputs, targets, split, weights=sample_weight)
             if weights is None:
                 return data
             return weighted(data, weights, self.metric is None)
@@ -203,8 +206,8 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
         model_: the `hpsearch.model.Model` that predicts.
         n_features_in_, feature_names_in_: as scikit-learn has them.
 
-    There are no weights of samples: batches are drawn alike for all trials, which is what makes them comparable. `class_weight` weighs
-    classes.
+    `fit(sample_weight=)` weighs rows in the loss and in the metric, `class_weight` classes. Batches are drawn alike for all trials, which
+    is what makes them comparable, so a row of weight 2 is not two rows: it trains in one batch, with twice the loss.
 
     Raises (in `fit`):
         UserError: a ValueError; one line says what cannot be used, and what to do.
@@ -216,9 +219,10 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
     classes_: Array = field(init=False)
     _default_metric: ClassVar[str] = "log_loss"  # on few rows accuracies are often equal; it still tells networks apart
 
-    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
-        """Search the best network for inputs [N, F] and one class of each row [N]."""
+    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Self:
+        """Search the best network for inputs [N, F] and one class of each row [N], which may have a weight each [N]."""
         refuse_missing_labels(y)
+        _refuse_labels(y)
         inputs, targets = self._read(X, y)
         check_labels(targets)
         check_classification_targets(targets)
@@ -228,7 +232,7 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
         weights = None
         if self.class_weight is not None:
             weights = _weights_of(self.class_weight, self.classes_, targets)
-        self._search(inputs, codes, class_task(len(self.classes_)).name, weights)
+        self._search(inputs, codes, class_task(len(self.classes_)).name, sample_weight, weights)
         return self
 
     def predict(self, X: npt.ArrayLike) -> Array:
@@ -272,18 +276,19 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
         model_: the `hpsearch.model.Model` that predicts.
         n_features_in_, feature_names_in_: as scikit-learn has them.
 
-    There are no weights of samples: batches are drawn alike for all trials, which is what makes them comparable.
+    `fit(sample_weight=)` weighs rows in the loss and in the metric. Batches are drawn alike for all trials, which is what makes them
+    comparable, so a row of weight 2 is not two rows: it trains in one batch, with twice the loss.
 
     Raises (in `fit`):
         UserError: a ValueError; one line says what cannot be used, and what to do.
         SearchFailed: no trial gave a usable network.
     """
 
-    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
-        """Search the best network for inputs [N, F] and one number of each row [N], or several [N, K]."""
+    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Self:
+        """Search the best network for inputs [N, F] and one number of each row [N], or several [N, K]; rows may have a weight each [N]."""
         inputs, targets = self._read(X, y, multi_output=True, y_numeric=True)
         self._shape = targets.shape[1:]
-        self._search(inputs, targets, "regression")
+        self._search(inputs, targets, "regression", sample_weight)
         return self
 
     def predict(self, X: npt.ArrayLike) -> Floats:
@@ -303,14 +308,19 @@ def weighted(data: Data, weights: Array, judged: bool) -> Data:
     Weights have the mean 1 over the training rows, so that they do not change the step size.
     """
     each = torch.as_tensor(weights).to(data.training.inputs)  # [C]
-    data = replace(data, class_weights=each / each[class_numbers(data.training.targets)].mean())
+    rows = each[class_numbers(data.training.targets)]  # [N]
+    if data.training.weights is not None:
+        rows = rows * data.training.weights
+    data = replace(data, class_weights=each / rows.mean())
     if not judged:
         return data
     loss = partial(_weighted_log_loss, each.double())
     return replace(data, metric=replace(data.metric, title="Log loss, classes weighed", compute=loss))
 
 
-def _weighted_log_loss(weights: Tensor, predictions: Tensor, targets: Tensor) -> float:
+def _weighted_log_loss(
+    weights: Tensor, predictions: Tensor, targets: Tensor, row_weights: Tensor | None = None
+) -> float:
     """Return the log loss of probabilities [N, C] (binary: [N, 1]), each row weighed as its class [C] is."""
     if targets.dim() > 1:
         predictions = torch.cat([1 - predictions, predictions], dim=1)  # [N, 2]
@@ -318,6 +328,8 @@ def _weighted_log_loss(weights: Tensor, predictions: Tensor, targets: Tensor) ->
     tiny = torch.finfo(predictions.dtype).eps
     right = predictions.gather(1, numbers[:, None])[:, 0].clamp(tiny, 1 - tiny).double().log()  # [N]
     shares = weights[numbers]
+    if row_weights is not None:
+        shares = shares * row_weights
     return float(-(shares * right).sum() / shares.sum())
 
 
@@ -356,6 +368,16 @@ def _is_other_frame(X: Any) -> bool:
         return bool(X.ndim == 1)
     rows = isinstance(X, list | tuple) and len(X) > 0 and all(isinstance(row, Mapping) for row in X)
     return rows or isinstance(X, Mapping) or hasattr(X, "__arrow_c_stream__")
+
+
+def _refuse_labels(y: Any) -> None:
+    """Refuse several columns of targets, which are labels and no classes."""
+    shape = getattr(y, "shape", None) or np.shape(y)
+    if len(shape) == 2 and shape[1] > 1:
+        raise UserError(
+            f"y: shape {tuple(shape)}, one class a row [N] expected. Labels of which a row may have several are searched by "
+            "hpsearch.search(X, y); numbers by DNNRegressor."
+        )
 
 
 def _refuse_sparse(X: Any) -> None:

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TEMPORARY = ", a temporary folder that goes with this result: save(FOLDER), or search with a name, keeps it"
+HALF = 0.5  # of a probability, from which on a row has a label
 IMAGES = 3  # dimensions of inputs from which on they are images
 
 
@@ -120,23 +121,25 @@ class SearchResult:
         return load_study(self._storage or sqlite_url(self.folder.absolute() / STUDY_FILE), self.record.name)
 
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Return the most probable label of each row [N], or the predicted values [N] or [N, K].
+        """Return the most probable label of each row [N], the predicted values [N] or [N, K], or which labels a row has [N, L], 0 or 1.
 
         Warns of categories that training never saw.
         """
         predictions = predict_arrays(self.model, X, _warn)
+        if self.model.labels:
+            return (predictions >= HALF).astype(np.int64)
         if self.labels is None:
             return predictions.reshape(len(predictions), *self._shape)
         labels: npt.NDArray[Any] = self.labels[predictions.argmax(axis=1)]
         return labels
 
     def predict_proba(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Return the probability of each class, [N, C] in the order of `labels`.
+        """Return the probability of each class, [N, C] in the order of `labels`, or of each label [N, L].
 
         Raises:
             UserError: the task is regression.
         """
-        if self.labels is None:
+        if self.labels is None and not self.model.labels:
             raise UserError("predict_proba: a regression has no classes. Use predict.")
         return predict_arrays(self.model, X, _warn)
 
@@ -208,6 +211,8 @@ def search(
     columns: Mapping[str, str] | None = None,
     missing: str = "median",
     missing_values: Sequence[str] | None = None,
+    drop_rows: Sequence[str] | None = None,
+    sample_weight: npt.ArrayLike | str | None = None,
     sampler: str | None = None,
     pruner: str | None = None,
     confirm: int | None = None,
@@ -225,13 +230,14 @@ def search(
     Args:
         X: a table [N, F] (an array, a tensor, a frame of pandas, polars or Arrow, a list of dicts) or images [N, H, W] or [N, C, H, W];
             or a torch `Dataset` or `DataLoader` of (input, target), which is read once into memory.
-        y: one target of each row [N], or several numbers for regression [N, K]; or the name of its column in a frame X.
+        y: one target of each row [N], several numbers for regression [N, K], or labels of 0 and 1 [N, L] (a frame names them); or the
+            name of its column in a frame X.
         trials: trials in all, those of an earlier call with this name included.
         space: what may vary, as a study's `[space]`; by default that of the study `table`, for images of `digits`.
         training: a study's `[training]`: epochs, patience, precision, class_weights, ...
         metric: what counts, a name of `METRICS` that fits the task; the task's first by default.
         objectives: several figures to be made better at once, metrics or "parameters"; the first is the metric. No pruner then.
-        task: "regression", "binary" or "multiclass"; inferred from the targets by default.
+        task: "regression", "binary", "multiclass" or "multilabel"; inferred from the targets by default.
         validation: share or number of rows that networks are compared on; by default cross-validation for few rows of a table, else 0.15.
             Or rows of your own: (Xv, yv), a `Dataset` or `DataLoader`, or a frame that holds the column y.
         test: likewise of rows that the model that is kept is scored on, and no other; 0 for none.
@@ -242,6 +248,9 @@ def search(
         columns: a kind by force for columns by name: "number", "boolean", "date", "category", or "drop".
         missing: what takes the place of a missing number, "median", "mean" or "refuse"; an input then says where it was missing.
         missing_values: texts that mean a missing cell, besides the usual.
+        drop_rows: "missing-target" drops rows without a target, "rare-classes" those of classes with too few rows for every part.
+        sample_weight: how much each row counts in loss and metrics, on validation and test rows too: a number from 0 for each [N], or the
+            name of the column of X that has it, which is no input then.
         sampler: who proposes trials, a name of `SAMPLERS`; "tpe" by default.
         pruner: who ends trials early, a name of `PRUNERS`; "median" by default.
         confirm: so many of the best trials are trained again on fresh seeds, and the best mean wins; 0 for the best trial as it is.
@@ -276,6 +285,8 @@ def search(
             "columns": columns,
             "missing": None if images else missing,
             "missing_values": _listed(missing_values),
+            "drop_rows": _listed(drop_rows),
+            "weight": sample_weight if isinstance(sample_weight, str) else None,
         },
         "space": space,
         "training": training,
@@ -290,14 +301,14 @@ def search(
         "confirm": {"trials": confirm, "seeds": seeds, "ensemble": ensemble},
     }
     config = array_config("digits" if images else "table", given, "search")
+    weights = None if isinstance(sample_weight, str) else sample_weight
+    given_data = (inputs, targets, weights, own_rows)
     if name:
-        return _search(
-            config, Path(reports) / folder_name(name), device, (inputs, targets, own_rows), verbose, temporary=False
-        )
+        return _search(config, Path(reports) / folder_name(name), device, given_data, verbose, temporary=False)
     own = Path(mkdtemp(prefix="hpsearch-temporary-"))
     try:
         folder = own / folder_name(config.study.name)
-        result = _search(config, folder, device, (inputs, targets, own_rows), verbose, temporary=True)
+        result = _search(config, folder, device, given_data, verbose, temporary=True)
     except BaseException:
         rmtree(own, ignore_errors=True)
         raise
@@ -346,15 +357,15 @@ def _search(
     config: StudyConfig,
     folder: Path,
     device: str | None,
-    given: tuple[Any, Any, Any],
+    given: tuple[Any, Any, Any, Any],
     verbose: bool,
     *,
     temporary: bool,
 ) -> SearchResult:
-    """Run or continue the study of a folder; `given` are inputs, targets and validation rows of one's own."""
-    inputs, targets, own_rows = given
+    """Run or continue the study of a folder; `given` are inputs, targets, their weights, and validation rows of one's own."""
+    inputs, targets, weights, own_rows = given
     run_options = RunOptions(folder, sqlite_url(folder.absolute() / STUDY_FILE), device)
-    data = array_data(config, run_options, inputs, targets, validation=own_rows)
+    data = array_data(config, run_options, inputs, targets, weights=weights, validation=own_rows)
     screen = Screen(data.metric.name) if verbose else None
     with open_study(config, run_options, data) as study:
         try:

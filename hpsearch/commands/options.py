@@ -30,6 +30,8 @@ SETTINGS = {  # option → the setting that it overrides
     "encoding": "data.encoding",
     "decimal": "data.decimal",
     "thousands": "data.thousands",
+    "drop_rows": "data.drop_rows",
+    "weight": "data.weight",
     "folds": "data.folds",
     "metric": "search.metric",
     "precision": "training.precision",
@@ -125,10 +127,20 @@ def add_data(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="your data: CSV, TSV, Parquet, NPZ, NPY, a folder of images by class; or a data set's name",
     )
-    command.add_argument("--target", metavar="COLUMN", help="the column of --data that is predicted")
+    command.add_argument("--target", metavar="COLUMN", help="the column of --data that is predicted, or several: a,b")
     command.add_argument("--task", help="{tasks} (default: what the target looks like)")
     command.add_argument("--metric", help="what a trial is judged by: {metrics}")
     add_reading(command)
+    command.add_argument(
+        "--drop-rows",
+        action="append",
+        dest="drop_rows",
+        metavar="WHICH",
+        help="drop rows: missing-target (no target), rare-classes (too few rows for every part); may be given several times",
+    )
+    command.add_argument(
+        "--weight", metavar="COLUMN", help="the column that says how much a row counts in loss and metrics"
+    )
     command.add_argument("--folds", type=int, metavar="K", help="cross-validate every trial on K folds")
 
 
@@ -222,6 +234,8 @@ def overrides(options: argparse.Namespace) -> list[tuple[str, Any]]:
     if (data_set := _data_set(given["data.file"])) is not None:
         del given["data.file"]
         given["data.name"] = data_set
+    if given["data.drop_rows"] is not None:
+        given["data.drop_rows"] = [name.strip() for text in given["data.drop_rows"] for name in text.split(",")]
     if given["compare.batch_sizes"] is not None:
         sizes = given["compare.batch_sizes"].split(",")
         given["compare.batch_sizes"] = [parse_value(size.strip()) for size in sizes]

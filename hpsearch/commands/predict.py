@@ -127,7 +127,8 @@ def _write(model: "Model", rows: "NewRows", file: BinaryIO, device: str, kept: M
     numbers = model.class_kind in ("integer", "number")
     cells = [label if numbers else inert(label) for label in model.classes]
     columns = len(model.classes) or len(model.target_mean)
-    for chunk in write_predictions(file, model.classes, cells, columns, predict_rows(model, rows, device), kept):
+    chunks = predict_rows(model, rows, device)
+    for chunk in write_predictions(file, model.classes, cells, columns, chunks, kept, model.labels):
         if rows.targets is not None:
             yield chunk
 

@@ -17,7 +17,7 @@ from hpsearch.data.tasks import TASKS
 from hpsearch.errors import UserError, shown, suggestion
 
 KEYS_OF_FILES = ("target", "separator", "header", "encoding", "decimal", "thousands")
-KEYS_OF_TABLES = ("group", "time", "columns", "missing_values")
+KEYS_OF_TABLES = ("group", "time", "columns", "missing_values", "drop_rows", "weight")
 KEYS_OF_IMAGES = ("size", "parts", "background")
 TYPES = {
     "object": "a table",
@@ -61,7 +61,7 @@ def conflicts(config: StudyConfig, *, in_memory: bool = False) -> Iterator[str]:
         yield f"study.name is {shown(name)}; expected 1 to 200 characters that print. Give another name (--name)"
     task = TASKS.get(config.data.task or "")
     if config.training.class_weights != "none" and task and not task.has_classes:
-        yield "training.class_weights: a regression has no classes to weigh. Remove it"
+        yield f"training.class_weights: {task.noun} has no classes to weigh. Remove it"
     yield from _data_conflicts(config.data, in_memory)
     yield from _objective_conflicts(config)
     if config.compare:
@@ -127,6 +127,8 @@ def _comparison_conflicts(config: StudyConfig, compare: CompareSection) -> Itera
             yield f"search.{key}: {reason}. {hint}"
     if config.folds:
         yield "data.folds: not for comparisons: every batch size trains on one division of the rows. Remove it"
+    if config.data.weight:
+        yield "data.weight: a comparison weighs all rows alike. Remove it"
     if config.training.evaluations:
         yield "training.evaluations: a comparison evaluates by compare.resolution. Remove it"
     if compare.seconds and any(getattr(config.training, unit) for unit in UNITS):

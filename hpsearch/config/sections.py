@@ -57,12 +57,14 @@ class DataSection(Section):
     one `group` stay in one part; with a `time` column the earliest rows train and the latest test. `columns` gives columns a kind
     by force (`COLUMN_TYPES`, or "drop"); `missing` says what takes the place of a missing number, `missing_values` which texts mean one
     besides the usual; `size` is the side of images in pixels. `validation` = "given": the source's own validation rows; `parts` says what
-    sub-folders of images are, `background` what transparent images are laid over.
+    sub-folders of images are, `background` what transparent images are laid over. Several columns may be the `target`. `drop_rows` drops
+    rows without a target, and those of classes that are too rare to be in every part. The column `weight` says how much a row counts in
+    loss and metrics.
     """
 
     name: Name | None = None
     file: Annotated[str, Field(min_length=1, max_length=4_096)] | None = None
-    target: Annotated[str, Field(min_length=1)] | None = None
+    target: Annotated[str, Field(min_length=1)] | Annotated[list[str], Field(min_length=1)] | None = None
     root: str | None = None
     task: TaskName | None = None
     validation: Share | Positive | Literal["given"] | None = None
@@ -74,6 +76,8 @@ class DataSection(Section):
     columns: dict[str, str] = {}
     missing: Literal["median", "mean", "refuse"] | None = None
     missing_values: list[str] = []
+    weight: str | None = None
+    drop_rows: list[Literal["missing-target", "rare-classes"]] = []
     separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     header: bool | None = None
     encoding: str | None = None

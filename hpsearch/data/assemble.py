@@ -1,6 +1,6 @@
 """From what a loader gives to `Data`: decide the task, encode the targets, split, standardise, hash, and describe all that in a summary."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from json import dumps
@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from hpsearch.data.assumptions import of_columns
-from hpsearch.data.cells import Array, Inputs, Raw, read_inputs
+from hpsearch.data.cells import Array, Inputs, Raw, read_inputs, refuse_repeated
 from hpsearch.data.dataset import Data, Fold, Rows
+from hpsearch.data.dropping import without_rows
 from hpsearch.data.image_scale import scale_of
 from hpsearch.data.leaks import leak_notice, leaks
 from hpsearch.data.metrics import Metric
@@ -22,9 +23,11 @@ from hpsearch.data.splits import Constraints, Split, split_rows
 from hpsearch.data.target_looks import looks_of
 from hpsearch.data.targets import Targets, read_targets
 from hpsearch.data.tasks import Task, choose_metric, infer_task
-from hpsearch.errors import UserError, shown, suggestion
+from hpsearch.data.weights import check_row_weights, read_weights, scaled_weights, weights_notice
+from hpsearch.errors import UserError, listed, shown, suggestion
 
 LONGEST_NAME = 200
+Weigher = Callable[[Array], Tensor | None]  # training rows → weights of all rows [N]
 WEIGHTS = ("none", "balanced")
 MOST_CLASSES = 100  # of a summary
 
@@ -51,6 +54,7 @@ def assemble(raw: Raw, name: str, title: str, task: TaskOptions, split: SplitOpt
 
 
 def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: SplitOptions) -> Data:
+    raw = without_rows(raw, asked, options)
     inputs, labels = _read(raw)
     task, reason = infer_task(labels, asked.task, len(raw.classes))
     metric = choose_metric(task, asked.metric)
@@ -60,21 +64,32 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
         codes = targets.values if targets.classes else None
         constraints = Constraints(raw.groups, raw.times, raw.given_test, raw.given_validation)
         split = options.split or split_rows(codes, len(labels), targets.classes, options, constraints)
+    weights = None
+    if raw.weights is not None:
+        weights = read_weights(raw.weights, len(labels))
+        check_row_weights(weights, inputs, split)
+    class_weights = _class_weights(asked.class_weights, targets, task, split)
+    weigh = _weigher(weights, targets, class_weights)
     scaled = _scaled(inputs, split)
-    folds = _folds(scaled, targets, task, split)
+    folds = _folds(scaled, targets, task, split, weigh)
     first = folds[0]
     outputs = task.outputs(first.target_mean.numel(), len(targets.classes))
     summary = {
         "name": name,
         "title": title,
         "source": raw.source,
-        "hash": _digest(inputs, labels, split),
+        "hash": _digest(inputs, labels, split, weights),
         **_question(task, reason, metric),
         "worst": metric.worst(_own_units(targets, first, split)),
         **_sizes(scaled, outputs, targets, split),
         **_reading(raw, scaled),
-        "notices": [*looks, *_notices(raw, scaled, targets, split, options)],
+        "notices": [*looks, *_notices(raw, scaled, targets, task, split, options)],
     }
+    names = _label_names(raw, targets, task)
+    if names:
+        summary["labels"] = list(names[:MOST_CLASSES])
+    if weights is not None:
+        summary["notices"].append(weights_notice(weights, raw.weighted_by))
     return Data(
         name=name,
         title=title,
@@ -82,7 +97,7 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
         metric=metric,
         training=first.training,
         validation=first.validation,
-        test=_rows(scaled.test, _loss_targets(targets, task, split.training)[0], split.test),
+        test=_rows(scaled.test, _loss_targets(targets, task, split.training)[0], split.test, weigh(split.training)),
         shape=scaled.shape,
         outputs=outputs,
         classes=targets.classes,
@@ -91,7 +106,8 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
         summary=summary,
         preprocessing={**scaled.preprocessing, **_images(raw, inputs)},
         folds=folds if split.folds else (),
-        class_weights=_class_weights(asked.class_weights, targets, split),
+        class_weights=class_weights,
+        labels=names,
     )
 
 
@@ -106,10 +122,18 @@ def _prefixed_by(looks: Sequence[str]) -> Iterator[None]:
         raise UserError(f"{' '.join(looks)} As classes: {error}") from None
 
 
+def _label_names(raw: Raw, targets: Targets, task: Task) -> tuple[str, ...]:
+    """Return the names of the labels; their numbers where they have none."""
+    if task.predicts != "labels":
+        return ()
+    refuse_repeated(raw.target_names, "target: ")
+    return raw.target_names or tuple(map(str, range(targets.values.shape[1])))
+
+
 def _read(raw: Raw) -> tuple[Any, Array]:
     """Return checked inputs (a `TableInputs` as it is) and targets, one of each for a row."""
-    is_table = hasattr(raw.inputs, "digest")
-    inputs = raw.inputs if is_table else read_inputs(raw.inputs)
+    is_read = hasattr(raw.inputs, "digest") or isinstance(raw.inputs, Inputs)
+    inputs = raw.inputs if is_read else read_inputs(raw.inputs)
     labels = read_targets(raw.targets)
     if len(inputs) != len(labels):
         raise UserError(
@@ -133,29 +157,41 @@ def _scaled(inputs: Any, split: Split) -> Scaled:
     return scale_table(inputs, split)
 
 
-def _folds(scaled: Scaled, targets: Targets, task: Task, split: Split) -> tuple[Fold, ...]:
+def _weigher(weights: Array | None, targets: Targets, class_weights: Tensor | None) -> Weigher:
+    """Return what gives the weights of all rows [N], scaled by some training rows; None where all rows weigh alike."""
+    if weights is None:
+        return lambda training: None
+    return lambda training: scaled_weights(weights, torch.from_numpy(targets.values), class_weights, training)
+
+
+def _folds(scaled: Scaled, targets: Targets, task: Task, split: Split, weigh: Weigher) -> tuple[Fold, ...]:
     """Return each division of the rows; a split without folds has one."""
     folds = []
     for (own, others), (training, validation) in zip(scaled.divisions, split.divisions, strict=True):
         values, mean, scale = _loss_targets(targets, task, training)
-        folds.append(Fold(_rows(own, values, training), _rows(others, values, validation), mean, scale))
+        weights = weigh(training)
+        parts = _rows(own, values, training, weights), _rows(others, values, validation, weights)
+        folds.append(Fold(*parts, mean, scale))
     return tuple(folds)
 
 
-def _rows(inputs: Tensor, values: Tensor, rows: Array) -> Rows:
-    return Rows(inputs, values[torch.from_numpy(rows)])
+def _rows(inputs: Tensor, values: Tensor, rows: Array, weights: Tensor | None) -> Rows:
+    chosen = torch.from_numpy(rows)
+    own = None if weights is None else weights[chosen].float()
+    return Rows(inputs, values[chosen], own)
 
 
 def _loss_targets(targets: Targets, task: Task, training: Array) -> tuple[Tensor, Tensor, Tensor]:
     """Return all targets as the loss takes them, and the mean and scale by which the `training` rows standardise them."""
-    if not targets.classes:
+    if task.standardises:
         values, mean, scale = scale_targets(targets.values, training)
         return task.loss_targets(values), mean, scale
-    codes = torch.from_numpy(targets.values)
-    return task.loss_targets(codes), torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
+    known = torch.from_numpy(targets.values)
+    columns = 1 if targets.classes else known.shape[1]
+    return task.loss_targets(known), torch.zeros(columns, dtype=torch.float64), torch.ones(columns, dtype=torch.float64)
 
 
-def _class_weights(name: str, targets: Targets, split: Split) -> Tensor | None:
+def _class_weights(name: str, targets: Targets, task: Task, split: Split) -> Tensor | None:
     """Return the weights [C] that are asked for. Balanced are N / (C · N_c), whose mean over the training rows is 1.
 
     G. King, L. Zeng, "Logistic regression in rare events data", Political Analysis 9 (2001), section 4.2; as scikit-learn's "balanced".
@@ -165,15 +201,17 @@ def _class_weights(name: str, targets: Targets, split: Split) -> Tensor | None:
     if name == "none":
         return None
     if not targets.classes:
-        raise UserError("class weights: a regression has no classes. Leave class_weights out.")
+        raise UserError(f"class weights: {task.noun} has no classes. Leave class_weights out.")
     counts = np.bincount(targets.values[split.training], minlength=len(targets.classes))
     return torch.from_numpy(len(split.training) / (len(counts) * counts.astype(np.float64))).to(torch.float32)
 
 
-def _digest(inputs: Any, labels: Array, split: Split) -> str:
-    """Return the sha256 of the raw cells (types and shapes with them) and of the rows of each part, in hexadecimal."""
+def _digest(inputs: Any, labels: Array, split: Split, weights: Array | None) -> str:
+    """Return the sha256 of the raw cells (types and shapes with them), of the rows of each part, and of weights, in hexadecimal."""
     digest = sha256()
     arrays = [labels, split.training, split.validation, split.test, *(rows for _, rows in split.folds)]
+    if weights is not None:
+        arrays.append(weights)
     if isinstance(inputs, Inputs):
         arrays.insert(0, inputs.values)
     else:
@@ -231,12 +269,10 @@ def _reading(raw: Raw, scaled: Scaled) -> dict[str, Any]:
     return reading
 
 
-def _notices(raw: Raw, scaled: Scaled, targets: Targets, split: Split, options: SplitOptions) -> list[str]:
+def _notices(raw: Raw, scaled: Scaled, targets: Targets, task: Task, split: Split, options: SplitOptions) -> list[str]:
     """Return what a reader should know of how the data were read, columns used and rows divided."""
     notices = list(raw.notices)
-    columns = 1 if targets.classes else targets.values.shape[1]
-    if columns > 1:  # who meant one target gave a column too many
-        notices.append(f"The target has {columns} columns: one network predicts all of them as numbers (regression).")
+    notices += _columns_notice(raw, targets, task, split)
     notices += [*_leak_notice(raw, scaled, targets, split), *scaled.notices]
     if options.folds == "auto" and split.folds:
         rows = len(split.training) + len(split.validation)
@@ -244,6 +280,28 @@ def _notices(raw: Raw, scaled: Scaled, targets: Targets, split: Split, options: 
             f"Cross-validated on {len(split.folds)} folds, since one division of {rows:,} rows would decide by chance."
         )
     return [*notices, *_cap_notice(options, len(split.training))]
+
+
+def _columns_notice(raw: Raw, targets: Targets, task: Task, split: Split) -> list[str]:
+    """Return what several target columns are taken for: who meant one target gave a column too many."""
+    columns = 1 if targets.classes else targets.values.shape[1]
+    if columns == 1:
+        return []
+    if task.predicts == "values":
+        return [f"The target has {columns} columns: one network predicts all of them as numbers (regression)."]
+    names = _label_names(raw, targets, task)
+    notices = [
+        f"The target has {columns} columns of 0 and 1: one network predicts them as labels, any number a row (multilabel); "
+        'as numbers: task = "regression" (--task regression).'
+    ]
+    parts = {"training": split.training, "validation": split.validation, "test": split.test}
+    for part, rows in parts.items():
+        few = [name for name, rate in zip(names, targets.values[rows].T, strict=True) if rate.min() == rate.max()]
+        if len(rows) and few:
+            notices.append(
+                f"In the {part} rows all are alike in {listed(few)}: nothing is learned or measured of it there."
+            )
+    return notices
 
 
 def _leak_notice(raw: Raw, scaled: Scaled, targets: Targets, split: Split) -> list[str]:

@@ -6,7 +6,7 @@ from 0). pandas and torch objects are recognised by their methods, so this modul
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isnan, prod
 from numbers import Real
 from typing import Any
@@ -38,6 +38,9 @@ class Raw:
         images: empty for a table and for arrays; else where images come from (`source`), the side in pixels that they were resized to
             (`size`, None: they were not), and what `image_scale` says of their scale.
         notices: sentences for the reader of a report.
+        target_names: of several target columns, where they have some.
+        drop_rows: which rows are to take no part, of `DROPS`.
+        weights: how much each row counts [N], None: all alike; `weighted_by` says in words where they come from.
     """
 
     inputs: Any
@@ -51,6 +54,10 @@ class Raw:
     reading: tuple[Assumption, ...] = ()
     images: Mapping[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    target_names: tuple[str, ...] = ()
+    drop_rows: Sequence[str] = ()
+    weights: Any = None
+    weighted_by: str = "the weights that were given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,10 @@ class Inputs:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def take(self, rows: Array) -> "Inputs":
+        """Return some of the rows."""
+        return replace(self, values=self.values[rows])
 
 
 def read_inputs(inputs: Any) -> Inputs:

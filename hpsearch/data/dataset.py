@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from hpsearch.data.metrics import Metric
-from hpsearch.data.tasks import Task, class_numbers, weighted
+from hpsearch.data.tasks import Task, class_numbers, mean_loss, weighted
 from hpsearch.errors import UserError, shown
 
 
@@ -28,13 +28,14 @@ def check_weights(weights: Mapping[Any, float]) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """Rows of one part: `inputs` [N, F], standardised; `targets` as the task's loss takes them.
+    """Rows of one part: `inputs` [N, F], standardised; `targets` as the task's loss takes them; the rows' own `weights` [N], if any.
 
-    Regression: [N, K], standardised. Binary: [N, 1], 0 or 1. Multiclass: [N] int64.
+    Regression: [N, K], standardised. Binary: [N, 1], 0 or 1. Multiclass: [N] int64. Multilabel: [N, L], 0 or 1.
     """
 
     inputs: Tensor
     targets: Tensor
+    weights: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -44,7 +45,13 @@ class Rows:
         targets = self.targets.to(device)
         if targets.is_floating_point():
             targets = targets.to(dtype)
-        return Rows(self.inputs.to(device, dtype), targets)
+        weights = None if self.weights is None else self.weights.to(device, dtype)
+        return Rows(self.inputs.to(device, dtype), targets, weights)
+
+    def take(self, chosen: Tensor | slice) -> "Rows":
+        """Return some of the rows."""
+        weights = None if self.weights is None else self.weights[chosen]
+        return Rows(self.inputs[chosen], self.targets[chosen], weights)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +84,8 @@ class Data:
 
     `preprocessing` is what turned a source's columns or images into inputs, fitted on the training rows, as plain JSON values: a saved
     network carries it. `folds` are the divisions of a cross-validation, the first one's rows being `training` and `validation`; there
-    are none where one division is enough. `class_weights` [C] multiply each class's part of the loss; None weighs all rows alike.
+    are none where one division is enough. `class_weights` [C] multiply each class's part of the loss; None weighs all rows alike. `labels`
+    are the names of the labels of a multilabel task.
     """
 
     name: str
@@ -96,6 +104,7 @@ class Data:
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     folds: tuple[Fold, ...] = ()
     class_weights: Tensor | None = None
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that class weights fit.
@@ -106,7 +115,7 @@ class Data:
         if self.class_weights is None:
             return
         if not self.classes:
-            raise UserError("training.class_weights: a regression has no classes to weigh. Remove it.")
+            raise UserError(f"training.class_weights: {self.task.noun} has no classes to weigh. Remove it.")
         if self.class_weights.shape != (len(self.classes),):
             raise ValueError(
                 f"class weights of shape {tuple(self.class_weights.shape)}: [{len(self.classes)}] expected"
@@ -123,9 +132,14 @@ class Data:
     @property
     def row_weights(self) -> Tensor | None:
         """The weight of each training row in the loss, [N]; None where all weigh alike."""
+        return self.weights_of(self.training)
+
+    def weights_of(self, rows: Rows) -> Tensor | None:
+        """Return the weight of each of some rows in the loss [N], its own times its class's; None where all weigh alike."""
         if self.class_weights is None:
-            return None
-        return self.class_weights[class_numbers(self.training.targets)]
+            return rows.weights
+        weights = self.class_weights[class_numbers(rows.targets)]
+        return weights if rows.weights is None else weights * rows.weights
 
     @property
     def inputs(self) -> int:
@@ -141,16 +155,16 @@ class Data:
 
         NaN outputs make the loss NaN, yet they have an argmax and so an accuracy: look at the loss first.
         """
-        loss = float(self.trained_task.loss(outputs, rows.targets).detach())
-        return loss, self.measure(self.metric, outputs, rows.targets)
+        loss = mean_loss(self.task, outputs, rows.targets, self.weights_of(rows))
+        return float(loss.detach()), self.measure(self.metric, outputs, rows)
 
-    def measure(self, metric: Metric, outputs: Tensor, targets: Tensor) -> float:
-        """Return any metric of the task, of raw outputs for rows of these targets."""
-        return metric.compute(self.predict(outputs.detach()), self.original(targets))
+    def measure(self, metric: Metric, outputs: Tensor, rows: Rows) -> float:
+        """Return any metric of the task, of raw outputs for rows."""
+        return metric.of(self.predict(outputs.detach()), self.original(rows.targets), rows.weights)
 
-    def metric_of(self, predictions: Tensor, targets: Tensor) -> float:
-        """Return the metric of predictions, as `predict` gives them, for rows of these targets."""
-        return self.metric.compute(predictions, self.original(targets))
+    def metric_of(self, predictions: Tensor, rows: Rows) -> float:
+        """Return the metric of predictions, as `predict` gives them, for rows."""
+        return self.metric.of(predictions, self.original(rows.targets), rows.weights)
 
     def fold(self, number: int) -> "Data":
         """Return the data of one fold: its rows and its scaling of the target in place of the first one's.

@@ -8,8 +8,8 @@ a share, -1 for R² and correlations.
 A class that rows lack: balanced accuracy and the area under the ROC curve leave it out, and so does the macro F1 where no row is taken
 for it either. The area of rows that are all of one class is NaN, as scikit-learn's.
 
-Shapes: predictions and targets of regression and of binary tasks are [N, K] and [N, 1]; multiclass predictions are [N, C] and targets
-[N], class numbers from 0.
+Shapes: predictions and targets of regression and of binary tasks are [N, K] and [N, 1], of multilabel ones [N, L]; multiclass predictions
+are [N, C] and targets [N], class numbers from 0.
 
 The first objective of a study is its metric, which training tracks and by which the best network is chosen. The others are computed
 once, when a trial ends, of the network at its best evaluation. Importing this module does not import torch.
@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import log
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Optional
 
 from hpsearch.trial import Direction, TrainingRun
 
@@ -30,30 +30,61 @@ if TYPE_CHECKING:
     from hpsearch.data.dataset import Data
 
 Outputs = Callable[[], "Tensor"]
+Weights = Optional["Tensor"]  # of rows [N]; None: all alike
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
     """A row of `METRICS`: `compute(predictions, targets)` on any rows, `worst(targets)` from the training rows; both give floats.
 
+    Where rows have weights [N], `compute` gets them as a third argument (see `of`).
+
     `predicts` says which tasks have it: those of `TASKS` with the same word. `baseline` is the strategy of the best predictor that sees no
-    input: one of scikit-learn's `DummyClassifier` or `DummyRegressor`; "constant" is always the second of two classes.
+    input: one of scikit-learn's `DummyClassifier` or `DummyRegressor` ("constant" is always the second of two classes), of labels one of
+    `LABEL_STRATEGIES`.
 
     One that is `by_class` depends on which classes its rows have: where rows are drawn again, each class keeps its number of rows.
-    One that `is_share` is written in percent. `short_title` is for axes and tables; the name where there is none.
+    One that `is_share` is written in percent; one that `counts_rows` is the share of rows that are right. `short_title` is for axes and
+    tables; the name where there is none.
     """
 
     name: str
     title: str
     description: str
     direction: Direction
-    predicts: Literal["values", "classes"]
-    compute: Callable[[Tensor, Tensor], float]
+    predicts: Literal["values", "classes", "labels"]
+    compute: Callable[..., float]
     worst: Callable[[Tensor], float]
     baseline: str
     by_class: bool = False
     is_share: bool = False
+    counts_rows: bool = False
     short_title: str = ""
+
+    def of(self, predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
+        """Return the metric of predictions for targets, rows weighing as their weights [N] say (None: all alike)."""
+        if weights is None:
+            return self.compute(predictions, targets)
+        return self.compute(predictions, targets, weights)
+
+
+def _mean(values: Tensor, weights: Weights) -> float:
+    """Return the mean of values [N], weighted where rows have weights."""
+    if weights is None:
+        return float(values.mean())
+    return float((values * weights).sum() / weights.double().sum())
+
+
+def _columns(values: Tensor, weights: Weights) -> Tensor:
+    """Return the mean [K] of each column of values [N, K], weighted where rows have weights."""
+    if weights is None:
+        return values.mean(dim=0)
+    return (values * weights.double()[:, None]).sum(dim=0) / weights.double().sum()
+
+
+def _not_zero(amounts: Tensor) -> Tensor:
+    """Return amounts to divide by, 1 in the place of 0."""
+    return amounts.where(amounts > 0, 1.0)
 
 
 def labels(predictions: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -63,58 +94,59 @@ def labels(predictions: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     return predictions >= 0.5, targets >= 0.5
 
 
-def _accuracy(predictions: Tensor, targets: Tensor) -> float:
+def _accuracy(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
     taken, known = labels(predictions, targets)
-    return float((taken == known).double().mean())
+    return _mean((taken == known).double().flatten(), weights)
 
 
-def confusion(predictions: Tensor, targets: Tensor) -> Tensor:
-    """Return how many rows of each class were taken for each class: [C, C], the known class first, float64."""
+def confusion(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Tensor:
+    """Return how many rows of each class were taken for each class, or their weights: [C, C], the known class first, float64."""
     taken, known = labels(predictions, targets)
     classes = predictions.shape[1] if targets.dim() == 1 else 2
     pairs = known.flatten().long() * classes + taken.flatten().long()  # [N]
-    return pairs.bincount(minlength=classes**2).view(classes, classes).double()
+    counts = pairs.bincount(None if weights is None else weights.double(), minlength=classes**2)
+    return counts.view(classes, classes).double()
 
 
-def _balanced_accuracy(predictions: Tensor, targets: Tensor) -> float:
+def _balanced_accuracy(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
     """Return the share of hits among the rows of a class, its mean over the classes."""
-    table = confusion(predictions, targets)
+    table = confusion(predictions, targets, weights)
     rows = table.sum(dim=1)  # [C]
     return float((table.diagonal() / rows)[rows > 0].mean())
 
 
-def _f1(predictions: Tensor, targets: Tensor) -> float:
+def _f1(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
     """Return the harmonic mean of precision and recall: of the second of two classes, or its mean over several classes."""
-    table = confusion(predictions, targets)
+    table = confusion(predictions, targets, weights)
     involved = table.sum(dim=0) + table.sum(dim=1)  # [C], rows of a class and rows taken for it
-    scores = 2 * table.diagonal() / involved.clamp(min=1)
+    scores = 2 * table.diagonal() / _not_zero(involved)
     if targets.dim() == 2:
         return float(scores[1])
     return float(scores[involved > 0].mean())
 
 
-def _matthews(predictions: Tensor, targets: Tensor) -> float:
+def _matthews(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
     """Return the correlation of taken and known classes (Matthews 1975; Gorodkin 2004 for several); 0 where one of them does not vary."""
-    table = confusion(predictions, targets)
+    table = confusion(predictions, targets, weights)
     rows, taken, known = table.sum(), table.sum(dim=0), table.sum(dim=1)  # [], [C], [C]
     spread = (rows**2 - taken.square().sum()) * (rows**2 - known.square().sum())
     shared = rows * table.diagonal().sum() - (taken * known).sum()
     return float(shared / spread.sqrt()) if spread > 0 else 0.0
 
 
-def _area_under_curve(predictions: Tensor, targets: Tensor) -> float:
+def _area_under_curve(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
     """Of several classes each against the rest, all with equal weight (macro average)."""
     import torch
 
     if bool(predictions.isnan().any()):
         return float("nan")
     if targets.dim() == 2:
-        return float(_areas(predictions.T, targets.T >= 0.5).mean())
+        return float(_areas(predictions.T, targets.T >= 0.5, weights).mean())
     classes = torch.arange(predictions.shape[1], device=targets.device)
-    return float(_areas(predictions.T, targets == classes[:, None]).nanmean())
+    return float(_areas(predictions.T, targets == classes[:, None], weights).nanmean())
 
 
-def _areas(scores: Tensor, hits: Tensor) -> Tensor:
+def _areas(scores: Tensor, hits: Tensor, weights: Weights) -> Tensor:
     """Return the areas [C] of scores [C, N], where `hits` [C, N] are the rows that should be high; NaN if these are all or none.
 
     It is the chance that a row of the class has a higher score than another row, ties counting half: Mann and Whitney's (1947) statistic
@@ -123,13 +155,27 @@ def _areas(scores: Tensor, hits: Tensor) -> Tensor:
     import torch
     from scipy.stats import rankdata
 
+    if weights is not None:
+        return torch.stack([_weighted_area(*pair, weights.double()) for pair in zip(scores, hits, strict=True)])
     ranks = torch.from_numpy(rankdata(scores.cpu().numpy(), axis=1)).to(hits.device)  # [C, N]
     count = hits.sum(dim=1).double()  # [C]
     above = (ranks * hits).sum(dim=1) - count * (count + 1) / 2  # pairs in the right order
     return above / (count * (scores.shape[1] - count))
 
 
-def _log_loss(predictions: Tensor, targets: Tensor) -> float:
+def _weighted_area(scores: Tensor, hits: Tensor, weights: Tensor) -> Tensor:
+    """Return the area of one class, as in `_areas`, each pair of rows weighing the product of their weights [N]."""
+    import torch
+
+    _, places = scores.unique(return_inverse=True)  # [N], ascending
+    low = torch.zeros(int(places.max()) + 1, dtype=torch.float64, device=scores.device)
+    low = low.index_add(0, places, torch.where(hits, 0.0, weights))  # of the rows that should be low, by score
+    below = low.cumsum(0) - low / 2
+    above = (torch.where(hits, weights, 0.0) * below[places]).sum()
+    return above / (weights[hits].sum() * weights[~hits].sum())
+
+
+def _log_loss(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
     """Clip at the precision of the predictions, as scikit-learn does: a certain and wrong prediction costs 15.9 in float32."""
     import torch
 
@@ -138,28 +184,72 @@ def _log_loss(predictions: Tensor, targets: Tensor) -> float:
     else:
         right = torch.where(targets >= 0.5, predictions, 1 - predictions)
     tiny = torch.finfo(predictions.dtype).eps
-    return float(-right.clamp(tiny, 1 - tiny).double().log().mean())
+    return -_mean(right.clamp(tiny, 1 - tiny).double().log().flatten(), weights)
 
 
-def _root_mean_squared_error(predictions: Tensor, targets: Tensor) -> float:
-    return float((predictions.double() - targets.double()).square().mean(dim=0).sqrt().mean())
+def _root_mean_squared_error(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
+    return float(_columns((predictions.double() - targets.double()).square(), weights).sqrt().mean())
 
 
-def _mean_absolute_error(predictions: Tensor, targets: Tensor) -> float:
-    return float((predictions.double() - targets.double()).abs().mean())
+def _mean_absolute_error(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
+    distances = (predictions.double() - targets.double()).abs()
+    if weights is None:
+        return float(distances.mean())
+    return float(_columns(distances, weights).mean())
 
 
-def _determination(predictions: Tensor, targets: Tensor) -> float:
+def _determination(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
     """1 − squared error / squared error of the mean; where the targets do not vary, 1 for no error and 0 for any."""
     import torch
 
     known = targets.double()
-    error = (predictions.double() - known).square().sum(dim=0)  # [K]
-    spread = (known - known.mean(dim=0)).square().sum(dim=0)  # [K]
+    parts = 1 if weights is None else weights.double()[:, None]
+    error = (parts * (predictions.double() - known).square()).sum(dim=0)  # [K]
+    spread = (parts * (known - _columns(known, weights)).square()).sum(dim=0)  # [K]
     varies = spread > 0
     constant = torch.where(error > 0, 0.0, 1.0).to(error)
     # A NaN prediction is not "no error": it stays NaN, so that nobody takes it for a result.
     return float(torch.where(varies | error.isnan(), 1 - error / spread, constant).mean())
+
+
+def label_counts(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Tensor:
+    """Return for each label the rows (or their weights) that have it not or have it, by whether they were taken for it.
+
+    It is [L, 2, 2], whether it has it first, float64.
+    """
+    import torch
+
+    taken = (predictions >= 0.5).double()
+    known = (targets >= 0.5).double()
+    parts = 1 if weights is None else weights.double()[:, None]
+    both = (parts * known * taken).sum(dim=0)  # [L]
+    only_known = (parts * known * (1 - taken)).sum(dim=0)
+    only_taken = (parts * (1 - known) * taken).sum(dim=0)
+    neither = (parts * (1 - known) * (1 - taken)).sum(dim=0)
+    return torch.stack([neither, only_taken, only_known, both], dim=1).view(-1, 2, 2)
+
+
+def _label_f1(hits: Tensor, misses: Tensor) -> Tensor:
+    """Return the F1 of so many hits, and rows that were missed or wrongly taken; 0 where there are none of either."""
+    return 2 * hits / _not_zero(2 * hits + misses)
+
+
+def _f1_micro(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
+    counts = label_counts(predictions, targets, weights).sum(dim=0)
+    return float(_label_f1(counts[1, 1], counts[0, 1] + counts[1, 0]))
+
+
+def _f1_macro(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
+    counts = label_counts(predictions, targets, weights)
+    return float(_label_f1(counts[:, 1, 1], counts[:, 0, 1] + counts[:, 1, 0]).mean())
+
+
+def _subset_accuracy(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
+    return _mean(((predictions >= 0.5) == (targets >= 0.5)).all(dim=1).double(), weights)
+
+
+def _label_accuracy(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
+    return float(_columns(((predictions >= 0.5) == (targets >= 0.5)).double(), weights).mean())
 
 
 def _ten_times_constant_rmse(targets: Tensor) -> float:
@@ -186,6 +276,7 @@ METRICS = {
         worst=lambda targets: 0.0,
         baseline="most_frequent",
         is_share=True,
+        counts_rows=True,
     ),
     "balanced_accuracy": Metric(
         name="balanced_accuracy",
@@ -279,6 +370,50 @@ METRICS = {
         baseline="mean",
         short_title="R²",
     ),
+    "f1_micro": Metric(
+        name="f1_micro",
+        title="Micro F1",
+        description="harmonic mean of precision and recall over all rows and labels together",
+        direction="maximize",
+        predicts="labels",
+        compute=_f1_micro,
+        worst=lambda targets: 0.0,
+        baseline="frequent_labels",
+    ),
+    "f1_macro": Metric(
+        name="f1_macro",
+        title="Macro F1",
+        description="harmonic mean of precision and recall of a label, mean over the labels; 0 for one that no row has or is taken for",
+        direction="maximize",
+        predicts="labels",
+        compute=_f1_macro,
+        worst=lambda targets: 0.0,
+        baseline="every_label",
+    ),
+    "subset_accuracy": Metric(
+        name="subset_accuracy",
+        title="Subset accuracy",
+        description="share of rows whose labels are all right",
+        direction="maximize",
+        predicts="labels",
+        compute=_subset_accuracy,
+        worst=lambda targets: 0.0,
+        baseline="most_frequent_row",
+        is_share=True,
+        counts_rows=True,
+    ),
+    "label_accuracy": Metric(
+        name="label_accuracy",
+        title="Mean accuracy of a label",
+        description="share of right labels, mean over the labels (1 less the Hamming loss)",
+        direction="maximize",
+        predicts="labels",
+        compute=_label_accuracy,
+        worst=lambda targets: 0.0,
+        baseline="majority",
+        is_share=True,
+        short_title="label accuracy",
+    ),
 }
 
 
@@ -302,7 +437,7 @@ def _objective(metric: Metric) -> Objective:
     return Objective(
         metric.name,
         metric.direction,
-        lambda run, data, outputs: data.measure(metric, outputs(), data.validation.targets),
+        lambda run, data, outputs: data.measure(metric, outputs(), data.validation),
         lambda data, largest: metric.worst(data.original(data.training.targets)),
     )
 

@@ -18,7 +18,9 @@ COLUMN_SETTING = "data.columns."  # before a column's name, which may have dots 
 
 Size = float | int | None
 Validation = float | int | Literal["given"] | None
+DROPS = ("missing-target", "rare-classes")  # rows that take no part where that is asked for
 OF_IMAGES = ("size", "parts", "background")
+OF_EVERY_SOURCE = (*OF_IMAGES, "drop_rows")  # options for reading that not only tables have
 Folds = int | Literal["auto"] | None
 
 
@@ -62,7 +64,7 @@ class SplitOptions:
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How a source is read. All but those of `OF_IMAGES` concern the columns and cells of a table.
+    """How a source is read. All but those `OF_EVERY_SOURCE` concern the columns and cells of a table.
 
     Attributes:
         group: the column whose equal cells keep rows in one part; it is no input.
@@ -79,6 +81,8 @@ class ReadOptions:
         size: the side in pixels that images of a folder, or of torchvision's, are resized to.
         parts: what sub-folders of a folder of images are, by name: "train", "validation", "test", "drop", or "class"; found if left out.
         background: what transparent images of a folder are laid over, "white" or "black"; left out, their colours are taken as they are.
+        drop_rows: of `DROPS`: "missing-target" drops rows without a target, "rare-classes" those of classes with too few rows.
+        weight: the column that says how much a row counts in loss and metrics; it is no input.
     """
 
     group: str | None = None
@@ -94,11 +98,13 @@ class ReadOptions:
     size: int | None = None
     parts: Mapping[str, str] | None = None
     background: str | None = None
+    drop_rows: Sequence[str] = ()
+    weight: str | None = None
 
     @property
     def of_table(self) -> list[str]:
         """Names of the options that are given and that only a table has."""
-        given = [option.name for option in fields(self) if option.name not in OF_IMAGES]
+        given = [option.name for option in fields(self) if option.name not in OF_EVERY_SOURCE]
         return [name for name in given if getattr(self, name)]
 
     @property
@@ -110,3 +116,8 @@ class ReadOptions:
 def column_setting(name: str, kind: str) -> str:
     """Return the option of the command line that gives a column a kind, as it can be pasted into a shell."""
     return f"--set {shlex.quote(f'{COLUMN_SETTING}{name}={kind}')}"
+
+
+def drop_hint(name: str) -> str:
+    """Return how rows of a kind are dropped, in a study's file or Python, and on the command line."""
+    return f'drop_rows = ["{name}"] (--drop-rows {name})'

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.data.cells import Array
-from hpsearch.data.options import Folds, Size
+from hpsearch.data.options import Folds, Size, drop_hint
 from hpsearch.errors import UserError, shown
 
 SHARE = 0.15  # of all rows, for validation and for test rows each
@@ -148,7 +148,7 @@ class Drawer:
             if rows < folds:
                 raise UserError(
                     f"folds {folds}: class {shown(label)} has {rows} row{'s' * (rows != 1)} besides the test rows, "
-                    "and each fold needs one. Ask for fewer folds, add rows of it or drop it."
+                    f"and each fold needs one. Ask for fewer folds, add rows of it or drop it: {drop_hint('rare-classes')}."
                 )
 
     def _check_classes(self, number: int, division: Division) -> None:

@@ -20,6 +20,8 @@ from hpsearch.data.columns.table import Table
 from hpsearch.errors import UserError, shown
 from hpsearch.files import FORMULAS, inert
 
+HALF = 0.5  # of a probability, from which on a row has a label
+
 
 def write_predictions(
     file: BinaryIO,
@@ -28,21 +30,23 @@ def write_predictions(
     columns: int,
     chunks: Iterable[Tensor],
     kept: Mapping[str, pa.Array],
+    labels: Sequence[str] = (),
 ) -> Iterator[Tensor]:
     """Write chunks of predictions [n, C] or [n, K] in order, and yield each once it is written.
 
     `classes` [C] name the columns of probabilities, and `cells` [C] stand for them in a row; there are none of both for numbers.
-    `columns` is C or K; `kept` are columns of text [N] that stand before the predictions, by name.
+    `columns` is C or K; `kept` are columns of text [N] that stand before the predictions, by name. `labels` [L] of a multilabel task have a
+    column of 0 and 1 each, and one of its probability.
 
     Raises:
         UserError: a kept column is called as one of the predictions.
     """
-    schema = _schema(kept, classes, columns)
+    schema = _schema(kept, classes, columns, labels)
     head = StringIO()
     csv.writer(head, lineterminator="\n").writerow(map(inert, schema.names))
     file.write(head.getvalue().encode())
-    labels = pa.array(cells, pa.string())
-    needs_quotes = any(map(_has_special, (labels, *kept.values())))
+    texts = pa.array(cells, pa.string())
+    needs_quotes = any(map(_has_special, (texts, *kept.values())))
     options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed" if needs_quotes else "none")
     start = 0
     with pyarrow.csv.CSVWriter(file, schema, write_options=options) as writer:
@@ -50,7 +54,9 @@ def write_predictions(
             values = chunk.numpy()
             arrays = [pa.array(column) for column in np.ascontiguousarray(values.T)]
             if cells:
-                arrays.insert(0, labels.take(pa.array(values.argmax(axis=1))))
+                arrays.insert(0, texts.take(pa.array(values.argmax(axis=1))))
+            if labels:
+                arrays = [pa.array(column) for column in (values.T >= HALF).astype(np.int8)] + arrays
             arrays = [*(column.slice(start, len(values)) for column in kept.values()), *arrays]
             start += len(values)
             typed = [array.cast(field.type) for array, field in zip(arrays, schema, strict=True)]
@@ -81,8 +87,11 @@ def _has_special(cells: pa.Array) -> bool:
     return bool(pc.any(pc.match_substring_regex(cells, '[",\r\n]')).as_py())
 
 
-def _schema(kept: Iterable[str], classes: Sequence[str], columns: int) -> pa.Schema:
-    if classes:
+def _schema(kept: Iterable[str], classes: Sequence[str], columns: int, labels: Sequence[str]) -> pa.Schema:
+    if labels:
+        predicted = {f"prediction_{label}": pa.int8() for label in labels}
+        predicted |= {f"probability_{label}": pa.float32() for label in labels}
+    elif classes:
         predicted = {"prediction": pa.string(), **{f"probability_{label}": pa.float32() for label in classes}}
     elif columns == 1:
         predicted = {"prediction": pa.float64()}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hpsearch.data.cells import Array
-from hpsearch.data.options import Size, SplitOptions
+from hpsearch.data.options import Size, SplitOptions, drop_hint
 from hpsearch.data.partition import FEWEST_ROWS_OF_A_PART, Division, Drawer, is_whole
 from hpsearch.errors import UserError, shown
 
@@ -174,7 +174,8 @@ def _lacks_class(part: str, lacking: int, drawer: Drawer) -> UserError:
     numbers = all(label.lstrip("-").isdigit() for label in drawer.classes)
     return UserError(
         f"class {name} has {count} row{'s' * (count != 1)}, too few for the {part} part: training, validation "
-        f"and test need at least one each. Add rows of it or drop it{', or choose task regression' * numbers}."
+        f"and test need at least one each. Add rows of it or drop it{', or choose task regression' * numbers}: "
+        f"{drop_hint('rare-classes')}."
     )
 
 

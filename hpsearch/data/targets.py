@@ -12,13 +12,21 @@ from typing import Any, Literal
 import numpy as np
 
 from hpsearch.data.cells import NUMBERS, Array, is_missing, to_array
+from hpsearch.data.options import drop_hint
 from hpsearch.errors import UserError, listed, shown
 
 # More distinct whole numbers than this, with fewer rows than this for each, are measurements and not classes.
 MANY_VALUES = 20
 
 # What targets can hold, as the report words it.
-Kind = Literal["text", "truth values", "whole numbers", "numbers with fractions", "several columns of numbers"]
+Kind = Literal[
+    "text",
+    "truth values",
+    "whole numbers",
+    "numbers with fractions",
+    "several columns of numbers",
+    "several columns of 0 and 1",
+]
 KINDS_BY_DTYPE: dict[str, Kind] = {"O": "text", "b": "truth values", "f": "numbers with fractions"}
 
 
@@ -48,7 +56,7 @@ class TargetFacts:
     @property
     def sentence(self) -> str:
         """The facts as the rest of a sentence that begins with "The"."""
-        if self.kind in ("numbers with fractions", "several columns of numbers"):
+        if self.columns > 1 or self.kind == "numbers with fractions":
             return f"target holds {self.kind}"
         return f"target holds {self.kind} with {self.distinct:,} distinct value{'s' * (self.distinct != 1)}"
 
@@ -56,18 +64,33 @@ class TargetFacts:
 def facts_of(targets: Array) -> TargetFacts:
     """Return the facts of targets [N] or [N, K] that decide the task."""
     if targets.ndim == 2:
-        return TargetFacts("several columns of numbers", rows=len(targets), columns=targets.shape[1], distinct=0)
+        several: Kind = "several columns of 0 and 1" if are_labels(targets) else "several columns of numbers"
+        return TargetFacts(several, rows=len(targets), columns=targets.shape[1], distinct=0)
     kind = KINDS_BY_DTYPE.get(targets.dtype.kind, "whole numbers")
     if kind == "numbers with fractions" and bool(np.all(targets == np.floor(targets))):
         kind = "whole numbers"
     return TargetFacts(kind, rows=len(targets), columns=1, distinct=len(np.unique(targets)))
 
 
+def are_labels(targets: Array) -> bool:
+    """Whether targets [N, K] are 0 or 1, in each column whether a row has a label."""
+    return bool(np.all((targets == 0) | (targets == 1)))
+
+
+def refuse_one_hot(targets: Array) -> None:
+    """Refuse columns of 0 and 1 [N, K] with exactly one 1 in each row: they may be one class of K, or K labels."""
+    if are_labels(targets) and bool(np.all(targets.sum(axis=1) == 1)):
+        raise UserError(
+            "target: one-hot rows (each has exactly one 1), which can mean two things. As one class a row: give one column of class "
+            'numbers, targets.argmax(1). As labels of which a row may have several: task = "multilabel" (--task multilabel).'
+        )
+
+
 def read_targets(targets: Any) -> Array:
     """Read targets [N], [N, 1] (both give [N]) or [N, K]: numbers as they are, everything else as objects that are text.
 
     Raises:
-        UserError: empty, missing or infinite values, another number of dimensions, one-hot rows.
+        UserError: empty, missing or infinite values, another number of dimensions, text in several columns.
     """
     array = to_array(targets, "target")
     if array.ndim == 2 and array.shape[1] == 1:
@@ -79,7 +102,7 @@ def read_targets(targets: Any) -> Array:
     if array.dtype.kind not in NUMBERS:
         array = _objects(array)
     if array.dtype.kind == "f":
-        _refuse_missing(~np.isfinite(array))
+        _refuse_missing(~np.isfinite(array), bool(np.isinf(array).any()))
     if array.ndim == 2:
         _check_columns(array)
     return array
@@ -127,18 +150,31 @@ def _objects(array: Array) -> Array:
     return np.array([_text(cell) for cell in cells.flat], dtype=object).reshape(array.shape)
 
 
+def missing_targets(targets: Array) -> Array:
+    """Return in which rows [N] a target is missing, of targets [N] or [N, K]."""
+    if targets.dtype.kind == "O":
+        cells = np.array([is_missing(cell) for cell in targets.flat], dtype=bool).reshape(targets.shape)
+    elif targets.dtype.kind == "f":
+        cells = np.isnan(targets)
+    else:
+        cells = np.zeros(targets.shape, dtype=bool)
+    return np.asarray(cells.reshape(len(targets), -1).any(axis=1))
+
+
 def _text(cell: Any) -> str:
     if isinstance(cell, bytes):
         return cell.decode(errors="replace")
     return str(cell)
 
 
-def _refuse_missing(missing: Array) -> None:
+def _refuse_missing(missing: Array, infinite: bool = False) -> None:
     if missing.any():
         rows = missing.reshape(len(missing), -1).any(axis=1)
         count = int(rows.sum())
+        how = f": {drop_hint('missing-target')}" * (not infinite)
         raise UserError(
-            f"target: {count} missing or infinite value{'s' * (count != 1)}, the first in row {int(rows.argmax())}. Drop those rows."
+            f"target: {count} missing or infinite value{'s' * (count != 1)}, the first in row {int(rows.argmax())}. "
+            f"Drop those rows{how}."
         )
 
 
@@ -147,8 +183,6 @@ def _check_columns(array: Array) -> None:
         raise UserError(
             f"target: text in {array.shape[1]} columns, one column of classes expected. Give one target a row."
         )
-    if bool(np.all((array == 0) | (array == 1)) and np.all(array.sum(axis=1) == 1)):
-        raise UserError("target: one-hot rows, one column of class numbers expected. Give targets.argmax(1).")
 
 
 def _named(labels: Array, distinct: Array, names: tuple[str, ...]) -> Targets:

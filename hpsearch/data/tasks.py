@@ -3,7 +3,8 @@
 A network gives raw outputs (logits). The loss works on those, where it is numerically stable; the head turns them into predictions:
 values or probabilities. `infer_task` picks the row from the targets. Importing this module imports neither torch nor NumPy.
 
-Shapes: regression outputs and targets [N, K]; binary outputs and targets [N, 1]; multiclass outputs [N, C], targets [N].
+Shapes: regression outputs and targets [N, K]; binary outputs and targets [N, 1]; multiclass outputs [N, C], targets [N]; multilabel
+outputs and targets [N, L].
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Task:
     `outputs(columns, classes)` is how many outputs a network needs.
 
     Training: `loss(outputs, targets)` is the mean over rows (and target columns), a scalar tensor with a gradient;
-    `row_losses(outputs, targets)` are those of a task of classes before the mean, [N], None where rows have no class.
+    `row_losses(outputs, targets)` are those of each row before the mean, [N].
 
     Decoding: `head(outputs)` gives the predictions, from which metrics are computed; `decode(predictions)` gives one column for each class
     [N, C] (values stay as they are), and `undo_decode` takes that back.
@@ -52,17 +53,17 @@ class Task:
     title: str
     description: str
     reason: str
-    predicts: Literal["values", "classes"]
+    predicts: Literal["values", "classes", "labels"]
     infers: Callable[[TargetFacts], str]
     needs: Callable[[TargetFacts], str]
     encode: Callable[[npt.NDArray[Any], Sequence[str]], Targets]
     outputs: Callable[[int, int], int]
     loss_name: str
     loss: Loss
+    row_losses: Loss
     head_name: str
     head: Callable[[Tensor], Tensor]
     loss_targets: Callable[[Tensor], Tensor] = _as_is
-    row_losses: Loss | None = None
     decode: Callable[[Tensor], Tensor] = _as_is
     undo_decode: Callable[[Tensor], Tensor] = _as_is
 
@@ -70,6 +71,16 @@ class Task:
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics that fit; the first is the default."""
         return tuple(name for name, metric in METRICS.items() if metric.predicts == self.predicts)
+
+    @property
+    def noun(self) -> str:
+        """The task as errors call it."""
+        return "a regression" if self.name == "regression" else f"a {self.name} task"
+
+    @property
+    def standardises(self) -> bool:
+        """Whether targets are standardised for training."""
+        return self.predicts == "values"
 
     @property
     def has_classes(self) -> bool:
@@ -89,7 +100,15 @@ def _torch_loss(name: str, reduction: str = "mean") -> Loss:
     return loss
 
 
+def _mean_of_columns(name: str) -> Loss:
+    """Return the losses [N] of rows that have several numbers [N, K] each."""
+    each = _torch_loss(name, "none")
+    return lambda outputs, targets: each(outputs, targets).mean(dim=1)
+
+
 def _infer_regression(facts: TargetFacts) -> str:
+    if facts.kind == "several columns of 0 and 1":
+        return ""
     if facts.columns > 1:
         return f"{facts.columns} numbers are predicted by one network"
     if facts.kind == "numbers with fractions":
@@ -128,10 +147,6 @@ def _class_needs(facts: TargetFacts) -> str:
     return "one column of classes (text or whole numbers)" * (not usable)
 
 
-def _binary_row_losses(outputs: Tensor, targets: Tensor) -> Tensor:
-    return _torch_loss("binary_cross_entropy_with_logits", "none")(outputs, targets).squeeze(1)
-
-
 def _both_classes(predictions: Tensor) -> Tensor:
     """Return the probabilities of both classes [N, 2] from that of the second [N, 1]."""
     import torch
@@ -139,7 +154,18 @@ def _both_classes(predictions: Tensor) -> Tensor:
     return torch.cat([1 - predictions, predictions], dim=1)
 
 
+def _infer_multilabel(facts: TargetFacts) -> str:
+    several = f"for each of {facts.columns} labels it is predicted whether a row has it; task 'regression' predicts numbers instead"
+    return several * (facts.kind == "several columns of 0 and 1")
+
+
+def _multilabel_needs(facts: TargetFacts) -> str:
+    return "several columns of 0 and 1" * (facts.kind != "several columns of 0 and 1")
+
+
 def _infer_multiclass(facts: TargetFacts) -> str:
+    if facts.columns > 1:
+        return ""
     is_number = facts.kind == "whole numbers"
     order = "; their order plays no part (task 'regression' predicts a number instead)" * is_number
     return f"one of several classes is predicted{order}"
@@ -158,6 +184,7 @@ TASKS = {
         outputs=lambda columns, classes: columns,
         loss_name="squared error",
         loss=_torch_loss("mse_loss"),
+        row_losses=_mean_of_columns("mse_loss"),
         head_name="linear",
         head=_as_is,
         reason="A linear output can take every real value, and the squared error is the negative log-likelihood of a target "
@@ -175,7 +202,7 @@ TASKS = {
         outputs=lambda columns, classes: 1,
         loss_name="binary cross-entropy",
         loss=_torch_loss("binary_cross_entropy_with_logits"),
-        row_losses=_binary_row_losses,
+        row_losses=_mean_of_columns("binary_cross_entropy_with_logits"),
         head_name="sigmoid",
         head=lambda outputs: outputs.sigmoid(),
         decode=_both_classes,
@@ -200,6 +227,24 @@ TASKS = {
         reason="The softmax turns one logit for each class into probabilities that sum to one, and the cross-entropy is their "
         "negative log-likelihood; together their gradient is prediction minus target, which does not fade while the network is wrong.",
     ),
+    "multilabel": Task(
+        name="multilabel",
+        title="Multi-label classification",
+        description="classification: each row has any number of several labels",
+        predicts="labels",
+        infers=_infer_multilabel,
+        needs=_multilabel_needs,
+        encode=_encode_values,
+        loss_targets=lambda values: values.float(),
+        outputs=lambda columns, classes: columns,
+        loss_name="binary cross-entropy, mean over the labels",
+        loss=_torch_loss("binary_cross_entropy_with_logits"),
+        row_losses=_mean_of_columns("binary_cross_entropy_with_logits"),
+        head_name="sigmoid",
+        head=lambda outputs: outputs.sigmoid(),
+        reason="Each sigmoid turns one logit into the probability that a row has its label, whatever others it has, and the cross-entropy "
+        "is that probability's negative log-likelihood; its mean over the labels gives each of them the same weight.",
+    ),
 }
 
 
@@ -213,17 +258,23 @@ def class_numbers(targets: Tensor) -> Tensor:
     return targets.flatten().long()
 
 
-def weighted(task: Task, weights: Tensor) -> Task:
-    """Return a task of classes whose loss is the mean over rows of weight times loss, the weights [C] being those of the classes.
+def mean_loss(task: Task, outputs: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
+    """Return the loss that is trained on: the mean over rows of weight [N] times loss; None weighs all rows alike.
 
     The mean divides by the number of rows, not by their weights as torch's losses do: a batch of one row would else have none.
     """
-    row_losses = task.row_losses
-    if row_losses is None:
+    if weights is None:
+        return task.loss(outputs, targets)
+    return (weights * task.row_losses(outputs, targets)).mean()
+
+
+def weighted(task: Task, weights: Tensor) -> Task:
+    """Return a task of classes whose loss is `mean_loss` with the weights [C] of the classes."""
+    if not task.has_classes:
         raise ValueError(f"a {task.name} task has no classes to weigh")
 
     def loss(outputs: Tensor, targets: Tensor) -> Tensor:
-        return (weights[class_numbers(targets)] * row_losses(outputs, targets)).mean()
+        return mean_loss(task, outputs, targets, weights[class_numbers(targets)])
 
     return replace(task, loss=loss)
 
@@ -243,20 +294,22 @@ def choose_metric(task: Task, name: str | None) -> Metric:
 def infer_task(targets: npt.NDArray[Any], asked: str | None = None, named_classes: int = 0) -> tuple[Task, str]:
     """Return the task of targets ([N] or [N, K], numbers or objects that are text) and one sentence that says why.
 
-    The rule: numbers with fractions and several target columns → regression. Text, truth values and whole numbers (floats without
-    fractions too) are classes: 2 distinct values → binary, more → multiclass; but whole numbers with more than 20 distinct values
-    and on average fewer than 20 rows for each → regression. `asked` names the task instead;
-    a data set that names its classes (`named_classes` of them) has classes.
+    The rule: several target columns of 0 and 1 → multilabel. Numbers with fractions and other target columns → regression.
+    Text, truth values and whole numbers (floats without fractions too) are classes: 2 distinct values → binary, more → multiclass;
+    but whole numbers with more than 20 distinct values and on average fewer than 20 rows for each → regression. `asked` names the task
+    instead; a data set that names its classes (`named_classes` of them) has classes.
 
     Raises:
         UserError: no such task, or one that these targets cannot have.
     """
-    from hpsearch.data.targets import facts_of
+    from hpsearch.data.targets import facts_of, refuse_one_hot
 
     if asked is None and named_classes:
         return class_task(named_classes), f"The data set names its {named_classes} classes."
     facts = facts_of(targets)
     if asked is None:
+        if facts.columns > 1:
+            refuse_one_hot(targets)
         claims = ((task, task.infers(facts)) for task in TASKS.values())
         task, conclusion = next(claim for claim in claims if claim[1])
         return task, f"The {facts.sentence}, so {conclusion}."

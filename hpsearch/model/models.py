@@ -13,7 +13,7 @@ from torch import Tensor
 from hpsearch import __version__
 from hpsearch.data.cells import Array
 from hpsearch.data.dataset import Data
-from hpsearch.data.targets import label_text
+from hpsearch.data.targets import label_text, missing_targets
 from hpsearch.trial import Architecture
 
 LABEL_TYPES: dict[str, Any] = {"text": np.str_, "boolean": np.str_, "integer": np.int64, "number": np.float64}
@@ -37,7 +37,8 @@ class Model:
 
     `classes` are the labels as text by class number, none for regression, and `class_kind` (of `CLASS_KINDS`) what they were before;
     `target_mean` and `target_scale` [K] undo the standardising of regression targets. `preprocessing` is `Data.preprocessing`;
-    `metrics` what the search measured; `provenance` where the model comes from. Both hold plain values.
+    `metrics` what the search measured; `provenance` where the model comes from. Both hold plain values. `labels` names those of a
+    multilabel task.
     """
 
     members: tuple[Member, ...]
@@ -49,6 +50,7 @@ class Model:
     preprocessing: Mapping[str, Any]
     metrics: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
 
 
 def model_of(
@@ -70,6 +72,7 @@ def model_of(
         data.preprocessing,
         metrics,
         provenance,
+        data.labels,
     )
 
 
@@ -107,8 +110,8 @@ def original_labels(model: Model) -> Array:
 
 
 def labels_in(classes: tuple[str, ...], targets: Array) -> Array:
-    """Return the labels of classes (their texts, by class number) as the targets have them."""
-    known = {label_text(value): value for value in np.unique(targets)}
+    """Return the labels of classes (their texts, by class number) as the targets have them; some of these may be missing."""
+    known = {label_text(value): value for value in np.unique(targets[~missing_targets(targets)])}
     return np.array([known[text] for text in classes], dtype=targets.dtype)
 
 

@@ -17,7 +17,8 @@ from torch import Tensor
 from hpsearch.data.cells import read_inputs
 from hpsearch.data.columns import parsing
 from hpsearch.data.columns.reading import read_columns, table_for, unused
-from hpsearch.data.columns.table import Table
+from hpsearch.data.columns.roles import label_numbers
+from hpsearch.data.columns.table import Table, target_names
 from hpsearch.data.given import new_rows
 from hpsearch.data.image_scale import arrays_on_scale
 from hpsearch.data.loaders.array_files import ENDS, read_array_file, read_inputs_file
@@ -82,10 +83,7 @@ def read_rows(model: Model, path: Path, options: ReadOptions = ReadOptions()) ->
         return NewRows(read_inputs_file(path), preprocessing, _array_targets(path))
     preprocessing = with_missing_values(preprocessing, options.missing_values)
     table = read_like(path, preprocessing, options)
-    target = preprocessing.get("target")
-    cells = None
-    if target in table.names:
-        cells = table.columns[table.names.index(target)]
+    cells = _target_cells(table, target_names(preprocessing.get("target")))
     more = unused(preprocessing, table)
     notices = (*table.notices, more) if more else table.notices
     return NewRows(table, preprocessing, cells, table.decimal, notices)
@@ -98,6 +96,15 @@ def with_missing_values(preprocessing: Mapping[str, Any], texts: Sequence[str]) 
     reading = preprocessing.get("reading") or {}
     missing_values = [*reading.get("missing_values", ()), *texts]
     return {**preprocessing, "reading": {**reading, "missing_values": missing_values}}
+
+
+def _target_cells(table: Table, names: Sequence[str]) -> Any:
+    """Return the cells of the target, of several columns their numbers [N, K]; None where the table lacks one."""
+    if not names or not set(names) <= set(table.names):
+        return None
+    if len(names) == 1:
+        return table.column(names[0])
+    return np.column_stack([label_numbers(table.column(name), table.decimal) for name in names])
 
 
 def predict_rows(model: Model, rows: NewRows, device: torch.device | str = "cpu") -> Iterator[Tensor]:
@@ -212,6 +219,8 @@ class Evaluation:
 def evaluate(model: Model, chunks: Sequence[Tensor], targets: Any, decimal: str = ".") -> Evaluation | None:
     """Return how good predictions (chunks of [N, C] or [N, K]) are for targets (cells or numbers); None where no target is known."""
     task = TASKS[model.task]
+    if model.labels and np.ndim(targets) == 1:
+        return None  # one column of several
     if task.has_classes:
         known, values = _codes(model, targets)
     else:

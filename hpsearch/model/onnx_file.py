@@ -77,11 +77,16 @@ def ask_onnx(model: Model, path: Path, rows: Tensor) -> Tensor:
     outputs = [given.name for given in session.get_outputs()]
     answers = dict(zip(outputs, session.run(None, _feed(model, inputs, rows)), strict=True))
     if not model.classes:
-        return torch.from_numpy(answers["prediction"])
+        return torch.from_numpy(answers[_answer(model)])
     labels = labels_of(model)[answers["probabilities"].argmax(axis=1)]
     if not np.array_equal(answers["prediction"], labels):
         raise HpsearchError(f"{path}: its labels are not those of its probabilities. Please report this study.")
     return torch.from_numpy(answers["probabilities"])
+
+
+def _answer(model: Model) -> str:
+    """Return the name of the output that the part which computes has."""
+    return "probabilities" if model.classes or model.labels else "prediction"
 
 
 def _has_text(model: Model) -> bool:
@@ -99,7 +104,7 @@ def _core(model: Model) -> "ModelProto":
             dynamo=True,
             verbose=False,
             input_names=["images" if image else "numbers"],
-            output_names=["probabilities" if model.classes else "prediction"],
+            output_names=[_answer(model)],
             dynamic_shapes=({0: torch.export.Dim("rows")},),
             custom_translation_table={torch.ops.aten.cos.default: _cosine},
         )

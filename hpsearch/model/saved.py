@@ -147,7 +147,10 @@ def _model(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Model
         described["class_kind"],
         tuple(map(float, described["target_mean"])),
         tuple(map(float, described["target_scale"])),
-        *(dict(described[name]) for name in ("preprocessing", "metrics", "provenance")),
+        dict(described["preprocessing"]),
+        dict(described["metrics"]),
+        dict(described["provenance"]),
+        tuple(map(str, described.get("labels", ()))),
     )
     _check(model, len(tensors))
     return model
@@ -189,6 +192,7 @@ def _check(model: Model, tensors: int) -> None:
         "classes that are no text": all(isinstance(label, str) for label in model.classes),
         "classes of another task": task.has_classes == bool(model.classes),
         "an unknown kind of classes": model.class_kind in CLASS_KINDS,
+        "labels of another task": len(model.labels) == outputs * (task.predicts == "labels"),
         "a target's scaling of two lengths": len(model.target_mean) == len(model.target_scale),
     }
     for problem, fine in fits.items():

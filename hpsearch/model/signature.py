@@ -66,6 +66,9 @@ def of_numbers(model: Model, name: str) -> tuple[Port, ...]:
 
 def of_answers(model: Model, *, labelled: bool) -> tuple[Port, ...]:
     """Return the outputs; `labelled` files give the most probable label beside the probabilities."""
+    if model.labels:
+        order = f"a probability for each label, in this order: {listed(model.labels, MOST)}; from 0.5 on a row has it"
+        return (Port("probabilities", "double", _shape("rows", len(model.labels)), order),)
     if not model.classes:
         units = "the predicted numbers, in the target's units"
         return (Port("prediction", "double", _shape("rows", len(model.target_mean)), units),)

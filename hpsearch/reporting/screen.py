@@ -145,6 +145,8 @@ class Screen:
         shape = " × ".join(map(str, data["shape"]))
         if data["classes"] and data["outputs"] > 1:
             classes = f" into {data['outputs']} classes"
+        elif data.get("labels"):
+            classes = f" with {data['outputs']} labels"
         else:
             classes = ""
         self.row("data", f"{data['title']}: {data['task']}{classes}, inputs {shape}, rows {rows}")

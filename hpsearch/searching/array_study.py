@@ -59,6 +59,7 @@ def array_data(
     targets: Any,
     split: Split | None = None,
     *,
+    weights: Any = None,
     validation: Any = None,
 ) -> Data:
     """Return arrays as the data of a study, on its device; with a `split` the settings do not decide which rows go where.
@@ -76,6 +77,7 @@ def array_data(
         task=task_options(config),
         split=split_options(config, split=split),
         read=read_options(config),
+        weights=weights,
     )
     return on_device(config, run_options, data)
 

@@ -120,7 +120,7 @@ def _value(pairs: Pairs, part: Data) -> float:
         if run.weights is None:
             return worst
         outputs.append(outputs_of(member_of(network, run.weights), part.validation.inputs))
-    value = part.metric_of(mean_prediction(part, outputs), part.validation.targets)
+    value = part.metric_of(mean_prediction(part, outputs), part.validation)
     return at_worst(value if isfinite(value) else None, worst, part.metric.direction)
 
 

@@ -113,7 +113,9 @@ def with_all_rows(data: Data) -> Data:
 
 def joined(*parts: Rows) -> Rows:
     """Return the rows of several parts as one."""
-    return Rows(torch.cat([part.inputs for part in parts]), torch.cat([part.targets for part in parts]))
+    weights = [part.weights for part in parts if part.weights is not None]
+    inputs = torch.cat([part.inputs for part in parts])
+    return Rows(inputs, torch.cat([part.targets for part in parts]), torch.cat(weights) if weights else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,10 @@
     predicted         the selected model's predictions of single rows. `rows`: which ones, `count`: how many, `networks`: how many predict
                       together. Of up to 20 classes `classes` and `confusion`: rows by true class (outer) and predicted class (inner).
                       Of more classes `right`, and `pairs`: the most frequent confusions, [true, predicted, rows, rows of the true
-                      class]. Of numbers `points`: [true, predicted] of at most 2,000 rows; `targets`: how many there are, the first is
-                      shown; `errors`: half and nine tenths of the rows are no farther off; `tenths`: see `tenths_of`
+                      class]. Of several labels `labels` and `label_counts`: rows without and with each, by whether they were taken
+                      for it: [neither, wrongly taken, missed, both]. Of numbers `points`: [true, predicted] of at most 2,000
+                      rows; `targets`: how many there are, the first is shown; `errors`: half and nine tenths of the rows are
+                      no farther off; `tenths`: see `tenths_of`
 
 An interval that is not bounded has None for an end. `predicted` and `baseline` say where the model is wrong, and whether it is better than
 one answer for every row. Their rows are the test rows, where there are none the validation rows. After a cross-validation the networks
@@ -37,7 +39,7 @@ from torch import Tensor
 
 from hpsearch.data.baseline import baseline, strategy_of
 from hpsearch.data.dataset import Data, Rows
-from hpsearch.data.metrics import confusion, labels
+from hpsearch.data.metrics import confusion, label_counts, labels
 from hpsearch.model import Member
 from hpsearch.model.models import versions
 from hpsearch.searching.ensemble import Choice, named
@@ -51,6 +53,7 @@ from hpsearch.training.network import DNN, registration
 from hpsearch.trial import Direction, derive_seed
 
 MOST_CLASSES = 20  # of which every pair is counted
+MOST_LABELS = 100  # that are counted, each by itself
 PAIRS = 20
 POINTS = 2_000
 FEWEST_ROWS = 50  # below which tenths of them say nothing
@@ -180,8 +183,7 @@ def predicted(data: Data, outputs: Sequence[Tensor]) -> dict[str, Any]:
     if not len(rows):
         return {"baseline": baseline_figures(data)}
     predictions = mean_prediction(data, outputs)
-    describe = _classes if data.classes else _numbers
-    details = describe(data, predictions, rows)
+    details = _details(data, predictions, rows)
     part = "test" if len(data.test) else "validation"
     figures = {"rows": part, "count": len(rows), "networks": len(outputs), **details}
     return {"baseline": baseline_figures(data), "predicted": figures}
@@ -193,7 +195,7 @@ def baseline_figures(data: Data) -> dict[str, Any]:
     values = []
     for part in parts:
         _, predictions = baseline(part, part.training, part.validation)
-        values.append(part.metric_of(predictions, part.validation.targets))
+        values.append(part.metric_of(predictions, part.validation))
     training = data.training
     if data.folds:
         training = joined(data.training, data.validation)
@@ -201,7 +203,7 @@ def baseline_figures(data: Data) -> dict[str, Any]:
     answer, predictions = baseline(data, training, rows)
     test = None
     if len(data.test):
-        test = data.metric_of(predictions, rows.targets)
+        test = data.metric_of(predictions, rows)
     validation = finite(float(np.mean(values)))
     return {"strategy": strategy_of(data), "answer": answer, "validation": validation, "test": finite(test)}
 
@@ -220,6 +222,15 @@ def _classes(data: Data, predictions: Tensor, rows: Rows) -> dict[str, Any]:
         true, other = divmod(int(codes[index]), classes)
         pairs.append([data.classes[true], data.classes[other], int(counts[index]), rows_of[true]])
     return {"right": int((taken == known).sum()), "pairs": pairs}
+
+
+def _details(data: Data, predictions: Tensor, rows: Rows) -> dict[str, Any]:
+    if data.classes:
+        return _classes(data, predictions, rows)
+    if data.labels:
+        counts = label_counts(predictions, rows.targets).long().flatten(1)  # [L, 4]
+        return {"labels": list(data.labels[:MOST_LABELS]), "label_counts": counts[:MOST_LABELS].tolist()}
+    return _numbers(data, predictions, rows)
 
 
 def _numbers(data: Data, predictions: Tensor, rows: Rows) -> dict[str, Any]:

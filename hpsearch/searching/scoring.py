@@ -36,7 +36,7 @@ def score_test(data: Data, members: Sequence[Member], known: Sequence[Tensor] = 
         return {}
     outputs = known or [outputs_of(member, data.test.inputs) for member in members]
     predictions = mean_prediction(data, outputs)
-    metric = data.metric_of(predictions, data.test.targets)
+    metric = data.metric_of(predictions, data.test)
     low, high = interval(data, predictions, metric)
     scored: dict[str, Any] = {
         "metric": data.metric.name,
@@ -73,20 +73,20 @@ def parts_of(data: Data) -> list[Data]:
 
 
 def interval(data: Data, predictions: Tensor, metric: float) -> tuple[float, float]:
-    """Return a 95 % interval of a metric over the test rows: Wilson's (1927) for a share, the percentile bootstrap for the rest.
+    """Return a 95 % interval of a metric over the test rows: Wilson's (1927) for a share of rows, the percentile bootstrap for the rest.
 
     Where the metric is by class, each class's rows are drawn again among themselves, so that no sample lacks one. Resamples whose metric
     is NaN do not count; if all are, so is the interval.
     """
     rows = len(predictions)
-    if data.metric.is_share and not data.metric.by_class:
+    if data.metric.counts_rows and data.test.weights is None:
         share = wilson(round(metric * rows), rows)
         return share.low, share.high
     generator = np.random.default_rng(derive_seed("bootstrap", rows) % 2**32)
     values = []
     for _ in range(RESAMPLES):
         chosen = _resample(data, generator).to(predictions.device)
-        values.append(data.metric_of(predictions[chosen], data.test.targets[chosen]))
+        values.append(data.metric_of(predictions[chosen], data.test.take(chosen)))
     if np.isnan(values).all():
         return np.nan, np.nan
     low, high = np.nanpercentile(values, [2.5, 97.5])
@@ -163,7 +163,7 @@ def _refuse_undefined(metrics: Iterable[Metric], data: Data) -> None:
         rows = part.validation
         outputs = rows.inputs.new_zeros(len(rows), part.outputs)
         for metric in metrics:
-            if not isfinite(part.measure(metric, outputs, rows.targets)):
+            if not isfinite(part.measure(metric, outputs, rows)):
                 of_fold = " of a fold" if data.folds else ""
                 raise UserError(
                     f"metric '{metric.name}' has no value on the {len(rows):,} validation rows{of_fold}: they are "

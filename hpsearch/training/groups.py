@@ -43,7 +43,7 @@ class Capabilities:
     tasks: Collection[str]
     activations: Collection[str] | None = None
     dtypes: Collection[torch.dtype] = (torch.float32, torch.float64)
-    class_weights: bool = True
+    weights: bool = True  # of classes and of rows
     max_batch_size: int | None = None
     max_outputs: int | None = None
     package: str | None = None
@@ -70,8 +70,10 @@ class Capabilities:
             yield f"{self.engine} has no activation '{network.activation}'"
         if data.task.name not in self.tasks:
             yield f"{self.engine} has no task '{data.task.name}'"
-        if data.class_weights is not None and not self.class_weights:
+        if data.class_weights is not None and not self.weights:
             yield f"{self.engine} has no class weights"
+        if data.training.weights is not None and not self.weights:
+            yield f"{self.engine} has no weights of rows"
         if self.max_outputs is not None and network.outputs > self.max_outputs:
             yield f"{network.outputs:,} outputs are above {self.max_outputs:,}"
         if data.training.inputs.dtype not in self.dtypes:

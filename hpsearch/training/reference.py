@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from hpsearch.data.dataset import Data, Rows
+from hpsearch.data.tasks import mean_loss
 from hpsearch.training import TrialSource, draws
 from hpsearch.training.devices import device_of, free_memory, one_thread, out_of_memory
 from hpsearch.training.network import DNN
@@ -21,42 +22,53 @@ BLOCK = 8192  # rows gathered at a time: few calls at batch size 1, no second co
 
 Forward = Callable[[torch.Tensor, draws.Noise | None], torch.Tensor]
 
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]  # inputs [B, F], targets [B, ...], weights [B]
+
 
 class Batches:
     """The batches of a trial, as slices of tensors on the device; `batches[update]` is inputs [B, F] and targets [B, ...].
 
+    `weighted` has the weights [B] of the rows too.
+
     A pass visits the rows in a fresh order, in batches of exactly B; rows that do not fill a last batch wait for another pass.
     """
 
-    def __init__(self, rows: Rows, spec: TrialSpec) -> None:
+    def __init__(self, rows: Rows, spec: TrialSpec, weights: torch.Tensor | None = None) -> None:
         self.rows = rows
+        self.weights = weights  # in the loss, of all rows [N]; None: all alike
         self.spec = spec
         self.count = len(rows)
         self.per_pass = self.count // spec.batch_size
         self.per_block = max(1, BLOCK // spec.batch_size)
         self._block = (-1, -1)  # the pass and the block that are gathered
-        self._gathered = (rows.inputs, rows.targets)
+        self._gathered: Batch = (rows.inputs, rows.targets, weights)
 
     def __getitem__(self, update: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the batch of an update; the full batch is the rows themselves."""
+        inputs, targets, _ = self.weighted(update)
+        return inputs, targets
+
+    def weighted(self, update: int) -> Batch:
+        """Return the batch of an update with the weights of its rows, if they have some."""
         size = self.spec.batch_size
         if size == self.count:
-            return self.rows.inputs, self.rows.targets
+            return self.rows.inputs, self.rows.targets, self.weights
         pass_, index = divmod(update, self.per_pass)
         block, offset = divmod(index, self.per_block)
         if self._block != (pass_, block):
             self._gathered = self._gather(update - offset)
             self._block = (pass_, block)
-        inputs, targets = self._gathered
+        inputs, targets, weights = self._gathered
         batch = slice(offset * size, (offset + 1) * size)
-        return inputs[batch], targets[batch]
+        return inputs[batch], targets[batch], None if weights is None else weights[batch]
 
-    def _gather(self, start: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def _gather(self, start: int) -> Batch:
         """Return the rows of a block of updates, which ends with its pass."""
         end_of_pass = (start // self.per_pass + 1) * self.per_pass
         stop = min(start + self.per_block, end_of_pass)
         chosen = draws.batch_rows(self.spec, start, stop, self.count).flatten().to(self.rows.inputs.device)
-        return self.rows.inputs.index_select(0, chosen), self.rows.targets.index_select(0, chosen)
+        weights = None if self.weights is None else self.weights.index_select(0, chosen)
+        return self.rows.inputs.index_select(0, chosen), self.rows.targets.index_select(0, chosen), weights
 
 
 class ReferenceTrial:
@@ -73,8 +85,7 @@ class ReferenceTrial:
         self.optimizer = OPTIMIZERS[spec.optimizer].build(
             self.network.parameters(), spec.learning_rate, spec.weight_decay, spec.coefficients
         )
-        self.batches = Batches(data.training, spec)
-        self.loss = data.trained_task.loss
+        self.batches = Batches(data.training, spec, data.row_weights)
         self.done = 0  # updates
         self.seconds = 0.0
 
@@ -114,10 +125,11 @@ class ReferenceTrial:
 
     def update(self, update: int, learning_rate: float) -> torch.Tensor:
         """Make one update of the weights (counted from 0); return the loss before it."""
-        rows, targets = self.batches[update]  # [B, F], [B, ...]
+        rows, targets, weights = self.batches.weighted(update)  # [B, F], [B, ...], [B]
         self.optimizer.param_groups[0]["lr"] = learning_rate
         self.optimizer.zero_grad()
-        loss = self.loss(self.forward(rows, draws.Noise(self.spec.order_seed, update)), targets)
+        outputs = self.forward(rows, draws.Noise(self.spec.order_seed, update))
+        loss = mean_loss(self.data.task, outputs, targets, weights)
         loss.backward()
         self.optimizer.step()
         return loss.detach()

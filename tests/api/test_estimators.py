@@ -29,11 +29,21 @@ from hpsearch.estimators import weighted
 
 SMALL: dict[str, Any] = {"trials": 2, "epochs": 12, "confirm": 0, "random_state": 0}
 
+REPEATED = dict.fromkeys(
+    ("check_sample_weight_equivalence_on_dense_data", "check_sample_weight_equivalence_on_sparse_data"),
+    "a weight multiplies a row's loss; the row is in one batch, and repeated rows are in others",
+)
+
 
 @pytest.mark.filterwarnings("ignore")  # the checks feed what deserves warnings, and look at those that they care for
-@parametrize_with_checks([DNNClassifier(**SMALL), DNNRegressor(**SMALL)])  # type: ignore[untyped-decorator]
+@parametrize_with_checks(  # type: ignore[untyped-decorator]
+    [DNNClassifier(**SMALL), DNNRegressor(**SMALL)], expected_failed_checks=lambda estimator: REPEATED
+)
 def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
-    """All checks of scikit-learn pass; the one of its array API skips itself unless SCIPY_ARRAY_API is set before SciPy is imported."""
+    """All checks of scikit-learn pass, but those that take a weight of 2 for two rows.
+
+    The one of its array API skips itself unless SCIPY_ARRAY_API is set before SciPy is imported.
+    """
     check(estimator)
 
 

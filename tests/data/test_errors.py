@@ -68,7 +68,7 @@ CASES = {
     "rare class": (
         X,
         ["a", "b"] * 29 + ["a", "rare"],
-        "class 'rare' has 1 row, too few for the .* Add rows of it or drop it.$",
+        r"class 'rare' has 1 row, too few for the .* Add rows of it or drop it: drop_rows = .* \(--drop-rows rare-classes\).$",
     ),
     "rare number": (X, [0, 1] * 29 + [0, 2], "class '2' has 1 row.*choose task regression"),
     "missing target": (X, changed(Y, slice(8, 10), np.nan), "target: 2 missing or infinite values, the first in row 8"),

@@ -8,6 +8,7 @@ import sklearn.metrics
 import torch
 from torch import Tensor
 
+from hpsearch.data.baseline import LABEL_STRATEGIES
 from hpsearch.data.metrics import METRICS
 from hpsearch.data.tasks import TASKS, choose_metric, infer_task
 from hpsearch.errors import UserError
@@ -105,7 +106,11 @@ def test_rows_are_complete() -> None:
         assert task.metrics
         assert task.reason.endswith(".")
         assert task.description
-    strategies = {"classes": {"most_frequent", "prior", "constant"}, "values": {"mean", "median"}}
+    strategies = {
+        "classes": {"most_frequent", "prior", "constant"},
+        "values": {"mean", "median"},
+        "labels": set(LABEL_STRATEGIES),
+    }
     for name, metric in METRICS.items():
         assert metric.name == name
         assert metric.direction in ("maximize", "minimize")
@@ -137,7 +142,9 @@ def test_decoding_can_be_undone() -> None:
         (np.arange(100) % 21, "regression"),
         (np.arange(420) % 21, "multiclass"),
         (np.arange(100.0), "regression"),
-        (np.zeros((20, 2)), "regression"),
+        (np.full((20, 2), 0.5), "regression"),
+        (np.array([[0, 1], [1, 1]] * 10), "multilabel"),
+        (np.array([[True, False], [False, False]] * 10), "multilabel"),
     ],
 )
 def test_inference(targets: np.ndarray, task: str) -> None:

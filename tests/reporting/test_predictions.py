@@ -55,7 +55,7 @@ def known(data: Data, rows: Rows) -> Any:
     return data.original(rows.targets).numpy()
 
 
-PAIRS = [(task, metric) for task, row in TASKS.items() for metric in row.metrics]
+PAIRS = [(task, metric) for task, row in TASKS.items() if row.predicts != "labels" for metric in row.metrics]
 
 
 @pytest.mark.parametrize(("task", "metric"), PAIRS)
@@ -472,5 +472,5 @@ def test_entropy_is_the_log_loss_of_the_shares() -> None:
     data = replace(data, metric=METRICS["log_loss"])
     share = float(data.training.targets.mean())
     _, made = baseline(data, data.training, data.training)
-    value = data.metric_of(made, data.training.targets)
+    value = data.metric_of(made, data.training)
     assert value == pytest.approx(-share * log(share) - (1 - share) * log(1 - share))

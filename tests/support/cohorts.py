@@ -23,7 +23,7 @@ from tests.support.small import small_data, small_spec
 
 WIDTHS = [(9,), (4, 7), (16, 3, 8), (5, 5, 2, 6), (), (8, 1), (12,), (3, 17, 4)]  # depths 0 to 4
 WITH_FORMULA = [name for name, row in OPTIMIZERS.items() if row.formula]  # what every engine trains
-TASKS = ["regression", "binary", "multiclass"]
+TASKS = ["regression", "binary", "multiclass", "multilabel"]
 
 
 def varied_spec(data: Data, number: int, **changes: Any) -> TrialSpec:

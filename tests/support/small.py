@@ -22,6 +22,7 @@ def small_data(task: str = "multiclass", dtype: torch.dtype = torch.float64) -> 
         "regression": score,
         "binary": np.where(score > 0, "yes", "no"),
         "multiclass": np.digitize(score, [-0.5, 0.5]),
+        "multilabel": np.stack([score > 0, inputs[:, 3] > 0.5, inputs[:, 4] > 0], axis=1).astype(int),
     }[task]
     return from_arrays(inputs, targets, name=task, task=TaskOptions(task=task)).to("cpu", dtype)
 

@@ -24,6 +24,7 @@ DROPPED: Mapping[str, str] = {
     "asked": "as asked for",
     "group": "it says which rows belong together",
     "time": "it says in which order rows came",
+    "weight": "it says how much a row counts",
 }
 
 

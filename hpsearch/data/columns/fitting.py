@@ -11,7 +11,7 @@ then one for a missing cell (`missing`), 0 or 1.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import compress, islice
 from math import tau
@@ -27,7 +27,7 @@ from hpsearch.data.cells import Array
 from hpsearch.data.columns.column_selection import DROPPED, Dropped, choose_type
 from hpsearch.data.columns.column_types import COLUMN_TYPES, ColumnSample, Entry
 from hpsearch.data.columns.reading import read_cells
-from hpsearch.data.columns.table import Table, meant
+from hpsearch.data.columns.table import Table, meant, target_names
 from hpsearch.data.options import ReadOptions
 from hpsearch.data.scaling import Scaled
 from hpsearch.data.splits import Split
@@ -45,14 +45,18 @@ MOST_NOTICES = 20  # of one kind
 
 @dataclass(frozen=True, slots=True)
 class TableInputs:
-    """A table without its target, and how its columns are read."""
+    """A table without its target (the column's name, or those of several), and how its columns are read."""
 
     table: Table
-    target: str | None
+    target: str | tuple[str, ...] | None
     options: ReadOptions
 
     def __len__(self) -> int:
         return len(self.table)
+
+    def take(self, rows: Array) -> "TableInputs":
+        """Return some of the rows."""
+        return replace(self, table=self.table.take(rows))
 
     def digest(self) -> bytes:
         """Return the sha256 of the cells as they were read."""
@@ -95,7 +99,7 @@ def _check(table_inputs: TableInputs, missing: str) -> None:
     kinds = (*COLUMN_TYPES, "drop")
     for name, kind in table_inputs.options.columns.items():
         if name not in names:
-            is_target = name == table_inputs.target
+            is_target = name in target_names(table_inputs.target)
             why = "it is the target." if is_target else meant(name, names)
             raise UserError(f"columns: no input column {shown(name)}: {why}")
         if kind not in kinds and not str(kind).startswith("date:%"):
@@ -108,7 +112,7 @@ def _choose_types(table: Table, options: ReadOptions, rows: Array) -> tuple[list
     """Return the entries of the columns that are used, and why the others are not, by name."""
     entries: list[Entry] = []
     dropped: dict[str, Dropped] = {}
-    excluded = {options.group: "group", options.time: "time"}
+    excluded = {options.group: "group", options.time: "time", options.weight: "weight"}
     missing_values = tuple(options.missing_values)
     for name in table.names:
         forced = options.columns.get(name)

@@ -13,7 +13,7 @@ from hpsearch.data.cells import NUMBERS, Array
 from hpsearch.data.columns import dates, parsing
 from hpsearch.data.columns.column_types import COLUMN_TYPES, Entry
 from hpsearch.data.columns.error_messages import misread, missing_cells, refuse_infinite
-from hpsearch.data.columns.table import Table, ends, meant, nearest, table_of
+from hpsearch.data.columns.table import Table, ends, meant, nearest, table_of, target_names
 from hpsearch.errors import UserError, listed, shown
 
 FILL_THEM = ". Fill them, drop the rows or the column, or give missing 'median'."
@@ -88,7 +88,7 @@ def unused(preprocessing: Mapping[str, Any], source: Any) -> str | None:
     """Return the notice about columns of new rows that the network does not know, or None."""
     columns = source.names if isinstance(source, Table) else getattr(source, "columns", ())
     known = {entry["name"] for entry in (*preprocessing["columns"], *preprocessing.get("dropped", ()))}
-    known.add(preprocessing.get("target"))
+    known.update(target_names(preprocessing.get("target")))
     extra = [name for name in map(str, columns) if name not in known]
     if not extra:
         return None

@@ -8,24 +8,27 @@ import numpy as np
 import pyarrow.compute as pc
 
 from hpsearch.data.assumptions import of_missing
-from hpsearch.data.cells import Array, Raw
+from hpsearch.data.cells import Array, Raw, refuse_repeated
 from hpsearch.data.columns import dates, parsing
 from hpsearch.data.columns.column_types import mostly_numbers
 from hpsearch.data.columns.error_messages import misread, missing_cells, refuse_infinite
 from hpsearch.data.columns.fitting import TableInputs
 from hpsearch.data.columns.reading import refuse_missing
-from hpsearch.data.columns.table import Table, absent, meant
-from hpsearch.data.options import ReadOptions
+from hpsearch.data.columns.table import Table, absent, meant, target_names
+from hpsearch.data.options import ReadOptions, drop_hint
 from hpsearch.errors import UserError, shown
 
 MOSTLY_TARGET = 0.5  # of the cells are many different numbers: the other texts are no classes beside them
 EXACT = 2**53  # whole numbers up to here are exact in float64; longer ones that are written out are names
 FEWEST_ROWS = 2  # of a class, on average
-NEEDED = "; a target, group or time is needed in every row. Drop those rows."
+NEEDED = "; a group or time is needed in every row. Drop those rows."
+TARGET_NEEDED = f"; a target is needed in every row. Drop those rows: {drop_hint('missing-target')}."
+TRUTHS = {"false": 0.0, "true": 1.0}
+Target = str | Sequence[str] | None
 
 
-def assign_roles(table: Table, target: str | None, options: ReadOptions, targets: Any = None) -> Raw:
-    """Return a table as inputs and targets; those of the column `target`, or `targets` [N] themselves.
+def assign_roles(table: Table, target: Target, options: ReadOptions, targets: Any = None) -> Raw:
+    """Return a table as inputs and targets; those of the column `target` or of several columns, or `targets` [N] themselves.
 
     Raises:
         UserError: no such column, no other column than the target, missing cells in target, group or time.
@@ -34,21 +37,65 @@ def assign_roles(table: Table, target: str | None, options: ReadOptions, targets
     options = replace(options, missing_values=missing_values)
     if options.group is not None and options.time is not None:
         raise UserError("group and time: rows are divided by the one or the other. Leave one out.")
-    if targets is None:
-        targets = _read_target(table, target, missing_values)
-    inputs = table.without(target)
+    names = target_columns(target, table.names)
+    may_lack = "missing-target" in options.drop_rows
+    if targets is None and len(names) > 1:
+        targets = _read_several(table, names, missing_values, may_lack)
+    elif targets is None:
+        targets = _read_target(table, names[0] if names else None, missing_values, may_lack)
+    inputs = table.without(*names)
+    if options.weight is not None and options.weight in names:
+        raise UserError(f"weight {shown(options.weight)}: it is the target. Give another column.")
     if not inputs.names:
         raise UserError("only one column. Give a table with a target and at least one other column.")
     groups = _groups(inputs, options.group, missing_values)
     return Raw(
-        TableInputs(inputs, target, options),
+        TableInputs(inputs, names if len(names) > 1 else "".join(names) or None, options),
         targets,
         table.source,
         groups=groups,
         times=_times(inputs, options, missing_values),
         reading=(*table.assumptions, of_missing(missing_values, of_file=table.origin == "file")),
         notices=_group_notice(options.group, groups),
+        target_names=names if len(names) > 1 else (),
+        drop_rows=options.drop_rows,
+        weights=_weights(inputs, options.weight, missing_values),
+        weighted_by=f"column {shown(options.weight)}",
     )
+
+
+def target_columns(target: Target, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns that a target names: a text that is no column's name is split at its commas.
+
+    Raises:
+        UserError: it names one twice.
+    """
+    if isinstance(target, str) and target not in names and "," in target:
+        target = [part.strip() for part in target.split(",")]
+    columns = target_names(target)
+    refuse_repeated(columns, "target: ")
+    return columns
+
+
+def _read_several(table: Table, names: Sequence[str], missing_values: tuple[str, ...], may_lack: bool) -> Array:
+    """Return several columns of numbers, or of truth values as 0 and 1, [N, K]; NaN where a cell may lack and does."""
+    columns = []
+    for name in names:
+        cells = _read_target(table, name, missing_values, may_lack)
+        if cells.dtype.kind == "O":
+            cells = _truths(table, name, cells)
+        columns.append(cells.astype(np.float64))
+    return np.column_stack(columns)
+
+
+def _truths(table: Table, name: str, cells: Array) -> Array:
+    """Return the numbers of truth values; a UserError refuses other texts."""
+    lower = [None if cell is None else cell.lower() for cell in cells]
+    other = np.array([cell is not None and cell not in TRUTHS for cell in lower])
+    if other.any():
+        advice = "Several columns are predicted as labels (0 or 1, false or true) or as numbers: write it so, or name one column"
+        raise misread(table, name, "a label or number (target)", np.flatnonzero(other), advice)
+    return np.array([np.nan if cell is None else TRUTHS[cell] for cell in lower])
 
 
 def _group_notice(name: str | None, groups: Array | None) -> tuple[str, ...]:
@@ -59,8 +106,22 @@ def _group_notice(name: str | None, groups: Array | None) -> tuple[str, ...]:
     )
 
 
-def _read_target(table: Table, name: str | None, missing_values: tuple[str, ...]) -> Array:
-    """Return the target's cells [N] as numbers where all are numbers, else as text; a few texts among numbers are refused."""
+def label_numbers(cells: Any, decimal: str) -> Array:
+    """Return a column of several targets as numbers [N]: truth values are 0 and 1, what is neither is NaN."""
+    if isinstance(cells, np.ndarray):
+        return cells.astype(np.float64)
+    numbers: Array = np.array(parsing.numbers(parsing.with_nulls(cells), decimal)[0])
+    lower = np.array(pc.fill_null(pc.utf8_lower(cells), "").to_pylist(), dtype=object)
+    for text, value in TRUTHS.items():
+        numbers[lower == text] = value
+    return numbers
+
+
+def _read_target(table: Table, name: str | None, missing_values: tuple[str, ...], may_lack: bool) -> Array:
+    """Return the target's cells [N] as numbers where all are numbers, else as text; a few texts among numbers are refused.
+
+    Where cells may lack, those that do are NaN, or None among texts.
+    """
     if name is None:
         numbered = table.reading.get("header") is False
         why = " The first line holds values, so columns are called by their numbers." * numbered
@@ -69,14 +130,17 @@ def _read_target(table: Table, name: str | None, missing_values: tuple[str, ...]
         )
     cells = table.column(name, "target")
     if isinstance(cells, np.ndarray):
-        return _typed_target(table, name, cells)
+        return _typed_target(table, name, cells, may_lack)
     text = parsing.with_nulls(cells, missing_values)
-    _refuse_absent(table, name, np.asarray(pc.is_null(text)))
+    if not may_lack:
+        _refuse_absent(table, name, np.asarray(pc.is_null(text)), TARGET_NEEDED)
     values, other = parsing.numbers(text, table.decimal)
     if not other.any():
-        _refuse_absent(table, name, np.isnan(values))
+        if not may_lack:
+            _refuse_absent(table, name, np.isnan(values), TARGET_NEEDED)
         refuse_infinite(table, name, values)
-        if (np.abs(values) < EXACT).all() or (values != np.floor(values)).any() or not _are_names(text):
+        known = values[~np.isnan(values)]
+        if (np.abs(known) < EXACT).all() or (known != np.floor(known)).any() or not _are_names(text):
             return values
     elif mostly_numbers(values, other, MOSTLY_TARGET) and not parsing.matches(text, parsing.LEADING_ZEROS).any():
         advice = "A target is needed in every row: mend or drop those"
@@ -90,10 +154,11 @@ def _are_names(text: Any) -> bool:
     return bool(parsing.matches(text, parsing.LONG_NAME).any()) and distinct * FEWEST_ROWS <= len(text)
 
 
-def _typed_target(table: Table, name: str, cells: Array) -> Array:
+def _typed_target(table: Table, name: str, cells: Array, may_lack: bool) -> Array:
     if cells.dtype.kind == "M":
         raise UserError(f"target {shown(name)} holds dates; numbers or classes expected. Give another target.")
-    _refuse_absent(table, name, absent(cells))
+    if not may_lack:
+        _refuse_absent(table, name, absent(cells), TARGET_NEEDED)
     refuse_infinite(table, name, cells)
     return cells
 
@@ -142,9 +207,24 @@ def _times_of_texts(table: Table, name: str, text: Any, form: str) -> Array:
     return values
 
 
-def _refuse_absent(table: Table, name: str, missing: Array) -> None:
+def _weights(table: Table, name: str | None, missing_values: tuple[str, ...]) -> Array | None:
+    """Return the weight of each row [N], NaN where it is missing; None without a column of weights."""
+    if name is None:
+        return None
+    cells = table.column(name, "weight column")
+    if not isinstance(cells, np.ndarray):
+        values, other = parsing.numbers(parsing.with_nulls(cells, missing_values), table.decimal)
+        if other.any():
+            raise misread(table, name, "a number from 0 (weight)", np.flatnonzero(other), "Mend or drop those rows")
+        return np.asarray(values)
+    if cells.dtype.kind == "M":
+        raise UserError(f"weight {shown(name)} holds dates; numbers from 0 expected. Give another column.")
+    return cells.astype(np.float64)
+
+
+def _refuse_absent(table: Table, name: str, missing: Array, needed: str = NEEDED) -> None:
     if missing.any():
-        raise missing_cells(table, name, missing, NEEDED)
+        raise missing_cells(table, name, missing, needed)
 
 
 def _checked_texts(missing_values: Sequence[str]) -> tuple[str, ...]:

@@ -92,10 +92,15 @@ class Table:
         """Return how errors call a row, counted from 0 here."""
         return f"{self.row_name} {self.row_numbers[row]:,}"
 
-    def without(self, name: str | None) -> "Table":
-        """Return the table without one of its columns."""
-        columns = {own: cells for own, cells in zip(self.names, self.columns, strict=True) if own != name}
+    def without(self, *names: str) -> "Table":
+        """Return the table without some of its columns."""
+        columns = {own: cells for own, cells in zip(self.names, self.columns, strict=True) if own not in names}
         return replace(self, names=tuple(columns), columns=tuple(columns.values()))
+
+    def take(self, rows: Array) -> "Table":
+        """Return some of the rows, which keep their numbers in the source."""
+        columns = tuple(cells.take(pa.array(rows) if isinstance(cells, pa.Array) else rows) for cells in self.columns)
+        return replace(self, columns=columns, row_numbers=[self.row_numbers[row] for row in rows])
 
     def digest(self) -> str:
         """Return the sha256 of names and cells, however they lie in memory, in hexadecimal."""
@@ -118,6 +123,13 @@ def _bytes(cells: Cells) -> Iterable[bytes]:
     yield np.diff(ends).tobytes()
     if letters is not None:
         yield letters.slice(ends[0], ends[-1] - ends[0]).to_pybytes()
+
+
+def target_names(target: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names of the target's columns: one, several, or none."""
+    if target is None:
+        return ()
+    return (target,) if isinstance(target, str) else tuple(target)
 
 
 def meant(name: str, names: Sequence[str]) -> str:

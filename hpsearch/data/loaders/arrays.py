@@ -1,5 +1,6 @@
 """Data that a Python user has at hand: `from_arrays` for inputs and targets apart, `from_frame` for a frame that holds its target."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,7 @@ def from_arrays(
     task: TaskOptions = TaskOptions(),
     split: SplitOptions = SplitOptions(),
     read: ReadOptions = ReadOptions(),
+    weights: Any = None,
 ) -> Data:
     """Return NumPy arrays, tensors, frames (pandas, polars, Arrow), lists, or a torch `Dataset` as `Data`, float32 on the CPU.
 
@@ -29,30 +31,38 @@ def from_arrays(
 
     Args:
         inputs: a table [N, F], or images [N, H, W] or [N, C, H, W]; or a torch `Dataset` or `DataLoader` of (input, target).
-        targets: one of each row [N], or several numbers for regression [N, K]; or the name of its column in a frame.
+        targets: one of each row [N], several numbers for regression [N, K], or labels of 0 and 1 [N, L], which a frame names; or the
+            name of its column in a frame.
         validation: rows of your own to compare networks on: (inputs, targets), a `Dataset`, or a frame that holds its target.
         name: 1 to 200 printable characters.
         title: what people read; the name if left out.
         task: what is predicted.
         split: which rows train, validate and test.
         read: how columns are read; missing cells are refused unless `missing` says how they are filled.
+        weights: how much each row counts in loss and metrics [N]; all alike if left out.
 
     Raises:
         UserError: something cannot be used; one line says what, where, and what to do.
     """
     with prefixed_errors(name):
         inputs, targets = as_given(inputs, targets)
+        if weights is not None and (read.weight is not None or validation is not None):
+            raise UserError(
+                "weights beside a column of weights, or beside validation rows of your own: rows have one weight each. Give one of them."
+            )
         count = 0
         if validation is not None:
             inputs, targets, count = _with_validation(inputs, targets, validation)
             split = replace(split, validation="given")
         raw = replace(_raw(inputs, targets, read), given_validation=count)
+        if weights is not None:
+            raw = replace(raw, weights=weights, weighted_by="sample_weight")
     return assemble(raw, name, title or name, task, split)
 
 
 def from_frame(
     frame: Any,
-    target: str,
+    target: str | Sequence[str],
     *,
     name: str = "frame",
     title: str | None = None,
@@ -74,7 +84,7 @@ def from_frame(
     return assemble(raw, name, title or name, task, split)
 
 
-def _raw_of_frame(frame: Any, target: str, read: ReadOptions) -> Raw:
+def _raw_of_frame(frame: Any, target: str | Sequence[str], read: ReadOptions) -> Raw:
     from hpsearch.data.columns.roles import assign_roles
     from hpsearch.data.columns.table import table_of
 
@@ -105,14 +115,22 @@ def _with_validation(inputs: Any, targets: Any, validation: Any) -> tuple[Any, A
 def _raw(inputs: Any, targets: Any, read: ReadOptions) -> Raw:
     if isinstance(targets, str):
         return _raw_of_frame(inputs, targets, read)
+    names = _names_of(targets)
     asked = read.group is not None or read.time is not None or read.columns or read.missing is not None
+    asked = asked or read.weight is not None
     if not asked and not _has_other_cells(inputs):
-        return Raw(inputs, targets, "arrays")
+        return Raw(inputs, targets, "arrays", target_names=names, drop_rows=read.drop_rows)
     from hpsearch.data.columns.roles import assign_roles
     from hpsearch.data.columns.table import table_of, table_of_array
 
     to_table = table_of if hasattr(inputs, "iloc") else table_of_array
-    return assign_roles(to_table(inputs), None, _refusing(read), targets)
+    return replace(assign_roles(to_table(inputs), None, _refusing(read), targets), target_names=names)
+
+
+def _names_of(targets: Any) -> tuple[str, ...]:
+    """Return the names of the columns of targets [N, K] that are a frame, none of others."""
+    columns = getattr(targets, "columns", ())
+    return tuple(map(str, columns)) if len(columns) > 1 else ()
 
 
 def _refusing(read: ReadOptions) -> ReadOptions:

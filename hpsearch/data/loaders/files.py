@@ -1,5 +1,6 @@
 """Data in a file: `load_file` for tables, arrays and folders of images. What reads one kind is imported once such a file is read."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -9,14 +10,14 @@ from hpsearch.data.cells import Raw
 from hpsearch.data.dataset import Data
 from hpsearch.data.loaders.array_files import ENDS, read_array_file
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import UserError, listed, shown
 
 OF_ARRAYS = ("group", "time", "columns", "missing")  # options of columns, which arrays have as well
 
 
 def load_file(
     path: str | Path,
-    target: str | None,
+    target: str | Sequence[str] | None,
     *,
     name: str | None = None,
     title: str | None = None,
@@ -32,7 +33,8 @@ def load_file(
 
     Args:
         path: a file or a folder; see `read_table`, `read_array_file` and `read_image_folder`.
-        target: the column that is predicted, or the array of targets; None for images, whose folders are their classes.
+        target: the column that is predicted, several of them ("a,b" or a list), or the array of targets; None for images, whose folders
+            are their classes.
         name: 1 to 200 printable characters; the file's name if left out.
         title: what people read; the name if left out.
         task: what is predicted.
@@ -58,18 +60,20 @@ def _is_arrays(path: Path) -> bool:
     return False
 
 
-def _raw_of_table(path: str | Path, target: str | None, read: ReadOptions) -> Raw:
+def _raw_of_table(path: str | Path, target: str | Sequence[str] | None, read: ReadOptions) -> Raw:
     if read.of_images:
         raise UserError(f"{', '.join(read.of_images)}: a table has no images. Leave it out.")
-    from hpsearch.data.columns.roles import assign_roles
+    from hpsearch.data.columns.roles import assign_roles, target_columns
     from hpsearch.data.loaders.table_files import read_table
 
-    named = (target, read.group, read.time, *read.columns)
+    named = (*target_columns(target, ()), read.group, read.time, read.weight, *read.columns)
     table = read_table(path, read, expected=[column for column in named if column is not None])
     return assign_roles(table, target, replace(read, missing=read.missing or "median"))
 
 
-def _raw_of_arrays(path: str | Path, target: str | None, read: ReadOptions, *, keep_validation: bool) -> Raw:
+def _raw_of_arrays(
+    path: str | Path, target: str | Sequence[str] | None, read: ReadOptions, *, keep_validation: bool
+) -> Raw:
     path = Path(path)
     asked = [name for name in read.of_table if path.is_dir() or name not in OF_ARRAYS]
     if asked:
@@ -79,10 +83,13 @@ def _raw_of_arrays(path: str | Path, target: str | None, read: ReadOptions, *, k
     if path.is_dir():
         from hpsearch.data.loaders.image_folder import read_image_folder
 
-        return read_image_folder(path, read, keep_validation=keep_validation)
+        raw = read_image_folder(path, read, keep_validation=keep_validation)
+        return replace(raw, drop_rows=read.drop_rows)
     if read.of_images:
         raise UserError(f"{', '.join(read.of_images)}: arrays are taken as they are. Leave it out.")
-    raw = read_array_file(path, target, keep_validation=keep_validation)
+    if target is not None and not isinstance(target, str):
+        raise UserError(f"target {listed(target)}: one array of targets expected. Give its name.")
+    raw = replace(read_array_file(path, target, keep_validation=keep_validation), drop_rows=read.drop_rows)
     return _by_columns(raw, read) if read.of_table else raw
 
 

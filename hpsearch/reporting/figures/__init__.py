@@ -96,6 +96,14 @@ _ROWS = (
         applies=lambda record: "pairs" in predicted_of(record),
     ),
     Figure(
+        name="labels",
+        description="how many rows with each label are found, missed or wrongly taken for it",
+        table="labels",
+        draw=predictions.labels,
+        reading=predictions.labels_reading,
+        applies=lambda record: "label_counts" in predicted_of(record),
+    ),
+    Figure(
         name="predictions",
         description="predicted over true values of single rows",
         table="predictions",

@@ -174,6 +174,47 @@ def pairs_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -
     return f"{text} {_mistake(rows[0], texts)}" if rows else text
 
 
+def labels(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
+    """Draw each label as a bar: its rows that were found, those that were missed, and others that were taken for it."""
+    rows = frames["labels"].to_dict("records")
+    if not rows:
+        return None
+    figure = blank(110 + 26 * len(rows), bargap=0.35, barmode="stack")
+    hovers = [_label_hover(row, texts) for row in rows]
+    for part, color in (("found", "finished"), ("missed", "pruned"), ("wrong", "diverged")):
+        name = texts(f"search.figure.labels.{part}")
+        lengths = [row[part] for row in rows]
+        figure.add_trace(bars(lengths, hovers, name=name, marker={"color": LIGHT[color]}, showlegend=True))
+    figure.update_xaxes(axis(texts("search.figure.labels.axis"), rangemode="tozero", nticks=7, tickformat=",d"))
+    names = [f"{label(row['label'], LABEL)}  " for row in rows]
+    ends = [len(rows) - 0.5, -0.5]
+    dark = {"color": LIGHT["ink"]}
+    figure.update_yaxes(axis(tickvals=[*range(len(rows))], ticktext=names, range=ends, showgrid=False, tickfont=dark))
+    return figure.update_layout(meta={"note": texts("search.figure.labels.note")})
+
+
+def _label_hover(row: Row, texts: Texts) -> str:
+    amounts = {part: f"{row[part]:,}" for part in ("rows", "found", "missed", "wrong")}
+    return texts("search.figure.labels.hover", name=f"<b>{label(row['label'], 40)}</b>", **amounts)
+
+
+def labels_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Say how many of all labels are right, and which label is found best and least."""
+    rows = frames["labels"].to_dict("records")
+    if not rows:
+        return texts("search.predicted.not_stored")
+    right = sum(row["found"] + row["neither"] for row in rows)
+    every = len(rows) * predicted_of(record)["count"]
+    named = {"rows": rows_of(record, texts), "model": model_of(record, texts)}
+    text = texts("search.figure.labels.right", share=share(right / every), labels=len(rows), **named)
+    known = [row for row in rows if row["rows"]]
+    if not known:
+        return text
+    least = min(known, key=itemgetter("recall"))
+    amounts = {"found": f"{least['found']:,}", "of": texts.count("row", least["rows"])}
+    return f"{text} {texts('search.figure.labels.least', name=visible(least['label'], 40), **amounts)}"
+
+
 def predictions(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
     """Draw each row as a point, predicted over true; on the line both are equal."""
     table = frames["predictions"]

@@ -8,7 +8,7 @@ always be built again.
 
 import pandas as pd
 
-from hpsearch.reporting.tables.results import BINS, CLASSES, OBJECTIVES, REPLICATES, ROWS
+from hpsearch.reporting.tables.results import BINS, CLASSES, OBJECTIVES, OF_LABELS, REPLICATES, ROWS
 from hpsearch.reporting.tables.space import IMPORTANCES, NUMBERS, SPACE
 from hpsearch.reporting.tables.table import Column, Frames, Table
 from hpsearch.reporting.tables.trials import ALL_TRIALS, BEST_SO_FAR, BEST_TRIALS, ENDINGS, LEARNING_CURVES, TIMES
@@ -30,6 +30,7 @@ TABLES: dict[str, Table] = {
         REPLICATES,
         OBJECTIVES,
         CLASSES,
+        OF_LABELS,
         ROWS,
         BINS,
         ENDINGS,

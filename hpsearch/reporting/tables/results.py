@@ -138,6 +138,43 @@ def _cell(true: str, other: str, amount: int, of: int) -> Row:
     return {"true": true, "predicted": other, "rows": amount, "of": of, "share": amount / of if of else None}
 
 
+LABELS = (
+    Column("label", "", "a label that rows may have"),
+    Column("rows", "count", "rows that have it"),
+    Column("found", "count", "of these, rows that were taken for it"),
+    Column("missed", "count", "of these, rows that were not"),
+    Column("wrong", "count", "rows that were taken for it and have it not"),
+    Column("neither", "count", "rows that have it not and were not taken for it"),
+    Column("precision", "share", "of the rows that were taken for it, those that have it"),
+    Column("recall", "share", "`found` divided by `rows`"),
+    Column("f1", "", "harmonic mean of precision and recall"),
+)
+
+
+def _labels(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    """Return how many rows have each label, and how many of them were taken for it."""
+    predicted = predicted_of(record)
+    names = predicted.get("labels") or []
+    counts = predicted.get("label_counts") or []
+    return frame(LABELS, [_label_row(name, *numbers) for name, numbers in zip(names, counts, strict=True)])
+
+
+def _label_row(name: str, neither: int, wrong: int, missed: int, found: int) -> Row:
+    rows = found + missed
+    taken = found + wrong
+    return {
+        "label": name,
+        "rows": rows,
+        "found": found,
+        "missed": missed,
+        "wrong": wrong,
+        "neither": neither,
+        "precision": found / taken if taken else None,
+        "recall": found / rows if rows else None,
+        "f1": 2 * found / (rows + taken) if rows + taken else None,
+    }
+
+
 PREDICTIONS = (
     Column("true", "target", "the target's value of a row; of many rows a random choice"),
     Column("predicted", "target", "the selected model's value"),
@@ -174,5 +211,6 @@ def _errors(record: StudyRecord, done: Frames) -> pd.DataFrame:
 REPLICATES = Table("confirmed", "The best trials on fresh seeds", CONFIRMED, _confirmed)
 OBJECTIVES = Table("pareto", "Several objectives", PARETO, _pareto, optional=True)
 CLASSES = Table("confusion", "Which classes are confused", CONFUSION, _confusion, optional=True)
+OF_LABELS = Table("labels", "Which labels are found", LABELS, _labels, optional=True)
 ROWS = Table("predictions", "Predicted and true values", PREDICTIONS, _predictions, optional=True)
 BINS = Table("errors", "Errors along the target", ERRORS, _errors, optional=True)

@@ -9,8 +9,13 @@ import numpy.typing as npt
 from hpsearch.training.compiled.activations import exp
 from hpsearch.training.compiled.jit import Array, inlined
 
-CODES = {"regression": 0, "binary": 1, "multiclass": 2}
-REGRESSION, BINARY, MULTICLASS = CODES.values()
+REGRESSION, BINARY, MULTICLASS = range(3)
+CODES = {
+    "regression": REGRESSION,
+    "binary": BINARY,
+    "multiclass": MULTICLASS,
+    "multilabel": BINARY,
+}  # of several columns
 
 
 class Rows(NamedTuple):

@@ -37,7 +37,7 @@ class Cohort:
         self.activations = Activations(self.layout, like.device)
         self.dropout = Dropout(self.layout, like)
         self.update = CohortUpdate(specs, self.layout, self.network.weights, self.network.gradients)
-        self.feed = Feed(specs, data.training, len(self.layout.counts))
+        self.feed = Feed(specs, data.training, data.row_weights, len(self.layout.counts))
         self.rows = torch.arange(specs[0].batch_size, device=like.device)  # [B]
         self.loss = LOSSES[data.task.name]
 
@@ -67,7 +67,7 @@ class Cohort:
 
     def _gradients(self, part: slice, add: bool) -> torch.Tensor:
         """Compute the gradients of a part of the batch, or add them; return its share of the losses [T]."""
-        inputs, targets = self.feed.batch(part)
+        inputs, targets, weights = self.feed.batch(part)
         slopes: list[torch.Tensor] = []
 
         def activate(layer: int, sums: torch.Tensor) -> torch.Tensor:
@@ -80,7 +80,7 @@ class Cohort:
             return values
 
         activations, outputs = self.network.forward(inputs, activate)
-        loss, errors = self.loss(outputs, targets, len(self.rows), self.data.class_weights)
+        loss, errors = self.loss(outputs, targets, len(self.rows), weights)
         self.network.backward(inputs, activations, slopes, errors, add)
         return loss
 
@@ -105,9 +105,10 @@ class Feed:
     a window of any length needs little memory, and is written in place: a recorded step reads from the same addresses every time.
     """
 
-    def __init__(self, specs: Sequence[TrialSpec], rows: Rows, layers: int) -> None:
+    def __init__(self, specs: Sequence[TrialSpec], rows: Rows, weights: torch.Tensor | None, layers: int) -> None:
         self.specs = specs
         self.rows = rows
+        self.weights = weights  # in the loss, of all rows [N]; None: all alike
         self.batch_size = specs[0].batch_size
         assert len({spec.order_seed for spec in specs}) == 1, "the trials of a cohort belong to one study"
         longest = max(b - a for a, b in pairwise((0, *specs[0].evaluate_at)))
@@ -135,13 +136,14 @@ class Feed:
             _upload(chosen, self.indices[: stop - start])
         self.counter.zero_()
 
-    def batch(self, part: slice) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return inputs [B, I] and targets [B, ...] of a part of the update's batch."""
+    def batch(self, part: slice) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Return inputs [B, I], targets [B, ...] and weights [B] (None: all alike) of a part of the update's batch."""
         inputs, targets = self.rows.inputs, self.rows.targets
         if self.full:
-            return inputs[part], targets[part]
+            return inputs[part], targets[part], None if self.weights is None else self.weights[part]
         index = self.indices.index_select(0, self.counter)[0, part]
-        return inputs.index_select(0, index), targets.index_select(0, index)
+        weights = None if self.weights is None else self.weights.index_select(0, index)
+        return inputs.index_select(0, index), targets.index_select(0, index), weights
 
     def key(self, layer: int) -> torch.Tensor:
         """Return the update's dropout key [] of a layer."""

@@ -4,7 +4,7 @@ Units come before rows ([trials, units, rows]), so that the product with the inp
 padded layers, and collected from them, by whole rows of memory.
 
 A loss, one row for each task, takes outputs [T, C, B], the targets of B rows that all trials share, the size of the whole batch, of which
-these may be a part, and the weights [C] of the classes, by which each row's loss is multiplied (None where all weigh alike). Losses [T]
+these may be a part, and the weights [B] of the rows, by which each one's loss is multiplied (None where all weigh alike). Losses [T]
 and gradients [T, C, B] of the parts add up to the batch's.
 """
 
@@ -13,7 +13,6 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
-from hpsearch.data.tasks import class_numbers
 from hpsearch.training.fused.layout import Layout, Parameters
 from hpsearch.training.fused.precision import Products, add_rows
 
@@ -116,18 +115,20 @@ class Network:
 
 
 def _squared_error(outputs: torch.Tensor, targets: torch.Tensor, rows: int, weights: Weights) -> Pair:
-    assert weights is None, "a regression has no classes"
     share = 1 / (rows * outputs.shape[1])
     error = outputs - targets.T  # [T, C, B] - [C, B]
+    if weights is not None:
+        return (error.square() * weights).sum((1, 2)).mul_(share), error.mul_(weights).mul_(2 * share)
     return error.square().sum((1, 2)).mul_(share), error.mul_(2 * share)
 
 
 def _binary_cross_entropy(outputs: torch.Tensor, targets: torch.Tensor, rows: int, weights: Weights) -> Pair:
-    known = targets.T.expand_as(outputs)  # [1, B] → [T, 1, B]
-    losses = F.binary_cross_entropy_with_logits(outputs, known, reduction="none")  # [T, 1, B]
+    known = targets.T.expand_as(outputs)  # [C, B] → [T, C, B]
+    losses = F.binary_cross_entropy_with_logits(outputs, known, reduction="none")  # [T, C, B]
     errors = outputs.sigmoid().sub_(known)
-    losses, errors = _weighted(losses, errors, targets, weights)
-    return losses.sum((1, 2)).div_(rows), errors.div_(rows)
+    losses, errors = _weighted(losses, errors, weights)
+    numbers = rows * outputs.shape[1]
+    return losses.sum((1, 2)).div_(numbers), errors.div_(numbers)
 
 
 def _cross_entropy(outputs: torch.Tensor, targets: torch.Tensor, rows: int, weights: Weights) -> Pair:
@@ -137,20 +138,20 @@ def _cross_entropy(outputs: torch.Tensor, targets: torch.Tensor, rows: int, weig
     classes = torch.arange(outputs.shape[1], device=outputs.device).unsqueeze(1)
     truth = (classes == targets).to(outputs.dtype)  # [C, B]
     errors = chances.exp_().sub_(truth)
-    gains, errors = _weighted(gains, errors, targets, weights)
+    gains, errors = _weighted(gains, errors, weights)
     return gains.sum((1, 2)).div_(-rows), errors.div_(rows)
 
 
-def _weighted(losses: torch.Tensor, errors: torch.Tensor, targets: torch.Tensor, weights: Weights) -> Pair:
-    """Multiply the rows' losses and errors by the weights of their classes; without weights they stay what they are."""
+def _weighted(losses: torch.Tensor, errors: torch.Tensor, weights: Weights) -> Pair:
+    """Multiply the rows' losses and errors by their weights [B]; without weights they stay what they are."""
     if weights is None:
         return losses, errors
-    row_weights = weights.index_select(0, class_numbers(targets))  # [B]
-    return losses * row_weights, errors * row_weights
+    return losses * weights, errors * weights
 
 
 LOSSES: dict[str, Loss] = {
     "regression": _squared_error,
     "binary": _binary_cross_entropy,
     "multiclass": _cross_entropy,
+    "multilabel": _binary_cross_entropy,
 }

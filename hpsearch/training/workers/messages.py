@@ -18,9 +18,8 @@ from hpsearch.data.tasks import TASKS
 from hpsearch.trial import TrainingRun, TrialSpec
 
 Array = npt.NDArray[np.generic]
-Division = tuple[
-    Array, ...
-]  # inputs and targets of the training and of the validation rows, the target's mean and scale
+# Inputs, targets and weights (None: all alike) of the training and of the validation rows, the target's mean and scale.
+Division = tuple[Array | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,7 @@ class SerializedDataset:
 
 def serialize(data: Data) -> SerializedDataset:
     """Return data as arrays."""
-    plain = {name: getattr(data, name) for name in ("name", "title", "shape", "outputs", "classes")}
+    plain = {name: getattr(data, name) for name in ("name", "title", "shape", "outputs", "classes", "labels")}
     plain["summary"] = dict(data.summary)
     parts: list[Data | Fold] = [data, *data.folds]
     return SerializedDataset(
@@ -156,7 +155,7 @@ def without_test(data: Data) -> Data:
 
 def no_rows(rows: Rows) -> Rows:
     """Return a part without rows."""
-    return Rows(rows.inputs[:0], rows.targets[:0])
+    return rows.take(slice(0))
 
 
 def arrays_of(weights: Mapping[str, Tensor]) -> dict[str, Array]:
@@ -170,14 +169,15 @@ def tensors_of(arrays: Mapping[str, Array], device: torch.device) -> dict[str, T
 
 
 def _division(part: Data | Fold) -> Division:
-    training = (part.training.inputs, part.training.targets)
-    validation = (part.validation.inputs, part.validation.targets)
-    return tuple(map(_array, (*training, *validation, part.target_mean, part.target_scale)))
+    training = (part.training.inputs, part.training.targets, part.training.weights)
+    validation = (part.validation.inputs, part.validation.targets, part.validation.weights)
+    tensors = (*training, *validation, part.target_mean, part.target_scale)
+    return tuple(None if tensor is None else _array(tensor) for tensor in tensors)
 
 
 def _fold(division: Division) -> Fold:
-    inputs, targets, validation_inputs, validation_targets, mean, scale = map(_tensor, division)
-    return Fold(Rows(inputs, targets), Rows(validation_inputs, validation_targets), mean, scale)
+    tensors: list[Any] = [None if array is None else _tensor(array) for array in division]
+    return Fold(Rows(*tensors[:3]), Rows(*tensors[3:6]), *tensors[6:])
 
 
 def _array(tensor: Tensor) -> Array:
