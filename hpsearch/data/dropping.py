@@ -3,7 +3,6 @@
 Neither is dropped unless it is asked for (`drop_rows`); a notice then says how many rows it was, and of which classes.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -123,17 +122,20 @@ def _rare_notice(names: tuple[str, ...], counts: Array, kept: Array, fewest: int
 
 def _taken(raw: Raw, rows: Array, notice: str) -> Raw:
     """Return some rows of a source, ascending, with one more notice."""
-    take: Callable[[Array | None], Array | None] = lambda values: None if values is None else values[rows]  # noqa: E731
     return replace(
         raw,
         inputs=raw.inputs.take(rows),
         targets=raw.targets[rows],
-        groups=take(raw.groups),
-        times=take(raw.times),
-        weights=take(raw.weights),
+        groups=_part(raw.groups, rows),
+        times=_part(raw.times, rows),
+        weights=_part(raw.weights, rows),
         given_test=int((rows >= len(raw.targets) - raw.given_test).sum()),
         notices=(*raw.notices, notice),
     )
+
+
+def _part(values: Array | None, rows: Array) -> Array | None:
+    return None if values is None else values[rows]
 
 
 def _rows(count: int) -> str:

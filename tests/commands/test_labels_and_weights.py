@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -106,7 +107,7 @@ def test_search_takes_labels_and_weights() -> None:
     frame = table()
     labels = pd.DataFrame({"red": frame["red"] == "True", "blue": frame["blue"] == 1})
     inputs = frame[["p", "q", "r"]]
-    options = {"trials": 2, "space": SPACE, "training": {"epochs": 3}, "confirm": 0, "folds": 3}
+    options: dict[str, Any] = {"trials": 2, "space": SPACE, "training": {"epochs": 3}, "confirm": 0, "folds": 3}
     found = hpsearch.search(inputs, labels, sample_weight=frame["w"], **options)
     assert found.record.data["task"] == "multilabel"
     chances = found.predict_proba(inputs)
@@ -122,7 +123,7 @@ def test_search_drops_rows_without_a_target() -> None:
     frame = table()
     y = frame["red"].to_numpy(dtype=object)
     y[[1, 2]] = None
-    options = {"trials": 1, "space": SPACE, "training": {"epochs": 2}, "confirm": 0, "validation": 0.2}
+    options: dict[str, Any] = {"trials": 1, "space": SPACE, "training": {"epochs": 2}, "confirm": 0, "validation": 0.2}
     found = hpsearch.search(frame[["p", "q"]], y, drop_rows=["missing-target"], **options)
     assert sum(found.record.data["rows"].values()) == 148
     assert set(found.predict(frame[["p", "q"]])) <= {"True", "False"}
@@ -139,7 +140,7 @@ def test_an_estimator_ignores_rows_of_weight_0() -> None:
     y = (inputs[:, 0] > 0).astype(int)
     bad = generator.random(300) < 0.45
     nonsense = np.where(bad, 1 - y, y)
-    options = {"trials": 3, "epochs": 20, "confirm": 0, "random_state": 0}
+    options: dict[str, Any] = {"trials": 3, "epochs": 20, "confirm": 0, "random_state": 0}
     weighted = DNNClassifier(**options).fit(inputs, nonsense, sample_weight=_weights(~bad))
     assert weighted.score(inputs, y) > 0.9
     values = np.where(bad, -inputs[:, 0], inputs[:, 0])
