@@ -27,6 +27,7 @@ COUNTED_OUTCOMES = {
     "diverged": Outcome.DIVERGED,
     "out_of_memory": Outcome.OUT_OF_MEMORY,
     "killed": Outcome.KILLED,
+    "errors": Outcome.ERROR,
 }
 
 

@@ -209,7 +209,7 @@ def _confirm(
     specs = [spec for _, spec in leaders]
     replicates = Replicates(specs, seeds, study.config.study.seed, study.writer, direction, search.deadline, observer)
     confirm(replicates, engine, observer)
-    confirmed = rank_confirmed(leaders, replicates, direction, search.objectives.worst)
+    confirmed = rank_confirmed(leaders, replicates, study.data.metric, search.objectives.worst)
     count = len(confirmed)
     if count < asked.ensemble:
         networks = "network" if count == 1 else "networks"
