@@ -4,22 +4,32 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import optuna
 import torch
+from optuna.trial import FrozenTrial
 
 from hpsearch.config import StudyConfig, check_config, find_study, read_config
+from hpsearch.config.own import OwnCode, label_of
 from hpsearch.data import Data, from_arrays, load
-from hpsearch.data.metrics import own_metric
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
 from hpsearch.data.tasks import choose_metric
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import UserError
+from hpsearch.interactive import SearchResult, in_folder
+from hpsearch.model import load_model
+from hpsearch.model.models import original_labels
+from hpsearch.searching.adoption import conclude_trials
+from hpsearch.searching.run_options import RunOptions, with_functions
 from hpsearch.searching.samplers import SAMPLERS
 from hpsearch.searching.specifications import replicate
 from hpsearch.space.hyperparameters import NETWORK
 from hpsearch.storage.attributes import PREFIX, RUN
+from hpsearch.storage.folders import STUDY_FILE
+from hpsearch.storage.reading import read_study
 from hpsearch.storage.trial_writing import CURVE_LENGTH
+from hpsearch.storage.urls import sqlite_url
 from hpsearch.storage.writing import run_details
 from hpsearch.training import Engine, TrialQueue
 from hpsearch.training.devices import check_precision, choose_device
@@ -81,7 +91,8 @@ class Objective:
         root: str | None = None,
         download: bool = False,
     ) -> None:
-        self.config = _config(data, space, training, seed)
+        code = OwnCode(build, loss, metric if callable(metric) else None)
+        self.config = _config(data, space, training, seed, code)
         self.build = build
         if build is not None and space is not None:
             _say_left_out(space)
@@ -148,6 +159,67 @@ class Objective:
         if not study.get_trials(deepcopy=False):
             study.enqueue_trial(self.defaults())
         return study
+
+    def result(
+        self,
+        study: optuna.Study,
+        *,
+        confirm: int = 3,
+        seeds: int = 5,
+        ensemble: int = 1,
+        name: str | None = None,
+        reports: str | Path = "reports",
+    ) -> SearchResult:
+        """Conclude a study that was run with this objective, and return what `hpsearch.search` returns.
+
+        The best trials are trained again on fresh seeds, the best mean wins, its best network is trained again where that was the
+        trial's own, and scored on the test rows, once. The Optuna study stays as it is.
+
+        Args:
+            study: the study.
+            confirm: so many of the best trials are trained again; 0 for the best trial as it is.
+            seeds: on so many fresh seeds each.
+            ensemble: how many of the best networks predict together, where that is better than one of them.
+            name: keeps the result in the folder `reports/NAME`, which `hpsearch.load` opens; by default it is temporary.
+            reports: where results are kept.
+
+        Raises:
+            UserError: the study is another objective's, or the name is taken by a study with other trials.
+            SearchFailed: no trial gave a usable network.
+        """
+        trials = _ended(study)
+        self._check_study(study)
+        confirmation = {"trials": confirm, "seeds": seeds, "ensemble": ensemble}
+        metric = self.config.code.metric
+        searched = {
+            "trials": max(1, len(trials)),
+            "sampler": "random",  # every trial is known: none is proposed
+            "metric": self.data.metric.name if metric is None else label_of(metric),
+            "better": None if metric is None else self.direction,
+        }
+        settings = {**self.config.settings(), "search": searched, "confirm": confirmation}
+        settings["study"]["name"] = name or "search"
+        config = check_config(settings, "result", in_memory=True).with_code(self.config.code)
+
+        def conclude(folder: Path) -> SearchResult:
+            url = sqlite_url(folder.absolute() / STUDY_FILE)
+            conclude_trials(trials, config, RunOptions(folder, url, str(self.data.training.inputs.device)), self.data)
+            model = load_model(folder, build=self.build)
+            labels = original_labels(model) if model.classes else None
+            columns = len(model.target_mean)
+            shape = (columns,) if columns > 1 else ()
+            return SearchResult(read_study(url, config.study.name), model, folder, labels, name is None, shape)
+
+        return in_folder(name, config.study.name, Path(reports), conclude)
+
+    def _check_study(self, study: optuna.Study) -> None:
+        """Refuse a study that another objective ran."""
+        self._check_direction(study)
+        data = study.user_attrs.get(f"{PREFIX}data", {})
+        if data.get("hash") != self.data.summary.get("hash"):
+            raise UserError(
+                f"study '{study.study_name}' was not run with this objective, or on other data. Give the objective that it was run with."
+            )
 
     def __call__(self, trial: optuna.Trial, seed: int | None = None) -> float:
         """Train the trial's network and return the metric at its best evaluation.
@@ -247,32 +319,20 @@ class Objective:
         return replace(spec, rungs=tuple(range(1, budget.evaluations)), network=network)
 
 
+def _ended(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the trials up to the last one that was run: those that wait after it have not begun."""
+    trials = study.get_trials(deepcopy=False)
+    last = max((trial.number for trial in trials if RUN in trial.user_attrs), default=-1)
+    if last < 0:
+        raise UserError(
+            f"study '{study.study_name}' has no trial of this objective. Run it first: study.optimize(objective, n_trials=20)."
+        )
+    return trials[: last + 1]
+
+
 def _is_single(study: optuna.Study | None) -> bool:
     """Whether a study has one objective: no other knows intermediate values."""
     return study is None or len(study.directions) == 1
-
-
-def with_functions(
-    data: Data, loss: Loss | None, metric: str | Callable[..., float] | None, better: Direction | None
-) -> Data:
-    """Return data with a loss and a metric of the user's own, where they are functions.
-
-    Raises:
-        UserError: a metric is no function, or it is not said what is better; the loss excludes class weights.
-    """
-    if loss is not None and not callable(loss):
-        raise UserError(f"loss is {shown(loss)}; expected a function of (outputs, targets), or None for the task's.")
-    if loss is not None:
-        data = data.with_loss(loss)
-    if metric is None or isinstance(metric, str):
-        if better is not None:
-            raise UserError("better: hpsearch knows what is better of its own metrics. Leave it out.")
-        return data
-    if not callable(metric):
-        raise UserError(f"metric is {shown(metric)}; expected a name, or a function of (y_true, y_pred).")
-    if better not in ("maximize", "minimize"):
-        raise UserError("a metric that is a function: say what is better, better='maximize' or better='minimize'.")
-    return data.judged_by(own_metric(metric, better, data.task.predicts))
 
 
 def _say_left_out(space: Mapping[str, Any]) -> None:
@@ -285,15 +345,19 @@ def _say_left_out(space: Mapping[str, Any]) -> None:
         )
 
 
-def _config(data: Any, space: Mapping[str, Any] | None, training: Mapping[str, Any] | None, seed: int) -> StudyConfig:
+def _config(
+    data: Any, space: Mapping[str, Any] | None, training: Mapping[str, Any] | None, seed: int, code: OwnCode
+) -> StudyConfig:
     default = read_config(find_study("digits"))
     if space is None:
         space = default.space.plain()
     if training is None:
         training = default.training.model_dump()
     name = data if isinstance(data, str) else "data"
-    raw = {"study": {"seed": seed}, "data": {"name": name}, "space": dict(space), "training": dict(training)}
-    return check_config(raw, "Objective")
+    named = {"model": code.build and label_of(code.build), "loss": code.loss and label_of(code.loss)}
+    trained = {**training, **named}
+    raw = {"study": {"seed": seed}, "data": {"name": name}, "space": dict(space), "training": trained}
+    return check_config(raw, "Objective").with_code(code)
 
 
 def _data(

@@ -23,7 +23,7 @@ from hpsearch.data.dataset import Data
 from hpsearch.progress import Observer
 from hpsearch.searching.networks import member_of, on_other_rows
 from hpsearch.searching.replicates import TrainedNetwork, metric_mean, plain_estimate
-from hpsearch.searching.scoring import mean_prediction, outputs_of, parts_of
+from hpsearch.searching.scoring import mean_prediction, outputs_of, parameters_of, parts_of
 from hpsearch.searching.specifications import replicate
 from hpsearch.searching.stopping import train_until_stopped
 from hpsearch.statistics import Estimate
@@ -76,10 +76,9 @@ def judge_candidates(
     single = metric_mean([sum(values) / len(parts) for values in single_values], data.metric, worst)
     ensemble = metric_mean([sum(values) / len(parts) for values in ensemble_values], data.metric, worst)
     better = _better(ensemble, single, data.metric.direction == "maximize")
-    architectures = [network.spec.architecture for network in candidates]
     return {
         "candidates": named(candidates),
-        "parameters": sum(architecture.parameters for architecture in architectures if architecture),
+        "parameters": sum(parameters_of(network.spec) for network in candidates),
         "kept": "ensemble" if better else "single",
         "single": plain_estimate(single),
         "ensemble": plain_estimate(ensemble),

@@ -130,7 +130,10 @@ class _LimitedThreads:
     """
 
     def __init__(self) -> None:
-        self._reset()
+        self.lock = threading.Lock()
+        self.inside = 0
+        self.before = 1
+        self.limits: threadpool_limits | None = None
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forked)
 
@@ -150,15 +153,11 @@ class _LimitedThreads:
             if self.inside == 0 and self.limits is not None:
                 self.limits.restore_original_limits()
 
-    def _reset(self) -> None:
-        self.lock = threading.Lock()
-        self.inside = 0
-        self.before = 1
-        self.limits: threadpool_limits | None = None
-
     def _forked(self) -> None:
         """Compute on one thread in a forked child: the other threads of torch's pool are not there, and waiting for them never ends."""
-        self._reset()
+        self.lock = threading.Lock()
+        self.inside = 0
+        self.limits = None
         torch.set_num_threads(1)
 
 

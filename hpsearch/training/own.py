@@ -61,6 +61,13 @@ class OwnNetwork:
     outputs: int
     rows: Tensor  # [2, *shape], float32 on the CPU
 
+    @property
+    def label(self) -> str:
+        """The text by which people know what makes it."""
+        return (
+            f"{getattr(self.build, '__module__', '')}:{getattr(self.build, '__qualname__', type(self.build).__name__)}"
+        )
+
     @classmethod
     def of(cls, build: Build, trial: Any, data: Data) -> "OwnNetwork":
         """Return how a trial's network for these data is made."""

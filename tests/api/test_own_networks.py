@@ -40,7 +40,7 @@ def optimized(function: Objective, trials: int = 1, **options: Any) -> optuna.St
 def dropout(trial: optuna.Trial, shape: tuple[int, ...], outputs: int) -> nn.Module:
     """A network that draws from the global random state, when it is made and at each update."""
     width = trial.suggest_int("units", 4, 16)
-    return nn.Sequential(nn.Linear(*shape, width), nn.ReLU(), nn.Dropout(0.3), nn.Linear(width, outputs))
+    return nn.Sequential(nn.Linear(shape[0], width), nn.ReLU(), nn.Dropout(0.3), nn.Linear(width, outputs))
 
 
 class Head(nn.Module):
@@ -140,10 +140,11 @@ def test_inputs_may_have_a_gradient() -> None:
 
     class Asks(nn.Sequential):
         def forward(self, inputs: Tensor) -> Tensor:
-            outputs: Tensor = super().forward(inputs.detach().requires_grad_())
+            layer = self[0]
+            outputs: Tensor = layer(inputs.detach().requires_grad_())
             return outputs
 
-    study = optimized(objective(build=lambda trial, shape, outputs: Asks(nn.Linear(*shape, outputs))))
+    study = optimized(objective(build=lambda trial, shape, outputs: Asks(nn.Linear(shape[0], outputs))))
     assert study.trials[0].user_attrs["outcome"] == "finished"
 
 
@@ -248,7 +249,7 @@ def test_an_error_of_hyperparameters_is_the_trials_outcome() -> None:
     """A batch of one row, which BatchNorm cannot take, ends its trial with the worst value, and the study goes on."""
 
     def build(trial: optuna.Trial, shape: tuple[int, ...], outputs: int) -> nn.Module:
-        return nn.Sequential(nn.Linear(*shape, 4), nn.BatchNorm1d(4), nn.Linear(4, outputs))
+        return nn.Sequential(nn.Linear(shape[0], 4), nn.BatchNorm1d(4), nn.Linear(4, outputs))
 
     function = objective(build=build, space={"batch_size": [1, 10]})
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
@@ -265,7 +266,7 @@ def test_an_error_of_the_code_is_raised() -> None:
     """What no hyperparameter can cause ends the study with its own traceback."""
 
     def build(trial: optuna.Trial, shape: tuple[int, ...], outputs: int) -> nn.Module:
-        return nn.Linear(*shape, outputs, no_such_argument=1)  # type: ignore[call-arg]
+        return nn.Linear(shape[0], outputs, no_such_argument=1)  # type: ignore[call-arg]
 
     with pytest.raises(TypeError, match="no_such_argument"):
         optimized(objective(build=build))
@@ -279,7 +280,7 @@ class Two(nn.Linear):
 def test_a_network_that_returns_two_tensors_is_refused() -> None:
     """One tensor of outputs is expected."""
     with pytest.raises(UserError, match="Two returns a tuple; expected one tensor"):
-        optimized(objective(build=lambda trial, shape, outputs: Two(*shape, outputs)))
+        optimized(objective(build=lambda trial, shape, outputs: Two(shape[0], outputs)))
 
 
 def hits(y_true: Any, y_pred: Any) -> float:
