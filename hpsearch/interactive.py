@@ -5,7 +5,7 @@ name it is kept, and the same call goes on where it stopped; without one it live
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hpsearch.config import StudyConfig
+from hpsearch.config.own import OwnCode, label_of
 from hpsearch.data.cells import to_array
 from hpsearch.data.given import as_given
 from hpsearch.errors import UserError, shown
@@ -32,15 +33,17 @@ from hpsearch.reporting.notebook import fragment
 from hpsearch.reporting.screen import Screen
 from hpsearch.reporting.selection import of_trials, uses_of_test_rows, why
 from hpsearch.reporting.tables import TABLES, frames
-from hpsearch.searching.array_study import array_config, array_data, run_interruptibly
+from hpsearch.searching.array_study import array_config, array_data, default_space, run_interruptibly
 from hpsearch.searching.opening import open_study
 from hpsearch.searching.run_options import RunOptions
+from hpsearch.space.hyperparameters import NETWORK
 from hpsearch.storage import ComparisonRecord, StudyRecord
 from hpsearch.storage.folders import STUDY_FILE, model_folder, study_file
 from hpsearch.storage.opening import load_study
 from hpsearch.storage.reading import read, read_study
 from hpsearch.storage.records import Score
 from hpsearch.storage.urls import sqlite_url
+from hpsearch.training.own import Build
 
 if TYPE_CHECKING:
     import optuna
@@ -199,7 +202,10 @@ def search(
     trials: int = 50,
     space: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
-    metric: str | None = None,
+    build: Build | None = None,
+    loss: Callable[..., Any] | None = None,
+    metric: str | Callable[..., float] | None = None,
+    better: Literal["maximize", "minimize"] | None = None,
     objectives: Sequence[str] | None = None,
     task: str | None = None,
     validation: Any = None,
@@ -235,7 +241,12 @@ def search(
         trials: trials in all, those of an earlier call with this name included.
         space: what may vary, as a study's `[space]`; by default that of the study `table`, for images of `digits`.
         training: a study's `[training]`: epochs, patience, precision, class_weights, ...
-        metric: what counts, a name of `METRICS` that fits the task; the task's first by default.
+        build: `build(trial, shape, outputs)` makes a network of your own for each trial, as for `Objective`; the space then has the
+            optimizer's hyperparameters only. Such networks train in plain torch, one at a time.
+        loss: `loss(outputs, targets)`, the mean over rows, in place of the task's; plain torch then trains.
+        metric: what counts, a name of `METRICS` that fits the task; the task's first by default; or a function `metric(y_true, y_pred)`
+            as scikit-learn's, see `hpsearch.data.metrics.own_metric`.
+        better: what is better of a metric that is a function, "maximize" or "minimize".
         objectives: several figures to be made better at once, metrics or "parameters"; the first is the metric. No pruner then.
         task: "regression", "binary", "multiclass" or "multilabel"; inferred from the targets by default.
         validation: share or number of rows that networks are compared on; by default cross-validation for few rows of a table, else 0.15.
@@ -271,6 +282,9 @@ def search(
     inputs, targets = as_given(X, y)
     images = np.ndim(inputs) >= IMAGES
     own_rows = None if validation is None or np.isscalar(validation) else validation
+    code = OwnCode(build, loss, metric if callable(metric) else None)
+    if code.build is not None and space is None:
+        space = {name: domain for name, domain in default_space(images).items() if name not in NETWORK}
     given: dict[str, Mapping[str, Any] | None] = {
         "study": {"name": name or "search", "seed": seed},
         "data": {
@@ -289,26 +303,36 @@ def search(
             "weight": sample_weight if isinstance(sample_weight, str) else None,
         },
         "space": space,
-        "training": training,
+        "training": {**(training or {}), "model": build and label_of(build), "loss": loss and label_of(loss)},
         "search": {
             "trials": trials,
             "timeout": timeout,
             "sampler": sampler,
             "pruner": pruner or ("none" if objectives else None),  # nobody prunes trials of several objectives
-            "metric": metric,
+            "metric": label_of(metric) if callable(metric) else metric,
+            "better": better,
             "objectives": _listed(objectives),
         },
         "confirm": {"trials": confirm, "seeds": seeds, "ensemble": ensemble},
     }
-    config = array_config("digits" if images else "table", given, "search")
+    config = array_config("digits" if images else "table", given, "search").with_code(code)
     weights = None if isinstance(sample_weight, str) else sample_weight
     given_data = (inputs, targets, weights, own_rows)
+    return in_folder(
+        name,
+        config.study.name,
+        Path(reports),
+        lambda folder: _search(config, folder, device, given_data, verbose, temporary=not name),
+    )
+
+
+def in_folder(name: str | None, study: str, reports: Path, conclude: Callable[[Path], SearchResult]) -> SearchResult:
+    """Return the result that is made in a folder: that of the name, or a temporary one that goes with the result."""
     if name:
-        return _search(config, Path(reports) / folder_name(name), device, given_data, verbose, temporary=False)
+        return conclude(reports / folder_name(name))
     own = Path(mkdtemp(prefix="hpsearch-temporary-"))
     try:
-        folder = own / folder_name(config.study.name)
-        result = _search(config, folder, device, given_data, verbose, temporary=True)
+        result = conclude(own / folder_name(study))
     except BaseException:
         rmtree(own, ignore_errors=True)
         raise
@@ -322,7 +346,12 @@ def _listed(names: Sequence[str] | None) -> Any:
 
 
 def load(
-    study: str | Path, *, reports: str | Path = "reports", model: str = "best", storage: str | None = None
+    study: str | Path,
+    *,
+    reports: str | Path = "reports",
+    model: str = "best",
+    storage: str | None = None,
+    build: Build | None = None,
 ) -> SearchResult:
     """Return a study that was searched before, by any program or command, as `search` returns its own.
 
@@ -332,6 +361,7 @@ def load(
         model: what predicts: "best", "single" (one network, where the best is several), or "refit", "trial-17", ... once the command of
             that name has made it.
         storage: the URL of its storage, where that is none of the study's folder.
+        build: what makes the network, where the study searched one of your own: a model's files hold no code.
 
     Labels are as the model keeps them: whole numbers, numbers, truth values, or text.
 
@@ -346,7 +376,7 @@ def load(
         raise UserError(f"{record.name!r} is a comparison, which has no best network. Give a search's name.")
     if not record.result:
         raise UserError(f"study {shown(record.name)} has no result yet. Run it to its end first.")
-    loaded = load_named_model(str(study), Path(reports), model)
+    loaded = load_named_model(str(study), Path(reports), model, build)
     columns = len(loaded.target_mean)
     shape = (columns,) if columns > 1 else ()
     labels = original_labels(loaded) if loaded.classes else None
@@ -377,7 +407,7 @@ def _search(
     record = read_study(run_options.storage, config.study.name)
     if screen:
         screen.conclude(record, f"result.report() writes it; the study is in {folder}{TEMPORARY * temporary}")
-    model = load_model(folder)
+    model = load_model(folder, build=config.code.build)
     if isinstance(targets, str):  # a column's name
         return SearchResult(record, model, folder, original_labels(model) if data.classes else None, temporary)
     targets = to_array(targets, "target")

@@ -23,11 +23,12 @@ class SearchStatus:
     seconds: float
     trained: int  # trials trained in this run, for the rate
     killed: int = 0
+    errors: int = 0  # trials whose own code raised one
 
     @property
     def failed(self) -> int:
         """Trials without a usable value."""
-        return self.diverged + self.out_of_memory + self.killed
+        return self.diverged + self.out_of_memory + self.killed + self.errors
 
     @property
     def rate(self) -> float:

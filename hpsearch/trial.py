@@ -5,7 +5,7 @@ evaluated on the validation rows the same number of times, at the same shares of
 curves and rungs of full-batch gradient descent and of batch size 1 can be compared one to one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from hashlib import sha256
@@ -44,6 +44,7 @@ class Outcome(StrEnum):
     DIVERGED = "diverged"
     OUT_OF_MEMORY = "out of memory"
     KILLED = "killed its worker"
+    ERROR = "raised an error"
 
     @property
     def meaning(self) -> str:
@@ -53,7 +54,7 @@ class Outcome(StrEnum):
     @property
     def failed(self) -> bool:
         """Whether the run has no usable value; the sampler is told the worst one instead."""
-        return self in (Outcome.DIVERGED, Outcome.OUT_OF_MEMORY, Outcome.KILLED)
+        return self in (Outcome.DIVERGED, Outcome.OUT_OF_MEMORY, Outcome.KILLED, Outcome.ERROR)
 
 
 MEANINGS = {
@@ -64,6 +65,7 @@ MEANINGS = {
     Outcome.DIVERGED: "the loss was no longer a finite number",
     Outcome.OUT_OF_MEMORY: "the network and its batch did not fit into the device's memory",
     Outcome.KILLED: "three workers died while they trained it, the last one training nothing else",
+    Outcome.ERROR: "code of the study's own raised an error: its network, its loss or its metric",
 }
 FAILED = frozenset(outcome for outcome in Outcome if outcome.failed)  # as text they equal what a storage keeps
 
@@ -172,6 +174,7 @@ class TrialSpec:
     patience: int | None = None
     target: float | None = None
     fold: int = 0
+    network: Callable[[], Any] | None = None  # makes the user's own network, where there is no architecture
 
     @property
     def updates(self) -> int:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpsearch.commands.options import add_model, add_reports
+from hpsearch.commands.options import add_model, add_reports, own_build
 from hpsearch.commands.recorded import show_model
 from hpsearch.errors import look_up
 from hpsearch.storage.folders import folder_of
@@ -39,7 +39,7 @@ def call(options: argparse.Namespace) -> None:
         name += f"-{options.model}"
     path = Path(options.output or f"{name}{suffix}")
     check_place(options.format, path)
-    model = load_named_model(options.study, Path(options.reports), options.model)
+    model = load_named_model(options.study, Path(options.reports), options.model, own_build(options))
     exported = export(model, options.format, path)
     screen = Screen("")
     show_model(screen, "export", f"{exported.path} ({exported.path.stat().st_size:,} bytes):", model)

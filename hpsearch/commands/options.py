@@ -34,6 +34,9 @@ SETTINGS = {  # option → the setting that it overrides
     "weight": "data.weight",
     "folds": "data.folds",
     "metric": "search.metric",
+    "better": "search.better",
+    "loss": "training.loss",
+    "build": "training.model",
     "precision": "training.precision",
     "timeout": "search.timeout",
     "sampler": "search.sampler",
@@ -129,7 +132,12 @@ def add_data(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--target", metavar="COLUMN", help="the column of --data that is predicted, or several: a,b")
     command.add_argument("--task", help="{tasks} (default: what the target looks like)")
-    command.add_argument("--metric", help="what a trial is judged by: {metrics}")
+    command.add_argument("--metric", help="what a trial is judged by: {metrics}; or your own function, FILE.py:NAME")
+    command.add_argument("--better", help="maximize or minimize: what is better of a metric of your own")
+    command.add_argument(
+        "--model", dest="build", metavar="FILE.py:NAME", help="a network of your own: build(trial, shape, outputs)"
+    )
+    command.add_argument("--loss", metavar="FILE.py:NAME", help="a loss of your own: loss(outputs, targets)")
     add_reading(command)
     command.add_argument(
         "--drop-rows",
@@ -199,9 +207,33 @@ def add_model(command: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="best, single (one network where best is an ensemble), refit, or trial-N after `replay` (default: best)",
     )
+    command.add_argument(
+        "--build", metavar="FILE.py:NAME", help="what makes the network, where the study searched one of your own"
+    )
+
+
+def own_build(options: argparse.Namespace) -> Any:
+    """Return the function that makes the networks of a model, None where none is named.
+
+    Raises:
+        UserError: there is no such file or function.
+    """
+    from hpsearch.config.own import load_code
+
+    return load_code(options.build, "--build") if options.build else None
 
 
 def read_study(options: argparse.Namespace) -> "StudyConfig":
+    """Return the study that the options ask for, with the code that it names; that code's files are run.
+
+    Raises:
+        UserError: every problem, a line each.
+    """
+    config = _read_study(options)
+    return config.with_code(config.named_code())
+
+
+def _read_study(options: argparse.Namespace) -> "StudyConfig":
     """Return the study that the options ask for: of a file, or `table` where only data are given, or else `digits`.
 
     Raises:

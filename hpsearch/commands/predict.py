@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from hpsearch.commands.options import add_model, add_reading, add_reports
+from hpsearch.commands.options import add_model, add_reading, add_reports, own_build
 from hpsearch.commands.recorded import show_model
 from hpsearch.errors import UserError, shown
 from hpsearch.files import inert, replacing
@@ -55,7 +55,7 @@ def call(options: argparse.Namespace) -> None:
     from hpsearch.training.devices import choose_device
 
     device = choose_device(options.device)
-    model = load_named_model(options.study, Path(options.reports), options.model)
+    model = load_named_model(options.study, Path(options.reports), options.model, own_build(options))
     rows = read_rows(model, source, _read_options(options))
     screen = Screen("", stderr=options.output == "-")
     for notice in rows.notices:

@@ -136,6 +136,7 @@ def check_config(
     Raises:
         UserError: every problem, a line each.
     """
+    raw = _plain(raw)
     table = raw.get("space", {})
     if isinstance(table, Mapping):
         space, problems = read_space(table)
@@ -149,6 +150,17 @@ def check_config(
     if problems:
         raise error_of(problems, where, overridden)
     return config
+
+
+def _plain(value: Any) -> Any:
+    """Return settings with Python's own numbers in place of NumPy's, as someone who computes them has them."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
+        return value.tolist()
+    return value
 
 
 def parse_value(text: str) -> Any:

@@ -3,8 +3,18 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    PrivateAttr,
+    field_validator,
+    model_validator,
+)
 
+from hpsearch.config.own import OwnCode, is_code, load_code
 from hpsearch.data.metrics import OBJECTIVES
 from hpsearch.data.tasks import TASKS
 from hpsearch.space import SearchSpace
@@ -97,7 +107,8 @@ class DataSection(Section):
 class TrainingSection(Section):
     """One trial's budget (one of epochs, updates, examples), its evaluations, early stopping, the precision.
 
-    `class_weights`: "balanced" gives each class the same weight in the loss, however rare it is.
+    `class_weights`: "balanced" gives each class the same weight in the loss, however rare it is. `model` and `loss` are functions of your
+    own, as "FILE.py:NAME": `build(trial, shape, outputs)` makes a network, `loss(outputs, targets)` takes the place of the task's.
     """
 
     epochs: Positive | None = None
@@ -107,13 +118,16 @@ class TrainingSection(Section):
     patience: Positive | None = None
     precision: Literal["float32", "float64", "tf32", "bfloat16"] = "float32"
     class_weights: Literal["none", "balanced"] = "none"
+    model: Annotated[str, Field(min_length=1, max_length=4_096)] | None = None
+    loss: Annotated[str, Field(min_length=1, max_length=4_096)] | None = None
 
 
 class SearchSection(Section):
     """The search: trials in all, seconds at most, who proposes (sampler), who stops early (pruner), what counts (metric).
 
     `lag`: trial k knows the results of trials 0 … k - lag, however many train at once, so that their number changes no result.
-    `objectives`: several figures to be made better at once, metrics or "parameters"; the first is the metric.
+    `objectives`: several figures to be made better at once, metrics or "parameters"; the first is the metric. A `metric` of your own is a
+    function, as "FILE.py:NAME"; `better` says then what is better, "maximize" or "minimize".
     """
 
     trials: Annotated[int, Field(ge=1, le=10_000_000)] = 64
@@ -123,6 +137,7 @@ class SearchSection(Section):
     reduction_factor: Annotated[int, Field(ge=2, le=100)] = 3
     lag: Annotated[int, Field(ge=1, le=100_000)] = 8
     metric: str | None = None
+    better: Literal["maximize", "minimize"] | None = None
     objectives: Annotated[list[str], Field(min_length=2, max_length=4)] | None = None
 
     @model_validator(mode="before")
@@ -210,6 +225,31 @@ class StudyConfig(BaseModel):
     confirm: ConfirmSection = ConfirmSection()
     compare: CompareSection | None = None
     minima: MinimaSection | None = None
+    _code: OwnCode = PrivateAttr(default_factory=OwnCode)
+
+    @property
+    def code(self) -> OwnCode:
+        """The functions of the user's own, at hand; settings alone only name them."""
+        return self._code
+
+    def with_code(self, code: OwnCode) -> "StudyConfig":
+        """Return the study with the functions that its settings name."""
+        config = self.model_copy()
+        config._code = code
+        return config
+
+    def named_code(self) -> OwnCode:
+        """Load the functions that the settings name as files, by running these files.
+
+        Raises:
+            UserError: there is no such file or function.
+        """
+        build = self.training.model and load_code(self.training.model, "training.model (--model)")
+        loss = self.training.loss and load_code(self.training.loss, "training.loss (--loss)")
+        metric = None
+        if is_code(self.search.metric):
+            metric = load_code(str(self.search.metric), "search.metric (--metric)")
+        return OwnCode(build or None, loss or None, metric)
 
     @property
     def budget(self) -> Budget:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from hpsearch.data.metrics import Metric
-from hpsearch.data.tasks import Task, class_numbers, mean_loss, weighted
+from hpsearch.data.tasks import Loss, Task, class_numbers, mean_loss, task_with_loss, weighted
 from hpsearch.errors import UserError, shown
 
 
@@ -121,6 +121,42 @@ class Data:
                 f"class weights of shape {tuple(self.class_weights.shape)}: [{len(self.classes)}] expected"
             )
         check_weights(dict(zip(self.classes, self.class_weights.tolist(), strict=True)))
+
+    @property
+    def has_own_functions(self) -> bool:
+        """Whether the loss or the metric is a function of the user's own."""
+        return self.task.has_own_loss or self.metric.function is not None
+
+    def judged_by(self, metric: Metric) -> "Data":
+        """Return the data with another metric of their task."""
+        worst = metric.worst(self.original(self.training.targets))
+        judged = {"metric": metric.name, "direction": metric.direction, "worst": worst}
+        return replace(self, metric=metric, summary={**self.summary, **judged})
+
+    def with_loss(self, loss: Loss) -> "Data":
+        """Return the data with a loss of the user's own: `loss(outputs, targets)`, the mean over rows.
+
+        Raises:
+            UserError: classes or rows have weights, which such a loss knows nothing of.
+        """
+        if self.class_weights is not None:
+            raise UserError(
+                "training.class_weights: a loss of your own weighs the classes itself. Give one of the two."
+            )
+        if self.training.weights is not None:
+            raise UserError(
+                "weights of rows: a loss of your own is a mean that cannot weigh them. Give one of the two."
+            )
+        task = task_with_loss(self.task.name, loss)
+        return replace(self, task=task, summary={**self.summary, "loss": task.loss_name})
+
+    def balanced(self) -> "Data":
+        """Return the data with a weight for each class, N / (C · N_c) of the training rows, as "balanced" class weights are."""
+        if self.task.has_own_loss or not self.classes:
+            raise UserError("training.class_weights: only the loss of a task of classes has them. Leave it out.")
+        counts = class_numbers(self.training.targets).bincount(minlength=len(self.classes)).double()
+        weights = len(self.training) / (len(counts) * counts)
+        return replace(self, class_weights=weights.to(torch.float32))
 
     @property
     def trained_task(self) -> Task:

@@ -19,8 +19,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import log
-from typing import TYPE_CHECKING, Literal, Optional
+from inspect import signature
+from math import isfinite, log
+from typing import TYPE_CHECKING, Any, Literal, Optional
 
 from hpsearch.trial import Direction, TrainingRun
 
@@ -30,7 +31,14 @@ if TYPE_CHECKING:
     from hpsearch.data.dataset import Data
 
 Outputs = Callable[[], "Tensor"]
+Predicts = Literal["values", "classes", "labels"]
 Weights = Optional["Tensor"]  # of rows [N]; None: all alike
+OWN_BASELINES = {
+    "values": "mean",
+    "classes": "most_frequent",
+    "labels": "frequent_labels",
+}  # of metrics of the user's own
+OF_PROBABILITIES = ("y_score", "y_prob", "y_proba")  # how scikit-learn calls the argument of a metric of probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,7 @@ class Metric:
     title: str
     description: str
     direction: Direction
-    predicts: Literal["values", "classes", "labels"]
+    predicts: Predicts
     compute: Callable[..., float]
     worst: Callable[[Tensor], float]
     baseline: str
@@ -60,12 +68,108 @@ class Metric:
     is_share: bool = False
     counts_rows: bool = False
     short_title: str = ""
+    perfect: float | None = None  # no value is better; None: there may always be one
+    function: Callable[..., float] | None = None  # the user's own, of which the metric was made
 
     def of(self, predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
         """Return the metric of predictions for targets, rows weighing as their weights [N] say (None: all alike)."""
         if weights is None:
             return self.compute(predictions, targets)
         return self.compute(predictions, targets, weights)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle a metric by its name, or by the user's function."""
+        if self.function is not None:
+            return own_metric, (self.function, self.direction, self.predicts)
+        return metric_named, (self.name,)
+
+
+def metric_named(name: str) -> Metric:
+    """Return the row of `METRICS` of a name."""
+    return METRICS[name]
+
+
+def name_of(function: object) -> str:
+    """Return the name of a user's function, as reports write it."""
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def own_metric(function: Callable[..., float], direction: Direction, predicts: Predicts) -> Metric:
+    """Return the metric of a function of the user's own with scikit-learn's order of arguments: `function(y_true, y_pred)`.
+
+    Both are NumPy arrays [N]: numbers in the target's units ([N, K] of several targets), or class numbers in the order of `classes`. A
+    function whose second argument is called as one of `OF_PROBABILITIES` gets probabilities: [N] of the second of two classes, else [N, C].
+    """
+    name = name_of(function)
+    of_probabilities = predicts == "classes" and _second_argument(function) in OF_PROBABILITIES
+
+    def compute(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
+        options = {} if weights is None else {"sample_weight": _numbers(weights)}
+        if predicts != "values" and not of_probabilities:
+            taken, known = labels(predictions, targets)
+            return float(function(_numbers(known.long()), _numbers(taken.long()), **options))
+        return float(function(_numbers(targets), _numbers(predictions), **options))
+
+    return Metric(
+        name=name,
+        title=name,
+        description=f"the function {name} of the study",
+        direction=direction,
+        predicts=predicts,
+        compute=compute,
+        worst=lambda targets: _worse_than_constant(compute, direction, predicts, targets),
+        baseline=OWN_BASELINES[predicts],
+        by_class=predicts == "classes",
+        function=function,
+    )
+
+
+def takes_weights(function: Callable[..., float]) -> bool:
+    """Whether a function of the user's own takes the weights of rows, as scikit-learn's metrics do."""
+    return "sample_weight" in _arguments(function)
+
+
+def _second_argument(function: Callable[..., float]) -> str:
+    """Return the name of a function's second argument, empty where it tells none."""
+    names = _arguments(function)
+    return names[1] if len(names) > 1 else ""
+
+
+def _arguments(function: Callable[..., float]) -> list[str]:
+    """Return the names of a function's arguments, none where it does not tell them."""
+    try:
+        return [*signature(function).parameters]
+    except (TypeError, ValueError):
+        return []
+
+
+def _numbers(tensor: Tensor) -> Any:
+    """Return a tensor [N, K] as an array; of one column [N]."""
+    array = tensor.detach().cpu().numpy()
+    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+
+
+def _worse_than_constant(
+    compute: Callable[[Tensor, Tensor], float],
+    direction: Direction,
+    predicts: Predicts,
+    targets: Tensor,
+) -> float:
+    """Return a value that no sane network has: worse than the best constant's by as much as that is away from 0, at least by 1."""
+    constant = compute(_constant(targets, predicts), targets)
+    if not isfinite(constant):
+        constant = 0.0
+    away = max(1.0, 9 * abs(constant))
+    return constant + away if direction == "minimize" else constant - max(1.0, abs(constant))
+
+
+def _constant(targets: Tensor, predicts: Predicts) -> Tensor:
+    """Return the mean of the targets, or the shares of the classes, as the predictions for each row."""
+    import torch.nn.functional as F
+
+    if predicts == "classes" and targets.dim() == 1:
+        return F.one_hot(targets.long()).double().mean(dim=0).expand(len(targets), -1)
+    return targets.double().mean(dim=0).expand(len(targets), -1)
 
 
 def _mean(values: Tensor, weights: Weights) -> float:
@@ -271,6 +375,7 @@ METRICS = {
         title="Accuracy",
         description="share of rows that are taken for their class",
         direction="maximize",
+        perfect=1.0,
         predicts="classes",
         compute=_accuracy,
         worst=lambda targets: 0.0,
@@ -283,6 +388,7 @@ METRICS = {
         title="Balanced accuracy",
         description="share of rows of a class that are taken for it, mean over the classes",
         direction="maximize",
+        perfect=1.0,
         predicts="classes",
         compute=_balanced_accuracy,
         worst=lambda targets: 0.0,
@@ -295,6 +401,7 @@ METRICS = {
         title="Harmonic mean F1 of precision and recall",
         description="harmonic mean of precision and recall: of the second of two classes, or its mean over several classes",
         direction="maximize",
+        perfect=1.0,
         predicts="classes",
         compute=_f1,
         worst=lambda targets: 0.0,
@@ -319,6 +426,7 @@ METRICS = {
         title="Area under the ROC curve",
         description="chance that a row of a class has a higher probability of it than another row, mean over the classes",
         direction="maximize",
+        perfect=1.0,
         predicts="classes",
         compute=_area_under_curve,
         worst=lambda targets: 0.0,
@@ -331,6 +439,7 @@ METRICS = {
         title="Log loss",
         description="mean negative logarithm of the probability that a row's class was given",
         direction="minimize",
+        perfect=0.0,
         predicts="classes",
         compute=_log_loss,
         worst=_ten_times_guessing,
@@ -341,6 +450,7 @@ METRICS = {
         title="Root mean squared error",
         description="root of the mean squared error, in the target's units",
         direction="minimize",
+        perfect=0.0,
         predicts="values",
         compute=_root_mean_squared_error,
         worst=_ten_times_constant_rmse,
@@ -352,6 +462,7 @@ METRICS = {
         title="Mean absolute error",
         description="mean distance of prediction and target, in the target's units",
         direction="minimize",
+        perfect=0.0,
         predicts="values",
         compute=_mean_absolute_error,
         worst=_ten_times_constant_mae,
@@ -363,6 +474,7 @@ METRICS = {
         title="Coefficient of determination R²",
         description="share of the target's variance that is predicted: 1 is exact, 0 as good as the mean",
         direction="maximize",
+        perfect=1.0,
         predicts="values",
         compute=_determination,
         # Twice the squared error of the best constant, whose own is 0; a lower value would drown a Gaussian process's scale.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from hpsearch.data.metrics import METRICS, Metric
+from hpsearch.data.metrics import METRICS, Metric, name_of
 from hpsearch.errors import UserError, look_up
 
 if TYPE_CHECKING:
@@ -60,12 +60,23 @@ class Task:
     outputs: Callable[[int, int], int]
     loss_name: str
     loss: Loss
-    row_losses: Loss
+    row_losses: Loss | None  # None: a loss of the user's own has none
     head_name: str
     head: Callable[[Tensor], Tensor]
     loss_targets: Callable[[Tensor], Tensor] = _as_is
     decode: Callable[[Tensor], Tensor] = _as_is
     undo_decode: Callable[[Tensor], Tensor] = _as_is
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle a task by its name, since a row holds functions that have none; with the loss where that is the user's own."""
+        if self.has_own_loss:
+            return task_with_loss, (self.name, self.loss)
+        return task_named, (self.name,)
+
+    @property
+    def has_own_loss(self) -> bool:
+        """Whether the loss is another one than the row's."""
+        return self.loss is not TASKS[self.name].loss
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -248,6 +259,16 @@ TASKS = {
 }
 
 
+def task_named(name: str) -> Task:
+    """Return the row of `TASKS` of a name."""
+    return TASKS[name]
+
+
+def task_with_loss(name: str, loss: Loss) -> Task:
+    """Return a task with a loss of the user's own: `loss(outputs, targets)`, as `Task.loss`."""
+    return replace(TASKS[name], loss=loss, loss_name=name_of(loss), row_losses=None)
+
+
 def class_task(classes: int) -> Task:
     """Return the task of so many classes that are all known."""
     return TASKS["binary" if classes == 2 else "multiclass"]
@@ -265,6 +286,7 @@ def mean_loss(task: Task, outputs: Tensor, targets: Tensor, weights: Tensor | No
     """
     if weights is None:
         return task.loss(outputs, targets)
+    assert task.row_losses is not None  # `Data.with_loss` refuses weights
     return (weights * task.row_losses(outputs, targets)).mean()
 
 

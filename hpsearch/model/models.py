@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from math import isfinite
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from hpsearch import __version__
 from hpsearch.data.cells import Array
 from hpsearch.data.dataset import Data
 from hpsearch.data.targets import label_text, missing_targets
+from hpsearch.training.own import OwnNetwork
 from hpsearch.trial import Architecture
 
 LABEL_TYPES: dict[str, Any] = {"text": np.str_, "boolean": np.str_, "integer": np.int64, "number": np.float64}
@@ -23,12 +24,29 @@ PACKAGES = ("torch", "optuna", "numpy")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Member:
-    """One network: its `weights` by the names of `DNN`'s state dict, the `trial` that they are of, and its `seed`."""
+    """One network: its `weights` by the names of its state dict, the `trial` that they are of, and its `seed`.
 
-    architecture: Architecture
+    One of the user's own has no architecture: `network` makes it.
+    """
+
+    architecture: Architecture | None
     weights: Mapping[str, Tensor]
     trial: int
     seed: int
+    network: OwnNetwork | None = None
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Units of every layer, as far as they are known, inputs and outputs included."""
+        if self.architecture is not None:
+            return self.architecture.sizes
+        assert self.network is not None, "a network without an architecture is of the user's own"
+        return prod(self.network.shape), self.network.outputs
+
+    @property
+    def inputs(self) -> int:
+        """Numbers in one input."""
+        return self.sizes[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -114,7 +114,7 @@ def predict_rows(model: Model, rows: NewRows, device: torch.device | str = "cpu"
         UserError: a cell cannot be read, or is too large for float32 once it is standardised.
     """
     pipeline = InferencePipeline(model).to(device)
-    widest = max(max(member.architecture.sizes) for member in model.members)
+    widest = max(max(member.sizes) for member in model.members)
     step = max(FEWEST, CHUNK // widest)
     for start in range(0, len(rows), step):
         with torch.no_grad():

@@ -14,6 +14,7 @@ from hpsearch.data.transform import transform_of
 from hpsearch.errors import StorageError
 from hpsearch.model.models import Member, Model
 from hpsearch.training.network import DNN
+from hpsearch.training.own import own_random_state
 
 CHUNK = 8_192  # rows at a time: activations of a few hundred megabytes at most
 MISSING_SHARE = 0.1  # of plausible cells
@@ -48,8 +49,28 @@ class Predictor(nn.Module):
         return predictions.double() * self.target_scale + self.target_mean
 
 
-def network_of(member: Member) -> DNN:
+class OwnModule(nn.Module):
+    """A network of the user's own, for flat inputs [B, F]."""
+
+    def __init__(self, network: nn.Module, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.network = network
+        self.shape = shape
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return raw outputs [B, outputs]."""
+        outputs: Tensor = self.network(inputs.reshape(-1, *self.shape))
+        return outputs
+
+
+def network_of(member: Member) -> nn.Module:
     """Return a member's network with its weights, on the CPU, without a gradient."""
+    if member.architecture is None:
+        assert member.network is not None, "a network without an architecture is of the user's own"
+        with own_random_state(member.seed, torch.device("cpu")):
+            own = member.network()
+        own.load_state_dict(dict(member.weights), assign=True)
+        return OwnModule(own, member.network.shape).cpu().requires_grad_(False).eval()
     with torch.device("meta"):  # initial weights would only be thrown away
         network = DNN(member.architecture)
     network.load_state_dict(dict(member.weights), assign=True)
@@ -68,7 +89,7 @@ class InferencePipeline(nn.Module):
         self.transform = transform_of(model.preprocessing)
         self.predictor = Predictor(model)
         given = self.transform.inputs
-        taken = model.members[0].architecture.inputs
+        taken = model.members[0].inputs
         if given != taken:
             raise StorageError(
                 f"the model's preprocessing gives {given} inputs, its network takes {taken}. Copy its files again."

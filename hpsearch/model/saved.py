@@ -13,16 +13,19 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
 from hpsearch.data.tasks import TASKS
-from hpsearch.errors import StorageError, shown
+from hpsearch.errors import StorageError, UserError, shown
 from hpsearch.files import write_file
 from hpsearch.model.models import CLASS_KINDS, Member, Model, single_member
 from hpsearch.storage.folders import SINGLE, model_folder
+from hpsearch.storage.trial_writing import fixed_trial
 from hpsearch.training.layers import ACTIVATIONS
+from hpsearch.training.own import Build, OwnNetwork
 from hpsearch.trial import Architecture
 
 FORMAT = 2
@@ -48,10 +51,11 @@ def save_model(folder: Path, name: str, model: Model) -> None:
     write_file(folder / f"{name}.json", json.dumps(described, indent=1, allow_nan=False) + "\n")
 
 
-def load_model(folder: Path, name: str = "best") -> Model:
-    """Return a saved model.
+def load_model(folder: Path, name: str = "best", build: Build | None = None) -> Model:
+    """Return a saved model; `build` makes its networks where they are of the user's own, whose code no file holds.
 
     Raises:
+        UserError: its networks are of the user's own, and there is no `build`.
         StorageError: a file is missing, damaged, of another format, or does not fit the other one.
     """
     path = folder / f"{name}.json"
@@ -70,12 +74,14 @@ def load_model(folder: Path, name: str = "best") -> Model:
             f"{weights}: not the file that {path.name} was written with (its sha256 differs). Copy both files again."
         )
     try:
-        return _model(described, load(content))
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, SafetensorError) as error:
+        return _model(described, load(content), build)
+    except UserError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError, SafetensorError) as error:
         raise StorageError(f"{path}: no model of hpsearch's ({_reason(error)}). Copy both files again.") from None
 
 
-def load_named_model(study: str, reports: Path, name: str) -> Model:
+def load_named_model(study: str, reports: Path, name: str, build: Build | None = None) -> Model:
     """Load a study's model by its name: "best", "single" (one network of the best), "refit" or "trial-N".
 
     Raises:
@@ -84,8 +90,8 @@ def load_named_model(study: str, reports: Path, name: str) -> Model:
     """
     folder = model_folder(study, reports, name)
     if name == SINGLE:
-        return single_member(load_model(folder))
-    return load_model(folder, name)
+        return single_member(load_model(folder, build=build))
+    return load_model(folder, name, build)
 
 
 def with_checksum(described: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,12 +102,19 @@ def with_checksum(described: Mapping[str, Any]) -> dict[str, Any]:
 
 def describe(model: Model) -> dict[str, Any]:
     """Return everything but the weights as strict JSON has it: tuples as lists, numbers that are not finite as null."""
-    members = [
-        {"trial": member.trial, "seed": member.seed, "architecture": asdict(member.architecture)}
-        for member in model.members
-    ]
+    members = [_described_member(member) for member in model.members]
     described = {field.name: getattr(model, field.name) for field in fields(model)}
     return {name: _plain(value) for name, value in {**described, "members": members}.items()}
+
+
+def _described_member(member: Member) -> dict[str, Any]:
+    described: dict[str, Any] = {"trial": member.trial, "seed": member.seed}
+    if member.architecture is not None:
+        return {**described, "architecture": asdict(member.architecture)}
+    own = member.network
+    assert own is not None, "a network without an architecture is of the user's own"
+    made = {"build": own.label, "params": own.trial.params, "shape": list(own.shape), "outputs": own.outputs}
+    return {**described, "network": made}
 
 
 def _plain(value: Any) -> Any:
@@ -135,11 +148,11 @@ def _parsed(path: Path, content: bytes) -> dict[str, Any]:
     return described
 
 
-def _model(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Model:
+def _model(described: Mapping[str, Any], tensors: Mapping[str, Tensor], build: Build | None) -> Model:
     """Return the model that both files hold; whatever is not as it was written raises."""
     entries = described["members"]
     prefixes = _prefixes(len(entries))
-    members = [_member(entry, tensors, prefix) for entry, prefix in zip(entries, prefixes, strict=True)]
+    members = [_member(entry, tensors, prefix, build) for entry, prefix in zip(entries, prefixes, strict=True)]
     model = Model(
         tuple(members),
         described["task"],
@@ -163,7 +176,9 @@ def _prefixes(members: int) -> list[str]:
     return [f"members.{number}." for number in range(members)]
 
 
-def _member(entry: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str) -> Member:
+def _member(entry: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str, build: Build | None) -> Member:
+    if "architecture" not in entry:
+        return _own_member(entry, tensors, prefix, build)
     given = entry["architecture"]
     architecture = Architecture(**{**given, "widths": tuple(given["widths"])})
     weights = {}
@@ -177,18 +192,33 @@ def _member(entry: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str
     return Member(architecture, weights, int(entry["trial"]), int(entry["seed"]))
 
 
+def _own_member(entry: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str, build: Build | None) -> Member:
+    made = entry["network"]
+    if build is None:
+        raise UserError(
+            f"the model's network is of your own ({shown(made['build'])}), and a model's files hold no code. Give what makes it: "
+            "--build FILE.py:NAME, or load(..., build=...)."
+        )
+    trial = fixed_trial(made["params"], int(entry["trial"]))
+    shape = tuple(int(size) for size in made["shape"])
+    network = OwnNetwork(build, trial, shape, int(made["outputs"]), torch.zeros(2, *shape))
+    weights = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    return Member(None, weights, int(entry["trial"]), int(entry["seed"]), network)
+
+
 def _check(model: Model, tensors: int) -> None:
     """Refuse what could be read, but makes no model."""
     if model.task not in TASKS:
         raise ValueError(f"unknown task {shown(model.task)}")
     task = TASKS[model.task]
     outputs = task.outputs(len(model.target_mean), len(model.classes))
+    activations = [member.architecture.activation for member in model.members if member.architecture]
     fits = {
         "no members": bool(model.members),
         "weights of no member": tensors == sum(len(member.weights) for member in model.members),
-        "unknown activation": all(member.architecture.activation in ACTIVATIONS for member in model.members),
-        "other outputs than the task has": all(member.architecture.outputs == outputs for member in model.members),
-        "members of different inputs": len({member.architecture.inputs for member in model.members}) == 1,
+        "unknown activation": all(activation in ACTIVATIONS for activation in activations),
+        "other outputs than the task has": all(member.sizes[-1] == outputs for member in model.members),
+        "members of different inputs": len({member.inputs for member in model.members}) == 1,
         "classes that are no text": all(isinstance(label, str) for label in model.classes),
         "classes of another task": task.has_classes == bool(model.classes),
         "an unknown kind of classes": model.class_kind in CLASS_KINDS,

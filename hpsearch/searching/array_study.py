@@ -52,6 +52,11 @@ def array_config(default: str, given: Tables, where: str) -> StudyConfig:
     return check_config(raw, where, in_memory=True)
 
 
+def default_space(images: bool) -> dict[str, Any]:
+    """Return the space of the study that arrays are searched by, as a table."""
+    return dict(_settings("digits" if images else "table")["space"])
+
+
 def array_data(
     config: StudyConfig,
     run_options: RunOptions,

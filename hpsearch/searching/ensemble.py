@@ -22,14 +22,13 @@ from typing import Any
 from hpsearch.data.dataset import Data
 from hpsearch.progress import Observer
 from hpsearch.searching.networks import member_of, on_other_rows
-from hpsearch.searching.replicates import PERFECT, TrainedNetwork, plain_estimate
-from hpsearch.searching.scoring import mean_prediction, outputs_of, parts_of
+from hpsearch.searching.replicates import TrainedNetwork, metric_mean, plain_estimate
+from hpsearch.searching.scoring import mean_prediction, outputs_of, parameters_of, parts_of
 from hpsearch.searching.specifications import replicate
 from hpsearch.searching.stopping import train_until_stopped
 from hpsearch.statistics import Estimate
-from hpsearch.statistics.estimates import student_mean
 from hpsearch.training import Engine
-from hpsearch.trial import TrainingRun, at_worst, derive_seed
+from hpsearch.trial import TrainingRun, derive_seed
 
 SEEDS = 3
 
@@ -73,14 +72,13 @@ def judge_candidates(
         for seed, pairs in enumerate(_judging_runs(candidates, data, part, study_seed, engine_for(part), observer)):
             single_values[seed].append(_value(pairs[:1], part))
             ensemble_values[seed].append(_value(pairs, part))
-    low, high = sorted((float(data.summary["worst"]), PERFECT[data.metric.direction]))
-    single = student_mean([sum(values) / len(parts) for values in single_values], low, high)
-    ensemble = student_mean([sum(values) / len(parts) for values in ensemble_values], low, high)
+    worst = float(data.summary["worst"])
+    single = metric_mean([sum(values) / len(parts) for values in single_values], data.metric, worst)
+    ensemble = metric_mean([sum(values) / len(parts) for values in ensemble_values], data.metric, worst)
     better = _better(ensemble, single, data.metric.direction == "maximize")
-    architectures = [network.spec.architecture for network in candidates]
     return {
         "candidates": named(candidates),
-        "parameters": sum(architecture.parameters for architecture in architectures if architecture),
+        "parameters": sum(parameters_of(network.spec) for network in candidates),
         "kept": "ensemble" if better else "single",
         "single": plain_estimate(single),
         "ensemble": plain_estimate(ensemble),
@@ -121,7 +119,7 @@ def _value(pairs: Pairs, part: Data) -> float:
             return worst
         outputs.append(outputs_of(member_of(network, run.weights), part.validation.inputs))
     value = part.metric_of(mean_prediction(part, outputs), part.validation)
-    return at_worst(value if isfinite(value) else None, worst, part.metric.direction)
+    return value if isfinite(value) else worst
 
 
 def _better(ensemble: Estimate, single: Estimate, maximize: bool) -> bool:

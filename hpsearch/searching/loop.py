@@ -13,8 +13,6 @@ from heapq import nsmallest
 from math import inf
 from typing import Any
 
-from optuna.trial import FixedTrial
-
 from hpsearch.errors import StorageError
 from hpsearch.progress import SILENT, Observer, SearchStatus
 from hpsearch.searching.sampler_view import Proposal, SamplerView, TrialResult
@@ -27,6 +25,7 @@ COUNTED_OUTCOMES = {
     "diverged": Outcome.DIVERGED,
     "out_of_memory": Outcome.OUT_OF_MEMORY,
     "killed": Outcome.KILLED,
+    "errors": Outcome.ERROR,
 }
 
 
@@ -159,7 +158,7 @@ class Search:
     def spec_of(self, number: int) -> TrialSpec:
         """Return a trial that was proposed before."""
         params = self.view.trials[number].params
-        return self.specify(self.view.space.suggest(FixedTrial(dict(params))), number)
+        return self.specify(self.view.values_of(params), number)
 
     def take(self, room: int) -> list[TrialSpec]:
         """Return at most `room` trials to train (see `TrialSource`)."""
@@ -239,7 +238,7 @@ class Search:
         """Take the stored result of a trial that an earlier process finished."""
         for evaluation, metric in sorted(previous.rungs.items()):
             self.view.prune(number, evaluation, metric)
-        completed = Completed(_previous_run(number, previous), previous.rungs, previous.values[1:])
+        completed = Completed(previous_run(number, previous.run), previous.rungs, previous.values[1:])
         if previous.run.get("repeats") is None:
             self._completed[number] = completed
         else:
@@ -302,18 +301,18 @@ def _usable(run: TrainingRun) -> bool:
     return run.value is not None and run.outcome is not Outcome.PRUNED
 
 
-def _previous_run(number: int, previous: PreviousTrial) -> TrainingRun:
-    """Return the run of a stored trial, without weights."""
-    outcome = Outcome(previous.run["outcome"])
-    columns = {name: tuple(column) for name, column in previous.run["history"].items()}
+def previous_run(number: int, stored: Mapping[str, Any]) -> TrainingRun:
+    """Return the run of a trial as it is stored, without weights."""
+    outcome = Outcome(stored["outcome"])
+    columns = {name: tuple(column) for name, column in stored["history"].items()}
     return TrainingRun(
         number=number,
         outcome=outcome,
         history=History(**columns),
-        best=previous.run["best"],
-        value=None if outcome.failed else previous.run["value"],
-        loss=previous.run["validation_loss"],
-        detail=previous.run["detail"],
-        parameters=previous.run["parameters"],
-        folds=tuple(previous.run.get("folds", ())),
+        best=stored["best"],
+        value=None if outcome.failed else stored["value"],
+        loss=stored["validation_loss"],
+        detail=stored["detail"],
+        parameters=stored["parameters"],
+        folds=tuple(stored.get("folds", ())),
     )

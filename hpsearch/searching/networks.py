@@ -23,7 +23,7 @@ from hpsearch.model import Member, Model, load_model, model_of
 from hpsearch.model.models import provenance_of
 from hpsearch.progress import Observer
 from hpsearch.searching.replicates import NetworkKey, TrainedNetwork, Weights
-from hpsearch.searching.scoring import outputs_of, score_test
+from hpsearch.searching.scoring import member_of_spec, outputs_of, score_test
 from hpsearch.searching.specifications import recorded_specification, replicate
 from hpsearch.searching.stopping import train_until_stopped
 from hpsearch.storage import StudyRecord
@@ -32,13 +32,14 @@ from hpsearch.storage.folders import BEST
 from hpsearch.storage.records import Network, TrialRecord
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine, train_all
+from hpsearch.training.own import Build
 from hpsearch.trial import TrialSpec
 
 
-def stored_weights(folder: Path, data: Data, study: str) -> dict[NetworkKey, Weights]:
+def stored_weights(folder: Path, data: Data, study: str, build: Build | None = None) -> dict[NetworkKey, Weights]:
     """Return the weights in the study's folder; none where the files are missing, damaged, or of other data or another study."""
     try:
-        model = load_model(folder, BEST)
+        model = load_model(folder, BEST, build)
     except StorageError:
         return {}
     source = model.provenance.get("data") or {}
@@ -76,8 +77,7 @@ def members_of(
 
 def member_of(network: TrainedNetwork, weights: Weights) -> Member:
     """Return a network with its weights as a member of a model."""
-    assert network.spec.architecture is not None, "a search trains dense networks"
-    return Member(network.spec.architecture, weights, network.trial, network.spec.seed)
+    return member_of_spec(network.spec, weights, network.trial)
 
 
 def passes_of(spec: TrialSpec, evaluation: int, rows: int) -> float:
@@ -152,8 +152,7 @@ def train_on_all_rows(
     if run.weights is None:
         reason = run.detail or run.outcome
         raise SearchFailed(f"trial {trial} on {len(full.training):,} rows: {reason}. Refit another.")
-    assert spec.architecture is not None, "a search trains dense networks"
-    member = Member(spec.architecture, run.weights, trial, spec.seed)
+    member = member_of_spec(spec, run.weights, trial)
     return FullRun(spec, member, passes, run.history.update[-1])
 
 

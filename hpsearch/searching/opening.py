@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data
@@ -14,6 +15,7 @@ from hpsearch.searching.run_options import RunOptions
 from hpsearch.searching.sampler_view import SamplerView
 from hpsearch.searching.samplers import SAMPLERS
 from hpsearch.searching.scoring import Objectives, study_objectives
+from hpsearch.searching.specifications import ask_network, build_of
 from hpsearch.storage.failures import StorageRetry
 from hpsearch.storage.fingerprint import Fingerprint
 from hpsearch.storage.folders import LOCATION_FILE, STUDY_FILE
@@ -43,7 +45,7 @@ def open_study(config: StudyConfig, run_options: RunOptions, data: Data) -> Iter
         CompletedElsewhere: another process completed it while this one waited.
     """
     objectives = study_objectives(config, data)
-    view = make_view(config, *objectives.directions)
+    view = _view(config, data, objectives)
     with open_writer(run_options, _fingerprint(config, data, objectives)) as writer:
         yield OpenStudy(config, run_options, data, objectives, view, writer)
 
@@ -56,9 +58,22 @@ def open_in_memory(config: StudyConfig, run_options: RunOptions, data: Data) -> 
         UserError: it cannot start.
     """
     objectives = study_objectives(config, data)
-    view = make_view(config, *objectives.directions)
+    view = _view(config, data, objectives)
     with closing(StudyWriter.in_memory(_fingerprint(config, data, objectives))) as writer:
         yield OpenStudy(config, run_options, data, objectives, view, writer)
+
+
+def _view(config: StudyConfig, data: Data, objectives: Objectives) -> SamplerView:
+    """Return the sampler's view; of a network of the user's own it learns the hyperparameters by making one."""
+    view = make_view(config, *objectives.directions)
+    if config.training.model is not None:
+        build_of(config)
+        if view.points is not None:
+            raise UserError(
+                "sampler 'grid': a network of your own asks for hyperparameters that no grid knows. Give another."
+            )
+        view.ask_network = partial(ask_network, config, data=data)
+    return view
 
 
 def _fingerprint(config: StudyConfig, data: Data, objectives: Objectives) -> Fingerprint:

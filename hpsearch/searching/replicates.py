@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from hpsearch.data.metrics import Metric
 from hpsearch.errors import Stopped
 from hpsearch.progress import SILENT, Observer, PhaseProgress
 from hpsearch.searching.specifications import initial_seed, replicate
@@ -24,10 +25,9 @@ from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import student_mean
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine, TrialQueue
-from hpsearch.trial import Direction, TrainingRun, TrialSpec, at_worst, ranking_key
+from hpsearch.trial import Direction, TrainingRun, TrialSpec, ranking_key
 
 KEY = "confirmed:"  # and a trial's number: its runs on fresh seeds, in the storage
-PERFECT = {"maximize": 1.0, "minimize": 0.0}  # no metric has a better value
 
 StoredRun = Mapping[str, Any]  # a replicate as the storage has it: outcome, value, loss, best evaluation, detail
 Weights = Mapping[str, torch.Tensor]
@@ -184,24 +184,32 @@ def confirm(replicates: Replicates, engine: Engine, observer: Observer = SILENT)
 
 
 def rank_confirmed(
-    leaders: Sequence[tuple[TrainingRun, TrialSpec]], replicates: Replicates, direction: Direction, worst: float
+    leaders: Sequence[tuple[TrainingRun, TrialSpec]], replicates: Replicates, metric: Metric, worst: float
 ) -> list[ConfirmedTrial]:
     """Return the confirmed trials, the best mean first, of equal ones the one that ranked higher in the search.
 
-    A failed run counts with the metric's `worst` value, as in the search. Where no seed is complete, the search's best is the only one.
+    A failed run counts with the metric's `worst` value, as in the search; one that is worse still counts as it is. Where no seed is
+    complete, the search's best is the only one.
     """
     asked = sorted({seed for _, seed in replicates.runs})
     seeds = [seed for seed in asked if all(seed in runs for runs in replicates.results.values())]
     if not seeds:
         best_run, best_spec = leaders[0]
         return [ConfirmedTrial(best_spec, best_run, {}, None)]
-    low, high = sorted((worst, PERFECT[direction]))
     confirmed = []
     for search_run, spec in leaders:
         runs = {seed: replicates.results[spec.number][seed] for seed in seeds}
-        values = [at_worst(run["value"], worst, direction) for run in runs.values()]
-        confirmed.append(ConfirmedTrial(spec, search_run, runs, student_mean(values, low, high)))
-    return sorted(confirmed, key=lambda trial: trial.rank(direction))
+        values = [worst if run["value"] is None else run["value"] for run in runs.values()]
+        confirmed.append(ConfirmedTrial(spec, search_run, runs, metric_mean(values, metric, worst)))
+    return sorted(confirmed, key=lambda trial: trial.rank(metric.direction))
+
+
+def metric_mean(values: Sequence[float], metric: Metric, worst: float) -> Estimate:
+    """Return the mean of a metric's values; its interval ends at the metric's best value, and at the `worst` or one that was worse."""
+    best = metric.perfect
+    if metric.direction == "maximize":
+        return student_mean(values, min(worst, *values), inf if best is None else best)
+    return student_mean(values, -inf if best is None else best, max(worst, *values))
 
 
 def plain_estimate(estimate: Estimate) -> dict[str, float | None]:

@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hpsearch.data.baseline import baseline, strategy_of
 from hpsearch.data.dataset import Data, Rows
@@ -45,12 +45,20 @@ from hpsearch.model.models import versions
 from hpsearch.searching.ensemble import Choice, named
 from hpsearch.searching.networks import joined
 from hpsearch.searching.replicates import ConfirmedTrial, TrainedNetwork, plain_estimate
-from hpsearch.searching.scoring import finite, mean_prediction, outputs_of, parts_of, score_test
+from hpsearch.searching.scoring import (
+    finite,
+    made,
+    mean_prediction,
+    outputs_of,
+    parameters_of,
+    parts_of,
+    score_test,
+)
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import difference
 from hpsearch.storage.records import StudyResult
 from hpsearch.training.network import DNN, registration
-from hpsearch.trial import Direction, derive_seed
+from hpsearch.trial import Direction, TrialSpec, derive_seed
 
 MOST_CLASSES = 20  # of which every pair is counted
 MOST_LABELS = 100  # that are counted, each by itself
@@ -89,8 +97,6 @@ def make_result(
     """Return the result of a study; `best` is the search's best, `asked` how many seeds were asked for."""
     winner = confirmed[0]
     kept = networks[0]
-    architecture = kept.spec.architecture
-    assert architecture is not None, "a search trains dense networks"
     together = None
     mean = winner.mean
     if choice and choice["kept"] == "ensemble":
@@ -111,10 +117,8 @@ def make_result(
         "networks": named(networks),
         "choice": choice,
         **scores,
-        "parameters": architecture.parameters,
-        "architecture": asdict(architecture) | {"widths": list(architecture.widths)},
-        "layers": _layers(kept),
-        "registered": registration(architecture),
+        "parameters": parameters_of(kept.spec),
+        **_form(kept.spec),
         "device": str(data.training.inputs.device),
         "versions": versions(),
     }
@@ -160,10 +164,19 @@ def _estimate(known: Mapping[str, float | None]) -> Estimate:
     return Estimate(known["value"], -inf if low is None else low, inf if high is None else high)
 
 
-def _layers(network: TrainedNetwork) -> list[dict[str, Any]]:
-    assert network.spec.architecture is not None
+def _form(spec: TrialSpec) -> dict[str, Any]:
+    """Return what a network is made of: `architecture` and `registered` of a dense one, `layers` of any."""
+    architecture = spec.architecture
+    if architecture is None:
+        return {"architecture": {}, "layers": _layers(made(spec))}
     with torch.device("meta"):
-        tensors = DNN(network.spec.architecture).state_dict()
+        layers = _layers(DNN(architecture))
+    described = asdict(architecture) | {"widths": list(architecture.widths)}
+    return {"architecture": described, "layers": layers, "registered": registration(architecture)}
+
+
+def _layers(network: nn.Module) -> list[dict[str, Any]]:
+    tensors = network.state_dict()
     return [{"name": name, "shape": list(tensor.shape), "count": tensor.numel()} for name, tensor in tensors.items()]
 
 

@@ -13,14 +13,16 @@ import torch
 from hpsearch.config import StudyConfig
 from hpsearch.data import load, load_file
 from hpsearch.data.dataset import Data
+from hpsearch.data.metrics import own_metric, takes_weights
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
 from hpsearch.data.splits import Split
-from hpsearch.errors import UserError
+from hpsearch.errors import UserError, shown
 from hpsearch.storage.failures import RETRY_SECONDS
 from hpsearch.training import Engine, engine_name
 from hpsearch.training.devices import check_precision, choose_device, default_concurrency, several_devices
 from hpsearch.training.engines import make_engine
 from hpsearch.training.folds import FoldEngine
+from hpsearch.trial import Direction
 
 LOGGER = logging.getLogger(__name__)
 WORKER_SHARES = {  # what a worker takes of a cluster: the least, and in words
@@ -123,8 +125,19 @@ def _loader(config: StudyConfig, download: bool, *, full: bool = False) -> Calla
 
 
 def task_options(config: StudyConfig) -> TaskOptions:
-    """Return what a study predicts, and how it is judged."""
-    return TaskOptions(config.data.task, config.search.metric, config.training.class_weights)
+    """Return what a study predicts, and how it is judged.
+
+    Raises:
+        UserError: it names code of the user's own that is not at hand.
+    """
+    named = [config.training.model, config.training.loss, config.search.better and config.search.metric]
+    if any(named) and not config.code:
+        raise UserError(
+            f"study '{config.study.name}' trains with code of your own ({', '.join(name for name in named if name)}), and what a stored study "
+            "names is never run. Run it from its file or command line, or conclude it in Python."
+        )
+    metric = None if config.code.metric else config.search.metric
+    return TaskOptions(config.data.task, metric, config.training.class_weights)
 
 
 def split_options(config: StudyConfig, *, full: bool = False, split: Split | None = None) -> SplitOptions:
@@ -146,10 +159,41 @@ def on_device(config: StudyConfig, run_options: RunOptions, data: Data) -> Data:
     Raises:
         UserError: no such device, or one without this precision.
     """
+    data = with_functions(data, config.code.loss, config.code.metric, config.search.better)
     device = choose_device(run_options.own.device)
     precision = config.training.precision
     check_precision(precision, device, run_options.engine)
     return data.to(device, torch.float64 if precision == "float64" else torch.float32)
+
+
+def with_functions(
+    data: Data, loss: Callable[..., Any] | None, metric: str | Callable[..., float] | None, better: Direction | None
+) -> Data:
+    """Return data with a loss and a metric of the user's own, where they are functions.
+
+    Raises:
+        UserError: a metric is no function, or it is not said what is better; the loss excludes class weights.
+    """
+    if loss is not None and not callable(loss):
+        raise UserError(f"loss is {shown(loss)}; expected a function of (outputs, targets), or None for the task's.")
+    if loss is not None:
+        data = data.with_loss(loss)
+    if metric is None or isinstance(metric, str):
+        if better is not None:
+            raise UserError("better: hpsearch knows what is better of its own metrics. Leave it out.")
+        return data
+    if not callable(metric):
+        raise UserError(f"metric is {shown(metric)}; expected a name, or a function of (y_true, y_pred).")
+    if better not in ("maximize", "minimize"):
+        raise UserError(
+            "a metric that is a function: say what is better, better='maximize' or better='minimize' (--better, search.better)."
+        )
+    own = own_metric(metric, better, data.task.predicts)
+    if data.training.weights is not None and not takes_weights(metric):
+        raise UserError(
+            f"metric {own.name}: rows have weights, which it does not take. Give it an argument sample_weight."
+        )
+    return data.judged_by(own)
 
 
 def prepare_engine(config: StudyConfig, run_options: RunOptions, data: Data) -> Engine:
@@ -158,7 +202,12 @@ def prepare_engine(config: StudyConfig, run_options: RunOptions, data: Data) -> 
     Raises:
         UserError: there cannot be the workers that are asked for.
     """
-    if run_options.devices is not None or run_options.ray is not None:
+    in_workers = run_options.devices is not None or run_options.ray is not None
+    if in_workers and config.code:
+        raise UserError("a network, loss or metric of your own trains in this process. Leave out --devices and --ray.")
+    if config.code.build is not None:
+        return make_engine("reference", data)
+    if in_workers:
         return _workers(config, run_options, data)
     slots = max_concurrency(config, run_options, data)
     LOGGER.info("%d %strials in flight at most, lag %d", slots, "folds of " if data.folds else "", config.search.lag)

@@ -10,7 +10,7 @@ knows by which of its methods Optuna's samplers and pruners ask a study for its 
 """
 
 from bisect import insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from hpsearch.searching.pruners import Pruner
 from hpsearch.searching.samplers import Sampler
+from hpsearch.searching.specifications import OWN, known_values
 from hpsearch.space import SearchSpace
 from hpsearch.storage.optuna_internals import storage_of, trial_id
 from hpsearch.trial import Budget, Direction, derive_seed
@@ -146,6 +147,9 @@ class SamplerView:
     sampler: Sampler
     pruner: Pruner
     others: tuple[Direction, ...] = ()  # of the objectives after the first
+    ask_network: Callable[[Trial], None] | None = (
+        None  # asks a trial for the hyperparameters of a network of the user's own
+    )
     study: Study = field(init=False)
     trials: dict[int, Trial] = field(default_factory=dict)
     results: dict[int, TrialResult] = field(default_factory=dict)
@@ -182,8 +186,15 @@ class SamplerView:
             self.study.enqueue_trial(dict(fixed))
         trial = self.study.ask()
         self.trials[number] = trial
-        values = self.space.suggest(trial)
+        values = self.space.suggest(trial, custom_network=self.ask_network is not None)
+        if self.ask_network is not None:
+            self.ask_network(trial)
+            values[OWN] = trial.params
         return Proposal(number, trial.params, trial.distributions, values)
+
+    def values_of(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all hyperparameters of a trial with these parameters."""
+        return known_values(self.space, params, custom_network=self.ask_network is not None)
 
     def prune(self, number: int, evaluation: int, metric: float) -> bool:
         """Whether the pruner ends a trial at a rung, comparing it with what was known when it was proposed."""
@@ -216,7 +227,7 @@ class SamplerView:
         """Return the parameters of a trial that no sampler proposes: a grid's, and the known-good ones of the first trial."""
         if self.points is not None:
             return self.points[number]
-        return self.space.defaults() if number == 0 else None
+        return self.space.defaults(custom_network=self.ask_network is not None) if number == 0 else None
 
     def _reveal(self, until: int) -> None:
         self.study.sampler = NO_SAMPLER  # samplers learn from the study's trials, not from `tell`

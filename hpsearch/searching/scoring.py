@@ -3,7 +3,7 @@
 And the objectives of a study: the metric, which training tracks, and others, which are measured on the network when it has been trained.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import isfinite
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data
@@ -21,6 +21,7 @@ from hpsearch.errors import UserError
 from hpsearch.model import Member
 from hpsearch.model.pipeline import network_of
 from hpsearch.statistics.estimates import wilson
+from hpsearch.training.own import OwnNetwork, own_random_state
 from hpsearch.trial import Direction, TrainingRun, TrialSpec, derive_seed
 
 RESAMPLES = 1_000
@@ -48,6 +49,27 @@ def score_test(data: Data, members: Sequence[Member], known: Sequence[Tensor] = 
     if len(outputs) == 1:
         scored["loss"] = data.score(outputs[0], data.test)[0]
     return scored
+
+
+def member_of_spec(spec: TrialSpec, weights: Mapping[str, Tensor], trial: int) -> Member:
+    """Return a trial's network with its weights as a member of a model."""
+    own = spec.network if isinstance(spec.network, OwnNetwork) else None
+    return Member(spec.architecture, weights, trial, spec.seed, own)
+
+
+def parameters_of(spec: TrialSpec) -> int:
+    """Return the trainable numbers of a trial's network."""
+    if spec.architecture is not None:
+        return spec.architecture.parameters
+    return sum(parameter.numel() for parameter in made(spec).parameters())
+
+
+def made(spec: TrialSpec) -> nn.Module:
+    """Return a trial's network of the user's own, untrained."""
+    assert spec.network is not None, "a network without an architecture is of the user's own"
+    with own_random_state(spec.seed, torch.device("cpu")):
+        network: nn.Module = spec.network()
+    return network
 
 
 def finite(value: float | None) -> float | None:
@@ -133,9 +155,8 @@ class Objectives:
 
         @cache
         def outputs() -> Tensor:
-            assert spec.architecture is not None, "a search trains dense networks"
             assert run.weights is not None, "a run is measured before its weights are dropped"
-            network = Member(spec.architecture, run.weights, run.number, 0)
+            network = member_of_spec(spec, run.weights, run.number)
             return outputs_of(network, self.data.validation.inputs)
 
         values = [objective.of_run(run, self.data, outputs) for objective in self.others]

@@ -6,6 +6,7 @@ pairs. The best of n trials is an optimistic figure for its hyperparameters; rep
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -13,12 +14,22 @@ from optuna.trial import FixedTrial
 
 from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data
+from hpsearch.errors import UserError
+from hpsearch.space import SearchSpace
+from hpsearch.training.devices import device_of
+from hpsearch.training.own import ERRORS, Build, OwnNetwork, own_random_state
 from hpsearch.trial import TrialSpec, derive_seed
+
+OWN = "network"  # key, among a trial's values, of the parameters that a network of the user's own gets
 
 
 def specification(config: StudyConfig, values: Mapping[str, Any], number: int, data: Data) -> TrialSpec:
-    """Return the trial of these hyperparameters, all of them, as `SearchSpace.suggest` gives them."""
-    return config.space.specification(
+    """Return the trial of these hyperparameters, all of them, as `known_values` gives them.
+
+    Raises:
+        UserError: the study has a network of the user's own, and the function that makes it is not at hand.
+    """
+    spec = config.space.specification(
         values,
         number=number,
         seed=config.study.seed,
@@ -27,11 +38,47 @@ def specification(config: StudyConfig, values: Mapping[str, Any], number: int, d
         outputs=data.outputs,
         rows=len(data.training),
     )
+    if OWN not in values:
+        return spec
+    network = OwnNetwork.of(build_of(config), FixedTrial(dict(values[OWN]), number), data)
+    return replace(spec, network=network)
+
+
+def build_of(config: StudyConfig) -> Build:
+    """Return the function that makes the networks of a study.
+
+    Raises:
+        UserError: it is not at hand.
+    """
+    if config.code.build is None:
+        raise UserError(
+            f"study '{config.study.name}' trains a network of your own ({config.training.model}), and a stored study's code is never run. "
+            "Open it in Python, with search(..., build=...) or load(..., build=...)."
+        )
+    return config.code.build
+
+
+def known_values(space: SearchSpace, params: Mapping[str, Any], *, custom_network: bool = False) -> dict[str, Any]:
+    """Return all hyperparameters of a trial with these parameters."""
+    values = space.suggest(FixedTrial(dict(params)), custom_network)
+    if custom_network:
+        values[OWN] = dict(params)
+    return values
+
+
+def ask_network(config: StudyConfig, trial: Any, data: Data) -> None:
+    """Ask a trial for the hyperparameters of a network of the user's own: the network is made and dropped.
+
+    An error that hyperparameters cause is that of the run to come.
+    """
+    with suppress(*ERRORS), own_random_state(config.study.seed, device_of(data)):
+        build_of(config)(trial, data.shape, data.outputs)
 
 
 def recorded_specification(config: StudyConfig, params: Mapping[str, Any], number: int, data: Data) -> TrialSpec:
     """Return a recorded trial again; `params` are the hyperparameters that vary in the study's space."""
-    return specification(config, config.space.suggest(FixedTrial(dict(params))), number, data)
+    is_own = config.training.model is not None
+    return specification(config, known_values(config.space, params, custom_network=is_own), number, data)
 
 
 def replicate(spec: TrialSpec, study_seed: int, number: int) -> TrialSpec:

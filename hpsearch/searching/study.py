@@ -21,6 +21,7 @@ from hpsearch.searching.sampler_view import SamplerView
 from hpsearch.searching.scoring import Objectives
 from hpsearch.searching.specifications import specification
 from hpsearch.searching.stopping import stopping
+from hpsearch.space.hyperparameters import NETWORK
 from hpsearch.storage.folders import BEST
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine
@@ -102,6 +103,11 @@ def _notices(study: OpenStudy, search: Search) -> Iterator[str]:
             f"at most {config.search.lag * folds} of {run_options.parallel} slots can be in use: a trial is proposed once all "
             f"results up to search.lag = {config.search.lag} before it are known (a study begun with a larger lag fills more)"
         )
+    if config.training.model is not None:
+        yield (
+            f"a network of your own ({config.training.model}) trains in plain torch, one at a time; of the space it has the "
+            f"optimizer's hyperparameters, not {', '.join(sorted(NETWORK))}"
+        )
     yield from _before_training(study, search)
 
 
@@ -167,7 +173,7 @@ def _conclude(study: OpenStudy, search: Search, engine: Engine, observer: Observ
     networks = candidates[:1]
     if choice and choice["kept"] == "ensemble":
         networks = candidates
-    stored = stored_weights(study.run_options.folder, data, config.study.name)
+    stored = stored_weights(study.run_options.folder, data, config.study.name, config.code.build)
     members = members_of(networks, {**stored, **replicates.weights()}, data, engine_for, observer)
     scores = test_scores(known, data, networks, members)
     best = next(trial for trial in confirmed if search.best and trial.search_run.number == search.best.number)
@@ -209,7 +215,7 @@ def _confirm(
     specs = [spec for _, spec in leaders]
     replicates = Replicates(specs, seeds, study.config.study.seed, study.writer, direction, search.deadline, observer)
     confirm(replicates, engine, observer)
-    confirmed = rank_confirmed(leaders, replicates, direction, search.objectives.worst)
+    confirmed = rank_confirmed(leaders, replicates, study.data.metric, search.objectives.worst)
     count = len(confirmed)
     if count < asked.ensemble:
         networks = "network" if count == 1 else "networks"

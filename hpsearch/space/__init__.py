@@ -49,9 +49,9 @@ class SearchSpace:
         """Return a value for each hyperparameter, asking the trial for those that vary."""
         return self._values(lambda name, domain: domain.suggest(trial, name), custom_network)
 
-    def defaults(self) -> dict[str, Any]:
+    def defaults(self, custom_network: bool = False) -> dict[str, Any]:
         """Return the known-good values nearest to the space's own: the parameters of a search's first trial."""
-        return self._values(self._known_good)
+        return self._values(self._known_good, custom_network)
 
     def grid(self) -> Iterator[dict[str, Any]]:
         """Yield the parameters of every point of the grid, the known-good one (where the grid has it) first.

@@ -12,7 +12,7 @@ from typing import Any
 
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage, RDBStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from hpsearch.errors import StorageError
 from hpsearch.storage.optuna_internals import create_trial_once, foreign_trial, write_trial_details
@@ -31,6 +31,11 @@ class FinishedTrial:
     intermediate_values: Mapping[int, float]  # by evaluation
     attributes: Mapping[str, Any]
     system: Mapping[str, Any]
+
+
+def fixed_trial(params: Mapping[str, Any], number: int) -> FixedTrial:
+    """Return a trial that answers with these parameters, for what asks a trial for hyperparameters."""
+    return FixedTrial(dict(params), number)
 
 
 def begin_trial(storage: BaseStorage, study_id: int, number: int, trial: FrozenTrial) -> int:

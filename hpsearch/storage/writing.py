@@ -1,7 +1,7 @@
 """The one writer of a study: a trial is written when it begins and when it has ended, in few transactions, by `writer_thread`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -178,21 +178,7 @@ class StudyWriter:
             others: the values in the objectives after the first.
         """
         history = run.history.thinned(self.curve_length)
-        details = {
-            "outcome": str(run.outcome),
-            "detail": run.detail,
-            "best": run.best,
-            "value": run.value,
-            "validation_loss": run.loss,
-            "parameters": run.parameters,
-            "seconds": round(seconds, 4),
-            "repeats": repeats,
-            "rungs": sorted(rungs),
-            "history": history.columns(),
-            **more,
-        }
-        if run.folds:
-            details["folds"] = list(run.folds)
+        details = {**run_details(replace(run, history=history), rungs, seconds, repeats), **more}
         curve = intermediate_values(history, rungs)
         trial = _finished_trial(run, self._params.pop(run.number), details, [value, *others], curve)
         self.thread.submit(lambda: finish_trial(self.storage, self._ids[run.number], trial))
@@ -217,6 +203,27 @@ class StudyWriter:
 
     def _begin(self, number: int, trial: FrozenTrial) -> None:
         self._ids[number] = begin_trial(self.storage, self.study_id, number, trial)
+
+
+def run_details(
+    run: TrainingRun, rungs: Mapping[int, float], seconds: float, repeats: int | None = None
+) -> dict[str, Any]:
+    """Return what is stored of a trial's run beside Optuna's own values; its history as it is."""
+    details: dict[str, Any] = {
+        "outcome": str(run.outcome),
+        "detail": run.detail,
+        "best": run.best,
+        "value": run.value,
+        "validation_loss": run.loss,
+        "parameters": run.parameters,
+        "seconds": round(seconds, 4),
+        "repeats": repeats,
+        "rungs": sorted(rungs),
+        "history": run.history.columns(),
+    }
+    if run.folds:
+        details["folds"] = list(run.folds)
+    return details
 
 
 def _finished_trial(

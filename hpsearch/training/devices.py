@@ -1,5 +1,7 @@
 """Devices: which one trains, how many trials it takes at a time, its threads and its memory."""
 
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -112,13 +114,54 @@ def one_thread(data: Data) -> Iterator[None]:
         return
     import scipy.linalg.cython_blas  # noqa: F401  # numba's BLAS: only a library that is loaded can be limited
 
-    before = torch.get_num_threads()
+    before = _LIMITED.enter()
     torch.set_num_threads(1)
     try:
-        with threadpool_limits(1, user_api="blas"):
-            yield
+        yield
     finally:
+        _LIMITED.leave()
         torch.set_num_threads(before)
+
+
+class _LimitedThreads:
+    """The number of BLAS's threads, which is the process's: the first thread that trains limits it, the last one puts it back.
+
+    torch's number is each thread's own, and a new thread begins with the latest: what was there before anybody trained is put back too.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.inside = 0
+        self.before = 1
+        self.limits: threadpool_limits | None = None
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forked)
+
+    def enter(self) -> int:
+        """Limit BLAS to one thread; return torch's number of threads before that."""
+        with self.lock:
+            if self.inside == 0:
+                self.before = torch.get_num_threads()
+                self.limits = threadpool_limits(1, user_api="blas")
+            self.inside += 1
+            return self.before
+
+    def leave(self) -> None:
+        """Put BLAS's number of threads back, where nobody else trains."""
+        with self.lock:
+            self.inside -= 1
+            if self.inside == 0 and self.limits is not None:
+                self.limits.restore_original_limits()
+
+    def _forked(self) -> None:
+        """Compute on one thread in a forked child: the other threads of torch's pool are not there, and waiting for them never ends."""
+        self.lock = threading.Lock()
+        self.inside = 0
+        self.limits = None
+        torch.set_num_threads(1)
+
+
+_LIMITED = _LimitedThreads()
 
 
 def begin_worker(data: Data) -> None:

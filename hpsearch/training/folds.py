@@ -9,11 +9,10 @@ The end of a trial is a pair: the first evaluation that does not count, and the 
 trial before it). The smallest pair is the end, whichever was known first; a fold trains on as long as it could make a smaller one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import nn
 
 from hpsearch.data.dataset import Data
 from hpsearch.training import Engine, Prunes, TrialQueue, TrialSource
@@ -168,17 +167,12 @@ class FoldEngine:
         self.engine.run(fold_source(source, self.data))
 
 
-def train_trial(
-    spec: TrialSpec, data: Data, prunes: Prunes | None = None, build: Callable[[], nn.Module] | None = None
-) -> TrainingRun:
-    """Train one trial with the reference, on every fold of the data.
-
-    `prunes` is that of `TrialQueue`, `build` that of `train_safely`.
-    """
+def train_trial(spec: TrialSpec, data: Data, prunes: Prunes | None = None) -> TrainingRun:
+    """Train one trial with the reference, on every fold of the data; `prunes` is that of `TrialQueue`."""
     queue = TrialQueue([spec], prunes)
     source = fold_source(queue, data) if data.folds else queue
     while specs := source.take(1):
-        run = train_safely(specs[0], data, source, build)
+        run = train_safely(specs[0], data, source)
         assert run is not None, "nothing stops a queue"
         source.finish(run)
     return queue.runs[spec.number]

@@ -70,6 +70,8 @@ class Capabilities:
             yield f"{self.engine} has no activation '{network.activation}'"
         if data.task.name not in self.tasks:
             yield f"{self.engine} has no task '{data.task.name}'"
+        if data.task.has_own_loss:
+            yield "a loss of one's own trains in the reference engine"
         if data.class_weights is not None and not self.weights:
             yield f"{self.engine} has no class weights"
         if data.training.weights is not None and not self.weights:

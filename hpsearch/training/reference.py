@@ -1,7 +1,7 @@
 """The reference engine: one trial at a time in plain torch. It is the specification of training; every other engine equals it."""
 
 from collections.abc import Callable, Collection, Mapping
-from contextlib import nullcontext
+from dataclasses import replace
 from time import perf_counter
 
 import torch
@@ -13,6 +13,15 @@ from hpsearch.training import TrialSource, draws
 from hpsearch.training.devices import device_of, free_memory, one_thread, out_of_memory
 from hpsearch.training.network import DNN
 from hpsearch.training.optimizers import OPTIMIZERS
+from hpsearch.training.own import (
+    OwnCodeFailed,
+    failed_run,
+    mark_trained,
+    own_errors,
+    own_random_state,
+    refuse_trained,
+    refuse_unlisted,
+)
 from hpsearch.training.progress import Evaluations, Progress, Score, Stopping, Weights, out_of_memory_run
 from hpsearch.training.schedules import learning_rates
 from hpsearch.trial import TrainingRun, TrialSpec
@@ -86,6 +95,8 @@ class ReferenceTrial:
             self.network.parameters(), spec.learning_rate, spec.weight_decay, spec.coefficients
         )
         self.batches = Batches(data.training, spec, data.row_weights)
+        self.is_own = network is not None
+        self.untrained: set[str] = set()  # parameters that no gradient has reached so far
         self.done = 0  # updates
         self.seconds = 0.0
 
@@ -130,7 +141,12 @@ class ReferenceTrial:
         self.optimizer.zero_grad()
         outputs = self.forward(rows, draws.Noise(self.spec.order_seed, update))
         loss = mean_loss(self.data.task, outputs, targets, weights)
+        if self.is_own and update == 0:
+            refuse_unlisted(loss, self.network, rows)
+            self.untrained = {name for name, one in self.network.named_parameters() if one.requires_grad}
         loss.backward()
+        if self.untrained:
+            self.untrained -= {name for name, one in self.network.named_parameters() if one.grad is not None}
         self.optimizer.step()
         return loss.detach()
 
@@ -145,30 +161,38 @@ def train(spec: TrialSpec, data: Data, source: TrialSource, network: nn.Module |
     evaluations = Evaluations(trial, spec.evaluate_at)
     run = None
     while run is None:
-        windows = evaluations.advance(lambda: source.stopping)
+        with own_errors(spec, data):
+            windows = evaluations.advance(lambda: source.stopping)
         if windows is None:
             return None
         run = progress.record(windows[spec.number], lambda: trial.weights(spec.number), source)
+    if trial.untrained and not run.detail:
+        return replace(run, detail=f"no gradient reached {', '.join(sorted(trial.untrained))}")
     return run
 
 
-def train_safely(
-    spec: TrialSpec, data: Data, source: TrialSource, build: Callable[[], nn.Module] | None = None
-) -> TrainingRun | None:
-    """Train on the trial's fold; exhausted memory becomes an outcome.
-
-    `build` makes a network of the user's own; it gets the trial's seed as its global random state.
-    """
+def train_safely(spec: TrialSpec, data: Data, source: TrialSource) -> TrainingRun | None:
+    """Train on the trial's fold; exhausted memory becomes an outcome, and so does an error of code of the user's own."""
     try:
-        with one_thread(data), torch.random.fork_rng() if build else nullcontext():
-            if build:
-                torch.manual_seed(spec.seed)
-            return train(spec, data.fold(spec.fold), source, build() if build else None)
+        with one_thread(data):
+            return _train(spec, data, source)
+    except OwnCodeFailed as error:
+        return failed_run(spec, error)
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
     free_memory(data)
     return out_of_memory_run(spec)
+
+
+def _train(spec: TrialSpec, data: Data, source: TrialSource) -> TrainingRun | None:
+    """Train on the trial's fold; a network of the user's own gets the trial's seed as its global random state."""
+    if spec.network is None:
+        return train(spec, data.fold(spec.fold), source)
+    with own_random_state(spec.seed, device_of(data)):
+        with own_errors(spec, data):
+            network = spec.network()
+        return train(spec, data.fold(spec.fold), source, network)
 
 
 class ReferenceEngine:
@@ -190,7 +214,9 @@ def _network(spec: TrialSpec, data: Data, own: nn.Module | None) -> tuple[nn.Mod
     device = device_of(data)
     dtype = data.training.inputs.dtype
     if own is not None:
+        refuse_trained(own)
         network = own.to(device, dtype)
+        mark_trained(network)
         return network, lambda rows, noise: network(rows.reshape(-1, *data.shape))
     dense = DNN.initialized(spec.dense_architecture, spec.seed)
     dense = dense.to(dtype).to(device)  # first the type: Apple's GPU has no float64

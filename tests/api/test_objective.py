@@ -157,7 +157,7 @@ class Trap(nn.Module):
 def test_unusable_networks_are_refused(build: Any, message: str) -> None:
     """A network that hides its layers in a list, has other outputs, or is none, is refused with what to do."""
     with pytest.raises(UserError, match=message):
-        optuna.create_study(direction="maximize").optimize(objective(build=build), n_trials=1)
+        optuna.create_study(direction="maximize").optimize(objective(build=build, space={"batch_size": 10}), n_trials=1)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from hpsearch.commands.recorded import show_model
 from hpsearch.config import StudyConfig, check_config
 from hpsearch.data import Data
 from hpsearch.data.dataset import Fold, Rows
+from hpsearch.data.metrics import METRICS
 from hpsearch.errors import Stopped
 from hpsearch.model import Member, load_model, model_of, predict
 from hpsearch.model.models import single_member
@@ -25,12 +26,13 @@ from hpsearch.searching import ensemble
 from hpsearch.searching import result as result_module
 from hpsearch.searching.ensemble import SEEDS
 from hpsearch.searching.opening import open_study
-from hpsearch.searching.replicates import Replicates, TrainedNetwork, confirm, rank_confirmed
+from hpsearch.searching.replicates import Replicates, TrainedNetwork, confirm, metric_mean, rank_confirmed
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.searching.scoring import score_test
 from hpsearch.searching.specifications import replicate, specification
 from hpsearch.searching.study import run_study
 from hpsearch.statistics import Estimate
+from hpsearch.statistics.estimates import student_mean
 from hpsearch.storage.urls import sqlite_url
 from hpsearch.testing import CrashError, ScriptedEngine
 from hpsearch.training import TrialQueue
@@ -72,7 +74,7 @@ def confirmed(stage: Stage, trials: int = 3, seeds: int = 5, script: Any = luck,
         confirm(runs, ScriptedEngine(script, "maximize", **engine))
     finally:
         runs.writer.flush()
-    return rank_confirmed(leaders, runs, "maximize", 0.0)
+    return rank_confirmed(leaders, runs, METRICS["accuracy"], 0.0)
 
 
 def plain(trials: list[Any]) -> list[Any]:
@@ -181,10 +183,10 @@ def test_only_seeds_that_all_trials_have_are_compared() -> None:
     observer = RecordingObserver()
     confirm(runs, ScriptedEngine(luck, "maximize"), observer)
     assert "time is up: 7 of 15 runs on fresh seeds saved; the same command goes on" in observer.sentences
-    assert [sorted(trial.runs) for trial in rank_confirmed(leaders, runs, "maximize", 0.0)] == [[0, 1]] * 3
+    assert [sorted(trial.runs) for trial in rank_confirmed(leaders, runs, METRICS["accuracy"], 0.0)] == [[0, 1]] * 3
     leaders, none = source(searched(), deadline=time.monotonic())
     confirm(none, ScriptedEngine(luck, "maximize"))
-    (alone,) = rank_confirmed(leaders, none, "maximize", 0.0)
+    (alone,) = rank_confirmed(leaders, none, METRICS["accuracy"], 0.0)
     assert (alone.search_run, alone.runs, alone.mean) == (leaders[0][0], {}, None)
 
 
@@ -567,3 +569,12 @@ def test_with_folds_the_chosen_run_is_trained_once_more_on_all_rows(tmp_path: Pa
     assert alone.weights is not None
     for name, tensor in alone.weights.items():
         torch.testing.assert_close(member.weights[name], tensor, rtol=1e-9, atol=1e-9)
+
+
+def test_a_mean_of_replicates_is_that_of_their_values() -> None:
+    """An R² of -3 on a fresh seed counts as -3: the mean is not that of values cut off at the sampler's worst."""
+    mean = metric_mean([0.5, -3.0, 0.7], METRICS["r2"], -1.0)
+    assert mean.value == pytest.approx((0.5 - 3.0 + 0.7) / 3)
+    assert (mean.low, mean.high) == (-3.0, 1.0)
+    within = metric_mean([0.8, 0.7, 0.9], METRICS["accuracy"], 0.0)
+    assert within == student_mean([0.8, 0.7, 0.9], 0.0, 1.0)
