@@ -9,7 +9,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -81,6 +82,16 @@ def table_names() -> set[str]:
     from optuna.storages._rdb.models import BaseModel
 
     return {*BaseModel.metadata.tables}
+
+
+@cache
+def schema_versions() -> tuple[str | None, frozenset[str]]:
+    """Return the version of the tables that this Optuna reads and writes, and all that it knows how to upgrade from."""
+    from alembic.script import ScriptDirectory
+    from optuna.storages import _rdb
+
+    scripts = ScriptDirectory(str(Path(_rdb.__file__).parent / "alembic"))
+    return scripts.get_current_head(), frozenset(script.revision for script in scripts.walk_revisions())
 
 
 def create_study_once(storage: BaseStorage, name: str, directions: Sequence[StudyDirection]) -> int:
