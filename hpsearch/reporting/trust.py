@@ -14,12 +14,12 @@ from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import best, ended, ranked, settings_of, usable
 from hpsearch.reporting.selection import usable_trials, uses_of_test_rows
 from hpsearch.storage import StudyRecord
-from hpsearch.storage.records import Score
+from hpsearch.storage.records import FAILED, INFINITE, Score
 
 SHOWN = 3  # targets whose means are named
 FEW = 20  # usable trials
 LOST = 0.3  # share of failed trials that is worth a warning
-OUTCOMES = ("diverged", "out of memory", "killed its worker")
+OUTCOMES = ("diverged", "out of memory", "killed its worker", FAILED, INFINITE)
 
 
 def honesty(record: StudyRecord, texts: Texts = ENGLISH) -> str:
@@ -188,6 +188,8 @@ def _unfinished(record: StudyRecord, texts: Texts) -> str:
     if record.result:
         return ""
     running = [trial.state for trial in record.trials].count("running")
+    if record.foreign and not running:  # how many trials were wanted is not known
+        return ""
     amount = sum(map(ended, record.trials))
     wanted = settings_of(record, "search").get("trials")
     values = {"date": record.as_of, "ended": f"{amount:,}", "running": texts.count("running", running)}

@@ -43,6 +43,10 @@ def _always(record: StudyRecord) -> bool:
     return True
 
 
+def _of_networks(record: StudyRecord) -> bool:
+    return not record.foreign
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One figure of the report.
@@ -77,6 +81,7 @@ _ROWS = (
         table="confirmed",
         draw=confirmed.confirmed,
         reading=confirmed.confirmed_reading,
+        applies=_of_networks,
     ),
     Figure(
         name="confusion",
@@ -151,6 +156,7 @@ _ROWS = (
         table="curves",
         draw=curves.losses,
         reading=curves.losses_reading,
+        applies=_of_networks,
     ),
     Figure(
         name="size",
@@ -158,6 +164,7 @@ _ROWS = (
         table="trials",
         draw=pareto.size,
         reading=pareto.size_reading,
+        applies=_of_networks,
     ),
     Figure(
         name="pareto",

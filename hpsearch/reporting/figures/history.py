@@ -195,7 +195,7 @@ def timeline_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH
     wall = duration(table["end"].max())
     text = texts(f"search.figure.timeline.{key}", trials=trials, time=wall, most=lines)
     spent = []
-    for outcome in ("pruned", "diverged"):
+    for outcome in ("pruned", "diverged", "failed"):
         lost = sum(seconds[table["outcome"] == outcome].tolist())
         if lost:
             spent.append(texts(f"search.figure.timeline.spent_{outcome}", share=share(lost / busy)))
