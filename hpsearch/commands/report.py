@@ -12,7 +12,9 @@ from hpsearch.storage.folders import LOCATION_FILE, STUDY_FILE, folder_of
 
 def add(command: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    command.add_argument("source", metavar="NAME_OR_STORAGE", help="a study's name or folder, or the URL of any Optuna storage")
+    command.add_argument(
+        "source", metavar="NAME_OR_STORAGE", help="a study's name or folder, or the URL of any Optuna storage"
+    )
     command.add_argument("--study", metavar="NAME", help="the study, where the storage has several")
     add_language(command)
     add_reports(command)

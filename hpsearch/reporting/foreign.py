@@ -97,7 +97,7 @@ def _bests(record: StudyRecord, texts: Texts) -> list[pieces.Value]:
     found = []
     for place, metric in enumerate(MetricFormat.objectives(record)):
         sign = -1 if metric.maximize else 1
-        best = min(trials, key=lambda trial: sign * trial.values[place], default=None)  # noqa: B023 - called at once
+        best = min(trials, key=lambda trial: sign * trial.values[place], default=None)
         if best is not None:
             remark = texts("search.foreign_study.best_in", trial=best.number)
             found.append(pieces.Value(_heading(metric.name), metric.text(best.values[place]), remark))

@@ -144,6 +144,8 @@ def leaderboard(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> 
 
 
 def _leaders_text(record: StudyRecord, texts: Texts) -> str:
+    if record.foreign and record.objectives:
+        return texts("search.foreign_study.front_trials", first=MetricFormat.of(record).name)
     key = "highest" if MetricFormat.of(record).maximize else "lowest"
     text = texts(f"search.leaderboard.{key}", trials=usable_trials(record, texts))
     if not record.result.get("fresh"):

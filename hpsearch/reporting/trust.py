@@ -203,6 +203,8 @@ def _unfinished(record: StudyRecord, texts: Texts) -> str:
 def _few(record: StudyRecord, texts: Texts) -> str:
     amount = sum(map(ended, record.trials))
     trained = len(ranked(record))
+    if record.foreign and not trained:  # the result says so
+        return ""
     if amount == 1 and not trained:
         return texts("search.warning.none_of_one")
     if amount and not trained:

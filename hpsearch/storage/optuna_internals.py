@@ -88,6 +88,16 @@ def database_of(study: optuna.Study) -> BaseStorage:
     return storage
 
 
+def url_of_database(study: optuna.Study) -> str | None:
+    """Return the URL of a study's database or journal file, None where it has none, or one of a database in memory."""
+    storage = database_of(study)
+    if isinstance(storage, RDBStorage):
+        url = str(storage.url)
+        return None if ":memory:" in url or url.rstrip("/") == "sqlite:" else url
+    file = getattr(getattr(storage, "_backend", None), "_file_path", None)
+    return f"journal:///{file}" if file else None
+
+
 def storage_of(study: optuna.Study) -> BaseStorage:
     """Return a study's storage; an in-memory study has no URL by which to open it."""
     return study._storage

@@ -9,8 +9,8 @@ from typing import Any
 
 from hpsearch.trial import History, ranking_key
 
-
-FAILED = "failed"  # outcomes that trials of other programs have besides: an error or no number, an infinite value, a broken constraint
+# Outcomes that trials of other programs have besides: an error or no number, an infinite value, a broken constraint.
+FAILED = "failed"
 INFINITE = "infinite value"
 INFEASIBLE = "infeasible"
 

@@ -3,7 +3,8 @@
 import os
 import re
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
 
 from sqlalchemy import make_url
 
@@ -35,7 +36,10 @@ def local_file(url: str) -> Path | None:
 def _file_named(name: str) -> Path:
     """Return the file that a URL names: as it stands where that is there, else unquoted (`%20`) and without a query (`?timeout=9`)."""
     literal = Path(name)
-    meant = Path(unquote(QUERY.sub("", name)))
+    plain = unquote(QUERY.sub("", name))
+    if plain.startswith("file:"):  # SQLite's own kind of name, which is quoted by itself
+        return Path(url2pathname(urlsplit(plain).path))
+    meant = Path(plain)
     if _exists(literal) or (_exists(literal.parent) and not _exists(meant.parent)):
         return literal
     return meant

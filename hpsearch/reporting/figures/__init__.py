@@ -18,6 +18,7 @@ import plotly.graph_objects as go
 from hpsearch.reporting.figures import axes, confirmed, curves, history, hyperparameters, pareto, predictions
 from hpsearch.reporting.figures.style import DARK, LIGHT
 from hpsearch.reporting.locales import ENGLISH, Texts
+from hpsearch.reporting.ranking import hyperparameters as names_of
 from hpsearch.reporting.tables import TABLES, Frames
 from hpsearch.reporting.tables.results import predicted_of
 from hpsearch.storage import StudyRecord
@@ -45,6 +46,11 @@ def _always(record: StudyRecord) -> bool:
 
 def _of_networks(record: StudyRecord) -> bool:
     return not record.foreign
+
+
+def _of_several_hyperparameters(record: StudyRecord) -> bool:
+    """Whether a foreign study has hyperparameters to compare: the share of a single one is all."""
+    return not record.foreign or len(names_of(record)) > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,7 @@ _ROWS = (
         table="importance",
         draw=hyperparameters.importance,
         reading=hyperparameters.importance_reading,
+        applies=_of_several_hyperparameters,
     ),
     Figure(
         name="parallel",

@@ -222,6 +222,8 @@ def axes_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) ->
     ranges = [row for row in table if isinstance(space.get(row["hyperparameter"]), dict)]
     if not ranges:
         return ""
+    if len(ranges) == 1:
+        return texts(f"search.figure.axes.one_inside_{which}", name=readable(ranges[0]["hyperparameter"], 40))
     return texts(f"search.figure.axes.no_edge_{which}", ranges=texts.count("numeric_range", len(ranges)))
 
 

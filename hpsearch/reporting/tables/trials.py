@@ -29,7 +29,15 @@ OF_NETWORKS = (  # columns that a study has whose trials train networks of hpsea
     "repeats",
     "detail",
 )
-SPECIAL = {"metric", "value_low", "value_high", "start", "end", "evaluation", "seed"}  # columns that are written in a way of their own
+SPECIAL = {
+    "metric",
+    "value_low",
+    "value_high",
+    "start",
+    "end",
+    "evaluation",
+    "seed",
+}  # columns that are written in a way of their own
 MOST_EVALUATIONS = 300_000  # rows of the table of learning curves: 20 megabytes
 
 HYPERPARAMETER = Column(

@@ -42,8 +42,8 @@ def write(tables: Frames, folder: Path, metric: MetricFormat | None = None, text
             _remove(folder / f"{name}.csv")
             continue
         files[f"{name}.csv"] = _csv(table)
-        for column in columns_of(name, table):
-            meanings.append((name, column.name, column.unit, meaning(name, column, texts, with_unit=False)))
+        columns = columns_of(name, table)
+        meanings += [(name, one.name, one.unit, meaning(name, one, texts, with_unit=False)) for one in columns]
     files["columns.csv"] = _csv(pd.DataFrame(meanings, columns=["table", "column", "unit", "meaning"]))
     files["leaderboard.md"] = markdown(leaders(tables), metric)
     for name, content in files.items():
