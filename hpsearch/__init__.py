@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from hpsearch.estimators import DNNClassifier, DNNRegressor
     from hpsearch.interactive import SearchResult, load, search
     from hpsearch.objective import Objective
+    from hpsearch.study_report import report
     from hpsearch.training.network import DNN
 
 __version__ = "0.1.0"
@@ -21,10 +22,21 @@ PUBLIC = {
     "Objective": "hpsearch.objective",
     "SearchResult": "hpsearch.interactive",
     "load": "hpsearch.interactive",
+    "report": "hpsearch.study_report",
     "search": "hpsearch.interactive",
 }
 
-__all__ = ["DNN", "DNNClassifier", "DNNRegressor", "Objective", "SearchResult", "__version__", "load", "search"]
+__all__ = [
+    "DNN",
+    "DNNClassifier",
+    "DNNRegressor",
+    "Objective",
+    "SearchResult",
+    "__version__",
+    "load",
+    "report",
+    "search",
+]
 
 
 def __getattr__(name: str) -> Any:

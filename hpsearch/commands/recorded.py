@@ -34,6 +34,13 @@ def read_record(source: str, name: str | None, reports: Path) -> StudyRecord | C
     return read(url_of(source, reports), name)
 
 
+def read_any(url: str, name: str | None) -> StudyRecord | ComparisonRecord:
+    """Read a study or a comparison, or a study that any other program made with Optuna."""
+    from hpsearch.storage.reading import read
+
+    return read(url, name, foreign=True)
+
+
 def read_search(options: argparse.Namespace) -> tuple[StudyRecord, Path]:
     """Read a search, and return its folder too; a comparison is refused."""
     reports = Path(options.reports)

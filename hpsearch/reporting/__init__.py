@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hpsearch.files import write_file
 from hpsearch.reporting.formatting import MetricFormat
+from hpsearch.reporting.locales import ENGLISH
 from hpsearch.reporting.rendering import reading_record
 from hpsearch.reporting.study_page import page
 from hpsearch.reporting.tables import frames
@@ -31,6 +32,7 @@ def write_report(record: StudyRecord, folder: Path) -> Path:
     with reading_record(record.name):
         tables = frames(record)
         html = page(record, tables)
-        write(tables, folder / "tables", MetricFormat.of(record))
+        texts = ENGLISH.of("foreign") if record.foreign else ENGLISH
+        write(tables, folder / "tables", MetricFormat.of(record), texts)
     write_file(folder / "report.html", html)
     return folder / "report.html"

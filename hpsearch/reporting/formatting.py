@@ -175,6 +175,8 @@ class MetricFormat:
         """Return the metric of a study or a comparison; percentages get a second decimal where the rows can tell it."""
         rows = (record.data.get("rows") or {}).get("validation") or 0
         name = str(record.data.get("metric") or "value")
+        if isinstance(record, StudyRecord) and record.foreign:
+            return cls.foreign(name, record.direction)
         return cls.named(name, record.direction == "maximize", 1 if rows < 2000 else 2)
 
     @classmethod
@@ -183,6 +185,11 @@ class MetricFormat:
         metric = METRICS.get(name.replace(" ", "_"))
         label = metric.short_title if metric else ""
         return cls(label or readable(name, 40), maximize, bool(metric and metric.is_share), decimals, integer)
+
+    @classmethod
+    def foreign(cls, name: str, direction: str) -> "MetricFormat":
+        """Return the format of an objective of which nothing but its name is known: its values are plain numbers."""
+        return cls(readable(name, 40), direction == "maximize", percent=False, decimals=1)
 
     @property
     def direction(self) -> str:
@@ -199,6 +206,9 @@ class MetricFormat:
         """Return the objectives of a study, the metric first: that alone where there are no others."""
         found = [cls.of(record)]
         for name, better in [*record.objectives.items()][1:]:
+            if record.foreign:
+                found.append(cls.foreign(name, better))
+                continue
             found.append(cls.named(name, better == "maximize", found[0].decimals, name == "parameters"))
         return tuple(found)
 

@@ -1,4 +1,4 @@
-"""Which trials may be called the best, in which order, and which hyperparameters a study searches. Standard library only."""
+"""Which trials may be called the best, in which order, and which hyperparameters a study searches."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,20 @@ from typing import Any
 
 from hpsearch.reporting.formatting import MetricFormat, visible
 from hpsearch.storage import StudyRecord, TrialRecord
-from hpsearch.trial import FAILED
+from hpsearch.storage.records import FAILED, INFEASIBLE, INFINITE
+from hpsearch.trial import FAILED as FAILED_OUTCOMES
 
 WIDTH_OF_A_LAYER = re.compile(r"width_\d{1,3}")
 
 
+def failed(trial: TrialRecord) -> bool:
+    """Whether a trial ended without a value that it reached itself."""
+    return trial.outcome in FAILED_OUTCOMES or trial.outcome in (FAILED, INFINITE)
+
+
 def usable(trial: TrialRecord) -> bool:
-    """Whether a trial may be called the best: trained to its end, not failed, with a value of its own."""
-    ended = trial.state == "complete" and trial.outcome not in FAILED
+    """Whether a trial may be called the best: ran to its end, not failed, within its constraints, with a value of its own."""
+    ended = trial.state == "complete" and not failed(trial) and trial.outcome != INFEASIBLE
     return ended and trial.value is not None and isfinite(trial.value)
 
 
@@ -42,8 +48,8 @@ def ended(trial: TrialRecord) -> bool:
 
 
 def with_value(record: StudyRecord) -> list[TrialRecord]:
-    """Return the trials that ended with a value."""
-    return [trial for trial in record.trials if ended(trial) and trial.value is not None]
+    """Return the trials that ended with a value, or failed."""
+    return [trial for trial in record.trials if ended(trial) and (trial.value is not None or failed(trial))]
 
 
 def with_all_objectives(record: StudyRecord) -> list[TrialRecord]:

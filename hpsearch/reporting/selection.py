@@ -155,7 +155,8 @@ def marks(record: StudyRecord, texts: Texts = ENGLISH) -> list[Mark]:
     if not selected:
         if best is None:
             return []
-        return [Mark(texts("search.mark.best_so_far"), (best,), selected=True)]
+        name = texts("search.mark.best" if record.foreign else "search.mark.best_so_far")
+        return [Mark(name, (best,), selected=True)]
     if len(selected) == 1:
         name = texts("search.mark.selected")
     else:

@@ -9,15 +9,16 @@ import pandas as pd
 from hpsearch.reporting import pieces
 from hpsearch.reporting.figures import FIGURES, Figure
 from hpsearch.reporting.figures.pareto import trade_off
+from hpsearch.reporting.foreign import foreign_introduction, foreign_protocol, foreign_result
 from hpsearch.reporting.formatting import MetricFormat, readable, sentence, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.protocol import protocol, registered_modules
-from hpsearch.reporting.ranking import best, ranked, settings_of
+from hpsearch.reporting.ranking import best, ended, ranked, settings_of
 from hpsearch.reporting.rendering import document, figure_json
 from hpsearch.reporting.selection import model, off_front, usable_trials, why
 from hpsearch.reporting.summary import best_network, introduction, result_values
-from hpsearch.reporting.tables import TABLES, Frames
-from hpsearch.reporting.tables.writing import cells, leaders
+from hpsearch.reporting.tables import Frames
+from hpsearch.reporting.tables.writing import cells, columns_of, leaders, meaning
 from hpsearch.reporting.trust import honesty, warnings
 from hpsearch.storage import StudyRecord
 
@@ -28,8 +29,9 @@ SCRIPT_TEXTS = ("switch", "save", "failed")  # what the page's script says
 
 def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> str:
     """Return the report as one HTML document."""
-    figures = [row for row in FIGURES.values() if record.trials and row.applies(record)]
-    sections = [_figure(row, record, tables, texts) for row in figures]
+    if record.foreign:
+        texts = texts.of("foreign")
+    sections = _sections(record, tables, texts)
     settings = settings_of(record, "study")
     columns = pieces.Link("tables/columns.csv", "tables/columns.csv", texts("search.footer.columns"))
     content = [
@@ -42,7 +44,7 @@ def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> str:
         _hyperparameters(record, tables, texts),
         _columns(record, texts),
         _outcomes(record, tables, texts),
-        pieces.Section("protocol", texts("search.protocol.title"), [pieces.Facts(protocol(record, texts))]),
+        pieces.Section("protocol", texts("search.protocol.title"), [pieces.Facts(_protocol(record, texts))]),
         pieces.Footer(texts("search.footer.text", date=record.as_of), columns),
     ]
     return document(
@@ -52,17 +54,42 @@ def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> str:
             kind=texts("search.kind", date=record.as_of),
             heading=visible(settings.get("name") or record.name, 200),
             question=visible(settings.get("question") or ""),
-            introduction=introduction(record, texts),
+            introduction=_introduction(record, texts),
             pieces=[piece for piece in content if piece is not None],
             script_texts={key: texts(f"page.{key}") for key in SCRIPT_TEXTS},
         )
     )
 
 
+def _sections(record: StudyRecord, tables: Frames, texts: Texts) -> list[pieces.FigureSection]:
+    """Return the figures with what they say, that of several objectives first.
+
+    Of a foreign study, and of one that ended without a usable trial, only those that can be drawn: no more will come.
+    """
+    if not record.trials:
+        return []
+    figures = sorted(FIGURES.values(), key=lambda row: row.name != "pareto")
+    sections = [_figure(row, record, tables, texts) for row in figures if row.applies(record)]
+    lost = not ranked(record) and all(map(ended, record.trials))
+    return [section for section in sections if section.plot or not (record.foreign or lost)]
+
+
+def _introduction(record: StudyRecord, texts: Texts) -> list[str]:
+    return foreign_introduction(record, texts) if record.foreign else introduction(record, texts)
+
+
+def _protocol(record: StudyRecord, texts: Texts) -> list[tuple[str, str]]:
+    return foreign_protocol(record, texts) if record.foreign else protocol(record, texts)
+
+
 def _result(record: StudyRecord, texts: Texts) -> pieces.Result:
+    if record.foreign:
+        return foreign_result(record, texts)
     network = best_network(record, texts)
     if not network:
-        key = "no_network" if record.trials else "no_trial"
+        key = "no_trial"
+        if record.trials:
+            key = "lost" if all(map(ended, record.trials)) else "no_network"
         return pieces.Result(texts("search.result.title"), [pieces.Paragraph(texts(f"search.result.{key}"), "best")])
     title = texts("search.result.best_so_far")
     if record.result:
@@ -87,10 +114,11 @@ def _warnings(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Warni
 def _contents(record: StudyRecord, sections: Sequence[pieces.FigureSection], texts: Texts) -> pieces.Contents | None:
     if not record.trials:
         return None
-    links = [pieces.Link(texts("search.contents.leaderboard"), "#leaderboard")]
+    links = [pieces.Link(texts("search.contents.leaderboard"), "#leaderboard")] if ranked(record) else []
     links += [pieces.Link(section.title, f"#about-{section.name}") for section in sections]
+    absent = {"columns": not _data_columns(record), "parameters": record.foreign}
     for name in ("parameters", "space", "columns", "outcomes", "protocol"):
-        if name != "columns" or _data_columns(record):
+        if not absent.get(name):
             links.append(pieces.Link(texts(f"search.contents.{name}"), f"#{name}"))
     return pieces.Contents(links)
 
@@ -122,6 +150,8 @@ def leaderboard(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> 
 
 
 def _leaders_text(record: StudyRecord, texts: Texts) -> str:
+    if record.foreign and record.objectives:
+        return texts("search.foreign_study.front_trials", first=MetricFormat.of(record).name)
     key = "highest" if MetricFormat.of(record).maximize else "lowest"
     text = texts(f"search.leaderboard.{key}", trials=usable_trials(record, texts))
     if not record.result.get("fresh"):
@@ -164,21 +194,14 @@ def _numbers(name: str, record: StudyRecord, tables: Frames, texts: Texts) -> pi
         drawn, of = table.attrs["thinned"]
         after = texts("search.numbers.curves_thinned", drawn=f"{drawn:,}", of=f"{of:,}")
     address = f"tables/{name}.csv"
-    meanings = [(column.name, _meaning(name, column, texts)) for column in TABLES[name].columns]
+    meanings = [(column.name, meaning(name, column, texts)) for column in columns_of(name, table)]
     file = pieces.Link(address, address, before, after)
     return pieces.Numbers(texts("page.numbers"), first, file, pieces.Facts(meanings))
 
 
-def _meaning(table: str, column: Any, texts: Texts) -> str:
-    meaning = texts.get(f"search.column.{table}.{column.name}", column.meaning)
-    if column.unit:
-        return texts("search.numbers.with_unit", meaning=meaning, unit=column.unit)
-    return meaning
-
-
 def _parameters(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Section | None:
     table = tables["parameters"]
-    if not len(table):
+    if not len(table) or record.foreign:
         return None
     learned = table[table["kind"] == "parameter"]
     parts = [_learned(learned, texts)] if len(learned) else []

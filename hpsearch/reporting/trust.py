@@ -14,12 +14,12 @@ from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import best, ended, ranked, settings_of, usable
 from hpsearch.reporting.selection import usable_trials, uses_of_test_rows
 from hpsearch.storage import StudyRecord
-from hpsearch.storage.records import Score
+from hpsearch.storage.records import FAILED, INFINITE, Score
 
 SHOWN = 3  # targets whose means are named
 FEW = 20  # usable trials
 LOST = 0.3  # share of failed trials that is worth a warning
-OUTCOMES = ("diverged", "out of memory", "killed its worker")
+OUTCOMES = ("diverged", "out of memory", "killed its worker", FAILED, INFINITE)
 
 
 def honesty(record: StudyRecord, texts: Texts = ENGLISH) -> str:
@@ -191,6 +191,8 @@ def _unfinished(record: StudyRecord, texts: Texts) -> str:
     amount = sum(map(ended, record.trials))
     wanted = settings_of(record, "search").get("trials")
     values = {"date": record.as_of, "ended": f"{amount:,}", "running": texts.count("running", running)}
+    if not running and not (isinstance(wanted, int) and ranked(record)):
+        return ""  # nobody says how many trials were wanted, or none is worth training again
     if not isinstance(wanted, int):
         return texts("search.warning.running", **values)
     if amount >= wanted and not running and settings_of(record, "confirm").get("trials"):
@@ -201,6 +203,8 @@ def _unfinished(record: StudyRecord, texts: Texts) -> str:
 def _few(record: StudyRecord, texts: Texts) -> str:
     amount = sum(map(ended, record.trials))
     trained = len(ranked(record))
+    if record.foreign and not trained:  # the result says so
+        return ""
     if amount == 1 and not trained:
         return texts("search.warning.none_of_one")
     if amount and not trained:

@@ -91,7 +91,7 @@ def open_writer(run_options: RunOptions, study: Fingerprint) -> Iterator[StudyWr
     folder = run_options.folder
     url = run_options.storage
     own = location_note(folder, url)
-    check_location(folder, url)
+    check_location(folder, own)
     if own == STUDY_FILE:
         make_folder(folder)
     retry = StorageRetry(run_options.patience)

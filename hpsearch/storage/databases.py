@@ -19,14 +19,14 @@ from typing import Any
 
 import optuna
 from optuna.storages import RDBStorage
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from hpsearch.errors import StorageError, UserError, masked
+from hpsearch.storage.contents import check_contents
 from hpsearch.storage.failures import cause_of
-from hpsearch.storage.optuna_internals import table_names
-from hpsearch.storage.urls import SQLITE, sqlite_url, with_driver
+from hpsearch.storage.urls import SQLITE, local_file, sqlite_url, with_driver
 
 LOCK_TIMEOUT = 60  # seconds that SQLite waits for another process's write
 THOROUGH = 256 * 2**20  # bytes up to which each index is compared with its table too: a second or two
@@ -56,7 +56,6 @@ def open_sqlite(file: Path, read_only: bool) -> RDBStorage:
     """
     if not read_only:
         check_pages(file, "rw")
-        check_tables(file, table_names())
         return open_database(sqlite_url(file), read_only)
     readable, folder = _readable_copy(file)
     storage = open_database(sqlite_url(readable), read_only)
@@ -69,13 +68,18 @@ def open_database(url: str, read_only: bool) -> RDBStorage:
     """Open a database; a fresh one gets its tables, though several processes may make them at once.
 
     Raises:
-        UserError: `read_only`, and it has no tables of Optuna's.
+        UserError: `read_only`, and it has no tables of Optuna's; or it is another program's, or another version's of Optuna.
+        StorageError: a SQLite file lacks a table.
     """
     engine_url = _engine_url(url, read_only)
     engine_kwargs = _engine_kwargs(url, read_only)
+    file = local_file(url)
+    if file is None or file.exists():
+        check_contents(_engine_url(url, read_only=True), engine_kwargs["connect_args"], url, file)
+    template = engine_url.replace("{", "{{").replace("}", "}}")  # Optuna fills it in
     for tries_left in reversed(range(TRIES)):
         try:
-            return RDBStorage(engine_url, engine_kwargs=engine_kwargs, skip_table_creation=read_only)
+            return RDBStorage(template, engine_kwargs=engine_kwargs, skip_table_creation=read_only)
         except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
             cause = str(cause_of(error))
             if read_only and re.search(NO_TABLES, cause):
@@ -111,25 +115,6 @@ def check_pages(file: Path, mode: str) -> None:
         raise StorageError(f"storage damaged: {file} ({reason}). It was not changed; restore a copy.")
 
 
-def check_tables(file: Path, expected: set[str]) -> None:
-    """Refuse a SQLite file in which a table is missing, because Optuna would make an empty one instead.
-
-    A file with none of Optuna's tables is fine: it gets them all. So is one whose making was cut short: it holds no study yet.
-
-    Raises:
-        StorageError: a table is missing beside others.
-    """
-    with closing(_connect(file, "ro")) as connection:
-        names = {str(name) for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        missing = expected - names
-        has_study = "studies" in names and connection.execute("SELECT 1 FROM studies LIMIT 1").fetchone()
-    has_other_tables = missing != expected and names - expected - {"alembic_version"}
-    if missing and (has_study or has_other_tables):
-        raise StorageError(
-            f"storage damaged: {file} (no table {', '.join(sorted(missing))}). It was not changed; restore a copy."
-        )
-
-
 def _connect(file: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{file.absolute().as_uri()}?mode={mode}", uri=True, timeout=LOCK_TIMEOUT)
 
@@ -151,9 +136,14 @@ def _readable_copy(file: Path) -> tuple[Path, tempfile.TemporaryDirectory[str] |
 
 
 def _engine_url(url: str, read_only: bool) -> str:
-    if read_only and url.startswith(SQLITE):
-        url = f"{SQLITE}file:{Path(url.removeprefix(SQLITE)).absolute()}?mode=ro&uri=true"
-    return with_driver(url).replace("{", "{{").replace("}", "}}")  # Optuna fills in a template
+    """Return the URL that SQLAlchemy opens; a file's is SQLite's own, in which every character of its name can stand."""
+    file = local_file(url)
+    if file is None:
+        return with_driver(url)
+    query = {"uri": "true"}
+    if read_only:
+        query["mode"] = "ro"
+    return URL.create("sqlite", database=file.absolute().as_uri(), query=query).render_as_string()
 
 
 def _engine_kwargs(url: str, read_only: bool) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def folder_of(source: str, reports: Path) -> Path:
     """Return a study's folder: `source` itself if it is a folder with a study or a model, else the one of the study of this name."""
     given = Path(source)
     with suppress(OSError, ValueError):  # a name that no file can have
-        if source and given.is_dir() and _has_one(given, "best.json", "refit.json", STUDY_FILE):
+        if source and given.is_dir() and _has_one(given, "best.json", "refit.json", STUDY_FILE, LOCATION_FILE):
             return given
     return reports / folder_name(source)
 

@@ -8,12 +8,13 @@ twenty intermediate values are one transaction here and twenty there, each of wh
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC
-from functools import lru_cache
+from datetime import UTC, datetime
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import json_to_distribution
+from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages.journal import BaseJournalBackend, JournalRedisBackend, JournalStorage
@@ -28,7 +29,10 @@ SPECIAL_NUMBERS = {"INF_POS": float("inf"), "INF_NEG": float("-inf"), "NAN": flo
 
 @dataclass(frozen=True, slots=True)
 class TrialRow:
-    """A trial as it is stored: `id` is the storage's own, `attributes` has the one that hpsearch writes, whatever its value is."""
+    """A trial as it is stored: `id` is the storage's own, `attributes` has the user attributes that were asked for, whatever their values.
+
+    `ended`, `domains` and `constraints` are read where all attributes are asked for.
+    """
 
     id: int
     number: int
@@ -38,6 +42,9 @@ class TrialRow:
     values_by_objective: dict[int, float] = field(default_factory=dict)
     intermediate_values: dict[int, float] = field(default_factory=dict)  # by evaluation
     attributes: dict[str, Any] = field(default_factory=dict)
+    ended: float | None = None  # seconds since 1970
+    domains: dict[str, BaseDistribution] = field(default_factory=dict)  # of the hyperparameters
+    constraints: dict[str, Any] = field(default_factory=dict)
 
     @property
     def values(self) -> tuple[float, ...]:
@@ -45,6 +52,7 @@ class TrialRow:
         return tuple(self.values_by_objective[objective] for objective in sorted(self.values_by_objective))
 
 
+CONSTRAINTS = "constraints"  # key of the system attributes with a trial's constraints
 _distribution = lru_cache(maxsize=1000)(json_to_distribution)  # a study has few, so each is parsed once
 
 
@@ -57,6 +65,37 @@ def renumber(trial: FrozenTrial, number: int) -> None:
     """Give a trial that no storage holds another number, and make it its id too."""
     trial.number = number
     trial._trial_id = number
+
+
+def metric_names(storage: BaseStorage, study_id: int) -> list[str]:
+    """Return the names that a study's objectives were given, none where they were not."""
+    names = storage.get_study_system_attrs(study_id).get("study:metric_names")
+    return [str(name) for name in names] if isinstance(names, list) else []
+
+
+def study_id_of(study: optuna.Study) -> int:
+    """Return the storage's own id of a study."""
+    return int(study._study_id)
+
+
+def database_of(study: optuna.Study) -> BaseStorage:
+    """Return a study's storage, of a database that itself and not the cache that Optuna keeps before it."""
+    from optuna.storages._cached_storage import _CachedStorage
+
+    storage = storage_of(study)
+    if isinstance(storage, _CachedStorage):
+        return storage._backend
+    return storage
+
+
+def url_of_database(study: optuna.Study) -> str | None:
+    """Return the URL of a study's database or journal file, None where it has none, or one of a database in memory."""
+    storage = database_of(study)
+    if isinstance(storage, RDBStorage):
+        url = str(storage.url)
+        return None if ":memory:" in url or url.rstrip("/") == "sqlite:" else url
+    file = getattr(getattr(storage, "_backend", None), "_file_path", None)
+    return f"journal:///{file}" if file else None
 
 
 def storage_of(study: optuna.Study) -> BaseStorage:
@@ -81,6 +120,16 @@ def table_names() -> set[str]:
     from optuna.storages._rdb.models import BaseModel
 
     return {*BaseModel.metadata.tables}
+
+
+@cache
+def schema_versions() -> tuple[str | None, frozenset[str]]:
+    """Return the version of the tables that this Optuna reads and writes, and all that it knows how to upgrade from."""
+    from alembic.script import ScriptDirectory
+    from optuna.storages import _rdb
+
+    scripts = ScriptDirectory(str(Path(_rdb.__file__).parent / "alembic"))
+    return scripts.get_current_head(), frozenset(script.revision for script in scripts.walk_revisions())
 
 
 def create_study_once(storage: BaseStorage, name: str, directions: Sequence[StudyDirection]) -> int:
@@ -136,8 +185,8 @@ def write_trial_details(
             storage._set_trial_attr_without_commit(session, TrialSystemAttributeModel, trial_id, key, value)
 
 
-def read_trials(storage: BaseStorage, study_id: int, key: str) -> list[TrialRow]:
-    """Return a study's trials in the order of their numbers, each with its user attribute `key` if it has ended.
+def read_trials(storage: BaseStorage, study_id: int, key: str | None) -> list[TrialRow]:
+    """Return a study's trials in the order of their numbers, each with its user attribute `key` if it has ended; None: all of them.
 
     Raises:
         StorageError: what is stored is no study's, or a trial is missing.
@@ -157,11 +206,12 @@ def read_trials(storage: BaseStorage, study_id: int, key: str) -> list[TrialRow]
     return rows
 
 
-def _row_of(trial: FrozenTrial, key: str) -> TrialRow:
+def _row_of(trial: FrozenTrial, key: str | None) -> TrialRow:
     start = trial.datetime_start
+    end = trial.datetime_complete
     attributes = {}
-    if trial.state.is_finished() and key in trial.user_attrs:
-        attributes[key] = trial.user_attrs[key]
+    if trial.state.is_finished():
+        attributes = {name: value for name, value in trial.user_attrs.items() if key in (None, name)}
     return TrialRow(
         id=trial_id(trial),
         number=trial.number,
@@ -171,10 +221,13 @@ def _row_of(trial: FrozenTrial, key: str) -> TrialRow:
         values_by_objective=dict(enumerate(trial.values or ())),
         intermediate_values=trial.intermediate_values,
         attributes=attributes,
+        ended=None if end is None else end.timestamp(),
+        domains=trial.distributions,
+        constraints=trial.constraints,
     )
 
 
-def _read_batch(storage: RDBStorage, study_id: int, key: str, last: int) -> dict[int, TrialRow]:
+def _read_batch(storage: RDBStorage, study_id: int, key: str | None, last: int) -> dict[int, TrialRow]:
     """Return the next trials after an id, by id.
 
     Raises:
@@ -187,7 +240,7 @@ def _read_batch(storage: RDBStorage, study_id: int, key: str, last: int) -> dict
         raise StorageError(f"storage damaged: trials after {last} are none ({reason}). Restore a copy.") from None
 
 
-def _read_tables(storage: RDBStorage, study_id: int, key: str, last: int) -> dict[int, TrialRow]:
+def _read_tables(storage: RDBStorage, study_id: int, key: str | None, last: int) -> dict[int, TrialRow]:
     """Read the states first: a trial's details are written before its state, so one that was running is given without them."""
     from optuna.storages._rdb import models
 
@@ -199,7 +252,9 @@ def _read_tables(storage: RDBStorage, study_id: int, key: str, last: int) -> dic
         rows = _read_states(connection, study_id, last)
         columns: tuple[Any, ...] = (param.param_name, param.param_value, param.distribution_json)
         for trial, name, number, distribution in _read_cells(connection, study_id, rows, param, columns):
-            rows[trial].params[name] = _distribution(distribution).to_external_repr(number)
+            domain = _distribution(distribution)
+            rows[trial].params[name] = domain.to_external_repr(number)
+            rows[trial].domains[name] = domain
         columns = (step.step, step.intermediate_value, step.intermediate_value_type)
         for trial, evaluation, number, kind in _read_cells(connection, study_id, rows, step, columns):
             rows[trial].intermediate_values[evaluation] = SPECIAL_NUMBERS.get(kind.name, number)
@@ -208,11 +263,29 @@ def _read_tables(storage: RDBStorage, study_id: int, key: str, last: int) -> dic
         for trial, objective, number, kind in _read_cells(connection, study_id, ended, value, columns):
             if trial in ended:
                 ended[trial].values_by_objective[objective] = SPECIAL_NUMBERS.get(kind.name, number)
-        columns = (attribute.value_json,)
-        for trial, content in _read_cells(connection, study_id, ended, attribute, columns, attribute.key == key):
+        condition = None if key is None else attribute.key == key
+        columns = (attribute.key, attribute.value_json)
+        for trial, name, content in _read_cells(connection, study_id, ended, attribute, columns, condition):
             if trial in ended:
-                ended[trial].attributes[key] = _json_or_none(content)
+                ended[trial].attributes[name] = _json_or_none(content)
+        if key is None:
+            _read_constraints(connection, study_id, ended)
     return rows
+
+
+def _read_constraints(connection: Any, study_id: int, ended: Mapping[int, TrialRow]) -> None:
+    """Read the constraints of trials: since Optuna 5 a system attribute each, before one list of them."""
+    from optuna.storages._rdb import models
+
+    system = models.TrialSystemAttributeModel
+    columns = (system.key, system.value_json)
+    condition = system.key.startswith(CONSTRAINTS)
+    for trial, name, content in _read_cells(connection, study_id, ended, system, columns, condition):
+        value = _json_or_none(content)
+        if trial in ended and isinstance(value, list):
+            ended[trial].constraints.update({str(place): one for place, one in enumerate(value)})
+        elif trial in ended:
+            ended[trial].constraints[name.removeprefix(f"{CONSTRAINTS}:")] = value
 
 
 def _read_states(connection: Any, study_id: int, last: int) -> dict[int, TrialRow]:
@@ -220,13 +293,19 @@ def _read_states(connection: Any, study_id: int, last: int) -> dict[int, TrialRo
     from sqlalchemy import select
 
     start: Any = TrialModel._datetime_start_utc
-    query = select(TrialModel.trial_id, TrialModel.number, TrialModel.state, start)
+    end: Any = TrialModel._datetime_complete_utc
+    query = select(TrialModel.trial_id, TrialModel.number, TrialModel.state, start, end)
     query = query.where(TrialModel.study_id == study_id, TrialModel.trial_id > last)
     rows = {}
-    for trial, number, state, started in connection.execute(query.order_by(TrialModel.trial_id).limit(BATCH)):
-        seconds = started.replace(tzinfo=UTC).timestamp() if started else None
-        rows[trial] = TrialRow(trial, number, state, seconds)
+    for trial, number, state, *times in connection.execute(query.order_by(TrialModel.trial_id).limit(BATCH)):
+        started, ended = map(_seconds, times)
+        rows[trial] = TrialRow(trial, number, state, started, ended=ended)
     return rows
+
+
+def _seconds(time: datetime | None) -> float | None:
+    """Return a time as the tables have it, in UTC, in seconds since 1970."""
+    return time.replace(tzinfo=UTC).timestamp() if time else None
 
 
 def _read_cells(

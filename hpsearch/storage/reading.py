@@ -4,7 +4,7 @@ import gc
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeGuard
+from typing import Any
 
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
@@ -12,18 +12,14 @@ from optuna.study import StudyDirection
 from hpsearch.data.metrics import OBJECTIVES
 from hpsearch.errors import UserError, masked, suggestion
 from hpsearch.storage.attributes import PREFIX, RUN, check_identity, read_run, read_table
+from hpsearch.storage.foreign import foreign_record
 from hpsearch.storage.lease import PREFIX as LEASE
 from hpsearch.storage.opening import open_for_reading
-from hpsearch.storage.optuna_internals import TrialRow, read_trials
+from hpsearch.storage.optuna_internals import read_trials
 from hpsearch.storage.records import ArmRecord, ComparisonRecord, StudyRecord, TrialRecord, WinnerRecord
-from hpsearch.storage.trial_writing import rung_values
-from hpsearch.trial import History
+from hpsearch.storage.trial_records import trial_record
 
 WINNER = "/trial "  # in the name of the study of a winner's runs, before the number of the trial that won
-SCORED = ("training", "test")
-HISTORY_COLUMNS = frozenset(History().columns())
-LARGEST = 2**62  # no count is larger
-COUNTS = ("evaluation", "update", "examples")
 
 
 def read_study(url: str, name: str | None = None) -> StudyRecord:
@@ -40,7 +36,9 @@ def read_study(url: str, name: str | None = None) -> StudyRecord:
 def _study(storage: BaseStorage, study_id: int, url: str) -> StudyRecord:
     if f"{PREFIX}settings" not in storage.get_study_user_attrs(study_id):
         name = storage.get_study_name_from_id(study_id)
-        raise UserError(f"study '{name}' in {masked(url)} was not made by hpsearch.")
+        raise UserError(
+            f"study '{name}' in {masked(url)} was not made by hpsearch, which can report it (python -m hpsearch report) and no more."
+        )
     return record_of(storage, study_id)
 
 
@@ -61,8 +59,13 @@ def record_of(storage: BaseStorage, study_id: int) -> StudyRecord:
     )
 
 
-def read(url: str, name: str | None = None) -> StudyRecord | ComparisonRecord:
+def read(url: str, name: str | None = None, *, foreign: bool = False) -> StudyRecord | ComparisonRecord:
     """Read a study or a comparison, whichever it is; without a name, the storage's only one (a comparison's parts are no studies).
+
+    Args:
+        url: its storage.
+        name: its name.
+        foreign: whether a study that hpsearch did not make will do.
 
     Raises:
         UserError: there is none of that name, or hpsearch did not make it.
@@ -70,10 +73,37 @@ def read(url: str, name: str | None = None) -> StudyRecord | ComparisonRecord:
     """
     with open_for_reading(url) as storage:
         study_id = _find(storage, url, name)
-        settings = storage.get_study_user_attrs(study_id).get(f"{PREFIX}settings", {})
-        if "compare" in settings or "minima" in settings:
+        if foreign:
+            return any_record(storage, study_id)
+        if _is_comparison(storage, study_id):
             return _comparison(storage, study_id)
         return _study(storage, study_id, url)
+
+
+def any_record(storage: BaseStorage, study_id: int) -> StudyRecord | ComparisonRecord:
+    """Return what an open storage says about any study, whoever made it.
+
+    Raises:
+        StorageError: it is damaged.
+    """
+    if _is_comparison(storage, study_id):
+        return _comparison(storage, study_id)
+    if _is_run(storage.get_study_user_attrs(study_id)):
+        return record_of(storage, study_id)
+    with _without_garbage_collection():
+        return foreign_record(storage, study_id)
+
+
+def _is_run(attributes: Mapping[str, Any]) -> bool:
+    """Whether hpsearch itself ran a study; where Optuna ran `Objective`, nothing says how many trials were wanted."""
+    settings = attributes.get(f"{PREFIX}settings")
+    search = settings.get("search") if isinstance(settings, dict) else None
+    return f"{PREFIX}schema" in attributes or (isinstance(search, dict) and "trials" in search)
+
+
+def _is_comparison(storage: BaseStorage, study_id: int) -> bool:
+    settings = storage.get_study_user_attrs(study_id).get(f"{PREFIX}settings", {})
+    return "compare" in settings or "minima" in settings
 
 
 def _comparison(storage: BaseStorage, study_id: int) -> ComparisonRecord:
@@ -173,7 +203,7 @@ def _trials(storage: BaseStorage, study_id: int, attributes: Mapping[str, Any]) 
     with _without_garbage_collection():
         rows = read_trials(storage, study_id, RUN)
         first_start = min((row.started for row in rows if row.started is not None), default=0.0)
-        return tuple(_trial(row, first_start, read_run(row, attributes)) for row in rows)
+        return tuple(trial_record(row, first_start, read_run(row, attributes)) for row in rows)
 
 
 @contextmanager
@@ -186,68 +216,3 @@ def _without_garbage_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _trial(row: TrialRow, first_start: float, run: Mapping[str, Any]) -> TrialRecord:
-    return TrialRecord(
-        number=row.number,
-        state=row.state.name.lower(),
-        params=row.params,
-        outcome=_text(run.get("outcome")),
-        detail=_text(run.get("detail")),
-        value=row.values_by_objective.get(0),
-        values=row.values,
-        validation_loss=_number(run.get("validation_loss")),
-        best_evaluation=_count(run.get("best")) or 0,
-        parameters=_count(run.get("parameters")),
-        started=None if row.started is None else row.started - first_start,
-        seconds=_number(run.get("seconds")),
-        history=history_of(run.get("history")),
-        rungs=rung_values(row.intermediate_values, run),
-        repeats=_count(run.get("repeats")),
-        scores={part: run[part] for part in SCORED if isinstance(run.get(part), dict)},
-        folds=_numbers(run.get("folds")),
-    )
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _count(value: object) -> int | None:
-    if type(value) is int and 0 <= value < LARGEST:
-        return value
-    return None
-
-
-def _number(value: object) -> float | None:
-    """Return a number, None where the storage holds something else, or one so large that no float is."""
-    return value if _is_number(value) else None
-
-
-def _numbers(values: object) -> tuple[float, ...]:
-    """Return a list of numbers as it is, none where the storage holds something else."""
-    if not isinstance(values, list | tuple) or not all(_is_number(value) for value in values):
-        return ()
-    return tuple(float(value) for value in values)
-
-
-def history_of(columns: object) -> History | None:
-    """Return the learning curve, or None where the storage holds something else."""
-    if not isinstance(columns, dict) or columns.keys() != HISTORY_COLUMNS:
-        return None
-    if not all(isinstance(column, list | tuple) for column in columns.values()):
-        return None
-    if len({len(column) for column in columns.values()}) != 1:
-        return None
-    for name, column in columns.items():
-        types = {type(value) for value in column}
-        if name in COUNTS and (not types <= {int} or max(column, default=0) >= LARGEST):
-            return None
-        if not types <= {int, float}:
-            return None
-    return History(**{name: tuple(column) for name, column in columns.items()})
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return type(value) is float or (type(value) is int and abs(value) < LARGEST)

@@ -9,6 +9,11 @@ from typing import Any
 
 from hpsearch.trial import History, ranking_key
 
+# Outcomes that trials of other programs have besides: an error or no number, an infinite value, a broken constraint.
+FAILED = "failed"
+INFINITE = "infinite value"
+INFEASIBLE = "infeasible"
+
 
 @dataclass(frozen=True, slots=True)
 class TrialRecord:
@@ -20,7 +25,7 @@ class TrialRecord:
     was reported to the pruner (evaluation → metric). `repeats` is the number of the trial with the same hyperparameters whose
     result was taken over, if any. `scores` has loss and metric of the best network on training and test rows, where they were taken.
     `folds` has each fold's metric at the best evaluation where the trial was cross-validated: `value` is their mean. `values` are those
-    in each of the study's objectives, the first being `value`.
+    in each of the study's objectives, the first being `value`. `attributes` are the user attributes of a trial that hpsearch did not run.
     """
 
     number: int
@@ -40,6 +45,7 @@ class TrialRecord:
     scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     folds: tuple[float, ...] = ()
     values: tuple[float, ...] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def standard_error(self) -> float | None:
@@ -149,7 +155,8 @@ class StudyRecord:
 
     `settings` has the tables study (name, question, seed), data, space, training, search. `result` is empty until the search ends.
     `selected` is what it says of the selected model. `objectives` are the directions of several objectives by name, the first being the
-    metric; none where that is the only one.
+    metric; none where that is the only one. A `foreign` study is any other program's: nothing is known of its data and of what it
+    trained, and `attributes` are its user attributes.
     """
 
     name: str
@@ -160,6 +167,8 @@ class StudyRecord:
     trials: tuple[TrialRecord, ...]
     as_of: str  # local time of the reading, YYYY-MM-DD HH:MM
     objectives: Mapping[str, str] = field(default_factory=dict)
+    foreign: bool = False
+    attributes: Mapping[str, Any] = field(default_factory=dict)
     selected: StudyResult = field(init=False)
 
     def __post_init__(self) -> None:

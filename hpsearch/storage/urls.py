@@ -3,6 +3,8 @@
 import os
 import re
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
 
 from sqlalchemy import make_url
 
@@ -14,19 +16,21 @@ SQLITE = "sqlite:///"
 JOURNAL = "journal:///"
 REDIS = ("redis://", "rediss://")
 GRPC = "grpc://"
+ANOTHER = "Give it another name (--name) or another folder (--reports DIR)."
+QUERY = re.compile(r"\?\w+=[^/?]*$")  # what SQLAlchemy takes for settings of the connection
 DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 
 
 def sqlite_url(file: Path) -> str:
-    """Return the URL of a SQLite file."""
-    return f"{SQLITE}{file}"
+    """Return the URL of a SQLite file; a `%` or `?` in its name is quoted, since a URL means something else by them."""
+    return f"{SQLITE}{str(file).replace('%', '%25').replace('?', '%3F')}"
 
 
 def local_file(url: str) -> Path | None:
     """Return the file of a SQLite or journal URL."""
     for prefix in (SQLITE, JOURNAL):
         if url.startswith(prefix):
-            return Path(url.removeprefix(prefix))
+            return _file_named(url.removeprefix(prefix))
     return None
 
 
@@ -37,6 +41,22 @@ def absolute_hint(url: str, file: Path) -> str:
         return ""
     scheme = url.partition("://")[0]
     return f"For the absolute path write four slashes: {scheme}:///{absolute}. "
+
+
+def _file_named(name: str) -> Path:
+    """Return the file that a URL names: as it stands where that is there, else unquoted (`%20`) and without a query (`?timeout=9`)."""
+    literal = Path(name)
+    plain = unquote(QUERY.sub("", name))
+    if plain.startswith("file:"):  # SQLite's own kind of name, which is quoted by itself
+        return Path(url2pathname(urlsplit(plain).path))
+    meant = Path(plain)
+    if _exists(literal) or (_exists(literal.parent) and not _exists(meant.parent)):
+        return literal
+    return meant
+
+
+def _exists(path: Path) -> bool:
+    return os.access(path, os.F_OK)
 
 
 def check_url(url: str) -> None:
@@ -89,25 +109,29 @@ def location_note(folder: Path, url: str) -> str:
     file = local_file(url)
     if file is None:
         return masked(url)
-    if file.parent.absolute() == folder.absolute():
+    if file.parent.resolve() == folder.resolve():
         return file.name
     return f"{url.partition('///')[0]}///{file.absolute()}"
 
 
-def check_location(folder: Path, url: str) -> None:
+def check_location(folder: Path, own: str, advice: str = ANOTHER) -> None:
     """Refuse a folder whose report and best network are of a study in another storage, and would be overwritten.
+
+    Args:
+        folder: the study's folder.
+        own: what `location_note` says of the study's storage.
+        advice: what to do.
 
     Raises:
         UserError: names both storages.
     """
-    own = location_note(folder, url)
     owner = own
-    if os.access(folder / STUDY_FILE, os.F_OK):
+    if _exists(folder / STUDY_FILE):
         owner = STUDY_FILE
     if os.access(folder / LOCATION_FILE, os.R_OK):
         owner = (folder / LOCATION_FILE).read_text(encoding="utf-8", errors="replace")
     if owner != own:
         raise UserError(
             f"{folder} holds the report and the best network of a study kept in {owner}, and this one is kept in {own}. "
-            "Give it another name (--name) or another folder (--reports DIR)."
+            f"{advice}"
         )

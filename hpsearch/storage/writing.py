@@ -17,7 +17,7 @@ from hpsearch.storage.fingerprint import Fingerprint, check_fingerprint, find_or
 from hpsearch.storage.lease import join_lease, settings_checksum, take_lease
 from hpsearch.storage.opening import close_storage, creation_lock, open_storage
 from hpsearch.storage.optuna_internals import TrialRow, read_trials
-from hpsearch.storage.reading import history_of
+from hpsearch.storage.trial_records import history_of
 from hpsearch.storage.trial_writing import (
     CURVE_LENGTH,
     FinishedTrial,

@@ -18,6 +18,7 @@ def test_public_names() -> None:
         "SearchResult",
         "__version__",
         "load",
+        "report",
         "search",
     ]
     assert all(getattr(hpsearch, name) for name in dir(hpsearch))

@@ -19,6 +19,8 @@ import plotly.graph_objects as go
 from hpsearch.reporting.figures import axes, confirmed, curves, history, hyperparameters, pareto, predictions
 from hpsearch.reporting.figures.style import DARK, LIGHT
 from hpsearch.reporting.locales import ENGLISH, Texts
+from hpsearch.reporting.ranking import hyperparameters as names_of
+from hpsearch.reporting.ranking import settings_of
 from hpsearch.reporting.tables import TABLES, Frames
 from hpsearch.reporting.tables.results import predicted_of
 from hpsearch.storage import StudyRecord
@@ -42,6 +44,20 @@ class Read(Protocol):
 
 def _always(record: StudyRecord) -> bool:
     return True
+
+
+def _of_networks(record: StudyRecord) -> bool:
+    return not record.foreign
+
+
+def _is_concluded(record: StudyRecord) -> bool:
+    """Whether hpsearch concludes a study itself; one that Optuna ran ends with its last trial."""
+    return bool(record.result) or "trials" in settings_of(record, "search")
+
+
+def _of_several_hyperparameters(record: StudyRecord) -> bool:
+    """Whether a foreign study has hyperparameters to compare: the share of a single one is all."""
+    return not record.foreign or len(names_of(record)) > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +94,7 @@ _ROWS = (
         table="confirmed",
         draw=confirmed.confirmed,
         reading=confirmed.confirmed_reading,
+        applies=_is_concluded,
     ),
     Figure(
         name="confusion",
@@ -139,6 +156,7 @@ _ROWS = (
         table="importance",
         draw=hyperparameters.importance,
         reading=hyperparameters.importance_reading,
+        applies=_of_several_hyperparameters,
     ),
     Figure(
         name="parallel",
@@ -160,6 +178,7 @@ _ROWS = (
         table="curves",
         draw=curves.losses,
         reading=curves.losses_reading,
+        applies=_of_networks,
     ),
     Figure(
         name="size",
@@ -167,6 +186,7 @@ _ROWS = (
         table="trials",
         draw=pareto.size,
         reading=pareto.size_reading,
+        applies=lambda record: not record.foreign or any(trial.parameters for trial in record.trials),
     ),
     Figure(
         name="pareto",

@@ -25,10 +25,9 @@ from hpsearch.reporting.figures.points import (
 from hpsearch.reporting.figures.style import LIGHT, axis, blank, hover, label, name_label, rounded, value_axis
 from hpsearch.reporting.formatting import number, readable
 from hpsearch.reporting.locales import ENGLISH, Texts
-from hpsearch.reporting.ranking import hyperparameters, ranked, space_of, usable, with_value
+from hpsearch.reporting.ranking import failed, hyperparameters, ranked, space_of, usable, with_value
 from hpsearch.reporting.tables import Frames
 from hpsearch.storage import StudyRecord, TrialRecord
-from hpsearch.trial import FAILED
 
 PANEL = 230  # pixels high; page.js lays the panels out anew for narrow screens
 COLUMNS = 3
@@ -57,9 +56,9 @@ class Panel:
 
     def role(self, trial: TrialRecord) -> str:
         """Return as what a trial is drawn: all failures look alike here, and so do all that trained to their end."""
-        own = self.heights.role(trial)
-        if own in FAILED:
+        if failed(trial):
             return "diverged"
+        own = self.heights.role(trial)
         return own if own in ROLES else "finished"
 
 
@@ -149,7 +148,7 @@ def _point_label(panel: Panel, trial: TrialRecord) -> str:
     metric = panel.heights.metric
     head = f"{bold_trial(trial.number, panel.texts)}, {label(trial.outcome)}"
     lines = [head, f"{name_label(panel.name)} {label(number(trial.params[panel.name]), 30)}"]
-    if trial.outcome not in FAILED:
+    if not failed(trial):
         lines.append(f"{label(metric.name)} {metric.text(trial.value)}")
     return "<br>".join(lines)
 
@@ -223,6 +222,8 @@ def axes_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) ->
     ranges = [row for row in table if isinstance(space.get(row["hyperparameter"]), dict)]
     if not ranges:
         return ""
+    if len(ranges) == 1:
+        return texts(f"search.figure.axes.one_inside_{which}", name=readable(ranges[0]["hyperparameter"], 40))
     return texts(f"search.figure.axes.no_edge_{which}", ranges=texts.count("numeric_range", len(ranges)))
 
 

@@ -11,11 +11,11 @@ from hpsearch.reporting.figures.points import Ends, bold_trial, mark_color
 from hpsearch.reporting.figures.style import LIGHT, SERIES, axis, blank, label, log_axis, rounded, value_axis, within
 from hpsearch.reporting.formatting import MetricFormat, share
 from hpsearch.reporting.locales import ENGLISH, Texts
-from hpsearch.reporting.ranking import best, ranked
+from hpsearch.reporting.ranking import best, failed, ranked
 from hpsearch.reporting.selection import marked, marks
 from hpsearch.reporting.tables import Frames
 from hpsearch.storage import StudyRecord, TrialRecord
-from hpsearch.trial import FAILED, History
+from hpsearch.trial import History
 
 BEST = 5
 FEW = 5  # curves that a band needs
@@ -38,9 +38,16 @@ def _leaders(record: StudyRecord) -> list[TrialRecord]:
     return [*first, *(trial for trial in trials if trial not in first)][:BEST]
 
 
-def _budget(frames: Frames) -> int:
-    """Return the last evaluation of any trial."""
+def _budget(frames: Frames, record: StudyRecord) -> int:
+    """Return the length of the horizontal axis: the last evaluation of any trial, 1 where the steps themselves are drawn."""
+    if record.foreign:
+        return 1
     return int(frames["curves"]["evaluation"].max())
+
+
+def _last(frames: Frames, record: StudyRecord) -> float:
+    """Return the end of the horizontal axis."""
+    return float(frames["curves"]["evaluation"].max()) / _budget(frames, record)
 
 
 def curves(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
@@ -50,7 +57,7 @@ def curves(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Fi
     if not leaders:
         return None
     figure = blank(420)
-    budget = _budget(frames)
+    budget = _budget(frames, record)
     quartiles = _quartiles(frames, record, leaders)
     if quartiles is not None:
         _add_band(figure, quartiles, budget, texts)
@@ -64,8 +71,8 @@ def curves(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Fi
         history = trial.history or History()
         head = f"{bold_trial(trial.number, texts)}<br>{_of_budget(texts)}"
         figure.add_trace(_line(history, history.metric, budget, head, name=name, legendrank=rank, line=line))
-    figure.update_xaxes(_budget_axis(texts))
-    ends, beyond = _span(leaders, quartiles, budget, metric)
+    figure.update_xaxes(_steps_axis(texts) if record.foreign else _budget_axis(texts))
+    ends, beyond = _span(leaders, quartiles, _last(frames, record) * budget, metric)
     figure.update_yaxes(value_axis(metric, ends, texts("search.points.validation", metric=label(metric.name))))
     note = ""
     if beyond:
@@ -82,7 +89,7 @@ def _line(history: History, values: Sequence[float], budget: int, head: str, **l
 
 def _of_budget(texts: Texts) -> str:
     """Return `20% of the budget` as a template of plotly."""
-    return texts("search.figure.curves.of_budget", share="%{x:.0%}")
+    return texts("search.figure.curves.of_budget", share="%{x:.0%}", step="%{x}")
 
 
 def _budget_axis(texts: Texts) -> dict[str, Any]:
@@ -90,10 +97,14 @@ def _budget_axis(texts: Texts) -> dict[str, Any]:
     return axis(texts("search.figure.curves.budget"), tickformat=".0%", range=[0, 1], tickvals=quarters)
 
 
+def _steps_axis(texts: Texts) -> dict[str, Any]:
+    return axis(texts("search.figure.curves.step"), rangemode="tozero")
+
+
 def _quartiles(frames: Frames, record: StudyRecord, leaders: Sequence[TrialRecord]) -> pd.DataFrame | None:
     """Return the others' quartiles at each evaluation that enough of them reached; None for too few."""
     drawn = {trial.number for trial in leaders}
-    candidates = [trial for trial in record.trials if trial.outcome not in FAILED and trial.repeats is None]
+    candidates = [trial for trial in record.trials if not failed(trial) and trial.repeats is None]
     others = {trial.number for trial in candidates} - drawn
     table = frames["curves"]
     groups = table[table["trial"].isin(others)].groupby("evaluation")["metric"]
@@ -115,7 +126,7 @@ def _add_band(figure: go.Figure, quartiles: pd.DataFrame, budget: int, texts: Te
 
 
 def _span(
-    leaders: Sequence[TrialRecord], quartiles: pd.DataFrame | None, budget: int, metric: MetricFormat
+    leaders: Sequence[TrialRecord], quartiles: pd.DataFrame | None, budget: float, metric: MetricFormat
 ) -> tuple[Ends, bool]:
     """Return limits that hold all lines and the band after the first fifth of training, and whether something before lies beyond.
 
@@ -141,6 +152,8 @@ def curves_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) 
     leader = best(record)
     metric = MetricFormat.of(record)
     history = _curve(leader)
+    if record.foreign:
+        return _reported(record, texts)
     if history is None or leader is None or leader.value is None:
         key = "no_curve" if _leaders(record) else "no_curves"
         return texts(f"search.figure.curves.{key}")
@@ -149,14 +162,24 @@ def curves_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) 
     if gained is not None:
         mark = marked(record, leader.number, texts)
         key = "gained_marked" if mark else "gained"
-        at = share(gained / _budget(frames))
+        at = share(gained / _budget(frames, record))
         sentences.append(texts(f"search.figure.curves.{key}", trial=leader.number, mark=mark, share=at))
     pruned = sum(trial.outcome == "pruned" for trial in record.trials)
     if pruned:
         sentences.append(texts("search.figure.curves.pruned", trials=texts.count("pruned_trial", pruned)))
-    best_at = share(leader.best_evaluation / _budget(frames))
+    best_at = share(leader.best_evaluation / _budget(frames, record))
     sentences.append(texts("search.figure.curves.best_at", metric=metric.name, share=best_at))
     return " ".join(sentences)
+
+
+def _reported(record: StudyRecord, texts: Texts) -> str:
+    """Say how many trials reported values on the way, of a study of which no more is known."""
+    having = sum(trial.history is not None for trial in record.trials)
+    pruned = sum(trial.outcome == "pruned" for trial in record.trials)
+    text = texts("search.figure.curves.reported", having=f"{having:,}", of=texts.count("trial", len(record.trials)))
+    if not pruned:
+        return text
+    return f"{text} {texts('search.figure.curves.pruned', trials=texts.count('pruned_trial', pruned))}"
 
 
 def _gained_most(history: History, final: float) -> int | None:
@@ -175,7 +198,7 @@ def losses(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Fi
     if history is None or leader is None:
         return None
     figure = blank(360)
-    budget = _budget(frames)
+    budget = _budget(frames, record)
     for part, values, color, dash in (
         ("training", history.training_loss, "diverged", "dot"),
         ("validation", history.validation_loss, "finished", "solid"),
@@ -213,7 +236,7 @@ def losses_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) 
         return texts("search.figure.curves.no_curves")
     values = history.validation_loss
     lowest = min(range(len(values)), key=values.__getitem__)
-    at = share(history.evaluation[lowest] / _budget(frames))
+    at = share(history.evaluation[lowest] / _budget(frames, record))
     if values[lowest] > 0:
         rise = values[-1] / values[lowest] - 1
     else:

@@ -32,6 +32,7 @@ ENOUGH = 30  # ended trials, before a second half without progress says somethin
 UNITS = (("hours", 7200.0, 3600.0), ("minutes", 180.0, 60.0), ("seconds", 0.0, 1.0))  # name, used from, seconds
 AXES = ("trial", "examples", "seconds")
 BARS = 600
+PARTED = 200  # bars, up to which a line parts neighbours: more are so narrow that the line hides them
 LABELS = 8  # numbers along the vertical axis of the bars
 
 
@@ -156,6 +157,8 @@ def timeline(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.
     for outcome in dict.fromkeys([*SYMBOLS, *sorted(present)]):
         if outcome in present:
             figure.add_trace(_bars(outcome, drawn[drawn["outcome"] == outcome], length, texts))
+    gap = 1 if len(drawn) <= PARTED else 0
+    figure.update_traces(marker_line_width=gap)
     figure.update_xaxes(axis(texts(f"search.figure.history.{name}_axis"), rangemode="tozero"))
     every = max(1, -(-lines // LABELS))
     upright = {"range": [lines + 0.6, 0.4], "tick0": 1, "dtick": every, "showgrid": False}
@@ -178,7 +181,7 @@ def _bars(outcome: str, rows: pd.DataFrame, length: float, texts: Texts) -> go.B
         base=rounded((rows["start"] / length).tolist()),
         y=rows["place"].tolist(),
         width=0.8,
-        marker={"color": color(outcome), "line": {"color": LIGHT["surface"], "width": 1}},
+        marker={"color": color(outcome), "line": {"color": LIGHT["surface"]}},
     )
 
 
@@ -195,7 +198,7 @@ def timeline_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH
     wall = duration(table["end"].max())
     text = texts(f"search.figure.timeline.{key}", trials=trials, time=wall, most=lines)
     spent = []
-    for outcome in ("pruned", "diverged"):
+    for outcome in ("pruned", "diverged", "failed"):
         lost = sum(seconds[table["outcome"] == outcome].tolist())
         if lost:
             spent.append(texts(f"search.figure.timeline.spent_{outcome}", share=share(lost / busy)))

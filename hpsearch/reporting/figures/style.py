@@ -26,6 +26,9 @@ COLORS = {  # role or outcome → on a light page, on a dark one
     "diverged": ("#d55e00", "#ff8d4d"),
     "out of memory": ("#b8559a", "#e596cc"),
     "killed its worker": ("#7a4fb0", "#b79cf0"),
+    "failed": ("#d1560a", "#ff8e50"),
+    "infinite value": ("#b4569e", "#e497ca"),
+    "infeasible": ("#7b50ae", "#b89dee"),
     "running": ("#c98a00", "#f2c14a"),
     "band": ("rgba(120,132,150,0.20)", "rgba(150,165,185,0.20)"),
     "pale": ("rgba(120,132,150,0.42)", "rgba(150,165,185,0.36)"),
@@ -50,6 +53,9 @@ SYMBOLS = {
     "diverged": "x",
     "out of memory": "cross",
     "killed its worker": "hexagram",
+    "failed": "x",
+    "infinite value": "cross",
+    "infeasible": "square-open",
     "running": "star",
 }
 SQUARE = 30  # pixels by which a figure whose axes share one scale is higher than wide, for its legend and its titles

@@ -2,7 +2,8 @@
 
 A key is the path to a sentence through the file's tables, such as `figure.steps.title`. `{names}` in a sentence are filled with values
 that are text already. English has every sentence; a language that lacks one shows it in English. The comparison's sentences are there
-in every language (a test proves it), those of the search's report begin with `search.`.
+in every language (a test proves it), those of the search's report begin with `search.`. A study that hpsearch did not run is told of in
+its own words where `search.foreign.…` has them.
 """
 
 import tomllib
@@ -19,21 +20,30 @@ LANGUAGES = {"en": "English", "ko": "한국어"}
 class Texts:
     """One language: `texts("figure.steps.title")` is a sentence."""
 
-    def __init__(self, language: str = "en") -> None:
+    def __init__(self, language: str = "en", variant: str = "") -> None:
         self.name = look_up(LANGUAGES, language, "language")
         self.language = language
+        self.variant = variant
+
+    def of(self, variant: str) -> "Texts":
+        """Return the same language with the sentences of a variant, as `foreign`, where it has its own."""
+        return Texts(self.language, variant)
 
     def __call__(self, key: str, **values: object) -> str:
         """Return a sentence with its names filled in."""
-        return _with_english(self.language)[key].format(**values)
+        return self._sentences[key].format(**values)
 
     def has(self, key: str) -> bool:
         """Whether there is such a sentence."""
-        return key in _with_english(self.language)
+        return key in self._sentences
 
     def get(self, key: str, default: str) -> str:
         """Return a sentence without names, or the default where there is none."""
-        return _with_english(self.language).get(key, default)
+        return self._sentences.get(key, default)
+
+    @property
+    def _sentences(self) -> dict[str, str]:
+        return _with_english(self.language, self.variant)
 
     def count(self, noun: str, amount: int) -> str:
         """Return an amount of something: `1 trial`, `no trials` or `1,000 trials`."""
@@ -59,8 +69,13 @@ def sentences(language: str) -> dict[str, str]:
 
 
 @cache
-def _with_english(language: str) -> dict[str, str]:
-    return sentences("en") | sentences(language)
+def _with_english(language: str, variant: str) -> dict[str, str]:
+    found = sentences("en") | sentences(language)
+    if not variant:
+        return found
+    part = f".{variant}."  # of the keys of the variant's own sentences
+    own = {key.replace(part, ".", 1): text for key, text in found.items() if key.startswith("search" + part)}
+    return found | own
 
 
 def _flattened(table: dict[str, Any], prefix: str) -> dict[str, str]:

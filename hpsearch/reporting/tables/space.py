@@ -104,7 +104,9 @@ PARAMETERS = (
 
 
 def _parameters(record: StudyRecord, done: Frames) -> pd.DataFrame:
-    """Return the tensors that training learns, then the hyperparameters of the best trial."""
+    """Return the tensors that training learns, then the hyperparameters of the best trial; of a foreign study nobody knows."""
+    if record.foreign:
+        return frame(PARAMETERS, [])
     rows = [_tensor(layer) for layer in record.result.get("layers") or []]
     if best(record):
         rows += filter(itemgetter("value"), map(_hyperparameter, done["hyperparameters"].to_dict("records")))

@@ -1,20 +1,43 @@
 """Tables of the trials: all of them, the best, their curves, the course of the search, their times and their outcomes."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any
 
 import pandas as pd
 
 from hpsearch.reporting.formatting import MetricFormat
-from hpsearch.reporting.ranking import hyperparameters, ranked, usable
+from hpsearch.reporting.ranking import hyperparameters, ranked, usable, with_all_objectives, with_value
 from hpsearch.reporting.tables.table import OUTCOME, TRIAL, VALUE, Column, Frames, Row, Table, end_of, frame, plain
+from hpsearch.statistics.pareto import on_front
 from hpsearch.storage import StudyRecord, TrialRecord
+from hpsearch.storage.records import FAILED, INFEASIBLE, INFINITE
 from hpsearch.trial import History, Outcome
 
 LEADERS = 20
+ATTRIBUTES = 100  # user attributes that are columns, of a foreign study
+SHOWN_ATTRIBUTES = 4  # of them, in the leaderboard
+OF_NETWORKS = (  # columns that a study has whose trials train networks of hpsearch's
+    "standard_error",
+    "validation_loss",
+    "best_evaluation",
+    "evaluations",
+    "examples",
+    "parameters",
+    "repeats",
+    "detail",
+)
+SPECIAL = {
+    "metric",
+    "value_low",
+    "value_high",
+    "start",
+    "end",
+    "evaluation",
+    "seed",
+}  # columns that are written in a way of their own
 MOST_EVALUATIONS = 300_000  # rows of the table of learning curves: 20 megabytes
 
 HYPERPARAMETER = Column(
@@ -53,7 +76,36 @@ LEADERBOARD = (
 def column(name: str) -> str:
     """Return the column of a hyperparameter; one that is called like a declared column gets a suffix."""
     taken = {declared.name for declared in (*TRIALS, *LEADERBOARD)}
-    return f"{name} (hyperparameter)" if name in taken else name
+    return f"{name} (hyperparameter)" if name in taken | SPECIAL else name
+
+
+def _foreign_columns(record: StudyRecord) -> dict[str, dict[str, str]]:
+    """Return the columns that a foreign study's tables have besides: kind → name → column, each with a name of its own."""
+    hyper = [column(name) for name in hyperparameters(record)]
+    attributes = dict.fromkeys(chain.from_iterable(trial.attributes for trial in record.trials))
+    names = {"objective": [*record.objectives][1:], "attribute": list(attributes)[:ATTRIBUTES]}
+    taken = {*hyper, *SPECIAL, *(declared.name for declared in (*TRIALS, *LEADERBOARD))}
+    found: dict[str, dict[str, str]] = {}
+    for kind, own in names.items():
+        found[kind] = {name: f"{name} ({kind})" if name in taken else name for name in own}
+        taken |= {*found[kind].values()}
+    return found
+
+
+def _foreign(record: StudyRecord, columns: Sequence[Column], trials: Iterable[TrialRecord], most: int) -> pd.DataFrame:
+    """Return trials of a foreign study with all objectives and the user attributes, without columns of which nothing is known."""
+    names = hyperparameters(record)
+    own = _foreign_columns(record)
+    attributes = dict(list(own["attribute"].items())[:most])
+    rows = []
+    for rank, trial in enumerate(trials, 1):
+        row = _row(trial, names) | {"rank": rank}
+        values = dict(zip([*record.objectives][1:], trial.values[1:], strict=False))
+        row |= {title: values.get(name) for name, title in own["objective"].items()}
+        rows.append(row | {title: trial.attributes.get(name) for name, title in attributes.items()})
+    table = frame(columns, rows, [*own["objective"].values(), *map(column, names), *attributes.values()])
+    empty = [name for name in OF_NETWORKS if name in table.columns and not table[name].any()]
+    return table.drop(columns=empty)
 
 
 def _row(trial: TrialRecord, names: Sequence[str]) -> dict[str, Any]:
@@ -84,14 +136,28 @@ def _examples(trial: TrialRecord) -> int:
 
 
 def _trials(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    if record.foreign:
+        return _foreign(record, TRIALS, record.trials, ATTRIBUTES)
     names = hyperparameters(record)
     return frame(TRIALS, [_row(trial, names) for trial in record.trials], map(column, names))
 
 
 def _leaderboard(record: StudyRecord, done: Frames) -> pd.DataFrame:
+    if record.foreign:
+        return _foreign(record, LEADERBOARD, _leaders(record)[:LEADERS], SHOWN_ATTRIBUTES)
     names = hyperparameters(record)
     rows = [_row(trial, names) | {"rank": rank} for rank, trial in enumerate(ranked(record)[:LEADERS], 1)]
     return frame(LEADERBOARD, rows, map(column, names))
+
+
+def _leaders(record: StudyRecord) -> Sequence[TrialRecord]:
+    """Return a foreign study's best trials: of several objectives those on the Pareto front, by the first one."""
+    trials = with_all_objectives(record)
+    if not trials:
+        return ranked(record)
+    maximize = [better == "maximize" for better in record.objectives.values()]
+    front = on_front([trial.values for trial in trials], maximize)
+    return [trial for trial, on in zip(trials, front, strict=True) if on]
 
 
 CURVES = (
@@ -111,13 +177,17 @@ CURVES = (
 
 
 def _curves(record: StudyRecord, done: Frames) -> pd.DataFrame:
-    columns: dict[str, list[Any]] = {declared.name: [] for declared in CURVES}
+    names = [declared.name for declared in CURVES]
+    if record.foreign:
+        names = ["trial", "evaluation", "metric"]
+    columns: dict[str, list[Any]] = {name: [] for name in names}
     trials = _with_curves(record)
     for trial in trials:
         history = trial.history or History()
         columns["trial"] += [trial.number] * len(history)
         for name, values in history.columns().items():
-            columns[name] += values
+            if name in columns:
+                columns[name] += values
     table = pd.DataFrame(columns)
     if len(trials) < len(record.trials):
         table.attrs["thinned"] = (len(trials), len(record.trials))
@@ -145,7 +215,7 @@ PROGRESS = (
 
 
 def _progress(record: StudyRecord, done: Frames) -> pd.DataFrame:
-    ended = [trial for trial in record.trials if trial.value is not None and trial.state != "running"]
+    ended = with_value(record)
     timed = [trial for trial in ended if trial.started is not None and trial.seconds is not None]
     timed.sort(key=end_of)
     in_time = timed or ended
@@ -200,12 +270,22 @@ STATES = {
     "fail": "ended by an error of the program or the machine; the sampler does not see it",
     "complete": "ended; the storage does not say how",
 }
+FOREIGN_OUTCOMES = {
+    "finished": "returned a value",
+    "pruned": "stopped on its way, by the study's pruner or by itself",
+    FAILED: "raised an error, or returned no number",
+    INFINITE: "returned a value that is not finite",
+    INFEASIBLE: "returned a value, but broke a constraint",
+    "running": "running now, or left behind by a program that was stopped",
+}
 OUTCOMES = (OUTCOME, Column("trials", "count", "trials with it"), Column("meaning", "", "what it means"))
 
 
 def _outcomes(record: StudyRecord, done: Frames) -> pd.DataFrame:
     counts = Counter(trial.outcome or trial.state for trial in record.trials)
     meanings = {outcome.value: outcome.meaning for outcome in Outcome} | STATES
+    if record.foreign:
+        meanings |= FOREIGN_OUTCOMES
     rows: list[Row] = []
     for name in dict.fromkeys([*meanings, *sorted(counts)]):
         if name in counts:

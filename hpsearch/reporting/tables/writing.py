@@ -8,14 +8,15 @@ import pandas as pd
 from hpsearch.errors import StorageError
 from hpsearch.files import inert, make_folder, write_file
 from hpsearch.reporting.formatting import MetricFormat, duration, number, visible
-from hpsearch.reporting.tables import TABLES, Frames
+from hpsearch.reporting.locales import ENGLISH, Texts
+from hpsearch.reporting.tables import TABLES, Column, Frames
 
 METRIC_COLUMNS = ("value", "metric", "standard_error", "value_low", "value_high")  # read as the metric is
 TIME_COLUMNS = ("seconds", "started", "start", "end")
 PLAIN_COLUMNS = ("trial", "rank", "repeats", "evaluation", "seed")  # numbers without a separator of thousands
 
 
-def write(tables: Frames, folder: Path, metric: MetricFormat | None = None) -> list[Path]:
+def write(tables: Frames, folder: Path, metric: MetricFormat | None = None, texts: Texts = ENGLISH) -> list[Path]:
     """Write each table as `folder/NAME.csv`, the leaderboard as Markdown too, and what the columns mean as `columns.csv`.
 
     An optional table without rows does not apply to the study: it is not written, and one of an earlier version is removed.
@@ -24,6 +25,7 @@ def write(tables: Frames, folder: Path, metric: MetricFormat | None = None) -> l
         tables: what `frames` returned.
         folder: made where it is missing.
         metric: writes the leaderboard's values as percentages where they are; None leaves plain numbers.
+        texts: says what the columns mean; those of another program's study have other meanings, and no table without rows is written.
 
     Returns:
         The files written.
@@ -36,16 +38,30 @@ def write(tables: Frames, folder: Path, metric: MetricFormat | None = None) -> l
     files = {}
     meanings: list[tuple[str, ...]] = []
     for name, table in tables.items():
-        if TABLES[name].optional and not len(table):
+        if (TABLES[name].optional or texts.variant) and not len(table):
             _remove(folder / f"{name}.csv")
             continue
         files[f"{name}.csv"] = _csv(table)
-        meanings += [(name, column.name, column.unit, column.meaning) for column in TABLES[name].columns]
+        columns = columns_of(name, table)
+        meanings += [(name, one.name, one.unit, meaning(name, one, texts, with_unit=False)) for one in columns]
     files["columns.csv"] = _csv(pd.DataFrame(meanings, columns=["table", "column", "unit", "meaning"]))
     files["leaderboard.md"] = markdown(leaders(tables), metric)
     for name, content in files.items():
         write_file(folder / name, content.encode("utf-8", "backslashreplace"))  # a name may hold half a character
     return [folder / name for name in files]
+
+
+def columns_of(name: str, table: pd.DataFrame) -> list[Column]:
+    """Return the declared columns that a table has, those that stand for several included."""
+    return [column for column in TABLES[name].columns if column.name in table.columns or column.name.startswith("<")]
+
+
+def meaning(table: str, column: Column, texts: Texts = ENGLISH, *, with_unit: bool = True) -> str:
+    """Return what a column means, in the page's language where it is translated, and its unit."""
+    text = texts.get(f"search.column.{table}.{column.name}", column.meaning)
+    if column.unit and with_unit:
+        return texts("search.numbers.with_unit", meaning=text, unit=column.unit)
+    return text
 
 
 def _remove(path: Path) -> None:
@@ -58,7 +74,7 @@ def _remove(path: Path) -> None:
 def leaders(tables: Frames) -> pd.DataFrame:
     """Return the leaderboard as readers see it: without what only a cross-validation has where there was none."""
     board = tables["leaderboard"]
-    if board["standard_error"].isna().all():
+    if "standard_error" in board and board["standard_error"].isna().all():
         return board.drop(columns="standard_error")
     return board
 
