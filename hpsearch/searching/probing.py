@@ -119,7 +119,7 @@ def _fitted(rows: Sequence[tuple[float, float]], seconds: Sequence[float]) -> Co
 
 def size(space: SearchSpace) -> tuple[int, list[str]]:
     """Return how many combinations the listed choices have, and the hyperparameters that are ranges."""
-    domains = {name: domain for name, domain in space.domains.items() if not domain.constant}
+    domains = {name: domain for name, domain in space.by_key.items() if not domain.constant}
     choices = [len(domain.values) for domain in domains.values() if isinstance(domain, Choice)]
     return prod(choices), [name for name, domain in domains.items() if not isinstance(domain, Choice)]
 
