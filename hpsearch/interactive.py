@@ -215,6 +215,9 @@ def search(
     name: str | None = None,
     reports: str | Path = "reports",
     timeout: float | None = None,
+    start: str | Sequence[Mapping[str, Any]] | None = None,
+    patience: int | None = None,
+    target_value: float | None = None,
     seed: int = 0,
     device: str | None = None,
     verbose: bool = False,
@@ -247,6 +250,10 @@ def search(
         name: keeps the study in the folder `reports/NAME`; the same call goes on with it.
         reports: where studies are kept.
         timeout: start no trial after so many seconds.
+        start: settings of the first trials, such as `[{"learning_rate": 0.01}]`, what is left out being known-good; or the name of another
+            study in `reports`, its folder or its storage's URL: its best is the first trial.
+        patience: start no trial once so many brought no better value.
+        target_value: start no trial once the metric has reached it.
         seed: decides everything random.
         device: "cpu", "cuda", "cuda:1"; CUDA where there is one by default.
         verbose: show the screen of the command.
@@ -281,15 +288,22 @@ def search(
             "pruner": pruner or ("none" if objectives else None),  # nobody prunes trials of several objectives
             "metric": metric,
             "objectives": _listed(objectives),
+            "start": start,
+            "patience": patience,
+            "target_value": target_value,
         },
         "confirm": {"trials": confirm, "seeds": seeds, "ensemble": ensemble},
     }
     config = array_config("digits" if images else "table", given, "search")
+
+    def options_of(folder: Path) -> RunOptions:
+        return RunOptions(folder, sqlite_url(folder.absolute() / STUDY_FILE), device, reports=reports)
+
     if name:
-        return _search(config, Path(reports) / folder_name(name), device, X, y, verbose, temporary=False)
+        return _search(config, options_of(Path(reports) / folder_name(name)), X, y, verbose, temporary=False)
     own = Path(mkdtemp(prefix="hpsearch-temporary-"))
     try:
-        result = _search(config, own / folder_name(config.study.name), device, X, y, verbose, temporary=True)
+        result = _search(config, options_of(own / folder_name(config.study.name)), X, y, verbose, temporary=True)
     except BaseException:
         rmtree(own, ignore_errors=True)
         raise
@@ -335,10 +349,10 @@ def load(
 
 
 def _search(
-    config: StudyConfig, folder: Path, device: str | None, X: Any, y: Any, verbose: bool, *, temporary: bool
+    config: StudyConfig, run_options: RunOptions, X: Any, y: Any, verbose: bool, *, temporary: bool
 ) -> SearchResult:
     """Run or continue the study of a folder."""
-    run_options = RunOptions(folder, sqlite_url(folder.absolute() / STUDY_FILE), device)
+    folder = run_options.folder
     data = array_data(config, run_options, X, y)
     screen = Screen(data.metric.name) if verbose else None
     with open_study(config, run_options, data) as study:

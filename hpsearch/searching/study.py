@@ -10,6 +10,7 @@ from hpsearch.errors import SearchFailed, Stopped, shown
 from hpsearch.model import Member, model_of, save_model
 from hpsearch.model.models import provenance_of
 from hpsearch.progress import SILENT, Observer
+from hpsearch.searching.early_end import EarlyEnd
 from hpsearch.searching.ensemble import Choice, judge_candidates, known_choice
 from hpsearch.searching.loop import Search
 from hpsearch.searching.networks import member_of, members_of, stored_weights
@@ -74,8 +75,17 @@ def make_search(
     def specify(values: Mapping[str, Any], number: int) -> TrialSpec:
         return specification(config, values, number, objectives.data)
 
-    timeout = config.search.timeout
-    return Search(view, writer, specify, objectives=objectives, trials=trials, timeout=timeout, observer=observer)
+    settings = config.search
+    return Search(
+        view,
+        writer,
+        specify,
+        objectives=objectives,
+        trials=trials,
+        timeout=settings.timeout,
+        early_end=EarlyEnd(view.direction, view.lag, settings.patience, settings.target_value),
+        observer=observer,
+    )
 
 
 def _notices(study: OpenStudy, search: Search) -> Iterator[str]:
@@ -124,6 +134,8 @@ def _reason_of_end(search: Search) -> str:
     total = search.total
     if not search.complete:
         return f"time is up: {done:,} of {total:,} trials saved; the same command goes on"
+    if search.early_end and total < search.asked:
+        return f"stopped early, {done:,} of {search.asked:,} trials: {search.early_end.reason}"
     what = "grid" if search.view.limit == total else "search"
     return f"{what} complete {done:,}/{total:,}"
 
