@@ -23,11 +23,13 @@ class SearchStatus:
     seconds: float
     trained: int  # trials trained in this run, for the rate
     killed: int = 0
+    timed_out: int = 0  # of usable trials
+    out_of_time: int = 0
 
     @property
     def failed(self) -> int:
         """Trials without a usable value."""
-        return self.diverged + self.out_of_memory + self.killed
+        return self.diverged + self.out_of_memory + self.killed + self.out_of_time
 
     @property
     def rate(self) -> float:

@@ -143,7 +143,7 @@ def add_search(command: argparse.ArgumentParser) -> None:
         "--start",
         action="append",
         metavar="SETTINGS",
-        help="the first trials: settings such as '{learning_rate = 0.01}' (may be given several times), or another study, whose best is tried",
+        help="first trials: settings such as '{learning_rate = 0.01}' (may be given several times), or a study, whose best is tried",
     )
     command.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
     command.add_argument("--sampler", help="{samplers}: who proposes trials")
@@ -257,7 +257,9 @@ def _start(texts: list[str]) -> Any:
     if len(values) == 1:
         return values[0] if isinstance(values[0], list) else texts[0]
     wrong = next(text for text, value in zip(texts, values, strict=True) if not isinstance(value, dict))
-    raise UserError(f"--start {shown(wrong)}: beside others expected settings, for example --start '{{learning_rate = 0.01}}'.")
+    raise UserError(
+        f"--start {shown(wrong)}: beside others expected settings, for example --start '{{learning_rate = 0.01}}'."
+    )
 
 
 def _setting(text: str) -> tuple[str, Any]:

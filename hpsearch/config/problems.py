@@ -100,7 +100,7 @@ def _objective_conflicts(config: StudyConfig) -> Iterator[str]:
         for name in search.secondary_of_rows:
             yield f"search.objectives: with folds only the first is measured on rows. Remove {shown(name)}"
     if search.pruner != "none":
-        yield "search.pruner: a trial of several objectives is compared at its end only. Give pruner = \"none\" (--pruner none)"
+        yield 'search.pruner: a trial of several objectives is compared at its end only. Give pruner = "none" (--pruner none)'
     if search.metric and search.metric != first:
         yield "search.metric: the first of search.objectives is the metric. Remove it"
     if len(set(objectives)) < len(objectives):

@@ -127,7 +127,10 @@ def read_comparison(name: str, overrides: Overrides = ()) -> tuple[StudyConfig |
     config = _check_overridden(raw, f"compare-{default_name.removeprefix('compare-')}", where, overrides)
     if not dropped:
         return config, [*config.notices]
-    return config, [*config.notices, f"left out, since every run of a comparison trains alike and to its end: {', '.join(dropped)}"]
+    return config, [
+        *config.notices,
+        f"left out, since every run of a comparison trains alike and to its end: {', '.join(dropped)}",
+    ]
 
 
 def check_config(

@@ -261,6 +261,7 @@ class StudyConfig(BaseModel):
             patience=self.training.patience,
             reduction_factor=self.search.reduction_factor if prunes else None,
             resolution=self.compare.resolution if self.compare else None,
+            max_seconds=self.training.max_seconds,
         )
 
     @property

@@ -69,7 +69,10 @@ def _known_settings(config: StudyConfig, run_options: RunOptions) -> list[Settin
 
 def _best_of(name: str, config: StudyConfig, run_options: RunOptions) -> Settings:
     """Return the settings of the best trial of another study."""
-    record = _find(name, run_options)
+    try:
+        record = _find(name, run_options)
+    except UserError as error:
+        raise UserError(f"search.start: {error}") from None
     number = record.best_trial
     if number is None:
         raise UserError(f"search.start: study {shown(name)} has no usable trial yet. Run it first.")

@@ -28,6 +28,8 @@ COUNTED_OUTCOMES = {
     "diverged": Outcome.DIVERGED,
     "out_of_memory": Outcome.OUT_OF_MEMORY,
     "killed": Outcome.KILLED,
+    "timed_out": Outcome.TIMED_OUT,
+    "out_of_time": Outcome.OUT_OF_TIME,
 }
 
 

@@ -130,7 +130,7 @@ def _specs(config: StudyConfig, data: Data) -> Iterator[TrialSpec]:
     study.enqueue_trial(config.space.defaults())
     for number in range(PROBED):
         spec = specification(config, config.space.suggest(study.ask()), number, data)
-        yield replace(spec, patience=None, rungs=())
+        yield replace(spec, patience=None, rungs=(), max_seconds=None)
 
 
 def _shortened(spec: TrialSpec, share: float) -> TrialSpec:

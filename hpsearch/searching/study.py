@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hpsearch.config import StudyConfig
@@ -24,7 +25,7 @@ from hpsearch.searching.specifications import specification
 from hpsearch.searching.stopping import stopping
 from hpsearch.storage.folders import BEST
 from hpsearch.storage.writing import StudyWriter
-from hpsearch.training import Engine
+from hpsearch.training import Engine, train_all
 from hpsearch.training.engines import will_compile
 from hpsearch.trial import TrialSpec
 
@@ -44,6 +45,8 @@ def run_study(study: OpenStudy, engine: Engine, observer: Observer = SILENT) -> 
     search.include_previous_trials()
     for notice in _notices(study, search):
         observer.announce(notice)
+    if search.remaining and config.training.max_seconds:
+        _warm_up(study, engine)
     with stopping(search, observer) as status:
         engine.run(search)
     study.writer.flush()
@@ -60,6 +63,13 @@ def run_study(study: OpenStudy, engine: Engine, observer: Observer = SILENT) -> 
     result = _conclude(study, search, engine, observer)
     study.writer.complete = search.complete
     return result
+
+
+def _warm_up(study: OpenStudy, engine: Engine) -> None:
+    """Have the engine load what it loads when it first trains, so that no trial's seconds go by with it."""
+    values = study.config.space.defaults()
+    spec = specification(study.config, values, 0, study.data)
+    train_all(engine, [replace(spec, evaluate_at=(1,), rungs=(), patience=None, max_seconds=None)])
 
 
 def make_search(
@@ -236,6 +246,11 @@ def _refuse_no_network(search: Search) -> None:
         raise SearchFailed("the time was up before the first trial ended. Give a longer --timeout.")
     if search.best is None:
         raise SearchFailed(
-            f"none of {done} trials gave a usable network ({search.status.failed} diverged, ran out of memory or killed their workers). "
-            "Lower the upper end of learning_rate, or give a longer budget."
+            f"none of {done} trials gave a usable network ({search.status.failed} diverged, ran out of memory or time, or killed their "
+            f"workers). Lower the upper end of learning_rate, or give a longer budget{_longer_limit(search)}."
         )
+
+
+def _longer_limit(search: Search) -> str:
+    """Return the setting that gives trials more time, where time ended some of them."""
+    return " (training.max_seconds)" if search.status.out_of_time else ""

@@ -134,11 +134,9 @@ class SearchSpace:
 
     def _is_point(self, values: Mapping[str, Any]) -> bool:
         """Whether values lie on the grid."""
-        searched: dict[str, Any] = {}
-        for name, domain in self.parameters(values):
-            if row_of(name) in self.domains or name.startswith(OWN_RATE):
-                searched[name] = domain
-        return all(values[name] in domain.points() for name, domain in searched.items())
+        domains = dict(self.parameters(values))
+        searched = [name for name in domains if row_of(name) in self.domains or name.startswith(OWN_RATE)]
+        return all(values[name] in domains[name].points() for name in searched)
 
     def _points(self) -> Iterator[dict[str, Any]]:
         """Walk the tree of choices depth first: where a value is not chosen yet, the walk branches into all points of its domain."""
@@ -183,6 +181,7 @@ class SearchSpace:
             schedule=values["schedule"],
             rungs=budget.rungs,
             patience=budget.patience,
+            max_seconds=budget.max_seconds,
         )
 
     def largest(self, inputs: int, outputs: int) -> int:
