@@ -129,8 +129,13 @@ def _check_file(file: Path, url: str, must_exist: bool) -> None:
 
 
 def _check_folder(file: Path, url: str) -> None:
-    if not file.parent.is_dir():
-        raise UserError(f"storage {url}: there is no folder {file.parent}. Make it, or give another URL.")
+    if file.parent.is_dir():
+        return
+    hint = ""
+    if not file.is_absolute():
+        scheme = url.partition(":")[0]
+        hint = f" A path from the root has four slashes: {scheme}:////{file}."
+    raise UserError(f"storage {url}: there is no folder {file.parent}. Make it, or give another URL.{hint}")
 
 
 def _redis(url: str) -> JournalStorage:
