@@ -227,6 +227,9 @@ def search(
     name: str | None = None,
     reports: str | Path = "reports",
     timeout: float | None = None,
+    start: str | Sequence[Mapping[str, Any]] | None = None,
+    patience: int | None = None,
+    target_value: float | None = None,
     seed: int = 0,
     device: str | None = None,
     verbose: bool = False,
@@ -270,6 +273,10 @@ def search(
         name: keeps the study in the folder `reports/NAME`; the same call goes on with it.
         reports: where studies are kept.
         timeout: start no trial after so many seconds.
+        start: settings of the first trials, such as `[{"learning_rate": 0.01}]`, what is left out being known-good; or the name of another
+            study in `reports`, its folder or its storage's URL: its best is the first trial.
+        patience: start no trial once so many brought no better value.
+        target_value: start no trial once the metric has reached it.
         seed: decides everything random.
         device: "cpu", "cuda", "cuda:1"; CUDA where there is one by default.
         verbose: show the screen of the command.
@@ -312,18 +319,21 @@ def search(
             "metric": label_of(metric) if callable(metric) else metric,
             "better": better,
             "objectives": _listed(objectives),
+            "start": start,
+            "patience": patience,
+            "target_value": target_value,
         },
         "confirm": {"trials": confirm, "seeds": seeds, "ensemble": ensemble},
     }
     config = array_config("digits" if images else "table", given, "search").with_code(code)
     weights = None if isinstance(sample_weight, str) else sample_weight
     given_data = (inputs, targets, weights, own_rows)
-    return in_folder(
-        name,
-        config.study.name,
-        Path(reports),
-        lambda folder: _search(config, folder, device, given_data, verbose, temporary=not name),
-    )
+
+    def conclude(folder: Path) -> SearchResult:
+        run_options = RunOptions(folder, sqlite_url(folder.absolute() / STUDY_FILE), device, reports=reports)
+        return _search(config, run_options, given_data, verbose, temporary=not name)
+
+    return in_folder(name, config.study.name, Path(reports), conclude)
 
 
 def in_folder(name: str | None, study: str, reports: Path, conclude: Callable[[Path], SearchResult]) -> SearchResult:
@@ -384,17 +394,11 @@ def load(
 
 
 def _search(
-    config: StudyConfig,
-    folder: Path,
-    device: str | None,
-    given: tuple[Any, Any, Any, Any],
-    verbose: bool,
-    *,
-    temporary: bool,
+    config: StudyConfig, run_options: RunOptions, given: tuple[Any, Any, Any, Any], verbose: bool, *, temporary: bool
 ) -> SearchResult:
     """Run or continue the study of a folder; `given` are inputs, targets, their weights, and validation rows of one's own."""
+    folder = run_options.folder
     inputs, targets, weights, own_rows = given
-    run_options = RunOptions(folder, sqlite_url(folder.absolute() / STUDY_FILE), device)
     data = array_data(config, run_options, inputs, targets, weights=weights, validation=own_rows)
     screen = Screen(data.metric.name) if verbose else None
     with open_study(config, run_options, data) as study:

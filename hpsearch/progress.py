@@ -24,11 +24,13 @@ class SearchStatus:
     trained: int  # trials trained in this run, for the rate
     killed: int = 0
     errors: int = 0  # trials whose own code raised one
+    timed_out: int = 0  # of usable trials
+    out_of_time: int = 0
 
     @property
     def failed(self) -> int:
         """Trials without a usable value."""
-        return self.diverged + self.out_of_memory + self.killed + self.errors
+        return self.diverged + self.out_of_memory + self.killed + self.errors + self.out_of_time
 
     @property
     def rate(self) -> float:

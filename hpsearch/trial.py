@@ -40,11 +40,13 @@ class Outcome(StrEnum):
     FINISHED = "finished"
     REACHED = "reached the target"
     STOPPED_EARLY = "stopped early"
+    TIMED_OUT = "stopped at its time limit"
     PRUNED = "pruned"
     DIVERGED = "diverged"
     OUT_OF_MEMORY = "out of memory"
     KILLED = "killed its worker"
     ERROR = "raised an error"
+    OUT_OF_TIME = "out of time"
 
     @property
     def meaning(self) -> str:
@@ -54,18 +56,22 @@ class Outcome(StrEnum):
     @property
     def failed(self) -> bool:
         """Whether the run has no usable value; the sampler is told the worst one instead."""
-        return self in (Outcome.DIVERGED, Outcome.OUT_OF_MEMORY, Outcome.KILLED, Outcome.ERROR)
+        return self in UNUSABLE
 
+
+UNUSABLE = (Outcome.DIVERGED, Outcome.OUT_OF_MEMORY, Outcome.KILLED, Outcome.ERROR, Outcome.OUT_OF_TIME)
 
 MEANINGS = {
     Outcome.FINISHED: "trained to the end of its budget",
     Outcome.REACHED: "its metric passed the target, so it stopped",
     Outcome.STOPPED_EARLY: "stopped after its patience without a better validation metric",
+    Outcome.TIMED_OUT: "stopped after training.max_seconds: how far it came depends on the machine, so it cannot be reproduced",
     Outcome.PRUNED: "stopped by the pruner at a rung: others were better there",
     Outcome.DIVERGED: "the loss was no longer a finite number",
     Outcome.OUT_OF_MEMORY: "the network and its batch did not fit into the device's memory",
     Outcome.KILLED: "three workers died while they trained it, the last one training nothing else",
     Outcome.ERROR: "code of the study's own raised an error: its network, its loss or its metric",
+    Outcome.OUT_OF_TIME: "training.max_seconds were over before its first evaluation, which depends on the machine",
 }
 FAILED = frozenset(outcome for outcome in Outcome if outcome.failed)  # as text they equal what a storage keeps
 
@@ -105,6 +111,8 @@ class Budget:
 
     With a `resolution` there are more evaluations: they lie 1 / `FINEST` of a pass apart (at least an update), later by this share of
     the updates so far, so that the update at which something happens is known to within that share, early or late.
+
+    `max_seconds` ends a run wherever it is, so that it depends on the machine.
     """
 
     unit: str  # "epochs", "updates" or "examples"
@@ -113,6 +121,7 @@ class Budget:
     patience: int | None = None
     reduction_factor: int | None = None
     resolution: float | None = None
+    max_seconds: float | None = None
 
     def updates(self, batch_size: int, rows: int) -> int:
         """Return the weight updates that the budget buys with this batch size on so many training rows; at least one."""
@@ -156,7 +165,8 @@ class TrialSpec:
     `seed` decides the initial weights; `order_seed`, one for the whole study, the order of the batches, so that trials of one batch
     size see the same ones. `evaluate_at` are the updates after which the network is evaluated (the last one is the budget), `rungs`
     the evaluations (counted from 1) at which a pruner is asked, `patience` the evaluations without a better metric after which the
-    run stops; a run with a `target` stops once its metric is strictly better. `fold` says which of the data's folds it trains on.
+    run stops; a run with a `target` stops once its metric is strictly better, one with `max_seconds` after so many seconds in training,
+    which makes it depend on the machine. `fold` says which of the data's folds it trains on.
     """
 
     number: int
@@ -175,6 +185,7 @@ class TrialSpec:
     target: float | None = None
     fold: int = 0
     network: Callable[[], Any] | None = None  # makes the user's own network, where there is no architecture
+    max_seconds: float | None = None
 
     @property
     def updates(self) -> int:

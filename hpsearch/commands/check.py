@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.commands.options import add_data, add_reports, add_training, read_study, run_options_of
+from hpsearch.commands.options import add_data, add_reports, add_search, add_training, read_study, run_options_of
 
 if TYPE_CHECKING:
     from hpsearch.config import StudyConfig
@@ -22,8 +22,7 @@ def add(command: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     command.add_argument("source", nargs="?", help="your data, or a study's file or name (default: digits)")
     add_data(command)
-    command.add_argument("--trials", type=int, metavar="N", help="trials in all")
-    command.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
+    add_search(command)
     command.add_argument("--name", help="the study's name")
     add_training(command)
     add_reports(command)
@@ -34,10 +33,12 @@ def call(options: argparse.Namespace) -> None:
     _interpret_source(options)
     config = read_study(options)
     from hpsearch.reporting.screen import Screen
+    from hpsearch.searching.first_trials import first_settings
     from hpsearch.searching.probing import estimate
     from hpsearch.searching.run_options import max_concurrency, prepare_data, prepare_engine
 
     run_options = run_options_of(options, config.study.name)
+    first_settings(config, run_options)  # refuses another study that is not there
     data = prepare_data(config, run_options)
     screen = Screen(data.metric.name)
     _show_data(screen, config, data)

@@ -41,6 +41,9 @@ SETTINGS = {  # option → the setting that it overrides
     "timeout": "search.timeout",
     "sampler": "search.sampler",
     "pruner": "search.pruner",
+    "start": "search.start",
+    "search_patience": "search.patience",
+    "target_value": "search.target_value",
     "seeds": "compare.seeds",
     "batch_sizes": "compare.batch_sizes",
 }
@@ -175,6 +178,25 @@ def add_reading(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_search(command: argparse.ArgumentParser) -> None:
+    """Add the options of how a search begins and when it ends."""
+    command.add_argument("--trials", type=int, metavar="N", help="trials in all, earlier runs of the study included")
+    command.add_argument("--timeout", type=float, metavar="S", help="start no trial after S seconds")
+    command.add_argument(
+        "--patience", dest="search_patience", metavar="N", help="start no trial once N brought no better value"
+    )
+    command.add_argument("--target-value", metavar="V", help="start no trial once the metric has reached V")
+    command.add_argument(
+        "--start",
+        action="append",
+        metavar="SETTINGS",
+        help="first trials: settings such as '{learning_rate = 0.01}' (may be given several times), or a study, whose best is tried",
+    )
+    command.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
+    command.add_argument("--sampler", help="{samplers}: who proposes trials")
+    command.add_argument("--pruner", help="{pruners}: who ends trials early")
+
+
 def add_language(command: argparse.ArgumentParser) -> None:
     """Add the option of a report's language."""
     command.add_argument(
@@ -271,6 +293,8 @@ def overrides(options: argparse.Namespace) -> list[tuple[str, Any]]:
     if given["compare.batch_sizes"] is not None:
         sizes = given["compare.batch_sizes"].split(",")
         given["compare.batch_sizes"] = [parse_value(size.strip()) for size in sizes]
+    if given["search.start"] is not None:
+        given["search.start"] = _start(given["search.start"])
     pairs = [(key, value) for key, value in given.items() if value is not None]
     return pairs + [_setting(text) for text in options.set]
 
@@ -306,6 +330,26 @@ def _data_set(name: str | None) -> str | None:
         if name is not None and not Path(name).exists():
             return find_name(name)
     return None
+
+
+def _start(texts: list[str]) -> Any:
+    """Return the settings of --start, or the name of a study.
+
+    Raises:
+        UserError: it is given several times, and one of them is no table of settings.
+    """
+    from hpsearch.config import parse_value
+
+    values = [parse_value(text) for text in texts]
+    settings = [value for value in values if isinstance(value, dict)]
+    if len(settings) == len(values):
+        return settings
+    if len(values) == 1:
+        return values[0] if isinstance(values[0], list) else texts[0]
+    wrong = next(text for text, value in zip(texts, values, strict=True) if not isinstance(value, dict))
+    raise UserError(
+        f"--start {shown(wrong)}: beside others expected settings, for example --start '{{learning_rate = 0.01}}'."
+    )
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -3,7 +3,15 @@
 import argparse
 from contextlib import suppress
 
-from hpsearch.commands.options import add_data, add_reports, add_training, add_workers, read_study, run_options_of
+from hpsearch.commands.options import (
+    add_data,
+    add_reports,
+    add_search,
+    add_training,
+    add_workers,
+    read_study,
+    run_options_of,
+)
 from hpsearch.commands.recorded import write_page
 from hpsearch.errors import CompletedElsewhere, SearchFailed, Stopped, UserError
 from hpsearch.storage import StudyRecord
@@ -18,11 +26,7 @@ def add(command: argparse.ArgumentParser) -> None:
     )
     add_data(command)
     command.add_argument("--name", help="the study's name and folder (default: the file's name)")
-    command.add_argument("--trials", type=int, metavar="N", help="trials in all, earlier runs of the study included")
-    command.add_argument("--timeout", type=float, metavar="S", help="start no trial after S seconds")
-    command.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
-    command.add_argument("--sampler", help="{samplers}: who proposes trials")
-    command.add_argument("--pruner", help="{pruners}: who ends trials early")
+    add_search(command)
     add_training(command)
     add_workers(command)
     command.add_argument(

@@ -11,9 +11,8 @@ from math import inf, nextafter
 from typing import Any
 
 from hpsearch.config import StudyConfig, check_config
-from hpsearch.space.hyperparameters import COEFFICIENTS
+from hpsearch.space.reading import narrowed
 from hpsearch.statistics.learning_curves import first_reached
-from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.trial import Direction, History, TrainingRun, ranking_key
 
 BATCH_SIZES = (1, 8, 64, 512, "full")
@@ -59,16 +58,15 @@ def arm_config(config: StudyConfig, optimizer: str, size: int | str) -> StudyCon
     """
     compare = config.compare
     assert compare is not None, "a comparison has a table [compare]"
-    plain = {**config.space.plain(), **compare.space.get(optimizer, {})}
-    foreign = COEFFICIENTS - set(OPTIMIZERS[optimizer].coefficients)
-    space = {name: domain for name, domain in plain.items() if name not in foreign}
+    plain = {**config.space.plain(), **compare.space.get(optimizer, {}), "optimizer": optimizer}
+    space, _ = narrowed(plain)
     settings: Mapping[str, Any] = config.settings()
     lag = LAG if compare.tune_until == "target" else PATIENT_LAG
     search = {"sampler": config.tuner, "lag": lag, "metric": config.search.metric}
     raw = {
         "study": {**settings["study"], "name": f"{config.study.name}/{optimizer}/{size}"},
         "data": settings["data"],
-        "space": {**space, "optimizer": optimizer, "batch_size": size},
+        "space": {**space, "batch_size": size},
         "training": settings["training"],
         "search": search,
         "compare": {**settings["compare"], "batch_sizes": None, "space": {}},

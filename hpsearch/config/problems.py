@@ -15,6 +15,7 @@ from hpsearch.config.sections import SAMPLED, UNITS, CompareSection, DataSection
 from hpsearch.data.metrics import METRICS, OBJECTIVES
 from hpsearch.data.tasks import TASKS
 from hpsearch.errors import UserError, shown, suggestion
+from hpsearch.space.starting import starting_parameters
 
 KEYS_OF_FILES = ("target", "separator", "header", "encoding", "decimal", "thousands")
 KEYS_OF_TABLES = ("group", "time", "columns", "missing_values", "drop_rows", "weight")
@@ -64,6 +65,7 @@ def conflicts(config: StudyConfig, *, in_memory: bool = False) -> Iterator[str]:
         yield f"training.class_weights: {task.noun} has no classes to weigh. Remove it"
     yield from _data_conflicts(config.data, in_memory)
     yield from _objective_conflicts(config)
+    yield from _start_conflicts(config)
     if config.compare:
         yield from _comparison_conflicts(config, config.compare)
         yield from _space_conflicts(config, config.compare)
@@ -105,11 +107,22 @@ def _objective_conflicts(config: StudyConfig) -> Iterator[str]:
         for name in search.secondary_of_rows:
             yield f"search.objectives: with folds only the first is measured on rows. Remove {shown(name)}"
     if search.pruner != "none":
-        yield "search.pruner: a trial of several objectives is compared at its end only. Give pruner none"
+        yield 'search.pruner: a trial of several objectives is compared at its end only. Give pruner = "none" (--pruner none)'
     if search.metric and search.metric != first:
         yield "search.metric: the first of search.objectives is the metric. Remove it"
     if len(set(objectives)) < len(objectives):
         yield "search.objectives names one twice. Give each once"
+
+
+def _start_conflicts(config: StudyConfig) -> Iterator[str]:
+    """Yield what is wrong with the first settings of a study's own."""
+    start = config.search.start
+    if start is not None and config.search.sampler == "grid":
+        yield "search.start: a grid has its own points. Remove it, or choose another sampler (--sampler tpe)"
+    if isinstance(start, list):
+        for index, given in enumerate(start):
+            for problem in starting_parameters(config.space, given)[1]:
+                yield f"search.start[{index}]{problem}"
 
 
 def _comparison_conflicts(config: StudyConfig, compare: CompareSection) -> Iterator[str]:
@@ -120,7 +133,7 @@ def _comparison_conflicts(config: StudyConfig, compare: CompareSection) -> Itera
     if "sampler" in given and config.search.sampler not in SAMPLED:
         sampler = shown(config.search.sampler)
         yield f"search.sampler is {sampler}; a comparison tunes every batch size alike, by {' or '.join(SAMPLED)}"
-    for key in ("trials", "timeout", "pruner", "reduction_factor"):
+    for key in ("trials", "timeout", "pruner", "reduction_factor", "start", "patience", "target_value"):
         if key in given and getattr(config.search, key) not in (None, "none"):
             hint = "Give compare.trials" if key == "trials" else "Remove it"
             reason = "every trial of a comparison trains to its end, and each batch size has as many"
@@ -129,6 +142,8 @@ def _comparison_conflicts(config: StudyConfig, compare: CompareSection) -> Itera
         yield "data.folds: not for comparisons: every batch size trains on one division of the rows. Remove it"
     if config.data.weight:
         yield "data.weight: a comparison weighs all rows alike. Remove it"
+    if config.training.max_seconds:
+        yield "training.max_seconds: a comparison counts updates, not seconds. Remove it"
     if config.training.evaluations:
         yield "training.evaluations: a comparison evaluates by compare.resolution. Remove it"
     if compare.seconds and any(getattr(config.training, unit) for unit in UNITS):

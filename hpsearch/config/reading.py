@@ -2,7 +2,7 @@
 
 import shlex
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from hpsearch.data.loaders.datasets import DATASETS
 from hpsearch.data.options import COLUMN_SETTING
 from hpsearch.errors import UserError, shown, suggestion
 from hpsearch.space import HYPERPARAMETERS, SearchSpace
-from hpsearch.space.reading import read_space
+from hpsearch.space.reading import narrowed, read_space
 
 Raw = dict[str, Any]  # a study's plain values, as its file has them
 Overrides = Sequence[tuple[str, Any]]  # dotted keys and values that take the place of what a file says
@@ -37,6 +37,10 @@ LEFT_OUT = (  # of a search's study, when it is compared
     "search.timeout",
     "search.reduction_factor",
     "search.lag",
+    "search.start",
+    "search.patience",
+    "search.target_value",
+    "training.max_seconds",
     "data.folds",
     "training.patience",  # it counts evaluations, which lie closer together in a comparison
     "training.evaluations",
@@ -117,13 +121,17 @@ def read_comparison(name: str, overrides: Overrides = ()) -> tuple[StudyConfig |
         keys = _override(raw, default_name, overrides)
         return _check_minima(raw, where, keys), []
     if "compare" in raw:
-        return _check_overridden(raw, default_name, where, overrides), []
+        config = _check_overridden(raw, default_name, where, overrides)
+        return config, [*config.notices]
     raw["compare"] = {}
     dropped = [key for key in LEFT_OUT if _drop(raw, key)]
     config = _check_overridden(raw, f"compare-{default_name.removeprefix('compare-')}", where, overrides)
     if not dropped:
-        return config, []
-    return config, [f"left out, since every run of a comparison trains alike and to its end: {', '.join(dropped)}"]
+        return config, [*config.notices]
+    return config, [
+        *config.notices,
+        f"left out, since every run of a comparison trains alike and to its end: {', '.join(dropped)}",
+    ]
 
 
 def check_config(
@@ -136,7 +144,7 @@ def check_config(
     Raises:
         UserError: every problem, a line each.
     """
-    raw = _plain(raw)
+    raw = {str(name): _plain(table) for name, table in raw.items()}
     table = raw.get("space", {})
     if isinstance(table, Mapping):
         space, problems = read_space(table)
@@ -153,14 +161,13 @@ def check_config(
 
 
 def _plain(value: Any) -> Any:
-    """Return settings with Python's own numbers in place of NumPy's, as someone who computes them has them."""
+    """Return a value as a file would have it: NumPy's scalars and arrays as numbers and lists, a tuple as a list."""
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | range):
         return [_plain(item) for item in value]
-    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
-        return value.tolist()
-    return value
+    to_list = getattr(value, "tolist", None)
+    return value if to_list is None else to_list()
 
 
 def parse_value(text: str) -> Any:
@@ -251,7 +258,31 @@ def _check_overridden(raw: Raw, default_name: str, where: str, overrides: Overri
     for given, other in (("file", "name"), ("name", "file")):
         if f"data.{given}" in keys and f"data.{other}" not in keys:
             raw["data"].pop(other, None)
-    return check_config(_with_table_defaults(raw), where, keys)
+    raw = _with_table_defaults(raw)
+    notices = [*_narrow(raw, keys), *_drop_pruner(raw, keys)]
+    return check_config(raw, where, keys).with_notices(notices)
+
+
+def _narrow(raw: Raw, keys: Sequence[str]) -> Iterator[str]:
+    """Leave out of the space what no optimizer that the command line names has, and yield a sentence on it."""
+    space = raw.get("space")
+    if not any(key.startswith("space.optimizer") for key in keys) or not isinstance(space, dict):
+        return
+    given = [key.removeprefix("space.") for key in keys]
+    raw["space"], dropped = narrowed(space, given)
+    if dropped:
+        names = ", ".join(f"space.{name}" for name in dropped)
+        yield f"{names} left out: the optimizers of the command line have none"
+
+
+def _drop_pruner(raw: Raw, keys: Sequence[str]) -> Iterator[str]:
+    """Leave out the file's pruner where the command line asks for several objectives, and yield a sentence on it."""
+    search = raw.get("search")
+    if not isinstance(search, dict) or "search.objectives" not in keys or "search.pruner" in keys:
+        return
+    pruner = search.pop("pruner", "none")
+    if pruner != "none":
+        yield f"search.pruner = {shown(pruner)} left out: trials of several objectives run to their end"
 
 
 def _with_table_defaults(raw: Raw) -> Raw:

@@ -1,7 +1,7 @@
 """The tables of a study's file as checked values: unknown keys are errors, and nothing is converted in silence."""
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +18,7 @@ from hpsearch.config.own import OwnCode, is_code, load_code
 from hpsearch.data.metrics import OBJECTIVES
 from hpsearch.data.tasks import TASKS
 from hpsearch.space import SearchSpace
+from hpsearch.space.hyperparameters import as_number
 from hpsearch.trial import UNSAID, Budget
 
 UNITS = ("epochs", "updates", "examples")
@@ -46,9 +47,38 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Section(BaseModel):
-    """A table of the file: unknown keys are errors, and nothing is converted in silence."""
+    """A table of the file: unknown keys are errors. A text that is a number ('1e-3') and 3.0 for 3 are read; nothing else is converted."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_numbers(cls, raw: Any) -> Any:
+        """Read numbers where the table's keys are numbers."""
+        if not isinstance(raw, dict):
+            return raw
+        known = {name: _types(field.annotation) for name, field in cls.model_fields.items()}
+        return {name: _number(known.get(name, set()), value) for name, value in raw.items()}
+
+
+def _types(annotation: Any) -> set[Any]:
+    """Return the types that an annotation is made of."""
+    parts = get_args(annotation)
+    if not parts:
+        return {annotation}
+    return set().union(*map(_types, parts))
+
+
+def _number(types: set[Any], value: Any) -> Any:
+    """Return what a key of these types is given, a text that is a number as this number."""
+    if str in types or not types & {int, float}:
+        return value
+    if isinstance(value, list):
+        return [_number(types, item) for item in value]
+    number = as_number(value)
+    if isinstance(number, float) and float not in types and number.is_integer():
+        return int(number)
+    return number
 
 
 class StudySection(Section):
@@ -109,6 +139,7 @@ class TrainingSection(Section):
 
     `class_weights`: "balanced" gives each class the same weight in the loss, however rare it is. `model` and `loss` are functions of your
     own, as "FILE.py:NAME": `build(trial, shape, outputs)` makes a network, `loss(outputs, targets)` takes the place of the task's.
+    `max_seconds` ends a trial after so many seconds, wherever it is then; how far that is depends on the machine.
     """
 
     epochs: Positive | None = None
@@ -120,6 +151,7 @@ class TrainingSection(Section):
     class_weights: Literal["none", "balanced"] = "none"
     model: Annotated[str, Field(min_length=1, max_length=4_096)] | None = None
     loss: Annotated[str, Field(min_length=1, max_length=4_096)] | None = None
+    max_seconds: Annotated[float, Field(gt=0, le=10**9)] | None = None
 
 
 class SearchSection(Section):
@@ -127,7 +159,9 @@ class SearchSection(Section):
 
     `lag`: trial k knows the results of trials 0 … k - lag, however many train at once, so that their number changes no result.
     `objectives`: several figures to be made better at once, metrics or "parameters"; the first is the metric. A `metric` of your own is a
-    function, as "FILE.py:NAME"; `better` says then what is better, "maximize" or "minimize".
+    function, as "FILE.py:NAME"; `better` says then what is better, "maximize" or "minimize". `start`: the hyperparameters of the first
+    trials, or the name of a study whose best trial is the first one. `patience`: trials without a better metric after which no further
+    one begins; `target_value`: the metric at which none does.
     """
 
     trials: Annotated[int, Field(ge=1, le=10_000_000)] = 64
@@ -139,6 +173,17 @@ class SearchSection(Section):
     metric: str | None = None
     better: Literal["maximize", "minimize"] | None = None
     objectives: Annotated[list[str], Field(min_length=2, max_length=4)] | None = None
+    start: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=10_000)] | Name | None = None
+    patience: Positive | None = None
+    target_value: FiniteFloat | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_start(cls, raw: Any) -> Any:
+        """Take one table of settings for a list of one."""
+        if isinstance(raw, dict) and isinstance(raw.get("start"), dict):
+            return {**raw, "start": [raw["start"]]}
+        return raw
 
     @model_validator(mode="before")
     @classmethod
@@ -226,6 +271,7 @@ class StudyConfig(BaseModel):
     compare: CompareSection | None = None
     minima: MinimaSection | None = None
     _code: OwnCode = PrivateAttr(default_factory=OwnCode)
+    _notices: tuple[str, ...] = PrivateAttr(())
 
     @property
     def code(self) -> OwnCode:
@@ -252,6 +298,17 @@ class StudyConfig(BaseModel):
         return OwnCode(build or None, loss or None, metric)
 
     @property
+    def notices(self) -> tuple[str, ...]:
+        """Sentences on what was left out of the file because of the command line."""
+        return self._notices
+
+    def with_notices(self, notices: Iterable[str]) -> "StudyConfig":
+        """Return the study with these sentences."""
+        study = self.model_copy()
+        study._notices = tuple(notices)
+        return study
+
+    @property
     def budget(self) -> Budget:
         """The budget of each trial."""
         unit, amount = UNSAID
@@ -267,6 +324,7 @@ class StudyConfig(BaseModel):
             patience=self.training.patience,
             reduction_factor=self.search.reduction_factor if prunes else None,
             resolution=self.compare.resolution if self.compare else None,
+            max_seconds=self.training.max_seconds,
         )
 
     @property

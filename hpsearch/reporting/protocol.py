@@ -19,6 +19,7 @@ def protocol(record: StudyRecord, texts: Texts = ENGLISH) -> list[tuple[str, str
         "trials": _trials(search, record, texts),
         "budget": _budget(training, texts),
         "folds": _folds(record, texts),
+        "start": _start(search, texts),
         "sampler": _sampler(search, texts),
         "pruner": number(search["pruner"] or texts("search.protocol.none")) if "pruner" in search else "",
         "replicates": _replicates(settings_of(record, "confirm"), texts),
@@ -43,9 +44,25 @@ def _given(table: Mapping[str, Any], name: str) -> str:
 def _trials(search: Mapping[str, Any], record: StudyRecord, texts: Texts) -> str:
     trials = number(search.get("trials", len(record.trials)))
     timeout = search.get("timeout")
-    if not isinstance(timeout, int | float):
-        return trials
-    return texts("search.protocol.timeout", trials=trials, time=duration(float(timeout)))
+    if isinstance(timeout, int | float):
+        trials = texts("search.protocol.timeout", trials=trials, time=duration(float(timeout)))
+    if isinstance(search.get("patience"), int):
+        patience = texts.count("trial", search["patience"])
+        trials = texts("search.protocol.patience_of_search", trials=trials, patience=patience)
+    if isinstance(search.get("target_value"), int | float):
+        trials = texts("search.protocol.target_value", trials=trials, value=number(search["target_value"]))
+    return trials
+
+
+def _start(search: Mapping[str, Any], texts: Texts) -> str:
+    """Return the first settings of a study's own, "" where it began with the known-good ones."""
+    start = search.get("start")
+    if isinstance(start, str):
+        return texts("search.protocol.start_study", name=visible(start, 100))
+    if not isinstance(start, list):
+        return ""
+    settings = [", ".join(f"{name} {value}" for name, value in given.items()) for given in start if given]
+    return visible("; ".join(settings), 400)
 
 
 def _budget(training: Mapping[str, Any], texts: Texts) -> str:
@@ -54,9 +71,12 @@ def _budget(training: Mapping[str, Any], texts: Texts) -> str:
         return "–"
     given = [(name, training[name]) for name in ("epochs", "updates", "examples") if training.get(name)]
     budget = texts.listing([f"{number(amount)} {unit}" for unit, amount in given or [UNSAID]])
-    if not training.get("patience"):
-        return budget
-    return texts("search.protocol.patience", budget=budget, evaluations=number(training["patience"]))
+    if training.get("patience"):
+        budget = texts("search.protocol.patience", budget=budget, evaluations=number(training["patience"]))
+    limit = training.get("max_seconds")
+    if isinstance(limit, int | float):
+        budget = texts("search.protocol.max_seconds", budget=budget, seconds=duration(float(limit)))
+    return budget
 
 
 def _folds(record: StudyRecord, texts: Texts) -> str:

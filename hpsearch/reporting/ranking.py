@@ -10,6 +10,7 @@ from typing import Any
 from hpsearch.reporting.formatting import MetricFormat, visible
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.storage.records import FAILED, INFEASIBLE, INFINITE
+from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.trial import FAILED as FAILED_OUTCOMES
 
 WIDTH_OF_A_LAYER = re.compile(r"width_\d{1,3}")
@@ -83,9 +84,12 @@ def settings_of(record: StudyRecord, name: str) -> Mapping[str, Any]:
 def space_of(record: StudyRecord) -> dict[str, Any]:
     """Return each hyperparameter's domain as {low, high, ...}, a list of at least two choices, or a plain value.
 
-    A width per layer (`width_1`, `width_2`, ...) has the domain of `width`.
+    A width per layer (`width_1`, `width_2`, ...) has the domain of `width`, a learning rate of an optimizer's own (`learning_rate_sgd`)
+    what stands under the optimizer's name.
     """
-    domains = {name: _domain_of(given) for name, given in settings_of(record, "space").items()}
+    domains: dict[str, Any] = {}
+    for name, given in settings_of(record, "space").items():
+        domains |= _own_rates(name, given) or {name: _domain_of(given)}
     layers = [name for name in _names_in_trials(record) if WIDTH_OF_A_LAYER.fullmatch(name)]
     if not layers or "width" not in domains:
         return domains
@@ -96,6 +100,17 @@ def space_of(record: StudyRecord) -> dict[str, Any]:
             own = sorted(layers, key=lambda layer: (len(layer), layer))
         expanded |= dict.fromkeys(own, domain)
     return expanded
+
+
+def _own_rates(name: str, given: Any) -> dict[str, Any]:
+    """Return the domains of a hyperparameter that optimizers have their own of, by parameter; {} where none has."""
+    if not isinstance(given, Mapping):
+        return {}
+    own = {f"{name}_{optimizer}": _domain_of(given[optimizer]) for optimizer in given if optimizer in OPTIMIZERS}
+    shared = {key: value for key, value in given.items() if key not in OPTIMIZERS}
+    if own and shared:
+        return {name: _domain_of(shared), **own}
+    return own
 
 
 def _domain_of(given: Any) -> Any:

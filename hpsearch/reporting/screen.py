@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from hpsearch.data.metrics import OBJECTIVES
+from hpsearch.errors import shown
 from hpsearch.reporting.formatting import MetricFormat, duration, printable, short
 from hpsearch.reporting.selection import (
     all_trials,
@@ -31,7 +32,11 @@ if TYPE_CHECKING:
     from hpsearch.storage.records import Score
 
 PAUSE = 5.0  # seconds between plain lines, new bests aside
-COUNTS = ("pruned", "diverged", "out_of_memory", "killed", "repeated")
+TIME_LIMIT = (
+    "a trial ends after {seconds} s, wherever it is then: the same study does not give the same trials again "
+    "(training.max_seconds)"
+)
+COUNTS = ("pruned", "diverged", "out_of_memory", "killed", "timed_out", "out_of_time", "repeated")
 
 
 class Screen:
@@ -134,6 +139,10 @@ class Screen:
             f"{search.trials:,} trials of {budget.amount:,} {budget.unit}{patience}, sampler {search.sampler}, pruner {search.pruner}, "
             f"seed {config.study.seed}{more}",
         )
+        for sentence in _first_and_last(config, self.metric):
+            self.row("", sentence)
+        for notice in config.notices:
+            self.row("notice", notice)
         if search.objectives:
             better = {"maximize": "higher", "minimize": "lower"}
             named = [f"{name} ({better[OBJECTIVES[name].direction]} is better)" for name in search.objectives]
@@ -241,6 +250,29 @@ class LogHandler(logging.Handler):
             self.screen.announce(record.getMessage())
         else:
             self.screen.row("engine", record.getMessage())
+
+
+def _first_and_last(config: "StudyConfig", metric: str) -> Iterator[str]:
+    """Yield how a search begins, and what ends it or a trial early."""
+    search = config.search
+    if isinstance(search.start, str):
+        yield f"the first trial is the best one of study {shown(search.start)}"
+    elif search.start:
+        yield f"the first trials, what is left out being known-good: {'; '.join(map(_settings, search.start))}"
+    ends = []
+    if search.patience:
+        ends.append(f"{search.patience:,} trial{'s' * (search.patience != 1)} brought no better {metric}")
+    if search.target_value is not None:
+        ends.append(f"{metric} reached {search.target_value:g}")
+    if ends:
+        yield f"begins no trial once {' or '.join(ends)}, up to search.lag = {search.lag} trials later"
+    if config.training.max_seconds:
+        yield f"{TIME_LIMIT.format(seconds=f'{config.training.max_seconds:g}')}"
+
+
+def _settings(given: Mapping[str, Any]) -> str:
+    """Return settings of a trial as text."""
+    return ", ".join(f"{name} {shown(value)}" for name, value in given.items()) or "all known-good"
 
 
 def _validated(record: "StudyRecord", metric: MetricFormat) -> str:

@@ -15,11 +15,12 @@ from hpsearch.reporting.ranking import best, ended, ranked, settings_of, usable
 from hpsearch.reporting.selection import usable_trials, uses_of_test_rows
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.records import FAILED, INFINITE, Score
+from hpsearch.trial import Outcome
 
 SHOWN = 3  # targets whose means are named
 FEW = 20  # usable trials
 LOST = 0.3  # share of failed trials that is worth a warning
-OUTCOMES = ("diverged", "out of memory", "killed its worker", FAILED, INFINITE)
+OUTCOMES = ("diverged", "out of memory", "killed its worker", "raised an error", "out of time", FAILED, INFINITE)
 
 
 def honesty(record: StudyRecord, texts: Texts = ENGLISH) -> str:
@@ -174,6 +175,7 @@ def warnings(record: StudyRecord, edges: Sequence[Mapping[str, Any]], texts: Tex
         _unfinished(record, texts),
         _few(record, texts),
         _failed(record, texts),
+        _timed_out(record, texts),
         *_edges(record, edges, texts),
         _repeats(record, texts),
         _ties(record, texts),
@@ -222,6 +224,15 @@ def _failed(record: StudyRecord, texts: Texts) -> str:
             key = f"search.warning.{outcome.replace(' ', '_')}"
             return texts(key, share=share(lost / len(outcomes)), trials=f"{lost:,}")
     return ""
+
+
+def _timed_out(record: StudyRecord, texts: Texts) -> str:
+    """Say how many trials a limit in seconds ended, whether or not they had a value."""
+    outcomes = [trial.outcome for trial in record.trials if ended(trial)]
+    stopped = sum(outcomes.count(outcome) for outcome in (Outcome.TIMED_OUT, Outcome.OUT_OF_TIME))
+    if not stopped:
+        return ""
+    return texts("search.warning.timed_out", trials=f"{stopped:,}", of=texts.count("trial", len(outcomes)))
 
 
 def _edges(record: StudyRecord, edges: Sequence[Mapping[str, Any]], texts: Texts) -> list[str]:

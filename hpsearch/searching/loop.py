@@ -15,6 +15,7 @@ from typing import Any
 
 from hpsearch.errors import StorageError
 from hpsearch.progress import SILENT, Observer, SearchStatus
+from hpsearch.searching.early_end import EarlyEnd
 from hpsearch.searching.sampler_view import Proposal, SamplerView, TrialResult
 from hpsearch.searching.scoring import Objectives
 from hpsearch.storage.writing import PreviousTrial, StudyWriter
@@ -26,6 +27,8 @@ COUNTED_OUTCOMES = {
     "out_of_memory": Outcome.OUT_OF_MEMORY,
     "killed": Outcome.KILLED,
     "errors": Outcome.ERROR,
+    "timed_out": Outcome.TIMED_OUT,
+    "out_of_time": Outcome.OUT_OF_TIME,
 }
 
 
@@ -92,6 +95,7 @@ class Search:
         objectives: Objectives,
         trials: int,
         timeout: float | None,
+        early_end: EarlyEnd | None = None,
         observer: Observer = SILENT,
     ) -> None:
         self.view = view
@@ -99,6 +103,8 @@ class Search:
         self.specify = specify
         self.objectives = objectives
         self.total = trials if view.limit is None else min(trials, view.limit)
+        self.asked = self.total
+        self.early_end = early_end
         self.observer = observer
         self.started = time.monotonic()
         self.deadline = self.started + (inf if timeout is None else timeout)  # after which nothing new begins
@@ -107,6 +113,7 @@ class Search:
         self.best: TrainingRun | None = None
         self._previous = dict(enumerate(writer.previous_trials()))
         self._next = 0
+        self._least = 0  # trials that count in any case
         self._in_flight: dict[int, InFlight] = {}
         self._completed: dict[int, Completed] = {}  # those that repeat an earlier trial aside
         self._first_with: dict[tuple[tuple[str, Any], ...], int] = {}  # parameters → the first trial that has them
@@ -116,7 +123,10 @@ class Search:
         """Let every trial that was finished before count, where fewer are asked for; call it before the first `take`."""
         finished = [number for number, trial in self._previous.items() if trial.finished]
         if finished:
-            self.total = max(self.total, finished[-1] + 1)
+            self._least = finished[-1] + 1
+            self.total = max(self.total, self._least)
+        for number in finished:
+            self._end_early(previous_run(number, self._previous[number].run))
 
     @property
     def remaining(self) -> int:
@@ -265,11 +275,20 @@ class Search:
         """Tell the sampler, count the trial, remember the best."""
         run = completed.run
         self.view.tell(run.number, self._sampler_result(completed))
+        self._end_early(run)
         self._counts["done"] += 1
         for name, outcome in COUNTED_OUTCOMES.items():
             self._counts[name] += run.outcome is outcome
         if self._better(run):
             self.best = run
+
+    def _end_early(self, run: TrainingRun) -> None:
+        """Ask for no more trials where the rule for an early end is met."""
+        if self.early_end is None:
+            return
+        self.early_end.tell(run.number, run.value if _usable(run) else None)
+        if self.early_end.limit is not None:
+            self.total = min(self.total, max(self._least, self.early_end.limit))
 
     def _stored_value(self, run: TrainingRun) -> float:
         """Return the value for the storage: the best metric; of a pruned trial the last one; of a failed one the worst."""

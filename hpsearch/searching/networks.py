@@ -88,7 +88,7 @@ def passes_of(spec: TrialSpec, evaluation: int, rows: int) -> float:
 def for_passes(spec: TrialSpec, passes: float, rows: int) -> TrialSpec:
     """Return a trial that makes so many passes over its training rows and is evaluated once, at the end, so that nothing ends it early."""
     updates = max(1, round(passes * rows / spec.batch_size))
-    return replace(spec, evaluate_at=(updates,), rungs=(), patience=None, target=None)
+    return replace(spec, evaluate_at=(updates,), rungs=(), patience=None, target=None, max_seconds=None)
 
 
 def on_other_rows(network: TrainedNetwork, data: Data, other: Data) -> TrialSpec:

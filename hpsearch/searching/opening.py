@@ -10,6 +10,7 @@ from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError, look_up
 from hpsearch.files import make_folder, write_file
+from hpsearch.searching.first_trials import first_settings, first_trials, keep_settings
 from hpsearch.searching.pruners import PRUNERS
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.searching.sampler_view import SamplerView
@@ -45,8 +46,11 @@ def open_study(config: StudyConfig, run_options: RunOptions, data: Data) -> Iter
         CompletedElsewhere: another process completed it while this one waited.
     """
     objectives = study_objectives(config, data)
+    _refuse_unreachable(config, data)
     view = _view(config, data, objectives)
+    settings = first_settings(config, run_options)
     with open_writer(run_options, _fingerprint(config, data, objectives)) as writer:
+        view.starts = first_trials(config, keep_settings(config, settings, writer))
         yield OpenStudy(config, run_options, data, objectives, view, writer)
 
 
@@ -58,7 +62,9 @@ def open_in_memory(config: StudyConfig, run_options: RunOptions, data: Data) -> 
         UserError: it cannot start.
     """
     objectives = study_objectives(config, data)
+    _refuse_unreachable(config, data)
     view = _view(config, data, objectives)
+    view.starts = first_trials(config, first_settings(config))
     with closing(StudyWriter.in_memory(_fingerprint(config, data, objectives))) as writer:
         yield OpenStudy(config, run_options, data, objectives, view, writer)
 
@@ -74,6 +80,14 @@ def _view(config: StudyConfig, data: Data, objectives: Objectives) -> SamplerVie
             )
         view.ask_network = partial(ask_network, config, data=data)
     return view
+
+
+def _refuse_unreachable(config: StudyConfig, data: Data) -> None:
+    """Refuse a target value that the metric cannot have."""
+    value = config.search.target_value
+    if value is not None and data.metric.is_share and not 0 <= value <= 1:
+        share = f" Give {value / 100:g}" if 1 < value <= 100 else " Give another value"
+        raise UserError(f"search.target_value is {value:g}; {data.metric.name} lies between 0 and 1.{share}.")
 
 
 def _fingerprint(config: StudyConfig, data: Data, objectives: Objectives) -> Fingerprint:

@@ -119,7 +119,7 @@ def _fitted(rows: Sequence[tuple[float, float]], seconds: Sequence[float]) -> Co
 
 def size(space: SearchSpace) -> tuple[int, list[str]]:
     """Return how many combinations the listed choices have, and the hyperparameters that are ranges."""
-    domains = {name: domain for name, domain in space.domains.items() if not domain.constant}
+    domains = {name: domain for name, domain in space.by_key.items() if not domain.constant}
     choices = [len(domain.values) for domain in domains.values() if isinstance(domain, Choice)]
     return prod(choices), [name for name, domain in domains.items() if not isinstance(domain, Choice)]
 
@@ -130,7 +130,7 @@ def _specs(config: StudyConfig, data: Data) -> Iterator[TrialSpec]:
     study.enqueue_trial(config.space.defaults())
     for number in range(PROBED):
         spec = specification(config, config.space.suggest(study.ask()), number, data)
-        yield replace(spec, patience=None, rungs=())
+        yield replace(spec, patience=None, rungs=(), max_seconds=None)
 
 
 def _shortened(spec: TrialSpec, share: float) -> TrialSpec:

@@ -39,6 +39,7 @@ GROWN = 100  # times the control's gap: rounding that grew differently
 FEW = 10  # roundings of one that no training has grown
 VERDICTS = ("equal", "rounding, grown by training", "differs")
 EXACT, ROUNDING, DIFFERS = "equal bit for bit", "equal up to rounding, grown by training", "differs"
+CUT_SHORT = (Outcome.PRUNED, Outcome.TIMED_OUT)  # outcomes of trials that could have trained on
 AT_HAND = ("arrays", "pandas frame")  # sources of data that came from Python
 COLUMNS = ("training_loss", "validation_loss", "metric")
 
@@ -144,8 +145,8 @@ def verify(study: RecordedStudy, trials: Sequence[TrialRecord]) -> Iterator[Veri
     for trial in trials:
         assert trial.history is not None
         evaluations = len(trial.history)
-        spec = recorded_specification(study.config, trial.params, trial.number, study.data)
-        run = _reference(spec, study.data, evaluations if trial.outcome == Outcome.PRUNED else None)
+        spec = _unlimited(recorded_specification(study.config, trial.params, trial.number, study.data), trial)
+        run = _reference(spec, study.data, evaluations if trial.outcome in CUT_SHORT else None)
         gaps = largest_gaps(trial.history, run.history)
         in_float64: tuple[Gaps, ...] = ()
         if study.exact:
@@ -202,13 +203,15 @@ def replay(record: StudyRecord, trial: TrialRecord, study: RecordedStudy, engine
     """Train a recorded trial again, to the rung where it was pruned if it was, and compare the whole history."""
     history = trial.history
     assert history is not None, "`find_trial` gives trials with a history"
-    spec = recorded_specification(study.config, trial.params, trial.number, study.data)
+    spec = _unlimited(recorded_specification(study.config, trial.params, trial.number, study.data), trial)
     pruned_at = None
-    if trial.outcome == Outcome.PRUNED and len(history):
+    if trial.outcome in CUT_SHORT and len(history):
         pruned_at = history.evaluation[-1]
     run = _train(spec, engine, pruned_at)
     gaps = largest_gaps(history, run.history)
     compared = len(set(history.evaluation) & set(run.history.evaluation))
+    if trial.outcome in CUT_SHORT and run.outcome is Outcome.PRUNED:
+        run = replace(run, outcome=Outcome(trial.outcome))
     if trial.outcome == run.outcome and _same(history, run.history):
         return Replayed(spec, run, compared, gaps, None, EXACT)
     rounding = float(torch.finfo(study.data.training.inputs.dtype).eps)
@@ -251,6 +254,13 @@ def model_again(
         members = [member_of(network, run.weights)]
     provenance = provenance_of(data, study=record.name, seed=study.config.study.seed, trials=[run.number])
     return model_of(data, members, metrics=metrics, provenance={**provenance, "made_by": "replay"})
+
+
+def _unlimited(spec: TrialSpec, trial: TrialRecord) -> TrialSpec:
+    """Return a trial without its time limit; where that ended it, it can be ended at every evaluation."""
+    if trial.outcome == Outcome.TIMED_OUT:
+        return replace(spec, max_seconds=None, rungs=tuple(range(1, len(spec.evaluate_at))))
+    return replace(spec, max_seconds=None)
 
 
 def _train(spec: TrialSpec, engine: Engine, pruned_at: int | None) -> TrainingRun:

@@ -38,7 +38,7 @@ class RunOptions:
     `engine` is a name of `ENGINES`, `parallel` how many trials are in flight (None: chosen); neither changes what is proposed. With
     `devices` ("cuda:0,cuda:1", "all", "cpu,cpu") or `ray` (an address, or "local") trials train in workers; in a cluster each worker
     takes `worker_gpus` (None: one where there are some) and `worker_cpus` (None: one). `patience` is how many seconds the storage may
-    not answer; with `join` the run waits for another process that runs the study.
+    not answer; with `join` the run waits for another process that runs the study. `reports` is where other studies are found.
 
     Raises:
         UserError: no such engine; fewer than one trial in flight; no time; options that exclude each other.
@@ -57,6 +57,7 @@ class RunOptions:
     worker_cpus: float | None = None
     join: bool = False
     patience: float = RETRY_SECONDS
+    reports: str | Path = "reports"
 
     def __post_init__(self) -> None:
         engine_name(self.engine)

@@ -147,9 +147,8 @@ class SamplerView:
     sampler: Sampler
     pruner: Pruner
     others: tuple[Direction, ...] = ()  # of the objectives after the first
-    ask_network: Callable[[Trial], None] | None = (
-        None  # asks a trial for the hyperparameters of a network of the user's own
-    )
+    ask_network: Callable[[Trial], None] | None = None  # asks a trial for the hyperparameters of the user's own network
+    starts: Sequence[Mapping[str, Any]] = ()  # parameters of the first trials; none: of the known-good one
     study: Study = field(init=False)
     trials: dict[int, Trial] = field(default_factory=dict)
     results: dict[int, TrialResult] = field(default_factory=dict)
@@ -158,6 +157,7 @@ class SamplerView:
 
     def __post_init__(self) -> None:
         self.study = optuna.create_study(study_name=self.name, directions=[self.direction, *self.others])
+        self.starts = self.starts or [self.space.defaults()]
         self.leaders = Leaders((self.direction, *self.others))
         self.points = None
         if self.sampler.points is not None:
@@ -178,7 +178,7 @@ class SamplerView:
         """Return trial `number`; `stored` are its parameters where an earlier process proposed it already."""
         self._reveal(number - self.lag + 1)
         fixed = stored if stored is not None else self._fixed(number)
-        replayed = stored is not None and number > 0 and self.sampler.replayed
+        replayed = stored is not None and number >= len(self.starts) and self.sampler.replayed
         if fixed is None or replayed:
             self.study.sampler = self._sampler(number)
         else:
@@ -224,10 +224,10 @@ class SamplerView:
         return [storage.get_trial(trial_id(self.trials[number])) for number in numbers]
 
     def _fixed(self, number: int) -> Mapping[str, Any] | None:
-        """Return the parameters of a trial that no sampler proposes: a grid's, and the known-good ones of the first trial."""
+        """Return the parameters of a trial that no sampler proposes: a grid's, and those of the first trials."""
         if self.points is not None:
             return self.points[number]
-        return self.space.defaults(custom_network=self.ask_network is not None) if number == 0 else None
+        return self.starts[number] if number < len(self.starts) else None
 
     def _reveal(self, until: int) -> None:
         self.study.sampler = NO_SAMPLER  # samplers learn from the study's trials, not from `tell`

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hpsearch.config import StudyConfig
@@ -10,6 +11,7 @@ from hpsearch.errors import SearchFailed, Stopped, shown
 from hpsearch.model import Member, model_of, save_model
 from hpsearch.model.models import provenance_of
 from hpsearch.progress import SILENT, Observer
+from hpsearch.searching.early_end import EarlyEnd
 from hpsearch.searching.ensemble import Choice, judge_candidates, known_choice
 from hpsearch.searching.loop import Search
 from hpsearch.searching.networks import member_of, members_of, stored_weights
@@ -24,7 +26,7 @@ from hpsearch.searching.stopping import stopping
 from hpsearch.space.hyperparameters import NETWORK
 from hpsearch.storage.folders import BEST
 from hpsearch.storage.writing import StudyWriter
-from hpsearch.training import Engine
+from hpsearch.training import Engine, train_all
 from hpsearch.training.engines import will_compile
 from hpsearch.trial import TrialSpec
 
@@ -44,6 +46,8 @@ def run_study(study: OpenStudy, engine: Engine, observer: Observer = SILENT) -> 
     search.include_previous_trials()
     for notice in _notices(study, search):
         observer.announce(notice)
+    if search.remaining and config.training.max_seconds:
+        _warm_up(study, engine)
     with stopping(search, observer) as status:
         engine.run(search)
     study.writer.flush()
@@ -62,6 +66,13 @@ def run_study(study: OpenStudy, engine: Engine, observer: Observer = SILENT) -> 
     return result
 
 
+def _warm_up(study: OpenStudy, engine: Engine) -> None:
+    """Have the engine load what it loads when it first trains, so that no trial's seconds go by with it."""
+    values = study.config.space.defaults()
+    spec = specification(study.config, values, 0, study.data)
+    train_all(engine, [replace(spec, evaluate_at=(1,), rungs=(), patience=None, max_seconds=None)])
+
+
 def make_search(
     config: StudyConfig,
     view: SamplerView,
@@ -75,8 +86,17 @@ def make_search(
     def specify(values: Mapping[str, Any], number: int) -> TrialSpec:
         return specification(config, values, number, objectives.data)
 
-    timeout = config.search.timeout
-    return Search(view, writer, specify, objectives=objectives, trials=trials, timeout=timeout, observer=observer)
+    settings = config.search
+    return Search(
+        view,
+        writer,
+        specify,
+        objectives=objectives,
+        trials=trials,
+        timeout=settings.timeout,
+        early_end=EarlyEnd(view.direction, view.lag, settings.patience, settings.target_value),
+        observer=observer,
+    )
 
 
 def _notices(study: OpenStudy, search: Search) -> Iterator[str]:
@@ -130,6 +150,8 @@ def _reason_of_end(search: Search) -> str:
     total = search.total
     if not search.complete:
         return f"time is up: {done:,} of {total:,} trials saved; the same command goes on"
+    if search.early_end and total < search.asked:
+        return f"stopped early, {done:,} of {search.asked:,} trials: {search.early_end.reason}"
     what = "grid" if search.view.limit == total else "search"
     return f"{what} complete {done:,}/{total:,}"
 
@@ -230,6 +252,11 @@ def _refuse_no_network(search: Search) -> None:
         raise SearchFailed("the time was up before the first trial ended. Give a longer --timeout.")
     if search.best is None:
         raise SearchFailed(
-            f"none of {done} trials gave a usable network ({search.status.failed} diverged, ran out of memory or killed their workers). "
-            "Lower the upper end of learning_rate, or give a longer budget."
+            f"none of {done} trials gave a usable network ({search.status.failed} diverged, ran out of memory or time, or killed their "
+            f"workers). Lower the upper end of learning_rate, or give a longer budget{_longer_limit(search)}."
         )
+
+
+def _longer_limit(search: Search) -> str:
+    """Return the setting that gives trials more time, where time ended some of them."""
+    return " (training.max_seconds)" if search.status.out_of_time else ""

@@ -4,11 +4,11 @@
 here imports Optuna: a space asks any object with `suggest_float`, `suggest_int` and `suggest_categorical` (an Optuna trial).
 
 Parameters that every trial has come first and are sampled together; those that exist only under a condition (momentum only where
-the optimizer has it, the width of layer 3 only in networks that deep) follow.
+the optimizer has it, the width of layer 3 only in networks that deep, a learning rate of the optimizer's own) follow.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hpsearch.errors import UserError
@@ -27,6 +27,7 @@ from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.trial import Architecture, Budget, TrialSpec, derive_seed
 
 Choose = Callable[[str, Domain], Any]  # from the name of a parameter and its domain to its value
+OWN_RATE = "learning_rate_"  # and an optimizer: the parameter where it has a range of its own
 
 __all__ = ["HYPERPARAMETERS", "Choice", "Domain", "Integer", "Real", "SearchSpace"]
 
@@ -35,11 +36,18 @@ __all__ = ["HYPERPARAMETERS", "Choice", "Domain", "Integer", "Real", "SearchSpac
 class SearchSpace:
     """One domain for each hyperparameter that the study names; the others have their defaults.
 
-    `per_layer` gives every hidden layer a width of its own, as parameters `width_1`, `width_2`, ...
+    `per_layer` gives every hidden layer a width of its own, as parameters `width_1`, `width_2`, ... `rates` are the learning rates of
+    optimizers that have a domain of their own, by optimizer; their parameters are `learning_rate_sgd`, ...
     """
 
     domains: Mapping[str, Domain]
     per_layer: bool = False
+    rates: Mapping[str, Domain] = field(default_factory=dict)
+
+    @property
+    def by_key(self) -> dict[str, Domain]:
+        """Every domain by its key in `[space]`; an optimizer's own learning rate has the key `learning_rate.sgd`."""
+        return {**self.domains, **{f"learning_rate.{optimizer}": domain for optimizer, domain in self.rates.items()}}
 
     def domain(self, name: str) -> Domain:
         """Return the domain of a hyperparameter."""
@@ -51,7 +59,15 @@ class SearchSpace:
 
     def defaults(self, custom_network: bool = False) -> dict[str, Any]:
         """Return the known-good values nearest to the space's own: the parameters of a search's first trial."""
-        return self._values(self._known_good, custom_network)
+        return self.completed({}, custom_network)
+
+    def completed(self, given: Mapping[str, Any], custom_network: bool = False) -> dict[str, Any]:
+        """Return the parameters of a trial with the given values, by parameter or hyperparameter; the others are the known-good ones."""
+        values: dict[str, Any] = {}
+        for name, domain in self.parameters(values, custom_network):
+            value = given.get(name, given.get(row_of(name)))
+            values[name] = self.known_good(name, domain, values) if value is None else value
+        return values
 
     def grid(self) -> Iterator[dict[str, Any]]:
         """Yield the parameters of every point of the grid, the known-good one (where the grid has it) first.
@@ -59,7 +75,7 @@ class SearchSpace:
         Raises:
             UserError: a range has no stated number of points.
         """
-        ranges = [name for name, domain in self.domains.items() if not domain.points()]
+        ranges = [name for name, domain in self.by_key.items() if not domain.points()]
         if ranges:
             raise UserError(
                 f"space.{', '.join(ranges)}: a grid needs points. Give a list of values, or the number of points, "
@@ -75,44 +91,52 @@ class SearchSpace:
     def _values(self, choose: Choose, custom_network: bool = False) -> dict[str, Any]:
         """Return a value for each hyperparameter, those that vary as `choose` has them."""
         values: dict[str, Any] = {}
-        for name, domain in self._parameters(values, custom_network):
+        for name, domain in self.parameters(values, custom_network):
             values[name] = choose(name, domain)
         return values
 
-    def _parameters(self, values: Mapping[str, Any], custom_network: bool = False) -> Iterator[tuple[str, Domain]]:
+    def parameters(self, values: Mapping[str, Any], custom_network: bool = False) -> Iterator[tuple[str, Domain]]:
         """Yield the parameters with their domains; before the next one is asked for, `values` has to have that of the last one.
 
         Parameters that every trial has come first, then those that depend on them. A network of the user's own has none of `NETWORK`.
         """
-        left_out = {*COEFFICIENTS}
+        left_out = {*COEFFICIENTS, "learning_rate"}
         if custom_network:
             left_out |= {*NETWORK}
         if self.per_layer:
             left_out.add("width")
         for name in HYPERPARAMETERS:
-            if name == "learning_rate" and name not in self.domains:
-                yield name, Choice((OPTIMIZERS[values["optimizer"]].learning_rate,))
+            if name == "learning_rate" and str(values["optimizer"]) not in self.rates:
+                yield name, self._shared_rate(str(values["optimizer"]))
             elif name not in left_out:
                 yield name, self.domain(name)
-        for name in OPTIMIZERS[values["optimizer"]].coefficients:
+        optimizer = str(values["optimizer"])
+        if optimizer in self.rates:
+            yield f"{OWN_RATE}{optimizer}", self.rates[optimizer]
+        for name in OPTIMIZERS[optimizer].coefficients:
             if name in self.domains:
                 yield name, self.domains[name]
         if self.per_layer and not custom_network:
             for layer in range(1, int(values["depth"]) + 1):
                 yield f"width_{layer}", self.domain("width")
 
-    def _known_good(self, name: str, domain: Domain) -> Value:
-        """Return the value of a domain that is nearest to the default of its hyperparameter, or of the optimizer for it."""
-        row = _row(name)
-        optimizer = OPTIMIZERS[str(self.domain("optimizer").nearest(HYPERPARAMETERS["optimizer"].default))]
+    def _shared_rate(self, optimizer: str) -> Domain:
+        """Return the learning rate of an optimizer without a range of its own; where the study says none it is the known-good one."""
+        return self.domains.get("learning_rate") or Choice((OPTIMIZERS[optimizer].learning_rate,))
+
+    def known_good(self, name: str, domain: Domain, values: Mapping[str, Any]) -> Value:
+        """Return the value of a domain that is nearest to the default of its hyperparameter, or of the optimizer in `values` for it."""
+        row = row_of(name)
+        optimizer = OPTIMIZERS[str(values.get("optimizer", HYPERPARAMETERS["optimizer"].default))]
         if row == "learning_rate":
             return domain.nearest(optimizer.learning_rate)
         return domain.nearest(optimizer.coefficients.get(row, HYPERPARAMETERS[row].default))
 
     def _is_point(self, values: Mapping[str, Any]) -> bool:
         """Whether values lie on the grid."""
-        varied = {name: value for name, value in values.items() if _row(name) in self.domains}
-        return all(value in self.domains[_row(name)].points() for name, value in varied.items())
+        domains = dict(self.parameters(values))
+        searched = [name for name in domains if row_of(name) in self.domains or name.startswith(OWN_RATE)]
+        return all(values[name] in domains[name].points() for name in searched)
 
     def _points(self) -> Iterator[dict[str, Any]]:
         """Walk the tree of choices depth first: where a value is not chosen yet, the walk branches into all points of its domain."""
@@ -122,7 +146,7 @@ class SearchSpace:
             if chosen is None:
                 branches.pop()
                 continue
-            undecided = (parameter for parameter in self._parameters(chosen) if parameter[0] not in chosen)
+            undecided = (parameter for parameter in self.parameters(chosen) if parameter[0] not in chosen)
             parameter = next(undecided, None)
             if parameter is None:
                 yield chosen
@@ -149,7 +173,7 @@ class SearchSpace:
             order_seed=seed,
             architecture=architecture,
             optimizer=values["optimizer"],
-            learning_rate=float(values["learning_rate"]),
+            learning_rate=_learning_rate(values),
             batch_size=batch_size,
             evaluate_at=budget.evaluate_at(batch_size, rows),
             coefficients={name: float(values[name]) for name in COEFFICIENTS if name in values},
@@ -157,6 +181,7 @@ class SearchSpace:
             schedule=values["schedule"],
             rungs=budget.rungs,
             patience=budget.patience,
+            max_seconds=budget.max_seconds,
         )
 
     def largest(self, inputs: int, outputs: int) -> int:
@@ -174,7 +199,18 @@ class SearchSpace:
             if isinstance(width, Choice):
                 table = {"values": list(width.values)}
             plain["width"] = {**table, "per_layer": True}
+        if self.rates:
+            plain["learning_rate"] = {**self._plain_shared_rate(), **self._plain_rates()}
         return plain
+
+    def _plain_shared_rate(self) -> dict[str, Any]:
+        shared = self.domains.get("learning_rate")
+        if isinstance(shared, Choice):
+            return {"values": list(shared.values)}
+        return shared.plain() if shared else {}
+
+    def _plain_rates(self) -> dict[str, Any]:
+        return {optimizer: domain.plain() for optimizer, domain in self.rates.items()}
 
 
 def _extended(chosen: Mapping[str, Any], name: str, domain: Domain) -> Iterator[dict[str, Any]]:
@@ -188,9 +224,17 @@ def _largest(domain: Domain) -> int:
     return int(domain.high)
 
 
-def _row(name: str) -> str:
-    """Return the hyperparameter of a parameter: that of `width_3` is `width`."""
+def row_of(name: str) -> str:
+    """Return the hyperparameter of a parameter: that of `width_3` is `width`, that of `learning_rate_sgd` is `learning_rate`."""
+    if name.startswith(OWN_RATE):
+        return "learning_rate"
     return "width" if name.startswith("width_") else name
+
+
+def _learning_rate(values: Mapping[str, Any]) -> float:
+    """Return the learning rate: the optimizer's own, or the one for all."""
+    own = f"{OWN_RATE}{values['optimizer']}"
+    return float(values[own] if own in values else values["learning_rate"])
 
 
 def _widths(values: Mapping[str, Any]) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ A study gives a hyperparameter a domain: a list of choices, a range of whole num
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from math import exp, inf, log
 from typing import Any, Protocol
@@ -15,6 +16,16 @@ from hpsearch.training.schedules import SCHEDULES
 
 Value = bool | int | float | str
 LARGE = 1_000_000  # a bound far beyond use, so that no number leads to one that no machine can hold
+
+
+def as_number(value: Any) -> Any:
+    """Return the number that a text is, such as '1e-3' or '.5'; every other value as it is."""
+    if not isinstance(value, str):
+        return value
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(value)
+    return value
 
 
 class Suggests(Protocol):
@@ -51,9 +62,16 @@ class Choice:
             return self.values[0]
         return min(numbers, key=lambda number: abs(number - value))
 
+    def has(self, value: Value) -> bool:
+        """Whether a value is one of the domain's."""
+        return value in self.values
+
     def points(self) -> tuple[Value, ...]:
         """Return the points of a grid."""
         return self.values
+
+    def __str__(self) -> str:
+        return " or ".join(map(str, self.values))
 
     def plain(self) -> Any:
         """Return the domain as a study's file writes it."""
@@ -79,6 +97,10 @@ class Integer:
         inside = min(max(float(value), self.low), self.high)
         return self.low + round((inside - self.low) / self.step) * self.step
 
+    def has(self, value: Value) -> bool:
+        """Whether a value is one of the domain's."""
+        return not isinstance(value, str) and self.low <= value <= self.high and (value - self.low) % self.step == 0
+
     def points(self) -> Sequence[int]:
         """Return the points of a grid: every step, or the powers of two of a logarithmic range and its ends."""
         if not self.log:
@@ -90,6 +112,10 @@ class Integer:
     def plain(self) -> dict[str, Any]:
         """Return the domain as a study's file writes it."""
         return _plain_range(self)
+
+    def __str__(self) -> str:
+        every = f", every {self.step:,}" if self.step > 1 else ""
+        return f"{self.low:,} to {self.high:,}{every}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +136,10 @@ class Real:
         """Return the number of the range nearest to a value."""
         return min(max(float(value), self.low), self.high)
 
+    def has(self, value: Value) -> bool:
+        """Whether a value is one of the domain's."""
+        return not isinstance(value, str) and self.low <= value <= self.high
+
     def points(self) -> tuple[float, ...]:
         """Return the points of a grid, or none where their number is not stated."""
         points = [self.low, *self._inner_points(), self.high]
@@ -124,6 +154,9 @@ class Real:
     def plain(self) -> dict[str, Any]:
         """Return the domain as a study's file writes it."""
         return _plain_range(self)
+
+    def __str__(self) -> str:
+        return f"{self.low:g} to {self.high:g}"
 
 
 Domain = Choice | Integer | Real
@@ -161,6 +194,12 @@ class Hyperparameter:
         high = f"{'<' if self.open_high else '≤'} {self.high:,}"
         words = "".join(f", or '{word}'" for word in self.words)
         return f"{number} {low} and {high}{words}"
+
+    def read(self, value: Any) -> Any:
+        """Return a value as it is meant: the text '1e-3' of a hyperparameter that is a number as this number."""
+        if self.kind is str or value in self.words:
+            return value
+        return as_number(value)
 
     def problem(self, value: object) -> str | None:
         """Return what is wrong with a value, or None."""

@@ -1,7 +1,7 @@
 """From the `[space]` of a study's file to a `SearchSpace`: every value is checked, and all problems are listed at once."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from hpsearch.errors import shown, suggestion
@@ -22,20 +22,88 @@ LARGEST_GRID = 10_000  # points of one range
 
 def read_space(raw: Mapping[str, Any]) -> tuple[SearchSpace, list[str]]:
     """Return the space and its problems, each as `space.KEY: what is wrong`; with problems the space is of no use."""
+    entries, own_rates = _entries(raw)
     domains: dict[str, Domain] = {}
     problems: list[str] = []
-    for name, value in raw.items():
+    for key, value in entries.items():
+        name = key.partition(".")[0]
         if name not in HYPERPARAMETERS:
             problems.append(f"space.{name}: unknown key. {suggestion(name, HYPERPARAMETERS)}")
             continue
         own_problems = list(_problems(name, HYPERPARAMETERS[name], value))
-        problems += [f"space.{name}{problem}" for problem in own_problems]
+        problems += [f"space.{key}{problem}" for problem in own_problems]
         if not own_problems:
-            domains[name] = _domain(HYPERPARAMETERS[name], value)
+            domains[key] = _domain(HYPERPARAMETERS[name], value)
     width = raw.get("width")
     per_layer = isinstance(width, Mapping) and bool(width.get("per_layer"))
-    space = SearchSpace(domains, per_layer)
-    return space, problems or list(_conflicts(space))
+    rates = {optimizer: domains.pop(key) for optimizer, key in own_rates.items() if key in domains}
+    space = SearchSpace(domains, per_layer, rates)
+    problems = problems or list(_conflicts(space))
+    return space if problems else _simplified(space), problems
+
+
+def narrowed(raw: Mapping[str, Any], keep: Collection[str] = ()) -> tuple[dict[str, Any], list[str]]:
+    """Return a space without what none of its optimizers has, and what that was; what `keep` names (`momentum`) stays.
+
+    That is coefficients, and learning rates of optimizers that the space does not have.
+    """
+    optimizers = _optimizers(raw)
+    if not optimizers <= OPTIMIZERS.keys():
+        return dict(raw), []
+    used = {name for optimizer in optimizers for name in OPTIMIZERS[optimizer].coefficients}
+    dropped = [name for name in raw if name in COEFFICIENTS - used and name not in keep]
+    space = {name: value for name, value in raw.items() if name not in dropped}
+    rates = raw.get("learning_rate")
+    if isinstance(rates, Mapping):
+        foreign = [name for name in rates if name in OPTIMIZERS.keys() - optimizers]
+        foreign = [name for name in foreign if f"learning_rate.{name}" not in keep]
+        dropped += [f"learning_rate.{name}" for name in foreign]
+        space["learning_rate"] = {name: value for name, value in rates.items() if name not in foreign}
+    return space, dropped
+
+
+def _optimizers(raw: Mapping[str, Any]) -> set[str]:
+    """Return the optimizers of a space as a study's file has it, as far as they can be read."""
+    given = raw.get("optimizer", HYPERPARAMETERS["optimizer"].default)
+    if isinstance(given, Mapping):
+        given = given.get("values", [])
+    return {str(name) for name in (given if isinstance(given, list) else [given])}
+
+
+def _entries(raw: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what the space says of each key, texts read as numbers where they are; and the key of each optimizer's own learning rate."""
+    entries: dict[str, Any] = {}
+    own_rates: dict[str, str] = {}
+    for name, value in raw.items():
+        row = HYPERPARAMETERS.get(name)
+        given = _read(row, value) if row else value
+        if name != "learning_rate" or not isinstance(given, Mapping) or not given.keys() & OPTIMIZERS.keys():
+            entries[name] = given
+            continue
+        own_rates = {optimizer: f"{name}.{optimizer}" for optimizer in given if optimizer in OPTIMIZERS}
+        shared = {key: value for key, value in given.items() if key not in OPTIMIZERS}
+        if shared:
+            entries[name] = shared
+        entries |= {key: given[optimizer] for optimizer, key in own_rates.items()}
+    return entries, own_rates
+
+
+def _read(row: Hyperparameter, value: Any) -> Any:
+    """Return a domain as it is given, texts that are numbers read as such where the hyperparameter is one."""
+    if isinstance(value, Mapping):
+        return {key: _read(row, part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_read(row, part) for part in value]
+    return row.read(value)
+
+
+def _simplified(space: SearchSpace) -> SearchSpace:
+    """Return a space of one optimizer with its own learning rate as the learning rate."""
+    optimizers = space.domain("optimizer").points()
+    if len(optimizers) > 1 or not space.rates:
+        return space
+    (rate,) = space.rates.values()
+    return SearchSpace({**space.domains, "learning_rate": rate}, space.per_layer)
 
 
 def _problems(name: str, row: Hyperparameter, value: Any) -> Iterator[str]:
@@ -81,6 +149,8 @@ def _known_keys(name: str, row: Hyperparameter, table: Mapping[str, Any]) -> set
         known = {"low", "high", "log", "step" if row.kind is int else "grid"}
     if name == "width":
         known.add("per_layer")
+    if name == "learning_rate":
+        known |= OPTIMIZERS.keys()
     return known
 
 
@@ -153,5 +223,16 @@ def _conflicts(space: SearchSpace) -> Iterator[str]:
             f"space.{name}: none of the optimizers {', '.join(optimizers)} has it. "
             f"Remove it, or add one that does: {', '.join(owners)}"
         )
+    yield from _rate_conflicts(space, optimizers)
     if space.per_layer and "taper" in space.domains:
         yield "space.taper: with a width per layer there is nothing to taper. Remove 'taper' or 'per_layer'"
+
+
+def _rate_conflicts(space: SearchSpace, optimizers: list[str]) -> Iterator[str]:
+    """Yield learning rates of optimizers that the space does not have, and optimizers without one where others have their own."""
+    for name in sorted(space.rates.keys() - {*optimizers}):
+        yield f"space.learning_rate.{name}: the optimizers are {', '.join(optimizers)}. Remove it, or add {name} to them"
+    without = [name for name in optimizers if name not in space.rates]
+    if space.rates and without and "learning_rate" not in space.domains:
+        others = ", ".join(without)
+        yield f"space.learning_rate: no range for {others}. Add space.learning_rate.{without[0]}, or low and high for all others"

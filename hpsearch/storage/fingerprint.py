@@ -25,6 +25,8 @@ MAY_CHANGE = {  # settings that may differ from run to run
     "data.file",
     "search.trials",
     "search.timeout",
+    "search.patience",
+    "search.target_value",
     "confirm.trials",
     "confirm.seeds",
     "confirm.ensemble",

@@ -33,6 +33,17 @@ def read_study(url: str, name: str | None = None) -> StudyRecord:
         return _study(storage, _find(storage, url, name), url)
 
 
+def read_attribute(url: str, name: str, key: str) -> dict[str, Any]:
+    """Return the table that a study has under a key, empty where it has none.
+
+    Raises:
+        UserError: there is no such study.
+        StorageError: the storage cannot be read.
+    """
+    with open_for_reading(url) as storage:
+        return read_table(storage.get_study_user_attrs(_find(storage, url, name)), key)
+
+
 def _study(storage: BaseStorage, study_id: int, url: str) -> StudyRecord:
     if f"{PREFIX}settings" not in storage.get_study_user_attrs(study_id):
         name = storage.get_study_name_from_id(study_id)

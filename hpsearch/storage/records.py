@@ -7,6 +7,7 @@ from math import inf
 from statistics import stdev
 from typing import Any
 
+from hpsearch.trial import FAILED as FAILED_OUTCOMES
 from hpsearch.trial import History, ranking_key
 
 # Outcomes that trials of other programs have besides: an error or no number, an infinite value, a broken constraint.
@@ -173,6 +174,16 @@ class StudyRecord:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "selected", StudyResult.of(self.result))
+
+    @property
+    def best_trial(self) -> int | None:
+        """The number of the trial that was selected, or of the best one so far; None where none is usable."""
+        selected = self.result.get("trial")
+        if isinstance(selected, int):
+            return selected
+        finished = [trial for trial in self.trials if trial.state == "complete" and trial.value is not None]
+        usable = [trial for trial in finished if trial.outcome not in (*FAILED_OUTCOMES, FAILED, INFINITE)]
+        return min(usable, key=lambda trial: trial.rank(self.direction)).number if usable else None
 
 
 @dataclass(frozen=True, slots=True)

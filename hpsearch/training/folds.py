@@ -55,7 +55,7 @@ class FoldedTrial:
         """Take a fold's run; True where the trial is over."""
         self.runs[fold] = run
         self.metrics[fold] = max(self.metrics[fold], run.history.metric, key=len)
-        if run.outcome.failed:
+        if run.outcome.failed or run.outcome is Outcome.TIMED_OUT:
             self.end = min(self.end, (len(run.history) + 1, fold))
         self._decide(source)
         in_training = len(self.runs) < self.begun
@@ -72,11 +72,11 @@ class FoldedTrial:
         for index in range(end - 1):
             run = progress.record(_mean_window(runs, index), dict, source)
             if run is not None:
-                best = tuple(fold.history.metric[run.best - 1] for fold in runs) if run.best else ()
-                return replace(run, weights=None, folds=best)
+                return replace(run, weights=None, folds=_metrics_at(runs, run.best))
         if failed_fold != NO_FOLD:
             failed = self.runs[failed_fold]
-            return progress.run(failed.outcome, f"fold {failed_fold + 1} of {len(self.rows)}: {failed.detail}")
+            run = progress.run(failed.outcome, f"fold {failed_fold + 1} of {len(self.rows)}: {failed.detail}")
+            return replace(run, weights=None, folds=_metrics_at(runs, run.best))
         assert self.decided is not None, "without a failure the mean decides, at the last evaluation if not before"
         return progress.run(self.decided.outcome, self.decided.detail)
 
@@ -96,6 +96,7 @@ class FoldedTrial:
             patience=None,
             target=None,
             fold=fold,
+            max_seconds=None if spec.max_seconds is None else spec.max_seconds / len(self.rows),
         )
 
     def _decide(self, source: TrialSource) -> None:
@@ -186,6 +187,11 @@ def _mean_window(runs: Sequence[TrainingRun], index: int) -> Window:
     metric = _mean([history.metric[index] for history in histories])
     seconds = sum(history.seconds[index] for history in histories)
     return Window(torch.tensor([training_loss], dtype=torch.float64), (validation_loss, metric), seconds)
+
+
+def _metrics_at(runs: Sequence[TrainingRun], evaluation: int) -> tuple[float, ...]:
+    """Return each fold's metric at an evaluation (from 1); none for evaluation 0."""
+    return tuple(run.history.metric[evaluation - 1] for run in runs) if evaluation else ()
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -185,7 +185,7 @@ class ConcurrentEngine:
         if entry.evaluations is None:
             specs = [progress.spec for progress in entry.progress.values()]
             group = entry.plan.open(specs, self.data.fold(specs[0].fold))
-            entry.evaluations = Evaluations(group, specs[0].evaluate_at)
+            entry.evaluations = Evaluations(group, specs[0].evaluate_at, specs[0].max_seconds)
         return entry.evaluations.advance(stopping)
 
     def _complete(self, entry: InFlight, source: TrialSource) -> list[InFlight]:
@@ -203,6 +203,7 @@ class ConcurrentEngine:
         if exhausted:
             return self._halve(entry, source)
         if windows is None:
+            self._end_expired(entry, source)
             return []
         self._record(entry, windows, source)
         return [entry] if entry.progress else []
@@ -227,6 +228,12 @@ class ConcurrentEngine:
         if run is not None:
             source.finish(run)
         return run is not None
+
+    def _end_expired(self, entry: InFlight, source: TrialSource) -> None:
+        """End the trials of a group whose seconds are over; one that was stopped is dropped."""
+        if entry.evaluations is not None and entry.evaluations.expired:
+            for progress in entry.progress.values():
+                source.finish(progress.out_of_time())
 
     def _halve(self, entry: InFlight, source: TrialSource) -> list[InFlight]:
         """Open a group that did not fit again as two; a trial that was the only one ends."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import inf, isfinite
+from time import monotonic
 from typing import Protocol
 
 import torch
@@ -58,9 +59,14 @@ class TrialGroup(Protocol):
 
 
 class Evaluations:
-    """A group on its way from evaluation to evaluation, which come after these numbers of updates; `done` of them are done."""
+    """A group on its way from evaluation to evaluation, which come after these numbers of updates; `done` of them are done.
 
-    def __init__(self, group: TrialGroup, evaluate_at: Sequence[int]) -> None:
+    With `max_seconds` in training, whatever else the machine does, it is `expired` where the next window did not end in time.
+    """
+
+    def __init__(self, group: TrialGroup, evaluate_at: Sequence[int], max_seconds: float | None = None) -> None:
+        self.left = inf if max_seconds is None else max_seconds  # seconds
+        self.expired = False
         self.group = group
         self.evaluate_at = evaluate_at
         self.done = 0
@@ -70,8 +76,11 @@ class Evaluations:
     def advance(self, stopping: Stopping) -> Windows:
         """Train every trial to its next evaluation; return each one's window by its number, None where `stopping` said so."""
         until = self.evaluate_at[self.done]
-        losses = self.group.train(until, stopping)
+        deadline = monotonic() + self.left
+        losses = self.group.train(until, lambda: stopping() or monotonic() >= deadline)
+        self.left = deadline - monotonic()
         if losses is None:
+            self.expired = self.left <= 0 and not stopping()
             return None
         if until > self.updates:
             self.scores = self.group.scores()
@@ -133,6 +142,14 @@ class Progress:
         if outcome.failed:
             return run
         return replace(run, best=self.best, value=self.value, loss=self.loss, weights=self.weights)
+
+    def out_of_time(self) -> TrainingRun:
+        """Return the run that ends here because its seconds are over; it has a value if it was evaluated."""
+        limit = f"max_seconds = {self.spec.max_seconds:g}"
+        if self.value is None:
+            return self.run(Outcome.OUT_OF_TIME, f"no evaluation within {limit}")
+        done = f"after evaluation {len(self.history)} of {len(self.spec.evaluate_at)}"
+        return self.run(Outcome.TIMED_OUT, f"{limit}, {done}; another run may come less or more far")
 
     def _best_so_far(self, loss: float, metric: float) -> bool:
         """Whether an evaluation is the best so far; on few rows metrics are often equal, and then the loss decides."""

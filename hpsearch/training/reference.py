@@ -158,13 +158,13 @@ def train(spec: TrialSpec, data: Data, source: TrialSource, network: nn.Module |
     """
     trial = ReferenceTrial(spec, data, network)
     progress = Progress(spec, data.metric.direction == "maximize", trial.parameters)
-    evaluations = Evaluations(trial, spec.evaluate_at)
+    evaluations = Evaluations(trial, spec.evaluate_at, spec.max_seconds)
     run = None
     while run is None:
         with own_errors(spec, data):
             windows = evaluations.advance(lambda: source.stopping)
         if windows is None:
-            return None
+            return progress.out_of_time() if evaluations.expired else None
         run = progress.record(windows[spec.number], lambda: trial.weights(spec.number), source)
     if trial.untrained and not run.detail:
         return replace(run, detail=f"no gradient reached {', '.join(sorted(trial.untrained))}")

@@ -9,6 +9,7 @@ import optuna
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.study import StudyDirection
 
+from hpsearch.searching.early_end import EarlyEnd
 from hpsearch.searching.loop import Search
 from hpsearch.searching.pruners import PRUNERS
 from hpsearch.searching.sampler_view import SamplerView
@@ -62,6 +63,9 @@ class Stage:
             "seed": 0,
             "space": SPACE,
             "folds": 0,
+            "starts": (),
+            "patience": None,
+            "target_value": None,
             **settings,
         }
 
@@ -70,9 +74,8 @@ class Stage:
         s = self.settings
         sampler, pruner = SAMPLERS[s["sampler"]], PRUNERS[s["pruner"]]
         direction, *others = self.objectives.directions
-        return SamplerView(
-            "stage", direction, s["space"], self.budget, s["seed"], s["lag"], sampler, pruner, tuple(others)
-        )
+        fixed = (tuple(others), s["starts"])
+        return SamplerView("stage", direction, s["space"], self.budget, s["seed"], s["lag"], sampler, pruner, *fixed)
 
     def search(self, trials: int, timeout: float | None = None) -> Search:
         """A search of so many trials in all."""
@@ -84,7 +87,9 @@ class Stage:
             )
 
         writer = StudyWriter(WriterThread("memory", self.storage), self.study_id)
-        return Search(self.view(), writer, specify, objectives=self.objectives, trials=trials, timeout=timeout)
+        view = self.view()
+        end = EarlyEnd(view.direction, view.lag, self.settings["patience"], self.settings["target_value"])
+        return Search(view, writer, specify, objectives=self.objectives, trials=trials, timeout=timeout, early_end=end)
 
     def run(
         self,

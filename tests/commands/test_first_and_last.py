@@ -1,0 +1,197 @@
+"""First settings, early ends and time limits as a user has them: command line and Python, run again, and in the report."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hpsearch
+from hpsearch.cli import main
+from hpsearch.errors import UserError
+from hpsearch.storage.reading import read_study
+from hpsearch.storage.records import StudyRecord
+
+STUDY = """
+[data]
+name = "iris"
+[space]
+depth = { low = 0, high = 2 }
+width = [4, 8]
+optimizer = ["sgd", "adam"]
+[space.learning_rate]
+low = 1e-3
+high = 1e-1
+log = true
+[space.learning_rate.sgd]
+low = 0.01
+high = 1.0
+log = true
+[training]
+epochs = 4
+[search]
+trials = 5
+[confirm]
+trials = 0
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "flowers.toml"
+    path.write_text(STUDY)
+    return path
+
+
+def run(file: Path, name: str, *more: str) -> int:
+    reports = str(file.parent / "out")
+    engine = ("--engine", "reference", "--device", "cpu")
+    return main(["run", str(file), "--reports", reports, "--name", name, *engine, *more])
+
+
+def record(file: Path, name: str) -> StudyRecord:
+    return read_study(f"sqlite:///{file.parent / 'out' / name / 'study.db'}")
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> str:
+    return " ".join(capsys.readouterr().err.split())
+
+
+def test_own_settings_come_first(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first trials are those of the command line; screen and report say so; the same command goes on, another is refused."""
+    start = ("--start", '{ optimizer = "sgd", learning_rate = "0.5" }', "--start", "{ depth = 0 }")
+    assert run(file, "own", *start, "--trials", "2") == 0
+    screen = capsys.readouterr().out
+    assert (
+        "the first trials, what is left out being known-good: optimizer 'sgd', learning_rate '0.5'; depth 0" in screen
+    )
+    assert run(file, "own", *start, "--trials", "4") == 0
+    trials = record(file, "own").trials
+    assert trials[0].params == {"depth": 2, "width": 8, "optimizer": "sgd", "learning_rate_sgd": 0.5}
+    assert trials[1].params == {"depth": 0, "width": 8, "optimizer": "adam", "learning_rate": 0.001}
+    assert len(trials) == 4
+    page = (file.parent / "out/own/report.html").read_text()
+    assert "optimizer sgd, learning_rate 0.5; depth 0" in page
+    assert "learning_rate_sgd" in page
+    capsys.readouterr()
+    assert run(file, "own", "--start", "{ depth = 1 }") == 2
+    assert "search.start was [{'optimizer': 'sgd', 'learning_rate': '0.5'}, {'depth': 0}], now [{'depth': 1}]" in told(
+        capsys
+    )
+
+
+def test_the_best_of_another_study_comes_first(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name, a folder and a storage's URL mean that study's best trial; the study goes on with it when the other one is gone."""
+    assert run(file, "first") == 0
+    best = record(file, "first").trials[record(file, "first").result["trial"]]
+    folder = file.parent / "out" / "first"
+    for number, other in enumerate(("first", str(folder), f"sqlite:///{folder / 'study.db'}")):
+        assert run(file, f"second-{number}", "--start", other, "--trials", "1") == 0
+        assert record(file, f"second-{number}").trials[0].params == best.params
+    folder.rename(file.parent / "gone")
+    assert run(file, "second-0", "--start", "first", "--trials", "3") == 0
+    assert len(record(file, "second-0").trials) == 3
+    capsys.readouterr()
+    assert run(file, "third", "--start", "first") == 2
+    assert "search.start: no study 'first' in" in told(capsys)
+    assert not (file.parent / "out/third").exists()
+
+
+def test_the_best_of_another_study_lies_outside(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A best trial that the space does not have is told in a line: which trial, which value, what the space has."""
+    assert run(file, "wide", "--set", "width=16", "--trials", "1") == 0
+    capsys.readouterr()
+    assert run(file, "narrow", "--start", "wide") == 2
+    assert "search.start: trial 0 of study 'wide': width is 16; the space has 4 or 8." in told(capsys)
+
+
+def test_settings_and_a_study_do_not_mix(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Several --start are settings, each of them."""
+    assert run(file, "mixed", "--start", "{ depth = 1 }", "--start", "other") == 2
+    assert "--start 'other': beside others expected settings, for example --start '{learning_rate = 0.01}'" in told(
+        capsys
+    )
+
+
+@pytest.mark.parametrize("rule", [("--patience", "2"), ("--target-value", "0.5")], ids=" ".join)
+def test_the_search_ends_early_at_the_same_trial(
+    file: Path, capsys: pytest.CaptureFixture[str], rule: tuple[str, str]
+) -> None:
+    """With one place and with five it ends at the same trial; run again it trains nothing; without the rule it goes on."""
+    few = ("--set", "search.lag=5", "--set", "training.epochs=20", "--trials", "40", *rule)
+    assert run(file, "one", *few, "--parallel", "1") == 0
+    screen = capsys.readouterr().out
+    assert "begins no trial once" in screen
+    assert "stopped early, " in screen
+    assert run(file, "five", *few, "--parallel", "5", "--engine", "compiled") == 0
+    count = len(record(file, "one").trials)
+    assert 5 <= count < 40
+    capsys.readouterr()
+    assert run(file, "one", *few) == 0
+    assert f"all {count} trials are stored: nothing is trained" in capsys.readouterr().out
+    page = (file.parent / "out/one/report.html").read_text()
+    assert "no further one once" in page
+    assert run(file, "one", *few[:-2], "--trials", str(count + 1)) == 0
+    assert len(record(file, "one").trials) == count + 1
+
+
+def test_a_target_that_no_metric_reaches(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A target in percent is refused with the share that is meant."""
+    assert run(file, "percent", "--target-value", "95") == 2
+    assert "search.target_value is 95; accuracy lies between 0 and 1. Give 0.95." in told(capsys)
+
+
+def test_a_time_limit_is_said(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before the run, in each trial's outcome and in the report it is said that the study cannot be reproduced."""
+    endless = (
+        "--set",
+        "training.epochs=1000000",
+        "--set",
+        "training.max_seconds=0.3",
+        "--set",
+        "training.evaluations=10000",
+    )
+    assert run(file, "limited", *endless, "--trials", "2") == 0
+    screen = capsys.readouterr().out
+    assert "the same study does not give the same trials again (training.max_seconds)" in screen
+    assert {trial.outcome for trial in record(file, "limited").trials} == {"stopped at its time limit"}
+    page = (file.parent / "out/limited/report.html").read_text()
+    assert "Not reproducible: 2 of 2 trials ended at their time limit (training.max_seconds)" in page
+    assert main(["replay", "limited", "1", "--reports", str(file.parent / "out"), "--engine", "reference"]) == 0
+    assert "equal bit for bit" in capsys.readouterr().out
+
+
+def test_a_limit_too_short_for_any_network(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where every trial ran out of time the error names the setting."""
+    short = (
+        "--set",
+        "training.updates=1000000000",
+        "--set",
+        "training.max_seconds=0.05",
+        "--set",
+        "training.evaluations=1",
+    )
+    assert run(file, "short", *short, "--trials", "2") == 4
+    assert "give a longer budget (training.max_seconds)" in told(capsys)
+
+
+def test_python_has_them_too(tmp_path: Path) -> None:
+    """`search` takes first settings, patience, target and another study, and refuses what is outside in a line."""
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=(120, 3))
+    targets = (inputs[:, 0] > 0).astype(int)
+    options: dict[str, Any] = {"training": {"epochs": np.int64(5)}, "confirm": 0, "reports": tmp_path, "folds": None}
+    options |= {"validation": 0.3, "device": "cpu"}
+    first = hpsearch.search(
+        inputs, targets, trials=20, start=[{"width": np.int64(20)}], patience=1, name="a", **options
+    )
+    assert first.record.trials[0].params["width"] == 20
+    assert len(first.trials) < 20
+    second = hpsearch.search(inputs, targets, trials=1, start="a", **options)
+    assert second.record.trials[0].params == first.record.trials[first.best.trial].params
+    third = hpsearch.search(inputs, targets, trials=20, target_value=0.01, **options)
+    assert len(third.trials) == 8
+    with pytest.raises(UserError, match=r"search.start\[0\].width is 5000; the space has 16 to 256"):
+        hpsearch.search(inputs, targets, start=({"width": 5000},), **options)
+    with pytest.raises(UserError, match=r"search\.start: no study 'nothing'"):
+        hpsearch.search(inputs, targets, start="nothing", **options)
