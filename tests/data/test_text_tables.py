@@ -167,7 +167,9 @@ def test_a_few_texts_among_such_numbers_are_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_thousands_separator_is_refused(tmp_path: Path) -> None:
-    """What separates no thousands is refused with what does."""
+    """What separates no thousands is refused with what does, and so is one mark for two things."""
+    with pytest.raises(UserError, match="decimal and thousands are both"):
+        read_table(with_numbers(tmp_path, str), ReadOptions(thousands=".", decimal="."))
     with pytest.raises(UserError, match="thousands 'x': one of ','"):
         read_table(with_numbers(tmp_path, str), ReadOptions(thousands="x"))
 
