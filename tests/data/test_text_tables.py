@@ -372,6 +372,27 @@ def test_new_rows_without_names_have_the_studys_width(tmp_path: Path) -> None:
         new_numbers(tmp_path, kept, "1,2,3,4,5\n")
 
 
+def test_new_rows_without_names_are_split_by_width(tmp_path: Path) -> None:
+    """Without names the separator is one that gives the study's width: decimal commas do not separate cells, aligning spaces do."""
+    rows = [[f"{i},{i % 9}", f"0,{i}", str(i % 3)] for i in range(40)]
+    file_of(tmp_path, rows[1:], ";", ";".join(rows[0]))
+    kept = trained(tmp_path, target="2")
+    assert new_numbers(tmp_path, kept, "0,1;2,5\n") == [[0.1, 2.5]]
+    (tmp_path / "t.csv").write_text("\n".join("   ".join(row).replace(",", ".") for row in rows) + "\n")
+    kept = trained(tmp_path, target="2")
+    assert kept["reading"]["separator"] == " "
+    assert new_numbers(tmp_path, kept, "  0.1    2.5\n") == [[0.1, 2.5]]
+    assert new_numbers(tmp_path, kept, "0.1,2.5,1\n") == [[0.1, 2.5]]
+
+
+def test_new_rows_below_a_title(tmp_path: Path) -> None:
+    """New rows are laid out as any file may be: below a title, with separators behind each line."""
+    file_of(tmp_path, BODY, ",", "x,c,y")
+    kept = trained(tmp_path)
+    assert new_numbers(tmp_path, kept, "New rows\n\nx,c,\n1.5,Ulm,\n2.5,Ulm,\n") == [[1.5, 1], [2.5, 1]]
+    assert new_numbers(tmp_path, kept, "x,c\n1.5,Ulm\n,\n2.5,Ulm\n", missing_values=[])[1][0] != 2.5
+
+
 def test_new_rows_with_another_decimal_mark_say_so(tmp_path: Path) -> None:
     """New rows whose decimal mark is certain and is not the study's are read by theirs, and a notice says so."""
     file_of(tmp_path, BODY, ",", "x,c,y")
