@@ -296,7 +296,16 @@ def test_the_list_of_assumptions_is_complete(tmp_path: Path) -> None:
     lines = data.summary["reading"]
     assert [line.startswith(head) for line, head in zip(lines, heads, strict=True)] == [True] * len(heads)
     assert all("(otherwise: --" in line for line in lines)
-    assert "'b' (identifier)" in lines[-1]
+    assert lines[-2] == "kinds: number ('a') (otherwise: --set data.columns.a=category)"
+    assert lines[-1] == "left out: 'b' (identifier) (otherwise: --set data.columns.b=category)"
+
+
+def test_odd_names_do_not_break_the_list(tmp_path: Path) -> None:
+    """Names of thousands of letters, or with letters that do not print, leave each line printable and short."""
+    for name in ("n" * 5_000, "\x1b[2J", "it's a $name"):
+        rows = [[str(SMALL[i]), str(i % 7), "uv"[i % 2]] for i in range(40)]
+        data = load_file(file_of(tmp_path, rows, head=f"{name};b;y"), "y", split=SplitOptions(test=0))
+        assert all(line.isprintable() and len(line) < 300 for line in data.summary["reading"])
 
 
 def trained(folder: Path, target: str = "y", **options: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from hpsearch.data.assumptions import Assumption, listed_names, option
+from hpsearch.data.assumptions import Assumption, kind_option, listed_names, option
 from hpsearch.data.columns import parsing
 from hpsearch.data.columns.table import Table, check_names
 from hpsearch.data.loaders.csv_bytes import read_bytes
@@ -128,7 +128,7 @@ class _Numbers:
             )
         others = [name for name in self.changed if name not in grouped]
         if others:
-            yield Assumption("numbers", "in another form", self._shown(others), "--set data.columns.NAME=category")
+            yield Assumption("numbers", "in another form", self._shown(others), kind_option(others[0], "category"))
 
     def notices(self) -> Iterator[str]:
         """Yield which columns of numbers stay text, since they have another decimal mark than the one that was given."""
@@ -138,7 +138,7 @@ class _Numbers:
             if other and column.share >= MOSTLY and not self.decision.by_column:
                 yield (
                     f"Column {shown(name)}: its cells are numbers with the decimal mark '{column.decimal}', the file's is '{decimal}' "
-                    f"({self.decision.why}): they stay text. --set data.columns.{name}=number reads them."
+                    f"({self.decision.why}): they stay text. {kind_option(name, 'number')} reads them."
                 )
 
     def differences(self, trained: TrainedFile | None) -> Iterator[str]:
