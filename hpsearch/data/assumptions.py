@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import Any
 
-from hpsearch.errors import listed, shortened
+from hpsearch.errors import listed, shortened, shown
 
 LONGEST = 280  # characters of a line
+LONGEST_NAME = 80  # of a column that is typed
 MOST_NAMES = 8  # of columns in a line
 
 
@@ -39,16 +40,30 @@ def of_columns(columns: Sequence[Mapping[str, Any]], *, of_file: bool) -> list[A
     """Return what was assumed of a table's columns (see `fitting.SUMMARY`): the kind of each, and which are left out and why."""
     by_kind: dict[str, list[str]] = {}
     for column in columns:
-        by_kind.setdefault(str(column["kind"]), []).append(_described(column))
+        by_kind.setdefault(str(column["kind"]), []).append(str(column["name"]))
     dropped = by_kind.pop("dropped", [])
-    otherwise = "--set data.columns.NAME=KIND" if of_file else "columns={'NAME': 'KIND'}"
+    reasons = {str(column["name"]): str(column["note"]) for column in columns}
     found = []
     if by_kind:
-        kinds = ", ".join(f"{kind} ({listed_names(names)})" for kind, names in by_kind.items())
-        found.append(Assumption("kinds", "", kinds, otherwise))
+        kinds = ", ".join(f"{kind} ({listed_names(list(map(shown, names)))})" for kind, names in by_kind.items())
+        kind, names = next(iter(by_kind.items()))
+        other = "drop" if kind == "category" else "category"
+        found.append(Assumption("kinds", "", kinds, kind_option(names[0], other, of_file=of_file)))
     if dropped:
-        found.append(Assumption("left out", "", listed_names(dropped), otherwise))
+        told = [f"{shown(name)} ({reasons[name]})" for name in dropped]
+        found.append(
+            Assumption("left out", "", listed_names(told), kind_option(dropped[0], "category", of_file=of_file))
+        )
     return found
+
+
+def kind_option(name: str, kind: str, *, of_file: bool = True) -> str:
+    """Return what gives a column a kind by force: an option of the command line, or Python's for a frame; nothing for an odd name."""
+    if not name.isprintable() or len(name) > LONGEST_NAME:
+        return ""
+    if of_file:
+        return f"--set {quote(f'data.columns.{name}={kind}')}"
+    return f"columns={{{name!r}: {kind!r}}}"
 
 
 def listed_names(names: Sequence[str]) -> str:
@@ -66,10 +81,3 @@ def of_missing(missing_values: Sequence[str], *, of_file: bool) -> Assumption:
     return Assumption(
         "missing cells", "", f"the empty ones, in numbers and dates also NA, NaN, null, ?, -{own}", otherwise
     )
-
-
-def _described(column: Mapping[str, Any]) -> str:
-    name = f"'{column['name']}'"
-    if column["kind"] == "dropped":
-        return f"{name} ({column['note']})"
-    return name

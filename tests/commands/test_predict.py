@@ -322,6 +322,36 @@ def test_a_study_is_exported(name: str, place: Path, capsys: pytest.CaptureFixtu
     assert "largest difference from torch" in capsys.readouterr().out
 
 
+def test_rows_are_read_as_the_options_say(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rows that may be read in two ways are read as the study's file, or as the options of `predict` say; wrong ones are one line."""
+    expected = predicted(place, "sales.csv")
+    semicolons = table().to_csv(index=False, sep=";", decimal=",", na_rep="nil")
+    (place / "own.csv").write_bytes(semicolons.replace("Aachen", "Köln").encode("utf-16-le"))
+    options = [
+        "--separator",
+        ";",
+        "--decimal",
+        ",",
+        "--missing-value",
+        "nil",
+        "--encoding",
+        "utf-16-le",
+        "--header",
+        "yes",
+    ]
+    rows = predicted(place, "own.csv", *options)
+    known = [i for i, city in enumerate(table()["city"]) if city != "Aachen"]
+    assert [rows[i + 1] for i in known] == [expected[i + 1] for i in known]
+    (place / "open.csv").write_text("age;member;city;day\n40,125;yes;Berlin;2020-01-01 00:00:00\n")
+    thousands = predicted(place, "open.csv")
+    assert predicted(place, "open.csv", "--thousands", ",") == thousands
+    assert predicted(place, "open.csv", "--decimal", ",") != thousands
+    capsys.readouterr()
+    for wrong in (["--decimal", "x"], ["--thousands", "x"], ["--encoding", "x"], ["--separator", "xy"]):
+        assert main(["predict", str(place / "sales"), str(place / "open.csv"), "-o", "-", *wrong]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_one_mistake_does_not_decide_the_decimal_mark(tmp_path: Path) -> None:
     """In new rows with decimal commas the one cell that is no number is told, not the good ones beside it; and a name that may be meant."""
     preprocessing: dict[str, Any] = {

@@ -167,7 +167,9 @@ def test_a_few_texts_among_such_numbers_are_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_thousands_separator_is_refused(tmp_path: Path) -> None:
-    """What separates no thousands is refused with what does."""
+    """What separates no thousands is refused with what does, and so is one mark for two things."""
+    with pytest.raises(UserError, match="decimal and thousands are both"):
+        read_table(with_numbers(tmp_path, str), ReadOptions(thousands=".", decimal="."))
     with pytest.raises(UserError, match="thousands 'x': one of ','"):
         read_table(with_numbers(tmp_path, str), ReadOptions(thousands="x"))
 
@@ -294,7 +296,16 @@ def test_the_list_of_assumptions_is_complete(tmp_path: Path) -> None:
     lines = data.summary["reading"]
     assert [line.startswith(head) for line, head in zip(lines, heads, strict=True)] == [True] * len(heads)
     assert all("(otherwise: --" in line for line in lines)
-    assert "'b' (identifier)" in lines[-1]
+    assert lines[-2] == "kinds: number ('a') (otherwise: --set data.columns.a=category)"
+    assert lines[-1] == "left out: 'b' (identifier) (otherwise: --set data.columns.b=category)"
+
+
+def test_odd_names_do_not_break_the_list(tmp_path: Path) -> None:
+    """Names of thousands of letters, or with letters that do not print, leave each line printable and short."""
+    for name in ("n" * 5_000, "\x1b[2J", "it's a $name"):
+        rows = [[str(SMALL[i]), str(i % 7), "uv"[i % 2]] for i in range(40)]
+        data = load_file(file_of(tmp_path, rows, head=f"{name};b;y"), "y", split=SplitOptions(test=0))
+        assert all(line.isprintable() and len(line) < 300 for line in data.summary["reading"])
 
 
 def trained(folder: Path, target: str = "y", **options: Any) -> dict[str, Any]:
@@ -368,6 +379,27 @@ def test_new_rows_without_names_have_the_studys_width(tmp_path: Path) -> None:
         new_numbers(tmp_path, kept, "-1.5,3\n")
     with pytest.raises(UserError, match="5 columns without names"):
         new_numbers(tmp_path, kept, "1,2,3,4,5\n")
+
+
+def test_new_rows_without_names_are_split_by_width(tmp_path: Path) -> None:
+    """Without names the separator is one that gives the study's width: decimal commas do not separate cells, aligning spaces do."""
+    rows = [[f"{i},{i % 9}", f"0,{i}", str(i % 3)] for i in range(40)]
+    file_of(tmp_path, rows[1:], ";", ";".join(rows[0]))
+    kept = trained(tmp_path, target="2")
+    assert new_numbers(tmp_path, kept, "0,1;2,5\n") == [[0.1, 2.5]]
+    (tmp_path / "t.csv").write_text("\n".join("   ".join(row).replace(",", ".") for row in rows) + "\n")
+    kept = trained(tmp_path, target="2")
+    assert kept["reading"]["separator"] == " "
+    assert new_numbers(tmp_path, kept, "  0.1    2.5\n") == [[0.1, 2.5]]
+    assert new_numbers(tmp_path, kept, "0.1,2.5,1\n") == [[0.1, 2.5]]
+
+
+def test_new_rows_below_a_title(tmp_path: Path) -> None:
+    """New rows are laid out as any file may be: below a title, with separators behind each line."""
+    file_of(tmp_path, BODY, ",", "x,c,y")
+    kept = trained(tmp_path)
+    assert new_numbers(tmp_path, kept, "New rows\n\nx,c,\n1.5,Ulm,\n2.5,Ulm,\n") == [[1.5, 1], [2.5, 1]]
+    assert new_numbers(tmp_path, kept, "x,c\n1.5,Ulm\n,\n2.5,Ulm\n", missing_values=[])[1][0] != 2.5
 
 
 def test_new_rows_with_another_decimal_mark_say_so(tmp_path: Path) -> None:

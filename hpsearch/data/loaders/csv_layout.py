@@ -108,12 +108,12 @@ def _without_titles(layout: Layout, expected: Collection[str], is_names: Callabl
     if not filled or len(rows) < 3:
         return layout
     width = int(np.bincount(rows.cells).argmax())
-    first = next((row for row, count in enumerate(filled) if count == width), 0)
+    first = filled.index(max(filled))
     titles = _first_cells(layout, first)
     if first == 0 or width < 2 or not (rows.cells[first:] == width).all():
         return layout
     is_title = all(_is_title(cells, width, expected) for cells in titles)
-    if not is_title or not is_names(_cells(layout, first)):
+    if not is_title or not is_names(_cells(layout, first)[: filled[first]]):
         return layout
     note = f"{first} line{'s' * (first != 1)} above the names: left out, the first {shown(titles[0][0], 60)}"
     return replace(layout, rows=_without_first(rows, first), notes=(*layout.notes, note))

@@ -139,6 +139,8 @@ def find_decimal(
     if given is not None:
         if given not in DECIMALS:
             raise UserError(f"decimal {shown(given)}: '.' or ',' expected.")
+        if given == thousands:
+            raise UserError(f"decimal and thousands are both {shown(given)}. Give two marks, or one of the options.")
         return Decision(given, "as given", by_column=False)
     if thousands in DECIMALS:
         other = "." if thousands == "," else ","

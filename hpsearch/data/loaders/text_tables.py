@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from hpsearch.data.assumptions import Assumption, listed_names, option
+from hpsearch.data.assumptions import Assumption, kind_option, listed_names, option
 from hpsearch.data.columns import parsing
 from hpsearch.data.columns.table import Table, check_names
 from hpsearch.data.loaders.csv_bytes import read_bytes
@@ -81,23 +81,13 @@ def read_text(file: Path, options: ReadOptions, expected: Sequence[str], trained
             **numbers.reading(options.thousands),
         },
         assumptions=(
-            Assumption(
-                "separator",
-                NAMES.get(separator, separator),
-                why_separator,
-                option("separator", _other(separator, ",;")),
-            ),
+            _separator_assumption(separator, why_separator),
             *(Assumption("layout", note) for note in (*layout.notes, *notes)),
             _header_assumption(header, why_header),
-            Assumption(
-                "encoding",
-                decoded.encoding,
-                decoded.why,
-                option("encoding", _other(decoded.encoding, ("utf-8", "cp1252"))),
-            ),
+            _encoding_assumption(decoded),
             *numbers.assumptions(),
         ),
-        notices=(*_encoding_notices(decoded), *numbers.notices(trained)),
+        notices=(*_encoding_notices(decoded), *numbers.notices(), *numbers.differences(trained)),
         origin="file",
     )
 
@@ -138,21 +128,30 @@ class _Numbers:
             )
         others = [name for name in self.changed if name not in grouped]
         if others:
-            yield Assumption("numbers", "in another form", self._shown(others), "--set data.columns.NAME=category")
+            yield Assumption("numbers", "in another form", self._shown(others), kind_option(others[0], "category"))
 
-    def notices(self, trained: TrainedFile | None) -> Iterator[str]:
-        """Yield what may turn a result over: columns that stay text, and new rows that are written otherwise than the study's file."""
+    def notices(self) -> Iterator[str]:
+        """Yield which columns of numbers stay text, since they have another decimal mark than the one that was given."""
         decimal = self.decision.decimal
-        if trained is not None and trained.decimal != decimal:
-            why = f"{self.decision.why}; the study's file had '{trained.decimal}'"
-            yield f"{Assumption('decimal mark', shown(decimal), why, option('decimal', trained.decimal)).sentence}."
         for name, column in self.evidence.items():
             other = column.decimal not in (None, decimal) and name not in self.changed
             if other and column.share >= MOSTLY and not self.decision.by_column:
                 yield (
                     f"Column {shown(name)}: its cells are numbers with the decimal mark '{column.decimal}', the file's is '{decimal}' "
-                    f"({self.decision.why}): they stay text. --set data.columns.{name}=number reads them."
+                    f"({self.decision.why}): they stay text. {kind_option(name, 'number')} reads them."
                 )
+
+    def differences(self, trained: TrainedFile | None) -> Iterator[str]:
+        """Yield how the numbers of new rows are written otherwise than those of the study's file."""
+        if trained is None:
+            return
+        decimal = self.decision.decimal
+        if trained.decimal != decimal:
+            why = f"{self.decision.why}; the study's file had '{trained.decimal}'"
+            yield f"{Assumption('decimal mark', shown(decimal), why, option('decimal', trained.decimal)).sentence}."
+        others = [name for name in self.changed if trained.decimal_of(name) is None]
+        if others:
+            yield f"Numbers that are written otherwise than in the study's file: {self._shown(others)}."
 
     def _shown(self, names: Sequence[str]) -> str:
         told = []
@@ -181,7 +180,7 @@ def _read_numbers(
     changed = {}
     for name in looked_at:
         own = evidence[name].decimal if decision.by_column or options.columns.get(name) == "number" else None
-        if own is None and trained is not None and usual == decision.decimal:
+        if own is None and trained is not None and options.decimal is None and usual == decision.decimal:
             own = trained.decimal_of(name)
         known = trained is not None and trained.is_number(name)
         if not known and evidence[name].share < VOTES:
@@ -265,6 +264,15 @@ def _without_empty_rows(columns: Sequence[Any], lines: Sequence[int]) -> tuple[l
     count = int(empty.sum())
     note = f"{count:,} row{'s' * (count != 1)} without a cell: left out, the first in line {int(numbers[empty][0]):,}"
     return [cells.filter(kept) for cells in columns], numbers[~empty].tolist(), [note]
+
+
+def _separator_assumption(separator: str, why: str) -> Assumption:
+    return Assumption("separator", NAMES.get(separator, separator), why, option("separator", _other(separator, ",;")))
+
+
+def _encoding_assumption(decoded: Decoded) -> Assumption:
+    otherwise = option("encoding", _other(decoded.encoding, ("utf-8", "cp1252")))
+    return Assumption("encoding", decoded.encoding, decoded.why, otherwise)
 
 
 def _header_assumption(header: bool, why: str) -> Assumption:

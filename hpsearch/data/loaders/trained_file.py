@@ -56,10 +56,13 @@ class TrainedFile:
     def separator_of(self, content: bytes) -> str | None:
         """Return the separator with which the first line has most of the columns' names, None where none has one.
 
-        Of equals it is the study's. One column needs none: then it is one that does not occur.
+        Of equals it is the study's. One column needs none: then it is one that does not occur. Without names the width decides.
         """
         first = next(filter(None, content[:LOOKED_AT].decode(errors="replace").split("\n")), "")
         marks = list(dict.fromkeys((self.reading.get("separator") or ",", *SEPARATORS, SPACES)))
+        if self.reading.get("header") is False:
+            widths = [len(names) for names in self._by_number()]
+            return next((mark for mark in marks if len(_names(first, mark)) in widths), None)
         known = {*self.columns, self.target}
         found = {mark: len(known & set(_names(first, mark))) for mark in marks}
         best = max(marks, key=lambda mark: found[mark])
@@ -81,8 +84,7 @@ class TrainedFile:
             raise UserError(
                 "no line of names, which the study's file had. Write the columns' names into the first line."
             )
-        known = sorted({*self.columns, *filter(None, [self.target])}, key=int)
-        without = [name for name in known if name != self.target]
+        known, without = self._by_number()
         for expected in (known, without):
             if len(names) == len(expected):
                 return tuple(expected)
@@ -90,6 +92,11 @@ class TrainedFile:
             f"{len(names):,} columns without names; {len(known):,} expected, as in the study's file, or {len(without):,}: "
             f"all but the target {shown(self.target)}. Give one of these."
         )
+
+    def _by_number(self) -> tuple[list[str], list[str]]:
+        """Return the names of columns that are called by their numbers: all, and all but the target."""
+        known = sorted({*self.columns, *filter(None, [self.target])}, key=int)
+        return known, [name for name in known if name != self.target]
 
 
 def _names(line: str, separator: str) -> list[str]:
