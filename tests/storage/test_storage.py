@@ -199,7 +199,7 @@ def test_columns_that_are_read_otherwise_by_this_version(url: str) -> None:
         StudyWriter.open(url, "s", "maximize", SETTINGS, after)
     kinds = {"data": {**SETTINGS.get("data", {}), "columns": {"Order.No": "number", "day": "drop"}}}
     StudyWriter.open(url, "s", "maximize", {**SETTINGS, **kinds}, before).close()
-    with pytest.raises(UserError, match="differs: data.columns.Order.No was 'number', now None"):
+    with pytest.raises(UserError, match=r"differs: data.columns.Order.No was 'number', now None"):
         StudyWriter.open(url, "s", "maximize", SETTINGS, after)
 
 

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 
 from hpsearch.data.columns import dates, parsing
 from hpsearch.data.columns.column_types import COLUMN_TYPES, MOST_CATEGORIES, ColumnSample, Entry, plan_date_as
-from hpsearch.data.columns.identifiers import names_rows
 from hpsearch.data.columns.error_messages import FEW_TEXTS, as_missing, misread
+from hpsearch.data.columns.identifiers import names_rows
 from hpsearch.data.columns.table import absent
 from hpsearch.errors import UserError, listed, shown
 
