@@ -259,7 +259,7 @@ def search(
         folds: parts of a cross-validation in place of `validation`; "auto": 5 for up to 2,000 rows.
         group: the column of X whose equal cells keep rows in one part; it is no input. An array's columns are called "0", "1", …
         time: likewise the column by which the earliest rows train and the latest test.
-        columns: a kind by force for columns by name: "number", "boolean", "date", "category", or "drop".
+        columns: a kind by force for columns by name: "number", "boolean", "date" (or "date:%m/%d/%Y"), "category", "drop".
         missing: what takes the place of a missing number, "median", "mean" or "refuse"; an input then says where it was missing.
         missing_values: texts that mean a missing cell, besides the usual.
         drop_rows: "missing-target" drops rows without a target, "rare-classes" those of classes with too few rows for every part.

@@ -69,7 +69,7 @@ class ReadOptions:
     Attributes:
         group: the column whose equal cells keep rows in one part; it is no input.
         time: the column by which the earliest rows train and the latest test.
-        columns: a type of `COLUMN_TYPES` for columns by name, or "drop".
+        columns: a type of `COLUMN_TYPES` for columns by name, or "drop"; "date:%m/%d/%Y" is a date of this format.
         missing: what takes the place of a missing number: "median", "mean"; "refuse" refuses missing cells.
         missing_values: texts that mean a missing cell, besides the usual.
         separator: what separates the cells of a text file; found if left out, as are `header`, `encoding`, `decimal` and

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from hpsearch.data.cells import read_inputs
 from hpsearch.data.columns import parsing
+from hpsearch.data.columns.column_types import COLUMN_TYPES
 from hpsearch.data.columns.reading import read_columns, table_for, unused
 from hpsearch.data.columns.roles import label_numbers
 from hpsearch.data.columns.table import Table, target_names
@@ -247,7 +248,10 @@ def _metric(figures: Mapping[str, Any], task: str) -> str:
 
 def _codes(model: Model, targets: Any) -> tuple[Array, Array]:
     """Return which rows have a class that is known, and the class numbers [N]."""
-    codes = parsing.positions(parsing.as_text(targets), model.classes)
+    text = parsing.as_text(targets)
+    codes = parsing.positions(text, model.classes)
+    if model.class_kind == "boolean":  # 1 and 0 are other words for them
+        codes, _ = COLUMN_TYPES["boolean"].read({"false": "False", "true": "True"}, text, ".")
     known = ~np.isnan(codes) & (codes < len(model.classes))
     return known, np.where(known, codes, 0).astype(np.int64)
 

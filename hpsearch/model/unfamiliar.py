@@ -1,4 +1,4 @@
-"""Cells of new rows that are unlike those of training: missing, never seen, or out of the range; a sentence for each column that has some."""
+"""Cells of new rows that are unlike those of training: missing, never seen, or out of the range; sentences on each column of such cells."""
 
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -56,20 +56,21 @@ def _had_missing(entry: Entry) -> bool:
 def _missing(entry: Entry, missing: Array) -> str:
     count = int(missing.sum())
     cells = f"{count:,} of {len(missing):,} cells {'is' if count == 1 else 'are'} missing"
-    never = ", as none was in training" * (not _had_missing(entry))
+    never = ", which training never had" * (not _had_missing(entry))
     if entry["kind"] == "category":
-        meaning = "a category of its own" if entry.get("missing") else "taken for none of its categories"
+        meaning = "a category of its own" if entry.get("missing") else "taken as none of its categories"
     else:
-        meaning = f"{_written(entry, entry.get('fill') or 0.0)} takes the place"
-    return f"Column {shown(entry['name'])}: {cells}{never}; {meaning}."
+        meaning = f"taken as {_written(entry, entry.get('fill') or 0.0)}"
+    return f"Column {shown(entry['name'])}: {cells}{never}: {meaning}."
 
 
 def _unseen(entry: Entry, unseen: Array, table: Table) -> str:
     rare = "that training never saw"
     if entry.get("other"):
         rare = "that was rare in training or never there"
-    like_missing = "; read as missing" * (entry["kind"] == "boolean")
-    return f"Column {shown(entry['name'])}: {_rows(unseen)} a value {rare}, the first {_first(entry, unseen, table)}{like_missing}."
+    as_missing = "; read as missing" * (entry["kind"] == "boolean")
+    first = _first(entry, unseen, table)
+    return f"Column {shown(entry['name'])}: {_rows(unseen)} a value {rare}, the first {first}{as_missing}."
 
 
 def _outside(entry: Entry, outside: Array, table: Table) -> str:

@@ -348,6 +348,6 @@ def test_unseen_categories_are_warned_of() -> None:
     result = hpsearch.search(table, np.arange(90) % 2, trials=1, training={"epochs": 2}, space=SPACE)
     with (
         pytest.warns(UserWarning, match=r"'city': 1 row has a value that training never saw, the first '\?!' in row 1"),
-        pytest.warns(UserWarning, match="'city': 1 of 3 cells is missing, as none was in training"),
+        pytest.warns(UserWarning, match="'city': 1 of 3 cells is missing, which training never had"),
     ):
         assert len(result.predict(table.head(3).assign(city=["Aachen", "?!", None]))) == 3

@@ -5,12 +5,14 @@ import shlex
 from argparse import Namespace
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import torch
 
 from hpsearch.commands.options import overrides
 from hpsearch.config import find_study, read_config
@@ -21,6 +23,7 @@ from hpsearch.data.columns.table import table_of
 from hpsearch.data.loaders.table_files import read_like
 from hpsearch.data.options import ReadOptions, SplitOptions
 from hpsearch.errors import UserError
+from hpsearch.model.new_rows import evaluate
 from hpsearch.model.unfamiliar import unfamiliar_cells
 
 DRAW = np.random.RandomState(0)
@@ -156,7 +159,7 @@ def test_a_third_truth_value_among_the_test_rows(tmp_path: Path) -> None:
         other[row] = "maybe"
         data = load_file(write(tmp_path, vip=other), "y")
         if kinds(data)["vip"] == "boolean":
-            notice = "Column 'vip': 1 cell outside the training rows holds neither 'no' nor 'yes': read as missing."
+            notice = "Column 'vip': 1 cell is neither 'no' nor 'yes', outside the training rows: read as missing."
             assert notice in data.summary["notices"]
             return
     raise AssertionError("every row trains")
@@ -181,17 +184,18 @@ def test_cells_that_are_unlike_those_of_training_are_counted(tmp_path: Path) -> 
     new.to_csv(tmp_path / "new.csv", index=False)
     table = read_like(tmp_path / "new.csv", dict(kept))
     x, z, _, day, gap = kept["columns"]
+    low, high = x["range"]
     fill = {entry["name"]: entry["fill"] for entry in (x, z, gap)}
     days = [str(np.datetime64("1970-01-01") + int(number)) for number in (*day["range"], day["fill"])]
     assert [*unfamiliar_cells(kept, table)] == [
-        f"Column 'x': 1 of 4 cells is missing, as none was in training; {fill['x']:.6g} takes the place.",
-        f"Column 'x': 2 rows have a value outside the range of training, {x['range'][0]:.6g} to {x['range'][1]:.6g}, the first '99' in line 4.",
-        f"Column 'z': 4 of 4 cells are missing, as none was in training; {fill['z']:.6g} takes the place.",
-        "Column 'city': 1 of 4 cells is missing, as none was in training; taken for none of its categories.",
+        f"Column 'x': 1 of 4 cells is missing, which training never had: taken as {fill['x']:.6g}.",
+        f"Column 'x': 2 rows have a value outside the range of training, {low:.6g} to {high:.6g}, the first '99' in line 4.",
+        f"Column 'z': 4 of 4 cells are missing, which training never had: taken as {fill['z']:.6g}.",
+        "Column 'city': 1 of 4 cells is missing, which training never had: taken as none of its categories.",
         "Column 'city': 2 rows have a value that training never saw, the first 'Z' in line 4.",
-        f"Column 'day': 1 of 4 cells is missing, as none was in training; {days[2]} takes the place.",
+        f"Column 'day': 1 of 4 cells is missing, which training never had: taken as {days[2]}.",
         f"Column 'day': 1 row has a value outside the range of training, {days[0]} to {days[1]}, the first '1999-12-31' in line 3.",
-        f"Column 'gap': 1 of 4 cells is missing; {fill['gap']:.6g} takes the place.",
+        f"Column 'gap': 1 of 4 cells is missing: taken as {fill['gap']:.6g}.",
     ]
     assert [sentence.split("'")[1] for sentence in unfamiliar_cells(kept, table, rare_only=True)] == [
         "x",
@@ -206,9 +210,7 @@ def test_a_model_of_an_early_version_says_what_it_knows() -> None:
     """Where a model does not have its columns' ranges, nothing is said of them, nor that training had no missing cells."""
     entry = {"name": "x", "kind": "number", "fill": 0.5, "indicator": False, "mean": [0.0], "scale": [1.0]}
     table = table_of(pd.DataFrame({"x": [1e9, None]}))
-    assert [*unfamiliar_cells({"columns": [entry]}, table)] == [
-        "Column 'x': 1 of 2 cells is missing; 0.5 takes the place."
-    ]
+    assert [*unfamiliar_cells({"columns": [entry]}, table)] == ["Column 'x': 1 of 2 cells is missing: taken as 0.5."]
 
 
 STARTS = [datetime(2023, 1, 3, 0, 5, 6) + timedelta(days=17 * i, hours=5 * i) for i in range(ROWS)]
@@ -270,10 +272,10 @@ def test_two_readings_of_a_date_are_told_with_the_option_for_the_other(tmp_path:
     frame = pd.DataFrame({"x": 0.5, "day": ["02/01/2024"]})
     january = [read_columns(one.preprocessing, frame)[0, 1] - 19_723 for one in (data, other)]
     assert january == [1, 31]
-    with pytest.raises(UserError, match="%d/%m/%Y and %m/%d/%Y both fit.* --set data.columns.day=date:%d/%m/%Y or "):
+    with pytest.raises(UserError, match=r"%d/%m/%Y and %m/%d/%Y both fit.* --set data.columns.day=date:%d/%m/%Y or "):
         load_file(path, "y", read=ReadOptions(time="day"))
     assert load_file(path, "y", read=ReadOptions(time="day", columns=columns)).inputs
-    with pytest.raises(UserError, match="'day': line 14 holds '01/04/2024'|a date like 2024/12 expected"):
+    with pytest.raises(UserError, match=r"'day': line 14 holds '01/04/2024'|a date like 2024/12 expected"):
         load_file(path, "y", read=ReadOptions(columns={"day": "date:%Y/%m"}))
 
 
@@ -332,3 +334,28 @@ def test_an_identifiers_name_alone_is_none(tmp_path: Path) -> None:
     """Numbers that come again, or have fractions, are inputs whatever their name."""
     data = load_file(write(tmp_path, CustomerID=np.arange(ROWS) // 2 * 7, order_no=X[::-1] * 3), "y")
     assert [*kinds(data).values()] == ["number"] * 3
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [pa.array(["True", "False", "", "maybe"]), pa.array(["1", "0", None, "2"]), np.array(["true", "no", None, "x"], dtype=object),
+     np.array([1.0, 0.0, np.nan, 7.0])],
+)  # fmt: skip
+def test_truth_values_as_a_target_of_new_rows(targets: Any) -> None:
+    """Classes that were True and False are known under other words too when predictions are judged."""
+    made: Any = SimpleNamespace(
+        class_kind="boolean", classes=("False", "True"), task="binary", metrics={"metric": "accuracy"}
+    )
+    predictions = torch.tensor([[0.2, 0.8], [0.7, 0.3], [0.5, 0.5], [0.5, 0.5]])
+    judged = evaluate(made, [predictions], targets)
+    assert judged is not None
+    assert (judged.value, judged.rows, judged.left_out) == (1.0, 2, 2)
+
+
+def test_whole_numbers_are_dates_in_a_format_that_is_given(tmp_path: Path) -> None:
+    """Days that Parquet has as whole numbers are dates where their format is given, in new rows too."""
+    cells = [int(f"{at:%Y%m%d}") for at in STARTS]
+    pd.DataFrame({"x": X, "day": cells, "y": Y}).to_parquet(tmp_path / "t.parquet")
+    data = load_file(tmp_path / "t.parquet", "y", read=ReadOptions(columns={"day": "date:%Y%m%d"}))
+    assert kinds(data)["day"] == "date"
+    assert read_columns(data.preprocessing, pd.DataFrame({"x": 0.5, "day": [20240101]}))[0, 1] == 19_723

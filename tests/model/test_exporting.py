@@ -100,10 +100,11 @@ def test_an_onnx_file_takes_raw_columns(tmp_path: Path) -> None:
 
 
 BLANKS = [("", ""), (" ", ""), ("", "   "), ("\t", "\r\n"), ("\u00a0", "\u3000 ")]
+CITIES = ["New  York", "New York", "a.b*(c", "é|x\\d"]
 ODD = {
     "reading": {"missing_values": ["k.A."]},
     "columns": [
-        {"name": "code 0", "kind": "category", "categories": ["New  York", "New York", "a.b*(c", "é|x\\d"], "other": False, "missing": True},
+        {"name": "code 0", "kind": "category", "categories": CITIES, "other": False, "missing": True},
         {**COLUMNS[2], "name": "code", "false": "False", "true": "True"},
     ],
 }  # fmt: skip

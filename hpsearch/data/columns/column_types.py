@@ -142,9 +142,7 @@ def plan_date_as(sample: ColumnSample, form: str) -> Entry:
     Raises:
         UserError: a cell is no such date.
     """
-    if not sample.is_text:
-        raise misread(sample.table, sample.name, "a date as text (kind date with a format)", sample.rows[:1])
-    days, other = dates.read_days(sample.text, form)
+    days, other = _read_date({"format": form}, sample.cells if not sample.is_text else sample.text, ".")
     if other.any():
         raise misread(sample.table, sample.name, dates.date_example(form), sample.rows[other])
     return _date_entry(sample, form, days)
@@ -159,9 +157,9 @@ def _date_entry(sample: ColumnSample, form: str, days: Array) -> Entry:
 
 
 def _read_date(entry: Entry, cells: Any, decimal: str) -> tuple[Array, Array]:
-    if isinstance(cells, np.ndarray):
-        return _read_typed(cells, "M", dates.days_of)
-    return dates.read_days(cells, entry["format"])
+    if isinstance(cells, np.ndarray) and cells.dtype.kind == "M":
+        return dates.days_of(cells), np.zeros(len(cells), dtype=bool)
+    return dates.read_days(parsing.as_text(cells), entry["format"])
 
 
 def _plan_boolean(sample: ColumnSample) -> Entry | None:

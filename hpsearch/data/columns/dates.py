@@ -183,8 +183,9 @@ def _days_by_format(cells: pa.Array, pattern: str, form: str) -> Array:
 def _days_by_parts(cells: pa.Array, pattern: str, form: str) -> Array:
     parts = pc.extract_regex(cells, f"^(?P<date>{pattern}){TIME}$")
     days = _parsed(pc.struct_field(parts, "date"), form)
-    known = ~np.isnat(days)
-    moments = np.where(known, days, np.datetime64(0, "us")).astype(np.int64) + _time_of_day(parts, known)
+    times, possible = _time_of_day(parts)
+    known = possible & ~np.isnat(days)
+    moments = np.where(known, days, np.datetime64(0, "us")).astype(np.int64) + times
     return np.where(known, moments / MICROSECONDS, np.nan)
 
 
@@ -198,17 +199,18 @@ def _parsed(cells: Any, form: str) -> Array:
     return np.asarray(read.dt.tz_localize(None).to_numpy()).astype("datetime64[us]")
 
 
-def _time_of_day(parts: Any, known: Array) -> Array:
-    """Return the times of day [N] in microseconds, less their zones; cells whose time cannot be are no longer `known`."""
+def _time_of_day(parts: Any) -> tuple[Array, Array]:
+    """Return the times of day [N] in microseconds, less their zones, and which of them there are: 25:00 is none."""
     hour, minute, second = (_whole(pc.struct_field(parts, name)) for name in ("hour", "minute", "second"))
     fraction = _whole(pc.utf8_slice_codeunits(pc.utf8_rpad(pc.struct_field(parts, "fraction"), 6, "0"), 0, 6))
     half = pc.utf8_lower(pc.fill_null(pc.struct_field(parts, "half"), "")).to_numpy(zero_copy_only=False)
     halved = half != ""
-    known &= np.where(halved, (hour >= 1) & (hour <= 12), hour <= 23) & (minute <= 59) & (second <= 59)
+    possible = np.where(halved, (hour >= 1) & (hour <= 12), hour <= 23) & (minute <= 59) & (second <= 59)
     hour = np.where(halved, hour % 12 + 12 * (half == "p"), hour)
     zones = pc.fill_null(pc.struct_field(parts, "zone"), "").dictionary_encode()
     offsets = np.array([_offset(zone) for zone in zones.dictionary.to_pylist()], dtype=np.int64)
-    return hour * HOUR + minute * MINUTE + second * 1_000_000 + fraction - offsets[zones.indices.to_numpy()]
+    local = hour * HOUR + minute * MINUTE + second * 1_000_000 + fraction
+    return np.asarray(local - offsets[zones.indices.to_numpy()]), possible
 
 
 def _whole(texts: Any) -> Array:

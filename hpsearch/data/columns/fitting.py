@@ -265,7 +265,8 @@ def _unknown_truths(entries: Sequence[Entry], unknown: Array) -> Iterator[str]:
     for entry, count in zip(entries, unknown.sum(axis=0).tolist(), strict=True):
         if count and entry["kind"] == "boolean":
             pair = f"{shown(entry['false'])} nor {shown(entry['true'])}"
-            yield f"Column {shown(entry['name'])}: {count:,} cell{'s' * (count != 1)} outside the training rows {'holds' if count == 1 else 'hold'} neither {pair}: read as missing."
+            cells = "1 cell is" if count == 1 else f"{count:,} cells are"
+            yield f"Column {shown(entry['name'])}: {cells} neither {pair}, outside the training rows: read as missing."
 
 
 def _missing_in(entries: Sequence[Entry]) -> str:
