@@ -25,7 +25,7 @@ from torch import Tensor
 
 from hpsearch.data.cells import NUMBERS
 from hpsearch.data.dataset import Data, check_weights
-from hpsearch.data.given import as_given, check_labels, new_rows, refuse_missing_labels
+from hpsearch.data.given import as_given, check_labels, has_sparse_columns, new_rows, refuse_missing_labels
 from hpsearch.data.splits import Split, every_row, hold_out
 from hpsearch.data.tasks import TASKS, class_numbers, class_task
 from hpsearch.data.weights import read_weights
@@ -363,9 +363,9 @@ def _given(X: Any, y: Any) -> tuple[Any, Any]:
 
 
 def _is_other_frame(X: Any) -> bool:
-    """Whether inputs have names, but are no pandas frame: of another library, a series, rows as dicts."""
+    """Whether inputs have names, but are no plain pandas frame: of another library, a series, rows as dicts, with sparse columns."""
     if hasattr(X, "iloc"):
-        return bool(X.ndim == 1)
+        return bool(X.ndim == 1) or has_sparse_columns(X)
     rows = isinstance(X, list | tuple) and len(X) > 0 and all(isinstance(row, Mapping) for row in X)
     return rows or isinstance(X, Mapping) or hasattr(X, "__arrow_c_stream__")
 

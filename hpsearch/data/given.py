@@ -6,6 +6,7 @@ by its type.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -37,6 +38,7 @@ def as_given(inputs: Any, targets: Any) -> tuple[Any, Any]:
             "target: none is given. Give one of each row, or the name of its column in a frame: (frame, 'price')."
         )
     targets = as_targets(targets)
+    _refuse_empty(inputs)
     _refuse_swapped(inputs, targets)
     return (inputs.to_frame() if _is_series(inputs) else inputs), targets
 
@@ -44,6 +46,8 @@ def as_given(inputs: Any, targets: Any) -> tuple[Any, Any]:
 def new_rows(inputs: Any) -> Any:
     """Return rows to predict as a pandas frame or an array."""
     inputs = as_inputs(inputs)
+    if hasattr(inputs, "tocsr"):
+        return to_array(inputs, "inputs")  # refuses it
     return inputs.to_frame() if _is_series(inputs) else inputs
 
 
@@ -58,7 +62,8 @@ def as_inputs(inputs: Any) -> Any:
         return _frame_of(inputs)
     if isinstance(inputs, list | tuple) and inputs and all(isinstance(row, Mapping) for row in inputs):
         return _frame_of(list(inputs))
-    return _frame_of_mixed(inputs)
+    mixed = _frame_of_mixed(inputs)
+    return to_array(mixed, "inputs") if isinstance(mixed, list | tuple) else mixed
 
 
 def as_targets(targets: Any) -> Any:
@@ -71,11 +76,19 @@ def as_targets(targets: Any) -> Any:
     if hasattr(targets, "tocsr") or hasattr(targets, "detach"):
         return targets
     array = to_array(targets, "target")
-    if array.dtype.kind in "mM":
+    if array.dtype.kind == "S" or (array.dtype.kind == "O" and any(isinstance(cell, bytes) for cell in array.flat)):
+        return _decoded(array)
+    if array.dtype.kind in "mM" or (array.dtype.kind == "O" and any(isinstance(cell, date) for cell in array.flat)):
         raise UserError("target: dates or times, numbers or classes expected. Give numbers (days since a date, say).")
     if array.dtype.kind == "O" and any(isinstance(cell, Decimal) for cell in array.flat):
         return np.array([None if is_missing(cell) else float(cell) for cell in array.flat]).reshape(array.shape)
     return targets
+
+
+def _decoded(labels: Array) -> Array:
+    """Return labels that are bytes as text."""
+    cells = [cell.decode(errors="replace") if isinstance(cell, bytes) else cell for cell in labels.flat]
+    return np.array(cells, dtype=object).reshape(labels.shape)
 
 
 def is_torch_set(given: Any) -> bool:
@@ -138,10 +151,25 @@ def _is_series(given: Any) -> bool:
 
 
 def _named(frame: Any) -> Any:
-    """Return a series with a name, which its column has."""
+    """Return a frame without sparse columns, and a series with a name, which its column has."""
+    if has_sparse_columns(frame):
+        return frame.apply(_dense)
     if frame.ndim == 1 and frame.name is None:
         return frame.rename("0")
     return frame
+
+
+def has_sparse_columns(frame: Any) -> bool:
+    """Whether a pandas frame has columns that keep only the cells that differ from one value."""
+    return frame.ndim > 1 and any(_is_sparse(kind) for kind in frame.dtypes)
+
+
+def _is_sparse(kind: Any) -> bool:
+    return str(kind).startswith("Sparse")
+
+
+def _dense(column: Any) -> Any:
+    return column.sparse.to_dense() if _is_sparse(column.dtype) else column
 
 
 def _from_arrow(given: Any, what: str) -> Any:
@@ -202,7 +230,7 @@ def _is_rows(inputs: Any) -> bool:
 
 def _refuse_kind(given: Any, what: str, expected: str) -> None:
     """Refuse what holds no rows, by its type."""
-    advice = "Give that."
+    advice = "Give one of these." if what == "inputs" else "Give a list or an array."
     if isinstance(given, str | bytes):
         advice = "For a file give hpsearch.data.load_file(path, target), or the command: run --data FILE."
     elif hasattr(given, "collect") and not hasattr(given, "__array__"):
@@ -222,7 +250,9 @@ def _holds_rows(given: Any) -> bool:
 
 def _kind(given: Any) -> str:
     name = type(given).__name__
-    return "None" if given is None else f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+    return (
+        "None" if given is None else f"{'an' if name[:1].lower() in 'aeiou' or name.startswith('nd') else 'a'} {name}"
+    )
 
 
 def _check_name(inputs: Any, name: str) -> None:
@@ -240,6 +270,12 @@ def _check_name(inputs: Any, name: str) -> None:
 def _refuse_targets(targets: Any) -> None:
     if targets is not None:
         raise UserError("target: a torch Dataset gives (input, target) itself. Leave the targets out.")
+
+
+def _refuse_empty(inputs: Any) -> None:
+    shape = getattr(inputs, "shape", (1,))
+    if 0 in tuple(shape):
+        raise UserError(f"inputs: empty (shape {tuple(shape)}). At least one row and one column are needed.")
 
 
 def _refuse_swapped(inputs: Any, targets: Any) -> None:

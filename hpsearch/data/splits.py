@@ -93,7 +93,7 @@ def split_rows(
     capper = Drawer(codes, classes, options.seed)
     capped = tuple((_capped(capper, training, options.rows), validation) for training, validation in divisions)
     split = Split(capped, test)
-    _check_parts(split, drawer)
+    _check_parts(split, drawer, given=options.validation == "given")
     if options.full:
         rows = np.union1d(split.training, split.validation)
         return Split(((rows, rows),), test)
@@ -147,7 +147,7 @@ def _check_given(options: SplitOptions, constraints: Constraints) -> None:
             )
 
 
-def _check_parts(split: Split, drawer: Drawer) -> None:
+def _check_parts(split: Split, drawer: Drawer, *, given: bool) -> None:
     parts = {"training": split.training, "validation": split.validation}
     if len(split.test):
         parts["test"] = split.test
@@ -158,7 +158,16 @@ def _check_parts(split: Split, drawer: Drawer) -> None:
             )
         lacking = drawer.lacking(rows)
         if lacking is not None:
-            raise _lacks_class(part, lacking, drawer)
+            raise _given_lacks_class(part, lacking, drawer) if given else _lacks_class(part, lacking, drawer)
+
+
+def _given_lacks_class(part: str, lacking: int, drawer: Drawer) -> UserError:
+    """Return the error about a part without a class, where the validation rows are given."""
+    count = int(np.sum(drawer.codes == lacking))
+    return UserError(
+        f"class {shown(drawer.classes[lacking])}: none of its {count:,} rows is in the {part} part; the validation rows are given. "
+        "Add rows of it there, or drop the class."
+    )
 
 
 def _lacks_class(part: str, lacking: int, drawer: Drawer) -> UserError:

@@ -89,6 +89,14 @@ def test_polars() -> None:
         data_of(frame.lazy())
 
 
+def test_sparse_columns() -> None:
+    """A frame of sparse columns is the same data as the dense one; bytes as labels are text."""
+    dense = FRAME[["a", "b"]].assign(none=np.where(A > 0, 1.0, 0.0))
+    assert same(data_of(dense.astype(pd.SparseDtype(float, 0.0))), data_of(dense))
+    for labels in (np.array([b"u", b"v"])[Y], [b"uv"[y : y + 1] for y in Y]):
+        assert data_of(dense, labels).classes == ("u", "v")
+
+
 def test_targets_of_arrow() -> None:
     """Targets come as Arrow's columns and streams too, exact decimal numbers as floats."""
     assert np.array_equal(as_targets(pa.array(Y)), Y)
@@ -108,7 +116,7 @@ def test_a_column_by_its_name_is_the_target() -> None:
     with pytest.raises(UserError, match=r"no target 'prise'\. Did you mean 'price'\?"):
         data_of(frame, "prise")
     with pytest.raises(
-        UserError, match=r"target 'price': the name of a column, but the inputs \(a ndarray\) have no names"
+        UserError, match=r"target 'price': the name of a column, but the inputs \(an ndarray\) have no names"
     ):
         data_of(np.stack([A, B], axis=1), "price")
 
@@ -149,6 +157,10 @@ WRONG: dict[str, tuple[Any, Any, str]] = {
     "a file": ("file.csv", "price", r"inputs: a str, .*For a file give hpsearch\.data\.load_file"),
     "a generator": ((row for row in A), Y, r"inputs: a generator, .*Give list\(X\)"),
     "a set": ({1, 2}, Y, r"inputs: a set, .*Give list\(X\)"),
+    "ragged rows": ([[1, 2], [1]], [0, 1], "inputs: rows of different lengths"),
+    "an empty list": ([], [], r"inputs: empty \(shape \(0,\)\)"),
+    "an empty frame": (pd.DataFrame(), Y, r"inputs: empty \(shape \(0, 0\)\)"),
+    "dates as objects": (FRAME, [pd.Timestamp("2020-01-01")] * ROWS, "target: dates or times"),
     "ragged": ({"a": [1, 2], "b": [1]}, Y, "inputs: no table of columns by name"),
     "sparse": (scipy.sparse.csr_matrix(np.eye(9)), Y, r"inputs: a sparse matrix, .*toarray"),
     "sparse target": (FRAME, scipy.sparse.csr_matrix(Y[:, None]), r"target: a sparse matrix, .*toarray"),
@@ -227,6 +239,16 @@ def test_wrong_validation_rows(validation: Any, message: str) -> None:
     """Validation rows that do not fit the others are refused in one line."""
     with pytest.raises(UserError, match=message):
         data_of(FRAME, validation=validation, split=SplitOptions(test=0))
+
+
+def test_classes_that_the_given_rows_lack() -> None:
+    """A class that is in one of both parts only is refused with where it lacks."""
+    with pytest.raises(
+        UserError, match="class '2': none of its 5 rows is in the training part; the validation rows are given"
+    ):
+        data_of(FRAME, validation=(VALIDATION, [0, 0, 1, 2] * 5), split=SplitOptions(test=0))
+    with pytest.raises(UserError, match=r"class '1': none of its .* rows is in the validation part"):
+        data_of(FRAME, validation=(VALIDATION, [0] * 20), split=SplitOptions(test=0))
 
 
 def test_given_rows_exclude_other_divisions() -> None:
