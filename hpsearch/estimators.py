@@ -372,7 +372,9 @@ def _is_other_frame(X: Any) -> bool:
 
 def _refuse_labels(y: Any) -> None:
     """Refuse several columns of targets, which are labels and no classes."""
-    shape = getattr(y, "shape", None) or np.shape(y)
+    shape = getattr(y, "shape", ())
+    if isinstance(y, list) and y and isinstance(y[0], list | tuple):
+        shape = (len(y), len(y[0]))
     if len(shape) == 2 and shape[1] > 1:
         raise UserError(
             f"y: shape {tuple(shape)}, one class a row [N] expected. Labels of which a row may have several are searched by "

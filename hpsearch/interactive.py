@@ -218,7 +218,8 @@ def search(
     missing: str = "median",
     missing_values: Sequence[str] | None = None,
     drop_rows: Sequence[str] | None = None,
-    sample_weight: npt.ArrayLike | str | None = None,
+    weight: str | None = None,
+    sample_weight: npt.ArrayLike | None = None,
     sampler: str | None = None,
     pruner: str | None = None,
     confirm: int | None = None,
@@ -263,8 +264,8 @@ def search(
         missing: what takes the place of a missing number, "median", "mean" or "refuse"; an input then says where it was missing.
         missing_values: texts that mean a missing cell, besides the usual.
         drop_rows: "missing-target" drops rows without a target, "rare-classes" those of classes with too few rows for every part.
-        sample_weight: how much each row counts in loss and metrics, on validation and test rows too: a number from 0 for each [N], or the
-            name of the column of X that has it, which is no input then.
+        weight: the column of X that says how much a row counts in loss and metrics, on validation and test rows too; it is no input.
+        sample_weight: the same as a number from 0 for each row [N].
         sampler: who proposes trials, a name of `SAMPLERS`; "tpe" by default.
         pruner: who ends trials early, a name of `PRUNERS`; "median" by default.
         confirm: so many of the best trials are trained again on fresh seeds, and the best mean wins; 0 for the best trial as it is.
@@ -307,7 +308,7 @@ def search(
             "missing": None if images else missing,
             "missing_values": _listed(missing_values),
             "drop_rows": _listed(drop_rows),
-            "weight": sample_weight if isinstance(sample_weight, str) else None,
+            "weight": weight,
         },
         "space": space,
         "training": {**(training or {}), "model": build and label_of(build), "loss": loss and label_of(loss)},
@@ -326,8 +327,7 @@ def search(
         "confirm": {"trials": confirm, "seeds": seeds, "ensemble": ensemble},
     }
     config = array_config("digits" if images else "table", given, "search").with_code(code)
-    weights = None if isinstance(sample_weight, str) else sample_weight
-    given_data = (inputs, targets, weights, own_rows)
+    given_data = (inputs, targets, sample_weight, own_rows)
 
     def conclude(folder: Path) -> SearchResult:
         run_options = RunOptions(folder, sqlite_url(folder.absolute() / STUDY_FILE), device, reports=reports)

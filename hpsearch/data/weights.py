@@ -23,6 +23,10 @@ def read_weights(given: Any, rows: int) -> Array:
     Raises:
         UserError: of another shape, or no numbers.
     """
+    if isinstance(given, str):
+        raise UserError(
+            f"sample_weight {shown(given)}: a number for each row expected. A column of X is named by weight = {shown(given)}."
+        )
     array = to_array(given, "weights")
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
@@ -55,7 +59,7 @@ def check_row_weights(weights: Array, inputs: Any, split: Split) -> None:
     divisions += [(f"validation{_of(split, k)}", rows) for k, (_, rows) in enumerate(split.divisions)]
     for part, rows in (*divisions, ("test", split.test)):
         if len(rows) and not weights[rows].any():
-            raise UserError(f"weights: those of all {len(rows):,} {part} rows are 0. Give some of them more.")
+            raise UserError(f"weights: zero in all {len(rows):,} {part} rows. Give some of them more.")
 
 
 def _of(split: Split, fold: int) -> str:

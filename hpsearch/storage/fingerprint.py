@@ -130,7 +130,8 @@ def _refuse_changes(study: Fingerprint, attributes: Mapping[str, Any]) -> None:
         was = "; ".join(f"{shown(name)} was {kind}" for name, kind in reread.items())
         options = " ".join(column_setting(name, RESTORED.get(kind, kind)) for name, kind in reread.items())
         raise UserError(
-            f"study '{study.name}': this version reads columns otherwise ({was}). Give {options} to go on, or the study another name (--name)."
+            f"study '{study.name}': this version reads columns otherwise ({was}). "
+            f"Give {options} to go on, or the study another name (--name)."
         )
     if stored_data.get("hash") != study.data.get("hash"):
         change = describe_data_change(stored_data, study.data, new.get("data.file"))

@@ -113,7 +113,7 @@ def test_search_takes_labels_and_weights() -> None:
     chances = found.predict_proba(inputs)
     assert chances.shape == (150, 2)
     assert np.array_equal(found.predict(inputs), (chances >= 0.5).astype(int))
-    named = hpsearch.search(frame[["p", "q", "r", "w"]], labels, sample_weight="w", **options)
+    named = hpsearch.search(frame[["p", "q", "r", "w"]], labels, weight="w", **options)
     assert named.best.value == found.best.value
     assert hpsearch.search(inputs, labels, **options).best.value != found.best.value
 

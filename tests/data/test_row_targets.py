@@ -161,10 +161,12 @@ def test_weights_that_say_nothing_are_refused() -> None:
     """Weights that are all 0, of another number of rows, texts or given twice are refused."""
     frame = table()
     inputs = frame[["p", "q"]]
-    with pytest.raises(UserError, match=r"those of all \d+ training rows are 0"):
+    with pytest.raises(UserError, match=r"weights: zero in all \d+ training rows"):
         from_arrays(inputs, frame["kind"], weights=np.zeros(120))
     with pytest.raises(UserError, match=r"shape \(7,\): one for each of 120 rows"):
         from_arrays(inputs, frame["kind"], weights=np.ones(7))
+    with pytest.raises(UserError, match="A column of X is named by weight = 'w'"):
+        from_arrays(inputs, frame["kind"], weights="w")
     with pytest.raises(UserError, match="weights: 'a' and others"):
         from_arrays(inputs, frame["kind"], weights=["a"] * 120)
     with pytest.raises(UserError, match="Give one of the two"):

@@ -54,7 +54,7 @@ def two_weight_problem(data: Data, most: int = ROWS) -> Problem:
     columns = _best_pair(inputs, targets, data.name)
     pair = inputs[:, columns]
     pair = (pair - pair.mean(0)) / pair.std(0)
-    if not data.classes:
+    if data.task.standardises:
         return Problem(pair, (targets - targets.mean()) / targets.std(), columns, logistic=False)
     return Problem(pair, targets, columns, True, float(logit(targets.mean())), PENALTY)
 

@@ -79,10 +79,13 @@ def _parameter_counts(record: ComparisonRecord, texts: Texts) -> str:
 
 def _output(record: ComparisonRecord, texts: Texts) -> str:
     data = record.data
+    head = f"head.{data['head']}_{data['task']}"
+    if not texts.has(head):
+        head = f"head.{data['head']}"
     text = texts(
         "check.output_said",
         activation=visible(record.made["architecture"]["activation"], 40),
-        head=texts(f"head.{data['head']}"),
+        head=texts(head),
         loss=texts(f"cost.{str(data['loss']).replace(' ', '_')}"),
     )
     reason = f"check.reason_{data['task']}"
