@@ -55,9 +55,7 @@ def report(study: "optuna.Study", path: str | Path | None = None) -> Path:
         return target
     url = url_of_database(study)
     own = location_note(target, url) if url else IN_MEMORY
-    check_location(
-        target, own, "Give the report a folder of its own: report(study, FOLDER), or with the command another folder"
-    )
+    check_location(target, own, "Give another folder: report(study, FOLDER).")
     written = write_report(record, make_folder(target))
     if path is None and own != STUDY_FILE:
         write_file(target / LOCATION_FILE, own)

@@ -34,7 +34,7 @@ def call(options: argparse.Namespace) -> None:
     if "://" in options.source:
         folder = reports / folder_name(record.name)
     own = location_note(folder, url)
-    check_location(folder, own, "Give the report another folder")
+    check_location(folder, own, "Give the report another folder (--reports DIR).")
     page = write_page_of(record, folder, options.lang)
     if own != STUDY_FILE:
         write_file(folder / LOCATION_FILE, own)

@@ -18,7 +18,8 @@ ATTRIBUTES = 50  # of the study, that the page lists
 
 def foreign_introduction(record: StudyRecord, texts: Texts) -> list[str]:
     """Say that the study is not hpsearch's, and which value is better."""
-    lines = [texts("search.foreign_study.introduction")]
+    key = "introduction_objective" if any(trial.parameters for trial in record.trials) else "introduction"
+    lines = [texts(f"search.foreign_study.{key}")]
     metrics = MetricFormat.objectives(record)
     if len(metrics) == 1:
         return [*lines, texts(f"search.foreign_study.{_better(metrics[0])}", metric=metrics[0].name)]

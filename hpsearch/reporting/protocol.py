@@ -16,11 +16,11 @@ def protocol(record: StudyRecord, texts: Texts = ENGLISH) -> list[tuple[str, str
     data = record.data
     result = record.result
     rows = {
-        "trials": _trials(search, texts),
+        "trials": _trials(search, record, texts),
         "budget": _budget(training, texts),
         "folds": _folds(record, texts),
         "sampler": _sampler(search, texts),
-        "pruner": number(search.get("pruner") or texts("search.protocol.none")),
+        "pruner": number(search["pruner"] or texts("search.protocol.none")) if "pruner" in search else "",
         "replicates": _replicates(settings_of(record, "confirm"), texts),
         "seed": number(study.get("seed")).replace(",", ""),
         "precision": _given(training, "precision"),
@@ -40,8 +40,8 @@ def _given(table: Mapping[str, Any], name: str) -> str:
     return "" if table.get(name) is None else number(table[name])
 
 
-def _trials(search: Mapping[str, Any], texts: Texts) -> str:
-    trials = number(search.get("trials"))
+def _trials(search: Mapping[str, Any], record: StudyRecord, texts: Texts) -> str:
+    trials = number(search.get("trials", len(record.trials)))
     timeout = search.get("timeout")
     if not isinstance(timeout, int | float):
         return trials
@@ -68,7 +68,7 @@ def _folds(record: StudyRecord, texts: Texts) -> str:
 
 
 def _sampler(search: Mapping[str, Any], texts: Texts) -> str:
-    sampler = number(search.get("sampler") or "–")
+    sampler = number(search.get("sampler") or "")
     if not search.get("lag"):
         return sampler
     return texts("search.protocol.lag", sampler=sampler, lag=number(search["lag"]))

@@ -13,7 +13,7 @@ from hpsearch.reporting.foreign import foreign_introduction, foreign_protocol, f
 from hpsearch.reporting.formatting import MetricFormat, readable, sentence, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.protocol import protocol, registered_modules
-from hpsearch.reporting.ranking import best, ranked, settings_of
+from hpsearch.reporting.ranking import best, ended, ranked, settings_of
 from hpsearch.reporting.rendering import document, figure_json
 from hpsearch.reporting.selection import model, off_front, usable_trials, why
 from hpsearch.reporting.summary import best_network, introduction, result_values
@@ -62,12 +62,16 @@ def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> str:
 
 
 def _sections(record: StudyRecord, tables: Frames, texts: Texts) -> list[pieces.FigureSection]:
-    """Return the figures with what they say, that of several objectives first; of a foreign study only those that can be drawn."""
+    """Return the figures with what they say, that of several objectives first.
+
+    Of a foreign study, and of one that ended without a usable trial, only those that can be drawn: no more will come.
+    """
     if not record.trials:
         return []
     figures = sorted(FIGURES.values(), key=lambda row: row.name != "pareto")
     sections = [_figure(row, record, tables, texts) for row in figures if row.applies(record)]
-    return [section for section in sections if section.plot or not record.foreign]
+    lost = not ranked(record) and all(map(ended, record.trials))
+    return [section for section in sections if section.plot or not (record.foreign or lost)]
 
 
 def _introduction(record: StudyRecord, texts: Texts) -> list[str]:
@@ -83,7 +87,9 @@ def _result(record: StudyRecord, texts: Texts) -> pieces.Result:
         return foreign_result(record, texts)
     network = best_network(record, texts)
     if not network:
-        key = "no_network" if record.trials else "no_trial"
+        key = "no_trial"
+        if record.trials:
+            key = "lost" if all(map(ended, record.trials)) else "no_network"
         return pieces.Result(texts("search.result.title"), [pieces.Paragraph(texts(f"search.result.{key}"), "best")])
     title = texts("search.result.best_so_far")
     if record.result:

@@ -188,11 +188,11 @@ def _unfinished(record: StudyRecord, texts: Texts) -> str:
     if record.result:
         return ""
     running = [trial.state for trial in record.trials].count("running")
-    if record.foreign and not running:  # how many trials were wanted is not known
-        return ""
     amount = sum(map(ended, record.trials))
     wanted = settings_of(record, "search").get("trials")
     values = {"date": record.as_of, "ended": f"{amount:,}", "running": texts.count("running", running)}
+    if not running and not (isinstance(wanted, int) and ranked(record)):
+        return ""  # nobody says how many trials were wanted, or none is worth training again
     if not isinstance(wanted, int):
         return texts("search.warning.running", **values)
     if amount >= wanted and not running and settings_of(record, "confirm").get("trials"):

@@ -36,12 +36,13 @@ def foreign_record(storage: BaseStorage, study_id: int) -> StudyRecord:
     directions = [direction.name.lower() for direction in storage.get_study_directions(study_id)]
     names = _names(metric_names(storage, study_id), len(directions))
     data = _table(attributes, rows, "data")
+    settings = _table(attributes, rows, "settings")
     first_start = min((row.started for row in rows if row.started is not None), default=0.0)
     name = storage.get_study_name_from_id(study_id)
     return StudyRecord(
         name=name,
         direction=directions[0],
-        settings={"study": {"name": name}, **_table(attributes, rows, "settings"), "space": _space(rows)},
+        settings={"study": {"name": name}, **settings, "space": _fixed(settings.get("space")) | _space(rows)},
         data=data or {"metric": names[0]},
         result=read_table(attributes, "result"),
         trials=tuple(_trial(row, first_start) for row in rows),
@@ -67,6 +68,13 @@ def _table(attributes: Mapping[str, Any], rows: Iterable[TrialRow], key: str) ->
         return found
     tables = (read_table(row.attributes, key) for row in rows if PREFIX + key in row.attributes)
     return next(tables, {})
+
+
+def _fixed(space: Any) -> dict[str, Any]:
+    """Return the values that `Objective` held fixed, without those of a network that it did not make."""
+    if not isinstance(space, Mapping):
+        return {}
+    return {name: value for name, value in space.items() if not isinstance(value, Mapping | list | tuple)}
 
 
 def _space(rows: Iterable[TrialRow]) -> dict[str, Any]:

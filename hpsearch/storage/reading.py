@@ -86,12 +86,19 @@ def any_record(storage: BaseStorage, study_id: int) -> StudyRecord | ComparisonR
     Raises:
         StorageError: it is damaged.
     """
-    if f"{PREFIX}settings" not in storage.get_study_user_attrs(study_id):
-        with _without_garbage_collection():
-            return foreign_record(storage, study_id)
     if _is_comparison(storage, study_id):
         return _comparison(storage, study_id)
-    return record_of(storage, study_id)
+    if _is_run(storage.get_study_user_attrs(study_id)):
+        return record_of(storage, study_id)
+    with _without_garbage_collection():
+        return foreign_record(storage, study_id)
+
+
+def _is_run(attributes: Mapping[str, Any]) -> bool:
+    """Whether hpsearch itself ran a study; where Optuna ran `Objective`, nothing says how many trials were wanted."""
+    settings = attributes.get(f"{PREFIX}settings")
+    search = settings.get("search") if isinstance(settings, dict) else None
+    return f"{PREFIX}schema" in attributes or (isinstance(search, dict) and "trials" in search)
 
 
 def _is_comparison(storage: BaseStorage, study_id: int) -> bool:

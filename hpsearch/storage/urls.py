@@ -16,6 +16,7 @@ SQLITE = "sqlite:///"
 JOURNAL = "journal:///"
 REDIS = ("redis://", "rediss://")
 GRPC = "grpc://"
+ANOTHER = "Give it another name (--name) or another folder (--reports DIR)."
 QUERY = re.compile(r"\?\w+=[^/?]*$")  # what SQLAlchemy takes for settings of the connection
 DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 
@@ -98,13 +99,13 @@ def location_note(folder: Path, url: str) -> str:
     return f"{url.partition('///')[0]}///{file.absolute()}"
 
 
-def check_location(folder: Path, own: str, advice: str = "Give it another name (--name) or another folder") -> None:
+def check_location(folder: Path, own: str, advice: str = ANOTHER) -> None:
     """Refuse a folder whose report and best network are of a study in another storage, and would be overwritten.
 
     Args:
         folder: the study's folder.
         own: what `location_note` says of the study's storage.
-        advice: what to do, before the option with the folder.
+        advice: what to do.
 
     Raises:
         UserError: names both storages.
@@ -117,5 +118,5 @@ def check_location(folder: Path, own: str, advice: str = "Give it another name (
     if owner != own:
         raise UserError(
             f"{folder} holds the report and the best network of a study kept in {owner}, and this one is kept in {own}. "
-            f"{advice} (--reports DIR)."
+            f"{advice}"
         )

@@ -14,6 +14,7 @@ from hpsearch.comparison.figures import COMPARISON_FIGURES
 from hpsearch.errors import UserError
 from hpsearch.reporting.figures import FIGURES
 from hpsearch.reporting.locales import ENGLISH, LANGUAGES, Texts, sentences
+from hpsearch.reporting.tables import TABLES as TABLES_OF_A_SEARCH
 from tests.support.comparisons import comparison
 from tests.support.escapes import minima, textbook
 
@@ -28,6 +29,7 @@ READERS = sorted(
         *REPORTING.glob("[!r]*.py"),  # all but rendering.py and ranking.py, which say nothing
         REPORTING / "locales" / "__init__.py",
         REPORTING / "tables" / "space.py",
+        REPORTING / "tables" / "writing.py",
         *REPORTING.glob("figures/*.py"),
     }
 )
@@ -38,7 +40,7 @@ ELSEWHERE = {
     "figure": [
         "comparison/analysis/tuning.py",
         "comparison/analysis/noise.py",
-        "statistics/learning_rates.py",
+        "statistics/tuning.py",
         "comparison/analysis/quality.py",
     ],
     "claim": ["comparison/analysis/verdicts.py"],
@@ -55,6 +57,7 @@ ELSEWHERE = {
         "reporting/trust.py",
         "reporting/tables/results.py",
         "reporting/tables/space.py",
+        "storage/records.py",
     ],
     "moment": ["comparison/analysis/noise.py", "comparison/figures/appearance.py"],
     "class": ["comparison/analysis/escape.py"],
@@ -176,8 +179,29 @@ def test_every_sentence_is_asked_for() -> None:
     titles |= {f"search.count.{noun}.{form}" for noun in counted() for form in ("none", "one", "many")}
     used = titles | {f"column.{name}" for name in columns()}
     asked_for = [wanted for where, wanted in requests() if "'column." not in where]
-    dead = [key for key in sentences("en") if key not in used and not any(w.fullmatch(key) for w in asked_for)]
+    used |= {
+        f"search.column.{name}.{column.name}" for name, table in TABLES_OF_A_SEARCH.items() for column in table.columns
+    }
+    keys = {
+        key.replace("search.foreign.", "search.", 1) for key in sentences("en")
+    }  # in other words for other programs' studies
+    dead = [key for key in keys if key not in used and not any(w.fullmatch(key) for w in asked_for)]
     assert dead == []
+
+
+def test_a_variant_says_the_same_in_other_words() -> None:
+    """Every sentence for other programs' studies stands for one of hpsearch's own, and has no name that it lacks."""
+    for key, sentence in sentences("en").items():
+        own = key.replace("search.foreign.", "search.", 1)
+        if own != key and not own.startswith("search.column."):
+            needed, given = (
+                {name for _, name, _, _ in string.Formatter().parse(text) if name}
+                for text in (sentence, sentences("en")[own])
+            )
+            assert needed <= given | {"step"}, key
+    assert Texts().of("foreign")("search.outcomes.usable", usable=1, trials="2 trials") != ENGLISH(
+        "search.outcomes.usable", usable=1, trials="2 trials"
+    )
 
 
 def counted() -> set[str]:

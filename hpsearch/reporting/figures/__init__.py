@@ -19,6 +19,7 @@ from hpsearch.reporting.figures import axes, confirmed, curves, history, hyperpa
 from hpsearch.reporting.figures.style import DARK, LIGHT
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import hyperparameters as names_of
+from hpsearch.reporting.ranking import settings_of
 from hpsearch.reporting.tables import TABLES, Frames
 from hpsearch.reporting.tables.results import predicted_of
 from hpsearch.storage import StudyRecord
@@ -46,6 +47,11 @@ def _always(record: StudyRecord) -> bool:
 
 def _of_networks(record: StudyRecord) -> bool:
     return not record.foreign
+
+
+def _is_concluded(record: StudyRecord) -> bool:
+    """Whether hpsearch concludes a study itself; one that Optuna ran ends with its last trial."""
+    return bool(record.result) or "trials" in settings_of(record, "search")
 
 
 def _of_several_hyperparameters(record: StudyRecord) -> bool:
@@ -87,7 +93,7 @@ _ROWS = (
         table="confirmed",
         draw=confirmed.confirmed,
         reading=confirmed.confirmed_reading,
-        applies=_of_networks,
+        applies=_is_concluded,
     ),
     Figure(
         name="confusion",
@@ -171,7 +177,7 @@ _ROWS = (
         table="trials",
         draw=pareto.size,
         reading=pareto.size_reading,
-        applies=_of_networks,
+        applies=lambda record: not record.foreign or any(trial.parameters for trial in record.trials),
     ),
     Figure(
         name="pareto",

@@ -73,8 +73,8 @@ def _with_english(language: str, variant: str) -> dict[str, str]:
     found = sentences("en") | sentences(language)
     if not variant:
         return found
-    prefix = f"search.{variant}."
-    own = {f"search.{key.removeprefix(prefix)}": text for key, text in found.items() if key.startswith(prefix)}
+    part = f".{variant}."  # of the keys of the variant's own sentences
+    own = {key.replace(part, ".", 1): text for key, text in found.items() if key.startswith("search" + part)}
     return found | own
 
 
