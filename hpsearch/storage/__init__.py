@@ -4,7 +4,8 @@
 that is away and explains errors, `optuna_internals` has what Optuna does not make public. `lease` lets one process write a study, others
 wait for its end. `writing` is the study as its writer sees it: `writer_thread` keeps writes off the training thread, `trial_writing` makes
 them safe to repeat, `fingerprint` refuses another study of the same name. `reading` gives a study back as the frozen `records` that tables
-and pages are made from; the checksums of `attributes` show damage.
+and pages are made from (`trial_records`: one trial; `foreign`: a study that hpsearch did not run); the checksums of `attributes` show
+damage. `contents` looks at a database before Optuna adds its tables to it.
 
 Of hpsearch's own a study has the user attributes `hpsearch:schema`, `:identity`, `:settings`, `:data`, `:result` and `:complete`, a
 trial has `hpsearch:run`; all of them JSON, none of them ever run as code. While one runs there is a study `lease of NAME`. A comparison
