@@ -165,6 +165,16 @@ def test_conditional_and_categorical_hyperparameters() -> None:
     assert space["units"] == {"low": 2, "high": 8, "log": False, "step": 2}
 
 
+@pytest.mark.filterwarnings("ignore:Choices for a categorical distribution")
+@pytest.mark.parametrize("storage", [None, "sqlite"])
+def test_choices_that_are_lists(storage: str | None, tmp_path: Path) -> None:
+    """Choices that are lists or tables, which Optuna takes with a warning, are shown as text."""
+    made = study(storage=None if storage is None else f"sqlite:///{tmp_path}/lists.db")
+    made.optimize(lambda trial: len(trial.suggest_categorical("layers", [[64, 32], [128], {"units": 3}])), n_trials=25)
+    assert record_of(made).settings["space"]["layers"] == ["[64, 32]", "[128]", "{'units': 3}"]
+    assert "layers [128]" in text_of(hpsearch.report(made, tmp_path / "page"))
+
+
 def test_user_attributes_are_columns(tmp_path: Path) -> None:
     """A trial's user attributes are columns beside its hyperparameters, each under a name of its own; the study's are facts."""
     made = study()
