@@ -71,7 +71,7 @@ def _table(attributes: Mapping[str, Any], rows: Iterable[TrialRow], key: str) ->
 
 
 def _fixed(space: Any) -> dict[str, Any]:
-    """Return the values that `Objective` held fixed, without those of a network that it did not make."""
+    """Return the values that `Objective` held fixed."""
     if not isinstance(space, Mapping):
         return {}
     return {name: value for name, value in space.items() if not isinstance(value, Mapping | list | tuple)}
@@ -79,11 +79,13 @@ def _fixed(space: Any) -> dict[str, Any]:
 
 def _space(rows: Iterable[TrialRow]) -> dict[str, Any]:
     """Return each hyperparameter's domain over all trials, as a study's settings have it."""
-    found: dict[str, dict[BaseDistribution, None]] = {}
+    found: dict[str, list[BaseDistribution]] = {}
     for row in rows:
         for name, domain in row.domains.items():
-            found.setdefault(name, {})[domain] = None
-    space = {name: _domain(list(domains)) for name, domains in found.items()}
+            known = found.setdefault(name, [])
+            if domain not in known:  # a domain whose choices are lists has no hash
+                known.append(domain)
+    space = {name: _domain(domains) for name, domains in found.items()}
     return {name: domain for name, domain in space.items() if domain is not None}
 
 

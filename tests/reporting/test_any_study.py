@@ -5,6 +5,7 @@ import re
 import time
 from math import inf, nan
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pandas as pd
@@ -163,6 +164,22 @@ def test_conditional_and_categorical_hyperparameters() -> None:
     assert space["kind"] == ["a", "None", 3, True]
     assert space["rate"] == {"low": 1e-4, "high": 10.0, "log": True, "step": None}
     assert space["units"] == {"low": 2, "high": 8, "log": False, "step": 2}
+
+
+@pytest.mark.filterwarnings("ignore:Choices for a categorical distribution")
+@pytest.mark.parametrize("storage", [None, "sqlite"])
+def test_choices_that_are_lists(storage: str | None, tmp_path: Path) -> None:
+    """Choices that are lists or tables, which Optuna takes with a warning, are shown as text."""
+    made = study(storage=None if storage is None else f"sqlite:///{tmp_path}/lists.db")
+    layers: list[Any] = [[64, 32], [128], {"units": 3}]
+
+    def length(trial: Trial) -> float:
+        chosen: Any = trial.suggest_categorical("layers", layers)
+        return float(len(chosen))
+
+    made.optimize(length, n_trials=25)
+    assert record_of(made).settings["space"]["layers"] == ["[64, 32]", "[128]", "{'units': 3}"]
+    assert "layers [128]" in text_of(hpsearch.report(made, tmp_path / "page"))
 
 
 def test_user_attributes_are_columns(tmp_path: Path) -> None:
