@@ -208,13 +208,13 @@ def _frame_of_mixed(inputs: Any) -> Any:
     if isinstance(inputs, np.ndarray) and inputs.dtype.names and inputs.ndim == 1:
         return _frame_of(inputs)
     array = np.asarray(inputs, dtype=object) if _is_rows(inputs) else inputs
-    if not isinstance(array, np.ndarray) or array.dtype.kind != "O" or array.ndim != 2:
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "OU" or array.ndim != 2:
         return inputs
     if not any(isinstance(cell, str) for cell in array.flat):
         return inputs
     import pandas as pd
 
-    columns = {str(index): pd.Series(list(column)) for index, column in enumerate(array.T)}
+    columns = {str(index): pd.Series(column.tolist()) for index, column in enumerate(array.T)}
     return pd.DataFrame(columns)
 
 

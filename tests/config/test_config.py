@@ -18,6 +18,7 @@ from hpsearch.config import (
     read_comparison,
     read_config,
 )
+from hpsearch.data import DATASETS
 from hpsearch.errors import UserError
 from hpsearch.trial import Budget
 
@@ -255,7 +256,9 @@ def test_studies_that_are_not_there(name: str) -> None:
     """A missing file, a folder, a device and an impossible name are one line that lists what there is."""
     with pytest.raises(UserError) as caught:
         find_study(name)
-    assert f"Known: {', '.join(sorted(file.stem for file in STUDIES.glob('*.toml')))}" in str(caught.value)
+    assert f"Known: {', '.join(sorted({*(file.stem for file in STUDIES.glob('*.toml')), *DATASETS}))}" in str(
+        caught.value
+    )
     assert str(caught.value).isprintable()
     assert ("Did you mean 'digits'?" in str(caught.value)) == (name == "digit")
 

@@ -149,6 +149,8 @@ def test_arrays_with_text() -> None:
     frame = pd.DataFrame({"0": A, "1": FRAME["text"]})
     assert same(data_of(rows), data_of(frame))
     assert same(data_of(np.array(rows, dtype=object)), data_of(frame))
+    texts = frame.astype(str)
+    assert same(data_of(texts.to_numpy(dtype=str)), data_of(texts))
 
 
 WRONG: dict[str, tuple[Any, Any, str]] = {
