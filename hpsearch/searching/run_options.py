@@ -133,8 +133,8 @@ def task_options(config: StudyConfig) -> TaskOptions:
     named = [config.training.model, config.training.loss, config.search.better and config.search.metric]
     if any(named) and not config.code:
         raise UserError(
-            f"study '{config.study.name}' trains with code of your own ({', '.join(name for name in named if name)}), and what a stored study "
-            "names is never run. Run it from its file or command line, or conclude it in Python."
+            f"study '{config.study.name}' trains with code of your own ({', '.join(name for name in named if name)}), and what a "
+            "stored study names is never run. Run it from its file or command line, or in Python."
         )
     metric = None if config.code.metric else config.search.metric
     return TaskOptions(config.data.task, metric, config.training.class_weights)

@@ -57,7 +57,9 @@ def test_a_saved_model_predicts_what_the_trained_network_did(task: str, tmp_path
     """Saved, loaded and asked, a model gives the trained network's predictions bit for bit."""
     data, made = model(task)
     save_model(tmp_path, "best", made)
-    network = DNN(made.members[0].architecture)
+    architecture = made.members[0].architecture
+    assert architecture is not None
+    network = DNN(architecture)
     network.load_state_dict(dict(made.members[0].weights))
     with torch.no_grad():
         expected = data.predict(network(data.test.inputs))

@@ -108,7 +108,9 @@ def test_the_command_keeps_the_network(folder: Path, record: StudyRecord, capsys
     assert model.provenance["study"] == "small"
     assert model.provenance["data"]["hash"] == record.data["hash"]
     question = prepare(record, root=None, device="cpu", engine=None)
-    network = DNN(model.members[0].architecture)
+    architecture = model.members[0].architecture
+    assert architecture is not None
+    network = DNN(architecture)
     network.load_state_dict(dict(model.members[0].weights))
     with torch.no_grad():
         loss, _ = question.data.score(network(question.data.validation.inputs), question.data.validation)
