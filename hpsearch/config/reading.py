@@ -46,6 +46,7 @@ DEFAULT_SPACE: Raw = {  # of a comparison on a data set of which only the name i
     "optimizer": "sgd",
     "learning_rate": {"low": 1e-3, "high": 10.0, "log": True},
 }
+DEEPEST = 8  # tables and lists in each other: no study has more
 LARGEST_FILE = 1_000_000  # bytes; no study's file is longer
 
 
@@ -151,12 +152,14 @@ def check_config(
     return config
 
 
-def _plain(value: Any) -> Any:
-    """Return settings with Python's own numbers in place of NumPy's, as someone who computes them has them."""
+def _plain(value: Any, depth: int = DEEPEST) -> Any:
+    """Return settings with Python's own numbers in place of NumPy's, as someone who computes them has them; what lies deeper as it is."""
+    if depth == 0:
+        return value
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _plain(item, depth - 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_plain(item, depth - 1) for item in value]
     if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
         return value.tolist()
     return value
