@@ -51,6 +51,7 @@ DEFAULT_SPACE: Raw = {  # of a comparison on a data set of which only the name i
     "optimizer": "sgd",
     "learning_rate": {"low": 1e-3, "high": 10.0, "log": True},
 }
+DEEPEST = 8  # tables and lists in each other: no study has more
 LARGEST_FILE = 1_000_000  # bytes; no study's file is longer
 
 
@@ -160,12 +161,14 @@ def check_config(
     return config
 
 
-def _plain(value: Any) -> Any:
-    """Return a value as a file would have it: NumPy's scalars and arrays as numbers and lists, a tuple as a list."""
+def _plain(value: Any, depth: int = DEEPEST) -> Any:
+    """Return settings as a file would have them: NumPy's scalars and arrays as numbers and lists, a tuple as a list; what lies deeper as it is."""
+    if depth == 0:
+        return value
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _plain(item, depth - 1) for key, item in value.items()}
     if isinstance(value, list | tuple | range):
-        return [_plain(item) for item in value]
+        return [_plain(item, depth - 1) for item in value]
     to_list = getattr(value, "tolist", None)
     return value if to_list is None else to_list()
 

@@ -5,6 +5,7 @@ import pickle
 import random
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,10 +16,14 @@ import torch
 from threadpoolctl import threadpool_info
 from torch import Tensor, nn
 
-from hpsearch import Objective
+from hpsearch import Objective, load, search
+from hpsearch.config import check_config
+from hpsearch.config.own import load_code
 from hpsearch.data import from_arrays
 from hpsearch.data.options import SplitOptions
 from hpsearch.errors import UserError
+from hpsearch.searching.run_options import task_options
+from hpsearch.searching.scoring import outputs_of
 from tests.support.small import small_data
 
 SPACE = {"batch_size": 10, "learning_rate": {"low": 1e-3, "high": 1e-2, "log": True}}
@@ -390,3 +395,75 @@ def test_the_study_of_an_objective() -> None:
     assert (kept["outcome"], kept["batch_size"], len(kept["history"]["metric"])) == ("finished", 10, 2)
     assert study.user_attrs["hpsearch:settings"]["space"] == function.config.space.plain()
     assert study.user_attrs["hpsearch:data"]["task"] == "multiclass"
+
+
+def test_the_result_of_a_study(tmp_path: Path) -> None:
+    """`result` concludes an Optuna study as `search` does: fresh seeds, one look at the test rows, a model that is loaded again."""
+    rows = np.random.default_rng(0).normal(size=(150, 4))
+    targets = (rows[:, 0] > 0).astype(int)
+    function = Objective((rows, targets), SPACE, build=dropout, training={"epochs": 3}, device="cpu")
+    study = optimized(function, 3)
+    result = function.result(study, confirm=2, seeds=2, name="own", reports=tmp_path)
+    assert result.record.result["search"]["value"] == study.best_value
+    assert (result.record.selected.looks, len(result.record.result["confirmed"])) == (1, 2)
+    assert result.report().is_file()
+    again = load("own", reports=tmp_path, build=dropout)
+    assert np.array_equal(again.predict(rows), result.predict(rows))
+    with pytest.raises(UserError, match="files hold no code"):
+        load("own", reports=tmp_path)
+
+
+def test_the_best_network_of_a_study_is_its_own() -> None:
+    """Without a confirmation the best trial's network is trained again under its number: its value is the study's best."""
+    function = objective(space={**SPACE, "width": [4, 8]})
+    study = optimized(function, 3)
+    result = function.result(study, confirm=0)
+    assert (result.best.trial, result.best.value) == (study.best_trial.number, study.best_value)
+    member = result.model.members[0]
+    outputs = outputs_of(member, function.data.validation.inputs)
+    assert function.data.score(outputs, function.data.validation)[1] == pytest.approx(study.best_value)
+    other = Objective("iris", SPACE, training={"epochs": 1})
+    with pytest.raises(UserError, match="not run with this objective"):
+        other.result(study)
+
+
+def test_search_with_a_network_a_loss_and_a_metric_of_ones_own(tmp_path: Path) -> None:
+    """`search` takes what `Objective` takes; a resumed search proposes the same trials again."""
+    rows = np.random.default_rng(0).normal(size=(120, 4))
+    targets = np.arange(120) % 3
+    settings: dict[str, Any] = {
+        "build": dropout,
+        "loss": nn.functional.cross_entropy,
+        "metric": hits,
+        "better": "maximize",
+        "space": SPACE,
+        "training": {"epochs": 2},
+        "validation": 0.2,
+        "confirm": 0,
+        "device": "cpu",
+        "name": "own",
+        "reports": tmp_path,
+    }
+    first = search(rows, targets, trials=2, **settings)
+    longer = search(rows, targets, trials=3, **settings)
+    assert [*longer.trials["units"][:2]] == [*first.trials["units"]]
+    assert longer.best.metric == "hits"
+    assert longer.predict(rows).shape == (120,)
+
+
+def test_code_that_a_stored_study_names_is_not_run() -> None:
+    """Settings that name a network, without the function itself, are refused where they would be trained."""
+    config = check_config({"data": {"name": "iris"}, "training": {"model": "net.py:build"}}, "test")
+    with pytest.raises(UserError, match=r"never run"):
+        task_options(config)
+
+
+def test_code_from_a_file(tmp_path: Path) -> None:
+    """`FILE.py:NAME` is a function of that file; a file or name that is not there is refused with those there are."""
+    file = tmp_path / "net.py"
+    file.write_text("def build(trial, shape, outputs):\n    return shape\n")
+    assert load_code(f"{file}:build", "--model")(None, (3,), 1) == (3,)
+    with pytest.raises(UserError, match=r"no function 'bild'\. It has: build"):
+        load_code(f"{file}:bild", "--model")
+    with pytest.raises(UserError, match=r"no such file\. Give it as FILE\.py:NAME"):
+        load_code("nothing.py:build", "--model")
