@@ -89,8 +89,7 @@ class Stage:
         writer = StudyWriter(WriterThread("memory", self.storage), self.study_id)
         view = self.view()
         end = EarlyEnd(view.direction, view.lag, self.settings["patience"], self.settings["target_value"])
-        given = {"objectives": self.objectives, "trials": trials, "timeout": timeout, "early_end": end}
-        return Search(view, writer, specify, **given)
+        return Search(view, writer, specify, objectives=self.objectives, trials=trials, timeout=timeout, early_end=end)
 
     def run(
         self,
