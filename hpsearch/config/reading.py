@@ -50,6 +50,7 @@ DEFAULT_SPACE: Raw = {  # of a comparison on a data set of which only the name i
     "optimizer": "sgd",
     "learning_rate": {"low": 1e-3, "high": 10.0, "log": True},
 }
+DEEPEST = 8  # tables and lists within each other; no setting lies deeper
 LARGEST_FILE = 1_000_000  # bytes; no study's file is longer
 
 
@@ -159,12 +160,14 @@ def check_config(
     return config
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, levels: int = DEEPEST) -> Any:
     """Return a value as a file would have it: NumPy's scalars and arrays as numbers and lists, a tuple as a list."""
+    if not levels:
+        return value  # no setting lies so deep: it is refused later
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _plain(item, levels - 1) for key, item in value.items()}
     if isinstance(value, list | tuple | range):
-        return [_plain(item) for item in value]
+        return [_plain(item, levels - 1) for item in value]
     to_list = getattr(value, "tolist", None)
     return value if to_list is None else to_list()
 
