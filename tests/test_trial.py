@@ -161,4 +161,5 @@ def test_outcomes_have_a_meaning() -> None:
         Outcome.DIVERGED,
         Outcome.OUT_OF_MEMORY,
         Outcome.KILLED,
+        Outcome.OUT_OF_TIME,
     }

@@ -10,7 +10,7 @@ COMMANDS = {  # name → what it does, in the order of --help
     "predict": "predict new rows with a study's model",
     "export": "write a study's model as ONNX, pt2 or safetensors, and check it",
     "refit": "train the best trial again, on training and validation rows together",
-    "replay": "train one trial again exactly, compare it with its record, keep it",
+    "replay": "train one trial again, compare it with its record, keep it",
     "compare": "compare gradient descent, mini-batches and SGD, each tuned alike",
     "report": "rebuild a study's report from its storage",
     "dashboard": "show a study in optuna-dashboard, on this machine",

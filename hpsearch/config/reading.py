@@ -162,7 +162,7 @@ def check_config(
 
 
 def _plain(value: Any, depth: int = DEEPEST) -> Any:
-    """Return settings as a file would have them: NumPy's scalars and arrays as numbers and lists, a tuple as a list; what lies deeper as it is."""
+    """Return settings as a file would have them: NumPy's scalars and arrays as numbers and lists, tuples as lists."""
     if depth == 0:
         return value
     if isinstance(value, Mapping):

@@ -88,12 +88,12 @@ def _entries(raw: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     return entries, own_rates
 
 
-def _read(row: Hyperparameter, value: Any) -> Any:
+def _read(row: Hyperparameter, value: Any, levels: int = 3) -> Any:
     """Return a domain as it is given, texts that are numbers read as such where the hyperparameter is one."""
-    if isinstance(value, Mapping):
-        return {key: _read(row, part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_read(row, part) for part in value]
+    if isinstance(value, Mapping) and levels:
+        return {key: _read(row, part, levels - 1) for key, part in value.items()}
+    if isinstance(value, list) and levels:
+        return [_read(row, part, levels - 1) for part in value]
     return row.read(value)
 
 

@@ -145,11 +145,11 @@ def test_a_time_limit_is_said(file: Path, capsys: pytest.CaptureFixture[str]) ->
     """Before the run, in each trial's outcome and in the report it is said that the study cannot be reproduced."""
     endless = (
         "--set",
-        "training.epochs=1000000",
+        "training.epochs=9000",
         "--set",
-        "training.max_seconds=0.3",
+        "training.max_seconds=1",
         "--set",
-        "training.evaluations=10000",
+        "training.evaluations=9000",
     )
     assert run(file, "limited", *endless, "--trials", "2") == 0
     screen = capsys.readouterr().out
@@ -165,7 +165,7 @@ def test_a_limit_too_short_for_any_network(file: Path, capsys: pytest.CaptureFix
     """Where every trial ran out of time the error names the setting."""
     short = (
         "--set",
-        "training.updates=1000000000",
+        "training.updates=500000",
         "--set",
         "training.max_seconds=0.05",
         "--set",

@@ -63,3 +63,10 @@ def test_the_forms_of_the_page_are_read() -> None:
     assert problems == []
     assert space.domains.keys() == forms.keys()
     assert read_space(space.plain()) == (space, [])
+
+
+def test_the_learning_rates_of_the_page_are_read() -> None:
+    """The page's example gives two of its three optimizers a learning rate of their own."""
+    space, problems = read_space(tomllib.loads(marked(PAGE, "rates")))
+    assert problems == []
+    assert space.rates.keys() == {"sgd", "momentum"}
