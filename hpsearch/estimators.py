@@ -341,7 +341,7 @@ def _weights_of(asked: Any, classes: Array, targets: Array) -> Floats:
 
 def _refuse_labels(y: Any) -> None:
     """Refuse several columns of targets, which are labels and no classes."""
-    shape = getattr(y, "shape", ())
+    shape: tuple[int, ...] = getattr(y, "shape", ())
     if isinstance(y, list) and y and isinstance(y[0], list | tuple):
         shape = (len(y), len(y[0]))
     if len(shape) == 2 and shape[1] > 1:
