@@ -111,7 +111,7 @@ def test_rungs_only_for_a_pruner(tmp_path: Path) -> None:
             "traning: unknown key. Did you mean 'training'? Known: compare, confirm, data, minima, search, space, study, training.",
         ),
         (SMALL + "validation = 1.5", "data.validation is 1.5; expected a number > 0 and < 1, or a whole number ≥ 1 and"),
-        (SMALL + "task = 'binry'", "data.task is 'binry'; expected 'regression' or 'binary' or 'multiclass'."),
+        (SMALL + "task = 'binry'", "data.task is 'binry'; expected 'regression' or 'binary' or 'multiclass' or 'multilabel'."),
         (SMALL + "[training]\nepochs = 0", "training.epochs is 0; expected a whole number ≥ 1 and ≤ 1,000,000,000,000."),
         (SMALL + "[training]\nepochs = true", "training.epochs is True; expected a whole number"),
         (SMALL + "[training]\nepochs = 1.5", "training.epochs is 1.5; expected a whole number"),
