@@ -222,7 +222,8 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Self:
         """Search the best network for inputs [N, F] and one class of each row [N], which may have a weight each [N]."""
         refuse_missing_labels(y)
-        _refuse_labels(y)
+        if getattr(X, "ndim", 2) != 1:  # else the two look swapped
+            _refuse_labels(y)
         inputs, targets = self._read(X, y)
         check_labels(targets)
         check_classification_targets(targets)

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial
 from hpsearch.config import StudyConfig, check_config, find_study, read_config
 from hpsearch.config.own import OwnCode, label_of
 from hpsearch.data import Data, from_arrays, load
+from hpsearch.data.given import is_torch_set
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
 from hpsearch.data.tasks import choose_metric
 from hpsearch.errors import UserError
@@ -382,9 +383,24 @@ def _data(
     split = SplitOptions(seed, validation if own_rows is None else None)
     if isinstance(data, str):
         return load(data, root=root, download=download, task=task, split=split)
-    inputs, targets = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
+    inputs, targets = _pair(data)
     read = ReadOptions(missing=missing)
     return from_arrays(inputs, targets, validation=own_rows, name="data", task=task, split=split, read=read)
+
+
+def _pair(data: Any) -> tuple[Any, Any]:
+    """Return inputs and targets; no targets of a torch set, which has them itself."""
+    if is_torch_set(data):
+        return data, None
+    if isinstance(data, tuple | list) and len(data) == 2:
+        return data[0], data[1]
+    kind = f"a {type(data).__name__}"
+    if isinstance(data, tuple | list):
+        kind += f" of {len(data)}"
+    raise UserError(
+        f"data is {kind}; expected the name of a data set, a pair (inputs, targets), a torch Dataset or DataLoader, or a Data. Groups, "
+        "folds and test rows: hpsearch.data.from_arrays(X, y, split=SplitOptions(...), read=ReadOptions(group=...)) makes one."
+    )
 
 
 def _as_asked(data: Data, asked: TaskOptions) -> Data:

@@ -137,11 +137,12 @@ def predict_arrays(
         UserError: the inputs are not like those of the search.
     """
     given = model.preprocessing
+    inputs = new_rows(inputs)
     if given["kind"] != "images":
         inputs = table_for(given, inputs)
         for sentence in unfamiliar_cells(given, inputs, rare_only=True):
             warn(sentence)
-    numbers = numbers_of(given, inputs)
+    numbers = _cells_of(given, inputs)
     pipeline = InferencePipeline(with_weights(model, lambda weights: weights.cpu().double()))
     with torch.no_grad():
         return np.asarray(pipeline(torch.from_numpy(numbers)).numpy(), dtype=np.float64)
@@ -153,7 +154,10 @@ def numbers_of(preprocessing: Mapping[str, Any], inputs: Any) -> npt.NDArray[np.
     Raises:
         UserError: a column is missing, or a cell or an image is not like those of the search.
     """
-    inputs = new_rows(inputs)
+    return _cells_of(preprocessing, new_rows(inputs))
+
+
+def _cells_of(preprocessing: Mapping[str, Any], inputs: Any) -> npt.NDArray[np.float64]:
     if preprocessing["kind"] != "images":
         return np.asarray(read_columns(preprocessing, inputs))
     given = read_inputs(inputs)

@@ -344,7 +344,7 @@ def test_an_identifiers_name_alone_is_none(tmp_path: Path) -> None:
 def test_truth_values_as_a_target_of_new_rows(targets: Any) -> None:
     """Classes that were True and False are known under other words too when predictions are judged."""
     made: Any = SimpleNamespace(
-        class_kind="boolean", classes=("False", "True"), task="binary", metrics={"metric": "accuracy"}
+        class_kind="boolean", classes=("False", "True"), labels=(), task="binary", metrics={"metric": "accuracy"}
     )
     predictions = torch.tensor([[0.2, 0.8], [0.7, 0.3], [0.5, 0.5], [0.5, 0.5]])
     judged = evaluate(made, [predictions], targets)

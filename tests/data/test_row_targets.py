@@ -193,6 +193,7 @@ def _cases() -> list[Any]:
         ("f1", chance, two, lambda w: sk.f1_score(two, second, sample_weight=w)),
         ("roc_auc", chance, two, lambda w: sk.roc_auc_score(two, chance, sample_weight=w)),
         ("log_loss", chance, two, lambda w: sk.log_loss(two, chance, sample_weight=w)),
+        ("mcc", chance, two, lambda w: sk.matthews_corrcoef(two, chance >= 0.5, sample_weight=w)),
         ("rmse", near, values, lambda w: sk.root_mean_squared_error(values, near, sample_weight=w)),
         ("mae", near, values, lambda w: sk.mean_absolute_error(values, near, sample_weight=w)),
         ("r2", near, values, lambda w: sk.r2_score(values, near, sample_weight=w)),

@@ -74,8 +74,8 @@ class Stage:
         s = self.settings
         sampler, pruner = SAMPLERS[s["sampler"]], PRUNERS[s["pruner"]]
         direction, *others = self.objectives.directions
-        fixed = (tuple(others), s["starts"])
-        return SamplerView("stage", direction, s["space"], self.budget, s["seed"], s["lag"], sampler, pruner, *fixed)
+        fixed = (direction, s["space"], self.budget, s["seed"], s["lag"], sampler, pruner, tuple(others))
+        return SamplerView("stage", *fixed, starts=s["starts"])
 
     def search(self, trials: int, timeout: float | None = None) -> Search:
         """A search of so many trials in all."""

@@ -46,9 +46,11 @@ def from_arrays(
     """
     with prefixed_errors(name):
         inputs, targets = as_given(inputs, targets)
-        if weights is not None and (read.weight is not None or validation is not None):
+        if weights is not None and read.weight is not None:
+            raise UserError("weights and a column of weights: rows have one weight each. Give one of the two.")
+        if weights is not None and validation is not None:
             raise UserError(
-                "weights beside a column of weights, or beside validation rows of your own: rows have one weight each. Give one of them."
+                "weights: validation rows of your own would have none. Name a column of weights in both (weight)."
             )
         count = 0
         if validation is not None:

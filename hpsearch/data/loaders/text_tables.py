@@ -170,7 +170,7 @@ def _read_numbers(
     looked_at = [
         name
         for name in columns
-        if name not in as_text and (trained is None or trained.is_number(name) or name == trained.target)
+        if name not in as_text and (trained is None or trained.is_number(name) or name in trained.targets)
     ]
     cells = {name: parsing.with_nulls(columns[name], options.missing_values) for name in looked_at}
     evidence = {name: evidence_of(cells[name], marks) for name in looked_at}

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hpsearch.data.columns.table import target_names
 from hpsearch.data.loaders.csv_dialect import SEPARATORS
 from hpsearch.data.loaders.csv_layout import SPACES
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import UserError, listed
 
 LOOKED_AT = 65_536  # bytes, for the line of names
 
@@ -18,7 +19,7 @@ class TrainedFile:
     reading: Mapping[str, Any]
     columns: tuple[str, ...]
     numbers: frozenset[str]
-    target: str | None
+    targets: tuple[str, ...]
 
     @classmethod
     def of(cls, preprocessing: Mapping[str, Any]) -> "TrainedFile":
@@ -27,7 +28,7 @@ class TrainedFile:
         columns = (*entries, *preprocessing.get("dropped", ()))
         numbers = frozenset(entry["name"] for entry in entries if entry["kind"] == "number")
         names = tuple(entry["name"] for entry in columns)
-        return cls(preprocessing.get("reading") or {}, names, numbers, preprocessing.get("target"))
+        return cls(preprocessing.get("reading") or {}, names, numbers, target_names(preprocessing.get("target")))
 
     @property
     def encoding(self) -> str | None:
@@ -63,7 +64,7 @@ class TrainedFile:
         if self.reading.get("header") is False:
             widths = [len(names) for names in self._by_number()]
             return next((mark for mark in marks if len(_names(first, mark)) in widths), None)
-        known = {*self.columns, self.target}
+        known = {*self.columns, *self.targets}
         found = {mark: len(known & set(_names(first, mark))) for mark in marks}
         best = max(marks, key=lambda mark: found[mark])
         if not found[best]:
@@ -90,13 +91,13 @@ class TrainedFile:
                 return tuple(expected)
         raise UserError(
             f"{len(names):,} columns without names; {len(known):,} expected, as in the study's file, or {len(without):,}: "
-            f"all but the target {shown(self.target)}. Give one of these."
+            f"all but the target {listed(self.targets)}. Give one of these."
         )
 
     def _by_number(self) -> tuple[list[str], list[str]]:
         """Return the names of columns that are called by their numbers: all, and all but the target."""
-        known = sorted({*self.columns, *filter(None, [self.target])}, key=int)
-        return known, [name for name in known if name != self.target]
+        known = sorted({*self.columns, *self.targets}, key=int)
+        return known, [name for name in known if name not in self.targets]
 
 
 def _names(line: str, separator: str) -> list[str]:
