@@ -10,9 +10,9 @@ from typing import Any
 from hpsearch.reporting.formatting import MetricFormat, visible
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.storage.records import FAILED, INFEASIBLE, INFINITE
-from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.trial import FAILED as FAILED_OUTCOMES
 
+KEYS_OF_RANGES = ("low", "high", "log", "step", "grid", "values")
 WIDTH_OF_A_LAYER = re.compile(r"width_\d{1,3}")
 
 
@@ -104,10 +104,10 @@ def space_of(record: StudyRecord) -> dict[str, Any]:
 
 def _own_rates(name: str, given: Any) -> dict[str, Any]:
     """Return the domains of a hyperparameter that optimizers have their own of, by parameter; {} where none has."""
-    if not isinstance(given, Mapping):
+    if name != "learning_rate" or not isinstance(given, Mapping):
         return {}
-    own = {f"{name}_{optimizer}": _domain_of(given[optimizer]) for optimizer in given if optimizer in OPTIMIZERS}
-    shared = {key: value for key, value in given.items() if key not in OPTIMIZERS}
+    shared = {key: value for key, value in given.items() if key in KEYS_OF_RANGES}
+    own = {f"{name}_{key}": _domain_of(value) for key, value in given.items() if key not in KEYS_OF_RANGES}
     if own and shared:
         return {name: _domain_of(shared), **own}
     return own
