@@ -22,7 +22,7 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from hpsearch.reporting.locales import ENGLISH
 from hpsearch.reporting.ranking import hyperparameters, is_number, space_of
 from hpsearch.storage import StudyRecord, TrialRecord
-from hpsearch.storage.optuna_internals import renumber
+from hpsearch.storage.optuna_internals import quiet_study, renumber
 
 ENOUGH = 20  # trials with a value, failed and pruned ones among them; below, an importance is noise
 OWN = 10  # of these, that have the hyperparameter itself
@@ -121,7 +121,7 @@ class _Resampled:
 
     def __init__(self, trials: list[optuna.trial.FrozenTrial], direction: str) -> None:
         self._trials = [copy(trial) for trial in trials]
-        self._study = _empty(direction)
+        self._study = quiet_study("maximize" if direction == "maximize" else "minimize")
         for number, trial in enumerate(self._trials):  # one that was drawn twice is two
             renumber(trial, number)
 
@@ -136,15 +136,6 @@ class _Resampled:
     def get_trials(self, deepcopy: bool = True, states: Any = None) -> list[optuna.trial.FrozenTrial]:
         """Return the trials in these states."""
         return [trial for trial in self._trials if states is None or trial.state in states]
-
-
-def _empty(direction: str) -> optuna.Study:
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # "A new study created in memory" is nobody's news
-    try:
-        return optuna.create_study(direction="maximize" if direction == "maximize" else "minimize")
-    finally:
-        optuna.logging.set_verbosity(verbosity)
 
 
 def _with_share(row: Importance, valued: int, point: Mapping[str, float], draws: list[dict[str, float]]) -> Importance:

@@ -11,7 +11,6 @@ from math import prod
 from time import perf_counter
 
 import numpy as np
-import optuna
 from optuna.samplers import RandomSampler
 from scipy.optimize import nnls
 
@@ -20,6 +19,7 @@ from hpsearch.data.dataset import Data
 from hpsearch.platforms import peak_memory
 from hpsearch.searching.specifications import specification
 from hpsearch.space import Choice, SearchSpace
+from hpsearch.storage.optuna_internals import quiet_study
 from hpsearch.training import Engine, TrialQueue
 from hpsearch.training.devices import ARRAYS_PER_TRIAL, worker_threads
 from hpsearch.trial import TrialSpec, derive_seed
@@ -126,7 +126,7 @@ def size(space: SearchSpace) -> tuple[int, list[str]]:
 
 def _specs(config: StudyConfig, data: Data) -> Iterator[TrialSpec]:
     """Yield the known-good trial and random ones of the space, without early stopping."""
-    study = optuna.create_study(sampler=RandomSampler(seed=derive_seed(config.study.seed, "probe") % 2**32))
+    study = quiet_study(sampler=RandomSampler(seed=derive_seed(config.study.seed, "probe") % 2**32))
     study.enqueue_trial(config.space.defaults())
     for number in range(PROBED):
         spec = specification(config, config.space.suggest(study.ask()), number, data)

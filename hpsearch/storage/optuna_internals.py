@@ -16,15 +16,27 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.exceptions import DuplicatedStudyError
+from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages.journal import BaseJournalBackend, JournalRedisBackend, JournalStorage
 from optuna.study import StudyDirection
 from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
 from hpsearch.errors import StorageError, UserError
+from hpsearch.trial import Direction
 
 BATCH = 1000  # trials that are read at once, so that a study's writer never waits long
 SPECIAL_NUMBERS = {"INF_POS": float("inf"), "INF_NEG": float("-inf"), "NAN": float("nan")}  # by Optuna's names for them
+
+
+def quiet_study(direction: Direction = "minimize", sampler: BaseSampler | None = None) -> optuna.Study:
+    """Return a new study in memory, without Optuna's line about it, which is nobody's news."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        return optuna.create_study(direction=direction, sampler=sampler)
+    finally:
+        optuna.logging.set_verbosity(verbosity)
 
 
 @dataclass(frozen=True, slots=True)
