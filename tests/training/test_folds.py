@@ -398,7 +398,8 @@ def test_an_objective_of_folds_is_their_mean() -> None:
     assert trial.value == pytest.approx(means.min(), abs=1e-10)
     assert [trial.intermediate_values[e] for e in range(1, 5)] == pytest.approx(means[:-1], abs=1e-10)
 
-    built = Objective(data, given, build=_linear, training={"epochs": 5, "precision": "float64"}, device="cpu")
+    of_training = {name: value for name, value in given.items() if name not in ("depth", "width")}
+    built = Objective(data, of_training, build=_linear, training={"epochs": 5, "precision": "float64"}, device="cpu")
     own = optuna.create_study(direction="minimize", pruner=optuna.pruners.ThresholdPruner(upper=0.0))
     own.optimize(built, n_trials=1)
     assert own.trials[0].state.name == "PRUNED"

@@ -49,11 +49,11 @@ def _drop_stale_code(function: Callable[..., Any]) -> None:
 
 def _indices(function: Callable[..., Any]) -> list[Path]:
     """Return numba's lists of a compiled function's machine code."""
-    folder = cast("Any", function).stats.cache_path
-    if folder is None:
+    stats = getattr(function, "stats", None)  # none under NUMBA_DISABLE_JIT
+    if stats is None or stats.cache_path is None:
         return []
     source = Path(function.__code__.co_filename)
-    return list(Path(folder).glob(f"{source.stem}.{function.__name__}-*.nbi"))
+    return list(Path(stats.cache_path).glob(f"{source.stem}.{function.__name__}-*.nbi"))
 
 
 def _newest_source(function: Callable[..., Any]) -> float:
