@@ -309,6 +309,7 @@ def test_a_metric_of_ones_own() -> None:
         objective(metric=hits)
 
 
+@pytest.mark.slow
 def test_a_loss_of_ones_own() -> None:
     """A loss of one's own that is the task's gives the task's values, in the reference engine."""
     own = objective(loss=nn.functional.cross_entropy, training={"epochs": 3, "precision": "float64"})

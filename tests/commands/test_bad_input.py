@@ -303,6 +303,7 @@ def test_help_and_version_are_no_errors(capsys: Capture) -> None:
         assert capsys.readouterr().err == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["run", "digit"], ["run", "--set", "depth=-1", "--trials", "0"]])
 def test_as_a_process(arguments: list[str], place: Path) -> None:
     """A process of its own says the same and ends with the same status, without a traceback."""

@@ -77,6 +77,7 @@ def test_run_makes_everything(study: Path, capsys: pytest.CaptureFixture[str]) -
         assert sum(file.get_tensor(name).numel() for name in file.keys()) == result["parameters"]  # noqa: SIM118
 
 
+@pytest.mark.slow
 def test_same_command_continues(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The same command trains nothing new; more trials go on; the first ones stay as they were."""
     main(arguments(study))
@@ -160,6 +161,7 @@ def test_a_name_that_is_no_folders_is_told(study: Path, capsys: pytest.CaptureFi
     assert "is kept in" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_folder_belongs_to_one_storage(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Report and best network of a study are not overwritten by one of the same name in another storage, whichever came first."""
     first, second = f"sqlite:///{tmp_path}/first.db", f"journal:///{tmp_path}/second.log"
@@ -304,6 +306,7 @@ def test_engine_that_cannot_be(study: Path, capsys: pytest.CaptureFixture[str], 
     assert not (study.parent / "out/flowers/study.db").exists()
 
 
+@pytest.mark.slow
 def test_verify_trains_again(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`verify` compares recorded trials with the reference: near in float32, equal to rounding in float64."""
     main(arguments(study, "--pruner", "median"))

@@ -36,6 +36,7 @@ def undated(page: Path) -> str:
     return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "DATE", page.read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_compare_prints_its_stages_and_verdicts(compared: tuple[Path, list[str]]) -> None:
     """Plain lines: what is compared, each stage up to its end, each line once, the seven verdicts, and where the report is."""
     reports, lines = compared
@@ -68,6 +69,7 @@ def test_everything_is_kept(compared: tuple[Path, list[str]]) -> None:
     assert record.settings["training"]["epochs"] == 2
 
 
+@pytest.mark.slow
 def test_report_is_the_same_again(compared: tuple[Path, list[str]], capsys: pytest.CaptureFixture[str]) -> None:
     """`report NAME` makes page and tables from the storage alone, the same ones but for the date; --lang another page beside it."""
     folder = compared[0] / "compare-iris"
@@ -132,6 +134,7 @@ def test_what_cannot_be_is_one_line(
     assert sorted(compared[0].rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_batch_sizes_that_are_not_given_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without a list the regimes that come along are compared, and the screen names them; a budget without an end is chosen."""
     assert main(compare(tmp_path, "--set", "compare.measured=0")) == 0
@@ -142,6 +145,7 @@ def test_batch_sizes_that_are_not_given_are_told(tmp_path: Path, capsys: pytest.
     assert not record.target_given
 
 
+@pytest.mark.slow
 def test_compare_minima(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The escape tests alone, on small grids: their stages, the verdicts in the language asked for, a page, and nothing trained twice."""
     asked = []

@@ -80,6 +80,7 @@ def test_own_settings_come_first(file: Path, capsys: pytest.CaptureFixture[str])
     )
 
 
+@pytest.mark.slow
 def test_the_best_of_another_study_comes_first(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A name, a folder and a storage's URL mean that study's best trial; the study goes on with it when the other one is gone."""
     assert run(file, "first") == 0
@@ -113,6 +114,7 @@ def test_settings_and_a_study_do_not_mix(file: Path, capsys: pytest.CaptureFixtu
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", [("--patience", "2"), ("--target-value", "0.5")], ids=" ".join)
 def test_the_search_ends_early_at_the_same_trial(
     file: Path, capsys: pytest.CaptureFixture[str], rule: tuple[str, str]
@@ -141,6 +143,7 @@ def test_a_target_that_no_metric_reaches(file: Path, capsys: pytest.CaptureFixtu
     assert "search.target_value is 95; accuracy lies between 0 and 1. Give 0.95." in told(capsys)
 
 
+@pytest.mark.slow
 def test_a_time_limit_is_said(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Before the run, in each trial's outcome and in the report it is said that the study cannot be reproduced."""
     endless = (

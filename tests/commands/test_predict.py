@@ -246,6 +246,7 @@ def test_a_kept_column_cannot_be_called_as_a_prediction(place: Path, capsys: pyt
     assert not (place / "none.csv").exists()
 
 
+@pytest.mark.slow
 def test_a_dash_prints_the_predictions_alone(place: Path) -> None:
     """With `-o -` the CSV goes to the standard output and all else to the standard error; a reader may leave early."""
     command = [sys.executable, "-m", "hpsearch", "predict", str(place / "sales"), str(place / "sales.csv"), "-o", "-"]
@@ -311,6 +312,7 @@ def test_refit_rewrites_the_page(place: Path, tmp_path: Path) -> None:
     assert "The test rows were used once" not in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["onnx", "pt2", "safetensors"])
 def test_a_study_is_exported(name: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command writes each format from the study's folder, and prints how far its answers are from torch's."""

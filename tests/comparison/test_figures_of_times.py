@@ -71,6 +71,7 @@ def thin() -> dict[str, ComparisonRecord]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", FIGURES.values(), ids=list(FIGURES))
 def test_nothing_raises_and_all_is_said(row: ComparisonFigure) -> None:
     """Whole and thin records are drawn, or not, and read in both languages without an unfilled brace; every column has a meaning."""

@@ -115,6 +115,7 @@ def same(value: object, again: object) -> bool:
     return bool(pandas.isna(again)) if value in (None, "") else value == again
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("record", [whole(), tuning(), escaping(), comparison(arms=())], ids=range(4))
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_links_lead_somewhere(record: Record, language: str, tmp_path: Path) -> None:
@@ -420,6 +421,7 @@ def test_minimised_metrics_are_told_with_their_direction() -> None:
     assert "RMSE below 0.5" in seen
 
 
+@pytest.mark.slow
 def test_the_report_needs_no_torch(tmp_path: Path) -> None:
     """Making a comparison's report imports neither torch nor anything that trains."""
     code = (
@@ -507,6 +509,7 @@ def strings(value: Any) -> Iterator[str]:
         yield value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evil", EVIL, ids=range(len(EVIL)))
 def test_hostile_names_stay_text(evil: str) -> None:
     """Names full of markup, hidden characters or 10,000 letters give the page the same elements as a tame one, and stay of a size."""
@@ -518,6 +521,7 @@ def test_hostile_names_stay_text(evil: str) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evil", EVIL, ids=range(len(EVIL)))
 def test_hostile_names_are_no_markup_in_figures(evil: str) -> None:
     """In every figure the tags are those of our own sentences: br, b, sub, and none that a name brought; no name is endless."""

@@ -53,6 +53,7 @@ def until(visit: Visit, script: str, wanted: object = True) -> None:
     raise AssertionError(f"{script} is {visit.page.evaluate(script)}, not {wanted}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1440, "light")])
 def test_every_figure_is_drawn_and_fits(browser: Any, report: Path, width: int, scheme: str) -> None:  # noqa: F811
     """On a phone in dark and on a desk in light colours all figures have marks and a height, none is too wide, nobody complains."""
@@ -75,6 +76,7 @@ def test_every_figure_is_drawn_and_fits(browser: Any, report: Path, width: int, 
         assert visit.complaints == []
 
 
+@pytest.mark.slow
 def test_a_legend_entry_is_switched_off_everywhere(visit: Visit) -> None:
     """A click on a name hides it in the figures that share it, and nothing else; another click shows it again."""
     name = "gradient descent (GD)"
@@ -128,6 +130,7 @@ def test_figures_are_saved(visit: Visit, name: str, format_: str) -> None:
     assert visit.complaints == []
 
 
+@pytest.mark.slow
 def test_the_korean_page_is_korean(browser: Any, record: ComparisonRecord, tmp_path: Path) -> None:  # noqa: F811
     """The page says that it is Korean; its headings, buttons and axis titles are Hangul."""
     with Visit(browser, write_comparison(record, tmp_path, "ko")) as visit:
@@ -141,6 +144,7 @@ def test_the_korean_page_is_korean(browser: Any, record: ComparisonRecord, tmp_p
         assert visit.complaints == []
 
 
+@pytest.mark.slow
 def test_printing_shows_everything(visit: Visit) -> None:
     """On paper every section is there with its figure, navigation and buttons are not, and the document has many pages."""
     visit.page.emulate_media(media="print")
@@ -164,6 +168,7 @@ def test_printing_shows_everything(visit: Visit) -> None:
     assert visit.complaints == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evil", [EVIL[1] + EVIL[2], EVIL[7]], ids=range(2))
 def test_hostile_names_never_run(browser: Any, tmp_path: Path, evil: str) -> None:  # noqa: F811
     """Names full of markup stay text in headings, legends and hovers: nothing runs, no link is made, nothing is asked for."""

@@ -397,6 +397,7 @@ def test_more_trials_and_seeds_go_on(tmp_path: Path) -> None:
     assert facts(few)[0][0][1] == facts(more)[0][0][1][:2]
 
 
+@pytest.mark.slow
 def test_changed_settings_are_refused(tmp_path: Path) -> None:
     """Another target under the same name is another comparison."""
     run(tmp_path, config(compare={"trials": 2, "measured": 0}))
@@ -427,6 +428,7 @@ def test_a_budget_in_seconds_is_turned_into_updates_once(tmp_path: Path, monkeyp
     assert facts(first) == facts(again)
 
 
+@pytest.mark.slow
 def test_a_probe_finds_about_the_updates_of_a_time() -> None:
     """Twice the seconds are about twice the updates."""
     settings = config()

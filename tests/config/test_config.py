@@ -217,6 +217,7 @@ def test_hostile_files_are_one_short_line(tmp_path: Path, bomb: str) -> None:
     assert len(line) < len(str(path)) + 400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["table.csv", "pictures", "x" * 600, "a\0b"])
 def test_sizes_and_targets_of_images(tmp_path: Path, file: str) -> None:
     """A size is refused where there is no folder of images, a target where there is one: neither would do anything."""

@@ -54,6 +54,7 @@ def test_the_python_page_s_program(folder: Path, capsys: pytest.CaptureFixture[s
     assert scores.min() > 0.9
 
 
+@pytest.mark.slow
 def test_the_objective_page_s_programs(folder: Path) -> None:
     """A study of Optuna's trains a network of one's own; a list that torch does not register is refused as the page says."""
     made = run(DOCS / "objective.md", folder)

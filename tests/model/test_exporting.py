@@ -48,6 +48,7 @@ def model(source: str, task: str, members: int = 1, kind: str = "text") -> Model
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize(
     ("source", "task", "members"),
@@ -110,6 +111,7 @@ ODD = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after"), BLANKS)
 def test_an_onnx_file_reads_texts_as_a_table_is_read(before: str, after: str, tmp_path: Path) -> None:
     """Blanks around a text change nothing, and blanks in it do; truth values come in any spelling: in the file as in the model."""
@@ -167,6 +169,7 @@ def test_an_onnx_file_says_where_it_comes_from_but_not_from_which_machine(tmp_pa
 TYPES = {"string": "tensor(string)", "double": "tensor(double)", "float": "tensor(float)", "int64": "tensor(int64)"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "task", "kind"),
     [("table", "multiclass", "text"), ("numbers", "regression", "text"), ("images", "binary", "integer")],

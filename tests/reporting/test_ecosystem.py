@@ -67,6 +67,7 @@ FIGURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_optunas_figures(study: optuna.Study, name: str) -> None:
@@ -99,6 +100,7 @@ def dashboard(*arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("optuna_dashboard") is None, reason="optuna-dashboard is not installed")
 def test_dashboard(reports: Path, record: StudyRecord) -> None:
     """The dashboard serves the study with its learning curves on 127.0.0.1 until Ctrl-C, which leaves no traceback."""

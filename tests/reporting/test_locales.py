@@ -162,6 +162,7 @@ def test_a_language_is_a_translation(language: str) -> None:
     assert same == []
 
 
+@pytest.mark.slow
 def test_every_request_is_for_a_sentence_that_exists() -> None:
     """Every key that stands in the code is a sentence; every key with gaps can be filled in so that it is one."""
     for where, wanted in requests():
@@ -172,6 +173,7 @@ def test_every_request_is_for_a_sentence_that_exists() -> None:
         assert any(fnmatch(known, noun) for known in counted), noun
 
 
+@pytest.mark.slow
 def test_every_sentence_is_asked_for() -> None:
     """No sentence is dead: a module asks for its key, or for a pattern whose gaps it can fill so; a column is one of a figure's table."""
     titles = {f"figure.{row.name}.{part}" for row in COMPARISON_FIGURES for part in ("title", "question")}

@@ -179,6 +179,7 @@ def test_links_lead_to_files_that_exist(tmp_path: Path) -> None:
         assert found, address
 
 
+@pytest.mark.slow
 def test_writing_twice_gives_the_same_page(tmp_path: Path) -> None:
     """The page is a function of the record; nothing temporary stays."""
     first = write_report(study(3), tmp_path).read_bytes()
@@ -186,6 +187,7 @@ def test_writing_twice_gives_the_same_page(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "tables"]
 
 
+@pytest.mark.slow
 def test_the_report_needs_no_torch(tmp_path: Path) -> None:
     """Making a report imports neither torch nor anything of the training room."""
     code = (

@@ -184,6 +184,7 @@ def test_the_confusion_matrix_is_scikit_learn_s(tmp_path: Path, monkeypatch: pyt
     assert run(tmp_path, data).result == record.result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "regression"])
 def test_without_test_rows_the_validation_rows_are_told(tmp_path: Path, task: str) -> None:
     """The counts or points are the saved model's for the validation rows, and the page says which rows they are."""

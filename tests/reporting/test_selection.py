@@ -39,6 +39,7 @@ def told(record: StudyRecord, capsys: pytest.CaptureFixture[str]) -> list[str]:
     return [prose(page(record, frames(record))), prose(fragment(record)), screen(record, capsys)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [True, False])
 def test_everywhere_is_said_which_model_is_kept_and_why(kept: bool, capsys: pytest.CaptureFixture[str]) -> None:
     """The page, the notebook's HTML and the terminal give both values and the model; the headline's value is the kept model's."""
@@ -88,6 +89,7 @@ def test_everywhere_the_usable_trials_are_counted_alike(capsys: pytest.CaptureFi
         assert word not in page_ + notebook + terminal
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 3])
 def test_looks_at_the_test_rows_are_said_in_one_sentence(times: int, capsys: pytest.CaptureFixture[str]) -> None:
     """The same sentence, with the true number, is in the page, the notebook and the terminal."""

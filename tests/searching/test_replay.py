@@ -98,6 +98,7 @@ def test_a_thinned_record_is_compared_where_it_has_entries() -> None:
     assert not _same(whole.thinned(4), History(**{name: column[:-1] for name, column in whole.columns().items()}))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_the_command_keeps_the_network(folder: Path, record: StudyRecord, capsys: pytest.CaptureFixture[str]) -> None:
     """The command says that the histories are equal, and writes the trial's model, which has the recorded validation loss."""
     best = record.result["trial"]

@@ -386,6 +386,7 @@ def judged_by_hand(result: dict[str, Any], folder: Path, data: Data, asked: Stud
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression", "folds"])
 def test_the_ensemble_is_judged_against_one_network_by_runs_that_chose_nothing(tmp_path: Path, task: str) -> None:
     """On further seeds one network's value and the candidates' together are those of the reference's runs; the better mean is kept."""
@@ -405,6 +406,7 @@ def test_the_ensemble_is_judged_against_one_network_by_runs_that_chose_nothing(t
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", ["ensemble", "single"])
 @pytest.mark.parametrize("task", ["multiclass", "regression"])
 def test_the_model_that_is_kept_alone_sees_the_test_rows(

@@ -25,6 +25,7 @@ RATES: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("optimizer", "name", "distribution"),
     [

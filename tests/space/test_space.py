@@ -293,6 +293,7 @@ def test_grid_does_not_multiply_conditions() -> None:
     assert len(layers) == 1 + 3 + 9
 
 
+@pytest.mark.slow
 def test_grid_begins_with_the_known_good_point() -> None:
     """The known-good point comes first where the grid has it, and once."""
     searched = space(optimizer=["sgd", "adam"], width=[32, 128], depth=[1, 2, 3])

@@ -129,6 +129,7 @@ def _check_study(storage: BaseStorage, name: str, values: list[float | None]) ->
     assert [trial.values for trial in study.trials] == [[value] for value in values]
 
 
+@pytest.mark.slow
 def test_what_is_written_is_read(url: str, name: str) -> None:
     """Outcomes, values, curves and parameters come back as they were told, the seals in one piece."""
     writer = opened(url, name)
@@ -146,6 +147,7 @@ def test_what_is_written_is_read(url: str, name: str) -> None:
     assert record.trials[0].history == run_of(0).history
 
 
+@pytest.mark.slow
 def test_two_writers(url: str, name: str) -> None:
     """A second process's writer is told who has the study, waits with join, and has it once the first one ends."""
     first = opened(url, name)
@@ -194,6 +196,7 @@ def test_who_waits_for_a_complete_study_ends(url: str, name: str) -> None:
     StudyWriter.open(url, replace(FINGERPRINT, name=name, settings=more), join=True).close()
 
 
+@pytest.mark.slow
 def test_a_number_that_another_program_took(url: str, name: str) -> None:
     """A trial that another program writes among ours is told, and ours is not written over it."""
     writer = opened(url, name)
@@ -208,6 +211,7 @@ def test_a_number_that_another_program_took(url: str, name: str) -> None:
     assert [trial.params["depth"] for trial in read_study(url, name).trials] == [1, 3]
 
 
+@pytest.mark.slow
 def test_cost_of_a_trial(url: str, name: str, request: pytest.FixtureRequest) -> None:
     """A trial of ten hyperparameters, a hundred evaluations and five rungs is begun and told; with --long -s its time is printed."""
     trials = 200 if request.config.getoption("--long") else 5

@@ -191,6 +191,7 @@ def private_names_defined(path: Path) -> set[str]:
     return {name for name in names if name.startswith("_")}
 
 
+@pytest.mark.slow
 def test_one_file_knows_optunas_private_names() -> None:
     """In a file that imports Optuna every private name is one that hpsearch defines; only `optuna_internals` uses Optuna's."""
     own = {name for path in modules() for name in private_names_defined(path)} - {"_storage"}  # a study's too
@@ -218,6 +219,7 @@ def test_a_config_is_checked_without_torch() -> None:
     assert not loaded & {"torch", "optuna", "pandas", "pyarrow", "sklearn"}
 
 
+@pytest.mark.slow
 def test_the_report_needs_no_torch() -> None:
     """The report is made without torch, on a machine that did not train."""
     assert "torch" not in loaded_after("import hpsearch.reporting, hpsearch.comparison.page, hpsearch.storage.reading")

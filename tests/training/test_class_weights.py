@@ -107,6 +107,7 @@ def test_training_is_descent_on_the_weighted_loss(task: str, batch_size: int) ->
         torch.testing.assert_close(recorder.weights()[name], expected, atol=1e-12, rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["fused", "compiled"])
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("batch_size", [1, 7, "full"])

@@ -147,6 +147,7 @@ def specs_of(data: Data, **changes: Any) -> list[TrialSpec]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_trial_is_the_mean_of_its_folds(engine: str, task: str) -> None:

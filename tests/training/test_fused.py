@@ -59,6 +59,7 @@ def test_equal_trials_need_no_padding(widths: tuple[int, ...]) -> None:
     assert_parity(cohort(trials=4, widths=widths))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [20, "full"])
 def test_parts_of_a_batch_add_up(monkeypatch: pytest.MonkeyPatch, batch_size: int | str) -> None:
     """A batch that goes in parts of few rows is the batch in one, dropout and every task included; so is an evaluation."""

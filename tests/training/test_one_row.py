@@ -43,6 +43,7 @@ TRAINED_BY = {  # with the engine `auto` on a CPU
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ROWS)
 def test_a_study_can_name_a_new_row(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The row alone makes the name known to a study, which trains it, in the reference engine with a notice where no other can."""

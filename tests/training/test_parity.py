@@ -43,6 +43,7 @@ def test_equals_reference_for_every_row(engine: str, schedule: str) -> None:
     assert_parity(specs, engine=engine)
 
 
+@pytest.mark.slow
 @every_engine
 @pytest.mark.parametrize(("task", "batch_size"), list(product(TASKS, [1, 7, "full"])))
 def test_equals_reference_for_every_task_and_batch_size(engine: str, task: str, batch_size: int | str) -> None:

@@ -76,6 +76,7 @@ def test_only_the_trials_of_its_group_end() -> None:
     assert [run.outcome for run in runs] == [Outcome.TIMED_OUT, Outcome.FINISHED]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["reference", "compiled"])
 def test_folds_share_the_seconds(engine: str) -> None:
     """A cross-validated trial ends within its seconds too; its value is the mean at an evaluation that all folds have done."""

@@ -143,6 +143,7 @@ def test_a_journals_snapshot_is_neither_read_nor_written(
     assert journal.snapshot == snapshot
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sampler", "space"), [("cmaes", SPACE), ("tpe", SMALL)])
 def test_a_pickle_in_a_trials_row_is_not_read(sampler: str, space: object, canary: Path, tmp_path: Path) -> None:
     """A resumed search does not read a pickled optimizer in a shared storage's trials, where Optuna's CMA-ES keeps its own."""
@@ -169,6 +170,7 @@ def test_optunas_own_sampler_would_read_it(tmp_path: Path) -> None:
     assert (tmp_path / "code-ran").exists()
 
 
+@pytest.mark.slow
 def test_cifars_pickles_are_checked_before_they_are_read(canary: Path, tmp_path: Path) -> None:
     """CIFAR-10's files are pickles: files other than the published ones are refused unread."""
     folder = tmp_path / "cifar-10-batches-py"

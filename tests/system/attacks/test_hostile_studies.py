@@ -75,6 +75,7 @@ def report(database: Path, capsys: Capture) -> tuple[int, str]:
     return status, capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bomb", BOMBS)
 @pytest.mark.parametrize("key", ["settings", "data", "result", "schema", "lease"])
 def test_a_studys_attributes_may_hold_anything(key: str, bomb: str, database: Path, capsys: Capture) -> None:
@@ -186,6 +187,7 @@ def test_rows_of_wrong_types(row: str, database: Path, capsys: Capture) -> None:
     assert "Traceback" not in error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_search_does_not_resume_from_a_hostile_trial(bomb: str, tmp_path: Path) -> None:
     """A resumed search needs every result: without one it stops with an error before it trains or writes anything."""

@@ -38,6 +38,7 @@ def files_with_password(folder: Path) -> list[str]:
     return [str(file) for file in files if PASSWORD in file.name or PASSWORD.encode() in file.read_bytes()]
 
 
+@pytest.mark.slow
 def test_a_password_is_nowhere(journal: type[MemoryJournal], study_folder: Path, capsys: Capture) -> None:
     """A complete study on a server with a password, then its report: no screen, file or storage has the password."""
     url = f"redis://user:{PASSWORD}@127.0.0.1:1/0"

@@ -50,6 +50,7 @@ def is_number(cell: str) -> bool:
     return cell.translate(str.maketrans("", "", ".e-+")).isdigit()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evil", ["=1+1", "+1", "-1x", "@SUM(A1)", "\t=1", "\r=1", "=cmd|' /C calc'!A0"])
 def test_cells_are_no_formulas(evil: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No cell of text in any table of a study or a comparison begins as a spreadsheet's formula does."""
