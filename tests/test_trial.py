@@ -161,5 +161,6 @@ def test_outcomes_have_a_meaning() -> None:
         Outcome.DIVERGED,
         Outcome.OUT_OF_MEMORY,
         Outcome.KILLED,
+        Outcome.ERROR,
         Outcome.OUT_OF_TIME,
     }

@@ -252,8 +252,8 @@ def _refuse_no_network(search: Search) -> None:
         raise SearchFailed("the time was up before the first trial ended. Give a longer --timeout.")
     if search.best is None:
         raise SearchFailed(
-            f"none of {done} trials gave a usable network ({search.status.failed} diverged, ran out of memory or time, or killed their "
-            f"workers). Lower the upper end of learning_rate, or give a longer budget{_longer_limit(search)}."
+            f"none of {done} trials gave a usable network ({search.status.failed} diverged, raised an error, ran out of memory or time, "
+            f"or killed their workers). Lower the upper end of learning_rate, or give a longer budget{_longer_limit(search)}."
         )
 
 
