@@ -35,6 +35,7 @@ REPEATED = dict.fromkeys(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the checks feed what deserves warnings, and look at those that they care for
 @parametrize_with_checks(  # type: ignore[untyped-decorator]
     [DNNClassifier(**SMALL), DNNRegressor(**SMALL)], expected_failed_checks=lambda estimator: REPEATED
@@ -59,6 +60,7 @@ def test_reproducible() -> None:
     assert drawn.best_value_ == pytest.approx(drawn.trials_["value"].min())
 
 
+@pytest.mark.slow
 def test_what_fit_leaves() -> None:
     """A fitted estimator has its classes, its features' names, the best hyperparameters and a row for each trial."""
     X, y = load_iris(return_X_y=True, as_frame=True)

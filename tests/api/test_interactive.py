@@ -61,6 +61,7 @@ def test_frames_are_read_by_name(found: SearchResult) -> None:
         found.predict(IRIS.data.drop(columns="petal width (cm)"))
 
 
+@pytest.mark.slow
 def test_report_study_and_copy(found: SearchResult, tmp_path: Path) -> None:
     """The page is written where it is asked for, the study is Optuna's, and a copy is a study of its own."""
     assert found.report().read_text().startswith("<!DOCTYPE html>")
@@ -91,6 +92,7 @@ def test_in_words(found: SearchResult) -> None:
     assert "http" not in html
 
 
+@pytest.mark.slow
 def test_a_temporary_folder_is_said(found: SearchResult, tmp_path: Path) -> None:
     """The path of a report that will go says so itself, and so do text and notebook; a named search says where it is kept."""
     assert "temporary" in str(found.report())
@@ -101,6 +103,7 @@ def test_a_temporary_folder_is_said(found: SearchResult, tmp_path: Path) -> None
     assert "goes with this result" not in repr(named) + named._repr_html_()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("targets", "kind"),
     [(NAMES, "U"), (IRIS.target.to_numpy() * 10, "i"), (IRIS.target.to_numpy() > 0, "b")],
@@ -137,6 +140,7 @@ def test_a_study_of_the_command_is_loaded(tmp_path: Path, monkeypatch: pytest.Mo
         hpsearch.load("tal")
 
 
+@pytest.mark.slow
 def test_names_are_escaped(tmp_path: Path) -> None:
     """A name that is HTML stays text in the notebook's piece and in the page."""
     name = "<img src=x onerror=alert(1)>"
@@ -145,6 +149,7 @@ def test_names_are_escaped(tmp_path: Path) -> None:
     assert "<img" not in result.report().read_text()
 
 
+@pytest.mark.slow
 def test_a_named_search_goes_on(tmp_path: Path) -> None:
     """The same name goes on with the study: its first trials are those of before; other data under it are refused."""
     first = hpsearch.search(IRIS.data, NAMES, name="iris", reports=tmp_path, **QUICK)
@@ -193,6 +198,7 @@ def test_what_is_refused() -> None:
     assert "training.epoch: unknown key. Did you mean 'epochs'?" in str(error.value)
 
 
+@pytest.mark.slow
 def test_verbose_is_the_command_s_screen(capsys: pytest.CaptureFixture[str]) -> None:
     """A search is silent, but with `verbose` it shows what the command shows."""
     hpsearch.search(IRIS.data, NAMES, **QUICK)
@@ -328,6 +334,7 @@ DNNClassifier(class_weight="balancd")
 """
 
 
+@pytest.mark.slow
 def test_types_of_a_user_s_program(tmp_path: Path) -> None:
     """mypy, strict, takes a program that uses the public names, and finds the mistakes in it."""
     pytest.importorskip("mypy")

@@ -94,6 +94,7 @@ def test_the_shortest_trial_never_gets_better(training: dict[str, int], share: f
     assert probing.shortest(check_config(raw, "test")) == share
 
 
+@pytest.mark.slow
 def test_check_prints_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -107,6 +108,7 @@ def test_check_prints_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_check_names_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -51,6 +51,7 @@ def trials(study: Path) -> list[tuple[object, ...]]:
     return [(t.number, t.state.name, t.values, t.params, t.user_attrs["hpsearch:run"]["best"]) for t in stored]
 
 
+@pytest.mark.slow
 def test_run_makes_everything(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One command leaves storage, tables, best network and report in the study's folder, and says what it found."""
     assert main(arguments(study)) == 0
@@ -104,6 +105,7 @@ def test_changed_space_is_refused(study: Path, capsys: pytest.CaptureFixture[str
     assert trials(study) == before
 
 
+@pytest.mark.slow
 def test_best_network_is_trained_again_where_its_file_is_gone(study: Path) -> None:
     """Without the weights' file an extended study trains its best trial again, to the same figures."""
     main(arguments(study))
@@ -118,6 +120,7 @@ def test_best_network_is_trained_again_where_its_file_is_gone(study: Path) -> No
     assert (folder / "best.safetensors").read_bytes() == weights
 
 
+@pytest.mark.slow
 def test_report_from_the_storage_alone(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The report is rebuilt from a copy of the storage in another place."""
     main(arguments(study))
@@ -179,6 +182,7 @@ def test_a_folder_belongs_to_one_storage(study: Path, tmp_path: Path, capsys: py
     assert not (tmp_path / "second.log").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["random", "qmc", "tpe", "gp", "cmaes"])
 @pytest.mark.parametrize("pruner", ["halving"])
 def test_every_sampler_runs(study: Path, sampler: str, pruner: str) -> None:
@@ -187,6 +191,7 @@ def test_every_sampler_runs(study: Path, sampler: str, pruner: str) -> None:
     assert main(arguments(study, *more, "--set", "momentum={low=0.5,high=0.9}", "--set", "search.lag=1")) == 0
 
 
+@pytest.mark.slow
 def test_grid(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A grid ends when it is used up, and says so."""
     assert main(arguments(study, "--sampler", "grid", "--set", "learning_rate=[0.01,0.1]", "--trials", "99")) == 0
@@ -273,6 +278,7 @@ def test_what_is_kept_is_json(study: Path) -> None:
 # ------------------------------------------------------------------ engines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["reference", "fused", "compiled"])
 def test_engine_of_choice(study: Path, capsys: pytest.CaptureFixture[str], engine: str) -> None:
     """Each engine runs the study, its best trials on several fresh seeds at once; -v says who trains what, and why."""
@@ -280,6 +286,7 @@ def test_engine_of_choice(study: Path, capsys: pytest.CaptureFixture[str], engin
     assert capsys.readouterr().out.count(f"{engine} engine, ") == 1
 
 
+@pytest.mark.slow
 def test_parallel_changes_no_result(study: Path) -> None:
     """One trial in flight or five: the same trials with the same values, and the same best network."""
     found = []
@@ -322,6 +329,7 @@ def test_verify_trains_again(study: Path, capsys: pytest.CaptureFixture[str]) ->
     assert all(float(gap) < 1e-3 for columns in recorded for gap in columns[2:4])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "status", "message"),
     [
@@ -351,6 +359,7 @@ def test_verdicts() -> None:
     assert Verified(0, 9, (0, 0, 0), "finished", "finished").verdict == ""
 
 
+@pytest.mark.slow
 def test_an_engine_that_is_wrong_is_told(
     study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

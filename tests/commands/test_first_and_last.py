@@ -57,6 +57,7 @@ def told(capsys: pytest.CaptureFixture[str]) -> str:
     return " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow
 def test_own_settings_come_first(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The first trials are those of the command line; screen and report say so; the same command goes on, another is refused."""
     start = ("--start", '{ optimizer = "sgd", learning_rate = "0.5" }', "--start", "{ depth = 0 }")
@@ -178,6 +179,7 @@ def test_a_limit_too_short_for_any_network(file: Path, capsys: pytest.CaptureFix
     assert "give a longer budget (training.max_seconds)" in told(capsys)
 
 
+@pytest.mark.slow
 def test_python_has_them_too(tmp_path: Path) -> None:
     """`search` takes first settings, patience, target and another study, and refuses what is outside in a line."""
     generator = np.random.default_rng(0)

@@ -50,6 +50,7 @@ def test_help_waits_for_nothing() -> None:
     assert not HEAVY & set(shown.splitlines()[-1].split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "entered"), [(["--help"], set()), (["help"], {"help"}), (["rum"], set())])
 def test_a_command_imports_no_other(arguments: list[str], entered: set[str]) -> None:
     """Of the commands only the module of the one that is asked for is imported; the list of commands needs none."""

@@ -46,6 +46,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_study_of_labels_has_all_that_others_have(study: Path) -> None:
     """Confirmation, a test score, a baseline, the counts of each label, and a page that shows them and says what was assumed."""
     record = read_study(f"sqlite:///{study / 't' / 'study.db'}", "t")
@@ -82,6 +83,7 @@ def test_predictions_of_labels_are_0_or_1_and_a_probability(study: Path, capsys:
     assert "on 59 rows (1 without a target that is known left out)" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["onnx", "pt2", "safetensors"])
 def test_a_model_of_labels_is_exported(study: Path, tmp_path: Path, form: str) -> None:
     """Every format answers as torch does, and names the labels; older models, which have none, still load."""

@@ -277,6 +277,7 @@ def test_numbers_are_predicted_in_the_targets_units(place: Path) -> None:
     assert judged.value == pytest.approx(error, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_refit_trains_on_all_but_the_test_rows(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The best trial is trained for as many passes as its best evaluation had, on more rows; the look at the test rows is counted."""
     study = place / "sales"

@@ -90,6 +90,7 @@ def test_the_page_and_a_table_for_each_figure_are_written(tmp_path: Path) -> Non
     assert {file.name for file in path.parent.iterdir()} == {"report.html", "report.ko.html", "tables"}
 
 
+@pytest.mark.slow
 def test_tables_are_read_again_as_they_were(tmp_path: Path) -> None:
     """Every CSV has its rows, with the columns that the texts explain; numbers, infinities and gaps come back."""
     record = replace(whole(), target=0.985)  # which some runs never reach
@@ -131,6 +132,7 @@ def test_links_lead_somewhere(record: Record, language: str, tmp_path: Path) -> 
 # ------------------------------------------------------------------ what stands where
 
 
+@pytest.mark.slow
 def test_verdicts_come_before_everything(full: str) -> None:
     """Question, verdicts, the regimes at a glance, cautions, figures in their order, runs, checks, protocol."""
     places = [
@@ -413,6 +415,7 @@ def test_a_record_without_anything() -> None:
     assert html.count('class="badge thin"') == 7
 
 
+@pytest.mark.slow
 def test_minimised_metrics_are_told_with_their_direction() -> None:
     """An error has to fall below its target."""
     record = comparison(seeds=2, measured=0)

@@ -413,6 +413,7 @@ def test_hopeless_learning_rates_end_in_one_line(tmp_path: Path) -> None:
         run(tmp_path, hopeless)
 
 
+@pytest.mark.slow
 def test_a_budget_in_seconds_is_turned_into_updates_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds become updates by a measurement that the storage keeps; a resumed comparison does not measure again."""
     calls: Iterator[int] = iter([7, 9])

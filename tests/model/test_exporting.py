@@ -74,6 +74,7 @@ def ask(path: Path, feed: dict[str, Any]) -> list[Any]:
     return list(session.run(None, feed))
 
 
+@pytest.mark.slow
 def test_an_onnx_file_takes_raw_columns(tmp_path: Path) -> None:
     """Columns go in by name as they stand in the table, unseen and missing cells with them; labels come out, for one row or several."""
     pytest.importorskip("onnxruntime", reason="needs the extra 'export'")
@@ -156,6 +157,7 @@ def test_integer_labels_come_back_as_integers(tmp_path: Path) -> None:
     assert labels.tolist() == [10 * int(i) for i in InferencePipeline(made)(rows).argmax(1)]
 
 
+@pytest.mark.slow
 def test_an_onnx_file_says_where_it_comes_from_but_not_from_which_machine(tmp_path: Path) -> None:
     """Classes and provenance are in the file's metadata; no path of this machine is anywhere in it."""
     onnx = pytest.importorskip("onnx", reason="needs the extra 'export'")

@@ -224,6 +224,7 @@ def test_names_with_markup_stay_text(tmp_path: Path) -> None:
     assert figures is None or "<img" not in json.dumps(json.loads(figures[1]))
 
 
+@pytest.mark.slow
 def test_five_thousand_trials_are_quick(tmp_path: Path) -> None:
     """A page of 5,000 trials takes seconds."""
     space: dict[str, BaseDistribution] = {"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)}

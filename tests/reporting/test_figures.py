@@ -104,6 +104,7 @@ def test_hostile_names_are_escaped_in_every_figure() -> None:
         assert figure is None or "<a href" not in figure.to_json().replace("\\u003c", "<"), row.name
 
 
+@pytest.mark.slow
 def test_curves_that_are_not_finite_leave_gaps() -> None:
     """A loss that is nan or infinite on the way is no reason to fail; the page's JSON has none of it."""
     record = study(30)

@@ -84,6 +84,7 @@ def test_no_missing_number_is_shown(full: str) -> None:
         assert not re.search(r"\b(nan|None|NaT|<NA>)\b", prose(html).replace("loss = nan", ""))
 
 
+@pytest.mark.slow
 def test_regression_is_told_in_its_own_words() -> None:
     """An error metric that is minimised is no percentage and "lower is better"."""
     data = {**DATA, "task": "regression", "task_reason": "the target has 512 distinct numbers", "metric": "rmse"}
@@ -132,6 +133,7 @@ def test_warnings_speak_up() -> None:
     assert "The best trial is tied with" in " ".join(warnings(study(), []))
 
 
+@pytest.mark.slow
 def test_the_policy_allows_only_the_page_s_own_scripts(full: str) -> None:
     """The policy's hashes are those of the scripts in the page, and nothing may be loaded."""
     policy = unescape(re.search(r'Content-Security-Policy" content="([^"]*)"', full)[1])  # type: ignore[index]
@@ -170,6 +172,7 @@ def test_text_is_escaped_and_links_stay_in_the_folder() -> None:
             Link("x", address)
 
 
+@pytest.mark.slow
 def test_links_lead_to_files_that_exist(tmp_path: Path) -> None:
     """Every relative link of the page is a file that was written beside it; every fragment is a section."""
     html = write_report(study(), tmp_path).read_text(encoding="utf-8")
@@ -200,6 +203,7 @@ def test_the_report_needs_no_torch(tmp_path: Path) -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_the_honest_values_stand_beside_the_best_one() -> None:
     """Search value, fresh mean and test value in one sentence, the mean in the headline, and the luck that they show."""
     seen = prose(made(confirmed(study(), winner=0)))
@@ -217,6 +221,7 @@ def test_the_honest_values_stand_beside_the_best_one() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_test_value_above_the_mean_is_told_with_its_own_interval() -> None:
     """The interval of a difference is given to the side that the sentence names: better by 0.4, between -1.8 and 1.3."""
     record = confirmed(study(), winner=0)

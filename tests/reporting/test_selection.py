@@ -99,6 +99,7 @@ def test_looks_at_the_test_rows_are_said_in_one_sentence(times: int, capsys: pyt
         assert said.count(sentence) == 1
 
 
+@pytest.mark.slow
 def test_what_the_earlier_version_wrote_is_read(capsys: pytest.CaptureFixture[str]) -> None:
     """Its ensemble is what it kept, unjudged; the headline has that one's test value; single network and ensemble were two looks."""
     record = of_earlier_version(study())
@@ -147,6 +148,7 @@ def test_luck_is_said_as_the_numbers_have_it() -> None:
         assert ("optimistic" in luck({"gaps": {"search": gap}}, metric)) == (gap["low"] > 0)
 
 
+@pytest.mark.slow
 def test_a_better_fresh_mean_is_not_called_optimism(capsys: pytest.CaptureFixture[str]) -> None:
     """Where fresh seeds do better than the search's best, neither terminal nor page call that value optimistic."""
     record = confirmed(study(), winner=0)

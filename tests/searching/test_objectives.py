@@ -170,6 +170,7 @@ def config_of(**tables: Any) -> StudyConfig:
     return check_config({name: {**raw.get(name, {}), **tables.get(name, {})} for name in raw}, "study.toml")
 
 
+@pytest.mark.slow
 def test_values_are_those_of_the_network(tmp_path: Path) -> None:
     """Each trial's values are its network's: parameters counted, F1 and log loss by scikit-learn of the trial trained again."""
     data, config = small_data("multiclass"), config_of()
@@ -352,6 +353,7 @@ def test_figure(objectives: dict[str, str]) -> None:
         )
 
 
+@pytest.mark.slow
 def test_reading_and_page() -> None:
     """The report says what the trade-off is and has the figure; that of a study of one objective has neither."""
     record = several(TWO)
@@ -369,6 +371,7 @@ def test_reading_and_page() -> None:
     assert FIGURES["pareto"].reading(frames(record), record).endswith(said)
 
 
+@pytest.mark.slow
 def test_readings_of_few_and_of_equal_trials() -> None:
     """One trial, none, and trials that are all alike give sentences instead of errors."""
     for count in (0, 1, 2):

@@ -314,6 +314,7 @@ def test_a_signal_stops_the_confirmation(tmp_path: Path) -> None:
     assert any("(2 of 6 are stored)" in line for line in run(tmp_path, small_data(), config())[1])
 
 
+@pytest.mark.slow
 def test_an_extended_confirmation_scores_again_only_for_another_network(tmp_path: Path) -> None:
     """More seeds that leave the kept network as it is use the test rows no second time; another one is counted as another look."""
     asked = (
@@ -437,6 +438,7 @@ def test_the_model_that_is_kept_alone_sees_the_test_rows(
     assert result["gaps"]["test"]["value"] == pytest.approx(sign * (value - result["test"]["value"]))
 
 
+@pytest.mark.slow
 def test_the_single_network_of_an_ensemble_can_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the first of the ensemble, predicts as that one does, and claims none of the ensemble's figures."""
     monkeypatch.setattr(ensemble, "_better", lambda *values: True)

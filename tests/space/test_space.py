@@ -408,6 +408,7 @@ everything = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, derandomize=True, max_examples=200)
 @given(st.dictionaries(st.sampled_from(list(HYPERPARAMETERS)), everything, max_size=3))
 def test_whatever_stands_in_a_space_is_refused_or_works(raw: dict[str, Any]) -> None:

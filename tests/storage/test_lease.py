@@ -198,6 +198,7 @@ def test_a_dead_holder_of_this_machine_is_replaced_at_once() -> None:
     assert said[0].startswith("waiting: another process runs this study")
 
 
+@pytest.mark.slow
 def test_a_silent_holder_elsewhere_is_replaced_after_the_time_out() -> None:
     """One that beats is waited for, however long; one that does not is gone after the time-out."""
     storage = InMemoryStorage()

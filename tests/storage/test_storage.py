@@ -143,6 +143,7 @@ def test_default_is_a_rollback_journal(url: str, tmp_path: Path) -> None:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "data", "shown"),
     [

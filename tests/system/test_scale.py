@@ -55,6 +55,7 @@ def function_calls(call: Callable[[], object]) -> int:
     return calls
 
 
+@pytest.mark.slow
 def test_many_trials_are_read_by_a_handful_of_statements(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each portion of trials is read by 5 statements, whatever hyperparameters they have; one more finds the end."""
     monkeypatch.setattr(optuna_internals, "BATCH", 200)
@@ -68,6 +69,7 @@ def test_many_trials_are_read_by_a_handful_of_statements(url: str, monkeypatch: 
     assert len(about_trials) == 3 * 5 + 1
 
 
+@pytest.mark.slow
 def test_what_is_read_is_what_optuna_reads(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tables are read as Optuna's own `get_all_trials` reads them: numbers, states, parameters, values, rungs, times."""
     monkeypatch.setattr(optuna_internals, "BATCH", 100)
@@ -139,6 +141,7 @@ def propose_and_tell(view: SamplerView, number: int, stored: Any = None) -> dict
     return params
 
 
+@pytest.mark.slow
 def test_a_proposal_of_tpe_costs_the_same_in_a_long_study() -> None:
     """From `MEMORY` results on, TPE is shown as many trials at 700 as at 1,400, the pending ones included."""
     shown = []

@@ -48,6 +48,7 @@ def _erfs(x: Any, y: Any) -> None:
         y[i] = erf(x[i])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "exact"), [(_exps, np.exp), (_tanhs, np.tanh), (_erfs, scipy.special.erf)], ids=["exp", "tanh", "erf"]
 )

@@ -30,6 +30,7 @@ def trained(engine: Engine, spec: TrialSpec) -> tuple[TrainingRun, float]:
     return run, time.monotonic() - start
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_trial_ends_within_its_seconds_with_its_best_network(engine: str) -> None:
     """In every engine an endless trial ends about at its limit with value and network of its best evaluation."""

@@ -33,6 +33,7 @@ def named(evil: str) -> StudyRecord:
     return replace(record, name=evil, trials=tuple(trials), data=data, settings=settings)
 
 
+@pytest.mark.slow
 def test_pages_hold_no_markup_of_strangers(tmp_path: Path) -> None:
     """The report has a policy that lets nothing in, and neither it nor a notebook's fragment has an element of the data's."""
     html = write_report(named(SCRIPT), tmp_path).read_text()

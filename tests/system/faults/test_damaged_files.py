@@ -80,6 +80,7 @@ def reopened(file: Path) -> list[Any]:
         close_storage(writer.storage)
 
 
+@pytest.mark.slow
 def test_damaged_storages(study_file: Path, tmp_path: Path, long: bool) -> None:
     """A SQLite file that was cut, flipped or shuffled is refused in a line, or read as it was written."""
     content = study_file.read_bytes()
