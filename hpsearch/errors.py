@@ -73,6 +73,11 @@ def shortened(text: str, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
+def rows_text(count: int) -> str:
+    """Return a number of rows in words."""
+    return f"{count:,} row{'s' * (count != 1)}"
+
+
 def listed(values: Sequence[object], most: int = 5) -> str:
     """Return the first values as an error shows them, and how many more there are."""
     first = ", ".join(shown(value) for value in values[:most])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hpsearch.commands.options import add_model, add_reading, add_reports, own_build
 from hpsearch.commands.recorded import show_model
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import UserError, rows_text, shown
 from hpsearch.files import inert, replacing
 
 if TYPE_CHECKING:
@@ -138,21 +138,17 @@ def _show_result(screen: "Screen", model: "Model", rows: "NewRows", predictions:
     from hpsearch.model.new_rows import evaluate
     from hpsearch.reporting.formatting import short
 
-    show_model(screen, "predict", f"{_rows(len(rows))} with", model)
+    show_model(screen, "predict", f"{rows_text(len(rows))} with", model)
     if rows.targets is None:
         return
     judged = evaluate(model, predictions, rows.targets, rows.decimal)
     if judged is None:
         screen.row("metric", "the target is there, but no row has one that the model knows")
         return
-    text = f"{judged.metric} {short(judged.value)} on {_rows(judged.rows)}"
+    text = f"{judged.metric} {short(judged.value)} on {rows_text(judged.rows)}"
     if judged.left_out:
         text += f" ({judged.left_out:,} without a target that is known left out)"
     screen.row("metric", text)
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row{'s' * (count != 1)}"
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from hpsearch.data.partition import SHARE
 from hpsearch.data.targets import label_text, missing_targets, read_targets
 from hpsearch.data.tasks import TASKS, infer_task
 from hpsearch.data.weights import read_weights
-from hpsearch.errors import UserError, look_up, shown, suggestion
+from hpsearch.errors import UserError, look_up, rows_text, shown, suggestion
 
 MOST_NAMED = 5  # classes in a notice
 
@@ -56,7 +56,7 @@ def _without_missing(raw: Raw) -> Raw:
         return raw
     if count == len(missing):
         raise UserError(f"target: missing in all {count:,} rows. Give another target.")
-    notice = f"{_rows(count)} of {len(missing):,} dropped: no target (drop_rows missing-target)."
+    notice = f"{rows_text(count)} of {len(missing):,} dropped: no target (drop_rows missing-target)."
     return _taken(raw, np.flatnonzero(~missing), notice)
 
 
@@ -115,7 +115,7 @@ def _rare_notice(names: tuple[str, ...], counts: Array, kept: Array, fewest: int
     more = f" and {len(rare) - MOST_NAMED:,} more" * (len(rare) > MOST_NAMED)
     classes = f"{len(rare):,} of {len(names):,} classes"
     return (
-        f"{_rows(int(counts[~kept].sum()))} of {int(counts.sum()):,} dropped: {classes} had fewer than {fewest} rows: "
+        f"{rows_text(int(counts[~kept].sum()))} of {int(counts.sum()):,} dropped: {classes} had fewer than {fewest} rows: "
         f"{', '.join(rare[:MOST_NAMED])}{more} (drop_rows rare-classes)."
     )
 
@@ -136,7 +136,3 @@ def _taken(raw: Raw, rows: Array, notice: str) -> Raw:
 
 def _part(values: Array | None, rows: Array) -> Array | None:
     return None if values is None else values[rows]
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row{'s' * (count != 1)}"

@@ -420,6 +420,7 @@ METRICS = {
         baseline="most_frequent",
         by_class=True,
         short_title="MCC",
+        perfect=1.0,
     ),
     "roc_auc": Metric(
         name="roc_auc",
@@ -491,6 +492,7 @@ METRICS = {
         compute=_f1_micro,
         worst=lambda targets: 0.0,
         baseline="frequent_labels",
+        perfect=1.0,
     ),
     "f1_macro": Metric(
         name="f1_macro",
@@ -501,6 +503,7 @@ METRICS = {
         compute=_f1_macro,
         worst=lambda targets: 0.0,
         baseline="every_label",
+        perfect=1.0,
     ),
     "subset_accuracy": Metric(
         name="subset_accuracy",
@@ -513,6 +516,7 @@ METRICS = {
         baseline="most_frequent_row",
         is_share=True,
         counts_rows=True,
+        perfect=1.0,
     ),
     "label_accuracy": Metric(
         name="label_accuracy",
@@ -525,6 +529,7 @@ METRICS = {
         baseline="majority",
         is_share=True,
         short_title="label accuracy",
+        perfect=1.0,
     ),
 }
 

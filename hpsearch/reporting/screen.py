@@ -36,7 +36,7 @@ TIME_LIMIT = (
     "a trial ends after {seconds} s, wherever it is then: the same study does not give the same trials again "
     "(training.max_seconds)"
 )
-COUNTS = ("pruned", "diverged", "out_of_memory", "killed", "timed_out", "out_of_time", "repeated")
+COUNTS = ("pruned", "diverged", "out_of_memory", "killed", "errors", "timed_out", "out_of_time", "repeated")
 
 
 class Screen:

@@ -193,6 +193,16 @@ def test_worst_is_finite() -> None:
     assert {name: METRICS[name].worst(labels(5)) for name in BY_CLASS} == dict.fromkeys(BY_CLASS, 0.0) | {"mcc": -1.0}
 
 
+def test_no_value_is_better_than_perfect() -> None:
+    """Every metric names its best value, at which intervals end: that of predictions which are all right."""
+    for metric in METRICS.values():
+        known = {"values": torch.rand(50, 2).double(), "classes": labels(3), "labels": torch.eye(3).double()}[
+            metric.predicts
+        ]
+        said = torch.nn.functional.one_hot(known, 3).double() if metric.predicts == "classes" else known
+        assert metric.perfect == pytest.approx(metric.compute(said, known), abs=1e-9), metric.name
+
+
 def test_a_metric_without_a_value() -> None:
     """A run whose loss is finite but whose metric is NaN fails and says so, not that its loss was at fault."""
     spec = small_spec(small_data(), evaluate_at=(1,))

@@ -26,6 +26,7 @@ from hpsearch.data.loaders.pixels import (
     FORMATS,
     Shape,
     common_size,
+    is_image,
     look_at,
     read_pixels,
     resized_notice,
@@ -125,7 +126,7 @@ def image_files(path: Path) -> list[Path]:
     images: list[Path] = []
     if path.is_dir():
         images, _ = _find_images(path)
-    elif _is_image(path):
+    elif is_image(path):
         images = [path]
     if not images:
         raise UserError(
@@ -158,12 +159,8 @@ def _fitting(values: Array, shape: Shape) -> Array:
 def _find_images(folder: Path) -> tuple[list[Path], int]:
     """Return the images in a folder, whatever is below it, in the order of their paths, and how many other files there are."""
     files = sorted(_files(folder))
-    images = [file for file in files if _is_image(file)]
+    images = [file for file in files if is_image(file)]
     return images, len(files) - len(images)
-
-
-def _is_image(file: Path) -> bool:
-    return file.suffix.lower() in FORMATS and file.is_file()
 
 
 def _find_parts(layout: Layout) -> tuple[Labelled, Labelled, Labelled]:

@@ -16,7 +16,7 @@ from json import dumps
 from pathlib import Path
 from shlex import quote
 
-from hpsearch.data.loaders.pixels import FORMATS, shown_path
+from hpsearch.data.loaders.pixels import is_image, shown_path
 from hpsearch.errors import UserError, listed, shown, suggestion
 
 Subfolders = Callable[[Path], list[Path]]  # of a folder, by name; hidden ones left out, links refused
@@ -163,7 +163,7 @@ def _verb(role: str) -> str:
 
 
 def _flat(path: Path) -> UserError:
-    count = sum(_is_image(file) for file in path.iterdir())
+    count = sum(is_image(file) for file in path.iterdir())
     what = f"{count:,} images, but no folder for a class" if count else "no images"
     return UserError(
         f"{shown_path(path)} holds {what}. Expected: a folder for each class with its images; or leave it out: "
@@ -210,12 +210,8 @@ def _nested_notice(inside: Sequence[Path], subfolders: Subfolders) -> tuple[str,
 
 
 def _has_images(folder: Path) -> bool:
-    return any(map(_is_image, _visible(folder)))
+    return any(map(is_image, _visible(folder)))
 
 
 def _visible(folder: Path) -> Iterator[Path]:
     return (path for path in folder.iterdir() if not path.name.startswith("."))
-
-
-def _is_image(file: Path) -> bool:
-    return file.suffix.lower() in FORMATS and file.is_file()

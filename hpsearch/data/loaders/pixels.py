@@ -283,6 +283,11 @@ def resized_notice(sizes: Set[tuple[int, int]], to: tuple[int, int]) -> tuple[st
     return (f"Images of {width}×{height}{largest} pixels resized to {to[1]}×{to[0]} (set data.size for another size).",)
 
 
+def is_image(file: Path) -> bool:
+    """Whether a file is one of an image, by its name."""
+    return file.suffix.lower() in FORMATS and file.is_file()
+
+
 def shown_path(path: Path) -> str:
     """Return a path as an error shows it."""
     return shown(str(path), 300)
