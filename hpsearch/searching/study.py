@@ -28,7 +28,7 @@ from hpsearch.storage.folders import BEST
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine, train_all
 from hpsearch.training.engines import will_compile
-from hpsearch.trial import TrialSpec
+from hpsearch.trial import Outcome, TrialSpec
 
 NOTABLE_IDLE_SHARE = 0.05  # of the slots, that is worth a line
 MODEL_METRICS = ("validation", "search", "fresh", "choice", "test", "baseline")  # of the result, that go with the model
@@ -250,6 +250,9 @@ def _refuse_no_network(search: Search) -> None:
     done = search.status.done
     if not done:
         raise SearchFailed("the time was up before the first trial ended. Give a longer --timeout.")
+    if search.status.errors == done:
+        _, first = min((run.number, run.detail) for run in search.runs.values() if run.outcome is Outcome.ERROR)
+        raise SearchFailed(f"code of your own raised an error in all of {done} trials, first: {first}. Mend it.")
     if search.best is None:
         raise SearchFailed(
             f"none of {done} trials gave a usable network ({search.status.failed} diverged, raised an error, ran out of memory or time, "

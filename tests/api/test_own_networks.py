@@ -21,7 +21,7 @@ from hpsearch.config import check_config
 from hpsearch.config.own import load_code
 from hpsearch.data import from_arrays
 from hpsearch.data.options import SplitOptions
-from hpsearch.errors import UserError
+from hpsearch.errors import SearchFailed, UserError
 from hpsearch.searching.run_options import task_options
 from hpsearch.searching.scoring import outputs_of
 from tests.support.small import small_data
@@ -468,3 +468,15 @@ def test_code_from_a_file(tmp_path: Path) -> None:
         load_code(f"{file}:bild", "--model")
     with pytest.raises(UserError, match=r"no such file\. Give it as FILE\.py:NAME"):
         load_code("nothing.py:build", "--model")
+
+
+def test_an_error_in_every_trial_is_told() -> None:
+    """Where code of one's own fails in all trials the search says how, and does not advise another learning rate."""
+    generator = np.random.default_rng(0)
+    rows, targets = generator.normal(size=(60, 2)), np.arange(60) % 2
+
+    def wrong(trial: optuna.Trial, shape: tuple[int, ...], outputs: int) -> nn.Module:
+        raise ValueError("no such layer")
+
+    with pytest.raises(SearchFailed, match=r"an error in all of 2 trials, first: .*no such layer.* Mend it\.$"):
+        search(rows, targets, build=wrong, trials=2, training={"epochs": 1}, confirm=0, device="cpu")
