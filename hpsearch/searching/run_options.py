@@ -1,7 +1,8 @@
 """The options of a run, which change no result: its folder, its storage, its device; and its data and engine there."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from math import inf
@@ -180,6 +181,9 @@ def with_functions(
         raise UserError(f"loss is {shown(loss)}; expected a function of (outputs, targets), or None for the task's.")
     if loss is not None:
         data = data.with_loss(loss)
+        few = data.training.targets[:2]
+        with _mistakes(f"loss {data.task.loss_name}"):
+            data.task.loss(torch.zeros(len(few), data.outputs, dtype=data.training.inputs.dtype), few)
     if metric is None or isinstance(metric, str):
         if better is not None:
             raise UserError("better: hpsearch knows what is better of its own metrics. Leave it out.")
@@ -195,7 +199,20 @@ def with_functions(
         raise UserError(
             f"metric {own.name}: rows have weights, which it does not take. Give it an argument sample_weight."
         )
-    return data.judged_by(own)
+    with _mistakes(f"metric {own.name}"):
+        return data.judged_by(own)
+
+
+@contextmanager
+def _mistakes(what: str) -> Iterator[None]:
+    """Raise an error of a function of the user's own, tried before the search begins, as one line."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise UserError(f"{what} raised {type(error).__name__}: {text}. Mend it.") from error
 
 
 def prepare_engine(config: StudyConfig, run_options: RunOptions, data: Data) -> Engine:

@@ -480,3 +480,15 @@ def test_an_error_in_every_trial_is_told() -> None:
 
     with pytest.raises(SearchFailed, match=r"an error in all of 2 trials, first: .*no such layer.* Mend it\.$"):
         search(rows, targets, build=wrong, trials=2, training={"epochs": 1}, confirm=0, device="cpu")
+
+
+@pytest.mark.parametrize("what", ["loss", "metric"])
+def test_a_function_that_fails_is_told_before_the_search(what: str) -> None:
+    """A loss or a metric of one's own that raises an error is one line, before any trial."""
+
+    def wrong(first: Any, second: Any) -> Any:
+        raise ValueError("no such column")
+
+    options: dict[str, Any] = {"loss": wrong} if what == "loss" else {"metric": wrong, "better": "maximize"}
+    with pytest.raises(UserError, match=rf"^{what} wrong raised ValueError: no such column\. Mend it\.$"):
+        search(np.zeros((60, 2)) + np.arange(60)[:, None], np.arange(60) % 2, trials=1, **options)
