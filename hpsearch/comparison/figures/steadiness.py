@@ -43,10 +43,8 @@ from hpsearch.storage import ComparisonRecord
 UNITS = {"before": "square", "updates": "circle", "epochs": "diamond-open"}
 MOMENTS = {"target": "circle", "end": "diamond-open"}
 VARIABILITY_MEASURES = ("rising", "jump", "deviation", "total_variation")
-JUDGED = {
-    "before": ("rising", "jump"),
-    "updates": ("rising", "deviation"),
-}  # by which one batch size is called steadier
+# by which one batch size is called steadier
+JUDGED = {"before": ("rising", "total_variation", "jump"), "updates": ("rising", "deviation")}
 PATH_MEASURES = ("efficiency", "length", "distance")
 LEAST = {"variability": 0.1, "path": 1.0}  # height that an axis shows where none is known
 ROOM = {"variability": 2.0, "path": 1.5}  # times the greatest height, above it
@@ -166,7 +164,7 @@ def read_variability(record: ComparisonRecord, texts: Texts) -> str:
 def _unit_sentences(
     record: ComparisonRecord, texts: Texts, found: Sequence[ArmVariability], judged: Sequence[str]
 ) -> list[str]:
-    """Compare the ends in one unit by the measures that are judged; say where the least steady batch size is not the smallest."""
+    """Compare the ends in one unit by the measures that are judged; say where another one than the smallest rises most often in all runs."""
     small = found[0]
     large = found[-1]
     parts = [
@@ -174,7 +172,7 @@ def _unit_sentences(
         texts(f"figure.variability.{_steadier(small, large, judged)}"),
     ]
     most = max(found, key=lambda one: one.rising.value)
-    if most.rising.value > small.rising.value:
+    if most.rising.low > small.rising.high:
         values = {"regime": regime_name(most.batch_size, record.rows, texts), "rising": share(most.rising.value)}
         parts.append(texts("figure.variability.most", **values))
     return parts
@@ -200,6 +198,7 @@ def _ends_texts(record: ComparisonRecord, texts: Texts, found: Sequence[ArmVaria
         values[end] = regime_name(one.batch_size, record.rows, texts)
         values[f"{end}_rising"] = share(one.rising.value)
         values[f"{end}_jump"] = _jump_text(one)
+        values[f"{end}_variation"] = brief(one.total_variation.value)
         values[f"{end}_deviation"] = spread_text(one.deviation)
     return values
 
