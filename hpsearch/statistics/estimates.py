@@ -7,7 +7,7 @@ Its ends are order statistics, never interpolated.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import ceil, comb, floor, hypot, inf, isinf, sqrt
+from math import ceil, comb, exp, floor, hypot, inf, isinf, log, sqrt
 from typing import TypeAlias
 
 import numpy as np
@@ -155,6 +155,28 @@ def difference(a: Estimate, b: Estimate) -> Estimate:
     low = value - hypot(a.value - a.low, b.high - b.value)
     high = value + hypot(a.high - a.value, b.value - b.low)
     return Estimate(value, low, high)
+
+
+def product(a: Estimate, b: Estimate) -> Estimate:
+    """Return a · b of two independent positive estimates: `difference` in logarithms, of a and 1 / b.
+
+    Where a value is 0 or infinite nothing is known of its distance from the ends, and the ends are multiplied.
+    """
+    value = _times(a.value, b.value)
+    if not 0 < value < inf:
+        return Estimate(value, _times(a.low, b.low), _times(a.high, b.high))
+    logarithms = [Estimate(*map(_log, (one.value, one.low, one.high))) for one in (a, b)]
+    added = difference(logarithms[0], Estimate(-logarithms[1].value, -logarithms[1].high, -logarithms[1].low))
+    return Estimate(value, exp(added.low), exp(added.high))
+
+
+def _times(a: float, b: float) -> float:
+    """Return a product; infinity wins over 0, since a cost that was never paid stays unpaid."""
+    return inf if inf in (a, b) else a * b
+
+
+def _log(value: float) -> float:
+    return log(value) if value > 0 else -inf
 
 
 def wilson(successes: float, count: int) -> Estimate:

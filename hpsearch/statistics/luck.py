@@ -1,20 +1,21 @@
 """Tuning luck: how much more, or less, an arm costs because its learning rate was picked from noisy runs.
 
 Tuned again, an arm would get another learning rate and other costs; fresh seeds of one winner do not show that. Luck is the standard
-deviation over such tunings, in octaves (of log2 of the cost). What a record shows of it are variances with few degrees of freedom each,
-so that they are moderated (Smyth 2004, Statistical Applications in Genetics 3, eq 1): averaged with a usual value, by degrees of freedom.
+deviation over such tunings, in octaves (of log2 of the cost). A record shows little of it: variances with few degrees of freedom. So it
+has a usual value, `LEAST`, which a record's variance replaces where it is greater by more than chance.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp2, hypot, inf, isfinite, log2, sqrt
+from math import exp2, hypot, sqrt
 
 import numpy as np
+from scipy.special import chdtri, stdtrit
 
-from hpsearch.statistics.estimates import NORMAL_95, Estimate, numbers
+from hpsearch.statistics.estimates import NORMAL_95, TAIL, Estimate, numbers, product
 
-LEAST = 0.12  # octaves; 9 %, where nothing else is known, and never below
-PRIOR = 4.0  # degrees of freedom of that usual value
+LEAST = 0.12  # octaves, or 9 %: the usual luck, and never less
+LEVEL = 0.2  # of the chi-square test whether a variance is greater than the usual one
 CLOSE = 2.0  # standard errors from the best, up to which a setting might be the best
 
 
@@ -26,11 +27,21 @@ class Variance:
     freedom: float
 
 
-def tuning_luck(variances: Sequence[Variance]) -> float:
-    """Return the luck in octaves that a record's variances show together, at least `LEAST`."""
-    freedom = PRIOR + sum(one.freedom for one in variances)
-    total = PRIOR * LEAST**2 + sum(one.freedom * one.value for one in variances)
-    return max(LEAST, sqrt(total / freedom))
+def tuning_luck(*variances: Variance) -> float:
+    """Return the luck in octaves: the greatest that one of the variances shows, at least `LEAST`.
+
+    A variance counts where it is greater than the usual one by a chi-square test, and then with the width of Student's interval, as it
+    has few degrees of freedom.
+    """
+    return max((_shown_luck(one) for one in variances), default=LEAST)
+
+
+def _shown_luck(variance: Variance) -> float:
+    if variance.freedom * variance.value <= LEAST**2 * float(chdtri(variance.freedom, LEVEL)):
+        return LEAST
+    freedom = variance.freedom + 1  # the usual value counts as one
+    moderated = (LEAST**2 + variance.freedom * variance.value) / freedom
+    return sqrt(moderated) * -float(stdtrit(freedom, TAIL)) / NORMAL_95
 
 
 def near_best_variance(settings: Sequence[Sequence[float]]) -> Variance | None:
@@ -53,21 +64,6 @@ def near_best_variance(settings: Sequence[Sequence[float]]) -> Variance | None:
 
 
 def with_luck(ratio: Estimate, luck: float) -> Estimate:
-    """Return the ratio of two arms' costs with the luck of both added to its interval.
-
-    In log2 the distances of the ends and the luck's add up as squares (MOVER; Zou & Donner 2008, eq 1).
-    """
+    """Return the ratio of two arms' costs with the luck of both added to its interval."""
     half = NORMAL_95 * hypot(luck, luck)
-    value, low, high = map(_octaves, (ratio.value, ratio.low, ratio.high))
-    if isfinite(value):
-        low = value - hypot(value - low, half)
-        high = value + hypot(high - value, half)
-    elif isfinite(low):  # so often never reached that the median is infinite
-        low -= half
-    elif isfinite(high):
-        high += half
-    return Estimate(ratio.value, exp2(low), exp2(high))
-
-
-def _octaves(ratio: float) -> float:
-    return log2(ratio) if ratio > 0 else -inf
+    return product(ratio, Estimate(1.0, exp2(-half), exp2(half)))

@@ -77,7 +77,7 @@ def fit_hyperbola(
         return None
     point = _fit(sizes, centre[None])[0]
     if luck is None:
-        luck = tuning_luck([*variances, *_scatter(measured, fitted, float(point[3]))])
+        luck = tuning_luck(*variances, *_scatter(measured, fitted, float(point[3])))
     draws = _draws(sizes, measured, luck, resamples)
     s_min, e_min, critical = (
         Estimate(float(point[i]), *percentile_interval(draws[:, i], (0.0, inf))) for i in range(3)

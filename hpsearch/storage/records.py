@@ -247,6 +247,12 @@ class ComparisonRecord:
     minima: Mapping[str, Any]
     as_of: str
     made: Mapping[str, Any] = field(default_factory=dict)
+    plain: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def plain_seconds(self) -> Mapping[int, tuple[float, ...]]:
+        """Seconds of one update of the reference engine by batch size, one value a repeat; none in a study of before."""
+        return {int(size): tuple(map(float, values)) for size, values in self.plain.items()}
 
     @property
     def rows(self) -> int:
