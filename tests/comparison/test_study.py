@@ -284,10 +284,24 @@ def test_moments_are_at_the_same_losses() -> None:
     assert losses[middle] <= (2.0 * 0.2) ** 0.5 < losses[middle - 1]
     assert plan.window[0] == plan.passes[0] == 46
     assert np.diff(plan.passes).tolist() == [6] * (len(plan.passes) - 1), "60 rows in batches of 10"
+    assert plan.before == tuple(range(46)), "every update to the target"
     assert set(plan.named.values()) <= set(plan.marks) <= set(plan.stops)
     never = plan_measurements(spec, history, 2.0, "maximize", (2.0, 0.2), rows=60)
     assert set(never.named) == {"start", "end"}
     assert not never.window
+    assert never.before == tuple(range(100)), "a run that never gets there is on its way until its end"
+
+
+def test_of_many_updates_before_the_target_evenly_spread_ones_are_measured() -> None:
+    """A run of 40,000 updates to the target stops at the two ends of 250 updates, the first and the last of them among these."""
+    data = small_data()
+    history = History((1, 2), (40_000, 80_000), (1, 2), (0.0,) * 2, (0.1,) * 2, (0.1,) * 2, (0.95, 0.96))
+    plan = plan_measurements(small_spec(data), history, 0.9, "maximize", (2.0, 0.1), rows=60)
+    assert len(plan.before) == 250
+    assert (plan.before[0], plan.before[-1]) == (0, 39_999)
+    assert set(np.diff(plan.before)) <= {160, 161}
+    assert {update + 1 for update in plan.before} <= set(plan.stops)
+    assert len(plan.stops) < 500 + 100 + 12 + 12
 
 
 def test_what_is_seen_of_a_run() -> None:
@@ -310,6 +324,10 @@ def test_what_is_seen_of_a_run() -> None:
         "gradient descent with a small rate goes down in every update"
     )
     assert found["variability"]["updates"]["total_variation"] == pytest.approx(1)
+    before = found["variability"]["before"]
+    assert (before["rising"], before["jump"], before["count"]) == (0, 0, plan.named["target"])
+    assert before["of"] == before["count"]
+    assert before["total_variation"] == pytest.approx(1)
     assert 0 < found["path"]["end"]["efficiency"] <= 1
     assert found["path"]["end"]["distance"] == pytest.approx(
         found["path"]["end"]["length"] * found["path"]["end"]["efficiency"]

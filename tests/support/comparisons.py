@@ -191,13 +191,22 @@ def _measured(seed: int, size: int, rate: float) -> Mapping[str, Any]:
             for name, scale in (("start", 21.0), ("middle", 63.0), ("target", 210.0))
         },
         "variability": {
+            "before": {
+                "rising": 0.0 if size == ROWS else 0.45 - 0.05 * log(size),
+                "deviation": 0.2 / size**0.5 * exp(noise.normal(0, 0.1)),
+                "total_variation": 1.0 + 15 / size,
+                "jump": 0.0 if size == ROWS else 0.6 / size**0.5,
+                "count": min(250, reached),
+                "of": reached,
+            },
             "updates": {
                 "rising": 0.0 if size == ROWS else 0.5 - 0.05 * log(size),
                 "deviation": 0.3 / size**0.5 * exp(noise.normal(0, 0.1)),
                 "total_variation": 1.0 + 30 / size,
+                "jump": 0.0 if size == ROWS else 0.9 / size**0.5,
                 "count": 100,
             },
-            "epochs": {"rising": 0.1, "deviation": 0.05, "total_variation": 1.2, "count": 12},
+            "epochs": {"rising": 0.1, "deviation": 0.05, "total_variation": 1.2, "jump": 0.1, "count": 12},
         },
         "path": {
             "target": {"distance": 3.0, "length": 3.0 * (1 + 10 / size**0.5), "efficiency": 1 / (1 + 10 / size**0.5)},

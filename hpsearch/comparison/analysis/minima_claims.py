@@ -12,9 +12,9 @@ def escapes(record: ComparisonRecord) -> Answer:
     """Instability helps to escape local minima: from certified ones SGD escapes more often than GD at the same learning rates."""
     found = teacher(record)
     if found is None:
-        return Judgement.THIN, "untested", {}
+        return Answer(Judgement.THIN, "untested", {})
     if found.sgd is None or found.descent is None:
-        return Judgement.THIN, "no_start", {"starts": found.starts}
+        return Answer(Judgement.THIN, "no_start", {"starts": found.starts})
     made_one = leaving_from(record, 1)  # the learning rates of the test that was made for it
     made_full = leaving_from(record, None)
     sgd = found.sgd.escaped
@@ -31,15 +31,15 @@ def escapes(record: ComparisonRecord) -> Answer:
     }
     if sgd.low > found.descent.high:
         if isotropic is not None and isotropic.high > sgd.low:
-            return Judgement.CONDITION, "any_noise", values
-        return Judgement.CONDITION, "window", values
+            return Answer(Judgement.CONDITION, "any_noise", values)
+        return Answer(Judgement.CONDITION, "window", values)
     if made_one is None:
-        return Judgement.UNSUPPORTED, "no", values
+        return Answer(Judgement.UNSUPPORTED, "no", values)
     if made_full is None:
-        return Judgement.CONDITION, "made_alone", values
+        return Answer(Judgement.CONDITION, "made_alone", values)
     if made_full <= made_one:
-        return Judgement.UNSUPPORTED, "no", values
-    return Judgement.CONDITION, "made_only", values
+        return Answer(Judgement.UNSUPPORTED, "no", values)
+    return Answer(Judgement.CONDITION, "made_only", values)
 
 
 def stuck(record: ComparisonRecord) -> Answer:
@@ -49,17 +49,17 @@ def stuck(record: ComparisonRecord) -> Answer:
     """
     found = teacher(record)
     if found is None:
-        return Judgement.THIN, "untested", {}
+        return Answer(Judgement.THIN, "untested", {})
     difference = better_than_full(record, "training")
     values: dict[str, Value] = {"stuck": found.stuck, "starts": found.starts, "difference": difference}
     if found.stuck.high < COMMON:
-        return Judgement.UNSUPPORTED, "rare", values
+        return Answer(Judgement.UNSUPPORTED, "rare", values)
     if found.stuck.low < COMMON:
-        return Judgement.THIN, "unclear", values
+        return Answer(Judgement.THIN, "unclear", values)
     if difference is None:
-        return Judgement.CONDITION, "made", values
+        return Answer(Judgement.CONDITION, "made", values)
     if difference.low <= 0:
-        return Judgement.CONDITION, "made_only", values
+        return Answer(Judgement.CONDITION, "made_only", values)
     if full_batch_saturated(record):
-        return Judgement.HOLDS, "both", values
-    return Judgement.CONDITION, "unfinished", values
+        return Answer(Judgement.HOLDS, "both", values)
+    return Answer(Judgement.CONDITION, "unfinished", values)

@@ -13,6 +13,7 @@ from statistics import median
 
 import numpy as np
 
+from hpsearch.comparison.analysis.luck import second_stage_variance
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import median_estimate
 from hpsearch.statistics.learning_curves import resolution, step_seconds
@@ -159,7 +160,8 @@ def scaling(record: ComparisonRecord, optimizer: str) -> Hyperbola | None:
     for arm in arms:
         steps = arm.by_seed("steps")
         rows.append(tuple(steps[seed] for seed in common))
-    return _fit_hyperbola(tuple(arm.batch_size for arm in arms), tuple(rows))
+    variances = second_stage_variance(record, (arm for arm in record.arms if arm.optimizer == optimizer))
+    return _fit_hyperbola(tuple(arm.batch_size for arm in arms), tuple(rows), variances)
 
 
 def regimes(record: ComparisonRecord, optimizer: str) -> tuple[int, int, int] | None:

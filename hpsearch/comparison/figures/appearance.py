@@ -4,7 +4,7 @@ SGD (batch size 1) is orange, gradient descent green, and mini-batches are blue,
 """
 
 from collections.abc import Callable, Iterable
-from math import isfinite, log
+from math import inf, isfinite, log
 from typing import Protocol, TypeVar
 
 from hpsearch.comparison.analysis.measured import HasBatchSize, Spread
@@ -103,6 +103,15 @@ def metric_name(record: ComparisonRecord, texts: Texts) -> str:
 def significant(value: float, digits: int = 3) -> str:
     """Return a number with so many significant digits."""
     return number(float(f"{value:.{digits}g}"))
+
+
+def bounds_text(value: Estimate, texts: Texts) -> str:
+    """Return what is known between bounds, or beyond one of them, without the value."""
+    if value.high == inf:
+        return texts("range.least", low=significant(value.low, 2))
+    if value.low <= 0:
+        return texts("range.most", high=significant(value.high, 2))
+    return texts("range.between", low=significant(value.low, 2), high=significant(value.high, 2))
 
 
 def percent(value: float) -> str:
