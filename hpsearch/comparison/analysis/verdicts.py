@@ -249,7 +249,9 @@ def compromise(record: ComparisonRecord) -> Answer:
     return Answer(Judgement.THIN, "unclear", values, remarks)
 
 
-def _both_ends(record: ComparisonRecord, arms: tuple[ArmTimes, ArmTimes, ArmTimes]) -> tuple[set[str], Values, tuple[str, ...]]:
+def _both_ends(
+    record: ComparisonRecord, arms: tuple[ArmTimes, ArmTimes, ArmTimes]
+) -> tuple[set[str], Values, tuple[str, ...]]:
     """Return how the seconds of SGD and of GD compare with a mini-batch's, in every engine that was timed, and the sentences on that."""
     one, mini, full = arms
     values: Values = {}
@@ -317,7 +319,7 @@ CLAIMS: dict[str, tuple[Judge, tuple[str, ...]]] = {
     "stable": (stable, ("variability", "angle", "sharpness")),
     "slow": (slow, ("steps", "epochs", "seconds", "curves")),
     "unsteady": (unsteady, ("variability", "rates")),
-    "escapes": (escapes, ("escape_teacher", "escape_instability", "escape_thermal", "escape_dead")),
+    "escapes": (escapes, ("escape_teacher", "escape_updates", "escape_instability", "escape_thermal", "escape_dead")),
     "stuck": (stuck, ("escape_teacher", "quality", "barrier")),
     "compromise": (compromise, ("tradeoff", "seconds", "noise_scale")),
     "generalises": (generalises, ("quality",)),
