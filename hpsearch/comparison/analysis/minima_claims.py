@@ -46,6 +46,7 @@ def _escape_values(record: ComparisonRecord, found: Teacher) -> dict[str, Value]
     assert found.sgd is not None, "asked only where SGD ran"
     values: dict[str, Value] = {
         "sgd": found.sgd.escaped,
+        "diverged_sgd": found.sgd.share("diverged"),
         "rate": found.sgd.learning_rate,
         "batch_size": found.sgd.batch_size,
         "runs": found.sgd.seeds,

@@ -20,6 +20,7 @@ from hpsearch.training.compiled.jit import Array, compiled, inlined
 FAR = 1e3  # a weight as large as this has left: the teacher's are at most 1
 ROUNDING = 1e-12  # of a loss, summed from terms that cancel
 TAN_22_5 = 0.41421356237309503
+BLOCK = 1_000  # examples whose gradients are held at once
 STILL = 1e-12  # gradient norm below which descent without noise stays where it is
 
 # ---- closed form
@@ -300,26 +301,28 @@ def noisy_descent(start: Array, teacher: Array, key: Any, learning_rate: float, 
 
 
 @compiled
-def example_gradients(weights: Array, teacher: Array, key: Any, examples: int) -> Array:
-    """Return the gradient [N, K·D] of the loss of each of so many fresh examples."""
-    gradients = np.zeros((examples, *weights.shape))
+def example_gradients(weights: Array, teacher: Array, key: Any, first: int, count: int) -> Array:
+    """Return the gradient [N, P] of the loss of each of `count` fresh examples from number `first` on."""
+    gradients = np.zeros((count, *weights.shape))
     inputs = np.empty(weights.shape[1])
     active = np.empty(max(weights.shape[0], teacher.shape[0]))
     width = inputs.size + inputs.size % 2
-    for example in range(examples):
-        fill_normal(key, example * width, inputs)
+    for example in range(count):
+        fill_normal(key, (first + example) * width, inputs)
         add_example(gradients[example], weights, teacher, inputs, active)
-    return gradients.reshape(examples, weights.size)
+    return gradients.reshape(count, weights.size)
 
 
 def gradient_covariance(weights: Array, teacher: Array, key: Any, examples: int) -> Array:
-    """Return the covariance [K·D, K·D] of one example's gradient at a stationary point, estimated from fresh examples.
+    """Return the covariance [P, P] of one example's gradient at a stationary point, estimated from so many fresh examples.
 
     The mean gradient is 0 there, so that it is the mean of the products.
     """
-    gradients = example_gradients(weights, teacher, key, examples)
-    products: Array = gradients.T @ gradients / examples
-    return products
+    total = np.zeros((weights.size, weights.size))
+    for first in range(0, examples, BLOCK):
+        gradients = example_gradients(weights, teacher, key, first, min(BLOCK, examples - first))
+        total += gradients.T @ gradients
+    return total / examples
 
 
 def square_root(covariance: Array) -> Array:

@@ -77,7 +77,8 @@ def _hover(cell: EscapeCell, texts: Texts) -> str:
 
 def _shares(cell: EscapeCell) -> dict[str, str]:
     estimate = cell.escaped
-    return {"share": share(estimate.value), "low": share(estimate.low), "high": share(estimate.high)}
+    ends = {"low": share(estimate.low), "high": share(estimate.high)}
+    return {"share": share(estimate.value), **ends, "diverged": share(cell.share("diverged"))}
 
 
 def read(record: ComparisonRecord, texts: Texts) -> str:
@@ -100,8 +101,10 @@ def _all(course: Course, place: int, texts: Texts) -> str:
     parts = []
     for method in STYLES:
         if method in course.cells:
+            cell = course.cells[method][place]
+            key = "one_diverged" if cell.counts["diverged"] else "one"
             name = texts(f"figure.escape_updates.{method}")
-            parts.append(texts("figure.escape_updates.one", name=name, **_shares(course.cells[method][place])))
+            parts.append(texts(f"figure.escape_updates.{key}", name=name, **_shares(cell)))
     return ", ".join(parts)
 
 

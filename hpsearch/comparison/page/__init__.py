@@ -38,7 +38,7 @@ PHASES = ("before", "after")
 SHARES = frozenset(  # read as percentages; the spread of a logarithm is about a relative change
     {f"{end}_{measure}_{phase}" for end in ("one", "full") for measure in ("rising", "deviation") for phase in PHASES}
     | {"one_pass", "full_pass", "sgd", "gd", "isotropic", "frozen", "stuck", "lost"}
-    | {f"{kind}_{name}" for kind in ("best", "diverged") for name in ("noise", "larger")}
+    | {"best_noise", "best_larger", "diverged_sgd", "diverged_larger"}
 )
 SHARE_GAPS = frozenset({"isotropic_gap", "frozen_gap"})  # differences of shares
 GAPS = frozenset({"test", "last", "equal_epochs", "equal_updates", "difference"})  # differences of the metric
