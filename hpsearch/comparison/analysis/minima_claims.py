@@ -25,20 +25,24 @@ def escapes(record: ComparisonRecord) -> Answer:
         return Answer(Judgement.THIN, "no_start", {"starts": found.starts})
     values = _escape_values(record, found)
     remarks = (*_helped_by(found), *_escape_remarks(found))
-    limits = () if found.fresh else (UNMATCHED,)
     verdict = _against_descent(found)
     if verdict == "ahead":
+        limits = () if found.fresh else (UNMATCHED,)
         isotropic = found.matched.get("isotropic")
         wide = len(found.window.leaving) >= HALF * found.window.tried
         if isotropic and isotropic.difference.low > 0 and wide and not _noise_is_better(found):
             return Answer(Judgement.HOLDS, "ahead", values, remarks, limits)
         return Answer(Judgement.CONDITION, "ahead", values, remarks, limits)
-    made = _made_difference(values["made_one"], values["made_full"])
-    if made:
-        return Answer(Judgement.CONDITION, made, values, _escape_remarks(found), limits)
+    remarks = _escape_remarks(found)
+    one = leaving_from(record, 1)  # learning rates of the test that was made for it
+    full = leaving_from(record, None)
+    if one is not None and full is None:
+        return Answer(Judgement.CONDITION, "made_alone", values, remarks)
+    if one is not None and full is not None and one < full:
+        return Answer(Judgement.CONDITION, "made_only", values, remarks)
     if verdict == "unclear":
         return Answer(Judgement.THIN, "unclear", values)
-    return Answer(Judgement.UNSUPPORTED, "no", values, _escape_remarks(found), limits)
+    return Answer(Judgement.UNSUPPORTED, "no", values, remarks)
 
 
 def _escape_values(record: ComparisonRecord, found: Teacher) -> dict[str, Value]:
@@ -57,7 +61,7 @@ def _escape_values(record: ComparisonRecord, found: Teacher) -> dict[str, Value]
         "lost": found.back.lost if found.back else None,
         "good_runs": found.back.seeds if found.back else None,
         "points": round(100 * ALIKE),
-        "made_one": leaving_from(record, 1),  # the learning rates of the test that was made for it
+        "made_one": leaving_from(record, 1),
         "made_full": leaving_from(record, None),
     }
     for method, one in found.matched.items():
@@ -123,15 +127,6 @@ def _escape_remarks(found: Teacher) -> tuple[str, ...]:
     if found.larger:
         remarks.append("larger" if found.larger.counts["escaped"] else "larger_none")
     return tuple(remarks)
-
-
-def _made_difference(made_one: Value, made_full: Value) -> str:
-    """Return how SGD differs from GD on the made loss, where it leaves a minimum from a smaller learning rate on; "" if it does not."""
-    if not isinstance(made_one, float):
-        return ""
-    if not isinstance(made_full, float):
-        return "made_alone"
-    return "made_only" if made_one < made_full else ""
 
 
 def stuck(record: ComparisonRecord) -> Answer:
