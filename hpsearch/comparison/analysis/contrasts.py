@@ -200,9 +200,7 @@ def deviations_of_passes(record: ComparisonRecord) -> tuple[Spread, Spread] | No
 def _deviations(arm: ArmRecord, unit: str) -> dict[int, float]:
     """Return the positive deviations of an arm's measured runs by seed."""
     assert arm.fastest is not None, "arms without a fastest winner are not measured"
-    entries: dict[int, Entry] = {
-        seed: run.get("variability", {}).get(unit, {}) for seed, run in arm.fastest.measured.items()
-    }
+    entries: dict[int, Entry] = {seed: run.get("variability", {}).get(unit, {}) for seed, run in arm.fastest.measured.items()}
     return {seed: float(entry["deviation"]) for seed, entry in entries.items() if entry.get("deviation")}
 
 
@@ -314,10 +312,7 @@ def _by_seed(arm: ArmRecord | None, value: Callable[[TrialRecord], float | None]
 def scored_seeds(record: ComparisonRecord) -> int:
     """Return over how many seeds the test scores of the mini-batch and GD are compared."""
     arms = of_first(record, record.arms)
-    seeds = [
-        _by_seed(arms.get(size), lambda run: _score(run, "test")).keys()
-        for size in (reference_size(record) or 0, record.rows)
-    ]
+    seeds = [_by_seed(arms.get(size), lambda run: _score(run, "test")).keys() for size in (reference_size(record) or 0, record.rows)]
     return len(seeds[0] & seeds[1])
 
 
