@@ -169,6 +169,8 @@ def test_compare_minima(tmp_path: Path, capsys: pytest.CaptureFixture[str], monk
     assert "testing the escape" not in (again := capsys.readouterr().out), "what is kept is not run again"
     claim = sentences("ko")["claim.escapes"]
     assert any(line.endswith(claim) and "  " in line for line in again.splitlines())
+    assert main(["compare", "minima", *more, "--set", "minima.starts=20"]) == 0, "sizes may change"
+    assert asked[-1] == (10, 20)
 
 
 def test_a_comparison_that_failed_has_its_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
