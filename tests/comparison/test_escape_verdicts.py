@@ -180,6 +180,14 @@ def test_a_record_of_before_gives_a_hint() -> None:
         assert "{" not in sentence(answer, record, language)
 
 
+def test_without_fresh_minima_the_grid_is_read() -> None:
+    """Where no other start led to a bad minimum, nothing was measured anew: the best of the grid is named, with its limit."""
+    made = drawn(shares(sgd=0.8, isotropic=0.1), 0)
+    made["teacher"]["fresh"] = {"minima": made["teacher"]["minima"], "cells": {}}
+    verdict = Verdict.of("escapes", escapes(replace(alone(), minima=made)), ())
+    assert (verdict.judgement, verdict.reason, verdict.limits) == ("hint", "ahead", ("unmatched",))
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_sentence_is_filled(language: str) -> None:
     """Each sentence on escapes has all its numbers in a record of now."""
