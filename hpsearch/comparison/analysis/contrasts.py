@@ -19,8 +19,8 @@ from hpsearch.comparison.analysis.times import (
     ended,
     histories,
     optimizers,
-    scaling,
     times,
+    tuning_luck_of,
     winner_of,
     worst_metric,
 )
@@ -28,7 +28,7 @@ from hpsearch.comparison.analysis.tuning import ArmRates, rates
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import product
 from hpsearch.statistics.learning_curves import saturated
-from hpsearch.statistics.luck import LEAST, with_luck
+from hpsearch.statistics.luck import with_luck
 from hpsearch.statistics.paired import paired_ratio, seed_pairs
 from hpsearch.statistics.scaling import critical_point
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
@@ -86,12 +86,6 @@ def three_times(record: ComparisonRecord) -> tuple[ArmTimes, ArmTimes, ArmTimes]
     return one, mini, full
 
 
-def tuning_luck_of(record: ComparisonRecord) -> float:
-    """Return the tuning luck of the first optimizer's arms in octaves."""
-    fit = scaling(record, optimizers(record)[0])
-    return fit.luck if fit else LEAST
-
-
 def cost_ratio(record: ComparisonRecord, arm: ArmTimes, other: ArmTimes, unit: str) -> Estimate | None:
     """Return how many times as much of a unit one arm needs as the other, over the seeds that both have, with their tuning luck.
 
@@ -104,7 +98,7 @@ def cost_ratio(record: ComparisonRecord, arm: ArmTimes, other: ArmTimes, unit: s
     ours, theirs = seed_pairs(arm.by_seed(unit), other.by_seed(unit))
     if not any(isfinite(min(pair)) for pair in zip(ours, theirs, strict=True)):
         return None
-    return with_luck(paired_ratio(ours, theirs), tuning_luck_of(record))
+    return with_luck(paired_ratio(ours, theirs), tuning_luck_of(record, optimizers(record)[0]))
 
 
 def budget_ratio(arm: ArmTimes, other: ArmTimes, unit: str) -> float:
@@ -180,7 +174,7 @@ def phase(record: ComparisonRecord, unit: str) -> Phase | None:
     one, full = seed_pairs(deviations[1], deviations[record.rows])
     if len(one) < ENOUGH:
         return None
-    ratio = with_luck(paired_ratio(one, full), tuning_luck_of(record))
+    ratio = with_luck(paired_ratio(one, full), tuning_luck_of(record, optimizers(record)[0]))
     common = sorted(set.intersection(*(set(seeds) for seeds in deviations.values() if len(seeds) >= ENOUGH)))
     sizes = sorted(size for size, seeds in deviations.items() if len(seeds) >= ENOUGH)
     rows = [[log2(deviations[size][seed]) for size in sizes] for seed in common]

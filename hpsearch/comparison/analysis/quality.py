@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, log2
 
+from hpsearch.comparison.analysis.remembered import remembered
 from hpsearch.comparison.analysis.times import ended, histories, learning_rate, times, worst_metric
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import median_estimate
@@ -66,6 +67,7 @@ class ArmQuality:
     level: float | None
 
 
+@remembered
 def quality(record: ComparisonRecord) -> list[ArmQuality]:
     """Return the arms whose best winner was trained again, in the record's order.
 
