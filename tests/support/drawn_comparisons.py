@@ -78,7 +78,9 @@ def _arm(truth: Truth, size: int, shared: np.ndarray, generator: np.random.Gener
     return ArmRecord("sgd", size, settings, tuple(trials), winner, winner)
 
 
-def _run(truth: Truth, number: int, params: Mapping[str, Any], size: int, steps: float, value: float = 0.97) -> TrialRecord:
+def _run(
+    truth: Truth, number: int, params: Mapping[str, Any], size: int, steps: float, value: float = 0.97
+) -> TrialRecord:
     """A run that passes the target after so many updates, and goes on for seven times as long."""
     reached = max(4, round(steps))
     updates = (1, reached // 2, reached, 4 * reached, 8 * reached)

@@ -28,7 +28,7 @@ from hpsearch.comparison.analysis.tuning import ArmRates, rates
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import product
 from hpsearch.statistics.learning_curves import saturated
-from hpsearch.statistics.luck import with_luck
+from hpsearch.statistics.luck import LEAST, with_luck
 from hpsearch.statistics.paired import paired_ratio, seed_pairs
 from hpsearch.statistics.scaling import critical_point
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
@@ -174,7 +174,7 @@ def phase(record: ComparisonRecord, unit: str) -> Phase | None:
     one, full = seed_pairs(deviations[1], deviations[record.rows])
     if len(one) < ENOUGH:
         return None
-    ratio = with_luck(paired_ratio(one, full), tuning_luck_of(record, optimizers(record)[0]))
+    ratio = with_luck(paired_ratio(one, full), LEAST)  # another learning rate would move the loss in other steps
     common = sorted(set.intersection(*(set(seeds) for seeds in deviations.values() if len(seeds) >= ENOUGH)))
     sizes = sorted(size for size, seeds in deviations.items() if len(seeds) >= ENOUGH)
     rows = [[log2(deviations[size][seed]) for size in sizes] for seed in common]
@@ -194,7 +194,9 @@ def deviations_of_passes(record: ComparisonRecord) -> tuple[Spread, Spread] | No
 def _deviations(arm: ArmRecord, unit: str) -> dict[int, float]:
     """Return the positive deviations of an arm's measured runs by seed."""
     assert arm.fastest is not None, "arms without a fastest winner are not measured"
-    entries: dict[int, Entry] = {seed: run.get("variability", {}).get(unit, {}) for seed, run in arm.fastest.measured.items()}
+    entries: dict[int, Entry] = {
+        seed: run.get("variability", {}).get(unit, {}) for seed, run in arm.fastest.measured.items()
+    }
     return {seed: float(entry["deviation"]) for seed, entry in entries.items() if entry.get("deviation")}
 
 
@@ -306,7 +308,10 @@ def _by_seed(arm: ArmRecord | None, value: Callable[[TrialRecord], float | None]
 def scored_seeds(record: ComparisonRecord) -> int:
     """Return over how many seeds the test scores of the mini-batch and GD are compared."""
     arms = of_first(record, record.arms)
-    seeds = [_by_seed(arms.get(size), lambda run: _score(run, "test")).keys() for size in (reference_size(record) or 0, record.rows)]
+    seeds = [
+        _by_seed(arms.get(size), lambda run: _score(run, "test")).keys()
+        for size in (reference_size(record) or 0, record.rows)
+    ]
     return len(seeds[0] & seeds[1])
 
 

@@ -51,8 +51,8 @@ class Within:
 class ArmQuality:
     """What an arm's best winner became: `scores` of its best networks by part of the data, `within` each budget, medians over seeds.
 
-    `saturated` is the share of runs whose losses had stopped to fall (`learning_curves.saturated`), `gap` the validation loss less the training loss at the
-    training loss `level` that every run reached.
+    `saturated` is the share of runs whose losses had stopped to fall (`learning_curves.saturated`), `gap` the validation loss less the
+    training loss at the training loss `level` that every run reached.
     """
 
     optimizer: str

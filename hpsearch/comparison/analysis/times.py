@@ -171,9 +171,7 @@ def _second_stage(record: ComparisonRecord, optimizer: str) -> tuple[Variance, .
     return second_stage_variance(record, (arm for arm in record.arms if arm.optimizer == optimizer))
 
 
-def _steps_in_common(
-    record: ComparisonRecord, optimizer: str
-) -> tuple[tuple[int, ...], tuple[tuple[float, ...], ...]]:
+def _steps_in_common(record: ComparisonRecord, optimizer: str) -> tuple[tuple[int, ...], tuple[tuple[float, ...], ...]]:
     """Return the batch sizes of an optimizer and their updates to the target, of the seeds that all of them have; none without one."""
     arms = [arm for arm in times(record) if arm.optimizer == optimizer]
     if not arms:

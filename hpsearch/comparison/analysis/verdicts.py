@@ -164,7 +164,7 @@ def slow(record: ComparisonRecord) -> Answer:
     arms = three_times(record)
     if arms is None:
         return lacking(record)
-    one, mini, full = arms
+    _, mini, full = arms
     epochs = cost_ratio(record, full, mini, "epochs")
     steps = cost_ratio(record, full, mini, "steps")
     if epochs is None or steps is None:
@@ -239,17 +239,22 @@ def compromise(record: ComparisonRecord) -> Answer:
     limits = time_limits(record, arms, weakened_by=(1, record.rows))
     if inside and signs == {MORE}:
         return Answer(Judgement.HOLDS, "quickest", values, remarks, limits)
+    if inside and LESS in signs:
+        return Answer(Judgement.CONDITION, "work_only", values, remarks, limits)
     if inside:
-        reason = "work_only" if LESS in signs else "work"
-        return Answer(Judgement.CONDITION, reason, values, remarks, limits)
+        return Answer(Judgement.CONDITION, "work", values, remarks, limits)
     if signs == {MORE}:
         return Answer(Judgement.CONDITION, "time_only", values, remarks, limits)
-    if outside or LESS in signs:
-        return Answer(Judgement.UNSUPPORTED, "outside" if outside else "beaten", values, remarks, limits)
+    if outside:
+        return Answer(Judgement.UNSUPPORTED, "outside", values, remarks, limits)
+    if LESS in signs:
+        return Answer(Judgement.UNSUPPORTED, "beaten", values, remarks, limits)
     return Answer(Judgement.THIN, "unclear", values, remarks)
 
 
-def _both_ends(record: ComparisonRecord, arms: tuple[ArmTimes, ArmTimes, ArmTimes]) -> tuple[set[str], Values, tuple[str, ...]]:
+def _both_ends(
+    record: ComparisonRecord, arms: tuple[ArmTimes, ArmTimes, ArmTimes]
+) -> tuple[set[str], Values, tuple[str, ...]]:
     """Return how the seconds of SGD and of GD compare with a mini-batch's, in every engine that was timed, and the sentences on that."""
     one, mini, full = arms
     values: Values = {}
