@@ -91,7 +91,7 @@ def _run(
     if size == ROWS:
         last = max(1, sum(update <= truth.budget for update in updates))
     seconds = tuple(update * truth.seconds(size) for update in updates)
-    columns = (tuple(range(1, 6)), updates, updates, seconds, training, validation, metric)
+    columns: tuple[tuple[Any, ...], ...] = (tuple(range(1, 6)), updates, updates, seconds, training, validation, metric)
     history = History(*(column[:last] for column in columns))
     return TrialRecord(number, "complete", params, "finished", "", max(history.metric), 0.1, last, history=history)
 

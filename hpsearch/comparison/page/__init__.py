@@ -149,9 +149,10 @@ def _text(name: str, value: Value, record: ComparisonRecord, texts: Texts) -> st
     if not isinstance(value, Estimate | Spread):
         return number(value) if isinstance(value, int) else write(value)
     ends = {"value": write(value.value), "low": write(value.low), "high": write(value.high)}
-    if name in RATIOS:
+    if isinstance(value, Estimate) and name in RATIOS:
         return _ratio(value, ends, texts)
-    if name in RANGES or (name == "critical" and not 0 < value.value < inf):
+    unbounded = name == "critical" and not 0 < value.value < inf
+    if isinstance(value, Estimate) and (name in RANGES or unbounded):
         return bounds_text(value, texts)
     return texts("page.interval", **ends)
 
