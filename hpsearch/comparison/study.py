@@ -13,6 +13,7 @@ from hpsearch.comparison.measuring import measure
 from hpsearch.comparison.replicates import Winner, train_replicates
 from hpsearch.comparison.shared_plane import compare_paths
 from hpsearch.comparison.stages import choose, set_budgets, tune
+from hpsearch.comparison.timing import time_plain_loop
 from hpsearch.config import MinimaConfig, MinimaSection, StudyConfig
 from hpsearch.data.dataset import Data
 from hpsearch.errors import Stopped
@@ -78,6 +79,9 @@ def _stages(context: ComparisonContext, arms: list[Arm]) -> Iterator[None]:
     winners = train_replicates(context, arms, searches, plan)
     yield
     measure(context, winners, plan["target"])
+    yield
+    if context.compare.measured:
+        time_plain_loop(context, winners)
     yield
     _compare_paths(context, winners, plan["target"])
     yield

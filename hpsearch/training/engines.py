@@ -63,6 +63,15 @@ def will_compile(name: str, data: Data) -> bool:
     return not is_cached(predict)
 
 
+def engine_for(engine: Engine, spec: TrialSpec) -> str | None:
+    """Return the name of what trains a trial in an engine of this process; None where workers choose for themselves."""
+    if isinstance(engine, FoldEngine):
+        return engine_for(engine.engine, spec)
+    if isinstance(engine, ConcurrentEngine):
+        return engine.plan(spec).engine
+    return "reference" if isinstance(engine, ReferenceEngine) else None
+
+
 def choose(name: str, spec: TrialSpec, data: Data, max_concurrency: int, precision: str) -> Plan:
     """Return how a trial is to train: by the first engine that can train it. The last one, the reference, always can."""
     obstacle = None

@@ -12,10 +12,12 @@ import pytest
 import torch
 
 from hpsearch.comparison.arms import best, common_target, fastest, make_arms, reached
-from hpsearch.comparison.context import STRIDE, RoundRobinSource
+from hpsearch.comparison.context import STRIDE, ComparisonContext, RoundRobinSource
 from hpsearch.comparison.instrumentation import measure_run, measured_rows, plan_measurements
+from hpsearch.comparison.replicates import Winner
 from hpsearch.comparison.stages import updates_in
 from hpsearch.comparison.study import open_comparison, run_comparison
+from hpsearch.comparison.timing import REPEATS, time_plain_loop
 from hpsearch.config import StudyConfig, check_config
 from hpsearch.errors import SearchFailed, Stopped, UserError
 from hpsearch.progress import PhaseProgress
@@ -27,6 +29,7 @@ from hpsearch.storage.urls import sqlite_url
 from hpsearch.training import TrialQueue
 from hpsearch.training.engines import make_engine
 from hpsearch.training.recording import CompiledRecorder, TorchRecorder, make_recorder
+from hpsearch.training.reference import ReferenceTrial
 from hpsearch.trial import Budget, History, Outcome, TrainingRun
 from tests.support.observers import RecordingObserver
 from tests.support.small import small_data, small_spec
@@ -369,6 +372,15 @@ def test_everything_is_in_the_record(record: ComparisonRecord) -> None:
     assert len(starts) == 1, "the paths begin at the same weights"
 
 
+def test_updates_of_the_plain_loop_are_timed_and_the_engine_is_named(record: ComparisonRecord) -> None:
+    """Each batch size has five repeats of the seconds of an update in plain torch, and the compiled engine is on record."""
+    assert sorted(record.plain_seconds) == [arm.batch_size for arm in record.arms]
+    assert all(len(seconds) == REPEATS for seconds in record.plain_seconds.values())
+    assert all(0 < second < 1 for seconds in record.plain_seconds.values() for second in seconds)
+    assert record.engines == ("compiled",)
+    assert record.plain_seconds_of("adam") == {}
+
+
 def facts(record: ComparisonRecord) -> Any:
     """Everything of a record that must not depend on interruptions: all but times."""
 
@@ -404,6 +416,36 @@ def test_an_interrupted_comparison_goes_on_to_the_same_end(
     with pytest.raises(Stopped):
         run(tmp_path, config(), stop_after)
     assert facts(run(tmp_path, config())) == facts(record)
+
+
+def test_the_plain_loop_is_timed_in_turns_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batch sizes take turns, so that a slow second of the machine hits all alike; the same winners are not timed again."""
+    settings = config()
+    run_options = RunOptions(tmp_path, sqlite_url(tmp_path / "study.db"), parallel=1)
+    data = prepare_data(settings, run_options)
+    timed: list[int] = []
+    trained = ReferenceTrial.train
+
+    def train(trial: ReferenceTrial, until: int, stopping: Any) -> Any:
+        timed.append(trial.spec.batch_size)
+        return trained(trial, until, stopping)
+
+    monkeypatch.setattr(ReferenceTrial, "train", train)
+    with open_comparison(settings, run_options, data) as opened:
+        engine = make_engine("reference", data, 1)
+        context = ComparisonContext(settings, data, engine, opened.writer, RecordingObserver())
+        winners = [
+            Winner(f"sgd/{size}", small_spec(data, batch_size=size, optimizer="sgd"), opened.writer) for size in (1, 16)
+        ]
+        time_plain_loop(context, winners)
+        opened.writer.flush()
+        assert timed[4:] == [1, 16] * REPEATS, "after two windows of each to warm up"
+        time_plain_loop(context, winners)
+        assert len(timed) == 4 + 2 * REPEATS
+        time_plain_loop(context, winners[:1])
+        opened.writer.flush()
+        assert len(timed) == 4 + 2 * REPEATS + 2 + REPEATS, "other winners are timed anew"
+        assert opened.writer.read_attribute("plain")["engines"] == {"sgd": {"1": "reference"}}
 
 
 @pytest.mark.slow

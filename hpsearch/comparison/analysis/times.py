@@ -1,13 +1,15 @@
 """How soon each batch size reaches the target, in updates, epochs and seconds, and its learning curve: the winner's runs on fresh seeds.
 
 After Shallue et al. (JMLR 20(112), 2019) and McCandlish et al. (arXiv:1812.06162): the same runs counted in three units. A run that never
-reached the target is infinite in all of them. Seconds are updates times the median seconds of one update, so that evaluations and
-the warm-up cost nothing.
+reached the target is infinite in all of them. Seconds are a run's updates times its own median seconds of one update, so that
+evaluations and the warm-up cost nothing, and an interval over seeds holds what the machine's noise does to both. Beside them stand the
+seconds that the same updates take in the plain loop of torch (`comparison.timing`): what holds in one engine only is no law.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import cycle
 from math import inf, isfinite, log2
 from statistics import median
 
@@ -25,6 +27,7 @@ _median_estimate = lru_cache(maxsize=1024)(median_estimate)
 _fit_hyperbola = lru_cache(maxsize=64)(fit_hyperbola)
 
 UNITS = ("steps", "epochs", "seconds")
+PLAIN = "plain_seconds"  # a unit beside them: seconds in the plain loop
 ENOUGH = 3  # seeds, below which nothing is concluded
 
 # Batch size -> S(1) / S(B), updates to a validation error of 3 % on MNIST; 784-1024-1024-1024-10, plain SGD, learning rate tuned at each
@@ -54,9 +57,10 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class ArmTimes:
-    """How soon one arm reached the target. `costs` are by unit (`UNITS`); there are no seconds where no update was timed.
+    """How soon one arm reached the target. `costs` are by unit (`UNITS`, `PLAIN`), without those in which no update was timed.
 
     `seeds` number the runs that ended, `resolution` is the coarsest gap before a reaching evaluation as a share of its updates.
+    `update_seconds` are those of one update, by unit ("seconds", `PLAIN`): the median over seeds, or over repeats in the plain loop.
     """
 
     optimizer: str
@@ -66,6 +70,7 @@ class ArmTimes:
     reached: int
     costs: Mapping[str, Cost]
     resolution: float | None
+    update_seconds: Mapping[str, Estimate]
 
     @property
     def runs(self) -> int:
@@ -117,7 +122,12 @@ def _times(record: ComparisonRecord, arm: ArmRecord) -> ArmTimes | None:
     if not runs or not cap:
         return None
     steps = [record.passed(run) for run in runs]
-    scales = {"steps": 1.0, "epochs": arm.batch_size / record.rows, "seconds": seconds_per_update(runs)}
+    each = {"steps": [1.0], "epochs": [arm.batch_size / record.rows]}
+    timed = {
+        "seconds": [step_seconds(history.update, history.seconds) for history in histories(runs)],
+        PLAIN: record.plain_seconds_of(arm.optimizer).get(arm.batch_size, ()),
+    }
+    timed = {unit: values for unit, values in timed.items() if values and min(values) > 0}
     reaching = [(history, step) for history, step in zip(histories(runs), steps, strict=True) if step < inf]
     gaps = [resolution(history.update, step) for history, step in reaching]
     return ArmTimes(
@@ -126,16 +136,16 @@ def _times(record: ComparisonRecord, arm: ArmRecord) -> ArmTimes | None:
         learning_rate=learning_rate(arm, winner.params),
         seeds=tuple(run.number for run in runs),
         reached=len(gaps),
-        costs={unit: _cost(steps, scale, cap) for unit, scale in scales.items() if scale},
+        costs={unit: _cost(steps, values, cap) for unit, values in {**each, **timed}.items()},
         resolution=max(gaps, default=None),
+        update_seconds={unit: _median_estimate(tuple(values)) for unit, values in timed.items()},
     )
 
 
-def _cost(steps: Sequence[float], scale: float, cap: int) -> Cost:
-    """Return a cost in a unit that is so many times a step: the interval's ends are order statistics, so they scale with it."""
-    in_steps = _median_estimate(tuple(steps))
-    scaled = Estimate(in_steps.value * scale, in_steps.low * scale, in_steps.high * scale)
-    return Cost(tuple(step * scale for step in steps), scaled, cap * scale)
+def _cost(steps: Sequence[float], each: Sequence[float], cap: int) -> Cost:
+    """Return a cost in a unit of which a step takes `each`: seed by seed, or in turn where there are fewer of them than seeds."""
+    values = tuple(step * one for step, one in zip(steps, cycle(each), strict=False))
+    return Cost(values, _median_estimate(values), cap * median(each))
 
 
 def seconds_per_update(runs: Sequence[TrialRecord]) -> float | None:
