@@ -84,6 +84,14 @@ def optimizer_name(name: str) -> str:
     return label(visible(readable(name), 30))
 
 
+def engine_text(record: ComparisonRecord, texts: Texts) -> str:
+    """Return which engines trained the winners, where that is on record, and on which device."""
+    device = visible(record.made.get("device", ""), 40) or texts("engine.unknown_device")
+    if not record.engines:
+        return texts("engine.unknown", device=device)
+    return texts("engine.own", engine=", ".join(visible(name, 40) for name in record.engines), device=device)
+
+
 def measured_optimizer(record: ComparisonRecord) -> str:
     """Return the optimizer whose measurements are drawn: plain SGD where it was compared, else the first."""
     return next(iter(optimizers(record)), "")
