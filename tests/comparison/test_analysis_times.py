@@ -8,6 +8,7 @@ import pytest
 
 from hpsearch.comparison.analysis.times import (
     PLAIN,
+    PRODUCT,
     SHALLUE_MNIST,
     curve,
     learning_rate,
@@ -79,6 +80,9 @@ def test_a_run_by_hand() -> None:
     assert arm.costs["epochs"].median.value == 10 * 8 / comparisons.ROWS
     assert arm.costs["steps"].median.high == inf
     assert (arm.costs["steps"].cap, arm.costs["seconds"].cap) == (10, 5.0)
+    assert arm.costs[PRODUCT].values == pytest.approx(
+        (10 * 10 * 8 / comparisons.ROWS, inf, 10 * 10 * 8 / comparisons.ROWS)
+    )
     assert (arm.reached, arm.resolution) == (2, 0.2)
 
 
@@ -141,11 +145,12 @@ def test_scaling_uses_the_seeds_in_common() -> None:
     assert scaling(record, "adam") is None
 
 
-def test_regimes_are_the_ends_and_the_quickest_between() -> None:
-    """The middle regime is the mini-batch with the fewest seconds, the one in the middle where none reached; two arms have none."""
+def test_regimes_are_the_ends_and_the_best_balance_between() -> None:
+    """The middle regime has the fewest updates times epochs, the nearest to the critical batch size of 60, whatever the seconds are."""
     record = comparisons.comparison(batch_sizes=(1, 2, 8, 64, 1024))
-    seconds = {arm.batch_size: np.median(arm.costs["seconds"].values) for arm in times(record)[1:-1]}
-    assert regimes(record, "sgd") == (1, min(seconds, key=lambda size: seconds[size]), 1024)
+    products = {arm.batch_size: np.median(arm.costs[PRODUCT].values) for arm in times(record)[1:-1]}
+    assert min(products, key=lambda size: products[size]) == 64
+    assert regimes(record, "sgd") == (1, 64, 1024)
     assert regimes(replace(record, target=0.9999), "sgd") == (1, 8, 1024)
     assert regimes(comparisons.comparison(batch_sizes=(1, 1024)), "sgd") is None
     assert regimes(replace(record, target=None), "sgd") is None

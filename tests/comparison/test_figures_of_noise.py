@@ -188,7 +188,10 @@ def test_sharpness_has_its_limit_in_the_same_colour() -> None:
     assert len(limits) == 3
     assert all(limits[color] == pytest.approx(2 / rates[color]) for color in limits)
     said = FIGURES["sharpness"].reading(record, EN)
-    assert "Up to the edge of stability (ηλ₁/2 near 1): gradient descent" in said
+    edge, below = said.split("Always below it")
+    assert edge.startswith("Up to the edge of stability (ηλ₁/2 near 1)")
+    assert "gradient descent (GD), at most 1" in edge
+    assert "SGD" in below
     assert "Always below it: SGD" in said
     adam = RECORDS["adam"]
     assert not [trace for trace in drawn("sharpness", adam).data if trace.line.dash == "dot"]

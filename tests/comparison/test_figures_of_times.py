@@ -196,7 +196,7 @@ def test_readings_name_the_known_winners() -> None:
     assert re.match(r"Fewest updates: gradient descent .* Most: SGD", said("steps", made()))
     assert re.match(r"Least data: SGD.* Most: gradient descent", said("epochs", made()))
     assert "Fastest: mini-batch 8" in said("seconds", made())
-    differ = r"updates: gradient descent \(GD\). In epochs: SGD. In seconds: mini-batch 8"
+    differ = r"updates: gradient descent \(GD\). In epochs: SGD. In seconds: mini-batch 64"
     assert re.search(differ, said("curves", made()))
     assert "unit of the budget" in said("quality", made())
     assert "worse ones tried on both sides" in said("rates", made())
@@ -232,10 +232,27 @@ def test_two_engines_stand_beside_each_other() -> None:
 def test_a_quickest_batch_size_that_the_engines_do_not_share_depends_on_the_engine() -> None:
     """Where the plain loop costs the same for any batch, larger ones are quickest in it and the reading says so; else it does not."""
     apart = said("update_seconds", timed(start=3e-3, row=1e-9))
-    assert apart.endswith(EN("figure.update_seconds.depends"))
+    assert EN("figure.update_seconds.depends") in apart
+    assert "Seconds of SGD by those of mini-batch" in apart
     alike = said("update_seconds", timed(start=4e-6, row=1e-6))
-    assert alike.endswith(EN("figure.update_seconds.common"))
+    assert "Among the quickest in both: mini-batch 8" in alike
     assert said("update_seconds", made()).endswith(EN("figure.update_seconds.untimed"))
+
+
+def test_a_batch_size_is_judged_by_updates_times_epochs_before_seconds() -> None:
+    """The reading names the mini-batch of the best balance and how far the ends are from it; its line runs through that mark."""
+    reading = said("tradeoff", made())
+    assert "the best balance is that of mini-batch 64" in reading
+    assert re.search(r"SGD needs [\d.]+ \([\d.]+ to [\d.]+\) times as much of that product", reading)
+    assert reading.endswith(EN("figure.tradeoff.seconds"))
+    figure = FIGURES["tradeoff"].draw(made(), EN)
+    assert figure is not None
+    (line,) = [trace for trace in figure.data if trace.name == EN("legend.balance")]
+    rows = FIGURES["tradeoff"].numbers(made())
+    (best,) = [row for row in rows if row["batch_size"] == 64]
+    product = float(str(best["median_steps"])) * float(str(best["median_examples"]))
+    assert [x * y for x, y in zip(line.x, line.y, strict=True)] == pytest.approx([product] * 2, rel=1e-3)
+    assert best["median_product"] == pytest.approx(product / comparisons.ROWS, rel=0.01)
 
 
 def test_what_the_seeds_cannot_tell_from_the_least_is_named() -> None:

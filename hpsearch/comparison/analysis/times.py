@@ -27,6 +27,7 @@ _median_estimate = lru_cache(maxsize=1024)(median_estimate)
 _fit_hyperbola = lru_cache(maxsize=64)(fit_hyperbola)
 
 UNITS = ("steps", "epochs", "seconds")
+PRODUCT = "product"  # a unit beside them: updates times epochs
 PLAIN = "plain_seconds"  # a unit beside them: seconds in the plain loop
 ENOUGH = 3  # seeds, below which nothing is concluded
 
@@ -57,7 +58,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class ArmTimes:
-    """How soon one arm reached the target. `costs` are by unit (`UNITS`, `PLAIN`), without those in which no update was timed.
+    """How soon one arm reached the target. `costs` are by unit (`UNITS`, `PRODUCT`, `PLAIN`), without seconds where none were timed.
 
     `seeds` number the runs that ended, `resolution` is the coarsest gap before a reaching evaluation as a share of its updates.
     `update_seconds` are those of one update, by unit ("seconds", `PLAIN`): the median over seeds, or over repeats in the plain loop.
@@ -122,12 +123,7 @@ def _times(record: ComparisonRecord, arm: ArmRecord) -> ArmTimes | None:
     if not runs or not cap:
         return None
     steps = [record.passed(run) for run in runs]
-    each = {"steps": [1.0], "epochs": [arm.batch_size / record.rows]}
-    timed = {
-        "seconds": [step_seconds(history.update, history.seconds) for history in histories(runs)],
-        PLAIN: record.plain_seconds_of(arm.optimizer).get(arm.batch_size, ()),
-    }
-    timed = {unit: values for unit, values in timed.items() if values and min(values) > 0}
+    timed = _timed(record, arm, runs)
     reaching = [(history, step) for history, step in zip(histories(runs), steps, strict=True) if step < inf]
     gaps = [resolution(history.update, step) for history, step in reaching]
     return ArmTimes(
@@ -136,16 +132,38 @@ def _times(record: ComparisonRecord, arm: ArmRecord) -> ArmTimes | None:
         learning_rate=learning_rate(arm, winner.params),
         seeds=tuple(run.number for run in runs),
         reached=len(gaps),
-        costs={unit: _cost(steps, values, cap) for unit, values in {**each, **timed}.items()},
+        costs=_costs(steps, cap, arm.batch_size / record.rows, timed),
         resolution=max(gaps, default=None),
         update_seconds={unit: _median_estimate(tuple(values)) for unit, values in timed.items()},
     )
 
 
-def _cost(steps: Sequence[float], each: Sequence[float], cap: int) -> Cost:
-    """Return a cost in a unit of which a step takes `each`: seed by seed, or in turn where there are fewer of them than seeds."""
-    values = tuple(step * one for step, one in zip(steps, cycle(each), strict=False))
-    return Cost(values, _median_estimate(values), cap * median(each))
+def _timed(record: ComparisonRecord, arm: ArmRecord, runs: Sequence[TrialRecord]) -> dict[str, tuple[float, ...]]:
+    """Return the seconds of an update by unit: of each run, and of each repeat in the plain loop; without what was not timed."""
+    seconds = {
+        "seconds": tuple(step_seconds(history.update, history.seconds) for history in histories(runs)),
+        PLAIN: record.plain_seconds_of(arm.optimizer).get(arm.batch_size, ()),
+    }
+    return {unit: values for unit, values in seconds.items() if values and min(values) > 0}
+
+
+def _costs(steps: Sequence[float], cap: int, share: float, timed: Mapping[str, Sequence[float]]) -> dict[str, Cost]:
+    """Return the costs of runs that needed so many steps by unit; a step is this share of an epoch.
+
+    In seconds a run has the time of an update of its own; in the plain loop it has one of the repeats, in turn.
+    """
+    costs = {
+        "steps": _cost(steps, cap),
+        "epochs": _cost([step * share for step in steps], cap * share),
+        PRODUCT: _cost([step * step * share for step in steps], cap * cap * share),
+    }
+    for unit, each in timed.items():
+        costs[unit] = _cost([step * one for step, one in zip(steps, cycle(each), strict=False)], cap * median(each))
+    return costs
+
+
+def _cost(values: Sequence[float], cap: float) -> Cost:
+    return Cost(tuple(values), _median_estimate(tuple(values)), cap)
 
 
 def seconds_per_update(runs: Sequence[TrialRecord]) -> float | None:
@@ -173,24 +191,23 @@ def scaling(record: ComparisonRecord, optimizer: str) -> Hyperbola | None:
 
 
 def regimes(record: ComparisonRecord, optimizer: str) -> tuple[int, int, int] | None:
-    """Return the smallest batch size, the mini-batch with the fewest seconds to the target, and the largest; None without three.
+    """Return the smallest batch size, the mini-batch with the fewest updates times epochs, and the largest; None without three.
 
-    Where no mini-batch's median run reached the target in a time that is known, it is the one in the middle.
+    That product is least at the critical batch size, where updates and examples are both twice their least (McCandlish et al. 2018), and
+    depends on no machine. Where no mini-batch's median run reached the target, it is the one in the middle.
     """
     arms = [arm for arm in times(record) if arm.optimizer == optimizer]
     if len(arms) < ENOUGH:
         return None
     between = arms[1:-1]
-    middle = min(between, key=_seconds)
-    if not isfinite(_seconds(middle)):
+    middle = min(between, key=_product)
+    if not isfinite(_product(middle)):
         middle = between[len(between) // 2]
     return arms[0].batch_size, middle.batch_size, arms[-1].batch_size
 
 
-def _seconds(arm: ArmTimes) -> float:
-    if "seconds" not in arm.costs:
-        return inf
-    return arm.costs["seconds"].median.value
+def _product(arm: ArmTimes) -> float:
+    return arm.costs[PRODUCT].median.value
 
 
 def shallue_steps(batch_size: int, steps: float) -> dict[int, float]:

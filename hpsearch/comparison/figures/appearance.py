@@ -137,12 +137,20 @@ def interval(estimate: Estimate, seconds: bool = False) -> tuple[str, str, str]:
     return write(estimate.value), write(max(estimate.low, 0.0)), write(estimate.high)
 
 
+def interval_text(estimate: Estimate, texts: Texts) -> str:
+    """Return a value with its interval: `1.72 (1.05 to 2.3)`."""
+    value, low, high = interval(estimate)
+    return texts("page.interval", value=value, low=low, high=high)
+
+
 def _duration(value: float) -> str:
     if not isfinite(value) or value == 0:
         return number(value)
     if value >= 0.1:
         return duration(value)
-    return f"{significant(1000 * value, 2)}\u00a0ms"
+    if value >= 1e-4:
+        return f"{significant(1e3 * value, 2)}\u00a0ms"
+    return f"{significant(1e6 * value, 2)}\u00a0µs"
 
 
 def spread_text(value: Spread | None) -> str:

@@ -4,18 +4,20 @@ Both count the same updates, so what differs between the two is the engine alone
 a statement about that engine.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import isfinite
 
 import plotly.graph_objects as go
 
+from hpsearch.comparison.analysis.contrasts import cost_ratio
 from hpsearch.comparison.analysis.least_costs import least_costly
-from hpsearch.comparison.analysis.times import PLAIN, ArmTimes, optimizers, times
+from hpsearch.comparison.analysis.times import PLAIN, ArmTimes, optimizers, regimes, times
 from hpsearch.comparison.figures.appearance import (
     arm_name,
     engine_text,
     for_each_optimizer,
     interval,
+    interval_text,
     measured_note,
     measured_optimizer,
     of_optimizer,
@@ -145,8 +147,32 @@ def _sentences(record: ComparisonRecord, arms: list[ArmTimes], texts: Texts) -> 
     common = sizes_of(quickest["seconds"]) & sizes_of(quickest[PLAIN])
     engines = {"engine": _engine(record, "seconds", texts), "plain_engine": _engine(record, PLAIN, texts)}
     parts.append(texts("figure.update_seconds.quickest", own=names["seconds"], plain=names[PLAIN], **engines))
-    parts.append(texts(f"figure.update_seconds.{'common' if common else 'depends'}"))
-    return " ".join(parts)
+    if common:
+        shared = ", ".join(arm_name(arm, record, texts) for arm in quickest["seconds"] if arm.batch_size in common)
+        parts.append(texts("figure.update_seconds.common", names=shared))
+    else:
+        parts.append(texts("figure.update_seconds.depends"))
+    return " ".join([*parts, *_against_mini_batch(record, arms, engines, texts)])
+
+
+def _against_mini_batch(
+    record: ComparisonRecord, arms: list[ArmTimes], engines: dict[str, str], texts: Texts
+) -> Iterator[str]:
+    """Say of both ends how many times as long as the mini-batch between they take, in each engine."""
+    sizes = regimes(record, arms[0].optimizer)
+    if sizes is None:
+        return
+    small, middle, large = (next(arm for arm in arms if arm.batch_size == size) for size in sizes)
+    for arm in (small, large):
+        values = {unit: _ratio(arm, middle, unit, texts) for unit in ENGINES}
+        if all(values.values()):
+            names = {"name": arm_name(arm, record, texts), "middle": arm_name(middle, record, texts), **engines}
+            yield texts("figure.update_seconds.ratio", own=values["seconds"], plain=values[PLAIN], **names)
+
+
+def _ratio(arm: ArmTimes, other: ArmTimes, unit: str, texts: Texts) -> str:
+    ratio = cost_ratio(arm, other, unit)
+    return interval_text(ratio, texts) if ratio else ""
 
 
 def _updates(record: ComparisonRecord, arms: list[ArmTimes], unit: str, texts: Texts) -> str:

@@ -6,9 +6,9 @@ from math import exp
 
 from hpsearch.comparison.analysis.times import optimizers, winner_of
 from hpsearch.comparison.analysis.tuning import UNFIT
-from hpsearch.comparison.figures.appearance import arm_name, optimizer_name, significant, sizes_of
+from hpsearch.comparison.figures.appearance import arm_name, engine_text, optimizer_name, significant, sizes_of
 from hpsearch.comparison.page.opening import budget, data_title, row_counts
-from hpsearch.reporting.formatting import number, visible
+from hpsearch.reporting.formatting import number, sentence, visible
 from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.pieces import Facts, PageTable, Paragraph, Section
 from hpsearch.reporting.selection import network
@@ -121,6 +121,7 @@ def protocol(record: ComparisonRecord, texts: Texts) -> Section:
     if record.arms and record.made:
         slots = number(record.made["places"])
         rows["device"] = texts("protocol.device_said", device=record.made["device"], places=slots)
+        rows["engine"] = sentence(engine_text(record, texts))
         rows["versions"] = ", ".join(f"{name} {version}" for name, version in record.made["versions"].items())
     if record.minima:
         asked = record.minima.get("asked", {})
