@@ -18,8 +18,8 @@ from hpsearch.data.image_scale import scale_of
 from hpsearch.data.leaks import leak_notice, leaks
 from hpsearch.data.metrics import Metric
 from hpsearch.data.options import SplitOptions, TaskOptions
-from hpsearch.data.scaling import Scaled, scale_inputs, scale_targets
 from hpsearch.data.partition import is_last
+from hpsearch.data.scaling import Scaled, scale_inputs, scale_targets
 from hpsearch.data.splits import Constraints, Split, split_rows
 from hpsearch.data.target_looks import looks_of
 from hpsearch.data.targets import Targets, read_targets

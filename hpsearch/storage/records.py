@@ -190,8 +190,8 @@ class StudyRecord:
 class WinnerRecord:
     """A setting that won the tuning of its arm, trained again on fresh seeds.
 
-    `trial` is the one of the first stage from which it comes, `params` are those that won, perhaps with a learning rate of the second stage.
-    `edge` says on which side the second stage knows no worse learning rate ("low" or "high").
+    `trial` is the one of the first stage from which it comes, `params` are those that won, perhaps with a learning rate of the second
+    stage. `edge` says on which side the second stage knows no worse learning rate ("low" or "high").
     `runs` are those runs, their numbers the seeds'; `measured` has what was measured update by update (see `comparison.measuring`)
     of some of them, by number.
     """

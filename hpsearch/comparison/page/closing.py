@@ -36,7 +36,7 @@ def _rows(arm: ArmRecord, record: ComparisonRecord, texts: Texts) -> list[list[s
 
 def _groups(arm: ArmRecord) -> list[tuple[str, Sequence[TrialRecord]]]:
     """Return all runs of an arm; one setting may be both the fastest and the best."""
-    if arm.fastest and arm.best and arm.fastest.trial != arm.best.trial:
+    if arm.fastest and arm.best and arm.fastest.params != arm.best.params:
         return [("tuning", arm.trials), ("fresh_fastest", arm.fastest.runs), ("fresh_best", arm.best.runs)]
     winner = winner_of(arm)
     return [("tuning", arm.trials), ("fresh", winner.runs if winner else ())]
