@@ -252,7 +252,8 @@ def _sizes(scaled: Scaled, outputs: int, targets: Targets, split: Split) -> dict
     rows = {"training": len(split.training), "validation": len(split.validation), "test": len(split.test)}
     drawn_anew: dict[str, Any] = {}
     if split.tests:
-        drawn_anew = {"divisions": len(split.divisions) - 1, "own_rows": True}
+        tests_drawn = any(not np.array_equal(test, split.test) for test in split.tests)
+        drawn_anew = {"divisions": len(split.divisions) - 1, "own_rows": True, "tests_drawn": tests_drawn}
     elif split.folds:
         rows["folds"] = len(split.folds)
     return {
