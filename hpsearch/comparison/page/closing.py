@@ -217,17 +217,15 @@ def _budget(record: ComparisonRecord, texts: Texts) -> str:
 def _space(record: ComparisonRecord) -> str:
     """Return what varied, of each optimizer where they differ, as the study's file has it."""
     spaces = {arm.optimizer: arm.settings["space"] for arm in record.arms}
-    names = dict.fromkeys(name for space in spaces.values() for name in space)
+    common = record.settings["space"]
+    names = dict.fromkeys(name for space in (*spaces.values(), common) for name in space)
     parts = []
     for name in sorted(names, key=lambda name: name != "learning_rate"):
+        given = {optimizer: _range(space[name]) for optimizer, space in spaces.items() if name in space}
         if name in ("optimizer", "batch_size"):
             continue
-        given = {
-            optimizer: _range(space.get(name, record.settings["space"].get(name)))
-            for optimizer, space in spaces.items()
-        }
-        if len(set(given.values())) == 1 and name != "learning_rate":
-            parts.append(f"{name}: {next(iter(given.values()))}")
+        if len(set(given.values())) < 2 and name != "learning_rate":
+            parts.append(f"{name}: {next(iter(given.values()), '') or _range(common[name])}")
         else:
             parts += [f"{name} ({optimizer}): {text}" for optimizer, text in given.items()]
     return "; ".join(parts)
