@@ -1,16 +1,15 @@
 """The second stage of tuning: around the best settings of an arm's first stage, a finer grid of learning rates on fresh seeds.
 
 The first stage tries each setting once, so that the best of them is partly luck, and its learning rate lies where a coarse sequence put
-it. The grid's learning rates are √f apart and go from 1/f to f times that of the best setting, where f is at least 2 and spans the
-neighbours that the first stage tried. All else stays as it was. Each setting is trained on the same few seeds, none of which any other
-stage has. The winner is the setting with the least mean log2 of the updates to the target, or with the best mean metric. Where it lies at
-an end of its grid, the grid goes on beyond, twice at most and within the space: the best is to have a worse neighbour on both sides
-(Google's Deep Learning Tuning Playbook, figure 1).
+it. The grid's learning rates are half an octave apart in every arm, and go from half to twice that of the best setting; all else stays as
+it was. Each setting is trained on the same few seeds, none of which any other stage has. The winner is the setting with the least mean
+log2 of the updates to the target, or with the best mean metric. Where it lies at an end of its grid, the grid goes on beyond, twice at most
+and within the space: the best is to have a worse neighbour on both sides (Google's Deep Learning Tuning Playbook, figure 1).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise, product
+from itertools import product
 from math import inf, log2, sqrt
 from statistics import fmean
 from typing import Any
@@ -26,8 +25,8 @@ from hpsearch.trial import TrainingRun, TrialSpec, at_worst
 
 RATE = "learning_rate"
 STREAM = "refined"  # of the seeds, none of which a winner's runs have
-HALF_STEPS = (-2, -1, 0, 1, 2)  # of the grid around the best, in steps of √f
-LEAST_FACTOR = 2.0
+STEP = sqrt(2)  # between two learning rates of a grid
+STEPS = 2  # on either side, and beyond an end
 EXTENSIONS = 2
 DIGITS = 4  # of a learning rate
 WON = ("fastest", "best")
@@ -46,45 +45,37 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Learning rates around that of a trial, `factor` apart, within the space's `low` and `high`."""
+    """Learning rates around the one of the first stage, `origin`, within the space's `low` and `high`."""
 
     origin: float
-    factor: float
     low: float
     high: float
     rates: tuple[float, ...]
 
     @classmethod
-    def around(cls, origin: float, tried: Sequence[float], domain: Real) -> "Grid":
-        """Return the grid around the best of the learning rates that were tried."""
-        factor = sqrt(max([LEAST_FACTOR, *_neighbour_ratios(origin, tried)]))
-        empty = cls(origin, factor, float(domain.low), float(domain.high), (origin,))
-        return empty.with_rates(origin * factor**step for step in HALF_STEPS if step)
+    def around(cls, origin: float, domain: Real) -> "Grid":
+        """Return the grid of a learning rate: up to `STEPS` steps of √2 away on either side."""
+        alone = cls(origin, float(domain.low), float(domain.high), (origin,))
+        return alone.with_steps(origin, -1).with_steps(origin, 1)
 
-    def with_rates(self, rates: Iterable[float]) -> "Grid":
-        """Return the grid with more learning rates; those beyond the space are its ends."""
-        more = {min(max(float(f"{rate:.{DIGITS}g}"), self.low), self.high) for rate in rates}
+    def with_steps(self, rate: float, side: int) -> "Grid":
+        """Return the grid with more learning rates above another one (`side` 1) or below it (-1); beyond the space lies its end."""
+        steps = [rate * STEP ** (side * step) for step in range(1, STEPS + 1)]
+        more = {min(max(float(f"{step:.{DIGITS}g}"), self.low), self.high) for step in steps}
         return replace(self, rates=tuple(sorted({*self.rates, *more})))
 
     def beyond(self, rate: float) -> "Grid":
-        """Return the grid with two more learning rates beyond an end of it; the same one where the rate is no end, or the space's."""
+        """Return the grid that goes on beyond a learning rate at an end of it; the same one where it is no end, or that of the space."""
         side = self.end(rate)
-        if side is None or rate in (self.low, self.high):
+        if side is None:
             return self
-        step = self.factor if side == "high" else 1 / self.factor
-        return self.with_rates((rate * step, rate * step**2))
+        return self.with_steps(rate, 1 if side == "high" else -1)
 
     def end(self, rate: float) -> str | None:
         """Return which end of the grid a learning rate is, None where it has a neighbour on both sides."""
-        if len(self.rates) > 1 and rate == self.rates[-1]:
+        if rate == self.rates[-1]:
             return "high"
         return "low" if rate == self.rates[0] else None
-
-
-def _neighbour_ratios(origin: float, tried: Sequence[float]) -> list[float]:
-    """Return how many times the next lower and the next higher learning rate lie from one."""
-    pairs = pairwise(sorted({*tried, origin}))
-    return [high / low for low, high in pairs if origin in (low, high)]
 
 
 class ArmRefinement:
@@ -105,10 +96,9 @@ class ArmRefinement:
         trials = {number: search.view.trials[number] for number in sorted({*self.origins.values()})}
         self.params = {number: dict(trial.params) for number, trial in trials.items()}
         self.distributions = {number: {**trial.distributions, SEED: SEEDS} for number, trial in trials.items()}
-        tried = [search.view.trials[number].params[RATE] for number in search.runs]
         domain = arm.config.space.domain(RATE)
         assert isinstance(domain, Real), "the learning rate of an arm with a second stage is a range"
-        self.grids = {number: Grid.around(params[RATE], tried, domain) for number, params in self.params.items()}
+        self.grids = {number: Grid.around(params[RATE], domain) for number, params in self.params.items()}
         self.writer = context.open(f"{arm.name}{REFINED}", arm.config.settings())
         self.numbers: dict[Identity, int] = {}  # of the stored runs
         self.results: dict[Identity, TrainingRun] = {}
@@ -163,8 +153,7 @@ class ArmRefinement:
     def extend(self) -> bool:
         """Let the grids go on where a winner lies at an end of one; whether one does."""
         before = dict(self.grids)
-        for won in self.origins:
-            setting = self.winner(won)
+        for setting in [self.winner(won) for won in self.origins]:
             self.grids[setting.trial] = self.grids[setting.trial].beyond(setting.learning_rate)
         return self.grids != before
 

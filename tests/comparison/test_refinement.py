@@ -40,25 +40,24 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> ComparisonRecord:
 # ---- grids
 
 
-def test_a_grid_spans_the_neighbours_of_the_best() -> None:
-    """Five learning rates, evenly in log, go from the best over f to f times it: f is 2, or what reaches the farther neighbour."""
-    assert Grid.around(0.1, [0.09, 0.1, 0.11], RATES).rates == (0.05, 0.07071, 0.1, 0.1414, 0.2)
-    assert Grid.around(0.1, [0.025, 0.1, 0.2, 0.9], RATES).rates == (0.025, 0.05, 0.1, 0.2, 0.4)
+def test_a_grid_is_half_an_octave_fine() -> None:
+    """Five learning rates go from half to twice the best one of the first stage."""
+    assert Grid.around(0.1, RATES).rates == (0.05, 0.07071, 0.1, 0.1414, 0.2)
 
 
 def test_a_grid_ends_where_the_space_does() -> None:
     """Learning rates beyond the space are its end, which is in the grid once."""
-    assert Grid.around(0.9, [0.9], RATES).rates[-2:] == (0.9, 1.0)
-    assert Grid.around(1.0, [1.0], RATES).rates == (0.5, 0.7071, 1.0)
+    assert Grid.around(0.9, RATES).rates[-2:] == (0.9, 1.0)
+    assert Grid.around(1.0, RATES).rates == (0.5, 0.7071, 1.0)
 
 
 def test_a_grid_goes_on_beyond_a_winner_at_its_end() -> None:
     """Two more learning rates lie beyond the winner; a winner inside changes nothing, nor does one at the end of the space."""
-    grid = Grid.around(0.1, [0.1], RATES)
+    grid = Grid.around(0.1, RATES)
     assert grid.beyond(0.2).rates[-3:] == (0.2, 0.2828, 0.4)
     assert grid.beyond(0.05).rates[:3] == (0.025, 0.03536, 0.05)
     assert grid.beyond(0.1) == grid
-    assert Grid.around(1.0, [1.0], RATES).beyond(1.0).rates == (0.5, 0.7071, 1.0)
+    assert Grid.around(1.0, RATES).beyond(1.0).rates == (0.5, 0.7071, 1.0)
     assert [grid.end(rate) for rate in grid.rates] == ["low", None, None, None, "high"]
 
 
@@ -94,6 +93,27 @@ def test_the_winner_is_the_setting_with_the_fewest_updates_on_fresh_seeds(record
         means = {rate: fmean(values) for rate, values in costs.items()}
         assert means[arm.fastest.learning_rate] == min(means.values())
         assert "seed" not in arm.refined[0].params
+
+
+def test_grids_go_on_while_the_best_lies_at_an_end(tmp_path: Path) -> None:
+    """From far below the best learning rate, fastest and best both climb: the grid grows twice, and the edge that is left is told."""
+    slow = config(
+        space={"learning_rate": {"low": 0.001, "high": 0.9, "log": True}},
+        training={"epochs": 3},
+        compare={"batch_sizes": ["full"], "trials": 2, "seeds": 2, "measured": 0, "target": 0.2},
+        search={"sampler": "random"},
+    )
+    (arm,) = run(tmp_path, slow).arms
+    assert arm.best is not None
+    by_trial: dict[float, int] = {}
+    for trial in arm.refined:
+        by_trial[trial.params["learning_rate"]] = by_trial.get(trial.params["learning_rate"], 0) + 1
+    assert len(by_trial) > 5
+    assert set(by_trial.values()) == {2}
+    if arm.best.learning_rate == max(by_trial):
+        assert arm.best.edge == "high"
+    else:
+        assert arm.best.edge is None
 
 
 def test_the_stages_have_seeds_of_their_own() -> None:

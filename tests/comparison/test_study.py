@@ -42,7 +42,7 @@ RAW: dict[str, Any] = {
 
 def config(**changes: Any) -> StudyConfig:
     """The small comparison, tables of it updated."""
-    raw = {name: {**table, **changes.get(name, {})} for name, table in RAW.items()}
+    raw = {name: {**RAW.get(name, {}), **changes.get(name, {})} for name in {**RAW, **changes}}
     return check_config(raw, "small")
 
 
