@@ -19,7 +19,6 @@ from hpsearch.comparison.measurements.landscape import Plane, barrier, principal
 from hpsearch.comparison.measuring import history_of
 from hpsearch.comparison.replicates import Winner
 from hpsearch.data.dataset import Data, Rows
-from hpsearch.searching.specifications import replicate
 from hpsearch.training.devices import one_thread
 from hpsearch.trial import Architecture
 
@@ -42,23 +41,24 @@ class _Path:
 
 def compare_paths(context: ComparisonContext, winners: Sequence[Winner], target: float) -> dict[str, Any] | None:
     """Return, by optimizer, the plane with its paths and the barriers; None where a signal asks to stop."""
-    data = context.data
-    seed = context.config.study.seed
     result: dict[str, Any] = {}
     for optimizer in dict.fromkeys(winner.spec.optimizer for winner in winners):
         own = [winner for winner in winners if winner.spec.optimizer == optimizer]
         chosen = smallest_middle_largest(own, lambda winner: winner.spec.batch_size)
         if len(chosen) < 2:
             continue
+        data = context.rows_of(
+            context.replicate(chosen[0].spec, 0)
+        )  # the same for all: runs are paired by their rows too
         with one_thread(data):
-            paths = [_path(winner, data, seed, target) for winner in chosen]
+            paths = [_path(winner, context, data, target) for winner in chosen]
             if context.stopping:
                 return None
             result[optimizer] = _planes_and_barriers(chosen, paths, data)
     return result
 
 
-def _path(winner: Winner, data: Data, seed: int, target: float) -> _Path:
+def _path(winner: Winner, context: ComparisonContext, data: Data, target: float) -> _Path:
     """Train a winner's first run again and record where it was."""
     history = history_of(winner.writer.previous_trials()[0].run)
     last = history.update[-1]
@@ -66,7 +66,7 @@ def _path(winner: Winner, data: Data, seed: int, target: float) -> _Path:
     updates = sorted({0, *(round(shown ** (k / (POINTS - 2))) for k in range(POINTS - 1))})
     stops = sorted({*updates, last})
     vectors = {}
-    for update, state, _ in replay(replicate(winner.spec, seed, 0), data, stops):
+    for update, state, _ in replay(context.replicate(winner.spec, 0), data, stops):
         vectors[update] = state.vector(data.training).cpu()
     points = torch.stack([vectors[update] for update in updates])
     return _Path(winner.spec.batch_size, updates, points, vectors[last])

@@ -36,6 +36,7 @@ MAY_CHANGE = {  # settings that may differ from run to run
     "compare.measured",
 }
 NO_EFFECT: tuple[Any, ...] = (None, [], "none", False)  # values of a setting that an earlier version did not have
+BEFORE = {"compare.refine": 0, "compare.divisions": 1}  # what studies of before such a setting did
 NAMES_SHOWN = 3  # of columns
 RESTORED = {"dropped": "drop"}  # what a column's kind in a summary is called as a setting, where that differs
 
@@ -115,9 +116,9 @@ def _refuse_renamed(storage: BaseStorage, name: str) -> None:
 
 def _refuse_changes(study: Fingerprint, attributes: Mapping[str, Any]) -> None:
     stored_data = read_table(attributes, "data")
-    old = dict(_flat(read_table(attributes, "settings")))
+    old = {**BEFORE, **dict(_flat(read_table(attributes, "settings")))}
     new = dict(_flat(study.settings))
-    changes = [key for key in sorted(old.keys() | new.keys()) if _differs(key, old, new)]
+    changes = [key for key in sorted((old.keys() - BEFORE.keys()) | new.keys()) if _differs(key, old, new)]
     reread = _reread_columns(stored_data, study.data)
     if not reread:  # the kinds that columns had before may be stated now
         changes = [key for key in changes if not key.startswith(COLUMN_SETTING) or key in old]

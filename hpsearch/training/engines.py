@@ -21,14 +21,14 @@ CAPTURED = "many trials as one captured step: a GPU waits for launches otherwise
 def make_engine(name: str, data: Data, max_concurrency: int | None = None, precision: str = "float32") -> Engine:
     """Return the engine of a name for these data, with at most `max_concurrency` trials in flight (None: as many as train at once).
 
-    Where the data have folds, each fold of a trial counts. Which engine trains and why is logged, once for each reason; as a warning where
-    no other than the reference can train a trial.
+    Where trials are cross-validated, each fold of one counts. Which engine trains and why is logged, once for each reason; as a warning
+    where no other than the reference can train a trial.
 
     Raises:
         UserError: there is no such engine.
     """
     engine = single_fold_engine(name, data, max_concurrency, precision)
-    return FoldEngine(engine, data) if data.folds else engine
+    return FoldEngine(engine, data) if data.cross_validated else engine
 
 
 def single_fold_engine(name: str, data: Data, max_concurrency: int | None, precision: str) -> Engine:

@@ -59,7 +59,7 @@ SCHEDULES: dict[str, Schedule] = {
 
 def learning_rates(spec: TrialSpec, start: int, stop: int) -> Floats:
     """Return the learning rate [stop - start] of updates start … stop - 1, counted from 0."""
-    return spec.learning_rate * SCHEDULES[spec.schedule].factors(start, stop, spec.updates)
+    return spec.learning_rate * SCHEDULES[spec.schedule].factors(start, stop, spec.planned or spec.updates)
 
 
 def step_table(spec: TrialSpec, start: int, stop: int) -> Floats:

@@ -16,7 +16,7 @@ from hpsearch.comparison.context import STRIDE, ComparisonContext, RoundRobinSou
 from hpsearch.comparison.instrumentation import measure_run, measured_rows, plan_measurements
 from hpsearch.comparison.replicates import Winner
 from hpsearch.comparison.stages import updates_in
-from hpsearch.comparison.study import open_comparison, run_comparison
+from hpsearch.comparison.study import open_comparison, run_comparison, with_recorded_protocol
 from hpsearch.comparison.timing import REPEATS, time_plain_loop
 from hpsearch.config import StudyConfig, check_config
 from hpsearch.errors import SearchFailed, Stopped, UserError
@@ -45,13 +45,14 @@ RAW: dict[str, Any] = {
 
 def config(**changes: Any) -> StudyConfig:
     """The small comparison, tables of it updated."""
-    raw = {name: {**table, **changes.get(name, {})} for name, table in RAW.items()}
+    raw = {name: {**RAW.get(name, {}), **changes.get(name, {})} for name in {**RAW, **changes}}
     return check_config(raw, "small")
 
 
 def run(folder: Path, settings: StudyConfig, stop_after: int | None = None) -> ComparisonRecord:
     """Run a comparison in a folder, as a signal after so many shown stages would end it; return its record."""
     run_options = RunOptions(folder, sqlite_url(folder / "study.db"), parallel=2)
+    settings = with_recorded_protocol(settings, run_options)
     data = prepare_data(settings, run_options)
     shown: list[PhaseProgress] = []
 
@@ -363,7 +364,7 @@ def test_everything_is_in_the_record(record: ComparisonRecord) -> None:
         assert arm.best is not None
         assert [run.number for run in arm.fastest.runs] == [0, 1]
         assert {part for run in arm.fastest.runs for part in run.scores} == {"training", "test"}
-        assert arm.fastest.learning_rate == arm.trials[arm.fastest.trial].params["learning_rate"]
+        assert arm.trials[arm.fastest.trial].params.keys() == arm.fastest.params.keys()
         assert set(arm.fastest.measured) == {0}
         assert record.passed(arm.fastest.runs[0]) < inf
     assert set(record.shared) == {"sgd"}
@@ -400,19 +401,23 @@ def facts(record: ComparisonRecord) -> Any:
     return [
         (
             arm.batch_size,
-            [of(t) for t in arm.trials],
-            [(w.trial, [of(r) for r in w.runs], dict(w.measured)) for w in (arm.fastest, arm.best) if w],
+            [of(t) for t in (*arm.trials, *arm.refined)],
+            [
+                (w.trial, w.params, w.edge, [of(r) for r in w.runs], dict(w.measured))
+                for w in (arm.fastest, arm.best)
+                if w
+            ],
         )
         for arm in record.arms
     ], record.shared
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stop_after", [3, 12, 18])
+@pytest.mark.parametrize("stop_after", [3, 20, 49, 55])
 def test_an_interrupted_comparison_goes_on_to_the_same_end(
     record: ComparisonRecord, tmp_path: Path, stop_after: int
 ) -> None:
-    """Stopped by a signal in tuning, in training again or in measuring, and run once more, everything is as without."""
+    """Stopped by a signal in either stage of tuning, in training again or in measuring, and run once more, all is as without."""
     with pytest.raises(Stopped):
         run(tmp_path, config(), stop_after)
     assert facts(run(tmp_path, config())) == facts(record)
@@ -451,18 +456,20 @@ def test_the_plain_loop_is_timed_in_turns_and_once(tmp_path: Path, monkeypatch: 
 @pytest.mark.slow
 def test_more_trials_and_seeds_go_on(tmp_path: Path) -> None:
     """Trials and seeds are totals: a comparison that is asked for more keeps what it has."""
-    few = run(tmp_path, config(compare={"trials": 2, "seeds": 2, "measured": 0}))
-    more = run(tmp_path, config(compare={"trials": 3, "seeds": 3, "measured": 0}))
+    few = run(tmp_path, config(compare={"trials": 2, "seeds": 2, "measured": 0, "refine": 0}))
+    more = run(tmp_path, config(compare={"trials": 3, "seeds": 3, "measured": 0, "refine": 0}))
     assert [len(arm.trials) for arm in more.arms] == [3, 3, 3]
     assert facts(few)[0][0][1] == facts(more)[0][0][1][:2]
 
 
 @pytest.mark.slow
 def test_changed_settings_are_refused(tmp_path: Path) -> None:
-    """Another target under the same name is another comparison."""
+    """Another target under the same name is another comparison, and so is another second stage, where the file names it."""
     run(tmp_path, config(compare={"trials": 2, "measured": 0}))
     with pytest.raises(UserError, match=r"compare\.target was 0\.6, now 0\.7"):
         run(tmp_path, config(compare={"trials": 2, "measured": 0, "target": 0.7}))
+    with pytest.raises(UserError, match=r"compare\.refine was 2, now 1"):
+        run(tmp_path, config(compare={"trials": 2, "measured": 0, "refine": 1}))
 
 
 def test_hopeless_learning_rates_end_in_one_line(tmp_path: Path) -> None:
