@@ -15,6 +15,7 @@ from hpsearch.comparison.arms import best, common_target, fastest, make_arms, re
 from hpsearch.comparison.context import STRIDE, ComparisonContext, RoundRobinSource
 from hpsearch.comparison.instrumentation import measure_run, measured_rows, plan_measurements
 from hpsearch.comparison.replicates import Winner
+from hpsearch.comparison.shared_plane import shared_out
 from hpsearch.comparison.stages import updates_in
 from hpsearch.comparison.study import open_comparison, run_comparison, with_recorded_protocol
 from hpsearch.comparison.timing import REPEATS, time_plain_loop
@@ -371,6 +372,25 @@ def test_everything_is_in_the_record(record: ComparisonRecord) -> None:
     assert len(record.shared["sgd"]["plane"]["paths"]) == 3
     starts = {(path["x"][0], path["y"][0]) for path in record.shared["sgd"]["plane"]["paths"]}
     assert len(starts) == 1, "the paths begin at the same weights"
+
+
+def test_paths_are_drawn_update_by_update_to_the_target_with_their_true_length(record: ComparisonRecord) -> None:
+    """A path has a point after each of its updates, and the length and distance in all weights that the measured run has."""
+    for arm, path in zip(record.arms, record.shared["sgd"]["plane"]["paths"], strict=True):
+        assert arm.fastest is not None
+        measured = arm.fastest.measured[0]
+        assert path["reached"]
+        assert path["updates"] == list(range(measured["moments"]["target"] + 1))
+        assert len(path["x"]) == len(path["y"]) == len(path["updates"])
+        assert path["length"] == pytest.approx(measured["path"]["target"]["length"], rel=1e-5)
+        assert path["distance"] == pytest.approx(measured["path"]["target"]["distance"], rel=1e-5)
+
+
+def test_points_are_shared_out() -> None:
+    """Short paths get all the points that they want, long ones share the rest; together they are never more than there are."""
+    assert shared_out(2000, [1084, 92, 33]) == [1084, 92, 33]
+    assert shared_out(2000, [40_000, 92, 1500]) == [954, 92, 954]
+    assert shared_out(10, [100, 100, 100]) == [3, 3, 4]
 
 
 def test_updates_of_the_plain_loop_are_timed_and_the_engine_is_named(record: ComparisonRecord) -> None:
