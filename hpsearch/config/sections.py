@@ -110,10 +110,10 @@ class DataSection(Section):
     divides all rows but the test rows in so many parts, each of which validates in turn ("auto": 5 for up to 2,000 rows). Rows of
     one `group` stay in one part; with a `time` column the earliest rows train and the latest test. `columns` gives columns a kind
     by force (`COLUMN_TYPES`, or "drop"); `missing` says what takes the place of a missing number, `missing_values` which texts mean one
-    besides the usual; `size` is the side of images in pixels. `validation` = "given": the source's own validation rows, "last:5000": the last ones; `parts`
-    says what sub-folders of images are, `background` what transparent images are laid over. Several columns may be the `target`. `drop_rows` drops
-    rows without a target, and those of classes that are too rare to be in every part. The column `weight` says how much a row counts in
-    loss and metrics.
+    besides the usual; `size` is the side of images in pixels. `validation` = "given": the source's own validation rows, "last:5000": the
+    last ones; `parts` says what sub-folders of images are, `background` what transparent images are laid over. Several columns may be
+    the `target`. `drop_rows` drops rows without a target, and those of classes that are too rare to be in every part. The column `weight`
+    says how much a row counts in loss and metrics.
     """
 
     name: Name | None = None

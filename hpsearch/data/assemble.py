@@ -18,8 +18,8 @@ from hpsearch.data.image_scale import scale_of
 from hpsearch.data.leaks import leak_notice, leaks
 from hpsearch.data.metrics import Metric
 from hpsearch.data.options import SplitOptions, TaskOptions
-from hpsearch.data.scaling import Scaled, scale_inputs, scale_targets
 from hpsearch.data.partition import is_last
+from hpsearch.data.scaling import Scaled, scale_inputs, scale_targets
 from hpsearch.data.splits import Constraints, Split, split_rows
 from hpsearch.data.target_looks import looks_of
 from hpsearch.data.targets import Targets, read_targets
@@ -252,7 +252,8 @@ def _sizes(scaled: Scaled, outputs: int, targets: Targets, split: Split) -> dict
     rows = {"training": len(split.training), "validation": len(split.validation), "test": len(split.test)}
     drawn_anew: dict[str, Any] = {}
     if split.tests:
-        drawn_anew = {"divisions": len(split.divisions) - 1, "own_rows": True}
+        tests_drawn = any(not np.array_equal(test, split.test) for test in split.tests)
+        drawn_anew = {"divisions": len(split.divisions) - 1, "own_rows": True, "tests_drawn": tests_drawn}
     elif split.folds:
         rows["folds"] = len(split.folds)
     return {

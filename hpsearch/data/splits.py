@@ -25,7 +25,8 @@ NO_ROWS = np.arange(0)
 class Split:
     """Row numbers of each part, ascending, int64: (training, validation) of each division, several in a cross-validation, and `test`.
 
-    `tests` are the test rows of each division where a run trains on one of them alone: the first tunes, the others judge. Parts are disjoint, but for a split that trains on all rows but the test rows: its validation rows are the same.
+    `tests` are the test rows of each division where a run trains on one of them alone: the first tunes, the others judge. Parts are
+    disjoint, but for a split that trains on all rows but the test rows: its validation rows are the same.
     """
 
     divisions: tuple[Division, ...]
@@ -159,7 +160,9 @@ def _with_judging_rows(
             left = np.setdiff1d(free, test, assume_unique=True)
             _, validation = _drawn(own, left, options, len(pool))
         except UserError as error:
-            raise UserError(f"division {number} of the rows: {error} Or divide them once (compare.divisions = 1).") from None
+            raise UserError(
+                f"division {number} of the rows: {error} Or divide them once (compare.divisions = 1)."
+            ) from None
         held_out = np.union1d(test, validation)
         training = np.setdiff1d(pool, held_out, assume_unique=True)
         training = _capped(Drawer(drawer.codes, drawer.classes, seed), training, options.rows)

@@ -236,15 +236,17 @@ def prepare_engine(config: StudyConfig, run_options: RunOptions, data: Data) -> 
     if in_workers:
         return _workers(config, run_options, data)
     slots = max_concurrency(config, run_options, data)
-    LOGGER.info("%d %strials in flight at most, lag %d", slots, "folds of " if data.cross_validated else "", config.search.lag)
+    LOGGER.info(
+        "%d %strials in flight at most, lag %d", slots, "folds of " if data.cross_validated else "", config.search.lag
+    )
     return make_engine(run_options.engine, data, slots, config.training.precision)
 
 
 def max_concurrency(config: StudyConfig, run_options: RunOptions, data: Data) -> int:
     """Return how many trials may be in flight: as many as are asked for, else as fit and as the study's lag allows.
 
-    Where trials are cross-validated, each fold of one counts. On a CPU complete trials are then in flight even with fewer cores: their folds
-    train side by side, so that when the trial ends early, all of its folds do.
+    Where trials are cross-validated, each fold of one counts. On a CPU complete trials are then in flight even with fewer cores: their
+    folds train side by side, so that when the trial ends early, all of its folds do.
     """
     folds = _folds_of_a_trial(data)
     fitting = default_concurrency(data, config.space.largest(data.inputs, data.outputs))

@@ -148,6 +148,7 @@ def _comparison(storage: BaseStorage, study_id: int) -> ComparisonRecord:
         minima=read_table(attributes, "minima"),
         as_of=time.strftime("%Y-%m-%d %H:%M"),
         made=read_table(attributes, "made"),
+        plain=read_table(attributes, "plain"),
     )
 
 

@@ -21,8 +21,8 @@ CAPTURED = "many trials as one captured step: a GPU waits for launches otherwise
 def make_engine(name: str, data: Data, max_concurrency: int | None = None, precision: str = "float32") -> Engine:
     """Return the engine of a name for these data, with at most `max_concurrency` trials in flight (None: as many as train at once).
 
-    Where trials are cross-validated, each fold of a trial counts. Which engine trains and why is logged, once for each reason; as a warning where
-    no other than the reference can train a trial.
+    Where trials are cross-validated, each fold of one counts. Which engine trains and why is logged, once for each reason; as a warning
+    where no other than the reference can train a trial.
 
     Raises:
         UserError: there is no such engine.
@@ -61,6 +61,15 @@ def will_compile(name: str, data: Data) -> bool:
     from hpsearch.training.compiled.kernel import predict
 
     return not is_cached(predict)
+
+
+def engine_for(engine: Engine, spec: TrialSpec) -> str | None:
+    """Return the name of what trains a trial in an engine of this process; None where workers choose for themselves."""
+    if isinstance(engine, FoldEngine):
+        return engine_for(engine.engine, spec)
+    if isinstance(engine, ConcurrentEngine):
+        return engine.plan(spec).engine
+    return "reference" if isinstance(engine, ReferenceEngine) else None
 
 
 def choose(name: str, spec: TrialSpec, data: Data, max_concurrency: int, precision: str) -> Plan:

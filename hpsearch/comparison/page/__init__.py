@@ -14,7 +14,7 @@ from hpsearch.comparison.analysis.judgement import Value, Verdict
 from hpsearch.comparison.analysis.measured import Spread
 from hpsearch.comparison.analysis.verdicts import verdicts
 from hpsearch.comparison.figures import COMPARISON_FIGURES, ComparisonFigure
-from hpsearch.comparison.figures.appearance import bounds_text, gap_texts, percent, regime_name, significant
+from hpsearch.comparison.figures.appearance import bounds_text, engine_text, gap_texts, percent, regime_name, significant
 from hpsearch.comparison.figures.figure import Rows
 from hpsearch.comparison.page.closing import checks, protocol, runs_table
 from hpsearch.comparison.page.opening import glance, introduction, warnings
@@ -129,9 +129,11 @@ def verdict_key(claim: str, name: str, texts: Texts) -> str:
 def value_texts(values: Mapping[str, Value], record: ComparisonRecord, texts: Texts) -> dict[str, str]:
     """Return values as they stand in a sentence.
 
-    An estimate has its interval, a share is in percent, a difference of the metric in points, a small ratio a fraction.
+    An estimate has its interval, a share is in percent, a difference of the metric in points, a small ratio a fraction. `engine` says
+    whose seconds were taken.
     """
-    return {name: _text(name, value, record, texts) for name, value in values.items()}
+    filled = {name: _text(name, value, record, texts) for name, value in values.items()}
+    return {**filled, "engine": engine_text(record, texts)}
 
 
 def _text(name: str, value: Value, record: ComparisonRecord, texts: Texts) -> str:
