@@ -193,7 +193,9 @@ def wilson(successes: float, count: int) -> Estimate:
     z2 = NORMAL_95**2 / count
     centre = share + z2 / 2
     half = NORMAL_95 * sqrt(share * (1 - share) / count + z2 / (4 * count))
-    return Estimate(share, max(0.0, (centre - half) / (1 + z2)), min(1.0, (centre + half) / (1 + z2)))
+    low = (centre - half) / (1 + z2) if successes else 0.0  # 0 and 1 themselves, not up to rounding
+    high = (centre + half) / (1 + z2) if successes < count else 1.0
+    return Estimate(share, max(0.0, low), min(1.0, high))
 
 
 def first_passage(times: Sequence[float], censored: Sequence[bool]) -> Estimate:

@@ -34,6 +34,8 @@ MAY_CHANGE = {  # settings that may differ from run to run
     "compare.trials",
     "compare.seeds",
     "compare.measured",
+    "minima.seeds",  # what was tested at other sizes is tested anew
+    "minima.starts",
 }
 NO_EFFECT: tuple[Any, ...] = (None, [], "none", False)  # values of a setting that an earlier version did not have
 BEFORE = {"compare.refine": 0, "compare.divisions": 1}  # what studies of before such a setting did

@@ -405,7 +405,7 @@ def test_a_record_while_tuning() -> None:
 
 
 def test_escape_tests_alone() -> None:
-    """The page of the escape tests has their four figures and their protocol, and nothing of data, runs or batch sizes."""
+    """The page of the escape tests has their five figures and their protocol, and nothing of data, runs or batch sizes."""
     html = page(escaping(), EN)
     seen = prose(html)
     assert sentences("en")["page.asked_minima"] in seen
@@ -413,6 +413,7 @@ def test_escape_tests_alone() -> None:
         "escape_instability",
         "escape_thermal",
         "escape_teacher",
+        "escape_updates",
         "escape_dead",
     ]
     assert "20 runs in each cell of the one-dimensional tests; 40 networks" in seen

@@ -316,7 +316,7 @@ CLAIMS: dict[str, tuple[Judge, tuple[str, ...]]] = {
     "stable": (stable, ("variability", "angle", "sharpness")),
     "slow": (slow, ("steps", "epochs", "seconds", "curves")),
     "unsteady": (unsteady, ("variability", "rates")),
-    "escapes": (escapes, ("escape_teacher", "escape_instability", "escape_thermal", "escape_dead")),
+    "escapes": (escapes, ("escape_teacher", "escape_updates", "escape_instability", "escape_thermal", "escape_dead")),
     "stuck": (stuck, ("escape_teacher", "quality", "barrier")),
     "compromise": (compromise, ("tradeoff", "seconds", "noise_scale")),
     "generalises": (generalises, ("quality",)),

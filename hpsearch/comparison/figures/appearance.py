@@ -205,6 +205,16 @@ def _signed_gap(metric: MetricFormat, value: float) -> str:
     return text if text.startswith("−") else f"+{text}"
 
 
+def share_gap_texts(gap: Estimate, texts: Texts) -> dict[str, str]:
+    """Return a difference of shares in points, `value`, with the bare numbers of its interval's ends, `low` and `high`."""
+
+    def write(share: float) -> str:
+        digits = f"{100 * share:+.0f}".replace("-", "−")
+        return "0" if digits in ("+0", "−0") else digits
+
+    return {"value": texts("metric.points", value=write(gap.value)), "low": write(gap.low), "high": write(gap.high)}
+
+
 # ---- sentences
 
 

@@ -14,7 +14,15 @@ from hpsearch.comparison.analysis.judgement import Value, Verdict
 from hpsearch.comparison.analysis.measured import Spread
 from hpsearch.comparison.analysis.verdicts import verdicts
 from hpsearch.comparison.figures import COMPARISON_FIGURES, ComparisonFigure
-from hpsearch.comparison.figures.appearance import bounds_text, engine_text, gap_texts, percent, regime_name, significant
+from hpsearch.comparison.figures.appearance import (
+    bounds_text,
+    engine_text,
+    gap_texts,
+    percent,
+    regime_name,
+    share_gap_texts,
+    significant,
+)
 from hpsearch.comparison.figures.figure import Rows
 from hpsearch.comparison.page.closing import checks, protocol, runs_table
 from hpsearch.comparison.page.opening import glance, introduction, warnings
@@ -30,8 +38,10 @@ from hpsearch.storage import ComparisonRecord
 PHASES = ("before", "after")
 SHARES = frozenset(  # read as percentages; the spread of a logarithm is about a relative change
     {f"{end}_{measure}_{phase}" for end in ("one", "full") for measure in ("rising", "deviation") for phase in PHASES}
-    | {"one_pass", "full_pass", "sgd", "gd", "isotropic", "stuck"}
+    | {"one_pass", "full_pass", "sgd", "gd", "isotropic", "frozen", "stuck", "lost"}
+    | {"best_noise", "best_larger", "diverged_sgd", "diverged_larger"}
 )
+SHARE_GAPS = frozenset({"isotropic_gap", "frozen_gap"})  # differences of shares
 GAPS = frozenset({"test", "last", "equal_epochs", "equal_updates", "difference"})  # differences of the metric
 RATIOS = frozenset(  # how many times as much
     {"steps", "epochs", "seconds", "plain", "one_own", "full_own", "one_plain", "full_plain"}
@@ -147,6 +157,8 @@ def _text(name: str, value: Value, record: ComparisonRecord, texts: Texts) -> st
         return MetricFormat.of(record).gap(value, 0.0)
     if isinstance(value, Estimate) and name in GAPS:
         return texts("page.interval", **gap_texts(record, value, texts))
+    if isinstance(value, Estimate) and name in SHARE_GAPS:
+        return texts("page.interval", **share_gap_texts(value, texts))
     write = percent if name in SHARES else significant
     if not isinstance(value, Estimate | Spread):
         return number(value) if isinstance(value, int) else write(value)
