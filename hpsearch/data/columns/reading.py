@@ -50,6 +50,8 @@ def _check_names(table: Table, entries: Sequence[Entry]) -> None:
         others = [name for name in table.names if name not in known]
         more = f" (and {len(absent) - 1:,} more)" * (len(absent) > 1)
         hint = f"{nearest(absent[0], others)} Columns: {ends(table.names)}.".lstrip()
+        if len(absent) == len(entries) and table.origin == "new" and table.row_name == "line":
+            hint += " If the first line holds values: --header no."
         raise UserError(f"no column {shown(absent[0])}{more}. {hint}")
 
 

@@ -9,12 +9,16 @@ from hpsearch.data.columns.table import target_names
 
 @dataclass(frozen=True, slots=True)
 class TrainedTable:
-    """How the table was read (`reading`), its columns but the target, those that are numbers, and the target."""
+    """How the table was read (`reading`), its columns but the target, those that are numbers, and the target.
+
+    With `has_dropped` some columns are no inputs; they stand behind the others in `columns`, wherever they were in the table.
+    """
 
     reading: Mapping[str, Any]
     columns: tuple[str, ...]
     numbers: frozenset[str]
     targets: tuple[str, ...]
+    has_dropped: bool
 
     @classmethod
     def of(cls, preprocessing: Mapping[str, Any]) -> "TrainedTable":
@@ -23,7 +27,9 @@ class TrainedTable:
         columns = (*entries, *preprocessing.get("dropped", ()))
         numbers = frozenset(entry["name"] for entry in entries if entry["kind"] == "number")
         names = tuple(entry["name"] for entry in columns)
-        return cls(preprocessing.get("reading") or {}, names, numbers, target_names(preprocessing.get("target")))
+        reading = preprocessing.get("reading") or {}
+        targets = target_names(preprocessing.get("target"))
+        return cls(reading, names, numbers, targets, len(columns) > len(entries))
 
     @property
     def encoding(self) -> str | None:

@@ -37,7 +37,7 @@ def read_text(file: Path, options: ReadOptions, expected: Sequence[str], trained
     """
     decoded = decode(read_bytes(file), options.encoding, trained.encoding if trained else None)
     content, directive = take_directive(decoded.content)
-    separator, why_separator = _separator(content, options.separator, directive, trained)
+    separator, why_separator = _separator(content, options, directive, trained)
     layout = find_layout(content, separator, expected, may_be_names)
     columns = [pc.utf8_trim_whitespace(cells) for cells in _columns(layout)]
     first = [cells[0].as_py() for cells in columns]
@@ -64,6 +64,7 @@ def read_text(file: Path, options: ReadOptions, expected: Sequence[str], trained
             "header": header,
             "encoding": decoded.encoding,
             "decimal": numbers.decision.decimal,
+            **({"names": list(names)} if header else {}),
             **numbers.reading(options.thousands),
         },
         assumptions=(
@@ -79,13 +80,14 @@ def read_text(file: Path, options: ReadOptions, expected: Sequence[str], trained
 
 
 def _separator(
-    content: bytes, given: str | None, directive: str | None, trained: TrainedTable | None
+    content: bytes, options: ReadOptions, directive: str | None, trained: TrainedTable | None
 ) -> tuple[str, str]:
+    given = options.separator
     if given is None and directive is not None:
         separator, _ = find_separator(content, directive)
         return separator, f"the first line says so (sep={directive})"
     if given is None and trained is not None:
-        found = separator_of(trained, content)
+        found = separator_of(trained, content, header=options.header)
         if found is not None:
             return found, "with it the first line has the columns' names"
     return find_separator(content, given)
