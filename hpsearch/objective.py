@@ -53,7 +53,8 @@ class Objective:
     likewise a pair, a `Dataset` or a `DataLoader`; or a share or number of rows. `space` is what a study's `[space]`
     may say, as a dict; without one, the default study's. `training` is a study's `[training]`: epochs, patience, precision, ...
 
-    `missing` says what takes the place of a missing number in arrays: "median", "mean"; they are refused without it.
+    `missing` says what takes the place of a missing number in arrays: "median", "mean"; they are refused without it. `decimal` and
+    `thousands` are the marks of numbers that are text in a frame; they are found if left out.
 
     `build(trial, shape, outputs)` makes a network of your own: any `nn.Module` that maps inputs [B, *shape] to raw outputs
     [B, outputs] (logits: the loss applies sigmoid or softmax). It may ask the trial for hyperparameters of its own; those of hpsearch's
@@ -89,6 +90,8 @@ class Objective:
         better: Direction | None = None,
         task: str | None = None,
         missing: str | None = None,
+        decimal: str | None = None,
+        thousands: str | None = None,
         validation: Any = None,
         seed: int = 0,
         device: str | None = None,
@@ -102,7 +105,8 @@ class Objective:
             _say_left_out(space)
         weights = self.config.training.class_weights if training is not None else "none"
         named = metric if isinstance(metric, str) else None
-        loaded = _data(data, missing, TaskOptions(task, named, weights), seed, root, download, validation)
+        read = ReadOptions(missing=missing, decimal=decimal, thousands=thousands)
+        loaded = _data(data, read, TaskOptions(task, named, weights), seed, root, download, validation)
         loaded = with_functions(loaded, loss, metric, better)
         precision = self.config.training.precision
         chosen = choose_device(device)
@@ -366,15 +370,15 @@ def _config(
 
 def _data(
     data: Any,
-    missing: str | None,
+    read: ReadOptions,
     task: TaskOptions,
     seed: int,
     root: str | None,
     download: bool,
     validation: Any = None,
 ) -> Data:
-    if isinstance(data, Data | str) and missing is not None:
-        raise UserError("missing: arrays alone are filled here. Leave it out.")
+    if isinstance(data, Data | str) and read.of_table:
+        raise UserError(f"{', '.join(read.of_table)}: only arrays and frames are read here. Leave it out.")
     own_rows = None if validation is None or isinstance(validation, float | int) else validation
     if (isinstance(data, str) and own_rows is not None) or (isinstance(data, Data) and validation is not None):
         raise UserError("validation: only arrays, frames and torch sets take rows beside them. Leave it out.")
@@ -384,7 +388,6 @@ def _data(
     if isinstance(data, str):
         return load(data, root=root, download=download, task=task, split=split)
     inputs, targets = _pair(data)
-    read = ReadOptions(missing=missing)
     return from_arrays(inputs, targets, validation=own_rows, name="data", task=task, split=split, read=read)
 
 

@@ -171,7 +171,7 @@ def add_reading(command: argparse.ArgumentParser) -> None:
         help="what separates cells: , ; | a tab, or a space for any number of them",
     )
     command.add_argument("--header", type=_yes_or_no, metavar="yes|no", help="whether the first line holds names")
-    command.add_argument("--encoding", metavar="NAME", help="utf-8, utf-16, cp1252, cp1251, …")
+    command.add_argument("--encoding", metavar="NAME", help="utf-8, utf-16, cp1252, cp1251, gbk, …")
     command.add_argument("--decimal", metavar="MARK", help="the decimal mark: . or ,")
     command.add_argument(
         "--thousands", type=_mark, metavar="MARK", help="what separates thousands: , . ' _ a space, or none"

@@ -140,6 +140,8 @@ def predict_arrays(
     inputs = new_rows(inputs)
     if given["kind"] != "images":
         inputs = table_for(given, inputs)
+        for sentence in inputs.notices:
+            warn(sentence)
         for sentence in unfamiliar_cells(given, inputs, rare_only=True):
             warn(sentence)
     numbers = _cells_of(given, inputs)
