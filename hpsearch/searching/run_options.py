@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from hpsearch.config import StudyConfig
+from hpsearch.config.own import is_code
 from hpsearch.data import load, load_file
 from hpsearch.data.dataset import Data
 from hpsearch.data.metrics import own_metric, takes_weights
@@ -132,12 +133,12 @@ def task_options(config: StudyConfig) -> TaskOptions:
     Raises:
         UserError: it names code of the user's own that is not at hand.
     """
-    named = [config.training.model, config.training.loss, config.search.better and config.search.metric]
-    if any(named) and not config.code:
-        names = ", ".join(name for name in named if name)
+    missing = {option: name for option, (name, at_hand) in config.named_functions.items() if not at_hand}
+    if missing:
+        options = [f"{option} {name if is_code(name) else 'FILE.py:NAME'}" for option, name in missing.items()]
         raise UserError(
-            f"study '{config.study.name}' trains with code of your own ({names}), and what a stored study names is never run. "
-            "Run it from its file or command line, or in Python."
+            f"study '{config.study.name}' trains with code of your own ({', '.join(missing.values())}), and what a stored study names is "
+            f"never run by itself. Give it: {' '.join(options)}."
         )
     metric = None if config.code.metric else config.search.metric
     return TaskOptions(config.data.task, metric, config.training.class_weights)
@@ -182,7 +183,7 @@ def with_functions(
     if loss is not None:
         data = data.with_loss(loss)
         few = data.training.targets[:2]
-        with _mistakes(f"loss {data.task.loss_name}"):
+        with mistakes(f"loss {data.task.loss_name}"):
             data.task.loss(torch.zeros(len(few), data.outputs, dtype=data.training.inputs.dtype), few)
     if metric is None or isinstance(metric, str):
         if better is not None:
@@ -199,12 +200,12 @@ def with_functions(
         raise UserError(
             f"metric {own.name}: rows have weights, which it does not take. Give it an argument sample_weight."
         )
-    with _mistakes(f"metric {own.name}"):
+    with mistakes(f"metric {own.name}"):
         return data.judged_by(own)
 
 
 @contextmanager
-def _mistakes(what: str) -> Iterator[None]:
+def mistakes(what: str) -> Iterator[None]:
     """Raise an error of a function of the user's own, tried before the search begins, as one line."""
     try:
         yield
