@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -41,6 +41,7 @@ class RunOptions:
     `devices` ("cuda:0,cuda:1", "all", "cpu,cpu") or `ray` (an address, or "local") trials train in workers; in a cluster each worker
     takes `worker_gpus` (None: one where there are some) and `worker_cpus` (None: one). `patience` is how many seconds the storage may
     not answer; with `join` the run waits for another process that runs the study. `reports` is where other studies are found.
+    `logged` are the lines that the run's engines logged: a run has several, and each line is said once.
 
     Raises:
         UserError: no such engine; fewer than one trial in flight; no time; options that exclude each other.
@@ -60,6 +61,7 @@ class RunOptions:
     join: bool = False
     patience: float = RETRY_SECONDS
     reports: str | Path = "reports"
+    logged: set[str] = field(default_factory=set, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         engine_name(self.engine)
@@ -231,7 +233,7 @@ def prepare_engine(config: StudyConfig, run_options: RunOptions, data: Data) -> 
         return _workers(config, run_options, data)
     slots = max_concurrency(config, run_options, data)
     LOGGER.info("%d %strials in flight at most, lag %d", slots, "folds of " if data.folds else "", config.search.lag)
-    return make_engine(run_options.engine, data, slots, config.training.precision)
+    return make_engine(run_options.engine, data, slots, config.training.precision, run_options.logged)
 
 
 def max_concurrency(config: StudyConfig, run_options: RunOptions, data: Data) -> int:
