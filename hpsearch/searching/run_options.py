@@ -136,8 +136,8 @@ def task_options(config: StudyConfig) -> TaskOptions:
     if any(named) and not config.code:
         names = ", ".join(name for name in named if name)
         raise UserError(
-            f"study '{config.study.name}' trains with code of your own ({names}), and what a stored study names is never run. "
-            "Run it from its file or command line, or in Python."
+            f"study '{config.study.name}' trains with code of your own ({names}), and the code that a stored study names is never "
+            "run. Run it from its file or command line, or in Python."
         )
     metric = None if config.code.metric else config.search.metric
     return TaskOptions(config.data.task, metric, config.training.class_weights)
