@@ -122,7 +122,7 @@ class Progress:
             update=update,
             examples=update * self.spec.batch_size,
             seconds=window.seconds,
-            training_loss=float(window.losses.mean()) if len(window.losses) else self.history.training_loss[-1],
+            training_loss=self._training_loss(window),
             validation_loss=loss,
             metric=metric,
         )
@@ -150,6 +150,12 @@ class Progress:
             return self.run(Outcome.OUT_OF_TIME, f"no evaluation within {limit}")
         done = f"after evaluation {len(self.history)} of {len(self.spec.evaluate_at)}"
         return self.run(Outcome.TIMED_OUT, f"{limit}, {done}; another run may come less or more far")
+
+    def _training_loss(self, window: Window) -> float:
+        """Return the mean loss of a window's batches; one without updates has that of the window before."""
+        if len(window.losses):
+            return float(window.losses.mean())
+        return self.history.training_loss[-1]
 
     def _best_so_far(self, loss: float, metric: float) -> bool:
         """Whether an evaluation is the best so far; on few rows metrics are often equal, and then the loss decides."""
