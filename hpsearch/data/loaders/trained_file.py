@@ -101,5 +101,5 @@ class TrainedFile:
 
 
 def _names(line: str, separator: str) -> list[str]:
-    parts = line.split() if separator == SPACES else line.split(separator)
+    parts = line.split(None if separator == SPACES else separator)
     return [part.strip().strip('"').strip() for part in parts]
