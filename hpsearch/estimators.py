@@ -273,8 +273,8 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
         epochs: passes over the rows that a network trains for at most.
         patience: evaluations (one a pass) without a better one after which a network stops; None for never.
         metric: what networks are compared by, a name of `METRICS`; by default the root mean squared error.
-        validation: share or number of rows that are held out to compare networks on. Rows alone of their class are never held out; where
-            fewer than 10 others are left all rows both train and validate, with a warning.
+        validation: share or number of rows that are held out to compare networks on; where there are fewer than 10 rows all of them both
+            train and validate, with a warning.
         folds: parts of a cross-validation in place of `validation`.
         confirm: so many of the best trials are trained again on five fresh seeds, and the best mean wins; 0 for the best trial as it is.
         ensemble: how many of the best networks predict together, at most as many as are confirmed, where that is better on validation rows

@@ -21,6 +21,7 @@ from hpsearch.config import StudyConfig
 from hpsearch.config.own import OwnCode, label_of
 from hpsearch.data.cells import to_array
 from hpsearch.data.given import as_given
+from hpsearch.data.metrics import HALF
 from hpsearch.errors import UserError, shown
 from hpsearch.files import folder_name, write_file
 from hpsearch.model import Model, load_model
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TEMPORARY = ", a temporary folder that goes with this result: save(FOLDER), or search with a name, keeps it"
-HALF = 0.5  # of a probability, from which on a row has a label
 IMAGES = 3  # dimensions of inputs from which on they are images
 
 
@@ -293,7 +293,7 @@ def search(
     """
     inputs, targets = as_given(X, y)
     images = np.ndim(inputs) >= IMAGES
-    own_rows = None if validation is None or np.isscalar(validation) else validation
+    own_rows = None if np.isscalar(validation) else validation
     code = OwnCode(build, loss, metric if callable(metric) else None)
     if code.build is not None and space is None:
         space = {name: domain for name, domain in default_space(images).items() if name not in NETWORK}
@@ -393,10 +393,17 @@ def load(
     if not record.result:
         raise UserError(f"study {shown(record.name)} has no result yet. Run it to its end first.")
     loaded = load_named_model(str(study), Path(reports), model, build)
-    columns = len(loaded.target_mean)
+    return stored_result(record, loaded, folder, storage=storage)
+
+
+def stored_result(
+    record: StudyRecord, model: Model, folder: Path, *, temporary: bool = False, storage: str | None = None
+) -> SearchResult:
+    """Return a study's result with labels and the shape of a target as its model keeps them; see `SearchResult`."""
+    labels = original_labels(model) if model.classes else None
+    columns = len(model.target_mean)
     shape = (columns,) if columns > 1 else ()
-    labels = original_labels(loaded) if loaded.classes else None
-    return SearchResult(record, loaded, folder, labels, _shape=shape, _storage=storage)
+    return SearchResult(record, model, folder, labels, temporary, shape, storage)
 
 
 def _search(
@@ -419,7 +426,7 @@ def _search(
         screen.conclude(record, f"result.report() writes it; the study is in {folder}{TEMPORARY * temporary}")
     model = load_model(folder, build=config.code.build)
     if isinstance(targets, str):  # a column's name
-        return SearchResult(record, model, folder, original_labels(model) if data.classes else None, temporary)
+        return stored_result(record, model, folder, temporary=temporary)
     targets = to_array(targets, "target")
     labels = labels_in(data.classes, targets) if data.classes else None
     return SearchResult(record, model, folder, labels, temporary, targets.shape[1:])

@@ -57,7 +57,9 @@ def load_code(reference: str, key: str) -> Callable[..., Any]:
     module = _module(path, key)
     function = getattr(module, name, None)
     if not callable(function):
-        known = ", ".join(sorted(key for key, value in vars(module).items() if callable(value) and key[0] != "_")[:9])
+        functions = [known for known, value in vars(module).items() if callable(value)]
+        public = sorted(known for known in functions if not known.startswith("_"))
+        known = ", ".join(public[:9])
         raise UserError(f"{key} {shown(reference)}: {file} has no function {shown(name)}. It has: {known or 'none'}.")
     return function  # type: ignore[no-any-return]
 

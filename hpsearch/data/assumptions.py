@@ -78,8 +78,12 @@ def listed_names(names: Sequence[str]) -> str:
 
 def of_missing(missing_values: Sequence[str], *, of_file: bool) -> Assumption:
     """Return which texts are taken for missing cells."""
-    own = f", in any column {listed(missing_values)}" if missing_values else ""
-    otherwise = "--missing-value TEXT" if of_file else "missing_values=['TEXT']"
+    own = ""
+    if missing_values:
+        own = f", in any column {listed(missing_values)}"
+    otherwise = "missing_values=['TEXT']"
+    if of_file:
+        otherwise = "--missing-value TEXT"
     return Assumption(
         "missing cells", "", f"the empty ones, in numbers and dates also NA, NaN, null, ?, -{own}", otherwise
     )

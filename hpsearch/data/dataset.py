@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hpsearch.data.metrics import Metric
 from hpsearch.data.tasks import Loss, Task, class_numbers, mean_loss, task_with_loss, weighted
+from hpsearch.data.weights import balanced_weights
 from hpsearch.errors import UserError, shown
 
 
@@ -45,7 +46,9 @@ class Rows:
         targets = self.targets.to(device)
         if targets.is_floating_point():
             targets = targets.to(dtype)
-        weights = None if self.weights is None else self.weights.to(device, dtype)
+        weights = self.weights
+        if weights is not None:
+            weights = weights.to(device, dtype)
         return Rows(self.inputs.to(device, dtype), targets, weights)
 
     def take(self, chosen: Tensor | slice) -> "Rows":
@@ -151,12 +154,10 @@ class Data:
         return replace(self, task=task, summary={**self.summary, "loss": task.loss_name})
 
     def balanced(self) -> "Data":
-        """Return the data with a weight for each class, N / (C · N_c) of the training rows, as "balanced" class weights are."""
+        """Return the data with `balanced_weights` of the classes."""
         if self.task.has_own_loss or not self.classes:
             raise UserError("training.class_weights: only the loss of a task of classes has them. Leave it out.")
-        counts = class_numbers(self.training.targets).bincount(minlength=len(self.classes)).double()
-        weights = len(self.training) / (len(counts) * counts)
-        return replace(self, class_weights=weights.to(torch.float32))
+        return replace(self, class_weights=balanced_weights(class_numbers(self.training.targets), len(self.classes)))
 
     @property
     def trained_task(self) -> Task:

@@ -62,7 +62,10 @@ def _without_missing(raw: Raw) -> Raw:
 
 def _without_rare(raw: Raw, asked: TaskOptions, options: SplitOptions) -> Raw:
     labels = read_targets(raw.targets)
-    task = look_up(TASKS, asked.task, "task") if asked.task else infer_task(labels, None, len(raw.classes))[0]
+    if asked.task:
+        task = look_up(TASKS, asked.task, "task")
+    else:
+        task, _ = infer_task(labels, None, len(raw.classes))
     if not task.has_classes or labels.ndim > 1:
         notice = f"No class is rare, since a {task.name} task has none: no row dropped (drop_rows rare-classes)."
         return replace(raw, notices=(*raw.notices, notice))

@@ -13,7 +13,7 @@ import numpy as np
 from hpsearch.data.cells import Array
 from hpsearch.data.options import Size, SplitOptions, drop_hint
 from hpsearch.data.partition import FEWEST_ROWS_OF_A_PART, Division, Drawer, is_whole
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import UserError, rows_text, shown
 
 FEWEST_ROWS = 10
 NO_ROWS = np.arange(0)
@@ -158,7 +158,8 @@ def _check_parts(split: Split, drawer: Drawer, *, given: bool) -> None:
             )
         lacking = drawer.lacking(rows)
         if lacking is not None:
-            raise _given_lacks_class(part, lacking, drawer) if given else _lacks_class(part, lacking, drawer)
+            error = _given_lacks_class if given else _lacks_class
+            raise error(part, lacking, drawer)
 
 
 def _given_lacks_class(part: str, lacking: int, drawer: Drawer) -> UserError:
@@ -205,7 +206,7 @@ def hold_out(codes: Array | None, count: int, validation: Size, seed: int) -> tu
     only_one = (np.bincount(numbers)[numbers] == 1) & (codes is not None)  # [count]
     pool = rows[~only_one]
     if len(pool) < FEWEST_ROWS:
-        return every_row(count), f"{_many(len(pool))} to hold out from: all rows both train and validate"
+        return every_row(count), f"{rows_text(len(pool))} to hold out from: all rows both train and validate"
     labels, renumbered = np.unique(numbers[pool], return_inverse=True)
     names = list(map(str, range(len(labels))))
     options = SplitOptions(seed, validation, test=0)
@@ -225,8 +226,4 @@ def _only_one_notice(count: int) -> str:
         return ""
     if count == 1:
         return "1 row is alone of its class: not held out"
-    return f"{_many(count)} are alone of their classes: not held out"
-
-
-def _many(rows: int) -> str:
-    return f"{rows:,} row{'s' * (rows != 1)}"
+    return f"{rows_text(count)} are alone of their classes: not held out"

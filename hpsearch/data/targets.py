@@ -64,7 +64,9 @@ class TargetFacts:
 def facts_of(targets: Array) -> TargetFacts:
     """Return the facts of targets [N] or [N, K] that decide the task."""
     if targets.ndim == 2:
-        several: Kind = "several columns of 0 and 1" if are_labels(targets) else "several columns of numbers"
+        several: Kind = "several columns of numbers"
+        if are_labels(targets):
+            several = "several columns of 0 and 1"
         return TargetFacts(several, rows=len(targets), columns=targets.shape[1], distinct=0)
     kind = KINDS_BY_DTYPE.get(targets.dtype.kind, "whole numbers")
     if kind == "numbers with fractions" and bool(np.all(targets == np.floor(targets))):

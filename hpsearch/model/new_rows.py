@@ -144,22 +144,14 @@ def predict_arrays(
             warn(sentence)
         for sentence in unfamiliar_cells(given, inputs, rare_only=True):
             warn(sentence)
-    numbers = _cells_of(given, inputs)
+    numbers = _numbers_of(given, inputs)
     pipeline = InferencePipeline(with_weights(model, lambda weights: weights.cpu().double()))
     with torch.no_grad():
         return np.asarray(pipeline(torch.from_numpy(numbers)).numpy(), dtype=np.float64)
 
 
-def numbers_of(preprocessing: Mapping[str, Any], inputs: Any) -> npt.NDArray[np.float64]:
-    """Return the numbers [N, P] of the columns that a model uses, by name from a frame and else by place; or images [N, C, H, W].
-
-    Raises:
-        UserError: a column is missing, or a cell or an image is not like those of the search.
-    """
-    return _cells_of(preprocessing, new_rows(inputs))
-
-
-def _cells_of(preprocessing: Mapping[str, Any], inputs: Any) -> npt.NDArray[np.float64]:
+def _numbers_of(preprocessing: Mapping[str, Any], inputs: Any) -> npt.NDArray[np.float64]:
+    """Return the numbers [N, P] of the columns that a model uses, by name from a frame and else by place; or images [N, C, H, W]."""
     if preprocessing["kind"] != "images":
         return np.asarray(read_columns(preprocessing, inputs))
     given = read_inputs(inputs)

@@ -101,8 +101,9 @@ def _frozen(trial: TrialRecord, known: Mapping[str, BaseDistribution]) -> optuna
     distributions = {name: distribution for name, distribution in known.items() if name in trial.params}
     params = {}
     for name, distribution in distributions.items():
-        value = trial.params[name]
-        params[name] = str(value) if isinstance(distribution, CategoricalDistribution) else value
+        params[name] = trial.params[name]
+        if isinstance(distribution, CategoricalDistribution):
+            params[name] = str(trial.params[name])
     return optuna.trial.create_trial(params=params, distributions=distributions, value=trial.value)
 
 

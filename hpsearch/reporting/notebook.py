@@ -54,7 +54,8 @@ def fragment(record: StudyRecord, texts: Texts = ENGLISH) -> str:
 def _course(record: StudyRecord, texts: Texts) -> Course | None:
     """Return the drawing; None for fewer than two values."""
     metric = MetricFormat.of(record)
-    values = {trial.number: trial.value for trial in record.trials if usable(trial) and trial.value is not None}
+    trials = filter(usable, record.trials)
+    values = {trial.number: trial.value for trial in trials if trial.value is not None}
     if len(values) < 2:
         return None
     low = min(values.values())
@@ -74,10 +75,9 @@ def _course(record: StudyRecord, texts: Texts) -> Course | None:
         corners.append(at(trial, leading))
         leading = better(leading, value)
         corners.append(at(trial, leading))
+    selected: set[int] = set()
     if record.result:
-        selected = {trial for mark in marks(record) if mark.selected for trial in mark.trials}
-    else:
-        selected = set()
+        selected.update(*(mark.trials for mark in marks(record) if mark.selected))
     rings = [at(trial, value) for trial, value in values.items() if trial in selected]
     title = texts("search.notebook.course", metric=metric.name, interval=metric.between(low, high))
     caption = {0: "caption", 1: "caption_ring"}.get(len(rings), "caption_rings")

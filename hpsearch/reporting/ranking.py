@@ -50,7 +50,8 @@ def ended(trial: TrialRecord) -> bool:
 
 def with_value(record: StudyRecord) -> list[TrialRecord]:
     """Return the trials that ended with a value, or failed."""
-    return [trial for trial in record.trials if ended(trial) and (trial.value is not None or failed(trial))]
+    over = filter(ended, record.trials)
+    return [trial for trial in over if trial.value is not None or failed(trial)]
 
 
 def with_all_objectives(record: StudyRecord) -> list[TrialRecord]:
@@ -58,7 +59,8 @@ def with_all_objectives(record: StudyRecord) -> list[TrialRecord]:
     wanted = len(record.objectives)
     if not wanted:
         return []
-    return [trial for trial in ranked(record) if len(trial.values) == wanted and all(map(isfinite, trial.values))]
+    complete = [trial for trial in ranked(record) if len(trial.values) == wanted]
+    return [trial for trial in complete if all(map(isfinite, trial.values))]
 
 
 def close_to(trials: Sequence[TrialRecord], metric: MetricFormat) -> float:

@@ -71,15 +71,21 @@ def _sections(record: StudyRecord, tables: Frames, texts: Texts) -> list[pieces.
     figures = sorted(FIGURES.values(), key=lambda row: row.name != "pareto")
     sections = [_figure(row, record, tables, texts) for row in figures if row.applies(record)]
     lost = not ranked(record) and all(map(ended, record.trials))
-    return [section for section in sections if section.plot or not (record.foreign or lost)]
+    if record.foreign or lost:
+        return [section for section in sections if section.plot]
+    return sections
 
 
 def _introduction(record: StudyRecord, texts: Texts) -> list[str]:
-    return foreign_introduction(record, texts) if record.foreign else introduction(record, texts)
+    if record.foreign:
+        return foreign_introduction(record, texts)
+    return introduction(record, texts)
 
 
 def _protocol(record: StudyRecord, texts: Texts) -> list[tuple[str, str]]:
-    return foreign_protocol(record, texts) if record.foreign else protocol(record, texts)
+    if record.foreign:
+        return foreign_protocol(record, texts)
+    return protocol(record, texts)
 
 
 def _result(record: StudyRecord, texts: Texts) -> pieces.Result:

@@ -301,7 +301,9 @@ def _optimism(record: StudyRecord, texts: Texts) -> str:
     value = fresh.value if fresh else result.get("validation")
     low = test.low
     high = test.high
-    if value is None or low is None or high is None or low <= value <= high:
+    if value is None or low is None or high is None:
+        return ""
+    if low <= value <= high:
         return ""
     if record.selected.is_ensemble and not fresh:  # an ensemble that was never scored on validation rows
         return ""

@@ -88,8 +88,10 @@ def _refuse_unreachable(config: StudyConfig, data: Data) -> None:
     """Refuse a target value that the metric cannot have."""
     value = config.search.target_value
     if value is not None and data.metric.is_share and not 0 <= value <= 1:
-        share = f" Give {value / 100:g}" if 1 < value <= 100 else " Give another value"
-        raise UserError(f"search.target_value is {value:g}; {data.metric.name} lies between 0 and 1.{share}.")
+        advice = "Give another value"
+        if 1 < value <= 100:
+            advice = f"Give {value / 100:g}"
+        raise UserError(f"search.target_value is {value:g}; {data.metric.name} lies between 0 and 1. {advice}.")
 
 
 def _fingerprint(config: StudyConfig, data: Data, objectives: Objectives) -> Fingerprint:

@@ -53,7 +53,9 @@ def score_test(data: Data, members: Sequence[Member], known: Sequence[Tensor] = 
 
 def member_of_spec(spec: TrialSpec, weights: Mapping[str, Tensor], trial: int) -> Member:
     """Return a trial's network with its weights as a member of a model."""
-    own = spec.network if isinstance(spec.network, OwnNetwork) else None
+    own = None
+    if isinstance(spec.network, OwnNetwork):
+        own = spec.network
     return Member(spec.architecture, weights, trial, spec.seed, own)
 
 

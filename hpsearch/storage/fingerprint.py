@@ -3,7 +3,7 @@
 A hash says that the data changed; the rows and columns of both may say how.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from hpsearch.data.options import COLUMN_SETTING, column_setting
-from hpsearch.errors import StorageError, UserError, shown
+from hpsearch.errors import StorageError, UserError, listed, shown
 from hpsearch.storage.attributes import PREFIX, SCHEMA, check_identity, identity, read_table, with_checksum
 from hpsearch.storage.optuna_internals import create_study_once
 
@@ -177,9 +177,9 @@ def _data_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iter
     old_names = _names(before)
     new_names = _names(now)
     if gone := [name for name in old_names if name not in new_names]:
-        yield f"gone: {_listed(gone)}"
+        yield f"gone: {listed(gone, NAMES_SHOWN)}"
     if added := [name for name in new_names if name not in old_names]:
-        yield f"new: {_listed(added)}"
+        yield f"new: {listed(added, NAMES_SHOWN)}"
 
 
 def _rows(summary: Mapping[str, Any]) -> int:
@@ -193,13 +193,6 @@ def _width(summary: Mapping[str, Any]) -> int:
 
 def _names(summary: Mapping[str, Any]) -> list[str]:
     return [str(column.get("name")) for column in summary.get("columns") or ()]
-
-
-def _listed(names: Sequence[str]) -> str:
-    listed = ", ".join(shown(name) for name in names[:NAMES_SHOWN])
-    if len(names) > NAMES_SHOWN:
-        listed += f" and {len(names) - NAMES_SHOWN:,} more"
-    return listed
 
 
 def _modification_time(file: str | None) -> str:

@@ -1,7 +1,7 @@
 """Optuna's private names, and the tables of its databases: the only file of hpsearch that knows them.
 
 Each function does what a public one of Optuna's does, but in one transaction, or for many trials at once: `get_all_trials` makes an
-object of every cell, 24 seconds for 10,000 trials of ten hyperparameters, where `read_trials_of_database` takes 2; and a trial's
+object of every cell, 24 seconds for 10,000 trials of ten hyperparameters, where `read_trials` takes 2; and a trial's
 twenty intermediate values are one transaction here and twenty there, each of which waits for the disk.
 """
 
@@ -114,7 +114,9 @@ def renumber(trial: FrozenTrial, number: int) -> None:
 def metric_names(storage: BaseStorage, study_id: int) -> list[str]:
     """Return the names that a study's objectives were given, none where they were not."""
     names = storage.get_study_system_attrs(study_id).get("study:metric_names")
-    return [str(name) for name in names] if isinstance(names, list) else []
+    if not isinstance(names, list):
+        return []
+    return list(map(str, names))
 
 
 def study_id_of(study: optuna.Study) -> int:
@@ -137,7 +139,8 @@ def url_of_database(study: optuna.Study) -> str | None:
     storage = database_of(study)
     if isinstance(storage, RDBStorage):
         url = str(storage.url)
-        return None if ":memory:" in url or url.rstrip("/") == "sqlite:" else url
+        is_in_memory = ":memory:" in url or url.rstrip("/") == "sqlite:"
+        return None if is_in_memory else url
     file = getattr(getattr(storage, "_backend", None), "_file_path", None)
     return f"journal:///{file}" if file else None
 

@@ -183,7 +183,9 @@ class StudyRecord:
             return selected
         finished = [trial for trial in self.trials if trial.state == "complete" and trial.value is not None]
         usable = [trial for trial in finished if trial.outcome not in (*FAILED_OUTCOMES, FAILED, INFINITE)]
-        return min(usable, key=lambda trial: trial.rank(self.direction)).number if usable else None
+        if not usable:
+            return None
+        return min(usable, key=lambda trial: trial.rank(self.direction)).number
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,7 +261,8 @@ def _previous_trial(row: TrialRow, attributes: Mapping[str, Any]) -> PreviousTri
 
 
 def _is_result(row: TrialRow, run: Mapping[str, Any]) -> bool:
-    known_outcome = str(run.get("outcome")) in {str(outcome) for outcome in Outcome}
-    has_history = history_of(run.get("history")) is not None
-    has_types = all(isinstance(run.get(name), types) for name, types in RUN_TYPES.items())
-    return bool(row.values) and known_outcome and has_history and has_types
+    if not row.values or str(run.get("outcome")) not in {str(outcome) for outcome in Outcome}:
+        return False
+    if history_of(run.get("history")) is None:
+        return False
+    return all(isinstance(run.get(name), types) for name, types in RUN_TYPES.items())

@@ -75,7 +75,9 @@ def choose(name: str, spec: TrialSpec, data: Data, max_concurrency: int, precisi
     """Return how a trial is to train: by the first engine that can train it. The last one, the reference, always can."""
     obstacle = None
     for plan in _plans(engine_name(name), data, max_concurrency, precision):
-        next_obstacle = plan.capabilities.obstacle(spec, data) if plan.capabilities else None
+        next_obstacle = None
+        if plan.capabilities is not None:
+            next_obstacle = plan.capabilities.obstacle(spec, data)
         if next_obstacle is not None:
             obstacle = next_obstacle
         elif obstacle is not None:

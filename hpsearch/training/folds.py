@@ -88,6 +88,9 @@ class FoldedTrial:
         spec = self.spec
         rows = self.rows[fold]
         full_batch = spec.batch_size == self.rows[0]
+        max_seconds = spec.max_seconds
+        if max_seconds is not None:
+            max_seconds /= len(self.rows)
         return replace(
             spec,
             number=spec.number * len(self.rows) + fold,
@@ -96,7 +99,7 @@ class FoldedTrial:
             patience=None,
             target=None,
             fold=fold,
-            max_seconds=None if spec.max_seconds is None else spec.max_seconds / len(self.rows),
+            max_seconds=max_seconds,
         )
 
     def _decide(self, source: TrialSource) -> None:
@@ -191,7 +194,9 @@ def _mean_window(runs: Sequence[TrainingRun], index: int) -> Window:
 
 def _metrics_at(runs: Sequence[TrainingRun], evaluation: int) -> tuple[float, ...]:
     """Return each fold's metric at an evaluation (from 1); none for evaluation 0."""
-    return tuple(run.history.metric[evaluation - 1] for run in runs) if evaluation else ()
+    if evaluation == 0:
+        return ()
+    return tuple(run.history.metric[evaluation - 1] for run in runs)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -209,7 +209,9 @@ def refuse_unlisted(loss: Tensor, network: nn.Module, rows: Tensor) -> None:
     for leaf in _leaves(loss):
         if id(leaf) not in listed and leaf.untyped_storage().data_ptr() != own:
             where = _path(network, leaf, DEEPEST, set())
-            what = f"{name}{where}" if where else f"in {name} a tensor that no attribute leads to"
+            what = f"{name}{where}"
+            if not where:
+                what = f"in {name} a tensor that no attribute leads to"
             raise UserError(
                 f"{what} ({list(leaf.shape)}) has a gradient, but parameters() does not list it: the optimizer would never train it. "
                 "Make its module an attribute (of several, an nn.ModuleList), or call requires_grad_(False) on it."

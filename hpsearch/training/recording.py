@@ -58,10 +58,8 @@ class TorchRecorder:
 
     def _distance(self, before: list[torch.Tensor]) -> float:
         """Return the Euclidean distance of the parameters from what they were."""
-        squares = [
-            (parameter.detach() - old).double().square().sum()
-            for parameter, old in zip(self.trial.network.parameters(), before, strict=True)
-        ]
+        pairs = zip(self.trial.network.parameters(), before, strict=True)
+        squares = [(parameter.detach() - old).double().square().sum() for parameter, old in pairs]
         return float(torch.stack(squares).sum().sqrt())
 
 

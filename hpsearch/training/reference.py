@@ -76,7 +76,9 @@ class Batches:
         end_of_pass = (start // self.per_pass + 1) * self.per_pass
         stop = min(start + self.per_block, end_of_pass)
         chosen = draws.batch_rows(self.spec, start, stop, self.count).flatten().to(self.rows.inputs.device)
-        weights = None if self.weights is None else self.weights.index_select(0, chosen)
+        weights = self.weights
+        if weights is not None:
+            weights = weights.index_select(0, chosen)
         return self.rows.inputs.index_select(0, chosen), self.rows.targets.index_select(0, chosen), weights
 
 

@@ -189,7 +189,9 @@ def _fit_group(entries: Sequence[Entry], numbers: Array, missing: str) -> None:
 def _range(numbers: Array) -> list[float] | None:
     """Return the least and the largest number of a column [N], None where all are missing."""
     there = numbers[~np.isnan(numbers)]
-    return [float(there.min()), float(there.max())] if len(there) else None
+    if not len(there):
+        return None
+    return [float(there.min()), float(there.max())]
 
 
 def date_part(days: Array, name: str) -> Array:

@@ -164,7 +164,8 @@ def trained_rows(*, of_file: bool) -> str:
 
 def _decided(votes: Mapping[str, Evidence], separator: str, usual: str | None, *, of_file: bool) -> Decision:
     certain = {mark: [name for name, column in votes.items() if column.decimal == mark] for mark in DECIMALS}
-    open_ = [name for name, column in votes.items() if column.decimal is None and column.either]
+    undecided = {name: column for name, column in votes.items() if column.decimal is None}
+    open_ = [name for name, column in undecided.items() if column.either]
     if certain["."] and separator == ",":
         return Decision(".", f"column {shown(certain['.'][0])} has numbers with a point", by_column=False)
     if len(list(filter(None, certain.values()))) == 1:

@@ -91,7 +91,9 @@ def refuse_missing(table: Table, name: str, values: Array) -> None:
 
 def unused(preprocessing: Mapping[str, Any], source: Any) -> str | None:
     """Return the notice about columns of new rows that the network does not know, or None."""
-    columns = source.names if isinstance(source, Table) else getattr(source, "columns", ())
+    columns = getattr(source, "columns", ())
+    if isinstance(source, Table):
+        columns = source.names
     known = {entry["name"] for entry in (*preprocessing["columns"], *preprocessing.get("dropped", ()))}
     known.update(target_names(preprocessing.get("target")))
     extra = [name for name in map(str, columns) if name not in known]

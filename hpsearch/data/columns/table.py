@@ -143,7 +143,8 @@ def nearest(name: str, names: Sequence[str]) -> str:
     lower = name.lower()
     near = [candidate for candidate in known if candidate.lower() == lower]
     near = near or get_close_matches(name[:200], known, n=1)
-    near = near or [candidate for candidate in known if lower and _begin_alike(candidate.lower(), lower)]
+    if not near and lower:
+        near = [candidate for candidate in known if _begin_alike(candidate.lower(), lower)]
     return f"Did you mean {shown(near[0])}?" if near else ""
 
 

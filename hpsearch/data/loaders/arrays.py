@@ -122,8 +122,8 @@ def _raw(inputs: Any, targets: Any, read: ReadOptions, task: str | None) -> Raw:
 
     names = _names_of(targets)
     targets, assumptions = number_targets(targets, read, task)
-    asked = read.group is not None or read.time is not None or read.columns or read.missing is not None
-    asked = asked or read.weight is not None
+    of_columns = (read.group, read.time, read.weight, read.missing)
+    asked = bool(read.columns) or any(option is not None for option in of_columns)
     if not asked and not _has_other_cells(inputs):
         return Raw(inputs, targets, "arrays", reading=assumptions, target_names=names, drop_rows=read.drop_rows)
     from hpsearch.data.columns.roles import assign_roles

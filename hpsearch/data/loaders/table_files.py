@@ -44,7 +44,9 @@ def read_like(path: str | Path, preprocessing: Mapping[str, Any], options: ReadO
     file = find_file(path)
     if _is_parquet(file):
         return replace(with_plain_numbers(_read_parquet(file), options, trained), origin="new")
-    header = trained.reading.get("header") if options.header is None else options.header
+    header = options.header
+    if header is None:
+        header = trained.reading.get("header")
     asked = replace(options, header=header, missing_values=trained.reading.get("missing_values", ()))
     return replace(read_text(file, asked, trained.columns, trained), origin="new")
 

@@ -71,5 +71,5 @@ def _by_place(trained: TrainedTable) -> tuple[list[str], list[str]]:
 
 
 def _names(line: str, separator: str) -> list[str]:
-    parts = line.split() if separator == SPACES else line.split(separator)
+    parts = line.split(None if separator == SPACES else separator)
     return [part.strip().strip('"').strip() for part in parts]

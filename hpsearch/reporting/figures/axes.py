@@ -157,9 +157,12 @@ def _medians(panel: Panel, trials: Sequence[TrialRecord]) -> go.Scatter | None:
     """Return short lines at each choice's median of the trials that trained to their end."""
     x: list[float | None] = []
     y: list[float | None] = []
+    by_category: dict[str, list[float]] = {}
+    for trial in filter(usable, trials):
+        if trial.value is not None:
+            by_category.setdefault(str(trial.params[panel.name]), []).append(trial.value)
     for position, category in enumerate(panel.scale.categories):
-        chosen = [trial for trial in trials if usable(trial) and str(trial.params[panel.name]) == category]
-        values = [trial.value for trial in chosen if trial.value is not None]
+        values = by_category.get(category, [])
         if len(values) >= 3:
             middle = median(values)
             x += [position - 0.36, position + 0.36, None]
