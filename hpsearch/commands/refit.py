@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpsearch.commands.options import add_reports, add_retraining, add_take_over
+from hpsearch.commands.options import add_reports, add_retraining, add_take_over, reading_of
 from hpsearch.commands.recorded import read_search, url_of, write_page
 from hpsearch.files import make_folder
 
@@ -34,7 +34,14 @@ def call(options: argparse.Namespace) -> None:
     run_options = RunOptions(
         make_folder(folder), url_of(options.study, Path(options.reports)), options.device, engine=options.engine
     )
-    study = prepare(record, root=options.data_root, device=options.device, engine=None, file=options.data)
+    study = prepare(
+        record,
+        root=options.data_root,
+        device=options.device,
+        engine=None,
+        file=options.data,
+        reading=reading_of(options),
+    )
     full = prepare_data(study.config, run_options, full=True)
     screen = Screen(full.metric.name)
     engine = make_engine(options.engine, full, precision=study.config.training.precision)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpsearch.commands.options import add_reports, add_retraining
+from hpsearch.commands.options import add_reports, add_retraining, reading_of
 from hpsearch.commands.recorded import read_search
 from hpsearch.errors import HpsearchError
 from hpsearch.files import make_folder
@@ -33,7 +33,14 @@ def call(options: argparse.Namespace) -> None:
 
     record, folder = read_search(options)
     trial = find_trial(record, options.trial)
-    study = prepare(record, root=options.data_root, device=options.device, engine=None, file=options.data)
+    study = prepare(
+        record,
+        root=options.data_root,
+        device=options.device,
+        engine=None,
+        file=options.data,
+        reading=reading_of(options),
+    )
     screen = Screen(study.data.metric.name)
     device = study.data.training.inputs.device
     name = f"trial {options.trial}"
