@@ -221,6 +221,12 @@ def every_row(count: int) -> Split:
     return Split(((rows, rows),), NO_ROWS)
 
 
+def last_rows(count: int, own_rows: int) -> Split:
+    """Return the division of `count` rows in which the last `own_rows` validate and all others train, none testing."""
+    rows = np.arange(count)
+    return Split(((rows[:-own_rows], rows[-own_rows:]),), NO_ROWS)
+
+
 def _only_one_notice(count: int) -> str:
     if not count:
         return ""

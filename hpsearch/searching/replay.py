@@ -9,7 +9,7 @@ A cross-validated trial has a network for each fold and none of its own. Its fol
 trained once more as the selected model is: on all rows but the test rows, for as many passes as were best for the folds.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, nextafter
 from pathlib import Path
@@ -28,7 +28,7 @@ from hpsearch.searching.networks import member_of, members_of, passes_of
 from hpsearch.searching.replicates import TrainedNetwork
 from hpsearch.searching.run_options import RunOptions, prepare_data
 from hpsearch.searching.specifications import recorded_specification
-from hpsearch.storage.fingerprint import describe_data_change
+from hpsearch.storage.fingerprint import Fingerprint, describe_data_change, refuse_other_inputs
 from hpsearch.storage.records import StudyRecord, TrialRecord
 from hpsearch.training import Engine, train_all
 from hpsearch.training.engines import make_engine
@@ -64,10 +64,12 @@ def prepare(
     engine: str | None,
     file: str | None = None,
     code: OwnCode | None = None,
+    reading: Mapping[str, Any] | None = None,
 ) -> RecordedStudy:
     """Load a recorded study's data (from `root` or `file` where they have moved) and make the engine in float64, if one is asked for.
 
-    `code` is the user's own code that the study was searched with.
+    `code` is the user's own code that the study was searched with; `reading` are keys of `[data]` that say how the file is read, where
+    the study left it open.
 
     Raises:
         UserError: the data are not those of the study, or came from Python; no such engine or device; code is missing, or too much.
@@ -78,10 +80,11 @@ def prepare(
             "Save its data as a file, and run that (run --data FILE)."
         )
     moved = {name: path for name, path in (("root", root), ("file", file)) if path}
-    data_section = {**record.settings["data"], **moved}
-    config = check_config({**record.settings, "data": data_section}, f"study '{record.name}'").with_code(
-        code or OwnCode()
-    )
+    reading = dict(reading or {})
+    columns = {**(record.settings["data"].get("columns") or {}), **reading.pop("columns", {})}
+    data_section = {**record.settings["data"], **moved, **reading, "columns": columns}
+    config = check_config({**record.settings, "data": data_section}, f"study '{record.name}'")
+    config = config.with_code(code or OwnCode())
     _refuse_other_code(config)
     data = prepare_data(config, RunOptions(Path(), "", device))
     if data.summary["hash"] != record.data.get("hash"):
@@ -89,6 +92,8 @@ def prepare(
             f"study '{record.name}': {describe_data_change(record.data, data.summary, config.data.file)}. "
             "Give the old data (--data, --data-root)."
         )
+    now = Fingerprint(record.name, (), config.settings(), data.summary)
+    refuse_other_inputs(Fingerprint(record.name, (), record.settings, record.data), now)
     if engine is None:
         return RecordedStudy(config, data, None)
     double = data.to(data.training.inputs.device, torch.float64)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars
 import pyarrow as pa
 import pytest
 import scipy.sparse
@@ -74,7 +75,6 @@ def test_every_frame_is_the_same_data(form: str) -> None:
 
 def test_polars() -> None:
     """A polars frame with text, categories, dates, missing numbers is the same data as its pandas frame."""
-    polars = pytest.importorskip("polars")
     frame = polars.from_pandas(FRAME).with_columns(
         polars.col("text").cast(polars.Categorical).alias("kind"),
         polars.when(polars.col("whole") > 2).then(polars.col("whole")).alias("gaps"),

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -44,7 +45,7 @@ LIBRARIES = ["pandas", "objects", "arrow", "polars"]
 
 def frame_of(library: str, columns: dict[str, Any]) -> Any:
     if library == "polars":
-        return pytest.importorskip("polars").DataFrame(columns)
+        return polars.DataFrame(columns)
     if library == "arrow":
         return pa.table(columns)
     kind = object if library == "objects" else None

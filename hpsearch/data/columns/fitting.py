@@ -119,7 +119,8 @@ def _choose_types(table: Table, options: ReadOptions, rows: Array) -> tuple[list
         reason = excluded.get(name)
         if forced == "drop":
             reason = "asked"
-        if reason is not None and forced in (None, "drop"):
+        says_format = reason == "time" and str(forced).startswith("date:")  # how its dates are read, and no more
+        if reason is not None and (forced in (None, "drop") or says_format):
             dropped[name] = Dropped(reason, DROPPED[reason])
             continue
         cells = table.column(name).take(rows)
