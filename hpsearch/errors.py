@@ -82,7 +82,7 @@ def listed(values: Sequence[object], most: int = 5) -> str:
     """Return the first values as an error shows them, and how many more there are."""
     first = ", ".join(shown(value) for value in values[:most])
     if len(values) > most:
-        return f"{first} and {len(values) - most} more"
+        return f"{first} and {len(values) - most:,} more"
     return first
 
 

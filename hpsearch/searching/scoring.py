@@ -20,7 +20,7 @@ from hpsearch.data.tasks import choose_metric
 from hpsearch.errors import UserError
 from hpsearch.model import Member
 from hpsearch.model.pipeline import network_of
-from hpsearch.statistics.estimates import wilson
+from hpsearch.statistics.estimates import finite, wilson
 from hpsearch.training.own import OwnNetwork, own_random_state
 from hpsearch.trial import Direction, TrainingRun, TrialSpec, derive_seed
 
@@ -70,11 +70,6 @@ def made(spec: TrialSpec) -> nn.Module:
     with own_random_state(spec.seed, torch.device("cpu")):
         network: nn.Module = spec.network()
     return network
-
-
-def finite(value: float | None) -> float | None:
-    """Return a number, None for one that is not finite: the area under a curve of one class, say."""
-    return value if value is not None and isfinite(value) else None
 
 
 def outputs_of(member: Member, inputs: Tensor) -> Tensor:
