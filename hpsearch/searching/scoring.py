@@ -17,7 +17,7 @@ from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data
 from hpsearch.data.metrics import METRICS, OBJECTIVES, Metric, Objective
 from hpsearch.data.tasks import choose_metric
-from hpsearch.errors import UserError
+from hpsearch.errors import UserError, mistakes
 from hpsearch.model import Member
 from hpsearch.model.pipeline import network_of
 from hpsearch.statistics.estimates import finite, wilson
@@ -47,7 +47,8 @@ def score_test(data: Data, members: Sequence[Member], known: Sequence[Tensor] = 
         "rows": len(data.test),
     }
     if len(outputs) == 1:
-        scored["loss"] = data.score(outputs[0], data.test)[0]
+        with mistakes("a loss or metric of your own", data.has_own_functions):
+            scored["loss"] = data.score(outputs[0], data.test)[0]
     return scored
 
 
