@@ -24,6 +24,7 @@ from hpsearch.storage import StudyRecord
 
 MOST_COLUMNS = 100  # of the data's that the page lists
 PREVIEW = 20  # rows of a table that the page shows; the file has all of them
+PageSection = pieces.Section | pieces.FigureSection
 SCRIPT_TEXTS = ("switch", "save", "failed")  # what the page's script says
 
 
@@ -31,20 +32,23 @@ def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> str:
     """Return the report as one HTML document."""
     if record.foreign:
         texts = texts.of("foreign")
-    sections = _sections(record, tables, texts)
+    found = [
+        leaderboard(record, tables, texts),
+        *_sections(record, tables, texts),
+        _parameters(record, tables, texts),
+        _hyperparameters(record, tables, texts),
+        _columns(record, texts),
+        _outcomes(record, tables, texts),
+        pieces.Section("protocol", texts("search.protocol.title"), [pieces.Facts(_protocol(record, texts))]),
+    ]
+    sections = [section for section in found if section is not None]
     settings = settings_of(record, "study")
     columns = pieces.Link("tables/columns.csv", "tables/columns.csv", texts("search.footer.columns"))
     content = [
         _result(record, texts),
         _warnings(record, tables, texts),
         _contents(record, sections, texts),
-        leaderboard(record, tables, texts),
         *sections,
-        _parameters(record, tables, texts),
-        _hyperparameters(record, tables, texts),
-        _columns(record, texts),
-        _outcomes(record, tables, texts),
-        pieces.Section("protocol", texts("search.protocol.title"), [pieces.Facts(_protocol(record, texts))]),
         pieces.Footer(texts("search.footer.text", date=record.as_of), columns),
     ]
     return document(
@@ -111,16 +115,17 @@ def _warnings(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Warni
     return None
 
 
-def _contents(record: StudyRecord, sections: Sequence[pieces.FigureSection], texts: Texts) -> pieces.Contents | None:
+def _contents(record: StudyRecord, sections: Sequence[PageSection], texts: Texts) -> pieces.Contents | None:
+    """Return links to the sections that the page has, once there are trials."""
     if not record.trials:
         return None
-    links = [pieces.Link(texts("search.contents.leaderboard"), "#leaderboard")] if ranked(record) else []
-    links += [pieces.Link(section.title, f"#about-{section.name}") for section in sections]
-    absent = {"columns": not _data_columns(record), "parameters": record.foreign}
-    for name in ("parameters", "space", "columns", "outcomes", "protocol"):
-        if not absent.get(name):
-            links.append(pieces.Link(texts(f"search.contents.{name}"), f"#{name}"))
-    return pieces.Contents(links)
+    return pieces.Contents([_link(section, texts) for section in sections])
+
+
+def _link(section: PageSection, texts: Texts) -> pieces.Link:
+    if isinstance(section, pieces.FigureSection):
+        return pieces.Link(section.title, f"#about-{section.name}")
+    return pieces.Link(texts(f"search.contents.{section.anchor}"), f"#{section.anchor}")
 
 
 def leaderboard(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> pieces.Section | None:

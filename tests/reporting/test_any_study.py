@@ -98,6 +98,17 @@ def test_a_study_of_failed_trials_is_a_short_honest_page(tmp_path: Path) -> None
     assert not {"history", "axes", "importance", "parallel", "curves"} & set(figures_of(page))
 
 
+@pytest.mark.parametrize("trials", [1, 6])
+@pytest.mark.parametrize("kind", ["square", "failed", "without parameters"])
+def test_contents_lead_to_sections_that_are_there(trials: int, kind: str, tmp_path: Path) -> None:
+    """Whatever a study lacks, every link of its contents has a section on the page."""
+    functions = {"square": square, "failed": lambda trial: nan, "without parameters": lambda trial: float(trial.number)}
+    made = study()
+    made.optimize(functions[kind], n_trials=trials)
+    html = hpsearch.report(made, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert set(re.findall(r'href="#([^"]+)"', html)) <= set(re.findall(r' id="([^"]+)"', html))
+
+
 def test_an_empty_study_has_a_page(tmp_path: Path) -> None:
     """A study without trials says that none has begun."""
     assert "No trial has begun yet." in text_of(hpsearch.report(study(), tmp_path))
