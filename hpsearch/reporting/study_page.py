@@ -13,11 +13,11 @@ from hpsearch.reporting.foreign import foreign_introduction, foreign_protocol, f
 from hpsearch.reporting.formatting import MetricFormat, readable, sentence, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.protocol import protocol, registered_modules
-from hpsearch.reporting.ranking import best, ended, ranked, settings_of
+from hpsearch.reporting.ranking import best, ended, of_objective, ranked, settings_of
 from hpsearch.reporting.rendering import document, figure_json
 from hpsearch.reporting.selection import model, off_front, usable_trials, why
 from hpsearch.reporting.summary import best_network, introduction, result_values
-from hpsearch.reporting.tables import Frames
+from hpsearch.reporting.tables import TABLES, Frames
 from hpsearch.reporting.tables.writing import cells, columns_of, leaders, meaning
 from hpsearch.reporting.trust import honesty, warnings
 from hpsearch.storage import StudyRecord
@@ -73,7 +73,10 @@ def _sections(record: StudyRecord, tables: Frames, texts: Texts) -> list[pieces.
     if not record.trials:
         return []
     figures = sorted(FIGURES.values(), key=lambda row: row.name != "pareto")
-    sections = [_figure(row, record, tables, texts) for row in figures if row.applies(record)]
+    sections: list[pieces.FigureSection] = []
+    for row in figures:
+        if row.applies(record):
+            sections += _of_objectives(row, record, tables, texts)
     lost = not ranked(record) and all(map(ended, record.trials))
     return [section for section in sections if section.plot or not (record.foreign or lost)]
 
@@ -183,6 +186,23 @@ def _figure(row: Figure, record: StudyRecord, tables: Frames, texts: Texts) -> p
     if drawn is None:
         return section
     return replace(section, plot=figure_json(drawn), numbers=_numbers(row.table, record, tables, texts))
+
+
+def _of_objectives(row: Figure, record: StudyRecord, tables: Frames, texts: Texts) -> list[pieces.FigureSection]:
+    """Return a figure, once for each of several objectives where it shows one at a time; the files have the numbers of the first."""
+    first = _figure(row, record, tables, texts)
+    if not row.by_objective or not record.objectives:
+        return [first]
+    sections = [first]
+    for place in range(1, len(record.objectives)):
+        own = of_objective(record, place)
+        section = _figure(row, own, {**tables, row.table: TABLES[row.table].build(own, tables)}, texts)
+        sections.append(replace(section, name=f"{row.name}_{place + 1}", numbers=None))
+    names = [metric.name for metric in MetricFormat.objectives(record)]
+    return [
+        replace(section, title=texts("search.figure.of_objective", title=section.title, objective=name))
+        for section, name in zip(sections, names, strict=True)
+    ]
 
 
 def _numbers(name: str, record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Numbers:

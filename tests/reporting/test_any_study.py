@@ -74,11 +74,20 @@ def test_several_objectives_begin_with_the_pareto_front(tmp_path: Path) -> None:
     made.set_metric_names(["accuracy", "latency"])
     made.optimize(lambda trial: (trial.suggest_float("a", 0, 1), trial.suggest_float("b", 0, 1) + trial.number % 3), 40)
     page = hpsearch.report(made, tmp_path)
-    assert figures_of(page)[0] == "pareto"
+    figures = figures_of(page)
+    assert figures[0] == "pareto"
+    assert [name for name in figures if "history" in name] == ["history", "history_2"]
+    assert [name for name in figures if "importance" in name] == ["importance", "importance_2"]
     board = pd.read_csv(tmp_path / "tables" / "pareto.csv")
     front = set(board.loc[board["front"] == "yes", "trial"])
     assert front == {trial.number for trial in made.best_trials}
     assert {"accuracy", "latency"} <= {*board.columns}
+    for title in ("The course of the search: accuracy", "The course of the search: latency", "What mattered: latency"):
+        assert title in text_of(page)
+    latency = [trial.values[1] for trial in made.trials]
+    assert f"The best value, {min(latency):.4g}, came from trial {latency.index(min(latency))}," in text_of(page)
+    assert re.search(r"What mattered: accuracy .{0,80}A set the best trials apart most", text_of(page))
+    assert re.search(r"What mattered: latency .{0,80}B set the best trials apart most", text_of(page))
     assert "accuracy (higher is better) and latency (lower is better)" in text_of(page)
 
 
