@@ -278,7 +278,7 @@ class Objective:
         if run.outcome is Outcome.ERROR or run.detail.startswith("no gradient"):
             warnings.warn(f"trial {trial.number}: {run.detail}", stacklevel=3)
         if run.outcome is Outcome.PRUNED:
-            raise optuna.TrialPruned(f"pruned at evaluation {len(run.history)} of {len(spec.evaluate_at)}")
+            raise optuna.TrialPruned(f"pruned at evaluation {run.history.last} of {len(spec.evaluate_at)}")
         return self._value(run)
 
     def _train(self, spec: TrialSpec, queue: TrialQueue) -> TrainingRun:

@@ -223,6 +223,11 @@ class History:
     def __len__(self) -> int:
         return len(self.evaluation)
 
+    @property
+    def last(self) -> int:
+        """The number of the last evaluation, 0 where there was none; a thinned history has fewer entries."""
+        return self.evaluation[-1] if self.evaluation else 0
+
     def columns(self) -> dict[str, tuple[float, ...]]:
         """Return the columns by name."""
         return {column.name: getattr(self, column.name) for column in fields(self)}

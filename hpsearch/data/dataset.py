@@ -14,7 +14,7 @@ from torch import Tensor
 from hpsearch.data.metrics import Metric
 from hpsearch.data.tasks import Loss, Task, class_numbers, mean_loss, task_with_loss, weighted
 from hpsearch.data.weights import balanced_weights
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import UserError, mistakes, shown
 
 
 def check_weights(weights: Mapping[Any, float]) -> None:
@@ -200,8 +200,13 @@ class Data:
         return metric.of(self.predict(outputs.detach()), self.original(rows.targets), rows.weights)
 
     def metric_of(self, predictions: Tensor, rows: Rows) -> float:
-        """Return the metric of predictions, as `predict` gives them, for rows."""
-        return self.metric.of(predictions, self.original(rows.targets), rows.weights)
+        """Return the metric of predictions, as `predict` gives them, for rows.
+
+        Raises:
+            UserError: a metric of the user's own failed.
+        """
+        with mistakes(f"metric {self.metric.name}", self.metric.function is not None):
+            return self.metric.of(predictions, self.original(rows.targets), rows.weights)
 
     def fold(self, number: int) -> "Data":
         """Return the data of one fold: its rows and its scaling of the target in place of the first one's.

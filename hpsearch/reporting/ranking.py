@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import chain
 from math import isfinite
@@ -61,6 +62,18 @@ def with_all_objectives(record: StudyRecord) -> list[TrialRecord]:
         return []
     complete = [trial for trial in ranked(record) if len(trial.values) == wanted]
     return [trial for trial in complete if all(map(isfinite, trial.values))]
+
+
+def of_objective(record: StudyRecord, place: int) -> StudyRecord:
+    """Return a study of several objectives as one of the objective at a place (from 0) alone, from which nothing was selected."""
+    name, direction = list(record.objectives.items())[place]
+    trials = tuple(replace(trial, value=_value_at(trial, place), validation_loss=None) for trial in record.trials)
+    data = {**record.data, "metric": name}
+    return replace(record, direction=direction, data=data, result={}, trials=trials, objectives={})
+
+
+def _value_at(trial: TrialRecord, place: int) -> float | None:
+    return trial.values[place] if place < len(trial.values) else None
 
 
 def close_to(trials: Sequence[TrialRecord], metric: MetricFormat) -> float:

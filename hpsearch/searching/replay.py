@@ -122,6 +122,11 @@ def _refuse_other_code(config: StudyConfig) -> None:
             )
 
 
+def compared_evaluations(one: History, other: History) -> int:
+    """Return how many evaluations both histories have."""
+    return len({*one.evaluation} & {*other.evaluation})
+
+
 def largest_gaps(one: History, other: History, most: float = inf) -> Gaps:
     """Return the largest difference of each column of `COLUMNS`, over the evaluations up to `most` that both have."""
     indices = {evaluation: index for index, evaluation in enumerate(other.evaluation) if evaluation <= most}
@@ -183,23 +188,25 @@ def verify(study: RecordedStudy, trials: Sequence[TrialRecord]) -> Iterator[Veri
     """Yield each trial's comparison as it is done."""
     for trial in trials:
         assert trial.history is not None
-        evaluations = len(trial.history)
+        last = trial.history.last
         spec = _unlimited(recorded_specification(study.config, trial.params, trial.number, study.data), trial)
-        run = _reference(spec, study.data, evaluations if trial.outcome in CUT_SHORT else None)
+        run = _reference(spec, study.data, last if trial.outcome in CUT_SHORT else None)
         gaps = largest_gaps(trial.history, run.history)
         in_float64: tuple[Gaps, ...] = ()
         if study.exact:
-            in_float64 = _exact(spec, *study.exact, evaluations)
-        yield Verified(trial.number, evaluations, gaps, trial.outcome, str(run.outcome), *in_float64)
+            in_float64 = _exact(spec, *study.exact, last)
+        compared = compared_evaluations(trial.history, run.history)
+        outcome = _outcome(trial, run)
+        yield Verified(trial.number, compared, gaps, trial.outcome, str(outcome), *in_float64)
 
 
-def _exact(spec: TrialSpec, engine: Engine, data: Data, evaluations: int) -> tuple[Gaps, Gaps]:
-    """Return the gaps of the engine and of the control from the reference, over as many evaluations as are recorded."""
+def _exact(spec: TrialSpec, engine: Engine, data: Data, last: int) -> tuple[Gaps, Gaps]:
+    """Return the gaps of the engine and of the control from the reference, up to the last evaluation that is recorded."""
     (run,) = train_all(engine, [spec])
     nudged = replace(spec, learning_rate=nextafter(spec.learning_rate, inf))
     reference = _reference(spec, data, None).history
     control = _reference(nudged, data, None).history
-    return largest_gaps(run.history, reference, evaluations), largest_gaps(control, reference, evaluations)
+    return largest_gaps(run.history, reference, last), largest_gaps(control, reference, last)
 
 
 def _reference(spec: TrialSpec, data: Data, until: int | None) -> TrainingRun:
@@ -245,12 +252,11 @@ def replay(record: StudyRecord, trial: TrialRecord, study: RecordedStudy, engine
     spec = _unlimited(recorded_specification(study.config, trial.params, trial.number, study.data), trial)
     pruned_at = None
     if trial.outcome in CUT_SHORT and len(history):
-        pruned_at = history.evaluation[-1]
+        pruned_at = history.last
     run = _train(spec, engine, pruned_at)
     gaps = largest_gaps(history, run.history)
-    compared = len(set(history.evaluation) & set(run.history.evaluation))
-    if trial.outcome in CUT_SHORT and run.outcome is Outcome.PRUNED:
-        run = replace(run, outcome=Outcome(trial.outcome))
+    compared = compared_evaluations(history, run.history)
+    run = replace(run, outcome=_outcome(trial, run))
     if trial.outcome == run.outcome and _same(history, run.history):
         return Replayed(spec, run, compared, gaps, None, EXACT)
     rounding = float(torch.finfo(study.data.training.inputs.dtype).eps)
@@ -295,6 +301,13 @@ def model_again(
     return model_of(data, members, metrics=metrics, provenance={**provenance, "made_by": "replay"})
 
 
+def _outcome(trial: TrialRecord, run: TrainingRun) -> Outcome:
+    """Return how a trial that was trained again ended; where it was cut short as its record was, it ended as that."""
+    if trial.outcome in CUT_SHORT and run.outcome is Outcome.PRUNED:
+        return Outcome(trial.outcome)
+    return run.outcome
+
+
 def _unlimited(spec: TrialSpec, trial: TrialRecord) -> TrialSpec:
     """Return a trial without its time limit; where that ended it, it can be ended at every evaluation."""
     if trial.outcome == Outcome.TIMED_OUT:
@@ -316,7 +329,7 @@ def _same(recorded: History, again: History) -> bool:
     """Whether every number of the record, which is thinned where it was long, is in the new history, and both end alike."""
     if not len(recorded) or not len(again):
         return len(recorded) == len(again)
-    if recorded.evaluation[-1] != again.evaluation[-1]:
+    if recorded.last != again.last:
         return False
     indices = {evaluation: index for index, evaluation in enumerate(again.evaluation)}
     for name in ("update", *COLUMNS):

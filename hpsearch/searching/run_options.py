@@ -1,8 +1,7 @@
 """The options of a run, which change no result: its folder, its storage, its device; and its data and engine there."""
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from math import inf
@@ -18,7 +17,7 @@ from hpsearch.data.dataset import Data
 from hpsearch.data.metrics import own_metric, takes_weights
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
 from hpsearch.data.splits import Split
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import UserError, mistakes, shown
 from hpsearch.storage.failures import RETRY_SECONDS
 from hpsearch.training import Engine, engine_name
 from hpsearch.training.devices import check_precision, choose_device, default_concurrency, several_devices
@@ -204,18 +203,6 @@ def with_functions(
         )
     with mistakes(f"metric {own.name}"):
         return data.judged_by(own)
-
-
-@contextmanager
-def mistakes(what: str) -> Iterator[None]:
-    """Raise an error of a function of the user's own, tried before the search begins, as one line."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        text = " ".join(str(error).split())
-        raise UserError(f"{what} raised {type(error).__name__}: {text}. Mend it.") from error
 
 
 def prepare_engine(config: StudyConfig, run_options: RunOptions, data: Data) -> Engine:

@@ -56,7 +56,7 @@ class FoldedTrial:
         self.runs[fold] = run
         self.metrics[fold] = max(self.metrics[fold], run.history.metric, key=len)
         if run.outcome.failed or run.outcome is Outcome.TIMED_OUT:
-            self.end = min(self.end, (len(run.history) + 1, fold))
+            self.end = min(self.end, (run.history.last + 1, fold))
         self._decide(source)
         in_training = len(self.runs) < self.begun
         to_begin = self.begun < len(self.rows) and self._matters(self.begun, 1)

@@ -23,7 +23,7 @@ from hpsearch.training.own import (
     refuse_unlisted,
 )
 from hpsearch.training.progress import Evaluations, Progress, Score, Stopping, Weights, out_of_memory_run
-from hpsearch.training.schedules import learning_rates
+from hpsearch.training.schedules import each_learning_rate
 from hpsearch.trial import TrainingRun, TrialSpec
 
 EVALUATED = 8192  # validation rows at a time
@@ -111,9 +111,8 @@ class ReferenceTrial:
         """Train to an update (see `TrialGroup`)."""
         start = _clock(self.device)
         losses = self.data.training.inputs.new_empty(until - self.done)
-        rates = learning_rates(self.spec, self.done, until).tolist()
         self.network.train()
-        for index, rate in enumerate(rates):
+        for index, rate in enumerate(each_learning_rate(self.spec, self.done, until)):
             if stopping():
                 return None
             losses[index] = self.update(self.done + index, rate)

@@ -117,7 +117,7 @@ def _row(trial: TrialRecord, names: Sequence[str]) -> dict[str, Any]:
         **{column(name): plain(trial.params.get(name)) for name in names},
         "validation_loss": trial.validation_loss,
         "best_evaluation": trial.best_evaluation or None,
-        "evaluations": len(trial.history) if trial.history else None,
+        "evaluations": trial.history.last if trial.history else None,
         "examples": _examples(trial),
         "parameters": trial.parameters,
         "started": trial.started,
