@@ -74,8 +74,9 @@ def _lines(rows: Sequence[Row], record: StudyRecord) -> list[Line]:
     """Return the lines from the top: the selected model, what was tested, the other trials."""
     tested = [Line(row["trial"], tested=True) for row in rows if row["what"] == "test rows"]
     trained = [Line(row["trial"], tested=False) for row in rows if row["what"] == "mean"]
-    selected = None if record.selected.is_ensemble else record.result.get("trial")
-    first = [line for line in trained if line.trial == selected]
+    first = []
+    if not record.selected.is_ensemble:
+        first = [line for line in trained if line.trial == record.result.get("trial")]
     return [*first, *tested, *(line for line in trained if line not in first)]
 
 
