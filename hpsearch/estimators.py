@@ -24,8 +24,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from hpsearch.data.cells import NUMBERS
+from hpsearch.data.columns.text_targets import number_targets
 from hpsearch.data.dataset import Data, check_weights
 from hpsearch.data.given import as_given, check_labels, has_sparse_columns, new_rows, refuse_missing_labels
+from hpsearch.data.options import ReadOptions
 from hpsearch.data.splits import Split, every_row, hold_out
 from hpsearch.data.tasks import TASKS, class_numbers, class_task
 from hpsearch.data.weights import read_weights
@@ -62,6 +64,8 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
     confirm: int = 3
     ensemble: int = 1
     refit: bool = True
+    decimal: str | None = None
+    thousands: str | None = None
     timeout: float | None = None
     random_state: Any = None
     device: str | None = None
@@ -109,7 +113,15 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         metric = self.metric or self._default_metric
         return {
             "study": {"name": type(self).__name__, "seed": seed},
-            "data": {"name": "arrays", "task": task, "missing": "median", "test": 0, "folds": self.folds},
+            "data": {
+                "name": "arrays",
+                "task": task,
+                "missing": "median",
+                "test": 0,
+                "folds": self.folds,
+                "decimal": self.decimal,
+                "thousands": self.thousands,
+            },
             "space": self.space,
             "training": {"epochs": self.epochs, "patience": self.patience},
             "search": {"trials": self.trials, "timeout": self.timeout, "metric": metric},
@@ -194,6 +206,8 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
         ensemble: how many of the best networks predict together, at most as many as are confirmed, where that is better on validation rows
             than one of them.
         refit: whether the networks are trained once more on all rows, for as many passes as served them best.
+        decimal: the decimal mark of numbers that are text in a frame, "." or ","; found if left out, as is `thousands`.
+        thousands: what separates thousands there: ",", ".", " ", "'" or "_", or "none".
         timeout: start no trial after so many seconds.
         random_state: a whole number makes `fit` reproducible; None draws from NumPy's global state.
         device: "cpu", "cuda", "cuda:1"; CUDA where there is one by default.
@@ -266,6 +280,8 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
         ensemble: how many of the best networks predict together, at most as many as are confirmed, where that is better on validation rows
             than one of them.
         refit: whether the networks are trained once more on all rows, for as many passes as served them best.
+        decimal: the decimal mark of numbers that are text in a frame, "." or ","; found if left out, as is `thousands`.
+        thousands: what separates thousands there: ",", ".", " ", "'" or "_", or "none".
         timeout: start no trial after so many seconds.
         random_state: a whole number makes `fit` reproducible; None draws from NumPy's global state.
         device: "cpu", "cuda", "cuda:1"; CUDA where there is one by default.
@@ -287,6 +303,7 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Self:
         """Search the best network for inputs [N, F] and one number of each row [N], or several [N, K]; rows may have a weight each [N]."""
+        y, _ = number_targets(y, ReadOptions(decimal=self.decimal, thousands=self.thousands), "regression")
         inputs, targets = self._read(X, y, multi_output=True, y_numeric=True)
         self._shape = targets.shape[1:]
         self._search(inputs, targets, "regression", sample_weight)

@@ -217,6 +217,8 @@ def search(
     columns: Mapping[str, str] | None = None,
     missing: str = "median",
     missing_values: Sequence[str] | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
     drop_rows: Sequence[str] | None = None,
     weight: str | None = None,
     sample_weight: npt.ArrayLike | None = None,
@@ -263,6 +265,8 @@ def search(
         columns: a kind by force for columns by name: "number", "boolean", "date" (or "date:%m/%d/%Y"), "category", "drop".
         missing: what takes the place of a missing number, "median", "mean" or "refuse"; an input then says where it was missing.
         missing_values: texts that mean a missing cell, besides the usual.
+        decimal: the decimal mark of numbers that are text in a frame, "." or ","; found if left out, as is `thousands`.
+        thousands: what separates thousands there: ",", ".", " ", "'" or "_", or "none".
         drop_rows: "missing-target" drops rows without a target, "rare-classes" those of classes with too few rows for every part.
         weight: the column of X that says how much a row counts in loss and metrics, on validation and test rows too; it is no input.
         sample_weight: the same as a number from 0 for each row [N].
@@ -307,6 +311,8 @@ def search(
             "columns": columns,
             "missing": None if images else missing,
             "missing_values": _listed(missing_values),
+            "decimal": decimal,
+            "thousands": thousands,
             "drop_rows": _listed(drop_rows),
             "weight": weight,
         },

@@ -52,7 +52,8 @@ class Objective:
     likewise a pair, a `Dataset` or a `DataLoader`; or a share or number of rows. `space` is what a study's `[space]`
     may say, as a dict; without one, the default study's. `training` is a study's `[training]`: epochs, patience, precision, ...
 
-    `missing` says what takes the place of a missing number in arrays: "median", "mean"; they are refused without it.
+    `missing` says what takes the place of a missing number in arrays: "median", "mean"; they are refused without it. `decimal` and
+    `thousands` are the marks of numbers that are text in a frame; they are found if left out.
 
     `build(trial, shape, outputs)` makes a network of your own: any `nn.Module` that maps inputs [B, *shape] to raw outputs
     [B, outputs] (logits: the loss applies sigmoid or softmax). It may ask the trial for hyperparameters of its own; those of hpsearch's
@@ -88,6 +89,8 @@ class Objective:
         better: Direction | None = None,
         task: str | None = None,
         missing: str | None = None,
+        decimal: str | None = None,
+        thousands: str | None = None,
         validation: Any = None,
         seed: int = 0,
         device: str | None = None,
@@ -103,7 +106,8 @@ class Objective:
         if training is not None:
             weights = self.config.training.class_weights
         named = metric if isinstance(metric, str) else None
-        loaded = _data(data, missing, TaskOptions(task, named, weights), seed, root, download, validation)
+        read = ReadOptions(missing=missing, decimal=decimal, thousands=thousands)
+        loaded = _data(data, read, TaskOptions(task, named, weights), seed, root, download, validation)
         loaded = with_functions(loaded, loss, metric, better)
         precision = self.config.training.precision
         chosen = choose_device(device)
@@ -369,7 +373,7 @@ def _config(
 
 def _data(
     data: Any,
-    missing: str | None,
+    read: ReadOptions,
     task: TaskOptions,
     seed: int,
     root: str | None,
@@ -377,8 +381,8 @@ def _data(
     validation: Any,
 ) -> Data:
     """Return the data as `Objective` takes them."""
-    if isinstance(data, Data | str) and missing is not None:
-        raise UserError("missing: arrays alone are filled here. Leave it out.")
+    if isinstance(data, Data | str) and read.of_table:
+        raise UserError(f"{', '.join(read.of_table)}: only arrays and frames are read here. Leave it out.")
     own_rows = None if isinstance(validation, float | int) else validation
     refused = validation if isinstance(data, Data) else own_rows
     if isinstance(data, Data | str) and refused is not None:
@@ -389,7 +393,6 @@ def _data(
     if isinstance(data, str):
         return load(data, root=root, download=download, task=task, split=split)
     inputs, targets = _pair(data)
-    read = ReadOptions(missing=missing)
     return from_arrays(inputs, targets, validation=own_rows, name="data", task=task, split=split, read=read)
 
 

@@ -16,6 +16,7 @@ from hpsearch.storage.folders import STUDY_FILE
 
 if TYPE_CHECKING:
     from hpsearch.config import StudyConfig
+    from hpsearch.config.own import OwnCode
     from hpsearch.searching.run_options import RunOptions
 
 SETTINGS = {  # option → the setting that it overrides
@@ -137,10 +138,7 @@ def add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument("--task", help="{tasks} (default: what the target looks like)")
     command.add_argument("--metric", help="what a trial is judged by: {metrics}; or your own function, FILE.py:NAME")
     command.add_argument("--better", help="maximize or minimize: what is better of a metric of your own")
-    command.add_argument(
-        "--model", dest="build", metavar="FILE.py:NAME", help="a network of your own: build(trial, shape, outputs)"
-    )
-    command.add_argument("--loss", metavar="FILE.py:NAME", help="a loss of your own: loss(outputs, targets)")
+    _add_networks(command)
     add_reading(command)
     command.add_argument(
         "--drop-rows",
@@ -153,6 +151,20 @@ def add_data(command: argparse.ArgumentParser) -> None:
         "--weight", metavar="COLUMN", help="the column that says how much a row counts in loss and metrics"
     )
     command.add_argument("--folds", type=int, metavar="K", help="cross-validate every trial on K folds")
+
+
+def _add_networks(command: argparse.ArgumentParser) -> None:
+    """Add the options that name a network and a loss of the user's own."""
+    command.add_argument(
+        "--model", dest="build", metavar="FILE.py:NAME", help="a network of your own: build(trial, shape, outputs)"
+    )
+    command.add_argument("--loss", metavar="FILE.py:NAME", help="a loss of your own: loss(outputs, targets)")
+
+
+def add_own_code(command: argparse.ArgumentParser) -> None:
+    """Add the options that name the code of the user's own that a stored study was searched with: it names some, but holds none."""
+    _add_networks(command)
+    command.add_argument("--metric", metavar="FILE.py:NAME", help="a metric of your own: metric(y_true, y_pred)")
 
 
 def add_reading(command: argparse.ArgumentParser) -> None:
@@ -171,7 +183,7 @@ def add_reading(command: argparse.ArgumentParser) -> None:
         help="what separates cells: , ; | a tab, or a space for any number of them",
     )
     command.add_argument("--header", type=_yes_or_no, metavar="yes|no", help="whether the first line holds names")
-    command.add_argument("--encoding", metavar="NAME", help="utf-8, utf-16, cp1252, cp1251, …")
+    command.add_argument("--encoding", metavar="NAME", help="utf-8, utf-16, cp1252, cp1251, gbk, …")
     command.add_argument("--decimal", metavar="MARK", help="the decimal mark: . or ,")
     command.add_argument(
         "--thousands", type=_mark, metavar="MARK", help="what separates thousands: , . ' _ a space, or none"
@@ -216,6 +228,7 @@ def add_retraining(command: argparse.ArgumentParser) -> None:
     add_engine(command)
     command.add_argument("--data", metavar="FILE", help="the study's data, where they have moved")
     command.add_argument("--data-root", metavar="DIR", help="folder of the data set's files, where it has moved")
+    add_own_code(command)
     add_device(command)
 
 
@@ -232,6 +245,29 @@ def add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--build", metavar="FILE.py:NAME", help="what makes the network, where the study searched one of your own"
     )
+
+
+def own_code(options: argparse.Namespace) -> "OwnCode":
+    """Return the functions that the options of `add_own_code` name; their files are run.
+
+    Raises:
+        UserError: there is no such file or function.
+    """
+    from hpsearch.config.own import OwnCode, load_code
+
+    named = {"--model": options.build, "--loss": options.loss, "--metric": options.metric}
+    return OwnCode(*(load_code(name, option) if name else None for option, name in named.items()))
+
+
+def own_metric_of(options: argparse.Namespace) -> Any:
+    """Return the metric of the user's own by which predictions are judged, None where none is named.
+
+    Raises:
+        UserError: there is no such file or function.
+    """
+    from hpsearch.config.own import load_code
+
+    return load_code(options.metric, "--metric") if options.metric else None
 
 
 def own_build(options: argparse.Namespace) -> Any:

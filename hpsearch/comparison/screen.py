@@ -5,7 +5,8 @@ from typing import Any
 
 from rich.cells import cell_len
 
-from hpsearch.comparison.analysis.verdicts import Judgement, verdicts
+from hpsearch.comparison.analysis.judgement import Judgement
+from hpsearch.comparison.analysis.verdicts import verdicts
 from hpsearch.comparison.arms import Arm
 from hpsearch.config import StudyConfig
 from hpsearch.reporting.locales import Texts

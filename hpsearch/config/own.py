@@ -6,7 +6,7 @@ only text: whoever reads a stored study never runs code that it names.
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -30,6 +30,12 @@ class OwnCode:
 def is_code(name: object) -> bool:
     """Whether a setting names code: `FILE.py:NAME`."""
     return isinstance(name, str) and ".py:" in name
+
+
+def checksums(names: Mapping[str, object]) -> dict[str, str]:
+    """Return a checksum of each file of code that settings name as `FILE.py:NAME`, by the setting; of a file that is there."""
+    files = {key: Path(str(name).rpartition(":")[0]) for key, name in names.items() if is_code(name)}
+    return {key: sha256(file.read_bytes()).hexdigest() for key, file in files.items() if file.is_file()}
 
 
 def label_of(function: Callable[..., Any]) -> str:

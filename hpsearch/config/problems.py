@@ -17,8 +17,8 @@ from hpsearch.data.tasks import TASKS
 from hpsearch.errors import UserError, shown, suggestion
 from hpsearch.space.starting import starting_parameters
 
-KEYS_OF_FILES = ("target", "separator", "header", "encoding", "decimal", "thousands")
-KEYS_OF_TABLES = ("group", "time", "columns", "missing_values", "drop_rows", "weight")
+KEYS_OF_FILES = ("target", "separator", "header", "encoding")
+KEYS_OF_TABLES = ("group", "time", "columns", "missing_values", "decimal", "thousands", "drop_rows", "weight")
 KEYS_OF_IMAGES = ("size", "parts", "background")
 TYPES = {
     "object": "a table",

@@ -299,6 +299,17 @@ class StudyConfig(BaseModel):
         return OwnCode(build or None, loss or None, metric)
 
     @property
+    def named_functions(self) -> dict[str, tuple[str, bool]]:
+        """What the settings name of code of the user's own, and whether it is at hand, by the option that names it."""
+        metric = self.search.metric if self.search.better else None
+        named = {
+            "--model": (self.training.model, self.code.build),
+            "--loss": (self.training.loss, self.code.loss),
+            "--metric": (metric, self.code.metric),
+        }
+        return {option: (name, function is not None) for option, (name, function) in named.items() if name}
+
+    @property
     def notices(self) -> tuple[str, ...]:
         """Sentences on what was left out of the file because of the command line."""
         return self._notices

@@ -31,9 +31,11 @@ class Assumption:
         return f"{shortened(line, LONGEST - len(self.otherwise))} (otherwise: {self.otherwise})"
 
 
-def option(name: str, value: str) -> str:
-    """Return an option of the command line with its value, as it is typed in a shell."""
-    return f"--{name} {quote(value)}"
+def option(name: str, value: str, *, of_file: bool = True) -> str:
+    """Return an option with its value, as it is typed in a shell, or as Python's argument for a frame."""
+    if of_file:
+        return f"--{name} {quote(value)}"
+    return f"{name}={value!r}"
 
 
 def of_columns(columns: Sequence[Mapping[str, Any]], *, of_file: bool) -> list[Assumption]:

@@ -11,6 +11,7 @@ from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError, look_up
 from hpsearch.files import make_folder, write_file
 from hpsearch.searching.first_trials import first_settings, first_trials, keep_settings
+from hpsearch.searching.own_code import keep_checksums
 from hpsearch.searching.pruners import PRUNERS
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.searching.sampler_view import SamplerView
@@ -51,6 +52,7 @@ def open_study(config: StudyConfig, run_options: RunOptions, data: Data) -> Iter
     settings = first_settings(config, run_options)
     with open_writer(run_options, _fingerprint(config, data, objectives)) as writer:
         view.starts = first_trials(config, keep_settings(config, settings, writer))
+        keep_checksums(config, writer)
         yield OpenStudy(config, run_options, data, objectives, view, writer)
 
 

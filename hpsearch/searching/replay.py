@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from hpsearch.config import StudyConfig, check_config
+from hpsearch.config.own import OwnCode
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError
 from hpsearch.model import Model, model_of
@@ -56,12 +57,20 @@ class RecordedStudy:
 
 
 def prepare(
-    record: StudyRecord, *, root: str | None, device: str | None, engine: str | None, file: str | None = None
+    record: StudyRecord,
+    *,
+    root: str | None,
+    device: str | None,
+    engine: str | None,
+    file: str | None = None,
+    code: OwnCode | None = None,
 ) -> RecordedStudy:
     """Load a recorded study's data (from `root` or `file` where they have moved) and make the engine in float64, if one is asked for.
 
+    `code` is the user's own code that the study was searched with.
+
     Raises:
-        UserError: the data are not those of the study, or came from Python; no such engine or device.
+        UserError: the data are not those of the study, or came from Python; no such engine or device; code is missing, or too much.
     """
     if record.settings["data"].get("file") is None and record.data.get("source") in AT_HAND:
         raise UserError(
@@ -70,7 +79,10 @@ def prepare(
         )
     moved = {name: path for name, path in (("root", root), ("file", file)) if path}
     data_section = {**record.settings["data"], **moved}
-    config = check_config({**record.settings, "data": data_section}, f"study '{record.name}'")
+    config = check_config({**record.settings, "data": data_section}, f"study '{record.name}'").with_code(
+        code or OwnCode()
+    )
+    _refuse_other_code(config)
     data = prepare_data(config, RunOptions(Path(), "", device))
     if data.summary["hash"] != record.data.get("hash"):
         raise UserError(
@@ -80,7 +92,29 @@ def prepare(
     if engine is None:
         return RecordedStudy(config, data, None)
     double = data.to(data.training.inputs.device, torch.float64)
-    return RecordedStudy(config, data, (make_engine(engine, double, len(double.folds) or None), double))
+    return RecordedStudy(config, data, (engine_of(config, engine, double, len(double.folds) or None), double))
+
+
+def engine_of(config: StudyConfig, name: str, data: Data, slots: int | None = None) -> Engine:
+    """Return the engine of a name for a study's data; a network of the user's own trains in the reference.
+
+    Raises:
+        UserError: there is no such engine.
+    """
+    if config.code.build is not None:
+        return make_engine("reference", data)
+    return make_engine(name, data, slots, config.training.precision)
+
+
+def _refuse_other_code(config: StudyConfig) -> None:
+    """Refuse code of the user's own in place of hpsearch's, with which the study was searched."""
+    code = config.code
+    given = {"--model": code.build, "--loss": code.loss, "--metric": code.metric}
+    for option, function in given.items():
+        if function is not None and option not in config.named_functions:
+            raise UserError(
+                f"{option}: study '{config.study.name}' was searched with hpsearch's own. Leave {option} out."
+            )
 
 
 def largest_gaps(one: History, other: History, most: float = inf) -> Gaps:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from hpsearch.config import StudyConfig
+from hpsearch.config.own import is_code
 from hpsearch.data import load, load_file
 from hpsearch.data.dataset import Data
 from hpsearch.data.metrics import own_metric, takes_weights
@@ -40,6 +41,7 @@ class RunOptions:
     `devices` ("cuda:0,cuda:1", "all", "cpu,cpu") or `ray` (an address, or "local") trials train in workers; in a cluster each worker
     takes `worker_gpus` (None: one where there are some) and `worker_cpus` (None: one). `patience` is how many seconds the storage may
     not answer; with `join` the run waits for another process that runs the study. `reports` is where other studies are found.
+    `logged` are the lines that the run's engines logged: a run has several, and each line is said once.
 
     Raises:
         UserError: no such engine; fewer than one trial in flight; no time; options that exclude each other.
@@ -59,6 +61,7 @@ class RunOptions:
     join: bool = False
     patience: float = RETRY_SECONDS
     reports: str | Path = "reports"
+    logged: set[str] = field(default_factory=set, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         engine_name(self.engine)
@@ -132,12 +135,12 @@ def task_options(config: StudyConfig) -> TaskOptions:
     Raises:
         UserError: it names code of the user's own that is not at hand.
     """
-    named = [config.training.model, config.training.loss, config.search.better and config.search.metric]
-    if any(named) and not config.code:
-        names = ", ".join(name for name in named if name)
+    missing = {option: name for option, (name, at_hand) in config.named_functions.items() if not at_hand}
+    if missing:
+        options = [f"{option} {name if is_code(name) else 'FILE.py:NAME'}" for option, name in missing.items()]
         raise UserError(
-            f"study '{config.study.name}' trains with code of your own ({names}), and the code that a stored study names is never "
-            "run. Run it from its file or command line, or in Python."
+            f"study '{config.study.name}' trains with code of your own ({', '.join(missing.values())}), and what a stored study names is "
+            f"never run by itself. Give it: {' '.join(options)}."
         )
     metric = None if config.code.metric else config.search.metric
     return TaskOptions(config.data.task, metric, config.training.class_weights)
@@ -182,7 +185,7 @@ def with_functions(
     if loss is not None:
         data = data.with_loss(loss)
         few = data.training.targets[:2]
-        with _mistakes(f"loss {data.task.loss_name}"):
+        with mistakes(f"loss {data.task.loss_name}"):
             data.task.loss(torch.zeros(len(few), data.outputs, dtype=data.training.inputs.dtype), few)
     if metric is None or isinstance(metric, str):
         if better is not None:
@@ -199,12 +202,12 @@ def with_functions(
         raise UserError(
             f"metric {own.name}: rows have weights, which it does not take. Give it an argument sample_weight."
         )
-    with _mistakes(f"metric {own.name}"):
+    with mistakes(f"metric {own.name}"):
         return data.judged_by(own)
 
 
 @contextmanager
-def _mistakes(what: str) -> Iterator[None]:
+def mistakes(what: str) -> Iterator[None]:
     """Raise an error of a function of the user's own, tried before the search begins, as one line."""
     try:
         yield
@@ -230,7 +233,7 @@ def prepare_engine(config: StudyConfig, run_options: RunOptions, data: Data) -> 
         return _workers(config, run_options, data)
     slots = max_concurrency(config, run_options, data)
     LOGGER.info("%d %strials in flight at most, lag %d", slots, "folds of " if data.folds else "", config.search.lag)
-    return make_engine(run_options.engine, data, slots, config.training.precision)
+    return make_engine(run_options.engine, data, slots, config.training.precision, run_options.logged)
 
 
 def max_concurrency(config: StudyConfig, run_options: RunOptions, data: Data) -> int:

@@ -6,7 +6,10 @@ twenty intermediate values are one transaction here and twenty there, each of wh
 """
 
 import json
+import logging
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, lru_cache
@@ -25,18 +28,47 @@ from optuna.trial import BaseTrial, FrozenTrial, TrialState
 from hpsearch.errors import StorageError, UserError
 from hpsearch.trial import Direction
 
+LIBRARY = "optuna"  # whose loggers all have names that begin so
 BATCH = 1000  # trials that are read at once, so that a study's writer never waits long
 SPECIAL_NUMBERS = {"INF_POS": float("inf"), "INF_NEG": float("-inf"), "NAN": float("nan")}  # by Optuna's names for them
 
 
-def quiet_study(direction: Direction = "minimize", sampler: BaseSampler | None = None) -> optuna.Study:
-    """Return a new study in memory, without Optuna's line about it, which is nobody's news."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+class _QuietThread(logging.Filter):
+    """Passes no line of Optuna's below an error that the thread which made this filter logs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.thread = threading.get_ident()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a line passes."""
+        own = record.thread == self.thread and record.name.partition(".")[0] == LIBRARY
+        return not own or record.levelno >= logging.ERROR
+
+
+@contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Keep Optuna's lines about what hpsearch asks of it to itself, but its errors: they are nobody's news.
+
+    Only this thread is quiet, and only until the end: other threads' studies log as their program wants, at the level that it set.
+    """
+    optuna.logging.get_verbosity()  # Optuna makes its handler when it is first asked
+    library = logging.getLogger(LIBRARY)
+    handlers = [*library.handlers, *(logging.root.handlers if library.propagate else [])]
+    quiet = _QuietThread()
+    for handler in handlers:
+        handler.addFilter(quiet)
     try:
-        return optuna.create_study(direction=direction, sampler=sampler)
+        yield
     finally:
-        optuna.logging.set_verbosity(verbosity)
+        for handler in handlers:
+            handler.removeFilter(quiet)
+
+
+def quiet_study(*directions: Direction, name: str | None = None, sampler: BaseSampler | None = None) -> optuna.Study:
+    """Return a new study in memory, without Optuna's line about it; it minimizes one value where no direction is given."""
+    with quiet_optuna():
+        return optuna.create_study(study_name=name, directions=directions or ["minimize"], sampler=sampler)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +182,8 @@ def schema_versions() -> tuple[str | None, frozenset[str]]:
 def create_study_once(storage: BaseStorage, name: str, directions: Sequence[StudyDirection]) -> int:
     """Return the storage's id of a study that was missing, which another process may have made just now."""
     try:
-        return storage.create_new_study(directions, name)
+        with quiet_optuna():
+            return storage.create_new_study(directions, name)
     except DuplicatedStudyError:
         return storage.get_study_id_from_name(name)
 

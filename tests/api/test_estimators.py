@@ -233,6 +233,19 @@ def test_frames_of_other_columns() -> None:
     assert values.shape == (240,)
 
 
+def test_numbers_that_are_text() -> None:
+    """Numbers that are text with a decimal comma, in a frame and its target, are numbers, in `predict` too; open ones are asked."""
+    X, y = load_diabetes(return_X_y=True, as_frame=True)
+    written = X.map(lambda value: f"{value:.6f}".replace(".", ","))
+    model = DNNRegressor(**SMALL).fit(written, [f"{value:,.2f}" for value in 10 * y])
+    plain = DNNRegressor(**SMALL).fit(X.round(6), 10 * y)
+    assert np.allclose(model.predict(written), plain.predict(X.round(6)), rtol=1e-3)
+    with pytest.raises(UserError, match=r"Give decimal='\.' \(1\.234\) or decimal=',' \(1234\)"):
+        DNNRegressor(**SMALL).fit(pd.DataFrame({"a": ["1.234", "3.456"] * 20}), range(40))
+    asked = DNNRegressor(**SMALL, decimal=",").fit(pd.DataFrame({"a": ["1.234", "3.456"] * 20}), range(40))
+    assert asked.model_.preprocessing["columns"][0]["range"] == [1234.0, 3456.0]
+
+
 def test_missing_numbers() -> None:
     """Missing cells are filled by the training rows' median, also where a column had none before; infinite ones are refused."""
     X, y = load_iris(return_X_y=True)

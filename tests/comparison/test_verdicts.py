@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from hpsearch.comparison.analysis.verdicts import CLAIMS, Verdict, verdicts
+from hpsearch.comparison.analysis.judgement import Verdict
+from hpsearch.comparison.analysis.verdicts import CLAIMS, verdicts
 from hpsearch.comparison.page import value_texts
 from hpsearch.reporting.locales import LANGUAGES, Texts, sentences
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord

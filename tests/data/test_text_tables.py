@@ -334,6 +334,36 @@ def test_new_rows_are_read_as_the_studys_file(tmp_path: Path) -> None:
     assert new_numbers(tmp_path, kept, "a;b\n(1,5);\u22122,5\n") == [[-1.5, -2.5]]
 
 
+def test_new_rows_without_a_line_of_names(tmp_path: Path) -> None:
+    """With --header no new rows are the study's columns by their place: all, or all but the target, wherever that is."""
+    rows = [[f"row {i}", str(SMALL[i]), "uv"[i % 2], str(i % 7)] for i in range(40)]
+    file_of(tmp_path, rows, ",", "id,a,y,b")
+    kept = trained(tmp_path)
+    assert [entry["name"] for entry in kept["columns"]] == ["a", "b"]
+    assert new_numbers(tmp_path, kept, "x,1.5,u,3\n", header=False) == [[1.5, 3]]
+    assert new_numbers(tmp_path, kept, "x,1.5,3\nz,-2,4\n", header=False) == [[1.5, 3], [-2, 4]]
+    assert new_numbers(tmp_path, kept, "x;1,5;3\nz;-2,5;4\n", header=False) == [[1.5, 3], [-2.5, 4]]
+    with pytest.raises(UserError, match=r"2 columns without names; 4 expected, .*, or 3: all but the target 'y'"):
+        new_numbers(tmp_path, kept, "1.5,3\n", header=False)
+    with pytest.raises(UserError, match=r"If the first line holds values: --header no\.$"):
+        new_numbers(tmp_path, kept, "x,1.5,3\nz,-2,4\n")
+
+
+def test_new_rows_without_names_for_an_older_model(tmp_path: Path) -> None:
+    """A model that does not keep the order of all columns takes its inputs by place where it has all, and else says why it cannot."""
+    kept = {}
+    for head in ("a,b,y", "id,a,y"):
+        rows = [[str(SMALL[i]) if head[0] == "a" else f"row {i}", str(i % 7), "uv"[i % 2]] for i in range(40)]
+        file_of(tmp_path, rows, ",", head)
+        kept[head] = trained(tmp_path)
+        del kept[head]["reading"]["names"]
+    assert new_numbers(tmp_path, kept["a,b,y"], "1.5,3\n", header=False) == [[1.5, 3]]
+    with pytest.raises(UserError, match=r"^3 columns without names; 2 expected, all but the target 'y'"):
+        new_numbers(tmp_path, kept["a,b,y"], "1.5,3,u\n", header=False)
+    with pytest.raises(UserError, match=r"^no line of names, and the model of an earlier version does not keep"):
+        new_numbers(tmp_path, kept["id,a,y"], "x,3\n", header=False)
+
+
 def test_new_rows_of_one_column(tmp_path: Path) -> None:
     """A network with one input reads a file with one column, in which a comma can only be a decimal mark."""
     rows = [[f"{value}", f"{2 * value}"] for value in SMALL]

@@ -4,51 +4,23 @@ The claims are about plain descent, so the first optimizer is judged ("sgd" wher
 seeds (`contrasts`) by the rules below. Its sentence is the text `verdict.CLAIM.REASON`, filled with `values`.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Callable
 
 from hpsearch.comparison.analysis.contrasts import (
     better_than_full,
     cost_ratio,
-    full_batch_saturated,
     reference_size,
     steadiness,
     three_times,
     working_octaves,
 )
-from hpsearch.comparison.analysis.escape import leaving_from, teacher
-from hpsearch.comparison.analysis.measured import Spread
-from hpsearch.statistics import Estimate
+from hpsearch.comparison.analysis.judgement import Answer, Judgement, Value, Verdict
+from hpsearch.comparison.analysis.minima_claims import escapes, stuck
 from hpsearch.storage import ComparisonRecord
 
-Value = Estimate | Spread | float | int | None
 SMOOTH = 0.01  # share of rising updates up to which a descent is called smooth
-COMMON = 0.05  # share of starts that end in a bad minimum from which it is no rarity
 OCTAVE = 1.0  # ranges of learning rates that differ by less are alike, as fine as the trials lie
 
-
-class Judgement(StrEnum):
-    """What the data say of a claim; the words are texts."""
-
-    HOLDS = "holds"
-    CONDITION = "condition"
-    UNSUPPORTED = "unsupported"
-    THIN = "thin"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """A claim (text `claim.CLAIM`), its judgement, the sentence (`verdict.CLAIM.REASON`) with its values, and the figures that show it."""
-
-    claim: str
-    judgement: Judgement
-    reason: str
-    figures: tuple[str, ...]
-    values: Mapping[str, Value] = field(default_factory=dict)
-
-
-Answer = tuple[Judgement, str, Mapping[str, Value]]  # judgement, reason, values
 FEW: Answer = (Judgement.THIN, "few", {})
 
 
@@ -115,63 +87,6 @@ def unsteady(record: ComparisonRecord) -> Answer:
     if one < full - OCTAVE:
         return Judgement.HOLDS, "both", values
     return Judgement.CONDITION, "noisy", values
-
-
-def escapes(record: ComparisonRecord) -> Answer:
-    """Instability helps to escape local minima: from certified ones SGD escapes more often than GD at the same learning rates."""
-    found = teacher(record)
-    if found is None:
-        return Judgement.THIN, "untested", {}
-    if found.sgd is None or found.descent is None:
-        return Judgement.THIN, "no_start", {"starts": found.starts}
-    made_one = leaving_from(record, 1)  # the learning rates of the test that was made for it
-    made_full = leaving_from(record, None)
-    sgd = found.sgd.escaped
-    isotropic = found.isotropic.escaped if found.isotropic else None
-    values: dict[str, Value] = {
-        "sgd": sgd,
-        "rate": found.sgd.learning_rate,
-        "batch_size": found.sgd.batch_size,
-        "gd": found.descent,
-        "isotropic": isotropic,
-        "made_one": made_one,
-        "made_full": made_full,
-        "runs": found.sgd.seeds,
-    }
-    if sgd.low > found.descent.high:
-        if isotropic is not None and isotropic.high > sgd.low:
-            return Judgement.CONDITION, "any_noise", values
-        return Judgement.CONDITION, "window", values
-    if made_one is None:
-        return Judgement.UNSUPPORTED, "no", values
-    if made_full is None:
-        return Judgement.CONDITION, "made_alone", values
-    if made_full <= made_one:
-        return Judgement.UNSUPPORTED, "no", values
-    return Judgement.CONDITION, "made_only", values
-
-
-def stuck(record: ComparisonRecord) -> Answer:
-    """GD is vulnerable to local minima: in a network that has them, and in how well it fits the study's own training rows.
-
-    A run that was still improving may be slow rather than stuck, so that a worse fit counts only where it had stopped to improve.
-    """
-    found = teacher(record)
-    if found is None:
-        return Judgement.THIN, "untested", {}
-    difference = better_than_full(record, "training")
-    values: dict[str, Value] = {"stuck": found.stuck, "starts": found.starts, "difference": difference}
-    if found.stuck.high < COMMON:
-        return Judgement.UNSUPPORTED, "rare", values
-    if found.stuck.low < COMMON:
-        return Judgement.THIN, "unclear", values
-    if difference is None:
-        return Judgement.CONDITION, "made", values
-    if difference.low <= 0:
-        return Judgement.CONDITION, "made_only", values
-    if full_batch_saturated(record):
-        return Judgement.HOLDS, "both", values
-    return Judgement.CONDITION, "unfinished", values
 
 
 def compromise(record: ComparisonRecord) -> Answer:

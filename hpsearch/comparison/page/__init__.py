@@ -9,8 +9,9 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from hpsearch.comparison.analysis.judgement import Value, Verdict
 from hpsearch.comparison.analysis.measured import Spread
-from hpsearch.comparison.analysis.verdicts import Value, Verdict, verdicts
+from hpsearch.comparison.analysis.verdicts import verdicts
 from hpsearch.comparison.figures import COMPARISON_FIGURES, ComparisonFigure
 from hpsearch.comparison.figures.appearance import gap_texts, percent, significant
 from hpsearch.comparison.figures.figure import Rows

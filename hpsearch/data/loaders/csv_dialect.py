@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from hpsearch.data.columns import number_marks
 from hpsearch.data.columns.dates import rows_by_date_pattern
-from hpsearch.data.loaders import number_marks
 from hpsearch.data.loaders.csv_layout import SPACES, splits_by_spaces
 from hpsearch.errors import UserError, shown
 
