@@ -314,7 +314,9 @@ def own_build(options: argparse.Namespace) -> Any:
     """
     from hpsearch.config.own import load_code
 
-    return load_code(options.build, "--build") if options.build else None
+    if not options.build:
+        return None
+    return load_code(options.build, "--build")
 
 
 def read_study(options: argparse.Namespace) -> "StudyConfig":
@@ -361,7 +363,8 @@ def overrides(options: argparse.Namespace) -> list[tuple[str, Any]]:
         del given["data.file"]
         given["data.name"] = data_set
     if given["data.drop_rows"] is not None:
-        given["data.drop_rows"] = [name.strip() for text in given["data.drop_rows"] for name in text.split(",")]
+        names = ",".join(given["data.drop_rows"]).split(",")
+        given["data.drop_rows"] = [name.strip() for name in names]
     if given["compare.batch_sizes"] is not None:
         sizes = given["compare.batch_sizes"].split(",")
         given["compare.batch_sizes"] = [parse_value(size.strip()) for size in sizes]
@@ -427,8 +430,9 @@ def _start(texts: list[str]) -> Any:
 def _setting(text: str) -> tuple[str, Any]:
     from hpsearch.config import parse_value
 
-    parted = text.rpartition("=") if text.startswith(COLUMN_SETTING) else text.partition("=")  # `a=b` may name a column
-    key, equals, value = parted
+    key, equals, value = text.partition("=")
+    if text.startswith(COLUMN_SETTING):  # `a=b` may name a column
+        key, equals, value = text.rpartition("=")
     if not equals or not key:
         raise UserError(f"--set {text}: expected KEY=VALUE, for example --set learning_rate.high=0.3.")
     return key.strip(), parse_value(value)

@@ -200,7 +200,8 @@ class SearchSection(Section):
     def secondary_of_rows(self) -> list[str]:
         """The objectives after the first that are measured on rows."""
         secondary = (self.objectives or [])[1:]
-        return [name for name in secondary if name in OBJECTIVES and OBJECTIVES[name].of_rows]
+        known = [name for name in secondary if name in OBJECTIVES]
+        return [name for name in known if OBJECTIVES[name].of_rows]
 
 
 class ConfirmSection(Section):
@@ -327,11 +328,14 @@ class StudyConfig(BaseModel):
             if getattr(self.training, given):
                 unit, amount = given, getattr(self.training, given)
                 break
+        evaluations = self.training.evaluations
+        if evaluations is None:
+            evaluations = min(amount, 100) if unit == "epochs" else 20
         prunes = self.search.pruner != "none"
         return Budget(
             unit=unit,
             amount=amount,
-            evaluations=self.training.evaluations or (min(amount, 100) if unit == "epochs" else 20),
+            evaluations=evaluations,
             patience=self.training.patience,
             reduction_factor=self.search.reduction_factor if prunes else None,
             resolution=self.compare.resolution if self.compare else None,

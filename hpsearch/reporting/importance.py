@@ -27,6 +27,7 @@ from hpsearch.storage.optuna_internals import quiet_study, renumber
 ENOUGH = 20  # trials with a value, failed and pruned ones among them; below, an importance is noise
 OWN = 10  # of these, that have the hyperparameter itself
 TOP = 5  # trials wanted among the best, so that a share of them means something
+MOST = 1_000  # trials used; of more, as many are drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +42,15 @@ class Importance:
     note: str = ""
 
 
-def importances(record: StudyRecord, resamples: int = 30, seed: int = 0, most: int = 1000) -> tuple[Importance, ...]:
-    """Return the importance of every searched hyperparameter, in the study's order.
+def importances(record: StudyRecord, resamples: int = 30) -> tuple[Importance, ...]:
+    """Return the importance of every searched hyperparameter, in the study's order; the same record gives the same numbers.
 
-    `most` caps the trials used (a seeded draw of them), `resamples` are the bootstrap's. The same record gives the same numbers.
+    `resamples` are the bootstrap's.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     trials = [trial for trial in record.trials if _has_value(trial)]
-    if len(trials) > most:
-        trials = [trials[i] for i in sorted(generator.choice(len(trials), most, replace=False))]
+    if len(trials) > MOST:
+        trials = [trials[i] for i in sorted(generator.choice(len(trials), MOST, replace=False))]
     rows = tuple(_without_share(name, trials) for name in hyperparameters(record))
     known = {row.name: _distribution(row.name, record, trials) for row in rows if not row.note}
     if not known:

@@ -148,6 +148,7 @@ def test_outcomes_of_other_programs() -> None:
     assert outcomes == ["finished", "infinite value", "failed", "pruned", "infeasible", "finished", ""]
     board = frames(record)["leaderboard"]
     assert board["trial"].tolist() == sorted([0, 5], key=lambda number: record.trials[number].value or 0)
+    assert record.best_trial == board["trial"][0]
 
 
 def test_values_on_the_way_are_curves(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from hpsearch.reporting.formatting import MetricFormat
-from hpsearch.reporting.ranking import hyperparameters, ranked, usable, with_all_objectives, with_value
+from hpsearch.reporting.ranking import hyperparameters, ranked, with_all_objectives, with_value
 from hpsearch.reporting.tables.table import OUTCOME, TRIAL, VALUE, Column, Frames, Row, Table, end_of, frame, plain
 from hpsearch.statistics.pareto import on_front
 from hpsearch.storage import StudyRecord, TrialRecord
@@ -231,7 +231,7 @@ def _steps(record: StudyRecord, axis: str, trials: Sequence[TrialRecord], positi
     best: float | None = None
     rows: list[Row] = []
     for trial, position in zip(trials, positions, strict=True):
-        if usable(trial) and trial.value is not None and (best is None or metric.better(trial.value, best)):
+        if trial.usable and trial.value is not None and (best is None or metric.better(trial.value, best)):
             best = trial.value
         row = {"axis": axis, "position": float(position), "trial": trial.number, "outcome": trial.outcome}
         rows.append(row | {"value": trial.value, "best": best})
