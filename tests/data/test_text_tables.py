@@ -157,6 +157,30 @@ def test_lists_of_codes_stay_text(tmp_path: Path) -> None:
     assert data.preprocessing["columns"][0]["kind"] == "number"
 
 
+@pytest.mark.parametrize("code", ["192.168.100.1{:02}", "10.{}.{}.1{:02}", "1.{}.3{:02}"])
+def test_codes_with_points_are_no_thousands(tmp_path: Path, code: str) -> None:
+    """An IP address or a version is no number, and does not make 1,234 of the 1.234 in another column."""
+    rows = [[code.format(*[10 + i] * code.count("{")), f"{1 + i / 1000:.3f}", "uv"[i % 2]] for i in range(40)]
+    path = file_of(tmp_path, rows, ",")
+    data = load_file(path, "y")
+    assert [(column["name"], column["kind"]) for column in data.summary["columns"]] == [
+        ("b", "number"),
+        ("a", "dropped"),
+    ]
+    table = read_table(path, ReadOptions())
+    assert numbers(table, "b") == pytest.approx([1 + i / 1000 for i in range(40)])
+
+
+def test_groups_of_two_and_three_digits(tmp_path: Path) -> None:
+    """Indian numbers, 12,34,567.5, have groups of two digits; with a point or a space between, these are codes."""
+    indian = file_of(tmp_path, [[f"12,{10 + i},567.5", "1", "uv"[i % 2]] for i in range(40)])
+    assert numbers(read_table(indian, ReadOptions())) == pytest.approx(
+        [1_200_567.5 + 1000 * (10 + i) for i in range(40)]
+    )
+    spaced = file_of(tmp_path, [[f"12 {10 + i} 567", "1", "uv"[i % 2]] for i in range(40)], name="s.csv")
+    assert read_table(spaced, ReadOptions()).column("a")[0].as_py() == "12 10 567"
+
+
 def test_a_few_texts_among_such_numbers_are_named(tmp_path: Path) -> None:
     """Beside 1.234,50 a few "k.A." are told with the option that reads them as missing, which then gives a column of numbers."""
     path = with_numbers(tmp_path, lambda value: "k.A." if VALUES.index(value) % 8 == 0 else written(value, ".", ","))

@@ -38,6 +38,7 @@ FORMS = (  # what is written in many ways → as it is read here, in turn
     ("^([-+]) +", r"\1"),
 )
 IN_PARENTHESES = r"^\(.*\)$"
+IP_ADDRESS = r"^(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}$"
 EXPONENT = r"(?:[eE][+-]?\d{1,4})?"
 
 
@@ -52,17 +53,19 @@ class Marks:
     def pattern(self) -> str:
         """The pattern of a number that is written with them."""
         mark = rf"\{self.decimal}"
-        groups = "|".join(
-            rf"[1-9]\d{{0,2}}(?:{self._escaped(own)}\d{{2,3}})*{self._escaped(own)}\d{{3}}" for own in self.thousands
-        )
+        groups = "|".join(map(self._groups, self.thousands))
         whole = rf"(?:0|[1-9]\d*)(?:{mark}\d*)?{EXPONENT}|{mark}\d+{EXPONENT}"
         if groups:
             whole = rf"{whole}|(?:{groups})(?:{mark}\d*)?"
         return f"^[+-]?(?:{whole})$"
 
     @staticmethod
-    def _escaped(mark: str) -> str:
-        return rf"\{mark}" if mark == "." else mark
+    def _groups(mark: str) -> str:
+        """Return the pattern of digits in groups of three; commas also separate groups of two before the last, as in India."""
+        if mark == ",":
+            return r"[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d?(?:,\d\d)*,\d{3}"
+        own = rf"\{mark}" if mark == "." else mark
+        return rf"[1-9]\d{{0,2}}(?:{own}\d{{3}})+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +278,8 @@ def _counted(cells: Any, marks: Mapping[str, Marks]) -> Evidence:
     bare = _bare(full)
     with_point = parsing.matches(bare, marks["."].pattern)
     with_comma = parsing.matches(bare, marks[","].pattern)
+    if with_comma.any() and parsing.matches(bare, IP_ADDRESS).all():  # 192.168.100.101 is no number of twelve digits
+        with_comma[:] = False
     either = with_point & with_comma & parsing.matches(bare, "[.,]")
     return Evidence(
         point=int((with_point & ~with_comma).sum()),
