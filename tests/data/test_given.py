@@ -89,6 +89,20 @@ def test_polars() -> None:
         data_of(frame.lazy())
 
 
+def test_own_validation_rows_without_a_target_are_dropped() -> None:
+    """Where rows without a target are dropped, the validation rows are those of the user's own that are left, and no others."""
+    inputs = FRAME[["a", "b"]]
+    gaps = np.where(np.arange(ROWS) % 10 == 0, np.nan, A)
+    read = ReadOptions(missing="median", drop_rows=["missing-target"])
+    data = from_arrays(
+        inputs[:40], gaps[:40], validation=(inputs[40:], gaps[40:]), read=read, split=SplitOptions(test=0)
+    )
+    assert data.summary["rows"] == {"training": 36, "validation": 18, "test": 0}
+    known = gaps[40:][~np.isnan(gaps[40:])]
+    values = data.validation.targets.double().flatten() * data.target_scale + data.target_mean
+    assert np.allclose(values, known, atol=1e-5)
+
+
 def test_sparse_columns() -> None:
     """A frame of sparse columns is the same data as the dense one; bytes as labels are text."""
     dense = FRAME[["a", "b"]].assign(none=np.where(A > 0, 1.0, 0.0))
