@@ -30,6 +30,7 @@ from hpsearch.comparison.escape.cells import (
 )
 from hpsearch.comparison.escape.streams import keys
 from hpsearch.comparison.escape.student import noise_trace, noisy_descent, polish, sample_descent, sharpness
+from hpsearch.statistics.estimates import finite
 from hpsearch.training.compiled.jit import Array
 from hpsearch.trial import derive_seed
 
