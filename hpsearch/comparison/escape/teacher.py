@@ -23,7 +23,6 @@ from hpsearch.comparison.escape.cells import (
     UNRESOLVED,
     CellCounts,
     EscapeArm,
-    finite,
     parallel,
     run_arms,
     tally,
