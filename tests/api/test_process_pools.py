@@ -12,12 +12,12 @@ import torch
 from torch import nn
 
 from hpsearch import DNNClassifier, Objective, SearchResult, search
-from hpsearch.data import from_arrays
+from hpsearch.data import Data, from_arrays
 from hpsearch.training import TrialQueue
 from hpsearch.training.engines import make_engine
 from tests.support.small import small_spec
 
-SECONDS = 120  # a process that hangs fails its test
+SECONDS = 600  # a process that hangs fails its test
 GENERATOR = np.random.default_rng(0)
 ROWS = GENERATOR.normal(size=(60, 3))
 TARGETS = (ROWS[:, 0] > 0).astype(int)
@@ -46,15 +46,9 @@ def trained(engine: str) -> tuple[float, ...]:
     return queue.runs[3].history.validation_loss
 
 
-def predicted(result: SearchResult) -> list[int]:
-    """Return a result's predictions, made here."""
-    predictions: list[int] = result.predict(ROWS).tolist()
-    return predictions
-
-
-def number_of_rows(data: Any) -> tuple[int, str]:
-    """Return what data say of themselves."""
-    return len(data.training), str(data.summary["hash"])
+def described(data: Data, result: SearchResult, estimator: DNNClassifier) -> tuple[Any, ...]:
+    """Return what data say of themselves, and what a result and an estimator predict here."""
+    return data.summary["hash"], len(data.training), result.predict(ROWS).tolist(), estimator.predict(ROWS).tolist()
 
 
 def in_pool(method: str, function: Callable[..., Any], *arguments: Any) -> list[Any]:
@@ -93,14 +87,11 @@ def test_an_objective_has_the_same_value_in_every_process(method: str) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_data_and_results_go_to_other_processes(method: str) -> None:
     """Data are the same there, and a result and a fitted estimator predict the same."""
-    data = from_arrays(ROWS, TARGETS)
-    assert in_pool(method, number_of_rows, data) == 2 * [number_of_rows(data)]
     result = search(ROWS, TARGETS, trials=2, confirm=0, space=SPACE, **SHORT)
-    assert in_pool(method, predicted, result) == 2 * [predicted(result)]
     estimator = DNNClassifier(trials=2, epochs=2, random_state=0).fit(ROWS, TARGETS)
-    assert [found.tolist() for found in in_pool(method, estimator.predict, ROWS)] == 2 * [
-        estimator.predict(ROWS).tolist()
-    ]
+    given = (from_arrays(ROWS, TARGETS), result, estimator)
+    here = described(*given)
+    assert in_pool(method, described, *given) == [here, here]
 
 
 @pytest.mark.slow
