@@ -5,6 +5,7 @@ import pickle
 import random
 import threading
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -117,6 +118,22 @@ class Detached(Head):
         return outputs.detach()
 
 
+class Late(InAClosure):
+    def hidden(self, inputs: Tensor) -> Tensor:
+        """Use the layer from the fifth batch on."""
+        self.batches = getattr(self, "batches", 0) + self.training
+        hidden = self.function(inputs)
+        return hidden if self.batches > 4 else hidden.detach()
+
+
+class MadeAnew(Head):
+    def hidden(self, inputs: Tensor) -> Tensor:
+        """Make the layer of each batch an attribute: torch lists it, the optimizer has another."""
+        self.layer = nn.Linear(INPUTS, 4)
+        outputs: Tensor = self.layer(inputs)
+        return outputs
+
+
 @pytest.mark.parametrize(
     ("network", "named"),
     [
@@ -125,11 +142,13 @@ class Detached(Head):
         (InASet, r"InASet\.layers\[…\]\.weight"),
         (InABuffer, r"InABuffer\.weight"),
         (Head, r"in Head a tensor that no attribute leads to"),
+        (Late, r"Late\.function\.layer\.weight"),
+        (MadeAnew, r"MadeAnew\.layer\.weight"),
     ],
 )
 def test_a_layer_that_the_optimizer_does_not_know_is_refused(network: type[Head], named: str) -> None:
-    """Wherever a layer hides, the gradient of the loss leads to it, and the refusal names it."""
-    with pytest.raises(UserError, match=f"{named}.*parameters\\(\\) does not list it"):
+    """Wherever a layer hides, and whenever it is used, the gradient of the loss leads to it, and the refusal names it."""
+    with pytest.raises(UserError, match=rf"{named}.*parameters\(\) (does|did) not list it"):
         optimized(objective(build=lambda trial, shape, outputs: network(outputs)))
 
 
@@ -138,6 +157,42 @@ def test_a_parameter_without_a_gradient_is_told() -> None:
     with pytest.warns(UserWarning, match=r"no gradient reached layer\.bias, layer\.weight"):
         study = optimized(objective(build=lambda trial, shape, outputs: Detached(outputs)))
     assert study.trials[0].user_attrs["detail"] == "no gradient reached layer.bias, layer.weight"
+
+
+class Projected(Head):
+    """A head over a fixed random projection, a plain tensor in float32."""
+
+    def keep(self, layer: nn.Linear) -> None:
+        self.projection = torch.randn(INPUTS, 4)
+
+    def hidden(self, inputs: Tensor) -> Tensor:
+        return inputs @ self.projection
+
+
+class ProjectedAnew(Projected):
+    def keep(self, layer: nn.Linear) -> None:
+        self.projection = torch.randn(INPUTS, 4, generator=torch.Generator().manual_seed(next(SEEDS)))
+
+
+SEEDS = count()
+
+
+def test_tensors_that_are_no_weights_are_those_of_training() -> None:
+    """A network may hold a plain tensor that its seed decides: the result's network answers as the trial's did."""
+    function = objective(build=lambda trial, shape, outputs: Projected(outputs))
+    study = optimized(function)
+    result = function.result(study, confirm=0)
+    rows = function.data.validation
+    network = result.model.members[0]
+    value = function.data.score(outputs_of(network, rows.inputs), rows)[1]
+    assert value == study.best_value
+    assert result.predict_proba(rows.inputs.numpy()).shape == (len(rows), 3)
+
+
+def test_what_is_not_saved_with_the_weights_is_refused() -> None:
+    """A network that needs more than its weights and seed to predict as it did would be saved as another one."""
+    with pytest.raises(UserError, match=r"keeps something that is not saved with its weights.*register_buffer"):
+        optimized(objective(build=lambda trial, shape, outputs: ProjectedAnew(outputs)))
 
 
 def test_inputs_may_have_a_gradient() -> None:
