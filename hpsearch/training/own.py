@@ -31,6 +31,7 @@ from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
 Build = Callable[[Any, tuple[int, ...], int], nn.Module]  # trial, shape of an input, outputs
 ERRORS = (ArithmeticError, AssertionError, RuntimeError, ValueError)
 MARK = "_hpsearch_trained"  # attribute of a weight: who trained it
+NO_GRADIENT = "no gradient reached"  # begins the detail of a run with such parameters
 LONGEST_ERROR = 200  # characters
 EVALUATED = 8192  # validation rows at a time
 SAME_LOSS = 1e-3  # up to rounding

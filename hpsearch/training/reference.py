@@ -15,6 +15,7 @@ from hpsearch.training.network import DNN
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.training.own import (
     EVALUATED,
+    NO_GRADIENT,
     OwnCodeFailed,
     failed_run,
     mark_trained,
@@ -171,7 +172,7 @@ def train(spec: TrialSpec, data: Data, source: TrialSource, network: nn.Module |
             return progress.out_of_time() if evaluations.expired else None
         run = progress.record(windows[spec.number], lambda: trial.weights(spec.number), source)
     if trial.untrained and not run.detail:
-        return replace(run, detail=f"no gradient reached {', '.join(sorted(trial.untrained))}")
+        return replace(run, detail=f"{NO_GRADIENT} {', '.join(sorted(trial.untrained))}")
     return run
 
 

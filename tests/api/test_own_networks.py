@@ -332,6 +332,52 @@ def test_an_error_of_the_code_is_raised() -> None:
         optimized(objective(build=build))
 
 
+def test_a_parameter_without_a_gradient_is_told_by_a_search(caplog: pytest.LogCaptureFixture) -> None:
+    """In a search, its folds included, such a parameter is named once, and in the table of trials."""
+    generator = np.random.default_rng(0)
+    rows, targets = generator.normal(size=(60, INPUTS)), np.arange(60) % 2
+    options: dict[str, Any] = {"trials": 2, "training": {"epochs": 1}, "confirm": 0, "device": "cpu"}
+    result = search(rows, targets, build=lambda trial, shape, outputs: Detached(outputs), **options)
+    assert set(result.trials["detail"]) == {"no gradient reached layer.bias, layer.weight"}
+    assert caplog.text.count("no gradient reached layer.bias, layer.weight") == 1
+
+
+def squared(outputs: Tensor, targets: Tensor) -> Tensor:
+    return (outputs.squeeze() - targets).square().mean()  # [B] beside [B, 1]
+
+
+@pytest.mark.parametrize(
+    ("loss", "problem"),
+    [
+        (squared, r"stays the same when rows exchange their targets.*\(48, 1\), targets \(48, 1\)"),
+        (nn.MSELoss(reduction="none"), r"returned a tensor of shape \(48, 1\); expected a tensor with one number"),
+        (lambda outputs, targets: 1.0, r"returned a float; expected a tensor with one number"),
+        (lambda outputs, targets: (outputs - targets).square().mean().detach(), r"has no gradient"),
+        (nn.BCELoss(), r"raised RuntimeError: all elements of input should be between 0 and 1"),
+    ],
+)
+def test_a_loss_that_trains_nothing_is_refused(loss: Any, problem: str) -> None:
+    """A loss that is no number, has no gradient, or does not compare rows with their targets is one line, before any trial."""
+    rows = np.random.default_rng(0).normal(size=(80, INPUTS))
+    with pytest.raises(UserError, match=problem):
+        Objective((rows, rows[:, 0]), loss=loss, validation=20, device="cpu")
+
+
+@pytest.mark.parametrize("folds", [None, 2])
+def test_an_error_of_a_loss_in_training_is_the_trials_outcome(folds: int | None) -> None:
+    """A loss of one's own that fails in the middle of a training ends that trial, with hpsearch's networks too."""
+
+    def fails(outputs: Tensor, targets: Tensor) -> Tensor:
+        if not outputs.requires_grad:
+            raise ValueError("no validation rows, please")
+        return nn.functional.mse_loss(outputs, targets)
+
+    rows = np.random.default_rng(0).normal(size=(80, INPUTS))
+    options: dict[str, Any] = {"training": {"epochs": 1}, "confirm": 0, "device": "cpu", "folds": folds}
+    with pytest.raises(SearchFailed, match=r"an error in all of 2 trials.*no validation rows, please"):
+        search(rows, rows[:, 0], loss=fails, trials=2, **options)
+
+
 class Two(nn.Linear):
     def forward(self, inputs: Tensor) -> Any:
         return super().forward(inputs), inputs
