@@ -34,7 +34,7 @@ from hpsearch.storage.writing import run_details
 from hpsearch.training import Engine, TrialQueue
 from hpsearch.training.devices import check_precision, choose_device
 from hpsearch.training.engines import make_engine
-from hpsearch.training.own import Build, OwnNetwork
+from hpsearch.training.own import NO_GRADIENT, Build, OwnNetwork
 from hpsearch.trial import Direction, Outcome, TrainingRun, TrialSpec, derive_seed
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -275,7 +275,7 @@ class Objective:
         trial.set_user_attr("detail", run.detail)
         trial.set_user_attr("parameters", run.parameters)
         trial.set_constraint("failed", 1.0 if run.outcome.failed else -1.0)
-        if run.outcome is Outcome.ERROR or run.detail.startswith("no gradient"):
+        if run.outcome is Outcome.ERROR or run.detail.startswith(NO_GRADIENT):
             warnings.warn(f"trial {trial.number}: {run.detail}", stacklevel=3)
         if run.outcome is Outcome.PRUNED:
             raise optuna.TrialPruned(f"pruned at evaluation {run.history.last} of {len(spec.evaluate_at)}")

@@ -130,8 +130,9 @@ def predict_arrays(
 ) -> npt.NDArray[np.float64]:
     """Return a model's probabilities [N, C] or values [N, K] of inputs as they were searched on.
 
-    Computed in float64, so that a row's prediction does not depend on the rows beside it. `warn` gets a sentence for each column that
-    has categories which the model does not know, or missing cells where training had none.
+    Computed in float64, so that a row's prediction does not depend on the rows beside it; networks of the user's own, which may hold
+    tensors that are no weights, in the type that they were trained in. `warn` gets a sentence for each column that has categories
+    which the model does not know, or missing cells where training had none.
 
     Raises:
         UserError: the inputs are not like those of the search.
@@ -145,9 +146,16 @@ def predict_arrays(
         for sentence in unfamiliar_cells(given, inputs, rare_only=True):
             warn(sentence)
     numbers = _numbers_of(given, inputs)
-    pipeline = InferencePipeline(with_weights(model, lambda weights: weights.cpu().double()))
+    pipeline = InferencePipeline(_exact(model))
     with torch.no_grad():
         return np.asarray(pipeline(torch.from_numpy(numbers)).numpy(), dtype=np.float64)
+
+
+def _exact(model: Model) -> Model:
+    """Return a model on the CPU, in float64 unless its networks are of the user's own."""
+    if any(member.network for member in model.members):
+        return with_weights(model, lambda weights: weights.cpu())
+    return with_weights(model, lambda weights: weights.cpu().double())
 
 
 def _numbers_of(preprocessing: Mapping[str, Any], inputs: Any) -> npt.NDArray[np.float64]:

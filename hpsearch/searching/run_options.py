@@ -26,6 +26,8 @@ from hpsearch.training.folds import FoldEngine
 from hpsearch.trial import Direction
 
 LOGGER = logging.getLogger(__name__)
+TRIED_ROWS = 64  # on which a loss of the user's own is tried
+SAME_LOSS = 1e-5  # up to rounding
 WORKER_SHARES = {  # what a worker takes of a cluster: the least, and in words
     "--worker-gpus": (0.0, "a part or several of them"),
     "--worker-cpus": (0.01, "0.01 or more"),
@@ -183,9 +185,8 @@ def with_functions(
         raise UserError(f"loss is {shown(loss)}; expected a function of (outputs, targets), or None for the task's.")
     if loss is not None:
         data = data.with_loss(loss)
-        few = data.training.targets[:2]
         with mistakes(f"loss {data.task.loss_name}"):
-            data.task.loss(torch.zeros(len(few), data.outputs, dtype=data.training.inputs.dtype), few)
+            _check_loss(data)
     if metric is None or isinstance(metric, str):
         if better is not None:
             raise UserError("better: hpsearch knows what is better of its own metrics. Leave it out.")
@@ -203,6 +204,32 @@ def with_functions(
         )
     with mistakes(f"metric {own.name}"):
         return data.judged_by(own)
+
+
+def _check_loss(data: Data) -> None:
+    """Try a loss of the user's own on a few rows and any outputs.
+
+    Raises:
+        UserError: it is no number with a gradient, or does not compare each row's output with that row's target.
+    """
+    name = f"loss {data.task.loss_name}"
+    targets = data.training.targets[:TRIED_ROWS].cpu()
+    generator = torch.Generator().manual_seed(0)
+    outputs = torch.randn(len(targets), data.outputs, generator=generator).to(data.training.inputs.dtype)
+    value = data.task.loss(outputs.requires_grad_(), targets)
+    if not isinstance(value, torch.Tensor) or value.numel() != 1:
+        given = f"a {type(value).__name__}"
+        if isinstance(value, torch.Tensor):
+            given = f"a tensor of shape {tuple(value.shape)}"
+        raise UserError(f"{name} returned {given}; expected a tensor with one number, the mean over rows.")
+    if not value.requires_grad:
+        raise UserError(f"{name} has no gradient. Compute it from the outputs with torch, without detach().")
+    exchanged = data.task.loss(outputs, targets.roll(1, 0))
+    if not torch.equal(targets, targets.roll(1, 0)) and torch.isclose(value, exchanged, rtol=SAME_LOSS):
+        raise UserError(
+            f"{name} stays the same when rows exchange their targets, so it does not compare a row's output with its target. outputs are "
+            f"{tuple(outputs.shape)}, targets {tuple(targets.shape)}: bring both to one shape ([B] beside [B, 1] makes [B, B])."
+        )
 
 
 def prepare_engine(config: StudyConfig, run_options: RunOptions, data: Data) -> Engine:

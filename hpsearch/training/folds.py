@@ -16,6 +16,7 @@ import torch
 
 from hpsearch.data.dataset import Data
 from hpsearch.training import Engine, Prunes, TrialQueue, TrialSource
+from hpsearch.training.own import NO_GRADIENT
 from hpsearch.training.progress import Progress, Window
 from hpsearch.training.reference import train_safely
 from hpsearch.trial import Outcome, TrainingRun, TrialSpec
@@ -72,7 +73,9 @@ class FoldedTrial:
         for index in range(end - 1):
             run = progress.record(_mean_window(runs, index), dict, source)
             if run is not None:
-                return replace(run, weights=None, folds=_metrics_at(runs, run.best))
+                untrained = (fold.detail for fold in runs if fold.detail.startswith(NO_GRADIENT))
+                detail = run.detail or next(untrained, "")
+                return replace(run, detail=detail, weights=None, folds=_metrics_at(runs, run.best))
         if failed_fold != NO_FOLD:
             failed = self.runs[failed_fold]
             run = progress.run(failed.outcome, f"fold {failed_fold + 1} of {len(self.rows)}: {failed.detail}")

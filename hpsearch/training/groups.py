@@ -7,7 +7,7 @@ source, so a source needs no locks.
 
 Out of memory: a group of several trials is halved and trained again from its start (evaluations that are recorded already are passed
 over: a run is a function of its specification), and that size is remembered; a trial that is the only one of its group ends in its
-outcome.
+outcome. A loss or metric of the user's own that raises an error divides a group in the same way, until the trial is alone that caused it.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -199,7 +199,7 @@ class ConcurrentEngine:
         try:
             windows = entry.future.result()
         except OwnCodeFailed as error:
-            failed = error
+            failed = error.with_traceback(None)
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise

@@ -24,6 +24,9 @@ TEXTS = {
     "cp949": ("이름\n똠방각하\n홍길동\n",),
 }
 OPEN = {  # too few letters, or a byte for each letter
+    "cp850": "farbe,x\ngrün,1\nschön,2\n",
+    "mac_roman": "farbe,x\ngrün,1\nschön,2\n",
+    "cp1250": "waluta,x\nzłoty,1\nmałe źdźbło,2\n",
     "gbk": "a,b\n1,是\n2,否\n",
     "euc_kr": "등급,x\n높음,1\n낮음,2\n",
     "cp1251": "город;цена\nМосква;1\nКазань;2\n",

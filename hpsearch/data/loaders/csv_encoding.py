@@ -8,7 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from hpsearch.data.loaders.csv_bytes import line_of
-from hpsearch.data.loaders.legacy_encodings import Reading, asked, example, possible_readings
+from hpsearch.data.loaders.legacy_encodings import (
+    Reading,
+    asked,
+    example,
+    possible_readings,
+    readings_of_europe,
+)
 from hpsearch.errors import UserError, shown
 
 MARKS = {  # a longer mark stands before a shorter one that begins alike
@@ -124,6 +130,7 @@ def _find_other(content: bytes, line: int) -> _Found:
             f"line {line:,} is not UTF-8, other lines are ({letters:,} letters of UTF-8, {strays:,} bytes that are none). "
             "Save the table in one encoding, or give the one that all lines have: --encoding cp1252."
         )
+    readings = readings or readings_of_europe(content)
     if readings:
         raise UserError(asked(content, line, readings))
     try:

@@ -75,6 +75,9 @@ SCRIPTS: Mapping[str, str] = {  # of encodings with a byte for each letter → i
     "cp874": "[\u0e00-\u0e7f]",
 }
 WESTERN = "cp1252"
+OF_EUROPE = ("cp1250", "cp850", "mac_roman")  # of Central Europe, of DOS, of old Macs
+ODD = 0.1  # of the letters within words are none: the reading is wrong
+IN_WORDS = "’‘´–—·"  # signs that words may have within them
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,29 @@ def possible_readings(content: bytes) -> tuple[list[Reading], bool]:
     if best < CERTAIN and _is_western(sample):
         return [], False
     return [*readings, *_of_bytes(sample)], False
+
+
+def readings_of_europe(content: bytes) -> list[Reading]:
+    """Return the encodings in which a text reads better than in cp1252, the best first; none where it has no odd signs within words."""
+    sample = _sample(content)
+    odd = _odd_share(sample, WESTERN)
+    if odd < ODD:
+        return []
+    shares = {name: _odd_share(sample, name) for name in OF_EUROPE}
+    better = sorted((name for name in OF_EUROPE if shares[name] < odd), key=lambda name: shares[name])
+    return [Reading(name, "", 1 - shares[name]) for name in better]
+
+
+def _odd_share(sample: bytes, encoding: str) -> float:
+    """Return the share of the characters, not ASCII, between two small letters that are neither a small letter nor a sign of words."""
+    text = sample.decode(encoding, "replace")
+    triples = zip(text, text[1:], text[2:], strict=False)
+    within = [
+        middle for before, middle, after in triples if before.islower() and after.islower() and not middle.isascii()
+    ]
+    odd = [letter for letter in within if not (letter.islower() or letter in IN_WORDS)]
+    lost = text.count("\ufffd")  # a byte that the encoding has not
+    return (len(odd) + lost) / max(1, len(within) + lost)
 
 
 def asked(content: bytes, line: int, readings: Sequence[Reading]) -> str:
