@@ -27,7 +27,7 @@ SHORT: dict[str, Any] = {"training": {"epochs": 2}, "device": "cpu"}
 
 def build(trial: optuna.Trial, shape: tuple[int, ...], outputs: int) -> nn.Module:
     """Make a network of one's own that draws from torch's global state."""
-    return nn.Sequential(nn.Linear(*shape, 5), nn.Dropout(0.3), nn.Linear(5, outputs))
+    return nn.Sequential(nn.Linear(shape[0], 5), nn.Dropout(0.3), nn.Linear(5, outputs))
 
 
 def value(function: Objective) -> float:
