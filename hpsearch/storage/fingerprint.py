@@ -45,6 +45,7 @@ ANSWERS = {  # how a file is read: what was found once may be given later, where
 }
 NO_EFFECT: tuple[Any, ...] = (None, [], "none", False)  # values of a setting that an earlier version did not have
 FOUND_DATES = re.compile(r"read as (%.*?)(?=, %.* would fit|, years of two digits|$)")  # a column's note
+BEFORE = {"compare.refine": 0, "compare.divisions": 1}  # what studies of before such a setting did
 NAMES_SHOWN = 3  # of columns
 RESTORED = {"dropped": "drop"}  # what a column's kind in a summary is called as a setting, where that differs
 
@@ -124,9 +125,9 @@ def _refuse_renamed(storage: BaseStorage, name: str) -> None:
 
 def _refuse_changes(study: Fingerprint, attributes: Mapping[str, Any]) -> None:
     stored_data = read_table(attributes, "data")
-    old = dict(_flat(read_table(attributes, "settings")))
+    old = {**BEFORE, **dict(_flat(read_table(attributes, "settings")))}
     new = dict(_flat(study.settings))
-    changes = [key for key in sorted(old.keys() | new.keys()) if _differs(key, old, new)]
+    changes = [key for key in sorted((old.keys() - BEFORE.keys()) | new.keys()) if _differs(key, old, new)]
     reread = _reread_columns(stored_data, study.data) | _other_dates(stored_data, old, new)
     is_same = stored_data.get("hash") == study.data.get("hash")
     stated = [key for key in changes if key.startswith(COLUMN_SETTING) and key not in old]

@@ -60,7 +60,7 @@ SCHEDULES: dict[str, Schedule] = {
 
 def learning_rates(spec: TrialSpec, start: int, stop: int) -> Floats:
     """Return the learning rate [stop - start] of updates start … stop - 1, counted from 0."""
-    return spec.learning_rate * SCHEDULES[spec.schedule].factors(start, stop, spec.updates)
+    return spec.learning_rate * SCHEDULES[spec.schedule].factors(start, stop, spec.planned or spec.updates)
 
 
 def each_learning_rate(spec: TrialSpec, start: int, stop: int) -> Iterator[float]:

@@ -217,6 +217,7 @@ def test_checks_and_protocol_have_the_record_s_numbers(full: str) -> None:
         "6 for each winner",
         "40 epochs a run; evaluated at intervals of 2 %",
         "cpu; 2 runs at the same time",
+        "An engine that is not on record, on cpu",
         "torch 9.8.7, numpy 6.5.4",
         "python -m hpsearch compare … --name made",
     ):

@@ -115,10 +115,18 @@ def _rates(record: ComparisonRecord, arm: ArmRecord) -> ArmRates | None:
         batch_size=arm.batch_size,
         trials=tuple(trials),
         tuned=tuned,
-        edge=edge(learning_rates, steps),
+        edge=_edge(arm, learning_rates, steps),
         stable=stable,
         working=working,
     )
+
+
+def _edge(arm: ArmRecord, learning_rates: list[float], steps: list[float]) -> Literal["low", "high", "both"] | None:
+    """Return on which side the best learning rate has no worse neighbour, by the second stage of tuning where there was one."""
+    if not arm.refined or arm.fastest is None:
+        return edge(learning_rates, steps)
+    sides: dict[str | None, Literal["low", "high"]] = {"low": "low", "high": "high"}
+    return sides.get(arm.fastest.edge)
 
 
 def _trials_with_rates(arm: ArmRecord) -> list[tuple[float, TrialRecord]]:

@@ -202,4 +202,5 @@ def _reach(record: ComparisonRecord) -> Iterator[Pitfall]:
     rows = int(record.data["rows"]["validation"])
     if rows < VALIDATION_ROWS:
         yield "small_validation", {"rows": number(rows)}
-    yield "one_split", {}
+    if record.divisions == 1:
+        yield "one_split", {}

@@ -83,6 +83,7 @@ def scale_table(table_inputs: TableInputs, split: Split) -> Scaled:
     for columns, (training, validation) in zip(fitted, split.divisions, strict=True):
         divisions.append((_apply(columns, numbers[training]), _apply(columns, numbers[validation])))
     test = _apply(fitted[0], numbers[split.test])
+    own_tests = zip(fitted, split.tests, strict=bool(split.tests))
     return Scaled(
         tuple(divisions),
         test,
@@ -90,6 +91,7 @@ def scale_table(table_inputs: TableInputs, split: Split) -> Scaled:
         notices=(*table.notices, *_notices(entries, dropped, numbers, missing), *_unknown_truths(entries, unknown)),
         preprocessing=_preprocessing(table_inputs, fitted[0], dropped),
         columns=tuple(_column_summaries(entries, dropped, numbers)),
+        tests=tuple(_apply(columns, numbers[rows]) for columns, rows in own_tests),
     )
 
 
