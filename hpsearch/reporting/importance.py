@@ -33,6 +33,7 @@ OWN = 10  # of these, that have the hyperparameter itself
 SHUFFLES = 20
 LEVEL = 0.05  # of the permutation test
 TOP = 5  # trials wanted among the best, so that a share of them means something
+MOST = 1_000  # trials used; of more, as many are drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +51,15 @@ class Importance:
     note: str = ""
 
 
-def importances(record: StudyRecord, resamples: int = 30, seed: int = 0, most: int = 1000) -> tuple[Importance, ...]:
-    """Return the importance of every searched hyperparameter, in the study's order.
+def importances(record: StudyRecord, resamples: int = 30) -> tuple[Importance, ...]:
+    """Return the importance of every searched hyperparameter, in the study's order; the same record gives the same numbers.
 
-    `most` caps the trials used (a seeded draw of them), `resamples` are the bootstrap's. The same record gives the same numbers.
+    `resamples` are the bootstrap's.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     trials = [trial for trial in record.trials if _has_value(trial)]
-    if len(trials) > most:
-        trials = [trials[i] for i in sorted(generator.choice(len(trials), most, replace=False))]
+    if len(trials) > MOST:
+        trials = [trials[i] for i in sorted(generator.choice(len(trials), MOST, replace=False))]
     rows = tuple(_without_share(name, trials) for name in hyperparameters(record))
     known = {row.name: _distribution(row.name, record, trials) for row in rows if not row.note}
     if not known:
@@ -132,8 +133,9 @@ def _frozen(trial: TrialRecord, known: Mapping[str, BaseDistribution]) -> optuna
     distributions = {name: distribution for name, distribution in known.items() if name in trial.params}
     params = {}
     for name, distribution in distributions.items():
-        value = trial.params[name]
-        params[name] = str(value) if isinstance(distribution, CategoricalDistribution) else value
+        params[name] = trial.params[name]
+        if isinstance(distribution, CategoricalDistribution):
+            params[name] = str(trial.params[name])
     return optuna.trial.create_trial(params=params, distributions=distributions, value=trial.value)
 
 
