@@ -110,10 +110,10 @@ class DataSection(Section):
     divides all rows but the test rows in so many parts, each of which validates in turn ("auto": 5 for up to 2,000 rows). Rows of
     one `group` stay in one part; with a `time` column the earliest rows train and the latest test. `columns` gives columns a kind
     by force (`COLUMN_TYPES`, or "drop"); `missing` says what takes the place of a missing number, `missing_values` which texts mean one
-    besides the usual; `size` is the side of images in pixels. `validation` = "given": the source's own validation rows, "last:5000": the last ones; `parts`
-    says what sub-folders of images are, `background` what transparent images are laid over. Several columns may be the `target`. `drop_rows` drops
-    rows without a target, and those of classes that are too rare to be in every part. The column `weight` says how much a row counts in
-    loss and metrics.
+    besides the usual; `size` is the side of images in pixels. `validation` = "given": the source's own validation rows, "last:5000": the
+    last ones; `parts` says what sub-folders of images are, `background` what transparent images are laid over. Several columns may be
+    the `target`. `drop_rows` drops rows without a target, and those of classes that are too rare to be in every part. The column `weight`
+    says how much a row counts in loss and metrics.
     """
 
     name: Name | None = None
@@ -214,7 +214,8 @@ class SearchSection(Section):
     def secondary_of_rows(self) -> list[str]:
         """The objectives after the first that are measured on rows."""
         secondary = (self.objectives or [])[1:]
-        return [name for name in secondary if name in OBJECTIVES and OBJECTIVES[name].of_rows]
+        known = [name for name in secondary if name in OBJECTIVES]
+        return [name for name in known if OBJECTIVES[name].of_rows]
 
 
 class ConfirmSection(Section):
@@ -319,6 +320,17 @@ class StudyConfig(BaseModel):
         return OwnCode(build or None, loss or None, metric)
 
     @property
+    def named_functions(self) -> dict[str, tuple[str, bool]]:
+        """What the settings name of code of the user's own, and whether it is at hand, by the option that names it."""
+        metric = self.search.metric if self.search.better else None
+        named = {
+            "--model": (self.training.model, self.code.build),
+            "--loss": (self.training.loss, self.code.loss),
+            "--metric": (metric, self.code.metric),
+        }
+        return {option: (name, function is not None) for option, (name, function) in named.items() if name}
+
+    @property
     def notices(self) -> tuple[str, ...]:
         """Sentences on what was left out of the file because of the command line."""
         return self._notices
@@ -337,11 +349,14 @@ class StudyConfig(BaseModel):
             if getattr(self.training, given):
                 unit, amount = given, getattr(self.training, given)
                 break
+        evaluations = self.training.evaluations
+        if evaluations is None:
+            evaluations = min(amount, 100) if unit == "epochs" else 20
         prunes = self.search.pruner != "none"
         return Budget(
             unit=unit,
             amount=amount,
-            evaluations=self.training.evaluations or (min(amount, 100) if unit == "epochs" else 20),
+            evaluations=evaluations,
             patience=self.training.patience,
             reduction_factor=self.search.reduction_factor if prunes else None,
             resolution=self.compare.resolution if self.compare else None,

@@ -7,7 +7,7 @@ Its ends are order statistics, never interpolated.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import ceil, comb, exp, floor, hypot, inf, isinf, log, sqrt
+from math import ceil, comb, exp, floor, hypot, inf, isfinite, isinf, log, sqrt
 from typing import TypeAlias
 
 import numpy as np
@@ -20,6 +20,11 @@ Array: TypeAlias = NDArray[np.float64]
 RESAMPLES = 10_000
 TAIL = 0.025  # of a two-sided 95 % interval
 NORMAL_95 = float(ndtri(1 - TAIL))  # standard deviations
+
+
+def finite(value: float | None) -> float | None:
+    """Return a number, None for one that is not finite: a time that was never reached, the area under a curve of one class."""
+    return value if value is not None and isfinite(value) else None
 
 
 @dataclass(frozen=True, slots=True)

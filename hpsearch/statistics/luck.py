@@ -15,6 +15,7 @@ from scipy.special import chdtri, stdtrit
 from hpsearch.statistics.estimates import NORMAL_95, TAIL, Estimate, numbers, product
 
 LEAST = 0.12  # octaves, or 9 %: the usual luck, and never less
+MOST = 0.5  # octaves; where a record seems to show more, it is the model of the batch sizes that does not fit
 LEVEL = 0.2  # of the chi-square test whether a variance is greater than the usual one
 CLOSE = 2.0  # standard errors from the best, up to which a setting might be the best
 
@@ -28,12 +29,12 @@ class Variance:
 
 
 def tuning_luck(*variances: Variance) -> float:
-    """Return the luck in octaves: the greatest that one of the variances shows, at least `LEAST`.
+    """Return the luck in octaves: the greatest that one of the variances shows, at least `LEAST` and at most `MOST`.
 
     A variance counts where it is greater than the usual one by a chi-square test, and then with the width of Student's interval, as it
     has few degrees of freedom.
     """
-    return max((_shown_luck(one) for one in variances), default=LEAST)
+    return min(MOST, max((_shown_luck(one) for one in variances), default=LEAST))
 
 
 def _shown_luck(variance: Variance) -> float:

@@ -67,22 +67,44 @@ def fit_hyperbola(
     Raises:
         ValueError: rows of different lengths, a batch size given twice, or a value that is not positive.
     """
-    sizes = numbers(batch_sizes)  # [K]
-    measured = np.array([numbers(row) for row in steps])  # [K, N]
-    if measured.shape[:1] != sizes.shape or len(set(batch_sizes)) < len(sizes) or min(sizes.min(), measured.min()) <= 0:
-        raise ValueError("expected different batch sizes and, for each of them, the positive steps of the same seeds")
+    sizes, measured = _checked(batch_sizes, steps)
     centre = medians(measured)
     fitted = int(np.isfinite(centre).sum())
     if fitted < LEAST:
         return None
     point = _fit(sizes, centre[None])[0]
     if luck is None:
-        luck = tuning_luck(*variances, *_scatter(measured, fitted, float(point[3])))
+        luck = scatter_luck(batch_sizes, steps, variances)
     draws = _draws(sizes, measured, luck, resamples)
     s_min, e_min, critical = (
         Estimate(float(point[i]), *percentile_interval(draws[:, i], (0.0, inf))) for i in range(3)
     )
     return Hyperbola(s_min, e_min, critical, float(point[3]), fitted, len(sizes) - fitted, luck)
+
+
+def scatter_luck(
+    batch_sizes: Sequence[int], steps: Sequence[Sequence[float]], variances: Sequence[Variance] = ()
+) -> float:
+    """Return the tuning luck that `fit_hyperbola` takes into account, also where too few batch sizes are finite for a fit.
+
+    Raises:
+        ValueError: as `fit_hyperbola`.
+    """
+    sizes, measured = _checked(batch_sizes, steps)
+    centre = medians(measured)
+    fitted = int(np.isfinite(centre).sum())
+    if fitted < LEAST:
+        return tuning_luck(*variances)
+    return tuning_luck(*variances, *_scatter(measured, fitted, float(_fit(sizes, centre[None])[0, 3])))
+
+
+def _checked(batch_sizes: Sequence[int], steps: Sequence[Sequence[float]]) -> tuple[Array, Array]:
+    """Return batch sizes [K] and steps [K, N] as numbers."""
+    sizes = numbers(batch_sizes)
+    measured = np.array([numbers(row) for row in steps])
+    if measured.shape[:1] != sizes.shape or len(set(batch_sizes)) < len(sizes) or min(sizes.min(), measured.min()) <= 0:
+        raise ValueError("expected different batch sizes and, for each of them, the positive steps of the same seeds")
+    return sizes, measured
 
 
 def critical_point(batch_sizes: Sequence[int], steps: Sequence[float]) -> float | None:

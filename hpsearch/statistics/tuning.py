@@ -131,9 +131,7 @@ def expected_best_interval(
     drawn = ascending[np.sort(resampled(len(ascending), resamples, "best", seed), axis=1)]  # [R, N]
     low, high = middle(_curves(drawn, maximize))
     unknown = np.arange(1, len(ascending) + 1) > len(ascending) / BANDED
-    return BestCurve(
-        expected_best(values, maximize), np.where(unknown, np.nan, low), np.where(unknown, np.nan, high)
-    )
+    return BestCurve(expected_best(values, maximize), np.where(unknown, np.nan, low), np.where(unknown, np.nan, high))
 
 
 def share_reaching(reached: Sequence[bool]) -> Estimate:

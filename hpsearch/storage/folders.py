@@ -9,7 +9,7 @@ from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import UserError, listed, shown
 from hpsearch.files import folder_name
 
 STUDY_FILE = "study.db"  # the study's storage, by default
@@ -99,12 +99,8 @@ def _known(source: str, studies: Sequence[str]) -> str:
     if not studies:
         return "There are no studies. Run one first, or say where they are kept (reports)."
     near = get_close_matches(source[:200], studies, n=1)
-    more = ""
-    if len(studies) > LISTED:
-        more = f" and {len(studies) - LISTED:,} more"
     nearest = f"Did you mean {shown(near[0])}? " if near else ""
-    names = ", ".join(shown(name) for name in studies[:LISTED])
-    return f"{nearest}There: {names}{more}."
+    return f"{nearest}There: {listed(studies, LISTED)}."
 
 
 def _how_to_make(source: str, model: str) -> str:

@@ -58,6 +58,17 @@ class TrialRecord:
             return None
         return stdev(self.folds) / math.sqrt(len(self.folds))
 
+    @property
+    def failed(self) -> bool:
+        """Whether the trial ended without a value that it reached itself."""
+        return self.outcome in FAILED_OUTCOMES or self.outcome in (FAILED, INFINITE)
+
+    @property
+    def usable(self) -> bool:
+        """Whether the trial may be called the best: ran to its end, not failed, within its constraints, with a value of its own."""
+        ended = self.state == "complete" and not self.failed and self.outcome != INFEASIBLE
+        return ended and self.value is not None and math.isfinite(self.value)
+
     def rank(self, direction: str) -> tuple[float, float, float]:
         """Return the key that sorts the best trial first, as the search ranks them."""
         return ranking_key(direction, self.value or 0.0, self.validation_loss, self.number)
@@ -181,17 +192,18 @@ class StudyRecord:
         selected = self.result.get("trial")
         if isinstance(selected, int):
             return selected
-        finished = [trial for trial in self.trials if trial.state == "complete" and trial.value is not None]
-        usable = [trial for trial in finished if trial.outcome not in (*FAILED_OUTCOMES, FAILED, INFINITE)]
-        return min(usable, key=lambda trial: trial.rank(self.direction)).number if usable else None
+        usable = [trial for trial in self.trials if trial.usable]
+        if not usable:
+            return None
+        return min(usable, key=lambda trial: trial.rank(self.direction)).number
 
 
 @dataclass(frozen=True, slots=True)
 class WinnerRecord:
     """A setting that won the tuning of its arm, trained again on fresh seeds.
 
-    `trial` is the one of the first stage from which it comes, `params` are those that won, perhaps with a learning rate of the second stage.
-    `edge` says on which side the second stage knows no worse learning rate ("low" or "high").
+    `trial` is the one of the first stage from which it comes, `params` are those that won, perhaps with a learning rate of the second
+    stage. `edge` says on which side the second stage knows no worse learning rate ("low" or "high").
     `runs` are those runs, their numbers the seeds'; `measured` has what was measured update by update (see `comparison.measuring`)
     of some of them, by number.
     """
@@ -232,7 +244,7 @@ class ComparisonRecord:
 
     `target` is the value that the metric has to pass, None until it is chosen; `target_given` says that it was chosen before any result.
     `shared` has, by optimizer, what was measured across arms; `textbook` the two-weight model; `minima` the escape tests; `made` the
-    device, versions and network. All may be empty.
+    device, versions and network; `plain` what updates take in the plain loop (see `comparison.timing`). All may be empty.
     """
 
     name: str
@@ -250,14 +262,27 @@ class ComparisonRecord:
     plain: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def plain_seconds(self) -> Mapping[int, tuple[float, ...]]:
-        """Seconds of one update of the reference engine by batch size, one value a repeat; none in a study of before."""
-        return {int(size): tuple(map(float, values)) for size, values in self.plain.items()}
-
-    @property
     def rows(self) -> int:
         """Training rows: the batch size of gradient descent."""
         return int(self.data["rows"]["training"])
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The names of the engines that train the winners (`training.ENGINES`); none where they are not recorded."""
+        tables = self.plain.get("engines", {}).values()
+        return tuple(sorted({name for table in tables for name in table.values()}))
+
+    @property
+    def plain_seconds(self) -> Mapping[int, tuple[float, ...]]:
+        """Seconds of an update in the plain loop by batch size, a value a repeat: of plain SGD, else of the first optimizer."""
+        tables = self.plain.get("seconds", {})
+        first = "sgd" if "sgd" in tables else next(iter(tables), "")
+        return self.plain_seconds_of(first)
+
+    def plain_seconds_of(self, optimizer: str) -> Mapping[int, tuple[float, ...]]:
+        """Return seconds of an optimizer's update in the plain loop by batch size, a value a repeat; empty where they were not timed."""
+        table = self.plain.get("seconds", {}).get(optimizer, {})
+        return {int(size): tuple(map(float, seconds)) for size, seconds in table.items()}
 
     @property
     def divisions(self) -> int:

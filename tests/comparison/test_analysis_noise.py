@@ -198,13 +198,14 @@ def test_three_regimes_are_chosen_among_what_was_measured() -> None:
 
 
 def test_the_plane_and_the_barriers_are_read() -> None:
-    """A path's length on its plane is that of its polygon; a barrier of 0.2 over ends of 0.1 and 0.2 separates, one of 0.01 does not."""
+    """A path's detour on its plane is that of its polygon; a barrier of 0.2 over ends of 0.1 and 0.2 separates, one of 0.01 does not."""
     record = made()
     plane = shared_plane(record, "sgd")
     assert plane is not None
     path = plane.trajectories[0]
-    assert path.distance == pytest.approx(1.5)
-    assert 1.5 < path.length < 1.5 + 2 * max(path.y)
+    assert path.detour_on_plane is not None
+    assert 1 < path.detour_on_plane < 1 + 2 * max(path.y) / 1.5
+    assert path.detour is None, "nobody recorded its true length"
     (wall,) = barriers(record, "sgd")
     assert wall.separate
     assert not replace(wall, height=0.01).separate

@@ -189,7 +189,10 @@ def test_sharpness_has_its_limit_in_the_same_colour() -> None:
     assert len(limits) == 3
     assert all(limits[color] == pytest.approx(2 / rates[color]) for color in limits)
     said = FIGURES["sharpness"].reading(record, EN)
-    assert "Up to the edge of stability (ηλ₁/2 near 1): gradient descent" in said
+    edge, below = said.split("Always below it")
+    assert edge.startswith("Up to the edge of stability (ηλ₁/2 near 1)")
+    assert "gradient descent (GD), at most 1" in edge
+    assert "SGD" in below
     assert "Always below it: SGD" in said
     adam = RECORDS["adam"]
     assert not [trace for trace in drawn("sharpness", adam).data if trace.line.dash == "dot"]
@@ -285,6 +288,42 @@ def test_the_paths_lie_on_one_plane() -> None:
     ]
     assert "71" in figure.layout.xaxis.title.text
     assert "14" in figure.layout.yaxis.title.text
+
+
+def with_path(batch_size: int, **facts: Any) -> ComparisonRecord:
+    """The record with other facts of one drawn path."""
+    record = full()
+    shared = record.shared["sgd"]
+    paths = [path | facts if path["batch_size"] == batch_size else path for path in shared["plane"]["paths"]]
+    plane = {**shared["plane"], "paths": paths}
+    return replace(record, shared={"sgd": {**shared, "plane": plane}})
+
+
+def test_a_path_says_how_many_of_its_updates_are_drawn_and_how_long_it_is() -> None:
+    """A path in full, and one that is drawn in part: the reading counts both, and has their true length beside the drawn one."""
+    whole = with_path(1, updates=list(range(12)), length=54.0, distance=3.0, reached=True)
+    said = FIGURES["trajectories"].reading(whole, EN)
+    assert "SGD, all 11 updates to the target" in said
+    assert re.search(r"SGD 18 \(1\.\d+\)", said), "18 times the straight line, whatever the drawn line shows"
+    part = with_path(1, updates=[*range(11), 2391], length=54.0, distance=3.0, reached=True)
+    assert "SGD, 11 of the 2,391 updates to the target" in FIGURES["trajectories"].reading(part, EN)
+
+
+def test_an_older_path_is_not_said_to_be_as_long_as_its_drawn_line() -> None:
+    """Where the true length was not recorded, the reading says that the drawn line is shorter than the path, and gives no number."""
+    said = FIGURES["trajectories"].reading(full(), EN)
+    assert said.endswith(EN("figure.trajectories.no_lengths"))
+    assert "SGD, 11 of the 100 updates of its first part" in said
+
+
+def test_a_path_of_many_points_is_a_thin_line() -> None:
+    """A thousand marks would hide what is below them: the path is a line, whose points still tell their update."""
+    count = 1000
+    way = [i / count for i in range(count)]
+    figure = drawn("trajectories", with_path(1, updates=list(range(count)), x=way, y=way))
+    (line,) = [trace for trace in figure.data if trace.name == "SGD" and "lines" in trace.mode]
+    assert line.mode == "lines"
+    assert list(line.customdata)[-1] == count - 1
 
 
 def test_the_phase_map_has_both_boundaries() -> None:

@@ -81,6 +81,16 @@ def comparison(
     return replace(record, **changes)
 
 
+def plain(
+    batch_sizes: tuple[int, ...] = (1, 8, 64, ROWS), start: float = 3e-4, row: float = 1e-6, optimizer: str = "sgd"
+) -> Mapping[str, Any]:
+    """What `comparison.timing` keeps: five repeats of an update in the plain loop, which takes `start` and `row` more for each row."""
+    spread = (0.95, 1.05, 1.0, 0.9, 1.1)
+    seconds = {str(size): [(start + row * size) * factor for factor in spread] for size in batch_sizes}
+    engines = {str(size): "compiled" for size in batch_sizes}
+    return {"winners": ["made"], "seconds": {optimizer: seconds}, "engines": {optimizer: engines}}
+
+
 def steps(batch_size: int) -> float:
     """Updates to the target at the best learning rate."""
     return S_MIN * (1 + CRITICAL / batch_size)

@@ -19,8 +19,8 @@ from hpsearch.comparison.analysis.times import (
     ended,
     histories,
     optimizers,
-    scaling,
     times,
+    tuning_luck_of,
     winner_of,
     worst_metric,
 )
@@ -86,12 +86,6 @@ def three_times(record: ComparisonRecord) -> tuple[ArmTimes, ArmTimes, ArmTimes]
     return one, mini, full
 
 
-def tuning_luck_of(record: ComparisonRecord) -> float:
-    """Return the tuning luck of the first optimizer's arms in octaves."""
-    fit = scaling(record, optimizers(record)[0])
-    return fit.luck if fit else LEAST
-
-
 def cost_ratio(record: ComparisonRecord, arm: ArmTimes, other: ArmTimes, unit: str) -> Estimate | None:
     """Return how many times as much of a unit one arm needs as the other, over the seeds that both have, with their tuning luck.
 
@@ -104,7 +98,7 @@ def cost_ratio(record: ComparisonRecord, arm: ArmTimes, other: ArmTimes, unit: s
     ours, theirs = seed_pairs(arm.by_seed(unit), other.by_seed(unit))
     if not any(isfinite(min(pair)) for pair in zip(ours, theirs, strict=True)):
         return None
-    return with_luck(paired_ratio(ours, theirs), tuning_luck_of(record))
+    return with_luck(paired_ratio(ours, theirs), tuning_luck_of(record, optimizers(record)[0]))
 
 
 def budget_ratio(arm: ArmTimes, other: ArmTimes, unit: str) -> float:
@@ -180,7 +174,7 @@ def phase(record: ComparisonRecord, unit: str) -> Phase | None:
     one, full = seed_pairs(deviations[1], deviations[record.rows])
     if len(one) < ENOUGH:
         return None
-    ratio = with_luck(paired_ratio(one, full), tuning_luck_of(record))
+    ratio = with_luck(paired_ratio(one, full), LEAST)  # another learning rate would move the loss in other steps
     common = sorted(set.intersection(*(set(seeds) for seeds in deviations.values() if len(seeds) >= ENOUGH)))
     sizes = sorted(size for size, seeds in deviations.items() if len(seeds) >= ENOUGH)
     rows = [[log2(deviations[size][seed]) for size in sizes] for seed in common]
@@ -200,7 +194,9 @@ def deviations_of_passes(record: ComparisonRecord) -> tuple[Spread, Spread] | No
 def _deviations(arm: ArmRecord, unit: str) -> dict[int, float]:
     """Return the positive deviations of an arm's measured runs by seed."""
     assert arm.fastest is not None, "arms without a fastest winner are not measured"
-    entries: dict[int, Entry] = {seed: run.get("variability", {}).get(unit, {}) for seed, run in arm.fastest.measured.items()}
+    entries: dict[int, Entry] = {
+        seed: run.get("variability", {}).get(unit, {}) for seed, run in arm.fastest.measured.items()
+    }
     return {seed: float(entry["deviation"]) for seed, entry in entries.items() if entry.get("deviation")}
 
 
@@ -312,7 +308,10 @@ def _by_seed(arm: ArmRecord | None, value: Callable[[TrialRecord], float | None]
 def scored_seeds(record: ComparisonRecord) -> int:
     """Return over how many seeds the test scores of the mini-batch and GD are compared."""
     arms = of_first(record, record.arms)
-    seeds = [_by_seed(arms.get(size), lambda run: _score(run, "test")).keys() for size in (reference_size(record) or 0, record.rows)]
+    seeds = [
+        _by_seed(arms.get(size), lambda run: _score(run, "test")).keys()
+        for size in (reference_size(record) or 0, record.rows)
+    ]
     return len(seeds[0] & seeds[1])
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, log2
 
+from hpsearch.comparison.analysis.remembered import remembered
 from hpsearch.comparison.analysis.times import ended, histories, learning_rate, times, worst_metric
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import median_estimate
@@ -50,8 +51,8 @@ class Within:
 class ArmQuality:
     """What an arm's best winner became: `scores` of its best networks by part of the data, `within` each budget, medians over seeds.
 
-    `saturated` is the share of runs whose losses had stopped to fall (`learning_curves.saturated`), `gap` the validation loss less the training loss at the
-    training loss `level` that every run reached.
+    `saturated` is the share of runs whose losses had stopped to fall (`learning_curves.saturated`), `gap` the validation loss less the
+    training loss at the training loss `level` that every run reached.
     """
 
     optimizer: str
@@ -66,6 +67,7 @@ class ArmQuality:
     level: float | None
 
 
+@remembered
 def quality(record: ComparisonRecord) -> list[ArmQuality]:
     """Return the arms whose best winner was trained again, in the record's order.
 

@@ -14,6 +14,7 @@ from math import inf, isfinite, log2
 from typing import Literal, cast
 
 from hpsearch.comparison.analysis.luck import settings_of, steps_of
+from hpsearch.comparison.analysis.remembered import remembered
 from hpsearch.comparison.analysis.times import learning_rate
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import medians, numbers
@@ -104,6 +105,7 @@ def failed(trial: TrialRecord) -> bool:
     return trial.outcome in FAILED
 
 
+@remembered
 def rates(record: ComparisonRecord) -> list[ArmRates]:
     """Return the arms that have a tuning trial that ended, in the record's order; none while there is no target."""
     if record.target is None:

@@ -164,7 +164,7 @@ def slow(record: ComparisonRecord) -> Answer:
     arms = three_times(record)
     if arms is None:
         return lacking(record)
-    one, mini, full = arms
+    _, mini, full = arms
     epochs = cost_ratio(record, full, mini, "epochs")
     steps = cost_ratio(record, full, mini, "steps")
     if epochs is None or steps is None:
@@ -201,7 +201,7 @@ def _seconds(record: ComparisonRecord, full: ArmTimes, mini: ArmTimes) -> tuple[
     ratio = seconds_ratio(record, full, mini, "own")
     if ratio is None:
         return EITHER, {}, ()
-    values: Values = {"seconds": ratio, "engine": engine_of(record)}
+    values: Values = {"seconds": ratio}
     sign = sign_of(ratio)
     remarks = [f"seconds_{sign}"]
     plain = seconds_ratio(record, full, mini, "plain")
@@ -211,12 +211,6 @@ def _seconds(record: ComparisonRecord, full: ArmTimes, mini: ArmTimes) -> tuple[
     if sign_of(plain) == sign:
         return sign, values, (*remarks, "plain_agrees")
     return EITHER, values, (*remarks, "plain_differs")
-
-
-def engine_of(record: ComparisonRecord) -> str | None:
-    """Return the name of the engine whose seconds were taken, or the device where an earlier version did not record it."""
-    name = record.made.get("engine") or record.made.get("device")
-    return str(name) if name else None
 
 
 def compromise(record: ComparisonRecord) -> Answer:
@@ -231,7 +225,7 @@ def compromise(record: ComparisonRecord) -> Answer:
     if any(stopped_short(record, end, mini, "epochs") for end in (one, full)):
         return Answer(Judgement.THIN, "unfinished", {"batch_size": mini.batch_size})
     critical = fit.critical_batch_size
-    values: Values = {"critical": critical, "batch_size": mini.batch_size, "engine": engine_of(record)}
+    values: Values = {"critical": critical, "batch_size": mini.batch_size}
     inside = critical.low > 1 and critical.high < record.rows
     outside = critical.high <= 1 or critical.low >= record.rows
     signs, timing, remarks = _both_ends(record, arms)
@@ -239,13 +233,16 @@ def compromise(record: ComparisonRecord) -> Answer:
     limits = time_limits(record, arms, weakened_by=(1, record.rows))
     if inside and signs == {MORE}:
         return Answer(Judgement.HOLDS, "quickest", values, remarks, limits)
+    if inside and LESS in signs:
+        return Answer(Judgement.CONDITION, "work_only", values, remarks, limits)
     if inside:
-        reason = "work_only" if LESS in signs else "work"
-        return Answer(Judgement.CONDITION, reason, values, remarks, limits)
+        return Answer(Judgement.CONDITION, "work", values, remarks, limits)
     if signs == {MORE}:
         return Answer(Judgement.CONDITION, "time_only", values, remarks, limits)
-    if outside or LESS in signs:
-        return Answer(Judgement.UNSUPPORTED, "outside" if outside else "beaten", values, remarks, limits)
+    if outside:
+        return Answer(Judgement.UNSUPPORTED, "outside", values, remarks, limits)
+    if LESS in signs:
+        return Answer(Judgement.UNSUPPORTED, "beaten", values, remarks, limits)
     return Answer(Judgement.THIN, "unclear", values, remarks)
 
 

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import chain
-from math import isfinite
 from typing import Any, TypeVar
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from hpsearch.statistics.estimates import finite
 from hpsearch.training.compiled.jit import Array
 
 ESCAPED, STUCK, OTHER, DIVERGED, UNRESOLVED = range(5)
@@ -118,11 +118,6 @@ def tally(
         theory=theory or {},
         outcomes="".join(map(str, labels)) if outcomes else None,
     )
-
-
-def finite(value: float) -> float | None:
-    """Return a number, None where it is infinite."""
-    return value if isfinite(value) else None
 
 
 def columns(cells: Sequence[CellCounts]) -> dict[str, list[Any]]:

@@ -30,7 +30,6 @@ from hpsearch.comparison.escape.cells import (
     CellCounts,
     EscapeArm,
     columns,
-    finite,
     parallel,
     run_cells,
     tally,
@@ -44,6 +43,7 @@ from hpsearch.comparison.escape.student import (
     sharpness,
     square_root,
 )
+from hpsearch.statistics.estimates import finite
 from hpsearch.training.compiled.jit import Array
 from hpsearch.trial import derive_seed
 

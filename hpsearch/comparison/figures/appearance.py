@@ -84,6 +84,14 @@ def optimizer_name(name: str) -> str:
     return label(visible(readable(name), 30))
 
 
+def engine_text(record: ComparisonRecord, texts: Texts) -> str:
+    """Return which engines trained the winners, where that is on record, and on which device."""
+    device = visible(record.made.get("device", ""), 40) or texts("engine.unknown_device")
+    if not record.engines:
+        return texts("engine.unknown", device=device)
+    return texts("engine.own", engine=", ".join(visible(name, 40) for name in record.engines), device=device)
+
+
 def measured_optimizer(record: ComparisonRecord) -> str:
     """Return the optimizer whose measurements are drawn: plain SGD where it was compared, else the first."""
     return next(iter(optimizers(record)), "")
@@ -138,12 +146,20 @@ def interval(estimate: Estimate, seconds: bool = False) -> tuple[str, str, str]:
     return write(estimate.value), write(max(estimate.low, 0.0)), write(estimate.high)
 
 
+def interval_text(estimate: Estimate, texts: Texts) -> str:
+    """Return a value with its interval: `1.72 (1.05 to 2.3)`."""
+    value, low, high = interval(estimate)
+    return texts("page.interval", value=value, low=low, high=high)
+
+
 def _duration(value: float) -> str:
     if not isfinite(value) or value == 0:
         return number(value)
     if value >= 0.1:
         return duration(value)
-    return f"{significant(1000 * value, 2)}\u00a0ms"
+    if value >= 1e-4:
+        return f"{significant(1e3 * value, 2)}\u00a0ms"
+    return f"{significant(1e6 * value, 2)}\u00a0µs"
 
 
 def spread_text(value: Spread | None) -> str:

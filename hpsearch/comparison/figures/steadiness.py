@@ -164,7 +164,7 @@ def read_variability(record: ComparisonRecord, texts: Texts) -> str:
 def _unit_sentences(
     record: ComparisonRecord, texts: Texts, found: Sequence[ArmVariability], judged: Sequence[str]
 ) -> list[str]:
-    """Compare the ends in one unit by the measures that are judged; say where another one than the smallest rises most often in all runs."""
+    """Compare the ends in one unit by the measures that are judged; name one that rises more often than the smallest in all runs."""
     small = found[0]
     large = found[-1]
     parts = [

@@ -16,6 +16,7 @@ from hpsearch.comparison.analysis.verdicts import verdicts
 from hpsearch.comparison.figures import COMPARISON_FIGURES, ComparisonFigure
 from hpsearch.comparison.figures.appearance import (
     bounds_text,
+    engine_text,
     gap_texts,
     percent,
     regime_name,
@@ -138,9 +139,11 @@ def verdict_key(claim: str, name: str, texts: Texts) -> str:
 def value_texts(values: Mapping[str, Value], record: ComparisonRecord, texts: Texts) -> dict[str, str]:
     """Return values as they stand in a sentence.
 
-    An estimate has its interval, a share is in percent, a difference of the metric in points, a small ratio a fraction.
+    An estimate has its interval, a share is in percent, a difference of the metric in points, a small ratio a fraction. `engine` says
+    whose seconds were taken.
     """
-    return {name: _text(name, value, record, texts) for name, value in values.items()}
+    filled = {name: _text(name, value, record, texts) for name, value in values.items()}
+    return {**filled, "engine": engine_text(record, texts)}
 
 
 def _text(name: str, value: Value, record: ComparisonRecord, texts: Texts) -> str:
@@ -160,9 +163,10 @@ def _text(name: str, value: Value, record: ComparisonRecord, texts: Texts) -> st
     if not isinstance(value, Estimate | Spread):
         return number(value) if isinstance(value, int) else write(value)
     ends = {"value": write(value.value), "low": write(value.low), "high": write(value.high)}
-    if name in RATIOS:
+    if isinstance(value, Estimate) and name in RATIOS:
         return _ratio(value, ends, texts)
-    if name in RANGES or (name == "critical" and not 0 < value.value < inf):
+    unbounded = name == "critical" and not 0 < value.value < inf
+    if isinstance(value, Estimate) and (name in RANGES or unbounded):
         return bounds_text(value, texts)
     return texts("page.interval", **ends)
 
