@@ -349,7 +349,6 @@ FULL_LIMITS: dict[str, tuple[str, Callable[[], Record], str]] = {
     "unmeasured_before": ("stable", lambda: every(without_the_way, base()), "hint"),
     "unmatched": ("escapes", base, "hint"),
     "few_divisions": ("generalises", lambda: on_divisions(graded(*AHEAD, early=0.7), 4), "hint"),
-    "unmatched": ("escapes", base, "hint"),
 }
 
 
