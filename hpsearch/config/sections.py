@@ -257,10 +257,13 @@ class CompareSection(Section):
 
 
 class MinimaSection(Section):
-    """The escape tests, which need no data: runs in each cell of the one-dimensional ones, networks of the student that are trained."""
+    """The escape tests, which need no data: runs in each cell of the one-dimensional ones, networks of the student that are trained.
+
+    As many networks again are trained to measure anew what was best on the first ones.
+    """
 
     seeds: Annotated[int, Field(ge=10, le=100_000)] = 100
-    starts: Annotated[int, Field(ge=10, le=100_000)] = 120
+    starts: Annotated[int, Field(ge=10, le=100_000)] = 300
 
 
 class MinimaConfig(BaseModel):

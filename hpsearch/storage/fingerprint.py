@@ -35,6 +35,8 @@ MAY_CHANGE = {  # settings that may differ from run to run
     "compare.trials",
     "compare.seeds",
     "compare.measured",
+    "minima.seeds",  # what was tested at other sizes is tested anew
+    "minima.starts",
 }
 ANSWERS = {  # how a file is read: what was found once may be given later, where the rows stay the same
     "data.separator",

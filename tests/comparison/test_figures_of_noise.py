@@ -371,7 +371,7 @@ def test_the_network_s_tiles_show_every_class_and_control() -> None:
     }
     assert sum(sum(trace.x) for trace in bars) == pytest.approx(7 * tiles.TILE_WIDTH, rel=1e-4)
     said = FIGURES["escape_teacher"].reading(full(), EN)
-    assert "in a window of 1 combinations" in said
+    assert "At 1 of 4 combinations" in said
     assert "From a good minimum, at SGD's best setting, 90\u00a0% stay." in said
 
 
