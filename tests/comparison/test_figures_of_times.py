@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from functools import cache
 from math import inf, log10
+from typing import Any
 
 import pytest
 
@@ -202,7 +203,7 @@ def test_readings_name_the_known_winners() -> None:
     assert "worse ones tried on both sides" in said("rates", made())
 
 
-def timed(**times: float) -> ComparisonRecord:
+def timed(**times: Any) -> ComparisonRecord:
     """The record with times of the plain loop, and its device."""
     return replace(made(), plain=comparisons.plain(**times), made={"device": "cpu"})
 
