@@ -278,7 +278,7 @@ class Objective:
         if run.outcome is Outcome.ERROR or run.detail.startswith(NO_GRADIENT):
             warnings.warn(f"trial {trial.number}: {run.detail}", stacklevel=3)
         if run.outcome is Outcome.PRUNED:
-            raise optuna.TrialPruned(f"pruned at evaluation {len(run.history)} of {len(spec.evaluate_at)}")
+            raise optuna.TrialPruned(f"pruned at evaluation {run.history.last} of {len(spec.evaluate_at)}")
         return self._value(run)
 
     def _train(self, spec: TrialSpec, queue: TrialQueue) -> TrainingRun:
@@ -383,7 +383,7 @@ def _data(
     """Return the data as `Objective` takes them."""
     if isinstance(data, Data | str) and read.of_table:
         raise UserError(f"{', '.join(read.of_table)}: only arrays and frames are read here. Leave it out.")
-    own_rows = None if isinstance(validation, float | int) else validation
+    own_rows = None if isinstance(validation, float | int | str) else validation
     refused = validation if isinstance(data, Data) else own_rows
     if isinstance(data, Data | str) and refused is not None:
         raise UserError("validation: only arrays, frames and torch sets take rows beside them. Leave it out.")

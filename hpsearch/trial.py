@@ -171,7 +171,8 @@ class TrialSpec:
     size see the same ones. `evaluate_at` are the updates after which the network is evaluated (the last one is the budget), `rungs`
     the evaluations (counted from 1) at which a pruner is asked, `patience` the evaluations without a better metric after which the
     run stops; a run with a `target` stops once its metric is strictly better, one with `max_seconds` after so many seconds in training,
-    which makes it depend on the machine. `fold` says which of the data's folds it trains on.
+    which makes it depend on the machine. `fold` says which of the data's folds it trains on. `planned` are the updates over which
+    the schedule runs, where the run may end before (None: all of its own).
     """
 
     number: int
@@ -191,6 +192,7 @@ class TrialSpec:
     fold: int = 0
     network: Callable[[], Any] | None = None  # makes the user's own network, where there is no architecture
     max_seconds: float | None = None
+    planned: int | None = None
 
     @property
     def updates(self) -> int:
@@ -222,6 +224,11 @@ class History:
 
     def __len__(self) -> int:
         return len(self.evaluation)
+
+    @property
+    def last(self) -> int:
+        """The number of the last evaluation, 0 where there was none; a thinned history has fewer entries."""
+        return self.evaluation[-1] if self.evaluation else 0
 
     def columns(self) -> dict[str, tuple[float, ...]]:
         """Return the columns by name."""

@@ -75,10 +75,11 @@ def _run_arms(
 ) -> "Screen":
     """Tune and train each arm; the page of a comparison that was stopped or failed is made too."""
     from hpsearch.comparison.screen import introduce_comparison
-    from hpsearch.comparison.study import open_comparison, run_comparison
+    from hpsearch.comparison.study import open_comparison, run_comparison, with_recorded_protocol
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.run_options import prepare_data, prepare_engine
 
+    config = with_recorded_protocol(config, run_options)
     data = prepare_data(config, run_options)
     screen = Screen(data.metric.name)
     with screen.logs(options.verbose), open_comparison(config, run_options, data) as opened:

@@ -176,6 +176,11 @@ def add_reading(command: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help="a text that means a missing cell, besides the empty one and NA (may be given several times)",
     )
+    add_layout(command)
+
+
+def add_layout(command: argparse.ArgumentParser) -> None:
+    """Add the options of how a text file is written; each is found in the file where it is left out."""
     command.add_argument(
         "--separator",
         type=_mark,
@@ -229,7 +234,38 @@ def add_retraining(command: argparse.ArgumentParser) -> None:
     command.add_argument("--data", metavar="FILE", help="the study's data, where they have moved")
     command.add_argument("--data-root", metavar="DIR", help="folder of the data set's files, where it has moved")
     add_own_code(command)
+    add_recorded_reading(command)
     add_device(command)
+
+
+def add_recorded_reading(command: argparse.ArgumentParser) -> None:
+    """Add the options that say how a recorded study's file is read, where this version cannot tell."""
+    add_layout(command)
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a column's kind, e.g. data.columns.day=date:%%d/%%m/%%Y",
+    )
+
+
+def reading_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Return how a recorded study's file is read, as keys of `[data]`, where the options say it.
+
+    Raises:
+        UserError: a --set of another kind, which would make another study.
+    """
+    keys = ("separator", "header", "encoding", "decimal", "thousands")
+    given = {key: getattr(options, key) for key in keys if getattr(options, key) is not None}
+    columns = {}
+    for key, value in map(_setting, options.set):
+        if not key.startswith(COLUMN_SETTING):
+            raise UserError(
+                f"--set {key}: {options.command} takes {COLUMN_SETTING}NAME=KIND alone; other settings are the study's."
+            )
+        columns[key.removeprefix(COLUMN_SETTING)] = value
+    return {**given, "columns": columns} if columns else given
 
 
 def add_model(command: argparse.ArgumentParser) -> None:
@@ -278,7 +314,9 @@ def own_build(options: argparse.Namespace) -> Any:
     """
     from hpsearch.config.own import load_code
 
-    return load_code(options.build, "--build") if options.build else None
+    if not options.build:
+        return None
+    return load_code(options.build, "--build")
 
 
 def read_study(options: argparse.Namespace) -> "StudyConfig":
@@ -325,7 +363,8 @@ def overrides(options: argparse.Namespace) -> list[tuple[str, Any]]:
         del given["data.file"]
         given["data.name"] = data_set
     if given["data.drop_rows"] is not None:
-        given["data.drop_rows"] = [name.strip() for text in given["data.drop_rows"] for name in text.split(",")]
+        names = ",".join(given["data.drop_rows"]).split(",")
+        given["data.drop_rows"] = [name.strip() for name in names]
     if given["compare.batch_sizes"] is not None:
         sizes = given["compare.batch_sizes"].split(",")
         given["compare.batch_sizes"] = [parse_value(size.strip()) for size in sizes]
@@ -391,8 +430,9 @@ def _start(texts: list[str]) -> Any:
 def _setting(text: str) -> tuple[str, Any]:
     from hpsearch.config import parse_value
 
-    parted = text.rpartition("=") if text.startswith(COLUMN_SETTING) else text.partition("=")  # `a=b` may name a column
-    key, equals, value = parted
+    key, equals, value = text.partition("=")
+    if text.startswith(COLUMN_SETTING):  # `a=b` may name a column
+        key, equals, value = text.rpartition("=")
     if not equals or not key:
         raise UserError(f"--set {text}: expected KEY=VALUE, for example --set learning_rate.high=0.3.")
     return key.strip(), parse_value(value)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hpsearch.commands.options import add_model, add_reading, add_reports, own_build, own_metric_of
 from hpsearch.commands.recorded import show_model
-from hpsearch.errors import UserError, rows_text, shown
+from hpsearch.errors import UserError, mistakes, rows_text, shown
 from hpsearch.files import inert, replacing
 
 if TYPE_CHECKING:
@@ -150,7 +150,6 @@ def _show_result(
     from hpsearch.data.metrics import METRICS
     from hpsearch.model.new_rows import chosen_by, evaluate
     from hpsearch.reporting.formatting import short
-    from hpsearch.searching.run_options import mistakes
 
     show_model(screen, "predict", f"{rows_text(len(rows))} with", model)
     if rows.targets is None:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpsearch.commands.options import add_reports, add_retraining, add_take_over, own_code
+from hpsearch.commands.options import add_reports, add_retraining, add_take_over, own_code, reading_of
 from hpsearch.commands.recorded import read_search, show_changed_code, url_of, write_page
 from hpsearch.files import make_folder
 
@@ -33,8 +33,15 @@ def call(options: argparse.Namespace) -> None:
     run_options = RunOptions(
         make_folder(folder), url_of(options.study, Path(options.reports)), options.device, engine=options.engine
     )
-    code = own_code(options)
-    study = prepare(record, root=options.data_root, device=options.device, engine=None, file=options.data, code=code)
+    study = prepare(
+        record,
+        root=options.data_root,
+        device=options.device,
+        engine=None,
+        file=options.data,
+        code=own_code(options),
+        reading=reading_of(options),
+    )
     full = prepare_data(study.config, run_options, full=True)
     screen = Screen(full.metric.name)
     show_changed_code(screen, options, record)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpsearch.commands.options import add_reports, add_retraining, own_code
+from hpsearch.commands.options import add_reports, add_retraining, own_code, reading_of
 from hpsearch.commands.recorded import read_search, show_changed_code
 from hpsearch.errors import HpsearchError
 from hpsearch.files import make_folder
@@ -32,8 +32,15 @@ def call(options: argparse.Namespace) -> None:
 
     record, folder = read_search(options)
     trial = find_trial(record, options.trial)
-    code = own_code(options)
-    study = prepare(record, root=options.data_root, device=options.device, engine=None, file=options.data, code=code)
+    study = prepare(
+        record,
+        root=options.data_root,
+        device=options.device,
+        engine=None,
+        file=options.data,
+        code=own_code(options),
+        reading=reading_of(options),
+    )
     screen = Screen(study.data.metric.name)
     device = study.data.training.inputs.device
     name = f"trial {options.trial}"

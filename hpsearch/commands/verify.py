@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from hpsearch.commands.options import add_device, add_own_code, add_reports, own_code
+from hpsearch.commands.options import add_device, add_own_code, add_recorded_reading, add_reports, own_code, reading_of
 from hpsearch.commands.recorded import read_record, show_changed_code
 from hpsearch.errors import HpsearchError, UserError
 from hpsearch.storage import ComparisonRecord
@@ -18,6 +18,7 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument("--engine", default="auto", help="the engine that --float64 compares (default: auto)")
     command.add_argument("--data-root", metavar="DIR", help="folder of the data set's files, where it has moved")
     add_own_code(command)
+    add_recorded_reading(command)
     add_device(command)
     add_reports(command)
 
@@ -34,7 +35,14 @@ def call(options: argparse.Namespace) -> None:
     trials = choose_trials(record, options.trials)
     engine_name(options.engine)
     engine = options.engine if options.float64 else None
-    study = prepare(record, root=options.data_root, device=options.device, engine=engine, code=own_code(options))
+    study = prepare(
+        record,
+        root=options.data_root,
+        device=options.device,
+        engine=engine,
+        code=own_code(options),
+        reading=reading_of(options),
+    )
     screen = Screen(study.data.metric.name)
     screen.introduce_verification(record, len(trials), str(study.data.training.inputs.device))
     show_changed_code(screen, options, record)

@@ -5,18 +5,22 @@ best quality.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import inf, nextafter
 from typing import Any
 
+from optuna.distributions import IntDistribution
+
 from hpsearch.config import StudyConfig, check_config
 from hpsearch.space.reading import narrowed
 from hpsearch.statistics.learning_curves import first_reached
-from hpsearch.trial import Direction, History, TrainingRun, ranking_key
+from hpsearch.trial import Direction, History, TrainingRun, TrialSpec, ranking_key
 
 BATCH_SIZES = (1, 8, 64, 512, "full")
 LAG = 2  # of searches whose trials end by what the trials before them needed: trial k knows the results of trials 0 … k - LAG
+LATE = 2.0  # times the updates of the best trial before it, after which a trial cannot be the fastest
+SEEDS = IntDistribution(0, 1_000_000)
 PATIENT_LAG = 100_000  # of searches that learn nothing from their results, so that all trials may be in flight
 
 
@@ -82,7 +86,34 @@ def _sizes(config: StudyConfig, rows: int) -> list[int]:
     return [rows if size == "full" else min(int(size), rows) for size in sizes]
 
 
+def cut(spec: TrialSpec, most: float) -> TrialSpec:
+    """Return a trial that ends at the last evaluation up to `most` updates; its schedule runs over the whole budget still."""
+    evaluations = tuple(update for update in spec.evaluate_at if update <= most)
+    return replace(spec, evaluate_at=evaluations or spec.evaluate_at[:1], planned=spec.planned or spec.updates)
+
+
 # ---- winners
+
+
+@dataclass(frozen=True, slots=True)
+class ArmPlan:
+    """The winners of an arm, by trial number: the `fastest` to the target and the `best` of the metric; None where there is none.
+
+    `rates` are the learning rates of those winners that the second stage found, `edges` the side on which it knows no worse one.
+    """
+
+    fastest: int | None
+    best: int | None
+    rates: Mapping[str, float] = field(default_factory=dict)
+    edges: Mapping[str, str] = field(default_factory=dict)
+
+    def winners(self) -> dict[tuple[int, float | None], bool]:
+        """Return the settings to train again, ascending, and whether each is the fastest: a trial, and its learning rate if another one."""
+        found: dict[tuple[int, float | None], bool] = {}
+        for won, number in (("fastest", self.fastest), ("best", self.best)):
+            if number is not None:
+                found.setdefault((number, self.rates.get(won)), won == "fastest")
+        return dict(sorted(found.items(), key=lambda item: (item[0][0], item[0][1] or 0.0)))
 
 
 def reached(history: History, target: float, direction: Direction) -> float:

@@ -7,10 +7,12 @@ from typing import Any
 from hpsearch.config import CompareSection, StudyConfig
 from hpsearch.data.dataset import Data
 from hpsearch.progress import Observer, PhaseProgress
+from hpsearch.searching.specifications import replicate
 from hpsearch.searching.stopping import Stoppable
 from hpsearch.storage.fingerprint import Fingerprint
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine, TrialSource
+from hpsearch.training.folds import batch_size_on
 from hpsearch.trial import Direction, TrainingRun, TrialSpec
 
 CURVE_LENGTH = 100_000  # evaluations of a stored learning curve: all, since the time to a target is read from them
@@ -19,7 +21,7 @@ STRIDE = 1_000_000  # more trials than a source has: engine's number = source ·
 
 @dataclass(eq=False)
 class ComparisonContext:
-    """What every stage of a comparison works with; `stopping` is set by a signal."""
+    """What every stage of a comparison works with; `stopping` is set by a signal. The rows of `data` itself are those that tune."""
 
     config: StudyConfig
     data: Data
@@ -38,6 +40,20 @@ class ComparisonContext:
     def direction(self) -> Direction:
         """Whether the metric is to be high or low."""
         return self.data.metric.direction
+
+    def replicate(self, spec: TrialSpec, number: int) -> TrialSpec:
+        """Return run `number` of a winner on fresh seeds, on its own division of the rows where there are several."""
+        fresh = replicate(spec, self.config.study.seed, number)
+        divisions = len(self.data.folds) - 1  # the first tunes
+        if divisions < 1:
+            return fresh
+        fold = 1 + number % divisions
+        rows = len(self.data.folds[fold].training)
+        return replace(fresh, fold=fold, batch_size=batch_size_on(rows, spec.batch_size, len(self.data.training)))
+
+    def rows_of(self, spec: TrialSpec) -> Data:
+        """Return the data that a run trains on and is judged by."""
+        return self.data.fold(spec.fold)
 
     def open(self, name: str, settings: Mapping[str, Any]) -> StudyWriter:
         """Open a part of the comparison, under the lease of the comparison."""

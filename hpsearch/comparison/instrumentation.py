@@ -14,7 +14,13 @@ import torch
 
 from hpsearch.comparison.arms import reached
 from hpsearch.comparison.measurements.noise import batch_noise, noise_scale, two_batch_noise
-from hpsearch.comparison.measurements.stability import path_efficiency, sharpness, variability
+from hpsearch.comparison.measurements.stability import (
+    Variability,
+    path_efficiency,
+    sampled_variability,
+    sharpness,
+    variability,
+)
 from hpsearch.comparison.measurements.state import State, mean_loss
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.training import draws
@@ -27,6 +33,7 @@ BATCHES = 50  # random batches of each size
 FEWEST_BATCHES = 4
 MOST_BATCH_ROWS = 200_000  # rows in all batches of one size
 MARKS = 8  # measurements of noise and sharpness between the first and the last update, evenly on a logarithmic scale
+PAIRS = 250  # updates before the target, at most, whose losses before and after are compared
 WINDOW = 100  # updates after the target whose losses are compared one by one
 PASSES = 12  # passes over the rows after the target, likewise
 
@@ -35,19 +42,27 @@ PASSES = 12  # passes over the rows after the target, likewise
 class MeasurementPlan:
     """Updates of one run: `named` is start, middle, target and end; at `marks` noise and sharpness are measured.
 
-    `window` and `passes` are the updates after which the loss is taken, for its variability from update to update and from pass to pass;
-    empty where the target was not reached.
+    For each update of `before` the loss is taken before and after the next one: these are all updates from the start to the target (to the
+    end, where it was not reached), or `PAIRS` of them, evenly spread. `window` and `passes` are the updates after which the loss is taken
+    beyond the target, for its variability from update to update and from pass to pass; empty where it was not reached.
     """
 
     named: Mapping[str, int]
     marks: tuple[int, ...]
+    before: tuple[int, ...] = field(default=())
     window: tuple[int, ...] = field(default=())
     passes: tuple[int, ...] = field(default=())
 
     @property
     def stops(self) -> list[int]:
         """All updates at which something is measured, in order."""
-        return sorted({*self.named.values(), *self.marks, *self.window, *self.passes})
+        after = (update + 1 for update in self.before)
+        return sorted({*self.named.values(), *self.marks, *self.before, *after, *self.window, *self.passes})
+
+    @property
+    def descent(self) -> int:
+        """Updates from the start to the target, to the end where it was not reached."""
+        return self.named.get("target", self.named["end"])
 
 
 def plan_measurements(
@@ -62,7 +77,7 @@ def plan_measurements(
     marks = {0, *(round(last ** (k / (MARKS - 1))) for k in range(MARKS))} if last else {0}
     reached_at = reached(history, target, direction)
     if reached_at > last:
-        return MeasurementPlan({"start": 0, "end": last}, tuple(sorted(marks)))
+        return MeasurementPlan({"start": 0, "end": last}, tuple(sorted(marks)), before=_spread(last))
     at_target = int(reached_at)
     middle = _first_below(history, sqrt(losses[0] * losses[1]), at_target)
     named = {"start": 0, "middle": middle, "target": at_target, "end": last}
@@ -70,9 +85,17 @@ def plan_measurements(
     return MeasurementPlan(
         named=named,
         marks=tuple(sorted({*marks, *named.values()})),
+        before=_spread(at_target),
         window=tuple(range(at_target, min(last, at_target + WINDOW) + 1)),
         passes=tuple(range(at_target, last + 1, updates_in_pass)[: PASSES + 1]),
     )
+
+
+def _spread(updates: int) -> tuple[int, ...]:
+    """Return all of so many updates, counted from 0, or `PAIRS` of them, evenly spread with the first and the last."""
+    if updates <= PAIRS:
+        return tuple(range(updates))
+    return tuple(round(k * (updates - 1) / (PAIRS - 1)) for k in range(PAIRS))
 
 
 def _first_below(history: History, loss: float, default: int) -> int:
@@ -175,13 +198,22 @@ def _two_batch(batches: Sequence[Mapping[str, Any]], rows: int) -> dict[str, Any
 
 
 def _variability(plan: MeasurementPlan, losses: Mapping[int, float]) -> dict[str, Any]:
-    """Return how the loss varied after the target, from update to update and from pass to pass."""
-    result = {}
+    """Return how the loss varied from update to update before the target, and after it from update to update and from pass to pass."""
+    result: dict[str, Any] = {}
+    if plan.before:
+        result["before"] = {**asdict(_descent(plan, losses)), "count": len(plan.before), "of": plan.descent}
     for unit, updates in (("updates", plan.window), ("epochs", plan.passes)):
         if len(updates) > 2:
             values = variability([losses[update] for update in updates])
             result[unit] = {**asdict(values), "count": len(updates) - 1}
     return result
+
+
+def _descent(plan: MeasurementPlan, losses: Mapping[int, float]) -> Variability:
+    """Return how the loss varied in the updates before the target."""
+    old = [losses[update] for update in plan.before]
+    new = [losses[update + 1] for update in plan.before]
+    return sampled_variability(old, new, plan.descent, losses[0] - losses[plan.descent])
 
 
 def _paths(plan: MeasurementPlan, weights: Mapping[int, torch.Tensor], lengths: Mapping[int, Floats]) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from hpsearch.comparison.measurements.state import State, mean_loss
 from hpsearch.comparison.replicates import Winner
 from hpsearch.data.dataset import Data
 from hpsearch.progress import PhaseProgress
-from hpsearch.searching.specifications import replicate
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training.devices import begin_worker, one_thread, worker_threads
 from hpsearch.training.network import DNN
@@ -28,6 +27,7 @@ class _Job:
     """One run to measure: its specification and learning curve, and what is stored of its winner's runs so far, by seed."""
 
     spec: TrialSpec
+    batch_size: int  # of the arm
     history: History
     writer: StudyWriter
     measured: dict[str, Any]
@@ -48,7 +48,7 @@ def measure(context: ComparisonContext, winners: Sequence[Winner], target: float
     data = context.data
     jobs: list[_Job] = []
     for winner in winners:
-        jobs += _jobs(winner, context.config.study.seed, context.compare.measured)
+        jobs += _jobs(winner, context)
     loss = _loss_at_target([job.history for job in jobs], target, context.direction)
     sizes = sorted({winner.spec.batch_size for winner in winners})
     reference = min(sizes, key=lambda size: abs(size - REFERENCE), default=0)
@@ -56,11 +56,12 @@ def measure(context: ComparisonContext, winners: Sequence[Winner], target: float
     def run(job: _Job) -> dict[str, Any] | None:
         if context.stopping:
             return None
-        start = _initial_loss(job.spec, data)
+        own = context.rows_of(job.spec)
+        start = _initial_loss(job.spec, own)
         losses = (start, loss or start)
-        plan = plan_measurements(job.spec, job.history, target, context.direction, losses, len(data.training))
-        drawn_sizes = sizes if job.spec.batch_size == reference else ()
-        return measure_run(job.spec, data, plan, drawn_sizes, lambda: context.stopping)
+        plan = plan_measurements(job.spec, job.history, target, context.direction, losses, len(own.training))
+        drawn_sizes = sizes if job.batch_size == reference else ()
+        return measure_run(job.spec, own, plan, drawn_sizes, lambda: context.stopping)
 
     todo = [job for job in jobs if not job.done]
     done = len(jobs) - len(todo)
@@ -75,11 +76,17 @@ def measure(context: ComparisonContext, winners: Sequence[Winner], target: float
             context.observer.phase(PhaseProgress(MEASURING, done, len(jobs)))
 
 
-def _jobs(winner: Winner, seed: int, runs: int) -> list[_Job]:
+def _jobs(winner: Winner, context: ComparisonContext) -> list[_Job]:
     measured = winner.writer.read_attribute("measured")
-    trials = winner.writer.previous_trials()[:runs]
+    trials = winner.writer.previous_trials()[: context.compare.measured]
     return [
-        _Job(replicate(winner.spec, seed, number), history_of(trial.run), winner.writer, measured)
+        _Job(
+            context.replicate(winner.spec, number),
+            winner.spec.batch_size,
+            history_of(trial.run),
+            winner.writer,
+            measured,
+        )
         for number, trial in enumerate(trials)
         if trial.finished
     ]

@@ -6,21 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from optuna.distributions import IntDistribution
 
-from hpsearch.comparison.arms import Arm
+from hpsearch.comparison.arms import SEEDS, Arm, ArmPlan
 from hpsearch.comparison.context import ComparisonContext, train_together
-from hpsearch.comparison.stages import ArmPlan
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.searching.loop import Search
-from hpsearch.searching.specifications import recorded_specification, replicate
-from hpsearch.storage.reading import WINNER
+from hpsearch.searching.specifications import recorded_specification
+from hpsearch.storage.reading import SEED, winner_study
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import TrialQueue
 from hpsearch.training.network import DNN
 from hpsearch.trial import TrainingRun, TrialSpec
 
-SEEDS = IntDistribution(0, 1_000_000)
 CHUNK = 8192  # rows that are predicted at a time
 
 
@@ -36,12 +33,13 @@ class Winner:
 class WinnerReplicates:
     """A winner's runs on fresh seeds; `source` gives an engine those that are missing."""
 
-    def __init__(self, winner: Winner, study_seed: int, seeds: int, data: Data) -> None:
+    def __init__(self, winner: Winner, context: ComparisonContext) -> None:
+        seeds = context.compare.seeds
         stored = winner.writer.previous_trials()
         finished = {number for number, trial in enumerate(stored) if trial.finished}
-        missing = [replicate(winner.spec, study_seed, number) for number in range(seeds) if number not in finished]
+        missing = [context.replicate(winner.spec, number) for number in range(seeds) if number not in finished]
         self.writer = winner.writer
-        self.data = data
+        self.context = context
         self.stored = len(stored)
         self.done = seeds - len(missing)
         self.training: dict[int, tuple[TrialSpec, float]] = {}  # by number, with the time of its begin
@@ -49,15 +47,15 @@ class WinnerReplicates:
 
     def _begin(self, spec: TrialSpec) -> None:
         if spec.number >= self.stored:
-            self.writer.begin(spec.number, {"seed": spec.number}, {"seed": SEEDS})
+            self.writer.begin(spec.number, {SEED: spec.number}, {SEED: SEEDS})
         self.training[spec.number] = (spec, time.monotonic())
 
     def _finish(self, run: TrainingRun) -> None:
         spec, started = self.training.pop(run.number)
         seconds = time.monotonic() - started
-        worst = float(self.data.summary["worst"])
+        worst = float(self.context.data.summary["worst"])
         value = worst if run.value is None else run.value
-        self.writer.finish(run, value, {}, seconds, None, scores(spec, run, self.data))
+        self.writer.finish(run, value, {}, seconds, None, scores(spec, run, self.context.rows_of(spec)))
         self.done += 1
 
 
@@ -69,11 +67,10 @@ def train_replicates(
     fastest_winners: list[Winner] = []
     replicates: list[WinnerReplicates] = []
     for arm, search in zip(arms, searches, strict=True):
-        chosen = ArmPlan(**plan["arms"][arm.name])
-        for number in chosen.numbers:
-            winner = _open_winner(context, arm, search, number)
-            replicates.append(WinnerReplicates(winner, context.config.study.seed, compare.seeds, context.data))
-            if number == chosen.fastest:
+        for (number, rate), is_fastest in ArmPlan(**plan["arms"][arm.name]).winners().items():
+            winner = _open_winner(context, arm, search, number, rate)
+            replicates.append(WinnerReplicates(winner, context))
+            if is_fastest:
                 fastest_winners.append(winner)
     target = plan["target"] if compare.train_until == "target" else None
     train_together(
@@ -87,11 +84,14 @@ def train_replicates(
     return fastest_winners
 
 
-def _open_winner(context: ComparisonContext, arm: Arm, search: Search, number: int) -> Winner:
-    params = search.view.trials[number].params
+def _open_winner(context: ComparisonContext, arm: Arm, search: Search, number: int, rate: float | None) -> Winner:
+    """Open the study of a winner's runs; it has the trial's hyperparameters, and the learning rate where one is given."""
+    params = dict(search.view.trials[number].params)
+    if rate is not None:
+        params["learning_rate"] = rate
     spec = recorded_specification(arm.config, params, number, context.data)
-    settings = {**arm.config.settings(), "winner": {"trial": number, "params": dict(params)}}
-    name = f"{arm.name}{WINNER}{number}"
+    settings = {**arm.config.settings(), "winner": {"trial": number, "params": params}}
+    name = winner_study(arm.name, number, rate)
     return Winner(name, spec, context.open(name, settings))
 
 

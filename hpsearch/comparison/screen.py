@@ -38,14 +38,26 @@ def introduce_comparison(
     if compare.target is not None:
         target = f"target {screen.metric} {compare.target:g}"
     screen.row("compare", f"batch sizes {sizes}; {optimizers}; {target}")
+    finer = f", a finer grid around the best on {compare.refine} seeds" if compare.refine else ""
     screen.row(
         "means",
-        f"{compare.trials} settings at each batch size, the winners again on {compare.seeds} seeds, {each} a run, "
+        f"{compare.trials} settings at each batch size{finer}, the winners again on {compare.seeds} seeds, {each} a run, "
         f"seed {config.study.seed}, on {device}",
     )
+    screen.row("judged", _judging_rows(data))
     screen.row("folder", folder)
     for notice in (*notices, *data["notices"]):
         screen.row("notice", notice)
+
+
+def _judging_rows(data: Mapping[str, Any]) -> str:
+    """Return on which rows the winners are judged."""
+    divisions = int(data.get("divisions", 1))
+    if divisions > 1:
+        return f"on {divisions} divisions of the rows in turn; another one tunes, whose validation rows judge nothing"
+    if data.get("own_rows"):
+        return f"on half of the validation rows; the other half, {data['rows']['validation']:,} rows, tunes"
+    return "on the validation rows that tuned, so that figures of the winners are a little too good"
 
 
 def conclude_comparison(screen: Screen, record: ComparisonRecord, page: object, language: str) -> None:

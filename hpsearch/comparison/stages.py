@@ -1,13 +1,13 @@
 """The stages up to the winners: budgets, tuning, the choice. Each continues where an earlier process ended."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from math import inf
 from typing import Any
 
 from optuna.trial import FixedTrial
 
-from hpsearch.comparison.arms import LAG, Arm, best, common_target, fastest, reached
+from hpsearch.comparison.arms import LAG, LATE, Arm, ArmPlan, best, common_target, cut, fastest, reached
 from hpsearch.comparison.context import ComparisonContext, train_together
 from hpsearch.data.dataset import Data
 from hpsearch.errors import SearchFailed
@@ -26,22 +26,8 @@ from hpsearch.trial import Direction, TrainingRun, TrialSpec
 TIMED_SECONDS = 0.25  # of training, from which an update's time is known well enough
 TIMED_UPDATES = 100_000  # at most
 TINY_RATE = 1e-9  # a learning rate that never diverges: time does not depend on it
-LATE = 2.0  # times the updates of the best trial before it, after which a trial cannot be the fastest
 
 Specify = Callable[[Mapping[str, Any], int], TrialSpec]
-
-
-@dataclass(frozen=True, slots=True)
-class ArmPlan:
-    """The winners of an arm, by trial number: the `fastest` to the target and the `best` of the metric; None where there is none."""
-
-    fastest: int | None
-    best: int | None
-
-    @property
-    def numbers(self) -> list[int]:
-        """The trials to train again, ascending."""
-        return sorted({number for number in (self.fastest, self.best) if number is not None})
 
 
 # ---- budgets
@@ -88,7 +74,7 @@ def tune(context: ComparisonContext, arms: list[Arm]) -> list[Search]:
     for arm in arms:
         writer = context.open(arm.name, arm.config.settings())
         view = make_view(arm.config, context.direction)
-        searches.append(make_search(arm.config, view, writer, Objectives(context.data), compare.trials))
+        searches.append(make_search(arm.config, view, writer, Objectives(context.data.fold(0)), compare.trials))
     target = compare.target if compare.tune_until == "target" else None
     if target is not None:
         for search in searches:
@@ -110,8 +96,7 @@ def capped(search: Search, target: float, direction: Direction) -> Specify:
         spec = specify(values, number)
         before = [run for earlier, run in search.runs.items() if earlier <= number - LAG]
         cap = LATE * min((reached(run.history, target, direction) for run in before), default=inf)
-        evaluations = [update for update in spec.evaluate_at if update <= cap]
-        return replace(spec, evaluate_at=tuple(evaluations or spec.evaluate_at[:1]))
+        return cut(spec, cap)
 
     return specify_capped
 
@@ -120,7 +105,7 @@ def capped(search: Search, target: float, direction: Direction) -> Specify:
 
 
 def choose(context: ComparisonContext, arms: list[Arm], searches: list[Search]) -> dict[str, Any]:
-    """Return the plan of the comparison: its target, and the winners of each arm, as the storage keeps it."""
+    """Return the plan of the comparison: its target, and the winners of each arm's first stage, as the storage keeps it."""
     compare = context.compare
     runs = [search.runs for search in searches]
     target = compare.target
@@ -131,8 +116,9 @@ def choose(context: ComparisonContext, arms: list[Arm], searches: list[Search]) 
     plan: dict[str, Any] = {"target": target, "given": compare.target is not None, "arms": {}}
     for arm, answers in zip(arms, runs, strict=True):
         plan["arms"][arm.name] = asdict(_choose_winners(context, answers, target))
-    context.writer.write_attribute("plan", plan)
     context.writer.write_attribute("made", _description(context, arms, searches, plan))
+    if not context.writer.read_attribute("plan"):
+        context.writer.write_attribute("plan", plan)
     return plan
 
 

@@ -1,32 +1,37 @@
 """A comparison from its configuration to its storage: tune every arm, train the winners again, measure. Each stage resumes."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 from hpsearch.comparison.arms import Arm, make_arms
 from hpsearch.comparison.context import ComparisonContext
-from hpsearch.comparison.escape import run_all, sized
+from hpsearch.comparison.escape import TESTS, is_kept, run_all, sized
 from hpsearch.comparison.measurements.descent import two_weights
 from hpsearch.comparison.measuring import measure
+from hpsearch.comparison.refinement import refine
 from hpsearch.comparison.replicates import Winner, train_replicates
 from hpsearch.comparison.shared_plane import compare_paths
 from hpsearch.comparison.stages import choose, set_budgets, tune
+from hpsearch.comparison.timing import time_plain_loop
 from hpsearch.config import MinimaConfig, MinimaSection, StudyConfig
 from hpsearch.data.dataset import Data
-from hpsearch.errors import Stopped
+from hpsearch.errors import Stopped, UserError
 from hpsearch.progress import SILENT, Observer, PhaseProgress
 from hpsearch.searching.opening import open_writer
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.searching.stopping import stopping
-from hpsearch.storage.fingerprint import Fingerprint
+from hpsearch.storage.failures import StorageRetry
+from hpsearch.storage.fingerprint import BEFORE, Fingerprint
+from hpsearch.storage.reading import read_attribute
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine
 
+PROTOCOL = ("refine", "divisions")  # settings that a comparison keeps as it was begun
 PATHS = "comparing paths"
 ESCAPES = "testing the escape from minima"
-ESCAPE_TESTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,24 @@ class OpenComparison:
     data: Data
     arms: list[Arm]
     writer: StudyWriter
+
+
+def with_recorded_protocol(config: StudyConfig, run_options: RunOptions) -> StudyConfig:
+    """Return a comparison with the second stage and the divisions that it was begun with, where its file does not name them.
+
+    One that was begun before there were any goes on without them.
+    """
+    compare = config.compare
+    assert compare is not None, "a comparison has a table [compare]"
+    stored: Mapping[str, Any] = {}
+    with suppress(UserError):  # there is none yet
+        retry = StorageRetry(run_options.patience)
+        stored = retry.call(lambda: read_attribute(run_options.storage, config.study.name, "settings"))
+    if "compare" not in stored:
+        return config
+    recorded = {key.removeprefix("compare."): value for key, value in BEFORE.items()} | stored["compare"]
+    kept = {name: recorded[name] for name in PROTOCOL if name not in compare.model_fields_set}
+    return config.model_copy(update={"compare": compare.model_copy(update=kept)})
 
 
 @contextmanager
@@ -75,9 +98,15 @@ def _stages(context: ComparisonContext, arms: list[Arm]) -> Iterator[None]:
     yield
     plan = choose(context, arms, searches)
     yield
+    plan = refine(context, arms, searches, plan)
+    yield
+    context.writer.write_attribute("plan", plan)
     winners = train_replicates(context, arms, searches, plan)
     yield
     measure(context, winners, plan["target"])
+    yield
+    if context.compare.measured:
+        time_plain_loop(context, winners)
     yield
     _compare_paths(context, winners, plan["target"])
     yield
@@ -102,17 +131,24 @@ def _compare_paths(context: ComparisonContext, winners: list[Winner], target: fl
 
 
 def _test_escapes(writer: StudyWriter, minima: MinimaSection | None, observer: Observer) -> None:
-    """Run the escape tests, unless nobody asks for them or they are stored already."""
-    if minima is None or writer.read_attribute("minima").get("asked") == minima.model_dump():
+    """Run the escape tests that are asked for and not stored already; each is stored when it is done."""
+    if minima is None:
         return
-    done = count()
+    settings = sized(minima.seeds, minima.starts)
+    stored = writer.read_attribute("minima")
+    kept = sum(is_kept(name, settings, stored) for name in TESTS)
+    if kept == len(TESTS):
+        return
+    done = count(kept)
 
     def show(line: str) -> None:
-        observer.phase(PhaseProgress(ESCAPES, next(done), ESCAPE_TESTS))
+        observer.phase(PhaseProgress(ESCAPES, next(done), len(TESTS)))
+
+    def keep(results: Mapping[str, Any]) -> None:
+        writer.write_attribute("minima", {**results, "asked": minima.model_dump()})
 
     show("")
-    results = run_all(sized(minima.seeds, minima.starts), show)
-    writer.write_attribute("minima", {**results, "asked": minima.model_dump()})
+    run_all(settings, show, stored, keep)
 
 
 def run_minima(config: MinimaConfig, run_options: RunOptions, observer: Observer) -> None:

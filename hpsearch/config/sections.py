@@ -16,7 +16,9 @@ from pydantic import (
 
 from hpsearch.config.own import OwnCode, is_code, load_code
 from hpsearch.data.metrics import OBJECTIVES
+from hpsearch.data.partition import is_last, last_size
 from hpsearch.data.tasks import TASKS
+from hpsearch.errors import UserError
 from hpsearch.space import SearchSpace
 from hpsearch.space.hyperparameters import as_number
 from hpsearch.trial import UNSAID, Budget
@@ -40,6 +42,18 @@ def _known_task(name: str) -> str:
     return name
 
 
+def _last_rows(value: Any) -> Any:
+    if not is_last(value):
+        raise ValueError("not the last rows")
+    try:
+        last_size(value)
+    except UserError as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
+LAST_ROWS = Field(json_schema_extra={"const": "last:5000"})
+LastRows = Annotated[Any, AfterValidator(_last_rows), LAST_ROWS]  # no `str`: a text that is a number is read as one
 TaskName = Annotated[str, AfterValidator(_known_task), Field(json_schema_extra={"enum": [*TASKS]})]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Positive = Annotated[int, Field(ge=1, le=10**12)]
@@ -96,10 +110,10 @@ class DataSection(Section):
     divides all rows but the test rows in so many parts, each of which validates in turn ("auto": 5 for up to 2,000 rows). Rows of
     one `group` stay in one part; with a `time` column the earliest rows train and the latest test. `columns` gives columns a kind
     by force (`COLUMN_TYPES`, or "drop"); `missing` says what takes the place of a missing number, `missing_values` which texts mean one
-    besides the usual; `size` is the side of images in pixels. `validation` = "given": the source's own validation rows; `parts` says what
-    sub-folders of images are, `background` what transparent images are laid over. Several columns may be the `target`. `drop_rows` drops
-    rows without a target, and those of classes that are too rare to be in every part. The column `weight` says how much a row counts in
-    loss and metrics.
+    besides the usual; `size` is the side of images in pixels. `validation` = "given": the source's own validation rows, "last:5000": the
+    last ones; `parts` says what sub-folders of images are, `background` what transparent images are laid over. Several columns may be
+    the `target`. `drop_rows` drops rows without a target, and those of classes that are too rare to be in every part. The column `weight`
+    says how much a row counts in loss and metrics.
     """
 
     name: Name | None = None
@@ -107,7 +121,7 @@ class DataSection(Section):
     target: Annotated[str, Field(min_length=1)] | Annotated[list[str], Field(min_length=1)] | None = None
     root: str | None = None
     task: TaskName | None = None
-    validation: Share | Positive | Literal["given"] | None = None
+    validation: Share | Positive | Literal["given"] | LastRows | None = None
     test: Share | Annotated[int, Field(ge=0, le=10**12)] | None = None
     rows: Positive | None = None
     folds: Annotated[int, Field(ge=2, le=100)] | Literal["auto"] | None = None
@@ -200,7 +214,8 @@ class SearchSection(Section):
     def secondary_of_rows(self) -> list[str]:
         """The objectives after the first that are measured on rows."""
         secondary = (self.objectives or [])[1:]
-        return [name for name in secondary if name in OBJECTIVES and OBJECTIVES[name].of_rows]
+        known = [name for name in secondary if name in OBJECTIVES]
+        return [name for name in known if OBJECTIVES[name].of_rows]
 
 
 class ConfirmSection(Section):
@@ -223,6 +238,8 @@ class CompareSection(Section):
     to be passed (default: the best that every batch size reached in tuning). `tune_until` and `train_until`: whether a run ends at the
     target or goes on to its budget. `seconds`: a run's budget as time in training, turned into updates once for each batch size.
     `resolution`: the share of a time to the target within which it is known. `space`: what takes the place of `[space]` for an optimizer.
+    `refine`: the fresh seeds on which a finer grid of learning rates around the best setting is tried, before a winner is named; 0: none.
+    `divisions`: of the rows, over which the winners' seeds run; another one tunes. 1: all on the rows that tuned.
     """
 
     batch_sizes: Annotated[list[Positive | Literal["full"]], Field(min_length=1, max_length=64)] | None = None
@@ -234,14 +251,19 @@ class CompareSection(Section):
     train_until: Literal["target", "budget"] = "budget"
     seconds: Annotated[float, Field(gt=0, le=10**7)] | None = None
     resolution: Annotated[float, Field(ge=0.001, le=1)] = 0.02
+    refine: Annotated[int, Field(ge=0, le=100)] = 2
+    divisions: Annotated[int, Field(ge=1, le=100)] = 5
     space: dict[str, dict[str, Any]] = {}
 
 
 class MinimaSection(Section):
-    """The escape tests, which need no data: runs in each cell of the one-dimensional ones, networks of the student that are trained."""
+    """The escape tests, which need no data: runs in each cell of the one-dimensional ones, networks of the student that are trained.
+
+    As many networks again are trained to measure anew what was best on the first ones.
+    """
 
     seeds: Annotated[int, Field(ge=10, le=100_000)] = 100
-    starts: Annotated[int, Field(ge=10, le=100_000)] = 120
+    starts: Annotated[int, Field(ge=10, le=100_000)] = 300
 
 
 class MinimaConfig(BaseModel):
@@ -327,11 +349,14 @@ class StudyConfig(BaseModel):
             if getattr(self.training, given):
                 unit, amount = given, getattr(self.training, given)
                 break
+        evaluations = self.training.evaluations
+        if evaluations is None:
+            evaluations = min(amount, 100) if unit == "epochs" else 20
         prunes = self.search.pruner != "none"
         return Budget(
             unit=unit,
             amount=amount,
-            evaluations=self.training.evaluations or (min(amount, 100) if unit == "epochs" else 20),
+            evaluations=evaluations,
             patience=self.training.patience,
             reduction_factor=self.search.reduction_factor if prunes else None,
             resolution=self.compare.resolution if self.compare else None,

@@ -18,6 +18,7 @@ from hpsearch.data.image_scale import scale_of
 from hpsearch.data.leaks import leak_notice, leaks
 from hpsearch.data.metrics import Metric
 from hpsearch.data.options import SplitOptions, TaskOptions
+from hpsearch.data.partition import is_last
 from hpsearch.data.scaling import Scaled, scale_inputs, scale_targets
 from hpsearch.data.splits import Constraints, Split, split_rows
 from hpsearch.data.target_looks import looks_of
@@ -106,6 +107,7 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
         summary=summary,
         preprocessing={**scaled.preprocessing, **_images(raw, inputs)},
         folds=folds if split.folds else (),
+        separate=bool(split.tests),
         class_weights=class_weights,
         labels=names,
     )
@@ -167,11 +169,13 @@ def _weigher(weights: Array | None, targets: Targets, class_weights: Tensor | No
 def _folds(scaled: Scaled, targets: Targets, task: Task, split: Split, weigh: Weigher) -> tuple[Fold, ...]:
     """Return each division of the rows; a split without folds has one."""
     folds = []
-    for (own, others), (training, validation) in zip(scaled.divisions, split.divisions, strict=True):
+    for number, (training, validation) in enumerate(split.divisions):
+        own, others = scaled.divisions[number]
         values, mean, scale = _loss_targets(targets, task, training)
         weights = weigh(training)
         parts = _rows(own, values, training, weights), _rows(others, values, validation, weights)
-        folds.append(Fold(*parts, mean, scale))
+        test = _rows(scaled.tests[number], values, split.tests[number], weights) if split.tests else None
+        folds.append(Fold(*parts, mean, scale, test))
     return tuple(folds)
 
 
@@ -206,7 +210,7 @@ def _class_weights(name: str, targets: Targets, task: Task, split: Split) -> Ten
 def _digest(inputs: Any, labels: Array, split: Split, weights: Array | None) -> str:
     """Return the sha256 of the raw cells (types and shapes with them), of the rows of each part, and of weights, in hexadecimal."""
     digest = sha256()
-    arrays = [labels, split.training, split.validation, split.test, *(rows for _, rows in split.folds)]
+    arrays = [labels, split.training, split.validation, split.test, *(rows for _, rows in split.folds), *split.tests]
     if weights is not None:
         arrays.append(weights)
     if isinstance(inputs, Inputs):
@@ -243,9 +247,14 @@ def _own_units(targets: Targets, first: Fold, split: Split) -> Tensor:
 
 def _sizes(scaled: Scaled, outputs: int, targets: Targets, split: Split) -> dict[str, Any]:
     rows = {"training": len(split.training), "validation": len(split.validation), "test": len(split.test)}
-    if split.folds:
+    drawn_anew: dict[str, Any] = {}
+    if split.tests:
+        tests_drawn = any(not np.array_equal(test, split.test) for test in split.tests)
+        drawn_anew = {"divisions": len(split.divisions) - 1, "own_rows": True, "tests_drawn": tests_drawn}
+    elif split.folds:
         rows["folds"] = len(split.folds)
     return {
+        **drawn_anew,
         "inputs": scaled.test.shape[1],
         "shape": list(scaled.shape),
         "outputs": outputs,
@@ -268,7 +277,7 @@ def _reading(raw: Raw, scaled: Scaled) -> dict[str, Any]:
 
 def _notices(raw: Raw, scaled: Scaled, targets: Targets, task: Task, split: Split, options: SplitOptions) -> list[str]:
     """Return what a reader should know of how the data were read, columns used and rows divided."""
-    notices = list(raw.notices)
+    notices = [*raw.notices, *_last_notice(options, split)]
     notices += _columns_notice(raw, targets, task, split)
     notices += [*_leak_notice(raw, scaled, targets, split), *scaled.notices]
     if options.folds == "auto" and split.folds:
@@ -277,6 +286,14 @@ def _notices(raw: Raw, scaled: Scaled, targets: Targets, task: Task, split: Spli
             f"Cross-validated on {len(split.folds)} folds, since one division of {rows:,} rows would decide by chance."
         )
     return [*notices, *_cap_notice(options, len(split.training))]
+
+
+def _last_notice(options: SplitOptions, split: Split) -> list[str]:
+    """Return which rows validate, where they are the last ones in the source's order."""
+    if not is_last(options.validation):
+        return []
+    rows = sum(len(validation) for _, validation in split.divisions)
+    return [f"The validation rows are the last {rows:,} in the source's order, test rows aside."]
 
 
 def _columns_notice(raw: Raw, targets: Targets, task: Task, split: Split) -> list[str]:

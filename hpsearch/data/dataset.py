@@ -14,7 +14,7 @@ from torch import Tensor
 from hpsearch.data.metrics import Metric
 from hpsearch.data.tasks import Loss, Task, class_numbers, mean_loss, task_with_loss, weighted
 from hpsearch.data.weights import balanced_weights
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import UserError, mistakes, shown
 
 
 def check_weights(weights: Mapping[Any, float]) -> None:
@@ -59,12 +59,16 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fold:
-    """One division of the rows that are not test rows, scaled by its own training rows; the width is that of the other folds."""
+    """One division of the rows, scaled by its own training rows; the width is that of the other folds.
+
+    `test` are its own test rows; None where all folds share those of the data.
+    """
 
     training: Rows
     validation: Rows
     target_mean: Tensor
     target_scale: Tensor
+    test: Rows | None = None
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> "Fold":
         """Return the fold on a device, floating-point tensors of one type (mean and scale stay float64)."""
@@ -73,6 +77,7 @@ class Fold:
             self.validation.to(device, dtype),
             self.target_mean.to(device),
             self.target_scale.to(device),
+            None if self.test is None else self.test.to(device, dtype),
         )
 
 
@@ -86,9 +91,10 @@ class Data:
     sees training and validation rows; `test` is for the finally chosen network, once, and empty where no rows were held out for it.
 
     `preprocessing` is what turned a source's columns or images into inputs, fitted on the training rows, as plain JSON values: a saved
-    network carries it. `folds` are the divisions of a cross-validation, the first one's rows being `training` and `validation`; there
-    are none where one division is enough. `class_weights` [C] multiply each class's part of the loss; None weighs all rows alike. `labels`
-    are the names of the labels of a multilabel task.
+    network carries it. `folds` are divisions of the rows, the first one's being `training` and `validation`; there are none where one
+    division is enough. They are those of a cross-validation, unless they are `separate`: then a run trains on one of them alone.
+    `class_weights` [C] multiply each class's part of the loss; None weighs all rows alike. `labels` are the names of the labels of a
+    multilabel task.
     """
 
     name: str
@@ -108,6 +114,7 @@ class Data:
     folds: tuple[Fold, ...] = ()
     class_weights: Tensor | None = None
     labels: tuple[str, ...] = ()
+    separate: bool = False
 
     def __post_init__(self) -> None:
         """Check that class weights fit.
@@ -124,6 +131,11 @@ class Data:
                 f"class weights of shape {tuple(self.class_weights.shape)}: [{len(self.classes)}] expected"
             )
         check_weights(dict(zip(self.classes, self.class_weights.tolist(), strict=True)))
+
+    @property
+    def cross_validated(self) -> bool:
+        """Whether a trial trains on every fold, and its value is the mean."""
+        return bool(self.folds) and not self.separate
 
     @property
     def has_own_functions(self) -> bool:
@@ -200,8 +212,13 @@ class Data:
         return metric.of(self.predict(outputs.detach()), self.original(rows.targets), rows.weights)
 
     def metric_of(self, predictions: Tensor, rows: Rows) -> float:
-        """Return the metric of predictions, as `predict` gives them, for rows."""
-        return self.metric.of(predictions, self.original(rows.targets), rows.weights)
+        """Return the metric of predictions, as `predict` gives them, for rows.
+
+        Raises:
+            UserError: a metric of the user's own failed.
+        """
+        with mistakes(f"metric {self.metric.name}", self.metric.function is not None):
+            return self.metric.of(predictions, self.original(rows.targets), rows.weights)
 
     def fold(self, number: int) -> "Data":
         """Return the data of one fold: its rows and its scaling of the target in place of the first one's.
@@ -215,9 +232,11 @@ class Data:
             self,
             training=fold.training,
             validation=fold.validation,
+            test=self.test if fold.test is None else fold.test,
             target_mean=fold.target_mean,
             target_scale=fold.target_scale,
             folds=(),
+            separate=False,
         )
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> "Data":

@@ -3,7 +3,9 @@
 Neither is dropped unless it is asked for (`drop_rows`); a notice then says how many rows it was, and of which classes.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -39,6 +41,20 @@ def without_rows(raw: Raw, asked: TaskOptions, options: SplitOptions) -> Raw:
     if "rare-classes" in raw.drop_rows:
         raw = _without_rare(raw, asked, options)
     return raw
+
+
+def kept_rows(
+    targets: Any, drop_rows: Sequence[str], asked: TaskOptions, options: SplitOptions
+) -> tuple[Array, tuple[str, ...]]:
+    """Return which rows stay of targets [N], ascending, and the notices about the others.
+
+    Raises:
+        UserError: see `without_rows`.
+    """
+    array = to_array(targets, "target")
+    numbers = np.arange(len(array), dtype=np.int64).reshape(-1, 1)
+    raw = without_rows(Raw(numbers, array, "arrays", drop_rows=drop_rows), asked, options)
+    return np.asarray(raw.inputs.values[:, 0]), raw.notices
 
 
 def _check(raw: Raw) -> None:
@@ -125,6 +141,7 @@ def _rare_notice(names: tuple[str, ...], counts: Array, kept: Array, fewest: int
 
 def _taken(raw: Raw, rows: Array, notice: str) -> Raw:
     """Return some rows of a source, ascending, with one more notice."""
+    first_test = len(raw.targets) - raw.given_test
     return replace(
         raw,
         inputs=raw.inputs.take(rows),
@@ -132,7 +149,8 @@ def _taken(raw: Raw, rows: Array, notice: str) -> Raw:
         groups=_part(raw.groups, rows),
         times=_part(raw.times, rows),
         weights=_part(raw.weights, rows),
-        given_test=int((rows >= len(raw.targets) - raw.given_test).sum()),
+        given_test=int((rows >= first_test).sum()),
+        given_validation=int(((rows >= first_test - raw.given_validation) & (rows < first_test)).sum()),
         notices=(*raw.notices, notice),
     )
 

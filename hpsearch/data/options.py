@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 COLUMN_SETTING = "data.columns."  # before a column's name, which may have dots itself
 
 Size = float | int | None
-Validation = float | int | Literal["given"] | None
+Validation = float | int | str | None  # a text is "given", "last" or "last:N"
 DROPS = ("missing-target", "rare-classes")  # rows that take no part where that is asked for
 OF_IMAGES = ("size", "parts", "background")
 OF_EVERY_SOURCE = (*OF_IMAGES, "drop_rows")  # options for reading that not only tables have
@@ -45,12 +45,15 @@ class SplitOptions:
 
     Attributes:
         seed: decides which rows go where.
-        validation: a share of the rows that are not given test rows, or a number of rows; 0.15 if left out; "given": the source's own.
+        validation: a share of the rows that are not given test rows, or a number of rows; 0.15 if left out; "given": the source's own;
+            "last": the last 0.15 of the rows in the source's order; "last:5000" or "last:0.1": so many.
         test: likewise; 0 for no test rows.
         rows: at most so many training rows, classes in equal shares.
         folds: divide all rows but the test rows in so many parts, each of which validates in turn; "auto": 5 for few rows.
         full: train on all rows but the test rows; the validation rows are the same.
         split: the rows of each part, in place of all other options.
+        divisions: so many further divisions of the rows, each with validation and test rows of its own, beside the one that tunes;
+            1: none further.
     """
 
     seed: int = 0
@@ -60,6 +63,7 @@ class SplitOptions:
     folds: Folds = None
     full: bool = False
     split: Split | None = None
+    divisions: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from hpsearch.errors import UserError, shown
 
 SHARE = 0.15  # of all rows, for validation and for test rows each
 FEWEST_ROWS_OF_A_PART = 2  # a spread needs two
+LAST = "last"
 STREAMS = {"test": 0, "validation": 1, "training": 2, "folds": 3}
 DRAWS = 64  # of groups, of which the best is kept
 AUTOMATIC_FOLDS = 5
@@ -54,6 +55,10 @@ class Drawer:
         if self.codes is not None:
             fewest = max(fewest, len(self.classes))
         return self._shuffled(name, pool, _rows_of(name, size, len(pool), total, fewest), fewest)
+
+    def last(self, pool: Array, size: Size) -> Array:
+        """Return the last rows of the pool, so many or the share of them, as validation rows."""
+        return pool[len(pool) - _rows_of("validation", size, len(pool), len(pool), FEWEST_ROWS_OF_A_PART) :]
 
     def _shuffled(self, name: str, pool: Array, rows: int, fewest: int) -> Array:
         """Return rows at random, each class in its share."""
@@ -166,6 +171,29 @@ class Drawer:
             return None
         lacking = np.setdiff1d(np.arange(len(self.classes)), self.codes[rows])
         return int(lacking[0]) if len(lacking) else None
+
+
+def is_last(validation: object) -> bool:
+    """Whether validation rows are the last ones."""
+    return isinstance(validation, str) and validation.partition(":")[0] == LAST
+
+
+def last_size(validation: str) -> Size:
+    """Return how many rows "last", "last:5000" or "last:0.1" asks for, None where it does not say.
+
+    Raises:
+        UserError: no number follows.
+    """
+    _, colon, given = validation.partition(":")
+    if not colon:
+        return None
+    try:
+        size = float(given)
+    except ValueError:
+        raise UserError(
+            f'validation {shown(validation)}: a number of rows or a share after "last:" expected, as in "last:5000".'
+        ) from None
+    return int(size) if size.is_integer() else size
 
 
 def is_whole(value: object) -> bool:

@@ -22,6 +22,7 @@ from hpsearch.errors import UserError, listed
 class Scaled:
     """Standardised inputs, float32 [rows, F]: (training, validation) of each division of a split, and the test rows'.
 
+    `tests` are the test rows of each division, where a split has them; `test` those of the first.
     `shape` is that of one input, `preprocessing` turns new rows into such inputs, `notices` are for a reader, and `columns` summarise
     what a table's columns became.
     """
@@ -32,6 +33,7 @@ class Scaled:
     notices: tuple[str, ...]
     preprocessing: Mapping[str, Any]
     columns: tuple[Mapping[str, Any], ...] = ()
+    tests: tuple[Tensor, ...] = ()
 
 
 def scale_inputs(inputs: Inputs, split: Split) -> Scaled:
@@ -41,20 +43,30 @@ def scale_inputs(inputs: Inputs, split: Split) -> Scaled:
         inputs, notices = _drop_constant(inputs, split)
     else:
         notices = _constant_channels(inputs, split)
-    divisions = []
-    fitted = []
-    for training, validation in split.divisions:
-        values = _part(inputs, training)
-        mean, scale = _statistics(values)
+    divisions: list[tuple[Tensor, Tensor]] = []
+    fitted: list[tuple[Tensor, Tensor]] = []
+    for number, (training, validation) in enumerate(split.divisions):
         others = _part(inputs, validation)
-        divisions.append((_finish(values, mean, scale, inputs), _finish(others, mean, scale, inputs)))
+        if number and training is split.training:  # the same rows, which memory holds once
+            own, _ = divisions[0]
+            mean, scale = fitted[0]
+        else:
+            values = _part(inputs, training)
+            mean, scale = _statistics(values)
+            own = _finish(values, mean, scale, inputs)
+        divisions.append((own, _finish(others, mean, scale, inputs)))
         fitted.append((mean, scale))
+    tests = [
+        _finish(_part(inputs, test), mean, scale, inputs)
+        for test, (mean, scale) in zip(split.tests, fitted, strict=bool(split.tests))
+    ]
     return Scaled(
         tuple(divisions),
-        test=_finish(_part(inputs, split.test), *fitted[0], inputs),
+        test=tests[0] if tests else _finish(_part(inputs, split.test), *fitted[0], inputs),
         shape=inputs.shape,
         notices=notices,
         preprocessing=_preprocessing(inputs, names, *fitted[0], split.training),
+        tests=tuple(tests),
     )
 
 

@@ -12,10 +12,12 @@ import numpy as np
 
 from hpsearch.data.cells import Array
 from hpsearch.data.options import Size, SplitOptions, drop_hint
-from hpsearch.data.partition import FEWEST_ROWS_OF_A_PART, Division, Drawer, is_whole
+from hpsearch.data.partition import FEWEST_ROWS_OF_A_PART, LAST, Division, Drawer, is_last, is_whole, last_size
 from hpsearch.errors import UserError, rows_text, shown
+from hpsearch.trial import derive_seed
 
 FEWEST_ROWS = 10
+FEWEST_HALVED = 2_000  # validation rows, of which halves can tune and judge
 NO_ROWS = np.arange(0)
 
 
@@ -23,11 +25,13 @@ NO_ROWS = np.arange(0)
 class Split:
     """Row numbers of each part, ascending, int64: (training, validation) of each division, several in a cross-validation, and `test`.
 
-    Parts are disjoint, but for a split that trains on all rows but the test rows: its validation rows are the same.
+    `tests` are the test rows of each division where a run trains on one of them alone: the first tunes, the others judge. Parts are
+    disjoint, but for a split that trains on all rows but the test rows: its validation rows are the same.
     """
 
     divisions: tuple[Division, ...]
     test: Array
+    tests: tuple[Array, ...] = ()
 
     @property
     def training(self) -> Array:
@@ -41,7 +45,7 @@ class Split:
 
     @property
     def folds(self) -> tuple[Division, ...]:
-        """The divisions of a cross-validation; none where rows are divided once."""
+        """The divisions where there are several; none where rows are divided once."""
         return self.divisions if len(self.divisions) > 1 else ()
 
     @property
@@ -78,35 +82,113 @@ def split_rows(
     """
     _check(count, options, constraints)
     drawer = Drawer(codes, classes, options.seed, constraints.groups, constraints.times)
-    given = constraints.given_validation
-    pool = np.arange(count - constraints.given_test - given)
-    test = _test_rows(drawer, pool, count, options, given)
-    left = np.setdiff1d(pool, test, assume_unique=True)
+    pool = np.arange(count - constraints.given_test - constraints.given_validation)
+    placed = _placed_validation(drawer, pool, count, options, constraints)
+    free = pool if placed is None else np.setdiff1d(pool, placed, assume_unique=True)
+    test = _test_rows(drawer, free, len(pool), count, options, constraints)
+    left = np.setdiff1d(free, test, assume_unique=True)
     may_fold = options.validation is None and constraints.times is None
-    divisions: tuple[Division, ...] = ((left, np.arange(len(pool), len(pool) + given)),)
-    if options.validation != "given":
+    divisions: tuple[Division, ...] = ()
+    if placed is not None:
+        divisions = ((left, placed),)
+    else:
         divisions = drawer.folds(options.folds, left, may_fold)
     if not divisions:
-        assert options.validation != "given"
-        validation = drawer.part("validation", left, options.validation, len(pool))
-        divisions = ((np.setdiff1d(left, validation, assume_unique=True), validation),)
+        divisions = (_drawn(drawer, left, options, len(pool)),)
     capper = Drawer(codes, classes, options.seed)
     capped = tuple((_capped(capper, training, options.rows), validation) for training, validation in divisions)
     split = Split(capped, test)
-    _check_parts(split, drawer, given=options.validation == "given")
+    _check_parts(split, drawer, _origin(options))
     if options.full:
         rows = np.union1d(split.training, split.validation)
         return Split(((rows, rows),), test)
+    if options.divisions > 1:
+        return _with_judging_rows(split, drawer, pool, count, options, constraints)
     return split
 
 
-def _test_rows(drawer: Drawer, pool: Array, count: int, options: SplitOptions, given_validation: int) -> Array:
-    first = len(pool) + given_validation
-    if first < count:  # the data set brings its own
-        return np.arange(first, count)
+def _placed_validation(
+    drawer: Drawer, pool: Array, count: int, options: SplitOptions, constraints: Constraints
+) -> Array | None:
+    """Return the validation rows that lie where the source has them, given or the last ones; None where they are drawn."""
+    if options.validation == "given":
+        return np.arange(len(pool), count - constraints.given_test)
+    if is_last(options.validation):
+        return drawer.last(pool, last_size(str(options.validation)))
+    return None
+
+
+def _drawn(drawer: Drawer, rows: Array, options: SplitOptions, total: int) -> Division:
+    """Return a division of rows whose validation rows are drawn."""
+    assert not isinstance(options.validation, str)
+    validation = drawer.part("validation", rows, options.validation, total)
+    return np.setdiff1d(rows, validation, assume_unique=True), validation
+
+
+def _test_rows(
+    drawer: Drawer, free: Array, total: int, count: int, options: SplitOptions, constraints: Constraints
+) -> Array:
+    """Return the test rows: the data set's own at the end, or some of the `free` ones; a share is of `total` rows."""
+    if constraints.given_test:
+        return np.arange(count - constraints.given_test, count)
     if type(options.test) is int and options.test == 0:
         return NO_ROWS
-    return drawer.part("test", pool, options.test, len(pool))
+    return drawer.part("test", free, options.test, total)
+
+
+# ---- rows that judge what others tuned
+
+
+def _with_judging_rows(
+    split: Split, drawer: Drawer, pool: Array, count: int, options: SplitOptions, constraints: Constraints
+) -> Split:
+    """Return a split with further divisions, in none of which a row validates or tests that validates in the first.
+
+    Where rows cannot be drawn anew, because they lie where the source has them or in the order of time, the validation rows are halved, if
+    there are enough; otherwise the split stays as it is.
+    """
+    if _origin(options) != "drawn" or drawer.times is not None:
+        return _halved(split, drawer)
+    divisions = [split.divisions[0]]
+    tests = [split.test]
+    free = np.setdiff1d(pool, split.validation, assume_unique=True)
+    for number in range(1, options.divisions + 1):
+        seed = derive_seed(options.seed, "division", number)
+        own = Drawer(drawer.codes, drawer.classes, seed, drawer.groups)
+        try:
+            test = _test_rows(own, free, len(pool), count, options, constraints)
+            left = np.setdiff1d(free, test, assume_unique=True)
+            _, validation = _drawn(own, left, options, len(pool))
+        except UserError as error:
+            raise UserError(
+                f"division {number} of the rows: {error} Or divide them once (compare.divisions = 1)."
+            ) from None
+        held_out = np.union1d(test, validation)
+        training = np.setdiff1d(pool, held_out, assume_unique=True)
+        training = _capped(Drawer(drawer.codes, drawer.classes, seed), training, options.rows)
+        _check_parts(Split(((training, validation),), test), own, "drawn")
+        divisions.append((training, validation))
+        tests.append(test)
+    return Split(tuple(divisions), split.test, tuple(tests))
+
+
+def _halved(split: Split, drawer: Drawer) -> Split:
+    """Return a split whose validation rows are two halves, one to tune and one to judge, if they are many and no half lacks a class."""
+    training, validation = split.divisions[0]
+    if len(validation) < FEWEST_HALVED:
+        return split
+    judging = drawer.part("validation", validation, len(validation) // 2, len(validation))
+    tuning = np.setdiff1d(validation, judging, assume_unique=True)
+    if any(drawer.lacking(half) is not None for half in (tuning, judging)):
+        return split
+    return Split(((training, tuning), (training, judging)), split.test, (split.test, split.test))
+
+
+def _origin(options: SplitOptions) -> str:
+    """Return where the validation rows come from: "given", "last" or "drawn"."""
+    if is_last(options.validation):
+        return LAST
+    return "given" if options.validation == "given" else "drawn"
 
 
 def _capped(drawer: Drawer, training: Array, most: int | None) -> Array:
@@ -125,29 +207,38 @@ def _check(count: int, options: SplitOptions, constraints: Constraints) -> None:
         raise UserError(
             f"test {options.test}: this data set brings {given_test:,} test rows of its own. Leave 'test' out."
         )
-    _check_given(options, constraints)
+    _check_placed(options, constraints)
     if isinstance(options.folds, int) and options.validation is not None:
         raise UserError("validation: with folds each of them validates in turn. Leave one of the two out.")
     if options.rows is not None and (not is_whole(options.rows) or options.rows < 1):
         raise UserError(f"rows {shown(options.rows)}: a number of training rows from 1 expected.")
 
 
-def _check_given(options: SplitOptions, constraints: Constraints) -> None:
-    """Refuse validation rows that should be given and are not, or are given beside another division of the rows."""
-    if options.validation != "given":
+def _check_placed(options: SplitOptions, constraints: Constraints) -> None:
+    """Refuse validation rows that should be given and are not, or are given (or the last) beside another division of the rows."""
+    if isinstance(options.validation, str) and options.validation != "given" and not is_last(options.validation):
+        raise UserError(
+            f'validation {shown(options.validation)}: a share, a number of rows, "given", "last" or "last:5000" expected.'
+        )
+    origin = _origin(options)
+    if origin == "drawn":
         return
-    if not constraints.given_validation:
+    if origin == "given" and not constraints.given_validation:
         raise UserError(
             "validation 'given': the data bring no validation rows. Give a share (0.15) or a number of rows."
         )
     for name, value in (("group", constraints.groups), ("time", constraints.times)):
         if value is not None:
             raise UserError(
-                f"validation: rows are given, so that {name!r} cannot divide them. Leave one of the two out."
+                f"validation: rows are {_placed(origin)}, so that {name!r} cannot divide them. Leave one of the two out."
             )
 
 
-def _check_parts(split: Split, drawer: Drawer, *, given: bool) -> None:
+def _placed(origin: str) -> str:
+    return "the last ones" if origin == LAST else "given"
+
+
+def _check_parts(split: Split, drawer: Drawer, origin: str) -> None:
     parts = {"training": split.training, "validation": split.validation}
     if len(split.test):
         parts["test"] = split.test
@@ -158,16 +249,20 @@ def _check_parts(split: Split, drawer: Drawer, *, given: bool) -> None:
             )
         lacking = drawer.lacking(rows)
         if lacking is not None:
-            error = _given_lacks_class if given else _lacks_class
-            raise error(part, lacking, drawer)
+            if origin == "drawn":
+                raise _lacks_class(part, lacking, drawer)
+            raise _placed_lacks_class(part, lacking, drawer, origin)
 
 
-def _given_lacks_class(part: str, lacking: int, drawer: Drawer) -> UserError:
-    """Return the error about a part without a class, where the validation rows are given."""
+def _placed_lacks_class(part: str, lacking: int, drawer: Drawer, origin: str) -> UserError:
+    """Return the error about a part without a class, where the validation rows are given, or the last ones."""
     count = int(np.sum(drawer.codes == lacking))
+    advice = "Add rows of it there, or drop the class."
+    if origin == LAST:
+        advice = "Ask for more of them, shuffle the rows, or give a share (0.15)."
     return UserError(
-        f"class {shown(drawer.classes[lacking])}: none of its {count:,} rows is in the {part} part; the validation rows are given. "
-        "Add rows of it there, or drop the class."
+        f"class {shown(drawer.classes[lacking])}: none of its {count:,} rows is in the {part} part; "
+        f"the validation rows are {_placed(origin)}. {advice}"
     )
 
 
@@ -219,6 +314,12 @@ def every_row(count: int) -> Split:
     """Return the division in which all rows both train and validate."""
     rows = np.arange(count)
     return Split(((rows, rows),), NO_ROWS)
+
+
+def last_rows(count: int, own_rows: int) -> Split:
+    """Return the division of `count` rows in which the last `own_rows` validate and all others train, none testing."""
+    rows = np.arange(count)
+    return Split(((rows[:-own_rows], rows[-own_rows:]),), NO_ROWS)
 
 
 def _only_one_notice(count: int) -> str:

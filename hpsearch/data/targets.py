@@ -48,10 +48,14 @@ class TargetFacts:
     distinct: int
 
     @property
+    def has_many_values(self) -> bool:
+        """Whether the distinct values are too many, with too few rows for each, to be classes."""
+        return self.distinct > MANY_VALUES and self.rows < MANY_VALUES * self.distinct
+
+    @property
     def are_measurements(self) -> bool:
-        """Whether whole numbers are too many, with too few rows for each, to be classes."""
-        many = self.distinct > MANY_VALUES and self.rows < MANY_VALUES * self.distinct
-        return many and self.kind == "whole numbers"
+        """Whether they are whole numbers of too many values to be classes."""
+        return self.has_many_values and self.kind == "whole numbers"
 
     @property
     def sentence(self) -> str:

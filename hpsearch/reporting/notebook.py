@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hpsearch.reporting.formatting import MetricFormat, number, readable, sentence, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.pieces import Value
-from hpsearch.reporting.ranking import best, usable
+from hpsearch.reporting.ranking import best
 from hpsearch.reporting.rendering import render_template
 from hpsearch.reporting.selection import marks, why
 from hpsearch.reporting.summary import best_network, result_values
@@ -54,8 +54,8 @@ def fragment(record: StudyRecord, texts: Texts = ENGLISH) -> str:
 def _course(record: StudyRecord, texts: Texts) -> Course | None:
     """Return the drawing; None for fewer than two values."""
     metric = MetricFormat.of(record)
-    trials = filter(usable, record.trials)
-    values = {trial.number: trial.value for trial in trials if trial.value is not None}
+    usable = [trial for trial in record.trials if trial.usable]
+    values = {trial.number: trial.value for trial in usable if trial.value is not None}
     if len(values) < 2:
         return None
     low = min(values.values())

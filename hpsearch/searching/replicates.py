@@ -12,7 +12,7 @@ fair; one that goes on, with more seeds or trials, trains the missing replicates
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
-from math import inf, isfinite
+from math import inf
 from typing import Any
 
 import torch
@@ -23,7 +23,7 @@ from hpsearch.progress import SILENT, Observer, PhaseProgress
 from hpsearch.searching.specifications import initial_seed, replicate
 from hpsearch.searching.stopping import stopping
 from hpsearch.statistics import Estimate
-from hpsearch.statistics.estimates import student_mean
+from hpsearch.statistics.estimates import finite, student_mean
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine, TrialQueue
 from hpsearch.trial import Direction, TrainingRun, TrialSpec, ranking_key
@@ -216,7 +216,7 @@ def metric_mean(values: Sequence[float], metric: Metric, worst: float) -> Estima
 
 def plain_estimate(estimate: Estimate) -> dict[str, float | None]:
     """Return an estimate as plain values; an end that is not bounded is None."""
-    return {name: value if isfinite(value) else None for name, value in asdict(estimate).items()}
+    return {name: finite(value) for name, value in asdict(estimate).items()}
 
 
 def _rank(run: TrainingRun, direction: Direction) -> tuple[float, float, float]:

@@ -1,8 +1,7 @@
 """The options of a run, which change no result: its folder, its storage, its device; and its data and engine there."""
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from math import inf
@@ -18,7 +17,7 @@ from hpsearch.data.dataset import Data
 from hpsearch.data.metrics import own_metric, takes_weights
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
 from hpsearch.data.splits import Split
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import UserError, mistakes, shown
 from hpsearch.storage.failures import RETRY_SECONDS
 from hpsearch.training import Engine, engine_name
 from hpsearch.training.devices import check_precision, choose_device, default_concurrency, several_devices
@@ -152,7 +151,14 @@ def split_options(config: StudyConfig, *, full: bool = False, split: Split | Non
     """Return which rows of a study train, validate and test."""
     section = config.data
     return SplitOptions(
-        config.study.seed, section.validation, section.test, section.rows, config.folds, full=full, split=split
+        seed=config.study.seed,
+        validation=section.validation,
+        test=section.test,
+        rows=section.rows,
+        folds=config.folds,
+        full=full,
+        split=split,
+        divisions=config.compare.divisions if config.compare else 1,
     )
 
 
@@ -233,18 +239,6 @@ def _check_loss(data: Data) -> None:
         )
 
 
-@contextmanager
-def mistakes(what: str) -> Iterator[None]:
-    """Raise an error of a function of the user's own, tried before the search begins, as one line."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        text = " ".join(str(error).split())
-        raise UserError(f"{what} raised {type(error).__name__}: {text}. Mend it.") from error
-
-
 def prepare_engine(config: StudyConfig, run_options: RunOptions, data: Data) -> Engine:
     """Return the engine of the run options, with slots for as many trials as they ask for, or as fit.
 
@@ -259,17 +253,18 @@ def prepare_engine(config: StudyConfig, run_options: RunOptions, data: Data) -> 
     if in_workers:
         return _workers(config, run_options, data)
     slots = max_concurrency(config, run_options, data)
-    LOGGER.info("%d %strials in flight at most, lag %d", slots, "folds of " if data.folds else "", config.search.lag)
+    kind = "folds of trials" if data.cross_validated else "trials"
+    LOGGER.info("%d %s in flight at most, lag %d", slots, kind, config.search.lag)
     return make_engine(run_options.engine, data, slots, config.training.precision, run_options.logged)
 
 
 def max_concurrency(config: StudyConfig, run_options: RunOptions, data: Data) -> int:
     """Return how many trials may be in flight: as many as are asked for, else as fit and as the study's lag allows.
 
-    Where the data have folds, each fold of a trial counts. On a CPU complete trials are then in flight even with fewer cores: their folds
-    train side by side, so that when the trial ends early, all of its folds do.
+    Where trials are cross-validated, each fold of one counts. On a CPU complete trials are then in flight even with fewer cores: their
+    folds train side by side, so that when the trial ends early, all of its folds do.
     """
-    folds = max(1, len(data.folds))
+    folds = _folds_of_a_trial(data)
     fitting = default_concurrency(data, config.space.largest(data.inputs, data.outputs))
     if not data.training.inputs.is_cuda:
         fitting = -(-fitting // folds) * folds
@@ -280,7 +275,7 @@ def _workers(config: StudyConfig, run_options: RunOptions, data: Data) -> Engine
     """Return the engine that trains on several devices or in a cluster."""
     from hpsearch.training.workers.engine import WorkerSettings, cluster_engine, devices_engine
 
-    folds = max(1, len(data.folds))
+    folds = _folds_of_a_trial(data)
     parameters = None
     if not run_options.parallel:
         parameters = config.space.largest(data.inputs, data.outputs)
@@ -298,4 +293,8 @@ def _workers(config: StudyConfig, run_options: RunOptions, data: Data) -> Engine
         load_ = _loader(config, run_options.download) if is_named else None
         share = (run_options.worker_gpus, run_options.worker_cpus)
         engine = cluster_engine(run_options.ray, *share, data, load_, settings)
-    return FoldEngine(engine, data) if data.folds else engine
+    return FoldEngine(engine, data) if data.cross_validated else engine
+
+
+def _folds_of_a_trial(data: Data) -> int:
+    return len(data.folds) if data.cross_validated else 1

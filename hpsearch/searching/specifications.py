@@ -20,6 +20,7 @@ from hpsearch.training.devices import device_of
 from hpsearch.training.own import ERRORS, Build, OwnNetwork, own_random_state
 from hpsearch.trial import TrialSpec, derive_seed
 
+FRESH = "fresh"  # the stream of seeds of replicates
 OWN = "network"  # key, among a trial's values, of the parameters that a network of the user's own gets
 
 
@@ -81,16 +82,19 @@ def recorded_specification(config: StudyConfig, params: Mapping[str, Any], numbe
     return specification(config, known_values(config.space, params, custom_network=is_own), number, data)
 
 
-def replicate(spec: TrialSpec, study_seed: int, number: int) -> TrialSpec:
-    """Return replicate `number` of a trial: its initial weights and its order of rows are functions of (study seed, number) alone."""
+def replicate(spec: TrialSpec, study_seed: int, number: int, stream: str = FRESH) -> TrialSpec:
+    """Return replicate `number` of a trial: its initial weights and its order of rows are functions of (study seed, number) alone.
+
+    Replicates of another `stream` have other seeds.
+    """
     return replace(
         spec,
         number=number,
-        seed=initial_seed(study_seed, number),
-        order_seed=derive_seed(study_seed, "fresh order", number) % 2**32,
+        seed=initial_seed(study_seed, number, stream),
+        order_seed=derive_seed(study_seed, f"{stream} order", number) % 2**32,
     )
 
 
-def initial_seed(study_seed: int, number: int) -> int:
+def initial_seed(study_seed: int, number: int, stream: str = FRESH) -> int:
     """Return the seed of the initial weights of replicate `number`, of whatever trial."""
-    return derive_seed(study_seed, "fresh", number)
+    return derive_seed(study_seed, stream, number)

@@ -4,6 +4,7 @@ import gc
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from optuna.storages import BaseStorage
@@ -20,6 +21,14 @@ from hpsearch.storage.records import ArmRecord, ComparisonRecord, StudyRecord, T
 from hpsearch.storage.trial_records import trial_record
 
 WINNER = "/trial "  # in the name of the study of a winner's runs, before the number of the trial that won
+REFINED = "/second stage"  # after the name of an arm: the study of the second stage of its tuning
+SEED = "seed"  # the parameter of runs on fresh seeds
+
+
+def winner_study(arm: str, trial: int, learning_rate: float | None) -> str:
+    """Return the name of the study of a winner's runs; a learning rate of the second stage is a part of it."""
+    name = f"{arm}{WINNER}{trial}"
+    return name if learning_rate is None else f"{name} at {learning_rate:g}"
 
 
 def read_study(url: str, name: str | None = None) -> StudyRecord:
@@ -126,7 +135,7 @@ def _comparison(storage: BaseStorage, study_id: int) -> ComparisonRecord:
     plan = read_table(attributes, "plan")
     names = [study.study_name for study in storage.get_all_studies()]
     parts = [part for part in names if part.startswith(f"{name}/")]
-    arm_names = [part for part in parts if WINNER not in part]
+    arm_names = [part for part in parts if not _is_stage(part)]
     arms = [_arm(storage, names, arm, plan.get("arms", {}).get(arm, {})) for arm in arm_names]
     order = list(dict.fromkeys(arm.optimizer for arm in arms))
     return ComparisonRecord(
@@ -142,28 +151,45 @@ def _comparison(storage: BaseStorage, study_id: int) -> ComparisonRecord:
         minima=read_table(attributes, "minima"),
         as_of=time.strftime("%Y-%m-%d %H:%M"),
         made=read_table(attributes, "made"),
+        plain=read_table(attributes, "plain"),
     )
 
 
-def _arm(storage: BaseStorage, names: Sequence[str], name: str, plan: Mapping[str, int | None]) -> ArmRecord:
+def _is_stage(name: str) -> bool:
+    """Whether a part of a comparison is no arm but a later stage of one."""
+    return WINNER in name or name.endswith(REFINED)
+
+
+def _arm(storage: BaseStorage, names: Sequence[str], name: str, plan: Mapping[str, Any]) -> ArmRecord:
     study_id = storage.get_study_id_from_name(name)
     attributes = storage.get_study_user_attrs(study_id)
     settings = read_table(attributes, "settings")
-    winners = {}
-    for number in {plan.get("fastest"), plan.get("best")}:
-        if f"{name}{WINNER}{number}" in names:
-            winners[number] = _winner(storage, storage.get_study_id_from_name(f"{name}{WINNER}{number}"))
+    studies = {}  # of the winners, by what they won
+    for won in ("fastest", "best"):
+        if plan.get(won) is not None:
+            studies[won] = winner_study(name, plan[won], plan.get("rates", {}).get(won))
+    edges = {study: plan.get("edges", {}).get(won) for won, study in studies.items()}
+    winners = {study: _winner(storage, study, edge) for study, edge in edges.items() if study in names}
     return ArmRecord(
         optimizer=str(settings["space"]["optimizer"]),
         batch_size=int(settings["space"]["batch_size"]),
         settings=settings,
         trials=_trials(storage, study_id, attributes),
-        fastest=winners.get(plan.get("fastest")),
-        best=winners.get(plan.get("best")),
+        fastest=winners.get(studies.get("fastest", "")),
+        best=winners.get(studies.get("best", "")),
+        refined=_refined(storage, f"{name}{REFINED}") if f"{name}{REFINED}" in names else (),
     )
 
 
-def _winner(storage: BaseStorage, study_id: int) -> WinnerRecord:
+def _refined(storage: BaseStorage, name: str) -> tuple[TrialRecord, ...]:
+    """Return the runs of the second stage of an arm; their parameters are hyperparameters alone."""
+    study_id = storage.get_study_id_from_name(name)
+    runs = _trials(storage, study_id, storage.get_study_user_attrs(study_id))
+    return tuple(replace(run, params={key: run.params[key] for key in run.params if key != SEED}) for run in runs)
+
+
+def _winner(storage: BaseStorage, name: str, edge: str | None) -> WinnerRecord:
+    study_id = storage.get_study_id_from_name(name)
     attributes = storage.get_study_user_attrs(study_id)
     winner = read_table(attributes, "settings")["winner"]
     return WinnerRecord(
@@ -171,6 +197,7 @@ def _winner(storage: BaseStorage, study_id: int) -> WinnerRecord:
         params=winner["params"],
         runs=_trials(storage, study_id, attributes),
         measured={int(number): measured for number, measured in read_table(attributes, "measured").items()},
+        edge=edge,
     )
 
 

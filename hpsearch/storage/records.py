@@ -58,6 +58,17 @@ class TrialRecord:
             return None
         return stdev(self.folds) / math.sqrt(len(self.folds))
 
+    @property
+    def failed(self) -> bool:
+        """Whether the trial ended without a value that it reached itself."""
+        return self.outcome in FAILED_OUTCOMES or self.outcome in (FAILED, INFINITE)
+
+    @property
+    def usable(self) -> bool:
+        """Whether the trial may be called the best: ran to its end, not failed, within its constraints, with a value of its own."""
+        ended = self.state == "complete" and not self.failed and self.outcome != INFEASIBLE
+        return ended and self.value is not None and math.isfinite(self.value)
+
     def rank(self, direction: str) -> tuple[float, float, float]:
         """Return the key that sorts the best trial first, as the search ranks them."""
         return ranking_key(direction, self.value or 0.0, self.validation_loss, self.number)
@@ -181,8 +192,7 @@ class StudyRecord:
         selected = self.result.get("trial")
         if isinstance(selected, int):
             return selected
-        finished = [trial for trial in self.trials if trial.state == "complete" and trial.value is not None]
-        usable = [trial for trial in finished if trial.outcome not in (*FAILED_OUTCOMES, FAILED, INFINITE)]
+        usable = [trial for trial in self.trials if trial.usable]
         if not usable:
             return None
         return min(usable, key=lambda trial: trial.rank(self.direction)).number
@@ -190,8 +200,10 @@ class StudyRecord:
 
 @dataclass(frozen=True, slots=True)
 class WinnerRecord:
-    """A trial that won the tuning of its arm, trained again on fresh seeds.
+    """A setting that won the tuning of its arm, trained again on fresh seeds.
 
+    `trial` is the one of the first stage from which it comes, `params` are those that won, perhaps with a learning rate of the second
+    stage. `edge` says on which side the second stage knows no worse learning rate ("low" or "high").
     `runs` are those runs, their numbers the seeds'; `measured` has what was measured update by update (see `comparison.measuring`)
     of some of them, by number.
     """
@@ -200,6 +212,7 @@ class WinnerRecord:
     params: Mapping[str, Any]
     runs: tuple[TrialRecord, ...]
     measured: Mapping[int, Mapping[str, Any]]
+    edge: str | None = None
 
     @property
     def learning_rate(self) -> float:
@@ -212,7 +225,8 @@ class ArmRecord:
     """One optimizer at one batch size (rows of an update): its tuning trials, and its winners.
 
     `fastest` reached the target in the fewest updates, `best` had the best metric of all; both may be one trial, and None until
-    the tuning is done or where no trial reached the target, or was usable.
+    the tuning is done or where no trial reached the target, or was usable. `refined` are the runs of the second stage of tuning, around the
+    best of the first: several seeds each of settings with learning rates of their own; none where there was no second stage.
     """
 
     optimizer: str
@@ -221,6 +235,7 @@ class ArmRecord:
     trials: tuple[TrialRecord, ...]
     fastest: WinnerRecord | None
     best: WinnerRecord | None
+    refined: tuple[TrialRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +244,7 @@ class ComparisonRecord:
 
     `target` is the value that the metric has to pass, None until it is chosen; `target_given` says that it was chosen before any result.
     `shared` has, by optimizer, what was measured across arms; `textbook` the two-weight model; `minima` the escape tests; `made` the
-    device, versions and network. All may be empty.
+    device, versions and network; `plain` what updates take in the plain loop (see `comparison.timing`). All may be empty.
     """
 
     name: str
@@ -244,11 +259,40 @@ class ComparisonRecord:
     minima: Mapping[str, Any]
     as_of: str
     made: Mapping[str, Any] = field(default_factory=dict)
+    plain: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
         """Training rows: the batch size of gradient descent."""
         return int(self.data["rows"]["training"])
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The names of the engines that train the winners (`training.ENGINES`); none where they are not recorded."""
+        tables = self.plain.get("engines", {}).values()
+        return tuple(sorted({name for table in tables for name in table.values()}))
+
+    @property
+    def plain_seconds(self) -> Mapping[int, tuple[float, ...]]:
+        """Seconds of an update in the plain loop by batch size, a value a repeat: of plain SGD, else of the first optimizer."""
+        tables = self.plain.get("seconds", {})
+        first = "sgd" if "sgd" in tables else next(iter(tables), "")
+        return self.plain_seconds_of(first)
+
+    def plain_seconds_of(self, optimizer: str) -> Mapping[int, tuple[float, ...]]:
+        """Return seconds of an optimizer's update in the plain loop by batch size, a value a repeat; empty where they were not timed."""
+        table = self.plain.get("seconds", {}).get(optimizer, {})
+        return {int(size): tuple(map(float, seconds)) for size, seconds in table.items()}
+
+    @property
+    def divisions(self) -> int:
+        """How many divisions of the rows the winners' seeds run over: seed k is on division k % divisions, whatever the arm."""
+        return int(self.data.get("divisions", 1))
+
+    @property
+    def own_rows(self) -> bool:
+        """Whether the rows on which the winners' runs are judged are others than those on which tuning chose."""
+        return bool(self.data.get("own_rows", False))
 
     def passed(self, trial: TrialRecord) -> float:
         """Return the first update after which a run's metric is strictly better than the target, infinity if there is none."""

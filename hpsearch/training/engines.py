@@ -27,14 +27,14 @@ def make_engine(
 ) -> Engine:
     """Return the engine of a name for these data, with at most `max_concurrency` trials in flight (None: as many as train at once).
 
-    Where the data have folds, each fold of a trial counts. Which engine trains and why is logged, once for each reason; as a warning where
-    no other than the reference can train a trial. `logged` are the lines that were logged already, by other engines of the same run.
+    Where trials are cross-validated, each fold of one counts. Which engine trains and why is logged, once for each reason; as a warning
+    where no other than the reference can train a trial. `logged` are the lines that were logged already, by other engines of the same run.
 
     Raises:
         UserError: there is no such engine.
     """
     engine = single_fold_engine(name, data, max_concurrency, precision, logged)
-    return FoldEngine(engine, data) if data.folds else engine
+    return FoldEngine(engine, data) if data.cross_validated else engine
 
 
 def single_fold_engine(
@@ -69,6 +69,15 @@ def will_compile(name: str, data: Data) -> bool:
     from hpsearch.training.compiled.kernel import predict
 
     return not is_cached(predict)
+
+
+def engine_for(engine: Engine, spec: TrialSpec) -> str | None:
+    """Return the name of what trains a trial in an engine of this process; None where workers choose for themselves."""
+    if isinstance(engine, FoldEngine):
+        return engine_for(engine.engine, spec)
+    if isinstance(engine, ConcurrentEngine):
+        return engine.plan(spec).engine
+    return "reference" if isinstance(engine, ReferenceEngine) else None
 
 
 def choose(name: str, spec: TrialSpec, data: Data, max_concurrency: int, precision: str) -> Plan:

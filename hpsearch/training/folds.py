@@ -57,7 +57,7 @@ class FoldedTrial:
         self.runs[fold] = run
         self.metrics[fold] = max(self.metrics[fold], run.history.metric, key=len)
         if run.outcome.failed or run.outcome is Outcome.TIMED_OUT:
-            self.end = min(self.end, (len(run.history) + 1, fold))
+            self.end = min(self.end, (run.history.last + 1, fold))
         self._decide(source)
         in_training = len(self.runs) < self.begun
         to_begin = self.begun < len(self.rows) and self._matters(self.begun, 1)
@@ -89,15 +89,13 @@ class FoldedTrial:
     def _fold_spec(self, fold: int) -> TrialSpec:
         """Return what one fold trains: it reports every evaluation, and ends where it is told to. A full batch is the fold's rows."""
         spec = self.spec
-        rows = self.rows[fold]
-        full_batch = spec.batch_size == self.rows[0]
         max_seconds = spec.max_seconds
         if max_seconds is not None:
             max_seconds /= len(self.rows)
         return replace(
             spec,
             number=spec.number * len(self.rows) + fold,
-            batch_size=rows if full_batch else min(spec.batch_size, rows),
+            batch_size=batch_size_on(self.rows[fold], spec.batch_size, self.rows[0]),
             rungs=tuple(range(1, len(spec.evaluate_at))),
             patience=None,
             target=None,
@@ -113,6 +111,13 @@ class FoldedTrial:
             self.decided = self.mean.record(Window(torch.zeros(1), (0.0, metric), 0.0), dict, source)
             if self.decided is not None:
                 self.end = (len(self.decided.history) + 1, NO_FOLD)
+
+
+def batch_size_on(rows: int, batch_size: int, first_rows: int) -> int:
+    """Return a batch size on a fold of so many training rows: what is the full batch of the first fold's rows is that of this one."""
+    if batch_size == first_rows:
+        return rows
+    return min(batch_size, rows)
 
 
 class FoldSource:

@@ -195,18 +195,18 @@ class ConcurrentEngine:
         assert entry.future is not None
         windows: Windows = None
         exhausted = False
-        failure: OwnCodeFailed | None = None
+        failed: OwnCodeFailed | None = None
         try:
             windows = entry.future.result()
         except OwnCodeFailed as error:
-            failure = error.with_traceback(None)
+            failed = error.with_traceback(None)
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
             exhausted = True
         entry.future = None  # with its exception, whose traceback would keep tensors alive
-        if failure is not None:
-            return self._without_failure(entry, failure, source)
+        if failed is not None:
+            return self._split_failed(entry, failed, source)
         if exhausted:
             return self._halve(entry, source)
         if windows is None:
@@ -254,8 +254,8 @@ class ConcurrentEngine:
         self.largest_group[spec.batch_size] = min(self.largest_group.get(spec.batch_size, half), half)
         return _halves(entry)
 
-    def _without_failure(self, entry: InFlight, error: OwnCodeFailed, source: TrialSource) -> list[InFlight]:
-        """Open a group in which code of the user's own raised an error again as two; a trial that was the only one ends."""
+    def _split_failed(self, entry: InFlight, error: OwnCodeFailed, source: TrialSource) -> list[InFlight]:
+        """Open a group in which code of the user's own failed again as two, to find the trial; one that was the only one ends."""
         if len(entry.progress) == 1:
             source.finish(failed_run(entry.first_spec, error))
             return []
@@ -263,7 +263,7 @@ class ConcurrentEngine:
 
 
 def _halves(entry: InFlight) -> list[InFlight]:
-    """Return a group's trials as two groups that begin again."""
+    """Return a group as two that are not open yet: they train again what is recorded already."""
     members = list(entry.progress.items())
     half = len(members) // 2
     return [InFlight(None, entry.plan, dict(part)) for part in (members[:half], members[half:])]

@@ -212,6 +212,7 @@ def refuse_unsaved(spec: TrialSpec, data: Data, run: TrainingRun) -> None:
         return
     device = data.training.inputs.device
     with own_random_state(spec.seed, device):
+        assert spec.network is not None, "a run of a network of the user's own"
         network = spec.network()
         network.load_state_dict(dict(run.weights))
         network.to(device, data.training.inputs.dtype).eval()

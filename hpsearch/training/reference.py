@@ -26,7 +26,7 @@ from hpsearch.training.own import (
     refuse_unsaved,
 )
 from hpsearch.training.progress import Evaluations, Progress, Score, Stopping, Weights, out_of_memory_run
-from hpsearch.training.schedules import learning_rates
+from hpsearch.training.schedules import each_learning_rate
 from hpsearch.trial import TrainingRun, TrialSpec
 
 BLOCK = 8192  # rows gathered at a time: few calls at batch size 1, no second copy of the data set
@@ -113,9 +113,8 @@ class ReferenceTrial:
         """Train to an update (see `TrialGroup`)."""
         start = _clock(self.device)
         losses = self.data.training.inputs.new_empty(until - self.done)
-        rates = learning_rates(self.spec, self.done, until).tolist()
         self.network.train()
-        for index, rate in enumerate(rates):
+        for index, rate in enumerate(each_learning_rate(self.spec, self.done, until)):
             if stopping():
                 return None
             losses[index] = self.update(self.done + index, rate)

@@ -23,9 +23,12 @@ from hpsearch.config.own import load_code
 from hpsearch.data import from_arrays
 from hpsearch.data.options import SplitOptions
 from hpsearch.errors import SearchFailed, UserError
-from hpsearch.searching.run_options import task_options
+from hpsearch.searching.run_options import task_options, with_functions
 from hpsearch.searching.scoring import outputs_of
-from tests.support.small import small_data
+from hpsearch.training import TrialQueue
+from hpsearch.training.engines import make_engine
+from hpsearch.trial import Outcome
+from tests.support.small import small_data, small_spec
 
 SPACE = {"batch_size": 10, "learning_rate": {"low": 1e-3, "high": 1e-2, "log": True}}
 INPUTS = 5
@@ -593,3 +596,41 @@ def test_a_function_that_fails_is_told_before_the_search(what: str) -> None:
     options: dict[str, Any] = {"loss": wrong} if what == "loss" else {"metric": wrong, "better": "maximize"}
     with pytest.raises(UserError, match=rf"^{what} wrong raised ValueError: no such column\. Mend it\.$"):
         search(np.zeros((60, 2)) + np.arange(60)[:, None], np.arange(60) % 2, trials=1, **options)
+
+
+@pytest.mark.parametrize("engine", ["reference", "compiled", "fused"])
+def test_a_metric_that_fails_later_is_the_outcome_of_its_trial(engine: str) -> None:
+    """In every engine a metric's error is the outcome of the trial that it failed in; those trained beside it go on."""
+
+    def picky(y_true: Any, y_pred: Any) -> float:
+        right = float((y_true == y_pred).mean())
+        if right > 0.85:
+            raise ValueError("too good to be true")
+        return right
+
+    rows = np.random.default_rng(0).normal(size=(80, 3))
+    data = with_functions(from_arrays(rows, rows[:, 0] > 0), None, picky, "maximize")
+    rates = (1e-4, 0.3, 1e-5, 0.5)
+    specs = [
+        small_spec(data, number=number, learning_rate=rate, evaluate_at=(1, 40)) for number, rate in enumerate(rates)
+    ]
+    queue = TrialQueue(specs)
+    make_engine(engine, data, 4).run(queue)
+    outcomes = [queue.runs[number].outcome for number in range(4)]
+    assert outcomes == [Outcome.FINISHED, Outcome.ERROR, Outcome.FINISHED, Outcome.ERROR]
+    assert queue.runs[1].detail == "ValueError: too good to be true"
+
+
+@pytest.mark.slow
+def test_a_metric_that_fails_on_the_test_rows_is_one_line() -> None:
+    """After the search too, an error of one's own metric is one line that names it."""
+
+    def picky(y_true: Any, y_pred: Any) -> float:
+        if len(y_true) == 9:
+            raise ValueError("nine rows")
+        return float((y_true == y_pred).mean())
+
+    rows = np.random.default_rng(0).normal(size=(60, 2))
+    options: dict[str, Any] = {"trials": 1, "confirm": 0, "training": {"epochs": 1}, "test": 9, "device": "cpu"}
+    with pytest.raises(UserError, match=r"^metric picky raised ValueError: nine rows\. Mend it\.$"):
+        search(rows, rows[:, 0] > 0, metric=picky, better="maximize", validation=0.2, **options)

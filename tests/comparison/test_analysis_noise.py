@@ -125,6 +125,25 @@ def test_variability_is_the_mean_and_range_of_the_runs() -> None:
     assert [v.unit for v in variabilities(record, "sgd") if v.batch_size == 8] == ["updates"], "no epochs were seen"
 
 
+def test_variability_before_the_target_says_how_many_updates_it_stands_for() -> None:
+    """The way to the target is a unit of its own: 250 of 1,220 updates at batch size 1, all 21 at the full batch."""
+    before = {v.batch_size: v for v in variabilities(made(), "sgd") if v.unit == "before"}
+    assert (before[1].steps, before[1].total) == (250, 1220)
+    assert before[ROWS].steps == before[ROWS].total == 21
+    assert before[1].jump is not None
+    assert before[1].jump.value == pytest.approx(0.6)
+
+
+def test_an_older_record_has_the_variability_after_the_target_alone() -> None:
+    """What was measured before the way to the target was has neither that unit nor a jump, and the rest is as it was."""
+    seen = {"rising": 0.2, "deviation": 0.1, "total_variation": 2.0, "count": 100}
+    record = made()
+    for seed in (0, 1):
+        record = changed(record, 8, seed, variability={"updates": seen})
+    (one,) = [v for v in variabilities(record, "sgd") if v.batch_size == 8]
+    assert (one.unit, one.jump, one.steps, one.total) == ("updates", None, 100, 100)
+
+
 def test_path_efficiency_is_that_of_the_record() -> None:
     """At batch size 64 the path to the target is 1 + 10/√64 times its straight line."""
     one = next(path for path in paths(made(), "sgd") if (path.batch_size, path.moment) == (64, "target"))
@@ -179,13 +198,14 @@ def test_three_regimes_are_chosen_among_what_was_measured() -> None:
 
 
 def test_the_plane_and_the_barriers_are_read() -> None:
-    """A path's length on its plane is that of its polygon; a barrier of 0.2 over ends of 0.1 and 0.2 separates, one of 0.01 does not."""
+    """A path's detour on its plane is that of its polygon; a barrier of 0.2 over ends of 0.1 and 0.2 separates, one of 0.01 does not."""
     record = made()
     plane = shared_plane(record, "sgd")
     assert plane is not None
     path = plane.trajectories[0]
-    assert path.distance == pytest.approx(1.5)
-    assert 1.5 < path.length < 1.5 + 2 * max(path.y)
+    assert path.detour_on_plane is not None
+    assert 1 < path.detour_on_plane < 1 + 2 * max(path.y) / 1.5
+    assert path.detour is None, "nobody recorded its true length"
     (wall,) = barriers(record, "sgd")
     assert wall.separate
     assert not replace(wall, height=0.01).separate
@@ -233,9 +253,10 @@ def test_who_left_the_network_s_bad_minima() -> None:
     assert (found.stuck.low, found.stuck.high) == pytest.approx((expected.low, expected.high))
     assert found.sgd is not None
     assert (found.sgd.learning_rate, found.sgd.batch_size, found.sgd.counts["escaped"]) == (0.1, 4, 12)
-    assert [(cell.learning_rate, cell.batch_size) for cell in found.window] == [(0.1, 4)]
+    assert ([cell.setting for cell in found.window.leaving], found.window.tried) == ([(0.1, 4)], 4)
+    assert not found.fresh
     assert found.descent is not None
-    assert found.descent.high == pytest.approx(binomtest(0, 40).proportion_ci(method="wilson").high)
+    assert found.descent.high == pytest.approx(binomtest(0, 20).proportion_ci(method="wilson").high)
     assert found.larger is not None
     assert (found.larger.learning_rate, found.larger.counts["diverged"]) == (1.0, 10)
     assert found.back is not None

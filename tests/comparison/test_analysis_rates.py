@@ -53,12 +53,33 @@ def test_classes_and_ranges_by_hand() -> None:
         RateClass.REACHED,
     ]
     assert arm.tuned == 0.2
-    assert arm.working == WorkingRange(0.05, 0.2)
-    assert arm.working.octaves == pytest.approx(2)
+    assert arm.working == WorkingRange(0.1, 0.2, below=0.05, above=0.4)
+    octaves = arm.working.octaves
+    assert [octaves.value, octaves.low, octaves.high] == pytest.approx([2, 1, 3])
     assert arm.stable is not None
     assert (arm.stable.lowest, arm.stable.highest) == (0.05, 0.4)
     assert arm.stable.octaves == pytest.approx(3)
     assert arm.edge == "high"  # the last trial is as good as the best
+
+
+def test_a_range_whose_end_was_not_tried_is_open() -> None:
+    """Where no worse rate was tried on a side, the width has a least value and no greatest one."""
+    arm = rates(with_trials(trial(0, 0.1, [0.9, 0.96]), trial(1, 0.2, [0.99]), trial(2, 0.4, [0.5, 0.5])))[0]
+    assert arm.working == WorkingRange(0.1, 0.2, below=None, above=0.4)
+    assert arm.working.octaves.low == pytest.approx(1)
+    assert arm.working.octaves.high == inf
+
+
+def test_the_second_stage_refines_the_range_and_knows_the_edge() -> None:
+    """Settings of the second stage take part with the median of their seeds, and its edge is the winner's."""
+    record = with_trials(trial(0, 0.1, [0.5, 0.5]), trial(1, 0.2, [0.99]), trial(2, 0.4, [0.5, 0.5]))
+    finer = (trial(0, 0.14, [0.9, 0.96]), trial(1, 0.14, [0.9, 0.96]), trial(2, 0.28, [0.5]), trial(3, 0.28, [0.5]))
+    arm = record.arms[0]
+    assert arm.fastest is not None
+    refined = replace(arm, refined=finer, fastest=replace(arm.fastest, edge="low"))
+    found = rates(replace(record, arms=(refined, *record.arms[1:])))[0]
+    assert found.working == WorkingRange(0.14, 0.2, below=0.1, above=0.28)
+    assert found.edge == "low"
 
 
 def test_edges_are_flagged() -> None:

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from hpsearch.comparison.analysis.times import (
+    PLAIN,
+    PRODUCT,
     SHALLUE_MNIST,
     curve,
     learning_rate,
@@ -78,7 +80,37 @@ def test_a_run_by_hand() -> None:
     assert arm.costs["epochs"].median.value == 10 * 8 / comparisons.ROWS
     assert arm.costs["steps"].median.high == inf
     assert (arm.costs["steps"].cap, arm.costs["seconds"].cap) == (10, 5.0)
+    assert arm.costs[PRODUCT].values == pytest.approx(
+        (10 * 10 * 8 / comparisons.ROWS, inf, 10 * 10 * 8 / comparisons.ROWS)
+    )
     assert (arm.reached, arm.resolution) == (2, 0.2)
+
+
+def test_each_run_has_its_own_time_of_an_update() -> None:
+    """Two runs of 10 updates with 0.5 and 1.5 s an update took 5 and 15 s: the interval of seconds holds the noise of the machine."""
+    quick = history([4, 8, 10], [0.5, 0.9, 0.96], [9.0, 11.0, 12.0])
+    slow = history([4, 8, 10], [0.5, 0.9, 0.96], [9.0, 15.0, 18.0])
+    record = with_runs(comparisons.comparison(batch_sizes=(8, 64)), 0, [run(0, quick), run(1, slow)])
+    arm = times(record)[0]
+    assert arm.costs["steps"].values == (10.0, 10.0)
+    assert arm.costs["seconds"].values == (5.0, 15.0)
+    assert arm.costs["steps"].median.low == arm.costs["steps"].median.high == 10
+    assert arm.costs["seconds"].median.low == 5.0
+    assert arm.costs["seconds"].median.high == 15.0
+    update = arm.update_seconds["seconds"]
+    assert (update.low, update.value, update.high) == (0.5, 1.0, 1.5)
+
+
+def test_the_plain_loop_counts_the_same_updates() -> None:
+    """Its seconds are each run's updates times a repeat of its own time, in turn; without repeats there are none."""
+    record = comparisons.comparison(batch_sizes=(8, 64), seeds=3)
+    table = {"sgd": {"8": [0.1, 0.3]}}
+    arm, other = times(replace(record, plain={"seconds": table}))
+    first, second, third = arm.costs["steps"].values
+    assert arm.costs[PLAIN].values == pytest.approx((0.1 * first, 0.3 * second, 0.1 * third))
+    assert arm.update_seconds[PLAIN].value == pytest.approx(0.2)
+    assert PLAIN not in other.costs
+    assert PLAIN not in times(record)[0].costs
 
 
 def test_the_best_winner_speaks_where_no_trial_reached() -> None:
@@ -113,11 +145,12 @@ def test_scaling_uses_the_seeds_in_common() -> None:
     assert scaling(record, "adam") is None
 
 
-def test_regimes_are_the_ends_and_the_quickest_between() -> None:
-    """The middle regime is the mini-batch with the fewest seconds, the one in the middle where none reached; two arms have none."""
+def test_regimes_are_the_ends_and_the_best_balance_between() -> None:
+    """The middle regime has the fewest updates times epochs, the nearest to the critical batch size of 60, whatever the seconds are."""
     record = comparisons.comparison(batch_sizes=(1, 2, 8, 64, 1024))
-    seconds = {arm.batch_size: np.median(arm.costs["seconds"].values) for arm in times(record)[1:-1]}
-    assert regimes(record, "sgd") == (1, min(seconds, key=lambda size: seconds[size]), 1024)
+    products = {arm.batch_size: np.median(arm.costs[PRODUCT].values) for arm in times(record)[1:-1]}
+    assert min(products, key=lambda size: products[size]) == 64
+    assert regimes(record, "sgd") == (1, 64, 1024)
     assert regimes(replace(record, target=0.9999), "sgd") == (1, 8, 1024)
     assert regimes(comparisons.comparison(batch_sizes=(1, 1024)), "sgd") is None
     assert regimes(replace(record, target=None), "sgd") is None

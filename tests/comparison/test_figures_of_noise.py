@@ -3,18 +3,19 @@
 import json
 import re
 from dataclasses import replace
-from math import inf
+from math import inf, log
 from typing import Any
 
 import plotly.graph_objects as go
 import pytest
 
+from hpsearch.comparison.analysis.escape import courses
 from hpsearch.comparison.figures import COMPARISON_FIGURES, ComparisonFigure, tiles
 from hpsearch.comparison.figures.appearance import regime_color
 from hpsearch.reporting.figures.style import LIGHT
 from hpsearch.reporting.locales import LANGUAGES, Texts, sentences
 from hpsearch.storage import ArmRecord, ComparisonRecord
-from tests.support import escapes
+from tests.support import drawn_escapes, escapes
 from tests.support.comparisons import ROWS
 from tests.support.escapes import made
 
@@ -188,20 +189,23 @@ def test_sharpness_has_its_limit_in_the_same_colour() -> None:
     assert len(limits) == 3
     assert all(limits[color] == pytest.approx(2 / rates[color]) for color in limits)
     said = FIGURES["sharpness"].reading(record, EN)
-    assert "Up to the edge of stability (ηλ₁/2 near 1): gradient descent" in said
+    edge, below = said.split("Always below it")
+    assert edge.startswith("Up to the edge of stability (ηλ₁/2 near 1)")
+    assert "gradient descent (GD), at most 1" in edge
+    assert "SGD" in below
     assert "Always below it: SGD" in said
     adam = RECORDS["adam"]
     assert not [trace for trace in drawn("sharpness", adam).data if trace.line.dash == "dot"]
     assert FIGURES["sharpness"].reading(adam, EN) == EN("figure.sharpness.no_limit")
 
 
-@pytest.mark.parametrize("name", ["variability", "path"])
-def test_small_multiples_tell_the_page_their_number(name: str) -> None:
-    """Three panels, each with axes of its own, batch sizes below; dots in their regimes' colours."""
+@pytest.mark.parametrize(("name", "panels"), [("variability", ["", "2", "3", "4"]), ("path", ["", "2", "3"])])
+def test_small_multiples_tell_the_page_their_number(name: str, panels: list[str]) -> None:
+    """A panel for each measure, with axes of its own, batch sizes below; dots in their regimes' colours."""
     figure = drawn(name, full())
-    assert figure.layout.meta["panels"] == 3
-    assert {trace.xaxis for trace in figure.data} == {"x", "x2", "x3"}
-    assert all(list(figure.layout[f"xaxis{tag}"].tickvals) == [1, 8, 64, ROWS] for tag in ("", "2", "3"))
+    assert figure.layout.meta["panels"] == len(panels)
+    assert {trace.xaxis for trace in figure.data} == {f"x{tag}" for tag in panels}
+    assert all(list(figure.layout[f"xaxis{tag}"].tickvals) == [1, 8, 64, ROWS] for tag in panels)
     assert list(figure.data[0].marker.color) == [regime_color(size, ROWS) for size in (1, 8, 64, ROWS)]
 
 
@@ -216,7 +220,61 @@ def test_a_loss_that_did_not_fall_is_a_mark_on_the_cap() -> None:
     (mark,) = [trace for trace in drawn("variability", record).data if trace.marker.symbol == "triangle-up"]
     assert list(mark.x) == [1]
     assert "∞" in mark.text[0]
-    assert "Update by update the large batch is the steadier one." in FIGURES["variability"].reading(record, EN)
+    assert "the large batch is the steadier one." in FIGURES["variability"].reading(record, EN)
+
+
+def with_variability(record: ComparisonRecord, batch_size: int, unit: str, **values: float | None) -> ComparisonRecord:
+    """The record with other values of a unit in all measured runs of a batch size; without the unit where no values are given."""
+
+    def other(arm: ArmRecord) -> ArmRecord:
+        if arm.batch_size != batch_size or arm.fastest is None:
+            return arm
+        measured = {}
+        for seed, run in arm.fastest.measured.items():
+            seen = {name: entry for name, entry in run["variability"].items() if name != unit}
+            if values:
+                seen[unit] = run["variability"][unit] | values
+            measured[seed] = {**run, "variability": seen}
+        return replace(arm, fastest=replace(arm.fastest, measured=measured))
+
+    return replace(record, arms=tuple(map(other, record.arms)))
+
+
+def test_steadiness_is_told_before_the_target_and_after_it() -> None:
+    """The reading gives rises and jumps on the way to the target first; a drawn line of its own shows them."""
+    reading = FIGURES["variability"].reading(with_variability(full(), ROWS, "before", rising=0.13, jump=log(1.4)), EN)
+    before, after = reading.split("After the target")
+    assert "13 % with gradient descent" in before.replace("\u00a0", " ")
+    assert "40 %" in before.replace("\u00a0", " "), "a jump of log 1.4 raises the loss by 40 % of it"
+    assert "50 %" in after.replace("\u00a0", " ")
+    names = {trace.name for trace in drawn("variability", full()).data}
+    assert EN("figure.variability.before") in names
+
+
+def test_the_large_batch_is_called_steadier_only_where_all_measures_say_so() -> None:
+    """Fewer rises with a greater jump are mixed; more rises, more movement and a greater jump are not steadier."""
+    fewer = with_variability(full(), ROWS, "before", rising=0.13, jump=2.0)
+    assert EN("figure.variability.mixed") in FIGURES["variability"].reading(fewer, EN)
+    more = with_variability(full(), ROWS, "before", rising=0.6, jump=2.0, total_variation=99.0)
+    assert EN("figure.variability.not_steadier") in FIGURES["variability"].reading(more, EN)
+
+
+def test_the_batch_size_that_rises_most_is_named_where_it_is_not_the_smallest() -> None:
+    """A mini-batch of 8 whose updates raise the loss most often in all runs is told, though the ends alone would hide it."""
+    reading = FIGURES["variability"].reading(with_variability(full(), 8, "before", rising=0.7), EN)
+    assert "not the smallest batch" in reading.lower()
+    assert "mini-batch 8, in 70" in reading
+    assert "not the smallest batch" not in FIGURES["variability"].reading(full(), EN).lower()
+
+
+def test_an_older_record_says_that_nothing_was_measured_before_the_target() -> None:
+    """Without the way to the target, what came after it is read and drawn, and the lack is told."""
+    record = full()
+    for arm in record.arms:
+        record = with_variability(record, arm.batch_size, "before")
+    assert EN("figure.variability.no_before") in FIGURES["variability"].reading(record, EN)
+    names = {trace.name for trace in drawn("variability", record).data}
+    assert EN("figure.variability.before") not in names
 
 
 def test_the_paths_lie_on_one_plane() -> None:
@@ -230,6 +288,42 @@ def test_the_paths_lie_on_one_plane() -> None:
     ]
     assert "71" in figure.layout.xaxis.title.text
     assert "14" in figure.layout.yaxis.title.text
+
+
+def with_path(batch_size: int, **facts: Any) -> ComparisonRecord:
+    """The record with other facts of one drawn path."""
+    record = full()
+    shared = record.shared["sgd"]
+    paths = [path | facts if path["batch_size"] == batch_size else path for path in shared["plane"]["paths"]]
+    plane = {**shared["plane"], "paths": paths}
+    return replace(record, shared={"sgd": {**shared, "plane": plane}})
+
+
+def test_a_path_says_how_many_of_its_updates_are_drawn_and_how_long_it_is() -> None:
+    """A path in full, and one that is drawn in part: the reading counts both, and has their true length beside the drawn one."""
+    whole = with_path(1, updates=list(range(12)), length=54.0, distance=3.0, reached=True)
+    said = FIGURES["trajectories"].reading(whole, EN)
+    assert "SGD, all 11 updates to the target" in said
+    assert re.search(r"SGD 18 \(1\.\d+\)", said), "18 times the straight line, whatever the drawn line shows"
+    part = with_path(1, updates=[*range(11), 2391], length=54.0, distance=3.0, reached=True)
+    assert "SGD, 11 of the 2,391 updates to the target" in FIGURES["trajectories"].reading(part, EN)
+
+
+def test_an_older_path_is_not_said_to_be_as_long_as_its_drawn_line() -> None:
+    """Where the true length was not recorded, the reading says that the drawn line is shorter than the path, and gives no number."""
+    said = FIGURES["trajectories"].reading(full(), EN)
+    assert said.endswith(EN("figure.trajectories.no_lengths"))
+    assert "SGD, 11 of the 100 updates of its first part" in said
+
+
+def test_a_path_of_many_points_is_a_thin_line() -> None:
+    """A thousand marks would hide what is below them: the path is a line, whose points still tell their update."""
+    count = 1000
+    way = [i / count for i in range(count)]
+    figure = drawn("trajectories", with_path(1, updates=list(range(count)), x=way, y=way))
+    (line,) = [trace for trace in figure.data if trace.name == "SGD" and "lines" in trace.mode]
+    assert line.mode == "lines"
+    assert list(line.customdata)[-1] == count - 1
 
 
 def test_the_phase_map_has_both_boundaries() -> None:
@@ -278,8 +372,31 @@ def test_the_network_s_tiles_show_every_class_and_control() -> None:
     }
     assert sum(sum(trace.x) for trace in bars) == pytest.approx(7 * tiles.TILE_WIDTH, rel=1e-4)
     said = FIGURES["escape_teacher"].reading(full(), EN)
-    assert "in a window of 1 combinations" in said
+    assert "At 1 of 4 combinations" in said
     assert "From a good minimum, at SGD's best setting, 90\u00a0% stay." in said
+
+
+def test_escapes_are_drawn_against_updates() -> None:
+    """A panel for each best setting, a line for each method through its shares after each mark; a record of before has none."""
+    share = {"sgd": 0.6, "isotropic": 0.2}
+    record = full(
+        minima=drawn_escapes.drawn(lambda arm: share.get(arm.method, 0.0) if arm.start == "bad" else 0.0, seed=0)
+    )
+    figure = drawn("escape_updates", record)
+    found = courses(record)
+    assert figure.layout.meta["panels"] == len(found) > 1
+    lines = [trace for trace in figure.data if trace.name == EN("figure.escape_updates.sgd")]
+    for line, course in zip(lines, found, strict=True):
+        assert list(line.x) == [1_000, 4_000, 16_000]
+        assert list(line.y) == pytest.approx([cell.share("escaped") for cell in course.cells["sgd"]], abs=1e-3)
+    said = FIGURES["escape_updates"].reading(record, EN)
+    assert len(said.splitlines()) == len(found)
+    assert "after 1,000 updates SGD" in said
+    rows = FIGURES["escape_updates"].numbers(record)
+    assert len(rows) == sum(len(group) for course in found for group in course.cells.values())
+    noise = [row for row in rows if row["method"] == "isotropic"]
+    assert all(row["sgd_ahead_low"] <= row["sgd_ahead"] <= row["sgd_ahead_high"] for row in noise)  # type: ignore[operator]
+    assert FIGURES["escape_updates"].draw(full(), EN) is None
 
 
 def test_the_dead_unit_is_left_by_nobody() -> None:
@@ -315,4 +432,4 @@ def test_numbers_keep_what_was_never_reached() -> None:
     assert [row["kramers"] for row in rows if row["method"] == "gd"] == [None, None]
     table = FIGURES["variability"].numbers(full())
     assert all(row["total_variation"] != inf for row in table)
-    assert len(table) == 8
+    assert len(table) == 12

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from functools import cache
 from math import inf, log10
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,18 @@ from hpsearch.storage import ArmRecord, ComparisonRecord
 from hpsearch.trial import History
 from tests.support import comparisons
 
-TIMED = ("steps", "epochs", "seconds", "tradeoff", "curves", "loss_curves", "rates", "quality", "tuning")
+TIMED = (
+    "steps",
+    "epochs",
+    "seconds",
+    "update_seconds",
+    "tradeoff",
+    "curves",
+    "loss_curves",
+    "rates",
+    "quality",
+    "tuning",
+)
 FIGURES = {row.name: row for row in COMPARISON_FIGURES if row.name in TIMED}
 made = cache(comparisons.comparison)
 EN = Texts("en")
@@ -184,11 +196,74 @@ def test_readings_name_the_known_winners() -> None:
     """In the synthetic record GD needs the fewest updates and the most epochs, SGD the most updates, a mini-batch the least time."""
     assert re.match(r"Fewest updates: gradient descent .* Most: SGD", said("steps", made()))
     assert re.match(r"Least data: SGD.* Most: gradient descent", said("epochs", made()))
-    assert said("seconds", made()).startswith("Fastest: mini-batch 8")
-    differ = r"updates: gradient descent \(GD\). In epochs: SGD. In seconds: mini-batch 8"
+    assert "Fastest: mini-batch 8" in said("seconds", made())
+    differ = r"updates: gradient descent \(GD\). In epochs: SGD. In seconds: mini-batch 64"
     assert re.search(differ, said("curves", made()))
     assert "unit of the budget" in said("quality", made())
     assert "worse ones tried on both sides" in said("rates", made())
+
+
+def timed(**times: Any) -> ComparisonRecord:
+    """The record with times of the plain loop, and its device."""
+    return replace(made(), plain=comparisons.plain(**times), made={"device": "cpu"})
+
+
+def test_seconds_name_their_engine_and_are_read_after_updates_and_epochs() -> None:
+    """The engine and its device stand in the reading and in the note; where they are not on record, that is told."""
+    record = timed()
+    assert said("seconds", record).startswith("These are seconds of the compiled engine on cpu: updates and epochs")
+    figure = FIGURES["seconds"].draw(record, EN)
+    assert figure is not None
+    assert "the compiled engine on cpu" in figure.layout.meta["note"]
+    assert "an engine that is not on record" in said("seconds", made())
+
+
+def test_two_engines_stand_beside_each_other() -> None:
+    """Seconds of an update and to the target in both engines: four lines in two panels, a row for each batch size and engine."""
+    record = timed()
+    figure = FIGURES["update_seconds"].draw(record, EN)
+    assert figure is not None
+    assert figure.layout.meta["panels"] == 2
+    assert [trace.name for trace in figure.data] == ["the compiled engine on cpu", "the plain loop of torch"] * 2
+    rows = FIGURES["update_seconds"].numbers(record)
+    assert [row["engine"] for row in rows] == ["compiled", "reference"] * 4
+    assert rows[1]["update_seconds"] == pytest.approx(3.01e-4)
+
+
+def test_a_quickest_batch_size_that_the_engines_do_not_share_depends_on_the_engine() -> None:
+    """Where the plain loop costs the same for any batch, larger ones are quickest in it and the reading says so; else it does not."""
+    apart = said("update_seconds", timed(start=3e-3, row=1e-9))
+    assert EN("figure.update_seconds.depends") in apart
+    assert "Seconds of SGD by those of mini-batch" in apart
+    alike = said("update_seconds", timed(start=4e-6, row=1e-6))
+    assert "Among the quickest in both: mini-batch 8" in alike
+    assert said("update_seconds", made()).endswith(EN("figure.update_seconds.untimed"))
+
+
+def test_a_batch_size_is_judged_by_updates_times_epochs_before_seconds() -> None:
+    """The reading names the mini-batch of the best balance and how far the ends are from it; its line runs through that mark."""
+    reading = said("tradeoff", made())
+    assert "the best balance is that of mini-batch 64" in reading
+    assert re.search(r"SGD needs [\d.]+ \([\d.]+ to [\d.]+\) times as much of that product", reading)
+    assert reading.endswith(EN("figure.tradeoff.seconds"))
+    figure = FIGURES["tradeoff"].draw(made(), EN)
+    assert figure is not None
+    (line,) = [trace for trace in figure.data if trace.name == EN("legend.balance")]
+    rows = FIGURES["tradeoff"].numbers(made())
+    (best,) = [row for row in rows if row["batch_size"] == 64]
+    product = float(str(best["median_steps"])) * float(str(best["median_examples"]))
+    assert [x * y for x, y in zip(line.x, line.y, strict=True)] == pytest.approx([product] * 2, rel=1e-3)
+    assert best["median_product"] == pytest.approx(product / comparisons.ROWS, rel=0.01)
+
+
+def test_what_the_seeds_cannot_tell_from_the_least_is_named() -> None:
+    """Two batch sizes with the same runs are alike in updates, and the reading of the figure says so of the second."""
+    record = made()
+    first, second, *rest = record.arms
+    twin = replace(record, arms=(replace(first, batch_size=16), second, *rest))
+    assert "cannot tell from the least" not in said("steps", replace(record, arms=(first, second)))
+    same = replace(second, fastest=first.fastest, best=first.best)
+    assert "cannot tell from the least" in said("steps", replace(twin, arms=(first, same)))
 
 
 def test_several_optimizers_have_a_line_each() -> None:

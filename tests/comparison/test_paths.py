@@ -1,6 +1,6 @@
 """How steady and straight a path is, and the loss on planes and lines, beside closed forms and NumPy's decomposition."""
 
-from math import inf, isnan, log, sqrt
+from math import inf, isnan, log, nan, sqrt
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from torch import Tensor
 from hpsearch.comparison.measurements import landscape
 from hpsearch.comparison.measurements import state as states
 from hpsearch.comparison.measurements.landscape import Plane
-from hpsearch.comparison.measurements.stability import path_efficiency, variability
+from hpsearch.comparison.measurements.stability import path_efficiency, sampled_variability, variability
 from hpsearch.comparison.measurements.state import State, flatten, unflatten
 from hpsearch.data import TASKS, Rows
 from hpsearch.trial import Architecture
@@ -47,6 +47,32 @@ def test_a_loss_that_did_not_fall() -> None:
     assert isnan(variability([1.0, 0.5]).deviation)
     with pytest.raises(ValueError, match="1 losses: at least 2"):
         variability([1.0])
+
+
+def test_the_jump_is_the_greatest_rise_of_the_logarithm() -> None:
+    """4, 2, 3, 1 rises once, by log 1.5; a loss that only falls has a jump of 0, one that reaches 0 none that is known."""
+    assert variability([4.0, 2.0, 3.0, 1.0]).jump == pytest.approx(log(1.5))
+    assert variability([4.0, 2.0, 1.0]).jump == 0
+    assert isnan(variability([4.0, 2.0, 0.0]).jump)
+
+
+def test_some_updates_stand_for_all() -> None:
+    """Two of ten updates, which move the loss by 1 and 2, estimate a total of 15, here five times the fall; one of two rises."""
+    found = sampled_variability([4.0, 2.0], [3.0, 4.0], updates=10, fall=3.0)
+    assert found.total_variation == pytest.approx(5.0)
+    assert found.rising == 0.5
+    assert found.jump == pytest.approx(log(2))
+    with pytest.raises(ValueError, match="2 losses before and 1 after"):
+        sampled_variability([4.0, 2.0], [3.0], updates=10, fall=3.0)
+
+
+def test_an_update_to_a_loss_that_is_not_finite_raises_it() -> None:
+    """Of three updates the first falls and the second diverges: one rises, and neither total, deviation nor jump is known."""
+    found = variability([2.0, 1.0, inf, nan])
+    assert found.rising == pytest.approx(1 / 3)
+    assert found.total_variation == inf
+    assert isnan(found.deviation)
+    assert isnan(found.jump)
 
 
 def test_path_efficiency() -> None:

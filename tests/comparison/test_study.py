@@ -12,10 +12,13 @@ import pytest
 import torch
 
 from hpsearch.comparison.arms import best, common_target, fastest, make_arms, reached
-from hpsearch.comparison.context import STRIDE, RoundRobinSource
+from hpsearch.comparison.context import STRIDE, ComparisonContext, RoundRobinSource
 from hpsearch.comparison.instrumentation import measure_run, measured_rows, plan_measurements
+from hpsearch.comparison.replicates import Winner
+from hpsearch.comparison.shared_plane import shared_out
 from hpsearch.comparison.stages import updates_in
-from hpsearch.comparison.study import open_comparison, run_comparison
+from hpsearch.comparison.study import open_comparison, run_comparison, with_recorded_protocol
+from hpsearch.comparison.timing import REPEATS, time_plain_loop
 from hpsearch.config import StudyConfig, check_config
 from hpsearch.errors import SearchFailed, Stopped, UserError
 from hpsearch.progress import PhaseProgress
@@ -27,6 +30,7 @@ from hpsearch.storage.urls import sqlite_url
 from hpsearch.training import TrialQueue
 from hpsearch.training.engines import make_engine
 from hpsearch.training.recording import CompiledRecorder, TorchRecorder, make_recorder
+from hpsearch.training.reference import ReferenceTrial
 from hpsearch.trial import Budget, History, Outcome, TrainingRun
 from tests.support.observers import RecordingObserver
 from tests.support.small import small_data, small_spec
@@ -42,13 +46,14 @@ RAW: dict[str, Any] = {
 
 def config(**changes: Any) -> StudyConfig:
     """The small comparison, tables of it updated."""
-    raw = {name: {**table, **changes.get(name, {})} for name, table in RAW.items()}
+    raw = {name: {**RAW.get(name, {}), **changes.get(name, {})} for name in {**RAW, **changes}}
     return check_config(raw, "small")
 
 
 def run(folder: Path, settings: StudyConfig, stop_after: int | None = None) -> ComparisonRecord:
     """Run a comparison in a folder, as a signal after so many shown stages would end it; return its record."""
     run_options = RunOptions(folder, sqlite_url(folder / "study.db"), parallel=2)
+    settings = with_recorded_protocol(settings, run_options)
     data = prepare_data(settings, run_options)
     shown: list[PhaseProgress] = []
 
@@ -284,10 +289,24 @@ def test_moments_are_at_the_same_losses() -> None:
     assert losses[middle] <= (2.0 * 0.2) ** 0.5 < losses[middle - 1]
     assert plan.window[0] == plan.passes[0] == 46
     assert np.diff(plan.passes).tolist() == [6] * (len(plan.passes) - 1), "60 rows in batches of 10"
+    assert plan.before == tuple(range(46)), "every update to the target"
     assert set(plan.named.values()) <= set(plan.marks) <= set(plan.stops)
     never = plan_measurements(spec, history, 2.0, "maximize", (2.0, 0.2), rows=60)
     assert set(never.named) == {"start", "end"}
     assert not never.window
+    assert never.before == tuple(range(100)), "a run that never gets there is on its way until its end"
+
+
+def test_of_many_updates_before_the_target_evenly_spread_ones_are_measured() -> None:
+    """A run of 40,000 updates to the target stops at the two ends of 250 updates, the first and the last of them among these."""
+    data = small_data()
+    history = History((1, 2), (40_000, 80_000), (1, 2), (0.0,) * 2, (0.1,) * 2, (0.1,) * 2, (0.95, 0.96))
+    plan = plan_measurements(small_spec(data), history, 0.9, "maximize", (2.0, 0.1), rows=60)
+    assert len(plan.before) == 250
+    assert (plan.before[0], plan.before[-1]) == (0, 39_999)
+    assert set(np.diff(plan.before)) <= {160, 161}
+    assert {update + 1 for update in plan.before} <= set(plan.stops)
+    assert len(plan.stops) < 500 + 100 + 12 + 12
 
 
 def test_what_is_seen_of_a_run() -> None:
@@ -310,6 +329,10 @@ def test_what_is_seen_of_a_run() -> None:
         "gradient descent with a small rate goes down in every update"
     )
     assert found["variability"]["updates"]["total_variation"] == pytest.approx(1)
+    before = found["variability"]["before"]
+    assert (before["rising"], before["jump"], before["count"]) == (0, 0, plan.named["target"])
+    assert before["of"] == before["count"]
+    assert before["total_variation"] == pytest.approx(1)
     assert 0 < found["path"]["end"]["efficiency"] <= 1
     assert found["path"]["end"]["distance"] == pytest.approx(
         found["path"]["end"]["length"] * found["path"]["end"]["efficiency"]
@@ -342,13 +365,41 @@ def test_everything_is_in_the_record(record: ComparisonRecord) -> None:
         assert arm.best is not None
         assert [run.number for run in arm.fastest.runs] == [0, 1]
         assert {part for run in arm.fastest.runs for part in run.scores} == {"training", "test"}
-        assert arm.fastest.learning_rate == arm.trials[arm.fastest.trial].params["learning_rate"]
+        assert arm.trials[arm.fastest.trial].params.keys() == arm.fastest.params.keys()
         assert set(arm.fastest.measured) == {0}
         assert record.passed(arm.fastest.runs[0]) < inf
     assert set(record.shared) == {"sgd"}
     assert len(record.shared["sgd"]["plane"]["paths"]) == 3
     starts = {(path["x"][0], path["y"][0]) for path in record.shared["sgd"]["plane"]["paths"]}
     assert len(starts) == 1, "the paths begin at the same weights"
+
+
+def test_paths_are_drawn_update_by_update_to_the_target_with_their_true_length(record: ComparisonRecord) -> None:
+    """A path has a point after each of its updates, and the length and distance in all weights that the measured run has."""
+    for arm, path in zip(record.arms, record.shared["sgd"]["plane"]["paths"], strict=True):
+        assert arm.fastest is not None
+        measured = arm.fastest.measured[0]
+        assert path["reached"]
+        assert path["updates"] == list(range(measured["moments"]["target"] + 1))
+        assert len(path["x"]) == len(path["y"]) == len(path["updates"])
+        assert path["length"] == pytest.approx(measured["path"]["target"]["length"], rel=1e-5)
+        assert path["distance"] == pytest.approx(measured["path"]["target"]["distance"], rel=1e-5)
+
+
+def test_points_are_shared_out() -> None:
+    """Short paths get all the points that they want, long ones share the rest; together they are never more than there are."""
+    assert shared_out(2000, [1084, 92, 33]) == [1084, 92, 33]
+    assert shared_out(2000, [40_000, 92, 1500]) == [954, 92, 954]
+    assert shared_out(10, [100, 100, 100]) == [3, 3, 4]
+
+
+def test_updates_of_the_plain_loop_are_timed_and_the_engine_is_named(record: ComparisonRecord) -> None:
+    """Each batch size has five repeats of the seconds of an update in plain torch, and the compiled engine is on record."""
+    assert sorted(record.plain_seconds) == [arm.batch_size for arm in record.arms]
+    assert all(len(seconds) == REPEATS for seconds in record.plain_seconds.values())
+    assert all(0 < second < 1 for seconds in record.plain_seconds.values() for second in seconds)
+    assert record.engines == ("compiled",)
+    assert record.plain_seconds_of("adam") == {}
 
 
 def facts(record: ComparisonRecord) -> Any:
@@ -370,39 +421,75 @@ def facts(record: ComparisonRecord) -> Any:
     return [
         (
             arm.batch_size,
-            [of(t) for t in arm.trials],
-            [(w.trial, [of(r) for r in w.runs], dict(w.measured)) for w in (arm.fastest, arm.best) if w],
+            [of(t) for t in (*arm.trials, *arm.refined)],
+            [
+                (w.trial, w.params, w.edge, [of(r) for r in w.runs], dict(w.measured))
+                for w in (arm.fastest, arm.best)
+                if w
+            ],
         )
         for arm in record.arms
     ], record.shared
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stop_after", [3, 12, 18])
+@pytest.mark.parametrize("stop_after", [3, 20, 49, 55])
 def test_an_interrupted_comparison_goes_on_to_the_same_end(
     record: ComparisonRecord, tmp_path: Path, stop_after: int
 ) -> None:
-    """Stopped by a signal in tuning, in training again or in measuring, and run once more, everything is as without."""
+    """Stopped by a signal in either stage of tuning, in training again or in measuring, and run once more, all is as without."""
     with pytest.raises(Stopped):
         run(tmp_path, config(), stop_after)
     assert facts(run(tmp_path, config())) == facts(record)
 
 
+def test_the_plain_loop_is_timed_in_turns_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batch sizes take turns, so that a slow second of the machine hits all alike; the same winners are not timed again."""
+    settings = config()
+    run_options = RunOptions(tmp_path, sqlite_url(tmp_path / "study.db"), parallel=1)
+    data = prepare_data(settings, run_options)
+    timed: list[int] = []
+    trained = ReferenceTrial.train
+
+    def train(trial: ReferenceTrial, until: int, stopping: Any) -> Any:
+        timed.append(trial.spec.batch_size)
+        return trained(trial, until, stopping)
+
+    monkeypatch.setattr(ReferenceTrial, "train", train)
+    with open_comparison(settings, run_options, data) as opened:
+        engine = make_engine("reference", data, 1)
+        context = ComparisonContext(settings, data, engine, opened.writer, RecordingObserver())
+        winners = [
+            Winner(f"sgd/{size}", small_spec(data, batch_size=size, optimizer="sgd"), opened.writer) for size in (1, 16)
+        ]
+        time_plain_loop(context, winners)
+        opened.writer.flush()
+        assert timed[4:] == [1, 16] * REPEATS, "after two windows of each to warm up"
+        time_plain_loop(context, winners)
+        assert len(timed) == 4 + 2 * REPEATS
+        time_plain_loop(context, winners[:1])
+        opened.writer.flush()
+        assert len(timed) == 4 + 2 * REPEATS + 2 + REPEATS, "other winners are timed anew"
+        assert opened.writer.read_attribute("plain")["engines"] == {"sgd": {"1": "reference"}}
+
+
 @pytest.mark.slow
 def test_more_trials_and_seeds_go_on(tmp_path: Path) -> None:
     """Trials and seeds are totals: a comparison that is asked for more keeps what it has."""
-    few = run(tmp_path, config(compare={"trials": 2, "seeds": 2, "measured": 0}))
-    more = run(tmp_path, config(compare={"trials": 3, "seeds": 3, "measured": 0}))
+    few = run(tmp_path, config(compare={"trials": 2, "seeds": 2, "measured": 0, "refine": 0}))
+    more = run(tmp_path, config(compare={"trials": 3, "seeds": 3, "measured": 0, "refine": 0}))
     assert [len(arm.trials) for arm in more.arms] == [3, 3, 3]
     assert facts(few)[0][0][1] == facts(more)[0][0][1][:2]
 
 
 @pytest.mark.slow
 def test_changed_settings_are_refused(tmp_path: Path) -> None:
-    """Another target under the same name is another comparison."""
+    """Another target under the same name is another comparison, and so is another second stage, where the file names it."""
     run(tmp_path, config(compare={"trials": 2, "measured": 0}))
     with pytest.raises(UserError, match=r"compare\.target was 0\.6, now 0\.7"):
         run(tmp_path, config(compare={"trials": 2, "measured": 0, "target": 0.7}))
+    with pytest.raises(UserError, match=r"compare\.refine was 2, now 1"):
+        run(tmp_path, config(compare={"trials": 2, "measured": 0, "refine": 1}))
 
 
 def test_hopeless_learning_rates_end_in_one_line(tmp_path: Path) -> None:

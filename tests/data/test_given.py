@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars
 import pyarrow as pa
 import pytest
 import scipy.sparse
@@ -74,7 +75,6 @@ def test_every_frame_is_the_same_data(form: str) -> None:
 
 def test_polars() -> None:
     """A polars frame with text, categories, dates, missing numbers is the same data as its pandas frame."""
-    polars = pytest.importorskip("polars")
     frame = polars.from_pandas(FRAME).with_columns(
         polars.col("text").cast(polars.Categorical).alias("kind"),
         polars.when(polars.col("whole") > 2).then(polars.col("whole")).alias("gaps"),
@@ -87,6 +87,20 @@ def test_polars() -> None:
     assert same(data, data_of(frame.to_pandas()))
     with pytest.raises(UserError, match=r"a LazyFrame, .* It is lazy: give X\.collect\(\)"):
         data_of(frame.lazy())
+
+
+def test_own_validation_rows_without_a_target_are_dropped() -> None:
+    """Where rows without a target are dropped, the validation rows are those of the user's own that are left, and no others."""
+    inputs = FRAME[["a", "b"]]
+    gaps = np.where(np.arange(ROWS) % 10 == 0, np.nan, A)
+    read = ReadOptions(missing="median", drop_rows=["missing-target"])
+    data = from_arrays(
+        inputs[:40], gaps[:40], validation=(inputs[40:], gaps[40:]), read=read, split=SplitOptions(test=0)
+    )
+    assert data.summary["rows"] == {"training": 36, "validation": 18, "test": 0}
+    known = gaps[40:][~np.isnan(gaps[40:])]
+    values = data.validation.targets.double().flatten() * data.target_scale + data.target_mean
+    assert np.allclose(values, known, atol=1e-5)
 
 
 def test_sparse_columns() -> None:

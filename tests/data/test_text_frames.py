@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -13,7 +14,7 @@ from hpsearch import Objective
 from hpsearch.data import Data, from_arrays, from_frame, load_file
 from hpsearch.data.columns.reading import read_columns, table_for
 from hpsearch.data.loaders.table_files import read_like
-from hpsearch.data.options import ReadOptions, SplitOptions
+from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
 from hpsearch.errors import UserError
 
 ROWS = 60
@@ -44,7 +45,7 @@ LIBRARIES = ["pandas", "objects", "arrow", "polars"]
 
 def frame_of(library: str, columns: dict[str, Any]) -> Any:
     if library == "polars":
-        return pytest.importorskip("polars").DataFrame(columns)
+        return polars.DataFrame(columns)
     if library == "arrow":
         return pa.table(columns)
     kind = object if library == "objects" else None
@@ -128,14 +129,17 @@ def test_a_category_of_pandas_stays_one() -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_target_apart_that_is_text(form: str) -> None:
-    """Texts with fractions, given apart, are numbers to predict; whole numbers as text stay labels unless a regression is asked for."""
+    """Texts of many numbers, given apart, are numbers to predict; those of a few stay labels unless a regression is asked for."""
     inputs = VALUES.reshape(-1, 1)
     data = from_arrays(inputs, list(map(FORMS[form], VALUES)))
     assert data.task.name == "regression"
     assert bool((data.training.targets == from_arrays(inputs, VALUES).training.targets).all())
     assert any(line.startswith("decimal mark") for line in data.summary["reading"])
-    labels = [str(row % 3) for row in range(ROWS)]
-    assert from_arrays(inputs, labels, split=SplitOptions(validation=0.2)).classes == ("0", "1", "2")
+    labels = [f"{row % 3},5" for row in range(ROWS)]
+    split = SplitOptions(validation=0.2)
+    assert from_arrays(inputs, labels, split=split).classes == ("0,5", "1,5", "2,5")
+    asked = from_arrays(inputs, labels, split=split, task=TaskOptions(task="regression"))
+    assert asked.target_mean.item() == pytest.approx(1.5, abs=0.2)
 
 
 def test_open_targets_are_asked() -> None:

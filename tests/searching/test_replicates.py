@@ -541,9 +541,9 @@ def test_weights_of_other_data_are_not_taken(whole: tuple[Path, dict[str, Any]],
 def folded() -> Data:
     """Small data whose rows that are not test rows are divided twice."""
     data = small_data()
-    scaled = {"target_mean": data.target_mean, "target_scale": data.target_scale}
+    scaling = (data.target_mean, data.target_scale)
     half = Rows(data.training.inputs[:18], data.training.targets[:18])
-    folds = (Fold(data.training, data.validation, **scaled), Fold(half, data.validation, **scaled))
+    folds = (Fold(data.training, data.validation, *scaling), Fold(half, data.validation, *scaling))
     return replace(data, folds=folds)
 
 

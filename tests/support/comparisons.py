@@ -81,6 +81,16 @@ def comparison(
     return replace(record, **changes)
 
 
+def plain(
+    batch_sizes: tuple[int, ...] = (1, 8, 64, ROWS), start: float = 3e-4, row: float = 1e-6, optimizer: str = "sgd"
+) -> Mapping[str, Any]:
+    """What `comparison.timing` keeps: five repeats of an update in the plain loop, which takes `start` and `row` more for each row."""
+    spread = (0.95, 1.05, 1.0, 0.9, 1.1)
+    seconds = {str(size): [(start + row * size) * factor for factor in spread] for size in batch_sizes}
+    engines = {str(size): "compiled" for size in batch_sizes}
+    return {"winners": ["made"], "seconds": {optimizer: seconds}, "engines": {optimizer: engines}}
+
+
 def steps(batch_size: int) -> float:
     """Updates to the target at the best learning rate."""
     return S_MIN * (1 + CRITICAL / batch_size)
@@ -191,13 +201,22 @@ def _measured(seed: int, size: int, rate: float) -> Mapping[str, Any]:
             for name, scale in (("start", 21.0), ("middle", 63.0), ("target", 210.0))
         },
         "variability": {
+            "before": {
+                "rising": 0.0 if size == ROWS else 0.45 - 0.05 * log(size),
+                "deviation": 0.2 / size**0.5 * exp(noise.normal(0, 0.1)),
+                "total_variation": 1.0 + 15 / size,
+                "jump": 0.0 if size == ROWS else 0.6 / size**0.5,
+                "count": min(250, reached),
+                "of": reached,
+            },
             "updates": {
                 "rising": 0.0 if size == ROWS else 0.5 - 0.05 * log(size),
                 "deviation": 0.3 / size**0.5 * exp(noise.normal(0, 0.1)),
                 "total_variation": 1.0 + 30 / size,
+                "jump": 0.0 if size == ROWS else 0.9 / size**0.5,
                 "count": 100,
             },
-            "epochs": {"rising": 0.1, "deviation": 0.05, "total_variation": 1.2, "count": 12},
+            "epochs": {"rising": 0.1, "deviation": 0.05, "total_variation": 1.2, "jump": 0.1, "count": 12},
         },
         "path": {
             "target": {"distance": 3.0, "length": 3.0 * (1 + 10 / size**0.5), "efficiency": 1 / (1 + 10 / size**0.5)},

@@ -51,6 +51,12 @@ def column(entries: Iterable[Entry], name: str) -> list[float]:
     return [float(entry[name]) for entry in entries if entry.get(name) is not None]
 
 
+def spread_of(entries: Iterable[Entry], name: str) -> Spread | None:
+    """Return the mean and the range of a value over the entries that have it, None where none has it."""
+    values = column(entries, name)
+    return spread(values) if values else None
+
+
 def measured_arms(record: ComparisonRecord, optimizer: str) -> list[ArmRecord]:
     """Return the arms of an optimizer that have measured runs, smallest batch size first."""
     arms = [arm for arm in record.arms if arm.optimizer == optimizer and measured_runs(arm)]

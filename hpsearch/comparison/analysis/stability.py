@@ -20,11 +20,17 @@ from hpsearch.comparison.analysis.measured import (
     measured_runs,
     or_infinite,
     spread,
+    spread_of,
 )
 from hpsearch.comparison.analysis.times import learning_rate
 from hpsearch.storage import ArmRecord, ComparisonRecord, WinnerRecord
 
 MOMENTS = ("start", "middle", "target", "end")
+VARIABILITY_UNITS = (
+    "before",
+    "updates",
+    "epochs",
+)  # updates before the target; updates, and passes over the rows, after it
 MOMENTUM = 0.9  # where a study does not set it
 
 
@@ -33,21 +39,24 @@ MOMENTUM = 0.9  # where a study does not set it
 
 @dataclass(frozen=True, slots=True)
 class ArmVariability:
-    """How the loss on fixed rows moved after the target, from one update or one pass over the rows (`unit`) to the next.
+    """How the loss on fixed rows moved in the steps of a `unit` (`VARIABILITY_UNITS`), from one to the next.
 
-    `rising` is the share of steps that raised it, `deviation` the standard deviation of Δ log L (None where no run has it),
-    `total_variation` Σ|ΔL| by the fall (1: it only fell; infinite: it did not fall). `steps` are those compared in a run, at most.
+    `rising` is the share of steps that raised it, `deviation` the standard deviation of Δ log L, `jump` its greatest rise in one step,
+    `total_variation` Σ|ΔL| by the fall (1: it only fell; infinite: it did not fall). Deviation and jump are None where no run has them.
+    `steps` are those compared in a run, at most, out of `total`.
     """
 
     batch_size: int
     unit: str
     rising: Spread
     deviation: Spread | None
+    jump: Spread | None
     total_variation: Spread
     steps: int
+    total: int
 
     def measure(self, name: str) -> Spread | None:
-        """Return "rising", "deviation" or "total_variation"."""
+        """Return "rising", "deviation", "jump" or "total_variation"."""
         value: Spread | None = getattr(self, name)
         return value
 
@@ -69,10 +78,10 @@ class ArmPath:
 
 
 def variabilities(record: ComparisonRecord, optimizer: str) -> list[ArmVariability]:
-    """Return the variability after the target of each measured arm, per update and per pass ("epochs"), smallest batch size first."""
+    """Return the variability of each measured arm in each unit that it was measured in, smallest batch size first."""
     result = []
     for arm in measured_arms(record, optimizer):
-        for unit in ("updates", "epochs"):
+        for unit in VARIABILITY_UNITS:
             entries = [run["variability"][unit] for run in measured_runs(arm) if unit in run.get("variability", {})]
             if entries:
                 result.append(_variability(arm, unit, entries))
@@ -80,14 +89,16 @@ def variabilities(record: ComparisonRecord, optimizer: str) -> list[ArmVariabili
 
 
 def _variability(arm: ArmRecord, unit: str, entries: Sequence[Entry]) -> ArmVariability:
-    deviations = column(entries, "deviation")
+    steps = int(max(column(entries, "count")))
     return ArmVariability(
         arm.batch_size,
         unit,
         rising=spread(column(entries, "rising")),
-        deviation=spread(deviations) if deviations else None,
+        deviation=spread_of(entries, "deviation"),
+        jump=spread_of(entries, "jump"),
         total_variation=spread([or_infinite(entry["total_variation"]) for entry in entries]),
-        steps=int(max(column(entries, "count"))),
+        steps=steps,
+        total=int(max(column(entries, "of"), default=steps)),
     )
 
 

@@ -1,30 +1,38 @@
 """How soon each batch size reaches the target, in updates, epochs and seconds, and its learning curve: the winner's runs on fresh seeds.
 
 After Shallue et al. (JMLR 20(112), 2019) and McCandlish et al. (arXiv:1812.06162): the same runs counted in three units. A run that never
-reached the target is infinite in all of them. Seconds are updates times the median seconds of one update, so that evaluations and
-the warm-up cost nothing.
+reached the target is infinite in all of them. Seconds are a run's updates times its own median seconds of one update, so that
+evaluations and the warm-up cost nothing, and an interval over seeds holds what the machine's noise does to both. Beside them stand the
+seconds that the same updates take in the plain loop of torch (`comparison.timing`): what holds in one engine only is no law.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import cycle
 from math import inf, isfinite, log2
 from statistics import median
 
 import numpy as np
 
+from hpsearch.comparison.analysis.luck import second_stage_variance
+from hpsearch.comparison.analysis.remembered import remembered
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import median_estimate
 from hpsearch.statistics.learning_curves import resolution, step_seconds
-from hpsearch.statistics.scaling import Hyperbola, fit_hyperbola
+from hpsearch.statistics.luck import Variance, tuning_luck
+from hpsearch.statistics.scaling import Hyperbola, fit_hyperbola, scatter_luck
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord, WinnerRecord
 from hpsearch.trial import History
 
 # Cached: figures, readings and verdicts of one report all ask for them.
 _median_estimate = lru_cache(maxsize=1024)(median_estimate)
 _fit_hyperbola = lru_cache(maxsize=64)(fit_hyperbola)
+_scatter_luck = lru_cache(maxsize=64)(scatter_luck)
 
 UNITS = ("steps", "epochs", "seconds")
+PRODUCT = "product"  # a unit beside them: updates times epochs
+PLAIN = "plain_seconds"  # a unit beside them: seconds in the plain loop
 ENOUGH = 3  # seeds, below which nothing is concluded
 
 # Batch size -> S(1) / S(B), updates to a validation error of 3 % on MNIST; 784-1024-1024-1024-10, plain SGD, learning rate tuned at each
@@ -54,9 +62,10 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class ArmTimes:
-    """How soon one arm reached the target. `costs` are by unit (`UNITS`); there are no seconds where no update was timed.
+    """How soon one arm reached the target. `costs` are by unit (`UNITS`, `PRODUCT`, `PLAIN`), without seconds where none were timed.
 
     `seeds` number the runs that ended, `resolution` is the coarsest gap before a reaching evaluation as a share of its updates.
+    `update_seconds` are those of one update, by unit ("seconds", `PLAIN`): the median over seeds, or over repeats in the plain loop.
     """
 
     optimizer: str
@@ -66,6 +75,7 @@ class ArmTimes:
     reached: int
     costs: Mapping[str, Cost]
     resolution: float | None
+    update_seconds: Mapping[str, Estimate]
 
     @property
     def runs(self) -> int:
@@ -103,6 +113,7 @@ def learning_rate(arm: ArmRecord, params: Mapping[str, object]) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
+@remembered
 def times(record: ComparisonRecord) -> list[ArmTimes]:
     """Return the arms whose winner was trained again, in the record's order; none while there is no target."""
     return list(filter(None, (_times(record, arm) for arm in record.arms)))
@@ -117,7 +128,7 @@ def _times(record: ComparisonRecord, arm: ArmRecord) -> ArmTimes | None:
     if not runs or not cap:
         return None
     steps = [record.passed(run) for run in runs]
-    scales = {"steps": 1.0, "epochs": arm.batch_size / record.rows, "seconds": seconds_per_update(runs)}
+    timed = _timed(record, arm, runs)
     reaching = [(history, step) for history, step in zip(histories(runs), steps, strict=True) if step < inf]
     gaps = [resolution(history.update, step) for history, step in reaching]
     return ArmTimes(
@@ -126,16 +137,38 @@ def _times(record: ComparisonRecord, arm: ArmRecord) -> ArmTimes | None:
         learning_rate=learning_rate(arm, winner.params),
         seeds=tuple(run.number for run in runs),
         reached=len(gaps),
-        costs={unit: _cost(steps, scale, cap) for unit, scale in scales.items() if scale},
+        costs=_costs(steps, cap, arm.batch_size / record.rows, timed),
         resolution=max(gaps, default=None),
+        update_seconds={unit: _median_estimate(tuple(values)) for unit, values in timed.items()},
     )
 
 
-def _cost(steps: Sequence[float], scale: float, cap: int) -> Cost:
-    """Return a cost in a unit that is so many times a step: the interval's ends are order statistics, so they scale with it."""
-    in_steps = _median_estimate(tuple(steps))
-    scaled = Estimate(in_steps.value * scale, in_steps.low * scale, in_steps.high * scale)
-    return Cost(tuple(step * scale for step in steps), scaled, cap * scale)
+def _timed(record: ComparisonRecord, arm: ArmRecord, runs: Sequence[TrialRecord]) -> dict[str, tuple[float, ...]]:
+    """Return the seconds of an update by unit: of each run, and of each repeat in the plain loop; without what was not timed."""
+    seconds = {
+        "seconds": tuple(step_seconds(history.update, history.seconds) for history in histories(runs)),
+        PLAIN: record.plain_seconds_of(arm.optimizer).get(arm.batch_size, ()),
+    }
+    return {unit: values for unit, values in seconds.items() if values and min(values) > 0}
+
+
+def _costs(steps: Sequence[float], cap: int, share: float, timed: Mapping[str, Sequence[float]]) -> dict[str, Cost]:
+    """Return the costs of runs that needed so many steps by unit; a step is this share of an epoch.
+
+    In seconds a run has the time of an update of its own; in the plain loop it has one of the repeats, in turn.
+    """
+    costs = {
+        "steps": _cost(steps, cap),
+        "epochs": _cost([step * share for step in steps], cap * share),
+        PRODUCT: _cost([step * step * share for step in steps], cap * cap * share),
+    }
+    for unit, each in timed.items():
+        costs[unit] = _cost([step * one for step, one in zip(steps, cycle(each), strict=False)], cap * median(each))
+    return costs
+
+
+def _cost(values: Sequence[float], cap: float) -> Cost:
+    return Cost(tuple(values), _median_estimate(tuple(values)), cap)
 
 
 def seconds_per_update(runs: Sequence[TrialRecord]) -> float | None:
@@ -149,38 +182,56 @@ def scaling(record: ComparisonRecord, optimizer: str) -> Hyperbola | None:
 
     It needs three batch sizes whose median run reached the target, and a seed in common. McCandlish et al. 2018, eq 2.11.
     """
+    sizes, rows = _steps_in_common(record, optimizer)
+    if not rows:
+        return None
+    return _fit_hyperbola(sizes, rows, _second_stage(record, optimizer))
+
+
+def tuning_luck_of(record: ComparisonRecord, optimizer: str) -> float:
+    """Return the tuning luck of an optimizer's arms in octaves, as `scaling` takes it into account."""
+    sizes, rows = _steps_in_common(record, optimizer)
+    variances = _second_stage(record, optimizer)
+    return _scatter_luck(sizes, rows, variances) if rows else tuning_luck(*variances)
+
+
+def _second_stage(record: ComparisonRecord, optimizer: str) -> tuple[Variance, ...]:
+    return second_stage_variance(record, (arm for arm in record.arms if arm.optimizer == optimizer))
+
+
+def _steps_in_common(record: ComparisonRecord, optimizer: str) -> tuple[tuple[int, ...], tuple[tuple[float, ...], ...]]:
+    """Return the batch sizes of an optimizer and their updates to the target, of the seeds that all of them have; none without one."""
     arms = [arm for arm in times(record) if arm.optimizer == optimizer]
     if not arms:
-        return None
+        return (), ()
     common = sorted(set.intersection(*(set(arm.seeds) for arm in arms)))
     if not common:
-        return None
+        return (), ()
     rows = []
     for arm in arms:
         steps = arm.by_seed("steps")
         rows.append(tuple(steps[seed] for seed in common))
-    return _fit_hyperbola(tuple(arm.batch_size for arm in arms), tuple(rows))
+    return tuple(arm.batch_size for arm in arms), tuple(rows)
 
 
 def regimes(record: ComparisonRecord, optimizer: str) -> tuple[int, int, int] | None:
-    """Return the smallest batch size, the mini-batch with the fewest seconds to the target, and the largest; None without three.
+    """Return the smallest batch size, the mini-batch with the fewest updates times epochs, and the largest; None without three.
 
-    Where no mini-batch's median run reached the target in a time that is known, it is the one in the middle.
+    That product is least at the critical batch size, where updates and examples are both twice their least (McCandlish et al. 2018), and
+    depends on no machine. Where no mini-batch's median run reached the target, it is the one in the middle.
     """
     arms = [arm for arm in times(record) if arm.optimizer == optimizer]
     if len(arms) < ENOUGH:
         return None
     between = arms[1:-1]
-    middle = min(between, key=_seconds)
-    if not isfinite(_seconds(middle)):
+    middle = min(between, key=_product)
+    if not isfinite(_product(middle)):
         middle = between[len(between) // 2]
     return arms[0].batch_size, middle.batch_size, arms[-1].batch_size
 
 
-def _seconds(arm: ArmTimes) -> float:
-    if "seconds" not in arm.costs:
-        return inf
-    return arm.costs["seconds"].median.value
+def _product(arm: ArmTimes) -> float:
+    return arm.costs[PRODUCT].median.value
 
 
 def shallue_steps(batch_size: int, steps: float) -> dict[int, float]:

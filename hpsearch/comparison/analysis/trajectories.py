@@ -22,22 +22,35 @@ SMALL = 0.1  # of the higher end: a barrier below it is called none
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """One run in the plane: where it was (`x`, `y`) after which `updates`."""
+    """One run in the plane: where it was (`x`, `y`) after which `updates`.
+
+    `detour` is the length of all its updates in the space of all weights by the straight line from the first to the last of these points,
+    None where it is not known. `reached`: the last point is where the run reached the target; False: its end; None: neither.
+    """
 
     batch_size: int
     updates: tuple[int, ...]
     x: tuple[float, ...]
     y: tuple[float, ...]
+    detour: float | None
+    reached: bool | None
 
     @property
-    def distance(self) -> float:
-        """How far the end lies from the start, in the plane."""
-        return dist((self.x[0], self.y[0]), (self.x[-1], self.y[-1]))
+    def count(self) -> int:
+        """Updates that the path has."""
+        return self.updates[-1]
 
     @property
-    def length(self) -> float:
-        """How long the path is in the plane, between the updates at which it was recorded."""
-        return sum(dist(a, b) for a, b in pairwise(zip(self.x, self.y, strict=True)))
+    def shown(self) -> int:
+        """Updates of them after which it is drawn."""
+        return sum(update > 0 for update in self.updates)
+
+    @property
+    def detour_on_plane(self) -> float | None:
+        """The length of the drawn line by the straight line from its start to its end, both on the plane; None where these are one."""
+        distance = dist((self.x[0], self.y[0]), (self.x[-1], self.y[-1]))
+        length = sum(dist(a, b) for a, b in pairwise(zip(self.x, self.y, strict=True)))
+        return length / distance if distance else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +96,10 @@ def shared_plane(record: ComparisonRecord, optimizer: str) -> SharedPlane | None
 
 def _trajectory(path: Mapping[str, Any]) -> Trajectory:
     updates, x, y = _finite_columns(path["updates"], path["x"], path["y"])
-    return Trajectory(int(path["batch_size"]), updates, x, y)
+    length = path.get("length")
+    distance = path.get("distance")
+    detour = length / distance if length and distance else None
+    return Trajectory(int(path["batch_size"]), updates, x, y, detour, path.get("reached"))
 
 
 def _finite_columns(*columns: Sequence[Any]) -> list[tuple[Any, ...]]:

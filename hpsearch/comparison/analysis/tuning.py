@@ -1,6 +1,9 @@
 """The tuning trials of an arm: which learning rates work at each batch size, and how much tuning each arm needs.
 
-A trial is one seed at one (learning rate, batch size); the classes and the range are those of `hpsearch.statistics.tuning`.
+A trial of the first stage is one seed at one (learning rate, batch size), a setting of the second has several; the classes are those of
+`hpsearch.statistics.tuning`. A learning rate works where it needs at most twice the updates of the arm's own best: budgets, which differ
+between arms, play no part in that.
+
 For the expected best of n trials, trial 0 is left out: it is the known-good setting, put there by hand. The others come from a
 quasi-random sequence; their order is taken as exchangeable, which understates the best of the first few a little, since such a
 sequence spreads them evenly.
@@ -8,11 +11,15 @@ sequence spreads them evenly.
 
 from dataclasses import dataclass
 from math import inf, isfinite, log2
-from typing import Literal
+from typing import Literal, cast
 
+from hpsearch.comparison.analysis.luck import settings_of, steps_of
+from hpsearch.comparison.analysis.remembered import remembered
 from hpsearch.comparison.analysis.times import learning_rate
 from hpsearch.statistics import Estimate
+from hpsearch.statistics.estimates import medians, numbers
 from hpsearch.statistics.tuning import (
+    LATE,
     BestCurve,
     RateClass,
     StableRange,
@@ -22,8 +29,10 @@ from hpsearch.statistics.tuning import (
     share_reaching,
     stable_range,
 )
-from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
+from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord, WinnerRecord
 from hpsearch.trial import FAILED, Outcome
+
+Side = Literal["low", "high", "both"]
 
 UNFIT = (Outcome.OUT_OF_MEMORY, Outcome.KILLED)  # whatever the learning rate was
 
@@ -41,29 +50,41 @@ class RateTrial:
 
 @dataclass(frozen=True, slots=True)
 class WorkingRange:
-    """The lowest and the highest learning rate that reached the target below the first that diverged, and its width in octaves."""
+    """The lowest and the highest learning rate around the best that need at most `LATE` times its updates.
+
+    `below` and `above` are the nearest rates tried outside, which need more or diverged: the ends lie between. None: none was tried, so
+    that this end is open.
+    """
 
     lowest: float
     highest: float
+    below: float | None
+    above: float | None
 
     @property
-    def octaves(self) -> float:
-        """The width: log2 of the ratio of the ends."""
-        return log2(self.highest / self.lowest)
+    def octaves(self) -> Estimate:
+        """The width in octaves: at least from the lowest to the highest, at most between those outside; infinite where an end is open."""
+        least = log2(self.highest / self.lowest)
+        low_gap = inf if self.below is None else log2(self.lowest / self.below)
+        high_gap = inf if self.above is None else log2(self.above / self.highest)
+        middle = least + sum(gap / 2 for gap in (low_gap, high_gap) if gap < inf)
+        return Estimate(middle, least, least + low_gap + high_gap)
 
 
 @dataclass(frozen=True, slots=True)
 class ArmRates:
     """The learning rates of one arm, ascending. `tuned` is the fastest winner's, None where no trial reached the target.
 
-    `edge` says on which side the best has no worse neighbour. `stable` runs up to the highest that does not diverge.
+    `edge` says on which side the fastest has no worse neighbour, `best_edge` the winner of the metric. `stable` runs up to the highest
+    that does not diverge.
     """
 
     optimizer: str
     batch_size: int
     trials: tuple[RateTrial, ...]
     tuned: float | None
-    edge: Literal["low", "high", "both"] | None
+    edge: Side | None
+    best_edge: Side | None
     stable: StableRange | None
     working: WorkingRange | None
 
@@ -84,6 +105,7 @@ def failed(trial: TrialRecord) -> bool:
     return trial.outcome in FAILED
 
 
+@remembered
 def rates(record: ComparisonRecord) -> list[ArmRates]:
     """Return the arms that have a tuning trial that ended, in the record's order; none while there is no target."""
     if record.target is None:
@@ -106,18 +128,50 @@ def _rates(record: ComparisonRecord, arm: ArmRecord) -> ArmRates | None:
     tuned = None
     if arm.fastest:
         tuned = learning_rate(arm, arm.fastest.params)
-    working = None
-    if stable:
-        below = [trial.learning_rate for trial in trials if trial.steps < inf and trial.learning_rate <= stable.highest]
-        working = WorkingRange(min(below), max(below))
+    worst = -inf if record.direction == "maximize" else inf
+    sign = -1 if record.direction == "maximize" else 1
+    losses = [sign * (worst if trial.value is None else trial.value) for trial in trials]
     return ArmRates(
         optimizer=arm.optimizer,
         batch_size=arm.batch_size,
         trials=tuple(trials),
         tuned=tuned,
-        edge=edge(learning_rates, steps),
+        edge=_edge_of(arm, arm.fastest, edge(learning_rates, steps)),
+        best_edge=_edge_of(arm, arm.best, edge(learning_rates, losses)),
         stable=stable,
-        working=working,
+        working=_working_range(record, arm, list(zip(learning_rates, steps, strict=True))),
+    )
+
+
+def _edge_of(arm: ArmRecord, winner: WinnerRecord | None, first_stage: Side | None) -> Side | None:
+    """Return the edge that a winner lies at: that of the second stage where there was one."""
+    if winner is not None and arm.refined:
+        return cast("Side | None", winner.edge)
+    return first_stage
+
+
+def _working_range(record: ComparisonRecord, arm: ArmRecord, first: list[tuple[float, float]]) -> WorkingRange | None:
+    """Return the range around the best setting of both stages; `first` has rate and steps of the first stage's trials."""
+    settings = list(first)
+    for runs in settings_of(arm.refined):
+        rate = learning_rate(arm, runs[0].params)
+        if rate:
+            settings.append((rate, float(medians(numbers(steps_of(record, runs))))))
+    settings.sort()
+    if not settings or min(steps for _, steps in settings) == inf:
+        return None
+    best = min(range(len(settings)), key=lambda place: settings[place][1])
+    most = LATE * settings[best][1]
+    low = high = best
+    while low > 0 and settings[low - 1][1] <= most:
+        low -= 1
+    while high < len(settings) - 1 and settings[high + 1][1] <= most:
+        high += 1
+    return WorkingRange(
+        lowest=settings[low][0],
+        highest=settings[high][0],
+        below=settings[low - 1][0] if low else None,
+        above=settings[high + 1][0] if high < len(settings) - 1 else None,
     )
 
 

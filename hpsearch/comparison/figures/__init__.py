@@ -8,6 +8,7 @@ from hpsearch.comparison.figures import (
     curves,
     escape_intervals,
     escape_maps,
+    escape_updates,
     gradient_noise,
     over_updates,
     quality,
@@ -16,6 +17,7 @@ from hpsearch.comparison.figures import (
     tradeoff,
     trajectories,
     tuning,
+    update_seconds,
 )
 from hpsearch.comparison.figures.figure import ComparisonFigure
 
@@ -32,6 +34,13 @@ COMPARISON_FIGURES: tuple[ComparisonFigure, ...] = (
     costs.figure("steps", "updates to the target by batch size, with the fitted hyperbola"),
     costs.figure("epochs", "epochs to the target by batch size"),
     costs.figure("seconds", "seconds to the target by batch size"),
+    ComparisonFigure(
+        "update_seconds",
+        "seconds of an update and to the target, in the engine that trained the runs and in the plain loop of torch",
+        update_seconds.draw,
+        update_seconds.read,
+        update_seconds.numbers,
+    ),
     ComparisonFigure(
         "tradeoff",
         "examples against updates to the target, with the critical batch size",
@@ -92,6 +101,13 @@ COMPARISON_FIGURES: tuple[ComparisonFigure, ...] = (
         escape_maps.draw_teacher,
         escape_maps.read_teacher,
         escape_maps.teacher_numbers,
+    ),
+    ComparisonFigure(
+        "escape_updates",
+        "who has left those minima after how many updates",
+        escape_updates.draw,
+        escape_updates.read,
+        escape_updates.numbers,
     ),
     ComparisonFigure(
         "escape_dead",

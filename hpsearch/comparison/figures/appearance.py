@@ -4,7 +4,7 @@ SGD (batch size 1) is orange, gradient descent green, and mini-batches are blue,
 """
 
 from collections.abc import Callable, Iterable
-from math import isfinite, log
+from math import inf, isfinite, log
 from typing import Protocol, TypeVar
 
 from hpsearch.comparison.analysis.measured import HasBatchSize, Spread
@@ -84,6 +84,14 @@ def optimizer_name(name: str) -> str:
     return label(visible(readable(name), 30))
 
 
+def engine_text(record: ComparisonRecord, texts: Texts) -> str:
+    """Return which engines trained the winners, where that is on record, and on which device."""
+    device = visible(record.made.get("device", ""), 40) or texts("engine.unknown_device")
+    if not record.engines:
+        return texts("engine.unknown", device=device)
+    return texts("engine.own", engine=", ".join(visible(name, 40) for name in record.engines), device=device)
+
+
 def measured_optimizer(record: ComparisonRecord) -> str:
     """Return the optimizer whose measurements are drawn: plain SGD where it was compared, else the first."""
     return next(iter(optimizers(record)), "")
@@ -103,6 +111,15 @@ def metric_name(record: ComparisonRecord, texts: Texts) -> str:
 def significant(value: float, digits: int = 3) -> str:
     """Return a number with so many significant digits."""
     return number(float(f"{value:.{digits}g}"))
+
+
+def bounds_text(value: Estimate, texts: Texts) -> str:
+    """Return what is known between bounds, or beyond one of them, without the value."""
+    if value.high == inf:
+        return texts("range.least", low=significant(value.low, 2))
+    if value.low <= 0:
+        return texts("range.most", high=significant(value.high, 2))
+    return texts("range.between", low=significant(value.low, 2), high=significant(value.high, 2))
 
 
 def percent(value: float) -> str:
@@ -129,12 +146,20 @@ def interval(estimate: Estimate, seconds: bool = False) -> tuple[str, str, str]:
     return write(estimate.value), write(max(estimate.low, 0.0)), write(estimate.high)
 
 
+def interval_text(estimate: Estimate, texts: Texts) -> str:
+    """Return a value with its interval: `1.72 (1.05 to 2.3)`."""
+    value, low, high = interval(estimate)
+    return texts("page.interval", value=value, low=low, high=high)
+
+
 def _duration(value: float) -> str:
     if not isfinite(value) or value == 0:
         return number(value)
     if value >= 0.1:
         return duration(value)
-    return f"{significant(1000 * value, 2)}\u00a0ms"
+    if value >= 1e-4:
+        return f"{significant(1e3 * value, 2)}\u00a0ms"
+    return f"{significant(1e6 * value, 2)}\u00a0µs"
 
 
 def spread_text(value: Spread | None) -> str:
@@ -178,6 +203,16 @@ def _signed_gap(metric: MetricFormat, value: float) -> str:
     if not digits.strip("0."):
         return digits
     return text if text.startswith("−") else f"+{text}"
+
+
+def share_gap_texts(gap: Estimate, texts: Texts) -> dict[str, str]:
+    """Return a difference of shares in points, `value`, with the bare numbers of its interval's ends, `low` and `high`."""
+
+    def write(share: float) -> str:
+        digits = f"{100 * share:+.0f}".replace("-", "−")
+        return "0" if digits in ("+0", "−0") else digits
+
+    return {"value": texts("metric.points", value=write(gap.value)), "low": write(gap.low), "high": write(gap.high)}
 
 
 # ---- sentences

@@ -11,9 +11,11 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from hpsearch.comparison.analysis.least_costs import least_costly
 from hpsearch.comparison.analysis.times import ENOUGH, ArmTimes, optimizers, scaling, shallue_steps, times
 from hpsearch.comparison.figures.appearance import (
     arm_name,
+    engine_text,
     for_each_optimizer,
     interval,
     of_optimizer,
@@ -106,7 +108,7 @@ def _note(unit: str, arms: list[ArmTimes], record: ComparisonRecord, texts: Text
     if gaps:
         notes.append(texts("figure.steps.note_resolution", share=share(max(gaps))))
     if unit == "seconds":
-        notes.append(texts("figure.seconds.note"))
+        notes.append(texts("figure.seconds.note", engine=engine_text(record, texts)))
     if unit == "steps" and record.data.get("name") == "mnist" and len(optimizers(record)) == 1:
         notes.append(texts("figure.steps.note_shallue"))
     return " ".join(notes)
@@ -259,6 +261,11 @@ def _sentences(unit: str, record: ComparisonRecord, arms: list[ArmTimes], texts:
     if min(arm.runs for arm in arms) < ENOUGH:
         return texts("reading.few", seeds=number(ENOUGH))
     parts = [_extremes(unit, record, reaching, texts)]
+    if unit == "seconds":
+        parts.insert(0, texts("figure.seconds.own", engine=engine_text(record, texts)))
+    alike = [arm_name(arm, record, texts) for arm in least_costly(record, reaching, unit)[1:]]
+    if alike:
+        parts.append(texts("reading.alike", names=", ".join(alike)))
     missing = [arm_name(arm, record, texts) for arm in arms if arm not in reaching]
     if missing:
         parts.append(texts("reading.censored", names=", ".join(missing)))

@@ -1,4 +1,4 @@
-"""Learning curves of three regimes (SGD, the quickest mini-batch, gradient descent): the same runs by updates, epochs and seconds.
+"""Learning curves of three regimes (SGD, a mini-batch, gradient descent): the same runs by updates, epochs and seconds.
 
 The page switches the horizontal axis, since the answer to "which is faster?" changes with it.
 """

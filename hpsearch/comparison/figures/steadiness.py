@@ -1,19 +1,24 @@
-"""How steady a run's loss was after the target, and how direct its path: against the batch size."""
+"""How steady a run's loss was before and after the target, and how direct its path: against the batch size."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, isfinite
+from math import expm1, isfinite
 from typing import Any
 
 import plotly.graph_objects as go
 
 from hpsearch.comparison.analysis.measured import Spread
-from hpsearch.comparison.analysis.stability import ArmVariability, paths, variabilities
+from hpsearch.comparison.analysis.stability import (
+    ArmVariability,
+    paths,
+    variabilities,
+)
 from hpsearch.comparison.figures.appearance import (
     brief,
     by_optimizer,
     measured_note,
     measured_optimizer,
+    percent,
     regime_color,
     regime_name,
     sizes_of,
@@ -35,9 +40,11 @@ from hpsearch.reporting.formatting import sentence, share
 from hpsearch.reporting.locales import Texts
 from hpsearch.storage import ComparisonRecord
 
-UNITS = {"updates": "circle", "epochs": "diamond-open"}
+UNITS = {"before": "square", "updates": "circle", "epochs": "diamond-open"}
 MOMENTS = {"target": "circle", "end": "diamond-open"}
-VARIABILITY_MEASURES = ("rising", "deviation", "total_variation")
+VARIABILITY_MEASURES = ("rising", "jump", "deviation", "total_variation")
+# by which one batch size is called steadier
+JUDGED = {"before": ("rising", "total_variation", "jump"), "updates": ("rising", "deviation")}
 PATH_MEASURES = ("efficiency", "length", "distance")
 LEAST = {"variability": 0.1, "path": 1.0}  # height that an axis shows where none is known
 ROOM = {"variability": 2.0, "path": 1.5}  # times the greatest height, above it
@@ -110,17 +117,19 @@ def _dots(marks: Mapping[Mark, Spread], symbol: str, **style: Any) -> go.Scatter
 
 
 def draw_variability(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
-    """Draw the share of rising steps, the deviation of Δ log L and the total variation, per update and per pass; None without any."""
+    """Draw the share of rising steps, the jump and deviation of log L and the total variation, in each unit; None without any."""
     cases = []
     for one in variabilities(record, measured_optimizer(record)):
         text = texts(
             "figure.variability.hover",
             regime=regime_name(one.batch_size, record.rows, texts),
             unit=texts(f"figure.variability.{one.unit}"),
-            rising=_rising_text(one),
+            rising=share(one.rising.value),
+            jump=_jump_text(one),
             deviation=spread_text(one.deviation),
-            total=spread_text(one.total_variation),
+            variation=spread_text(one.total_variation),
             steps=brief(one.steps),
+            total=brief(one.total),
         )
         measures = {name: one.measure(name) for name in VARIABILITY_MEASURES}
         cases.append(Case(one.batch_size, one.unit, text, measures))
@@ -130,27 +139,56 @@ def draw_variability(record: ComparisonRecord, texts: Texts) -> go.Figure | None
     return panel_plot(400, panels, measured_note(record, texts, texts("figure.variability.note")))
 
 
-def _rising_text(one: ArmVariability) -> str:
-    return share(one.rising.value) if one.rising else brief(None)
+def _jump_text(one: ArmVariability) -> str:
+    """Return the greatest rise of the loss in one step as a share of it."""
+    return percent(expm1(one.jump.value)) if one.jump else brief(None)
 
 
 def read_variability(record: ComparisonRecord, texts: Texts) -> str:
-    """Compare the smallest and the largest batch size, per update and per pass."""
-    found = [one for one in variabilities(record, measured_optimizer(record)) if one.rising]
-    updates = [one for one in found if one.unit == "updates"]
-    passes = [one for one in found if one.unit == "epochs"]
-    if len(updates) < 2:
+    """Compare the smallest and the largest batch size before the target and after it, and name the one that is the least steady."""
+    found = variabilities(record, measured_optimizer(record))
+    by_unit = {unit: [one for one in found if one.unit == unit] for unit in UNITS}
+    if max(len(by_unit["before"]), len(by_unit["updates"])) < 2:
         return texts("figure.variability.thin")
-    steadier = _rising(updates[-1]) < _rising(updates[0])
-    key = "steadier" if steadier else "not_steadier"
-    parts = [texts(f"figure.variability.{key}", **_ends_texts(record, texts, updates))]
-    if len(passes) > 1:
-        parts.append(texts("figure.variability.per_epoch", **_ends_texts(record, texts, passes)))
+    parts = []
+    for unit, judged in JUDGED.items():
+        if len(by_unit[unit]) > 1:
+            parts += _unit_sentences(record, texts, by_unit[unit], judged)
+        else:
+            parts.append(texts(f"figure.variability.no_{unit}"))
+    if len(by_unit["epochs"]) > 1:
+        parts.append(texts("figure.variability.per_epoch", **_ends_texts(record, texts, by_unit["epochs"])))
     return " ".join(parts)
 
 
-def _rising(one: ArmVariability) -> float:
-    return one.rising.value if one.rising else inf
+def _unit_sentences(
+    record: ComparisonRecord, texts: Texts, found: Sequence[ArmVariability], judged: Sequence[str]
+) -> list[str]:
+    """Compare the ends in one unit by the measures that are judged; name one that rises more often than the smallest in all runs."""
+    small = found[0]
+    large = found[-1]
+    parts = [
+        texts(f"figure.variability.compared_{small.unit}", **_ends_texts(record, texts, found)),
+        texts(f"figure.variability.{_steadier(small, large, judged)}"),
+    ]
+    most = max(found, key=lambda one: one.rising.value)
+    if most.rising.low > small.rising.high:
+        values = {"regime": regime_name(most.batch_size, record.rows, texts), "rising": share(most.rising.value)}
+        parts.append(texts("figure.variability.most", **values))
+    return parts
+
+
+def _steadier(small: ArmVariability, large: ArmVariability, judged: Sequence[str]) -> str:
+    """Return whether the large batch is the steadier one by all measures that both have ("steadier"), by none, or by some ("mixed")."""
+    below = set()
+    for name in judged:
+        ours = large.measure(name)
+        theirs = small.measure(name)
+        if ours and theirs:
+            below.add(ours.value < theirs.value)
+    if len(below) > 1:
+        return "mixed"
+    return "steadier" if below == {True} else "not_steadier"
 
 
 def _ends_texts(record: ComparisonRecord, texts: Texts, found: Sequence[ArmVariability]) -> dict[str, str]:
@@ -158,7 +196,9 @@ def _ends_texts(record: ComparisonRecord, texts: Texts, found: Sequence[ArmVaria
     values: dict[str, str] = {}
     for end, one in (("small", found[0]), ("large", found[-1])):
         values[end] = regime_name(one.batch_size, record.rows, texts)
-        values[f"{end}_rising"] = _rising_text(one)
+        values[f"{end}_rising"] = share(one.rising.value)
+        values[f"{end}_jump"] = _jump_text(one)
+        values[f"{end}_variation"] = brief(one.total_variation.value)
         values[f"{end}_deviation"] = spread_text(one.deviation)
     return values
 
@@ -167,10 +207,11 @@ def variability_numbers(record: ComparisonRecord) -> Rows:
     """Return the variability of every measured arm."""
     rows = []
     for name, one in by_optimizer(record, variabilities):
-        row = {"optimizer": name, "batch_size": one.batch_size, "unit": one.unit, "steps": one.steps}
+        row = {"optimizer": name, "batch_size": one.batch_size, "unit": one.unit}
+        row |= {"steps": one.steps, "all_steps": one.total}
         for measure in VARIABILITY_MEASURES:
             row |= spread_columns(measure, one.measure(measure))
-        rows.append(row | {"measured_runs": one.rising.runs if one.rising else 0})
+        rows.append(row | {"measured_runs": one.rising.runs})
     return rows
 
 

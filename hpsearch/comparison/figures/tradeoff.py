@@ -1,18 +1,23 @@
 """Examples against updates to the target: what a larger batch saves in updates, and what it costs in data (McCandlish et al. 2018, fig 2).
 
-The fit S = S_min (1 + B_crit / B) is here the curve (S / S_min - 1) (E / E_min - 1) = 1, since E = S B.
+The fit S = S_min (1 + B_crit / B) is here the curve (S / S_min - 1) (E / E_min - 1) = 1, since E = S B. Batch sizes are judged by updates
+times epochs, which is least at B_crit and depends on no machine; seconds come after that.
 """
 
+from collections.abc import Iterator
 from itertools import chain
 from math import inf, isfinite
 
 import plotly.graph_objects as go
 
-from hpsearch.comparison.analysis.times import ArmTimes, optimizers, scaling, times
+from hpsearch.comparison.analysis.contrasts import cost_ratio
+from hpsearch.comparison.analysis.least_costs import least_costly
+from hpsearch.comparison.analysis.times import PRODUCT, ArmTimes, optimizers, scaling, times
 from hpsearch.comparison.figures.appearance import (
     arm_name,
     for_each_optimizer,
     interval,
+    interval_text,
     of_optimizer,
     optimizer_name,
     regime_color,
@@ -20,7 +25,7 @@ from hpsearch.comparison.figures.appearance import (
 )
 from hpsearch.comparison.figures.figure import Rows, plain_trace, plot
 from hpsearch.reporting.figures.style import LIGHT, log_axis, rounded
-from hpsearch.reporting.formatting import number
+from hpsearch.reporting.formatting import number, sentence
 from hpsearch.reporting.locales import Texts
 from hpsearch.statistics.scaling import Hyperbola
 from hpsearch.storage import ComparisonRecord
@@ -59,6 +64,7 @@ def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
         color = series_color(index) if len(found) > 1 else ""
         arms = _reaching(record, name)
         first = index == 0
+        traces.append(_balance_line(arms, texts).update(showlegend=first))
         traces.append(_fit_line(fit, arms, color or LIGHT["soft"], texts).update(showlegend=first))
         traces.append(_dots(record, arms, color, texts))
         traces.append(_knee(fit, texts).update(showlegend=first))
@@ -81,6 +87,15 @@ def _fit_line(fit: Hyperbola, arms: list[ArmTimes], color: str, texts: Texts) ->
         x.append(fit.steps(size))
         y.append(fit.steps(size) * size)
     return plain_trace(rounded(x), y, line={"color": color, "width": 2}, name=texts("legend.fit"))
+
+
+def _balance_line(arms: list[ArmTimes], texts: Texts) -> go.Scatter:
+    """Return the points with as many updates times examples as the least of the batch sizes, between their fewest and most updates."""
+    least = min(_steps(arm) * _examples(arm) for arm in arms)
+    updates = [_steps(arm) for arm in arms]
+    ends = [min(updates), max(updates)]
+    line = {"color": LIGHT["edge"], "width": 1.5, "dash": "dot"}
+    return plain_trace(rounded(ends), [least / end for end in ends], line=line, name=texts("legend.balance"))
 
 
 def _dots(record: ComparisonRecord, arms: list[ArmTimes], color: str, texts: Texts) -> go.Scatter:
@@ -119,18 +134,33 @@ def _hover(record: ComparisonRecord, arm: ArmTimes, texts: Texts) -> str:
 
 
 def read(record: ComparisonRecord, texts: Texts) -> str:
-    """Say what each optimizer's least costs are, and the batch size at which both are twice that."""
+    """Say what each optimizer's least costs are, the batch size at which both are twice that, and which one balances them best."""
     if not any(bounded_fit(record, name) for name in optimizers(record)):
         return texts("figure.tradeoff.nothing")
-    return for_each_optimizer(record, texts, lambda name: _sentence(bounded_fit(record, name), texts))
+    return for_each_optimizer(record, texts, lambda name: _sentences(record, name, texts))
 
 
-def _sentence(fit: Hyperbola | None, texts: Texts) -> str:
+def _sentences(record: ComparisonRecord, optimizer: str, texts: Texts) -> str:
+    fit = bounded_fit(record, optimizer)
     if fit is None:
         return ""
     value, low, high = interval(fit.critical_batch_size)
     ends = {"steps": number(round(fit.s_min.value)), "examples": number(round(fit.e_min.value))}
-    return texts("figure.tradeoff.main", value=value, low=low, high=high, **ends)
+    main = texts("figure.tradeoff.main", value=value, low=low, high=high, **ends)
+    return " ".join([main, *_balance(record, _reaching(record, optimizer), texts)])
+
+
+def _balance(record: ComparisonRecord, arms: list[ArmTimes], texts: Texts) -> Iterator[str]:
+    """Say which batch sizes have the fewest updates times epochs, as far as the seeds tell, and how many times as many the ends have."""
+    best = least_costly(record, arms, PRODUCT)
+    names = ", ".join(arm_name(arm, record, texts) for arm in best)
+    yield texts("figure.tradeoff.balance", names=names)
+    for arm in (arms[0], arms[-1]):
+        ratio = cost_ratio(record, arm, best[0], PRODUCT)
+        if ratio is not None and arm not in best:
+            name = arm_name(arm, record, texts)
+            yield sentence(texts("figure.tradeoff.worse", name=name, ratio=interval_text(ratio, texts)))
+    yield texts("figure.tradeoff.seconds")
 
 
 def numbers(record: ComparisonRecord) -> Rows:
@@ -148,5 +178,6 @@ def _row(arm: ArmTimes, fit: Hyperbola | None) -> dict[str, object]:
         "batch_size": arm.batch_size,
         "median_steps": _steps(arm),
         "median_examples": _examples(arm),
+        "median_product": arm.costs[PRODUCT].median.value,
         "fitted_steps": fit.steps(arm.batch_size) if fit else None,
     }

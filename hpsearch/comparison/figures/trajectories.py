@@ -5,7 +5,6 @@ The model with two weights is the textbook's picture on real data: its loss is e
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import isfinite
 from typing import Any
 
 import plotly.graph_objects as go
@@ -32,12 +31,14 @@ from hpsearch.comparison.figures.figure import Mark, Rows, contours, mark_trace,
 from hpsearch.reporting.figures.style import LIGHT, axis, rounded
 from hpsearch.reporting.formatting import share
 from hpsearch.reporting.locales import Texts
+from hpsearch.statistics.estimates import finite
 from hpsearch.storage import ComparisonRecord
 
 BARRIER_COLORS = ("ink", "out of memory", "running", "edge")
 FRAMES = 26  # of the replay
 POINTS = 100  # of a replayed path, at most
 MILLISECONDS = 110  # a frame
+DENSE = 150  # points, from which a path is a thin line without marks
 MOST = 0.5  # of the paths' variance, from which the plane is said to hold most of it
 
 
@@ -206,10 +207,17 @@ def _path_traces(path: Trajectory, record: ComparisonRecord, texts: Texts) -> li
     """Return a path with its points, and its end; the start is the same for all and marked by an open circle."""
     color = regime_color(path.batch_size, record.rows)
     regime = regime_name(path.batch_size, record.rows, texts)
-    marks = []
-    for x, y, update in zip(rounded(list(path.x)), path.y, path.updates, strict=True):
-        marks.append(Mark(x, y, texts("figure.trajectories.hover", regime=regime, update=brief(update))))
-    line = _path_line(marks, color, regime)
+    dense = len(path.updates) > DENSE
+    line = go.Scatter(
+        x=list(path.x),
+        y=list(path.y),
+        customdata=list(path.updates),
+        hovertemplate=texts("figure.trajectories.hover", regime=regime, update="%{customdata:,}") + "<extra></extra>",
+        mode="lines" if dense else "lines+markers",
+        line={"color": color, "width": 0.8 if dense else 2},
+        marker={"color": color, "size": 4},
+        name=regime,
+    )
     edge = {"color": LIGHT["surface"], "width": 1}
     ends = go.Scatter(
         x=[path.x[0], path.x[-1]],
@@ -224,22 +232,41 @@ def _path_traces(path: Trajectory, record: ComparisonRecord, texts: Texts) -> li
 
 
 def read_trajectories(record: ComparisonRecord, texts: Texts) -> str:
-    """Say how much of the motion the plane holds, and how the lengths of the paths compare on it."""
+    """Say how much of the motion the plane holds, how many updates are drawn, and how much longer the paths are than straight lines."""
     plane = shared_plane(record, measured_optimizer(record))
     if plane is None:
         return texts("figure.trajectories.thin")
     held = sum(plane.shares)
     key = "most" if held >= MOST else "little"
     parts = [texts(f"figure.trajectories.{key}", share=share(held))]
-    detours = []
-    for path in plane.trajectories:
-        if path.distance > 0:
-            regime = regime_name(path.batch_size, record.rows, texts)
-            detour = brief(path.length / path.distance)
-            detours.append(texts("figure.trajectories.detour", regime=regime, detour=detour))
+    shown = [_shown(path, record, texts) for path in plane.trajectories]
+    parts.append(texts("figure.trajectories.shown", paths="; ".join(shown)))
+    detours = [_detour(path, record, texts) for path in plane.trajectories if path.detour]
     if detours:
         parts.append(texts("figure.trajectories.detours", detours="; ".join(detours)))
+    else:
+        parts.append(texts("figure.trajectories.no_lengths"))
     return " ".join(parts)
+
+
+def _shown(path: Trajectory, record: ComparisonRecord, texts: Texts) -> str:
+    """Say how many of a path's updates are drawn, and how far it leads."""
+    key = "all" if path.shown == path.count else "some"
+    until = {True: "target", False: "end", None: "beyond"}[path.reached]
+    return texts(
+        f"figure.trajectories.shown_{key}",
+        regime=regime_name(path.batch_size, record.rows, texts),
+        shown=brief(path.shown),
+        count=brief(path.count),
+        until=texts(f"figure.trajectories.until_{until}"),
+    )
+
+
+def _detour(path: Trajectory, record: ComparisonRecord, texts: Texts) -> str:
+    """Say how many times as long as the straight line a path is, in truth and as it is drawn."""
+    regime = regime_name(path.batch_size, record.rows, texts)
+    on_plane = brief(path.detour_on_plane)
+    return texts("figure.trajectories.detour", regime=regime, detour=brief(path.detour), on_plane=on_plane)
 
 
 def trajectory_numbers(record: ComparisonRecord) -> Rows:
@@ -277,7 +304,7 @@ def _barrier_trace(record: ComparisonRecord, texts: Texts, barrier: BarrierBetwe
     marks = []
     for alpha, loss in zip(barrier.alphas, barrier.losses, strict=True):
         text = texts("figure.barrier.hover", pair=name, alpha=f"{alpha:.2f}", loss=brief(loss), height=height)
-        marks.append(Mark(alpha, loss if isfinite(loss) else None, text))
+        marks.append(Mark(alpha, finite(loss), text))
     style = {"line": {"color": color, "width": 2.2}, "marker": {"color": color, "size": 5}}
     return mark_trace(marks, mode="lines+markers", name=name, **style)
 

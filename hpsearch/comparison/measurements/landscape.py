@@ -33,6 +33,11 @@ class Plane:
     shares: tuple[float, float]
     coordinates: list[Tensor]
 
+    def place(self, points: Tensor) -> Tensor:
+        """Return where points [N, P] lie on the plane, seen at a right angle, [N, 2] in float64."""
+        found: Tensor = (points - self.origin).double() @ self.axes.double().T
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Barrier:

@@ -32,12 +32,14 @@ class Variability:
     """How a loss moved from update to update.
 
     `rising` is the share of updates that raised it, `deviation` the standard deviation of Δ log L, `total_variation` Σ|ΔL| divided by
-    the fall L_0 - L_T: 1 where it only fell, infinite where it did not fall at all.
+    the fall L_0 - L_T: 1 where it only fell, infinite where it did not fall at all. `jump` is the greatest rise of log L in one update,
+    0 where it never rose.
     """
 
     rising: float
     deviation: float
     total_variation: float
+    jump: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +52,42 @@ class RunPath:
 
 
 def variability(losses: Sequence[float]) -> Variability:
-    """Return the variability of losses on fixed rows: at the start, then after each update.
-
-    The deviation is that of a sample, NaN for fewer than two updates or where a loss is not a positive number.
+    """Return the variability of losses on fixed rows: at the start, then after each update (see `sampled_variability`).
 
     Raises:
         ValueError: fewer than two losses.
     """
-    values = np.asarray(losses, dtype=np.float64)  # [T + 1]
-    if len(values) < 2:
-        raise ValueError(f"{len(values)} losses: at least 2 expected, one before and one after an update")
-    changes = np.diff(values)
-    fall = values[0] - values[-1]
-    total = float(np.abs(changes).sum() / fall) if fall > 0 else inf
+    if len(losses) < 2:
+        raise ValueError(f"{len(losses)} losses: at least 2 expected, one before and one after an update")
+    return sampled_variability(losses[:-1], losses[1:], len(losses) - 1, losses[0] - losses[-1])
+
+
+def sampled_variability(before: Sequence[float], after: Sequence[float], updates: int, fall: float) -> Variability:
+    """Return the variability from the losses on fixed rows before and after some of so many updates, evenly spread over them.
+
+    `fall` is that of all updates. Their total variation is estimated as their number times the mean |ΔL| of those given. The deviation is
+    that of a sample, NaN for fewer than two updates; it and the jump are NaN where a loss is not a positive number. An update to a loss
+    that is not finite raises it.
+
+    Raises:
+        ValueError: no update, or not as many losses after updates as before.
+    """
+    if not len(before) or len(before) != len(after):
+        raise ValueError(f"{len(before)} losses before and {len(after)} after updates: as many expected, at least one")
+    losses = np.array([before, after], dtype=np.float64)  # [2, N]
+    losses[~np.isfinite(losses)] = inf
+    old, new = losses
+    finite = bool(np.isfinite(losses).all())
+    total = inf
     deviation = nan
-    if len(values) > 2 and ((values > 0) & np.isfinite(values)).all():
-        deviation = float(np.diff(np.log(values)).std(ddof=1))
-    return Variability(float((changes > 0).mean()), deviation, total)
+    jump = nan
+    if finite and fall > 0:
+        total = updates * float(np.abs(new - old).mean()) / fall
+    if finite and (losses > 0).all():
+        changes = np.log(new / old)
+        jump = max(0.0, float(changes.max()))
+        deviation = float(changes.std(ddof=1)) if len(changes) > 1 else nan
+    return Variability(float((new > old).mean()), deviation, total, jump)
 
 
 def path_efficiency(start: Tensor, end: Tensor, step_norms: Sequence[float]) -> RunPath:

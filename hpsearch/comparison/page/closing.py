@@ -1,18 +1,18 @@
 """The end of a comparison's page: how every run ended, what was checked, and how it was all done."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import exp
 
 from hpsearch.comparison.analysis.times import optimizers, winner_of
 from hpsearch.comparison.analysis.tuning import UNFIT
-from hpsearch.comparison.figures.appearance import arm_name, optimizer_name, significant, sizes_of
+from hpsearch.comparison.figures.appearance import arm_name, engine_text, optimizer_name, significant, sizes_of
 from hpsearch.comparison.page.opening import budget, data_title, row_counts
-from hpsearch.reporting.formatting import number, visible
+from hpsearch.reporting.formatting import number, sentence, visible
 from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.pieces import Facts, PageTable, Paragraph, Section
 from hpsearch.reporting.selection import network
-from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
+from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord, WinnerRecord
 
 ENDS = ("reached", "complete", "diverged", "memory")
 
@@ -36,10 +36,15 @@ def _rows(arm: ArmRecord, record: ComparisonRecord, texts: Texts) -> list[list[s
 
 def _groups(arm: ArmRecord) -> list[tuple[str, Sequence[TrialRecord]]]:
     """Return all runs of an arm; one setting may be both the fastest and the best."""
-    if arm.fastest and arm.best and arm.fastest.trial != arm.best.trial:
-        return [("tuning", arm.trials), ("fresh_fastest", arm.fastest.runs), ("fresh_best", arm.best.runs)]
+    tuned = [("tuning", arm.trials), ("refined", arm.refined)]
+    if arm.fastest and arm.best and _setting_of(arm.fastest) != _setting_of(arm.best):
+        return [*tuned, ("fresh_fastest", arm.fastest.runs), ("fresh_best", arm.best.runs)]
     winner = winner_of(arm)
-    return [("tuning", arm.trials), ("fresh", winner.runs if winner else ())]
+    return [*tuned, ("fresh", winner.runs if winner else ())]
+
+
+def _setting_of(winner: WinnerRecord) -> tuple[int, Mapping[str, object]]:
+    return winner.trial, winner.params
 
 
 def _counts(trials: Sequence[TrialRecord], record: ComparisonRecord) -> list[str]:
@@ -121,6 +126,7 @@ def protocol(record: ComparisonRecord, texts: Texts) -> Section:
     if record.arms and record.made:
         slots = number(record.made["places"])
         rows["device"] = texts("protocol.device_said", device=record.made["device"], places=slots)
+        rows["engine"] = sentence(engine_text(record, texts))
         rows["versions"] = ", ".join(f"{name} {version}" for name, version in record.made["versions"].items())
     if record.minima:
         asked = record.minima.get("asked", {})
@@ -140,6 +146,7 @@ def _compared(record: ComparisonRecord, texts: Texts) -> dict[str, str]:
         made = network(shape["widths"], shape["activation"], texts)
     sizes = sorted(sizes_of(record.arms))
     until = texts(f"protocol.until_{compare.get('train_until', 'budget')}")
+    winners = _winners(record, texts)
     return {
         "data": texts(
             "protocol.data_said",
@@ -151,7 +158,9 @@ def _compared(record: ComparisonRecord, texts: Texts) -> dict[str, str]:
         "arms": f"{', '.join(map(optimizer_name, optimizers(record)))}; {', '.join(map(number, sizes))}",
         "space": _space(record),
         "tuning": _tuning(record, texts),
+        **({"winners": winners} if winners else {}),
         "fresh": texts("protocol.fresh_said", seeds=number(compare["seeds"]), until=until),
+        "judged": _judged(record, texts),
         "budget": _budget(record, texts),
         "batches": texts("protocol.batches_said"),
         "seed": number(record.settings["study"]["seed"]),
@@ -162,9 +171,39 @@ def _tuning(record: ComparisonRecord, texts: Texts) -> str:
     compare = record.settings["compare"]
     sampler = record.settings["search"]["sampler"]
     text = texts("protocol.tuning_said", trials=number(compare["trials"]), sampler=sampler)
+    if compare.get("refine"):
+        text = f"{text} {texts('protocol.refined_said', seeds=number(compare['refine']))}"
     if compare.get("tune_until") == "target":
         return f"{text} {texts('protocol.capped')}"
     return text
+
+
+def _winners(record: ComparisonRecord, texts: Texts) -> str:
+    """Return the hyperparameters of each arm's fastest winner, where more than the learning rate was tuned."""
+    parts = []
+    for arm in record.arms:
+        params = arm.fastest.params if arm.fastest else {}
+        others = {name: value for name, value in params.items() if not name.startswith("learning_rate")}
+        if others:
+            settings = ", ".join(f"{name} {_setting(value)}" for name, value in others.items())
+            name = f"{optimizer_name(arm.optimizer)}, {arm_name(arm, record, texts)}"
+            parts.append(texts("protocol.winners_said", name=name, settings=settings))
+    return "; ".join(parts)
+
+
+def _setting(value: object) -> str:
+    return significant(value) if isinstance(value, float) else visible(value, 40)
+
+
+def _judged(record: ComparisonRecord, texts: Texts) -> str:
+    """Return on which rows the winners' runs were judged."""
+    if record.divisions > 1:
+        tests = "drawn" if record.data.get("tests_drawn") else "given"
+        divisions = texts("protocol.judged_divisions", divisions=number(record.divisions))
+        return f"{divisions} {texts(f'protocol.judged_tests_{tests}')}"
+    if record.own_rows:
+        return texts("protocol.judged_half", rows=number(record.data["rows"]["validation"]))
+    return texts("protocol.judged_same")
 
 
 def _budget(record: ComparisonRecord, texts: Texts) -> str:
@@ -178,11 +217,18 @@ def _budget(record: ComparisonRecord, texts: Texts) -> str:
 
 def _space(record: ComparisonRecord) -> str:
     """Return what varied, of each optimizer where they differ, as the study's file has it."""
-    rates = {arm.optimizer: arm.settings["space"].get("learning_rate") for arm in record.arms}
-    parts = [f"learning_rate ({name}): {_range(given)}" for name, given in rates.items()]
-    for name, given in record.settings["space"].items():
-        if name not in ("learning_rate", "optimizer", "batch_size"):
-            parts.append(f"{name}: {_range(given)}")
+    spaces = {arm.optimizer: arm.settings["space"] for arm in record.arms}
+    common = record.settings["space"]
+    names = dict.fromkeys(name for space in (*spaces.values(), common) for name in space)
+    parts = []
+    for name in sorted(names, key=lambda name: name != "learning_rate"):
+        given = {optimizer: _range(space[name]) for optimizer, space in spaces.items() if name in space}
+        if name in ("optimizer", "batch_size"):
+            continue
+        if len(set(given.values())) < 2 and name != "learning_rate":
+            parts.append(f"{name}: {next(iter(given.values()), '') or _range(common[name])}")
+        else:
+            parts += [f"{name} ({optimizer}): {text}" for optimizer, text in given.items()]
     return "; ".join(parts)
 
 

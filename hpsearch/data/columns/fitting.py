@@ -83,6 +83,7 @@ def scale_table(table_inputs: TableInputs, split: Split) -> Scaled:
     for columns, (training, validation) in zip(fitted, split.divisions, strict=True):
         divisions.append((_apply(columns, numbers[training]), _apply(columns, numbers[validation])))
     test = _apply(fitted[0], numbers[split.test])
+    own_tests = zip(fitted, split.tests, strict=bool(split.tests))
     return Scaled(
         tuple(divisions),
         test,
@@ -90,6 +91,7 @@ def scale_table(table_inputs: TableInputs, split: Split) -> Scaled:
         notices=(*table.notices, *_notices(entries, dropped, numbers, missing), *_unknown_truths(entries, unknown)),
         preprocessing=_preprocessing(table_inputs, fitted[0], dropped),
         columns=tuple(_column_summaries(entries, dropped, numbers)),
+        tests=tuple(_apply(columns, numbers[rows]) for columns, rows in own_tests),
     )
 
 
@@ -119,7 +121,8 @@ def _choose_types(table: Table, options: ReadOptions, rows: Array) -> tuple[list
         reason = excluded.get(name)
         if forced == "drop":
             reason = "asked"
-        if reason is not None and forced in (None, "drop"):
+        says_format = reason == "time" and str(forced).startswith("date:")  # how its dates are read, and no more
+        if reason is not None and (forced in (None, "drop") or says_format):
             dropped[name] = Dropped(reason, DROPPED[reason])
             continue
         cells = table.column(name).take(rows)

@@ -19,7 +19,7 @@ NAME = "target"
 def number_targets(targets: Any, options: ReadOptions, task: str | None) -> tuple[Any, tuple[Assumption, ...]]:
     """Return targets [N] that are texts as the numbers [N] that they are, with what was assumed of them; others as they are.
 
-    Labels may be texts like "1" and "2", so whole numbers that can be classes stay texts, unless a regression is asked for.
+    Labels may be texts like "1" and "2,3": those that can be classes stay texts, unless a regression is asked for.
 
     Raises:
         UserError: the numbers may be read in two ways.
@@ -40,8 +40,6 @@ def number_targets(targets: Any, options: ReadOptions, task: str | None) -> tupl
     known = values[~np.isnan(values)]
     if other.any() or not len(known):
         return as_given
-    facts = facts_of(known)
-    is_measured = facts.kind == "numbers with fractions" or facts.are_measurements
-    if task is None and not is_measured:
+    if task is None and not facts_of(known).has_many_values:
         return as_given
     return values, table.assumptions

@@ -236,8 +236,8 @@ def _subfolders(folder: Path) -> list[Path]:
         raise UserError(
             f"folder {shown_path(folder)}: {error.strerror}. Give a folder of images that can be read."
         ) from None
-    visible = [path for path in inside if not path.name.startswith(".") and path.name != "__MACOSX"]
-    return [_contained(path, folder) for path in visible if path.is_dir()]
+    folders = [path for path in inside if path.is_dir() and not path.name.startswith(".")]
+    return [_contained(path, folder) for path in folders if path.name != "__MACOSX"]
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -7,7 +7,7 @@ read as Korean, or the other way round, has few of them.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hpsearch.errors import shortened, shown
 
@@ -87,6 +87,7 @@ class Reading:
     encoding: str
     language: str
     share: float
+    wider: tuple[str, ...] = ()  # encodings that have more letters of the same bytes
 
 
 def possible_readings(content: bytes) -> tuple[list[Reading], bool]:
@@ -95,11 +96,14 @@ def possible_readings(content: bytes) -> tuple[list[Reading], bool]:
     There are none where the text looks like one of Western Europe.
     """
     sample = _sample(content)
-    readings = sorted(_readings(sample, content), key=lambda reading: -reading.share)
+    readings = sorted(_readings(sample), key=lambda reading: -reading.share)
     best = max((reading.share for reading in readings), default=0.0)
     next_best = max((reading.share for reading in readings[1:]), default=0.0)
     if best >= CERTAIN and best >= CLEAR * next_best and len(_letters(sample.decode(readings[0].encoding))) >= FEWEST:
-        return readings, True
+        first = readings[0]
+        for name in (first.encoding, *first.wider):
+            if _fits(content, name):
+                return [replace(first, encoding=name), *readings[1:]], True
     if best < CERTAIN and _is_western(sample):
         return [], False
     return [*readings, *_of_bytes(sample)], False
@@ -163,17 +167,14 @@ def _sample(content: bytes) -> bytes:
     return b"\n".join(lines)
 
 
-def _readings(sample: bytes, content: bytes) -> Iterator[Reading]:
-    """Yield the encodings of East Asia that have all bytes of a text, those without a common letter by its sample alone."""
+def _readings(sample: bytes) -> Iterator[Reading]:
+    """Yield the encodings of East Asia that have all bytes of a sample."""
     for legacy in EAST_ASIAN:
-        for name in legacy.names:
-            if not _fits(sample, name):
-                continue
-            letters = _letters(sample.decode(name))
+        names = [name for name in legacy.names if _fits(sample, name)]
+        if names:
+            letters = _letters(sample.decode(names[0]))
             share = len(letters & legacy.common) / max(1, len(letters))
-            if not share or _fits(content, name):
-                yield Reading(name, legacy.language, share)
-                break
+            yield Reading(names[0], legacy.language, share, tuple(names[1:]))
 
 
 def _letters(text: str) -> set[str]:

@@ -74,7 +74,9 @@ def _lines(rows: Sequence[Row], record: StudyRecord) -> list[Line]:
     """Return the lines from the top: the selected model, what was tested, the other trials."""
     tested = [Line(row["trial"], tested=True) for row in rows if row["what"] == "test rows"]
     trained = [Line(row["trial"], tested=False) for row in rows if row["what"] == "mean"]
-    selected = None if record.selected.is_ensemble else record.result.get("trial")
+    selected = record.result.get("trial")
+    if record.selected.is_ensemble:
+        selected = None  # the line of several networks is of no trial
     first = [line for line in trained if line.trial == selected]
     return [*first, *tested, *(line for line in trained if line not in first)]
 

@@ -11,7 +11,7 @@ from hpsearch.reporting.figures.points import Ends, bold_trial, mark_color
 from hpsearch.reporting.figures.style import LIGHT, SERIES, axis, blank, label, log_axis, rounded, value_axis, within
 from hpsearch.reporting.formatting import MetricFormat, share
 from hpsearch.reporting.locales import ENGLISH, Texts
-from hpsearch.reporting.ranking import best, failed, ranked
+from hpsearch.reporting.ranking import best, ranked
 from hpsearch.reporting.selection import marked, marks
 from hpsearch.reporting.tables import Frames
 from hpsearch.storage import StudyRecord, TrialRecord
@@ -108,7 +108,7 @@ def _quartiles(frames: Frames, record: StudyRecord, leaders: Sequence[TrialRecor
     """Return the others' quartiles at each evaluation that enough of them reached; None for too few."""
     drawn = {trial.number for trial in leaders}
     candidates = [trial for trial in record.trials if trial.repeats is None]
-    others = {trial.number for trial in candidates if not failed(trial)} - drawn
+    others = {trial.number for trial in candidates if not trial.failed} - drawn
     table = frames["curves"]
     groups = table[table["trial"].isin(others)].groupby("evaluation")["metric"]
     if not len(groups):

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from hpsearch.reporting.formatting import MetricFormat
-from hpsearch.reporting.ranking import hyperparameters, ranked, usable, with_all_objectives, with_value
+from hpsearch.reporting.ranking import hyperparameters, ranked, with_all_objectives, with_value
 from hpsearch.reporting.tables.table import OUTCOME, TRIAL, VALUE, Column, Frames, Row, Table, end_of, frame, plain
 from hpsearch.statistics.pareto import on_front
 from hpsearch.storage import StudyRecord, TrialRecord
@@ -117,7 +117,7 @@ def _row(trial: TrialRecord, names: Sequence[str]) -> dict[str, Any]:
         **{column(name): plain(trial.params.get(name)) for name in names},
         "validation_loss": trial.validation_loss,
         "best_evaluation": trial.best_evaluation or None,
-        "evaluations": len(trial.history) if trial.history else None,
+        "evaluations": trial.history.last if trial.history else None,
         "examples": _examples(trial),
         "parameters": trial.parameters,
         "started": trial.started,
@@ -231,7 +231,7 @@ def _steps(record: StudyRecord, axis: str, trials: Sequence[TrialRecord], positi
     best: float | None = None
     rows: list[Row] = []
     for trial, position in zip(trials, positions, strict=True):
-        if usable(trial) and trial.value is not None and (best is None or metric.better(trial.value, best)):
+        if trial.usable and trial.value is not None and (best is None or metric.better(trial.value, best)):
             best = trial.value
         row = {"axis": axis, "position": float(position), "trial": trial.number, "outcome": trial.outcome}
         rows.append(row | {"value": trial.value, "best": best})
