@@ -13,7 +13,7 @@ from hpsearch.comparison.arms import ArmPlan, cut
 from hpsearch.comparison.page import write_comparison
 from hpsearch.comparison.refinement import STREAM, Grid
 from hpsearch.comparison.study import with_recorded_protocol
-from hpsearch.config import check_config, read_comparison
+from hpsearch.config import StudyConfig, check_config, read_comparison
 from hpsearch.errors import UserError
 from hpsearch.searching.run_options import RunOptions, prepare_data
 from hpsearch.searching.specifications import recorded_specification, replicate
@@ -263,7 +263,7 @@ def test_a_recorded_comparison_opens_with_the_protocol_of_its_time() -> None:
     assert isinstance(record, ComparisonRecord)
     stored = {"refine": 0, "divisions": 1} | record.settings["compare"]
     asked, _ = read_comparison("compare-digits", [("study.name", record.name)])
-    assert hasattr(asked, "compare")
+    assert isinstance(asked, StudyConfig)
     kept = with_recorded_protocol(asked, RunOptions(OLD.parent, sqlite_url(OLD))).compare
     assert kept is not None
     assert (kept.refine, kept.divisions) == (stored["refine"], stored["divisions"])
