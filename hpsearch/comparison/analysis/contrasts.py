@@ -15,6 +15,8 @@ from hpsearch.comparison.analysis.quality import PARTS, ArmQuality, difference_b
 from hpsearch.comparison.analysis.stability import ArmVariability, variabilities
 from hpsearch.comparison.analysis.times import (
     ENOUGH,
+    PLAIN,
+    PRODUCT,
     ArmTimes,
     ended,
     histories,
@@ -26,7 +28,6 @@ from hpsearch.comparison.analysis.times import (
 )
 from hpsearch.comparison.analysis.tuning import ArmRates, rates
 from hpsearch.statistics import Estimate
-from hpsearch.statistics.estimates import product
 from hpsearch.statistics.learning_curves import saturated
 from hpsearch.statistics.luck import LEAST, with_luck
 from hpsearch.statistics.paired import paired_ratio, seed_pairs
@@ -36,7 +37,10 @@ from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 HALF = 0.5
 SATURATED = 0.8  # share of an arm's runs that had stopped to improve, from which the arm had
 LEVEL = 0.05  # of tests
-LOOPS = ("own", "plain")
+LOOPS = {
+    "own": "seconds",
+    "plain": PLAIN,
+}  # units of seconds: in the engine of the comparison, in the plain loop of torch
 LEAST_SIZES = 3  # batch sizes, for a trend
 T = TypeVar("T", ArmTimes, ArmRates, ArmQuality, ArmRecord)
 BySeed = Mapping[int, float]
@@ -98,28 +102,15 @@ def cost_ratio(record: ComparisonRecord, arm: ArmTimes, other: ArmTimes, unit: s
     ours, theirs = seed_pairs(arm.by_seed(unit), other.by_seed(unit))
     if not any(isfinite(min(pair)) for pair in zip(ours, theirs, strict=True)):
         return None
-    return with_luck(paired_ratio(ours, theirs), tuning_luck_of(record, optimizers(record)[0]))
+    luck = tuning_luck_of(record, arm.optimizer)
+    if unit == PRODUCT:  # updates times epochs: twice as many octaves
+        luck *= 2
+    return with_luck(paired_ratio(ours, theirs), luck)
 
 
 def budget_ratio(arm: ArmTimes, other: ArmTimes, unit: str) -> float:
     """Return how many times the median need of another arm an arm's budget was."""
     return arm.costs[unit].cap / other.costs[unit].median.value
-
-
-def seconds_ratio(record: ComparisonRecord, arm: ArmTimes, other: ArmTimes, loop: str) -> Estimate | None:
-    """Return the ratio of seconds with a loop of `LOOPS`: the comparison's own engine, or the plain one of the reference engine.
-
-    None where its updates were not timed. The plain loop's seconds are updates times what one of them took, its repeats in pairs.
-    """
-    if loop == "own":
-        return cost_ratio(record, arm, other, "seconds")
-    ours = record.plain_seconds.get(arm.batch_size, ())
-    theirs = record.plain_seconds.get(other.batch_size, ())
-    steps = cost_ratio(record, arm, other, "steps")
-    repeats = min(len(ours), len(theirs))
-    if steps is None or not repeats:
-        return None
-    return product(steps, paired_ratio(ours[:repeats], theirs[:repeats]))
 
 
 def stopped_short(record: ComparisonRecord, arm: ArmTimes, other: ArmTimes, unit: str, most: float = 2.0) -> bool:

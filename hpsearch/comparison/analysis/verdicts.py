@@ -22,7 +22,6 @@ from hpsearch.comparison.analysis.contrasts import (
     phase,
     reference_size,
     scored_seeds,
-    seconds_ratio,
     stopped_short,
     three_times,
     unsaturated,
@@ -198,13 +197,13 @@ def slow(record: ComparisonRecord) -> Answer:
 
 def _seconds(record: ComparisonRecord, full: ArmTimes, mini: ArmTimes) -> tuple[str, Values, tuple[str, ...]]:
     """Return how the seconds of GD compare with the mini-batch's in every engine that was timed, and the sentences on that."""
-    ratio = seconds_ratio(record, full, mini, "own")
+    ratio = cost_ratio(record, full, mini, LOOPS["own"])
     if ratio is None:
         return EITHER, {}, ()
     values: Values = {"seconds": ratio}
     sign = sign_of(ratio)
     remarks = [f"seconds_{sign}"]
-    plain = seconds_ratio(record, full, mini, "plain")
+    plain = cost_ratio(record, full, mini, LOOPS["plain"])
     if plain is None:
         return sign, values, tuple(remarks)
     values["plain"] = plain
@@ -254,9 +253,9 @@ def _both_ends(
     values: Values = {}
     remarks: list[str] = []
     signs: set[str] = set()
-    for loop in LOOPS:
-        first = seconds_ratio(record, one, mini, loop)
-        last = seconds_ratio(record, full, mini, loop)
+    for loop, unit in LOOPS.items():
+        first = cost_ratio(record, one, mini, unit)
+        last = cost_ratio(record, full, mini, unit)
         if first is not None and last is not None:
             values |= {f"one_{loop}": first, f"full_{loop}": last}
             signs |= {sign_of(first), sign_of(last)}

@@ -164,14 +164,14 @@ def _against_mini_batch(
         return
     small, middle, large = (next(arm for arm in arms if arm.batch_size == size) for size in sizes)
     for arm in (small, large):
-        values = {unit: _ratio(record, (arm, middle), unit, texts) for unit in ENGINES}
+        values = {unit: _ratio(record, arm, middle, unit, texts) for unit in ENGINES}
         if all(values.values()):
             names = {"name": arm_name(arm, record, texts), "middle": arm_name(middle, record, texts), **engines}
             yield texts("figure.update_seconds.ratio", own=values["seconds"], plain=values[PLAIN], **names)
 
 
-def _ratio(record: ComparisonRecord, arms: tuple[ArmTimes, ArmTimes], unit: str, texts: Texts) -> str:
-    ratio = cost_ratio(record, *arms, unit)
+def _ratio(record: ComparisonRecord, arm: ArmTimes, other: ArmTimes, unit: str, texts: Texts) -> str:
+    ratio = cost_ratio(record, arm, other, unit)
     return interval_text(ratio, texts) if ratio else ""
 
 
