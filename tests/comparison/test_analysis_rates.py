@@ -70,6 +70,29 @@ def test_a_range_whose_end_was_not_tried_is_open() -> None:
     assert arm.working.octaves.high == inf
 
 
+def test_a_noisy_rate_within_the_range_leaves_its_width_open() -> None:
+    """One late rate between two that work bounds the least width, and not the greatest: it may be late by chance."""
+    slow = [0.9, 0.9, 0.9, 0.96]
+    trials = [
+        trial(0, 0.1, [0.5]),
+        trial(1, 0.2, [0.99]),
+        trial(2, 0.4, slow),
+        trial(3, 0.8, [0.9, 0.96]),
+        trial(4, 1.6, [0.5]),
+    ]
+    arm = rates(with_trials(*trials))[0]
+    assert arm.working == WorkingRange(0.2, 0.2, below=0.1, above=1.6)
+
+
+def test_trials_that_differ_in_more_than_the_rate_bound_no_range() -> None:
+    """Where a second stage varied the rate alone, first-stage trials with another momentum do not say where rates stop to work."""
+    other = replace(trial(0, 0.14, [0.5, 0.5]), params={"learning_rate": 0.14, "momentum": 0.5})
+    record = with_trials(other, trial(1, 0.2, [0.99]))
+    finer = (trial(0, 0.1, [0.9, 0.96]), trial(1, 0.2, [0.99]), trial(2, 0.4, [0.5]))
+    found = rates(replace(record, arms=(replace(record.arms[0], refined=finer), *record.arms[1:])))[0]
+    assert found.working == WorkingRange(0.1, 0.2, below=None, above=0.4)
+
+
 def test_the_second_stage_refines_the_range_and_knows_the_edge() -> None:
     """Settings of the second stage take part with the median of their seeds, and its edge is the winner's."""
     record = with_trials(trial(0, 0.1, [0.5, 0.5]), trial(1, 0.2, [0.99]), trial(2, 0.4, [0.5, 0.5]))

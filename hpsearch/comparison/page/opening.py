@@ -4,7 +4,7 @@ Each pitfall that the comparison fell into is found in its record.
 """
 
 from collections.abc import Iterable, Iterator
-from math import isfinite
+from math import inf, isfinite
 
 from hpsearch.comparison.analysis.judgement import ENOUGH_SEEDS
 from hpsearch.comparison.analysis.measured import measured_runs
@@ -114,6 +114,8 @@ def _cost(arm: ArmTimes, unit: str, texts: Texts) -> str:
         return duration(value) if unit == "seconds" else significant(value)
 
     median = arm.costs[unit].median
+    if median.low == inf:
+        return texts("page.never")
     return texts("page.interval", value=write(median.value), low=write(median.low), high=write(median.high))
 
 
