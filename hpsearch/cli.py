@@ -19,7 +19,7 @@ from hpsearch.errors import HpsearchError, Stopped, UserError, masked, shortened
 from hpsearch.searching.stopping import GRACE, ending
 
 EPILOG = """studies that come along: digits (the default; embedded data), mnist; comparisons: compare-digits, compare-mnist,
-  compare-optimizers, minima
+  compare-table, compare-optimizers, minima
 examples:
   python -m hpsearch run
   python -m hpsearch run mnist --data-root DIR --trials 20

@@ -254,7 +254,8 @@ def search(
         objectives: several figures to be made better at once, metrics or "parameters"; the first is the metric. No pruner then.
         task: "regression", "binary", "multiclass" or "multilabel"; inferred from the targets by default.
         validation: share or number of rows that networks are compared on; by default cross-validation for few rows of a table, else 0.15.
-            Or rows of your own: (Xv, yv), a `Dataset` or `DataLoader`, or a frame that holds the column y.
+            "last:5000" or "last:0.1": the last rows but the test rows. Or rows of your own: (Xv, yv), a `Dataset` or `DataLoader`, or a
+            frame that holds the column y.
         test: likewise of rows that the model that is kept is scored on, and no other; 0 for none.
         rows: at most so many training rows.
         folds: parts of a cross-validation in place of `validation`; "auto": 5 for up to 2,000 rows.

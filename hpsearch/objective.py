@@ -375,7 +375,7 @@ def _data(
 ) -> Data:
     if isinstance(data, Data | str) and missing is not None:
         raise UserError("missing: arrays alone are filled here. Leave it out.")
-    own_rows = None if validation is None or isinstance(validation, float | int) else validation
+    own_rows = None if validation is None or isinstance(validation, float | int | str) else validation
     if (isinstance(data, str) and own_rows is not None) or (isinstance(data, Data) and validation is not None):
         raise UserError("validation: only arrays, frames and torch sets take rows beside them. Leave it out.")
     if isinstance(data, Data):
