@@ -66,7 +66,7 @@ def _measure_panels(
 ) -> list[Panel]:
     """Return a panel for each measure, in it a line for each group.
 
-    Measures that may well be 0 have a linear axis. A logarithmic one cannot show 0, which is left to the table, nor infinity, a ▲ at the top.
+    Measures that may well be 0 have a linear axis. On a logarithmic one 0 is left to the table, and infinity is a ▲ at the top.
     """
     panels: list[Panel] = []
     for measure in cases[0].measures:
