@@ -230,6 +230,27 @@ def test_the_page_says_which_rows_judge(
         assert sentence in page
 
 
+@pytest.mark.slow
+def test_half_of_the_last_rows_judges_where_they_are_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Winners' runs see the other half of validation rows that lie fast; training and test rows are the same; the page says so."""
+    monkeypatch.setattr("hpsearch.data.splits.FEWEST_HALVED", 60)
+    few = {"batch_sizes": ["full"], "trials": 2, "seeds": 2, "measured": 0, "refine": 0, "target": 75.0}
+    rows = {"name": "diabetes", "validation": "last:60"}
+    halves = run(tmp_path / "halves", config(data=rows, compare=few))
+    whole = run(tmp_path / "whole", config(data=rows, compare={**few, "divisions": 1}))
+    assert (halves.divisions, halves.own_rows, halves.data["rows"]["validation"]) == (1, True, 30)
+    assert (whole.divisions, whole.own_rows, whole.data["rows"]["validation"]) == (1, False, 60)
+    assert "They were halved: 30 rows tuned" in write_comparison(halves, tmp_path / "halves").read_text()
+    found = [record.arms[0].best for record in (halves, whole)]
+    assert all(best is not None for best in found)
+    first, second = (best.runs[0].history for best in found if best is not None)
+    assert first is not None
+    assert second is not None
+    shared = slice(0, min(len(first), len(second)))
+    assert first.training_loss[shared] == pytest.approx(second.training_loss[shared], rel=1e-5)
+    assert first.metric[shared] != second.metric[shared]
+
+
 def forget_protocol(url: str) -> None:
     """Take second stage and divisions out of all stored settings, as an earlier version wrote them."""
     storage = optuna.storages.RDBStorage(url)
