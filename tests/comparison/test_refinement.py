@@ -118,6 +118,21 @@ def test_grids_go_on_while_the_best_lies_at_an_end(tmp_path: Path) -> None:
         assert arm.best.edge is None
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("until", ["target", "budget"])
+def test_the_second_stage_finds_a_fastest_where_the_first_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: str
+) -> None:
+    """An arm that only reaches the target around its best setting has a fastest winner all the same."""
+    monkeypatch.setattr("hpsearch.comparison.stages.fastest", lambda *_: None)
+    few = {"batch_sizes": ["full"], "trials": 2, "seeds": 2, "measured": 0, "tune_until": until}
+    record = run(tmp_path, config(compare=few))
+    (arm,) = record.arms
+    assert min(map(record.passed, arm.refined)) < inf
+    assert arm.fastest is not None
+    assert arm.fastest.learning_rate in {trial.params["learning_rate"] for trial in arm.refined}
+
+
 def test_the_stages_have_seeds_of_their_own() -> None:
     """No run of the second stage has the seeds of a winner's run or of a trial."""
     spec = small_spec(small_data())
