@@ -239,6 +239,14 @@ def test_a_quickest_batch_size_that_the_engines_do_not_share_depends_on_the_engi
     assert said("update_seconds", made()).endswith(EN("figure.update_seconds.untimed"))
 
 
+def test_a_batch_size_without_times_of_the_plain_loop_is_named() -> None:
+    """Where the full batch has no winner to be timed, the two engines are compared on the others, and the reading says so."""
+    record = replace(made(), plain=comparisons.plain(batch_sizes=(1, 8, 64)))
+    reading = said("update_seconds", record)
+    assert "no setting reached the target in tuning: gradient descent (GD)." in reading
+    assert "Quickest to the target" in reading
+
+
 def test_a_batch_size_is_judged_by_updates_times_epochs_before_seconds() -> None:
     """The reading names the mini-batch of the best balance and how far the ends are from it; its line runs through that mark."""
     reading = said("tradeoff", made())
