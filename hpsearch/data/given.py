@@ -40,6 +40,7 @@ def as_given(inputs: Any, targets: Any) -> tuple[Any, Any]:
     targets = as_targets(targets)
     _refuse_empty(inputs)
     _refuse_swapped(inputs, targets)
+    _refuse_other_order(inputs, targets)
     return (inputs.to_frame() if _is_series(inputs) else inputs), targets
 
 
@@ -132,7 +133,7 @@ def refuse_missing_labels(targets: Any) -> None:
     if hasattr(targets, "isna"):
         labels = np.asarray(targets, dtype=object)
     else:
-        labels = np.asarray(targets)
+        labels = to_array(targets, "target")
     if labels.dtype.kind != "O" or labels.ndim != 1:
         return
     missing = np.array([is_missing(label) for label in labels])
@@ -294,6 +295,20 @@ def _refuse_empty(inputs: Any) -> None:
     shape = getattr(inputs, "shape", (1,))
     if 0 in tuple(shape):
         raise UserError(f"inputs: empty (shape {tuple(shape)}). At least one row and one column are needed.")
+
+
+def _refuse_other_order(inputs: Any, targets: Any) -> None:
+    """Refuse a frame and targets whose indexes hold the same labels in another order: rows and targets are matched by their place."""
+    if not _is_pandas(inputs) or not _is_pandas(targets) or len(inputs) != len(targets):
+        return
+    index = inputs.index
+    other = targets.index
+    if index.equals(other) or not index.is_unique or not index.isin(other).all():
+        return
+    raise UserError(
+        "target: its index has the labels of the inputs' index in another order, and rows are matched by their place. Give y.loc[X.index]; "
+        "if the order is right as it is, y.to_numpy()."
+    )
 
 
 def _refuse_swapped(inputs: Any, targets: Any) -> None:

@@ -3,7 +3,7 @@
 Pairs in which both succeed, or neither, say nothing of which arm is better; those in which one alone does (discordant pairs) decide.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import sqrt
 
 from scipy.optimize import brentq
@@ -65,5 +65,5 @@ def _score(only_a: int, only_b: int, count: int, difference: float) -> float:
     return distance / sqrt(variance) if variance > 0 else 0.0
 
 
-def _root(function: object, low: float, high: float) -> float:
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
     return float(brentq(function, low, high))

@@ -20,12 +20,15 @@ LISTED = 12  # studies in an error
 
 
 def folder_of(source: str, reports: Path) -> Path:
-    """Return a study's folder: `source` itself if it is a folder with a study or a model, else the one of the study of this name."""
+    """Return a study's folder: `source` itself if it is a folder with a study or a model, else the one of this study's or folder's name."""
     given = Path(source)
     with suppress(OSError, ValueError):  # a name that no file can have
         if source and given.is_dir() and _has_one(given, "best.json", "refit.json", STUDY_FILE, LOCATION_FILE):
             return given
-    return reports / folder_name(source)
+    folder = reports / folder_name(source)
+    if not _is_study(folder) and source in studies_in(reports):
+        return reports / source
+    return folder
 
 
 def study_folder(source: str, reports: Path) -> Path:

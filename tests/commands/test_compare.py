@@ -164,6 +164,7 @@ def test_compare_minima(tmp_path: Path, capsys: pytest.CaptureFixture[str], monk
     page = undated(tmp_path / "minima/report.html")
     assert page.count('id="figure-escape_') == 5
     assert "10 runs in each cell of the one-dimensional tests; 10 networks" in page
+    assert "looked at after 100, 200 updates" in page
     assert main(["compare", "minima", *more, "--lang", "ko"]) == 0
     assert set(asked) == {(10, 10)}
     assert "testing the escape" not in (again := capsys.readouterr().out), "what is kept is not run again"

@@ -261,10 +261,6 @@ def test_who_left_the_network_s_bad_minima() -> None:
     assert (found.larger.learning_rate, found.larger.counts["diverged"]) == (1.0, 10)
     assert found.back is not None
     assert found.back.counts["escaped"] == 2
-    examples = teacher(made(minima=escapes.minima()), "examples")
-    assert examples is not None
-    assert examples.sgd is not None
-    assert examples.sgd.counts["escaped"] == 15
 
 
 def test_dead_units_are_pooled_over_learning_rates() -> None:

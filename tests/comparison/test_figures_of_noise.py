@@ -9,12 +9,13 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
+from hpsearch.comparison.analysis.escape import courses
 from hpsearch.comparison.figures import COMPARISON_FIGURES, ComparisonFigure, tiles
 from hpsearch.comparison.figures.appearance import regime_color
 from hpsearch.reporting.figures.style import LIGHT
 from hpsearch.reporting.locales import LANGUAGES, Texts, sentences
 from hpsearch.storage import ArmRecord, ComparisonRecord
-from tests.support import escapes
+from tests.support import drawn_escapes, escapes
 from tests.support.comparisons import ROWS
 from tests.support.escapes import made
 
@@ -246,8 +247,9 @@ def test_steadiness_is_told_before_the_target_and_after_it() -> None:
     assert "13 % with gradient descent" in before.replace("\u00a0", " ")
     assert "40 %" in before.replace("\u00a0", " "), "a jump of log 1.4 raises the loss by 40 % of it"
     assert "50 %" in after.replace("\u00a0", " ")
-    names = {trace.name for trace in drawn("variability", full()).data}
-    assert EN("figure.variability.before") in names
+    figure = drawn("variability", full())
+    assert EN("figure.variability.before") in {trace.name for trace in figure.data}
+    assert figure.layout.yaxis2.type != "log", "a jump of 0 has its place"
 
 
 def test_the_large_batch_is_called_steadier_only_where_all_measures_say_so() -> None:
@@ -373,6 +375,29 @@ def test_the_network_s_tiles_show_every_class_and_control() -> None:
     said = FIGURES["escape_teacher"].reading(full(), EN)
     assert "At 1 of 4 combinations" in said
     assert "From a good minimum, at SGD's best setting, 90\u00a0% stay." in said
+
+
+def test_escapes_are_drawn_against_updates() -> None:
+    """A panel for each best setting, a line for each method through its shares after each mark; a record of before has none."""
+    share = {"sgd": 0.6, "isotropic": 0.2}
+    record = full(
+        minima=drawn_escapes.drawn(lambda arm: share.get(arm.method, 0.0) if arm.start == "bad" else 0.0, seed=0)
+    )
+    figure = drawn("escape_updates", record)
+    found = courses(record)
+    assert figure.layout.meta["panels"] == len(found) > 1
+    lines = [trace for trace in figure.data if trace.name == EN("figure.escape_updates.sgd")]
+    for line, course in zip(lines, found, strict=True):
+        assert list(line.x) == [1_000, 4_000, 16_000]
+        assert list(line.y) == pytest.approx([cell.share("escaped") for cell in course.cells["sgd"]], abs=1e-3)
+    said = FIGURES["escape_updates"].reading(record, EN)
+    assert len(said.splitlines()) == len(found)
+    assert "after 1,000 updates SGD" in said
+    rows = FIGURES["escape_updates"].numbers(record)
+    assert len(rows) == sum(len(group) for course in found for group in course.cells.values())
+    noise = [row for row in rows if row["method"] == "isotropic"]
+    assert all(row["sgd_ahead_low"] <= row["sgd_ahead"] <= row["sgd_ahead_high"] for row in noise)  # type: ignore[operator]
+    assert FIGURES["escape_updates"].draw(full(), EN) is None
 
 
 def test_the_dead_unit_is_left_by_nobody() -> None:

@@ -10,9 +10,10 @@ import optuna
 import pytest
 
 from hpsearch.comparison.arms import ArmPlan, cut
+from hpsearch.comparison.page import write_comparison
 from hpsearch.comparison.refinement import STREAM, Grid
 from hpsearch.comparison.study import with_recorded_protocol
-from hpsearch.config import check_config, read_comparison
+from hpsearch.config import StudyConfig, check_config, read_comparison
 from hpsearch.errors import UserError
 from hpsearch.searching.run_options import RunOptions, prepare_data
 from hpsearch.searching.specifications import recorded_specification, replicate
@@ -95,6 +96,7 @@ def test_the_winner_is_the_setting_with_the_fewest_updates_on_fresh_seeds(record
         assert "seed" not in arm.refined[0].params
 
 
+@pytest.mark.slow
 def test_grids_go_on_while_the_best_lies_at_an_end(tmp_path: Path) -> None:
     """From far below the best learning rate, fastest and best both climb: the grid grows twice, and the edge that is left is told."""
     slow = config(
@@ -126,6 +128,7 @@ def test_the_stages_have_seeds_of_their_own() -> None:
     assert not orders & {replicate(spec, 0, number, STREAM).order_seed for number in range(50)}
 
 
+@pytest.mark.slow
 def test_without_a_second_stage_the_first_decides(tmp_path: Path) -> None:
     """With refine = 0 the winners are trials of the first stage, and nothing is refined."""
     plain = run(tmp_path, config(compare={"batch_sizes": ["full"], "trials": 2, "refine": 0, "measured": 0}))
@@ -135,12 +138,32 @@ def test_without_a_second_stage_the_first_decides(tmp_path: Path) -> None:
     assert arm.fastest.learning_rate == arm.trials[arm.fastest.trial].params["learning_rate"]
 
 
+@pytest.mark.slow
 def test_a_listed_learning_rate_is_not_refined(tmp_path: Path) -> None:
     """Where the learning rates are a list there is none between them: the first stage decides."""
     listed = config(space={"learning_rate": [0.1, 0.5]}, compare={"batch_sizes": ["full"], "trials": 2, "measured": 0})
     (arm,) = run(tmp_path, listed).arms
     assert not arm.refined
     assert arm.fastest is not None
+
+
+@pytest.mark.slow
+def test_schedules_are_tuned_alike_by_one_line(tmp_path: Path) -> None:
+    """With schedules in the space of an optimizer every batch size tries the same settings, and record and page have the winner's."""
+    line = {"space": {"sgd": {"schedule": ["constant", "cosine"]}}}
+    few = {"batch_sizes": [16, "full"], "trials": 6, "seeds": 2, "measured": 0}
+    tuned = run(tmp_path, config(compare={**few, **line, "tune_until": "target"}))
+    tried = [[trial.params for trial in arm.trials] for arm in tuned.arms]
+    assert tried[0] == tried[1]
+    assert {params["schedule"] for params in tried[0]} == {"constant", "cosine"}
+    for arm in tuned.arms:
+        assert arm.fastest is not None
+        kept = arm.trials[arm.fastest.trial].params["schedule"]
+        assert arm.fastest.params["schedule"] == kept
+        assert {run.params["schedule"] for run in arm.refined} == {kept}
+    page = write_comparison(tuned, tmp_path).read_text()
+    assert "schedule: [&#39;constant&#39;, &#39;cosine&#39;]" in page
+    assert f"schedule {tuned.arms[0].fastest and tuned.arms[0].fastest.params['schedule']}" in page
 
 
 # ---- divisions
@@ -169,6 +192,7 @@ def test_each_run_of_a_winner_is_on_its_own_division(record: ComparisonRecord, t
         assert not own.validation.inputs.equal(other.validation.inputs)
 
 
+@pytest.mark.slow
 def test_tuning_is_on_the_first_division(tmp_path: Path) -> None:
     """The trials of both stages of tuning are those of a comparison whose winners are judged otherwise."""
     few = {"batch_sizes": ["full"], "trials": 2, "measured": 0, "seeds": 2}
@@ -184,6 +208,26 @@ def test_tuning_is_on_the_first_division(tmp_path: Path) -> None:
 
 
 # ---- comparisons of before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("divisions", "rows", "told"),
+    [
+        (2, {"validation": 30}, ("Run k is on division k of 2", "may have been a training row of tuning")),
+        (1, {"validation": 30}, ("The validation rows that tuned also say when",)),
+    ],
+)
+def test_the_page_says_which_rows_judge(
+    tmp_path: Path, divisions: int, rows: dict[str, Any], told: tuple[str, ...]
+) -> None:
+    """Divisions and drawn test rows are named; so are rows that both tune and judge."""
+    few = {"batch_sizes": ["full"], "trials": 2, "seeds": 2, "measured": 0, "refine": 0}
+    page = write_comparison(
+        run(tmp_path, config(data=rows, compare={**few, "divisions": divisions})), tmp_path
+    ).read_text()
+    for sentence in told:
+        assert sentence in page
 
 
 def forget_protocol(url: str) -> None:
@@ -219,7 +263,7 @@ def test_a_recorded_comparison_opens_with_the_protocol_of_its_time() -> None:
     assert isinstance(record, ComparisonRecord)
     stored = {"refine": 0, "divisions": 1} | record.settings["compare"]
     asked, _ = read_comparison("compare-digits", [("study.name", record.name)])
-    assert hasattr(asked, "compare")
+    assert isinstance(asked, StudyConfig)
     kept = with_recorded_protocol(asked, RunOptions(OLD.parent, sqlite_url(OLD))).compare
     assert kept is not None
     assert (kept.refine, kept.divisions) == (stored["refine"], stored["divisions"])

@@ -29,7 +29,7 @@ from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 from hpsearch.trial import History
 from tests.support import escapes
 from tests.support.comparisons import EPOCHS, ROWS, comparison
-from tests.support.drawn_escapes import drawn
+from tests.support.drawn_escapes import EXAMPLES, drawn
 
 SIZES = (1, 8, 32, ROWS)
 SEEDS = 6
@@ -312,6 +312,8 @@ def test_the_records_reach_all_reasons() -> None:
     coded = {reason for module in (verdicts_module, limits_module, minima_claims) for reason in _reasons(module)}
     assert coded == {reason for _, reason in CASES}
     reached = {(claim, remark) for claim, reason in CASES for remark in found(claim, CASES[claim, reason][1]()).remarks}
+    drawn_records = [replace(base(), minima=drawn(share, 0)) for share in EXAMPLES]
+    reached |= {("escapes", remark) for record in drawn_records for remark in found("escapes", record).remarks}
     reached |= {("slow", "plain_agrees"), ("slow", "plain_differs"), ("compromise", "seconds_plain")}
     reached |= {("unsteady", "untuned"), ("unsteady", "easier"), ("generalises", "last_test")}
     for language in LANGUAGES:
@@ -348,6 +350,7 @@ FULL_LIMITS: dict[str, tuple[str, Callable[[], Record], str]] = {
     "unmeasured_before": ("stable", lambda: every(without_the_way, base()), "hint"),
     "unmatched": ("escapes", base, "hint"),
     "few_divisions": ("generalises", lambda: on_divisions(graded(*AHEAD, early=0.7), 4), "hint"),
+    "unmatched": ("escapes", base, "hint"),
 }
 
 

@@ -85,6 +85,51 @@ def test_a_minus_has_many_forms(tmp_path: Path, minus: str) -> None:
     assert numbers(read_table(path, expected=["y"])).tolist() == VALUES
 
 
+ARABIC = str.maketrans("0123456789.,", "٠١٢٣٤٥٦٧٨٩٫٬")
+FULL_WIDTH = str.maketrans("0123456789.,-+", "０１２３４５６７８９．，－＋")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda value: written(value, ",", ".").translate(ARABIC),
+        lambda value: written(value, ",", ".").translate(FULL_WIDTH),
+        lambda value: f"\u200e{value}",
+        lambda value: f"\ufeff{value}\u200b",
+    ],
+)
+def test_numbers_of_other_scripts(tmp_path: Path, write: Callable[[float], str]) -> None:
+    """Arabic digits and those of full width are digits; signs that nobody sees are none of a number's."""
+    assert numbers(read_table(with_numbers(tmp_path, write), expected=["y"])).tolist() == VALUES
+
+
+@pytest.mark.parametrize(
+    ("written_cell", "unit"),
+    [
+        ("{} €", "€"),
+        ("{}\u00a0€", "€"),
+        ("-${}", "$"),
+        ("(${})", "$"),
+        ("USD {}", "USD"),
+        ("Rs. {}", "Rs."),
+        ("{}\u202f%", "%"),
+    ],
+)
+def test_a_unit_is_told(tmp_path: Path, written_cell: str, unit: str) -> None:
+    """Numbers with a currency or a unit stay text; the notice says which it is, wherever it stands."""
+    rows = [[written_cell.format(f"{1 + i / 8:.2f}"), str(SMALL[i]), "uv"[i % 2]] for i in range(40)]
+    data = load_file(file_of(tmp_path, rows), "y")
+    assert any(f"its cells are numbers with '{unit}'" in notice for notice in data.summary["notices"])
+
+
+@pytest.mark.parametrize("cell", ["2022-{:02}", "{:02}/2022", "2022-W{:02}", "2022年{:02}月"])
+def test_categories_that_may_be_dates_are_told(tmp_path: Path, cell: str) -> None:
+    """Months of a year, written as no date is read, are categories without an order: a notice has what is read."""
+    rows = [[cell.format(1 + i % 12), str(SMALL[i]), "uv"[i % 2]] for i in range(40)]
+    data = load_file(file_of(tmp_path, rows), "y")
+    assert any("'a': if its cells are dates, write them as 2024-12-31" in notice for notice in data.summary["notices"])
+
+
 def test_numbers_that_are_all_in_parentheses_are_names(tmp_path: Path) -> None:
     """(1), (2), (3) count things: a category, as they are written."""
     rows = [[f"({i % 3})", str(SMALL[i]), "uv"[i % 2]] for i in range(40)]

@@ -19,6 +19,31 @@ SETTINGS = TeacherSettings(
 )
 
 
+def shares(good: float = 0.0, larger: float = 0.0, **by_method: float) -> Share:
+    """Shares of escapes by method, the same at all settings, from bad minima and from good ones; of GD at larger rates `larger`."""
+
+    def share(arm: EscapeArm) -> float:
+        if arm.start == "good":
+            return good
+        if arm.learning_rate in SETTINGS.unstable:
+            return larger
+        return by_method.get(arm.method, 0.0)
+
+    return share
+
+
+# Records of which each sentence on escapes is said of one at least.
+EXAMPLES: tuple[Share, ...] = (
+    shares(sgd=0.8, isotropic=0.1, frozen=0.3, good=0.3, larger=0.7),
+    shares(sgd=0.98, isotropic=0.1, frozen=0.98),
+    shares(sgd=0.5, isotropic=0.1, frozen=0.45),
+    shares(sgd=0.5, isotropic=0.1, frozen=0.95),
+    shares(sgd=0.98, isotropic=0.98),
+    shares(sgd=0.25, isotropic=0.25),
+    shares(sgd=0.3, isotropic=0.9),
+)
+
+
 def drawn(
     share: Share, seed: int, minima: int = 100, made: bool = False, diverging: Share = lambda arm: 0.0
 ) -> dict[str, Any]:

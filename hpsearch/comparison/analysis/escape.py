@@ -163,7 +163,10 @@ class Teacher:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """The fresh cells at one setting by method, each list by updates; `names` says whose best setting it is (see `best_cell`)."""
+    """The fresh cells at one setting by method, each list by updates.
+
+    `names` says whose best setting it is: a method's, or "sgd_early", SGD's after the fewest updates.
+    """
 
     names: tuple[str, ...]
     learning_rate: float
@@ -317,56 +320,53 @@ def escape_times(record: ComparisonRecord, method: str = "sgd", start: str = "ba
 # ---- the network with bad minima, and the dead unit
 
 
-def teacher(record: ComparisonRecord, budget: str = "updates") -> Teacher | None:
+def teacher(record: ComparisonRecord) -> Teacher | None:
     """Return who left the bad minima of the network, None where the test was not made."""
     table = record.minima.get("teacher", {})
     if not table.get("minima", {}).get("starts"):
         return None
     parts = [table["minima"], *([table["fresh"]["minima"]] if "fresh" in table else [])]
     starts = sum(int(part["starts"]) for part in parts)
-    sampled = cells(record, "teacher", "sgd", "bad", budget)
+    sampled = cells(record, "teacher", "sgd", "bad")
     rates = {cell.learning_rate for cell in sampled}
-    sgd = best_cell(record, "sgd", budget)
-    descents = descent_cells(record, rates)
+    descent = [cell for cell in best_cells(record, "gd", "bad") if cell.learning_rate in rates]
+    larger = [cell for cell in best_cells(record, "gd", "bad") if cell.learning_rate not in rates]
+    sgd = best_cell(record, "sgd")
     return Teacher(
         starts=starts,
         stuck=wilson(sum(int(part["spurious"]) for part in parts), starts),
         updates=max((cell.updates for cell in sampled), default=0),
-        fresh=is_fresh(record) and budget == "updates",
-        descent=_left_by_any(descents),
-        ahead=_ahead_of_descent(sgd, descents),
+        fresh=is_fresh(record),
+        descent=_left_by_any(descent),
+        ahead=_ahead_of_descent(sgd, descent),
         sgd=sgd,
         isotropic=best_cell(record, "isotropic"),
         frozen=best_cell(record, "frozen"),
-        larger=_larger(record, rates),
-        back=_same_setting(sgd, record, "sgd", "good", budget),
-        matched=_matched(sgd, record),
+        larger=most_escaped(larger),
+        back=_same_setting(record, sgd, "sgd", "good"),
+        matched=_matched(record, sgd),
         window=Window(tuple(cell for cell in sampled if cell.share("escaped") >= HALF), len(sampled)),
     )
 
 
 def is_fresh(record: ComparisonRecord) -> bool:
-    """Whether the best settings of the network's test were measured anew."""
+    """Whether the best settings of the network's test were measured anew, from bad minima of other starts."""
     return bool(all_cells(record, "teacher", start="bad", fresh=True))
 
 
-def best_cell(record: ComparisonRecord, name: str, budget: str = "updates") -> EscapeCell | None:
-    """Return a method's cell at its best setting, from the fresh runs where there are any; None without a cell.
+def best_cells(record: ComparisonRecord, method: str, start: str) -> list[EscapeCell]:
+    """Return a method's cells of the network's test that were measured anew at the best settings; all cells where none were."""
+    return cells(record, "teacher", method, start, fresh=is_fresh(record))
 
-    `name` is a method, or "sgd_early": SGD where it had most escapes after the fewest updates.
-    """
-    method, *_ = name.split("_")
-    chosen = record.minima["teacher"].get("best", {}).get(name)
-    if chosen is None or budget != "updates":
-        return most_escaped(cells(record, "teacher", method, "bad", budget))
+
+def best_cell(record: ComparisonRecord, method: str) -> EscapeCell | None:
+    """Return a method's cell at the setting with the most escapes, as it was measured anew; None without a cell."""
+    found = best_cells(record, method, "bad")
+    if not is_fresh(record):
+        return most_escaped(found)
+    chosen = record.minima["teacher"]["best"][method]
     setting = (float(chosen["learning_rate"]), _batch_size(chosen["batch_size"]))
-    return next((cell for cell in cells(record, "teacher", method, "bad", fresh=True) if cell.setting == setting), None)
-
-
-def descent_cells(record: ComparisonRecord, rates: set[float]) -> list[EscapeCell]:
-    """Return GD's cells at some learning rates from bad minima, of the fresh runs where there are any."""
-    found = cells(record, "teacher", "gd", "bad", fresh=is_fresh(record))
-    return [cell for cell in found if cell.learning_rate in rates]
+    return next((cell for cell in found if cell.setting == setting), None)
 
 
 def _freed_by_any(group: Sequence[EscapeCell]) -> list[bool]:
@@ -384,34 +384,25 @@ def _left_by_any(group: Sequence[EscapeCell]) -> Estimate | None:
 
 
 def _ahead_of_descent(sgd: EscapeCell | None, group: Sequence[EscapeCell]) -> Estimate | None:
+    """Return by how much SGD's best is ahead of GD at any learning rate, start by start; None where single runs were not stored."""
     freed = _freed_by_any(group)
     if sgd is None or not freed or len(sgd.freed) != len(freed):
         return None
     return paired_share_difference(sgd.freed, freed)
 
 
-def _larger(record: ComparisonRecord, rates: set[float]) -> EscapeCell | None:
-    """Return GD's cell at the larger learning rate with the most escapes."""
-    found = cells(record, "teacher", "gd", "bad", fresh=is_fresh(record))
-    return most_escaped([cell for cell in found if cell.learning_rate not in rates])
-
-
-def _same_setting(
-    sgd: EscapeCell | None, record: ComparisonRecord, method: str, start: str, budget: str = "updates"
-) -> EscapeCell | None:
-    """Return the cell of another method or start at SGD's setting, of the fresh runs where SGD's is one of them."""
+def _same_setting(record: ComparisonRecord, sgd: EscapeCell | None, method: str, start: str) -> EscapeCell | None:
+    """Return the cell of another method or start at SGD's setting."""
     if sgd is None:
         return None
-    fresh = is_fresh(record) and budget == "updates"
-    found = cells(record, "teacher", method, start, budget, fresh=fresh)
-    return next((cell for cell in found if cell.setting == sgd.setting), None)
+    return next((cell for cell in best_cells(record, method, start) if cell.setting == sgd.setting), None)
 
 
-def _matched(sgd: EscapeCell | None, record: ComparisonRecord) -> dict[str, Contrast]:
+def _matched(record: ComparisonRecord, sgd: EscapeCell | None) -> dict[str, Contrast]:
     """Return SGD against both noises at its own setting."""
     result = {}
     for method in NOISES:
-        other = _same_setting(sgd, record, method, "bad")
+        other = _same_setting(record, sgd, method, "bad")
         found = contrast(sgd, other) if sgd and other else None
         if found:
             result[method] = found

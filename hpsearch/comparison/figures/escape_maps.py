@@ -42,9 +42,9 @@ from hpsearch.storage import ComparisonRecord
 AGREES = 0.95  # of the cells, from which theory and runs are said to agree
 PANELS = {  # of the network's figure: method, start and budget
     "sampled": ("sgd", "bad", "updates"),
-    "examples_panel": ("sgd", "bad", "examples"),
     "frozen": ("frozen", "bad", "updates"),
     "isotropic": ("isotropic", "bad", "updates"),
+    "examples_panel": ("sgd", "bad", "examples"),
     "back": ("sgd", "good", "updates"),
 }
 
@@ -166,19 +166,21 @@ def read_teacher(record: ComparisonRecord, texts: Texts) -> str:
     found = teacher(record)
     if found is None:
         return texts("figure.escape_teacher.thin")
-    parts = [texts("figure.escape_teacher.stuck", starts=brief(found.starts), **_interval_texts(found.stuck))]
+    stuck = [texts("figure.escape_teacher.stuck", starts=brief(found.starts), **_interval_texts(found.stuck))]
     if found.descent:
         stays = found.descent.value == 0
         key = "descent_stays" if stays else "descent_leaves"
-        parts.append(texts(f"figure.escape_teacher.{key}", **_interval_texts(found.descent)))
+        stuck.append(texts(f"figure.escape_teacher.{key}", **_interval_texts(found.descent)))
+    sampled = []
     if found.sgd:
-        parts.append(_sampled(record, found, found.sgd, texts))
+        sampled.append(_sampled(record, found, found.sgd, texts))
     for method in NOISES:
-        parts += _grid_contrast(record, method, texts)
+        sampled += _grid_contrast(record, method, texts)
     examples = most_escaped(cells(record, "teacher", "sgd", "bad", "examples"))
     if examples:
-        parts.append(texts("figure.escape_teacher.examples", **_cell_texts(examples, texts)))
-    return " ".join([*parts, *_controls(found, texts)])
+        sampled.append(texts("figure.escape_teacher.examples", **_cell_texts(examples, texts)))
+    parts = [stuck, sampled, _controls(found, texts)]
+    return "\n".join(" ".join(part) for part in parts if part)
 
 
 def _sampled(record: ComparisonRecord, found: Teacher, best: EscapeCell, texts: Texts) -> str:
@@ -186,6 +188,8 @@ def _sampled(record: ComparisonRecord, found: Teacher, best: EscapeCell, texts: 
     key = "never"
     if any(cell.counts["escaped"] for cell in cells(record, "teacher", "sgd", "bad")):
         key = "window" if found.window.leaving else "some"
+    if found.window.octaves:
+        key = "window_wide"
     counts = {"cells": brief(len(found.window.leaving)), "tried": brief(found.window.tried)}
     octaves = brief(found.window.octaves)
     return texts(f"figure.escape_teacher.{key}", **_cell_texts(best, texts), **counts, octaves=octaves)

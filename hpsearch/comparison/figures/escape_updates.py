@@ -37,7 +37,7 @@ def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     for course in courses(record):
         own = [_line(method, course.cells[method], texts) for method in STYLES if method in course.cells]
         marks = [cell.updates for cell in course.cells["sgd"]]
-        title = f"<b>{_title(course, texts)}</b>"
+        title = _title(course, texts, "panel_title")
         vertical = axis("", tickformat=".0%", range=[-0.04, 1.04], tickvals=[0, 0.25, 0.5, 0.75, 1])
         if not panels:
             vertical |= {"title": {"text": texts("figure.escape_updates.y")}}
@@ -49,11 +49,12 @@ def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     return panel_plot(400, panels, texts("figure.escape_updates.note"))
 
 
-def _title(course: Course, texts: Texts) -> str:
+def _title(course: Course, texts: Texts, key: str = "panel") -> str:
     """Return whose best setting a panel is at, and the setting."""
-    whose = " / ".join(texts(f"figure.escape_updates.of_{name}") for name in course.names)
+    names = [name for name in course.names if name != "sgd_early" or "sgd" not in course.names]
+    whose = " / ".join(texts(f"figure.escape_updates.of_{name}") for name in names)
     setting = {"rate": brief(course.learning_rate), "batch_size": brief(course.batch_size)}
-    return texts("figure.escape_updates.panel", whose=whose, **setting)
+    return texts(f"figure.escape_updates.{key}", whose=whose, **setting)
 
 
 def _line(method: str, group: Sequence[EscapeCell], texts: Texts) -> go.Scatter:

@@ -41,6 +41,7 @@ from hpsearch.reporting.locales import Texts
 from hpsearch.storage import ComparisonRecord
 
 UNITS = {"before": "square", "updates": "circle", "epochs": "diamond-open"}
+LINEAR = {"rising": ".0%", "efficiency": ".0%", "jump": ""}  # measures that may be 0, with the format of their ticks
 MOMENTS = {"target": "circle", "end": "diamond-open"}
 VARIABILITY_MEASURES = ("rising", "jump", "deviation", "total_variation")
 # by which one batch size is called steadier
@@ -65,7 +66,7 @@ def _measure_panels(
 ) -> list[Panel]:
     """Return a panel for each measure, in it a line for each group.
 
-    A logarithmic axis cannot show 0, which is left to the table, nor infinity, which is a ▲ at the top.
+    Measures that may well be 0 have a linear axis. On a logarithmic one 0 is left to the table, and infinity is a ▲ at the top.
     """
     panels: list[Panel] = []
     for measure in cases[0].measures:
@@ -83,8 +84,8 @@ def _measure_panels(
                 traces.append(_dots(infinite, "triangle-up", mode="markers", legendgroup=group, **legend))
         title = f"<b>{texts(f'figure.{name}.{measure}')}</b>"
         vertical = log_axis(min(heights, default=LEAST[name]) / 1.5, cap, most=5)
-        if not panels:
-            vertical = axis(tickformat=".0%", rangemode="tozero")
+        if measure in LINEAR:
+            vertical = axis(tickformat=LINEAR[measure], rangemode="tozero")
         panels.append(Panel(traces, batch_axis(sizes_of(cases), title), vertical))
     return panels
 

@@ -90,10 +90,11 @@ def _fit_line(fit: Hyperbola, arms: list[ArmTimes], color: str, texts: Texts) ->
 
 
 def _balance_line(arms: list[ArmTimes], texts: Texts) -> go.Scatter:
-    """Return the points with as many updates times examples as the least of the batch sizes, between their fewest and most updates."""
+    """Return the points with as many updates times examples as the least of the batch sizes, within what these need of both."""
     least = min(_steps(arm) * _examples(arm) for arm in arms)
     updates = [_steps(arm) for arm in arms]
-    ends = [min(updates), max(updates)]
+    examples = [_examples(arm) for arm in arms]
+    ends = [max(min(updates), least / max(examples)), min(max(updates), least / min(examples))]
     line = {"color": LIGHT["edge"], "width": 1.5, "dash": "dot"}
     return plain_trace(rounded(ends), [least / end for end in ends], line=line, name=texts("legend.balance"))
 

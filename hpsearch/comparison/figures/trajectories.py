@@ -232,7 +232,7 @@ def _path_traces(path: Trajectory, record: ComparisonRecord, texts: Texts) -> li
 
 
 def read_trajectories(record: ComparisonRecord, texts: Texts) -> str:
-    """Say how much of the motion the plane holds, how many updates are drawn, and how much longer the paths are than straight lines."""
+    """Say how much of the variance the plane holds, how many updates are drawn, and how much longer the paths are than straight lines."""
     plane = shared_plane(record, measured_optimizer(record))
     if plane is None:
         return texts("figure.trajectories.thin")

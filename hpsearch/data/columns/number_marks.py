@@ -6,9 +6,11 @@ other columns, and what they leave open by the user. Cells that need it are writ
 so that all that follows knows one way of writing a number.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import decimal as digit_of
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,8 +30,14 @@ MOSTLY = 0.9  # of a column's cells are numbers: they are written anew, whatever
 
 SPACES = "\u00a0\u2002-\u200a\u202f"
 APOSTROPHES = "\u2019\u2018\u02bc\u00b4`"
+INVISIBLE = "\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\u061c\ufeff"  # direction, width of nothing, byte order
 MINUSES = "\u2212\u2010-\u2015\ufe63\uff0d"  # typographic ones; the plain one is none of them
 FORMS = (  # what is written in many ways → as it is read here, in turn
+    (f"[{INVISIBLE}]", ""),
+    ("[\u066b\uff0e]", "."),  # Arabic, and of full width
+    ("\uff0c", ","),
+    ("\u066c", "'"),
+    ("\uff0b", "+"),
     (f"[{SPACES}]", " "),
     (f"[{APOSTROPHES}]", "'"),
     (f"^([+(]?)[{MINUSES}]", r"\1-"),
@@ -296,6 +304,15 @@ def _bare(cells: Any) -> Any:
     odd = parsing.matches(cells, r"[^\d.,eE+-]|-$|^[-+] ")
     if not odd.any():
         return cells
+    if parsing.matches(cells, r"[^\x00-\x7f]").any():
+        cells = _with_plain_digits(cells)
     for pattern, form in FORMS:
         cells = pc.replace_substring_regex(cells, pattern, form)
     return cells
+
+
+def _with_plain_digits(cells: Any) -> Any:
+    """Return cells with 0 to 9 for the digits of other scripts."""
+    encoded = cells.dictionary_encode()
+    plain = [re.sub(r"\d", lambda digit: str(digit_of(digit[0])), text) for text in encoded.dictionary.to_pylist()]
+    return pa.array(plain, pa.string()).take(encoded.indices)
