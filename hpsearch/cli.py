@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import chain
 from typing import Any, NoReturn
 
 from hpsearch import __version__
@@ -150,4 +151,5 @@ class Parser(argparse.ArgumentParser):
 
     def _commands(self) -> list[str]:
         """Return the names of the commands, where this is the whole command line's parser."""
-        return sorted(name for action in self._actions if isinstance(action.choices, dict) for name in action.choices)
+        tables = [action.choices for action in self._actions if isinstance(action.choices, dict)]
+        return sorted(chain.from_iterable(tables))

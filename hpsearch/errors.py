@@ -4,7 +4,8 @@ A message says what was given, what was expected and what to do, in one line. An
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import TypeVar
 
@@ -82,8 +83,26 @@ def listed(values: Sequence[object], most: int = 5) -> str:
     """Return the first values as an error shows them, and how many more there are."""
     first = ", ".join(shown(value) for value in values[:most])
     if len(values) > most:
-        return f"{first} and {len(values) - most} more"
+        return f"{first} and {len(values) - most:,} more"
     return first
+
+
+@contextmanager
+def mistakes(what: str, own: bool = True) -> Iterator[None]:
+    """Raise an error of a function of the user's own, where it is no trial's, as one line.
+
+    Raises:
+        UserError: it is; `what` names the function. One that is not the user's `own` raises its error as it is.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if not own:
+            raise
+        text = " ".join(str(error).split())
+        raise UserError(f"{what} raised {type(error).__name__}: {text}. Mend it.") from error
 
 
 def masked(text: str) -> str:

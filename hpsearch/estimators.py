@@ -6,7 +6,7 @@ whoever wants a test score keeps rows back before, as `cross_val_score` does.
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -18,15 +18,25 @@ import numpy.typing as npt
 import torch
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d, compute_class_weight
+from sklearn.utils import (
+    _safe_indexing,
+    check_array,
+    check_consistent_length,
+    check_random_state,
+    column_or_1d,
+    compute_class_weight,
+)
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
-from hpsearch.data.cells import NUMBERS
+from hpsearch.data.cells import NUMBERS, to_array
+from hpsearch.data.columns.text_targets import number_targets
 from hpsearch.data.dataset import Data, check_weights
-from hpsearch.data.given import as_given, check_labels, has_sparse_columns, new_rows, refuse_missing_labels
-from hpsearch.data.splits import Split, every_row, hold_out
+from hpsearch.data.dropping import kept_rows
+from hpsearch.data.given import as_given, check_labels, has_sparse_columns, joined, new_rows, refuse_missing_labels
+from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
+from hpsearch.data.splits import Split, every_row, hold_out, last_rows
 from hpsearch.data.tasks import TASKS, class_numbers, class_task
 from hpsearch.data.weights import read_weights
 from hpsearch.errors import UserError, listed, shown
@@ -62,7 +72,14 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
     confirm: int = 3
     ensemble: int = 1
     refit: bool = True
+    decimal: str | None = None
+    thousands: str | None = None
     timeout: float | None = None
+    start: str | Sequence[Mapping[str, Any]] | None = None
+    search_patience: int | None = None
+    target_value: float | None = None
+    max_seconds: float | None = None
+    drop_rows: Sequence[str] | None = None
     random_state: Any = None
     device: str | None = None
 
@@ -74,15 +91,22 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
     feature_names_in_: npt.NDArray[np.object_] = field(init=False)
     _default_metric: ClassVar[str | None] = None  # None: the task's first
 
-    def _search(self, inputs: Any, targets: Array, task: str, sample_weight: Any, weights: Array | None = None) -> None:
-        """Search and keep the result; `targets` are class numbers or values, `weights` those of the classes."""
+    def _search(
+        self, inputs: Any, targets: Array, task: str, sample_weight: Any, own_rows: int, weights: Array | None = None
+    ) -> None:
+        """Search and keep the result; `targets` are class numbers or values, `weights` those of the classes.
+
+        The last `own_rows` rows validate; where there are none, rows are held out.
+        """
         if sample_weight is not None:
             sample_weight = read_weights(sample_weight, len(targets))
         seed = int(check_random_state(self.random_state).randint(LARGEST_SEED))
         config = array_config("table", self._settings(task, seed), type(self).__name__)
         split = None
         notice = ""
-        if not self.folds:
+        if own_rows:
+            split = last_rows(len(targets), own_rows)
+        elif not self.folds:
             codes = targets if TASKS[task].has_classes else None
             split, notice = hold_out(codes, len(targets), self.validation, seed)
 
@@ -109,10 +133,25 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         metric = self.metric or self._default_metric
         return {
             "study": {"name": type(self).__name__, "seed": seed},
-            "data": {"name": "arrays", "task": task, "missing": "median", "test": 0, "folds": self.folds},
+            "data": {
+                "name": "arrays",
+                "task": task,
+                "missing": "median",
+                "test": 0,
+                "folds": self.folds,
+                "decimal": self.decimal,
+                "thousands": self.thousands,
+            },
             "space": self.space,
-            "training": {"epochs": self.epochs, "patience": self.patience},
-            "search": {"trials": self.trials, "timeout": self.timeout, "metric": metric},
+            "training": {"epochs": self.epochs, "patience": self.patience, "max_seconds": self.max_seconds},
+            "search": {
+                "trials": self.trials,
+                "timeout": self.timeout,
+                "metric": metric,
+                "start": self.start,
+                "patience": self.search_patience,
+                "target_value": self.target_value,
+            },
             "confirm": {"trials": self.confirm, "ensemble": self.ensemble},
         }
 
@@ -129,18 +168,55 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         """Check inputs and targets as scikit-learn does; a frame with text, categories or dates stays one, to be read by its columns."""
         _refuse_sparse(X)
         X, y = _given(X, y)
-        self._by_column = _has_other_columns(X)
+        if checks.get("reset", True):
+            self._by_column = _has_other_columns(X)
         if not self._by_column:
-            checks |= {"ensure_min_samples": SMALLEST_TABLE, "ensure_all_finite": "allow-nan"}
+            fewest = SMALLEST_TABLE if checks.get("reset", True) else 1
+            checks |= {"ensure_min_samples": fewest, "ensure_all_finite": "allow-nan"}
             read: tuple[Array, Array] = validate_data(self, X, y, **checks)
             return read
-        validate_data(self, X, y, skip_check_array=True)
+        validate_data(self, X, y, reset=checks.get("reset", True), skip_check_array=True)
         if checks.get("multi_output"):
             targets = check_array(y, ensure_2d=False, dtype=None)
         else:
             targets = column_or_1d(y, warn=True)
         check_consistent_length(X, targets)
         return X, targets
+
+    def _dropped(self, X: Any, y: Any, sample_weight: Any, has_classes: bool) -> tuple[Any, Any, Any]:
+        """Return inputs, targets and weights without the rows that `drop_rows` names, of which a warning tells."""
+        if not self.drop_rows:
+            return X, y, sample_weight
+        X, y = _given(X, y)
+        check_consistent_length(X, y)
+        task = TaskOptions("multiclass" if has_classes else "regression")
+        rows, notices = kept_rows(y, self.drop_rows, task, SplitOptions(test=0, folds=self.folds))
+        for notice in notices:
+            warnings.warn(f"{type(self).__name__}: {notice}", stacklevel=3)
+        if sample_weight is not None:
+            sample_weight = read_weights(sample_weight, len(y))[rows]
+        return _safe_indexing(X, rows), _safe_indexing(y, rows), sample_weight
+
+    def _with_own_rows(
+        self, inputs: Any, targets: Array, validation: Any, sample_weight: Any, **checks: Any
+    ) -> tuple[Any, Array, int]:
+        """Return inputs and targets with the validation rows of one's own behind them, and how many those are."""
+        if validation is None:
+            return inputs, targets, 0
+        if self.folds:
+            raise UserError("validation: with folds each of them validates in turn. Leave one of the two out.")
+        if sample_weight is not None:
+            raise UserError("sample_weight: validation rows of your own would have none. Leave one of the two out.")
+        if not isinstance(validation, tuple) or len(validation) != 2:
+            raise UserError(
+                f"validation: {type(validation).__name__}, a pair (X, y) expected. Give fit(X, y, validation=(Xv, yv))."
+            )
+        others, labels = self._read(*validation, reset=False, **checks)
+        if labels.shape[1:] != targets.shape[1:]:
+            raise UserError(
+                f"validation: targets of shape {labels.shape}, those to train on {targets.shape}. Make them alike."
+            )
+        return joined(inputs, others, "X"), np.concatenate([targets, labels]), len(labels)
 
     def _predictions(self, X: Any) -> Floats:
         """Return the model's probabilities [N, C] or values [N, K]."""
@@ -194,7 +270,16 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
         ensemble: how many of the best networks predict together, at most as many as are confirmed, where that is better on validation rows
             than one of them.
         refit: whether the networks are trained once more on all rows, for as many passes as served them best.
+        decimal: the decimal mark of numbers that are text in a frame, "." or ","; found if left out, as is `thousands`.
+        thousands: what separates thousands there: ",", ".", " ", "'" or "_", or "none".
         timeout: start no trial after so many seconds.
+        start: settings of the first trials, such as `[{"learning_rate": 0.01}]`, what is left out being known-good; or the name of a
+            study in `reports`: its best is the first trial.
+        search_patience: start no trial once so many brought no better value.
+        target_value: start no trial once the metric has reached it.
+        max_seconds: end the training of a network after so many seconds; what is learned then depends on the machine.
+        drop_rows: "missing-target" drops rows without a target, "rare-classes" those of classes with too few rows for every part; a
+            warning says how many.
         random_state: a whole number makes `fit` reproducible; None draws from NumPy's global state.
         device: "cpu", "cuda", "cuda:1"; CUDA where there is one by default.
 
@@ -219,21 +304,42 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
     classes_: Array = field(init=False)
     _default_metric: ClassVar[str] = "log_loss"  # on few rows accuracies are often equal; it still tells networks apart
 
-    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Self:
-        """Search the best network for inputs [N, F] and one class of each row [N], which may have a weight each [N]."""
+    def fit(
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+        *,
+        validation: tuple[Any, Any] | None = None,
+    ) -> Self:
+        """Search the best network for inputs [N, F] and one class of each row [N], which may have a weight each [N].
+
+        `validation` are rows of your own to compare networks on, (X, y), in place of those that are held out; `refit` trains on them too.
+        """
+        X, y, sample_weight = self._dropped(X, y, sample_weight, has_classes=True)
         refuse_missing_labels(y)
+        if isinstance(y, list | tuple):  # of which NumPy would make texts where one is
+            check_labels(to_array(y, "target"))
         if getattr(X, "ndim", 2) != 1:  # else the two look swapped
             _refuse_labels(y)
         inputs, targets = self._read(X, y)
+        known = targets
+        if isinstance(validation, tuple):
+            refuse_missing_labels(validation[-1])
+        inputs, targets, own_rows = self._with_own_rows(inputs, targets, validation, sample_weight)
         check_labels(targets)
         check_classification_targets(targets)
         self.classes_, codes = np.unique(targets, return_inverse=True)
         if len(self.classes_) < 2:
             raise UserError(f"target: 1 class ({shown(targets[0])}), at least 2 needed. Add rows of another class.")
+        if absent := set(targets[len(known) :].tolist()) - set(known.tolist()):
+            raise UserError(
+                f"validation: class {listed(sorted(absent))} is in none of the rows to train on. Add rows of it there."
+            )
         weights = None
         if self.class_weight is not None:
             weights = _weights_of(self.class_weight, self.classes_, targets)
-        self._search(inputs, codes, class_task(len(self.classes_)).name, sample_weight, weights)
+        self._search(inputs, codes, class_task(len(self.classes_)).name, sample_weight, own_rows, weights)
         return self
 
     def predict(self, X: npt.ArrayLike) -> Array:
@@ -259,14 +365,23 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
         epochs: passes over the rows that a network trains for at most.
         patience: evaluations (one a pass) without a better one after which a network stops; None for never.
         metric: what networks are compared by, a name of `METRICS`; by default the root mean squared error.
-        validation: share or number of rows that are held out to compare networks on. Rows alone of their class are never held out; where
-            fewer than 10 others are left all rows both train and validate, with a warning.
+        validation: share or number of rows that are held out to compare networks on; where there are fewer than 10 rows all of them both
+            train and validate, with a warning.
         folds: parts of a cross-validation in place of `validation`.
         confirm: so many of the best trials are trained again on five fresh seeds, and the best mean wins; 0 for the best trial as it is.
         ensemble: how many of the best networks predict together, at most as many as are confirmed, where that is better on validation rows
             than one of them.
         refit: whether the networks are trained once more on all rows, for as many passes as served them best.
+        decimal: the decimal mark of numbers that are text in a frame, "." or ","; found if left out, as is `thousands`.
+        thousands: what separates thousands there: ",", ".", " ", "'" or "_", or "none".
         timeout: start no trial after so many seconds.
+        start: settings of the first trials, such as `[{"learning_rate": 0.01}]`, what is left out being known-good; or the name of a
+            study in `reports`: its best is the first trial.
+        search_patience: start no trial once so many brought no better value.
+        target_value: start no trial once the metric has reached it.
+        max_seconds: end the training of a network after so many seconds; what is learned then depends on the machine.
+        drop_rows: "missing-target" drops rows without a target, "rare-classes" those of classes with too few rows for every part; a
+            warning says how many.
         random_state: a whole number makes `fit` reproducible; None draws from NumPy's global state.
         device: "cpu", "cuda", "cuda:1"; CUDA where there is one by default.
 
@@ -285,17 +400,36 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
         SearchFailed: no trial gave a usable network.
     """
 
-    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Self:
-        """Search the best network for inputs [N, F] and one number of each row [N], or several [N, K]; rows may have a weight each [N]."""
-        inputs, targets = self._read(X, y, multi_output=True, y_numeric=True)
+    def fit(
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+        *,
+        validation: tuple[Any, Any] | None = None,
+    ) -> Self:
+        """Search the best network for inputs [N, F] and one number of each row [N], or several [N, K]; rows may have a weight each [N].
+
+        `validation` are rows of your own to compare networks on, (X, y), in place of those that are held out; `refit` trains on them too.
+        """
+        X, y, sample_weight = self._dropped(X, self._numbers(y), sample_weight, has_classes=False)
+        checks = {"multi_output": True, "y_numeric": True}
+        inputs, targets = self._read(X, y, **checks)
+        if isinstance(validation, tuple) and len(validation) == 2:
+            validation = (validation[0], self._numbers(validation[1]))
+        inputs, targets, own_rows = self._with_own_rows(inputs, targets, validation, sample_weight, **checks)
         self._shape = targets.shape[1:]
-        self._search(inputs, targets, "regression", sample_weight)
+        self._search(inputs, targets, "regression", sample_weight, own_rows)
         return self
 
     def predict(self, X: npt.ArrayLike) -> Floats:
         """Return the predicted numbers, [N] or [N, K] as the targets were."""
         values = self._predictions(X)
         return values.reshape(len(values), *self._shape)
+
+    def _numbers(self, y: Any) -> Any:
+        """Return targets that are texts as the numbers that they are."""
+        return number_targets(y, ReadOptions(decimal=self.decimal, thousands=self.thousands), "regression")[0]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

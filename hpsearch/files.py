@@ -11,7 +11,8 @@ from typing import Any, BinaryIO
 
 from hpsearch.errors import StorageError, UserError
 
-RESERVED = {"con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10))}
+PORTS = {f"com{number}" for number in range(1, 10)} | {f"lpt{number}" for number in range(1, 10)}
+RESERVED = {"con", "prn", "aux", "nul", *PORTS}  # names that Windows gives to devices
 
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs text cells that begin so
 

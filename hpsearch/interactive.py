@@ -21,6 +21,7 @@ from hpsearch.config import StudyConfig
 from hpsearch.config.own import OwnCode, label_of
 from hpsearch.data.cells import to_array
 from hpsearch.data.given import as_given
+from hpsearch.data.metrics import HALF
 from hpsearch.errors import UserError, shown
 from hpsearch.files import folder_name, write_file
 from hpsearch.model import Model, load_model
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TEMPORARY = ", a temporary folder that goes with this result: save(FOLDER), or search with a name, keeps it"
-HALF = 0.5  # of a probability, from which on a row has a label
 IMAGES = 3  # dimensions of inputs from which on they are images
 
 
@@ -217,6 +217,8 @@ def search(
     columns: Mapping[str, str] | None = None,
     missing: str = "median",
     missing_values: Sequence[str] | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
     drop_rows: Sequence[str] | None = None,
     weight: str | None = None,
     sample_weight: npt.ArrayLike | None = None,
@@ -254,8 +256,8 @@ def search(
         objectives: several figures to be made better at once, metrics or "parameters"; the first is the metric. No pruner then.
         task: "regression", "binary", "multiclass" or "multilabel"; inferred from the targets by default.
         validation: share or number of rows that networks are compared on; by default cross-validation for few rows of a table, else 0.15.
-            "last:5000" or "last:0.1": the last rows but the test rows. Or rows of your own: (Xv, yv), a `Dataset` or `DataLoader`, or a
-            frame that holds the column y.
+            "last:5000" or "last:0.1": the last rows but the test rows. Or rows of your own: (Xv, yv), a `Dataset` or
+            `DataLoader`, or a frame that holds the column y.
         test: likewise of rows that the model that is kept is scored on, and no other; 0 for none.
         rows: at most so many training rows.
         folds: parts of a cross-validation in place of `validation`; "auto": 5 for up to 2,000 rows.
@@ -264,6 +266,8 @@ def search(
         columns: a kind by force for columns by name: "number", "boolean", "date" (or "date:%m/%d/%Y"), "category", "drop".
         missing: what takes the place of a missing number, "median", "mean" or "refuse"; an input then says where it was missing.
         missing_values: texts that mean a missing cell, besides the usual.
+        decimal: the decimal mark of numbers that are text in a frame, "." or ","; found if left out, as is `thousands`.
+        thousands: what separates thousands there: ",", ".", " ", "'" or "_", or "none".
         drop_rows: "missing-target" drops rows without a target, "rare-classes" those of classes with too few rows for every part.
         weight: the column of X that says how much a row counts in loss and metrics, on validation and test rows too; it is no input.
         sample_weight: the same as a number from 0 for each row [N].
@@ -290,7 +294,7 @@ def search(
     """
     inputs, targets = as_given(X, y)
     images = np.ndim(inputs) >= IMAGES
-    own_rows = None if validation is None or np.isscalar(validation) else validation
+    own_rows = None if np.isscalar(validation) else validation
     code = OwnCode(build, loss, metric if callable(metric) else None)
     if code.build is not None and space is None:
         space = {name: domain for name, domain in default_space(images).items() if name not in NETWORK}
@@ -308,6 +312,8 @@ def search(
             "columns": columns,
             "missing": None if images else missing,
             "missing_values": _listed(missing_values),
+            "decimal": decimal,
+            "thousands": thousands,
             "drop_rows": _listed(drop_rows),
             "weight": weight,
         },
@@ -388,10 +394,17 @@ def load(
     if not record.result:
         raise UserError(f"study {shown(record.name)} has no result yet. Run it to its end first.")
     loaded = load_named_model(str(study), Path(reports), model, build)
-    columns = len(loaded.target_mean)
+    return stored_result(record, loaded, folder, storage=storage)
+
+
+def stored_result(
+    record: StudyRecord, model: Model, folder: Path, *, temporary: bool = False, storage: str | None = None
+) -> SearchResult:
+    """Return a study's result with labels and the shape of a target as its model keeps them; see `SearchResult`."""
+    labels = original_labels(model) if model.classes else None
+    columns = len(model.target_mean)
     shape = (columns,) if columns > 1 else ()
-    labels = original_labels(loaded) if loaded.classes else None
-    return SearchResult(record, loaded, folder, labels, _shape=shape, _storage=storage)
+    return SearchResult(record, model, folder, labels, temporary, shape, storage)
 
 
 def _search(
@@ -414,7 +427,7 @@ def _search(
         screen.conclude(record, f"result.report() writes it; the study is in {folder}{TEMPORARY * temporary}")
     model = load_model(folder, build=config.code.build)
     if isinstance(targets, str):  # a column's name
-        return SearchResult(record, model, folder, original_labels(model) if data.classes else None, temporary)
+        return stored_result(record, model, folder, temporary=temporary)
     targets = to_array(targets, "target")
     labels = labels_in(data.classes, targets) if data.classes else None
     return SearchResult(record, model, folder, labels, temporary, targets.shape[1:])

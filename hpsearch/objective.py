@@ -18,9 +18,8 @@ from hpsearch.data.given import is_torch_set
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
 from hpsearch.data.tasks import choose_metric
 from hpsearch.errors import UserError
-from hpsearch.interactive import SearchResult, in_folder
+from hpsearch.interactive import SearchResult, in_folder, stored_result
 from hpsearch.model import load_model
-from hpsearch.model.models import original_labels
 from hpsearch.searching.adoption import conclude_trials
 from hpsearch.searching.run_options import RunOptions, with_functions
 from hpsearch.searching.samplers import SAMPLERS
@@ -35,7 +34,7 @@ from hpsearch.storage.writing import run_details
 from hpsearch.training import Engine, TrialQueue
 from hpsearch.training.devices import check_precision, choose_device
 from hpsearch.training.engines import make_engine
-from hpsearch.training.own import Build, OwnNetwork
+from hpsearch.training.own import NO_GRADIENT, Build, OwnNetwork
 from hpsearch.trial import Direction, Outcome, TrainingRun, TrialSpec, derive_seed
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -53,7 +52,8 @@ class Objective:
     likewise a pair, a `Dataset` or a `DataLoader`; or a share or number of rows. `space` is what a study's `[space]`
     may say, as a dict; without one, the default study's. `training` is a study's `[training]`: epochs, patience, precision, ...
 
-    `missing` says what takes the place of a missing number in arrays: "median", "mean"; they are refused without it.
+    `missing` says what takes the place of a missing number in arrays: "median", "mean"; they are refused without it. `decimal` and
+    `thousands` are the marks of numbers that are text in a frame; they are found if left out.
 
     `build(trial, shape, outputs)` makes a network of your own: any `nn.Module` that maps inputs [B, *shape] to raw outputs
     [B, outputs] (logits: the loss applies sigmoid or softmax). It may ask the trial for hyperparameters of its own; those of hpsearch's
@@ -89,6 +89,8 @@ class Objective:
         better: Direction | None = None,
         task: str | None = None,
         missing: str | None = None,
+        decimal: str | None = None,
+        thousands: str | None = None,
         validation: Any = None,
         seed: int = 0,
         device: str | None = None,
@@ -100,9 +102,12 @@ class Objective:
         self.build = build
         if build is not None and space is not None:
             _say_left_out(space)
-        weights = self.config.training.class_weights if training is not None else "none"
+        weights = "none"
+        if training is not None:
+            weights = self.config.training.class_weights
         named = metric if isinstance(metric, str) else None
-        loaded = _data(data, missing, TaskOptions(task, named, weights), seed, root, download, validation)
+        read = ReadOptions(missing=missing, decimal=decimal, thousands=thousands)
+        loaded = _data(data, read, TaskOptions(task, named, weights), seed, root, download, validation)
         loaded = with_functions(loaded, loss, metric, better)
         precision = self.config.training.precision
         chosen = choose_device(device)
@@ -194,13 +199,13 @@ class Objective:
         trials = _ended(study)
         self._check_study(study)
         confirmation = {"trials": confirm, "seeds": seeds, "ensemble": ensemble}
-        metric = self.config.code.metric
         searched = {
             "trials": max(1, len(trials)),
             "sampler": "random",  # every trial is known: none is proposed
-            "metric": self.data.metric.name if metric is None else label_of(metric),
-            "better": None if metric is None else self.direction,
+            "metric": self.data.metric.name,
         }
+        if self.config.code.metric is not None:
+            searched |= {"metric": label_of(self.config.code.metric), "better": self.direction}
         settings = {**self.config.settings(), "search": searched, "confirm": confirmation}
         settings["study"]["name"] = name or "search"
         config = check_config(settings, "result", in_memory=True).with_code(self.config.code)
@@ -209,10 +214,7 @@ class Objective:
             url = sqlite_url(folder.absolute() / STUDY_FILE)
             conclude_trials(trials, config, RunOptions(folder, url, str(self.data.training.inputs.device)), self.data)
             model = load_model(folder, build=self.build)
-            labels = original_labels(model) if model.classes else None
-            columns = len(model.target_mean)
-            shape = (columns,) if columns > 1 else ()
-            return SearchResult(read_study(url, config.study.name), model, folder, labels, name is None, shape)
+            return stored_result(read_study(url, config.study.name), model, folder, temporary=name is None)
 
         return in_folder(name, config.study.name, Path(reports), conclude)
 
@@ -234,8 +236,8 @@ class Objective:
             optuna.TrialPruned: the study's pruner ended the trial.
         """
         if seed is not None:
-            run = self._train(replicate(self._specification(trial), self.config.study.seed, int(seed)), TrialQueue())
-            return self.worst if run.value is None else run.value
+            spec = replicate(self._specification(trial), self.config.study.seed, int(seed))
+            return self._value(self._train(spec, TrialQueue()))
         study = getattr(trial, "study", None)  # a fixed trial has none
         if study is not None:
             self._check_direction(study)
@@ -245,12 +247,15 @@ class Objective:
                 "the same trial again is the same run; objective(trial, seed=0), seed=1, ... train on fresh seeds",
                 stacklevel=2,
             )
-            run = self._train(self._specification(trial), TrialQueue())
-            return self.worst if run.value is None else run.value
-        return self._run(trial, _is_single(study))
+            return self._value(self._train(self._specification(trial), TrialQueue()))
+        return self._run(trial, reports=_is_single(study))
 
-    def _run(self, trial: optuna.Trial, reports: bool) -> float:
-        """Train a trial, and keep in it what `run` keeps."""
+    def _value(self, run: TrainingRun) -> float:
+        """Return the metric of a run, `worst` of one that failed."""
+        return self.worst if run.value is None else run.value
+
+    def _run(self, trial: optuna.Trial, *, reports: bool) -> float:
+        """Train a trial, and keep in it what `run` keeps; with `reports` each evaluation is reported to the study."""
         spec = self._specification(trial)
         rungs: dict[int, float] = {}
 
@@ -270,11 +275,11 @@ class Objective:
         trial.set_user_attr("detail", run.detail)
         trial.set_user_attr("parameters", run.parameters)
         trial.set_constraint("failed", 1.0 if run.outcome.failed else -1.0)
-        if run.outcome is Outcome.ERROR or run.detail.startswith("no gradient"):
+        if run.outcome is Outcome.ERROR or run.detail.startswith(NO_GRADIENT):
             warnings.warn(f"trial {trial.number}: {run.detail}", stacklevel=3)
         if run.outcome is Outcome.PRUNED:
-            raise optuna.TrialPruned(f"pruned at evaluation {len(run.history)} of {len(spec.evaluate_at)}")
-        return self.worst if run.value is None else run.value
+            raise optuna.TrialPruned(f"pruned at evaluation {run.history.last} of {len(spec.evaluate_at)}")
+        return self._value(run)
 
     def _train(self, spec: TrialSpec, queue: TrialQueue) -> TrainingRun:
         """Train one trial: a network of the user's own with the reference, hpsearch's own with the fastest engine."""
@@ -319,8 +324,10 @@ class Objective:
             outputs=self.data.outputs,
             rows=len(self.data.training),
         )
-        network = None if self.build is None else OwnNetwork.of(self.build, trial, self.data)
-        return replace(spec, rungs=tuple(range(1, budget.evaluations)), network=network)
+        spec = replace(spec, rungs=tuple(range(1, budget.evaluations)))
+        if self.build is None:
+            return spec
+        return replace(spec, network=OwnNetwork.of(self.build, trial, self.data))
 
 
 def _ended(study: optuna.Study) -> list[FrozenTrial]:
@@ -366,17 +373,19 @@ def _config(
 
 def _data(
     data: Any,
-    missing: str | None,
+    read: ReadOptions,
     task: TaskOptions,
     seed: int,
     root: str | None,
     download: bool,
-    validation: Any = None,
+    validation: Any,
 ) -> Data:
-    if isinstance(data, Data | str) and missing is not None:
-        raise UserError("missing: arrays alone are filled here. Leave it out.")
-    own_rows = None if validation is None or isinstance(validation, float | int | str) else validation
-    if (isinstance(data, str) and own_rows is not None) or (isinstance(data, Data) and validation is not None):
+    """Return the data as `Objective` takes them."""
+    if isinstance(data, Data | str) and read.of_table:
+        raise UserError(f"{', '.join(read.of_table)}: only arrays and frames are read here. Leave it out.")
+    own_rows = None if isinstance(validation, float | int | str) else validation
+    refused = validation if isinstance(data, Data) else own_rows
+    if isinstance(data, Data | str) and refused is not None:
         raise UserError("validation: only arrays, frames and torch sets take rows beside them. Leave it out.")
     if isinstance(data, Data):
         return _as_asked(data, task)
@@ -384,7 +393,6 @@ def _data(
     if isinstance(data, str):
         return load(data, root=root, download=download, task=task, split=split)
     inputs, targets = _pair(data)
-    read = ReadOptions(missing=missing)
     return from_arrays(inputs, targets, validation=own_rows, name="data", task=task, split=split, read=read)
 
 

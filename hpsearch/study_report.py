@@ -49,7 +49,9 @@ def report(study: "optuna.Study", path: str | Path | None = None) -> Path:
         raise UserError(
             f"{record.name!r} is a comparison. Its report: python -m hpsearch report URL --study {record.name}."
         )
-    target = Path("reports") / folder_name(record.name) if path is None else Path(path)
+    target = Path("reports") / folder_name(record.name)
+    if path is not None:
+        target = Path(path)
     if target.suffix == ".html":
         write_file(target, page(record, frames(record)))
         return target

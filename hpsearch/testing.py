@@ -34,20 +34,20 @@ class ScriptedEngine:
 
     def run(self, source: TrialSource) -> None:
         """Play trials until the source has nothing left."""
-        flying: dict[int, Progress] = {}
+        in_flight: dict[int, Progress] = {}
         evaluations = 0
         while not source.stopping:
-            for spec in source.take(self.room - len(flying)):
+            for spec in source.take(self.room - len(in_flight)):
                 parameters = spec.architecture.parameters if spec.architecture else 1
-                flying[spec.number] = Progress(spec, self.direction == "maximize", parameters)
-            if not flying:
+                in_flight[spec.number] = Progress(spec, self.direction == "maximize", parameters)
+            if not in_flight:
                 return
             if evaluations == self.crash_after:
                 raise CrashError
             evaluations += 1
-            progress = flying[self.random.choice(sorted(flying))]
+            progress = in_flight[self.random.choice(sorted(in_flight))]
             if (run := self._advance(progress, source)) is not None:
-                del flying[run.number]
+                del in_flight[run.number]
                 source.finish(run)
 
     def _advance(self, progress: Progress, source: TrialSource) -> TrainingRun | None:

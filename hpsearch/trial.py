@@ -25,6 +25,11 @@ def ranking_key(direction: str, value: float, loss: float | None, number: float)
     return (-value if direction == "maximize" else value), loss or 0.0, number
 
 
+def is_better(value: float, other: float, maximize: bool) -> bool:
+    """Whether a metric's value is strictly better than another; no comparison with NaN is."""
+    return value > other if maximize else value < other
+
+
 def at_worst(value: float | None, worst: float, direction: Direction) -> float:
     """Return a value, or the metric's `worst` where there is none or one beyond it, which would dwarf all other differences."""
     if value is None:
@@ -219,6 +224,11 @@ class History:
 
     def __len__(self) -> int:
         return len(self.evaluation)
+
+    @property
+    def last(self) -> int:
+        """The number of the last evaluation, 0 where there was none; a thinned history has fewer entries."""
+        return self.evaluation[-1] if self.evaluation else 0
 
     def columns(self) -> dict[str, tuple[float, ...]]:
         """Return the columns by name."""

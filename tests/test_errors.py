@@ -11,6 +11,7 @@ from hpsearch.errors import (
     Stopped,
     StorageError,
     UserError,
+    listed,
     look_up,
     shown,
     suggestion,
@@ -23,6 +24,12 @@ def test_every_kind_has_its_exit_status() -> None:
     assert [kind.status for kind in kinds] == [1, 2, 3, 4]
     assert Stopped("stopped", 143).status == 143
     assert all(issubclass(kind, HpsearchError) for kind in (*kinds, Stopped))
+
+
+def test_listed_counts_the_rest_as_every_number_is_written() -> None:
+    """Of many values the first are shown, and how many more there are, with separators of thousands."""
+    assert listed(range(1236), 2) == "0, 1 and 1,234 more"
+    assert listed([1, 2], 2) == "1, 2"
 
 
 def test_look_up_finds_the_row() -> None:

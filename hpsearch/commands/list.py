@@ -53,6 +53,8 @@ def descriptions_of(kind: str) -> dict[str, str]:
         if not isinstance(rows, dict):
             rows = {row.name: row for row in rows}
         for name, row in rows.items():
-            known = descriptions.get(name)
-            descriptions[name] = f"{known}; of a comparison: {row.description}" if known else row.description
+            if name in descriptions:
+                descriptions[name] += f"; of a comparison: {row.description}"
+            else:
+                descriptions[name] = row.description
     return descriptions

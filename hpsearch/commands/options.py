@@ -16,6 +16,7 @@ from hpsearch.storage.folders import STUDY_FILE
 
 if TYPE_CHECKING:
     from hpsearch.config import StudyConfig
+    from hpsearch.config.own import OwnCode
     from hpsearch.searching.run_options import RunOptions
 
 SETTINGS = {  # option → the setting that it overrides
@@ -137,10 +138,7 @@ def add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument("--task", help="{tasks} (default: what the target looks like)")
     command.add_argument("--metric", help="what a trial is judged by: {metrics}; or your own function, FILE.py:NAME")
     command.add_argument("--better", help="maximize or minimize: what is better of a metric of your own")
-    command.add_argument(
-        "--model", dest="build", metavar="FILE.py:NAME", help="a network of your own: build(trial, shape, outputs)"
-    )
-    command.add_argument("--loss", metavar="FILE.py:NAME", help="a loss of your own: loss(outputs, targets)")
+    _add_networks(command)
     add_reading(command)
     command.add_argument(
         "--drop-rows",
@@ -155,6 +153,20 @@ def add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument("--folds", type=int, metavar="K", help="cross-validate every trial on K folds")
 
 
+def _add_networks(command: argparse.ArgumentParser) -> None:
+    """Add the options that name a network and a loss of the user's own."""
+    command.add_argument(
+        "--model", dest="build", metavar="FILE.py:NAME", help="a network of your own: build(trial, shape, outputs)"
+    )
+    command.add_argument("--loss", metavar="FILE.py:NAME", help="a loss of your own: loss(outputs, targets)")
+
+
+def add_own_code(command: argparse.ArgumentParser) -> None:
+    """Add the options that name the code of the user's own that a stored study was searched with: it names some, but holds none."""
+    _add_networks(command)
+    command.add_argument("--metric", metavar="FILE.py:NAME", help="a metric of your own: metric(y_true, y_pred)")
+
+
 def add_reading(command: argparse.ArgumentParser) -> None:
     """Add the options of how a table's file is read; each is found in the file where it is left out."""
     command.add_argument(
@@ -164,6 +176,11 @@ def add_reading(command: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help="a text that means a missing cell, besides the empty one and NA (may be given several times)",
     )
+    add_layout(command)
+
+
+def add_layout(command: argparse.ArgumentParser) -> None:
+    """Add the options of how a text file is written; each is found in the file where it is left out."""
     command.add_argument(
         "--separator",
         type=_mark,
@@ -171,7 +188,7 @@ def add_reading(command: argparse.ArgumentParser) -> None:
         help="what separates cells: , ; | a tab, or a space for any number of them",
     )
     command.add_argument("--header", type=_yes_or_no, metavar="yes|no", help="whether the first line holds names")
-    command.add_argument("--encoding", metavar="NAME", help="utf-8, utf-16, cp1252, cp1251, …")
+    command.add_argument("--encoding", metavar="NAME", help="utf-8, utf-16, cp1252, cp1251, gbk, …")
     command.add_argument("--decimal", metavar="MARK", help="the decimal mark: . or ,")
     command.add_argument(
         "--thousands", type=_mark, metavar="MARK", help="what separates thousands: , . ' _ a space, or none"
@@ -216,7 +233,39 @@ def add_retraining(command: argparse.ArgumentParser) -> None:
     add_engine(command)
     command.add_argument("--data", metavar="FILE", help="the study's data, where they have moved")
     command.add_argument("--data-root", metavar="DIR", help="folder of the data set's files, where it has moved")
+    add_own_code(command)
+    add_recorded_reading(command)
     add_device(command)
+
+
+def add_recorded_reading(command: argparse.ArgumentParser) -> None:
+    """Add the options that say how a recorded study's file is read, where this version cannot tell."""
+    add_layout(command)
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a column's kind, e.g. data.columns.day=date:%%d/%%m/%%Y",
+    )
+
+
+def reading_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Return how a recorded study's file is read, as keys of `[data]`, where the options say it.
+
+    Raises:
+        UserError: a --set of another kind, which would make another study.
+    """
+    keys = ("separator", "header", "encoding", "decimal", "thousands")
+    given = {key: getattr(options, key) for key in keys if getattr(options, key) is not None}
+    columns = {}
+    for key, value in map(_setting, options.set):
+        if not key.startswith(COLUMN_SETTING):
+            raise UserError(
+                f"--set {key}: {options.command} takes {COLUMN_SETTING}NAME=KIND alone; other settings are the study's."
+            )
+        columns[key.removeprefix(COLUMN_SETTING)] = value
+    return {**given, "columns": columns} if columns else given
 
 
 def add_model(command: argparse.ArgumentParser) -> None:
@@ -234,6 +283,29 @@ def add_model(command: argparse.ArgumentParser) -> None:
     )
 
 
+def own_code(options: argparse.Namespace) -> "OwnCode":
+    """Return the functions that the options of `add_own_code` name; their files are run.
+
+    Raises:
+        UserError: there is no such file or function.
+    """
+    from hpsearch.config.own import OwnCode, load_code
+
+    named = {"--model": options.build, "--loss": options.loss, "--metric": options.metric}
+    return OwnCode(*(load_code(name, option) if name else None for option, name in named.items()))
+
+
+def own_metric_of(options: argparse.Namespace) -> Any:
+    """Return the metric of the user's own by which predictions are judged, None where none is named.
+
+    Raises:
+        UserError: there is no such file or function.
+    """
+    from hpsearch.config.own import load_code
+
+    return load_code(options.metric, "--metric") if options.metric else None
+
+
 def own_build(options: argparse.Namespace) -> Any:
     """Return the function that makes the networks of a model, None where none is named.
 
@@ -242,7 +314,9 @@ def own_build(options: argparse.Namespace) -> Any:
     """
     from hpsearch.config.own import load_code
 
-    return load_code(options.build, "--build") if options.build else None
+    if not options.build:
+        return None
+    return load_code(options.build, "--build")
 
 
 def read_study(options: argparse.Namespace) -> "StudyConfig":
@@ -289,7 +363,8 @@ def overrides(options: argparse.Namespace) -> list[tuple[str, Any]]:
         del given["data.file"]
         given["data.name"] = data_set
     if given["data.drop_rows"] is not None:
-        given["data.drop_rows"] = [name.strip() for text in given["data.drop_rows"] for name in text.split(",")]
+        names = ",".join(given["data.drop_rows"]).split(",")
+        given["data.drop_rows"] = [name.strip() for name in names]
     if given["compare.batch_sizes"] is not None:
         sizes = given["compare.batch_sizes"].split(",")
         given["compare.batch_sizes"] = [parse_value(size.strip()) for size in sizes]
@@ -355,8 +430,9 @@ def _start(texts: list[str]) -> Any:
 def _setting(text: str) -> tuple[str, Any]:
     from hpsearch.config import parse_value
 
-    parted = text.rpartition("=") if text.startswith(COLUMN_SETTING) else text.partition("=")  # `a=b` may name a column
-    key, equals, value = parted
+    key, equals, value = text.partition("=")
+    if text.startswith(COLUMN_SETTING):  # `a=b` may name a column
+        key, equals, value = text.rpartition("=")
     if not equals or not key:
         raise UserError(f"--set {text}: expected KEY=VALUE, for example --set learning_rate.high=0.3.")
     return key.strip(), parse_value(value)

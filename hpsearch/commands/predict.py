@@ -3,14 +3,14 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from hpsearch.commands.options import add_model, add_reading, add_reports, own_build
+from hpsearch.commands.options import add_model, add_reading, add_reports, own_build, own_metric_of
 from hpsearch.commands.recorded import show_model
-from hpsearch.errors import UserError, rows_text, shown
+from hpsearch.errors import UserError, mistakes, rows_text, shown
 from hpsearch.files import inert, replacing
 
 if TYPE_CHECKING:
@@ -40,6 +40,11 @@ def add(command: argparse.ArgumentParser) -> None:
         metavar="COLUMNS",
         help="columns of FILE that are copied into the output, e.g. id or id,name",
     )
+    command.add_argument(
+        "--metric",
+        metavar="FILE.py:NAME",
+        help="the metric of your own that the study was searched by, to judge the predictions",
+    )
     add_reading(command)
     command.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default: cpu)")
     add_reports(command)
@@ -55,6 +60,7 @@ def call(options: argparse.Namespace) -> None:
     from hpsearch.training.devices import choose_device
 
     device = choose_device(options.device)
+    own_metric = own_metric_of(options)
     model = load_named_model(options.study, Path(options.reports), options.model, own_build(options))
     rows = read_rows(model, source, _read_options(options))
     screen = Screen("", stderr=options.output == "-")
@@ -65,7 +71,7 @@ def call(options: argparse.Namespace) -> None:
     kept = _kept_columns(rows, options.keep)
     with _open_output(options.output) as file:
         predictions = list(_write(model, rows, file, str(device), kept))
-    _show_result(screen, model, rows, predictions)
+    _show_result(screen, model, rows, predictions, own_metric)
     if options.output != "-":
         screen.row("written", options.output)
 
@@ -133,15 +139,23 @@ def _write(model: "Model", rows: "NewRows", file: BinaryIO, device: str, kept: M
             yield chunk
 
 
-def _show_result(screen: "Screen", model: "Model", rows: "NewRows", predictions: "Sequence[Tensor]") -> None:
-    """Print how many rows were predicted, and how well."""
-    from hpsearch.model.new_rows import evaluate
+def _show_result(
+    screen: "Screen",
+    model: "Model",
+    rows: "NewRows",
+    predictions: "Sequence[Tensor]",
+    own_metric: Callable[..., float] | None,
+) -> None:
+    """Print how many rows were predicted, and how well, by the metric of the user's own where it is given."""
+    from hpsearch.data.metrics import METRICS
+    from hpsearch.model.new_rows import chosen_by, evaluate
     from hpsearch.reporting.formatting import short
 
     show_model(screen, "predict", f"{rows_text(len(rows))} with", model)
     if rows.targets is None:
         return
-    judged = evaluate(model, predictions, rows.targets, rows.decimal)
+    with mistakes("--metric"):
+        judged = evaluate(model, predictions, rows.targets, rows.decimal, own_metric)
     if judged is None:
         screen.row("metric", "the target is there, but no row has one that the model knows")
         return
@@ -149,6 +163,9 @@ def _show_result(screen: "Screen", model: "Model", rows: "NewRows", predictions:
     if judged.left_out:
         text += f" ({judged.left_out:,} without a target that is known left out)"
     screen.row("metric", text)
+    chosen = chosen_by(model.metrics)
+    if own_metric is None and chosen and chosen not in METRICS:
+        screen.row("", f"the model was chosen by a metric of your own; --metric FILE.py:{chosen} shows it")
 
 
 @contextmanager

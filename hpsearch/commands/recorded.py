@@ -52,6 +52,15 @@ def read_search(options: argparse.Namespace) -> tuple[StudyRecord, Path]:
     return record, folder_of(options.study, reports)
 
 
+def show_changed_code(screen: "Screen", options: argparse.Namespace, record: StudyRecord) -> None:
+    """Print a line for each file of the user's own code that is not as it was when the study began."""
+    from hpsearch.searching.own_code import code_changes
+
+    names = {"--model": options.build, "--loss": options.loss, "--metric": options.metric}
+    for sentence in code_changes(url_of(options.study, Path(options.reports)), record.name, names):
+        screen.row("notice", sentence)
+
+
 def write_page(
     url: str, name: str, folder: Path, language: str = "en", patience: float = 0
 ) -> tuple[StudyRecord | ComparisonRecord, Path]:

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpsearch.commands.options import add_reports, add_retraining, add_take_over
-from hpsearch.commands.recorded import read_search, url_of, write_page
+from hpsearch.commands.options import add_reports, add_retraining, add_take_over, own_code, reading_of
+from hpsearch.commands.recorded import read_search, show_changed_code, url_of, write_page
 from hpsearch.files import make_folder
 
 if TYPE_CHECKING:
@@ -25,19 +25,27 @@ def call(options: argparse.Namespace) -> None:
     from hpsearch.model import save_model
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.networks import best_trial, count_scoring, refit_best
-    from hpsearch.searching.replay import prepare
+    from hpsearch.searching.replay import engine_of, prepare
     from hpsearch.searching.run_options import RunOptions, prepare_data
-    from hpsearch.training.engines import make_engine
 
     record, folder = read_search(options)
     best_trial(record)  # raises before anything is loaded if there is none
     run_options = RunOptions(
         make_folder(folder), url_of(options.study, Path(options.reports)), options.device, engine=options.engine
     )
-    study = prepare(record, root=options.data_root, device=options.device, engine=None, file=options.data)
+    study = prepare(
+        record,
+        root=options.data_root,
+        device=options.device,
+        engine=None,
+        file=options.data,
+        code=own_code(options),
+        reading=reading_of(options),
+    )
     full = prepare_data(study.config, run_options, full=True)
     screen = Screen(full.metric.name)
-    engine = make_engine(options.engine, full, precision=study.config.training.precision)
+    show_changed_code(screen, options, record)
+    engine = engine_of(study.config, options.engine, full)
     refitted = refit_best(record, study.config, study.data, full, engine)
     uses = count_scoring(run_options.storage, record, refitted, options.take_over)
     save_model(folder, "refit", refitted.model)

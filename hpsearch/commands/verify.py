@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from hpsearch.commands.options import add_device, add_reports
-from hpsearch.commands.recorded import read_record
+from hpsearch.commands.options import add_device, add_own_code, add_recorded_reading, add_reports, own_code, reading_of
+from hpsearch.commands.recorded import read_record, show_changed_code
 from hpsearch.errors import HpsearchError, UserError
 from hpsearch.storage import ComparisonRecord
 
@@ -17,6 +17,8 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument("--float64", action="store_true", help="also train them with both engines in float64")
     command.add_argument("--engine", default="auto", help="the engine that --float64 compares (default: auto)")
     command.add_argument("--data-root", metavar="DIR", help="folder of the data set's files, where it has moved")
+    add_own_code(command)
+    add_recorded_reading(command)
     add_device(command)
     add_reports(command)
 
@@ -33,9 +35,17 @@ def call(options: argparse.Namespace) -> None:
     trials = choose_trials(record, options.trials)
     engine_name(options.engine)
     engine = options.engine if options.float64 else None
-    study = prepare(record, root=options.data_root, device=options.device, engine=engine)
+    study = prepare(
+        record,
+        root=options.data_root,
+        device=options.device,
+        engine=engine,
+        code=own_code(options),
+        reading=reading_of(options),
+    )
     screen = Screen(study.data.metric.name)
     screen.introduce_verification(record, len(trials), str(study.data.training.inputs.device))
+    show_changed_code(screen, options, record)
     done = []
     for verified in verify(study, trials):
         screen.compare(verified)

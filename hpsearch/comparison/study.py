@@ -8,7 +8,7 @@ from typing import Any
 
 from hpsearch.comparison.arms import Arm, make_arms
 from hpsearch.comparison.context import ComparisonContext
-from hpsearch.comparison.escape import run_all, sized
+from hpsearch.comparison.escape import TESTS, is_kept, run_all, sized
 from hpsearch.comparison.measurements.descent import two_weights
 from hpsearch.comparison.measuring import measure
 from hpsearch.comparison.refinement import refine
@@ -32,7 +32,6 @@ from hpsearch.training import Engine
 PROTOCOL = ("refine", "divisions")  # settings that a comparison keeps as it was begun
 PATHS = "comparing paths"
 ESCAPES = "testing the escape from minima"
-ESCAPE_TESTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,17 +131,24 @@ def _compare_paths(context: ComparisonContext, winners: list[Winner], target: fl
 
 
 def _test_escapes(writer: StudyWriter, minima: MinimaSection | None, observer: Observer) -> None:
-    """Run the escape tests, unless nobody asks for them or they are stored already."""
-    if minima is None or writer.read_attribute("minima").get("asked") == minima.model_dump():
+    """Run the escape tests that are asked for and not stored already; each is stored when it is done."""
+    if minima is None:
         return
-    done = count()
+    settings = sized(minima.seeds, minima.starts)
+    stored = writer.read_attribute("minima")
+    kept = sum(is_kept(name, settings, stored) for name in TESTS)
+    if kept == len(TESTS):
+        return
+    done = count(kept)
 
     def show(line: str) -> None:
-        observer.phase(PhaseProgress(ESCAPES, next(done), ESCAPE_TESTS))
+        observer.phase(PhaseProgress(ESCAPES, next(done), len(TESTS)))
+
+    def keep(results: Mapping[str, Any]) -> None:
+        writer.write_attribute("minima", {**results, "asked": minima.model_dump()})
 
     show("")
-    results = run_all(sized(minima.seeds, minima.starts), show)
-    writer.write_attribute("minima", {**results, "asked": minima.model_dump()})
+    run_all(settings, show, stored, keep)
 
 
 def run_minima(config: MinimaConfig, run_options: RunOptions, observer: Observer) -> None:

@@ -6,7 +6,7 @@ only text: whoever reads a stored study never runs code that it names.
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -32,6 +32,12 @@ def is_code(name: object) -> bool:
     return isinstance(name, str) and ".py:" in name
 
 
+def checksums(names: Mapping[str, object]) -> dict[str, str]:
+    """Return a checksum of each file of code that settings name as `FILE.py:NAME`, by the setting; of a file that is there."""
+    files = {key: Path(str(name).rpartition(":")[0]) for key, name in names.items() if is_code(name)}
+    return {key: sha256(file.read_bytes()).hexdigest() for key, file in files.items() if file.is_file()}
+
+
 def label_of(function: Callable[..., Any]) -> str:
     """Return the text by which a study's settings name a function that Python gave."""
     module = getattr(function, "__module__", "") or type(function).__module__
@@ -51,7 +57,9 @@ def load_code(reference: str, key: str) -> Callable[..., Any]:
     module = _module(path, key)
     function = getattr(module, name, None)
     if not callable(function):
-        known = ", ".join(sorted(key for key, value in vars(module).items() if callable(value) and key[0] != "_")[:9])
+        functions = [known for known, value in vars(module).items() if callable(value)]
+        public = sorted(known for known in functions if not known.startswith("_"))
+        known = ", ".join(public[:9])
         raise UserError(f"{key} {shown(reference)}: {file} has no function {shown(name)}. It has: {known or 'none'}.")
     return function  # type: ignore[no-any-return]
 

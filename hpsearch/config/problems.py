@@ -17,8 +17,8 @@ from hpsearch.data.tasks import TASKS
 from hpsearch.errors import UserError, shown, suggestion
 from hpsearch.space.starting import starting_parameters
 
-KEYS_OF_FILES = ("target", "separator", "header", "encoding", "decimal", "thousands")
-KEYS_OF_TABLES = ("group", "time", "columns", "missing_values", "drop_rows", "weight")
+KEYS_OF_FILES = ("target", "separator", "header", "encoding")
+KEYS_OF_TABLES = ("group", "time", "columns", "missing_values", "decimal", "thousands", "drop_rows", "weight")
 KEYS_OF_IMAGES = ("size", "parts", "background")
 TYPES = {
     "object": "a table",
@@ -171,13 +171,15 @@ def _distinct_findings(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
     """Return unknown keys first; a key that is missing because it is misspelt is one finding, not two."""
     unknown = [detail for detail in details if detail["type"] == "extra_forbidden"]
 
-    def is_misspelt(missing: ErrorDetails) -> bool:
-        *table, name = missing["loc"]
-        same_table = [detail for detail in unknown if [*detail["loc"][:-1]] == table]
-        return any(f"Did you mean '{name}'?" in _line_of(detail) for detail in same_table)
+    def is_misspelt(detail: ErrorDetails) -> bool:
+        if detail["type"] != "missing":
+            return False
+        *table, name = detail["loc"]
+        same_table = [other for other in unknown if [*other["loc"][:-1]] == table]
+        return any(f"Did you mean '{name}'?" in _line_of(other) for other in same_table)
 
     rest = [detail for detail in details if detail not in unknown]
-    return unknown + [detail for detail in rest if detail["type"] != "missing" or not is_misspelt(detail)]
+    return unknown + [detail for detail in rest if not is_misspelt(detail)]
 
 
 def _line_of(detail: ErrorDetails) -> str:

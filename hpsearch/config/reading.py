@@ -291,7 +291,9 @@ def _drop_pruner(raw: Raw, keys: Sequence[str]) -> Iterator[str]:
 def _with_table_defaults(raw: Raw) -> Raw:
     """Return a study of a file of data without a space with what it leaves open from the study `table`, as `run --data` does."""
     data = raw.get("data")
-    if not isinstance(data, dict) or "file" not in data or "space" in raw or "compare" in raw:
+    if "space" in raw or "compare" in raw:
+        return raw
+    if not isinstance(data, dict) or "file" not in data:
         return raw
     defaults = parse(STUDIES / "table.toml")
     for (section, key), replacing in REPLACED.items():

@@ -214,7 +214,8 @@ class SearchSection(Section):
     def secondary_of_rows(self) -> list[str]:
         """The objectives after the first that are measured on rows."""
         secondary = (self.objectives or [])[1:]
-        return [name for name in secondary if name in OBJECTIVES and OBJECTIVES[name].of_rows]
+        known = [name for name in secondary if name in OBJECTIVES]
+        return [name for name in known if OBJECTIVES[name].of_rows]
 
 
 class ConfirmSection(Section):
@@ -256,10 +257,13 @@ class CompareSection(Section):
 
 
 class MinimaSection(Section):
-    """The escape tests, which need no data: runs in each cell of the one-dimensional ones, networks of the student that are trained."""
+    """The escape tests, which need no data: runs in each cell of the one-dimensional ones, networks of the student that are trained.
+
+    As many networks again are trained to measure anew what was best on the first ones.
+    """
 
     seeds: Annotated[int, Field(ge=10, le=100_000)] = 100
-    starts: Annotated[int, Field(ge=10, le=100_000)] = 120
+    starts: Annotated[int, Field(ge=10, le=100_000)] = 300
 
 
 class MinimaConfig(BaseModel):
@@ -316,6 +320,17 @@ class StudyConfig(BaseModel):
         return OwnCode(build or None, loss or None, metric)
 
     @property
+    def named_functions(self) -> dict[str, tuple[str, bool]]:
+        """What the settings name of code of the user's own, and whether it is at hand, by the option that names it."""
+        metric = self.search.metric if self.search.better else None
+        named = {
+            "--model": (self.training.model, self.code.build),
+            "--loss": (self.training.loss, self.code.loss),
+            "--metric": (metric, self.code.metric),
+        }
+        return {option: (name, function is not None) for option, (name, function) in named.items() if name}
+
+    @property
     def notices(self) -> tuple[str, ...]:
         """Sentences on what was left out of the file because of the command line."""
         return self._notices
@@ -334,11 +349,14 @@ class StudyConfig(BaseModel):
             if getattr(self.training, given):
                 unit, amount = given, getattr(self.training, given)
                 break
+        evaluations = self.training.evaluations
+        if evaluations is None:
+            evaluations = min(amount, 100) if unit == "epochs" else 20
         prunes = self.search.pruner != "none"
         return Budget(
             unit=unit,
             amount=amount,
-            evaluations=self.training.evaluations or (min(amount, 100) if unit == "epochs" else 20),
+            evaluations=evaluations,
             patience=self.training.patience,
             reduction_factor=self.search.reduction_factor if prunes else None,
             resolution=self.compare.resolution if self.compare else None,

@@ -24,7 +24,7 @@ from hpsearch.data.splits import Constraints, Split, split_rows
 from hpsearch.data.target_looks import looks_of
 from hpsearch.data.targets import Targets, read_targets
 from hpsearch.data.tasks import Task, choose_metric, infer_task
-from hpsearch.data.weights import check_row_weights, read_weights, scaled_weights, weights_notice
+from hpsearch.data.weights import balanced_weights, check_row_weights, read_weights, scaled_weights, weights_notice
 from hpsearch.errors import UserError, listed, shown, suggestion
 
 LONGEST_NAME = 200
@@ -196,18 +196,15 @@ def _loss_targets(targets: Targets, task: Task, training: Array) -> tuple[Tensor
 
 
 def _class_weights(name: str, targets: Targets, task: Task, split: Split) -> Tensor | None:
-    """Return the weights [C] that are asked for. Balanced are N / (C · N_c), whose mean over the training rows is 1.
-
-    G. King, L. Zeng, "Logistic regression in rare events data", Political Analysis 9 (2001), section 4.2; as scikit-learn's "balanced".
-    """
+    """Return the weights [C] that are asked for, None for none."""
     if name not in WEIGHTS:
         raise UserError(f"unknown class weights {shown(name)}. {suggestion(str(name), WEIGHTS)}")
     if name == "none":
         return None
     if not targets.classes:
         raise UserError(f"class weights: {task.noun} has no classes. Leave class_weights out.")
-    counts = np.bincount(targets.values[split.training], minlength=len(targets.classes))
-    return torch.from_numpy(len(split.training) / (len(counts) * counts.astype(np.float64))).to(torch.float32)
+    codes = torch.from_numpy(targets.values[split.training])
+    return balanced_weights(codes, len(targets.classes))
 
 
 def _digest(inputs: Any, labels: Array, split: Split, weights: Array | None) -> str:

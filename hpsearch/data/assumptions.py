@@ -31,9 +31,11 @@ class Assumption:
         return f"{shortened(line, LONGEST - len(self.otherwise))} (otherwise: {self.otherwise})"
 
 
-def option(name: str, value: str) -> str:
-    """Return an option of the command line with its value, as it is typed in a shell."""
-    return f"--{name} {quote(value)}"
+def option(name: str, value: str, *, of_file: bool = True) -> str:
+    """Return an option with its value, as it is typed in a shell, or as Python's argument for a frame."""
+    if of_file:
+        return f"--{name} {quote(value)}"
+    return f"{name}={value!r}"
 
 
 def of_columns(columns: Sequence[Mapping[str, Any]], *, of_file: bool) -> list[Assumption]:
@@ -76,8 +78,12 @@ def listed_names(names: Sequence[str]) -> str:
 
 def of_missing(missing_values: Sequence[str], *, of_file: bool) -> Assumption:
     """Return which texts are taken for missing cells."""
-    own = f", in any column {listed(missing_values)}" if missing_values else ""
-    otherwise = "--missing-value TEXT" if of_file else "missing_values=['TEXT']"
+    own = ""
+    if missing_values:
+        own = f", in any column {listed(missing_values)}"
+    otherwise = "missing_values=['TEXT']"
+    if of_file:
+        otherwise = "--missing-value TEXT"
     return Assumption(
         "missing cells", "", f"the empty ones, in numbers and dates also NA, NaN, null, ?, -{own}", otherwise
     )

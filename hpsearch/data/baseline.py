@@ -14,7 +14,6 @@ from hpsearch.data.cells import Array
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.data.tasks import class_numbers
 
-HALF = 0.5
 Baseline = tuple[str | list[float] | None, Tensor]
 
 
@@ -45,7 +44,9 @@ def baseline(data: Data, training: Rows, rows: Rows) -> Baseline:
 
 def _weights(rows: Rows) -> Array | None:
     """Return the weights [N] of rows, None where all weigh alike."""
-    return None if rows.weights is None else rows.weights.cpu().double().numpy()
+    if rows.weights is None:
+        return None
+    return rows.weights.cpu().double().numpy()
 
 
 def _value_baseline(data: Data, training: Rows, rows: Rows) -> Baseline:
@@ -87,7 +88,7 @@ LABEL_STRATEGIES: dict[str, Callable[[Array, Array], Array]] = {
     "every_label": lambda known, weights: np.ones(known.shape[1], dtype=bool),
     "frequent_labels": _frequent_labels,
     "most_frequent_row": _most_frequent_row,
-    "majority": lambda known, weights: np.average(known, axis=0, weights=weights) > HALF,
+    "majority": lambda known, weights: np.average(known, axis=0, weights=weights) > 0.5,
 }
 
 

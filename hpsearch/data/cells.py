@@ -120,7 +120,17 @@ def to_array(given: Any, what: str) -> Array:
         array = np.asarray(given)
     except ValueError:
         raise UserError(f"{what}: rows of different lengths. Give every row the same number of columns.") from None
+    if isinstance(given, list | tuple) and array.dtype.kind == "U":
+        array = _unless_text(given, array)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _unless_text(given: Any, array: Array) -> Array:
+    """Return a list's cells as they are where some are no text: NumPy makes the texts "nan", "1" and "True" of NaN, 1 and True."""
+    cells = np.asarray(given, dtype=object)
+    if all(isinstance(cell, str) for cell in cells.flat):
+        return array
+    return cells
 
 
 def label(columns: Sequence[str], index: int) -> str:

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from hpsearch.data.metrics import Metric
 from hpsearch.data.tasks import Loss, Task, class_numbers, mean_loss, task_with_loss, weighted
-from hpsearch.errors import UserError, shown
+from hpsearch.data.weights import balanced_weights
+from hpsearch.errors import UserError, mistakes, shown
 
 
 def check_weights(weights: Mapping[Any, float]) -> None:
@@ -45,7 +46,9 @@ class Rows:
         targets = self.targets.to(device)
         if targets.is_floating_point():
             targets = targets.to(dtype)
-        weights = None if self.weights is None else self.weights.to(device, dtype)
+        weights = self.weights
+        if weights is not None:
+            weights = weights.to(device, dtype)
         return Rows(self.inputs.to(device, dtype), targets, weights)
 
     def take(self, chosen: Tensor | slice) -> "Rows":
@@ -163,12 +166,10 @@ class Data:
         return replace(self, task=task, summary={**self.summary, "loss": task.loss_name})
 
     def balanced(self) -> "Data":
-        """Return the data with a weight for each class, N / (C · N_c) of the training rows, as "balanced" class weights are."""
+        """Return the data with `balanced_weights` of the classes."""
         if self.task.has_own_loss or not self.classes:
             raise UserError("training.class_weights: only the loss of a task of classes has them. Leave it out.")
-        counts = class_numbers(self.training.targets).bincount(minlength=len(self.classes)).double()
-        weights = len(self.training) / (len(counts) * counts)
-        return replace(self, class_weights=weights.to(torch.float32))
+        return replace(self, class_weights=balanced_weights(class_numbers(self.training.targets), len(self.classes)))
 
     @property
     def trained_task(self) -> Task:
@@ -211,8 +212,13 @@ class Data:
         return metric.of(self.predict(outputs.detach()), self.original(rows.targets), rows.weights)
 
     def metric_of(self, predictions: Tensor, rows: Rows) -> float:
-        """Return the metric of predictions, as `predict` gives them, for rows."""
-        return self.metric.of(predictions, self.original(rows.targets), rows.weights)
+        """Return the metric of predictions, as `predict` gives them, for rows.
+
+        Raises:
+            UserError: a metric of the user's own failed.
+        """
+        with mistakes(f"metric {self.metric.name}", self.metric.function is not None):
+            return self.metric.of(predictions, self.original(rows.targets), rows.weights)
 
     def fold(self, number: int) -> "Data":
         """Return the data of one fold: its rows and its scaling of the target in place of the first one's.

@@ -3,7 +3,9 @@
 Neither is dropped unless it is asked for (`drop_rows`); a notice then says how many rows it was, and of which classes.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +43,20 @@ def without_rows(raw: Raw, asked: TaskOptions, options: SplitOptions) -> Raw:
     return raw
 
 
+def kept_rows(
+    targets: Any, drop_rows: Sequence[str], asked: TaskOptions, options: SplitOptions
+) -> tuple[Array, tuple[str, ...]]:
+    """Return which rows stay of targets [N], ascending, and the notices about the others.
+
+    Raises:
+        UserError: see `without_rows`.
+    """
+    array = to_array(targets, "target")
+    numbers = np.arange(len(array), dtype=np.int64).reshape(-1, 1)
+    raw = without_rows(Raw(numbers, array, "arrays", drop_rows=drop_rows), asked, options)
+    return np.asarray(raw.inputs.values[:, 0]), raw.notices
+
+
 def _check(raw: Raw) -> None:
     if isinstance(raw.drop_rows, str):
         raise UserError(f"drop_rows {shown(raw.drop_rows)}: a list expected, of: {', '.join(DROPS)}.")
@@ -62,7 +78,10 @@ def _without_missing(raw: Raw) -> Raw:
 
 def _without_rare(raw: Raw, asked: TaskOptions, options: SplitOptions) -> Raw:
     labels = read_targets(raw.targets)
-    task = look_up(TASKS, asked.task, "task") if asked.task else infer_task(labels, None, len(raw.classes))[0]
+    if asked.task:
+        task = look_up(TASKS, asked.task, "task")
+    else:
+        task, _ = infer_task(labels, None, len(raw.classes))
     if not task.has_classes or labels.ndim > 1:
         notice = f"No class is rare, since a {task.name} task has none: no row dropped (drop_rows rare-classes)."
         return replace(raw, notices=(*raw.notices, notice))
@@ -122,6 +141,7 @@ def _rare_notice(names: tuple[str, ...], counts: Array, kept: Array, fewest: int
 
 def _taken(raw: Raw, rows: Array, notice: str) -> Raw:
     """Return some rows of a source, ascending, with one more notice."""
+    first_test = len(raw.targets) - raw.given_test
     return replace(
         raw,
         inputs=raw.inputs.take(rows),
@@ -129,7 +149,8 @@ def _taken(raw: Raw, rows: Array, notice: str) -> Raw:
         groups=_part(raw.groups, rows),
         times=_part(raw.times, rows),
         weights=_part(raw.weights, rows),
-        given_test=int((rows >= len(raw.targets) - raw.given_test).sum()),
+        given_test=int((rows >= first_test).sum()),
+        given_validation=int(((rows >= first_test - raw.given_validation) & (rows < first_test)).sum()),
         notices=(*raw.notices, notice),
     )
 

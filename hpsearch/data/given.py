@@ -40,6 +40,7 @@ def as_given(inputs: Any, targets: Any) -> tuple[Any, Any]:
     targets = as_targets(targets)
     _refuse_empty(inputs)
     _refuse_swapped(inputs, targets)
+    _refuse_other_order(inputs, targets)
     return (inputs.to_frame() if _is_series(inputs) else inputs), targets
 
 
@@ -63,7 +64,9 @@ def as_inputs(inputs: Any) -> Any:
     if isinstance(inputs, list | tuple) and inputs and all(isinstance(row, Mapping) for row in inputs):
         return _frame_of(list(inputs))
     mixed = _frame_of_mixed(inputs)
-    return to_array(mixed, "inputs") if isinstance(mixed, list | tuple) else mixed
+    if isinstance(mixed, list | tuple):
+        return to_array(mixed, "inputs")
+    return mixed
 
 
 def as_targets(targets: Any) -> Any:
@@ -87,8 +90,11 @@ def as_targets(targets: Any) -> Any:
 
 def _decoded(labels: Array) -> Array:
     """Return labels that are bytes as text."""
-    cells = [cell.decode(errors="replace") if isinstance(cell, bytes) else cell for cell in labels.flat]
-    return np.array(cells, dtype=object).reshape(labels.shape)
+    cells = labels.astype(object)
+    for place, cell in enumerate(labels.flat):
+        if isinstance(cell, bytes):
+            cells.flat[place] = cell.decode(errors="replace")
+    return cells
 
 
 def is_torch_set(given: Any) -> bool:
@@ -124,7 +130,10 @@ def joined(first: Any, second: Any, what: str) -> Any:
 
 def refuse_missing_labels(targets: Any) -> None:
     """Refuse labels (objects) among which some are missing."""
-    labels = np.asarray(targets, dtype=object) if hasattr(targets, "isna") else np.asarray(targets)
+    if hasattr(targets, "isna"):
+        labels = np.asarray(targets, dtype=object)
+    else:
+        labels = to_array(targets, "target")
     if labels.dtype.kind != "O" or labels.ndim != 1:
         return
     missing = np.array([is_missing(label) for label in labels])
@@ -137,7 +146,9 @@ def refuse_missing_labels(targets: Any) -> None:
 
 def check_labels(labels: Array) -> None:
     """Refuse labels (objects) of several kinds, which have no order."""
-    kinds = sorted({type(label).__name__ for label in labels.flat}) if labels.dtype.kind == "O" else []
+    if labels.dtype.kind != "O":
+        return
+    kinds = sorted({type(label).__name__ for label in labels.flat})
     if len(kinds) > 1 and "str" in kinds:
         raise UserError(f"target: labels of several kinds ({', '.join(kinds[:4])}). Give one kind: y.astype(str).")
 
@@ -169,7 +180,9 @@ def _is_sparse(kind: Any) -> bool:
 
 
 def _dense(column: Any) -> Any:
-    return column.sparse.to_dense() if _is_sparse(column.dtype) else column
+    if not _is_sparse(column.dtype):
+        return column
+    return column.sparse.to_dense()
 
 
 def _from_arrow(given: Any, what: str) -> Any:
@@ -207,7 +220,9 @@ def _frame_of_mixed(inputs: Any) -> Any:
         return inputs
     if isinstance(inputs, np.ndarray) and inputs.dtype.names and inputs.ndim == 1:
         return _frame_of(inputs)
-    array = np.asarray(inputs, dtype=object) if _is_rows(inputs) else inputs
+    array = inputs
+    if _is_rows(inputs):
+        array = np.asarray(inputs, dtype=object)
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "OU" or array.ndim != 2:
         return inputs
     if not any(isinstance(cell, str) for cell in array.flat):
@@ -230,7 +245,9 @@ def _is_rows(inputs: Any) -> bool:
 
 def _refuse_kind(given: Any, what: str, expected: str) -> None:
     """Refuse what holds no rows, by its type."""
-    advice = "Give one of these." if what == "inputs" else "Give a list or an array."
+    advice = "Give a list or an array."
+    if what == "inputs":
+        advice = "Give one of these."
     if isinstance(given, str | bytes):
         advice = "For a file give hpsearch.data.load_file(path, target), or the command: run --data FILE."
     elif hasattr(given, "collect") and not hasattr(given, "__array__"):
@@ -243,16 +260,18 @@ def _refuse_kind(given: Any, what: str, expected: str) -> None:
 
 
 def _holds_rows(given: Any) -> bool:
-    return isinstance(given, Sequence | Mapping) or any(
-        hasattr(given, name) for name in ("__array__", "tocsr", "detach")
-    )
+    if isinstance(given, Sequence | Mapping):
+        return True
+    return any(hasattr(given, name) for name in ("__array__", "tocsr", "detach"))
 
 
 def _kind(given: Any) -> str:
+    if given is None:
+        return "None"
     name = type(given).__name__
-    return (
-        "None" if given is None else f"{'an' if name[:1].lower() in 'aeiou' or name.startswith('nd') else 'a'} {name}"
-    )
+    begins_with_vowel = name[:1].lower() in "aeiou" or name.startswith("nd")  # an ndarray
+    article = "an" if begins_with_vowel else "a"
+    return f"{article} {name}"
 
 
 def _check_name(inputs: Any, name: str) -> None:
@@ -276,6 +295,20 @@ def _refuse_empty(inputs: Any) -> None:
     shape = getattr(inputs, "shape", (1,))
     if 0 in tuple(shape):
         raise UserError(f"inputs: empty (shape {tuple(shape)}). At least one row and one column are needed.")
+
+
+def _refuse_other_order(inputs: Any, targets: Any) -> None:
+    """Refuse a frame and targets whose indexes hold the same labels in another order: rows and targets are matched by their place."""
+    if not _is_pandas(inputs) or not _is_pandas(targets) or len(inputs) != len(targets):
+        return
+    index = inputs.index
+    other = targets.index
+    if index.equals(other) or not index.is_unique or not index.isin(other).all():
+        return
+    raise UserError(
+        "target: its index has the labels of the inputs' index in another order, and rows are matched by their place. Give y.loc[X.index]; "
+        "if the order is right as it is, y.to_numpy()."
+    )
 
 
 def _refuse_swapped(inputs: Any, targets: Any) -> None:

@@ -25,7 +25,9 @@ def scale_of(values: Array) -> dict[str, Any]:
     """Return what a model keeps of the scale of arrays of images: truth values and numbers from 0 to 1 are bytes divided by 255."""
     low, high = _range(values)
     in_unit_range = values.dtype.kind == "b" or (values.dtype.kind == "f" and low >= 0 and high <= UNIT)
-    bits = {1: 8, 2: 16}.get(values.dtype.itemsize) if values.dtype.kind == "u" else None
+    bits = None
+    if values.dtype.kind == "u":
+        bits = {1: 8, 2: 16}.get(values.dtype.itemsize)
     return {"divisor": 255 if in_unit_range else 1, "bits": bits, "range": [low, high]}
 
 

@@ -33,11 +33,8 @@ if TYPE_CHECKING:
 Outputs = Callable[[], "Tensor"]
 Predicts = Literal["values", "classes", "labels"]
 Weights = Optional["Tensor"]  # of rows [N]; None: all alike
-OWN_BASELINES = {
-    "values": "mean",
-    "classes": "most_frequent",
-    "labels": "frequent_labels",
-}  # of metrics of the user's own
+OWN_BASELINES = {"values": "mean", "classes": "most_frequent", "labels": "frequent_labels"}  # of a user's own metrics
+HALF = 0.5  # of a probability, from which on a row has a label or is of the second of two classes
 OF_PROBABILITIES = ("y_score", "y_prob", "y_proba")  # how scikit-learn calls the argument of a metric of probabilities
 
 
@@ -104,7 +101,9 @@ def own_metric(function: Callable[..., float], direction: Direction, predicts: P
     of_probabilities = predicts == "classes" and _second_argument(function) in OF_PROBABILITIES
 
     def compute(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
-        options = {} if weights is None else {"sample_weight": _numbers(weights)}
+        options = {}
+        if weights is not None:
+            options["sample_weight"] = _numbers(weights)
         if predicts != "values" and not of_probabilities:
             taken, known = labels(predictions, targets)
             return float(function(_numbers(known.long()), _numbers(taken.long()), **options))
@@ -146,7 +145,8 @@ def _arguments(function: Callable[..., float]) -> list[str]:
 def _numbers(tensor: Tensor) -> Any:
     """Return a tensor [N, K] as an array; of one column [N]."""
     array = tensor.detach().cpu().numpy()
-    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+    has_one_column = array.ndim == 2 and array.shape[1] == 1
+    return array[:, 0] if has_one_column else array
 
 
 def _worse_than_constant(
@@ -159,8 +159,9 @@ def _worse_than_constant(
     constant = compute(_constant(targets, predicts), targets)
     if not isfinite(constant):
         constant = 0.0
-    away = max(1.0, 9 * abs(constant))
-    return constant + away if direction == "minimize" else constant - max(1.0, abs(constant))
+    if direction == "minimize":
+        return constant + max(1.0, 9 * abs(constant))
+    return constant - max(1.0, abs(constant))
 
 
 def _constant(targets: Tensor, predicts: Predicts) -> Tensor:
@@ -195,7 +196,7 @@ def labels(predictions: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Return the classes that rows are taken for and those that they have: numbers [N], or truth values [N, 1] of two classes."""
     if targets.dim() == 1:
         return predictions.argmax(dim=1), targets
-    return predictions >= 0.5, targets >= 0.5
+    return predictions >= HALF, targets >= HALF
 
 
 def _accuracy(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
@@ -245,7 +246,7 @@ def _area_under_curve(predictions: Tensor, targets: Tensor, weights: Weights = N
     if bool(predictions.isnan().any()):
         return float("nan")
     if targets.dim() == 2:
-        return float(_areas(predictions.T, targets.T >= 0.5, weights).mean())
+        return float(_areas(predictions.T, targets.T >= HALF, weights).mean())
     classes = torch.arange(predictions.shape[1], device=targets.device)
     return float(_areas(predictions.T, targets == classes[:, None], weights).nanmean())
 
@@ -286,7 +287,7 @@ def _log_loss(predictions: Tensor, targets: Tensor, weights: Weights = None) -> 
     if targets.dim() == 1:
         right = predictions.gather(1, targets[:, None])
     else:
-        right = torch.where(targets >= 0.5, predictions, 1 - predictions)
+        right = torch.where(targets >= HALF, predictions, 1 - predictions)
     tiny = torch.finfo(predictions.dtype).eps
     return -_mean(right.clamp(tiny, 1 - tiny).double().log().flatten(), weights)
 
@@ -323,8 +324,8 @@ def label_counts(predictions: Tensor, targets: Tensor, weights: Weights = None) 
     """
     import torch
 
-    taken = (predictions >= 0.5).double()
-    known = (targets >= 0.5).double()
+    taken = (predictions >= HALF).double()
+    known = (targets >= HALF).double()
     parts = 1 if weights is None else weights.double()[:, None]
     both = (parts * known * taken).sum(dim=0)  # [L]
     only_known = (parts * known * (1 - taken)).sum(dim=0)
@@ -349,11 +350,11 @@ def _f1_macro(predictions: Tensor, targets: Tensor, weights: Weights = None) -> 
 
 
 def _subset_accuracy(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
-    return _mean(((predictions >= 0.5) == (targets >= 0.5)).all(dim=1).double(), weights)
+    return _mean(((predictions >= HALF) == (targets >= HALF)).all(dim=1).double(), weights)
 
 
 def _label_accuracy(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
-    return float(_columns(((predictions >= 0.5) == (targets >= 0.5)).double(), weights).mean())
+    return float(_columns(((predictions >= HALF) == (targets >= HALF)).double(), weights).mean())
 
 
 def _ten_times_constant_rmse(targets: Tensor) -> float:

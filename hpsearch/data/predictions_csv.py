@@ -17,10 +17,9 @@ from torch import Tensor
 
 from hpsearch.data.columns import parsing
 from hpsearch.data.columns.table import Table
+from hpsearch.data.metrics import HALF
 from hpsearch.errors import UserError, shown
 from hpsearch.files import FORMULAS, inert
-
-HALF = 0.5  # of a probability, from which on a row has a label
 
 
 def write_predictions(

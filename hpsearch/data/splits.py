@@ -13,7 +13,7 @@ import numpy as np
 from hpsearch.data.cells import Array
 from hpsearch.data.options import Size, SplitOptions, drop_hint
 from hpsearch.data.partition import FEWEST_ROWS_OF_A_PART, LAST, Division, Drawer, is_last, is_whole, last_size
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import UserError, rows_text, shown
 from hpsearch.trial import derive_seed
 
 FEWEST_ROWS = 10
@@ -301,7 +301,7 @@ def hold_out(codes: Array | None, count: int, validation: Size, seed: int) -> tu
     only_one = (np.bincount(numbers)[numbers] == 1) & (codes is not None)  # [count]
     pool = rows[~only_one]
     if len(pool) < FEWEST_ROWS:
-        return every_row(count), f"{_many(len(pool))} to hold out from: all rows both train and validate"
+        return every_row(count), f"{rows_text(len(pool))} to hold out from: all rows both train and validate"
     labels, renumbered = np.unique(numbers[pool], return_inverse=True)
     names = list(map(str, range(len(labels))))
     options = SplitOptions(seed, validation, test=0)
@@ -316,13 +316,15 @@ def every_row(count: int) -> Split:
     return Split(((rows, rows),), NO_ROWS)
 
 
+def last_rows(count: int, own_rows: int) -> Split:
+    """Return the division of `count` rows in which the last `own_rows` validate and all others train, none testing."""
+    rows = np.arange(count)
+    return Split(((rows[:-own_rows], rows[-own_rows:]),), NO_ROWS)
+
+
 def _only_one_notice(count: int) -> str:
     if not count:
         return ""
     if count == 1:
         return "1 row is alone of its class: not held out"
-    return f"{_many(count)} are alone of their classes: not held out"
-
-
-def _many(rows: int) -> str:
-    return f"{rows:,} row{'s' * (rows != 1)}"
+    return f"{rows_text(count)} are alone of their classes: not held out"

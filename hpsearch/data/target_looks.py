@@ -7,6 +7,7 @@ many, too rare) it is the error.
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
 from hpsearch.data.cells import Array
 from hpsearch.errors import listed, shown
@@ -47,14 +48,15 @@ def _with_unit(texts: Sequence[str]) -> str:
 def _several_labels(texts: Sequence[str]) -> str:
     """Return the sentence on cells that may hold several labels: the labels come in other cells too, alone or in another place."""
     for mark in LABEL_MARKS:
-        cells = [[part.strip() for part in text.split(mark)] for text in texts]
-        several = [text for text, parts in zip(texts, cells, strict=True) if len(parts) > 1 and all(parts)]
-        labels = sorted({part for parts in cells for part in parts if part})
-        places = {(place, part) for parts in cells for place, part in enumerate(parts)}
-        alone = {parts[0] for parts in cells if len(parts) == 1}
-        if not any(letter.isalpha() for label in labels for letter in label):  # 1,3 is a number, 01/03/2024 a date
+        cells = {text: [part.strip() for part in text.split(mark)] for text in texts}
+        divided = {text: parts for text, parts in cells.items() if len(parts) > 1}
+        several = [text for text, parts in divided.items() if all(parts)]
+        labels = sorted({*chain.from_iterable(cells.values())} - {""})
+        places = {*chain.from_iterable(map(enumerate, cells.values()))}  # (place, label)
+        alone = {parts[0] for parts in cells.values() if len(parts) == 1}
+        if not any(map(str.isalpha, "".join(labels))):  # 1,3 is a number, 01/03/2024 a date
             continue
-        shared = any(part in alone for parts in cells if len(parts) > 1 for part in parts)
+        shared = not alone.isdisjoint(chain.from_iterable(divided.values()))
         if several and len(labels) <= len(texts) and (shared or len(places) > len(labels)):
             return (
                 f"The target's texts look like several labels in one cell ({listed(several, 2)}): each combination is a class of its own. "

@@ -48,10 +48,14 @@ class TargetFacts:
     distinct: int
 
     @property
+    def has_many_values(self) -> bool:
+        """Whether the distinct values are too many, with too few rows for each, to be classes."""
+        return self.distinct > MANY_VALUES and self.rows < MANY_VALUES * self.distinct
+
+    @property
     def are_measurements(self) -> bool:
-        """Whether whole numbers are too many, with too few rows for each, to be classes."""
-        many = self.distinct > MANY_VALUES and self.rows < MANY_VALUES * self.distinct
-        return many and self.kind == "whole numbers"
+        """Whether they are whole numbers of too many values to be classes."""
+        return self.has_many_values and self.kind == "whole numbers"
 
     @property
     def sentence(self) -> str:
@@ -64,7 +68,9 @@ class TargetFacts:
 def facts_of(targets: Array) -> TargetFacts:
     """Return the facts of targets [N] or [N, K] that decide the task."""
     if targets.ndim == 2:
-        several: Kind = "several columns of 0 and 1" if are_labels(targets) else "several columns of numbers"
+        several: Kind = "several columns of numbers"
+        if are_labels(targets):
+            several = "several columns of 0 and 1"
         return TargetFacts(several, rows=len(targets), columns=targets.shape[1], distinct=0)
     kind = KINDS_BY_DTYPE.get(targets.dtype.kind, "whole numbers")
     if kind == "numbers with fractions" and bool(np.all(targets == np.floor(targets))):

@@ -86,7 +86,9 @@ class Task:
     @property
     def noun(self) -> str:
         """The task as errors call it."""
-        return "a regression" if self.name == "regression" else f"a {self.name} task"
+        if self.name == "regression":
+            return "a regression"
+        return f"a {self.name} task"
 
     @property
     def standardises(self) -> bool:

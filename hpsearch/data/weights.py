@@ -51,7 +51,9 @@ def check_row_weights(weights: Array, inputs: Any, split: Split) -> None:
     if wrong.any():
         first = int(wrong.argmax())
         where = table.where(first) if table is not None else f"row {first}"
-        holds = "is missing" if np.isnan(weights[first]) else f"is {weights[first]:g}"
+        holds = f"is {weights[first]:g}"
+        if np.isnan(weights[first]):
+            holds = "is missing"
         count = int(wrong.sum())
         more = f" (and {count - 1:,} more)" * (count > 1)
         raise UserError(f"weights: that of {where} {holds}{more}, {EXPECTED}. Mend it, or drop the row.")
@@ -64,6 +66,19 @@ def check_row_weights(weights: Array, inputs: Any, split: Split) -> None:
 
 def _of(split: Split, fold: int) -> str:
     return f" (fold {fold})" if split.folds else ""
+
+
+def balanced_weights(codes: Tensor, classes: int) -> Tensor:
+    """Return a weight for each class [C], float32: N / (C · N_c), whose mean over the training rows is 1.
+
+    G. King, L. Zeng, "Logistic regression in rare events data", Political Analysis 9 (2001), section 4.2; as scikit-learn's "balanced".
+
+    Args:
+        codes: the class numbers of the training rows [N].
+        classes: how many classes there are.
+    """
+    counts = codes.bincount(minlength=classes).double()
+    return (len(codes) / (classes * counts)).to(torch.float32)
 
 
 def scaled_weights(weights: Array, targets: Tensor, class_weights: Tensor | None, training: Array) -> Tensor:

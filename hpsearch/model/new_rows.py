@@ -25,7 +25,7 @@ from hpsearch.data.image_scale import arrays_on_scale
 from hpsearch.data.loaders.array_files import ENDS, read_array_file, read_inputs_file
 from hpsearch.data.loaders.image_folder import image_files, read_images
 from hpsearch.data.loaders.table_files import read_like
-from hpsearch.data.metrics import METRICS
+from hpsearch.data.metrics import METRICS, Metric, own_metric
 from hpsearch.data.options import ReadOptions
 from hpsearch.data.tasks import TASKS
 from hpsearch.errors import UserError, shown
@@ -130,8 +130,9 @@ def predict_arrays(
 ) -> npt.NDArray[np.float64]:
     """Return a model's probabilities [N, C] or values [N, K] of inputs as they were searched on.
 
-    Computed in float64, so that a row's prediction does not depend on the rows beside it. `warn` gets a sentence for each column that
-    has categories which the model does not know, or missing cells where training had none.
+    Computed in float64, so that a row's prediction does not depend on the rows beside it; networks of the user's own, which may hold
+    tensors that are no weights, in the type that they were trained in. `warn` gets a sentence for each column that has categories
+    which the model does not know, or missing cells where training had none.
 
     Raises:
         UserError: the inputs are not like those of the search.
@@ -140,24 +141,25 @@ def predict_arrays(
     inputs = new_rows(inputs)
     if given["kind"] != "images":
         inputs = table_for(given, inputs)
+        for sentence in inputs.notices:
+            warn(sentence)
         for sentence in unfamiliar_cells(given, inputs, rare_only=True):
             warn(sentence)
-    numbers = _cells_of(given, inputs)
-    pipeline = InferencePipeline(with_weights(model, lambda weights: weights.cpu().double()))
+    numbers = _numbers_of(given, inputs)
+    pipeline = InferencePipeline(_exact(model))
     with torch.no_grad():
         return np.asarray(pipeline(torch.from_numpy(numbers)).numpy(), dtype=np.float64)
 
 
-def numbers_of(preprocessing: Mapping[str, Any], inputs: Any) -> npt.NDArray[np.float64]:
-    """Return the numbers [N, P] of the columns that a model uses, by name from a frame and else by place; or images [N, C, H, W].
-
-    Raises:
-        UserError: a column is missing, or a cell or an image is not like those of the search.
-    """
-    return _cells_of(preprocessing, new_rows(inputs))
+def _exact(model: Model) -> Model:
+    """Return a model on the CPU, in float64 unless its networks are of the user's own."""
+    if any(member.network for member in model.members):
+        return with_weights(model, lambda weights: weights.cpu())
+    return with_weights(model, lambda weights: weights.cpu().double())
 
 
-def _cells_of(preprocessing: Mapping[str, Any], inputs: Any) -> npt.NDArray[np.float64]:
+def _numbers_of(preprocessing: Mapping[str, Any], inputs: Any) -> npt.NDArray[np.float64]:
+    """Return the numbers [N, P] of the columns that a model uses, by name from a frame and else by place; or images [N, C, H, W]."""
     if preprocessing["kind"] != "images":
         return np.asarray(read_columns(preprocessing, inputs))
     given = read_inputs(inputs)
@@ -221,8 +223,13 @@ class Evaluation:
     left_out: int
 
 
-def evaluate(model: Model, chunks: Sequence[Tensor], targets: Any, decimal: str = ".") -> Evaluation | None:
-    """Return how good predictions (chunks of [N, C] or [N, K]) are for targets (cells or numbers); None where no target is known."""
+def evaluate(
+    model: Model, chunks: Sequence[Tensor], targets: Any, decimal: str = ".", own: Callable[..., float] | None = None
+) -> Evaluation | None:
+    """Return how good predictions (chunks of [N, C] or [N, K]) are for targets (cells or numbers); None where no target is known.
+
+    `own` is the metric of the user's own by which the model was chosen.
+    """
     task = TASKS[model.task]
     if model.labels and np.ndim(targets) == 1:
         return None  # one column of several
@@ -237,17 +244,24 @@ def evaluate(model: Model, chunks: Sequence[Tensor], targets: Any, decimal: str 
     right = torch.from_numpy(values)[used]
     if task.has_classes:
         right = task.loss_targets(right)
-    name = _metric(model.metrics, model.task)
+    metric = _metric(model.metrics, model.task, own)
     rows = int(used.sum())
-    return Evaluation(name, METRICS[name].compute(predictions, right), rows, len(known) - rows)
+    return Evaluation(metric.name, metric.compute(predictions, right), rows, len(known) - rows)
 
 
-def _metric(figures: Mapping[str, Any], task: str) -> str:
-    """Return the metric that the model was chosen by, the task's first where nothing says which."""
+def _metric(figures: Mapping[str, Any], task: str, own: Callable[..., float] | None) -> Metric:
+    """Return the metric that the model was chosen by, the task's first where nothing says which or it is not at hand."""
+    if own is not None:
+        return own_metric(own, figures.get("direction", "maximize"), TASKS[task].predicts)
     known = TASKS[task].metrics
+    name = chosen_by(figures)
+    return METRICS[name if name in known else known[0]]
+
+
+def chosen_by(figures: Mapping[str, Any]) -> str:
+    """Return the name of the metric that a model was chosen by, empty where its figures do not say it."""
     test = figures.get("test")
-    name = figures.get("metric") or (test.get("metric") if isinstance(test, dict) else None)
-    return name if name in known else known[0]
+    return str(figures.get("metric") or (test.get("metric", "") if isinstance(test, dict) else ""))
 
 
 def _codes(model: Model, targets: Any) -> tuple[Array, Array]:

@@ -86,7 +86,9 @@ def ask_onnx(model: Model, path: Path, rows: Tensor) -> Tensor:
 
 def _answer(model: Model) -> str:
     """Return the name of the output that the part which computes has."""
-    return "probabilities" if model.classes or model.labels else "prediction"
+    if model.classes or model.labels:
+        return "probabilities"
+    return "prediction"
 
 
 def _has_text(model: Model) -> bool:
@@ -166,7 +168,9 @@ def _add_columns(proto: "ModelProto", model: Model) -> None:
 
 def _input_names(proto: "ModelProto", columns: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return the columns' names, each with a `_` or more behind it where the name means something else to the graph."""
-    taken = {name for node in proto.graph.node for name in (*node.input, *node.output)} | RESERVED
+    taken = set(RESERVED)
+    for node in proto.graph.node:
+        taken.update(node.input, node.output)
     names: list[str] = []
     for column in columns:
         name = column["name"]

@@ -38,7 +38,9 @@ def code_nodes(
     from onnx import helper
 
     groups = _groups(column, empty)
-    exact = {text: value for texts, value in reversed(groups) for text in texts}  # a missing one before all
+    exact: dict[str, float] = {}
+    for texts, value in reversed(groups):  # a missing one before all
+        exact |= dict.fromkeys(texts, value)
     at_once, odd, places, cells = (f"{prefix}/{what}" for what in ("at once", "odd", "places", "cells"))
     yield encoder(name, at_once, list(exact), np.array([*exact.values()]), np.array([NOT_FOUND]))
     yield _constant(f"{prefix}/not found", np.array(NOT_FOUND))
@@ -82,7 +84,9 @@ def _groups(column: Mapping[str, Any], empty: Sequence[str]) -> list[tuple[Seque
 
 
 def _unseen(column: Mapping[str, Any]) -> float:
-    return float("nan") if column["kind"] == "boolean" else float(len(known_texts(column)))
+    if column["kind"] == "boolean":
+        return float("nan")
+    return float(len(known_texts(column)))
 
 
 def _pattern(texts: Sequence[str], *, any_case: bool) -> str:

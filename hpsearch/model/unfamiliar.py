@@ -57,11 +57,16 @@ def _missing(entry: Entry, missing: Array) -> str:
     count = int(missing.sum())
     cells = f"{count:,} of {len(missing):,} cells {'is' if count == 1 else 'are'} missing"
     never = ", which training never had" * (not _had_missing(entry))
-    if entry["kind"] == "category":
-        meaning = "a category of its own" if entry.get("missing") else "taken as none of its categories"
-    else:
-        meaning = f"taken as {_written(entry, entry.get('fill') or 0.0)}"
-    return f"Column {shown(entry['name'])}: {cells}{never}: {meaning}."
+    return f"Column {shown(entry['name'])}: {cells}{never}: {_meaning_of_missing(entry)}."
+
+
+def _meaning_of_missing(entry: Entry) -> str:
+    """Return what a model takes a missing cell of a column for."""
+    if entry["kind"] != "category":
+        return f"taken as {_written(entry, entry.get('fill') or 0.0)}"
+    if entry.get("missing"):
+        return "a category of its own"
+    return "taken as none of its categories"
 
 
 def _unseen(entry: Entry, unseen: Array, table: Table) -> str:

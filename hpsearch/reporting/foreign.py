@@ -5,7 +5,7 @@ from typing import Any
 
 from hpsearch.reporting import pieces
 from hpsearch.reporting.figures.pareto import pareto_reading
-from hpsearch.reporting.formatting import MetricFormat, duration, number, readable, visible
+from hpsearch.reporting.formatting import MetricFormat, duration, number, readable, sentence, visible
 from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.ranking import ended, ranked, with_all_objectives
 from hpsearch.reporting.selection import all_trials, usable_trials
@@ -18,7 +18,9 @@ ATTRIBUTES = 50  # of the study, that the page lists
 
 def foreign_introduction(record: StudyRecord, texts: Texts) -> list[str]:
     """Say that the study is not hpsearch's, and which value is better."""
-    key = "introduction_objective" if any(trial.parameters for trial in record.trials) else "introduction"
+    key = "introduction"
+    if any(trial.parameters for trial in record.trials):
+        key = "introduction_objective"
     lines = [texts(f"search.foreign_study.{key}")]
     metrics = MetricFormat.objectives(record)
     if len(metrics) == 1:
@@ -44,14 +46,16 @@ def foreign_result(record: StudyRecord, texts: Texts) -> pieces.Result:
     metric = MetricFormat.of(record)
     best = trials[0]
     values = [
-        pieces.Value(_heading(metric.name), metric.text(best.value), _best_of(record, texts)),
+        pieces.Value(sentence(metric.name), metric.text(best.value), _best_of(record, texts)),
         pieces.Value(
             texts("search.result.trial"),
             str(best.number),
             texts("search.result.of_trials", trials=all_trials(record, texts)),
         ),
     ]
-    note = texts("search.trust.best_of_many", trials=usable_trials(record, texts)) if len(trials) > 1 else ""
+    note = ""
+    if len(trials) > 1:
+        note = texts("search.trust.best_of_many", trials=usable_trials(record, texts))
     return pieces.Result(
         texts("search.result.best_so_far"), [pieces.Paragraph(_settings(best, texts), "best")], values, note
     )
@@ -84,10 +88,6 @@ def _settings(trial: TrialRecord, texts: Texts) -> str:
     return texts("search.foreign_study.settings", trial=trial.number, settings=texts.listing(settings))
 
 
-def _heading(name: str) -> str:
-    return name[:1].upper() + name[1:]
-
-
 def _best_of(record: StudyRecord, texts: Texts) -> str:
     return texts("search.result.best_of", trials=usable_trials(record, texts))
 
@@ -101,14 +101,15 @@ def _bests(record: StudyRecord, texts: Texts) -> list[pieces.Value]:
         best = min(trials, key=lambda trial: sign * trial.values[place], default=None)
         if best is not None:
             remark = texts("search.foreign_study.best_in", trial=best.number)
-            found.append(pieces.Value(_heading(metric.name), metric.text(best.values[place]), remark))
+            found.append(pieces.Value(sentence(metric.name), metric.text(best.values[place]), remark))
     return found
 
 
 def foreign_protocol(record: StudyRecord, texts: Texts) -> list[tuple[str, str]]:
     """Return what the storage says of how the study was done, its user attributes last."""
     trials = texts.count("trial", len(record.trials))
-    over = [end_of(trial) for trial in record.trials if ended(trial) and trial.seconds is not None]
+    timed = [trial for trial in record.trials if trial.seconds is not None]
+    over = [end_of(trial) for trial in timed if ended(trial)]
     rows = [
         (texts("search.protocol.trials"), trials),
         (texts("search.protocol.time"), duration(max(over)) if over else ""),

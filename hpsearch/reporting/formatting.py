@@ -12,6 +12,7 @@ from unicodedata import category
 
 from hpsearch.data.metrics import METRICS
 from hpsearch.storage import ComparisonRecord, StudyRecord
+from hpsearch.trial import is_better
 
 SPACE = "\u00a0"  # does not break
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -88,7 +89,9 @@ def _real(value: float, keep_zeros: bool = False, more: int = 0) -> str:
 
 def _scientific(value: float, power: int, digits: int) -> str:
     """Return 2.5×10⁻⁷."""
-    mantissa = f"{value / 10.0**power:.{digits}g}" if power > -300 else "0"
+    mantissa = "0"
+    if power > -300:
+        mantissa = f"{value / 10.0**power:.{digits}g}"
     return f"{mantissa}×10{str(power).translate(SUPERSCRIPTS)}".replace("-", "−")
 
 
@@ -259,4 +262,4 @@ class MetricFormat:
 
     def better(self, first: float, second: float) -> bool:
         """Whether the first value is better than the second."""
-        return first > second if self.maximize else first < second
+        return is_better(first, second, self.maximize)

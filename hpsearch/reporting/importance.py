@@ -4,6 +4,10 @@ Optuna's PED-ANOVA compares where the best trials lie with where all trials lie,
 IJCAI 2023; with conditional hyperparameters, KDD 2026); the shares add up to 1. An importance from a few dozen trials is a rough
 estimate, so each one carries an interval: the trials are drawn again with replacement and the importance computed anew.
 
+A hyperparameter that does not matter has some importance by chance, and never none. So the values of the trials are shuffled too, after
+which none of them matters: where an importance is no greater than what most of these shuffles give (a permutation test), its interval
+begins at 0.
+
 The method is built on an in-memory study made from the record's trials. Failed trials take part with their worst value and pruned
 ones with the value that they had: left out, the picture of where trials *went* would be wrong.
 """
@@ -26,12 +30,18 @@ from hpsearch.storage.optuna_internals import quiet_study, renumber
 
 ENOUGH = 20  # trials with a value, failed and pruned ones among them; below, an importance is noise
 OWN = 10  # of these, that have the hyperparameter itself
+SHUFFLES = 20
+LEVEL = 0.05  # of the permutation test
 TOP = 5  # trials wanted among the best, so that a share of them means something
+MOST = 1_000  # trials used; of more, as many are drawn
 
 
 @dataclass(frozen=True, slots=True)
 class Importance:
-    """One hyperparameter's share of the importance, 0 to 1, with a 90 % interval; None, and a reason in `note`, where it is unknown."""
+    """One hyperparameter's share of the importance, 0 to 1, with a 90 % interval; None, and a reason in `note`, where it is unknown.
+
+    The interval begins at 0 where chance alone may give as much.
+    """
 
     name: str
     share: float | None = None
@@ -41,15 +51,15 @@ class Importance:
     note: str = ""
 
 
-def importances(record: StudyRecord, resamples: int = 30, seed: int = 0, most: int = 1000) -> tuple[Importance, ...]:
-    """Return the importance of every searched hyperparameter, in the study's order.
+def importances(record: StudyRecord, resamples: int = 30) -> tuple[Importance, ...]:
+    """Return the importance of every searched hyperparameter, in the study's order; the same record gives the same numbers.
 
-    `most` caps the trials used (a seeded draw of them), `resamples` are the bootstrap's. The same record gives the same numbers.
+    `resamples` are the bootstrap's.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     trials = [trial for trial in record.trials if _has_value(trial)]
-    if len(trials) > most:
-        trials = [trials[i] for i in sorted(generator.choice(len(trials), most, replace=False))]
+    if len(trials) > MOST:
+        trials = [trials[i] for i in sorted(generator.choice(len(trials), MOST, replace=False))]
     rows = tuple(_without_share(name, trials) for name in hyperparameters(record))
     known = {row.name: _distribution(row.name, record, trials) for row in rows if not row.note}
     if not known:
@@ -60,7 +70,29 @@ def importances(record: StudyRecord, resamples: int = 30, seed: int = 0, most: i
     for _ in range(resamples):
         again = generator.integers(0, len(frozen), len(frozen))
         draws.append(_shares([frozen[i] for i in again], record.direction, known))
-    return tuple(_with_share(row, len(trials), point, draws) for row in rows)
+    chance = _by_chance(frozen, record.direction, known, generator)
+    return tuple(_with_share(row, len(trials), point, draws, row.name in chance) for row in rows)
+
+
+def _by_chance(
+    trials: list[optuna.trial.FrozenTrial],
+    direction: str,
+    known: Mapping[str, BaseDistribution],
+    generator: np.random.Generator,
+) -> set[str]:
+    """Return the hyperparameters whose importance more than `LEVEL` of the shuffles of the values reach."""
+    observed = _importances(trials, direction, known)
+    reached = dict.fromkeys(known, 1)  # the trials as they are count as one
+    values = [trial.value for trial in trials]
+    for _ in range(SHUFFLES):
+        shuffled = []
+        for trial, place in zip(trials, generator.permutation(len(trials)), strict=True):
+            other = copy(trial)
+            other.value = values[place]
+            shuffled.append(other)
+        for name, importance in _importances(shuffled, direction, known).items():
+            reached[name] += importance >= observed[name]
+    return {name for name, count in reached.items() if count > LEVEL * (SHUFFLES + 1)}
 
 
 def _has_value(trial: TrialRecord) -> bool:
@@ -101,19 +133,32 @@ def _frozen(trial: TrialRecord, known: Mapping[str, BaseDistribution]) -> optuna
     distributions = {name: distribution for name, distribution in known.items() if name in trial.params}
     params = {}
     for name, distribution in distributions.items():
-        value = trial.params[name]
-        params[name] = str(value) if isinstance(distribution, CategoricalDistribution) else value
+        params[name] = trial.params[name]
+        if isinstance(distribution, CategoricalDistribution):
+            params[name] = str(trial.params[name])
     return optuna.trial.create_trial(params=params, distributions=distributions, value=trial.value)
 
 
 def _shares(trials: list[optuna.trial.FrozenTrial], direction: str, known: Mapping[str, Any]) -> dict[str, float]:
-    """PED-ANOVA's shares; optuna's own warnings (few trials, equal values) are answered by the intervals."""
+    """Return PED-ANOVA's importances as shares that add up to 1, or are all 0."""
+    found = _importances(trials, direction, known)
+    total = sum(found.values())
+    return {name: importance / total if total else 0.0 for name, importance in found.items()}
+
+
+def _importances(trials: list[optuna.trial.FrozenTrial], direction: str, known: Mapping[str, Any]) -> dict[str, float]:
+    """Return PED-ANOVA's importances; optuna's own warnings (few trials, equal values) are answered by the intervals."""
     quantile = min(0.5, max(0.1, TOP / len(trials)))
     evaluator = PedAnovaImportanceEvaluator(target_quantile=quantile)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        shares = get_param_importances(_Resampled(trials, direction), evaluator=evaluator, params=list(known))  # type: ignore[arg-type]
-    return {name: float(shares.get(name, 0.0)) for name in known}
+        importances = get_param_importances(
+            _Resampled(trials, direction),  # type: ignore[arg-type]
+            evaluator=evaluator,
+            params=list(known),
+            normalize=False,
+        )
+    return {name: float(importances.get(name, 0.0)) for name in known}
 
 
 class _Resampled:
@@ -138,7 +183,9 @@ class _Resampled:
         return [trial for trial in self._trials if states is None or trial.state in states]
 
 
-def _with_share(row: Importance, valued: int, point: Mapping[str, float], draws: list[dict[str, float]]) -> Importance:
+def _with_share(
+    row: Importance, valued: int, point: Mapping[str, float], draws: list[dict[str, float]], by_chance: bool
+) -> Importance:
     """Return the row with its share and interval, where there was no reason against one."""
     if row.note:
         return row
@@ -147,4 +194,5 @@ def _with_share(row: Importance, valued: int, point: Mapping[str, float], draws:
     note = ""
     if row.trials != valued:
         note = ENGLISH("search.importance.over", trials=f"{row.trials:,}", valued=f"{valued:,}")
-    return replace(row, share=share, low=min(share, float(low)), high=max(share, float(high)), note=note)
+    least = 0.0 if by_chance else min(share, float(low))
+    return replace(row, share=share, low=least, high=max(share, float(high)), note=note)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hpsearch.reporting.formatting import MetricFormat, number, readable, sentence, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.pieces import Value
-from hpsearch.reporting.ranking import best, usable
+from hpsearch.reporting.ranking import best
 from hpsearch.reporting.rendering import render_template
 from hpsearch.reporting.selection import marks, why
 from hpsearch.reporting.summary import best_network, result_values
@@ -54,7 +54,8 @@ def fragment(record: StudyRecord, texts: Texts = ENGLISH) -> str:
 def _course(record: StudyRecord, texts: Texts) -> Course | None:
     """Return the drawing; None for fewer than two values."""
     metric = MetricFormat.of(record)
-    values = {trial.number: trial.value for trial in record.trials if usable(trial) and trial.value is not None}
+    usable = [trial for trial in record.trials if trial.usable]
+    values = {trial.number: trial.value for trial in usable if trial.value is not None}
     if len(values) < 2:
         return None
     low = min(values.values())
@@ -74,10 +75,9 @@ def _course(record: StudyRecord, texts: Texts) -> Course | None:
         corners.append(at(trial, leading))
         leading = better(leading, value)
         corners.append(at(trial, leading))
+    selected: set[int] = set()
     if record.result:
-        selected = {trial for mark in marks(record) if mark.selected for trial in mark.trials}
-    else:
-        selected = set()
+        selected.update(*(mark.trials for mark in marks(record) if mark.selected))
     rings = [at(trial, value) for trial, value in values.items() if trial in selected]
     title = texts("search.notebook.course", metric=metric.name, interval=metric.between(low, high))
     caption = {0: "caption", 1: "caption_ring"}.get(len(rings), "caption_rings")

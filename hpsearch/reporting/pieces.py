@@ -161,13 +161,14 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One claim with its verdict, the sentence that gives its numbers, and links to the figures that show them."""
+    """One claim with its verdict, the sentence that gives its numbers, what limits it, and links to the figures that show them."""
 
     text: str
     judgement: str
     judgement_text: str
     sentence: str
     figures: Sequence[Link]
+    limits: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ def protocol(record: StudyRecord, texts: Texts = ENGLISH) -> list[tuple[str, str
         "folds": _folds(record, texts),
         "start": _start(search, texts),
         "sampler": _sampler(search, texts),
-        "pruner": number(search["pruner"] or texts("search.protocol.none")) if "pruner" in search else "",
+        "pruner": _pruner(search, texts),
         "replicates": _replicates(settings_of(record, "confirm"), texts),
         "seed": number(study.get("seed")).replace(",", ""),
         "precision": _given(training, "precision"),
@@ -31,7 +31,7 @@ def protocol(record: StudyRecord, texts: Texts = ENGLISH) -> list[tuple[str, str
         "device": visible(result.get("device") or "", 100),
         "versions": _versions(result),
         "distinct": _given(result, "distinct"),
-        "time": duration(float(result["seconds"])) if result.get("seconds") else "",
+        "time": _time(result),
     }
     return [(texts(f"search.protocol.{name}"), text) for name, text in rows.items()]
 
@@ -92,6 +92,18 @@ def _sampler(search: Mapping[str, Any], texts: Texts) -> str:
     if not search.get("lag"):
         return sampler
     return texts("search.protocol.lag", sampler=sampler, lag=number(search["lag"]))
+
+
+def _pruner(search: Mapping[str, Any], texts: Texts) -> str:
+    """Return the pruner's name, "" where the settings have none."""
+    if "pruner" not in search:
+        return ""
+    return number(search["pruner"] or texts("search.protocol.none"))
+
+
+def _time(result: Mapping[str, Any]) -> str:
+    seconds = result.get("seconds")
+    return duration(float(seconds)) if seconds else ""
 
 
 def _replicates(confirm: Mapping[str, Any], texts: Texts) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import chain
 from math import isfinite
@@ -9,28 +10,15 @@ from typing import Any
 
 from hpsearch.reporting.formatting import MetricFormat, visible
 from hpsearch.storage import StudyRecord, TrialRecord
-from hpsearch.storage.records import FAILED, INFEASIBLE, INFINITE
-from hpsearch.trial import FAILED as FAILED_OUTCOMES
 
 KEYS_OF_RANGES = ("low", "high", "log", "step", "grid", "values")
 WIDTH_OF_A_LAYER = re.compile(r"width_\d{1,3}")
 
 
-def failed(trial: TrialRecord) -> bool:
-    """Whether a trial ended without a value that it reached itself."""
-    return trial.outcome in FAILED_OUTCOMES or trial.outcome in (FAILED, INFINITE)
-
-
-def usable(trial: TrialRecord) -> bool:
-    """Whether a trial may be called the best: ran to its end, not failed, within its constraints, with a value of its own."""
-    ended = trial.state == "complete" and not failed(trial) and trial.outcome != INFEASIBLE
-    return ended and trial.value is not None and isfinite(trial.value)
-
-
 @lru_cache(maxsize=2)
 def ranked(record: StudyRecord) -> tuple[TrialRecord, ...]:
     """Return the usable trials without repeats, best first; trials of one value in the order of their validation loss."""
-    trials = [trial for trial in record.trials if usable(trial) and trial.repeats is None]
+    trials = [trial for trial in record.trials if trial.usable and trial.repeats is None]
     return tuple(sorted(trials, key=lambda trial: trial.rank(record.direction)))
 
 
@@ -50,7 +38,8 @@ def ended(trial: TrialRecord) -> bool:
 
 def with_value(record: StudyRecord) -> list[TrialRecord]:
     """Return the trials that ended with a value, or failed."""
-    return [trial for trial in record.trials if ended(trial) and (trial.value is not None or failed(trial))]
+    over = filter(ended, record.trials)
+    return [trial for trial in over if trial.value is not None or trial.failed]
 
 
 def with_all_objectives(record: StudyRecord) -> list[TrialRecord]:
@@ -58,14 +47,27 @@ def with_all_objectives(record: StudyRecord) -> list[TrialRecord]:
     wanted = len(record.objectives)
     if not wanted:
         return []
-    return [trial for trial in ranked(record) if len(trial.values) == wanted and all(map(isfinite, trial.values))]
+    complete = [trial for trial in ranked(record) if len(trial.values) == wanted]
+    return [trial for trial in complete if all(map(isfinite, trial.values))]
+
+
+def of_objective(record: StudyRecord, place: int) -> StudyRecord:
+    """Return a study of several objectives as one of the objective at a place (from 0) alone, from which nothing was selected."""
+    name, direction = list(record.objectives.items())[place]
+    trials = tuple(replace(trial, value=_value_at(trial, place), validation_loss=None) for trial in record.trials)
+    data = {**record.data, "metric": name}
+    return replace(record, direction=direction, data=data, result={}, trials=trials, objectives={})
+
+
+def _value_at(trial: TrialRecord, place: int) -> float | None:
+    return trial.values[place] if place < len(trial.values) else None
 
 
 def close_to(trials: Sequence[TrialRecord], metric: MetricFormat) -> float:
     """Return how far from the best value is still close: a percentage point, else a twentieth of the values' range."""
     if metric.percent:
         return 0.01
-    values = [trial.value for trial in trials if usable(trial) and trial.value is not None]
+    values = [trial.value for trial in trials if trial.usable and trial.value is not None]
     return 0.05 * abs(max(values) - min(values))
 
 

@@ -166,7 +166,9 @@ class Screen:
         best = record.trials[record.result["trial"]]
         metric = MetricFormat.of(record).for_terminal
         shape = result["architecture"]
-        layers = network(shape["widths"], shape["activation"]) if shape else "a network of your own"
+        layers = "a network of your own"
+        if shape:
+            layers = network(shape["widths"], shape["activation"])
         size = f"{result['parameters']:,} parameters"
         self.row("winner", f"trial {best.number} of {all_trials(record)}: {layers}; {size}")
         self.row("", ", ".join(f"{name} {short(value)}" for name, value in best.params.items()))

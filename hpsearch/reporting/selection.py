@@ -155,8 +155,8 @@ def marks(record: StudyRecord, texts: Texts = ENGLISH) -> list[Mark]:
     if not selected:
         if best is None:
             return []
-        name = texts("search.mark.best" if record.foreign else "search.mark.best_so_far")
-        return [Mark(name, (best,), selected=True)]
+        key = "best" if record.foreign else "best_so_far"
+        return [Mark(texts(f"search.mark.{key}"), (best,), selected=True)]
     if len(selected) == 1:
         name = texts("search.mark.selected")
     else:

@@ -13,17 +13,18 @@ from hpsearch.reporting.foreign import foreign_introduction, foreign_protocol, f
 from hpsearch.reporting.formatting import MetricFormat, readable, sentence, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.protocol import protocol, registered_modules
-from hpsearch.reporting.ranking import best, ended, ranked, settings_of
+from hpsearch.reporting.ranking import best, ended, of_objective, ranked, settings_of
 from hpsearch.reporting.rendering import document, figure_json
 from hpsearch.reporting.selection import model, off_front, usable_trials, why
 from hpsearch.reporting.summary import best_network, introduction, result_values
-from hpsearch.reporting.tables import Frames
+from hpsearch.reporting.tables import TABLES, Frames
 from hpsearch.reporting.tables.writing import cells, columns_of, leaders, meaning
 from hpsearch.reporting.trust import honesty, warnings
 from hpsearch.storage import StudyRecord
 
 MOST_COLUMNS = 100  # of the data's that the page lists
 PREVIEW = 20  # rows of a table that the page shows; the file has all of them
+PageSection = pieces.Section | pieces.FigureSection
 SCRIPT_TEXTS = ("switch", "save", "failed")  # what the page's script says
 
 
@@ -31,20 +32,23 @@ def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> str:
     """Return the report as one HTML document."""
     if record.foreign:
         texts = texts.of("foreign")
-    sections = _sections(record, tables, texts)
+    found = [
+        leaderboard(record, tables, texts),
+        *_sections(record, tables, texts),
+        _parameters(record, tables, texts),
+        _hyperparameters(record, tables, texts),
+        _columns(record, texts),
+        _outcomes(record, tables, texts),
+        pieces.Section("protocol", texts("search.protocol.title"), [pieces.Facts(_protocol(record, texts))]),
+    ]
+    sections = [section for section in found if section is not None]
     settings = settings_of(record, "study")
     columns = pieces.Link("tables/columns.csv", "tables/columns.csv", texts("search.footer.columns"))
     content = [
         _result(record, texts),
         _warnings(record, tables, texts),
         _contents(record, sections, texts),
-        leaderboard(record, tables, texts),
         *sections,
-        _parameters(record, tables, texts),
-        _hyperparameters(record, tables, texts),
-        _columns(record, texts),
-        _outcomes(record, tables, texts),
-        pieces.Section("protocol", texts("search.protocol.title"), [pieces.Facts(_protocol(record, texts))]),
         pieces.Footer(texts("search.footer.text", date=record.as_of), columns),
     ]
     return document(
@@ -69,17 +73,26 @@ def _sections(record: StudyRecord, tables: Frames, texts: Texts) -> list[pieces.
     if not record.trials:
         return []
     figures = sorted(FIGURES.values(), key=lambda row: row.name != "pareto")
-    sections = [_figure(row, record, tables, texts) for row in figures if row.applies(record)]
+    sections: list[pieces.FigureSection] = []
+    for row in figures:
+        if row.applies(record):
+            sections += _of_objectives(row, record, tables, texts)
     lost = not ranked(record) and all(map(ended, record.trials))
-    return [section for section in sections if section.plot or not (record.foreign or lost)]
+    if record.foreign or lost:
+        return [section for section in sections if section.plot]
+    return sections
 
 
 def _introduction(record: StudyRecord, texts: Texts) -> list[str]:
-    return foreign_introduction(record, texts) if record.foreign else introduction(record, texts)
+    if record.foreign:
+        return foreign_introduction(record, texts)
+    return introduction(record, texts)
 
 
 def _protocol(record: StudyRecord, texts: Texts) -> list[tuple[str, str]]:
-    return foreign_protocol(record, texts) if record.foreign else protocol(record, texts)
+    if record.foreign:
+        return foreign_protocol(record, texts)
+    return protocol(record, texts)
 
 
 def _result(record: StudyRecord, texts: Texts) -> pieces.Result:
@@ -111,16 +124,17 @@ def _warnings(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Warni
     return None
 
 
-def _contents(record: StudyRecord, sections: Sequence[pieces.FigureSection], texts: Texts) -> pieces.Contents | None:
+def _contents(record: StudyRecord, sections: Sequence[PageSection], texts: Texts) -> pieces.Contents | None:
+    """Return links to the sections that the page has, once there are trials."""
     if not record.trials:
         return None
-    links = [pieces.Link(texts("search.contents.leaderboard"), "#leaderboard")] if ranked(record) else []
-    links += [pieces.Link(section.title, f"#about-{section.name}") for section in sections]
-    absent = {"columns": not _data_columns(record), "parameters": record.foreign}
-    for name in ("parameters", "space", "columns", "outcomes", "protocol"):
-        if not absent.get(name):
-            links.append(pieces.Link(texts(f"search.contents.{name}"), f"#{name}"))
-    return pieces.Contents(links)
+    return pieces.Contents([_link(section, texts) for section in sections])
+
+
+def _link(section: PageSection, texts: Texts) -> pieces.Link:
+    if isinstance(section, pieces.FigureSection):
+        return pieces.Link(section.title, f"#about-{section.name}")
+    return pieces.Link(texts(f"search.contents.{section.anchor}"), f"#{section.anchor}")
 
 
 def leaderboard(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> pieces.Section | None:
@@ -178,6 +192,23 @@ def _figure(row: Figure, record: StudyRecord, tables: Frames, texts: Texts) -> p
     if drawn is None:
         return section
     return replace(section, plot=figure_json(drawn), numbers=_numbers(row.table, record, tables, texts))
+
+
+def _of_objectives(row: Figure, record: StudyRecord, tables: Frames, texts: Texts) -> list[pieces.FigureSection]:
+    """Return a figure, once for each of several objectives where it shows one at a time; the files have the numbers of the first."""
+    first = _figure(row, record, tables, texts)
+    if not row.by_objective or not record.objectives:
+        return [first]
+    sections = [first]
+    for place in range(1, len(record.objectives)):
+        own = of_objective(record, place)
+        section = _figure(row, own, {**tables, row.table: TABLES[row.table].build(own, tables)}, texts)
+        sections.append(replace(section, name=f"{row.name}_{place + 1}", numbers=None))
+    names = [metric.name for metric in MetricFormat.objectives(record)]
+    return [
+        replace(section, title=texts("search.figure.of_objective", title=section.title, objective=name))
+        for section, name in zip(sections, names, strict=True)
+    ]
 
 
 def _numbers(name: str, record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Numbers:

@@ -109,8 +109,10 @@ def write_mlflow(record: StudyRecord, folder: Path) -> int:
 
 def _experiment(client: Any, name: str, folder: Path) -> str:
     known = client.get_experiment_by_name(name)
+    if known:
+        return str(known.experiment_id)
     location = (folder.absolute() / "artifacts").as_uri()
-    return str(known.experiment_id if known else client.create_experiment(name, artifact_location=location))
+    return str(client.create_experiment(name, artifact_location=location))
 
 
 def _log(client: Any, experiment: str, record: StudyRecord, trial: TrialRecord, begun: float) -> None:

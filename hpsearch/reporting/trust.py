@@ -11,7 +11,7 @@ from typing import Any
 
 from hpsearch.reporting.formatting import SPACE, MetricFormat, number, readable, share, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
-from hpsearch.reporting.ranking import best, ended, ranked, settings_of, usable
+from hpsearch.reporting.ranking import best, ended, ranked, settings_of
 from hpsearch.reporting.selection import usable_trials, uses_of_test_rows
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.records import FAILED, INFINITE, Score
@@ -263,7 +263,7 @@ def _ties(record: StudyRecord, texts: Texts) -> str:
     top = first.value or 0.0
     share_right = min(max(top, 0.5 / rows), 1 - 0.5 / rows)
     error = first.standard_error or (share_right * (1 - share_right) / rows) ** 0.5
-    near = sum(usable(trial) and top - (trial.value or 0.0) <= error for trial in leaders[1:])
+    near = sum(trial.usable and top - (trial.value or 0.0) <= error for trial in leaders[1:])
     if not near:
         return ""
     others = texts(f"search.warning.{'one_other' if near == 1 else 'others'}", trials=f"{near:,}")
@@ -301,7 +301,9 @@ def _optimism(record: StudyRecord, texts: Texts) -> str:
     value = fresh.value if fresh else result.get("validation")
     low = test.low
     high = test.high
-    if value is None or low is None or high is None or low <= value <= high:
+    if value is None or low is None or high is None:
+        return ""
+    if low <= value <= high:
         return ""
     if record.selected.is_ensemble and not fresh:  # an ensemble that was never scored on validation rows
         return ""

@@ -28,7 +28,7 @@ def conclude_trials(trials: Sequence[FrozenTrial], config: StudyConfig, run_opti
     """Write the trials of an Optuna study into a new one of hpsearch's, and conclude it.
 
     Raises:
-        UserError: a trial has not the hyperparameters of the study's space.
+        UserError: a trial does not have the hyperparameters of the study's space.
         SearchFailed: no trial gave a usable network.
         KeyboardInterrupt, SystemExit: see `run_interruptibly`.
     """
@@ -54,7 +54,8 @@ def _params(trial: FrozenTrial, config: StudyConfig, data: Data) -> dict[str, An
             ask_network(config, asked, data)
     except ValueError as error:
         raise UserError(
-            f"trial {trial.number} is none of this objective: {error}. Give the objective that the study was run with."
+            f"trial {trial.number} does not belong to this objective: {error}. "
+            "Give the objective that the study was run with."
         ) from None
     return asked.params
 

@@ -7,7 +7,7 @@ the same trial with one in flight or many, on one machine or several, and after 
 
 from dataclasses import dataclass, field
 
-from hpsearch.trial import Direction
+from hpsearch.trial import Direction, is_better
 
 
 @dataclass
@@ -49,7 +49,7 @@ class EarlyEnd:
         return self.target_value is not None and not self._is_better(self.target_value, value)
 
     def _is_better(self, value: float, other: float) -> bool:
-        return value > other if self.direction == "maximize" else value < other
+        return is_better(value, other, self.direction == "maximize")
 
     def _end(self, number: int, reason: str) -> None:
         self.limit = number + self.lag

@@ -6,6 +6,7 @@ its turn comes. One that was left unfinished is trained again under its own numb
 takes over that one's result, since it would be the same run.
 """
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,8 +20,10 @@ from hpsearch.searching.early_end import EarlyEnd
 from hpsearch.searching.sampler_view import Proposal, SamplerView, TrialResult
 from hpsearch.searching.scoring import Objectives
 from hpsearch.storage.writing import PreviousTrial, StudyWriter
+from hpsearch.training.own import NO_GRADIENT
 from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec, at_worst, ranking_key
 
+LOGGER = logging.getLogger(__name__)
 COUNTED_OUTCOMES = {
     "pruned": Outcome.PRUNED,
     "diverged": Outcome.DIVERGED,
@@ -117,6 +120,7 @@ class Search:
         self._in_flight: dict[int, InFlight] = {}
         self._completed: dict[int, Completed] = {}  # those that repeat an earlier trial aside
         self._first_with: dict[tuple[tuple[str, Any], ...], int] = {}  # parameters → the first trial that has them
+        self._warned: set[str] = set()  # details that were logged
         self._counts = dict.fromkeys((*COUNTED_OUTCOMES, "done", "repeated", "trained"), 0)
 
     def include_previous_trials(self) -> None:
@@ -267,6 +271,9 @@ class Search:
 
     def _store(self, completed: Completed, seconds: float, repeats: int | None = None) -> None:
         run = completed.run
+        if run.detail.startswith(NO_GRADIENT) and run.detail not in self._warned:
+            self._warned.add(run.detail)
+            LOGGER.warning("trial %d: %s", run.number, run.detail)
         value = self._stored_value(run)
         self.writer.finish(run, value, completed.rungs, seconds, repeats, others=completed.others)
         self._count(completed)

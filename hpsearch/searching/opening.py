@@ -11,6 +11,7 @@ from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError, look_up
 from hpsearch.files import make_folder, write_file
 from hpsearch.searching.first_trials import first_settings, first_trials, keep_settings
+from hpsearch.searching.own_code import keep_checksums
 from hpsearch.searching.pruners import PRUNERS
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.searching.sampler_view import SamplerView
@@ -51,6 +52,7 @@ def open_study(config: StudyConfig, run_options: RunOptions, data: Data) -> Iter
     settings = first_settings(config, run_options)
     with open_writer(run_options, _fingerprint(config, data, objectives)) as writer:
         view.starts = first_trials(config, keep_settings(config, settings, writer))
+        keep_checksums(config, writer)
         yield OpenStudy(config, run_options, data, objectives, view, writer)
 
 
@@ -86,8 +88,10 @@ def _refuse_unreachable(config: StudyConfig, data: Data) -> None:
     """Refuse a target value that the metric cannot have."""
     value = config.search.target_value
     if value is not None and data.metric.is_share and not 0 <= value <= 1:
-        share = f" Give {value / 100:g}" if 1 < value <= 100 else " Give another value"
-        raise UserError(f"search.target_value is {value:g}; {data.metric.name} lies between 0 and 1.{share}.")
+        advice = "Give another value"
+        if 1 < value <= 100:
+            advice = f"Give {value / 100:g}"
+        raise UserError(f"search.target_value is {value:g}; {data.metric.name} lies between 0 and 1. {advice}.")
 
 
 def _fingerprint(config: StudyConfig, data: Data, objectives: Objectives) -> Fingerprint:

@@ -9,7 +9,7 @@ A cross-validated trial has a network for each fold and none of its own. Its fol
 trained once more as the selected model is: on all rows but the test rows, for as many passes as were best for the folds.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, nextafter
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from hpsearch.config import StudyConfig, check_config
+from hpsearch.config.own import OwnCode
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError
 from hpsearch.model import Model, model_of
@@ -27,7 +28,7 @@ from hpsearch.searching.networks import member_of, members_of, passes_of
 from hpsearch.searching.replicates import TrainedNetwork
 from hpsearch.searching.run_options import RunOptions, prepare_data
 from hpsearch.searching.specifications import recorded_specification
-from hpsearch.storage.fingerprint import describe_data_change
+from hpsearch.storage.fingerprint import Fingerprint, describe_data_change, refuse_other_inputs
 from hpsearch.storage.records import StudyRecord, TrialRecord
 from hpsearch.training import Engine, train_all
 from hpsearch.training.engines import make_engine
@@ -56,12 +57,22 @@ class RecordedStudy:
 
 
 def prepare(
-    record: StudyRecord, *, root: str | None, device: str | None, engine: str | None, file: str | None = None
+    record: StudyRecord,
+    *,
+    root: str | None,
+    device: str | None,
+    engine: str | None,
+    file: str | None = None,
+    code: OwnCode | None = None,
+    reading: Mapping[str, Any] | None = None,
 ) -> RecordedStudy:
     """Load a recorded study's data (from `root` or `file` where they have moved) and make the engine in float64, if one is asked for.
 
+    `code` is the user's own code that the study was searched with; `reading` are keys of `[data]` that say how the file is read, where
+    the study left it open.
+
     Raises:
-        UserError: the data are not those of the study, or came from Python; no such engine or device.
+        UserError: the data are not those of the study, or came from Python; no such engine or device; code is missing, or too much.
     """
     if record.settings["data"].get("file") is None and record.data.get("source") in AT_HAND:
         raise UserError(
@@ -69,18 +80,51 @@ def prepare(
             "Save its data as a file, and run that (run --data FILE)."
         )
     moved = {name: path for name, path in (("root", root), ("file", file)) if path}
-    data_section = {**record.settings["data"], **moved}
+    reading = dict(reading or {})
+    columns = {**(record.settings["data"].get("columns") or {}), **reading.pop("columns", {})}
+    data_section = {**record.settings["data"], **moved, **reading, "columns": columns}
     config = check_config({**record.settings, "data": data_section}, f"study '{record.name}'")
+    config = config.with_code(code or OwnCode())
+    _refuse_other_code(config)
     data = prepare_data(config, RunOptions(Path(), "", device))
     if data.summary["hash"] != record.data.get("hash"):
         raise UserError(
             f"study '{record.name}': {describe_data_change(record.data, data.summary, config.data.file)}. "
             "Give the old data (--data, --data-root)."
         )
+    now = Fingerprint(record.name, (), config.settings(), data.summary)
+    refuse_other_inputs(Fingerprint(record.name, (), record.settings, record.data), now)
     if engine is None:
         return RecordedStudy(config, data, None)
     double = data.to(data.training.inputs.device, torch.float64)
-    return RecordedStudy(config, data, (make_engine(engine, double, len(double.folds) or None), double))
+    return RecordedStudy(config, data, (engine_of(config, engine, double, len(double.folds) or None), double))
+
+
+def engine_of(config: StudyConfig, name: str, data: Data, slots: int | None = None) -> Engine:
+    """Return the engine of a name for a study's data; a network of the user's own trains in the reference.
+
+    Raises:
+        UserError: there is no such engine.
+    """
+    if config.code.build is not None:
+        return make_engine("reference", data)
+    return make_engine(name, data, slots, config.training.precision)
+
+
+def _refuse_other_code(config: StudyConfig) -> None:
+    """Refuse code of the user's own in place of hpsearch's, with which the study was searched."""
+    code = config.code
+    given = {"--model": code.build, "--loss": code.loss, "--metric": code.metric}
+    for option, function in given.items():
+        if function is not None and option not in config.named_functions:
+            raise UserError(
+                f"{option}: study '{config.study.name}' was searched with hpsearch's own. Leave {option} out."
+            )
+
+
+def compared_evaluations(one: History, other: History) -> int:
+    """Return how many evaluations both histories have."""
+    return len({*one.evaluation} & {*other.evaluation})
 
 
 def largest_gaps(one: History, other: History, most: float = inf) -> Gaps:
@@ -144,23 +188,25 @@ def verify(study: RecordedStudy, trials: Sequence[TrialRecord]) -> Iterator[Veri
     """Yield each trial's comparison as it is done."""
     for trial in trials:
         assert trial.history is not None
-        evaluations = len(trial.history)
+        last = trial.history.last
         spec = _unlimited(recorded_specification(study.config, trial.params, trial.number, study.data), trial)
-        run = _reference(spec, study.data, evaluations if trial.outcome in CUT_SHORT else None)
+        run = _reference(spec, study.data, last if trial.outcome in CUT_SHORT else None)
         gaps = largest_gaps(trial.history, run.history)
         in_float64: tuple[Gaps, ...] = ()
         if study.exact:
-            in_float64 = _exact(spec, *study.exact, evaluations)
-        yield Verified(trial.number, evaluations, gaps, trial.outcome, str(run.outcome), *in_float64)
+            in_float64 = _exact(spec, *study.exact, last)
+        compared = compared_evaluations(trial.history, run.history)
+        outcome = _outcome(trial, run)
+        yield Verified(trial.number, compared, gaps, trial.outcome, str(outcome), *in_float64)
 
 
-def _exact(spec: TrialSpec, engine: Engine, data: Data, evaluations: int) -> tuple[Gaps, Gaps]:
-    """Return the gaps of the engine and of the control from the reference, over as many evaluations as are recorded."""
+def _exact(spec: TrialSpec, engine: Engine, data: Data, last: int) -> tuple[Gaps, Gaps]:
+    """Return the gaps of the engine and of the control from the reference, up to the last evaluation that is recorded."""
     (run,) = train_all(engine, [spec])
     nudged = replace(spec, learning_rate=nextafter(spec.learning_rate, inf))
     reference = _reference(spec, data, None).history
     control = _reference(nudged, data, None).history
-    return largest_gaps(run.history, reference, evaluations), largest_gaps(control, reference, evaluations)
+    return largest_gaps(run.history, reference, last), largest_gaps(control, reference, last)
 
 
 def _reference(spec: TrialSpec, data: Data, until: int | None) -> TrainingRun:
@@ -206,12 +252,11 @@ def replay(record: StudyRecord, trial: TrialRecord, study: RecordedStudy, engine
     spec = _unlimited(recorded_specification(study.config, trial.params, trial.number, study.data), trial)
     pruned_at = None
     if trial.outcome in CUT_SHORT and len(history):
-        pruned_at = history.evaluation[-1]
+        pruned_at = history.last
     run = _train(spec, engine, pruned_at)
     gaps = largest_gaps(history, run.history)
-    compared = len(set(history.evaluation) & set(run.history.evaluation))
-    if trial.outcome in CUT_SHORT and run.outcome is Outcome.PRUNED:
-        run = replace(run, outcome=Outcome(trial.outcome))
+    compared = compared_evaluations(history, run.history)
+    run = replace(run, outcome=_outcome(trial, run))
     if trial.outcome == run.outcome and _same(history, run.history):
         return Replayed(spec, run, compared, gaps, None, EXACT)
     rounding = float(torch.finfo(study.data.training.inputs.dtype).eps)
@@ -256,6 +301,13 @@ def model_again(
     return model_of(data, members, metrics=metrics, provenance={**provenance, "made_by": "replay"})
 
 
+def _outcome(trial: TrialRecord, run: TrainingRun) -> Outcome:
+    """Return how a trial that was trained again ended; where it was cut short as its record was, it ended as that."""
+    if trial.outcome in CUT_SHORT and run.outcome is Outcome.PRUNED:
+        return Outcome(trial.outcome)
+    return run.outcome
+
+
 def _unlimited(spec: TrialSpec, trial: TrialRecord) -> TrialSpec:
     """Return a trial without its time limit; where that ended it, it can be ended at every evaluation."""
     if trial.outcome == Outcome.TIMED_OUT:
@@ -277,7 +329,7 @@ def _same(recorded: History, again: History) -> bool:
     """Whether every number of the record, which is thinned where it was long, is in the new history, and both end alike."""
     if not len(recorded) or not len(again):
         return len(recorded) == len(again)
-    if recorded.evaluation[-1] != again.evaluation[-1]:
+    if recorded.last != again.last:
         return False
     indices = {evaluation: index for index, evaluation in enumerate(again.evaluation)}
     for name in ("update", *COLUMNS):

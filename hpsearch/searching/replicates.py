@@ -11,7 +11,8 @@ fair; one that goes on, with more seeds or trials, trains the missing replicates
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from math import inf, isfinite
+from itertools import product
+from math import inf
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from hpsearch.progress import SILENT, Observer, PhaseProgress
 from hpsearch.searching.specifications import initial_seed, replicate
 from hpsearch.searching.stopping import stopping
 from hpsearch.statistics import Estimate
-from hpsearch.statistics.estimates import student_mean
+from hpsearch.statistics.estimates import finite, student_mean
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine, TrialQueue
 from hpsearch.trial import Direction, TrainingRun, TrialSpec, ranking_key
@@ -104,15 +105,12 @@ class Replicates:
         self.observer = observer
         self.results = {spec.number: _stored(writer, spec.number) for spec in specs}
         self.best: dict[int, TrainingRun] = {}
-        pairs = [(spec, seed) for seed in range(seeds) for spec in specs]
-        self.runs = [(spec.number, seed) for spec, seed in pairs]  # by a run's number: its trial and its seed
-        missing = [
-            replace(replicate(spec, study_seed, seed), number=number, rungs=())
-            for number, (spec, seed) in enumerate(pairs)
-            if seed not in self.results[spec.number]
-        ]
+        pairs = list(product(range(seeds), specs))
+        self.runs = [(spec.number, seed) for seed, spec in pairs]  # by a run's number: its trial and its seed
+        missing = [number for number, (trial, seed) in enumerate(self.runs) if seed not in self.results[trial]]
         self.done = len(pairs) - len(missing)
-        self.source = TrialQueue(missing, on_finish=self._finish, wanted=self._wanted, deadline=deadline)
+        queue = [self._run(number, *pairs[number]) for number in missing]
+        self.source = TrialQueue(queue, on_finish=self._finish, wanted=self._wanted, deadline=deadline)
 
     @property
     def progress(self) -> PhaseProgress:
@@ -126,6 +124,10 @@ class Replicates:
             for trial, run in self.best.items()
             if run.weights is not None
         }
+
+    def _run(self, number: int, seed: int, spec: TrialSpec) -> TrialSpec:
+        """Return the run `number` of the queue: a trial on a fresh seed, which no pruner ends."""
+        return replace(replicate(spec, self.study_seed, seed), number=number, rungs=())
 
     def _wanted(self, run: TrainingRun) -> bool:
         """Whether a run is the best of its trial so far."""
@@ -214,7 +216,7 @@ def metric_mean(values: Sequence[float], metric: Metric, worst: float) -> Estima
 
 def plain_estimate(estimate: Estimate) -> dict[str, float | None]:
     """Return an estimate as plain values; an end that is not bounded is None."""
-    return {name: value if isfinite(value) else None for name, value in asdict(estimate).items()}
+    return {name: finite(value) for name, value in asdict(estimate).items()}
 
 
 def _rank(run: TrainingRun, direction: Direction) -> tuple[float, float, float]:

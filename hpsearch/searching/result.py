@@ -46,7 +46,6 @@ from hpsearch.searching.ensemble import Choice, named
 from hpsearch.searching.networks import joined
 from hpsearch.searching.replicates import ConfirmedTrial, TrainedNetwork, plain_estimate
 from hpsearch.searching.scoring import (
-    finite,
     made,
     mean_prediction,
     outputs_of,
@@ -55,7 +54,7 @@ from hpsearch.searching.scoring import (
     score_test,
 )
 from hpsearch.statistics import Estimate
-from hpsearch.statistics.estimates import difference
+from hpsearch.statistics.estimates import difference, finite
 from hpsearch.storage.records import StudyResult
 from hpsearch.training.network import DNN, registration
 from hpsearch.trial import Direction, TrialSpec, derive_seed

@@ -1,9 +1,8 @@
 """The options of a run, which change no result: its folder, its storage, its device; and its data and engine there."""
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -12,12 +11,13 @@ from typing import Any
 import torch
 
 from hpsearch.config import StudyConfig
+from hpsearch.config.own import is_code
 from hpsearch.data import load, load_file
 from hpsearch.data.dataset import Data
 from hpsearch.data.metrics import own_metric, takes_weights
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
 from hpsearch.data.splits import Split
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import UserError, mistakes, shown
 from hpsearch.storage.failures import RETRY_SECONDS
 from hpsearch.training import Engine, engine_name
 from hpsearch.training.devices import check_precision, choose_device, default_concurrency, several_devices
@@ -26,6 +26,8 @@ from hpsearch.training.folds import FoldEngine
 from hpsearch.trial import Direction
 
 LOGGER = logging.getLogger(__name__)
+TRIED_ROWS = 64  # on which a loss of the user's own is tried
+SAME_LOSS = 1e-5  # up to rounding
 WORKER_SHARES = {  # what a worker takes of a cluster: the least, and in words
     "--worker-gpus": (0.0, "a part or several of them"),
     "--worker-cpus": (0.01, "0.01 or more"),
@@ -40,6 +42,7 @@ class RunOptions:
     `devices` ("cuda:0,cuda:1", "all", "cpu,cpu") or `ray` (an address, or "local") trials train in workers; in a cluster each worker
     takes `worker_gpus` (None: one where there are some) and `worker_cpus` (None: one). `patience` is how many seconds the storage may
     not answer; with `join` the run waits for another process that runs the study. `reports` is where other studies are found.
+    `logged` are the lines that the run's engines logged: a run has several, and each line is said once.
 
     Raises:
         UserError: no such engine; fewer than one trial in flight; no time; options that exclude each other.
@@ -59,6 +62,7 @@ class RunOptions:
     join: bool = False
     patience: float = RETRY_SECONDS
     reports: str | Path = "reports"
+    logged: set[str] = field(default_factory=set, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         engine_name(self.engine)
@@ -132,12 +136,12 @@ def task_options(config: StudyConfig) -> TaskOptions:
     Raises:
         UserError: it names code of the user's own that is not at hand.
     """
-    named = [config.training.model, config.training.loss, config.search.better and config.search.metric]
-    if any(named) and not config.code:
-        names = ", ".join(name for name in named if name)
+    missing = {option: name for option, (name, at_hand) in config.named_functions.items() if not at_hand}
+    if missing:
+        options = [f"{option} {name if is_code(name) else 'FILE.py:NAME'}" for option, name in missing.items()]
         raise UserError(
-            f"study '{config.study.name}' trains with code of your own ({names}), and what a stored study names is never run. "
-            "Run it from its file or command line, or in Python."
+            f"study '{config.study.name}' trains with code of your own ({', '.join(missing.values())}), and what a stored study names is "
+            f"never run by itself. Give it: {' '.join(options)}."
         )
     metric = None if config.code.metric else config.search.metric
     return TaskOptions(config.data.task, metric, config.training.class_weights)
@@ -188,9 +192,8 @@ def with_functions(
         raise UserError(f"loss is {shown(loss)}; expected a function of (outputs, targets), or None for the task's.")
     if loss is not None:
         data = data.with_loss(loss)
-        few = data.training.targets[:2]
-        with _mistakes(f"loss {data.task.loss_name}"):
-            data.task.loss(torch.zeros(len(few), data.outputs, dtype=data.training.inputs.dtype), few)
+        with mistakes(f"loss {data.task.loss_name}"):
+            _check_loss(data)
     if metric is None or isinstance(metric, str):
         if better is not None:
             raise UserError("better: hpsearch knows what is better of its own metrics. Leave it out.")
@@ -206,20 +209,34 @@ def with_functions(
         raise UserError(
             f"metric {own.name}: rows have weights, which it does not take. Give it an argument sample_weight."
         )
-    with _mistakes(f"metric {own.name}"):
+    with mistakes(f"metric {own.name}"):
         return data.judged_by(own)
 
 
-@contextmanager
-def _mistakes(what: str) -> Iterator[None]:
-    """Raise an error of a function of the user's own, tried before the search begins, as one line."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        text = " ".join(str(error).split())
-        raise UserError(f"{what} raised {type(error).__name__}: {text}. Mend it.") from error
+def _check_loss(data: Data) -> None:
+    """Try a loss of the user's own on a few rows and any outputs.
+
+    Raises:
+        UserError: it is no number with a gradient, or does not compare each row's output with that row's target.
+    """
+    name = f"loss {data.task.loss_name}"
+    targets = data.training.targets[:TRIED_ROWS].cpu()
+    generator = torch.Generator().manual_seed(0)
+    outputs = torch.randn(len(targets), data.outputs, generator=generator).to(data.training.inputs.dtype)
+    value = data.task.loss(outputs.requires_grad_(), targets)
+    if not isinstance(value, torch.Tensor) or value.numel() != 1:
+        given = f"a {type(value).__name__}"
+        if isinstance(value, torch.Tensor):
+            given = f"a tensor of shape {tuple(value.shape)}"
+        raise UserError(f"{name} returned {given}; expected a tensor with one number, the mean over rows.")
+    if not value.requires_grad:
+        raise UserError(f"{name} has no gradient. Compute it from the outputs with torch, without detach().")
+    exchanged = data.task.loss(outputs, targets.roll(1, 0))
+    if not torch.equal(targets, targets.roll(1, 0)) and torch.isclose(value, exchanged, rtol=SAME_LOSS):
+        raise UserError(
+            f"{name} stays the same when rows exchange their targets, so it does not compare a row's output with its target. outputs are "
+            f"{tuple(outputs.shape)}, targets {tuple(targets.shape)}: bring both to one shape ([B] beside [B, 1] makes [B, B])."
+        )
 
 
 def prepare_engine(config: StudyConfig, run_options: RunOptions, data: Data) -> Engine:
@@ -236,10 +253,9 @@ def prepare_engine(config: StudyConfig, run_options: RunOptions, data: Data) -> 
     if in_workers:
         return _workers(config, run_options, data)
     slots = max_concurrency(config, run_options, data)
-    LOGGER.info(
-        "%d %strials in flight at most, lag %d", slots, "folds of " if data.cross_validated else "", config.search.lag
-    )
-    return make_engine(run_options.engine, data, slots, config.training.precision)
+    kind = "folds of trials" if data.cross_validated else "trials"
+    LOGGER.info("%d %s in flight at most, lag %d", slots, kind, config.search.lag)
+    return make_engine(run_options.engine, data, slots, config.training.precision, run_options.logged)
 
 
 def max_concurrency(config: StudyConfig, run_options: RunOptions, data: Data) -> int:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
@@ -24,7 +23,7 @@ from hpsearch.searching.pruners import Pruner
 from hpsearch.searching.samplers import Sampler
 from hpsearch.searching.specifications import OWN, known_values
 from hpsearch.space import SearchSpace
-from hpsearch.storage.optuna_internals import storage_of, trial_id
+from hpsearch.storage.optuna_internals import quiet_optuna, quiet_study, storage_of, trial_id
 from hpsearch.trial import Budget, Direction, derive_seed
 
 MEMORY = 250  # results that a sampler sees
@@ -156,7 +155,7 @@ class SamplerView:
     revealed: int = 0  # trials 0 … revealed - 1 are known to sampler and pruner
 
     def __post_init__(self) -> None:
-        self.study = optuna.create_study(study_name=self.name, directions=[self.direction, *self.others])
+        self.study = quiet_study(self.direction, *self.others, name=self.name)
         self.starts = self.starts or [self.space.defaults()]
         self.leaders = Leaders((self.direction, *self.others))
         self.points = None
@@ -174,6 +173,7 @@ class SamplerView:
         """Whether all results that a trial's proposal depends on are known."""
         return all(known in self.results for known in range(self.revealed, number - self.lag + 1))
 
+    @quiet_optuna()
     def propose(self, number: int, stored: Mapping[str, Any] | None = None) -> Proposal:
         """Return trial `number`; `stored` are its parameters where an earlier process proposed it already."""
         self._reveal(number - self.lag + 1)

@@ -17,10 +17,10 @@ from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data
 from hpsearch.data.metrics import METRICS, OBJECTIVES, Metric, Objective
 from hpsearch.data.tasks import choose_metric
-from hpsearch.errors import UserError
+from hpsearch.errors import UserError, mistakes
 from hpsearch.model import Member
 from hpsearch.model.pipeline import network_of
-from hpsearch.statistics.estimates import wilson
+from hpsearch.statistics.estimates import finite, wilson
 from hpsearch.training.own import OwnNetwork, own_random_state
 from hpsearch.trial import Direction, TrainingRun, TrialSpec, derive_seed
 
@@ -47,13 +47,16 @@ def score_test(data: Data, members: Sequence[Member], known: Sequence[Tensor] = 
         "rows": len(data.test),
     }
     if len(outputs) == 1:
-        scored["loss"] = data.score(outputs[0], data.test)[0]
+        with mistakes("a loss or metric of your own", data.has_own_functions):
+            scored["loss"] = data.score(outputs[0], data.test)[0]
     return scored
 
 
 def member_of_spec(spec: TrialSpec, weights: Mapping[str, Tensor], trial: int) -> Member:
     """Return a trial's network with its weights as a member of a model."""
-    own = spec.network if isinstance(spec.network, OwnNetwork) else None
+    own = None
+    if isinstance(spec.network, OwnNetwork):
+        own = spec.network
     return Member(spec.architecture, weights, trial, spec.seed, own)
 
 
@@ -70,11 +73,6 @@ def made(spec: TrialSpec) -> nn.Module:
     with own_random_state(spec.seed, torch.device("cpu")):
         network: nn.Module = spec.network()
     return network
-
-
-def finite(value: float | None) -> float | None:
-    """Return a number, None for one that is not finite: the area under a curve of one class, say."""
-    return value if value is not None and isfinite(value) else None
 
 
 def outputs_of(member: Member, inputs: Tensor) -> Tensor:

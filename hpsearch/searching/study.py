@@ -109,7 +109,8 @@ def _notices(study: OpenStudy, search: Search) -> Iterator[str]:
             "at most 64 of them"
         )
     rows = len(study.data.training.inputs)
-    large = [b for b in config.space.domain("batch_size").points() if not isinstance(b, str) and b > rows]
+    sizes = [size for size in config.space.domain("batch_size").points() if size != "full"]
+    large = [size for size in sizes if int(size) > rows]
     if large:
         yield f"batch size {', '.join(map(str, large))} is above the {rows:,} training rows: trained as the full batch"
     folds = max(1, len(study.data.folds))
@@ -198,7 +199,9 @@ def _conclude(study: OpenStudy, search: Search, engine: Engine, observer: Observ
     stored = stored_weights(study.run_options.folder, data, config.study.name, config.code.build)
     members = members_of(networks, {**stored, **replicates.weights()}, data, engine_for, observer)
     scores = test_scores(known, data, networks, members)
-    best = next(trial for trial in confirmed if search.best and trial.search_run.number == search.best.number)
+    assert search.best is not None, "without a best trial the search has failed"
+    best_number = search.best.number
+    best = next(trial for trial in confirmed if trial.search_run.number == best_number)
     result = make_result(confirmed, best, config.confirm.seeds, networks, choice, data, scores)
     if result != known or [*stored] != [network.key for network in networks]:
         _save_selected(study, members, {key: result[key] for key in MODEL_METRICS if key in result})
@@ -262,4 +265,6 @@ def _refuse_no_network(search: Search) -> None:
 
 def _longer_limit(search: Search) -> str:
     """Return the setting that gives trials more time, where time ended some of them."""
-    return " (training.max_seconds)" if search.status.out_of_time else ""
+    if search.status.out_of_time:
+        return " (training.max_seconds)"
+    return ""

@@ -7,7 +7,7 @@ Parameters that every trial has come first and are sampled together; those that 
 the optimizer has it, the width of layer 3 only in networks that deep, a learning rate of the optimizer's own) follow.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +26,6 @@ from hpsearch.space.hyperparameters import (
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.trial import Architecture, Budget, TrialSpec, derive_seed
 
-Choose = Callable[[str, Domain], Any]  # from the name of a parameter and its domain to its value
 OWN_RATE = "learning_rate_"  # and an optimizer: the parameter where it has a range of its own
 
 __all__ = ["HYPERPARAMETERS", "Choice", "Domain", "Integer", "Real", "SearchSpace"]
@@ -55,7 +54,10 @@ class SearchSpace:
 
     def suggest(self, trial: Suggests, custom_network: bool = False) -> dict[str, Any]:
         """Return a value for each hyperparameter, asking the trial for those that vary."""
-        return self._values(lambda name, domain: domain.suggest(trial, name), custom_network)
+        values: dict[str, Any] = {}
+        for name, domain in self.parameters(values, custom_network):
+            values[name] = domain.suggest(trial, name)
+        return values
 
     def defaults(self, custom_network: bool = False) -> dict[str, Any]:
         """Return the known-good values nearest to the space's own: the parameters of a search's first trial."""
@@ -66,7 +68,9 @@ class SearchSpace:
         values: dict[str, Any] = {}
         for name, domain in self.parameters(values, custom_network):
             value = given.get(name, given.get(row_of(name)))
-            values[name] = self.known_good(name, domain, values) if value is None else value
+            if value is None:
+                value = self.known_good(name, domain, values)
+            values[name] = value
         return values
 
     def grid(self) -> Iterator[dict[str, Any]]:
@@ -87,13 +91,6 @@ class SearchSpace:
         for point in self._points():
             if point != first:
                 yield point
-
-    def _values(self, choose: Choose, custom_network: bool = False) -> dict[str, Any]:
-        """Return a value for each hyperparameter, those that vary as `choose` has them."""
-        values: dict[str, Any] = {}
-        for name, domain in self.parameters(values, custom_network):
-            values[name] = choose(name, domain)
-        return values
 
     def parameters(self, values: Mapping[str, Any], custom_network: bool = False) -> Iterator[tuple[str, Domain]]:
         """Yield the parameters with their domains; before the next one is asked for, `values` has to have that of the last one.
@@ -134,9 +131,11 @@ class SearchSpace:
 
     def _is_point(self, values: Mapping[str, Any]) -> bool:
         """Whether values lie on the grid."""
-        domains = dict(self.parameters(values))
-        searched = [name for name in domains if row_of(name) in self.domains or name.startswith(OWN_RATE)]
-        return all(values[name] in domains[name].points() for name in searched)
+        for name, domain in self.parameters(values):
+            is_searched = name.startswith(OWN_RATE) or row_of(name) in self.domains
+            if is_searched and values[name] not in domain.points():
+                return False
+        return True
 
     def _points(self) -> Iterator[dict[str, Any]]:
         """Walk the tree of choices depth first: where a value is not chosen yet, the walk branches into all points of its domain."""

@@ -3,7 +3,7 @@
 A study gives a hyperparameter a domain: a list of choices, a range of whole numbers, or a range of real numbers.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from math import exp, inf, log
@@ -251,5 +251,11 @@ HYPERPARAMETERS: dict[str, Hyperparameter] = {
     "epsilon": Hyperparameter(float, 1e-8, "guard of the denominator", low=0, open_low=True, high=1),
 }
 
-COEFFICIENTS = {name for row in OPTIMIZERS.values() for name in row.coefficients}
+
+def coefficients_of(optimizers: Iterable[str]) -> set[str]:
+    """Return the names of the coefficients that at least one of the optimizers has."""
+    return set().union(*(OPTIMIZERS[optimizer].coefficients for optimizer in optimizers))
+
+
+COEFFICIENTS = coefficients_of(OPTIMIZERS)
 NETWORK = ("depth", "width", "taper", "activation", "dropout", "initialization")  # what a user's own network decides

@@ -14,10 +14,11 @@ from hpsearch.space.hyperparameters import (
     Hyperparameter,
     Integer,
     Real,
+    coefficients_of,
 )
 from hpsearch.training.optimizers import OPTIMIZERS
 
-LARGEST_GRID = 10_000  # points of one range
+MOST_POINTS = 10_000  # of one range of a grid
 
 
 def read_space(raw: Mapping[str, Any]) -> tuple[SearchSpace, list[str]]:
@@ -50,8 +51,8 @@ def narrowed(raw: Mapping[str, Any], keep: Collection[str] = ()) -> tuple[dict[s
     optimizers = _optimizers(raw)
     if not optimizers <= OPTIMIZERS.keys():
         return dict(raw), []
-    used = {name for optimizer in optimizers for name in OPTIMIZERS[optimizer].coefficients}
-    dropped = [name for name in raw if name in COEFFICIENTS - used and name not in keep]
+    unused = COEFFICIENTS - coefficients_of(optimizers) - {*keep}
+    dropped = [name for name in raw if name in unused]
     space = {name: value for name, value in raw.items() if name not in dropped}
     rates = raw.get("learning_rate")
     if isinstance(rates, Mapping):
@@ -167,8 +168,8 @@ def _range_problems(row: Hyperparameter, table: Mapping[str, Any]) -> Iterator[s
     if not wrong_ends:
         yield from _order_problems(table["low"], table["high"], table.get("log"))
     for key in ("step", "grid"):
-        if key in table and not (type(table[key]) is int and 1 <= table[key] <= LARGEST_GRID):
-            yield f".{key} is {shown(table[key])}; expected a whole number ≥ 1 and ≤ {LARGEST_GRID:,}"
+        if key in table and not (type(table[key]) is int and 1 <= table[key] <= MOST_POINTS):
+            yield f".{key} is {shown(table[key])}; expected a whole number ≥ 1 and ≤ {MOST_POINTS:,}"
     if table.get("log") and "step" in table:
         yield " has both 'log' and 'step'. Drop one"
 
@@ -216,8 +217,7 @@ def _range(row: Hyperparameter, table: Mapping[str, Any]) -> Domain:
 def _conflicts(space: SearchSpace) -> Iterator[str]:
     """Yield what cannot stand together, above all options that would do nothing."""
     optimizers = [str(name) for name in space.domain("optimizer").points()]
-    used = {name for optimizer in optimizers for name in OPTIMIZERS[optimizer].coefficients}
-    for name in sorted((COEFFICIENTS & space.domains.keys()) - used):
+    for name in sorted((COEFFICIENTS & space.domains.keys()) - coefficients_of(optimizers)):
         owners = [optimizer for optimizer, row in OPTIMIZERS.items() if name in row.coefficients]
         yield (
             f"space.{name}: none of the optimizers {', '.join(optimizers)} has it. "

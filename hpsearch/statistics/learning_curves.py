@@ -12,6 +12,9 @@ from math import inf, isfinite
 
 import numpy as np
 
+FALL = 0.1  # of a loss while the progress doubles, below which it has stopped to fall
+FITTED = 0.01  # of the first training loss, at which the training rows are fitted
+
 
 def first_reached(updates: Sequence[int], metric: Sequence[float], target: float, maximize: bool) -> float:
     """Return the first evaluated update at which the metric is strictly better than the target, `inf` if it never is."""
@@ -61,10 +64,33 @@ def best_within(progress: Sequence[float], metric: Sequence[float], limit: float
     return best(inside, default=None)
 
 
-def saturated(progress: Sequence[float], validation_loss: Sequence[float], share: float = 0.2) -> bool:
-    """Return whether the best validation loss lies before the last `share` of the run: training longer has stopped to help."""
-    known = [(loss, done) for done, loss in zip(progress, validation_loss, strict=True) if isfinite(loss)]
-    return bool(known) and min(known)[1] <= (1 - share) * progress[-1]
+def saturated(progress: Sequence[float], training_loss: Sequence[float], validation_loss: Sequence[float]) -> bool:
+    """Return whether training longer has stopped to help: neither loss fell by a tenth while the progress doubled.
+
+    A training loss of at most `FITTED` of the first one counts as fallen as far as it can: near zero it falls for ever, to no use. The
+    training loss decides, since the validation loss of a run that is far from its end may pause; the validation loss is the second test.
+    """
+    half = progress[-1] / 2 if progress else 0.0
+    training = _halves(progress, training_loss, half)
+    validation = _halves(progress, validation_loss, half)
+    if training is None or validation is None:
+        return False
+    first = next(loss for loss in training_loss if isfinite(loss))
+    fitted = training[1] <= FITTED * first
+    return (fitted or _stopped(*training)) and _stopped(*validation)
+
+
+def _halves(progress: Sequence[float], losses: Sequence[float], half: float) -> tuple[float, float] | None:
+    """Return the least loss up to half of the progress, and of all; None where one is not known."""
+    known = [(done, loss) for done, loss in zip(progress, losses, strict=True) if isfinite(loss)]
+    before = min((loss for done, loss in known if done <= half), default=None)
+    if before is None:
+        return None
+    return before, min(loss for _, loss in known)
+
+
+def _stopped(before: float, after: float) -> bool:
+    return after >= before - FALL * abs(before)
 
 
 def gap_at_loss(training_loss: Sequence[float], validation_loss: Sequence[float], level: float) -> float | None:

@@ -8,17 +8,7 @@ from math import exp, inf
 
 import numpy as np
 
-from hpsearch.statistics.estimates import (
-    RESAMPLES,
-    Array,
-    Estimate,
-    expanded_tail,
-    medians,
-    numbers,
-    percentile_interval,
-    resampled,
-    wilson,
-)
+from hpsearch.statistics.estimates import Array, Estimate, median_interval, medians, numbers, student_mean, wilson
 from hpsearch.trial import derive_seed
 
 EXACT = 16  # pairs; 2^16 sign patterns are listed, more are drawn
@@ -31,8 +21,8 @@ def seed_pairs(a: Mapping[int, float], b: Mapping[int, float]) -> tuple[list[flo
     return [a[seed] for seed in common], [b[seed] for seed in common]
 
 
-def paired_ratio(a: Sequence[float], b: Sequence[float], seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
-    """Return how many times as costly A is as B: the median of log(a / b) over pairs, bootstrapped over pairs, as a ratio.
+def paired_ratio(a: Sequence[float], b: Sequence[float]) -> Estimate:
+    """Return how many times as costly A is as B: the median of log(a / b) over pairs with its interval, as a ratio.
 
     One infinite cost makes a log-ratio of ±inf, which a median takes; between the two lies a ratio of 1. Pairs of two infinite
     costs are left out. One pair alone bounds nothing.
@@ -48,12 +38,15 @@ def paired_ratio(a: Sequence[float], b: Sequence[float], seed: int = 0, resample
     value = exp(float(medians(ratios)))
     if len(ratios) == 1:
         return Estimate(value, 0.0, inf)
-    low, high = percentile_interval(medians(ratios[resampled(len(ratios), resamples, "ratio", seed)]))
+    low, high = median_interval(ratios)
     return Estimate(value, exp(low), exp(high))
 
 
-def paired_difference(a: Sequence[float], b: Sequence[float], seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
-    """Return the mean of a - b over pairs, bootstrapped over pairs and widened for their small number; one pair alone bounds nothing.
+def paired_difference(a: Sequence[float], b: Sequence[float], groups: Sequence[int] = ()) -> Estimate:
+    """Return the mean of a - b over pairs with Student's interval; one pair alone bounds nothing.
+
+    Pairs of one group (those whose rows were divided alike) are not independent: with `groups`, one number a pair, the mean and its
+    interval are those of the groups' means, unless all pairs are of one group.
 
     Raises:
         ValueError: not pairs, or a value that is not finite: a mean cannot hold it, `paired_ratio` can.
@@ -62,11 +55,11 @@ def paired_difference(a: Sequence[float], b: Sequence[float], seed: int = 0, res
     if not np.isfinite(left).all() or not np.isfinite(right).all():
         raise ValueError("expected finite values; paired_ratio compares costs that may be infinite")
     differences = left - right
-    value = float(differences.mean())
-    if len(differences) == 1:
-        return Estimate(value, -inf, inf)
-    draws = differences[resampled(len(differences), resamples, "difference", seed)].mean(1)
-    return Estimate(value, *percentile_interval(draws, tail=expanded_tail(len(differences))))
+    known = sorted(set(groups))
+    if len(known) < 2:
+        return student_mean(differences.tolist())
+    chosen = np.asarray(groups)
+    return student_mean([float(differences[chosen == group].mean()) for group in known])
 
 
 def probability_of_improvement(a: Sequence[float], b: Sequence[float]) -> Estimate:

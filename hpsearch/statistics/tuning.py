@@ -16,6 +16,7 @@ from hpsearch.statistics.estimates import RESAMPLES, Array, Estimate, middle, nu
 
 HALF = 0.5  # of the seeds diverged: the cell counts as diverged
 LATE = 2.0  # times the best steps of the batch size
+BANDED = 3  # the expected best of more than one in so many trials has no interval
 
 
 # ---- learning rates
@@ -94,7 +95,7 @@ def edge(rates: Sequence[float], costs: Sequence[float]) -> Literal["low", "high
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BestCurve:
-    """The expected best of 1 ... N trials and its 95 % interval, [N] each."""
+    """The expected best of 1 ... N trials and its 95 % interval, [N] each; the ends are NaN where an interval would be too narrow."""
 
     value: Array
     low: Array
@@ -118,16 +119,19 @@ def expected_best(values: Sequence[float | None], maximize: bool) -> Array:
 def expected_best_interval(
     values: Sequence[float | None], maximize: bool, seed: int = 0, resamples: int = RESAMPLES
 ) -> BestCurve:
-    """Return the curve of `expected_best` with its percentile bootstrap interval over trials.
+    """Return the curve of `expected_best` with its percentile bootstrap interval over trials, NaN beyond n = N / `BANDED`.
 
-    Near n = N it is too narrow: no resample holds a better trial than the best one seen.
+    Near n = N the interval would be too narrow, since no resample holds a better trial than the best one seen: at n = N it holds the
+    truth in half of the cases.
 
     Raises:
         ValueError: as `expected_best`.
     """
     ascending = _ascending(values, maximize)
     drawn = ascending[np.sort(resampled(len(ascending), resamples, "best", seed), axis=1)]  # [R, N]
-    return BestCurve(expected_best(values, maximize), *middle(_curves(drawn, maximize)))
+    low, high = middle(_curves(drawn, maximize))
+    unknown = np.arange(1, len(ascending) + 1) > len(ascending) / BANDED
+    return BestCurve(expected_best(values, maximize), np.where(unknown, np.nan, low), np.where(unknown, np.nan, high))
 
 
 def share_reaching(reached: Sequence[bool]) -> Estimate:

@@ -82,7 +82,9 @@ def _maker(connection: Connection) -> str:
         version = connection.execute(text("SELECT library_version FROM version_info")).scalar()
     except SQLAlchemyError:
         version = None
-    return f"Optuna {version}" if version else "another version of Optuna"
+    if not version:
+        return "another version of Optuna"
+    return f"Optuna {version}"
 
 
 def _check_complete(connection: Connection, names: Set[str], own: Set[str], file: Path) -> None:

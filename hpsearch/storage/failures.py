@@ -39,7 +39,7 @@ TRANSIENT_GRPC = {
     "ABORTED",
     "CANCELLED",
     "UNKNOWN",
-}  # unknown: its database is away
+}  # the last: its database is away
 PERMANENT_DATABASE_ERROR = (
     r"disk|space left|no such|malformed|readonly|authentication|denied|does not exist|unknown database|unable to open"
 )

@@ -3,7 +3,8 @@
 A hash says that the data changed; the rows and columns of both may say how.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from hpsearch.data.options import COLUMN_SETTING, column_setting
-from hpsearch.errors import StorageError, UserError, shown
+from hpsearch.errors import StorageError, UserError, listed, shown
 from hpsearch.storage.attributes import PREFIX, SCHEMA, check_identity, identity, read_table, with_checksum
 from hpsearch.storage.optuna_internals import create_study_once
 
@@ -34,8 +35,18 @@ MAY_CHANGE = {  # settings that may differ from run to run
     "compare.trials",
     "compare.seeds",
     "compare.measured",
+    "minima.seeds",  # what was tested at other sizes is tested anew
+    "minima.starts",
+}
+ANSWERS = {  # how a file is read: what was found once may be given later, where the rows stay the same
+    "data.separator",
+    "data.header",
+    "data.encoding",
+    "data.decimal",
+    "data.thousands",
 }
 NO_EFFECT: tuple[Any, ...] = (None, [], "none", False)  # values of a setting that an earlier version did not have
+FOUND_DATES = re.compile(r"read as (%.*?)(?=, %.* would fit|, years of two digits|$)")  # a column's note
 BEFORE = {"compare.refine": 0, "compare.divisions": 1}  # what studies of before such a setting did
 NAMES_SHOWN = 3  # of columns
 RESTORED = {"dropped": "drop"}  # what a column's kind in a summary is called as a setting, where that differs
@@ -119,26 +130,66 @@ def _refuse_changes(study: Fingerprint, attributes: Mapping[str, Any]) -> None:
     old = {**BEFORE, **dict(_flat(read_table(attributes, "settings")))}
     new = dict(_flat(study.settings))
     changes = [key for key in sorted((old.keys() - BEFORE.keys()) | new.keys()) if _differs(key, old, new)]
-    reread = _reread_columns(stored_data, study.data)
-    if not reread:  # the kinds that columns had before may be stated now
-        changes = [key for key in changes if not key.startswith(COLUMN_SETTING) or key in old]
+    reread = _reread_columns(stored_data, study.data) | _other_dates(stored_data, old, new)
+    is_same = stored_data.get("hash") == study.data.get("hash")
+    stated = [key for key in changes if key.startswith(COLUMN_SETTING) and key not in old]
+    if not reread or (is_same and all(key.removeprefix(COLUMN_SETTING) in reread for key in stated)):
+        changes = [key for key in changes if key not in stated]  # the kinds that columns had before may be stated
+    answers = [key for key in changes if key in ANSWERS and old.get(key) is None]
+    if is_same and not reread:
+        changes = [key for key in changes if key not in answers]
+    elif changes and changes == answers:
+        given = ", ".join(f"{key} = {new[key]!r}" for key in answers)
+        raise UserError(
+            f"study '{study.name}': with {given} the file does not hold the study's rows. Give another reading of it, or the study "
+            "another name (--name)."
+        )
     if changes:  # with other settings the rows are divided otherwise, and their hash says nothing more
         differences = "; ".join(f"{key} was {old.get(key)!r}, now {new.get(key)!r}" for key in changes)
         raise UserError(
             f"study '{study.name}' exists and differs: {differences}. Give it another name (--name) or the old settings."
         )
-    if reread and stored_data.get("hash") == study.data.get("hash"):
-        was = "; ".join(f"{shown(name)} was {kind}" for name, kind in reread.items())
-        options = " ".join(column_setting(name, RESTORED.get(kind, kind)) for name, kind in reread.items())
-        raise UserError(
-            f"study '{study.name}': this version reads columns otherwise ({was}). "
-            f"Give {options} to go on, or the study another name (--name)."
-        )
-    if stored_data.get("hash") != study.data.get("hash"):
+    if reread and is_same:
+        raise _reread_error(study.name, reread)
+    if not is_same:
         change = describe_data_change(stored_data, study.data, new.get("data.file"))
         raise UserError(
             f"study '{study.name}': {change}. Give the study another name (--name) for the new data, or the old data back to go on."
         )
+
+
+def refuse_other_inputs(record: Fingerprint, now: Fingerprint) -> None:
+    """Refuse data whose cells are those of a recorded study, but whose columns become other inputs.
+
+    Raises:
+        UserError: the options for the kinds that they had.
+    """
+    old, new = dict(_flat(record.settings)), dict(_flat(now.settings))
+    reread = _reread_columns(record.data, now.data) | _other_dates(record.data, old, new)
+    if reread:
+        raise _reread_error(record.name, reread)
+
+
+def _reread_error(name: str, reread: Mapping[str, str]) -> UserError:
+    was = "; ".join(f"{shown(column)} was {kind}" for column, kind in reread.items())
+    options = " ".join(column_setting(column, RESTORED.get(kind, kind)) for column, kind in reread.items())
+    return UserError(
+        f"study '{name}': this version reads columns otherwise ({was}). "
+        f"Give {options} to go on, or the study another name (--name)."
+    )
+
+
+def _other_dates(before: Mapping[str, Any], old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
+    """Return the columns of dates that now have another format by force than the one that was found, with that."""
+    others = {}
+    for column in before.get("columns") or ():
+        key = f"{COLUMN_SETTING}{column['name']}"
+        found = FOUND_DATES.match(str(column.get("note") or ""))
+        if found and key not in old and str(new.get(key, "")).startswith("date:"):
+            kind = f"date:{found[1]}"
+            if new[key] != kind:
+                others[str(column["name"])] = kind
+    return others
 
 
 def _reread_columns(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
@@ -178,9 +229,9 @@ def _data_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iter
     old_names = _names(before)
     new_names = _names(now)
     if gone := [name for name in old_names if name not in new_names]:
-        yield f"gone: {_listed(gone)}"
+        yield f"gone: {listed(gone, NAMES_SHOWN)}"
     if added := [name for name in new_names if name not in old_names]:
-        yield f"new: {_listed(added)}"
+        yield f"new: {listed(added, NAMES_SHOWN)}"
 
 
 def _rows(summary: Mapping[str, Any]) -> int:
@@ -194,13 +245,6 @@ def _width(summary: Mapping[str, Any]) -> int:
 
 def _names(summary: Mapping[str, Any]) -> list[str]:
     return [str(column.get("name")) for column in summary.get("columns") or ()]
-
-
-def _listed(names: Sequence[str]) -> str:
-    listed = ", ".join(shown(name) for name in names[:NAMES_SHOWN])
-    if len(names) > NAMES_SHOWN:
-        listed += f" and {len(names) - NAMES_SHOWN:,} more"
-    return listed
 
 
 def _modification_time(file: str | None) -> str:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import UserError, listed, shown
 from hpsearch.files import folder_name
 
 STUDY_FILE = "study.db"  # the study's storage, by default
@@ -20,12 +20,15 @@ LISTED = 12  # studies in an error
 
 
 def folder_of(source: str, reports: Path) -> Path:
-    """Return a study's folder: `source` itself if it is a folder with a study or a model, else the one of the study of this name."""
+    """Return a study's folder: `source` itself if it is a folder with a study or a model, else the one of this study's or folder's name."""
     given = Path(source)
     with suppress(OSError, ValueError):  # a name that no file can have
         if source and given.is_dir() and _has_one(given, "best.json", "refit.json", STUDY_FILE, LOCATION_FILE):
             return given
-    return reports / folder_name(source)
+    folder = reports / folder_name(source)
+    if not _is_study(folder) and source in studies_in(reports):
+        return reports / source
+    return folder
 
 
 def study_folder(source: str, reports: Path) -> Path:
@@ -99,12 +102,8 @@ def _known(source: str, studies: Sequence[str]) -> str:
     if not studies:
         return "There are no studies. Run one first, or say where they are kept (reports)."
     near = get_close_matches(source[:200], studies, n=1)
-    more = ""
-    if len(studies) > LISTED:
-        more = f" and {len(studies) - LISTED:,} more"
     nearest = f"Did you mean {shown(near[0])}? " if near else ""
-    names = ", ".join(shown(name) for name in studies[:LISTED])
-    return f"{nearest}There: {names}{more}."
+    return f"{nearest}There: {listed(studies, LISTED)}."
 
 
 def _how_to_make(source: str, model: str) -> str:

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from math import isfinite, nan
 from typing import Any
 
@@ -39,6 +40,9 @@ def foreign_record(storage: BaseStorage, study_id: int) -> StudyRecord:
     settings = _table(attributes, rows, "settings")
     first_start = min((row.started for row in rows if row.started is not None), default=0.0)
     name = storage.get_study_name_from_id(study_id)
+    objectives = {}
+    if len(names) > 1:
+        objectives = dict(zip(names, directions, strict=True))
     return StudyRecord(
         name=name,
         direction=directions[0],
@@ -47,7 +51,7 @@ def foreign_record(storage: BaseStorage, study_id: int) -> StudyRecord:
         result=read_table(attributes, "result"),
         trials=tuple(_trial(row, first_start) for row in rows),
         as_of=time.strftime("%Y-%m-%d %H:%M"),
-        objectives=dict(zip(names, directions, strict=True)) if len(names) > 1 else {},
+        objectives=objectives,
         foreign=not data,
         attributes=_plain(attributes),
     )
@@ -95,7 +99,8 @@ def _domain(domains: Sequence[Any]) -> Any:
     if len(kinds) > 1:
         return None
     if kinds == {True}:
-        return list(dict.fromkeys(_value(choice) for domain in domains for choice in domain.choices))
+        choices = chain.from_iterable(domain.choices for domain in domains)
+        return list(dict.fromkeys(map(_value, choices)))
     low = min(domain.low for domain in domains)
     high = max(domain.high for domain in domains)
     if low == high:
@@ -143,8 +148,9 @@ def _outcome(row: TrialRow, run: Mapping[str, Any]) -> str:
         return Outcome.PRUNED.value
     if not all(map(isfinite, row.values)):
         return INFINITE
-    broken = [value for value in row.constraints.values() if isinstance(value, int | float) and value > 0]
-    return INFEASIBLE if broken else Outcome.FINISHED.value
+    constraints = [value for value in row.constraints.values() if isinstance(value, int | float)]
+    is_broken = any(value > 0 for value in constraints)
+    return INFEASIBLE if is_broken else Outcome.FINISHED.value
 
 
 def _curve(reported: Mapping[int, float]) -> History | None:

@@ -31,14 +31,12 @@ from optuna.storages.journal import (
 from hpsearch.errors import UserError
 from hpsearch.storage.databases import CONNECT_TIMEOUT, open_database, open_sqlite
 from hpsearch.storage.failures import reading_errors, storage_errors
-from hpsearch.storage.optuna_internals import journal_backend, redis_backend
+from hpsearch.storage.optuna_internals import journal_backend, quiet_optuna, redis_backend
 from hpsearch.storage.urls import GRPC, JOURNAL, REDIS, absolute_hint, check_url, local_file, proxy_address
 
 ANSWER_TIMEOUT = 30  # seconds that a Redis server has to answer
 BLOCK = 65_536  # bytes in which the end of a journal is read
 LOCKS = {"nt": JournalFileOpenLock}  # a symbolic link needs a privilege on Windows
-
-optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 def open_storage(url: str, *, read_only: bool = False) -> BaseStorage:
@@ -96,7 +94,7 @@ def open_for_reading(url: str) -> Iterator[BaseStorage]:
     Raises:
         UserError, StorageError: see `open_storage`; content that cannot be understood is damage.
     """
-    with reading_errors(url):
+    with reading_errors(url), quiet_optuna():
         storage = open_storage(url, read_only=True)
         try:
             yield storage

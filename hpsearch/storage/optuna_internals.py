@@ -1,12 +1,15 @@
 """Optuna's private names, and the tables of its databases: the only file of hpsearch that knows them.
 
 Each function does what a public one of Optuna's does, but in one transaction, or for many trials at once: `get_all_trials` makes an
-object of every cell, 24 seconds for 10,000 trials of ten hyperparameters, where `read_trials_of_database` takes 2; and a trial's
+object of every cell, 24 seconds for 10,000 trials of ten hyperparameters, where `read_trials` takes 2; and a trial's
 twenty intermediate values are one transaction here and twenty there, each of which waits for the disk.
 """
 
 import json
+import logging
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, lru_cache
@@ -25,18 +28,47 @@ from optuna.trial import BaseTrial, FrozenTrial, TrialState
 from hpsearch.errors import StorageError, UserError
 from hpsearch.trial import Direction
 
+LIBRARY = "optuna"  # whose loggers all have names that begin so
 BATCH = 1000  # trials that are read at once, so that a study's writer never waits long
 SPECIAL_NUMBERS = {"INF_POS": float("inf"), "INF_NEG": float("-inf"), "NAN": float("nan")}  # by Optuna's names for them
 
 
-def quiet_study(direction: Direction = "minimize", sampler: BaseSampler | None = None) -> optuna.Study:
-    """Return a new study in memory, without Optuna's line about it, which is nobody's news."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+class _QuietThread(logging.Filter):
+    """Passes no line of Optuna's below an error that the thread which made this filter logs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.thread = threading.get_ident()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a line passes."""
+        own = record.thread == self.thread and record.name.partition(".")[0] == LIBRARY
+        return not own or record.levelno >= logging.ERROR
+
+
+@contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Keep Optuna's lines about what hpsearch asks of it to itself, but its errors: they are nobody's news.
+
+    Only this thread is quiet, and only until the end: other threads' studies log as their program wants, at the level that it set.
+    """
+    optuna.logging.get_verbosity()  # Optuna makes its handler when it is first asked
+    library = logging.getLogger(LIBRARY)
+    handlers = [*library.handlers, *(logging.root.handlers if library.propagate else [])]
+    quiet = _QuietThread()
+    for handler in handlers:
+        handler.addFilter(quiet)
     try:
-        return optuna.create_study(direction=direction, sampler=sampler)
+        yield
     finally:
-        optuna.logging.set_verbosity(verbosity)
+        for handler in handlers:
+            handler.removeFilter(quiet)
+
+
+def quiet_study(*directions: Direction, name: str | None = None, sampler: BaseSampler | None = None) -> optuna.Study:
+    """Return a new study in memory, without Optuna's line about it; it minimizes one value where no direction is given."""
+    with quiet_optuna():
+        return optuna.create_study(study_name=name, directions=directions or ["minimize"], sampler=sampler)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +114,9 @@ def renumber(trial: FrozenTrial, number: int) -> None:
 def metric_names(storage: BaseStorage, study_id: int) -> list[str]:
     """Return the names that a study's objectives were given, none where they were not."""
     names = storage.get_study_system_attrs(study_id).get("study:metric_names")
-    return [str(name) for name in names] if isinstance(names, list) else []
+    if not isinstance(names, list):
+        return []
+    return list(map(str, names))
 
 
 def study_id_of(study: optuna.Study) -> int:
@@ -105,7 +139,8 @@ def url_of_database(study: optuna.Study) -> str | None:
     storage = database_of(study)
     if isinstance(storage, RDBStorage):
         url = str(storage.url)
-        return None if ":memory:" in url or url.rstrip("/") == "sqlite:" else url
+        is_in_memory = ":memory:" in url or url.rstrip("/") == "sqlite:"
+        return None if is_in_memory else url
     file = getattr(getattr(storage, "_backend", None), "_file_path", None)
     return f"journal:///{file}" if file else None
 
@@ -147,7 +182,8 @@ def schema_versions() -> tuple[str | None, frozenset[str]]:
 def create_study_once(storage: BaseStorage, name: str, directions: Sequence[StudyDirection]) -> int:
     """Return the storage's id of a study that was missing, which another process may have made just now."""
     try:
-        return storage.create_new_study(directions, name)
+        with quiet_optuna():
+            return storage.create_new_study(directions, name)
     except DuplicatedStudyError:
         return storage.get_study_id_from_name(name)
 

@@ -116,9 +116,11 @@ def any_record(storage: BaseStorage, study_id: int) -> StudyRecord | ComparisonR
 
 def _is_run(attributes: Mapping[str, Any]) -> bool:
     """Whether hpsearch itself ran a study; where Optuna ran `Objective`, nothing says how many trials were wanted."""
+    if f"{PREFIX}schema" in attributes:
+        return True
     settings = attributes.get(f"{PREFIX}settings")
-    search = settings.get("search") if isinstance(settings, dict) else None
-    return f"{PREFIX}schema" in attributes or (isinstance(search, dict) and "trials" in search)
+    search = isinstance(settings, dict) and settings.get("search")
+    return isinstance(search, dict) and "trials" in search
 
 
 def _is_comparison(storage: BaseStorage, study_id: int) -> bool:
@@ -132,7 +134,8 @@ def _comparison(storage: BaseStorage, study_id: int) -> ComparisonRecord:
     check_identity(storage, study_id, attributes)
     plan = read_table(attributes, "plan")
     names = [study.study_name for study in storage.get_all_studies()]
-    arm_names = [arm for arm in names if arm.startswith(f"{name}/") and not _is_stage(arm)]
+    parts = [part for part in names if part.startswith(f"{name}/")]
+    arm_names = [part for part in parts if not _is_stage(part)]
     arms = [_arm(storage, names, arm, plan.get("arms", {}).get(arm, {})) for arm in arm_names]
     order = list(dict.fromkeys(arm.optimizer for arm in arms))
     return ComparisonRecord(

@@ -58,6 +58,17 @@ class TrialRecord:
             return None
         return stdev(self.folds) / math.sqrt(len(self.folds))
 
+    @property
+    def failed(self) -> bool:
+        """Whether the trial ended without a value that it reached itself."""
+        return self.outcome in FAILED_OUTCOMES or self.outcome in (FAILED, INFINITE)
+
+    @property
+    def usable(self) -> bool:
+        """Whether the trial may be called the best: ran to its end, not failed, within its constraints, with a value of its own."""
+        ended = self.state == "complete" and not self.failed and self.outcome != INFEASIBLE
+        return ended and self.value is not None and math.isfinite(self.value)
+
     def rank(self, direction: str) -> tuple[float, float, float]:
         """Return the key that sorts the best trial first, as the search ranks them."""
         return ranking_key(direction, self.value or 0.0, self.validation_loss, self.number)
@@ -181,9 +192,10 @@ class StudyRecord:
         selected = self.result.get("trial")
         if isinstance(selected, int):
             return selected
-        finished = [trial for trial in self.trials if trial.state == "complete" and trial.value is not None]
-        usable = [trial for trial in finished if trial.outcome not in (*FAILED_OUTCOMES, FAILED, INFINITE)]
-        return min(usable, key=lambda trial: trial.rank(self.direction)).number if usable else None
+        usable = [trial for trial in self.trials if trial.usable]
+        if not usable:
+            return None
+        return min(usable, key=lambda trial: trial.rank(self.direction)).number
 
 
 @dataclass(frozen=True, slots=True)

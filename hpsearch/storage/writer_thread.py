@@ -16,6 +16,7 @@ from hpsearch.storage import lease
 from hpsearch.storage.failures import StorageRetry, storage_errors
 from hpsearch.storage.lease import HeldLease
 from hpsearch.storage.opening import close_storage
+from hpsearch.storage.optuna_internals import quiet_optuna
 
 Result = TypeVar("Result")
 
@@ -73,6 +74,10 @@ class WriterThread:
             raise self._error
 
     def _work(self) -> None:
+        with quiet_optuna():
+            self._write_all()
+
+    def _write_all(self) -> None:
         while True:
             try:
                 task = self._tasks.get(timeout=lease.BEAT)

@@ -16,7 +16,7 @@ from hpsearch.storage.failures import StorageRetry, reading_errors
 from hpsearch.storage.fingerprint import Fingerprint, check_fingerprint, find_or_create, write_fingerprint
 from hpsearch.storage.lease import join_lease, settings_checksum, take_lease
 from hpsearch.storage.opening import close_storage, creation_lock, open_storage
-from hpsearch.storage.optuna_internals import TrialRow, read_trials
+from hpsearch.storage.optuna_internals import TrialRow, quiet_optuna, read_trials
 from hpsearch.storage.trial_records import history_of
 from hpsearch.storage.trial_writing import (
     CURVE_LENGTH,
@@ -75,6 +75,7 @@ class StudyWriter:
         self._params: dict[int, Mapping[str, Any]] = {}  # of the running trials, by number
 
     @classmethod
+    @quiet_optuna()
     def open(
         cls,
         url: str,
@@ -260,7 +261,8 @@ def _previous_trial(row: TrialRow, attributes: Mapping[str, Any]) -> PreviousTri
 
 
 def _is_result(row: TrialRow, run: Mapping[str, Any]) -> bool:
-    known_outcome = str(run.get("outcome")) in {str(outcome) for outcome in Outcome}
-    has_history = history_of(run.get("history")) is not None
-    has_types = all(isinstance(run.get(name), types) for name, types in RUN_TYPES.items())
-    return bool(row.values) and known_outcome and has_history and has_types
+    if not row.values or str(run.get("outcome")) not in {str(outcome) for outcome in Outcome}:
+        return False
+    if history_of(run.get("history")) is None:
+        return False
+    return all(isinstance(run.get(name), types) for name, types in RUN_TYPES.items())

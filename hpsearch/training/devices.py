@@ -51,7 +51,8 @@ def check_precision(precision: str, device: torch.device, engine: str = "auto") 
     fused = device.type == "cuda" and engine != "reference"
     if precision in ("tf32", "bfloat16") and not fused:
         raise UserError(
-            f"precision '{precision}' is the fused engine's on CUDA; here it is {engine} on {device}. Give float32 or float64."
+            f"precision '{precision}': only the fused engine on CUDA has it; here the engine is {engine} and the device {device}. "
+            "Give float32 or float64."
         )
     if precision == "float64" and device.type == "mps":
         raise UserError(

@@ -18,34 +18,42 @@ LOGGER = logging.getLogger(__name__)
 CAPTURED = "many trials as one captured step: a GPU waits for launches otherwise"
 
 
-def make_engine(name: str, data: Data, max_concurrency: int | None = None, precision: str = "float32") -> Engine:
+def make_engine(
+    name: str,
+    data: Data,
+    max_concurrency: int | None = None,
+    precision: str = "float32",
+    logged: set[str] | None = None,
+) -> Engine:
     """Return the engine of a name for these data, with at most `max_concurrency` trials in flight (None: as many as train at once).
 
     Where trials are cross-validated, each fold of one counts. Which engine trains and why is logged, once for each reason; as a warning
-    where no other than the reference can train a trial.
+    where no other than the reference can train a trial. `logged` are the lines that were logged already, by other engines of the same run.
 
     Raises:
         UserError: there is no such engine.
     """
-    engine = single_fold_engine(name, data, max_concurrency, precision)
+    engine = single_fold_engine(name, data, max_concurrency, precision, logged)
     return FoldEngine(engine, data) if data.cross_validated else engine
 
 
-def single_fold_engine(name: str, data: Data, max_concurrency: int | None, precision: str) -> Engine:
+def single_fold_engine(
+    name: str, data: Data, max_concurrency: int | None, precision: str, logged: set[str] | None = None
+) -> Engine:
     """Return the engine of a name whose trials train once each, on the fold of the data that their specification names."""
+    lines = set() if logged is None else logged
     name = engine_name(name)
     if name == "reference":
         LOGGER.info("reference engine, as asked: one trial at a time")
         return ReferenceEngine(data)
     threads = worker_threads(data)
     slots = max_concurrency or threads
-    logged: set[str] = set()
 
     def plan(spec: TrialSpec) -> Plan:
         chosen = choose(name, spec, data, slots, precision)
         line = f"{chosen.engine} engine, {chosen.reason}"
-        if line not in logged:
-            logged.add(line)
+        if line not in lines:
+            lines.add(line)
             left_to_reference = chosen.engine == "reference"  # much slower: worth a notice
             LOGGER.log(logging.WARNING if left_to_reference else logging.INFO, line)
         return chosen
@@ -76,7 +84,9 @@ def choose(name: str, spec: TrialSpec, data: Data, max_concurrency: int, precisi
     """Return how a trial is to train: by the first engine that can train it. The last one, the reference, always can."""
     obstacle = None
     for plan in _plans(engine_name(name), data, max_concurrency, precision):
-        next_obstacle = plan.capabilities.obstacle(spec, data) if plan.capabilities else None
+        next_obstacle = None
+        if plan.capabilities is not None:
+            next_obstacle = plan.capabilities.obstacle(spec, data)
         if next_obstacle is not None:
             obstacle = next_obstacle
         elif obstacle is not None:

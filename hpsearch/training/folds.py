@@ -16,6 +16,7 @@ import torch
 
 from hpsearch.data.dataset import Data
 from hpsearch.training import Engine, Prunes, TrialQueue, TrialSource
+from hpsearch.training.own import NO_GRADIENT
 from hpsearch.training.progress import Progress, Window
 from hpsearch.training.reference import train_safely
 from hpsearch.trial import Outcome, TrainingRun, TrialSpec
@@ -56,7 +57,7 @@ class FoldedTrial:
         self.runs[fold] = run
         self.metrics[fold] = max(self.metrics[fold], run.history.metric, key=len)
         if run.outcome.failed or run.outcome is Outcome.TIMED_OUT:
-            self.end = min(self.end, (len(run.history) + 1, fold))
+            self.end = min(self.end, (run.history.last + 1, fold))
         self._decide(source)
         in_training = len(self.runs) < self.begun
         to_begin = self.begun < len(self.rows) and self._matters(self.begun, 1)
@@ -72,7 +73,9 @@ class FoldedTrial:
         for index in range(end - 1):
             run = progress.record(_mean_window(runs, index), dict, source)
             if run is not None:
-                return replace(run, weights=None, folds=_metrics_at(runs, run.best))
+                untrained = (fold.detail for fold in runs if fold.detail.startswith(NO_GRADIENT))
+                detail = run.detail or next(untrained, "")
+                return replace(run, detail=detail, weights=None, folds=_metrics_at(runs, run.best))
         if failed_fold != NO_FOLD:
             failed = self.runs[failed_fold]
             run = progress.run(failed.outcome, f"fold {failed_fold + 1} of {len(self.rows)}: {failed.detail}")
@@ -86,6 +89,9 @@ class FoldedTrial:
     def _fold_spec(self, fold: int) -> TrialSpec:
         """Return what one fold trains: it reports every evaluation, and ends where it is told to. A full batch is the fold's rows."""
         spec = self.spec
+        max_seconds = spec.max_seconds
+        if max_seconds is not None:
+            max_seconds /= len(self.rows)
         return replace(
             spec,
             number=spec.number * len(self.rows) + fold,
@@ -94,7 +100,7 @@ class FoldedTrial:
             patience=None,
             target=None,
             fold=fold,
-            max_seconds=None if spec.max_seconds is None else spec.max_seconds / len(self.rows),
+            max_seconds=max_seconds,
         )
 
     def _decide(self, source: TrialSource) -> None:
@@ -196,7 +202,9 @@ def _mean_window(runs: Sequence[TrainingRun], index: int) -> Window:
 
 def _metrics_at(runs: Sequence[TrainingRun], evaluation: int) -> tuple[float, ...]:
     """Return each fold's metric at an evaluation (from 1); none for evaluation 0."""
-    return tuple(run.history.metric[evaluation - 1] for run in runs) if evaluation else ()
+    if evaluation == 0:
+        return ()
+    return tuple(run.history.metric[evaluation - 1] for run in runs)
 
 
 def _mean(values: Sequence[float]) -> float:

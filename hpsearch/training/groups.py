@@ -7,7 +7,7 @@ source, so a source needs no locks.
 
 Out of memory: a group of several trials is halved and trained again from its start (evaluations that are recorded already are passed
 over: a run is a function of its specification), and that size is remembered; a trial that is the only one of its group ends in its
-outcome.
+outcome. A loss or metric of the user's own that raises an error divides a group in the same way, until the trial is alone that caused it.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -22,6 +22,7 @@ from hpsearch.data.dataset import Data
 from hpsearch.training import TrialSource
 from hpsearch.training.devices import begin_worker, device_of, free_memory, one_thread, out_of_memory
 from hpsearch.training.optimizers import OPTIMIZERS
+from hpsearch.training.own import OwnCodeFailed, failed_run, own_errors
 from hpsearch.training.progress import Evaluations, Progress, Stopping, TrialGroup, Window, Windows, out_of_memory_run
 from hpsearch.trial import TrialSpec
 
@@ -186,20 +187,26 @@ class ConcurrentEngine:
             specs = [progress.spec for progress in entry.progress.values()]
             group = entry.plan.open(specs, self.data.fold(specs[0].fold))
             entry.evaluations = Evaluations(group, specs[0].evaluate_at, specs[0].max_seconds)
-        return entry.evaluations.advance(stopping)
+        with own_errors(entry.first_spec, self.data):
+            return entry.evaluations.advance(stopping)
 
     def _complete(self, entry: InFlight, source: TrialSource) -> list[InFlight]:
         """Take a group's windows; return what goes on."""
         assert entry.future is not None
         windows: Windows = None
         exhausted = False
+        failed: OwnCodeFailed | None = None
         try:
             windows = entry.future.result()
+        except OwnCodeFailed as error:
+            failed = error.with_traceback(None)
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
             exhausted = True
         entry.future = None  # with its exception, whose traceback would keep tensors alive
+        if failed is not None:
+            return self._split_failed(entry, failed, source)
         if exhausted:
             return self._halve(entry, source)
         if windows is None:
@@ -239,14 +246,27 @@ class ConcurrentEngine:
         """Open a group that did not fit again as two; a trial that was the only one ends."""
         entry.evaluations = None
         free_memory(self.data)
-        members = list(entry.progress.items())
         spec = entry.first_spec
-        if len(members) == 1:
+        if len(entry.progress) == 1:
             source.finish(out_of_memory_run(spec))
             return []
-        half = len(members) // 2
+        half = len(entry.progress) // 2
         self.largest_group[spec.batch_size] = min(self.largest_group.get(spec.batch_size, half), half)
-        return [InFlight(None, entry.plan, dict(part)) for part in (members[:half], members[half:])]
+        return _halves(entry)
+
+    def _split_failed(self, entry: InFlight, error: OwnCodeFailed, source: TrialSource) -> list[InFlight]:
+        """Open a group in which code of the user's own failed again as two, to find the trial; one that was the only one ends."""
+        if len(entry.progress) == 1:
+            source.finish(failed_run(entry.first_spec, error))
+            return []
+        return _halves(entry)
+
+
+def _halves(entry: InFlight) -> list[InFlight]:
+    """Return a group as two that are not open yet: they train again what is recorded already."""
+    members = list(entry.progress.items())
+    half = len(members) // 2
+    return [InFlight(None, entry.plan, dict(part)) for part in (members[:half], members[half:])]
 
 
 @contextmanager

@@ -4,16 +4,18 @@ torch, NumPy and Python have one random state each, shared by all threads, and a
 So one such network trains at a time; its trial's seed sets the states, and they are put back when it ends.
 
 What is checked: that the outputs are the task's; that every tensor which the loss gives a gradient is one that `parameters()` lists, since
-no other is ever trained; that no weight was trained by an earlier trial or fold. An error that hyperparameters can cause (`ERRORS`)
+no other is ever trained; that no weight was trained by an earlier trial or fold; that the weights are all that a new network needs to give
+the same outputs. An error that hyperparameters can cause (`ERRORS`)
 is the trial's outcome; any other is raised.
 """
 
 import os
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import isclose
 from typing import Any
 
 import numpy as np
@@ -29,7 +31,10 @@ from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
 Build = Callable[[Any, tuple[int, ...], int], nn.Module]  # trial, shape of an input, outputs
 ERRORS = (ArithmeticError, AssertionError, RuntimeError, ValueError)
 MARK = "_hpsearch_trained"  # attribute of a weight: who trained it
+NO_GRADIENT = "no gradient reached"  # begins the detail of a run with such parameters
 LONGEST_ERROR = 200  # characters
+EVALUATED = 8192  # validation rows at a time
+SAME_LOSS = 1e-3  # up to rounding
 
 
 class OwnCodeFailed(Exception):
@@ -192,11 +197,49 @@ def mark_trained(network: nn.Module) -> None:
         setattr(buffer, MARK, buffer._version)
 
 
+# ------------------------------------------------------------------ what no weight keeps
+
+
+def refuse_unsaved(spec: TrialSpec, data: Data, run: TrainingRun) -> None:
+    """Refuse a run whose weights, in a network that is made anew, give another validation loss: a saved model would predict otherwise.
+
+    A network that draws when it is evaluated gives another loss each time, and is left alone.
+
+    Raises:
+        UserError: the network keeps something that is neither a parameter nor a buffer.
+    """
+    if run.weights is None or run.loss is None:
+        return
+    device = data.training.inputs.device
+    with own_random_state(spec.seed, device):
+        assert spec.network is not None, "a run of a network of the user's own"
+        network = spec.network()
+        network.load_state_dict(dict(run.weights))
+        network.to(device, data.training.inputs.dtype).eval()
+        losses = [_validation_loss(network, data) for _ in range(2)]
+    draws_when_evaluated = losses[0] != losses[1]
+    if draws_when_evaluated or isclose(losses[0], run.loss, rel_tol=SAME_LOSS, abs_tol=SAME_LOSS):
+        return
+    raise UserError(
+        f"the weights of {type(network).__name__}, in a new network that build makes, give the validation loss {losses[0]:.4g}; "
+        f"in training it was {run.loss:.4g}. So the network keeps something that is not saved with its weights, a tensor that is a plain "
+        "attribute for example. Make it a buffer: self.register_buffer(NAME, tensor)."
+    )
+
+
+def _validation_loss(network: nn.Module, data: Data) -> float:
+    rows = data.validation
+    with torch.no_grad():
+        parts = torch.split(rows.inputs, EVALUATED)
+        outputs = torch.cat([network(part.reshape(-1, *data.shape)) for part in parts])
+    return data.score(outputs, rows)[0]
+
+
 # ------------------------------------------------------------------ weights that the optimizer does not know
 
 
-def refuse_unlisted(loss: Tensor, network: nn.Module, rows: Tensor) -> None:
-    """Refuse a loss that gives a gradient to a tensor which `parameters()` does not list; the inputs `rows` may have one.
+def refuse_unlisted(loss: Tensor, network: nn.Module, rows: Tensor, trained: Iterable[Tensor]) -> None:
+    """Refuse a loss that gives a gradient to a tensor which is not `trained` by the optimizer; the inputs `rows` may have one.
 
     Raises:
         UserError: names the tensor where an attribute leads to it.
@@ -204,14 +247,19 @@ def refuse_unlisted(loss: Tensor, network: nn.Module, rows: Tensor) -> None:
     name = type(network).__name__
     if loss.grad_fn is None:
         raise UserError(f"the loss of {name} depends on no parameter, so nothing can be trained. Look for a detach().")
-    listed = {id(parameter) for parameter in network.parameters()}
+    known = {id(parameter) for parameter in trained}
     own = rows.untyped_storage().data_ptr()
     for leaf in _leaves(loss):
-        if id(leaf) not in listed and leaf.untyped_storage().data_ptr() != own:
+        if id(leaf) not in known and leaf.untyped_storage().data_ptr() != own:
             where = _path(network, leaf, DEEPEST, set())
-            what = f"{name}{where}" if where else f"in {name} a tensor that no attribute leads to"
+            what = f"{name}{where}"
+            if not where:
+                what = f"in {name} a tensor that no attribute leads to"
+            lists = "does not list it"
+            if any(leaf is parameter for parameter in network.parameters()):
+                lists = "did not list it when the training began"
             raise UserError(
-                f"{what} ({list(leaf.shape)}) has a gradient, but parameters() does not list it: the optimizer would never train it. "
+                f"{what} ({list(leaf.shape)}) has a gradient, but parameters() {lists}: the optimizer would never train it. "
                 "Make its module an attribute (of several, an nn.ModuleList), or call requires_grad_(False) on it."
             )
 

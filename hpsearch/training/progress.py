@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 
 from hpsearch.training import TrialSource
-from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
+from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec, is_better
 
 Weights = Mapping[str, torch.Tensor]
 Score = tuple[float, float]  # the loss and the metric on the validation rows
@@ -122,11 +122,11 @@ class Progress:
             update=update,
             examples=update * self.spec.batch_size,
             seconds=window.seconds,
-            training_loss=float(window.losses.mean()) if len(window.losses) else self.history.training_loss[-1],
+            training_loss=self._training_loss(window),
             validation_loss=loss,
             metric=metric,
         )
-        if self.value is None or self._better(metric, self.value):
+        if self.value is None or is_better(metric, self.value, self.maximize):
             self.improved = evaluation
         if self._best_so_far(loss, metric):
             self.best = evaluation
@@ -151,19 +151,22 @@ class Progress:
         done = f"after evaluation {len(self.history)} of {len(self.spec.evaluate_at)}"
         return self.run(Outcome.TIMED_OUT, f"{limit}, {done}; another run may come less or more far")
 
+    def _training_loss(self, window: Window) -> float:
+        """Return the mean loss of a window's batches; one without updates has that of the window before."""
+        if len(window.losses):
+            return float(window.losses.mean())
+        return self.history.training_loss[-1]
+
     def _best_so_far(self, loss: float, metric: float) -> bool:
         """Whether an evaluation is the best so far; on few rows metrics are often equal, and then the loss decides."""
-        if self.value is None or self.loss is None or self._better(metric, self.value):
+        if self.value is None or self.loss is None or is_better(metric, self.value, self.maximize):
             return True
         return metric == self.value and loss < self.loss
-
-    def _better(self, metric: float, other: float) -> bool:
-        return metric > other if self.maximize else metric < other
 
     def _outcome(self, evaluation: int, source: TrialSource) -> Outcome | None:
         """Return how the run ends at this evaluation; None where it goes on."""
         metric = self.history.metric[-1]
-        if self.spec.target is not None and self._better(metric, self.spec.target):
+        if self.spec.target is not None and is_better(metric, self.spec.target, self.maximize):
             return Outcome.REACHED
         if evaluation == len(self.spec.evaluate_at):
             return Outcome.FINISHED

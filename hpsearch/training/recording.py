@@ -10,7 +10,7 @@ import torch
 from hpsearch.data.dataset import Data
 from hpsearch.training.progress import Weights
 from hpsearch.training.reference import ReferenceTrial
-from hpsearch.training.schedules import Floats, learning_rates
+from hpsearch.training.schedules import Floats, each_learning_rate
 from hpsearch.trial import TrialSpec
 
 
@@ -43,7 +43,7 @@ class TorchRecorder:
         """Train to an update (see `CompiledRecorder`)."""
         start = self.trial.done
         lengths = np.full(until - start, np.nan)
-        for index, rate in enumerate(learning_rates(self.trial.spec, start, until).tolist()):
+        for index, rate in enumerate(each_learning_rate(self.trial.spec, start, until)):
             before = [parameter.detach().clone() for parameter in self.trial.network.parameters()]
             loss = self.trial.update(start + index, rate)
             if not bool(torch.isfinite(loss)):
@@ -58,10 +58,8 @@ class TorchRecorder:
 
     def _distance(self, before: list[torch.Tensor]) -> float:
         """Return the Euclidean distance of the parameters from what they were."""
-        squares = [
-            (parameter.detach() - old).double().square().sum()
-            for parameter, old in zip(self.trial.network.parameters(), before, strict=True)
-        ]
+        pairs = zip(self.trial.network.parameters(), before, strict=True)
+        squares = [(parameter.detach() - old).double().square().sum() for parameter, old in pairs]
         return float(torch.stack(squares).sum().sqrt())
 
 

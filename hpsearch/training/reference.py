@@ -14,6 +14,8 @@ from hpsearch.training.devices import device_of, free_memory, one_thread, out_of
 from hpsearch.training.network import DNN
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.training.own import (
+    EVALUATED,
+    NO_GRADIENT,
     OwnCodeFailed,
     failed_run,
     mark_trained,
@@ -21,12 +23,12 @@ from hpsearch.training.own import (
     own_random_state,
     refuse_trained,
     refuse_unlisted,
+    refuse_unsaved,
 )
 from hpsearch.training.progress import Evaluations, Progress, Score, Stopping, Weights, out_of_memory_run
-from hpsearch.training.schedules import learning_rates
+from hpsearch.training.schedules import each_learning_rate
 from hpsearch.trial import TrainingRun, TrialSpec
 
-EVALUATED = 8192  # validation rows at a time
 BLOCK = 8192  # rows gathered at a time: few calls at batch size 1, no second copy of the data set
 
 Forward = Callable[[torch.Tensor, draws.Noise | None], torch.Tensor]
@@ -76,7 +78,9 @@ class Batches:
         end_of_pass = (start // self.per_pass + 1) * self.per_pass
         stop = min(start + self.per_block, end_of_pass)
         chosen = draws.batch_rows(self.spec, start, stop, self.count).flatten().to(self.rows.inputs.device)
-        weights = None if self.weights is None else self.weights.index_select(0, chosen)
+        weights = self.weights
+        if weights is not None:
+            weights = weights.index_select(0, chosen)
         return self.rows.inputs.index_select(0, chosen), self.rows.targets.index_select(0, chosen), weights
 
 
@@ -109,9 +113,8 @@ class ReferenceTrial:
         """Train to an update (see `TrialGroup`)."""
         start = _clock(self.device)
         losses = self.data.training.inputs.new_empty(until - self.done)
-        rates = learning_rates(self.spec, self.done, until).tolist()
         self.network.train()
-        for index, rate in enumerate(rates):
+        for index, rate in enumerate(each_learning_rate(self.spec, self.done, until)):
             if stopping():
                 return None
             losses[index] = self.update(self.done + index, rate)
@@ -141,8 +144,9 @@ class ReferenceTrial:
         self.optimizer.zero_grad()
         outputs = self.forward(rows, draws.Noise(self.spec.order_seed, update))
         loss = mean_loss(self.data.task, outputs, targets, weights)
+        if self.is_own and update == self.done:  # the first since the last evaluation
+            refuse_unlisted(loss, self.network, rows, self.optimizer.param_groups[0]["params"])
         if self.is_own and update == 0:
-            refuse_unlisted(loss, self.network, rows)
             self.untrained = {name for name, one in self.network.named_parameters() if one.requires_grad}
         loss.backward()
         if self.untrained:
@@ -167,7 +171,7 @@ def train(spec: TrialSpec, data: Data, source: TrialSource, network: nn.Module |
             return progress.out_of_time() if evaluations.expired else None
         run = progress.record(windows[spec.number], lambda: trial.weights(spec.number), source)
     if trial.untrained and not run.detail:
-        return replace(run, detail=f"no gradient reached {', '.join(sorted(trial.untrained))}")
+        return replace(run, detail=f"{NO_GRADIENT} {', '.join(sorted(trial.untrained))}")
     return run
 
 
@@ -192,7 +196,11 @@ def _train(spec: TrialSpec, data: Data, source: TrialSource) -> TrainingRun | No
     with own_random_state(spec.seed, device_of(data)):
         with own_errors(spec, data):
             network = spec.network()
-        return train(spec, data.fold(spec.fold), source, network)
+        run = train(spec, data.fold(spec.fold), source, network)
+        if run is not None:
+            with own_errors(spec, data):
+                refuse_unsaved(spec, data.fold(spec.fold), run)
+        return run
 
 
 class ReferenceEngine:

@@ -4,7 +4,7 @@ A schedule is the factor of the learning rate as a function of progress through 
 that no two can differ in a step size.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from hpsearch.trial import TrialSpec
 
 Floats = npt.NDArray[np.float64]
 
+BLOCK = 4096  # learning rates that are made at once
 WARM_UP = 0.1  # share of the updates in which the learning rate rises
 
 
@@ -60,6 +61,12 @@ SCHEDULES: dict[str, Schedule] = {
 def learning_rates(spec: TrialSpec, start: int, stop: int) -> Floats:
     """Return the learning rate [stop - start] of updates start … stop - 1, counted from 0."""
     return spec.learning_rate * SCHEDULES[spec.schedule].factors(start, stop, spec.planned or spec.updates)
+
+
+def each_learning_rate(spec: TrialSpec, start: int, stop: int) -> Iterator[float]:
+    """Yield the learning rate of each of updates start … stop - 1, made a block at a time, however many there are."""
+    for first in range(start, stop, BLOCK):
+        yield from learning_rates(spec, first, min(first + BLOCK, stop)).tolist()
 
 
 def step_table(spec: TrialSpec, start: int, stop: int) -> Floats:

@@ -24,7 +24,7 @@ from hpsearch import DNNClassifier, DNNRegressor
 from hpsearch.data import from_arrays
 from hpsearch.data.options import SplitOptions, TaskOptions
 from hpsearch.data.splits import hold_out
-from hpsearch.errors import UserError
+from hpsearch.errors import SearchFailed, UserError
 from hpsearch.estimators import weighted
 
 SMALL: dict[str, Any] = {"trials": 2, "epochs": 12, "confirm": 0, "random_state": 0}
@@ -233,6 +233,19 @@ def test_frames_of_other_columns() -> None:
     assert values.shape == (240,)
 
 
+def test_numbers_that_are_text() -> None:
+    """Numbers that are text with a decimal comma, in a frame and its target, are numbers, in `predict` too; open ones are asked."""
+    X, y = load_diabetes(return_X_y=True, as_frame=True)
+    written = X.map(lambda value: f"{value:.6f}".replace(".", ","))
+    model = DNNRegressor(**SMALL).fit(written, [f"{value:,.2f}" for value in 10 * y])
+    plain = DNNRegressor(**SMALL).fit(X.round(6), 10 * y)
+    assert np.allclose(model.predict(written), plain.predict(X.round(6)), rtol=1e-3)
+    with pytest.raises(UserError, match=r"Give decimal='\.' \(1\.234\) or decimal=',' \(1234\)"):
+        DNNRegressor(**SMALL).fit(pd.DataFrame({"a": ["1.234", "3.456"] * 20}), range(40))
+    asked = DNNRegressor(**SMALL, decimal=",").fit(pd.DataFrame({"a": ["1.234", "3.456"] * 20}), range(40))
+    assert asked.model_.preprocessing["columns"][0]["range"] == [1234.0, 3456.0]
+
+
 def test_missing_numbers() -> None:
     """Missing cells are filled by the training rows' median, also where a column had none before; infinite ones are refused."""
     X, y = load_iris(return_X_y=True)
@@ -246,6 +259,74 @@ def test_missing_numbers() -> None:
     gaps[0, 0] = np.inf
     with pytest.raises(ValueError, match="infinity"):
         model.predict(gaps)
+
+
+def test_own_validation_rows() -> None:
+    """Networks are compared on the rows that `fit` is given, which no held-out row joins; without `refit` none of them trains."""
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    names = y.map({0: "setosa", 1: "versicolor", 2: "virginica"})
+    training, others = X.index % 3 != 0, X.index % 3 == 0
+    model = DNNClassifier(**SMALL, refit=False).fit(X[training], names[training], validation=(X[others], names[others]))
+    probabilities = model.predict_proba(X[others])
+    assert model.best_value_ == pytest.approx(log_loss(names[others], probabilities), rel=1e-4)
+    means = [entry["mean"] for entry in model.model_.preprocessing["columns"]]
+    assert np.ravel(means) == pytest.approx(X[training].mean().to_numpy(), rel=1e-5)
+    frame = X.assign(kind=np.where(X.iloc[:, 0] > 5.5, "long", "short"))
+    read = DNNRegressor(**SMALL, refit=False).fit(frame[training], y[training], validation=(frame[others], y[others]))
+    rmse = float(np.sqrt(np.mean((read.predict(frame[others]) - y[others]) ** 2)))
+    assert read.best_value_ == pytest.approx(rmse, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "given", "said"),
+    [
+        (
+            {},
+            lambda x, y: x,
+            r"validation: ndarray, a pair \(X, y\) expected\. Give fit\(X, y, validation=\(Xv, yv\)\)",
+        ),
+        ({"folds": 3}, lambda x, y: (x, y), "with folds each of them validates in turn"),
+        ({}, lambda x, y: (x[:, :2], y), "X has 2 features"),
+        ({}, lambda x, y: (x, y + 5), r"class 5, 6, 7 is in none of the rows to train on"),
+        ({}, lambda x, y: (x, [None, *y[1:]]), "1 missing label"),
+    ],
+)
+def test_validation_rows_that_cannot_be_used(parameters: dict[str, Any], given: Any, said: str) -> None:
+    """Validation rows that are no pair, stand beside folds, or are unlike the others are refused in one line."""
+    X, y = load_iris(return_X_y=True)
+    with pytest.raises(ValueError, match=said):
+        DNNClassifier(**SMALL, **parameters).fit(X, y, validation=given(X, y))
+
+
+def test_rows_without_target_and_of_rare_classes_are_dropped() -> None:
+    """What `drop_rows` names takes no part, with a warning of how many rows; weights go with their rows."""
+    X, y = load_iris(return_X_y=True)
+    labels: list[Any] = ["odd", None, None, *map(str, y[3:])]
+    with pytest.warns(UserWarning, match="dropped") as warned:
+        model = DNNClassifier(**SMALL, drop_rows=["missing-target", "rare-classes"]).fit(X, labels, np.ones(150))
+    said = [str(warning.message) for warning in warned]
+    assert ["2 rows of 150 dropped: no target" in said[0], "'odd' (1) (drop_rows rare-classes)" in said[1]] == [
+        True,
+        True,
+    ]
+    assert model.classes_.tolist() == ["0", "1", "2"]
+    numbers = np.where(np.arange(150) < 4, np.nan, X[:, 0])
+    with pytest.warns(UserWarning, match="4 rows of 150 dropped"):
+        DNNRegressor(**SMALL, drop_rows=["missing-target"]).fit(pd.DataFrame(X), numbers)
+    with pytest.raises(UserError, match="unknown drop_rows 'odd'"):
+        DNNRegressor(**SMALL, drop_rows=["odd"]).fit(X, y)
+
+
+def test_how_a_search_begins_and_ends() -> None:
+    """The first trial has the settings that are given; a value that is reached, or trials without a better one, end the search."""
+    X, y = load_iris(return_X_y=True)
+    many = {**SMALL, "trials": 12}
+    begun = DNNClassifier(**SMALL, start=[{"learning_rate": 0.0123, "depth": 1}]).fit(X, y)
+    assert (begun.trials_["learning_rate"][0], begun.trials_["depth"][0]) == (0.0123, 1)
+    assert len(DNNClassifier(**many, target_value=5.0).fit(X, y).trials_) < 12
+    assert len(DNNClassifier(**many, search_patience=1).fit(X, y).trials_) < 12
+    with pytest.raises(SearchFailed, match=r"training\.max_seconds"):
+        DNNClassifier(**SMALL, max_seconds=1e-6).fit(X, y)
 
 
 def test_folds() -> None:
@@ -301,3 +382,9 @@ def test_sparse_inputs_are_told_what_to_do(make: Any) -> None:
         DNNRegressor(trials=1).fit(X, np.arange(40.0))
     with pytest.raises(UserError, match=r"1 class \(0.0\), at least 2"):
         DNNClassifier(trials=1).fit(X.toarray(), np.zeros(40))
+
+
+def test_labels_of_several_kinds_in_a_list_are_refused() -> None:
+    """1 and "a" in a list are no two texts: predictions would not be the labels that were given."""
+    with pytest.raises(UserError, match=r"labels of several kinds \(int, str\)"):
+        DNNClassifier().fit(np.arange(8).reshape(4, 2), [1, "a", 1, "a"])

@@ -218,8 +218,6 @@ NEVER = {  # keys of a study that a search from Python has not
         "separator",
         "header",
         "encoding",
-        "decimal",
-        "thousands",
         "size",
         "parts",
         "background",

@@ -187,5 +187,5 @@ def test_missing_cells_are_filled_where_it_is_asked_for() -> None:
     with pytest.raises(UserError, match="give missing 'median'"):
         Objective((frame, target))
     assert Objective((frame, target), missing="median").data.inputs == 4  # a, where it is missing, and two categories
-    with pytest.raises(UserError, match="missing: arrays alone"):
+    with pytest.raises(UserError, match="missing: only arrays and frames"):
         Objective("iris", missing="median")

@@ -5,6 +5,7 @@ import pickle
 import random
 import threading
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,9 +23,12 @@ from hpsearch.config.own import load_code
 from hpsearch.data import from_arrays
 from hpsearch.data.options import SplitOptions
 from hpsearch.errors import SearchFailed, UserError
-from hpsearch.searching.run_options import task_options
+from hpsearch.searching.run_options import task_options, with_functions
 from hpsearch.searching.scoring import outputs_of
-from tests.support.small import small_data
+from hpsearch.training import TrialQueue
+from hpsearch.training.engines import make_engine
+from hpsearch.trial import Outcome
+from tests.support.small import small_data, small_spec
 
 SPACE = {"batch_size": 10, "learning_rate": {"low": 1e-3, "high": 1e-2, "log": True}}
 INPUTS = 5
@@ -117,6 +121,22 @@ class Detached(Head):
         return outputs.detach()
 
 
+class Late(InAClosure):
+    def hidden(self, inputs: Tensor) -> Tensor:
+        """Use the layer from the fifth batch on."""
+        self.batches = getattr(self, "batches", 0) + self.training
+        hidden = self.function(inputs)
+        return hidden if self.batches > 4 else hidden.detach()
+
+
+class MadeAnew(Head):
+    def hidden(self, inputs: Tensor) -> Tensor:
+        """Make the layer of each batch an attribute: torch lists it, the optimizer has another."""
+        self.layer = nn.Linear(INPUTS, 4)
+        outputs: Tensor = self.layer(inputs)
+        return outputs
+
+
 @pytest.mark.parametrize(
     ("network", "named"),
     [
@@ -125,11 +145,13 @@ class Detached(Head):
         (InASet, r"InASet\.layers\[…\]\.weight"),
         (InABuffer, r"InABuffer\.weight"),
         (Head, r"in Head a tensor that no attribute leads to"),
+        (Late, r"Late\.function\.layer\.weight"),
+        (MadeAnew, r"MadeAnew\.layer\.weight"),
     ],
 )
 def test_a_layer_that_the_optimizer_does_not_know_is_refused(network: type[Head], named: str) -> None:
-    """Wherever a layer hides, the gradient of the loss leads to it, and the refusal names it."""
-    with pytest.raises(UserError, match=f"{named}.*parameters\\(\\) does not list it"):
+    """Wherever a layer hides, and whenever it is used, the gradient of the loss leads to it, and the refusal names it."""
+    with pytest.raises(UserError, match=rf"{named}.*parameters\(\) (does|did) not list it"):
         optimized(objective(build=lambda trial, shape, outputs: network(outputs)))
 
 
@@ -138,6 +160,42 @@ def test_a_parameter_without_a_gradient_is_told() -> None:
     with pytest.warns(UserWarning, match=r"no gradient reached layer\.bias, layer\.weight"):
         study = optimized(objective(build=lambda trial, shape, outputs: Detached(outputs)))
     assert study.trials[0].user_attrs["detail"] == "no gradient reached layer.bias, layer.weight"
+
+
+class Projected(Head):
+    """A head over a fixed random projection, a plain tensor in float32."""
+
+    def keep(self, layer: nn.Linear) -> None:
+        self.projection = torch.randn(INPUTS, 4)
+
+    def hidden(self, inputs: Tensor) -> Tensor:
+        return inputs @ self.projection
+
+
+class ProjectedAnew(Projected):
+    def keep(self, layer: nn.Linear) -> None:
+        self.projection = torch.randn(INPUTS, 4, generator=torch.Generator().manual_seed(next(SEEDS)))
+
+
+SEEDS = count()
+
+
+def test_tensors_that_are_no_weights_are_those_of_training() -> None:
+    """A network may hold a plain tensor that its seed decides: the result's network answers as the trial's did."""
+    function = objective(build=lambda trial, shape, outputs: Projected(outputs))
+    study = optimized(function)
+    result = function.result(study, confirm=0)
+    rows = function.data.validation
+    network = result.model.members[0]
+    value = function.data.score(outputs_of(network, rows.inputs), rows)[1]
+    assert value == study.best_value
+    assert result.predict_proba(rows.inputs.numpy()).shape == (len(rows), 3)
+
+
+def test_what_is_not_saved_with_the_weights_is_refused() -> None:
+    """A network that needs more than its weights and seed to predict as it did would be saved as another one."""
+    with pytest.raises(UserError, match=r"keeps something that is not saved with its weights.*register_buffer"):
+        optimized(objective(build=lambda trial, shape, outputs: ProjectedAnew(outputs)))
 
 
 def test_inputs_may_have_a_gradient() -> None:
@@ -275,6 +333,52 @@ def test_an_error_of_the_code_is_raised() -> None:
 
     with pytest.raises(TypeError, match="no_such_argument"):
         optimized(objective(build=build))
+
+
+def test_a_parameter_without_a_gradient_is_told_by_a_search(caplog: pytest.LogCaptureFixture) -> None:
+    """In a search, its folds included, such a parameter is named once, and in the table of trials."""
+    generator = np.random.default_rng(0)
+    rows, targets = generator.normal(size=(60, INPUTS)), np.arange(60) % 2
+    options: dict[str, Any] = {"trials": 2, "training": {"epochs": 1}, "confirm": 0, "device": "cpu"}
+    result = search(rows, targets, build=lambda trial, shape, outputs: Detached(outputs), **options)
+    assert set(result.trials["detail"]) == {"no gradient reached layer.bias, layer.weight"}
+    assert caplog.text.count("no gradient reached layer.bias, layer.weight") == 1
+
+
+def squared(outputs: Tensor, targets: Tensor) -> Tensor:
+    return (outputs.squeeze() - targets).square().mean()  # [B] beside [B, 1]
+
+
+@pytest.mark.parametrize(
+    ("loss", "problem"),
+    [
+        (squared, r"stays the same when rows exchange their targets.*\(48, 1\), targets \(48, 1\)"),
+        (nn.MSELoss(reduction="none"), r"returned a tensor of shape \(48, 1\); expected a tensor with one number"),
+        (lambda outputs, targets: 1.0, r"returned a float; expected a tensor with one number"),
+        (lambda outputs, targets: (outputs - targets).square().mean().detach(), r"has no gradient"),
+        (nn.BCELoss(), r"raised RuntimeError: all elements of input should be between 0 and 1"),
+    ],
+)
+def test_a_loss_that_trains_nothing_is_refused(loss: Any, problem: str) -> None:
+    """A loss that is no number, has no gradient, or does not compare rows with their targets is one line, before any trial."""
+    rows = np.random.default_rng(0).normal(size=(80, INPUTS))
+    with pytest.raises(UserError, match=problem):
+        Objective((rows, rows[:, 0]), loss=loss, validation=20, device="cpu")
+
+
+@pytest.mark.parametrize("folds", [None, 2])
+def test_an_error_of_a_loss_in_training_is_the_trials_outcome(folds: int | None) -> None:
+    """A loss of one's own that fails in the middle of a training ends that trial, with hpsearch's networks too."""
+
+    def fails(outputs: Tensor, targets: Tensor) -> Tensor:
+        if not outputs.requires_grad:
+            raise ValueError("no validation rows, please")
+        return nn.functional.mse_loss(outputs, targets)
+
+    rows = np.random.default_rng(0).normal(size=(80, INPUTS))
+    options: dict[str, Any] = {"training": {"epochs": 1}, "confirm": 0, "device": "cpu", "folds": folds}
+    with pytest.raises(SearchFailed, match=r"an error in all of 2 trials.*no validation rows, please"):
+        search(rows, rows[:, 0], loss=fails, trials=2, **options)
 
 
 class Two(nn.Linear):
@@ -492,3 +596,41 @@ def test_a_function_that_fails_is_told_before_the_search(what: str) -> None:
     options: dict[str, Any] = {"loss": wrong} if what == "loss" else {"metric": wrong, "better": "maximize"}
     with pytest.raises(UserError, match=rf"^{what} wrong raised ValueError: no such column\. Mend it\.$"):
         search(np.zeros((60, 2)) + np.arange(60)[:, None], np.arange(60) % 2, trials=1, **options)
+
+
+@pytest.mark.parametrize("engine", ["reference", "compiled", "fused"])
+def test_a_metric_that_fails_later_is_the_outcome_of_its_trial(engine: str) -> None:
+    """In every engine a metric's error is the outcome of the trial that it failed in; those trained beside it go on."""
+
+    def picky(y_true: Any, y_pred: Any) -> float:
+        right = float((y_true == y_pred).mean())
+        if right > 0.85:
+            raise ValueError("too good to be true")
+        return right
+
+    rows = np.random.default_rng(0).normal(size=(80, 3))
+    data = with_functions(from_arrays(rows, rows[:, 0] > 0), None, picky, "maximize")
+    rates = (1e-4, 0.3, 1e-5, 0.5)
+    specs = [
+        small_spec(data, number=number, learning_rate=rate, evaluate_at=(1, 40)) for number, rate in enumerate(rates)
+    ]
+    queue = TrialQueue(specs)
+    make_engine(engine, data, 4).run(queue)
+    outcomes = [queue.runs[number].outcome for number in range(4)]
+    assert outcomes == [Outcome.FINISHED, Outcome.ERROR, Outcome.FINISHED, Outcome.ERROR]
+    assert queue.runs[1].detail == "ValueError: too good to be true"
+
+
+@pytest.mark.slow
+def test_a_metric_that_fails_on_the_test_rows_is_one_line() -> None:
+    """After the search too, an error of one's own metric is one line that names it."""
+
+    def picky(y_true: Any, y_pred: Any) -> float:
+        if len(y_true) == 9:
+            raise ValueError("nine rows")
+        return float((y_true == y_pred).mean())
+
+    rows = np.random.default_rng(0).normal(size=(60, 2))
+    options: dict[str, Any] = {"trials": 1, "confirm": 0, "training": {"epochs": 1}, "test": 9, "device": "cpu"}
+    with pytest.raises(UserError, match=r"^metric picky raised ValueError: nine rows\. Mend it\.$"):
+        search(rows, rows[:, 0] > 0, metric=picky, better="maximize", validation=0.2, **options)

@@ -162,12 +162,16 @@ def test_compare_minima(tmp_path: Path, capsys: pytest.CaptureFixture[str], monk
     assert "testing the escape from minima: 4/4" in lines
     assert lines[-1] == f"report     {tmp_path}/minima/report.html"
     page = undated(tmp_path / "minima/report.html")
-    assert page.count('id="figure-escape_') == 4
+    assert page.count('id="figure-escape_') == 5
     assert "10 runs in each cell of the one-dimensional tests; 10 networks" in page
+    assert "looked at after 100, 200 updates" in page
     assert main(["compare", "minima", *more, "--lang", "ko"]) == 0
-    assert asked == [(10, 10)], "what is kept is not run again"
+    assert set(asked) == {(10, 10)}
+    assert "testing the escape" not in (again := capsys.readouterr().out), "what is kept is not run again"
     claim = sentences("ko")["claim.escapes"]
-    assert any(line.endswith(claim) and "  " in line for line in capsys.readouterr().out.splitlines())
+    assert any(line.endswith(claim) and "  " in line for line in again.splitlines())
+    assert main(["compare", "minima", *more, "--set", "minima.starts=20"]) == 0, "sizes may change"
+    assert asked[-1] == (10, 20)
 
 
 def test_a_comparison_that_failed_has_its_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

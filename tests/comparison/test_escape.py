@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache
 from math import sqrt
 from typing import Any
@@ -13,11 +13,18 @@ import numpy as np
 import pytest
 
 from hpsearch.comparison.escape import TESTS, Settings, cells, run_all
-from hpsearch.comparison.escape.cells import DIVERGED, ESCAPED, OTHER, STUCK
-from hpsearch.comparison.escape.dead_relu import STARTS, example_inputs, passages
+from hpsearch.comparison.escape.cells import DIVERGED, ESCAPED, OTHER, STUCK, CellCounts
+from hpsearch.comparison.escape.dead_relu import STARTS, DeadSettings, example_inputs, passages
 from hpsearch.comparison.escape.streams import keys
 from hpsearch.comparison.escape.student import polish
-from hpsearch.comparison.escape.teacher import TeacherSettings, descend, label, teacher_test
+from hpsearch.comparison.escape.teacher import (
+    TeacherSettings,
+    best_settings,
+    descend,
+    label,
+    noise_factor,
+    teacher_test,
+)
 from tests.support.escape_sizes import quick
 
 CLASSES = ("escaped", "stuck", "other", "diverged", "unresolved")
@@ -50,7 +57,7 @@ def test_all_is_plain_data() -> None:
     assert len(told) >= 4
     for result in found.values():
         table = result["cells"]
-        assert len(json.dumps(result)) < 360 * len(table["seeds"])
+        assert len(json.dumps(result)) < 800 * len(table["seeds"])
         assert result["seconds"] > 0
         assert [sum(counts) for counts in zip(*(table[name] for name in CLASSES), strict=True)] == table["seeds"]
 
@@ -103,7 +110,8 @@ def test_the_way_back_is_longer() -> None:
 def test_budgets_are_equal() -> None:
     """Within "updates" all arms may take the same updates; within "examples" SGD takes the same examples at every batch size."""
     for test in ("instability", "thermal", "teacher", "dead_relu"):
-        assert len({row["updates"] for row in rows(test, budget="updates")}) == 1
+        marks = 2 if test == "teacher" else 1
+        assert len({row["updates"] for row in rows(test, budget="updates")}) == marks
         sampled = rows(test, budget="examples", method="sgd")
         examples = {row["updates"] * row["batch_size"] for row in sampled}
         assert max(examples) - min(examples) < max(row["batch_size"] for row in sampled)
@@ -126,11 +134,12 @@ def test_gd_minima_are_certified() -> None:
 
 def test_a_network_without_bad_minima_gives_empty_cells() -> None:
     """Two units have no bad minimum that GD finds, so that every cell of a bad start counts nobody, and says so."""
-    settings = replace(quick().teacher, units=2, starts=4, updates=10, examples=20)
+    settings = replace(quick().teacher, units=2, starts=4, marks=(10,), examples=20)
     found = teacher_test(settings)
     assert (found["minima"]["global"], found["minima"]["spurious"]) == (4, 0)
     table = found["cells"]
     assert {seeds for seeds, start in zip(table["seeds"], table["start"], strict=True) if start == "bad"} == {0}
+    assert found["best"] == {}
 
 
 def test_ends_are_told_apart() -> None:
@@ -144,6 +153,74 @@ def test_ends_are_told_apart() -> None:
     assert label(np.full((10, 10), np.nan), minimum, settings) == DIVERGED
 
 
+def test_outcomes_are_the_counts_run_by_run() -> None:
+    """Each cell's outcomes have a digit for each minimum, in one order, and as many of each class as are counted."""
+    for row in rows("teacher", start="bad"):
+        assert [row["outcomes"].count(str(digit)) for digit in range(5)] == [row[name] for name in CLASSES]
+        assert len(row["outcomes"]) == row["seeds"] == answer("teacher")["minima"]["spurious"]
+
+
+def test_the_best_settings_are_measured_anew() -> None:
+    """Fresh runs begin from other starts, have all methods at each best setting, and GD at all of SGD's learning rates."""
+    found = answer("teacher")
+    best = found["best"]
+    assert set(best) == {"sgd", "sgd_early", "frozen", "isotropic", "larger"}
+    table = found["fresh"]["cells"]
+    fresh = [dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True)]
+    pairs = {(one["learning_rate"], one["batch_size"]) for name, one in best.items() if name != "larger"}
+    for method in ("sgd", "frozen", "isotropic"):
+        cells_of = [row for row in fresh if (row["method"], row["start"]) == (method, "bad")]
+        assert {(row["learning_rate"], row["batch_size"]) for row in cells_of} == pairs
+    assert {row["learning_rate"] for row in fresh if row["method"] == "gd"} == {0.01, 0.03, 1.0}
+    assert found["fresh"]["minima"]["kinds"] != found["minima"]["kinds"]
+
+
+def test_the_best_setting_has_most_escapes() -> None:
+    """Of the cells after the last mark the one with most escapes is chosen, of equal ones that with fewer divergences."""
+
+    def cell(rate: float, updates: int, *labels: int) -> CellCounts:
+        return cells.tally(cells.EscapeArm("sgd", "bad", rate, 1), "updates", updates, np.array(labels), outcomes=True)
+
+    settings = quick().teacher
+    found = [
+        cell(0.01, 100, ESCAPED, ESCAPED, STUCK),
+        cell(0.03, 100, ESCAPED, STUCK, STUCK),
+        cell(0.01, 200, ESCAPED, DIVERGED, STUCK),
+        cell(0.03, 200, ESCAPED, STUCK, STUCK),
+    ]
+    best = best_settings(found, settings)
+    assert (best["sgd"]["learning_rate"], best["sgd_early"]["learning_rate"]) == (0.03, 0.01)
+
+
+def test_frozen_noise_is_as_strong_as_sgd_s_at_the_minimum() -> None:
+    """Frozen and isotropic noise have the trace of Σ / B of the minimum, frozen its covariance too; GD has none."""
+    settings = quick().teacher
+    minimum = next(m for m in (descend(start, settings) for start in range(8)) if m.kind == "spurious")
+    frozen, isotropic, none = (
+        noise_factor(cells.EscapeArm(method, "bad", 0.1, 4), minimum) for method in ("frozen", "isotropic", "gd")
+    )
+    covariance = minimum.factor.T @ minimum.factor
+    assert frozen.T @ frozen == pytest.approx(covariance / 4)
+    assert np.trace(isotropic.T @ isotropic) == pytest.approx(minimum.trace / 4)
+    assert isotropic == pytest.approx(isotropic[0, 0] * np.eye(100))
+    assert none.shape == (0, 100)
+
+
+def test_only_what_changed_is_run_again() -> None:
+    """A stored test with the same settings is taken as it is, one with others is made anew, and all so far are kept after each."""
+    dead = DeadSettings(seeds=1, updates=5, examples=5)
+    settings = replace(quick(), dead_relu=dead)
+    stored = {name: {"settings": json.loads(json.dumps(asdict(getattr(settings, name))))} for name in TESTS}
+    stored["dead_relu"]["settings"]["seeds"] = 2
+    kept = []
+    told: list[str] = []
+    found = run_all(settings, told.append, stored, lambda results: kept.append(dict(results)))
+    assert [line.split(":")[0] for line in told] == ["dead_relu"]
+    assert found["teacher"] is stored["teacher"]
+    assert found["dead_relu"]["settings"]["seeds"] == 1
+    assert kept == [found]
+
+
 def test_the_network_is_left_in_a_window_only() -> None:
     """At a small learning rate SGD stays, too large a one diverges, GD stays or diverges, and one between lets some runs escape."""
     settings = TeacherSettings(
@@ -152,7 +229,7 @@ def test_the_network_is_left_in_a_window_only() -> None:
         learning_rates=(0.005, 0.1, 0.3),
         unstable=(1.0,),
         batch_sizes=(4,),
-        updates=500,
+        marks=(500,),
         examples=10_000,
     )
     table = teacher_test(settings)["cells"]

@@ -106,15 +106,52 @@ def test_an_update_of_sgd_is_autograd_s() -> None:
     assert found[0] == pytest.approx(weights.detach().numpy(), abs=1e-12)
 
 
-def test_the_noise_trace_is_the_variance(networks: tuple[np.ndarray, np.ndarray]) -> None:
-    """At a stationary point the trace equals the summed variance of autograd's per-example gradients on other examples."""
+def test_the_frozen_covariance_is_that_of_the_gradient(networks: tuple[np.ndarray, np.ndarray]) -> None:
+    """At a stationary point it equals the covariance of per-example gradients on other examples, and its root squares to it."""
     _, teacher = networks
     weights = student.polish(np.array([[0.3, 0.2, 0.1]]), teacher, 0.3, 5_000, 1e-10)[0]
     inputs = np.random.default_rng(5).normal(size=(200_000, 3))
     value = inputs @ weights[0]
     error = np.maximum(value, 0) - np.maximum(inputs @ teacher.T, 0).sum(1)
-    expected = (inputs * (error * (value > 0))[:, None]).var(axis=0).sum()
-    assert student.noise_trace(weights, teacher, np.uint64(1), 200_000) == pytest.approx(expected, rel=0.03)
+    expected = np.cov((inputs * (error * (value > 0))[:, None]).T)
+    found = student.gradient_covariance(weights, teacher, np.uint64(1), 200_000)
+    assert found == pytest.approx(expected, abs=0.03 * np.trace(expected))
+    root = student.square_root(found)
+    assert root.T @ root == pytest.approx(found, abs=1e-12)
+    assert root.flags.c_contiguous
+
+
+def test_gaussian_noise_has_the_covariance_of_its_factor(networks: tuple[np.ndarray, np.ndarray]) -> None:
+    """One update of GD with noise, over 4,000 keys: the mean is GD's update, the covariance FᵀF times the learning rate's square."""
+    start, teacher = networks
+    factor = np.random.default_rng(3).normal(size=(12, 12))
+    mark = np.array([1])
+    plain = student.noisy_descent(start, teacher, np.uint64(0), 0.1, np.empty((0, 12)), mark)[0]
+    keys = streams.keys(4_000, "noise")
+    moved = np.array([student.noisy_descent(start, teacher, key, 0.1, factor, mark)[0].ravel() for key in keys])
+    expected = 0.01 * factor.T @ factor
+    spread = np.sqrt(np.diag(expected) / len(keys))
+    assert np.abs((moved.mean(0) - plain.ravel()) / spread).max() < 4.5
+    assert np.cov(moved.T) == pytest.approx(expected, abs=0.1 * np.diag(expected).max())
+
+
+def test_descent_that_has_arrived_stays() -> None:
+    """GD ends where its gradient vanishes, with the same weights at every later mark; with noise it goes on."""
+    teacher = np.eye(3)
+    arrived = student.polish(np.eye(3) + 0.1, teacher, 0.3, 5_000, 1e-10)[0]
+    marks = np.array([5, 50])
+    still = student.noisy_descent(arrived, teacher, np.uint64(0), 0.1, np.empty((0, 9)), marks)
+    assert (still == arrived).all()
+    moving = student.noisy_descent(arrived, teacher, np.uint64(0), 0.1, 0.01 * np.eye(9), marks)
+    assert (moving[0] != moving[1]).all()
+
+
+def test_the_arc_is_the_angle() -> None:
+    """The rational approximation equals the arc tangent of the C library to rounding, on both axes and all around."""
+    angles = np.concatenate([np.linspace(0, np.pi, 2_001), [1e-12, 1e-6, np.pi - 1e-9]])
+    for angle in angles:
+        across, along = 3 * np.sin(angle), 3 * np.cos(angle)
+        assert student.arc(abs(across), along) == pytest.approx(np.arctan2(abs(across), along), rel=4e-16, abs=4e-16)
 
 
 @pytest.mark.parametrize(("batch_size", "lyapunov", "mean_square"), [(1, 0.559, 0.552), (2, 0.866, 0.714)])

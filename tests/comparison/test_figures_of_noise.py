@@ -9,12 +9,13 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
+from hpsearch.comparison.analysis.escape import courses
 from hpsearch.comparison.figures import COMPARISON_FIGURES, ComparisonFigure, tiles
 from hpsearch.comparison.figures.appearance import regime_color
 from hpsearch.reporting.figures.style import LIGHT
 from hpsearch.reporting.locales import LANGUAGES, Texts, sentences
 from hpsearch.storage import ArmRecord, ComparisonRecord
-from tests.support import escapes
+from tests.support import drawn_escapes, escapes
 from tests.support.comparisons import ROWS
 from tests.support.escapes import made
 
@@ -157,7 +158,7 @@ def test_the_noise_scale_lies_among_batch_sizes_and_the_critical_one() -> None:
     dotted = [trace.y[0] for trace in figure.data if trace.line.dash == "dot"]
     assert dotted == [1, 8, 64, ROWS]
     band = figure.layout.shapes[0]
-    assert 50 < band.y0 < band.y1 < 75
+    assert 40 < band.y0 < band.y1 < 90
     colors = [trace.line.color for trace in figure.data if trace.type == "scatter" and trace.mode == "lines+markers"]
     assert colors[0] == regime_color(1, ROWS)
     assert colors[-1] == regime_color(ROWS, ROWS)
@@ -372,8 +373,31 @@ def test_the_network_s_tiles_show_every_class_and_control() -> None:
     }
     assert sum(sum(trace.x) for trace in bars) == pytest.approx(7 * tiles.TILE_WIDTH, rel=1e-4)
     said = FIGURES["escape_teacher"].reading(full(), EN)
-    assert "in a window of 1 combinations" in said
+    assert "At 1 of 4 combinations" in said
     assert "From a good minimum, at SGD's best setting, 90\u00a0% stay." in said
+
+
+def test_escapes_are_drawn_against_updates() -> None:
+    """A panel for each best setting, a line for each method through its shares after each mark; a record of before has none."""
+    share = {"sgd": 0.6, "isotropic": 0.2}
+    record = full(
+        minima=drawn_escapes.drawn(lambda arm: share.get(arm.method, 0.0) if arm.start == "bad" else 0.0, seed=0)
+    )
+    figure = drawn("escape_updates", record)
+    found = courses(record)
+    assert figure.layout.meta["panels"] == len(found) > 1
+    lines = [trace for trace in figure.data if trace.name == EN("figure.escape_updates.sgd")]
+    for line, course in zip(lines, found, strict=True):
+        assert list(line.x) == [1_000, 4_000, 16_000]
+        assert list(line.y) == pytest.approx([cell.share("escaped") for cell in course.cells["sgd"]], abs=1e-3)
+    said = FIGURES["escape_updates"].reading(record, EN)
+    assert len(said.splitlines()) == len(found)
+    assert "after 1,000 updates SGD" in said
+    rows = FIGURES["escape_updates"].numbers(record)
+    assert len(rows) == sum(len(group) for course in found for group in course.cells.values())
+    noise = [row for row in rows if row["method"] == "isotropic"]
+    assert all(row["sgd_ahead_low"] <= row["sgd_ahead"] <= row["sgd_ahead_high"] for row in noise)  # type: ignore[operator]
+    assert FIGURES["escape_updates"].draw(full(), EN) is None
 
 
 def test_the_dead_unit_is_left_by_nobody() -> None:

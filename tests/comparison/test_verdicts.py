@@ -7,37 +7,49 @@ import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
-from itertools import product
-from math import floor, inf, log2, sqrt
-from statistics import fmean, median
+from itertools import chain
+from math import hypot, inf, log2, sqrt
+from statistics import fmean
+from types import ModuleType
 from typing import Any
 
 import pytest
 from scipy import stats
 
-from hpsearch.comparison.analysis.judgement import Verdict
+from hpsearch.comparison.analysis import limits as limits_module
+from hpsearch.comparison.analysis import minima_claims
+from hpsearch.comparison.analysis import verdicts as verdicts_module
+from hpsearch.comparison.analysis.judgement import Answer, Judgement, Limit, Verdict
+from hpsearch.comparison.analysis.times import tuning_luck_of
+from hpsearch.comparison.analysis.tuning import NOISE
 from hpsearch.comparison.analysis.verdicts import CLAIMS, verdicts
-from hpsearch.comparison.page import value_texts
+from hpsearch.comparison.page import value_texts, verdict_key, verdict_texts
 from hpsearch.reporting.locales import LANGUAGES, Texts, sentences
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 from hpsearch.trial import History
 from tests.support import escapes
 from tests.support.comparisons import EPOCHS, ROWS, comparison
+from tests.support.drawn_escapes import EXAMPLES, drawn
 
-SIZES = (1, 32, ROWS)
+SIZES = (1, 8, 32, ROWS)
+SEEDS = 6
 Record = ComparisonRecord
 
 
 @cache
 def base() -> Record:
-    """SGD, one mini-batch and GD on three seeds, all measured, with the escape tests."""
-    return comparison(batch_sizes=SIZES, seeds=3, measured=3, minima=escapes.minima())
+    """SGD, two mini-batches and GD on enough seeds and divisions, all measured, with the escape tests."""
+    record = comparison(batch_sizes=SIZES, seeds=SEEDS, measured=SEEDS, minima=escapes.minima())
+    return on_divisions(record)
+
+
+def on_divisions(record: Record, divisions: int = 5) -> Record:
+    return replace(record, data={**record.data, "divisions": divisions, "own_rows": True})
 
 
 def found(claim: str, record: Record) -> Verdict:
     judge, figures = CLAIMS[claim]
-    judgement, reason, values = judge(record)
-    return Verdict(claim, judgement, reason, figures, values)
+    return Verdict.of(claim, Answer(*judge(record)), figures)
 
 
 def with_arm(record: Record, size: int, change: Callable[[ArmRecord], ArmRecord]) -> Record:
@@ -54,19 +66,24 @@ def curve(updates: Sequence[int], metric: Sequence[float], seconds: float, losse
     return History(tuple(range(1, n + 1)), tuple(updates), tuple(updates), times, fall, fall, tuple(metric))
 
 
-def timed(steps: Mapping[int, Sequence[float]], seconds: Mapping[int, float]) -> Record:
-    """Runs that pass the target at these updates (infinite: never), an update taking so many seconds."""
+def timed(steps: Mapping[int, Sequence[float]], seconds: Mapping[int, float], flat: bool = False) -> Record:
+    """Runs that pass the target at these updates (infinite: never), an update taking so many seconds.
+
+    A mini-batch of 8 needs what one of 32 needs, where it is not given. `flat` lets the losses stand still.
+    """
     record = base()
+    given = {8: steps[32], **steps}
     for size in SIZES:
-        histories = [_passing(step, seconds[size]) for step in steps[size]]
+        histories = [_passing(step, seconds[size], flat) for step in given[size]]
         record = with_arm(record, size, partial(_fastest, histories=histories))
     return record
 
 
-def _passing(step: float, seconds: float) -> History:
+def _passing(step: float, seconds: float, flat: bool = False) -> History:
+    losses = (0.5, 0.5, 0.5) if flat else ()
     if step == inf:
-        return curve((1, 50, 100), (0.1, 0.2, 0.3), seconds)
-    return curve((1, int(step), 2 * int(step)), (0.1, 0.96, 0.97), seconds)
+        return curve((1, 50, 100), (0.1, 0.2, 0.3), seconds, losses)
+    return curve((1, int(step), 2 * int(step)), (0.1, 0.96, 0.97), seconds, losses)
 
 
 def _fastest(arm: ArmRecord, histories: Sequence[History]) -> ArmRecord:
@@ -76,7 +93,7 @@ def _fastest(arm: ArmRecord, histories: Sequence[History]) -> ArmRecord:
 
 
 def moved(size: int, unit: str, record: Record | None = None, **values: Sequence[float]) -> Record:
-    """The record with other variabilities of the three measured runs of a batch size."""
+    """The record with other variabilities of the measured runs of a batch size."""
 
     def change(arm: ArmRecord) -> ArmRecord:
         assert arm.fastest is not None
@@ -129,17 +146,17 @@ def graded(
     part: str = "test",
     early: float = 0.5,
     late: float = 0.8,
-    losses: Sequence[float] = (1.0, 0.5),
+    losses: Sequence[float] = (0.5, 0.5),
 ) -> Record:
     """Scores of a mini-batch and of GD on one part of the data; validation of the mini-batch after 40 updates and after all, GD's 0.6."""
     record = base()
     last = EPOCHS * ROWS // 32
     seen = {
         1: curve((EPOCHS * ROWS,), (0.7,), 1e-4),
-        32: curve((EPOCHS, last), (early, late), 1e-4),
+        32: curve((EPOCHS, last), (early, late), 1e-4, (0.5, 0.5)),
         ROWS: curve((EPOCHS // 2, EPOCHS), (0.6, 0.6), 1e-4, losses),
     }
-    for size, scores in ((1, (0.7,) * 3), (32, mini), (ROWS, full)):
+    for size, scores in ((1, (0.7,) * SEEDS), (32, mini), (ROWS, full)):
         record = with_arm(record, size, partial(_best, seen=seen[size], part=part, scores=scores))
     return record
 
@@ -153,15 +170,32 @@ def _best(arm: ArmRecord, seen: History, part: str, scores: Sequence[float]) -> 
     return replace(arm, best=replace(arm.best, runs=runs))
 
 
-MINI = {32: (60, 60, 60)}
+MINI = {32: (60,) * SEEDS}
 EQUAL = dict.fromkeys(SIZES, 1e-4)
-EITHER = (54, 60, 66)
-LONG = (600, 630, 660)
+EITHER = (54, 56, 60, 60, 64, 66)
+LONG = (600, 610, 620, 640, 650, 660)
+QUICK = (20, 20, 21, 21, 22, 22)
+NEVER = (inf,) * SEEDS
 STEEP = {**EQUAL, ROWS: 1e-2}  # an update of GD takes a hundred times as long
-UNEASY: dict[str, Any] = {"deviation": (0.3, 0.5, 0.4), "rising": (0.4, 0.4, 0.4)}
-RISING: dict[str, Any] = {"rising": (0.1, 0.12, 0.08)}
-AHEAD = ((0.95, 0.96, 0.97), (0.90, 0.92, 0.93))
-BEHIND = ((0.90, 0.92, 0.93), (0.95, 0.96, 0.97))
+UNEASY: dict[str, Any] = {"deviation": (0.3, 0.5, 0.4, 0.45, 0.35, 0.4), "rising": (0.4,) * SEEDS}
+UNCLEAR: dict[str, Any] = {"deviation": (0.1, 0.9, 0.2, 0.6, 0.3, 0.5)}
+RISING: dict[str, Any] = {"rising": (0.1, 0.12, 0.08, 0.1, 0.1, 0.1)}
+AHEAD = ((0.95, 0.96, 0.97, 0.96, 0.96, 0.97), (0.90, 0.92, 0.93, 0.91, 0.92, 0.91))
+BEHIND = AHEAD[::-1]
+ALIKE = ((0.95, 0.951, 0.952, 0.95, 0.951, 0.952), (0.951, 0.952, 0.951, 0.95, 0.951, 0.952))
+NOISY = ((0.9, 0.92, 0.94, 0.92, 0.9, 0.94), (0.91, 0.92, 0.93, 0.9, 0.93, 0.92))
+NARROW = (2.0**-7,)
+WIDE = (0.125, 0.25, 0.5, 1.0)
+
+
+def hyperbola(critical: float, least: float = 60) -> dict[int, tuple[float, ...]]:
+    """Updates that a critical batch size makes, the same of every seed."""
+    return {size: (round(least * (1 + critical / size)),) * SEEDS for size in SIZES}
+
+
+def uneasy(record: Record | None = None) -> Record:
+    """GD moves more than SGD, before the target and after it."""
+    return moved(ROWS, "before", moved(ROWS, "updates", record, **UNEASY), **UNEASY)
 
 
 def stopped_at_the_target() -> ComparisonRecord:
@@ -171,34 +205,41 @@ def stopped_at_the_target() -> ComparisonRecord:
 
 
 CASES: dict[tuple[str, str], tuple[str, Callable[[], Record]]] = {
-    ("stable", "few"): ("thin", lambda: comparison(batch_sizes=SIZES, measured=2)),
+    ("stable", "missing"): ("thin", lambda: comparison(batch_sizes=(1, 8, 64), measured=3)),
+    ("stable", "unmeasured"): ("thin", lambda: comparison(batch_sizes=SIZES, measured=2)),
     ("stable", "smooth"): ("holds", base),
-    ("stable", "edge"): ("condition", lambda: moved(ROWS, "updates", **RISING)),
+    ("stable", "edge"): ("condition", lambda: moved(ROWS, "before", **RISING)),
+    ("stable", "after"): ("condition", lambda: moved(ROWS, "before", **UNEASY)),
     ("stable", "restless"): ("unsupported", lambda: moved(ROWS, "updates", **UNEASY)),
-    ("slow", "few"): ("thin", lambda: comparison(batch_sizes=SIZES, seeds=2)),
-    ("slow", "units"): ("condition", lambda: timed({1: LONG, **MINI, ROWS: (20, 21, 22)}, STEEP)),
-    ("slow", "both"): ("holds", lambda: timed({1: LONG, **MINI, ROWS: (50, 60, 70)}, STEEP)),
+    ("stable", "unclear"): ("thin", lambda: moved(ROWS, "updates", **UNCLEAR)),
+    ("slow", "missing"): ("thin", lambda: comparison(batch_sizes=(8, 64, ROWS))),
+    ("slow", "seeds"): ("thin", lambda: comparison(batch_sizes=SIZES, seeds=2)),
+    ("slow", "unreached"): ("thin", lambda: timed({1: LONG, 8: NEVER, 32: NEVER, ROWS: QUICK}, STEEP)),
+    ("slow", "units"): ("condition", lambda: timed({1: LONG, **MINI, ROWS: QUICK}, STEEP)),
+    ("slow", "both"): ("holds", lambda: timed({1: LONG, **MINI, ROWS: (200, 205, 210, 215, 220, 220)}, STEEP)),
     ("slow", "data"): ("condition", lambda: timed({1: LONG, **MINI, ROWS: EITHER}, EQUAL)),
-    ("slow", "never"): ("holds", lambda: timed({1: LONG, **MINI, ROWS: (inf, inf, inf)}, STEEP)),
-    ("slow", "faster"): ("unsupported", lambda: timed({1: LONG, **MINI, ROWS: (20, 21, 22)}, EQUAL)),
+    ("slow", "never"): ("holds", lambda: timed({1: LONG, **MINI, ROWS: NEVER}, STEEP, flat=True)),
+    ("slow", "unfinished"): ("thin", lambda: timed({1: LONG, **MINI, ROWS: NEVER}, STEEP)),
+    ("slow", "fewer"): ("unsupported", lambda: timed({1: LONG, 32: (6400,) * SEEDS, ROWS: QUICK}, EQUAL)),
     ("slow", "unclear"): (
         "thin",
-        lambda: timed({1: LONG, 32: (640, 640, 640), ROWS: (18, 20, 22)}, {**EQUAL, ROWS: 32e-4}),
+        lambda: timed({1: LONG, 32: (640,) * SEEDS, ROWS: (18, 19, 20, 20, 21, 22)}, {**EQUAL, ROWS: 32e-4}),
     ),
-    ("unsteady", "few"): ("thin", lambda: working(1, ())),
-    ("unsteady", "both"): ("holds", lambda: working(1, (2.0**-7,), working(ROWS, (0.125, 0.5, 1.0)))),
-    ("unsteady", "noisy"): ("condition", base),
-    ("unsteady", "steady"): ("unsupported", lambda: moved(ROWS, "updates", **UNEASY)),
+    ("unsteady", "missing"): ("thin", lambda: comparison(arms=())),
+    ("unsteady", "unmeasured"): ("thin", lambda: comparison(batch_sizes=SIZES, measured=2)),
+    ("unsteady", "monotone"): ("holds", lambda: working(1, NARROW, working(ROWS, WIDE))),
+    ("unsteady", "uneven"): ("condition", lambda: moved(8, "before", deviation=(1.0,) * SEEDS)),
+    ("unsteady", "steady"): ("unsupported", uneasy),
+    ("unsteady", "unclear"): (
+        "thin",
+        lambda: moved(ROWS, "before", moved(ROWS, "updates", **UNCLEAR), **UNCLEAR),
+    ),
     ("escapes", "untested"): ("thin", lambda: replace(base(), minima={})),
     ("escapes", "no_start"): (
         "thin",
         lambda: with_cells(started(0, 40), teacher=[escapes.row("gd", "good", 0.1, "full")]),
     ),
-    ("escapes", "any_noise"): ("condition", base),
-    ("escapes", "window"): (
-        "condition",
-        lambda: with_cells(teacher=[*hardly(14), escapes.row("isotropic", "bad", 0.1, 4)]),
-    ),
+    ("escapes", "ahead"): ("hint", base),
     ("escapes", "made_only"): ("condition", lambda: with_cells(teacher=hardly())),
     ("escapes", "made_alone"): (
         "condition",
@@ -206,29 +247,39 @@ CASES: dict[tuple[str, str], tuple[str, Callable[[], Record]]] = {
             teacher=hardly(), instability=[escapes.row("sgd", "x = 1", 0.6, 1, escaped=20, exponent=0.1)]
         ),
     ),
-    ("escapes", "no"): (
-        "unsupported",
+    ("escapes", "unclear"): (
+        "thin",
         lambda: with_cells(teacher=hardly(), instability=[escapes.row("sgd", "x = 1", 0.6, 1, exponent=0.1)]),
     ),
+    ("escapes", "no"): ("unsupported", lambda: replace(base(), minima=drawn(lambda arm: 0.0, 0))),
     ("stuck", "untested"): ("thin", lambda: replace(base(), minima={})),
     ("stuck", "rare"): ("unsupported", lambda: started(1, 200)),
     ("stuck", "unclear"): ("thin", lambda: started(1, 20)),
     ("stuck", "made"): ("condition", lambda: replace(base(), arms=())),
     ("stuck", "made_only"): ("condition", base),
-    ("stuck", "both"): ("holds", lambda: graded(*AHEAD, part="training", losses=(0.5, 0.6))),
+    ("stuck", "both"): ("condition", lambda: graded(*AHEAD, part="training", losses=(0.5, 0.6))),
     ("stuck", "unfinished"): ("condition", lambda: graded(*AHEAD, part="training", losses=(0.6, 0.5))),
-    ("compromise", "few"): ("thin", lambda: comparison(batch_sizes=(1, 32))),
-    ("compromise", "quickest"): ("holds", lambda: timed({1: LONG, **MINI, ROWS: (20, 21, 22)}, STEEP)),
-    ("compromise", "beaten"): ("unsupported", lambda: timed({1: LONG, **MINI, ROWS: (20, 21, 22)}, EQUAL)),
-    ("compromise", "not_full"): ("condition", lambda: timed({1: LONG, **MINI, ROWS: EITHER}, EQUAL)),
-    ("compromise", "not_one"): ("condition", lambda: timed({1: EITHER, **MINI, ROWS: (20, 21, 22)}, STEEP)),
-    ("compromise", "unclear"): ("thin", lambda: timed({1: EITHER, **MINI, ROWS: EITHER}, EQUAL)),
-    ("generalises", "few"): ("thin", lambda: comparison(batch_sizes=SIZES, seeds=2)),
+    ("compromise", "missing"): ("thin", lambda: comparison(batch_sizes=(1, 32))),
+    ("compromise", "unfitted"): ("thin", lambda: timed({1: NEVER, **MINI, ROWS: NEVER}, EQUAL)),
+    ("compromise", "unfinished"): ("thin", lambda: timed({1: LONG, **MINI, ROWS: NEVER}, EQUAL)),
+    ("compromise", "quickest"): ("holds", lambda: timed(hyperbola(100), STEEP)),
+    ("compromise", "work"): ("condition", lambda: timed(hyperbola(100), {**EQUAL, ROWS: 3.7e-4})),
+    ("compromise", "work_only"): ("condition", lambda: timed(hyperbola(100), EQUAL)),
+    ("compromise", "time_only"): ("condition", lambda: timed(hyperbola(1e6, 1), {**EQUAL, ROWS: 1.0})),
+    ("compromise", "outside"): ("unsupported", lambda: timed(hyperbola(1e6, 1), EQUAL)),
+    ("compromise", "beaten"): ("unsupported", lambda: timed(hyperbola(1000), EQUAL)),
+    ("compromise", "unclear"): ("thin", lambda: timed(hyperbola(1000), {**EQUAL, ROWS: 1.6e-3})),
+    ("generalises", "missing"): ("thin", lambda: comparison(batch_sizes=(1, 8, 64))),
+    ("generalises", "seeds"): ("thin", lambda: comparison(batch_sizes=SIZES, seeds=2)),
+    ("generalises", "unscored"): ("thin", lambda: graded((inf,) * SEEDS, (0.9,) * SEEDS)),
     ("generalises", "cut"): ("thin", stopped_at_the_target),
+    ("generalises", "unfinished"): ("thin", lambda: graded(*AHEAD, losses=(0.6, 0.5))),
     ("generalises", "budget"): ("condition", lambda: graded(*AHEAD, early=0.5)),
+    ("generalises", "early"): ("condition", lambda: graded(*AHEAD, early=0.8, late=0.5)),
     ("generalises", "better"): ("holds", lambda: graded(*AHEAD, early=0.7)),
     ("generalises", "worse"): ("unsupported", lambda: graded(*BEHIND, early=0.7)),
-    ("generalises", "alike"): ("unsupported", lambda: graded((0.9, 0.92, 0.94), (0.91, 0.92, 0.93), early=0.7)),
+    ("generalises", "alike"): ("unsupported", lambda: graded(*ALIKE, early=0.7)),
+    ("generalises", "unclear"): ("thin", lambda: graded(*NOISY, early=0.7)),
 }
 
 
@@ -241,47 +292,155 @@ def test_each_judgement_has_its_record(claim: str, reason: str) -> None:
     assert (verdict.judgement, verdict.reason) == (judgement, reason)
     for language in LANGUAGES:
         texts = Texts(language)
-        key = f"verdict.{claim}.{reason}" if texts.has(f"verdict.{claim}.{reason}") else f"verdict.{reason}"
         values = value_texts(verdict.values, record, texts)
-        sentence = texts(key, **values)
-        assert "{" not in sentence + texts(f"claim.{claim}") + texts(f"judgement.{judgement}")
-        named = {name for _, name, _, _ in string.Formatter().parse(sentences(language)[key]) if name}
-        assert all(values[name] in sentence for name in named)
-        assert all(values[name] != "–" for name in named), "nothing that a sentence tells is missing"
+        told, limits = verdict_texts(verdict, record, texts)
+        assert "{" not in "".join([*told, *limits, texts(f"claim.{claim}"), texts(f"judgement.{judgement}")])
+        keys = [verdict_key(claim, name, texts) for name in (reason, *verdict.remarks)]
+        for key, sentence in zip(keys, told, strict=True):
+            named = {name for _, name, _, _ in string.Formatter().parse(sentences(language)[key]) if name}
+            assert all(values[name] in sentence for name in named)
+            assert "∞ (∞" not in sentence
+            assert all(values[name] != "–" for name in named), "nothing that a sentence tells is missing"
+
+
+SHARED = {"missing", "seeds", "unreached", "unmeasured", "unscored", "untested"}  # reasons that claims have in common
+REMARKS = {"updates_before", "updates_after", "passes"}
 
 
 def test_the_records_reach_all_reasons() -> None:
     """The reasons in the code, those of the records above, and the sentences there are, are the same: no other one can be given."""
-    coded = set()
-    for claim, (judge, _) in CLAIMS.items():
-        tree = ast.parse(inspect.getsource(judge))
-        answers = [node for node in ast.walk(tree) if isinstance(node, ast.Tuple) and "Judgement" in ast.dump(node)]
-        parts = [part for node in answers if len(node.elts) == 3 for part in ast.walk(node.elts[1])]
-        coded |= {
-            (claim, part.value) for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)
-        }
-        coded |= {(claim, "few") for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "FEW"}
-    assert coded == set(CASES)
+    coded = {reason for module in (verdicts_module, limits_module, minima_claims) for reason in _reasons(module)}
+    assert coded == {reason for _, reason in CASES}
+    reached = {(claim, remark) for claim, reason in CASES for remark in found(claim, CASES[claim, reason][1]()).remarks}
+    drawn_records = [replace(base(), minima=drawn(share, 0)) for share in EXAMPLES]
+    reached |= {("escapes", remark) for record in drawn_records for remark in found("escapes", record).remarks}
+    reached |= {("slow", "plain_agrees"), ("slow", "plain_differs"), ("compromise", "seconds_plain")}
+    reached |= {("unsteady", "untuned"), ("unsteady", "easier"), ("generalises", "last_test")}
     for language in LANGUAGES:
         keys = [tuple(key.split(".")[1:]) for key in sentences(language) if key.startswith("verdict.")]
-        assert {key for key in keys if len(key) == 2} == {key for key in coded if key[1] not in ("few", "untested")}
-        assert {key for key in keys if len(key) == 1} == {("few",), ("untested",)}
+        own = {(claim, reason) for claim, reason in CASES if reason not in SHARED}
+        told = own | {pair for pair in reached if pair[1] not in REMARKS}
+        assert {key for key in keys if len(key) == 2 and key[0] != "escapes"} == {
+            pair for pair in told if pair[0] != "escapes"
+        }
+        assert {pair for pair in told if pair[0] == "escapes"} <= set(keys), "their remarks have records of their own"
+        assert {key[0] for key in keys if len(key) == 1} == SHARED | REMARKS
+
+
+def _reasons(module: ModuleType) -> set[str]:
+    """The second arguments of all answers of a module."""
+    calls = [node for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.Call)]
+    answers = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Answer"]
+    reasons = [call.args[1].value for call in answers if len(call.args) > 1 and isinstance(call.args[1], ast.Constant)]
+    return set(map(str, reasons))
+
+
+# ------------------------------------------------------------------ limits
+
+
+FULL_LIMITS: dict[str, tuple[str, Callable[[], Record], str]] = {
+    "few_seeds": ("slow", lambda: on_divisions(comparison(batch_sizes=SIZES, seeds=5)), "hint"),
+    "one_division": (
+        "slow",
+        lambda: on_divisions(timed({1: LONG, **MINI, ROWS: NEVER}, STEEP, flat=True), 1),
+        "condition",
+    ),
+    "edge": ("slow", lambda: with_arm(base(), ROWS, at_the_edge), "hint"),
+    "few_measured": ("stable", lambda: on_divisions(comparison(batch_sizes=SIZES, measured=5)), "hint"),
+    "unmeasured_before": ("stable", lambda: every(without_the_way, base()), "hint"),
+    "unmatched": ("escapes", base, "hint"),
+    "few_divisions": ("generalises", lambda: on_divisions(graded(*AHEAD, early=0.7), 4), "hint"),
+}
+
+
+def at_the_edge(arm: ArmRecord) -> ArmRecord:
+    """The arm of which only the rates up to the best were tried."""
+    quick = next(trial for trial in arm.trials if arm.fastest and trial.number == arm.fastest.trial)
+    return replace(arm, trials=tuple(trial for trial in arm.trials if trial.number <= quick.number))
+
+
+def without_the_way(arm: ArmRecord) -> ArmRecord:
+    """The arm as an earlier version measured it: after the target alone."""
+    assert arm.fastest is not None
+    measured = {
+        seed: {**run, "variability": {unit: run["variability"][unit] for unit in ("updates", "epochs")}}
+        for seed, run in arm.fastest.measured.items()
+    }
+    return replace(arm, fastest=replace(arm.fastest, measured=measured))
+
+
+@pytest.mark.parametrize("key", FULL_LIMITS)
+def test_each_limit_leaves_less_of_a_claim(key: str) -> None:
+    """What would hold, or with a condition, is no more than a hint (on one division: a condition), and the page says why."""
+    claim, make, left = FULL_LIMITS[key]
+    record = make()
+    verdict = found(claim, record)
+    assert key in verdict.limits
+    assert verdict.judgement == left
+    for language in LANGUAGES:
+        _, limits = verdict_texts(verdict, record, Texts(language))
+        assert limits
+        assert "{" not in " ".join(limits)
+
+
+def test_all_limits_have_their_record() -> None:
+    """Every sentence on a limit belongs to a limit above, in every language."""
+    for language in LANGUAGES:
+        keys = {key.removeprefix("limit.") for key in sentences(language) if key.startswith("limit.")}
+        assert keys == set(FULL_LIMITS)
+
+
+def test_few_seeds_refute_nothing() -> None:
+    """From few seeds what is not supported is too little evidence; an edge, whose better tuning would refute it more, leaves it."""
+    few = Limit("few_seeds", both=True)
+    edge = Limit("edge")
+    assert few.left_of(Judgement.UNSUPPORTED) is Judgement.THIN
+    assert edge.left_of(Judgement.UNSUPPORTED) is Judgement.UNSUPPORTED
+    assert edge.left_of(Judgement.HOLDS) is edge.left_of(Judgement.CONDITION) is Judgement.HINT
+    assert edge.left_of(Judgement.THIN) is Judgement.THIN
+
+
+def plain_loop(seconds: Mapping[str, Sequence[float]]) -> Mapping[str, Any]:
+    return {"seconds": {"sgd": seconds}, "engines": {}}
+
+
+def test_engines_that_disagree_are_a_condition() -> None:
+    """Seconds decide only where the plain loop agrees: GD is slower by one engine and not by the other, which the sentence says."""
+    slow = timed({1: LONG, **MINI, ROWS: (200, 205, 210, 215, 220, 220)}, STEEP)
+    minis = {"8": [1e-3] * 5, "32": [1e-3] * 5}
+    other = replace(slow, plain=plain_loop({**minis, str(ROWS): [1e-5] * 5}))
+    same = replace(slow, plain=plain_loop({**minis, str(ROWS): [1e-1] * 5}))
+    assert (found("slow", same).judgement, found("slow", same).remarks[-1]) == ("holds", "plain_agrees")
+    assert (found("slow", other).judgement, found("slow", other).remarks[-1]) == ("condition", "plain_differs")
+    plain = {"1": [1e-4] * 5, "32": [1e-4] * 5, str(ROWS): [1e-5] * 5}
+    verdict = found("compromise", replace(timed(hyperbola(100), STEEP), plain=plain_loop(plain)))
+    assert (verdict.judgement, verdict.reason) == ("condition", "work_only")
+    assert verdict.remarks == ("seconds_own", "seconds_plain")
+
+
+def test_what_is_harder_to_tune_follows_from_bounds() -> None:
+    """SGD is harder to tune, or easier, only where the bounds of the two ranges do not meet."""
+    narrow_one = working(1, NARROW, working(ROWS, WIDE))
+    narrow_full = working(ROWS, (1.0,), working(1, (2.0**-7, 2.0**-6, 2.0**-5, 2.0**-4)))
+    assert found("unsteady", narrow_one).remarks[-1] == "harder"
+    assert found("unsteady", narrow_full).remarks[-1] == "easier"
+    assert found("unsteady", base()).remarks[-1] == "tuning_unclear"
+    assert found("unsteady", working(1, ())).remarks[-1] == "untuned"
+
+
+def test_the_last_networks_count_beside_the_best() -> None:
+    """Where the test scores of the last networks are recorded they are compared; worse ones leave a condition."""
+
+    def last(arm: ArmRecord) -> ArmRecord:
+        assert arm.best is not None
+        runs = [replace(run, scores={**run.scores, "last": {"loss": 0.1, "metric": 0.9}}) for run in arm.best.runs]
+        return replace(arm, best=replace(arm.best, runs=tuple(runs)))
+
+    verdict = found("generalises", every(last, graded(*AHEAD, early=0.7)))
+    assert (verdict.judgement, verdict.reason, verdict.remarks) == ("condition", "early", ("budgets", "last_test"))
 
 
 # ------------------------------------------------------------------ numbers
-
-
-def three(values: Sequence[float]) -> tuple[float, float, float]:
-    """The median of three with the middle 95 % of the medians of all 27 samples of them."""
-    draws = sorted(median(sample) for sample in product(values, repeat=3))
-    return median(values), draws[floor(0.025 * 26)], draws[-1 - floor(0.025 * 26)]
-
-
-def mean_of_three(values: Sequence[float]) -> tuple[float, float, float]:
-    """The mean of three with the middle of the means of all 27 samples that Student's interval for two degrees of freedom leaves."""
-    tail = stats.norm.cdf(sqrt(3 / 2) * stats.t.ppf(0.025, 2))
-    draws = sorted(fmean(sample) for sample in product(values, repeat=3))
-    return fmean(values), draws[floor(tail * 26)], draws[-1 - floor(tail * 26)]
 
 
 def numbers(value: Any) -> tuple[float, float, float]:
@@ -289,40 +448,61 @@ def numbers(value: Any) -> tuple[float, float, float]:
 
 
 def test_times_are_ratios_of_pairs() -> None:
-    """What GD and SGD need by what the mini-batch needs, over pairs of one seed: median and interval by listing all samples."""
-    steps = {1: (610, 700, 400), 32: (60, 80, 50), ROWS: (21, 25, 20)}
-    record = timed(steps, {1: 1e-4, 32: 2e-4, ROWS: 3e-3})
+    """What GD needs by what the mini-batch needs, over pairs of one seed, the luck of both arms added to the distances of the ends."""
+    steps = {1: (610, 700, 400, 600, 650, 640), 32: (60, 80, 50, 64, 66, 70), ROWS: (21, 25, 20, 24, 22, 20)}
+    record = timed(steps, {**EQUAL, 32: 2e-4, ROWS: 3e-3})
     slow = found("slow", record).values
-    compromise = found("compromise", record).values
-    full = [a / b for a, b in zip(steps[ROWS], steps[32], strict=True)]
-    one = [a / b for a, b in zip(steps[1], steps[32], strict=True)]
-    assert numbers(slow["steps"]) == pytest.approx(three(full))
-    assert numbers(slow["epochs"]) == pytest.approx(three([ratio * ROWS / 32 for ratio in full]))
-    assert numbers(slow["seconds"]) == pytest.approx(three([ratio * 3e-3 / 2e-4 for ratio in full]))
-    assert numbers(compromise["full"]) == numbers(slow["seconds"])
-    assert numbers(compromise["one"]) == pytest.approx(three([ratio * 1e-4 / 2e-4 for ratio in one]))
-    assert slow["batch_size"] == compromise["batch_size"] == 32
+    logs = sorted(log2(a / b) for a, b in zip(steps[ROWS], steps[32], strict=True))
+    value = (logs[2] + logs[3]) / 2
+    share = (31 / 32 - 0.95) / (
+        31 / 32 - 25 / 32
+    )  # of the way from the first to the second order statistic, by their levels
+    weight = 5 * share / (1 + 4 * share)
+    luck = 1.96 * sqrt(2) * tuning_luck_of(record, "sgd")
+    low = value - hypot(value - (1 - weight) * logs[0] - weight * logs[1], luck)
+    high = value + hypot((1 - weight) * logs[5] + weight * logs[4] - value, luck)
+    assert numbers(slow["steps"]) == pytest.approx((2**value, 2**low, 2**high), rel=1e-4)
+    for unit, factor in (("epochs", ROWS / 32), ("seconds", 3e-3 / 2e-4)):
+        assert numbers(slow[unit]) == pytest.approx([factor * end for end in numbers(slow["steps"])])
+    assert slow["batch_size"] == 32
 
 
 def test_a_run_that_never_reached_is_infinitely_slower() -> None:
     """One run of GD without an end makes the interval's end infinite, and leaves the median: it is not dropped."""
-    values = found("slow", timed({1: LONG, **MINI, ROWS: (30, inf, 90)}, STEEP)).values
-    assert numbers(values["steps"]) == pytest.approx((1.5, 0.5, inf))
+    values = found("slow", timed({1: LONG, **MINI, ROWS: (30, 60, 90, 90, 95, inf)}, STEEP)).values
+    value, _, high = numbers(values["steps"])
+    assert value == pytest.approx(90 / 60)
+    assert high == inf
+
+
+def test_an_arm_that_never_reached_needs_at_least_its_budget() -> None:
+    """Its ratio is infinite, and at least what its budget was by the other's need; the sentence has no infinity in it."""
+    record = timed({**hyperbola(100), ROWS: NEVER}, STEEP, flat=True)
+    verdict = found("slow", record)
+    assert numbers(verdict.values["epochs"]) == pytest.approx((inf, 100 / (248 * 32 / ROWS), inf))
+    told, _ = verdict_texts(verdict, record, Texts("en"))
+    assert told[0].startswith("0 of 6 runs of GD reached the target within 100 updates. That is 12.9 times the passes")
+    assert value_texts(verdict.values, record, Texts("en"))["epochs"] == "at least 12.9 times"
 
 
 def test_variability_and_ranges_are_those_of_the_record() -> None:
-    """Means and ranges of the measured runs, per update and per pass; doublings between the rates that reached the target."""
-    record = moved(1, "updates", deviation=(0.2, 0.3, 0.7), rising=(0.3, 0.4, 0.5))
-    record = moved(ROWS, "epochs", record, deviation=(0.01, 0.02, 0.06))
+    """Means and ranges of the measured runs, per update and per pass; doublings around the best rate, up to twice its updates."""
+    record = moved(1, "updates", deviation=(0.2, 0.3, 0.7) * 2, rising=(0.3, 0.4, 0.5) * 2)
+    record = moved(ROWS, "epochs", record, deviation=(0.01, 0.02, 0.06) * 2)
     values = found("unsteady", record).values
-    assert numbers(values["one_deviation"]) == pytest.approx((0.4, 0.2, 0.7))
-    assert numbers(values["one_rising"]) == pytest.approx((0.4, 0.3, 0.5))
+    assert numbers(values["one_deviation_after"]) == pytest.approx((0.4, 0.2, 0.7))
+    assert numbers(values["one_rising_after"]) == pytest.approx((0.4, 0.3, 0.5))
     assert numbers(values["full_pass"]) == pytest.approx((0.03, 0.01, 0.06))
     for name, arm in (("one", record.arms[0]), ("full", record.arms[-1])):
-        lost = [t.params["learning_rate"] for t in arm.trials if t.outcome == "diverged"]
-        good = [t.params["learning_rate"] for t in arm.trials if t.history and max(t.history.metric) > 0.95]
-        below = [rate for rate in good if rate < min(lost, default=inf)]
-        assert values[f"{name}_octaves"] == pytest.approx(log2(max(below) / min(below)))
+        steps = {t.params["learning_rate"]: record.passed(t) for t in arm.trials}
+        most = 2 * min(steps.values())
+        works = [rate for rate in steps if steps[rate] * NOISE <= most]
+        maybe = [rate for rate in steps if steps[rate] <= most * NOISE]
+        octaves = values[f"{name}_octaves"]
+        assert octaves.low == pytest.approx(log2(max(works) / min(works)))
+        closed = min(steps) < min(maybe) and max(maybe) < max(steps)
+        most_octaves = log2(max(maybe) / min(maybe)) + 2  # an octave to the next rate on either side
+        assert octaves.high == pytest.approx(most_octaves if closed else inf)
 
 
 def test_a_pass_is_not_an_update() -> None:
@@ -331,20 +511,20 @@ def test_a_pass_is_not_an_update() -> None:
     def change(arm: ArmRecord) -> ArmRecord:
         assert arm.fastest is not None
         runs = {
-            seed: {**run, "variability": {"updates": run["variability"]["updates"]}}
+            seed: {**run, "variability": {unit: run["variability"][unit] for unit in ("before", "updates")}}
             for seed, run in arm.fastest.measured.items()
         }
         return replace(arm, fastest=replace(arm.fastest, measured=runs))
 
     both = found("stable", with_arm(base(), 1, change)).values
-    assert both["one_pass"] is None
-    assert both["one_deviation"] is not None
+    assert "one_pass" not in both
+    assert "passes" not in found("stable", with_arm(base(), 1, change)).remarks
     full = found("stable", with_arm(base(), ROWS, change)).values
-    assert full["full_pass"] == full["full_deviation"], "a pass of GD is an update"
+    assert full["full_pass"] == full["full_deviation_after"], "a pass of GD is an update"
 
 
 def test_escapes_are_counted() -> None:
-    """Shares with scipy's Wilson intervals: SGD's best cell, GD at the same rates together, random starts that got stuck."""
+    """Shares with scipy's Wilson intervals: SGD's best cell, starts that GD left, random starts that got stuck."""
 
     def wilson(count: int, runs: int) -> tuple[float, float, float]:
         ends = stats.binomtest(count, runs).proportion_ci(method="wilson")
@@ -352,8 +532,8 @@ def test_escapes_are_counted() -> None:
 
     values = found("escapes", base()).values
     assert numbers(values["sgd"]) == pytest.approx(wilson(12, 20))
-    assert numbers(values["gd"]) == pytest.approx(wilson(0, 40))
-    assert numbers(values["isotropic"]) == pytest.approx(wilson(9, 20))
+    assert numbers(values["gd"]) == pytest.approx(wilson(0, 20))
+    assert numbers(values["best_noise"]) == pytest.approx(wilson(9, 20))
     assert (values["rate"], values["batch_size"], values["runs"]) == (0.1, 4, 20)
     assert (values["made_one"], values["made_full"]) == (0.6, 1.1)
     stuck = found("stuck", base()).values
@@ -363,13 +543,17 @@ def test_escapes_are_counted() -> None:
 
 def test_differences_are_of_pairs() -> None:
     """What the mini-batch is ahead of GD: on test and training rows of its runs, on validation rows after equal epochs and updates."""
-    mini = (0.95, 0.91, 0.97)
-    full = (0.90, 0.92, 0.94)
+    mini = (0.95, 0.91, 0.97, 0.94, 0.95, 0.96)
+    full = (0.90, 0.92, 0.94, 0.9, 0.91, 0.92)
     record = graded(mini, full, early=0.55, late=0.8)
     values = found("generalises", record).values
-    assert numbers(values["test"]) == pytest.approx(mean_of_three([a - b for a, b in zip(mini, full, strict=True)]))
+    gaps = [a - b for a, b in zip(mini, full, strict=True)]
+    of_divisions = [(gaps[0] + gaps[5]) / 2, *gaps[1:5]]  # seeds 0 and 5 are on the same division
+    expected = stats.ttest_1samp(of_divisions, 0).confidence_interval(0.95)
+    assert numbers(values["test"]) == pytest.approx((fmean(of_divisions), expected.low, expected.high))
     assert numbers(values["equal_epochs"]) == pytest.approx((0.2, 0.2, 0.2)), "0.8 after all epochs against GD's 0.6"
     assert numbers(values["equal_updates"]) == pytest.approx((-0.05, -0.05, -0.05)), "0.55 after GD's 40 updates"
+    assert numbers(values["last"]) == pytest.approx((0.2, 0.2, 0.2)), "0.8 at the end against GD's 0.6"
     training = found("stuck", graded(mini, full, part="training")).values["difference"]
     assert numbers(training) == numbers(values["test"])
 
@@ -391,7 +575,7 @@ def as_error(record: Record) -> Record:
     return replace(record, data=data, direction="minimize", target=target, arms=tuple(map(arm, record.arms)))
 
 
-@pytest.mark.parametrize(("claim", "reason"), CASES)
+@pytest.mark.parametrize(("claim", "reason"), sorted(CASES.keys() - {("generalises", "alike")}))
 def test_an_error_is_judged_as_its_accuracy_is(claim: str, reason: str) -> None:
     """With 1 - accuracy to be minimised every verdict and every value is what it was: ahead is ahead, whichever way the metric points."""
     record = CASES[claim, reason][1]()
@@ -399,6 +583,8 @@ def test_an_error_is_judged_as_its_accuracy_is(claim: str, reason: str) -> None:
     other = found(claim, as_error(record))
     assert (one.judgement, one.reason) == (other.judgement, other.reason)
     for name, value in one.values.items():
+        if name == "margin":
+            continue  # of an error it is a share of GD's value, so that what is alike may differ
         turned = other.values[name]
         if hasattr(value, "low"):
             assert numbers(turned) == pytest.approx(numbers(value), abs=1e-12), name
@@ -418,8 +604,9 @@ def diverged(arm: ArmRecord) -> ArmRecord:
     return replace(arm, trials=tuple(map(lost, arm.trials)), fastest=None, best=winner)
 
 
-def every(change: Callable[[ArmRecord], ArmRecord]) -> Record:
-    return replace(base(), minima={}, arms=tuple(map(change, base().arms)))
+def every(change: Callable[[ArmRecord], ArmRecord], record: Record | None = None) -> Record:
+    given = record or replace(base(), minima={})
+    return replace(given, arms=tuple(map(change, given.arms)))
 
 
 def infinite(arm: ArmRecord) -> ArmRecord:
@@ -439,9 +626,9 @@ THIN: dict[str, tuple[Callable[[], Record], set[str]]] = {
     "everything diverged": (lambda: every(diverged), set()),
     "one seed": (lambda: comparison(batch_sizes=SIZES, seeds=1, measured=1), set()),
     "no full batch": (lambda: comparison(batch_sizes=(1, 8, 64), measured=3), set()),
-    "no batch size 1": (lambda: comparison(batch_sizes=(8, 64, ROWS), measured=3), {"generalises"}),
-    "two batch sizes": (lambda: comparison(batch_sizes=(1, ROWS), measured=3), {"generalises"}),
-    "nothing measured": (lambda: comparison(measured=0), {"slow", "compromise", "generalises"}),
+    "no batch size 1": (lambda: comparison(batch_sizes=(8, 64, ROWS), measured=3), set()),
+    "two batch sizes": (lambda: comparison(batch_sizes=(1, ROWS), measured=3), {"stable", "unsteady"}),
+    "nothing measured": (lambda: comparison(measured=0), {"slow", "compromise"}),
     "infinite scores": (lambda: every(infinite), {"stable", "slow", "unsteady", "compromise"}),
 }
 
@@ -457,9 +644,7 @@ def test_nothing_is_concluded_from_too_little(name: str) -> None:
     for language in LANGUAGES:
         texts = Texts(language)
         for verdict in answers:
-            key = f"verdict.{verdict.claim}.{verdict.reason}"
-            key = key if texts.has(key) else f"verdict.{verdict.reason}"
-            assert "{" not in texts(key, **value_texts(verdict.values, record, texts))
+            assert "{" not in "".join(chain.from_iterable(verdict_texts(verdict, record, texts)))
 
 
 def test_plain_descent_is_judged() -> None:

@@ -274,7 +274,8 @@ def test_two_readings_of_a_date_are_told_with_the_option_for_the_other(tmp_path:
     assert january == [1, 31]
     with pytest.raises(UserError, match=r"%d/%m/%Y and %m/%d/%Y both fit.* --set data.columns.day=date:%d/%m/%Y or "):
         load_file(path, "y", read=ReadOptions(time="day"))
-    assert load_file(path, "y", read=ReadOptions(time="day", columns=columns)).inputs
+    timed = load_file(path, "y", read=ReadOptions(time="day", columns=columns))
+    assert "day" not in [entry["name"] for entry in timed.preprocessing["columns"]]  # its format alone is said
     with pytest.raises(UserError, match=r"'day': line 14 holds '01/04/2024'|a date like 2024/12 expected"):
         load_file(path, "y", read=ReadOptions(columns={"day": "date:%Y/%m"}))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars
 import pyarrow as pa
 import pytest
 import scipy.sparse
@@ -74,7 +75,6 @@ def test_every_frame_is_the_same_data(form: str) -> None:
 
 def test_polars() -> None:
     """A polars frame with text, categories, dates, missing numbers is the same data as its pandas frame."""
-    polars = pytest.importorskip("polars")
     frame = polars.from_pandas(FRAME).with_columns(
         polars.col("text").cast(polars.Categorical).alias("kind"),
         polars.when(polars.col("whole") > 2).then(polars.col("whole")).alias("gaps"),
@@ -87,6 +87,20 @@ def test_polars() -> None:
     assert same(data, data_of(frame.to_pandas()))
     with pytest.raises(UserError, match=r"a LazyFrame, .* It is lazy: give X\.collect\(\)"):
         data_of(frame.lazy())
+
+
+def test_own_validation_rows_without_a_target_are_dropped() -> None:
+    """Where rows without a target are dropped, the validation rows are those of the user's own that are left, and no others."""
+    inputs = FRAME[["a", "b"]]
+    gaps = np.where(np.arange(ROWS) % 10 == 0, np.nan, A)
+    read = ReadOptions(missing="median", drop_rows=["missing-target"])
+    data = from_arrays(
+        inputs[:40], gaps[:40], validation=(inputs[40:], gaps[40:]), read=read, split=SplitOptions(test=0)
+    )
+    assert data.summary["rows"] == {"training": 36, "validation": 18, "test": 0}
+    known = gaps[40:][~np.isnan(gaps[40:])]
+    values = data.validation.targets.double().flatten() * data.target_scale + data.target_mean
+    assert np.allclose(values, known, atol=1e-5)
 
 
 def test_sparse_columns() -> None:
@@ -174,6 +188,12 @@ WRONG: dict[str, tuple[Any, Any, str]] = {
     "one dimension": (A, Y, r"inputs: shape \(60,\), .*X\.reshape\(-1, 1\)"),
     "durations": (FRAME.assign(t=pd.to_timedelta(range(ROWS), unit="s")), Y, r"column 't' holds 'duration"),
     "lists": (FRAME.assign(t=[[1, 2]] * ROWS), Y, r"column 't' holds 'list"),
+    "another order": (FRAME, pd.Series(Y).iloc[::-1], r"target: its index .* in another order.*y\.loc\[X\.index\]"),
+    "NaN among texts": (
+        FRAME,
+        [float("nan"), *["u", "v"] * 29, "u"],
+        "target: 1 missing or infinite value, the first in row 0",
+    ),
     "nested Arrow": (Stream(pa.table({"t": [{"x": 1}] * ROWS})), Y, "column 't' holds 'struct"),
 }
 
@@ -190,13 +210,27 @@ def test_wrong_types(name: str) -> None:
 
 def test_labels() -> None:
     """Missing labels among objects are counted and placed; kinds that have no order are named; others pass."""
-    for missing in (np.array(["a", None], dtype=object), pd.array(["a", None], dtype="string"), ["a", None]):
+    for missing in (
+        np.array(["a", None], dtype=object),
+        pd.array(["a", None], dtype="string"),
+        ["a", None],
+        ["a", np.nan],
+    ):
         with pytest.raises(UserError, match="target: 1 missing label, the first in row 1"):
             refuse_missing_labels(missing)
     with pytest.raises(UserError, match=r"labels of several kinds \(int, str\)"):
         check_labels(np.array(["a", 1], dtype=object))
     refuse_missing_labels(Y)
     check_labels(np.array(["a", "b"], dtype=object))
+
+
+def test_rows_and_targets_are_matched_by_their_place() -> None:
+    """An index of other labels, as after `reset_index`, is none of our business; the same one in another order is refused."""
+    targets = pd.Series(Y)
+    for index in (range(ROWS, 2 * ROWS), [0] * ROWS, range(ROWS)):
+        assert as_given(FRAME, targets.set_axis(index))[1] is not None
+    with pytest.raises(UserError, match="another order"):
+        as_given(FRAME, targets.sample(frac=1, random_state=0))
 
 
 def test_what_is_read_already_stays() -> None:

@@ -67,6 +67,37 @@ def test_colours_of_sixteen_bits(tmp_path: Path) -> None:
     assert np.array_equal(read_image_folder(tmp_path).inputs, pixels.transpose(0, 3, 1, 2))
 
 
+def deep_tiff(pixels: Array) -> bytes:
+    """Return pixels [H, W, 3] of 16 bits as the bytes of a TIFF, which PIL does not write."""
+    height, width, channels = pixels.shape
+    content = pixels.astype("<u2").tobytes()
+    place = 8 + len(content)  # of the table of tags
+    tags = [(256, 1, width), (257, 1, height), (258, 3, place + 114), (259, 1, 1), (262, 1, 2), (273, 1, 8)]
+    tags += [(277, 1, channels), (278, 1, height), (279, 1, len(content))]
+    table = b"".join(struct.pack("<HHII", tag, 4 if count == 1 else 3, count, value) for tag, count, value in tags)
+    head = struct.pack("<2sHI", b"II", 42, place) + content
+    return head + struct.pack("<H", len(tags)) + table + bytes(4) + struct.pack("<3H", 16, 16, 16)
+
+
+@pytest.mark.parametrize("end", ["tiff", "ppm"])
+def test_bits_that_would_be_lost_are_refused(tmp_path: Path, end: str) -> None:
+    """Colours of 16 bits that are no PNG, of which PIL keeps the high byte, are refused with file, count and what to do."""
+    pixels = random.integers(0, 65_536, (8, 8, 3)).astype(np.uint16)
+    content = deep_tiff(pixels)
+    if end == "ppm":
+        content = b"P6 8 8 65535\n" + pixels.astype(">u2").tobytes()
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"0.{end}").write_bytes(content)
+    said = rf"a/0\.{end}' \(and 1 more image\) has colours of 16 bits as {end.upper()}, which cannot be read in full\. Save it as PNG"
+    with pytest.raises(UserError, match=said):
+        read_image_folder(tmp_path)
+    with pytest.raises(UserError, match="cannot be read in full"):
+        read_images({"shape": [3, 8, 8], "divisor": 1}, tmp_path / f"a/0.{end}")
+    save(BYTES, tmp_path / "c/0.ppm")
+    assert read_images({"shape": [1, 8, 8], "divisor": 1}, tmp_path / "c").shape == (1, 1, 8, 8)
+
+
 def test_transparency_of_sixteen_bits(tmp_path: Path) -> None:
     """A transparent picture of 16 bits is laid over the background that is asked for, by its opacity."""
     pixels = random.integers(0, 65_536, (8, 8, 4)).astype(np.uint16)

@@ -289,7 +289,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "PostScript": (postscript, r"cats/03.png' cannot be read as an image \(not of a known format"),
     "bomb": (bomb(10_000), r"cats/03.png' cannot be read as an image \(.* pixels"),
     "larger bomb": (bomb(60_000), r"cats/03.png' cannot be read as an image \(.* pixels"),
-    "floats": (floats, r"cats/03.tiff' cannot be read as an image \(32 bits for a channel, 8 or 16 expected\)"),
+    "floats": (
+        floats,
+        r"cats/03.tiff' has floating-point numbers of 32 bits, which cannot be read in full\. Save it as PNG",
+    ),
     "empty class": (empty, "class folder '.*birds' holds no images .bmp, jpeg, .*Add some or remove it"),
     "one class": (one_class, r"holds 1 class \('cats'\), at least 2 needed"),
     "no folders": (loose, "holds 24 images, but no folder for a class. Expected: a folder for each class"),

@@ -85,6 +85,51 @@ def test_a_minus_has_many_forms(tmp_path: Path, minus: str) -> None:
     assert numbers(read_table(path, expected=["y"])).tolist() == VALUES
 
 
+ARABIC = str.maketrans("0123456789.,", "٠١٢٣٤٥٦٧٨٩٫٬")
+FULL_WIDTH = str.maketrans("0123456789.,-+", "０１２３４５６７８９．，－＋")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda value: written(value, ",", ".").translate(ARABIC),
+        lambda value: written(value, ",", ".").translate(FULL_WIDTH),
+        lambda value: f"\u200e{value}",
+        lambda value: f"\ufeff{value}\u200b",
+    ],
+)
+def test_numbers_of_other_scripts(tmp_path: Path, write: Callable[[float], str]) -> None:
+    """Arabic digits and those of full width are digits; signs that nobody sees are none of a number's."""
+    assert numbers(read_table(with_numbers(tmp_path, write), expected=["y"])).tolist() == VALUES
+
+
+@pytest.mark.parametrize(
+    ("written_cell", "unit"),
+    [
+        ("{} €", "€"),
+        ("{}\u00a0€", "€"),
+        ("-${}", "$"),
+        ("(${})", "$"),
+        ("USD {}", "USD"),
+        ("Rs. {}", "Rs."),
+        ("{}\u202f%", "%"),
+    ],
+)
+def test_a_unit_is_told(tmp_path: Path, written_cell: str, unit: str) -> None:
+    """Numbers with a currency or a unit stay text; the notice says which it is, wherever it stands."""
+    rows = [[written_cell.format(f"{1 + i / 8:.2f}"), str(SMALL[i]), "uv"[i % 2]] for i in range(40)]
+    data = load_file(file_of(tmp_path, rows), "y")
+    assert any(f"its cells are numbers with '{unit}'" in notice for notice in data.summary["notices"])
+
+
+@pytest.mark.parametrize("cell", ["2022-{:02}", "{:02}/2022", "2022-W{:02}", "2022年{:02}月"])
+def test_categories_that_may_be_dates_are_told(tmp_path: Path, cell: str) -> None:
+    """Months of a year, written as no date is read, are categories without an order: a notice has what is read."""
+    rows = [[cell.format(1 + i % 12), str(SMALL[i]), "uv"[i % 2]] for i in range(40)]
+    data = load_file(file_of(tmp_path, rows), "y")
+    assert any("'a': if its cells are dates, write them as 2024-12-31" in notice for notice in data.summary["notices"])
+
+
 def test_numbers_that_are_all_in_parentheses_are_names(tmp_path: Path) -> None:
     """(1), (2), (3) count things: a category, as they are written."""
     rows = [[f"({i % 3})", str(SMALL[i]), "uv"[i % 2]] for i in range(40)]
@@ -155,6 +200,30 @@ def test_lists_of_codes_stay_text(tmp_path: Path) -> None:
     assert any("--set data.columns.a=number" in notice for notice in data.summary["notices"])
     data = load_file(path, "y", split=SplitOptions(test=0), read=ReadOptions(columns={"a": "number"}))
     assert data.preprocessing["columns"][0]["kind"] == "number"
+
+
+@pytest.mark.parametrize("code", ["192.168.100.1{:02}", "10.{}.{}.1{:02}", "1.{}.3{:02}"])
+def test_codes_with_points_are_no_thousands(tmp_path: Path, code: str) -> None:
+    """An IP address or a version is no number, and does not make 1,234 of the 1.234 in another column."""
+    rows = [[code.format(*[10 + i] * code.count("{")), f"{1 + i / 1000:.3f}", "uv"[i % 2]] for i in range(40)]
+    path = file_of(tmp_path, rows, ",")
+    data = load_file(path, "y")
+    assert [(column["name"], column["kind"]) for column in data.summary["columns"]] == [
+        ("b", "number"),
+        ("a", "dropped"),
+    ]
+    table = read_table(path, ReadOptions())
+    assert numbers(table, "b") == pytest.approx([1 + i / 1000 for i in range(40)])
+
+
+def test_groups_of_two_and_three_digits(tmp_path: Path) -> None:
+    """Indian numbers, 12,34,567.5, have groups of two digits; with a point or a space between, these are codes."""
+    indian = file_of(tmp_path, [[f"12,{10 + i},567.5", "1", "uv"[i % 2]] for i in range(40)])
+    assert numbers(read_table(indian, ReadOptions())) == pytest.approx(
+        [1_200_567.5 + 1000 * (10 + i) for i in range(40)]
+    )
+    spaced = file_of(tmp_path, [[f"12 {10 + i} 567", "1", "uv"[i % 2]] for i in range(40)], name="s.csv")
+    assert read_table(spaced, ReadOptions()).column("a")[0].as_py() == "12 10 567"
 
 
 def test_a_few_texts_among_such_numbers_are_named(tmp_path: Path) -> None:
@@ -332,6 +401,36 @@ def test_new_rows_are_read_as_the_studys_file(tmp_path: Path) -> None:
     assert new_numbers(tmp_path, kept, "a,b\n1.25,2\n") == [[1.25, 2]]
     assert new_numbers(tmp_path, kept, "a;b\n1.234,5;2\n") == [[1234.5, 2]]
     assert new_numbers(tmp_path, kept, "a;b\n(1,5);\u22122,5\n") == [[-1.5, -2.5]]
+
+
+def test_new_rows_without_a_line_of_names(tmp_path: Path) -> None:
+    """With --header no new rows are the study's columns by their place: all, or all but the target, wherever that is."""
+    rows = [[f"row {i}", str(SMALL[i]), "uv"[i % 2], str(i % 7)] for i in range(40)]
+    file_of(tmp_path, rows, ",", "id,a,y,b")
+    kept = trained(tmp_path)
+    assert [entry["name"] for entry in kept["columns"]] == ["a", "b"]
+    assert new_numbers(tmp_path, kept, "x,1.5,u,3\n", header=False) == [[1.5, 3]]
+    assert new_numbers(tmp_path, kept, "x,1.5,3\nz,-2,4\n", header=False) == [[1.5, 3], [-2, 4]]
+    assert new_numbers(tmp_path, kept, "x;1,5;3\nz;-2,5;4\n", header=False) == [[1.5, 3], [-2.5, 4]]
+    with pytest.raises(UserError, match=r"2 columns without names; 4 expected, .*, or 3: all but the target 'y'"):
+        new_numbers(tmp_path, kept, "1.5,3\n", header=False)
+    with pytest.raises(UserError, match=r"If the first line holds values: --header no\.$"):
+        new_numbers(tmp_path, kept, "x,1.5,3\nz,-2,4\n")
+
+
+def test_new_rows_without_names_for_an_older_model(tmp_path: Path) -> None:
+    """A model that does not keep the order of all columns takes its inputs by place where it has all, and else says why it cannot."""
+    kept = {}
+    for head in ("a,b,y", "id,a,y"):
+        rows = [[str(SMALL[i]) if head[0] == "a" else f"row {i}", str(i % 7), "uv"[i % 2]] for i in range(40)]
+        file_of(tmp_path, rows, ",", head)
+        kept[head] = trained(tmp_path)
+        del kept[head]["reading"]["names"]
+    assert new_numbers(tmp_path, kept["a,b,y"], "1.5,3\n", header=False) == [[1.5, 3]]
+    with pytest.raises(UserError, match=r"^3 columns without names; 2 expected, all but the target 'y'"):
+        new_numbers(tmp_path, kept["a,b,y"], "1.5,3,u\n", header=False)
+    with pytest.raises(UserError, match=r"^no line of names, and the model of an earlier version does not keep"):
+        new_numbers(tmp_path, kept["id,a,y"], "x,3\n", header=False)
 
 
 def test_new_rows_of_one_column(tmp_path: Path) -> None:

@@ -74,11 +74,20 @@ def test_several_objectives_begin_with_the_pareto_front(tmp_path: Path) -> None:
     made.set_metric_names(["accuracy", "latency"])
     made.optimize(lambda trial: (trial.suggest_float("a", 0, 1), trial.suggest_float("b", 0, 1) + trial.number % 3), 40)
     page = hpsearch.report(made, tmp_path)
-    assert figures_of(page)[0] == "pareto"
+    figures = figures_of(page)
+    assert figures[0] == "pareto"
+    assert [name for name in figures if "history" in name] == ["history", "history_2"]
+    assert [name for name in figures if "importance" in name] == ["importance", "importance_2"]
     board = pd.read_csv(tmp_path / "tables" / "pareto.csv")
     front = set(board.loc[board["front"] == "yes", "trial"])
     assert front == {trial.number for trial in made.best_trials}
     assert {"accuracy", "latency"} <= {*board.columns}
+    for title in ("The course of the search: accuracy", "The course of the search: latency", "What mattered: latency"):
+        assert title in text_of(page)
+    latency = [trial.values[1] for trial in made.trials]
+    assert f"The best value, {min(latency):.4g}, came from trial {latency.index(min(latency))}," in text_of(page)
+    assert re.search(r"What mattered: accuracy .{0,80}A set the best trials apart most", text_of(page))
+    assert re.search(r"What mattered: latency .{0,80}B set the best trials apart most", text_of(page))
     assert "accuracy (higher is better) and latency (lower is better)" in text_of(page)
 
 
@@ -96,6 +105,17 @@ def test_a_study_of_failed_trials_is_a_short_honest_page(tmp_path: Path) -> None
     page = hpsearch.report(made, tmp_path)
     assert "None of 6 trials has a usable value: 6 failed." in text_of(page)
     assert not {"history", "axes", "importance", "parallel", "curves"} & set(figures_of(page))
+
+
+@pytest.mark.parametrize("trials", [1, 6])
+@pytest.mark.parametrize("kind", ["square", "failed", "without parameters"])
+def test_contents_lead_to_sections_that_are_there(trials: int, kind: str, tmp_path: Path) -> None:
+    """Whatever a study lacks, every link of its contents has a section on the page."""
+    functions = {"square": square, "failed": lambda trial: nan, "without parameters": lambda trial: float(trial.number)}
+    made = study()
+    made.optimize(functions[kind], n_trials=trials)
+    html = hpsearch.report(made, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert set(re.findall(r'href="#([^"]+)"', html)) <= set(re.findall(r' id="([^"]+)"', html))
 
 
 def test_an_empty_study_has_a_page(tmp_path: Path) -> None:
@@ -128,6 +148,7 @@ def test_outcomes_of_other_programs() -> None:
     assert outcomes == ["finished", "infinite value", "failed", "pruned", "infeasible", "finished", ""]
     board = frames(record)["leaderboard"]
     assert board["trial"].tolist() == sorted([0, 5], key=lambda number: record.trials[number].value or 0)
+    assert record.best_trial == board["trial"][0]
 
 
 def test_values_on_the_way_are_curves(tmp_path: Path) -> None:

@@ -78,6 +78,35 @@ def test_every_state_of_a_study_has_its_sentence(record: StudyRecord, sentence: 
     assert sentence in prose(made(record))
 
 
+DIVERGED = replace(
+    study(0), trials=tuple(replace(t, outcome="diverged", state="complete", value=0.0) for t in trials(9))
+)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        study(),
+        study(1),
+        unfinished(),
+        DIVERGED,
+        replace(study(0), trials=unfinished().trials[-3:]),
+        replace(study(3), data={}),
+        replace(study(3), settings={}, data={}),
+        replace(study(3), trials=tuple(replace(trial, params={}) for trial in trials(3))),
+        replace(study(3), settings={}, data={}, trials=tuple(replace(trial, params={}) for trial in trials(3))),
+    ],
+    ids=["full", "one", "running", "none usable", "none ended", "no data", "no settings", "no parameters", "nothing"],
+)
+def test_contents_lead_to_sections_that_are_there(record: StudyRecord) -> None:
+    """Every link within the page has its target, and every section that has a heading is in the contents."""
+    html = made(record)
+    anchors = re.findall(r' id="([^"]+)"', html)
+    links = re.findall(r'href="#([^"]+)"', html)
+    assert set(links) <= set(anchors)
+    assert re.findall(r'<section id="([^"]+)"', html) == links
+
+
 def test_no_missing_number_is_shown(full: str) -> None:
     """No "nan", "None" or "NaT" reaches the reader."""
     for html in (full, made(study(1)), made(unfinished())):

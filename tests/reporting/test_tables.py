@@ -4,6 +4,7 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hpsearch.files import inert
@@ -174,6 +175,25 @@ def test_importance_finds_what_matters_and_is_reproducible(record: StudyRecord) 
     assert sum(shares.values()) == pytest.approx(1.0)
     assert all((row.low or 0) <= (row.share or 0) <= (row.high or 0) for row in first)
     assert first == importances(record)
+
+
+def one_matters(record: StudyRecord, seed: int) -> StudyRecord:
+    """A study of 60 random trials in which x makes the value, and y, z play no part."""
+    draws = np.random.default_rng(seed).uniform(size=(60, 4))
+    trials = tuple(
+        TrialRecord(k, "complete", {"x": x, "y": y, "z": z}, "finished", value=-((x - 0.3) ** 2) + 0.05 * noise)
+        for k, (x, y, z, noise) in enumerate(draws.tolist())
+    )
+    space = {name: {"low": 0.0, "high": 1.0} for name in "xyz"}
+    return replace(record, trials=trials, result={}, settings={**record.settings, "space": space}, direction="maximize")
+
+
+@pytest.mark.slow
+def test_the_interval_of_what_does_not_matter_begins_at_0(record: StudyRecord) -> None:
+    """Over 20 studies the importance of what plays no part may be 0 in 90 % at least, that of what makes the value in 20 % at most."""
+    found = [{row.name: row for row in importances(one_matters(record, seed), resamples=10)} for seed in range(20)]
+    assert sum(rows[name].low == 0 for rows in found for name in "yz") >= 0.9 * 40
+    assert sum(rows["x"].low == 0 for rows in found) <= 0.2 * 20
 
 
 def test_importance_says_why_it_is_unknown(record: StudyRecord) -> None:

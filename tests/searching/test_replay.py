@@ -10,13 +10,23 @@ import torch
 from hpsearch.cli import main
 from hpsearch.errors import UserError
 from hpsearch.model import load_model
-from hpsearch.searching.replay import DIFFERS, EXACT, ROUNDING, RecordedStudy, _same, find_trial, prepare, replay
+from hpsearch.searching.replay import (
+    DIFFERS,
+    EXACT,
+    ROUNDING,
+    RecordedStudy,
+    _same,
+    find_trial,
+    prepare,
+    replay,
+    verify,
+)
 from hpsearch.storage.attributes import verified, with_checksum
 from hpsearch.storage.reading import read_study
 from hpsearch.storage.records import StudyRecord, TrialRecord
 from hpsearch.training.engines import make_engine
 from hpsearch.training.network import DNN
-from hpsearch.trial import History
+from hpsearch.trial import History, Outcome
 
 STUDY = """
 [data]
@@ -86,6 +96,17 @@ def test_another_learning_rate_is_seen(record: StudyRecord, question: RecordedSt
     assert replayed.verdict == DIFFERS
     assert replayed.control is not None
     assert max(replayed.gaps[:2]) > 100 * max(replayed.control[:2])
+
+
+def test_a_thinned_record_is_verified_to_its_last_evaluation(record: StudyRecord, question: RecordedStudy) -> None:
+    """The reference trains a trial to the evaluation where the clock ended it, however few of those before it were kept."""
+    finished = next(trial for trial in record.trials if trial.outcome == "finished")
+    assert finished.history is not None
+    first_five = History(**{name: column[:5] for name, column in finished.history.columns().items()})  # type: ignore[arg-type]
+    cut_short = replace(finished, outcome=str(Outcome.TIMED_OUT), history=first_five.thinned(2))
+    (verified,) = verify(question, [cut_short])
+    assert (verified.evaluations, verified.gaps) == (2, (0.0, 0.0, 0.0))
+    assert verified.reference_outcome == Outcome.TIMED_OUT
 
 
 def test_a_thinned_record_is_compared_where_it_has_entries() -> None:

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from hpsearch.training import TrialQueue, draws
+from hpsearch.training import TrialQueue, draws, schedules
 from hpsearch.training.layers import ACTIVATIONS, INITIALIZATIONS
 from hpsearch.training.network import DNN
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.training.reference import Batches, ReferenceEngine, train, train_safely
-from hpsearch.training.schedules import SCHEDULES
+from hpsearch.training.schedules import SCHEDULES, learning_rates
 from hpsearch.trial import Outcome, TrainingRun, TrialSpec
 from tests.support.small import small_data, small_spec
 
@@ -322,6 +322,27 @@ def test_initial_weights_have_their_variance(name: str) -> None:
     assert float(first.var()) == pytest.approx(variance, rel=0.03)
     assert not torch.equal(first, draws.initial_weights(architecture, 2)[0])
     assert first.dtype == second.dtype == torch.float64
+
+
+def test_learning_rates_are_made_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many updates a window has, no more learning rates exist at once than a block has, and they are those of one block."""
+    spec = small_spec(small_data(), schedule="warm_up_cosine")
+    longest: list[int] = []
+
+    def recorded(spec: TrialSpec, start: int, stop: int) -> Any:
+        longest.append(stop - start)
+        return learning_rates(spec, start, stop)
+
+    monkeypatch.setattr(schedules, "learning_rates", recorded)
+    assert [*schedules.each_learning_rate(spec, 0, 12)] == learning_rates(spec, 0, 12).tolist()
+    whole = trained(replace(spec, evaluate_at=(12,)))
+    assert longest == [12, 12]
+    monkeypatch.setattr(schedules, "BLOCK", 5)
+    assert trained(replace(spec, evaluate_at=(12,))).history.training_loss == whole.history.training_loss
+    assert longest[2:] == [5, 5, 2]
+    monkeypatch.setattr(schedules, "BLOCK", 4096)
+    next(schedules.each_learning_rate(replace(spec, evaluate_at=(10**9,)), 0, 10**9))
+    assert longest[-1] == 4096
 
 
 @pytest.mark.gpu

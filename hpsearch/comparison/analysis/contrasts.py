@@ -3,22 +3,47 @@
 All of them are of the first optimizer, plain SGD where it was compared. They are None where the record has too little.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
-from math import isfinite
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf, isfinite, log2
 from typing import TypeVar
 
-from hpsearch.comparison.analysis.measured import Spread
-from hpsearch.comparison.analysis.quality import PARTS, ArmQuality, quality
-from hpsearch.comparison.analysis.stability import variabilities
-from hpsearch.comparison.analysis.times import ENOUGH, ArmTimes, optimizers, regimes, times
+from scipy.stats import page_trend_test
+
+from hpsearch.comparison.analysis.measured import REFERENCE, Entry, Spread, measured_arms
+from hpsearch.comparison.analysis.quality import PARTS, ArmQuality, difference_by_seed, quality
+from hpsearch.comparison.analysis.stability import ArmVariability, variabilities
+from hpsearch.comparison.analysis.times import (
+    ENOUGH,
+    PLAIN,
+    PRODUCT,
+    ArmTimes,
+    ended,
+    histories,
+    optimizers,
+    times,
+    tuning_luck_of,
+    winner_of,
+    worst_metric,
+)
 from hpsearch.comparison.analysis.tuning import ArmRates, rates
 from hpsearch.statistics import Estimate
-from hpsearch.statistics.paired import paired_difference, paired_ratio, seed_pairs
-from hpsearch.storage import ArmRecord, ComparisonRecord
+from hpsearch.statistics.learning_curves import saturated
+from hpsearch.statistics.luck import LEAST, with_luck
+from hpsearch.statistics.paired import paired_ratio, seed_pairs
+from hpsearch.statistics.scaling import critical_point
+from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 
 HALF = 0.5
+SATURATED = 0.8  # share of an arm's runs that had stopped to improve, from which the arm had
+LEVEL = 0.05  # of tests
+LOOPS = {
+    "own": "seconds",
+    "plain": PLAIN,
+}  # units of seconds: in the engine of the comparison, in the plain loop of torch
+LEAST_SIZES = 3  # batch sizes, for a trend
 T = TypeVar("T", ArmTimes, ArmRates, ArmQuality, ArmRecord)
+BySeed = Mapping[int, float]
 
 
 def of_first(record: ComparisonRecord, items: Iterable[T]) -> dict[int, T]:
@@ -29,110 +54,167 @@ def of_first(record: ComparisonRecord, items: Iterable[T]) -> dict[int, T]:
     return {item.batch_size: item for item in items if item.optimizer == first}
 
 
+# ---- times
+
+
 def three_sizes(record: ComparisonRecord) -> tuple[int, int, int] | None:
-    """Return the batch sizes 1, a mini-batch and the full batch; None where the comparison has not all three."""
-    if not record.arms:
+    """Return the batch sizes 1, a mini-batch and the full batch; None where one of them has no runs on fresh seeds.
+
+    The mini-batch is the one nearest to the critical batch size (to `REFERENCE` where there is none) whose median run reached the
+    target. It follows from all batch sizes together: the quickest of them would be quickest by luck too.
+    """
+    arms = of_first(record, times(record))
+    between = [arm for size, arm in arms.items() if 1 < size < record.rows]
+    if 1 not in arms or record.rows not in arms or not between:
         return None
-    sizes = regimes(record, optimizers(record)[0])
-    if sizes is None or sizes[0] != 1 or sizes[2] != record.rows:
+    aim = critical_point(list(arms), [arm.costs["steps"].median.value for arm in arms.values()])
+    if not aim or not isfinite(aim):
+        aim = float(REFERENCE)
+    reaching = [arm for arm in between if isfinite(arm.costs["steps"].median.value)]
+    nearest = min(reaching or between, key=lambda arm: abs(log2(arm.batch_size / aim)))
+    return 1, nearest.batch_size, record.rows
+
+
+def three_times(record: ComparisonRecord) -> tuple[ArmTimes, ArmTimes, ArmTimes] | None:
+    """Return the times of SGD, a mini-batch and GD.
+
+    None where one has fewer than `ENOUGH` runs, or the median run of the mini-batch did not reach the target.
+    """
+    sizes = three_sizes(record)
+    if sizes is None:
         return None
-    return sizes
+    arms = of_first(record, times(record))
+    one, mini, full = (arms[size] for size in sizes)
+    if min(one.runs, mini.runs, full.runs) < ENOUGH or not isfinite(mini.costs["steps"].median.value):
+        return None
+    return one, mini, full
+
+
+def cost_ratio(record: ComparisonRecord, arm: ArmTimes, other: ArmTimes, unit: str) -> Estimate | None:
+    """Return how many times as much of a unit one arm needs as the other, over the seeds that both have, with their tuning luck.
+
+    Of an arm whose median run never reached the target it is infinite, and at least what its budget was by the other's need.
+    """
+    if unit not in arm.costs or unit not in other.costs:
+        return None
+    if arm.costs[unit].median.value == inf:
+        return Estimate(inf, budget_ratio(arm, other, unit), inf)
+    ours, theirs = seed_pairs(arm.by_seed(unit), other.by_seed(unit))
+    if not any(isfinite(min(pair)) for pair in zip(ours, theirs, strict=True)):
+        return None
+    luck = tuning_luck_of(record, arm.optimizer)
+    if unit == PRODUCT:  # updates times epochs: twice as many octaves
+        luck *= 2
+    return with_luck(paired_ratio(ours, theirs), luck)
+
+
+def budget_ratio(arm: ArmTimes, other: ArmTimes, unit: str) -> float:
+    """Return how many times the median need of another arm an arm's budget was."""
+    return arm.costs[unit].cap / other.costs[unit].median.value
+
+
+def stopped_short(record: ComparisonRecord, arm: ArmTimes, other: ArmTimes, unit: str, most: float = 2.0) -> bool:
+    """Whether an arm never reached the target because its runs ended too soon.
+
+    Its budget was less than `most` times what the other arm needed in a unit, or its runs had not stopped to improve.
+    """
+    if isfinite(arm.costs[unit].median.value):
+        return False
+    return budget_ratio(arm, other, unit) < most or not runs_saturated(record, arm.batch_size)
+
+
+def runs_saturated(record: ComparisonRecord, batch_size: int) -> bool:
+    """Whether the runs of an arm that did not reach the target had stopped to improve when they ended."""
+    arm = of_first(record, record.arms)[batch_size]
+    winner = winner_of(arm)
+    short = [run for run in ended(winner.runs if winner else ()) if record.passed(run) == inf]
+    known = histories(short)
+    stopped = sum(saturated(one.update, one.training_loss, one.validation_loss) for one in known)
+    return stopped >= SATURATED * len(known)
 
 
 # ---- steadiness
 
 
 @dataclass(frozen=True, slots=True)
-class Steadiness:
-    """The variability of SGD (`one`) and of GD (`full`): the share of rising updates, and the deviation per update and per pass.
+class Phase:
+    """How much the loss moves from update to update before the target, or after it, over all measured batch sizes.
 
-    `one_pass` and `full_pass` are None where SGD's runs ended too soon after the target; GD's passes are its updates.
+    `ratio` is the deviation of Δ log L of SGD by that of GD over the seeds of both, `unsteadiest` the batch size with the greatest mean.
+    `monotone` says that the means fall with every larger batch size, and more than chance would have it (Page 1963).
     """
 
-    one_rising: Spread
-    full_rising: Spread
-    one_deviation: Spread
-    full_deviation: Spread
-    one_pass: Spread | None
-    full_pass: Spread | None
+    one: ArmVariability
+    full: ArmVariability
+    ratio: Estimate
     runs: int
-
-    @property
-    def full_below(self) -> bool:
-        """Whether the loss of every run of GD varies less than that of every run of SGD."""
-        return self.full_deviation.high < self.one_deviation.low
-
-    def values(self) -> dict[str, Spread | int | None]:
-        """Return the values that a sentence about steadiness is filled with."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+    unsteadiest: int
+    monotone: bool
 
 
-def steadiness(record: ComparisonRecord) -> Steadiness | None:
-    """Return the variability of SGD and of GD; None where one was measured on fewer than `ENOUGH` runs."""
-    sizes = three_sizes(record)
-    if sizes is None:
+def phase(record: ComparisonRecord, unit: str) -> Phase | None:
+    """Return the phase of a unit, "before" the target or "updates" after it; None where an end was measured on fewer than `ENOUGH` runs."""
+    if not record.arms:
         return None
-    found = {(item.batch_size, item.unit): item for item in variabilities(record, optimizers(record)[0])}
-    one = found.get((sizes[0], "updates"))
-    full = found.get((sizes[2], "updates"))
-    if not (one and one.deviation and full and full.deviation):
+    first = optimizers(record)[0]
+    found = {item.batch_size: item for item in variabilities(record, first) if item.unit == unit}
+    deviations = {arm.batch_size: _deviations(arm, unit) for arm in measured_arms(record, first)}
+    ends = (1, record.rows)
+    if any(size not in found or size not in deviations for size in ends):
         return None
-    if min(one.deviation.runs, full.deviation.runs) < ENOUGH:
+    one, full = seed_pairs(deviations[1], deviations[record.rows])
+    if len(one) < ENOUGH:
         return None
-    one_pass = found.get((sizes[0], "epochs"))
-    full_pass = found.get((sizes[2], "epochs"), full)
-    return Steadiness(
-        one_rising=one.rising,
-        full_rising=full.rising,
-        one_deviation=one.deviation,
-        full_deviation=full.deviation,
-        one_pass=one_pass.deviation if one_pass else None,
-        full_pass=full_pass.deviation if one_pass else None,
-        runs=full.deviation.runs,
-    )
+    ratio = with_luck(paired_ratio(one, full), LEAST)  # another learning rate would move the loss in other steps
+    common = sorted(set.intersection(*(set(seeds) for seeds in deviations.values() if len(seeds) >= ENOUGH)))
+    sizes = sorted(size for size, seeds in deviations.items() if len(seeds) >= ENOUGH)
+    rows = [[log2(deviations[size][seed]) for size in sizes] for seed in common]
+    means = [sum(column) / len(column) for column in zip(*rows, strict=True)]
+    unsteadiest = sizes[means.index(max(means))] if means else 1
+    return Phase(found[1], found[record.rows], ratio, len(one), unsteadiest, _falls(rows, means))
 
 
-# ---- times
+def deviations_of_passes(record: ComparisonRecord) -> tuple[Spread, Spread] | None:
+    """Return the deviation from one pass over the rows to the next, after the target, of SGD and of GD (whose passes are updates)."""
+    found = {(item.batch_size, item.unit): item.deviation for item in variabilities(record, optimizers(record)[0])}
+    one = found.get((1, "epochs"))
+    full = found.get((record.rows, "epochs")) or found.get((record.rows, "updates"))
+    return (one, full) if one and full else None
 
 
-def three_times(record: ComparisonRecord) -> tuple[ArmTimes, ArmTimes, ArmTimes] | None:
-    """Return the times of SGD, the quickest mini-batch and GD.
-
-    None where one has fewer than `ENOUGH` runs, or no run of the mini-batch reached the target.
-    """
-    sizes = three_sizes(record)
-    if sizes is None:
-        return None
-    arms = of_first(record, times(record))
-    if any(size not in arms or arms[size].runs < ENOUGH for size in sizes):
-        return None
-    one, mini, full = (arms[size] for size in sizes)
-    return (one, mini, full) if mini.reached else None
+def _deviations(arm: ArmRecord, unit: str) -> dict[int, float]:
+    """Return the positive deviations of an arm's measured runs by seed."""
+    assert arm.fastest is not None, "arms without a fastest winner are not measured"
+    entries: dict[int, Entry] = {
+        seed: run.get("variability", {}).get(unit, {}) for seed, run in arm.fastest.measured.items()
+    }
+    return {seed: float(entry["deviation"]) for seed, entry in entries.items() if entry.get("deviation")}
 
 
-def cost_ratio(arm: ArmTimes, other: ArmTimes, unit: str) -> Estimate | None:
-    """Return how many times as much of a unit one arm needs as the other, over the seeds that both have."""
-    if unit not in arm.costs or unit not in other.costs:
-        return None
-    ours, theirs = seed_pairs(arm.by_seed(unit), other.by_seed(unit))
-    if not any(isfinite(min(pair)) for pair in zip(ours, theirs, strict=True)):
-        return None
-    return paired_ratio(ours, theirs)
+def _falls(rows: Sequence[Sequence[float]], means: Sequence[float]) -> bool:
+    if len(means) < LEAST_SIZES or len(rows) < ENOUGH or list(means) != sorted(means, reverse=True):
+        return False
+    reversed_rows = [row[::-1] for row in rows]
+    return float(page_trend_test(reversed_rows, method="asymptotic").pvalue) < LEVEL
 
 
 # ---- learning rates
 
 
-def working_octaves(record: ComparisonRecord) -> tuple[float, float] | None:
-    """Return the widths, in octaves, of the learning rates that work for SGD and for GD."""
-    sizes = three_sizes(record)
-    if sizes is None:
-        return None
+def working_octaves(record: ComparisonRecord) -> tuple[Estimate, Estimate] | None:
+    """Return the widths, in octaves, of the learning rates that work for SGD and for GD: between bounds, infinite where an end is open."""
     arms = of_first(record, rates(record))
-    octaves = {size: arm.working.octaves for size, arm in arms.items() if arm.working}
-    if sizes[0] not in octaves or sizes[2] not in octaves:
+    known = {size: arm.working.octaves for size, arm in arms.items() if arm.working}
+    if 1 not in known or record.rows not in known:
         return None
-    return octaves[sizes[0]], octaves[sizes[2]]
+    return known[1], known[record.rows]
+
+
+def at_edge(record: ComparisonRecord, sizes: Iterable[int], best: bool = False) -> tuple[int, ...]:
+    """Return which batch sizes have their fastest (or best) winner at the edge of the learning rates that were tried."""
+    arms = of_first(record, rates(record))
+    known = [arms[size] for size in sizes if size in arms]
+    return tuple(arm.batch_size for arm in known if (arm.best_edge if best else arm.edge))
 
 
 # ---- quality
@@ -150,9 +232,15 @@ def _full_batch(record: ComparisonRecord) -> ArmQuality | None:
 
 
 def better_than_full(record: ComparisonRecord, where: str) -> Estimate | None:
-    """Return how much better the mini-batch nearest to 32 is than GD: on "training" or "test" rows, or in a budget on validation rows."""
+    """Return how much better the mini-batch nearest to 32 is than GD, on `where`.
+
+    "training" or "test" rows, by the networks of the best evaluations; "last": by the last networks, on the test rows where those are
+    recorded, else on the validation rows; "full" or "updates": within that budget on the validation rows.
+    """
     if where in PARTS:
-        return _better_on(record, where)
+        return _difference_of(record, lambda run: _score(run, where))
+    if where == "last":
+        return _difference_of(record, _last_score(record))
     full = _full_batch(record)
     if full is None or full.runs < ENOUGH or where not in full.within:
         return None
@@ -162,22 +250,73 @@ def better_than_full(record: ComparisonRecord, where: str) -> Estimate | None:
     return _more_is_better(record, difference, -1)
 
 
-def _better_on(record: ComparisonRecord, part: str) -> Estimate | None:
-    """Return the mean difference of the scores on a part of the data, over the seeds that both have."""
+def last_part(record: ComparisonRecord) -> str:
+    """Return the rows on which the last networks are compared: "test" where all runs have that score, else "validation"."""
+    arms = of_first(record, record.arms)
+    winners = [arms[size].best for size in (reference_size(record), record.rows) if size in arms]
+    runs = [run for winner in winners if winner for run in winner.runs]
+    return "test" if runs and all("last" in run.scores for run in runs) else "validation"
+
+
+def _last_score(record: ComparisonRecord) -> Callable[[TrialRecord], float | None]:
+    if last_part(record) == "test":
+        return lambda run: _score(run, "last")
+    return lambda run: _last_metric(record, run)
+
+
+def _last_metric(record: ComparisonRecord, run: TrialRecord) -> float | None:
+    """Return the last validation metric of a run; one that diverged has the worst."""
+    if not run.history or not run.history.metric:
+        return None
+    value = run.history.metric[-1]
+    return value if isfinite(value) else worst_metric(record)
+
+
+def _score(run: TrialRecord, part: str) -> float | None:
+    return float(run.scores[part]["metric"]) if part in run.scores else None
+
+
+def _difference_of(record: ComparisonRecord, value: Callable[[TrialRecord], float | None]) -> Estimate | None:
+    """Return the mean difference of a value of the best winners' runs, the mini-batch's less GD's, over the seeds that both have."""
     size = reference_size(record)
     if size is None or size == record.rows:
         return None
     arms = of_first(record, record.arms)
-    mini, full = seed_pairs(_scores(arms.get(size), part), _scores(arms.get(record.rows), part))
-    if len(mini) < ENOUGH or not all(map(isfinite, [*mini, *full])):
+    mini = _by_seed(arms.get(size), value)
+    full = _by_seed(arms.get(record.rows), value)
+    common = mini.keys() & full.keys()
+    if len(common) < ENOUGH or not all(isfinite(mini[seed]) and isfinite(full[seed]) for seed in common):
         return None
-    return _more_is_better(record, paired_difference(mini, full), 1)
+    return _more_is_better(record, difference_by_seed(record, mini, full), 1)
 
 
-def _scores(arm: ArmRecord | None, part: str) -> Mapping[int, float]:
-    """Return the metric of the best winner's runs on a part of the data, by seed."""
+def _by_seed(arm: ArmRecord | None, value: Callable[[TrialRecord], float | None]) -> dict[int, float]:
     runs = arm.best.runs if arm and arm.best else ()
-    return {run.number: float(run.scores[part]["metric"]) for run in runs if part in run.scores}
+    values = {run.number: value(run) for run in runs}
+    return {seed: known for seed, known in values.items() if known is not None}
+
+
+def scored_seeds(record: ComparisonRecord) -> int:
+    """Return over how many seeds the test scores of the mini-batch and GD are compared."""
+    arms = of_first(record, record.arms)
+    seeds = [
+        _by_seed(arms.get(size), lambda run: _score(run, "test")).keys()
+        for size in (reference_size(record) or 0, record.rows)
+    ]
+    return len(seeds[0] & seeds[1])
+
+
+def full_score(record: ComparisonRecord) -> float:
+    """Return the median test score of GD, 0 where there is none."""
+    full = _full_batch(record)
+    return full.scores["test"].value if full and "test" in full.scores else 0.0
+
+
+def unsaturated(record: ComparisonRecord) -> tuple[int, ...]:
+    """Return which of the mini-batch and GD had not stopped to improve when their best settings' runs ended."""
+    arms = of_first(record, quality(record))
+    wanted = [arms[size] for size in (reference_size(record), record.rows) if size in arms]
+    return tuple(arm.batch_size for arm in wanted if arm.saturated < SATURATED)
 
 
 def full_batch_saturated(record: ComparisonRecord) -> bool:

@@ -1,20 +1,31 @@
 """The escape tests of a record: which optimizers left which minimum, how often, how soon, and what theory predicts.
 
 The tests are `instability` (which of two global minima can be kept), `thermal` (a barrier that noise climbs), `teacher` (a network with
-proven bad minima) and `dead_relu` (nothing can escape). Each has cells: an optimizer (`method` "sgd", "gd", or "isotropic", GD with
-Gaussian noise as strong) from a `start`, at a learning rate and a batch size, within a `budget`; every run of a cell ends in one class.
+proven bad minima) and `dead_relu` (nothing can escape). Each has cells: an optimizer (`method` "sgd", "gd", or GD with Gaussian noise as
+strong: "isotropic", or "frozen" in the shape of SGD's at the start) from a `start`, at a learning rate and a batch size, within a
+`budget`; every run of a cell ends in one class.
+
+Methods are compared at the same learning rate and batch size, from the same minima, in pairs (`Contrast`). What a method does at its best
+is read from the runs that were made anew for it (`fresh`), since the best of many cells is so by chance too.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import log2
 from typing import Any
 
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import first_passage, wilson
+from hpsearch.statistics.paired import holm
+from hpsearch.statistics.paired_shares import mcnemar_p, paired_share_difference
 from hpsearch.storage import ComparisonRecord
 
 CLASSES = ("escaped", "stuck", "other", "diverged", "unresolved")
+ESCAPED = str(CLASSES.index("escaped"))  # as it stands in a cell's outcomes
+NOISES = ("frozen", "isotropic")  # Gaussian, with the strength of SGD's at the minimum
+NOISY = ("sgd", *NOISES)
 HALF = 0.5
+SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +33,7 @@ class EscapeCell:
     """The runs of one cell by class; `batch_size` None is the full batch, `total_time` the updates of all, None where not known.
 
     `theory` has what theory predicts for the cell: `exponent` (of Lyapunov), `kramers` (mean updates to escape), `temperature`.
+    `outcomes` has the class of each run, a digit each, from the same minima in the same order in all cells; empty where not stored.
     """
 
     method: str
@@ -34,6 +46,23 @@ class EscapeCell:
     counts: Mapping[str, int]
     total_time: float | None
     theory: Mapping[str, float | None]
+    outcomes: str = ""
+
+    @property
+    def setting(self) -> tuple[float, int | None]:
+        """The learning rate and the batch size."""
+        return self.learning_rate, self.batch_size
+
+    @property
+    def freed(self) -> list[bool]:
+        """Whether each run escaped."""
+        return [outcome == ESCAPED for outcome in self.outcomes]
+
+    @property
+    def lost(self) -> Estimate:
+        """The share of runs that did not stay, of those whose end is known, with Wilson's interval."""
+        staying = self.counts["stuck"] + self.counts["unresolved"]
+        return wilson(self.seeds - staying, self.seeds)
 
     def share(self, name: str) -> float:
         """Return the share of runs that ended in a class."""
@@ -82,26 +111,75 @@ class EscapeTime:
 
 
 @dataclass(frozen=True, slots=True)
-class Teacher:
-    """The network with bad minima: how many of random `starts` gradient descent led to a bad one, and who left those.
+class Contrast:
+    """SGD and another method from the same minima: by how much more SGD escaped, with Tango's interval and McNemar's exact p-value."""
 
-    `descent` pools GD at the learning rates of SGD, `larger` is GD's cell at a larger one with the most escapes, `sgd` and `isotropic` the
-    cells with the most escapes, `window` SGD's cells in which half or more escaped, `back` the same cell as `sgd` from the good minimum.
+    sgd: EscapeCell
+    other: EscapeCell
+    difference: Estimate
+    p: float
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """SGD's cells in which half or more of the runs escaped (`leaving`) among those that were `tried`."""
+
+    leaving: tuple[EscapeCell, ...]
+    tried: int
+
+    @property
+    def octaves(self) -> float:
+        """The widest span of learning rates in it at one batch size, in doublings; 0 for a single one, or none."""
+        spans = [0.0]
+        for size in {cell.batch_size for cell in self.leaving}:
+            rates = [cell.learning_rate for cell in self.leaving if cell.batch_size == size]
+            spans.append(log2(max(rates) / min(rates)))
+        return max(spans)
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """The network with bad minima: how many of random `starts` gradient descent led to a bad one, and who left those within `updates`.
+
+    `sgd`, `isotropic`, `frozen` and `larger` (GD at larger learning rates) are each at the setting with the most escapes; `fresh` says
+    that they were measured anew there. `descent` has the starts that GD left at any of SGD's learning rates, `ahead` by how much SGD's
+    best is ahead of that, `matched` SGD's best against both noises at the same setting, `back` SGD's best setting from good minima.
     """
 
     starts: int
     stuck: Estimate
+    updates: int
+    fresh: bool
     descent: Estimate | None
+    ahead: Estimate | None
     sgd: EscapeCell | None
     isotropic: EscapeCell | None
+    frozen: EscapeCell | None
     larger: EscapeCell | None
     back: EscapeCell | None
-    window: tuple[EscapeCell, ...]
+    matched: Mapping[str, Contrast]
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The fresh cells at one setting by method, each list by updates.
+
+    `names` says whose best setting it is: a method's, or "sgd_early", SGD's after the fewest updates.
+    """
+
+    names: tuple[str, ...]
+    learning_rate: float
+    batch_size: int | None
+    cells: Mapping[str, Sequence[EscapeCell]]
 
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """All runs of one optimizer and batch size from the dead start or the live one, over its learning rates."""
+    """All runs of one optimizer and batch size from the dead start or the live one, over its learning rates.
+
+    GD is deterministic and all its runs begin at one point: its share has no interval.
+    """
 
     method: str
     start: str
@@ -115,10 +193,23 @@ class Dead:
 
 
 def cells(
-    record: ComparisonRecord, test: str, method: str = "", start: str = "", budget: str = "updates"
+    record: ComparisonRecord, test: str, method: str = "", start: str = "", budget: str = "updates", fresh: bool = False
 ) -> list[EscapeCell]:
-    """Return the cells of a test within a budget ("" for all), of one method and start where they are given."""
-    columns = record.minima.get(test, {}).get("cells", {})
+    """Return the cells of a test within a budget, of one method and start where they are given, each after its most updates."""
+    found: dict[object, EscapeCell] = {}
+    for cell in all_cells(record, test, method, start, budget, fresh):
+        key = (cell.method, cell.start, cell.setting, cell.budget)
+        if key not in found or found[key].updates < cell.updates:
+            found[key] = cell
+    return list(found.values())
+
+
+def all_cells(
+    record: ComparisonRecord, test: str, method: str = "", start: str = "", budget: str = "", fresh: bool = False
+) -> list[EscapeCell]:
+    """Return the cells of a test after each number of updates at which its runs were looked at; `budget` "" has all budgets."""
+    table = record.minima.get(test, {})
+    columns = table.get("fresh", {}).get("cells", {}) if fresh else table.get("cells", {})
     wanted = {"method": method, "start": start, "budget": budget}
     result = []
     for values in zip(*columns.values(), strict=True):
@@ -140,6 +231,7 @@ def _cell(row: Mapping[str, Any]) -> EscapeCell:
         counts={name: int(row[name]) for name in CLASSES},
         total_time=row["total_time"],
         theory={name: row[name] for name in ("exponent", "kramers", "temperature") if name in row},
+        outcomes=str(row.get("outcomes", "")),
     )
 
 
@@ -148,16 +240,38 @@ def _batch_size(stored: int | str) -> int | None:
     return None if isinstance(stored, str) else int(stored)
 
 
-def pooled(group: Sequence[EscapeCell]) -> Estimate | None:
-    """Return the share that escaped of all runs of some cells together, None without any."""
-    if not group:
-        return None
-    return wilson(sum(cell.counts["escaped"] for cell in group), sum(cell.seeds for cell in group))
-
-
 def most_escaped(group: Sequence[EscapeCell]) -> EscapeCell | None:
     """Return the cell with the greatest share of escapes, of equal ones that with fewer divergences; None without any."""
     return max(group, key=lambda cell: (cell.share("escaped"), -cell.share("diverged")), default=None)
+
+
+def contrast(sgd: EscapeCell, other: EscapeCell) -> Contrast | None:
+    """Return SGD against another method, run by run; None where single runs were not stored."""
+    if not sgd.outcomes or len(sgd.outcomes) != len(other.outcomes):
+        return None
+    difference = paired_share_difference(sgd.freed, other.freed)
+    return Contrast(sgd, other, difference, mcnemar_p(sgd.freed, other.freed))
+
+
+def contrasts(group: Sequence[EscapeCell]) -> list[Contrast]:
+    """Return SGD against each noise at each learning rate and batch size of some cells, within the same updates."""
+    sampled = {(cell.setting, cell.updates): cell for cell in group if cell.method == "sgd"}
+    result = []
+    for cell in group:
+        sgd = sampled.get((cell.setting, cell.updates))
+        if sgd is not None and cell.method in NOISES:
+            found = contrast(sgd, cell)
+            result += [found] if found else []
+    return result
+
+
+def differing(found: Sequence[Contrast]) -> tuple[int, int]:
+    """Return in how many contrasts SGD escaped more often, and in how many less, by McNemar's test with Holm's correction for all."""
+    if not found:
+        return 0, 0
+    p_values = holm([one.p for one in found])
+    apart = [one.difference.value for one, p in zip(found, p_values, strict=True) if p < SIGNIFICANT]
+    return sum(value > 0 for value in apart), sum(value < 0 for value in apart)
 
 
 # ---- instability
@@ -206,30 +320,111 @@ def escape_times(record: ComparisonRecord, method: str = "sgd", start: str = "ba
 # ---- the network with bad minima, and the dead unit
 
 
-def teacher(record: ComparisonRecord, budget: str = "updates") -> Teacher | None:
+def teacher(record: ComparisonRecord) -> Teacher | None:
     """Return who left the bad minima of the network, None where the test was not made."""
-    minima = record.minima.get("teacher", {}).get("minima", {})
-    if not minima.get("starts"):
+    table = record.minima.get("teacher", {})
+    if not table.get("minima", {}).get("starts"):
         return None
-    sgd = cells(record, "teacher", "sgd", "bad", budget)
-    best = most_escaped(sgd)
-    descent = cells(record, "teacher", "gd", "bad")
-    rates = {cell.learning_rate for cell in sgd}
-    back = None
-    if best is not None:
-        good = cells(record, "teacher", "sgd", "good", budget)
-        setting = (best.learning_rate, best.batch_size)
-        back = next((cell for cell in good if (cell.learning_rate, cell.batch_size) == setting), None)
+    parts = [table["minima"], *([table["fresh"]["minima"]] if "fresh" in table else [])]
+    starts = sum(int(part["starts"]) for part in parts)
+    sampled = cells(record, "teacher", "sgd", "bad")
+    rates = {cell.learning_rate for cell in sampled}
+    descent = [cell for cell in best_cells(record, "gd", "bad") if cell.learning_rate in rates]
+    larger = [cell for cell in best_cells(record, "gd", "bad") if cell.learning_rate not in rates]
+    sgd = best_cell(record, "sgd")
     return Teacher(
-        starts=int(minima["starts"]),
-        stuck=wilson(int(minima["spurious"]), int(minima["starts"])),
-        descent=pooled([cell for cell in descent if cell.learning_rate in rates]),
-        sgd=best,
-        isotropic=most_escaped(cells(record, "teacher", "isotropic", "bad")),
-        larger=most_escaped([cell for cell in descent if cell.learning_rate not in rates]),
-        back=back,
-        window=tuple(cell for cell in sgd if cell.share("escaped") >= HALF),
+        starts=starts,
+        stuck=wilson(sum(int(part["spurious"]) for part in parts), starts),
+        updates=max((cell.updates for cell in sampled), default=0),
+        fresh=is_fresh(record),
+        descent=_left_by_any(descent),
+        ahead=_ahead_of_descent(sgd, descent),
+        sgd=sgd,
+        isotropic=best_cell(record, "isotropic"),
+        frozen=best_cell(record, "frozen"),
+        larger=most_escaped(larger),
+        back=_same_setting(record, sgd, "sgd", "good"),
+        matched=_matched(record, sgd),
+        window=Window(tuple(cell for cell in sampled if cell.share("escaped") >= HALF), len(sampled)),
     )
+
+
+def is_fresh(record: ComparisonRecord) -> bool:
+    """Whether the best settings of the network's test were measured anew, from bad minima of other starts."""
+    return bool(all_cells(record, "teacher", start="bad", fresh=True))
+
+
+def best_cells(record: ComparisonRecord, method: str, start: str) -> list[EscapeCell]:
+    """Return a method's cells of the network's test that were measured anew at the best settings; all cells where none were."""
+    return cells(record, "teacher", method, start, fresh=is_fresh(record))
+
+
+def best_cell(record: ComparisonRecord, method: str) -> EscapeCell | None:
+    """Return a method's cell at the setting with the most escapes, as it was measured anew; None without a cell."""
+    found = best_cells(record, method, "bad")
+    if not is_fresh(record):
+        return most_escaped(found)
+    chosen = record.minima["teacher"]["best"][method]
+    setting = (float(chosen["learning_rate"]), _batch_size(chosen["batch_size"]))
+    return next((cell for cell in found if cell.setting == setting), None)
+
+
+def _freed_by_any(group: Sequence[EscapeCell]) -> list[bool]:
+    """Return of each start whether GD left it at any learning rate: GD is deterministic, so that each start counts once."""
+    return [any(each) for each in zip(*(cell.freed for cell in group), strict=True)]
+
+
+def _left_by_any(group: Sequence[EscapeCell]) -> Estimate | None:
+    """Return the share of starts that GD left at any learning rate; at the best of them where single runs were not stored."""
+    freed = _freed_by_any(group)
+    if freed:
+        return wilson(sum(freed), len(freed))
+    best = most_escaped(group)
+    return best.escaped if best else None
+
+
+def _ahead_of_descent(sgd: EscapeCell | None, group: Sequence[EscapeCell]) -> Estimate | None:
+    """Return by how much SGD's best is ahead of GD at any learning rate, start by start; None where single runs were not stored."""
+    freed = _freed_by_any(group)
+    if sgd is None or not freed or len(sgd.freed) != len(freed):
+        return None
+    return paired_share_difference(sgd.freed, freed)
+
+
+def _same_setting(record: ComparisonRecord, sgd: EscapeCell | None, method: str, start: str) -> EscapeCell | None:
+    """Return the cell of another method or start at SGD's setting."""
+    if sgd is None:
+        return None
+    return next((cell for cell in best_cells(record, method, start) if cell.setting == sgd.setting), None)
+
+
+def _matched(record: ComparisonRecord, sgd: EscapeCell | None) -> dict[str, Contrast]:
+    """Return SGD against both noises at its own setting."""
+    result = {}
+    for method in NOISES:
+        other = _same_setting(record, sgd, method, "bad")
+        found = contrast(sgd, other) if sgd and other else None
+        if found:
+            result[method] = found
+    return result
+
+
+def courses(record: ComparisonRecord) -> list[Course]:
+    """Return what was measured anew at each best setting, SGD's first, by method and updates; none in a record of before."""
+    table = record.minima.get("teacher", {})
+    found = all_cells(record, "teacher", start="bad", budget="updates", fresh=True)
+    named: dict[tuple[float, int | None], list[str]] = {}
+    for name, chosen in table.get("best", {}).items():
+        size = _batch_size(chosen["batch_size"])
+        if size is not None:
+            named.setdefault((float(chosen["learning_rate"]), size), []).append(name)
+    result = []
+    for setting, names in named.items():
+        own = {method: [cell for cell in found if (cell.method, cell.setting) == (method, setting)] for method in NOISY}
+        own["gd"] = [cell for cell in found if (cell.method, cell.learning_rate) == ("gd", setting[0])]
+        by_updates = {method: sorted(group, key=lambda cell: cell.updates) for method, group in own.items() if group}
+        result.append(Course(tuple(names), *setting, by_updates))
+    return result
 
 
 def dead(record: ComparisonRecord) -> list[Dead]:
@@ -241,5 +436,8 @@ def dead(record: ComparisonRecord) -> list[Dead]:
     for (start, method, size), group in groups.items():
         escaped = sum(cell.counts["escaped"] for cell in group)
         seeds = sum(cell.seeds for cell in group)
-        result.append(Dead(method, start, size, wilson(escaped, seeds), escaped, seeds))
+        share = wilson(escaped, seeds)
+        if method == "gd":
+            share = Estimate(share.value, share.value, share.value)
+        result.append(Dead(method, start, size, share, escaped, seeds))
     return sorted(result, key=lambda row: row.start != "dead")

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, log2
 
+from hpsearch.comparison.analysis.remembered import remembered
 from hpsearch.comparison.analysis.times import ended, histories, learning_rate, times, worst_metric
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import median_estimate
@@ -50,8 +51,8 @@ class Within:
 class ArmQuality:
     """What an arm's best winner became: `scores` of its best networks by part of the data, `within` each budget, medians over seeds.
 
-    `saturated` is the share of runs whose validation loss had stopped to fall, `gap` the validation loss less the training loss at the
-    training loss `level` that every run reached.
+    `saturated` is the share of runs whose losses had stopped to fall (`learning_curves.saturated`), `gap` the validation loss less the
+    training loss at the training loss `level` that every run reached.
     """
 
     optimizer: str
@@ -66,6 +67,7 @@ class ArmQuality:
     level: float | None
 
 
+@remembered
 def quality(record: ComparisonRecord) -> list[ArmQuality]:
     """Return the arms whose best winner was trained again, in the record's order.
 
@@ -122,7 +124,7 @@ def _compared(record: ComparisonRecord, runs: Runs, limit: Limit) -> dict[tuple[
     for optimizer in dict.fromkeys(arm.optimizer for arm, _ in runs):
         own = [(arm, ended_runs) for arm, ended_runs in runs if arm.optimizer == optimizer]
         values = {arm.batch_size: _best_by_seed(record, arm, ended_runs, limit) for arm, ended_runs in own}
-        for size, within in _compare_sizes(values, record.direction == "maximize").items():
+        for size, within in _compare_sizes(record, values).items():
             result[optimizer, size] = within
     return result
 
@@ -138,7 +140,7 @@ def _best_by_seed(record: ComparisonRecord, arm: ArmRecord, runs: Sequence[Trial
     return values
 
 
-def _compare_sizes(values: Mapping[int, BySeed], maximize: bool) -> dict[int, Within]:
+def _compare_sizes(record: ComparisonRecord, values: Mapping[int, BySeed]) -> dict[int, Within]:
     """Compare each batch size of one optimizer with the reference, over the seeds that both have."""
     base = reference(list(values))
     pairs = {}
@@ -156,10 +158,22 @@ def _compare_sizes(values: Mapping[int, BySeed], maximize: bool) -> dict[int, Wi
         result[size] = Within(metric, None, None, None)
         if size in pairs:
             ours, theirs = pairs[size]
-            costs = (theirs, ours) if maximize else (ours, theirs)  # the better one costs less
+            costs = (theirs, ours) if record.direction == "maximize" else (ours, theirs)  # the better one costs less
             better = probability_of_improvement(*costs)
-            result[size] = Within(metric, paired_difference(ours, theirs), p_values[size], better)
+            difference = difference_by_seed(record, seeds, values[base])
+            result[size] = Within(metric, difference, p_values[size], better)
     return result
+
+
+def difference_by_seed(record: ComparisonRecord, ours: BySeed, theirs: BySeed) -> Estimate:
+    """Return the mean difference over the seeds that both have; seeds of one division of the rows are not independent.
+
+    Raises:
+        ValueError: no seed in common, or a value that is not finite.
+    """
+    common = sorted(ours.keys() & theirs.keys())
+    divisions = [seed % record.divisions for seed in common]
+    return paired_difference([ours[seed] for seed in common], [theirs[seed] for seed in common], divisions)
 
 
 # ---- the ends of the runs
@@ -182,7 +196,7 @@ def _quality(
         learning_rate=learning_rate(arm, arm.best.params),
         runs=len(runs),
         reference=reference_size,
-        saturated=sum(saturated(one.update, one.validation_loss) for one in known) / len(known),
+        saturated=sum(saturated(one.update, one.training_loss, one.validation_loss) for one in known) / len(known),
         scores={part: median_estimate(values) for part, values in scores.items() if values},
         within=within,
         gap=median_estimate(finite) if finite else None,

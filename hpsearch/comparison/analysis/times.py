@@ -15,16 +15,20 @@ from statistics import median
 
 import numpy as np
 
+from hpsearch.comparison.analysis.luck import second_stage_variance
+from hpsearch.comparison.analysis.remembered import remembered
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import median_estimate
 from hpsearch.statistics.learning_curves import resolution, step_seconds
-from hpsearch.statistics.scaling import Hyperbola, fit_hyperbola
+from hpsearch.statistics.luck import Variance, tuning_luck
+from hpsearch.statistics.scaling import Hyperbola, fit_hyperbola, scatter_luck
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord, WinnerRecord
 from hpsearch.trial import History
 
 # Cached: figures, readings and verdicts of one report all ask for them.
 _median_estimate = lru_cache(maxsize=1024)(median_estimate)
 _fit_hyperbola = lru_cache(maxsize=64)(fit_hyperbola)
+_scatter_luck = lru_cache(maxsize=64)(scatter_luck)
 
 UNITS = ("steps", "epochs", "seconds")
 PRODUCT = "product"  # a unit beside them: updates times epochs
@@ -109,6 +113,7 @@ def learning_rate(arm: ArmRecord, params: Mapping[str, object]) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
+@remembered
 def times(record: ComparisonRecord) -> list[ArmTimes]:
     """Return the arms whose winner was trained again, in the record's order; none while there is no target."""
     return list(filter(None, (_times(record, arm) for arm in record.arms)))
@@ -177,17 +182,36 @@ def scaling(record: ComparisonRecord, optimizer: str) -> Hyperbola | None:
 
     It needs three batch sizes whose median run reached the target, and a seed in common. McCandlish et al. 2018, eq 2.11.
     """
+    sizes, rows = _steps_in_common(record, optimizer)
+    if not rows:
+        return None
+    return _fit_hyperbola(sizes, rows, _second_stage(record, optimizer))
+
+
+def tuning_luck_of(record: ComparisonRecord, optimizer: str) -> float:
+    """Return the tuning luck of an optimizer's arms in octaves, as `scaling` takes it into account."""
+    sizes, rows = _steps_in_common(record, optimizer)
+    variances = _second_stage(record, optimizer)
+    return _scatter_luck(sizes, rows, variances) if rows else tuning_luck(*variances)
+
+
+def _second_stage(record: ComparisonRecord, optimizer: str) -> tuple[Variance, ...]:
+    return second_stage_variance(record, (arm for arm in record.arms if arm.optimizer == optimizer))
+
+
+def _steps_in_common(record: ComparisonRecord, optimizer: str) -> tuple[tuple[int, ...], tuple[tuple[float, ...], ...]]:
+    """Return the batch sizes of an optimizer and their updates to the target, of the seeds that all of them have; none without one."""
     arms = [arm for arm in times(record) if arm.optimizer == optimizer]
     if not arms:
-        return None
+        return (), ()
     common = sorted(set.intersection(*(set(arm.seeds) for arm in arms)))
     if not common:
-        return None
+        return (), ()
     rows = []
     for arm in arms:
         steps = arm.by_seed("steps")
         rows.append(tuple(steps[seed] for seed in common))
-    return _fit_hyperbola(tuple(arm.batch_size for arm in arms), tuple(rows))
+    return tuple(arm.batch_size for arm in arms), tuple(rows)
 
 
 def regimes(record: ComparisonRecord, optimizer: str) -> tuple[int, int, int] | None:

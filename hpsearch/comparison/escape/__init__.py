@@ -2,17 +2,20 @@
 
 Each test has a bad minimum that is certified, a noise that comes from sampling a real sum of losses (or fresh examples), the same
 starts for all optimizers, a grid of learning rates × batch sizes with GD in it, and controls: GD for the same updates and at larger
-learning rates, GD with isotropic noise of the same total variance, the opposite direction from the good minimum. What a run reached is
-decided after a noise-free polish; divergence is a class of its own; budgets are equal in updates, and again in examples.
+learning rates, GD with isotropic noise of the same total variance or with SGD's own noise frozen at the minimum, the opposite
+direction from the good minimum. What a run reached is decided after a noise-free polish; divergence is a class of its own; budgets are
+equal in updates, and again in examples.
 
 `instability`: which of two global minima is stable at a batch size (selection). `thermal`: a barrier that noise climbs (Kramers' law).
 `teacher`: a network with proven bad minima. `dead_relu`: the case that nothing can escape. `student` holds the network's
 closed form and its updates, `streams` gives the random numbers, `cells` the counts.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
+from types import MappingProxyType
 from typing import Any
 
 from hpsearch.comparison.escape.dead_relu import DeadSettings, dead_relu_test
@@ -20,6 +23,8 @@ from hpsearch.comparison.escape.instability import InstabilitySettings, instabil
 from hpsearch.comparison.escape.teacher import TeacherSettings, teacher_test
 from hpsearch.comparison.escape.thermal import ThermalSettings, thermal_test
 
+Results = dict[str, Any]
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 TESTS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "instability": instability_test,
     "thermal": thermal_test,
@@ -48,14 +53,36 @@ def sized(seeds: int, starts: int) -> Settings:
     )
 
 
-def run_all(settings: Settings, show: Callable[[str], None]) -> dict[str, Any]:
-    """Run the four tests and return plain data by test: its result, its settings and the seconds it took; `show` gets a line for each."""
-    results = {}
+def run_all(
+    settings: Settings,
+    show: Callable[[str], None],
+    stored: Mapping[str, Any] = NOTHING,
+    keep: Callable[[Results], None] | None = None,
+) -> Results:
+    """Run the four tests and return plain data by test: its result, its settings and the seconds it took; `show` gets a line for each.
+
+    A test that is among the `stored` results with the same settings is not run again. After each other one, `keep` gets all results.
+    """
+    results = {name: stored[name] for name in TESTS if is_kept(name, settings, stored)}
     for name, test in TESTS.items():
+        if name in results:
+            continue
         own = getattr(settings, name)
         begin = perf_counter()
         result = test(own)
         seconds = perf_counter() - begin
-        results[name] = result | {"settings": asdict(own), "seconds": round(seconds, 3)}
+        results[name] = result | {"settings": _plain(own), "seconds": round(seconds, 3)}
         show(f"{name}: {len(result['cells']['seeds'])} cells in {seconds:.1f} s")
+        if keep is not None:
+            keep(results)
     return results
+
+
+def is_kept(name: str, settings: Settings, stored: Mapping[str, Any]) -> bool:
+    """Whether a test's result is stored, made with the same settings; a test that has other settings by now is to be made again."""
+    return bool(stored.get(name, {}).get("settings") == _plain(getattr(settings, name)))
+
+
+def _plain(settings: Any) -> Any:
+    """Return settings as the storage gives them back."""
+    return json.loads(json.dumps(asdict(settings)))

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import chain
-from math import isfinite
 from typing import Any, TypeVar
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from hpsearch.statistics.estimates import finite
 from hpsearch.training.compiled.jit import Array
 
 ESCAPED, STUCK, OTHER, DIVERGED, UNRESOLVED = range(5)
@@ -26,7 +26,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class EscapeArm:
-    """One optimizer at one start: `method` is "sgd", "gd" or "isotropic" (GD with Gaussian noise as strong as this batch size's)."""
+    """One optimizer at one start: `method` is "sgd", "gd", or GD with Gaussian noise as strong as this batch size's at the start.
+
+    The noise is "isotropic", or "frozen": with the covariance of SGD's own at the start.
+    """
 
     method: str
     start: str
@@ -50,7 +53,7 @@ class CellCounts:
 
     `total_time` sums the updates of all runs, each to its passage or its end: divided by `escaped` it estimates the mean time
     to escape from censored runs. `median_time` is None where half the runs or more did not escape, `total_time` where
-    only the ends of the runs are known.
+    only the ends of the runs are known. `outcomes` are the classes of the runs, one digit each, where pairs of runs are compared.
     """
 
     arm: EscapeArm
@@ -65,12 +68,20 @@ class CellCounts:
     median_time: float | None
     total_time: int | None
     theory: dict[str, float | None] = field(default_factory=dict)
+    outcomes: str | None = None
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """What the best cell of a method has most of: escapes, then runs that did not diverge."""
+        return self.escaped, -self.diverged
 
     def row(self) -> dict[str, Any]:
         """Return the cell as one flat row of a table."""
         columns = asdict(self)
         arm = columns.pop("arm")
         theory = columns.pop("theory")
+        if self.outcomes is None:
+            del columns["outcomes"]
         return {**arm, **columns, **theory}
 
 
@@ -81,8 +92,9 @@ def tally(
     labels: Array,
     times: Array | None = None,
     theory: dict[str, float | None] | None = None,
+    outcomes: bool = False,
 ) -> CellCounts:
-    """Count runs [S] by label; one that passed or diverged after `updates` was still stuck then."""
+    """Count runs [S] by label; one that passed or diverged after `updates` was still stuck then. `outcomes` keeps each run's class."""
     median_time = None
     total_time = None
     if times is not None:
@@ -104,12 +116,8 @@ def tally(
         median_time=median_time,
         total_time=total_time,
         theory=theory or {},
+        outcomes="".join(map(str, labels)) if outcomes else None,
     )
-
-
-def finite(value: float) -> float | None:
-    """Return a number, None where it is infinite."""
-    return value if isfinite(value) else None
 
 
 def columns(cells: Sequence[CellCounts]) -> dict[str, list[Any]]:
@@ -131,6 +139,11 @@ def parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> list[
         return list(pool.map(function, items))
 
 
+def run_cells(run: Callable[[EscapeArm], Sequence[CellCounts]], arms: Iterable[EscapeArm]) -> list[CellCounts]:
+    """Run all arms in parallel and return their cells."""
+    return list(chain.from_iterable(parallel(run, arms)))
+
+
 def run_arms(run: Callable[[EscapeArm], Sequence[CellCounts]], arms: Iterable[EscapeArm]) -> dict[str, list[Any]]:
     """Run all arms in parallel and return their cells as columns."""
-    return columns(list(chain.from_iterable(parallel(run, arms))))
+    return columns(run_cells(run, arms))

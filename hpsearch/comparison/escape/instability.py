@@ -17,8 +17,9 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import hypergeom
 
-from hpsearch.comparison.escape.cells import FULL, CellCounts, EscapeArm, classes, finite, run_arms, tally
+from hpsearch.comparison.escape.cells import FULL, CellCounts, EscapeArm, classes, run_arms, tally
 from hpsearch.comparison.escape.streams import fill_normal, keys, shuffle_front
+from hpsearch.statistics.estimates import finite
 from hpsearch.training.compiled.jit import Array, compiled, inlined
 
 LOW = 0.1  # c_i of one half of the sum

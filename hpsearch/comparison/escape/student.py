@@ -5,11 +5,11 @@ The student is Σ_j relu(w_jᵀx), the loss ½ E (student − teacher)². With t
     f(w, v) = E relu(wᵀx) relu(vᵀx) = ‖w‖‖v‖ (sin θ + (π − θ) cos θ) / 2π,    θ the angle between w and v,
 
 the loss is ½ Σ f(w_i, w_j) − Σ f(w_i, v_j) + ½ Σ f(v_i, v_j) (Safran and Shamir 2018, §3, whose minima these are). The updates are
-compiled loops: fresh batches (SGD), the whole distribution (GD) with or without isotropic noise, and a polish. Names in shapes: K units,
-D inputs, M marks (updates after which the weights are recorded).
+compiled loops: fresh batches (SGD), the whole distribution (GD) with or without Gaussian noise, and a polish. Names in shapes: K units,
+D inputs, P = K·D weights, M marks (updates after which the weights are recorded), N examples.
 """
 
-from math import atan2, pi, sqrt
+from math import pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,9 @@ from hpsearch.training.compiled.jit import Array, compiled, inlined
 
 FAR = 1e3  # a weight as large as this has left: the teacher's are at most 1
 ROUNDING = 1e-12  # of a loss, summed from terms that cancel
+TAN_22_5 = 0.41421356237309503
+BLOCK = 1_000  # examples whose gradients are held at once
+STILL = 1e-12  # gradient norm below which descent without noise stays where it is
 
 # ---- closed form
 
@@ -29,6 +32,30 @@ def copy(source: Array, factor: float, out: Array) -> None:
     for i in range(source.shape[0]):
         for d in range(source.shape[1]):
             out[i, d] = factor * source[i, d]
+
+
+@inlined
+def arc(across: float, along: float) -> float:
+    """Return the angle in [0, π] of a point that lies `across` ≥ 0 beside and `along` ahead, to rounding.
+
+    The rational approximation of the Cephes library (Moshier 1992, atan.c). `math.atan2` takes more time than all else of a pair.
+    """
+    forward = abs(along)
+    short = min(across, forward)
+    long = max(across, forward)
+    turned = short > TAN_22_5 * long  # by 45°, which leaves |tangent| below tan 22.5°
+    tangent = (short - long) / (short + long) if turned else short / long
+    z = tangent * tangent
+    top = -0.8750608600031904 * z - 16.157537187333652
+    top = ((top * z - 75.00855792314705) * z - 122.88666844901361) * z - 64.85021904942025
+    below = (z + 24.858464901423063) * z + 165.02700983169885
+    below = ((below * z + 432.88106049129027) * z + 485.3903996359137) * z + 194.5506571482614
+    angle = tangent + tangent * z * top / below
+    if turned:
+        angle += 0.25 * pi
+    if across > forward:
+        angle = 0.5 * pi - angle
+    return pi - angle if along < 0 else angle
 
 
 @inlined
@@ -44,33 +71,63 @@ def pair(w: Array, v: Array) -> tuple[float, float, float, float, float]:
     length = sqrt(ww)
     other = sqrt(vv)
     across = sqrt(across)
-    return length, other, atan2(across, wv / length), across / other, wv / (length * other)
+    return length, other, arc(across, wv / length), across / other, wv / (length * other)
 
 
 @inlined
-def add_gradient(gradient: Array, w: Array, v: Array, ratio: float, angle: float, sine: float, sign: float) -> None:
-    """Add sign · ∂f(w, v) / ∂w = (sin θ ‖v‖/‖w‖ w + (π − θ) v) / 2π; `ratio` is ‖v‖/‖w‖."""
-    own = sign * sine * ratio / (2 * pi)
-    other = sign * (pi - angle) / (2 * pi)
-    for d in range(w.size):
-        gradient[d] += own * w[d] + other * v[d]
+def fill_products(row: Array, columns: Array, products: Array, squares: Array) -> None:
+    """Write wᵀv for a unit w = `row` [D] and each v, a column of `columns` [D, 2K], and the squared length of v's part across w.
+
+    The inner loops run over the units side by side, which is what a processor does several at a time.
+    """
+    products[:] = 0.0
+    squares[:] = 0.0
+    total = 0.0
+    for d in range(row.size):
+        total += row[d] * row[d]
+        for j in range(products.size):
+            products[j] += row[d] * columns[d, j]
+    for d in range(row.size):
+        for j in range(products.size):
+            across = columns[d, j] - products[j] / total * row[d]
+            squares[j] += across * across
 
 
 @inlined
 def slope(weights: Array, teacher: Array, gradient: Array) -> float:
-    """Write the gradient [K, D] and return the loss less the teacher's own term."""
+    """Write the gradient [K, D] and return the loss less the teacher's own term.
+
+    ∂f(w, v) / ∂w = (sin θ ‖v‖/‖w‖ w + (π − θ) v) / 2π. Of two units of the student each is w once, and the loss has half of both.
+    """
+    units, size = weights.shape
+    columns = np.empty((size, units + teacher.shape[0]))
+    for d in range(size):
+        for j in range(units):
+            columns[d, j] = weights[j, d]
+        for j in range(teacher.shape[0]):
+            columns[d, units + j] = teacher[j, d]
+    products = np.empty(columns.shape[1])
+    others = np.empty(columns.shape[1])  # squared lengths across w, then the factors of v in the gradient
     loss = 0.0
-    copy(weights, 0.5, gradient)
-    for i in range(weights.shape[0]):
-        loss += 0.25 * np.sum(weights[i] ** 2)
-        for j in range(i + teacher.shape[0]):  # the units before, then the teacher's: one loop to compile, not two
-            own = j < i
-            other, sign = (weights[j], 1.0) if own else (teacher[j - i], -1.0)
-            a, b, angle, sine, cosine = pair(weights[i], other)
-            loss += sign * a * b * (sine + (pi - angle) * cosine) / (2 * pi)
-            add_gradient(gradient[i], weights[i], other, b / a, angle, sine, sign)
-            if own:
-                add_gradient(gradient[j], other, weights[i], a / b, angle, sine, 1.0)
+    for i in range(units):
+        fill_products(weights[i], columns, products, others)
+        length = sqrt(products[i])
+        own = 0.5
+        for j in range(products.size):
+            sign = 1.0 if j < units else -1.0
+            sign = 0.0 if j == i else sign
+            across = sqrt(others[j])
+            angle = pi - arc(across, products[j] / length)
+            share = 0.5 if j < units else 1.0
+            loss += share * sign * (length * across + angle * products[j]) / (2 * pi)
+            own += sign * across / (2 * pi * length)
+            others[j] = sign * angle / (2 * pi)
+        loss += 0.25 * products[i]
+        for d in range(size):
+            total = own * weights[i, d]
+            for j in range(products.size):
+                total += others[j] * columns[d, j]
+            gradient[i, d] = total
     return loss
 
 
@@ -207,39 +264,71 @@ def sample_descent(
     return recorded
 
 
+@inlined
+def fill_noise(factor: Array, normal: Array, noise: Array) -> None:
+    """Write the noise [P] that independent normal numbers [P] become with a factor [P, P], whose square FᵀF is the covariance."""
+    noise[:] = 0.0
+    for row in range(factor.shape[0]):
+        for column in range(factor.shape[1]):
+            noise[column] += normal[row] * factor[row, column]
+
+
 @compiled
-def noisy_descent(
-    start: Array, teacher: Array, key: Any, learning_rate: float, deviation: float, marks: Array
-) -> Array:
-    """Return the weights [M, K, D] after `marks` updates of GD whose gradient has Gaussian noise of this deviation in each weight."""
+def noisy_descent(start: Array, teacher: Array, key: Any, learning_rate: float, factor: Array, marks: Array) -> Array:
+    """Return the weights [M, K, D] after `marks` updates of GD with Gaussian noise of covariance FᵀF on its gradient; F is `factor`.
+
+    F is [K·D, K·D], or has no rows: no noise. Then a run ends where its gradient vanishes, since it stays there.
+    """
     weights = start.copy()
     gradient = np.empty_like(start)
     noise = np.zeros(start.size)
+    normal = np.zeros(start.size)
     recorded = np.full((marks.size, *start.shape), np.nan)
     for update in range(1, np.max(marks) + 1):
         slope(weights, teacher, gradient)
-        if deviation > 0:
-            fill_normal(key, update * (noise.size + 1), noise)
-        weights -= learning_rate * (gradient + deviation * noise.reshape(start.shape))
+        if factor.shape[0] > 0:
+            fill_normal(key, update * (noise.size + 1), normal)
+            fill_noise(factor, normal, noise)
+        elif np.sum(gradient**2) < STILL * STILL:
+            for i in range(marks.size):
+                if marks[i] >= update:
+                    copy(weights, 1.0, recorded[i])
+            break
+        weights -= learning_rate * (gradient + noise.reshape(start.shape))
         if not record(recorded, marks, update, weights):
             break
     return recorded
 
 
 @compiled
-def noise_trace(weights: Array, teacher: Array, key: Any, examples: int) -> float:
-    """Return tr Σ, the summed variance of one example's gradient at a stationary point, estimated from fresh examples."""
-    gradient = np.empty_like(weights)
+def example_gradients(weights: Array, teacher: Array, key: Any, first: int, count: int) -> Array:
+    """Return the gradient [N, P] of the loss of each of `count` fresh examples from number `first` on."""
+    gradients = np.zeros((count, *weights.shape))
     inputs = np.empty(weights.shape[1])
     active = np.empty(max(weights.shape[0], teacher.shape[0]))
     width = inputs.size + inputs.size % 2
-    total = 0.0
-    for example in range(examples):
-        gradient[:, :] = 0.0
-        fill_normal(key, example * width, inputs)
-        add_example(gradient, weights, teacher, inputs, active)
-        total += np.sum(gradient**2)
+    for example in range(count):
+        fill_normal(key, (first + example) * width, inputs)
+        add_example(gradients[example], weights, teacher, inputs, active)
+    return gradients.reshape(count, weights.size)
+
+
+def gradient_covariance(weights: Array, teacher: Array, key: Any, examples: int) -> Array:
+    """Return the covariance [P, P] of one example's gradient at a stationary point, estimated from so many fresh examples.
+
+    The mean gradient is 0 there, so that it is the mean of the products.
+    """
+    total = np.zeros((weights.size, weights.size))
+    for first in range(0, examples, BLOCK):
+        gradients = example_gradients(weights, teacher, key, first, min(BLOCK, examples - first))
+        total += gradients.T @ gradients
     return total / examples
+
+
+def square_root(covariance: Array) -> Array:
+    """Return F [P, P] with FᵀF equal to a covariance, from its eigenvalues; those below 0, by rounding, count as 0."""
+    values, vectors = np.linalg.eigh(covariance)
+    return np.ascontiguousarray(np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T)
 
 
 @inlined

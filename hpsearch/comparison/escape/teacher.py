@@ -2,11 +2,17 @@
 
 GD on the closed-form loss leads each of many random starts to a minimum, which is certified: gradient norm below 1e-8, Hessian
 positive, loss above 0. From the bad ones (and from a few good ones, as a control) begin SGD on fresh batches, GD, GD at larger
-learning rates, and GD with isotropic Gaussian noise of the same total variance tr Σ / B, tr Σ being that at the minimum.
-At the good minimum every example's gradient is 0, so SGD's noise ends there; the isotropic noise goes on. Each end
+learning rates, and GD with Gaussian noise of two kinds: `frozen` has the covariance Σ / B of SGD's own noise at the minimum, strength
+and shape, wherever the run goes; `isotropic` has the same total variance tr Σ / B in all directions alike. So SGD against frozen shows
+what it does that the noise changes on the way, frozen against isotropic what its shape does. All arms begin at the same points.
+At the good minimum every example's gradient is 0, so SGD's noise ends there; the Gaussian noise goes on. Each end
 is polished by noise-free descent, certified again and classified: the good minimum, the own one, another bad one.
+
+The best of many cells is so by chance too. What each method does at its best is therefore measured anew (`fresh`): from as many new
+random starts, with new random numbers, at the settings that were best on the first ones, all methods at each of them.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 from math import sqrt
@@ -23,56 +29,76 @@ from hpsearch.comparison.escape.cells import (
     UNRESOLVED,
     CellCounts,
     EscapeArm,
-    finite,
+    columns,
     parallel,
-    run_arms,
+    run_cells,
     tally,
 )
 from hpsearch.comparison.escape.streams import keys
-from hpsearch.comparison.escape.student import noise_trace, noisy_descent, polish, sample_descent, sharpness
+from hpsearch.comparison.escape.student import (
+    gradient_covariance,
+    noisy_descent,
+    polish,
+    sample_descent,
+    sharpness,
+    square_root,
+)
+from hpsearch.statistics.estimates import finite
 from hpsearch.training.compiled.jit import Array
 from hpsearch.trial import derive_seed
 
 FLAT = 1e-8  # a certified minimum's gradient norm
 ZERO = 1e-10  # a global minimum's loss
 NUDGE = 1e-5  # the deviation of each weight from the minimum at the start, so that an unstable one can be left
-TRACE_EXAMPLES = 20_000
+NOISE_EXAMPLES = 20_000  # from which the covariance of the gradient is estimated
 POLISH_UPDATES = 30_000  # of GD in a polish, at most
 START_NORM = 1e-6  # gradient norm at which GD from a random start stops and Newton's method begins
 END_NORM = 1e-4  # likewise from the end of a run
+
+
+Setting = dict[str, Any]  # learning rate and batch size of a cell
+NOISY = ("sgd", "frozen", "isotropic")  # the methods that have a batch size
 
 
 @dataclass(frozen=True, slots=True)
 class TeacherSettings:
     """Student and teacher of `units` rectified units and as many inputs; `starts` random networks, of which some get stuck.
 
-    `good` of the others are the control. `step` is the learning rate of the descent that finds and polishes minima. `updates` and
-    `examples` are the two budgets of each run from a certified minimum; GD uses the full distribution in each update. `unstable` are
-    GD's larger learning rates.
+    `good` of the others are the control. `step` is the learning rate of the descent that finds and polishes minima. Runs from certified
+    minima are looked at after each of `marks` updates; `examples` is SGD's other budget, the others use the full distribution in each
+    update. `unstable` are GD's larger learning rates.
     """
 
     units: int = 10
-    starts: int = 120
+    starts: int = 300
     good: int = 10
     step: float = 0.5
     learning_rates: tuple[float, ...] = (0.01, 0.03, 0.06, 0.1, 0.2, 0.3, 0.6)
     unstable: tuple[float, ...] = (0.64, 0.66, 0.68, 0.7, 1.0)
     batch_sizes: tuple[int, ...] = (1, 4, 16, 64)
-    updates: int = 1_000
+    marks: tuple[int, ...] = (1_000, 2_000, 4_000, 8_000, 16_000)
     examples: int = 16_000
 
 
 @dataclass(frozen=True, slots=True)
 class Minimum:
-    """Where GD led: weights [K, D], loss, gradient norm, extreme eigenvalues of the Hessian, tr Σ of one example's gradient."""
+    """Where GD led: weights [K, D], loss, gradient norm, extreme eigenvalues of the Hessian, a factor F [P, P] of Σ = FᵀF.
+
+    Σ is the covariance of one example's gradient there.
+    """
 
     weights: Array
     loss: float
     norm: float
     lowest: float
     highest: float
-    trace: float
+    factor: Array
     updates: int
+
+    @property
+    def trace(self) -> float:
+        """The summed variance tr Σ of one example's gradient."""
+        return float(np.sum(self.factor**2))
 
     @property
     def kind(self) -> str:
@@ -89,9 +115,10 @@ def descend(start: int, settings: TeacherSettings) -> Minimum:
     teacher = np.eye(units)
     begin = generator.normal(size=(units, units)) / sqrt(units)
     weights, loss, norm, updates = polish(begin, teacher, settings.step, POLISH_UPDATES, START_NORM)
-    trace = noise_trace(weights, teacher, keys(1, "trace", units, start)[0], TRACE_EXAMPLES)
+    key = keys(1, "trace", units, start)[0]
+    factor = square_root(gradient_covariance(weights, teacher, key, NOISE_EXAMPLES))
     lowest, highest = sharpness(weights, teacher)
-    return Minimum(weights, float(loss), float(norm), lowest, highest, float(trace), int(updates))
+    return Minimum(weights, float(loss), float(norm), lowest, highest, factor, int(updates))
 
 
 def nudged(minima: list[Minimum]) -> list[Array]:
@@ -118,56 +145,121 @@ def label(end: Array, minimum: Minimum, settings: TeacherSettings) -> int:
 
 
 def arms(settings: TeacherSettings) -> list[EscapeArm]:
-    """Return the grid of SGD and of isotropic noise from both kinds of minima, and GD at all learning rates and larger ones."""
+    """Return the grid of SGD and of both kinds of noise from bad minima, SGD from good ones, and GD at all learning rates and larger ones.
+
+    At a good minimum the frozen noise is 0.
+    """
     starts = ("bad", "good")
     rates = settings.learning_rates
     result = []
-    for start, method, rate in product(starts, ("sgd", "isotropic"), rates):
-        result += [EscapeArm(method, start, rate, size) for size in settings.batch_sizes]
+    for method, rate in product(NOISY, rates):
+        result += [EscapeArm(method, "bad", rate, size) for size in settings.batch_sizes]
+    for rate in rates:
+        result += [EscapeArm("sgd", "good", rate, size) for size in settings.batch_sizes]
     for start in starts:
         result += [EscapeArm("gd", start, rate, FULL) for rate in (*rates, *settings.unstable)]
     return result
 
 
-def budgets(arm: EscapeArm, settings: TeacherSettings) -> dict[str, int]:
-    """Return the updates of both budgets. GD and isotropic noise use the full distribution, so that no count of examples limits them."""
+def budgets(arm: EscapeArm, settings: TeacherSettings) -> list[tuple[str, int]]:
+    """Return the names and updates of an arm's budgets. All but SGD use the full distribution: no count of examples limits them."""
+    equal = [("updates", mark) for mark in settings.marks]
     if arm.method != "sgd":
-        return {"updates": settings.updates}
-    return {"updates": settings.updates, "examples": max(1, settings.examples // int(arm.batch_size))}
+        return equal
+    return [*equal, ("examples", max(1, settings.examples // int(arm.batch_size)))]
+
+
+def noise_factor(arm: EscapeArm, minimum: Minimum) -> Array:
+    """Return the factor [P, P] of the covariance of an arm's Gaussian noise; without rows where it has none."""
+    size = minimum.weights.size
+    if arm.method == "gd":
+        return np.empty((0, size))
+    batch = int(arm.batch_size)
+    if arm.method == "isotropic":
+        return np.eye(size) * sqrt(minimum.trace / batch / size)
+    scaled: Array = minimum.factor / sqrt(batch)
+    return scaled
 
 
 def ends(arm: EscapeArm, minimum: Minimum, start: Array, key: Any, settings: TeacherSettings) -> Array:
     """Return the weights [M, K, D] at the end of each of an arm's budgets."""
     teacher = np.eye(settings.units)
-    marks = np.array(list(budgets(arm, settings).values()))
+    marks = np.array([updates for _, updates in budgets(arm, settings)])
     if arm.method == "sgd":
         return sample_descent(start, teacher, key, arm.learning_rate, int(arm.batch_size), marks)
-    deviation = 0.0
-    if arm.method == "isotropic":
-        deviation = sqrt(minimum.trace / int(arm.batch_size) / start.size)
-    return noisy_descent(start, teacher, key, arm.learning_rate, deviation, marks)
+    return noisy_descent(start, teacher, key, arm.learning_rate, noise_factor(arm, minimum), marks)
 
 
-def run(arm: EscapeArm, minima: list[Minimum], settings: TeacherSettings) -> list[CellCounts]:
-    """Run an arm from every minimum and count the classes of its ends."""
+def run(arm: EscapeArm, minima: list[Minimum], settings: TeacherSettings, part: str = "") -> list[CellCounts]:
+    """Run an arm from every minimum and count the classes of its ends; another `part` of the test has other random numbers."""
     within = budgets(arm, settings)
-    stream = keys(len(minima), "teacher", arm.method, arm.start, arm.learning_rate, arm.batch_size)
+    named = [arm.method, arm.start, arm.learning_rate, arm.batch_size, *([part] if part else [])]
+    stream = keys(len(minima), "teacher", *named)
     labels = np.empty((len(minima), len(within)), dtype=np.int64)
     for row, (minimum, start, key) in enumerate(zip(minima, nudged(minima), stream, strict=True)):
         labels[row] = [label(end, minimum, settings) for end in ends(arm, minimum, start, key, settings)]
-    return [tally(arm, budget, updates, labels[:, i]) for i, (budget, updates) in enumerate(within.items())]
+    return [tally(arm, budget, updates, labels[:, i], outcomes=True) for i, (budget, updates) in enumerate(within)]
+
+
+# ---- the grid, and what was best on it measured anew
 
 
 def teacher_test(settings: TeacherSettings) -> dict[str, Any]:
-    """Return GD's minima and the counts of all arms that begin at them."""
-    minima = parallel(lambda start: descend(start, settings), range(settings.starts))
-    bad = [minimum for minimum in minima if minimum.kind == "spurious"]
-    good = [minimum for minimum in minima if minimum.kind == "global"]
-    starts = {"bad": bad, "good": good[: settings.good]}
+    """Return GD's minima, the counts of all arms that begin at them, and the best settings with their fresh counts."""
+    minima = find_minima(range(settings.starts), settings)
+    starts = certified(minima, settings.good)
+    found = run_cells(lambda arm: run(arm, starts[arm.start], settings), arms(settings))
+    best = best_settings(found, settings)
+    anew = find_minima(range(settings.starts, 2 * settings.starts), settings)
+    fresh_starts = certified(anew, len(starts["bad"]))
+    fresh = run_cells(lambda arm: run(arm, fresh_starts[arm.start], settings, "fresh"), fresh_arms(best, settings))
     return {
         "minima": summary(minima),
-        "cells": run_arms(lambda arm: run(arm, starts[arm.start], settings), arms(settings)),
+        "cells": columns(found),
+        "best": best,
+        "fresh": {"minima": summary(anew), "cells": columns(fresh)},
     }
+
+
+def find_minima(starts: Iterable[int], settings: TeacherSettings) -> list[Minimum]:
+    """Return where GD leads from random starts."""
+    return parallel(lambda start: descend(start, settings), starts)
+
+
+def certified(minima: list[Minimum], good: int) -> dict[str, list[Minimum]]:
+    """Return the minima from which runs begin, all bad ones and at most so many good ones."""
+    spurious = [minimum for minimum in minima if minimum.kind == "spurious"]
+    perfect = [minimum for minimum in minima if minimum.kind == "global"]
+    return {"bad": spurious, "good": perfect[:good]}
+
+
+def best_settings(found: list[CellCounts], settings: TeacherSettings) -> dict[str, Setting]:
+    """Return the setting at which each method left most bad minima: the noisy ones, SGD after the first mark, GD at larger rates."""
+    first, *_ = settings.marks
+    *_, last = settings.marks
+    wanted = {method: (method, last, settings.learning_rates) for method in NOISY}
+    wanted["sgd_early"] = ("sgd", first, settings.learning_rates)
+    wanted["larger"] = ("gd", last, settings.unstable)
+    result = {}
+    for name, (method, updates, rates) in wanted.items():
+        cells = [cell for cell in found if (cell.arm.method, cell.arm.start) == (method, "bad")]
+        cells = [cell for cell in cells if (cell.budget, cell.updates) == ("updates", updates)]
+        cells = [cell for cell in cells if cell.seeds and cell.arm.learning_rate in rates]
+        if cells:
+            arm = max(cells, key=lambda cell: cell.rank).arm
+            result[name] = {"learning_rate": arm.learning_rate, "batch_size": arm.batch_size}
+    return result
+
+
+def fresh_arms(best: dict[str, Setting], settings: TeacherSettings) -> list[EscapeArm]:
+    """Return the arms that are measured anew: all methods at each best setting, GD at all learning rates, and SGD from good minima."""
+    pairs = {(setting["learning_rate"], setting["batch_size"]) for name, setting in best.items() if name != "larger"}
+    chosen = sorted(pairs)
+    result = [EscapeArm(method, "bad", *pair) for method, pair in product(NOISY, chosen)]
+    result += [EscapeArm("sgd", "good", *pair) for pair in chosen]
+    rates = list(settings.learning_rates)
+    rates += [best["larger"]["learning_rate"]] if "larger" in best else []
+    return result + [EscapeArm("gd", start, rate, FULL) for start, rate in product(("bad", "good"), rates)]
 
 
 def summary(minima: list[Minimum]) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from scipy.integrate import cumulative_trapezoid, trapezoid
 
-from hpsearch.comparison.escape.cells import FULL, CellCounts, EscapeArm, classes, finite, run_arms, tally
+from hpsearch.comparison.escape.cells import FULL, CellCounts, EscapeArm, classes, run_arms, tally
 from hpsearch.comparison.escape.streams import fill_normal, keys, shuffle_front
+from hpsearch.statistics.estimates import finite
 from hpsearch.training.compiled.jit import Array, compiled, inlined
 from hpsearch.trial import derive_seed
 

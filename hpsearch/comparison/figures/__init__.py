@@ -8,6 +8,7 @@ from hpsearch.comparison.figures import (
     curves,
     escape_intervals,
     escape_maps,
+    escape_updates,
     gradient_noise,
     over_updates,
     quality,
@@ -100,6 +101,13 @@ COMPARISON_FIGURES: tuple[ComparisonFigure, ...] = (
         escape_maps.draw_teacher,
         escape_maps.read_teacher,
         escape_maps.teacher_numbers,
+    ),
+    ComparisonFigure(
+        "escape_updates",
+        "who has left those minima after how many updates",
+        escape_updates.draw,
+        escape_updates.read,
+        escape_updates.numbers,
     ),
     ComparisonFigure(
         "escape_dead",

@@ -4,7 +4,7 @@ SGD (batch size 1) is orange, gradient descent green, and mini-batches are blue,
 """
 
 from collections.abc import Callable, Iterable
-from math import isfinite, log
+from math import inf, isfinite, log
 from typing import Protocol, TypeVar
 
 from hpsearch.comparison.analysis.measured import HasBatchSize, Spread
@@ -113,6 +113,15 @@ def significant(value: float, digits: int = 3) -> str:
     return number(float(f"{value:.{digits}g}"))
 
 
+def bounds_text(value: Estimate, texts: Texts) -> str:
+    """Return what is known between bounds, or beyond one of them, without the value."""
+    if value.high == inf:
+        return texts("range.least", low=significant(value.low, 2))
+    if value.low <= 0:
+        return texts("range.most", high=significant(value.high, 2))
+    return texts("range.between", low=significant(value.low, 2), high=significant(value.high, 2))
+
+
 def percent(value: float) -> str:
     """Return a share as a percentage of two digits."""
     if abs(value) >= 0.995:
@@ -194,6 +203,16 @@ def _signed_gap(metric: MetricFormat, value: float) -> str:
     if not digits.strip("0."):
         return digits
     return text if text.startswith("−") else f"+{text}"
+
+
+def share_gap_texts(gap: Estimate, texts: Texts) -> dict[str, str]:
+    """Return a difference of shares in points, `value`, with the bare numbers of its interval's ends, `low` and `high`."""
+
+    def write(share: float) -> str:
+        digits = f"{100 * share:+.0f}".replace("-", "−")
+        return "0" if digits in ("+0", "−0") else digits
+
+    return {"value": texts("metric.points", value=write(gap.value)), "low": write(gap.low), "high": write(gap.high)}
 
 
 # ---- sentences

@@ -263,7 +263,7 @@ def _sentences(unit: str, record: ComparisonRecord, arms: list[ArmTimes], texts:
     parts = [_extremes(unit, record, reaching, texts)]
     if unit == "seconds":
         parts.insert(0, texts("figure.seconds.own", engine=engine_text(record, texts)))
-    alike = [arm_name(arm, record, texts) for arm in least_costly(reaching, unit)[1:]]
+    alike = [arm_name(arm, record, texts) for arm in least_costly(record, reaching, unit)[1:]]
     if alike:
         parts.append(texts("reading.alike", names=", ".join(alike)))
     missing = [arm_name(arm, record, texts) for arm in arms if arm not in reaching]

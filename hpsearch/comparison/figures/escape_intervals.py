@@ -6,12 +6,11 @@ from statistics import median
 
 import plotly.graph_objects as go
 
-from hpsearch.comparison.analysis.escape import Dead, EscapeTime, cells, dead, escape_times, pooled
+from hpsearch.comparison.analysis.escape import Dead, EscapeTime, all_cells, cells, dead, escape_times
 from hpsearch.comparison.figures.appearance import brief
 from hpsearch.comparison.figures.figure import Mark, Rows, interval_bars, mark_trace, plain_trace, plot
 from hpsearch.comparison.figures.tiles import cell_rows, method_name
 from hpsearch.reporting.figures.style import LIGHT, axis, log_axis
-from hpsearch.reporting.formatting import share
 from hpsearch.reporting.locales import Texts
 from hpsearch.storage import ComparisonRecord
 
@@ -137,15 +136,18 @@ def _barrier_by_temperature(record: ComparisonRecord, time: EscapeTime) -> float
 
 
 def _gradient_descent(record: ComparisonRecord, times: Sequence[EscapeTime], texts: Texts) -> list[str]:
-    """Say how often gradient descent escaped at SGD's learning rates, and from which larger one on half of its runs did."""
+    """Say whether gradient descent escaped at SGD's learning rates, and from which larger one on half of its runs did.
+
+    It is deterministic, and begins at one point: all its runs at a learning rate are one.
+    """
     rates = {time.cell.learning_rate for time in times}
     descent = cells(record, "thermal", "gd", "bad", "longest")
     parts = []
-    pooled_share = pooled([cell for cell in descent if cell.learning_rate in rates])
-    if pooled_share:
-        key = "gd_never" if pooled_share.value == 0 else "gd"
-        values = {"share": share(pooled_share.value), "high": f"{100 * pooled_share.high:.1f}"}
-        parts.append(texts(f"figure.escape_thermal.{key}", **values))
+    own = [cell for cell in descent if cell.learning_rate in rates]
+    if own:
+        escaping = [cell for cell in own if cell.counts["escaped"]]
+        key = "gd" if escaping else "gd_never"
+        parts.append(texts(f"figure.escape_thermal.{key}", count=brief(len(escaping)), rates=brief(len(own))))
     larger = [cell for cell in descent if cell.learning_rate not in rates]
     leaving = [cell.learning_rate for cell in larger if cell.share("escaped") >= HALF]
     if leaving:
@@ -155,7 +157,7 @@ def _gradient_descent(record: ComparisonRecord, times: Sequence[EscapeTime], tex
 
 def thermal_numbers(record: ComparisonRecord) -> Rows:
     """Return all cells of the thermal test."""
-    return cell_rows(cells(record, "thermal", budget=""), "temperature", "kramers")
+    return cell_rows(all_cells(record, "thermal"), "temperature", "kramers")
 
 
 # ---- the dead unit
@@ -219,4 +221,4 @@ def _totals(groups: Sequence[Dead]) -> dict[str, str]:
 
 def dead_numbers(record: ComparisonRecord) -> Rows:
     """Return all cells of the dead unit's test."""
-    return cell_rows(cells(record, "dead_relu", budget=""))
+    return cell_rows(all_cells(record, "dead_relu"))

@@ -6,12 +6,17 @@ from itertools import chain
 import plotly.graph_objects as go
 
 from hpsearch.comparison.analysis.escape import (
+    NOISES,
     EscapeCell,
     Teacher,
+    all_cells,
     boundaries,
     cells,
+    contrasts,
+    differing,
     leaving_from,
     lyapunov_agreement,
+    most_escaped,
     teacher,
 )
 from hpsearch.comparison.figures.appearance import brief
@@ -21,6 +26,7 @@ from hpsearch.comparison.figures.tiles import (
     batch_sizes_of,
     cell_rows,
     column_axis,
+    contrast_rows,
     method_name,
     rate_axis,
     rates_of,
@@ -36,8 +42,9 @@ from hpsearch.storage import ComparisonRecord
 AGREES = 0.95  # of the cells, from which theory and runs are said to agree
 PANELS = {  # of the network's figure: method, start and budget
     "sampled": ("sgd", "bad", "updates"),
-    "examples_panel": ("sgd", "bad", "examples"),
+    "frozen": ("frozen", "bad", "updates"),
     "isotropic": ("isotropic", "bad", "updates"),
+    "examples_panel": ("sgd", "bad", "examples"),
     "back": ("sgd", "good", "updates"),
 }
 
@@ -116,7 +123,7 @@ def _leaving(record: ComparisonRecord, texts: Texts) -> list[str]:
 
 def instability_numbers(record: ComparisonRecord) -> Rows:
     """Return all cells of the instability test."""
-    return cell_rows(cells(record, "instability", budget=""), "exponent")
+    return cell_rows(all_cells(record, "instability"), "exponent")
 
 
 # ---- the network with bad minima
@@ -139,7 +146,10 @@ def draw_teacher(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
         panels.append(Panel(tile_traces(group, rates, texts), horizontal, vertical))
         traces += panels[-1].traces
     list_once(traces)
-    note = texts("figure.escape_teacher.note", updates=brief(everywhere[0].updates))
+    note = texts(
+        "figure.escape_teacher.note",
+        updates=brief(max(cell.updates for cell in everywhere if cell.budget == "updates")),
+    )
     return panel_plot(400, panels, note, barmode="overlay")
 
 
@@ -152,34 +162,58 @@ def _panel_cells(record: ComparisonRecord, method: str, start: str, budget: str)
 
 
 def read_teacher(record: ComparisonRecord, texts: Texts) -> str:
-    """Say how often descent gets stuck, whether sampling noise frees it, in which window, and what the controls did."""
+    """Say how often descent gets stuck, whether sampling noise frees it, at which settings, and what the controls did."""
     found = teacher(record)
     if found is None:
         return texts("figure.escape_teacher.thin")
-    parts = [texts("figure.escape_teacher.stuck", starts=brief(found.starts), **_interval_texts(found.stuck))]
+    stuck = [texts("figure.escape_teacher.stuck", starts=brief(found.starts), **_interval_texts(found.stuck))]
     if found.descent:
         stays = found.descent.value == 0
         key = "descent_stays" if stays else "descent_leaves"
-        parts.append(texts(f"figure.escape_teacher.{key}", **_interval_texts(found.descent)))
+        stuck.append(texts(f"figure.escape_teacher.{key}", **_interval_texts(found.descent)))
+    sampled = []
     if found.sgd:
-        key = "some" if found.sgd.counts["escaped"] else "never"
-        if found.window:
-            key = "window"
-        window = brief(len(found.window))
-        parts.append(texts(f"figure.escape_teacher.{key}", **_cell_texts(found.sgd, texts), cells=window))
-    examples = teacher(record, "examples")
-    if examples and examples.sgd:
-        parts.append(texts("figure.escape_teacher.examples", **_cell_texts(examples.sgd, texts)))
-    return " ".join([*parts, *_controls(found, texts)])
+        sampled.append(_sampled(record, found, found.sgd, texts))
+    for method in NOISES:
+        sampled += _grid_contrast(record, method, texts)
+    examples = most_escaped(cells(record, "teacher", "sgd", "bad", "examples"))
+    if examples:
+        sampled.append(texts("figure.escape_teacher.examples", **_cell_texts(examples, texts)))
+    parts = [stuck, sampled, _controls(found, texts)]
+    return "\n".join(" ".join(part) for part in parts if part)
+
+
+def _sampled(record: ComparisonRecord, found: Teacher, best: EscapeCell, texts: Texts) -> str:
+    """Say at how many settings SGD escapes, and how often at its best."""
+    key = "never"
+    if any(cell.counts["escaped"] for cell in cells(record, "teacher", "sgd", "bad")):
+        key = "window" if found.window.leaving else "some"
+    if found.window.octaves:
+        key = "window_wide"
+    counts = {"cells": brief(len(found.window.leaving)), "tried": brief(found.window.tried)}
+    octaves = brief(found.window.octaves)
+    return texts(f"figure.escape_teacher.{key}", **_cell_texts(best, texts), **counts, octaves=octaves)
+
+
+def _grid_contrast(record: ComparisonRecord, method: str, texts: Texts) -> list[str]:
+    """Say at how many settings SGD and a noise differ, from the same minima and corrected for their number."""
+    found = [one for one in contrasts(cells(record, "teacher", start="bad")) if one.other.method == method]
+    if not found:
+        return []
+    more, less = differing(found)
+    counts = {"cells": brief(len(found)), "more": brief(more), "less": brief(less)}
+    return [texts(f"figure.escape_teacher.against_{method}", **counts)]
 
 
 def _controls(found: Teacher, texts: Texts) -> list[str]:
     parts = []
-    for key, cell in (("noise", found.isotropic), ("larger", found.larger)):
+    for key, cell in (("noise", found.isotropic), ("frozen_noise", found.frozen), ("larger", found.larger)):
         if cell:
             parts.append(texts(f"figure.escape_teacher.{key}", **_cell_texts(cell, texts)))
     if found.back and found.sgd and found.sgd.counts["escaped"]:
         parts.append(texts("figure.escape_teacher.good", share=share(found.back.share("stuck"))))
+    if found.fresh:
+        parts.append(texts("figure.escape_teacher.fresh"))
     return parts
 
 
@@ -198,5 +232,6 @@ def _interval_texts(estimate: Estimate) -> dict[str, str]:
 
 
 def teacher_numbers(record: ComparisonRecord) -> Rows:
-    """Return all cells of the network's test."""
-    return cell_rows(cells(record, "teacher", budget=""))
+    """Return all cells of the network's test, each noise with how far SGD is ahead of it at the same setting."""
+    found = all_cells(record, "teacher")
+    return contrast_rows(found)

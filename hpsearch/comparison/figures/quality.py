@@ -5,7 +5,6 @@ The message is whether the sign depends on the unit of the budget: equal epochs 
 """
 
 from itertools import product
-from math import isfinite
 
 import plotly.graph_objects as go
 
@@ -38,6 +37,7 @@ from hpsearch.reporting.figures.style import LIGHT, axis
 from hpsearch.reporting.formatting import MetricFormat, number
 from hpsearch.reporting.locales import Texts
 from hpsearch.statistics import Estimate
+from hpsearch.statistics.estimates import finite
 from hpsearch.storage import ComparisonRecord
 
 LEVEL = 0.05  # of the adjusted p-values
@@ -198,13 +198,9 @@ def _budget_columns(within: Within) -> dict[str, object]:
     gap = within.difference
     return {
         "metric": within.metric.value,
-        "difference": _finite(gap.value) if gap else None,
-        "low": _finite(gap.low) if gap else None,
-        "high": _finite(gap.high) if gap else None,
+        "difference": finite(gap.value) if gap else None,
+        "low": finite(gap.low) if gap else None,
+        "high": finite(gap.high) if gap else None,
         "p": within.p,
         "better": within.better.value if within.better else None,
     }
-
-
-def _finite(value: float) -> float | None:
-    return value if isfinite(value) else None

@@ -12,6 +12,7 @@ from hpsearch.comparison.analysis.times import optimizers
 from hpsearch.comparison.analysis.tuning import ArmRates, RateTrial, rates
 from hpsearch.comparison.figures.appearance import (
     arm_name,
+    bounds_text,
     for_each_optimizer,
     metric_name,
     of_optimizer,
@@ -43,7 +44,6 @@ STYLES = {  # colour and symbol
     RateClass.NEVER: ("pruned", "circle-open"),
     RateClass.DIVERGED: ("diverged", "x"),
 }
-ALIKE = 1.0  # octave; ranges whose widths differ by less are alike
 PANEL = 330  # pixels of height
 MOST_SIZES = 17  # batch sizes to which the figure's height grows
 
@@ -168,22 +168,25 @@ def _sentences(arms: list[ArmRates], record: ComparisonRecord, texts: Texts) -> 
 
 
 def _widths(first: ArmRates, last: ArmRates, record: ComparisonRecord, texts: Texts) -> str:
-    """Compare the ranges that work at the smallest and the largest batch size; a width in octaves is the same in both units."""
+    """Compare the ranges that work at the smallest and the largest batch size, where the bounds of their widths allow it.
+
+    A width in octaves is the same in both units.
+    """
     values: dict[str, str] = {}
     octaves = []
     for end, arm in (("first", first), ("last", last)):
         assert arm.working is not None, "only arms that reached the target are compared"
         octaves.append(arm.working.octaves)
         values[end] = arm_name(arm, record, texts)
-        values[f"{end}_octaves"] = f"{arm.working.octaves:.1f}"
+        values[f"{end}_octaves"] = bounds_text(arm.working.octaves, texts)
         values[f"{end}_low"] = significant(arm.working.lowest, 2)
         values[f"{end}_high"] = significant(arm.working.highest, 2)
         values[f"{end}_row"] = significant(arm.working.highest / arm.batch_size, 2)
-    change = octaves[1] - octaves[0]
-    if abs(change) <= ALIKE:
-        key = "alike"
-    else:
-        key = "wider" if change > 0 else "narrower"
+    key = "alike"
+    if octaves[0].high < octaves[1].low:
+        key = "wider"
+    elif octaves[1].high < octaves[0].low:
+        key = "narrower"
     return texts(f"figure.rates.{key}", **values)
 
 
@@ -216,7 +219,8 @@ def _row(arm: ArmRates) -> dict[str, object]:
         "tuned_per_row": arm.tuned / arm.batch_size if arm.tuned else None,
         "lowest_working": arm.working.lowest if arm.working else None,
         "highest_working": arm.working.highest if arm.working else None,
-        "working_octaves": arm.working.octaves if arm.working else None,
+        "working_octaves": arm.working.octaves.low if arm.working else None,
+        "working_octaves_most": arm.working.octaves.high if arm.working else None,
         "highest_stable": arm.stable.highest if arm.stable else None,
         "stable_octaves": arm.stable.octaves if arm.stable else None,
         "edge": arm.edge or "",

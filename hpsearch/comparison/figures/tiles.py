@@ -6,7 +6,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from hpsearch.comparison.analysis.escape import CLASSES, EscapeCell
+from hpsearch.comparison.analysis.escape import CLASSES, EscapeCell, contrasts
 from hpsearch.comparison.figures.appearance import brief
 from hpsearch.comparison.figures.figure import HOVER, Rows
 from hpsearch.reporting.figures.style import LIGHT, axis, rounded
@@ -125,4 +125,16 @@ def cell_rows(cells: Sequence[EscapeCell], *theory: str) -> Rows:
         row |= {f"runs_{name}": cell.counts[name] for name in CLASSES}
         row |= {"escaped_share": cell.escaped.value, "escaped_low": cell.escaped.low, "escaped_high": cell.escaped.high}
         rows.append(row | {name: cell.theory.get(name) for name in theory})
+    return rows
+
+
+def contrast_rows(cells: Sequence[EscapeCell]) -> Rows:
+    """Return one row for each cell, a noise's with how far SGD is ahead of it after the same updates, and whether that is chance."""
+    pairs = {id(one.other): one for one in contrasts([cell for cell in cells if cell.budget == "updates"])}
+    rows = []
+    for cell, row in zip(cells, cell_rows(cells), strict=True):
+        one = pairs.get(id(cell))
+        ahead = {name: one and getattr(one.difference, name) for name in ("value", "low", "high")}
+        columns = {"sgd_ahead": ahead["value"], "sgd_ahead_low": ahead["low"], "sgd_ahead_high": ahead["high"]}
+        rows.append({**row, **columns, "p_value": one and one.p})
     return rows

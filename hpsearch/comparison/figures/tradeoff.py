@@ -153,11 +153,11 @@ def _sentences(record: ComparisonRecord, optimizer: str, texts: Texts) -> str:
 
 def _balance(record: ComparisonRecord, arms: list[ArmTimes], texts: Texts) -> Iterator[str]:
     """Say which batch sizes have the fewest updates times epochs, as far as the seeds tell, and how many times as many the ends have."""
-    best = least_costly(arms, PRODUCT)
+    best = least_costly(record, arms, PRODUCT)
     names = ", ".join(arm_name(arm, record, texts) for arm in best)
     yield texts("figure.tradeoff.balance", names=names)
     for arm in (arms[0], arms[-1]):
-        ratio = cost_ratio(arm, best[0], PRODUCT)
+        ratio = cost_ratio(record, arm, best[0], PRODUCT)
         if ratio is not None and arm not in best:
             name = arm_name(arm, record, texts)
             yield sentence(texts("figure.tradeoff.worse", name=name, ratio=interval_text(ratio, texts)))

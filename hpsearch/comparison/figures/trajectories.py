@@ -5,7 +5,6 @@ The model with two weights is the textbook's picture on real data: its loss is e
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import isfinite
 from typing import Any
 
 import plotly.graph_objects as go
@@ -32,6 +31,7 @@ from hpsearch.comparison.figures.figure import Mark, Rows, contours, mark_trace,
 from hpsearch.reporting.figures.style import LIGHT, axis, rounded
 from hpsearch.reporting.formatting import share
 from hpsearch.reporting.locales import Texts
+from hpsearch.statistics.estimates import finite
 from hpsearch.storage import ComparisonRecord
 
 BARRIER_COLORS = ("ink", "out of memory", "running", "edge")
@@ -304,7 +304,7 @@ def _barrier_trace(record: ComparisonRecord, texts: Texts, barrier: BarrierBetwe
     marks = []
     for alpha, loss in zip(barrier.alphas, barrier.losses, strict=True):
         text = texts("figure.barrier.hover", pair=name, alpha=f"{alpha:.2f}", loss=brief(loss), height=height)
-        marks.append(Mark(alpha, loss if isfinite(loss) else None, text))
+        marks.append(Mark(alpha, finite(loss), text))
     style = {"line": {"color": color, "width": 2.2}, "marker": {"color": color, "size": 5}}
     return mark_trace(marks, mode="lines+markers", name=name, **style)
 

@@ -1,6 +1,7 @@
 """How much tuning each batch size needs: the expected best of n trials (Dodge et al. 2019), and the share that reaches the target."""
 
 from itertools import chain
+from math import isnan
 
 import plotly.graph_objects as go
 
@@ -97,11 +98,13 @@ def _name(arm: ArmTuning, record: ComparisonRecord, texts: Texts) -> str:
 
 
 def _band(arm: ArmTuning, record: ComparisonRecord, texts: Texts) -> go.Scatter:
-    counts = list(range(1, arm.trials + 1))
-    y = [*map(float, arm.best.low), *map(float, arm.best.high[::-1])]
+    """Return the intervals of the first trials; those of more would be too narrow, and are not known."""
+    low = [float(value) for value in arm.best.low if not isnan(value)]
+    high = [float(value) for value in arm.best.high if not isnan(value)]
+    counts = list(range(1, len(low) + 1))
     color = regime_color(arm.batch_size, record.rows)
     style = {"fill": "toself", "fillcolor": color, "opacity": 0.15, "line": {"width": 0}}
-    return plain_trace(counts + counts[::-1], y, name=_name(arm, record, texts), **style)
+    return plain_trace(counts + counts[::-1], low + high[::-1], name=_name(arm, record, texts), **style)
 
 
 def _line(arm: ArmTuning, record: ComparisonRecord, texts: Texts, listed: bool) -> go.Scatter:
@@ -111,7 +114,8 @@ def _line(arm: ArmTuning, record: ComparisonRecord, texts: Texts, listed: bool) 
     columns = zip(arm.best.value, arm.best.low, arm.best.high, strict=True)
     for trials, (value, low, high) in enumerate(columns, start=1):
         values = {"value": metric.text(value), "low": metric.text(low), "high": metric.text(high)}
-        text = texts("figure.tuning.hover", name=name, trials=number(trials), **values)
+        key = "hover_alone" if isnan(low) else "hover"
+        text = texts(f"figure.tuning.{key}", name=name, trials=number(trials), **values)
         marks.append(Mark(trials, float(value), text))
     line = {"color": regime_color(arm.batch_size, record.rows), "width": 2.5}
     return mark_trace(marks, mode="lines", name=name if listed else None, line=line)
@@ -183,6 +187,10 @@ def numbers(record: ComparisonRecord) -> Rows:
         columns = zip(arm.best.value, arm.best.low, arm.best.high, strict=True)
         for trials, (value, low, high) in enumerate(columns, start=1):
             row = {"optimizer": arm.optimizer, "batch_size": arm.batch_size, "trials": trials}
-            row |= {"expected_best": float(value), "low": float(low), "high": float(high)}
+            row |= {"expected_best": float(value), "low": _known(low), "high": _known(high)}
             rows.append(row | {"share_reaching": arm.reaching.value if arm.reaching else None})
     return rows
+
+
+def _known(end: float) -> float | None:
+    return None if isnan(end) else float(end)

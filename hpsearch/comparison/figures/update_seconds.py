@@ -143,7 +143,7 @@ def _sentences(record: ComparisonRecord, arms: list[ArmTimes], texts: Texts) -> 
     if len(plain) < len(arms):
         missing = ", ".join(arm_name(arm, record, texts) for arm in arms if PLAIN not in arm.update_seconds)
         parts.append(texts("figure.update_seconds.missing", names=missing))
-    quickest = {unit: least_costly(plain, unit) for unit in ENGINES}
+    quickest = {unit: least_costly(record, plain, unit) for unit in ENGINES}
     if not all(quickest.values()):
         return " ".join([*parts, texts("reading.unreached", target=target_text(record, texts))])
     names = {unit: ", ".join(arm_name(arm, record, texts) for arm in found) for unit, found in quickest.items()}
@@ -167,14 +167,14 @@ def _against_mini_batch(
         return
     small, middle, large = (next(arm for arm in arms if arm.batch_size == size) for size in sizes)
     for arm in (small, large):
-        values = {unit: _ratio(arm, middle, unit, texts) for unit in ENGINES}
+        values = {unit: _ratio(record, arm, middle, unit, texts) for unit in ENGINES}
         if all(values.values()):
             names = {"name": arm_name(arm, record, texts), "middle": arm_name(middle, record, texts), **engines}
             yield texts("figure.update_seconds.ratio", own=values["seconds"], plain=values[PLAIN], **names)
 
 
-def _ratio(arm: ArmTimes, other: ArmTimes, unit: str, texts: Texts) -> str:
-    ratio = cost_ratio(arm, other, unit)
+def _ratio(record: ComparisonRecord, arm: ArmTimes, other: ArmTimes, unit: str, texts: Texts) -> str:
+    ratio = cost_ratio(record, arm, other, unit)
     return interval_text(ratio, texts) if ratio else ""
 
 

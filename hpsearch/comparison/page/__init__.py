@@ -7,41 +7,48 @@ is; HTML is made of its pieces as of a search's page. Tables are written beside 
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from math import inf
 from pathlib import Path
 
 from hpsearch.comparison.analysis.judgement import Value, Verdict
 from hpsearch.comparison.analysis.measured import Spread
 from hpsearch.comparison.analysis.verdicts import verdicts
 from hpsearch.comparison.figures import COMPARISON_FIGURES, ComparisonFigure
-from hpsearch.comparison.figures.appearance import gap_texts, percent, significant
+from hpsearch.comparison.figures.appearance import (
+    bounds_text,
+    engine_text,
+    gap_texts,
+    percent,
+    regime_name,
+    share_gap_texts,
+    significant,
+)
 from hpsearch.comparison.figures.figure import Rows
 from hpsearch.comparison.page.closing import checks, protocol, runs_table
 from hpsearch.comparison.page.opening import glance, introduction, warnings
 from hpsearch.files import inert, make_folder, write_file
 from hpsearch.reporting import pieces
-from hpsearch.reporting.formatting import number, sentence, visible
+from hpsearch.reporting.formatting import MetricFormat, number, sentence, visible
 from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.rendering import document, figure_json, reading_record
 from hpsearch.reporting.study_page import PREVIEW, SCRIPT_TEXTS
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 
+PHASES = ("before", "after")
 SHARES = frozenset(  # read as percentages; the spread of a logarithm is about a relative change
-    {
-        "one_rising",
-        "full_rising",
-        "one_deviation",
-        "full_deviation",
-        "one_pass",
-        "full_pass",
-        "sgd",
-        "gd",
-        "isotropic",
-        "stuck",
-    }
+    {f"{end}_{measure}_{phase}" for end in ("one", "full") for measure in ("rising", "deviation") for phase in PHASES}
+    | {"one_pass", "full_pass", "sgd", "gd", "isotropic", "frozen", "stuck", "lost"}
+    | {"best_noise", "best_larger", "diverged_sgd", "diverged_larger"}
 )
-GAPS = frozenset({"test", "equal_epochs", "equal_updates", "difference"})  # differences of the metric
-RATIOS = frozenset({"steps", "epochs", "seconds", "one", "full"})  # how many times as much
+SHARE_GAPS = frozenset({"isotropic_gap", "frozen_gap"})  # differences of shares
+GAPS = frozenset({"test", "last", "equal_epochs", "equal_updates", "difference"})  # differences of the metric
+RATIOS = frozenset(  # how many times as much
+    {"steps", "epochs", "seconds", "plain", "one_own", "full_own", "one_plain", "full_plain"}
+)
+RANGES = frozenset(
+    {"one_octaves", "full_octaves"}
+)  # known between bounds alone, as is a critical batch size that is 0 or infinite
 FRACTIONS = dict(
     enumerate(("half", "third", "quarter", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"), start=2)
 )
@@ -103,43 +110,81 @@ def page(record: ComparisonRecord, texts: Texts) -> str:
 
 
 def _claim(verdict: Verdict, record: ComparisonRecord, drawn: set[str], texts: Texts) -> pieces.Claim:
-    key = f"verdict.{verdict.claim}.{verdict.reason}"
-    if not texts.has(key):
-        key = f"verdict.{verdict.reason}"
     shown = [name for name in verdict.figures if name in drawn]
+    sentences, limits = verdict_texts(verdict, record, texts)
     return pieces.Claim(
         text=texts(f"claim.{verdict.claim}"),
         judgement=verdict.judgement,
         judgement_text=texts(f"judgement.{verdict.judgement}"),
-        sentence=texts(key, **value_texts(verdict.values, record, texts)),
+        sentence=" ".join(sentences),
         figures=[pieces.Link(texts(f"figure.{name}.title"), f"#about-{name}") for name in shown],
+        limits=" ".join(limits),
     )
+
+
+def verdict_texts(verdict: Verdict, record: ComparisonRecord, texts: Texts) -> tuple[list[str], list[str]]:
+    """Return the sentences of a verdict, and those on what limits it."""
+    values = value_texts(verdict.values, record, texts)
+    keys = [verdict_key(verdict.claim, name, texts) for name in (verdict.reason, *verdict.remarks)]
+    limits = [f"limit.{name}" for name in verdict.limits]
+    return [texts(key, **values) for key in keys], [texts(key, **values) for key in limits]
+
+
+def verdict_key(claim: str, name: str, texts: Texts) -> str:
+    """Return the key of a sentence of a claim; some are the same for several claims."""
+    own = f"verdict.{claim}.{name}"
+    return own if texts.has(own) else f"verdict.{name}"
 
 
 def value_texts(values: Mapping[str, Value], record: ComparisonRecord, texts: Texts) -> dict[str, str]:
     """Return values as they stand in a sentence.
 
-    An estimate has its interval, a share is in percent, a difference of the metric in points, a small ratio a fraction.
+    An estimate has its interval, a share is in percent, a difference of the metric in points, a small ratio a fraction. `engine` says
+    whose seconds were taken.
     """
-    return {name: _text(name, value, record, texts) for name, value in values.items()}
+    filled = {name: _text(name, value, record, texts) for name, value in values.items()}
+    return {**filled, "engine": engine_text(record, texts)}
 
 
 def _text(name: str, value: Value, record: ComparisonRecord, texts: Texts) -> str:
     if value is None:
         return number(None)
+    if isinstance(value, str):
+        return visible(value, 100)
+    if isinstance(value, tuple):
+        return ", ".join(_named(item, record, texts) for item in value)
+    if name == "margin" and isinstance(value, float):
+        return MetricFormat.of(record).gap(value, 0.0)
     if isinstance(value, Estimate) and name in GAPS:
         return texts("page.interval", **gap_texts(record, value, texts))
+    if isinstance(value, Estimate) and name in SHARE_GAPS:
+        return texts("page.interval", **share_gap_texts(value, texts))
     write = percent if name in SHARES else significant
     if not isinstance(value, Estimate | Spread):
         return number(value) if isinstance(value, int) else write(value)
     ends = {"value": write(value.value), "low": write(value.low), "high": write(value.high)}
-    if name in RATIOS:
-        return _ratio(value.value, ends, texts)
+    if isinstance(value, Estimate) and name in RATIOS:
+        return _ratio(value, ends, texts)
+    unbounded = name == "critical" and not 0 < value.value < inf
+    if isinstance(value, Estimate) and (name in RANGES or unbounded):
+        return bounds_text(value, texts)
     return texts("page.interval", **ends)
 
 
-def _ratio(ratio: float, ends: Mapping[str, str], texts: Texts) -> str:
-    """Return `3.1 (3 to 3.2) times` or `about a third (0.32, 0.28 to 0.35)`."""
+def _named(item: int | str, record: ComparisonRecord, texts: Texts) -> str:
+    """Return the name of a batch size, or of a kind of them that is lacking."""
+    if isinstance(item, int):
+        return regime_name(item, record.rows, texts)
+    return texts(f"lacking.{item}")
+
+
+def _ratio(value: Estimate, ends: Mapping[str, str], texts: Texts) -> str:
+    """Return `3.1 (3 to 3.2) times`, `at least 3 times` or `about a third (0.32, 0.28 to 0.35)`."""
+    ratio = value.value
+    if ratio == inf:
+        return texts("ratio.least", **ends)
+    if value.high == inf:
+        return texts("ratio.open", **ends)
     parts = round(1 / ratio) if ratio > 0 else 0
     if parts < 2 or abs(ratio * parts - 1) > NEAR:
         return texts("ratio.times", **ends)

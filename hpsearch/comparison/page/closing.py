@@ -132,6 +132,9 @@ def protocol(record: ComparisonRecord, texts: Texts) -> Section:
         asked = record.minima.get("asked", {})
         sizes = {name: number(asked.get(name, 0)) for name in ("seeds", "starts")}
         rows["minima"] = texts("protocol.minima_said", **sizes)
+        marks = record.minima.get("teacher", {}).get("settings", {}).get("marks")
+        if marks:
+            rows["minima"] += " " + texts("protocol.minima_fresh", marks=", ".join(map(number, marks)))
     rows["again"] = f"python -m hpsearch compare … --name {visible(record.name, 60)}"
     facts = Facts([(texts(f"protocol.{name}"), text) for name, text in rows.items()])
     return Section("protocol", texts("page.protocol"), [facts])

@@ -4,8 +4,9 @@ Each pitfall that the comparison fell into is found in its record.
 """
 
 from collections.abc import Iterable, Iterator
-from math import isfinite
+from math import inf, isfinite
 
+from hpsearch.comparison.analysis.judgement import ENOUGH_SEEDS
 from hpsearch.comparison.analysis.measured import measured_runs
 from hpsearch.comparison.analysis.quality import quality
 from hpsearch.comparison.analysis.times import ArmTimes, optimizers, times
@@ -29,8 +30,6 @@ from hpsearch.storage import ArmRecord, ComparisonRecord
 COLUMNS = ("regime", "rate", "updates", "epochs", "seconds", "reached", "test")
 UNITS = ("steps", "epochs", "seconds")
 EPOCHS = 20  # of a run whose budget the study does not give
-SEEDS = 10  # from which a bootstrap of the median keeps to its 95 %
-MEASURED = 3
 RESOLUTION = 0.02  # of the updates to the target
 VALIDATION_ROWS = 1000
 
@@ -115,6 +114,8 @@ def _cost(arm: ArmTimes, unit: str, texts: Texts) -> str:
         return duration(value) if unit == "seconds" else significant(value)
 
     median = arm.costs[unit].median
+    if median.low == inf:
+        return texts("page.never")
     return texts("page.interval", value=write(median.value), low=write(median.low), high=write(median.high))
 
 
@@ -167,9 +168,9 @@ def _tuning(record: ComparisonRecord, texts: Texts) -> Iterator[Pitfall]:
 def _replicates(record: ComparisonRecord, texts: Texts) -> Iterator[Pitfall]:
     """Yield the pitfalls of the runs on fresh seeds."""
     arms = times(record)
-    seeds = min((arm.runs for arm in arms), default=SEEDS)
-    if seeds < SEEDS:
-        yield "few_seeds", {"seeds": number(seeds), "enough": number(SEEDS)}
+    seeds = min((arm.runs for arm in arms), default=ENOUGH_SEEDS)
+    if seeds < ENOUGH_SEEDS:
+        yield "few_seeds", {"seeds": number(seeds), "enough": number(ENOUGH_SEEDS)}
     if record.target is not None:
         no_winner = [arm for arm in record.arms if arm.trials and arm.fastest is None]
         if no_winner:
@@ -197,10 +198,12 @@ def _any_failed(arm: ArmRecord) -> bool:
 def _reach(record: ComparisonRecord) -> Iterator[Pitfall]:
     """Yield what limits how far the results reach."""
     runs = min((len(measured_runs(arm)) for arm in record.arms if arm.fastest), default=0)
-    if runs < MEASURED:
-        yield "few_measured", {"runs": number(runs), "enough": number(MEASURED)}
+    if runs < ENOUGH_SEEDS:
+        yield "few_measured", {"runs": number(runs), "enough": number(ENOUGH_SEEDS)}
     rows = int(record.data["rows"]["validation"])
     if rows < VALIDATION_ROWS:
         yield "small_validation", {"rows": number(rows)}
     if record.divisions == 1:
         yield "one_split", {}
+    if not record.own_rows:
+        yield "shared_rows", {}

@@ -15,6 +15,7 @@ from hpsearch.data.columns.table import absent
 from hpsearch.errors import UserError, listed, shown
 
 LONG_TEXT = 40  # characters
+MANY_DATES = 6  # categories that may be dates: fewer are names
 MOST = 0.5  # of the cells are numbers or dates: what the few other texts mean is worth a question
 
 DROPPED: Mapping[str, str] = {
@@ -53,6 +54,8 @@ def choose_type(sample: ColumnSample, forced: str | None) -> Entry | Dropped:
     if dropped is not None:
         mixed = mixed or _perhaps_dates(sample)
         return Dropped(dropped.reason, _joined(dropped.note, mixed))
+    if len(entry["categories"]) >= MANY_DATES:
+        mixed = mixed or _perhaps_dates(sample)
     if mixed:
         return {**entry, "note": _joined(entry.get("note", ""), mixed)}
     return entry
@@ -166,7 +169,7 @@ def _among_dates(sample: ColumnSample, share: float) -> str:
 
 
 def _perhaps_dates(sample: ColumnSample) -> str:
-    """Return which dates are read, where a column that is dropped may have others; else nothing."""
+    """Return which dates are read, where a column that is dropped or a category may have others; else nothing."""
     return f"if its cells are dates, write them as {dates.READ}" * dates.may_be_dates(sample.text)
 
 

@@ -94,7 +94,7 @@ def _has_thousands(sample: ColumnSample, full: Array) -> bool:
 
 def _read_number(entry: Entry, cells: Any, decimal: str) -> tuple[Array, Array]:
     if isinstance(cells, np.ndarray):
-        return _read_typed(cells, NUMBERS, lambda numbers: numbers.astype(np.float64))
+        return _read_typed(cells)
     values, other = parsing.numbers(cells, decimal)
     if other.any() and entry.get("range") == [0, 1]:  # True and False for the 1 and 0 of the training rows
         truth, unread = _read_boolean({"false": "false", "true": "true"}, cells, decimal)
@@ -103,10 +103,10 @@ def _read_number(entry: Entry, cells: Any, decimal: str) -> tuple[Array, Array]:
     return values, other
 
 
-def _read_typed(cells: Array, kinds: str, convert: Callable[[Array], Array]) -> tuple[Array, Array]:
-    """Read cells that are one of NumPy's kinds; of any other, those that are there cannot be read."""
-    if cells.dtype.kind in kinds:
-        return convert(cells), np.zeros(len(cells), dtype=bool)
+def _read_typed(cells: Array) -> tuple[Array, Array]:
+    """Read numbers of NumPy's; of cells of any other kind, those that are there cannot be read."""
+    if cells.dtype.kind in NUMBERS:
+        return cells.astype(np.float64), np.zeros(len(cells), dtype=bool)
     return np.full(len(cells), np.nan), ~absent(cells)
 
 
@@ -133,7 +133,9 @@ def _other_readings(sample: ColumnSample, formats: Sequence[str]) -> str:
         years = "years of two digits are 1969 to 2068"
         text = sample.table.column_option(sample.name, "category")
         notes.append(f"{years}; if these are no dates: {text}")
-    return ", ".join([f"read as {formats[0]}", *notes]) if notes else ""
+    if not notes:
+        return ""
+    return ", ".join([f"read as {formats[0]}", *notes])
 
 
 def plan_date_as(sample: ColumnSample, form: str) -> Entry:
@@ -151,7 +153,9 @@ def plan_date_as(sample: ColumnSample, form: str) -> Entry:
 def _date_entry(sample: ColumnSample, form: str, days: Array) -> Entry:
     """Return the entry of dates: the days, and sine and cosine of each period, that of the day where they have an hour."""
     timed = bool((np.nan_to_num(days) % 1 != 0).any())
-    periods = [name for name in PERIODS if timed or name != "day"]
+    periods = list(PERIODS)
+    if not timed:
+        periods.remove("day")
     parts = ["days", *map("_".join, product(periods, ("sin", "cos")))]
     return {"name": sample.name, "kind": "date", "format": form, "parts": parts}
 
@@ -173,7 +177,9 @@ def _plan_boolean(sample: ColumnSample) -> Entry | None:
 
 def _read_boolean(entry: Entry, cells: Any, decimal: str) -> tuple[Array, Array]:
     if isinstance(cells, np.ndarray):
-        known = np.isin(cells, (0, 1)) if cells.dtype.kind in NUMBERS else np.zeros(len(cells), dtype=bool)
+        known = np.zeros(len(cells), dtype=bool)
+        if cells.dtype.kind in NUMBERS:
+            known = np.isin(cells, (0, 1))
         return np.where(known, cells, np.nan), ~known & ~absent(cells)
     words = parsing.truth_words(entry)
     values = parsing.positions(pc.utf8_lower(cells), [*words[0], *words[1]])

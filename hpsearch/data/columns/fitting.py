@@ -121,7 +121,8 @@ def _choose_types(table: Table, options: ReadOptions, rows: Array) -> tuple[list
         reason = excluded.get(name)
         if forced == "drop":
             reason = "asked"
-        if reason is not None and forced in (None, "drop"):
+        says_format = reason == "time" and str(forced).startswith("date:")  # how its dates are read, and no more
+        if reason is not None and (forced in (None, "drop") or says_format):
             dropped[name] = Dropped(reason, DROPPED[reason])
             continue
         cells = table.column(name).take(rows)
@@ -191,7 +192,9 @@ def _fit_group(entries: Sequence[Entry], numbers: Array, missing: str) -> None:
 def _range(numbers: Array) -> list[float] | None:
     """Return the least and the largest number of a column [N], None where all are missing."""
     there = numbers[~np.isnan(numbers)]
-    return [float(there.min()), float(there.max())] if len(there) else None
+    if not len(there):
+        return None
+    return [float(there.min()), float(there.max())]
 
 
 def date_part(days: Array, name: str) -> Array:

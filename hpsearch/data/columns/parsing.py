@@ -22,7 +22,10 @@ NUMBER = r"^[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?$"
 THOUSANDS = r"^[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?$"
 LONG_NAME = r"^[+-]?\d{16,}$"
 LEADING_ZEROS = r"^[+-]?0\d+$"
-UNIT = r"^(?:[$€£¥]\s?)?[+-]?\d[\d.,]*(?:\s?(?:[$€£¥%‰]|°?[A-Za-zµ]{1,3}))?$"
+BLANK = r"[ \t\x{a0}\x{202f}]?"
+BEFORE = rf"(?:[$€£¥₹]{BLANK}|Rs\.? ?|[A-Z]{{3}} )"  # a number: a currency
+BEHIND = r"[$€£¥₹%‰]|°?[A-Za-zµ]{1,3}"
+UNIT = rf"^\(?[+-]?{BEFORE}?[+-]?\d[\d.,]*(?:{BLANK}(?:{BEHIND}))?\)?$"
 INFINITE = r"(?i)^[+-]?inf(?:inity)?$"
 
 
@@ -72,7 +75,7 @@ def unit(cells: Any) -> str:
     full = cells.drop_null()
     if not len(full) or not matches(full, UNIT).all():
         return ""
-    units = pc.replace_substring_regex(full, r"[\d.,+\s-]", "").unique()
+    units = pc.replace_substring_regex(full, r"[\d,+()\s\x{a0}\x{202f}-]|\.\d", "").unique()
     return str(units[0].as_py()) if len(units) == 1 else ""
 
 

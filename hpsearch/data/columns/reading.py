@@ -14,6 +14,9 @@ from hpsearch.data.columns import dates, parsing
 from hpsearch.data.columns.column_types import COLUMN_TYPES, Entry
 from hpsearch.data.columns.error_messages import misread, missing_cells, refuse_infinite
 from hpsearch.data.columns.table import Table, ends, meant, nearest, table_of, target_names
+from hpsearch.data.columns.text_numbers import with_plain_numbers
+from hpsearch.data.columns.trained_table import TrainedTable
+from hpsearch.data.options import ReadOptions
 from hpsearch.errors import UserError, listed, shown
 
 FILL_THEM = ". Fill them, drop the rows or the column, or give missing 'median'."
@@ -47,6 +50,8 @@ def _check_names(table: Table, entries: Sequence[Entry]) -> None:
         others = [name for name in table.names if name not in known]
         more = f" (and {len(absent) - 1:,} more)" * (len(absent) > 1)
         hint = f"{nearest(absent[0], others)} Columns: {ends(table.names)}.".lstrip()
+        if len(absent) == len(entries) and table.origin == "new" and table.row_name == "line":
+            hint += " If the first line holds values: --header no."
         raise UserError(f"no column {shown(absent[0])}{more}. {hint}")
 
 
@@ -86,7 +91,9 @@ def refuse_missing(table: Table, name: str, values: Array) -> None:
 
 def unused(preprocessing: Mapping[str, Any], source: Any) -> str | None:
     """Return the notice about columns of new rows that the network does not know, or None."""
-    columns = source.names if isinstance(source, Table) else getattr(source, "columns", ())
+    columns = getattr(source, "columns", ())
+    if isinstance(source, Table):
+        columns = source.names
     known = {entry["name"] for entry in (*preprocessing["columns"], *preprocessing.get("dropped", ()))}
     known.update(target_names(preprocessing.get("target")))
     extra = [name for name in map(str, columns) if name not in known]
@@ -100,7 +107,7 @@ def table_for(preprocessing: Mapping[str, Any], source: Any) -> Table:
     if isinstance(source, Table):
         return source
     if hasattr(source, "columns") and hasattr(source, "iloc"):
-        return table_of(source)
+        return with_plain_numbers(table_of(source), ReadOptions(), TrainedTable.of(preprocessing))
     values = np.asarray(source)
     if values.ndim != 2 or values.dtype.kind not in NUMBERS:
         raise UserError(

@@ -34,8 +34,8 @@ class Table:
         source: what people read of where the table comes from.
         row_numbers: where each row stands in the source: the number of its line in a text file, of its row in another.
         row_name: what such a number is called: "line" or "row".
-        reading: how a file was read: `separator`, `header`, `encoding`, `decimal`; and, where they matter, `thousands` as given and
-            `numbers`, the marks of columns whose numbers were not plain.
+        reading: how a file was read: `separator`, `header`, `encoding`, `decimal`, the `names` of its first line; and, where they matter,
+            `thousands` as given and `numbers`, the marks of columns whose numbers were not plain.
         assumptions: the same in words, with the reasons, and what says otherwise.
         notices: sentences for the reader of a report.
         kinds: types of columns that the source itself states (a pandas category), which no rule overrules.
@@ -143,7 +143,8 @@ def nearest(name: str, names: Sequence[str]) -> str:
     lower = name.lower()
     near = [candidate for candidate in known if candidate.lower() == lower]
     near = near or get_close_matches(name[:200], known, n=1)
-    near = near or [candidate for candidate in known if lower and _begin_alike(candidate.lower(), lower)]
+    if not near and lower:
+        near = [candidate for candidate in known if _begin_alike(candidate.lower(), lower)]
     return f"Did you mean {shown(near[0])}?" if near else ""
 
 
@@ -221,7 +222,7 @@ def table_of_arrow(names: Sequence[str], columns: Sequence[Any], source: str, ro
         tuple(cells),
         source,
         rows,
-        reading={"separator": None, "header": True, "encoding": None, "decimal": "."},
+        reading={"separator": None, "header": True, "encoding": None, "decimal": ".", "names": list(names)},
         kinds={name: "category" for name, column in by_name if pa.types.is_dictionary(column.type)},
         refused=refused,
     )

@@ -56,7 +56,7 @@ def from_arrays(
         if validation is not None:
             inputs, targets, count = _with_validation(inputs, targets, validation)
             split = replace(split, validation="given")
-        raw = replace(_raw(inputs, targets, read), given_validation=count)
+        raw = replace(_raw(inputs, targets, read, task.task), given_validation=count)
         if weights is not None:
             raw = replace(raw, weights=weights, weighted_by="sample_weight")
     return assemble(raw, name, title or name, task, split)
@@ -89,8 +89,9 @@ def from_frame(
 def _raw_of_frame(frame: Any, target: str | Sequence[str], read: ReadOptions) -> Raw:
     from hpsearch.data.columns.roles import assign_roles
     from hpsearch.data.columns.table import table_of
+    from hpsearch.data.columns.text_numbers import with_plain_numbers
 
-    return assign_roles(table_of(frame), target, _refusing(read))
+    return assign_roles(with_plain_numbers(table_of(frame), read), target, _refusing(read))
 
 
 def _with_validation(inputs: Any, targets: Any, validation: Any) -> tuple[Any, Any, int]:
@@ -114,19 +115,25 @@ def _with_validation(inputs: Any, targets: Any, validation: Any) -> tuple[Any, A
     return inputs, joined(targets, labels, "target"), count
 
 
-def _raw(inputs: Any, targets: Any, read: ReadOptions) -> Raw:
+def _raw(inputs: Any, targets: Any, read: ReadOptions, task: str | None) -> Raw:
     if isinstance(targets, str):
         return _raw_of_frame(inputs, targets, read)
+    from hpsearch.data.columns.text_targets import number_targets
+
     names = _names_of(targets)
-    asked = read.group is not None or read.time is not None or read.columns or read.missing is not None
-    asked = asked or read.weight is not None
+    targets, assumptions = number_targets(targets, read, task)
+    of_columns = (read.group, read.time, read.weight, read.missing)
+    asked = bool(read.columns) or any(option is not None for option in of_columns)
     if not asked and not _has_other_cells(inputs):
-        return Raw(inputs, targets, "arrays", target_names=names, drop_rows=read.drop_rows)
+        return Raw(inputs, targets, "arrays", reading=assumptions, target_names=names, drop_rows=read.drop_rows)
     from hpsearch.data.columns.roles import assign_roles
     from hpsearch.data.columns.table import table_of, table_of_array
+    from hpsearch.data.columns.text_numbers import with_plain_numbers
 
-    to_table = table_of if hasattr(inputs, "iloc") else table_of_array
-    return replace(assign_roles(to_table(inputs), None, _refusing(read), targets), target_names=names)
+    table = table_of(inputs) if hasattr(inputs, "iloc") else table_of_array(inputs)
+    table = with_plain_numbers(table, read)
+    raw = assign_roles(table, None, _refusing(read), targets)
+    return replace(raw, reading=(*assumptions, *raw.reading), target_names=names)
 
 
 def _names_of(targets: Any) -> tuple[str, ...]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from hpsearch.data.columns import number_marks
 from hpsearch.data.columns.dates import rows_by_date_pattern
-from hpsearch.data.loaders import number_marks
 from hpsearch.data.loaders.csv_layout import SPACES, splits_by_spaces
 from hpsearch.errors import UserError, shown
 
@@ -20,7 +20,7 @@ LEAST_AGREEMENT = 0.5  # of the lines; text with commas in it has less
 def find_separator(content: bytes, given: str | None) -> tuple[str, str]:
     """Return the separator and why: the one with which most of the first lines have the same number of cells, two at least."""
     if given is not None:
-        if len(given) != 1 or not given.isascii() or given in '"\n\r\0' or given.isalnum():
+        if not _can_separate(given):
             raise UserError(f"separator {shown(given)}: one of , ; | or a tab expected.")
         return given, "as given"
     lines = _first_lines(content)
@@ -47,7 +47,8 @@ def find_header(first: Sequence[str], given: bool | None, expected: Sequence[str
         return given, "as given"
     if list(first) == column_numbers(len(first)):
         return True, "it counts the columns"
-    named = [name for name in expected if name in first and not _is_column_number(name, len(first))]
+    asked = [name for name in expected if name in first]
+    named = [name for name in asked if not _is_column_number(name, len(first))]
     if named:
         return True, f"it has {shown(named[0])}"
     value = next((cell for cell in first if _is_value(cell)), None)
@@ -66,6 +67,11 @@ def may_be_names(cells: Sequence[str]) -> bool:
     return all(cells) and len(set(cells)) == len(cells) and not any(map(_is_value, cells))
 
 
+def _can_separate(mark: str) -> bool:
+    """Whether a text is one mark of ASCII that may stand between cells."""
+    return len(mark) == 1 and mark.isascii() and not mark.isalnum() and mark not in '"\n\r\0'
+
+
 def _first_lines(content: bytes) -> list[str]:
     """Return the first rows, a letter in place of what stands in quotes."""
     start = content[:1_000_000].decode(errors="replace")
@@ -80,7 +86,7 @@ def _are_aligned(lines: Sequence[str], best: str | None) -> bool:
         return False
     if best is None:
         return True
-    cells = [cell for line in lines[1:] for cell in line.split()]
+    cells = " ".join(lines[1:]).split()
     if not all(number_marks.is_number(cell) for cell in cells if "," in cell):
         return False
     return all("  " in line or line.startswith(" ") for line in lines) or all(map(number_marks.is_number, cells))

@@ -2,11 +2,19 @@
 
 import codecs
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from hpsearch.data.loaders.csv_bytes import line_of
+from hpsearch.data.loaders.legacy_encodings import (
+    Reading,
+    asked,
+    example,
+    possible_readings,
+    readings_of_europe,
+)
 from hpsearch.errors import UserError, shown
 
 MARKS = {  # a longer mark stands before a shorter one that begins alike
@@ -107,24 +115,41 @@ def _wide(content: bytes) -> _Found | None:
 
 
 def _find_other(content: bytes, line: int) -> _Found:
-    """Return text that is not all UTF-8: UTF-8 but for a few bytes, or in one of the encodings with a byte for each letter."""
+    """Return text that is not all UTF-8: UTF-8 but for a few bytes, or in an older encoding, which is asked where several fit."""
     lenient = content.decode("utf-8", "surrogateescape")
     plain = np.frombuffer(lenient.encode("utf-8", "ignore"), dtype=np.uint8)
     strays = len(content) - len(plain)
     letters = int((plain >= LEAD).sum())
     if letters >= FEW * strays:
         return _with_strays(lenient)
+    readings, is_clear = possible_readings(content)
+    if is_clear:
+        return _as_clear(content, line, readings)
     if strays < MANY * letters:
         raise UserError(
             f"line {line:,} is not UTF-8, other lines are ({letters:,} letters of UTF-8, {strays:,} bytes that are none). "
             "Save the table in one encoding, or give the one that all lines have: --encoding cp1252."
         )
+    readings = readings or readings_of_europe(content)
+    if readings:
+        raise UserError(asked(content, line, readings))
     try:
         found = _Found(content.decode("cp1252"), "cp1252", f"line {line:,} is not UTF-8")
     except UnicodeDecodeError:
         found = _Found(content.decode("latin-1"), "latin-1", f"line {line:,} is neither UTF-8 nor cp1252")
     notice = f"Read as {found.encoding}, since {found.why}. Give another if letters look wrong: --encoding cp1251 (gbk, shift_jis, …)."
     return _Found(found.text, found.encoding, found.why, notice)
+
+
+def _as_clear(content: bytes, line: int, readings: Sequence[Reading]) -> _Found:
+    """Return text in the first of its readings, with a line of it, and which other may be meant."""
+    best = readings[0]
+    text = content.decode(best.encoding)
+    why = f"line {line:,} is not UTF-8, and the letters are common {best.language} ones"
+    notice = (
+        f"Read as {best.encoding} ({example(text)}), since {why}. Give another if letters look wrong: --encoding NAME."
+    )
+    return _Found(text, best.encoding, why, notice)
 
 
 def _with_strays(lenient: str) -> _Found:

@@ -213,11 +213,16 @@ def load(
     return assemble(raw, name, row.title, task, split)
 
 
+def _own_name(name: str) -> str | None:
+    """Return a data set's name as `DATASETS` spells it, None where it has none; only letters and digits count."""
+    return {normalized(key): key for key in DATASETS}.get(normalized(name))
+
+
 def find_name(name: str) -> str | None:
     """Return a data set's name as `DATASETS` or torchvision spells it, None where neither has it; only letters and digits count."""
-    own = {key.replace("_", ""): key for key in DATASETS}
-    if normalized(name) in own:
-        return own[normalized(name)]
+    own = _own_name(name)
+    if own is not None:
+        return own
     if not name.isidentifier():
         return None
     from hpsearch.data.loaders.torchvision_sets import find_set
@@ -227,8 +232,7 @@ def find_name(name: str) -> str | None:
 
 def _find(name: str, size: int | None) -> tuple[str, NamedData]:
     """Return a data set by its name, whatever its case; torchvision is looked into for names that `DATASETS` has not."""
-    own = {key.replace("_", ""): key for key in DATASETS}
-    key = own.get(normalized(name))
+    key = _own_name(name)
     if key is not None and size is not None:
         raise UserError(f"data '{key}': size {size}: its images keep their size. Remove data.size.")
     if key is not None:

@@ -75,7 +75,9 @@ def _raw_of_arrays(
     path: str | Path, target: str | Sequence[str] | None, read: ReadOptions, *, keep_validation: bool
 ) -> Raw:
     path = Path(path)
-    asked = [name for name in read.of_table if path.is_dir() or name not in OF_ARRAYS]
+    asked = read.of_table
+    if not path.is_dir():
+        asked = [name for name in asked if name not in OF_ARRAYS]
     if asked:
         raise UserError(f"{', '.join(asked)}: only a table has columns and cells. Leave it out.")
     if path.is_dir() and target is not None:

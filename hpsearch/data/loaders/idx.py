@@ -87,7 +87,8 @@ def _rows(path: Path) -> int:
             header = file.read(4 * dimensions)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}. Check its permissions.") from None
-    if start[:2] != b"\x00\x00" or start[2:3] == b"" or start[2] not in BYTES_OF_TYPE or not 1 <= dimensions <= 3:
+    is_idx = len(start) == 4 and start[:2] == b"\x00\x00" and start[2] in BYTES_OF_TYPE
+    if not is_idx or not 1 <= dimensions <= 3:
         advice = REPLACE
         if start[:2] == GZIP:
             advice = "It is gzip data: gunzip it."
@@ -123,7 +124,8 @@ def _other_case(wanted: Path, root: Path) -> Path | None:
     """Return the folder that differs from the wanted one in case only."""
     here = root
     for part in wanted.relative_to(root).parts:
-        near = [path for path in _listing(here) if path.name.casefold() == part.casefold() and path.is_dir()]
+        folders = filter(Path.is_dir, _listing(here))
+        near = [path for path in folders if path.name.casefold() == part.casefold()]
         if not near:
             return None
         here = next((path for path in near if path.name == part), near[0])

@@ -13,6 +13,7 @@ New images for a trained network lie in a folder in any way, or in an array. The
 
 import os
 from collections.abc import Iterator, Mapping
+from itertools import chain, starmap
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def read_image_folder(folder: Path, read: ReadOptions = ReadOptions(), *, keep_v
     """
     layout = find_layout(folder, _subfolders, read.parts)
     _check_layout(layout, folder)
-    training, validation, test = _find_parts(layout)
+    training, validation, test = (_images_of(layout, part) for part in ("train", "validation", "test"))
     notices = [*layout.notices, *_ignored_notice(layout)]
     if keep_validation:
         _check_classes(training, validation, folder, "validation")
@@ -75,18 +76,16 @@ def read_image_folder(folder: Path, read: ReadOptions = ReadOptions(), *, keep_v
     to = common_size(looks.sizes, read.size)
     pixels = read_pixels(looks.files, (looks.channels, *to), deep=looks.any_deep, background=read.background)
     values = without_colour(pixels.values)
+    kept: dict[str, Any] = {"source": "folder", "size": None if looks.sizes == {to} else to[0], **scale_of(values)}
+    if read.background:
+        kept["background"] = read.background
     return Raw(
         values,
         np.array([label for _, label in rows], dtype=object),
         f"folder of images {shown(folder.resolve().name)}",
         given_test=len(test),
         given_validation=given_validation,
-        images={
-            "source": "folder",
-            "size": None if looks.sizes == {to} else to[0],
-            **scale_of(values),
-            **({"background": read.background} if read.background else {}),
-        },
+        images=kept,
         notices=(*notices, *resized_notice(looks.sizes, to), *looks.notices(values), *pixels.notices),
     )
 
@@ -110,7 +109,9 @@ def read_images(preprocessing: Mapping[str, Any], given: Any) -> Array:
         values = arrays_on_scale(_fitting(read_inputs_file(Path(given)), shape), preprocessing)
     else:
         values = _read_new(image_files(Path(given)), shape, preprocessing)
-    return values if values.dtype == np.uint8 else values.astype(np.float32)
+    if values.dtype == np.uint8:
+        return values
+    return values.astype(np.float32)
 
 
 def _read_new(files: list[Path], shape: Shape, preprocessing: Mapping[str, Any]) -> Array:
@@ -163,13 +164,9 @@ def _find_images(folder: Path) -> tuple[list[Path], int]:
     return images, len(files) - len(images)
 
 
-def _find_parts(layout: Layout) -> tuple[Labelled, Labelled, Labelled]:
-    """Return training, validation and test rows."""
-    training, validation, test = (
-        [row for folder, label in layout.parts.get(part, ()) for row in _class_images(folder, label)]
-        for part in ("train", "validation", "test")
-    )
-    return training, validation, test
+def _images_of(layout: Layout, part: str) -> Labelled:
+    """Return the images of a part, with their classes."""
+    return list(chain.from_iterable(starmap(_class_images, layout.parts.get(part, ()))))
 
 
 def _class_images(folder: Path, label: str) -> Labelled:
@@ -198,7 +195,9 @@ def _check_layout(layout: Layout, folder: Path) -> None:
 def _ignored_notice(layout: Layout) -> tuple[str, ...]:
     """Return the notice about files that are passed over, if there are some."""
     ignored = sum(_count_files(path) for path in layout.passed)
-    ignored += sum(_find_images(folder)[1] for folders in layout.parts.values() for folder, _ in folders)
+    for folder, _ in chain.from_iterable(layout.parts.values()):
+        _, others = _find_images(folder)
+        ignored += others
     if not ignored:
         return ()
     files = f"{ignored:,} file{'s' * (ignored > 1)}"
@@ -237,8 +236,8 @@ def _subfolders(folder: Path) -> list[Path]:
         raise UserError(
             f"folder {shown_path(folder)}: {error.strerror}. Give a folder of images that can be read."
         ) from None
-    visible = [path for path in inside if not path.name.startswith(".") and path.name != "__MACOSX"]
-    return [_contained(path, folder) for path in visible if path.is_dir()]
+    folders = [path for path in inside if path.is_dir() and not path.name.startswith(".")]
+    return [_contained(path, folder) for path in folders if path.name != "__MACOSX"]
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from json import dumps
 from pathlib import Path
 from shlex import quote
@@ -73,7 +74,7 @@ def part_of(name: str) -> str | None:
     """Return the part that a folder's name means, whatever its case and ornament; None where it means none, or several."""
     words = [word.lower() for word in WORD.findall(name)]
     meant = {PARTS[word] for word in words if word in PARTS}
-    others = [word for word in words if word not in PARTS and word not in BESIDE]
+    others = {*words} - {*PARTS, *BESIDE}
     return meant.pop() if len(meant) == 1 and not others else None
 
 
@@ -114,7 +115,9 @@ def _are_parts(
         return False
     unknown = [path.name for path, role in roles.items() if role is None]
     parts = listed([path.name for path in named])
-    same = f" (the same folders {listed(repeated)} in several)" if repeated else ""
+    same = ""
+    if repeated:
+        same = f" (the same folders {listed(repeated)} in several)"
     other = f"{listed(unknown)} like none"
     if "train" not in named.values():
         unknown = [*unknown, *(path.name for path in named)]
@@ -137,7 +140,7 @@ def option(name: str, role: str) -> str:
 
 def _repeated(folders: Mapping[Path, object] | Sequence[Path], subfolders: Subfolders) -> list[str]:
     """Return the names that sub-folders of more than one folder have."""
-    counts = Counter(inside.name for path in folders for inside in subfolders(path))
+    counts = Counter(inside.name for inside in chain.from_iterable(map(subfolders, folders)))
     return sorted(name for name, count in counts.items() if count > 1)
 
 
@@ -150,21 +153,25 @@ def _divided(roles: Mapping[Path, str | None], subfolders: Subfolders, sentences
         assert role is not None
         inner, _ = _inner(path, subfolders)
         passed.append(inner)
-        names[role] = f"{names[role]} and {path.name}" if role in names else path.name
+        before = f"{names[role]} and " if role in names else ""
+        names[role] = f"{before}{path.name}"
         parts.setdefault(role, []).extend((below, below.name) for below in subfolders(inner))
         if not parts[role]:
             raise _flat(path)
-    said = ", ".join(f"{shown(name)} {_verb(role)}" for role, name in names.items())
-    return Layout(parts, tuple(passed), names, (*sentences, f"Divided as its folders are: {said}."))
+    return Layout(parts, tuple(passed), names, (*sentences, f"Divided as its folders are: {_division(names)}."))
 
 
-def _verb(role: str) -> str:
-    return {"train": "trains", "validation": "validates", "test": "tests"}[role]
+def _division(names: Mapping[str, str]) -> str:
+    """Return what each part's folder does: 'seg_train' trains, 'seg_test' tests."""
+    verbs = {"train": "trains", "validation": "validates", "test": "tests"}
+    return ", ".join(f"{shown(name)} {verbs[role]}" for role, name in names.items())
 
 
 def _flat(path: Path) -> UserError:
     count = sum(is_image(file) for file in path.iterdir())
-    what = f"{count:,} images, but no folder for a class" if count else "no images"
+    what = "no images"
+    if count:
+        what = f"{count:,} images, but no folder for a class"
     return UserError(
         f"{shown_path(path)} holds {what}. Expected: a folder for each class with its images; or leave it out: "
         f"{option(path.name, 'drop')}."
@@ -174,11 +181,12 @@ def _flat(path: Path) -> UserError:
 def _classes_outside(folder: Path, inside: Sequence[Path], subfolders: Subfolders) -> Layout | None:
     """Return the layout of classes that hold the parts (cats/train, cats/test), None where it is not that one."""
     below = {path: subfolders(path) for path in inside}
-    names = {inner.name for inners in below.values() for inner in inners}
+    every = list(chain.from_iterable(below.values()))
+    names = {inner.name for inner in every}
     trained = [any(part_of(inner.name) == "train" for inner in inners) for inners in below.values()]
     if len(inside) < 2 or not all(trained) or not all(map(part_of, names)):
         return None
-    deeper = [inner for inners in below.values() for inner in inners if subfolders(inner)]
+    deeper = list(filter(subfolders, every))
     if deeper or any(map(_has_images, inside)):
         where = shown_path(deeper[0] if deeper else next(filter(_has_images, inside)))
         raise UserError(
@@ -189,9 +197,9 @@ def _classes_outside(folder: Path, inside: Sequence[Path], subfolders: Subfolder
     for path, inners in below.items():
         for inner in inners:
             parts.setdefault(str(part_of(inner.name)), []).append((inner, path.name))
-    said = {str(part_of(name)): name for name in names}
-    sentence = f"Divided as the folders within each class are: {', '.join(f'{shown(n)} {_verb(r)}' for r, n in sorted(said.items()))}."
-    return Layout(parts, tuple(inside), said, (sentence,))
+    by_part = {str(part_of(name)): name for name in names}
+    sentence = f"Divided as the folders within each class are: {_division(dict(sorted(by_part.items())))}."
+    return Layout(parts, tuple(inside), by_part, (sentence,))
 
 
 def _classes(folder: Path, inside: Sequence[Path], sentences: tuple[str, ...], notices: tuple[str, ...] = ()) -> Layout:

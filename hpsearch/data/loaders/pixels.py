@@ -92,17 +92,49 @@ class Pixels:
 
 
 def look_at(files: Sequence[Path]) -> Looks:
-    """Return what image files declare; files that are no images of `FORMATS`, or have too many pixels, are refused."""
+    """Return what image files declare; files that are no images of `FORMATS`, or have too many pixels or bits, are refused."""
 
-    def read(file: Path) -> tuple[tuple[int, int], bool, bool]:
+    def read(file: Path) -> tuple[tuple[int, int], bool, bool, str]:
         with _open(file) as image:
             deep = is_deep(image)
             grey = image.mode in GREY or (deep and image.mode == "I")
-            return _upright(image), grey, deep
+            return _upright(image), grey, deep, _unread_bits(image)
 
     declared = _of_each(read, files)
-    sizes = frozenset(size for size, _, _ in declared)
-    return Looks(tuple(files), sizes, all(grey for _, grey, _ in declared), tuple(deep for _, _, deep in declared))
+    _refuse_bits(files, [bits for *_, bits in declared])
+    sizes = frozenset(size for size, *_ in declared)
+    return Looks(tuple(files), sizes, all(grey for _, grey, *_ in declared), tuple(deep for _, _, deep, _ in declared))
+
+
+def _unread_bits(image: Image.Image) -> str:
+    """Return what an image, not yet decoded, has that cannot be read in full; nothing where it can.
+
+    PIL keeps the high byte alone of colours of 16 bits that are no PNG.
+    """
+    if image.mode == "F":
+        return "floating-point numbers of 32 bits"
+    if image.mode == "I" and not is_deep(image):
+        return "32 bits a channel"
+    if image.mode in (*GREY, "I") or image.format not in ("TIFF", "PPM"):
+        return ""
+    how = [tile[3] for tile in getattr(image, "tile", ())]  # what PIL's decoder is told
+    of_tiff = any(";16" in str(told) for told in how)
+    of_ppm = any(isinstance(told, tuple) and isinstance(told[-1], int) and told[-1] > FULL[8] for told in how)
+    return f"colours of 16 bits as {image.format}" * (of_tiff or of_ppm)
+
+
+def _refuse_bits(files: Sequence[Path], bits: Sequence[str]) -> None:
+    """Refuse images of which a part of the bits would be lost."""
+    unread = [(file, text) for file, text in zip(files, bits, strict=True) if text]
+    if not unread:
+        return
+    file, text = unread[0]
+    others = len(unread) - 1
+    more = f" (and {others:,} more image{'s' * (others != 1)})" * (others > 0)
+    raise UserError(
+        f"{shown_path(file)}{more} has {text}, which cannot be read in full. Save it as PNG of 8 or 16 bits, or all images as an "
+        "array (.npz, .npy)."
+    )
 
 
 def is_deep(image: Image.Image) -> bool:

@@ -9,9 +9,10 @@ import pyarrow as pa
 
 from hpsearch.data.assumptions import Assumption
 from hpsearch.data.columns.table import Table, check_names, table_of_arrow
+from hpsearch.data.columns.text_numbers import with_plain_numbers
+from hpsearch.data.columns.trained_table import TrainedTable
 from hpsearch.data.loaders.csv_bytes import MEMORY_A_BYTE, find_file, memory
 from hpsearch.data.loaders.text_tables import read_text
-from hpsearch.data.loaders.trained_file import TrainedFile
 from hpsearch.data.options import ReadOptions
 from hpsearch.errors import UserError, shown
 
@@ -29,7 +30,7 @@ def read_table(path: str | Path, options: ReadOptions = ReadOptions(), expected:
     """
     file = find_file(path)
     if _is_parquet(file):
-        return _read_parquet(file)
+        return with_plain_numbers(_read_parquet(file), options)
     return read_text(file, options, expected)
 
 
@@ -39,11 +40,13 @@ def read_like(path: str | Path, preprocessing: Mapping[str, Any], options: ReadO
     Raises:
         UserError: see `read_table`; or the rows have other columns than the study's file.
     """
-    trained = TrainedFile.of(preprocessing)
+    trained = TrainedTable.of(preprocessing)
     file = find_file(path)
     if _is_parquet(file):
-        return replace(_read_parquet(file), origin="new")
-    header = trained.reading.get("header") if options.header is None else options.header
+        return replace(with_plain_numbers(_read_parquet(file), options, trained), origin="new")
+    header = options.header
+    if header is None:
+        header = trained.reading.get("header")
     asked = replace(options, header=header, missing_values=trained.reading.get("missing_values", ()))
     return replace(read_text(file, asked, trained.columns, trained), origin="new")
 

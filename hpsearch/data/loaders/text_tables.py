@@ -4,8 +4,7 @@ Arrow's reader reads text as text (17 times as fast as pandas', measured), after
 read as the file that the network was trained on, where it leaves anything open.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,36 +13,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from hpsearch.data.assumptions import Assumption, kind_option, listed_names, option
-from hpsearch.data.columns import parsing
+from hpsearch.data.assumptions import Assumption, option
 from hpsearch.data.columns.table import Table, check_names
+from hpsearch.data.columns.text_numbers import read_numbers
+from hpsearch.data.columns.trained_table import TrainedTable
 from hpsearch.data.loaders.csv_bytes import read_bytes
 from hpsearch.data.loaders.csv_dialect import NAMES, column_numbers, find_header, find_separator, may_be_names
 from hpsearch.data.loaders.csv_encoding import Decoded, decode
 from hpsearch.data.loaders.csv_layout import Layout, find_layout, take_directive
-from hpsearch.data.loaders.number_marks import (
-    MOSTLY,
-    NO_THOUSANDS,
-    VOTES,
-    Decision,
-    Evidence,
-    Rewritten,
-    allowed_marks,
-    evidence_of,
-    find_decimal,
-    plain_number,
-    rewritten,
-)
-from hpsearch.data.loaders.trained_file import TrainedFile
+from hpsearch.data.loaders.trained_file import names_of, separator_of
 from hpsearch.data.options import ReadOptions
 from hpsearch.errors import UserError, shown
 
 MOST_COLUMNS = 50_000
 LONGEST_ROW = 2**30  # bytes; Arrow reads blocks of less than 2 GiB
-AS_TEXT = ("category", "boolean", "date", "drop")  # kinds by force whose cells stay as they are written
 
 
-def read_text(file: Path, options: ReadOptions, expected: Sequence[str], trained: TrainedFile | None = None) -> Table:
+def read_text(file: Path, options: ReadOptions, expected: Sequence[str], trained: TrainedTable | None = None) -> Table:
     """Return a text file as a table; new rows like the file that a network was `trained` on.
 
     Raises:
@@ -51,7 +37,7 @@ def read_text(file: Path, options: ReadOptions, expected: Sequence[str], trained
     """
     decoded = decode(read_bytes(file), options.encoding, trained.encoding if trained else None)
     content, directive = take_directive(decoded.content)
-    separator, why_separator = _separator(content, options.separator, directive, trained)
+    separator, why_separator = _separator(content, options, directive, trained)
     layout = find_layout(content, separator, expected, may_be_names)
     columns = [pc.utf8_trim_whitespace(cells) for cells in _columns(layout)]
     first = [cells[0].as_py() for cells in columns]
@@ -61,12 +47,12 @@ def read_text(file: Path, options: ReadOptions, expected: Sequence[str], trained
         raise UserError("only a line of names, no rows. Give a table with rows.")
     names, columns, notes = _named(first if header else (), columns)
     if trained is not None:
-        names = trained.names_of(names, header=header)
+        names = names_of(trained, names, header=header)
     lines = layout.rows.lines[int(header) :]
     if trained is None:
         columns, lines, more = _without_empty_rows(columns, lines)
         notes += more
-    numbers = _read_numbers(dict(zip(names, columns, strict=True)), options, separator, trained)
+    numbers = read_numbers(dict(zip(names, columns, strict=True)), options, separator, trained)
     return Table(
         names,
         numbers.columns,
@@ -78,6 +64,7 @@ def read_text(file: Path, options: ReadOptions, expected: Sequence[str], trained
             "header": header,
             "encoding": decoded.encoding,
             "decimal": numbers.decision.decimal,
+            **({"names": list(names)} if header else {}),
             **numbers.reading(options.thousands),
         },
         assumptions=(
@@ -92,120 +79,15 @@ def read_text(file: Path, options: ReadOptions, expected: Sequence[str], trained
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Numbers:
-    """A table's columns with plain numbers, by which decimal mark, and what each column said of it."""
-
-    columns: tuple[Any, ...]
-    decision: Decision
-    evidence: Mapping[str, Evidence]
-    changed: Mapping[str, Rewritten]
-
-    def reading(self, thousands: str | None) -> dict[str, Any]:
-        """Return what new rows need to be read alike: how the columns were written whose numbers were changed."""
-        reading: dict[str, Any] = {}
-        if thousands is not None:
-            reading["thousands"] = thousands
-        if self.changed:
-            reading["numbers"] = {
-                name: {"decimal": column.decimal, "thousands": column.thousands}
-                for name, column in self.changed.items()
-            }
-        return reading
-
-    def assumptions(self) -> Iterator[Assumption]:
-        """Yield what was assumed of the numbers' marks."""
-        decimal = self.decision.decimal
-        yield Assumption("decimal mark", f"'{decimal}'", self.decision.why, option("decimal", _other(decimal, ".,")))
-        grouped = [name for name, column in self.changed.items() if column.thousands]
-        if grouped:
-            marks = dict.fromkeys(self.changed[name].thousands for name in grouped)
-            found = ", ".join(map(shown, marks))
-            yield Assumption("thousands", found, f"in {self._shown(grouped)}", option("thousands", NO_THOUSANDS))
-        else:
-            yield Assumption(
-                "thousands", NO_THOUSANDS, "no number has a separator", option("thousands", _other(decimal, ",."))
-            )
-        others = [name for name in self.changed if name not in grouped]
-        if others:
-            yield Assumption("numbers", "in another form", self._shown(others), kind_option(others[0], "category"))
-
-    def notices(self) -> Iterator[str]:
-        """Yield which columns of numbers stay text, since they have another decimal mark than the one that was given."""
-        decimal = self.decision.decimal
-        for name, column in self.evidence.items():
-            other = column.decimal not in (None, decimal) and name not in self.changed
-            if other and column.share >= MOSTLY and not self.decision.by_column:
-                yield (
-                    f"Column {shown(name)}: its cells are numbers with the decimal mark '{column.decimal}', the file's is '{decimal}' "
-                    f"({self.decision.why}): they stay text. {kind_option(name, 'number')} reads them."
-                )
-
-    def differences(self, trained: TrainedFile | None) -> Iterator[str]:
-        """Yield how the numbers of new rows are written otherwise than those of the study's file."""
-        if trained is None:
-            return
-        decimal = self.decision.decimal
-        if trained.decimal != decimal:
-            why = f"{self.decision.why}; the study's file had '{trained.decimal}'"
-            yield f"{Assumption('decimal mark', shown(decimal), why, option('decimal', trained.decimal)).sentence}."
-        others = [name for name in self.changed if trained.decimal_of(name) is None]
-        if others:
-            yield f"Numbers that are written otherwise than in the study's file: {self._shown(others)}."
-
-    def _shown(self, names: Sequence[str]) -> str:
-        told = []
-        for name in names:
-            column = self.changed[name]
-            told.append(f"'{name}' ('{column.example}' is {plain_number(column.example, column.decimal)})")
-        return listed_names(told)
-
-
-def _read_numbers(
-    columns: Mapping[str, Any], options: ReadOptions, separator: str, trained: TrainedFile | None
-) -> _Numbers:
-    """Return the columns with plain numbers."""
-    marks = allowed_marks(options.thousands or (trained.thousands if trained else None))
-    as_text = {name for name, kind in options.columns.items() if kind in AS_TEXT} | {options.group}
-    looked_at = [
-        name
-        for name in columns
-        if name not in as_text and (trained is None or trained.is_number(name) or name in trained.targets)
-    ]
-    cells = {name: parsing.with_nulls(columns[name], options.missing_values) for name in looked_at}
-    evidence = {name: evidence_of(cells[name], marks) for name in looked_at}
-    usual = trained.decimal if trained else None
-    decision = find_decimal(evidence, options.decimal, options.thousands, separator, usual)
-    found = dict(columns)
-    changed = {}
-    for name in looked_at:
-        own = evidence[name].decimal if decision.by_column or options.columns.get(name) == "number" else None
-        if own is None and trained is not None and options.decimal is None and usual == decision.decimal:
-            own = trained.decimal_of(name)
-        known = trained is not None and trained.is_number(name)
-        if not known and evidence[name].share < VOTES:
-            continue
-        column = rewritten(
-            columns[name],
-            marks[own or decision.decimal],
-            decision.decimal,
-            missing_values=options.missing_values,
-            new=known,
-        )
-        if column.example:
-            found[name] = column.cells
-            changed[name] = column
-    return _Numbers(tuple(found.values()), decision, evidence, changed)
-
-
 def _separator(
-    content: bytes, given: str | None, directive: str | None, trained: TrainedFile | None
+    content: bytes, options: ReadOptions, directive: str | None, trained: TrainedTable | None
 ) -> tuple[str, str]:
+    given = options.separator
     if given is None and directive is not None:
         separator, _ = find_separator(content, directive)
         return separator, f"the first line says so (sep={directive})"
     if given is None and trained is not None:
-        found = trained.separator_of(content)
+        found = separator_of(trained, content, header=options.header)
         if found is not None:
             return found, "with it the first line has the columns' names"
     return find_separator(content, given)

@@ -89,9 +89,9 @@ def _in_order(loader: Any) -> Any:
     """Return a loader that gives the same rows in the data set's order."""
     if _length(loader.dataset) is None:
         return loader
-    collate = default_collate if loader.batch_sampler is None else loader.collate_fn
-    options: dict[str, Any] = {"batch_size": loader.batch_size or BATCH, "collate_fn": collate}
     batched = loader.batch_sampler
+    collate = default_collate if batched is None else loader.collate_fn
+    options: dict[str, Any] = {"batch_size": loader.batch_size or BATCH, "collate_fn": collate}
     if type(batched) not in (BatchSampler, type(None)):
         raise UserError(f"inputs: a DataLoader with a {type(batched).__name__}. Give its data set (loader.dataset).")
     sampler = loader.sampler
@@ -119,10 +119,12 @@ def _array(value: Any) -> Array:
     """Return an input or a target as an array; a coloured image with its channels first."""
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu()
-        return np.asarray(value.float().numpy() if value.dtype == torch.bfloat16 else value.numpy())
+        if value.dtype == torch.bfloat16:  # NumPy has none
+            value = value.float()
+        return np.asarray(value.numpy())
     array = np.asarray(value)
-    is_image = hasattr(value, "getbands")  # PIL's
-    return array.transpose(2, 0, 1) if is_image and array.ndim == 3 else array
+    has_colours = hasattr(value, "getbands") and array.ndim == 3  # PIL's
+    return array.transpose(2, 0, 1) if has_colours else array
 
 
 def _collect(batches: Iterator[Any], count: int | None, name: str) -> tuple[Array, Array]:

@@ -96,11 +96,9 @@ def cache_folder() -> Path:
 
 def where_read(root: Path | None) -> tuple[str, ...]:
     """Return the sentence that says where files are, if that was not given."""
-    return (
-        ()
-        if root is not None
-        else (f"Files are those in {cache_folder()}, where --download keeps them (--data-root DIR: another folder).",)
-    )
+    if root is not None:
+        return ()
+    return (f"Files are those in {cache_folder()}, where --download keeps them (--data-root DIR: another folder).",)
 
 
 def source_of(kind: str) -> str:
@@ -195,7 +193,8 @@ def _arguments(kind: str) -> Mapping[str, inspect.Parameter]:
             f"torchvision's {kind} unpickles files unchecked, and that can run code. Give its images as a folder (data.file)."
         )
     arguments = inspect.signature(data_set).parameters
-    needed = [name for name, argument in arguments.items() if name != "root" and _is_required(argument)]
+    needed = [name for name, argument in arguments.items() if _is_required(argument)]
+    needed = [name for name in needed if name != "root"]
     if needed:
         raise UserError(
             f"torchvision's {kind} needs {', '.join(needed)} beside its name. Give its images as a folder (data.file)."

@@ -71,6 +71,7 @@ class Figure:
         draw: makes the figure.
         reading: says what it shows.
         applies: whether the report of a study has it at all.
+        by_objective: whether it shows one objective, so that each of several has its own.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Figure:
     draw: Draw
     reading: Read
     applies: Callable[[StudyRecord], bool] = _always
+    by_objective: bool = False
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier() or not self.description:
@@ -142,6 +144,7 @@ _ROWS = (
         table="progress",
         draw=history.history,
         reading=history.history_reading,
+        by_objective=True,
     ),
     Figure(
         name="axes",
@@ -157,6 +160,7 @@ _ROWS = (
         draw=hyperparameters.importance,
         reading=hyperparameters.importance_reading,
         applies=_of_several_hyperparameters,
+        by_objective=True,
     ),
     Figure(
         name="parallel",

@@ -25,7 +25,7 @@ from hpsearch.reporting.figures.points import (
 from hpsearch.reporting.figures.style import LIGHT, axis, blank, hover, label, name_label, rounded, value_axis
 from hpsearch.reporting.formatting import number, readable
 from hpsearch.reporting.locales import ENGLISH, Texts
-from hpsearch.reporting.ranking import failed, hyperparameters, ranked, space_of, usable, with_value
+from hpsearch.reporting.ranking import hyperparameters, ranked, space_of, with_value
 from hpsearch.reporting.tables import Frames
 from hpsearch.storage import StudyRecord, TrialRecord
 
@@ -56,7 +56,7 @@ class Panel:
 
     def role(self, trial: TrialRecord) -> str:
         """Return as what a trial is drawn: all failures look alike here, and so do all that trained to their end."""
-        if failed(trial):
+        if trial.failed:
             return "diverged"
         own = self.heights.role(trial)
         return own if own in ROLES else "finished"
@@ -148,7 +148,7 @@ def _point_label(panel: Panel, trial: TrialRecord) -> str:
     metric = panel.heights.metric
     head = f"{bold_trial(trial.number, panel.texts)}, {label(trial.outcome)}"
     lines = [head, f"{name_label(panel.name)} {label(number(trial.params[panel.name]), 30)}"]
-    if not failed(trial):
+    if not trial.failed:
         lines.append(f"{label(metric.name)} {metric.text(trial.value)}")
     return "<br>".join(lines)
 
@@ -157,9 +157,12 @@ def _medians(panel: Panel, trials: Sequence[TrialRecord]) -> go.Scatter | None:
     """Return short lines at each choice's median of the trials that trained to their end."""
     x: list[float | None] = []
     y: list[float | None] = []
+    by_category: dict[str, list[float]] = {}
+    for trial in trials:
+        if trial.usable and trial.value is not None:
+            by_category.setdefault(str(trial.params[panel.name]), []).append(trial.value)
     for position, category in enumerate(panel.scale.categories):
-        chosen = [trial for trial in trials if usable(trial) and str(trial.params[panel.name]) == category]
-        values = [trial.value for trial in chosen if trial.value is not None]
+        values = by_category.get(category, [])
         if len(values) >= 3:
             middle = median(values)
             x += [position - 0.36, position + 0.36, None]

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
@@ -44,9 +45,10 @@ def confirmed(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go
         return None
     metric = MetricFormat.of(record)
     lines = _lines(rows, record)
+    known = [row for row in rows if row["value"] is not None]
     figure = blank(120 + HEIGHT * len(lines))
     for what in MARKS:
-        group = [row for row in rows if row["what"] == what and row["value"] is not None]
+        group = [row for row in known if row["what"] == what]
         if group:
             figure.add_trace(_points(what, group, lines, metric, texts))
     figure.update_xaxes(value_axis(metric, _limits(rows, metric), label(metric.name)), nticks=5, tickangle=0)
@@ -63,22 +65,20 @@ def _drawn(frames: Frames) -> list[Row]:
     """Return the rows of the trials with the best means, gaps as None; tested networks are always among them."""
     table = frames["confirmed"].astype(object)
     rows = table.where(table.notna(), None).to_dict("records")
-    with_mean = [row["trial"] for row in rows if row["what"] == "mean" and row["trial"] is not None]
-    first = list(dict.fromkeys(with_mean))[:MOST]
-    return [row for row in rows if row["trial"] in first or row["trial"] is None]
+    of_trials = [row for row in rows if row["trial"] is not None]
+    first = list(dict.fromkeys(row["trial"] for row in of_trials if row["what"] == "mean"))[:MOST]
+    return [row for row in rows if row["trial"] in (None, *first)]
 
 
 def _lines(rows: Sequence[Row], record: StudyRecord) -> list[Line]:
     """Return the lines from the top: the selected model, what was tested, the other trials."""
     tested = [Line(row["trial"], tested=True) for row in rows if row["what"] == "test rows"]
     trained = [Line(row["trial"], tested=False) for row in rows if row["what"] == "mean"]
-    selected = None if _is_ensemble(record) else record.result.get("trial")
+    selected = record.result.get("trial")
+    if record.selected.is_ensemble:
+        selected = None  # the line of several networks is of no trial
     first = [line for line in trained if line.trial == selected]
     return [*first, *tested, *(line for line in trained if line not in first)]
-
-
-def _is_ensemble(record: StudyRecord) -> bool:
-    return record.selected.is_ensemble
 
 
 def _name(line: Line, record: StudyRecord, texts: Texts) -> str:
@@ -146,7 +146,7 @@ def _point_label(row: Row, metric: MetricFormat, texts: Texts) -> str:
 
 
 def _limits(rows: Sequence[Row], metric: MetricFormat) -> tuple[float, float]:
-    values = [row[key] for row in rows for key in ("value", "value_low", "value_high")]
+    values = chain.from_iterable((row["value"], row["value_low"], row["value_high"]) for row in rows)
     known = [value for value in values if value is not None]
     pad = 0.04 * (max(known) - min(known)) or 0.02 * abs(known[0]) or 0.01
     return min(known) - pad, max(known) + pad
@@ -218,6 +218,6 @@ def _tested(record: StudyRecord, metric: MetricFormat, texts: Texts) -> str:
     gap = record.result.get("gaps", {}).get("test")
     if not gap or gap["value"] is None or not record.selected.mean:
         return ""
-    kind = "ensemble" if _is_ensemble(record) else "network"
+    kind = "ensemble" if record.selected.is_ensemble else "network"
     mean = texts(f"search.figure.confirmed.mean_of_{kind}")
     return texts(f"search.figure.confirmed.test_{kind}", difference=_difference(gap, metric, mean, texts))

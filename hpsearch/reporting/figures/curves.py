@@ -11,7 +11,7 @@ from hpsearch.reporting.figures.points import Ends, bold_trial, mark_color
 from hpsearch.reporting.figures.style import LIGHT, SERIES, axis, blank, label, log_axis, rounded, value_axis, within
 from hpsearch.reporting.formatting import MetricFormat, share
 from hpsearch.reporting.locales import ENGLISH, Texts
-from hpsearch.reporting.ranking import best, failed, ranked
+from hpsearch.reporting.ranking import best, ranked
 from hpsearch.reporting.selection import marked, marks
 from hpsearch.reporting.tables import Frames
 from hpsearch.storage import StudyRecord, TrialRecord
@@ -34,7 +34,9 @@ def _curve(trial: TrialRecord | None) -> History | None:
 def _leaders(record: StudyRecord) -> list[TrialRecord]:
     """Return the trials whose curves are drawn: the single network's, the search's best, then the best of the others."""
     trials = [trial for trial in ranked(record) if _curve(trial)]
-    first = [trial for mark in marks(record) for trial in trials if trial.number in mark.trials[:1]]
+    by_number = {trial.number: trial for trial in trials}
+    marked_first = [mark.trials[0] for mark in marks(record) if mark.trials]
+    first = [by_number[number] for number in marked_first if number in by_number]
     return [*first, *(trial for trial in trials if trial not in first)][:BEST]
 
 
@@ -71,7 +73,8 @@ def curves(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Fi
         history = trial.history or History()
         head = f"{bold_trial(trial.number, texts)}<br>{_of_budget(texts)}"
         figure.add_trace(_line(history, history.metric, budget, head, name=name, legendrank=rank, line=line))
-    figure.update_xaxes(_steps_axis(texts) if record.foreign else _budget_axis(texts))
+    across = _steps_axis if record.foreign else _budget_axis
+    figure.update_xaxes(across(texts))
     ends, beyond = _span(leaders, quartiles, _last(frames, record) * budget, metric)
     figure.update_yaxes(value_axis(metric, ends, texts("search.points.validation", metric=label(metric.name))))
     note = ""
@@ -104,8 +107,8 @@ def _steps_axis(texts: Texts) -> dict[str, Any]:
 def _quartiles(frames: Frames, record: StudyRecord, leaders: Sequence[TrialRecord]) -> pd.DataFrame | None:
     """Return the others' quartiles at each evaluation that enough of them reached; None for too few."""
     drawn = {trial.number for trial in leaders}
-    candidates = [trial for trial in record.trials if not failed(trial) and trial.repeats is None]
-    others = {trial.number for trial in candidates} - drawn
+    candidates = [trial for trial in record.trials if trial.repeats is None]
+    others = {trial.number for trial in candidates if not trial.failed} - drawn
     table = frames["curves"]
     groups = table[table["trial"].isin(others)].groupby("evaluation")["metric"]
     if not len(groups):

@@ -104,7 +104,8 @@ def _option(
 
 def _corners(across: Sequence[float], up: Sequence[float | None]) -> list[tuple[float, float]]:
     """Return the points of a line of steps at which its height changes, and the last one: all that it takes to draw it."""
-    line = [(x, float(y)) for x, y in zip(across, up, strict=True) if y is not None and isfinite(y)]
+    known = [(x, float(y)) for x, y in zip(across, up, strict=True) if y is not None]
+    line = [point for point in known if isfinite(point[1])]
     corners = []
     height = None
     for x, y in line:
@@ -134,7 +135,8 @@ def _second_half(record: StudyRecord, ended: Sequence[TrialRecord], best: float,
     """Say what the second half of the trials improved on the first."""
     metric = MetricFormat.of(record)
     half = ended[len(ended) // 2].number
-    first = [trial.value for trial in ranked(record) if trial.number < half and trial.value is not None]
+    earlier = [trial for trial in ranked(record) if trial.number < half]
+    first = [trial.value for trial in earlier if trial.value is not None]
     if not first:
         return texts("search.figure.history.no_first_half")
     early = max(first) if metric.maximize else min(first)

@@ -1,6 +1,7 @@
 """What a good value costs: over the number of parameters with the best network of each size, and several objectives with their front."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from math import log10
 from typing import Any
 
@@ -205,7 +206,7 @@ def _across(values: Sequence[float], objective: MetricFormat, texts: Texts) -> d
 
 def _color_by_third(figure: go.Figure, groups: Groups, objective: MetricFormat) -> None:
     """Give the points the colour of their third objective; those on the front get a ring."""
-    values = [trial.values[2] for group in groups.values() for trial in group]
+    values = [trial.values[2] for trial in chain.from_iterable(groups.values())]
     bar = {"title": {"text": label(objective.name), "side": "right"}, "thickness": 10, "outlinewidth": 0}
     shades = [[i / (len(SHADES) - 1), LIGHT[name]] for i, name in enumerate(SHADES)]
     scale = {"colorscale": shades, "cmin": min(values), "cmax": max(values), "colorbar": bar}
@@ -266,8 +267,9 @@ def _nearby(trials: Sequence[TrialRecord], objectives: Sequence[MetricFormat], p
     else:
         values = texts("search.figure.pareto.value", other=other.name, own=other.text(own), its=other.text(its))
     if other.integer and its:
-        is_tiny = own / its < 0.01
-        part = texts("search.figure.pareto.tiny") if is_tiny else share(own / its)
+        part = share(own / its)
+        if own / its < 0.01:
+            part = texts("search.figure.pareto.tiny")
         values = texts("search.figure.pareto.part", values=values, part=part)
     is_level = choice.values[0] == leader.values[0]
     key = "level" if is_level else "within"

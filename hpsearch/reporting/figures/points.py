@@ -27,7 +27,7 @@ from hpsearch.reporting.figures.style import (
 )
 from hpsearch.reporting.formatting import MetricFormat, number
 from hpsearch.reporting.locales import Texts
-from hpsearch.reporting.ranking import failed, space_of, with_value
+from hpsearch.reporting.ranking import space_of, with_value
 from hpsearch.reporting.selection import Mark, marks
 from hpsearch.storage import StudyRecord, TrialRecord
 
@@ -60,7 +60,7 @@ class Heights:
     @classmethod
     def of(cls, trials: Iterable[TrialRecord], metric: MetricFormat) -> "Heights":
         """Return the axis for some trials."""
-        values = [trial.value for trial in trials if not failed(trial) and trial.value is not None]
+        values = [trial.value for trial in trials if not trial.failed and trial.value is not None]
         return cls(metric, limits(filter(isfinite, values), metric))
 
     @classmethod
@@ -78,7 +78,7 @@ class Heights:
 
     def at_edge(self, trial: TrialRecord) -> bool:
         """Whether a trial is drawn in the strip at the worse end."""
-        if failed(trial) or trial.value is None or not isfinite(trial.value):
+        if trial.failed or trial.value is None or not isfinite(trial.value):
             return True
         return not self.metric.better(trial.value, self.edge)
 
@@ -90,7 +90,7 @@ class Heights:
 
     def role(self, trial: TrialRecord) -> str:
         """Return as what a trial is drawn: its outcome, or `BEYOND` where its value lies off the scale."""
-        if not failed(trial) and self.at_edge(trial):
+        if not trial.failed and self.at_edge(trial):
             return BEYOND
         return trial.outcome
 
@@ -131,7 +131,7 @@ def trial_points(role: str, group: Sequence[TrialRecord], heights: Heights, text
 def trial_label(trial: TrialRecord, metric: MetricFormat, texts: Texts) -> str:
     """Return what a trial's point says: number, outcome, value, hyperparameters."""
     ending = trial.outcome or trial.state
-    if failed(trial) or ending == "fail":
+    if trial.failed or ending == "fail":
         value = label(trial.detail or ending)
     else:
         value = f"{label(metric.name)} {metric.text(trial.value)}"
@@ -148,7 +148,7 @@ def bold_trial(number: int, texts: Texts) -> str:
 
 def edge_note(trials: Sequence[TrialRecord], heights: Heights, texts: Texts) -> str:
     """Return what the marks on the edge of a figure are, "" where there is none."""
-    lost = sum(map(failed, trials))
+    lost = sum(trial.failed for trial in trials)
     beyond = list(map(heights.role, trials)).count(BEYOND)
     parts = []
     if lost:
@@ -165,7 +165,7 @@ def thin(trials: list[TrialRecord], most: int, metric: MetricFormat) -> list[Tri
     """Return at most `most` trials: the best tenth of them, the rest evenly, in the order of their numbers."""
     if len(trials) <= most:
         return trials
-    valued = [trial for trial in trials if not failed(trial)]
+    valued = [trial for trial in trials if not trial.failed]
     valued.sort(key=lambda trial: trial.rank(metric.direction))
     drawn = {trial.number for trial in valued[: most // 10]}
     rest = [trial for trial in trials if trial.number not in drawn]

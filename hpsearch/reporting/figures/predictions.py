@@ -19,6 +19,7 @@ from hpsearch.reporting.figures.style import (
     error_bars,
     hover,
     label,
+    names_axis,
     number_ticks,
     rounded,
 )
@@ -158,9 +159,7 @@ def pairs(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Fig
     labels = [_cell_label(row, texts) for row in rows]
     figure.add_trace(bars([row["rows"] for row in rows], labels, marker={"color": LIGHT["diverged"]}))
     figure.update_xaxes(axis(texts("search.figure.pairs.axis"), rangemode="tozero", nticks=7, tickformat=",d"))
-    dark = {"color": LIGHT["ink"]}
-    ends = [len(rows) - 0.5, -0.5]
-    figure.update_yaxes(axis(tickvals=[*range(len(rows))], ticktext=names, range=ends, showgrid=False, tickfont=dark))
+    figure.update_yaxes(names_axis(names))
     return figure.update_layout(meta={"note": texts("search.figure.pairs.note")})
 
 
@@ -186,10 +185,7 @@ def labels(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Fi
         lengths = [row[part] for row in rows]
         figure.add_trace(bars(lengths, hovers, name=name, marker={"color": LIGHT[color]}, showlegend=True))
     figure.update_xaxes(axis(texts("search.figure.labels.axis"), rangemode="tozero", nticks=7, tickformat=",d"))
-    names = [f"{label(row['label'], LABEL)}  " for row in rows]
-    ends = [len(rows) - 0.5, -0.5]
-    dark = {"color": LIGHT["ink"]}
-    figure.update_yaxes(axis(tickvals=[*range(len(rows))], ticktext=names, range=ends, showgrid=False, tickfont=dark))
+    figure.update_yaxes(names_axis([f"{label(row['label'], LABEL)}  " for row in rows]))
     return figure.update_layout(meta={"note": texts("search.figure.labels.note")})
 
 

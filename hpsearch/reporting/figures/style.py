@@ -5,8 +5,9 @@ reader's screen is dark. Both are after Okabe and Ito (2008) and told apart by c
 text that came from outside goes through `label`, since plotly reads tags in its labels.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
+from itertools import product
 from math import ceil, floor, log10
 from typing import Any
 
@@ -116,6 +117,13 @@ def axis(title: str = "", **more: Any) -> dict[str, Any]:
     } | more
 
 
+def names_axis(names: Sequence[str]) -> dict[str, Any]:
+    """Return the vertical axis of horizontal bars: a name for each, the first at the top."""
+    ends = [len(names) - 0.5, -0.5]
+    ink = {"color": LIGHT["ink"]}
+    return axis(tickvals=[*range(len(names))], ticktext=list(names), range=ends, showgrid=False, tickfont=ink)
+
+
 def value_axis(metric: MetricFormat, limits: tuple[float, float], title: str = "") -> dict[str, Any]:
     """Return the axis of the study's metric over the limits."""
     narrow = abs(limits[1] - limits[0]) < 0.05
@@ -144,7 +152,7 @@ def log_ticks(low: float, high: float, most: int = 6) -> list[float]:
     """Return round numbers within a positive range for a logarithmic axis."""
     powers = range(floor(log10(low)) - 1, ceil(log10(high)) + 1)
     for steps in ((1, 2, 3, 4, 5, 6, 7, 8, 9), (1, 2, 5), (1, 3), (1,)):
-        ticks = [step * 10.0**power for power in powers for step in steps]
+        ticks = [step * 10.0**power for power, step in product(powers, steps)]
         inside = [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]
         if len(inside) <= most:
             return inside
@@ -153,8 +161,10 @@ def log_ticks(low: float, high: float, most: int = 6) -> list[float]:
 
 def tick_text(value: float) -> str:
     """Return a tick's text: 0.001, 300, 20k, 10⁻⁶."""
-    if value >= 1000:
-        return f"{value / 1e6:g}M" if value >= 1e6 else f"{value / 1e3:g}k"
+    if value >= 1e6:
+        return f"{value / 1e6:g}M"
+    if value >= 1e3:
+        return f"{value / 1e3:g}k"
     return number(float(f"{value:.3g}")).removeprefix("1×")
 
 

@@ -16,26 +16,24 @@ from hpsearch.storage import StudyRecord
 
 __all__ = ["TABLES", "Column", "Frames", "Table", "frames"]
 
-TABLES: dict[str, Table] = {
-    table.name: table
-    for table in (
-        ALL_TRIALS,
-        BEST_TRIALS,
-        LEARNING_CURVES,
-        BEST_SO_FAR,
-        IMPORTANCES,
-        SPACE,
-        NUMBERS,
-        TIMES,
-        REPLICATES,
-        OBJECTIVES,
-        CLASSES,
-        OF_LABELS,
-        ROWS,
-        BINS,
-        ENDINGS,
-    )
-}
+_ROWS = (
+    ALL_TRIALS,
+    BEST_TRIALS,
+    LEARNING_CURVES,
+    BEST_SO_FAR,
+    IMPORTANCES,
+    SPACE,
+    NUMBERS,
+    TIMES,
+    REPLICATES,
+    OBJECTIVES,
+    CLASSES,
+    OF_LABELS,
+    ROWS,
+    BINS,
+    ENDINGS,
+)
+TABLES: dict[str, Table] = {table.name: table for table in _ROWS}
 
 
 def frames(record: StudyRecord) -> dict[str, pd.DataFrame]:

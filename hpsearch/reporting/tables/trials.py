@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from hpsearch.reporting.formatting import MetricFormat
-from hpsearch.reporting.ranking import hyperparameters, ranked, usable, with_all_objectives, with_value
+from hpsearch.reporting.ranking import hyperparameters, ranked, with_all_objectives, with_value
 from hpsearch.reporting.tables.table import OUTCOME, TRIAL, VALUE, Column, Frames, Row, Table, end_of, frame, plain
 from hpsearch.statistics.pareto import on_front
 from hpsearch.storage import StudyRecord, TrialRecord
@@ -29,15 +29,8 @@ OF_NETWORKS = (  # columns that a study has whose trials train networks of hpsea
     "repeats",
     "detail",
 )
-SPECIAL = {
-    "metric",
-    "value_low",
-    "value_high",
-    "start",
-    "end",
-    "evaluation",
-    "seed",
-}  # columns that are written in a way of their own
+# Columns that are written in a way of their own.
+SPECIAL = {"metric", "value_low", "value_high", "start", "end", "evaluation", "seed"}
 MOST_EVALUATIONS = 300_000  # rows of the table of learning curves: 20 megabytes
 
 HYPERPARAMETER = Column(
@@ -75,8 +68,14 @@ LEADERBOARD = (
 @lru_cache(maxsize=1000)
 def column(name: str) -> str:
     """Return the column of a hyperparameter; one that is called like a declared column gets a suffix."""
-    taken = {declared.name for declared in (*TRIALS, *LEADERBOARD)}
-    return f"{name} (hyperparameter)" if name in taken | SPECIAL else name
+    if name in _taken_names():
+        return f"{name} (hyperparameter)"
+    return name
+
+
+def _taken_names() -> set[str]:
+    """Return the names that a column of a study's own cannot have."""
+    return {declared.name for declared in (*TRIALS, *LEADERBOARD)} | SPECIAL
 
 
 def _foreign_columns(record: StudyRecord) -> dict[str, dict[str, str]]:
@@ -84,7 +83,7 @@ def _foreign_columns(record: StudyRecord) -> dict[str, dict[str, str]]:
     hyper = [column(name) for name in hyperparameters(record)]
     attributes = dict.fromkeys(chain.from_iterable(trial.attributes for trial in record.trials))
     names = {"objective": [*record.objectives][1:], "attribute": list(attributes)[:ATTRIBUTES]}
-    taken = {*hyper, *SPECIAL, *(declared.name for declared in (*TRIALS, *LEADERBOARD))}
+    taken = _taken_names() | {*hyper}
     found: dict[str, dict[str, str]] = {}
     for kind, own in names.items():
         found[kind] = {name: f"{name} ({kind})" if name in taken else name for name in own}
@@ -104,8 +103,8 @@ def _foreign(record: StudyRecord, columns: Sequence[Column], trials: Iterable[Tr
         row |= {title: values.get(name) for name, title in own["objective"].items()}
         rows.append(row | {title: trial.attributes.get(name) for name, title in attributes.items()})
     table = frame(columns, rows, [*own["objective"].values(), *map(column, names), *attributes.values()])
-    empty = [name for name in OF_NETWORKS if name in table.columns and not table[name].any()]
-    return table.drop(columns=empty)
+    optional = [name for name in OF_NETWORKS if name in table.columns]
+    return table.drop(columns=[name for name in optional if not table[name].any()])
 
 
 def _row(trial: TrialRecord, names: Sequence[str]) -> dict[str, Any]:
@@ -118,7 +117,7 @@ def _row(trial: TrialRecord, names: Sequence[str]) -> dict[str, Any]:
         **{column(name): plain(trial.params.get(name)) for name in names},
         "validation_loss": trial.validation_loss,
         "best_evaluation": trial.best_evaluation or None,
-        "evaluations": len(trial.history) if trial.history else None,
+        "evaluations": trial.history.last if trial.history else None,
         "examples": _examples(trial),
         "parameters": trial.parameters,
         "started": trial.started,
@@ -201,7 +200,7 @@ def _with_curves(record: StudyRecord) -> Sequence[TrialRecord]:
         return record.trials
     leading = {trial.number for trial in ranked(record)[:LEADERS]}
     step = -(-total // MOST_EVALUATIONS)
-    return [trial for trial in record.trials if trial.number % step == 0 or trial.number in leading]
+    return [trial for trial in record.trials if trial.number in leading or trial.number % step == 0]
 
 
 PROGRESS = (
@@ -216,7 +215,7 @@ PROGRESS = (
 
 def _progress(record: StudyRecord, done: Frames) -> pd.DataFrame:
     ended = with_value(record)
-    timed = [trial for trial in ended if trial.started is not None and trial.seconds is not None]
+    timed = [trial for trial in ended if None not in (trial.started, trial.seconds)]
     timed.sort(key=end_of)
     in_time = timed or ended
     totals = list(accumulate(map(_examples, in_time)))
@@ -232,7 +231,7 @@ def _steps(record: StudyRecord, axis: str, trials: Sequence[TrialRecord], positi
     best: float | None = None
     rows: list[Row] = []
     for trial, position in zip(trials, positions, strict=True):
-        if usable(trial) and trial.value is not None and (best is None or metric.better(trial.value, best)):
+        if trial.usable and trial.value is not None and (best is None or metric.better(trial.value, best)):
             best = trial.value
         row = {"axis": axis, "position": float(position), "trial": trial.number, "outcome": trial.outcome}
         rows.append(row | {"value": trial.value, "best": best})

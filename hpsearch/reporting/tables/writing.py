@@ -53,7 +53,8 @@ def write(tables: Frames, folder: Path, metric: MetricFormat | None = None, text
 
 def columns_of(name: str, table: pd.DataFrame) -> list[Column]:
     """Return the declared columns that a table has, those that stand for several included."""
-    return [column for column in TABLES[name].columns if column.name in table.columns or column.name.startswith("<")]
+    declared = TABLES[name].columns
+    return [column for column in declared if column.name.startswith("<") or column.name in table.columns]
 
 
 def meaning(table: str, column: Column, texts: Texts = ENGLISH, *, with_unit: bool = True) -> str:

@@ -71,7 +71,9 @@ class CompiledTrial:
         rows = self.data.validation
         inputs = rows.inputs.numpy()
         outputs = np.empty((len(inputs), self.architecture.outputs), self.dtype)
-        weights = self._transposed() if self.single_row else self.state.weights
+        weights = self.state.weights
+        if self.single_row:
+            weights = self._transposed()
         kernel.predict(self.network, weights, inputs, self.scratch, outputs)
         return {self.spec.number: self.data.score(torch.from_numpy(outputs), rows)}
 
@@ -91,6 +93,9 @@ class CompiledTrial:
         work = 3 * size * self.architecture.parameters
         count = min(until - self.done, per_pass - index, max(1, int(CALL_WORK / work)))
         order = draws.batch_order_array(self.spec.order_seed, size, pass_, rows)
+        before = self.state.weights[:0]
+        if lengths.size:
+            before = np.empty_like(self.state.weights)
         feed = kernel.Feed(
             order=order[index * size : (index + count) * size],
             batch_size=size,
@@ -99,7 +104,7 @@ class CompiledTrial:
             update=self.done,
             losses=losses[:count],
             norms=lengths[:count],
-            before=np.empty_like(self.state.weights) if lengths.size else self.state.weights[:0],
+            before=before,
         )
         train = train_single_row if self.single_row else kernel.train
         return int(train(self.network, self.state, self.scratch, self.rows, self.rule, feed))
@@ -128,8 +133,9 @@ class CompiledTrial:
 
     def _scratch(self) -> kernel.Scratch:
         units = sum(self.architecture.sizes[1:])
-        several_chunks = self.spec.batch_size > kernel.CHUNK
-        part = self.architecture.parameters if several_chunks else max(PART, *self.architecture.sizes)
+        part = max(PART, *self.architecture.sizes)
+        if self.spec.batch_size > kernel.CHUNK:
+            part = self.architecture.parameters
         return kernel.Scratch(
             inputs=np.empty(self.chunk * self.architecture.inputs, self.dtype),
             values=np.empty(self.chunk * units, self.dtype),
@@ -151,7 +157,10 @@ def layers_of(
     for inputs, units in pairwise(architecture.sizes):
         bias = start + inputs * units
         weight = flat[start:bias]
-        weight = weight.view(units, inputs) if by_unit else weight.view(inputs, units).t()
+        if by_unit:
+            weight = weight.view(units, inputs)
+        else:
+            weight = weight.view(inputs, units).t()
         layers.append((weight, flat[bias : bias + units]))
         start = bias + units
     return layers

@@ -215,7 +215,8 @@ def train(network: Network, state: State, scratch: Scratch, rows: Rows, rule: Ru
     hidden, outputs, at, to = layer_of(network, network.sizes.size - 2)
     bias_at = at + hidden * outputs
     batch_size = feed.batch_size
-    share = 1.0 / (batch_size if network.loss == MULTICLASS else batch_size * outputs)
+    numbers = batch_size if network.loss == MULTICLASS else batch_size * outputs
+    share = 1.0 / numbers
     for index in range(feed.losses.size):
         noise = hashed(np.uint32(np.uint32(feed.update + index) ^ np.uint32(feed.noise_seed)))
         loss = 0.0

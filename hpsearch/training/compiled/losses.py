@@ -14,8 +14,8 @@ CODES = {
     "regression": REGRESSION,
     "binary": BINARY,
     "multiclass": MULTICLASS,
-    "multilabel": BINARY,
-}  # of several columns
+    "multilabel": BINARY,  # of several columns
+}
 
 
 class Rows(NamedTuple):
@@ -71,7 +71,9 @@ def loss_and_gradient(
     equal = type(outputs[0])(share)
     for index in range(chosen.size):
         row = outputs[index * units : (index + 1) * units]
-        part = equal * rows.weights[chosen[index]] if rows.weights.size else equal
+        part = equal
+        if rows.weights.size:
+            part = equal * rows.weights[chosen[index]]
         for unit in range(units):
             row[unit] += bias[unit]
         if code == MULTICLASS:

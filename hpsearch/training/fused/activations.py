@@ -88,7 +88,9 @@ class Run:
         return self._silent(value), slope
 
     def _silent(self, value: torch.Tensor) -> torch.Tensor:
-        return value if self.real is None else torch.where(self.real, value, 0)
+        if self.real is None:
+            return value
+        return torch.where(self.real, value, 0)
 
 
 class Activations:
@@ -117,7 +119,10 @@ def _runs(layout: Layout, layer: int, device: torch.device) -> list[Run]:
     start = 0
     for name, group in groupby(names):
         rows = slice(start, start + len(list(group)))
-        runs.append(Run(rows, name, _real_units(layout, layer, rows, device) if _nonzero_at_zero(name) else None))
+        real = None
+        if _nonzero_at_zero(name):
+            real = _real_units(layout, layer, rows, device)
+        runs.append(Run(rows, name, real))
         start = rows.stop
     return runs
 

@@ -142,7 +142,9 @@ class Feed:
         if self.full:
             return inputs[part], targets[part], None if self.weights is None else self.weights[part]
         index = self.indices.index_select(0, self.counter)[0, part]
-        weights = None if self.weights is None else self.weights.index_select(0, index)
+        weights = self.weights
+        if weights is not None:
+            weights = weights.index_select(0, index)
         return inputs.index_select(0, index), targets.index_select(0, index), weights
 
     def key(self, layer: int) -> torch.Tensor:

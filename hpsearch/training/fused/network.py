@@ -30,8 +30,9 @@ class Network:
         self.products = products
         self.weights = Parameters(layout, like)
         self.gradients = Parameters(layout, like)
-        index = layout.padded_index
-        self.padded_index = None if index is None else torch.tensor(index, device=like.device)
+        self.padded_index = None
+        if layout.padded_index is not None:
+            self.padded_index = torch.tensor(layout.padded_index, device=like.device)
 
     def forward(self, inputs: torch.Tensor, activate: Activate) -> tuple[list[torch.Tensor], torch.Tensor]:
         """Return the activations [N, H, B] of each hidden layer, and outputs [T, C, B], of inputs [B, I]."""

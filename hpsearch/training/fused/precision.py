@@ -29,7 +29,9 @@ class Products:
 
     def __call__(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """Return the product."""
-        return self._rounded(a, b) if self.precision == "bfloat16" else a @ b
+        if self.precision == "bfloat16":
+            return self._rounded(a, b)
+        return a @ b
 
     def into(self, total: torch.Tensor, a: torch.Tensor, b: torch.Tensor, add: bool) -> None:
         """Write the product into `total`, or add it."""

@@ -55,7 +55,10 @@ class CohortUpdate:
     def __call__(self, table: torch.Tensor) -> None:
         """Update the weights; `table` [T, 3] holds step, scale and shrink of each trial. Gradients are used up."""
         for piece in self.pieces:
-            rows = table[: len(piece.weights)] if piece.owners is None else table.index_select(0, piece.owners)
+            if piece.owners is None:
+                rows = table[: len(piece.weights)]
+            else:
+                rows = table.index_select(0, piece.owners)
             self._update(piece, *torch.split(rows, 1, dim=1))
 
     def _update(self, piece: Piece, step: torch.Tensor, scale: torch.Tensor, shrink: torch.Tensor) -> None:
@@ -82,7 +85,9 @@ class CohortUpdate:
         if not terms.direct:
             return piece.firsts * (step * c["through"])
         change = piece.gradients.mul_(step * c["direct"])
-        return change.addcmul_(piece.firsts, step * c["through"]) if terms.through else change
+        if terms.through:
+            change.addcmul_(piece.firsts, step * c["through"])
+        return change
 
 
 def _terms(specs: Sequence[TrialSpec], rules: Sequence[Rule]) -> Terms:

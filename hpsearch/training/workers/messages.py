@@ -126,7 +126,7 @@ def serialize(data: Data) -> SerializedDataset:
         task=data.task.name,
         metric=data.metric.name,
         divisions=tuple(map(_division, parts)),
-        class_weights=None if data.class_weights is None else _array(data.class_weights),
+        class_weights=_array_or_none(data.class_weights),
         plain=plain,
     )
 
@@ -143,7 +143,7 @@ def deserialize(dataset: SerializedDataset) -> Data:
         target_mean=own.target_mean,
         target_scale=own.target_scale,
         folds=tuple(folds),
-        class_weights=None if dataset.class_weights is None else _tensor(dataset.class_weights),
+        class_weights=_tensor_or_none(dataset.class_weights),
         **dataset.plain,
     )
 
@@ -172,16 +172,24 @@ def _division(part: Data | Fold) -> Division:
     training = (part.training.inputs, part.training.targets, part.training.weights)
     validation = (part.validation.inputs, part.validation.targets, part.validation.weights)
     tensors = (*training, *validation, part.target_mean, part.target_scale)
-    return tuple(None if tensor is None else _array(tensor) for tensor in tensors)
+    return tuple(map(_array_or_none, tensors))
 
 
 def _fold(division: Division) -> Fold:
-    tensors: list[Any] = [None if array is None else _tensor(array) for array in division]
+    tensors: list[Any] = list(map(_tensor_or_none, division))
     return Fold(Rows(*tensors[:3]), Rows(*tensors[3:6]), *tensors[6:])
 
 
 def _array(tensor: Tensor) -> Array:
     return np.ascontiguousarray(tensor.detach().cpu().numpy())
+
+
+def _array_or_none(tensor: Tensor | None) -> Array | None:
+    return None if tensor is None else _array(tensor)
+
+
+def _tensor_or_none(array: Array | None) -> Tensor | None:
+    return None if array is None else _tensor(array)
 
 
 def _tensor(array: Array) -> Tensor:

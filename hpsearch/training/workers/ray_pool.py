@@ -162,7 +162,9 @@ class RayPool:
     def end(self, worker: int, reason: str) -> Lost:
         """End a worker that hangs (see `WorkerPool`)."""
         self.polls = {poll: number for poll, number in self.polls.items() if number != worker}
-        return self._lost(worker, reason) if worker in self.actors else Lost(reason)
+        if worker not in self.actors:
+            return Lost(reason)
+        return self._lost(worker, reason)
 
     def close(self) -> None:
         """End all workers (see `WorkerPool`)."""

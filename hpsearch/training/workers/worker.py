@@ -98,7 +98,9 @@ def build_engine(name: str, precision: str, parameters: int | None, max_slots: i
 
     `parameters` are those of the largest network; None: the user has chosen how many fit.
     """
-    slots = max_slots if parameters is None else min(max_slots, default_concurrency(data, parameters))
+    slots = max_slots
+    if parameters is not None:
+        slots = min(max_slots, default_concurrency(data, parameters))
     engine = single_fold_engine(name, data, slots, precision)
     return engine, 1 if engine_name(name) == "reference" else slots
 
@@ -155,7 +157,9 @@ def _loaded(job: Job) -> Data | None:
         data = job.load()
     except UserError:
         return None
-    return without_test(data) if data.summary.get("hash") == job.hash else None
+    if data.summary.get("hash") != job.hash:
+        return None
+    return without_test(data)
 
 
 class RemoteSource:

@@ -50,7 +50,7 @@ class Trials(NamedTuple):
 
 
 class Feed(NamedTuple):
-    """What a launch trains with: `steps` [updates, T, 3] of `steps.step_table`, row numbers `batches` [updates, B]; `losses` to write.
+    """What a launch trains with: `steps` [updates, T, 3] of `schedules.step_table`, row numbers `batches` [updates, B]; `losses` to write.
 
     `losses` [updates, T] that a trial does not come to are left alone.
     """

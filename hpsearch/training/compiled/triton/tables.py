@@ -100,7 +100,9 @@ def launch(specs: Sequence[TrialSpec], like: torch.Tensor, start: int, count: in
 
 def _upload(table: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Copy to the device without waiting for what it does."""
-    return table.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else table
+    if device.type != "cuda":
+        return table
+    return table.pin_memory().to(device, non_blocking=True)
 
 
 def initial(specs: Sequence[TrialSpec], like: torch.Tensor) -> list[torch.Tensor]:

@@ -1,4 +1,4 @@
-"""How numbers are written in a text table: decimal mark, thousands separators, and the forms of a minus sign.
+"""How numbers are written in text: decimal mark, thousands separators, and the forms of a minus sign.
 
 A cell may be a number with a decimal point (1,234.5), with a decimal comma (1.234,5), with either (1 234), or be one thing with the one and
 another with the other (1.234). So each column says for itself which mark its numbers need; what a column leaves open is decided by the
@@ -6,9 +6,11 @@ other columns, and what they leave open by the user. Cells that need it are writ
 so that all that follows knows one way of writing a number.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import decimal as digit_of
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,8 +30,14 @@ MOSTLY = 0.9  # of a column's cells are numbers: they are written anew, whatever
 
 SPACES = "\u00a0\u2002-\u200a\u202f"
 APOSTROPHES = "\u2019\u2018\u02bc\u00b4`"
+INVISIBLE = "\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\u061c\ufeff"  # direction, width of nothing, byte order
 MINUSES = "\u2212\u2010-\u2015\ufe63\uff0d"  # typographic ones; the plain one is none of them
 FORMS = (  # what is written in many ways → as it is read here, in turn
+    (f"[{INVISIBLE}]", ""),
+    ("[\u066b\uff0e]", "."),  # Arabic, and of full width
+    ("\uff0c", ","),
+    ("\u066c", "'"),
+    ("\uff0b", "+"),
     (f"[{SPACES}]", " "),
     (f"[{APOSTROPHES}]", "'"),
     (f"^([+(]?)[{MINUSES}]", r"\1-"),
@@ -38,6 +46,7 @@ FORMS = (  # what is written in many ways → as it is read here, in turn
     ("^([-+]) +", r"\1"),
 )
 IN_PARENTHESES = r"^\(.*\)$"
+IP_ADDRESS = r"^(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}$"
 EXPONENT = r"(?:[eE][+-]?\d{1,4})?"
 
 
@@ -52,17 +61,19 @@ class Marks:
     def pattern(self) -> str:
         """The pattern of a number that is written with them."""
         mark = rf"\{self.decimal}"
-        groups = "|".join(
-            rf"[1-9]\d{{0,2}}(?:{self._escaped(own)}\d{{2,3}})*{self._escaped(own)}\d{{3}}" for own in self.thousands
-        )
+        groups = "|".join(map(self._groups, self.thousands))
         whole = rf"(?:0|[1-9]\d*)(?:{mark}\d*)?{EXPONENT}|{mark}\d+{EXPONENT}"
         if groups:
             whole = rf"{whole}|(?:{groups})(?:{mark}\d*)?"
         return f"^[+-]?(?:{whole})$"
 
     @staticmethod
-    def _escaped(mark: str) -> str:
-        return rf"\{mark}" if mark == "." else mark
+    def _groups(mark: str) -> str:
+        """Return the pattern of digits in groups of three; commas also separate groups of two before the last, as in India."""
+        if mark == ",":
+            return r"[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d?(?:,\d\d)*,\d{3}"
+        own = rf"\{mark}" if mark == "." else mark
+        return rf"[1-9]\d{{0,2}}(?:{own}\d{{3}})+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +140,15 @@ def evidence_of(cells: Any, marks: Mapping[str, Marks]) -> Evidence:
 
 
 def find_decimal(
-    evidence: Mapping[str, Evidence], given: str | None, thousands: str | None, separator: str, usual: str | None = None
+    evidence: Mapping[str, Evidence],
+    given: str | None,
+    thousands: str | None,
+    separator: str,
+    usual: str | None = None,
+    *,
+    of_file: bool = True,
 ) -> Decision:
-    """Return a file's decimal mark. Columns that are numbers throughout decide, else those that mostly are; `usual` is the last resort.
+    """Return a table's decimal mark. Columns that are numbers throughout decide, else those that mostly are; `usual` is the last resort.
 
     Raises:
         UserError: both marks are possible.
@@ -148,12 +165,18 @@ def find_decimal(
     votes = {name: column for name, column in evidence.items() if column.share == 1}
     if not any(column.decimal for column in votes.values()):
         votes = {name: column for name, column in evidence.items() if column.share >= VOTES}
-    return _decided(votes, separator, usual)
+    return _decided(votes, separator, usual, of_file=of_file)
 
 
-def _decided(votes: Mapping[str, Evidence], separator: str, usual: str | None) -> Decision:
+def trained_rows(*, of_file: bool) -> str:
+    """Return how the rows that a network was trained on are called beside new ones."""
+    return "the study's file" if of_file else "the rows of training"
+
+
+def _decided(votes: Mapping[str, Evidence], separator: str, usual: str | None, *, of_file: bool) -> Decision:
     certain = {mark: [name for name, column in votes.items() if column.decimal == mark] for mark in DECIMALS}
-    open_ = [name for name, column in votes.items() if column.decimal is None and column.either]
+    undecided = {name: column for name, column in votes.items() if column.decimal is None}
+    open_ = [name for name, column in undecided.items() if column.either]
     if certain["."] and separator == ",":
         return Decision(".", f"column {shown(certain['.'][0])} has numbers with a point", by_column=False)
     if len(list(filter(None, certain.values()))) == 1:
@@ -161,9 +184,9 @@ def _decided(votes: Mapping[str, Evidence], separator: str, usual: str | None) -
         name = "point" if certain["."] else "comma"
         return Decision(mark, f"column {shown(certain[mark][0])} has numbers with a {name}", by_column=True)
     if usual is not None:
-        return Decision(usual, "as in the study's file", by_column=True)
+        return Decision(usual, f"as in {trained_rows(of_file=of_file)}", by_column=True)
     if open_:
-        _refuse_open(votes, open_, separator)
+        _refuse_open(votes, open_, separator, of_file=of_file)
     if certain[","]:
         why = f"column {shown(certain['.'][0])} has numbers with a point, {shown(certain[','][0])} with a comma"
         return Decision(".", why, by_column=True)
@@ -172,7 +195,7 @@ def _decided(votes: Mapping[str, Evidence], separator: str, usual: str | None) -
     return Decision(".", "no column has numbers with commas only", by_column=True)
 
 
-def _refuse_open(votes: Mapping[str, Evidence], names: list[str], separator: str) -> None:
+def _refuse_open(votes: Mapping[str, Evidence], names: list[str], separator: str, *, of_file: bool) -> None:
     """Refuse a column whose numbers may be read in two ways; points in a file whose commas separate cells are decimal points."""
     if separator == ",":
         names = [name for name in names if "," in votes[name].example]
@@ -182,11 +205,12 @@ def _refuse_open(votes: Mapping[str, Evidence], names: list[str], separator: str
     mark = next(letter for letter in cell if letter in DECIMALS)
     other = "." if mark == "," else ","
     name = "comma" if mark == "," else "point"
-    decimal = f"{option('decimal', mark)} ({cell.replace(mark, '.')})"
-    thousands = f"{option('decimal', other)} ({cell.replace(mark, '')})"
+    decimal = f"{option('decimal', mark, of_file=of_file)} ({cell.replace(mark, '.')})"
+    thousands = f"{option('decimal', other, of_file=of_file)} ({cell.replace(mark, '')})"
+    in_study = "; in a study's file data.decimal" * of_file
     raise UserError(
         f"column {shown(names[0])}: in {shown(cell)} the {name} may be a decimal mark or separate thousands, and no column decides. "
-        f"Give {decimal} or {thousands}; in a study's file data.decimal."
+        f"Give {decimal} or {thousands}{in_study}."
     )
 
 
@@ -262,6 +286,8 @@ def _counted(cells: Any, marks: Mapping[str, Marks]) -> Evidence:
     bare = _bare(full)
     with_point = parsing.matches(bare, marks["."].pattern)
     with_comma = parsing.matches(bare, marks[","].pattern)
+    if with_comma.any() and parsing.matches(bare, IP_ADDRESS).all():  # 192.168.100.101 is no number of twelve digits
+        with_comma[:] = False
     either = with_point & with_comma & parsing.matches(bare, "[.,]")
     return Evidence(
         point=int((with_point & ~with_comma).sum()),
@@ -278,6 +304,15 @@ def _bare(cells: Any) -> Any:
     odd = parsing.matches(cells, r"[^\d.,eE+-]|-$|^[-+] ")
     if not odd.any():
         return cells
+    if parsing.matches(cells, r"[^\x00-\x7f]").any():
+        cells = _with_plain_digits(cells)
     for pattern, form in FORMS:
         cells = pc.replace_substring_regex(cells, pattern, form)
     return cells
+
+
+def _with_plain_digits(cells: Any) -> Any:
+    """Return cells with 0 to 9 for the digits of other scripts."""
+    encoded = cells.dictionary_encode()
+    plain = [re.sub(r"\d", lambda digit: str(digit_of(digit[0])), text) for text in encoded.dictionary.to_pylist()]
+    return pa.array(plain, pa.string()).take(encoded.indices)
