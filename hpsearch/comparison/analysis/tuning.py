@@ -37,6 +37,7 @@ Side = Literal["low", "high", "both"]
 
 Setting = tuple[float, float, bool]  # learning rate, updates to the target, whether it diverged
 
+NOISE = 2**0.35  # times the steps of a run may be another's on another seed
 UNFIT = (Outcome.OUT_OF_MEMORY, Outcome.KILLED)  # whatever the learning rate was
 
 
@@ -53,10 +54,10 @@ class RateTrial:
 
 @dataclass(frozen=True, slots=True)
 class WorkingRange:
-    """The lowest and the highest learning rate up to which, from the best on, every one needs at most `LATE` times its updates.
+    """The lowest and the highest learning rate up to which, from the best on, every one surely needs at most `LATE` times its updates.
 
-    `below` and `above` are the nearest rates tried beyond which none before the first that diverged does: the ends of the range lie
-    between. None: there is none, so that this end is open.
+    `below` and `above` are the nearest rates tried beyond which none before the first that diverged can do so: the ends of the range
+    lie between. None: there is none, so that this end is open.
     """
 
     lowest: float
@@ -185,10 +186,13 @@ def _second_stage(record: ComparisonRecord, arm: ArmRecord) -> list[Setting]:
 
 
 def _end(settings: Sequence[Setting], most: float) -> tuple[float, float | None]:
-    """Return, going away from the best, the last rate before one that needs more than `most`, and the first that no other one follows."""
-    inner = next((place for place, setting in enumerate(settings) if setting[1] > most), len(settings)) - 1
+    """Return, going away from the best, the last rate up to which all surely work, and the first beyond which none can.
+
+    A rate whose steps lie within the noise of `most` may work or not.
+    """
+    inner = next((place for place, setting in enumerate(settings) if setting[1] * NOISE > most), len(settings)) - 1
     stop = next((place for place, setting in enumerate(settings) if setting[2]), len(settings))
-    outer = max(place for place, setting in enumerate(settings[:stop]) if setting[1] <= most)
+    outer = max(place for place, setting in enumerate(settings[:stop]) if setting[1] <= most * NOISE)
     beyond = settings[outer + 1][0] if outer + 1 < len(settings) else None
     return settings[inner][0], beyond
 

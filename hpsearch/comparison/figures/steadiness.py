@@ -173,7 +173,7 @@ def _unit_sentences(
         texts(f"figure.variability.{_steadier(small, large, judged)}"),
     ]
     most = max(found, key=lambda one: one.rising.value)
-    if most.rising.low > small.rising.high:
+    if most is not large and most.rising.low > small.rising.high:
         values = {"regime": regime_name(most.batch_size, record.rows, texts), "rising": share(most.rising.value)}
         parts.append(texts("figure.variability.most", **values))
     return parts
