@@ -348,6 +348,7 @@ FULL_LIMITS: dict[str, tuple[str, Callable[[], Record], str]] = {
     "edge": ("slow", lambda: with_arm(base(), ROWS, at_the_edge), "hint"),
     "few_measured": ("stable", lambda: on_divisions(comparison(batch_sizes=SIZES, measured=5)), "hint"),
     "unmeasured_before": ("stable", lambda: every(without_the_way, base()), "hint"),
+    "unmatched": ("escapes", base, "hint"),
     "few_divisions": ("generalises", lambda: on_divisions(graded(*AHEAD, early=0.7), 4), "hint"),
 }
 
