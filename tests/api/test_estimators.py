@@ -386,5 +386,6 @@ def test_sparse_inputs_are_told_what_to_do(make: Any) -> None:
 
 def test_labels_of_several_kinds_in_a_list_are_refused() -> None:
     """1 and "a" in a list are no two texts: predictions would not be the labels that were given."""
+    labels: Any = [1, "a", 1, "a"]
     with pytest.raises(UserError, match=r"labels of several kinds \(int, str\)"):
-        DNNClassifier().fit(np.arange(8).reshape(4, 2), [1, "a", 1, "a"])
+        DNNClassifier().fit(np.arange(8).reshape(4, 2), labels)
