@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 from hpsearch.comparison.analysis.judgement import Judgement
 from hpsearch.comparison.analysis.verdicts import verdicts
@@ -62,10 +62,15 @@ def _judging_rows(data: Mapping[str, Any]) -> str:
 
 def conclude_comparison(screen: Screen, record: ComparisonRecord, page: object, language: str) -> None:
     """Print the verdicts, and where the report is."""
+    show_verdicts(screen, record, language)
+    screen.row("report", page)
+
+
+def show_verdicts(screen: Screen, record: ComparisonRecord, language: str) -> None:
+    """Print what is judged of each claim."""
     texts = Texts(language)
     words = {judgement: texts(f"judgement.{judgement}") for judgement in Judgement}
     width = max(map(cell_len, words.values())) + 2  # a Korean letter is two cells wide
     for verdict in verdicts(record):
         judgement = words[verdict.judgement]
-        screen.console.print(judgement + " " * (width - cell_len(judgement)) + texts(f"claim.{verdict.claim}"))
-    screen.row("report", page)
+        screen.row(set_cell_size(judgement, width), texts(f"claim.{verdict.claim}"))

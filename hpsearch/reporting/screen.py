@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from hpsearch.storage import StudyRecord
     from hpsearch.storage.records import Score
 
+HEAD = 11  # cells of a line's head
+NARROWEST = 20  # cells in which text is wrapped
 PAUSE = 5.0  # seconds between plain lines, new bests aside
 TIME_LIMIT = (
     "a trial ends after {seconds} s, wherever it is then: the same study does not give the same trials again "
@@ -234,9 +237,45 @@ class Screen:
         self.row("verdict", ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) + " (in float64)")
         self.row("", "control: the reference against itself, its learning rate one rounding larger")
 
+    @property
+    def width(self) -> int | None:
+        """The cells of a line of the terminal; None elsewhere, where a line is as long as its text."""
+        return self.console.width if self.console.is_terminal else None
+
     def row(self, head: str, text: object) -> None:
-        """Print a line with its head."""
-        self.console.print(f"{head:<11}{printable(text)}")
+        """Print a line with its head; on a terminal what does not fit goes on below the text."""
+        self._print_wrapped(set_cell_size(head, max(HEAD, cell_len(head))), str(text))
+
+    def paragraph(self, text: object) -> None:
+        """Print a sentence from the left edge."""
+        self._print_wrapped("", str(text))
+
+    def headline(self, text: object) -> None:
+        """Print a line that stands out."""
+        self.console.print(printable(text), style="bold")
+
+    def _print_wrapped(self, head: str, text: str) -> None:
+        """Print text behind its head, wrapped at spaces; a word that is longer than a line, as a path, is not cut."""
+        lines = [text]
+        if self.width is not None:
+            lines = wrapped(text, max(NARROWEST, self.width - cell_len(head)))
+        for line in lines:
+            self.console.print(head + printable(line))
+            head = " " * cell_len(head)
+
+
+def wrapped(text: str, room: int) -> list[str]:
+    """Return text in lines of at most so many cells, broken at spaces that may break; a longer word has a line of its own."""
+    lines = []
+    line, *words = text.split(" ")
+    for word in words:
+        longer = f"{line} {word}"
+        if cell_len(longer) > room:
+            lines.append(line.rstrip())
+            line = word
+        else:
+            line = longer
+    return [*lines, line]
 
 
 class LogHandler(logging.Handler):
