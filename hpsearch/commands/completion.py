@@ -73,9 +73,7 @@ def fish() -> str:
         lines.append(f'complete -c hpsearch -n __fish_use_subcommand -f -a {name} -d "{row.purpose}"')
     for name, words in _words().items():
         condition = f'complete -c hpsearch -n "__fish_seen_subcommand_from {name}"'
-        for word in words:
-            if word.startswith("--"):
-                lines.append(f"{condition} -l {word.removeprefix('--')}")
+        lines += [f"{condition} -l {word.removeprefix('--')}" for word in words if word.startswith("--")]
         others = " ".join(word for word in words if not word.startswith("--"))
         if others:
             lines.append(f'{condition} -a "{others.replace(STUDIES, "(ls reports 2>/dev/null)")}"')

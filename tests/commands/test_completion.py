@@ -12,7 +12,7 @@ from hpsearch.commands import COMMANDS
 ASK = {  # a shell prints what it would complete; the words of the line are its arguments
     "bash": 'source ./script; COMP_WORDS=("$@"); COMP_CWORD=$(($#-1)); _hpsearch; printf "%s\\n" "${COMPREPLY[@]}"',
     "zsh": 'autoload -Uz compinit; compinit -D -u; source ./script; COMP_WORDS=("$@"); COMP_CWORD=$((ARGC - 1));'
-    ' ask() { emulate -L sh; setopt kshglob noshglob braceexpand; _hpsearch; };'
+    " ask() { emulate -L sh; setopt kshglob noshglob braceexpand; _hpsearch; };"
     ' ask; print -l -- "${COMPREPLY[@]}"',
     "fish": "source ./script; complete -C (string join ' ' -- $argv)",
 }
