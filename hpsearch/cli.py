@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from hpsearch import __version__
 from hpsearch.commands import COMMANDS, CommandRow
 from hpsearch.errors import HpsearchError, Stopped, UserError, masked, shortened, shown, suggestion
-from hpsearch.searching.stopping import GRACE, ending
+from hpsearch.searching.stopping import GRACE, RESUMES, ending
 
 PROGRAM = "python -m hpsearch"
 PURPOSE = """Hyperparameter search for deep neural networks:
@@ -47,18 +47,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parser(asked).parse_args(given)
     except UserError as error:
         return refuse(error)
+    left = COMMANDS[options.command].stopped
     try:
-        with ending(getattr(options, "grace", GRACE)):
+        with ending(getattr(options, "grace", GRACE), left):
             options.call(options)
     except Stopped as stopped:
-        print(f"{stopped}; to go on: {_again(given)}", file=sys.stderr)
+        print(f"{stopped}; to {left.again}: {_again(given)}", file=sys.stderr)
         return stopped.status
     except HpsearchError as error:
         if options.debug:
             print(masked(traceback.format_exc()), file=sys.stderr, end="")
         return refuse(error)
     except KeyboardInterrupt:
-        print(f"stopped at once; to go on: {_again(given)}", file=sys.stderr)
+        sentence = "stopped at once" if left == RESUMES else left.sentence
+        print(f"{sentence}; to {left.again}: {_again(given)}", file=sys.stderr)
         return 130
     return 0
 

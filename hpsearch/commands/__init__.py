@@ -6,14 +6,20 @@ where it is needed, so that `--help` waits for nothing.
 
 from dataclasses import dataclass
 
+from hpsearch.searching.stopping import RESUMES, Ending
+
+KEEPS_NOTHING = Ending("nothing of it is kept", "begin again")
+SHOWN_ONLY = Ending("", "begin again")
+
 
 @dataclass(frozen=True, slots=True)
 class CommandRow:
-    """A command in the help: its group, what it does, and examples, each the rest of a command line."""
+    """A command: its group in the help, what it does, examples (each the rest of a command line), and what is left where it is stopped."""
 
     group: str
     purpose: str
     examples: tuple[str, ...] = ()
+    stopped: Ending = SHOWN_ONLY
 
 
 PREPARE = "prepare and run"
@@ -27,11 +33,13 @@ COMMANDS = {  # name → its row, in the order of --help; the rows of a group st
         PREPARE,
         "say what run would do with your data, without training",
         ("check sales.csv --target price", "check mine.toml"),
+        stopped=KEEPS_NOTHING,
     ),
     "init": CommandRow(
         PREPARE,
         "write a study's file for your data, with comments, to edit",
         ("init sales.csv --target price", "init sales.csv --target price -o mine.toml"),
+        stopped=KEEPS_NOTHING,
     ),
     "run": CommandRow(
         PREPARE,
@@ -42,11 +50,13 @@ COMMANDS = {  # name → its row, in the order of --help; the rows of a group st
             "run mnist --data-root DIR --trials 20",
             "run mine.toml --set learning_rate.high=0.3 --set search.sampler=random",
         ),
+        stopped=RESUMES,
     ),
     "compare": CommandRow(
         PREPARE,
         "compare gradient descent, mini-batches and SGD, each tuned alike",
         ("compare", "compare wine --batch-sizes 1,32,full --trials 20"),
+        stopped=RESUMES,
     ),
     "list": CommandRow(
         LOOK,
@@ -72,18 +82,25 @@ COMMANDS = {  # name → its row, in the order of --help; the rows of a group st
         USE,
         "predict new rows with a study's model",
         ("predict sales new.csv", "predict sales new.csv -o prices.csv --keep id --force"),
+        stopped=KEEPS_NOTHING,
     ),
     "export": CommandRow(
         USE,
         "write a study's model as ONNX, pt2 or safetensors, and check it",
         ("export sales", "export sales --format pt2"),
+        stopped=KEEPS_NOTHING,
     ),
-    "refit": CommandRow(USE, "train the best trial again, on training and validation rows", ("refit sales",)),
-    "replay": CommandRow(TRUST, "train one trial again, compare it with its record, save it", ("replay sales 17",)),
+    "refit": CommandRow(
+        USE, "train the best trial again, on training and validation rows", ("refit sales",), stopped=KEEPS_NOTHING
+    ),
+    "replay": CommandRow(
+        TRUST, "train one trial again, compare it with its record, save it", ("replay sales 17",), stopped=KEEPS_NOTHING
+    ),
     "verify": CommandRow(
         TRUST,
         "train recorded trials again with the reference engine, and compare",
         ("verify sales", "verify sales --trials 5 --float64"),
+        stopped=KEEPS_NOTHING,
     ),
     "help": CommandRow(LEARN, "list the topics of the documentation, or show one", ("help", "help data")),
     "completion": CommandRow(

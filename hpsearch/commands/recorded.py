@@ -44,6 +44,18 @@ def _reports_words(reports: Path) -> list[str]:
     return [] if reports == Path(REPORTS) else ["--reports", str(reports)]
 
 
+def show_next_commands(screen: "Screen", options: argparse.Namespace, name: str, folder: Path) -> None:
+    """Print the commands that go on from a study that has just ended."""
+    from hpsearch.reporting.locales import Texts
+    from hpsearch.reporting.overview import show_next
+
+    reports = Path(options.reports)
+    words = folder_words(name, name, reports)
+    stored = storage_words(options.storage, name, reports) if options.storage else words
+    screen.announce("")
+    show_next(screen, words, stored, folder, Texts(getattr(options, "lang", "en")))
+
+
 def read_record(source: str, name: str | None, reports: Path) -> StudyRecord | ComparisonRecord:
     """Read a study or a comparison, given the URL of its storage, its name or its folder."""
     from hpsearch.storage.reading import read

@@ -9,6 +9,7 @@ from hpsearch.comparison.analysis.judgement import Judgement
 from hpsearch.comparison.analysis.verdicts import verdicts
 from hpsearch.comparison.arms import Arm
 from hpsearch.config import StudyConfig
+from hpsearch.errors import counted
 from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.screen import Screen
 from hpsearch.storage import ComparisonRecord
@@ -31,19 +32,18 @@ def introduce_comparison(
     rows = data["rows"]["training"]
     ascending = sorted({arm.batch_size for arm in arms})
     sizes = ", ".join(f"{size:,} (full)" if size == rows else f"{size:,}" for size in ascending)
-    each = f"{config.budget.amount:,} {config.budget.unit}"
+    each = counted(config.budget.amount, config.budget.unit.removesuffix("s"))
     if compare.seconds:
         each = f"{compare.seconds:g} seconds"
     target = "target: chosen after tuning"
     if compare.target is not None:
         target = f"target {screen.metric} {compare.target:g}"
     screen.row("compare", f"batch sizes {sizes}; {optimizers}; {target}")
-    finer = f", a finer grid around the best on {compare.refine} seeds" if compare.refine else ""
-    screen.row(
-        "means",
-        f"{compare.trials} settings at each batch size{finer}, the winners again on {compare.seeds} seeds, {each} a run, "
-        f"seed {config.study.seed}, on {device}",
-    )
+    finer = f", a finer grid around the best on {counted(compare.refine, 'seed')}" if compare.refine else ""
+    settings = counted(compare.trials, "setting")
+    seeds = counted(compare.seeds, "seed")
+    means = f"{settings} at each batch size{finer}, the winners again on {seeds}, {each} a run"
+    screen.row("means", f"{means}, seed {config.study.seed}, on {device}")
     screen.row("judged", _judging_rows(data))
     screen.row("folder", folder)
     for notice in (*notices, *data["notices"]):

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from hpsearch.data.metrics import OBJECTIVES
-from hpsearch.errors import shown
+from hpsearch.errors import counted, rows_text, shown
 from hpsearch.reporting.formatting import MetricFormat, duration, printable, short
 from hpsearch.reporting.selection import (
     all_trials,
@@ -113,7 +113,7 @@ class Screen:
         best = "no best yet"
         if status.best is not None:
             best = f"best {self.metric} {short(status.best)} (#{status.best_number})"
-        parts = [f"{status.done}/{status.total} trials", best, f"{status.rate:.1f} trials/s"]
+        parts = [f"{status.done}/{counted(status.total, 'trial')}", best, f"{status.rate:.1f} trials/s"]
         if status.trained:
             parts.append(f"{printable(duration((status.total - status.done) / status.rate))} left")
         for name in COUNTS:
@@ -137,11 +137,10 @@ class Screen:
         budget = config.budget
         search = config.search
         patience = f" (patience {budget.patience})" if budget.patience else ""
-        self.row(
-            "search",
-            f"{search.trials:,} trials of {budget.amount:,} {budget.unit}{patience}, sampler {search.sampler}, pruner {search.pruner}, "
-            f"seed {config.study.seed}{more}",
-        )
+        trials = counted(search.trials, "trial")
+        amount = counted(budget.amount, budget.unit.removesuffix("s"))
+        by = f"sampler {search.sampler}, pruner {search.pruner}, seed {config.study.seed}"
+        self.row("search", f"{trials} of {amount}{patience}, {by}{more}")
         for sentence in _first_and_last(config, self.metric):
             self.row("", sentence)
         for notice in config.notices:
@@ -172,7 +171,7 @@ class Screen:
         layers = "a network of your own"
         if shape:
             layers = network(shape["widths"], shape["activation"])
-        size = f"{result['parameters']:,} parameters"
+        size = counted(result["parameters"], "parameter")
         self.row("winner", f"trial {best.number} of {all_trials(record)}: {layers}; {size}")
         self.row("", ", ".join(f"{name} {short(value)}" for name, value in best.params.items()))
         self.row("selected", of_trials(record.selected.trials))
@@ -204,7 +203,7 @@ class Screen:
         precision = record.settings["training"]["precision"]
         self.row(
             "verify",
-            f"{trials} of {len(record.trials):,} trials trained again with the reference engine, {precision}, on {device}",
+            f"{trials} of {counted(len(record.trials), 'trial')} trained again with the reference engine, {precision}, on {device}",
         )
         self.row("", "largest differences between the recorded history and the reference's:")
         self.console.print(
@@ -302,11 +301,11 @@ def _first_and_last(config: "StudyConfig", metric: str) -> Iterator[str]:
         yield f"the first trials, what is left out being known-good: {'; '.join(map(_settings, search.start))}"
     ends = []
     if search.patience:
-        ends.append(f"{search.patience:,} trial{'s' * (search.patience != 1)} brought no better {metric}")
+        ends.append(f"{counted(search.patience, 'trial')} brought no better {metric}")
     if search.target_value is not None:
         ends.append(f"{metric} reached {search.target_value:g}")
     if ends:
-        yield f"begins no trial once {' or '.join(ends)}, up to search.lag = {search.lag} trials later"
+        yield f"begins no trial once {' or '.join(ends)}, up to search.lag = {counted(search.lag, 'trial')} later"
     if config.training.max_seconds:
         yield f"{TIME_LIMIT.format(seconds=f'{config.training.max_seconds:g}')}"
 
@@ -340,4 +339,4 @@ def _tested(test: "Score | None", metric: MetricFormat) -> str:
     ends = ""
     if test.low is not None:
         ends = f"95 % interval {metric.between(test.low, test.high)}, "
-    return f"{metric.name} {metric.text(test.value)} ({ends}{test.count:,} rows)"
+    return f"{metric.name} {metric.text(test.value)} ({ends}{rows_text(test.count)})"

@@ -20,6 +20,7 @@ from math import isclose, isfinite
 from typing import Any
 
 from hpsearch.data.dataset import Data
+from hpsearch.errors import counted
 from hpsearch.progress import Observer
 from hpsearch.searching.networks import member_of, on_other_rows
 from hpsearch.searching.replicates import TrainedNetwork, metric_mean, plain_estimate
@@ -64,7 +65,7 @@ def judge_candidates(
     parts = parts_of(data)
     runs = len(candidates) * SEEDS * len(parts)
     observer.announce(
-        f"judging an ensemble of {len(candidates)} networks against one of them on {SEEDS} further seeds: {runs} runs"
+        f"judging an ensemble of {len(candidates)} networks against one of them on {SEEDS} further seeds: {counted(runs, 'run')}"
     )
     single_values: list[list[float]] = [[] for _ in range(SEEDS)]  # by seed: of each fold
     ensemble_values: list[list[float]] = [[] for _ in range(SEEDS)]

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from hpsearch.data.metrics import Metric
-from hpsearch.errors import Stopped
+from hpsearch.errors import Stopped, counted
 from hpsearch.progress import SILENT, Observer, PhaseProgress
 from hpsearch.searching.specifications import initial_seed, replicate
 from hpsearch.searching.stopping import stopping
@@ -172,16 +172,16 @@ def confirm(replicates: Replicates, engine: Engine, observer: Observer = SILENT)
         before = f" ({replicates.done} of {total} are stored)"
     count = len(replicates.results)
     trials = "trial" if count == 1 else f"{count} trials"
-    observer.announce(f"training the best {trials} again on fresh seeds: {len(source.waiting)} runs{before}")
+    observer.announce(f"training the best {trials} again on fresh seeds: {counted(len(source.waiting), 'run')}{before}")
     observer.phase(replicates.progress)
     with stopping(source, observer) as status:
         engine.run(source)
     replicates.writer.flush()
     if status():
-        raise Stopped(f"stopped: {replicates.done} of {total} runs on fresh seeds saved", status())
+        raise Stopped(f"stopped: {replicates.done} of {counted(total, 'run')} on fresh seeds saved", status())
     if replicates.done < total:
         observer.announce(
-            f"time is up: {replicates.done} of {total} runs on fresh seeds saved; the same command goes on"
+            f"time is up: {replicates.done} of {counted(total, 'run')} on fresh seeds saved; the same command goes on"
         )
 
 

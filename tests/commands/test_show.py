@@ -2,6 +2,7 @@
 
 import io
 import os
+import shlex
 import webbrowser
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from hpsearch.cli import main
+from hpsearch.cli import main, parser
 from hpsearch.reporting.locales import LANGUAGES, Texts
 from hpsearch.reporting.overview import show_study, state
 from hpsearch.reporting.regimes import regimes
@@ -64,6 +65,17 @@ def shown_study(record: StudyRecord, width: int, language: str = "en") -> list[s
     screen, printed = screen_of(width)
     show_study(screen, StoredStudy(record, running=False, ended=0.0), Texts(language))
     return printed.getvalue().splitlines()
+
+
+def test_a_run_ends_with_what_to_type_next(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The last lines of `run` are commands that the command line takes, with the folder that was given."""
+    assert main(["run", "iris", "--reports", str(reports), *QUICK]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    last = lines[lines.index("") + 1 :]
+    assert [line.removeprefix("next").split()[3] for line in last] == ["open", "show", "predict", "refit"]
+    for line in last:
+        words = shlex.split(line.removeprefix("next"), comments=True)[3:]
+        assert parser(words[0]).parse_args(words).reports == str(reports)
 
 
 def test_studies_are_listed(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
