@@ -15,7 +15,7 @@ from itertools import chain, groupby
 from typing import Any, NoReturn
 
 from hpsearch import __version__
-from hpsearch.commands import COMMANDS, CommandRow
+from hpsearch.commands import COMMANDS, SHOWN_ONLY, CommandRow
 from hpsearch.errors import HpsearchError, Stopped, UserError, masked, shortened, shown, suggestion
 from hpsearch.searching.stopping import GRACE, RESUMES, ending
 
@@ -48,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         return refuse(error)
     left = COMMANDS[options.command].stopped
+    if left != SHOWN_ONLY and sys.stderr.isatty():
+        print("loading torch and the data …", file=sys.stderr, flush=True)  # which takes seconds
     try:
         with ending(getattr(options, "grace", GRACE), left):
             options.call(options)

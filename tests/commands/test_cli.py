@@ -372,6 +372,16 @@ def test_an_engine_that_is_wrong_is_told(
     assert "#0, #1: further from the reference than rounding explains" in capsys.readouterr().err
 
 
+def test_a_terminal_is_not_left_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a terminal a command that loads torch says so before it does; what goes to a file has no such line."""
+    for is_terminal, first in ((True, "loading torch and the data …"), (False, "error: ")):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda answer=is_terminal: answer)
+        assert main(["check", str(tmp_path / "nosuch.csv"), "--target", "x"]) == 2
+        assert capsys.readouterr().err.startswith(first)
+
+
 def test_counts_of_one(capsys: pytest.CaptureFixture[str]) -> None:
     """One trial of one epoch is said in the singular, several in the plural."""
     from hpsearch.config import find_study, read_config
