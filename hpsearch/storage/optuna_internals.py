@@ -359,8 +359,8 @@ def _seconds(time: datetime | None) -> float | None:
 def last_ended(storage: BaseStorage, study_id: int) -> float | None:
     """Return when the last trial of a study ended, in seconds since 1970; None where none has."""
     if not isinstance(storage, RDBStorage):
-        trials = storage.get_all_trials(study_id, deepcopy=False)
-        return max((end.timestamp() for trial in trials if (end := trial.datetime_complete)), default=None)
+        times = [trial.datetime_complete for trial in storage.get_all_trials(study_id, deepcopy=False)]
+        return max((time.timestamp() for time in times if time is not None), default=None)
     from optuna.storages._rdb.models import TrialModel
     from sqlalchemy import func, select
 

@@ -185,7 +185,12 @@ def test_a_study_without_a_usable_trial_is_shown() -> None:
 def test_a_report_is_opened(reports: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """`open` opens the page and prints its path; it makes one that is missing or older than its study, and no other."""
     opened: list[str] = []
-    monkeypatch.setattr(webbrowser, "open", lambda url: bool(opened.append(url)) or True)
+
+    def browse(url: str) -> bool:
+        opened.append(url)
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", browse)
     page = reports / "iris" / "report.html"
     page.unlink()
     command = ["open", "iris", "--reports", str(reports)]
