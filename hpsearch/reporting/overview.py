@@ -13,7 +13,7 @@ from hpsearch.reporting.formatting import SPACE, MetricFormat, duration, number,
 from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.ranking import best, hyperparameters, ranked
 from hpsearch.reporting.regimes import RegimeTrials, regimes
-from hpsearch.reporting.screen import Screen
+from hpsearch.reporting.screen import HEAD, Screen
 from hpsearch.reporting.selection import network, of_trials
 from hpsearch.reporting.trust import always, beside
 from hpsearch.storage import ComparisonRecord, StudyRecord, TrialRecord
@@ -287,8 +287,11 @@ def show_next(
         lines.append((command("predict", words[0], NEW_ROWS, *words[1:]), texts("screen.next.predict")))
         lines.append((command("refit", *stored), texts("screen.next.refit")))
     width = max(len(line) for line, _ in lines)
-    for place, (line, purpose) in enumerate(lines):
-        screen.row("" if place else texts("screen.head.next"), f"{line:<{width}}  # {purpose}")
+    explained = [f"{line:<{width}}  # {purpose}" for line, purpose in lines]
+    if screen.width is not None and HEAD + max(map(cell_len, explained)) > screen.width:
+        explained = [line for line, _ in lines]
+    for place, line in enumerate(explained):
+        screen.row("" if place else texts("screen.head.next"), line)
 
 
 # ------------------------------------------------------------------ tables

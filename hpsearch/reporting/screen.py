@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from hpsearch.data.metrics import OBJECTIVES
 from hpsearch.errors import counted, rows_text, shown
+from hpsearch.progress import EVIDENCE
 from hpsearch.reporting.formatting import MetricFormat, duration, printable, short
 from hpsearch.reporting.selection import (
     all_trials,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from hpsearch.storage import StudyRecord
     from hpsearch.storage.records import Score
 
+FIRST = "training the first trials"  # before anything has ended
 HEAD = 11  # cells of a line's head
 NARROWEST = 20  # cells in which text is wrapped
 PAUSE = 5.0  # seconds between plain lines, new bests aside
@@ -51,6 +53,8 @@ class Screen:
         self.best: int | None = None
         self._last_time = 0.0  # of a plain line
         self._last_line = ""
+        self._phase = ""
+        self._phase_began = (0, 0.0)  # steps that were done when it was first seen, and when
         self.bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -58,7 +62,7 @@ class Screen:
             console=self.console,
             transient=True,
         )
-        self.task = self.bar.add_task("", total=None)
+        self.task = self.bar.add_task(FIRST, total=None)
 
     @contextmanager
     def live(self) -> Iterator[None]:
@@ -95,9 +99,23 @@ class Screen:
 
     def phase(self, progress: "PhaseProgress") -> None:
         """Bring the bar (or, now and then, a line) of a comparison up to date."""
-        line = f"{progress.name}: {progress.done:,}/{progress.total:,}"
+        line = f"{progress.name}: {progress.done:,}/{progress.total:,}{self._left_of(progress)}"
         if line != self._last_line or self.console.is_terminal:
             self._progress(line, progress.done, progress.total, now=progress.done in (0, progress.total))
+
+    def _left_of(self, progress: "PhaseProgress") -> str:
+        """Return how long a phase, and later ones of its kind, still take; "" before there is evidence."""
+        now = time.monotonic()
+        if self._phase != progress.name:
+            self._phase = progress.name
+            self._phase_began = (progress.done, now)
+        before, began = self._phase_began
+        done = progress.done - before
+        if done < EVIDENCE or progress.done >= progress.total:
+            return ""
+        steps = progress.total - progress.done + (progress.further or 0)
+        which = "of this stage" if progress.further is None else "in all"
+        return f", {printable(duration(steps * (now - began) / done))} left {which}"
 
     def _progress(self, line: str, done: int, total: int, *, now: bool) -> None:
         """Show a state in the bar; without a terminal print it, where it is due `now` or the last line is long ago."""
@@ -114,8 +132,8 @@ class Screen:
         if status.best is not None:
             best = f"best {self.metric} {short(status.best)} (#{status.best_number})"
         parts = [f"{status.done}/{counted(status.total, 'trial')}", best, f"{status.rate:.1f} trials/s"]
-        if status.trained:
-            parts.append(f"{printable(duration((status.total - status.done) / status.rate))} left")
+        if status.left:
+            parts.append(f"{printable(duration(status.left))} left in all")
         for name in COUNTS:
             count = getattr(status, name)
             if count:

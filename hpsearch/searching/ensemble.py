@@ -37,6 +37,11 @@ SEEDS = 3
 Choice = Mapping[str, Any]
 
 
+def judging_runs(candidates: int) -> int:
+    """Return how many trials' worth of training judges so many candidates: none where there is one."""
+    return candidates * SEEDS if candidates > 1 else 0
+
+
 def known_choice(known: Mapping[str, Any], candidates: Sequence[TrainedNetwork]) -> Choice | None:
     """Return how an earlier process judged the same candidates, None where none did."""
     choice = known.get("choice")

@@ -98,7 +98,10 @@ class Replicates:
         direction: Direction,
         deadline: float = inf,
         observer: Observer = SILENT,
+        *,
+        further: int = 0,
     ) -> None:
+        self.further = further
         self.study_seed = study_seed
         self.writer = writer
         self.direction = direction
@@ -115,7 +118,7 @@ class Replicates:
     @property
     def progress(self) -> PhaseProgress:
         """How many of the runs are done."""
-        return PhaseProgress("training the best trials again on fresh seeds", self.done, len(self.runs))
+        return PhaseProgress("training the best trials again on fresh seeds", self.done, len(self.runs), self.further)
 
     def weights(self) -> dict[NetworkKey, Weights]:
         """Return the weights of each trial's best run of this process."""

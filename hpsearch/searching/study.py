@@ -12,7 +12,7 @@ from hpsearch.model import Member, model_of, save_model
 from hpsearch.model.models import provenance_of
 from hpsearch.progress import SILENT, Observer
 from hpsearch.searching.early_end import EarlyEnd
-from hpsearch.searching.ensemble import Choice, judge_candidates, known_choice
+from hpsearch.searching.ensemble import Choice, judge_candidates, judging_runs, known_choice
 from hpsearch.searching.loop import Search
 from hpsearch.searching.networks import member_of, members_of, stored_weights
 from hpsearch.searching.opening import OpenStudy
@@ -96,7 +96,16 @@ def make_search(
         timeout=settings.timeout,
         early_end=EarlyEnd(view.direction, view.lag, settings.patience, settings.target_value),
         observer=observer,
+        further=confirming_runs(config),
     )
+
+
+def confirming_runs(config: StudyConfig) -> int:
+    """Return how many trainings follow a search: the best trials on fresh seeds, the candidates for an ensemble on further ones."""
+    asked = config.confirm
+    if not asked.trials:
+        return 0
+    return asked.trials * asked.seeds + judging_runs(min(asked.ensemble, asked.trials))
 
 
 def _notices(study: OpenStudy, search: Search) -> Iterator[str]:
@@ -239,7 +248,16 @@ def _confirm(
     leaders = search.leaders(max(1, asked.trials))
     seeds = asked.seeds if asked.trials else 0
     specs = [spec for _, spec in leaders]
-    replicates = Replicates(specs, seeds, study.config.study.seed, study.writer, direction, search.deadline, observer)
+    replicates = Replicates(
+        specs,
+        seeds,
+        study.config.study.seed,
+        study.writer,
+        direction,
+        search.deadline,
+        observer,
+        further=judging_runs(min(asked.ensemble, len(leaders))),
+    )
     confirm(replicates, engine, observer)
     confirmed = rank_confirmed(leaders, replicates, study.data.metric, search.objectives.worst)
     count = len(confirmed)

@@ -12,8 +12,10 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from hpsearch.cli import main, parser
+from hpsearch.commands.options import REPORTS
+from hpsearch.commands.recorded import folder_words
 from hpsearch.reporting.locales import LANGUAGES, Texts
-from hpsearch.reporting.overview import show_study, state
+from hpsearch.reporting.overview import show_next, show_study, state
 from hpsearch.reporting.regimes import regimes
 from hpsearch.reporting.screen import Screen
 from hpsearch.storage import StudyRecord
@@ -122,6 +124,17 @@ def test_a_screen_fits_its_terminal(width: int, language: str) -> None:
     """No line of `show` is wider than the terminal, Korean letters counted as two cells."""
     lines = shown_study(study(64), width, language)
     assert max(map(cell_len, lines)) <= width
+
+
+def test_next_commands_are_not_broken(tmp_path: Path) -> None:
+    """Where a command with its purpose is wider than the terminal the commands stand alone, each in its line."""
+    for reports, explained in ((REPORTS, True), ("a/rather/long/path/to/the/folder/of/reports", False)):
+        screen, printed = screen_of(80)
+        words = folder_words("digits-at-night", "digits-at-night", Path(reports))
+        show_next(screen, words, words, tmp_path, Texts())
+        lines = printed.getvalue().splitlines()
+        assert len(lines) == 2
+        assert all(("#" in line) == explained for line in lines)
 
 
 def test_what_does_not_fit_is_named() -> None:
