@@ -48,7 +48,7 @@ def call(options: argparse.Namespace) -> None:
         _show_space(screen, config)
         slots = max_concurrency(config, run_options, data)
         _show_estimate(screen, config, estimate(config, data, engine, slots))
-    screen.row("to run it", _command(options))
+    screen.command("to run it", _command(options))
 
 
 def _interpret_source(options: argparse.Namespace) -> None:

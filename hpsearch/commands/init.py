@@ -52,7 +52,7 @@ def call(options: argparse.Namespace) -> None:
     screen = Screen(data.metric.name)
     screen.introduce_data(data.summary)
     screen.row("written", output)
-    screen.row("next", shlex.join(["python", "-m", "hpsearch", "run", str(output)]))
+    screen.command("next", shlex.join(["python", "-m", "hpsearch", "run", str(output)]))
 
 
 def _check_output(output: Path, options: argparse.Namespace) -> None:

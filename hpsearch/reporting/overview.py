@@ -291,7 +291,7 @@ def show_next(
     if screen.width is not None and HEAD + max(map(cell_len, explained)) > screen.width:
         explained = [line for line, _ in lines]
     for place, line in enumerate(explained):
-        screen.row("" if place else texts("screen.head.next"), line)
+        screen.command("" if place else texts("screen.head.next"), line)
 
 
 # ------------------------------------------------------------------ tables

@@ -263,6 +263,10 @@ class Screen:
         """Print a line with its head; on a terminal what does not fit goes on below the text."""
         self._print_wrapped(set_cell_size(head, max(HEAD, cell_len(head))), str(text))
 
+    def command(self, head: str, line: str) -> None:
+        """Print a command with its head; it is not wrapped, so that it can be pasted."""
+        self.console.print(f"{set_cell_size(head, HEAD)}{printable(line)}")
+
     def paragraph(self, text: object) -> None:
         """Print a sentence from the left edge."""
         self._print_wrapped("", str(text))
