@@ -340,3 +340,16 @@ def test_two_thousand_trials_stay_small_and_quick(browser: Any, tmp_path: Path) 
     with Visit(browser, path) as visit:
         assert visit.complaints == []
         assert visit.overflow() <= 0
+
+
+def test_a_browser_that_cannot_unpack_says_so_in_place_of_each_figure(browser: Any, report: Path) -> None:
+    """Without DecompressionStream every figure's place has a sentence, and the rest of the page stands."""
+    context = browser.new_context(offline=True)
+    context.add_init_script("delete window.DecompressionStream")
+    page = context.new_page()
+    page.goto(report.as_uri())
+    page.wait_for_selector("html[data-drawn]", state="attached", timeout=60_000)
+    places = page.locator(".figure").all_text_contents()
+    assert places
+    assert all("DecompressionStream" in text for text in places)
+    context.close()
