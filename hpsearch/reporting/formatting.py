@@ -49,6 +49,11 @@ def readable(name: object, most: int = 400) -> str:
     return visible(name, most).replace("_", " ")
 
 
+def identifier(name: object, most: int = 400) -> str:
+    """Return a hyperparameter's name as files and code spell it: `learning_rate`, `lr`."""
+    return visible(name, most)
+
+
 def number(value: object, digits: int = 4) -> str:
     """Return a number with so many significant digits, at most four; text and everything else as it is."""
     if value is None:

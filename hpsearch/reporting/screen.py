@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from hpsearch.data.metrics import OBJECTIVES
 from hpsearch.errors import shown
 from hpsearch.reporting.formatting import MetricFormat, duration, printable, short
+from hpsearch.reporting.replicates import of_completed_runs, winner_failed
 from hpsearch.reporting.selection import (
     all_trials,
     luck,
@@ -162,6 +163,7 @@ class Screen:
 
     def conclude(self, record: "StudyRecord", page: object) -> None:
         """Print the selected model and why it was selected, its scores and where the report is."""
+        record = of_completed_runs(record)
         result = record.result
         best = record.trials[record.result["trial"]]
         metric = MetricFormat.of(record).for_terminal
@@ -290,7 +292,9 @@ def _validated(record: "StudyRecord", metric: MetricFormat) -> str:
     ends = ""
     if mean.low is not None:
         ends = f", 95 % interval {metric.between(mean.low, mean.high)}"
-    fresh = f"{metric.name} {metric.text(mean.value)} on fresh seeds (mean of {mean.count}{ends})"
+    failed = winner_failed(record)
+    lost = f", {failed}" if failed else ""
+    fresh = f"{metric.name} {metric.text(mean.value)} on fresh seeds (mean of {mean.count}{lost}{ends})"
     best = metric.text(result["search"]["value"])
     return f"{fresh}; the search's best was {best} (best of {trials}, {luck(result, metric)})"
 

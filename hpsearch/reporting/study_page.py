@@ -10,11 +10,12 @@ from hpsearch.reporting import pieces
 from hpsearch.reporting.figures import FIGURES, Figure
 from hpsearch.reporting.figures.pareto import trade_off
 from hpsearch.reporting.foreign import foreign_introduction, foreign_protocol, foreign_result
-from hpsearch.reporting.formatting import MetricFormat, readable, sentence, visible
+from hpsearch.reporting.formatting import MetricFormat, identifier, sentence, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.protocol import protocol, registered_modules
 from hpsearch.reporting.ranking import best, ended, of_objective, ranked, settings_of
 from hpsearch.reporting.rendering import document, figure_json
+from hpsearch.reporting.replicates import of_completed_runs
 from hpsearch.reporting.selection import model, off_front, usable_trials, why
 from hpsearch.reporting.summary import best_network, introduction, result_values
 from hpsearch.reporting.tables import TABLES, Frames
@@ -30,6 +31,7 @@ SCRIPT_TEXTS = ("switch", "save", "failed")  # what the page's script says
 
 def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> str:
     """Return the report as one HTML document."""
+    record = of_completed_runs(record)
     if record.foreign:
         texts = texts.of("foreign")
     found = [
@@ -153,7 +155,7 @@ def leaderboard(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> 
         "standard_error": texts("search.leaderboard.standard_error"),
         "seconds": texts("search.leaderboard.time"),
     }
-    head = [names.get(name) or readable(name, 60) for name in board.columns]
+    head = [names.get(name) or identifier(name, 60) for name in board.columns]
     table = pieces.PageTable(head, cells(board, metric), _numeric(board, head), chosen, pinned=True)
     contents = [
         pieces.Paragraph(_leaders_text(record, texts), "ask"),
@@ -258,7 +260,7 @@ def _learned(table: pd.DataFrame, texts: Texts) -> pieces.Part:
 def _chosen(table: pd.DataFrame, texts: Texts) -> pieces.Part:
     head = [texts(f"search.parameters.{name}") for name in ("name", "value", "set_by")]
     setters = table["set_by"].str.split("[:,]", n=1).str[0]  # without from which rows
-    body = list(zip([readable(name, 60) for name in table["name"]], table["value"], setters, strict=True))
+    body = list(zip([identifier(name, 60) for name in table["name"]], table["value"], setters, strict=True))
     return pieces.Part(texts("search.parameters.chosen", total=len(table)), pieces.PageTable(head, body))
 
 
@@ -270,7 +272,7 @@ def _hyperparameters(record: StudyRecord, tables: Frames, texts: Texts) -> piece
     head = [texts(f"search.space.{name}") for name in ("hyperparameter", "allowed", third, "edge")]
     body = cells(table[["hyperparameter", "domain", "best", "edge"]])
     for row in body:
-        row[0] = readable(row[0], 60)
+        row[0] = identifier(row[0], 60)
         row[2] = row[2] or row[1].partition("fixed at ")[2] or "–"
     return pieces.Section("space", texts("search.space.title"), [pieces.PageTable(head, body)])
 

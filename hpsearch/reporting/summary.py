@@ -10,10 +10,11 @@ from typing import Any
 
 from hpsearch.data.metrics import METRICS
 from hpsearch.data.tasks import TASKS
-from hpsearch.reporting.formatting import SPACE, MetricFormat, number, readable, sentence, visible
+from hpsearch.reporting.formatting import SPACE, MetricFormat, identifier, number, sentence, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.pieces import Value
 from hpsearch.reporting.ranking import best, settings_of, space_of
+from hpsearch.reporting.replicates import winner_failed
 from hpsearch.reporting.selection import all_trials, network, of_trials, usable_trials
 from hpsearch.reporting.trust import always, beside, mean_remark
 from hpsearch.storage import StudyRecord, TrialRecord
@@ -129,7 +130,7 @@ def _setting(name: str, value: Any, texts: Texts) -> str:
     if name == "batch_size" and value == "full":
         return texts("search.phrase.full_batches")
     is_finite = isinstance(value, float) and isfinite(value)
-    return f"{readable(name, 60)} {number(value, digits=2) if is_finite else number(value)}"
+    return f"{identifier(name, 60)} {number(value, digits=2) if is_finite else number(value)}"
 
 
 def _shape(record: StudyRecord, leader: TrialRecord) -> Mapping[str, Any]:
@@ -206,7 +207,8 @@ def _validation(record: StudyRecord, texts: Texts) -> Value | None:
     several = record.selected.is_ensemble
     name = sentence(texts("search.result.validation", metric=metric.name))
     if mean:
-        remark = mean_remark(metric, mean, "further" if several else "fresh", texts)
+        seeds = "further" if several else "fresh"
+        remark = mean_remark(metric, mean, seeds, winner_failed(record, texts), texts)
         return Value(name, metric.text(mean.value), remark)
     leader = best(record)
     if several or leader is None:

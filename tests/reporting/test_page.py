@@ -278,7 +278,7 @@ def test_another_winner_than_the_search_s_best_is_told() -> None:
 def test_what_weakens_a_confirmation_is_told() -> None:
     """Failed runs, seeds that there was no time for, no time at all, and a mean that the test rows do not allow."""
     record = confirmed(study(), failed=True)
-    assert any("1 of 5 runs of trial" in line for line in warnings(record, []))
+    assert any("1\u00a0of\u00a05\u00a0diverged. Its mean is over the other 4" in line for line in warnings(record, []))
     short = replace(record, result={**record.result, "fresh": record.result["fresh"] | {"runs": 2}})
     assert any("Time ran out after 2 of 5 fresh seeds" in line for line in warnings(short, []))
     none = replace(record, result={**record.result, "fresh": None, "confirmed": []})

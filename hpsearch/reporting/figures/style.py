@@ -13,7 +13,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from hpsearch.reporting.formatting import MetricFormat, number, readable, visible
+from hpsearch.reporting.formatting import MetricFormat, number, visible
 
 COLORS = {  # role or outcome → on a light page, on a dark one
     "ink": ("#1c2430", "#e8ecf1"),
@@ -81,7 +81,7 @@ def label(text: object, most: int = 60) -> str:
 
 def name_label(name: str, most: int = 26) -> str:
     """Return a hyperparameter's name as a label."""
-    return escape(readable(name, most), quote=False)
+    return label(name, most)
 
 
 def blank(height: int, **layout: Any) -> go.Figure:
