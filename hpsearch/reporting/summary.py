@@ -118,17 +118,26 @@ def _described(record: StudyRecord, leader: TrialRecord, texts: Texts) -> str:
         if "dropout" in params:
             layers.append(_setting("dropout", params.pop("dropout"), texts))
     optimizer = params.pop("optimizer", None)
-    trained = texts.listing([_setting(name, value, texts) for name, value in params.items()])
+    descent = optimizer == "sgd" and not params.get("momentum")
+    settings = [_setting(name, value, texts) for name, value in params.items() if name != "batch_size"]
+    if "batch_size" in params:
+        settings.append(_batches(params["batch_size"], descent, texts))
+    trained = texts.listing(settings)
     if optimizer:
         key = "trained_with" if trained else "trained"
         trained = texts(f"search.result.{key}", optimizer=visible(optimizer, 40), settings=trained)
     return "; ".join(filter(None, [", ".join(layers), trained]))
 
 
+def _batches(size: Any, descent: bool, texts: Texts) -> str:
+    """Return the batch size; one of all rows is gradient descent only where nothing but the gradient moves the weights (`descent`)."""
+    if size != "full":
+        return _setting("batch_size", size, texts)
+    return texts(f"search.phrase.{'gradient_descent' if descent else 'full_batches'}")
+
+
 def _setting(name: str, value: Any, texts: Texts) -> str:
     """Return a hyperparameter and its value, short: `learning rate 0.0028`."""
-    if name == "batch_size" and value == "full":
-        return texts("search.phrase.full_batches")
     is_finite = isinstance(value, float) and isfinite(value)
     return f"{identifier(name, 60)} {number(value, digits=2) if is_finite else number(value)}"
 

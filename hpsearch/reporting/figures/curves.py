@@ -9,10 +9,11 @@ import plotly.graph_objects as go
 
 from hpsearch.reporting.figures.points import Ends, bold_trial, mark_color
 from hpsearch.reporting.figures.style import LIGHT, SERIES, axis, blank, label, log_axis, rounded, value_axis, within
-from hpsearch.reporting.formatting import MetricFormat, share
+from hpsearch.reporting.formatting import MetricFormat, number, share
 from hpsearch.reporting.locales import ENGLISH, Texts
-from hpsearch.reporting.ranking import best, ranked
+from hpsearch.reporting.ranking import best, close_to, ranked
 from hpsearch.reporting.selection import marked, marks
+from hpsearch.reporting.shapes import course, gained_most
 from hpsearch.reporting.tables import Frames
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.trial import History
@@ -21,6 +22,7 @@ BEST = 5
 FEW = 5  # curves that a band needs
 EARLY = 0.2  # share of the budget whose values may lie off the scale
 QUARTILES = (0.25, 0.5, 0.75)
+DOUBLED = 1.0  # relative change that is written as a factor
 
 
 def _curve(trial: TrialRecord | None) -> History | None:
@@ -161,12 +163,17 @@ def curves_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) 
         key = "no_curve" if _leaders(record) else "no_curves"
         return texts(f"search.figure.curves.{key}")
     sentences = []
-    gained = _gained_most(history, leader.value)
-    if gained is not None:
-        mark = marked(record, leader.number, texts)
-        key = "gained_marked" if mark else "gained"
-        at = share(gained / _budget(frames, record))
-        sentences.append(texts(f"search.figure.curves.{key}", trial=leader.number, mark=mark, share=at))
+    mark = marked(record, leader.number, texts)
+    name = texts("search.figure.curves.trial", trial=leader.number)
+    if mark:
+        name = texts("search.figure.curves.marked_trial", trial=leader.number, mark=mark)
+    place = gained_most(history.metric, leader.value, close_to(record.trials, metric))
+    if place is None:
+        gain = metric.gap(leader.value, history.metric[0])
+        sentences.append(texts("search.figure.curves.flat", name=name, gap=gain))
+    else:
+        at = share(history.evaluation[place] / _budget(frames, record))
+        sentences.append(texts("search.figure.curves.gained", name=name, share=at))
     pruned = sum(trial.outcome == "pruned" for trial in record.trials)
     if pruned:
         sentences.append(texts("search.figure.curves.pruned", trials=texts.count("pruned_trial", pruned)))
@@ -183,15 +190,6 @@ def _reported(record: StudyRecord, texts: Texts) -> str:
     if not pruned:
         return text
     return f"{text} {texts('search.figure.curves.pruned', trials=texts.count('pruned_trial', pruned))}"
-
-
-def _gained_most(history: History, final: float) -> int | None:
-    """Return the first evaluation with 95 % of the improvement from the first value to the final one."""
-    close = 0.05 * abs(final - history.metric[0])
-    for evaluation, value in zip(history.evaluation, history.metric, strict=True):
-        if abs(value - final) <= close:
-            return evaluation
-    return None
 
 
 def losses(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
@@ -237,16 +235,11 @@ def losses_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) 
     history = _curve(leader)
     if history is None or leader is None:
         return texts("search.figure.curves.no_curves")
-    values = history.validation_loss
-    lowest = min(range(len(values)), key=values.__getitem__)
-    at = share(history.evaluation[lowest] / _budget(frames, record))
-    if values[lowest] > 0:
-        rise = values[-1] / values[lowest] - 1
-    else:
-        rise = 0.0
-    if lowest < len(values) - 1 and rise > 0.05:
-        return texts("search.figure.losses.over_fitting", trial=leader.number, share=at, rise=share(rise))
-    before = values[-1 - len(values) // 5]
-    if values[-1] < 0.97 * before:
-        return texts("search.figure.losses.falling", trial=leader.number, fall=share(1 - values[-1] / before))
-    return texts("search.figure.losses.level", trial=leader.number, share=at)
+    found = course(history.validation_loss)
+    at = share(history.evaluation[found.lowest] / _budget(frames, record))
+    change = share(found.change)
+    if found.change > DOUBLED:
+        change = texts("search.figure.losses.times", factor=number(1 + found.change, digits=2))
+    evaluations = texts.count("evaluation", len(history))
+    values = {"trial": leader.number, "share": at, "change": change, "evaluations": evaluations}
+    return texts(f"search.figure.losses.{found.shape}", **values)
