@@ -7,13 +7,14 @@ from typing import Any
 import pandas as pd
 
 from hpsearch.reporting import pieces
+from hpsearch.reporting.failures import is_lost, what_happened
 from hpsearch.reporting.figures import FIGURES, Figure
 from hpsearch.reporting.figures.pareto import trade_off
 from hpsearch.reporting.foreign import foreign_introduction, foreign_protocol, foreign_result
 from hpsearch.reporting.formatting import MetricFormat, identifier, sentence, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.protocol import protocol, registered_modules
-from hpsearch.reporting.ranking import best, ended, of_objective, ranked, settings_of
+from hpsearch.reporting.ranking import best, of_objective, ranked, settings_of
 from hpsearch.reporting.rendering import document, figure_json
 from hpsearch.reporting.replicates import of_completed_runs
 from hpsearch.reporting.selection import model, off_front, usable_trials, why
@@ -70,17 +71,18 @@ def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> str:
 def _sections(record: StudyRecord, tables: Frames, texts: Texts) -> list[pieces.FigureSection]:
     """Return the figures with what they say, that of several objectives first.
 
-    Of a foreign study, and of one that ended without a usable trial, only those that can be drawn: no more will come.
+    Of a foreign study only those that can be drawn: no more will come; of one that ended without a usable trial that of its failures.
     """
     if not record.trials:
         return []
     figures = sorted(FIGURES.values(), key=lambda row: row.name != "pareto")
+    if is_lost(record):
+        figures = [FIGURES["failures"]]
     sections: list[pieces.FigureSection] = []
     for row in figures:
         if row.applies(record):
             sections += _of_objectives(row, record, tables, texts)
-    lost = not ranked(record) and all(map(ended, record.trials))
-    if record.foreign or lost:
+    if record.foreign:
         return [section for section in sections if section.plot]
     return sections
 
@@ -102,9 +104,10 @@ def _result(record: StudyRecord, texts: Texts) -> pieces.Result:
         return foreign_result(record, texts)
     network = best_network(record, texts)
     if not network:
-        key = "no_trial"
-        if record.trials:
-            key = "lost" if all(map(ended, record.trials)) else "no_network"
+        if is_lost(record):
+            lines = [pieces.Paragraph(line, "best") for line in what_happened(record, texts)]
+            return pieces.Result(texts("search.result.lost"), lines)
+        key = "no_network" if record.trials else "no_trial"
         return pieces.Result(texts("search.result.title"), [pieces.Paragraph(texts(f"search.result.{key}"), "best")])
     title = texts("search.result.best_so_far")
     if record.result:
@@ -119,6 +122,8 @@ def _result(record: StudyRecord, texts: Texts) -> pieces.Result:
 
 
 def _warnings(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Warnings | None:
+    if is_lost(record):  # the result says all
+        return None
     table = tables["hyperparameters"]
     found = warnings(record, table[table["edge"] != ""].to_dict("records"), texts)
     if found:
@@ -234,7 +239,7 @@ def _numbers(name: str, record: StudyRecord, tables: Frames, texts: Texts) -> pi
 
 def _parameters(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Section | None:
     table = tables["parameters"]
-    if not len(table) or record.foreign:
+    if not len(table) or record.foreign or is_lost(record):
         return None
     learned = table[table["kind"] == "parameter"]
     parts = [_learned(learned, texts)] if len(learned) else []

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import plotly.graph_objects as go
 
-from hpsearch.reporting.figures import axes, confirmed, curves, history, hyperparameters, pareto, predictions
+from hpsearch.reporting.figures import axes, confirmed, curves, failures, history, hyperparameters, pareto, predictions
 from hpsearch.reporting.figures.style import DARK, LIGHT
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import hyperparameters as names_of
@@ -90,6 +90,14 @@ class Figure:
 
 
 _ROWS = (
+    Figure(
+        name="failures",
+        description="learning rates of the trials that diverged, and after how many updates",
+        table="trials",
+        draw=failures.failures,
+        reading=failures.failures_reading,
+        applies=failures.applies,
+    ),
     Figure(
         name="confirmed",
         description="the best trials in the search, on fresh seeds and on test rows",
