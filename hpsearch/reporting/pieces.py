@@ -150,13 +150,31 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
+class Headline:
+    """The answer in one line, with the remark that belongs to it, and what no model at all reaches."""
+
+    text: str
+    remark: str
+    baseline: str
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command to type, after the words that say what it does."""
+
+    text: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
-    """The box with the result of a search: what was selected, its numbers, and how far to trust them."""
+    """The box with the result of a search: the answer, what was selected, its numbers, the next command, how far to trust them."""
 
     title: str
     summary: Sequence[Any] = ()
     values: Sequence[Value] = ()
     note: str = ""
+    headline: Headline | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,19 +12,21 @@ from hpsearch.reporting.figures import FIGURES, Figure
 from hpsearch.reporting.figures.pareto import trade_off
 from hpsearch.reporting.foreign import foreign_introduction, foreign_protocol, foreign_result
 from hpsearch.reporting.formatting import MetricFormat, identifier, sentence, visible
+from hpsearch.reporting.headline import headline, next_command
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.protocol import protocol, registered_modules
 from hpsearch.reporting.ranking import best, of_objective, ranked, settings_of
 from hpsearch.reporting.rendering import document, figure_json
 from hpsearch.reporting.replicates import of_completed_runs
 from hpsearch.reporting.selection import model, off_front, usable_trials, why
-from hpsearch.reporting.summary import best_network, introduction, result_values
+from hpsearch.reporting.summary import best_network, introduction, result_values, scores
 from hpsearch.reporting.tables import TABLES, Frames
 from hpsearch.reporting.tables.writing import cells, columns_of, leaders, meaning
 from hpsearch.reporting.trust import honesty, warnings
 from hpsearch.storage import StudyRecord
 
 MOST_COLUMNS = 100  # of the data's that the page lists
+SAID = ("test", "baseline")  # by the headline
 PREVIEW = 20  # rows of a table that the page shows; the file has all of them
 PageSection = pieces.Section | pieces.FigureSection
 SCRIPT_TEXTS = ("switch", "save", "failed")  # what the page's script says
@@ -42,7 +44,7 @@ def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> str:
         _hyperparameters(record, tables, texts),
         _columns(record, texts),
         _outcomes(record, tables, texts),
-        pieces.Section("protocol", texts("search.protocol.title"), [pieces.Facts(_protocol(record, texts))]),
+        _how(record, texts),
     ]
     sections = [section for section in found if section is not None]
     settings = settings_of(record, "study")
@@ -61,7 +63,7 @@ def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> str:
             kind=texts("search.kind", date=record.as_of),
             heading=visible(settings.get("name") or record.name, 200),
             question=visible(settings.get("question") or ""),
-            introduction=_introduction(record, texts),
+            introduction=foreign_introduction(record, texts) if record.foreign else [],
             pieces=[piece for piece in content if piece is not None],
             script_texts={key: texts(f"page.{key}") for key in SCRIPT_TEXTS},
         )
@@ -87,10 +89,11 @@ def _sections(record: StudyRecord, tables: Frames, texts: Texts) -> list[pieces.
     return sections
 
 
-def _introduction(record: StudyRecord, texts: Texts) -> list[str]:
-    if record.foreign:
-        return foreign_introduction(record, texts)
-    return introduction(record, texts)
+def _how(record: StudyRecord, texts: Texts) -> pieces.Section:
+    """Return what was asked of which data, and how the study was done."""
+    asked = [] if record.foreign else introduction(record, texts)
+    contents = [*map(pieces.Paragraph, asked), pieces.Facts(_protocol(record, texts))]
+    return pieces.Section("protocol", texts("search.protocol.title"), contents)
 
 
 def _protocol(record: StudyRecord, texts: Texts) -> list[tuple[str, str]]:
@@ -112,13 +115,19 @@ def _result(record: StudyRecord, texts: Texts) -> pieces.Result:
     title = texts("search.result.best_so_far")
     if record.result:
         title = texts("search.result.selected", model=model(len(record.selected.networks), texts))
-    summary = [
+    summary: list[Any] = [
         pieces.Paragraph(network, "best"),
         pieces.Paragraph(why(record.result.get("choice"), MetricFormat.of(record), texts)),
         pieces.Paragraph(off_front(record, texts)),
         pieces.Paragraph(trade_off(record, texts)),
     ]
-    return pieces.Result(title, summary, result_values(record, texts), honesty(record, texts))
+    command = next_command(record)
+    if command:
+        summary.append(pieces.Command(command, texts("search.result.predict")))
+    known = scores(record, texts)
+    said = [known[name] for name in SAID if name in known]
+    values = [value for value in result_values(record, texts) if value not in said]
+    return pieces.Result(title, summary, values, honesty(record, texts), headline(record, texts))
 
 
 def _warnings(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Warnings | None:

@@ -166,7 +166,7 @@ def result_values(record: StudyRecord, texts: Texts = ENGLISH) -> list[Value]:
         return []
     if len(trials) > 1:
         return _ensemble_values(record, trials, texts)
-    values = _scores(record, texts)
+    values = [*scores(record, texts).values()]
     parameters = record.result.get("parameters") or leader.parameters
     if parameters:
         values.append(_size(parameters, texts))
@@ -177,7 +177,7 @@ def result_values(record: StudyRecord, texts: Texts = ENGLISH) -> list[Value]:
 def _ensemble_values(record: StudyRecord, trials: list[int], texts: Texts) -> list[Value]:
     networks = texts.count("network", len(trials))
     members = texts("search.result.mean_of_predictions", trials=texts.listing(map(str, trials)))
-    values = [Value(texts("search.result.model"), networks, members), *_scores(record, texts)]
+    values = [Value(texts("search.result.model"), networks, members), *scores(record, texts).values()]
     parameters = (record.result.get("choice") or {}).get("parameters")
     if parameters:
         return [*values, _size(parameters, texts)]
@@ -188,10 +188,10 @@ def _size(parameters: int, texts: Texts) -> Value:
     return Value(texts("search.result.parameters"), number(parameters), texts("search.result.learned"))
 
 
-def _scores(record: StudyRecord, texts: Texts) -> list[Value]:
-    """Return the test score and the validation score, each with the baseline beside it where that is known on the same rows."""
-    values = (_test(record, texts), _baseline(record, texts), _validation(record, texts))
-    return [value for value in values if value is not None]
+def scores(record: StudyRecord, texts: Texts = ENGLISH) -> dict[str, Value]:
+    """Return what is known of `test`, `baseline` (on the rows of the one before it) and `mean` (on validation rows)."""
+    known = {"test": _test(record, texts), "baseline": _baseline(record, texts), "mean": _validation(record, texts)}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def _test(record: StudyRecord, texts: Texts) -> Value | None:

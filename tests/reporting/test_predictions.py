@@ -346,12 +346,12 @@ def test_the_baseline_stands_in_the_first_section_and_is_inert() -> None:
     record = beaten()
     html = page(record, frames(record))
     first = html[: html.index("<nav")]
-    assert "Test accuracy, baseline" in first
-    assert "always saying &#39;&lt;img src=x onerror=alert(1)&gt;&#39;" in first
+    assert "on new data" in first
+    assert "Always saying &#39;&lt;img src=x onerror=alert(1)&gt;&#39;" in first
     assert "<img" not in html
     assert beside(study(30)) is None
     old = page(study(30), frames(study(30)))
-    assert "baseline" not in old[: old.index("<script")]
+    assert "Always saying" not in old[: old.index("<script")]
     assert not {"confusion", "pairs", "predictions", "errors"} & set(re.findall(r'id="figure-(\w+)"', old))
 
 
