@@ -100,6 +100,7 @@ class FigureSection:
         reading: the sentences that say what it shows.
         plot: the figure's data and layout as JSON values.
         numbers: the table behind it.
+        above: pieces between the sentences and the figure.
     """
 
     name: str
@@ -108,6 +109,7 @@ class FigureSection:
     reading: Sequence[str]
     plot: Mapping[str, Any] | None = None
     numbers: Numbers | None = None
+    above: Sequence[Any] = ()
 
     @property
     def notes(self) -> list[str]:

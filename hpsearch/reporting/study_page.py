@@ -204,6 +204,7 @@ def _figure(row: Figure, record: StudyRecord, tables: Frames, texts: Texts) -> p
         title=texts.get(f"search.figure.{row.name}.title", sentence(row.description)),
         question=texts.get(f"search.figure.{row.name}.question", ""),
         reading=[reading] if reading else [],
+        above=row.pieces(tables, record, texts) if row.pieces else [],
     )
     if drawn is None:
         return section

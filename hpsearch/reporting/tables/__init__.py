@@ -9,6 +9,7 @@ always be built again.
 import pandas as pd
 
 from hpsearch.reporting.replicates import of_completed_runs
+from hpsearch.reporting.tables.regimes import SAMPLED_REGIMES
 from hpsearch.reporting.tables.results import BINS, CLASSES, OBJECTIVES, OF_LABELS, REPLICATES, ROWS
 from hpsearch.reporting.tables.space import IMPORTANCES, NUMBERS, SPACE
 from hpsearch.reporting.tables.table import Column, Frames, Table
@@ -33,6 +34,7 @@ _ROWS = (
     ROWS,
     BINS,
     ENDINGS,
+    SAMPLED_REGIMES,
 )
 TABLES: dict[str, Table] = {table.name: table for table in _ROWS}
 

@@ -1,0 +1,98 @@
+"""The regimes that a search sampled: their learning curves, what the numbers do not say, and the command that compares them fairly."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from hpsearch.reporting import pieces
+from hpsearch.reporting.figures.style import LIGHT, axis, blank, label, rounded, value_axis, within
+from hpsearch.reporting.formatting import MetricFormat
+from hpsearch.reporting.headline import compare_command
+from hpsearch.reporting.locales import ENGLISH, Texts
+from hpsearch.reporting.regimes import by_regime, is_known, regime_name
+from hpsearch.reporting.tables import Frames
+from hpsearch.reporting.tables.regimes import REGIMES
+from hpsearch.reporting.tables.writing import cells
+from hpsearch.storage import StudyRecord, TrialRecord
+
+FEW = 3  # usable trials that a median curve needs
+LATE = 0.2  # of the budget; what comes before may lie off the scale
+QUARTERS = [0, 0.25, 0.5, 0.75, 1]
+
+
+def applies(record: StudyRecord) -> bool:
+    """Whether the study's trials have batch sizes."""
+    return is_known(record)
+
+
+def regimes(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
+    """Draw the median learning curve of each regime's usable trials over the share of the budget."""
+    curves = {}
+    for regime, trials in by_regime(record).items():
+        curve = _median_curve([trial for trial in trials if trial.usable])
+        if curve is not None:
+            curves[regime] = (curve, regime_name(regime, trials, record, texts))
+    if len(curves) < 2:
+        return None
+    metric = MetricFormat.of(record)
+    last = max(float(curve.index.max()) for curve, _ in curves.values())
+    figure = blank(380)
+    for regime, (curve, name) in curves.items():
+        x = rounded((curve.index.to_numpy(float) / last).tolist())
+        line = {"color": LIGHT[regime], "width": 2.5}
+        template = f"<b>{label(name)}</b><br>%{{x:.0%}}: %{{y:.4~g}}<extra></extra>"
+        figure.add_trace(
+            go.Scatter(x=x, y=rounded(curve.tolist()), mode="lines", name=name, line=line, hovertemplate=template)
+        )
+    late = pd.concat([curve[curve.index >= LATE * last] for curve, _ in curves.values()])
+    pad = 0.06 * float(late.max() - late.min()) or 0.01
+    ends = within((float(late.min()) - pad, float(late.max()) + pad), metric)
+    figure.update_xaxes(
+        axis(
+            texts("search.figure.curves.budget"), tickformat=".0%", range=[0, 1], tickvals=QUARTERS, constrain="domain"
+        )
+    )
+    figure.update_yaxes(value_axis(metric, ends, texts("search.points.validation", metric=label(metric.name))))
+    return figure.update_layout(meta={"note": texts("search.figure.regimes.note")})
+
+
+def _median_curve(trials: Sequence[TrialRecord]) -> pd.Series | None:
+    """Return the median metric by evaluation; a trial that stopped early keeps its last value. None for too few curves."""
+    series = {
+        trial.number: pd.Series(trial.history.metric, trial.history.evaluation, dtype=float)
+        for trial in trials
+        if trial.history is not None and len(trial.history) > 1
+    }
+    if len(series) < FEW:
+        return None
+    return pd.DataFrame(series).sort_index().ffill().median(axis=1).dropna()
+
+
+def regimes_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Say how many regimes were sampled, and that a search does not tune them alike."""
+    groups = by_regime(record)
+    if not groups:
+        return texts("search.points.two_needed")
+    if len(groups) == 1:
+        ((regime, trials),) = groups.items()
+        return texts("search.figure.regimes.one", regime=regime_name(regime, trials, record, texts))
+    counts = []
+    for regime, trials in groups.items():
+        name = regime_name(regime, trials, record, texts)
+        counts.append(texts("search.figure.regimes.part", trials=f"{len(trials):,}", regime=name))
+    return texts("search.figure.regimes.several", parts=texts.listing(counts))
+
+
+def regimes_pieces(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> list[Any]:
+    """Return the table of the regimes, and the command that compares them."""
+    command = pieces.Command(compare_command(record), texts("search.figure.regimes.compare"))
+    table = frames["regimes"]
+    if not len(table):
+        return [command]
+    head = [texts(f"search.regime.head_{column.name}") for column in REGIMES]
+    body = cells(table, MetricFormat.of(record))
+    names = [regime_name(regime, trials, record, texts) for regime, trials in by_regime(record).items()]
+    rows = [[name, *row[1:]] for name, row in zip(names, body, strict=True)]
+    return [pieces.PageTable(head, rows, head[1:]), command]
