@@ -51,7 +51,7 @@ def by_regime(record: StudyRecord) -> Mapping[Regime, list[TrialRecord]]:
 
 
 def regime_name(regime: Regime, trials: Sequence[TrialRecord], record: StudyRecord, texts: Texts = ENGLISH) -> str:
-    """Return `mini-batches (8 to 256)`, `batch size 1 (SGD)`, `full batch (GD)`."""
+    """Return `mini-batches (8 to 256)`, `batch size 1`, `the full batch`."""
     if regime is not Regime.SOME:
         return texts(f"search.regime.{regime}")
     sizes = sorted({int(batch_size_of(trial, record)) for trial in trials})

@@ -81,7 +81,7 @@ def axes(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figu
     named: set[str] = set()
     for i, panel in enumerate(panels):
         across, down = _place(i, len(panels))
-        upright = value_axis(heights.metric, heights.ends) | {"nticks": 5, "anchor": f"x{panel.tag}", "domain": down}
+        upright = value_axis(heights.metric, heights.ends, most=4) | {"anchor": f"x{panel.tag}", "domain": down}
         layout |= {f"xaxis{panel.tag}": _below(panel) | {"domain": across}, f"yaxis{panel.tag}": upright}
         for trace in _traces(panel, trials, record):
             first = trace.legendgroup not in named  # each group of traces is once in the legend

@@ -8,7 +8,19 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from hpsearch.reporting.figures.points import Ends, bold_trial, mark_color
-from hpsearch.reporting.figures.style import LIGHT, SERIES, axis, blank, label, log_axis, rounded, value_axis, within
+from hpsearch.reporting.figures.style import (
+    LIGHT,
+    SERIES,
+    axis,
+    blank,
+    hover,
+    label,
+    log_axis,
+    rounded,
+    share_ticks,
+    value_axis,
+    within,
+)
 from hpsearch.reporting.formatting import MetricFormat, number, share
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import best, close_to, ranked
@@ -73,9 +85,12 @@ def curves(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Fi
             name = f"{name}, {mark}"
         line = {"color": colors.get(trial.number, LIGHT[SERIES[rank]]), "width": 3 if rank == 0 else 1.5}
         history = trial.history or History()
-        head = f"{bold_trial(trial.number, texts)}<br>{_of_budget(texts)}"
-        figure.add_trace(_line(history, history.metric, budget, head, name=name, legendrank=rank, line=line))
-    across = _steps_axis if record.foreign else _budget_axis
+        head = bold_trial(trial.number, texts)
+        labels = [metric.text(value) for value in history.metric]
+        figure.add_trace(
+            _line(history, history.metric, budget, head, labels, texts, name=name, legendrank=rank, line=line)
+        )
+    across = _steps_axis if record.foreign else budget_axis
     figure.update_xaxes(across(texts))
     ends, beyond = _span(leaders, quartiles, _last(frames, record) * budget, metric)
     figure.update_yaxes(value_axis(metric, ends, texts("search.points.validation", metric=label(metric.name))))
@@ -85,21 +100,27 @@ def curves(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Fi
     return figure.update_layout(meta={"note": note})
 
 
-def _line(history: History, values: Sequence[float], budget: int, head: str, **look: Any) -> go.Scatter:
-    """Return a learning curve over the share of the budget; `head` is the first part of what shows where the reader points."""
-    template = f"{head}<br>%{{y:.4~g}}<extra></extra>"
-    x = rounded(evaluation / budget for evaluation in history.evaluation)
-    return go.Scatter(x=x, y=rounded(values), mode="lines", hovertemplate=template, **look)
+def _line(
+    history: History,
+    values: Sequence[float],
+    budget: int,
+    head: str,
+    labels: Sequence[str],
+    texts: Texts,
+    **look: Any,
+) -> go.Scatter:
+    """Return a learning curve over the share of the budget; where the reader points, its `head`, the share and the point's label show."""
+    shares = [evaluation / budget for evaluation in history.evaluation]
+    shown = []
+    for at, evaluation, text in zip(shares, history.evaluation, labels, strict=True):
+        where = texts("search.figure.curves.of_budget", share=share(at), step=number(evaluation))
+        shown.append(f"{head}<br>{where}<br>{text}")
+    return go.Scatter(x=rounded(shares), y=rounded(values), mode="lines", **hover(shown), **look)
 
 
-def _of_budget(texts: Texts) -> str:
-    """Return `20% of the budget` as a template of plotly."""
-    return texts("search.figure.curves.of_budget", share="%{x:.0%}", step="%{x}")
-
-
-def _budget_axis(texts: Texts) -> dict[str, Any]:
-    quarters = [0, 0.25, 0.5, 0.75, 1]
-    return axis(texts("search.figure.curves.budget"), tickformat=".0%", range=[0, 1], tickvals=quarters)
+def budget_axis(texts: Texts) -> dict[str, Any]:
+    """Return the horizontal axis of the share of the training budget."""
+    return axis(texts("search.figure.curves.budget"), range=[0, 1], **share_ticks(0, 1, most=4))
 
 
 def _steps_axis(texts: Texts) -> dict[str, Any]:
@@ -206,9 +227,9 @@ def losses(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Fi
     ):
         name = texts(f"search.figure.losses.{part}")
         line = {"color": LIGHT[color], "width": 2, "dash": dash}
-        head = f"{name}<br>{_of_budget(texts)}"
-        figure.add_trace(_line(history, values, budget, head, name=name, line=line))
-    figure.update_xaxes(_budget_axis(texts))
+        labels = [number(value) for value in values]
+        figure.add_trace(_line(history, values, budget, name, labels, texts, name=name, line=line))
+    figure.update_xaxes(budget_axis(texts))
     figure.update_yaxes(_loss_axis([*history.training_loss, *history.validation_loss], texts))
     if leader.best_evaluation:
         _mark_best(figure, leader.best_evaluation / budget, texts)

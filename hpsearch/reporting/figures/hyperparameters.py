@@ -11,7 +11,17 @@ from typing import Any
 import plotly.graph_objects as go
 
 from hpsearch.reporting.figures.points import Scale, mark_color, marked_trials, scale_of, spread, thin, thinned
-from hpsearch.reporting.figures.style import LIGHT, axis, bars, blank, error_bars, label, name_label, rounded
+from hpsearch.reporting.figures.style import (
+    LIGHT,
+    axis,
+    bars,
+    blank,
+    error_bars,
+    label,
+    name_label,
+    rounded,
+    share_ticks,
+)
 from hpsearch.reporting.formatting import MetricFormat, identifier, sentence, share, shares, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import hyperparameters, ranked
@@ -44,7 +54,9 @@ def importance(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> g
     interval = error_bars(above, below, color=LIGHT["ink"], thickness=1.5, width=4)
     labels = map(_bar_label, known["hyperparameter"], known["importance"], known["low"], known["high"])
     figure.add_trace(bars(known["importance"], labels, marker={"color": LIGHT["third"]}, error_x=interval))
-    figure.update_xaxes(axis(texts("search.figure.importance.axis"), tickformat=".0%", rangemode="tozero"))
+    figure.update_xaxes(
+        axis(texts("search.figure.importance.axis"), rangemode="tozero", **share_ticks(0.0, known["high"].max()))
+    )
     names = [f"{name_label(name, 22)}  " for name in known["hyperparameter"]]
     dark = {"color": LIGHT["ink"]}
     figure.update_yaxes(axis(tickvals=list(range(len(names))), ticktext=names, showgrid=False, tickfont=dark))

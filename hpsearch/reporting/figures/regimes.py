@@ -7,7 +7,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from hpsearch.reporting import pieces
-from hpsearch.reporting.figures.style import LIGHT, axis, blank, label, rounded, value_axis, within
+from hpsearch.reporting.figures.curves import budget_axis
+from hpsearch.reporting.figures.style import LIGHT, blank, hover, label, rounded, value_axis, within
 from hpsearch.reporting.formatting import MetricFormat
 from hpsearch.reporting.headline import compare_command
 from hpsearch.reporting.locales import ENGLISH, Texts
@@ -19,7 +20,6 @@ from hpsearch.storage import StudyRecord, TrialRecord
 
 FEW = 3  # usable trials that a median curve needs
 LATE = 0.2  # of the budget; what comes before may lie off the scale
-QUARTERS = [0, 0.25, 0.5, 0.75, 1]
 
 
 def applies(record: StudyRecord) -> bool:
@@ -42,18 +42,12 @@ def regimes(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.F
     for regime, (curve, name) in curves.items():
         x = rounded((curve.index.to_numpy(float) / last).tolist())
         line = {"color": LIGHT[regime], "width": 2.5}
-        template = f"<b>{label(name)}</b><br>%{{x:.0%}}: %{{y:.4~g}}<extra></extra>"
-        figure.add_trace(
-            go.Scatter(x=x, y=rounded(curve.tolist()), mode="lines", name=name, line=line, hovertemplate=template)
-        )
+        shown = [f"<b>{label(name)}</b><br>{metric.text(value)}" for value in curve]
+        figure.add_trace(go.Scatter(x=x, y=rounded(curve.tolist()), mode="lines", name=name, line=line, **hover(shown)))
     late = pd.concat([curve[curve.index >= LATE * last] for curve, _ in curves.values()])
     pad = 0.06 * float(late.max() - late.min()) or 0.01
     ends = within((float(late.min()) - pad, float(late.max()) + pad), metric)
-    figure.update_xaxes(
-        axis(
-            texts("search.figure.curves.budget"), tickformat=".0%", range=[0, 1], tickvals=QUARTERS, constrain="domain"
-        )
-    )
+    figure.update_xaxes(budget_axis(texts))
     figure.update_yaxes(value_axis(metric, ends, texts("search.points.validation", metric=label(metric.name))))
     return figure.update_layout(meta={"note": texts("search.figure.regimes.note")})
 
@@ -81,8 +75,9 @@ def regimes_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH)
     counts = []
     for regime, trials in groups.items():
         name = regime_name(regime, trials, record, texts)
-        counts.append(texts("search.figure.regimes.part", trials=f"{len(trials):,}", regime=name))
-    return texts("search.figure.regimes.several", parts=texts.listing(counts))
+        counts.append(texts("search.figure.regimes.part", trials=texts.count("trial", len(trials)), regime=name))
+    text = texts("search.figure.regimes.several", parts=texts.listing(counts))
+    return f"{texts('search.figure.regimes.which')} {text}"
 
 
 def regimes_pieces(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> list[Any]:

@@ -12,7 +12,7 @@ from hpsearch.storage import StudyRecord
 from hpsearch.trial import Outcome
 
 REGIMES = (
-    Column("regime", "", "batch size 1 (SGD), mini-batches, full batch (GD)"),
+    Column("regime", "", "batch size 1 (SGD), mini-batches, or the full batch (GD)"),
     Column("trials", "count", "trials that ended, repeats aside"),
     Column("pruned", "count", "of these, trials that the pruner stopped"),
     Column("diverged", "count", "of these, trials whose loss was no longer finite"),

@@ -124,7 +124,7 @@ def _cell_text(name: str, value: Any, metric: MetricFormat | None) -> str:
     if pd.isna(value):
         return ""
     if name in METRIC_COLUMNS and metric and isinstance(value, int | float):
-        return metric.text(float(value), 2)
+        return metric.text(float(value))
     if name in TIME_COLUMNS:
         return duration(float(value))
     if name in PLAIN_COLUMNS:
