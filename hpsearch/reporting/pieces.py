@@ -59,6 +59,9 @@ class PageTable:
         numeric: headings of the columns that hold numbers; they are aligned right.
         chosen: the row that stands out, -1 for none.
         pinned: the first two columns stay where they are while the others scroll.
+        name: a plain name, where the table has more rows.
+        more: the rows that a button adds.
+        more_text: what the button says.
     """
 
     head: Sequence[str]
@@ -66,6 +69,9 @@ class PageTable:
     numeric: Sequence[str] = ()
     chosen: int = -1
     pinned: bool = False
+    name: str = ""
+    more: Sequence[Sequence[str]] = ()
+    more_text: str = ""
 
     @property
     def kinds(self) -> list[str]:
@@ -252,3 +258,13 @@ class Page:
         """Every figure's data and layout by its name."""
         sections = [piece for piece in self.pieces if isinstance(piece, FigureSection)]
         return {section.name: section.plot for section in sections if section.plot}
+
+    @property
+    def rows(self) -> dict[str, Sequence[Sequence[str]]]:
+        """The rows that buttons add, by the name of their table."""
+        sections = [piece for piece in self.pieces if isinstance(piece, Section)]
+        found: dict[str, Sequence[Sequence[str]]] = {}
+        for section in sections:
+            tables = [piece for piece in section.contents if isinstance(piece, PageTable)]
+            found |= {table.name: table.more for table in tables if table.more}
+        return found

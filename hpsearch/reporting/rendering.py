@@ -40,7 +40,7 @@ def document(page: Page) -> str:
         allowed = [plotly_script(), *scripts]
         dark = dict(zip(LIGHT.values(), DARK.values(), strict=True))  # each light colour with its twin
         plotly = b64encode(_packed_plotly()).decode()
-        values = {"figures": page.plots, "dark": dark, "texts": page.script_texts, "plotly": plotly}
+        values = {"figures": page.plots, "dark": dark, "texts": page.script_texts, "rows": page.rows, "plotly": plotly}
     return (
         _environment()
         .get_template("page.html")

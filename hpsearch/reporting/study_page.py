@@ -27,6 +27,7 @@ from hpsearch.storage import StudyRecord
 
 MOST_COLUMNS = 100  # of the data's that the page lists
 SAID = ("test", "baseline")  # by the headline
+MOST_ROWS = 2000  # trials that the page lists
 PREVIEW = 20  # rows of a table that the page shows; the file has all of them
 PageSection = pieces.Section | pieces.FigureSection
 SCRIPT_TEXTS = ("switch", "save", "failed")  # what the page's script says
@@ -170,13 +171,46 @@ def leaderboard(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> 
         "seconds": texts("search.leaderboard.time"),
     }
     head = [names.get(name) or identifier(name, 60) for name in board.columns]
-    table = pieces.PageTable(head, cells(board, metric), _numeric(board, head), chosen, pinned=True)
+    more = _other_trials(record, tables, board)
+    every = texts.count("trial", len(board) + len(more))
+    more_text = texts("search.leaderboard.more", trials=every)
+    table = pieces.PageTable(
+        head=head,
+        rows=cells(board, metric),
+        numeric=_numeric(board, head),
+        chosen=chosen,
+        pinned=True,
+        name="leaderboard",
+        more=more,
+        more_text=more_text,
+    )
     contents = [
         pieces.Paragraph(_leaders_text(record, texts), "ask"),
         table,
         pieces.Link(texts("search.leaderboard.file"), "tables/trials.csv"),
     ]
     return pieces.Section("leaderboard", texts("search.leaderboard.title"), contents)
+
+
+def _other_trials(record: StudyRecord, tables: Frames, board: pd.DataFrame) -> list[list[str]]:
+    """Return the trials below the best ones, ranked ones first; of one that was pruned or failed the value says so."""
+    places = {trial.number: place for place, trial in enumerate(ranked(record), 1)}
+    shown = {*board["trial"]}
+    table = tables["trials"]
+    rest = table[~table["trial"].isin(shown)]
+    ranks = rest["trial"].map(places)
+    order = ranks.sort_values(na_position="last", kind="stable").index[: MOST_ROWS - len(board)]
+    rest = rest.loc[order]
+    more = rest.assign(rank=None if record.foreign else ranks.loc[order].astype("Int64")).reindex(columns=board.columns)
+    rows = cells(more, MetricFormat.of(record))
+    at = list(board.columns).index("value")
+    failed = {trial.number for trial in record.trials if trial.failed}
+    for row, number, outcome in zip(rows, rest["trial"], rest["outcome"], strict=True):
+        if number in failed:
+            row[at] = visible(outcome, 40)
+        elif number not in places and row[at]:
+            row[at] = f"{row[at]} ({visible(outcome, 40)})"
+    return rows
 
 
 def _leaders_text(record: StudyRecord, texts: Texts) -> str:
