@@ -27,7 +27,7 @@ from hpsearch.storage import StudyRecord
 
 MOST_COLUMNS = 100  # of the data's that the page lists
 SAID = ("test", "baseline")  # by the headline
-MOST_ROWS = 2000  # trials that the page lists
+MOST_ROWS = 1000  # trials that the page lists
 PREVIEW = 20  # rows of a table that the page shows; the file has all of them
 PageSection = pieces.Section | pieces.FigureSection
 SCRIPT_TEXTS = ("switch", "save", "failed")  # what the page's script says

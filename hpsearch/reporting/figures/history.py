@@ -27,7 +27,7 @@ from hpsearch.reporting.selection import usable_trials
 from hpsearch.reporting.tables import Frames
 from hpsearch.storage import StudyRecord, TrialRecord
 
-MOST = 1000
+MOST = 700
 FEW = 10  # ended trials, below which halves are not compared
 ENOUGH = 30  # ended trials, before a second half without progress says something
 UNITS = (("hours", 7200.0, 3600.0), ("minutes", 180.0, 60.0), ("seconds", 0.0, 1.0))  # name, used from, seconds
