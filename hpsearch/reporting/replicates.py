@@ -82,7 +82,7 @@ def _gaps(record: StudyRecord, result: Mapping[str, Any], means: Mapping[int, Ma
     """Return the gaps that depend on a mean, over the completed runs; None where there is no such mean."""
     gaps: dict[str, Any] = {}
     searched = result.get("search") or {}
-    own = _estimate(means.get(searched.get("trial"), {}))
+    own = _estimate(means.get(searched.get("trial", -1), {}))
     value = searched.get("value")
     if value is not None:
         gaps["search"] = _ahead(Estimate(value, value, value), own, record.direction)

@@ -110,7 +110,8 @@ class Screen:
         """Return the state of a search in one line."""
         best = "no best yet"
         if status.best is not None:
-            best = f"best {self.metric} {short(status.best)} (#{status.best_number})"
+            text = MetricFormat.named(self.metric, maximize=True).text(status.best)
+            best = f"best {self.metric} {printable(text)} (#{status.best_number})"
         parts = [f"{status.done}/{status.total} trials", best, f"{status.rate:.1f} trials/s"]
         if status.trained:
             parts.append(f"{printable(duration((status.total - status.done) / status.rate))} left")
@@ -166,7 +167,7 @@ class Screen:
         record = of_completed_runs(record)
         result = record.result
         best = record.trials[record.result["trial"]]
-        metric = MetricFormat.of(record).for_terminal
+        metric = MetricFormat.of(record)
         shape = result["architecture"]
         layers = "a network of your own"
         if shape:

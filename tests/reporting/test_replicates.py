@@ -36,7 +36,10 @@ def test_a_mean_is_over_the_runs_that_ended_with_a_value() -> None:
     assert shown.selected.mean is not None
     assert shown.selected.mean.value == pytest.approx(sum(rest) / 3)
     assert shown.selected.mean.count == 3
-    assert 0.9 < shown.selected.mean.low <= shown.selected.mean.value <= shown.selected.mean.high <= 1.0
+    low, high = shown.selected.mean.low, shown.selected.mean.high
+    assert low is not None
+    assert high is not None
+    assert 0.9 < low <= shown.selected.mean.value <= high <= 1.0
     assert record.result["confirmed"][0]["value"] == before
     assert of_completed_runs(confirmed(whole := study())).result["trial"] != whole.result["trial"]  # and nothing else
 

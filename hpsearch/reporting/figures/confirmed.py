@@ -53,11 +53,11 @@ def confirmed(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go
         group = [row for row in known if row["what"] == what]
         if group:
             figure.add_trace(_points(what, group, lines, metric, texts))
-    ends = _limits(rows, metric)
+    across = _limits(rows, metric)
     failed = [row for row in rows if row["what"] == "fresh seed" and row["value"] is None]
     if failed:
-        figure.add_trace(_failed(failed, lines, within(ends, metric)[0 if metric.maximize else 1], texts))
-    figure.update_xaxes(value_axis(metric, ends, label(metric.name), most=4), tickangle=0)
+        figure.add_trace(_failed(failed, lines, within(across, metric)[0 if metric.maximize else 1], texts))
+    figure.update_xaxes(value_axis(metric, across, label(metric.name), most=4), tickangle=0)
     names = [_name(line, record, texts) for line in lines]
     ends = [len(lines) - 0.3, -0.6]
     figure.update_yaxes(axis("", tickvals=[*range(len(lines))], ticktext=names, range=ends, showgrid=False))
