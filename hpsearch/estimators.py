@@ -43,6 +43,7 @@ from hpsearch.errors import UserError, listed, shown
 from hpsearch.model import Model
 from hpsearch.model.models import with_weights
 from hpsearch.model.new_rows import predict_arrays
+from hpsearch.reporting.replicates import of_completed_runs
 from hpsearch.reporting.tables import TABLES
 from hpsearch.searching.array_study import MemorySearch, array_config, array_data, search_in_memory
 from hpsearch.searching.networks import refit_model
@@ -158,7 +159,7 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
     def _keep(self, result: MemorySearch) -> None:
         record = result.record
         trial = record.trials[record.result["trial"]]
-        fresh = record.selected.mean
+        fresh = of_completed_runs(record).selected.mean
         self.best_params_ = dict(trial.params)
         self.best_value_ = float(fresh.value if fresh else trial.value)
         self.trials_ = TABLES["trials"].build(record, {})

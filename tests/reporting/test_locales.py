@@ -40,7 +40,7 @@ TABLES = {key.partition(".")[0] for key in sentences("en")}
 # What fills the gap of `texts(f"moment.{name}")` stands in the module itself, but for these tables, whose names come from elsewhere.
 ELSEWHERE = {
     "regime": ["reporting/regimes.py"],
-    "screen": ["reporting/overview.py", "reporting/regimes.py", "commands/list.py", "commands/show.py"],
+    "screen": ["reporting/overview.py", "commands/list.py", "commands/show.py"],
     "figure": [
         "comparison/analysis/tuning.py",
         "comparison/analysis/noise.py",
