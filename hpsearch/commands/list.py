@@ -48,6 +48,7 @@ def call(options: argparse.Namespace) -> None:
     if options.kind == STUDIES:
         _list_studies(options)
         return
+    look_up({STUDIES: (), **TABLES}, options.kind, "kind")
     descriptions = descriptions_of(options.kind)
     width = max(len(name) for name in descriptions)
     for name, description in descriptions.items():

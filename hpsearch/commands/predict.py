@@ -141,7 +141,7 @@ def _naming_column(rows: "NewRows", source: Path) -> Mapping[str, Any]:
     if isinstance(rows.given, Table) and (name := identifier_of(rows.preprocessing, rows.given)):
         return kept_columns(rows.given, [name])
     if source.is_dir():
-        return kept_texts("file", [str(file.relative_to(source)) for file in image_files(source)])
+        return kept_texts("file", [file.relative_to(source).as_posix() for file in image_files(source)])
     return kept_texts("row", [str(number) for number in range(1, len(rows) + 1)])
 
 

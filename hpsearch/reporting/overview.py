@@ -25,6 +25,7 @@ LONGEST_CELL = 14  # characters of a hyperparameter's value
 PROGRAM = ("python", "-m", "hpsearch")
 STYLES = {"running": "cyan", "finished": "green", "stopped": "yellow", "failed": "red", "unreadable": "red"}
 NEW_ROWS = "new.csv"
+PAGE = "report.html"
 GAP = 2  # cells between columns
 LEAST = 8  # cells of a column that is cut
 
@@ -137,10 +138,14 @@ def show_study(screen: Screen, stored: StoredStudy, texts: Texts) -> None:
     """Print the headline of a search, whoever made it, its selected network, its best trials and its regimes."""
     record = stored.record
     assert isinstance(record, StudyRecord), "comparisons have verdicts instead"
-    now = state(stored)
-    screen.headline(texts("screen.show.title", name=visible(record.name, 60), state=texts(f"screen.state.{now}")))
+    name = visible(record.name, 60)
+    if record.foreign:
+        screen.headline(texts("screen.show.foreign_title", name=name))
+    else:
+        screen.headline(texts("screen.show.title", name=name, state=texts(f"screen.state.{state(stored)}")))
     _show_headline(screen, record, texts)
     _show_selected(screen, record, texts)
+    _show_counts(screen, record, texts)
     _show_top(screen, record, texts)
     _show_regimes(screen, record, texts)
 
@@ -158,7 +163,8 @@ def _show_headline(screen: Screen, record: StudyRecord, texts: Texts) -> None:
         line = texts("screen.show.mean", metric=named, value=metric.text(mean.value), seeds=_count(mean.count))
         line += _interval(metric, mean.low, mean.high, texts)
     elif leader:
-        line = texts("screen.show.best", metric=named, value=metric.text(leader.value), trial=leader.number)
+        key = "foreign_best" if record.foreign else "best"
+        line = texts(f"screen.show.{key}", metric=named, value=metric.text(leader.value), trial=leader.number)
     else:
         line = texts("screen.show.nothing")
     screen.row(texts("screen.head.result"), line)
@@ -181,9 +187,11 @@ def _interval(metric: MetricFormat, low: float | None, high: float | None, texts
 
 
 def _show_selected(screen: Screen, record: StudyRecord, texts: Texts) -> None:
-    """Print which network is selected, its hyperparameters, and what the study took."""
+    """Print which network is selected, and its hyperparameters."""
     leader = best(record)
-    if leader is not None:
+    if leader is None:
+        return
+    if not record.foreign:
         shape = record.result.get("architecture")
         model = of_trials(record.selected.trials or [leader.number], texts)
         if isinstance(shape, Mapping) and isinstance(shape.get("widths"), list):
@@ -192,7 +200,12 @@ def _show_selected(screen: Screen, record: StudyRecord, texts: Texts) -> None:
         if parameters:
             model += f"; {texts('screen.show.parameters', count=number(parameters))}"
         screen.row(texts("screen.head.model"), model)
-        screen.row("", ", ".join(f"{name} {number(value)}" for name, value in leader.params.items()))
+    head = texts("screen.head.best") if record.foreign else ""
+    screen.row(head, ", ".join(f"{visible(name, 60)} {number(value)}" for name, value in leader.params.items()))
+
+
+def _show_counts(screen: Screen, record: StudyRecord, texts: Texts) -> None:
+    """Print how the trials ended, and how long the study took where that is known."""
     ended = [trial for trial in record.trials if trial.state not in ("running", "waiting")]
     counts = texts(
         "screen.show.trials",
@@ -215,7 +228,8 @@ def _show_top(screen: Screen, record: StudyRecord, texts: Texts) -> None:
     metric = MetricFormat.of(record)
     names = hyperparameters(record)
     screen.announce("")
-    screen.headline(texts("screen.show.top", count=len(trials), usable=f"{len(ranked(record)):,}"))
+    key = "foreign_top" if record.foreign else "top"
+    screen.headline(texts(f"screen.show.{key}", count=len(trials), usable=f"{len(ranked(record)):,}"))
     heads = [texts("screen.head.trial"), metric_name(record, texts)]
     columns = [[str(trial.number) for trial in trials], [metric.text(trial.value) for trial in trials]]
     columns += [[_cell(trial, name) for trial in trials] for name in names]
@@ -274,7 +288,9 @@ def show_next(
         texts: the language.
         first: a command besides `open`, or "".
     """
-    lines = [(command("open", *words), texts("screen.next.open"))]
+    lines = []
+    if "://" not in stored[0] or (folder / PAGE).is_file():
+        lines.append((command("open", *words), texts("screen.next.open")))
     if first:
         lines.append((command(first, *stored), texts(f"screen.next.{first}")))
     if BEST in models_in(folder):

@@ -21,7 +21,7 @@ from typing import Any
 
 from hpsearch.data.dataset import Data
 from hpsearch.errors import counted
-from hpsearch.progress import Observer
+from hpsearch.progress import Observer, PhaseProgress
 from hpsearch.searching.networks import member_of, on_other_rows
 from hpsearch.searching.replicates import TrainedNetwork, metric_mean, plain_estimate
 from hpsearch.searching.scoring import mean_prediction, outputs_of, parameters_of, parts_of
@@ -31,6 +31,7 @@ from hpsearch.statistics import Estimate
 from hpsearch.training import Engine
 from hpsearch.trial import TrainingRun, derive_seed
 
+JUDGING = "judging the ensemble"
 SEEDS = 3
 
 # The candidates as [trial, seed]; which is kept, `single` or `ensemble`; the estimate of each; the number of seeds and of folds.
@@ -74,10 +75,12 @@ def judge_candidates(
     )
     single_values: list[list[float]] = [[] for _ in range(SEEDS)]  # by seed: of each fold
     ensemble_values: list[list[float]] = [[] for _ in range(SEEDS)]
-    for part in parts:
+    for number, part in enumerate(parts):
+        observer.phase(PhaseProgress(JUDGING, number, len(parts), 0))
         for seed, pairs in enumerate(_judging_runs(candidates, data, part, study_seed, engine_for(part), observer)):
             single_values[seed].append(_value(pairs[:1], part))
             ensemble_values[seed].append(_value(pairs, part))
+    observer.phase(PhaseProgress(JUDGING, len(parts), len(parts), 0))
     worst = float(data.summary["worst"])
     single = metric_mean([sum(values) / len(parts) for values in single_values], data.metric, worst)
     ensemble = metric_mean([sum(values) / len(parts) for values in ensemble_values], data.metric, worst)

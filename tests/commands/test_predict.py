@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from hpsearch.cli import main
 from hpsearch.data import load_file
@@ -406,3 +407,22 @@ def test_one_mistake_does_not_decide_the_decimal_mark(tmp_path: Path) -> None:
     preprocessing["columns"].append({"name": "garage", "kind": "number", "fill": 1.0})
     with pytest.raises(UserError, match=r"no column 'area'\. Did you mean 'Area_m2'\? Columns: "):
         read_columns(preprocessing, read_like(tmp_path / "rows.csv", preprocessing))
+
+
+def test_images_are_named_by_their_files(tmp_path: Path) -> None:
+    """Predictions of a folder of images have each image's file, from the folder on, in the order of the predictions."""
+    for number in range(40):
+        folder = tmp_path / "pictures" / ("dark" if number % 2 else "light")
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = np.full((8, 8), 20 if number % 2 else 220, dtype=np.uint8) + np.uint8(number % 7)
+        Image.fromarray(pixels).save(folder / f"{number:02}.png")
+    assert main(["run", "--data", str(tmp_path / "pictures"), "--reports", str(tmp_path / "out"), *SETTINGS]) == 0
+    output = tmp_path / "named.csv"
+    assert (
+        main(["predict", "pictures", str(tmp_path / "pictures"), "-o", str(output), "--reports", str(tmp_path / "out")])
+        == 0
+    )
+    with output.open(newline="") as opened:
+        head, *rows = csv.reader(opened)
+    assert head[:2] == ["file", "prediction"]
+    assert {row[0] for row in rows} == {f"{'dark' if n % 2 else 'light'}/{n:02}.png" for n in range(40)}

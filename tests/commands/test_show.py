@@ -7,7 +7,9 @@ import webbrowser
 from dataclasses import replace
 from pathlib import Path
 
+import optuna
 import pytest
+from optuna.distributions import FloatDistribution
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -193,6 +195,24 @@ def test_a_study_without_a_usable_trial_is_shown() -> None:
     assert "no usable trial yet" in printed
     assert "8: 0 usable, 0 pruned, 8 failed" in printed
     assert "The best" not in printed
+
+
+def test_a_study_of_another_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a study that hpsearch did not run nothing is said of rows and networks, and the next command is one that works."""
+    url = f"sqlite:///{tmp_path}/any.db"
+    tuned = optuna.create_study(storage=url, study_name="tuned")
+    tuned.add_trial(optuna.create_trial(params={"x": 0.5}, distributions={"x": FloatDistribution(0, 1)}, value=3.0))
+    assert main(["show", url, "--reports", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[:3] == [
+        "tuned: a study that hpsearch did not run",
+        "result     value 3.000, the best so far (trial 0)",
+        "best       x 0.5",
+    ]
+    assert "row" not in printed
+    assert "network" not in printed
+    (next_line,) = [line for line in printed.splitlines() if line.startswith("next")]
+    assert main(shlex.split(next_line, comments=True)[4:]) == 0
 
 
 def test_a_report_is_opened(reports: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
