@@ -43,7 +43,7 @@
     copy.layout.shapes.forEach((line) => { [line.x0, line.x1, line.y0, line.y1] = [line.y0, line.y1, -line.x0, -line.x1]; });
     copy.layout.annotations.forEach((note) => {
       const title = note.yref === "paper";
-      const at = title ? { x: 0, xshift: -34, xanchor: "left", yshift: 20, text: note.text.replace("<br>", " ") } : { x: note.y };
+      const at = title ? { x: 0, xshift: -34, xanchor: "left", yshift: 20, text: note.text.replace("<br>", "") } : { x: note.y };
       Object.assign(note, at, { y: -note.x, xref: title ? "paper" : "x", yref: "y", yanchor: "middle" });
     });
     const ticks = copy.layout.annotations.filter((note) => note.xref === "x");
