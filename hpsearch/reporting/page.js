@@ -106,6 +106,7 @@
       const button = document.createElement("button");
       button.type = "button";
       button.textContent = format.toUpperCase();
+      button.setAttribute("aria-label", `${texts.save} ${format.toUpperCase()}: ${document.getElementById("figure-" + name).getAttribute("aria-label")}`);
       button.addEventListener("click", () => {
         const place = document.getElementById("figure-" + name);
         const size = { width: place.clientWidth, height: place.layout.height, scale: format === "png" ? 2 : 1 };

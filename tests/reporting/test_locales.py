@@ -27,6 +27,8 @@ READERS = sorted(
         *COMPARISON.glob("page/*.py"),
         COMPARISON / "screen.py",
         *REPORTING.glob("[!r]*.py"),  # all but rendering.py and ranking.py, which say nothing
+        REPORTING / "regimes.py",
+        REPORTING / "replicates.py",
         REPORTING / "locales" / "__init__.py",
         REPORTING / "tables" / "space.py",
         REPORTING / "tables" / "writing.py",
@@ -53,6 +55,8 @@ ELSEWHERE = {
         "reporting/figures/confirmed.py",
         "reporting/figures/history.py",
         "reporting/selection.py",
+        "reporting/shapes.py",
+        "reporting/tables/regimes.py",
         "reporting/summary.py",
         "reporting/trust.py",
         "reporting/tables/results.py",
