@@ -11,22 +11,27 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
-from itertools import chain
+from itertools import chain, groupby
 from typing import Any, NoReturn
 
 from hpsearch import __version__
-from hpsearch.commands import COMMANDS
+from hpsearch.commands import COMMANDS, SHOWN_ONLY, CommandRow
 from hpsearch.errors import HpsearchError, Stopped, UserError, masked, shortened, shown, suggestion
-from hpsearch.searching.stopping import GRACE, ending
+from hpsearch.searching.stopping import GRACE, RESUMES, ending
 
-EPILOG = """studies that come along: digits (the default; embedded data), mnist; comparisons: compare-digits, compare-mnist,
-  compare-table, compare-optimizers, minima
-examples:
-  python -m hpsearch run
-  python -m hpsearch run mnist --data-root DIR --trials 20
-  python -m hpsearch run my-study.toml --set learning_rate.high=0.3 --set search.sampler=random
-  python -m hpsearch compare
-  python -m hpsearch report digits"""
+PROGRAM = "python -m hpsearch"
+PURPOSE = """Hyperparameter search for deep neural networks:
+a data set in, the best network and a report out."""
+FIRST_STEPS = f"""examples:
+  {PROGRAM} run                                  # on embedded digits
+  {PROGRAM} check sales.csv --target price       # what it would do
+  {PROGRAM} run --data sales.csv --target price  # search
+  {PROGRAM} show sales                           # its result
+  {PROGRAM} predict sales new.csv                # new rows
+
+{PROGRAM} COMMAND --help lists a command's options, with examples.
+Studies that come along: digits, mnist; comparisons: compare-digits,
+compare-mnist, compare-table, compare-optimizers, minima."""
 TYPES = {"int": "a whole number", "float": "a number"}
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -34,23 +39,30 @@ PLACEHOLDER = re.compile(r"\{(\w+)\}")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 done, 2 the user's input, 3 storage, 4 every trial failed, 128 + signal."""
     given = sys.argv[1:] if arguments is None else arguments
+    if not given:
+        parser("").print_help()
+        return 0
     asked = next((argument for argument in given if not argument.startswith("-")), "")
     try:
         options = parser(asked).parse_args(given)
     except UserError as error:
         return refuse(error)
+    left = COMMANDS[options.command].stopped
+    if left != SHOWN_ONLY and sys.stderr.isatty():
+        print("loading torch and the data …", file=sys.stderr, flush=True)  # which takes seconds
     try:
-        with ending(getattr(options, "grace", GRACE)):
+        with ending(getattr(options, "grace", GRACE), left):
             options.call(options)
     except Stopped as stopped:
-        print(f"{stopped}; to go on: {_again(given)}", file=sys.stderr)
+        print(f"{stopped}; to {left.again}: {_again(given)}", file=sys.stderr)
         return stopped.status
     except HpsearchError as error:
         if options.debug:
             print(masked(traceback.format_exc()), file=sys.stderr, end="")
         return refuse(error)
     except KeyboardInterrupt:
-        print(f"stopped at once; to go on: {_again(given)}", file=sys.stderr)
+        sentence = "stopped at once" if left == RESUMES else left.sentence
+        print(f"{sentence}; to {left.again}: {_again(given)}", file=sys.stderr)
         return 130
     return 0
 
@@ -72,26 +84,58 @@ def _again(given: Sequence[str]) -> str:
 def parser(asked: str | None = None) -> argparse.ArgumentParser:
     """Return the parser of the command line, with the options of the command that is asked for; without one those of all commands."""
     root = Parser(
-        prog="python -m hpsearch",
-        description="Hyperparameter search for deep neural networks: a data set in, the best network and a report out.",
-        epilog=EPILOG,
+        prog=PROGRAM,
+        usage=f"{PROGRAM} COMMAND [options]",
+        description=f"{PURPOSE}\n\n{_overview()}",
+        epilog=FIRST_STEPS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    root.add_argument("--version", action="version", version=__version__)
-    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, purpose in COMMANDS.items():
-        command = commands.add_parser(name, help=purpose)
+    root.add_argument("--version", action="version", version=__version__, help="print the version")
+    commands = root.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", prog=PROGRAM, help=argparse.SUPPRESS
+    )
+    for name, row in COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            description=f"{row.purpose[:1].upper()}{row.purpose[1:]}.",
+            epilog=_examples(row),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         if asked in (name, None):
             _add_options(command, name)
     return root
+
+
+def _overview() -> str:
+    """Return the commands by their groups, a line each."""
+    width = max(map(len, COMMANDS))
+    lines = []
+    for group, rows in groupby(COMMANDS.items(), lambda item: item[1].group):
+        lines.append(f"{group}:")
+        lines += [f"  {name:<{width}}  {row.purpose}" for name, row in rows]
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def _examples(row: CommandRow) -> str:
+    """Return a command's examples, a line each."""
+    return "\n".join(["examples:", *(f"  {PROGRAM} {example}" for example in row.examples)])
 
 
 def _add_options(command: argparse.ArgumentParser, name: str) -> None:
     """Add a command's options, and what it does, from its module."""
     module = import_module(f"hpsearch.commands.{name}")
     module.add(command)
+    arguments = [_written(action) for action in command._actions if not action.option_strings]
+    command.usage = " ".join([command.prog, *arguments, "[options]"])
     command.add_argument("--debug", action="store_true", help="show tracebacks")
     command.set_defaults(call=module.call)
+
+
+def _written(argument: argparse.Action) -> str:
+    """Return an argument as a usage line has it, in brackets where it may be left out."""
+    name = str(argument.metavar or argument.dest).upper()
+    return f"[{name}]" if argument.nargs == "?" else name
 
 
 def _names(match: re.Match[str]) -> str:

@@ -74,9 +74,14 @@ def shortened(text: str, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number of things: `1 trial`, `0 trials`, `1,257 trials`."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def rows_text(count: int) -> str:
     """Return a number of rows in words."""
-    return f"{count:,} row{'s' * (count != 1)}"
+    return counted(count, "row")
 
 
 def listed(values: Sequence[object], most: int = 5) -> str:

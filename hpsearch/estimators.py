@@ -30,7 +30,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
-from hpsearch.data.cells import NUMBERS
+from hpsearch.data.cells import NUMBERS, to_array
 from hpsearch.data.columns.text_targets import number_targets
 from hpsearch.data.dataset import Data, check_weights
 from hpsearch.data.dropping import kept_rows
@@ -319,6 +319,8 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
         """
         X, y, sample_weight = self._dropped(X, y, sample_weight, has_classes=True)
         refuse_missing_labels(y)
+        if isinstance(y, list | tuple):  # of which NumPy would make texts where one is
+            check_labels(to_array(y, "target"))
         if getattr(X, "ndim", 2) != 1:  # else the two look swapped
             _refuse_labels(y)
         inputs, targets = self._read(X, y)

@@ -22,7 +22,7 @@ from hpsearch.config.own import OwnCode, label_of
 from hpsearch.data.cells import to_array
 from hpsearch.data.given import as_given
 from hpsearch.data.metrics import HALF
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import UserError, counted, rows_text, shown
 from hpsearch.files import folder_name, write_file
 from hpsearch.model import Model, load_model
 from hpsearch.model.models import labels_in, original_labels
@@ -181,9 +181,9 @@ class SearchResult:
             f"in the search: {metric.text(best.value)} (trial {best.trial} of {trials})",
         ]
         if best.mean:
-            lines.append(f"on fresh seeds: {_text(best.mean, metric, f'mean of {best.mean.count:,} runs')}")
+            lines.append(f"on fresh seeds: {_text(best.mean, metric, 'mean of ' + counted(best.mean.count, 'run'))}")
         if best.test:
-            lines.append(f"on test rows: {_text(best.test, metric, f'{best.test.count:,} rows')}")
+            lines.append(f"on test rows: {_text(best.test, metric, rows_text(best.test.count))}")
         choice = why(result.get("choice"), metric)
         lines += [choice, uses_of_test_rows(self.record.selected.looks), f"in {self._place}"]
         return "\n  ".join(line for line in lines if line)

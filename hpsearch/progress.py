@@ -4,8 +4,12 @@ An `Observer` is passed once, from the door that the user opened down to whateve
 observer (which engine trains and why, a worker that is lost, a storage that does not answer), goes through `logging`.
 """
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
+
+EVIDENCE = 3  # trials, or runs of a phase, that have to end before a time left is said
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,9 @@ class SearchStatus:
     errors: int = 0  # trials whose own code raised one
     timed_out: int = 0  # of usable trials
     out_of_time: int = 0
+    left: float | None = (
+        None  # seconds to the end of the search and of what is trained after it; None: nothing is known yet
+    )
 
     @property
     def failed(self) -> int:
@@ -40,11 +47,58 @@ class SearchStatus:
 
 @dataclass(frozen=True, slots=True)
 class PhaseProgress:
-    """The state of one phase of a run: how many of its steps are done."""
+    """The state of one phase of a run: how many of its steps are done.
+
+    `further` counts steps of later phases that take as long each, None where later phases are of another kind.
+    """
 
     name: str
     done: int
     total: int
+    further: int | None = None
+
+
+class Pace:
+    """How fast the trials of a search end, from which follows how long the rest takes.
+
+    What comes before the first results (compiling), and the first round of trials, which train beside each other and end together, say
+    nothing about the pace: it is measured from the end of that round on, and known once as many trials again have ended.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.ended = 0
+        self._first_round = 0
+        self._since = 0.0  # when the first round was over
+        self._seconds = 0.0  # of all trials
+        self._whole = (0, 0.0)  # trials that ran to their end, and their seconds
+
+    def end(self, seconds: float, *, whole: bool, in_flight: int) -> None:
+        """Count a trial that ended after so many seconds: whether no pruner ended it, and how many were in training, itself included."""
+        self._first_round = self._first_round or in_flight
+        self.ended += 1
+        self._seconds += seconds
+        if whole:
+            count, total = self._whole
+            self._whole = (count + 1, total + seconds)
+        if self.ended == self._first_round:
+            self._since = self.clock()
+
+    def left(self, trials: int, further: float) -> float | None:
+        """Return the seconds that so many trials take, and `further` ones that run to their end; None before there is evidence."""
+        since = self.ended - self._first_round
+        if since < max(EVIDENCE, self._first_round):
+            return None
+        each = (self.clock() - self._since) / since
+        return each * (trials + further * self._whole_share)
+
+    @property
+    def _whole_share(self) -> float:
+        """How long a trial that runs to its end takes, relative to the mean of all."""
+        count, total = self._whole
+        if not count or not self._seconds:
+            return 1.0
+        return (total / count) / (self._seconds / self.ended)
 
 
 class Observer(Protocol):

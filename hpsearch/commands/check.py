@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.commands.options import add_data, add_reports, add_search, add_training, read_study, run_options_of
+from hpsearch.errors import counted
 
 if TYPE_CHECKING:
     from hpsearch.config import StudyConfig
@@ -47,7 +48,7 @@ def call(options: argparse.Namespace) -> None:
         _show_space(screen, config)
         slots = max_concurrency(config, run_options, data)
         _show_estimate(screen, config, estimate(config, data, engine, slots))
-    screen.row("to run it", _command(options))
+    screen.command("to run it", _command(options))
 
 
 def _interpret_source(options: argparse.Namespace) -> None:
@@ -73,7 +74,7 @@ def _show_data(screen: "Screen", config: "StudyConfig", data: "Data") -> None:
     for column in columns[:COLUMNS]:
         screen.row("column", _column(column, summary["notices"]))
     if len(columns) > COLUMNS:
-        screen.row("", f"and {len(columns) - COLUMNS:,} columns more")
+        screen.row("", f"and {counted(len(columns) - COLUMNS, 'column')} more")
     for notice in summary["notices"]:
         screen.row("notice", notice)
     screen.row("metric", f"{data.metric.title}, on the validation rows")
@@ -82,8 +83,7 @@ def _show_data(screen: "Screen", config: "StudyConfig", data: "Data") -> None:
 
 def _column(column: Mapping[str, Any], notices: Sequence[str]) -> str:
     """Return a line on a column; its note is left out where a notice says the same."""
-    inputs = f"{column['inputs']} input{'s' * (column['inputs'] != 1)}"
-    line = f"{column['name']}: {column['kind']}, {inputs}"
+    line = f"{column['name']}: {column['kind']}, {counted(column['inputs'], 'input')}"
     note = column.get("note")
     if not note or any(f"{note}." in notice for notice in notices):
         return line
@@ -103,10 +103,10 @@ def _show_space(screen: "Screen", config: "StudyConfig") -> None:
 
 
 def _show_estimate(screen: "Screen", config: "StudyConfig", estimated: "StudyCost") -> None:
-    screen.row("network", f"up to {estimated.largest:,} parameters")
+    screen.row("network", f"up to {counted(estimated.largest, 'parameter')}")
     networks = f"networks in training take at most {estimated.networks / MEBI:,.0f} MiB more"
     screen.row("memory", f"{_memory(estimated, config)}; {networks}")
-    trials = f"{config.search.trials:,} trials, {estimated.workers} at a time"
+    trials = f"{counted(config.search.trials, 'trial')}, {estimated.workers} at a time"
     probed = f"{estimated.probed} of them probed: {estimated.trial:.2g} s each, all in all"
     seeds = f"{_range(estimated.confirming)} of fresh seeds"
     time = f"{_range(estimated.seconds)} for {trials} ({probed}), then {seeds}"

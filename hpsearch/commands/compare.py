@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hpsearch.commands.options import add_language, add_reports, add_training, add_workers, overrides, run_options_of
-from hpsearch.commands.recorded import write_page
-from hpsearch.errors import SearchFailed, Stopped, UserError
+from hpsearch.commands.recorded import show_next_commands, write_page
+from hpsearch.errors import SearchFailed, Stopped, UserError, counted
 from hpsearch.storage import ComparisonRecord
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def call(options: argparse.Namespace) -> None:
     record, page = write_page(run_options.storage, name, run_options.folder, options.lang, run_options.patience)
     assert isinstance(record, ComparisonRecord), "it was opened as one"
     conclude_comparison(screen, record, page, options.lang)
+    show_next_commands(screen, options, name, run_options.folder)
 
 
 def _run_escape_tests(config: "MinimaConfig", run_options: "RunOptions") -> "Screen":
@@ -63,7 +64,10 @@ def _run_escape_tests(config: "MinimaConfig", run_options: "RunOptions") -> "Scr
     if run_options.devices is not None or run_options.ray is not None:
         raise UserError("escape tests train in this process alone. Leave --devices and --ray out.")
     screen = Screen("")
-    screen.row("compare", f"escape tests: {config.minima.seeds} runs in each cell, {config.minima.starts} networks")
+    screen.row(
+        "compare",
+        f"escape tests: {counted(config.minima.seeds, 'run')} in each cell, {counted(config.minima.starts, 'network')}",
+    )
     screen.row("folder", run_options.folder)
     with screen.live():
         run_minima(config, run_options, screen)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hpsearch.config.own import OwnCode
     from hpsearch.searching.run_options import RunOptions
 
+REPORTS = "reports"  # the folder of all studies
 SETTINGS = {  # option → the setting that it overrides
     "name": "study.name",
     "seed": "study.seed",
@@ -52,29 +53,37 @@ MARKS = {"tab": "\t", "\\t": "\t", "space": " ", "\u00a0": " ", "\u202f": " ", "
 SETTINGS_OF_RUN = {"trials": "search.trials", "target": "data.target"}
 SETTINGS_OF_COMPARE = {"trials": "compare.trials", "target": "compare.target"}
 
+Options = argparse._ActionsContainer  # a command's parser, or a group of its help
+
 
 def add_reports(command: argparse.ArgumentParser) -> None:
     """Add the folder in which a command finds studies."""
     command.add_argument(
-        "--reports", default="reports", metavar="DIR", help="where studies are kept (default: reports)"
+        "--reports", default=REPORTS, metavar="DIR", help=f"where studies are kept (default: {REPORTS})"
     )
 
 
 def add_training(command: argparse.ArgumentParser) -> None:
     """Add the options of a command that trains."""
-    add_device(command)
-    add_engine(command)
-    command.add_argument(
+    training = command.add_argument_group("training")
+    add_device(training)
+    add_engine(training)
+    training.add_argument(
         "--parallel", type=int, metavar="N", help="trials in flight (default: chosen; no result changes)"
     )
-    command.add_argument("--precision", help="float32, float64; on CUDA also tf32, bfloat16 (default: float32)")
-    command.add_argument("-v", "--verbose", action="store_true", help="say which engine trains what, and why")
+    training.add_argument("--precision", help="float32, float64; on CUDA also tf32, bfloat16 (default: float32)")
+    training.add_argument("-v", "--verbose", action="store_true", help="say which engine trains what, and why")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="any other setting, e.g. learning_rate.high=0.3"
+    )
+    _add_storage(command.add_argument_group("files, storage and signals"))
+
+
+def _add_storage(command: Options) -> None:
+    """Add where data sets and results are kept, and what happens when a storage or this process goes away."""
     command.add_argument("--data-root", metavar="DIR", help="folder of the data set's files, e.g. DIR/MNIST/raw")
     command.add_argument(
         "--download", action="store_true", help="let torchvision download what is missing, to --data-root or a cache"
-    )
-    command.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="any other setting, e.g. learning_rate.high=0.3"
     )
     command.add_argument("--storage", metavar="URL", help="any Optuna storage (default: SQLite in the study's folder)")
     add_take_over(command)
@@ -95,17 +104,17 @@ def add_training(command: argparse.ArgumentParser) -> None:
     )
 
 
-def add_device(command: argparse.ArgumentParser) -> None:
+def add_device(command: Options) -> None:
     """Add the device that trains."""
     command.add_argument("--device", help="cpu, cuda, cuda:1 (default: CUDA where there is one)")
 
 
-def add_engine(command: argparse.ArgumentParser) -> None:
+def add_engine(command: Options) -> None:
     """Add the engine that trains."""
     command.add_argument("--engine", default="auto", help="{engines}: who trains (default: auto)")
 
 
-def add_take_over(command: argparse.ArgumentParser) -> None:
+def add_take_over(command: Options) -> None:
     """Add the option to write a study that another process holds."""
     command.add_argument(
         "--take-over", action="store_true", help="write although another machine's process holds the study"
@@ -114,46 +123,48 @@ def add_take_over(command: argparse.ArgumentParser) -> None:
 
 def add_workers(command: argparse.ArgumentParser) -> None:
     """Add the options of a command that trains in workers."""
-    command.add_argument("--devices", metavar="LIST", help="a worker on each: cuda:0,cuda:1, all, cpu,cpu")
-    command.add_argument(
+    workers = command.add_argument_group("several devices or machines")
+    workers.add_argument("--devices", metavar="LIST", help="a worker on each: cuda:0,cuda:1, all, cpu,cpu")
+    workers.add_argument(
         "--ray", metavar="ADDRESS", help="workers in a Ray cluster: HOST:PORT of its head, auto, local"
     )
-    command.add_argument(
+    workers.add_argument(
         "--worker-gpus",
         type=float,
         metavar="N",
         help="GPUs of a worker in a cluster, also 0.5 (default: 1 if there are)",
     )
-    command.add_argument("--worker-cpus", type=float, metavar="N", help="cores of a worker in a cluster (default: 1)")
+    workers.add_argument("--worker-cpus", type=float, metavar="N", help="cores of a worker in a cluster (default: 1)")
 
 
 def add_data(command: argparse.ArgumentParser) -> None:
     """Add the options of a command that takes a table or images of the user's own."""
-    command.add_argument(
+    data = command.add_argument_group("data")
+    data.add_argument(
         "--data",
         metavar="FILE",
         help="your data: CSV, TSV, Parquet, NPZ, NPY, a folder of images by class; or a data set's name",
     )
-    command.add_argument("--target", metavar="COLUMN", help="the column of --data that is predicted, or several: a,b")
-    command.add_argument("--task", help="{tasks} (default: what the target looks like)")
-    command.add_argument("--metric", help="what a trial is judged by: {metrics}; or your own function, FILE.py:NAME")
-    command.add_argument("--better", help="maximize or minimize: what is better of a metric of your own")
-    _add_networks(command)
-    add_reading(command)
-    command.add_argument(
+    data.add_argument("--target", metavar="COLUMN", help="the column of --data that is predicted, or several: a,b")
+    data.add_argument("--task", help="{tasks} (default: what the target looks like)")
+    data.add_argument("--metric", help="what a trial is judged by: {metrics}; or your own function, FILE.py:NAME")
+    data.add_argument("--better", help="maximize or minimize: what is better of a metric of your own")
+    _add_networks(command.add_argument_group("networks of your own"))
+    add_reading(command.add_argument_group("how the file is written (default: found in it)"))
+    data.add_argument(
         "--drop-rows",
         action="append",
         dest="drop_rows",
         metavar="WHICH",
         help="drop rows: missing-target (no target), rare-classes (too few rows for every part); may be given several times",
     )
-    command.add_argument(
+    data.add_argument(
         "--weight", metavar="COLUMN", help="the column that says how much a row counts in loss and metrics"
     )
-    command.add_argument("--folds", type=int, metavar="K", help="cross-validate every trial on K folds")
+    data.add_argument("--folds", type=int, metavar="K", help="cross-validate every trial on K folds")
 
 
-def _add_networks(command: argparse.ArgumentParser) -> None:
+def _add_networks(command: Options) -> None:
     """Add the options that name a network and a loss of the user's own."""
     command.add_argument(
         "--model", dest="build", metavar="FILE.py:NAME", help="a network of your own: build(trial, shape, outputs)"
@@ -167,7 +178,7 @@ def add_own_code(command: argparse.ArgumentParser) -> None:
     command.add_argument("--metric", metavar="FILE.py:NAME", help="a metric of your own: metric(y_true, y_pred)")
 
 
-def add_reading(command: argparse.ArgumentParser) -> None:
+def add_reading(command: Options) -> None:
     """Add the options of how a table's file is read; each is found in the file where it is left out."""
     command.add_argument(
         "--missing-value",
@@ -179,7 +190,7 @@ def add_reading(command: argparse.ArgumentParser) -> None:
     add_layout(command)
 
 
-def add_layout(command: argparse.ArgumentParser) -> None:
+def add_layout(command: Options) -> None:
     """Add the options of how a text file is written; each is found in the file where it is left out."""
     command.add_argument(
         "--separator",
@@ -197,28 +208,27 @@ def add_layout(command: argparse.ArgumentParser) -> None:
 
 def add_search(command: argparse.ArgumentParser) -> None:
     """Add the options of how a search begins and when it ends."""
-    command.add_argument("--trials", type=int, metavar="N", help="trials in all, earlier runs of the study included")
-    command.add_argument("--timeout", type=float, metavar="S", help="start no trial after S seconds")
-    command.add_argument(
+    search = command.add_argument_group("search")
+    search.add_argument("--trials", type=int, metavar="N", help="trials in all, earlier runs of the study included")
+    search.add_argument("--timeout", type=float, metavar="S", help="start no trial after S seconds")
+    search.add_argument(
         "--patience", dest="search_patience", metavar="N", help="start no trial once N brought no better value"
     )
-    command.add_argument("--target-value", metavar="V", help="start no trial once the metric has reached V")
-    command.add_argument(
+    search.add_argument("--target-value", metavar="V", help="start no trial once the metric has reached V")
+    search.add_argument(
         "--start",
         action="append",
         metavar="SETTINGS",
         help="first trials: settings such as '{learning_rate = 0.01}' (may be given several times), or a study, whose best is tried",
     )
-    command.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
-    command.add_argument("--sampler", help="{samplers}: who proposes trials")
-    command.add_argument("--pruner", help="{pruners}: who ends trials early")
+    search.add_argument("--seed", type=int, metavar="N", help="seed of everything random")
+    search.add_argument("--sampler", help="{samplers}: who proposes trials")
+    search.add_argument("--pruner", help="{pruners}: who ends trials early")
 
 
 def add_language(command: argparse.ArgumentParser) -> None:
     """Add the option of a report's language."""
-    command.add_argument(
-        "--lang", default="en", metavar="CODE", help="language of a comparison's report: en, ko (default: en)"
-    )
+    command.add_argument("--lang", default="en", metavar="CODE", help="language: en, ko (default: en)")
 
 
 def add_stored_study(command: argparse.ArgumentParser) -> None:

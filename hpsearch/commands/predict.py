@@ -38,8 +38,10 @@ def add(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="COLUMNS",
-        help="columns of FILE that are copied into the output, e.g. id or id,name",
+        help="columns of FILE that are copied into the output, e.g. id or id,name (default: its id, else the row's number)",
     )
+    command.add_argument("--no-id", action="store_true", help="write the predictions alone, without id or row number")
+    command.add_argument("--force", action="store_true", help="overwrite the output where it is there")
     command.add_argument(
         "--metric",
         metavar="FILE.py:NAME",
@@ -53,7 +55,7 @@ def add(command: argparse.ArgumentParser) -> None:
 def call(options: argparse.Namespace) -> None:
     """Write the predictions, and print how good they are where the rows have their target."""
     source = Path(options.file)
-    _check_output(options.output, source)
+    _check_output(options.output, source, options.force)
     from hpsearch.model.new_rows import read_rows, unseen_in_rows
     from hpsearch.model.saved import load_named_model
     from hpsearch.reporting.screen import Screen
@@ -68,7 +70,11 @@ def call(options: argparse.Namespace) -> None:
         screen.row("notice", notice)
     for notice in unseen_in_rows(rows):
         screen.row("notice", notice)
-    kept = _kept_columns(rows, options.keep)
+    kept: Mapping[str, Any] = {}
+    if options.keep:
+        kept = _kept_columns(rows, options.keep)
+    elif not options.no_id:
+        kept = _naming_column(rows, source)
     with _open_output(options.output) as file:
         predictions = list(_write(model, rows, file, str(device), kept))
     _show_result(screen, model, rows, predictions, own_metric)
@@ -90,7 +96,7 @@ def _read_options(options: argparse.Namespace) -> "ReadOptions":
     )
 
 
-def _check_output(output: str, source: Path) -> None:
+def _check_output(output: str, source: Path, force: bool) -> None:
     """Refuse an output that cannot be written, before anything is read."""
     if output == "-":
         return
@@ -101,6 +107,8 @@ def _check_output(output: str, source: Path) -> None:
         raise UserError(f"{shown(output)} is a folder. Give a file, e.g. -o {path / 'predictions.csv'}.")
     if not path.parent.is_dir():
         raise UserError(f"{shown(str(path.parent))}: no such folder. Make it, or give another -o.")
+    if path.exists() and not force:
+        raise UserError(f"{shown(output)} is there already. Give another file (-o FILE), or --force to overwrite it.")
 
 
 def _kept_columns(rows: "NewRows", asked: Sequence[str]) -> Mapping[str, Any]:
@@ -112,8 +120,6 @@ def _kept_columns(rows: "NewRows", asked: Sequence[str]) -> Mapping[str, Any]:
     from hpsearch.data.columns.table import Table
     from hpsearch.data.predictions_csv import kept_columns
 
-    if not asked:
-        return {}
     if not isinstance(rows.given, Table):
         raise UserError("--keep: only a table has columns. Leave it out.")
     names: list[str] = []
@@ -123,6 +129,20 @@ def _kept_columns(rows: "NewRows", asked: Sequence[str]) -> Mapping[str, Any]:
         else:
             names += [part.strip() for part in text.split(",")]
     return kept_columns(rows.given, list(dict.fromkeys(names)))
+
+
+def _naming_column(rows: "NewRows", source: Path) -> Mapping[str, Any]:
+    """Return the column that tells the rows of the output apart: the id of a table, an image's file, else the row's number from 1."""
+    from hpsearch.data.columns.table import Table
+    from hpsearch.data.loaders.image_folder import image_files
+    from hpsearch.data.predictions_csv import kept_columns, kept_texts
+    from hpsearch.model.new_rows import identifier_of
+
+    if isinstance(rows.given, Table) and (name := identifier_of(rows.preprocessing, rows.given)):
+        return kept_columns(rows.given, [name])
+    if source.is_dir():
+        return kept_texts("file", [str(file.relative_to(source)) for file in image_files(source)])
+    return kept_texts("row", [str(number) for number in range(1, len(rows) + 1)])
 
 
 def _write(model: "Model", rows: "NewRows", file: BinaryIO, device: str, kept: Mapping[str, Any]) -> "Iterator[Tensor]":

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.errors import UserError
+from hpsearch.commands.options import REPORTS
+from hpsearch.errors import UserError, masked
 from hpsearch.files import folder_name
 from hpsearch.storage import ComparisonRecord, StudyRecord
 from hpsearch.storage.folders import folder_of, study_file
@@ -25,6 +26,34 @@ def url_of(source: str, reports: Path) -> str:
     if "://" in source:
         return source
     return sqlite_url(study_file(source, reports))
+
+
+def folder_words(source: str, name: str, reports: Path) -> list[str]:
+    """Return the words that name a study's folder on the command line: its name where its storage's URL was given."""
+    study = name if "://" in source else source
+    return [study, *_reports_words(reports)]
+
+
+def storage_words(source: str, name: str | None, reports: Path) -> list[str]:
+    """Return the words that name a study's storage on the command line, a password left out."""
+    study = ["--study", name] if name else []
+    return [masked(source), *study, *_reports_words(reports)]
+
+
+def _reports_words(reports: Path) -> list[str]:
+    return [] if reports == Path(REPORTS) else ["--reports", str(reports)]
+
+
+def show_next_commands(screen: "Screen", options: argparse.Namespace, name: str, folder: Path) -> None:
+    """Print the commands that go on from a study that has just ended."""
+    from hpsearch.reporting.locales import Texts
+    from hpsearch.reporting.overview import show_next
+
+    reports = Path(options.reports)
+    words = folder_words(name, name, reports)
+    stored = storage_words(options.storage, name, reports) if options.storage else words
+    screen.announce("")
+    show_next(screen, words, stored, folder, Texts(getattr(options, "lang", "en")))
 
 
 def read_record(source: str, name: str | None, reports: Path) -> StudyRecord | ComparisonRecord:
@@ -62,7 +91,7 @@ def show_changed_code(screen: "Screen", options: argparse.Namespace, record: Stu
 
 
 def write_page(
-    url: str, name: str, folder: Path, language: str = "en", patience: float = 0
+    url: str, name: str | None, folder: Path, language: str = "en", patience: float = 0
 ) -> tuple[StudyRecord | ComparisonRecord, Path]:
     """Write the page of a search or a comparison from its storage alone; return what was read, and the page's path.
 

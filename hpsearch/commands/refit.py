@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hpsearch.commands.options import add_reports, add_retraining, add_take_over, own_code, reading_of
 from hpsearch.commands.recorded import read_search, show_changed_code, url_of, write_page
+from hpsearch.errors import counted, rows_text
 from hpsearch.files import make_folder
 
 if TYPE_CHECKING:
@@ -64,9 +65,9 @@ def _show_result(screen: "Screen", refitted: "Refitted", uses: int) -> None:
     spec = run.spec
     metrics = refitted.model.metrics
     test = metrics["test"]
-    rows = f"{metrics['rows']:,} rows, training and validation"
+    rows = f"{rows_text(metrics['rows'])}, training and validation"
     passes = f"{run.passes:.4g} passes as at its best evaluation"
-    rate = f"{run.updates:,} updates, {spec.schedule} learning rate over them"
+    rate = f"{counted(run.updates, 'update')}, {spec.schedule} learning rate over them"
     screen.row("refit", f"trial {spec.number} on {rows}: {passes}, {rate}")
     if not test:
         screen.row("test", "no rows were held out")
@@ -74,5 +75,5 @@ def _show_result(screen: "Screen", refitted: "Refitted", uses: int) -> None:
     metric = MetricFormat.named(test["metric"], maximize=True)
     ends = metric.between(test["low"], test["high"])
     score = metric.named_text(test["value"])
-    screen.row("test", f"{score} (95 % interval {ends}, {test['rows']:,} rows)")
+    screen.row("test", f"{score} (95 % interval {ends}, {rows_text(test['rows'])})")
     screen.row("", uses_of_test_rows(uses))

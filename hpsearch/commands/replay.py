@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hpsearch.commands.options import add_reports, add_retraining, own_code, reading_of
 from hpsearch.commands.recorded import read_search, show_changed_code
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import HpsearchError, counted
 from hpsearch.files import make_folder
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _show_result(screen: "Screen", trial: "TrialRecord", replayed: "Replayed") -
     if run.outcome != trial.outcome:
         outcome += f"; recorded: {trial.outcome}"
     screen.row("outcome", outcome)
-    screen.row("history", f"{replayed.verdict} over {replayed.evaluations} evaluations")
+    screen.row("history", f"{replayed.verdict} over {counted(replayed.evaluations, 'evaluation')}")
     for head, gaps in (("gap", replayed.gaps), ("control", replayed.control)):
         if gaps is not None and (any(gaps) or replayed.control is not None):
             largest = [f"{name} {short(gap)}" for name, gap in zip(names, gaps, strict=True)]

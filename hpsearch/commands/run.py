@@ -12,7 +12,7 @@ from hpsearch.commands.options import (
     read_study,
     run_options_of,
 )
-from hpsearch.commands.recorded import write_page
+from hpsearch.commands.recorded import show_next_commands, write_page
 from hpsearch.errors import CompletedElsewhere, SearchFailed, Stopped, UserError
 from hpsearch.storage import StudyRecord
 
@@ -63,3 +63,4 @@ def call(options: argparse.Namespace) -> None:
     record, page = write_page(run_options.storage, config.study.name, folder, patience=run_options.patience)
     assert isinstance(record, StudyRecord), "it was opened as one"
     screen.conclude(record, page)
+    show_next_commands(screen, options, config.study.name, folder)

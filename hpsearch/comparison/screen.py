@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 from hpsearch.comparison.analysis.judgement import Judgement
 from hpsearch.comparison.analysis.verdicts import verdicts
 from hpsearch.comparison.arms import Arm
 from hpsearch.config import StudyConfig
+from hpsearch.errors import counted
 from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.screen import Screen
 from hpsearch.storage import ComparisonRecord
@@ -31,19 +32,18 @@ def introduce_comparison(
     rows = data["rows"]["training"]
     ascending = sorted({arm.batch_size for arm in arms})
     sizes = ", ".join(f"{size:,} (full)" if size == rows else f"{size:,}" for size in ascending)
-    each = f"{config.budget.amount:,} {config.budget.unit}"
+    each = counted(config.budget.amount, config.budget.unit.removesuffix("s"))
     if compare.seconds:
         each = f"{compare.seconds:g} seconds"
     target = "target: chosen after tuning"
     if compare.target is not None:
         target = f"target {screen.metric} {compare.target:g}"
     screen.row("compare", f"batch sizes {sizes}; {optimizers}; {target}")
-    finer = f", a finer grid around the best on {compare.refine} seeds" if compare.refine else ""
-    screen.row(
-        "means",
-        f"{compare.trials} settings at each batch size{finer}, the winners again on {compare.seeds} seeds, {each} a run, "
-        f"seed {config.study.seed}, on {device}",
-    )
+    finer = f", a finer grid around the best on {counted(compare.refine, 'seed')}" if compare.refine else ""
+    settings = counted(compare.trials, "setting")
+    seeds = counted(compare.seeds, "seed")
+    means = f"{settings} at each batch size{finer}, the winners again on {seeds}, {each} a run"
+    screen.row("means", f"{means}, seed {config.study.seed}, on {device}")
     screen.row("judged", _judging_rows(data))
     screen.row("folder", folder)
     for notice in (*notices, *data["notices"]):
@@ -62,10 +62,15 @@ def _judging_rows(data: Mapping[str, Any]) -> str:
 
 def conclude_comparison(screen: Screen, record: ComparisonRecord, page: object, language: str) -> None:
     """Print the verdicts, and where the report is."""
+    show_verdicts(screen, record, language)
+    screen.row("report", page)
+
+
+def show_verdicts(screen: Screen, record: ComparisonRecord, language: str) -> None:
+    """Print what is judged of each claim."""
     texts = Texts(language)
     words = {judgement: texts(f"judgement.{judgement}") for judgement in Judgement}
     width = max(map(cell_len, words.values())) + 2  # a Korean letter is two cells wide
     for verdict in verdicts(record):
         judgement = words[verdict.judgement]
-        screen.console.print(judgement + " " * (width - cell_len(judgement)) + texts(f"claim.{verdict.claim}"))
-    screen.row("report", page)
+        screen.row(set_cell_size(judgement, width), texts(f"claim.{verdict.claim}"))

@@ -72,6 +72,11 @@ def kept_columns(table: Table, names: Sequence[str]) -> dict[str, pa.Array]:
     return {name: _inert(parsing.as_text(table.column(name)), table.decimal) for name in names}
 
 
+def kept_texts(name: str, texts: Sequence[str]) -> dict[str, pa.Array]:
+    """Return texts [N] of the rows to be written beside predictions under a name."""
+    return {name: _inert(pa.array(texts, pa.string()), ".")}
+
+
 def _inert(cells: pa.Array, decimal: str) -> pa.Array:
     """Return text whose cells are as `inert` makes them, but for numbers, whose sign is no formula."""
     begins = pc.match_substring_regex(cells, f"^[{re.escape(''.join(FORMULAS))}]")

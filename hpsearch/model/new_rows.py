@@ -17,6 +17,7 @@ from torch import Tensor
 from hpsearch.data.cells import read_inputs
 from hpsearch.data.columns import parsing
 from hpsearch.data.columns.column_types import COLUMN_TYPES
+from hpsearch.data.columns.identifiers import names_rows
 from hpsearch.data.columns.reading import read_columns, table_for, unused
 from hpsearch.data.columns.roles import label_numbers
 from hpsearch.data.columns.table import Table, target_names
@@ -35,6 +36,7 @@ from hpsearch.model.unfamiliar import unfamiliar_cells
 
 CHUNK = 1 << 22  # numbers of the widest layer, or of the inputs, that are there at a time
 FEWEST = 256  # rows at a time
+PREDICTED = ("prediction", "probability_")  # begin the names of a prediction's columns
 
 Array = npt.NDArray[Any]
 
@@ -88,6 +90,17 @@ def read_rows(model: Model, path: Path, options: ReadOptions = ReadOptions()) ->
     more = unused(preprocessing, table)
     notices = (*table.notices, more) if more else table.notices
     return NewRows(table, preprocessing, cells, table.decimal, notices)
+
+
+def identifier_of(preprocessing: Mapping[str, Any], table: Table) -> str | None:
+    """Return the column of new rows that names them: the first one that was an identifier in training, or is called like one."""
+    known = {entry["name"] for entry in preprocessing["columns"]} | set(target_names(preprocessing.get("target")))
+    reasons = {entry["name"]: entry.get("reason") for entry in preprocessing.get("dropped", ())}
+    for name in table.names:
+        names_them = reasons.get(name) == "identifier" or (name not in known and names_rows(name))
+        if names_them and not name.startswith(PREDICTED):
+            return name
+    return None
 
 
 def with_missing_values(preprocessing: Mapping[str, Any], texts: Sequence[str]) -> Mapping[str, Any]:

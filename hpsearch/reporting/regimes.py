@@ -1,16 +1,23 @@
-"""Which regime a trial trained in: SGD of one row an update, mini-batches, or the full batch of gradient descent."""
+"""The trials of a search by regime: SGD with one row an update, mini-batches, or gradient descent on all training rows at once.
 
-from collections.abc import Mapping, Sequence
+A search draws batch sizes as it draws everything else: it tunes the regimes neither alike nor to the same depth. A comparison does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
+from math import isfinite
+from statistics import median
 from typing import Any
 
 from hpsearch.reporting.formatting import number
 from hpsearch.reporting.locales import ENGLISH, Texts
-from hpsearch.reporting.ranking import settings_of, space_of
+from hpsearch.reporting.ranking import space_of
+from hpsearch.space.hyperparameters import HYPERPARAMETERS
 from hpsearch.storage import StudyRecord, TrialRecord
+from hpsearch.trial import Outcome
 
-FULL = "full"
-DEFAULT = 32  # of a study whose space does not say
+FULL = "full"  # the batch size of gradient descent, in a study's file
 
 
 class Regime(StrEnum):
@@ -21,18 +28,6 @@ class Regime(StrEnum):
     FULL = "full"
 
 
-def rows_of(record: StudyRecord) -> int | None:
-    """Return the number of training rows, None where it is not known; of a cross-validation that of its first fold."""
-    rows = (record.data.get("rows") or {}).get("training")
-    return rows if isinstance(rows, int) and rows > 0 else None
-
-
-def batch_size_of(trial: TrialRecord, record: StudyRecord) -> Any:
-    """Return a trial's batch size as the study has it: a number, or "full"."""
-    given = space_of(record).get("batch_size", DEFAULT)
-    return trial.params.get("batch_size", given if isinstance(given, int | str) else DEFAULT)
-
-
 def regime_of(batch_size: Any, rows: int | None) -> Regime:
     """Return the regime of a batch size; one of all rows or more is the full batch."""
     if batch_size == FULL or (rows is not None and isinstance(batch_size, int | float) and batch_size >= rows):
@@ -40,26 +35,82 @@ def regime_of(batch_size: Any, rows: int | None) -> Regime:
     return Regime.ONE if batch_size == 1 else Regime.SOME
 
 
-def by_regime(record: StudyRecord) -> Mapping[Regime, list[TrialRecord]]:
-    """Return the trials that ended, by the regime in which they trained, from one row to all; regimes without trials are left out."""
-    rows = rows_of(record)
+@dataclass(frozen=True, slots=True)
+class RegimeTrials:
+    """The ended trials of one regime, repeats aside; `sizes` are the batch sizes of its mini-batches in rows, ascending."""
+
+    regime: Regime
+    sizes: Sequence[int]
+    trials: Sequence[TrialRecord]
+    best: TrialRecord | None
+
+    @property
+    def usable(self) -> list[TrialRecord]:
+        """The trials that trained to their end and have a value."""
+        return [trial for trial in self.trials if trial.usable and trial.value is not None]
+
+    @property
+    def pruned(self) -> int:
+        """Trials that the pruner ended early."""
+        return sum(trial.outcome == Outcome.PRUNED for trial in self.trials)
+
+    @property
+    def diverged(self) -> int:
+        """Trials whose loss was no longer finite."""
+        return sum(trial.outcome == Outcome.DIVERGED for trial in self.trials)
+
+    @property
+    def failed(self) -> int:
+        """Trials without a usable network: those that diverged, among others."""
+        return sum(trial.failed for trial in self.trials)
+
+    @property
+    def median(self) -> float | None:
+        """The median of the usable trials' values, None where there is none."""
+        return median(trial.value or 0.0 for trial in self.usable) if self.usable else None
+
+    @property
+    def median_seconds(self) -> float | None:
+        """The median wall time of a usable trial, None where none is known."""
+        seconds = [trial.seconds for trial in self.usable if trial.seconds is not None and isfinite(trial.seconds)]
+        return median(seconds) if seconds else None
+
+
+def regimes(record: StudyRecord) -> list[RegimeTrials]:
+    """Return the three regimes, from one row to all, one without trials included; none where batch sizes or rows are not known."""
+    rows = (record.data.get("rows") or {}).get("training")  # of a cross-validation those of its first fold
+    if record.foreign or not isinstance(rows, int):
+        return []
     found: dict[Regime, list[TrialRecord]] = {regime: [] for regime in Regime}
     for trial in record.trials:
         if trial.state not in ("running", "waiting") and trial.repeats is None:
             found[regime_of(batch_size_of(trial, record), rows)].append(trial)
-    return {regime: trials for regime, trials in found.items() if trials}
+    return [_of_regime(record, regime, trials) for regime, trials in found.items()]
 
 
-def regime_name(regime: Regime, trials: Sequence[TrialRecord], record: StudyRecord, texts: Texts = ENGLISH) -> str:
-    """Return `mini-batches (8 to 256)`, `batch size 1`, `the full batch`."""
-    if regime is not Regime.SOME:
-        return texts(f"search.regime.{regime}")
-    sizes = sorted({int(batch_size_of(trial, record)) for trial in trials})
-    if len(sizes) == 1:
-        return texts("search.regime.some_one", size=number(sizes[0]))
-    return texts("search.regime.some", low=number(sizes[0]), high=number(sizes[-1]))
+def sampled(record: StudyRecord) -> list[RegimeTrials]:
+    """Return the regimes that have trials."""
+    return [one for one in regimes(record) if one.trials]
 
 
-def is_known(record: StudyRecord) -> bool:
-    """Whether the study's trials train networks whose batch size is known."""
-    return not record.foreign and (bool(settings_of(record, "space")) or "batch_size" in space_of(record))
+def batch_size_of(trial: TrialRecord, record: StudyRecord) -> Any:
+    """Return a trial's batch size as the study has it: a number, or "full"."""
+    default = HYPERPARAMETERS["batch_size"].default
+    given = space_of(record).get("batch_size", default)
+    return trial.params.get("batch_size", given if isinstance(given, int | str) else default)
+
+
+def _of_regime(record: StudyRecord, regime: Regime, trials: Sequence[TrialRecord]) -> RegimeTrials:
+    sizes = {batch_size_of(trial, record) for trial in trials} if regime is Regime.SOME else set()
+    usable = [trial for trial in trials if trial.usable]
+    best = min(usable, key=lambda trial: trial.rank(record.direction), default=None)
+    return RegimeTrials(regime, sorted(map(int, sizes)), trials, best)
+
+
+def regime_name(one: RegimeTrials, texts: Texts = ENGLISH) -> str:
+    """Return `mini-batches (8 to 256)`, `batch size 1 (SGD)`, `the full batch (GD)`."""
+    if not one.sizes:
+        return texts(f"search.regime.{one.regime}")
+    if len(one.sizes) == 1:
+        return texts("search.regime.some_of_size", size=number(one.sizes[0]))
+    return texts("search.regime.some_of_sizes", low=number(one.sizes[0]), high=number(one.sizes[-1]))

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from hpsearch.data.metrics import OBJECTIVES
-from hpsearch.errors import shown
+from hpsearch.errors import counted, rows_text, shown
+from hpsearch.progress import EVIDENCE
 from hpsearch.reporting.formatting import MetricFormat, duration, printable, short
 from hpsearch.reporting.replicates import of_completed_runs, winner_failed
 from hpsearch.reporting.selection import (
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     from hpsearch.storage import StudyRecord
     from hpsearch.storage.records import Score
 
+FIRST = "training the first trials"  # before anything has ended
+HEAD = 11  # cells of a line's head
+NARROWEST = 20  # cells in which text is wrapped
 PAUSE = 5.0  # seconds between plain lines, new bests aside
 TIME_LIMIT = (
     "a trial ends after {seconds} s, wherever it is then: the same study does not give the same trials again "
@@ -49,6 +54,8 @@ class Screen:
         self.best: int | None = None
         self._last_time = 0.0  # of a plain line
         self._last_line = ""
+        self._phase = ""
+        self._phase_began = (0, 0.0)  # steps that were done when it was first seen, and when
         self.bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -56,7 +63,7 @@ class Screen:
             console=self.console,
             transient=True,
         )
-        self.task = self.bar.add_task("", total=None)
+        self.task = self.bar.add_task(FIRST, total=None)
 
     @contextmanager
     def live(self) -> Iterator[None]:
@@ -93,9 +100,23 @@ class Screen:
 
     def phase(self, progress: "PhaseProgress") -> None:
         """Bring the bar (or, now and then, a line) of a comparison up to date."""
-        line = f"{progress.name}: {progress.done:,}/{progress.total:,}"
+        line = f"{progress.name}: {progress.done:,}/{progress.total:,}{self._left_of(progress)}"
         if line != self._last_line or self.console.is_terminal:
             self._progress(line, progress.done, progress.total, now=progress.done in (0, progress.total))
+
+    def _left_of(self, progress: "PhaseProgress") -> str:
+        """Return how long a phase, and later ones of its kind, still take; "" before there is evidence."""
+        now = time.monotonic()
+        if self._phase != progress.name:
+            self._phase = progress.name
+            self._phase_began = (progress.done, now)
+        before, began = self._phase_began
+        done = progress.done - before
+        if done < EVIDENCE or progress.done >= progress.total:
+            return ""
+        steps = progress.total - progress.done + (progress.further or 0)
+        which = "of this stage" if progress.further is None else "in all"
+        return f", {printable(duration(steps * (now - began) / done))} left {which}"
 
     def _progress(self, line: str, done: int, total: int, *, now: bool) -> None:
         """Show a state in the bar; without a terminal print it, where it is due `now` or the last line is long ago."""
@@ -112,9 +133,9 @@ class Screen:
         if status.best is not None:
             text = MetricFormat.named(self.metric, maximize=True).text(status.best)
             best = f"best {self.metric} {printable(text)} (#{status.best_number})"
-        parts = [f"{status.done}/{status.total} trials", best, f"{status.rate:.1f} trials/s"]
-        if status.trained:
-            parts.append(f"{printable(duration((status.total - status.done) / status.rate))} left")
+        parts = [f"{status.done}/{counted(status.total, 'trial')}", best, f"{status.rate:.1f} trials/s"]
+        if status.left:
+            parts.append(f"{printable(duration(status.left))} left in all")
         for name in COUNTS:
             count = getattr(status, name)
             if count:
@@ -136,11 +157,10 @@ class Screen:
         budget = config.budget
         search = config.search
         patience = f" (patience {budget.patience})" if budget.patience else ""
-        self.row(
-            "search",
-            f"{search.trials:,} trials of {budget.amount:,} {budget.unit}{patience}, sampler {search.sampler}, pruner {search.pruner}, "
-            f"seed {config.study.seed}{more}",
-        )
+        trials = counted(search.trials, "trial")
+        amount = counted(budget.amount, budget.unit.removesuffix("s"))
+        by = f"sampler {search.sampler}, pruner {search.pruner}, seed {config.study.seed}"
+        self.row("search", f"{trials} of {amount}{patience}, {by}{more}")
         for sentence in _first_and_last(config, self.metric):
             self.row("", sentence)
         for notice in config.notices:
@@ -172,7 +192,7 @@ class Screen:
         layers = "a network of your own"
         if shape:
             layers = network(shape["widths"], shape["activation"])
-        size = f"{result['parameters']:,} parameters"
+        size = counted(result["parameters"], "parameter")
         self.row("winner", f"trial {best.number} of {all_trials(record)}: {layers}; {size}")
         self.row("", ", ".join(f"{name} {short(value)}" for name, value in best.params.items()))
         self.row("selected", of_trials(record.selected.trials))
@@ -204,7 +224,7 @@ class Screen:
         precision = record.settings["training"]["precision"]
         self.row(
             "verify",
-            f"{trials} of {len(record.trials):,} trials trained again with the reference engine, {precision}, on {device}",
+            f"{trials} of {counted(len(record.trials), 'trial')} trained again with the reference engine, {precision}, on {device}",
         )
         self.row("", "largest differences between the recorded history and the reference's:")
         self.console.print(
@@ -237,9 +257,49 @@ class Screen:
         self.row("verdict", ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) + " (in float64)")
         self.row("", "control: the reference against itself, its learning rate one rounding larger")
 
+    @property
+    def width(self) -> int | None:
+        """The cells of a line of the terminal; None elsewhere, where a line is as long as its text."""
+        return self.console.width if self.console.is_terminal else None
+
     def row(self, head: str, text: object) -> None:
-        """Print a line with its head."""
-        self.console.print(f"{head:<11}{printable(text)}")
+        """Print a line with its head; on a terminal what does not fit goes on below the text."""
+        self._print_wrapped(set_cell_size(head, max(HEAD, cell_len(head))), str(text))
+
+    def command(self, head: str, line: str) -> None:
+        """Print a command with its head; it is not wrapped, so that it can be pasted."""
+        self.console.print(f"{set_cell_size(head, HEAD)}{printable(line)}")
+
+    def paragraph(self, text: object) -> None:
+        """Print a sentence from the left edge."""
+        self._print_wrapped("", str(text))
+
+    def headline(self, text: object) -> None:
+        """Print a line that stands out."""
+        self.console.print(printable(text), style="bold")
+
+    def _print_wrapped(self, head: str, text: str) -> None:
+        """Print text behind its head, wrapped at spaces; a word that is longer than a line, as a path, is not cut."""
+        lines = [text]
+        if self.width is not None:
+            lines = wrapped(text, max(NARROWEST, self.width - cell_len(head)))
+        for line in lines:
+            self.console.print(head + printable(line))
+            head = " " * cell_len(head)
+
+
+def wrapped(text: str, room: int) -> list[str]:
+    """Return text in lines of at most so many cells, broken at spaces that may break; a longer word has a line of its own."""
+    lines = []
+    line, *words = text.split(" ")
+    for word in words:
+        longer = f"{line} {word}"
+        if cell_len(longer) > room:
+            lines.append(line.rstrip())
+            line = word
+        else:
+            line = longer
+    return [*lines, line]
 
 
 class LogHandler(logging.Handler):
@@ -266,11 +326,11 @@ def _first_and_last(config: "StudyConfig", metric: str) -> Iterator[str]:
         yield f"the first trials, what is left out being known-good: {'; '.join(map(_settings, search.start))}"
     ends = []
     if search.patience:
-        ends.append(f"{search.patience:,} trial{'s' * (search.patience != 1)} brought no better {metric}")
+        ends.append(f"{counted(search.patience, 'trial')} brought no better {metric}")
     if search.target_value is not None:
         ends.append(f"{metric} reached {search.target_value:g}")
     if ends:
-        yield f"begins no trial once {' or '.join(ends)}, up to search.lag = {search.lag} trials later"
+        yield f"begins no trial once {' or '.join(ends)}, up to search.lag = {counted(search.lag, 'trial')} later"
     if config.training.max_seconds:
         yield f"{TIME_LIMIT.format(seconds=f'{config.training.max_seconds:g}')}"
 
@@ -306,4 +366,4 @@ def _tested(test: "Score | None", metric: MetricFormat) -> str:
     ends = ""
     if test.low is not None:
         ends = f"95 % interval {metric.between(test.low, test.high)}, "
-    return f"{metric.name} {metric.text(test.value)} ({ends}{test.count:,} rows)"
+    return f"{metric.name} {metric.text(test.value)} ({ends}{rows_text(test.count)})"

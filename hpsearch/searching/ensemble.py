@@ -20,6 +20,7 @@ from math import isclose, isfinite
 from typing import Any
 
 from hpsearch.data.dataset import Data
+from hpsearch.errors import counted
 from hpsearch.progress import Observer
 from hpsearch.searching.networks import member_of, on_other_rows
 from hpsearch.searching.replicates import TrainedNetwork, metric_mean, plain_estimate
@@ -34,6 +35,11 @@ SEEDS = 3
 
 # The candidates as [trial, seed]; which is kept, `single` or `ensemble`; the estimate of each; the number of seeds and of folds.
 Choice = Mapping[str, Any]
+
+
+def judging_runs(candidates: int) -> int:
+    """Return how many trials' worth of training judges so many candidates: none where there is one."""
+    return candidates * SEEDS if candidates > 1 else 0
 
 
 def known_choice(known: Mapping[str, Any], candidates: Sequence[TrainedNetwork]) -> Choice | None:
@@ -64,7 +70,7 @@ def judge_candidates(
     parts = parts_of(data)
     runs = len(candidates) * SEEDS * len(parts)
     observer.announce(
-        f"judging an ensemble of {len(candidates)} networks against one of them on {SEEDS} further seeds: {runs} runs"
+        f"judging an ensemble of {len(candidates)} networks against one of them on {SEEDS} further seeds: {counted(runs, 'run')}"
     )
     single_values: list[list[float]] = [[] for _ in range(SEEDS)]  # by seed: of each fold
     ensemble_values: list[list[float]] = [[] for _ in range(SEEDS)]

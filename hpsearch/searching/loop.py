@@ -15,7 +15,7 @@ from math import inf
 from typing import Any
 
 from hpsearch.errors import StorageError
-from hpsearch.progress import SILENT, Observer, SearchStatus
+from hpsearch.progress import SILENT, Observer, Pace, SearchStatus
 from hpsearch.searching.early_end import EarlyEnd
 from hpsearch.searching.sampler_view import Proposal, SamplerView, TrialResult
 from hpsearch.searching.scoring import Objectives
@@ -100,6 +100,7 @@ class Search:
         timeout: float | None,
         early_end: EarlyEnd | None = None,
         observer: Observer = SILENT,
+        further: float = 0.0,
     ) -> None:
         self.view = view
         self.writer = writer
@@ -112,6 +113,8 @@ class Search:
         self.started = time.monotonic()
         self.deadline = self.started + (inf if timeout is None else timeout)  # after which nothing new begins
         self.stopping = False
+        self.further = further  # trainings to their end that follow the search
+        self.pace = Pace()
         self.utilisation = SlotUtilisation()
         self.best: TrainingRun | None = None
         self._previous = dict(enumerate(writer.previous_trials()))
@@ -151,8 +154,17 @@ class Search:
             best=best.value if best else None,
             best_number=best.number if best else None,
             seconds=time.monotonic() - self.started,
+            left=self._left,
             **self._counts,
         )
+
+    @property
+    def _left(self) -> float | None:
+        """The seconds to the end of all that is trained, at most those to the deadline; None before there is evidence."""
+        left = self.pace.left(self.total - self._counts["done"], self.further)
+        if left is None:
+            return None
+        return min(left, max(0.0, self.deadline - time.monotonic()))
 
     @property
     def runs(self) -> Mapping[int, TrainingRun]:
@@ -197,8 +209,10 @@ class Search:
 
     def finish(self, run: TrainingRun) -> None:
         """Take an engine's result and store it (see `TrialSource`)."""
+        in_flight = len(self._in_flight)
         trial = self._in_flight.pop(run.number)
         seconds = trial.seconds
+        self.pace.end(seconds, whole=run.outcome is not Outcome.PRUNED, in_flight=in_flight)
         completed = Completed(run, trial.rungs, self.objectives.other_values(run, trial.spec))
         self._counts["trained"] += 1
         self._store(completed, seconds)

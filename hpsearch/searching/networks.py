@@ -18,7 +18,7 @@ import torch
 
 from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data, Rows
-from hpsearch.errors import SearchFailed, StorageError, UserError
+from hpsearch.errors import SearchFailed, StorageError, UserError, rows_text
 from hpsearch.model import Member, Model, load_model, model_of
 from hpsearch.model.models import provenance_of
 from hpsearch.progress import Observer
@@ -151,7 +151,7 @@ def train_on_all_rows(
     (run,) = train_all(engine, [for_passes(spec, passes, len(full.training))])
     if run.weights is None:
         reason = run.detail or run.outcome
-        raise SearchFailed(f"trial {trial} on {len(full.training):,} rows: {reason}. Refit another.")
+        raise SearchFailed(f"trial {trial} on {rows_text(len(full.training))}: {reason}. Refit another.")
     member = member_of_spec(spec, run.weights, trial)
     return FullRun(spec, member, passes, run.history.update[-1])
 

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from hpsearch.data.metrics import Metric
-from hpsearch.errors import Stopped
+from hpsearch.errors import Stopped, counted
 from hpsearch.progress import SILENT, Observer, PhaseProgress
 from hpsearch.searching.specifications import initial_seed, replicate
 from hpsearch.searching.stopping import stopping
@@ -98,7 +98,10 @@ class Replicates:
         direction: Direction,
         deadline: float = inf,
         observer: Observer = SILENT,
+        *,
+        further: int = 0,
     ) -> None:
+        self.further = further
         self.study_seed = study_seed
         self.writer = writer
         self.direction = direction
@@ -115,7 +118,7 @@ class Replicates:
     @property
     def progress(self) -> PhaseProgress:
         """How many of the runs are done."""
-        return PhaseProgress("training the best trials again on fresh seeds", self.done, len(self.runs))
+        return PhaseProgress("training the best trials again on fresh seeds", self.done, len(self.runs), self.further)
 
     def weights(self) -> dict[NetworkKey, Weights]:
         """Return the weights of each trial's best run of this process."""
@@ -172,16 +175,16 @@ def confirm(replicates: Replicates, engine: Engine, observer: Observer = SILENT)
         before = f" ({replicates.done} of {total} are stored)"
     count = len(replicates.results)
     trials = "trial" if count == 1 else f"{count} trials"
-    observer.announce(f"training the best {trials} again on fresh seeds: {len(source.waiting)} runs{before}")
+    observer.announce(f"training the best {trials} again on fresh seeds: {counted(len(source.waiting), 'run')}{before}")
     observer.phase(replicates.progress)
     with stopping(source, observer) as status:
         engine.run(source)
     replicates.writer.flush()
     if status():
-        raise Stopped(f"stopped: {replicates.done} of {total} runs on fresh seeds saved", status())
+        raise Stopped(f"stopped: {replicates.done} of {counted(total, 'run')} on fresh seeds saved", status())
     if replicates.done < total:
         observer.announce(
-            f"time is up: {replicates.done} of {total} runs on fresh seeds saved; the same command goes on"
+            f"time is up: {replicates.done} of {counted(total, 'run')} on fresh seeds saved; the same command goes on"
         )
 
 

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any, NoReturn, Protocol
 
@@ -21,11 +21,28 @@ AGAIN = {int(signal.SIGINT): " (Ctrl-C again: at once)"}
 RESEND = 0.01  # seconds until a signal that was swallowed is sent again
 
 
-class _Command:
-    """A running command: its seconds of grace, whether it has ended, and whether a signal has interrupted it."""
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What is left of a command that a signal ends, "" where there is nothing to say, and what giving it once more does: "go on"."""
 
-    def __init__(self, grace: float) -> None:
+    left: str = "every result so far is saved"
+    again: str = "go on"
+
+    @property
+    def sentence(self) -> str:
+        """That the command was stopped, and what is left."""
+        return f"stopped; {self.left}" if self.left else "stopped"
+
+
+RESUMES = Ending()
+
+
+class _Command:
+    """A running command: its seconds of grace, what a signal leaves of it, whether it has ended, and whether one has interrupted it."""
+
+    def __init__(self, grace: float, left: Ending) -> None:
         self.grace = grace
+        self.left = left
         self.ended = threading.Event()
         self.interrupted = False
 
@@ -109,20 +126,20 @@ def _resent_signals() -> Iterator[None]:
 
 
 @contextmanager
-def ending(grace: float) -> Iterator[None]:
+def ending(grace: float, left: Ending = RESUMES) -> Iterator[None]:
     """Let SIGTERM and SIGHUP end a command within `grace` seconds: cleanly inside `stopping`, elsewhere by an exception.
 
     Raises:
         Stopped: such a signal came outside `stopping`.
     """
-    command = _Command(grace)
+    command = _Command(grace, left)
 
     def stop(number: int, frame: FrameType | None) -> None:
         if command.interrupted:
             return
         command.interrupted = True
         _exit_after_grace(number)
-        raise Stopped("stopped; every result so far is saved", 128 + number)
+        raise Stopped(left.sentence, 128 + number)
 
     before = _handle(ENDING_SIGNALS, stop)
     _commands.append(command)
@@ -156,7 +173,8 @@ def _exit_after_grace(number: int) -> None:
 
     def end() -> None:
         if not command.ended.wait(command.grace):
-            print("stopped at the end of the grace period; the same command goes on", file=sys.stderr, flush=True)
+            again = f"to {command.left.again}, give the same command"
+            print(f"stopped at the end of the grace period; {again}", file=sys.stderr, flush=True)
             os._exit(128 + number)
 
     threading.Thread(target=end, daemon=True).start()

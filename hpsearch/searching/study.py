@@ -8,12 +8,12 @@ from typing import Any
 
 from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data
-from hpsearch.errors import SearchFailed, Stopped, shown
+from hpsearch.errors import SearchFailed, Stopped, counted, shown
 from hpsearch.model import Member, model_of, save_model
 from hpsearch.model.models import provenance_of
 from hpsearch.progress import SILENT, Observer
 from hpsearch.searching.early_end import EarlyEnd
-from hpsearch.searching.ensemble import Choice, judge_candidates, known_choice
+from hpsearch.searching.ensemble import Choice, judge_candidates, judging_runs, known_choice
 from hpsearch.searching.loop import Search
 from hpsearch.searching.networks import member_of, members_of, stored_weights
 from hpsearch.searching.opening import OpenStudy
@@ -55,7 +55,7 @@ def run_study(study: OpenStudy, engine: Engine, observer: Observer = SILENT) -> 
     _save_best(study, search)
     if status():
         done = search.status.done
-        raise Stopped(f"stopped: {done:,} of {search.total:,} trials saved", status())
+        raise Stopped(f"stopped: {done:,} of {counted(search.total, 'trial')} saved", status())
     observer.announce(_reason_of_end(search))
     idle = search.utilisation.idle_share
     if idle > NOTABLE_IDLE_SHARE:
@@ -97,7 +97,16 @@ def make_search(
         timeout=settings.timeout,
         early_end=EarlyEnd(view.direction, view.lag, settings.patience, settings.target_value),
         observer=observer,
+        further=confirming_runs(config),
     )
+
+
+def confirming_runs(config: StudyConfig) -> int:
+    """Return how many trainings follow a search: the best trials on fresh seeds, the candidates for an ensemble on further ones."""
+    asked = config.confirm
+    if not asked.trials:
+        return 0
+    return asked.trials * asked.seeds + judging_runs(min(asked.ensemble, asked.trials))
 
 
 def _notices(study: OpenStudy, search: Search) -> Iterator[str]:
@@ -136,12 +145,13 @@ def _notices(study: OpenStudy, search: Search) -> Iterator[str]:
 def _before_training(study: OpenStudy, search: Search) -> Iterator[str]:
     asked = study.config.search.trials
     if search.total > asked:
-        yield f"the study has {search.total:,} trials, more than the {asked:,} asked for: all of them stay and count"
+        yield f"the study has {counted(search.total, 'trial')}, more than the {asked:,} asked for: all of them stay and count"
     if interrupted := search.interrupted:
         trials = ", ".join(f"#{number}" for number in interrupted)
         yield f"training {len(interrupted)} interrupted trial{'s' * (len(interrupted) > 1)} ({trials}) again"
     if not search.remaining:
-        yield f"all {search.total:,} trials are stored: nothing is trained"
+        stored = "the one trial is" if search.total == 1 else f"all {search.total:,} trials are"
+        yield f"{stored} stored: nothing is trained"
     elif will_compile(study.run_options.engine, study.data):
         yield "compiling kernels for this machine (once; ~10 s)"
 
@@ -151,9 +161,9 @@ def _reason_of_end(search: Search) -> str:
     done = search.status.done
     total = search.total
     if not search.complete:
-        return f"time is up: {done:,} of {total:,} trials saved; the same command goes on"
+        return f"time is up: {done:,} of {counted(total, 'trial')} saved; the same command goes on"
     if search.early_end and total < search.asked:
-        return f"stopped early, {done:,} of {search.asked:,} trials: {search.early_end.reason}"
+        return f"stopped early, {done:,} of {counted(search.asked, 'trial')}: {search.early_end.reason}"
     what = "grid" if search.view.limit == total else "search"
     return f"{what} complete {done:,}/{total:,}"
 
@@ -239,7 +249,16 @@ def _confirm(
     leaders = search.leaders(max(1, asked.trials))
     seeds = asked.seeds if asked.trials else 0
     specs = [spec for _, spec in leaders]
-    replicates = Replicates(specs, seeds, study.config.study.seed, study.writer, direction, search.deadline, observer)
+    replicates = Replicates(
+        specs,
+        seeds,
+        study.config.study.seed,
+        study.writer,
+        direction,
+        search.deadline,
+        observer,
+        further=judging_runs(min(asked.ensemble, len(leaders))),
+    )
     confirm(replicates, engine, observer)
     confirmed = rank_confirmed(leaders, replicates, study.data.metric, search.objectives.worst)
     count = len(confirmed)

@@ -59,6 +59,12 @@ def study_file(source: str, reports: Path) -> Path:
     return folder.absolute() / STUDY_FILE
 
 
+def kept_elsewhere(folder: Path) -> bool:
+    """Whether a study's folder says that its storage is in another place."""
+    note = folder / LOCATION_FILE
+    return note.is_file() and note.read_text(encoding="utf-8", errors="replace").strip() != STUDY_FILE
+
+
 def model_folder(source: str, reports: Path, model: str = BEST) -> Path:
     """Return the folder of a study that has a model of this name.
 

@@ -101,6 +101,15 @@ def held(ticket: Ticket) -> bool:
     return ticket.held and not here and alive(ticket.holder)
 
 
+def is_held(storage: BaseStorage, name: str) -> bool:
+    """Whether another process runs a study of this name now, as far as this machine can tell."""
+    try:
+        last = current(storage, storage.get_study_id_from_name(PREFIX + name))
+    except KeyError:  # nobody drew a ticket
+        return False
+    return last is not None and held(last)
+
+
 def claim(storage: BaseStorage, tickets: int, last: Ticket | None, token: str) -> Ticket | None:
     """Draw a ticket after the last one that took the lease; return it, or None where another process was faster.
 

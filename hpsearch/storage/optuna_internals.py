@@ -356,6 +356,19 @@ def _seconds(time: datetime | None) -> float | None:
     return time.replace(tzinfo=UTC).timestamp() if time else None
 
 
+def last_ended(storage: BaseStorage, study_id: int) -> float | None:
+    """Return when the last trial of a study ended, in seconds since 1970; None where none has."""
+    if not isinstance(storage, RDBStorage):
+        times = [trial.datetime_complete for trial in storage.get_all_trials(study_id, deepcopy=False)]
+        return max((time.timestamp() for time in times if time is not None), default=None)
+    from optuna.storages._rdb.models import TrialModel
+    from sqlalchemy import func, select
+
+    end: Any = TrialModel._datetime_complete_utc
+    with storage.engine.connect() as connection:
+        return _seconds(connection.execute(select(func.max(end)).where(TrialModel.study_id == study_id)).scalar())
+
+
 def _read_cells(
     connection: Any,
     study_id: int,

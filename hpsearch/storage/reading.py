@@ -15,9 +15,10 @@ from hpsearch.errors import UserError, masked, suggestion
 from hpsearch.storage.attributes import PREFIX, RUN, check_identity, read_run, read_table
 from hpsearch.storage.foreign import foreign_record
 from hpsearch.storage.lease import PREFIX as LEASE
+from hpsearch.storage.lease import is_held
 from hpsearch.storage.opening import open_for_reading
-from hpsearch.storage.optuna_internals import read_trials
-from hpsearch.storage.records import ArmRecord, ComparisonRecord, StudyRecord, TrialRecord, WinnerRecord
+from hpsearch.storage.optuna_internals import last_ended, read_trials
+from hpsearch.storage.records import ArmRecord, ComparisonRecord, StoredStudy, StudyRecord, TrialRecord, WinnerRecord
 from hpsearch.storage.trial_records import trial_record
 
 WINNER = "/trial "  # in the name of the study of a winner's runs, before the number of the trial that won
@@ -98,6 +99,42 @@ def read(url: str, name: str | None = None, *, foreign: bool = False) -> StudyRe
         if _is_comparison(storage, study_id):
             return _comparison(storage, study_id)
         return _study(storage, study_id, url)
+
+
+def read_all(url: str) -> list[StoredStudy]:
+    """Read all studies of a storage, whoever made them, in the order of their names; a comparison's parts are no studies.
+
+    Raises:
+        StorageError: the storage cannot be read.
+    """
+    with open_for_reading(url) as storage:
+        ids = _ids(storage)
+        return [_stored(storage, ids, name) for name in sorted(_names(storage))]
+
+
+def read_stored(url: str, name: str | None = None) -> StoredStudy:
+    """Read a study, whoever made it; without a name, the storage's only one.
+
+    Raises:
+        UserError: there is none of that name.
+        StorageError: the storage cannot be read.
+    """
+    with open_for_reading(url) as storage:
+        study_id = _find(storage, url, name)
+        return _stored(storage, _ids(storage), storage.get_study_name_from_id(study_id))
+
+
+def _ids(storage: BaseStorage) -> dict[str, int]:
+    """Return the storage's own ids of its studies, parts of comparisons included, by name."""
+    names = [study.study_name for study in storage.get_all_studies()]
+    return {name: storage.get_study_id_from_name(name) for name in names}
+
+
+def _stored(storage: BaseStorage, ids: Mapping[str, int], name: str) -> StoredStudy:
+    parts = [ids[part] for part in ids if part == name or part.startswith(f"{name}/")]
+    ends = [last_ended(storage, part) for part in parts]
+    record = any_record(storage, ids[name])
+    return StoredStudy(record, is_held(storage, name), max((end for end in ends if end is not None), default=None))
 
 
 def any_record(storage: BaseStorage, study_id: int) -> StudyRecord | ComparisonRecord:
@@ -201,10 +238,15 @@ def _winner(storage: BaseStorage, name: str, edge: str | None) -> WinnerRecord:
     )
 
 
-def _find(storage: BaseStorage, url: str, name: str | None) -> int:
+def _names(storage: BaseStorage) -> list[str]:
+    """Return the names of a storage's studies, without leases and the parts of comparisons."""
     names = [study.study_name for study in storage.get_all_studies() if not _is_part(study.user_attrs)]
     leases = {LEASE + name for name in names}
-    names = [candidate for candidate in names if candidate not in leases]
+    return [candidate for candidate in names if candidate not in leases]
+
+
+def _find(storage: BaseStorage, url: str, name: str | None) -> int:
+    names = _names(storage)
     if name is None and len(names) == 1:
         name = names[0]
     if name is None or name not in names:

@@ -301,3 +301,15 @@ class ComparisonRecord:
         sign = 1 if self.direction == "maximize" else -1
         pairs = zip(trial.history.update, trial.history.metric, strict=True)
         return next((float(update) for update, metric in pairs if sign * (metric - self.target) > 0), inf)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStudy:
+    """A study as a list of studies has it: its record, whether a process runs it now, and when its last trial ended.
+
+    `ended` is seconds since 1970, None where no trial has ended.
+    """
+
+    record: StudyRecord | ComparisonRecord
+    running: bool
+    ended: float | None

@@ -265,7 +265,7 @@ def test_reports_where_no_folder_can_be(command: str, folder: str, place: Path, 
 
 KNOWN = ", ".join(sorted(COMMANDS))
 PARSER = [
-    ("", f"COMMAND is missing. Known: {KNOWN}. See python -m hpsearch --help."),
+    ("--", f"COMMAND is missing. Known: {KNOWN}. See python -m hpsearch --help."),
     ("frobnicate", f"unknown command 'frobnicate'. Known: {KNOWN}."),
     ("rum", "unknown command 'rum'. Did you mean 'run'?"),
     ("--frob run", "unknown option '--frob'."),

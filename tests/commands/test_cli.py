@@ -372,6 +372,31 @@ def test_an_engine_that_is_wrong_is_told(
     assert "#0, #1: further from the reference than rounding explains" in capsys.readouterr().err
 
 
+def test_a_terminal_is_not_left_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a terminal a command that loads torch says so before it does; what goes to a file has no such line."""
+    for is_terminal, first in ((True, "loading torch and the data …"), (False, "error: ")):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda answer=is_terminal: answer)
+        assert main(["check", str(tmp_path / "nosuch.csv"), "--target", "x"]) == 2
+        assert capsys.readouterr().err.startswith(first)
+
+
+def test_counts_of_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """One trial of one epoch is said in the singular, several in the plural."""
+    from hpsearch.config import find_study, read_config
+    from hpsearch.reporting.screen import Screen
+
+    for trials, epochs, words in (
+        (1, 1, "1 trial of 1 epoch,"),
+        (1, 3, "1 trial of 3 epochs,"),
+        (2, 1, "2 trials of 1 epoch,"),
+    ):
+        given = [("search.trials", trials), ("training.epochs", epochs), ("training.patience", None)]
+        Screen("accuracy").introduce_search(read_config(find_study("digits"), given))
+        assert capsys.readouterr().out.startswith(f"search     {words}")
+
+
 def test_progress_says_how_trials_ended() -> None:
     """A line of progress counts trials by the words that the report's tables have for how they ended."""
     from hpsearch.progress import SearchStatus
@@ -422,6 +447,42 @@ def test_a_signal_that_breaks_a_transaction(
     finally:
         signal.signal(signal.SIGINT, before)
     assert "to go on: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("check", "stopped; nothing of it is kept; to begin again: python -m hpsearch check\n"),
+        ("verify digits", "stopped; nothing of it is kept; to begin again: python -m hpsearch verify digits\n"),
+        ("refit digits", "stopped; nothing of it is kept; to begin again: python -m hpsearch refit digits\n"),
+        ("replay digits 3", "stopped; nothing of it is kept; to begin again: python -m hpsearch replay digits 3\n"),
+        ("list", "stopped; to begin again: python -m hpsearch list\n"),
+        ("run", "; to go on: python -m hpsearch run\n"),
+    ],
+)
+def test_what_a_signal_leaves(
+    line: str,
+    sentence: str,
+    number: int,
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A command that keeps nothing says so when a signal ends it, and is begun again; one that saves its results goes on."""
+
+    def interrupted(options: object) -> None:
+        os.kill(os.getpid(), number)
+        time.sleep(5)
+
+    command = line.split()
+    monkeypatch.setattr(f"hpsearch.commands.{command[0]}.call", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert main(command) == status
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err.endswith(sentence)
 
 
 def test_a_study_kept_elsewhere_is_told(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from itertools import groupby
 
 import pytest
 
-from hpsearch.cli import main
+from hpsearch.cli import main, parser
+from hpsearch.commands import COMMANDS
 from tests.support.pages import DOCS, PAGES, read
 
 HEAVY = {"torch", "optuna", "pandas", "numpy", "plotly", "sklearn", "pydantic", "rich"}
@@ -63,3 +65,39 @@ main({arguments})
     shown = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
     modules = shown.splitlines()[-1].split()
     assert {name.split(".")[2] for name in modules if name.startswith("hpsearch.commands.")} == entered
+
+
+def test_a_bare_command_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without arguments the whole help is printed, with status 0: it names every command and fits 80 columns."""
+    assert main([]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    listed = [line.split()[0] for line in shown if line.startswith("  ") and line.split()[0] in COMMANDS]
+    assert listed == list(COMMANDS)
+    assert max(len(line) for line in shown if line.startswith("  ")) <= 80
+
+
+def test_the_commands_of_a_group_stand_together() -> None:
+    """Each group has one heading in the help: its commands are neighbours in the table."""
+    groups = [group for group, _ in groupby(row.group for row in COMMANDS.values())]
+    assert len(groups) == len(set(groups)) > 3
+
+
+EXAMPLES = [example for row in COMMANDS.values() for example in row.examples]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_examples_parse(example: str) -> None:
+    """Every example of a help is a command line that its parser takes."""
+    command, *rest = example.split()
+    assert parser(command).parse_args([command, *rest]).command == command
+
+
+def test_a_commands_help_has_groups_and_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    """The help of a command with many options has them in groups, a usage of one line, and the examples at its end."""
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    shown = capsys.readouterr().out
+    assert shown.startswith("usage: python -m hpsearch run [STUDY] [options]\n")
+    heads = ["data:", "search:", "training:", "files, storage and signals:", "examples:"]
+    places = [shown.index(f"\n{head}\n") for head in heads]
+    assert places == sorted(places)

@@ -71,7 +71,7 @@ def test_predictions_of_labels_are_0_or_1_and_a_probability(study: Path, capsys:
     frame = table(60)
     frame.loc[0, "blue"] = np.nan
     frame.to_csv(given, index=False)
-    main(["predict", "t", str(given), "-o", str(study / "out.csv"), "--reports", str(study)])
+    main(["predict", "t", str(given), "-o", str(study / "out.csv"), "--reports", str(study), "--no-id"])
     out = pd.read_csv(study / "out.csv")
     assert out.columns.tolist() == ["prediction_red", "prediction_blue", "probability_red", "probability_blue"]
     taken = out[["prediction_red", "prediction_blue"]].to_numpy()

@@ -1,15 +1,19 @@
 """The command `list`, and the help texts that are made from its tables."""
 
+from pathlib import Path
+
 import pytest
 
 from hpsearch.cli import main, parser
 from hpsearch.commands.list import TABLES, descriptions_of
 
 
-def test_the_kinds_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a kind the command lists the kinds."""
-    assert main(["list"]) == 0
-    assert capsys.readouterr().out.splitlines()[: len(TABLES)] == list(TABLES)
+def test_the_kinds_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a kind the command says which kinds there are, also where there is no study."""
+    assert main(["list", "--reports", str(tmp_path)]) == 0
+    first, last = capsys.readouterr().out.splitlines()
+    assert first == f"No studies in {tmp_path}. To run the first one: python -m hpsearch run"
+    assert f"KIND one of {', '.join(TABLES)}." in last
 
 
 @pytest.mark.parametrize("kind", TABLES)

@@ -98,7 +98,7 @@ def test_predict_judges_by_ones_own_metric(own: list[str], capsys: pytest.Captur
     capsys.readouterr()
     assert main(["predict", "own", "rows.csv", "--build", "net.py:build", "--metric", "net.py:half"]) == 0
     judged = capsys.readouterr().out
-    assert main(["predict", "own", "rows.csv", "--build", "net.py:build"]) == 0
+    assert main(["predict", "own", "rows.csv", "--build", "net.py:build", "--force"]) == 0
     out = capsys.readouterr().out
     assert "--metric FILE.py:half shows it" in out
     accuracy = float(out.partition("accuracy ")[2].split()[0])

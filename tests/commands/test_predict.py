@@ -69,7 +69,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def predicted(place: Path, file: str, *more: str) -> list[list[str]]:
     """Return the rows of the CSV that `predict` writes."""
-    assert main(["predict", str(place / "sales"), str(place / file), "-o", str(place / "out.csv"), *more]) == 0
+    output = ["-o", str(place / "out.csv"), "--force", "--no-id"]
+    assert main(["predict", str(place / "sales"), str(place / file), *output, *more]) == 0
     with (place / "out.csv").open(newline="") as opened:
         return list(csv.reader(opened))
 
@@ -237,6 +238,41 @@ def test_columns_are_kept_beside_the_predictions(place: Path) -> None:
     assert predicted(place, "kept.parquet", "--keep", "id")[1][0] == "-60"
 
 
+def head_and_first(place: Path, file: str, *more: str) -> tuple[list[str], list[str]]:
+    """Return the columns and the first row that `predict` writes without being told what to keep."""
+    output = ["-o", str(place / "named.csv"), "--force"]
+    assert main(["predict", str(place / "sales"), str(place / file), *output, *more]) == 0
+    with (place / "named.csv").open(newline="") as opened:
+        head, first, *_ = csv.reader(opened)
+    return head, first
+
+
+def test_rows_are_named_in_the_output(place: Path) -> None:
+    """Without --keep the output has the id of the rows where the file has one, else the row's number; --no-id leaves both out."""
+    frame = table().drop(columns="kind")
+    frame.to_csv(place / "numbered.csv", index=False)
+    frame.assign(customer_id=np.arange(ROWS) + 500).to_csv(place / "with_id.csv", index=False)
+    frame.assign(prediction_id=np.arange(ROWS)).to_csv(place / "clashing.csv", index=False)
+    assert [row[0] for row in head_and_first(place, "numbered.csv")] == ["row", "1"]
+    assert [row[0] for row in head_and_first(place, "with_id.csv")] == ["customer_id", "500"]
+    assert [row[0] for row in head_and_first(place, "clashing.csv")] == ["row", "1"]
+    assert head_and_first(place, "with_id.csv", "--no-id")[0][0] == "prediction"
+
+
+def test_an_output_is_not_overwritten_unasked(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is there stays, with a line that says what to do, unless --force is given."""
+    output = place / "mine.csv"
+    output.write_text("mine")
+    command = ["predict", str(place / "sales"), str(place / "sales.csv"), "-o", str(output)]
+    assert main(command) == 2
+    assert capsys.readouterr().err == (
+        f"error: {str(output)!r} is there already. Give another file (-o FILE), or --force to overwrite it.\n"
+    )
+    assert output.read_text() == "mine"
+    assert main([*command, "--force"]) == 0
+    assert output.read_text().startswith("row,prediction,")
+
+
 def test_a_kept_column_cannot_be_called_as_a_prediction(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two columns of one name would be told apart by nobody."""
     table().rename(columns={"kind": "prediction"}).to_csv(place / "clash.csv", index=False)
@@ -250,6 +286,7 @@ def test_a_kept_column_cannot_be_called_as_a_prediction(place: Path, capsys: pyt
 def test_a_dash_prints_the_predictions_alone(place: Path) -> None:
     """With `-o -` the CSV goes to the standard output and all else to the standard error; a reader may leave early."""
     command = [sys.executable, "-m", "hpsearch", "predict", str(place / "sales"), str(place / "sales.csv"), "-o", "-"]
+    command.append("--no-id")
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0
     assert done.stdout.startswith("prediction,probability_=high,probability_low\n")

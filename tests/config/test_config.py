@@ -412,3 +412,26 @@ def test_a_file_as_data_is_searched_as_a_table(tmp_path: Path) -> None:
     assert (divided.data.folds, divided.space) == (None, table.space)
     spaced = read_config(write(tmp_path, '[data]\nfile = "mine.csv"\n[space]\nwidth = 8\n'))
     assert set(spaced.space.domains) == {"width"}
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("last", "last"),
+        ("last:5000", "last:5000"),
+        ("last:0.1", "last:0.1"),
+        ("given", "given"),
+        ("0.2", 0.2),
+        ("300", 300),
+    ],
+)
+def test_validation_rows_are_a_size_or_where_they_lie(given: str, read: Any) -> None:
+    """A text that is a number is one; "last" and "given" say where the rows lie."""
+    assert check_config({"data": {"name": "iris", "validation": given}, "space": {}}, "x").data.validation == read
+
+
+@pytest.mark.parametrize("given", ["first", "last:x", "last:", 1.5])
+def test_other_validation_rows_are_refused_with_what_is_expected(given: Any) -> None:
+    """The line has what was given and an example of each form."""
+    with pytest.raises(UserError, match=r"data\.validation is .*; expected a number .*'given', or 'last:5000'"):
+        check_config({"data": {"name": "iris", "validation": given}, "space": {}}, "x")

@@ -75,7 +75,8 @@ def test_commands_exist_and_parse(shown: tuple[str, str]) -> None:
 def test_options_exist() -> None:
     """An option that a sentence names is one of a command's."""
     helps = [
-        [sys.executable, "-m", "hpsearch", command, "--help"] for command in ("run", "check", "compare", "predict")
+        [sys.executable, "-m", "hpsearch", command, "--help"]
+        for command in ("run", "check", "compare", "predict", "list")
     ]
     known = {
         option

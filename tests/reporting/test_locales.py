@@ -29,6 +29,7 @@ READERS = sorted(
         *REPORTING.glob("[!r]*.py"),  # all but rendering.py and ranking.py, which say nothing
         REPORTING / "regimes.py",
         REPORTING / "replicates.py",
+        PACKAGE / "commands" / "list.py",
         REPORTING / "locales" / "__init__.py",
         REPORTING / "tables" / "space.py",
         REPORTING / "tables" / "writing.py",
@@ -39,6 +40,8 @@ KEY = re.compile(r"[a-z_]+(\.[a-z_0-9-]+)+")
 TABLES = {key.partition(".")[0] for key in sentences("en")}
 # What fills the gap of `texts(f"moment.{name}")` stands in the module itself, but for these tables, whose names come from elsewhere.
 ELSEWHERE = {
+    "regime": ["reporting/regimes.py"],
+    "screen": ["reporting/overview.py", "commands/list.py", "commands/show.py"],
     "figure": [
         "comparison/analysis/tuning.py",
         "comparison/analysis/noise.py",

@@ -10,7 +10,7 @@ from hpsearch.reporting.figures import FIGURES
 from hpsearch.reporting.figures.points import Heights
 from hpsearch.reporting.formatting import MetricFormat
 from hpsearch.reporting.headline import compare_command, headline, next_command
-from hpsearch.reporting.regimes import Regime, by_regime, regime_of
+from hpsearch.reporting.regimes import Regime, regime_of, regimes
 from hpsearch.reporting.tables import frames
 from hpsearch.storage import StudyRecord
 from tests.support.prose import prose
@@ -38,13 +38,13 @@ def test_the_table_counts_every_trial_once() -> None:
     """Trials, pruned, diverged and usable ones add up to the study's; the best of all is the best of one of them."""
     record = study()
     table = frames(record)["regimes"]
-    assert table["regime"].tolist() == ["batch size 1", "mini-batches (16 to 128)", "the full batch"]
+    assert table["regime"].tolist() == ["batch size 1 (SGD)", "mini-batches (16 to 128)", "the full batch (GD)"]
     assert table["trials"].sum() == len(record.trials)
     for column in ("pruned", "diverged"):
         assert table[column].sum() == sum(trial.outcome == column for trial in record.trials)
     usable = [trial.value for trial in record.trials if trial.usable]
     assert table["best_value"].max() == max(value for value in usable if value is not None)
-    assert sum(map(len, by_regime(record).values())) == len(record.trials)
+    assert sum(len(one.trials) for one in regimes(record)) == len(record.trials)
 
 
 def test_the_section_has_its_caveat_and_its_command() -> None:

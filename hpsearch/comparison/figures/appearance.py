@@ -12,6 +12,7 @@ from hpsearch.comparison.analysis.times import optimizers
 from hpsearch.reporting.figures.style import LIGHT, SERIES, label
 from hpsearch.reporting.formatting import MetricFormat, duration, number, readable, visible
 from hpsearch.reporting.locales import Texts
+from hpsearch.reporting.regimes import regime_of
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 
@@ -35,16 +36,9 @@ A = TypeVar("A", bound=OfArm)
 # ---- names and colours
 
 
-def regime(batch_size: int, rows: int) -> str:
-    """Return "full" for gradient descent, "one" for SGD, "some" for a mini-batch."""
-    if batch_size >= rows:
-        return "full"
-    return "one" if batch_size <= 1 else "some"
-
-
 def regime_color(batch_size: int, rows: int) -> str:
     """Return the light colour of a batch size on so many training rows."""
-    kind = regime(batch_size, rows)
+    kind = regime_of(batch_size, rows)
     if kind != "some":
         return LIGHT[kind]
     shade = int(len(SHADES) * log(batch_size) / log(rows))
@@ -54,7 +48,7 @@ def regime_color(batch_size: int, rows: int) -> str:
 def regime_name(batch_size: int, rows: int, texts: Texts, short: bool = False) -> str:
     """Return what training with this batch size is called: gradient descent, SGD, or a mini-batch of so many rows."""
     prefix = "short_" if short else ""
-    return texts(f"regime.{prefix}{regime(batch_size, rows)}", batch_size=number(batch_size))
+    return texts(f"regime.{prefix}{regime_of(batch_size, rows)}", batch_size=number(batch_size))
 
 
 def arm_name(arm: OfArm, record: ComparisonRecord, texts: Texts) -> str:
@@ -100,9 +94,7 @@ def measured_optimizer(record: ComparisonRecord) -> str:
 def metric_name(record: ComparisonRecord, texts: Texts) -> str:
     """Return the metric's name in the language, as it is where the language has none."""
     key = f"metric.{record.data.get('metric') or ''}"
-    if texts.has(key):
-        return texts(key)
-    return label(MetricFormat.of(record).name)
+    return texts.get(key, label(MetricFormat.of(record).name))
 
 
 # ---- numbers as text

@@ -12,7 +12,8 @@ from hpsearch.reporting.figures.style import LIGHT, blank, hover, label, rounded
 from hpsearch.reporting.formatting import MetricFormat
 from hpsearch.reporting.headline import compare_command
 from hpsearch.reporting.locales import ENGLISH, Texts
-from hpsearch.reporting.regimes import by_regime, is_known, regime_name
+from hpsearch.reporting.regimes import regime_name, sampled
+from hpsearch.reporting.regimes import regimes as regimes_of
 from hpsearch.reporting.tables import Frames
 from hpsearch.reporting.tables.regimes import REGIMES
 from hpsearch.reporting.tables.writing import cells
@@ -24,16 +25,16 @@ LATE = 0.2  # of the budget; what comes before may lie off the scale
 
 def applies(record: StudyRecord) -> bool:
     """Whether the study's trials have batch sizes."""
-    return is_known(record)
+    return bool(regimes_of(record))
 
 
 def regimes(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
     """Draw the median learning curve of each regime's usable trials over the share of the budget."""
     curves = {}
-    for regime, trials in by_regime(record).items():
-        curve = _median_curve([trial for trial in trials if trial.usable])
+    for one in sampled(record):
+        curve = _median_curve(one.usable)
         if curve is not None:
-            curves[regime] = (curve, regime_name(regime, trials, record, texts))
+            curves[one.regime] = (curve, regime_name(one, texts))
     if len(curves) < 2:
         return None
     metric = MetricFormat.of(record)
@@ -66,16 +67,15 @@ def _median_curve(trials: Sequence[TrialRecord]) -> pd.Series | None:
 
 def regimes_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say how many regimes were sampled, and that a search does not tune them alike."""
-    groups = by_regime(record)
-    if not groups:
+    found = sampled(record)
+    if not found:
         return texts("search.points.two_needed")
-    if len(groups) == 1:
-        ((regime, trials),) = groups.items()
-        return texts("search.figure.regimes.one", regime=regime_name(regime, trials, record, texts))
+    if len(found) == 1:
+        return texts("search.figure.regimes.one", regime=regime_name(found[0], texts))
     counts = []
-    for regime, trials in groups.items():
-        name = regime_name(regime, trials, record, texts)
-        counts.append(texts("search.figure.regimes.part", trials=texts.count("trial", len(trials)), regime=name))
+    for one in found:
+        trials = texts.count("trial", len(one.trials))
+        counts.append(texts("search.figure.regimes.part", trials=trials, regime=regime_name(one, texts)))
     text = texts("search.figure.regimes.several", parts=texts.listing(counts))
     return f"{texts('search.figure.regimes.which')} {text}"
 
@@ -88,6 +88,6 @@ def regimes_pieces(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) 
         return [command]
     head = [texts(f"search.regime.head_{column.name}") for column in REGIMES]
     body = cells(table, MetricFormat.of(record))
-    names = [regime_name(regime, trials, record, texts) for regime, trials in by_regime(record).items()]
+    names = [regime_name(one, texts) for one in sampled(record)]
     rows = [[name, *row[1:]] for name, row in zip(names, body, strict=True)]
     return [pieces.PageTable(head, rows, head[1:]), command]

@@ -1,15 +1,10 @@
 """Table of the regimes that a search sampled: batch size 1, mini-batches, the full batch."""
 
-from collections import Counter
-from statistics import median
-
 import pandas as pd
 
-from hpsearch.reporting.formatting import MetricFormat
-from hpsearch.reporting.regimes import by_regime, is_known, regime_name
+from hpsearch.reporting.regimes import regime_name, sampled
 from hpsearch.reporting.tables.table import Column, Frames, Table, frame
 from hpsearch.storage import StudyRecord
-from hpsearch.trial import Outcome
 
 REGIMES = (
     Column("regime", "", "batch size 1 (SGD), mini-batches, or the full batch (GD)"),
@@ -25,25 +20,18 @@ REGIMES = (
 
 def _regimes(record: StudyRecord, done: Frames) -> pd.DataFrame:
     rows = []
-    groups = by_regime(record) if is_known(record) else {}
-    better = max if MetricFormat.of(record).maximize else min
-    for regime, trials in groups.items():
-        outcomes = Counter(trial.outcome for trial in trials)
-        usable = [trial for trial in trials if trial.usable]
-        values = [trial.value for trial in usable if trial.value is not None]
-        seconds = [trial.seconds for trial in usable if trial.seconds is not None]
-        rows.append(
-            {
-                "regime": regime_name(regime, trials, record),
-                "trials": len(trials),
-                "pruned": outcomes[Outcome.PRUNED],
-                "diverged": outcomes[Outcome.DIVERGED],
-                "usable": len(usable),
-                "best_value": better(values) if values else None,
-                "median_value": median(values) if values else None,
-                "median_seconds": median(seconds) if seconds else None,
-            }
-        )
+    for one in sampled(record):
+        row = {
+            "regime": regime_name(one),
+            "trials": len(one.trials),
+            "pruned": one.pruned,
+            "diverged": one.diverged,
+            "usable": len(one.usable),
+            "best_value": one.best.value if one.best else None,
+            "median_value": one.median,
+            "median_seconds": one.median_seconds,
+        }
+        rows.append(row)
     return frame(REGIMES, rows)
 
 

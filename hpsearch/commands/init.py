@@ -1,0 +1,85 @@
+"""`init`: a study's file for data of the user's own, with comments, to be edited and run."""
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import Any
+
+from hpsearch.commands.options import add_reading, overrides
+from hpsearch.errors import UserError, shown
+from hpsearch.files import write_file
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    command.add_argument(
+        "data", metavar="FILE", help="your data, as run takes them: a table, arrays, a folder of images"
+    )
+    command.add_argument("--target", metavar="COLUMN", help="the column that is predicted, or several: a,b")
+    command.add_argument("--task", help="{tasks} (default: what the target looks like)")
+    command.add_argument("--weight", metavar="COLUMN", help="the column that says how much a row counts")
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any other setting of [data], e.g. data.test=0.2",
+    )
+    command.add_argument("-o", "--output", metavar="FILE", help="the file (default: the name of the data, .toml)")
+    command.add_argument("--force", action="store_true", help="write it although there is such a file")
+    add_reading(command.add_argument_group("how the file is written (default: found in it)"))
+
+
+def call(options: argparse.Namespace) -> None:
+    """Read the data as `run` would, and write the file."""
+    output = Path(options.output or f"{Path(options.data).name.split('.')[0]}.toml")
+    _check_output(output, options)
+    from hpsearch.config import find_study, read_config
+    from hpsearch.config.template import study_text
+    from hpsearch.reporting.screen import Screen
+    from hpsearch.searching.run_options import RunOptions, prepare_data
+
+    given = overrides(options)
+    if strange := [key for key, _ in given if not key.startswith("data.")]:
+        raise UserError(f"--set {strange[0]}: init takes settings of [data] alone. Write others into the file.")
+    config = read_config(find_study("table"), given, output.stem)
+    data = prepare_data(config, RunOptions(output.parent, "", "cpu"))
+    words = ["python", "-m", "hpsearch", "init", options.data]
+    if options.target:
+        words += ["--target", options.target]
+    settings = _data_settings(given, config.data.target)
+    write_file(output, study_text(str(output), settings, data.summary, shlex.join(words)))
+    screen = Screen(data.metric.name)
+    screen.introduce_data(data.summary)
+    screen.row("written", output)
+    screen.command("next", shlex.join(["python", "-m", "hpsearch", "run", str(output)]))
+
+
+def _check_output(output: Path, options: argparse.Namespace) -> None:
+    """Refuse a file that is there, or cannot be made, before anything is read.
+
+    Raises:
+        UserError: it is.
+    """
+    if output.is_dir():
+        raise UserError(f"{shown(str(output))} is a folder. Give a file, e.g. -o {output / 'study.toml'}.")
+    if not output.parent.is_dir():
+        raise UserError(f"{shown(str(output.parent))}: no such folder. Make it, or give another -o.")
+    if output.exists() and not options.force:
+        raise UserError(
+            f"{shown(str(output))} is there already. Give another file (-o FILE), or --force to overwrite it."
+        )
+
+
+def _data_settings(given: list[tuple[str, Any]], target: Any) -> dict[str, Any]:
+    """Return the settings of `[data]`, nested as the file has them."""
+    settings: dict[str, Any] = {}
+    for key, value in given:
+        name, _, column = key.removeprefix("data.").partition(".")
+        if column:
+            settings.setdefault(name, {})[column.strip("\"'")] = value
+        else:
+            settings[name] = value
+    if target is not None:
+        settings["target"] = target
+    return settings

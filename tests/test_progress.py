@@ -1,0 +1,86 @@
+"""The time that is left: said once there is evidence, for all that is still trained."""
+
+import io
+import time
+
+import pytest
+from rich.console import Console
+
+from hpsearch.progress import Pace, PhaseProgress, SearchStatus
+from hpsearch.reporting.screen import Screen
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+def test_no_time_left_is_said_before_there_is_evidence() -> None:
+    """Neither the compiler's seconds nor the first round, whose trials end together, are a pace: as many trials more are."""
+    clock = Clock()
+    pace = Pace(clock)
+    clock.now += 30.0  # the compiler
+    for _ in range(4):
+        pace.end(30.0, whole=True, in_flight=4)
+        assert pace.left(60, 0) is None
+    for number in range(4):
+        clock.now += 0.5
+        pace.end(2.0, whole=True, in_flight=4)
+        assert (pace.left(56, 0) is None) == (number < 3)
+    assert pace.left(56, 0) == pytest.approx(28.0)
+    assert pace.left(0, 0) == 0.0
+
+
+def test_what_follows_the_search_is_counted() -> None:
+    """Trainings that follow run to their end: each takes as long as the trials that no pruner ended."""
+    clock = Clock()
+    pace = Pace(clock)
+    for number in range(9):
+        clock.now += 1.0
+        pace.end(4.0 if number % 2 else 1.0, whole=number % 2 == 1, in_flight=1)
+    mean = (4 * 4.0 + 5 * 1.0) / 9
+    assert pace.left(10, 0) == pytest.approx(10.0)
+    assert pace.left(10, 15) == pytest.approx(10.0 + 15 * 4.0 / mean)
+
+
+def status(left: float | None) -> SearchStatus:
+    return SearchStatus(
+        9, 64, 0.5, 1, pruned=0, diverged=0, out_of_memory=0, repeated=0, seconds=1.0, trained=9, left=left
+    )
+
+
+def test_the_line_of_a_search_has_the_time_left_for_all() -> None:
+    """A line of progress has the time left in all, and none where it is not known or nothing is left."""
+    screen = Screen("accuracy")
+    assert screen.line(status(75.0)).endswith("trials/s, 1 min 15 s left in all")
+    assert screen.line(status(None)).endswith("trials/s")
+    assert screen.line(status(0.0)).endswith("trials/s")
+
+
+def test_a_phase_has_its_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After three steps a phase says how long it still takes, with the later steps that are like its own; each phase begins anew."""
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", clock)
+    screen = Screen("accuracy")
+    printed = io.StringIO()
+    screen.console = Console(file=printed, width=200)
+    for further in (None, 10):
+        for done in (0, 2, 3, 5):
+            screen.phase(PhaseProgress(f"part {further}", done, 5, further))
+            clock.now += 10.0
+    lines = printed.getvalue().splitlines()
+    assert lines == [
+        "part None: 0/5",
+        "part None: 2/5",
+        "part None: 3/5, 13 s left of this stage",
+        "part None: 5/5",
+        "part 10: 0/5",
+        "part 10: 2/5",
+        "part 10: 3/5, 1 min 20 s left in all",
+        "part 10: 5/5",
+    ]
