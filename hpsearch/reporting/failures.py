@@ -54,7 +54,9 @@ def what_happened(record: StudyRecord, texts: Texts = ENGLISH) -> list[str]:
     """Say how the trials ended, the main cause first, and what to try against that one cause."""
     counts = Counter(trial.outcome or trial.state for trial in record.trials)
     endings = texts.listing(f"{amount:,} {visible(name, 40)}" for name, amount in counts.most_common())
-    happened = texts("search.failures.endings", trials=texts.count("trial", len(record.trials)), endings=endings)
+    key = "endings" if len(counts) > 1 else "one_ending"
+    trials = texts.count("trial", len(record.trials))
+    happened = texts(f"search.failures.{key}", trials=trials, endings=endings, ending=visible(next(iter(counts)), 40))
     causes = [(counts[cause], cause) for cause in CAUSES if counts[cause]]
     if not causes:
         return [happened, texts("search.failures.none_finished")]

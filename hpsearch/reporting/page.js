@@ -43,7 +43,7 @@
     copy.layout.shapes.forEach((line) => { [line.x0, line.x1, line.y0, line.y1] = [line.y0, line.y1, -line.x0, -line.x1]; });
     copy.layout.annotations.forEach((note) => {
       const title = note.yref === "paper";
-      const at = title ? { x: 0, xshift: -34, xanchor: "left", yshift: 20, text: note.text.replace("<br>", " ") } : { x: note.y };
+      const at = title ? { x: 0, xshift: -34, xanchor: "left", yshift: 20, text: note.text.replace("<br>", "") } : { x: note.y };
       Object.assign(note, at, { y: -note.x, xref: title ? "paper" : "x", yref: "y", yanchor: "middle" });
     });
     const ticks = copy.layout.annotations.filter((note) => note.xref === "x");
@@ -106,6 +106,7 @@
       const button = document.createElement("button");
       button.type = "button";
       button.textContent = format.toUpperCase();
+      button.setAttribute("aria-label", `${texts.save} ${format.toUpperCase()}: ${document.getElementById("figure-" + name).getAttribute("aria-label")}`);
       button.addEventListener("click", () => {
         const place = document.getElementById("figure-" + name);
         const size = { width: place.clientWidth, height: place.layout.height, scale: format === "png" ? 2 : 1 };

@@ -317,6 +317,11 @@ def _hyperparameters(record: StudyRecord, tables: Frames, texts: Texts) -> piece
     table = tables["hyperparameters"]
     if not len(table):
         return None
+    if is_lost(record):  # no trial to compare with
+        head = [texts(f"search.space.{name}") for name in ("hyperparameter", "allowed")]
+        return pieces.Section(
+            "space", texts("search.space.title"), [pieces.PageTable(head, cells(table[["hyperparameter", "domain"]]))]
+        )
     third = "selected" if record.result else "best"
     head = [texts(f"search.space.{name}") for name in ("hyperparameter", "allowed", third, "edge")]
     body = cells(table[["hyperparameter", "domain", "best", "edge"]])

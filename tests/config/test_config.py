@@ -331,7 +331,7 @@ def test_a_budget_takes_the_place_of_the_files(unit: str) -> None:
         ("space.", 1, "--set space.: unknown key."),
         ("optimizer.low", 1, "--set optimizer.low: space.optimizer is ['sgd',"),
         ("data.name.x", 1, "--set data.name.x: data.name is 'digits' in the study, not a table. Set it whole: --set data.name=VALUE."),
-        ("batch_size.low", 1, "--set batch_size.low: space.batch_size is [8, 16, 32, 64, 128, 256, 'full'] in the study, not a"),
+        ("batch_size.low", 1, "--set batch_size.low: space.batch_size is [1, 8, 16, 32, 64, 128, 256, 'full'] in the study, not a"),
         ("study", 3, "command line: study is 3; expected a table."),
         ("search", {}, ""),
     ],

@@ -28,6 +28,7 @@ READERS = sorted(
         COMPARISON / "screen.py",
         *REPORTING.glob("[!r]*.py"),  # all but rendering.py and ranking.py, which say nothing
         REPORTING / "regimes.py",
+        REPORTING / "replicates.py",
         PACKAGE / "commands" / "list.py",
         REPORTING / "locales" / "__init__.py",
         REPORTING / "tables" / "space.py",
@@ -57,6 +58,8 @@ ELSEWHERE = {
         "reporting/figures/confirmed.py",
         "reporting/figures/history.py",
         "reporting/selection.py",
+        "reporting/shapes.py",
+        "reporting/tables/regimes.py",
         "reporting/summary.py",
         "reporting/trust.py",
         "reporting/tables/results.py",

@@ -70,7 +70,7 @@ def test_the_page_answers_in_order(full: str) -> None:
             replace(
                 study(0), trials=tuple(replace(t, outcome="diverged", state="complete", value=0.0) for t in trials(9))
             ),
-            "9 trials: 9 diverged. Every learning rate from",
+            "9 trials, each of which ended as “diverged”. Every learning rate from",
         ),
     ],
 )

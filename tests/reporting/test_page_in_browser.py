@@ -93,7 +93,7 @@ def test_every_figure_is_drawn_and_none_is_empty(browser: Any, report: Path) -> 
         for name in sorted(drawn):
             figure = visit.page.locator(f"#figure-{name}")
             marks = figure.locator(".scatterlayer path, .barlayer path").count()
-            assert marks > 3 or name in ("losses", "parallel", "curves"), (name, marks)
+            assert marks > 3 or name in ("losses", "parallel", "curves", "regimes"), (name, marks)
             assert marks > 0, name
             box = figure.locator("svg.main-svg").first.bounding_box()
             assert box is not None, name
@@ -222,7 +222,7 @@ def test_good_combinations_run_down_a_narrow_page(browser: Any, report: Path, wi
     with Visit(browser, report, width) as visit:
         found = visit.page.evaluate(texts)
         box = visit.page.locator("#figure-parallel").bounding_box()
-        names = ["depth", "width", "activation", "optimizer", "learning rate", "batch size", "accuracy"]
+        names = ["depth", "width", "activation", "optimizer", "learning_rate", "batch_size", "accuracy"]
         tops = {text: top for text, _, _, top in found}
         assert sorted(names, key=tops.__getitem__) == names
         assert all(box["x"] <= left and right <= box["x"] + box["width"] for _, left, right, _ in found)
@@ -246,7 +246,7 @@ def test_the_axis_can_be_switched(browser: Any, report: Path) -> None:
     with Visit(browser, report) as visit:
         titles = []
         for label in ("examples", "time", "trials"):
-            button = visit.page.get_by_role("button", name=label)
+            button = visit.page.locator("#switch-history").get_by_role("button", name=label)
             button.click()
             visit.page.wait_for_timeout(200)
             assert button.get_attribute("aria-pressed") == "true"
