@@ -187,7 +187,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One claim with its verdict, the sentence that gives its numbers, what limits it, and links to the figures that show them."""
+    """One claim with its verdict, its main sentence, what limits it, further sentences (`details`, folded), and links to its figures."""
 
     text: str
     judgement: str
@@ -195,6 +195,8 @@ class Claim:
     sentence: str
     figures: Sequence[Link]
     limits: str = ""
+    details: str = ""
+    details_title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

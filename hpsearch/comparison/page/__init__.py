@@ -111,12 +111,14 @@ def page(record: ComparisonRecord, texts: Texts) -> str:
 
 def _claim(verdict: Verdict, record: ComparisonRecord, drawn: set[str], texts: Texts) -> pieces.Claim:
     shown = [name for name in verdict.figures if name in drawn]
-    sentences, limits = verdict_texts(verdict, record, texts)
+    (first, *further), limits = verdict_texts(verdict, record, texts)
     return pieces.Claim(
         text=texts(f"claim.{verdict.claim}"),
         judgement=verdict.judgement,
         judgement_text=texts(f"judgement.{verdict.judgement}"),
-        sentence=" ".join(sentences),
+        sentence=first,
+        details=" ".join(further),
+        details_title=texts("page.verdict_details"),
         figures=[pieces.Link(texts(f"figure.{name}.title"), f"#about-{name}") for name in shown],
         limits=" ".join(limits),
     )
