@@ -6,7 +6,6 @@ import pytest
 from rich.console import Console
 
 from hpsearch.progress import Pace, PhaseProgress, SearchStatus
-from hpsearch.reporting import screen as screen_module
 from hpsearch.reporting.screen import Screen
 
 
@@ -65,7 +64,7 @@ def test_the_line_of_a_search_has_the_time_left_for_all() -> None:
 def test_a_phase_has_its_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """After three steps a phase says how long it still takes, with the later steps that are like its own; each phase begins anew."""
     clock = Clock()
-    monkeypatch.setattr(screen_module.time, "monotonic", clock)
+    monkeypatch.setattr("hpsearch.reporting.screen.time.monotonic", clock)
     screen = Screen("accuracy")
     printed = io.StringIO()
     screen.console = Console(file=printed, width=200)
