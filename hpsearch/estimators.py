@@ -30,7 +30,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
-from hpsearch.data.cells import NUMBERS
+from hpsearch.data.cells import NUMBERS, to_array
 from hpsearch.data.columns.text_targets import number_targets
 from hpsearch.data.dataset import Data, check_weights
 from hpsearch.data.dropping import kept_rows
@@ -43,6 +43,7 @@ from hpsearch.errors import UserError, listed, shown
 from hpsearch.model import Model
 from hpsearch.model.models import with_weights
 from hpsearch.model.new_rows import predict_arrays
+from hpsearch.reporting.replicates import of_completed_runs
 from hpsearch.reporting.tables import TABLES
 from hpsearch.searching.array_study import MemorySearch, array_config, array_data, search_in_memory
 from hpsearch.searching.networks import refit_model
@@ -158,7 +159,7 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
     def _keep(self, result: MemorySearch) -> None:
         record = result.record
         trial = record.trials[record.result["trial"]]
-        fresh = record.selected.mean
+        fresh = of_completed_runs(record).selected.mean
         self.best_params_ = dict(trial.params)
         self.best_value_ = float(fresh.value if fresh else trial.value)
         self.trials_ = TABLES["trials"].build(record, {})
@@ -318,6 +319,8 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
         """
         X, y, sample_weight = self._dropped(X, y, sample_weight, has_classes=True)
         refuse_missing_labels(y)
+        if isinstance(y, list | tuple):  # of which NumPy would make texts where one is
+            check_labels(to_array(y, "target"))
         if getattr(X, "ndim", 2) != 1:  # else the two look swapped
             _refuse_labels(y)
         inputs, targets = self._read(X, y)

@@ -31,6 +31,7 @@ from hpsearch.model.saved import load_named_model
 from hpsearch.reporting import page, write_report
 from hpsearch.reporting.formatting import MetricFormat
 from hpsearch.reporting.notebook import fragment
+from hpsearch.reporting.replicates import of_completed_runs
 from hpsearch.reporting.screen import Screen
 from hpsearch.reporting.selection import of_trials, uses_of_test_rows, why
 from hpsearch.reporting.tables import TABLES, frames
@@ -102,7 +103,7 @@ class SearchResult:
         """The chosen network's hyperparameters and figures."""
         result = self.record.result
         trial = self.record.trials[result["trial"]]
-        selected = self.record.selected
+        selected = of_completed_runs(self.record).selected
         return Best(
             trial=trial.number,
             hyperparameters=dict(trial.params),

@@ -1,6 +1,7 @@
 """The time that is left: said once there is evidence, for all that is still trained."""
 
 import io
+import time
 
 import pytest
 from rich.console import Console
@@ -64,7 +65,7 @@ def test_the_line_of_a_search_has_the_time_left_for_all() -> None:
 def test_a_phase_has_its_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """After three steps a phase says how long it still takes, with the later steps that are like its own; each phase begins anew."""
     clock = Clock()
-    monkeypatch.setattr("hpsearch.reporting.screen.time.monotonic", clock)
+    monkeypatch.setattr(time, "monotonic", clock)
     screen = Screen("accuracy")
     printed = io.StringIO()
     screen.console = Console(file=printed, width=200)

@@ -169,7 +169,7 @@ def _show_result(
     """Print how many rows were predicted, and how well, by the metric of the user's own where it is given."""
     from hpsearch.data.metrics import METRICS
     from hpsearch.model.new_rows import chosen_by, evaluate
-    from hpsearch.reporting.formatting import short
+    from hpsearch.reporting.formatting import MetricFormat
 
     show_model(screen, "predict", f"{rows_text(len(rows))} with", model)
     if rows.targets is None:
@@ -179,7 +179,8 @@ def _show_result(
     if judged is None:
         screen.row("metric", "the target is there, but no row has one that the model knows")
         return
-    text = f"{judged.metric} {short(judged.value)} on {rows_text(judged.rows)}"
+    score = MetricFormat.named(judged.metric, maximize=True).named_text(judged.value)
+    text = f"{score} on {rows_text(judged.rows)}"
     if judged.left_out:
         text += f" ({judged.left_out:,} without a target that is known left out)"
     screen.row("metric", text)

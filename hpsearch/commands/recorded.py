@@ -137,4 +137,4 @@ def _reason(figures: Mapping[str, Any]) -> str:
     if not isinstance(choice, dict):
         return ""
     metric = MetricFormat.named(str(figures.get("metric")), figures.get("direction") == "maximize")
-    return why(choice, metric.for_terminal)
+    return why(choice, metric)

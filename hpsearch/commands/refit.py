@@ -58,7 +58,7 @@ def call(options: argparse.Namespace) -> None:
 
 def _show_result(screen: "Screen", refitted: "Refitted", uses: int) -> None:
     """Print what was trained, how long, and what the test rows say."""
-    from hpsearch.reporting.formatting import interval, short
+    from hpsearch.reporting.formatting import MetricFormat
     from hpsearch.reporting.selection import uses_of_test_rows
 
     run = refitted.run
@@ -72,7 +72,8 @@ def _show_result(screen: "Screen", refitted: "Refitted", uses: int) -> None:
     if not test:
         screen.row("test", "no rows were held out")
         return
-    ends = interval(test["low"], test["high"], short)
-    score = f"{test['metric']} {short(test['value'])}"
+    metric = MetricFormat.named(test["metric"], maximize=True)
+    ends = metric.between(test["low"], test["high"])
+    score = metric.named_text(test["value"])
     screen.row("test", f"{score} (95 % interval {ends}, {rows_text(test['rows'])})")
     screen.row("", uses_of_test_rows(uses))

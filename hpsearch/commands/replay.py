@@ -80,14 +80,15 @@ def _save(screen: "Screen", folder: Path, name: str, model: "Model | None", outc
 
 def _show_result(screen: "Screen", trial: "TrialRecord", replayed: "Replayed") -> None:
     """Print the outcome, and how far the histories are apart."""
-    from hpsearch.reporting.formatting import short
+    from hpsearch.reporting.formatting import MetricFormat, short
     from hpsearch.searching.replay import COLUMNS
 
     run = replayed.run
     names = [name.replace("_", " ") for name in COLUMNS]
     outcome = str(run.outcome)
     if run.value is not None:
-        outcome += f", {screen.metric} {short(run.value)} at evaluation {run.best}"
+        score = MetricFormat.named(screen.metric, maximize=True).named_text(run.value)
+        outcome += f", {score} at evaluation {run.best}"
     if run.outcome != trial.outcome:
         outcome += f"; recorded: {trial.outcome}"
     screen.row("outcome", outcome)

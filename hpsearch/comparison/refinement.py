@@ -29,7 +29,6 @@ STEP = sqrt(2)  # between two learning rates of a grid
 STEPS = 2  # on either side, and beyond an end
 EXTENSIONS = 2
 DIGITS = 4  # of a learning rate
-WON = ("fastest", "best")
 PHASE = "tuning around the best settings"
 
 Identity = tuple[tuple[str, Any], ...]  # the parameters of a run, its seed among them
@@ -88,12 +87,13 @@ class ArmRefinement:
         self.context = context
         self.target = target
         self.arm = arm
-        self.origins = {won: number for won in WON if (number := getattr(plan, won)) is not None}
+        self.ends_at_target = context.compare.tune_until == "target"
+        self.first = plan
         self.most = inf  # updates of a run
-        if context.compare.tune_until == "target" and plan.fastest is not None:
-            del self.origins["best"]  # runs end at the target: the best metric is of the first to pass it
-            self.most = LATE * reached(search.runs[plan.fastest].history, self.target, context.direction)
-        trials = {number: search.view.trials[number] for number in sorted({*self.origins.values()})}
+        if self.ends_at_target and plan.fastest is not None:
+            self.most = LATE * reached(search.runs[plan.fastest].history, target, context.direction)
+        origins = {number for number in (plan.fastest, plan.best) if number is not None}
+        trials = {number: search.view.trials[number] for number in sorted(origins)}
         self.params = {number: dict(trial.params) for number, trial in trials.items()}
         self.distributions = {number: {**trial.distributions, SEED: SEEDS} for number, trial in trials.items()}
         domain = arm.config.space.domain(RATE)
@@ -150,17 +150,26 @@ class ArmRefinement:
 
         return TrialQueue(specs, on_begin=begin, on_finish=self._finish, wanted=lambda run: False)
 
+    @property
+    def wins(self) -> list[str]:
+        """What settings can win: "fastest" where a run of either stage reached the target, "best" unless runs end there."""
+        runs = [self.results[self._identity_of(*pair)] for pair in self._pairs()]
+        steps = [reached(run.history, self.target, self.context.direction) for run in runs]
+        if self.first.fastest is None and min(steps) == inf:
+            return ["best"]
+        return ["fastest"] if self.ends_at_target else ["fastest", "best"]
+
     def extend(self) -> bool:
         """Let the grids go on where a winner lies at an end of one; whether one does."""
         before = dict(self.grids)
-        for setting in [self.winner(won) for won in self.origins]:
+        for setting in [self.winner(won) for won in self.wins]:
             self.grids[setting.trial] = self.grids[setting.trial].beyond(setting.learning_rate)
         return self.grids != before
 
     def result(self) -> ArmPlan:
         """Return the winners."""
-        found = {won: self.winner(won) for won in self.origins}
-        found.setdefault("best", next(iter(found.values())))
+        found = {won: self.winner(won) for won in self.wins}
+        found.setdefault("best", next(iter(found.values())))  # of runs that end at the target: of the first to pass it
         rates: dict[str, float] = {}
         edges: dict[str, str] = {}
         for won, setting in found.items():

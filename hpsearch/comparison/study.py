@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 from hpsearch.comparison.arms import Arm, make_arms
@@ -136,18 +135,16 @@ def _test_escapes(writer: StudyWriter, minima: MinimaSection | None, observer: O
         return
     settings = sized(minima.seeds, minima.starts)
     stored = writer.read_attribute("minima")
-    kept = sum(is_kept(name, settings, stored) for name in TESTS)
-    if kept == len(TESTS):
+    if all(is_kept(name, settings, stored) for name in TESTS):
         return
-    done = count(kept)
+    numbers = {name: number for number, name in enumerate(TESTS, start=1)}
 
-    def show(line: str) -> None:
-        observer.phase(PhaseProgress(ESCAPES, next(done), len(TESTS)))
+    def show(name: str, done: int, total: int) -> None:
+        observer.phase(PhaseProgress(f"{ESCAPES}, test {numbers[name]} of {len(TESTS)}", done, total))
 
     def keep(results: Mapping[str, Any]) -> None:
         writer.write_attribute("minima", {**results, "asked": minima.model_dump()})
 
-    show("")
     run_all(settings, show, stored, keep)
 
 

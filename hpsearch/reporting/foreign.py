@@ -5,7 +5,7 @@ from typing import Any
 
 from hpsearch.reporting import pieces
 from hpsearch.reporting.figures.pareto import pareto_reading
-from hpsearch.reporting.formatting import MetricFormat, duration, number, readable, sentence, visible
+from hpsearch.reporting.formatting import MetricFormat, duration, identifier, number, sentence, visible
 from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.ranking import ended, ranked, with_all_objectives
 from hpsearch.reporting.selection import all_trials, usable_trials
@@ -79,7 +79,7 @@ def _without_result(record: StudyRecord, texts: Texts) -> str:
 
 def _settings(trial: TrialRecord, texts: Texts) -> str:
     """Return a trial's hyperparameters in a sentence."""
-    settings = [f"{readable(name, 60)} {number(value)}" for name, value in trial.params.items()]
+    settings = [f"{identifier(name, 60)} {number(value)}" for name, value in trial.params.items()]
     if not settings:
         return texts("search.foreign_study.no_hyperparameters", trial=trial.number)
     if len(settings) > SETTINGS:

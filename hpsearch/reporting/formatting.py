@@ -6,7 +6,7 @@ have as many digits as it takes to tell them apart. What rounds to zero has no s
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import floor, isfinite, isnan, log10
 from unicodedata import category
 
@@ -47,6 +47,11 @@ def printable(text: object) -> str:
 def readable(name: object, most: int = 400) -> str:
     """Return an identifier as words: `learning_rate` → `learning rate`."""
     return visible(name, most).replace("_", " ")
+
+
+def identifier(name: object, most: int = 400) -> str:
+    """Return a hyperparameter's name as files and code spell it: `learning_rate`, `lr`."""
+    return visible(name, most)
 
 
 def number(value: object, digits: int = 4) -> str:
@@ -199,11 +204,6 @@ class MetricFormat:
         """The direction as storages have it: maximize or minimize."""
         return "maximize" if self.maximize else "minimize"
 
-    @property
-    def for_terminal(self) -> "MetricFormat":
-        """The metric as terminals show it: shares are no percentages."""
-        return replace(self, percent=False)
-
     @classmethod
     def objectives(cls, record: StudyRecord) -> "tuple[MetricFormat, ...]":
         """Return the objectives of a study, the metric first: that alone where there are no others."""
@@ -214,6 +214,10 @@ class MetricFormat:
                 continue
             found.append(cls.named(name, better == "maximize", found[0].decimals, name == "parameters"))
         return tuple(found)
+
+    def named_text(self, value: float | None) -> str:
+        """Return a value behind the metric's name: `accuracy 97.4 %`."""
+        return f"{self.name} {self.text(value)}"
 
     def text(self, value: float | None, decimals: int | None = None) -> str:
         """Return a value of the metric, `97.4 %` or four digits."""

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hpsearch.reporting.formatting import MetricFormat, number, readable, sentence, visible
+from hpsearch.reporting.formatting import MetricFormat, identifier, number, sentence, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.pieces import Value
 from hpsearch.reporting.ranking import best
 from hpsearch.reporting.rendering import render_template
+from hpsearch.reporting.replicates import of_completed_runs
 from hpsearch.reporting.selection import marks, why
 from hpsearch.reporting.summary import best_network, result_values
 from hpsearch.reporting.trust import honesty
@@ -35,12 +36,13 @@ class Course:
 
 def fragment(record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Return what was found: the best network in a sentence, its figures, its hyperparameters, and the course of the search."""
+    record = of_completed_runs(record)
     heading = texts("search.window", name=visible(record.name, 100))
     leader = best(record)
     if leader is None:
         none = texts("search.result.no_network")
         return render_template("notebook.html", heading=heading, texts=[none], tables=[], course=None, note="")
-    settings = [Value(sentence(readable(name, 60)), number(value)) for name, value in leader.params.items()]
+    settings = [Value(identifier(name, 60), number(value)) for name, value in leader.params.items()]
     return render_template(
         "notebook.html",
         heading=heading,

@@ -12,7 +12,7 @@ from hpsearch.data.metrics import METRICS
 from hpsearch.reporting.formatting import SPACE, MetricFormat, duration, number, printable, visible
 from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.ranking import best, hyperparameters, ranked
-from hpsearch.reporting.regimes import RegimeTrials, regimes
+from hpsearch.reporting.regimes import RegimeTrials, regime_name, regimes
 from hpsearch.reporting.screen import HEAD, Screen
 from hpsearch.reporting.selection import network, of_trials
 from hpsearch.reporting.trust import always, beside
@@ -265,17 +265,11 @@ def _show_regimes(screen: Screen, record: StudyRecord, texts: Texts) -> None:
 
 
 def _regime_cells(one: RegimeTrials, metric: MetricFormat, texts: Texts) -> Iterable[str]:
-    label = texts(f"screen.regime.{one.name}")
-    if one.name == "some" and one.sizes:
-        sizes = number(one.sizes[0])
-        if len(one.sizes) > 1:
-            sizes = texts("screen.regime.range", low=sizes, high=number(one.sizes[-1]))
-        label = texts("screen.regime.sizes", sizes=sizes)
     best_value = "–"
     if one.best is not None:
         best_value = f"{metric.text(one.best.value)} (#{one.best.number})"
     counts = [f"{count:,}" for count in (len(one.trials), one.pruned, one.failed)]
-    return [label, *counts, best_value, metric.text(one.median)]
+    return [regime_name(one, texts), *counts, best_value, metric.text(one.median)]
 
 
 # ------------------------------------------------------------------ what to type next

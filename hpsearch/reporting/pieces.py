@@ -59,6 +59,9 @@ class PageTable:
         numeric: headings of the columns that hold numbers; they are aligned right.
         chosen: the row that stands out, -1 for none.
         pinned: the first two columns stay where they are while the others scroll.
+        name: a plain name, where the table has more rows.
+        more: the rows that a button adds.
+        more_text: what the button says.
     """
 
     head: Sequence[str]
@@ -66,6 +69,9 @@ class PageTable:
     numeric: Sequence[str] = ()
     chosen: int = -1
     pinned: bool = False
+    name: str = ""
+    more: Sequence[Sequence[str]] = ()
+    more_text: str = ""
 
     @property
     def kinds(self) -> list[str]:
@@ -100,6 +106,7 @@ class FigureSection:
         reading: the sentences that say what it shows.
         plot: the figure's data and layout as JSON values.
         numbers: the table behind it.
+        above: pieces between the sentences and the figure.
     """
 
     name: str
@@ -108,6 +115,7 @@ class FigureSection:
     reading: Sequence[str]
     plot: Mapping[str, Any] | None = None
     numbers: Numbers | None = None
+    above: Sequence[Any] = ()
 
     @property
     def notes(self) -> list[str]:
@@ -150,13 +158,31 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
+class Headline:
+    """The answer in one line, with the remark that belongs to it, and what no model at all reaches."""
+
+    text: str
+    remark: str
+    baseline: str
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command to type, after the words that say what it does."""
+
+    text: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
-    """The box with the result of a search: what was selected, its numbers, and how far to trust them."""
+    """The box with the result of a search: the answer, what was selected, its numbers, the next command, how far to trust them."""
 
     title: str
     summary: Sequence[Any] = ()
     values: Sequence[Value] = ()
     note: str = ""
+    headline: Headline | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,3 +258,13 @@ class Page:
         """Every figure's data and layout by its name."""
         sections = [piece for piece in self.pieces if isinstance(piece, FigureSection)]
         return {section.name: section.plot for section in sections if section.plot}
+
+    @property
+    def rows(self) -> dict[str, Sequence[Sequence[str]]]:
+        """The rows that buttons add, by the name of their table."""
+        sections = [piece for piece in self.pieces if isinstance(piece, Section)]
+        found: dict[str, Sequence[Sequence[str]]] = {}
+        for section in sections:
+            tables = [piece for piece in section.contents if isinstance(piece, PageTable)]
+            found |= {table.name: table.more for table in tables if table.more}
+        return found

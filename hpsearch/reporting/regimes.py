@@ -1,81 +1,116 @@
-"""The trials of a search by regime: SGD with one row an update, mini-batches, gradient descent on all training rows at once.
+"""The trials of a search by regime: SGD with one row an update, mini-batches, or gradient descent on all training rows at once.
 
 A search draws batch sizes as it draws everything else: it tunes the regimes neither alike nor to the same depth. A comparison does.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from math import isfinite
 from statistics import median
+from typing import Any
 
+from hpsearch.reporting.formatting import number
+from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import space_of
 from hpsearch.space.hyperparameters import HYPERPARAMETERS
 from hpsearch.storage import StudyRecord, TrialRecord
+from hpsearch.trial import Outcome
 
 FULL = "full"  # the batch size of gradient descent, in a study's file
-REGIMES = ("one", "some", "full")  # SGD, mini-batches, gradient descent
+
+
+class Regime(StrEnum):
+    """A range of batch sizes, from one row to all rows."""
+
+    ONE = "one"
+    SOME = "some"
+    FULL = "full"
+
+
+def regime_of(batch_size: Any, rows: int | None) -> Regime:
+    """Return the regime of a batch size; one of all rows or more is the full batch."""
+    if batch_size == FULL or (rows is not None and isinstance(batch_size, int | float) and batch_size >= rows):
+        return Regime.FULL
+    return Regime.ONE if batch_size == 1 else Regime.SOME
 
 
 @dataclass(frozen=True, slots=True)
 class RegimeTrials:
-    """The ended trials of one regime; `sizes` are their batch sizes in rows, ascending."""
+    """The ended trials of one regime, repeats aside; `sizes` are the batch sizes of its mini-batches in rows, ascending."""
 
-    name: str  # of REGIMES
+    regime: Regime
     sizes: Sequence[int]
     trials: Sequence[TrialRecord]
     best: TrialRecord | None
 
     @property
+    def usable(self) -> list[TrialRecord]:
+        """The trials that trained to their end and have a value."""
+        return [trial for trial in self.trials if trial.usable and trial.value is not None]
+
+    @property
     def pruned(self) -> int:
-        """Trials that were ended early."""
-        return sum(trial.state == "pruned" for trial in self.trials)
+        """Trials that the pruner ended early."""
+        return sum(trial.outcome == Outcome.PRUNED for trial in self.trials)
+
+    @property
+    def diverged(self) -> int:
+        """Trials whose loss was no longer finite."""
+        return sum(trial.outcome == Outcome.DIVERGED for trial in self.trials)
 
     @property
     def failed(self) -> int:
-        """Trials without a value of their own, as those that diverged."""
+        """Trials without a usable network: those that diverged, among others."""
         return sum(trial.failed for trial in self.trials)
 
     @property
     def median(self) -> float | None:
         """The median of the usable trials' values, None where there is none."""
-        values = [trial.value for trial in self.trials if trial.usable and trial.value is not None]
-        return median(values) if values else None
+        return median(trial.value or 0.0 for trial in self.usable) if self.usable else None
 
     @property
-    def seconds(self) -> float:
-        """Wall time of all its trials together."""
-        return sum(trial.seconds for trial in self.trials if trial.seconds and isfinite(trial.seconds))
+    def median_seconds(self) -> float | None:
+        """The median wall time of a usable trial, None where none is known."""
+        seconds = [trial.seconds for trial in self.usable if trial.seconds is not None and isfinite(trial.seconds)]
+        return median(seconds) if seconds else None
 
 
 def regimes(record: StudyRecord) -> list[RegimeTrials]:
-    """Return the three regimes, one without trials included; none where a study does not say its batch sizes or rows."""
-    rows = (record.data.get("rows") or {}).get("training")
-    if not isinstance(rows, int):
+    """Return the three regimes, from one row to all, one without trials included; none where batch sizes or rows are not known."""
+    rows = (record.data.get("rows") or {}).get("training")  # of a cross-validation those of its first fold
+    if record.foreign or not isinstance(rows, int):
         return []
-    fixed = space_of(record).get("batch_size", None if record.foreign else HYPERPARAMETERS["batch_size"].default)
-    sizes = {trial.number: _batch_size(trial.params.get("batch_size", fixed), rows) for trial in record.trials}
-    if not any(sizes.values()):
-        return []
-    return [_of_regime(record, name, rows, sizes) for name in REGIMES]
+    found: dict[Regime, list[TrialRecord]] = {regime: [] for regime in Regime}
+    for trial in record.trials:
+        if trial.state not in ("running", "waiting") and trial.repeats is None:
+            found[regime_of(batch_size_of(trial, record), rows)].append(trial)
+    return [_of_regime(record, regime, trials) for regime, trials in found.items()]
 
 
-def regime(batch_size: int, rows: int) -> str:
-    """Return "full" for gradient descent, "one" for SGD, "some" for a mini-batch."""
-    if batch_size >= rows:
-        return "full"
-    return "one" if batch_size <= 1 else "some"
+def sampled(record: StudyRecord) -> list[RegimeTrials]:
+    """Return the regimes that have trials."""
+    return [one for one in regimes(record) if one.trials]
 
 
-def _of_regime(record: StudyRecord, name: str, rows: int, sizes: Mapping[int, int | None]) -> RegimeTrials:
-    own = {number: size for number, size in sizes.items() if size and regime(size, rows) == name}
-    trials = [trial for trial in record.trials if trial.number in own and trial.state not in ("running", "waiting")]
+def batch_size_of(trial: TrialRecord, record: StudyRecord) -> Any:
+    """Return a trial's batch size as the study has it: a number, or "full"."""
+    default = HYPERPARAMETERS["batch_size"].default
+    given = space_of(record).get("batch_size", default)
+    return trial.params.get("batch_size", given if isinstance(given, int | str) else default)
+
+
+def _of_regime(record: StudyRecord, regime: Regime, trials: Sequence[TrialRecord]) -> RegimeTrials:
+    sizes = {batch_size_of(trial, record) for trial in trials} if regime is Regime.SOME else set()
     usable = [trial for trial in trials if trial.usable]
     best = min(usable, key=lambda trial: trial.rank(record.direction), default=None)
-    return RegimeTrials(name, sorted({own[trial.number] for trial in trials}), trials, best)
+    return RegimeTrials(regime, sorted(map(int, sizes)), trials, best)
 
 
-def _batch_size(given: object, rows: int) -> int | None:
-    """Return the rows of an update, None where they are not known."""
-    if given == FULL:
-        return rows
-    return given if isinstance(given, int) else None
+def regime_name(one: RegimeTrials, texts: Texts = ENGLISH) -> str:
+    """Return `mini-batches (8 to 256)`, `batch size 1 (SGD)`, `the full batch (GD)`."""
+    if not one.sizes:
+        return texts(f"search.regime.{one.regime}")
+    if len(one.sizes) == 1:
+        return texts("search.regime.some_of_size", size=number(one.sizes[0]))
+    return texts("search.regime.some_of_sizes", low=number(one.sizes[0]), high=number(one.sizes[-1]))

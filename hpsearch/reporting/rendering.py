@@ -1,9 +1,11 @@
 """HTML of a page: the templates filled with its pieces, and the self-contained document around them.
 
 The page reaches nothing outside: its Content-Security-Policy allows the two scripts that it holds, by their hashes, and nothing else that
-runs or loads. Figures lie in the page as JSON whose `<` is escaped, so no text of theirs can end the script element.
+runs or loads. Figures lie in the page as JSON whose `<` is escaped, so no text of theirs can end the script element. plotly.js lies there
+compressed (gzip, base64) and is unpacked by the reader's browser (`DecompressionStream`, in all browsers since 2023): 0.7 MB, not 1.5.
 """
 
+import gzip
 import json
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +25,7 @@ from hpsearch.reporting.formatting import visible
 from hpsearch.reporting.pieces import Page
 
 HERE = Path(__file__).parent
+PLOTLY = HERE / "plotly" / "plotly-cartesian.min.js.gz"  # of npm's plotly.js-cartesian-dist-min 4.1.1, as it is
 LONGEST = 2000  # characters of one text of a page
 HOSTILE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
@@ -30,17 +33,20 @@ HOSTILE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, 
 def document(page: Page) -> str:
     """Return a page as one HTML document that loads nothing."""
     scripts: list[str] = []
+    allowed: list[str] = []
     values: dict[str, Any] = {}
     if page.plots:
-        scripts = [plotly_script(), _file("page.js")]
+        scripts = [_file("page.js")]
+        allowed = [plotly_script(), *scripts]
         dark = dict(zip(LIGHT.values(), DARK.values(), strict=True))  # each light colour with its twin
-        values = {"figures": page.plots, "dark": dark, "texts": page.script_texts}
+        plotly = b64encode(_packed_plotly()).decode()
+        values = {"figures": page.plots, "dark": dark, "texts": page.script_texts, "rows": page.rows, "plotly": plotly}
     return (
         _environment()
         .get_template("page.html")
         .render(
             page=page,
-            policy=Markup(_policy(scripts)),  # noqa: S704 - our own text and hashes
+            policy=Markup(_policy(allowed)),  # noqa: S704 - our own text and hashes
             style=Markup(_file("page.css")),  # noqa: S704 - our own file
             data={name: script_json(value) for name, value in values.items()},
             scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own files
@@ -87,11 +93,14 @@ def _file(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")
 
 
-def plotly_script() -> str:
-    """Return plotly.js, the script that draws the figures in a browser (4.8 MB)."""
-    from plotly.offline import get_plotlyjs
+@cache
+def _packed_plotly() -> bytes:
+    return PLOTLY.read_bytes()
 
-    return str(get_plotlyjs())
+
+def plotly_script() -> str:
+    """Return plotly.js, the script that draws the figures in a browser: its cartesian traces alone (1.5 MB)."""
+    return gzip.decompress(_packed_plotly()).decode()
 
 
 def script_json(value: Any) -> Markup:

@@ -15,6 +15,7 @@ from hpsearch.data.metrics import OBJECTIVES
 from hpsearch.errors import counted, rows_text, shown
 from hpsearch.progress import EVIDENCE
 from hpsearch.reporting.formatting import MetricFormat, duration, printable, short
+from hpsearch.reporting.replicates import of_completed_runs, winner_failed
 from hpsearch.reporting.selection import (
     all_trials,
     luck,
@@ -130,7 +131,8 @@ class Screen:
         """Return the state of a search in one line."""
         best = "no best yet"
         if status.best is not None:
-            best = f"best {self.metric} {short(status.best)} (#{status.best_number})"
+            text = MetricFormat.named(self.metric, maximize=True).text(status.best)
+            best = f"best {self.metric} {printable(text)} (#{status.best_number})"
         parts = [f"{status.done}/{counted(status.total, 'trial')}", best, f"{status.rate:.1f} trials/s"]
         if status.left:
             parts.append(f"{printable(duration(status.left))} left in all")
@@ -182,9 +184,10 @@ class Screen:
 
     def conclude(self, record: "StudyRecord", page: object) -> None:
         """Print the selected model and why it was selected, its scores and where the report is."""
+        record = of_completed_runs(record)
         result = record.result
         best = record.trials[record.result["trial"]]
-        metric = MetricFormat.of(record).for_terminal
+        metric = MetricFormat.of(record)
         shape = result["architecture"]
         layers = "a network of your own"
         if shape:
@@ -350,7 +353,9 @@ def _validated(record: "StudyRecord", metric: MetricFormat) -> str:
     ends = ""
     if mean.low is not None:
         ends = f", 95 % interval {metric.between(mean.low, mean.high)}"
-    fresh = f"{metric.name} {metric.text(mean.value)} on fresh seeds (mean of {mean.count}{ends})"
+    failed = winner_failed(record)
+    lost = f", {failed}" if failed else ""
+    fresh = f"{metric.name} {metric.text(mean.value)} on fresh seeds (mean of {mean.count}{lost}{ends})"
     best = metric.text(result["search"]["value"])
     return f"{fresh}; the search's best was {best} (best of {trials}, {luck(result, metric)})"
 

@@ -7,22 +7,27 @@ from typing import Any
 import pandas as pd
 
 from hpsearch.reporting import pieces
+from hpsearch.reporting.failures import is_lost, what_happened
 from hpsearch.reporting.figures import FIGURES, Figure
 from hpsearch.reporting.figures.pareto import trade_off
 from hpsearch.reporting.foreign import foreign_introduction, foreign_protocol, foreign_result
-from hpsearch.reporting.formatting import MetricFormat, readable, sentence, visible
+from hpsearch.reporting.formatting import MetricFormat, identifier, sentence, visible
+from hpsearch.reporting.headline import headline, next_command
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.protocol import protocol, registered_modules
-from hpsearch.reporting.ranking import best, ended, of_objective, ranked, settings_of
+from hpsearch.reporting.ranking import best, of_objective, ranked, settings_of
 from hpsearch.reporting.rendering import document, figure_json
+from hpsearch.reporting.replicates import of_completed_runs
 from hpsearch.reporting.selection import model, off_front, usable_trials, why
-from hpsearch.reporting.summary import best_network, introduction, result_values
+from hpsearch.reporting.summary import best_network, introduction, result_values, scores
 from hpsearch.reporting.tables import TABLES, Frames
 from hpsearch.reporting.tables.writing import cells, columns_of, leaders, meaning
 from hpsearch.reporting.trust import honesty, warnings
 from hpsearch.storage import StudyRecord
 
 MOST_COLUMNS = 100  # of the data's that the page lists
+SAID = ("test", "baseline")  # by the headline
+MOST_ROWS = 1000  # trials that the page lists
 PREVIEW = 20  # rows of a table that the page shows; the file has all of them
 PageSection = pieces.Section | pieces.FigureSection
 SCRIPT_TEXTS = ("switch", "save", "failed")  # what the page's script says
@@ -30,6 +35,7 @@ SCRIPT_TEXTS = ("switch", "save", "failed")  # what the page's script says
 
 def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> str:
     """Return the report as one HTML document."""
+    record = of_completed_runs(record)
     if record.foreign:
         texts = texts.of("foreign")
     found = [
@@ -39,7 +45,7 @@ def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> str:
         _hyperparameters(record, tables, texts),
         _columns(record, texts),
         _outcomes(record, tables, texts),
-        pieces.Section("protocol", texts("search.protocol.title"), [pieces.Facts(_protocol(record, texts))]),
+        _how(record, texts),
     ]
     sections = [section for section in found if section is not None]
     settings = settings_of(record, "study")
@@ -58,7 +64,7 @@ def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> str:
             kind=texts("search.kind", date=record.as_of),
             heading=visible(settings.get("name") or record.name, 200),
             question=visible(settings.get("question") or ""),
-            introduction=_introduction(record, texts),
+            introduction=foreign_introduction(record, texts) if record.foreign else [],
             pieces=[piece for piece in content if piece is not None],
             script_texts={key: texts(f"page.{key}") for key in SCRIPT_TEXTS},
         )
@@ -68,25 +74,27 @@ def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> str:
 def _sections(record: StudyRecord, tables: Frames, texts: Texts) -> list[pieces.FigureSection]:
     """Return the figures with what they say, that of several objectives first.
 
-    Of a foreign study, and of one that ended without a usable trial, only those that can be drawn: no more will come.
+    Of a foreign study only those that can be drawn: no more will come; of one that ended without a usable trial that of its failures.
     """
     if not record.trials:
         return []
     figures = sorted(FIGURES.values(), key=lambda row: row.name != "pareto")
+    if is_lost(record):
+        figures = [FIGURES["failures"]]
     sections: list[pieces.FigureSection] = []
     for row in figures:
         if row.applies(record):
             sections += _of_objectives(row, record, tables, texts)
-    lost = not ranked(record) and all(map(ended, record.trials))
-    if record.foreign or lost:
+    if record.foreign:
         return [section for section in sections if section.plot]
     return sections
 
 
-def _introduction(record: StudyRecord, texts: Texts) -> list[str]:
-    if record.foreign:
-        return foreign_introduction(record, texts)
-    return introduction(record, texts)
+def _how(record: StudyRecord, texts: Texts) -> pieces.Section:
+    """Return what was asked of which data, and how the study was done."""
+    asked = [] if record.foreign else introduction(record, texts)
+    contents = [*map(pieces.Paragraph, asked), pieces.Facts(_protocol(record, texts))]
+    return pieces.Section("protocol", texts("search.protocol.title"), contents)
 
 
 def _protocol(record: StudyRecord, texts: Texts) -> list[tuple[str, str]]:
@@ -100,23 +108,32 @@ def _result(record: StudyRecord, texts: Texts) -> pieces.Result:
         return foreign_result(record, texts)
     network = best_network(record, texts)
     if not network:
-        key = "no_trial"
-        if record.trials:
-            key = "lost" if all(map(ended, record.trials)) else "no_network"
+        if is_lost(record):
+            lines = [pieces.Paragraph(line, "best") for line in what_happened(record, texts)]
+            return pieces.Result(texts("search.result.lost"), lines)
+        key = "no_network" if record.trials else "no_trial"
         return pieces.Result(texts("search.result.title"), [pieces.Paragraph(texts(f"search.result.{key}"), "best")])
     title = texts("search.result.best_so_far")
     if record.result:
         title = texts("search.result.selected", model=model(len(record.selected.networks), texts))
-    summary = [
+    summary: list[Any] = [
         pieces.Paragraph(network, "best"),
         pieces.Paragraph(why(record.result.get("choice"), MetricFormat.of(record), texts)),
         pieces.Paragraph(off_front(record, texts)),
         pieces.Paragraph(trade_off(record, texts)),
     ]
-    return pieces.Result(title, summary, result_values(record, texts), honesty(record, texts))
+    command = next_command(record)
+    if command:
+        summary.append(pieces.Command(command, texts("search.result.predict")))
+    known = scores(record, texts)
+    said = [known[name] for name in SAID if name in known]
+    values = [value for value in result_values(record, texts) if value not in said]
+    return pieces.Result(title, summary, values, honesty(record, texts), headline(record, texts))
 
 
 def _warnings(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Warnings | None:
+    if is_lost(record):  # the result says all
+        return None
     table = tables["hyperparameters"]
     found = warnings(record, table[table["edge"] != ""].to_dict("records"), texts)
     if found:
@@ -153,14 +170,47 @@ def leaderboard(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> 
         "standard_error": texts("search.leaderboard.standard_error"),
         "seconds": texts("search.leaderboard.time"),
     }
-    head = [names.get(name) or readable(name, 60) for name in board.columns]
-    table = pieces.PageTable(head, cells(board, metric), _numeric(board, head), chosen, pinned=True)
+    head = [names.get(name) or identifier(name, 60) for name in board.columns]
+    more = _other_trials(record, tables, board)
+    every = texts.count("trial", len(board) + len(more))
+    more_text = texts("search.leaderboard.more", trials=every)
+    table = pieces.PageTable(
+        head=head,
+        rows=cells(board, metric),
+        numeric=_numeric(board, head),
+        chosen=chosen,
+        pinned=True,
+        name="leaderboard",
+        more=more,
+        more_text=more_text,
+    )
     contents = [
         pieces.Paragraph(_leaders_text(record, texts), "ask"),
         table,
         pieces.Link(texts("search.leaderboard.file"), "tables/trials.csv"),
     ]
     return pieces.Section("leaderboard", texts("search.leaderboard.title"), contents)
+
+
+def _other_trials(record: StudyRecord, tables: Frames, board: pd.DataFrame) -> list[list[str]]:
+    """Return the trials below the best ones, ranked ones first; of one that was pruned or failed the value says so."""
+    places = {trial.number: place for place, trial in enumerate(ranked(record), 1)}
+    shown = {*board["trial"]}
+    table = tables["trials"]
+    rest = table[~table["trial"].isin(shown)]
+    ranks = rest["trial"].map(places)
+    order = ranks.sort_values(na_position="last", kind="stable").index[: MOST_ROWS - len(board)]
+    rest = rest.loc[order]
+    more = rest.assign(rank=None if record.foreign else ranks.loc[order].astype("Int64")).reindex(columns=board.columns)
+    rows = cells(more, MetricFormat.of(record))
+    at = list(board.columns).index("value")
+    failed = {trial.number for trial in record.trials if trial.failed}
+    for row, number, outcome in zip(rows, rest["trial"], rest["outcome"], strict=True):
+        if number in failed:
+            row[at] = visible(outcome, 40)
+        elif number not in places and row[at]:
+            row[at] = f"{row[at]} ({visible(outcome, 40)})"
+    return rows
 
 
 def _leaders_text(record: StudyRecord, texts: Texts) -> str:
@@ -188,6 +238,7 @@ def _figure(row: Figure, record: StudyRecord, tables: Frames, texts: Texts) -> p
         title=texts.get(f"search.figure.{row.name}.title", sentence(row.description)),
         question=texts.get(f"search.figure.{row.name}.question", ""),
         reading=[reading] if reading else [],
+        above=row.pieces(tables, record, texts) if row.pieces else [],
     )
     if drawn is None:
         return section
@@ -232,7 +283,7 @@ def _numbers(name: str, record: StudyRecord, tables: Frames, texts: Texts) -> pi
 
 def _parameters(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Section | None:
     table = tables["parameters"]
-    if not len(table) or record.foreign:
+    if not len(table) or record.foreign or is_lost(record):
         return None
     learned = table[table["kind"] == "parameter"]
     parts = [_learned(learned, texts)] if len(learned) else []
@@ -258,7 +309,7 @@ def _learned(table: pd.DataFrame, texts: Texts) -> pieces.Part:
 def _chosen(table: pd.DataFrame, texts: Texts) -> pieces.Part:
     head = [texts(f"search.parameters.{name}") for name in ("name", "value", "set_by")]
     setters = table["set_by"].str.split("[:,]", n=1).str[0]  # without from which rows
-    body = list(zip([readable(name, 60) for name in table["name"]], table["value"], setters, strict=True))
+    body = list(zip([identifier(name, 60) for name in table["name"]], table["value"], setters, strict=True))
     return pieces.Part(texts("search.parameters.chosen", total=len(table)), pieces.PageTable(head, body))
 
 
@@ -266,11 +317,16 @@ def _hyperparameters(record: StudyRecord, tables: Frames, texts: Texts) -> piece
     table = tables["hyperparameters"]
     if not len(table):
         return None
+    if is_lost(record):  # no trial to compare with
+        head = [texts(f"search.space.{name}") for name in ("hyperparameter", "allowed")]
+        return pieces.Section(
+            "space", texts("search.space.title"), [pieces.PageTable(head, cells(table[["hyperparameter", "domain"]]))]
+        )
     third = "selected" if record.result else "best"
     head = [texts(f"search.space.{name}") for name in ("hyperparameter", "allowed", third, "edge")]
     body = cells(table[["hyperparameter", "domain", "best", "edge"]])
     for row in body:
-        row[0] = readable(row[0], 60)
+        row[0] = identifier(row[0], 60)
         row[2] = row[2] or row[1].partition("fixed at ")[2] or "–"
     return pieces.Section("space", texts("search.space.title"), [pieces.PageTable(head, body)])
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from hpsearch.data.metrics import METRICS
 from hpsearch.data.tasks import TASKS
-from hpsearch.reporting.formatting import SPACE, MetricFormat, number, readable, sentence, visible
+from hpsearch.reporting.formatting import SPACE, MetricFormat, identifier, number, sentence, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.pieces import Value
 from hpsearch.reporting.ranking import best, settings_of, space_of
+from hpsearch.reporting.replicates import winner_failed
 from hpsearch.reporting.selection import all_trials, network, of_trials, usable_trials
 from hpsearch.reporting.trust import always, beside, mean_remark
 from hpsearch.storage import StudyRecord, TrialRecord
@@ -117,19 +118,28 @@ def _described(record: StudyRecord, leader: TrialRecord, texts: Texts) -> str:
         if "dropout" in params:
             layers.append(_setting("dropout", params.pop("dropout"), texts))
     optimizer = params.pop("optimizer", None)
-    trained = texts.listing([_setting(name, value, texts) for name, value in params.items()])
+    descent = optimizer == "sgd" and not params.get("momentum")
+    settings = [_setting(name, value, texts) for name, value in params.items() if name != "batch_size"]
+    if "batch_size" in params:
+        settings.append(_batches(params["batch_size"], descent, texts))
+    trained = texts.listing(settings)
     if optimizer:
         key = "trained_with" if trained else "trained"
         trained = texts(f"search.result.{key}", optimizer=visible(optimizer, 40), settings=trained)
     return "; ".join(filter(None, [", ".join(layers), trained]))
 
 
+def _batches(size: Any, descent: bool, texts: Texts) -> str:
+    """Return the batch size; one of all rows is gradient descent only where nothing but the gradient moves the weights (`descent`)."""
+    if size != "full":
+        return _setting("batch_size", size, texts)
+    return texts(f"search.phrase.{'gradient_descent' if descent else 'full_batches'}")
+
+
 def _setting(name: str, value: Any, texts: Texts) -> str:
     """Return a hyperparameter and its value, short: `learning rate 0.0028`."""
-    if name == "batch_size" and value == "full":
-        return texts("search.phrase.full_batches")
     is_finite = isinstance(value, float) and isfinite(value)
-    return f"{readable(name, 60)} {number(value, digits=2) if is_finite else number(value)}"
+    return f"{identifier(name, 60)} {number(value, digits=2) if is_finite else number(value)}"
 
 
 def _shape(record: StudyRecord, leader: TrialRecord) -> Mapping[str, Any]:
@@ -156,7 +166,7 @@ def result_values(record: StudyRecord, texts: Texts = ENGLISH) -> list[Value]:
         return []
     if len(trials) > 1:
         return _ensemble_values(record, trials, texts)
-    values = _scores(record, texts)
+    values = [*scores(record, texts).values()]
     parameters = record.result.get("parameters") or leader.parameters
     if parameters:
         values.append(_size(parameters, texts))
@@ -167,7 +177,7 @@ def result_values(record: StudyRecord, texts: Texts = ENGLISH) -> list[Value]:
 def _ensemble_values(record: StudyRecord, trials: list[int], texts: Texts) -> list[Value]:
     networks = texts.count("network", len(trials))
     members = texts("search.result.mean_of_predictions", trials=texts.listing(map(str, trials)))
-    values = [Value(texts("search.result.model"), networks, members), *_scores(record, texts)]
+    values = [Value(texts("search.result.model"), networks, members), *scores(record, texts).values()]
     parameters = (record.result.get("choice") or {}).get("parameters")
     if parameters:
         return [*values, _size(parameters, texts)]
@@ -178,10 +188,10 @@ def _size(parameters: int, texts: Texts) -> Value:
     return Value(texts("search.result.parameters"), number(parameters), texts("search.result.learned"))
 
 
-def _scores(record: StudyRecord, texts: Texts) -> list[Value]:
-    """Return the test score and the validation score, each with the baseline beside it where that is known on the same rows."""
-    values = (_test(record, texts), _baseline(record, texts), _validation(record, texts))
-    return [value for value in values if value is not None]
+def scores(record: StudyRecord, texts: Texts = ENGLISH) -> dict[str, Value]:
+    """Return what is known of `test`, `baseline` (on the rows of the one before it) and `mean` (on validation rows)."""
+    known = {"test": _test(record, texts), "baseline": _baseline(record, texts), "mean": _validation(record, texts)}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def _test(record: StudyRecord, texts: Texts) -> Value | None:
@@ -206,7 +216,8 @@ def _validation(record: StudyRecord, texts: Texts) -> Value | None:
     several = record.selected.is_ensemble
     name = sentence(texts("search.result.validation", metric=metric.name))
     if mean:
-        remark = mean_remark(metric, mean, "further" if several else "fresh", texts)
+        seeds = "further" if several else "fresh"
+        remark = mean_remark(metric, mean, seeds, winner_failed(record, texts), texts)
         return Value(name, metric.text(mean.value), remark)
     leader = best(record)
     if several or leader is None:

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hpsearch.reporting.formatting import SPACE, MetricFormat, number, readable, share, visible
+from hpsearch.reporting.formatting import SPACE, MetricFormat, identifier, number, share, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import best, ended, ranked, settings_of
-from hpsearch.reporting.selection import usable_trials, uses_of_test_rows
+from hpsearch.reporting.replicates import failed_runs, failed_text
+from hpsearch.reporting.selection import ROUNDING, usable_trials, uses_of_test_rows
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.records import FAILED, INFINITE, Score
 from hpsearch.trial import Outcome
@@ -62,16 +63,16 @@ def _search_and_replicates(record: StudyRecord, texts: Texts) -> list[str]:
     metric = MetricFormat.of(record)
     result = record.result
     searched = result["search"]
-    fresh = result["fresh"]
     test = record.selected.test
-    own = next((trial for trial in result["confirmed"] if trial["trial"] == searched["trial"]), fresh)
-    values = {"value": metric.text(searched["value"]), "mean": _estimate(metric, own, texts)}
+    best = result["confirmed"][0]
+    own = next((trial for trial in result["confirmed"] if trial["trial"] == searched["trial"]), best)
+    values = {"value": metric.text(searched["value"]), "mean": _replicated(metric, own, texts)}
     if test:
         values["test"] = _estimate(metric, asdict(test), texts)
     kind = _kind(record)
     if searched["trial"] == result["trial"]:
         return [texts(f"search.searched.{kind}", **values)]
-    winner = values | {"trial": result["trial"], "mean": _estimate(metric, fresh, texts)}
+    winner = values | {"trial": result["trial"], "mean": _replicated(metric, best, texts)}
     return [texts("search.searched.plain", **values), texts(f"search.winner.{kind}", **winner)]
 
 
@@ -96,9 +97,20 @@ def _estimate(metric: MetricFormat, estimate: Mapping[str, Any], texts: Texts) -
     return texts("search.trust.varied", value=value, interval=metric.between(low, high))
 
 
-def mean_remark(metric: MetricFormat, mean: Score, seeds: str, texts: Texts) -> str:
-    """Return what a mean over `fresh` or `further` seeds is over, with its interval."""
+def _replicated(metric: MetricFormat, trial: Mapping[str, Any], texts: Texts) -> str:
+    """Return the mean of a confirmed trial with its interval, and how many of its runs failed."""
+    failed = failed_text(trial, texts)
+    if not failed:
+        return _estimate(metric, trial, texts)
+    if trial["value"] is None:
+        return texts("search.replicates.none", failed=failed)
+    return texts("search.replicates.rest", mean=_estimate(metric, trial, texts), failed=failed)
+
+
+def mean_remark(metric: MetricFormat, mean: Score, seeds: str, failed: str, texts: Texts) -> str:
+    """Return what a mean over `fresh` or `further` seeds is over, how many runs `failed` ("": none), and its interval."""
     remark = texts("search.trust.mean_over", seeds=texts.count(f"{seeds}_seed", mean.count).replace(" ", SPACE))
+    remark = ", ".join(filter(None, [remark, failed]))
     if mean.low is None or mean.high is None:
         return remark
     return f"{remark}, {texts('search.trust.interval', interval=metric.between(mean.low, mean.high))}"
@@ -239,7 +251,7 @@ def _edges(record: StudyRecord, edges: Sequence[Mapping[str, Any]], texts: Texts
     which = "selected" if record.result else "best"
     found = []
     for row in edges:
-        name = readable(row["hyperparameter"], 60)
+        name = identifier(row["hyperparameter"], 60)
         value = number(row["best"])
         found.append(texts(f"search.warning.edge_{which}_{row['edge']}", name=name, value=value, domain=row["domain"]))
     return found
@@ -275,19 +287,25 @@ def _ties(record: StudyRecord, texts: Texts) -> str:
 
 def _replicates(record: StudyRecord, texts: Texts) -> list[str]:
     """Say what weakens the runs on fresh seeds: none, failed ones, fewer than were asked for."""
-    fresh = record.result.get("fresh")
-    if not fresh:
+    confirmed = record.result.get("confirmed") or []
+    if not confirmed:
         missing = record.result and settings_of(record, "confirm").get("trials")
         return [texts("search.warning.no_replicate")] if missing else []
-    winner = record.result["confirmed"][0]
-    found = []
-    failed = [run["value"] for run in winner["runs"]].count(None)
-    if failed:
-        runs = texts.count("run", len(winner["runs"]))
-        found.append(texts("search.warning.failed_replicates", failed=failed, runs=runs, trial=winner["trial"]))
-    if fresh["runs"] < fresh["asked"]:
-        found.append(texts("search.warning.few_replicates", runs=fresh["runs"], wanted=fresh["asked"]))
+    found = [_failed_replicates(trial, texts) for trial in confirmed if failed_runs(trial)]
+    fresh = record.result.get("fresh")
+    if not fresh:
+        return found
+    begun = fresh.get("begun", fresh["runs"])
+    if begun < fresh["asked"]:
+        found.append(texts("search.warning.few_replicates", runs=begun, wanted=fresh["asked"]))
     return found
+
+
+def _failed_replicates(trial: Mapping[str, Any], texts: Texts) -> str:
+    """Say how many runs of a confirmed trial failed, and what its mean is of."""
+    rest = len(trial["runs"]) - failed_runs(trial).total()
+    key = "failed_replicates" if rest else "no_replicate_ended"
+    return texts(f"search.warning.{key}", failed=failed_text(trial, texts), trial=trial["trial"], rest=rest)
 
 
 def _optimism(record: StudyRecord, texts: Texts) -> str:
@@ -303,7 +321,7 @@ def _optimism(record: StudyRecord, texts: Texts) -> str:
     high = test.high
     if value is None or low is None or high is None:
         return ""
-    if low <= value <= high:
+    if low - ROUNDING <= value <= high + ROUNDING:
         return ""
     if record.selected.is_ensemble and not fresh:  # an ensemble that was never scored on validation rows
         return ""

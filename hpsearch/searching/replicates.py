@@ -23,7 +23,7 @@ from hpsearch.progress import SILENT, Observer, PhaseProgress
 from hpsearch.searching.specifications import initial_seed, replicate
 from hpsearch.searching.stopping import stopping
 from hpsearch.statistics import Estimate
-from hpsearch.statistics.estimates import finite, student_mean
+from hpsearch.statistics.estimates import bounded_mean, finite
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine, TrialQueue
 from hpsearch.trial import Direction, TrainingRun, TrialSpec, ranking_key
@@ -211,10 +211,7 @@ def rank_confirmed(
 
 def metric_mean(values: Sequence[float], metric: Metric, worst: float) -> Estimate:
     """Return the mean of a metric's values; its interval ends at the metric's best value, and at the `worst` or one that was worse."""
-    best = metric.perfect
-    if metric.direction == "maximize":
-        return student_mean(values, min(worst, *values), inf if best is None else best)
-    return student_mean(values, -inf if best is None else best, max(worst, *values))
+    return bounded_mean(values, metric.direction == "maximize", worst, metric.perfect)
 
 
 def plain_estimate(estimate: Estimate) -> dict[str, float | None]:

@@ -1,6 +1,7 @@
 """One study from its settings to its result: search, confirmation, the selected model, its score on the test rows."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -276,14 +277,24 @@ def _refuse_no_network(search: Search) -> None:
         _, first = min((run.number, run.detail) for run in search.runs.values() if run.outcome is Outcome.ERROR)
         raise SearchFailed(f"code of your own raised an error in all of {done} trials, first: {first}. Mend it.")
     if search.best is None:
-        raise SearchFailed(
-            f"none of {done} trials gave a usable network ({search.status.failed} diverged, raised an error, ran out of memory or time, "
-            f"or killed their workers). Lower the upper end of learning_rate, or give a longer budget{_longer_limit(search)}."
-        )
+        raise SearchFailed(f"none of {done} trials gave a usable network{_cause(search)}")
 
 
-def _longer_limit(search: Search) -> str:
-    """Return the setting that gives trials more time, where time ended some of them."""
-    if search.status.out_of_time:
-        return " (training.max_seconds)"
-    return ""
+REMEDIES = {  # against the most frequent outcome
+    Outcome.DIVERGED: "Lower the upper end of the learning rate (--set learning_rate.high=…).",
+    Outcome.OUT_OF_MEMORY: "Give smaller networks or batches (--set width.high=… --set depth.high=…).",
+    Outcome.KILLED: "Give smaller networks, or fewer workers: the machine may have run out of memory.",
+    Outcome.ERROR: "Mend the study's own code.",
+    Outcome.OUT_OF_TIME: "Give trials more time (--set training.max_seconds=…), or smaller networks.",
+    Outcome.PRUNED: "Give more trials, or no pruner (--set search.pruner=none).",
+}
+
+
+def _cause(search: Search) -> str:
+    """Return how the trials ended, and what to do against the most frequent cause."""
+    outcomes = Counter(run.outcome for run in search.runs.values() if run.outcome in REMEDIES)
+    if not outcomes:
+        return ". Give a longer budget."
+    (main, _), *_ = outcomes.most_common()
+    endings = ", ".join(f"{amount} {outcome}" for outcome, amount in outcomes.most_common())
+    return f": {endings}. {REMEDIES[main]}"

@@ -150,6 +150,21 @@ def student_mean(values: Sequence[float], lowest: float = -inf, highest: float =
     return Estimate(mean, max(lowest, mean - half), min(highest, mean + half))
 
 
+def bounded_mean(values: Sequence[float], maximize: bool, worst: float | None, perfect: float | None) -> Estimate:
+    """Return the mean of a metric's values; its interval ends at the `perfect` value, and at the `worst` or a value that is worse still.
+
+    An end that is None has no bound.
+
+    Raises:
+        ValueError: there is no value, or one is NaN.
+    """
+    if maximize:
+        lowest = -inf if worst is None else min(worst, *values)
+        return student_mean(values, lowest, inf if perfect is None else perfect)
+    highest = inf if worst is None else max(worst, *values)
+    return student_mean(values, -inf if perfect is None else perfect, highest)
+
+
 def difference(a: Estimate, b: Estimate) -> Estimate:
     """Return a - b of two independent estimates, its interval recovered from theirs (MOVER; Zou & Donner 2008, eq 1).
 

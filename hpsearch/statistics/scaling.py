@@ -23,7 +23,8 @@ RESAMPLES = 2_000
 LEAST = 3  # batch sizes, for two unknowns
 MARGIN = 10  # octaves beyond the batch sizes; a B_crit that far out is called 0 or infinite: the data cannot tell it from them
 CELLS = 8  # of the grid, per octave
-HALVINGS = 40
+HALVINGS = 40  # of the bracket
+DRAWN_HALVINGS = 20  # of a bootstrap sample's: to a millionth of an octave
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ def _draws(sizes: Array, measured: Array, luck: float, resamples: int) -> Array:
     drawn = resampled(seeds, resamples, "hyperbola")  # [R, N]
     generator = np.random.default_rng(derive_seed("tuning luck", seeds))
     moved = np.exp2(luck * generator.standard_normal((resamples, len(sizes))))  # [R, K]
-    return _fit(sizes, medians(measured[:, drawn]).T * moved)
+    return _fit(sizes, medians(measured[:, drawn]).T * moved, DRAWN_HALVINGS)
 
 
 def _scatter(measured: Array, fitted: int, rms: float) -> list[Variance]:
@@ -136,14 +137,14 @@ def _scatter(measured: Array, fitted: int, rms: float) -> list[Variance]:
     return [Variance(max(0.0, rms**2 * fitted / freedom - of_medians), float(freedom))]
 
 
-def _fit(sizes: Array, steps: Array) -> Array:
+def _fit(sizes: Array, steps: Array, halvings: int = HALVINGS) -> Array:
     """Return s_min, e_min, B_crit and rms residual [R, 4] of each row of steps [R, K]; NaN where too few are finite."""
     known = np.isfinite(steps)  # [R, K]
     count = known.sum(1, keepdims=True)  # [R, 1]
     octaves = np.log2(np.where(known, steps, 1.0))  # [R, K]
     centred = _centred(octaves, known)
     grid = np.arange(np.log2(sizes.min()) - MARGIN, np.log2(sizes.max()) + MARGIN, 1 / CELLS)  # [G]
-    at = _bisected(sizes, centred, known, *_bracket(sizes, centred, known, grid))  # [R, 1]
+    at = _bisected(sizes, centred, known, *_bracket(sizes, centred, known, grid), halvings)  # [R, 1]
     shape = np.log2(1 + np.exp2(at) / sizes)  # [R, K]
     s_min = np.exp2(((octaves - shape) * known).sum(1, keepdims=True) / np.maximum(count, 1))
     rms = np.sqrt((_centred(octaves - shape, known) ** 2).sum(1, keepdims=True) / np.maximum(count, 1))
@@ -172,9 +173,9 @@ def _bracket(sizes: Array, centred: Array, known: Array, grid: Array) -> tuple[A
     return grid[np.maximum(best - 1, 0)], grid[np.minimum(best + 1, len(grid) - 1)]
 
 
-def _bisected(sizes: Array, centred: Array, known: Array, low: Array, high: Array) -> Array:
+def _bisected(sizes: Array, centred: Array, known: Array, low: Array, high: Array, halvings: int) -> Array:
     """Return log2 B_crit [R, 1], where the slope of the sum of squares changes its sign from minus to plus."""
-    for _ in range(HALVINGS):
+    for _ in range(halvings):
         middle = (low + high) / 2
         critical = np.exp2(middle)
         residual = centred - _centred(np.log2(1 + critical / sizes), known)  # [R, K]

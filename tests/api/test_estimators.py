@@ -382,3 +382,10 @@ def test_sparse_inputs_are_told_what_to_do(make: Any) -> None:
         DNNRegressor(trials=1).fit(X, np.arange(40.0))
     with pytest.raises(UserError, match=r"1 class \(0.0\), at least 2"):
         DNNClassifier(trials=1).fit(X.toarray(), np.zeros(40))
+
+
+def test_labels_of_several_kinds_in_a_list_are_refused() -> None:
+    """1 and "a" in a list are no two texts: predictions would not be the labels that were given."""
+    labels: Any = [1, "a", 1, "a"]
+    with pytest.raises(UserError, match=r"labels of several kinds \(int, str\)"):
+        DNNClassifier().fit(np.arange(8).reshape(4, 2), labels)

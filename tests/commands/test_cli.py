@@ -139,7 +139,7 @@ def test_every_trial_failing_has_its_status(study: Path, capsys: pytest.CaptureF
         == 4
     )
     screen = capsys.readouterr()
-    assert "Lower the upper end of learning_rate" in screen.err
+    assert "Lower the upper end of the learning rate" in screen.err
     assert "5/5 trials, no best yet" in screen.out
     assert "5 diverged" in screen.out
     assert (study.parent / "out/flowers/report.html").exists()

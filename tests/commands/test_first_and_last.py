@@ -176,7 +176,7 @@ def test_a_limit_too_short_for_any_network(file: Path, capsys: pytest.CaptureFix
         "training.evaluations=1",
     )
     assert run(file, "short", *short, "--trials", "2") == 4
-    assert "give a longer budget (training.max_seconds)" in told(capsys)
+    assert "Give trials more time (--set training.max_seconds=…)" in told(capsys)
 
 
 @pytest.mark.slow

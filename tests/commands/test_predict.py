@@ -106,7 +106,7 @@ def test_the_metric_is_told_where_the_target_is_there(place: Path, capsys: pytes
     """With the target the share of right labels is printed, without it nothing of the kind; the predictions are the same."""
     labels = [row[0].removeprefix("'") for row in predicted(place, "sales.csv")[1:]]
     right = np.mean([label == known for label, known in zip(labels, table()["kind"], strict=True)])
-    assert f"accuracy {right:.4g} on {ROWS} rows" in capsys.readouterr().out
+    assert f"accuracy {100 * right:.1f} % on {ROWS} rows" in capsys.readouterr().out
     table().drop(columns="kind").to_csv(place / "new.csv", index=False)
     assert [row[0].removeprefix("'") for row in predicted(place, "new.csv")[1:]] == labels
     assert "metric" not in capsys.readouterr().out

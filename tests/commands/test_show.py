@@ -150,7 +150,7 @@ def test_what_does_not_fit_is_named() -> None:
 def test_the_three_regimes() -> None:
     """Every ended trial is in one regime, by the rows of its updates; the best of each is its best usable trial."""
     record = study(64)
-    found = {one.name: one for one in regimes(record)}
+    found = {str(one.regime): one for one in regimes(record)}
     assert sum(len(one.trials) for one in found.values()) == len(record.trials)
     assert {trial.params["batch_size"] for trial in found["one"].trials} == {1}
     assert {trial.params["batch_size"] for trial in found["full"].trials} == {"full"}
@@ -166,7 +166,7 @@ def test_a_batch_size_that_was_not_searched_has_its_regime() -> None:
     trials = tuple(replace(trial, params={"depth": 1}) for trial in record.trials)
     for space, name in (({"batch_size": 1}, "one"), ({"batch_size": "full"}, "full"), ({}, "some")):
         settings = {**record.settings, "space": space}
-        counts = {one.name: len(one.trials) for one in regimes(replace(record, settings=settings, trials=trials))}
+        counts = {str(one.regime): len(one.trials) for one in regimes(replace(record, settings=settings, trials=trials))}
         assert counts == {"one": 0, "some": 0, "full": 0} | {name: 8}
     assert regimes(replace(record, data={})) == []
 

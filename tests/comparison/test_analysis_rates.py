@@ -1,7 +1,7 @@
 """Evidence of learning rates, quality and tuning: by hand, by brute force, and against what the synthetic record was made with."""
 
 from dataclasses import replace
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 from math import inf, log2
 
 import numpy as np
@@ -11,6 +11,7 @@ from hpsearch.comparison.analysis.quality import limits, quality, reference
 from hpsearch.comparison.analysis.tuning import WorkingRange, rates, tuning
 from hpsearch.statistics.tuning import RateClass
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord, WinnerRecord
+from hpsearch.trial import History
 from tests.comparison.test_analysis_times import history
 from tests.support import comparisons
 
@@ -53,21 +54,63 @@ def test_classes_and_ranges_by_hand() -> None:
         RateClass.REACHED,
     ]
     assert arm.tuned == 0.2
-    assert arm.working == WorkingRange(0.1, 0.2, below=0.05, above=0.4)
+    assert arm.working == WorkingRange(0.2, 0.2, below=0.05, above=0.4), "at twice the steps 0.1 may work or not"
     octaves = arm.working.octaves
-    assert [octaves.value, octaves.low, octaves.high] == pytest.approx([2, 1, 3])
+    assert [octaves.value, octaves.low, octaves.high] == pytest.approx([1.5, 0, 3])
     assert arm.stable is not None
     assert (arm.stable.lowest, arm.stable.highest) == (0.05, 0.4)
     assert arm.stable.octaves == pytest.approx(3)
     assert arm.edge == "high"  # the last trial is as good as the best
 
 
+@pytest.mark.slow
+def test_the_bounds_of_a_range_hold_the_truth() -> None:
+    """On 200 arms with 16 random rates the bounds hold the true width in 90 %, and two arms that are alike seldom seem to differ."""
+    generator = np.random.default_rng(0)
+    widths = []
+    for _ in range(200):
+        octaves = generator.uniform(-6, 6, 16)
+        steps = 2000 * 2 ** (np.abs(octaves) / 1.5 + generator.normal(0, 0.15, 16))
+        made = []
+        for number, (octave, step) in enumerate(zip(octaves, steps, strict=True)):
+            late = History((1, 2), (1, round(step)), (1, 2), (0.1, 0.2), (1.0, 1.0), (1.0, 1.0), (0.1, 0.96))
+            made.append(replace(trial(number, float(2**octave), [0.5]), history=late))
+        found = rates(with_trials(*made))[0].working
+        assert found is not None
+        widths.append(found.octaves)
+    assert sum(width.low <= 3 <= width.high for width in widths) >= 180
+    assert sum(a.high < b.low for a, b in pairwise(widths)) <= 4
+
+
 def test_a_range_whose_end_was_not_tried_is_open() -> None:
     """Where no worse rate was tried on a side, the width has a least value and no greatest one."""
     arm = rates(with_trials(trial(0, 0.1, [0.9, 0.96]), trial(1, 0.2, [0.99]), trial(2, 0.4, [0.5, 0.5])))[0]
-    assert arm.working == WorkingRange(0.1, 0.2, below=None, above=0.4)
-    assert arm.working.octaves.low == pytest.approx(1)
+    assert arm.working == WorkingRange(0.2, 0.2, below=None, above=0.4)
+    assert arm.working.octaves.low == 0
     assert arm.working.octaves.high == inf
+
+
+def test_a_noisy_rate_within_the_range_leaves_its_width_open() -> None:
+    """One late rate between two that work bounds the least width, and not the greatest: it may be late by chance."""
+    slow = [0.9, 0.9, 0.9, 0.96]
+    trials = [
+        trial(0, 0.1, [0.5]),
+        trial(1, 0.2, [0.99]),
+        trial(2, 0.4, slow),
+        trial(3, 0.8, [0.9, 0.96]),
+        trial(4, 1.6, [0.5]),
+    ]
+    arm = rates(with_trials(*trials))[0]
+    assert arm.working == WorkingRange(0.2, 0.2, below=0.1, above=1.6)
+
+
+def test_trials_that_differ_in_more_than_the_rate_bound_no_range() -> None:
+    """Where a second stage varied the rate alone, first-stage trials with another momentum do not say where rates stop to work."""
+    other = replace(trial(0, 0.14, [0.5, 0.5]), params={"learning_rate": 0.14, "momentum": 0.5})
+    record = with_trials(other, trial(1, 0.2, [0.99]))
+    finer = (trial(0, 0.1, [0.9, 0.96]), trial(1, 0.2, [0.99]), trial(2, 0.4, [0.5]))
+    found = rates(replace(record, arms=(replace(record.arms[0], refined=finer), *record.arms[1:])))[0]
+    assert found.working == WorkingRange(0.2, 0.2, below=None, above=0.4)
 
 
 def test_the_second_stage_refines_the_range_and_knows_the_edge() -> None:
@@ -78,7 +121,7 @@ def test_the_second_stage_refines_the_range_and_knows_the_edge() -> None:
     assert arm.fastest is not None
     refined = replace(arm, refined=finer, fastest=replace(arm.fastest, edge="low"))
     found = rates(replace(record, arms=(refined, *record.arms[1:])))[0]
-    assert found.working == WorkingRange(0.14, 0.2, below=0.1, above=0.28)
+    assert found.working == WorkingRange(0.2, 0.2, below=0.1, above=0.28)
     assert found.edge == "low"
 
 

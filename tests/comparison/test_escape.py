@@ -35,7 +35,7 @@ IN_PLAIN_PYTHON = (
 
 @cache
 def answer(test: str) -> dict[str, Any]:
-    return TESTS[test](getattr(quick(), test))
+    return TESTS[test](getattr(quick(), test), lambda *done: None)
 
 
 def rows(test: str, **wanted: Any) -> list[dict[str, Any]]:
@@ -48,13 +48,13 @@ def rows(test: str, **wanted: Any) -> list[dict[str, Any]]:
 
 def test_all_is_plain_data() -> None:
     """The answer is strict JSON and small, each test was told of, and each cell's classes add up to its seeds."""
-    code = f"{IN_PLAIN_PYTHON}; told = []; print(json.dumps([run_all(tiny(), told.append), told], allow_nan=False))"
+    code = f"{IN_PLAIN_PYTHON}; told = []; print(json.dumps([run_all(tiny(), lambda *done: told.append(done)), told], allow_nan=False))"
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}  # to compile takes ten times as long as to run
     command = [sys.executable, "-W", "ignore", "-c", code]
     out = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
     found, told = json.loads(out)
     assert set(found) == {"instability", "thermal", "teacher", "dead_relu"}
-    assert len(told) >= 4
+    assert {name for name, done, total in told if done == total} == set(found)
     for result in found.values():
         table = result["cells"]
         assert len(json.dumps(result)) < 800 * len(table["seeds"])
@@ -135,7 +135,7 @@ def test_gd_minima_are_certified() -> None:
 def test_a_network_without_bad_minima_gives_empty_cells() -> None:
     """Two units have no bad minimum that GD finds, so that every cell of a bad start counts nobody, and says so."""
     settings = replace(quick().teacher, units=2, starts=4, marks=(10,), examples=20)
-    found = teacher_test(settings)
+    found = teacher_test(settings, lambda *done: None)
     assert (found["minima"]["global"], found["minima"]["spurious"]) == (4, 0)
     table = found["cells"]
     assert {seeds for seeds, start in zip(table["seeds"], table["start"], strict=True) if start == "bad"} == {0}
@@ -213,9 +213,11 @@ def test_only_what_changed_is_run_again() -> None:
     stored = {name: {"settings": json.loads(json.dumps(asdict(getattr(settings, name))))} for name in TESTS}
     stored["dead_relu"]["settings"]["seeds"] = 2
     kept = []
-    told: list[str] = []
-    found = run_all(settings, told.append, stored, lambda results: kept.append(dict(results)))
-    assert [line.split(":")[0] for line in told] == ["dead_relu"]
+    told: set[str] = set()
+    found = run_all(
+        settings, lambda name, done, total: told.add(name), stored, lambda results: kept.append(dict(results))
+    )
+    assert told == {"dead_relu"}
     assert found["teacher"] is stored["teacher"]
     assert found["dead_relu"]["settings"]["seeds"] == 1
     assert kept == [found]
@@ -232,7 +234,7 @@ def test_the_network_is_left_in_a_window_only() -> None:
         marks=(500,),
         examples=10_000,
     )
-    table = teacher_test(settings)["cells"]
+    table = teacher_test(settings, lambda *done: None)["cells"]
     found = [dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True)]
     sgd = {r["learning_rate"]: r for r in found if (r["method"], r["start"], r["budget"]) == ("sgd", "bad", "examples")}
     gd = {r["learning_rate"]: r for r in found if (r["method"], r["start"]) == ("gd", "bad")}
@@ -260,9 +262,9 @@ def test_injected_noise_would_move_the_dead_unit() -> None:
 def test_threads_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     """On one thread the same counts come out as on several, and again."""
     small = Settings(quick().instability, replace(quick().thermal, examples=20_000), quick().teacher, quick().dead_relu)
-    several = run_all(small, lambda line: None)
+    several = run_all(small, lambda *done: None)
     monkeypatch.setattr("os.cpu_count", lambda: 1)
-    alone = run_all(small, lambda line: None)
+    alone = run_all(small, lambda *done: None)
     assert {t: a["cells"] for t, a in several.items()} == {t: a["cells"] for t, a in alone.items()}
 
 

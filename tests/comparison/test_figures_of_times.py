@@ -4,7 +4,6 @@ import re
 from dataclasses import replace
 from functools import cache
 from math import inf, log10
-from typing import Any
 
 import pytest
 
@@ -203,9 +202,9 @@ def test_readings_name_the_known_winners() -> None:
     assert "worse ones tried on both sides" in said("rates", made())
 
 
-def timed(**times: Any) -> ComparisonRecord:
+def timed(start: float = 3e-4, row: float = 1e-6) -> ComparisonRecord:
     """The record with times of the plain loop, and its device."""
-    return replace(made(), plain=comparisons.plain(**times), made={"device": "cpu"})
+    return replace(made(), plain=comparisons.plain(start=start, row=row), made={"device": "cpu"})
 
 
 def test_seconds_name_their_engine_and_are_read_after_updates_and_epochs() -> None:
@@ -238,6 +237,14 @@ def test_a_quickest_batch_size_that_the_engines_do_not_share_depends_on_the_engi
     alike = said("update_seconds", timed(start=4e-6, row=1e-6))
     assert "Among the quickest in both: mini-batch 8" in alike
     assert said("update_seconds", made()).endswith(EN("figure.update_seconds.untimed"))
+
+
+def test_a_batch_size_without_times_of_the_plain_loop_is_named() -> None:
+    """Where the full batch has no winner to be timed, the two engines are compared on the others, and the reading says so."""
+    record = replace(made(), plain=comparisons.plain(batch_sizes=(1, 8, 64)))
+    reading = said("update_seconds", record)
+    assert "no setting reached the target in tuning: gradient descent (GD)." in reading
+    assert "Quickest to the target" in reading
 
 
 def test_a_batch_size_is_judged_by_updates_times_epochs_before_seconds() -> None:

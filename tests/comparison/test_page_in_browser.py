@@ -29,7 +29,7 @@ def record() -> ComparisonRecord:
     """A synthetic comparison with real escape tests and the textbook's picture on real data."""
     config = check_config({"study": {"name": "x"}, "data": {"name": "iris"}, "space": {"depth": 1}}, "x")
     data = prepare_data(config, RunOptions(Path(), ""))
-    minima = run_all(quick(), lambda line: None)
+    minima = run_all(quick(), lambda *done: None)
     return comparison(seeds=10, measured=3, minima=minima, textbook=two_weights(data, 0), made=MADE)
 
 

@@ -118,6 +118,21 @@ def test_grids_go_on_while_the_best_lies_at_an_end(tmp_path: Path) -> None:
         assert arm.best.edge is None
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("until", ["target", "budget"])
+def test_the_second_stage_finds_a_fastest_where_the_first_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: str
+) -> None:
+    """An arm that only reaches the target around its best setting has a fastest winner all the same."""
+    monkeypatch.setattr("hpsearch.comparison.stages.fastest", lambda *_: None)
+    few = {"batch_sizes": ["full"], "trials": 2, "seeds": 2, "measured": 0, "tune_until": until}
+    record = run(tmp_path, config(compare=few))
+    (arm,) = record.arms
+    assert min(map(record.passed, arm.refined)) < inf
+    assert arm.fastest is not None
+    assert arm.fastest.learning_rate in {trial.params["learning_rate"] for trial in arm.refined}
+
+
 def test_the_stages_have_seeds_of_their_own() -> None:
     """No run of the second stage has the seeds of a winner's run or of a trial."""
     spec = small_spec(small_data())
@@ -162,7 +177,7 @@ def test_schedules_are_tuned_alike_by_one_line(tmp_path: Path) -> None:
         assert arm.fastest.params["schedule"] == kept
         assert {run.params["schedule"] for run in arm.refined} == {kept}
     page = write_comparison(tuned, tmp_path).read_text()
-    assert "schedule: [&#39;constant&#39;, &#39;cosine&#39;]" in page
+    assert "schedule: constant, cosine" in page
     assert f"schedule {tuned.arms[0].fastest and tuned.arms[0].fastest.params['schedule']}" in page
 
 
@@ -228,6 +243,27 @@ def test_the_page_says_which_rows_judge(
     ).read_text()
     for sentence in told:
         assert sentence in page
+
+
+@pytest.mark.slow
+def test_half_of_the_last_rows_judges_where_they_are_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Winners' runs see the other half of validation rows that lie fast; training and test rows are the same; the page says so."""
+    monkeypatch.setattr("hpsearch.data.splits.FEWEST_HALVED", 60)
+    few = {"batch_sizes": ["full"], "trials": 2, "seeds": 2, "measured": 0, "refine": 0, "target": 75.0}
+    rows = {"name": "diabetes", "validation": "last:60"}
+    halves = run(tmp_path / "halves", config(data=rows, compare=few))
+    whole = run(tmp_path / "whole", config(data=rows, compare={**few, "divisions": 1}))
+    assert (halves.divisions, halves.own_rows, halves.data["rows"]["validation"]) == (1, True, 30)
+    assert (whole.divisions, whole.own_rows, whole.data["rows"]["validation"]) == (1, False, 60)
+    assert "They were halved: 30 rows tuned" in write_comparison(halves, tmp_path / "halves").read_text()
+    found = [record.arms[0].best for record in (halves, whole)]
+    assert all(best is not None for best in found)
+    first, second = (best.runs[0].history for best in found if best is not None)
+    assert first is not None
+    assert second is not None
+    shared = slice(0, min(len(first), len(second)))
+    assert first.training_loss[shared] == pytest.approx(second.training_loss[shared], rel=1e-5)
+    assert first.metric[shared] != second.metric[shared]
 
 
 def forget_protocol(url: str) -> None:

@@ -331,7 +331,7 @@ def test_a_budget_takes_the_place_of_the_files(unit: str) -> None:
         ("space.", 1, "--set space.: unknown key."),
         ("optimizer.low", 1, "--set optimizer.low: space.optimizer is ['sgd',"),
         ("data.name.x", 1, "--set data.name.x: data.name is 'digits' in the study, not a table. Set it whole: --set data.name=VALUE."),
-        ("batch_size.low", 1, "--set batch_size.low: space.batch_size is [8, 16, 32, 64, 128, 256, 'full'] in the study, not a"),
+        ("batch_size.low", 1, "--set batch_size.low: space.batch_size is [1, 8, 16, 32, 64, 128, 256, 'full'] in the study, not a"),
         ("study", 3, "command line: study is 3; expected a table."),
         ("search", {}, ""),
     ],
@@ -412,3 +412,26 @@ def test_a_file_as_data_is_searched_as_a_table(tmp_path: Path) -> None:
     assert (divided.data.folds, divided.space) == (None, table.space)
     spaced = read_config(write(tmp_path, '[data]\nfile = "mine.csv"\n[space]\nwidth = 8\n'))
     assert set(spaced.space.domains) == {"width"}
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("last", "last"),
+        ("last:5000", "last:5000"),
+        ("last:0.1", "last:0.1"),
+        ("given", "given"),
+        ("0.2", 0.2),
+        ("300", 300),
+    ],
+)
+def test_validation_rows_are_a_size_or_where_they_lie(given: str, read: Any) -> None:
+    """A text that is a number is one; "last" and "given" say where the rows lie."""
+    assert check_config({"data": {"name": "iris", "validation": given}, "space": {}}, "x").data.validation == read
+
+
+@pytest.mark.parametrize("given", ["first", "last:x", "last:", 1.5])
+def test_other_validation_rows_are_refused_with_what_is_expected(given: Any) -> None:
+    """The line has what was given and an example of each form."""
+    with pytest.raises(UserError, match=r"data\.validation is .*; expected a number .*'given', or 'last:5000'"):
+        check_config({"data": {"name": "iris", "validation": given}, "space": {}}, "x")

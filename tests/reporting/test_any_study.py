@@ -86,8 +86,8 @@ def test_several_objectives_begin_with_the_pareto_front(tmp_path: Path) -> None:
         assert title in text_of(page)
     latency = [trial.values[1] for trial in made.trials]
     assert f"The best value, {min(latency):.4g}, came from trial {latency.index(min(latency))}," in text_of(page)
-    assert re.search(r"What mattered: accuracy .{0,80}A set the best trials apart most", text_of(page))
-    assert re.search(r"What mattered: latency .{0,80}B set the best trials apart most", text_of(page))
+    assert re.search(r"What mattered: accuracy .{0,80}The best trials are set apart most by a", text_of(page))
+    assert re.search(r"What mattered: latency .{0,80}The best trials are set apart most by b", text_of(page))
     assert "accuracy (higher is better) and latency (lower is better)" in text_of(page)
 
 

@@ -13,6 +13,7 @@ from hpsearch.reporting.figures.axes import staggered
 from hpsearch.reporting.figures.points import Heights, thin
 from hpsearch.reporting.figures.style import color, label, log_ticks, tick_text
 from hpsearch.reporting.formatting import MetricFormat
+from hpsearch.reporting.replicates import of_completed_runs
 from hpsearch.reporting.tables import TABLES, frames
 from hpsearch.storage import StudyRecord, TrialRecord
 from tests.support.records import confirmed, study, trials, unfinished
@@ -227,7 +228,7 @@ def test_readings_carry_the_numbers() -> None:
     tables = frames(record)
     assert "98.7\u00a0%, came from trial 26" in FIGURES["history"].reading(tables, record)
     assert "width (256, the high end" in FIGURES["axes"].reading(tables, record)
-    assert "Learning rate set the best trials apart most" in FIGURES["importance"].reading(tables, record)
+    assert "The best trials are set apart most by learning_rate" in FIGURES["importance"].reading(tables, record)
 
 
 def test_confirmed_figure_shows_each_value_where_it_is() -> None:
@@ -241,6 +242,10 @@ def test_confirmed_figure_shows_each_value_where_it_is() -> None:
     values = [run["value"] for row in rows for run in row["runs"] if run["value"] is not None]
     assert list(drawn["on a fresh seed"].x) == pytest.approx(values, rel=1e-5)
     assert len(set(zip(drawn["on a fresh seed"].x, drawn["on a fresh seed"].y, strict=True))) == len(values)
+    assert list(drawn["failed on a fresh seed (no value; drawn at the edge)"].text) == [
+        f"<b>trial {rows[0]['trial']}</b>, fresh seed 0<br>diverged"
+    ]
+    rows = of_completed_runs(record).result["confirmed"]
     means = drawn["mean over fresh seeds, 95\u00a0% interval"]
     assert [x + up for x, up in zip(means.x, means.error_x.array, strict=True)] == pytest.approx(
         [r["high"] for r in rows], rel=1e-5

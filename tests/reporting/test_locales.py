@@ -28,6 +28,7 @@ READERS = sorted(
         COMPARISON / "screen.py",
         *REPORTING.glob("[!r]*.py"),  # all but rendering.py and ranking.py, which say nothing
         REPORTING / "regimes.py",
+        REPORTING / "replicates.py",
         PACKAGE / "commands" / "list.py",
         REPORTING / "locales" / "__init__.py",
         REPORTING / "tables" / "space.py",
@@ -40,7 +41,7 @@ TABLES = {key.partition(".")[0] for key in sentences("en")}
 # What fills the gap of `texts(f"moment.{name}")` stands in the module itself, but for these tables, whose names come from elsewhere.
 ELSEWHERE = {
     "regime": ["reporting/regimes.py"],
-    "screen": ["reporting/overview.py", "reporting/regimes.py", "commands/list.py", "commands/show.py"],
+    "screen": ["reporting/overview.py", "commands/list.py", "commands/show.py"],
     "figure": [
         "comparison/analysis/tuning.py",
         "comparison/analysis/noise.py",
@@ -57,6 +58,8 @@ ELSEWHERE = {
         "reporting/figures/confirmed.py",
         "reporting/figures/history.py",
         "reporting/selection.py",
+        "reporting/shapes.py",
+        "reporting/tables/regimes.py",
         "reporting/summary.py",
         "reporting/trust.py",
         "reporting/tables/results.py",

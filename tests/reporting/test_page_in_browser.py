@@ -93,7 +93,7 @@ def test_every_figure_is_drawn_and_none_is_empty(browser: Any, report: Path) -> 
         for name in sorted(drawn):
             figure = visit.page.locator(f"#figure-{name}")
             marks = figure.locator(".scatterlayer path, .barlayer path").count()
-            assert marks > 3 or name in ("losses", "parallel", "curves"), (name, marks)
+            assert marks > 3 or name in ("losses", "parallel", "curves", "regimes"), (name, marks)
             assert marks > 0, name
             box = figure.locator("svg.main-svg").first.bounding_box()
             assert box is not None, name
@@ -222,7 +222,7 @@ def test_good_combinations_run_down_a_narrow_page(browser: Any, report: Path, wi
     with Visit(browser, report, width) as visit:
         found = visit.page.evaluate(texts)
         box = visit.page.locator("#figure-parallel").bounding_box()
-        names = ["depth", "width", "activation", "optimizer", "learning rate", "batch size", "accuracy"]
+        names = ["depth", "width", "activation", "optimizer", "learning_rate", "batch_size", "accuracy"]
         tops = {text: top for text, _, _, top in found}
         assert sorted(names, key=tops.__getitem__) == names
         assert all(box["x"] <= left and right <= box["x"] + box["width"] for _, left, right, _ in found)
@@ -246,7 +246,7 @@ def test_the_axis_can_be_switched(browser: Any, report: Path) -> None:
     with Visit(browser, report) as visit:
         titles = []
         for label in ("examples", "time", "trials"):
-            button = visit.page.get_by_role("button", name=label)
+            button = visit.page.locator("#switch-history").get_by_role("button", name=label)
             button.click()
             visit.page.wait_for_timeout(200)
             assert button.get_attribute("aria-pressed") == "true"
@@ -340,3 +340,39 @@ def test_two_thousand_trials_stay_small_and_quick(browser: Any, tmp_path: Path) 
     with Visit(browser, path) as visit:
         assert visit.complaints == []
         assert visit.overflow() <= 0
+
+
+def test_a_browser_that_cannot_unpack_says_so_in_place_of_each_figure(browser: Any, report: Path) -> None:
+    """Without DecompressionStream every figure's place has a sentence, and the rest of the page stands."""
+    context = browser.new_context(offline=True)
+    context.add_init_script("delete window.DecompressionStream")
+    page = context.new_page()
+    page.goto(report.as_uri())
+    page.wait_for_selector("html[data-drawn]", state="attached", timeout=60_000)
+    places = page.locator(".figure").all_text_contents()
+    assert places
+    assert all("DecompressionStream" in text for text in places)
+    context.close()
+
+
+def test_a_table_sorts_by_a_click_and_opens_to_all_trials(browser: Any, report: Path) -> None:
+    """A heading is a button that sorts by value, either way, and says so; another one adds every trial, failed ones named."""
+    with Visit(browser, report) as visit:
+        rows = visit.page.locator("#leaderboard tbody tr")
+        assert rows.count() == 20
+        head = visit.page.locator("#leaderboard th", has_text="learning_rate")
+        column = visit.page.evaluate("h => h.cellIndex", head.element_handle())
+        for way in ("ascending", "descending"):
+            head.locator("button").click()
+            assert head.get_attribute("aria-sort") == way
+            texts = [row.locator("td").nth(column).text_content() or "" for row in rows.all()]
+            rates = [float(text.replace("×10⁻⁴", "e-4").replace("×10⁻³", "e-3")) for text in texts]
+            assert rates == sorted(rates, reverse=way == "descending")
+        visit.page.get_by_role("button", name="Show 64 trials").click()
+        assert rows.count() == len(study().trials)
+        assert visit.page.locator("#leaderboard td", has_text="diverged").count() > 0
+        texts = [row.locator("td").nth(column).text_content() or "" for row in rows.all()]
+        assert texts[-1] != ""
+        assert visit.page.locator("#leaderboard tr.chosen").count() == 1
+        assert visit.overflow() <= 0
+        assert visit.complaints == []

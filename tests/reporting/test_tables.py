@@ -225,7 +225,7 @@ def test_numbers_are_written_for_readers() -> None:
 def test_cells_are_readable(record: StudyRecord) -> None:
     """Values of an accuracy are percentages, empty cells empty."""
     shown = cells(frames(record)["leaderboard"], MetricFormat.of(record))
-    assert shown[0][2] == "98.70\u00a0%"
+    assert shown[0][2] == "98.7\u00a0%"
     assert "nan" not in str(shown)
 
 

@@ -10,13 +10,17 @@ from hpsearch.storage import ComparisonRecord
 COMMON = 0.05  # share of starts that end in a bad minimum from which it is no rarity
 ALIKE = 0.1  # difference of two shares of escapes below which they are as good as equal
 UNMATCHED = Limit("unmatched")
+AT_ITS_BEST = {
+    "less": "noise_best_more",
+    "alike": "noise_best_alike",
+}  # what SGD is beside isotropic noise at the best of each
 
 
 def escapes(record: ComparisonRecord) -> Answer:
     """Instability helps to escape local minima: from certified ones SGD escapes more often than GD, and than Gaussian noise as strong.
 
     What helps is told at SGD's own learning rate and batch size, run by run. Without conditions the claim holds only if SGD is ahead of
-    isotropic noise there, not behind it where that is at its own best, and half or more of its runs escape at most settings.
+    isotropic noise there, ahead of it where that is at its own best, and half or more of its runs escape at most settings.
     """
     found = teacher(record)
     if found is None:
@@ -29,8 +33,9 @@ def escapes(record: ComparisonRecord) -> Answer:
     if verdict == "ahead":
         limits = () if found.fresh else (UNMATCHED,)
         isotropic = found.matched.get("isotropic")
+        ahead = _ahead_of_noise(found)
         wide = len(found.window.leaving) >= HALF * found.window.tried
-        if isotropic and isotropic.difference.low > 0 and wide and not _noise_is_better(found):
+        if isotropic and isotropic.difference.low > 0 and wide and ahead and ahead.low > 0:
             return Answer(Judgement.HOLDS, "ahead", values, remarks, limits)
         return Answer(Judgement.CONDITION, "ahead", values, remarks, limits)
     remarks = _escape_remarks(found)
@@ -107,20 +112,20 @@ def _standing(ahead: Estimate) -> str:
     return "alike" if ahead.low > -ALIKE and ahead.high < ALIKE else "unclear"
 
 
-def _noise_is_better(found: Teacher) -> bool:
-    """Whether isotropic noise at its own best setting escapes more often than SGD at its, from the same minima."""
+def _ahead_of_noise(found: Teacher) -> Estimate | None:
+    """Return by how much SGD at its best setting is ahead of isotropic noise at its own, from the same minima."""
     if found.isotropic is None or found.sgd is None:
-        return False
+        return None
     pairs = contrast(found.sgd, found.isotropic)
-    ahead = pairs.difference if pairs else difference(found.sgd.escaped, found.isotropic.escaped)
-    return ahead.high < 0
+    return pairs.difference if pairs else difference(found.sgd.escaped, found.isotropic.escaped)
 
 
 def _escape_remarks(found: Teacher) -> tuple[str, ...]:
     """Return the sentences on the settings at which SGD escapes, the good minimum, noise at its own best, GD at larger rates."""
     remarks = ["fresh"] if found.fresh else []
-    if found.isotropic and found.fresh:
-        remarks.append("noise_best_more" if _noise_is_better(found) else "noise_best")
+    ahead = _ahead_of_noise(found)
+    if ahead and found.fresh:
+        remarks.append(AT_ITS_BEST.get(_standing(ahead), "noise_best"))
     remarks.append("window" if found.window.leaving else "no_window")
     if found.back and found.fresh:
         remarks.append("good_lost" if found.back.lost.value > 0 else "good_kept")

@@ -9,6 +9,7 @@ quasi-random sequence; their order is taken as exchangeable, which understates t
 sequence spreads them evenly.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, log2
 from typing import Literal, cast
@@ -34,6 +35,9 @@ from hpsearch.trial import FAILED, Outcome
 
 Side = Literal["low", "high", "both"]
 
+Setting = tuple[float, float, bool]  # learning rate, updates to the target, whether it diverged
+
+NOISE = 2**0.35  # times the steps of a run may be another's on another seed
 UNFIT = (Outcome.OUT_OF_MEMORY, Outcome.KILLED)  # whatever the learning rate was
 
 
@@ -50,10 +54,10 @@ class RateTrial:
 
 @dataclass(frozen=True, slots=True)
 class WorkingRange:
-    """The lowest and the highest learning rate around the best that need at most `LATE` times its updates.
+    """The lowest and the highest learning rate up to which, from the best on, every one surely needs at most `LATE` times its updates.
 
-    `below` and `above` are the nearest rates tried outside, which need more or diverged: the ends lie between. None: none was tried, so
-    that this end is open.
+    `below` and `above` are the nearest rates tried beyond which none before the first that diverged can do so: the ends of the range
+    lie between. None: there is none, so that this end is open.
     """
 
     lowest: float
@@ -139,7 +143,7 @@ def _rates(record: ComparisonRecord, arm: ArmRecord) -> ArmRates | None:
         edge=_edge_of(arm, arm.fastest, edge(learning_rates, steps)),
         best_edge=_edge_of(arm, arm.best, edge(learning_rates, losses)),
         stable=stable,
-        working=_working_range(record, arm, list(zip(learning_rates, steps, strict=True))),
+        working=_working_range(record, arm, trials),
     )
 
 
@@ -150,29 +154,47 @@ def _edge_of(arm: ArmRecord, winner: WinnerRecord | None, first_stage: Side | No
     return first_stage
 
 
-def _working_range(record: ComparisonRecord, arm: ArmRecord, first: list[tuple[float, float]]) -> WorkingRange | None:
-    """Return the range around the best setting of both stages; `first` has rate and steps of the first stage's trials."""
-    settings = list(first)
-    for runs in settings_of(arm.refined):
-        rate = learning_rate(arm, runs[0].params)
-        if rate:
-            settings.append((rate, float(medians(numbers(steps_of(record, runs))))))
-    settings.sort()
-    if not settings or min(steps for _, steps in settings) == inf:
+def _working_range(record: ComparisonRecord, arm: ArmRecord, trials: Sequence[RateTrial]) -> WorkingRange | None:
+    """Return the range around the best setting of both stages."""
+    settings = sorted([*_comparable(arm, trials), *_second_stage(record, arm)])
+    if not settings or min(steps for _, steps, _ in settings) == inf:
         return None
     best = min(range(len(settings)), key=lambda place: settings[place][1])
     most = LATE * settings[best][1]
-    low = high = best
-    while low > 0 and settings[low - 1][1] <= most:
-        low -= 1
-    while high < len(settings) - 1 and settings[high + 1][1] <= most:
-        high += 1
-    return WorkingRange(
-        lowest=settings[low][0],
-        highest=settings[high][0],
-        below=settings[low - 1][0] if low else None,
-        above=settings[high + 1][0] if high < len(settings) - 1 else None,
-    )
+    lowest, below = _end(settings[best::-1], most)
+    highest, above = _end(settings[best:], most)
+    return WorkingRange(lowest, highest, below, above)
+
+
+def _comparable(arm: ArmRecord, trials: Sequence[RateTrial]) -> list[Setting]:
+    """Return the trials of the first stage, none where they differ in other hyperparameters too and a second stage did not."""
+    others = {tuple(sorted((k, v) for k, v in trial.params.items() if k != "learning_rate")) for trial in arm.trials}
+    if len(others) > 1 and arm.refined:
+        return []
+    return [(trial.learning_rate, trial.steps, trial.rate_class is RateClass.DIVERGED) for trial in trials]
+
+
+def _second_stage(record: ComparisonRecord, arm: ArmRecord) -> list[Setting]:
+    """Return the settings of the second stage, each with the median of its seeds."""
+    settings = []
+    for runs in settings_of(arm.refined):
+        rate = learning_rate(arm, runs[0].params)
+        if rate:
+            steps = float(medians(numbers(steps_of(record, runs))))
+            settings.append((rate, steps, all(map(failed, runs))))
+    return settings
+
+
+def _end(settings: Sequence[Setting], most: float) -> tuple[float, float | None]:
+    """Return, going away from the best, the last rate up to which all surely work, and the first beyond which none can.
+
+    A rate whose steps lie within the noise of `most` may work or not.
+    """
+    inner = next((place for place, setting in enumerate(settings) if setting[1] * NOISE > most), len(settings)) - 1
+    stop = next((place for place, setting in enumerate(settings) if setting[2]), len(settings))
+    outer = max(place for place, setting in enumerate(settings[:stop]) if setting[1] <= most * NOISE)
+    beyond = settings[outer + 1][0] if outer + 1 < len(settings) else None
+    return settings[inner][0], beyond
 
 
 def _trials_with_rates(arm: ArmRecord) -> list[tuple[float, TrialRecord]]:

@@ -14,10 +14,12 @@ closed form and its updates, `streams` gives the random numbers, `cells` the cou
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from time import perf_counter
 from types import MappingProxyType
 from typing import Any
 
+from hpsearch.comparison.escape.cells import Tick
 from hpsearch.comparison.escape.dead_relu import DeadSettings, dead_relu_test
 from hpsearch.comparison.escape.instability import InstabilitySettings, instability_test
 from hpsearch.comparison.escape.teacher import TeacherSettings, teacher_test
@@ -25,7 +27,7 @@ from hpsearch.comparison.escape.thermal import ThermalSettings, thermal_test
 
 Results = dict[str, Any]
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-TESTS: dict[str, Callable[[Any], dict[str, Any]]] = {
+TESTS: dict[str, Callable[[Any, Tick], dict[str, Any]]] = {
     "instability": instability_test,
     "thermal": thermal_test,
     "teacher": teacher_test,
@@ -55,13 +57,14 @@ def sized(seeds: int, starts: int) -> Settings:
 
 def run_all(
     settings: Settings,
-    show: Callable[[str], None],
+    show: Callable[[str, int, int], None],
     stored: Mapping[str, Any] = NOTHING,
     keep: Callable[[Results], None] | None = None,
 ) -> Results:
-    """Run the four tests and return plain data by test: its result, its settings and the seconds it took; `show` gets a line for each.
+    """Run the four tests and return plain data by test: its result, its settings and the seconds it took.
 
-    A test that is among the `stored` results with the same settings is not run again. After each other one, `keep` gets all results.
+    `show` is told of each test, while it runs, its name and how many of how many parts of its present stage are done. A test that is
+    among the `stored` results with the same settings is not run again. After each other one, `keep` gets all results.
     """
     results = {name: stored[name] for name in TESTS if is_kept(name, settings, stored)}
     for name, test in TESTS.items():
@@ -69,10 +72,9 @@ def run_all(
             continue
         own = getattr(settings, name)
         begin = perf_counter()
-        result = test(own)
+        result = test(own, partial(show, name))
         seconds = perf_counter() - begin
         results[name] = result | {"settings": _plain(own), "seconds": round(seconds, 3)}
-        show(f"{name}: {len(result['cells']['seeds'])} cells in {seconds:.1f} s")
         if keep is not None:
             keep(results)
     return results

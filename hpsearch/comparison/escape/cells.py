@@ -22,6 +22,7 @@ ESCAPED, STUCK, OTHER, DIVERGED, UNRESOLVED = range(5)
 FULL = "full"  # the batch size of gradient descent
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Tick = Callable[[int, int], None]  # is told how many of how many parts of a test are done
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,17 +134,26 @@ def _six_digits(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+def parallel(function: Callable[[Item], Result], items: Iterable[Item], tick: Tick) -> list[Result]:
     """Return the results in the order of the items, computed by one thread per core; compiled loops hold no lock."""
+    todo = list(items)
+    results: list[Result] = []
     with threadpool_limits(limits=1), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return list(pool.map(function, items))
+        for result in pool.map(function, todo):
+            results.append(result)
+            tick(len(results), len(todo))
+    return results
 
 
-def run_cells(run: Callable[[EscapeArm], Sequence[CellCounts]], arms: Iterable[EscapeArm]) -> list[CellCounts]:
+def run_cells(
+    run: Callable[[EscapeArm], Sequence[CellCounts]], arms: Iterable[EscapeArm], tick: Tick
+) -> list[CellCounts]:
     """Run all arms in parallel and return their cells."""
-    return list(chain.from_iterable(parallel(run, arms)))
+    return list(chain.from_iterable(parallel(run, arms, tick)))
 
 
-def run_arms(run: Callable[[EscapeArm], Sequence[CellCounts]], arms: Iterable[EscapeArm]) -> dict[str, list[Any]]:
+def run_arms(
+    run: Callable[[EscapeArm], Sequence[CellCounts]], arms: Iterable[EscapeArm], tick: Tick
+) -> dict[str, list[Any]]:
     """Run all arms in parallel and return their cells as columns."""
-    return columns(run_cells(run, arms))
+    return columns(run_cells(run, arms, tick))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.comparison.escape.cells import FULL, CellCounts, EscapeArm, classes, run_arms, tally
+from hpsearch.comparison.escape.cells import FULL, CellCounts, EscapeArm, Tick, classes, run_arms, tally
 from hpsearch.comparison.escape.streams import fill_normal, keys, shuffle_front
 from hpsearch.training.compiled.jit import Array, compiled, inlined
 from hpsearch.trial import derive_seed
@@ -138,6 +138,6 @@ def labels(ends: Array, start: tuple[float, float]) -> Array:
     return classes(at_start, good, ~(np.abs(ends).max(axis=1) < FAR))
 
 
-def dead_relu_test(settings: DeadSettings) -> dict[str, Any]:
+def dead_relu_test(settings: DeadSettings, tick: Tick) -> dict[str, Any]:
     """Return the counts of all arms; each from the dead start must be stuck, whatever the optimizer."""
-    return {"cells": run_arms(lambda arm: run(arm, settings), arms(settings))}
+    return {"cells": run_arms(lambda arm: run(arm, settings), arms(settings), tick)}

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import hypergeom
 
-from hpsearch.comparison.escape.cells import FULL, CellCounts, EscapeArm, classes, run_arms, tally
+from hpsearch.comparison.escape.cells import FULL, CellCounts, EscapeArm, Tick, classes, run_arms, tally
 from hpsearch.comparison.escape.streams import fill_normal, keys, shuffle_front
 from hpsearch.statistics.estimates import finite
 from hpsearch.training.compiled.jit import Array, compiled, inlined
@@ -186,7 +186,7 @@ def labels(ends: Array, bad: bool) -> Array:
     return classes(at_zero, at_one, far)
 
 
-def instability_test(settings: InstabilitySettings) -> dict[str, Any]:
+def instability_test(settings: InstabilitySettings, tick: Tick) -> dict[str, Any]:
     """Return the counts of all arms beside the exact boundaries by batch size; "x = 1" is what a run of the map may leave."""
     size = settings.examples_in_sum
     boundaries = []
@@ -194,4 +194,4 @@ def instability_test(settings: InstabilitySettings) -> dict[str, Any]:
         label = batch if batch < size else FULL
         theory = {"lyapunov": lyapunov_boundary(batch, size), "mean_square": mean_square_boundary(batch, size)}
         boundaries.append({"batch_size": label, **theory})
-    return {"cells": run_arms(lambda arm: run(arm, settings), arms(settings)), "boundaries": boundaries}
+    return {"cells": run_arms(lambda arm: run(arm, settings), arms(settings), tick), "boundaries": boundaries}

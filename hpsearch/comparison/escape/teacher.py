@@ -29,6 +29,7 @@ from hpsearch.comparison.escape.cells import (
     UNRESOLVED,
     CellCounts,
     EscapeArm,
+    Tick,
     columns,
     parallel,
     run_cells,
@@ -204,15 +205,16 @@ def run(arm: EscapeArm, minima: list[Minimum], settings: TeacherSettings, part: 
 # ---- the grid, and what was best on it measured anew
 
 
-def teacher_test(settings: TeacherSettings) -> dict[str, Any]:
+def teacher_test(settings: TeacherSettings, tick: Tick) -> dict[str, Any]:
     """Return GD's minima, the counts of all arms that begin at them, and the best settings with their fresh counts."""
-    minima = find_minima(range(settings.starts), settings)
+    minima = find_minima(range(settings.starts), settings, tick)
     starts = certified(minima, settings.good)
-    found = run_cells(lambda arm: run(arm, starts[arm.start], settings), arms(settings))
+    found = run_cells(lambda arm: run(arm, starts[arm.start], settings), arms(settings), tick)
     best = best_settings(found, settings)
-    anew = find_minima(range(settings.starts, 2 * settings.starts), settings)
+    anew = find_minima(range(settings.starts, 2 * settings.starts), settings, tick)
     fresh_starts = certified(anew, len(starts["bad"]))
-    fresh = run_cells(lambda arm: run(arm, fresh_starts[arm.start], settings, "fresh"), fresh_arms(best, settings))
+    again = fresh_arms(best, settings)
+    fresh = run_cells(lambda arm: run(arm, fresh_starts[arm.start], settings, "fresh"), again, tick)
     return {
         "minima": summary(minima),
         "cells": columns(found),
@@ -221,9 +223,9 @@ def teacher_test(settings: TeacherSettings) -> dict[str, Any]:
     }
 
 
-def find_minima(starts: Iterable[int], settings: TeacherSettings) -> list[Minimum]:
+def find_minima(starts: Iterable[int], settings: TeacherSettings, tick: Tick) -> list[Minimum]:
     """Return where GD leads from random starts."""
-    return parallel(lambda start: descend(start, settings), starts)
+    return parallel(lambda start: descend(start, settings), starts, tick)
 
 
 def certified(minima: list[Minimum], good: int) -> dict[str, list[Minimum]]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from scipy.integrate import cumulative_trapezoid, trapezoid
 
-from hpsearch.comparison.escape.cells import FULL, CellCounts, EscapeArm, classes, run_arms, tally
+from hpsearch.comparison.escape.cells import FULL, CellCounts, EscapeArm, Tick, classes, run_arms, tally
 from hpsearch.comparison.escape.streams import fill_normal, keys, shuffle_front
 from hpsearch.statistics.estimates import finite
 from hpsearch.training.compiled.jit import Array, compiled, inlined
@@ -234,11 +234,11 @@ def labels(ends: Array, start: float, target: float) -> Array:
     return classes(at_start, at_target, ~(np.abs(ends) < FAR))
 
 
-def thermal_test(settings: ThermalSettings) -> dict[str, Any]:
+def thermal_test(settings: ThermalSettings, tick: Tick) -> dict[str, Any]:
     """Return the counts and times of all arms beside Kramers' times, and the wells; the mean time is total time by escapes."""
     good, saddle, bad = wells()
     return {
-        "cells": run_arms(lambda arm: run(arm, settings), arms(settings)),
+        "cells": run_arms(lambda arm: run(arm, settings), arms(settings), tick),
         "wells": {"good": good, "saddle": saddle, "bad": bad, "barrier": energy(saddle) - energy(bad)},
         "certificate": {"gradient": abs(slope(bad)), "curvature": 3 * bad**2 - 1, "above": energy(bad) - energy(good)},
     }

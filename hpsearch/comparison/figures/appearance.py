@@ -12,7 +12,7 @@ from hpsearch.comparison.analysis.times import optimizers
 from hpsearch.reporting.figures.style import LIGHT, SERIES, label
 from hpsearch.reporting.formatting import MetricFormat, duration, number, readable, visible
 from hpsearch.reporting.locales import Texts
-from hpsearch.reporting.regimes import regime
+from hpsearch.reporting.regimes import regime_of
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 
@@ -38,7 +38,7 @@ A = TypeVar("A", bound=OfArm)
 
 def regime_color(batch_size: int, rows: int) -> str:
     """Return the light colour of a batch size on so many training rows."""
-    kind = regime(batch_size, rows)
+    kind = regime_of(batch_size, rows)
     if kind != "some":
         return LIGHT[kind]
     shade = int(len(SHADES) * log(batch_size) / log(rows))
@@ -48,7 +48,7 @@ def regime_color(batch_size: int, rows: int) -> str:
 def regime_name(batch_size: int, rows: int, texts: Texts, short: bool = False) -> str:
     """Return what training with this batch size is called: gradient descent, SGD, or a mini-batch of so many rows."""
     prefix = "short_" if short else ""
-    return texts(f"regime.{prefix}{regime(batch_size, rows)}", batch_size=number(batch_size))
+    return texts(f"regime.{prefix}{regime_of(batch_size, rows)}", batch_size=number(batch_size))
 
 
 def arm_name(arm: OfArm, record: ComparisonRecord, texts: Texts) -> str:

@@ -66,7 +66,7 @@ def _measure_panels(
 ) -> list[Panel]:
     """Return a panel for each measure, in it a line for each group.
 
-    Measures that may well be 0 have a linear axis. A logarithmic one cannot show 0, which is left to the table, nor infinity, a ▲ at the top.
+    Measures that may well be 0 have a linear axis. On a logarithmic one 0 is left to the table, and infinity is a ▲ at the top.
     """
     panels: list[Panel] = []
     for measure in cases[0].measures:
@@ -173,7 +173,7 @@ def _unit_sentences(
         texts(f"figure.variability.{_steadier(small, large, judged)}"),
     ]
     most = max(found, key=lambda one: one.rising.value)
-    if most.rising.low > small.rising.high:
+    if most is not large and most.rising.low > small.rising.high:
         values = {"regime": regime_name(most.batch_size, record.rows, texts), "rising": share(most.rising.value)}
         parts.append(texts("figure.variability.most", **values))
     return parts

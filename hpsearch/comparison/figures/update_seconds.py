@@ -137,10 +137,13 @@ def _sentences(record: ComparisonRecord, arms: list[ArmTimes], texts: Texts) -> 
         return ""
     plain = [arm for arm in arms if PLAIN in arm.update_seconds]
     parts = [_updates(record, arms, "seconds", texts)]
-    if len(plain) < len(arms):
+    if len(plain) < 2:
         return " ".join([*parts, texts("figure.update_seconds.untimed")])
-    parts.append(_updates(record, arms, PLAIN, texts))
-    quickest = {unit: least_costly(record, arms, unit) for unit in ENGINES}
+    parts.append(_updates(record, plain, PLAIN, texts))
+    if len(plain) < len(arms):
+        missing = ", ".join(arm_name(arm, record, texts) for arm in arms if PLAIN not in arm.update_seconds)
+        parts.append(texts("figure.update_seconds.missing", names=missing))
+    quickest = {unit: least_costly(record, plain, unit) for unit in ENGINES}
     if not all(quickest.values()):
         return " ".join([*parts, texts("reading.unreached", target=target_text(record, texts))])
     names = {unit: ", ".join(arm_name(arm, record, texts) for arm in found) for unit, found in quickest.items()}

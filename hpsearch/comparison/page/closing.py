@@ -189,7 +189,9 @@ def _winners(record: ComparisonRecord, texts: Texts) -> str:
         others = {name: value for name, value in params.items() if not name.startswith("learning_rate")}
         if others:
             settings = ", ".join(f"{name} {_setting(value)}" for name, value in others.items())
-            name = f"{optimizer_name(arm.optimizer)}, {arm_name(arm, record, texts)}"
+            name = arm_name(arm, record, texts)
+            if len(optimizers(record)) > 1:
+                name = f"{optimizer_name(arm.optimizer)}, {name}"
             parts.append(texts("protocol.winners_said", name=name, settings=settings))
     return "; ".join(parts)
 
@@ -236,6 +238,8 @@ def _space(record: ComparisonRecord) -> str:
 
 
 def _range(given: object) -> str:
+    if isinstance(given, list):
+        return visible(", ".join(map(str, given)), 100)
     if not isinstance(given, dict) or "low" not in given:
         return visible(given, 100)
     ends = f"{number(given['low'])} – {number(given['high'])}"

@@ -4,7 +4,7 @@ Each pitfall that the comparison fell into is found in its record.
 """
 
 from collections.abc import Iterable, Iterator
-from math import isfinite
+from math import inf, isfinite
 
 from hpsearch.comparison.analysis.judgement import ENOUGH_SEEDS
 from hpsearch.comparison.analysis.measured import measured_runs
@@ -21,6 +21,7 @@ from hpsearch.comparison.figures.appearance import (
     sizes_of,
     target_text,
 )
+from hpsearch.data.metrics import METRICS
 from hpsearch.reporting.formatting import MetricFormat, duration, number, visible
 from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.pieces import PageTable, Paragraph, Section
@@ -114,6 +115,8 @@ def _cost(arm: ArmTimes, unit: str, texts: Texts) -> str:
         return duration(value) if unit == "seconds" else significant(value)
 
     median = arm.costs[unit].median
+    if median.low == inf:
+        return texts("page.never")
     return texts("page.interval", value=write(median.value), low=write(median.low), high=write(median.high))
 
 
@@ -199,7 +202,8 @@ def _reach(record: ComparisonRecord) -> Iterator[Pitfall]:
     if runs < ENOUGH_SEEDS:
         yield "few_measured", {"runs": number(runs), "enough": number(ENOUGH_SEEDS)}
     rows = int(record.data["rows"]["validation"])
-    if rows < VALIDATION_ROWS:
+    metric = METRICS.get(str(record.data.get("metric")))
+    if metric is not None and metric.counts_rows and rows < VALIDATION_ROWS:
         yield "small_validation", {"rows": number(rows)}
     if record.divisions == 1:
         yield "one_split", {}

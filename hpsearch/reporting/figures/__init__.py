@@ -12,11 +12,21 @@ it is higher than wide at most), `thinned` (a note where not every trial is draw
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import plotly.graph_objects as go
 
-from hpsearch.reporting.figures import axes, confirmed, curves, history, hyperparameters, pareto, predictions
+from hpsearch.reporting.figures import (
+    axes,
+    confirmed,
+    curves,
+    failures,
+    history,
+    hyperparameters,
+    pareto,
+    predictions,
+    regimes,
+)
 from hpsearch.reporting.figures.style import DARK, LIGHT
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import hyperparameters as names_of
@@ -72,6 +82,7 @@ class Figure:
         reading: says what it shows.
         applies: whether the report of a study has it at all.
         by_objective: whether it shows one objective, so that each of several has its own.
+        pieces: what stands between its sentences and its plot.
     """
 
     name: str
@@ -81,6 +92,7 @@ class Figure:
     reading: Read
     applies: Callable[[StudyRecord], bool] = _always
     by_objective: bool = False
+    pieces: Callable[[Frames, StudyRecord, Texts], list[Any]] | None = None
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier() or not self.description:
@@ -90,6 +102,14 @@ class Figure:
 
 
 _ROWS = (
+    Figure(
+        name="failures",
+        description="learning rates of the trials that diverged, and after how many updates",
+        table="trials",
+        draw=failures.failures,
+        reading=failures.failures_reading,
+        applies=failures.applies,
+    ),
     Figure(
         name="confirmed",
         description="the best trials in the search, on fresh seeds and on test rows",
@@ -145,6 +165,15 @@ _ROWS = (
         draw=history.history,
         reading=history.history_reading,
         by_objective=True,
+    ),
+    Figure(
+        name="regimes",
+        description="batch size 1, mini-batches and the full batch: trials, values and median learning curves",
+        table="regimes",
+        draw=regimes.regimes,
+        reading=regimes.regimes_reading,
+        applies=regimes.applies,
+        pieces=regimes.regimes_pieces,
     ),
     Figure(
         name="axes",

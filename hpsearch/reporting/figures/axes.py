@@ -23,7 +23,7 @@ from hpsearch.reporting.figures.points import (
     thinned,
 )
 from hpsearch.reporting.figures.style import LIGHT, axis, blank, hover, label, name_label, rounded, value_axis
-from hpsearch.reporting.formatting import number, readable
+from hpsearch.reporting.formatting import identifier, number
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import hyperparameters, ranked, space_of, with_value
 from hpsearch.reporting.tables import Frames
@@ -81,7 +81,7 @@ def axes(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figu
     named: set[str] = set()
     for i, panel in enumerate(panels):
         across, down = _place(i, len(panels))
-        upright = value_axis(heights.metric, heights.ends) | {"nticks": 5, "anchor": f"x{panel.tag}", "domain": down}
+        upright = value_axis(heights.metric, heights.ends, most=4) | {"anchor": f"x{panel.tag}", "domain": down}
         layout |= {f"xaxis{panel.tag}": _below(panel) | {"domain": across}, f"yaxis{panel.tag}": upright}
         for trace in _traces(panel, trials, record):
             first = trace.legendgroup not in named  # each group of traces is once in the legend
@@ -226,10 +226,10 @@ def axes_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) ->
     if not ranges:
         return ""
     if len(ranges) == 1:
-        return texts(f"search.figure.axes.one_inside_{which}", name=readable(ranges[0]["hyperparameter"], 40))
+        return texts(f"search.figure.axes.one_inside_{which}", name=identifier(ranges[0]["hyperparameter"], 40))
     return texts(f"search.figure.axes.no_edge_{which}", ranges=texts.count("numeric_range", len(ranges)))
 
 
 def _edge(row: dict[str, Any], texts: Texts) -> str:
-    name = readable(row["hyperparameter"], 40)
+    name = identifier(row["hyperparameter"], 40)
     return texts(f"search.figure.axes.{row['edge']}_edge", name=name, value=number(row["best"]), domain=row["domain"])

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 
 from hpsearch.reporting.figures.points import bold_trial, thinned
-from hpsearch.reporting.figures.style import LIGHT, axis, blank, error_bars, hover, label, rounded, value_axis
+from hpsearch.reporting.figures.style import LIGHT, axis, blank, error_bars, hover, label, rounded, value_axis, within
 from hpsearch.reporting.formatting import MetricFormat
 from hpsearch.reporting.locales import ENGLISH, Texts
+from hpsearch.reporting.replicates import failed_text
 from hpsearch.reporting.selection import marked, usable_trials
 from hpsearch.reporting.tables import Frames
 from hpsearch.storage import StudyRecord
@@ -26,6 +27,7 @@ MARKS: dict[str, dict[str, Any]] = {
     "mean": {"symbol": "line-ns", "size": 18, "color": LIGHT["ink"], "line": {"width": 3, "color": LIGHT["ink"]}},
     "test rows": {"symbol": "square", "size": 10, "color": LIGHT["diverged"], "line": {"width": 0}},
 }
+FAILED = {"symbol": "x", "size": 8, "color": LIGHT["diverged"], "line": {"width": 0}}  # at the worse end of the axis
 WITH_INTERVAL = ("mean", "test rows")
 
 Row = dict[str, Any]
@@ -51,7 +53,11 @@ def confirmed(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go
         group = [row for row in known if row["what"] == what]
         if group:
             figure.add_trace(_points(what, group, lines, metric, texts))
-    figure.update_xaxes(value_axis(metric, _limits(rows, metric), label(metric.name)), nticks=5, tickangle=0)
+    across = _limits(rows, metric)
+    failed = [row for row in rows if row["what"] == "fresh seed" and row["value"] is None]
+    if failed:
+        figure.add_trace(_failed(failed, lines, within(across, metric)[0 if metric.maximize else 1], texts))
+    figure.update_xaxes(value_axis(metric, across, label(metric.name), most=4), tickangle=0)
     names = [_name(line, record, texts) for line in lines]
     ends = [len(lines) - 0.3, -0.6]
     figure.update_yaxes(axis("", tickvals=[*range(len(lines))], ticktext=names, range=ends, showgrid=False))
@@ -91,8 +97,8 @@ def _name(line: Line, record: StudyRecord, texts: Texts) -> str:
     name = texts("search.points.trial", trial=line.trial)
     if networks == 1 and line.trial == record.result.get("trial"):
         name = f"<b>{name}</b>"
-    mark = marked(record, line.trial, texts)
-    return f"{name}<br>{mark}" if mark else name
+    failed = next(failed_text(row, texts) for row in record.result["confirmed"] if row["trial"] == line.trial)
+    return "<br>".join(filter(None, [name, marked(record, line.trial, texts), failed]))
 
 
 def _points(what: str, group: Sequence[Row], lines: Sequence[Line], metric: MetricFormat, texts: Texts) -> go.Scatter:
@@ -112,6 +118,25 @@ def _points(what: str, group: Sequence[Row], lines: Sequence[Line], metric: Metr
         under = [_distance(row["value"], row["value_low"]) for row in group]
         trace.update(error_x=error_bars(above, under, thickness=2, width=5, color=MARKS[what]["color"]))
     return trace
+
+
+def _failed(group: Sequence[Row], lines: Sequence[Line], edge: float, texts: Texts) -> go.Scatter:
+    """Return the runs that failed, at the worse end of the axis: they have no value."""
+    marks = [row | {"value": edge} for row in group]
+    heights = [float(lines.index(Line(row["trial"], tested=False))) for row in group]
+    texts_of = []
+    for row in group:
+        run = texts("search.figure.confirmed.fresh_seed_run", seed=row["seed"])
+        texts_of.append(f"{bold_trial(row['trial'], texts)}, {run}<br>{label(row['outcome'])}")
+    return go.Scatter(
+        x=[edge] * len(group),
+        y=rounded(_apart(marks, heights)),
+        mode="markers",
+        name=texts("search.figure.confirmed.failed_run"),
+        marker=FAILED,
+        cliponaxis=False,
+        **hover(texts_of),
+    )
 
 
 def _distance(upper: float | None, lower: float | None) -> float:
@@ -203,14 +228,17 @@ def _selected(record: StudyRecord, metric: MetricFormat, texts: Texts) -> str:
     if several:
         return texts("search.figure.confirmed.members")
     value = result["validation"]
-    mean = result["fresh"]["value"]
+    fresh = result.get("fresh")
+    if not fresh:
+        return ""
+    mean = fresh["value"]
     seed = result.get("seed")
     key = "ahead" if metric.better(value, mean) else "not_ahead"
     run = texts("search.figure.confirmed.run_in_search")
     if seed is not None:
         run = texts("search.figure.confirmed.run_on_seed", seed=seed)
     values = {"run": run, "value": metric.text(value), "gap": metric.gap(value, mean)}
-    return texts(f"search.figure.confirmed.{key}", runs=result["fresh"]["runs"] + 1, trial=result["trial"], **values)
+    return texts(f"search.figure.confirmed.{key}", runs=fresh["runs"] + 1, trial=result["trial"], **values)
 
 
 def _tested(record: StudyRecord, metric: MetricFormat, texts: Texts) -> str:

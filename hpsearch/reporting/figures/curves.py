@@ -8,11 +8,24 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from hpsearch.reporting.figures.points import Ends, bold_trial, mark_color
-from hpsearch.reporting.figures.style import LIGHT, SERIES, axis, blank, label, log_axis, rounded, value_axis, within
-from hpsearch.reporting.formatting import MetricFormat, share
+from hpsearch.reporting.figures.style import (
+    LIGHT,
+    SERIES,
+    axis,
+    blank,
+    hover,
+    label,
+    log_axis,
+    rounded,
+    share_ticks,
+    value_axis,
+    within,
+)
+from hpsearch.reporting.formatting import MetricFormat, number, share
 from hpsearch.reporting.locales import ENGLISH, Texts
-from hpsearch.reporting.ranking import best, ranked
+from hpsearch.reporting.ranking import best, close_to, ranked
 from hpsearch.reporting.selection import marked, marks
+from hpsearch.reporting.shapes import course, gained_most
 from hpsearch.reporting.tables import Frames
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.trial import History
@@ -21,6 +34,7 @@ BEST = 5
 FEW = 5  # curves that a band needs
 EARLY = 0.2  # share of the budget whose values may lie off the scale
 QUARTILES = (0.25, 0.5, 0.75)
+DOUBLED = 1.0  # relative change that is written as a factor
 
 
 def _curve(trial: TrialRecord | None) -> History | None:
@@ -71,9 +85,12 @@ def curves(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Fi
             name = f"{name}, {mark}"
         line = {"color": colors.get(trial.number, LIGHT[SERIES[rank]]), "width": 3 if rank == 0 else 1.5}
         history = trial.history or History()
-        head = f"{bold_trial(trial.number, texts)}<br>{_of_budget(texts)}"
-        figure.add_trace(_line(history, history.metric, budget, head, name=name, legendrank=rank, line=line))
-    across = _steps_axis if record.foreign else _budget_axis
+        head = bold_trial(trial.number, texts)
+        labels = [metric.text(value) for value in history.metric]
+        figure.add_trace(
+            _line(history, history.metric, budget, head, labels, texts, name=name, legendrank=rank, line=line)
+        )
+    across = _steps_axis if record.foreign else budget_axis
     figure.update_xaxes(across(texts))
     ends, beyond = _span(leaders, quartiles, _last(frames, record) * budget, metric)
     figure.update_yaxes(value_axis(metric, ends, texts("search.points.validation", metric=label(metric.name))))
@@ -83,21 +100,27 @@ def curves(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Fi
     return figure.update_layout(meta={"note": note})
 
 
-def _line(history: History, values: Sequence[float], budget: int, head: str, **look: Any) -> go.Scatter:
-    """Return a learning curve over the share of the budget; `head` is the first part of what shows where the reader points."""
-    template = f"{head}<br>%{{y:.4~g}}<extra></extra>"
-    x = rounded(evaluation / budget for evaluation in history.evaluation)
-    return go.Scatter(x=x, y=rounded(values), mode="lines", hovertemplate=template, **look)
+def _line(
+    history: History,
+    values: Sequence[float],
+    budget: int,
+    head: str,
+    labels: Sequence[str],
+    texts: Texts,
+    **look: Any,
+) -> go.Scatter:
+    """Return a learning curve over the share of the budget; where the reader points, its `head`, the share and the point's label show."""
+    shares = [evaluation / budget for evaluation in history.evaluation]
+    shown = []
+    for at, evaluation, text in zip(shares, history.evaluation, labels, strict=True):
+        where = texts("search.figure.curves.of_budget", share=share(at), step=number(evaluation))
+        shown.append(f"{head}<br>{where}<br>{text}")
+    return go.Scatter(x=rounded(shares), y=rounded(values), mode="lines", **hover(shown), **look)
 
 
-def _of_budget(texts: Texts) -> str:
-    """Return `20% of the budget` as a template of plotly."""
-    return texts("search.figure.curves.of_budget", share="%{x:.0%}", step="%{x}")
-
-
-def _budget_axis(texts: Texts) -> dict[str, Any]:
-    quarters = [0, 0.25, 0.5, 0.75, 1]
-    return axis(texts("search.figure.curves.budget"), tickformat=".0%", range=[0, 1], tickvals=quarters)
+def budget_axis(texts: Texts) -> dict[str, Any]:
+    """Return the horizontal axis of the share of the training budget."""
+    return axis(texts("search.figure.curves.budget"), range=[0, 1], **share_ticks(0, 1, most=4))
 
 
 def _steps_axis(texts: Texts) -> dict[str, Any]:
@@ -161,12 +184,17 @@ def curves_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) 
         key = "no_curve" if _leaders(record) else "no_curves"
         return texts(f"search.figure.curves.{key}")
     sentences = []
-    gained = _gained_most(history, leader.value)
-    if gained is not None:
-        mark = marked(record, leader.number, texts)
-        key = "gained_marked" if mark else "gained"
-        at = share(gained / _budget(frames, record))
-        sentences.append(texts(f"search.figure.curves.{key}", trial=leader.number, mark=mark, share=at))
+    mark = marked(record, leader.number, texts)
+    name = texts("search.figure.curves.trial", trial=leader.number)
+    if mark:
+        name = texts("search.figure.curves.marked_trial", trial=leader.number, mark=mark)
+    place = gained_most(history.metric, leader.value, close_to(record.trials, metric))
+    if place is None:
+        gain = metric.gap(leader.value, history.metric[0])
+        sentences.append(texts("search.figure.curves.flat", name=name, gap=gain))
+    else:
+        at = share(history.evaluation[place] / _budget(frames, record))
+        sentences.append(texts("search.figure.curves.gained", name=name, share=at))
     pruned = sum(trial.outcome == "pruned" for trial in record.trials)
     if pruned:
         sentences.append(texts("search.figure.curves.pruned", trials=texts.count("pruned_trial", pruned)))
@@ -185,15 +213,6 @@ def _reported(record: StudyRecord, texts: Texts) -> str:
     return f"{text} {texts('search.figure.curves.pruned', trials=texts.count('pruned_trial', pruned))}"
 
 
-def _gained_most(history: History, final: float) -> int | None:
-    """Return the first evaluation with 95 % of the improvement from the first value to the final one."""
-    close = 0.05 * abs(final - history.metric[0])
-    for evaluation, value in zip(history.evaluation, history.metric, strict=True):
-        if abs(value - final) <= close:
-            return evaluation
-    return None
-
-
 def losses(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
     """Draw training and validation loss of the best trial; a gap that opens is over-fitting."""
     leader = best(record)
@@ -208,9 +227,9 @@ def losses(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Fi
     ):
         name = texts(f"search.figure.losses.{part}")
         line = {"color": LIGHT[color], "width": 2, "dash": dash}
-        head = f"{name}<br>{_of_budget(texts)}"
-        figure.add_trace(_line(history, values, budget, head, name=name, line=line))
-    figure.update_xaxes(_budget_axis(texts))
+        labels = [number(value) for value in values]
+        figure.add_trace(_line(history, values, budget, name, labels, texts, name=name, line=line))
+    figure.update_xaxes(budget_axis(texts))
     figure.update_yaxes(_loss_axis([*history.training_loss, *history.validation_loss], texts))
     if leader.best_evaluation:
         _mark_best(figure, leader.best_evaluation / budget, texts)
@@ -237,16 +256,11 @@ def losses_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) 
     history = _curve(leader)
     if history is None or leader is None:
         return texts("search.figure.curves.no_curves")
-    values = history.validation_loss
-    lowest = min(range(len(values)), key=values.__getitem__)
-    at = share(history.evaluation[lowest] / _budget(frames, record))
-    if values[lowest] > 0:
-        rise = values[-1] / values[lowest] - 1
-    else:
-        rise = 0.0
-    if lowest < len(values) - 1 and rise > 0.05:
-        return texts("search.figure.losses.over_fitting", trial=leader.number, share=at, rise=share(rise))
-    before = values[-1 - len(values) // 5]
-    if values[-1] < 0.97 * before:
-        return texts("search.figure.losses.falling", trial=leader.number, fall=share(1 - values[-1] / before))
-    return texts("search.figure.losses.level", trial=leader.number, share=at)
+    found = course(history.validation_loss)
+    at = share(history.evaluation[found.lowest] / _budget(frames, record))
+    change = share(found.change)
+    if found.change > DOUBLED:
+        change = texts("search.figure.losses.times", factor=number(1 + found.change, digits=2))
+    evaluations = texts.count("evaluation", len(history))
+    values = {"trial": leader.number, "share": at, "change": change, "evaluations": evaluations}
+    return texts(f"search.figure.losses.{found.shape}", **values)

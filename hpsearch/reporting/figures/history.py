@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import isfinite
+from statistics import median
 from typing import Any
 
 import pandas as pd
@@ -26,13 +27,15 @@ from hpsearch.reporting.selection import usable_trials
 from hpsearch.reporting.tables import Frames
 from hpsearch.storage import StudyRecord, TrialRecord
 
-MOST = 1000
+MOST = 700
 FEW = 10  # ended trials, below which halves are not compared
 ENOUGH = 30  # ended trials, before a second half without progress says something
 UNITS = (("hours", 7200.0, 3600.0), ("minutes", 180.0, 60.0), ("seconds", 0.0, 1.0))  # name, used from, seconds
 AXES = ("trial", "examples", "seconds")
 BARS = 600
 PARTED = 200  # bars, up to which a line parts neighbours: more are so narrow that the line hides them
+IDLE = 2.0  # seconds without training, from which on a trial is named
+MANY_TIMES = 5  # the usual time without training
 LABELS = 8  # numbers along the vertical axis of the bars
 
 
@@ -204,6 +207,30 @@ def timeline_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH
         lost = sum(seconds[table["outcome"] == outcome].tolist())
         if lost:
             spent.append(texts(f"search.figure.timeline.spent_{outcome}", share=share(lost / busy)))
-    if not spent:
-        return text
-    return f"{text} {texts('search.figure.timeline.spent', parts=texts.listing(spent))}"
+    sentences = [text]
+    if spent:
+        sentences.append(texts("search.figure.timeline.spent", parts=texts.listing(spent)))
+    sentences.append(_started_late(record, texts))
+    return " ".join(filter(None, sentences))
+
+
+def _started_late(record: StudyRecord, texts: Texts) -> str:
+    """Name the trials most of whose time was no training, such as the first ones, which wait for what is compiled; "" without any."""
+    timed = [trial for trial in record.trials if trial.seconds and trial.history and trial.repeats is None]
+    if not timed:
+        return ""
+    idle = {trial.number: (trial.seconds or 0.0) - _training_seconds(trial) for trial in timed}
+    usual = median(idle.values())
+    long = [
+        trial for trial in timed if idle[trial.number] > max(IDLE, 0.5 * (trial.seconds or 0.0), MANY_TIMES * usual)
+    ]
+    if not long:
+        return ""
+    longest = max(idle[trial.number] for trial in long)
+    key = "late" if len(long) == 1 else "late_several"
+    trials = texts.count("trial", len(long))
+    return texts(f"search.figure.timeline.{key}", trial=long[0].number, trials=trials, time=duration(longest))
+
+
+def _training_seconds(trial: TrialRecord) -> float:
+    return trial.history.seconds[-1] if trial.history and trial.history.seconds else 0.0

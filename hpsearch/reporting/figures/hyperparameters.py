@@ -11,8 +11,18 @@ from typing import Any
 import plotly.graph_objects as go
 
 from hpsearch.reporting.figures.points import Scale, mark_color, marked_trials, scale_of, spread, thin, thinned
-from hpsearch.reporting.figures.style import LIGHT, axis, bars, blank, error_bars, label, name_label, rounded
-from hpsearch.reporting.formatting import MetricFormat, readable, sentence, share, shares, visible
+from hpsearch.reporting.figures.style import (
+    LIGHT,
+    axis,
+    bars,
+    blank,
+    error_bars,
+    label,
+    name_label,
+    rounded,
+    share_ticks,
+)
+from hpsearch.reporting.formatting import MetricFormat, identifier, sentence, share, shares, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import hyperparameters, ranked
 from hpsearch.reporting.selection import usable_trials
@@ -44,7 +54,9 @@ def importance(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> g
     interval = error_bars(above, below, color=LIGHT["ink"], thickness=1.5, width=4)
     labels = map(_bar_label, known["hyperparameter"], known["importance"], known["low"], known["high"])
     figure.add_trace(bars(known["importance"], labels, marker={"color": LIGHT["third"]}, error_x=interval))
-    figure.update_xaxes(axis(texts("search.figure.importance.axis"), tickformat=".0%", rangemode="tozero"))
+    figure.update_xaxes(
+        axis(texts("search.figure.importance.axis"), rangemode="tozero", **share_ticks(0.0, known["high"].max()))
+    )
     names = [f"{name_label(name, 22)}  " for name in known["hyperparameter"]]
     dark = {"color": LIGHT["ink"]}
     figure.update_yaxes(axis(tickvals=list(range(len(names))), ticktext=names, showgrid=False, tickfont=dark))
@@ -64,10 +76,10 @@ def importance_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLI
     if not known.any():
         return f"{sentence(table['note'].iloc[0])}."
     first, *rest = table[known].to_dict("records")
-    rivals = [readable(row["hyperparameter"], 40) for row in rest if row["high"] >= first["low"]]
+    rivals = [identifier(row["hyperparameter"], 40) for row in rest if row["high"] >= first["low"]]
     text = texts(
         f"search.figure.importance.{'rivals' if rivals else 'clear'}",
-        name=readable(first["hyperparameter"], 40).capitalize(),
+        name=identifier(first["hyperparameter"], 40),
         share=share(first["importance"]),
         interval=shares(first["low"], first["high"]),
         rivals=texts.listing(rivals),
@@ -76,7 +88,7 @@ def importance_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLI
     if not len(left_out):
         return text
     pairs = zip(left_out["hyperparameter"], left_out["note"], strict=True)
-    names = texts.listing([f"{readable(name, 40)} ({note})" for name, note in pairs])
+    names = texts.listing([f"{identifier(name, 40)} ({note})" for name, note in pairs])
     return f"{text} {texts('search.figure.importance.left_out', names=names)}"
 
 
@@ -176,7 +188,7 @@ def _labels(space: Space) -> Iterator[dict[str, Any]]:
     at = 0
     for at, (name, scale) in enumerate(space.scales.items()):
         ticks = [(scale.fraction(position), text) for position, text in scale.ticks(5)]
-        yield from _labels_at(at, name_label(name, 16).replace(" ", "<br>", 1), ticks)
+        yield from _labels_at(at, name_label(name, 16).replace("_", "_<br>", 1), ticks)
     ends = [(0.0, space.metric.text(space.worst)), (1.0, space.metric.text(space.best))]
     if space.worst == space.best:
         ends = ends[1:]
@@ -201,7 +213,7 @@ def parallel_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH
         values = [str(trial.params.get(name, "none")) for trial in top]
         ((common, having),) = Counter(values).most_common(1)
         if len(scale_of(name, record).categories) > 1 and having >= 0.75 * len(values):
-            shared.append(f"{readable(name, 40)} {visible(common, 24)}")
+            shared.append(f"{identifier(name, 40)} {visible(common, 24)}")
     counts = {"top": texts.count("trial", len(top)), "of": usable_trials(record, texts)}
     if not shared:
         return texts("search.figure.parallel.nothing_shared", **counts)

@@ -1,7 +1,7 @@
 """Trials as points: where they are drawn, with which symbol, what their labels say, and the rings around the marked ones.
 
-The axis of the metric shows the best nine tenths of the values. A strip at its worse end holds the rest: trials that failed, and values
-off the scale.
+The axis of the metric fits the better half of the usable trials, and ends at the baseline where it would go beyond. A strip at its worse
+end holds the rest: trials that failed, and values off the scale.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,6 +33,9 @@ from hpsearch.storage import StudyRecord, TrialRecord
 
 BEYOND = "off the scale"  # a value that the axis leaves out, drawn on the edge
 HYPERPARAMETERS = 14  # in a point's label
+BETTER_HALF = 0.5
+WORSE = 0.6  # of the range of the better half, by which the axis goes on
+FEW_USABLE = 8  # usable trials, below which the axis shows nine tenths of all values
 MOST_CATEGORIES = 13  # that are labelled
 GOLDEN = 0.618034  # the fractional parts of its multiples are spread evenly
 
@@ -40,14 +43,30 @@ Ends = tuple[float, float]
 Position = Callable[[TrialRecord], Any]  # where a trial is drawn on one axis, None where it is not
 
 
-def limits(values: Iterable[float], metric: MetricFormat) -> Ends:
-    """Return a range that shows the best nine tenths of the values and leaves a strip at the worse end for the rest."""
+def limits(values: Iterable[float], metric: MetricFormat, shown: float = 0.9, strip: float = 0.16) -> Ends:
+    """Return a range that shows the best values, so large a share of them.
+
+    At the worse end it goes on for a `strip`, relative to their range, for the rest.
+    """
     ordered = sorted(values, reverse=metric.maximize) or [0.0, 1.0]
-    top, low = ordered[0], ordered[min(len(ordered) - 1, floor(0.9 * len(ordered)))]
+    top, low = ordered[0], ordered[min(len(ordered) - 1, floor(shown * len(ordered)))]
     direction = -1.0 if metric.maximize else 1.0
     span = (low - top) or direction * max(abs(top) * 0.02, 1e-6)
-    worse, better = low + 0.16 * span, top - 0.07 * span
+    worse, better = low + strip * span, top - 0.07 * span
     return within((worse, better) if metric.maximize else (better, worse), metric)
+
+
+def _values(trials: Iterable[TrialRecord]) -> list[float]:
+    """Return the finite values of trials that did not fail."""
+    return [trial.value for trial in trials if not trial.failed and trial.value is not None and isfinite(trial.value)]
+
+
+def _clipped(ends: Ends, baseline: float | None, metric: MetricFormat) -> Ends:
+    """Return the ends, the worse one no worse than the baseline where that lies between them."""
+    low, high = ends
+    if baseline is None or not low < baseline < high:
+        return ends
+    return (baseline, high) if metric.maximize else (low, baseline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +79,18 @@ class Heights:
     @classmethod
     def of(cls, trials: Iterable[TrialRecord], metric: MetricFormat) -> "Heights":
         """Return the axis for some trials."""
-        values = [trial.value for trial in trials if not trial.failed and trial.value is not None]
-        return cls(metric, limits(filter(isfinite, values), metric))
+        return cls(metric, limits(_values(trials), metric))
 
     @classmethod
     def common(cls, record: StudyRecord) -> "Heights":
         """Return the axis that all figures of single trials share."""
-        return cls.of(with_value(record), MetricFormat.of(record))
+        metric = MetricFormat.of(record)
+        usable = [trial for trial in record.trials if trial.usable]
+        if len(usable) < FEW_USABLE:
+            return cls.of(with_value(record), metric)
+        ends = limits(_values(usable), metric, BETTER_HALF, WORSE)
+        baseline = (record.result.get("baseline") or {}).get("validation")
+        return cls(metric, _clipped(ends, baseline, metric))
 
     @property
     def edge(self) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from hpsearch.reporting.formatting import MetricFormat, number, readable, visible
+from hpsearch.reporting.formatting import SPACE, MetricFormat, fixed, number, visible
 
 COLORS = {  # role or outcome → on a light page, on a dark one
     "ink": ("#1c2430", "#e8ecf1"),
@@ -65,6 +65,7 @@ SYMBOLS = {
     "infeasible": "square-open",
     "running": "star",
 }
+SHARE_STEPS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5)
 SQUARE = 30  # pixels by which a figure whose axes share one scale is higher than wide, for its legend and its titles
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
@@ -81,7 +82,7 @@ def label(text: object, most: int = 60) -> str:
 
 def name_label(name: str, most: int = 26) -> str:
     """Return a hyperparameter's name as a label."""
-    return escape(readable(name, most), quote=False)
+    return label(name, most)
 
 
 def blank(height: int, **layout: Any) -> go.Figure:
@@ -124,14 +125,21 @@ def names_axis(names: Sequence[str]) -> dict[str, Any]:
     return axis(tickvals=[*range(len(names))], ticktext=list(names), range=ends, showgrid=False, tickfont=ink)
 
 
-def value_axis(metric: MetricFormat, limits: tuple[float, float], title: str = "") -> dict[str, Any]:
-    """Return the axis of the study's metric over the limits."""
-    narrow = abs(limits[1] - limits[0]) < 0.05
-    if metric.percent:
-        form = {"tickformat": ".1%" if narrow else ".0%"}
-    else:
-        form = number_ticks(*limits)
-    return axis(title, range=list(within(limits, metric)), nticks=7) | form
+def value_axis(metric: MetricFormat, limits: tuple[float, float], title: str = "", most: int = 6) -> dict[str, Any]:
+    """Return the axis of the study's metric over the limits, with at most so many ticks."""
+    ends = within(limits, metric)
+    form = share_ticks(*ends, most) if metric.percent else number_ticks(*limits) | {"nticks": most + 1}
+    return axis(title, range=list(ends)) | form
+
+
+def share_ticks(low: float, high: float, most: int = 6) -> dict[str, Any]:
+    """Return round ticks of shares within two ends, at most so many, written as everywhere on the page: `98.5 %`."""
+    low, high = sorted((low, high))
+    step = next((step for step in SHARE_STEPS if (high - low) / step <= most), SHARE_STEPS[-1])
+    count = range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)
+    places = max(0, -floor(log10(100 * step) + 1e-9))
+    values = [round(place * step, 9) for place in count]
+    return {"tickvals": values, "ticktext": [f"{fixed(100 * value, places)}{SPACE}%" for value in values]}
 
 
 def number_ticks(low: float, high: float) -> dict[str, Any]:

@@ -8,6 +8,8 @@ always be built again.
 
 import pandas as pd
 
+from hpsearch.reporting.replicates import of_completed_runs
+from hpsearch.reporting.tables.regimes import SAMPLED_REGIMES
 from hpsearch.reporting.tables.results import BINS, CLASSES, OBJECTIVES, OF_LABELS, REPLICATES, ROWS
 from hpsearch.reporting.tables.space import IMPORTANCES, NUMBERS, SPACE
 from hpsearch.reporting.tables.table import Column, Frames, Table
@@ -32,12 +34,14 @@ _ROWS = (
     ROWS,
     BINS,
     ENDINGS,
+    SAMPLED_REGIMES,
 )
 TABLES: dict[str, Table] = {table.name: table for table in _ROWS}
 
 
 def frames(record: StudyRecord) -> dict[str, pd.DataFrame]:
     """Return every table of `TABLES` by name; a study without trials gives tables without rows."""
+    record = of_completed_runs(record)
     done: dict[str, pd.DataFrame] = {}
     for table in TABLES.values():
         done[table.name] = table.build(record, done)

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from hpsearch.reporting.ranking import with_all_objectives
+from hpsearch.reporting.replicates import failed_runs
 from hpsearch.reporting.tables.table import OUTCOME, TRIAL, Column, Frames, Row, Table, frame
 from hpsearch.statistics.pareto import on_front
 from hpsearch.storage import StudyRecord
@@ -21,7 +22,7 @@ CONFIRMED = (
     Column("value", "metric", "the study's metric, on the validation rows or on the test rows"),
     Column("value_low", "metric", "lower end of the 95 % interval: Student's over seeds, on test rows over rows"),
     Column("value_high", "metric", "upper end of the 95 % interval"),
-    Column("runs", "count", "runs of the mean; a failed one counts with the metric's worst value"),
+    Column("runs", "count", "runs with a value, over which the mean is"),
     OUTCOME,
     Column("kept", "", "yes: the selected network is this run's, or the row is that of the selected ensemble"),
 )
@@ -61,7 +62,7 @@ def _of_trial(trial: Mapping[str, Any], selected: tuple[int | None, int | None])
         seed = run["seed"]
         row = _scored(number, "fresh seed", run["value"], seed=seed, selected=selected == (number, seed))
         rows.append(row | {"outcome": run["outcome"]})
-    rows.append(_scored(number, "mean", trial["value"], trial) | {"runs": len(runs)})
+    rows.append(_scored(number, "mean", trial["value"], trial) | {"runs": len(runs) - failed_runs(trial).total()})
     return rows
 
 

@@ -11,8 +11,16 @@ from hpsearch.reporting.formatting import MetricFormat, duration, number, visibl
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.tables import TABLES, Column, Frames
 
-METRIC_COLUMNS = ("value", "metric", "standard_error", "value_low", "value_high")  # read as the metric is
-TIME_COLUMNS = ("seconds", "started", "start", "end")
+METRIC_COLUMNS = (
+    "value",
+    "metric",
+    "standard_error",
+    "value_low",
+    "value_high",
+    "best_value",
+    "median_value",
+)  # read as the metric is
+TIME_COLUMNS = ("seconds", "started", "start", "end", "median_seconds")
 PLAIN_COLUMNS = ("trial", "rank", "repeats", "evaluation", "seed")  # numbers without a separator of thousands
 
 
@@ -116,7 +124,7 @@ def _cell_text(name: str, value: Any, metric: MetricFormat | None) -> str:
     if pd.isna(value):
         return ""
     if name in METRIC_COLUMNS and metric and isinstance(value, int | float):
-        return metric.text(float(value), 2)
+        return metric.text(float(value))
     if name in TIME_COLUMNS:
         return duration(float(value))
     if name in PLAIN_COLUMNS:

@@ -1,0 +1,168 @@
+"""No sentence says more than its numbers carry: prose held against generated curves, times and shares."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+
+from hpsearch.reporting.figures import FIGURES
+from hpsearch.reporting.ranking import best
+from hpsearch.reporting.shapes import Shape, course, gained_most
+from hpsearch.reporting.summary import best_network
+from hpsearch.reporting.tables import frames
+from hpsearch.reporting.trust import warnings
+from hpsearch.statistics.estimates import wilson
+from hpsearch.storage import StudyRecord
+from hpsearch.trial import History
+from tests.support.records import confirmed, study
+
+
+def with_curve(losses: Sequence[float], metric: Sequence[float] | None = None) -> StudyRecord:
+    """Return a study whose selected trial has this validation loss, and this metric."""
+    record = study()
+    leader = best(record)
+    assert leader is not None
+    history = History()
+    metric = metric or [0.5 + 0.4 * place / len(losses) for place in range(len(losses))]
+    for place, (loss, value) in enumerate(zip(losses, metric, strict=True), 1):
+        point = {"evaluation": place, "update": place, "examples": 32 * place, "seconds": 0.1 * place}
+        history = history.append(**point, training_loss=loss, validation_loss=loss, metric=value)
+    own = replace(leader, history=history, value=max(metric), best_evaluation=metric.index(max(metric)) + 1)
+    trials = tuple(own if trial.number == own.number else trial for trial in record.trials)
+    return replace(record, trials=trials)
+
+
+def read(name: str, record: StudyRecord) -> str:
+    return FIGURES[name].reading(frames(record), record)
+
+
+def falling(count: int) -> list[float]:
+    return [0.9**place for place in range(count)]
+
+
+def flat(count: int) -> list[float]:
+    return [max(0.2, 0.6**place) for place in range(count)]
+
+
+def rising(count: int) -> list[float]:
+    return [max(0.2, 0.6**place) + 0.02 * max(0, place - count // 2) for place in range(count)]
+
+
+def jumping(count: int) -> list[float]:
+    return [0.3 if place % 2 else 1.2 for place in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [(falling, Shape.FALLS), (flat, Shape.LEVEL), (rising, Shape.RISES), (jumping, Shape.JUMPS)],
+)
+@pytest.mark.parametrize("count", [16, 27, 60])
+def test_a_loss_is_called_what_it_is(make: Callable[[int], list[float]], shape: Shape, count: int) -> None:
+    """Curves that fall, level off, rise or jump are called so at every length that can show it, with noise of a thousandth too."""
+    random = Random(count)  # noqa: S311 - no secret is drawn
+    losses = [value * (1 + random.gauss(0, 0.001)) for value in make(count)]
+    assert course(losses).shape is shape
+
+
+@pytest.mark.parametrize("make", [falling, flat, rising, jumping])
+@pytest.mark.parametrize("count", [2, 3, 5, 7])
+def test_few_points_show_no_shape(make: Callable[[int], list[float]], count: int) -> None:
+    """Three points that fall have neither levelled off nor over-fitted: the sentence says that they cannot tell."""
+    text = read("losses", with_curve(make(count)))
+    assert f"{count} evaluations cannot tell" in text
+    for claim in ("no sign of over-fitting", "Over-fitting:", "still falling"):
+        assert claim not in text
+
+
+def test_a_jumping_loss_is_no_over_fitting() -> None:
+    """A loss that jumps fourfold from one evaluation to the next is said to jump, however it ended."""
+    text = read("losses", with_curve([*jumping(20), 0.3, 1.2]))
+    assert "jumps by" in text
+    assert "Over-fitting:" not in text
+    assert "rose" not in text
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_over_fitting_is_said_only_of_a_loss_that_ends_higher(seed: int) -> None:
+    """Of random curves, those that are said to over-fit end at least 5 % above their lowest fifth; those that level off do not."""
+    random = Random(seed)  # noqa: S311 - no secret is drawn
+    noise = random.choice([0.001, 0.02, 0.2])
+    slope = random.uniform(-0.02, 0.05)
+    losses = [max(0.05, 0.5 + slope * place + random.gauss(0, noise)) for place in range(random.randint(8, 40))]
+    found = course(losses)
+    end = sorted(losses[-3:])[1]
+    if found.shape is Shape.RISES:
+        assert end > min(losses)
+        assert found.change > 0.05
+    if found.shape is Shape.FALLS:
+        assert end < max(losses)
+    assert losses[found.lowest] == min(losses)
+
+
+def test_a_rise_beyond_twice_is_a_factor() -> None:
+    """A loss that ends five times as high as its lowest rose by a factor, not by hundreds of percent."""
+    losses = [0.1] * 20 + [0.1 + 0.05 * place for place in range(1, 15)]
+    text = read("losses", with_curve(losses))
+    assert "rose by a factor of" in text
+    assert "0\u00a0%." not in text
+
+
+def test_a_share_of_an_improvement_needs_one() -> None:
+    """A flat curve has no "95 % of its improvement"; one that climbs has, at the place where it got there."""
+    level = [0.97 + 0.001 * (place % 2) for place in range(20)]
+    assert "95\u00a0% of its improvement" not in read("curves", with_curve(flat(20), level))
+    assert "flat curve" in read("curves", with_curve(flat(20), level))
+    climbing = [0.5, 0.7, 0.94, *[0.95] * 17]
+    assert gained_most(climbing, 0.95, 0.01) == 2
+    assert "after 8\u00a0% of the budget" in read("curves", with_curve(flat(20), climbing))
+    assert gained_most([0.9, 0.2, 0.9, 0.2, 0.95], 0.95, 0.01) is None
+
+
+@pytest.mark.parametrize(
+    ("params", "said", "unsaid"),
+    [
+        ({"optimizer": "adam", "batch_size": "full"}, "every update uses all training rows", "gradient descent"),
+        ({"optimizer": "sgd", "batch_size": "full", "momentum": 0.9}, "every update uses", "gradient descent"),
+        ({"optimizer": "sgd", "batch_size": "full", "momentum": 0.0}, "gradient descent", "every update"),
+        ({"optimizer": "sgd", "batch_size": "full"}, "gradient descent", "every update"),
+        ({"optimizer": "sgd", "batch_size": 1}, "batch_size 1", "gradient descent"),
+    ],
+)
+def test_only_gradient_descent_is_called_so(params: dict[str, Any], said: str, unsaid: str) -> None:
+    """Full batches are gradient descent where the optimizer is plain SGD without momentum, and nowhere else."""
+    record = study()
+    leader = best(record)
+    assert leader is not None
+    own = replace(leader, params={"learning_rate": 0.1, **params})
+    text = best_network(replace(record, trials=tuple(own if t is leader else t for t in record.trials)))
+    assert said in text
+    assert unsaid not in text
+
+
+@pytest.mark.parametrize("rows", [1, 2, 27, 270, 9_999])
+def test_all_rows_right_lies_within_its_own_interval(rows: int) -> None:
+    """The ends of Wilson's interval are 0 and 1 themselves, and a mean of 100 % is not outside "87.5 to 100.0 %"."""
+    assert wilson(0, rows).low == 0.0
+    assert wilson(rows, rows).high == 1.0
+    record = confirmed(study())
+    test = {**record.result["test"], "value": 1.0, "low": 0.875, "high": 1 - 1e-12}
+    fresh = {**record.result["fresh"], "value": 1.0, "low": 1.0, "high": 1.0}
+    shown = replace(record, result={**record.result, "test": test, "fresh": fresh})
+    assert not any("lies outside" in line for line in warnings(shown, []))
+
+
+def test_time_before_training_is_named() -> None:
+    """A first bar of 18 seconds, two of which are training, is said to be mostly no training; ordinary bars are not named."""
+    record = study(20)
+    assert "trained for less than half" not in read("timeline", record)
+    trials = tuple(replace(t, seconds=18.0, history=_quick(t.history)) if t.number == 0 else t for t in record.trials)
+    assert "Trial 0 trained for less than half of its bar: 16 s of it" in read(
+        "timeline", replace(record, trials=trials)
+    ).replace("\u00a0", " ")
+
+
+def _quick(history: History | None) -> History:
+    assert history is not None
+    return replace(history, seconds=tuple(2.4 * place / len(history) for place in range(1, len(history) + 1)))
