@@ -261,7 +261,8 @@ def _show_regimes(screen: Screen, record: StudyRecord, texts: Texts) -> None:
     print_table(screen, heads, rows, right=range(1, 6), flexible=0)
     name = (record.settings.get("data") or {}).get("name")
     words = ["compare", str(name)] if name else ["compare"]
-    screen.paragraph(texts("screen.show.caveat", command=command(*words)))
+    screen.paragraph(texts("screen.show.caveat"))
+    screen.command("", command(*words))
 
 
 def _regime_cells(one: RegimeTrials, metric: MetricFormat, texts: Texts) -> Iterable[str]:
