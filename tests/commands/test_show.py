@@ -164,7 +164,9 @@ def test_a_batch_size_that_was_not_searched_has_its_regime() -> None:
     trials = tuple(replace(trial, params={"depth": 1}) for trial in record.trials)
     for space, name in (({"batch_size": 1}, "one"), ({"batch_size": "full"}, "full"), ({}, "some")):
         settings = {**record.settings, "space": space}
-        counts = {str(one.regime): len(one.trials) for one in regimes(replace(record, settings=settings, trials=trials))}
+        counts = {
+            str(one.regime): len(one.trials) for one in regimes(replace(record, settings=settings, trials=trials))
+        }
         assert counts == {"one": 0, "some": 0, "full": 0} | {name: 8}
     assert regimes(replace(record, data={})) == []
 

@@ -1,6 +1,7 @@
 """The regimes that a search sampled: counted by batch size, with their caveat and the command that compares them."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,6 +81,8 @@ def test_commands_name_the_study_and_its_data() -> None:
     assert next_command(table).endswith("predict digits new.parquet -o predictions.csv")
     assert compare_command(table) == "python -m hpsearch compare STUDY.toml"
     assert "'my; study'" in next_command(replace(study(), name="my; study"))
+    assert " predict digits new.csv" in next_command(study(), Path("reports/digits"))
+    assert " predict elsewhere/digits new.csv" in next_command(study(), Path("elsewhere/digits"))
     assert next_command(_of_data()) == ""
     assert next_command(replace(study(), result={})) == ""
 
