@@ -31,7 +31,7 @@ def write_report(record: StudyRecord, folder: Path) -> Path:
     """
     with reading_record(record.name):
         tables = frames(record)
-        html = page(record, tables)
+        html = page(record, tables, folder=folder)
         texts = ENGLISH.of("foreign") if record.foreign else ENGLISH
         write(tables, folder / "tables", MetricFormat.of(record), texts)
     write_file(folder / "report.html", html)

@@ -12,6 +12,8 @@ from hpsearch.reporting.summary import scores
 from hpsearch.reporting.trust import always, beside
 from hpsearch.storage import StudyRecord
 
+REPORTS = PurePath("reports")  # where commands look for studies
+
 
 def headline(record: StudyRecord, texts: Texts = ENGLISH) -> Headline | None:
     """Return the most honest value that there is, with its remark and the baseline on the same rows; None without a usable trial."""
@@ -46,13 +48,19 @@ def _baseline(record: StudyRecord, metric: MetricFormat, texts: Texts) -> str:
     return texts("search.headline.baseline", always=sentence(always(record, texts)), value=metric.text(both.baseline))
 
 
-def next_command(record: StudyRecord) -> str:
-    """Return the command that predicts new rows with the selected model; "" before there is one, and of arrays, which no file holds."""
+def next_command(record: StudyRecord, folder: PurePath | None = None) -> str:
+    """Return the command that predicts new rows with the selected model; "" before there is one, and of arrays, which no file holds.
+
+    A study that does not lie where commands look for its name is called by its `folder`.
+    """
     data = settings_of(record, "data")
     if not record.selected.networks or record.foreign or not (data.get("name") or data.get("file")):
         return ""
     suffix = PurePath(str(data.get("file") or "")).suffix or ".csv"
-    return f"python -m hpsearch predict {shlex.quote(record.name)} new{suffix} -o predictions.csv"
+    source = record.name
+    if folder is not None:
+        source = folder.name if folder.parent == REPORTS else str(folder)
+    return f"python -m hpsearch predict {shlex.quote(source)} new{suffix} -o predictions.csv"
 
 
 def compare_command(record: StudyRecord) -> str:

@@ -13,10 +13,10 @@ from typing import Any
 from hpsearch.reporting.formatting import number
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import space_of
-from hpsearch.space.hyperparameters import HYPERPARAMETERS
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.trial import Outcome
 
+DEFAULT = 32  # rows of an update of a study whose space does not say
 FULL = "full"  # the batch size of gradient descent, in a study's file
 
 
@@ -95,9 +95,8 @@ def sampled(record: StudyRecord) -> list[RegimeTrials]:
 
 def batch_size_of(trial: TrialRecord, record: StudyRecord) -> Any:
     """Return a trial's batch size as the study has it: a number, or "full"."""
-    default = HYPERPARAMETERS["batch_size"].default
-    given = space_of(record).get("batch_size", default)
-    return trial.params.get("batch_size", given if isinstance(given, int | str) else default)
+    given = space_of(record).get("batch_size", DEFAULT)
+    return trial.params.get("batch_size", given if isinstance(given, int | str) else DEFAULT)
 
 
 def _of_regime(record: StudyRecord, regime: Regime, trials: Sequence[TrialRecord]) -> RegimeTrials:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -33,8 +34,8 @@ PageSection = pieces.Section | pieces.FigureSection
 SCRIPT_TEXTS = ("switch", "save", "failed")  # what the page's script says
 
 
-def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> str:
-    """Return the report as one HTML document."""
+def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH, folder: Path | None = None) -> str:
+    """Return the report as one HTML document; `folder` is the study's, where it is known."""
     record = of_completed_runs(record)
     if record.foreign:
         texts = texts.of("foreign")
@@ -51,7 +52,7 @@ def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> str:
     settings = settings_of(record, "study")
     columns = pieces.Link("tables/columns.csv", "tables/columns.csv", texts("search.footer.columns"))
     content = [
-        _result(record, texts),
+        _result(record, texts, folder),
         _warnings(record, tables, texts),
         _contents(record, sections, texts),
         *sections,
@@ -103,7 +104,7 @@ def _protocol(record: StudyRecord, texts: Texts) -> list[tuple[str, str]]:
     return protocol(record, texts)
 
 
-def _result(record: StudyRecord, texts: Texts) -> pieces.Result:
+def _result(record: StudyRecord, texts: Texts, folder: Path | None) -> pieces.Result:
     if record.foreign:
         return foreign_result(record, texts)
     network = best_network(record, texts)
@@ -122,7 +123,7 @@ def _result(record: StudyRecord, texts: Texts) -> pieces.Result:
         pieces.Paragraph(off_front(record, texts)),
         pieces.Paragraph(trade_off(record, texts)),
     ]
-    command = next_command(record)
+    command = next_command(record, folder)
     if command:
         summary.append(pieces.Command(command, texts("search.result.predict")))
     known = scores(record, texts)

@@ -31,7 +31,7 @@ def test_a_figure_of_a_search_is_one_row(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(FIGURES, "loss", Figure("loss", DESCRIPTION, "trials", draw, read))
     record = study(3)
     html = page(record, frames(record))
-    assert f'<section id="about-loss"><h2>{HEADING}</h2><p>3 losses are drawn.</p>' in html
+    assert f'<section id="about-loss"><h2>{HEADING}</h2><p id="reading-loss">3 losses are drawn.</p>' in html
     assert f'<a href="#about-loss">{HEADING}</a>' in html
     assert 'id="figure-loss"' in html
     assert '"loss":{"data":[{' in html
@@ -56,6 +56,6 @@ def test_a_figure_of_a_comparison_is_one_row(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(comparison_page, "COMPARISON_FIGURES", (row,))
     record: ComparisonRecord = comparison(measured=0)
     html = comparison_page.page(record, ENGLISH)
-    assert '<section id="about-sizes"><h2>The batch sizes</h2><p>Every batch size is drawn.</p>' in html
+    assert '<section id="about-sizes"><h2>The batch sizes</h2><p id="reading-sizes">Every batch size is drawn.</p>' in html
     assert '"sizes":{"data":[{' in html
     assert "The numbers batch_size" in prose(html)

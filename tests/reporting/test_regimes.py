@@ -1,6 +1,7 @@
 """The regimes that a search sampled: counted by batch size, with their caveat and the command that compares them."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from hpsearch.reporting.figures import FIGURES
 from hpsearch.reporting.figures.points import Heights
 from hpsearch.reporting.formatting import MetricFormat
 from hpsearch.reporting.headline import compare_command, headline, next_command
-from hpsearch.reporting.regimes import Regime, regime_of, regimes
+from hpsearch.reporting.regimes import DEFAULT, Regime, regime_of, regimes
 from hpsearch.reporting.tables import frames
+from hpsearch.space.hyperparameters import HYPERPARAMETERS
 from hpsearch.storage import StudyRecord
 from tests.support.prose import prose
 from tests.support.records import confirmed, study
@@ -80,6 +82,8 @@ def test_commands_name_the_study_and_its_data() -> None:
     assert next_command(table).endswith("predict digits new.parquet -o predictions.csv")
     assert compare_command(table) == "python -m hpsearch compare STUDY.toml"
     assert "'my; study'" in next_command(replace(study(), name="my; study"))
+    assert " predict digits new.csv" in next_command(study(), Path("reports/digits"))
+    assert " predict elsewhere/digits new.csv" in next_command(study(), Path("elsewhere/digits"))
     assert next_command(_of_data()) == ""
     assert next_command(replace(study(), result={})) == ""
 
@@ -115,3 +119,8 @@ def test_the_axis_fits_the_better_half_and_ends_at_the_baseline(baseline: float 
     if baseline is not None and low < baseline:
         assert baseline >= high
     assert heights.metric == MetricFormat.of(record)
+
+
+def test_a_study_that_does_not_say_has_the_default_batch_size() -> None:
+    """The report's default is the one that the search takes."""
+    assert HYPERPARAMETERS["batch_size"].default == DEFAULT
