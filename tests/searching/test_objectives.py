@@ -344,7 +344,7 @@ def test_figure(objectives: dict[str, str]) -> None:
     on = tables["pareto"][tables["pareto"]["front"] == "yes"].sort_values("parameters")
     assert list(front.x) == list(on["parameters"])
     assert len(others.x) + len(front.x) == len(tables["pareto"])
-    assert all("parameters" in text and "learning rate" in text for text in front.text)
+    assert all("parameters" in text and "learning_rate" in text for text in front.text)
     assert (front.mode == "lines+markers") == (len(objectives) == 2)
     if len(objectives) == 3:
         assert all("F1" in text for text in front.text)
