@@ -53,7 +53,7 @@ def call(options: argparse.Namespace) -> None:
     record, page = write_page(run_options.storage, name, run_options.folder, options.lang, run_options.patience)
     assert isinstance(record, ComparisonRecord), "it was opened as one"
     conclude_comparison(screen, record, page, options.lang)
-    show_next_commands(screen, options, name, run_options.folder)
+    show_next_commands(screen, options, name, run_options.folder, first="")  # the verdicts stand above
 
 
 def _run_escape_tests(config: "MinimaConfig", run_options: "RunOptions") -> "Screen":

@@ -44,8 +44,10 @@ def _reports_words(reports: Path) -> list[str]:
     return [] if reports == Path(REPORTS) else ["--reports", str(reports)]
 
 
-def show_next_commands(screen: "Screen", options: argparse.Namespace, name: str, folder: Path) -> None:
-    """Print the commands that go on from a study that has just ended."""
+def show_next_commands(
+    screen: "Screen", options: argparse.Namespace, name: str, folder: Path, first: str = "show"
+) -> None:
+    """Print the commands that go on from a study that has just ended; `first` is one besides `open`, or ""."""
     from hpsearch.reporting.locales import Texts
     from hpsearch.reporting.overview import show_next
 
@@ -53,7 +55,7 @@ def show_next_commands(screen: "Screen", options: argparse.Namespace, name: str,
     words = folder_words(name, name, reports)
     stored = storage_words(options.storage, name, reports) if options.storage else words
     screen.announce("")
-    show_next(screen, words, stored, folder, Texts(getattr(options, "lang", "en")))
+    show_next(screen, words, stored, folder, Texts(getattr(options, "lang", "en")), first)
 
 
 def read_record(source: str, name: str | None, reports: Path) -> StudyRecord | ComparisonRecord:

@@ -52,11 +52,13 @@ def test_compare_prints_its_stages_and_verdicts(compared: tuple[Path, list[str]]
     assert len(lines) == len(set(lines))
     texts = sentences("en")
     judged = [text for key, text in texts.items() if key.startswith("judgement.")]
-    for claim, line in zip(CLAIMS, lines[-1 - len(CLAIMS) : -1], strict=True):
+    end = next(place for place, line in enumerate(lines) if line.startswith("report "))
+    for claim, line in zip(CLAIMS, lines[end - len(CLAIMS) : end], strict=True):
         judgement, told = re.split(r"  +", line)
         assert judgement in judged
         assert told == texts[f"claim.{claim}"]
-    assert lines[-1] == f"report     {reports}/compare-iris/report.html"
+    assert lines[end] == f"report     {reports}/compare-iris/report.html"
+    assert lines[-1].startswith("next       python -m hpsearch open compare-iris")
 
 
 def test_everything_is_kept(compared: tuple[Path, list[str]]) -> None:
@@ -163,7 +165,8 @@ def test_compare_minima(tmp_path: Path, capsys: pytest.CaptureFixture[str], monk
     for number in range(1, 5):
         found = re.findall(rf"testing the escape from minima, test {number} of 4: (\d+)/(\d+)", out)
         assert any(done == total for done, total in found)
-    assert lines[-1] == f"report     {tmp_path}/minima/report.html"
+    assert f"report     {tmp_path}/minima/report.html" in lines
+    assert lines[-1].startswith("next       python -m hpsearch open minima --reports ")
     page = undated(tmp_path / "minima/report.html")
     assert page.count('id="figure-escape_') == 5
     assert "10 runs in each cell of the one-dimensional tests; 10 networks" in page

@@ -102,4 +102,6 @@ def test_predict_judges_by_ones_own_metric(own: list[str], capsys: pytest.Captur
     out = capsys.readouterr().out
     assert "--metric FILE.py:half shows it" in out
     accuracy = float(out.partition("accuracy ")[2].split()[0])
-    assert float(judged.partition("half ")[2].split()[0]) == pytest.approx(accuracy / 2, abs=1e-3)
+    assert float(judged.partition("half ")[2].split()[0]) == pytest.approx(accuracy / 200, abs=1e-3), (
+        "a share of one beside per cent"
+    )

@@ -56,6 +56,8 @@ def test_a_figure_of_a_comparison_is_one_row(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(comparison_page, "COMPARISON_FIGURES", (row,))
     record: ComparisonRecord = comparison(measured=0)
     html = comparison_page.page(record, ENGLISH)
-    assert '<section id="about-sizes"><h2>The batch sizes</h2><p id="reading-sizes">Every batch size is drawn.</p>' in html
+    assert (
+        '<section id="about-sizes"><h2>The batch sizes</h2><p id="reading-sizes">Every batch size is drawn.</p>' in html
+    )
     assert '"sizes":{"data":[{' in html
     assert "The numbers batch_size" in prose(html)
