@@ -18,6 +18,7 @@ from hpsearch.storage import ComparisonRecord
 
 SHADES = ("smallest", "small", "some", "large", "largest")  # mini-batches, by their rank between 1 and the rows
 MOMENT_COLORS = {"start": "soft", "middle": "running", "target": "out of memory", "end": "ink"}
+LONGEST_ENGINE = 200  # characters of the engines in a figure
 MOMENT_SYMBOLS = {"start": "circle", "middle": "square", "target": "diamond", "end": "circle"}
 
 

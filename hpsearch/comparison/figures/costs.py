@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from hpsearch.comparison.analysis.least_costs import least_costly
 from hpsearch.comparison.analysis.times import ENOUGH, ArmTimes, optimizers, scaling, shallue_steps, times
 from hpsearch.comparison.figures.appearance import (
+    LONGEST_ENGINE,
     arm_name,
     engine_text,
     for_each_optimizer,
@@ -37,7 +38,7 @@ from hpsearch.comparison.figures.figure import (
     plain_trace,
     plot,
 )
-from hpsearch.reporting.figures.style import LIGHT, log_axis, rounded
+from hpsearch.reporting.figures.style import LIGHT, label, log_axis, rounded
 from hpsearch.reporting.formatting import number, share
 from hpsearch.reporting.locales import Texts
 from hpsearch.statistics import Estimate
@@ -108,7 +109,7 @@ def _note(unit: str, arms: list[ArmTimes], record: ComparisonRecord, texts: Text
     if gaps:
         notes.append(texts("figure.steps.note_resolution", share=share(max(gaps))))
     if unit == "seconds":
-        notes.append(texts("figure.seconds.note", engine=engine_text(record, texts)))
+        notes.append(texts("figure.seconds.note", engine=label(engine_text(record, texts), LONGEST_ENGINE)))
     if unit == "steps" and record.data.get("name") == "mnist" and len(optimizers(record)) == 1:
         notes.append(texts("figure.steps.note_shallue"))
     return " ".join(notes)

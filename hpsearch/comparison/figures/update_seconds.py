@@ -13,6 +13,7 @@ from hpsearch.comparison.analysis.contrasts import cost_ratio
 from hpsearch.comparison.analysis.least_costs import least_costly
 from hpsearch.comparison.analysis.times import PLAIN, ArmTimes, optimizers, regimes, times
 from hpsearch.comparison.figures.appearance import (
+    LONGEST_ENGINE,
     arm_name,
     engine_text,
     for_each_optimizer,
@@ -35,7 +36,7 @@ from hpsearch.comparison.figures.figure import (
     mark_trace,
     panel_plot,
 )
-from hpsearch.reporting.figures.style import LIGHT, log_axis
+from hpsearch.reporting.figures.style import LIGHT, label, log_axis
 from hpsearch.reporting.locales import Texts
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
@@ -88,7 +89,11 @@ def _panel(record: ComparisonRecord, arms: Sequence[ArmTimes], name: str, pick: 
                 marks.append(_mark(record, arm, estimate, unit, texts))
                 estimates.append(estimate)
         if marks:
-            legend = {"name": _engine(record, unit, texts), "legendgroup": unit, "showlegend": name == "update"}
+            legend = {
+                "name": label(_engine(record, unit, texts), LONGEST_ENGINE),
+                "legendgroup": unit,
+                "showlegend": name == "update",
+            }
             traces.append(_line(marks, estimates, symbol).update(**legend))
             heights += [mark.y for mark in marks if mark.y]
     title = f"<b>{texts(f'figure.update_seconds.{name}')}</b>"
@@ -98,7 +103,7 @@ def _panel(record: ComparisonRecord, arms: Sequence[ArmTimes], name: str, pick: 
 
 def _mark(record: ComparisonRecord, arm: ArmTimes, estimate: Estimate, unit: str, texts: Texts) -> Mark:
     value, low, high = interval(estimate, seconds=True)
-    values = {"engine": _engine(record, unit, texts), "value": value, "low": low, "high": high}
+    values = {"engine": label(_engine(record, unit, texts), LONGEST_ENGINE), "value": value, "low": low, "high": high}
     text = texts("figure.update_seconds.hover", name=arm_name(arm, record, texts), **values)
     return Mark(arm.batch_size, estimate.value, text, regime_color(arm.batch_size, record.rows))
 

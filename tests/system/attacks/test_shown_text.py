@@ -56,7 +56,7 @@ def is_number(cell: str) -> bool:
 def test_cells_are_no_formulas(evil: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No cell of text in any table of a study or a comparison begins as a spreadsheet's formula does."""
     for room in ("hpsearch.reporting", "hpsearch.comparison.page"):
-        monkeypatch.setattr(f"{room}.page", lambda *arguments: "")  # drawing takes most of the time
+        monkeypatch.setattr(f"{room}.page", lambda *arguments, **options: "")  # drawing takes most of the time
     write_report(named(evil), tmp_path)
     write_comparison(hostile(evil), tmp_path / "compared")
     files = [*tmp_path.rglob("*.csv")]
