@@ -64,8 +64,8 @@ def next_command(record: StudyRecord, folder: PurePath | None = None) -> str:
 
 
 def compare_command(record: StudyRecord) -> str:
-    """Return the command that compares the regimes on the study's data, tuned alike."""
+    """Return the command that compares the regimes on the study's data, tuned alike; a file's or a program's need a study of their own."""
     name = settings_of(record, "data").get("name")
-    if isinstance(name, str) and name:
+    if isinstance(name, str) and name and not record.from_python:
         return f"python -m hpsearch compare {shlex.quote(name)}"
     return "python -m hpsearch compare STUDY.toml"

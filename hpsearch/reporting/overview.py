@@ -10,6 +10,7 @@ from rich.text import Text
 
 from hpsearch.data.metrics import METRICS
 from hpsearch.reporting.formatting import SPACE, MetricFormat, duration, number, printable, visible
+from hpsearch.reporting.headline import compare_command
 from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.ranking import best, hyperparameters, ranked
 from hpsearch.reporting.regimes import RegimeTrials, regime_name, regimes
@@ -259,10 +260,8 @@ def _show_regimes(screen: Screen, record: StudyRecord, texts: Texts) -> None:
     heads = [texts(f"screen.regime.{head}") for head in ("regime", "trials", "pruned", "failed", "best", "median")]
     rows = [[Text(printable(cell)) for cell in _regime_cells(one, metric, texts)] for one in found]
     print_table(screen, heads, rows, right=range(1, 6), flexible=0)
-    name = (record.settings.get("data") or {}).get("name")
-    words = ["compare", str(name)] if name else ["compare"]
     screen.paragraph(texts("screen.show.caveat"))
-    screen.command("", command(*words))
+    screen.command("", compare_command(record))
 
 
 def _regime_cells(one: RegimeTrials, metric: MetricFormat, texts: Texts) -> Iterable[str]:

@@ -41,7 +41,6 @@ FEW = 10  # roundings of one that no training has grown
 VERDICTS = ("equal", "rounding, grown by training", "differs")
 EXACT, ROUNDING, DIFFERS = "equal bit for bit", "equal up to rounding, grown by training", "differs"
 CUT_SHORT = (Outcome.PRUNED, Outcome.TIMED_OUT)  # outcomes of trials that could have trained on
-AT_HAND = ("arrays", "pandas frame")  # sources of data that came from Python
 COLUMNS = ("training_loss", "validation_loss", "metric")
 
 Gaps = tuple[float, float, float]  # the largest difference in each of `COLUMNS`
@@ -74,7 +73,7 @@ def prepare(
     Raises:
         UserError: the data are not those of the study, or came from Python; no such engine or device; code is missing, or too much.
     """
-    if record.settings["data"].get("file") is None and record.data.get("source") in AT_HAND:
+    if record.from_python:
         raise UserError(
             f"study '{record.name}' was searched from Python, on data that no file holds, so it cannot be trained again here. "
             "Save its data as a file, and run that (run --data FILE)."

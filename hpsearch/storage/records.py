@@ -11,6 +11,7 @@ from hpsearch.trial import FAILED as FAILED_OUTCOMES
 from hpsearch.trial import History, ranking_key
 
 # Outcomes that trials of other programs have besides: an error or no number, an infinite value, a broken constraint.
+AT_HAND = ("arrays", "pandas frame")  # sources of data that came from Python
 FAILED = "failed"
 INFINITE = "infinite value"
 INFEASIBLE = "infeasible"
@@ -185,6 +186,13 @@ class StudyRecord:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "selected", StudyResult.of(self.result))
+
+    @property
+    def from_python(self) -> bool:
+        """Whether the data were arrays or a frame of a Python program: neither a file nor a name leads to them."""
+        table = self.settings.get("data")
+        file = table.get("file") if isinstance(table, Mapping) else None
+        return file is None and self.data.get("source") in AT_HAND
 
     @property
     def best_trial(self) -> int | None:

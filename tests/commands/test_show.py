@@ -147,6 +147,13 @@ def test_what_does_not_fit_is_named() -> None:
     assert "Not shown here" not in "\n".join(shown_study(study(64), 200))
 
 
+def test_a_table_is_not_compared_by_a_name_that_it_has_not() -> None:
+    """`compare` alone compares digits: of a study of a file the screen names the study file that is to be written, as the page does."""
+    record = study(64)
+    table = replace(record, settings={**record.settings, "data": {"file": "sales.csv", "name": None}})
+    assert "python -m hpsearch compare STUDY.toml" in "\n".join(shown_study(table, 120))
+
+
 def test_the_three_regimes() -> None:
     """Every ended trial is in one regime, by the rows of its updates; the best of each is its best usable trial."""
     record = study(64)

@@ -81,6 +81,8 @@ def test_commands_name_the_study_and_its_data() -> None:
     table = _of_data(name=None, file="sales 2026.parquet")
     assert next_command(table).endswith("predict digits new.parquet -o predictions.csv")
     assert compare_command(table) == "python -m hpsearch compare STUDY.toml"
+    arrays = replace(study(), data={**study().data, "source": "arrays"})
+    assert compare_command(arrays) == "python -m hpsearch compare STUDY.toml", "no data set has the name of the study"
     assert "'my; study'" in next_command(replace(study(), name="my; study"))
     assert " predict digits new.csv" in next_command(study(), Path("reports/digits"))
     assert " predict elsewhere/digits new.csv" in next_command(study(), Path("elsewhere/digits"))
