@@ -30,9 +30,7 @@ class SearchStatus:
     errors: int = 0  # trials whose own code raised one
     timed_out: int = 0  # of usable trials
     out_of_time: int = 0
-    left: float | None = (
-        None  # seconds to the end of the search and of what is trained after it; None: nothing is known yet
-    )
+    left: float | None = None  # seconds to the end of the search and of what is trained after it, once known
 
     @property
     def failed(self) -> int:

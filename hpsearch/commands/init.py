@@ -5,8 +5,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from hpsearch.commands.options import add_reading, overrides
-from hpsearch.errors import UserError, shown
+from hpsearch.commands.options import add_reading, check_output, overrides
+from hpsearch.errors import UserError
 from hpsearch.files import write_file
 
 
@@ -33,7 +33,7 @@ def add(command: argparse.ArgumentParser) -> None:
 def call(options: argparse.Namespace) -> None:
     """Read the data as `run` would, and write the file."""
     output = Path(options.output or f"{Path(options.data).name.split('.')[0]}.toml")
-    _check_output(output, options)
+    check_output(output, "study.toml", force=options.force)
     from hpsearch.config import find_study, read_config
     from hpsearch.config.template import study_text
     from hpsearch.reporting.screen import Screen
@@ -53,22 +53,6 @@ def call(options: argparse.Namespace) -> None:
     screen.introduce_data(data.summary)
     screen.row("written", output)
     screen.command("next", shlex.join(["python", "-m", "hpsearch", "run", str(output)]))
-
-
-def _check_output(output: Path, options: argparse.Namespace) -> None:
-    """Refuse a file that is there, or cannot be made, before anything is read.
-
-    Raises:
-        UserError: it is.
-    """
-    if output.is_dir():
-        raise UserError(f"{shown(str(output))} is a folder. Give a file, e.g. -o {output / 'study.toml'}.")
-    if not output.parent.is_dir():
-        raise UserError(f"{shown(str(output.parent))}: no such folder. Make it, or give another -o.")
-    if output.exists() and not options.force:
-        raise UserError(
-            f"{shown(str(output))} is there already. Give another file (-o FILE), or --force to overwrite it."
-        )
 
 
 def _data_settings(given: list[tuple[str, Any]], target: Any) -> dict[str, Any]:

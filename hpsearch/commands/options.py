@@ -278,6 +278,21 @@ def reading_of(options: argparse.Namespace) -> dict[str, Any]:
     return {**given, "columns": columns} if columns else given
 
 
+def check_output(path: Path, example: str, *, force: bool) -> None:
+    """Refuse a file that cannot be made, or is there already and is not to be overwritten; `example` is a name for one.
+
+    Raises:
+        UserError: it is.
+    """
+    given = shown(str(path))
+    if path.is_dir():
+        raise UserError(f"{given} is a folder. Give a file, e.g. -o {path / example}.")
+    if not path.parent.is_dir():
+        raise UserError(f"{shown(str(path.parent))}: no such folder. Make it, or give another -o.")
+    if path.exists() and not force:
+        raise UserError(f"{given} is there already. Give another file (-o FILE), or --force to overwrite it.")
+
+
 def add_model(command: argparse.ArgumentParser) -> None:
     """Add the study, and which of its models a command uses."""
     command.add_argument("study", metavar="STUDY", help="a study's name, or the folder that holds its model")

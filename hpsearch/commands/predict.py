@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from hpsearch.commands.options import add_model, add_reading, add_reports, own_build, own_metric_of
+from hpsearch.commands.options import add_model, add_reading, add_reports, check_output, own_build, own_metric_of
 from hpsearch.commands.recorded import show_model
-from hpsearch.errors import UserError, mistakes, rows_text, shown
+from hpsearch.errors import UserError, mistakes, rows_text
 from hpsearch.files import inert, replacing
 
 if TYPE_CHECKING:
@@ -103,12 +103,7 @@ def _check_output(output: str, source: Path, force: bool) -> None:
     path = Path(output)
     if path.exists() and source.exists() and path.samefile(source):
         raise UserError(f"{output}: the predictions would take the place of the rows. Give another -o.")
-    if path.is_dir():
-        raise UserError(f"{shown(output)} is a folder. Give a file, e.g. -o {path / 'predictions.csv'}.")
-    if not path.parent.is_dir():
-        raise UserError(f"{shown(str(path.parent))}: no such folder. Make it, or give another -o.")
-    if path.exists() and not force:
-        raise UserError(f"{shown(output)} is there already. Give another file (-o FILE), or --force to overwrite it.")
+    check_output(path, "predictions.csv", force=force)
 
 
 def _kept_columns(rows: "NewRows", asked: Sequence[str]) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.commands.options import REPORTS
+from hpsearch.commands.options import REPORTS, own_code, reading_of
 from hpsearch.errors import UserError, masked
 from hpsearch.files import folder_name
 from hpsearch.storage import ComparisonRecord, StudyRecord
@@ -17,6 +17,7 @@ from hpsearch.storage.folders import folder_of, study_file
 if TYPE_CHECKING:
     from hpsearch.model import Model
     from hpsearch.reporting.screen import Screen
+    from hpsearch.searching.replay import RecordedStudy
 
 
 def url_of(source: str, reports: Path) -> str:
@@ -81,6 +82,21 @@ def read_search(options: argparse.Namespace) -> tuple[StudyRecord, Path]:
     if "://" in options.study:
         return record, reports / folder_name(record.name)
     return record, folder_of(options.study, reports)
+
+
+def recorded_study(record: StudyRecord, options: argparse.Namespace, engine: str | None = None) -> "RecordedStudy":
+    """Return a recorded study that can be trained again, its data and code as the options of a command say (see `replay.prepare`)."""
+    from hpsearch.searching.replay import prepare
+
+    return prepare(
+        record,
+        root=options.data_root,
+        device=options.device,
+        engine=engine,
+        file=getattr(options, "data", None),
+        code=own_code(options),
+        reading=reading_of(options),
+    )
 
 
 def show_changed_code(screen: "Screen", options: argparse.Namespace, record: StudyRecord) -> None:

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpsearch.commands.options import add_reports, add_retraining, add_take_over, own_code, reading_of
-from hpsearch.commands.recorded import read_search, show_changed_code, url_of, write_page
+from hpsearch.commands.options import add_reports, add_retraining, add_take_over
+from hpsearch.commands.recorded import read_search, recorded_study, show_changed_code, url_of, write_page
 from hpsearch.errors import counted, rows_text
 from hpsearch.files import make_folder
 
@@ -26,7 +26,7 @@ def call(options: argparse.Namespace) -> None:
     from hpsearch.model import save_model
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.networks import best_trial, count_scoring, refit_best
-    from hpsearch.searching.replay import engine_of, prepare
+    from hpsearch.searching.replay import engine_of
     from hpsearch.searching.run_options import RunOptions, prepare_data
 
     record, folder = read_search(options)
@@ -34,15 +34,7 @@ def call(options: argparse.Namespace) -> None:
     run_options = RunOptions(
         make_folder(folder), url_of(options.study, Path(options.reports)), options.device, engine=options.engine
     )
-    study = prepare(
-        record,
-        root=options.data_root,
-        device=options.device,
-        engine=None,
-        file=options.data,
-        code=own_code(options),
-        reading=reading_of(options),
-    )
+    study = recorded_study(record, options)
     full = prepare_data(study.config, run_options, full=True)
     screen = Screen(full.metric.name)
     show_changed_code(screen, options, record)

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpsearch.commands.options import add_reports, add_retraining, own_code, reading_of
-from hpsearch.commands.recorded import read_search, show_changed_code
+from hpsearch.commands.options import add_reports, add_retraining
+from hpsearch.commands.recorded import read_search, recorded_study, show_changed_code
 from hpsearch.errors import HpsearchError, counted
 from hpsearch.files import make_folder
 
@@ -28,19 +28,11 @@ def add(command: argparse.ArgumentParser) -> None:
 def call(options: argparse.Namespace) -> None:
     """Train the trial again, say how far it is from its record, and write `trial-N.safetensors` and `trial-N.json`."""
     from hpsearch.reporting.screen import Screen
-    from hpsearch.searching.replay import DIFFERS, engine_of, find_trial, model_again, prepare, replay
+    from hpsearch.searching.replay import DIFFERS, engine_of, find_trial, model_again, replay
 
     record, folder = read_search(options)
     trial = find_trial(record, options.trial)
-    study = prepare(
-        record,
-        root=options.data_root,
-        device=options.device,
-        engine=None,
-        file=options.data,
-        code=own_code(options),
-        reading=reading_of(options),
-    )
+    study = recorded_study(record, options)
     screen = Screen(study.data.metric.name)
     device = study.data.training.inputs.device
     name = f"trial {options.trial}"

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from hpsearch.commands.options import add_device, add_own_code, add_recorded_reading, add_reports, own_code, reading_of
-from hpsearch.commands.recorded import read_record, show_changed_code
+from hpsearch.commands.options import add_device, add_own_code, add_recorded_reading, add_reports
+from hpsearch.commands.recorded import read_record, recorded_study, show_changed_code
 from hpsearch.errors import HpsearchError, UserError
 from hpsearch.storage import ComparisonRecord
 
@@ -26,7 +26,7 @@ def add(command: argparse.ArgumentParser) -> None:
 def call(options: argparse.Namespace) -> None:
     """Train recorded trials again and print how far they are apart."""
     from hpsearch.reporting.screen import Screen
-    from hpsearch.searching.replay import choose_trials, prepare, verify
+    from hpsearch.searching.replay import choose_trials, verify
     from hpsearch.training import engine_name
 
     record = read_record(options.study, options.name, Path(options.reports))
@@ -35,14 +35,7 @@ def call(options: argparse.Namespace) -> None:
     trials = choose_trials(record, options.trials)
     engine_name(options.engine)
     engine = options.engine if options.float64 else None
-    study = prepare(
-        record,
-        root=options.data_root,
-        device=options.device,
-        engine=engine,
-        code=own_code(options),
-        reading=reading_of(options),
-    )
+    study = recorded_study(record, options, engine)
     screen = Screen(study.data.metric.name)
     screen.introduce_verification(record, len(trials), str(study.data.training.inputs.device))
     show_changed_code(screen, options, record)

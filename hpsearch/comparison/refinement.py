@@ -9,7 +9,7 @@ and within the space: the best is to have a worse neighbour on both sides (Googl
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import product
+from itertools import count, product
 from math import inf, log2, sqrt
 from statistics import fmean
 from typing import Any
@@ -125,27 +125,24 @@ class ArmRefinement:
 
     def source(self) -> TrialQueue:
         """Return the runs that are missing, as an engine takes them."""
-        missing: dict[Identity, tuple[Setting, int]] = {}
-        for pair in self._pairs():
-            if self._identity_of(*pair) not in self.results:
-                missing[self._identity_of(*pair)] = pair
+        asked = {self._identity_of(*pair): pair for pair in self._pairs()}
+        fresh = count(len(self.numbers))
         specs = []
-        count = len(self.numbers)
-        for identity, pair in missing.items():
-            number = self.numbers.get(identity, count)
-            count += number == count
-            specs.append(replace(self._spec(*pair), number=number))
+        origins: dict[int, int] = {}  # of a run's number: the trial of the first stage that its grid is around
+        for identity, (setting, seed) in asked.items():
+            if identity in self.results:
+                continue
+            number = self.numbers[identity] if identity in self.numbers else next(fresh)
+            specs.append(replace(self._spec(setting, seed), number=number))
             self.in_training[number] = identity
-        origins = {
-            self.in_training[spec.number]: pair[0].trial for spec, pair in zip(specs, missing.values(), strict=True)
-        }
+            origins[number] = setting.trial
 
         def begin(spec: TrialSpec) -> None:
             identity = self.in_training[spec.number]
             if identity not in self.numbers:
                 self.numbers[identity] = spec.number
                 params = dict(identity)
-                known = self.distributions[origins[identity]]
+                known = self.distributions[origins[spec.number]]
                 self.writer.begin(spec.number, params, {name: known[name] for name in params})
 
         return TrialQueue(specs, on_begin=begin, on_finish=self._finish, wanted=lambda run: False)

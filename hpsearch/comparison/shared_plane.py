@@ -24,9 +24,7 @@ from hpsearch.data.dataset import Data, Rows
 from hpsearch.training.devices import one_thread
 from hpsearch.trial import Architecture
 
-LAYING = (
-    60  # points of a path that lay the plane, evenly on a logarithmic scale of updates: each path counts about the same
-)
+LAYING = 60  # points of a path that lay the plane, evenly in the logarithm of updates: each path counts about the same
 DRAWN = 2_000  # points of all paths of a plane
 KEPT = 50_000_000  # numbers of all these points together: memory, 200 MB in float32
 ROWS = 256  # points taken to the plane at a time

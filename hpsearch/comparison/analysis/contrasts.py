@@ -37,10 +37,7 @@ from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 HALF = 0.5
 SATURATED = 0.8  # share of an arm's runs that had stopped to improve, from which the arm had
 LEVEL = 0.05  # of tests
-LOOPS = {
-    "own": "seconds",
-    "plain": PLAIN,
-}  # units of seconds: in the engine of the comparison, in the plain loop of torch
+LOOPS = {"own": "seconds", "plain": PLAIN}  # units of seconds: in the comparison's engine, in the plain loop of torch
 LEAST_SIZES = 3  # batch sizes, for a trend
 T = TypeVar("T", ArmTimes, ArmRates, ArmQuality, ArmRecord)
 BySeed = Mapping[int, float]

@@ -5,7 +5,6 @@ from math import inf
 
 from hpsearch.statistics.luck import Variance, near_best_variance
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
-from hpsearch.trial import FAILED
 
 
 def settings_of(runs: Iterable[TrialRecord]) -> list[list[TrialRecord]]:
@@ -19,7 +18,7 @@ def settings_of(runs: Iterable[TrialRecord]) -> list[list[TrialRecord]]:
 
 def steps_of(record: ComparisonRecord, runs: Iterable[TrialRecord]) -> list[float]:
     """Return the updates to the target of runs; infinite where one did not reach it, or has no usable network."""
-    return [inf if run.outcome in FAILED else record.passed(run) for run in runs]
+    return [inf if run.failed else record.passed(run) for run in runs]
 
 
 def second_stage_variance(record: ComparisonRecord, arms: Iterable[ArmRecord]) -> tuple[Variance, ...]:

@@ -10,10 +10,8 @@ from hpsearch.storage import ComparisonRecord
 COMMON = 0.05  # share of starts that end in a bad minimum from which it is no rarity
 ALIKE = 0.1  # difference of two shares of escapes below which they are as good as equal
 UNMATCHED = Limit("unmatched")
-AT_ITS_BEST = {
-    "less": "noise_best_more",
-    "alike": "noise_best_alike",
-}  # what SGD is beside isotropic noise at the best of each
+# What SGD is beside isotropic noise, each at its best.
+AT_ITS_BEST = {"less": "noise_best_more", "alike": "noise_best_alike"}
 
 
 def escapes(record: ComparisonRecord) -> Answer:

@@ -26,11 +26,7 @@ from hpsearch.comparison.analysis.times import learning_rate
 from hpsearch.storage import ArmRecord, ComparisonRecord, WinnerRecord
 
 MOMENTS = ("start", "middle", "target", "end")
-VARIABILITY_UNITS = (
-    "before",
-    "updates",
-    "epochs",
-)  # updates before the target; updates, and passes over the rows, after it
+VARIABILITY_UNITS = ("before", "updates", "epochs")  # updates before the target; updates, then passes, after it
 MOMENTUM = 0.9  # where a study does not set it
 
 

@@ -31,7 +31,7 @@ from hpsearch.statistics.tuning import (
     stable_range,
 )
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord, WinnerRecord
-from hpsearch.trial import FAILED, Outcome
+from hpsearch.trial import Outcome
 
 Side = Literal["low", "high", "both"]
 
@@ -104,11 +104,6 @@ class ArmTuning:
     reaching: Estimate | None
 
 
-def failed(trial: TrialRecord) -> bool:
-    """Whether a trial has no usable network: it diverged, did not fit into memory, or killed its worker."""
-    return trial.outcome in FAILED
-
-
 @remembered
 def rates(record: ComparisonRecord) -> list[ArmRates]:
     """Return the arms that have a tuning trial that ended, in the record's order; none while there is no target."""
@@ -122,11 +117,11 @@ def _rates(record: ComparisonRecord, arm: ArmRecord) -> ArmRates | None:
     if not pairs:
         return None
     learning_rates = [rate for rate, _ in pairs]
-    diverged = [float(failed(trial)) for _, trial in pairs]
-    steps = [inf if failed(trial) else record.passed(trial) for _, trial in pairs]
+    diverged = [float(trial.failed) for _, trial in pairs]
+    steps = [inf if trial.failed else record.passed(trial) for _, trial in pairs]
     trials = []
     for (rate, trial), step, rate_class in zip(pairs, steps, classified(steps, diverged), strict=True):
-        value = None if failed(trial) else trial.value
+        value = None if trial.failed else trial.value
         trials.append(RateTrial(trial.number, rate, step, rate_class, value))
     stable = stable_range(learning_rates, [step < inf for step in steps], diverged)
     tuned = None
@@ -181,7 +176,7 @@ def _second_stage(record: ComparisonRecord, arm: ArmRecord) -> list[Setting]:
         rate = learning_rate(arm, runs[0].params)
         if rate:
             steps = float(medians(numbers(steps_of(record, runs))))
-            settings.append((rate, steps, all(map(failed, runs))))
+            settings.append((rate, steps, all(run.failed for run in runs)))
     return settings
 
 
@@ -221,12 +216,12 @@ def _tuning(record: ComparisonRecord, arm: ArmRecord) -> ArmTuning | None:
     trials = [trial for trial in arm.trials if trial.number > 0 and trial.state == "complete"]
     values = []
     for trial in trials:
-        usable = not failed(trial) and trial.value is not None and isfinite(trial.value)
+        usable = not trial.failed and trial.value is not None and isfinite(trial.value)
         values.append(trial.value if usable else None)
     if all(value is None for value in values):
         return None
     reaching = None
     if record.target is not None:
-        reaching = share_reaching([not failed(trial) and record.passed(trial) < inf for trial in trials])
+        reaching = share_reaching([not trial.failed and record.passed(trial) < inf for trial in trials])
     best = expected_best_interval(values, record.direction == "maximize")
     return ArmTuning(arm.optimizer, arm.batch_size, len(trials), best, reaching)

@@ -46,9 +46,8 @@ GAPS = frozenset({"test", "last", "equal_epochs", "equal_updates", "difference"}
 RATIOS = frozenset(  # how many times as much
     {"steps", "epochs", "seconds", "plain", "one_own", "full_own", "one_plain", "full_plain"}
 )
-RANGES = frozenset(
-    {"one_octaves", "full_octaves"}
-)  # known between bounds alone, as is a critical batch size that is 0 or infinite
+# Known between bounds alone, as is a critical batch size that is 0 or infinite.
+RANGES = frozenset({"one_octaves", "full_octaves"})
 FRACTIONS = dict(
     enumerate(("half", "third", "quarter", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"), start=2)
 )

@@ -10,7 +10,7 @@ from hpsearch.comparison.analysis.judgement import ENOUGH_SEEDS
 from hpsearch.comparison.analysis.measured import measured_runs
 from hpsearch.comparison.analysis.quality import quality
 from hpsearch.comparison.analysis.times import ArmTimes, optimizers, times
-from hpsearch.comparison.analysis.tuning import failed, rates
+from hpsearch.comparison.analysis.tuning import rates
 from hpsearch.comparison.figures.appearance import (
     OfArm,
     arm_name,
@@ -193,7 +193,7 @@ def _replicates(record: ComparisonRecord, texts: Texts) -> Iterator[Pitfall]:
 
 def _any_failed(arm: ArmRecord) -> bool:
     winners = [winner for winner in (arm.fastest, arm.best) if winner]
-    return any(failed(run) for winner in winners for run in winner.runs)
+    return any(run.failed for winner in winners for run in winner.runs)
 
 
 def _reach(record: ComparisonRecord) -> Iterator[Pitfall]:
