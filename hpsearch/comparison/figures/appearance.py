@@ -59,6 +59,14 @@ def arm_name(arm: OfArm, record: ComparisonRecord, texts: Texts) -> str:
     return texts("regime.other", batch_size=number(arm.batch_size))
 
 
+def short_name(arm: OfArm, record: ComparisonRecord, texts: Texts) -> str:
+    """Return an arm's name for labels: GD, SGD, a mini-batch with its size."""
+    kind = regime_of(arm.batch_size, record.rows)
+    if arm.optimizer != "sgd" or kind == "some":
+        return arm_name(arm, record, texts)
+    return texts(f"regime.short_{kind}")
+
+
 def sizes_of(items: Iterable[HasBatchSize]) -> set[int]:
     """Return the batch sizes of arms, or of whatever belongs to one."""
     return {item.batch_size for item in items}
