@@ -7,7 +7,7 @@ from math import inf, log2
 import numpy as np
 import pytest
 
-from hpsearch.comparison.analysis.quality import limits, quality, reference
+from hpsearch.comparison.analysis.quality import limits, quality
 from hpsearch.comparison.analysis.tuning import WorkingRange, rates, tuning
 from hpsearch.statistics.tuning import RateClass
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord, WinnerRecord
@@ -208,13 +208,6 @@ def test_holm_counts_the_batch_sizes() -> None:
     for arm in quality(comparisons.comparison())[1:]:
         if arm.batch_size != arm.reference:
             assert arm.within["updates"].p == pytest.approx(3 * 2 / 64)
-
-
-def test_the_reference_is_the_nearest_to_32() -> None:
-    """Nearest in octaves, not in rows."""
-    assert reference([1, 8, 128, 1024]) == 8  # two octaves each, the first
-    assert reference([1, 10, 90]) == 90
-    assert reference([1, 16, 64, 512]) == 16
 
 
 def test_a_run_that_only_diverged_is_the_worst() -> None:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from scipy.stats import page_trend_test
 
-from hpsearch.comparison.analysis.measured import REFERENCE, Entry, Spread, measured_arms
+from hpsearch.comparison.analysis.measured import Entry, Spread, measured_arms
 from hpsearch.comparison.analysis.quality import PARTS, ArmQuality, difference_by_seed, quality
 from hpsearch.comparison.analysis.stability import ArmVariability, variabilities
 from hpsearch.comparison.analysis.times import (
@@ -21,6 +21,7 @@ from hpsearch.comparison.analysis.times import (
     ended,
     histories,
     optimizers,
+    regimes,
     times,
     tuning_luck_of,
     winner_of,
@@ -31,7 +32,6 @@ from hpsearch.statistics import Estimate
 from hpsearch.statistics.learning_curves import saturated
 from hpsearch.statistics.luck import LEAST, with_luck
 from hpsearch.statistics.paired import paired_ratio, seed_pairs
-from hpsearch.statistics.scaling import critical_point
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 
 HALF = 0.5
@@ -54,33 +54,15 @@ def of_first(record: ComparisonRecord, items: Iterable[T]) -> dict[int, T]:
 # ---- times
 
 
-def three_sizes(record: ComparisonRecord) -> tuple[int, int, int] | None:
-    """Return the batch sizes 1, a mini-batch and the full batch; None where one of them has no runs on fresh seeds.
-
-    The mini-batch is the one nearest to the critical batch size (to `REFERENCE` where there is none) whose median run reached the
-    target. It follows from all batch sizes together: the quickest of them would be quickest by luck too.
-    """
-    arms = of_first(record, times(record))
-    between = [arm for size, arm in arms.items() if 1 < size < record.rows]
-    if 1 not in arms or record.rows not in arms or not between:
-        return None
-    aim = critical_point(list(arms), [arm.costs["steps"].median.value for arm in arms.values()])
-    if not aim or not isfinite(aim):
-        aim = float(REFERENCE)
-    reaching = [arm for arm in between if isfinite(arm.costs["steps"].median.value)]
-    nearest = min(reaching or between, key=lambda arm: abs(log2(arm.batch_size / aim)))
-    return 1, nearest.batch_size, record.rows
-
-
 def three_times(record: ComparisonRecord) -> tuple[ArmTimes, ArmTimes, ArmTimes] | None:
     """Return the times of SGD, a mini-batch and GD.
 
-    None where one has fewer than `ENOUGH` runs, or the median run of the mini-batch did not reach the target.
+    None where one of them has fewer than `ENOUGH` runs, or none, or the median run of the mini-batch did not reach the target.
     """
-    sizes = three_sizes(record)
-    if sizes is None:
-        return None
     arms = of_first(record, times(record))
+    sizes = regimes(record, optimizers(record)[0]) if arms else None
+    if sizes is None or (sizes[0], sizes[2]) != (1, record.rows):
+        return None
     one, mini, full = (arms[size] for size in sizes)
     if min(one.runs, mini.runs, full.runs) < ENOUGH or not isfinite(mini.costs["steps"].median.value):
         return None
@@ -218,7 +200,7 @@ def at_edge(record: ComparisonRecord, sizes: Iterable[int], best: bool = False) 
 
 
 def reference_size(record: ComparisonRecord) -> int | None:
-    """Return the mini-batch nearest to 32, with which quality is compared."""
+    """Return the batch size with which quality is compared."""
     arms = of_first(record, quality(record))
     return next((arm.reference for arm in arms.values()), None)
 
@@ -229,7 +211,7 @@ def _full_batch(record: ComparisonRecord) -> ArmQuality | None:
 
 
 def better_than_full(record: ComparisonRecord, where: str) -> Estimate | None:
-    """Return how much better the mini-batch nearest to 32 is than GD, on `where`.
+    """Return how much better the networks of the mini-batch (`reference_size`) are than those of GD, on `where`.
 
     "training" or "test" rows, by the networks of the best evaluations; "last": by the last networks, on the test rows where those are
     recorded, else on the validation rows; "full" or "updates": within that budget on the validation rows.
