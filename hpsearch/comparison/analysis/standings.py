@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import permutations
-from math import isfinite, log2
+from math import isfinite
 
-from hpsearch.comparison.analysis.contrasts import cost_ratio, of_first, stopped_short, three_sizes
+from hpsearch.comparison.analysis.contrasts import cost_ratio, of_first, stopped_short
 from hpsearch.comparison.analysis.escape import CLASSES, EscapeCell, best_cell, cells, is_fresh, most_escaped, teacher
 from hpsearch.comparison.analysis.measured import Spread, smallest_middle_largest, spread
 from hpsearch.comparison.analysis.quality import difference_by_seed, quality
 from hpsearch.comparison.analysis.remembered import remembered
-from hpsearch.comparison.analysis.times import ENOUGH, UNITS, ArmTimes, regimes, times
+from hpsearch.comparison.analysis.times import ENOUGH, UNITS, ArmTimes, nearest_size, optimizers, regimes, times
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import difference, wilson
 from hpsearch.statistics.luck import LEAST, with_luck
@@ -53,9 +53,7 @@ def compared_sizes(record: ComparisonRecord) -> tuple[int, ...]:
     if not record.arms:
         return ()
     found = of_first(record, times(record))
-    sizes = three_sizes(record) or regimes(record, next(iter(found.values())).optimizer if found else "")
-    if sizes is None:
-        sizes = tuple(smallest_middle_largest(found, lambda size: size))
+    sizes = regimes(record, optimizers(record)[0]) or smallest_middle_largest(found, lambda size: size)
     return tuple(sorted(sizes, reverse=True))
 
 
@@ -184,7 +182,7 @@ def _escaped_share(record: ComparisonRecord, size: int) -> tuple[Estimate | None
     sizes = {cell.batch_size or 0 for cell in tested if (cell.batch_size == 1) == (size == 1)}
     if not sizes:
         return None, size
-    nearest = min(sizes, key=lambda other: abs(log2(other / size)))
+    nearest = nearest_size(sizes, size)
     fresh = best_cell(record, "sgd") if is_fresh(record) else None
     if fresh and fresh.batch_size == nearest:
         return fresh.escaped, nearest

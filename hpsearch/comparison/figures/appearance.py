@@ -52,6 +52,14 @@ def regime_name(batch_size: int, rows: int, texts: Texts, short: bool = False) -
     return texts(f"regime.{prefix}{regime_of(batch_size, rows)}", batch_size=number(batch_size))
 
 
+def batch_label(batch_size: int, record: ComparisonRecord, texts: Texts, between: str = "<br>") -> str:
+    """Return a batch size as axes have it: `1 SGD`, `16`, `1,257 GD`; without names where other optimizers stand on the axis too."""
+    kind = regime_of(batch_size, record.rows)
+    if kind == "some" or optimizers(record) != ["sgd"]:
+        return number(batch_size)
+    return f"{number(batch_size)}{between}{texts(f'regime.short_{kind}')}"
+
+
 def arm_name(arm: OfArm, record: ComparisonRecord, texts: Texts) -> str:
     """Return what an arm is called: its regime under plain gradient steps, else its batch size, since Adam on one row is no SGD."""
     if arm.optimizer == "sgd":

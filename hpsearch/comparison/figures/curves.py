@@ -197,7 +197,7 @@ def _labels(
         while any(level == other and left < end and start < right for other, start, end in taken):
             level += 1
         taken.append((level, left, right))
-        shift = 10 + LINE * level
+        shift = 14 + LINE * level
         labels.append(
             {
                 "x": log10(x[-1]),

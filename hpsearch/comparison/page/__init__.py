@@ -26,7 +26,8 @@ from hpsearch.comparison.figures.appearance import (
 )
 from hpsearch.comparison.figures.figure import Rows
 from hpsearch.comparison.page.closing import checks, protocol, runs_table
-from hpsearch.comparison.page.opening import all_sizes, introduction, warnings
+from hpsearch.comparison.page.opening import all_sizes, introduction, summary_remark, warnings
+from hpsearch.comparison.page.picture import write_picture
 from hpsearch.comparison.page.standings import ranked_table
 from hpsearch.files import inert, make_folder, write_file
 from hpsearch.reporting import pieces
@@ -57,7 +58,7 @@ NEAR = 0.15  # relative distance from 1/k at which a ratio is called about 1/k
 
 
 def write_comparison(record: ComparisonRecord, folder: Path, language: str = "en") -> Path:
-    """Write `folder/tables/*.csv` and the page, `report.html` (in another language than English `report.LANGUAGE.html`).
+    """Write `folder/tables/*.csv`, the page, `report.html` (in another language than English `report.LANGUAGE.html`), and its first figure.
 
     Args:
         record: the comparison as it was read from its storage; it may be running or empty.
@@ -79,6 +80,10 @@ def write_comparison(record: ComparisonRecord, folder: Path, language: str = "en
     suffix = "" if language == "en" else f".{language}"
     path = folder / f"report{suffix}.html"
     write_file(path, html)
+    with reading_record(record.name):
+        opening = OPENING.draw(record, texts) if record.arms else None
+    if opening is not None:
+        write_picture(opening, OPENING.reading(record, texts), summary_remark(record, texts), folder, suffix)
     return path
 
 

@@ -14,6 +14,7 @@ from hpsearch.comparison.analysis.tuning import rates
 from hpsearch.comparison.figures.appearance import (
     OfArm,
     arm_name,
+    metric_name,
     optimizer_name,
     percent,
     regime_name,
@@ -50,6 +51,12 @@ def introduction(record: ComparisonRecord, texts: Texts) -> Iterator[str]:
     if record.target is not None:
         chosen = "" if record.target_given else "_chosen"
         yield texts(f"page.asked_target{chosen}", target=target_text(record, texts))
+
+
+def summary_remark(record: ComparisonRecord, texts: Texts) -> str:
+    """Return what stands below the first figure where it is a picture by itself."""
+    asked = next(introduction(record, texts), "")
+    return f"{asked} {texts('page.asked_axis', metric=metric_name(record, texts))}"
 
 
 def data_title(record: ComparisonRecord, most: int) -> str:
