@@ -58,9 +58,20 @@
     Object.assign(copy.layout.margin, { l: 34, r: 34, b: 4 });
   };
 
+  // A replay: the last traces grow; each of its frames says how many of their points it has.
+  const replayed = (traces, replay) => replay.ends.map((ends, i) => {
+    const first = traces.length - ends.length;
+    const grown = ends.map((end, k) => ({ x: traces[first + k].x.slice(0, end), y: traces[first + k].y.slice(0, end) }));
+    return { name: replay.names[i], data: grown, traces: ends.map((end, k) => first + k) };
+  });
+
+  const chosenOf = (name) => chosen[name] ?? (figures[name].layout.meta || {}).start ?? 0;
+  const optionOf = (name) => ((figures[name].layout.meta || {}).switch || [])[chosenOf(name)];
+
   const draw = (name) => {
     const place = document.getElementById("figure-" + name);
-    const figure = figures[name];
+    const option = optionOf(name);
+    const figure = (option && option.figure) || figures[name];
     const copy = screen.matches && !paper ? painted(figure, false) : structuredClone(figure);
     const meta = copy.layout.meta || {};
     const width = paper ? 680 : Math.floor(place.clientWidth);
@@ -75,11 +86,11 @@
     const lines = copy.data.filter((trace) => trace.showlegend !== false && trace.name).length;
     if (width < 520 && !meta.turned) copy.layout.height += meta.panels ? 90 : 16 * Math.max(0, lines - 2);
     if (touch.matches) copy.layout.dragmode = false;
-    const option = meta.switch && meta.switch[chosen[name] || 0];
-    if (option) {
+    if (option && option.x) {
       copy.data.forEach((trace, i) => Object.assign(trace, { x: option.x[i], y: option.y[i] }));
       copy.layout.xaxis.title.text = option.title;
     }
+    if (meta.replay) copy.frames = replayed(copy.data, meta.replay);
     delete copy.layout.meta;
     copy.data.forEach((trace) => { if (hidden.has(trace.name)) trace.visible = "legendonly"; });
     const config = { displayModeBar: false, responsive: false, doubleClick: "reset", typesetMath: false }; // a $ in a name is one
@@ -125,7 +136,7 @@
       const button = document.createElement("button");
       button.type = "button";
       button.textContent = option.label;
-      button.setAttribute("aria-pressed", String(i === 0));
+      button.setAttribute("aria-pressed", String(i === chosenOf(name)));
       button.addEventListener("click", () => {
         chosen[name] = i;
         bar.querySelectorAll("button").forEach((other, j) => other.setAttribute("aria-pressed", String(i === j)));
