@@ -8,7 +8,7 @@ twenty intermediate values are one transaction here and twenty there, each of wh
 import json
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ import optuna
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.exceptions import DuplicatedStudyError
 from optuna.samplers import BaseSampler
+from optuna.samplers._tpe import _truncnorm
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages.journal import BaseJournalBackend, JournalRedisBackend, JournalStorage
 from optuna.study import StudyDirection
@@ -28,6 +29,7 @@ from optuna.trial import BaseTrial, FrozenTrial, TrialState
 from hpsearch.errors import StorageError, UserError
 from hpsearch.trial import Direction
 
+_TPE_LOCK = threading.RLock()
 LIBRARY = "optuna"  # whose loggers all have names that begin so
 BATCH = 1000  # trials that are read at once, so that a study's writer never waits long
 SPECIAL_NUMBERS = {"INF_POS": float("inf"), "INF_NEG": float("-inf"), "NAN": float("nan")}  # by Optuna's names for them
@@ -63,6 +65,26 @@ def quiet_optuna() -> Iterator[None]:
     finally:
         for handler in handlers:
             handler.removeFilter(quiet)
+
+
+@contextmanager
+def normal_cdf_of_tpe(log_normal_cdf: Callable[[Any], Any]) -> Iterator[None]:
+    """Have Optuna's TPE sampler take logarithms of the normal distribution function, of arrays, from another function until the end.
+
+    One thread at a time: the others wait.
+    """
+    with _TPE_LOCK:
+        own = log_normal_cdf_of_tpe()
+        _truncnorm._log_ndtr = log_normal_cdf
+        try:
+            yield
+        finally:
+            _truncnorm._log_ndtr = own
+
+
+def log_normal_cdf_of_tpe() -> Callable[[Any], Any]:
+    """Return the function from arrays to the logarithms of the normal distribution function that Optuna's TPE sampler uses."""
+    return _truncnorm._log_ndtr
 
 
 def quiet_study(*directions: Direction, name: str | None = None, sampler: BaseSampler | None = None) -> optuna.Study:
