@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import optuna
 from optuna.distributions import BaseDistribution, json_to_distribution
@@ -29,7 +29,8 @@ from optuna.trial import BaseTrial, FrozenTrial, TrialState
 from hpsearch.errors import StorageError, UserError
 from hpsearch.trial import Direction
 
-_TPE_LOCK = threading.RLock()
+_NORMAL: Any = _truncnorm  # TPE's normal distribution: a module, in which a function is replaced
+_NORMAL_LOCK = threading.RLock()
 LIBRARY = "optuna"  # whose loggers all have names that begin so
 BATCH = 1000  # trials that are read at once, so that a study's writer never waits long
 SPECIAL_NUMBERS = {"INF_POS": float("inf"), "INF_NEG": float("-inf"), "NAN": float("nan")}  # by Optuna's names for them
@@ -73,18 +74,18 @@ def normal_cdf_of_tpe(log_normal_cdf: Callable[[Any], Any]) -> Iterator[None]:
 
     One thread at a time: the others wait.
     """
-    with _TPE_LOCK:
+    with _NORMAL_LOCK:
         own = log_normal_cdf_of_tpe()
-        _truncnorm._log_ndtr = log_normal_cdf
+        _NORMAL._log_ndtr = log_normal_cdf
         try:
             yield
         finally:
-            _truncnorm._log_ndtr = own
+            _NORMAL._log_ndtr = own
 
 
 def log_normal_cdf_of_tpe() -> Callable[[Any], Any]:
     """Return the function from arrays to the logarithms of the normal distribution function that Optuna's TPE sampler uses."""
-    return _truncnorm._log_ndtr
+    return cast("Callable[[Any], Any]", _NORMAL._log_ndtr)
 
 
 def quiet_study(*directions: Direction, name: str | None = None, sampler: BaseSampler | None = None) -> optuna.Study:
