@@ -116,16 +116,14 @@ class RoundRobinSource:
 
 def train_together(
     context: ComparisonContext,
-    phase: str,
     sources: Sequence[TrialSource],
-    done: Callable[[], int],
-    total: int,
     target: float | None,
+    progress: Callable[[], PhaseProgress],
 ) -> None:
     """Train what several sources ask for, in turn, on the one engine."""
 
     def show() -> None:
-        context.observer.phase(PhaseProgress(phase, done(), total))
+        context.observer.phase(progress())
 
     context.engine.run(RoundRobinSource(sources, context, target, show))
     show()

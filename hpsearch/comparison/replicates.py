@@ -13,6 +13,7 @@ from torch import Tensor
 from hpsearch.comparison.arms import SEEDS, Arm, ArmPlan
 from hpsearch.comparison.context import ComparisonContext, train_together
 from hpsearch.data.dataset import Data, Rows
+from hpsearch.progress import PhaseProgress
 from hpsearch.searching.loop import Search
 from hpsearch.searching.specifications import recorded_specification
 from hpsearch.storage.reading import SEED, winner_study
@@ -81,11 +82,13 @@ def train_replicates(
     target = plan["target"] if compare.train_until == "target" else None
     train_together(
         context,
-        "training the winners on fresh seeds",
         [winner.source for winner in replicates],
-        lambda: sum(winner.done for winner in replicates),
-        len(replicates) * compare.seeds,
         target,
+        lambda: PhaseProgress(
+            "training the winners on fresh seeds",
+            sum(winner.done for winner in replicates),
+            len(replicates) * compare.seeds,
+        ),
     )
     return fastest_winners
 

@@ -109,9 +109,9 @@ class Screen:
         now = time.monotonic()
         if self._phase != progress.name:
             self._phase = progress.name
-            self._phase_began = (progress.done, now)
+            self._phase_began = (progress.done - progress.recalled, now)
         before, began = self._phase_began
-        done = progress.done - before
+        done = progress.done - progress.recalled - before
         if done < EVIDENCE or progress.done >= progress.total:
             return ""
         steps = progress.total - progress.done + (progress.further or 0)

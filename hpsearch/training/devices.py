@@ -14,6 +14,9 @@ from hpsearch.errors import UserError
 
 DEVICE_TYPES = ("cpu", "cuda", "mps")
 MAX_CONCURRENCY = 256  # trials in flight on a GPU
+# How errors say that memory is exhausted: torch's on a CPU, the driver's (torch.AcceleratorError, Triton), cuBLAS's and its kin's.
+EXHAUSTED = ("can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
+RECORDING = threading.Lock()  # held while a step is recorded: freeing memory would spoil the recording
 ARRAYS_PER_TRIAL = 6  # weights, gradient, two moments, the best weights, room for padding
 
 
@@ -176,11 +179,13 @@ def begin_worker(data: Data) -> None:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory is exhausted; torch raises a bare RuntimeError for it on a CPU."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    """Whether an error says that memory is exhausted; torch raises RuntimeErrors of several kinds for it."""
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in text for words in EXHAUSTED)
 
 
 def free_memory(data: Data) -> None:
     """Give a device's cached memory back; call it outside the `except`, whose traceback keeps tensors alive."""
     if data.training.inputs.is_cuda:
-        torch.cuda.empty_cache()
+        with RECORDING:
+            torch.cuda.empty_cache()
