@@ -42,8 +42,11 @@ class ComparisonContext:
         return self.data.metric.direction
 
     def replicate(self, spec: TrialSpec, number: int) -> TrialSpec:
-        """Return run `number` of a winner on fresh seeds, on its own division of the rows where there are several."""
-        fresh = replicate(spec, self.config.study.seed, number)
+        """Return run `number` of a winner on fresh seeds, on its own division of the rows where there are several.
+
+        It keeps the last network beside the best one.
+        """
+        fresh = replace(replicate(spec, self.config.study.seed, number), keep_last=True)
         divisions = len(self.data.folds) - 1  # the first tunes
         if divisions < 1:
             return fresh

@@ -136,7 +136,13 @@ class Progress:
             self.value = metric
             self.loss = loss
         outcome = self._outcome(evaluation, source)
-        return None if outcome is None else self.run(outcome)
+        if outcome is None:
+            return None
+        run = self.run(outcome)
+        if not self.spec.keep_last:
+            return run
+        last = self.weights if self.best == evaluation else weights()
+        return replace(run, last_weights=last)
 
     def run(self, outcome: Outcome, detail: str = "") -> TrainingRun:
         """Return the run; a failed one has no value and no weights."""

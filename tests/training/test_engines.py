@@ -7,6 +7,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from time import time
+from typing import Any
 
 import pytest
 import torch
@@ -35,6 +36,25 @@ def test_every_engine_trains(name: str) -> None:
     assert {n: run.outcome for n, run in source.runs.items()} == dict.fromkeys(range(3), Outcome.FINISHED)
     expected = reference_runs(specs[1:2], small_data())
     assert source.runs[1].value == pytest.approx(expected[1].value, abs=1e-10)
+
+
+@pytest.mark.parametrize("name", ["auto", "reference", "fused"])
+@pytest.mark.parametrize("ends", [{"patience": 2}, {"target": 0.4}, {}])
+def test_the_last_network_is_kept_where_it_is_asked_for(name: str, ends: dict[str, Any]) -> None:
+    """It is the network of the last evaluation, however the run ends, and another one than the best where that came before."""
+    data = small_data()
+    spec = small_spec(data, learning_rate=1.5, evaluate_at=tuple(range(2, 42, 2)), keep_last=True, **ends)
+    source = TrialQueue([spec, replace(spec, number=4, keep_last=False)])
+    make_engine(name, data, max_concurrency=2).run(source)
+    run = source.runs[3]
+    assert run.best < run.history.last or "target" in ends
+    assert run.last_weights is not None
+    network = DNN(spec.dense_architecture).to(dtype=torch.float64)
+    network.load_state_dict(dict(run.last_weights))
+    loss, metric = data.score(network(data.validation.inputs), data.validation)
+    assert (loss, metric) == pytest.approx((run.history.validation_loss[-1], run.history.metric[-1]))
+    assert source.runs[4].last_weights is None
+    assert source.runs[4].history.metric == run.history.metric
 
 
 def test_a_former_name_is_understood() -> None:
