@@ -94,7 +94,7 @@
   // One legend for all figures: what is switched off in one is off in the others that show it.
   const toggle = (name) => {
     if (!hidden.delete(name)) hidden.add(name);
-    names.filter((other) => figures[other].data.some((trace) => trace.name === name)).forEach(safely);
+    names.filter((other) => isOpen(other) && figures[other].data.some((trace) => trace.name === name)).forEach(safely);
     return false;
   };
 
@@ -222,12 +222,29 @@
   };
 
   const names = Object.keys(figures);
-  const all = async () => {
-    for (const name of names) {
+  const isOpen = (name) => !document.getElementById("figure-" + name).closest("details.more:not([open])");
+  const all = async (wanted = names) => {
+    for (const name of wanted.filter(isOpen)) {
       await safely(name);
       await new Promise((done) => setTimeout(done)); // the page answers between two figures
     }
   };
+
+  // Figures that are folded are drawn when they are opened; a link to something folded opens it, and so does paper.
+  const folds = [...document.querySelectorAll("details.more")];
+  const inside = (fold) => names.filter((name) => fold.contains(document.getElementById("figure-" + name)));
+  const reveal = async () => {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const fold = target && target.closest("details.more");
+    if (!fold) return;
+    fold.open = true;
+    await all(inside(fold));
+    target.scrollIntoView();
+  };
+  const unfold = () => {
+    folds.forEach((fold) => { fold.dataset.was = fold.open ? "open" : ""; fold.open = true; });
+  };
+  const fold = () => folds.forEach((one) => { one.open = one.dataset.was === "open"; });
 
   let waiting = 0;
   let width = window.innerWidth;
@@ -236,11 +253,13 @@
       if (window.innerWidth === width) return; // a phone's address bar comes and goes
       width = window.innerWidth;
       clearTimeout(waiting);
-      waiting = setTimeout(all, 150);
+      waiting = setTimeout(() => all(), 150);
     });
-    screen.addEventListener("change", all);
-    window.addEventListener("beforeprint", () => { paper = true; names.forEach(draw); });
-    window.addEventListener("afterprint", () => { paper = false; all(); });
+    screen.addEventListener("change", () => all());
+    folds.forEach((one) => one.addEventListener("toggle", () => { if (one.open && !paper) all(inside(one)); }));
+    window.addEventListener("hashchange", reveal);
+    window.addEventListener("beforeprint", () => { paper = true; unfold(); names.forEach(draw); });
+    window.addEventListener("afterprint", () => { paper = false; fold(); all(); });
   };
 
   const start = async () => {
@@ -249,6 +268,7 @@
     names.forEach(savers);
     listen();
     await all();
+    await reveal();
   };
   start().then(() => { document.documentElement.dataset.drawn = String(names.length); });
 })();

@@ -58,7 +58,7 @@ def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
         title = _budget_text(budget, budgets[budget], texts)
         if len(optimizers(record)) > 1:
             title = f"{optimizer_name(name)}, {title}"
-        horizontal = batch_axis(sizes_of(group), f"<b>{title}</b>")
+        horizontal = batch_axis(sizes_of(group), f"<b>{title}</b>", record, texts)
         panels.append(Panel(traces, horizontal, axis(nticks=6) | look))
     if not panels:
         return None
