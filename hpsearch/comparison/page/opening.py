@@ -88,7 +88,7 @@ def glance(record: ComparisonRecord, texts: Texts) -> Section | None:
             row.insert(0, optimizer_name(arm.optimizer))
     contents = [
         Paragraph(texts("glance.question"), "ask"),
-        PageTable(head, rows, numeric),
+        PageTable(head, rows, numeric, label=texts("glance.title")),
         Paragraph(texts("glance.note", target=target_text(record, texts)), "note"),
     ]
     return Section("glance", texts("glance.title"), contents)
