@@ -43,7 +43,8 @@ def report(record: StudyRecord, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 def settle(visit: Visit) -> None:
     """Wait until every figure shows what the reader has chosen."""
-    visit.page.wait_for_function("document.documentElement.dataset.settled === 'yes'", timeout=60_000)
+    visit.page.wait_for_timeout(300)  # until the browser told the page of it
+    visit.page.wait_for_selector("html[data-settled='yes']", state="attached", timeout=60_000)
 
 
 def lit_figures(visit: Visit) -> set[str]:
@@ -159,9 +160,10 @@ def test_the_chosen_trial_stays_in_the_dark_and_on_paper(browser: Any, report: P
         assert visit.page.evaluate(color) == LIT
         visit.page.emulate_media(color_scheme="dark")
         settle(visit)
-        visit.page.wait_for_function(f"{color} === '{dark}'", timeout=60_000)
+        assert visit.page.evaluate(color) == dark
         visit.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
-        visit.page.wait_for_function(f"{color} === '{LIT}'", timeout=60_000)
+        visit.page.wait_for_timeout(1000)
+        assert visit.page.evaluate(color) == LIT
         visit.page.emulate_media(media="print")
         assert visit.page.evaluate("getComputedStyle(document.querySelector('.bar')).position") == "static"
 
