@@ -34,7 +34,7 @@ from hpsearch.reporting import pieces
 from hpsearch.reporting.formatting import MetricFormat, number, sentence, visible
 from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.rendering import document, figure_json, reading_record
-from hpsearch.reporting.study_page import PREVIEW, SCRIPT_TEXTS
+from hpsearch.reporting.study_page import PREVIEW, script_texts
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 
@@ -110,7 +110,7 @@ def page(record: ComparisonRecord, texts: Texts) -> str:
             question=visible(settings.get("question") or "", 400),
             introduction=list(introduction(record, texts)),
             pieces=content,
-            script_texts={key: texts(f"page.{key}") for key in SCRIPT_TEXTS},
+            script_texts=script_texts(texts),
         )
     )
 
@@ -268,7 +268,8 @@ def _numbers(row: ComparisonFigure, record: ComparisonRecord, texts: Texts) -> p
     before = texts("page.rows", shown=min(PREVIEW, len(rows)), rows=len(rows))
     meanings = [(name, texts.get(f"column.{name}", "")) for name in head]
     file = pieces.Link(address, address, f"{before} ")
-    return pieces.Numbers(texts("page.numbers"), pieces.PageTable(head, body, numeric), file, pieces.Facts(meanings))
+    table = pieces.PageTable(head, body, numeric, label=f"{row.name}.csv")
+    return pieces.Numbers(texts("page.numbers"), table, file, pieces.Facts(meanings))
 
 
 def _cell(value: object, texts: Texts) -> str:

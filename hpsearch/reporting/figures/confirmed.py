@@ -110,6 +110,7 @@ def _points(what: str, group: Sequence[Row], lines: Sequence[Line], metric: Metr
         mode="markers",
         name=texts(f"search.figure.confirmed.{what.replace(' ', '_')}"),
         marker=MARKS[what],
+        customdata=[row["trial"] for row in group],
         cliponaxis=False,
         **hover(_point_label(row, metric, texts) for row in group),
     )
@@ -134,6 +135,7 @@ def _failed(group: Sequence[Row], lines: Sequence[Line], edge: float, texts: Tex
         mode="markers",
         name=texts("search.figure.confirmed.failed_run"),
         marker=FAILED,
+        customdata=[row["trial"] for row in group],
         cliponaxis=False,
         **hover(texts_of),
     )
