@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from hpsearch.data.metrics import OBJECTIVES
 from hpsearch.errors import counted, rows_text, shown
-from hpsearch.progress import EVIDENCE
+from hpsearch.progress import COMPILER, EVIDENCE
 from hpsearch.reporting.formatting import MetricFormat, duration, printable, short
 from hpsearch.reporting.replicates import of_completed_runs, winner_failed
 from hpsearch.reporting.selection import (
@@ -107,7 +107,7 @@ class Screen:
     def _left_of(self, progress: "PhaseProgress") -> str:
         """Return how long a phase, and later ones of its kind, still take; "" before there is evidence."""
         now = time.monotonic()
-        if self._phase != progress.name:
+        if self._phase != progress.name or COMPILER.until > self._phase_began[1]:
             self._phase = progress.name
             self._phase_began = (progress.done, now)
         before, began = self._phase_began
