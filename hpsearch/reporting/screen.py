@@ -100,9 +100,13 @@ class Screen:
 
     def phase(self, progress: "PhaseProgress") -> None:
         """Bring the bar (or, now and then, a line) of a comparison up to date."""
-        line = f"{progress.name}: {progress.done:,}/{progress.total:,}{self._left_of(progress)}"
+        line = self.phase_line(progress)
         if line != self._last_line or self.console.is_terminal:
             self._progress(line, progress.done, progress.total, now=progress.done in (0, progress.total))
+
+    def phase_line(self, progress: "PhaseProgress") -> str:
+        """Return the state of a phase in one line."""
+        return f"{progress.name}: {progress.done:,}/{progress.total:,}{self._left_of(progress)}"
 
     def _left_of(self, progress: "PhaseProgress") -> str:
         """Return how long a phase, and later ones of its kind, still take; "" before there is evidence."""

@@ -26,6 +26,7 @@ from hpsearch.comparison.figures.appearance import (
 from hpsearch.comparison.figures.figure import Rows
 from hpsearch.comparison.page.closing import checks, protocol, runs_table
 from hpsearch.comparison.page.opening import glance, introduction, warnings
+from hpsearch.comparison.plotting import comparison_figures
 from hpsearch.files import inert, make_folder, write_file
 from hpsearch.reporting import pieces
 from hpsearch.reporting.formatting import MetricFormat, number, sentence, visible
@@ -82,7 +83,7 @@ def write_comparison(record: ComparisonRecord, folder: Path, language: str = "en
 
 def page(record: ComparisonRecord, texts: Texts) -> str:
     """Return the report as one HTML document."""
-    figures = [_figure(row, record, texts) for row in COMPARISON_FIGURES if _applies(row, record)]
+    figures = [_figure(row, record, texts) for row in comparison_figures(record).values()]
     drawn = [figure for figure in figures if figure.plot is not None]
     closing = [piece for piece in (runs_table(record, texts), checks(record, texts), protocol(record, texts)) if piece]
     settings = record.settings.get("study", {})
@@ -192,13 +193,6 @@ def _ratio(value: Estimate, ends: Mapping[str, str], texts: Texts) -> str:
     if parts in FRACTIONS:
         return texts(f"ratio.{FRACTIONS[parts]}", **ends)
     return texts("ratio.part", parts=number(parts), **ends)
-
-
-def _applies(row: ComparisonFigure, record: ComparisonRecord) -> bool:
-    """Whether a figure belongs to what was asked: the escape tests, a comparison on data, or both."""
-    if row.name.startswith("escape_"):
-        return bool(record.minima)
-    return bool(record.arms)
 
 
 def _contents(drawn: Sequence[pieces.FigureSection], closing: Sequence[pieces.Section]) -> pieces.Contents:
