@@ -13,21 +13,20 @@ from hpsearch.reporting.figures import FIGURES, Figure
 from hpsearch.reporting.figures.pareto import trade_off
 from hpsearch.reporting.foreign import foreign_introduction, foreign_protocol, foreign_result
 from hpsearch.reporting.formatting import MetricFormat, identifier, number, sentence, visible
-from hpsearch.reporting.headline import headline, next_command
+from hpsearch.reporting.headline import further_values, headline, next_command
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.protocol import protocol, registered_modules
 from hpsearch.reporting.ranking import best, of_objective, ranked, settings_of
 from hpsearch.reporting.rendering import document, figure_json
 from hpsearch.reporting.replicates import of_completed_runs
 from hpsearch.reporting.selection import model, off_front, usable_trials, why
-from hpsearch.reporting.summary import best_network, introduction, result_values, scores
+from hpsearch.reporting.summary import best_network, introduction
 from hpsearch.reporting.tables import TABLES, Frames
 from hpsearch.reporting.tables.writing import cells, columns_of, leaders, meaning
 from hpsearch.reporting.trust import honesty, warnings
 from hpsearch.storage import StudyRecord
 
 MOST_COLUMNS = 100  # of the data's that the page lists
-SAID = ("test", "baseline")  # by the headline
 MOST_ROWS = 1000  # trials that the page lists
 NOT_SEARCHED = ("rank", "trial", "value", "standard_error", "parameters", "seconds")  # columns of the best trials
 PREVIEW = 20  # rows of a table that the page shows; the file has all of them
@@ -147,9 +146,7 @@ def _result(record: StudyRecord, texts: Texts, folder: Path | None) -> pieces.Re
     command = next_command(record, folder)
     if command:
         summary.append(pieces.Command(command, texts("search.result.predict")))
-    known = scores(record, texts)
-    said = [known[name] for name in SAID if name in known]
-    values = [value for value in result_values(record, texts) if value not in said]
+    values = further_values(record, texts)
     return pieces.Result(title, summary, values, honesty(record, texts), headline(record, texts))
 
 

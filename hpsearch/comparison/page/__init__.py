@@ -29,6 +29,7 @@ from hpsearch.comparison.page.closing import checks, protocol, runs_table
 from hpsearch.comparison.page.opening import all_sizes, introduction, summary_remark, warnings
 from hpsearch.comparison.page.picture import write_picture
 from hpsearch.comparison.page.standings import ranked_table
+from hpsearch.comparison.plotting import comparison_figures
 from hpsearch.files import inert, make_folder, write_file
 from hpsearch.reporting import pieces
 from hpsearch.reporting.formatting import MetricFormat, number, sentence, visible
@@ -89,7 +90,7 @@ def write_comparison(record: ComparisonRecord, folder: Path, language: str = "en
 
 def page(record: ComparisonRecord, texts: Texts) -> str:
     """Return the report as one HTML document: the answer in a figure, a table and verdicts, then chapters with the evidence."""
-    figures = {row.name: _figure(row, record, texts) for row in COMPARISON_FIGURES if _applies(row, record)}
+    figures = {name: _figure(row, record, texts) for name, row in comparison_figures(record).items()}
     drawn = {name for name, figure in figures.items() if figure.plot is not None}
     chapters = [*_chapters(figures, texts), _done(record, texts)]
     settings = record.settings.get("study", {})
@@ -235,13 +236,6 @@ def _ratio(value: Estimate, ends: Mapping[str, str], texts: Texts) -> str:
     if parts in FRACTIONS:
         return texts(f"ratio.{FRACTIONS[parts]}", **ends)
     return texts("ratio.part", parts=number(parts), **ends)
-
-
-def _applies(row: ComparisonFigure, record: ComparisonRecord) -> bool:
-    """Whether a figure belongs to what was asked: the escape tests, a comparison on data, or both."""
-    if row.name.startswith("escape_"):
-        return bool(record.minima)
-    return bool(record.arms)
 
 
 def _figure(row: ComparisonFigure, record: ComparisonRecord, texts: Texts) -> pieces.FigureSection:
