@@ -46,7 +46,7 @@ def fragment(record: StudyRecord, texts: Texts = ENGLISH) -> str:
     return render_template(
         "notebook.html",
         heading=heading,
-        texts=[best_network(record, texts), why(record.result.get("choice"), MetricFormat.of(record), texts)],
+        texts=[best_network(record, texts), why(record.result.get("choice"), MetricFormat.of(record, texts), texts)],
         tables=[result_values(record, texts), settings],
         course=_course(record, texts),
         note=honesty(record, texts),
@@ -55,7 +55,7 @@ def fragment(record: StudyRecord, texts: Texts = ENGLISH) -> str:
 
 def _course(record: StudyRecord, texts: Texts) -> Course | None:
     """Return the drawing; None for fewer than two values."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     usable = [trial for trial in record.trials if trial.usable]
     values = {trial.number: trial.value for trial in usable if trial.value is not None}
     if len(values) < 2:

@@ -131,7 +131,7 @@ def _vertical_axis(name: str, record: ComparisonRecord, curves: list[Curve], tex
     high = max(values)
     pad = 0.04 * (high - low) or 0.01
     title = texts("figure.curves.y", metric=metric_name(record, texts))
-    return value_axis(MetricFormat.of(record), (low - pad, high + pad), title)
+    return value_axis(MetricFormat.of(record, texts), (low - pad, high + pad), title)
 
 
 def _note(name: str, record: ComparisonRecord, texts: Texts) -> str:

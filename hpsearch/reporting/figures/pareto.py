@@ -41,7 +41,7 @@ def size(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figu
     if len(set(sizes)) < 2:
         return None
     # Pruned trials are not drawn here, so their values must not stretch the scale.
-    heights = Heights.of(trials, MetricFormat.of(record))
+    heights = Heights.of(trials, MetricFormat.of(record, texts))
     drawn = thin(sorted(trials, key=lambda trial: trial.number), MOST, heights.metric)
     figure = blank(380)
     names = {"finished": texts("search.points.to_the_end"), BEYOND: role_text(BEYOND, texts)}
@@ -96,7 +96,7 @@ def frontier(trials: Sequence[TrialRecord], metric: MetricFormat) -> list[TrialR
 
 def size_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say which smaller network comes close to the best."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     trials = _sized(record)
     if len(set(map(_size, trials))) < 2:
         return texts("search.figure.size.few")
@@ -122,11 +122,11 @@ def size_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) ->
 def pareto(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
     """Draw the first objective over the second, with a line through the front; a third one is the colour."""
     trials = with_all_objectives(record)
-    objectives = MetricFormat.objectives(record)
+    objectives = MetricFormat.objectives(record, texts)
     if len(objectives) < 2 or len(trials) < 2:
         return None
     figure = blank(430)
-    heights = Heights.common(record)
+    heights = Heights.common(record, texts)
     groups = _groups(frames, trials, heights.metric)
     for name, group in groups.items():
         figure.add_trace(_points(name, group, objectives, heights, texts))
@@ -242,7 +242,7 @@ def pareto_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) 
 def trade_off(record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say, for each objective after the first, which trial near the best has the best value in it; "" where there is no other."""
     trials = with_all_objectives(record)
-    objectives = MetricFormat.objectives(record)
+    objectives = MetricFormat.objectives(record, texts)
     if not trials:
         return ""
     return " ".join(_nearby(trials, objectives, place, texts) for place in range(1, len(objectives)))
