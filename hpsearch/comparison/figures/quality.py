@@ -47,7 +47,7 @@ def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw the differences, a panel for each optimizer and budget; None where nothing can be compared."""
     arms = quality(record)
     budgets = limits(record)
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     look = {"tickformat": "+.1%" if metric.percent else "+~g", "zeroline": True, "zerolinecolor": LIGHT["edge"]}
     panels: list[Panel] = []
     for name, budget in _comparable(record, arms):
@@ -115,7 +115,7 @@ def _hover(record: ComparisonRecord, arm: ArmQuality, budget: str, gap: Estimate
         "figure.quality.hover",
         name=arm_name(arm, record, texts),
         metric=metric_name(record, texts),
-        median=MetricFormat.of(record).text(within.metric.value),
+        median=MetricFormat.of(record, texts).text(within.metric.value),
         **gap_texts(record, gap, texts),
         p=significant(within.p or 0.0, 2),
         rate=number(arm.learning_rate),

@@ -78,8 +78,7 @@ def write_comparison(record: ComparisonRecord, folder: Path, language: str = "en
     make_folder(folder / "tables")
     for name, content in tables.items():
         write_file(folder / "tables" / f"{name}.csv", content)
-    suffix = "" if language == "en" else f".{language}"
-    path = folder / f"report{suffix}.html"
+    path = folder / texts.page_name
     write_file(path, html)
     with reading_record(record.name):
         opening = OPENING.draw(record, texts) if record.arms else None
@@ -199,7 +198,7 @@ def _text(name: str, value: Value, record: ComparisonRecord, texts: Texts) -> st
     if isinstance(value, tuple):
         return ", ".join(_named(item, record, texts) for item in value)
     if name == "margin" and isinstance(value, float):
-        return MetricFormat.of(record).gap(value, 0.0)
+        return MetricFormat.of(record, texts).gap(value, 0.0)
     if isinstance(value, Estimate) and name in GAPS:
         return texts("page.interval", **gap_texts(record, value, texts))
     if isinstance(value, Estimate) and name in SHARE_GAPS:

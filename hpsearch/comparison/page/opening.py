@@ -105,7 +105,7 @@ def _row(arm: ArmTimes, score: Estimate | None, record: ComparisonRecord, texts:
         significant(arm.learning_rate) if arm.learning_rate else "–",
         *(_cost(arm, unit, texts) for unit in UNITS),
         f"{arm.reached}/{arm.runs}",
-        _score(score, MetricFormat.of(record), texts),
+        _score(score, MetricFormat.of(record, texts), texts),
     ]
 
 

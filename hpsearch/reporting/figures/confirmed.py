@@ -45,7 +45,7 @@ def confirmed(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go
     rows = _drawn(frames)
     if not rows:
         return None
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     lines = _lines(rows, record)
     known = [row for row in rows if row["value"] is not None]
     figure = blank(120 + HEIGHT * len(lines))
@@ -128,7 +128,7 @@ def _failed(group: Sequence[Row], lines: Sequence[Line], edge: float, texts: Tex
     texts_of = []
     for row in group:
         run = texts("search.figure.confirmed.fresh_seed_run", seed=row["seed"])
-        texts_of.append(f"{bold_trial(row['trial'], texts)}, {run}<br>{label(row['outcome'])}")
+        texts_of.append(f"{bold_trial(row['trial'], texts)}, {run}<br>{label(texts.word(row['outcome']))}")
     return go.Scatter(
         x=[edge] * len(group),
         y=rounded(_apart(marks, heights)),
@@ -184,7 +184,7 @@ def confirmed_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLIS
     if not record.result.get("confirmed"):
         key = "none" if record.result else "later"
         return texts(f"search.figure.confirmed.{key}")
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     parts = (_luck(record, metric, texts), _selected(record, metric, texts), _tested(record, metric, texts))
     return " ".join(filter(None, parts))
 
