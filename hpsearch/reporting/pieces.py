@@ -62,6 +62,10 @@ class PageTable:
         name: a plain name, where the table has more rows.
         more: the rows that a button adds.
         more_text: what the button says.
+        label: what the table is called where it is not seen.
+        trial: the column with the trials' numbers, by which the page links tables and figures; -1 for none.
+        kept_text: how many rows a filter keeps, `{kept}` for their number; "" for a table without a filter.
+        example: what may be typed into the filter.
     """
 
     head: Sequence[str]
@@ -72,6 +76,10 @@ class PageTable:
     name: str = ""
     more: Sequence[Sequence[str]] = ()
     more_text: str = ""
+    label: str = ""
+    trial: int = -1
+    kept_text: str = ""
+    example: str = ""
 
     @property
     def kinds(self) -> list[str]:
@@ -124,6 +132,12 @@ class FigureSection:
         """The remarks below the figure."""
         meta = (self.plot or {}).get("layout", {}).get("meta") or {}
         return [meta[key] for key in ("thinned", "note") if meta.get(key)]
+
+    @property
+    def edge(self) -> str:
+        """The remark on what is drawn at the edge of the metric's axis; the page exchanges it with the axis."""
+        meta = (self.plot or {}).get("layout", {}).get("meta") or {}
+        return str(meta.get("edge") or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +307,8 @@ class Page:
         question: what the study asks, in its author's words.
         introduction: paragraphs about what was done.
         pieces: everything else in order; None is left out.
-        script_texts: the sentences of the page's script: `switch`, `save` and `failed`.
+        script_texts: the sentences of the page's scripts.
+        linked: whether points of figures and rows of tables are trials, which the reader can choose.
     """
 
     window: str
@@ -304,6 +319,7 @@ class Page:
     introduction: Sequence[str]
     pieces: Sequence[Any]
     script_texts: Mapping[str, str] = field(default_factory=dict)
+    linked: bool = False
 
     @property
     def plots(self) -> dict[str, Mapping[str, Any]]:

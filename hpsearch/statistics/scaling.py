@@ -15,8 +15,8 @@ from math import inf, pi
 
 import numpy as np
 
-from hpsearch.statistics.estimates import Array, Estimate, medians, numbers, percentile_interval, resampled
-from hpsearch.statistics.luck import Variance, tuning_luck
+from hpsearch.statistics.estimates import Array, Estimate, Variance, medians, numbers, percentile_interval, resampled
+from hpsearch.statistics.luck import tuning_luck
 from hpsearch.trial import derive_seed
 
 RESAMPLES = 2_000

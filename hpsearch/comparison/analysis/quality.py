@@ -16,13 +16,14 @@ from hpsearch.comparison.analysis.times import (
     learning_rate,
     mini_batch,
     nearest_size,
+    seed_pairs,
     times,
     worst_metric,
 )
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import median_estimate
 from hpsearch.statistics.learning_curves import best_within, gap_at_loss, matched_level, saturated
-from hpsearch.statistics.paired import holm, paired_difference, probability_of_improvement, seed_pairs, sign_flip_p
+from hpsearch.statistics.paired import holm, paired_difference, paired_p, probability_of_improvement
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 
 ROUNDING = 1e-9  # relative, of a number of updates
@@ -156,35 +157,24 @@ def _compare_sizes(record: ComparisonRecord, values: Mapping[int, BySeed], base:
     """Compare each batch size of one optimizer with another, over the seeds that both have."""
     pairs = {}
     for size, seeds in values.items():
-        ours, theirs = seed_pairs(seeds, values[base])
+        pairing = seed_pairs(record, seeds, values[base])
+        ours, theirs, _ = pairing
         if size != base and len(ours) > 1 and all(map(isfinite, [*ours, *theirs])):
-            pairs[size] = (ours, theirs)
+            pairs[size] = pairing
     p_values: dict[int, float] = {}
     if pairs:
-        adjusted = holm([sign_flip_p(*pair) for pair in pairs.values()])
+        adjusted = holm([paired_p(*pairing) for pairing in pairs.values()])
         p_values = dict(zip(pairs, adjusted.tolist(), strict=True))
     result = {}
     for size, seeds in values.items():
         metric = median_estimate(list(seeds.values()))
         result[size] = Within(metric, None, None, None)
         if size in pairs:
-            ours, theirs = pairs[size]
+            ours, theirs, _ = pairs[size]
             costs = (theirs, ours) if record.direction == "maximize" else (ours, theirs)  # the better one costs less
             better = probability_of_improvement(*costs)
-            difference = difference_by_seed(record, seeds, values[base])
-            result[size] = Within(metric, difference, p_values[size], better)
+            result[size] = Within(metric, paired_difference(*pairs[size]), p_values[size], better)
     return result
-
-
-def difference_by_seed(record: ComparisonRecord, ours: BySeed, theirs: BySeed) -> Estimate:
-    """Return the mean difference over the seeds that both have; seeds of one division of the rows are not independent.
-
-    Raises:
-        ValueError: no seed in common, or a value that is not finite.
-    """
-    common = sorted(ours.keys() & theirs.keys())
-    divisions = [seed % record.divisions for seed in common]
-    return paired_difference([ours[seed] for seed in common], [theirs[seed] for seed in common], divisions)
 
 
 # ---- the ends of the runs

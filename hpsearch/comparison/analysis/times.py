@@ -12,15 +12,16 @@ from functools import lru_cache
 from itertools import cycle
 from math import inf, isfinite, log2
 from statistics import median
+from typing import TypeVar
 
 import numpy as np
 
 from hpsearch.comparison.analysis.luck import second_stage_variance
 from hpsearch.comparison.analysis.remembered import remembered
 from hpsearch.statistics import Estimate
-from hpsearch.statistics.estimates import median_estimate
+from hpsearch.statistics.estimates import Variance, median_estimate
 from hpsearch.statistics.learning_curves import resolution, step_seconds
-from hpsearch.statistics.luck import Variance, tuning_luck
+from hpsearch.statistics.luck import tuning_luck
 from hpsearch.statistics.scaling import Hyperbola, fit_hyperbola, scatter_luck
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord, WinnerRecord
 from hpsearch.trial import History
@@ -34,6 +35,7 @@ UNITS = ("steps", "epochs", "seconds")
 PRODUCT = "product"  # a unit beside them: updates times epochs
 PLAIN = "plain_seconds"  # a unit beside them: seconds in the plain loop
 ENOUGH = 3  # seeds, below which nothing is concluded
+T = TypeVar("T")
 REFERENCE = 32  # rows; the batch size that is nearest to it stands for mini-batches where no critical one is known
 
 # Batch size -> S(1) / S(B), updates to a validation error of 3 % on MNIST; 784-1024-1024-1024-10, plain SGD, learning rate tuned at each
@@ -86,6 +88,15 @@ class ArmTimes:
     def by_seed(self, unit: str) -> dict[int, float]:
         """Return the cost of each seed in a unit."""
         return dict(zip(self.seeds, self.costs[unit].values, strict=True))
+
+
+def seed_pairs(record: ComparisonRecord, a: Mapping[int, T], b: Mapping[int, T]) -> tuple[list[T], list[T], list[int]]:
+    """Return the values of two arms by seed as pairs: of the seeds that both have, in their order, and each seed's division of the rows.
+
+    Two runs of one seed share initial weights and rows. Seeds of one division are not independent.
+    """
+    common = sorted(a.keys() & b.keys())
+    return [a[seed] for seed in common], [b[seed] for seed in common], [seed % record.divisions for seed in common]
 
 
 def optimizers(record: ComparisonRecord) -> list[str]:

@@ -110,8 +110,7 @@ def measured_optimizer(record: ComparisonRecord) -> str:
 
 def metric_name(record: ComparisonRecord, texts: Texts) -> str:
     """Return the metric's name in the language, as it is where the language has none."""
-    key = f"metric.{record.data.get('metric') or ''}"
-    return texts.get(key, label(MetricFormat.of(record).name))
+    return label(MetricFormat.of(record, texts).name)
 
 
 # ---- numbers as text
@@ -190,13 +189,13 @@ def spread_columns(name: str, value: Spread | None) -> dict[str, object]:
 def target_text(record: ComparisonRecord, texts: Texts) -> str:
     """Return what a run has to pass, with its direction: `accuracy above 95.0 %`."""
     side = "above" if record.direction == "maximize" else "below"
-    value = MetricFormat.of(record).text(record.target)
+    value = MetricFormat.of(record, texts).text(record.target)
     return texts(f"metric.{side}", metric=metric_name(record, texts), value=value)
 
 
 def gap_texts(record: ComparisonRecord, gap: Estimate, texts: Texts) -> dict[str, str]:
     """Return a difference of the metric, `value`, with the bare numbers of its interval's ends, `low` and `high`."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     value = _signed_gap(metric, gap.value)
     if metric.percent and isfinite(gap.value):
         value = texts("metric.points", value=value)

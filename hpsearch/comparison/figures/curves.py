@@ -65,7 +65,7 @@ def _draw(name: str, record: ComparisonRecord, texts: Texts) -> go.Figure | None
     if len(curves) < 2:
         return None
     units = [unit for unit in UNITS if all(one.axis(unit)[-1] > 0 for one in curves)]  # nothing may have been timed
-    vertical = _vertical_axis(name, record, curves)
+    vertical = _vertical_axis(name, record, curves, texts)
     panels = [_panel(name, unit, curves, vertical, record, texts) for unit in units]
     drawn = panel_plot(400, panels, _note(name, record, texts))
     labels = [label for place, unit in enumerate(units) for label in _labels(name, curves, unit, place, record, texts)]
@@ -160,7 +160,7 @@ def _need(arm: ArmTimes, need: Estimate, ends: Sequence[float], record: Comparis
     )
 
 
-def _vertical_axis(name: str, record: ComparisonRecord, curves: list[Curve]) -> dict[str, Any]:
+def _vertical_axis(name: str, record: ComparisonRecord, curves: list[Curve], texts: Texts) -> dict[str, Any]:
     """Return the vertical axis, with room for the labels beyond the ends of the curves."""
     if name == "loss_curves":
         ends = chain.from_iterable((*one.low, *one.high) for one in curves)
@@ -173,7 +173,7 @@ def _vertical_axis(name: str, record: ComparisonRecord, curves: list[Curve]) -> 
     height = (high - low) or 0.01
     room = {"maximize": (0.04, ROOM), "minimize": (ROOM, 0.04)}[record.direction]
     limits = (low - room[0] * height, high + room[1] * height)
-    return value_axis(MetricFormat.of(record), limits) | {"range": list(limits)}
+    return value_axis(MetricFormat.of(record, texts), limits) | {"range": list(limits)}
 
 
 def _labels(

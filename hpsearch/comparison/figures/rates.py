@@ -119,7 +119,7 @@ def _hover(arm: ArmRates, trial: RateTrial, record: ComparisonRecord, texts: Tex
         outcome=texts(f"figure.rates.{trial.rate_class}"),
         steps=number(trial.steps),
         metric=metric_name(record, texts),
-        value=MetricFormat.of(record).text(trial.value),
+        value=MetricFormat.of(record, texts).text(trial.value),
     )
 
 

@@ -85,7 +85,7 @@ def _best_panel(record: ComparisonRecord, arms: list[ArmTuning], title: str, tex
         traces.append(_line(arm, record, texts, listed))
     values = [float(value) for value in chain.from_iterable(arm.best.value for arm in arms)]
     pad = 0.04 * (max(values) - min(values)) or 0.01
-    vertical = value_axis(MetricFormat.of(record), (min(values) - pad, max(values) + pad))
+    vertical = value_axis(MetricFormat.of(record, texts), (min(values) - pad, max(values) + pad))
     name = texts("figure.tuning.x", metric=metric_name(record, texts))
     return Panel(traces, axis(f"{name}{title}", rangemode="tozero", nticks=6), vertical)
 
@@ -109,7 +109,7 @@ def _band(arm: ArmTuning, record: ComparisonRecord, texts: Texts) -> go.Scatter:
 
 def _line(arm: ArmTuning, record: ComparisonRecord, texts: Texts, listed: bool) -> go.Scatter:
     name = _name(arm, record, texts)
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     marks = []
     columns = zip(arm.best.value, arm.best.low, arm.best.high, strict=True)
     for trials, (value, low, high) in enumerate(columns, start=1):

@@ -29,12 +29,13 @@ from hpsearch.comparison.page.closing import checks, protocol, runs_table
 from hpsearch.comparison.page.opening import all_sizes, introduction, summary_remark, warnings
 from hpsearch.comparison.page.picture import write_picture
 from hpsearch.comparison.page.standings import ranked_table
+from hpsearch.comparison.plotting import comparison_figures
 from hpsearch.files import inert, make_folder, write_file
 from hpsearch.reporting import pieces
 from hpsearch.reporting.formatting import MetricFormat, number, sentence, visible
 from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.rendering import document, figure_json, reading_record
-from hpsearch.reporting.study_page import PREVIEW, SCRIPT_TEXTS
+from hpsearch.reporting.study_page import PREVIEW, script_texts
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 
@@ -77,8 +78,7 @@ def write_comparison(record: ComparisonRecord, folder: Path, language: str = "en
     make_folder(folder / "tables")
     for name, content in tables.items():
         write_file(folder / "tables" / f"{name}.csv", content)
-    suffix = "" if language == "en" else f".{language}"
-    path = folder / f"report{suffix}.html"
+    path = folder / texts.page_name
     write_file(path, html)
     with reading_record(record.name):
         opening = OPENING.draw(record, texts) if record.arms else None
@@ -89,7 +89,7 @@ def write_comparison(record: ComparisonRecord, folder: Path, language: str = "en
 
 def page(record: ComparisonRecord, texts: Texts) -> str:
     """Return the report as one HTML document: the answer in a figure, a table and verdicts, then chapters with the evidence."""
-    figures = {row.name: _figure(row, record, texts) for row in COMPARISON_FIGURES if _applies(row, record)}
+    figures = {name: _figure(row, record, texts) for name, row in comparison_figures(record).items()}
     drawn = {name for name, figure in figures.items() if figure.plot is not None}
     chapters = [*_chapters(figures, texts), _done(record, texts)]
     settings = record.settings.get("study", {})
@@ -110,7 +110,7 @@ def page(record: ComparisonRecord, texts: Texts) -> str:
             question=visible(settings.get("question") or "", 400),
             introduction=list(introduction(record, texts)),
             pieces=content,
-            script_texts={key: texts(f"page.{key}") for key in SCRIPT_TEXTS},
+            script_texts=script_texts(texts),
         )
     )
 
@@ -198,7 +198,7 @@ def _text(name: str, value: Value, record: ComparisonRecord, texts: Texts) -> st
     if isinstance(value, tuple):
         return ", ".join(_named(item, record, texts) for item in value)
     if name == "margin" and isinstance(value, float):
-        return MetricFormat.of(record).gap(value, 0.0)
+        return MetricFormat.of(record, texts).gap(value, 0.0)
     if isinstance(value, Estimate) and name in GAPS:
         return texts("page.interval", **gap_texts(record, value, texts))
     if isinstance(value, Estimate) and name in SHARE_GAPS:
@@ -237,13 +237,6 @@ def _ratio(value: Estimate, ends: Mapping[str, str], texts: Texts) -> str:
     return texts("ratio.part", parts=number(parts), **ends)
 
 
-def _applies(row: ComparisonFigure, record: ComparisonRecord) -> bool:
-    """Whether a figure belongs to what was asked: the escape tests, a comparison on data, or both."""
-    if row.name.startswith("escape_"):
-        return bool(record.minima)
-    return bool(record.arms)
-
-
 def _figure(row: ComparisonFigure, record: ComparisonRecord, texts: Texts) -> pieces.FigureSection:
     drawn = row.draw(record, texts)
     return pieces.FigureSection(
@@ -268,7 +261,8 @@ def _numbers(row: ComparisonFigure, record: ComparisonRecord, texts: Texts) -> p
     before = texts("page.rows", shown=min(PREVIEW, len(rows)), rows=len(rows))
     meanings = [(name, texts.get(f"column.{name}", "")) for name in head]
     file = pieces.Link(address, address, f"{before} ")
-    return pieces.Numbers(texts("page.numbers"), pieces.PageTable(head, body, numeric), file, pieces.Facts(meanings))
+    table = pieces.PageTable(head, body, numeric, label=f"{row.name}.csv")
+    return pieces.Numbers(texts("page.numbers"), table, file, pieces.Facts(meanings))
 
 
 def _cell(value: object, texts: Texts) -> str:

@@ -93,7 +93,10 @@ def all_sizes(record: ComparisonRecord, texts: Texts) -> list[PageTable | Paragr
         head.insert(0, texts("glance.optimizer"))
         for arm, row in zip(arms, rows, strict=True):
             row.insert(0, optimizer_name(arm.optimizer))
-    return [PageTable(head, rows, numeric), Paragraph(texts("glance.note", target=target_text(record, texts)), "note")]
+    return [
+        PageTable(head, rows, numeric, label=texts("glance.title")),
+        Paragraph(texts("glance.note", target=target_text(record, texts)), "note"),
+    ]
 
 
 def _row(arm: ArmTimes, score: Estimate | None, record: ComparisonRecord, texts: Texts) -> list[str]:
@@ -102,7 +105,7 @@ def _row(arm: ArmTimes, score: Estimate | None, record: ComparisonRecord, texts:
         significant(arm.learning_rate) if arm.learning_rate else "–",
         *(_cost(arm, unit, texts) for unit in UNITS),
         f"{arm.reached}/{arm.runs}",
-        _score(score, MetricFormat.of(record), texts),
+        _score(score, MetricFormat.of(record, texts), texts),
     ]
 
 
