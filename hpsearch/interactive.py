@@ -181,9 +181,11 @@ class SearchResult:
             f"in the search: {metric.text(best.value)} (trial {best.trial} of {trials})",
         ]
         if best.mean:
-            lines.append(f"on fresh seeds: {_text(best.mean, metric, 'mean of ' + counted(best.mean.count, 'run'))}")
+            lines.append(
+                f"on fresh seeds: {_text(best.mean, metric, 'mean of ' + counted(best.mean.count, 'run'), 'seeds')}"
+            )
         if best.test:
-            lines.append(f"on test rows: {_text(best.test, metric, rows_text(best.test.count))}")
+            lines.append(f"on test rows: {_text(best.test, metric, rows_text(best.test.count), 'rows')}")
         choice = why(result.get("choice"), metric)
         lines += [choice, uses_of_test_rows(self.record.selected.looks), f"in {self._place}"]
         return "\n  ".join(line for line in lines if line)
@@ -446,9 +448,9 @@ def _estimate(score: Score | None) -> Estimate | None:
     return Estimate(score.value, score.low, score.high, score.count)
 
 
-def _text(estimate: Estimate, metric: MetricFormat, basis: str) -> str:
-    """Return an estimate as text: its value, what it is taken from, its interval where it is bounded."""
+def _text(estimate: Estimate, metric: MetricFormat, basis: str, over: str) -> str:
+    """Return an estimate as text: its value, what it is taken from, its interval `over` seeds or rows where it is bounded."""
     if estimate.low is None or estimate.high is None:
         return f"{metric.text(estimate.value)} ({basis})"
     interval = metric.between(estimate.low, estimate.high)
-    return f"{metric.text(estimate.value)} ({basis}, 95 % interval {interval})"
+    return f"{metric.text(estimate.value)} ({basis}, 95 % interval over {over} {interval})"

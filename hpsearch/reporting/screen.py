@@ -25,7 +25,7 @@ from hpsearch.reporting.selection import (
     uses_of_test_rows,
     why,
 )
-from hpsearch.reporting.trust import always, baseline_warning, beside
+from hpsearch.reporting.trust import always, baseline_warning, beside, few_test_rows
 
 if TYPE_CHECKING:
     from hpsearch.config import StudyConfig
@@ -199,6 +199,7 @@ class Screen:
         self._more(why(result.get("choice"), metric))
         self.row("validation", _validated(record, metric))
         self.row("test", _tested(record.selected.test, metric))
+        self._more(few_test_rows(record))
         self._more(uses_of_test_rows(record.selected.looks))
         self._baseline(record, metric)
         self.row("report", page)
@@ -352,7 +353,7 @@ def _validated(record: "StudyRecord", metric: MetricFormat) -> str:
         )
     ends = ""
     if mean.low is not None:
-        ends = f", 95 % interval {metric.between(mean.low, mean.high)}"
+        ends = f", 95 % interval over seeds {metric.between(mean.low, mean.high)}"
     failed = winner_failed(record)
     lost = f", {failed}" if failed else ""
     fresh = f"{metric.name} {metric.text(mean.value)} on fresh seeds (mean of {mean.count}{lost}{ends})"
@@ -365,5 +366,5 @@ def _tested(test: "Score | None", metric: MetricFormat) -> str:
         return "no test rows were held out: nothing unbiased is known"
     ends = ""
     if test.low is not None:
-        ends = f"95 % interval {metric.between(test.low, test.high)}, "
+        ends = f"95 % interval over rows {metric.between(test.low, test.high)}, "
     return f"{metric.name} {metric.text(test.value)} ({ends}{rows_text(test.count)})"

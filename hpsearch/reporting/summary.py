@@ -202,7 +202,7 @@ def _test(record: StudyRecord, texts: Texts) -> Value | None:
     remarks = []
     low, high = test.low, test.high
     if low is not None and high is not None:
-        remarks.append(texts("search.trust.interval", interval=metric.between(low, high)))
+        remarks.append(texts("search.trust.over_rows", interval=metric.between(low, high)))
     if test.count:
         remarks.append(texts.count("row", test.count).replace(" ", SPACE))
     name = texts("search.result.test", metric=metric.name)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from hpsearch.data.metrics import METRICS
 from hpsearch.reporting.formatting import SPACE, MetricFormat, identifier, number, share, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import best, ended, ranked, settings_of
@@ -20,6 +21,7 @@ from hpsearch.trial import Outcome
 
 SHOWN = 3  # targets whose means are named
 FEW = 20  # usable trials
+FEW_ROWS = 100  # below which an interval by bootstrap tends to be too short
 LOST = 0.3  # share of failed trials that is worth a warning
 OUTCOMES = ("diverged", "out of memory", "killed its worker", "raised an error", "out of time", FAILED, INFINITE)
 
@@ -113,7 +115,7 @@ def mean_remark(metric: MetricFormat, mean: Score, seeds: str, failed: str, text
     remark = ", ".join(filter(None, [remark, failed]))
     if mean.low is None or mean.high is None:
         return remark
-    return f"{remark}, {texts('search.trust.interval', interval=metric.between(mean.low, mean.high))}"
+    return f"{remark}, {texts('search.trust.over_seeds', interval=metric.between(mean.low, mean.high))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +195,21 @@ def warnings(record: StudyRecord, edges: Sequence[Mapping[str, Any]], texts: Tex
         _ties(record, texts),
         *_replicates(record, texts),
         _optimism(record, texts),
+        few_test_rows(record, texts),
         baseline_warning(record, MetricFormat.of(record), texts),
     ]
     return [line for line in found if line]
+
+
+def few_test_rows(record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Say that the test value's interval, where it is a bootstrap's, is of few rows; "" where it is not."""
+    test = record.selected.test
+    metric = METRICS.get(str(record.data.get("metric")))
+    by_bootstrap = metric is None or not metric.counts_rows
+    if test is None or not test.count or test.count >= FEW_ROWS or not by_bootstrap:
+        return ""
+    rows = texts.count("row", test.count)
+    return texts("search.warning.few_test_rows", rows=rows, enough=FEW_ROWS, metric=MetricFormat.of(record).name)
 
 
 def _unfinished(record: StudyRecord, texts: Texts) -> str:

@@ -10,21 +10,22 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from hpsearch.config import StudyConfig
-from hpsearch.data.dataset import Data
+from hpsearch.data.dataset import Data, Rows
 from hpsearch.data.metrics import METRICS, OBJECTIVES, Metric, Objective
 from hpsearch.data.tasks import choose_metric
 from hpsearch.errors import UserError, mistakes
 from hpsearch.model import Member
 from hpsearch.model.pipeline import network_of
 from hpsearch.statistics.estimates import finite, wilson
+from hpsearch.statistics.rows import RESAMPLES, mean_interval
 from hpsearch.training.own import OwnNetwork, own_random_state
 from hpsearch.trial import Direction, TrainingRun, TrialSpec, derive_seed
 
-RESAMPLES = 1_000
 CHUNK = 8192  # rows at a time
 
 
@@ -38,7 +39,7 @@ def score_test(data: Data, members: Sequence[Member], known: Sequence[Tensor] = 
     outputs = known or [outputs_of(member, data.test.inputs) for member in members]
     predictions = mean_prediction(data, outputs)
     metric = data.metric_of(predictions, data.test)
-    low, high = interval(data, predictions, metric)
+    low, high = interval(data, data.test, predictions, metric)
     scored: dict[str, Any] = {
         "metric": data.metric.name,
         "value": finite(metric),
@@ -92,33 +93,44 @@ def parts_of(data: Data) -> list[Data]:
     return [data.fold(number) for number in range(max(1, len(data.folds)))]
 
 
-def interval(data: Data, predictions: Tensor, metric: float) -> tuple[float, float]:
-    """Return a 95 % interval of a metric over the test rows: Wilson's (1927) for a share of rows, the percentile bootstrap for the rest.
+def interval(data: Data, rows: Rows, predictions: Tensor, metric: float) -> tuple[float, float]:
+    """Return a 95 % interval of a metric over rows that chose nothing, whose predictions are given.
 
-    Where the metric is by class, each class's rows are drawn again among themselves, so that no sample lacks one. Resamples whose metric
-    is NaN do not count; if all are, so is the interval.
+    It is Wilson's (1927) for a share of rows, the studentised bootstrap for a mean over rows (see `statistics.rows`), the percentile
+    bootstrap for the rest. There, where the metric is by class, each class's rows are drawn again among themselves, so that no sample
+    lacks one. Resamples whose metric is NaN do not count; if all are, so is the interval.
     """
-    rows = len(predictions)
-    if data.metric.counts_rows and data.test.weights is None:
-        share = wilson(round(metric * rows), rows)
+    count = len(predictions)
+    if data.metric.counts_rows and rows.weights is None:
+        share = wilson(round(metric * count), count)
         return share.low, share.high
-    generator = np.random.default_rng(derive_seed("bootstrap", rows) % 2**32)
-    values = []
+    if data.metric.row_values is not None:
+        values = data.metric.row_values(predictions, data.original(rows.targets))
+        return mean_interval(_array(values), _weights(rows), root=data.metric.is_root)
+    generator = np.random.default_rng(derive_seed("bootstrap", count) % 2**32)
+    draws = []
     for _ in range(RESAMPLES):
-        chosen = _resample(data, generator).to(predictions.device)
-        values.append(data.metric_of(predictions[chosen], data.test.take(chosen)))
-    if np.isnan(values).all():
+        chosen = _resample(data, rows, generator).to(predictions.device)
+        draws.append(data.metric_of(predictions[chosen], rows.take(chosen)))
+    if np.isnan(draws).all():
         return np.nan, np.nan
-    low, high = np.nanpercentile(values, [2.5, 97.5])
+    low, high = np.nanpercentile(draws, [2.5, 97.5])
     return float(low), float(high)
 
 
-def _resample(data: Data, generator: np.random.Generator) -> Tensor:
-    """Return the numbers [N] of test rows drawn with replacement; if the metric is by class, as many of each class as there are."""
-    rows = len(data.test)
+def _array(tensor: Tensor) -> npt.NDArray[np.float64]:
+    return tensor.double().cpu().numpy()
+
+
+def _weights(rows: Rows) -> npt.NDArray[np.float64] | None:
+    return None if rows.weights is None else _array(rows.weights)
+
+
+def _resample(data: Data, rows: Rows, generator: np.random.Generator) -> Tensor:
+    """Return the numbers [N] of rows drawn with replacement; if the metric is by class, as many of each class as there are."""
     if not data.metric.by_class:
-        return torch.from_numpy(generator.integers(0, rows, rows))
-    codes = data.test.targets.flatten().long().cpu().numpy()
+        return torch.from_numpy(generator.integers(0, len(rows), len(rows)))
+    codes = rows.targets.flatten().long().cpu().numpy()
     order = np.argsort(codes, kind="stable")
     counts = np.bincount(codes)
     starts = np.repeat(np.cumsum(counts) - counts, counts)
