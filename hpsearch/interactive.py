@@ -25,6 +25,7 @@ from hpsearch.data.metrics import HALF
 from hpsearch.errors import UserError, counted, rows_text, shown
 from hpsearch.files import folder_name, write_file
 from hpsearch.model import Model, load_model
+from hpsearch.model.intervals import ends_of, half_widths
 from hpsearch.model.models import labels_in, original_labels
 from hpsearch.model.new_rows import predict_arrays
 from hpsearch.model.saved import load_named_model
@@ -146,6 +147,18 @@ class SearchResult:
         if self.labels is None and not self.model.labels:
             raise UserError("predict_proba: a regression has no classes. Use predict.")
         return predict_arrays(self.model, X, _warn)
+
+    def predict_interval(self, X: npt.ArrayLike, level: float = 0.9) -> npt.NDArray[np.float64]:
+        """Return the lower and upper end of an interval for each predicted number: [N, 2], of several targets [N, K, 2].
+
+        An interval of a level contains the number in about that share of rows; see `hpsearch.model.intervals` for what is
+        guaranteed.
+
+        Raises:
+            UserError: the task is no regression, the model knows no held-out errors, or the level does not fit.
+        """
+        half = half_widths(self.model.combination.errors, level, self.model.classes or self.model.labels)
+        return ends_of(predict_arrays(self.model, X, _warn), half, self._shape)
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the report and return the page's path: `report.html` in the folder `path`, or `path` itself if it ends in .html.

@@ -109,13 +109,26 @@ def _replicated(metric: MetricFormat, trial: Mapping[str, Any], texts: Texts) ->
     return texts("search.replicates.rest", mean=_estimate(metric, trial, texts), failed=failed)
 
 
-def mean_remark(metric: MetricFormat, mean: Score, seeds: str, failed: str, texts: Texts) -> str:
-    """Return what a mean over `fresh` or `further` seeds is over, how many runs `failed` ("": none), and its interval."""
+def mean_remark(record: StudyRecord, seeds: str, failed: str, texts: Texts) -> str:
+    """Return what the mean over `fresh` or `further` seeds is over, how many runs `failed` ("": none), and its intervals."""
+    mean = record.selected.mean
+    assert mean is not None, "only a mean is remarked on"
     remark = texts("search.trust.mean_over", seeds=texts.count(f"{seeds}_seed", mean.count).replace(" ", SPACE))
     remark = ", ".join(filter(None, [remark, failed]))
-    if mean.low is None or mean.high is None:
-        return remark
-    return f"{remark}, {texts('search.trust.over_seeds', interval=metric.between(mean.low, mean.high))}"
+    intervals = mean_intervals(record, texts)
+    return f"{remark}, {intervals}" if intervals else remark
+
+
+def mean_intervals(record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Return the 95 % intervals of the selected model's mean on validation rows, over seeds and over rows, as far as they are known."""
+    metric = MetricFormat.of(record)
+    found = []
+    scores = {"over_seeds": record.selected.mean, "over_rows": record.selected.over_rows}
+    for over, score in scores.items():
+        if score is not None and score.low is not None and score.high is not None:
+            key = f"and_{over}" if found else over
+            found.append(texts(f"search.trust.{key}", interval=metric.between(score.low, score.high)))
+    return ", ".join(found)
 
 
 @dataclass(frozen=True, slots=True)
