@@ -195,7 +195,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def written(folder: Path) -> Path:
     figure = OPENING.draw(made(), EN)
     assert figure is not None
-    return picture.write_picture(figure, "Who <wins> & who 'ties'", "below", folder)
+    return picture.write_picture(figure, "Who <wins> & who 'ties'", "below", folder / "report.html")
 
 
 def test_without_kaleido_and_browser_the_picture_is_an_svg(folder: Path) -> None:
