@@ -185,11 +185,16 @@ def redis_backend(url: str, client: Any) -> JournalRedisBackend:
     return backend
 
 
-def table_names() -> set[str]:
-    """Return the names of the tables of an Optuna database."""
+def table_columns() -> dict[str, set[str]]:
+    """Return the names of the columns of each table of an Optuna database."""
     from optuna.storages._rdb.models import BaseModel
 
-    return {*BaseModel.metadata.tables}
+    return {name: {*table.columns.keys()} for name, table in BaseModel.metadata.tables.items()}
+
+
+def table_names() -> set[str]:
+    """Return the names of the tables of an Optuna database."""
+    return {*table_columns()}
 
 
 @cache
@@ -260,7 +265,7 @@ def read_trials(storage: BaseStorage, study_id: int, key: str | None) -> list[Tr
     """Return a study's trials in the order of their numbers, each with its user attribute `key` if it has ended; None: all of them.
 
     Raises:
-        StorageError: what is stored is no study's, or a trial is missing.
+        StorageError: what is stored is no study's, or a trial or a value is missing.
     """
     rows: list[TrialRow] = []
     if isinstance(storage, RDBStorage):
@@ -274,7 +279,20 @@ def read_trials(storage: BaseStorage, study_id: int, key: str | None) -> list[Tr
         raise StorageError(
             "storage damaged: there are gaps in the trials' numbers. It was not changed; restore a copy."
         )
+    objectives = [*range(len(storage.get_study_directions(study_id)))]
+    for row in rows:
+        if not _has_values(row, objectives):
+            raise StorageError(
+                f"storage damaged: trial {row.number} has not one value of each objective. It was not changed; restore a copy."
+            )
     return rows
+
+
+def _has_values(row: TrialRow, objectives: Sequence[int]) -> bool:
+    """Whether a trial has the value of each objective, or may have none."""
+    if not row.values_by_objective:
+        return row.state is not TrialState.COMPLETE
+    return sorted(row.values_by_objective) == objectives
 
 
 def _row_of(trial: FrozenTrial, key: str | None) -> TrialRow:

@@ -7,6 +7,9 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numpy.typing as npt
+from numba.core import event
+
+from hpsearch.progress import COMPILER
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -16,9 +19,22 @@ Array = npt.NDArray[Any]
 FAST = {"reassoc", "contract", "arcp", "nsz"}
 # "numpy": a division by zero gives infinity; a check of each division would keep loops from being vectorised
 OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FAST, "error_model": "numpy"}
-
-
 EXACT: dict[str, Any] = {**OPTIONS, "fastmath": False}  # rounded as Python rounds
+
+
+class _CompilerEvents(event.Listener):  # type: ignore[misc]  # numba has no types
+    """Tells `COMPILER` when numba compiles; code that lies on disk is loaded without an event."""
+
+    def on_start(self, happened: event.Event) -> None:
+        """Note that a compilation begins."""
+        COMPILER.begin()
+
+    def on_end(self, happened: event.Event) -> None:
+        """Note that a compilation is over."""
+        COMPILER.end()
+
+
+event.register("numba:compile", _CompilerEvents())
 
 
 def compiled(function: Function) -> Function:
