@@ -21,6 +21,7 @@ from hpsearch.reporting.selection import (
     luck,
     network,
     of_trials,
+    trained_on,
     usable_trials,
     uses_of_test_rows,
     why,
@@ -197,6 +198,7 @@ class Screen:
         self.row("", ", ".join(f"{name} {short(value)}" for name, value in best.params.items()))
         self.row("selected", of_trials(record.selected.trials))
         self._more(why(result.get("choice"), metric))
+        self._more(trained_on(result))
         self.row("validation", _validated(record, metric))
         self.row("test", _tested(record.selected.test, metric))
         self._more(uses_of_test_rows(record.selected.looks))
