@@ -17,7 +17,15 @@ from optuna.trial import TrialState
 
 from hpsearch.data.options import COLUMN_SETTING, column_setting
 from hpsearch.errors import StorageError, UserError, listed, shown
-from hpsearch.storage.attributes import PREFIX, SCHEMA, check_identity, identity, read_table, with_checksum
+from hpsearch.storage.attributes import (
+    PREFIX,
+    SCHEMA,
+    check_identity,
+    check_tables,
+    identity,
+    read_table,
+    with_checksum,
+)
 from hpsearch.storage.optuna_internals import create_study_once
 
 MAY_CHANGE = {  # settings that may differ from run to run
@@ -102,6 +110,7 @@ def check_fingerprint(storage: BaseStorage, study_id: int, study: Fingerprint) -
     attributes = storage.get_study_user_attrs(study_id)
     foreign_states = None  # no trial of a study that hpsearch did not make is its own
     if f"{PREFIX}settings" in attributes:
+        check_tables(attributes, has_trials=False)
         check_identity(storage, study_id, attributes)
         _refuse_changes(study, attributes)
         foreign_states = (TrialState.WAITING,)
